@@ -1,0 +1,1 @@
+"""Measure language models with language models, honestly."""

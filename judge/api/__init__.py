@@ -1,0 +1,1 @@
+"""Generated from proto/; sealed: change the .proto files and run `make proto`."""

@@ -1,0 +1,209 @@
+"""Datasets: prompts, the outputs given to them, labels and imported verdicts. Constructors refuse what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from judge.domain.errors import InvalidInput
+from judge.domain.names import checked_name, checked_text
+from judge.domain.outcome import AnnotatorKind, Order, Outcome, Selection, TieKind, VerdictStatus
+
+BATCH_ROWS = 1000
+"""An upload's batch has at most so many rows."""
+BATCH_BYTES = 4 * 1024 * 1024
+"""An upload's batch has at most so many bytes."""
+LISTED_REJECTIONS = 1000
+"""An upload's reply lists so many rejections and counts the rest."""
+
+
+def _checked_turns(field_name: str, turns: Sequence[str]) -> None:
+    for text in turns:
+        checked_text(field_name, text)
+
+
+def _checked_pair(turn: int, left: str, right: str) -> None:
+    checked_name("left", left)
+    checked_name("right", right)
+    if left == right:
+        raise InvalidInput("right", f"contestant {left!r} is compared with itself", reason="SELF_COMPARISON")
+    if turn < 0:
+        raise InvalidInput("turn", f"turn {turn} is negative; turns count from 1", reason="INVALID_TURN")
+
+
+def _checked_share(field_name: str, share: float | None) -> None:
+    if share is not None and not 0 <= share <= 1:
+        raise InvalidInput(field_name, f"{field_name} {share} is not between 0 and 1", reason="INVALID_SHARE")
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What was asked: one or more turns, a category, tags, an optional reference answer."""
+
+    prompt_id: str
+    turns: tuple[str, ...]
+    category: str = ""
+    tags: tuple[str, ...] = ()
+    reference: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        checked_name("prompt_id", self.prompt_id)
+        if not self.turns:
+            raise InvalidInput("turns", f"prompt {self.prompt_id!r} has no turn", reason="MISSING_TURN")
+        if len(self.reference) > len(self.turns):
+            raise InvalidInput(
+                "reference", f"prompt {self.prompt_id!r} has more reference answers than turns", reason="EXTRA_TURN"
+            )
+        _checked_turns("turns", self.turns)
+        _checked_turns("reference", self.reference)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One contestant's answer to one prompt: a text per turn. An empty text is an answer; a missing one is not."""
+
+    prompt_id: str
+    contestant: str
+    turns: tuple[str, ...]
+    sample: int = 0
+
+    def __post_init__(self) -> None:
+        checked_name("prompt_id", self.prompt_id)
+        checked_name("contestant", self.contestant)
+        if not self.turns:
+            raise InvalidInput(
+                "turns", f"{self.contestant!r} has no turn on prompt {self.prompt_id!r}", reason="MISSING_TURN"
+            )
+        if self.sample < 0:
+            raise InvalidInput("sample", f"sample {self.sample} is negative", reason="INVALID_SAMPLE")
+        _checked_turns("turns", self.turns)
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """An outcome given from outside by an annotator. Its identity is its source and *label_id*."""
+
+    label_id: str
+    prompt_id: str
+    left: str
+    right: str
+    outcome: Outcome
+    annotator: str
+    kind: AnnotatorKind
+    turn: int = 1
+    left_sample: int = 0
+    right_sample: int = 0
+    probability: float | None = None
+    strength: float | None = None
+    tie_kind: TieKind | None = None
+    note: str = ""
+    selection: Selection | None = None
+    selection_probability: float | None = None
+
+    def __post_init__(self) -> None:
+        checked_name("label_id", self.label_id)
+        checked_name("prompt_id", self.prompt_id)
+        checked_name("annotator", self.annotator)
+        _checked_pair(self.turn, self.left, self.right)
+        _checked_share("probability", self.probability)
+        _checked_share("strength", self.strength)
+        _checked_share("selection_probability", self.selection_probability)
+        checked_text("note", self.note)
+        if self.tie_kind is not None and self.outcome is not Outcome.TIE:
+            raise InvalidInput("tie_kind", f"label {self.label_id!r} has a tie kind but is no tie", reason="NOT_A_TIE")
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedVerdict:
+    """A verdict made elsewhere: a reply's raw text, or an outcome, or both."""
+
+    prompt_id: str
+    left: str
+    right: str
+    order: Order
+    judge: str
+    turn: int = 1
+    raw: str | None = None
+    outcome: Outcome | None = None
+    status: VerdictStatus | None = None
+    reason: str = ""
+    repeat: int = 0
+
+    def __post_init__(self) -> None:
+        checked_name("prompt_id", self.prompt_id)
+        checked_name("judge", self.judge)
+        _checked_pair(self.turn, self.left, self.right)
+        checked_text("raw", self.raw or "")
+        checked_text("reason", self.reason)
+        if self.repeat < 0:
+            raise InvalidInput("repeat", f"repeat {self.repeat} is negative", reason="INVALID_REPEAT")
+        if self.outcome is not None and self.status not in (None, VerdictStatus.OK):
+            raise InvalidInput(
+                "status", "a verdict with an outcome cannot have another status than ok", reason="CONTRADICTION"
+            )
+        if self.outcome is None and self.status is VerdictStatus.OK and self.raw is None:
+            raise InvalidInput(
+                "outcome", "an ok verdict needs an outcome or a raw text to read one from", reason="MISSING_OUTCOME"
+            )
+        if self.outcome is None and self.status is None and self.raw is None:
+            raise InvalidInput(
+                "outcome", "a verdict needs an outcome, a status or a raw text", reason="MISSING_OUTCOME"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class ListedComparison:
+    """One explicit pair, with the caller's own id. *turn* 0 is the last turn both have."""
+
+    comparison_id: str
+    prompt_id: str
+    left: str
+    right: str
+    turn: int = 0
+    left_sample: int = 0
+    right_sample: int = 0
+
+    def __post_init__(self) -> None:
+        checked_name("comparison_id", self.comparison_id)
+        checked_name("prompt_id", self.prompt_id)
+        _checked_pair(self.turn, self.left, self.right)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A row that was not taken: where it stood, which field, and why."""
+
+    row: int
+    field: str
+    reason: str
+    message: str
+    batch: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """What became of one batch."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    replaced: int = 0
+    rejections: tuple[Rejection, ...] = ()
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetSummary:
+    """A dataset as it is at one revision: counts, and who is in it."""
+
+    name: str
+    revision: int
+    create_time: float
+    prompts: int = 0
+    outputs: int = 0
+    labels: int = 0
+    verdicts: int = 0
+    comparisons: int = 0
+    contestants: Mapping[str, int] = field(default_factory=dict)
+    categories: Mapping[str, int] = field(default_factory=dict)
+    annotators: Mapping[tuple[str, AnnotatorKind], int] = field(default_factory=dict)
+    recorded_judges: Mapping[str, int] = field(default_factory=dict)

@@ -1,0 +1,205 @@
+"""Runs: one plan over one revision of a dataset, executed. The table below is the diagram of its states.
+
+QUEUED -> RUNNING -> DONE is the straight way. A run that waits or is paused goes on by itself or by ResumeRun; a
+run that ended may be resumed while some showing has no verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from judge.domain.errors import InvalidInput
+from judge.domain.judge import JudgeDefinition
+from judge.domain.outcome import ItemState
+
+
+class RunState(IntEnum):
+    """Where a run stands."""
+
+    QUEUED = 1
+    """Not begun."""
+    RUNNING = 2
+    """At work."""
+    WAITING = 3
+    """Waiting for something outside; goes on by itself."""
+    PAUSED = 4
+    """Stopped for a reason; goes on when that is mended, or resumed."""
+    CANCELLING = 5
+    """Calls in flight are being finished."""
+    CANCELLED = 6
+    """Cancelled."""
+    DONE = 7
+    """Every showing has a verdict or a final state."""
+    FAILED = 8
+    """Ended by an error."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen unless somebody resumes the run."""
+        return self in ENDED
+
+
+ENDED = frozenset({RunState.CANCELLED, RunState.DONE, RunState.FAILED})
+
+TRANSITIONS: Mapping[RunState, frozenset[RunState]] = {
+    RunState.QUEUED: frozenset({RunState.RUNNING, RunState.WAITING, RunState.CANCELLED, RunState.FAILED}),
+    RunState.RUNNING: frozenset(
+        {RunState.WAITING, RunState.PAUSED, RunState.CANCELLING, RunState.DONE, RunState.FAILED, RunState.QUEUED}
+    ),
+    RunState.WAITING: frozenset({RunState.RUNNING, RunState.CANCELLING, RunState.FAILED, RunState.QUEUED}),
+    RunState.PAUSED: frozenset({RunState.RUNNING, RunState.CANCELLING, RunState.QUEUED}),
+    RunState.CANCELLING: frozenset({RunState.CANCELLED}),
+    RunState.CANCELLED: frozenset({RunState.QUEUED}),
+    RunState.DONE: frozenset({RunState.QUEUED}),
+    RunState.FAILED: frozenset({RunState.QUEUED}),
+}
+
+
+class PairPolicy(IntEnum):
+    """Which pairs are compared."""
+
+    ALL = 1
+    """Every two contestants, on every prompt both answered."""
+    AGAINST = 2
+    """Every contestant against the reference contestant."""
+    RANDOM = 3
+    """A balanced random sample."""
+    ADAPTIVE = 4
+    """Rounds, each chosen from what the earlier ones showed."""
+    LABELLED = 5
+    """The comparisons that somebody labelled."""
+    LISTED = 6
+    """The comparisons uploaded by the caller."""
+
+
+class TurnPolicy(IntEnum):
+    """Which turns of a prompt are judged."""
+
+    LAST = 1
+    """The last turn that both outputs have."""
+    EACH = 2
+    """Each turn that both outputs have."""
+    NUMBER = 3
+    """The turn given."""
+
+
+class OrderPolicy(IntEnum):
+    """Which order each comparison is shown in."""
+
+    BOTH = 1
+    """Both orders."""
+    ONE = 2
+    """The left output first."""
+    RANDOM = 3
+    """One order, drawn with the run's seed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """What to compare."""
+
+    policy: PairPolicy = PairPolicy.ALL
+    reference_contestant: str = ""
+    count: int = 0
+    contestants: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    prompts: int = 0
+    turns: TurnPolicy = TurnPolicy.LAST
+    turn: int = 0
+    orders: OrderPolicy = OrderPolicy.BOTH
+    repeats: int = 1
+    seed: int = 0
+    epoch: str = ""
+
+    def __post_init__(self) -> None:
+        if self.policy is PairPolicy.AGAINST and not self.reference_contestant:
+            raise InvalidInput("pairing.reference_contestant", "pairing AGAINST needs a reference contestant")
+        if self.policy is PairPolicy.RANDOM and self.count < 1:
+            raise InvalidInput("pairing.count", "pairing RANDOM needs a count of at least 1")
+        if self.turns is TurnPolicy.NUMBER and self.turn < 1:
+            raise InvalidInput("pairing.turn", "turn NUMBER needs a turn of at least 1")
+        if self.repeats < 1 or self.prompts < 0:
+            raise InvalidInput("pairing.repeats", "repeats and prompts cannot be negative")
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a run may spend. 0 means no limit."""
+
+    cost_micros: int = 0
+    calls: int = 0
+
+    def __post_init__(self) -> None:
+        if self.cost_micros < 0 or self.calls < 0:
+            raise InvalidInput("budget", "a budget cannot be negative; 0 means no limit")
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """What a run would be: a dataset, judges by name, pairing and budget."""
+
+    dataset: str
+    judges: tuple[str, ...]
+    pairing: Pairing = Pairing()
+    budget: Budget = Budget()
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """A run about to be stored: what was asked for, and what was frozen."""
+
+    run_id: str
+    request_id: str
+    body_hash: str
+    spec: RunSpec
+    dataset_revision: int
+    judges: tuple[JudgeDefinition, ...]
+    planned: int
+    plan_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunCounts:
+    """How far a run is: showings by verdict status or item state, and calls."""
+
+    planned: int = 0
+    reused: int = 0
+    calls: int = 0
+    repeated: int = 0
+    by_status: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def settled(self) -> int:
+        """Showings that have a verdict or a final state."""
+        return sum(self.by_status.values())
+
+    @property
+    def pending(self) -> int:
+        """Showings without either."""
+        return self.planned - self.settled
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run as the store has it."""
+
+    row: int
+    run_id: str
+    request_id: str
+    spec: RunSpec
+    dataset_revision: int
+    judges: tuple[JudgeDefinition, ...]
+    plan_hash: str
+    state: RunState
+    reason: str
+    message: str
+    revision: int
+    counts: RunCounts
+    cost_micros: int
+    create_time: float
+    end_time: float | None
+    rest: ItemState | None = None
+    """What became of the showings never begun, once the run has ended: budget_stopped or cancelled."""

@@ -1,0 +1,203 @@
+"""A verdict is one call on one showing: its key, the reply as it came, and what a parser reads from it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from judge.domain.outcome import ItemState, Order, Outcome, Preference, VerdictStatus
+
+SOURCE_PARSER = "source"
+"""The name of the reading that an imported verdict's own source made."""
+
+
+def digest(*parts: str) -> bytes:
+    """SHA-256 of *parts*, each with its length, so that no two lists of parts meet."""
+    state = hashlib.sha256()
+    for part in parts:
+        data = part.encode("utf-8", "surrogatepass")
+        state.update(len(data).to_bytes(8, "big"))
+        state.update(data)
+    return state.digest()
+
+
+def prompt_digest(turns: Sequence[str], reference: Sequence[str]) -> bytes:
+    """The hash of a prompt's *turns* up to the one judged, with the *reference* shown (empty if none is)."""
+    return digest("prompt", str(len(turns)), *turns, *reference)
+
+
+def shown_digest(turns: Sequence[str]) -> bytes:
+    """The hash of an output's *turns* up to the one judged."""
+    return digest("output", *turns)
+
+
+def recorded_digest(contestant: str, sample: int) -> bytes:
+    """The hash that stands for an output in an imported verdict's key: its contestant, never its text."""
+    return digest("recorded", contestant, str(sample))
+
+
+@dataclass(frozen=True, slots=True)
+class CallKey:
+    """What makes two calls the same call: content, not names. The ids are the store's, unique per hash and tenant."""
+
+    fingerprint: int
+    prompt: int
+    turn: int
+    first: int
+    second: int
+    epoch: str = ""
+    repeat: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The texts of two outputs to one prompt, up to the turn that is judged."""
+
+    prompt: tuple[str, ...]
+    left: tuple[str, ...]
+    right: tuple[str, ...]
+    category: str = ""
+    reference: tuple[str, ...] = ()
+
+    @property
+    def turn(self) -> int:
+        """The turn judged, counted from 1."""
+        return len(self.prompt)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A comparison in one order: what a judge sees, and nothing else of it."""
+
+    prompt: tuple[str, ...]
+    first: tuple[str, ...]
+    second: tuple[str, ...]
+    category: str = ""
+    reference: tuple[str, ...] = ()
+
+    @property
+    def turn(self) -> int:
+        """The turn judged, counted from 1."""
+        return len(self.prompt)
+
+    @staticmethod
+    def of(comparison: Comparison, order: Order) -> Shown:
+        """*comparison* in *order*."""
+        left_first = order is Order.LEFT_FIRST
+        return Shown(
+            prompt=comparison.prompt,
+            first=comparison.left if left_first else comparison.right,
+            second=comparison.right if left_first else comparison.left,
+            category=comparison.category,
+            reference=comparison.reference,
+        )
+
+    def key_digest(self, fingerprint: str, *, uses_reference: bool, epoch: str = "", repeat: int = 0) -> bytes:
+        """The verdict key's own hash: equal here, in an export and in a replay. The fence's nonce derives from it."""
+        return digest(
+            "key",
+            fingerprint,
+            prompt_digest(self.prompt, self.reference if uses_reference else ()).hex(),
+            str(self.turn),
+            shown_digest(self.first).hex(),
+            shown_digest(self.second).hex(),
+            epoch,
+            str(repeat),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a call used: tokens, micro-USD, milliseconds, tries."""
+
+    input_tokens: int = 0
+    cached_input_tokens: int = 0
+    output_tokens: int = 0
+    cost_micros: int = 0
+    latency_ms: int = 0
+    tries: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a judge answered, as it came. *status* is ok unless the judge refused, was filtered or was cut off."""
+
+    raw: str
+    status: VerdictStatus = VerdictStatus.OK
+    usage: Usage = Usage()
+    model: str = ""
+    logprobs: tuple[tuple[str, float], ...] = ()
+    """Of the deciding token: its alternatives with their natural log probabilities, if the backend gives them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one parser reads from a reply: exactly one preference, or unreadable with the reason why."""
+
+    parser: str
+    preference: Preference | None
+    reason: str = ""
+    probability_first: float | None = None
+
+    @property
+    def status(self) -> VerdictStatus:
+        """Ok or unreadable."""
+        return VerdictStatus.UNREADABLE if self.preference is None else VerdictStatus.OK
+
+
+@dataclass(frozen=True, slots=True)
+class ShowingNames:
+    """A showing by its names: which comparison of a dataset, in which order."""
+
+    prompt_id: str
+    turn: int
+    left: str
+    right: str
+    order: Order
+    left_sample: int = 0
+    right_sample: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one judge said of one showing, with its place in a run; or why it said nothing."""
+
+    judge: str
+    showing: ShowingNames
+    category: str = ""
+    position: int = 0
+    comparison_id: str = ""
+    reply: Reply | None = None
+    readings: tuple[Reading, ...] = ()
+    state: ItemState | None = None
+    epoch: str = ""
+    repeat: int = 0
+    reused: bool = False
+    create_time: float = 0.0
+    revision: int = 0
+
+    @property
+    def reading(self) -> Reading | None:
+        """The reading that counts: the source's own outcome of an imported verdict, else the newest parser's."""
+        for reading in self.readings:
+            if reading.parser == SOURCE_PARSER:
+                return reading
+        return self.readings[-1] if self.readings else None
+
+    @property
+    def status(self) -> VerdictStatus | None:
+        """The reply's status, or the reading's where the reply itself is in order; None without a reply."""
+        if self.reply is None:
+            return None
+        if self.reply.status is not VerdictStatus.OK:
+            return self.reply.status
+        return self.reading.status if self.reading else VerdictStatus.UNREADABLE
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """The outcome in the comparison's own orientation, if the status is ok."""
+        reading = self.reading
+        if self.status is not VerdictStatus.OK or reading is None or reading.preference is None:
+            return None
+        return reading.preference.outcome(self.showing.order)

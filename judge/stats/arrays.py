@@ -1,0 +1,70 @@
+"""Typed columns: the array types of this floor, and the one door through which columns from outside come in."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int32]
+Codes = npt.NDArray[np.int8]
+Flags = npt.NDArray[np.bool_]
+
+Column = Sequence[int] | npt.NDArray[np.integer]
+
+
+def codes(name: str, values: npt.ArrayLike, below: int) -> Ints:
+    """The column *values* as int32[n], each from 0 to *below* - 1.
+
+    Raises ValueError, naming the column by *name*, where it is not flat, not of integers or out of range.
+    """
+    column = _flat(name, values)
+    if column.size and (column.min() < 0 or column.max() >= below):
+        raise ValueError(f"The column {name} holds a code outside 0 to {below - 1}.")
+    return column.astype(np.int32, copy=False)
+
+
+def outcomes(name: str, values: npt.ArrayLike) -> Codes:
+    """The column *values* as int8[n] of outcome codes (0 left, 1 right, 2 tie).
+
+    Raises ValueError, naming the column by *name*, where there is any other code.
+    """
+    column = _flat(name, values)
+    if column.size and (column.min() < 0 or column.max() > 2):  # noqa: PLR2004 - the three outcome codes
+        raise ValueError(f"The column {name} holds an unknown outcome: 0 is left, 1 is right and 2 is a tie.")
+    return column.astype(np.int8, copy=False)
+
+
+def weights(name: str, values: npt.ArrayLike) -> Floats:
+    """The column *values* as float64[n] of weights.
+
+    Raises ValueError, naming the column by *name*, where a weight is NaN, infinite or negative, or all are zero.
+    """
+    column = np.asarray(values, dtype=np.float64)
+    if column.ndim != 1:
+        raise ValueError(f"The column {name} must be flat, not of {column.ndim} dimensions.")
+    if not np.isfinite(column).all() or (column < 0).any():
+        raise ValueError(f"The column {name} holds a weight that is NaN, infinite or negative.")
+    if column.size and not column.any():
+        raise ValueError(f"The column {name} holds nothing but zeros.")
+    return column
+
+
+def same_length(**columns: npt.NDArray[np.generic] | None) -> int:
+    """The common length of the *columns* (None is left out). Raises ValueError, naming them, where they differ."""
+    lengths = {name: column.size for name, column in columns.items() if column is not None}
+    if len(set(lengths.values())) != 1:
+        said = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise ValueError(f"The columns differ in length: {said}.")
+    return next(iter(lengths.values()))
+
+
+def _flat(name: str, values: npt.ArrayLike) -> npt.NDArray[np.integer]:
+    column = np.asarray(values)
+    if column.ndim != 1:
+        raise ValueError(f"The column {name} must be flat, not of {column.ndim} dimensions.")
+    if column.size == 0:
+        return np.empty(0, dtype=np.int32)
+    if column.dtype.kind not in "iu":
+        raise ValueError(f"The column {name} must hold integers, not {column.dtype}.")
+    return column

@@ -1,0 +1,173 @@
+"""Battles: two contestants, an outcome, a weight and a cluster, as columns of integer codes."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from judge.stats import arrays
+from judge.stats.arrays import Codes, Floats, Ints
+
+LEFT = 0
+"""The left contestant won."""
+
+RIGHT = 1
+"""The right contestant won."""
+
+TIE = 2
+"""Neither won: half a win for each."""
+
+OUTCOMES = {"left": LEFT, "right": RIGHT, "tie": TIE}
+"""The words for the outcome codes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """Who beat whom, summed.
+
+    *wins* is float64[m, m]: the weighted wins of row over column, with half of their ties. *ties* is float64[m, m],
+    symmetric: their weighted ties. *n* is the number of battles.
+    """
+
+    wins: Floats
+    ties: Floats
+    n: int
+
+
+@dataclass(frozen=True, eq=False)
+class Battles:
+    """Columns of n battles between m contestants.
+
+    *contestants* are the m names, sorted and distinct. *left* and *right* are int32[n], codes of contestants; *outcome*
+    is int8[n] (LEFT, RIGHT, TIE); *weight* is float64[n], or None for 1 each; *cluster* is int32[n], the code of the
+    battle's prompt below *n_clusters*, or None where every battle stands for itself.
+
+    Raises ValueError, naming what is wrong, where there are no battles, a column has another length, a code is out of
+    range, a weight is NaN, infinite or negative, or a contestant meets itself.
+    """
+
+    contestants: tuple[str, ...]
+    left: Ints
+    right: Ints
+    outcome: Codes
+    weight: Floats | None = None
+    cluster: Ints | None = None
+    n_clusters: int = 0
+
+    def __post_init__(self) -> None:
+        """Check every column, and bring it to its type."""
+        m = len(self.contestants)
+        if any(first >= second for first, second in zip(self.contestants, self.contestants[1:], strict=False)):
+            raise ValueError("The contestants must be sorted and distinct.")
+        checked = {
+            "left": arrays.codes("left", self.left, m),
+            "right": arrays.codes("right", self.right, m),
+            "outcome": arrays.outcomes("outcome", self.outcome),
+            "weight": None if self.weight is None else arrays.weights("weight", self.weight),
+            "cluster": None if self.cluster is None else arrays.codes("cluster", self.cluster, self.n_clusters),
+        }
+        if arrays.same_length(**checked) == 0:
+            raise ValueError("There are no battles.")
+        for name, column in checked.items():
+            object.__setattr__(self, name, column)
+        itself = self.left == self.right
+        if itself.any():
+            name = self.contestants[int(self.left[int(itself.argmax())])]
+            raise ValueError(f"The contestant {name!r} meets itself in battle {int(itself.argmax())}.")
+
+    @classmethod
+    def from_names(
+        cls,
+        left: Sequence[str],
+        right: Sequence[str],
+        outcomes: Sequence[str] | npt.NDArray[np.integer],
+        weight: Sequence[float] | Floats | None = None,
+        cluster: Sequence[Hashable] | npt.NDArray[np.integer] | None = None,
+    ) -> "Battles":
+        """The battles of contestants given by name, in the order given.
+
+        *left* and *right* are n names; *outcomes* n words (left, right, tie) or an array of codes; *weight* n numbers;
+        *cluster* n names or numbers of prompts. Contestants and clusters are coded in sorted order, so that the codes
+        do not depend on the order of arrival. Raises ValueError as the constructor does, and for an unknown outcome.
+
+        >>> Battles.from_names(["b", "a"], ["a", "c"], ["left", "tie"]).contestants
+        ('a', 'b', 'c')
+        """
+        distinct = set(left).union(right)
+        for name in distinct:
+            if not isinstance(name, str):
+                raise ValueError(f"A contestant is a name, not {name!r}.")  # noqa: TRY004 - bad data, as everywhere here
+        contestants = tuple(sorted(distinct))
+        index = {name: code for code, name in enumerate(contestants)}
+        clusters, n_clusters = (None, 0) if cluster is None else cluster_codes(cluster)
+        return cls(
+            contestants,
+            np.fromiter(map(index.__getitem__, left), np.int32, len(left)),
+            np.fromiter(map(index.__getitem__, right), np.int32, len(right)),
+            outcome_codes(outcomes),
+            None if weight is None else np.asarray(weight, dtype=np.float64),
+            clusters,
+            n_clusters,
+        )
+
+    @property
+    def n(self) -> int:
+        """The number of battles."""
+        return self.left.size
+
+    def counts(self) -> Counts:
+        """The m x m sums of wins and ties, weighted."""
+        return self.tally(self.weight)
+
+    def tally(self, weight: Floats | None) -> Counts:
+        """The m x m sums of *weight* (float64[n], or None for 1 each) over wins and ties: one pass over the battles."""
+        m = len(self.contestants)
+        key = self.left.astype(np.intp)
+        key *= m
+        key += self.right
+        key *= len(OUTCOMES)
+        key += self.outcome
+        cells = np.bincount(key, weight, len(OUTCOMES) * m * m).astype(np.float64, copy=False).reshape(m, m, -1)
+        ties = cells[:, :, TIE] + cells[:, :, TIE].T
+        return Counts(cells[:, :, LEFT] + cells[:, :, RIGHT].T + ties / 2, ties, self.n)
+
+    def among(self, contestants: Sequence[int]) -> "Battles":
+        """The battles in which both sides are of these *contestants* (codes). Raises ValueError where there are none."""
+        kept = np.zeros(len(self.contestants), dtype=bool)
+        kept[list(contestants)] = True
+        rows = kept[self.left] & kept[self.right]
+        code = (np.cumsum(kept) - 1).astype(np.int32)
+        return Battles(
+            tuple(name for name, keep in zip(self.contestants, kept, strict=True) if keep),
+            code[self.left[rows]],
+            code[self.right[rows]],
+            self.outcome[rows],
+            None if self.weight is None else self.weight[rows],
+            None if self.cluster is None else self.cluster[rows],
+            self.n_clusters,
+        )
+
+
+def outcome_codes(outcomes: Sequence[str] | npt.NDArray[np.integer]) -> Codes:
+    """The outcome codes, int8[n], of n words (left, right, tie) or of codes. Raises ValueError for an unknown one."""
+    if len(outcomes) == 0 or not isinstance(outcomes[0], str):
+        return arrays.outcomes("outcome", outcomes)
+    try:
+        return np.fromiter(map(OUTCOMES.__getitem__, outcomes), np.int8, len(outcomes))
+    except KeyError as unknown:
+        raise ValueError(f"The outcome {unknown.args[0]!r} is unknown: there are left, right and tie.") from None
+
+
+def cluster_codes(cluster: Sequence[Hashable] | npt.NDArray[np.integer]) -> tuple[Ints, int]:
+    """The codes of n clusters given by name or number, int32[n], in sorted order, and how many clusters there are."""
+    if isinstance(cluster, np.ndarray):
+        distinct, inverse = np.unique(cluster, return_inverse=True)
+        return inverse.astype(np.int32), distinct.size
+    names = set(cluster)
+    try:
+        ordered: list[Hashable] = sorted(names)  # type: ignore[type-var]  # names that can't be ordered are caught
+    except TypeError:
+        ordered = sorted(names, key=repr)
+    index = {name: code for code, name in enumerate(ordered)}
+    return np.fromiter(map(index.__getitem__, cluster), np.int32, len(cluster)), len(ordered)

@@ -1,0 +1,70 @@
+"""Whether battles order the contestants on one scale, and which contestants stand apart.
+
+L. R. Ford (1957), "Solution of a ranking problem from binary comparisons", American Mathematical Monthly 64(8): the
+Bradley-Terry estimate exists, and is unique, if and only if in every split of the contestants into two groups somebody
+of the second beat somebody of the first. That is: the digraph of wins (a tie counts both ways) is strongly connected.
+"""
+
+from typing import Literal
+
+import numpy as np
+
+from judge.stats.arrays import Flags, Floats
+
+Components = tuple[tuple[int, ...], ...]
+
+NO_BATTLES = "no battles"
+WON_ALL = "won every battle"
+LOST_ALL = "lost every battle"
+NOT_CONNECTED = "not connected to the rest"
+
+
+def strong_components(wins: Floats) -> Components:
+    """The groups of contestants within which everybody is reached from everybody by wins, ordered by smallest code.
+
+    *wins* is float64[m, m], wins of row over column with half ties.
+    """
+    return _components(wins > 0, "strong")
+
+
+def weak_components(wins: Floats) -> Components:
+    """The groups of contestants that battles of any outcome connect, ordered by smallest code. *wins*: float64[m, m]."""
+    return _components(wins > 0, "weak")
+
+
+def rankable(wins: Floats) -> tuple[int, ...]:
+    """The contestants that can be ranked together: the one largest strong component, of two or more.
+
+    Where several components are equally large none is preferred and the answer is empty, for a choice between them
+    could only go by names. *wins* is float64[m, m].
+    """
+    found = strong_components(wins)
+    largest = max(map(len, found), default=0)
+    candidates = [part for part in found if len(part) == largest]
+    return candidates[0] if largest > 1 and len(candidates) == 1 else ()
+
+
+def unrankable(wins: Floats) -> dict[int, str]:
+    """Every contestant that cannot be ranked with the rest, and why. *wins* is float64[m, m].
+
+    The reasons: no battles, won every battle, lost every battle, not connected to the rest.
+    """
+    ranked = set(rankable(wins))
+    won, lost = wins.sum(axis=1) > 0, wins.sum(axis=0) > 0
+    return {i: _reason(bool(won[i]), bool(lost[i])) for i in range(len(wins)) if i not in ranked}
+
+
+def _reason(won: bool, lost: bool) -> str:
+    return {(False, False): NO_BATTLES, (True, False): WON_ALL, (False, True): LOST_ALL}.get((won, lost), NOT_CONNECTED)
+
+
+def _components(edges: Flags, connection: Literal["strong", "weak"]) -> Components:
+    from scipy.sparse import csr_array  # noqa: PLC0415 - a slow import, needed only here
+    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415 - as above
+
+    count, labels = connected_components(csr_array(edges), directed=True, connection=connection)
+    groups: dict[int, list[int]] = {}
+    for contestant, label in enumerate(np.asarray(labels).tolist()):
+        groups.setdefault(label, []).append(contestant)
+    assert len(groups) == count  # noqa: S101 - every label is somebody's
+    return tuple(tuple(group) for group in groups.values())

@@ -1,0 +1,33 @@
+"""What a statistic can refuse.
+
+ValueError
+├── (plain)         an input that has no meaning: a NaN weight, an unknown outcome, a contestant against itself
+└── Disconnected    the battles do not order the contestants on one scale
+ArithmeticError
+└── NotConverged    the iterations ended before the estimate stood still
+"""
+
+
+class Disconnected(ValueError):
+    """The contestants fall into several components: some never met, or won or lost every battle against the rest.
+
+    *components* are the strongly connected components, as tuples of contestants in the order of their codes.
+    """
+
+    def __init__(self, components: tuple[tuple[str, ...], ...]) -> None:
+        self.components = components
+        shown = "; ".join(", ".join(part[:5]) + (", ..." if len(part) > 5 else "") for part in components[:4])
+        more = f"; and {len(components) - 4} more" if len(components) > 4 else ""
+        super().__init__(
+            f"The contestants cannot be put on one scale: they fall into {len(components)} components "
+            f"({shown}{more}), between which all wins go one way or there are no battles.",
+        )
+
+
+class NotConverged(ArithmeticError):
+    """The estimate still moved by more than *tolerance* after so many *iterations*."""
+
+    def __init__(self, iterations: int, tolerance: float) -> None:
+        self.iterations = iterations
+        self.tolerance = tolerance
+        super().__init__(f"The fit did not settle to within {tolerance:g} in {iterations} iterations.")

@@ -1,0 +1,15 @@
+"""Ranks: one is best, and equals share the better rank."""
+
+import numpy as np
+
+from judge.stats.arrays import Floats, Ints
+
+
+def ranks(ratings: Floats) -> Ints:
+    """The rank of each of the m *ratings* (float64[m], larger is better), int32[m]: one more than those above it.
+
+    >>> ranks(np.array([900.0, 1100.0, 900.0])).tolist()
+    [2, 1, 2]
+    """
+    ascending = np.sort(ratings)
+    return (1 + ratings.size - np.searchsorted(ascending, ratings, side="right")).astype(np.int32)
