@@ -1,0 +1,325 @@
+"""Where it is kept. One Protocol; the same contract suite runs over every store.
+
+Laws: a batch or a commit is whole or absent; an answer exists once per key; a call is made only under a permit; a run's
+revision grows with every change to it, and its rows carry the revision they came with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from judge.domain.dataset import BatchResult, DatasetSummary, ImportedVerdict, Label, ListedComparison, Output, Prompt
+from judge.domain.judge import JudgeDefinition
+from judge.domain.outcome import ItemState, Order, Outcome, VerdictStatus
+from judge.domain.run import Budget, NewRun, Run, RunState
+from judge.domain.verdict import CallKey, Reading, Reply, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class BoardPrompt:
+    """A prompt as a plan needs it: its row, its names, its number of turns; no text."""
+
+    row: int
+    prompt_id: str
+    category: str
+    tags: tuple[str, ...]
+    turns: int
+
+
+@dataclass(frozen=True, slots=True)
+class BoardOutput:
+    """An output as a plan needs it. *prompt* is the prompt's row."""
+
+    row: int
+    prompt: int
+    contestant: str
+    sample: int
+    turns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """What one revision of a dataset lets be compared, in the order of upload."""
+
+    revision: int
+    prompts: tuple[BoardPrompt, ...]
+    outputs: tuple[BoardOutput, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PromptText:
+    """A prompt's texts. *plain* and *referenced* hold, per turn, the interned id of its content up to that turn."""
+
+    prompt: Prompt
+    plain: tuple[int, ...]
+    referenced: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OutputText:
+    """An output's texts. *shown* holds, per turn, the interned id of its content up to that turn."""
+
+    output: Output
+    shown: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRef:
+    """One showing of a run: its place in the plan, and what is shown, by rows."""
+
+    position: int
+    judge: int
+    """The judge's place in the run's list."""
+    prompt: int
+    turn: int
+    left: int
+    right: int
+    order: Order
+    repeat: int
+    comparison_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PermitRequest:
+    """Asks to call *keys* for a run (or for none: a single comparison), each costing at most *worst_micros*."""
+
+    keys: Sequence[CallKey]
+    parser: str
+    run: int | None
+    worst_micros: int
+    now: float
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """An answer that exists. *readings* are all its readings; without one of the asked parser, it is to be read."""
+
+    answer: int
+    reply: Reply
+    readings: tuple[Reading, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """What may be called: *granted* keys with their attempts; what exists; what another run is calling right now.
+
+    *refused* is a reason (CANCELLED, NOT_RUNNING, BUDGET_STOPPED) when nothing, or not everything, was granted for it.
+    """
+
+    granted: Mapping[CallKey, int] = field(default_factory=dict)
+    answered: Mapping[CallKey, StoredAnswer] = field(default_factory=dict)
+    busy: frozenset[CallKey] = frozenset()
+    refused: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of one showing. A call carries its *attempt*; a reused answer carries *answer* instead of a reply."""
+
+    key: CallKey
+    item: ItemRef | None
+    attempt: int | None = None
+    reply: Reply | None = None
+    answer: int | None = None
+    reading: Reading | None = None
+    state: ItemState | None = None
+    calls: int = 0
+    """Calls made for it, tries included."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictQuery:
+    """Narrows a run's verdicts; empty fields do not narrow."""
+
+    judges: Collection[str] = ()
+    contestants: Collection[str] = ()
+    prompt_ids: Collection[str] = ()
+    categories: Collection[str] = ()
+    statuses: Collection[VerdictStatus] = ()
+    states: Collection[ItemState] = ()
+    outcomes: Collection[Outcome] = ()
+
+
+class DatasetStore(Protocol):
+    """Datasets. Every method raises NotFound for a dataset that does not exist."""
+
+    async def create_dataset(self, tenant: str, name: str) -> DatasetSummary:
+        """An empty dataset; AlreadyExists if the name is taken."""
+        ...
+
+    async def dataset(self, tenant: str, name: str) -> DatasetSummary:
+        """The dataset with its contestants, categories and annotators."""
+        ...
+
+    async def datasets(self, tenant: str, after: str, limit: int) -> list[DatasetSummary]:
+        """At most *limit* datasets by name, after the name *after*, without contestants, categories, annotators."""
+        ...
+
+    async def delete_dataset(self, tenant: str, name: str) -> None:
+        """Make it unreadable, remove its runs, and delete what no other dataset of the tenant holds."""
+        ...
+
+    async def add_prompts(self, tenant: str, name: str, rows: Sequence[Prompt], *, replace: bool) -> BatchResult:
+        """Add a batch; equal rows are duplicates; other content under the same prompt_id is rejected or replaces."""
+        ...
+
+    async def add_outputs(self, tenant: str, name: str, rows: Sequence[Output], *, replace: bool) -> BatchResult:
+        """Add a batch; rejects UNKNOWN_PROMPT, EXTRA_TURN, and (without *replace*) OUTPUT_DIFFERS."""
+        ...
+
+    async def add_labels(
+        self, tenant: str, name: str, rows: Sequence[Label], *, source: str, replace: bool
+    ) -> BatchResult:
+        """Add a batch; a label's identity is *source* and its label_id. Prompt and outputs may be absent."""
+        ...
+
+    async def add_verdicts(
+        self, tenant: str, name: str, rows: Sequence[tuple[ImportedVerdict, Reading | None]], *, replace: bool
+    ) -> BatchResult:
+        """Add a batch of verdicts made elsewhere, each with our own reading of its raw text, if it has one.
+
+        They are answers of the recorded judge, keyed by their contestants.
+        """
+        ...
+
+    async def add_comparisons(
+        self, tenant: str, name: str, rows: Sequence[ListedComparison], *, replace: bool
+    ) -> BatchResult:
+        """Add a batch; rejects UNKNOWN_PROMPT and UNKNOWN_OUTPUT."""
+        ...
+
+    async def read_prompts(
+        self, tenant: str, name: str, revision: int, after: int, limit: int
+    ) -> list[tuple[int, Prompt]]:
+        """A page of rows in upload order, each with its row id; *after* is the last row id read (0 to begin)."""
+        ...
+
+    async def read_outputs(
+        self, tenant: str, name: str, revision: int, after: int, limit: int
+    ) -> list[tuple[int, Output]]:
+        """A page of rows in upload order."""
+        ...
+
+    async def read_labels(
+        self, tenant: str, name: str, revision: int, after: int, limit: int
+    ) -> list[tuple[int, str, Label]]:
+        """A page of rows in upload order, each with its row id and source."""
+        ...
+
+    async def read_verdicts(
+        self, tenant: str, name: str, revision: int, after: int, limit: int
+    ) -> list[tuple[int, ImportedVerdict]]:
+        """A page of rows in upload order."""
+        ...
+
+    async def read_comparisons(
+        self, tenant: str, name: str, revision: int, after: int, limit: int
+    ) -> list[tuple[int, ListedComparison]]:
+        """A page of rows in upload order."""
+        ...
+
+    async def board(self, tenant: str, name: str, revision: int) -> Board:
+        """What *revision* of the dataset lets be compared."""
+        ...
+
+    async def prompt_texts(self, rows: Collection[int]) -> dict[int, PromptText]:
+        """Texts by prompt row."""
+        ...
+
+    async def output_texts(self, rows: Collection[int]) -> dict[int, OutputText]:
+        """Texts by output row."""
+        ...
+
+    async def intern(self, tenant: str, digests: Sequence[bytes]) -> list[int]:
+        """The id of each digest; the same digest always has the same id in a tenant."""
+        ...
+
+
+class RunStore(Protocol):
+    """Runs, permits, commits and verdicts."""
+
+    async def create_run(self, tenant: str, run: NewRun) -> Run:
+        """Store it as QUEUED; with the request id and body hash of a run that exists, that run as it is now.
+
+        Raises RequestIdReused if the request id belongs to a run with another body hash.
+        """
+        ...
+
+    async def run(self, tenant: str, run_id: str) -> Run:
+        """The run as it is now; NotFound otherwise."""
+        ...
+
+    async def runs(self, tenant: str, dataset: str, before: int, limit: int) -> list[Run]:
+        """At most *limit* runs, newest first, with rows before *before* (0: from the newest); *dataset* "" is any."""
+        ...
+
+    async def unfinished(self) -> list[tuple[str, str]]:
+        """Tenant and run id of every run that has not ended, oldest first."""
+        ...
+
+    async def move_run(
+        self, row: int, state: RunState, *, reason: str = "", message: str = "", rest: ItemState | None = None
+    ) -> bool:
+        """Change a run's state; False, changing nothing, if domain.run.TRANSITIONS doesn't allow it from where it is."""
+        ...
+
+    async def reopen_run(self, row: int, budget: Budget | None) -> bool:
+        """Queue an ended, paused or waiting run again, forget its showings without a verdict, replace its budget."""
+        ...
+
+    async def done_positions(self, row: int, first: int, last: int) -> set[int]:
+        """The positions in [first, last) that have a verdict or a final state."""
+        ...
+
+    async def permit(self, tenant: str, request: PermitRequest) -> Permit:
+        """In one write transaction: what exists, what is being called, and an attempt for what may be called now.
+
+        A live attempt past its *until* is orphaned, booked as spent at its worst cost, and its key granted anew.
+        """
+        ...
+
+    async def commit(self, tenant: str, run: int | None, settled: Sequence[Settled]) -> None:
+        """In one write transaction: answers, readings, showings, attempts, the run's counts, cost and revision.
+
+        Safe to repeat. Where another answer came first under a key, that one stays and the cost is booked as repeated.
+        """
+        ...
+
+    async def orphan_attempts(self) -> int:
+        """Book every live attempt as spent: for the process that holds the store, when it starts."""
+        ...
+
+    async def verdicts(
+        self, row: int, query: VerdictQuery, *, after: int, limit: int, by_revision: bool = False
+    ) -> list[Verdict]:
+        """A page of verdicts after position *after* (-1 to begin), by position.
+
+        With *by_revision*: after revision *after*, whole revisions only (so more than *limit* if one is larger).
+        """
+        ...
+
+    async def judge_verdicts(self, tenant: str, dataset: str, judge: str) -> list[Verdict]:
+        """All verdicts of a judge over a dataset, imported and made in runs, one per answer and showing, oldest first.
+
+        Where runs hold several versions of the judge, only those of the newest. Raises NotFound if there is none.
+        """
+        ...
+
+    async def judge_definitions(self, tenant: str) -> list[JudgeDefinition]:
+        """The newest version of every recorded judge."""
+        ...
+
+    async def changes(self, rows: Collection[int]) -> dict[int, int]:
+        """The present revision of each run, by row."""
+        ...
+
+
+class Store(DatasetStore, RunStore, Protocol):
+    """Everything that is kept."""
+
+    async def close(self) -> None:
+        """Finish what is being written and let go."""
+        ...
