@@ -34,7 +34,8 @@ def checked_id(field: str, name: str) -> str:
     if not _ID.fullmatch(name):
         raise InvalidInput(
             field,
-            f"{field} {name[:80]!r} must be 1 to 63 of a-z, 0-9, dot, dash and underscore, starting with a letter or digit",
+            f"{field} {name[:80]!r} must be 1 to 63 of a-z, 0-9, dot, dash and underscore, "
+            "starting with a letter or digit",
             reason="INVALID_ID",
         )
     return name

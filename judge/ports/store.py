@@ -263,7 +263,7 @@ class RunStore(Protocol):
     async def move_run(
         self, row: int, state: RunState, *, reason: str = "", message: str = "", rest: ItemState | None = None
     ) -> bool:
-        """Change a run's state; False, changing nothing, if domain.run.TRANSITIONS doesn't allow it from where it is."""
+        """Change a run's state; False, changing nothing, if TRANSITIONS doesn't allow it from where it is."""
         ...
 
     async def reopen_run(self, row: int, budget: Budget | None) -> bool:

@@ -1,0 +1,70 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?= ../shared/data
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+ifneq ($(wildcard $(DATA)),)
+export JUDGE_TEST_DATA := $(abspath $(DATA))
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check fmt proto serve lock
+
+help:  ## print this list
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */  \1|/' | awk -F'|' '{printf "%-12s %s\n", $$1, $$2}' | sed 's/^/  /'
+
+$(VENV)/.made:
+	$(PYTHON) -c 'import sys; sys.exit("judge needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.server: requirements/server.txt pyproject.toml | $(VENV)/.made
+	$(PIP) install --quiet --require-hashes -r requirements/server.txt
+	$(PIP) install --quiet --require-hashes -r requirements/build.txt
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.server
+	$(PIP) install --quiet --require-hashes -r requirements/dev.txt
+	touch $@
+
+demo: $(VENV)/.server  ## judge the bundled answers with two yardsticks, rank, and measure agreement
+	$(BIN)/judge demo
+
+serve: $(VENV)/.server  ## run the server with ./judge.toml or the defaults
+	$(BIN)/judge serve
+
+test: $(VENV)/.dev  ## run the tests
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -q -n 2 tests
+
+check: $(VENV)/.dev  ## format, lint, types, import contracts, proto lint, freshness, secrets
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/buf lint
+	$(BIN)/buf format -d --exit-code
+	$(MAKE) --no-print-directory proto-fresh
+	git ls-files -z | grep -zvE '^requirements/' | xargs -0 $(BIN)/detect-secrets-hook
+
+fmt: $(VENV)/.dev  ## format code and proto
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/buf format -w
+
+PROTOC = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -I proto
+
+proto: $(VENV)/.dev  ## generate judge/api from proto/
+	$(PROTOC) --python_out=. --mypy_out=quiet:. --grpc_python_out=. --mypy_grpc_out=quiet:. proto/judge/api/v1/*.proto
+
+.PHONY: proto-fresh
+proto-fresh:
+	rm -rf .cache/proto && mkdir -p .cache/proto
+	$(PROTOC) --python_out=.cache/proto --mypy_out=quiet:.cache/proto --grpc_python_out=.cache/proto --mypy_grpc_out=quiet:.cache/proto proto/judge/api/v1/*.proto
+	diff -r --exclude=__init__.py --exclude=__pycache__ .cache/proto/judge/api judge/api
+
+lock:  ## pin and hash the requirements again (needs uv)
+	uv pip compile -q --universal --generate-hashes --no-header --no-annotate --python-version 3.11 pyproject.toml -o requirements/base.txt
+	uv pip compile -q --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra server pyproject.toml -o requirements/server.txt
+	uv pip compile -q --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra dev pyproject.toml -o requirements/dev.txt
+	printf 'hatchling>=1.33,<2\neditables>=0.6,<1\n' | uv pip compile -q --universal --generate-hashes --no-header --no-annotate --python-version 3.11 - -o requirements/build.txt

@@ -1,0 +1,1 @@
+"""Where shards of a run are executed."""

@@ -1,0 +1,131 @@
+"""The local engine: asyncio in the server's process. The stored answers are the checkpoint.
+
+Each run is a task, each of its judges a lane of it, a lane works through its shards in order. A run that is submitted again
+while it works is left alone; one that was interrupted is planned anew and asked only for what is missing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from judge.domain.errors import CallFailed, JudgeError
+from judge.domain.outcome import ItemState
+from judge.domain.run import Run, RunState
+from judge.log import logger
+from judge.ports.clock import Clock
+from judge.ports.store import Store
+from judge.runs.judges import Judges
+from judge.runs.plan import Plan
+from judge.runs.shard import ShardRunner
+from judge.runs.work import Keys, build_plan
+
+SHARD = 500
+"""Positions in a shard."""
+log = logger("engine")
+
+
+class LocalEngine:
+    """Executes runs in this process."""
+
+    def __init__(self, store: Store, judges: Judges, clock: Clock) -> None:
+        self._store, self._judges, self._clock = store, judges, clock
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._runners: dict[str, list[ShardRunner]] = {}
+        self._closing = False
+
+    async def start(self) -> None:
+        """Book what a dead process may have paid, and go on with every unfinished run."""
+        orphaned = await self._store.orphan_attempts()
+        unfinished = await self._store.unfinished()
+        log.info("engine.started", orphaned=orphaned, unfinished=len(unfinished))
+        for tenant, run_id in unfinished:
+            await self.submit(tenant, run_id)
+
+    async def submit(self, tenant: str, run_id: str) -> None:
+        """Begin or go on with a run."""
+        task = self._tasks.get(run_id)
+        if not self._closing and (task is None or task.done()):
+            self._tasks[run_id] = asyncio.create_task(self._execute(tenant, run_id, after=task))
+
+    async def cancel(self, tenant: str, run_id: str) -> None:
+        """End a run told to cancel, if no task is at it; one that is sees it at its next permit."""
+        await self.submit(tenant, run_id)
+
+    async def close(self) -> None:
+        """Issue no new permit, let calls in flight finish and commit."""
+        self._closing = True
+        for runners in self._runners.values():
+            for runner in runners:
+                runner.stop()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    async def _execute(self, tenant: str, run_id: str, after: asyncio.Task[None] | None) -> None:
+        if after is not None:
+            await asyncio.wait([after])
+        run = await self._store.run(tenant, run_id)
+        try:
+            await self._judge(tenant, run)
+        except CallFailed as failure:
+            log.warning("run.failed", run=run_id, reason=failure.reason)
+            await self._store.move_run(run.row, RunState.FAILED, reason=failure.reason, message=failure.message)
+        except JudgeError as error:
+            log.error("run.failed", run=run_id, reason=error.reason)
+            await self._store.move_run(run.row, RunState.FAILED, reason=error.reason, message=error.message)
+        except Exception:
+            log.exception("run.failed", run=run_id, reason="INTERNAL")
+            message = "an unexpected error ended the run; the server's log has it"
+            await self._store.move_run(run.row, RunState.FAILED, reason="INTERNAL", message=message)
+        finally:
+            self._runners.pop(run_id, None)
+
+    async def _judge(self, tenant: str, run: Run) -> None:
+        if run.state is RunState.CANCELLING:
+            await self._store.move_run(run.row, RunState.CANCELLED, rest=ItemState.CANCELLED)
+        if run.state in (RunState.CANCELLING, RunState.PAUSED) or run.state.ended:
+            return
+        await self._store.move_run(run.row, RunState.RUNNING)
+        plan = await build_plan(self._store, tenant, run.spec, run.dataset_revision)
+        if plan.hash != run.plan_hash:
+            message = "the plan rebuilt from the seed is not the one that was stored"
+            await self._store.move_run(run.row, RunState.FAILED, reason="PLAN_CHANGED", message=message)
+            return
+        lanes = [asyncio.create_task(self._lane(tenant, run, plan, number)) for number in range(len(run.judges))]
+        self._runners[run.run_id] = []
+        try:
+            refusals = await asyncio.gather(*lanes)
+        except BaseException:
+            for runner in self._runners[run.run_id]:
+                runner.stop()
+            await asyncio.gather(*lanes, return_exceptions=True)
+            raise
+        await self._end(run, set(refusals))
+
+    async def _lane(self, tenant: str, run: Run, plan: Plan, number: int) -> str:
+        judge = self._judges.at_work(run.judges[number])
+        runner = ShardRunner(self._store, tenant, run.row, judge, self._clock)
+        self._runners[run.run_id].append(runner)
+        keys = Keys(self._store, tenant, judge.definition, run.spec.pairing.epoch)
+        first = number * plan.per_judge
+        for begin in range(first, first + plan.per_judge, SHARD):
+            end = min(begin + SHARD, first + plan.per_judge)
+            done = await self._store.done_positions(run.row, begin, end)
+            items = [plan.item(position) for position in range(begin, end) if position not in done]
+            refused = await runner.run(await keys.work(items)) if items else ""
+            if refused:
+                return refused
+        return ""
+
+    async def _end(self, run: Run, refusals: set[str]) -> None:
+        if "CANCELLED" in refusals or "NOT_RUNNING" in refusals:
+            await self._store.move_run(run.row, RunState.CANCELLED, rest=ItemState.CANCELLED)
+        elif "STOPPED" in refusals:
+            log.info("run.interrupted", run=run.run_id)
+        elif "BUDGET_STOPPED" in refusals:
+            message = "the budget was used up; resume the run with a larger one"
+            await self._store.move_run(
+                run.row, RunState.DONE, reason="BUDGET_STOPPED", message=message, rest=ItemState.BUDGET_STOPPED
+            )
+        elif not await self._store.move_run(run.row, RunState.DONE):
+            # Cancelled after the last permit: everything is judged, and the run says it was cancelled.
+            await self._store.move_run(run.row, RunState.CANCELLED, rest=ItemState.CANCELLED)
+        log.info("run.ended", run=run.run_id, refusals=sorted(refusals))

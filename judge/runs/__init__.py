@@ -1,0 +1,1 @@
+"""What happens: plan, judge a comparison, run a shard, rank, agree, watch."""

@@ -1,0 +1,34 @@
+"""The judges that can be asked: each with its definition, its backend, its limits and its price."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from judge.domain.judge import JudgeCard, JudgeDefinition
+from judge.ports.backend import Backend
+
+
+@dataclass(frozen=True)
+class JudgeAtWork:
+    """A judge with what it takes to ask it."""
+
+    card: JudgeCard
+    backend: Backend
+
+    @property
+    def definition(self) -> JudgeDefinition:
+        """What it is."""
+        return self.card.definition
+
+
+class Judges(Protocol):
+    """The judges this server is configured with."""
+
+    def cards(self) -> dict[str, JudgeCard]:
+        """Every configured judge by name."""
+        ...
+
+    def at_work(self, definition: JudgeDefinition) -> JudgeAtWork:
+        """*definition*, frozen or present, with the account its name has here; JudgeUnusable if it has none."""
+        ...

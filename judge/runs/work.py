@@ -1,0 +1,112 @@
+"""From positions of a plan to work: load the texts of a shard, and key each showing by content."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+
+from judge.domain.dataset import Label, ListedComparison
+from judge.domain.judge import RECORDED, JudgeDefinition
+from judge.domain.outcome import Order
+from judge.domain.run import PairPolicy, RunSpec
+from judge.domain.verdict import CallKey, Shown
+from judge.ports.store import DatasetStore, ItemRef, OutputText, PromptText, Store
+from judge.runs.plan import Plan, make_plan
+from judge.runs.worker import Work, comparison, recorded_key, shows_reference
+
+PAGE = 1000
+"""Rows read at once."""
+
+
+async def build_plan(store: Store, tenant: str, spec: RunSpec, revision: int) -> Plan:
+    """The plan of *spec* over *revision* of its dataset: the same whenever and wherever it is built."""
+    board = await store.board(tenant, spec.dataset, revision)
+    pairing = spec.pairing
+    labels, listed = [], []
+    if pairing.policy is PairPolicy.LABELLED:
+        labels = [label async for _, label in all_labels(store, tenant, spec.dataset, revision)]
+    if pairing.policy is PairPolicy.LISTED:
+        listed = [row async for row in all_comparisons(store, tenant, spec.dataset, revision)]
+    return make_plan(board, pairing, len(spec.judges), labels=labels, listed=listed)
+
+
+async def all_labels(store: DatasetStore, tenant: str, dataset: str, revision: int) -> AsyncIterator[tuple[str, Label]]:
+    """Every label with its source, in upload order, read in pages."""
+    after = 0
+    while page := await store.read_labels(tenant, dataset, revision, after, PAGE):
+        for after, source, label in page:  # noqa: B007  # the last row read is where the next page starts
+            yield source, label
+
+
+async def all_comparisons(
+    store: DatasetStore, tenant: str, dataset: str, revision: int
+) -> AsyncIterator[ListedComparison]:
+    """Every listed comparison, in upload order, read in pages."""
+    after = 0
+    while page := await store.read_comparisons(tenant, dataset, revision, after, PAGE):
+        for after, row in page:  # noqa: B007  # the last row read is where the next page starts
+            yield row
+
+
+class Keys:
+    """Keys showings of one judge by content; recorded judges by their contestants."""
+
+    def __init__(self, store: DatasetStore, tenant: str, definition: JudgeDefinition, epoch: str) -> None:
+        self._store, self._tenant, self._definition, self._epoch = store, tenant, definition, epoch
+        self._fingerprint = 0
+
+    async def work(self, items: Sequence[ItemRef]) -> list[Work]:
+        """The work of *items*, in their order."""
+        prompts = await self._store.prompt_texts({item.prompt for item in items})
+        outputs = await self._store.output_texts({row for item in items for row in (item.left, item.right)})
+        if not self._fingerprint:
+            [self._fingerprint] = await self._store.intern(
+                self._tenant, [bytes.fromhex(self._definition.fingerprint)]
+            )
+        ready = [self._shown(item, prompts, outputs) for item in items]
+        contents = await self._contents(items, ready, prompts, outputs)
+        return [
+            Work(
+                CallKey(self._fingerprint, prompt, item.turn, first, second, self._epoch, item.repeat), shown, item
+            )
+            for item, shown, (prompt, first, second) in zip(items, ready, contents, strict=True)
+        ]
+
+    def _shown(self, item: ItemRef, prompts: dict[int, PromptText], outputs: dict[int, OutputText]) -> Shown:
+        texts = comparison(prompts[item.prompt], outputs[item.left], outputs[item.right], item.turn)
+        return Shown.of(texts, item.order)
+
+    async def _contents(
+        self,
+        items: Sequence[ItemRef],
+        ready: Sequence[Shown],
+        prompts: dict[int, PromptText],
+        outputs: dict[int, OutputText],
+    ) -> list[tuple[int, int, int]]:
+        ends = [
+            (item.left, item.right) if item.order is Order.LEFT_FIRST else (item.right, item.left) for item in items
+        ]
+        if self._definition.backend == RECORDED:
+            return await self._recorded(items, ends, prompts, outputs)
+        found = []
+        for item, shown, (first, second) in zip(items, ready, ends, strict=True):
+            prompt = prompts[item.prompt]
+            at = item.turn - 1
+            content = prompt.referenced[at] if shows_reference(self._definition, shown) else prompt.plain[at]
+            found.append((content, outputs[first].shown[at], outputs[second].shown[at]))
+        return found
+
+    async def _recorded(
+        self,
+        items: Sequence[ItemRef],
+        ends: Iterable[tuple[int, int]],
+        prompts: dict[int, PromptText],
+        outputs: dict[int, OutputText],
+    ) -> list[tuple[int, int, int]]:
+        digests = []
+        for item, (first, second) in zip(items, ends, strict=True):
+            prompt_id = prompts[item.prompt].prompt.prompt_id
+            for row in (first, second):
+                output = outputs[row].output
+                digests.extend(recorded_key(prompt_id, output.contestant, output.sample))
+        ids = await self._store.intern(self._tenant, digests)
+        return [(ids[i], ids[i + 1], ids[i + 3]) for i in range(0, len(ids), 4)]

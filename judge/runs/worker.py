@@ -1,0 +1,115 @@
+"""Judging one showing: render, ask, read. Around the call, once for every backend: deadline, retries, cost."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+
+import stamina
+
+from judge.domain.errors import CallFailed, JudgeUnusable, TransportFailed
+from judge.domain.judge import JudgeDefinition, RenderedPrompt
+from judge.domain.outcome import ItemState
+from judge.domain.verdict import CallKey, Comparison, Reading, Reply, Shown, digest, recorded_digest
+from judge.ports.clock import Clock
+from judge.ports.store import ItemRef, OutputText, PromptText, Settled
+from judge.prompts.parse import parse
+from judge.prompts.render import render, uses_reference
+from judge.runs.judges import JudgeAtWork
+
+ATTEMPTS = 5
+"""A transport failure is tried again until so many calls were made, within the call's one deadline."""
+BYTES_PER_TOKEN = 3
+"""A cautious guess for what a call may cost at most, used to reserve money before the call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One showing to be judged: its key, its place in a run if it has one, and its texts."""
+
+    key: CallKey
+    shown: Shown
+    item: ItemRef | None = None
+
+
+def comparison(prompt: PromptText, left: OutputText, right: OutputText, turn: int) -> Comparison:
+    """The texts of a comparison up to *turn*."""
+    asked = prompt.prompt
+    return Comparison(
+        prompt=asked.turns[:turn],
+        left=left.output.turns[:turn],
+        right=right.output.turns[:turn],
+        category=asked.category,
+        reference=asked.reference[:turn],
+    )
+
+
+def rendered(definition: JudgeDefinition, work: Work) -> RenderedPrompt:
+    """Exactly what *definition* is sent for *work*."""
+    return render(
+        definition.rubric,
+        work.shown,
+        definition.fingerprint,
+        definition.sampling,
+        epoch=work.key.epoch,
+        repeat=work.key.repeat,
+    )
+
+
+def shows_reference(definition: JudgeDefinition, shown: Shown) -> bool:
+    """Whether the judge's answer depends on the reference answer: its rubric shows it, or it computes with it."""
+    return bool(shown.reference) and (
+        definition.backend == "matches-reference" or uses_reference(definition.rubric, shown)
+    )
+
+
+def recorded_key(prompt_id: str, contestant: str, sample: int) -> tuple[bytes, bytes]:
+    """The digests that stand for a prompt and an output in the key of an imported verdict."""
+    return digest("prompt-id", prompt_id), recorded_digest(contestant, sample)
+
+
+def worst_cost(judge: JudgeAtWork, prompt_bytes: int) -> int:
+    """What a call may cost at most, in micro-USD: a cautious token count, the whole output budget, every try."""
+    price = judge.card.price
+    if price is None:
+        return 0
+    tokens = prompt_bytes // BYTES_PER_TOKEN + 200
+    return price.cost(tokens, 0, judge.definition.sampling.max_output_tokens) * ATTEMPTS
+
+
+async def judge_comparison(judge: JudgeAtWork, work: Work, attempt: int | None, clock: Clock) -> Settled:
+    """What becomes of *work*: a reply with its reading, or the state its showing is left in."""
+    tries = 0
+    begun = clock.monotonic()
+    try:
+        prompt = rendered(judge.definition, work)
+        async with asyncio.timeout(judge.card.limits.deadline_seconds):
+            async for attempt_context in stamina.retry_context(on=_again, attempts=ATTEMPTS, timeout=None):
+                with attempt_context:
+                    tries += 1
+                    reply = await judge.backend.reply(prompt)
+    except TimeoutError:
+        return Settled(work.key, work.item, attempt, state=ItemState.TRANSPORT_ERROR, calls=tries)
+    except JudgeUnusable:
+        raise
+    except CallFailed as failure:
+        return Settled(work.key, work.item, attempt, state=failure.state, calls=tries)
+    reply = _with_usage(judge, reply, tries, clock.monotonic() - begun)
+    return Settled(work.key, work.item, attempt, reply=reply, reading=read(judge.definition, reply), calls=tries)
+
+
+def read(definition: JudgeDefinition, reply: Reply) -> Reading:
+    """What the judge's own parser reads from *reply*."""
+    return parse(definition.rubric.variants[0].form, reply.raw)
+
+
+def _again(error: Exception) -> bool | float:
+    if not isinstance(error, TransportFailed):
+        return False
+    return error.retry_after if error.retry_after is not None else True
+
+
+def _with_usage(judge: JudgeAtWork, reply: Reply, tries: int, seconds: float) -> Reply:
+    usage, price = reply.usage, judge.card.price
+    cost = price.cost(usage.input_tokens, usage.cached_input_tokens, usage.output_tokens) if price else 0
+    return replace(reply, usage=replace(usage, tries=tries, latency_ms=round(seconds * 1000), cost_micros=cost))

@@ -1,0 +1,179 @@
+"""How sure one may be of a figure computed over prompts, when the question is about new prompts of the same mix.
+
+Rows of one prompt are not independent, so prompts (the clusters) are what is counted: G of them.
+
+- From 40 prompts on: the linearised ("sandwich") variance times G / (G - 1), with Student's t of G - 1 degrees.
+- From 5 to 39: the delete-one-prompt jackknife, (G - 1) / G times the summed squared changes, with the same t.
+- Below 5: no interval, and the method says so.
+
+A. C. Cameron, D. L. Miller (2015), "A Practitioner's Guide to Cluster-Robust Inference", Journal of Human Resources
+50(2): CR1 and CR3. W. G. Cochran (1977), "Sampling Techniques", chapters 6 and 9A: the ratio estimator.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from judge.stats.arrays import Floats, Ints
+
+SANDWICH = "sandwich-cr1-t"
+JACKKNIFE = "jackknife-cr3-t"
+EXACT = "exact-binomial-over-prompts"
+
+FEWEST_FOR_SANDWICH = 40
+FEWEST = 5
+
+_PLACES = 9
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its doubt.
+
+    *value* is None where there is nothing to compute it from; *low*, *high* and *standard_error* are None where
+    *method* begins with "none: ", followed by why. *n* counts rows and *clusters* the prompts they come from.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    standard_error: float | None
+    method: str
+    level: float
+    n: int
+    clusters: int
+
+
+def method_for(clusters: int) -> str:
+    """The name of the interval method that so many *clusters* allow, or "none: ..." with the reason."""
+    if clusters >= FEWEST_FOR_SANDWICH:
+        return SANDWICH
+    return JACKKNIFE if clusters >= FEWEST else f"none: {clusters} prompts, at least {FEWEST} are needed"
+
+
+def t_quantile(level: float, clusters: int) -> float:
+    """Half the width, in standard errors, of a two-sided interval of *level* over so many *clusters*: t of G - 1.
+
+    Raises ValueError where the level is not between 0 and 1.
+    """
+    from scipy.special import stdtrit  # noqa: PLC0415 - a slow import, needed only here
+
+    return float(stdtrit(clusters - 1, (1 + checked_level(level)) / 2))
+
+
+def checked_level(level: float) -> float:
+    """The *level* of an interval. Raises ValueError unless it lies strictly between 0 and 1."""
+    if not 0 < level < 1:
+        raise ValueError(f"The level of an interval lies between 0 and 1, and is not {level}.")
+    return level
+
+
+def ratio(
+    numerator: Floats,
+    denominator: Floats,
+    cluster: Ints | None = None,
+    level: float = 0.95,
+    bounds: tuple[float, float] | None = None,
+) -> Estimate:
+    """The ratio of the sums of two columns, with its interval over clusters.
+
+    *numerator* and *denominator* (not negative) are float64[n], *cluster* int32[n], or None where each row is its own.
+    Rows with a zero denominator do not count. With *bounds* the interval is cut to them; and a share that sits on a
+    bound in every prompt gets the exact binomial interval over prompts (C. J. Clopper, E. S. Pearson (1934), Biometrika
+    26(4)) in place of one of no width. Without rows the value is None.
+    """
+    used = denominator > 0
+    n = int(np.count_nonzero(used))
+    top, bottom = _sums(numerator, cluster, used), _sums(denominator, cluster, used)
+    top, bottom = top[bottom > 0], bottom[bottom > 0]
+    clusters = bottom.size
+    checked_level(level)
+    if n == 0:
+        return Estimate(None, None, None, None, "none: there is nothing to count", level, 0, 0)
+    value = float(top.sum() / bottom.sum())
+    method = method_for(clusters)
+    if method == SANDWICH:
+        residual = (top - value * bottom) / bottom.sum()
+        variance = clusters / (clusters - 1) * float(residual @ residual)
+    elif method == JACKKNIFE:
+        without = (top.sum() - top) / (bottom.sum() - bottom)
+        variance = (clusters - 1) / clusters * float(np.square(without - value).sum())
+    else:
+        return Estimate(round(value, _PLACES), None, None, None, method, level, n, clusters)
+    if bounds is not None and variance <= 1e-24 and value in bounds:  # noqa: PLR2004 - zero but for rounding
+        return _exact(value, bounds, level, n, clusters)
+    return estimate(value, variance, method, level, n, clusters, bounds)
+
+
+def mean(
+    values: Floats,
+    cluster: Ints | None = None,
+    level: float = 0.95,
+    bounds: tuple[float, float] | None = None,
+) -> Estimate:
+    """The mean of *values* (float64[n]), with its interval over clusters: the `ratio` to a column of ones."""
+    return ratio(values, np.ones(values.size), cluster, level, bounds)
+
+
+def jackknife(
+    sums: Floats,
+    statistic: Callable[[Floats], Floats],
+    level: float = 0.95,
+    n: int = 0,
+    bounds: tuple[float, float] | None = None,
+) -> Estimate:
+    """A function of summed tables, with its delete-one-cluster jackknife interval at any number of clusters from 5.
+
+    *sums* is float64[G, ...], one table per cluster. *statistic* takes tables float64[k, ...] and gives float64[k], NaN
+    where a table does not determine it. *n* is passed on. The value is None where the whole does not determine it;
+    there is no interval where some table without one cluster does not, or where leaving out any cluster changes nothing.
+    """
+    checked_level(level)
+    clusters = sums.shape[0]
+    total = sums.sum(axis=0, keepdims=True)
+    value = float(statistic(total)[0])
+    method = method_for(clusters)
+    if np.isnan(value):
+        return Estimate(None, None, None, None, "none: the figure is not determined", level, n, clusters)
+    if method.startswith("none"):
+        return Estimate(round(value, _PLACES), None, None, None, method, level, n, clusters)
+    without = statistic(total - sums)
+    variance = (clusters - 1) / clusters * float(np.square(without - value).sum())
+    if np.isnan(variance):
+        method = "none: without one of the prompts the figure is not determined"
+    elif variance <= 1e-24:  # noqa: PLR2004 - zero but for rounding
+        method = "none: the figure is the same without any one of the prompts"
+    else:
+        return estimate(value, variance, JACKKNIFE, level, n, clusters, bounds)
+    return Estimate(round(value, _PLACES), None, None, None, method, level, n, clusters)
+
+
+def estimate(
+    value: float,
+    variance: float,
+    method: str,
+    level: float,
+    n: int,
+    clusters: int,
+    bounds: tuple[float, float] | None = None,
+) -> Estimate:
+    """The `Estimate` of a *value* with that *variance* over so many *clusters*: t of G - 1, cut to *bounds*, rounded."""
+    error = variance**0.5
+    low, high = (value + sign * t_quantile(level, clusters) * error for sign in (-1, 1))
+    if bounds is not None:
+        low, high = max(low, bounds[0]), min(high, bounds[1])
+    low, high, value, error = (round(figure, _PLACES) for figure in (low, high, value, error))
+    return Estimate(value, low, high, error, method, level, n, clusters)
+
+
+def _sums(column: Floats, cluster: Ints | None, used: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> Floats:
+    if cluster is None:
+        return column[used]
+    return np.bincount(cluster[used], column[used])
+
+
+def _exact(value: float, bounds: tuple[float, float], level: float, n: int, clusters: int) -> Estimate:
+    from_bound = (bounds[1] - bounds[0]) * (1 - ((1 - level) / 2) ** (1 / clusters))
+    low, high = (value, value + from_bound) if value == bounds[0] else (value - from_bound, value)
+    return Estimate(value, round(low, _PLACES), round(high, _PLACES), None, EXACT, level, n, clusters)

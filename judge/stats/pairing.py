@@ -1,0 +1,209 @@
+"""Which outputs are compared, and in which order they are shown: integers and a seeded generator, nothing else.
+
+Where every contestant answered every prompt, balanced random pairs come from a round robin by the circle method (T. P.
+Kirkman (1847), "On a problem in combinations"): the rounds hold each pair once, and each contestant once in a round (or
+one rests, if their number is odd). Dealing that cycle out to prompts in turn, each prompt sees a pair at most once, and
+at any point contestants differ by at most two in how often they were dealt. Where outputs are missing, the next pair of a
+prompt is always the least used contestant with the least used partner it has not met there.
+"""
+
+import heapq
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from judge.stats.arrays import Flags, Ints
+
+_BLOCK = 1 << 18
+
+Wide = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """n comparisons: *prompt*, *left* and *right* are int32[n] codes, with left < right, ordered by all three."""
+
+    prompt: Ints
+    left: Ints
+    right: Ints
+
+    @property
+    def n(self) -> int:
+        """The number of comparisons."""
+        return self.prompt.size
+
+
+@dataclass(frozen=True, eq=False)
+class Orders:
+    """k showings: *comparison* is int32[k], rows of the comparisons; *left_first* is bool[k], which side is shown first.
+
+    Rows are ordered by comparison, left first before right first.
+    """
+
+    comparison: Ints
+    left_first: Flags
+
+
+def all_pairs(present: Flags) -> Pairs:
+    """Every pair of contestants on every prompt for which both have an output. *present*: bool[prompts, contestants]."""
+    many = _answers(present)
+    offset = np.append(0, np.cumsum(_pairs_of(many)))
+    prompt = np.repeat(np.arange(len(many), dtype=np.int32), _pairs_of(many))
+    left, right = np.empty(offset[-1], dtype=np.int32), np.empty(offset[-1], dtype=np.int32)
+    for k in np.unique(many[many > 1]).tolist():
+        first, second = np.triu_indices(k, 1)
+        prompts = np.flatnonzero(many == k)
+        for block in np.array_split(prompts, 1 + prompts.size * first.size // _BLOCK):
+            who = np.nonzero(present[block])[1].reshape(block.size, k).astype(np.int32)
+            at = offset[block][:, None] + np.arange(first.size)
+            left[at], right[at] = who[:, first], who[:, second]
+    return Pairs(prompt, left, right)
+
+
+def against(present: Flags, reference: int) -> Pairs:
+    """Every other contestant against the *reference* (a code), on every prompt for which both have an output.
+
+    *present* is bool[prompts, contestants]. Raises ValueError for an unknown reference.
+    """
+    _answers(present)
+    if not 0 <= reference < present.shape[1]:
+        raise ValueError(f"There is no contestant with the code {reference} to compare with.")
+    both = present & present[:, [reference]]
+    both[:, reference] = False
+    prompt, other = (column.astype(np.int32) for column in np.nonzero(both))
+    return _ordered(prompt, np.minimum(other, reference), np.maximum(other, reference), present.shape[1])
+
+
+def random_balanced(present: Flags, n: int, rng: np.random.Generator) -> Pairs:
+    """*n* random pairs, none twice on a prompt, with prompts and contestants used as evenly as the outputs allow.
+
+    *present* is bool[prompts, contestants]. Every prompt has the same number of pairs but for one, or all its pairs where
+    it has fewer. If no output is missing, every contestant has the same number of pairs but for two. The draw depends on
+    *rng* alone. Raises ValueError where there are fewer than *n* pairs, or n is negative.
+    """
+    many = _answers(present)
+    exist = int(_pairs_of(many).sum())
+    if not 0 <= n <= exist:
+        raise ValueError(f"{n} pairs were asked for, and {exist} exist.")
+    quota = _quotas(_pairs_of(many), n, rng)
+    if (present[many > 0][:, present.any(axis=0)]).all():
+        return _dealt(present, quota, rng)
+    return _least_used(present, quota, rng)
+
+
+def orders(n: int, policy: Literal["both", "one", "random"], rng: np.random.Generator) -> Orders:
+    """In which order each of *n* comparisons is shown.
+
+    By *policy*: "both" shows each twice, left first and then right first; "one" shows left first; "random" tosses a coin
+    of *rng* for each. Raises ValueError for another policy.
+    """
+    rows = np.arange(n, dtype=np.int32)
+    if policy == "both":
+        return Orders(np.repeat(rows, 2), np.tile(np.array([True, False]), n))
+    if policy == "one":
+        return Orders(rows, np.ones(n, dtype=bool))
+    if policy == "random":
+        return Orders(rows, rng.integers(0, 2, n, dtype=np.int8) == 0)
+    raise ValueError(f"The order policy {policy!r} is unknown: there are both, one and random.")
+
+
+def _answers(present: Flags) -> Wide:
+    """How many contestants answered each prompt, int64[prompts]."""
+    if present.ndim != 2 or present.dtype != np.bool_:  # noqa: PLR2004 - prompts by contestants
+        raise ValueError("What is present must be a table of booleans, prompts by contestants.")
+    return np.count_nonzero(present, axis=1).astype(np.int64)
+
+
+def _pairs_of(many: Wide) -> Wide:
+    return many * (many - 1) // 2
+
+
+def _quotas(capacity: Wide, n: int, rng: np.random.Generator) -> Wide:
+    """How many of *n* pairs each prompt gets: equally many, but at most its *capacity*; the odd ones fall by lot."""
+    ascending = np.sort(capacity)
+    below = np.append(0, np.cumsum(ascending))
+    # With every prompt filled up to the level ascending[i], this many pairs are dealt:
+    dealt = below[:-1] + ascending * np.arange(capacity.size, 0, -1)
+    full = int(np.searchsorted(dealt, n, side="right"))
+    if full == capacity.size:
+        return capacity
+    level, odd = divmod(n - int(below[full]), capacity.size - full)
+    quota = np.minimum(capacity, level)
+    quota[rng.permutation(np.flatnonzero(capacity > level))[:odd]] += 1
+    return quota
+
+
+def _dealt(present: Flags, quota: Wide, rng: np.random.Generator) -> Pairs:
+    """Pairs dealt from the round robin, where whoever answers anything answers everything."""
+    who = rng.permutation(np.flatnonzero(present.any(axis=0))).astype(np.int32)
+    first, second = _round_robin(who.size, rng)
+    prompts = rng.permutation(quota.size)
+    prompt = np.repeat(prompts.astype(np.int32), quota[prompts])
+    if prompt.size == 0:
+        return Pairs(prompt, prompt.copy(), prompt.copy())
+    at = np.arange(prompt.size) % first.size
+    one, other = who[first][at], who[second][at]
+    return _ordered(prompt, np.minimum(one, other), np.maximum(one, other), present.shape[1])
+
+
+def _round_robin(m: int, rng: np.random.Generator) -> tuple[Wide, Wide]:
+    """The pairs of *m* players by rounds (in random order) of the circle method: each pair once."""
+    seats = m + m % 2
+    rounds = rng.permutation(max(seats - 1, 0))[:, None]
+    steps = np.arange(1, seats // 2)
+    last = np.full_like(rounds, seats - 1)
+    first = np.hstack((rounds, (rounds + steps) % max(seats - 1, 1))).ravel()
+    second = np.hstack((last, (rounds - steps) % max(seats - 1, 1))).ravel()
+    playing = second < m
+    return first[playing], second[playing]
+
+
+def _least_used(present: Flags, quota: Wide, rng: np.random.Generator) -> Pairs:
+    """Pairs of the least used, prompt by prompt: those with the fewest outputs first, while others can still make up."""
+    many = _answers(present)
+    prompts = rng.permutation(quota.size)
+    prompts = prompts[np.argsort(many[prompts], kind="stable")]
+    ends = np.cumsum(quota[prompts]).tolist()
+    used = [0] * present.shape[1]
+    pairs = np.empty((ends[-1], 2), dtype=np.int32)
+    for prompt, end in zip(prompts.tolist(), ends, strict=True):
+        size = int(quota[prompt])
+        if size:
+            who = rng.permutation(np.flatnonzero(present[prompt])).tolist()
+            pairs[end - size : end] = _pairs_on_one_prompt(who, size, used)
+    prompt = np.repeat(prompts.astype(np.int32), quota[prompts])
+    return _ordered(prompt, pairs.min(axis=1), pairs.max(axis=1), present.shape[1])
+
+
+def _pairs_on_one_prompt(who: list[int], size: int, used: list[int]) -> list[tuple[int, int]]:
+    """*size* distinct pairs of *who*, each of the least *used* at that point, earlier in *who* first; counts them in."""
+    heap = [(used[contestant], place) for place, contestant in enumerate(who)]
+    heapq.heapify(heap)
+    met: set[tuple[int, int]] = set()
+    while len(met) < size:
+        uses, place = heapq.heappop(heap)
+        passed = []
+        while heap and (min(place, heap[0][1]), max(place, heap[0][1])) in met:
+            passed.append(heapq.heappop(heap))
+        if heap:
+            others, partner = heap[0]
+            heapq.heapreplace(heap, (others + 1, partner))
+            heapq.heappush(heap, (uses + 1, place))
+            met.add((min(place, partner), max(place, partner)))
+        for entry in passed:
+            heapq.heappush(heap, entry)
+    pairs = [(who[one], who[other]) for one, other in met]
+    for one, other in pairs:
+        used[one] += 1
+        used[other] += 1
+    return pairs
+
+
+def _ordered(prompt: Ints, left: Ints, right: Ints, m: int) -> Pairs:
+    key = (prompt.astype(np.int64) * m + left) * m + right
+    key.sort()
+    rest, right_sorted = np.divmod(key, m)
+    prompt_sorted, left_sorted = np.divmod(rest, m)
+    return Pairs(*(column.astype(np.int32) for column in (prompt_sorted, left_sorted, right_sorted)))

@@ -1,0 +1,61 @@
+"""Win rates: the share of its battles that a contestant wins, a tie counting half.
+
+The share is a ratio of two sums over prompts, and its interval that of a ratio estimator (see `clustered`).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from judge.stats.arrays import Floats, Ints
+from judge.stats.battles import LEFT, TIE, Battles
+from judge.stats.clustered import Estimate, ratio
+
+
+@dataclass(frozen=True, eq=False)
+class WinRates:
+    """The win rate of each contestant of *battles*, with its interval, in the order of the contestants' codes.
+
+    With a *reference* (a code) only battles against it count, and its own rate has no value; without, all count. A
+    contestant without battles that count has no value either.
+    """
+
+    battles: Battles
+    reference: int | None
+    level: float
+    rates: tuple[Estimate, ...]
+
+
+def win_rates(battles: Battles, reference: int | None = None, level: float = 0.95) -> WinRates:
+    """The win rate of every contestant: against the contestant with the code *reference*, or over all its battles.
+
+    Raises ValueError for a senseless level or an unknown reference.
+    """
+    m = len(battles.contestants)
+    if reference is not None and not 0 <= reference < m:
+        raise ValueError(f"There is no contestant with the code {reference} to compare with.")
+    contestant, score, weight, cluster = _sides(battles, reference)
+    order = np.argsort(contestant, kind="stable")
+    ends = np.searchsorted(contestant, np.arange(m + 1), sorter=order)
+    rates = []
+    for i in range(m):
+        rows = order[ends[i] : ends[i + 1]]
+        rates.append(
+            ratio(score[rows] * weight[rows], weight[rows], None if cluster is None else cluster[rows], level, (0.0, 1.0)),
+        )
+    return WinRates(battles, reference, level, tuple(rates))
+
+
+def _sides(battles: Battles, reference: int | None) -> tuple[Ints, Floats, Floats, Ints | None]:
+    """One row for each side of each battle that counts: whose, its score, its weight and its cluster."""
+    seen_left = np.ones(battles.n, dtype=bool) if reference is None else battles.right == reference
+    seen_right = np.ones(battles.n, dtype=bool) if reference is None else battles.left == reference
+    left_score = np.where(battles.outcome == TIE, 0.5, battles.outcome == LEFT)
+    weight = np.ones(battles.n) if battles.weight is None else battles.weight
+    cluster = battles.cluster
+    return (
+        np.concatenate((battles.left[seen_left], battles.right[seen_right])),
+        np.concatenate((left_score[seen_left], 1 - left_score[seen_right])),
+        np.concatenate((weight[seen_left], weight[seen_right])),
+        None if cluster is None else np.concatenate((cluster[seen_left], cluster[seen_right])),
+    )
