@@ -9,16 +9,17 @@ What a template gets. Texts come fenced already, so no template can show one bar
 
 Why a judged text cannot step out of its fence:
 
-1. The closing marker holds the nonce, and the nonce is a hash over the texts themselves, the judge and the prompt. Whoever
-   writes a text would have to guess 64 bits that change with every letter of it.
-2. Should a text hold the nonce all the same, each occurrence is struck out with asterisks before the text is fenced, so that
-   no marker with the right code ever stands inside. The key is made of the text as it was.
+1. The closing marker holds the nonce, and the nonce is a hash over the texts themselves, the judge and the prompt.
+   Whoever writes a text would have to guess 64 bits that change with every letter of it.
+2. Should a text hold the nonce all the same, in either case, each occurrence is struck out with asterisks before the
+   text is fenced: no marker with the right code ever stands inside. The key is made of the text as it was.
 3. Texts enter a template as values and are never compiled, so that braces in them are only braces.
 4. Parsers read the judge's reply alone and never the prompt.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
@@ -42,7 +43,7 @@ _REFERENCE_NAMES = frozenset({"reference", "references"})
 _TEMPLATE_ERRORS = (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 # Prompts are plain text for a model: HTML escapes would change what is judged, and the fence does the guarding.
-_environment = ImmutableSandboxedEnvironment(  # noqa: S701
+_environment = ImmutableSandboxedEnvironment(
     autoescape=False, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
 )
 
@@ -88,7 +89,8 @@ def uses_reference(rubric: Rubric, shown: Shown) -> bool:
 
 def fenced(name: str, text: str, nonce: str) -> str:
     """*text* between markers with *nonce*; the nonce itself is struck out wherever the text holds it."""
-    return f"<<<{name} {nonce}>>>\n{text.replace(nonce, '*' * len(nonce))}\n<<<end {nonce}>>>"
+    struck = re.sub(re.escape(nonce), "*" * len(nonce), text, flags=re.IGNORECASE)
+    return f"<<<{name} {nonce}>>>\n{struck}\n<<<end {nonce}>>>"
 
 
 def _variant(rubric: Rubric, shown: Shown) -> RubricVariant:

@@ -179,22 +179,26 @@ def _least_used(present: Flags, quota: Wide, rng: np.random.Generator) -> Pairs:
 
 def _pairs_on_one_prompt(who: list[int], size: int, used: list[int]) -> list[tuple[int, int]]:
     """*size* distinct pairs of *who*, each of the least *used* at that point, earlier in *who* first; counts them in."""
-    heap = [(used[contestant], place) for place, contestant in enumerate(who)]
+    k = len(who)
+    # An entry is k * uses + place: one integer compares, and is kept, much faster than a tuple.
+    heap = [k * used[contestant] + place for place, contestant in enumerate(who)]
     heapq.heapify(heap)
-    met: set[tuple[int, int]] = set()
-    while len(met) < size:
-        uses, place = heapq.heappop(heap)
-        passed = []
-        while heap and (min(place, heap[0][1]), max(place, heap[0][1])) in met:
+    met = [bytearray(k) for _ in who]
+    pairs: list[tuple[int, int]] = []
+    while len(pairs) < size:
+        least = heapq.heappop(heap)
+        place = least % k
+        seen, passed = met[place], []
+        while heap and seen[heap[0] % k]:
             passed.append(heapq.heappop(heap))
         if heap:
-            others, partner = heap[0]
-            heapq.heapreplace(heap, (others + 1, partner))
-            heapq.heappush(heap, (uses + 1, place))
-            met.add((min(place, partner), max(place, partner)))
+            partner = heap[0] % k
+            heapq.heapreplace(heap, heap[0] + k)
+            passed.append(least + k)
+            seen[partner] = met[partner][place] = 1
+            pairs.append((who[place], who[partner]))
         for entry in passed:
             heapq.heappush(heap, entry)
-    pairs = [(who[one], who[other]) for one, other in met]
     for one, other in pairs:
         used[one] += 1
         used[other] += 1

@@ -1,0 +1,259 @@
+"""DatasetService."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from judge.api.v1 import dataset_service_pb2 as pb
+from judge.api.v1 import dataset_service_pb2_grpc
+from judge.domain.dataset import BATCH_BYTES, BATCH_ROWS, LISTED_REJECTIONS, BatchResult, ImportedVerdict, Rejection
+from judge.domain.errors import InvalidInput, NotBuilt
+from judge.domain.names import checked_id, checked_name, resource_id
+from judge.domain.verdict import Reading
+from judge.ports.engine import Engine
+from judge.ports.store import Store
+from judge.prompts.parse import parse
+from judge.prompts.rubrics import RUBRICS
+from judge.rpc import decode, encode
+
+R = TypeVar("R")
+TENANT = "default"
+READ_ROWS = 200
+"""Rows of a ReadDataset message."""
+
+
+@dataclass
+class _Upload:
+    """What became of an upload so far."""
+
+    dataset: str
+    replace: bool
+    accepted: int = 0
+    duplicates: int = 0
+    replaced: int = 0
+    revision: int = 0
+    rejections: list[Rejection] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
+    batch: int = 0
+
+    def reject(self, rejection: Rejection) -> None:
+        self.reasons[rejection.reason] += 1
+        if len(self.rejections) < LISTED_REJECTIONS:
+            self.rejections.append(replace(rejection, batch=self.batch))
+
+    def add(self, result: BatchResult, rows: Sequence[int]) -> None:
+        """Count a batch's *result*; *rows* are its rows' places in the message."""
+        self.accepted += result.accepted
+        self.duplicates += result.duplicates
+        self.replaced += result.replaced
+        self.revision = result.revision
+        for rejection in result.rejections:
+            self.reject(replace(rejection, row=rows[rejection.row]))
+
+    @property
+    def summary(self) -> pb.UploadSummary:
+        return pb.UploadSummary(
+            accepted=self.accepted,
+            duplicates=self.duplicates,
+            replaced=self.replaced,
+            rejected=self.reasons.total(),
+            rejections=[
+                pb.Rejection(batch=r.batch, row=r.row, field=r.field, reason=r.reason, message=r.message)
+                for r in sorted(self.rejections, key=lambda r: (r.batch, r.row))
+            ],
+            rejected_by_reason=dict(self.reasons),
+            revision=self.revision,
+        )
+
+
+class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
+    """Decodes, asks the store, encodes."""
+
+    def __init__(self, store: Store, engine: Engine) -> None:
+        self._store, self._engine = store, engine
+
+    async def CreateDataset(self, request: pb.CreateDatasetRequest, context: Any) -> pb.CreateDatasetResponse:  # noqa: ANN401
+        """Make an empty dataset."""
+        made = await self._store.create_dataset(TENANT, checked_id("dataset_id", request.dataset_id))
+        return pb.CreateDatasetResponse(dataset=encode.dataset(made, TENANT))
+
+    async def GetDataset(self, request: pb.GetDatasetRequest, context: Any) -> pb.GetDatasetResponse:  # noqa: ANN401
+        """Describe a dataset."""
+        found = await self._store.dataset(TENANT, _name(request.name))
+        return pb.GetDatasetResponse(dataset=encode.dataset(found, TENANT))
+
+    async def ListDatasets(self, request: pb.ListDatasetsRequest, context: Any) -> pb.ListDatasetsResponse:  # noqa: ANN401
+        """List datasets by name."""
+        size = decode.page_size(request.page_size)
+        found = await self._store.datasets(TENANT, request.page_token, size + 1)
+        more = found[size - 1].name if len(found) > size else ""
+        return pb.ListDatasetsResponse(datasets=[encode.dataset(d, TENANT) for d in found[:size]], next_page_token=more)
+
+    async def DeleteDataset(self, request: pb.DeleteDatasetRequest, context: Any) -> pb.DeleteDatasetResponse:  # noqa: ANN401
+        """Delete a dataset with its runs."""
+        await self._store.delete_dataset(TENANT, _name(request.name))
+        return pb.DeleteDatasetResponse()
+
+    async def DeleteLabels(self, request: pb.DeleteLabelsRequest, context: Any) -> pb.DeleteLabelsResponse:  # noqa: ANN401
+        """Not built yet."""
+        raise NotBuilt("DeleteLabels is not built yet")
+
+    async def UploadPrompts(  # noqa: D102  # the proto says it
+        self, request_iterator: AsyncIterator[pb.UploadPromptsRequest], context: Any  # noqa: ANN401
+    ) -> pb.UploadPromptsResponse:
+        async def add(upload: _Upload, rows: Sequence[Any]) -> BatchResult:
+            return await self._store.add_prompts(TENANT, upload.dataset, rows, replace=upload.replace)
+
+        upload = await self._upload(request_iterator, lambda m: m.prompts, decode.prompt, add)
+        return pb.UploadPromptsResponse(summary=upload.summary)
+
+    async def UploadOutputs(  # noqa: D102
+        self, request_iterator: AsyncIterator[pb.UploadOutputsRequest], context: Any  # noqa: ANN401
+    ) -> pb.UploadOutputsResponse:
+        async def add(upload: _Upload, rows: Sequence[Any]) -> BatchResult:
+            return await self._store.add_outputs(TENANT, upload.dataset, rows, replace=upload.replace)
+
+        upload = await self._upload(request_iterator, lambda m: m.outputs, decode.output, add)
+        return pb.UploadOutputsResponse(summary=upload.summary)
+
+    async def UploadLabels(  # noqa: D102
+        self, request_iterator: AsyncIterator[pb.UploadLabelsRequest], context: Any  # noqa: ANN401
+    ) -> pb.UploadLabelsResponse:
+        sources: list[str] = []
+
+        def rows_of(message: pb.UploadLabelsRequest) -> Sequence[pb.Label]:
+            if not sources:
+                sources.append(checked_name("source", message.source))
+            return [*message.labels, *decode.label_columns(message.columns)]
+
+        async def add(upload: _Upload, rows: Sequence[Any]) -> BatchResult:
+            return await self._store.add_labels(
+                TENANT, upload.dataset, rows, source=sources[0], replace=upload.replace
+            )
+
+        upload = await self._upload(request_iterator, rows_of, decode.label, add)
+        return pb.UploadLabelsResponse(summary=upload.summary)
+
+    async def UploadVerdicts(  # noqa: D102
+        self, request_iterator: AsyncIterator[pb.UploadVerdictsRequest], context: Any  # noqa: ANN401
+    ) -> pb.UploadVerdictsResponse:
+        rubrics: list[str] = []
+
+        def rows_of(message: pb.UploadVerdictsRequest) -> Sequence[pb.ImportedVerdict]:
+            if not rubrics:
+                rubrics.append(message.rubric or "brackets")
+                if rubrics[0] not in RUBRICS:
+                    raise InvalidInput("rubric", f"rubric {rubrics[0]!r} is none of {', '.join(sorted(RUBRICS))}")
+            return message.verdicts
+
+        def read(row: pb.ImportedVerdict) -> tuple[ImportedVerdict, Reading | None]:
+            verdict = decode.imported_verdict(row)
+            form = RUBRICS[rubrics[0]].variants[0].form
+            return verdict, None if verdict.raw is None else parse(form, verdict.raw)
+
+        async def add(upload: _Upload, rows: Sequence[Any]) -> BatchResult:
+            return await self._store.add_verdicts(TENANT, upload.dataset, rows, replace=upload.replace)
+
+        upload = await self._upload(request_iterator, rows_of, read, add)
+        return pb.UploadVerdictsResponse(summary=upload.summary)
+
+    async def UploadComparisons(  # noqa: D102
+        self, request_iterator: AsyncIterator[pb.UploadComparisonsRequest], context: Any  # noqa: ANN401
+    ) -> pb.UploadComparisonsResponse:
+        async def add(upload: _Upload, rows: Sequence[Any]) -> BatchResult:
+            return await self._store.add_comparisons(TENANT, upload.dataset, rows, replace=upload.replace)
+
+        upload = await self._upload(request_iterator, lambda m: m.comparisons, decode.listed, add)
+        return pb.UploadComparisonsResponse(summary=upload.summary)
+
+    async def _upload(
+        self,
+        messages: AsyncIterator[Any],
+        rows_of: Callable[[Any], Sequence[Any]],
+        decoded: Callable[[Any], R],
+        add: Callable[[_Upload, Sequence[R]], Awaitable[BatchResult]],
+    ) -> _Upload:
+        upload: _Upload | None = None
+        async for message in messages:
+            if upload is None:
+                upload = _Upload(_name(message.dataset, "dataset"), message.replace)
+                upload.revision = (await self._store.dataset(TENANT, upload.dataset)).revision
+            rows = rows_of(message)
+            if len(rows) > BATCH_ROWS and not getattr(message, "columns", None):
+                raise InvalidInput(
+                    "batch", f"batch {upload.batch} has {len(rows)} rows; at most {BATCH_ROWS}", reason="BATCH_TOO_LARGE"
+                )
+            for begin in range(0, len(rows), BATCH_ROWS):
+                await self._batch(upload, rows[begin : begin + BATCH_ROWS], begin, decoded, add)
+            upload.batch += 1
+        if upload is None:
+            raise InvalidInput("dataset", "the stream named no dataset", reason="EMPTY_STREAM")
+        return upload
+
+    async def _batch(
+        self,
+        upload: _Upload,
+        rows: Sequence[Any],
+        begin: int,
+        decoded: Callable[[Any], R],
+        add: Callable[[_Upload, Sequence[R]], Awaitable[BatchResult]],
+    ) -> None:
+        taken: list[R] = []
+        places: list[int] = []
+        size = 0
+        for number, row in enumerate(rows, begin):
+            try:
+                taken.append(decoded(row))
+            except InvalidInput as error:
+                upload.reject(Rejection(number, error.field, error.reason, error.message))
+            else:
+                places.append(number)
+                size += row.ByteSize()
+        if size > BATCH_BYTES:
+            raise InvalidInput(
+                "batch", f"batch {upload.batch} has {size} bytes; at most {BATCH_BYTES}", reason="BATCH_TOO_LARGE"
+            )
+        if taken:
+            upload.add(await add(upload, taken), places)
+
+    async def ReadDataset(  # noqa: D102
+        self, request: pb.ReadDatasetRequest, context: Any  # noqa: ANN401
+    ) -> AsyncIterator[pb.ReadDatasetResponse]:
+        name = _name(request.name)
+        revision = (await self._store.dataset(TENANT, name)).revision
+        wanted = set(request.parts) - {pb.DATASET_PART_UNSPECIFIED}
+        readers: list[tuple[int, Any, Any, str]] = [
+            (pb.DATASET_PART_PROMPTS, self._store.read_prompts, encode.prompt, "prompts"),
+            (pb.DATASET_PART_OUTPUTS, self._store.read_outputs, encode.output, "outputs"),
+            (pb.DATASET_PART_VERDICTS, self._store.read_verdicts, encode.imported_verdict, "verdicts"),
+            (pb.DATASET_PART_COMPARISONS, self._store.read_comparisons, encode.listed, "comparisons"),
+        ]
+        for part, reader, encoder, place in readers:
+            if wanted and part not in wanted:
+                continue
+            after = 0
+            while page := await reader(TENANT, name, revision, after, READ_ROWS):
+                after = page[-1][0]
+                yield pb.ReadDatasetResponse(revision=revision, **{place: [encoder(row) for _, row in page]})
+        if not wanted or pb.DATASET_PART_LABELS in wanted:
+            async for reply in self._labels(name, revision):
+                yield reply
+
+    async def _labels(self, name: str, revision: int) -> AsyncIterator[pb.ReadDatasetResponse]:
+        after = 0
+        while page := await self._store.read_labels(TENANT, name, revision, after, READ_ROWS):
+            after = page[-1][0]
+            reply = pb.ReadDatasetResponse(revision=revision, label_source=page[0][1])
+            for _, source, label in page:
+                if source != reply.label_source:
+                    yield reply
+                    reply = pb.ReadDatasetResponse(revision=revision, label_source=source)
+                reply.labels.append(encode.label(label))
+            yield reply
+
+
+def _name(name: str, field_name: str = "name") -> str:
+    return resource_id("datasets", field_name, name)

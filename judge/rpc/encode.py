@@ -1,0 +1,456 @@
+"""From the nouns to the wire."""
+
+from __future__ import annotations
+
+import math
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from judge.api.v1 import (
+    agreement_service_pb2,
+    dataset_service_pb2,
+    judge_service_pb2,
+    leaderboard_pb2,
+    outcome_pb2,
+    run_service_pb2,
+    verdict_pb2,
+)
+from judge.domain.dataset import DatasetSummary, ImportedVerdict, Label, ListedComparison, Output, Prompt
+from judge.domain.judge import JudgeCard, RenderedPrompt, Sampling
+from judge.domain.run import Pairing, Run, RunSpec
+from judge.domain.verdict import Reading, Reply, ShowingNames, Verdict
+from judge.runs.agree import Figure, Report
+from judge.runs.rank import Board, StandingRow
+from judge.runs.sources import Part, Votes
+
+
+def timestamp(seconds: float) -> Timestamp:
+    """A time."""
+    stamp = Timestamp()
+    stamp.FromMicroseconds(round(seconds * 1_000_000))
+    return stamp
+
+
+def interval(low: float | None, high: float | None) -> outcome_pb2.Interval | None:
+    """An interval; None where there is none. An end that is not known is absent."""
+    ends = [None if end is None or math.isnan(end) else end for end in (low, high)]
+    return None if ends == [None, None] else outcome_pb2.Interval(low=ends[0], high=ends[1])
+
+
+def dataset(summary: DatasetSummary, tenant: str) -> dataset_service_pb2.Dataset:
+    """A dataset."""
+    return dataset_service_pb2.Dataset(
+        name=f"datasets/{summary.name}",
+        revision=summary.revision,
+        create_time=timestamp(summary.create_time),
+        prompts=summary.prompts,
+        outputs=summary.outputs,
+        labels=summary.labels,
+        verdicts=summary.verdicts,
+        comparisons=summary.comparisons,
+        contestants=[
+            dataset_service_pb2.ContestantCount(contestant=name, outputs=n)
+            for name, n in sorted(summary.contestants.items())
+        ],
+        categories=[
+            dataset_service_pb2.CategoryCount(category=name, prompts=n)
+            for name, n in sorted(summary.categories.items())
+        ],
+        annotators=[
+            dataset_service_pb2.AnnotatorCount(
+                annotator=name,
+                kind=kind.value,  # type: ignore[arg-type]  # our numbers are the wire's
+                labels=n,
+            )
+            for (name, kind), n in sorted(summary.annotators.items())
+        ],
+        recorded_judges=[
+            dataset_service_pb2.RecordedJudgeCount(judge=name, verdicts=n)
+            for name, n in sorted(summary.recorded_judges.items())
+        ],
+        tenant=tenant,
+    )
+
+
+def prompt(row: Prompt) -> dataset_service_pb2.Prompt:
+    """A prompt."""
+    return dataset_service_pb2.Prompt(
+        prompt_id=row.prompt_id, category=row.category, tags=row.tags, turns=row.turns, reference=row.reference
+    )
+
+
+def output(row: Output) -> dataset_service_pb2.Output:
+    """An output."""
+    return dataset_service_pb2.Output(
+        prompt_id=row.prompt_id, contestant=row.contestant, sample=row.sample, turns=row.turns
+    )
+
+
+def label(row: Label) -> dataset_service_pb2.Label:
+    """A label."""
+    return dataset_service_pb2.Label(
+        label_id=row.label_id,
+        prompt_id=row.prompt_id,
+        turn=row.turn,
+        left=row.left,
+        right=row.right,
+        outcome=row.outcome.value,  # type: ignore[arg-type]  # our numbers are the wire's
+        annotator=row.annotator,
+        kind=row.kind.value,  # type: ignore[arg-type]  # as above
+        probability=row.probability,
+        strength=row.strength,
+        tie_kind=row.tie_kind.value if row.tie_kind else 0,  # type: ignore[arg-type]  # as above
+        note=row.note,
+        selection=row.selection.value if row.selection else 0,  # type: ignore[arg-type]  # as above
+        selection_probability=row.selection_probability,
+        left_sample=row.left_sample,
+        right_sample=row.right_sample,
+    )
+
+
+def imported_verdict(row: ImportedVerdict) -> dataset_service_pb2.ImportedVerdict:
+    """A verdict made elsewhere."""
+    return dataset_service_pb2.ImportedVerdict(
+        prompt_id=row.prompt_id,
+        turn=row.turn,
+        left=row.left,
+        right=row.right,
+        order=row.order.value,  # type: ignore[arg-type]  # our numbers are the wire's
+        judge=row.judge,
+        raw=row.raw,
+        outcome=row.outcome.value if row.outcome else 0,  # type: ignore[arg-type]  # as above
+        status=row.status.value if row.status else 0,  # type: ignore[arg-type]  # as above
+        reason=row.reason,
+        repeat=row.repeat,
+    )
+
+
+def listed(row: ListedComparison) -> dataset_service_pb2.ListedComparison:
+    """An explicit pair."""
+    return dataset_service_pb2.ListedComparison(
+        comparison_id=row.comparison_id,
+        prompt_id=row.prompt_id,
+        turn=row.turn,
+        left=row.left,
+        right=row.right,
+        left_sample=row.left_sample,
+        right_sample=row.right_sample,
+    )
+
+
+def sampling(settings: Sampling) -> judge_service_pb2.Sampling:
+    """Sampling settings."""
+    return judge_service_pb2.Sampling(
+        temperature=settings.temperature, max_output_tokens=settings.max_output_tokens, seed=settings.seed
+    )
+
+
+def judge(card: JudgeCard, *, whole: bool = False) -> judge_service_pb2.Judge:
+    """A judge; with its rubric's variants if *whole*."""
+    what, price, limits, can = card.definition, card.price, card.limits, card.capabilities
+    return judge_service_pb2.Judge(
+        name=f"judges/{what.name}",
+        backend=what.backend,
+        model=what.model,
+        rubric=what.rubric.name,
+        rubric_hash=what.rubric.hash,
+        parser=what.parser,
+        fingerprint=what.fingerprint,
+        yardstick=what.yardstick,
+        available=not card.unavailable_reason,
+        unavailable_reason=card.unavailable_reason,
+        capabilities=judge_service_pb2.Capabilities(
+            temperature=can.temperature,
+            seed=can.seed,
+            logprobs=can.logprobs,
+            json_schema=can.json_schema,
+            choice=can.choice,
+            batch=can.batch,
+        ),
+        price=judge_service_pb2.Price(
+            input_micros=price.input_micros,
+            cached_input_micros=price.cached_input_micros,
+            output_micros=price.output_micros,
+            known=True,
+        )
+        if price
+        else None,
+        limits=judge_service_pb2.Limits(
+            concurrency=limits.concurrency,
+            requests_per_minute=limits.requests_per_minute,
+            tokens_per_minute=limits.tokens_per_minute,
+            deadline_seconds=limits.deadline_seconds,
+        ),
+        variants=[
+            judge_service_pb2.RubricVariant(
+                variant=v.name, applies=v.applies, system=v.system, user=v.user, form=v.form.value
+            )
+            for v in what.rubric.variants
+        ]
+        if whole
+        else [],
+        sampling=sampling(what.sampling),
+    )
+
+
+def preview(rendered: RenderedPrompt, *, stored: bool) -> judge_service_pb2.PromptPreview:
+    """Exactly what a judge would be sent."""
+    return judge_service_pb2.PromptPreview(
+        variant=rendered.variant,
+        messages=[judge_service_pb2.ChatMessage(role=m.role, content=m.content) for m in rendered.messages],
+        json_schema=rendered.json_schema,
+        sampling=sampling(rendered.sampling),
+        nonce=rendered.nonce,
+        stored=stored,
+    )
+
+
+def pairing(said: Pairing) -> run_service_pb2.Pairing:
+    """What is compared."""
+    return run_service_pb2.Pairing(
+        policy=said.policy.value,  # type: ignore[arg-type]  # our numbers are the wire's
+        reference_contestant=said.reference_contestant,
+        count=said.count,
+        contestants=said.contestants,
+        categories=said.categories,
+        tags=said.tags,
+        prompts=said.prompts,
+        turns=said.turns.value,  # type: ignore[arg-type]  # as above
+        turn=said.turn,
+        orders=said.orders.value,  # type: ignore[arg-type]  # as above
+        repeats=said.repeats,
+        seed=said.seed,
+        epoch=said.epoch,
+    )
+
+
+def run_spec(spec: RunSpec) -> run_service_pb2.RunSpec:
+    """What a run would be, in one canonical form."""
+    return run_service_pb2.RunSpec(
+        dataset=f"datasets/{spec.dataset}",
+        judges=[f"judges/{name}" for name in spec.judges],
+        pairing=pairing(spec.pairing),
+        budget=run_service_pb2.Budget(cost_micros=spec.budget.cost_micros, calls=spec.budget.calls),
+    )
+
+
+def run(row: Run, tenant: str, rate: float = 0.0) -> run_service_pb2.Run:
+    """A run. Showings never begun are counted by what became of them once the run has ended."""
+    counts = row.counts
+    by_status = {name: n for name, n in sorted(counts.by_status.items()) if n}
+    pending = counts.pending
+    if row.state.ended and row.rest is not None and pending:
+        name = row.rest.name.lower()
+        by_status[name] = by_status.get(name, 0) + pending
+        pending = 0
+    spec = run_spec(row.spec)
+    return run_service_pb2.Run(
+        name=f"runs/{row.run_id}",
+        dataset=spec.dataset,
+        dataset_revision=row.dataset_revision,
+        judges=spec.judges,
+        pairing=spec.pairing,
+        budget=spec.budget,
+        state=row.state.value,  # type: ignore[arg-type]  # our numbers are the wire's
+        state_reason=row.reason,
+        state_message=row.message,
+        revision=row.revision,
+        counts=run_service_pb2.RunCounts(
+            planned=counts.planned,
+            pending=pending,
+            reused=counts.reused,
+            calls=counts.calls,
+            repeated=counts.repeated,
+            by_status=by_status,
+        ),
+        cost_micros=row.cost_micros,
+        plan_hash=row.plan_hash,
+        create_time=timestamp(row.create_time),
+        end_time=timestamp(row.end_time) if row.end_time is not None else None,
+        request_id=row.request_id,
+        tenant=tenant,
+        fingerprints=[definition.fingerprint for definition in row.judges],
+        rate=rate,
+    )
+
+
+def showing(names: ShowingNames) -> outcome_pb2.Showing:
+    """A showing."""
+    return outcome_pb2.Showing(
+        prompt_id=names.prompt_id,
+        turn=names.turn,
+        left=names.left,
+        right=names.right,
+        left_sample=names.left_sample,
+        right_sample=names.right_sample,
+        order=names.order.value,  # type: ignore[arg-type]  # our numbers are the wire's
+    )
+
+
+def verdict(row: Verdict, run_id: str = "", *, full: bool = True) -> verdict_pb2.Verdict:
+    """A verdict; without raw text and other readings unless *full*."""
+    reply, reading = row.reply or Reply(""), row.reading
+    usage = reply.usage
+    probability = _left(reading, row) if reading else None
+    return verdict_pb2.Verdict(
+        name=f"runs/{run_id}/verdicts/{row.position}" if run_id else "",
+        judge=f"judges/{row.judge}",
+        showing=showing(row.showing),
+        category=row.category,
+        comparison_id=row.comparison_id,
+        status=row.status.value if row.status else 0,  # type: ignore[arg-type]  # our numbers are the wire's
+        state=row.state.value if row.state and row.reply is None else 0,  # type: ignore[arg-type]  # as above
+        outcome=row.outcome.value if row.outcome else 0,  # type: ignore[arg-type]  # as above
+        probability_left=probability,
+        reason=reading.reason if reading else "",
+        raw=reply.raw if full else "",
+        parser=reading.parser if reading else "",
+        readings=[_reading(r, row) for r in row.readings] if full else [],
+        epoch=row.epoch,
+        repeat=row.repeat,
+        usage=verdict_pb2.Usage(
+            input_tokens=usage.input_tokens,
+            cached_input_tokens=usage.cached_input_tokens,
+            output_tokens=usage.output_tokens,
+            cost_micros=usage.cost_micros,
+            latency_ms=usage.latency_ms,
+            tries=usage.tries,
+        )
+        if row.reply
+        else None,
+        reused=row.reused,
+        model=reply.model,
+        create_time=timestamp(row.create_time) if row.create_time else None,
+        position=row.position,
+    )
+
+
+def _left(reading: Reading, row: Verdict) -> float | None:
+    first = reading.probability_first
+    if first is None:
+        return None
+    return first if row.showing.order.name == "LEFT_FIRST" else 1 - first
+
+
+def _reading(reading: Reading, row: Verdict) -> verdict_pb2.Reading:
+    outcome = reading.preference.outcome(row.showing.order).value if reading.preference else 0
+    return verdict_pb2.Reading(
+        parser=reading.parser,
+        status=reading.status.value,  # type: ignore[arg-type]  # our numbers are the wire's
+        outcome=outcome,  # type: ignore[arg-type]  # as above
+        probability_left=_left(reading, row),
+        reason=reading.reason,
+    )
+
+
+def part(said: Part) -> outcome_pb2.Slice:
+    """The part of the data a figure covers."""
+    return outcome_pb2.Slice(category=said.category, turn=said.turn, left=said.left, right=said.right, tag=said.tag)
+
+
+def coverage(votes: Votes) -> outcome_pb2.Coverage:
+    """How much of what was planned a source could use."""
+    return outcome_pb2.Coverage(usable=votes.usable, planned=votes.planned, by_status=votes.by_status)
+
+
+def leaderboard(board: Board) -> leaderboard_pb2.Leaderboard:
+    """A leaderboard."""
+    options, votes = board.options, board.votes
+    return leaderboard_pb2.Leaderboard(
+        slice=part(board.part),
+        method=options.method,
+        scale=board.scale,
+        level=options.level,
+        interval_method=board.interval_method,
+        coverage=coverage(votes) if votes else None,
+        ratings=[
+            leaderboard_pb2.Rating(
+                contestant=row.contestant,
+                rating=row.rating,
+                interval=interval(row.low, row.high),
+                rank=row.rank,
+                n=row.n,
+                prompts=row.prompts,
+                expected_score=row.expected,
+            )
+            for row in board.ratings
+        ],
+        unranked=[leaderboard_pb2.Unranked(contestant=name, reason=why) for name, why in board.unranked],
+        components=[leaderboard_pb2.Component(contestants=names) for names in board.components],
+        slices=[leaderboard(inner) for inner in board.slices],
+        standings=[_standing(row, board) for row in board.standings],
+        inference="new-prompts",
+        source=votes.source if votes else "",
+        reconcile=options.reconcile.name.lower(),
+        ties="half-win",
+        prompts=board.prompts,
+        battles=board.battles,
+        interim=votes.interim if votes else False,
+        notes=board.notes,
+        reading=votes.reading if votes else "",
+    )
+
+
+def _standing(row: StandingRow, board: Board) -> leaderboard_pb2.ContestantStanding:
+    return leaderboard_pb2.ContestantStanding(
+        contestant=row.contestant,
+        reference_contestant=board.options.reference,
+        slice=part(board.part),
+        difference=row.difference,
+        interval=interval(row.low, row.high),
+        probability_better=None if math.isnan(row.probability_better) else row.probability_better,
+        standing=leaderboard_pb2.Standing.Value(f"STANDING_{row.standing}"),
+        adjustment="none",
+    )
+
+
+def agreement(report: Report) -> agreement_service_pb2.AgreementReport:
+    """How far two sources agree."""
+    order = report.consistency
+    return agreement_service_pb2.AgreementReport(
+        figures=[_figure(figure, report) for figure in report.figures],
+        source_only=report.source_only,
+        target_only=report.target_only,
+        both=report.both,
+        source_coverage=coverage(report.source),
+        target_coverage=coverage(report.target),
+        order_consistency=agreement_service_pb2.OrderConsistency(
+            n=order.n,
+            consistent=order.consistent,
+            inconsistent=order.n - order.consistent,
+            incomplete=report.incomplete,
+            prefers_first=order.prefers_first,
+            prefers_second=order.prefers_second,
+            rate=order.rate,
+            interval=interval(order.interval_low, order.interval_high),
+            interval_method=order.interval_method,
+        )
+        if order
+        else None,
+        reconcile=report.options.reconcile.name.lower(),
+        orientation=report.options.orientation,
+        reading=report.source.reading,
+    )
+
+
+def _figure(row: Figure, report: Report) -> agreement_service_pb2.AgreementFigure:
+    found = row.figure
+    return agreement_service_pb2.AgreementFigure(
+        source=report.source.source,
+        target=report.target.source,
+        slice=part(row.part),
+        ties=agreement_service_pb2.Ties.Value(f"TIES_{row.ties}"),
+        unit=agreement_service_pb2.AgreementUnit.Value(f"AGREEMENT_UNIT_{row.unit}"),
+        rate=found.rate,
+        agree=found.agree,
+        n=found.n,
+        prompts=found.prompts,
+        interval=interval(found.interval_low, found.interval_high),
+        interval_method=found.interval_method,
+        kappa=found.kappa,
+        kappa_interval=interval(found.kappa_low, found.kappa_high),
+        confusion=[int(cell) for line in found.confusion for cell in line],
+        reason=found.reason or "",
+        annotator=row.annotator,
+        level=report.options.level,
+    )

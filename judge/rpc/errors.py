@@ -1,0 +1,161 @@
+"""Our errors, translated where they leave: one table, and google.rpc details for programs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, NoReturn
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.rpc import error_details_pb2, status_pb2
+
+from judge.domain import errors
+from judge.log import logger
+
+DOMAIN = "judge"
+CODES: dict[type[errors.JudgeError], grpc.StatusCode] = {
+    errors.InvalidInput: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.NotFound: grpc.StatusCode.NOT_FOUND,
+    errors.AlreadyExists: grpc.StatusCode.ALREADY_EXISTS,
+    errors.Precondition: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.Busy: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.NotBuilt: grpc.StatusCode.UNIMPLEMENTED,
+    errors.StoreFailed: grpc.StatusCode.UNAVAILABLE,
+    errors.CallFailed: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.TransportFailed: grpc.StatusCode.UNAVAILABLE,
+}
+RETRY_SECONDS = 1
+log = logger("rpc")
+
+
+class _Undecodable:
+    """Stands for a body that is not the message it should be."""
+
+
+UNDECODABLE = _Undecodable()
+
+
+def code_of(error: errors.JudgeError) -> grpc.StatusCode:
+    """The status code of *error*: that of its nearest ancestor in the table."""
+    return next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), grpc.StatusCode.INTERNAL)
+
+
+def status_of(error: errors.JudgeError) -> status_pb2.Status:
+    """*error* as a google.rpc.Status with its details."""
+    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.fields)
+    details = [_packed(info)]
+    if isinstance(error, errors.InvalidInput):
+        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.message)
+        details.append(_packed(error_details_pb2.BadRequest(field_violations=[violation])))
+    if isinstance(error, (errors.Busy, errors.StoreFailed)):
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromSeconds(RETRY_SECONDS)
+        details.append(_packed(retry))
+    return status_pb2.Status(code=code_of(error).value[0], message=error.message, details=details)
+
+
+def _packed(message: Any) -> AnyMessage:  # noqa: ANN401  # any protobuf message
+    packed = AnyMessage()
+    packed.Pack(message)
+    return packed
+
+
+async def abort(context: grpc.aio.ServicerContext[Any, Any], error: errors.JudgeError) -> NoReturn:
+    """End the call with *error*."""
+    status = status_of(error).SerializeToString()
+    await context.abort(code_of(error), error.message, (("grpc-status-details-bin", status),))
+    raise AssertionError
+
+
+class ErrorInterceptor(grpc.aio.ServerInterceptor):
+    """Translates our errors, answers an undecodable body with INVALID_ARGUMENT, and never lets a traceback out."""
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any]:
+        """The handler with its errors translated."""
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return handler
+        return _Translated(handler, handler_call_details.method)
+
+
+class _Translated(grpc.RpcMethodHandler):  # type: ignore[type-arg,misc]  # a plain class at run time
+    def __init__(self, handler: Any, method: str) -> None:  # noqa: ANN401  # grpc's handlers are untyped
+        self.request_streaming = handler.request_streaming
+        self.response_streaming = handler.response_streaming
+        self.request_deserializer = _lenient(handler.request_deserializer)
+        self.response_serializer = handler.response_serializer
+        self._method = method
+        self.unary_unary = self._single(handler.unary_unary)
+        self.stream_unary = self._single(handler.stream_unary)
+        self.unary_stream = self._stream(handler.unary_stream)
+        self.stream_stream = self._stream(handler.stream_stream)
+
+    def _single(self, behaviour: Any) -> Any:  # noqa: ANN401  # grpc's behaviours are untyped
+        async def call(request: Any, context: Any) -> Any:  # noqa: ANN401
+            try:
+                return await behaviour(self._decoded(request), context)
+            except (errors.JudgeError, ValueError, ArithmeticError) as error:
+                await abort(context, _ours(error, self._method))
+            except (asyncio.CancelledError, grpc.aio.AbortError):
+                raise
+            except Exception:
+                log.exception("call.failed", method=self._method)
+                await context.abort(grpc.StatusCode.INTERNAL, "an unexpected error; the server's log has it")
+
+        return call if behaviour else None
+
+    def _stream(self, behaviour: Any) -> Any:  # noqa: ANN401
+        async def call(request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: ANN401
+            try:
+                async for reply in behaviour(self._decoded(request), context):
+                    yield reply
+            except (errors.JudgeError, ValueError, ArithmeticError) as error:
+                await abort(context, _ours(error, self._method))
+            except (asyncio.CancelledError, grpc.aio.AbortError):
+                raise
+            except Exception:
+                log.exception("call.failed", method=self._method)
+                await context.abort(grpc.StatusCode.INTERNAL, "an unexpected error; the server's log has it")
+
+        return call if behaviour else None
+
+    def _decoded(self, request: Any) -> Any:  # noqa: ANN401
+        if self.request_streaming:
+            return _checked(request)
+        return _whole(request)
+
+
+async def _checked(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async for request in requests:
+        yield _whole(request)
+
+
+def _whole(request: Any) -> Any:  # noqa: ANN401
+    if request is UNDECODABLE:
+        raise errors.InvalidInput("body", "the request body is not the message this method takes", reason="UNDECODABLE")
+    return request
+
+
+def _lenient(deserialize: Any) -> Any:  # noqa: ANN401
+    def attempt(body: bytes) -> Any:  # noqa: ANN401
+        try:
+            return deserialize(body)
+        except Exception:  # noqa: BLE001  # whatever the decoder raises, the body is at fault
+            return UNDECODABLE
+
+    return attempt if deserialize else None
+
+
+def _ours(error: Exception, method: str) -> errors.JudgeError:
+    if isinstance(error, errors.JudgeError):
+        return error
+    if type(error) is ValueError:
+        # A statistic refuses its input in a sentence.
+        return errors.InvalidInput("request", str(error))
+    log.exception("call.failed", method=method)
+    return errors.JudgeError("an unexpected error; the server's log has it")

@@ -1,0 +1,186 @@
+"""How far two sources agree on the same comparisons, or one source's annotators among themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from judge.domain.errors import InvalidInput
+from judge.domain.outcome import Reconcile
+from judge.domain.source import Merge
+from judge.runs.sources import Part, Vote, Votes, Where, merged
+from judge.stats import agreement as stats
+from judge.stats.agreement import AgreementFigure, OrderConsistency
+
+
+@dataclass(frozen=True, slots=True)
+class AgreeOptions:
+    """How to compare."""
+
+    unit: str = "UNSPECIFIED"
+    sorted_orientation: bool = False
+    ties: str = "UNSPECIFIED"
+    level: float = 0.95
+    reconcile: Reconcile = Reconcile.TIE
+    by_turn: bool = False
+    by_category: bool = False
+    by_pair: bool = False
+    by_annotator: bool = False
+    reading: str = ""
+    part: Part = Part()
+
+    def __post_init__(self) -> None:
+        if not 0 < self.level < 1:
+            raise InvalidInput("options.level", f"level {self.level} is not between 0 and 1")
+
+    @property
+    def orientation(self) -> str:
+        """Both or sorted."""
+        return "sorted" if self.sorted_orientation else "both"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure with the part of the data it covers."""
+
+    part: Part
+    ties: str
+    unit: str
+    figure: AgreementFigure
+    annotator: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """How far two sources agree."""
+
+    source: Votes
+    target: Votes
+    options: AgreeOptions
+    figures: tuple[Figure, ...]
+    source_only: int
+    target_only: int
+    both: int
+    consistency: OrderConsistency | None = None
+    incomplete: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    part: Part
+    takes: Callable[[Vote], bool]
+    annotator: str = ""
+
+
+def measure(source: Votes, target: Votes | None, options: AgreeOptions) -> Report:
+    """The report of *source* against *target*, or among the source's own annotators without one."""
+    unit = _unit(options.unit, among_themselves=target is None)
+    other = source if target is None else target
+    if unit == "PLURALITY":
+        other = replace(other, rows=tuple(merged(other.rows, Merge.PLURALITY)))
+    figures = [
+        Figure(cut.part, ties, unit, _figure(source, other, options, ties, cut, target is None), cut.annotator)
+        for cut in _cuts(other, options)
+        for ties in (("KEEP", "DROP") if options.ties == "UNSPECIFIED" else (options.ties,))
+    ]
+    mine, theirs = {v.where for v in source.rows}, {v.where for v in other.rows}
+    consistency, incomplete = _consistency(source, options.level)
+    return Report(
+        source,
+        other,
+        options,
+        tuple(figures),
+        len(mine - theirs),
+        len(theirs - mine),
+        len(mine & theirs),
+        consistency,
+        incomplete,
+    )
+
+
+def _unit(said: str, *, among_themselves: bool) -> str:
+    if among_themselves:
+        if said not in ("UNSPECIFIED", "ANNOTATOR_PAIR"):
+            raise InvalidInput("options.unit", "one source alone is compared by unit ANNOTATOR_PAIR")
+        return "ANNOTATOR_PAIR"
+    if said == "ANNOTATOR_PAIR":
+        raise InvalidInput("options.unit", "unit ANNOTATOR_PAIR compares one source's own annotators; leave target empty")
+    return "VOTE" if said == "UNSPECIFIED" else said
+
+
+def _cuts(votes: Votes, options: AgreeOptions) -> list[_Cut]:
+    base = options.part
+    cuts = [_Cut(base, lambda _: True)]
+    if options.by_turn:
+        for turn in sorted({vote.where.turn for vote in votes.rows}):
+            cuts.append(_Cut(replace(base, turn=turn), lambda vote, turn=turn: vote.where.turn == turn))
+    if options.by_category:
+        of = votes.categories
+        for name in sorted({of.get(vote.where.prompt_id, "") for vote in votes.rows}):
+            cuts.append(
+                _Cut(replace(base, category=name), lambda vote, name=name: of.get(vote.where.prompt_id, "") == name)
+            )
+    if options.by_pair:
+        for left, right in sorted({(vote.where.left, vote.where.right) for vote in votes.rows}):
+            cuts.append(
+                _Cut(
+                    replace(base, left=left, right=right),
+                    lambda vote, pair=(left, right): (vote.where.left, vote.where.right) == pair,
+                )
+            )
+    if options.by_annotator:
+        for name in sorted({vote.annotator for vote in votes.rows}):
+            cuts.append(_Cut(base, lambda vote, name=name: vote.annotator == name, name))
+    return cuts
+
+
+def _figure(
+    source: Votes, target: Votes, options: AgreeOptions, ties: str, cut: _Cut, among_themselves: bool
+) -> AgreementFigure:
+    codes = _Codes()
+    theirs = codes.votes([vote for vote in target.rows if cut.takes(vote)])
+    if among_themselves:
+        pairs = stats.pairs_within(theirs)
+    else:
+        wanted = {vote.where for vote in target.rows if cut.takes(vote)}
+        pairs = stats.pairs_between(codes.votes([vote for vote in source.rows if vote.where in wanted]), theirs)
+    return stats.agreement(pairs, ties=ties, orientation=options.orientation, level=options.level)
+
+
+class _Codes:
+    """Codes comparisons, prompts and annotators as integers, the same in every table it makes."""
+
+    def __init__(self) -> None:
+        self._items: dict[Where, int] = {}
+        self._prompts: dict[str, int] = {}
+        self._annotators: dict[str, int] = {}
+
+    def votes(self, rows: Sequence[Vote]) -> stats.Votes:
+        """*rows* as columns."""
+        return stats.Votes(
+            item=_ints([self._items.setdefault(v.where, len(self._items)) for v in rows]),
+            outcome=np.array([v.outcome - 1 for v in rows], dtype=np.int8),
+            cluster=_ints([self._prompts.setdefault(v.where.prompt_id, len(self._prompts)) for v in rows]),
+            annotator=_ints([self._annotators.setdefault(v.annotator, len(self._annotators)) for v in rows]),
+        )
+
+
+def _ints(values: Sequence[int]) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:
+    return np.array(values, dtype=np.int32)
+
+
+def _consistency(votes: Votes, level: float) -> tuple[OrderConsistency | None, int]:
+    whole = [o for o in votes.orders if o.left_first is not None and o.right_first is not None]
+    incomplete = len(votes.orders) - len(whole)
+    if not votes.orders:
+        return None, 0
+    prompts: dict[str, int] = {}
+    found = stats.order_consistency(
+        np.array([o.left_first - 1 for o in whole if o.left_first], dtype=np.int8),
+        np.array([o.right_first - 1 for o in whole if o.right_first], dtype=np.int8),
+        _ints([prompts.setdefault(o.where.prompt_id, len(prompts)) for o in whole]),
+        level=level,
+    )
+    return found, incomplete

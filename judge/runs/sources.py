@@ -1,0 +1,270 @@
+"""From a source's text to votes: one row for each outcome on a comparison, oriented with the smaller name on the left.
+
+Verdicts on two orders are reconciled here, by the report's parameter; repeats are averaged within an order first. A
+comparison that was shown in both orders, and has no verdict in one of them, is incomplete and gives no vote.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from judge.domain.errors import InvalidInput, NotFound
+from judge.domain.outcome import AnnotatorKind, Order, Outcome, Reconcile, TieKind
+from judge.domain.source import Merge, Source, SourceKind
+from judge.domain.verdict import SOURCE_PARSER, Reading, Verdict
+from judge.domain.dataset import Label
+from judge.ports.store import Store, VerdictQuery
+from judge.runs.work import PAGE, all_labels
+
+LEFT_SHARE = {Outcome.LEFT: 1.0, Outcome.RIGHT: 0.0, Outcome.TIE: 0.5}
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A comparison by its names, left being the smaller."""
+
+    prompt_id: str
+    turn: int
+    left: str
+    right: str
+    left_sample: int = 0
+    right_sample: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One outcome on a comparison. *share* is how much of it goes to the left, other than whole only if soft."""
+
+    where: Where
+    outcome: Outcome
+    annotator: str = ""
+    share: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """A comparison's outcome in each order, where both were shown; None where there is no verdict."""
+
+    where: Where
+    left_first: Outcome | None
+    right_first: Outcome | None
+
+
+@dataclass(frozen=True)
+class Votes:
+    """What a source says: its votes in stored order, the two orders of its comparisons, and its coverage."""
+
+    source: str
+    rows: tuple[Vote, ...]
+    categories: Mapping[str, str]
+    tags: Mapping[str, tuple[str, ...]]
+    usable: int
+    planned: int
+    by_status: Mapping[str, int] = field(default_factory=dict)
+    orders: tuple[Orders, ...] = ()
+    reading: str = ""
+    interim: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The part of the data a figure covers; empty fields do not narrow."""
+
+    category: str = ""
+    turn: int = 0
+    left: str = ""
+    right: str = ""
+    tag: str = ""
+
+    def takes(self, where: Where, categories: Mapping[str, str], tags: Mapping[str, tuple[str, ...]]) -> bool:
+        """Whether the comparison at *where* belongs to it."""
+        ends = {end for end in (self.left, self.right) if end}
+        return (
+            (not self.category or categories.get(where.prompt_id, "") == self.category)
+            and (not self.turn or where.turn == self.turn)
+            and ends <= {where.left, where.right}
+            and (not self.tag or self.tag in tags.get(where.prompt_id, ()))
+        )
+
+
+async def votes_of(
+    store: Store, tenant: str, dataset: str, source: Source, reconcile: Reconcile, reading: str, part: Part
+) -> Votes:
+    """What *source* says of *dataset*, of the *part* asked for."""
+    if source.kind is SourceKind.RUN and not dataset:
+        dataset = (await store.run(tenant, source.run)).spec.dataset
+    if not dataset:
+        raise InvalidInput("dataset", f"source {source} needs a dataset")
+    summary = await store.dataset(tenant, dataset)
+    board = await store.board(tenant, dataset, summary.revision)
+    categories = {prompt.prompt_id: prompt.category for prompt in board.prompts}
+    tags = {prompt.prompt_id: prompt.tags for prompt in board.prompts}
+    if source.kind in (SourceKind.PEOPLE, SourceKind.LABELS):
+        labels = [label async for _, label in all_labels(store, tenant, dataset, summary.revision)]
+        rows = tuple(
+            vote for vote in label_votes(source, labels) if part.takes(vote.where, categories, tags)
+        )
+        return Votes(str(source), rows, categories, tags, usable=len(rows), planned=len(rows), reading="label")
+    return await _judged(store, tenant, dataset, source, reconcile, reading, part, (categories, tags))
+
+
+def label_votes(source: Source, labels: Iterable[Label]) -> list[Vote]:
+    """The votes that *source* takes from *labels*, in their order. NotFound if it takes none."""
+    taken = [
+        label
+        for label in labels
+        if (label.kind is AnnotatorKind.HUMAN if source.kind is SourceKind.PEOPLE else source.takes(label.annotator))
+    ]
+    if not taken:
+        raise NotFound(f"source {source} matches no label", reason="EMPTY_SOURCE")
+    rows = []
+    for label in taken:
+        where, flipped = oriented(
+            label.prompt_id, label.turn, (label.left, label.left_sample), (label.right, label.right_sample)
+        )
+        rows.append(Vote(where, label.outcome.flipped if flipped else label.outcome, label.annotator))
+    return merged(rows, source.merge)
+
+
+def oriented(prompt_id: str, turn: int, left: tuple[str, int], right: tuple[str, int]) -> tuple[Where, bool]:
+    """The comparison with the smaller name on the left, and whether that turned it round."""
+    flipped = right < left
+    if flipped:
+        left, right = right, left
+    return Where(prompt_id, turn, left[0], right[0], left[1], right[1]), flipped
+
+
+def merged(rows: Sequence[Vote], merge: Merge) -> list[Vote]:
+    """*rows* as they are, or one vote a comparison: the plurality (a tie for most is a tie) or the majority."""
+    if merge is Merge.NONE:
+        return list(rows)
+    tally: dict[Where, Counter[Outcome]] = {}
+    for vote in rows:
+        tally.setdefault(vote.where, Counter())[vote.outcome] += 1
+    votes = []
+    for where, counted in tally.items():
+        most = max(counted.values())
+        leaders = [outcome for outcome in Outcome if counted[outcome] == most]
+        if merge is Merge.MAJORITY and 2 * most <= counted.total():
+            continue
+        votes.append(Vote(where, leaders[0] if len(leaders) == 1 else Outcome.TIE, f"@{merge}"))
+    return votes
+
+
+async def _judged(
+    store: Store,
+    tenant: str,
+    dataset: str,
+    source: Source,
+    reconcile: Reconcile,
+    reading: str,
+    part: Part,
+    known: tuple[Mapping[str, str], Mapping[str, tuple[str, ...]]],
+) -> Votes:
+    planned, interim, rest = 0, False, None
+    if source.kind is SourceKind.RUN:
+        run = await store.run(tenant, source.run)
+        names = [judge.name for judge in run.judges]
+        name = source.name or (names[0] if len(names) == 1 else "")
+        if name not in names:
+            raise NotFound(f"run {source.run} has the judges {', '.join(names)}; name one as run:{source.run}/JUDGE")
+        verdicts = await _run_verdicts(store, run.row, name)
+        planned, interim, rest = run.counts.planned // len(names), not run.state.ended, run.rest
+    else:
+        verdicts = await store.judge_verdicts(tenant, dataset, source.name)
+    narrowed = part != Part()
+    kept = [verdict for verdict in verdicts if part.takes(_where(verdict)[0], *known)]
+    statuses = Counter(_status(verdict, reading) for verdict in kept)
+    if planned and not narrowed and planned > len(kept):
+        statuses[rest.name.lower() if rest else "pending"] += planned - len(kept)
+    grouped: dict[Where, dict[Order, list[float | None]]] = {}
+    for verdict in kept:
+        where, flipped = _where(verdict)
+        order = Order(3 - verdict.showing.order) if flipped else verdict.showing.order
+        outcome = _outcome(verdict, reading)
+        share = None if outcome is None else LEFT_SHARE[outcome.flipped if flipped else outcome]
+        grouped.setdefault(where, {}).setdefault(order, []).append(share)
+    orders = tuple(_orders(where, by_order) for where, by_order in grouped.items() if len(by_order) == len(Order))
+    rows = [
+        Vote(vote.where, vote.outcome, source.name, vote.share)
+        for where, by_order in grouped.items()
+        for vote in _reconciled(where, by_order, reconcile)
+    ]
+    return Votes(
+        str(source), tuple(rows), *known, statuses["ok"], max(len(kept), planned if not narrowed else 0),
+        dict(sorted(statuses.items())), orders, reading or "own", interim,
+    )
+
+
+async def _run_verdicts(store: Store, row: int, judge: str) -> list[Verdict]:
+    found: list[Verdict] = []
+    after = -1
+    while page := await store.verdicts(row, VerdictQuery(judges=(judge,)), after=after, limit=PAGE):
+        found.extend(page)
+        after = page[-1].position
+    return found
+
+
+def _where(verdict: Verdict) -> tuple[Where, bool]:
+    showing = verdict.showing
+    return oriented(
+        showing.prompt_id, showing.turn, (showing.left, showing.left_sample), (showing.right, showing.right_sample)
+    )
+
+
+def chosen_reading(verdict: Verdict, reading: str) -> Reading | None:
+    """The reading called *reading*: empty for the one that counts, `source`, or a parser's name without version."""
+    if not reading:
+        return verdict.reading
+    named = [r for r in verdict.readings if r.parser == reading or r.parser.partition("/")[0] == reading]
+    return named[-1] if named else None
+
+
+def _status(verdict: Verdict, reading: str) -> str:
+    if verdict.reply is None:
+        return verdict.state.name.lower() if verdict.state else "pending"
+    if verdict.reply.status.name != "OK" and reading != SOURCE_PARSER:
+        return verdict.reply.status.name.lower()
+    chosen = chosen_reading(verdict, reading)
+    return chosen.status.name.lower() if chosen else "unread"
+
+
+def _outcome(verdict: Verdict, reading: str) -> Outcome | None:
+    if _status(verdict, reading) != "ok":
+        return None
+    chosen = chosen_reading(verdict, reading)
+    if chosen is None or chosen.preference is None:
+        return None
+    return chosen.preference.outcome(verdict.showing.order)
+
+
+def _mean(shares: Sequence[float | None]) -> float | None:
+    told = [share for share in shares if share is not None]
+    return sum(told) / len(told) if told else None
+
+
+def _whole(share: float) -> Outcome:
+    return Outcome.LEFT if share > 0.5 else Outcome.RIGHT if share < 0.5 else Outcome.TIE  # noqa: PLR2004  # half
+
+
+def _orders(where: Where, by_order: Mapping[Order, Sequence[float | None]]) -> Orders:
+    left, right = (_mean(by_order[order]) for order in Order)
+    return Orders(where, None if left is None else _whole(left), None if right is None else _whole(right))
+
+
+def _reconciled(where: Where, by_order: Mapping[Order, Sequence[float | None]], reconcile: Reconcile) -> list[Vote]:
+    shares = [_mean(by_order[order]) for order in sorted(by_order)]
+    told = [share for share in shares if share is not None]
+    if reconcile is Reconcile.EACH:
+        return [Vote(where, _whole(share)) for share in told]
+    if len(told) < len(shares):
+        return []
+    if reconcile is Reconcile.SOFT:
+        share = sum(told) / len(told)
+        return [Vote(where, _whole(share), share=share)]
+    outcomes = {_whole(share) for share in told}
+    if len(outcomes) == 1:
+        return [Vote(where, outcomes.pop())]
+    return [] if reconcile is Reconcile.DROP else [Vote(where, Outcome.TIE)]
