@@ -1,8 +1,8 @@
 """OpenAI's chat completions, at OpenAI or at any endpoint that speaks the same way.
 
-The SDK is called below its typed layer (`client.post` with a bare response), which keeps its connections and errors at a
-third of the CPU. It would take addresses, keys and headers from the environment where it is not told otherwise, so it is
-told everything, and a hook on the HTTP client sends our headers alone.
+The SDK is called below its typed layer (`client.post` with a bare response), which keeps its connections and errors at
+a third of the CPU. It would take addresses, keys and headers from the environment where it is not told otherwise, so it
+is told everything, and a hook on the HTTP client sends our headers alone.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ _STATUSES = {"length": VerdictStatus.TRUNCATED, "content_filter": VerdictStatus.
 _TOO_LONG_CODES = frozenset({"context_length_exceeded", "string_above_max_length", "max_tokens_exceeded"})
 _TOO_LONG_WORDS = ("maximum context length", "context length exceeded", "maximum model length", "max_model_len")
 """How endpoints without error codes say that a prompt is too long."""
-_UNUSABLE_CODES = frozenset({"model_not_found", "invalid_api_key", "insufficient_quota", "billing_hard_limit_reached"})
+_UNUSABLE_CODES = frozenset({"model_not_found", "invalid_api_key"})
+_QUOTED_CHARS = 40
+"""So many characters of a judged text in a provider's message make it a quotation."""
 _BY_STATUS: Mapping[int, type[CallFailed]] = {
     401: JudgeUnusable,
     403: JudgeUnusable,
@@ -48,7 +50,7 @@ _BY_STATUS: Mapping[int, type[CallFailed]] = {
     413: PromptTooLong,
     429: TransportFailed,
 }
-_REDIRECTS, _CLIENT_ERRORS, _SERVER_ERRORS = 300, 400, 500
+_CLIENT_ERRORS, _SERVER_ERRORS = 400, 500
 
 
 class OpenAI:
@@ -75,6 +77,7 @@ class OpenAI:
         max_connections: int = 1000,
     ) -> None:
         # The SDK takes 0.8 s to import: whoever has no such judge does not wait for it.
+        import aiohttp  # noqa: PLC0415
         import httpx2  # noqa: PLC0415
         import openai  # noqa: PLC0415
 
@@ -110,7 +113,7 @@ class OpenAI:
         )
         self._response_type = httpx2.Response
         self._status_error = openai.APIStatusError
-        self._no_answer = (openai.APIError, httpx2.HTTPError)
+        self._no_answer = (openai.APIError, httpx2.HTTPError, aiohttp.ClientError, OSError)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -125,14 +128,12 @@ class OpenAI:
                 "/chat/completions", body=self._body(prompt), cast_to=self._response_type
             )
         except self._status_error as error:
-            raise self._refused(error) from None
+            raise self._refused(error, prompt) from None
         except self._no_answer as error:
             # Its cause names what failed and holds neither the request nor the key.
             cause = error.__cause__ or error
             raise TransportFailed(f"the endpoint gave no answer: {type(cause).__name__}") from None
         elapsed = round((time.perf_counter() - started) * 1000)
-        if response.status_code >= _REDIRECTS:
-            raise JudgeUnusable(f"the endpoint answers with a redirect ({response.status_code}), which is not followed")
         return _reply(response.content, elapsed)
 
     async def close(self) -> None:
@@ -143,7 +144,7 @@ class OpenAI:
         """The request's body."""
         body: dict[str, Any] = {
             "model": self._model,
-            "messages": [{"role": message.role, "content": message.content} for message in prompt.messages],
+            "messages": [{"role": message.role, "content": _encodable(message.content)} for message in prompt.messages],
             self._budget: prompt.sampling.max_output_tokens,
         }
         if prompt.sampling.temperature is not None:
@@ -162,24 +163,32 @@ class OpenAI:
                 del request.headers[name]
         request.headers.update(self._headers)
 
-    def _refused(self, error: openai.APIStatusError) -> CallFailed:
+    def _refused(self, error: openai.APIStatusError, prompt: RenderedPrompt) -> CallFailed:
         """What an answer with an error status means, in our terms. The one table of translation."""
         status, code = error.status_code, error.code or ""
-        message = f"the endpoint answered {status}" + self._told(error)
+        message = f"the endpoint answered {status}" + self._told(error, prompt)
         kind = _kind(status, code, error.message)
         if kind is TransportFailed:
             return TransportFailed(message, retry_after=_retry_after(error.response.headers))
         return kind(message)
 
-    def _told(self, error: openai.APIStatusError) -> str:
-        """The provider's own code and message, trimmed and without any secret."""
+    def _told(self, error: openai.APIStatusError, prompt: RenderedPrompt) -> str:
+        """The provider's own code and message, trimmed, without any secret and without quotations of the prompt."""
         body = error.body
         told = body.get("message") if isinstance(body, dict) else None
+        if isinstance(told, str) and _quotes(told, prompt):
+            told = None
         parts = [part for part in (error.code, told) if isinstance(part, str) and part]
         text = " ".join(": ".join(parts).split())
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return f": {text[:_MESSAGE_CHARS]}" if text else ""
+
+
+def _quotes(told: str, prompt: RenderedPrompt) -> bool:
+    """Whether *told* quotes the beginning of a message or of a judged text."""
+    texts = (*(m.content for m in prompt.messages), *prompt.shown.prompt, *prompt.shown.first, *prompt.shown.second)
+    return any(text[:_QUOTED_CHARS] in told for text in texts if text)
 
 
 def _kind(status: int, code: str, message: str) -> type[CallFailed]:
@@ -192,6 +201,8 @@ def _kind(status: int, code: str, message: str) -> type[CallFailed]:
         return PromptTooLong
     if status >= _SERVER_ERRORS:
         return TransportFailed
+    if status < _CLIENT_ERRORS:  # a redirect, which is never followed: our key would go with it
+        return JudgeUnusable
     return _BY_STATUS.get(status, CallRejected)
 
 
@@ -205,9 +216,10 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         if 0 <= seconds < float("inf"):
             return seconds
     try:
-        return max(0.0, parsedate_to_datetime(headers.get("retry-after", "")).timestamp() - time.time())
+        until, now = (parsedate_to_datetime(headers.get(name, "")).timestamp() for name in ("retry-after", "date"))
     except (ValueError, OverflowError):
         return None
+    return max(0.0, until - now)
 
 
 def _reply(content: bytes, elapsed_ms: int) -> Reply:
@@ -245,6 +257,11 @@ def _usage(usage: Any, elapsed_ms: int) -> Usage:  # noqa: ANN401
     )
 
 
+def _encodable(text: str) -> str:
+    """*text* without lone surrogates, which JSON can escape and UTF-8 cannot hold."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def _storable(text: str) -> str:
-    """*text* without what JSON can escape and UTF-8 or a database cannot hold: lone surrogates and NUL."""
-    return text.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+    """*text* without lone surrogates and NUL, which not every database can hold."""
+    return _encodable(text).replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -1,7 +1,7 @@
 """Keyless judges that compute instead of reading: a judge that cannot beat them is worth nothing.
 
-They look at the bare texts of the prompt, never at the messages, and answer in the form that the rubric asks for, so that
-their replies take the same way through parsers and reports as everyone else's.
+They look at the bare texts of the prompt, never at the messages, and answer in the form that the rubric asks for, so
+that their replies take the same way through parsers and reports as everyone else's.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from judge.domain.verdict import Reply
 
 _BRACKETS = {Preference.FIRST: "[[A]]", Preference.SECOND: "[[B]]", Preference.TIE: "[[C]]"}
 _REASONED = {Preference.FIRST: "A", Preference.SECOND: "B", Preference.TIE: "tie"}
-_THREE = 3
 
 
 class Yardstick:
@@ -73,7 +72,7 @@ def first(prompt: RenderedPrompt) -> tuple[Preference, str]:  # noqa: ARG001
 def random(prompt: RenderedPrompt) -> tuple[Preference, str]:
     """One of the three, drawn by the hash of the verdict's key: the same call always has the same answer."""
     drawn = int.from_bytes(hashlib.sha256(f"random yardstick {prompt.nonce}".encode()).digest())
-    return Preference(1 + drawn % _THREE), "Drawn by lot."
+    return Preference(1 + drawn % len(Preference)), "Drawn by lot."
 
 
 def matches_reference(prompt: RenderedPrompt) -> tuple[Preference, str]:

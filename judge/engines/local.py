@@ -1,14 +1,14 @@
 """The local engine: asyncio in the server's process. The stored answers are the checkpoint.
 
-Each run is a task, each of its judges a lane of it, a lane works through its shards in order. A run that is submitted again
-while it works is left alone; one that was interrupted is planned anew and asked only for what is missing.
+Each run is a task, each of its judges a lane of it, a lane works through its shards in order. A run that is submitted
+again while it works is left alone; one that was interrupted is planned anew and asked only for what is missing.
 """
 
 from __future__ import annotations
 
 import asyncio
 
-from judge.domain.errors import CallFailed, JudgeError
+from judge.domain.errors import JudgeError
 from judge.domain.outcome import ItemState
 from judge.domain.run import Run, RunState
 from judge.log import logger
@@ -65,11 +65,8 @@ class LocalEngine:
         run = await self._store.run(tenant, run_id)
         try:
             await self._judge(tenant, run)
-        except CallFailed as failure:
-            log.warning("run.failed", run=run_id, reason=failure.reason)
-            await self._store.move_run(run.row, RunState.FAILED, reason=failure.reason, message=failure.message)
         except JudgeError as error:
-            log.error("run.failed", run=run_id, reason=error.reason)
+            log.warning("run.failed", run=run_id, reason=error.reason)
             await self._store.move_run(run.row, RunState.FAILED, reason=error.reason, message=error.message)
         except Exception:
             log.exception("run.failed", run=run_id, reason="INTERNAL")
@@ -104,6 +101,8 @@ class LocalEngine:
         judge = self._judges.at_work(run.judges[number])
         runner = ShardRunner(self._store, tenant, run.row, judge, self._clock)
         self._runners[run.run_id].append(runner)
+        if self._closing:
+            runner.stop()
         keys = Keys(self._store, tenant, judge.definition, run.spec.pairing.epoch)
         first = number * plan.per_judge
         for begin in range(first, first + plan.per_judge, SHARD):

@@ -281,6 +281,10 @@ class RunStore(Protocol):
         """
         ...
 
+    async def answers(self, tenant: str, keys: Sequence[CallKey]) -> dict[CallKey, StoredAnswer]:
+        """Those of *keys* that have an answer; reads only."""
+        ...
+
     async def commit(self, tenant: str, run: int | None, settled: Sequence[Settled]) -> None:
         """In one write transaction: answers, readings, showings, attempts, the run's counts, cost and revision.
 

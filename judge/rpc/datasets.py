@@ -75,34 +75,36 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
     def __init__(self, store: Store, engine: Engine) -> None:
         self._store, self._engine = store, engine
 
-    async def CreateDataset(self, request: pb.CreateDatasetRequest, context: Any) -> pb.CreateDatasetResponse:  # noqa: ANN401
+    async def CreateDataset(self, request: pb.CreateDatasetRequest, context: Any) -> pb.CreateDatasetResponse:
         """Make an empty dataset."""
         made = await self._store.create_dataset(TENANT, checked_id("dataset_id", request.dataset_id))
         return pb.CreateDatasetResponse(dataset=encode.dataset(made, TENANT))
 
-    async def GetDataset(self, request: pb.GetDatasetRequest, context: Any) -> pb.GetDatasetResponse:  # noqa: ANN401
+    async def GetDataset(self, request: pb.GetDatasetRequest, context: Any) -> pb.GetDatasetResponse:
         """Describe a dataset."""
         found = await self._store.dataset(TENANT, _name(request.name))
         return pb.GetDatasetResponse(dataset=encode.dataset(found, TENANT))
 
-    async def ListDatasets(self, request: pb.ListDatasetsRequest, context: Any) -> pb.ListDatasetsResponse:  # noqa: ANN401
+    async def ListDatasets(self, request: pb.ListDatasetsRequest, context: Any) -> pb.ListDatasetsResponse:
         """List datasets by name."""
         size = decode.page_size(request.page_size)
         found = await self._store.datasets(TENANT, request.page_token, size + 1)
         more = found[size - 1].name if len(found) > size else ""
         return pb.ListDatasetsResponse(datasets=[encode.dataset(d, TENANT) for d in found[:size]], next_page_token=more)
 
-    async def DeleteDataset(self, request: pb.DeleteDatasetRequest, context: Any) -> pb.DeleteDatasetResponse:  # noqa: ANN401
+    async def DeleteDataset(self, request: pb.DeleteDatasetRequest, context: Any) -> pb.DeleteDatasetResponse:
         """Delete a dataset with its runs."""
         await self._store.delete_dataset(TENANT, _name(request.name))
         return pb.DeleteDatasetResponse()
 
-    async def DeleteLabels(self, request: pb.DeleteLabelsRequest, context: Any) -> pb.DeleteLabelsResponse:  # noqa: ANN401
+    async def DeleteLabels(self, request: pb.DeleteLabelsRequest, context: Any) -> pb.DeleteLabelsResponse:
         """Not built yet."""
         raise NotBuilt("DeleteLabels is not built yet")
 
-    async def UploadPrompts(  # noqa: D102  # the proto says it
-        self, request_iterator: AsyncIterator[pb.UploadPromptsRequest], context: Any  # noqa: ANN401
+    async def UploadPrompts(
+        self,
+        request_iterator: AsyncIterator[pb.UploadPromptsRequest],
+        context: Any,
     ) -> pb.UploadPromptsResponse:
         async def add(upload: _Upload, rows: Sequence[Any]) -> BatchResult:
             return await self._store.add_prompts(TENANT, upload.dataset, rows, replace=upload.replace)
@@ -110,8 +112,10 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
         upload = await self._upload(request_iterator, lambda m: m.prompts, decode.prompt, add)
         return pb.UploadPromptsResponse(summary=upload.summary)
 
-    async def UploadOutputs(  # noqa: D102
-        self, request_iterator: AsyncIterator[pb.UploadOutputsRequest], context: Any  # noqa: ANN401
+    async def UploadOutputs(
+        self,
+        request_iterator: AsyncIterator[pb.UploadOutputsRequest],
+        context: Any,
     ) -> pb.UploadOutputsResponse:
         async def add(upload: _Upload, rows: Sequence[Any]) -> BatchResult:
             return await self._store.add_outputs(TENANT, upload.dataset, rows, replace=upload.replace)
@@ -119,8 +123,10 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
         upload = await self._upload(request_iterator, lambda m: m.outputs, decode.output, add)
         return pb.UploadOutputsResponse(summary=upload.summary)
 
-    async def UploadLabels(  # noqa: D102
-        self, request_iterator: AsyncIterator[pb.UploadLabelsRequest], context: Any  # noqa: ANN401
+    async def UploadLabels(
+        self,
+        request_iterator: AsyncIterator[pb.UploadLabelsRequest],
+        context: Any,
     ) -> pb.UploadLabelsResponse:
         sources: list[str] = []
 
@@ -130,15 +136,15 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
             return [*message.labels, *decode.label_columns(message.columns)]
 
         async def add(upload: _Upload, rows: Sequence[Any]) -> BatchResult:
-            return await self._store.add_labels(
-                TENANT, upload.dataset, rows, source=sources[0], replace=upload.replace
-            )
+            return await self._store.add_labels(TENANT, upload.dataset, rows, source=sources[0], replace=upload.replace)
 
         upload = await self._upload(request_iterator, rows_of, decode.label, add)
         return pb.UploadLabelsResponse(summary=upload.summary)
 
-    async def UploadVerdicts(  # noqa: D102
-        self, request_iterator: AsyncIterator[pb.UploadVerdictsRequest], context: Any  # noqa: ANN401
+    async def UploadVerdicts(
+        self,
+        request_iterator: AsyncIterator[pb.UploadVerdictsRequest],
+        context: Any,
     ) -> pb.UploadVerdictsResponse:
         rubrics: list[str] = []
 
@@ -160,8 +166,10 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
         upload = await self._upload(request_iterator, rows_of, read, add)
         return pb.UploadVerdictsResponse(summary=upload.summary)
 
-    async def UploadComparisons(  # noqa: D102
-        self, request_iterator: AsyncIterator[pb.UploadComparisonsRequest], context: Any  # noqa: ANN401
+    async def UploadComparisons(
+        self,
+        request_iterator: AsyncIterator[pb.UploadComparisonsRequest],
+        context: Any,
     ) -> pb.UploadComparisonsResponse:
         async def add(upload: _Upload, rows: Sequence[Any]) -> BatchResult:
             return await self._store.add_comparisons(TENANT, upload.dataset, rows, replace=upload.replace)
@@ -184,7 +192,9 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
             rows = rows_of(message)
             if len(rows) > BATCH_ROWS and not getattr(message, "columns", None):
                 raise InvalidInput(
-                    "batch", f"batch {upload.batch} has {len(rows)} rows; at most {BATCH_ROWS}", reason="BATCH_TOO_LARGE"
+                    "batch",
+                    f"batch {upload.batch} has {len(rows)} rows; at most {BATCH_ROWS}",
+                    reason="BATCH_TOO_LARGE",
                 )
             for begin in range(0, len(rows), BATCH_ROWS):
                 await self._batch(upload, rows[begin : begin + BATCH_ROWS], begin, decoded, add)
@@ -219,8 +229,10 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
         if taken:
             upload.add(await add(upload, taken), places)
 
-    async def ReadDataset(  # noqa: D102
-        self, request: pb.ReadDatasetRequest, context: Any  # noqa: ANN401
+    async def ReadDataset(
+        self,
+        request: pb.ReadDatasetRequest,
+        context: Any,
     ) -> AsyncIterator[pb.ReadDatasetResponse]:
         name = _name(request.name)
         revision = (await self._store.dataset(TENANT, name)).revision
@@ -237,7 +249,9 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
             after = 0
             while page := await reader(TENANT, name, revision, after, READ_ROWS):
                 after = page[-1][0]
-                yield pb.ReadDatasetResponse(revision=revision, **{place: [encoder(row) for _, row in page]})
+                reply = pb.ReadDatasetResponse(revision=revision)
+                getattr(reply, place).extend(encoder(row) for _, row in page)
+                yield reply
         if not wanted or pb.DATASET_PART_LABELS in wanted:
             async for reply in self._labels(name, revision):
                 yield reply

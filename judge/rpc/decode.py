@@ -246,6 +246,8 @@ def inline(said: judge_service_pb2.InlineComparison) -> tuple[tuple[str, ...], t
     asked, left, right = tuple(said.prompt), tuple(said.left), tuple(said.right)
     if not asked or len(asked) != len(left) or len(asked) != len(right):
         raise InvalidInput(
-            "judged.texts", "prompt, left and right must have the same number of turns, at least 1", reason="MISSING_TURN"
+            "judged.texts",
+            "prompt, left and right must have the same number of turns, at least 1",
+            reason="MISSING_TURN",
         )
     return asked, left, right

@@ -55,7 +55,7 @@ def status_of(error: errors.JudgeError) -> status_pb2.Status:
     return status_pb2.Status(code=code_of(error).value[0], message=error.message, details=details)
 
 
-def _packed(message: Any) -> AnyMessage:  # noqa: ANN401  # any protobuf message
+def _packed(message: Any) -> AnyMessage:
     packed = AnyMessage()
     packed.Pack(message)
     return packed
@@ -73,9 +73,9 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any]:
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
         """The handler with its errors translated."""
         handler = await continuation(handler_call_details)
         if handler is None:
@@ -83,8 +83,8 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         return _Translated(handler, handler_call_details.method)
 
 
-class _Translated(grpc.RpcMethodHandler):  # type: ignore[type-arg,misc]  # a plain class at run time
-    def __init__(self, handler: Any, method: str) -> None:  # noqa: ANN401  # grpc's handlers are untyped
+class _Translated(grpc.RpcMethodHandler):  # type: ignore[type-arg]  # a plain class at run time
+    def __init__(self, handler: Any, method: str) -> None:
         self.request_streaming = handler.request_streaming
         self.response_streaming = handler.response_streaming
         self.request_deserializer = _lenient(handler.request_deserializer)
@@ -95,8 +95,8 @@ class _Translated(grpc.RpcMethodHandler):  # type: ignore[type-arg,misc]  # a pl
         self.unary_stream = self._stream(handler.unary_stream)
         self.stream_stream = self._stream(handler.stream_stream)
 
-    def _single(self, behaviour: Any) -> Any:  # noqa: ANN401  # grpc's behaviours are untyped
-        async def call(request: Any, context: Any) -> Any:  # noqa: ANN401
+    def _single(self, behaviour: Any) -> Any:
+        async def call(request: Any, context: Any) -> Any:
             try:
                 return await behaviour(self._decoded(request), context)
             except (errors.JudgeError, ValueError, ArithmeticError) as error:
@@ -109,8 +109,8 @@ class _Translated(grpc.RpcMethodHandler):  # type: ignore[type-arg,misc]  # a pl
 
         return call if behaviour else None
 
-    def _stream(self, behaviour: Any) -> Any:  # noqa: ANN401
-        async def call(request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: ANN401
+    def _stream(self, behaviour: Any) -> Any:
+        async def call(request: Any, context: Any) -> AsyncIterator[Any]:
             try:
                 async for reply in behaviour(self._decoded(request), context):
                     yield reply
@@ -124,7 +124,7 @@ class _Translated(grpc.RpcMethodHandler):  # type: ignore[type-arg,misc]  # a pl
 
         return call if behaviour else None
 
-    def _decoded(self, request: Any) -> Any:  # noqa: ANN401
+    def _decoded(self, request: Any) -> Any:
         if self.request_streaming:
             return _checked(request)
         return _whole(request)
@@ -135,14 +135,14 @@ async def _checked(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
         yield _whole(request)
 
 
-def _whole(request: Any) -> Any:  # noqa: ANN401
+def _whole(request: Any) -> Any:
     if request is UNDECODABLE:
         raise errors.InvalidInput("body", "the request body is not the message this method takes", reason="UNDECODABLE")
     return request
 
 
-def _lenient(deserialize: Any) -> Any:  # noqa: ANN401
-    def attempt(body: bytes) -> Any:  # noqa: ANN401
+def _lenient(deserialize: Any) -> Any:
+    def attempt(body: bytes) -> Any:
         try:
             return deserialize(body)
         except Exception:  # noqa: BLE001  # whatever the decoder raises, the body is at fault
@@ -157,5 +157,5 @@ def _ours(error: Exception, method: str) -> errors.JudgeError:
     if type(error) is ValueError:
         # A statistic refuses its input in a sentence.
         return errors.InvalidInput("request", str(error))
-    log.exception("call.failed", method=method)
+    log.error("call.failed", method=method, error=type(error).__name__, exc_info=error)
     return errors.JudgeError("an unexpected error; the server's log has it")

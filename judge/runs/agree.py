@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from judge.domain.errors import InvalidInput
 from judge.domain.outcome import Reconcile
 from judge.domain.source import Merge
-from judge.runs.sources import Part, Vote, Votes, Where, merged
+from judge.runs.sources import WHOLE, Part, Vote, Votes, Where, merged
 from judge.stats import agreement as stats
 from judge.stats.agreement import AgreementFigure, OrderConsistency
 
@@ -29,7 +29,7 @@ class AgreeOptions:
     by_pair: bool = False
     by_annotator: bool = False
     reading: str = ""
-    part: Part = Part()
+    part: Part = WHOLE
 
     def __post_init__(self) -> None:
         if not 0 < self.level < 1:
@@ -70,8 +70,11 @@ class Report:
 @dataclass(frozen=True, slots=True)
 class _Cut:
     part: Part
-    takes: Callable[[Vote], bool]
     annotator: str = ""
+
+    def takes(self, vote: Vote, votes: Votes) -> bool:
+        """Whether *vote*, of *votes*, is counted in this figure."""
+        return self.annotator in ("", vote.annotator) and self.part.takes(vote.where, votes.categories, votes.tags)
 
 
 def measure(source: Votes, target: Votes | None, options: AgreeOptions) -> Report:
@@ -106,45 +109,41 @@ def _unit(said: str, *, among_themselves: bool) -> str:
             raise InvalidInput("options.unit", "one source alone is compared by unit ANNOTATOR_PAIR")
         return "ANNOTATOR_PAIR"
     if said == "ANNOTATOR_PAIR":
-        raise InvalidInput("options.unit", "unit ANNOTATOR_PAIR compares one source's own annotators; leave target empty")
+        raise InvalidInput(
+            "options.unit", "unit ANNOTATOR_PAIR compares one source's own annotators; leave target empty"
+        )
     return "VOTE" if said == "UNSPECIFIED" else said
 
 
 def _cuts(votes: Votes, options: AgreeOptions) -> list[_Cut]:
-    base = options.part
-    cuts = [_Cut(base, lambda _: True)]
-    if options.by_turn:
-        for turn in sorted({vote.where.turn for vote in votes.rows}):
-            cuts.append(_Cut(replace(base, turn=turn), lambda vote, turn=turn: vote.where.turn == turn))
-    if options.by_category:
-        of = votes.categories
-        for name in sorted({of.get(vote.where.prompt_id, "") for vote in votes.rows}):
-            cuts.append(
-                _Cut(replace(base, category=name), lambda vote, name=name: of.get(vote.where.prompt_id, "") == name)
-            )
-    if options.by_pair:
-        for left, right in sorted({(vote.where.left, vote.where.right) for vote in votes.rows}):
-            cuts.append(
-                _Cut(
-                    replace(base, left=left, right=right),
-                    lambda vote, pair=(left, right): (vote.where.left, vote.where.right) == pair,
-                )
-            )
-    if options.by_annotator:
-        for name in sorted({vote.annotator for vote in votes.rows}):
-            cuts.append(_Cut(base, lambda vote, name=name: vote.annotator == name, name))
-    return cuts
+    base, of = options.part, votes.categories
+    found: dict[_Cut, None] = {_Cut(base): None}
+    for vote in votes.rows:
+        where = vote.where
+        if options.by_turn:
+            found[_Cut(replace(base, turn=where.turn))] = None
+        if options.by_category:
+            found[_Cut(replace(base, category=of.get(where.prompt_id, "")))] = None
+        if options.by_pair:
+            found[_Cut(replace(base, left=where.left, right=where.right))] = None
+        if options.by_annotator:
+            found[_Cut(base, vote.annotator)] = None
+    first, *rest = found
+    return [
+        first,
+        *sorted(rest, key=lambda cut: (cut.part.turn, cut.part.category, cut.part.left, cut.part.right, cut.annotator)),
+    ]
 
 
 def _figure(
     source: Votes, target: Votes, options: AgreeOptions, ties: str, cut: _Cut, among_themselves: bool
 ) -> AgreementFigure:
     codes = _Codes()
-    theirs = codes.votes([vote for vote in target.rows if cut.takes(vote)])
+    theirs = codes.votes([vote for vote in target.rows if cut.takes(vote, target)])
     if among_themselves:
         pairs = stats.pairs_within(theirs)
     else:
-        wanted = {vote.where for vote in target.rows if cut.takes(vote)}
+        wanted = {vote.where for vote in target.rows if cut.takes(vote, target)}
         pairs = stats.pairs_between(codes.votes([vote for vote in source.rows if vote.where in wanted]), theirs)
     return stats.agreement(pairs, ties=ties, orientation=options.orientation, level=options.level)
 

@@ -1,7 +1,7 @@
 """A plan is arrays of integers: which comparisons, in which orders, for how many judges and repeats.
 
-It is a pure function of a board (one revision of a dataset), the pairing and its seed, so a run stores only its hash and
-any process can rebuild it. A position counts judge by judge, so that a shard belongs to one judge.
+It is a pure function of a board (one revision of a dataset), the pairing and its seed, so a run stores only its hash
+and any process can rebuild it. A position counts judge by judge, so that a shard belongs to one judge.
 """
 
 from __future__ import annotations
@@ -163,9 +163,7 @@ def _crossed(narrowed: _Narrowed, pairing: Pairing) -> list[tuple[int, int, int,
         chosen = pairs.all_pairs(present)
     return [
         (prompt, turn, left, right)
-        for prompt, left, right in zip(
-            chosen.prompt.tolist(), chosen.left.tolist(), chosen.right.tolist(), strict=True
-        )
+        for prompt, left, right in zip(chosen.prompt.tolist(), chosen.left.tolist(), chosen.right.tolist(), strict=True)
         for turn in narrowed.turns(prompt, left, right, pairing)
     ]
 

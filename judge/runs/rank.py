@@ -13,7 +13,7 @@ import numpy as np
 
 from judge.domain.errors import Busy, Incomparable, InvalidInput, NotBuilt, Precondition
 from judge.domain.outcome import Outcome, Reconcile
-from judge.runs.sources import LEFT_SHARE, Part, Votes
+from judge.runs.sources import LEFT_SHARE, WHOLE, Part, Votes
 from judge.stats.battles import Battles
 from judge.stats.bradley_terry import BradleyTerryFit, bradley_terry
 from judge.stats.components import strong_components, unrankable
@@ -40,7 +40,7 @@ class RankOptions:
     reference: str = ""
     reconcile: Reconcile = Reconcile.TIE
     by_category: bool = False
-    part: Part = Part()
+    part: Part = WHOLE
     largest: bool = False
     reading: str = ""
 
@@ -137,10 +137,14 @@ def battles_of(votes: Votes) -> Battles:
     left, right, outcome, weight, cluster = [], [], [], [], []
     for vote in votes.rows:
         share = LEFT_SHARE[vote.outcome] if vote.share is None else vote.share
-        parts = [(vote.outcome, 1.0)] if vote.share is None or share in (0.0, 1.0) else [
-            (Outcome.LEFT, share),
-            (Outcome.RIGHT, 1 - share),
-        ]
+        parts = (
+            [(vote.outcome, 1.0)]
+            if vote.share is None or share in (0.0, 1.0)
+            else [
+                (Outcome.LEFT, share),
+                (Outcome.RIGHT, 1 - share),
+            ]
+        )
         for told, counts in parts:
             left.append(vote.where.left)
             right.append(vote.where.right)
@@ -189,9 +193,7 @@ def rank(battles: Battles, options: RankOptions, part: Part, *, lenient: bool = 
             return Board(options, part, "none: nobody can be ranked", (), unranked, parts, 0, battles.n)
         battles = battles.among(kept)
     fitted = {"bradley-terry": _bradley_terry, "elo": _elo, "win-rate": _win_rate}[options.method](battles, options)
-    return replace(
-        fitted, part=part, unranked=unranked, components=parts, prompts=_prompts(battles), battles=battles.n
-    )
+    return replace(fitted, part=part, unranked=unranked, components=parts, prompts=_prompts(battles), battles=battles.n)
 
 
 def _why(names: Sequence[str], wins: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> str:

@@ -1,7 +1,7 @@
 """Running a shard: ask for a permit, make only the calls it grants, free a slot only when its answer has committed.
 
-No permit, no call. A permit is void once its process has been away longer than LEASE seconds: what had not begun by then
-is asked for again. Whatever was called commits, also while the run is being cancelled.
+No permit, no call. A permit is void once its process has been away longer than LEASE seconds: what had not begun by
+then is asked for again. Whatever was called commits, also while the run is being cancelled.
 """
 
 from __future__ import annotations

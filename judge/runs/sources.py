@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from judge.domain.dataset import Label
 from judge.domain.errors import InvalidInput, NotFound
-from judge.domain.outcome import AnnotatorKind, Order, Outcome, Reconcile, TieKind
+from judge.domain.outcome import AnnotatorKind, Order, Outcome, Reconcile
 from judge.domain.source import Merge, Source, SourceKind
 from judge.domain.verdict import SOURCE_PARSER, Reading, Verdict
-from judge.domain.dataset import Label
 from judge.ports.store import Store, VerdictQuery
 from judge.runs.work import PAGE, all_labels
 
@@ -89,6 +89,10 @@ class Part:
         )
 
 
+WHOLE = Part()
+"""All of the data."""
+
+
 async def votes_of(
     store: Store, tenant: str, dataset: str, source: Source, reconcile: Reconcile, reading: str, part: Part
 ) -> Votes:
@@ -103,9 +107,7 @@ async def votes_of(
     tags = {prompt.prompt_id: prompt.tags for prompt in board.prompts}
     if source.kind in (SourceKind.PEOPLE, SourceKind.LABELS):
         labels = [label async for _, label in all_labels(store, tenant, dataset, summary.revision)]
-        rows = tuple(
-            vote for vote in label_votes(source, labels) if part.takes(vote.where, categories, tags)
-        )
+        rows = tuple(vote for vote in label_votes(source, labels) if part.takes(vote.where, categories, tags))
         return Votes(str(source), rows, categories, tags, usable=len(rows), planned=len(rows), reading="label")
     return await _judged(store, tenant, dataset, source, reconcile, reading, part, (categories, tags))
 
@@ -174,7 +176,7 @@ async def _judged(
         planned, interim, rest = run.counts.planned // len(names), not run.state.ended, run.rest
     else:
         verdicts = await store.judge_verdicts(tenant, dataset, source.name)
-    narrowed = part != Part()
+    narrowed = part != WHOLE
     kept = [verdict for verdict in verdicts if part.takes(_where(verdict)[0], *known)]
     statuses = Counter(_status(verdict, reading) for verdict in kept)
     if planned and not narrowed and planned > len(kept):
@@ -193,8 +195,15 @@ async def _judged(
         for vote in _reconciled(where, by_order, reconcile)
     ]
     return Votes(
-        str(source), tuple(rows), *known, statuses["ok"], max(len(kept), planned if not narrowed else 0),
-        dict(sorted(statuses.items())), orders, reading or "own", interim,
+        str(source),
+        tuple(rows),
+        *known,
+        statuses["ok"],
+        max(len(kept), planned if not narrowed else 0),
+        dict(sorted(statuses.items())),
+        orders,
+        reading or "own",
+        interim,
     )
 
 

@@ -59,15 +59,11 @@ class Keys:
         prompts = await self._store.prompt_texts({item.prompt for item in items})
         outputs = await self._store.output_texts({row for item in items for row in (item.left, item.right)})
         if not self._fingerprint:
-            [self._fingerprint] = await self._store.intern(
-                self._tenant, [bytes.fromhex(self._definition.fingerprint)]
-            )
+            [self._fingerprint] = await self._store.intern(self._tenant, [bytes.fromhex(self._definition.fingerprint)])
         ready = [self._shown(item, prompts, outputs) for item in items]
         contents = await self._contents(items, ready, prompts, outputs)
         return [
-            Work(
-                CallKey(self._fingerprint, prompt, item.turn, first, second, self._epoch, item.repeat), shown, item
-            )
+            Work(CallKey(self._fingerprint, prompt, item.turn, first, second, self._epoch, item.repeat), shown, item)
             for item, shown, (prompt, first, second) in zip(items, ready, contents, strict=True)
         ]
 
@@ -102,7 +98,7 @@ class Keys:
         prompts: dict[int, PromptText],
         outputs: dict[int, OutputText],
     ) -> list[tuple[int, int, int]]:
-        digests = []
+        digests: list[bytes] = []
         for item, (first, second) in zip(items, ends, strict=True):
             prompt_id = prompts[item.prompt].prompt.prompt_id
             for row in (first, second):

@@ -47,7 +47,9 @@ def covariance(battles: Battles, expected: Floats) -> Covariance:
     cluster, clusters = _occupied(battles)
     method = method_for(clusters)
     if method == SANDWICH:
-        inner = _meat_of_independent(battles, expected) if cluster is None else _meat(battles, expected, cluster, clusters)
+        inner = (
+            _meat_of_independent(battles, expected) if cluster is None else _meat(battles, expected, cluster, clusters)
+        )
         bread = inverse(information(battles.counts().wins, expected))
         return _checked(clusters / (clusters - 1) * bread @ inner @ bread, method, clusters)
     if method == JACKKNIFE:
@@ -60,7 +62,9 @@ def covariance(battles: Battles, expected: Floats) -> Covariance:
 
 def _checked(matrix: Floats, method: str, clusters: int) -> Covariance:
     if matrix.diagonal().max() <= _NOTHING:
-        return Covariance(None, "none: the prompts do not differ, so they do not tell how far a new one would", clusters)
+        return Covariance(
+            None, "none: the prompts do not differ, so they do not tell how far a new one would", clusters
+        )
     return Covariance(matrix, method, clusters)
 
 

@@ -41,7 +41,9 @@ def win_rates(battles: Battles, reference: int | None = None, level: float = 0.9
     for i in range(m):
         rows = order[ends[i] : ends[i + 1]]
         rates.append(
-            ratio(score[rows] * weight[rows], weight[rows], None if cluster is None else cluster[rows], level, (0.0, 1.0)),
+            ratio(
+                score[rows] * weight[rows], weight[rows], None if cluster is None else cluster[rows], level, (0.0, 1.0)
+            ),
         )
     return WinRates(battles, reference, level, tuple(rates))
 

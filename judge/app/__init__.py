@@ -1,0 +1,1 @@
+"""The only room that has seen every other one; it wires them."""

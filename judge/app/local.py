@@ -1,0 +1,64 @@
+"""A whole service in this process: store, engine, judges and a real gRPC server on loopback or a unix socket."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from judge import log
+from judge.app.judges import ConfiguredJudges
+from judge.app.lock import held
+from judge.config import Settings, judge_home, load
+from judge.engines.local import LocalEngine
+from judge.ports.clock import SystemClock
+from judge.rpc.server import Server
+from judge.store import SqlStore
+
+SQLITE = "sqlite:///"
+
+
+@contextlib.asynccontextmanager
+async def local_server(
+    config_path: Path | None = None,
+    *,
+    store_url: str | None = None,
+    listen: str | None = None,
+    log_level: str = "warning",
+) -> AsyncIterator[str]:
+    """A running service; gives the address to call it at. Without *listen* that is a private unix socket."""
+    settings = load(config_path)
+    log.configure(log_level)
+    async with running(settings, store_url=store_url, listen=listen) as address:
+        yield address
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings, *, store_url: str | None, listen: str | None) -> AsyncIterator[str]:
+    """The service that *settings* describe, started and, at the end, drained."""
+    url = store_url or _default_url(settings)
+    clock = SystemClock()
+    async with contextlib.AsyncExitStack() as stack:
+        if url.startswith(SQLITE):
+            database = Path(url.removeprefix(SQLITE))
+            stack.enter_context(held(database))
+        if listen is None:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="judge-"))
+            listen = f"unix:{folder}/socket"
+        store = SqlStore.open(url, clock=clock)
+        stack.push_async_callback(store.close)
+        judges = ConfiguredJudges(settings)
+        stack.push_async_callback(judges.close)
+        engine = LocalEngine(store, judges, clock)
+        server = Server(store, engine, judges, clock)
+        stack.push_async_callback(engine.close)
+        stack.push_async_callback(server.stop)
+        address = await server.start(listen)
+        await engine.start()
+        yield address
+
+
+def _default_url(settings: Settings) -> str:
+    """As configured, else `$JUDGE_HOME/judge.db`."""
+    return settings.store_url or f"{SQLITE}{judge_home() / 'judge.db'}"

@@ -1,0 +1,32 @@
+"""One process executes runs on an embedded store. It holds a lock beside the file; a second one is told who does."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from judge.domain.errors import StoreHeld
+
+
+@contextlib.contextmanager
+def held(database: Path) -> Iterator[None]:
+    """Hold the lock of *database*; StoreHeld, naming the process that has it, otherwise. Freed with the process."""
+    path = database.with_name(database.name + ".lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+", encoding="ascii") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            owner = file.read().strip() or "unknown"
+            raise StoreHeld(
+                f"the store {database} is held by process {owner}; end it, or use its server with --server HOST:PORT",
+                pid=owner,
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield

@@ -1,0 +1,36 @@
+"""`judge serve`: run until told to stop, then drain."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+from judge import log
+from judge.app.local import running
+from judge.config import load
+from judge.domain.errors import InvalidInput
+
+LOOPBACK = ("127.", "localhost:", "[::1]:", "unix:")
+
+
+async def serve(config_path: Path | None, listen: str | None) -> int:
+    """Serve until SIGTERM or SIGINT; 0 when everything in flight was finished and stored."""
+    settings = load(config_path)
+    log.configure(settings.log_level, json=settings.log_json)
+    address = listen or settings.listen
+    if not address.startswith(LOOPBACK):
+        raise InvalidInput(
+            "listen", f"this release has no TLS and no tokens, so it listens on loopback only, not on {address!r}"
+        )
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    room = log.logger("app")
+    async with running(settings, store_url=None, listen=address) as bound:
+        room.info("server.started", address=bound)
+        await stop.wait()
+        room.info("server.stopping")
+    room.info("server.stopped")
+    return 0

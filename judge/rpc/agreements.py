@@ -1,0 +1,71 @@
+"""AgreementService."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from judge.api.v1 import agreement_service_pb2 as pb
+from judge.api.v1 import agreement_service_pb2_grpc
+from judge.domain.dataset import Label
+from judge.domain.errors import InvalidInput, NotBuilt
+from judge.domain.names import resource_id
+from judge.domain.source import Source, SourceKind
+from judge.ports.store import Store
+from judge.rpc import decode, encode
+from judge.rpc.datasets import TENANT
+from judge.runs.agree import AgreeOptions, measure
+from judge.runs.rank import Fits
+from judge.runs.sources import Votes, label_votes, votes_of
+
+
+class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
+    """Decodes, measures in the fitting thread, encodes."""
+
+    def __init__(self, store: Store, fits: Fits) -> None:
+        self._store, self._fits = store, fits
+
+    async def GetAgreement(self, request: pb.GetAgreementRequest, context: Any) -> pb.GetAgreementResponse:
+        """Compare two sources of a dataset, or one source's annotators among themselves."""
+        options = decode.agree_options(request.options)
+        dataset = resource_id("datasets", "dataset", request.dataset)
+        source = await self._votes(dataset, Source.parse(request.source), options)
+        target = await self._votes(dataset, Source.parse(request.target, "target"), options) if request.target else None
+        report = await self._fits.run(lambda: measure(source, target, options))
+        return pb.GetAgreementResponse(report=encode.agreement(report))
+
+    async def MeasureAgreement(
+        self,
+        request_iterator: AsyncIterator[pb.MeasureAgreementRequest],
+        context: Any,
+    ) -> pb.MeasureAgreementResponse:
+        first: pb.MeasureAgreementRequest | None = None
+        labels: list[Label] = []
+        async for message in request_iterator:
+            if first is None:
+                first = message
+            rows = (*message.labels, *decode.label_columns(message.columns))
+            labels.extend(decode.label(row) for row in rows)
+        if first is None:
+            raise InvalidInput("source", "the stream is empty", reason="EMPTY_STREAM")
+        options = decode.agree_options(first.options)
+        source = _streamed(Source.parse(first.source), labels, options)
+        target = _streamed(Source.parse(first.target, "target"), labels, options) if first.target else None
+        report = await self._fits.run(lambda: measure(source, target, options))
+        return pb.MeasureAgreementResponse(report=encode.agreement(report))
+
+    async def ListDisagreements(
+        self, request: pb.ListDisagreementsRequest, context: Any
+    ) -> pb.ListDisagreementsResponse:
+        """Not built yet."""
+        raise NotBuilt("ListDisagreements is not built yet")
+
+    async def _votes(self, dataset: str, source: Source, options: AgreeOptions) -> Votes:
+        return await votes_of(self._store, TENANT, dataset, source, options.reconcile, options.reading, options.part)
+
+
+def _streamed(source: Source, labels: list[Label], options: AgreeOptions) -> Votes:
+    if source.kind not in (SourceKind.PEOPLE, SourceKind.LABELS):
+        raise InvalidInput("source", f"a stream of labels has no source {source}; use people or labels:PATTERN")
+    rows = tuple(vote for vote in label_votes(source, labels) if options.part.takes(vote.where, {}, {}))
+    return Votes(str(source), rows, {}, {}, len(rows), len(rows), reading="label")

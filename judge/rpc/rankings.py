@@ -1,0 +1,146 @@
+"""RankingService."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import numpy as np
+
+from judge.api.v1 import ranking_service_pb2 as pb
+from judge.api.v1 import ranking_service_pb2_grpc
+from judge.domain.errors import InvalidInput
+from judge.domain.names import checked_name, resource_id
+from judge.domain.outcome import Outcome
+from judge.domain.source import Source
+from judge.ports.store import Store
+from judge.rpc import decode, encode
+from judge.rpc.datasets import TENANT
+from judge.runs.rank import Fits, RankOptions, leaderboard, rank
+from judge.runs.sources import votes_of
+from judge.stats.battles import Battles
+
+
+class RankingServicer(ranking_service_pb2_grpc.RankingServiceServicer):
+    """Decodes, ranks in the fitting thread, encodes."""
+
+    def __init__(self, store: Store, fits: Fits) -> None:
+        self._store, self._fits = store, fits
+
+    async def GetLeaderboard(self, request: pb.GetLeaderboardRequest, context: Any) -> pb.GetLeaderboardResponse:
+        """Rank what a source says of a dataset's contestants."""
+        options = decode.rank_options(request.options)
+        dataset = resource_id("datasets", "dataset", request.dataset) if request.dataset else ""
+        source = Source.parse(request.source)
+        votes = await votes_of(self._store, TENANT, dataset, source, options.reconcile, options.reading, options.part)
+        board = await self._fits.run(lambda: leaderboard(votes, options))
+        return pb.GetLeaderboardResponse(leaderboard=encode.leaderboard(board))
+
+    async def RankBattles(
+        self,
+        request_iterator: AsyncIterator[pb.RankBattlesRequest],
+        context: Any,
+    ) -> pb.RankBattlesResponse:
+        options: RankOptions | None = None
+        gathered = _Gathered()
+        async for message in request_iterator:
+            if options is None:
+                options = decode.rank_options(message.options)
+            gathered.add(message)
+        if options is None:
+            raise InvalidInput("options", "the stream is empty", reason="EMPTY_STREAM")
+        chosen = options
+        board = await self._fits.run(lambda: rank(gathered.battles(), chosen, chosen.part))
+        return pb.RankBattlesResponse(leaderboard=encode.leaderboard(board))
+
+
+class _Gathered:
+    """Battles of a stream, as codes: names are coded as they come."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, int] = {}
+        self._prompts: dict[str, int] = {}
+        self._left: list[np.ndarray[Any, Any]] = []
+        self._right: list[np.ndarray[Any, Any]] = []
+        self._outcome: list[np.ndarray[Any, Any]] = []
+        self._weight: list[np.ndarray[Any, Any]] = []
+        self._prompt: list[np.ndarray[Any, Any]] = []
+        self._n = 0
+
+    def add(self, message: pb.RankBattlesRequest) -> None:
+        """Take a batch of rows and columns."""
+        if message.battles:
+            rows = message.battles
+            for row in rows:
+                decode.enum(Outcome, row.outcome, "battles.outcome")
+            self._take(
+                [self._code(row.left) for row in rows],
+                [self._code(row.right) for row in rows],
+                [row.outcome for row in rows],
+                [row.weight if row.HasField("weight") else 1.0 for row in rows],
+                [self._prompt_code(row.prompt_id) if row.prompt_id else -1 - self._n - i for i, row in enumerate(rows)],
+            )
+        if message.columns.outcome:
+            self._columns(message.columns)
+
+    def _columns(self, columns: pb.BattleColumns) -> None:
+        n = len(columns.outcome)
+        names = np.array([self._code(name) for name in columns.names], dtype=np.int64)
+        prompts = np.array([self._prompt_code(name) for name in columns.names], dtype=np.int64)
+        parts = {"left": columns.left, "right": columns.right}
+        if columns.prompt:
+            parts["prompt"] = columns.prompt
+        codes = {}
+        for field, column in parts.items():
+            values = np.array(column, dtype=np.int64)
+            if len(values) != n:
+                raise InvalidInput(f"columns.{field}", f"columns.{field} has another length than columns.outcome")
+            if values.size and not 0 <= int(values.min()) <= int(values.max()) < len(names):
+                raise InvalidInput(f"columns.{field}", f"columns.{field} points outside names")
+            codes[field] = values
+        outcome = np.array(columns.outcome, dtype=np.int64)
+        if not np.isin(outcome, list(Outcome)).all():
+            raise InvalidInput("columns.outcome", "an outcome is none of LEFT, RIGHT, TIE", reason="INVALID_ENUM")
+        weight = np.array(columns.weight, dtype=np.float64) if columns.weight else np.ones(n)
+        if len(weight) != n:
+            raise InvalidInput("columns.weight", "columns.weight has another length than columns.outcome")
+        alone = -1 - np.arange(self._n, self._n + n)
+        prompt = prompts[codes["prompt"]] if "prompt" in codes else alone
+        self._take(names[codes["left"]], names[codes["right"]], outcome, weight, prompt)
+
+    def _take(self, left: Any, right: Any, outcome: Any, weight: Any, prompt: Any) -> None:
+        self._left.append(np.asarray(left, dtype=np.int64))
+        self._right.append(np.asarray(right, dtype=np.int64))
+        self._outcome.append(np.asarray(outcome, dtype=np.int8) - np.int8(1))
+        self._weight.append(np.asarray(weight, dtype=np.float64))
+        self._prompt.append(np.asarray(prompt, dtype=np.int64))
+        self._n += len(self._left[-1])
+
+    def _code(self, name: str) -> int:
+        known = self._names.get(name)
+        return self._names.setdefault(checked_name("contestant", name), len(self._names)) if known is None else known
+
+    def _prompt_code(self, name: str) -> int:
+        return self._prompts.setdefault(name, len(self._prompts))
+
+    def battles(self) -> Battles:
+        """All of it, contestants sorted by name; those without a battle are left out."""
+        if not self._n:
+            raise InvalidInput("battles", "there are no battles", reason="NO_BATTLES")
+        left, right = np.concatenate(self._left), np.concatenate(self._right)
+        used = np.unique(np.concatenate((left, right)))
+        names = list(self._names)
+        order = sorted(used.tolist(), key=lambda code: names[code])
+        place = np.zeros(len(names), dtype=np.int32)
+        place[order] = np.arange(len(order), dtype=np.int32)
+        weight = np.concatenate(self._weight)
+        distinct, cluster = np.unique(np.concatenate(self._prompt), return_inverse=True)
+        return Battles(
+            tuple(names[code] for code in order),
+            place[left],
+            place[right],
+            np.concatenate(self._outcome),
+            None if bool((weight == 1).all()) else weight,
+            cluster.astype(np.int32),
+            len(distinct),
+        )

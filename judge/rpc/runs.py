@@ -1,0 +1,136 @@
+"""RunService."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from judge.api.v1 import run_service_pb2 as pb
+from judge.api.v1 import run_service_pb2_grpc, verdict_pb2
+from judge.domain.errors import NotBuilt
+from judge.domain.names import resource_id
+from judge.domain.run import Budget
+from judge.domain.verdict import Verdict
+from judge.ports.store import Store
+from judge.rpc import decode, encode
+from judge.rpc.datasets import TENANT
+from judge.runs.lifecycle import Runs
+from judge.runs.watch import Watcher
+
+PAGE_BYTES = 1024 * 1024
+"""A page or a batch of verdicts ends at so many bytes."""
+NEWEST = 0
+
+
+class RunServicer(run_service_pb2_grpc.RunServiceServicer):
+    """Decodes, asks the runs and the store, encodes."""
+
+    def __init__(self, store: Store, runs: Runs, watcher: Watcher) -> None:
+        self._store, self._runs, self._watcher = store, runs, watcher
+
+    async def EstimateRun(self, request: pb.EstimateRunRequest, context: Any) -> pb.EstimateRunResponse:
+        """Not built yet."""
+        raise NotBuilt("EstimateRun is not built yet")
+
+    async def ReparseRun(self, request: pb.ReparseRunRequest, context: Any) -> pb.ReparseRunResponse:
+        """Not built yet."""
+        raise NotBuilt("ReparseRun is not built yet")
+
+    async def CreateRun(self, request: pb.CreateRunRequest, context: Any) -> pb.CreateRunResponse:
+        """Create a run, or give the one that was created with the same request id."""
+        spec = decode.run_spec(request.run)
+        body = encode.run_spec(spec).SerializeToString(deterministic=True)
+        made = await self._runs.create(TENANT, spec, request.request_id, body)
+        return pb.CreateRunResponse(run=encode.run(made, TENANT))
+
+    async def GetRun(self, request: pb.GetRunRequest, context: Any) -> pb.GetRunResponse:
+        """Give a run as it is now."""
+        return pb.GetRunResponse(run=encode.run(await self._store.run(TENANT, _id(request.name)), TENANT))
+
+    async def ListRuns(self, request: pb.ListRunsRequest, context: Any) -> pb.ListRunsResponse:
+        """List runs, newest first."""
+        size = decode.page_size(request.page_size)
+        dataset = resource_id("datasets", "dataset", request.dataset) if request.dataset else ""
+        found = await self._store.runs(TENANT, dataset, decode.page_token(request.page_token, NEWEST), size + 1)
+        more = str(found[size - 1].row) if len(found) > size else ""
+        return pb.ListRunsResponse(runs=[encode.run(r, TENANT) for r in found[:size]], next_page_token=more)
+
+    async def WatchRun(self, request: pb.WatchRunRequest, context: Any) -> AsyncIterator[pb.WatchRunResponse]:
+        """Stream whole snapshots until the run ends."""
+        if request.standings:
+            raise NotBuilt("WatchRun with standings is not built yet")
+        async for run, rate in self._watcher.watch(TENANT, _id(request.name), request.after_revision):
+            yield pb.WatchRunResponse(run=encode.run(run, TENANT, rate))
+
+    async def CancelRun(self, request: pb.CancelRunRequest, context: Any) -> pb.CancelRunResponse:
+        """Stop a run."""
+        return pb.CancelRunResponse(run=encode.run(await self._runs.cancel(TENANT, _id(request.name)), TENANT))
+
+    async def ResumeRun(self, request: pb.ResumeRunRequest, context: Any) -> pb.ResumeRunResponse:
+        """Go on with a run."""
+        budget = Budget(request.budget.cost_micros, request.budget.calls) if request.HasField("budget") else None
+        run = await self._runs.resume(TENANT, _id(request.name), budget)
+        return pb.ResumeRunResponse(run=encode.run(run, TENANT))
+
+    async def ListVerdicts(self, request: pb.ListVerdictsRequest, context: Any) -> pb.ListVerdictsResponse:
+        """Page through verdicts by their place in the plan."""
+        run = await self._store.run(TENANT, _id(request.parent, "parent"))
+        size = decode.page_size(request.page_size)
+        query = decode.verdict_query(request.filter)
+        after = decode.page_token(request.page_token, -1)
+        found = await self._store.verdicts(run.row, query, after=after, limit=size + 1)
+        full = request.view == verdict_pb2.VERDICT_VIEW_FULL
+        page, whole = _fitting([encode.verdict(v, run.run_id, full=full) for v in found[:size]])
+        more = not whole or len(found) > size
+        return pb.ListVerdictsResponse(verdicts=page, next_page_token=str(page[-1].position) if more else "")
+
+    async def StreamVerdicts(
+        self,
+        request: pb.StreamVerdictsRequest,
+        context: Any,
+    ) -> AsyncIterator[pb.StreamVerdictsResponse]:
+        run = await self._store.run(TENANT, _id(request.parent, "parent"))
+        query = decode.verdict_query(request.filter)
+        after = decode.page_token(request.page_token, 0)
+        full = request.view == verdict_pb2.VERDICT_VIEW_FULL
+        snapshots = self._watcher.watch(TENANT, run.run_id, 0) if request.follow else None
+        while True:
+            if snapshots is not None:
+                run, _ = await anext(snapshots, (run, 0.0))
+            while found := await self._store.verdicts(run.row, query, after=after, limit=1000, by_revision=True):
+                for batch, last in _batches(found, run.run_id, full=full):
+                    # A token stands only where a whole revision has been sent.
+                    yield pb.StreamVerdictsResponse(verdicts=batch, page_token=str(last))
+                after = found[-1].revision
+            if snapshots is None or run.state.ended:
+                return
+
+
+def _batches(found: list[Verdict], run_id: str, *, full: bool) -> list[tuple[list[verdict_pb2.Verdict], int]]:
+    batches: list[tuple[list[verdict_pb2.Verdict], int]] = []
+    rows: list[verdict_pb2.Verdict] = []
+    size, done = 0, found[0].revision - 1
+    for i, verdict in enumerate(found):
+        row = encode.verdict(verdict, run_id, full=full)
+        if rows and size + row.ByteSize() > PAGE_BYTES:
+            batches.append((rows, done))
+            rows, size = [], 0
+        rows.append(row)
+        size += row.ByteSize()
+        if i + 1 == len(found) or found[i + 1].revision != verdict.revision:
+            done = verdict.revision
+    batches.append((rows, done))
+    return batches
+
+
+def _fitting(rows: list[verdict_pb2.Verdict]) -> tuple[list[verdict_pb2.Verdict], bool]:
+    size = 0
+    for i, row in enumerate(rows):
+        size += row.ByteSize()
+        if size > PAGE_BYTES and i:
+            return rows[:i], False
+    return rows, True
+
+
+def _id(name: str, field: str = "name") -> str:
+    return resource_id("runs", field, name)

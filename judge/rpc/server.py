@@ -1,0 +1,83 @@
+"""The gRPC server: services, health, reflection, interceptors."""
+
+from __future__ import annotations
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from judge.api.v1 import (
+    agreement_service_pb2,
+    agreement_service_pb2_grpc,
+    dataset_service_pb2,
+    dataset_service_pb2_grpc,
+    judge_service_pb2,
+    judge_service_pb2_grpc,
+    ranking_service_pb2,
+    ranking_service_pb2_grpc,
+    run_service_pb2,
+    run_service_pb2_grpc,
+)
+from judge.ports.clock import Clock
+from judge.ports.engine import Engine
+from judge.ports.store import Store
+from judge.rpc.agreements import AgreementServicer
+from judge.rpc.datasets import DatasetServicer
+from judge.rpc.errors import ErrorInterceptor
+from judge.rpc.judges import JudgeServicer
+from judge.rpc.rankings import RankingServicer
+from judge.rpc.runs import RunServicer
+from judge.runs.judges import Judges
+from judge.runs.lifecycle import Runs
+from judge.runs.rank import Fits
+from judge.runs.single import Single
+from judge.runs.watch import Watcher
+
+MESSAGE_BYTES = 16 * 1024 * 1024
+DRAIN_SECONDS = 5.0
+
+
+class Server:
+    """One gRPC server over a store, an engine and the configured judges."""
+
+    def __init__(self, store: Store, engine: Engine, judges: Judges, clock: Clock) -> None:
+        options = [("grpc.max_receive_message_length", MESSAGE_BYTES), ("grpc.max_send_message_length", MESSAGE_BYTES)]
+        self._server = grpc.aio.server(interceptors=[ErrorInterceptor()], options=[*options, ("grpc.so_reuseport", 0)])
+        self._health = health.aio.HealthServicer()
+        self._fits = Fits()
+        self._watcher = Watcher(store, clock)
+        runs = Runs(store, engine, judges)
+        single = Single(store, judges, clock)
+        add = self._server
+        dataset_service_pb2_grpc.add_DatasetServiceServicer_to_server(DatasetServicer(store, engine), add)
+        run_service_pb2_grpc.add_RunServiceServicer_to_server(RunServicer(store, runs, self._watcher), add)
+        judge_service_pb2_grpc.add_JudgeServiceServicer_to_server(JudgeServicer(store, judges, runs, single), add)
+        ranking_service_pb2_grpc.add_RankingServiceServicer_to_server(RankingServicer(store, self._fits), add)
+        agreement_service_pb2_grpc.add_AgreementServiceServicer_to_server(AgreementServicer(store, self._fits), add)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, add)
+        self._services = [
+            module.DESCRIPTOR.services_by_name[name].full_name
+            for module, name in (
+                (dataset_service_pb2, "DatasetService"),
+                (run_service_pb2, "RunService"),
+                (judge_service_pb2, "JudgeService"),
+                (ranking_service_pb2, "RankingService"),
+                (agreement_service_pb2, "AgreementService"),
+            )
+        ]
+        reflection.enable_server_reflection([*self._services, health.SERVICE_NAME, reflection.SERVICE_NAME], add)
+
+    async def start(self, listen: str) -> str:
+        """Listen on *listen* (HOST:PORT or unix:PATH); the address, with the port that was chosen for port 0."""
+        port = self._server.add_insecure_port(listen)
+        await self._server.start()
+        for name in ("", "liveness", *self._services):
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        return listen if listen.startswith("unix:") else f"{listen.rpartition(':')[0]}:{port}"
+
+    async def stop(self) -> None:
+        """Say NOT_SERVING, end streams, give calls in flight some seconds."""
+        await self._health.enter_graceful_shutdown()
+        await self._watcher.close()
+        await self._server.stop(DRAIN_SECONDS)
+        self._fits.close()

@@ -1,0 +1,141 @@
+"""Judging one comparison now: stored and reused like any verdict, but part of no run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from judge.domain.errors import CallFailed, InvalidInput, NotFound
+from judge.domain.judge import RECORDED, JudgeCard, RenderedPrompt
+from judge.domain.outcome import Order
+from judge.domain.verdict import (
+    CallKey,
+    Comparison,
+    ShowingNames,
+    Shown,
+    Verdict,
+    prompt_digest,
+    recorded_digest,
+    shown_digest,
+)
+from judge.ports.clock import Clock
+from judge.ports.store import PermitRequest, Store
+from judge.runs.judges import Judges
+from judge.runs.shard import BUSY_WAIT, LEASE
+from judge.runs.worker import Work, comparison, judge_comparison, recorded_key, rendered, shows_reference, worst_cost
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A comparison in one order, by its texts, and by its names if it is of a dataset."""
+
+    shown: Shown
+    names: ShowingNames
+
+
+class Single:
+    """Judges one comparison at a time."""
+
+    def __init__(self, store: Store, judges: Judges, clock: Clock) -> None:
+        self._store, self._judges, self._clock = store, judges, clock
+
+    async def of_dataset(self, tenant: str, dataset: str, names: ShowingNames) -> Asked:
+        """The texts of a showing of *dataset*; NotFound names what is missing."""
+        summary = await self._store.dataset(tenant, dataset)
+        board = await self._store.board(tenant, dataset, summary.revision)
+        prompt = next((p for p in board.prompts if p.prompt_id == names.prompt_id), None)
+        if prompt is None:
+            raise NotFound(f"dataset {dataset!r} has no prompt {names.prompt_id!r}", reason="UNKNOWN_PROMPT")
+        rows = []
+        for contestant, sample in ((names.left, names.left_sample), (names.right, names.right_sample)):
+            output = next(
+                (o for o in board.outputs if (o.prompt, o.contestant, o.sample) == (prompt.row, contestant, sample)),
+                None,
+            )
+            if output is None:
+                raise NotFound(
+                    f"contestant {contestant!r} has no output {sample} to prompt {names.prompt_id!r}",
+                    reason="UNKNOWN_CONTESTANT",
+                )
+            if output.turns < names.turn:
+                raise InvalidInput(
+                    "showing.turn", f"{contestant!r} has no turn {names.turn} there", reason="MISSING_TURN"
+                )
+            rows.append(output.row)
+        prompts = await self._store.prompt_texts([prompt.row])
+        outputs = await self._store.output_texts(rows)
+        texts = comparison(prompts[prompt.row], outputs[rows[0]], outputs[rows[1]], names.turn)
+        return Asked(Shown.of(texts, names.order), names)
+
+    @staticmethod
+    def of_texts(texts: Comparison, order: Order) -> Asked:
+        """A comparison given by its texts."""
+        return Asked(Shown.of(texts, order), ShowingNames("", texts.turn, "left", "right", order))
+
+    async def _work(self, tenant: str, card: JudgeCard, asked: Asked, epoch: str, repeat: int) -> Work:
+        definition, shown, names = card.definition, asked.shown, asked.names
+        if definition.backend == RECORDED:
+            prompt, left = recorded_key(names.prompt_id, names.left, names.left_sample)
+            ends = [left, recorded_digest(names.right, names.right_sample)]
+            first, second = ends if names.order is Order.LEFT_FIRST else reversed(ends)
+        else:
+            prompt = prompt_digest(shown.prompt, shown.reference if shows_reference(definition, shown) else ())
+            first, second = shown_digest(shown.first), shown_digest(shown.second)
+        ids = await self._store.intern(tenant, [bytes.fromhex(definition.fingerprint), prompt, first, second])
+        return Work(CallKey(ids[0], ids[1], shown.turn, ids[2], ids[3], epoch, repeat), shown)
+
+    async def preview(self, card: JudgeCard, asked: Asked) -> RenderedPrompt:
+        """What would be sent."""
+        work = Work(CallKey(0, 0, asked.shown.turn, 0, 0), asked.shown)
+        return rendered(card.definition, work)
+
+    async def stored(self, tenant: str, card: JudgeCard, asked: Asked) -> bool:
+        """Whether a verdict is stored already, so that asking again costs nothing."""
+        work = await self._work(tenant, card, asked, "", 0)
+        return work.key in await self._store.answers(tenant, [work.key])
+
+    async def judge(self, tenant: str, card: JudgeCard, asked: Asked, epoch: str, repeat: int) -> Verdict:
+        """The verdict, from the store if it is there. Raises the CallFailed that left no reply."""
+        if card.unavailable_reason:
+            raise InvalidInput("judge", f"judge {card.definition.name!r} cannot be asked: {card.unavailable_reason}")
+        at_work = self._judges.at_work(card.definition)
+        work = await self._work(tenant, card, asked, epoch, repeat)
+        while True:
+            now = self._clock.now()
+            request = PermitRequest(
+                keys=[work.key],
+                parser=card.definition.parser,
+                run=None,
+                worst_micros=worst_cost(at_work, sum(map(len, (*asked.shown.first, *asked.shown.second)))),
+                now=now,
+                until=now + LEASE + at_work.card.limits.deadline_seconds,
+            )
+            permit = await self._store.permit(tenant, request)
+            if work.key in permit.answered:
+                stored = permit.answered[work.key]
+                return Verdict(
+                    card.definition.name,
+                    asked.names,
+                    asked.shown.category,
+                    reply=stored.reply,
+                    readings=stored.readings,
+                    epoch=epoch,
+                    repeat=repeat,
+                    reused=True,
+                )
+            if work.key in permit.granted:
+                break
+            await self._clock.sleep(BUSY_WAIT)
+        settled = await judge_comparison(at_work, work, permit.granted[work.key], self._clock)
+        await self._store.commit(tenant, None, [settled])
+        if settled.reply is None or settled.reading is None:
+            state = settled.state.name.lower() if settled.state else "given_up"
+            raise CallFailed(f"judge {card.definition.name!r} gave no reply: {state}", reason=state.upper())
+        return Verdict(
+            card.definition.name,
+            asked.names,
+            asked.shown.category,
+            reply=settled.reply,
+            readings=(settled.reading,),
+            epoch=epoch,
+            repeat=repeat,
+        )

@@ -1,0 +1,57 @@
+"""Agreement beyond chance, from tables of counts.
+
+A table is float64[..., 3, 3]: how often the source said row while the target said column (LEFT, RIGHT, TIE). With p_o
+the share on the diagonal and p_e the share that chance would put there, each coefficient is (p_o - p_e) / (1 - p_e).
+
+- Cohen's kappa: p_e is the product of the two marginals, summed. J. Cohen (1960), "A coefficient of agreement for
+  nominal scales", Educational and Psychological Measurement 20(1).
+- Gwet's AC1: p_e is the sum of q (1 - q) over categories, by one less than their number, with q the mean of the two
+  marginals. K. L. Gwet (2008), "Computing inter-rater reliability and its variance in the presence of high agreement",
+  British Journal of Mathematical and Statistical Psychology 61(1).
+"""
+
+import numpy as np
+
+from judge.stats.arrays import Floats
+from judge.stats.battles import LEFT, RIGHT, TIE
+
+_MIRROR = [RIGHT, LEFT, TIE]
+
+
+def cohen_kappa(tables: Floats) -> Floats:
+    """Cohen's kappa of each table, float64[...]; NaN where a table is empty or chance alone would always agree.
+
+    >>> float(cohen_kappa(np.array([[20.0, 5.0, 0.0], [10.0, 15.0, 0.0], [0.0, 0.0, 0.0]])))
+    0.4
+    """
+    n = _totals(tables)
+    expected = (tables.sum(axis=-1) * tables.sum(axis=-2)).sum(axis=-1) / np.square(n)
+    return _beyond(tables, n, expected)
+
+
+def gwet_ac1(tables: Floats, categories: int = 3) -> Floats:
+    """Gwet's AC1 of each table, float64[...], over so many *categories*; NaN where a table is empty."""
+    n = _totals(tables)
+    share = (tables.sum(axis=-1) + tables.sum(axis=-2)) / (2 * n[..., None])
+    return _beyond(tables, n, (share * (1 - share)).sum(axis=-1) / (categories - 1))
+
+
+def both_orientations(tables: Floats) -> Floats:
+    """Every pair counted once as it is and once with left and right exchanged on both sides."""
+    return tables + tables[..., _MIRROR, :][..., :, _MIRROR]
+
+
+def both_roles(tables: Floats) -> Floats:
+    """Every pair counted once as it is and once with source and target exchanged."""
+    return tables + np.swapaxes(tables, -1, -2)
+
+
+def _totals(tables: Floats) -> Floats:
+    total = tables.sum(axis=(-2, -1))
+    return np.where(total > 0, total, np.nan)
+
+
+def _beyond(tables: Floats, n: Floats, expected: Floats) -> Floats:
+    observed = np.trace(tables, axis1=-2, axis2=-1) / n
+    possible = 1 - expected
+    return (observed - expected) / np.where(possible > 1e-12, possible, np.nan)  # noqa: PLR2004 - one but for rounding
