@@ -166,6 +166,10 @@ class OpenAI:
     def _refused(self, error: openai.APIStatusError, prompt: RenderedPrompt) -> CallFailed:
         """What an answer with an error status means, in our terms. The one table of translation."""
         status, code = error.status_code, error.code or ""
+        if status < _CLIENT_ERRORS:
+            return JudgeUnusable(
+                f"the endpoint answered {status}, a redirect: none is followed, our key would go along"
+            )
         message = f"the endpoint answered {status}" + self._told(error, prompt)
         kind = _kind(status, code, error.message)
         if kind is TransportFailed:
@@ -201,8 +205,6 @@ def _kind(status: int, code: str, message: str) -> type[CallFailed]:
         return PromptTooLong
     if status >= _SERVER_ERRORS:
         return TransportFailed
-    if status < _CLIENT_ERRORS:  # a redirect, which is never followed: our key would go with it
-        return JudgeUnusable
     return _BY_STATUS.get(status, CallRejected)
 
 

@@ -52,7 +52,7 @@ def test_brackets(raw: str, preference: Preference | None) -> None:
 
 def test_several_verdicts_are_named() -> None:
     """The reason says which verdicts stand against each other."""
-    assert "several verdicts: [[A]], [[B]]" == parse(AnswerForm.BRACKETS, "[[B]][[A]]").reason
+    assert parse(AnswerForm.BRACKETS, "[[B]][[A]]").reason == "several verdicts: [[A]], [[B]]"
 
 
 @pytest.mark.parametrize(
@@ -107,17 +107,17 @@ def test_reasoned(raw: str, preference: Preference | None) -> None:
 
 def test_the_critique_becomes_the_reason() -> None:
     """What the judge gave as its critique is kept, and can be stored whatever it escaped."""
-    assert "A is right." == parse(AnswerForm.REASONED, '{"critique": "A is right.", "verdict": "A"}').reason
+    assert parse(AnswerForm.REASONED, '{"critique": "A is right.", "verdict": "A"}').reason == "A is right."
     assert (
-        "?\N{REPLACEMENT CHARACTER}"
-        == parse(AnswerForm.REASONED, '{"critique": "\\ud800\\u0000", "verdict": "A"}').reason
+        parse(AnswerForm.REASONED, '{"critique": "\\ud800\\u0000", "verdict": "A"}').reason
+        == "?\N{REPLACEMENT CHARACTER}"
     )
 
 
 def test_every_answer_form_has_a_parser_with_a_version() -> None:
     """A reading names its parser and version."""
     assert set(AnswerForm) == set(PARSER_VERSIONS)
-    assert ["brackets/1", "reasoned/1"] == sorted(parse(form, "").parser for form in AnswerForm)
+    assert sorted(parse(form, "").parser for form in AnswerForm) == ["brackets/1", "reasoned/1"]
     assert all(parser_name(form) == parse(form, "").parser for form in AnswerForm)
 
 

@@ -107,7 +107,7 @@ def test_the_unchanging_part_comes_first(rubric: Rubric) -> None:
     one = rendered(rubric, Shown.of(comparison(), Order.LEFT_FIRST))
     other = rendered(rubric, Shown(("Why?",), ("Because.",), ("Who knows.",)))
 
-    assert ["system", "user"] == [message.role for message in one.messages]
+    assert [message.role for message in one.messages] == ["system", "user"]
     assert one.messages[0] == other.messages[0]
     assert one.nonce not in one.messages[0].content
     assert one.messages[1] != other.messages[1]
@@ -151,7 +151,7 @@ def test_a_reference_that_is_not_sent_is_not_in_the_key() -> None:
 
 @pytest.mark.parametrize("turns", [1, 2])
 @pytest.mark.parametrize("with_reference", [False, True])
-def test_every_text_stands_behind_its_own_fence(rubric: Rubric, turns: int, with_reference: bool) -> None:  # noqa: FBT001
+def test_every_text_stands_behind_its_own_fence(rubric: Rubric, turns: int, with_reference: bool) -> None:
     """All turns of both answers, the questions and the references are shown, each once."""
     texts = {
         kind: tuple(f"{kind} text {turn}" for turn in range(1, turns + 1))
@@ -194,7 +194,7 @@ def test_law_8_text_from_models_is_fenced_when_shown_to_a_judge(rubric: Rubric, 
 
         assert text == found[place]
         assert harmless.keys() == found.keys()
-        assert 3 == prompt.messages[1].content.count(f"<<<end {prompt.nonce}>>>")
+        assert prompt.messages[1].content.count(f"<<<end {prompt.nonce}>>>") == 3
         assert Preference.FIRST is parse(prompt.form, HONEST[prompt.form]).preference
 
 
@@ -220,7 +220,7 @@ def test_a_template_only_ever_gets_fenced_texts() -> None:
     for name in names:
         own = Rubric("own", (RubricVariant("any", "Judge.", "{{ %s }}" % name, AnswerForm.BRACKETS),))  # noqa: UP031
         prompt = rendered(own, Shown(("t",), ("t",), ("t",), "", ("t",)))
-        assert ["t"] == list(segments(prompt).values())
+        assert list(segments(prompt).values()) == ["t"]
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_a_template_that_fails_is_wrong_input(template: str) -> None:
 
     with pytest.raises(InvalidInput) as caught:
         rendered(own, Shown(("q",), ("a",), ("b",)))
-    assert ("rubric", "BAD_TEMPLATE") == (caught.value.field, caught.value.reason)
+    assert (caught.value.field, caught.value.reason) == ("rubric", "BAD_TEMPLATE")
 
 
 def test_no_fitting_variant_is_wrong_input() -> None:
@@ -241,7 +241,7 @@ def test_no_fitting_variant_is_wrong_input() -> None:
 
     with pytest.raises(InvalidInput, match="first-only") as caught:
         rendered(first_only, Shown(("q", "q"), ("a", "a"), ("b", "b")))
-    assert "NO_RUBRIC_VARIANT" == caught.value.reason
+    assert caught.value.reason == "NO_RUBRIC_VARIANT"
 
 
 @pytest.mark.parametrize("shown", [Shown((), (), ()), Shown(("q",), (), ("b",)), Shown(("q",), ("a",), ("b", "b"))])
@@ -258,8 +258,8 @@ def test_the_schema_of_a_reasoned_answer_is_strict_and_has_the_critique_first() 
 
     assert ["critique", "verdict"] == list(schema["properties"]) == schema["required"]
     assert schema["additionalProperties"] is False
-    assert ["A", "B", "tie"] == schema["properties"]["verdict"]["enum"]
-    assert "" == rendered(BRACKETS, Shown(("q",), ("a",), ("b",))).json_schema
+    assert schema["properties"]["verdict"]["enum"] == ["A", "B", "tie"]
+    assert rendered(BRACKETS, Shown(("q",), ("a",), ("b",))).json_schema == ""
 
 
 def test_the_output_budget_and_the_texts_go_along() -> None:
