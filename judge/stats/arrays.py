@@ -1,7 +1,5 @@
 """Typed columns: the array types of this floor, and the one door through which columns from outside come in."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 
@@ -10,7 +8,7 @@ Ints = npt.NDArray[np.int32]
 Codes = npt.NDArray[np.int8]
 Flags = npt.NDArray[np.bool_]
 
-Column = Sequence[int] | npt.NDArray[np.integer]
+Column = npt.NDArray[np.generic]
 
 
 def codes(name: str, values: npt.ArrayLike, below: int) -> Ints:
@@ -50,13 +48,23 @@ def weights(name: str, values: npt.ArrayLike) -> Floats:
     return column
 
 
-def same_length(**columns: npt.NDArray[np.generic] | None) -> int:
+def same_length(**columns: Column | None) -> int:
     """The common length of the *columns* (None is left out). Raises ValueError, naming them, where they differ."""
     lengths = {name: column.size for name, column in columns.items() if column is not None}
     if len(set(lengths.values())) != 1:
         said = ", ".join(f"{name} {length}" for name, length in lengths.items())
         raise ValueError(f"The columns differ in length: {said}.")
     return next(iter(lengths.values()))
+
+
+def sums(codes: npt.NDArray[np.integer], weight: Floats | None = None, size: int = 0) -> Floats:
+    """How much *weight* (1 each, where None) falls on each code: float64[*size* or more]."""
+    return np.bincount(codes, weight, size).astype(np.float64, copy=False)
+
+
+def rounded(values: Floats, places: int) -> Floats:
+    """The *values* rounded to so many decimal *places*, with no negative zero."""
+    return np.round(values, places) + 0.0
 
 
 def _flat(name: str, values: npt.ArrayLike) -> npt.NDArray[np.integer]:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from judge.stats import arrays
-from judge.stats.arrays import Codes, Floats, Ints
+from judge.stats.arrays import Codes, Column, Floats, Ints
 
 LEFT = 0
 """The left contestant won."""
@@ -60,7 +60,7 @@ class Battles:
         m = len(self.contestants)
         if any(first >= second for first, second in zip(self.contestants, self.contestants[1:], strict=False)):
             raise ValueError("The contestants must be sorted and distinct.")
-        checked = {
+        checked: dict[str, Column | None] = {
             "left": arrays.codes("left", self.left, m),
             "right": arrays.codes("right", self.right, m),
             "outcome": arrays.outcomes("outcome", self.outcome),
@@ -128,12 +128,12 @@ class Battles:
         key += self.right
         key *= len(OUTCOMES)
         key += self.outcome
-        cells = np.bincount(key, weight, len(OUTCOMES) * m * m).astype(np.float64, copy=False).reshape(m, m, -1)
+        cells = arrays.sums(key, weight, len(OUTCOMES) * m * m).reshape(m, m, len(OUTCOMES))
         ties = cells[:, :, TIE] + cells[:, :, TIE].T
         return Counts(cells[:, :, LEFT] + cells[:, :, RIGHT].T + ties / 2, ties, self.n)
 
     def among(self, contestants: Sequence[int]) -> "Battles":
-        """The battles in which both sides are of these *contestants* (codes). Raises ValueError where there are none."""
+        """The battles with both sides among these *contestants* (codes). Raises ValueError where there are none."""
         kept = np.zeros(len(self.contestants), dtype=bool)
         kept[list(contestants)] = True
         rows = kept[self.left] & kept[self.right]

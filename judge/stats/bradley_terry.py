@@ -5,16 +5,17 @@ half a win for each side. The likelihood depends on the battles only through the
 the log strengths, so Newton's method on those sums finds its one maximum in a handful of steps, if Ford's condition
 (see `components`) holds. Nothing is added to make an estimate exist where the battles do not give one.
 
-The gradient is a row sum of A - A' with A = wins * (chance of the opposite). Written so, it is antisymmetric to the last
-bit, rounding cancels between contestants, and convergence does not depend on the number of battles.
+The gradient is a row sum of A - A' with A = wins * (chance of the opposite). Written so, it is antisymmetric to the
+last bit, rounding cancels between contestants, and convergence does not depend on the number of battles.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from judge.stats.arrays import Floats, Ints
+from judge.stats.arrays import Floats, Ints, rounded
 from judge.stats.battles import Battles, Counts
 from judge.stats.clustered import t_quantile
 from judge.stats.components import strong_components
@@ -22,7 +23,7 @@ from judge.stats.errors import Disconnected, NotConverged
 from judge.stats.ranks import ranks
 from judge.stats.sandwich import Covariance, covariance, grounded, information
 
-POINTS = 400 / np.log(10)
+POINTS = 400 / math.log(10)
 """Rating points in one unit of log strength."""
 
 _PLACES = 6
@@ -49,8 +50,8 @@ class Intervals:
 class Differences:
     """How far each of m contestants is ahead of the *reference* (a code): rating points, float64[m] each.
 
-    *probability_better* is the approximate chance, by t of G - 1, that the contestant is truly the stronger; 0.5 for the
-    reference itself. Intervals and chances are NaN where *method* begins with "none: ".
+    *probability_better* is the approximate chance, by t of G - 1, that the contestant is truly the stronger; 0.5 for
+    the reference itself. Intervals and chances are NaN where *method* begins with "none: ".
     """
 
     reference: int
@@ -81,7 +82,7 @@ class BradleyTerryFit:
     @property
     def ratings(self) -> Floats:
         """1000 + 400 log10(strength / geometric mean strength), float64[m], rounded to 1e-6: their mean is 1000."""
-        return np.round(1000 + POINTS * self.log_strengths, _PLACES)
+        return rounded(1000 + POINTS * self.log_strengths, _PLACES)
 
     @property
     def ranks(self) -> Ints:
@@ -103,7 +104,7 @@ class BradleyTerryFit:
         variance = np.full(len(self.log_strengths), np.nan) if found.matrix is None else found.matrix.diagonal()
         error = POINTS * np.sqrt(variance)
         low, high = _around(1000 + POINTS * self.log_strengths, error, level, found)
-        return Intervals(low, high, np.round(error, _PLACES), found.method, level, found.clusters)
+        return Intervals(low, high, rounded(error, _PLACES), found.method, level, found.clusters)
 
     def differences(self, reference: int, level: float = 0.95) -> Differences:
         """Every contestant's difference to the *reference* (a code), with its own interval from the same covariance.
@@ -118,10 +119,10 @@ class BradleyTerryFit:
         low, high = _around(difference, error, level, found)
         return Differences(
             reference,
-            np.round(difference, _PLACES),
+            rounded(difference, _PLACES),
             low,
             high,
-            np.round(error, _PLACES),
+            rounded(error, _PLACES),
             _chance_above_zero(difference, error, found.clusters),
             found.method,
             level,
@@ -154,7 +155,7 @@ def _newton(wins: Floats, tolerance: float, max_iterations: int) -> tuple[Floats
     for iteration in range(1, max_iterations + 1):
         gradient = _gradient(wins, chances)
         try:
-            step = np.linalg.solve(grounded(information(wins, chances)), gradient)
+            step = np.linalg.solve(grounded(information(wins, chances)), gradient).astype(np.float64, copy=False)
         except np.linalg.LinAlgError:
             raise NotConverged(iteration, tolerance) from None
         settled = np.abs(step).max() <= tolerance
@@ -180,18 +181,20 @@ def _ascended(wins: Floats, strengths: Floats, step: Floats, uphill: float) -> F
 
 def _chances(log_strengths: Floats) -> Floats:
     """The chance that row beats column, float64[m, m]."""
-    strength = np.exp(log_strengths)[:, None]
-    return strength / (strength + strength.T)
+    strength: Floats = np.exp(log_strengths)[:, None]
+    chances: Floats = strength / (strength + strength.T)
+    return chances
 
 
 def _gradient(wins: Floats, chances: Floats) -> Floats:
-    surprise = wins * chances.T
-    return (surprise - surprise.T).sum(axis=1)
+    surprise: Floats = wins * chances.T
+    gradient: Floats = (surprise - surprise.T).sum(axis=1)
+    return gradient
 
 
 def _around(centre: Floats, error: Floats, level: float, found: Covariance) -> tuple[Floats, Floats]:
     half = error * t_quantile(level, max(found.clusters, 2))
-    return np.round(centre - half, _PLACES), np.round(centre + half, _PLACES)
+    return rounded(centre - half, _PLACES), rounded(centre + half, _PLACES)
 
 
 def _difference_variance(found: Covariance, reference: int, m: int) -> Floats:
@@ -200,7 +203,7 @@ def _difference_variance(found: Covariance, reference: int, m: int) -> Floats:
         unknown[reference] = 0
         return unknown
     diagonal = found.matrix.diagonal()
-    variance = np.maximum(diagonal + diagonal[reference] - 2 * found.matrix[:, reference], 0)
+    variance: Floats = np.maximum(diagonal + diagonal[reference] - 2 * found.matrix[:, reference], 0)
     variance[reference] = 0
     return variance
 
@@ -210,5 +213,4 @@ def _chance_above_zero(difference: Floats, error: Floats, clusters: int) -> Floa
 
     t = np.where(difference == 0, 0.0, np.copysign(np.inf, difference))
     np.divide(difference, error, out=t, where=error != 0)
-    chance: Floats = np.round(stdtr(max(clusters - 1, 1), t), _PLACES)
-    return chance
+    return rounded(stdtr(max(clusters - 1, 1), t), _PLACES)

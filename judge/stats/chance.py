@@ -17,6 +17,9 @@ from judge.stats.battles import LEFT, RIGHT, TIE
 
 _MIRROR = [RIGHT, LEFT, TIE]
 
+_NOTHING = 1e-12
+"""A share that is zero but for rounding."""
+
 
 def cohen_kappa(tables: Floats) -> Floats:
     """Cohen's kappa of each table, float64[...]; NaN where a table is empty or chance alone would always agree.
@@ -54,4 +57,5 @@ def _totals(tables: Floats) -> Floats:
 def _beyond(tables: Floats, n: Floats, expected: Floats) -> Floats:
     observed = np.trace(tables, axis1=-2, axis2=-1) / n
     possible = 1 - expected
-    return (observed - expected) / np.where(possible > 1e-12, possible, np.nan)  # noqa: PLR2004 - one but for rounding
+    beyond: Floats = (observed - expected) / np.where(possible > _NOTHING, possible, np.nan)
+    return beyond

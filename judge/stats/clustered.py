@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from judge.stats.arrays import Floats, Ints
+from judge.stats.arrays import Flags, Floats, Ints, sums
 
 SANDWICH = "sandwich-cr1-t"
 JACKKNIFE = "jackknife-cr3-t"
@@ -25,6 +25,9 @@ FEWEST_FOR_SANDWICH = 40
 FEWEST = 5
 
 _PLACES = 9
+
+_NOTHING = 1e-24
+"""A variance that is zero but for rounding."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ def ratio(
         variance = (clusters - 1) / clusters * float(np.square(without - value).sum())
     else:
         return Estimate(round(value, _PLACES), None, None, None, method, level, n, clusters)
-    if bounds is not None and variance <= 1e-24 and value in bounds:  # noqa: PLR2004 - zero but for rounding
+    if bounds is not None and variance <= _NOTHING and value in bounds:
         return _exact(value, bounds, level, n, clusters)
     return estimate(value, variance, method, level, n, clusters, bounds)
 
@@ -127,7 +130,7 @@ def jackknife(
 
     *sums* is float64[G, ...], one table per cluster. *statistic* takes tables float64[k, ...] and gives float64[k], NaN
     where a table does not determine it. *n* is passed on. The value is None where the whole does not determine it;
-    there is no interval where some table without one cluster does not, or where leaving out any cluster changes nothing.
+    there is no interval where some table without one cluster does not, or where it is the same without any of them.
     """
     checked_level(level)
     clusters = sums.shape[0]
@@ -142,7 +145,7 @@ def jackknife(
     variance = (clusters - 1) / clusters * float(np.square(without - value).sum())
     if np.isnan(variance):
         method = "none: without one of the prompts the figure is not determined"
-    elif variance <= 1e-24:  # noqa: PLR2004 - zero but for rounding
+    elif variance <= _NOTHING:
         method = "none: the figure is the same without any one of the prompts"
     else:
         return estimate(value, variance, JACKKNIFE, level, n, clusters, bounds)
@@ -158,7 +161,7 @@ def estimate(
     clusters: int,
     bounds: tuple[float, float] | None = None,
 ) -> Estimate:
-    """The `Estimate` of a *value* with that *variance* over so many *clusters*: t of G - 1, cut to *bounds*, rounded."""
+    """The `Estimate` of a *value* with that *variance* over so many *clusters*: by t of G - 1, cut to *bounds*."""
     error = variance**0.5
     low, high = (value + sign * t_quantile(level, clusters) * error for sign in (-1, 1))
     if bounds is not None:
@@ -167,10 +170,10 @@ def estimate(
     return Estimate(value, low, high, error, method, level, n, clusters)
 
 
-def _sums(column: Floats, cluster: Ints | None, used: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> Floats:
+def _sums(column: Floats, cluster: Ints | None, used: Flags) -> Floats:
     if cluster is None:
         return column[used]
-    return np.bincount(cluster[used], column[used])
+    return sums(cluster[used], column[used])
 
 
 def _exact(value: float, bounds: tuple[float, float], level: float, n: int, clusters: int) -> Estimate:

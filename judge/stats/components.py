@@ -28,7 +28,7 @@ def strong_components(wins: Floats) -> Components:
 
 
 def weak_components(wins: Floats) -> Components:
-    """The groups of contestants that battles of any outcome connect, ordered by smallest code. *wins*: float64[m, m]."""
+    """The groups of contestants that battles connect, whoever won, ordered by smallest code. *wins*: float64[m, m]."""
     return _components(wins > 0, "weak")
 
 

@@ -9,7 +9,7 @@ from math import isfinite
 
 import numpy as np
 
-from judge.stats.arrays import Floats, Ints
+from judge.stats.arrays import Floats, Ints, rounded
 from judge.stats.battles import LEFT, TIE, Battles
 from judge.stats.ranks import ranks
 
@@ -40,18 +40,18 @@ def elo(battles: Battles, k: float = 4.0, start: float = 1000.0, scale: float = 
     """The online Elo ratings of *battles* in the order given, which matters.
 
     A win counts 1 and a tie 0.5; each battle moves both ratings by *k* times its weight times (score - expected score),
-    where the expected score is 1 / (1 + base ** ((other - own) / scale)). Raises ValueError where a setting is not a
-    positive finite number, or so large that ratings leave the range of numbers.
+    where the expected score is 1 / (1 + base ** ((other - own) / scale)). Raises ValueError where a setting is not
+    finite or not positive, or so large that ratings leave the range of numbers.
     """
-    settings = {"k": k, "scale": scale, "base": base - 1}
-    for name, value in settings.items():
-        if not (isfinite(value) and value > 0):
-            raise ValueError(f"Elo needs a finite k and scale above 0 and a base above 1; {name} is out of range.")
+    sound = {"k": k > 0, "scale": scale > 0, "base": base > 1, "start": True}
+    for (name, in_range), value in zip(sound.items(), (k, scale, base, start), strict=True):
+        if not (isfinite(value) and in_range):
+            raise ValueError(f"Elo needs a finite start, k and scale above 0 and a base above 1; {name} is {value}.")
     try:
         ratings = _play(battles, k, start, scale, base)
     except OverflowError:
         raise ValueError(f"Elo's ratings leave the range of numbers with k = {k:g} and scale = {scale:g}.") from None
-    return Elo(battles, k, start, scale, base, np.round(ratings, 6))
+    return Elo(battles, k, start, scale, base, rounded(np.array(ratings), 6))
 
 
 def _play(battles: Battles, k: float, start: float, scale: float, base: float) -> list[float]:

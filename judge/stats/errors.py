@@ -16,11 +16,10 @@ class Disconnected(ValueError):
 
     def __init__(self, components: tuple[tuple[str, ...], ...]) -> None:
         self.components = components
-        shown = "; ".join(", ".join(part[:5]) + (", ..." if len(part) > 5 else "") for part in components[:4])
-        more = f"; and {len(components) - 4} more" if len(components) > 4 else ""
+        parts = _shortened([_shortened(list(part), ", ") for part in components], "; ")
         super().__init__(
-            f"The contestants cannot be put on one scale: they fall into {len(components)} components "
-            f"({shown}{more}), between which all wins go one way or there are no battles.",
+            f"The contestants cannot be put on one scale: they fall into {len(components)} components ({parts}), "
+            f"between which all wins go one way or there are no battles.",
         )
 
 
@@ -31,3 +30,8 @@ class NotConverged(ArithmeticError):
         self.iterations = iterations
         self.tolerance = tolerance
         super().__init__(f"The fit did not settle to within {tolerance:g} in {iterations} iterations.")
+
+
+def _shortened(words: list[str], comma: str, most: int = 5) -> str:
+    rest = [f"and {len(words) - most} more"] if len(words) > most else []
+    return comma.join(words[:most] + rest)

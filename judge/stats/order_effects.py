@@ -18,10 +18,10 @@ from judge.stats.clustered import Estimate, ratio
 class OrderEffects:
     """What n comparisons shown in both orders tell of a judge.
 
-    *consistency* is the share with the same outcome in both orders (*consistent* of *n*). Of the others, *prefers_first*
-    picked whatever was shown first both times, *prefers_second* whatever was shown second; *leans_first* and
-    *leans_second* picked so once and said tie the other time. *first_share* is the share of the first slot among the
-    showings that were not ties: one half for a judge that does not mind the order.
+    *consistency* is the share with the same outcome in both orders (*consistent* of *n*). Of the others,
+    *prefers_first* picked whatever was shown first both times, *prefers_second* whatever was shown second;
+    *leans_first* and *leans_second* picked so once and said tie the other time. *first_share* is the share of the first
+    slot among the showings that were not ties: one half for a judge that does not mind the order.
     """
 
     n: int
@@ -42,8 +42,8 @@ def order_consistency(
 ) -> OrderEffects:
     """How far the order of showing changed outcomes.
 
-    *first_outcome* is int8[n], what was said with left shown first, and *second_outcome* with right shown first, both in
-    the comparison's own orientation; *cluster* is int32[n], the prompts. Raises ValueError for an unknown outcome,
+    *first_outcome* is int8[n], what was said with left shown first, and *second_outcome* with right shown first, both
+    in the comparison's own orientation; *cluster* is int32[n], the prompts. Raises ValueError for an unknown outcome,
     columns of different length or a senseless level.
     """
     first = arrays.outcomes("first_outcome", first_outcome)

@@ -1,10 +1,10 @@
 """Which outputs are compared, and in which order they are shown: integers and a seeded generator, nothing else.
 
 Where every contestant answered every prompt, balanced random pairs come from a round robin by the circle method (T. P.
-Kirkman (1847), "On a problem in combinations"): the rounds hold each pair once, and each contestant once in a round (or
-one rests, if their number is odd). Dealing that cycle out to prompts in turn, each prompt sees a pair at most once, and
-at any point contestants differ by at most two in how often they were dealt. Where outputs are missing, the next pair of a
-prompt is always the least used contestant with the least used partner it has not met there.
+Kirkman (1847), "On a problem in combinations"): the rounds hold each pair once, and each contestant once in a round
+(or one rests, if their number is odd). Dealing that cycle out to prompts in turn, each prompt sees a pair at most once,
+and at any point contestants differ by at most two in how often they were dealt. Where outputs are missing, the next
+pair of a prompt is always the least used contestant with the least used partner it has not met there.
 """
 
 import heapq
@@ -37,7 +37,7 @@ class Pairs:
 
 @dataclass(frozen=True, eq=False)
 class Orders:
-    """k showings: *comparison* is int32[k], rows of the comparisons; *left_first* is bool[k], which side is shown first.
+    """k showings: *comparison* is int32[k], a row of the comparisons; *left_first* is bool[k], which side comes first.
 
     Rows are ordered by comparison, left first before right first.
     """
@@ -47,7 +47,7 @@ class Orders:
 
 
 def all_pairs(present: Flags) -> Pairs:
-    """Every pair of contestants on every prompt for which both have an output. *present*: bool[prompts, contestants]."""
+    """Every pair of contestants, on every prompt that both answered. *present* is bool[prompts, contestants]."""
     many = _answers(present)
     offset = np.append(0, np.cumsum(_pairs_of(many)))
     prompt = np.repeat(np.arange(len(many), dtype=np.int32), _pairs_of(many))
@@ -79,9 +79,9 @@ def against(present: Flags, reference: int) -> Pairs:
 def random_balanced(present: Flags, n: int, rng: np.random.Generator) -> Pairs:
     """*n* random pairs, none twice on a prompt, with prompts and contestants used as evenly as the outputs allow.
 
-    *present* is bool[prompts, contestants]. Every prompt has the same number of pairs but for one, or all its pairs where
-    it has fewer. If no output is missing, every contestant has the same number of pairs but for two. The draw depends on
-    *rng* alone. Raises ValueError where there are fewer than *n* pairs, or n is negative.
+    *present* is bool[prompts, contestants]. Every prompt has the same number of pairs but for one, or all its pairs
+    where it has fewer. If no output is missing, every contestant has the same number of pairs but for two. The draw
+    depends on *rng* alone. Raises ValueError where there are fewer than *n* pairs, or n is negative.
     """
     many = _answers(present)
     exist = int(_pairs_of(many).sum())
@@ -96,8 +96,8 @@ def random_balanced(present: Flags, n: int, rng: np.random.Generator) -> Pairs:
 def orders(n: int, policy: Literal["both", "one", "random"], rng: np.random.Generator) -> Orders:
     """In which order each of *n* comparisons is shown.
 
-    By *policy*: "both" shows each twice, left first and then right first; "one" shows left first; "random" tosses a coin
-    of *rng* for each. Raises ValueError for another policy.
+    By *policy*: "both" shows each twice, left first and then right first; "one" shows left first; "random" tosses a
+    coin of *rng* for each. Raises ValueError for another policy.
     """
     rows = np.arange(n, dtype=np.int32)
     if policy == "both":
@@ -113,11 +113,13 @@ def _answers(present: Flags) -> Wide:
     """How many contestants answered each prompt, int64[prompts]."""
     if present.ndim != 2 or present.dtype != np.bool_:  # noqa: PLR2004 - prompts by contestants
         raise ValueError("What is present must be a table of booleans, prompts by contestants.")
-    return np.count_nonzero(present, axis=1).astype(np.int64)
+    many: Wide = np.count_nonzero(present, axis=1).astype(np.int64)
+    return many
 
 
 def _pairs_of(many: Wide) -> Wide:
-    return many * (many - 1) // 2
+    pairs: Wide = many * (many - 1) // 2
+    return pairs
 
 
 def _quotas(capacity: Wide, n: int, rng: np.random.Generator) -> Wide:
@@ -161,7 +163,7 @@ def _round_robin(m: int, rng: np.random.Generator) -> tuple[Wide, Wide]:
 
 
 def _least_used(present: Flags, quota: Wide, rng: np.random.Generator) -> Pairs:
-    """Pairs of the least used, prompt by prompt: those with the fewest outputs first, while others can still make up."""
+    """Pairs of the least used, prompt by prompt: fewest outputs first, while the others can still make up for it."""
     many = _answers(present)
     prompts = rng.permutation(quota.size)
     prompts = prompts[np.argsort(many[prompts], kind="stable")]
@@ -178,7 +180,7 @@ def _least_used(present: Flags, quota: Wide, rng: np.random.Generator) -> Pairs:
 
 
 def _pairs_on_one_prompt(who: list[int], size: int, used: list[int]) -> list[tuple[int, int]]:
-    """*size* distinct pairs of *who*, each of the least *used* at that point, earlier in *who* first; counts them in."""
+    """*size* distinct pairs of *who*, each of the least *used* so far (earlier in *who* first); counts them in."""
     k = len(who)
     # An entry is k * uses + place: one integer compares, and is kept, much faster than a tuple.
     heap = [k * used[contestant] + place for place, contestant in enumerate(who)]

@@ -3,20 +3,20 @@
 The scores of a prompt's battles sum to U_g, and the information is H. For G prompts:
 
 - CR1, from 40 prompts on: G / (G - 1) * H^- (sum of U_g U_g') H^-.
-- CR3, from 5 to 39: the jackknife (G - 1) / G * sum of d_g d_g', where d_g = -(H - H_g)^- U_g is the change that leaving
-  prompt g out makes, in one Newton step from the whole fit.
+- CR3, from 5 to 39: the jackknife (G - 1) / G * sum of d_g d_g', where d_g = -(H - H_g)^- U_g is the change that
+  leaving prompt g out makes, in one Newton step from the whole fit.
 
 The strengths sum to zero, so H^- is the inverse on the vectors that do. A. C. Cameron, D. L. Miller (2015), Journal of
-Human Resources 50(2), sections II and VI; J. G. MacKinnon, M. O. Nielsen, M. D. Webb (2023), "Fast and reliable jackknife
-and bootstrap methods for cluster-robust inference", Journal of Applied Econometrics 38(5).
+Human Resources 50(2), sections II and VI; J. G. MacKinnon, M. O. Nielsen, M. D. Webb (2023), "Fast and reliable
+jackknife and bootstrap methods for cluster-robust inference", Journal of Applied Econometrics 38(5).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from judge.stats.arrays import Floats, Ints
+from judge.stats.arrays import Floats, Ints, sums
 from judge.stats.battles import LEFT, TIE, Battles
 from judge.stats.clustered import JACKKNIFE, SANDWICH, method_for
 from judge.stats.components import weak_components
@@ -44,6 +44,7 @@ def covariance(battles: Battles, expected: Floats) -> Covariance:
     """The covariance of the strengths fitted to *battles*, with *expected* (float64[m, m]) the fitted chance that row
     beats column.
     """
+    battles = _counting(battles)
     cluster, clusters = _occupied(battles)
     method = method_for(clusters)
     if method == SANDWICH:
@@ -53,7 +54,9 @@ def covariance(battles: Battles, expected: Floats) -> Covariance:
         bread = inverse(information(battles.counts().wins, expected))
         return _checked(clusters / (clusters - 1) * bread @ inner @ bread, method, clusters)
     if method == JACKKNIFE:
-        shifts = _shifts(battles, expected, np.arange(battles.n) if cluster is None else cluster, clusters)
+        shifts = _shifts(
+            battles, expected, np.arange(battles.n, dtype=np.int32) if cluster is None else cluster, clusters
+        )
         if shifts is None:
             return Covariance(None, "none: without one of the prompts the contestants fall apart", clusters)
         return _checked((clusters - 1) / clusters * shifts.T @ shifts, method, clusters)
@@ -75,22 +78,36 @@ def information(wins: Floats, expected: Floats) -> Floats:
 
 
 def inverse(matrix: Floats) -> Floats:
-    """The inverse of an information *matrix* on the vectors that sum to zero, up to a multiple of the all-ones matrix."""
-    return np.linalg.inv(grounded(matrix))
+    """The inverse of an information *matrix* on vectors that sum to zero, up to a multiple of the all-ones matrix."""
+    return np.linalg.inv(grounded(matrix)).astype(np.float64, copy=False)
 
 
 def grounded(matrix: Floats) -> Floats:
     """The information *matrix* made invertible: as much information is given about the sum as there is on average."""
-    return matrix + matrix.trace() / len(matrix) ** 2
+    return matrix + float(matrix.trace()) / len(matrix) ** 2
+
+
+def _counting(battles: Battles) -> Battles:
+    """The battles of positive weight."""
+    if battles.weight is None or battles.weight.all():
+        return battles
+    rows = battles.weight > 0
+    return replace(
+        battles,
+        left=battles.left[rows],
+        right=battles.right[rows],
+        outcome=battles.outcome[rows],
+        weight=battles.weight[rows],
+        cluster=None if battles.cluster is None else battles.cluster[rows],
+    )
 
 
 def _occupied(battles: Battles) -> tuple[Ints | None, int]:
-    """The cluster codes without gaps, int32[n], and how many clusters have a battle of positive weight."""
-    counting = np.ones(battles.n, dtype=bool) if battles.weight is None else battles.weight > 0
+    """The cluster codes without gaps, int32[n], or None, and how many clusters there are (as many as battles)."""
     if battles.cluster is None:
-        return None if counting.all() else np.cumsum(counting, dtype=np.int32) - counting, int(counting.sum())
-    occupied = np.bincount(battles.cluster[counting], minlength=battles.n_clusters) > 0
-    code = (np.cumsum(occupied) - occupied).astype(np.int32)
+        return None, battles.n
+    occupied = np.bincount(battles.cluster, minlength=battles.n_clusters) > 0
+    code: Ints = (np.cumsum(occupied) - occupied).astype(np.int32)
     return code[battles.cluster], int(occupied.sum())
 
 
@@ -138,8 +155,8 @@ def _scores(battles: Battles, expected: Floats, rows: slice | Ints, cluster: Int
     m = len(battles.contestants)
     residual = _residuals(battles, expected, rows)
     at = cluster.astype(np.intp) * m
-    scores = np.bincount(at + battles.left[rows], residual, clusters * m)
-    scores -= np.bincount(at + battles.right[rows], residual, clusters * m)
+    scores = sums(at + battles.left[rows], residual, clusters * m)
+    scores -= sums(at + battles.right[rows], residual, clusters * m)
     return scores.reshape(clusters, m)
 
 
@@ -148,11 +165,10 @@ def _shifts(battles: Battles, expected: Floats, cluster: Ints, clusters: int) ->
     m = len(battles.contestants)
     scores = _scores(battles, expected, slice(None), cluster, clusters)
     pair = battles.left.astype(np.intp) * m + battles.right
-    weight = np.ones(battles.n) if battles.weight is None else battles.weight
     shifts = np.empty_like(scores)
     for g in range(clusters):
         kept = cluster != g
-        rest = np.bincount(pair[kept], weight[kept], m * m).reshape(m, m)
+        rest = sums(pair[kept], None if battles.weight is None else battles.weight[kept], m * m).reshape(m, m)
         if len(weak_components(rest)) > 1:
             return None
         shifts[g] = np.linalg.solve(grounded(information(rest, expected)), -scores[g])

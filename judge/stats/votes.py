@@ -60,8 +60,8 @@ class Votes:
 class VotePairs:
     """n pairs of votes on the same comparison.
 
-    *source* and *target* are int8[n], the two outcomes; *item* and *cluster* are int32[n]. Where the two are *exchangeable*
-    (both of one group), neither is the source: the smaller outcome code then stands under *source*.
+    *source* and *target* are int8[n], the two outcomes; *item* and *cluster* are int32[n]. Where the two votes are
+    *exchangeable* (both of one group), neither is the source: the smaller outcome code then stands under *source*.
     """
 
     source: Codes

@@ -1,0 +1,53 @@
+"""One call over the channel, with its errors translated."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator
+from typing import Any, TypeVar
+
+from grpc import aio
+
+from judge_client.errors import translated
+
+Q = TypeVar("Q")
+R = TypeVar("R")
+
+
+async def unary(method: aio.UnaryUnaryMultiCallable[Q, R], request: Q, timeout: float | None) -> R:  # noqa: ASYNC109  # gRPC's own deadline
+    """The reply to *request*."""
+    with translated():
+        return await method(request, timeout=timeout)
+
+
+async def stream(method: aio.UnaryStreamMultiCallable[Q, R], request: Q) -> AsyncIterator[R]:
+    """The replies to *request*; leaving early cancels the call."""
+    call = method(request)
+    try:
+        with translated():
+            async for reply in call:
+                yield reply
+    finally:
+        call.cancel()
+
+
+async def upload(method: aio.StreamUnaryMultiCallable[Q, R], requests: AsyncIterable[Q]) -> R:
+    """The reply to all *requests*, each sent when the one before it was taken.
+
+    They are written one by one, and not handed to gRPC as an iterator, so that an error in reading the rows comes
+    out as itself and not as a cancelled call.
+    """
+    call: Any = method()
+    try:
+        with translated():
+            try:
+                async for request in requests:
+                    await call.write(request)
+                await call.done_writing()
+            except asyncio.InvalidStateError:
+                # The service ended the call already; its answer says why.
+                pass
+            reply: R = await call
+            return reply
+    finally:
+        call.cancel()

@@ -1,0 +1,120 @@
+"""DatasetService."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from typing import Any, TypeVar
+
+from google.protobuf.message import Message
+
+from judge.api.v1 import dataset_service_pb2 as pb
+from judge.api.v1 import dataset_service_pb2_grpc
+from judge_client.batches import batches
+from judge_client.calls import stream, unary, upload
+from judge_client.connection import Connection
+from judge_client.names import dataset_name
+
+M = TypeVar("M", bound=Message)
+Q = TypeVar("Q", bound=Message)
+
+
+class DatasetCalls(Connection):
+    """Makes, fills, reads and deletes datasets."""
+
+    @property
+    def datasets(self) -> dataset_service_pb2_grpc.DatasetServiceAsyncStub:
+        """The service's own stub."""
+        return dataset_service_pb2_grpc.DatasetServiceStub(self.channel)
+
+    async def create_dataset(self, dataset: str) -> pb.Dataset:
+        """A new, empty dataset; ALREADY_EXISTS if the name is taken."""
+        request = pb.CreateDatasetRequest(dataset_id=dataset.removeprefix("datasets/"))
+        return (await unary(self.datasets.CreateDataset, request, self.timeout)).dataset
+
+    async def get_dataset(self, dataset: str) -> pb.Dataset:
+        """The dataset with its contestants, categories and annotators."""
+        request = pb.GetDatasetRequest(name=dataset_name(dataset))
+        return (await unary(self.datasets.GetDataset, request, self.timeout)).dataset
+
+    async def list_datasets(self, page_size: int = 0) -> AsyncIterator[pb.Dataset]:
+        """All datasets by name, page by page."""
+        token = ""
+        while True:
+            request = pb.ListDatasetsRequest(page_size=page_size, page_token=token)
+            page = await unary(self.datasets.ListDatasets, request, self.timeout)
+            for dataset in page.datasets:
+                yield dataset
+            if not (token := page.next_page_token):
+                return
+
+    async def delete_dataset(self, dataset: str) -> None:
+        """Makes the dataset unreadable at once."""
+        await unary(self.datasets.DeleteDataset, pb.DeleteDatasetRequest(name=dataset_name(dataset)), self.timeout)
+
+    async def upload_prompts(
+        self, dataset: str, rows: Iterable[pb.Prompt] | AsyncIterable[pb.Prompt], *, replace: bool = False
+    ) -> pb.UploadSummary:
+        """Adds prompts."""
+        messages = _messages(pb.UploadPromptsRequest, "prompts", rows, dataset, replace=replace)
+        return (await upload(self.datasets.UploadPrompts, messages)).summary
+
+    async def upload_outputs(
+        self, dataset: str, rows: Iterable[pb.Output] | AsyncIterable[pb.Output], *, replace: bool = False
+    ) -> pb.UploadSummary:
+        """Adds outputs."""
+        messages = _messages(pb.UploadOutputsRequest, "outputs", rows, dataset, replace=replace)
+        return (await upload(self.datasets.UploadOutputs, messages)).summary
+
+    async def upload_labels(
+        self, dataset: str, rows: Iterable[pb.Label] | AsyncIterable[pb.Label], *, source: str, replace: bool = False
+    ) -> pb.UploadSummary:
+        """Adds labels; *source* says where they come from, and with a label's id it is the label's identity."""
+        messages = _messages(pb.UploadLabelsRequest, "labels", rows, dataset, replace=replace, source=source)
+        return (await upload(self.datasets.UploadLabels, messages)).summary
+
+    async def upload_verdicts(
+        self,
+        dataset: str,
+        rows: Iterable[pb.ImportedVerdict] | AsyncIterable[pb.ImportedVerdict],
+        *,
+        replace: bool = False,
+        rubric: str = "",
+    ) -> pb.UploadSummary:
+        """Adds verdicts made elsewhere; the parser of *rubric* reads their raw texts, `brackets` if it is empty."""
+        messages = _messages(pb.UploadVerdictsRequest, "verdicts", rows, dataset, replace=replace, rubric=rubric)
+        return (await upload(self.datasets.UploadVerdicts, messages)).summary
+
+    async def upload_comparisons(
+        self,
+        dataset: str,
+        rows: Iterable[pb.ListedComparison] | AsyncIterable[pb.ListedComparison],
+        *,
+        replace: bool = False,
+    ) -> pb.UploadSummary:
+        """Adds explicit pairs with the caller's own ids."""
+        messages = _messages(pb.UploadComparisonsRequest, "comparisons", rows, dataset, replace=replace)
+        return (await upload(self.datasets.UploadComparisons, messages)).summary
+
+    async def read_dataset(
+        self, dataset: str, parts: Sequence[pb.DatasetPart.ValueType] = ()
+    ) -> AsyncIterator[pb.ReadDatasetResponse]:
+        """The rows as they were uploaded, in batches of one part each; no *parts* means all."""
+        request = pb.ReadDatasetRequest(name=dataset_name(dataset), parts=parts)
+        async for batch in stream(self.datasets.ReadDataset, request):
+            yield batch
+
+
+async def _messages(
+    kind: type[Q],
+    field: str,
+    rows: Iterable[M] | AsyncIterable[M],
+    dataset: str,
+    **first: Any,  # noqa: ANN401  # a field of the first message
+) -> AsyncIterator[Q]:
+    """Batches as messages of *kind*; the first one names the *dataset*, and there always is one."""
+    head: dict[str, Any] = {"dataset": dataset_name(dataset), **first}
+    async for batch in batches(rows):
+        yield kind(**head, **{field: batch})
+        head = {}
+    if head:
+        yield kind(**head)

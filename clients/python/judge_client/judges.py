@@ -1,0 +1,47 @@
+"""JudgeService."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from judge.api.v1 import judge_service_pb2 as pb
+from judge.api.v1 import judge_service_pb2_grpc, verdict_pb2
+from judge_client.calls import unary
+from judge_client.connection import Connection
+from judge_client.names import judge_name
+
+
+class JudgeCalls(Connection):
+    """Knows the judges, and asks them one thing at a time."""
+
+    @property
+    def judges(self) -> judge_service_pb2_grpc.JudgeServiceAsyncStub:
+        """The service's own stub."""
+        return judge_service_pb2_grpc.JudgeServiceStub(self.channel)
+
+    async def list_judges(self, page_size: int = 0) -> AsyncIterator[pb.Judge]:
+        """All judges by name, page by page."""
+        token = ""
+        while True:
+            request = pb.ListJudgesRequest(page_size=page_size, page_token=token)
+            page = await unary(self.judges.ListJudges, request, self.timeout)
+            for judge in page.judges:
+                yield judge
+            if not (token := page.next_page_token):
+                return
+
+    async def get_judge(self, judge: str) -> pb.Judge:
+        """The judge with its rubric's variants."""
+        return (await unary(self.judges.GetJudge, pb.GetJudgeRequest(name=judge_name(judge)), self.timeout)).judge
+
+    async def preview_prompt(self, judge: str, judged: pb.Judged) -> pb.PromptPreview:
+        """Exactly what the judge would be sent; nothing is sent."""
+        request = pb.PreviewPromptRequest(judge=judge_name(judge), judged=judged)
+        return (await unary(self.judges.PreviewPrompt, request, self.timeout)).preview
+
+    async def judge_comparison(
+        self, judge: str, judged: pb.Judged, *, epoch: str = "", repeat: int = 0
+    ) -> verdict_pb2.Verdict:
+        """One verdict, now."""
+        request = pb.JudgeComparisonRequest(judge=judge_name(judge), judged=judged, epoch=epoch, repeat=repeat)
+        return (await unary(self.judges.JudgeComparison, request, self.timeout)).verdict

@@ -1,0 +1,102 @@
+"""RankingService and AgreementService."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+
+from judge.api.v1 import (
+    agreement_service_pb2,
+    agreement_service_pb2_grpc,
+    dataset_service_pb2,
+    leaderboard_pb2,
+    ranking_service_pb2,
+    ranking_service_pb2_grpc,
+)
+from judge.api.v1.agreement_service_pb2 import AgreementOptions, AgreementReport, MeasureAgreementRequest
+from judge.api.v1.ranking_service_pb2 import Battle, BattleColumns, RankBattlesRequest, RankingOptions
+from judge_client.batches import batches
+from judge_client.calls import unary, upload
+from judge_client.connection import Connection
+from judge_client.names import dataset_name
+
+BATTLES = 20_000
+"""Battles of a message, at most."""
+BATTLE_BYTES = 8 * 1024 * 1024
+"""Bytes of a message of battles, at most; the service takes 16 MiB."""
+
+
+class ReportCalls(Connection):
+    """Ranks contestants and measures agreement."""
+
+    @property
+    def rankings(self) -> ranking_service_pb2_grpc.RankingServiceAsyncStub:
+        """The ranking service's own stub."""
+        return ranking_service_pb2_grpc.RankingServiceStub(self.channel)
+
+    @property
+    def agreements(self) -> agreement_service_pb2_grpc.AgreementServiceAsyncStub:
+        """The agreement service's own stub."""
+        return agreement_service_pb2_grpc.AgreementServiceStub(self.channel)
+
+    async def leaderboard(
+        self, dataset: str, source: str, options: RankingOptions | None = None
+    ) -> leaderboard_pb2.Leaderboard:
+        """What *source* (`judge:NAME`, `run:RUN/JUDGE`, `people`, `labels:PATTERN`) says of the contestants."""
+        request = ranking_service_pb2.GetLeaderboardRequest(
+            dataset=dataset_name(dataset), source=source, options=options
+        )
+        return (await unary(self.rankings.GetLeaderboard, request, self.timeout)).leaderboard
+
+    async def rank_battles(
+        self, battles: Iterable[Battle] | AsyncIterable[Battle] | BattleColumns, options: RankingOptions | None = None
+    ) -> leaderboard_pb2.Leaderboard:
+        """The leaderboard of *battles*, as rows or as columns (in one message of at most 16 MiB); nothing is stored."""
+        return (await upload(self.rankings.RankBattles, _battles(battles, options))).leaderboard
+
+    async def agreement(
+        self, dataset: str, source: str, target: str = "", options: AgreementOptions | None = None
+    ) -> AgreementReport:
+        """How far two sources agree; without *target*, how far the annotators of *source* agree among themselves."""
+        request = agreement_service_pb2.GetAgreementRequest(
+            dataset=dataset_name(dataset), source=source, target=target, options=options
+        )
+        return (await unary(self.agreements.GetAgreement, request, self.timeout)).report
+
+    async def measure_agreement(
+        self,
+        labels: Iterable[dataset_service_pb2.Label]
+        | AsyncIterable[dataset_service_pb2.Label]
+        | dataset_service_pb2.LabelColumns,
+        source: str,
+        target: str = "",
+        options: AgreementOptions | None = None,
+    ) -> AgreementReport:
+        """How far two sources among *labels* agree; nothing is stored."""
+        messages = _labels(labels, MeasureAgreementRequest(options=options, source=source, target=target))
+        return (await upload(self.agreements.MeasureAgreement, messages)).report
+
+
+async def _battles(
+    battles: Iterable[Battle] | AsyncIterable[Battle] | BattleColumns, options: RankingOptions | None
+) -> AsyncIterator[RankBattlesRequest]:
+    if isinstance(battles, BattleColumns):
+        yield RankBattlesRequest(options=options, columns=battles)
+        return
+    yield RankBattlesRequest(options=options)
+    async for batch in batches(battles, most=BATTLES, size=BATTLE_BYTES):
+        yield RankBattlesRequest(battles=batch)
+
+
+async def _labels(
+    labels: Iterable[dataset_service_pb2.Label]
+    | AsyncIterable[dataset_service_pb2.Label]
+    | dataset_service_pb2.LabelColumns,
+    first: MeasureAgreementRequest,
+) -> AsyncIterator[MeasureAgreementRequest]:
+    if isinstance(labels, dataset_service_pb2.LabelColumns):
+        first.columns.CopyFrom(labels)
+        yield first
+        return
+    yield first
+    async for batch in batches(labels):
+        yield MeasureAgreementRequest(labels=batch)

@@ -1,0 +1,26 @@
+"""Where it is kept: SQL through SQLAlchemy Core, on SQLite; `sqlite://` keeps it in memory."""
+
+from __future__ import annotations
+
+from judge.ports.clock import Clock
+from judge.store.connections import Connections
+from judge.store.datasets import Datasets
+from judge.store.permits import Permits
+from judge.store.runs import Runs
+from judge.store.verdicts import Verdicts
+
+
+class SqlStore(Datasets, Runs, Permits, Verdicts):
+    """The store of one database."""
+
+    def __init__(self, connections: Connections, clock: Clock) -> None:
+        self._db, self._clock = connections, clock
+
+    @classmethod
+    def open(cls, url: str, *, clock: Clock) -> SqlStore:
+        """The store at *url*, its schema brought up to date."""
+        return cls(Connections(url), clock)
+
+    async def close(self) -> None:
+        """Finish what is being written, and let go."""
+        await self._db.close()

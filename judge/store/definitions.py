@@ -1,0 +1,81 @@
+"""Judges, runs' specs and dataset rows to JSON and back, without loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from judge.domain.dataset import ImportedVerdict, Label, ListedComparison
+from judge.domain.judge import AnswerForm, JudgeDefinition, Rubric, RubricVariant, Sampling
+from judge.domain.outcome import AnnotatorKind, Order, Outcome, Selection, TieKind, VerdictStatus
+from judge.domain.run import Budget, OrderPolicy, Pairing, PairPolicy, RunSpec, TurnPolicy
+
+
+def from_definition(definition: JudgeDefinition) -> dict[str, Any]:
+    """A judge as JSON."""
+    return asdict(definition)
+
+
+def to_definition(body: Mapping[str, Any]) -> JudgeDefinition:
+    """A judge from JSON."""
+    rubric = body["rubric"]
+    variants = tuple(
+        RubricVariant(**{**v, "form": AnswerForm(v["form"]), "categories": tuple(v["categories"])})
+        for v in rubric["variants"]
+    )
+    return JudgeDefinition(
+        **{**body, "rubric": Rubric(rubric["name"], variants), "sampling": Sampling(**body["sampling"])}
+    )
+
+
+def from_spec(spec: RunSpec) -> dict[str, Any]:
+    """A run's spec as JSON."""
+    return asdict(spec)
+
+
+def to_spec(body: Mapping[str, Any]) -> RunSpec:
+    """A run's spec from JSON."""
+    said = body["pairing"]
+    pairing = Pairing(
+        **{
+            **said,
+            "policy": PairPolicy(said["policy"]),
+            "turns": TurnPolicy(said["turns"]),
+            "orders": OrderPolicy(said["orders"]),
+            "contestants": tuple(said["contestants"]),
+            "categories": tuple(said["categories"]),
+            "tags": tuple(said["tags"]),
+        }
+    )
+    return RunSpec(body["dataset"], tuple(body["judges"]), pairing, Budget(**body["budget"]))
+
+
+def to_label(body: Mapping[str, Any]) -> Label:
+    """A label from JSON."""
+    return Label(
+        **{
+            **body,
+            "outcome": Outcome(body["outcome"]),
+            "kind": AnnotatorKind(body["kind"]),
+            "tie_kind": TieKind(body["tie_kind"]) if body["tie_kind"] else None,
+            "selection": Selection(body["selection"]) if body["selection"] else None,
+        }
+    )
+
+
+def to_imported(body: Mapping[str, Any]) -> ImportedVerdict:
+    """An imported verdict from JSON."""
+    return ImportedVerdict(
+        **{
+            **body,
+            "order": Order(body["order"]),
+            "outcome": Outcome(body["outcome"]) if body["outcome"] else None,
+            "status": VerdictStatus(body["status"]) if body["status"] else None,
+        }
+    )
+
+
+def to_listed(body: Mapping[str, Any]) -> ListedComparison:
+    """A listed comparison from JSON."""
+    return ListedComparison(**body)

@@ -1,0 +1,41 @@
+"""Hashes to small integers, once per tenant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, insert, select
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from judge.store.schema import content, tenant
+
+CHUNK = 500
+
+
+def tenant_id(connection: Connection, name: str) -> int:
+    """The id of a tenant, made when it is first seen."""
+    found = connection.scalar(select(tenant.c.id).where(tenant.c.name == name))
+    if found is None:
+        found = connection.execute(insert(tenant).values(name=name)).inserted_primary_key[0]  # type: ignore[index]
+    return int(found)
+
+
+def interned(connection: Connection, owner: int, digests: Sequence[bytes]) -> dict[bytes, int]:
+    """The id of each digest, made where it is new."""
+    wanted = list(dict.fromkeys(digests))
+    found = _known(connection, owner, wanted)
+    new = [d for d in wanted if d not in found]
+    if new:
+        rows = [{"tenant_id": owner, "hash": d} for d in new]
+        connection.execute(upsert(content).on_conflict_do_nothing(), rows)
+        found.update(_known(connection, owner, new))
+    return found
+
+
+def _known(connection: Connection, owner: int, digests: Sequence[bytes]) -> dict[bytes, int]:
+    found: dict[bytes, int] = {}
+    for begin in range(0, len(digests), CHUNK):
+        chunk = digests[begin : begin + CHUNK]
+        query = select(content.c.hash, content.c.id).where(content.c.tenant_id == owner, content.c.hash.in_(chunk))
+        found.update({bytes(row.hash): row.id for row in connection.execute(query)})
+    return found

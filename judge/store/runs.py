@@ -1,0 +1,239 @@
+"""Runs in SQL: their rows, their states, what they still need."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from judge.domain.errors import NotFound, RequestIdReused
+from judge.domain.judge import JudgeDefinition
+from judge.domain.outcome import ItemState
+from judge.domain.run import ENDED, TRANSITIONS, Budget, NewRun, Run, RunCounts, RunSpec, RunState
+from judge.ports.clock import Clock
+from judge.store import schema as s
+from judge.store.connections import Connections
+from judge.store.definitions import from_definition, from_spec, to_definition, to_spec
+from judge.store.interning import tenant_id
+
+
+class Runs:
+    """The part of RunStore about runs themselves."""
+
+    _db: Connections
+    _clock: Clock
+
+    async def create_run(self, tenant: str, run: NewRun) -> Run:
+        """Store it as QUEUED, or give the one that has its request id and body."""
+
+        def work(c: Connection) -> str:
+            owner = tenant_id(c, tenant)
+            if run.request_id:
+                query = select(s.run).where(s.run.c.tenant_id == owner, s.run.c.request_id == run.request_id)
+                old = c.execute(query).first()
+                if old is not None and old.body_hash == run.body_hash:
+                    return str(old.run_id)
+                if old is not None:
+                    raise RequestIdReused(
+                        f"request id {run.request_id!r} belongs to run {old.run_id} with another body",
+                        run=f"runs/{old.run_id}",
+                    )
+            mine = c.scalar(
+                select(s.dataset.c.id).where(s.dataset.c.tenant_id == owner, s.dataset.c.name == run.spec.dataset)
+            )
+            if mine is None:
+                raise NotFound(f"there is no dataset {run.spec.dataset!r}", reason="UNKNOWN_DATASET")
+            made = c.execute(insert(s.run).values(self._row(run, owner, mine)))
+            number = made.inserted_primary_key[0]  # type: ignore[index]
+            judges = [
+                {
+                    "run_id": number,
+                    "number": i,
+                    "tenant_id": owner,
+                    "dataset_id": mine,
+                    "name": judge.name,
+                    "fingerprint": judge.fingerprint,
+                }
+                for i, judge in enumerate(run.judges)
+            ]
+            c.execute(insert(s.run_judge), judges)
+            versions = [
+                {
+                    "tenant_id": owner,
+                    "name": judge.name,
+                    "fingerprint": judge.fingerprint,
+                    "definition": from_definition(judge),
+                }
+                for judge in run.judges
+            ]
+            c.execute(upsert(s.judge_version).on_conflict_do_nothing(), versions)
+            return run.run_id
+
+        return await self.run(tenant, await self._db.write(work))
+
+    def _row(self, run: NewRun, owner: int, dataset: int) -> dict[str, Any]:
+        return {
+            "tenant_id": owner,
+            "run_id": run.run_id,
+            "request_id": run.request_id or None,
+            "body_hash": run.body_hash,
+            "dataset_id": dataset,
+            "dataset_revision": run.dataset_revision,
+            "spec": from_spec(run.spec),
+            "judges": [from_definition(judge) for judge in run.judges],
+            "plan_hash": run.plan_hash,
+            "state": RunState.QUEUED.value,
+            "revision": 1,
+            "planned": run.planned,
+            "by_status": {},
+            "budget_micros": run.spec.budget.cost_micros,
+            "budget_calls": run.spec.budget.calls,
+            "create_time": self._clock.now(),
+        }
+
+    async def run(self, tenant: str, run_id: str) -> Run:
+        """The run as it is now."""
+
+        def work(c: Connection) -> Run:
+            query = (
+                select(s.run)
+                .join(s.tenant, s.tenant.c.id == s.run.c.tenant_id)
+                .where(s.tenant.c.name == tenant, s.run.c.run_id == run_id)
+            )
+            row = c.execute(query).first()
+            if row is None:
+                raise NotFound(f"there is no run {run_id!r}", reason="UNKNOWN_RUN", run=run_id)
+            return _run(row)
+
+        return await self._db.read(work)
+
+    async def runs(self, tenant: str, dataset: str, before: int, limit: int) -> list[Run]:
+        """At most *limit* runs, newest first."""
+
+        def work(c: Connection) -> list[Run]:
+            query = (
+                select(s.run)
+                .join(s.tenant, s.tenant.c.id == s.run.c.tenant_id)
+                .where(s.tenant.c.name == tenant)
+                .order_by(s.run.c.id.desc())
+                .limit(limit)
+            )
+            if before:
+                query = query.where(s.run.c.id < before)
+            if dataset:
+                query = query.join(s.dataset, s.dataset.c.id == s.run.c.dataset_id).where(s.dataset.c.name == dataset)
+            return [_run(row) for row in c.execute(query)]
+
+        return await self._db.read(work)
+
+    async def unfinished(self) -> list[tuple[str, str]]:
+        """Tenant and id of every run that has not ended, oldest first."""
+
+        def work(c: Connection) -> list[tuple[str, str]]:
+            query = (
+                select(s.tenant.c.name, s.run.c.run_id)
+                .join(s.tenant, s.tenant.c.id == s.run.c.tenant_id)
+                .where(s.run.c.state.not_in([state.value for state in ENDED]))
+                .order_by(s.run.c.id)
+            )
+            return [(row.name, row.run_id) for row in c.execute(query)]
+
+        return await self._db.read(work)
+
+    async def move_run(
+        self, row: int, state: RunState, *, reason: str = "", message: str = "", rest: ItemState | None = None
+    ) -> bool:
+        """Change a run's state, if the table of transitions allows it."""
+        before = [old.value for old, new in TRANSITIONS.items() if state in new]
+        values: dict[str, Any] = {"state": state.value, "reason": reason, "message": message}
+        if state in ENDED:
+            values |= {"end_time": self._clock.now(), "rest": rest.value if rest else None}
+
+        def work(c: Connection) -> bool:
+            change = update(s.run).where(s.run.c.id == row, s.run.c.state.in_(before))
+            return c.execute(change.values(**values, revision=s.run.c.revision + 1)).rowcount == 1
+
+        return await self._db.write(work)
+
+    async def reopen_run(self, row: int, budget: Budget | None) -> bool:
+        """Queue a run again and forget its showings without a verdict."""
+        before = [old.value for old, new in TRANSITIONS.items() if RunState.QUEUED in new]
+        i = s.run_item.c
+
+        def work(c: Connection) -> bool:
+            run = c.execute(select(s.run).where(s.run.c.id == row, s.run.c.state.in_(before))).first()
+            if run is None:
+                return False
+            counts = dict(run.by_status)
+            failed = {name.name.lower() for name in ItemState}
+            c.execute(delete(s.run_item).where(i.run_id == row, i.answer_id.is_(None)))
+            values: dict[str, Any] = {
+                "state": RunState.QUEUED.value,
+                "reason": "",
+                "message": "",
+                "rest": None,
+                "end_time": None,
+                "by_status": {name: n for name, n in counts.items() if name not in failed},
+                "revision": run.revision + 1,
+            }
+            if budget is not None:
+                spec = to_spec(run.spec)
+                spec = RunSpec(spec.dataset, spec.judges, spec.pairing, budget)
+                values |= {
+                    "budget_micros": budget.cost_micros,
+                    "budget_calls": budget.calls,
+                    "spec": from_spec(spec),
+                }
+            c.execute(update(s.run).where(s.run.c.id == row).values(values))
+            return True
+
+        return await self._db.write(work)
+
+    async def done_positions(self, row: int, first: int, last: int) -> set[int]:
+        """The positions in [first, last) that have a verdict or a final state."""
+        i = s.run_item.c
+        query = select(i.position).where(i.run_id == row, i.position >= first, i.position < last)
+        return await self._db.read(lambda c: set(c.scalars(query)))
+
+    async def judge_definitions(self, tenant: str) -> list[JudgeDefinition]:
+        """Every recorded judge, newest first."""
+
+        def work(c: Connection) -> list[JudgeDefinition]:
+            query = (
+                select(s.judge_version.c.definition)
+                .join(s.tenant, s.tenant.c.id == s.judge_version.c.tenant_id)
+                .where(s.tenant.c.name == tenant)
+                .order_by(s.judge_version.c.id.desc())
+            )
+            found = [to_definition(body) for body in c.scalars(query)]
+            return [definition for definition in found if definition.scope]
+
+        return await self._db.read(work)
+
+    async def changes(self, rows: Collection[int]) -> dict[int, int]:
+        """The present revision of each run, by row."""
+        query = select(s.run.c.id, s.run.c.revision).where(s.run.c.id.in_(list(rows)))
+        return await self._db.read(lambda c: {row.id: row.revision for row in c.execute(query)})
+
+
+def _run(row: Any) -> Run:  # noqa: ANN401  # a row
+    return Run(
+        row=row.id,
+        run_id=row.run_id,
+        request_id=row.request_id or "",
+        spec=to_spec(row.spec),
+        dataset_revision=row.dataset_revision,
+        judges=tuple(to_definition(body) for body in row.judges),
+        plan_hash=row.plan_hash,
+        state=RunState(row.state),
+        reason=row.reason,
+        message=row.message,
+        revision=row.revision,
+        counts=RunCounts(row.planned, row.reused, row.calls, row.repeated, dict(row.by_status)),
+        cost_micros=row.cost_micros,
+        create_time=row.create_time,
+        end_time=row.end_time,
+        rest=ItemState(row.rest) if row.rest else None,
+    )

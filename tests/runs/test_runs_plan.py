@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import pytest
+
+from judge.domain.dataset import Label, ListedComparison
+from judge.domain.errors import InvalidInput, NotBuilt, Precondition
+from judge.domain.outcome import AnnotatorKind, Order, Outcome
+from judge.domain.run import OrderPolicy, Pairing, PairPolicy, TurnPolicy
+from judge.ports.store import Board, BoardOutput, BoardPrompt
+from judge.runs.plan import make_plan
+
+
+def board(names: tuple[str, ...] = ("ada", "bob", "cy"), prompts: int = 4, turns: int = 2, base: int = 0) -> Board:
+    rows = [BoardPrompt(base + p, f"p{p}", "even" if p % 2 == 0 else "odd", (), turns) for p in range(1, prompts + 1)]
+    outputs = [
+        BoardOutput(base + 100 + p.row * 10 + i, p.row, name, 0, turns) for p in rows for i, name in enumerate(names)
+    ]
+    return Board(1, tuple(rows), tuple(outputs))
+
+
+def test_all_pairs_are_shown_in_both_orders() -> None:
+    """Three contestants on four prompts make 12 comparisons and 24 showings, for each judge."""
+    plan = make_plan(board(), Pairing(), judges=2)
+
+    assert (24, 48) == (plan.showings, plan.planned)
+    assert {Order.LEFT_FIRST, Order.RIGHT_FIRST} == {plan.item(p).order for p in range(2)}
+    assert (0, 1) == (plan.item(23).judge, plan.item(24).judge)
+
+
+def test_law_5_same_inputs_and_seed_make_the_same_plan() -> None:
+    """The plan's hash depends on names, pairing and seed, never on a store's row ids."""
+    pairing = Pairing(policy=PairPolicy.RANDOM, count=7, orders=OrderPolicy.RANDOM, seed=11)
+
+    one = make_plan(board(base=0), pairing, 1)
+    other = make_plan(board(base=5000), pairing, 1)
+    reseeded = make_plan(board(), Pairing(policy=PairPolicy.RANDOM, count=7, orders=OrderPolicy.RANDOM, seed=12), 1)
+
+    assert one.hash == other.hash
+    assert one.hash != reseeded.hash
+
+
+def test_each_turn_is_planned_when_asked() -> None:
+    """Turns EACH plans every turn both have, LAST only the last, NUMBER the one given."""
+    each, last, first = (
+        make_plan(board(prompts=1), Pairing(turns=policy, turn=turn), 1).turn.tolist()
+        for policy, turn in ((TurnPolicy.EACH, 0), (TurnPolicy.LAST, 0), (TurnPolicy.NUMBER, 1))
+    )
+
+    assert sorted([1, 1, 2, 2] * 3) == sorted(each)
+    assert {2} == set(last)
+    assert {1} == set(first)
+
+
+def test_against_plans_only_pairs_with_the_reference_contestant() -> None:
+    """Every showing has the reference contestant on one side."""
+    plan = make_plan(board(), Pairing(policy=PairPolicy.AGAINST, reference_contestant="bob"), 1)
+    bobs = {o.row for o in board().outputs if o.contestant == "bob"}
+
+    assert plan.showings == 16
+    assert all(len({item.left, item.right} & bobs) == 1 for item in map(plan.item, range(plan.planned)))
+
+
+def test_labelled_plans_what_was_labelled_once_each() -> None:
+    """Two labels on one comparison, in both orientations, plan it once."""
+    labels = [
+        Label("1", "p1", "ada", "bob", Outcome.LEFT, "x", AnnotatorKind.HUMAN),
+        Label("2", "p1", "bob", "ada", Outcome.LEFT, "y", AnnotatorKind.HUMAN),
+        Label("3", "p1", "bob", "nobody", Outcome.LEFT, "y", AnnotatorKind.HUMAN),
+    ]
+    plan = make_plan(board(), Pairing(policy=PairPolicy.LABELLED, turns=TurnPolicy.EACH), 1, labels=labels)
+
+    assert plan.showings == 2
+
+
+def test_listed_comparisons_keep_the_callers_ids() -> None:
+    """The id comes back on both showings of the comparison."""
+    listed = [ListedComparison("mine", "p2", "cy", "ada", 1)]
+    plan = make_plan(board(), Pairing(policy=PairPolicy.LISTED), 1, listed=listed)
+
+    assert ["mine", "mine"] == [plan.item(0).comparison_id, plan.item(1).comparison_id]
+
+
+def test_nothing_to_compare_is_refused_by_name() -> None:
+    """0 pairs, an unknown contestant, an unknown category and a method not built are clear errors."""
+    with pytest.raises(Precondition, match="0 pairs"):
+        make_plan(board(names=("ada",)), Pairing(), 1)
+    with pytest.raises(InvalidInput, match="'zed' has no output"):
+        make_plan(board(), Pairing(contestants=("zed",)), 1)
+    with pytest.raises(InvalidInput, match="category 'maths'"):
+        make_plan(board(), Pairing(categories=("maths",)), 1)
+    with pytest.raises(NotBuilt):
+        make_plan(board(), Pairing(policy=PairPolicy.ADAPTIVE), 1)

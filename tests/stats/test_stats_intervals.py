@@ -1,0 +1,268 @@
+import numpy as np
+import pytest
+from scipy.stats import t as student
+
+from judge.stats.battles import LEFT, RIGHT, TIE, Battles
+from judge.stats.bradley_terry import POINTS, bradley_terry
+from judge.stats.clustered import Estimate, jackknife, mean, ratio
+from judge.stats.sandwich import _meat, _meat_of_independent
+from judge.stats.win_rate import win_rates
+
+
+def with_clusters(battles, cluster):
+    """The same battles, with other clusters."""
+    codes = None if cluster is None else np.asarray(cluster)
+    count = 0 if codes is None else int(codes.max()) + 1
+    return Battles(battles.contestants, battles.left, battles.right, battles.outcome, battles.weight, codes, count)
+
+
+def refitted(battles):
+    """The log strengths without each cluster in turn, refitted to the end: float64[G, m]."""
+    fits = []
+    for g in range(battles.n_clusters):
+        kept = battles.cluster != g
+        rest = Battles(battles.contestants, battles.left[kept], battles.right[kept], battles.outcome[kept])
+        fits.append(bradley_terry(rest).log_strengths)
+    return np.array(fits)
+
+
+def test_the_one_step_jackknife_is_close_to_refitting(random_battles):
+    """Below 40 prompts the standard errors are those of leaving each prompt out and fitting anew, to 2 %."""
+    battles = random_battles(5, n=1500, prompts=20)
+    fit = bradley_terry(battles)
+    moved = refitted(battles) - fit.log_strengths
+    brute = POINTS * np.sqrt(19 / 20 * np.square(moved).sum(axis=0))
+
+    found = fit.interval()
+
+    assert (found.method, found.clusters, found.level) == ("jackknife-cr3-t", 20, 0.95)
+    assert found.standard_error == pytest.approx(brute, rel=0.02)
+    assert found.high - found.low == pytest.approx(2 * student.ppf(0.975, 19) * found.standard_error, abs=1e-5)
+
+
+def test_the_sandwich_is_close_to_refitting(random_battles):
+    """From 40 prompts on the standard errors are near those of leaving each prompt out, and no wider."""
+    battles = random_battles(6, n=3000, prompts=60)
+    fit = bradley_terry(battles)
+    brute = POINTS * np.sqrt(59 / 60 * np.square(refitted(battles) - fit.log_strengths).sum(axis=0))
+
+    found = fit.interval(0.9)
+
+    assert (found.method, found.clusters) == ("sandwich-cr1-t", 60)
+    assert found.standard_error == pytest.approx(brute, rel=0.06)
+    assert found.high - found.low == pytest.approx(2 * student.ppf(0.95, 59) * found.standard_error, abs=1e-5)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_battles_without_prompts_stand_for_themselves(weighted, random_battles):
+    """No clusters means one each, computed from counts alone, and gives the same covariance."""
+    battles = random_battles(7, n=400, weighted=weighted)
+    alone = with_clusters(battles, None)
+    each = with_clusters(battles, np.arange(battles.n))
+
+    np.testing.assert_allclose(bradley_terry(alone).interval().low, bradley_terry(each).interval().low, atol=2e-6)
+    assert bradley_terry(alone).interval().clusters == 400
+
+
+def test_few_battles_without_prompts_are_jackknifed():
+    """Thirty independent battles get the jackknife over battles."""
+    battles = Battles.from_names(["a"] * 30, ["b"] * 30, ["left"] * 18 + ["right"] * 12)
+
+    assert bradley_terry(battles).interval().method == "jackknife-cr3-t"
+    assert bradley_terry(battles).interval().clusters == 30
+
+
+def test_blocks_of_clusters_sum_to_the_whole(random_battles, monkeypatch):
+    """Scores of many clusters are summed block by block, to the same sandwich."""
+    battles = with_clusters(random_battles(8, n=500), np.random.default_rng(1).permutation(500))
+    expected = np.full((5, 5), 0.5)
+    whole = _meat_of_independent(battles, expected)
+
+    monkeypatch.setattr("judge.stats.sandwich._CELLS", 5 * 37)
+
+    np.testing.assert_allclose(_meat(battles, expected, battles.cluster, 500), whole, atol=1e-9)
+
+
+def test_below_five_prompts_there_is_no_interval(random_battles):
+    """Four prompts give ratings without an interval, and the method says why."""
+    battles = random_battles(9, prompts=4)
+
+    found, differences = bradley_terry(battles).interval(), bradley_terry(battles).differences(0)
+
+    assert found.method == differences.method == "none: 4 prompts, at least 5 are needed"
+    assert np.isnan(found.low).all()
+    assert np.isnan(found.high).all()
+    assert np.isnan(differences.probability_better[1:]).all()
+    assert differences.probability_better[0] == 0.5
+
+
+def test_a_board_that_hangs_on_one_prompt_has_no_interval():
+    """Where leaving one prompt out disconnects contestants, the jackknife is undefined and this is said."""
+    battles = Battles.from_names(
+        ["a"] * 12 + ["b"], ["b"] * 12 + ["c"], ["left", "right", "left"] * 4 + ["tie"], cluster=[*range(6), *range(7)]
+    )
+
+    assert bradley_terry(battles).interval().method.startswith("none: without one of the prompts")
+
+
+def test_prompts_that_do_not_differ_give_no_interval():
+    """If every prompt brought the same outcomes there is nothing to learn doubt from: no interval of no width."""
+    battles = Battles.from_names(["a", "a"] * 50, ["b", "b"] * 50, ["left", "tie"] * 50, cluster=np.arange(100) // 2)
+
+    assert bradley_terry(battles).interval().method.startswith("none: the prompts do not differ")
+
+
+def test_prompts_whose_battles_weigh_nothing_do_not_count(random_battles):
+    """Clusters are counted where they have a battle of positive weight."""
+    battles = random_battles(10, n=800, prompts=50)
+    weight = (battles.cluster < 12).astype(float)
+    some = Battles(battles.contestants, battles.left, battles.right, battles.outcome, weight, battles.cluster, 50)
+
+    found = bradley_terry(some).interval()
+
+    assert (found.clusters, found.method) == (12, "jackknife-cr3-t")
+
+
+def test_battles_that_weigh_nothing_do_not_count_alone(random_battles):
+    """Without prompts too, a battle of no weight is no battle."""
+    battles = with_clusters(random_battles(10, n=100), None)
+    weight = np.repeat([1.0, 0.0], 50)
+    some = Battles(battles.contestants, battles.left, battles.right, battles.outcome, weight)
+    half = Battles(battles.contestants, battles.left[:50], battles.right[:50], battles.outcome[:50])
+
+    assert bradley_terry(some).interval().clusters == 50
+    np.testing.assert_allclose(bradley_terry(some).interval().low, bradley_terry(half).interval().low, atol=2e-6)
+
+
+def test_a_difference_has_its_own_interval(random_battles):
+    """Differences to a reference subtract ratings, and their doubt is from the joint covariance, not the sum of two."""
+    fit = bradley_terry(random_battles(11))
+
+    found = fit.differences(2)
+
+    assert found.difference == pytest.approx(fit.ratings - fit.ratings[2], abs=2e-6)
+    assert (found.low[2], found.high[2], found.standard_error[2], found.probability_better[2]) == (0, 0, 0, 0.5)
+    assert (found.probability_better > 0.5).tolist() == (found.difference > 0).tolist()
+    assert ((found.low > 0) == (found.probability_better > 0.975)).all()
+    with pytest.raises(ValueError, match="no contestant with the code 5"):
+        fit.differences(5)
+
+
+@pytest.mark.parametrize("level", [0, 1, 95, float("nan")])
+def test_a_level_lies_between_zero_and_one(level, random_battles):
+    """A level of 95 is refused, wherever it is given."""
+    battles = random_battles(12, n=200)
+    for ask in (bradley_terry(battles).interval, lambda level: win_rates(battles, None, level)):
+        with pytest.raises(ValueError, match="level of an interval"):
+            ask(level)
+
+
+@pytest.mark.parametrize(("prompts", "method"), [(50, "sandwich-cr1-t"), (12, "jackknife-cr3-t")])
+def test_intervals_cover_nineteen_times_in_twenty(prompts, method):
+    """Over 300 seeded samples of prompts with their own effects, the intervals hold the truth 95 % of the time."""
+    rng = np.random.default_rng(20)
+    m, each = 3, 6
+    effects = rng.normal(0, 0.8, (4000, m)) + np.arange(m) * 0.4
+    left, right = np.array([0, 1, 0]), np.array([1, 2, 2])
+    chance = 1 / (1 + np.exp(effects[:, right] - effects[:, left]))
+    population = Battles(
+        ("a", "b", "c"),
+        np.tile(left, 8000),
+        np.tile(right, 8000),
+        np.repeat([LEFT, RIGHT], 12000),
+        np.concatenate((chance.ravel(), 1 - chance.ravel())),
+    )
+    truth = bradley_terry(population).ratings
+    cluster = np.repeat(np.arange(prompts), each)
+    covered = []
+    for _ in range(300):
+        drawn = rng.integers(0, 4000, prompts)
+        pair = rng.integers(0, 3, prompts * each)
+        outcome = np.where(rng.random(pair.size) < chance[drawn[cluster], pair], LEFT, RIGHT)
+        sample = Battles(("a", "b", "c"), left[pair], right[pair], outcome, None, cluster, prompts)
+        found = bradley_terry(sample).interval()
+        assert found.method == method
+        covered.append((found.low <= truth) & (truth <= found.high))
+
+    assert 0.92 <= np.mean(covered) <= 0.985
+
+
+def test_a_ratio_is_that_of_the_sums():
+    """The estimate is sum over sum, and its clustered variance is the linearised one."""
+    rng = np.random.default_rng(1)
+    cluster = np.repeat(np.arange(50), 4)
+    bottom = rng.integers(1, 4, 200).astype(float)
+    top = bottom * (rng.random(200) + rng.random(50)[cluster])
+    value = top.sum() / bottom.sum()
+    by_prompt = (top - value * bottom).reshape(50, 4).sum(axis=1) / bottom.sum()
+    error = np.sqrt(50 / 49 * np.square(by_prompt).sum())
+
+    found = ratio(top, bottom, cluster)
+
+    assert (found.value, found.standard_error) == (pytest.approx(value), pytest.approx(error))
+    assert found.low == pytest.approx(value - student.ppf(0.975, 49) * error)
+    assert (found.n, found.clusters, found.method) == (200, 50, "sandwich-cr1-t")
+
+
+def test_a_mean_over_few_prompts_is_jackknifed():
+    """With equal prompts the jackknife of a mean is the textbook standard error of the prompts' means."""
+    values = np.random.default_rng(2).random(30)
+    cluster = np.repeat(np.arange(10), 3)
+
+    found = mean(values, cluster)
+
+    assert found.method == "jackknife-cr3-t"
+    assert found.standard_error == pytest.approx(values.reshape(10, 3).mean(axis=1).std(ddof=1) / np.sqrt(10))
+
+
+def test_a_mean_of_nothing_has_no_value():
+    """No rows: no value, no interval, and the method says so."""
+    assert mean(np.array([])) == Estimate(None, None, None, None, "none: there is nothing to count", 0.95, 0, 0)
+
+
+def test_a_perfect_share_still_has_a_doubt():
+    """All of 20 prompts agreeing is not certainty: the exact interval over prompts is given."""
+    found = mean(np.ones(40), np.repeat(np.arange(20), 2), bounds=(0.0, 1.0))
+
+    assert (found.value, found.high, found.method) == (1.0, 1.0, "exact-binomial-over-prompts")
+    assert found.low == pytest.approx(0.025 ** (1 / 20))
+
+
+def test_a_jackknife_that_leaves_nothing_says_so():
+    """A statistic that is undefined without one of the prompts, or that no prompt moves, has no interval."""
+    sums = np.zeros((6, 2))
+    sums[0] = 1, 2
+    undefined = jackknife(sums, lambda s: np.divide(s[:, 0], s[:, 1], out=np.full(len(s), np.nan), where=s[:, 1] > 0))
+    still = jackknife(np.ones((6, 2)), lambda s: s[:, 0] / s[:, 1])
+
+    assert (undefined.value, undefined.low) == (0.5, None)
+    assert undefined.method == "none: without one of the prompts the figure is not determined"
+    assert (still.value, still.method) == (1.0, "none: the figure is the same without any one of the prompts")
+
+
+def test_win_rates_count_ties_as_halves():
+    """Against a reference only battles with it count; over all, every battle does."""
+    battles = Battles.from_names(["a", "b", "c", "a"], ["b", "a", "a", "d"], ["left", "tie", "right", "left"])
+
+    against = [rate.value for rate in win_rates(battles, 0).rates]
+    overall = [rate.value for rate in win_rates(battles).rates]
+
+    assert against == [None, 0.25, 0.0, 0.0]
+    assert overall == [0.875, 0.25, 0.0, 0.0]
+
+
+def test_win_rates_are_clustered_by_prompt(random_battles):
+    """A contestant's rate against the reference has the interval of the ratio over its prompts."""
+    battles = random_battles(13, n=3000, prompts=60, weighted=True)
+    rows = (battles.left == 1) & (battles.right == 3) | (battles.left == 3) & (battles.right == 1)
+    left_score = np.where(battles.outcome == TIE, 0.5, battles.outcome == LEFT)
+    score = np.where(battles.left == 3, left_score, 1 - left_score)[rows]
+
+    found = win_rates(battles, 1).rates[3]
+
+    weight = battles.weight[rows]
+    expected = ratio(score * weight, weight, battles.cluster[rows], bounds=(0.0, 1.0))
+    assert found.value == pytest.approx(expected.value)
+    assert (found.low, found.high) == (pytest.approx(expected.low), pytest.approx(expected.high))
+    with pytest.raises(ValueError, match="no contestant with the code 9"):
+        win_rates(battles, 9)

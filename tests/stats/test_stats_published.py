@@ -1,0 +1,109 @@
+"""Figures that others published, or computed with other tools, from the same files."""
+
+import pytest
+
+from judge.stats.agreement import agreement
+from judge.stats.bradley_terry import bradley_terry
+from judge.stats.elo import elo
+from judge.stats.order_effects import order_consistency
+from judge.stats.votes import pairs_between, pairs_within, plurality
+
+TABLE_5 = [
+    # turn, KEEP and DROP: agreeing and counted votes of GPT-4 with experts, then of experts among themselves
+    (1, "KEEP", (886, 1343), (454, 721)),
+    (1, "DROP", (727, 859), (388, 479)),
+    (2, "KEEP", (871, 1325), (471, 707)),
+    (2, "DROP", (731, 864), (388, 474)),
+]
+
+RATINGS = {
+    # contestant: Bradley-Terry and Elo of human votes, then of GPT-4's verdicts
+    "gpt-4": (1177.39, 1221.21, 1314.50, 1299.31),
+    "claude-v1": (1111.67, 1130.81, 1171.88, 1194.70),
+    "gpt-3.5-turbo": (1104.16, 1085.60, 1091.37, 1068.41),
+    "vicuna-13b-v1.2": (990.12, 1029.83, 970.36, 990.61),
+    "alpaca-13b": (867.69, 828.77, 786.35, 776.87),
+    "llama-13b": (748.96, 703.78, 665.55, 670.09),
+}
+
+
+@pytest.mark.parametrize(("turn", "ties", "with_gpt4", "among_experts"), TABLE_5)
+def test_table_5_of_mt_bench_is_reproduced(
+    turn, ties, with_gpt4, among_experts, human_rows, gpt4_rows, votes_of
+):
+    """All eight agreement rates and counts of arXiv:2306.05685, table 5, come out to the vote."""
+    experts = votes_of([row for row in human_rows if row["turn"] == turn and row["annotator"].startswith("expert_")])
+    gpt4 = votes_of(gpt4_rows)
+
+    between = agreement(pairs_between(gpt4, experts), ties)
+    within = agreement(pairs_within(experts), ties)
+
+    assert (between.agree, between.n) == with_gpt4
+    assert (within.agree, within.n) == among_experts
+    assert between.rate == pytest.approx(with_gpt4[0] / with_gpt4[1])
+    assert between.interval_low < between.rate < between.interval_high
+    assert (between.prompts, between.interval_method) == (80, "sandwich-cr1-t")
+
+
+@pytest.mark.parametrize(
+    ("ties", "orientation", "n", "rate", "kappa"),
+    [
+        ("KEEP", "sorted", 1814, 0.672, 0.5047),
+        ("DROP", "sorted", 1078, 0.884, 0.7670),
+        ("KEEP", "both", 1814, 0.672, 0.5052),
+        ("DROP", "both", 1078, 0.884, 0.7681),
+    ],
+)
+def test_kappa_with_the_plurality_of_people_is_reproduced(
+    ties, orientation, n, rate, kappa, human_rows, gpt4_rows, votes_of
+):
+    """GPT-4 against the plurality of all annotators: the published kappas by name, and those of both orientations."""
+    pairs = pairs_between(votes_of(gpt4_rows), plurality(votes_of(human_rows)))
+
+    figure = agreement(pairs, ties, orientation)
+
+    assert figure.n == n
+    assert figure.rate == pytest.approx(rate, abs=5e-4)
+    assert figure.kappa == pytest.approx(kappa, abs=5e-5)
+    assert figure.kappa_low < figure.kappa < figure.kappa_high
+    assert figure.reason == ""
+
+
+@pytest.mark.parametrize(("source", "column"), [("human", 0), ("gpt4", 2)])
+def test_ratings_of_mt_bench_are_reproduced(source, column, human_rows, gpt4_rows, battles_of):
+    """Bradley-Terry and Elo ratings of people's votes and GPT-4's verdicts equal evalica's to 0.01."""
+    battles = battles_of(human_rows if source == "human" else gpt4_rows)
+
+    fitted, online = bradley_terry(battles).ratings, elo(battles).ratings
+
+    for name, rating, moved in zip(battles.contestants, fitted, online, strict=True):
+        assert rating == pytest.approx(RATINGS[name][column], abs=0.01)
+        assert moved == pytest.approx(RATINGS[name][column + 1], abs=0.01)
+
+
+def test_llama_is_as_inconsistent_as_was_counted(llama_rows):
+    """Of the comparisons with both orders parsed, 1,417 are the same in both orders and 610 differ."""
+    said = {}
+    for row in llama_rows:
+        key = row["prompt_id"], row["turn"], row["model_a"], row["model_b"]
+        said.setdefault(key, {})[row["order"]] = row["winner"]
+    code = {"a": 0, "b": 1, "tie": 2}
+    both = [v for v in said.values() if all(v.get(order) in code for order in ("ab", "ba"))]
+
+    effects = order_consistency([code[v["ab"]] for v in both], [code[v["ba"]] for v in both])
+
+    assert (effects.consistent, effects.n - effects.consistent) == (1417, 610)
+    assert (
+        effects.prefers_first + effects.prefers_second + effects.leans_first + effects.leans_second
+        == effects.n - effects.consistent
+    )
+
+
+def test_clustering_by_prompt_widens_intervals_of_mt_bench(human_rows, battles_of):
+    """Taking votes as independent understates the doubt: prompts as clusters give intervals 1.5 to 2 times as wide."""
+    clustered = battles_of(human_rows)
+    independent = type(clustered)(clustered.contestants, clustered.left, clustered.right, clustered.outcome)
+
+    wider = bradley_terry(clustered).interval().standard_error / bradley_terry(independent).interval().standard_error
+
+    assert 1.5 < wider.mean() < 2.0
