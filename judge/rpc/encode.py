@@ -421,9 +421,9 @@ def agreement(report: Report) -> agreement_service_pb2.AgreementReport:
             incomplete=report.incomplete,
             prefers_first=order.prefers_first,
             prefers_second=order.prefers_second,
-            rate=order.rate,
-            interval=interval(order.interval_low, order.interval_high),
-            interval_method=order.interval_method,
+            rate=order.consistency.value,
+            interval=interval(order.consistency.low, order.consistency.high),
+            interval_method=order.consistency.method,
         )
         if order
         else None,
@@ -449,6 +449,8 @@ def _figure(row: Figure, report: Report) -> agreement_service_pb2.AgreementFigur
         interval_method=found.interval_method,
         kappa=found.kappa,
         kappa_interval=interval(found.kappa_low, found.kappa_high),
+        ac1=found.ac1,
+        ac1_interval=interval(found.ac1_low, found.ac1_high),
         confusion=[int(cell) for line in found.confusion for cell in line],
         reason=found.reason or "",
         annotator=row.annotator,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -11,8 +12,17 @@ from judge.domain.errors import InvalidInput
 from judge.domain.outcome import Reconcile
 from judge.domain.source import Merge
 from judge.runs.sources import WHOLE, Part, Vote, Votes, Where, merged
-from judge.stats import agreement as stats
-from judge.stats.agreement import AgreementFigure, OrderConsistency
+from judge.stats.agreement import AgreementFigure, agreement
+from judge.stats.order_effects import OrderEffects, order_consistency
+from judge.stats.votes import Votes as Coded
+from judge.stats.votes import pairs_between, pairs_within
+
+
+_TIES: Mapping[str, tuple[Literal["KEEP", "DROP"], ...]] = {
+    "UNSPECIFIED": ("KEEP", "DROP"),
+    "KEEP": ("KEEP",),
+    "DROP": ("DROP",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +46,7 @@ class AgreeOptions:
             raise InvalidInput("options.level", f"level {self.level} is not between 0 and 1")
 
     @property
-    def orientation(self) -> str:
+    def orientation(self) -> Literal["both", "sorted"]:
         """Both or sorted."""
         return "sorted" if self.sorted_orientation else "both"
 
@@ -63,7 +73,7 @@ class Report:
     source_only: int
     target_only: int
     both: int
-    consistency: OrderConsistency | None = None
+    consistency: OrderEffects | None = None
     incomplete: int = 0
 
 
@@ -86,7 +96,7 @@ def measure(source: Votes, target: Votes | None, options: AgreeOptions) -> Repor
     figures = [
         Figure(cut.part, ties, unit, _figure(source, other, options, ties, cut, target is None), cut.annotator)
         for cut in _cuts(other, options)
-        for ties in (("KEEP", "DROP") if options.ties == "UNSPECIFIED" else (options.ties,))
+        for ties in _TIES[options.ties]
     ]
     mine, theirs = {v.where for v in source.rows}, {v.where for v in other.rows}
     consistency, incomplete = _consistency(source, options.level)
@@ -136,16 +146,16 @@ def _cuts(votes: Votes, options: AgreeOptions) -> list[_Cut]:
 
 
 def _figure(
-    source: Votes, target: Votes, options: AgreeOptions, ties: str, cut: _Cut, among_themselves: bool
+    source: Votes, target: Votes, options: AgreeOptions, ties: Literal["KEEP", "DROP"], cut: _Cut, among_themselves: bool
 ) -> AgreementFigure:
     codes = _Codes()
     theirs = codes.votes([vote for vote in target.rows if cut.takes(vote, target)])
     if among_themselves:
-        pairs = stats.pairs_within(theirs)
+        pairs = pairs_within(theirs)
     else:
         wanted = {vote.where for vote in target.rows if cut.takes(vote, target)}
-        pairs = stats.pairs_between(codes.votes([vote for vote in source.rows if vote.where in wanted]), theirs)
-    return stats.agreement(pairs, ties=ties, orientation=options.orientation, level=options.level)
+        pairs = pairs_between(codes.votes([vote for vote in source.rows if vote.where in wanted]), theirs)
+    return agreement(pairs, ties=ties, orientation=options.orientation, level=options.level)
 
 
 class _Codes:
@@ -156,9 +166,9 @@ class _Codes:
         self._prompts: dict[str, int] = {}
         self._annotators: dict[str, int] = {}
 
-    def votes(self, rows: Sequence[Vote]) -> stats.Votes:
+    def votes(self, rows: Sequence[Vote]) -> Coded:
         """*rows* as columns."""
-        return stats.Votes(
+        return Coded(
             item=_ints([self._items.setdefault(v.where, len(self._items)) for v in rows]),
             outcome=np.array([v.outcome - 1 for v in rows], dtype=np.int8),
             cluster=_ints([self._prompts.setdefault(v.where.prompt_id, len(self._prompts)) for v in rows]),
@@ -170,13 +180,13 @@ def _ints(values: Sequence[int]) -> np.ndarray[tuple[int, ...], np.dtype[np.int3
     return np.array(values, dtype=np.int32)
 
 
-def _consistency(votes: Votes, level: float) -> tuple[OrderConsistency | None, int]:
+def _consistency(votes: Votes, level: float) -> tuple[OrderEffects | None, int]:
     whole = [o for o in votes.orders if o.left_first is not None and o.right_first is not None]
     incomplete = len(votes.orders) - len(whole)
     if not votes.orders:
         return None, 0
     prompts: dict[str, int] = {}
-    found = stats.order_consistency(
+    found = order_consistency(
         np.array([o.left_first - 1 for o in whole if o.left_first], dtype=np.int8),
         np.array([o.right_first - 1 for o in whole if o.right_first], dtype=np.int8),
         _ints([prompts.setdefault(o.where.prompt_id, len(prompts)) for o in whole]),

@@ -1,0 +1,95 @@
+"""The way of one comparison, from the request to the leaderboard, over a real socket."""
+
+from __future__ import annotations
+
+from conftest import upload_demo
+from judge.api.v1 import agreement_service_pb2, ranking_service_pb2, run_service_pb2, verdict_pb2
+from judge_client import JudgeClient
+
+
+async def test_the_way_of_one_comparison(client: JudgeClient) -> None:
+    """Outputs go in, two yardsticks judge every pair in both orders, a ranking and an agreement table come out."""
+    await upload_demo(client)
+    spec = run_service_pb2.RunSpec(dataset="datasets/demo", judges=["judges/longest", "judges/matches-reference"])
+
+    run = await client.wait_run((await client.create_run(spec)).name)
+    board = await client.leaderboard("demo", "judge:matches-reference")
+    longest = await client.agreement("demo", "judge:longest", "labels:construction")
+    matches = await client.agreement("demo", "judge:matches-reference", "labels:construction")
+
+    assert run_service_pb2.RUN_STATE_DONE == run.state
+    assert (48 * 10 * 2 * 2, 0) == (run.counts.planned, run.counts.pending)
+    assert {"ok": run.counts.planned} == dict(run.counts.by_status)
+    assert {"concise", "padded"} == {rating.contestant for rating in board.ratings[:2]}
+    assert all(r.interval.low < r.rating < r.interval.high for r in board.ratings)
+    kept, dropped = (
+        next(f for f in matches.figures if f.ties == ties)
+        for ties in (agreement_service_pb2.TIES_KEEP, agreement_service_pb2.TIES_DROP)
+    )
+    assert (480, 48) == (kept.n, kept.prompts)
+    assert kept.rate > 0.85
+    assert dropped.interval.low <= dropped.rate <= dropped.interval.high
+    assert longest.figures[0].rate < 0.5
+    assert longest.order_consistency.rate == 1.0
+
+
+async def test_verdicts_keep_raw_text_and_page_by_place_in_the_plan(client: JudgeClient) -> None:
+    """Law 1: every verdict has its raw text; pages and the stream give the same verdicts once each."""
+    await upload_demo(client)
+    spec = run_service_pb2.RunSpec(dataset="datasets/demo", judges=["judges/longest"])
+    run = await client.wait_run((await client.create_run(spec)).name)
+
+    paged = [v async for v in client.list_verdicts(run.name, view=verdict_pb2.VERDICT_VIEW_FULL)]
+    stream = client.stream_verdicts(run.name, view=verdict_pb2.VERDICT_VIEW_FULL)
+    streamed = [v async for batch in stream for v in batch.verdicts]
+
+    assert list(range(run.counts.planned)) == [v.position for v in paged]
+    assert all("[[" in v.raw for v in paged)
+    assert sorted(v.name for v in paged) == sorted(v.name for v in streamed)
+
+
+async def test_law_3_a_second_run_of_the_same_content_pays_nothing(client: JudgeClient) -> None:
+    """Never pay twice: the second run reuses every verdict and makes no call."""
+    await upload_demo(client)
+    spec = run_service_pb2.RunSpec(dataset="datasets/demo", judges=["judges/longest"])
+    first = await client.wait_run((await client.create_run(spec)).name)
+
+    second = await client.wait_run((await client.create_run(spec)).name)
+
+    assert (first.counts.planned, 0) == (first.counts.calls, first.counts.reused)
+    assert (0, first.counts.planned) == (second.counts.calls, second.counts.reused)
+
+
+async def test_law_5_the_same_inputs_give_the_same_leaderboard_byte_for_byte(client: JudgeClient) -> None:
+    """Two datasets with the same rows, judged alike, give equal bytes but for the source's name."""
+    boards = []
+    for name in ("one", "two"):
+        await upload_demo(client, name)
+        spec = run_service_pb2.RunSpec(dataset=f"datasets/{name}", judges=["judges/random"])
+        await client.wait_run((await client.create_run(spec)).name)
+        options = ranking_service_pb2.RankingOptions(reference_contestant="concise", by_category=True)
+        board = await client.leaderboard(name, "judge:random", options)
+        boards.append(board.SerializeToString(deterministic=True))
+
+    assert boards[0] == boards[1]
+
+
+async def test_law_6_a_graph_that_falls_apart_is_said_with_its_parts(client: JudgeClient) -> None:
+    """A contestant that won everything is named, never papered over; the largest part is ranked on request."""
+    o = ranking_service_pb2
+    battles = [
+        o.Battle(left=left, right=right, outcome=outcome, prompt_id=str(i))
+        for i in range(12)
+        for left, right, outcome in (("ace", "bob", 1), ("ace", "cy", 1), ("bob", "cy", 1 + i % 2))
+    ]
+
+    try:
+        await client.rank_battles(battles)
+        refused = ""
+    except Exception as error:  # noqa: BLE001  # the client's own error is looked at below
+        refused = str(error)
+    board = await client.rank_battles(battles, o.RankingOptions(degenerate=o.DEGENERATE_LARGEST))
+
+    assert "ace won every battle" in refused
+    assert [("ace", "won every battle")] == [(u.contestant, u.reason) for u in board.unranked]
+    assert {"bob", "cy"} == {r.contestant for r in board.ratings}
