@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
+
 from judge.api.v1.dataset_service_pb2 import Prompt
 from judge_client.batches import BATCH_BYTES, batches
 
@@ -28,7 +30,7 @@ async def test_client_batches_read_rows_only_as_they_go_out() -> None:
     """The first batch is there before the second batch's rows are read."""
     taken = []
 
-    def rows():
+    def rows() -> Iterator[Prompt]:
         for i in range(5000):
             taken.append(i)
             yield Prompt(prompt_id=str(i))
@@ -42,8 +44,8 @@ async def test_client_batches_read_rows_only_as_they_go_out() -> None:
 async def test_client_batches_take_async_rows_and_no_rows() -> None:
     """An async iterable will do; no rows are no batches."""
 
-    async def rows():
+    async def rows() -> AsyncIterator[Prompt]:
         yield Prompt(prompt_id="a")
 
     assert [[Prompt(prompt_id="a")]] == [batch async for batch in batches(rows())]
-    assert [] == [batch async for batch in batches([])]
+    assert [batch async for batch in batches([])] == []

@@ -1,8 +1,10 @@
+# ruff: noqa: ANN401, ARG002, D102, N802  # a servicer's signature is the contract's
 """The client against a tiny real server on a unix socket."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -86,7 +88,7 @@ class House:
 
 
 @pytest_asyncio.fixture
-async def house(tmp_path) -> AsyncIterator[tuple[House, JudgeClient]]:
+async def house(tmp_path: Path) -> AsyncIterator[tuple[House, JudgeClient]]:
     made = House()
     server = grpc.aio.server()
     dataset_service_pb2_grpc.add_DatasetServiceServicer_to_server(made.datasets, server)
@@ -100,7 +102,7 @@ async def house(tmp_path) -> AsyncIterator[tuple[House, JudgeClient]]:
     await server.stop(None)
 
 
-async def test_client_errors_carry_code_reason_and_fields(house) -> None:
+async def test_client_errors_carry_code_reason_and_fields(house: tuple[House, JudgeClient]) -> None:
     """A refusal is decoded from the google.rpc.Status in the trailers."""
     _, client = house
 
@@ -113,7 +115,7 @@ async def test_client_errors_carry_code_reason_and_fields(house) -> None:
     assert error.fields == {"name": "datasets/nope"}
 
 
-async def test_client_lists_go_over_all_pages(house) -> None:
+async def test_client_lists_go_over_all_pages(house: tuple[House, JudgeClient]) -> None:
     """Five datasets in pages of two are five datasets."""
     _, client = house
 
@@ -122,7 +124,7 @@ async def test_client_lists_go_over_all_pages(house) -> None:
     assert names == [f"datasets/d{i}" for i in range(5)]
 
 
-async def test_client_upload_names_its_dataset_once(house) -> None:
+async def test_client_upload_names_its_dataset_once(house: tuple[House, JudgeClient]) -> None:
     """The first message has the dataset and `replace`; the others have rows."""
     made, client = house
 
@@ -135,7 +137,7 @@ async def test_client_upload_names_its_dataset_once(house) -> None:
     ]
 
 
-async def test_client_upload_of_nothing_still_names_its_dataset(house) -> None:
+async def test_client_upload_of_nothing_still_names_its_dataset(house: tuple[House, JudgeClient]) -> None:
     made, client = house
 
     await client.upload_prompts("d", [])
@@ -143,11 +145,11 @@ async def test_client_upload_of_nothing_still_names_its_dataset(house) -> None:
     assert [m.dataset for m in made.datasets.messages] == ["datasets/d"]
 
 
-async def test_client_upload_error_of_the_rows_comes_out_as_itself(house) -> None:
+async def test_client_upload_error_of_the_rows_comes_out_as_itself(house: tuple[House, JudgeClient]) -> None:
     """A reader that breaks off in the middle is not a cancelled call."""
     _, client = house
 
-    def rows():
+    def rows() -> Iterator[ds.Prompt]:
         yield ds.Prompt(prompt_id="a")
         message = "broken file"
         raise ValueError(message)
@@ -156,7 +158,7 @@ async def test_client_upload_error_of_the_rows_comes_out_as_itself(house) -> Non
         await client.upload_prompts("d", rows())
 
 
-async def test_client_upload_refused_half_way_says_why(house) -> None:
+async def test_client_upload_refused_half_way_says_why(house: tuple[House, JudgeClient]) -> None:
     """When the service ends the stream, its answer is the error."""
     _, client = house
     rows = (ds.Prompt(prompt_id="bad" if i == 3 else str(i)) for i in range(200_000))
@@ -167,7 +169,7 @@ async def test_client_upload_refused_half_way_says_why(house) -> None:
     assert caught.value.code is grpc.StatusCode.INVALID_ARGUMENT
 
 
-async def test_client_watch_goes_on_from_the_last_revision(house) -> None:
+async def test_client_watch_goes_on_from_the_last_revision(house: tuple[House, JudgeClient]) -> None:
     """Two lost connections are taken up where they broke; the last snapshot ends the watch."""
     made, client = house
 
@@ -177,7 +179,7 @@ async def test_client_watch_goes_on_from_the_last_revision(house) -> None:
     assert made.runs.seen == [0, 1, 2]
 
 
-async def test_client_watch_gives_up_after_so_many_reconnects(house) -> None:
+async def test_client_watch_gives_up_after_so_many_reconnects(house: tuple[House, JudgeClient]) -> None:
     made, client = house
     made.runs.dead = True
 
@@ -187,7 +189,7 @@ async def test_client_watch_gives_up_after_so_many_reconnects(house) -> None:
     assert len(made.runs.seen) == 3
 
 
-async def test_client_runs_have_a_random_request_id_unless_given(house) -> None:
+async def test_client_runs_have_a_random_request_id_unless_given(house: tuple[House, JudgeClient]) -> None:
     made, client = house
 
     for request_id in (None, None, "mine"):
@@ -198,7 +200,7 @@ async def test_client_runs_have_a_random_request_id_unless_given(house) -> None:
     assert third == "mine"
 
 
-async def test_client_battles_are_streamed_with_options_first(house) -> None:
+async def test_client_battles_are_streamed_with_options_first(house: tuple[House, JudgeClient]) -> None:
     _, client = house
     battles = [Battle(left="a", right="b", outcome=OUTCOME_LEFT)] * 45_000
 
@@ -207,7 +209,7 @@ async def test_client_battles_are_streamed_with_options_first(house) -> None:
     assert (board.method, board.battles) == ("elo", 45_000)
 
 
-async def test_client_says_when_nobody_answers(tmp_path) -> None:
+async def test_client_says_when_nobody_answers(tmp_path: Path) -> None:
     async with JudgeClient(f"unix:{tmp_path}/nobody") as client:
         with pytest.raises(JudgeClientError) as caught:
             await client.get_run("r")

@@ -1,5 +1,6 @@
 """Battles and votes from the published MT-bench files, and seeded synthetic ones."""
 
+import gzip
 import json
 import os
 from collections.abc import Callable
@@ -30,8 +31,6 @@ def gpt4_rows() -> list[Row]:
 
 @pytest.fixture(scope="session")
 def llama_rows() -> list[Row]:
-    import gzip
-
     path = DATA / "judge_verdicts_llama2_70b.jsonl.gz"
     if not path.exists():
         pytest.skip("the MT-bench data are absent (JUDGE_TEST_DATA)")
@@ -81,7 +80,9 @@ def _votes(rows: list[Row]) -> Votes:
     return Votes(*(np.array(column) for column in (item, outcome, cluster, annotator)))
 
 
-def _random_battles(seed: int, n: int = 600, m: int = 5, prompts: int | None = 60, *, weighted: bool = False) -> Battles:
+def _random_battles(
+    seed: int, n: int = 600, m: int = 5, prompts: int | None = 60, *, weighted: bool = False
+) -> Battles:
     """Battles of contestants half a unit of log strength apart, with ties and an effect of the prompt on each."""
     rng = np.random.default_rng(seed)
     left = rng.integers(0, m, n)

@@ -6,7 +6,7 @@ from judge.stats.components import rankable, strong_components, unrankable, weak
 from judge.stats.ranks import ranks
 
 
-def test_contestants_are_coded_in_sorted_order():
+def test_contestants_are_coded_in_sorted_order() -> None:
     """The codes do not depend on who arrives first."""
     battles = Battles.from_names(["c", "a"], ["b", "c"], ["left", "tie"], cluster=["q2", "q1"])
 
@@ -16,7 +16,7 @@ def test_contestants_are_coded_in_sorted_order():
     assert battles.n_clusters == 2
 
 
-def test_words_and_codes_mean_the_same():
+def test_words_and_codes_mean_the_same() -> None:
     """Outcomes may come as words or as codes."""
     words = Battles.from_names(["a"] * 3, ["b"] * 3, ["left", "right", "tie"])
     codes = Battles.from_names(["a"] * 3, ["b"] * 3, np.array([LEFT, RIGHT, TIE], dtype=np.int8))
@@ -24,7 +24,7 @@ def test_words_and_codes_mean_the_same():
     assert words.outcome.tolist() == codes.outcome.tolist() == [0, 1, 2]
 
 
-def test_clusters_may_be_numbers_or_anything_hashable():
+def test_clusters_may_be_numbers_or_anything_hashable() -> None:
     """An array of prompt numbers, a list of names and a list of mixed kinds are coded without gaps."""
     numbers = Battles.from_names(["a"] * 3, ["b"] * 3, ["tie"] * 3, cluster=np.array([7, 3, 7]))
     mixed = Battles.from_names(["a"] * 3, ["b"] * 3, ["tie"] * 3, cluster=[("q", 1), 5, ("q", 1)])
@@ -33,7 +33,7 @@ def test_clusters_may_be_numbers_or_anything_hashable():
     assert mixed.cluster[0] == mixed.cluster[2] != mixed.cluster[1]
 
 
-def test_counts_sum_weighted_wins_and_half_ties():
+def test_counts_sum_weighted_wins_and_half_ties() -> None:
     """A win counts its weight for the winner, a tie half its weight for each."""
     battles = Battles.from_names(
         ["a", "b", "a", "b"], ["b", "a", "b", "c"], ["left", "left", "tie", "right"], weight=[2, 3, 4, 1]
@@ -46,7 +46,7 @@ def test_counts_sum_weighted_wins_and_half_ties():
     assert counts.ties.tolist() == [[0, 4, 0], [4, 0, 0], [0, 0, 0]]
 
 
-def test_among_keeps_the_battles_between_those_named():
+def test_among_keeps_the_battles_between_those_named() -> None:
     """A narrowed board has the contestants asked for, recoded, and their battles only."""
     battles = Battles.from_names(["a", "b", "c"], ["b", "c", "a"], ["left", "tie", "right"], cluster=[0, 1, 2])
 
@@ -73,7 +73,7 @@ def test_among_keeps_the_battles_between_those_named():
         ({"left": ["a"], "right": ["b"], "outcomes": ["left"], "cluster": ["q", "r"]}, "cluster 2"),
     ],
 )
-def test_bad_battles_are_refused_by_name(arguments, sentence):
+def test_bad_battles_are_refused_by_name(arguments: dict[str, object], sentence: str) -> None:
     """Each thing that is wrong with battles is a ValueError that says which."""
     with pytest.raises(ValueError, match=sentence):
         Battles.from_names(**arguments)
@@ -91,14 +91,14 @@ def test_bad_battles_are_refused_by_name(arguments, sentence):
         ((("a", "b"), [0], [1], [0], None, [0], 0), "cluster holds a code"),
     ],
 )
-def test_bad_codes_are_refused_by_name(columns, sentence):
+def test_bad_codes_are_refused_by_name(columns: tuple[object, ...], sentence: str) -> None:
     """Codes that name nobody are a ValueError that says in which column."""
     names, *rest = columns
     with pytest.raises(ValueError, match=sentence):
         Battles(names, *(np.array(column) if isinstance(column, list) else column for column in rest))
 
 
-def test_one_scale_needs_wins_in_both_directions():
+def test_one_scale_needs_wins_in_both_directions() -> None:
     """Ford's condition: components are strongly connected by wins, where a tie counts both ways."""
     battles = Battles.from_names(
         ["a", "b", "c", "d", "e"], ["b", "c", "a", "a", "f"], ["left", "left", "left", "left", "tie"]
@@ -111,7 +111,7 @@ def test_one_scale_needs_wins_in_both_directions():
     assert unrankable(wins) == {3: "won every battle", 4: "not connected to the rest", 5: "not connected to the rest"}
 
 
-def test_who_cannot_be_ranked_is_told_why():
+def test_who_cannot_be_ranked_is_told_why() -> None:
     """Won every battle, lost every battle, and no battles are told apart."""
     wins = np.zeros((5, 5))
     wins[0, 1] = wins[1, 0] = wins[2, 0] = wins[1, 3] = 1
@@ -119,7 +119,7 @@ def test_who_cannot_be_ranked_is_told_why():
     assert unrankable(wins) == {2: "won every battle", 3: "lost every battle", 4: "no battles"}
 
 
-def test_of_two_equal_boards_none_is_preferred():
+def test_of_two_equal_boards_none_is_preferred() -> None:
     """Where two components are equally large, choosing one could only go by names."""
     wins = np.kron(np.eye(2), np.array([[0, 1], [1, 0]]))
 
@@ -127,6 +127,6 @@ def test_of_two_equal_boards_none_is_preferred():
     assert set(unrankable(wins).values()) == {"not connected to the rest"}
 
 
-def test_ranks_count_from_one_and_equals_share_the_better():
+def test_ranks_count_from_one_and_equals_share_the_better() -> None:
     """Of four with two in the middle, the ranks are 1, 2, 2, 4."""
     assert ranks(np.array([3.0, 9.0, 5.0, 5.0])).tolist() == [4, 1, 2, 2]

@@ -1,4 +1,6 @@
 import math
+from collections.abc import Callable
+from random import Random
 
 import evalica
 import numpy as np
@@ -16,7 +18,7 @@ WINNER = {LEFT: evalica.Winner.X, RIGHT: evalica.Winner.Y, TIE: evalica.Winner.D
 
 
 @st.composite
-def boards(draw):
+def boards(draw: st.DrawFn) -> Battles:
     """Battles of up to six contestants, with enough of them in a ring that Ford's condition holds."""
     m = draw(st.integers(2, 6))
     ring = [(i, (i + 1) % m, TIE) for i in range(m)]
@@ -26,7 +28,7 @@ def boards(draw):
     return Battles(tuple("abcdef"[:m]), np.array(left), np.array(right), np.array(outcome))
 
 
-def named(battles):
+def named(battles: Battles) -> tuple[list[str], list[str], list[evalica.Winner]]:
     left = [battles.contestants[i] for i in battles.left]
     right = [battles.contestants[i] for i in battles.right]
     return left, right, [WINNER[code] for code in battles.outcome.tolist()]
@@ -34,7 +36,7 @@ def named(battles):
 
 @settings(deadline=None, max_examples=40)
 @given(boards())
-def test_ratings_equal_those_of_evalica(battles):
+def test_ratings_equal_those_of_evalica(battles: Battles) -> None:
     """An independent implementation of Bradley-Terry (Newman's iteration) finds the same ratings."""
     scores = evalica.bradley_terry(*named(battles), tolerance=1e-12, limit=100_000).scores[list(battles.contestants)]
     logs = np.log(scores.to_numpy())
@@ -44,7 +46,7 @@ def test_ratings_equal_those_of_evalica(battles):
 
 @settings(deadline=None, max_examples=40)
 @given(boards(), st.sampled_from([4.0, 32.0]))
-def test_online_elo_equals_that_of_evalica(battles, k):
+def test_online_elo_equals_that_of_evalica(battles: Battles, k: float) -> None:
     """An independent implementation of online Elo finds the same ratings."""
     scores = evalica.elo(*named(battles), k=k).scores[list(battles.contestants)]
 
@@ -53,14 +55,16 @@ def test_online_elo_equals_that_of_evalica(battles, k):
 
 @settings(deadline=None, max_examples=40)
 @given(boards(), st.randoms(use_true_random=False))
-def test_law_9_renaming_reordering_or_swapping_contestants_changes_nothing_but_names(battles, random):
+def test_law_9_renaming_reordering_or_swapping_contestants_changes_nothing_but_names(
+    battles: Battles, random: Random
+) -> None:
     """Other names, another order of rows, and left and right exchanged give the same figures under the new names."""
     names = random.sample("uvwxyz", len(battles.contestants))
     prompts = [row % 7 for row in range(battles.n)]
     rows = [
-        (names[a], names[b], "left right tie".split()[o], p)
+        (names[a], names[b], ("left", "right", "tie")[o], p)
         if random.random() < 0.5
-        else (names[b], names[a], "right left tie".split()[o], p)
+        else (names[b], names[a], ("right", "left", "tie")[o], p)
         for a, b, o, p in zip(battles.left, battles.right, battles.outcome, prompts, strict=True)
     ]
     random.shuffle(rows)
@@ -81,7 +85,7 @@ def test_law_9_renaming_reordering_or_swapping_contestants_changes_nothing_but_n
     assert win_rates(first).rates == tuple(win_rates(again).rates[i] for i in at)
 
 
-def test_two_contestants_have_the_odds_of_their_wins():
+def test_two_contestants_have_the_odds_of_their_wins() -> None:
     """Three wins to one are odds of three, and 400 log10(3) points."""
     fit = bradley_terry(Battles.from_names(["a"] * 5, ["b"] * 5, ["left", "left", "left", "right", "tie"]))
 
@@ -92,7 +96,7 @@ def test_two_contestants_have_the_odds_of_their_wins():
     assert fit.ranks.tolist() == [1, 2]
 
 
-def test_weights_count_like_repeated_battles(random_battles):
+def test_weights_count_like_repeated_battles(random_battles: Callable[..., Battles]) -> None:
     """A battle of weight three is worth three battles."""
     plain = random_battles(1, n=300)
     weight = np.random.default_rng(2).integers(1, 4, plain.n)
@@ -117,7 +121,7 @@ def test_weights_count_like_repeated_battles(random_battles):
 
 
 @pytest.mark.parametrize("scale", [1e-250, 1e12])
-def test_only_the_ratio_of_weights_matters(scale, random_battles):
+def test_only_the_ratio_of_weights_matters(scale: float, random_battles: Callable[..., Battles]) -> None:
     """Weights a thousand million million times as large, or as small, give the same ratings."""
     plain = random_battles(3)
     scaled = Battles(plain.contestants, plain.left, plain.right, plain.outcome, np.full(plain.n, scale))
@@ -125,7 +129,7 @@ def test_only_the_ratio_of_weights_matters(scale, random_battles):
     assert bradley_terry(scaled).ratings == pytest.approx(bradley_terry(plain).ratings, abs=1e-5)
 
 
-def test_a_long_and_steep_ladder_is_climbed():
+def test_a_long_and_steep_ladder_is_climbed() -> None:
     """Forty contestants, each beating the next 999 times in 1,000, have equal gaps of 1,200 points."""
     steps = np.arange(39)
     battles = Battles(
@@ -141,7 +145,7 @@ def test_a_long_and_steep_ladder_is_climbed():
     assert gaps == pytest.approx(np.full(39, 400 * math.log10(999)), abs=1e-4)
 
 
-def test_a_weak_bridge_between_busy_groups_converges():
+def test_a_weak_bridge_between_busy_groups_converges() -> None:
     """Ten million battles on either side of one single tie settle to the same tolerance as a few."""
     left, right = np.array([0, 0, 2, 2, 1]), np.array([1, 1, 3, 3, 2])
     outcome, weight = np.array([LEFT, RIGHT, LEFT, RIGHT, TIE]), np.array([7e6, 3e6, 6e6, 4e6, 1.0])
@@ -151,7 +155,7 @@ def test_a_weak_bridge_between_busy_groups_converges():
     assert fit.ratings[1] == pytest.approx(fit.ratings[2], abs=1e-5)
 
 
-def test_contestants_that_cannot_be_ranked_are_named():
+def test_contestants_that_cannot_be_ranked_are_named() -> None:
     """An unbeaten contestant is no infinite rating but a Disconnected with the components."""
     battles = Battles.from_names(["a", "a", "b"], ["b", "c", "c"], ["left", "left", "tie"])
 
@@ -161,7 +165,7 @@ def test_contestants_that_cannot_be_ranked_are_named():
     assert caught.value.components == (("a",), ("b", "c"))
 
 
-def test_what_has_not_settled_is_not_returned(random_battles):
+def test_what_has_not_settled_is_not_returned(random_battles: Callable[..., Battles]) -> None:
     """Too few iterations are a NotConverged with their number and the tolerance."""
     with pytest.raises(NotConverged, match="within 1e-10 in 2 iterations") as caught:
         bradley_terry(random_battles(1), max_iterations=2)
@@ -170,19 +174,19 @@ def test_what_has_not_settled_is_not_returned(random_battles):
 
 
 @pytest.mark.parametrize("setting", [{"k": 0}, {"k": float("nan")}, {"scale": -1}, {"base": 1.0}, {"start": math.inf}])
-def test_senseless_elo_settings_are_refused(setting, random_battles):
+def test_senseless_elo_settings_are_refused(setting: dict[str, float], random_battles: Callable[..., Battles]) -> None:
     """Elo needs a positive k and scale, a base above one and a finite start."""
     with pytest.raises(ValueError, match=next(iter(setting))):
         elo(random_battles(1, n=10), **setting)
 
 
-def test_elo_that_runs_away_is_refused(random_battles):
+def test_elo_that_runs_away_is_refused(random_battles: Callable[..., Battles]) -> None:
     """A k that throws ratings out of the range of numbers is a ValueError, not an OverflowError."""
     with pytest.raises(ValueError, match="leave the range of numbers"):
         elo(random_battles(1, n=50), k=1e9)
 
 
-def test_elo_depends_on_the_order_of_battles():
+def test_elo_depends_on_the_order_of_battles() -> None:
     """The later of two opposite results weighs more, as is documented."""
     one = elo(Battles.from_names(["a", "a"], ["b", "b"], ["left", "right"])).ratings
     other = elo(Battles.from_names(["a", "a"], ["b", "b"], ["right", "left"])).ratings

@@ -1,7 +1,11 @@
+from collections.abc import Callable
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 from scipy.stats import t as student
 
+from judge.stats.arrays import Floats
 from judge.stats.battles import LEFT, RIGHT, TIE, Battles
 from judge.stats.bradley_terry import POINTS, bradley_terry
 from judge.stats.clustered import Estimate, jackknife, mean, ratio
@@ -9,14 +13,14 @@ from judge.stats.sandwich import _meat, _meat_of_independent
 from judge.stats.win_rate import win_rates
 
 
-def with_clusters(battles, cluster):
+def with_clusters(battles: Battles, cluster: npt.ArrayLike | None) -> Battles:
     """The same battles, with other clusters."""
     codes = None if cluster is None else np.asarray(cluster)
     count = 0 if codes is None else int(codes.max()) + 1
     return Battles(battles.contestants, battles.left, battles.right, battles.outcome, battles.weight, codes, count)
 
 
-def refitted(battles):
+def refitted(battles: Battles) -> Floats:
     """The log strengths without each cluster in turn, refitted to the end: float64[G, m]."""
     fits = []
     for g in range(battles.n_clusters):
@@ -26,7 +30,7 @@ def refitted(battles):
     return np.array(fits)
 
 
-def test_the_one_step_jackknife_is_close_to_refitting(random_battles):
+def test_the_one_step_jackknife_is_close_to_refitting(random_battles: Callable[..., Battles]) -> None:
     """Below 40 prompts the standard errors are those of leaving each prompt out and fitting anew, to 2 %."""
     battles = random_battles(5, n=1500, prompts=20)
     fit = bradley_terry(battles)
@@ -40,7 +44,7 @@ def test_the_one_step_jackknife_is_close_to_refitting(random_battles):
     assert found.high - found.low == pytest.approx(2 * student.ppf(0.975, 19) * found.standard_error, abs=1e-5)
 
 
-def test_the_sandwich_is_close_to_refitting(random_battles):
+def test_the_sandwich_is_close_to_refitting(random_battles: Callable[..., Battles]) -> None:
     """From 40 prompts on the standard errors are near those of leaving each prompt out, and no wider."""
     battles = random_battles(6, n=3000, prompts=60)
     fit = bradley_terry(battles)
@@ -54,7 +58,7 @@ def test_the_sandwich_is_close_to_refitting(random_battles):
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_battles_without_prompts_stand_for_themselves(weighted, random_battles):
+def test_battles_without_prompts_stand_for_themselves(weighted: bool, random_battles: Callable[..., Battles]) -> None:
     """No clusters means one each, computed from counts alone, and gives the same covariance."""
     battles = random_battles(7, n=400, weighted=weighted)
     alone = with_clusters(battles, None)
@@ -64,7 +68,7 @@ def test_battles_without_prompts_stand_for_themselves(weighted, random_battles):
     assert bradley_terry(alone).interval().clusters == 400
 
 
-def test_few_battles_without_prompts_are_jackknifed():
+def test_few_battles_without_prompts_are_jackknifed() -> None:
     """Thirty independent battles get the jackknife over battles."""
     battles = Battles.from_names(["a"] * 30, ["b"] * 30, ["left"] * 18 + ["right"] * 12)
 
@@ -72,7 +76,9 @@ def test_few_battles_without_prompts_are_jackknifed():
     assert bradley_terry(battles).interval().clusters == 30
 
 
-def test_blocks_of_clusters_sum_to_the_whole(random_battles, monkeypatch):
+def test_blocks_of_clusters_sum_to_the_whole(
+    random_battles: Callable[..., Battles], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Scores of many clusters are summed block by block, to the same sandwich."""
     battles = with_clusters(random_battles(8, n=500), np.random.default_rng(1).permutation(500))
     expected = np.full((5, 5), 0.5)
@@ -83,7 +89,7 @@ def test_blocks_of_clusters_sum_to_the_whole(random_battles, monkeypatch):
     np.testing.assert_allclose(_meat(battles, expected, battles.cluster, 500), whole, atol=1e-9)
 
 
-def test_below_five_prompts_there_is_no_interval(random_battles):
+def test_below_five_prompts_there_is_no_interval(random_battles: Callable[..., Battles]) -> None:
     """Four prompts give ratings without an interval, and the method says why."""
     battles = random_battles(9, prompts=4)
 
@@ -96,7 +102,7 @@ def test_below_five_prompts_there_is_no_interval(random_battles):
     assert differences.probability_better[0] == 0.5
 
 
-def test_a_board_that_hangs_on_one_prompt_has_no_interval():
+def test_a_board_that_hangs_on_one_prompt_has_no_interval() -> None:
     """Where leaving one prompt out disconnects contestants, the jackknife is undefined and this is said."""
     battles = Battles.from_names(
         ["a"] * 12 + ["b"], ["b"] * 12 + ["c"], ["left", "right", "left"] * 4 + ["tie"], cluster=[*range(6), *range(7)]
@@ -105,14 +111,14 @@ def test_a_board_that_hangs_on_one_prompt_has_no_interval():
     assert bradley_terry(battles).interval().method.startswith("none: without one of the prompts")
 
 
-def test_prompts_that_do_not_differ_give_no_interval():
+def test_prompts_that_do_not_differ_give_no_interval() -> None:
     """If every prompt brought the same outcomes there is nothing to learn doubt from: no interval of no width."""
     battles = Battles.from_names(["a", "a"] * 50, ["b", "b"] * 50, ["left", "tie"] * 50, cluster=np.arange(100) // 2)
 
     assert bradley_terry(battles).interval().method.startswith("none: the prompts do not differ")
 
 
-def test_prompts_whose_battles_weigh_nothing_do_not_count(random_battles):
+def test_prompts_whose_battles_weigh_nothing_do_not_count(random_battles: Callable[..., Battles]) -> None:
     """Clusters are counted where they have a battle of positive weight."""
     battles = random_battles(10, n=800, prompts=50)
     weight = (battles.cluster < 12).astype(float)
@@ -123,7 +129,7 @@ def test_prompts_whose_battles_weigh_nothing_do_not_count(random_battles):
     assert (found.clusters, found.method) == (12, "jackknife-cr3-t")
 
 
-def test_battles_that_weigh_nothing_do_not_count_alone(random_battles):
+def test_battles_that_weigh_nothing_do_not_count_alone(random_battles: Callable[..., Battles]) -> None:
     """Without prompts too, a battle of no weight is no battle."""
     battles = with_clusters(random_battles(10, n=100), None)
     weight = np.repeat([1.0, 0.0], 50)
@@ -134,7 +140,7 @@ def test_battles_that_weigh_nothing_do_not_count_alone(random_battles):
     np.testing.assert_allclose(bradley_terry(some).interval().low, bradley_terry(half).interval().low, atol=2e-6)
 
 
-def test_a_difference_has_its_own_interval(random_battles):
+def test_a_difference_has_its_own_interval(random_battles: Callable[..., Battles]) -> None:
     """Differences to a reference subtract ratings, and their doubt is from the joint covariance, not the sum of two."""
     fit = bradley_terry(random_battles(11))
 
@@ -149,7 +155,7 @@ def test_a_difference_has_its_own_interval(random_battles):
 
 
 @pytest.mark.parametrize("level", [0, 1, 95, float("nan")])
-def test_a_level_lies_between_zero_and_one(level, random_battles):
+def test_a_level_lies_between_zero_and_one(level: float, random_battles: Callable[..., Battles]) -> None:
     """A level of 95 is refused, wherever it is given."""
     battles = random_battles(12, n=200)
     for ask in (bradley_terry(battles).interval, lambda level: win_rates(battles, None, level)):
@@ -158,7 +164,7 @@ def test_a_level_lies_between_zero_and_one(level, random_battles):
 
 
 @pytest.mark.parametrize(("prompts", "method"), [(50, "sandwich-cr1-t"), (12, "jackknife-cr3-t")])
-def test_intervals_cover_nineteen_times_in_twenty(prompts, method):
+def test_intervals_cover_nineteen_times_in_twenty(prompts: int, method: str) -> None:
     """Over 300 seeded samples of prompts with their own effects, the intervals hold the truth 95 % of the time."""
     rng = np.random.default_rng(20)
     m, each = 3, 6
@@ -187,7 +193,7 @@ def test_intervals_cover_nineteen_times_in_twenty(prompts, method):
     assert 0.92 <= np.mean(covered) <= 0.985
 
 
-def test_a_ratio_is_that_of_the_sums():
+def test_a_ratio_is_that_of_the_sums() -> None:
     """The estimate is sum over sum, and its clustered variance is the linearised one."""
     rng = np.random.default_rng(1)
     cluster = np.repeat(np.arange(50), 4)
@@ -204,7 +210,7 @@ def test_a_ratio_is_that_of_the_sums():
     assert (found.n, found.clusters, found.method) == (200, 50, "sandwich-cr1-t")
 
 
-def test_a_mean_over_few_prompts_is_jackknifed():
+def test_a_mean_over_few_prompts_is_jackknifed() -> None:
     """With equal prompts the jackknife of a mean is the textbook standard error of the prompts' means."""
     values = np.random.default_rng(2).random(30)
     cluster = np.repeat(np.arange(10), 3)
@@ -215,12 +221,12 @@ def test_a_mean_over_few_prompts_is_jackknifed():
     assert found.standard_error == pytest.approx(values.reshape(10, 3).mean(axis=1).std(ddof=1) / np.sqrt(10))
 
 
-def test_a_mean_of_nothing_has_no_value():
+def test_a_mean_of_nothing_has_no_value() -> None:
     """No rows: no value, no interval, and the method says so."""
     assert mean(np.array([])) == Estimate(None, None, None, None, "none: there is nothing to count", 0.95, 0, 0)
 
 
-def test_a_perfect_share_still_has_a_doubt():
+def test_a_perfect_share_still_has_a_doubt() -> None:
     """All of 20 prompts agreeing is not certainty: the exact interval over prompts is given."""
     found = mean(np.ones(40), np.repeat(np.arange(20), 2), bounds=(0.0, 1.0))
 
@@ -228,7 +234,7 @@ def test_a_perfect_share_still_has_a_doubt():
     assert found.low == pytest.approx(0.025 ** (1 / 20))
 
 
-def test_a_jackknife_that_leaves_nothing_says_so():
+def test_a_jackknife_that_leaves_nothing_says_so() -> None:
     """A statistic that is undefined without one of the prompts, or that no prompt moves, has no interval."""
     sums = np.zeros((6, 2))
     sums[0] = 1, 2
@@ -240,7 +246,7 @@ def test_a_jackknife_that_leaves_nothing_says_so():
     assert (still.value, still.method) == (1.0, "none: the figure is the same without any one of the prompts")
 
 
-def test_win_rates_count_ties_as_halves():
+def test_win_rates_count_ties_as_halves() -> None:
     """Against a reference only battles with it count; over all, every battle does."""
     battles = Battles.from_names(["a", "b", "c", "a"], ["b", "a", "a", "d"], ["left", "tie", "right", "left"])
 
@@ -251,7 +257,7 @@ def test_win_rates_count_ties_as_halves():
     assert overall == [0.875, 0.25, 0.0, 0.0]
 
 
-def test_win_rates_are_clustered_by_prompt(random_battles):
+def test_win_rates_are_clustered_by_prompt(random_battles: Callable[..., Battles]) -> None:
     """A contestant's rate against the reference has the interval of the ratio over its prompts."""
     battles = random_battles(13, n=3000, prompts=60, weighted=True)
     rows = (battles.left == 1) & (battles.right == 3) | (battles.left == 3) & (battles.right == 1)

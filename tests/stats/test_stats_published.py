@@ -1,12 +1,18 @@
 """Figures that others published, or computed with other tools, from the same files."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from judge.stats.agreement import agreement
+from judge.stats.battles import Battles
 from judge.stats.bradley_terry import bradley_terry
 from judge.stats.elo import elo
 from judge.stats.order_effects import order_consistency
-from judge.stats.votes import pairs_between, pairs_within, plurality
+from judge.stats.votes import Votes, pairs_between, pairs_within, plurality
+
+Rows = list[dict[str, Any]]
 
 TABLE_5 = [
     # turn, KEEP and DROP: agreeing and counted votes of GPT-4 with experts, then of experts among themselves
@@ -29,8 +35,14 @@ RATINGS = {
 
 @pytest.mark.parametrize(("turn", "ties", "with_gpt4", "among_experts"), TABLE_5)
 def test_table_5_of_mt_bench_is_reproduced(
-    turn, ties, with_gpt4, among_experts, human_rows, gpt4_rows, votes_of
-):
+    turn: int,
+    ties: str,
+    with_gpt4: tuple[int, int],
+    among_experts: tuple[int, int],
+    human_rows: Rows,
+    gpt4_rows: Rows,
+    votes_of: Callable[[Rows], Votes],
+) -> None:
     """All eight agreement rates and counts of arXiv:2306.05685, table 5, come out to the vote."""
     experts = votes_of([row for row in human_rows if row["turn"] == turn and row["annotator"].startswith("expert_")])
     gpt4 = votes_of(gpt4_rows)
@@ -42,7 +54,9 @@ def test_table_5_of_mt_bench_is_reproduced(
     assert (within.agree, within.n) == among_experts
     assert between.rate == pytest.approx(with_gpt4[0] / with_gpt4[1])
     assert between.interval_low < between.rate < between.interval_high
-    assert (between.prompts, between.interval_method) == (80, "sandwich-cr1-t")
+    assert between.interval_method == "sandwich-cr1-t"
+    # On one of the 80 questions every first-turn vote meets a tie, so that S2 leaves it out.
+    assert between.prompts == (79 if (turn, ties) == (1, "DROP") else 80)
 
 
 @pytest.mark.parametrize(
@@ -55,8 +69,15 @@ def test_table_5_of_mt_bench_is_reproduced(
     ],
 )
 def test_kappa_with_the_plurality_of_people_is_reproduced(
-    ties, orientation, n, rate, kappa, human_rows, gpt4_rows, votes_of
-):
+    ties: str,
+    orientation: str,
+    n: int,
+    rate: float,
+    kappa: float,
+    human_rows: Rows,
+    gpt4_rows: Rows,
+    votes_of: Callable[[Rows], Votes],
+) -> None:
     """GPT-4 against the plurality of all annotators: the published kappas by name, and those of both orientations."""
     pairs = pairs_between(votes_of(gpt4_rows), plurality(votes_of(human_rows)))
 
@@ -70,7 +91,9 @@ def test_kappa_with_the_plurality_of_people_is_reproduced(
 
 
 @pytest.mark.parametrize(("source", "column"), [("human", 0), ("gpt4", 2)])
-def test_ratings_of_mt_bench_are_reproduced(source, column, human_rows, gpt4_rows, battles_of):
+def test_ratings_of_mt_bench_are_reproduced(
+    source: str, column: int, human_rows: Rows, gpt4_rows: Rows, battles_of: Callable[[Rows], Battles]
+) -> None:
     """Bradley-Terry and Elo ratings of people's votes and GPT-4's verdicts equal evalica's to 0.01."""
     battles = battles_of(human_rows if source == "human" else gpt4_rows)
 
@@ -81,7 +104,7 @@ def test_ratings_of_mt_bench_are_reproduced(source, column, human_rows, gpt4_row
         assert moved == pytest.approx(RATINGS[name][column + 1], abs=0.01)
 
 
-def test_llama_is_as_inconsistent_as_was_counted(llama_rows):
+def test_llama_is_as_inconsistent_as_was_counted(llama_rows: Rows) -> None:
     """Of the comparisons with both orders parsed, 1,417 are the same in both orders and 610 differ."""
     said = {}
     for row in llama_rows:
@@ -99,7 +122,9 @@ def test_llama_is_as_inconsistent_as_was_counted(llama_rows):
     )
 
 
-def test_clustering_by_prompt_widens_intervals_of_mt_bench(human_rows, battles_of):
+def test_clustering_by_prompt_widens_intervals_of_mt_bench(
+    human_rows: Rows, battles_of: Callable[[Rows], Battles]
+) -> None:
     """Taking votes as independent understates the doubt: prompts as clusters give intervals 1.5 to 2 times as wide."""
     clustered = battles_of(human_rows)
     independent = type(clustered)(clustered.contestants, clustered.left, clustered.right, clustered.outcome)

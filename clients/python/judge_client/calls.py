@@ -12,6 +12,10 @@ from judge_client.errors import translated
 
 Q = TypeVar("Q")
 R = TypeVar("R")
+BROKEN = "Internal error from Core"
+"""What gRPC says of a write that met a call already ended, before it has heard how the call ended."""
+PATIENCE = 100
+"""How often, each 10 ms, the ending is asked for."""
 
 
 async def unary(method: aio.UnaryUnaryMultiCallable[Q, R], request: Q, timeout: float | None) -> R:  # noqa: ASYNC109  # gRPC's own deadline
@@ -41,13 +45,31 @@ async def upload(method: aio.StreamUnaryMultiCallable[Q, R], requests: AsyncIter
     try:
         with translated():
             try:
-                async for request in requests:
-                    await call.write(request)
-                await call.done_writing()
-            except asyncio.InvalidStateError:
-                # The service ended the call already; its answer says why.
-                pass
-            reply: R = await call
-            return reply
+                return await _sent(call, requests)
+            except aio.AioRpcError as error:
+                raise (await _told(call) if error.details() == BROKEN else error) from None
     finally:
         call.cancel()
+
+
+async def _sent(call: Any, requests: AsyncIterable[Any]) -> Any:  # noqa: ANN401  # gRPC's call objects are untyped
+    try:
+        async for request in requests:
+            await call.write(request)
+        await call.done_writing()
+    except asyncio.InvalidStateError:
+        # The service ended the call already; its answer says why.
+        if not call.done():
+            raise
+    return await call
+
+
+async def _told(call: Any) -> aio.AioRpcError:  # noqa: ANN401  # as above
+    """How *call* ended, once gRPC has heard it."""
+    for _ in range(PATIENCE):
+        if await call.details() != BROKEN:
+            break
+        await asyncio.sleep(0.01)
+    return aio.AioRpcError(
+        await call.code(), aio.Metadata(), await call.trailing_metadata() or aio.Metadata(), await call.details()
+    )

@@ -1,0 +1,231 @@
+from collections.abc import Callable
+from itertools import combinations
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import cohen_kappa_score
+
+from judge.stats.agreement import AgreementFigure, agreement
+from judge.stats.battles import LEFT, RIGHT, TIE
+from judge.stats.chance import both_orientations, cohen_kappa, gwet_ac1
+from judge.stats.order_effects import order_consistency
+from judge.stats.votes import NOBODY, VotePairs, Votes, majority, pairs_between, pairs_within, plurality
+
+SWAPPED = np.array([RIGHT, LEFT, TIE], dtype=np.int8)
+
+
+def votes(*rows: tuple[int, int, int, int]) -> Votes:
+    """Votes from (item, outcome, cluster, annotator)."""
+    return Votes(*np.array(rows, dtype=np.int64).reshape(-1, 4).T)
+
+
+@st.composite
+def ballots(draw: st.DrawFn) -> Votes:
+    """Up to sixty votes on a dozen items of four prompts, by five annotators."""
+    row = st.tuples(st.integers(0, 11), st.sampled_from((LEFT, RIGHT, TIE)), st.integers(0, 4))
+    rows = draw(st.lists(row, max_size=60))
+    return votes(*[(item, outcome, item // 3, annotator) for item, outcome, annotator in rows])
+
+
+def figures(figure: AgreementFigure) -> dict[str, object]:
+    """Everything a figure says, as something that compares."""
+    return {name: np.asarray(value).tolist() for name, value in vars(figure).items()}
+
+
+def test_the_plurality_is_what_most_said() -> None:
+    """Most votes win; a tie for most is a tie, or no vote."""
+    cast = votes((5, LEFT, 1, 0), (5, LEFT, 1, 1), (5, TIE, 1, 2), (2, LEFT, 0, 0), (2, RIGHT, 0, 1), (7, TIE, 1, 0))
+
+    kept, dropped = plurality(cast), plurality(cast, "drop")
+
+    assert (kept.item.tolist(), kept.outcome.tolist()) == ([2, 5, 7], [TIE, LEFT, TIE])
+    assert (dropped.item.tolist(), dropped.outcome.tolist()) == ([5, 7], [LEFT, TIE])
+    assert kept.cluster.tolist() == [0, 1, 1]
+    assert set(kept.annotator.tolist()) == {NOBODY}
+
+
+def test_the_majority_is_more_than_half() -> None:
+    """Two of four are a plurality and no majority."""
+    cast = votes((1, LEFT, 0, 0), (1, LEFT, 0, 1), (1, TIE, 0, 2), (1, RIGHT, 0, 3), (2, TIE, 0, 0), (3, LEFT, 0, 0))
+
+    assert (majority(cast).item.tolist(), majority(cast).outcome.tolist()) == ([2, 3], [TIE, LEFT])
+    assert plurality(cast).outcome.tolist() == [LEFT, TIE, LEFT]
+
+
+@settings(deadline=None, max_examples=60)
+@given(ballots(), ballots())
+def test_pairs_are_those_of_two_loops(source: Votes, target: Votes) -> None:
+    """Between: each target vote with each source vote on its item. Within: each unordered pair, without order."""
+    between, within, apart = (
+        pairs_between(source, target),
+        pairs_within(target),
+        pairs_within(target, same_annotator=False),
+    )
+
+    rows = list(zip(target.item.tolist(), target.outcome.tolist(), target.annotator.tolist(), strict=True))
+    expected = [(i, a, b) for i, b, _ in rows for j, a in zip(source.item, source.outcome, strict=True) if i == j]
+    inner = [(a, b) for a, b in combinations(rows, 2) if a[0] == b[0]]
+    assert sorted(zip(between.item, between.source, between.target, strict=True)) == sorted(expected)
+    assert sorted(zip(within.item, within.source, within.target, strict=True)) == sorted(
+        (a[0], *sorted((a[1], b[1]))) for a, b in inner
+    )
+    assert apart.n == sum(a[2] != b[2] for a, b in inner)
+    assert within.cluster.tolist() == (within.item // 3).tolist()
+
+
+@settings(deadline=None, max_examples=60)
+@given(ballots(), ballots(), st.sampled_from(["KEEP", "DROP"]))
+def test_kappa_equals_that_of_scikit_learn(source: Votes, target: Votes, ties: str) -> None:
+    """An independent implementation of Cohen's kappa finds the same, as stored and in both orientations."""
+    pairs = pairs_between(source, target)
+    kept = np.ones(pairs.n, dtype=bool) if ties == "KEEP" else (pairs.source != TIE) & (pairs.target != TIE)
+    one, other = pairs.source[kept], pairs.target[kept]
+    as_stored, both = agreement(pairs, ties, "sorted"), agreement(pairs, ties)
+
+    assert as_stored.n == both.n == int(kept.sum())
+    assert as_stored.agree == both.agree == int((one == other).sum())
+    for figure, left, right in (
+        (as_stored, one, other),
+        (both, np.r_[one, SWAPPED[one]], np.r_[other, SWAPPED[other]]),
+    ):
+        if left.size and len(set(left) | set(right)) > 1:
+            assert figure.kappa == pytest.approx(cohen_kappa_score(left, right), abs=1e-8)
+        else:
+            assert figure.kappa is None
+            assert figure.reason
+
+
+@settings(deadline=None, max_examples=60)
+@given(ballots(), ballots(), st.sampled_from(["KEEP", "DROP"]), st.randoms(use_true_random=False))
+def test_law_9_exchanging_left_and_right_or_reordering_votes_changes_no_agreement(
+    source: Votes, target: Votes, ties: str, random: Random
+) -> None:
+    """Which contestant is called left on which comparison, and the order of votes, change no figure of agreement."""
+    exchanged = np.array([random.random() < 0.5 for _ in range(12)])
+
+    def again(cast: Votes) -> Votes:
+        order = random.sample(range(cast.n), cast.n)
+        flipped = np.where(exchanged[cast.item], SWAPPED[cast.outcome], cast.outcome)
+        return Votes(cast.item[order], flipped[order], cast.cluster[order], cast.annotator[order])
+
+    for before, after in (
+        (pairs_between(source, target), pairs_between(again(source), again(target))),
+        (pairs_within(source), pairs_within(again(source))),
+    ):
+        one, other = figures(agreement(before, ties)), figures(agreement(after, ties))
+        del one["confusion"], other["confusion"]
+        assert one == other
+
+
+def test_pairs_within_one_group_have_no_source() -> None:
+    """Kappa among people counts each pair in both roles; the table shows each once, smaller outcome code first."""
+    cast = votes((0, RIGHT, 0, 0), (0, LEFT, 0, 1), (1, TIE, 1, 0), (1, TIE, 1, 1))
+
+    figure = agreement(pairs_within(cast), orientation="sorted")
+
+    assert figure.confusion.tolist() == [[0, 1, 0], [0, 0, 0], [0, 0, 1]]
+    assert figure.kappa == pytest.approx(cohen_kappa_score([0, 1, 2, 2], [1, 0, 2, 2]))
+
+
+def test_what_cannot_be_computed_is_absent_with_a_reason() -> None:
+    """No common comparison, only ties under DROP, or only one answer: None and a sentence, never a number."""
+    nothing = agreement(pairs_between(votes((1, LEFT, 0, 0)), votes((2, LEFT, 0, 0))))
+    ties = agreement(pairs_between(votes((1, TIE, 0, 0)), votes((1, LEFT, 0, 0))), "DROP")
+    same = agreement(pairs_between(votes((1, LEFT, 0, 0)), votes((1, LEFT, 0, 0))), orientation="sorted")
+
+    assert (nothing.rate, nothing.kappa, nothing.ac1, nothing.n, nothing.prompts) == (None, None, None, 0, 0)
+    assert nothing.reason == "There is no pair of votes on the same comparison."
+    assert ties.reason == "There is no pair of votes without a tie on the same comparison."
+    assert (same.rate, same.kappa, same.ac1) == (1.0, None, 1.0)
+    assert same.reason.startswith("Kappa is not determined")
+    assert same.interval_method == "none: 1 prompts, at least 5 are needed"
+
+
+def test_ac1_is_gwets() -> None:
+    """Gwet's own formula by hand: chance is q (1 - q) summed over categories, by one less than their number."""
+    table = np.array([[[40.0, 6, 2], [4, 30, 3], [1, 5, 9]]])
+    q = (table[0].sum(axis=0) + table[0].sum(axis=1)) / 200
+    chance = (q * (1 - q)).sum() / 2
+
+    assert gwet_ac1(table)[0] == pytest.approx((0.79 - chance) / (1 - chance))
+
+
+def test_kappa_depends_on_names_and_both_orientations_do_not() -> None:
+    """A judge that follows people only where the left one is better: renaming moves kappa as stored, not in both."""
+    table = np.array([[60.0, 5, 0], [10, 5, 0], [3, 3, 2]])
+    renamed = table[[1, 0, 2]][:, [1, 0, 2]]
+    half = np.array([[30.0, 4, 0], [6, 31, 0], [3, 3, 2]])
+
+    assert cohen_kappa(both_orientations(table)) == cohen_kappa(both_orientations(renamed))
+    assert cohen_kappa(half) != pytest.approx(float(cohen_kappa(table)), abs=0.05)
+
+
+def test_kappas_interval_is_the_jackknife_over_prompts() -> None:
+    """The standard error of kappa is that of computing it anew without each prompt."""
+    rng = np.random.default_rng(4)
+    truth = rng.integers(0, 3, 240)
+    one, other = (np.where(rng.random(240) < 0.7, truth, rng.integers(0, 3, 240)) for _ in range(2))
+    cluster = np.repeat(np.arange(20), 12)
+    whole = cohen_kappa_score(one, other)
+    without = [cohen_kappa_score(one[cluster != g], other[cluster != g]) for g in range(20)]
+    error = np.sqrt(19 / 20 * np.square(np.array(without) - whole).sum())
+
+    pairs = VotePairs(one.astype(np.int8), other.astype(np.int8), np.arange(240, dtype=np.int32), cluster)
+    figure = agreement(pairs, orientation="sorted")
+
+    assert figure.kappa_high - figure.kappa_low == pytest.approx(2 * 2.093024054 * error, rel=1e-6)
+    assert figure.kappa_method == figure.ac1_method == "jackknife-cr3-t"
+    assert figure.ac1_low < figure.ac1 < figure.ac1_high
+
+
+def test_order_effects_are_counted_by_kind() -> None:
+    """The same twice, the first slot twice, the second slot twice, and leanings towards a slot with one tie."""
+    first = [LEFT, LEFT, RIGHT, LEFT, TIE, RIGHT, TIE, TIE]
+    second = [LEFT, RIGHT, LEFT, TIE, RIGHT, TIE, LEFT, TIE]
+
+    effects = order_consistency(first, second)
+
+    assert (effects.n, effects.consistent) == (8, 2)
+    assert (effects.prefers_first, effects.prefers_second, effects.leans_first, effects.leans_second) == (1, 1, 2, 2)
+    assert effects.consistency.value == 0.25
+    assert effects.first_share.value == 0.5
+
+
+def test_a_judge_that_always_takes_the_first_is_never_consistent() -> None:
+    """The yardstick `first`: consistency 0, share of the first slot 1, both with the exact interval over prompts."""
+    effects = order_consistency(np.full(60, LEFT), np.full(60, RIGHT), np.repeat(np.arange(30), 2))
+
+    assert (effects.consistency.value, effects.first_share.value) == (0.0, 1.0)
+    assert effects.prefers_first == 60
+    assert effects.consistency.method == "exact-binomial-over-prompts"
+    assert 0 < effects.consistency.high < 0.13
+
+
+@pytest.mark.parametrize(
+    ("ask", "sentence"),
+    [
+        (lambda: votes((0, 3, 0, 0)), "unknown outcome"),
+        (lambda: votes((-1, 0, 0, 0)), "item holds a code"),
+        (lambda: votes((0, 0, 0, 0), (0, 0, 1, 1)), "several prompts"),
+        (lambda: Votes(np.array([0]), np.array([0]), np.array([0]), np.array([0, 1])), "differ in length"),
+        (lambda: plurality(votes((0, 0, 0, 0)), "coin"), "'coin' is unknown"),
+        (lambda: agreement(pairs_within(votes()), "MAYBE"), "'MAYBE' is unknown"),
+        (lambda: agreement(pairs_within(votes()), orientation="up"), "'up' is unknown"),
+        (lambda: agreement(pairs_within(votes()), level=95), "level of an interval"),
+        (lambda: order_consistency([0, 1], [0]), "differ in length"),
+        (lambda: order_consistency([4], [0]), "first_outcome holds an unknown outcome"),
+    ],
+)
+def test_bad_votes_are_refused_by_name(ask: Callable[..., object], sentence: str) -> None:
+    """Each thing that is wrong with votes is a ValueError that says which."""
+    with pytest.raises(ValueError, match=sentence):
+        ask()
+
+
+def test_no_votes_are_no_error() -> None:
+    """Empty votes have no plurality, no majority and no pairs."""
+    assert plurality(votes()).n == majority(votes()).n == 0
+    assert pairs_within(votes()).n == pairs_between(votes(), votes((1, 0, 0, 0))).n == 0

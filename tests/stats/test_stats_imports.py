@@ -1,0 +1,16 @@
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted(path.stem for path in (ROOT / "judge" / "stats").glob("*.py") if path.stem != "__init__")
+
+
+def test_importing_statistics_does_not_import_scipy() -> None:
+    """SciPy is slow to import, so it is imported where it is used."""
+    imports = "; ".join(f"import judge.stats.{name}" for name in FILES)
+    check = f"import sys; {imports}; print(sorted(name for name in sys.modules if name.split('.')[0] == 'scipy'))"
+
+    seen = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert seen.stdout.strip() == "[]"
