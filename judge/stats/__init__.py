@@ -3,7 +3,7 @@
 Nothing here knows of datasets, runs or stores, and nothing here reads a clock or draws from a hidden source of
 randomness: a function that needs chance is given a `numpy.random.Generator`.
 
-- `battles`: who met whom and who won; `components`: whether that can be ranked at all;
+- `battles` (and `names`, their codes): who met whom and who won; `components`: whether that can be ranked at all;
 - `bradley_terry`, `elo`, `win_rate`: three ways to rank; `sandwich`, `clustered`: how sure one may be;
 - `agreement`, `votes`, `chance`, `order_effects`: how two sources of outcomes compare;
 - `pairing`: which outputs are to be compared.

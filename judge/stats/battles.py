@@ -2,12 +2,14 @@
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
 from judge.stats import arrays
 from judge.stats.arrays import Codes, Column, Floats, Ints
+from judge.stats.names import coded, looked_up
 
 LEFT = 0
 """The left contestant won."""
@@ -94,17 +96,15 @@ class Battles:
         >>> Battles.from_names(["b", "a"], ["a", "c"], ["left", "tie"]).contestants
         ('a', 'b', 'c')
         """
-        distinct = set(left).union(right)
-        for name in distinct:
+        contestants, (left_codes, right_codes) = coded(left, right)
+        for name in contestants:
             if not isinstance(name, str):
                 raise ValueError(f"A contestant is a name, not {name!r}.")  # noqa: TRY004 - bad data, as everywhere here
-        contestants = tuple(sorted(distinct))
-        index = {name: code for code, name in enumerate(contestants)}
         clusters, n_clusters = (None, 0) if cluster is None else cluster_codes(cluster)
         return cls(
             contestants,
-            np.fromiter(map(index.__getitem__, left), np.int32, len(left)),
-            np.fromiter(map(index.__getitem__, right), np.int32, len(right)),
+            left_codes,
+            right_codes,
             outcome_codes(outcomes),
             None if weight is None else np.asarray(weight, dtype=np.float64),
             clusters,
@@ -154,7 +154,7 @@ def outcome_codes(outcomes: Sequence[str] | npt.NDArray[np.integer]) -> Codes:
     if len(outcomes) == 0 or not isinstance(outcomes[0], str):
         return arrays.outcomes("outcome", outcomes)
     try:
-        return np.fromiter(map(OUTCOMES.__getitem__, outcomes), np.int8, len(outcomes))
+        return looked_up(cast("Sequence[str]", outcomes), OUTCOMES)
     except KeyError as unknown:
         raise ValueError(f"The outcome {unknown.args[0]!r} is unknown: there are left, right and tie.") from None
 
@@ -164,10 +164,5 @@ def cluster_codes(cluster: Sequence[Hashable] | npt.NDArray[np.integer]) -> tupl
     if isinstance(cluster, np.ndarray):
         distinct, inverse = np.unique(cluster, return_inverse=True)
         return inverse.astype(np.int32), distinct.size
-    names = set(cluster)
-    try:
-        ordered: list[Hashable] = sorted(names)  # type: ignore[type-var]  # names that can't be ordered are caught
-    except TypeError:
-        ordered = sorted(names, key=repr)
-    index = {name: code for code, name in enumerate(ordered)}
-    return np.fromiter(map(index.__getitem__, cluster), np.int32, len(cluster)), len(ordered)
+    names, (codes,) = coded(cluster)
+    return codes, len(names)

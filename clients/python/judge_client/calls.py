@@ -45,9 +45,10 @@ async def upload(method: aio.StreamUnaryMultiCallable[Q, R], requests: AsyncIter
     try:
         with translated():
             try:
-                return await _sent(call, requests)
+                reply: R = await _sent(call, requests)
             except aio.AioRpcError as error:
                 raise (await _told(call) if error.details() == BROKEN else error) from None
+            return reply
     finally:
         call.cancel()
 

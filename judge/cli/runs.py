@@ -1,0 +1,154 @@
+"""`judge run` and `judge watch`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from judge.cli.connect import Where, connected, echo_json, run
+from judge.cli.main import FAILED, cli
+
+if TYPE_CHECKING:
+    from judge.api.v1.run_service_pb2 import Pairing, Run
+    from judge_client import JudgeClient
+
+PARTIAL = 3
+
+
+def exit_code(ended: Run) -> int:
+    """0 for full coverage, 3 for less, 1 for a run that failed."""
+    from judge.api.v1.run_service_pb2 import RUN_STATE_FAILED  # noqa: PLC0415  # grpc's messages when needed
+
+    if ended.state == RUN_STATE_FAILED:
+        return FAILED
+    return 0 if ended.counts.by_status.get("ok", 0) == ended.counts.planned else PARTIAL
+
+
+def told(ended: Run) -> str:
+    """How a run ended, in one line."""
+    counts = ", ".join(f"{n} {name}" for name, n in sorted(ended.counts.by_status.items()))
+    message = f"; {ended.state_message}" if ended.state_message else ""
+    return f"{ended.name}: {counts or 'nothing judged'} of {ended.counts.planned}, {ended.counts.calls} calls{message}"
+
+
+async def followed(client: JudgeClient, name: str) -> Run:
+    """The run once it has ended, with a progress bar on stderr."""
+    from rich.console import Console  # noqa: PLC0415  # rich is imported when a bar is shown
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        bar = progress.add_task("judging", total=None)
+        snapshot = None
+        async for snapshot in client.watch_run(name):
+            counts = snapshot.counts
+            progress.update(bar, total=counts.planned, completed=counts.planned - counts.pending)
+    return snapshot if snapshot is not None else await client.get_run(name)
+
+
+def _pairing(pairs: str, turns: str, orders: str) -> Pairing:
+    from judge.api.v1 import run_service_pb2 as pb  # noqa: PLC0415
+
+    kind, _, rest = pairs.partition(":")
+    if kind not in ("all", "against", "random", "adaptive", "labelled", "listed"):
+        raise click.BadParameter(f"{pairs!r} is none of all, against:NAME, random:N, adaptive, labelled, listed")
+    made = pb.Pairing(policy=pb.PairPolicy.Value(f"PAIR_POLICY_{kind.upper()}"))
+    if kind == "against":
+        made.reference_contestant = rest
+    if kind == "random":
+        if not rest.isdigit():
+            raise click.BadParameter("random needs a number: random:N")
+        made.count = int(rest)
+    if turns.isdigit():
+        made.turns, made.turn = pb.TURN_POLICY_NUMBER, int(turns)
+    elif turns in ("last", "each"):
+        made.turns = pb.TurnPolicy.Value(f"TURN_POLICY_{turns.upper()}")
+    else:
+        raise click.BadParameter(f"{turns!r} is none of last, each, N")
+    made.orders = pb.OrderPolicy.Value(f"ORDER_POLICY_{orders.upper()}")
+    return made
+
+
+@cli.command("run")
+@click.argument("dataset")
+@click.option("--judge", "judges", multiple=True, required=True, help="A judge's name; may be given more than once.")
+@click.option("--pairs", default="all", show_default=True, help="all, against:NAME, random:N, labelled or listed.")
+@click.option("--turns", default="last", show_default=True, help="last, each, or a number.")
+@click.option("--orders", type=click.Choice(["both", "one", "random"]), default="both", show_default=True)
+@click.option("--category", "categories", multiple=True, help="Only prompts of this category.")
+@click.option("--contestant", "contestants", multiple=True, help="Only these contestants.")
+@click.option("--repeats", default=1, show_default=True)
+@click.option("--seed", default=0, show_default=True)
+@click.option("--epoch", default="", help="Judge the same content afresh under this word.")
+@click.option("--budget-usd", type=float, default=0.0, help="Spend no more than this; 0 is no limit.")
+@click.option("--budget-calls", type=int, default=0, help="Make no more calls than this; 0 is no limit.")
+@click.option("--request-id", default=None, help="The same id gives the same run.")
+@click.option("--detach", is_flag=True, help="Print the run's name and leave it at work (needs --server).")
+@click.option("--json", "as_json", is_flag=True, help="Print the run as JSON.")
+@click.pass_obj
+def run_command(  # one option each
+    where: Where,
+    dataset: str,
+    judges: tuple[str, ...],
+    pairs: str,
+    turns: str,
+    orders: str,
+    categories: tuple[str, ...],
+    contestants: tuple[str, ...],
+    repeats: int,
+    seed: int,
+    epoch: str,
+    budget_usd: float,
+    budget_calls: int,
+    request_id: str | None,
+    *,
+    detach: bool,
+    as_json: bool,
+) -> int:
+    """Judge the pairs of DATASET; print the run's name and wait for it."""
+    from judge.api.v1 import run_service_pb2 as pb  # noqa: PLC0415
+
+    if detach and where.server is None:
+        raise click.UsageError("--detach needs --server: without one the run would end with this command")
+    pairing = _pairing(pairs, turns, orders)
+    pairing.categories.extend(categories)
+    pairing.contestants.extend(contestants)
+    pairing.repeats, pairing.seed, pairing.epoch = repeats, seed, epoch
+    spec = pb.RunSpec(
+        dataset=f"datasets/{dataset}",
+        judges=[f"judges/{name}" for name in judges],
+        pairing=pairing,
+        budget=pb.Budget(cost_micros=round(budget_usd * 1_000_000), calls=budget_calls),
+    )
+
+    async def work() -> int:
+        async with connected(where) as client:
+            made = await client.create_run(spec, request_id)
+            if not as_json:
+                click.echo(made.name)
+            ended = made if detach else await followed(client, made.name)
+            if as_json:
+                echo_json(ended)
+            click.echo(told(ended), err=True)
+            return 0 if detach else exit_code(ended)
+
+    return run(work())
+
+
+@cli.command("watch")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print the run as JSON when it has ended.")
+@click.pass_obj
+def watch_command(where: Where, name: str, *, as_json: bool) -> int:
+    """Wait for the run NAME with a progress bar."""
+
+    async def work() -> int:
+        async with connected(where) as client:
+            ended = await followed(client, name if name.startswith("runs/") else f"runs/{name}")
+            if as_json:
+                echo_json(ended)
+            click.echo(told(ended), err=True)
+            return exit_code(ended)
+
+    return run(work())

@@ -1,0 +1,127 @@
+"""Tables for people, at most 80 columns wide."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from judge.api.v1.agreement_service_pb2 import AgreementFigure, AgreementReport
+    from judge.api.v1.leaderboard_pb2 import Leaderboard
+    from judge.api.v1.outcome_pb2 import Interval
+
+
+def console() -> Console:
+    """Standard output, as wide as the terminal or 80 columns."""
+    from rich.console import Console  # noqa: PLC0415  # rich is imported when a table is printed
+
+    return Console(width=None if sys.stdout.isatty() else 80, highlight=False)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table; every column but the first is aligned to the right."""
+    from rich.table import Table  # noqa: PLC0415  # as above
+
+    made = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for number, column in enumerate(columns):
+        made.add_column(column, justify="right" if number else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*row)
+    console().print(made)
+    console().print()
+
+
+def spread(interval: Interval, digits: int) -> str:
+    """An interval, or a dash where there is none."""
+    if not interval.HasField("low") or not interval.HasField("high"):
+        return "-"
+    return f"{interval.low:.{digits}f} to {interval.high:.{digits}f}"
+
+
+def leaderboard(board: Leaderboard, title: str) -> None:
+    """Print a leaderboard with its intervals, notes and who could not be ranked."""
+    digits = 3 if board.scale == "share" else 0
+    rows = [
+        (
+            rating.contestant,
+            str(rating.rank),
+            f"{rating.rating:.{digits or 1}f}",
+            spread(rating.interval, digits),
+            f"{rating.expected_score:.3f}" if rating.HasField("expected_score") else "-",
+            str(rating.n),
+            str(rating.prompts),
+        )
+        for rating in board.ratings
+    ]
+    level = f"{board.level:.0%} interval"
+    table(title, ("contestant", "rank", "rating", level, "expected", "n", "prompts"), rows)
+    for row in board.unranked:
+        console().print(f"not ranked: {row.contestant} ({row.reason})")
+    for standing in board.standings:
+        told = {1: "ahead of", 2: "behind", 3: "cannot tell from"}[standing.standing]
+        console().print(f"{standing.contestant}: {told} {standing.reference_contestant}, {spread(standing.interval, 0)}")
+    coverage = board.coverage
+    console().print(
+        f"{board.method}, {board.interval_method}, ties {board.ties}, orders {board.reconcile}, "
+        f"coverage {coverage.usable} of {coverage.planned}"
+    )
+    for note in board.notes:
+        console().print(note)
+    console().print()
+    for inner in board.slices:
+        leaderboard(inner, f"{title}: {inner.slice.category or '(no category)'}")
+
+
+def _rate(figure: AgreementFigure | None) -> str:
+    if figure is None or not figure.HasField("rate"):
+        return "-"
+    interval = figure.interval
+    ends = f" [{interval.low:.2f}, {interval.high:.2f}]" if interval.HasField("low") else ""
+    return f"{figure.rate:.3f}{ends}"
+
+
+def agreement(report: AgreementReport, title: str) -> None:
+    """Print every figure of a report: its part, rate with interval, n, kappa."""
+    rows = []
+    for figure in report.figures:
+        part = figure.slice
+        pair = f"{part.left} / {part.right}" if part.left else ""
+        words = [f"turn {part.turn}" if part.turn else "", part.category, pair, figure.annotator]
+        rows.append(
+            (
+                " ".join(word for word in words if word) or "all",
+                "kept" if figure.ties == 1 else "dropped",
+                _rate(figure),
+                str(figure.n),
+                str(figure.prompts),
+                f"{figure.kappa:.4f}" if figure.HasField("kappa") else "-",
+            )
+        )
+    table(title, ("part", "ties", "agreement", "n", "prompts", "kappa"), rows)
+    order = report.order_consistency
+    if order.n:
+        console().print(
+            f"same outcome in both orders: {order.consistent} of {order.n}; incomplete: {order.incomplete}; "
+            f"first shown preferred both times: {order.prefers_first}"
+        )
+    console().print(f"on one side only: {report.source_only} / {report.target_only} comparisons; both: {report.both}")
+
+
+def summary(rows: Sequence[tuple[str, AgreementReport]], target: str) -> None:
+    """Print one line a judge: how far it agrees with *target*."""
+    lines = []
+    for name, report in rows:
+        kept = next((f for f in report.figures if f.ties == 1), None)
+        dropped = next((f for f in report.figures if f.ties != 1), None)
+        kappa = f"{kept.kappa:.2f}" if kept is not None and kept.HasField("kappa") else "-"
+        order = report.order_consistency
+        consistent = f"{order.rate:.0%}" if order.HasField("rate") else "-"
+        lines.append((name, _rate(kept), _rate(dropped), kappa, consistent))
+    table(
+        f"Agreement with {target}, each with its 95 % interval",
+        ("judge", "ties kept", "ties dropped", "kappa", "both orders"),
+        lines,
+    )

@@ -1,0 +1,1 @@
+"""Other tools' files, read as the project's own nouns. A wrong line is named by file and number."""
