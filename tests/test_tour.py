@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest import upload_demo
+from bundle import upload_demo
 from judge.api.v1 import agreement_service_pb2, ranking_service_pb2, run_service_pb2, verdict_pb2
 from judge_client import JudgeClient
 
@@ -17,8 +17,8 @@ async def test_the_way_of_one_comparison(client: JudgeClient) -> None:
     longest = await client.agreement("demo", "judge:longest", "labels:construction")
     matches = await client.agreement("demo", "judge:matches-reference", "labels:construction")
 
-    assert run_service_pb2.RUN_STATE_DONE == run.state
-    assert (48 * 10 * 2 * 2, 0) == (run.counts.planned, run.counts.pending)
+    assert run.state == run_service_pb2.RUN_STATE_DONE
+    assert (run.counts.planned, run.counts.pending) == (48 * 10 * 2 * 2, 0)
     assert {"ok": run.counts.planned} == dict(run.counts.by_status)
     assert {"concise", "padded"} == {rating.contestant for rating in board.ratings[:2]}
     assert all(r.interval.low < r.rating < r.interval.high for r in board.ratings)
@@ -26,7 +26,7 @@ async def test_the_way_of_one_comparison(client: JudgeClient) -> None:
         next(f for f in matches.figures if f.ties == ties)
         for ties in (agreement_service_pb2.TIES_KEEP, agreement_service_pb2.TIES_DROP)
     )
-    assert (480, 48) == (kept.n, kept.prompts)
+    assert (kept.n, kept.prompts) == (480, 48)
     assert kept.rate > 0.85
     assert dropped.interval.low <= dropped.rate <= dropped.interval.high
     assert longest.figures[0].rate < 0.5
@@ -91,5 +91,5 @@ async def test_law_6_a_graph_that_falls_apart_is_said_with_its_parts(client: Jud
     board = await client.rank_battles(battles, o.RankingOptions(degenerate=o.DEGENERATE_LARGEST))
 
     assert "ace won every battle" in refused
-    assert [("ace", "won every battle")] == [(u.contestant, u.reason) for u in board.unranked]
+    assert [(u.contestant, u.reason) for u in board.unranked] == [("ace", "won every battle")]
     assert {"bob", "cy"} == {r.contestant for r in board.ratings}

@@ -62,7 +62,9 @@ def leaderboard(board: Leaderboard, title: str) -> None:
         console().print(f"not ranked: {row.contestant} ({row.reason})")
     for standing in board.standings:
         told = {1: "ahead of", 2: "behind", 3: "cannot tell from"}[standing.standing]
-        console().print(f"{standing.contestant}: {told} {standing.reference_contestant}, {spread(standing.interval, 0)}")
+        console().print(
+            f"{standing.contestant}: {told} {standing.reference_contestant}, {spread(standing.interval, 0)}"
+        )
     coverage = board.coverage
     console().print(
         f"{board.method}, {board.interval_method}, ties {board.ties}, orders {board.reconcile}, "

@@ -28,8 +28,7 @@ class Import:
 
 def read_rows(path: Path, made: Callable[[int, Row], T]) -> Iterator[T]:
     """What *made* makes of each line's number and object; InvalidInput naming file and line where it cannot."""
-    data = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
-    with data as lines:
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue

@@ -17,7 +17,6 @@ from judge.stats.order_effects import OrderEffects, order_consistency
 from judge.stats.votes import Votes as Coded
 from judge.stats.votes import pairs_between, pairs_within
 
-
 _TIES: Mapping[str, tuple[Literal["KEEP", "DROP"], ...]] = {
     "UNSPECIFIED": ("KEEP", "DROP"),
     "KEEP": ("KEEP",),
@@ -146,7 +145,12 @@ def _cuts(votes: Votes, options: AgreeOptions) -> list[_Cut]:
 
 
 def _figure(
-    source: Votes, target: Votes, options: AgreeOptions, ties: Literal["KEEP", "DROP"], cut: _Cut, among_themselves: bool
+    source: Votes,
+    target: Votes,
+    options: AgreeOptions,
+    ties: Literal["KEEP", "DROP"],
+    cut: _Cut,
+    among_themselves: bool,
 ) -> AgreementFigure:
     codes = _Codes()
     theirs = codes.votes([vote for vote in target.rows if cut.takes(vote, target)])

@@ -96,7 +96,7 @@ class BradleyTerryFit:
     @cached_property
     def covariance(self) -> Covariance:
         """The covariance of the log strengths over prompts, not rounded."""
-        return covariance(self.battles, _chances(self.log_strengths))
+        return covariance(self.battles, self.counts, _chances(self.log_strengths))
 
     def interval(self, level: float = 0.95) -> Intervals:
         """The interval of every rating, for new prompts of the same mix. Raises ValueError for a senseless level."""

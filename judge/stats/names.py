@@ -15,15 +15,7 @@ from judge.stats.arrays import Codes, Ints
 
 Name = TypeVar("Name", bound=Hashable)
 
-_ROWS = 1 << 13
-
-
-class _FirstSeen(dict[Name, bytes]):
-    """The code of each name in the order of first asking, as the four bytes of an int32."""
-
-    def __missing__(self, name: Name) -> bytes:
-        code = self[name] = len(self).to_bytes(4, sys.byteorder)
-        return code
+_ROWS = 1 << 11
 
 
 def coded(*columns: Sequence[Name]) -> tuple[tuple[Name, ...], tuple[Ints, ...]]:
@@ -35,15 +27,13 @@ def coded(*columns: Sequence[Name]) -> tuple[tuple[Name, ...], tuple[Ints, ...]]
     >>> names, column.tolist()
     (('q1', 'q2'), [1, 0, 1])
     """
-    seen: _FirstSeen[Name] = _FirstSeen()
-    met = [np.frombuffer(_joined(column, seen), dtype=np.int32) for column in columns]
+    distinct = set(columns[0]).union(*columns[1:])
     try:
-        ordered = sorted(seen)  # type: ignore[type-var]  # names that can't be compared are caught
+        ordered = sorted(distinct)  # type: ignore[type-var]  # names that can't be compared are caught
     except TypeError:
-        ordered = sorted(seen, key=repr)
-    place = np.empty(len(seen), dtype=np.int32)
-    place[[int.from_bytes(seen[name], sys.byteorder) for name in ordered]] = np.arange(len(seen), dtype=np.int32)
-    return tuple(ordered), tuple(place[codes] for codes in met)
+        ordered = sorted(distinct, key=repr)
+    table = {name: code.to_bytes(4, sys.byteorder) for code, name in enumerate(ordered)}
+    return tuple(ordered), tuple(np.frombuffer(_joined(column, table), dtype=np.int32) for column in columns)
 
 
 def looked_up(column: Sequence[str], codes: Mapping[str, int]) -> Codes:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from judge.stats.arrays import Floats, Ints, sums
-from judge.stats.battles import LEFT, TIE, Battles
+from judge.stats.battles import LEFT, TIE, Battles, Counts
 from judge.stats.clustered import JACKKNIFE, SANDWICH, method_for
 from judge.stats.components import weak_components
 
@@ -40,18 +40,21 @@ class Covariance:
     clusters: int
 
 
-def covariance(battles: Battles, expected: Floats) -> Covariance:
-    """The covariance of the strengths fitted to *battles*, with *expected* (float64[m, m]) the fitted chance that row
-    beats column.
+def covariance(battles: Battles, counts: Counts, expected: Floats) -> Covariance:
+    """The covariance of the strengths fitted to *battles*, of which *counts* are the sums.
+
+    *expected* is float64[m, m], the fitted chance that row beats column.
     """
     battles = _counting(battles)
     cluster, clusters = _occupied(battles)
     method = method_for(clusters)
     if method == SANDWICH:
         inner = (
-            _meat_of_independent(battles, expected) if cluster is None else _meat(battles, expected, cluster, clusters)
+            _meat_of_independent(battles, counts, expected)
+            if cluster is None
+            else _meat(battles, expected, cluster, clusters)
         )
-        bread = inverse(information(battles.counts().wins, expected))
+        bread = inverse(information(counts.wins, expected))
         return _checked(clusters / (clusters - 1) * bread @ inner @ bread, method, clusters)
     if method == JACKKNIFE:
         shifts = _shifts(
@@ -119,9 +122,9 @@ def _residuals(battles: Battles, expected: Floats, rows: slice | Ints = slice(No
     return scored if battles.weight is None else scored * battles.weight[rows]
 
 
-def _meat_of_independent(battles: Battles, expected: Floats) -> Floats:
+def _meat_of_independent(battles: Battles, counts: Counts, expected: Floats) -> Floats:
     """The sum of U U' where every battle stands for itself: it needs no more than counts."""
-    squares = battles.tally(None if battles.weight is None else np.square(battles.weight))
+    squares = counts if battles.weight is None else battles.tally(np.square(battles.weight))
     won = squares.wins - squares.ties / 2
     cells = won * np.square(expected.T)
     cells = cells + cells.T + squares.ties * np.square(0.5 - expected)

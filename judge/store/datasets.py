@@ -8,8 +8,16 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Table, delete, func, insert, or_, select, update
 
-from judge.domain.dataset import BatchResult, DatasetSummary, ImportedVerdict, Label, ListedComparison, Output, Prompt
-from judge.domain.dataset import Rejection
+from judge.domain.dataset import (
+    BatchResult,
+    DatasetSummary,
+    ImportedVerdict,
+    Label,
+    ListedComparison,
+    Output,
+    Prompt,
+    Rejection,
+)
 from judge.domain.errors import AlreadyExists, NotFound
 from judge.domain.outcome import AnnotatorKind
 from judge.domain.verdict import Reading, prompt_digest, shown_digest
@@ -64,7 +72,7 @@ class Datasets:
         def work(c: Connection) -> list[DatasetSummary]:
             owned = s.dataset.c.tenant_id == select(s.tenant.c.id).where(s.tenant.c.name == tenant).scalar_subquery()
             query = select(s.dataset).where(owned, s.dataset.c.name > after).order_by(s.dataset.c.name).limit(limit)
-            return [_summary(c, row._mapping, whole=False) for row in c.execute(query)]  # noqa: SLF001  # documented
+            return [_summary(c, dict(row._mapping), whole=False) for row in c.execute(query)]  # noqa: SLF001  # documented
 
         return await self._db.read(work)
 
@@ -310,9 +318,7 @@ class Datasets:
     async def _by_id(self, table: Table, rows: Collection[int]) -> list[Any]:
         def work(c: Connection) -> list[Any]:
             return [
-                row
-                for chunk in _chunks(sorted(rows))
-                for row in c.execute(select(table).where(table.c.id.in_(chunk)))
+                row for chunk in _chunks(sorted(rows)) for row in c.execute(select(table).where(table.c.id.in_(chunk)))
             ]
 
         return await self._db.read(work)
@@ -376,44 +382,63 @@ def _unfit(prompt: str, turn: int, turns: Mapping[str, int], *, required: bool) 
 def _batch(
     c: Connection, row: Row, table: Table, identity: tuple[str, ...], new: list[_New], *, replace: bool
 ) -> BatchResult:
-    revision = row["revision"] + 1
-    existing = _existing(c, table, row["id"], identity, [n.identity for n in new])
-    added: dict[tuple[Any, ...], dict[str, Any]] = {}
-    closed: list[int] = []
-    rejections: list[Rejection] = []
-    accepted = duplicates = replaced = 0
+    sorted_out = _Sorted(table, identity, _existing(c, table, row["id"], identity, [n.identity for n in new]))
     for number, fresh in enumerate(new):
-        if fresh.refused:
-            rejections.append(Rejection(number, *fresh.refused))
-            continue
-        old = added.get(fresh.identity) or existing.get(fresh.identity)
-        if old is None:
-            accepted += 1
-        elif all(old[key] == _plain(value) for key, value in fresh.values.items() if key != "answer_id"):
-            duplicates += 1
-            continue
-        elif not replace:
-            reason = {"recorded": "VERDICT"}.get(table.name, table.name.upper()) + "_DIFFERS"
-            told = " ".join(str(part) for part in fresh.identity)
-            message = f"{table.name} {told} is there with other content; upload with replace to change it"
-            rejections.append(Rejection(number, identity[-1], reason, message))
-            continue
-        else:
-            replaced += 1
-            if "id" in old:
-                closed.append(old["id"])
-        added[fresh.identity] = fresh.values
-    if not added:
-        return BatchResult(0, duplicates, 0, tuple(rejections), row["revision"])
-    if closed:
-        c.execute(update(table).where(table.c.id.in_(closed)).values(removed=revision))
+        sorted_out.take(number, fresh, replace=replace)
+    rejections = tuple(sorted_out.rejections)
+    if not sorted_out.added:
+        return BatchResult(0, sorted_out.duplicates, 0, rejections, row["revision"])
+    revision = row["revision"] + 1
+    if sorted_out.closed:
+        c.execute(update(table).where(table.c.id.in_(sorted_out.closed)).values(removed=revision))
     own = {"tenant_id": row["tenant_id"], "dataset_id": row["id"], "added": revision}
-    for values in added.values():
+    rows = []
+    for values in sorted_out.added.values():
         if callable(values.get("answer_id")):
             values["answer_id"] = values["answer_id"]()
-    c.execute(insert(table), [{**own, **{k: _plain(v) for k, v in values.items()}} for values in added.values()])
+        rows.append({**own, **{name: _plain(value) for name, value in values.items()}})
+    c.execute(insert(table), rows)
     c.execute(update(s.dataset).where(s.dataset.c.id == row["id"]).values(revision=revision))
-    return BatchResult(accepted, duplicates, replaced, tuple(rejections), revision)
+    return BatchResult(sorted_out.accepted, sorted_out.duplicates, sorted_out.replaced, rejections, revision)
+
+
+class _Sorted:
+    """A batch's rows, sorted into new, equal, replacing and refused; earlier rows of the batch count as existing."""
+
+    def __init__(
+        self, table: Table, identity: tuple[str, ...], existing: Mapping[tuple[Any, ...], dict[str, Any]]
+    ) -> None:
+        self._table, self._identity, self._existing = table, identity, existing
+        self.added: dict[tuple[Any, ...], dict[str, Any]] = {}
+        self.closed: list[int] = []
+        self.rejections: list[Rejection] = []
+        self.accepted = self.duplicates = self.replaced = 0
+
+    def take(self, number: int, fresh: _New, *, replace: bool) -> None:
+        """Sort the row with this *number* in the batch."""
+        if fresh.refused:
+            self.rejections.append(Rejection(number, *fresh.refused))
+            return
+        old = self.added.get(fresh.identity) or self._existing.get(fresh.identity)
+        if old is None:
+            self.accepted += 1
+        elif all(old[key] == _plain(value) for key, value in fresh.values.items() if key != "answer_id"):
+            self.duplicates += 1
+            return
+        elif not replace:
+            self.rejections.append(self._differs(number, fresh))
+            return
+        else:
+            self.replaced += 1
+            if "id" in old:
+                self.closed.append(old["id"])
+        self.added[fresh.identity] = fresh.values
+
+    def _differs(self, number: int, fresh: _New) -> Rejection:
+        kind = {"recorded": "verdict"}.get(self._table.name, self._table.name)
+        told = " ".join(str(part) for part in fresh.identity)
+        message = f"{kind} {told} is there with other content; upload with replace to change it"
+        return Rejection(number, self._identity[-1], f"{kind.upper()}_DIFFERS", message)
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401  # whatever a column holds

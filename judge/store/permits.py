@@ -103,9 +103,7 @@ def _permit(c: Connection, owner: int, request: PermitRequest) -> Permit:
     ]
     granted: dict[CallKey, int] = {}
     if rows:
-        made = c.execute(
-            insert(s.call_attempt).returning(s.call_attempt), [{**row, "state": "live"} for row in rows]
-        )
+        made = c.execute(insert(s.call_attempt).returning(s.call_attempt), [{**row, "state": "live"} for row in rows])
         granted = {_key(row): row.id for row in made}
     return Permit(granted, answered, busy, "" if len(allowed) == len(free) else "BUDGET_STOPPED")
 

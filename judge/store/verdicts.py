@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, Select, func, or_, select
 
 from judge.domain.errors import NotFound
 from judge.domain.outcome import ItemState, Order
@@ -51,27 +51,11 @@ def _verdicts(
     c: Connection, row: int, query: VerdictQuery, after: int, limit: int, *, by_revision: bool
 ) -> list[Verdict]:
     i = s.run_item.c
+    order = i.revision if by_revision else i.position
     names = [
         r.name for r in c.execute(select(s.run_judge).where(s.run_judge.c.run_id == row).order_by(s.run_judge.c.number))
     ]
-    order = i.revision if by_revision else i.position
-    wanted = select(s.run_item).where(i.run_id == row)
-    if query.judges:
-        wanted = wanted.where(i.judge.in_([n for n, name in enumerate(names) if name in query.judges]))
-    if query.statuses or query.states:
-        told = {status.name.lower() for status in (*query.statuses, *query.states)}
-        wanted = wanted.where(i.status.in_(told))
-    if query.prompt_ids or query.categories:
-        p = s.prompt.c
-        prompts = select(p.id)
-        if query.prompt_ids:
-            prompts = prompts.where(p.prompt_id.in_(list(query.prompt_ids)))
-        if query.categories:
-            prompts = prompts.where(p.category.in_(list(query.categories)))
-        wanted = wanted.where(i.prompt.in_(prompts))
-    if query.contestants:
-        outputs = select(s.output.c.id).where(s.output.c.contestant.in_(list(query.contestants)))
-        wanted = wanted.where(or_(i.left.in_(outputs), i.right.in_(outputs)))
+    wanted = _wanted(row, query, names)
     found: list[Verdict] = []
     while len(found) < limit:
         page = wanted.where(order > after).order_by(order, i.position).limit(limit)
@@ -90,6 +74,24 @@ def _verdicts(
         if len(rows) < limit:
             break
     return found if by_revision else found[:limit]
+
+
+def _wanted(row: int, query: VerdictQuery, names: Sequence[str]) -> Select[Any]:
+    i, p = s.run_item.c, s.prompt.c
+    wanted = select(s.run_item).where(i.run_id == row)
+    if query.judges:
+        wanted = wanted.where(i.judge.in_([n for n, name in enumerate(names) if name in query.judges]))
+    if query.statuses or query.states:
+        told = {status.name.lower() for status in (*query.statuses, *query.states)}
+        wanted = wanted.where(i.status.in_(told))
+    if query.prompt_ids:
+        wanted = wanted.where(i.prompt.in_(select(p.id).where(p.prompt_id.in_(list(query.prompt_ids)))))
+    if query.categories:
+        wanted = wanted.where(i.prompt.in_(select(p.id).where(p.category.in_(list(query.categories)))))
+    if query.contestants:
+        outputs = select(s.output.c.id).where(s.output.c.contestant.in_(list(query.contestants)))
+        wanted = wanted.where(or_(i.left.in_(outputs), i.right.in_(outputs)))
+    return wanted
 
 
 def _named(c: Connection, rows: Sequence[Any], judges: Sequence[str]) -> list[Verdict]:

@@ -22,9 +22,9 @@ def test_all_pairs_are_shown_in_both_orders() -> None:
     """Three contestants on four prompts make 12 comparisons and 24 showings, for each judge."""
     plan = make_plan(board(), Pairing(), judges=2)
 
-    assert (24, 48) == (plan.showings, plan.planned)
+    assert (plan.showings, plan.planned) == (24, 48)
     assert {Order.LEFT_FIRST, Order.RIGHT_FIRST} == {plan.item(p).order for p in range(2)}
-    assert (0, 1) == (plan.item(23).judge, plan.item(24).judge)
+    assert (plan.item(23).judge, plan.item(24).judge) == (0, 1)
 
 
 def test_law_5_same_inputs_and_seed_make_the_same_plan() -> None:
@@ -77,7 +77,7 @@ def test_listed_comparisons_keep_the_callers_ids() -> None:
     listed = [ListedComparison("mine", "p2", "cy", "ada", 1)]
     plan = make_plan(board(), Pairing(policy=PairPolicy.LISTED), 1, listed=listed)
 
-    assert ["mine", "mine"] == [plan.item(0).comparison_id, plan.item(1).comparison_id]
+    assert [plan.item(0).comparison_id, plan.item(1).comparison_id] == ["mine", "mine"]
 
 
 def test_nothing_to_compare_is_refused_by_name() -> None:

@@ -130,3 +130,14 @@ def test_of_two_equal_boards_none_is_preferred() -> None:
 def test_ranks_count_from_one_and_equals_share_the_better() -> None:
     """Of four with two in the middle, the ranks are 1, 2, 2, 4."""
     assert ranks(np.array([3.0, 9.0, 5.0, 5.0])).tolist() == [4, 1, 2, 2]
+
+
+def test_one_battle_and_many_are_coded_alike() -> None:
+    """Names are coded some thousands at a time; a remainder of one, and a single battle, are no exception."""
+    names = [f"m{i % 7}" for i in range(4097)]
+    many = Battles.from_names(names, ["z"] * 4097, ["tie"] * 4096 + ["right"])
+    one = Battles.from_names(["b"], ["a"], ["right"])
+
+    assert many.left.tolist() == [i % 7 for i in range(4097)]
+    assert (many.outcome[-1], many.n) == (RIGHT, 4097)
+    assert (one.contestants, one.left.tolist(), one.outcome.tolist()) == (("a", "b"), [1], [RIGHT])

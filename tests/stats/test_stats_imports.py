@@ -1,6 +1,10 @@
+import doctest
+import importlib
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(path.stem for path in (ROOT / "judge" / "stats").glob("*.py") if path.stem != "__init__")
@@ -14,3 +18,9 @@ def test_importing_statistics_does_not_import_scipy() -> None:
     seen = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert seen.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_examples_in_docstrings_run(name: str) -> None:
+    """What the documentation shows is what comes out."""
+    assert doctest.testmod(importlib.import_module(f"judge.stats.{name}")).failed == 0

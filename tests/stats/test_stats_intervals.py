@@ -82,7 +82,7 @@ def test_blocks_of_clusters_sum_to_the_whole(
     """Scores of many clusters are summed block by block, to the same sandwich."""
     battles = with_clusters(random_battles(8, n=500), np.random.default_rng(1).permutation(500))
     expected = np.full((5, 5), 0.5)
-    whole = _meat_of_independent(battles, expected)
+    whole = _meat_of_independent(battles, battles.counts(), expected)
 
     monkeypatch.setattr("judge.stats.sandwich._CELLS", 5 * 37)
 
