@@ -24,7 +24,7 @@ _NOTHING = 1e-12
 def cohen_kappa(tables: Floats) -> Floats:
     """Cohen's kappa of each table, float64[...]; NaN where a table is empty or chance alone would always agree.
 
-    >>> float(cohen_kappa(np.array([[20.0, 5.0, 0.0], [10.0, 15.0, 0.0], [0.0, 0.0, 0.0]])))
+    >>> round(float(cohen_kappa(np.array([[20.0, 5.0, 0.0], [10.0, 15.0, 0.0], [0.0, 0.0, 0.0]]))), 6)
     0.4
     """
     n = _totals(tables)

@@ -166,7 +166,7 @@ def estimate(
     low, high = (value + sign * t_quantile(level, clusters) * error for sign in (-1, 1))
     if bounds is not None:
         low, high = max(low, bounds[0]), min(high, bounds[1])
-    low, high, value, error = (round(figure, _PLACES) for figure in (low, high, value, error))
+    low, high, value, error = (round(figure, _PLACES) + 0.0 for figure in (low, high, value, error))
     return Estimate(value, low, high, error, method, level, n, clusters)
 
 

@@ -31,7 +31,7 @@ from judge.prompts.render import render
 from judge.prompts.rubrics import BRACKETS, REASONED
 
 KEY = "sk-loopback-0123456789"
-SECRET_TEXT = "a judged text that belongs in no error message at all, whatever happens to it on the way"
+SECRET_TEXT = "a judged text that belongs in no error message at all, whatever happens to it on the way"  # pragma: allowlist secret
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -519,7 +519,7 @@ async def test_law_7_the_environment_changes_nothing(monkeypatch: pytest.MonkeyP
     trap = "http://127.0.0.1:1"
     for name, value in {
         "OPENAI_BASE_URL": f"{trap}/v1",
-        "OPENAI_API_KEY": "sk-from-the-environment",
+        "OPENAI_API_KEY": "sk-from-the-environment",  # pragma: allowlist secret
         "OPENAI_ADMIN_KEY": "sk-from-the-environment",
         "OPENAI_ORG_ID": "org-from-the-environment",
         "OPENAI_PROJECT_ID": "proj-from-the-environment",

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from judge.cli import main
+
+main._commands()
+COMMANDS = ("serve", "demo", "judges", "import", "export", "run", "watch", "rank", "agree")
+
+
+def test_cli_help_lists_every_command() -> None:
+    result = CliRunner().invoke(main.cli, ["--help"])
+
+    assert result.exit_code == 0
+    assert set(COMMANDS) <= set(result.output.split())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_cli_every_command_has_help(command: str) -> None:
+    result = CliRunner().invoke(main.cli, [command, "--help"])
+
+    assert result.exit_code == 0
+    assert "Usage:" in result.output
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["nothing"],
+        ["run", "demo"],
+        ["run", "demo", "--judge", "longest", "--pairs", "foo"],
+        ["run", "demo", "--judge", "longest", "--pairs", "random:many"],
+        ["run", "demo", "--judge", "longest", "--turns", "first"],
+        ["run", "demo", "--judge", "longest", "--detach"],
+        ["agree", "people"],
+        ["import", "somewhere"],
+        ["export", "labels"],
+        ["export", "labels", "--run", "r"],
+        ["rank", "people", "--reconcile", "guess"],
+    ],
+)
+def test_cli_wrong_use_is_2(argv: list[str]) -> None:
+    """Wrong use is told before a service is started or a file is read."""
+    result = CliRunner().invoke(main.cli, argv)
+
+    assert result.exit_code == 2
+
+
+def test_cli_failure_is_one_sentence(tmp_path: Path) -> None:
+    """A server that nobody answers for is one sentence on stderr, exit code 1, nothing on stdout."""
+    code = "from judge.cli.main import main; main()"
+    argv = [sys.executable, "-c", code, "--server", f"unix:{tmp_path}/nobody", "judges", "--json"]
+
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("judge: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_cli_help_imports_nothing_heavy() -> None:
+    """Making the command line imports neither grpc nor numpy, rich or sqlalchemy."""
+    heavy = "{'grpc', 'numpy', 'rich', 'sqlalchemy', 'google.protobuf', 'pydantic'}"
+    code = f"import sys; from judge.cli import main; main._commands(); print(sorted({heavy} & set(sys.modules)))"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"
