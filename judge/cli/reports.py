@@ -23,16 +23,18 @@ def _battles(path: Path) -> list[Battle]:
     from judge.api.v1.ranking_service_pb2 import Battle  # noqa: PLC0415  # grpc's messages when needed
 
     battles = []
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
+        if not line.strip():
+            continue
         try:
-            row = json.loads(line)
+            row = json.loads(line.decode())
             left, right = row.get("left", row.get("model_a")), row.get("right", row.get("model_b"))
             said = str(row.get("outcome", row.get("winner")))
             outcome = WINNERS["tie" if said.startswith("tie") else said]
             prompt = str(row.get("prompt_id", row.get("question_id", "")))
             battles.append(Battle(left=left, right=right, outcome=outcome, weight=row.get("weight"), prompt_id=prompt))  # type: ignore[arg-type]  # our numbers are the wire's
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise click.ClickException(f"{path} line {number} is no battle: {error}") from None
+            raise ValueError(f"{path} line {number} is no battle: {error}") from None
     return battles
 
 

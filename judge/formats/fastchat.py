@@ -40,7 +40,7 @@ def _reference(_: int, row: Row) -> tuple[str, tuple[str, ...]]:
 
 def _prompt(references: dict[str, tuple[str, ...]], _: int, row: Row) -> Prompt:
     name = str(row["question_id"])
-    reference = tuple(row.get("reference") or ()) or references.get(name, ())
+    reference = references.get(name) or tuple(row.get("reference") or ())
     turns = tuple(row["turns"])
     return Prompt(name, turns, row.get("category", ""), (), reference[: len(turns)])
 
@@ -49,6 +49,7 @@ def _outputs(_: int, row: Row) -> list[Output]:
     return [
         Output(str(row["question_id"]), row["model_id"], tuple(choice["turns"]), choice["index"])
         for choice in row["choices"]
+        if choice["turns"]
     ]
 
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from judge.domain.dataset import ImportedVerdict, Label, Output, Prompt
 from judge.domain.errors import InvalidInput
-from judge.domain.outcome import AnnotatorKind, Order, Outcome, TieKind, VerdictStatus
+from judge.domain.outcome import AnnotatorKind, Order, Outcome, Selection, TieKind, VerdictStatus
 from judge.formats.lines import Import, Row, read_rows
 
 T = TypeVar("T")
@@ -65,7 +65,7 @@ def _first(row: Row, *names: str) -> object:
 
 
 def _turns(row: Row) -> tuple[str, ...]:
-    turns = row["turns"] if "turns" in row else [_first(row, "text", "turns")]
+    turns: object = row["turns"] if "turns" in row else [_first(row, "text", "turns")]
     if not isinstance(turns, list) or not all(isinstance(turn, str) for turn in turns):
         raise ValueError("has turns that are no list of texts")
     return tuple(turns)
@@ -105,7 +105,18 @@ def _label(number: int, row: Row) -> Label:
         strength=row.get("strength"),
         tie_kind=TieKind[tie_kind.upper()] if tie_kind else None,
         note=row.get("note", ""),
+        left_sample=row.get("left_sample", 0),
+        right_sample=row.get("right_sample", 0),
+        selection=Selection[row["selection"].upper()] if row.get("selection") else None,
+        selection_probability=row.get("selection_probability"),
     )
+
+
+def _order(first: object) -> Order:
+    shown = outcome(first)
+    if shown is Outcome.TIE:
+        raise ValueError("says that a tie was shown first")
+    return Order.LEFT_FIRST if shown is Outcome.LEFT else Order.RIGHT_FIRST
 
 
 def _verdict(_: int, row: Row) -> ImportedVerdict:
@@ -114,7 +125,7 @@ def _verdict(_: int, row: Row) -> ImportedVerdict:
         prompt_id=str(_first(row, "prompt_id", "question_id")),
         left=str(_first(row, "left", "model_a")),
         right=str(_first(row, "right", "model_b")),
-        order=Order.LEFT_FIRST if row["first"] == "left" else Order.RIGHT_FIRST,
+        order=_order(row["first"]),
         judge=str(row["judge"]),
         turn=row.get("turn", 1),
         raw=row.get("raw"),

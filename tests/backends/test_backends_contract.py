@@ -31,7 +31,7 @@ from judge.prompts.render import render
 from judge.prompts.rubrics import BRACKETS, REASONED
 
 KEY = "sk-loopback-0123456789"
-SECRET_TEXT = "a judged text that belongs in no error message at all, whatever happens to it on the way"  # pragma: allowlist secret
+JUDGED_TEXT = "a judged text that belongs in no error message at all, whatever happens to it on the way"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -546,19 +546,19 @@ async def test_neither_key_nor_texts_are_in_an_error() -> None:
     """Even where the provider echoes them, in its message or in a page; what it says otherwise is kept, trimmed."""
     echoes: list[object] = [
         problem("bad", f"Incorrect key {KEY}" + "x" * 500),
-        problem("bad", f"Invalid input: {SECRET_TEXT}"),
+        problem("bad", f"Invalid input: {JUDGED_TEXT}"),
         problem(KEY, "no"),
-        f"<html>{KEY} {SECRET_TEXT}</html>",
-        {"detail": [{"input": SECRET_TEXT, "key": KEY}]},
+        f"<html>{KEY} {JUDGED_TEXT}</html>",
+        {"detail": [{"input": JUDGED_TEXT, "key": KEY}]},
     ]
     for status in (400, 401, 404, 429, 500, 200):
         for body in echoes:
             async with openai_at(answering(body, status=status)) as backend:
                 with pytest.raises(CallFailed) as caught:
-                    await backend.reply(prompt(SECRET_TEXT))
+                    await backend.reply(prompt(JUDGED_TEXT))
             told = repr(caught.value) + caught.value.message + repr(caught.value.fields)
             assert KEY not in told
-            assert SECRET_TEXT[:40] not in told
+            assert JUDGED_TEXT[:40] not in told
             assert len(caught.value.message) < 250
             assert caught.value.__cause__ is None
             assert caught.value.__suppress_context__

@@ -1,4 +1,4 @@
-# ruff: noqa: ANN401, ARG002, D102, N802  # a servicer's signature is the contract's
+# ruff: noqa: ANN401, N802  # a servicer's signature is the contract's
 """The client against a tiny real server on a unix socket."""
 
 from __future__ import annotations
