@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from judge.ports.clock import Clock
+from judge.store.commits import Commits
 from judge.store.connections import Connections
 from judge.store.datasets import Datasets
 from judge.store.permits import Permits
@@ -10,7 +11,7 @@ from judge.store.runs import Runs
 from judge.store.verdicts import Verdicts
 
 
-class SqlStore(Datasets, Runs, Permits, Verdicts):
+class SqlStore(Datasets, Runs, Permits, Commits, Verdicts):
     """The store of one database."""
 
     def __init__(self, connections: Connections, clock: Clock) -> None:

@@ -15,6 +15,7 @@ from judge.domain.verdict import SOURCE_PARSER, Reading, digest, recorded_digest
 from judge.store import schema as s
 from judge.store.definitions import from_definition
 from judge.store.interning import interned
+from judge.store.rows import reading_row
 
 FINAL = (VerdictStatus.REFUSED, VerdictStatus.FILTERED, VerdictStatus.TRUNCATED)
 
@@ -62,18 +63,6 @@ def stored_answer(
     if readings:
         c.execute(insert(s.reading), [reading_row(owner, found, r) for r in readings])
     return int(found)
-
-
-def reading_row(owner: int, answer: int, reading: Reading) -> dict[str, Any]:
-    """A reading as a row."""
-    return {
-        "answer_id": answer,
-        "parser": reading.parser,
-        "tenant_id": owner,
-        "preference": None if reading.preference is None else reading.preference.value,
-        "reason": reading.reason,
-        "probability_first": reading.probability_first,
-    }
 
 
 def _source(verdict: ImportedVerdict) -> Reading | None:

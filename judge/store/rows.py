@@ -1,17 +1,52 @@
-"""Rows of answers and readings to the nouns."""
+"""Rows of answers, readings and keys to the nouns, and back."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, tuple_
 
 from judge.domain.outcome import Preference, VerdictStatus
-from judge.domain.verdict import SOURCE_PARSER, Reading, Reply, Usage
+from judge.domain.verdict import SOURCE_PARSER, CallKey, Reading, Reply, Usage
 from judge.store import schema as s
 
 CHUNK = 500
+_PARTS = ("fingerprint", "prompt", "turn", "first", "second", "epoch", "repeat")
+
+
+def key_values(owner: int, key: CallKey) -> dict[str, Any]:
+    """A key as columns."""
+    return {"tenant_id": owner, **{name: getattr(key, name) for name in _PARTS}}
+
+
+def key_of(row: Any) -> CallKey:  # noqa: ANN401  # a row
+    """The key in a row's columns."""
+    return CallKey(*(getattr(row, name) for name in _PARTS))
+
+
+def matching(table: Any, owner: int, keys: Sequence[CallKey]) -> Any:  # noqa: ANN401  # an SQL expression
+    """That a row of *table* has one of *keys*."""
+    columns = [table.c[name] for name in _PARTS]
+    wanted = [tuple(getattr(key, name) for name in _PARTS) for key in keys]
+    return (table.c.tenant_id == owner) & tuple_(*columns).in_(wanted)
+
+
+def storable(text: str) -> str:
+    """*text* as UTF-8 can hold it: half a surrogate pair becomes a question mark."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def reading_row(owner: int, answer: int, reading: Reading) -> dict[str, Any]:
+    """A reading as a row."""
+    return {
+        "answer_id": answer,
+        "parser": reading.parser,
+        "tenant_id": owner,
+        "preference": None if reading.preference is None else reading.preference.value,
+        "reason": storable(reading.reason),
+        "probability_first": reading.probability_first,
+    }
 
 
 def reply_of(row: Any) -> Reply:  # noqa: ANN401  # a row
@@ -23,8 +58,8 @@ def reply_of(row: Any) -> Reply:  # noqa: ANN401  # a row
     return Reply(row.raw, VerdictStatus(row.status), usage, row.model, logprobs)
 
 
-def readings_of(c: Connection, answers: Sequence[int]) -> dict[int, tuple[Reading, ...]]:
-    """The readings of each answer, the source's first, then by parser."""
+def readings_of(c: Connection, answers: Sequence[int], parser: str = "") -> dict[int, tuple[Reading, ...]]:
+    """The readings of each answer: the source's first, then by parser, that of *parser* last, where it counts."""
     found: dict[int, list[Reading]] = {}
     for begin in range(0, len(answers), CHUNK):
         chunk = answers[begin : begin + CHUNK]
@@ -33,6 +68,5 @@ def readings_of(c: Connection, answers: Sequence[int]) -> dict[int, tuple[Readin
             preference = None if row.preference is None else Preference(row.preference)
             reading = Reading(row.parser, preference, row.reason, row.probability_first)
             found.setdefault(row.answer_id, []).append(reading)
-    return {
-        answer: tuple(sorted(readings, key=lambda r: r.parser != SOURCE_PARSER)) for answer, readings in found.items()
-    }
+    last = {SOURCE_PARSER: -1, parser: 1}
+    return {answer: tuple(sorted(readings, key=lambda r: last.get(r.parser, 0))) for answer, readings in found.items()}

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from judge.domain.errors import NotFound, RequestIdReused
+from judge.domain.errors import AlreadyExists, NotFound, RequestIdReused
 from judge.domain.judge import JudgeDefinition
 from judge.domain.outcome import ItemState
 from judge.domain.run import ENDED, TRANSITIONS, Budget, NewRun, Run, RunCounts, RunSpec, RunState
@@ -40,6 +40,9 @@ class Runs:
                         f"request id {run.request_id!r} belongs to run {old.run_id} with another body",
                         run=f"runs/{old.run_id}",
                     )
+            taken = select(s.run.c.id).where(s.run.c.tenant_id == owner, s.run.c.run_id == run.run_id)
+            if c.scalar(taken) is not None:
+                raise AlreadyExists(f"run {run.run_id!r} exists already", run=f"runs/{run.run_id}")
             mine = c.scalar(
                 select(s.dataset.c.id).where(s.dataset.c.tenant_id == owner, s.dataset.c.name == run.spec.dataset)
             )
@@ -147,9 +150,13 @@ class Runs:
     ) -> bool:
         """Change a run's state, if the table of transitions allows it."""
         before = [old.value for old, new in TRANSITIONS.items() if state in new]
-        values: dict[str, Any] = {"state": state.value, "reason": reason, "message": message}
-        if state in ENDED:
-            values |= {"end_time": self._clock.now(), "rest": rest.value if rest else None}
+        values: dict[str, Any] = {
+            "state": state.value,
+            "reason": reason,
+            "message": message,
+            "end_time": self._clock.now() if state in ENDED else None,
+            "rest": rest.value if rest and state in ENDED else None,
+        }
 
         def work(c: Connection) -> bool:
             change = update(s.run).where(s.run.c.id == row, s.run.c.state.in_(before))
@@ -159,7 +166,7 @@ class Runs:
 
     async def reopen_run(self, row: int, budget: Budget | None) -> bool:
         """Queue a run again and forget its showings without a verdict."""
-        before = [old.value for old, new in TRANSITIONS.items() if RunState.QUEUED in new]
+        before = [state.value for state in (*sorted(ENDED), RunState.PAUSED, RunState.WAITING)]
         i = s.run_item.c
 
         def work(c: Connection) -> bool:

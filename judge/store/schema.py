@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    literal_column,
     text,
 )
 
@@ -259,3 +260,5 @@ call_attempt = Table(
     ),
     Index("ix_call_attempt_run", "run_id", "state"),
 )
+LIVE = literal_column("call_attempt.state = 'live'", Boolean)
+"""That an attempt is live, written out so that the partial index serves it."""

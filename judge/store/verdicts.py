@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, or_, select
+from sqlalchemy import Connection, Select, or_, select
 
 from judge.domain.errors import NotFound
 from judge.domain.outcome import ItemState, Order
-from judge.domain.verdict import ShowingNames, Verdict
+from judge.domain.verdict import Reading, ShowingNames, Verdict
 from judge.ports.store import VerdictQuery
 from judge.store import schema as s
 from judge.store.connections import Connections
+from judge.store.imports import recorded_definition
 from judge.store.rows import readings_of, reply_of
 
 CHUNK = 500
@@ -38,11 +39,12 @@ class Verdicts:
                 .join(s.tenant, s.tenant.c.id == s.dataset.c.tenant_id)
                 .where(s.tenant.c.name == tenant, s.dataset.c.name == dataset)
             )
-            found = [*_imported(c, mine or 0, judge), *_made(c, mine or 0, judge)]
+            recorded = recorded_definition(judge, dataset).fingerprint
+            found = [*_imported(c, mine or 0, judge), *_made(c, mine or 0, judge, recorded)]
             if not found:
                 message = f"judge {judge!r} has no verdict over dataset {dataset!r}"
                 raise NotFound(message, reason="EMPTY_SOURCE", judge=judge)
-            return found
+            return sorted(found, key=lambda verdict: verdict.create_time)
 
         return await self._db.read(work)
 
@@ -52,58 +54,65 @@ def _verdicts(
 ) -> list[Verdict]:
     i = s.run_item.c
     order = i.revision if by_revision else i.position
-    names = [
-        r.name for r in c.execute(select(s.run_judge).where(s.run_judge.c.run_id == row).order_by(s.run_judge.c.number))
-    ]
-    wanted = _wanted(row, query, names)
+    judges = c.execute(select(s.run.c.judges).where(s.run.c.id == row)).scalar_one_or_none() or []
+    wanted = _wanted(row, query, [judge["name"] for judge in judges])
     found: list[Verdict] = []
-    while len(found) < limit:
-        page = wanted.where(order > after).order_by(order, i.position).limit(limit)
-        rows = c.execute(page).all()
-        if by_revision and len(rows) == limit:
-            # Whole revisions only: the last one may have more rows than fit.
+    while len(found) < limit and not (by_revision and found):
+        rows = list(c.execute(wanted.where(order > after).order_by(order, i.position).limit(limit + 1)))
+        more = len(rows) > limit
+        if more and by_revision:
+            # Whole revisions only: those that fit, or the first one alone if it is larger.
             last = rows[-1].revision
-            rows = [r for r in rows if r.revision < last] + list(
-                c.execute(wanted.where(i.revision == last).order_by(i.position)).all()
+            rows = [r for r in rows if r.revision < last] or list(
+                c.execute(wanted.where(i.revision == last).order_by(i.position))
             )
-        if not rows:
-            break
-        after = rows[-1].revision if by_revision else rows[-1].position
-        made = _named(c, rows, names)
+        rows = rows if by_revision else rows[:limit]
+        if rows:
+            after = rows[-1].revision if by_revision else rows[-1].position
+        made = _named(c, rows, judges)
         found.extend(v for v in made if not query.outcomes or v.outcome in query.outcomes)
-        if len(rows) < limit:
+        if not more:
             break
     return found if by_revision else found[:limit]
 
 
 def _wanted(row: int, query: VerdictQuery, names: Sequence[str]) -> Select[Any]:
-    i, p = s.run_item.c, s.prompt.c
+    i, p, o = s.run_item.c, s.prompt.c, s.output.c
     wanted = select(s.run_item).where(i.run_id == row)
+    dataset = select(s.run.c.dataset_id).where(s.run.c.id == row).scalar_subquery()
     if query.judges:
         wanted = wanted.where(i.judge.in_([n for n, name in enumerate(names) if name in query.judges]))
     if query.statuses or query.states:
         told = {status.name.lower() for status in (*query.statuses, *query.states)}
         wanted = wanted.where(i.status.in_(told))
     if query.prompt_ids:
-        wanted = wanted.where(i.prompt.in_(select(p.id).where(p.prompt_id.in_(list(query.prompt_ids)))))
+        wanted = wanted.where(
+            i.prompt.in_(select(p.id).where(p.dataset_id == dataset, p.prompt_id.in_(list(query.prompt_ids))))
+        )
     if query.categories:
-        wanted = wanted.where(i.prompt.in_(select(p.id).where(p.category.in_(list(query.categories)))))
+        wanted = wanted.where(
+            i.prompt.in_(select(p.id).where(p.dataset_id == dataset, p.category.in_(list(query.categories))))
+        )
     if query.contestants:
-        outputs = select(s.output.c.id).where(s.output.c.contestant.in_(list(query.contestants)))
+        outputs = select(o.id).where(o.dataset_id == dataset, o.contestant.in_(list(query.contestants)))
         wanted = wanted.where(or_(i.left.in_(outputs), i.right.in_(outputs)))
     return wanted
 
 
-def _named(c: Connection, rows: Sequence[Any], judges: Sequence[str]) -> list[Verdict]:
+def _named(c: Connection, rows: Sequence[Any], judges: Sequence[Mapping[str, Any]]) -> list[Verdict]:
     prompts = _by_id(c, [s.prompt.c.id, s.prompt.c.prompt_id, s.prompt.c.category], {r.prompt for r in rows})
     outputs = _by_id(
         c, [s.output.c.id, s.output.c.contestant, s.output.c.sample], {end for r in rows for end in (r.left, r.right)}
     )
     ids = [r.answer_id for r in rows if r.answer_id is not None]
     answers = _by_id(c, [s.answer], set(ids))
-    readings = readings_of(c, ids)
+    readings: dict[tuple[int, str], tuple[Reading, ...]] = {}
+    for parser in sorted({judges[r.judge]["parser"] for r in rows}):
+        mine = [r.answer_id for r in rows if r.answer_id is not None and judges[r.judge]["parser"] == parser]
+        readings.update({(answer, parser): told for answer, told in readings_of(c, mine, parser).items()})
     made = []
     for r in rows:
+        judge = judges[r.judge]
         answer = answers.get(r.answer_id)
         left, right, prompt = outputs[r.left], outputs[r.right], prompts[r.prompt]
         names = ShowingNames(
@@ -111,13 +120,13 @@ def _named(c: Connection, rows: Sequence[Any], judges: Sequence[str]) -> list[Ve
         )
         made.append(
             Verdict(
-                judges[r.judge],
+                judge["name"],
                 names,
                 prompt.category,
                 r.position,
                 r.comparison_id,
                 reply_of(answer) if answer else None,
-                readings.get(r.answer_id, ()),
+                readings.get((r.answer_id, judge["parser"]), ()),
                 ItemState(r.state) if r.state else None,
                 answer.epoch if answer else "",
                 r.repeat,
@@ -139,23 +148,24 @@ def _by_id(c: Connection, columns: Sequence[Any], ids: set[int]) -> dict[int, An
     return found
 
 
-def _made(c: Connection, dataset: int, judge: str) -> list[Verdict]:
-    """Verdicts made in runs, by the judge's newest version, one per answer and showing."""
+def _made(c: Connection, dataset: int, judge: str, recorded: str) -> list[Verdict]:
+    """Verdicts made in runs, by the judge's newest version, one per showing: where a text was replaced, the newer.
+
+    A run of the *recorded* judge makes none: it shows again what was uploaded.
+    """
     j = s.run_judge.c
     runs = c.execute(select(s.run_judge).where(j.dataset_id == dataset, j.name == judge).order_by(j.run_id)).all()
-    if not runs:
-        return []
-    newest = runs[-1].fingerprint
+    newest = runs[-1].fingerprint if runs else recorded
     found: dict[tuple[Any, ...], Verdict] = {}
     for run in runs:
-        if run.fingerprint != newest:
+        if run.fingerprint != newest or newest == recorded:
             continue
         after = -1
         while page := _verdicts(c, run.run_id, VerdictQuery(judges=(judge,)), after, 1000, by_revision=False):
             after = page[-1].position
             for verdict in page:
                 key = (verdict.showing, verdict.epoch, verdict.repeat)
-                if key not in found or found[key].reply is None:
+                if key not in found or verdict.reply is not None:
                     found[key] = verdict
     return list(found.values())
 
@@ -169,8 +179,8 @@ def _imported(c: Connection, dataset: int, judge: str) -> list[Verdict]:
     answers = _by_id(c, [s.answer], set(ids))
     readings = readings_of(c, ids)
     p = s.prompt.c
-    known = select(p.prompt_id, func.max(p.category).label("category")).where(p.dataset_id == dataset)
-    categories = {row.prompt_id: row.category for row in c.execute(known.group_by(p.prompt_id))}
+    known = select(p.prompt_id, p.category).where(p.dataset_id == dataset, p.removed.is_(None))
+    categories = {row.prompt_id: row.category for row in c.execute(known)}
     return [
         Verdict(
             judge,

@@ -52,9 +52,7 @@ class Scene:
     async def fill(self, name: str = "d") -> Scene:
         """Upload the board to the dataset *name*."""
         await self.store.create_dataset(TENANT, name)
-        prompts = [
-            Prompt(f"p{n}", (f"question {n}", "and then?"), category="even odd".split()[n % 2]) for n in range(3)
-        ]
+        prompts = [Prompt(f"p{n}", (f"question {n}", "and then?"), category=["even", "odd"][n % 2]) for n in range(3)]
         outputs = [Output(p.prompt_id, who, (f"{who} on {p.prompt_id}", "more")) for p in prompts for who in "abc"]
         await self.store.add_prompts(TENANT, name, prompts, replace=False)
         result = await self.store.add_outputs(TENANT, name, outputs, replace=False)
@@ -70,13 +68,13 @@ class Scene:
         fingerprint, *shown = await self.store.intern(TENANT, digests)
         return [CallKey(fingerprint, prompt=shown[0], turn=1, first=n, second=n, epoch=epoch) for n in shown]
 
-    async def run(self, run_id: str = "run-1", *, budget: Budget | None = None, **said: Any) -> Run:
+    async def run(self, run_id: str = "run-1", *, budget: Budget | None = None, **said: Any) -> Run:  # noqa: ANN401  # whatever new_run takes
         """A run that is running."""
         made = await self.store.create_run(TENANT, self.new_run(run_id, budget=budget or Budget(), **said))
         await self.store.move_run(made.row, RunState.RUNNING)
         return await self.store.run(TENANT, run_id)
 
-    def new_run(self, run_id: str, *, budget: Budget | None = None, **said: Any) -> NewRun:
+    def new_run(self, run_id: str, *, budget: Budget | None = None, **said: Any) -> NewRun:  # noqa: ANN401  # whatever NewRun takes
         """A run of both judges over the dataset `d`."""
         spec = RunSpec("d", tuple(judge.name for judge in JUDGES), budget=budget or Budget())
         new = NewRun(run_id, f"request-{run_id}", "body", spec, self.revision, JUDGES, planned=100, plan_hash="plan")
@@ -94,7 +92,7 @@ class Scene:
         left, right = (self.outputs[row, who] for who in pair)
         return ItemRef(position, judge, row, 1, left, right, Order.LEFT_FIRST, 0, f"c{position}")
 
-    def called(self, key: CallKey, attempt: int | None, position: int | None = None, **said: Any) -> Settled:
+    def called(self, key: CallKey, attempt: int | None, position: int | None = None, **said: Any) -> Settled:  # noqa: ANN401  # whatever Settled takes
         """A call that was answered: the first is better, for 7 micro-USD."""
         item = None if position is None else self.item(position)
         reply, reading = Reply("[[A]]", usage=Usage(5, 0, 3, 7, 20)), Reading("brackets", Preference.FIRST)

@@ -1,0 +1,227 @@
+"""Commits: the one way an answer comes in. Whole or not at all, safe to repeat, counted once.
+
+An attempt is settled only while it is live, and a showing counts only when its row goes in: so a list of settled
+showings may be committed again. Under a key that has an answer already, that answer stays.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from judge.domain.outcome import ItemState, VerdictStatus
+from judge.domain.verdict import SOURCE_PARSER, CallKey, Reading, Reply
+from judge.ports.clock import Clock
+from judge.ports.store import Settled, StoredAnswer
+from judge.store import schema as s
+from judge.store.connections import Connections
+from judge.store.interning import tenant_id
+from judge.store.permits import stored_answers
+from judge.store.rows import key_of, key_values, reading_row, readings_of, storable
+
+CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """The answers' ids by key, and what brought in those that are new."""
+
+    ids: Mapping[CallKey, int]
+    new: Mapping[CallKey, Settled]
+
+
+class Commits:
+    """The part of RunStore that takes answers in."""
+
+    _db: Connections
+    _clock: Clock
+
+    async def commit(self, tenant: str, run: int | None, settled: Sequence[Settled]) -> None:
+        """Answers, readings, showings, attempts, and the run's counts, cost and revision, in one transaction."""
+        now = self._clock.now()
+        await self._db.write(lambda c: _commit(c, tenant_id(c, tenant), run, settled, now))
+
+
+def _commit(c: Connection, owner: int, run: int | None, settled: Sequence[Settled], now: float) -> None:
+    row = None if run is None else c.execute(select(s.run).where(s.run.c.id == run)).first()
+    if run is not None and row is None:
+        # Its dataset was deleted meanwhile: what was spent is booked, and no text comes in.
+        _settle(c, settled, set())
+        return
+    answers = _store_answers(c, owner, settled, now)
+    calls, cost, repeated = _settle(c, settled, answers.new.keys())
+    if row is None:
+        return
+    items = _items(c, owner, row, settled, answers)
+    inserted = _inserted(c, items)
+    r = s.run.c
+    values = {
+        "calls": r.calls + calls,
+        "cost_micros": r.cost_micros + cost,
+        "repeated": r.repeated + repeated,
+        "reused": r.reused + sum(reused for _, reused in inserted),
+        "by_status": dict(Counter(row.by_status) + Counter(status for status, _ in inserted)),
+        "revision": row.revision + 1,
+    }
+    if inserted or calls or cost or repeated:
+        c.execute(update(s.run).where(r.id == row.id).values(values))
+
+
+def _store_answers(c: Connection, owner: int, settled: Sequence[Settled], now: float) -> _Answers:
+    called: dict[CallKey, Settled] = {}
+    for done in settled:
+        if done.reply is not None and done.answer is None:
+            called.setdefault(done.key, done)
+    ids = {done.key: done.answer for done in settled if done.answer is not None}
+    rows = [{**key_values(owner, key), **_answer_row(done.reply, now)} for key, done in called.items() if done.reply]
+    new: dict[CallKey, Settled] = {}
+    if rows:
+        a = s.answer.c
+        columns = [a.id, *(a[name] for name in s.KEY)]
+        for row in c.execute(upsert(s.answer).on_conflict_do_nothing().returning(*columns), rows):
+            ids[key_of(row)] = row.id
+            new[key_of(row)] = called[key_of(row)]
+    present = stored_answers(c, owner, [key for key in called if key not in new])
+    ids |= {key: stored.answer for key, stored in present.items()}
+    readings = [
+        reading_row(owner, ids[done.key], done.reading)
+        for done in settled
+        if done.reading is not None and done.key in ids and _is_of(done, new, present)
+    ]
+    if readings:
+        c.execute(upsert(s.reading).on_conflict_do_nothing(), readings)
+    return _Answers(ids, new)
+
+
+def _is_of(done: Settled, new: Mapping[CallKey, Settled], present: Mapping[CallKey, StoredAnswer]) -> bool:
+    """Whether *done*'s reading is one of the answer that stays under its key."""
+    if done.answer is not None:
+        return True
+    mine = done.reply
+    kept = new[done.key].reply if done.key in new else present[done.key].reply
+    if mine is None or kept is None:
+        return False
+    return (storable(mine.raw), mine.status) == (storable(kept.raw), kept.status)
+
+
+def _answer_row(reply: Reply, now: float) -> dict[str, Any]:
+    usage = reply.usage
+    return {
+        "raw": storable(reply.raw),
+        "status": reply.status.value,
+        "model": storable(reply.model),
+        "logprobs": [list(pair) for pair in reply.logprobs],
+        "input_tokens": usage.input_tokens,
+        "cached_input_tokens": usage.cached_input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cost_micros": usage.cost_micros,
+        "latency_ms": usage.latency_ms,
+        "tries": usage.tries,
+        "create_time": now,
+    }
+
+
+def _settle(c: Connection, settled: Sequence[Settled], new: Any) -> tuple[int, int, int]:  # noqa: ANN401  # a set view
+    """Close the attempts that are still live; the calls, the cost and the repeated calls this adds to the run."""
+    mine = {done.attempt: done for done in settled if done.attempt is not None}
+    attempts = sorted(mine)
+    a = s.call_attempt.c
+    live = [
+        found
+        for begin in range(0, len(attempts), CHUNK)
+        for found in c.scalars(select(a.id).where(a.id.in_(attempts[begin : begin + CHUNK]), s.LIVE))
+    ]
+    values = []
+    calls = cost = repeated = 0
+    for attempt in sorted(live):
+        done = mine[attempt]
+        spent = done.reply.usage.cost_micros if done.reply else 0
+        state = "failed" if done.reply is None else "settled" if done.key in new else "repeated"
+        values.append({"row": attempt, "now": state, "cost": spent})
+        calls += done.calls
+        cost += spent
+        repeated += state == "repeated"
+    if values:
+        change = update(s.call_attempt).where(a.id == bindparam("row"))
+        c.execute(change.values(state=bindparam("now"), cost_micros=bindparam("cost")), values)
+    return calls, cost, repeated
+
+
+def _items(
+    c: Connection,
+    owner: int,
+    run: Any,  # noqa: ANN401  # a row
+    settled: Sequence[Settled],
+    answers: _Answers,
+) -> list[dict[str, Any]]:
+    """The showings' rows: of those with an answer or a final state."""
+    parsers = [judge["parser"] for judge in run.judges]
+    statuses = _Statuses(c, [answers.ids[done.key] for done in settled if done.key in answers.ids])
+    rows = []
+    for done in settled:
+        item, answer = done.item, answers.ids.get(done.key)
+        if item is None or (answer is None and done.state in (None, ItemState.PENDING)):
+            continue
+        state = done.state if answer is None else None
+        rows.append(
+            {
+                "run_id": run.id,
+                "position": item.position,
+                "tenant_id": owner,
+                "judge": item.judge,
+                "prompt": item.prompt,
+                "turn": item.turn,
+                "left": item.left,
+                "right": item.right,
+                "order": item.order.value,
+                "repeat": item.repeat,
+                "comparison_id": item.comparison_id,
+                "state": state,
+                "answer_id": answer,
+                "status": state.name.lower() if state else statuses.of(answer or 0, parsers[item.judge]),
+                "reused": done.answer is not None,
+                "revision": run.revision + 1,
+            }
+        )
+    return rows
+
+
+class _Statuses:
+    """The status of each answer as a judge with some parser sees it: the same that its verdict will have."""
+
+    def __init__(self, c: Connection, answers: Sequence[int]) -> None:
+        ids = sorted(set(answers))
+        a = s.answer.c
+        self._replies: dict[int, int] = {}
+        for begin in range(0, len(ids), CHUNK):
+            query = select(a.id, a.status).where(a.id.in_(ids[begin : begin + CHUNK]))
+            self._replies.update({row.id: row.status for row in c.execute(query)})
+        self._readings = readings_of(c, ids)
+
+    def of(self, answer: int, parser: str) -> str:
+        """The name of its status."""
+        status = VerdictStatus(self._replies.get(answer, VerdictStatus.OK))
+        if status is VerdictStatus.OK:
+            reading = self._counted(self._readings.get(answer, ()), parser)
+            status = reading.status if reading else VerdictStatus.UNREADABLE
+        return status.name.lower()
+
+    @staticmethod
+    def _counted(readings: Sequence[Reading], parser: str) -> Reading | None:
+        by_parser = {reading.parser: reading for reading in readings}
+        last = readings[-1] if readings else None
+        return by_parser.get(SOURCE_PARSER) or by_parser.get(parser) or last
+
+
+def _inserted(c: Connection, items: Sequence[dict[str, Any]]) -> list[tuple[str, bool]]:
+    """The status of each row that was not there yet, and whether its answer was reused."""
+    if not items:
+        return []
+    i = s.run_item.c
+    made = c.execute(upsert(s.run_item).on_conflict_do_nothing().returning(i.status, i.reused), items)
+    return [(row.status, row.reused) for row in made]
