@@ -306,7 +306,9 @@ class RunStore(Protocol):
         ...
 
     async def judge_verdicts(self, tenant: str, dataset: str, judge: str) -> list[Verdict]:
-        """All verdicts of a judge over a dataset, imported and made in runs, one per answer and showing, oldest first.
+        """All verdicts of a judge over a dataset, one per answer and showing: imported ones as uploaded, then by run.
+
+        Within a run they stand by their place in the plan, never by arrival, so that order-dependent methods repeat.
 
         Where runs hold several versions of the judge, only those of the newest. Raises NotFound if there is none.
         """

@@ -6,12 +6,14 @@ from judge.ports.clock import Clock
 from judge.store.commits import Commits
 from judge.store.connections import Connections
 from judge.store.datasets import Datasets
+from judge.store.deletion import Deletion
 from judge.store.permits import Permits
 from judge.store.runs import Runs
+from judge.store.uploads import Uploads
 from judge.store.verdicts import Verdicts
 
 
-class SqlStore(Datasets, Runs, Permits, Commits, Verdicts):
+class SqlStore(Datasets, Uploads, Deletion, Runs, Permits, Commits, Verdicts):
     """The store of one database."""
 
     def __init__(self, connections: Connections, clock: Clock) -> None:

@@ -84,8 +84,8 @@ def _store_answers(c: Connection, owner: int, settled: Sequence[Settled], now: f
         a = s.answer.c
         columns = [a.id, *(a[name] for name in s.KEY)]
         for row in c.execute(upsert(s.answer).on_conflict_do_nothing().returning(*columns), rows):
-            ids[key_of(row)] = row.id
-            new[key_of(row)] = called[key_of(row)]
+            key = key_of(row)
+            ids[key], new[key] = row.id, called[key]
     present = stored_answers(c, owner, [key for key in called if key not in new])
     ids |= {key: stored.answer for key, stored in present.items()}
     readings = [

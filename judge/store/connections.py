@@ -8,28 +8,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.pool import StaticPool
 
 from judge.domain.errors import StoreFailed
+from judge.store.migrate import migrate
 
 T = TypeVar("T")
 MEMORY = "sqlite://"
+SQLITE_FILE = "sqlite:///"
 READERS = 2
+BUSY_SECONDS = 30
 JOURNAL_BYTES = 64 * 1024 * 1024
-
-
-def migrated(engine: Engine) -> None:
-    """Bring the schema up to date in one transaction: killed at any statement, it leaves the old one."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    with engine.connect() as connection:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-        connection.commit()
 
 
 class Connections:
@@ -38,15 +28,18 @@ class Connections:
     def __init__(self, url: str) -> None:
         memory = url == MEMORY
         if not memory:
-            Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+            _prepared(url)
         options: dict[str, Any] = {"poolclass": StaticPool} if memory else {}
-        self._engine = create_engine(
-            url, connect_args={"check_same_thread": False, "timeout": 30}, isolation_level="AUTOCOMMIT", **options
-        )
+        connect_args = {"check_same_thread": False, "timeout": BUSY_SECONDS}
+        self._engine = create_engine(url, connect_args=connect_args, isolation_level="AUTOCOMMIT", **options)
         event.listen(self._engine, "connect", _pragmas)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._readers = self._writer if memory else ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
-        self._writer.submit(migrated, self._engine).result()
+        try:
+            self._writer.submit(_migrated, self._engine, url).result()
+        except BaseException:
+            self._release()
+            raise
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """The result of *work* in one write transaction, whole or not at all."""
@@ -60,21 +53,38 @@ class Connections:
         try:
             with self._engine.connect() as connection:
                 connection.exec_driver_sql(begin)
-                try:
-                    result = work(connection)
-                    connection.exec_driver_sql("COMMIT")
-                except BaseException:
-                    connection.exec_driver_sql("ROLLBACK")
-                    raise
+                # What is not committed is rolled back when the connection goes back to its pool.
+                result = work(connection)
+                connection.commit()
                 return result
-        except (exc.OperationalError, exc.InternalError) as error:
+        except exc.DBAPIError as error:
             raise StoreFailed(f"the store failed: {error.orig}") from error
 
     async def close(self) -> None:
         """Finish what is being written, and let go."""
+        await asyncio.to_thread(self._release)
+
+    def _release(self) -> None:
         for pool in {self._writer, self._readers}:
-            await asyncio.to_thread(pool.shutdown)
+            pool.shutdown()
         self._engine.dispose()
+
+
+def _prepared(url: str) -> None:
+    path = Path(url.removeprefix(SQLITE_FILE))
+    if not url.startswith(SQLITE_FILE) or not path.name:
+        raise StoreFailed(f"store {url!r} is neither {MEMORY} nor {SQLITE_FILE}PATH")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreFailed(f"the store's folder {path.parent} cannot be made: {error}") from error
+
+
+def _migrated(engine: Engine, url: str) -> None:
+    try:
+        migrate(engine)
+    except exc.DBAPIError as error:
+        raise StoreFailed(f"store {url!r} cannot be opened: {error.orig}") from error
 
 
 def _pragmas(connection: Any, _: object) -> None:  # noqa: ANN401  # the driver's own type

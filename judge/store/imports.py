@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, insert, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from judge.domain.dataset import ImportedVerdict
 from judge.domain.judge import RECORDED, JudgeDefinition, Rubric
-from judge.domain.outcome import Order, Preference, VerdictStatus
-from judge.domain.verdict import SOURCE_PARSER, Reading, digest, recorded_digest
+from judge.domain.outcome import Order, Outcome, Preference, VerdictStatus
+from judge.domain.verdict import SOURCE_PARSER, CallKey, Reading, digest, recorded_digest
 from judge.store import schema as s
 from judge.store.definitions import from_definition
 from judge.store.interning import interned
-from judge.store.rows import reading_row
+from judge.store.rows import key_of, key_values, matching, reading_row
 
+CHUNK = 250
 FINAL = (VerdictStatus.REFUSED, VerdictStatus.FILTERED, VerdictStatus.TRUNCATED)
 
 
@@ -25,44 +26,82 @@ def recorded_definition(judge: str, dataset: str) -> JudgeDefinition:
     return JudgeDefinition(judge, RECORDED, Rubric("brackets", ()), "brackets", scope=dataset)
 
 
-def stored_answer(
-    c: Connection, dataset: Mapping[str, Any], verdict: ImportedVerdict, own: Reading | None, now: float
-) -> int:
-    """The answer's id; its readings are the source's outcome and our own."""
+def imported_identity(verdict: ImportedVerdict) -> tuple[str, str, int, str, str, int]:
+    """What makes two verdicts the same call of a judge: who was shown first, not who is called left."""
+    ends = (verdict.left, verdict.right)
+    first, second = ends if verdict.order is Order.LEFT_FIRST else ends[::-1]
+    return verdict.judge, verdict.prompt_id, verdict.turn, first, second, verdict.repeat
+
+
+def imported_meaning(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What two equal verdicts share, whichever contestant each of them calls left."""
+    body = row["body"]
+    preference = body["outcome"] and Preference.of(Outcome(body["outcome"]), Order(body["order"]))
+    return body["raw"], preference, body["status"], body["reason"]
+
+
+def store_answers(
+    c: Connection, dataset: Mapping[str, Any], verdicts: Sequence[tuple[ImportedVerdict, Reading | None]], now: float
+) -> list[int]:
+    """The answer of each verdict, with the source's reading and our own. An answer under the same key gives way."""
     owner = dataset["tenant_id"]
-    definition = recorded_definition(verdict.judge, dataset["name"])
-    version = {
-        "tenant_id": owner,
-        "name": verdict.judge,
-        "fingerprint": definition.fingerprint,
-        "definition": from_definition(definition),
-    }
-    c.execute(upsert(s.judge_version).on_conflict_do_nothing(), version)
-    left, right = recorded_digest(verdict.left, 0), recorded_digest(verdict.right, 0)
-    first, second = (left, right) if verdict.order is Order.LEFT_FIRST else (right, left)
-    parts = [bytes.fromhex(definition.fingerprint), digest("prompt-id", verdict.prompt_id), first, second]
-    ids = interned(c, owner, parts)
-    key = dict(
-        zip(
-            s.KEY,
-            (owner, ids[parts[0]], ids[parts[1]], verdict.turn, ids[first], ids[second], "", verdict.repeat),
-            strict=True,
-        )
-    )
-    status = verdict.status if verdict.status in FINAL else VerdictStatus.OK
-    values = {"raw": verdict.raw or "", "status": int(status or VerdictStatus.OK)}
-    found = c.scalar(select(s.answer.c.id).where(*(s.answer.c[name] == value for name, value in key.items())))
-    if found is None:
-        empty = dict.fromkeys(("input_tokens", "cached_input_tokens", "output_tokens", "cost_micros", "latency_ms"), 0)
-        row = {**key, **values, **empty, "model": "", "logprobs": [], "tries": 1, "create_time": now}
-        found = c.execute(insert(s.answer).values(row)).inserted_primary_key[0]  # type: ignore[index]
-    else:
-        c.execute(update(s.answer).where(s.answer.c.id == found).values(values))
-        c.execute(delete(s.reading).where(s.reading.c.answer_id == found))
-    readings = [r for r in (_source(verdict), own) if r is not None]
+    definitions = {v.judge: recorded_definition(v.judge, dataset["name"]) for v, _ in verdicts}
+    versions = [
+        {"tenant_id": owner, "name": name, "fingerprint": d.fingerprint, "definition": from_definition(d)}
+        for name, d in definitions.items()
+    ]
+    c.execute(upsert(s.judge_version).on_conflict_do_nothing(), versions)
+    keys = _keys(c, owner, {name: bytes.fromhex(d.fingerprint) for name, d in definitions.items()}, verdicts)
+    a = s.answer.c
+    for begin in range(0, len(keys), CHUNK):
+        # A run that showed the old answer keeps it, under a key that nobody asks for.
+        c.execute(update(s.answer).where(matching(s.answer, owner, keys[begin : begin + CHUNK])).values(repeat=-a.id))
+    rows = [
+        {**key_values(owner, key), **_answer_row(verdict, now)}
+        for key, (verdict, _) in zip(keys, verdicts, strict=True)
+    ]
+    columns = [a.id, *(a[name] for name in s.KEY)]
+    made = {key_of(row): int(row.id) for row in c.execute(insert(s.answer).returning(*columns), rows)}
+    answers = [made[key] for key in keys]
+    readings = [
+        reading_row(owner, answer, reading)
+        for answer, (verdict, own) in zip(answers, verdicts, strict=True)
+        for reading in (_source(verdict), own)
+        if reading is not None
+    ]
     if readings:
-        c.execute(insert(s.reading), [reading_row(owner, found, r) for r in readings])
-    return int(found)
+        c.execute(insert(s.reading), readings)
+    return answers
+
+
+def _keys(
+    c: Connection,
+    owner: int,
+    fingerprints: Mapping[str, bytes],
+    verdicts: Sequence[tuple[ImportedVerdict, Reading | None]],
+) -> list[CallKey]:
+    parts = []
+    for verdict, _ in verdicts:
+        judge, prompt, _, first, second, _ = imported_identity(verdict)
+        ends = recorded_digest(first, 0), recorded_digest(second, 0)
+        parts.append((fingerprints[judge], digest("prompt-id", prompt), *ends))
+    ids = interned(c, owner, [part for four in parts for part in four])
+    return [
+        CallKey(ids[judge], ids[prompt], verdict.turn, ids[first], ids[second], "", verdict.repeat)
+        for (judge, prompt, first, second), (verdict, _) in zip(parts, verdicts, strict=True)
+    ]
+
+
+def _answer_row(verdict: ImportedVerdict, now: float) -> dict[str, Any]:
+    nothing = dict.fromkeys(("input_tokens", "cached_input_tokens", "output_tokens", "cost_micros", "latency_ms"), 0)
+    status = verdict.status if verdict.status in FINAL else VerdictStatus.OK
+    told: dict[str, Any] = {
+        "raw": verdict.raw or "",
+        "status": (status or VerdictStatus.OK).value,
+        "model": "",
+        "logprobs": [],
+    }
+    return {**nothing, **told, "tries": 1, "create_time": now}
 
 
 def _source(verdict: ImportedVerdict) -> Reading | None:

@@ -32,6 +32,12 @@ def interned(connection: Connection, owner: int, digests: Sequence[bytes]) -> di
     return found
 
 
+def known(connection: Connection, name: str, digests: Sequence[bytes]) -> dict[bytes, int]:
+    """The ids of those digests that the tenant *name* has."""
+    owner = connection.scalar(select(tenant.c.id).where(tenant.c.name == name))
+    return {} if owner is None else _known(connection, owner, list(dict.fromkeys(digests)))
+
+
 def _known(connection: Connection, owner: int, digests: Sequence[bytes]) -> dict[bytes, int]:
     found: dict[bytes, int] = {}
     for begin in range(0, len(digests), CHUNK):

@@ -1,4 +1,7 @@
-"""The tables. The tenant stands in every key; texts' hashes are interned once, and keys are tuples of integers."""
+"""The tables. The tenant stands in every key; texts' hashes are interned once, and keys are tuples of integers.
+
+An id is never given twice (hence AUTOINCREMENT): who still holds the id of a row that was deleted finds nothing.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,6 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    literal_column,
     text,
 )
 
@@ -31,8 +33,19 @@ def _key_columns() -> list[Column[object]]:
     return [Column(name, String if name == "epoch" else _Id, nullable=False) for name in KEY]
 
 
-def _rows(name: str, *columns: Column[object], identity: tuple[str, ...]) -> Table:
+IDENTITY = {
+    "prompt": ("prompt_id",),
+    "output": ("prompt_id", "contestant", "sample"),
+    "label": ("source", "label_id"),
+    "recorded": ("judge", "prompt_id", "turn", "first", "second", "repeat"),
+    "comparison": ("comparison_id",),
+}
+"""What makes two rows of a dataset the same row."""
+
+
+def _rows(name: str, *columns: Column[object]) -> Table:
     """A table of a dataset's rows: append-only, each valid from the revision *added* to before *removed*."""
+    now = text("removed IS NULL")
     return Table(
         name,
         metadata,
@@ -42,7 +55,9 @@ def _rows(name: str, *columns: Column[object], identity: tuple[str, ...]) -> Tab
         *columns,
         Column("added", _Id, nullable=False),
         Column("removed", _Id),
-        Index(f"ix_{name}_identity", "dataset_id", *identity),
+        Index(f"uq_{name}_now", "dataset_id", *IDENTITY[name], unique=True, sqlite_where=now, postgresql_where=now),
+        Index(f"ix_{name}_dataset", "dataset_id", "id"),
+        sqlite_autoincrement=True,
     )
 
 
@@ -54,6 +69,7 @@ content = Table(
     Column("tenant_id", _Id, nullable=False),
     Column("hash", LargeBinary(32), nullable=False),
     UniqueConstraint("tenant_id", "hash"),
+    sqlite_autoincrement=True,
 )
 dataset = Table(
     "dataset",
@@ -64,6 +80,7 @@ dataset = Table(
     Column("revision", _Id, nullable=False),
     Column("create_time", Float, nullable=False),
     UniqueConstraint("tenant_id", "name"),
+    sqlite_autoincrement=True,
 )
 prompt = _rows(
     "prompt",
@@ -74,7 +91,6 @@ prompt = _rows(
     Column("reference", JSON, nullable=False),
     Column("plain", JSON, nullable=False),
     Column("referenced", JSON, nullable=False),
-    identity=("prompt_id",),
 )
 output = _rows(
     "output",
@@ -83,7 +99,6 @@ output = _rows(
     Column("sample", Integer, nullable=False),
     Column("turns", JSON, nullable=False),
     Column("shown", JSON, nullable=False),
-    identity=("prompt_id", "contestant", "sample"),
 )
 label = _rows(
     "label",
@@ -92,26 +107,22 @@ label = _rows(
     Column("annotator", String, nullable=False),
     Column("kind", Integer, nullable=False),
     Column("body", JSON, nullable=False),
-    identity=("source", "label_id"),
 )
 recorded = _rows(
     "recorded",
     Column("judge", String, nullable=False),
     Column("prompt_id", String, nullable=False),
     Column("turn", Integer, nullable=False),
-    Column("left", String, nullable=False),
-    Column("right", String, nullable=False),
-    Column("order", Integer, nullable=False),
+    Column("first", String, nullable=False),
+    Column("second", String, nullable=False),
     Column("repeat", Integer, nullable=False),
     Column("body", JSON, nullable=False),
     Column("answer_id", _Id, nullable=False),
-    identity=("judge", "prompt_id", "turn", "left", "right", "order", "repeat"),
 )
 comparison = _rows(
     "comparison",
     Column("comparison_id", String, nullable=False),
     Column("body", JSON, nullable=False),
-    identity=("comparison_id",),
 )
 judge_version = Table(
     "judge_version",
@@ -153,6 +164,7 @@ run = Table(
     Column("end_time", Float),
     UniqueConstraint("tenant_id", "run_id"),
     UniqueConstraint("tenant_id", "request_id"),
+    sqlite_autoincrement=True,
 )
 run_judge = Table(
     "run_judge",
@@ -230,6 +242,7 @@ answer = Table(
     Column("tries", Integer, nullable=False),
     Column("create_time", Float, nullable=False),
     Index("uq_answer_key", *KEY, unique=True),
+    sqlite_autoincrement=True,
 )
 reading = Table(
     "reading",
@@ -259,6 +272,7 @@ call_attempt = Table(
         postgresql_where=text("state = 'live'"),
     ),
     Index("ix_call_attempt_run", "run_id", "state"),
+    sqlite_autoincrement=True,
 )
-LIVE = literal_column("call_attempt.state = 'live'", Boolean)
+LIVE = text("call_attempt.state = 'live'")
 """That an attempt is live, written out so that the partial index serves it."""

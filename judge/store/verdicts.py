@@ -44,7 +44,7 @@ class Verdicts:
             if not found:
                 message = f"judge {judge!r} has no verdict over dataset {dataset!r}"
                 raise NotFound(message, reason="EMPTY_SOURCE", judge=judge)
-            return sorted(found, key=lambda verdict: verdict.create_time)
+            return found
 
         return await self._db.read(work)
 
@@ -184,7 +184,7 @@ def _imported(c: Connection, dataset: int, judge: str) -> list[Verdict]:
     return [
         Verdict(
             judge,
-            ShowingNames(row.prompt_id, row.turn, row.left, row.right, Order(row.order)),
+            ShowingNames(row.prompt_id, row.turn, row.body["left"], row.body["right"], Order(row.body["order"])),
             categories.get(row.prompt_id, ""),
             position,
             reply=reply_of(answers[row.answer_id]),

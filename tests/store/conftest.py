@@ -127,3 +127,9 @@ async def store(request: pytest.FixtureRequest, clock: StillClock, file_url: str
 async def scene(store: SqlStore, clock: StillClock) -> Scene:
     """The board, uploaded."""
     return await Scene(store, clock).fill()
+
+
+@pytest.fixture
+def scene_of() -> type[Scene]:
+    """For a store that a test opens itself."""
+    return Scene

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -226,6 +227,20 @@ async def test_imported_verdicts_keep_the_sources_outcome_and_our_reading(store:
     assert ["source", "brackets/1"] == [reading.parser for reading in verdict.readings]
     assert (Outcome.LEFT, VerdictStatus.OK) == (verdict.outcome, verdict.status)
     assert ["gpt"] == [definition.name for definition in await store.judge_definitions(TENANT)]
+
+
+async def test_law_5_a_judges_verdicts_stand_by_plan_position_not_by_arrival(store: SqlStore, clock: Clock) -> None:
+    """Answers that came in the other way round are read in the plan's order."""
+    run = await make_run(store)
+    wanted = await keys(store)
+    permit = await store.permit(TENANT, asks(run, wanted, clock))
+    for position in (1, 0):
+        where = replace(await item(store), position=position, order=Order(position + 1))
+        key = wanted[position]
+        await store.commit(TENANT, run.row, [answered(key, where, permit.granted[key])])
+        clock.time += 1
+
+    assert [0, 1] == [verdict.position for verdict in await store.judge_verdicts(TENANT, "data", "oracle")]
 
 
 async def test_one_annotator_may_vote_twice(store: SqlStore) -> None:

@@ -6,12 +6,16 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import Connection, select
 
 from judge.domain.errors import AlreadyExists, NotFound, RequestIdReused
 from judge.domain.outcome import ItemState, Preference, VerdictStatus
 from judge.domain.run import Budget, RunState
 from judge.domain.verdict import SOURCE_PARSER, Reading, Reply, Usage
 from judge.ports.store import Settled, VerdictQuery
+from judge.store import schema
+from judge.store.revisions import live
+from judge.store.rows import among, matching
 
 if TYPE_CHECKING:
     from conftest import Scene
@@ -399,3 +403,23 @@ async def test_a_reply_with_broken_unicode_is_kept(scene: Scene) -> None:
     await scene.store.commit(TENANT, None, [broken, scene.called(keys[1], None)])
 
     assert set((await scene.permit(keys)).answered) == set(keys)
+
+
+async def test_keys_are_looked_up_by_index(scene: Scene) -> None:
+    """Neither answers nor attempts nor a dataset's rows are read whole to find a few."""
+    [key] = await scene.keys(1)
+    asked = [
+        select(schema.answer).where(matching(schema.answer, 1, [key])),
+        select(schema.call_attempt).where(schema.LIVE, matching(schema.call_attempt, 1, [key])),
+        select(schema.label).where(live(schema.label, 1), among([schema.label.c.source], [["s"]])),
+    ]
+
+    def plans(c: Connection) -> list[str]:
+        said = [str(query.compile(c, compile_kwargs={"literal_binds": True})) for query in asked]
+        return [c.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}").all()[0].detail for sql in said]
+
+    found = await scene.store._db.read(plans)
+
+    assert "uq_answer_key (tenant_id=? AND fingerprint=? AND prompt=? AND turn=? AND first=? AND second=?)" in found[0]
+    assert "uq_call_attempt_live (tenant_id=? AND fingerprint=? AND prompt=?" in found[1]
+    assert "uq_label_now (dataset_id=? AND source=?)" in found[2]

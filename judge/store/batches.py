@@ -1,0 +1,111 @@
+"""A batch of rows: sorted into new, equal, replacing and refused, and written in one revision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Table, insert, select, update
+
+from judge.domain.dataset import BatchResult, Rejection
+from judge.store import schema as s
+from judge.store.revisions import Row, chunks, live
+from judge.store.rows import among
+
+Identity = tuple[Any, ...]
+Added = Mapping[Identity, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class NewRow:
+    """A row to be added: its identity, its content, and the field, reason and sentence if it is refused."""
+
+    identity: Identity
+    values: dict[str, Any]
+    refused: tuple[str, str, str] | None = None
+
+
+def add_batch(
+    c: Connection,
+    dataset: Row,
+    table: Table,
+    new: list[NewRow],
+    *,
+    replace: bool,
+    meaning: Callable[[Row], Any] | None = None,
+    complete: Callable[[Added], None] | None = None,
+) -> BatchResult:
+    """Write what is new or replaces. *meaning* is what two equal rows share; *complete* adds to the rows' values."""
+    identity = s.IDENTITY[table.name]
+    existing = _existing(c, table, dataset["id"], identity, [row.identity for row in new])
+    taken = _Sorted(table.name, identity, existing, meaning)
+    for number, row in enumerate(new):
+        taken.take(number, row, replace=replace)
+    rejections = tuple(taken.rejections)
+    if not taken.added:
+        return BatchResult(0, taken.duplicates, 0, rejections, dataset["revision"])
+    revision = dataset["revision"] + 1
+    for chunk in chunks(taken.closed):
+        c.execute(update(table).where(table.c.id.in_(chunk)).values(removed=revision))
+    if complete:
+        complete(taken.added)
+    own = {"tenant_id": dataset["tenant_id"], "dataset_id": dataset["id"], "added": revision}
+    c.execute(insert(table), [{**own, **values} for values in taken.added.values()])
+    c.execute(update(s.dataset).where(s.dataset.c.id == dataset["id"]).values(revision=revision))
+    return BatchResult(taken.accepted, taken.duplicates, taken.replaced, rejections, revision)
+
+
+class _Sorted:
+    """A batch's rows, sorted; earlier rows of the batch count as existing."""
+
+    def __init__(
+        self, kind: str, identity: tuple[str, ...], existing: Added, meaning: Callable[[Row], Any] | None
+    ) -> None:
+        self._kind = {"recorded": "verdict"}.get(kind, kind)
+        self._identity, self._existing, self._meaning = identity, existing, meaning
+        self.added: dict[Identity, dict[str, Any]] = {}
+        self.closed: list[int] = []
+        self.rejections: list[Rejection] = []
+        self.accepted = self.duplicates = self.replaced = 0
+
+    def take(self, number: int, fresh: NewRow, *, replace: bool) -> None:
+        """Sort the row with this *number* in the batch."""
+        if fresh.refused:
+            self.rejections.append(Rejection(number, *fresh.refused))
+            return
+        old = self.added.get(fresh.identity) or self._existing.get(fresh.identity)
+        if old is None:
+            self.accepted += 1
+        elif self._equal(old, fresh.values):
+            self.duplicates += 1
+            return
+        elif not replace:
+            self.rejections.append(self._differs(number, fresh))
+            return
+        else:
+            self.replaced += 1
+            if "id" in old:
+                self.closed.append(old["id"])
+        self.added[fresh.identity] = fresh.values
+
+    def _equal(self, old: Row, new: Row) -> bool:
+        if self._meaning:
+            return bool(self._meaning(old) == self._meaning(new))
+        return all(old[name] == value for name, value in new.items())
+
+    def _differs(self, number: int, fresh: NewRow) -> Rejection:
+        told = " ".join(str(part) for part in fresh.identity)
+        message = f"{self._kind} {told} is there with other content; upload with replace to change it"
+        return Rejection(number, self._identity[-1], f"{self._kind.upper()}_DIFFERS", message)
+
+
+def _existing(
+    c: Connection, table: Table, dataset: int, identity: tuple[str, ...], wanted: list[Identity]
+) -> dict[Identity, dict[str, Any]]:
+    columns = [table.c[name] for name in identity]
+    there = {}
+    for chunk in chunks(list(dict.fromkeys(wanted))):
+        rows = c.execute(select(table).where(live(table, dataset), among(columns, chunk))).mappings()
+        there.update({tuple(row[name] for name in identity): dict(row) for row in rows})
+    return there

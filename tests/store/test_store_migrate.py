@@ -1,0 +1,175 @@
+"""What opening a file does to it."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.pool import NullPool
+
+from judge.domain.errors import StoreFailed
+from judge.ports.store import VerdictQuery
+from judge.store import SqlStore
+from judge.store.migrate import SCRIPTS, migrate
+from judge.store.schema import metadata
+
+if TYPE_CHECKING:
+    from conftest import Scene, StillClock
+
+TENANT = "default"
+SECOND = '''
+"""A second schema."""
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision = "0002", "0001"
+
+
+def upgrade() -> None:
+    op.add_column("dataset", sa.Column("note", sa.String()))
+    op.create_table("extra", sa.Column("id", sa.Integer(), primary_key=True))
+    op.execute("INSERT INTO extra VALUES (1)")
+'''
+
+
+class Killed(BaseException):
+    """Stands for the end of a process."""
+
+
+def tables(file: Path) -> set[str]:
+    with closing(sqlite3.connect(file)) as connection:
+        return {name for (name,) in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
+
+
+def migrate_killed_at(file: Path, scripts: Path, statement: int) -> bool:
+    """Migrate *file* and die before so many statements; whether it got that far."""
+    engine = create_engine(f"sqlite:///{file}", isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    left = [statement]
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def _(*_: object) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise Killed
+
+    try:
+        migrate(engine, scripts)
+    except Killed:
+        return True
+    return False
+
+
+@pytest.fixture
+def newer(tmp_path: Path) -> Path:
+    """The migrations of a later release."""
+    scripts = tmp_path / "later" / "migrations"
+    shutil.copytree(SCRIPTS, scripts, ignore=shutil.ignore_patterns("__pycache__"))
+    (scripts / "versions" / "0002_second.py").write_text(SECOND)
+    return scripts
+
+
+def test_the_migrations_make_the_schema_that_the_code_uses(tmp_path: Path) -> None:
+    """The tables that migrations make are those that the code knows."""
+    engine = create_engine(f"sqlite:///{tmp_path / 'judge.db'}", isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    migrate(engine)
+
+    with engine.connect() as connection:
+        found = compare_metadata(MigrationContext.configure(connection), metadata)
+
+    assert found == []
+
+
+def test_a_migration_killed_at_any_statement_leaves_the_old_schema(tmp_path: Path, newer: Path) -> None:
+    """Wherever a migration ends, the file has the old schema or the new one, and the next try succeeds."""
+    file = tmp_path / "judge.db"
+    migrate_killed_at(file, SCRIPTS, 1000)
+    old = tables(file)
+
+    killed = 0
+    while migrate_killed_at(file, newer, killed):
+        assert tables(file) == old
+        killed += 1
+
+    assert killed > 5
+    assert len(tables(file)) == len(old) + 1
+
+
+def test_a_first_schema_killed_half_way_leaves_nothing(tmp_path: Path) -> None:
+    """A new file is empty or whole."""
+    file = tmp_path / "judge.db"
+    for statement in (2, 5, 20, 30):
+        assert migrate_killed_at(file, SCRIPTS, statement)
+        assert tables(file) == set()
+
+
+def test_a_file_is_copied_before_it_is_migrated(tmp_path: Path, newer: Path) -> None:
+    """The old file stands beside the migrated one; a new file and one that is up to date are not copied."""
+    file = tmp_path / "judge.db"
+    migrate_killed_at(file, SCRIPTS, 1000)
+    migrate_killed_at(file, SCRIPTS, 1000)
+    old = tables(file)
+    assert [path.name for path in tmp_path.glob("judge.db.before*")] == []
+
+    migrate_killed_at(file, newer, 1000)
+
+    assert tables(tmp_path / "judge.db.before-0002") == old
+
+
+async def test_a_file_of_a_newer_release_is_refused(tmp_path: Path, newer: Path, clock: StillClock) -> None:
+    """An older release doesn't touch what it doesn't know."""
+    file = tmp_path / "judge.db"
+    migrate_killed_at(file, newer, 1000)
+
+    with pytest.raises(StoreFailed, match="newer release"):
+        SqlStore.open(f"sqlite:///{file}", clock=clock)
+
+
+async def test_what_is_no_store_is_refused(tmp_path: Path, clock: StillClock) -> None:
+    """A file that isn't a database, and an address of another kind, are refused in words."""
+    (tmp_path / "text.db").write_text("not a database, but long enough to be taken for one" * 20)
+
+    for url in (f"sqlite:///{tmp_path / 'text.db'}", "redis://localhost", f"sqlite:///{tmp_path / 'text.db' / 'x'}"):
+        with pytest.raises(StoreFailed):
+            SqlStore.open(url, clock=clock)
+
+
+async def test_reopening_a_file_keeps_all(
+    tmp_path: Path, file_url: str, clock: StillClock, scene_of: type[Scene]
+) -> None:
+    """What was committed is there for the next process, in a folder with any name."""
+    url = file_url.replace("judge.db", "100% new/judge.db")
+    store = SqlStore.open(url, clock=clock)
+    scene = await scene_of(store, clock).fill()
+    run = await scene.run()
+    await scene.answer(await scene.keys(3), run)
+    before = await store.run(TENANT, "run-1")
+    seen = await store.verdicts(run.row, VerdictQuery(), after=-1, limit=9)
+    await store.close()
+
+    again = SqlStore.open(url, clock=clock)
+
+    assert await again.run(TENANT, "run-1") == before
+    assert await again.verdicts(run.row, VerdictQuery(), after=-1, limit=9) == seen
+    assert (await again.dataset(TENANT, "d")).outputs == 9
+    await again.close()
+    assert [path.name for path in (tmp_path / "100% new").iterdir()] == ["judge.db"]
+
+
+async def test_a_write_that_fails_leaves_nothing(scene: Scene) -> None:
+    """An error in the middle of a transaction undoes it, and the store goes on."""
+
+    def work(c: Connection) -> None:
+        c.exec_driver_sql("DELETE FROM dataset")
+        c.exec_driver_sql("SELECT * FROM nowhere")
+
+    with pytest.raises(StoreFailed, match="nowhere"):
+        await scene.store._db.write(work)
+
+    assert (await scene.store.dataset(TENANT, "d")).revision == scene.revision
