@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,27 +14,14 @@ from judge.cli.tables import agreement, leaderboard
 if TYPE_CHECKING:
     from judge.api.v1.ranking_service_pb2 import Battle
 
-WINNERS = {"left": 1, "a": 1, "model_a": 1, "right": 2, "b": 2, "model_b": 2, "tie": 3}
-
 
 def _battles(path: Path) -> list[Battle]:
     """The battles of a JSONL file; a wrong line is named."""
-    from judge.api.v1.ranking_service_pb2 import Battle  # noqa: PLC0415  # grpc's messages when needed
+    from judge.formats.jsonl import battle  # noqa: PLC0415  # when needed
+    from judge.formats.lines import read_rows  # noqa: PLC0415
+    from judge.rpc import encode  # noqa: PLC0415  # the nouns to the wire
 
-    battles = []
-    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line.decode())
-            left, right = row.get("left", row.get("model_a")), row.get("right", row.get("model_b"))
-            said = str(row.get("outcome", row.get("winner")))
-            outcome = WINNERS["tie" if said.startswith("tie") else said]
-            prompt = str(row.get("prompt_id", row.get("question_id", "")))
-            battles.append(Battle(left=left, right=right, outcome=outcome, weight=row.get("weight"), prompt_id=prompt))  # type: ignore[arg-type]  # our numbers are the wire's
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"{path} line {number} is no battle: {error}") from None
-    return battles
+    return list(read_rows(path, lambda number, row: encode.battle(battle(number, row))))
 
 
 @cli.command("rank")

@@ -170,6 +170,17 @@ class ListedComparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Battle:
+    """Two contestants and an outcome, with a weight (None is 1) and the prompt it was fought over, if known."""
+
+    left: str
+    right: str
+    outcome: Outcome
+    weight: float | None = None
+    prompt_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Rejection:
     """A row that was not taken: where it stood, which field, and why."""
 

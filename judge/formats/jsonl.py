@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from judge.domain.dataset import ImportedVerdict, Label, Output, Prompt
+from judge.domain.dataset import Battle, ImportedVerdict, Label, Output, Prompt
 from judge.domain.errors import InvalidInput
 from judge.domain.outcome import AnnotatorKind, Order, Outcome, Selection, TieKind, VerdictStatus
 from judge.formats.lines import Import, Row, read_rows
@@ -109,6 +109,18 @@ def _label(number: int, row: Row) -> Label:
         right_sample=row.get("right_sample", 0),
         selection=Selection[row["selection"].upper()] if row.get("selection") else None,
         selection_probability=row.get("selection_probability"),
+    )
+
+
+def battle(_: int, row: Row) -> Battle:
+    """A battle of a row; `tie (bothbad)` and the like are ties."""
+    said = str(_first(row, "outcome", "winner"))
+    return Battle(
+        left=str(_first(row, "left", "model_a")),
+        right=str(_first(row, "right", "model_b")),
+        outcome=outcome("tie" if said.startswith("tie") else said),
+        weight=row.get("weight"),
+        prompt_id=str(row.get("prompt_id", row.get("question_id", ""))),
     )
 
 

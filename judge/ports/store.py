@@ -86,7 +86,6 @@ class PermitRequest:
     """Asks to call *keys* for a run (or for none: a single comparison), each costing at most *worst_micros*."""
 
     keys: Sequence[CallKey]
-    parser: str
     run: int | None
     worst_micros: int
     now: float
@@ -95,7 +94,7 @@ class PermitRequest:
 
 @dataclass(frozen=True, slots=True)
 class StoredAnswer:
-    """An answer that exists. *readings* are all its readings; without one of the asked parser, it is to be read."""
+    """An answer that exists. *readings* are all its readings; without one of the judge's parser, it is to be read."""
 
     answer: int
     reply: Reply

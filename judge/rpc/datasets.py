@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from judge.api.v1 import dataset_service_pb2 as pb
 from judge.api.v1 import dataset_service_pb2_grpc
-from judge.domain.dataset import BATCH_BYTES, BATCH_ROWS, LISTED_REJECTIONS, BatchResult, ImportedVerdict, Rejection
+from judge.domain.dataset import (
+    BATCH_BYTES,
+    BATCH_ROWS,
+    LISTED_REJECTIONS,
+    BatchResult,
+    ImportedVerdict,
+    Label,
+    Rejection,
+)
 from judge.domain.errors import InvalidInput, NotBuilt
 from judge.domain.names import checked_id, checked_name, resource_id
 from judge.domain.verdict import Reading
-from judge.ports.engine import Engine
 from judge.ports.store import Store
 from judge.prompts.parse import parse
 from judge.prompts.rubrics import RUBRICS
 from judge.rpc import decode, encode
 
 R = TypeVar("R")
+R_contra = TypeVar("R_contra", contravariant=True)
 TENANT = "default"
 READ_ROWS = 200
 """Rows of a ReadDataset message."""
+
+
+class _Add(Protocol[R_contra]):
+    """Stores a batch: one of the store's own methods."""
+
+    async def __call__(self, tenant: str, name: str, rows: Sequence[R_contra], /, *, replace: bool) -> BatchResult: ...
 
 
 @dataclass
@@ -72,8 +86,8 @@ class _Upload:
 class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
     """Decodes, asks the store, encodes."""
 
-    def __init__(self, store: Store, engine: Engine) -> None:
-        self._store, self._engine = store, engine
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
     async def CreateDataset(self, request: pb.CreateDatasetRequest, context: Any) -> pb.CreateDatasetResponse:
         """Make an empty dataset."""
@@ -106,10 +120,7 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
         request_iterator: AsyncIterator[pb.UploadPromptsRequest],
         context: Any,
     ) -> pb.UploadPromptsResponse:
-        async def add(upload: _Upload, rows: Sequence[Any]) -> BatchResult:
-            return await self._store.add_prompts(TENANT, upload.dataset, rows, replace=upload.replace)
-
-        upload = await self._upload(request_iterator, lambda m: m.prompts, decode.prompt, add)
+        upload = await self._upload(request_iterator, lambda m: m.prompts, decode.prompt, self._store.add_prompts)
         return pb.UploadPromptsResponse(summary=upload.summary)
 
     async def UploadOutputs(
@@ -117,10 +128,7 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
         request_iterator: AsyncIterator[pb.UploadOutputsRequest],
         context: Any,
     ) -> pb.UploadOutputsResponse:
-        async def add(upload: _Upload, rows: Sequence[Any]) -> BatchResult:
-            return await self._store.add_outputs(TENANT, upload.dataset, rows, replace=upload.replace)
-
-        upload = await self._upload(request_iterator, lambda m: m.outputs, decode.output, add)
+        upload = await self._upload(request_iterator, lambda m: m.outputs, decode.output, self._store.add_outputs)
         return pb.UploadOutputsResponse(summary=upload.summary)
 
     async def UploadLabels(
@@ -135,8 +143,8 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
                 sources.append(checked_name("source", message.source))
             return [*message.labels, *decode.label_columns(message.columns)]
 
-        async def add(upload: _Upload, rows: Sequence[Any]) -> BatchResult:
-            return await self._store.add_labels(TENANT, upload.dataset, rows, source=sources[0], replace=upload.replace)
+        async def add(tenant: str, dataset: str, rows: Sequence[Label], *, replace: bool) -> BatchResult:
+            return await self._store.add_labels(tenant, dataset, rows, source=sources[0], replace=replace)
 
         upload = await self._upload(request_iterator, rows_of, decode.label, add)
         return pb.UploadLabelsResponse(summary=upload.summary)
@@ -160,10 +168,7 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
             form = RUBRICS[rubrics[0]].variants[0].form
             return verdict, None if verdict.raw is None else parse(form, verdict.raw)
 
-        async def add(upload: _Upload, rows: Sequence[Any]) -> BatchResult:
-            return await self._store.add_verdicts(TENANT, upload.dataset, rows, replace=upload.replace)
-
-        upload = await self._upload(request_iterator, rows_of, read, add)
+        upload = await self._upload(request_iterator, rows_of, read, self._store.add_verdicts)
         return pb.UploadVerdictsResponse(summary=upload.summary)
 
     async def UploadComparisons(
@@ -171,10 +176,9 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
         request_iterator: AsyncIterator[pb.UploadComparisonsRequest],
         context: Any,
     ) -> pb.UploadComparisonsResponse:
-        async def add(upload: _Upload, rows: Sequence[Any]) -> BatchResult:
-            return await self._store.add_comparisons(TENANT, upload.dataset, rows, replace=upload.replace)
-
-        upload = await self._upload(request_iterator, lambda m: m.comparisons, decode.listed, add)
+        upload = await self._upload(
+            request_iterator, lambda m: m.comparisons, decode.listed, self._store.add_comparisons
+        )
         return pb.UploadComparisonsResponse(summary=upload.summary)
 
     async def _upload(
@@ -182,7 +186,7 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
         messages: AsyncIterator[Any],
         rows_of: Callable[[Any], Sequence[Any]],
         decoded: Callable[[Any], R],
-        add: Callable[[_Upload, Sequence[R]], Awaitable[BatchResult]],
+        add: _Add[R],
     ) -> _Upload:
         upload: _Upload | None = None
         async for message in messages:
@@ -209,7 +213,7 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
         rows: Sequence[Any],
         begin: int,
         decoded: Callable[[Any], R],
-        add: Callable[[_Upload, Sequence[R]], Awaitable[BatchResult]],
+        add: _Add[R],
     ) -> None:
         taken: list[R] = []
         places: list[int] = []
@@ -227,7 +231,7 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
                 "batch", f"batch {upload.batch} has {size} bytes; at most {BATCH_BYTES}", reason="BATCH_TOO_LARGE"
             )
         if taken:
-            upload.add(await add(upload, taken), places)
+            upload.add(await add(TENANT, upload.dataset, taken, replace=upload.replace), places)
 
     async def ReadDataset(
         self,

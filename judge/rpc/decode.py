@@ -10,7 +10,6 @@ from judge.api.v1 import (
     agreement_service_pb2,
     dataset_service_pb2,
     judge_service_pb2,
-    leaderboard_pb2,  # noqa: F401  # registers the messages that ranking_service uses
     outcome_pb2,
     ranking_service_pb2,
     run_service_pb2,

@@ -12,10 +12,11 @@ from judge.api.v1 import (
     judge_service_pb2,
     leaderboard_pb2,
     outcome_pb2,
+    ranking_service_pb2,
     run_service_pb2,
     verdict_pb2,
 )
-from judge.domain.dataset import DatasetSummary, ImportedVerdict, Label, ListedComparison, Output, Prompt
+from judge.domain.dataset import Battle, DatasetSummary, ImportedVerdict, Label, ListedComparison, Output, Prompt
 from judge.domain.judge import JudgeCard, RenderedPrompt, Sampling
 from judge.domain.run import Pairing, Run, RunSpec
 from judge.domain.verdict import Reading, Reply, ShowingNames, Verdict
@@ -135,6 +136,17 @@ def listed(row: ListedComparison) -> dataset_service_pb2.ListedComparison:
         right=row.right,
         left_sample=row.left_sample,
         right_sample=row.right_sample,
+    )
+
+
+def battle(row: Battle) -> ranking_service_pb2.Battle:
+    """A battle."""
+    return ranking_service_pb2.Battle(
+        left=row.left,
+        right=row.right,
+        outcome=row.outcome.value,  # type: ignore[arg-type]  # our numbers are the wire's
+        weight=row.weight,
+        prompt_id=row.prompt_id,
     )
 
 

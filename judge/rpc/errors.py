@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NoReturn
 
@@ -97,30 +98,16 @@ class _Translated(grpc.RpcMethodHandler):  # type: ignore[type-arg]  # a plain c
 
     def _single(self, behaviour: Any) -> Any:
         async def call(request: Any, context: Any) -> Any:
-            try:
+            async with _translated(context, self._method):
                 return await behaviour(self._decoded(request), context)
-            except (errors.JudgeError, ValueError, ArithmeticError) as error:
-                await abort(context, _ours(error, self._method))
-            except (asyncio.CancelledError, grpc.aio.AbortError):
-                raise
-            except Exception:
-                log.exception("call.failed", method=self._method)
-                await context.abort(grpc.StatusCode.INTERNAL, "an unexpected error; the server's log has it")
 
         return call if behaviour else None
 
     def _stream(self, behaviour: Any) -> Any:
         async def call(request: Any, context: Any) -> AsyncIterator[Any]:
-            try:
+            async with _translated(context, self._method):
                 async for reply in behaviour(self._decoded(request), context):
                     yield reply
-            except (errors.JudgeError, ValueError, ArithmeticError) as error:
-                await abort(context, _ours(error, self._method))
-            except (asyncio.CancelledError, grpc.aio.AbortError):
-                raise
-            except Exception:
-                log.exception("call.failed", method=self._method)
-                await context.abort(grpc.StatusCode.INTERNAL, "an unexpected error; the server's log has it")
 
         return call if behaviour else None
 
@@ -128,6 +115,20 @@ class _Translated(grpc.RpcMethodHandler):  # type: ignore[type-arg]  # a plain c
         if self.request_streaming:
             return _checked(request)
         return _whole(request)
+
+
+@contextlib.asynccontextmanager
+async def _translated(context: Any, method: str) -> AsyncIterator[None]:
+    """Ends the call with our error where one is raised inside; what is not ours is logged and told in a sentence."""
+    try:
+        yield
+    except (errors.JudgeError, ValueError, ArithmeticError) as error:
+        await abort(context, _ours(error, method))
+    except (asyncio.CancelledError, grpc.aio.AbortError):
+        raise
+    except Exception:
+        log.exception("call.failed", method=method)
+        await context.abort(grpc.StatusCode.INTERNAL, "an unexpected error; the server's log has it")
 
 
 async def _checked(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:

@@ -49,7 +49,7 @@ class Server:
         runs = Runs(store, engine, judges)
         single = Single(store, judges, clock)
         add = self._server
-        dataset_service_pb2_grpc.add_DatasetServiceServicer_to_server(DatasetServicer(store, engine), add)
+        dataset_service_pb2_grpc.add_DatasetServiceServicer_to_server(DatasetServicer(store), add)
         run_service_pb2_grpc.add_RunServiceServicer_to_server(RunServicer(store, runs, self._watcher), add)
         judge_service_pb2_grpc.add_JudgeServiceServicer_to_server(JudgeServicer(store, judges, runs, single), add)
         ranking_service_pb2_grpc.add_RankingServiceServicer_to_server(RankingServicer(store, self._fits), add)

@@ -206,12 +206,15 @@ def _prompts(battles: Battles) -> int:
 
 
 def _taken_part(battles: Battles) -> list[tuple[int, int]]:
-    counts = []
-    for i in range(len(battles.contestants)):
-        rows = (battles.left == i) | (battles.right == i)
-        n = int(rows.sum())
-        counts.append((n, n if battles.cluster is None else len(np.unique(battles.cluster[rows]))))
-    return counts
+    """How many battles, and of how many prompts, each contestant was in."""
+    m = len(battles.contestants)
+    sides = np.concatenate((battles.left, battles.right)).astype(np.int64)
+    n = np.bincount(sides, minlength=m)
+    prompts = n
+    if battles.cluster is not None:
+        met = np.unique(sides * battles.n_clusters + np.tile(battles.cluster, 2))
+        prompts = np.bincount(met // battles.n_clusters, minlength=m)
+    return list(zip(n.tolist(), prompts.tolist(), strict=True))
 
 
 def _rows(

@@ -88,10 +88,9 @@ class ShardRunner:
     async def _window(self, wanted: list[Work], todo: deque[Work]) -> str:
         asked = self._clock.monotonic()
         now = self._clock.now()
-        worst = max(worst_cost(self._judge, _bytes(work)) for work in wanted)
+        worst = max(worst_cost(self._judge, work.shown) for work in wanted)
         request = PermitRequest(
             keys=[work.key for work in wanted],
-            parser=self._judge.definition.parser,
             run=self._run,
             worst_micros=worst,
             now=now,
@@ -152,9 +151,3 @@ class ShardRunner:
         if failures:
             unusable = next((e for e in failures if isinstance(e, JudgeUnusable)), failures[0])
             raise unusable
-
-
-def _bytes(work: Work) -> int:
-    shown = work.shown
-    texts = (*shown.prompt, *shown.first, *shown.second, *shown.reference)
-    return sum(len(text) for text in texts) * 2

@@ -103,9 +103,8 @@ class Single:
             now = self._clock.now()
             request = PermitRequest(
                 keys=[work.key],
-                parser=card.definition.parser,
                 run=None,
-                worst_micros=worst_cost(at_work, sum(map(len, (*asked.shown.first, *asked.shown.second)))),
+                worst_micros=worst_cost(at_work, asked.shown),
                 now=now,
                 until=now + LEASE + at_work.card.limits.deadline_seconds,
             )

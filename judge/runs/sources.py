@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from judge.domain.dataset import Label
 from judge.domain.errors import InvalidInput, NotFound
 from judge.domain.outcome import AnnotatorKind, Order, Outcome, Reconcile
@@ -17,6 +19,8 @@ from judge.domain.source import Merge, Source, SourceKind
 from judge.domain.verdict import SOURCE_PARSER, Reading, Verdict
 from judge.ports.store import Store, VerdictQuery
 from judge.runs.work import PAGE, all_labels
+from judge.stats.votes import Votes as Coded
+from judge.stats.votes import majority, plurality
 
 LEFT_SHARE = {Outcome.LEFT: 1.0, Outcome.RIGHT: 0.0, Outcome.TIE: 0.5}
 
@@ -142,17 +146,16 @@ def merged(rows: Sequence[Vote], merge: Merge) -> list[Vote]:
     """*rows* as they are, or one vote a comparison: the plurality (a tie for most is a tie) or the majority."""
     if merge is Merge.NONE:
         return list(rows)
-    tally: dict[Where, Counter[Outcome]] = {}
-    for vote in rows:
-        tally.setdefault(vote.where, Counter())[vote.outcome] += 1
-    votes = []
-    for where, counted in tally.items():
-        most = max(counted.values())
-        leaders = [outcome for outcome in Outcome if counted[outcome] == most]
-        if merge is Merge.MAJORITY and 2 * most <= counted.total():
-            continue
-        votes.append(Vote(where, leaders[0] if len(leaders) == 1 else Outcome.TIE, f"@{merge}"))
-    return votes
+    items: dict[Where, int] = {}
+    item = np.array([items.setdefault(vote.where, len(items)) for vote in rows], dtype=np.int32)
+    outcome = np.array([vote.outcome - 1 for vote in rows], dtype=np.int8)
+    votes = Coded(item, outcome, item, np.zeros(len(rows), dtype=np.int32))
+    one = plurality(votes) if merge is Merge.PLURALITY else majority(votes)
+    wheres = list(items)
+    return [
+        Vote(wheres[at], Outcome(code + 1), f"@{merge}")
+        for at, code in zip(one.item.tolist(), one.outcome.tolist(), strict=True)
+    ]
 
 
 async def _judged(

@@ -33,8 +33,6 @@ class Watcher:
         run = await self._store.run(tenant, run_id)
         row = run.row
         self._watched[row] = self._watched.get(row, 0) + 1
-        if self._poll is None or self._poll.done():
-            self._poll = asyncio.create_task(self._look())
         try:
             sent_at, settled = self._clock.monotonic(), run.counts.settled
             if run.revision > after or run.state.ended:

@@ -19,6 +19,7 @@ from judge.runs.judges import JudgeAtWork
 
 ATTEMPTS = 5
 """A transport failure is tried again until so many calls were made, within the call's one deadline."""
+BYTES_PER_LETTER = 2
 BYTES_PER_TOKEN = 3
 """A cautious guess for what a call may cost at most, used to reserve money before the call."""
 
@@ -68,12 +69,13 @@ def recorded_key(prompt_id: str, contestant: str, sample: int) -> tuple[bytes, b
     return digest("prompt-id", prompt_id), recorded_digest(contestant, sample)
 
 
-def worst_cost(judge: JudgeAtWork, prompt_bytes: int) -> int:
+def worst_cost(judge: JudgeAtWork, shown: Shown) -> int:
     """What a call may cost at most, in micro-USD: a cautious token count, the whole output budget, every try."""
     price = judge.card.price
     if price is None:
         return 0
-    tokens = prompt_bytes // BYTES_PER_TOKEN + 200
+    texts = (*shown.prompt, *shown.first, *shown.second, *shown.reference)
+    tokens = sum(map(len, texts)) * BYTES_PER_LETTER // BYTES_PER_TOKEN + 200
     return price.cost(tokens, 0, judge.definition.sampling.max_output_tokens) * ATTEMPTS
 
 

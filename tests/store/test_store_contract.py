@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -23,37 +23,26 @@ DEFINITION = JudgeDefinition(
 TENANT = "default"
 
 
-class Clock:
-    """Time that stands still until it is told."""
+class Clock(Protocol):
+    """The fixture's clock: it moves only when it is told to."""
 
-    def __init__(self) -> None:
-        self.time = 1000.0
+    time: float
 
-    def now(self) -> float:
-        return self.time
+    def now(self) -> float: ...
 
-    def monotonic(self) -> float:
-        return self.time
+    def monotonic(self) -> float: ...
 
-    async def sleep(self, seconds: float) -> None:
-        self.time += seconds
+    async def sleep(self, seconds: float) -> None: ...
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture(params=["memory", "file"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> AsyncIterator[SqlStore]:
-    url = "sqlite://" if request.param == "memory" else f"sqlite:///{tmp_path}/judge.db"
-    opened = SqlStore.open(url, clock=clock)
-    await opened.create_dataset(TENANT, "data")
-    await opened.add_prompts(TENANT, "data", [Prompt("p", ("ask",), "maths")], replace=False)
+async def store(store: SqlStore) -> SqlStore:
+    """Each store in turn, with a prompt that two contestants answered."""
+    await store.create_dataset(TENANT, "data")
+    await store.add_prompts(TENANT, "data", [Prompt("p", ("ask",), "maths")], replace=False)
     outputs = [Output("p", name, (f"text of {name}",)) for name in ("ada", "bob")]
-    await opened.add_outputs(TENANT, "data", outputs, replace=False)
-    yield opened
-    await opened.close()
+    await store.add_outputs(TENANT, "data", outputs, replace=False)
+    return store
 
 
 async def make_run(store: SqlStore, name: str = "r1", *, request_id: str = "", body: str = "b", calls: int = 0) -> Run:
@@ -73,7 +62,7 @@ async def item(store: SqlStore, position: int = 0) -> ItemRef:
 
 
 def asks(run: Run | None, wanted: list[CallKey], clock: Clock, *, worst: int = 0) -> PermitRequest:
-    return PermitRequest(wanted, "brackets/1", run.row if run else None, worst, clock.now(), clock.now() + 60)
+    return PermitRequest(wanted, run.row if run else None, worst, clock.now(), clock.now() + 60)
 
 
 def answered(key: CallKey, where: ItemRef | None, attempt: int, raw: str = "[[A]]", cost: int = 7) -> Settled:

@@ -24,6 +24,16 @@ async def unary(method: aio.UnaryUnaryMultiCallable[Q, R], request: Q, timeout: 
         return await method(request, timeout=timeout)
 
 
+async def pages(method: aio.UnaryUnaryMultiCallable[Any, R], request: Any, timeout: float | None) -> AsyncIterator[R]:  # noqa: ANN401, ASYNC109  # any List request; gRPC's own deadline
+    """The replies to *request* page by page, until one has no next page."""
+    while True:
+        page = await unary(method, request, timeout)
+        yield page
+        request.page_token = getattr(page, "next_page_token")  # noqa: B009  # every List reply has it, no base class says so
+        if not request.page_token:
+            return
+
+
 async def stream(method: aio.UnaryStreamMultiCallable[Q, R], request: Q) -> AsyncIterator[R]:
     """The replies to *request*; leaving early cancels the call."""
     call = method(request)

@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from judge.api.v1 import dataset_service_pb2 as pb
 from judge.api.v1 import dataset_service_pb2_grpc
 from judge_client.batches import batches
-from judge_client.calls import stream, unary, upload
+from judge_client.calls import pages, stream, unary, upload
 from judge_client.connection import Connection
 from judge_client.names import dataset_name
 
@@ -38,14 +38,10 @@ class DatasetCalls(Connection):
 
     async def list_datasets(self, page_size: int = 0) -> AsyncIterator[pb.Dataset]:
         """All datasets by name, page by page."""
-        token = ""
-        while True:
-            request = pb.ListDatasetsRequest(page_size=page_size, page_token=token)
-            page = await unary(self.datasets.ListDatasets, request, self.timeout)
+        request = pb.ListDatasetsRequest(page_size=page_size)
+        async for page in pages(self.datasets.ListDatasets, request, self.timeout):
             for dataset in page.datasets:
                 yield dataset
-            if not (token := page.next_page_token):
-                return
 
     async def delete_dataset(self, dataset: str) -> None:
         """Makes the dataset unreadable at once."""

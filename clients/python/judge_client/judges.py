@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from judge.api.v1 import judge_service_pb2 as pb
 from judge.api.v1 import judge_service_pb2_grpc, verdict_pb2
-from judge_client.calls import unary
+from judge_client.calls import pages, unary
 from judge_client.connection import Connection
 from judge_client.names import judge_name
 
@@ -21,14 +21,10 @@ class JudgeCalls(Connection):
 
     async def list_judges(self, page_size: int = 0) -> AsyncIterator[pb.Judge]:
         """All judges by name, page by page."""
-        token = ""
-        while True:
-            request = pb.ListJudgesRequest(page_size=page_size, page_token=token)
-            page = await unary(self.judges.ListJudges, request, self.timeout)
+        request = pb.ListJudgesRequest(page_size=page_size)
+        async for page in pages(self.judges.ListJudges, request, self.timeout):
             for judge in page.judges:
                 yield judge
-            if not (token := page.next_page_token):
-                return
 
     async def get_judge(self, judge: str) -> pb.Judge:
         """The judge with its rubric's variants."""

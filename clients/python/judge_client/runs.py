@@ -11,7 +11,7 @@ import grpc
 
 from judge.api.v1 import run_service_pb2 as pb
 from judge.api.v1 import run_service_pb2_grpc, verdict_pb2
-from judge_client.calls import stream, unary
+from judge_client.calls import pages, stream, unary
 from judge_client.connection import Connection
 from judge_client.errors import JudgeClientError
 from judge_client.names import dataset_name, run_name
@@ -44,14 +44,10 @@ class RunCalls(Connection):
 
     async def list_runs(self, dataset: str = "", page_size: int = 0) -> AsyncIterator[pb.Run]:
         """All runs, or those over *dataset*, newest first, page by page."""
-        token = ""
-        while True:
-            request = pb.ListRunsRequest(page_size=page_size, page_token=token, dataset=dataset_name(dataset))
-            page = await unary(self.runs.ListRuns, request, self.timeout)
+        request = pb.ListRunsRequest(page_size=page_size, dataset=dataset_name(dataset))
+        async for page in pages(self.runs.ListRuns, request, self.timeout):
             for run in page.runs:
                 yield run
-            if not (token := page.next_page_token):
-                return
 
     async def watch_run(
         self, run: str, *, after_revision: int = 0, reconnects: int = RECONNECTS, pause: float = PAUSE
@@ -101,16 +97,10 @@ class RunCalls(Connection):
         page_size: int = 0,
     ) -> AsyncIterator[verdict_pb2.Verdict]:
         """The run's verdicts by their place in its plan, page by page."""
-        token = ""
-        while True:
-            request = pb.ListVerdictsRequest(
-                parent=run_name(run), page_size=page_size, page_token=token, filter=where, view=view
-            )
-            page = await unary(self.runs.ListVerdicts, request, self.timeout)
+        request = pb.ListVerdictsRequest(parent=run_name(run), page_size=page_size, filter=where, view=view)
+        async for page in pages(self.runs.ListVerdicts, request, self.timeout):
             for verdict in page.verdicts:
                 yield verdict
-            if not (token := page.next_page_token):
-                return
 
     async def stream_verdicts(
         self,
