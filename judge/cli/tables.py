@@ -65,11 +65,10 @@ def leaderboard(board: Leaderboard, title: str) -> None:
         console().print(
             f"{standing.contestant}: {told} {standing.reference_contestant}, {spread(standing.interval, 0)}"
         )
-    coverage = board.coverage
-    console().print(
-        f"{board.method}, {board.interval_method}, ties {board.ties}, orders {board.reconcile}, "
-        f"coverage {coverage.usable} of {coverage.planned}"
-    )
+    told = f"{board.method}, {board.interval_method}, ties {board.ties}"
+    if board.HasField("coverage"):
+        told += f", orders {board.reconcile}, coverage {board.coverage.usable} of {board.coverage.planned}"
+    console().print(told)
     for note in board.notes:
         console().print(note)
     console().print()

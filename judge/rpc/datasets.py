@@ -194,7 +194,7 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
                 upload = _Upload(_name(message.dataset, "dataset"), message.replace)
                 upload.revision = (await self._store.dataset(TENANT, upload.dataset)).revision
             rows = rows_of(message)
-            if len(rows) > BATCH_ROWS and not getattr(message, "columns", None):
+            if len(rows) - _in_columns(message) > BATCH_ROWS:
                 raise InvalidInput(
                     "batch",
                     f"batch {upload.batch} has {len(rows)} rows; at most {BATCH_ROWS}",
@@ -271,6 +271,11 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
                     reply = pb.ReadDatasetResponse(revision=revision, label_source=source)
                 reply.labels.append(encode.label(label))
             yield reply
+
+
+def _in_columns(message: Any) -> int:
+    """The number of rows that came as columns, of which a message may hold more."""
+    return len(message.columns.outcome) if isinstance(message, pb.UploadLabelsRequest) else 0
 
 
 def _name(name: str, field_name: str = "name") -> str:
