@@ -8,7 +8,10 @@ export JUDGE_TEST_DATA := $(abspath $(DATA))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt proto serve lock
+
+MT_BENCH = $(if $(wildcard $(DATA)/fastchat),$(DATA),$(DATA)/mt-bench)
+
+.PHONY: help demo test check fmt proto serve lock bench mt-bench
 
 help:  ## print this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */  \1|/' | awk -F'|' '{printf "%-12s %s\n", $$1, $$2}' | sed 's/^/  /'
@@ -46,6 +49,12 @@ check: $(VENV)/.dev  ## format, lint, types, import contracts, proto lint, fresh
 	$(BIN)/buf format -d --exit-code
 	$(MAKE) --no-print-directory proto-fresh
 	git ls-files -z | grep -zvE '^requirements/' | xargs -0 $(BIN)/detect-secrets-hook
+
+bench: $(VENV)/.dev  ## measure speed and memory, one JSON line a figure
+	$(BIN)/python bench/main.py
+
+mt-bench: $(VENV)/.server  ## MT-bench (DATA=FOLDER) through the service, beside the published figures
+	$(BIN)/python bench/mt_bench.py $(MT_BENCH)
 
 fmt: $(VENV)/.dev  ## format code and proto
 	$(BIN)/ruff format .

@@ -5,8 +5,10 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 done with less than full coverage.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,9 +18,35 @@ FAILED = 1
 WRONG_USE = 2
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
-@click.option("--server", metavar="HOST:PORT", help="Use this server; without it, work in process on the own store.")
-@click.option("--config", type=click.Path(path_type=Path), help="The TOML file to read.")
+SERVER = click.Option(
+    ["--server"], metavar="HOST:PORT", help="Use this server; without it, work in process on the own store."
+)
+CONFIG = click.Option(["--config"], type=click.Path(path_type=Path), help="The TOML file to read.")
+
+
+class _Command(click.Command):
+    """A command, which takes the options of `judge` itself behind its name too; those said last count."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # click's own arguments
+        super().__init__(*args, **kwargs)
+        self.params = [*self.params, SERVER, CONFIG]
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  # whatever the command returns
+        """Run the command against the server that was named."""
+        server, config = ctx.params.pop("server"), ctx.params.pop("config")
+        ctx.obj = Where(server or ctx.obj.server, config or ctx.obj.config)
+        return super().invoke(ctx)
+
+
+class _Commands(click.Group):
+    command_class = _Command
+
+
+@click.group(
+    cls=_Commands,
+    params=[SERVER, CONFIG],
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+)
 @click.pass_context
 def cli(context: click.Context, server: str | None, config: Path | None) -> None:
     """Say which model answers better, how surely, and whether the judge can be trusted."""
@@ -32,6 +60,8 @@ def _commands() -> None:
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
+    # Before numpy loads: on fits as small as ours a second BLAS thread costs more than it brings.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _commands()
     try:
         code = cli.main(standalone_mode=False)
@@ -49,7 +79,3 @@ def main() -> None:
 def _sentence(error: Exception) -> str:
     text = str(getattr(error, "message", "") or error).strip()
     return text or type(error).__name__
-
-
-if __name__ == "__main__":
-    main()

@@ -14,6 +14,8 @@ from judge.cli.tables import table
 @click.pass_obj
 def serve_command(where: Where, listen: str | None) -> int:
     """Serve until told to stop, then drain."""
+    if where.server:
+        raise click.UsageError("serve is the server; say where with --listen HOST:PORT")
     from judge.app.serve import serve  # noqa: PLC0415  # the whole house
 
     return run(serve(where.config, listen))

@@ -76,53 +76,47 @@ def leaderboard(board: Leaderboard, title: str) -> None:
         leaderboard(inner, f"{title}: {inner.slice.category or '(no category)'}")
 
 
-def _rate(figure: AgreementFigure | None) -> str:
-    if figure is None or not figure.HasField("rate"):
-        return "-"
-    interval = figure.interval
-    ends = f" [{interval.low:.2f}, {interval.high:.2f}]" if interval.HasField("low") else ""
-    return f"{figure.rate:.3f}{ends}"
+AGREEMENT = ("ties", "agreement", "n", "prompts", "kappa")
+
+
+def _doubted(value: str, interval: Interval) -> str:
+    return f"{value} [{interval.low:.2f}, {interval.high:.2f}]" if interval.HasField("low") else value
+
+
+def _figure(figure: AgreementFigure) -> tuple[str, ...]:
+    """The columns AGREEMENT of one figure."""
+    rate = _doubted(f"{figure.rate:.3f}", figure.interval) if figure.HasField("rate") else "-"
+    kappa = _doubted(f"{figure.kappa:.3f}", figure.kappa_interval) if figure.HasField("kappa") else "-"
+    return "kept" if figure.ties == 1 else "drop", rate, str(figure.n), str(figure.prompts), kappa
+
+
+def _part(figure: AgreementFigure) -> str:
+    part = figure.slice
+    pair = f"{part.left} / {part.right}" if part.left else ""
+    words = (f"turn {part.turn}" if part.turn else "", part.category, pair, figure.annotator)
+    return " ".join(word for word in words if word) or "all"
+
+
+def _orders(report: AgreementReport) -> str:
+    order = report.order_consistency
+    rate = _doubted(f"{order.rate:.3f}", order.interval) if order.HasField("rate") else "-"
+    told = f"same in both orders {rate} of {order.n}"
+    if order.inconsistent:
+        told += f", first shown preferred {order.prefers_first} times, second {order.prefers_second}"
+    return f"{told}, one order missing {order.incomplete}" if order.incomplete else told
 
 
 def agreement(report: AgreementReport, title: str) -> None:
-    """Print every figure of a report: its part, rate with interval, n, kappa."""
-    rows = []
-    for figure in report.figures:
-        part = figure.slice
-        pair = f"{part.left} / {part.right}" if part.left else ""
-        words = [f"turn {part.turn}" if part.turn else "", part.category, pair, figure.annotator]
-        rows.append(
-            (
-                " ".join(word for word in words if word) or "all",
-                "kept" if figure.ties == 1 else "dropped",
-                _rate(figure),
-                str(figure.n),
-                str(figure.prompts),
-                f"{figure.kappa:.4f}" if figure.HasField("kappa") else "-",
-            )
-        )
-    table(title, ("part", "ties", "agreement", "n", "prompts", "kappa"), rows)
-    order = report.order_consistency
-    if order.n:
-        console().print(
-            f"same outcome in both orders: {order.consistent} of {order.n}; incomplete: {order.incomplete}; "
-            f"first shown preferred both times: {order.prefers_first}"
-        )
+    """Print every figure of a report: its part, rate and kappa with their intervals, n and prompts."""
+    table(title, ("part", *AGREEMENT), [(_part(figure), *_figure(figure)) for figure in report.figures])
+    if report.order_consistency.n:
+        console().print(_orders(report))
     console().print(f"on one side only: {report.source_only} / {report.target_only} comparisons; both: {report.both}")
 
 
 def summary(rows: Sequence[tuple[str, AgreementReport]], target: str) -> None:
-    """Print one line a judge: how far it agrees with *target*."""
-    lines = []
+    """Print how far each judge agrees with *target*, and with itself when the order is swapped."""
+    lines = [(name, *_figure(figure)) for name, report in rows for figure in report.figures]
+    table(f"Agreement with {target}, each figure with its 95 % interval", ("judge", *AGREEMENT), lines)
     for name, report in rows:
-        kept = next((f for f in report.figures if f.ties == 1), None)
-        dropped = next((f for f in report.figures if f.ties != 1), None)
-        kappa = f"{kept.kappa:.2f}" if kept is not None and kept.HasField("kappa") else "-"
-        order = report.order_consistency
-        consistent = f"{order.rate:.0%}" if order.HasField("rate") else "-"
-        lines.append((name, _rate(kept), _rate(dropped), kappa, consistent))
-    table(
-        f"Agreement with {target}, each with its 95 % interval",
-        ("judge", "ties kept", "ties dropped", "kappa", "both orders"),
-        lines,
-    )
+        console().print(f"{name}: {_orders(report)}")

@@ -19,6 +19,8 @@ PARSER_VERSIONS: Mapping[AnswerForm, int] = MappingProxyType({AnswerForm.BRACKET
 
 _BRACKETS = re.compile(r"\[\[(\s*(?:a|b|c|tie)\s*)\]\]", re.ASCII | re.IGNORECASE)
 """All that means to be a verdict in brackets, rightly spelled or not."""
+_BRACKETED = re.compile(r"\[\[[^\[\]]{1,40}\]\]")
+"""Whatever else stands in double brackets: told as the reason why there is no verdict."""
 _BRACKET_PREFERENCES = {"A": Preference.FIRST, "B": Preference.SECOND, "C": Preference.TIE}
 _REASONED_PREFERENCES = {"a": Preference.FIRST, "b": Preference.SECOND, "tie": Preference.TIE}
 _CODE_FENCE = re.compile(r"```(?:json)?[ \t]*\r?\n(.*?)\r?\n?```", re.ASCII | re.IGNORECASE | re.DOTALL)
@@ -48,7 +50,9 @@ def _brackets(raw: str) -> tuple[Preference, str]:
     """The one verdict among [[A]], [[B]] and [[C]]; the same one may stand there more than once."""
     found = set(_BRACKETS.findall(raw))
     if not found:
-        raise _Unreadable("no verdict: [[A]], [[B]] or [[C]] is missing")
+        other = _BRACKETED.search(raw)
+        told = f"{other[0]} is none of [[A]], [[B]] and [[C]]" if other else "[[A]], [[B]] or [[C]] is missing"
+        raise _Unreadable(f"no verdict: {told}")
     if len(found) > 1:
         raise _Unreadable("several verdicts: " + ", ".join(sorted(f"[[{text}]]" for text in found)))
     verdict = found.pop()

@@ -42,6 +42,7 @@ def test_cli_every_command_has_help(command: str) -> None:
         ["export", "labels"],
         ["export", "labels", "--run", "r"],
         ["rank", "people", "--reconcile", "guess"],
+        ["serve", "--server", "127.0.0.1:1"],
     ],
 )
 def test_cli_wrong_use_is_2(argv: list[str]) -> None:
@@ -51,10 +52,12 @@ def test_cli_wrong_use_is_2(argv: list[str]) -> None:
     assert result.exit_code == 2
 
 
-def test_cli_failure_is_one_sentence(tmp_path: Path) -> None:
-    """A server that nobody answers for is one sentence on stderr, exit code 1, nothing on stdout."""
-    code = "from judge.cli.main import main; main()"
-    argv = [sys.executable, "-c", code, "--server", f"unix:{tmp_path}/nobody", "judges", "--json"]
+@pytest.mark.parametrize("after", [False, True])
+def test_cli_failure_is_one_sentence(tmp_path: Path, *, after: bool) -> None:
+    """A server that nobody answers for, named before or after the command, is one sentence on stderr, exit code 1."""
+    server = ["--server", f"unix:{tmp_path}/nobody"]
+    command = ["judges", "--json"]
+    argv = [sys.executable, "-m", "judge.cli", *(command + server if after else server + command)]
 
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
 

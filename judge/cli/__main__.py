@@ -1,0 +1,5 @@
+"""`python -m judge.cli`."""
+
+from judge.cli.main import main
+
+main()
