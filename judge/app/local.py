@@ -52,8 +52,9 @@ async def running(settings: Settings, *, store_url: str | None, listen: str | No
         stack.push_async_callback(judges.close)
         engine = LocalEngine(store, judges, clock)
         server = Server(store, engine, judges, clock)
-        stack.push_async_callback(engine.close)
         stack.push_async_callback(server.stop)
+        stack.push_async_callback(engine.close)
+        stack.push_async_callback(server.drain)
         address = await server.start(listen)
         await engine.start()
         yield address

@@ -8,10 +8,8 @@ from pathlib import Path
 
 from judge import log
 from judge.app.local import running
-from judge.config import load
+from judge.config import load, loopback
 from judge.domain.errors import InvalidInput
-
-LOOPBACK = ("127.", "localhost:", "[::1]:", "unix:")
 
 
 async def serve(config_path: Path | None, listen: str | None) -> int:
@@ -19,7 +17,7 @@ async def serve(config_path: Path | None, listen: str | None) -> int:
     settings = load(config_path)
     log.configure(settings.log_level, json=settings.log_json)
     address = listen or settings.listen
-    if not address.startswith(LOOPBACK):
+    if not address.startswith("unix:") and not loopback(address.rpartition(":")[0].strip("[]")):
         raise InvalidInput(
             "listen", f"this release has no TLS and no tokens, so it listens on loopback only, not on {address!r}"
         )

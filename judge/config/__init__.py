@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import tomllib
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
@@ -55,7 +57,7 @@ class JudgeSettings(_Strict):
             message = "an openai judge needs a model"
             raise ValueError(message)
         named = bool(self.key_env or self.key_file)
-        if named and self.base_url.startswith("http://") and not _loopback(self.base_url):
+        if named and _in_the_clear(self.base_url):
             message = "a key is not sent over http:// to another machine; use https://"
             raise ValueError(message)
         return self
@@ -83,9 +85,19 @@ class Settings(_Strict):
     judges: dict[str, JudgeSettings] = Field(default_factory=dict)
 
 
-def _loopback(url: str) -> bool:
-    host = url.removeprefix("http://").split("/", maxsplit=1)[0].rsplit("@", maxsplit=1)[-1]
-    return host.startswith(("127.", "localhost", "[::1]"))
+def _in_the_clear(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme == "http" and not loopback(parts.hostname or "")
+
+
+def loopback(host: str) -> bool:
+    """Whether *host*, a name or an address, is this machine and nothing else."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def judge_home() -> Path:

@@ -10,6 +10,8 @@
     |   |-- StoreHeld           another process executes runs on this store; names it
     |   `-- PriceUnknown        a budget in money with a judge whose price is unknown
     |-- Busy                    a bounded queue is full; try again
+    |-- DeadlinePassed          the call took longer than such a call may
+    |-- Draining                the server is stopping; try again
     |-- NotBuilt                the contract has it, this release does not
     |-- StoreFailed             the store could not keep or read something
     `-- CallFailed              a judge gave no reply; says what becomes of the showing
@@ -99,6 +101,18 @@ class Busy(JudgeError):
     """A bounded queue is full; the same request may succeed later."""
 
     reason = "BUSY"
+
+
+class DeadlinePassed(JudgeError):
+    """The call took longer than such a call may, or a stream made no progress."""
+
+    reason = "DEADLINE_PASSED"
+
+
+class Draining(JudgeError):
+    """The server is stopping; the same request may succeed at the next one."""
+
+    reason = "DRAINING"
 
 
 class NotBuilt(JudgeError):

@@ -7,8 +7,9 @@ again while it works is left alone; one that was interrupted is planned anew and
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
-from judge.domain.errors import JudgeError
+from judge.domain.errors import JudgeError, NotFound, StoreFailed
 from judge.domain.outcome import ItemState
 from judge.domain.run import Run, RunState
 from judge.log import logger
@@ -16,7 +17,7 @@ from judge.ports.clock import Clock
 from judge.ports.store import Store
 from judge.runs.judges import Judges
 from judge.runs.plan import Plan
-from judge.runs.shard import ShardRunner
+from judge.runs.shard import FULL_WAIT, STORE_FULL, ShardRunner
 from judge.runs.work import Keys, build_plan
 
 SHARD = 500
@@ -34,7 +35,8 @@ class LocalEngine:
         self._closing = False
 
     async def start(self) -> None:
-        """Book what a dead process may have paid, and go on with every unfinished run."""
+        """Go on with what a dead process left: deletions, calls that may have been paid, unfinished runs."""
+        await self._store.finish_deletions()
         orphaned = await self._store.orphan_attempts()
         unfinished = await self._store.unfinished()
         log.info("engine.started", orphaned=orphaned, unfinished=len(unfinished))
@@ -56,29 +58,45 @@ class LocalEngine:
         self._closing = True
         for runners in self._runners.values():
             for runner in runners:
-                runner.stop()
+                runner.stop(patient=False)
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     async def _execute(self, tenant: str, run_id: str, after: asyncio.Task[None] | None) -> None:
         if after is not None:
             await asyncio.wait([after])
-        run = await self._store.run(tenant, run_id)
         try:
-            await self._judge(tenant, run)
+            while not await self._judged(tenant, run_id):
+                await self._clock.sleep(FULL_WAIT)
         except JudgeError as error:
-            log.warning("run.failed", run=run_id, reason=error.reason)
-            await self._store.move_run(run.row, RunState.FAILED, reason=error.reason, message=error.message)
+            await self._fail(tenant, run_id, error.reason, error.message)
         except Exception:
-            log.exception("run.failed", run=run_id, reason="INTERNAL")
-            message = "an unexpected error ended the run; the server's log has it"
-            await self._store.move_run(run.row, RunState.FAILED, reason="INTERNAL", message=message)
+            log.exception("run.broken", run=run_id)
+            await self._fail(tenant, run_id, "INTERNAL", "an unexpected error ended the run; the server's log has it")
         finally:
             self._runners.pop(run_id, None)
+
+    async def _fail(self, tenant: str, run_id: str, reason: str, message: str) -> None:
+        log.warning("run.failed", run=run_id, reason=reason)
+        with contextlib.suppress(NotFound):
+            # It may have been deleted with its dataset.
+            run = await self._store.run(tenant, run_id)
+            await self._store.move_run(run.row, RunState.FAILED, reason=reason, message=message)
+
+    async def _judged(self, tenant: str, run_id: str) -> bool:
+        """Judge what is missing; False if the store was full, so that it is to be begun again from what is stored."""
+        try:
+            await self._judge(tenant, await self._store.run(tenant, run_id))
+        except StoreFailed as error:
+            if error.reason != STORE_FULL or self._closing:
+                raise
+            log.warning("run.paused", run=run_id, reason=STORE_FULL)
+            return False
+        return True
 
     async def _judge(self, tenant: str, run: Run) -> None:
         if run.state is RunState.CANCELLING:
             await self._store.move_run(run.row, RunState.CANCELLED, rest=ItemState.CANCELLED)
-        if run.state in (RunState.CANCELLING, RunState.PAUSED) or run.state.ended:
+        if run.state is RunState.CANCELLING or run.state.ended:
             return
         await self._store.move_run(run.row, RunState.RUNNING)
         plan = await build_plan(self._store, tenant, run.spec, run.dataset_revision)
@@ -102,7 +120,7 @@ class LocalEngine:
         runner = ShardRunner(self._store, tenant, run.row, judge, self._clock)
         self._runners[run.run_id].append(runner)
         if self._closing:
-            runner.stop()
+            runner.stop(patient=False)
         keys = Keys(self._store, tenant, judge.definition, run.spec.pairing.epoch)
         first = number * plan.per_judge
         for begin in range(first, first + plan.per_judge, SHARD):

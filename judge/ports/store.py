@@ -1,7 +1,8 @@
 """Where it is kept. One Protocol; the same contract suite runs over every store.
 
 Laws: a batch or a commit is whole or absent; an answer exists once per key; a call is made only under a permit; a run's
-revision grows with every change to it, and its rows carry the revision they came with.
+revision grows with every change to it, and its rows carry the revision they came with. A write for which there is no
+room raises StoreFailed, STORE_FULL, and changes nothing.
 """
 
 from __future__ import annotations
@@ -161,6 +162,10 @@ class DatasetStore(Protocol):
         """Make it unreadable, remove its runs, and delete what no other dataset of the tenant holds."""
         ...
 
+    async def finish_deletions(self) -> int:
+        """Go on with deletions that a dead process left undone; how many there were."""
+        ...
+
     async def add_prompts(self, tenant: str, name: str, rows: Sequence[Prompt], *, replace: bool) -> BatchResult:
         """Add a batch; equal rows are duplicates; other content under the same prompt_id is rejected or replaces."""
         ...
@@ -247,8 +252,12 @@ class RunStore(Protocol):
         """
         ...
 
+    async def requested_run(self, tenant: str, request_id: str, body_hash: str) -> Run | None:
+        """The run that was created with *request_id*, or None; RequestIdReused if its body hash was another."""
+        ...
+
     async def run(self, tenant: str, run_id: str) -> Run:
-        """The run as it is now; NotFound otherwise."""
+        """The run as it is now; NotFound otherwise. While the store has no room, one at work is PAUSED, STORE_FULL."""
         ...
 
     async def runs(self, tenant: str, dataset: str, before: int, limit: int) -> list[Run]:

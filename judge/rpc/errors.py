@@ -21,6 +21,8 @@ CODES: dict[type[errors.JudgeError], grpc.StatusCode] = {
     errors.AlreadyExists: grpc.StatusCode.ALREADY_EXISTS,
     errors.Precondition: grpc.StatusCode.FAILED_PRECONDITION,
     errors.Busy: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.DeadlinePassed: grpc.StatusCode.DEADLINE_EXCEEDED,
+    errors.Draining: grpc.StatusCode.UNAVAILABLE,
     errors.NotBuilt: grpc.StatusCode.UNIMPLEMENTED,
     errors.StoreFailed: grpc.StatusCode.UNAVAILABLE,
     errors.CallFailed: grpc.StatusCode.FAILED_PRECONDITION,
@@ -49,7 +51,7 @@ def status_of(error: errors.JudgeError) -> status_pb2.Status:
     if isinstance(error, errors.InvalidInput):
         violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.message)
         details.append(_packed(error_details_pb2.BadRequest(field_violations=[violation])))
-    if isinstance(error, (errors.Busy, errors.StoreFailed)):
+    if isinstance(error, (errors.Busy, errors.StoreFailed, errors.Draining)):
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromSeconds(RETRY_SECONDS)
         details.append(_packed(retry))
@@ -65,7 +67,9 @@ def _packed(message: Any) -> AnyMessage:
 async def abort(context: grpc.aio.ServicerContext[Any, Any], error: errors.JudgeError) -> NoReturn:
     """End the call with *error*."""
     status = status_of(error).SerializeToString()
-    await context.abort(code_of(error), error.message, (("grpc-status-details-bin", status),))
+    # What the call has set already, its request id, stays.
+    trailers = (*(context.trailing_metadata() or ()), ("grpc-status-details-bin", status))
+    await context.abort(code_of(error), error.message, trailers)
     raise AssertionError
 
 

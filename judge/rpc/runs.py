@@ -102,6 +102,9 @@ class RunServicer(run_service_pb2_grpc.RunServiceServicer):
                     # A token stands only where a whole revision has been sent.
                     yield pb.StreamVerdictsResponse(verdicts=batch, page_token=str(last))
                 after = found[-1].revision
+            if request.follow:
+                # Something is heard of the run, also while no verdict comes.
+                yield pb.StreamVerdictsResponse(page_token=str(after))
             if snapshots is None or run.state.ended:
                 return
 

@@ -25,6 +25,7 @@ from judge.rpc.agreements import AgreementServicer
 from judge.rpc.datasets import DatasetServicer
 from judge.rpc.errors import ErrorInterceptor
 from judge.rpc.judges import JudgeServicer
+from judge.rpc.limits import LimitInterceptor
 from judge.rpc.rankings import RankingServicer
 from judge.rpc.runs import RunServicer
 from judge.runs.judges import Judges
@@ -42,12 +43,15 @@ class Server:
 
     def __init__(self, store: Store, engine: Engine, judges: Judges, clock: Clock) -> None:
         options = [("grpc.max_receive_message_length", MESSAGE_BYTES), ("grpc.max_send_message_length", MESSAGE_BYTES)]
-        self._server = grpc.aio.server(interceptors=[ErrorInterceptor()], options=[*options, ("grpc.so_reuseport", 0)])
+        self._limits = LimitInterceptor()
+        self._server = grpc.aio.server(
+            interceptors=[ErrorInterceptor(), self._limits], options=[*options, ("grpc.so_reuseport", 0)]
+        )
         self._health = health.aio.HealthServicer()
         self._fits = Fits()
         self._watcher = Watcher(store, clock)
         runs = Runs(store, engine, judges)
-        single = Single(store, judges, clock)
+        self._single = single = Single(store, judges, clock)
         add = self._server
         dataset_service_pb2_grpc.add_DatasetServiceServicer_to_server(DatasetServicer(store), add)
         run_service_pb2_grpc.add_RunServiceServicer_to_server(RunServicer(store, runs, self._watcher), add)
@@ -75,9 +79,14 @@ class Server:
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         return listen if listen.startswith("unix:") else f"{listen.rpartition(':')[0]}:{port}"
 
-    async def stop(self) -> None:
-        """Say NOT_SERVING, end streams, give calls in flight some seconds."""
+    async def drain(self) -> None:
+        """Say NOT_SERVING, take no new call, end every stream: each is told to try again."""
         await self._health.enter_graceful_shutdown()
+        self._limits.drain()
         await self._watcher.close()
+
+    async def stop(self) -> None:
+        """Give calls in flight some seconds, and end."""
         await self._server.stop(DRAIN_SECONDS)
+        await self._single.close()
         self._fits.close()

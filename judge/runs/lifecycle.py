@@ -53,6 +53,10 @@ class Runs:
         """A new run, or the one that was created with this request id and an equal *body*."""
         if len(request_id) > REQUEST_ID_LENGTH or not request_id.isascii():
             raise InvalidInput("request_id", f"request_id must be at most {REQUEST_ID_LENGTH} ASCII characters")
+        body_hash = hashlib.sha256(body).hexdigest()
+        # Before anything else is looked at: a judge or a dataset that has gone since doesn't matter to a run that is.
+        if (known := await self._store.requested_run(tenant, request_id, body_hash)) is not None:
+            return known
         definitions = tuple([await self._definition(tenant, name, spec.dataset) for name in spec.judges])
         self._priced(spec, definitions)
         revision = (await self._store.dataset(tenant, spec.dataset)).revision
@@ -60,7 +64,7 @@ class Runs:
         new = NewRun(
             run_id=uuid.uuid4().hex[:16],
             request_id=request_id,
-            body_hash=hashlib.sha256(body).hexdigest(),
+            body_hash=body_hash,
             spec=spec,
             dataset_revision=revision,
             judges=definitions,

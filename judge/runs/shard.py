@@ -1,7 +1,8 @@
 """Running a shard: ask for a permit, make only the calls it grants, free a slot only when its answer has committed.
 
 No permit, no call. A permit is void once its process has been away longer than LEASE seconds: what had not begun by
-then is asked for again. Whatever was called commits, also while the run is being cancelled.
+then is asked for again. Whatever was called commits, also while the run is being cancelled, and waits in memory while
+the store has no room.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 
-from judge.domain.errors import JudgeUnusable
+from judge.domain.errors import JudgeUnusable, StoreFailed
 from judge.ports.clock import Clock
 from judge.ports.store import Permit, PermitRequest, RunStore, Settled
 from judge.runs.judges import JudgeAtWork
@@ -18,6 +19,9 @@ from judge.runs.worker import Work, judge_comparison, read, worst_cost
 
 LEASE = 10.0
 """Seconds after its permit was asked for within which a call must begin."""
+FULL_WAIT = 1.0
+"""Seconds between two attempts to write to a store that is full."""
+STORE_FULL = "STORE_FULL"
 BUSY_WAIT = 0.05
 """Seconds between two looks at a key that another run is calling."""
 
@@ -25,8 +29,10 @@ BUSY_WAIT = 0.05
 class Committer:
     """Commits what is settled in groups: whatever came while the last group was being written is the next one."""
 
-    def __init__(self, store: RunStore, tenant: str, run: int | None) -> None:
-        self._store, self._tenant, self._run = store, tenant, run
+    def __init__(self, store: RunStore, tenant: str, run: int | None, clock: Clock) -> None:
+        self._store, self._tenant, self._run, self._clock = store, tenant, run, clock
+        self.patient = True
+        """Whether to wait for room in a full store."""
         self._waiting: list[tuple[Settled, asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
 
@@ -42,7 +48,7 @@ class Committer:
         while self._waiting:
             group, self._waiting = self._waiting[:1000], self._waiting[1000:]
             try:
-                await self._store.commit(self._tenant, self._run, [settled for settled, _ in group])
+                await self._commit([settled for settled, _ in group])
             except Exception as error:  # noqa: BLE001  # handed to whoever waits for this group
                 for _, done in group:
                     if not done.cancelled():
@@ -52,19 +58,28 @@ class Committer:
                     if not done.cancelled():
                         done.set_result(None)
 
+    async def _commit(self, group: Sequence[Settled]) -> None:
+        while True:
+            try:
+                return await self._store.commit(self._tenant, self._run, group)
+            except StoreFailed as error:
+                if error.reason != STORE_FULL or not self.patient:
+                    raise
+            await self._clock.sleep(FULL_WAIT)
+
 
 class ShardRunner:
     """Runs the showings of one judge in one run, at most *concurrency* calls at once."""
 
     def __init__(self, store: RunStore, tenant: str, run: int, judge: JudgeAtWork, clock: Clock) -> None:
         self._store, self._tenant, self._run, self._judge, self._clock = store, tenant, run, judge, clock
-        self._committer = Committer(store, tenant, run)
+        self._committer = Committer(store, tenant, run, clock)
         self._flying: set[asyncio.Task[Work | None]] = set()
         self._stopping = False
 
-    def stop(self) -> None:
-        """Ask for no new permit; what is in flight finishes and commits."""
-        self._stopping = True
+    def stop(self, *, patient: bool = True) -> None:
+        """Ask for no new permit; what is in flight finishes and commits, and if *patient* waits for room to do so."""
+        self._stopping, self._committer.patient = True, patient
 
     async def run(self, work: Sequence[Work]) -> str:
         """Judge *work*; "" when all of it is settled, else why not: STOPPED, BUDGET_STOPPED, CANCELLED, NOT_RUNNING."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
-from judge.domain.errors import CallFailed, InvalidInput, NotFound
+from judge.domain.errors import CallFailed, InvalidInput, JudgeUnusable, NotFound
 from judge.domain.judge import RECORDED, JudgeCard, RenderedPrompt
 from judge.domain.outcome import Order
 from judge.domain.verdict import (
     CallKey,
     Comparison,
+    Reading,
+    Reply,
     ShowingNames,
     Shown,
     Verdict,
@@ -18,8 +21,8 @@ from judge.domain.verdict import (
     shown_digest,
 )
 from judge.ports.clock import Clock
-from judge.ports.store import PermitRequest, Store
-from judge.runs.judges import Judges
+from judge.ports.store import PermitRequest, Settled, Store
+from judge.runs.judges import JudgeAtWork, Judges
 from judge.runs.shard import BUSY_WAIT, LEASE
 from judge.runs.worker import Work, comparison, judge_comparison, recorded_key, rendered, shows_reference, worst_cost
 
@@ -37,6 +40,7 @@ class Single:
 
     def __init__(self, store: Store, judges: Judges, clock: Clock) -> None:
         self._store, self._judges, self._clock = store, judges, clock
+        self._calls: set[asyncio.Task[Settled]] = set()
 
     async def of_dataset(self, tenant: str, dataset: str, names: ShowingNames) -> Asked:
         """The texts of a showing of *dataset*; NotFound names what is missing."""
@@ -94,7 +98,10 @@ class Single:
         return work.key in await self._store.answers(tenant, [work.key])
 
     async def judge(self, tenant: str, card: JudgeCard, asked: Asked, epoch: str, repeat: int) -> Verdict:
-        """The verdict, from the store if it is there. Raises the CallFailed that left no reply."""
+        """The verdict, from the store if it is there. Raises the CallFailed that left no reply.
+
+        A call once begun is finished and stored, also when its caller goes away.
+        """
         if card.unavailable_reason:
             raise InvalidInput("judge", f"judge {card.definition.name!r} cannot be asked: {card.unavailable_reason}")
         at_work = self._judges.at_work(card.definition)
@@ -109,32 +116,44 @@ class Single:
                 until=now + LEASE + at_work.card.limits.deadline_seconds,
             )
             permit = await self._store.permit(tenant, request)
-            if work.key in permit.answered:
-                stored = permit.answered[work.key]
-                return Verdict(
-                    card.definition.name,
-                    asked.names,
-                    asked.shown.category,
-                    reply=stored.reply,
-                    readings=stored.readings,
-                    epoch=epoch,
-                    repeat=repeat,
-                    reused=True,
-                )
+            if stored := permit.answered.get(work.key):
+                return _verdict(card, asked, work, stored.reply, stored.readings, reused=True)
             if work.key in permit.granted:
                 break
             await self._clock.sleep(BUSY_WAIT)
-        settled = await judge_comparison(at_work, work, permit.granted[work.key], self._clock)
-        await self._store.commit(tenant, None, [settled])
+        call = asyncio.create_task(self._call(tenant, at_work, work, permit.granted[work.key]))
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+        settled = await asyncio.shield(call)
         if settled.reply is None or settled.reading is None:
-            state = settled.state.name.lower() if settled.state else "given_up"
-            raise CallFailed(f"judge {card.definition.name!r} gave no reply: {state}", reason=state.upper())
-        return Verdict(
-            card.definition.name,
-            asked.names,
-            asked.shown.category,
-            reply=settled.reply,
-            readings=(settled.reading,),
-            epoch=epoch,
-            repeat=repeat,
-        )
+            state = settled.state.name if settled.state else "GIVEN_UP"
+            raise CallFailed(f"judge {card.definition.name!r} gave no reply: {state.lower()}", reason=state)
+        return _verdict(card, asked, work, settled.reply, (settled.reading,), reused=False)
+
+    async def _call(self, tenant: str, judge: JudgeAtWork, work: Work, attempt: int) -> Settled:
+        try:
+            settled = await judge_comparison(judge, work, attempt, self._clock)
+        except JudgeUnusable as unusable:
+            await self._store.commit(tenant, None, [Settled(work.key, None, attempt, state=unusable.state, calls=1)])
+            raise
+        await self._store.commit(tenant, None, [settled])
+        return settled
+
+    async def close(self) -> None:
+        """Wait for the calls in flight; each is stored."""
+        await asyncio.gather(*self._calls, return_exceptions=True)
+
+
+def _verdict(
+    card: JudgeCard, asked: Asked, work: Work, reply: Reply, readings: tuple[Reading, ...], *, reused: bool
+) -> Verdict:
+    return Verdict(
+        card.definition.name,
+        asked.names,
+        asked.shown.category,
+        reply=reply,
+        readings=readings,
+        epoch=work.key.epoch,
+        repeat=work.key.repeat,
+        reused=reused,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 
 from judge.domain.dataset import Label, ListedComparison
@@ -26,7 +27,7 @@ async def build_plan(store: Store, tenant: str, spec: RunSpec, revision: int) ->
         labels = [label async for _, label in all_labels(store, tenant, spec.dataset, revision)]
     if pairing.policy is PairPolicy.LISTED:
         listed = [row async for row in all_comparisons(store, tenant, spec.dataset, revision)]
-    return make_plan(board, pairing, len(spec.judges), labels=labels, listed=listed)
+    return await asyncio.to_thread(make_plan, board, pairing, len(spec.judges), labels=labels, listed=listed)
 
 
 async def all_labels(store: DatasetStore, tenant: str, dataset: str, revision: int) -> AsyncIterator[tuple[str, Label]]:

@@ -22,6 +22,7 @@ from judge.store import schema as s
 from judge.store.connections import Connections
 from judge.store.interning import tenant_id
 from judge.store.permits import stored_answers
+from judge.store.revisions import GONE
 from judge.store.rows import key_of, key_values, reading_row, readings_of, storable
 
 CHUNK = 500
@@ -48,9 +49,10 @@ class Commits:
 
 
 def _commit(c: Connection, owner: int, run: int | None, settled: Sequence[Settled], now: float) -> None:
-    row = None if run is None else c.execute(select(s.run).where(s.run.c.id == run)).first()
+    kept = select(s.run).join(s.dataset, s.dataset.c.id == s.run.c.dataset_id).where(s.dataset.c.revision != GONE)
+    row = None if run is None else c.execute(kept.where(s.run.c.id == run)).first()
     if run is not None and row is None:
-        # Its dataset was deleted meanwhile: what was spent is booked, and no text comes in.
+        # Its dataset is being deleted: what was spent is booked, and no text comes in.
         _settle(c, settled, set())
         return
     answers = _store_answers(c, owner, settled, now)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,12 +22,18 @@ SQLITE_FILE = "sqlite:///"
 READERS = 2
 BUSY_SECONDS = 30
 JOURNAL_BYTES = 64 * 1024 * 1024
+IDLE_SECONDS = 5.0
+"""Seconds without a write after which the journal is folded into the database and emptied."""
 
 
 class Connections:
     """Runs functions of a connection: writes one after another, each in a transaction; reads beside them."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, idle_seconds: float = IDLE_SECONDS) -> None:
+        self.full = False
+        """Whether the last write failed for want of room."""
+        self._idle_seconds = idle_seconds
+        self._idle: asyncio.TimerHandle | None = None
         memory = url == MEMORY
         if not memory:
             _prepared(url)
@@ -43,7 +51,17 @@ class Connections:
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """The result of *work* in one write transaction, whole or not at all."""
-        return await asyncio.get_running_loop().run_in_executor(self._writer, self._transact, work, "BEGIN IMMEDIATE")
+        loop = asyncio.get_running_loop()
+        if self._idle is not None:
+            self._idle.cancel()
+        try:
+            result = await loop.run_in_executor(self._writer, self._transact, work, "BEGIN IMMEDIATE")
+        except StoreFailed as error:
+            self.full = self.full or error.reason == "STORE_FULL"
+            raise
+        self.full = False
+        self._idle = loop.call_later(self._idle_seconds, self._writer.submit, self._checkpoint)
+        return result
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """The result of *work* in one read transaction."""
@@ -58,10 +76,21 @@ class Connections:
                 connection.commit()
                 return result
         except exc.DBAPIError as error:
-            raise StoreFailed(f"the store failed: {error.orig}") from error
+            full = getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+            reason = "STORE_FULL" if full else ""
+            raise StoreFailed(f"the store failed: {error.orig}", reason=reason) from error
+
+    def _checkpoint(self) -> None:
+        # A reader in the way is not waited for: the next quiet moment will do.
+        with contextlib.suppress(exc.DBAPIError), self._engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA busy_timeout=0")
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
 
     async def close(self) -> None:
         """Finish what is being written, and let go."""
+        if self._idle is not None:
+            self._idle.cancel()
         await asyncio.to_thread(self._release)
 
     def _release(self) -> None:

@@ -16,7 +16,7 @@ from judge.store import schema as s
 from judge.store.connections import Connections
 from judge.store.definitions import to_imported, to_label, to_listed
 from judge.store.interning import interned, known, tenant_id
-from judge.store.revisions import Row, at, chunks, found, live
+from judge.store.revisions import GONE, Row, at, chunks, found, live
 
 
 class Datasets:
@@ -30,8 +30,11 @@ class Datasets:
 
         def work(c: Connection) -> None:
             owner = tenant_id(c, tenant)
-            if c.scalar(select(s.dataset.c.id).where(s.dataset.c.tenant_id == owner, s.dataset.c.name == name)):
-                raise AlreadyExists(f"dataset {name!r} exists already", dataset=name)
+            taken = select(s.dataset.c.revision).where(s.dataset.c.tenant_id == owner, s.dataset.c.name == name)
+            old = c.scalar(taken)
+            if old is not None:
+                told = "is still being deleted" if old == GONE else "exists already"
+                raise AlreadyExists(f"dataset {name!r} {told}", dataset=name)
             row = {"tenant_id": owner, "name": name, "revision": 0, "create_time": self._clock.now()}
             c.execute(insert(s.dataset).values(row))
 
@@ -47,7 +50,8 @@ class Datasets:
 
         def work(c: Connection) -> list[DatasetSummary]:
             owned = s.dataset.c.tenant_id == select(s.tenant.c.id).where(s.tenant.c.name == tenant).scalar_subquery()
-            query = select(s.dataset).where(owned, s.dataset.c.name > after).order_by(s.dataset.c.name).limit(limit)
+            there = owned & (s.dataset.c.revision != GONE)
+            query = select(s.dataset).where(there, s.dataset.c.name > after).order_by(s.dataset.c.name).limit(limit)
             return [_summary(c, dict(row._mapping), whole=False) for row in c.execute(query)]  # noqa: SLF001  # documented
 
         return await self._db.read(work)

@@ -1,59 +1,134 @@
-"""Deletion: an answer lives while some dataset of its tenant holds its prompt and both outputs."""
+"""Deletion: an answer lives while some dataset of its tenant holds its prompt and both outputs.
+
+A dataset that is being deleted has the revision GONE: nobody reads it, its runs are cancelled, its name is not free.
+Then its rows go, a batch a transaction. Killed in between, the rest goes when the store is next opened for work.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Connection, delete, select
+from functools import partial
 
+from sqlalchemy import ColumnElement, Connection, Table, delete, select, tuple_, update
+
+from judge.domain.run import ENDED, RunState
+from judge.ports.clock import Clock
 from judge.store import schema as s
 from judge.store.connections import Connections
 from judge.store.imports import recorded_definition
-from judge.store.revisions import Row, chunks, found
+from judge.store.revisions import GONE, Row, chunks, found
 
+BATCH = 20_000
+"""Rows looked at or deleted in one transaction."""
 _OF_RUNS = (s.run_item, s.run_judge, s.run_shard, s.run_round, s.provider_batch)
-_OF_DATASETS = (s.prompt, s.output, s.label, s.recorded, s.comparison)
+_OF_DATASETS = (s.label, s.comparison)
+_TEXTS = (s.prompt, s.output)
 
 
 class Deletion:
     """The part of DatasetStore that deletes."""
 
     _db: Connections
+    _clock: Clock
 
     async def delete_dataset(self, tenant: str, name: str) -> None:
         """Remove it with its runs, and what no other dataset of the tenant holds. Costs stay in call_attempt."""
-        await self._db.write(lambda c: _delete(c, found(c, tenant, name)))
+        now = self._clock.now()
+        await self._finish(await self._db.write(lambda c: _begin(c, found(c, tenant, name), now)))
+
+    async def finish_deletions(self) -> int:
+        """Delete what is left of datasets whose deletion was interrupted; how many there were."""
+        query = select(s.dataset).where(s.dataset.c.revision == GONE)
+        rows = await self._db.read(lambda c: [dict(row) for row in c.execute(query).mappings()])
+        for row in rows:
+            await self._finish(row)
+        return len(rows)
+
+    async def _finish(self, dataset: Row) -> None:
+        while await self._db.write(lambda c: _some_rows(c, dataset["id"])):
+            pass
+        after = 0
+        while (last := await self._db.write(partial(_some_answers, dataset=dataset, after=after))) is not None:
+            after = last
+        while await self._db.write(lambda c: _some_texts(c, dataset)):
+            pass
+        await self._db.write(lambda c: _end(c, dataset["id"]))
 
 
-def _delete(c: Connection, dataset: Row) -> None:
-    mine, owner = dataset["id"], dataset["tenant_id"]
-    gone = _contents(c, s.prompt.c.dataset_id == mine, s.output.c.dataset_id == mine)
-    answers = _recorded(c, dataset)
+def _begin(c: Connection, dataset: Row, now: float) -> Row:
+    """Make the dataset unreadable, cancel its runs, forget the judges recorded on it."""
+    mine = dataset["id"]
+    c.execute(update(s.dataset).where(s.dataset.c.id == mine).values(revision=GONE))
+    r, v = s.run.c, s.judge_version.c
+    working = r.state.not_in([state.value for state in ENDED])
+    ended = {"state": RunState.CANCELLED.value, "reason": "DELETED", "end_time": now, "revision": r.revision + 1}
+    c.execute(update(s.run).where(r.dataset_id == mine, working).values(ended))
+    names = c.scalars(select(s.recorded.c.judge).where(s.recorded.c.dataset_id == mine).distinct())
+    prints = sorted({recorded_definition(name, dataset["name"]).fingerprint for name in names})
+    for chunk in chunks(prints):
+        c.execute(delete(s.judge_version).where(v.tenant_id == dataset["tenant_id"], v.fingerprint.in_(chunk)))
+    return dataset
+
+
+def _some_rows(c: Connection, mine: int) -> bool:
+    """Delete a batch of what hangs on the dataset and its runs, but texts; False when there is no more."""
     runs = select(s.run.c.id).where(s.run.c.dataset_id == mine)
-    for table in _OF_RUNS:
-        c.execute(delete(table).where(table.c.run_id.in_(runs)))
-    c.execute(delete(s.run).where(s.run.c.dataset_id == mine))
-    for table in _OF_DATASETS:
-        c.execute(delete(table).where(table.c.dataset_id == mine))
-    c.execute(delete(s.dataset).where(s.dataset.c.id == mine))
-    gone -= _contents(c, s.prompt.c.tenant_id == owner, s.output.c.tenant_id == owner)
+    parts: list[tuple[Table, ColumnElement[bool]]] = [(table, table.c.run_id.in_(runs)) for table in _OF_RUNS]
+    parts += [(table, table.c.dataset_id == mine) for table in _OF_DATASETS]
+    return _some_recorded(c, mine) or any(_batch(c, table, which) for table, which in parts)
+
+
+def _batch(c: Connection, table: Table, which: ColumnElement[bool]) -> bool:
+    key = tuple(table.primary_key.columns)
+    return c.execute(delete(table).where(tuple_(*key).in_(select(*key).where(which).limit(BATCH)))).rowcount > 0
+
+
+def _some_recorded(c: Connection, mine: int) -> bool:
+    """Delete a batch of uploaded verdicts with their answers, which are keyed by this dataset's judges alone."""
+    r = s.recorded.c
+    rows = c.execute(select(r.id, r.answer_id).where(r.dataset_id == mine).limit(BATCH)).all()
+    _delete_answers(c, {row.answer_id for row in rows})
+    for chunk in chunks([row.id for row in rows]):
+        c.execute(delete(s.recorded).where(r.id.in_(chunk)))
+    return bool(rows)
+
+
+def _some_answers(c: Connection, dataset: Row, after: int) -> int | None:
+    """Delete what nobody else holds of a batch of the tenant's answers; the last one looked at, None at the end."""
+    owner = dataset["tenant_id"]
+    others = select(s.dataset.c.id).where(s.dataset.c.tenant_id == owner, s.dataset.c.revision != GONE)
+    held = _contents(c, *(table.c.dataset_id.in_(others) for table in _TEXTS))
+    gone = _contents(c, *(table.c.dataset_id == dataset["id"] for table in _TEXTS)) - held
     a = s.answer.c
-    if gone:
-        every = c.execute(select(a.id, a.prompt, a.first, a.second).where(a.tenant_id == owner))
-        answers |= {row.id for row in every if row.prompt in gone or row.first in gone or row.second in gone}
+    query = select(a.id, a.prompt, a.first, a.second).where(a.tenant_id == owner, a.id > after)
+    rows = c.execute(query.order_by(a.id).limit(BATCH)).all() if gone else []
+    _delete_answers(c, {row.id for row in rows if row.prompt in gone or row.first in gone or row.second in gone})
+    return rows[-1].id if rows else None
+
+
+def _some_texts(c: Connection, dataset: Row) -> bool:
+    """Delete a batch of prompts and outputs, and the ids of the contents that nobody has any more."""
+    doomed = [
+        table.c.id.in_(select(table.c.id).where(table.c.dataset_id == dataset["id"]).order_by(table.c.id).limit(BATCH))
+        for table in _TEXTS
+    ]
+    mine = _contents(c, *doomed)
+    if not sum(c.execute(delete(table).where(which)).rowcount for table, which in zip(_TEXTS, doomed, strict=True)):
+        return False
+    left = _contents(c, *(table.c.tenant_id == dataset["tenant_id"] for table in _TEXTS))
+    for chunk in chunks(sorted(mine - left)):
+        c.execute(delete(s.content).where(s.content.c.id.in_(chunk)))
+    return True
+
+
+def _end(c: Connection, mine: int) -> None:
+    c.execute(delete(s.run).where(s.run.c.dataset_id == mine))
+    c.execute(delete(s.dataset).where(s.dataset.c.id == mine))
+
+
+def _delete_answers(c: Connection, answers: set[int]) -> None:
     for chunk in chunks(sorted(answers)):
         c.execute(delete(s.reading).where(s.reading.c.answer_id.in_(chunk)))
-        c.execute(delete(s.answer).where(a.id.in_(chunk)))
-    for chunk in chunks(sorted(gone)):
-        c.execute(delete(s.content).where(s.content.c.id.in_(chunk)))
-
-
-def _recorded(c: Connection, dataset: Row) -> set[int]:
-    """The answers uploaded to the dataset; their judges are forgotten."""
-    r, v = s.recorded.c, s.judge_version.c
-    rows = c.execute(select(r.answer_id, r.judge).where(r.dataset_id == dataset["id"])).all()
-    judges = sorted({recorded_definition(row.judge, dataset["name"]).fingerprint for row in rows})
-    for chunk in chunks(judges):
-        c.execute(delete(s.judge_version).where(v.tenant_id == dataset["tenant_id"], v.fingerprint.in_(chunk)))
-    return {row.answer_id for row in rows}
+        c.execute(delete(s.answer).where(s.answer.c.id.in_(chunk)))
 
 
 def _contents(c: Connection, prompts: ColumnElement[bool], outputs: ColumnElement[bool]) -> set[int]:

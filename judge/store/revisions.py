@@ -11,6 +11,8 @@ from judge.domain.errors import NotFound
 from judge.store import schema as s
 
 CHUNK = 500
+GONE = -1
+"""The revision of a dataset that is being deleted."""
 T = TypeVar("T")
 Row = Mapping[str, Any]
 
@@ -25,7 +27,7 @@ def found(c: Connection, tenant: str, name: str) -> Row:
     query = (
         select(s.dataset)
         .join(s.tenant, s.tenant.c.id == s.dataset.c.tenant_id)
-        .where(s.tenant.c.name == tenant, s.dataset.c.name == name)
+        .where(s.tenant.c.name == tenant, s.dataset.c.name == name, s.dataset.c.revision != GONE)
     )
     row = c.execute(query).mappings().first()
     if row is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -17,6 +18,7 @@ from judge.store import schema as s
 from judge.store.connections import Connections
 from judge.store.definitions import from_definition, from_spec, to_definition, to_spec
 from judge.store.interning import tenant_id
+from judge.store.revisions import GONE, found
 
 
 class Runs:
@@ -30,24 +32,12 @@ class Runs:
 
         def work(c: Connection) -> str:
             owner = tenant_id(c, tenant)
-            if run.request_id:
-                query = select(s.run).where(s.run.c.tenant_id == owner, s.run.c.request_id == run.request_id)
-                old = c.execute(query).first()
-                if old is not None and old.body_hash == run.body_hash:
-                    return str(old.run_id)
-                if old is not None:
-                    raise RequestIdReused(
-                        f"request id {run.request_id!r} belongs to run {old.run_id} with another body",
-                        run=f"runs/{old.run_id}",
-                    )
+            if (old := _requested(c, tenant, run.request_id, run.body_hash)) is not None:
+                return old
             taken = select(s.run.c.id).where(s.run.c.tenant_id == owner, s.run.c.run_id == run.run_id)
             if c.scalar(taken) is not None:
                 raise AlreadyExists(f"run {run.run_id!r} exists already", run=f"runs/{run.run_id}")
-            mine = c.scalar(
-                select(s.dataset.c.id).where(s.dataset.c.tenant_id == owner, s.dataset.c.name == run.spec.dataset)
-            )
-            if mine is None:
-                raise NotFound(f"there is no dataset {run.spec.dataset!r}", reason="UNKNOWN_DATASET")
+            mine = found(c, tenant, run.spec.dataset)["id"]
             made = c.execute(insert(s.run).values(self._row(run, owner, mine)))
             number = made.inserted_primary_key[0]  # type: ignore[index]
             judges = [
@@ -76,6 +66,11 @@ class Runs:
 
         return await self.run(tenant, await self._db.write(work))
 
+    async def requested_run(self, tenant: str, request_id: str, body_hash: str) -> Run | None:
+        """The run that was created with *request_id* and this body, if there is one."""
+        run_id = await self._db.read(lambda c: _requested(c, tenant, request_id, body_hash))
+        return None if run_id is None else await self.run(tenant, run_id)
+
     def _row(self, run: NewRun, owner: int, dataset: int) -> dict[str, Any]:
         return {
             "tenant_id": owner,
@@ -103,14 +98,19 @@ class Runs:
             query = (
                 select(s.run)
                 .join(s.tenant, s.tenant.c.id == s.run.c.tenant_id)
-                .where(s.tenant.c.name == tenant, s.run.c.run_id == run_id)
+                .join(s.dataset, s.dataset.c.id == s.run.c.dataset_id)
+                .where(s.tenant.c.name == tenant, s.run.c.run_id == run_id, s.dataset.c.revision != GONE)
             )
             row = c.execute(query).first()
             if row is None:
                 raise NotFound(f"there is no run {run_id!r}", reason="UNKNOWN_RUN", run=run_id)
             return _run(row)
 
-        return await self._db.read(work)
+        found_run = await self._db.read(work)
+        if self._db.full and found_run.state is RunState.RUNNING:
+            # There is no room to write it down, so it is told from memory; it goes on when there is room again.
+            return replace(found_run, state=RunState.PAUSED, reason="STORE_FULL", message="the store's disk is full")
+        return found_run
 
     async def runs(self, tenant: str, dataset: str, before: int, limit: int) -> list[Run]:
         """At most *limit* runs, newest first."""
@@ -119,14 +119,15 @@ class Runs:
             query = (
                 select(s.run)
                 .join(s.tenant, s.tenant.c.id == s.run.c.tenant_id)
-                .where(s.tenant.c.name == tenant)
+                .join(s.dataset, s.dataset.c.id == s.run.c.dataset_id)
+                .where(s.tenant.c.name == tenant, s.dataset.c.revision != GONE)
                 .order_by(s.run.c.id.desc())
                 .limit(limit)
             )
             if before:
                 query = query.where(s.run.c.id < before)
             if dataset:
-                query = query.join(s.dataset, s.dataset.c.id == s.run.c.dataset_id).where(s.dataset.c.name == dataset)
+                query = query.where(s.dataset.c.name == dataset)
             return [_run(row) for row in c.execute(query)]
 
         return await self._db.read(work)
@@ -223,6 +224,21 @@ class Runs:
         """The present revision of each run, by row."""
         query = select(s.run.c.id, s.run.c.revision).where(s.run.c.id.in_(list(rows)))
         return await self._db.read(lambda c: {row.id: row.revision for row in c.execute(query)})
+
+
+def _requested(c: Connection, tenant: str, request_id: str, body_hash: str) -> str | None:
+    if not request_id:
+        return None
+    query = (
+        select(s.run.c.run_id, s.run.c.body_hash)
+        .join(s.tenant, s.tenant.c.id == s.run.c.tenant_id)
+        .where(s.tenant.c.name == tenant, s.run.c.request_id == request_id)
+    )
+    old = c.execute(query).first()
+    if old is not None and old.body_hash != body_hash:
+        message = f"request id {request_id!r} belongs to run {old.run_id} with another body"
+        raise RequestIdReused(message, run=f"runs/{old.run_id}")
+    return None if old is None else str(old.run_id)
 
 
 def _run(row: Any) -> Run:  # noqa: ANN401  # a row

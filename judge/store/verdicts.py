@@ -14,6 +14,7 @@ from judge.ports.store import VerdictQuery
 from judge.store import schema as s
 from judge.store.connections import Connections
 from judge.store.imports import recorded_definition
+from judge.store.revisions import found
 from judge.store.rows import readings_of, reply_of
 
 CHUNK = 500
@@ -34,17 +35,13 @@ class Verdicts:
         """All verdicts of the newest version of a judge over a dataset."""
 
         def work(c: Connection) -> list[Verdict]:
-            mine = c.scalar(
-                select(s.dataset.c.id)
-                .join(s.tenant, s.tenant.c.id == s.dataset.c.tenant_id)
-                .where(s.tenant.c.name == tenant, s.dataset.c.name == dataset)
-            )
+            mine = found(c, tenant, dataset)["id"]
             recorded = recorded_definition(judge, dataset).fingerprint
-            found = [*_imported(c, mine or 0, judge), *_made(c, mine or 0, judge, recorded)]
-            if not found:
+            rows = [*_imported(c, mine, judge), *_made(c, mine, judge, recorded)]
+            if not rows:
                 message = f"judge {judge!r} has no verdict over dataset {dataset!r}"
                 raise NotFound(message, reason="EMPTY_SOURCE", judge=judge)
-            return found
+            return rows
 
         return await self._db.read(work)
 

@@ -1,0 +1,103 @@
+"""What bounds a call."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import grpc
+import pytest
+
+from judge.api.v1 import run_service_pb2 as pb
+from judge.domain.errors import Busy, DeadlinePassed, Draining
+from judge.rpc.limits import REQUEST_ID, Limit, LimitInterceptor
+from judge_client import JudgeClient
+
+
+class _Context:
+    """As much of a call's context as the limits look at."""
+
+    def __init__(self) -> None:
+        self.trailers: tuple[tuple[str, str], ...] = ()
+
+    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
+        return ((REQUEST_ID, "mine"),)
+
+    def set_trailing_metadata(self, trailers: tuple[tuple[str, str], ...]) -> None:
+        self.trailers = trailers
+
+
+async def _forever(limits: LimitInterceptor, limit: Limit, begun: asyncio.Event, *, streams: bool = False) -> None:
+    with limits.call(limit, _Context(), streams=streams):
+        begun.set()
+        await asyncio.Event().wait()
+
+
+async def test_a_call_that_takes_too_long_is_ended() -> None:
+    """After its seconds a call ends as DeadlinePassed, and its place is free again."""
+    limits, limit = LimitInterceptor(), Limit("unary", 1, 0.001)
+
+    for _ in range(2):
+        with pytest.raises(DeadlinePassed):
+            await _forever(limits, limit, asyncio.Event())
+
+
+async def test_one_call_too_many_is_refused() -> None:
+    """While all places of a kind are taken another call is refused; another kind has its own places."""
+    limits, begun = LimitInterceptor(), asyncio.Event()
+    first = asyncio.create_task(_forever(limits, Limit("unary", 1, 60), begun))
+    await begun.wait()
+
+    with pytest.raises(Busy, match="1 unary calls are at work"):
+        await _forever(limits, Limit("unary", 1, 60), asyncio.Event())
+    with pytest.raises(DeadlinePassed):
+        await _forever(limits, Limit("fit", 1, 0.001), asyncio.Event())
+    first.cancel()
+
+
+async def test_draining_ends_streams_and_refuses_calls() -> None:
+    """A stream at work ends as Draining, a call at work goes on, a new one is refused."""
+    limits, limit = LimitInterceptor(), Limit("any", 9, 60)
+    begun = [asyncio.Event(), asyncio.Event()]
+    stream = asyncio.create_task(_forever(limits, limit, begun[0], streams=True))
+    call = asyncio.create_task(_forever(limits, limit, begun[1]))
+    await asyncio.gather(*(event.wait() for event in begun))
+
+    limits.drain()
+
+    with pytest.raises(Draining):
+        await stream
+    with pytest.raises(Draining):
+        await _forever(limits, limit, asyncio.Event())
+    assert not call.done()
+    call.cancel()
+
+
+async def test_a_caller_that_goes_away_is_no_error_of_ours() -> None:
+    """A cancelled call stays cancelled."""
+    limits, begun = LimitInterceptor(), asyncio.Event()
+    call = asyncio.create_task(_forever(limits, Limit("unary", 1, 60), begun))
+    await begun.wait()
+
+    call.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await call
+
+
+@pytest.mark.parametrize("name", ["runs/none", "nonsense"])
+async def test_every_answer_carries_its_request_id(client: JudgeClient, name: str) -> None:
+    """The id that the caller sent comes back in the trailers, of an error too, beside its details."""
+    call: Any = client.runs.GetRun(pb.GetRunRequest(name=name), metadata=((REQUEST_ID, "mine"),))
+
+    trailers = dict(await call.trailing_metadata())
+
+    assert trailers[REQUEST_ID] == "mine"
+    assert "grpc-status-details-bin" in trailers
+    assert await call.code() != grpc.StatusCode.OK
+
+
+async def test_an_id_is_given_where_none_was_sent(client: JudgeClient) -> None:
+    call: Any = client.runs.ListRuns(pb.ListRunsRequest())
+
+    assert len(dict(await call.trailing_metadata())[REQUEST_ID]) == 32
