@@ -6,6 +6,7 @@ comparison that was shown in both orders, and has no verdict in one of them, is 
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ import numpy as np
 
 from judge.domain.dataset import Label
 from judge.domain.errors import InvalidInput, NotFound
-from judge.domain.outcome import AnnotatorKind, Order, Outcome, Reconcile
+from judge.domain.outcome import AnnotatorKind, ItemState, Order, Outcome, Reconcile
 from judge.domain.source import Merge, Source, SourceKind
 from judge.domain.verdict import SOURCE_PARSER, Reading, Verdict
 from judge.ports.store import Store, VerdictQuery
@@ -111,9 +112,16 @@ async def votes_of(
     tags = {prompt.prompt_id: prompt.tags for prompt in board.prompts}
     if source.kind in (SourceKind.PEOPLE, SourceKind.LABELS):
         labels = [label async for _, label in all_labels(store, tenant, dataset, summary.revision)]
-        rows = tuple(vote for vote in label_votes(source, labels) if part.takes(vote.where, categories, tags))
-        return Votes(str(source), rows, categories, tags, usable=len(rows), planned=len(rows), reading="label")
-    return await _judged(store, tenant, dataset, source, reconcile, reading, part, (categories, tags))
+
+        def said() -> Votes:
+            rows = tuple(vote for vote in label_votes(source, labels) if part.takes(vote.where, categories, tags))
+            return Votes(str(source), rows, categories, tags, usable=len(rows), planned=len(rows), reading="label")
+
+        return await asyncio.to_thread(said)
+    verdicts = await _judged(store, tenant, dataset, source)
+    return await asyncio.to_thread(
+        _judge_votes, verdicts, source, reconcile, reading, part, categories=categories, tags=tags
+    )
 
 
 def label_votes(source: Source, labels: Iterable[Label]) -> list[Vote]:
@@ -158,29 +166,42 @@ def merged(rows: Sequence[Vote], merge: Merge) -> list[Vote]:
     ]
 
 
-async def _judged(
-    store: Store,
-    tenant: str,
-    dataset: str,
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What is stored of a judge: its verdicts, and of a run how many were planned and what became of the rest."""
+
+    name: str
+    verdicts: Sequence[Verdict]
+    planned: int = 0
+    interim: bool = False
+    rest: ItemState | None = None
+
+
+async def _judged(store: Store, tenant: str, dataset: str, source: Source) -> _Judged:
+    if source.kind is not SourceKind.RUN:
+        return _Judged(source.name, await store.judge_verdicts(tenant, dataset, source.name))
+    run = await store.run(tenant, source.run)
+    names = [judge.name for judge in run.judges]
+    name = source.name or (names[0] if len(names) == 1 else "")
+    if name not in names:
+        raise NotFound(f"run {source.run} has the judges {', '.join(names)}; name one as run:{source.run}/JUDGE")
+    verdicts = await _run_verdicts(store, run.row, name)
+    return _Judged(name, verdicts, run.counts.planned // len(names), not run.state.ended, run.rest)
+
+
+def _judge_votes(
+    judged: _Judged,
     source: Source,
     reconcile: Reconcile,
     reading: str,
     part: Part,
-    known: tuple[Mapping[str, str], Mapping[str, tuple[str, ...]]],
+    *,
+    categories: Mapping[str, str],
+    tags: Mapping[str, tuple[str, ...]],
 ) -> Votes:
-    planned, interim, rest = 0, False, None
-    if source.kind is SourceKind.RUN:
-        run = await store.run(tenant, source.run)
-        names = [judge.name for judge in run.judges]
-        name = source.name or (names[0] if len(names) == 1 else "")
-        if name not in names:
-            raise NotFound(f"run {source.run} has the judges {', '.join(names)}; name one as run:{source.run}/JUDGE")
-        verdicts = await _run_verdicts(store, run.row, name)
-        planned, interim, rest = run.counts.planned // len(names), not run.state.ended, run.rest
-    else:
-        verdicts = await store.judge_verdicts(tenant, dataset, source.name)
+    planned, rest = judged.planned, judged.rest
     narrowed = part != WHOLE
-    kept = [verdict for verdict in verdicts if part.takes(_where(verdict)[0], *known)]
+    kept = [verdict for verdict in judged.verdicts if part.takes(_where(verdict)[0], categories, tags)]
     statuses = Counter(_status(verdict, reading) for verdict in kept)
     if planned and not narrowed and planned > len(kept):
         statuses[rest.name.lower() if rest else "pending"] += planned - len(kept)
@@ -193,20 +214,21 @@ async def _judged(
         grouped.setdefault(where, {}).setdefault(order, []).append(share)
     orders = tuple(_orders(where, by_order) for where, by_order in grouped.items() if len(by_order) == len(Order))
     rows = [
-        Vote(vote.where, vote.outcome, source.name, vote.share)
+        Vote(vote.where, vote.outcome, judged.name, vote.share)
         for where, by_order in grouped.items()
         for vote in _reconciled(where, by_order, reconcile)
     ]
     return Votes(
         str(source),
         tuple(rows),
-        *known,
+        categories,
+        tags,
         statuses["ok"],
         max(len(kept), planned if not narrowed else 0),
         dict(sorted(statuses.items())),
         orders,
         reading or "own",
-        interim,
+        judged.interim,
     )
 
 
