@@ -1,0 +1,40 @@
+"""The same inputs give the same bytes, whatever computes them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+SCRIPT = """
+import hashlib
+import numpy as np
+from judge.rpc import encode
+from judge.runs.rank import RankOptions, rank
+from judge.runs.sources import WHOLE
+from judge.stats.battles import Battles
+
+rng = np.random.default_rng(7)
+left = rng.integers(0, 120, 60_000, dtype=np.int32)
+right = ((left + rng.integers(1, 120, left.size)) % 120).astype(np.int32)
+beaten = rng.random(left.size) < 1 / (1 + np.exp((left - right) / 60))
+outcome = np.where(rng.random(left.size) < 0.1, 2, beaten).astype(np.int8)
+prompt = rng.integers(0, 150, left.size, dtype=np.int32)
+names = tuple(f"c{i:03}" for i in range(120))
+battles = Battles(names, left, right, outcome, cluster=prompt, n_clusters=150)
+for method in ("bradley-terry", "elo", "win-rate"):
+    board = rank(battles, RankOptions(method=method, reference="c000"), WHOLE)
+    print(method, hashlib.sha256(encode.leaderboard(board).SerializeToString(deterministic=True)).hexdigest())
+"""
+KERNELS = ({"OPENBLAS_NUM_THREADS": "1"}, {"OPENBLAS_NUM_THREADS": "2"}, {"OPENBLAS_CORETYPE": "Nehalem"})
+
+
+def test_law_5_the_same_bytes_under_any_threads_and_kernels() -> None:
+    """One and two BLAS threads, and another CPU's kernels, give the same leaderboards byte for byte."""
+    printed = [
+        subprocess.run([sys.executable, "-c", SCRIPT], env={**os.environ, **kernel}, stdout=subprocess.PIPE, check=True)
+        for kernel in KERNELS
+    ]
+
+    assert [printed[0].stdout] * len(KERNELS) == [done.stdout for done in printed]
+    assert printed[0].stdout.count(b"\n") == 3
