@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from functools import cached_property
 
 from judge.domain.verdict import Shown, digest
 
@@ -50,14 +51,14 @@ class RubricVariant:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rubric:
     """The question put to a judge and its answer form, in variants; the first that fits is used."""
 
     name: str
     variants: tuple[RubricVariant, ...]
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """SHA-256 of everything that is sent, in hex."""
         return digest(*(json.dumps(asdict(v), sort_keys=True) for v in self.variants)).hex()
@@ -117,7 +118,7 @@ class Limits:
     deadline_seconds: float = 120.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class JudgeDefinition:
     """A judge as frozen into a run: everything that changes its reply, and nothing secret."""
 
@@ -130,7 +131,7 @@ class JudgeDefinition:
     scope: str = ""
     """For recorded judges: the dataset whose uploads they answer from."""
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """The call fingerprint: SHA-256 in hex of backend, model, rubric as sent and sampling; not name or parser."""
         sampling = json.dumps(asdict(self.sampling), sort_keys=True)

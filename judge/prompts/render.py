@@ -89,8 +89,9 @@ def uses_reference(rubric: Rubric, shown: Shown) -> bool:
 
 def fenced(name: str, text: str, nonce: str) -> str:
     """*text* between markers with *nonce*; the nonce itself is struck out wherever the text holds it."""
-    struck = re.sub(re.escape(nonce), "*" * len(nonce), text, flags=re.IGNORECASE)
-    return f"<<<{name} {nonce}>>>\n{struck}\n<<<end {nonce}>>>"
+    if nonce in text.lower():
+        text = re.sub(re.escape(nonce), "*" * len(nonce), text, flags=re.IGNORECASE)
+    return f"<<<{name} {nonce}>>>\n{text}\n<<<end {nonce}>>>"
 
 
 def _variant(rubric: Rubric, shown: Shown) -> RubricVariant:
@@ -140,7 +141,7 @@ def _fenced_turns(name: str, texts: Sequence[str], nonce: str, turns: int) -> li
 def _rendered(rubric: Rubric, source: str, values: dict[str, object]) -> str:
     """The template *source* with *values*."""
     try:
-        return _template(source).render(values)
+        return _template(source).render(values) if _variables(source) else _constant(source)
     except _TEMPLATE_ERRORS as error:
         raise InvalidInput(
             "rubric", f"a template of rubric {rubric.name} fails: {type(error).__name__}", reason="BAD_TEMPLATE"
@@ -151,6 +152,12 @@ def _rendered(rubric: Rubric, source: str, values: dict[str, object]) -> str:
 def _template(source: str) -> Template:
     """*source* compiled, once."""
     return _environment.from_string(source)
+
+
+@lru_cache(maxsize=256)
+def _constant(source: str) -> str:
+    """What a template that takes nothing from outside always gives."""
+    return _template(source).render()
 
 
 @lru_cache(maxsize=256)

@@ -81,23 +81,47 @@ def worst_cost(judge: JudgeAtWork, shown: Shown) -> int:
 
 async def judge_comparison(judge: JudgeAtWork, work: Work, attempt: int | None, clock: Clock) -> Settled:
     """What becomes of *work*: a reply with its reading, or the state its showing is left in."""
-    tries = 0
+    tries = _Tries(judge)
     begun = clock.monotonic()
     try:
         prompt = rendered(judge.definition, work)
         async with asyncio.timeout(judge.card.limits.deadline_seconds):
-            async for attempt_context in stamina.retry_context(on=_again, attempts=ATTEMPTS, timeout=None):
-                with attempt_context:
-                    tries += 1
-                    reply = await judge.backend.reply(prompt)
+            reply = await tries.reply(prompt)
     except TimeoutError:
-        return Settled(work.key, work.item, attempt, state=ItemState.TRANSPORT_ERROR, calls=tries)
+        return Settled(work.key, work.item, attempt, state=ItemState.TRANSPORT_ERROR, calls=tries.made)
     except JudgeUnusable:
         raise
     except CallFailed as failure:
-        return Settled(work.key, work.item, attempt, state=failure.state, calls=tries)
-    reply = _with_usage(judge, reply, tries, clock.monotonic() - begun)
-    return Settled(work.key, work.item, attempt, reply=reply, reading=read(judge.definition, reply), calls=tries)
+        return Settled(work.key, work.item, attempt, state=failure.state, calls=tries.made)
+    reply = _with_usage(judge, reply, tries.made, clock.monotonic() - begun)
+    return Settled(work.key, work.item, attempt, reply=reply, reading=read(judge.definition, reply), calls=tries.made)
+
+
+class _Tries:
+    """Asks a judge until it replies or ATTEMPTS calls were *made*."""
+
+    def __init__(self, judge: JudgeAtWork) -> None:
+        self._judge = judge
+        self.made = 0
+
+    async def reply(self, prompt: RenderedPrompt) -> Reply:
+        """The reply. The first call goes without the machinery of retries, which costs more than a yardstick does."""
+        try:
+            return await self._call(prompt)
+        except TransportFailed as failure:
+            first: TransportFailed | None = failure
+        async for attempt_context in stamina.retry_context(on=_again, attempts=ATTEMPTS, timeout=None):
+            with attempt_context:
+                if first is not None:
+                    # The one that failed above: it decides how long to wait for the next.
+                    failed, first = first, None
+                    raise failed
+                return await self._call(prompt)
+        raise AssertionError
+
+    async def _call(self, prompt: RenderedPrompt) -> Reply:
+        self.made += 1
+        return await self._judge.backend.reply(prompt)
 
 
 def read(definition: JudgeDefinition, reply: Reply) -> Reading:

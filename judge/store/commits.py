@@ -163,13 +163,20 @@ def _items(
 ) -> list[dict[str, Any]]:
     """The showings' rows: of those with an answer or a final state."""
     parsers = [judge["parser"] for judge in run.judges]
-    statuses = _Statuses(c, [answers.ids[done.key] for done in settled if done.key in answers.ids])
+    older = [answers.ids[done.key] for done in settled if done.key in answers.ids and done.key not in answers.new]
+    statuses = _Statuses(c, older)
     rows = []
     for done in settled:
         item, answer = done.item, answers.ids.get(done.key)
         if item is None or (answer is None and done.state in (None, ItemState.PENDING)):
             continue
         state = done.state if answer is None else None
+        if state is not None:
+            status = state.name.lower()
+        elif done.key in answers.new:
+            status = _fresh(answers.new[done.key])
+        else:
+            status = statuses.of(answer or 0, parsers[item.judge])
         rows.append(
             {
                 "run_id": run.id,
@@ -185,12 +192,20 @@ def _items(
                 "comparison_id": item.comparison_id,
                 "state": state,
                 "answer_id": answer,
-                "status": state.name.lower() if state else statuses.of(answer or 0, parsers[item.judge]),
+                "status": status,
                 "reused": done.answer is not None,
                 "revision": run.revision + 1,
             }
         )
     return rows
+
+
+def _fresh(done: Settled) -> str:
+    """The status of an answer that just came in, with the one reading that came with it."""
+    status = done.reply.status if done.reply is not None else VerdictStatus.OK
+    if status is VerdictStatus.OK:
+        status = done.reading.status if done.reading is not None else VerdictStatus.UNREADABLE
+    return status.name.lower()
 
 
 class _Statuses:

@@ -79,7 +79,9 @@ def _permit(c: Connection, owner: int, request: PermitRequest) -> Permit:
     ]
     granted: dict[CallKey, int] = {}
     if rows:
-        made = c.execute(insert(s.call_attempt).returning(s.call_attempt), [{**row, "state": "live"} for row in rows])
+        a = s.call_attempt.c
+        back = insert(s.call_attempt).returning(a.id, *(a[name] for name in s.KEY))
+        made = c.execute(back, [{**row, "state": "live"} for row in rows])
         granted = {key_of(row): row.id for row in made}
     return Permit(granted, answered, busy, "" if len(allowed) == len(free) else "BUDGET_STOPPED")
 
