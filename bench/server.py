@@ -1,0 +1,59 @@
+"""A real `judge serve` process on loopback with a store of its own, for benches of the service."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+
+@dataclass(frozen=True)
+class Served:
+    """Where the server listens, and its process."""
+
+    address: str
+    process: psutil.Process
+
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU time of the server so far."""
+        times = self.process.cpu_times()
+        return float(times.user + times.system)
+
+    @property
+    def rss(self) -> int:
+        """Resident memory of the server now, in bytes."""
+        return int(self.process.memory_info().rss)
+
+
+@contextlib.contextmanager
+def served() -> Iterator[Served]:
+    """A server that starts with an empty store and is ended at the end."""
+    with tempfile.TemporaryDirectory(prefix="judge-bench-") as home:
+        config = Path(home) / "judge.toml"
+        config.write_text("log_json = true\n", "utf-8")
+        environment = {**os.environ, "JUDGE_HOME": home, "JUDGE_CONFIG": str(config)}
+        command = [sys.executable, "-m", "judge.cli", "serve", "--listen", "127.0.0.1:0"]
+        with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as child:
+            try:
+                yield Served(_address(child), psutil.Process(child.pid))
+            finally:
+                child.terminate()
+
+
+def _address(child: subprocess.Popen[str]) -> str:
+    for line in child.stderr or ():
+        with contextlib.suppress(json.JSONDecodeError):
+            event = json.loads(line)
+            if event.get("event") == "server.started":
+                return str(event["address"])
+    message = "the server ended before it listened"
+    raise RuntimeError(message)
