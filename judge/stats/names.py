@@ -16,6 +16,7 @@ from judge.stats.arrays import Codes, Ints
 Name = TypeVar("Name", bound=Hashable)
 
 _ROWS = 1 << 11
+_SAMPLE = 1 << 14
 
 
 def coded(*columns: Sequence[Name]) -> tuple[tuple[Name, ...], tuple[Ints, ...]]:
@@ -27,7 +28,15 @@ def coded(*columns: Sequence[Name]) -> tuple[tuple[Name, ...], tuple[Ints, ...]]
     >>> names, column.tolist()
     (('q1', 'q2'), [1, 0, 1])
     """
-    distinct = set(columns[0]).union(*columns[1:])
+    # Most often every name is among the first rows; to collect them from all rows costs as much as to code a column.
+    first = set[Name]().union(*(column[:_SAMPLE] for column in columns))
+    try:
+        return _coded(first, columns)
+    except KeyError:
+        return _coded(set[Name]().union(*columns), columns)
+
+
+def _coded(distinct: set[Name], columns: Sequence[Sequence[Name]]) -> tuple[tuple[Name, ...], tuple[Ints, ...]]:
     try:
         ordered = sorted(distinct)  # type: ignore[type-var]  # names that can't be compared are caught
     except TypeError:
