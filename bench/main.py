@@ -16,7 +16,8 @@ def main() -> None:
     import startup  # noqa: PLC0415
     import uploads  # noqa: PLC0415
 
-    met, missed = [], []
+    met: list[str] = []
+    missed: list[str] = []
     for bench in (startup, rankings, uploads, run_speed):
         for figure in bench.figures():
             print(figure, flush=True)

@@ -24,14 +24,15 @@ def figures() -> Iterator[Figure]:
     told(f"rankings: {BATTLES} battles of {CONTESTANTS} contestants")
     names, left, right, outcome = _battles()
     lefts, rights = ([names[code] for code in side.tolist()] for side in (left, right))
-    words, winners = ([kind[code] for code in outcome.tolist()] for kind in (WORDS, WINNERS))
+    words = [WORDS[code] for code in outcome.tolist()]
+    winners = [WINNERS[code] for code in outcome.tolist()]
     key = (left.astype(np.intp) * CONTESTANTS + right) * len(WORDS) + outcome
     battles = Battles(names, left, right, outcome)
 
     def by_name() -> BradleyTerryFit:
         return bradley_terry(Battles.from_names(lefts, rights, words))
 
-    def theirs() -> evalica.BradleyTerryResult[str]:
+    def theirs() -> evalica.BradleyTerryResult:
         return evalica.bradley_terry(lefts, rights, winners, tolerance=1e-8, limit=1000)
 
     _same(by_name(), theirs())
@@ -76,7 +77,7 @@ def _battles() -> tuple[tuple[str, ...], np.ndarray, np.ndarray, np.ndarray]:
     return names, left, right, outcome
 
 
-def _same(ours: BradleyTerryFit, theirs: evalica.BradleyTerryResult[str]) -> None:
+def _same(ours: BradleyTerryFit, theirs: evalica.BradleyTerryResult) -> None:
     scores = np.log10([theirs.scores[name] for name in ours.battles.contestants])
     expected = 1000 + 400 * (scores - scores.mean())
     if not np.allclose(ours.ratings, expected, atol=0.01):

@@ -124,9 +124,11 @@ class Battles:
         """The m x m sums of *weight* (float64[n], or None for 1 each) over wins and ties: one pass over the battles."""
         m = len(self.contestants)
         # 32-bit keys are made in a third of the time; 64 bits are needed above 26,000 contestants.
-        width = np.int32 if len(OUTCOMES) * m * m <= np.iinfo(np.int32).max else np.int64
-        key = self.left.astype(width, copy=False) * width(len(OUTCOMES) * m)
-        key += self.right * width(len(OUTCOMES))
+        fits = len(OUTCOMES) * m * m <= np.iinfo(np.int32).max
+        key: npt.NDArray[np.integer] = self.left.astype(np.int32 if fits else np.int64)
+        key *= m
+        key += self.right
+        key *= len(OUTCOMES)
         key += self.outcome
         cells = arrays.sums(key, weight, len(OUTCOMES) * m * m).reshape(m, m, len(OUTCOMES))
         ties = cells[:, :, TIE] + cells[:, :, TIE].T

@@ -1,0 +1,80 @@
+"""Judging one showing: retries, deadlines, and what is left when nothing helps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+import stamina
+
+from judge.backends.scripted import Scripted
+from judge.domain.errors import CallRejected, JudgeUnusable, TransportFailed
+from judge.domain.judge import JudgeCard, JudgeDefinition, Limits
+from judge.domain.outcome import ItemState, VerdictStatus
+from judge.domain.verdict import CallKey, Shown
+from judge.ports.clock import SystemClock
+from judge.prompts.rubrics import RUBRICS
+from judge.runs.judges import JudgeAtWork
+from judge.runs.worker import ATTEMPTS, Work, judge_comparison
+
+WORK = Work(CallKey(1, 1, 1, 1, 2), Shown(("q",), ("a",), ("b",)))
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting() -> Iterator[None]:
+    """Retries follow at once, as many as in earnest."""
+    stamina.set_testing(True, attempts=ATTEMPTS)
+    yield
+    stamina.set_testing(False)
+
+
+def judge(backend: Scripted, *, deadline: float = 60.0) -> JudgeAtWork:
+    definition = JudgeDefinition("j", "scripted", RUBRICS["brackets"], "brackets/1")
+    return JudgeAtWork(JudgeCard(definition, limits=Limits(deadline_seconds=deadline)), backend)
+
+
+@pytest.mark.parametrize("failures", range(ATTEMPTS))
+async def test_a_transport_failure_is_tried_again(failures: int) -> None:
+    """So many failures and one reply are so many calls and one, counted in the verdict's usage."""
+    backend = Scripted([*(TransportFailed("gone") for _ in range(failures)), "[[B]]"])
+
+    settled = await judge_comparison(judge(backend), WORK, 7, SystemClock())
+
+    assert settled.reply is not None
+    assert (backend.calls, settled.calls, settled.reply.usage.tries) == (failures + 1,) * 3
+    assert settled.reading is not None
+    assert settled.reading.status is VerdictStatus.OK
+
+
+async def test_law_2_after_the_last_try_a_showing_has_a_state_and_no_verdict() -> None:
+    """A transport that stays broken leaves transport_error, after ATTEMPTS calls."""
+    backend = Scripted(lambda _: TransportFailed("gone"))
+
+    settled = await judge_comparison(judge(backend), WORK, 7, SystemClock())
+
+    assert (settled.reply, settled.reading, settled.state) == (None, None, ItemState.TRANSPORT_ERROR)
+    assert (backend.calls, settled.calls) == (ATTEMPTS, ATTEMPTS)
+
+
+async def test_a_rejected_call_is_not_tried_again() -> None:
+    backend = Scripted([TransportFailed("gone"), CallRejected("no")])
+
+    settled = await judge_comparison(judge(backend), WORK, 7, SystemClock())
+
+    assert (backend.calls, settled.state) == (2, ItemState.REJECTED)
+
+
+async def test_a_judge_that_cannot_be_asked_is_an_error() -> None:
+    """A wrong credential is not a showing's state: it is raised, for the run to end."""
+    with pytest.raises(JudgeUnusable):
+        await judge_comparison(judge(Scripted([JudgeUnusable("no key")])), WORK, 7, SystemClock())
+
+
+async def test_one_deadline_holds_over_all_tries() -> None:
+    """A call that hangs is ended by the judge's own deadline."""
+    backend = Scripted([], gate=asyncio.Event())
+
+    settled = await judge_comparison(judge(backend, deadline=0.01), WORK, 7, SystemClock())
+
+    assert (backend.calls, settled.state) == (1, ItemState.TRANSPORT_ERROR)
