@@ -1,10 +1,11 @@
-"""`judge import` and `judge export`."""
+"""`judge import`."""
 
 from __future__ import annotations
 
-import json
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -31,24 +32,38 @@ def _tell(what: str, summary: UploadSummary) -> int:
 
 
 async def upload(client: JudgeClient, dataset: str, found: Import) -> int:
-    """Put everything *found* into *dataset*, made if it is missing; the number of rows rejected."""
+    """Put everything *found* into *dataset*, made if it is missing; the number of rows rejected.
+
+    All of it is read once before anything is made or sent, so that a wrong line leaves nothing behind.
+    """
     import grpc  # noqa: PLC0415  # when needed
 
-    from judge.rpc import encode  # noqa: PLC0415  # the nouns to the wire
+    from judge.rpc import rows  # noqa: PLC0415  # the nouns to the wire
     from judge_client import JudgeClientError  # noqa: PLC0415
 
+    counts = found.counts()
     try:
         await client.create_dataset(dataset)
     except JudgeClientError as error:
         if error.code != grpc.StatusCode.ALREADY_EXISTS:
             raise
-    rejected = _tell("prompts", await client.upload_prompts(dataset, map(encode.prompt, found.prompts())))
-    rejected += _tell("outputs", await client.upload_outputs(dataset, map(encode.output, found.outputs())))
-    for source, labels in found.labels.items():
-        summary = await client.upload_labels(dataset, map(encode.label, labels()), source=source)
-        rejected += _tell(f"labels of {source}", summary)
-    verdicts = map(encode.imported_verdict, found.verdicts())
-    return rejected + _tell("verdicts", await client.upload_verdicts(dataset, verdicts))
+    rejected = 0
+    if counts.prompts:
+        rejected += _tell("prompts", await client.upload_prompts(dataset, map(rows.prompt, found.prompts())))
+    if counts.outputs:
+        rejected += _tell("outputs", await client.upload_outputs(dataset, map(rows.output, found.outputs())))
+    for source, group in groupby(found.labels(), itemgetter(0)):
+        labels = (rows.label(label) for _, label in group)
+        rejected += _tell(f"labels of {source}", await client.upload_labels(dataset, labels, source=source))
+    if counts.verdicts:
+        verdicts = map(rows.imported_verdict, found.verdicts())
+        rejected += _tell("verdicts", await client.upload_verdicts(dataset, verdicts))
+    if counts.comparisons:
+        listed = map(rows.listed, found.comparisons())
+        rejected += _tell("comparisons", await client.upload_comparisons(dataset, listed))
+    for path in found.battles:
+        click.echo(f"{path} was left out; rank it with: judge rank {path}", err=True)
+    return rejected
 
 
 @cli.command("import")
@@ -67,41 +82,3 @@ def import_command(where: Where, path: Path, dataset: str, name: str | None) -> 
             return FAILED if await upload(client, dataset, found) else 0
 
     return run(work())
-
-
-@cli.command("export")
-@click.argument("kind", type=click.Choice(["prompts", "outputs", "labels", "verdicts", "comparisons"]))
-@click.option("--dataset", help="The dataset to read.")
-@click.option("--run", "run_name", help="A run's verdicts instead.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="A file; default is standard output.")
-@click.pass_obj
-def export_command(where: Where, kind: str, dataset: str | None, run_name: str | None, output: Path | None) -> None:
-    """Write rows as JSON lines with the names of the wire."""
-    if (dataset is None) == (run_name is None) or (run_name and kind != "verdicts"):
-        raise click.UsageError("name a --dataset, or a --run to export its verdicts")
-
-    async def rows(client: JudgeClient) -> list[Any]:
-        from judge.api.v1 import dataset_service_pb2, verdict_pb2  # noqa: PLC0415
-
-        if run_name:
-            full = verdict_pb2.VERDICT_VIEW_FULL
-            return [v async for v in client.list_verdicts(run_name, view=full)]
-        part = dataset_service_pb2.DatasetPart.Value(f"DATASET_PART_{kind.upper()}")
-        return [row async for batch in client.read_dataset(dataset or "", [part]) for row in getattr(batch, kind)]
-
-    async def work() -> None:
-        from google.protobuf.json_format import MessageToDict  # noqa: PLC0415
-
-        async with connected(where) as client:
-            lines = [
-                json.dumps(MessageToDict(row, preserving_proto_field_name=True), ensure_ascii=False)
-                for row in await rows(client)
-            ]
-        text = "".join(f"{line}\n" for line in lines)
-        if output is None:
-            click.echo(text, nl=False)
-        else:
-            output.write_text(text, "utf-8")
-            click.echo(f"{output}: {len(lines)} {kind}", err=True)
-
-    run(work())

@@ -19,9 +19,9 @@ def _battles(path: Path) -> list[Battle]:
     """The battles of a JSONL file; a wrong line is named."""
     from judge.formats.jsonl import battle  # noqa: PLC0415  # when needed
     from judge.formats.lines import read_rows  # noqa: PLC0415
-    from judge.rpc import encode  # noqa: PLC0415  # the nouns to the wire
+    from judge.rpc import rows  # noqa: PLC0415  # the nouns to the wire
 
-    return list(read_rows(path, lambda number, row: encode.battle(battle(number, row))))
+    return list(read_rows(path, lambda number, row: rows.battle(battle(number, row))))
 
 
 @cli.command("rank")

@@ -17,8 +17,7 @@ def detect(path: Path) -> str:
         raise InvalidInput("path", f"{path} does not exist", reason="NO_SUCH_PATH")
     if (path / "question.jsonl").is_file():
         return "fastchat"
-    names = [path.name] if path.is_file() else [file.name for file in path.iterdir()]
-    if any(name.startswith(jsonl.NAMES) and ".jsonl" in name for name in names):
+    if any(map(jsonl.kind_of, [path] if path.is_file() else path.iterdir())):
         return "jsonl"
     raise InvalidInput("path", f"{path} is in no format we know: {', '.join(sorted(READERS))}", reason="UNKNOWN_FORMAT")
 

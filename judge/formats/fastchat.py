@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 
 from judge.domain.dataset import ImportedVerdict, Label, Output, Prompt
-from judge.domain.outcome import AnnotatorKind, Order, Outcome, TieKind, VerdictStatus
-from judge.formats.jsonl import outcome
-from judge.formats.lines import Import, Row, read_rows
+from judge.domain.outcome import AnnotatorKind, Order, VerdictStatus
+from judge.formats import fields, words
+from judge.formats.fields import Row
+from judge.formats.lines import Import, read_rows
 
-INCONSISTENT = "tie (inconsistent)"
+References = dict[str, tuple[str, ...]]
 
 
 def read(path: Path) -> Import:
     """The rows of a FastChat folder. Vote files' labels have the file's name as source and the line as id."""
-    references: dict[str, tuple[str, ...]] = {}
-    for file in sorted((path / "reference_answer").glob("*.jsonl")):
-        references.update(read_rows(file, _reference))
     answers = sorted((path / "model_answer").glob("*.jsonl"))
     judgments = _judgments(path / "model_judgment")
     votes = sorted(path.glob("*votes.jsonl"))
     return Import(
-        prompts=partial(read_rows, path / "question.jsonl", partial(_prompt, references)),
+        prompts=partial(read_rows, path / "question.jsonl", partial(_prompt, _references(path / "reference_answer"))),
         outputs=lambda: (row for file in answers for rows in read_rows(file, _outputs) for row in rows),
-        labels={file.name: partial(read_rows, file, _vote) for file in votes},
+        labels=lambda: ((file.name, label) for file in votes for label in read_rows(file, _vote)),
         verdicts=lambda: (row for file in judgments for rows in read_rows(file, _judgment) for row in rows),
     )
 
@@ -34,60 +34,73 @@ def _judgments(folder: Path) -> list[Path]:
     return found or sorted(folder.glob("*_pair.sample.jsonl"))
 
 
+def _references(folder: Path) -> References | None:
+    """The reference answers by question; None where there is no folder of them."""
+    if not folder.is_dir():
+        return None
+    return dict(pair for file in sorted(folder.glob("*.jsonl")) for pair in read_rows(file, _reference))
+
+
+def _question(row: Row) -> str:
+    return fields.name(row, "question_id")
+
+
 def _reference(_: int, row: Row) -> tuple[str, tuple[str, ...]]:
-    return str(row["question_id"]), tuple(row["choices"][0]["turns"])
+    return _question(row), fields.texts(fields.rows(row, "choices")[0], "turns")
 
 
-def _prompt(references: dict[str, tuple[str, ...]], _: int, row: Row) -> Prompt:
-    name = str(row["question_id"])
-    reference = references.get(name) or tuple(row.get("reference") or ())
-    turns = tuple(row["turns"])
-    return Prompt(name, turns, row.get("category", ""), (), reference[: len(turns)])
+def _prompt(references: References | None, _: int, row: Row) -> Prompt:
+    name, turns = _question(row), fields.texts(row, "turns")
+    # FastChat shows judges its reference answers only; a question's own are notes with gaps, for want of any better.
+    notes = tuple(takewhile(bool, fields.texts(row, "reference")))
+    reference = notes if references is None else references.get(name, ())
+    return Prompt(name, turns, fields.text(row, "category") or "", (), reference[: len(turns)])
 
 
 def _outputs(_: int, row: Row) -> list[Output]:
+    question, model = _question(row), fields.name(row, "model_id")
     return [
-        Output(str(row["question_id"]), row["model_id"], tuple(choice["turns"]), choice["index"])
-        for choice in row["choices"]
-        if choice["turns"]
+        Output(question, model, turns, fields.whole(choice, "index"))
+        for choice in fields.rows(row, "choices")
+        if (turns := fields.texts(choice, "turns"))
     ]
 
 
 def _vote(number: int, row: Row) -> Label:
-    annotator, winner = row["judge"], row["winner"]
-    machine = annotator.endswith("_pair")
-    inconsistent = winner == INCONSISTENT
+    annotator = fields.name(row, "judge")
+    outcome, tie_kind = words.outcome(fields.needed(row, "winner"))
     return Label(
         label_id=str(number),
-        prompt_id=str(row["question_id"]),
-        left=row["model_a"],
-        right=row["model_b"],
-        outcome=Outcome.TIE if inconsistent else outcome(winner),
+        prompt_id=_question(row),
+        left=fields.name(row, "model_a"),
+        right=fields.name(row, "model_b"),
+        outcome=outcome,
         annotator=annotator,
-        kind=AnnotatorKind.MODEL if machine else AnnotatorKind.HUMAN,
-        turn=row.get("turn", 1),
-        tie_kind=TieKind.INCONSISTENT if inconsistent else None,
+        kind=AnnotatorKind.MODEL if annotator.endswith("_pair") else AnnotatorKind.HUMAN,
+        turn=fields.turn(row),
+        tie_kind=tie_kind,
     )
 
 
 def _judgment(_: int, row: Row) -> list[ImportedVerdict]:
-    winners = {"model_1": Outcome.LEFT, "model_2": Outcome.RIGHT, "tie": Outcome.TIE}
-    verdicts = []
+    return list(_games(row))
+
+
+def _games(row: Row) -> Iterator[ImportedVerdict]:
+    judge, *_ = fields.texts(row, "judge") or (None,)
+    if not judge:
+        raise KeyError("judge")
     for game, order in (("g1", Order.LEFT_FIRST), ("g2", Order.RIGHT_FIRST)):
-        said = row[f"{game}_winner"]
-        if said not in (*winners, "error"):
-            raise ValueError(f"has the unknown winner {said!r}")
-        verdicts.append(
-            ImportedVerdict(
-                prompt_id=str(row["question_id"]),
-                left=row["model_1"],
-                right=row["model_2"],
-                order=order,
-                judge=row["judge"][0],
-                turn=row.get("turn", 1),
-                raw=row[f"{game}_judgment"],
-                outcome=winners.get(said),
-                status=VerdictStatus.UNREADABLE if said == "error" else VerdictStatus.OK,
-            )
+        said = fields.needed(row, f"{game}_winner")
+        unread = said == words.ERROR
+        yield ImportedVerdict(
+            prompt_id=_question(row),
+            left=fields.name(row, "model_1"),
+            right=fields.name(row, "model_2"),
+            order=order,
+            judge=judge,
+            turn=fields.turn(row),
+            raw=fields.text(row, f"{game}_judgment"),
+            outcome=None if unread else words.outcome(said)[0],
+            status=VerdictStatus.UNREADABLE if unread else VerdictStatus.OK,
         )
-    return verdicts

@@ -1,50 +1,117 @@
-"""JSON lines, one object each; `.gz` too."""
+"""JSON lines, one object each; `.gz` too. Whatever is wrong is InvalidInput with the file and the line."""
 
 from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
-from judge.domain.dataset import ImportedVerdict, Label, Output, Prompt
+from judge.domain.dataset import ImportedVerdict, Label, ListedComparison, Output, Prompt
 from judge.domain.errors import InvalidInput
+from judge.formats.fields import Row
 
 T = TypeVar("T")
-Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """The number of rows of each part; of labels by source, in the order of the files."""
+
+    prompts: int
+    outputs: int
+    labels: Counter[str]
+    verdicts: int
+    comparisons: int
+
+    @property
+    def total(self) -> int:
+        """All rows."""
+        return self.prompts + self.outputs + self.labels.total() + self.verdicts + self.comparisons
 
 
 @dataclass(frozen=True)
 class Import:
-    """What a path holds. Labels are by source; whatever is large is read while it is walked."""
+    """What a path holds, read anew whenever it is walked. A label comes with its source; battles are left unread."""
 
     prompts: Callable[[], Iterator[Prompt]] = lambda: iter(())
     outputs: Callable[[], Iterator[Output]] = lambda: iter(())
-    labels: Mapping[str, Callable[[], Iterator[Label]]] = field(default_factory=dict)
+    labels: Callable[[], Iterator[tuple[str, Label]]] = lambda: iter(())
     verdicts: Callable[[], Iterator[ImportedVerdict]] = lambda: iter(())
+    comparisons: Callable[[], Iterator[ListedComparison]] = lambda: iter(())
+    battles: tuple[Path, ...] = ()
+
+    def counts(self) -> Counts:
+        """The rows, counted by walking all of them: InvalidInput for the first wrong one."""
+        return Counts(
+            prompts=sum(1 for _ in self.prompts()),
+            outputs=sum(1 for _ in self.outputs()),
+            labels=Counter(source for source, _ in self.labels()),
+            verdicts=sum(1 for _ in self.verdicts()),
+            comparisons=sum(1 for _ in self.comparisons()),
+        )
 
 
 def read_rows(path: Path, made: Callable[[int, Row], T]) -> Iterator[T]:
     """What *made* makes of each line's number and object; InvalidInput naming file and line where it cannot."""
-    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            where = f"{path} line {number}"
-            try:
-                row = json.loads(line.decode("utf-8"))
-            except UnicodeDecodeError:
-                raise InvalidInput(path.name, f"{where} is not UTF-8", reason="NOT_UTF8") from None
-            except json.JSONDecodeError as error:
-                raise InvalidInput(path.name, f"{where} is not JSON: {error.msg}", reason="NOT_JSON") from None
-            if not isinstance(row, dict):
-                raise InvalidInput(path.name, f"{where} is not a JSON object", reason="NOT_JSON")
-            try:
-                yield made(number, row)
-            except InvalidInput as error:
-                raise InvalidInput(error.field, f"{where}: {error.message}", reason=error.reason) from None
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
-                told = f"lacks {error}" if isinstance(error, KeyError) else str(error)
-                raise InvalidInput(path.name, f"{where} {told}", reason="INVALID_ROW") from None
+    for number, line in _lines(path):
+        if not line.strip():
+            continue
+        where = f"{path} line {number}"
+        row = _object(path.name, where, line)
+        try:
+            noun = made(number, row)
+        except InvalidInput as error:
+            raise InvalidInput(error.field, f"{where}: {error.message}", reason=error.reason) from None
+        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+            told = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+            raise InvalidInput(path.name, f"{where} {told}", reason="INVALID_ROW") from None
+        yield noun
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    number = 0
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                yield number, line
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        told = f"{path} line {number + 1} is cut off or damaged: {error}"
+        raise InvalidInput(path.name, told, reason="DAMAGED_FILE") from None
+    except OSError as error:
+        raise InvalidInput(path.name, f"{path} cannot be read: {error.strerror}", reason="UNREADABLE_FILE") from None
+
+
+def _object(name: str, where: str, line: bytes) -> Row:
+    try:
+        row = json.loads(line.decode("utf-8"), parse_constant=_no_number, object_pairs_hook=_distinct)
+        if b"\\u" in line:
+            # Only an escape can smuggle in half a character.
+            json.dumps(row, ensure_ascii=False).encode("utf-8")
+    except UnicodeDecodeError:
+        raise InvalidInput(name, f"{where} is not UTF-8", reason="NOT_UTF8") from None
+    except UnicodeEncodeError:
+        raise InvalidInput(name, f"{where} has a lone surrogate in a text", reason="LONE_SURROGATE") from None
+    except json.JSONDecodeError as error:
+        raise InvalidInput(name, f"{where} is not JSON: {error.msg}", reason="NOT_JSON") from None
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(name, f"{where} is not JSON: {error}", reason="NOT_JSON") from None
+    if not isinstance(row, dict):
+        raise InvalidInput(name, f"{where} is not a JSON object", reason="NOT_JSON")
+    return row
+
+
+def _no_number(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no number")
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise ValueError(f"{twice!r:.60} is there twice")
+    return row

@@ -24,7 +24,7 @@ from judge.domain.verdict import Reading
 from judge.ports.store import Store
 from judge.prompts.parse import parse
 from judge.prompts.rubrics import RUBRICS
-from judge.rpc import decode, encode
+from judge.rpc import decode, encode, rows
 
 R = TypeVar("R")
 R_contra = TypeVar("R_contra", contravariant=True)
@@ -242,10 +242,10 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
         revision = (await self._store.dataset(TENANT, name)).revision
         wanted = set(request.parts) - {pb.DATASET_PART_UNSPECIFIED}
         readers: list[tuple[int, Any, Any, str]] = [
-            (pb.DATASET_PART_PROMPTS, self._store.read_prompts, encode.prompt, "prompts"),
-            (pb.DATASET_PART_OUTPUTS, self._store.read_outputs, encode.output, "outputs"),
-            (pb.DATASET_PART_VERDICTS, self._store.read_verdicts, encode.imported_verdict, "verdicts"),
-            (pb.DATASET_PART_COMPARISONS, self._store.read_comparisons, encode.listed, "comparisons"),
+            (pb.DATASET_PART_PROMPTS, self._store.read_prompts, rows.prompt, "prompts"),
+            (pb.DATASET_PART_OUTPUTS, self._store.read_outputs, rows.output, "outputs"),
+            (pb.DATASET_PART_VERDICTS, self._store.read_verdicts, rows.imported_verdict, "verdicts"),
+            (pb.DATASET_PART_COMPARISONS, self._store.read_comparisons, rows.listed, "comparisons"),
         ]
         for part, reader, encoder, place in readers:
             if wanted and part not in wanted:
@@ -269,7 +269,7 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
                 if source != reply.label_source:
                     yield reply
                     reply = pb.ReadDatasetResponse(revision=revision, label_source=source)
-                reply.labels.append(encode.label(label))
+                reply.labels.append(rows.label(label))
             yield reply
 
 

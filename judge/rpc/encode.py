@@ -12,11 +12,10 @@ from judge.api.v1 import (
     judge_service_pb2,
     leaderboard_pb2,
     outcome_pb2,
-    ranking_service_pb2,
     run_service_pb2,
     verdict_pb2,
 )
-from judge.domain.dataset import Battle, DatasetSummary, ImportedVerdict, Label, ListedComparison, Output, Prompt
+from judge.domain.dataset import DatasetSummary
 from judge.domain.judge import JudgeCard, RenderedPrompt, Sampling
 from judge.domain.run import Pairing, Run, RunSpec
 from judge.domain.verdict import Reading, Reply, ShowingNames, Verdict
@@ -70,83 +69,6 @@ def dataset(summary: DatasetSummary, tenant: str) -> dataset_service_pb2.Dataset
             for name, n in sorted(summary.recorded_judges.items())
         ],
         tenant=tenant,
-    )
-
-
-def prompt(row: Prompt) -> dataset_service_pb2.Prompt:
-    """A prompt."""
-    return dataset_service_pb2.Prompt(
-        prompt_id=row.prompt_id, category=row.category, tags=row.tags, turns=row.turns, reference=row.reference
-    )
-
-
-def output(row: Output) -> dataset_service_pb2.Output:
-    """An output."""
-    return dataset_service_pb2.Output(
-        prompt_id=row.prompt_id, contestant=row.contestant, sample=row.sample, turns=row.turns
-    )
-
-
-def label(row: Label) -> dataset_service_pb2.Label:
-    """A label."""
-    return dataset_service_pb2.Label(
-        label_id=row.label_id,
-        prompt_id=row.prompt_id,
-        turn=row.turn,
-        left=row.left,
-        right=row.right,
-        outcome=row.outcome.value,  # type: ignore[arg-type]  # our numbers are the wire's
-        annotator=row.annotator,
-        kind=row.kind.value,  # type: ignore[arg-type]  # as above
-        probability=row.probability,
-        strength=row.strength,
-        tie_kind=row.tie_kind.value if row.tie_kind else 0,  # type: ignore[arg-type]  # as above
-        note=row.note,
-        selection=row.selection.value if row.selection else 0,  # type: ignore[arg-type]  # as above
-        selection_probability=row.selection_probability,
-        left_sample=row.left_sample,
-        right_sample=row.right_sample,
-    )
-
-
-def imported_verdict(row: ImportedVerdict) -> dataset_service_pb2.ImportedVerdict:
-    """A verdict made elsewhere."""
-    return dataset_service_pb2.ImportedVerdict(
-        prompt_id=row.prompt_id,
-        turn=row.turn,
-        left=row.left,
-        right=row.right,
-        order=row.order.value,  # type: ignore[arg-type]  # our numbers are the wire's
-        judge=row.judge,
-        raw=row.raw,
-        outcome=row.outcome.value if row.outcome else 0,  # type: ignore[arg-type]  # as above
-        status=row.status.value if row.status else 0,  # type: ignore[arg-type]  # as above
-        reason=row.reason,
-        repeat=row.repeat,
-    )
-
-
-def listed(row: ListedComparison) -> dataset_service_pb2.ListedComparison:
-    """An explicit pair."""
-    return dataset_service_pb2.ListedComparison(
-        comparison_id=row.comparison_id,
-        prompt_id=row.prompt_id,
-        turn=row.turn,
-        left=row.left,
-        right=row.right,
-        left_sample=row.left_sample,
-        right_sample=row.right_sample,
-    )
-
-
-def battle(row: Battle) -> ranking_service_pb2.Battle:
-    """A battle."""
-    return ranking_service_pb2.Battle(
-        left=row.left,
-        right=row.right,
-        outcome=row.outcome.value,  # type: ignore[arg-type]  # our numbers are the wire's
-        weight=row.weight,
-        prompt_id=row.prompt_id,
     )
 
 

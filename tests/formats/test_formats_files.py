@@ -54,7 +54,7 @@ def test_formats_fastchat_folder(fastchat: Path) -> None:
     (prompt,), (output,) = found.prompts(), found.outputs()
     assert (detect(fastchat), prompt.prompt_id, prompt.reference) == ("fastchat", "81", ("r1", "r2"))
     assert (output.contestant, output.turns) == ("m", ("", "b"))
-    assert sorted(found.labels) == ["gpt4_pair_votes.jsonl", "human_votes.jsonl"]
+    assert dict(found.counts().labels) == {"gpt4_pair_votes.jsonl": 1, "human_votes.jsonl": 3}
 
 
 def test_formats_fastchat_judgment_is_two_verdicts(fastchat: Path) -> None:
@@ -69,10 +69,10 @@ def test_formats_fastchat_judgment_is_two_verdicts(fastchat: Path) -> None:
 
 def test_formats_fastchat_votes_are_all_kept(fastchat: Path) -> None:
     """Repeated votes and both orientations stay, told apart by their line."""
-    labels = read(fastchat).labels
+    labels = list(read(fastchat).labels())
 
-    people = list(labels["human_votes.jsonl"]())
-    (machine,) = labels["gpt4_pair_votes.jsonl"]()
+    people = [label for source, label in labels if source == "human_votes.jsonl"]
+    (machine,) = (label for source, label in labels if source == "gpt4_pair_votes.jsonl")
     assert [(label.label_id, label.left, label.outcome) for label in people] == [
         ("1", "m", Outcome.RIGHT),
         ("2", "m", Outcome.RIGHT),
@@ -94,7 +94,8 @@ def test_formats_jsonl_aliases(tmp_path: Path) -> None:
     found = read(tmp_path)
 
     (prompt,), (output,), (verdict,) = found.prompts(), found.outputs(), found.verdicts()
-    (label,) = found.labels["labels.jsonl"]()
+    ((source, label),) = found.labels()
+    assert source == "labels.jsonl"
     assert (prompt.prompt_id, prompt.turns, output.contestant) == ("1", ("q",), "m")
     assert (label.outcome, label.kind, label.label_id) == (Outcome.RIGHT, AnnotatorKind.HUMAN, "1")
     assert (verdict.order, verdict.raw, verdict.outcome) == (Order.RIGHT_FIRST, "[[A]]", None)
@@ -109,6 +110,10 @@ def test_formats_jsonl_aliases(tmp_path: Path) -> None:
         (b'{"prompt_id": "1", "left": "m", "right": "n", "annotator": "x"}', "lacks 'outcome'"),
         (b'{"prompt_id": "1", "left": "m", "right": "n", "annotator": "x", "winner": "c"}', "unknown outcome 'c'"),
         (b'{"prompt_id": "1", "left": "m", "right": "m", "annotator": "x", "winner": "a"}', "compared with itself"),
+        (b'{"prompt_id": "\\ud800"}', "lone surrogate"),
+        (b'{"prompt_id": "1", "prompt_id": "2"}', "'prompt_id' is there twice"),
+        (b'{"prompt_id": "1", "strength": NaN}', "NaN is no number"),
+        (b'{"prompt_id": "1", "left": "m", "right": "n", "judge": ["x"], "winner": "a"}', "annotator that is no name"),
     ],
 )
 def test_formats_wrong_line_is_named(tmp_path: Path, line: bytes, said: str) -> None:
@@ -118,7 +123,7 @@ def test_formats_wrong_line_is_named(tmp_path: Path, line: bytes, said: str) -> 
     path.write_bytes(json.dumps(row).encode() + b"\n\n" + line)
 
     with pytest.raises(InvalidInput, match=f"labels.jsonl line 3.*{said}"):
-        list(read(path).labels["labels.jsonl"]())
+        read(path).counts()
 
 
 def test_formats_unknown_path_is_named(tmp_path: Path) -> None:
@@ -140,3 +145,68 @@ def test_formats_rows_are_read_anew_each_time(tmp_path: Path) -> None:
     found = read(path)
 
     assert list(found.prompts()) == list(found.prompts()) != []
+
+
+def test_formats_reference_answers_of_their_own_folder_are_the_ones_that_count(fastchat: Path) -> None:
+    """A question's inline reference is read only where there is no folder of reference answers."""
+    row = {"question_id": 81, "turns": ["q1", "q2"], "reference": ["inline", ""]}
+    other = {"question_id": 82, "turns": ["q1", "q2"], "reference": ["inline", ""]}
+    write(fastchat / "question.jsonl", row, other)
+    beside = [prompt.reference for prompt in read(fastchat).prompts()]
+    (fastchat / "reference_answer/g.jsonl").unlink()
+    (fastchat / "reference_answer").rmdir()
+
+    alone = [prompt.reference for prompt in read(fastchat).prompts()]
+
+    assert (beside, alone) == ([("r1", "r2"), ()], [("inline",), ("inline",)])
+
+
+def test_formats_a_verdict_of_both_orders_is_a_label_of_a_model(tmp_path: Path) -> None:
+    """`order: ab` and `ba` are showings, `error` an unreadable one; `both` was merged already, and is no showing."""
+    pair = {"prompt_id": "1", "model_a": "m", "model_b": "n", "judge": "j"}
+    rows = [
+        pair | {"order": "ab", "winner": "a", "raw": "[[A]]"},
+        pair | {"order": "ba", "winner": "error", "raw": "hm"},
+        pair | {"order": "both", "winner": "tie", "inconsistent": True},
+        pair | {"order": "both", "winner": "b", "inconsistent": False},
+    ]
+    write(tmp_path / "judge_verdicts_j.jsonl.gz", *rows)
+
+    found = read(tmp_path)
+
+    one, two = found.verdicts()
+    labels = [label for _, label in found.labels()]
+    assert (one.order, one.outcome, two.order, two.outcome) == (Order.LEFT_FIRST, Outcome.LEFT, Order.RIGHT_FIRST, None)
+    assert two.status is VerdictStatus.UNREADABLE
+    assert [(label.kind, label.outcome, label.tie_kind) for label in labels] == [
+        (AnnotatorKind.MODEL, Outcome.TIE, TieKind.INCONSISTENT),
+        (AnnotatorKind.MODEL, Outcome.RIGHT, None),
+    ]
+
+
+def test_formats_words_of_arenas_for_a_tie(tmp_path: Path) -> None:
+    pair = {"prompt_id": "1", "left": "m", "right": "n", "judge": "x"}
+    write(tmp_path / "labels.jsonl", *(pair | {"winner": said} for said in ("tie (bothbad)", "both_bad", "tie")))
+
+    kinds = [label.tie_kind for _, label in read(tmp_path).labels()]
+
+    assert kinds == [TieKind.BOTH_BAD, TieKind.BOTH_BAD, None]
+
+
+def test_formats_a_file_cut_off_in_the_middle_is_named(tmp_path: Path) -> None:
+    """The file and the line at which a compressed file breaks off."""
+    path = write(tmp_path / "prompts.jsonl.gz", *({"prompt_id": str(n), "text": f"{n * n}"} for n in range(500)))
+    path.write_bytes(path.read_bytes()[:-40])
+
+    with pytest.raises(InvalidInput, match=r"prompts\.jsonl\.gz line \d+ is cut off"):
+        read(path).counts()
+
+
+def test_formats_battles_are_ranked_not_imported(tmp_path: Path) -> None:
+    battles = write(tmp_path / "battles.jsonl", {"left": "m", "right": "n", "outcome": "left"})
+
+    for path in (tmp_path, battles):
+        with pytest.raises(InvalidInput, match="judge rank"):
+            read(path)
+    write(tmp_path / "prompts.jsonl", {"prompt_id": "1", "text": "q"})
+    assert read(tmp_path).battles == (battles,)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from judge.domain.outcome import AnnotatorKind, VerdictStatus
+from judge.domain.outcome import AnnotatorKind, Order, Outcome, VerdictStatus
 from judge.formats.detect import read
+from judge.formats.lines import Import
 
 DATA = Path(os.environ.get("JUDGE_TEST_DATA") or Path(__file__).parents[3] / "shared" / "data") / "mt-bench"
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"the mt-bench data is not in {DATA}")
@@ -19,10 +20,31 @@ def test_formats_mt_bench_counts() -> None:
     found = read(DATA / "fastchat")
 
     outputs, verdicts = list(found.outputs()), list(found.verdicts())
-    labels = [label for rows in found.labels.values() for label in rows()]
-    assert (len(list(found.prompts())), len(outputs)) == (80, 480)
+    labels = [label for _, label in found.labels()]
+    prompts = list(found.prompts())
+    assert (len(prompts), sum(bool(prompt.reference) for prompt in prompts), len(outputs)) == (80, 30, 480)
     assert sum("" in output.turns for output in outputs) == 1
     assert sum(label.kind is AnnotatorKind.HUMAN for label in labels) == 3355
     assert sum(label.kind is AnnotatorKind.MODEL for label in labels) == 2400
     assert len(verdicts) == 4800
     assert sum(verdict.status is VerdictStatus.UNREADABLE for verdict in verdicts) == 649
+
+
+def test_formats_mt_bench_in_its_two_layouts_is_the_same() -> None:
+    """The data set's own rows and FastChat's files of it give the same votes and verdicts."""
+    own, theirs = read(DATA), read(DATA / "fastchat")
+
+    def votes(found: Import) -> list[tuple[str, int, str, str, Outcome]]:
+        return sorted(
+            (label.prompt_id.removeprefix("mtbench-"), label.turn, label.left, label.right, label.outcome)
+            for _, label in found.labels()
+        )
+
+    def verdicts(found: Import) -> set[tuple[str, int, str, str, Order, Outcome | None, str | None]]:
+        return {
+            (v.prompt_id.removeprefix("mtbench-"), v.turn, v.left, v.right, v.order, v.outcome, v.raw)
+            for v in found.verdicts()
+        }
+
+    assert votes(own) == votes(theirs)
+    assert verdicts(own) == verdicts(theirs)

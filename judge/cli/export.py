@@ -1,0 +1,107 @@
+"""`judge export`: rows as `judge import` reads them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from judge.cli.connect import Where, connected, run
+from judge.cli.main import cli
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from judge_client import JudgeClient
+
+
+def as_row(message: Message) -> dict[str, Any]:
+    """*message* as a row: words instead of the wire's names for them, a showing's fields beside the others."""
+    row: dict[str, Any] = {}
+    for field, value in message.ListFields():
+        if field.name == "showing":
+            row |= as_row(value)
+        elif field.name == "order":
+            row["first"] = _word(field, value).removesuffix("_first")
+        else:
+            row[field.name] = [_plain(field, each) for each in value] if field.is_repeated else _plain(field, value)
+    return row
+
+
+def _plain(field: Any, value: Any) -> Any:  # noqa: ANN401  # protobuf's descriptors are untyped
+    if field.enum_type is not None:
+        return _word(field, value)
+    if field.message_type is None:
+        return value
+    return value.ToJsonString() if field.message_type.full_name.startswith("google.protobuf") else as_row(value)
+
+
+def _word(field: Any, value: int) -> str:  # noqa: ANN401  # as above
+    """The enum's value without its type's name in front: OUTCOME_LEFT is left."""
+    kind = re.sub(r"(?<!^)(?=[A-Z])", "_", field.enum_type.name).upper()
+    return str(field.enum_type.values_by_number[value].name.removeprefix(f"{kind}_").lower())
+
+
+async def _of_run(client: JudgeClient, name: str) -> AsyncIterator[dict[str, Any]]:
+    from judge.api.v1 import verdict_pb2  # noqa: PLC0415  # grpc's messages when needed
+
+    async for verdict in client.list_verdicts(name, view=verdict_pb2.VERDICT_VIEW_FULL, page_size=1000):
+        row = as_row(verdict)
+        yield row | {"judge": row["judge"].removeprefix("judges/")}
+
+
+async def _of_dataset(client: JudgeClient, name: str, kind: str) -> AsyncIterator[dict[str, Any]]:
+    from judge.api.v1 import dataset_service_pb2  # noqa: PLC0415  # grpc's messages when needed
+
+    part = dataset_service_pb2.DatasetPart.Value(f"DATASET_PART_{kind.upper()}")
+    async for batch in client.read_dataset(name, [part]):
+        for message in getattr(batch, kind):
+            row = as_row(message)
+            yield row | {"source": batch.label_source} if kind == "labels" else row
+
+
+@contextlib.contextmanager
+def _written(output: Path | None) -> Iterator[TextIO]:
+    """Standard output, or a file that is there only once it is whole."""
+    if output is None:
+        yield sys.stdout
+        return
+    beside = output.with_name(f"{output.name}.part")
+    try:
+        with beside.open("w", encoding="utf-8") as file:
+            yield file
+        beside.replace(output)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@cli.command("export")
+@click.argument("kind", type=click.Choice(["prompts", "outputs", "labels", "verdicts", "comparisons"]))
+@click.option("--dataset", help="The dataset to read.")
+@click.option("--run", "run_name", help="A run's verdicts instead.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="A file; default is standard output.")
+@click.pass_obj
+def export_command(where: Where, kind: str, dataset: str | None, run_name: str | None, output: Path | None) -> None:
+    """Write rows as JSON lines, as `judge import` reads them."""
+    if (dataset is None) == (run_name is None) or (run_name and kind != "verdicts"):
+        raise click.UsageError("name a --dataset, or a --run to export its verdicts")
+
+    async def work() -> int:
+        many = 0
+        async with connected(where) as client:
+            rows = _of_run(client, run_name) if run_name else _of_dataset(client, dataset or "", kind)
+            with _written(output) as file:
+                async for row in rows:
+                    file.write(json.dumps(row, ensure_ascii=False) + "\n")
+                    many += 1
+        return many
+
+    many = run(work())
+    if output is not None:
+        click.echo(f"{output}: {many} {kind}", err=True)

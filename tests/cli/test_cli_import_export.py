@@ -1,0 +1,97 @@
+"""What is imported comes out again; what cannot be imported leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bundle import DEMO
+
+KINDS = ("prompts", "outputs", "labels", "verdicts", "comparisons")
+
+
+def judge(home: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """`judge` in a process of its own, on a store of its own."""
+    argv = [sys.executable, "-m", "judge.cli", *map(str, arguments)]
+    environment = {**os.environ, "JUDGE_HOME": str(home)}
+    return subprocess.run(argv, capture_output=True, text=True, check=False, env=environment, cwd=home)
+
+
+def written(path: Path, *rows: dict[str, object]) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+
+
+def test_cli_export_writes_what_import_reads(tmp_path: Path) -> None:
+    """Every kind of row, exported, imported elsewhere and exported again, is the same text."""
+    (folder := tmp_path / "in").mkdir()
+    for name in ("prompts", "outputs", "labels"):
+        (folder / f"{name}.jsonl").write_text((DEMO / f"{name}.jsonl").read_text("utf-8"), "utf-8")
+    prompt = json.loads((DEMO / "prompts.jsonl").read_text("utf-8").splitlines()[0])["prompt_id"]
+    pair = {"prompt_id": prompt, "left": "padded", "right": "concise"}
+    written(folder / "comparisons.jsonl", pair | {"comparison_id": "mine", "turn": 1})
+    written(
+        folder / "verdicts.jsonl",
+        pair | {"judge": "old", "first": "right", "raw": "[[B]]", "outcome": "left", "reason": "shorter"},
+        pair | {"judge": "old", "first": "left", "raw": "hm", "status": "unreadable"},
+    )
+    (home := tmp_path / "home").mkdir()
+    assert judge(home, "import", folder, "--dataset", "one").returncode == 0
+    (out := tmp_path / "out").mkdir()
+
+    for kind in KINDS:
+        assert judge(home, "export", kind, "--dataset", "one", "-o", out / f"{kind}.jsonl").returncode == 0
+    assert judge(home, "import", out, "--dataset", "two").returncode == 0
+    for kind in KINDS:
+        again = judge(home, "export", kind, "--dataset", "two")
+        first = (out / f"{kind}.jsonl").read_text("utf-8")
+        assert again.stdout == first
+        assert len(first.splitlines()) == len((folder / f"{kind}.jsonl").read_text("utf-8").splitlines())
+
+
+@pytest.mark.parametrize("wrong", ['{"prompt_id": "2", "te', '{"prompt_id": "2"}'])
+def test_cli_a_wrong_line_leaves_no_dataset(tmp_path: Path, wrong: str) -> None:
+    """The file and the line are named in one sentence, and nothing was made or stored."""
+    (tmp_path / "prompts.jsonl").write_text('{"prompt_id": "1", "text": "q"}\n' + wrong, "utf-8")
+
+    done = judge(tmp_path, "import", tmp_path, "--dataset", "mine")
+    looked = judge(tmp_path, "export", "prompts", "--dataset", "mine")
+
+    assert done.returncode == 1
+    assert "prompts.jsonl line 2" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (looked.returncode, looked.stdout) == (1, "")
+    assert "no dataset 'mine'" in looked.stderr
+
+
+def test_cli_a_failed_export_leaves_no_file(tmp_path: Path) -> None:
+    done = judge(tmp_path, "export", "prompts", "--dataset", "none", "-o", tmp_path / "out.jsonl")
+
+    assert done.returncode == 1
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_cli_an_unknown_format_is_named(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("a,b\n", "utf-8")
+
+    done = judge(tmp_path, "import", tmp_path / "table.csv", "--dataset", "mine")
+
+    assert done.returncode == 1
+    assert "table.csv is in no format we know: fastchat, jsonl" in done.stderr
+
+
+def test_cli_import_needs_no_server_packages() -> None:
+    """Reading files and putting them on the wire loads none of what only the server has."""
+    heavy = "{'numpy', 'scipy', 'pydantic', 'sqlalchemy', 'openai', 'structlog', 'jinja2'}"
+    code = (
+        "import sys; from judge.formats import detect; from judge.rpc import rows; from judge.cli import data, export, "
+        f"reports, runs; print(sorted({heavy} & set(sys.modules)))"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"
