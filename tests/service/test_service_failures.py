@@ -1,0 +1,43 @@
+"""A judge that fails in each of its ways: what becomes of the showings, and of the leaderboard."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from judge.api.v1 import dataset_service_pb2 as pb
+from judge.api.v1 import run_service_pb2
+from judge_client import JudgeClient, JudgeClientError
+from service_process import Endpoint, configure, listening, serving
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "status"),
+    [
+        (Endpoint(status=400), "rejected"),
+        (Endpoint(text="I would rather not say."), "unreadable"),
+        (Endpoint(text="[[A]] or [[B]]"), "unreadable"),
+    ],
+    ids=["400", "no verdict", "two verdicts"],
+)
+async def test_law_2_a_failure_is_never_a_score_and_never_a_tie(
+    tmp_path: Path, endpoint: Endpoint, status: str
+) -> None:
+    """Every showing has its status or state in the run's counts, and none of it is ranked."""
+    async with asyncio.timeout(60), listening(endpoint) as url, serving(configure(tmp_path, url)) as server:
+        async with JudgeClient(server.address) as client:
+            await client.create_dataset("d")
+            await client.upload_prompts("d", [pb.Prompt(prompt_id="p", turns=["q"])])
+            await client.upload_outputs(
+                "d", [pb.Output(prompt_id="p", contestant=who, turns=[f"{who} says"]) for who in "abc"]
+            )
+            spec = run_service_pb2.RunSpec(dataset="datasets/d", judges=["judges/far"])
+            run = await client.wait_run((await client.create_run(spec)).name)
+            with pytest.raises(JudgeClientError) as refused:
+                await client.leaderboard("d", f"run:{run.name.removeprefix('runs/')}/far")
+
+    assert dict(run.counts.by_status) == {status: 6}
+    assert run.state == run_service_pb2.RUN_STATE_DONE
+    assert refused.value.code.name in ("FAILED_PRECONDITION", "INVALID_ARGUMENT", "NOT_FOUND")

@@ -1,0 +1,160 @@
+"""Processes that are killed, stopped, started twice; callers that go away: with real processes over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from judge.api.v1 import dataset_service_pb2 as pb
+from judge.api.v1 import run_service_pb2, verdict_pb2
+from judge_client import JudgeClient, JudgeClientError
+from service_process import Endpoint, Process, configure, environment, listening, serving
+
+PROMPTS, CONTESTANTS, CONCURRENCY = 20, 3, 8
+PLANNED = PROMPTS * CONTESTANTS * 2
+
+
+async def _begin(client: JudgeClient) -> str:
+    """Upload a small board, and start a run of the judge `far` over it; the run's name."""
+    await client.create_dataset("d")
+    prompts = [pb.Prompt(prompt_id=f"p{n}", turns=[f"question {n}"]) for n in range(PROMPTS)]
+    outputs = [
+        pb.Output(prompt_id=p.prompt_id, contestant=who, turns=[f"{who} on {p.prompt_id}"])
+        for p in prompts
+        for who in "abc"
+    ]
+    await client.upload_prompts("d", prompts)
+    await client.upload_outputs("d", outputs)
+    return (await client.create_run(run_service_pb2.RunSpec(dataset="datasets/d", judges=["judges/far"]))).name
+
+
+async def _verdicts(client: JudgeClient, run: str) -> dict[int, str]:
+    """The raw text of each verdict that is there, by position."""
+    full = verdict_pb2.VERDICT_VIEW_FULL
+    return {v.position: v.raw async for v in client.list_verdicts(run, view=full) if v.raw}
+
+
+async def _settled(client: JudgeClient, run: str, many: int) -> None:
+    async for snapshot in client.watch_run(run):
+        if snapshot.counts.planned - snapshot.counts.pending >= many:
+            return
+
+
+async def test_law_4_a_killed_server_loses_nothing_and_repeats_only_what_was_in_flight(tmp_path: Path) -> None:
+    """Kill -9 in the middle of a run, then a restart: the run finishes by itself, and what was told is still there."""
+    endpoint = Endpoint(held_after=40)
+    async with asyncio.timeout(90), listening(endpoint) as url:
+        home = configure(tmp_path, url, concurrency=CONCURRENCY)
+        async with serving(home) as first, JudgeClient(first.address) as client:
+            run = await _begin(client)
+            await endpoint.until_holding(CONCURRENCY)
+            await _settled(client, run, 40)
+            seen = await _verdicts(client, run)
+            await first.kill()
+        endpoint.held_after = None
+        endpoint.release.set()
+        async with serving(home) as second, JudgeClient(second.address) as client:
+            ended = await client.wait_run(run)
+            kept = await _verdicts(client, run)
+
+    assert len(seen) == 40
+    assert seen.items() <= kept.items()
+    assert (ended.state, ended.counts.by_status["ok"]) == (run_service_pb2.RUN_STATE_DONE, PLANNED)
+    assert len(endpoint.calls) == PLANNED
+    assert 0 < endpoint.repeated <= CONCURRENCY
+    assert ended.counts.repeated == endpoint.repeated
+
+
+async def test_sigterm_finishes_what_is_in_flight_and_exits_0(tmp_path: Path) -> None:
+    """Streams end at once as UNAVAILABLE, calls in flight are stored, and none is made again after a restart."""
+    endpoint = Endpoint(held_after=40)
+    async with asyncio.timeout(90), listening(endpoint) as url:
+        home = configure(tmp_path, url, concurrency=CONCURRENCY)
+        async with serving(home) as first, JudgeClient(first.address) as client:
+            run = await _begin(client)
+            await endpoint.until_holding(CONCURRENCY)
+            watched = asyncio.create_task(_watched(client, run))
+            await _settled(client, run, 40)
+            first.child.send_signal(signal.SIGTERM)
+            told = await watched
+            endpoint.held_after = None
+            endpoint.release.set()
+            code = await first.terminated()
+        async with serving(home) as second, JudgeClient(second.address) as client:
+            ended = await client.wait_run(run)
+
+    assert (told.code, told.reason) == (grpc.StatusCode.UNAVAILABLE, "DRAINING")
+    assert code == 0
+    assert ended.state == run_service_pb2.RUN_STATE_DONE
+    assert (endpoint.repeated, len(endpoint.calls)) == (0, PLANNED)
+
+
+async def _watched(client: JudgeClient, run: str) -> JudgeClientError:
+    with pytest.raises(JudgeClientError) as ended:
+        async for _ in client.watch_run(run, reconnects=0):
+            pass
+    return ended.value
+
+
+async def test_a_run_goes_on_when_its_client_goes_away(tmp_path: Path) -> None:
+    """A client that leaves in the middle of WatchRun changes nothing."""
+    endpoint = Endpoint(held_after=10)
+    async with asyncio.timeout(60), listening(endpoint) as url, serving(configure(tmp_path, url)) as server:
+        async with JudgeClient(server.address) as client:
+            run = await _begin(client)
+            watching = asyncio.create_task(_watched(client, run))
+            await endpoint.until_holding(8)
+            watching.cancel()
+        endpoint.held_after = None
+        endpoint.release.set()
+        async with JudgeClient(server.address) as client:
+            ended = await client.wait_run(run)
+
+    assert (ended.state, ended.counts.by_status["ok"]) == (run_service_pb2.RUN_STATE_DONE, PLANNED)
+
+
+@pytest.mark.parametrize("command", [("serve", "--listen", "127.0.0.1:0"), ("judges",)])
+async def test_a_second_process_is_told_who_holds_the_store(tmp_path: Path, command: tuple[str, ...]) -> None:
+    """One sentence with the first one's pid and --server, exit code 1."""
+    async with asyncio.timeout(60), serving(configure(tmp_path)) as first:
+        second = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "judge.cli", *command),
+            env=environment(tmp_path),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await second.communicate()
+
+    assert (second.returncode, out) == (1, b"")
+    assert f"process {first.child.pid}" in err.decode()
+    assert "--server" in err.decode()
+    assert len(err.decode().strip().splitlines()) == 1
+
+
+async def test_health_and_reflection_name_every_service(tmp_path: Path) -> None:
+    """The empty name, liveness and each service are SERVING; reflection lists the five services."""
+    from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc  # noqa: PLC0415  # only here
+
+    names = {f"judge.api.v1.{name}Service" for name in ("Dataset", "Run", "Judge", "Ranking", "Agreement")}
+    async with asyncio.timeout(60), serving(configure(tmp_path)) as server, _channel(server) as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        states = [
+            (await health.Check(health_pb2.HealthCheckRequest(service=name))).status
+            for name in ("", "liveness", *names)
+        ]
+        asked = reflection_pb2.ServerReflectionRequest(list_services="")
+        replies = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(iter([asked]))
+        listed = {service.name async for reply in replies for service in reply.list_services_response.service}
+
+    assert set(states) == {health_pb2.HealthCheckResponse.SERVING}
+    assert names <= listed
+
+
+def _channel(server: Process) -> grpc.aio.Channel:
+    return grpc.aio.insecure_channel(server.address)

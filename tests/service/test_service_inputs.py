@@ -1,0 +1,196 @@
+"""Bad input over a real socket: a clear error that names the thing, and nothing half-written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.descriptor import Descriptor
+
+from judge.api.v1 import (
+    agreement_service_pb2,
+    dataset_service_pb2,
+    judge_service_pb2,
+    ranking_service_pb2,
+    run_service_pb2,
+)
+from judge.api.v1 import dataset_service_pb2 as pb
+from judge_client import JudgeClient, JudgeClientError
+from judge_client.batches import each
+from judge_client.calls import upload
+
+LARGE = 10 * 1024 * 1024
+SERVICES = (
+    agreement_service_pb2,
+    dataset_service_pb2,
+    judge_service_pb2,
+    ranking_service_pb2,
+    run_service_pb2,
+)
+
+
+async def _board(client: JudgeClient) -> None:
+    """A dataset `d` of one two-turn prompt with two answers."""
+    await client.create_dataset("d")
+    await client.upload_prompts("d", [pb.Prompt(prompt_id="p", turns=["q", "and?"])])
+    await client.upload_outputs(
+        "d", [pb.Output(prompt_id="p", contestant=who, turns=[f"{who} says", "more"]) for who in "ab"]
+    )
+
+
+def _spec(*judges: str, **pairing: Any) -> run_service_pb2.RunSpec:  # noqa: ANN401  # fields of Pairing
+    named = [f"judges/{name}" for name in judges or ("longest",)]
+    return run_service_pb2.RunSpec(dataset="datasets/d", judges=named, pairing=run_service_pb2.Pairing(**pairing))
+
+
+@pytest.mark.parametrize(
+    ("row", "field", "reason"),
+    [
+        (pb.Output(prompt_id="none", contestant="c", turns=["x"]), "prompt_id", "UNKNOWN_PROMPT"),
+        (pb.Output(prompt_id="p", contestant="a", turns=["other", "more"]), "turns", "OUTPUT_DIFFERS"),
+        (pb.Output(prompt_id="p", contestant="c", turns=[]), "turns", "EMPTY"),
+        (pb.Output(prompt_id="p", contestant="c", turns=["x" * LARGE]), "turns", "TOO_LARGE"),
+        (pb.Output(prompt_id="p", contestant="c", turns=["x", "y", "z"]), "turns", "EXTRA_TURN"),
+    ],
+    ids=["no prompt", "other text", "no turn", "10 MB", "a turn too many"],
+)
+async def test_a_wrong_output_is_named_and_the_others_are_taken(
+    client: JudgeClient, row: pb.Output, field: str, reason: str
+) -> None:
+    """The row, its field and the reason come back; the good row beside it is stored, the wrong one is not."""
+    await _board(client)
+    good = pb.Output(prompt_id="p", contestant="good", turns=["x", "y"])
+
+    summary = await client.upload_outputs("d", [good, row])
+
+    [rejection] = summary.rejections
+    assert (rejection.row + rejection.batch, rejection.reason) == (1, reason)
+    assert field in rejection.field
+    assert (summary.accepted, summary.rejected) == (1, 1)
+    assert (await client.get_dataset("d")).outputs == 3
+
+
+async def test_other_text_replaces_when_the_upload_says_so(client: JudgeClient) -> None:
+    await _board(client)
+    row = pb.Output(prompt_id="p", contestant="a", turns=["other", "more"])
+
+    summary = await client.upload_outputs("d", [row], replace=True)
+
+    assert (summary.replaced, summary.rejected) == (1, 0)
+    assert (await client.get_dataset("d")).outputs == 2
+
+
+async def test_a_label_between_a_contestant_and_itself_is_rejected(client: JudgeClient) -> None:
+    await _board(client)
+    row = pb.Label(label_id="1", prompt_id="p", left="a", right="a", outcome=1, annotator="x", kind=1)
+
+    summary = await client.upload_labels("d", [row], source="s")
+
+    assert "itself" in summary.rejections[0].message
+    assert (await client.get_dataset("d")).labels == 0
+
+
+async def test_a_broken_stream_leaves_whole_batches_and_may_be_sent_again(client: JudgeClient) -> None:
+    """Rows sent before the stream broke are there by whole batches; the same rows again count as duplicates."""
+    await _board(client)
+    outputs = [pb.Output(prompt_id="p", contestant=f"c{n}", turns=["x", "y"]) for n in range(1500)]
+
+    async def breaking() -> Any:  # noqa: ANN401  # messages
+        yield pb.UploadOutputsRequest(dataset="datasets/d", outputs=outputs[:1000])
+        yield pb.UploadOutputsRequest(dataset="datasets/nonsense of another name", outputs=outputs[1000:])
+        raise RuntimeError
+
+    with pytest.raises((RuntimeError, JudgeClientError)):
+        await upload(client.datasets.UploadOutputs, breaking())
+    stored = (await client.get_dataset("d")).outputs - 2
+    summary = await client.upload_outputs("d", outputs)
+
+    assert stored in (0, 1000, 1500)
+    assert (summary.duplicates, summary.accepted) == (stored, 1500 - stored)
+
+
+@pytest.mark.parametrize(
+    ("spec", "code", "said"),
+    [
+        (_spec("nobody"), grpc.StatusCode.NOT_FOUND, "nobody"),
+        (_spec("http://127.0.0.1/v1"), grpc.StatusCode.INVALID_ARGUMENT, "judges"),
+        (_spec(contestants=["a", "zoe"]), grpc.StatusCode.NOT_FOUND, "zoe"),
+        (_spec(policy=run_service_pb2.PAIR_POLICY_LISTED), grpc.StatusCode.INVALID_ARGUMENT, "no pair"),
+        (_spec(contestants=["a"]), grpc.StatusCode.INVALID_ARGUMENT, "no pair"),
+        (_spec(categories=["none"]), grpc.StatusCode.INVALID_ARGUMENT, "none"),
+    ],
+    ids=["judge", "a URL for a judge", "contestant", "nothing listed", "one contestant", "category"],
+)
+async def test_a_run_that_cannot_be_is_refused(
+    client: JudgeClient, spec: run_service_pb2.RunSpec, code: grpc.StatusCode, said: str
+) -> None:
+    """The error names what is wrong, and no run is made."""
+    await _board(client)
+
+    with pytest.raises(JudgeClientError, match=said) as refused:
+        await client.create_run(spec)
+
+    assert refused.value.code in (code, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION)
+    assert [run async for run in client.list_runs()] == []
+
+
+async def test_a_request_id_is_one_run(client: JudgeClient) -> None:
+    """The same id and body give the run as it is now; another body is ALREADY_EXISTS and names the run."""
+    await _board(client)
+    run = await client.create_run(_spec(), "mine")
+    await client.wait_run(run.name)
+
+    again = await client.create_run(_spec(), "mine")
+    with pytest.raises(JudgeClientError, match=run.name.removeprefix("runs/")) as reused:
+        await client.create_run(_spec("first"), "mine")
+
+    assert (again.name, again.state) == (run.name, run_service_pb2.RUN_STATE_DONE)
+    assert (reused.value.code, reused.value.reason) == (grpc.StatusCode.ALREADY_EXISTS, "REQUEST_ID_REUSED")
+
+
+@pytest.mark.parametrize(
+    ("method", "streams"),
+    [
+        ("DatasetService/GetDataset", False),
+        ("RunService/CreateRun", False),
+        ("RunService/WatchRun", False),
+        ("DatasetService/UploadOutputs", True),
+        ("RankingService/RankBattles", True),
+    ],
+)
+@pytest.mark.parametrize("body", [b"\xff\xff\xff", b"\x0a\x02\xc3\x28"], ids=["no protobuf", "no UTF-8"])
+async def test_an_undecodable_body_is_an_invalid_argument(
+    client: JudgeClient, method: str, body: bytes, *, streams: bool
+) -> None:
+    """What is no message, or holds text that is not UTF-8, is INVALID_ARGUMENT with a reason."""
+    make = client.channel.stream_unary if streams else client.channel.unary_unary
+    if method.endswith("WatchRun"):
+        make = client.channel.unary_stream
+    call: Any = make(f"/judge.api.v1.{method}")(each([body]) if streams else body)
+
+    assert await call.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert b"UNDECODABLE" in dict(await call.trailing_metadata())["grpc-status-details-bin"]
+
+
+def test_law_7_no_request_has_a_field_for_an_address_a_key_or_a_template() -> None:
+    """A client names a judge: in no message that is sent is there a place for anything else."""
+    forbidden = {"url", "uri", "key", "path", "template", "endpoint", "credential", "host", "header", "headers"}
+    seen: dict[str, set[str]] = {}
+
+    def walk(message: Descriptor) -> None:
+        if message.full_name not in seen:
+            seen[message.full_name] = {field.name for field in message.fields}
+            for field in message.fields:
+                if field.message_type is not None:
+                    walk(field.message_type)
+
+    for module in SERVICES:
+        for service in module.DESCRIPTOR.services_by_name.values():
+            for method in service.methods:
+                walk(method.input_type)
+
+    assert len(seen) > 40
+    assert [
+        (name, field) for name, fields in seen.items() for field in fields if forbidden & set(field.split("_"))
+    ] == []
