@@ -26,17 +26,21 @@ async def test_law_2_a_failure_is_never_a_score_and_never_a_tie(
     tmp_path: Path, endpoint: Endpoint, status: str
 ) -> None:
     """Every showing has its status or state in the run's counts, and none of it is ranked."""
-    async with asyncio.timeout(60), listening(endpoint) as url, serving(configure(tmp_path, url)) as server:
-        async with JudgeClient(server.address) as client:
-            await client.create_dataset("d")
-            await client.upload_prompts("d", [pb.Prompt(prompt_id="p", turns=["q"])])
-            await client.upload_outputs(
-                "d", [pb.Output(prompt_id="p", contestant=who, turns=[f"{who} says"]) for who in "abc"]
-            )
-            spec = run_service_pb2.RunSpec(dataset="datasets/d", judges=["judges/far"])
-            run = await client.wait_run((await client.create_run(spec)).name)
-            with pytest.raises(JudgeClientError) as refused:
-                await client.leaderboard("d", f"run:{run.name.removeprefix('runs/')}/far")
+    async with (
+        asyncio.timeout(60),
+        listening(endpoint) as url,
+        serving(configure(tmp_path, url)) as server,
+        JudgeClient(server.address) as client,
+    ):
+        await client.create_dataset("d")
+        await client.upload_prompts("d", [pb.Prompt(prompt_id="p", turns=["q"])])
+        await client.upload_outputs(
+            "d", [pb.Output(prompt_id="p", contestant=who, turns=[f"{who} says"]) for who in "abc"]
+        )
+        spec = run_service_pb2.RunSpec(dataset="datasets/d", judges=["judges/far"])
+        run = await client.wait_run((await client.create_run(spec)).name)
+        with pytest.raises(JudgeClientError) as refused:
+            await client.leaderboard("d", f"run:{run.name.removeprefix('runs/')}/far")
 
     assert dict(run.counts.by_status) == {status: 6}
     assert run.state == run_service_pb2.RUN_STATE_DONE
