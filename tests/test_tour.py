@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bundle import upload_demo
-from judge.api.v1 import agreement_service_pb2, ranking_service_pb2, run_service_pb2, verdict_pb2
-from judge_client import JudgeClient
+from judge.api.v1 import agreement_service_pb2, outcome_pb2, ranking_service_pb2, run_service_pb2, verdict_pb2
+from judge_client import JudgeClient, JudgeClientError
 
 
 async def test_the_way_of_one_comparison(client: JudgeClient) -> None:
@@ -33,8 +35,8 @@ async def test_the_way_of_one_comparison(client: JudgeClient) -> None:
     assert longest.order_consistency.rate == 1.0
 
 
-async def test_verdicts_keep_raw_text_and_page_by_place_in_the_plan(client: JudgeClient) -> None:
-    """Law 1: every verdict has its raw text; pages and the stream give the same verdicts once each."""
+async def test_law_1_verdicts_keep_their_raw_text_and_page_by_place_in_the_plan(client: JudgeClient) -> None:
+    """A verdict is one call on one showing with its raw text; pages and the stream give each of them once."""
     await upload_demo(client)
     spec = run_service_pb2.RunSpec(dataset="datasets/demo", judges=["judges/longest"])
     run = await client.wait_run((await client.create_run(spec)).name)
@@ -46,6 +48,24 @@ async def test_verdicts_keep_raw_text_and_page_by_place_in_the_plan(client: Judg
     assert list(range(run.counts.planned)) == [v.position for v in paged]
     assert all("[[" in v.raw for v in paged)
     assert sorted(v.name for v in paged) == sorted(v.name for v in streamed)
+
+
+async def test_law_1_how_two_orders_are_reconciled_is_a_reports_parameter(client: JudgeClient) -> None:
+    """A judge that always prefers what is shown first: all ties, no vote, or one win each, and no call is made anew."""
+    await upload_demo(client)
+    spec = run_service_pb2.RunSpec(dataset="datasets/demo", judges=["judges/first"])
+    run = await client.wait_run((await client.create_run(spec)).name)
+    source, o = f"run:{run.name.removeprefix('runs/')}/first", ranking_service_pb2.RankingOptions
+
+    tied = await client.leaderboard("demo", source, o(reconcile=outcome_pb2.RECONCILE_TIE))
+    each = await client.leaderboard("demo", source, o(reconcile=outcome_pb2.RECONCILE_EACH))
+    with pytest.raises(JudgeClientError) as dropped:
+        await client.leaderboard("demo", source, o(reconcile=outcome_pb2.RECONCILE_DROP))
+
+    assert {1000.0} == {r.rating for r in tied.ratings} == {r.rating for r in each.ratings}
+    assert (tied.reconcile, each.reconcile, each.battles) == ("tie", "each", 2 * tied.battles)
+    assert dropped.value.reason == "NO_OUTCOMES"
+    assert (await client.get_run(run.name)).counts.calls == run.counts.calls
 
 
 async def test_law_3_a_second_run_of_the_same_content_pays_nothing(client: JudgeClient) -> None:
