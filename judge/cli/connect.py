@@ -35,8 +35,11 @@ async def connected(where: Where) -> AsyncIterator[JudgeClient]:
     async with contextlib.AsyncExitStack() as stack:
         address = where.server
         if address is None:
-            from judge.app.local import local_server  # noqa: PLC0415  # the whole house, only without a server
-
+            try:
+                from judge.app.local import local_server  # noqa: PLC0415  # the whole house, only without a server
+            except ModuleNotFoundError as missing:
+                message = f"without --server HOST:PORT this needs the extra [server]: {missing.name} is not installed"
+                raise click.UsageError(message) from None
             address = await stack.enter_async_context(local_server(where.config))
         yield await stack.enter_async_context(JudgeClient(address))
 
