@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -88,6 +89,13 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._deletions: set[asyncio.Task[None]] = set()
+
+    async def close(self) -> None:
+        """Leave deletions where they are: what is begun goes on when the store is next opened."""
+        for deletion in self._deletions:
+            deletion.cancel()
+        await asyncio.gather(*self._deletions, return_exceptions=True)
 
     async def CreateDataset(self, request: pb.CreateDatasetRequest, context: Any) -> pb.CreateDatasetResponse:
         """Make an empty dataset."""
@@ -107,8 +115,11 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
         return pb.ListDatasetsResponse(datasets=[encode.dataset(d, TENANT) for d in found[:size]], next_page_token=more)
 
     async def DeleteDataset(self, request: pb.DeleteDatasetRequest, context: Any) -> pb.DeleteDatasetResponse:
-        """Delete a dataset with its runs."""
-        await self._store.delete_dataset(TENANT, _name(request.name))
+        """Delete a dataset with its runs. A large one is deleted to its end also when the caller has gone."""
+        deletion = asyncio.create_task(self._store.delete_dataset(TENANT, _name(request.name)))
+        self._deletions.add(deletion)
+        deletion.add_done_callback(self._deletions.discard)
+        await asyncio.shield(deletion)
         return pb.DeleteDatasetResponse()
 
     async def DeleteLabels(self, request: pb.DeleteLabelsRequest, context: Any) -> pb.DeleteLabelsResponse:

@@ -52,8 +52,9 @@ class Server:
         self._watcher = Watcher(store, clock)
         runs = Runs(store, engine, judges)
         self._single = single = Single(store, judges, clock)
+        self._datasets = DatasetServicer(store)
         add = self._server
-        dataset_service_pb2_grpc.add_DatasetServiceServicer_to_server(DatasetServicer(store), add)
+        dataset_service_pb2_grpc.add_DatasetServiceServicer_to_server(self._datasets, add)
         run_service_pb2_grpc.add_RunServiceServicer_to_server(RunServicer(store, runs, self._watcher), add)
         judge_service_pb2_grpc.add_JudgeServiceServicer_to_server(JudgeServicer(store, judges, runs, single), add)
         ranking_service_pb2_grpc.add_RankingServiceServicer_to_server(RankingServicer(store, self._fits), add)
@@ -89,4 +90,5 @@ class Server:
         """Give calls in flight some seconds, and end."""
         await self._server.stop(DRAIN_SECONDS)
         await self._single.close()
+        await self._datasets.close()
         self._fits.close()
