@@ -50,7 +50,7 @@ def rank_command(
     largest: bool,
     as_json: bool,
 ) -> None:
-    """Rank what SOURCE says: judge:NAME, run:RUN/JUDGE, people, labels:PATTERN, or a file of battles."""
+    """Rank what SOURCE says: judge:NAME, run:RUN/JUDGE, people, labels:PATTERN, jury:A+B, or a file of battles."""
     from judge.api.v1 import outcome_pb2, ranking_service_pb2  # noqa: PLC0415
 
     options = ranking_service_pb2.RankingOptions(

@@ -1,15 +1,17 @@
 """Sources: outcomes to rank or compare, named in one line of text.
 
 judge:NAME   run:RUN/JUDGE   people   labels:PATTERN      each optionally @plurality or @majority
+jury:A+B*2+C>=2      judges with weights, and how many must have an outcome; optionally @majority or @mean
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
-from judge.domain.errors import InvalidInput, NotBuilt
+from judge.domain.errors import InvalidInput
 
 
 class SourceKind(StrEnum):
@@ -23,6 +25,8 @@ class SourceKind(StrEnum):
     """Labels of kind human."""
     LABELS = "labels"
     """Labels by annotator name."""
+    JURY = "jury"
+    """Several judges' verdicts over a dataset, made one outcome a comparison."""
 
 
 class Merge(StrEnum):
@@ -34,27 +38,45 @@ class Merge(StrEnum):
     """Most votes; a tie for most is a tie."""
     MAJORITY = "majority"
     """More than half of the votes, else nothing."""
+    MEAN = "mean"
+    """The mean of a jury's shares: a soft outcome."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A judge of a jury, and how much its word weighs."""
+
+    judge: str
+    weight: float = 1.0
+
+    def __str__(self) -> str:
+        return self.judge if self.weight == 1 else f"{self.judge}*{self.weight:g}"
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A parsed source. *name* is the judge, or the pattern of annotators; *run* the run's id."""
+    """A parsed source. *name* is the judge, or the pattern of annotators; *run* the run's id.
+
+    Of a jury: its *members*, and the *least* number of them that must have an outcome on a comparison.
+    """
 
     kind: SourceKind
     name: str = ""
     run: str = ""
     merge: Merge = Merge.NONE
+    members: tuple[Member, ...] = ()
+    least: int = 0
 
     @staticmethod
     def parse(text: str, field: str = "source") -> Source:
         """The source that *text* names; InvalidInput naming *field* otherwise."""
         body, at, merge = text.partition("@")
+        if body.startswith("jury:"):
+            return _jury(body.removeprefix("jury:"), merge or Merge.PLURALITY, field)
         if at and merge not in (Merge.PLURALITY, Merge.MAJORITY):
             # An annotator's name may itself hold an @.
             body, merge = text, ""
         head, _, rest = body.partition(":")
-        if head == "jury":
-            raise NotBuilt("source jury:... is not built yet; this release has judge, run, people and labels")
         if body == SourceKind.PEOPLE:
             return Source(SourceKind.PEOPLE, merge=Merge(merge))
         if head in (SourceKind.JUDGE, SourceKind.LABELS) and rest:
@@ -64,7 +86,7 @@ class Source:
             return Source(SourceKind.RUN, name=judge, run=run, merge=Merge(merge))
         raise InvalidInput(
             field,
-            f"source {text[:80]!r} is none of judge:NAME, run:RUN/JUDGE, people, labels:PATTERN, "
+            f"source {text[:80]!r} is none of judge:NAME, run:RUN/JUDGE, people, labels:PATTERN, jury:A+B, "
             "each optionally @plurality or @majority",
             reason="INVALID_SOURCE",
         )
@@ -78,5 +100,36 @@ class Source:
         body = {
             SourceKind.PEOPLE: "people",
             SourceKind.RUN: f"run:{self.run}/{self.name}".rstrip("/"),
+            SourceKind.JURY: f"jury:{'+'.join(map(str, self.members))}>={self.least}",
         }.get(self.kind, f"{self.kind}:{self.name}")
         return f"{body}@{self.merge}" if self.merge else body
+
+
+def _jury(body: str, merge: str, field: str) -> Source:
+    names, at_least, least = body.partition(">=")
+    members = tuple(_member(part, field) for part in names.split("+"))
+    many = int(least) if least.isascii() and least.isdigit() else 0
+    told = ""
+    if len({member.judge for member in members}) < max(len(members), 2):
+        told = f"a jury has two different judges or more, not {names!r}"
+    elif merge not in (Merge.PLURALITY, Merge.MAJORITY, Merge.MEAN):
+        told = f"a jury is merged @plurality, @majority or @mean, not @{merge}"
+    elif at_least and not 1 <= many <= len(members):
+        told = f"{least!r} is no number of members from 1 to {len(members)}"
+    if told:
+        raise InvalidInput(field, told, reason="INVALID_SOURCE")
+    # Unless said: more than half of the members.
+    return Source(SourceKind.JURY, merge=Merge(merge), members=members, least=many or len(members) // 2 + 1)
+
+
+def _member(text: str, field: str) -> Member:
+    name, star, said = text.partition("*")
+    try:
+        weight = float(said) if star else 1.0
+    except ValueError:
+        weight = 0.0
+    if not name or not 0 < weight < math.inf:
+        raise InvalidInput(
+            field, f"{text!r} is no member of a jury: a judge, or a judge*weight", reason="INVALID_SOURCE"
+        )
+    return Member(name, weight)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -71,6 +72,8 @@ class Votes:
     orders: tuple[Orders, ...] = ()
     reading: str = ""
     interim: bool = False
+    comparisons: frozenset[Where] = frozenset()
+    """Of a judge: all that it has verdicts on, usable or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +121,16 @@ async def votes_of(
             return Votes(str(source), rows, categories, tags, usable=len(rows), planned=len(rows), reading="label")
 
         return await asyncio.to_thread(said)
-    verdicts = await _judged(store, tenant, dataset, source)
-    return await asyncio.to_thread(
-        _judge_votes, verdicts, source, reconcile, reading, part, categories=categories, tags=tags
-    )
+    known = partial(_judge_votes, reconcile=reconcile, reading=reading, part=part, categories=categories, tags=tags)
+    if source.kind is SourceKind.JURY:
+        if reconcile is Reconcile.EACH:
+            raise InvalidInput(
+                "options.reconcile", "a jury has one outcome a comparison; reconcile its members' orders"
+            )
+        members = [Source(SourceKind.JUDGE, name=member.judge) for member in source.members]
+        said_by = [await _judged(store, tenant, dataset, member) for member in members]
+        return await asyncio.to_thread(lambda: _jury_votes(source, [*map(known, said_by, members)]))
+    return await asyncio.to_thread(known, await _judged(store, tenant, dataset, source), source)
 
 
 def label_votes(source: Source, labels: Iterable[Label]) -> list[Vote]:
@@ -192,10 +201,10 @@ async def _judged(store: Store, tenant: str, dataset: str, source: Source) -> _J
 def _judge_votes(
     judged: _Judged,
     source: Source,
+    *,
     reconcile: Reconcile,
     reading: str,
     part: Part,
-    *,
     categories: Mapping[str, str],
     tags: Mapping[str, tuple[str, ...]],
 ) -> Votes:
@@ -229,7 +238,53 @@ def _judge_votes(
         orders,
         reading or "own",
         judged.interim,
+        frozenset(grouped),
     )
+
+
+def _jury_votes(jury: Source, members: Sequence[Votes]) -> Votes:
+    """One vote for each comparison on which enough *members* have an outcome; others are counted as too_few_members."""
+    said: dict[Where, list[tuple[float, Vote]]] = {}
+    for member, votes in zip(jury.members, members, strict=True):
+        said.update((where, []) for where in votes.comparisons - said.keys())
+        for vote in votes.rows:
+            said[vote.where].append((member.weight, vote))
+    rows: list[Vote] = []
+    statuses: Counter[str] = Counter()
+    for where in sorted(said, key=astuple):
+        enough = len(said[where]) >= jury.least
+        found = _agreed(where, said[where], jury) if enough else None
+        statuses["ok" if found else "no_majority" if enough else "too_few_members"] += 1
+        rows += [found] if found else []
+    one = members[0]
+    return Votes(
+        str(jury),
+        tuple(rows),
+        one.categories,
+        one.tags,
+        len(rows),
+        len(said),
+        dict(sorted(statuses.items())),
+        reading=one.reading,
+        interim=any(votes.interim for votes in members),
+    )
+
+
+def _agreed(where: Where, votes: Sequence[tuple[float, Vote]], jury: Source) -> Vote | None:
+    """What a jury says of a comparison; None where no outcome has more than half of the weight and it must."""
+    whole = sum(weight for weight, _ in votes)
+    if jury.merge is Merge.MEAN:
+        shares = [(w, LEFT_SHARE[vote.outcome] if vote.share is None else vote.share) for w, vote in votes]
+        share = round(sum(weight * share for weight, share in shares) / whole, 12)
+        return Vote(where, _whole(share), str(jury), share)
+    weights = dict.fromkeys(Outcome, 0.0)
+    for weight, vote in votes:
+        weights[vote.outcome] += weight
+    most = max(weights.values())
+    leading = [outcome for outcome, weight in weights.items() if weight == most]
+    if jury.merge is Merge.MAJORITY:
+        return Vote(where, leading[0], str(jury)) if most > whole / 2 else None
+    return Vote(where, leading[0] if len(leading) == 1 else Outcome.TIE, str(jury))
 
 
 async def _run_verdicts(store: Store, row: int, judge: str) -> list[Verdict]:

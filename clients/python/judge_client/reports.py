@@ -41,7 +41,7 @@ class ReportCalls(Connection):
     async def leaderboard(
         self, dataset: str, source: str, options: RankingOptions | None = None
     ) -> leaderboard_pb2.Leaderboard:
-        """What *source* (`judge:NAME`, `run:RUN/JUDGE`, `people`, `labels:PATTERN`) says of the contestants."""
+        """What *source* (`judge:NAME`, `run:RUN/JUDGE`, `people`, `labels:PATTERN`, `jury:A+B`) says."""
         request = ranking_service_pb2.GetLeaderboardRequest(
             dataset=dataset_name(dataset), source=source, options=options
         )

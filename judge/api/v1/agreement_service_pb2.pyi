@@ -434,7 +434,9 @@ class GetAgreementRequest(_message.Message):
     dataset: _builtins.str
     """`datasets/NAME`."""
     source: _builtins.str
-    """The source: judge:NAME, run:RUN/JUDGE, people, labels:PATTERN, each optionally @plurality or @majority."""
+    """The source: judge:NAME, run:RUN/JUDGE, people, labels:PATTERN, each optionally @plurality or @majority; or
+    jury:A+B*2+C>=2, judges with weights and how many must have an outcome, @plurality, @majority or @mean.
+    """
     target: _builtins.str
     """The target, in the same words; empty compares the source's annotators among themselves."""
     @_builtins.property

@@ -125,7 +125,9 @@ class GetLeaderboardRequest(_message.Message):
     dataset: _builtins.str
     """`datasets/NAME`; may be empty with a source `run:...`."""
     source: _builtins.str
-    """What to rank: judge:NAME, run:RUN/JUDGE, people, labels:PATTERN, each optionally @plurality or @majority."""
+    """What to rank: judge:NAME, run:RUN/JUDGE, people, labels:PATTERN, each optionally @plurality or @majority; or
+    jury:A+B*2+C>=2, judges with weights and how many must have an outcome, @plurality, @majority or @mean.
+    """
     @_builtins.property
     def options(self) -> Global___RankingOptions:
         """How to rank."""
