@@ -113,6 +113,7 @@ class OpenAI:
         )
         self._response_type = httpx2.Response
         self._status_error = openai.APIStatusError
+        self._unsent = (httpx2.ConnectError, httpx2.ConnectTimeout, aiohttp.ClientConnectorError)
         self._no_answer = (openai.APIError, httpx2.HTTPError, aiohttp.ClientError, OSError)
 
     @property
@@ -132,7 +133,9 @@ class OpenAI:
         except self._no_answer as error:
             # Its cause names what failed and holds neither the request nor the key.
             cause = error.__cause__ or error
-            raise TransportFailed(f"the endpoint gave no answer: {type(cause).__name__}") from None
+            unsent = isinstance(error, self._unsent) or isinstance(cause, self._unsent)
+            told = f"the endpoint gave no answer: {type(cause).__name__}"
+            raise TransportFailed(told, maybe_paid=not unsent) from None
         elapsed = round((time.perf_counter() - started) * 1000)
         return _reply(response.content, elapsed)
 
@@ -235,13 +238,13 @@ def _reply(content: bytes, elapsed_ms: int) -> Reply:
         model = answer.get("model")
         usage = _usage(answer.get("usage"), elapsed_ms)
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
-        raise TransportFailed("the endpoint's answer is no chat completion") from None
+        raise TransportFailed("the endpoint's answer is no chat completion", maybe_paid=True) from None
     status = _STATUSES.get(finish, VerdictStatus.OK) if isinstance(finish, str) else VerdictStatus.OK
     if isinstance(refusal, str) and refusal:
         raw, status = refusal, VerdictStatus.REFUSED
     if not isinstance(raw, str):
         if status is VerdictStatus.OK:
-            raise TransportFailed("the endpoint's answer holds no text")
+            raise TransportFailed("the endpoint's answer holds no text", maybe_paid=True)
         raw = ""
     return Reply(raw=_storable(raw), status=status, usage=usage, model=model if isinstance(model, str) else "")
 

@@ -135,14 +135,17 @@ class CallFailed(JudgeError):
 
 
 class TransportFailed(CallFailed):
-    """No reply, or 408, 409, 429, 5xx. May be tried again, after *retry_after* seconds if the provider said so."""
+    """No reply, or 408, 409, 429, 5xx. May be tried again, after *retry_after* seconds if the provider said so.
+
+    *maybe_paid*: the request was sent and no answer heard, so that the provider may have worked and charge for it.
+    """
 
     reason = "TRANSPORT_ERROR"
     state = ItemState.TRANSPORT_ERROR
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+    def __init__(self, message: str, *, retry_after: float | None = None, maybe_paid: bool = False) -> None:
         super().__init__(message)
-        self.retry_after = retry_after
+        self.retry_after, self.maybe_paid = retry_after, maybe_paid
 
 
 class CallRejected(CallFailed):

@@ -128,6 +128,8 @@ class Settled:
     state: ItemState | None = None
     calls: int = 0
     """Calls made for it, tries included."""
+    lost_micros: int = 0
+    """What calls that were sent and never answered may have cost, at the worst, beside the reply's own cost."""
 
 
 @dataclass(frozen=True, slots=True)

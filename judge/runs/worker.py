@@ -70,39 +70,48 @@ def recorded_key(prompt_id: str, contestant: str, sample: int) -> tuple[bytes, b
 
 
 def worst_cost(judge: JudgeAtWork, shown: Shown) -> int:
-    """What a call may cost at most, in micro-USD: a cautious token count, the whole output budget, every try."""
+    """What a showing may cost at most, in micro-USD: every try at its worst."""
+    return worst_call(judge, shown) * ATTEMPTS
+
+
+def worst_call(judge: JudgeAtWork, shown: Shown) -> int:
+    """What one call may cost at most, in micro-USD: a cautious token count and the whole output budget."""
     price = judge.card.price
     if price is None:
         return 0
     texts = (*shown.prompt, *shown.first, *shown.second, *shown.reference)
     tokens = sum(map(len, texts)) * BYTES_PER_LETTER // BYTES_PER_TOKEN + 200
-    return price.cost(tokens, 0, judge.definition.sampling.max_output_tokens) * ATTEMPTS
+    return price.cost(tokens, 0, judge.definition.sampling.max_output_tokens)
 
 
 async def judge_comparison(judge: JudgeAtWork, work: Work, attempt: int | None, clock: Clock) -> Settled:
     """What becomes of *work*: a reply with its reading, or the state its showing is left in."""
     tries = _Tries(judge)
     begun = clock.monotonic()
+    settled = Settled(work.key, work.item, attempt)
     try:
         prompt = rendered(judge.definition, work)
         async with asyncio.timeout(judge.card.limits.deadline_seconds):
             reply = await tries.reply(prompt)
     except TimeoutError:
-        return Settled(work.key, work.item, attempt, state=ItemState.TRANSPORT_ERROR, calls=tries.made)
+        settled = replace(settled, state=ItemState.TRANSPORT_ERROR)
     except JudgeUnusable:
         raise
     except CallFailed as failure:
-        return Settled(work.key, work.item, attempt, state=failure.state, calls=tries.made)
-    reply = _with_usage(judge, reply, tries.made, clock.monotonic() - begun)
-    return Settled(work.key, work.item, attempt, reply=reply, reading=read(judge.definition, reply), calls=tries.made)
+        settled = replace(settled, state=failure.state)
+    else:
+        reply = _with_usage(judge, reply, tries.made, clock.monotonic() - begun)
+        settled = replace(settled, reply=reply, reading=read(judge.definition, reply))
+    lost = tries.lost * worst_call(judge, work.shown) if tries.lost else 0
+    return replace(settled, calls=tries.made, lost_micros=lost)
 
 
 class _Tries:
-    """Asks a judge until it replies or ATTEMPTS calls were *made*."""
+    """Asks a judge until it replies or ATTEMPTS calls were *made*; *lost* are those sent and never answered."""
 
     def __init__(self, judge: JudgeAtWork) -> None:
         self._judge = judge
-        self.made = 0
+        self.made = self.lost = 0
 
     async def reply(self, prompt: RenderedPrompt) -> Reply:
         """The reply. The first call goes without the machinery of retries, which costs more than a yardstick does."""
@@ -121,7 +130,15 @@ class _Tries:
 
     async def _call(self, prompt: RenderedPrompt) -> Reply:
         self.made += 1
-        return await self._judge.backend.reply(prompt)
+        try:
+            return await self._judge.backend.reply(prompt)
+        except TransportFailed as failure:
+            self.lost += failure.maybe_paid
+            raise
+        except asyncio.CancelledError:
+            # The deadline ended it in the middle.
+            self.lost += 1
+            raise
 
 
 def read(definition: JudgeDefinition, reply: Reply) -> Reading:

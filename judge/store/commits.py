@@ -142,7 +142,7 @@ def _settle(c: Connection, settled: Sequence[Settled], new: Any) -> tuple[int, i
     calls = cost = repeated = 0
     for attempt in sorted(live):
         done = mine[attempt]
-        spent = done.reply.usage.cost_micros if done.reply else 0
+        spent = done.lost_micros + (done.reply.usage.cost_micros if done.reply else 0)
         state = "failed" if done.reply is None else "settled" if done.key in new else "repeated"
         values.append({"row": attempt, "now": state, "cost": spent})
         calls += done.calls

@@ -441,7 +441,7 @@ async def test_openai_may_say_when_to_come_back(headers: dict[str, str], seconds
 
 
 async def test_a_connection_that_is_cut_is_a_transport_failure() -> None:
-    """Before the answer, and in the middle of it."""
+    """Before the answer, and in the middle of it; what was sent may have been paid."""
 
     async def before(request: web.Request) -> web.StreamResponse:
         assert request.transport is not None
@@ -458,20 +458,23 @@ async def test_a_connection_that_is_cut_is_a_transport_failure() -> None:
 
     for handler in (before, midway):
         async with openai_at(handler) as backend:
-            with pytest.raises(TransportFailed):
+            with pytest.raises(TransportFailed) as cut:
                 await backend.reply(prompt())
+            assert cut.value.maybe_paid
 
 
 async def test_nobody_listening_is_a_transport_failure() -> None:
-    """The server is gone."""
+    """The server is gone; nothing was sent, and nothing can have been paid."""
     async with serving(by_the_question) as base_url:
         pass
     backend = OpenAI("loopback", base_url=base_url)
     try:
-        with pytest.raises(TransportFailed):
+        with pytest.raises(TransportFailed) as gone:
             await backend.reply(prompt())
     finally:
         await backend.close()
+
+    assert not gone.value.maybe_paid
 
 
 async def test_silence_is_a_transport_failure() -> None:

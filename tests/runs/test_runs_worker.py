@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import stamina
 
 from judge.backends.scripted import Scripted
 from judge.domain.errors import CallRejected, JudgeUnusable, TransportFailed
-from judge.domain.judge import JudgeCard, JudgeDefinition, Limits
+from judge.domain.judge import JudgeCard, JudgeDefinition, Limits, Price
 from judge.domain.outcome import ItemState, VerdictStatus
 from judge.domain.verdict import CallKey, Shown
 from judge.ports.clock import SystemClock
 from judge.prompts.rubrics import RUBRICS
 from judge.runs.judges import JudgeAtWork
-from judge.runs.worker import ATTEMPTS, Work, judge_comparison
+from judge.runs.worker import ATTEMPTS, Work, judge_comparison, worst_call
 
 WORK = Work(CallKey(1, 1, 1, 1, 2), Shown(("q",), ("a",), ("b",)))
 
@@ -29,9 +30,13 @@ def _no_waiting() -> Iterator[None]:
     stamina.set_testing(False)
 
 
+PRICE = Price(input_micros=1_000_000, output_micros=2_000_000)
+CARD = JudgeCard(JudgeDefinition("j", "scripted", RUBRICS["brackets"], "brackets/1"), price=PRICE)
+WORST = worst_call(JudgeAtWork(CARD, Scripted([])), WORK.shown)
+
+
 def judge(backend: Scripted, *, deadline: float = 60.0) -> JudgeAtWork:
-    definition = JudgeDefinition("j", "scripted", RUBRICS["brackets"], "brackets/1")
-    return JudgeAtWork(JudgeCard(definition, limits=Limits(deadline_seconds=deadline)), backend)
+    return JudgeAtWork(replace(CARD, limits=Limits(deadline_seconds=deadline)), backend)
 
 
 @pytest.mark.parametrize("failures", range(ATTEMPTS))
@@ -78,3 +83,14 @@ async def test_one_deadline_holds_over_all_tries() -> None:
     settled = await judge_comparison(judge(backend, deadline=0.01), WORK, 7, SystemClock())
 
     assert (backend.calls, settled.state) == (1, ItemState.TRANSPORT_ERROR)
+    assert settled.lost_micros == WORST
+
+
+async def test_what_was_sent_and_not_answered_is_booked_as_maybe_paid() -> None:
+    """A call that broke off counts at its worst cost beside the reply's own; one that was refused counts nothing."""
+    broken = Scripted([TransportFailed("cut", maybe_paid=True), TransportFailed("429"), "[[B]]"])
+
+    settled = await judge_comparison(judge(broken), WORK, 7, SystemClock())
+
+    assert (settled.calls, settled.lost_micros) == (3, WORST)
+    assert WORST > 0

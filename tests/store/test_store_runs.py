@@ -359,6 +359,21 @@ async def test_reopening_without_a_budget_keeps_the_old_one(scene: Scene) -> Non
     assert (after.state, after.reason, after.spec.budget) == (RunState.QUEUED, "", Budget(calls=4))
 
 
+async def test_what_may_have_been_paid_counts_as_spent(scene: Scene) -> None:
+    """A call that broke off is booked at what it may have cost, beside what a reply cost; once, also if repeated."""
+    run = await scene.run()
+    one, two = await scene.keys(2)
+    granted = (await scene.permit([one, two], run)).granted
+    failed = Settled(one, scene.item(0), granted[one], state=ItemState.TRANSPORT_ERROR, calls=2, lost_micros=30)
+    done = [failed, scene.called(two, granted[two], 1, lost_micros=15)]
+
+    for _ in range(2):
+        await scene.store.commit(TENANT, run.row, done)
+
+    after = await scene.store.run(TENANT, "run-1")
+    assert (after.cost_micros, after.counts.calls) == (30 + 15 + 7, 3)
+
+
 async def test_a_failed_call_may_be_called_again(scene: Scene) -> None:
     """A call that failed settles its attempt and leaves a state, and its key is free."""
     run = await scene.run()
