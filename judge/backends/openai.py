@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -113,7 +113,7 @@ class OpenAI:
         )
         self._response_type = httpx2.Response
         self._status_error = openai.APIStatusError
-        self._unsent = (httpx2.ConnectError, httpx2.ConnectTimeout, aiohttp.ClientConnectorError)
+        self._unsent = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
         self._no_answer = (openai.APIError, httpx2.HTTPError, aiohttp.ClientError, OSError)
 
     @property
@@ -133,7 +133,8 @@ class OpenAI:
         except self._no_answer as error:
             # Its cause names what failed and holds neither the request nor the key.
             cause = error.__cause__ or error
-            unsent = isinstance(error, self._unsent) or isinstance(cause, self._unsent)
+            # The transport calls a connection cut after sending a ConnectTimeout: what aiohttp said is believed.
+            unsent = any(isinstance(link, self._unsent) for link in _chain(error))
             told = f"the endpoint gave no answer: {type(cause).__name__}"
             raise TransportFailed(told, maybe_paid=not unsent) from None
         elapsed = round((time.perf_counter() - started) * 1000)
@@ -190,6 +191,13 @@ class OpenAI:
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return f": {text[:_MESSAGE_CHARS]}" if text else ""
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """*error*, and what it came from."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _quotes(told: str, prompt: RenderedPrompt) -> bool:
