@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -13,8 +14,8 @@ from judge.cli.connect import Where, connected, run
 from judge.cli.main import FAILED, cli
 
 if TYPE_CHECKING:
-    from judge.api.v1.dataset_service_pb2 import UploadSummary
-    from judge.formats.lines import Import
+    from judge.api.v1.dataset_service_pb2 import Dataset, UploadSummary
+    from judge.formats.lines import Counts, Import
     from judge_client import JudgeClient
 
 SHOWN = 5
@@ -34,19 +35,43 @@ def _tell(what: str, summary: UploadSummary) -> int:
 async def upload(client: JudgeClient, dataset: str, found: Import) -> int:
     """Put everything *found* into *dataset*, made if it is missing; the number of rows rejected.
 
-    All of it is read once before anything is made or sent, so that a wrong line leaves nothing behind.
+    All of it is read once before anything is made or sent, so that a wrong line leaves nothing behind; nor does an
+    import of which no row was taken.
     """
-    import grpc  # noqa: PLC0415  # when needed
-
-    from judge.rpc import rows  # noqa: PLC0415  # the nouns to the wire
+    from judge.domain.errors import InvalidInput  # noqa: PLC0415  # when needed
     from judge_client import JudgeClientError  # noqa: PLC0415
 
     counts = found.counts()
+    if not counts.total:
+        raise InvalidInput("path", "there is no row to import", reason="NO_ROWS")
+    made = await _made(client, dataset)
     try:
-        await client.create_dataset(dataset)
+        return await _sent(client, dataset, found, counts)
+    finally:
+        if made:
+            with contextlib.suppress(JudgeClientError):
+                if (await client.get_dataset(dataset)).revision == made.revision:
+                    await client.delete_dataset(dataset)
+
+
+async def _made(client: JudgeClient, dataset: str) -> Dataset | None:
+    """The dataset, new and empty; None if it is there already."""
+    import grpc  # noqa: PLC0415  # when needed
+
+    from judge_client import JudgeClientError  # noqa: PLC0415
+
+    try:
+        return await client.create_dataset(dataset)
     except JudgeClientError as error:
         if error.code != grpc.StatusCode.ALREADY_EXISTS:
             raise
+    return None
+
+
+async def _sent(client: JudgeClient, dataset: str, found: Import, counts: Counts) -> int:
+    """The number of rows rejected of all that is *found*, prompts first and what is about them after."""
+    from judge.rpc import rows  # noqa: PLC0415  # the nouns to the wire
+
     rejected = 0
     if counts.prompts:
         rejected += _tell("prompts", await client.upload_prompts(dataset, map(rows.prompt, found.prompts())))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import re
 import sys
@@ -72,11 +73,18 @@ def _written(output: Path | None) -> Iterator[TextIO]:
     if output is None:
         yield sys.stdout
         return
-    beside = output.with_name(f"{output.name}.part")
-    try:
-        with beside.open("w", encoding="utf-8") as file:
+    target = output.resolve()
+    if target.exists() and not target.is_file():
+        # A device or a pipe is written to, never replaced.
+        with target.open("w", encoding="utf-8") as file:
             yield file
-        beside.replace(output)
+        return
+    beside = target.with_name(f"{target.name}.part")
+    try:
+        opened = gzip.open if target.suffix == ".gz" else open
+        with opened(beside, "wt", encoding="utf-8") as file:
+            yield file
+        beside.replace(target)
     finally:
         beside.unlink(missing_ok=True)
 

@@ -68,6 +68,35 @@ def test_cli_a_wrong_line_leaves_no_dataset(tmp_path: Path, wrong: str) -> None:
     assert "no dataset 'mine'" in looked.stderr
 
 
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [("", "there is no row to import"), ('{"prompt_id": "1", "model": "m", "text": "a"}', "no prompt '1'")],
+)
+def test_cli_an_import_of_nothing_leaves_no_dataset(tmp_path: Path, row: str, said: str) -> None:
+    """Where no row was there, or none was taken, the dataset that was made for them goes again."""
+    (tmp_path / "outputs.jsonl").write_text(row, "utf-8")
+
+    done = judge(tmp_path, "import", tmp_path, "--dataset", "mine")
+    looked = judge(tmp_path, "export", "prompts", "--dataset", "mine")
+
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "no dataset 'mine'" in looked.stderr
+
+
+def test_cli_a_dataset_that_was_there_stays(tmp_path: Path) -> None:
+    """A later import of which no row is taken takes nothing away."""
+    written(tmp_path / "prompts.jsonl", {"prompt_id": "1", "text": "q"})
+    judge(tmp_path, "import", tmp_path / "prompts.jsonl", "--dataset", "mine")
+    written(tmp_path / "outputs.jsonl", {"prompt_id": "2", "model": "m", "text": "a"})
+
+    done = judge(tmp_path, "import", tmp_path / "outputs.jsonl", "--dataset", "mine")
+    looked = judge(tmp_path, "export", "prompts", "--dataset", "mine")
+
+    assert done.returncode == 1
+    assert len(looked.stdout.splitlines()) == 1
+
+
 def test_cli_a_failed_export_leaves_no_file(tmp_path: Path) -> None:
     done = judge(tmp_path, "export", "prompts", "--dataset", "none", "-o", tmp_path / "out.jsonl")
 
@@ -95,3 +124,22 @@ def test_cli_import_needs_no_server_packages() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
+
+
+def test_cli_export_follows_links_and_packs_what_is_called_gz(tmp_path: Path) -> None:
+    """A link stays a link, a device stays a device, and a `.gz` is one that import reads."""
+    written(tmp_path / "prompts.jsonl", {"prompt_id": "1", "text": "q"})
+    (tmp_path / "link.jsonl").symlink_to(tmp_path / "target.jsonl")
+    assert judge(tmp_path, "import", tmp_path / "prompts.jsonl", "--dataset", "one").returncode == 0
+
+    done = [
+        judge(tmp_path, "export", "prompts", "--dataset", "one", "-o", output).returncode
+        for output in (tmp_path / "prompts.jsonl.gz", tmp_path / "link.jsonl", Path("/dev/null"))
+    ]
+    again = judge(tmp_path, "import", tmp_path / "prompts.jsonl.gz", "--dataset", "two")
+
+    assert done == [0, 0, 0]
+    assert again.returncode == 0
+    assert (tmp_path / "link.jsonl").is_symlink()
+    assert (tmp_path / "target.jsonl").read_text("utf-8").count("\n") == 1
+    assert Path("/dev/null").is_char_device()

@@ -11,6 +11,8 @@ import pytest
 from judge.domain.errors import InvalidInput
 from judge.domain.outcome import AnnotatorKind, Order, Outcome, TieKind, VerdictStatus
 from judge.formats.detect import detect, read
+from judge.formats.jsonl import battle
+from judge.formats.lines import read_rows
 
 
 def write(path: Path, *rows: dict[str, Any]) -> Path:
@@ -210,3 +212,24 @@ def test_formats_battles_are_ranked_not_imported(tmp_path: Path) -> None:
             read(path)
     write(tmp_path / "prompts.jsonl", {"prompt_id": "1", "text": "q"})
     assert read(tmp_path).battles == (battles,)
+
+
+def test_formats_words_of_battles(tmp_path: Path) -> None:
+    """A battle takes every word that a label does, and a tie of any kind is a tie."""
+    pair = {"model_a": "m", "model_b": "n", "question_id": 1, "weight": 2}
+    said = ("model_a", "right", "tie (inconsistent)", "tie (bothbad)", "both_bad")
+    path = write(tmp_path / "battles.jsonl", *(pair | {"winner": word} for word in said))
+
+    battles = list(read_rows(path, battle))
+
+    assert [b.outcome for b in battles] == [Outcome.LEFT, Outcome.RIGHT, Outcome.TIE, Outcome.TIE, Outcome.TIE]
+    assert {(b.weight, b.prompt_id) for b in battles} == {(2.0, "1")}
+
+
+@pytest.mark.parametrize("weight", ["0", "-1", "1e999", "NaN", '"2"', "true"])
+def test_formats_a_weight_is_finite_and_positive(tmp_path: Path, weight: str) -> None:
+    path = tmp_path / "battles.jsonl"
+    path.write_text(f'{{"left": "m", "right": "n", "outcome": "left", "weight": {weight}}}', "utf-8")
+
+    with pytest.raises(InvalidInput, match=r"battles\.jsonl line 1 "):
+        list(read_rows(path, battle))

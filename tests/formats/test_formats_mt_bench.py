@@ -48,3 +48,17 @@ def test_formats_mt_bench_in_its_two_layouts_is_the_same() -> None:
 
     assert votes(own) == votes(theirs)
     assert verdicts(own) == verdicts(theirs)
+
+
+@pytest.mark.parametrize(
+    ("folder", "labels", "verdicts", "unreadable"),
+    [("mt-bench", 5755, 4800, 649), ("pandalm", 2997, 1998, 25), ("ja-vicuna-qa", 0, 960, 0)],
+)
+def test_formats_data_sets_in_their_own_names(folder: str, labels: int, verdicts: int, unreadable: int) -> None:
+    """`human_labels` and `judge_verdicts` of a folder are all read, those of both orders as labels."""
+    found = read(DATA.parent / folder)
+
+    counts = found.counts()
+
+    assert (counts.labels.total(), counts.verdicts) == (labels, verdicts)
+    assert sum(verdict.status is VerdictStatus.UNREADABLE for verdict in found.verdicts()) == unreadable
