@@ -1,0 +1,156 @@
+"""The calls that no other test makes over a socket: judges asked directly, listed pairs, stateless agreement."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+import pytest
+
+from bundle import rows, upload_demo
+from judge.api.v1 import agreement_service_pb2, judge_service_pb2, outcome_pb2, run_service_pb2, verdict_pb2
+from judge.api.v1 import dataset_service_pb2 as pb
+from judge_client import JudgeClient, JudgeClientError
+
+FULL = verdict_pb2.VERDICT_VIEW_FULL
+
+
+def _judged(order: outcome_pb2.Order.ValueType = outcome_pb2.ORDER_LEFT_FIRST) -> judge_service_pb2.Judged:
+    """The first prompt of the bundled answers, `concise` against `padded`."""
+    prompt = rows("prompts.jsonl")[0]["prompt_id"]
+    showing = outcome_pb2.Showing(prompt_id=prompt, turn=1, left="concise", right="padded", order=order)
+    return judge_service_pb2.Judged(dataset="datasets/demo", showing=showing)
+
+
+async def test_judges_are_listed_and_described(client: JudgeClient) -> None:
+    """Every yardstick is there with its rubric and fingerprint; an unknown one is not found."""
+    listed = {judge.name async for judge in client.list_judges(page_size=2)}
+    longest = await client.get_judge("longest")
+
+    assert {f"judges/{name}" for name in ("first", "longest", "matches-reference", "random")} == listed
+    assert (longest.backend, longest.rubric, len(longest.fingerprint)) == ("longest", "brackets", 64)
+    with pytest.raises(JudgeClientError) as unknown:
+        await client.get_judge("nobody")
+    assert unknown.value.code == grpc.StatusCode.NOT_FOUND
+
+
+async def test_a_preview_is_what_would_be_sent_and_costs_nothing(client: JudgeClient) -> None:
+    """The same showing gives the same messages, with both answers fenced; no verdict comes of it."""
+    await upload_demo(client)
+
+    one, two = [await client.preview_prompt("longest", _judged()) for _ in range(2)]
+    first, second = [
+        row["turns"][0] if "turns" in row else row["text"]
+        for who in ("concise", "padded")
+        for row in rows("outputs.jsonl")
+        if (row["prompt_id"], row["contestant"]) == (_judged().showing.prompt_id, who)
+    ]
+    user = one.messages[-1].content
+
+    assert one == two
+    assert user.index(first) < user.index(second)
+    assert not one.stored
+
+
+async def test_one_comparison_is_judged_now_stored_and_reused(client: JudgeClient) -> None:
+    """Law 3: the verdict comes at once, then from the store, and a run over the same pair pays nothing for it."""
+    await upload_demo(client)
+    fresh = await client.judge_comparison("longest", _judged())
+    again = await client.judge_comparison("longest", _judged())
+    swapped = await client.judge_comparison("longest", _judged(outcome_pb2.ORDER_RIGHT_FIRST))
+    spec = run_service_pb2.RunSpec(
+        dataset="datasets/demo",
+        judges=["judges/longest"],
+        pairing=run_service_pb2.Pairing(contestants=["concise", "padded"]),
+    )
+    run = await client.wait_run((await client.create_run(spec)).name)
+
+    assert (fresh.reused, again.reused, swapped.reused) == (False, True, False)
+    assert {fresh.outcome, again.outcome, swapped.outcome} == {outcome_pb2.OUTCOME_RIGHT}
+    assert (run.counts.reused, run.counts.calls) == (2, run.counts.planned - 2)
+    assert (await client.preview_prompt("longest", _judged())).stored
+
+
+async def test_listed_pairs_come_back_with_their_callers_ids(client: JudgeClient) -> None:
+    """An explicit pair's id is on both of its verdicts; nothing else is judged."""
+    await upload_demo(client)
+    shown = _judged().showing
+    pair = pb.ListedComparison(
+        comparison_id="mine/1", prompt_id=shown.prompt_id, turn=1, left="padded", right="concise"
+    )
+    await client.upload_comparisons("demo", [pair])
+    spec = run_service_pb2.RunSpec(
+        dataset="datasets/demo",
+        judges=["judges/longest"],
+        pairing=run_service_pb2.Pairing(policy=run_service_pb2.PAIR_POLICY_LISTED),
+    )
+
+    run = await client.wait_run((await client.create_run(spec)).name)
+    verdicts = [verdict async for verdict in client.list_verdicts(run.name, view=FULL)]
+
+    assert [(v.comparison_id, v.showing.left, v.outcome) for v in verdicts] == [
+        ("mine/1", "padded", outcome_pb2.OUTCOME_LEFT)
+    ] * 2
+
+
+async def test_streamed_labels_agree_as_stored_ones_do(client: JudgeClient) -> None:
+    """MeasureAgreement stores nothing, and says of the same labels what GetAgreement says."""
+    await client.create_dataset("d")
+    await client.upload_prompts("d", [pb.Prompt(prompt_id=f"p{n}", turns=["q"]) for n in range(12)])
+    labels = [
+        pb.Label(
+            label_id=f"{n} {who}",
+            prompt_id=f"p{n}",
+            turn=1,
+            left="a",
+            right="b",
+            outcome=(1 + (n * step) % 3),  # type: ignore[arg-type]  # the wire's numbers
+            annotator=who,
+            kind=outcome_pb2.ANNOTATOR_KIND_HUMAN,
+        )
+        for n in range(12)
+        for who, step in (("eve", 1), ("ada", 2))
+    ]
+
+    measured = await client.measure_agreement(labels, "labels:eve", "labels:ada")
+    empty = (await client.get_dataset("d")).labels
+    await client.upload_labels("d", labels, source="s")
+    stored = await client.agreement("d", "labels:eve", "labels:ada")
+
+    assert empty == 0
+    assert measured.figures[0].n == 12
+    assert list(measured.figures) == list(stored.figures)
+
+
+async def test_an_ended_run_is_returned_unchanged_by_cancel_and_gone_with_its_dataset(client: JudgeClient) -> None:
+    await upload_demo(client)
+    spec = run_service_pb2.RunSpec(dataset="datasets/demo", judges=["judges/longest"])
+    run = await client.wait_run((await client.create_run(spec)).name)
+
+    cancelled, resumed = await client.cancel_run(run.name), await client.resume_run(run.name)
+    await client.wait_run(run.name)
+    await client.delete_dataset("demo")
+
+    assert (cancelled.state, cancelled.revision) == (run_service_pb2.RUN_STATE_DONE, run.revision)
+    assert resumed.counts.planned == run.counts.planned
+    assert [d async for d in client.list_datasets()] == []
+    for gone in (client.get_run(run.name), client.get_dataset("demo")):
+        with pytest.raises(JudgeClientError) as missing:
+            await gone
+        assert missing.value.code == grpc.StatusCode.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("service", "method", "request_"),
+    [
+        ("datasets", "DeleteLabels", pb.DeleteLabelsRequest()),
+        ("runs", "EstimateRun", run_service_pb2.EstimateRunRequest()),
+        ("runs", "ReparseRun", run_service_pb2.ReparseRunRequest()),
+        ("agreements", "ListDisagreements", agreement_service_pb2.ListDisagreementsRequest()),
+    ],
+)
+async def test_what_is_not_built_says_so(client: JudgeClient, service: str, method: str, request_: Any) -> None:  # noqa: ANN401  # each its own message
+    call: Any = getattr(getattr(client, service), method)(request_)
+
+    assert await call.code() == grpc.StatusCode.UNIMPLEMENTED
+    assert "not built yet" in await call.details()
