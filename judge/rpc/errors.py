@@ -13,6 +13,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from judge.domain import errors
 from judge.log import logger
+from judge.rpc.handlers import Wrapped
 
 DOMAIN = "judge"
 CODES: dict[type[errors.JudgeError], grpc.StatusCode] = {
@@ -88,37 +89,23 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         return _Translated(handler, handler_call_details.method)
 
 
-class _Translated(grpc.RpcMethodHandler):  # type: ignore[type-arg]  # a plain class at run time
+class _Translated(Wrapped):
     def __init__(self, handler: Any, method: str) -> None:
-        self.request_streaming = handler.request_streaming
-        self.response_streaming = handler.response_streaming
+        super().__init__(handler)
         self.request_deserializer = _lenient(handler.request_deserializer)
-        self.response_serializer = handler.response_serializer
         self._method = method
-        self.unary_unary = self._single(handler.unary_unary)
-        self.stream_unary = self._single(handler.stream_unary)
-        self.unary_stream = self._stream(handler.unary_stream)
-        self.stream_stream = self._stream(handler.stream_stream)
 
-    def _single(self, behaviour: Any) -> Any:
-        async def call(request: Any, context: Any) -> Any:
-            async with _translated(context, self._method):
-                return await behaviour(self._decoded(request), context)
+    async def reply(self, behaviour: Any, request: Any, context: Any) -> Any:
+        async with _translated(context, self._method):
+            return await behaviour(self._decoded(request), context)
 
-        return call if behaviour else None
-
-    def _stream(self, behaviour: Any) -> Any:
-        async def call(request: Any, context: Any) -> AsyncIterator[Any]:
-            async with _translated(context, self._method):
-                async for reply in behaviour(self._decoded(request), context):
-                    yield reply
-
-        return call if behaviour else None
+    async def replies(self, behaviour: Any, request: Any, context: Any) -> AsyncIterator[Any]:
+        async with _translated(context, self._method):
+            async for reply in behaviour(self._decoded(request), context):
+                yield reply
 
     def _decoded(self, request: Any) -> Any:
-        if self.request_streaming:
-            return _checked(request)
-        return _whole(request)
+        return _checked(request) if self.request_streaming else _whole(request)
 
 
 @contextlib.asynccontextmanager

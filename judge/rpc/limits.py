@@ -17,6 +17,7 @@ import grpc
 import structlog
 
 from judge.domain.errors import Busy, DeadlinePassed, Draining, JudgeError
+from judge.rpc.handlers import Wrapped
 
 OURS = "/judge.api.v1."
 REQUEST_ID = "x-request-id"
@@ -58,22 +59,41 @@ class _Call:
 
     def __init__(self, seconds: float) -> None:
         self._task = asyncio.current_task()
-        self._loop = asyncio.get_running_loop()
         self._seconds = seconds
-        self._timer = self._loop.call_later(seconds, self.end, DeadlinePassed(f"no progress for {seconds:g} s"))
+        self._timer = self._armed()
+        self._sending = False
         self.why: JudgeError | None = None
+
+    def _armed(self) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(self._seconds, self._late)
+
+    def _late(self) -> None:
+        self.end(DeadlinePassed(f"no progress for {self._seconds:g} s"), sending=True)
 
     def progressed(self) -> None:
         """Begin to count anew."""
         self._timer.cancel()
-        late = DeadlinePassed(f"no progress for {self._seconds:g} s")
-        self._timer = self._loop.call_later(self._seconds, self.end, late)
+        self._timer = self._armed()
 
-    def end(self, why: JudgeError) -> None:
-        """Cancel the call's task; the caller is told *why*."""
+    def end(self, why: JudgeError, *, sending: bool = False) -> None:
+        """Cancel the call's task; the caller is told *why*.
+
+        A task cancelled while gRPC is *sending* its reply ends without a word: only a caller that takes nothing is
+        left like that. Any other is told once its reply has gone.
+        """
         if self.why is None and self._task is not None:
             self.why = why
-            self._task.cancel()
+            if sending or not self._sending:
+                self._task.cancel()
+
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """While gRPC has the reply."""
+        self._sending = True
+        yield
+        self._sending = False
+        if self.why is not None:
+            raise self.why
 
     def close(self) -> None:
         self._timer.cancel()
@@ -131,34 +151,25 @@ class LimitInterceptor(grpc.aio.ServerInterceptor):
             self._running[limit.kind] -= 1
 
 
-class _Bounded(grpc.RpcMethodHandler):  # type: ignore[type-arg]  # a plain class at run time
+class _Bounded(Wrapped):
     def __init__(self, handler: Any, limits: LimitInterceptor, limit: Limit) -> None:
-        self.request_streaming = handler.request_streaming
-        self.response_streaming = handler.response_streaming
-        self.request_deserializer = handler.request_deserializer
-        self.response_serializer = handler.response_serializer
+        super().__init__(handler)
         self._limits, self._limit = limits, limit
-        self.unary_unary = self._single(handler.unary_unary)
-        self.stream_unary = self._single(handler.stream_unary)
-        self.unary_stream = self._stream(handler.unary_stream)
-        self.stream_stream = self._stream(handler.stream_stream)
 
-    def _single(self, behaviour: Any) -> Any:
-        async def answer(request: Any, context: Any) -> Any:
-            with self._limits.call(self._limit, context, streams=self.request_streaming) as call:
-                return await behaviour(_counted(request, call) if self.request_streaming else request, context)
+    async def reply(self, behaviour: Any, request: Any, context: Any) -> Any:
+        with self._limits.call(self._limit, context, streams=self.request_streaming) as call:
+            return await behaviour(self._counted(request, call), context)
 
-        return answer if behaviour else None
-
-    def _stream(self, behaviour: Any) -> Any:
-        async def answer(request: Any, context: Any) -> AsyncIterator[Any]:
-            with self._limits.call(self._limit, context, streams=True) as call:
-                async for reply in behaviour(_counted(request, call) if self.request_streaming else request, context):
-                    call.progressed()
+    async def replies(self, behaviour: Any, request: Any, context: Any) -> AsyncIterator[Any]:
+        with self._limits.call(self._limit, context, streams=True) as call:
+            async for reply in behaviour(self._counted(request, call), context):
+                call.progressed()
+                with call.sending():
                     yield reply
-                    call.progressed()
+                call.progressed()
 
-        return answer if behaviour else None
+    def _counted(self, request: Any, call: _Call) -> Any:
+        return _counted(request, call) if self.request_streaming else request
 
 
 async def _counted(requests: AsyncIterator[Any], call: _Call) -> AsyncIterator[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
@@ -10,7 +11,7 @@ import pytest
 
 from judge.api.v1 import run_service_pb2 as pb
 from judge.domain.errors import Busy, DeadlinePassed, Draining
-from judge.rpc.limits import REQUEST_ID, Limit, LimitInterceptor
+from judge.rpc.limits import REQUEST_ID, Limit, LimitInterceptor, _Bounded
 from judge_client import JudgeClient
 
 
@@ -71,6 +72,26 @@ async def test_draining_ends_streams_and_refuses_calls() -> None:
         await _forever(limits, limit, asyncio.Event())
     assert not call.done()
     call.cancel()
+
+
+async def test_a_stream_that_is_just_sending_is_told_when_it_has_sent() -> None:
+    """A drain that meets a stream between two replies never cancels gRPC's own write: the next reply is the reason."""
+
+    async def replies(request: str, _: object) -> AsyncIterator[str]:
+        yield request
+        yield request
+
+    handler = grpc.unary_stream_rpc_method_handler(replies)
+    limits = LimitInterceptor()
+    stream = _Bounded(handler, limits, Limit("stream", 1, 60)).unary_stream("said", _Context())
+    first = await anext(stream)
+
+    limits.drain()
+    await asyncio.sleep(0)
+
+    assert first == "said"
+    with pytest.raises(Draining):
+        await anext(stream)
 
 
 async def test_a_caller_that_goes_away_is_no_error_of_ours() -> None:
