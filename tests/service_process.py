@@ -9,11 +9,13 @@ import os
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from aiohttp import web
+
+import loopback
 
 CONFIG = """
 log_json = true
@@ -60,6 +62,11 @@ class Endpoint:
             self.holding += more
             self.changed.notify_all()
 
+    def let_go(self) -> None:
+        """Answer the calls that are held, and hold no more."""
+        self.held_after = None
+        self.release.set()
+
     async def until_holding(self, many: int) -> None:
         """Wait until so many calls are held."""
         async with asyncio.timeout(30), self.changed:
@@ -71,20 +78,9 @@ class Endpoint:
         return sum(count - 1 for count in self.calls.values())
 
 
-@asynccontextmanager
-async def listening(endpoint: Endpoint) -> AsyncIterator[str]:
+def listening(endpoint: Endpoint) -> AbstractAsyncContextManager[str]:
     """The endpoint on loopback; its base URL."""
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", endpoint.handle)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        host, port = runner.addresses[0][:2]
-        yield f"http://{host}:{port}/v1"
-    finally:
-        await runner.cleanup()
+    return loopback.serving(endpoint.handle)
 
 
 def configure(home: Path, url: str = "http://127.0.0.1:9/v1", *, concurrency: int = 8) -> Path:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
-import re
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -29,7 +28,7 @@ def as_row(message: Message) -> dict[str, Any]:
         if field.name == "showing":
             row |= as_row(value)
         elif field.name == "order":
-            row["first"] = _word(field, value).removesuffix("_first")
+            row["first"] = _word(field, value)
         else:
             row[field.name] = [_plain(field, each) for each in value] if field.is_repeated else _plain(field, value)
     return row
@@ -44,9 +43,11 @@ def _plain(field: Any, value: Any) -> Any:  # noqa: ANN401  # protobuf's descrip
 
 
 def _word(field: Any, value: int) -> str:  # noqa: ANN401  # as above
-    """The enum's value without its type's name in front: OUTCOME_LEFT is left."""
-    kind = re.sub(r"(?<!^)(?=[A-Z])", "_", field.enum_type.name).upper()
-    return str(field.enum_type.values_by_number[value].name.removeprefix(f"{kind}_").lower())
+    """The word that is read back: the wire's enums have the names and numbers of ours."""
+    from judge.domain import outcome  # noqa: PLC0415  # when needed
+    from judge.formats import words  # noqa: PLC0415
+
+    return words.word(getattr(outcome, field.enum_type.name)(value))
 
 
 async def _of_run(client: JudgeClient, name: str) -> AsyncIterator[dict[str, Any]]:

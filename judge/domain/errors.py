@@ -14,6 +14,7 @@
     |-- Draining                the server is stopping; try again
     |-- NotBuilt                the contract has it, this release does not
     |-- StoreFailed             the store could not keep or read something
+    |   `-- StoreFull           there is no room for a write; there may be later
     `-- CallFailed              a judge gave no reply; says what becomes of the showing
         |-- TransportFailed     no reply, or 408, 409, 429, 5xx: may be tried again
         |-- CallRejected        the provider refused this request (4xx)
@@ -125,6 +126,12 @@ class StoreFailed(JudgeError):
     """The store could not keep or read something."""
 
     reason = "STORE_FAILED"
+
+
+class StoreFull(StoreFailed):
+    """There is no room for a write, and it changed nothing; there may be room later."""
+
+    reason = "STORE_FULL"
 
 
 class CallFailed(JudgeError):

@@ -146,6 +146,13 @@ class Reading:
         return VerdictStatus.UNREADABLE if self.preference is None else VerdictStatus.OK
 
 
+def status_of(replied: VerdictStatus, reading: Reading | None) -> VerdictStatus:
+    """A verdict's status: the reply's own, or where that is in order, that of the *reading* that counts."""
+    if replied is not VerdictStatus.OK:
+        return replied
+    return reading.status if reading else VerdictStatus.UNREADABLE
+
+
 @dataclass(frozen=True, slots=True)
 class ShowingNames:
     """A showing by its names: which comparison of a dataset, in which order."""
@@ -188,11 +195,7 @@ class Verdict:
     @property
     def status(self) -> VerdictStatus | None:
         """The reply's status, or the reading's where the reply itself is in order; None without a reply."""
-        if self.reply is None:
-            return None
-        if self.reply.status is not VerdictStatus.OK:
-            return self.reply.status
-        return self.reading.status if self.reading else VerdictStatus.UNREADABLE
+        return None if self.reply is None else status_of(self.reply.status, self.reading)
 
     @property
     def outcome(self) -> Outcome | None:

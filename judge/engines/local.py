@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from judge.domain.errors import JudgeError, NotFound, StoreFailed
+from judge.domain.errors import JudgeError, NotFound, StoreFull
 from judge.domain.outcome import ItemState
 from judge.domain.run import Run, RunState
 from judge.log import logger
@@ -17,7 +17,7 @@ from judge.ports.clock import Clock
 from judge.ports.store import Store
 from judge.runs.judges import Judges
 from judge.runs.plan import Plan
-from judge.runs.shard import FULL_WAIT, STORE_FULL, ShardRunner
+from judge.runs.shard import FULL_WAIT, ShardRunner
 from judge.runs.work import Keys, build_plan
 
 SHARD = 500
@@ -86,10 +86,10 @@ class LocalEngine:
         """Judge what is missing; False if the store was full, so that it is to be begun again from what is stored."""
         try:
             await self._judge(tenant, await self._store.run(tenant, run_id))
-        except StoreFailed as error:
-            if error.reason != STORE_FULL or self._closing:
+        except StoreFull as full:
+            if self._closing:
                 raise
-            log.warning("run.paused", run=run_id, reason=STORE_FULL)
+            log.warning("run.paused", run=run_id, reason=full.reason)
             return False
         return True
 

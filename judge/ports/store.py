@@ -2,7 +2,7 @@
 
 Laws: a batch or a commit is whole or absent; an answer exists once per key; a call is made only under a permit; a run's
 revision grows with every change to it, and its rows carry the revision they came with. A write for which there is no
-room raises StoreFailed, STORE_FULL, and changes nothing.
+room raises StoreFull and changes nothing.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,6 +25,7 @@ from judge.ports.store import Store
 from judge.prompts.parse import parse
 from judge.prompts.rubrics import RUBRICS
 from judge.rpc import decode, encode, rows
+from judge.runs.outliving import Outliving
 
 R = TypeVar("R")
 R_contra = TypeVar("R_contra", contravariant=True)
@@ -89,13 +89,11 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._deletions: set[asyncio.Task[None]] = set()
+        self._deletions = Outliving()
 
     async def close(self) -> None:
         """Leave deletions where they are: what is begun goes on when the store is next opened."""
-        for deletion in self._deletions:
-            deletion.cancel()
-        await asyncio.gather(*self._deletions, return_exceptions=True)
+        await self._deletions.close(cancel=True)
 
     async def CreateDataset(self, request: pb.CreateDatasetRequest, context: Any) -> pb.CreateDatasetResponse:
         """Make an empty dataset."""
@@ -116,10 +114,7 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
 
     async def DeleteDataset(self, request: pb.DeleteDatasetRequest, context: Any) -> pb.DeleteDatasetResponse:
         """Delete a dataset with its runs. A large one is deleted to its end also when the caller has gone."""
-        deletion = asyncio.create_task(self._store.delete_dataset(TENANT, _name(request.name)))
-        self._deletions.add(deletion)
-        deletion.add_done_callback(self._deletions.discard)
-        await asyncio.shield(deletion)
+        await self._deletions.run(self._store.delete_dataset(TENANT, _name(request.name)))
         return pb.DeleteDatasetResponse()
 
     async def DeleteLabels(self, request: pb.DeleteLabelsRequest, context: Any) -> pb.DeleteLabelsResponse:

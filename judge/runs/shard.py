@@ -11,7 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 
-from judge.domain.errors import JudgeUnusable, StoreFailed
+from judge.domain.errors import JudgeUnusable, StoreFull
 from judge.ports.clock import Clock
 from judge.ports.store import Permit, PermitRequest, RunStore, Settled
 from judge.runs.judges import JudgeAtWork
@@ -21,7 +21,6 @@ LEASE = 10.0
 """Seconds after its permit was asked for within which a call must begin."""
 FULL_WAIT = 1.0
 """Seconds between two attempts to write to a store that is full."""
-STORE_FULL = "STORE_FULL"
 BUSY_WAIT = 0.05
 """Seconds between two looks at a key that another run is calling."""
 
@@ -62,8 +61,8 @@ class Committer:
         while True:
             try:
                 return await self._store.commit(self._tenant, self._run, group)
-            except StoreFailed as error:
-                if error.reason != STORE_FULL or not self.patient:
+            except StoreFull:
+                if not self.patient:
                     raise
             await self._clock.sleep(FULL_WAIT)
 

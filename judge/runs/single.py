@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
 from judge.domain.errors import CallFailed, InvalidInput, JudgeUnusable, NotFound
@@ -23,6 +22,7 @@ from judge.domain.verdict import (
 from judge.ports.clock import Clock
 from judge.ports.store import PermitRequest, Settled, Store
 from judge.runs.judges import JudgeAtWork, Judges
+from judge.runs.outliving import Outliving
 from judge.runs.shard import BUSY_WAIT, LEASE
 from judge.runs.worker import Work, comparison, judge_comparison, recorded_key, rendered, shows_reference, worst_cost
 
@@ -40,7 +40,7 @@ class Single:
 
     def __init__(self, store: Store, judges: Judges, clock: Clock) -> None:
         self._store, self._judges, self._clock = store, judges, clock
-        self._calls: set[asyncio.Task[Settled]] = set()
+        self._calls = Outliving()
 
     async def of_dataset(self, tenant: str, dataset: str, names: ShowingNames) -> Asked:
         """The texts of a showing of *dataset*; NotFound names what is missing."""
@@ -121,10 +121,7 @@ class Single:
             if work.key in permit.granted:
                 break
             await self._clock.sleep(BUSY_WAIT)
-        call = asyncio.create_task(self._call(tenant, at_work, work, permit.granted[work.key]))
-        self._calls.add(call)
-        call.add_done_callback(self._calls.discard)
-        settled = await asyncio.shield(call)
+        settled = await self._calls.run(self._call(tenant, at_work, work, permit.granted[work.key]))
         if settled.reply is None or settled.reading is None:
             state = settled.state.name if settled.state else "GIVEN_UP"
             raise CallFailed(f"judge {card.definition.name!r} gave no reply: {state.lower()}", reason=state)
@@ -141,7 +138,7 @@ class Single:
 
     async def close(self) -> None:
         """Wait for the calls in flight; each is stored."""
-        await asyncio.gather(*self._calls, return_exceptions=True)
+        await self._calls.close()
 
 
 def _verdict(

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from judge.domain.outcome import ItemState, VerdictStatus
-from judge.domain.verdict import SOURCE_PARSER, CallKey, Reading, Reply
+from judge.domain.verdict import SOURCE_PARSER, CallKey, Reading, Reply, status_of
 from judge.ports.clock import Clock
 from judge.ports.store import Settled, StoredAnswer
 from judge.store import schema as s
@@ -171,10 +171,11 @@ def _items(
         if item is None or (answer is None and done.state in (None, ItemState.PENDING)):
             continue
         state = done.state if answer is None else None
+        came = answers.new.get(done.key)
         if state is not None:
             status = state.name.lower()
-        elif done.key in answers.new:
-            status = _fresh(answers.new[done.key])
+        elif came is not None and came.reply is not None:
+            status = status_of(came.reply.status, came.reading).name.lower()
         else:
             status = statuses.of(answer or 0, parsers[item.judge])
         rows.append(
@@ -200,14 +201,6 @@ def _items(
     return rows
 
 
-def _fresh(done: Settled) -> str:
-    """The status of an answer that just came in, with the one reading that came with it."""
-    status = done.reply.status if done.reply is not None else VerdictStatus.OK
-    if status is VerdictStatus.OK:
-        status = done.reading.status if done.reading is not None else VerdictStatus.UNREADABLE
-    return status.name.lower()
-
-
 class _Statuses:
     """The status of each answer as a judge with some parser sees it: the same that its verdict will have."""
 
@@ -222,11 +215,8 @@ class _Statuses:
 
     def of(self, answer: int, parser: str) -> str:
         """The name of its status."""
-        status = VerdictStatus(self._replies.get(answer, VerdictStatus.OK))
-        if status is VerdictStatus.OK:
-            reading = self._counted(self._readings.get(answer, ()), parser)
-            status = reading.status if reading else VerdictStatus.UNREADABLE
-        return status.name.lower()
+        replied = VerdictStatus(self._replies.get(answer, VerdictStatus.OK))
+        return status_of(replied, self._counted(self._readings.get(answer, ()), parser)).name.lower()
 
     @staticmethod
     def _counted(readings: Sequence[Reading], parser: str) -> Reading | None:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.pool import StaticPool
 
-from judge.domain.errors import StoreFailed
+from judge.domain.errors import StoreFailed, StoreFull
 from judge.store.migrate import migrate
 
 T = TypeVar("T")
@@ -56,8 +56,8 @@ class Connections:
             self._idle.cancel()
         try:
             result = await loop.run_in_executor(self._writer, self._transact, work, "BEGIN IMMEDIATE")
-        except StoreFailed as error:
-            self.full = self.full or error.reason == "STORE_FULL"
+        except StoreFull:
+            self.full = True
             raise
         self.full = False
         self._idle = loop.call_later(self._idle_seconds, self._writer.submit, self._checkpoint)
@@ -77,8 +77,8 @@ class Connections:
                 return result
         except exc.DBAPIError as error:
             full = getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
-            reason = "STORE_FULL" if full else ""
-            raise StoreFailed(f"the store failed: {error.orig}", reason=reason) from error
+            kind = StoreFull if full else StoreFailed
+            raise kind(f"the store failed: {error.orig}") from error
 
     def _checkpoint(self) -> None:
         # A reader in the way is not waited for: the next quiet moment will do.

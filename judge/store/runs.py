@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from judge.domain.errors import AlreadyExists, NotFound, RequestIdReused
+from judge.domain.errors import AlreadyExists, NotFound, RequestIdReused, StoreFull
 from judge.domain.judge import JudgeDefinition
 from judge.domain.outcome import ItemState
 from judge.domain.run import ENDED, TRANSITIONS, Budget, NewRun, Run, RunCounts, RunSpec, RunState
@@ -109,7 +109,9 @@ class Runs:
         found_run = await self._db.read(work)
         if self._db.full and found_run.state is RunState.RUNNING:
             # There is no room to write it down, so it is told from memory; it goes on when there is room again.
-            return replace(found_run, state=RunState.PAUSED, reason="STORE_FULL", message="the store's disk is full")
+            return replace(
+                found_run, state=RunState.PAUSED, reason=StoreFull.reason, message="the store's disk is full"
+            )
         return found_run
 
     async def runs(self, tenant: str, dataset: str, before: int, limit: int) -> list[Run]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -29,10 +29,10 @@ from judge.ports.backend import Backend
 from judge.prompts.parse import parse
 from judge.prompts.render import render
 from judge.prompts.rubrics import BRACKETS, REASONED
+from loopback import Handler, serving
 
 KEY = "sk-loopback-0123456789"
 JUDGED_TEXT = "a judged text that belongs in no error message at all, whatever happens to it on the way"
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def prompt(
@@ -66,22 +66,6 @@ def completion(content: str | None, *, finish_reason: str = "stop", **message: A
             "prompt_tokens_details": {"cached_tokens": 64},
         },
     }
-
-
-@asynccontextmanager
-async def serving(handler: Handler) -> AsyncIterator[str]:
-    """A real server on the loopback that answers every request by *handler*; its base URL."""
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", handler)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        host, port = runner.addresses[0][:2]
-        yield f"http://{host}:{port}/v1"
-    finally:
-        await runner.cleanup()
 
 
 @asynccontextmanager

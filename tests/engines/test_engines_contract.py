@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from clocks import QuickClock
 from judge.backends.scripted import Line, Scripted
 from judge.domain.dataset import Output, Prompt
 from judge.domain.errors import JudgeUnusable
@@ -22,22 +23,6 @@ from judge.store import SqlStore
 
 TENANT, CONCURRENCY = "default", 4
 PLANNED = 10 * 3 * 2
-
-
-class QuickClock:
-    """Time that passes whenever somebody sleeps, at once."""
-
-    def __init__(self) -> None:
-        self.time = 1000.0
-
-    def now(self) -> float:
-        return self.time
-
-    def monotonic(self) -> float:
-        return self.time
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(0)
 
 
 class OneJudge:
@@ -74,6 +59,13 @@ class House:
     async def begin(self, request_id: str = "", **said: object) -> Run:
         spec = RunSpec("d", ("j",), Pairing(), **said)  # type: ignore[arg-type]  # a budget
         return await self.runs.create(TENANT, spec, request_id, request_id.encode())
+
+    async def begun(self) -> Run:
+        """A run over the board, with a call in flight in every slot."""
+        await self.fill()
+        run = await self.begin()
+        await self.busy()
+        return run
 
     async def until(self, run: Run, reached: Callable[[Run], bool]) -> Run:
         """The run, once it has come so far."""
@@ -134,9 +126,7 @@ async def test_a_cancelled_run_keeps_what_it_has(url: str) -> None:
     """No call begins after the cancel; those in flight are kept; resumed, the run asks only for the rest."""
     gate = asyncio.Event()
     async with house(url, always, gate) as h:
-        await h.fill()
-        run = await h.begin()
-        await h.busy()
+        run = await h.begun()
 
         await h.runs.cancel(TENANT, run.run_id)
         gate.set()
@@ -169,9 +159,7 @@ async def test_an_unfinished_run_is_gone_on_with_at_the_next_start(url: str) -> 
     """An engine that stopped in the middle leaves a run that the next one finishes, with no call made again."""
     gate = asyncio.Event()
     async with house(url, always, gate) as first:
-        await first.fill()
-        run = await first.begin()
-        await first.busy()
+        run = await first.begun()
     async with house(url, always) as second:
         ended = await second.ended(run)
 
@@ -209,9 +197,7 @@ async def test_a_full_store_pauses_a_run_until_there_is_room(url: str) -> None:
     """Without room the run is PAUSED, STORE_FULL; with room it goes on alone, and no answer was lost or asked again."""
     gate = asyncio.Event()
     async with house(url, lambda _: "x" * 20_000 + "[[A]]", gate) as h:
-        await h.fill()
-        run = await h.begin()
-        await h.busy()
+        run = await h.begun()
 
         _room(h.store, 1)
         gate.set()

@@ -57,8 +57,7 @@ async def test_law_4_a_killed_server_loses_nothing_and_repeats_only_what_was_in_
             await _settled(client, run, 40)
             seen = await _verdicts(client, run)
             await first.kill()
-        endpoint.held_after = None
-        endpoint.release.set()
+        endpoint.let_go()
         async with serving(home) as second, JudgeClient(second.address) as client:
             ended = await client.wait_run(run)
             kept = await _verdicts(client, run)
@@ -83,8 +82,7 @@ async def test_sigterm_finishes_what_is_in_flight_and_exits_0(tmp_path: Path) ->
             await _settled(client, run, 40)
             first.child.send_signal(signal.SIGTERM)
             told = await watched
-            endpoint.held_after = None
-            endpoint.release.set()
+            endpoint.let_go()
             code = await first.terminated()
         async with serving(home) as second, JudgeClient(second.address) as client:
             ended = await client.wait_run(run)
@@ -111,8 +109,7 @@ async def test_a_run_goes_on_when_its_client_goes_away(tmp_path: Path) -> None:
             watching = asyncio.create_task(_watched(client, run))
             await endpoint.until_holding(8)
             watching.cancel()
-        endpoint.held_after = None
-        endpoint.release.set()
+        endpoint.let_go()
         async with JudgeClient(server.address) as client:
             ended = await client.wait_run(run)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from clocks import StillClock
 from judge.domain.dataset import Output, Prompt
 from judge.domain.judge import JudgeDefinition, Rubric
 from judge.domain.outcome import Order, Preference
@@ -22,22 +23,6 @@ JUDGES = (
     JudgeDefinition("strict", "openai", Rubric("brackets", ()), "brackets", model="m-1"),
     JudgeDefinition("kind", "openai", Rubric("brackets", ()), "brackets", model="m-2"),
 )
-
-
-class StillClock:
-    """A clock that moves only when it is told to."""
-
-    def __init__(self) -> None:
-        self.time = 1000.0
-
-    def now(self) -> float:
-        return self.time
-
-    def monotonic(self) -> float:
-        return self.time
-
-    async def sleep(self, seconds: float) -> None:
-        self.time += seconds
 
 
 class Scene:

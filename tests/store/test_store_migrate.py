@@ -21,7 +21,8 @@ from judge.store.migrate import SCRIPTS, migrate
 from judge.store.schema import metadata
 
 if TYPE_CHECKING:
-    from conftest import Scene, StillClock
+    from clocks import StillClock
+    from conftest import Scene
 
 TENANT = "default"
 SECOND = '''

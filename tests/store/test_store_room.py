@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from sqlalchemy import func, select
 
-from judge.domain.errors import AlreadyExists, NotFound, StoreFailed
+from judge.domain.errors import AlreadyExists, NotFound, StoreFailed, StoreFull
 from judge.domain.run import RunState
 from judge.ports.clock import Clock
 from judge.ports.store import RunStore, Settled
@@ -21,7 +21,8 @@ from judge.store.deletion import _begin
 from judge.store.revisions import found
 
 if TYPE_CHECKING:
-    from conftest import Scene, StillClock
+    from clocks import StillClock
+    from conftest import Scene
 
 TENANT = "default"
 LARGE = 1_000_000_000
@@ -61,7 +62,7 @@ class _Filling:
     async def commit(self, tenant: str, run: int | None, settled: list[Settled]) -> None:
         if self.left:
             self.left -= 1
-            raise StoreFailed("no room", reason="STORE_FULL")
+            raise StoreFull("no room")
         await self._store.commit(tenant, run, settled)
 
 
