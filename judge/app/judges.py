@@ -1,39 +1,63 @@
-"""Judges from the configuration: each with its definition, and its backend made when it is first asked."""
+"""Judges from the configuration: each with its definition, its account, and its backend made when it is first asked."""
 
 from __future__ import annotations
 
-from judge.backends.openai import BASE_URL, OpenAI
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+
+from judge.app.rubrics import rubrics_in
+from judge.backends import anthropic, openai, vllm, vllm_engine
 from judge.backends.recorded import Recorded
 from judge.backends.yardsticks import Yardstick
-from judge.config import JudgeSettings, PriceSettings, Settings
-from judge.domain.errors import JudgeUnusable
+from judge.config import ConfigError, JudgeSettings, PriceSettings, Settings
+from judge.domain.errors import InvalidInput, JudgeUnusable
 from judge.domain.judge import (
     RECORDED,
     YARDSTICKS,
+    AnswerForm,
     Capabilities,
     JudgeCard,
     JudgeDefinition,
     Limits,
     Price,
+    Rubric,
     Sampling,
 )
-from judge.ports.backend import Backend
-from judge.prompts.parse import parser_name
-from judge.prompts.rubrics import RUBRICS
+from judge.ports.backend import Backend, Serving
+from judge.ports.clock import Clock
+from judge.prompts.parse import own_parser
+from judge.runs.accounts import Account, Room, Slots
 from judge.runs.judges import JudgeAtWork
 
 MICROS = 1_000_000
 """Micro-USD in a USD."""
-RECORDED_LIMITS = Limits(concurrency=256)
+RECORDED_LIMITS = Limits(concurrency=256, max_failed_share=1.0)
+OUTPUT_TOKENS = 1024
+CHOICE_TOKENS = 16
+"""What one token needs, with room for what a model may put around it."""
+CACHE_WRITE = {"anthropic": 1.25}
+"""What a provider charges for input that it writes to its cache, as a share of other input."""
+_CAPABILITIES: Mapping[str, Callable[[str], Capabilities]] = {
+    "openai": openai.capabilities,
+    "anthropic": anthropic.capabilities,
+    "vllm": vllm.capabilities,
+    "vllm_engine": vllm_engine.capabilities,
+}
 
 
 class ConfiguredJudges:
-    """The judges that *settings* name."""
+    """The judges that *settings* name. Raises ConfigError for one that cannot be as it is described."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings = settings.judges
-        self._cards = {name: _card(name, said) for name, said in settings.judges.items()}
+        self._clock = clock
+        rubrics = rubrics_in(settings.rubrics)
+        self._cards = {name: _card(name, settings, rubrics) for name in settings.judges}
         self._backends: dict[tuple[str, str], Backend] = {}
+        self._accounts: dict[str, Account] = {}
+        self._limits = settings.accounts
+        self._slots: dict[str, Slots] = {}
+        self._room = Room()
 
     def cards(self) -> dict[str, JudgeCard]:
         """Every configured judge by name."""
@@ -42,24 +66,58 @@ class ConfiguredJudges:
     def at_work(self, definition: JudgeDefinition) -> JudgeAtWork:
         """*definition* with its name's account here; JudgeUnusable if there is none, or it is of another backend."""
         if definition.backend == RECORDED:
-            return JudgeAtWork(JudgeCard(definition, limits=RECORDED_LIMITS), Recorded())
+            return self._own(definition, RECORDED_LIMITS, Recorded())
         if definition.yardstick:
             card = self._cards.get(definition.name)
-            limits = card.limits if card else RECORDED_LIMITS
-            return JudgeAtWork(JudgeCard(definition, limits=limits), self._backend(definition, None))
+            return self._own(definition, card.limits if card else RECORDED_LIMITS, self._backend(definition, None))
         said, card = self._settings.get(definition.name), self._cards.get(definition.name)
         if said is None or card is None or said.backend != definition.backend:
             raise JudgeUnusable(f"judge {definition.name!r} of backend {definition.backend} is not in this config")
         if card.unavailable_reason:
-            raise JudgeUnusable(f"judge {definition.name!r} cannot be asked: {card.unavailable_reason}")
-        frozen = JudgeCard(definition, card.capabilities, card.limits, card.price)
-        return JudgeAtWork(frozen, self._backend(definition, said))
+            raise JudgeUnusable(
+                f"judge {definition.name!r} cannot be asked: {card.unavailable_reason}", reason="NO_CREDENTIAL"
+            )
+        slots = self._slots.setdefault(definition.name, Slots(card.limits.concurrency, ramp=True))
+        backend, account = self._backend(definition, said), self._account(said)
+        return JudgeAtWork(replace(card, definition=definition), backend, account, slots, self._room)
+
+    def _own(self, definition: JudgeDefinition, limits: Limits, backend: Backend) -> JudgeAtWork:
+        """A judge that asks nobody outside."""
+        card = JudgeCard(definition, limits=limits, price=Price())
+        return JudgeAtWork(card, backend, Account(self._clock), Slots(limits.concurrency), self._room)
+
+    async def identified(self, definition: JudgeDefinition) -> JudgeDefinition:
+        """*definition* with the weights that answer now, where its model's name does not say whose they are."""
+        said = self._settings.get(definition.name)
+        if said is None or definition.backend in (RECORDED, *YARDSTICKS) or definition.weights:
+            return definition
+        backend = self._backend(definition, said)
+        weights = await backend.weights() if isinstance(backend, Serving) else ""
+        revision = f"@{said.revision}" if said.revision else ""
+        return replace(definition, weights=weights + revision)
 
     def _backend(self, definition: JudgeDefinition, said: JudgeSettings | None) -> Backend:
         key = (definition.name, definition.fingerprint)
         if key not in self._backends:
             self._backends[key] = _made(definition, said)
         return self._backends[key]
+
+    def _account(self, said: JudgeSettings) -> Account:
+        """The account that *said* names, or else the one that its endpoint and key make."""
+        name = said.account or f"{said.backend} {said.base_url} {said.key_env or said.key_file or ''}"
+        if name not in self._accounts:
+            limits = self._limits.get(said.account)
+            self._accounts[name] = (
+                Account(self._clock)
+                if limits is None
+                else Account(
+                    self._clock,
+                    requests_per_minute=limits.requests_per_minute,
+                    tokens_per_minute=limits.tokens_per_minute,
+                    single_share=limits.single_share,
+                )
+            )
+        return self._accounts[name]
 
     async def close(self) -> None:
         """Let go of every connection."""
@@ -71,36 +129,102 @@ def _made(definition: JudgeDefinition, said: JudgeSettings | None) -> Backend:
     if said is None:
         return Yardstick(definition.backend)
     secret = said.key()
-    return OpenAI(
+    key = secret.get_secret_value() if secret else ""
+    can, wait, many = _can(said), said.deadline_seconds, min(said.concurrency, 1000)
+    if said.backend == "anthropic":
+        url = said.base_url or anthropic.BASE_URL
+        return anthropic.Anthropic(
+            definition.model, base_url=url, api_key=key, can=can, timeout_seconds=wait, max_connections=many
+        )
+    if said.backend == "vllm":
+        weights = definition.weights.removesuffix(f"@{said.revision}") if said.revision else definition.weights
+        return vllm.Vllm(
+            definition.model,
+            base_url=said.base_url,
+            api_key=key,
+            weights=weights,
+            can=can,
+            timeout_seconds=wait,
+            max_connections=many,
+        )
+    if said.backend == "vllm_engine":
+        return vllm_engine.VllmEngine(definition.model, revision=said.revision)
+    return openai.OpenAI(
         definition.model,
-        base_url=said.base_url or BASE_URL,
-        api_key=secret.get_secret_value() if secret else "",
-        json_schema=said.json_schema,
-        timeout_seconds=said.deadline_seconds,
-        max_connections=said.concurrency,
+        base_url=said.base_url or openai.BASE_URL,
+        api_key=key,
+        organization=said.organization,
+        project=said.project,
+        can=can,
+        legacy_max_tokens=said.legacy_max_tokens,
+        timeout_seconds=wait,
+        max_connections=many,
     )
 
 
-def _card(name: str, said: JudgeSettings) -> JudgeCard:
-    yardstick = said.backend in YARDSTICKS
-    rubric = RUBRICS[said.rubric]
+def _can(said: JudgeSettings) -> Capabilities:
+    if said.backend not in _CAPABILITIES:
+        return Capabilities()
+    told = said.capabilities.model_dump(exclude_none=True)
+    return replace(_CAPABILITIES[said.backend](said.model), **told)
+
+
+def _card(name: str, settings: Settings, rubrics: Mapping[str, Rubric]) -> JudgeCard:
+    said = settings.judges[name]
+    rubric = rubrics.get(said.rubric)
+    if rubric is None:
+        message = f"judges.{name}.rubric: there is no rubric {said.rubric!r}; there are {', '.join(sorted(rubrics))}"
+        raise ConfigError(message)
+    try:
+        parser = own_parser(rubric, said.tie_band).name
+    except InvalidInput as error:
+        message = f"judges.{name}.tie_band: {error.message}"
+        raise ConfigError(message) from None
+    can = _can(said)
     definition = JudgeDefinition(
         name=name,
         backend=said.backend,
         rubric=rubric,
-        parser=parser_name(rubric.variants[0].form),
+        parser=parser,
         model=said.model,
-        sampling=Sampling(said.max_output_tokens)
-        if yardstick
-        else Sampling(said.max_output_tokens, said.temperature, said.seed),
+        sampling=_sampling(name, can, said, rubric),
     )
+    price = said.price or settings.prices.get(said.model)
+    account = settings.accounts.get(said.account)
     return JudgeCard(
         definition,
-        Capabilities() if yardstick else Capabilities(temperature=True, seed=True, json_schema=said.json_schema),
-        Limits(concurrency=said.concurrency, deadline_seconds=said.deadline_seconds),
-        _price(said.price) if said.price else (Price() if yardstick else None),
+        can,
+        Limits(
+            concurrency=said.concurrency,
+            requests_per_minute=account.requests_per_minute if account else 0,
+            tokens_per_minute=account.tokens_per_minute if account else 0,
+            deadline_seconds=said.deadline_seconds,
+            max_failed_share=1.0 if said.backend in YARDSTICKS else said.max_failed_share,
+        ),
+        _price(price, said.backend) if price else (Price() if said.backend in YARDSTICKS else None),
         _missing_key(said),
+        said.batch,
     )
+
+
+def _sampling(name: str, can: Capabilities, said: JudgeSettings, rubric: Rubric) -> Sampling:
+    """What is sent of the settings. What was asked for and cannot be sent is wrong, never left out in silence."""
+    wanted = {"temperature": said.temperature is not None, "seed": said.seed is not None, "batch": said.batch}
+    wanted["reasoning"] = bool(said.effort)
+    able = asdict(can)
+    yardstick = said.backend in YARDSTICKS
+    for field, asked in wanted.items():
+        if asked and not able[field] and not yardstick:
+            setting = "effort" if field == "reasoning" else field
+            message = (
+                f"judges.{name}.{setting}: {said.backend}'s model {said.model!r} takes none, as far as is known; leave "
+                f"it out, or say capabilities = {{ {field} = true }}"
+            )
+            raise ConfigError(message)
+    short = rubric.variants[0].form is AnswerForm.CHOICE and not can.reasoning and not yardstick
+    tokens = said.max_output_tokens or (CHOICE_TOKENS if short else OUTPUT_TOKENS)
+    temperature = 0.0 if said.temperature is None else said.temperature
+    return Sampling(tokens, temperature if can.temperature else None, said.seed if can.seed else None, said.effort)
 
 
 def _missing_key(said: JudgeSettings) -> str:
@@ -109,6 +233,13 @@ def _missing_key(said: JudgeSettings) -> str:
     return f"no key in {said.key_env or said.key_file}"
 
 
-def _price(said: PriceSettings) -> Price:
+def _price(said: PriceSettings, backend: str) -> Price:
     cached = said.input if said.cached_input is None else said.cached_input
-    return Price(round(said.input * MICROS), round(cached * MICROS), round(said.output * MICROS))
+    written = said.input * CACHE_WRITE.get(backend, 1.0) if said.cache_write is None else said.cache_write
+    return Price(
+        round(said.input * MICROS),
+        round(cached * MICROS),
+        round(said.output * MICROS),
+        round(said.batch * 100),
+        round(written * MICROS),
+    )

@@ -48,7 +48,7 @@ async def running(settings: Settings, *, store_url: str | None, listen: str | No
             listen = f"unix:{folder}/socket"
         store = SqlStore.open(url, clock=clock)
         stack.push_async_callback(store.close)
-        judges = ConfiguredJudges(settings)
+        judges = ConfiguredJudges(settings, clock)
         stack.push_async_callback(judges.close)
         engine = LocalEngine(store, judges, clock)
         server = Server(store, engine, judges, clock)

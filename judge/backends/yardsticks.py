@@ -19,6 +19,11 @@ from judge.domain.outcome import Preference
 from judge.domain.verdict import Reply
 
 _BRACKETS = {Preference.FIRST: "[[A]]", Preference.SECOND: "[[B]]", Preference.TIE: "[[C]]"}
+_CHOICE = {Preference.FIRST: "A", Preference.SECOND: "B", Preference.TIE: "C"}
+_STEPS = {
+    5: {Preference.FIRST: "[[A>B]]", Preference.SECOND: "[[B>A]]", Preference.TIE: "[[A=B]]"},
+    8: {Preference.FIRST: "[[2]]", Preference.SECOND: "[[7]]", Preference.TIE: "[[4]]"},
+}
 _REASONED = {Preference.FIRST: "A", Preference.SECOND: "B", Preference.TIE: "tie"}
 
 
@@ -44,14 +49,20 @@ class Yardstick:
         if not prompt.shown.first or not prompt.shown.second:
             raise CallRejected("the prompt has no answers to compare")
         preference, sentence = self._rule(prompt)
-        if prompt.form is AnswerForm.REASONED:
-            raw = json.dumps({"critique": sentence, "verdict": _REASONED[preference]})
-        else:
-            raw = f"{sentence} {_BRACKETS[preference]}"
-        return Reply(raw=raw, model=self.name)
+        return Reply(raw=_told(prompt, preference, sentence), model=self.name)
 
     async def close(self) -> None:
         """Nothing is held."""
+
+
+def _told(prompt: RenderedPrompt, preference: Preference, sentence: str) -> str:
+    """A reply in the form that *prompt* asks for."""
+    if prompt.form is AnswerForm.REASONED:
+        return json.dumps({"critique": sentence, "verdict": _REASONED[preference]})
+    if prompt.form is AnswerForm.CHOICE:
+        return _CHOICE[preference]
+    verdicts = _STEPS[prompt.steps] if prompt.form is AnswerForm.LIKERT else _BRACKETS
+    return f"{sentence} {verdicts[preference]}"
 
 
 def longest(prompt: RenderedPrompt) -> tuple[Preference, str]:

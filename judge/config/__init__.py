@@ -1,7 +1,7 @@
 """One TOML file and the environment, read once, at the door.
 
 `--config`, else `$JUDGE_CONFIG`, else `./judge.toml`, else `$JUDGE_HOME/judge.toml`, else the yardsticks alone, with
-`openai` where `OPENAI_API_KEY` and `JUDGE_OPENAI_MODEL` are in the environment.
+`openai` and `anthropic` where `OPENAI_API_KEY` and `JUDGE_OPENAI_MODEL` (or theirs) are in the environment.
 """
 
 from __future__ import annotations
@@ -27,39 +27,76 @@ class _Strict(BaseModel):
 
 
 class PriceSettings(_Strict):
-    """Prices in USD per million tokens."""
+    """Prices in USD per million tokens. *batch* is the share of them that a batch costs."""
 
     input: float = Field(ge=0)
     output: float = Field(ge=0)
     cached_input: float | None = Field(default=None, ge=0)
+    cache_write: float | None = Field(default=None, ge=0)
+    batch: float = Field(default=0.5, gt=0, le=1)
+
+
+class AccountSettings(_Strict):
+    """An account at a provider: what all judges that use it may ask for together. 0 means no limit of ours."""
+
+    requests_per_minute: int = Field(default=0, ge=0)
+    tokens_per_minute: int = Field(default=0, ge=0)
+    single_share: float = Field(default=0.1, ge=0, lt=1)
+    """The share kept for single comparisons, which never wait behind runs."""
+
+
+class CapabilitySettings(_Strict):
+    """What a model takes, where the backend's own table is wrong about it."""
+
+    temperature: bool | None = None
+    seed: bool | None = None
+    logprobs: bool | None = None
+    json_schema: bool | None = None
+    choice: bool | None = None
+    batch: bool | None = None
+    reasoning: bool | None = None
+
+
+YARDSTICK_NAMES = ("longest", "first", "random", "matches-reference")
 
 
 class JudgeSettings(_Strict):
     """One judge, as `[judges.NAME]` has it. A credential is named, never held."""
 
-    backend: Literal["openai", "longest", "first", "random", "matches-reference"]
+    backend: Literal["openai", "anthropic", "vllm", "vllm_engine", "longest", "first", "random", "matches-reference"]
     model: str = ""
-    rubric: Literal["reasoned", "brackets"] = "reasoned"
+    rubric: str = "reasoned"
+    tie_band: float | None = Field(default=None, ge=0)
     base_url: str = ""
     key_env: str = ""
     key_file: Path | None = None
-    temperature: float | None = Field(default=0.0, ge=0, le=2)
+    account: str = ""
+    organization: str = ""
+    project: str = ""
+    temperature: float | None = Field(default=None, ge=0, le=2)
     seed: int | None = None
-    max_output_tokens: int = Field(default=1024, ge=1)
-    json_schema: bool = True
-    concurrency: int = Field(default=16, ge=1, le=1000)
+    effort: str = ""
+    max_output_tokens: int | None = Field(default=None, ge=1)
+    legacy_max_tokens: bool = False
+    capabilities: CapabilitySettings = CapabilitySettings()
+    revision: str = ""
+    batch: bool = False
+    concurrency: int = Field(default=16, ge=1, le=2000)
     deadline_seconds: float = Field(default=120.0, gt=0)
+    max_failed_share: float = Field(default=0.05, ge=0, le=1)
     price: PriceSettings | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> JudgeSettings:
-        if self.backend == "openai" and not self.model:
-            message = "an openai judge needs a model"
-            raise ValueError(message)
-        named = bool(self.key_env or self.key_file)
-        if named and _in_the_clear(self.base_url):
-            message = "a key is not sent over http:// to another machine; use https://"
-            raise ValueError(message)
+        wrong = ""
+        if self.backend not in YARDSTICK_NAMES and not self.model:
+            wrong = f"a judge of backend {self.backend} needs a model"
+        elif self.backend == "vllm" and not self.base_url:
+            wrong = "a judge of backend vllm needs the base_url of its server"
+        elif self.names_key and _in_the_clear(self.base_url):
+            wrong = "a key is not sent over http:// to another machine; use https://"
+        if wrong:
+            raise ValueError(wrong)
         return self
 
     def key(self) -> SecretStr | None:
@@ -82,7 +119,20 @@ class Settings(_Strict):
     store_url: str = ""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_json: bool = False
+    rubrics: Path | None = None
+    """The folder of own rubrics; without it, `rubrics` beside the file, if there is one."""
+    accounts: dict[str, AccountSettings] = Field(default_factory=dict)
+    prices: dict[str, PriceSettings] = Field(default_factory=dict)
+    """Prices by model, for judges that name none of their own."""
     judges: dict[str, JudgeSettings] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _accounts_exist(self) -> Settings:
+        for name, judge in self.judges.items():
+            if judge.account and judge.account not in self.accounts:
+                message = f"judge {name} is of account {judge.account}, which no [accounts.{judge.account}] describes"
+                raise ValueError(message)
+        return self
 
 
 def _in_the_clear(url: str) -> bool:
@@ -134,19 +184,26 @@ def load(given: Path | None = None) -> Settings:
         where = ".".join(str(part) for part in first["loc"])
         message = f"config {path}: {where}: {first['msg']}"
         raise ConfigError(message) from None
-    return settings.model_copy(update={"judges": {**_from_environment(), **settings.judges}})
+    update: dict[str, object] = {"judges": {**_from_environment(), **settings.judges}}
+    if path is not None:
+        folder = path.parent / (settings.rubrics or "rubrics")
+        if settings.rubrics is not None and not folder.is_dir():
+            message = f"config {path}: rubrics: there is no folder {folder}"
+            raise ConfigError(message)
+        update["rubrics"] = folder if folder.is_dir() else None
+    return settings.model_copy(update=update)
 
 
 def _from_environment() -> dict[str, JudgeSettings]:
     yardsticks = {
         name: JudgeSettings.model_validate({"backend": name, "rubric": "brackets", "concurrency": 256})
-        for name in ("longest", "first", "random", "matches-reference")
+        for name in YARDSTICK_NAMES
     }
-    model = os.environ.get("JUDGE_OPENAI_MODEL", "")
-    url = os.environ.get("JUDGE_OPENAI_BASE_URL", "")
-    key = os.environ.get("OPENAI_API_KEY", "")
-    if model and (url or key):
-        yardsticks["openai"] = JudgeSettings(
-            backend="openai", model=model, base_url=url, key_env="OPENAI_API_KEY" if key else ""
-        )
+    for vendor in ("openai", "anthropic"):
+        prefix, key_env = f"JUDGE_{vendor.upper()}", f"{vendor.upper()}_API_KEY"
+        model, url = os.environ.get(f"{prefix}_MODEL", ""), os.environ.get(f"{prefix}_BASE_URL", "")
+        key = os.environ.get(key_env, "")
+        if model and (url or key):
+            said = {"backend": vendor, "model": model, "base_url": url, "key_env": key_env if key else ""}
+            yardsticks[vendor] = JudgeSettings.model_validate(said)
     return yardsticks

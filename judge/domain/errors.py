@@ -145,14 +145,22 @@ class TransportFailed(CallFailed):
     """No reply, or 408, 409, 429, 5xx. May be tried again, after *retry_after* seconds if the provider said so.
 
     *maybe_paid*: the request was sent and no answer heard, so that the provider may have worked and charge for it.
+    *throttled*: the provider said that it is asked too often, so that the account is to slow down.
     """
 
     reason = "TRANSPORT_ERROR"
     state = ItemState.TRANSPORT_ERROR
 
-    def __init__(self, message: str, *, retry_after: float | None = None, maybe_paid: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        maybe_paid: bool = False,
+        throttled: bool = False,
+    ) -> None:
         super().__init__(message)
-        self.retry_after, self.maybe_paid = retry_after, maybe_paid
+        self.retry_after, self.maybe_paid, self.throttled = retry_after, maybe_paid, throttled
 
 
 class CallRejected(CallFailed):

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
-from judge.domain.verdict import Shown, digest
+from judge.domain.errors import InvalidInput
+from judge.domain.verdict import Shown, Usage, digest
 
 
 class AnswerForm(StrEnum):
@@ -17,6 +18,14 @@ class AnswerForm(StrEnum):
     """Free text that ends in [[A]], [[B]] or [[C]]."""
     REASONED = "reasoned"
     """A JSON object with the critique before the verdict."""
+    CHOICE = "choice"
+    """One token, A, B or C, with its probabilities where the backend gives them."""
+    LIKERT = "likert"
+    """Free text that ends in one step of a scale, in double brackets."""
+
+
+CHOICES = ("A", "B", "C")
+"""The tokens of a choice: the first answer, the second, a tie."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +42,8 @@ class RubricVariant:
     """Used where a reference answer exists (True), where none does (False), for any (None)."""
     categories: tuple[str, ...] = ()
     """Used for these categories; none means any."""
+    steps: int = 0
+    """Of a scale: how many steps it has, 5 or 8."""
 
     @property
     def applies(self) -> str:
@@ -53,15 +64,26 @@ class RubricVariant:
 
 @dataclass(frozen=True)
 class Rubric:
-    """The question put to a judge and its answer form, in variants; the first that fits is used."""
+    """The question put to a judge and its answer form, in variants; the first that fits is used.
+
+    All variants of a rubric want their answer in the same form. Raises InvalidInput otherwise.
+    """
 
     name: str
     variants: tuple[RubricVariant, ...]
+    version: int = 1
+    """Counted by whoever writes it; the hash is what tells two rubrics apart."""
+    tie_band: float | None = None
+    """How near to the middle is a tie, for the parser; None leaves the form's own. Not part of what is sent."""
+
+    def __post_init__(self) -> None:
+        if len({(variant.form, variant.steps) for variant in self.variants}) > 1:
+            raise InvalidInput("rubric", f"the variants of rubric {self.name} want their answers in different forms")
 
     @cached_property
     def hash(self) -> str:
         """SHA-256 of everything that is sent, in hex."""
-        return digest(*(json.dumps(asdict(v), sort_keys=True) for v in self.variants)).hex()
+        return digest(*(_hashed(variant) for variant in self.variants)).hex()
 
     def variant(self, shown: Shown) -> RubricVariant | None:
         """The first variant meant for *shown*."""
@@ -75,11 +97,13 @@ class Sampling:
     max_output_tokens: int = 1024
     temperature: float | None = None
     seed: int | None = None
+    effort: str = ""
+    """How hard a reasoning model is to think, in its provider's word; "" leaves the default."""
 
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a backend can do."""
+    """What a judge can do. What it cannot is never sent to it."""
 
     temperature: bool = False
     seed: bool = False
@@ -87,35 +111,46 @@ class Capabilities:
     json_schema: bool = False
     choice: bool = False
     batch: bool = False
+    reasoning: bool = False
+    """It thinks before it answers: the output budget covers the thinking too, and `effort` is taken."""
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Prices in micro-USD per million tokens."""
+    """Prices in micro-USD per million tokens. *batch_percent* is what a batch costs of that.
+
+    *cache_write_micros* is what input costs that a provider writes to its cache, where it charges for that.
+    """
 
     input_micros: int = 0
     cached_input_micros: int = 0
     output_micros: int = 0
+    batch_percent: int = 100
+    cache_write_micros: int | None = None
 
-    def cost(self, input_tokens: int, cached_input_tokens: int, output_tokens: int) -> int:
-        """The cost of a call in micro-USD, rounded up. *cached_input_tokens* are among the *input_tokens*."""
-        fresh = input_tokens - cached_input_tokens
+    def cost(self, usage: Usage, *, batch: bool = False) -> int:
+        """The cost of a call in micro-USD, rounded up."""
+        fresh = usage.input_tokens - usage.cached_input_tokens - usage.written_input_tokens
+        written = self.input_micros if self.cache_write_micros is None else self.cache_write_micros
         total = (
             fresh * self.input_micros
-            + cached_input_tokens * self.cached_input_micros
-            + output_tokens * self.output_micros
+            + usage.cached_input_tokens * self.cached_input_micros
+            + usage.written_input_tokens * written
+            + usage.output_tokens * self.output_micros
         )
-        return -(-total // 1_000_000)
+        return -(-total * (self.batch_percent if batch else 100) // 100_000_000)
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How hard a judge may be driven."""
+    """How hard a judge may be driven. Requests and tokens are its account's, which other judges may share."""
 
     concurrency: int = 16
     requests_per_minute: int = 0
     tokens_per_minute: int = 0
     deadline_seconds: float = 120.0
+    max_failed_share: float = 0.05
+    """The share of a run's showings that may be left without a verdict before the judge is stopped."""
 
 
 @dataclass(frozen=True)
@@ -130,19 +165,30 @@ class JudgeDefinition:
     sampling: Sampling = Sampling()
     scope: str = ""
     """For recorded judges: the dataset whose uploads they answer from."""
+    weights: str = ""
+    """For served models: whose weights answer under the model's name, as their server says."""
 
     @cached_property
     def fingerprint(self) -> str:
         """The call fingerprint: SHA-256 in hex of backend, model, rubric as sent and sampling; not name or parser."""
-        sampling = json.dumps(asdict(self.sampling), sort_keys=True)
         if self.backend == RECORDED:
             return digest(RECORDED, self.scope, self.name).hex()
-        return digest(self.backend, self.model, self.rubric.hash, sampling).hex()
+        weights = (self.weights,) if self.weights else ()
+        return digest(self.backend, self.model, self.rubric.hash, _hashed(self.sampling), *weights).hex()
 
     @property
     def yardstick(self) -> bool:
         """Whether the judge needs no key and no model."""
         return self.backend in YARDSTICKS
+
+
+_ADDED = {"steps": 0, "effort": ""}
+"""Fields that came later: left out of a hash while they say nothing, so that what was hashed before keeps its hash."""
+
+
+def _hashed(what: RubricVariant | Sampling) -> str:
+    body = {name: value for name, value in asdict(what).items() if name not in _ADDED or value != _ADDED[name]}
+    return json.dumps(body, sort_keys=True)
 
 
 RECORDED = "recorded"
@@ -160,6 +206,8 @@ class JudgeCard:
     limits: Limits = Limits()
     price: Price | None = None
     unavailable_reason: str = ""
+    batch: bool = False
+    """Runs send its showings through the provider's batch API."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,5 +228,9 @@ class RenderedPrompt:
     sampling: Sampling
     nonce: str
     json_schema: str = ""
+    choices: tuple[str, ...] = ()
+    """The tokens of which the reply is to be one, if its form is a choice."""
+    steps: int = 0
+    """Of a scale: how many steps it has."""
     shown: Shown = field(default_factory=lambda: Shown((), (), ()))
     """The bare texts, for judges that compute rather than read."""

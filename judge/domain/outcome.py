@@ -133,4 +133,4 @@ class Reconcile(IntEnum):
     EACH = 3
     """Each order counts on its own."""
     SOFT = 4
-    """The share of the orders that prefer left is a fractional win."""
+    """The share of the orders that prefer left is a fractional win; probabilities count where the judge gave them."""

@@ -117,6 +117,8 @@ class Usage:
     cost_micros: int = 0
     latency_ms: int = 0
     tries: int = 1
+    written_input_tokens: int = 0
+    """Of the input tokens, those that the provider wrote to its cache and charges for apart; in the cost, not kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,9 @@ class Reading:
     preference: Preference | None
     reason: str = ""
     probability_first: float | None = None
+    """The probability that what is shown first is better, a tie counting half to each."""
+    strength: float | None = None
+    """How far from the middle of its scale the answer was, from 0 to 1."""
 
     @property
     def status(self) -> VerdictStatus:

@@ -8,21 +8,36 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from judge.domain.errors import JudgeError, NotFound, StoreFull
+from judge.domain.errors import JudgeError, JudgeUnusable, NotFound, StoreFull
 from judge.domain.outcome import ItemState
 from judge.domain.run import Run, RunState
 from judge.log import logger
 from judge.ports.clock import Clock
 from judge.ports.store import Store
-from judge.runs.judges import Judges
+from judge.runs.judges import JudgeAtWork, Judges
 from judge.runs.plan import Plan
 from judge.runs.shard import FULL_WAIT, ShardRunner
 from judge.runs.work import Keys, build_plan
 
 SHARD = 500
 """Positions in a shard."""
+FAILURES = {
+    "JUDGE_UNUSABLE": "",
+    "TOO_MANY_FAILED": " was stopped: more of its showings were left without a verdict than it may fail",
+}
+"""What ends a run as failed once its other judges are through, and what is said of it."""
 log = logger("engine")
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why a judge's part of a run was not finished; without a reason it was."""
+
+    reason: str = ""
+    message: str = ""
 
 
 class LocalEngine:
@@ -107,17 +122,24 @@ class LocalEngine:
         lanes = [asyncio.create_task(self._lane(tenant, run, plan, number)) for number in range(len(run.judges))]
         self._runners[run.run_id] = []
         try:
-            refusals = await asyncio.gather(*lanes)
+            stops = await asyncio.gather(*lanes)
         except BaseException:
             for runner in self._runners[run.run_id]:
                 runner.stop()
             await asyncio.gather(*lanes, return_exceptions=True)
             raise
-        await self._end(run, set(refusals))
+        await self._end(run, stops)
 
-    async def _lane(self, tenant: str, run: Run, plan: Plan, number: int) -> str:
-        judge = self._judges.at_work(run.judges[number])
-        runner = ShardRunner(self._store, tenant, run.row, judge, self._clock)
+    async def _lane(self, tenant: str, run: Run, plan: Plan, number: int) -> Stop:
+        """Run one judge's part of the plan. What stops this judge does not stop the others."""
+        try:
+            judge = self._judges.at_work(run.judges[number])
+            return await self._shards(tenant, run, plan, number, judge)
+        except JudgeUnusable as unusable:
+            return Stop(unusable.reason, f"judge {run.judges[number].name!r}: {unusable.message}")
+
+    async def _shards(self, tenant: str, run: Run, plan: Plan, number: int, judge: JudgeAtWork) -> Stop:
+        runner = ShardRunner(self._store, tenant, run.row, judge, self._clock, planned=plan.per_judge)
         self._runners[run.run_id].append(runner)
         if self._closing:
             runner.stop(patient=False)
@@ -129,15 +151,24 @@ class LocalEngine:
             items = [plan.item(position) for position in range(begin, end) if position not in done]
             refused = await runner.run(await keys.work(items)) if items else ""
             if refused:
-                return refused
-        return ""
+                return Stop(refused, f"judge {judge.definition.name!r}")
+        return Stop()
 
-    async def _end(self, run: Run, refusals: set[str]) -> None:
-        if "CANCELLED" in refusals or "NOT_RUNNING" in refusals:
+    async def _end(self, run: Run, stops: Sequence[Stop]) -> None:
+        """Say how the run ended, by the first of the reasons that some judge was stopped for."""
+        reasons = {stop.reason for stop in stops}
+        failed = [stop for stop in stops if stop.reason in FAILURES]
+        if "CANCELLED" in reasons or "NOT_RUNNING" in reasons:
             await self._store.move_run(run.row, RunState.CANCELLED, rest=ItemState.CANCELLED)
-        elif "STOPPED" in refusals:
+        elif "STOPPED" in reasons:
             log.info("run.interrupted", run=run.run_id)
-        elif "BUDGET_STOPPED" in refusals:
+        elif failed:
+            message = "; ".join(stop.message + FAILURES[stop.reason] for stop in failed)
+            await self._store.move_run(run.row, RunState.FAILED, reason=failed[0].reason, message=message)
+        elif "NO_CREDENTIAL" in reasons:
+            message = next(stop.message for stop in stops if stop.reason == "NO_CREDENTIAL")
+            await self._store.move_run(run.row, RunState.WAITING, reason="NO_CREDENTIAL", message=message)
+        elif "BUDGET_STOPPED" in reasons:
             message = "the budget was used up; resume the run with a larger one"
             await self._store.move_run(
                 run.row, RunState.DONE, reason="BUDGET_STOPPED", message=message, rest=ItemState.BUDGET_STOPPED
@@ -145,4 +176,4 @@ class LocalEngine:
         elif not await self._store.move_run(run.row, RunState.DONE):
             # Cancelled after the last permit: everything is judged, and the run says it was cancelled.
             await self._store.move_run(run.row, RunState.CANCELLED, rest=ItemState.CANCELLED)
-        log.info("run.ended", run=run.run_id, refusals=sorted(refusals))
+        log.info("run.ended", run=run.run_id, reasons=sorted(reasons - {""}))

@@ -28,7 +28,7 @@ from jinja2 import StrictUndefined, Template, TemplateError, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from judge.domain.errors import InvalidInput
-from judge.domain.judge import AnswerForm, Message, RenderedPrompt, Rubric, RubricVariant, Sampling
+from judge.domain.judge import CHOICES, AnswerForm, Message, RenderedPrompt, Rubric, RubricVariant, Sampling
 from judge.domain.verdict import Shown
 
 NONCE_DIGITS: Final = 16
@@ -75,6 +75,8 @@ def render(
         sampling=sampling,
         nonce=nonce,
         json_schema=REASONED_SCHEMA if variant.form is AnswerForm.REASONED else "",
+        choices=CHOICES if variant.form is AnswerForm.CHOICE else (),
+        steps=variant.steps,
         shown=shown,
     )
 
@@ -110,7 +112,7 @@ def _variant(rubric: Rubric, shown: Shown) -> RubricVariant:
 
 def _reads_reference(variant: RubricVariant, shown: Shown) -> bool:
     """Whether *variant* puts the reference answer of *shown* into a message."""
-    return bool(shown.reference) and bool(_REFERENCE_NAMES & (_variables(variant.system) | _variables(variant.user)))
+    return bool(shown.reference) and bool(_REFERENCE_NAMES & (variables(variant.system) | variables(variant.user)))
 
 
 def _values(shown: Shown, nonce: str) -> dict[str, object]:
@@ -141,7 +143,7 @@ def _fenced_turns(name: str, texts: Sequence[str], nonce: str, turns: int) -> li
 def _rendered(rubric: Rubric, source: str, values: dict[str, object]) -> str:
     """The template *source* with *values*."""
     try:
-        return _template(source).render(values) if _variables(source) else _constant(source)
+        return _template(source).render(values) if variables(source) else _constant(source)
     except _TEMPLATE_ERRORS as error:
         raise InvalidInput(
             "rubric", f"a template of rubric {rubric.name} fails: {type(error).__name__}", reason="BAD_TEMPLATE"
@@ -161,7 +163,7 @@ def _constant(source: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _variables(source: str) -> frozenset[str]:
+def variables(source: str) -> frozenset[str]:
     """The names that the template *source* takes from outside."""
     try:
         return frozenset(meta.find_undeclared_variables(_environment.parse(source)))

@@ -20,9 +20,9 @@ from judge.domain.dataset import (
 )
 from judge.domain.errors import InvalidInput, NotBuilt
 from judge.domain.names import checked_id, checked_name, resource_id
-from judge.domain.verdict import Reading
+from judge.domain.verdict import Reading, Reply
 from judge.ports.store import Store
-from judge.prompts.parse import parse
+from judge.prompts.parse import own_parser, parse
 from judge.prompts.rubrics import RUBRICS
 from judge.rpc import decode, encode, rows
 from judge.runs.outliving import Outliving
@@ -171,8 +171,7 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
 
         def read(row: pb.ImportedVerdict) -> tuple[ImportedVerdict, Reading | None]:
             verdict = decode.imported_verdict(row)
-            form = RUBRICS[rubrics[0]].variants[0].form
-            return verdict, None if verdict.raw is None else parse(form, verdict.raw)
+            return verdict, None if verdict.raw is None else parse(own_parser(RUBRICS[rubrics[0]]), Reply(verdict.raw))
 
         upload = await self._upload(request_iterator, rows_of, read, self._store.add_verdicts)
         return pb.UploadVerdictsResponse(summary=upload.summary)

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from judge.domain.judge import JudgeCard, JudgeDefinition
 from judge.ports.backend import Backend
+from judge.runs.accounts import Account, Room, Slots
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,9 @@ class JudgeAtWork:
 
     card: JudgeCard
     backend: Backend
+    account: Account
+    slots: Slots
+    room: Room
 
     @property
     def definition(self) -> JudgeDefinition:
@@ -31,4 +35,11 @@ class Judges(Protocol):
 
     def at_work(self, definition: JudgeDefinition) -> JudgeAtWork:
         """*definition*, frozen or present, with the account its name has here; JudgeUnusable if it has none."""
+        ...
+
+    async def identified(self, definition: JudgeDefinition) -> JudgeDefinition:
+        """*definition* with the weights that answer now, where its model's name doesn't say whose they are.
+
+        Raises a CallFailed where their server does not say it.
+        """
         ...

@@ -57,7 +57,8 @@ class Runs:
         # Before anything else is looked at: a judge or a dataset that has gone since doesn't matter to a run that is.
         if (known := await self._store.requested_run(tenant, request_id, body_hash)) is not None:
             return known
-        definitions = tuple([await self._definition(tenant, name, spec.dataset) for name in spec.judges])
+        found = [await self._definition(tenant, name, spec.dataset) for name in spec.judges]
+        definitions = tuple([await self._judges.identified(definition) for definition in found])
         self._priced(spec, definitions)
         revision = (await self._store.dataset(tenant, spec.dataset)).revision
         plan = await build_plan(self._store, tenant, spec, revision)

@@ -10,12 +10,17 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 
 from judge.domain.errors import JudgeUnusable, StoreFull
+from judge.domain.outcome import ItemState
+from judge.domain.run import RunState
+from judge.domain.verdict import CallKey
+from judge.log import logger
 from judge.ports.clock import Clock
 from judge.ports.store import Permit, PermitRequest, RunStore, Settled
 from judge.runs.judges import JudgeAtWork
-from judge.runs.worker import Work, judge_comparison, read, worst_cost
+from judge.runs.worker import Work, judge_comparison, letters, likely_tokens, read, worst_cost
 
 LEASE = 10.0
 """Seconds after its permit was asked for within which a call must begin."""
@@ -23,6 +28,10 @@ FULL_WAIT = 1.0
 """Seconds between two attempts to write to a store that is full."""
 BUSY_WAIT = 0.05
 """Seconds between two looks at a key that another run is calling."""
+FEWEST_FAILED = 10
+"""So many showings may always be left without a verdict, whatever share of the run they are."""
+FAILED = frozenset({ItemState.TRANSPORT_ERROR, ItemState.REJECTED, ItemState.TOO_LONG, ItemState.GIVEN_UP})
+log = logger("runs")
 
 
 class Committer:
@@ -68,54 +77,114 @@ class Committer:
 
 
 class ShardRunner:
-    """Runs the showings of one judge in one run, at most *concurrency* calls at once."""
+    """Runs the showings of one judge in one run, of which *planned* are its own.
 
-    def __init__(self, store: RunStore, tenant: str, run: int, judge: JudgeAtWork, clock: Clock) -> None:
+    A showing that found nobody at the provider is no failed showing: it is asked again when somebody is there. It
+    failed when others were answered since it was first asked, or when the provider has been given up.
+    """
+
+    def __init__(
+        self, store: RunStore, tenant: str, run: int, judge: JudgeAtWork, clock: Clock, *, planned: int
+    ) -> None:
         self._store, self._tenant, self._run, self._judge, self._clock = store, tenant, run, judge, clock
         self._committer = Committer(store, tenant, run, clock)
         self._flying: set[asyncio.Task[Work | None]] = set()
-        self._stopping = False
+        self._stopping = self._waiting = False
+        self._failed, self._may_fail = 0, max(FEWEST_FAILED, int(judge.card.limits.max_failed_share * planned))
+        self._asked_first: dict[CallKey, int] = {}
 
     def stop(self, *, patient: bool = True) -> None:
         """Ask for no new permit; what is in flight finishes and commits, and if *patient* waits for room to do so."""
         self._stopping, self._committer.patient = True, patient
 
     async def run(self, work: Sequence[Work]) -> str:
-        """Judge *work*; "" when all of it is settled, else why not: STOPPED, BUDGET_STOPPED, CANCELLED, NOT_RUNNING."""
+        """Judge *work*; "" when all of it is settled, else why not.
+
+        STOPPED, BUDGET_STOPPED, CANCELLED, NOT_RUNNING, or TOO_MANY_FAILED. Raises JudgeUnusable.
+        """
         todo = deque(work)
         refused = ""
         try:
             while (todo or self._flying) and not refused:
                 if self._stopping:
                     refused = "STOPPED"
-                    break
-                free = self._judge.card.limits.concurrency - len(self._flying)
-                if todo and free > 0:
-                    refused = await self._window([todo.popleft() for _ in range(min(free, len(todo)))], todo)
-                elif self._flying:
+                elif self._failed > self._may_fail:
+                    refused = "TOO_MANY_FAILED"
+                elif not todo:
                     await self._land(todo, asyncio.FIRST_COMPLETED)
+                elif (wait := self._judge.account.wait()) > 0:
+                    refused = await self._pause(todo, wait)
+                else:
+                    await self._told(waiting=False)
+                    refused = await self._window(todo)
+                    self._take_landed(todo)
         finally:
             while self._flying:
                 await self._land(todo, asyncio.ALL_COMPLETED)
         return refused
 
-    async def _window(self, wanted: list[Work], todo: deque[Work]) -> str:
-        asked = self._clock.monotonic()
-        now = self._clock.now()
-        worst = max(worst_cost(self._judge, work.shown) for work in wanted)
-        request = PermitRequest(
-            keys=[work.key for work in wanted],
-            run=self._run,
-            worst_micros=worst,
-            now=now,
-            until=now + LEASE + self._judge.card.limits.deadline_seconds,
-        )
-        permit = await self._store.permit(self._tenant, request)
-        begun = self._begin(wanted, permit, asked, todo)
+    async def _pause(self, todo: deque[Work], wait: float) -> str:
+        """Let at most a second of *wait* pass, or until a call has landed; why not to go on, if the run says so."""
+        if self._judge.account.down:
+            await self._told(waiting=True)
+        timer = asyncio.ensure_future(self._clock.sleep(min(wait, 1.0)))
+        try:
+            await asyncio.wait({timer, *self._flying}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            timer.cancel()
+        self._take_landed(todo)
+        asked = PermitRequest([], self._run, 0, self._clock.now(), self._clock.now())
+        return (await self._store.permit(self._tenant, asked)).refused
+
+    async def _told(self, *, waiting: bool) -> None:
+        """Say of the run that it waits for the provider, or that it goes on."""
+        if waiting == self._waiting:
+            return
+        self._waiting = waiting
+        name = self._judge.definition.name
+        if waiting:
+            message = f"judge {name!r} has no answer from its provider; it is asked again every half minute"
+            await self._store.move_run(self._run, RunState.WAITING, reason="PROVIDER_DOWN", message=message)
+            log.warning("provider.down", judge=name)
+        else:
+            await self._store.move_run(self._run, RunState.RUNNING)
+            log.info("provider.back", judge=name)
+
+    async def _window(self, todo: deque[Work]) -> str:
+        slots, account = self._judge.slots, self._judge.account
+        taken = await slots.take(len(todo))
+        try:
+            # What has ended in the meantime may say that no call of this judge can succeed.
+            self._take_landed(todo)
+        except BaseException:
+            slots.give(taken)
+            raise
+        tokens = likely_tokens(self._judge, todo[0].shown)
+        many = account.lease(taken, tokens)
+        slots.give(taken - many)
+        wanted = [todo.popleft() for _ in range(many)]
+        begun = 0
+        try:
+            asked = self._clock.monotonic()
+            permit = await self._store.permit(self._tenant, self._request(wanted))
+            begun = self._begin(wanted, permit, asked, todo)
+        finally:
+            slots.give(many - begun)
+            account.give_back(many - begun, (many - begun) * tokens)
         await self._take_stored(wanted, permit)
         if not begun and permit.busy and not self._flying and not permit.refused:
             await self._clock.sleep(BUSY_WAIT)
         return permit.refused
+
+    def _request(self, wanted: Sequence[Work]) -> PermitRequest:
+        now = self._clock.now()
+        return PermitRequest(
+            keys=[work.key for work in wanted],
+            run=self._run,
+            worst_micros=max(worst_cost(self._judge, work.shown) for work in wanted),
+            now=now,
+            until=now + LEASE + self._judge.card.limits.deadline_seconds,
+        )
 
     def _begin(self, wanted: list[Work], permit: Permit, asked: float, todo: deque[Work]) -> int:
         begun: set[int] = set()
@@ -130,15 +199,33 @@ class ShardRunner:
         return len(begun)
 
     async def _call(self, work: Work, attempt: int, asked: float) -> Work | None:
-        if self._clock.monotonic() - asked > LEASE:
-            return work
+        """Judge *work* under its permit; the work itself if it is to be asked for again."""
+        account = self._judge.account
+        self._asked_first.setdefault(work.key, account.replies)
+        again = None
         try:
-            settled = await judge_comparison(self._judge, work, attempt, self._clock)
+            async with self._judge.room.held(letters(work.shown)):
+                if self._clock.monotonic() - asked > LEASE:
+                    settled, again = Settled(work.key, work.item, attempt), work
+                else:
+                    settled = await judge_comparison(self._judge, work, attempt, self._clock)
+                    if settled.state is ItemState.TRANSPORT_ERROR and self._nobody_there(work):
+                        settled, again = replace(settled, state=None), work
+            await self._committer.commit(settled)
         except JudgeUnusable as unusable:
             await self._committer.commit(Settled(work.key, work.item, attempt, state=unusable.state, calls=1))
             raise
-        await self._committer.commit(settled)
-        return None
+        finally:
+            self._judge.slots.give(1)
+        self._failed += settled.state in FAILED
+        if again is None:
+            del self._asked_first[work.key]
+        return again
+
+    def _nobody_there(self, work: Work) -> bool:
+        account = self._judge.account
+        nobody = account.down or account.replies == self._asked_first[work.key]
+        return nobody and not account.given_up
 
     async def _take_stored(self, wanted: list[Work], permit: Permit) -> None:
         settled = []
@@ -154,7 +241,13 @@ class ShardRunner:
             await self._store.commit(self._tenant, self._run, settled)
 
     async def _land(self, todo: deque[Work], until: str) -> None:
-        done, self._flying = await asyncio.wait(self._flying, return_when=until)
+        await asyncio.wait(self._flying, return_when=until)
+        self._take_landed(todo)
+
+    def _take_landed(self, todo: deque[Work]) -> None:
+        """Take note of the calls that have ended; JudgeUnusable before any other error of theirs."""
+        done = {task for task in self._flying if task.done()}
+        self._flying -= done
         failures = []
         for task in done:
             error = task.exception()

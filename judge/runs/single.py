@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from judge.domain.errors import CallFailed, InvalidInput, JudgeUnusable, NotFound
+from judge.domain.errors import CallFailed, InvalidInput, JudgeUnusable, NotFound, TransportFailed
 from judge.domain.judge import RECORDED, JudgeCard, RenderedPrompt
 from judge.domain.outcome import Order
 from judge.domain.verdict import (
@@ -24,7 +24,16 @@ from judge.ports.store import PermitRequest, Settled, Store
 from judge.runs.judges import JudgeAtWork, Judges
 from judge.runs.outliving import Outliving
 from judge.runs.shard import BUSY_WAIT, LEASE
-from judge.runs.worker import Work, comparison, judge_comparison, recorded_key, rendered, shows_reference, worst_cost
+from judge.runs.worker import (
+    Work,
+    comparison,
+    judge_comparison,
+    likely_tokens,
+    recorded_key,
+    rendered,
+    shows_reference,
+    worst_cost,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +113,9 @@ class Single:
         """
         if card.unavailable_reason:
             raise InvalidInput("judge", f"judge {card.definition.name!r} cannot be asked: {card.unavailable_reason}")
-        at_work = self._judges.at_work(card.definition)
+        definition = await self._judges.identified(card.definition)
+        card = replace(card, definition=definition)
+        at_work = self._judges.at_work(definition)
         work = await self._work(tenant, card, asked, epoch, repeat)
         while True:
             now = self._clock.now()
@@ -129,12 +140,19 @@ class Single:
 
     async def _call(self, tenant: str, judge: JudgeAtWork, work: Work, attempt: int) -> Settled:
         try:
-            settled = await judge_comparison(judge, work, attempt, self._clock)
+            settled = await self._asked(judge, work, attempt)
         except JudgeUnusable as unusable:
             await self._store.commit(tenant, None, [Settled(work.key, None, attempt, state=unusable.state, calls=1)])
             raise
         await self._store.commit(tenant, None, [settled])
         return settled
+
+    async def _asked(self, judge: JudgeAtWork, work: Work, attempt: int) -> Settled:
+        try:
+            await judge.account.turn(likely_tokens(judge, work.shown), single=True)
+        except TransportFailed as down:
+            return Settled(work.key, None, attempt, state=down.state)
+        return await judge_comparison(judge, work, attempt, self._clock, single=True)
 
     async def close(self) -> None:
         """Wait for the calls in flight; each is stored."""

@@ -127,6 +127,9 @@ async def votes_of(
             raise InvalidInput(
                 "options.reconcile", "a jury has one outcome a comparison; reconcile its members' orders"
             )
+        if source.merge is Merge.MEAN and reconcile is Reconcile.TIE:
+            # A mean of probabilities: a member whose orders part is in the middle, as far as they part.
+            known = partial(known, reconcile=Reconcile.SOFT)
         members = [Source(SourceKind.JUDGE, name=member.judge) for member in source.members]
         said_by = [await _judged(store, tenant, dataset, member) for member in members]
         return await asyncio.to_thread(lambda: _jury_votes(source, [*map(known, said_by, members)]))
@@ -218,8 +221,7 @@ def _judge_votes(
     for verdict in kept:
         where, flipped = _where(verdict)
         order = Order(3 - verdict.showing.order) if flipped else verdict.showing.order
-        outcome = _outcome(verdict, reading)
-        share = None if outcome is None else LEFT_SHARE[outcome.flipped if flipped else outcome]
+        share = _share(verdict, reading, flipped=flipped, soft=reconcile is Reconcile.SOFT)
         grouped.setdefault(where, {}).setdefault(order, []).append(share)
     orders = tuple(_orders(where, by_order) for where, by_order in grouped.items() if len(by_order) == len(Order))
     rows = [
@@ -320,13 +322,19 @@ def _status(verdict: Verdict, reading: str) -> str:
     return chosen.status.name.lower() if chosen else "unread"
 
 
-def _outcome(verdict: Verdict, reading: str) -> Outcome | None:
+def _share(verdict: Verdict, reading: str, *, flipped: bool, soft: bool) -> float | None:
+    """How much of a verdict goes to the left: all, half or nothing, or if *soft*, its probability where it has one."""
     if _status(verdict, reading) != "ok":
         return None
     chosen = chosen_reading(verdict, reading)
     if chosen is None or chosen.preference is None:
         return None
-    return chosen.preference.outcome(verdict.showing.order)
+    order = verdict.showing.order
+    if soft and chosen.probability_first is not None:
+        left_first = (order is Order.LEFT_FIRST) != flipped
+        return chosen.probability_first if left_first else 1.0 - chosen.probability_first
+    outcome = chosen.preference.outcome(order)
+    return LEFT_SHARE[outcome.flipped if flipped else outcome]
 
 
 def _mean(shares: Sequence[float | None]) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass, replace
 
 import stamina
@@ -10,18 +11,19 @@ import stamina
 from judge.domain.errors import CallFailed, JudgeUnusable, TransportFailed
 from judge.domain.judge import JudgeDefinition, RenderedPrompt
 from judge.domain.outcome import ItemState
-from judge.domain.verdict import CallKey, Comparison, Reading, Reply, Shown, digest, recorded_digest
+from judge.domain.verdict import CallKey, Comparison, Reading, Reply, Shown, Usage, digest, recorded_digest
 from judge.ports.clock import Clock
 from judge.ports.store import ItemRef, OutputText, PromptText, Settled
-from judge.prompts.parse import parse
+from judge.prompts.parse import Parser, parse
 from judge.prompts.render import render, uses_reference
 from judge.runs.judges import JudgeAtWork
 
 ATTEMPTS = 5
 """A transport failure is tried again until so many calls were made, within the call's one deadline."""
-BYTES_PER_LETTER = 2
-BYTES_PER_TOKEN = 3
-"""A cautious guess for what a call may cost at most, used to reserve money before the call."""
+OVERHEAD_CHARS = 2400
+"""About what a rubric adds to the texts."""
+CHARS_PER_TOKEN, FEWEST_CHARS = 4, 1.5
+"""Letters in a token: of most text, and at the least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +71,19 @@ def recorded_key(prompt_id: str, contestant: str, sample: int) -> tuple[bytes, b
     return digest("prompt-id", prompt_id), recorded_digest(contestant, sample)
 
 
+def letters(shown: Shown) -> int:
+    """About how many letters are sent to judge *shown*."""
+    return sum(map(len, (*shown.prompt, *shown.first, *shown.second, *shown.reference))) + OVERHEAD_CHARS
+
+
+def likely_tokens(judge: JudgeAtWork, shown: Shown) -> int:
+    """About how many tokens a call takes from its account: what is sent, and the output budget, as providers count."""
+    return letters(shown) // CHARS_PER_TOKEN + judge.definition.sampling.max_output_tokens
+
+
 def worst_cost(judge: JudgeAtWork, shown: Shown) -> int:
     """What a showing may cost at most, in micro-USD: every try at its worst."""
-    return worst_call(judge, shown) * ATTEMPTS
+    return worst_call(judge, shown) * (1 if judge.card.batch else ATTEMPTS)
 
 
 def worst_call(judge: JudgeAtWork, shown: Shown) -> int:
@@ -79,14 +91,21 @@ def worst_call(judge: JudgeAtWork, shown: Shown) -> int:
     price = judge.card.price
     if price is None:
         return 0
-    texts = (*shown.prompt, *shown.first, *shown.second, *shown.reference)
-    tokens = sum(map(len, texts)) * BYTES_PER_LETTER // BYTES_PER_TOKEN + 200
-    return price.cost(tokens, 0, judge.definition.sampling.max_output_tokens)
+    tokens = math.ceil(letters(shown) / FEWEST_CHARS)
+    usage = Usage(
+        input_tokens=tokens, written_input_tokens=tokens, output_tokens=judge.definition.sampling.max_output_tokens
+    )
+    return price.cost(usage, batch=judge.card.batch)
 
 
-async def judge_comparison(judge: JudgeAtWork, work: Work, attempt: int | None, clock: Clock) -> Settled:
-    """What becomes of *work*: a reply with its reading, or the state its showing is left in."""
-    tries = _Tries(judge)
+async def judge_comparison(
+    judge: JudgeAtWork, work: Work, attempt: int | None, clock: Clock, *, single: bool = False
+) -> Settled:
+    """What becomes of *work*: a reply with its reading, or the state its showing is left in.
+
+    The call's turn at its account has come already; tries after the first wait for theirs.
+    """
+    tries = _Tries(judge, likely_tokens(judge, work.shown), single=single)
     begun = clock.monotonic()
     settled = Settled(work.key, work.item, attempt)
     try:
@@ -100,17 +119,19 @@ async def judge_comparison(judge: JudgeAtWork, work: Work, attempt: int | None, 
     except CallFailed as failure:
         settled = replace(settled, state=failure.state)
     else:
-        reply = _with_usage(judge, reply, tries.made, clock.monotonic() - begun)
-        settled = replace(settled, reply=reply, reading=read(judge.definition, reply))
+        settled = settled_with(judge, settled, reply, tries=tries.made, seconds=clock.monotonic() - begun)
     lost = tries.lost * worst_call(judge, work.shown) if tries.lost else 0
     return replace(settled, calls=tries.made, lost_micros=lost)
 
 
 class _Tries:
-    """Asks a judge until it replies or ATTEMPTS calls were *made*; *lost* are those sent and never answered."""
+    """Asks a judge until it replies or ATTEMPTS calls were *made*; *lost* are those sent and never answered.
 
-    def __init__(self, judge: JudgeAtWork) -> None:
-        self._judge = judge
+    What the provider throttles is asked again as long as the call's deadline lets it, and is no failed attempt.
+    """
+
+    def __init__(self, judge: JudgeAtWork, tokens: int, *, single: bool) -> None:
+        self._judge, self._tokens, self._single = judge, tokens, single
         self.made = self.lost = 0
 
     async def reply(self, prompt: RenderedPrompt) -> Reply:
@@ -118,41 +139,61 @@ class _Tries:
         try:
             return await self._call(prompt)
         except TransportFailed as failure:
+            if self._judge.account.down:
+                raise
             first: TransportFailed | None = failure
-        async for attempt_context in stamina.retry_context(on=_again, attempts=ATTEMPTS, timeout=None):
+        async for attempt_context in stamina.retry_context(on=self._again, attempts=ATTEMPTS, timeout=None):
             with attempt_context:
                 if first is not None:
                     # The one that failed above: it decides how long to wait for the next.
                     failed, first = first, None
                     raise failed
+                await self._judge.account.turn(self._tokens, single=self._single)
                 return await self._call(prompt)
         raise AssertionError
 
+    def _again(self, error: Exception) -> bool | float:
+        if not isinstance(error, TransportFailed) or self._judge.account.down:
+            return False
+        return error.retry_after if error.retry_after is not None else True
+
     async def _call(self, prompt: RenderedPrompt) -> Reply:
-        self.made += 1
-        try:
-            return await self._judge.backend.reply(prompt)
-        except TransportFailed as failure:
-            self.lost += failure.maybe_paid
-            raise
-        except asyncio.CancelledError:
-            # The deadline ended it in the middle.
-            self.lost += 1
-            raise
+        account = self._judge.account
+        while True:
+            self.made += 1
+            try:
+                reply = await self._judge.backend.reply(prompt)
+            except TransportFailed as failure:
+                self.lost += failure.maybe_paid
+                if not failure.throttled:
+                    account.failed()
+                    raise
+                account.throttled(failure.retry_after)
+            except CallFailed:
+                account.answered()
+                raise
+            except asyncio.CancelledError:
+                # The deadline ended it in the middle.
+                self.lost += 1
+                account.failed()
+                raise
+            else:
+                account.answered()
+                used = reply.usage.input_tokens + reply.usage.output_tokens
+                account.give_back(0, self._tokens - used if used else 0, single=self._single)
+                return reply
+            await account.turn(self._tokens, single=self._single)
 
 
 def read(definition: JudgeDefinition, reply: Reply) -> Reading:
     """What the judge's own parser reads from *reply*."""
-    return parse(definition.rubric.variants[0].form, reply.raw)
+    return parse(Parser.named(definition.parser), reply)
 
 
-def _again(error: Exception) -> bool | float:
-    if not isinstance(error, TransportFailed):
-        return False
-    return error.retry_after if error.retry_after is not None else True
-
-
-def _with_usage(judge: JudgeAtWork, reply: Reply, tries: int, seconds: float) -> Reply:
+def settled_with(judge: JudgeAtWork, settled: Settled, reply: Reply, *, tries: int, seconds: float) -> Settled:
+    """*settled* with *reply*: what it cost, and what is read from it."""
     usage, price = reply.usage, judge.card.price
-    cost = price.cost(usage.input_tokens, usage.cached_input_tokens, usage.output_tokens) if price else 0
-    return replace(reply, usage=replace(usage, tries=tries, latency_ms=round(seconds * 1000), cost_micros=cost))
+    cost = price.cost(usage, batch=judge.card.batch) if price else 0
+    usage = replace(usage, tries=tries, latency_ms=round(seconds * 1000), cost_micros=cost)
+    reply = replace(reply, usage=usage)
+    return replace(settled, reply=reply, reading=read(judge.definition, reply), calls=tries)

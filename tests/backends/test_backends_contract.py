@@ -26,9 +26,9 @@ from judge.domain.judge import YARDSTICKS, AnswerForm, Capabilities, RenderedPro
 from judge.domain.outcome import Preference, VerdictStatus
 from judge.domain.verdict import Reply, Shown, Usage
 from judge.ports.backend import Backend
-from judge.prompts.parse import parse
+from judge.prompts.parse import SCALES, Parser, own_parser, parse
 from judge.prompts.render import render
-from judge.prompts.rubrics import BRACKETS, REASONED
+from judge.prompts.rubrics import BRACKETS, RUBRICS
 from loopback import Handler, serving
 
 KEY = "sk-loopback-0123456789"
@@ -40,11 +40,20 @@ def prompt(
     second: str = "It is 411.",
     *,
     reference: tuple[str, ...] = ("391",),
-    form: AnswerForm = AnswerForm.BRACKETS,
+    form: str = "brackets",
     sampling: Sampling = Sampling(),  # noqa: B008
 ) -> RenderedPrompt:
-    rubric = BRACKETS if form is AnswerForm.BRACKETS else REASONED
-    return render(rubric, Shown(("What is 17 times 23?",), (first,), (second,), "", reference), form.value, sampling)
+    shown = Shown(("What is 17 times 23?",), (first,), (second,), "", reference)
+    return render(RUBRICS[form], shown, form, sampling)
+
+
+def verdict_of(one: RenderedPrompt, letter: str) -> str:
+    """A reply that says *letter* in the form that is asked for."""
+    if one.form is AnswerForm.LIKERT:
+        return f"[[{SCALES[one.steps][0 if letter == 'A' else -1]}]]"
+    if one.form is AnswerForm.REASONED:
+        return json.dumps({"critique": "", "verdict": letter})
+    return letter if one.form is AnswerForm.CHOICE else f"[[{letter}]]"
 
 
 def completion(content: str | None, *, finish_reason: str = "stop", **message: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -95,10 +104,17 @@ async def by_the_question(request: web.Request) -> web.StreamResponse:
     body = await request.json()
     first = body["messages"][1]["content"].split("<<<answer_a ")[1].split("<<<end")[0]
     verdict = "A" if "391" in first else "B"
-    reasoned = "JSON object" in body["messages"][0]["content"]
-    return web.json_response(
-        completion(json.dumps({"critique": "c", "verdict": verdict}) if reasoned else f"So: [[{verdict}]]")
-    )
+    system = body["messages"][0]["content"]
+    if "JSON object" in system:
+        said = json.dumps({"critique": "c", "verdict": verdict})
+    elif "single letter" in system:
+        said = verdict
+    elif "A>>B" in system or "1 to 8" in system:
+        scale = SCALES[5 if "A>>B" in system else 8]
+        said = f"So: [[{scale[0 if verdict == 'A' else -1]}]]"
+    else:
+        said = f"So: [[{verdict}]]"
+    return web.json_response(completion(said))
 
 
 @asynccontextmanager
@@ -109,7 +125,7 @@ async def backend_named(name: str) -> AsyncIterator[Backend]:
             yield backend
         return
     if name == "recorded":
-        prompts = [prompt(*texts, form=form) for texts in TEXTS for form in AnswerForm]
+        prompts = [prompt(*texts, form=form) for texts in TEXTS for form in RUBRICS]
         yield Recorded({one.nonce: scripted(one) for one in prompts})
     elif name == "scripted":
         yield Scripted(scripted)
@@ -119,8 +135,7 @@ async def backend_named(name: str) -> AsyncIterator[Backend]:
 
 def scripted(one: RenderedPrompt) -> Reply:
     verdict = "A" if "391" in one.shown.first[-1] else "B"
-    reasoned = one.form is AnswerForm.REASONED
-    return Reply(raw=json.dumps({"critique": "", "verdict": verdict}) if reasoned else f"[[{verdict}]]")
+    return Reply(raw=verdict_of(one, verdict))
 
 
 NAMES = ("openai", "recorded", "scripted", *YARDSTICKS)
@@ -133,13 +148,13 @@ async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
         yield one
 
 
-@pytest.mark.parametrize("form", AnswerForm)
-async def test_a_reply_is_read_as_one_preference(backend: Backend, form: AnswerForm) -> None:
+@pytest.mark.parametrize("form", RUBRICS)
+async def test_a_reply_is_read_as_one_preference(backend: Backend, form: str) -> None:
     """Each backend answers in the form that is asked for."""
     reply = await backend.reply(prompt(form=form))
 
     assert reply.status is VerdictStatus.OK
-    assert parse(form, reply.raw).preference is not None
+    assert parse(own_parser(RUBRICS[form]), reply).preference is not None
 
 
 async def test_capabilities_are_told(backend: Backend) -> None:
@@ -157,8 +172,8 @@ async def test_closing_twice_is_fine(backend: Backend) -> None:
 
 async def test_concurrent_calls_are_independent(backend: Backend) -> None:
     """Many calls at once get what each would get alone."""
-    prompts = [prompt(*texts, form=form) for texts in TEXTS for form in AnswerForm] * 5
-    alone = {one.nonce: (await backend.reply(one)).raw for one in prompts[:4]}
+    prompts = [prompt(*texts, form=form) for texts in TEXTS for form in RUBRICS] * 5
+    alone = {one.nonce: (await backend.reply(one)).raw for one in prompts[:10]}
 
     together = await asyncio.gather(*(backend.reply(one) for one in prompts))
 
@@ -172,11 +187,11 @@ async def test_nothing_is_recorded_without_records() -> None:
 
 
 async def said(name: str, one: RenderedPrompt) -> Preference | None:
-    return parse(one.form, (await Yardstick(name).reply(one)).raw).preference
+    return parse(Parser(one.form, one.steps), await Yardstick(name).reply(one)).preference
 
 
-@pytest.mark.parametrize("form", AnswerForm)
-async def test_the_longest_answer_in_the_turn_judged_wins(form: AnswerForm) -> None:
+@pytest.mark.parametrize("form", RUBRICS)
+async def test_the_longest_answer_in_the_turn_judged_wins(form: str) -> None:
     """Only the turn judged counts, and equal lengths are a tie."""
     shown = Shown(("q", "q"), ("x" * 99, "ab"), ("x", "abc"))
 
@@ -295,11 +310,13 @@ async def test_what_openai_is_sent() -> None:
         seen.append((request.path, request.headers, await request.json()))
         return web.json_response(completion('{"critique": "c", "verdict": "A"}'))
 
-    one = prompt(form=AnswerForm.REASONED, sampling=Sampling(max_output_tokens=77, temperature=0.0, seed=5))
+    one = prompt(form="reasoned", sampling=Sampling(max_output_tokens=77, temperature=0.0, seed=5))
     async with openai_at(handler, organization="org-1", project="proj-1") as backend:
         reply = await backend.reply(one)
         await backend.reply(prompt())
-    async with openai_at(handler, json_schema=False, legacy_max_tokens=True, api_key="") as backend:
+    async with openai_at(
+        handler, can=Capabilities(temperature=True, seed=True), legacy_max_tokens=True, api_key=""
+    ) as backend:
         await backend.reply(one)
         assert not backend.capabilities.json_schema
 
@@ -525,7 +542,7 @@ async def test_law_7_the_environment_changes_nothing(monkeypatch: pytest.MonkeyP
 
     assert plain[0] == plain[1]
     backend = OpenAI("m")
-    assert backend._client.base_url.host == "api.openai.com"
+    assert backend._sdk.client.base_url.host == "api.openai.com"
     await backend.close()
 
 

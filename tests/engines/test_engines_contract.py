@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from at_work import at_work
 from clocks import QuickClock
 from judge.backends.scripted import Line, Scripted
 from judge.domain.dataset import Output, Prompt
@@ -31,13 +32,16 @@ class OneJudge:
     def __init__(self, backend: Scripted) -> None:
         definition = JudgeDefinition("j", "scripted", RUBRICS["brackets"], "brackets/1")
         self.card = JudgeCard(definition, limits=Limits(concurrency=CONCURRENCY))
-        self.backend = backend
+        self.judge = at_work(self.card, backend, QuickClock())
 
     def cards(self) -> dict[str, JudgeCard]:
         return {"j": self.card}
 
     def at_work(self, definition: JudgeDefinition) -> JudgeAtWork:
-        return JudgeAtWork(self.card, self.backend)
+        return self.judge
+
+    async def identified(self, definition: JudgeDefinition) -> JudgeDefinition:
+        return definition
 
 
 class House:

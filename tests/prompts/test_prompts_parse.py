@@ -1,14 +1,24 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from judge.domain.errors import InvalidInput
 from judge.domain.judge import AnswerForm
 from judge.domain.outcome import Order, Preference, VerdictStatus
-from judge.prompts.parse import PARSER_VERSIONS, parse, parser_name
+from judge.domain.verdict import Reading, Reply
+from judge.prompts.parse import PARSER_VERSIONS, SCALES, Parser, parse
+
+PARSERS = [Parser(form, steps) for form in AnswerForm for steps in (SCALES if form is AnswerForm.LIKERT else (0,))]
+
+
+def read(form: AnswerForm, raw: str, *, steps: int = 0) -> Reading:
+    return parse(Parser(form, steps), Reply(raw))
+
 
 A, B, TIE = Preference.FIRST, Preference.SECOND, Preference.TIE
 
@@ -43,7 +53,7 @@ A, B, TIE = Preference.FIRST, Preference.SECOND, Preference.TIE
 )
 def test_brackets(raw: str, preference: Preference | None) -> None:
     """Exactly one distinct verdict in its exact form, or none at all."""
-    reading = parse(AnswerForm.BRACKETS, raw)
+    reading = read(AnswerForm.BRACKETS, raw)
 
     assert preference == reading.preference
     assert (preference is None) == bool(reading.reason)
@@ -52,7 +62,7 @@ def test_brackets(raw: str, preference: Preference | None) -> None:
 
 def test_several_verdicts_are_named() -> None:
     """The reason says which verdicts stand against each other."""
-    assert parse(AnswerForm.BRACKETS, "[[B]][[A]]").reason == "several verdicts: [[A]], [[B]]"
+    assert read(AnswerForm.BRACKETS, "[[B]][[A]]").reason == "several verdicts: [[A]], [[B]]"
 
 
 @pytest.mark.parametrize(
@@ -98,7 +108,7 @@ def test_several_verdicts_are_named() -> None:
 )
 def test_reasoned(raw: str, preference: Preference | None) -> None:
     """The whole reply is one object with exactly one verdict, or nothing is read."""
-    reading = parse(AnswerForm.REASONED, raw)
+    reading = read(AnswerForm.REASONED, raw)
 
     assert preference == reading.preference
     assert (VerdictStatus.UNREADABLE if preference is None else VerdictStatus.OK) is reading.status
@@ -107,18 +117,120 @@ def test_reasoned(raw: str, preference: Preference | None) -> None:
 
 def test_the_critique_becomes_the_reason() -> None:
     """What the judge gave as its critique is kept, and can be stored whatever it escaped."""
-    assert parse(AnswerForm.REASONED, '{"critique": "A is right.", "verdict": "A"}').reason == "A is right."
+    assert read(AnswerForm.REASONED, '{"critique": "A is right.", "verdict": "A"}').reason == "A is right."
     assert (
-        parse(AnswerForm.REASONED, '{"critique": "\\ud800\\u0000", "verdict": "A"}').reason
+        read(AnswerForm.REASONED, '{"critique": "\\ud800\\u0000", "verdict": "A"}').reason
         == "?\N{REPLACEMENT CHARACTER}"
     )
 
 
 def test_every_answer_form_has_a_parser_with_a_version() -> None:
-    """A reading names its parser and version."""
+    """A reading names its parser and version, and the name finds the parser again."""
     assert set(AnswerForm) == set(PARSER_VERSIONS)
-    assert sorted(parse(form, "").parser for form in AnswerForm) == ["brackets/1", "reasoned/1"]
-    assert all(parser_name(form) == parse(form, "").parser for form in AnswerForm)
+    names = [parser.name for parser in PARSERS]
+    assert ["brackets/1", "choice/1", "likert-5/1", "likert-8/1", "reasoned/1"] == sorted(names)
+    assert names == [parse(parser, Reply("")).parser for parser in PARSERS]
+    assert PARSERS == [Parser.named(name) for name in names]
+
+
+def test_a_tie_band_of_its_own_is_part_of_a_parsers_name() -> None:
+    """Two bands are two parsers, whose readings stand side by side."""
+    assert Parser.named("likert-8/1~1.5") == Parser(AnswerForm.LIKERT, 8, 1.5)
+    assert Parser(AnswerForm.LIKERT, 8, 1.5).name == "likert-8/1~1.5"
+    assert Parser(AnswerForm.LIKERT, 8, 0.5).name == "likert-8/1"
+    assert Parser.named("choice~0").name == "choice/1~0"
+
+
+@pytest.mark.parametrize(
+    "name", ["", "likert", "likert-6", "brackets/2", "brackets~1", "choice-5", "likert-5~", "likert-5~1.2.3", "A"]
+)
+def test_an_unknown_parser_is_named_with_those_there_are(name: str) -> None:
+    """A parser of another version than ours is unknown too: what it read then cannot be read again."""
+    with pytest.raises(InvalidInput) as caught:
+        Parser.named(name)
+
+    assert caught.value.reason in {"UNKNOWN_PARSER", "INVALID"}
+
+
+@pytest.mark.parametrize(
+    ("raw", "steps", "band", "preference", "strength"),
+    [
+        ("So: [[A>>B]]", 5, None, A, 1.0),
+        ("[[A>B]]", 5, None, A, 0.5),
+        ("[[A=B]]", 5, None, TIE, 0.0),
+        ("[[B>A]]", 5, None, B, 0.5),
+        ("[[B>>A]] yes, [[B>>A]]", 5, None, B, 1.0),
+        ("[[A>B]]", 5, 1.0, TIE, 0.5),
+        ("[[A>>B]]", 5, 1.0, A, 1.0),
+        ("[[1]]", 8, None, A, 1.0),
+        ("[[8]]", 8, None, B, 1.0),
+        ("[[4]]", 8, None, TIE, 1 / 7),
+        ("[[5]]", 8, None, TIE, 1 / 7),
+        ("[[4]]", 8, 0.0, A, 1 / 7),
+        ("[[3]]", 8, None, A, 3 / 7),
+        ("[[A>B]] or [[A=B]]", 5, None, None, None),
+        ("[[A<B]]", 5, None, None, None),
+        ("[[A > B]]", 5, None, None, None),
+        ("[[A]]", 5, None, None, None),
+        ("[[A>B]] [[A]]", 5, None, None, None),
+        ("[[3]]", 5, None, None, None),
+        ("[[9]]", 8, None, None, None),
+        ("[[3.5]]", 8, None, None, None),
+        ("[[-3]]", 8, None, None, None),
+        ("3", 8, None, None, None),
+        ("[[3]] [[4]]", 8, None, None, None),
+        ("", 8, None, None, None),
+    ],
+)
+def test_likert(raw: str, steps: int, band: float | None, preference: Preference | None, strength: float) -> None:
+    """Exactly one step of the scale; near enough to the middle is a tie, and how far from it is kept."""
+    reading = parse(Parser(AnswerForm.LIKERT, steps, band), Reply(raw))
+
+    assert (preference, strength) == (reading.preference, reading.strength)
+    assert (preference is None) == bool(reading.reason)
+
+
+def logs(**shares: float) -> tuple[tuple[str, float], ...]:
+    return tuple((token, math.log(share)) for token, share in shares.items())
+
+
+@pytest.mark.parametrize(
+    ("raw", "logprobs", "preference", "probability"),
+    [
+        ("A", (), A, None),
+        (" B\n", (), B, None),
+        ("C", (), TIE, None),
+        ("A", logs(A=0.8, B=0.1, C=0.1), A, 0.85),
+        ("A", (*logs(A=0.4, B=0.2), (" A", math.log(0.2)), ("The", math.log(0.2))), A, 0.75),
+        ("A", logs(A=0.5, B=0.5), TIE, 0.5),
+        ("A", logs(A=0.52, B=0.48), TIE, 0.52),
+        ("A", logs(A=0.55, B=0.45), A, 0.55),
+        ("C", logs(A=0.3, B=0.2, C=0.5), TIE, 0.55),
+        ("B", (("B", 0.0), ("A", -9999.0), ("C", -9999.0)), B, 0.0),
+        ("A", logs(x=1.0), A, None),
+        ("a", (), None, None),
+        ("A.", (), None, None),
+        ("AB", (), None, None),
+        ("[[A]]", (), None, None),
+        ("", (), None, None),
+    ],
+)
+def test_choice(
+    raw: str, logprobs: tuple[tuple[str, float], ...], preference: Preference | None, probability: float | None
+) -> None:
+    """The reply is one token; its alternatives give the probability of the first answer, a tie counting half."""
+    reading = parse(Parser(AnswerForm.CHOICE), Reply(raw, logprobs=logprobs))
+
+    assert preference == reading.preference
+    assert probability == (None if reading.probability_first is None else pytest.approx(reading.probability_first))
+
+
+def test_within_its_band_a_choice_is_a_tie() -> None:
+    """Log odds on the grid of half precision say nothing below its step; the band is the caller's to widen or drop."""
+    near = Reply("A", logprobs=logs(A=0.52, B=0.48))
+
+    assert parse(Parser(AnswerForm.CHOICE, tie_band=0.0), near).preference is A
+    assert parse(Parser(AnswerForm.CHOICE, tie_band=1.0), Reply("A", logprobs=logs(A=0.7, B=0.3))).preference is TIE
 
 
 filler = st.text(alphabet="ABCabc[]{}\"':, \nverditx`", max_size=30)
@@ -129,7 +241,7 @@ def test_nothing_is_read_from_two_different_verdicts_in_brackets(
     before: str, verdicts: list[str], between: str, after: str
 ) -> None:
     """Whatever stands around them, two different verdicts are no verdict."""
-    assert parse(AnswerForm.BRACKETS, before + verdicts[0] + between + verdicts[1] + after).preference is None
+    assert read(AnswerForm.BRACKETS, before + verdicts[0] + between + verdicts[1] + after).preference is None
 
 
 @given(filler, st.permutations(["A", "B", "tie"]), filler)
@@ -137,15 +249,15 @@ def test_nothing_is_read_from_two_different_verdicts_in_json(before: str, verdic
     """Two objects, or two keys in one, are no verdict."""
     one, other = (json.dumps({"critique": before, "verdict": verdict}) for verdict in verdicts[:2])
 
-    assert parse(AnswerForm.REASONED, one + between + other).preference is None
-    assert parse(AnswerForm.REASONED, one[:-1] + ", " + other[1:]).preference is None
+    assert read(AnswerForm.REASONED, one + between + other).preference is None
+    assert read(AnswerForm.REASONED, one[:-1] + ", " + other[1:]).preference is None
 
 
 @given(st.text())
 def test_a_reading_is_one_preference_or_a_reason(raw: str) -> None:
     """Any text at all gives a reading, and never raises."""
-    for form in AnswerForm:
-        reading = parse(form, raw)
+    for parser in PARSERS:
+        reading = parse(parser, Reply(raw))
         assert reading.preference in Preference if reading.preference else reading.reason
 
 
@@ -153,14 +265,17 @@ def test_a_reading_is_one_preference_or_a_reason(raw: str) -> None:
 def test_swapping_the_letters_flips_the_reading(text: str, letter: str) -> None:
     """The same verdict with A and B exchanged, in the other order, is the same outcome."""
     swapped = {"A": "B", "B": "A", "C": "C"}[letter]
-    for form, template in (
-        (AnswerForm.BRACKETS, lambda mark: f"{text}[[{mark}]]"),
+    for parser, template in (
+        (Parser(AnswerForm.BRACKETS), lambda mark: f"{text}[[{mark}]]"),
         (
-            AnswerForm.REASONED,
+            Parser(AnswerForm.REASONED),
             lambda mark: json.dumps({"critique": text, "verdict": "tie" if mark == "C" else mark}),
         ),
+        (Parser(AnswerForm.CHOICE), lambda mark: mark),
+        (Parser(AnswerForm.LIKERT, 5), lambda mark: f"{text}[[{ {'A': 'A>B', 'B': 'B>A', 'C': 'A=B'}[mark] }]]"),
+        (Parser(AnswerForm.LIKERT, 8), lambda mark: f"{text}[[{ {'A': 3, 'B': 6, 'C': 4}[mark] }]]"),
     ):
-        one, other = parse(form, template(letter)).preference, parse(form, template(swapped)).preference
+        one, other = (parse(parser, Reply(template(mark))).preference for mark in (letter, swapped))
         assert one is not None
         assert other is not None
         assert one.outcome(Order.LEFT_FIRST) is other.outcome(Order.RIGHT_FIRST)

@@ -8,8 +8,8 @@ import pytest
 from judge.domain.errors import InvalidInput
 from judge.domain.judge import AnswerForm, RenderedPrompt, Rubric, RubricVariant, Sampling
 from judge.domain.outcome import Order, Preference
-from judge.domain.verdict import Comparison, Shown
-from judge.prompts.parse import parse
+from judge.domain.verdict import Comparison, Reply, Shown
+from judge.prompts.parse import SCALES, Parser, parse
 from judge.prompts.render import fenced, render, uses_reference
 from judge.prompts.rubrics import BRACKETS, REASONED, RUBRICS
 
@@ -17,7 +17,17 @@ NONCE = "0123456789abcdef"
 HONEST = {
     AnswerForm.BRACKETS: "A names the right figure and B does not. [[A]]",
     AnswerForm.REASONED: '{"critique": "A names the right figure and B does not.", "verdict": "A"}',
+    AnswerForm.CHOICE: "A",
+    AnswerForm.LIKERT: "A names the right figure and B does not. ",
 }
+
+
+def honest(prompt: RenderedPrompt) -> Reply:
+    """What a judge says that prefers A, in the form that is asked for."""
+    step = f"[[{SCALES[prompt.steps][0]}]]" if prompt.steps else ""
+    return Reply(HONEST[prompt.form] + step)
+
+
 HOSTILE = (
     "",
     " ",
@@ -195,7 +205,7 @@ def test_law_8_text_from_models_is_fenced_when_shown_to_a_judge(rubric: Rubric, 
         assert text == found[place]
         assert harmless.keys() == found.keys()
         assert prompt.messages[1].content.count(f"<<<end {prompt.nonce}>>>") == 3
-        assert Preference.FIRST is parse(prompt.form, HONEST[prompt.form]).preference
+        assert Preference.FIRST is parse(Parser(prompt.form, prompt.steps), honest(prompt)).preference
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 import stamina
 
+from at_work import at_work
 from judge.backends.scripted import Scripted
 from judge.domain.errors import CallRejected, JudgeUnusable, TransportFailed
 from judge.domain.judge import JudgeCard, JudgeDefinition, Limits, Price
@@ -32,11 +33,11 @@ def _no_waiting() -> Iterator[None]:
 
 PRICE = Price(input_micros=1_000_000, output_micros=2_000_000)
 CARD = JudgeCard(JudgeDefinition("j", "scripted", RUBRICS["brackets"], "brackets/1"), price=PRICE)
-WORST = worst_call(JudgeAtWork(CARD, Scripted([])), WORK.shown)
+WORST = worst_call(at_work(CARD, Scripted([])), WORK.shown)
 
 
 def judge(backend: Scripted, *, deadline: float = 60.0) -> JudgeAtWork:
-    return JudgeAtWork(replace(CARD, limits=Limits(deadline_seconds=deadline)), backend)
+    return at_work(replace(CARD, limits=Limits(deadline_seconds=deadline)), backend)
 
 
 @pytest.mark.parametrize("failures", range(ATTEMPTS))

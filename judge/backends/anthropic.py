@@ -1,0 +1,225 @@
+"""Anthropic's messages and its batches.
+
+Messages take no seed and give no probabilities; the models of today take no temperature either. A long system message
+is marked for Anthropic's cache, since it is the same for every call.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Collection, Sequence
+from typing import Any, Final
+
+from judge.backends.http import KEYLESS, encodable, failure, no_reply, storable
+from judge.backends.sdk import Sdk
+from judge.domain.errors import CallFailed, TransportFailed
+from judge.domain.judge import Capabilities, RenderedPrompt
+from judge.domain.outcome import VerdictStatus
+from judge.domain.verdict import Reply, Usage
+from judge.ports.backend import BatchItem, BatchProgress, BatchUndecided
+
+BASE_URL: Final = "https://api.anthropic.com"
+"""Where Anthropic itself answers."""
+VERSION: Final = "2023-06-01"
+CACHED_CHARS: Final = 4000
+"""A system message this long is worth the cache; shorter ones are below what the provider caches."""
+_PATH = "/v1/messages"
+_BATCHES = "/v1/messages/batches"
+_STATUSES = {
+    "max_tokens": VerdictStatus.TRUNCATED,
+    "model_context_window_exceeded": VerdictStatus.TRUNCATED,
+    "refusal": VerdictStatus.REFUSED,
+}
+_ERRORS = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "api_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+"""The HTTP status that goes with each type of error, for errors that come in a batch's results."""
+_SKEW = 120.0
+"""Seconds by which the provider's clock may be behind ours."""
+
+
+def capabilities(model: str) -> Capabilities:  # noqa: ARG001  # all models alike; the config knows better
+    """What a model takes."""
+    return Capabilities(json_schema=True, batch=True, reasoning=True)
+
+
+class Anthropic:
+    """The *model* behind *base_url*. *can* says what it takes; nothing else is sent."""
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        base_url: str = BASE_URL,
+        api_key: str = "",
+        can: Capabilities | None = None,
+        timeout_seconds: float = 120.0,
+        connect_timeout_seconds: float = 10.0,
+        max_connections: int = 1000,
+    ) -> None:
+        import anthropic  # noqa: PLC0415  # 1.5 s: whoever has no such judge does not wait for it
+
+        self._model = model
+        self._can = can or capabilities(model)
+
+        def make(**told: Any) -> anthropic.AsyncAnthropic:  # noqa: ANN401  # what every client is told
+            return anthropic.AsyncAnthropic(
+                base_url=base_url, api_key=api_key or KEYLESS, webhook_key="", open_telemetry=False, **told
+            )
+
+        self._sdk = Sdk(
+            anthropic,
+            make,
+            headers={"x-api-key": api_key or KEYLESS, "anthropic-version": VERSION, "User-Agent": "judge"},
+            secrets=(api_key,),
+            timeout_seconds=timeout_seconds,
+            connect_timeout_seconds=connect_timeout_seconds,
+            max_connections=max_connections,
+        )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the model takes."""
+        return self._can
+
+    async def reply(self, prompt: RenderedPrompt) -> Reply:
+        """The model's reply to *prompt*, in one attempt."""
+        content, elapsed = await self._sdk.post(_PATH, self._body(prompt), prompt)
+        try:
+            message = json.loads(content)
+        except (ValueError, RecursionError):
+            raise no_reply("the endpoint's answer is no message") from None
+        return _reply(message, elapsed)
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._sdk.close()
+
+    def _body(self, prompt: RenderedPrompt) -> dict[str, Any]:
+        """The request's body."""
+        sampling = prompt.sampling
+        body: dict[str, Any] = {
+            "model": self._model,
+            "max_tokens": sampling.max_output_tokens,
+            "messages": [
+                {"role": message.role, "content": encodable(message.content)}
+                for message in prompt.messages
+                if message.role != "system"
+            ],
+        }
+        system = "\n\n".join(encodable(message.content) for message in prompt.messages if message.role == "system")
+        if len(system) >= CACHED_CHARS:
+            body["system"] = [{"type": "text", "text": system, "cache_control": {"type": "ephemeral"}}]
+        elif system.strip():
+            body["system"] = system
+        if sampling.temperature is not None:
+            body["temperature"] = sampling.temperature
+        output: dict[str, Any] = {"effort": sampling.effort} if sampling.effort else {}
+        if prompt.json_schema and self._can.json_schema:
+            output["format"] = {"type": "json_schema", "schema": json.loads(prompt.json_schema)}
+        if output:
+            body["output_config"] = output
+        return body
+
+    async def submit(self, items: Sequence[BatchItem], mark: str) -> str:  # noqa: ARG002  # Anthropic keeps no mark
+        """Make a batch of *items*."""
+        requests = [{"custom_id": item.custom_id, "params": self._body(item.prompt)} for item in items]
+        batch = await self._sdk.asked(self._sdk.client.messages.batches.create(requests=requests))
+        return str(batch.id)
+
+    async def find(self, mark: str, custom_ids: Collection[str], since: float, known: Collection[str]) -> str:  # noqa: ARG002  # Anthropic keeps no mark
+        """The batch whose results have *custom_ids*: it can be told only when it has ended."""
+        waiting = ""
+        page = await self._sdk.asked(self._sdk.client.messages.batches.list(limit=100))
+        for batch in page.data:
+            counts = batch.request_counts
+            many = counts.processing + counts.succeeded + counts.errored + counts.canceled + counts.expired
+            old = batch.created_at.timestamp() < since - _SKEW
+            if batch.id in known or old or many != len(custom_ids):
+                continue
+            if batch.processing_status != "ended":
+                waiting = str(batch.id)
+                continue
+            async for custom_id, _ in self.results(batch.id):
+                if custom_id in custom_ids:
+                    return str(batch.id)
+                break
+        if waiting:
+            raise BatchUndecided(f"batch {waiting} may be this one, which its results will tell when it has ended")
+        return ""
+
+    async def progress(self, batch: str) -> BatchProgress:
+        """How far the batch is."""
+        told = await self._sdk.asked(self._sdk.client.messages.batches.retrieve(batch))
+        counts = told.request_counts
+        finished = counts.succeeded + counts.errored + counts.canceled + counts.expired
+        return BatchProgress(told.processing_status == "ended", finished)
+
+    async def results(self, batch: str) -> AsyncIterator[tuple[str, Reply | CallFailed]]:
+        """The lines of the batch's results. Their address is known: the one that the provider names is not followed."""
+        for line in (await self._sdk.get(f"{_BATCHES}/{batch}/results")).splitlines():
+            if line.strip():
+                yield _result(line)
+
+    async def cancel(self, batch: str) -> None:
+        """Ask for no more of it."""
+        await self._sdk.asked(self._sdk.client.messages.batches.cancel(batch))
+
+
+def _result(line: bytes) -> tuple[str, Reply | CallFailed]:
+    """What a line of a batch's results says. Raises TransportFailed where it says nothing."""
+    try:
+        said = json.loads(line)
+        custom_id, result = str(said["custom_id"]), said["result"]
+        kind = result["type"]
+    except (ValueError, LookupError, TypeError):
+        raise TransportFailed("a line of the batch's results cannot be read") from None
+    if kind == "succeeded":
+        try:
+            return custom_id, _reply(result.get("message"), 0)
+        except TransportFailed as none:
+            return custom_id, none
+    if kind == "errored":
+        error = result.get("error") or {}
+        inner = error.get("error", error) if isinstance(error, dict) else {}
+        return custom_id, failure(_ERRORS.get(str(inner.get("type")), 500), error, {})
+    return custom_id, TransportFailed(f"the batch ended before this item was finished: {kind}")
+
+
+def _reply(message: Any, elapsed_ms: int) -> Reply:  # noqa: ANN401  # what JSON holds
+    """The reply in a *message*. Raises TransportFailed where it is none."""
+    try:
+        texts = [block["text"] for block in message["content"] if block.get("type") == "text"]
+        stopped = message.get("stop_reason")
+        model = message.get("model")
+        usage = _usage(message.get("usage") or {}, elapsed_ms)
+        raw = "".join(texts)
+    except (LookupError, TypeError, AttributeError, ValueError):
+        raise no_reply("the endpoint's answer is no message") from None
+    status = _STATUSES.get(stopped, VerdictStatus.OK) if isinstance(stopped, str) else VerdictStatus.OK
+    if not texts and status is VerdictStatus.OK:
+        raise no_reply("the endpoint's answer holds no text")
+    return Reply(storable(raw), status, usage, storable(model) if isinstance(model, str) else "")
+
+
+def _usage(usage: dict[str, Any], elapsed_ms: int) -> Usage:
+    """The tokens that the provider counts: it counts those read from and written to its cache apart."""
+    fresh, read, written = (
+        int(usage.get(name) or 0) for name in ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+    )
+    return Usage(
+        input_tokens=fresh + read + written,
+        cached_input_tokens=read,
+        written_input_tokens=written,
+        output_tokens=int(usage.get("output_tokens") or 0),
+        latency_ms=elapsed_ms,
+    )

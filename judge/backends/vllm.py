@@ -1,0 +1,153 @@
+"""A `vllm serve` near by, spoken to without an SDK: one pool of kept connections, JSON in and JSON out.
+
+A choice is one constrained token with its probabilities, a reasoned answer is held to its JSON schema by the server's
+grammar. Whose weights answer under the model's name is asked of the server, and is part of what was asked.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from judge.backends.http import completion, encodable, failure, no_reply, unanswered
+from judge.domain.errors import JudgeUnusable
+from judge.domain.judge import Capabilities, RenderedPrompt
+from judge.domain.verdict import Reply
+
+TOP_LOGPROBS = 10
+"""So many alternatives of a token are asked for; the others than those constrained to have no mass."""
+_OK = 200
+
+
+def capabilities(model: str) -> Capabilities:  # noqa: ARG001  # all models alike; the config knows better
+    """What vLLM does for every model."""
+    return Capabilities(temperature=True, seed=True, logprobs=True, json_schema=True, choice=True)
+
+
+class Vllm:
+    """The *model* that the server at *base_url* serves under that name.
+
+    *weights* is what was said to answer when the run began: other weights under the same name are refused.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        base_url: str,
+        api_key: str = "",
+        weights: str = "",
+        can: Capabilities | None = None,
+        timeout_seconds: float = 120.0,
+        connect_timeout_seconds: float = 10.0,
+        max_connections: int = 1000,
+    ) -> None:
+        import aiohttp  # noqa: PLC0415  # whoever has no such judge does not wait for it
+
+        self._model, self._weights = model, weights
+        self._checked = not weights
+        self._can = can or capabilities(model)
+        self._secrets = (api_key,) if api_key else ()
+        self._url = base_url.rstrip("/")
+        self._headers = {"Content-Type": "application/json", "User-Agent": "judge"}
+        if api_key:
+            self._headers["Authorization"] = f"Bearer {api_key}"
+        self._timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=connect_timeout_seconds, sock_read=timeout_seconds
+        )
+        self._max_connections = max_connections
+        self._session: aiohttp.ClientSession | None = None
+        self._unsent = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+        self._no_answer = (aiohttp.ClientError, OSError)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the server does for the model."""
+        return self._can
+
+    async def reply(self, prompt: RenderedPrompt) -> Reply:
+        """The model's reply to *prompt*, in one attempt."""
+        if not self._checked:
+            await self._check()
+        started = time.perf_counter()
+        content = await self._asked("POST", "/chat/completions", json.dumps(self._body(prompt)).encode(), prompt)
+        return completion(content, round((time.perf_counter() - started) * 1000), prompt.choices)
+
+    async def weights(self) -> str:
+        """The root that the server names for the model."""
+        content = await self._asked("GET", "/models", None, None)
+        try:
+            served = {one["id"]: one for one in json.loads(content)["data"]}
+        except (ValueError, LookupError, TypeError):
+            raise no_reply("the endpoint's answer is no list of models") from None
+        if self._model not in served:
+            told = ", ".join(sorted(map(str, served)))
+            raise JudgeUnusable(f"the server does not serve {self._model!r}; it serves {told or 'nothing'}")
+        return str(served[self._model].get("root") or self._model)
+
+    async def _check(self) -> None:
+        now = await self.weights()
+        if now != self._weights:
+            raise JudgeUnusable(f"{self._model!r} is served by the weights {now} now, and was by {self._weights}")
+        self._checked = True
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    def _body(self, prompt: RenderedPrompt) -> dict[str, Any]:
+        """The request's body."""
+        sampling = prompt.sampling
+        body: dict[str, Any] = {
+            "model": self._model,
+            "messages": [{"role": message.role, "content": encodable(message.content)} for message in prompt.messages],
+            "max_completion_tokens": sampling.max_output_tokens,
+        }
+        if sampling.temperature is not None:
+            body["temperature"] = sampling.temperature
+        if sampling.seed is not None:
+            body["seed"] = sampling.seed
+        if sampling.effort:
+            body["reasoning_effort"] = sampling.effort
+        if prompt.json_schema and self._can.json_schema:
+            body["structured_outputs"] = {"json": json.loads(prompt.json_schema)}
+        if prompt.choices and self._can.choice:
+            body["structured_outputs"] = {"choice": list(prompt.choices)}
+        if prompt.choices and self._can.logprobs:
+            body["logprobs"], body["top_logprobs"] = True, TOP_LOGPROBS
+        return body
+
+    async def _asked(self, method: str, path: str, body: bytes | None, prompt: RenderedPrompt | None) -> bytes:
+        session = self._session or self._opened()
+        try:
+            async with session.request(
+                method, self._url + path, data=body, headers=self._headers, allow_redirects=False
+            ) as response:
+                content = await response.read()
+                status, headers = response.status, response.headers
+        except self._no_answer as error:
+            raise unanswered(error, self._unsent) from None
+        if status == _OK:
+            return content
+        try:
+            said = json.loads(content)
+        except (ValueError, RecursionError):
+            said = None
+        lowered = {name.lower(): value for name, value in headers.items()}
+        raise failure(status, said, lowered, secrets=self._secrets, prompt=prompt)
+
+    def _opened(self) -> Any:  # noqa: ANN401  # aiohttp is imported where it is used
+        """The session, made on the loop that uses it."""
+        import aiohttp  # noqa: PLC0415
+
+        connector = aiohttp.TCPConnector(limit=self._max_connections, keepalive_timeout=60)
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            timeout=self._timeout,
+            trust_env=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("User-Agent",),
+        )
+        return self._session

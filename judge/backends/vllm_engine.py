@@ -1,0 +1,126 @@
+"""vLLM's engine in this process, for offline batches on a machine with a GPU of its own (the extra `[vllm]`).
+
+The weights are loaded at the first call, in a thread; all calls then share the engine's own batching. A choice is one
+constrained token with its probabilities, a reasoned answer is held to its JSON schema.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from typing import Any
+
+from judge.backends.http import encodable, storable
+from judge.domain.errors import JudgeUnusable, PromptTooLong, TransportFailed
+from judge.domain.judge import Capabilities, RenderedPrompt
+from judge.domain.outcome import VerdictStatus
+from judge.domain.verdict import Reply, Usage
+
+TOP_LOGPROBS = 10
+
+
+def capabilities(model: str) -> Capabilities:  # noqa: ARG001  # all models alike; the config knows better
+    """What vLLM does for every model."""
+    return Capabilities(temperature=True, seed=True, logprobs=True, json_schema=True, choice=True)
+
+
+class VllmEngine:
+    """The weights of *model*, a folder or a name that vLLM knows, at *revision*. *engine* are vLLM's own arguments."""
+
+    def __init__(self, model: str, *, revision: str = "", engine: dict[str, Any] | None = None) -> None:
+        self._model, self._revision = model, revision
+        self._arguments = {"enable_prefix_caching": True, **(engine or {})}
+        self._loading: asyncio.Task[Any] | None = None
+        self._tokenizer: Any = None
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the engine does."""
+        return capabilities(self._model)
+
+    async def weights(self) -> str:
+        """The folder or the name that the weights are loaded from."""
+        return self._model
+
+    async def reply(self, prompt: RenderedPrompt) -> Reply:
+        """The model's reply to *prompt*."""
+        engine = await self._engine()
+        started = time.perf_counter()
+        text = self._templated(prompt)
+        final = None
+        try:
+            async for output in engine.generate(text, _parameters(prompt), request_id=uuid.uuid4().hex):
+                final = output
+        except ValueError as error:
+            # The engine says so of a prompt that does not fit; its message may quote nothing of it but lengths.
+            raise PromptTooLong(f"the engine refused the prompt: {type(error).__name__}") from None
+        if final is None or not final.outputs:
+            raise TransportFailed("the engine gave no output")
+        return _reply(final, self._model, prompt, round((time.perf_counter() - started) * 1000))
+
+    async def close(self) -> None:
+        """Let go of the weights."""
+        if self._loading is not None and not self._loading.cancelled():
+            engine = await self._loading
+            engine.shutdown()
+            self._loading = None
+
+    def _templated(self, prompt: RenderedPrompt) -> str:
+        messages = [{"role": message.role, "content": encodable(message.content)} for message in prompt.messages]
+        templated: str = self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        return templated
+
+    async def _engine(self) -> Any:  # noqa: ANN401  # vllm is no dependency of the server
+        if self._loading is None:
+            self._loading = asyncio.create_task(self._loaded())
+        return await asyncio.shield(self._loading)
+
+    async def _loaded(self) -> Any:  # noqa: ANN401  # as above
+        try:
+            from vllm.engine.arg_utils import AsyncEngineArgs  # noqa: PLC0415  # an extra, and minutes to import
+            from vllm.v1.engine.async_llm import AsyncLLM  # noqa: PLC0415  # as above
+        except ImportError:
+            raise JudgeUnusable("the engine needs vllm: install judge-service[vllm]") from None
+        arguments = AsyncEngineArgs(model=self._model, revision=self._revision or None, **self._arguments)
+        engine = await asyncio.to_thread(AsyncLLM.from_engine_args, arguments)
+        self._tokenizer = await engine.get_tokenizer()
+        return engine
+
+
+def _parameters(prompt: RenderedPrompt) -> Any:  # noqa: ANN401  # vllm is no dependency of the server
+    from vllm import SamplingParams  # noqa: PLC0415  # an extra
+    from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams  # noqa: PLC0415  # an extra
+
+    held = None
+    if prompt.choices:
+        held = StructuredOutputsParams(choice=list(prompt.choices))
+    elif prompt.json_schema:
+        held = StructuredOutputsParams(json=json.loads(prompt.json_schema))
+    sampling = prompt.sampling
+    return SamplingParams(
+        max_tokens=sampling.max_output_tokens,
+        temperature=0.0 if sampling.temperature is None else sampling.temperature,
+        seed=sampling.seed,
+        logprobs=TOP_LOGPROBS if prompt.choices else None,
+        structured_outputs=held,
+        output_kind=RequestOutputKind.FINAL_ONLY,
+    )
+
+
+def _reply(output: Any, model: str, prompt: RenderedPrompt, elapsed_ms: int) -> Reply:  # noqa: ANN401  # vllm's own
+    told = output.outputs[0]
+    logprobs: tuple[tuple[str, float], ...] = ()
+    for token, alternatives in zip(told.token_ids, told.logprobs or (), strict=False):
+        if (alternatives[token].decoded_token or "").strip() in prompt.choices:
+            logprobs = tuple((storable(one.decoded_token or ""), one.logprob) for one in alternatives.values())
+            break
+    usage = Usage(
+        input_tokens=len(output.prompt_token_ids or ()),
+        cached_input_tokens=output.num_cached_tokens or 0,
+        output_tokens=len(told.token_ids),
+        latency_ms=elapsed_ms,
+    )
+    status = VerdictStatus.TRUNCATED if told.finish_reason == "length" else VerdictStatus.OK
+    return Reply(storable(told.text), status, usage, model, logprobs)

@@ -1,0 +1,244 @@
+"""An account at a provider: whose turn it is, how fast, and whether anybody answers. Shared by all that use it.
+
+Pace. Requests and tokens are handed out evenly, in leases of a tenth of a second's worth (or of one call, if that is
+more): no second ever sees more than the limit and one lease. What the provider throttles (429) slows the account down
+to seven tenths, after the pause it asked for; each second without that, it grows by a twentieth again, up to the limit.
+A share is kept for single comparisons, which have a pace of their own.
+
+Circuit. After 20 transport failures in a row, or 100 of the last 200 calls, nobody is answering: calls stop, and one
+of them is let through as a probe every 30 seconds. The first reply ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from judge.domain.errors import TransportFailed
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from judge.ports.clock import Clock
+
+LEASE_SECONDS = 0.1
+"""So many seconds' worth of calls are handed out at once."""
+IN_A_ROW, LAST, OF_LAST = 20, 200, 100
+"""Transport failures that open the circuit: so many in a row, or so many of the last calls."""
+PROBE_SECONDS = 30.0
+"""While the circuit is open, one call goes out every so many seconds."""
+PATIENCE = 3600.0
+"""Seconds for which a provider may be down before showings are left without a verdict."""
+SLOWER, FASTER = 0.7, 1.05
+PAUSE = 1.0
+"""Seconds for which a throttled account rests where the provider does not say for how long."""
+SLOWEST = 0.1
+"""Calls a second below which no account is slowed down."""
+
+
+class _Pace:
+    """Hands out *rate* units a second, evenly. Infinity is no limit."""
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+        self.next = -math.inf
+
+    def take(self, units: float, now: float) -> None:
+        """Hand out *units*; negative ones are given back."""
+        if self.rate < math.inf:
+            self.next = max(self.next, now if units > 0 else -math.inf) + units / self.rate
+
+
+def _paces(rate: float, single_share: float) -> dict[bool, _Pace]:
+    """The paces of single comparisons and of runs; one for both where no share is kept."""
+    runs = _Pace(rate * (1.0 - single_share))
+    return {False: runs, True: _Pace(rate * single_share) if single_share else runs}
+
+
+class Account:
+    """What judges of one account share. Rates are a minute's; 0 means that only the provider limits them."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        requests_per_minute: int = 0,
+        tokens_per_minute: int = 0,
+        single_share: float = 0.1,
+    ) -> None:
+        self._clock = clock
+        self._most = requests_per_minute / 60 or math.inf
+        self._adapted = math.inf
+        tokens = tokens_per_minute / 60 or math.inf
+        self._share = 1.0 - single_share
+        self._requests = _paces(self._most, single_share)
+        self._tokens = _paces(tokens, single_share)
+        self._resting_until = self._slowed = self._grown = -math.inf
+        self._recent: deque[bool] = deque(maxlen=LAST)
+        self._failures = 0
+        self._begun: deque[float] = deque(maxlen=1000)
+        self._next_probe = -math.inf
+        self._down_since: float | None = None
+        self.replies = 0
+        """How many calls were answered, in whatever way."""
+
+    @property
+    def down(self) -> bool:
+        """Whether the circuit is open."""
+        return self._down_since is not None
+
+    @property
+    def given_up(self) -> bool:
+        """Whether the provider has been down for longer than anybody waits."""
+        return self._down_since is not None and self._clock.monotonic() - self._down_since > PATIENCE
+
+    def wait(self, *, single: bool = False) -> float:
+        """Seconds until the next call may begin; at most 0 if it may now."""
+        now = self._clock.monotonic()
+        if self.down:
+            return self._next_probe - now
+        return max(self._resting_until, self._requests[single].next, self._tokens[single].next) - now
+
+    def lease(self, upto: int, tokens: int, *, single: bool = False) -> int:
+        """How many calls, of about *tokens* each, may begin now: at most *upto*, at least 1. Ask `wait` first."""
+        now = self._clock.monotonic()
+        requests = self._requests[single]
+        many = 1
+        if self.down:
+            self._next_probe = now + PROBE_SECONDS
+        elif requests.rate < math.inf or self._tokens[single].rate < math.inf:
+            calls = min(requests.rate, self._tokens[single].rate / max(tokens, 1)) * LEASE_SECONDS
+            many = max(1, min(upto, int(calls)))
+        else:
+            many = upto
+        requests.take(many, now)
+        self._tokens[single].take(many * tokens, now)
+        self._begun.extend([now] * min(many, 1000))
+        return many
+
+    def give_back(self, calls: int, tokens: int, *, single: bool = False) -> None:
+        """Return what was leased and is not used: *calls*, and *tokens* in all."""
+        now = self._clock.monotonic()
+        if calls:
+            self._requests[single].take(-calls, now)
+        if tokens:
+            self._tokens[single].take(-tokens, now)
+
+    async def turn(self, tokens: int, *, single: bool = False) -> None:
+        """Wait until one call may begin. Raises TransportFailed while nobody answers."""
+        while (wait := self.wait(single=single)) > 0:
+            if self.down:
+                raise TransportFailed("the provider is down; it is asked again every half minute")
+            await self._clock.sleep(wait)
+        self.lease(1, tokens, single=single)
+
+    def answered(self) -> None:
+        """A call was answered, be it with a refusal: somebody is there."""
+        self.replies += 1
+        self._failures = 0
+        self._recent.append(False)
+        if self._down_since is not None:
+            self._down_since = None
+            self._recent.clear()
+        now = self._clock.monotonic()
+        if self._adapted < math.inf and now - self._grown >= 1:
+            self._grown = now
+            self._pace(self._adapted * FASTER)
+
+    def failed(self) -> None:
+        """A call was not answered, or by an error of the provider's own."""
+        self._failures += 1
+        self._recent.append(True)
+        if self._down_since is None and (self._failures >= IN_A_ROW or sum(self._recent) >= OF_LAST):
+            now = self._clock.monotonic()
+            self._down_since, self._next_probe = now, now + PROBE_SECONDS
+
+    def throttled(self, retry_after: float | None) -> None:
+        """The provider is asked too often: rest, and go on more slowly."""
+        now = self._clock.monotonic()
+        self._resting_until = max(self._resting_until, now + (PAUSE if retry_after is None else retry_after))
+        if now - self._slowed < 1:
+            return
+        self._slowed = self._grown = now
+        lately = sum(1 for begun in self._begun if now - begun <= 1)
+        present = min(self._adapted, self._most)
+        self._pace((present if present < math.inf else float(max(lately, 1))) * SLOWER)
+
+    def _pace(self, rate: float) -> None:
+        self._adapted = max(rate, SLOWEST)
+        rate = min(self._adapted, self._most)
+        self._requests[True].rate = rate * (1.0 - self._share)
+        self._requests[False].rate = rate * self._share
+
+
+class Slots:
+    """At most *limit* calls at once, whoever makes them; those who wait come in the order of their asking.
+
+    With *ramp* it begins with one, and each that is given back makes room for one more, up to the limit: an endpoint
+    nobody has talked to yet meets one call, not a burst, and a wrong key is found out by that one.
+    """
+
+    def __init__(self, limit: int, *, ramp: bool = False) -> None:
+        self._free = 1 if ramp else limit
+        self._grows = limit - self._free
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def take(self, upto: int) -> int:
+        """Between 1 and *upto* slots, as soon as there are any."""
+        if self._waiting or not self._free:
+            mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(mine)
+            try:
+                await mine
+            except asyncio.CancelledError:
+                if mine.done() and not mine.cancelled():
+                    self.give(1)
+                raise
+            return 1
+        many = min(upto, self._free)
+        self._free -= many
+        return many
+
+    def give(self, many: int) -> None:
+        """Give *many* slots back."""
+        more = min(many, self._grows)
+        self._grows -= more
+        for _ in range(many + more):
+            while self._waiting and self._waiting[0].done():
+                self._waiting.popleft()
+            if self._waiting:
+                self._waiting.popleft().set_result(None)
+            else:
+                self._free += 1
+
+
+class Room:
+    """At most *size* bytes of prompts in flight; one that is larger than that goes alone."""
+
+    def __init__(self, size: int = 256 * 1024 * 1024) -> None:
+        self._size = self._free = size
+        self._changed = asyncio.Condition()
+        self._waiting = 0
+
+    @asynccontextmanager
+    async def held(self, size: int) -> AsyncIterator[None]:
+        """While a prompt of *size* bytes is in flight."""
+        size = min(size, self._size)
+        if self._free < size:
+            self._waiting += 1
+            try:
+                async with self._changed:
+                    await self._changed.wait_for(lambda: self._free >= size)
+            finally:
+                self._waiting -= 1
+        self._free -= size
+        try:
+            yield
+        finally:
+            self._free += size
+            if self._waiting:
+                async with self._changed:
+                    self._changed.notify_all()

@@ -1,0 +1,16 @@
+"""A judge at work for tests: a card, a backend, and an account of its own."""
+
+from __future__ import annotations
+
+from clocks import StillClock
+from judge.domain.judge import JudgeCard
+from judge.ports.backend import Backend
+from judge.ports.clock import Clock
+from judge.runs.accounts import Account, Room, Slots
+from judge.runs.judges import JudgeAtWork
+
+
+def at_work(card: JudgeCard, backend: Backend, clock: Clock | None = None, **account: float) -> JudgeAtWork:
+    """The judge of *card* that asks *backend*, within the limits of its *account*."""
+    mine = Account(clock or StillClock(), **account)  # type: ignore[arg-type]  # rates and shares
+    return JudgeAtWork(card, backend, mine, Slots(card.limits.concurrency), Room())
