@@ -33,6 +33,8 @@ MICROS = 1_000_000
 """Micro-USD in a USD."""
 RECORDED_LIMITS = Limits(concurrency=256, max_failed_share=1.0)
 OUTPUT_TOKENS = 1024
+THINKING_TOKENS = 4096
+"""For models that think first, whose thinking counts."""
 CHOICE_TOKENS = 16
 """What one token needs, with room for what a model may put around it."""
 CACHE_WRITE = {"anthropic": 1.25}
@@ -221,8 +223,9 @@ def _sampling(name: str, can: Capabilities, said: JudgeSettings, rubric: Rubric)
                 f"it out, or say capabilities = {{ {field} = true }}"
             )
             raise ConfigError(message)
-    short = rubric.variants[0].form is AnswerForm.CHOICE and not can.reasoning and not yardstick
-    tokens = said.max_output_tokens or (CHOICE_TOKENS if short else OUTPUT_TOKENS)
+    short = rubric.variants[0].form is AnswerForm.CHOICE
+    usual = THINKING_TOKENS if can.reasoning else CHOICE_TOKENS if short else OUTPUT_TOKENS
+    tokens = said.max_output_tokens or (OUTPUT_TOKENS if yardstick else usual)
     temperature = 0.0 if said.temperature is None else said.temperature
     return Sampling(tokens, temperature if can.temperature else None, said.seed if can.seed else None, said.effort)
 

@@ -8,6 +8,7 @@ import click
 
 from judge.cli.connect import Where, connected, echo_json, run
 from judge.cli.main import FAILED, cli
+from judge.cli.tables import estimated
 
 if TYPE_CHECKING:
     from judge.api.v1.run_service_pb2 import Pairing, Run
@@ -84,6 +85,7 @@ def _pairing(pairs: str, turns: str, orders: str) -> Pairing:
 @click.option("--budget-usd", type=float, default=0.0, help="Spend no more than this; 0 is no limit.")
 @click.option("--budget-calls", type=int, default=0, help="Make no more calls than this; 0 is no limit.")
 @click.option("--request-id", default=None, help="The same id gives the same run.")
+@click.option("--estimate", is_flag=True, help="Say what it would take, and judge nothing.")
 @click.option("--detach", is_flag=True, help="Print the run's name and leave it at work (needs --server).")
 @click.option("--json", "as_json", is_flag=True, help="Print the run as JSON.")
 @click.pass_obj
@@ -103,6 +105,7 @@ def run_command(  # one option each
     budget_calls: int,
     request_id: str | None,
     *,
+    estimate: bool,
     detach: bool,
     as_json: bool,
 ) -> int:
@@ -124,6 +127,13 @@ def run_command(  # one option each
 
     async def work() -> int:
         async with connected(where) as client:
+            if estimate:
+                found = await client.estimate_run(spec)
+                if as_json:
+                    echo_json(found)
+                else:
+                    estimated(found)
+                return 0
             made = await client.create_run(spec, request_id)
             if not as_json:
                 click.echo(made.name)
@@ -132,6 +142,29 @@ def run_command(  # one option each
                 echo_json(ended)
             click.echo(told(ended), err=True)
             return 0 if detach else exit_code(ended)
+
+    return run(work())
+
+
+@cli.command("reparse")
+@click.argument("name")
+@click.option("--parser", default="", help="Such as brackets or likert-8~1.5; without it the judges' own.")
+@click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
+@click.pass_obj
+def reparse_command(where: Where, name: str, parser: str, *, as_json: bool) -> int:
+    """Read the stored replies of the run NAME with another parser; no call is made.
+
+    The new readings stand beside the old ones: `judge rank --reading PARSER` uses them.
+    """
+
+    async def work() -> int:
+        async with connected(where) as client:
+            read = await client.reparse_run(name if name.startswith("runs/") else f"runs/{name}", parser)
+            if as_json:
+                echo_json(read)
+            else:
+                click.echo(f"{read.read} replies read, {read.changed} otherwise, {read.unreadable} unreadable")
+            return 0
 
     return run(work())
 

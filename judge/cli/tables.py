@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from judge.api.v1.agreement_service_pb2 import AgreementFigure, AgreementReport
     from judge.api.v1.leaderboard_pb2 import Leaderboard
     from judge.api.v1.outcome_pb2 import Interval
+    from judge.api.v1.run_service_pb2 import RunEstimate
 
 
 def console() -> Console:
@@ -39,6 +40,32 @@ def spread(interval: Interval, digits: int) -> str:
     if not interval.HasField("low") or not interval.HasField("high"):
         return "-"
     return f"{interval.low:.{digits}f} to {interval.high:.{digits}f}"
+
+
+def usd(micros: float) -> str:
+    """Micro-USD as USD, with as many digits as it takes."""
+    return f"{micros / 1_000_000:.{2 if micros >= 1_000_000 else 4}f}"  # noqa: PLR2004  # a dollar
+
+
+def estimated(found: RunEstimate) -> None:
+    """Print what a run would take, by judge."""
+    rows = [
+        (
+            one.judge.removeprefix("judges/"),
+            str(one.calls),
+            str(one.reused),
+            f"{one.input_tokens:.0f}",
+            f"{one.output_tokens:.0f}",
+            usd(one.cost_micros) if one.price_known else "unknown",
+            f"{usd(one.cost_interval.low)} to {usd(one.cost_interval.high)}" if one.price_known else "-",
+        )
+        for one in found.judges
+    ]
+    table("What it would take", ("judge", "calls", "stored", "in", "out", "USD", "between"), rows)
+    for one in found.judges:
+        told = f"from {one.pilot} replies that are stored" if one.pilot else "from letters; bounds are what is possible"
+        if one.calls and one.price_known:
+            console().print(f"{one.judge.removeprefix('judges/')}: tokens {told}")
 
 
 def leaderboard(board: Leaderboard, title: str) -> None:

@@ -85,6 +85,11 @@ class Rubric:
         """SHA-256 of everything that is sent, in hex."""
         return digest(*(_hashed(variant) for variant in self.variants)).hex()
 
+    @cached_property
+    def by_category(self) -> bool:
+        """Whether a prompt's category decides what is sent."""
+        return any(variant.categories for variant in self.variants)
+
     def variant(self, shown: Shown) -> RubricVariant | None:
         """The first variant meant for *shown*."""
         return next((variant for variant in self.variants if variant.fits(shown)), None)
@@ -175,6 +180,16 @@ class JudgeDefinition:
             return digest(RECORDED, self.scope, self.name).hex()
         weights = (self.weights,) if self.weights else ()
         return digest(self.backend, self.model, self.rubric.hash, _hashed(self.sampling), *weights).hex()
+
+    def call_fingerprint(self, shown: Shown) -> str:
+        """The fingerprint of a call on *shown*: the judge's own, with the variant where prompts choose it by category.
+
+        Turn, texts and reference answer are in a verdict's key already; a category is not.
+        """
+        if not self.rubric.by_category:
+            return self.fingerprint
+        variant = self.rubric.variant(shown)
+        return digest(self.fingerprint, _hashed(variant)).hex() if variant else self.fingerprint
 
     @property
     def yardstick(self) -> bool:

@@ -7,7 +7,7 @@ run that ended may be resumed while some showing has no verdict.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from enum import IntEnum
 
 from judge.domain.errors import InvalidInput
@@ -183,6 +183,21 @@ class RunCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """What a judge used in a run: calls, micro-USD, and tokens by the provider's own count."""
+
+    calls: int = 0
+    cost_micros: int = 0
+    input_tokens: int = 0
+    cached_input_tokens: int = 0
+    output_tokens: int = 0
+
+    def __add__(self, other: Spent) -> Spent:
+        """Both together."""
+        return Spent(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """A run as the store has it."""
 
@@ -203,3 +218,5 @@ class Run:
     end_time: float | None
     rest: ItemState | None = None
     """What became of the showings never begun, once the run has ended: budget_stopped or cancelled."""
+    spent: tuple[Spent, ...] = ()
+    """By judge, in the order of *judges*."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Protocol
 
 from judge.domain.dataset import BatchResult, DatasetSummary, ImportedVerdict, Label, ListedComparison, Output, Prompt
 from judge.domain.judge import JudgeDefinition
 from judge.domain.outcome import ItemState, Order, Outcome, VerdictStatus
 from judge.domain.run import Budget, NewRun, Run, RunState
-from judge.domain.verdict import CallKey, Reading, Reply, Verdict
+from judge.domain.verdict import CallKey, Reading, Reply, Usage, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,40 @@ class ItemRef:
 
 
 @dataclass(frozen=True, slots=True)
+class NewBatch:
+    """The intent to submit a batch: the positions of the keys asked for, in their order, and what marks it."""
+
+    positions: Sequence[int]
+    mark: str
+
+
+class BatchState(IntEnum):
+    """Where a provider's batch stands."""
+
+    SUBMITTING = 1
+    """It is about to be submitted, or was: nobody has heard its id."""
+    SUBMITTED = 2
+    """The provider has it."""
+    COLLECTED = 3
+    """Its results are stored."""
+    ABANDONED = 4
+    """It was never submitted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderBatch:
+    """A batch as the store has it, with the attempts of its calls."""
+
+    row: int
+    state: BatchState
+    mark: str
+    provider_id: str
+    create_time: float
+    positions: tuple[int, ...]
+    attempts: Mapping[CallKey, int]
+
+
+@dataclass(frozen=True, slots=True)
 class PermitRequest:
     """Asks to call *keys* for a run (or for none: a single comparison), each costing at most *worst_micros*."""
 
@@ -91,6 +126,10 @@ class PermitRequest:
     worst_micros: int
     now: float
     until: float
+    judge: int = 0
+    """The judge's place in the run's list."""
+    batch: NewBatch | None = None
+    """The provider's batch that the calls are to be made in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +152,8 @@ class Permit:
     answered: Mapping[CallKey, StoredAnswer] = field(default_factory=dict)
     busy: frozenset[CallKey] = frozenset()
     refused: str = ""
+    batch: int | None = None
+    """The row of the batch that was asked for, if anything was granted for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +344,31 @@ class RunStore(Protocol):
         ...
 
     async def orphan_attempts(self) -> int:
-        """Book every live attempt as spent: for the process that holds the store, when it starts."""
+        """Book every live attempt outside a batch as spent: for the process that holds the store, when it starts."""
+        ...
+
+    async def open_batches(self, run: int, judge: int) -> list[ProviderBatch]:
+        """The run's batches of that judge that are neither collected nor abandoned, oldest first."""
+        ...
+
+    async def move_batch(self, row: int, state: BatchState, *, provider_id: str = "") -> None:
+        """Say where a batch stands. An abandoned batch's live attempts end, unpaid."""
+        ...
+
+    async def provider_batches(self, tenant: str) -> set[str]:
+        """The provider's ids of every batch that is known."""
+        ...
+
+    async def run_answers(self, row: int, after: int, limit: int) -> list[tuple[int, int, StoredAnswer]]:
+        """A page of a run's replies after position *after*: position, judge's place, answer."""
+        ...
+
+    async def add_readings(self, tenant: str, readings: Sequence[tuple[int, Reading]]) -> None:
+        """Add readings of answers; one that is there stays as it is."""
+        ...
+
+    async def usages(self, tenant: str, fingerprints: Collection[int], limit: int) -> list[Usage]:
+        """What at most *limit* stored calls of these fingerprints used."""
         ...
 
     async def verdicts(

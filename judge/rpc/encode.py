@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -20,6 +21,7 @@ from judge.domain.judge import JudgeCard, RenderedPrompt, Sampling
 from judge.domain.run import Pairing, Run, RunSpec
 from judge.domain.verdict import Reading, Reply, ShowingNames, Verdict
 from judge.runs.agree import Figure, Report
+from judge.runs.estimate import RunEstimate
 from judge.runs.rank import Board, StandingRow
 from judge.runs.sources import Part, Votes
 
@@ -75,7 +77,10 @@ def dataset(summary: DatasetSummary, tenant: str) -> dataset_service_pb2.Dataset
 def sampling(settings: Sampling) -> judge_service_pb2.Sampling:
     """Sampling settings."""
     return judge_service_pb2.Sampling(
-        temperature=settings.temperature, max_output_tokens=settings.max_output_tokens, seed=settings.seed
+        temperature=settings.temperature,
+        max_output_tokens=settings.max_output_tokens,
+        seed=settings.seed,
+        effort=settings.effort,
     )
 
 
@@ -88,6 +93,7 @@ def judge(card: JudgeCard, *, whole: bool = False) -> judge_service_pb2.Judge:
         model=what.model,
         rubric=what.rubric.name,
         rubric_hash=what.rubric.hash,
+        rubric_version=what.rubric.version,
         parser=what.parser,
         fingerprint=what.fingerprint,
         yardstick=what.yardstick,
@@ -100,12 +106,15 @@ def judge(card: JudgeCard, *, whole: bool = False) -> judge_service_pb2.Judge:
             json_schema=can.json_schema,
             choice=can.choice,
             batch=can.batch,
+            reasoning=can.reasoning,
         ),
         price=judge_service_pb2.Price(
             input_micros=price.input_micros,
             cached_input_micros=price.cached_input_micros,
             output_micros=price.output_micros,
             known=True,
+            batch_percent=price.batch_percent,
+            cache_write_micros=price.input_micros if price.cache_write_micros is None else price.cache_write_micros,
         )
         if price
         else None,
@@ -114,6 +123,7 @@ def judge(card: JudgeCard, *, whole: bool = False) -> judge_service_pb2.Judge:
             requests_per_minute=limits.requests_per_minute,
             tokens_per_minute=limits.tokens_per_minute,
             deadline_seconds=limits.deadline_seconds,
+            max_failed_share=limits.max_failed_share,
         ),
         variants=[
             judge_service_pb2.RubricVariant(
@@ -124,6 +134,7 @@ def judge(card: JudgeCard, *, whole: bool = False) -> judge_service_pb2.Judge:
         if whole
         else [],
         sampling=sampling(what.sampling),
+        batch=card.batch,
     )
 
 
@@ -136,6 +147,8 @@ def preview(rendered: RenderedPrompt, *, stored: bool) -> judge_service_pb2.Prom
         sampling=sampling(rendered.sampling),
         nonce=rendered.nonce,
         stored=stored,
+        form=rendered.form.value,
+        choices=rendered.choices,
     )
 
 
@@ -205,6 +218,38 @@ def run(row: Run, tenant: str, rate: float = 0.0) -> run_service_pb2.Run:
         tenant=tenant,
         fingerprints=[definition.fingerprint for definition in row.judges],
         rate=rate,
+        spending=[
+            run_service_pb2.JudgeSpending(judge=f"judges/{definition.name}", **asdict(spent))
+            for definition, spent in zip(row.judges, row.spent, strict=True)
+        ],
+    )
+
+
+def estimate(found: RunEstimate) -> run_service_pb2.RunEstimate:
+    """What a run would take."""
+    judges = [
+        run_service_pb2.JudgeEstimate(
+            judge=f"judges/{one.judge}",
+            calls=one.calls,
+            reused=one.reused,
+            input_tokens=one.input_tokens,
+            output_tokens=one.output_tokens,
+            cost_micros=one.cost_micros,
+            cost_interval=outcome_pb2.Interval(low=one.low, high=one.high),
+            pilot=one.pilot,
+            price_known=one.price_known,
+        )
+        for one in found.judges
+    ]
+    whole = found.whole
+    return run_service_pb2.RunEstimate(
+        calls=whole.calls,
+        reused=whole.reused,
+        input_tokens=whole.input_tokens,
+        output_tokens=whole.output_tokens,
+        cost_micros=whole.cost_micros,
+        cost_interval=outcome_pb2.Interval(low=whole.low, high=whole.high),
+        judges=judges,
     )
 
 
@@ -236,6 +281,7 @@ def verdict(row: Verdict, run_id: str = "", *, full: bool = True) -> verdict_pb2
         state=row.state.value if row.state and row.reply is None else 0,  # type: ignore[arg-type]  # as above
         outcome=row.outcome.value if row.outcome else 0,  # type: ignore[arg-type]  # as above
         probability_left=probability,
+        strength=reading.strength if reading else None,
         reason=reading.reason if reading else "",
         raw=reply.raw if full else "",
         parser=reading.parser if reading else "",
@@ -274,6 +320,7 @@ def _reading(reading: Reading, row: Verdict) -> verdict_pb2.Reading:
         outcome=outcome,  # type: ignore[arg-type]  # as above
         probability_left=_left(reading, row),
         reason=reading.reason,
+        strength=reading.strength,
     )
 
 

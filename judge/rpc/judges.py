@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 from judge.api.v1 import judge_service_pb2 as pb
 from judge.api.v1 import judge_service_pb2_grpc
-from judge.domain.errors import InvalidInput, NotBuilt
+from judge.domain.errors import CallFailed, InvalidInput, JudgeError
 from judge.domain.judge import JudgeCard
 from judge.domain.names import resource_id
-from judge.domain.outcome import Order
+from judge.domain.outcome import ItemState, Order
 from judge.domain.verdict import Comparison, ShowingNames
 from judge.ports.store import Store
 from judge.rpc import decode, encode
@@ -18,6 +19,9 @@ from judge.rpc.datasets import TENANT
 from judge.runs.judges import Judges
 from judge.runs.lifecycle import Runs
 from judge.runs.single import Asked, Single
+
+STREAMED_CALLS = 64
+"""So many comparisons of one stream are judged at once."""
 
 
 class JudgeServicer(judge_service_pb2_grpc.JudgeServiceServicer):
@@ -61,8 +65,40 @@ class JudgeServicer(judge_service_pb2_grpc.JudgeServiceServicer):
         request_iterator: AsyncIterator[pb.JudgeComparisonsRequest],
         context: Any,
     ) -> AsyncIterator[pb.JudgeComparisonsResponse]:
-        raise NotBuilt("JudgeComparisons is not built yet; JudgeComparison is")
-        yield pb.JudgeComparisonsResponse()
+        """Judge a stream of comparisons; what is asked is read only as fast as verdicts are taken."""
+        requests = aiter(request_iterator)
+        asked: asyncio.Future[pb.JudgeComparisonsRequest | None] | None = None
+        judging: set[asyncio.Future[pb.JudgeComparisonsResponse]] = set()
+        ended = False
+        try:
+            while not ended or judging:
+                if asked is None and not ended and len(judging) < STREAMED_CALLS:
+                    asked = asyncio.ensure_future(anext(requests, None))
+                await asyncio.wait(_all(judging, asked), return_when=asyncio.FIRST_COMPLETED)
+                if asked is not None and asked.done():
+                    request, asked = asked.result(), None
+                    ended = request is None
+                    if request is not None:
+                        judging.add(asyncio.ensure_future(self._streamed(request)))
+                for one in [one for one in judging if one.done()]:
+                    judging.discard(one)
+                    yield one.result()
+        finally:
+            for task in _all(judging, asked):
+                task.cancel()
+
+    async def _streamed(self, request: pb.JudgeComparisonsRequest) -> pb.JudgeComparisonsResponse:
+        """The verdict on one of a stream, or why there is none: nothing that is wrong with one ends the others."""
+        try:
+            reply = await self.JudgeComparison(request.comparison, None)
+        except CallFailed as failed:
+            state = ItemState.__members__.get(failed.reason, failed.state)
+            return pb.JudgeComparisonsResponse(id=request.id, state=state.value, message=failed.message)  # type: ignore[arg-type]  # our numbers are the wire's
+        except JudgeError as wrong:
+            rejected = ItemState.REJECTED.value
+            message = f"{wrong.reason}: {wrong.message}"
+            return pb.JudgeComparisonsResponse(id=request.id, state=rejected, message=message)  # type: ignore[arg-type]  # as above
+        return pb.JudgeComparisonsResponse(id=request.id, verdict=reply.verdict)
 
     async def _card(self, name: str, field: str) -> JudgeCard:
         return await self._runs.card(TENANT, resource_id("judges", field, name))
@@ -84,3 +120,7 @@ class JudgeServicer(judge_service_pb2_grpc.JudgeServiceServicer):
         order = decode.optional_enum(Order, judged.texts.order, "texts.order") or Order.LEFT_FIRST
         texts = Comparison(prompt, left, right, judged.texts.category, tuple(judged.texts.reference))
         return self._single.of_texts(texts, order)
+
+
+def _all(judging: set[asyncio.Future[Any]], asked: asyncio.Future[Any] | None) -> set[asyncio.Future[Any]]:
+    return judging if asked is None else {*judging, asked}

@@ -36,6 +36,7 @@ class Limit:
 UNARY = Limit("unary", 512, 30.0)
 FIT = Limit("fit", 64, 120.0)
 JUDGING = Limit("judging", 256, 150.0)
+JUDGING_STREAM = Limit("judging stream", 64, 150.0)
 UPLOAD = Limit("upload", 64, 60.0)
 STREAM = Limit("stream", 20_000, 60.0)
 BY_METHOD: Mapping[str, Limit] = {
@@ -43,7 +44,10 @@ BY_METHOD: Mapping[str, Limit] = {
     "RankBattles": FIT,
     "GetAgreement": FIT,
     "MeasureAgreement": FIT,
+    "EstimateRun": FIT,
+    "ReparseRun": FIT,
     "JudgeComparison": JUDGING,
+    "JudgeComparisons": JUDGING_STREAM,
 }
 
 

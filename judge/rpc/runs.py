@@ -15,6 +15,7 @@ from judge.ports.store import Store
 from judge.rpc import decode, encode
 from judge.rpc.datasets import TENANT
 from judge.runs.lifecycle import Runs
+from judge.runs.reparse import reparse
 from judge.runs.watch import Watcher
 
 PAGE_BYTES = 1024 * 1024
@@ -29,12 +30,15 @@ class RunServicer(run_service_pb2_grpc.RunServiceServicer):
         self._store, self._runs, self._watcher = store, runs, watcher
 
     async def EstimateRun(self, request: pb.EstimateRunRequest, context: Any) -> pb.EstimateRunResponse:
-        """Not built yet."""
-        raise NotBuilt("EstimateRun is not built yet")
+        """Say what a run would take."""
+        return pb.EstimateRunResponse(
+            estimate=encode.estimate(await self._runs.estimate(TENANT, decode.run_spec(request.run)))
+        )
 
     async def ReparseRun(self, request: pb.ReparseRunRequest, context: Any) -> pb.ReparseRunResponse:
-        """Not built yet."""
-        raise NotBuilt("ReparseRun is not built yet")
+        """Read a run's stored replies with another parser."""
+        read = await reparse(self._store, TENANT, await self._store.run(TENANT, _id(request.name)), request.parser)
+        return pb.ReparseRunResponse(read=read.read, changed=read.changed, unreadable=read.unreadable)
 
     async def CreateRun(self, request: pb.CreateRunRequest, context: Any) -> pb.CreateRunResponse:
         """Create a run, or give the one that was created with the same request id."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from dataclasses import replace
 
 from judge.domain.errors import InvalidInput, NotFound, Precondition, PriceUnknown
 from judge.domain.judge import JudgeCard, JudgeDefinition
@@ -11,6 +12,7 @@ from judge.domain.outcome import ItemState
 from judge.domain.run import Budget, NewRun, Run, RunSpec, RunState
 from judge.ports.engine import Engine
 from judge.ports.store import Store
+from judge.runs.estimate import RunEstimate, estimate
 from judge.runs.judges import Judges
 from judge.runs.work import build_plan
 
@@ -34,7 +36,7 @@ class Runs:
         known = ", ".join(sorted({*cards, *recorded}))
         raise NotFound(f"there is no judge {name!r}; there are {known}", reason="UNKNOWN_JUDGE", judge=name)
 
-    async def _definition(self, tenant: str, name: str, dataset: str) -> JudgeDefinition:
+    async def _definition(self, tenant: str, name: str, dataset: str, *, asked: bool) -> JudgeDefinition:
         cards = self._judges.cards()
         if name not in cards:
             for definition in await self._store.judge_definitions(tenant):
@@ -45,9 +47,25 @@ class Runs:
             raise NotFound(
                 f"judge {name!r} was recorded on another dataset than {dataset!r}", reason="UNKNOWN_JUDGE", judge=name
             )
-        if card.unavailable_reason:
+        if asked and card.unavailable_reason:
             raise Precondition(f"judge {name!r} cannot be asked: {card.unavailable_reason}", reason="NO_CREDENTIAL")
         return card.definition
+
+    async def estimate(self, tenant: str, spec: RunSpec) -> RunEstimate:
+        """What a run of *spec* would take: its calls exactly, its tokens and cost as far as can be told."""
+        definitions = await self._definitions(tenant, spec, asked=False)
+        revision = (await self._store.dataset(tenant, spec.dataset)).revision
+        plan = await build_plan(self._store, tenant, spec, revision)
+        cards = self._judges.cards()
+        known = [
+            replace(cards[one.name], definition=one) if one.name in cards else JudgeCard(one) for one in definitions
+        ]
+        return await estimate(self._store, tenant, plan, known, spec.pairing.epoch)
+
+    async def _definitions(self, tenant: str, spec: RunSpec, *, asked: bool = True) -> tuple[JudgeDefinition, ...]:
+        """The judges of *spec* as they are now; if they are to be *asked*, each must have its credential."""
+        found = [await self._definition(tenant, name, spec.dataset, asked=asked) for name in spec.judges]
+        return tuple([await self._judges.identified(definition) for definition in found])
 
     async def create(self, tenant: str, spec: RunSpec, request_id: str, body: bytes) -> Run:
         """A new run, or the one that was created with this request id and an equal *body*."""
@@ -57,8 +75,7 @@ class Runs:
         # Before anything else is looked at: a judge or a dataset that has gone since doesn't matter to a run that is.
         if (known := await self._store.requested_run(tenant, request_id, body_hash)) is not None:
             return known
-        found = [await self._definition(tenant, name, spec.dataset) for name in spec.judges]
-        definitions = tuple([await self._judges.identified(definition) for definition in found])
+        definitions = await self._definitions(tenant, spec)
         self._priced(spec, definitions)
         revision = (await self._store.dataset(tenant, spec.dataset)).revision
         plan = await build_plan(self._store, tenant, spec, revision)

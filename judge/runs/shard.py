@@ -184,6 +184,7 @@ class ShardRunner:
             worst_micros=max(worst_cost(self._judge, work.shown) for work in wanted),
             now=now,
             until=now + LEASE + self._judge.card.limits.deadline_seconds,
+            judge=wanted[0].item.judge if wanted[0].item else 0,
         )
 
     def _begin(self, wanted: list[Work], permit: Permit, asked: float, todo: deque[Work]) -> int:

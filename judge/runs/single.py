@@ -93,17 +93,22 @@ class Single:
         else:
             prompt = prompt_digest(shown.prompt, shown.reference if shows_reference(definition, shown) else ())
             first, second = shown_digest(shown.first), shown_digest(shown.second)
-        ids = await self._store.intern(tenant, [bytes.fromhex(definition.fingerprint), prompt, first, second])
+        ids = await self._store.intern(
+            tenant, [bytes.fromhex(definition.call_fingerprint(shown)), prompt, first, second]
+        )
         return Work(CallKey(ids[0], ids[1], shown.turn, ids[2], ids[3], epoch, repeat), shown)
+
+    async def _identified(self, card: JudgeCard) -> JudgeCard:
+        return replace(card, definition=await self._judges.identified(card.definition))
 
     async def preview(self, card: JudgeCard, asked: Asked) -> RenderedPrompt:
         """What would be sent."""
         work = Work(CallKey(0, 0, asked.shown.turn, 0, 0), asked.shown)
-        return rendered(card.definition, work)
+        return rendered((await self._identified(card)).definition, work)
 
     async def stored(self, tenant: str, card: JudgeCard, asked: Asked) -> bool:
         """Whether a verdict is stored already, so that asking again costs nothing."""
-        work = await self._work(tenant, card, asked, "", 0)
+        work = await self._work(tenant, await self._identified(card), asked, "", 0)
         return work.key in await self._store.answers(tenant, [work.key])
 
     async def judge(self, tenant: str, card: JudgeCard, asked: Asked, epoch: str, repeat: int) -> Verdict:
@@ -113,9 +118,8 @@ class Single:
         """
         if card.unavailable_reason:
             raise InvalidInput("judge", f"judge {card.definition.name!r} cannot be asked: {card.unavailable_reason}")
-        definition = await self._judges.identified(card.definition)
-        card = replace(card, definition=definition)
-        at_work = self._judges.at_work(definition)
+        card = await self._identified(card)
+        at_work = self._judges.at_work(card.definition)
         work = await self._work(tenant, card, asked, epoch, repeat)
         while True:
             now = self._clock.now()

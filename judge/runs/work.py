@@ -53,19 +53,25 @@ class Keys:
 
     def __init__(self, store: DatasetStore, tenant: str, definition: JudgeDefinition, epoch: str) -> None:
         self._store, self._tenant, self._definition, self._epoch = store, tenant, definition, epoch
-        self._fingerprint = 0
+        self._fingerprints: dict[str, int] = {}
 
     async def work(self, items: Sequence[ItemRef]) -> list[Work]:
         """The work of *items*, in their order."""
         prompts = await self._store.prompt_texts({item.prompt for item in items})
         outputs = await self._store.output_texts({row for item in items for row in (item.left, item.right)})
-        if not self._fingerprint:
-            [self._fingerprint] = await self._store.intern(self._tenant, [bytes.fromhex(self._definition.fingerprint)])
         ready = [self._shown(item, prompts, outputs) for item in items]
+        calls = [self._definition.call_fingerprint(shown) for shown in ready]
+        if new := sorted(set(calls) - self._fingerprints.keys()):
+            ids = await self._store.intern(self._tenant, [bytes.fromhex(one) for one in new])
+            self._fingerprints.update(zip(new, ids, strict=True))
         contents = await self._contents(items, ready, prompts, outputs)
         return [
-            Work(CallKey(self._fingerprint, prompt, item.turn, first, second, self._epoch, item.repeat), shown, item)
-            for item, shown, (prompt, first, second) in zip(items, ready, contents, strict=True)
+            Work(
+                CallKey(self._fingerprints[call], prompt, item.turn, first, second, self._epoch, item.repeat),
+                shown,
+                item,
+            )
+            for item, shown, call, (prompt, first, second) in zip(items, ready, calls, contents, strict=True)
         ]
 
     def _shown(self, item: ItemRef, prompts: dict[int, PromptText], outputs: dict[int, OutputText]) -> Shown:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import stamina
 
 from judge.domain.errors import CallFailed, JudgeUnusable, TransportFailed
-from judge.domain.judge import JudgeDefinition, RenderedPrompt
+from judge.domain.judge import JudgeCard, JudgeDefinition, RenderedPrompt
 from judge.domain.outcome import ItemState
 from judge.domain.verdict import CallKey, Comparison, Reading, Reply, Shown, Usage, digest, recorded_digest
 from judge.ports.clock import Clock
@@ -52,7 +52,7 @@ def rendered(definition: JudgeDefinition, work: Work) -> RenderedPrompt:
     return render(
         definition.rubric,
         work.shown,
-        definition.fingerprint,
+        definition.call_fingerprint(work.shown),
         definition.sampling,
         epoch=work.key.epoch,
         repeat=work.key.repeat,
@@ -81,21 +81,23 @@ def likely_tokens(judge: JudgeAtWork, shown: Shown) -> int:
     return letters(shown) // CHARS_PER_TOKEN + judge.definition.sampling.max_output_tokens
 
 
+def worst_usage(card: JudgeCard, sent: int) -> Usage:
+    """What a call of *sent* letters may use at most: a cautious token count and the whole output budget."""
+    tokens = math.ceil(sent / FEWEST_CHARS)
+    return Usage(
+        input_tokens=tokens, written_input_tokens=tokens, output_tokens=card.definition.sampling.max_output_tokens
+    )
+
+
 def worst_cost(judge: JudgeAtWork, shown: Shown) -> int:
     """What a showing may cost at most, in micro-USD: every try at its worst."""
     return worst_call(judge, shown) * (1 if judge.card.batch else ATTEMPTS)
 
 
 def worst_call(judge: JudgeAtWork, shown: Shown) -> int:
-    """What one call may cost at most, in micro-USD: a cautious token count and the whole output budget."""
-    price = judge.card.price
-    if price is None:
-        return 0
-    tokens = math.ceil(letters(shown) / FEWEST_CHARS)
-    usage = Usage(
-        input_tokens=tokens, written_input_tokens=tokens, output_tokens=judge.definition.sampling.max_output_tokens
-    )
-    return price.cost(usage, batch=judge.card.batch)
+    """What one call may cost at most, in micro-USD."""
+    card = judge.card
+    return card.price.cost(worst_usage(card, letters(shown)), batch=card.batch) if card.price else 0
 
 
 async def judge_comparison(

@@ -8,12 +8,14 @@ from judge.store.connections import Connections
 from judge.store.datasets import Datasets
 from judge.store.deletion import Deletion
 from judge.store.permits import Permits
+from judge.store.provider_batches import ProviderBatches
+from judge.store.readings import Readings
 from judge.store.runs import Runs
 from judge.store.uploads import Uploads
 from judge.store.verdicts import Verdicts
 
 
-class SqlStore(Datasets, Uploads, Deletion, Runs, Permits, Commits, Verdicts):
+class SqlStore(Datasets, Uploads, Deletion, Runs, Permits, ProviderBatches, Commits, Readings, Verdicts):
     """The store of one database."""
 
     def __init__(self, connections: Connections, clock: Clock) -> None:

@@ -15,7 +15,8 @@ from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from judge.domain.outcome import ItemState, VerdictStatus
-from judge.domain.verdict import SOURCE_PARSER, CallKey, Reading, Reply, status_of
+from judge.domain.run import Spent
+from judge.domain.verdict import SOURCE_PARSER, CallKey, Reading, Reply, Usage, status_of
 from judge.ports.clock import Clock
 from judge.ports.store import Settled, StoredAnswer
 from judge.store import schema as s
@@ -23,7 +24,7 @@ from judge.store.connections import Connections
 from judge.store.interning import tenant_id
 from judge.store.permits import stored_answers
 from judge.store.revisions import GONE
-from judge.store.rows import key_of, key_values, reading_row, readings_of, storable
+from judge.store.rows import key_of, key_values, reading_row, readings_of, spent_with, storable
 
 CHUNK = 500
 
@@ -56,21 +57,23 @@ def _commit(c: Connection, owner: int, run: int | None, settled: Sequence[Settle
         _settle(c, settled, set())
         return
     answers = _store_answers(c, owner, settled, now)
-    calls, cost, repeated = _settle(c, settled, answers.new.keys())
+    spent, repeated = _settle(c, settled, answers.new.keys())
     if row is None:
         return
+    whole = sum(spent.values(), Spent())
     items = _items(c, owner, row, settled, answers)
     inserted = _inserted(c, items)
     r = s.run.c
     values = {
-        "calls": r.calls + calls,
-        "cost_micros": r.cost_micros + cost,
+        "calls": r.calls + whole.calls,
+        "cost_micros": r.cost_micros + whole.cost_micros,
+        "spent": spent_with(row.spent, spent),
         "repeated": r.repeated + repeated,
         "reused": r.reused + sum(reused for _, reused in inserted),
         "by_status": dict(Counter(row.by_status) + Counter(status for status, _ in inserted)),
         "revision": row.revision + 1,
     }
-    if inserted or calls or cost or repeated:
+    if inserted or whole != Spent() or repeated:
         c.execute(update(s.run).where(r.id == row.id).values(values))
 
 
@@ -128,30 +131,32 @@ def _answer_row(reply: Reply, now: float) -> dict[str, Any]:
     }
 
 
-def _settle(c: Connection, settled: Sequence[Settled], new: Any) -> tuple[int, int, int]:  # noqa: ANN401  # a set view
-    """Close the attempts that are still live; the calls, the cost and the repeated calls this adds to the run."""
+def _settle(c: Connection, settled: Sequence[Settled], new: Any) -> tuple[dict[int, Spent], int]:  # noqa: ANN401  # a set view
+    """Close the attempts that are still live; what this adds to the run, by judge, and its repeated calls."""
     mine = {done.attempt: done for done in settled if done.attempt is not None}
     attempts = sorted(mine)
     a = s.call_attempt.c
     live = [
         found
         for begin in range(0, len(attempts), CHUNK)
-        for found in c.scalars(select(a.id).where(a.id.in_(attempts[begin : begin + CHUNK]), s.LIVE))
+        for found in c.execute(select(a.id, a.judge).where(a.id.in_(attempts[begin : begin + CHUNK]), s.LIVE))
     ]
     values = []
-    calls = cost = repeated = 0
-    for attempt in sorted(live):
-        done = mine[attempt]
-        spent = done.lost_micros + (done.reply.usage.cost_micros if done.reply else 0)
+    spent: dict[int, Spent] = {}
+    repeated = 0
+    for row in sorted(live, key=lambda row: row.id):
+        done = mine[row.id]
+        usage = done.reply.usage if done.reply else Usage()
+        cost = done.lost_micros + usage.cost_micros
         state = "failed" if done.reply is None else "settled" if done.key in new else "repeated"
-        values.append({"row": attempt, "now": state, "cost": spent})
-        calls += done.calls
-        cost += spent
+        values.append({"row": row.id, "now": state, "cost": cost})
+        used = Spent(done.calls, cost, usage.input_tokens, usage.cached_input_tokens, usage.output_tokens)
+        spent[row.judge] = spent.get(row.judge, Spent()) + used
         repeated += state == "repeated"
     if values:
         change = update(s.call_attempt).where(a.id == bindparam("row"))
         c.execute(change.values(state=bindparam("now"), cost_micros=bindparam("cost")), values)
-    return calls, cost, repeated
+    return spent, repeated
 
 
 def _items(

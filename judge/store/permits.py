@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
-from judge.domain.run import RunState
+from judge.domain.run import RunState, Spent
 from judge.domain.verdict import CallKey
 from judge.ports.store import Permit, PermitRequest, StoredAnswer
 from judge.store import schema as s
 from judge.store.connections import Connections
 from judge.store.interning import tenant_id
-from judge.store.rows import key_of, key_values, matching, readings_of, reply_of
+from judge.store.provider_batches import add_batch
+from judge.store.rows import key_of, key_values, matching, readings_of, reply_of, spent_with
 
 CHUNK = 250
 WORKING = (RunState.QUEUED, RunState.RUNNING, RunState.WAITING)
@@ -39,7 +39,9 @@ class Permits:
         """Book every live attempt as spent."""
 
         def work(c: Connection) -> int:
-            live = c.execute(select(s.call_attempt).where(s.LIVE)).all()
+            batch = s.call_attempt.c.batch_id
+            alone = batch.is_(None) | batch.not_in(select(s.provider_batch.c.id))
+            live = c.execute(select(s.call_attempt).where(s.LIVE, alone)).all()
             _orphan(c, live)
             return len(live)
 
@@ -74,16 +76,26 @@ def _permit(c: Connection, owner: int, request: PermitRequest) -> Permit:
     free = [key for key in missing if key not in busy]
     allowed = free if run is None else free[: _affordable(c, run, request)]
     rows = [
-        {**key_values(owner, key), "run_id": request.run, "worst_micros": request.worst_micros, "until": request.until}
+        {
+            **key_values(owner, key),
+            "run_id": request.run,
+            "judge": request.judge,
+            "worst_micros": request.worst_micros,
+            "until": request.until,
+        }
         for key in allowed
     ]
+    batch = None
+    if rows and request.batch is not None and request.run is not None:
+        batch = add_batch(c, owner, request, set(allowed))
+        rows = [{**row, "batch_id": batch} for row in rows]
     granted: dict[CallKey, int] = {}
     if rows:
         a = s.call_attempt.c
         back = insert(s.call_attempt).returning(a.id, *(a[name] for name in s.KEY))
         made = c.execute(back, [{**row, "state": "live"} for row in rows])
         granted = {key_of(row): row.id for row in made}
-    return Permit(granted, answered, busy, "" if len(allowed) == len(free) else "BUDGET_STOPPED")
+    return Permit(granted, answered, busy, "" if len(allowed) == len(free) else "BUDGET_STOPPED", batch)
 
 
 def _live(c: Connection, owner: int, keys: Sequence[CallKey]) -> dict[CallKey, Any]:
@@ -118,14 +130,18 @@ def _orphan(c: Connection, rows: Sequence[Any]) -> None:
     change = update(s.call_attempt).where(s.call_attempt.c.id == bindparam("row"))
     values = [{"row": row.id, "cost": row.worst_micros} for row in rows]
     c.execute(change.values(state="orphaned", cost_micros=bindparam("cost")), values)
-    by_run = Counter(row.run_id for row in rows if row.run_id is not None)
-    for run, many in by_run.items():
-        cost = sum(row.worst_micros for row in rows if row.run_id == run)
+    for run in sorted({row.run_id for row in rows if row.run_id is not None}):
+        mine = [row for row in rows if row.run_id == run]
+        spent: dict[int, Spent] = {}
+        for row in mine:
+            spent[row.judge] = spent.get(row.judge, Spent()) + Spent(1, row.worst_micros)
         r = s.run.c
+        before = c.scalar(select(r.spent).where(r.id == run))
         booked = {
-            "repeated": r.repeated + many,
-            "calls": r.calls + many,
-            "cost_micros": r.cost_micros + cost,
+            "repeated": r.repeated + len(mine),
+            "calls": r.calls + len(mine),
+            "cost_micros": r.cost_micros + sum(row.worst_micros for row in mine),
+            "spent": spent_with(before or {}, spent),
             "revision": r.revision + 1,
         }
         c.execute(update(s.run).where(r.id == run).values(booked))

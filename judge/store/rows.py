@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from typing import Any
 
 from sqlalchemy import Connection, func, literal_column, select, tuple_
 
 from judge.domain.outcome import Preference, VerdictStatus
+from judge.domain.run import Spent
 from judge.domain.verdict import SOURCE_PARSER, CallKey, Reading, Reply, Usage
 from judge.store import schema as s
 
@@ -57,6 +59,7 @@ def reading_row(owner: int, answer: int, reading: Reading) -> dict[str, Any]:
         "preference": None if reading.preference is None else reading.preference.value,
         "reason": storable(reading.reason),
         "probability_first": reading.probability_first,
+        "strength": reading.strength,
     }
 
 
@@ -77,7 +80,15 @@ def readings_of(c: Connection, answers: Sequence[int], parser: str = "") -> dict
         query = select(s.reading).where(s.reading.c.answer_id.in_(chunk)).order_by(s.reading.c.parser)
         for row in c.execute(query):
             preference = None if row.preference is None else Preference(row.preference)
-            reading = Reading(row.parser, preference, row.reason, row.probability_first)
+            reading = Reading(row.parser, preference, row.reason, row.probability_first, row.strength)
             found.setdefault(row.answer_id, []).append(reading)
     last = {SOURCE_PARSER: -1, parser: 1}
     return {answer: tuple(sorted(readings, key=lambda r: last.get(r.parser, 0))) for answer, readings in found.items()}
+
+
+def spent_with(before: Mapping[str, Sequence[int]], more: Mapping[int, Spent]) -> dict[str, Sequence[int]]:
+    """A run's spending by judge as its row keeps it, with *more* of some judges."""
+    found = dict(before)
+    for judge, spent in more.items():
+        found[str(judge)] = astuple(Spent(*found.get(str(judge), ())) + spent)
+    return found

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from judge.domain.errors import AlreadyExists, NotFound, RequestIdReused, StoreFull
 from judge.domain.judge import JudgeDefinition
 from judge.domain.outcome import ItemState
-from judge.domain.run import ENDED, TRANSITIONS, Budget, NewRun, Run, RunCounts, RunSpec, RunState
+from judge.domain.run import ENDED, TRANSITIONS, Budget, NewRun, Run, RunCounts, RunSpec, RunState, Spent
 from judge.ports.clock import Clock
 from judge.store import schema as s
 from judge.store.connections import Connections
@@ -261,4 +261,5 @@ def _run(row: Any) -> Run:  # noqa: ANN401  # a row
         create_time=row.create_time,
         end_time=row.end_time,
         rest=ItemState(row.rest) if row.rest else None,
+        spent=tuple(Spent(*row.spent.get(str(number), ())) for number in range(len(row.judges))),
     )

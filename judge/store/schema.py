@@ -162,6 +162,7 @@ run = Table(
     Column("cost_micros", _Id, nullable=False, server_default="0"),
     Column("create_time", Float, nullable=False),
     Column("end_time", Float),
+    Column("spent", JSON, nullable=False, server_default="{}"),
     UniqueConstraint("tenant_id", "run_id"),
     UniqueConstraint("tenant_id", "request_id"),
     sqlite_autoincrement=True,
@@ -203,6 +204,10 @@ provider_batch = Table(
     Column("provider_id", String),
     Column("state", Integer, nullable=False),
     Column("create_time", Float, nullable=False),
+    Column("judge", Integer, nullable=False, server_default="0"),
+    Column("mark", String, nullable=False, server_default=""),
+    Column("positions", JSON, nullable=False, server_default="[]"),
+    Index("ix_provider_batch_run", "run_id", "judge"),
 )
 run_item = Table(
     "run_item",
@@ -253,6 +258,7 @@ reading = Table(
     Column("preference", Integer),
     Column("reason", Text, nullable=False),
     Column("probability_first", Float),
+    Column("strength", Float),
 )
 call_attempt = Table(
     "call_attempt",
@@ -264,6 +270,9 @@ call_attempt = Table(
     Column("until", Float, nullable=False),
     Column("state", String, nullable=False),
     Column("cost_micros", _Id, nullable=False, server_default="0"),
+    Column("judge", Integer, nullable=False, server_default="0"),
+    Column("batch_id", _Id),
+    Index("ix_call_attempt_batch", "batch_id"),
     Index(
         "uq_call_attempt_live",
         *KEY,

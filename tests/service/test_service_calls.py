@@ -144,8 +144,6 @@ async def test_an_ended_run_is_returned_unchanged_by_cancel_and_gone_with_its_da
     ("service", "method", "request_"),
     [
         ("datasets", "DeleteLabels", pb.DeleteLabelsRequest()),
-        ("runs", "EstimateRun", run_service_pb2.EstimateRunRequest()),
-        ("runs", "ReparseRun", run_service_pb2.ReparseRunRequest()),
         ("agreements", "ListDisagreements", agreement_service_pb2.ListDisagreementsRequest()),
     ],
 )

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 TENANT = "default"
 SECOND = '''
-"""A second schema."""
+"""A later schema."""
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision = "0002", "0001"
+revision, down_revision = "0003", "0002"
 
 
 def upgrade() -> None:
@@ -72,7 +72,7 @@ def newer(tmp_path: Path) -> Path:
     """The migrations of a later release."""
     scripts = tmp_path / "later" / "migrations"
     shutil.copytree(SCRIPTS, scripts, ignore=shutil.ignore_patterns("__pycache__"))
-    (scripts / "versions" / "0002_second.py").write_text(SECOND)
+    (scripts / "versions" / "0003_later.py").write_text(SECOND)
     return scripts
 
 
@@ -120,7 +120,7 @@ def test_a_file_is_copied_before_it_is_migrated(tmp_path: Path, newer: Path) -> 
 
     migrate_killed_at(file, newer, 1000)
 
-    assert tables(tmp_path / "judge.db.before-0002") == old
+    assert tables(tmp_path / "judge.db.before-0003") == old
 
 
 async def test_a_file_of_a_newer_release_is_refused(tmp_path: Path, newer: Path, clock: StillClock) -> None:

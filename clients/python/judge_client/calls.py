@@ -45,6 +45,29 @@ async def stream(method: aio.UnaryStreamMultiCallable[Q, R], request: Q) -> Asyn
         call.cancel()
 
 
+async def duplex(method: aio.StreamStreamMultiCallable[Q, R], requests: AsyncIterable[Q]) -> AsyncIterator[R]:
+    """The replies to *requests*, which are written while replies are read; leaving early cancels the call."""
+    call: Any = method()
+
+    async def write() -> None:
+        async for request in requests:
+            await call.write(request)
+        await call.done_writing()
+
+    writing = asyncio.ensure_future(write())
+    try:
+        with translated():
+            async for reply in call:
+                yield reply
+        if not writing.done() or writing.exception() is None:
+            return
+        # Reading the requests failed, and not the call: it would wait for more of them for ever.
+        raise writing.exception() or AssertionError
+    finally:
+        writing.cancel()
+        call.cancel()
+
+
 async def upload(method: aio.StreamUnaryMultiCallable[Q, R], requests: AsyncIterable[Q]) -> R:
     """The reply to all *requests*, each sent when the one before it was taken.
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 
 from judge.api.v1 import judge_service_pb2 as pb
 from judge.api.v1 import judge_service_pb2_grpc, verdict_pb2
-from judge_client.calls import pages, unary
+from judge_client.calls import duplex, pages, unary
 from judge_client.connection import Connection
 from judge_client.names import judge_name
 
@@ -41,3 +41,13 @@ class JudgeCalls(Connection):
         """One verdict, now."""
         request = pb.JudgeComparisonRequest(judge=judge_name(judge), judged=judged, epoch=epoch, repeat=repeat)
         return (await unary(self.judges.JudgeComparison, request, self.timeout)).verdict
+
+    async def judge_comparisons(
+        self, requests: AsyncIterable[pb.JudgeComparisonsRequest]
+    ) -> AsyncIterator[pb.JudgeComparisonsResponse]:
+        """A verdict for each of *requests*, or why there is none, as they come; each carries its request's id.
+
+        Requests are read as fast as the service takes them, and it takes them only as fast as verdicts are taken here.
+        """
+        async for response in duplex(self.judges.JudgeComparisons, requests):
+            yield response

@@ -89,6 +89,14 @@ class RunCalls(Connection):
         request = pb.ResumeRunRequest(name=run_name(run), budget=budget)
         return (await unary(self.runs.ResumeRun, request, self.timeout)).run
 
+    async def estimate_run(self, spec: pb.RunSpec) -> pb.RunEstimate:
+        """What a run of *spec* would take; nothing is spent."""
+        return (await unary(self.runs.EstimateRun, pb.EstimateRunRequest(run=spec), self.timeout)).estimate
+
+    async def reparse_run(self, run: str, parser: str = "") -> pb.ReparseRunResponse:
+        """Reads the run's replies with another *parser*, or with the judges' own in its present version."""
+        return await unary(self.runs.ReparseRun, pb.ReparseRunRequest(name=run_name(run), parser=parser), self.timeout)
+
     async def list_verdicts(
         self,
         run: str,

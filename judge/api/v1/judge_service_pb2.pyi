@@ -41,6 +41,8 @@ class Judge(_message.Message):
     LIMITS_FIELD_NUMBER: _builtins.int
     VARIANTS_FIELD_NUMBER: _builtins.int
     SAMPLING_FIELD_NUMBER: _builtins.int
+    RUBRIC_VERSION_FIELD_NUMBER: _builtins.int
+    BATCH_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, `judges/NAME`."""
     backend: _builtins.str
@@ -61,6 +63,10 @@ class Judge(_message.Message):
     """Whether calls can be made now; if not, unavailable_reason says why."""
     unavailable_reason: _builtins.str
     """Why no call can be made, in words."""
+    rubric_version: _builtins.int
+    """The rubric's version, as its writer counts."""
+    batch: _builtins.bool
+    """Runs send its showings through the provider's batch API."""
     @_builtins.property
     def capabilities(self) -> Global___Capabilities:
         """What the backend can do."""
@@ -99,10 +105,12 @@ class Judge(_message.Message):
         limits: Global___Limits | None = ...,
         variants: _abc.Iterable[Global___RubricVariant] | None = ...,
         sampling: Global___Sampling | None = ...,
+        rubric_version: _builtins.int = ...,
+        batch: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "limits", b"limits", "price", b"price", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "backend", b"backend", "capabilities", b"capabilities", "fingerprint", b"fingerprint", "limits", b"limits", "model", b"model", "name", b"name", "parser", b"parser", "price", b"price", "rubric", b"rubric", "rubric_hash", b"rubric_hash", "sampling", b"sampling", "unavailable_reason", b"unavailable_reason", "variants", b"variants", "yardstick", b"yardstick"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "backend", b"backend", "batch", b"batch", "capabilities", b"capabilities", "fingerprint", b"fingerprint", "limits", b"limits", "model", b"model", "name", b"name", "parser", b"parser", "price", b"price", "rubric", b"rubric", "rubric_hash", b"rubric_hash", "rubric_version", b"rubric_version", "sampling", b"sampling", "unavailable_reason", b"unavailable_reason", "variants", b"variants", "yardstick", b"yardstick"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -120,6 +128,7 @@ class Capabilities(_message.Message):
     JSON_SCHEMA_FIELD_NUMBER: _builtins.int
     CHOICE_FIELD_NUMBER: _builtins.int
     BATCH_FIELD_NUMBER: _builtins.int
+    REASONING_FIELD_NUMBER: _builtins.int
     temperature: _builtins.bool
     """Takes a temperature."""
     seed: _builtins.bool
@@ -132,6 +141,8 @@ class Capabilities(_message.Message):
     """Constrains the reply to one of a list of tokens."""
     batch: _builtins.bool
     """Has a batch API at a lower price."""
+    reasoning: _builtins.bool
+    """Thinks before it answers: the output budget covers that too."""
     def __init__(
         self,
         *,
@@ -141,10 +152,11 @@ class Capabilities(_message.Message):
         json_schema: _builtins.bool = ...,
         choice: _builtins.bool = ...,
         batch: _builtins.bool = ...,
+        reasoning: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "choice", b"choice", "json_schema", b"json_schema", "logprobs", b"logprobs", "seed", b"seed", "temperature", b"temperature"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "choice", b"choice", "json_schema", b"json_schema", "logprobs", b"logprobs", "reasoning", b"reasoning", "seed", b"seed", "temperature", b"temperature"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -160,6 +172,8 @@ class Price(_message.Message):
     CACHED_INPUT_MICROS_FIELD_NUMBER: _builtins.int
     OUTPUT_MICROS_FIELD_NUMBER: _builtins.int
     KNOWN_FIELD_NUMBER: _builtins.int
+    BATCH_PERCENT_FIELD_NUMBER: _builtins.int
+    CACHE_WRITE_MICROS_FIELD_NUMBER: _builtins.int
     input_micros: _builtins.int
     """Input tokens."""
     cached_input_micros: _builtins.int
@@ -168,6 +182,10 @@ class Price(_message.Message):
     """Output tokens."""
     known: _builtins.bool
     """The price is known, and may be 0."""
+    batch_percent: _builtins.int
+    """What a call costs in a batch, in percent of that."""
+    cache_write_micros: _builtins.int
+    """Input tokens that the provider writes to its cache."""
     def __init__(
         self,
         *,
@@ -175,10 +193,12 @@ class Price(_message.Message):
         cached_input_micros: _builtins.int = ...,
         output_micros: _builtins.int = ...,
         known: _builtins.bool = ...,
+        batch_percent: _builtins.int = ...,
+        cache_write_micros: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_input_micros", b"cached_input_micros", "input_micros", b"input_micros", "known", b"known", "output_micros", b"output_micros"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_percent", b"batch_percent", "cache_write_micros", b"cache_write_micros", "cached_input_micros", b"cached_input_micros", "input_micros", b"input_micros", "known", b"known", "output_micros", b"output_micros"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -194,6 +214,7 @@ class Limits(_message.Message):
     REQUESTS_PER_MINUTE_FIELD_NUMBER: _builtins.int
     TOKENS_PER_MINUTE_FIELD_NUMBER: _builtins.int
     DEADLINE_SECONDS_FIELD_NUMBER: _builtins.int
+    MAX_FAILED_SHARE_FIELD_NUMBER: _builtins.int
     concurrency: _builtins.int
     """Calls in flight at once."""
     requests_per_minute: _builtins.int
@@ -202,6 +223,8 @@ class Limits(_message.Message):
     """Tokens a minute; 0 means no limit of ours."""
     deadline_seconds: _builtins.float
     """Seconds for one call, all tries together."""
+    max_failed_share: _builtins.float
+    """The share of a run's showings that may be left without a verdict before the judge is stopped."""
     def __init__(
         self,
         *,
@@ -209,10 +232,11 @@ class Limits(_message.Message):
         requests_per_minute: _builtins.int = ...,
         tokens_per_minute: _builtins.int = ...,
         deadline_seconds: _builtins.float = ...,
+        max_failed_share: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency", b"concurrency", "deadline_seconds", b"deadline_seconds", "requests_per_minute", b"requests_per_minute", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency", b"concurrency", "deadline_seconds", b"deadline_seconds", "max_failed_share", b"max_failed_share", "requests_per_minute", b"requests_per_minute", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -227,22 +251,26 @@ class Sampling(_message.Message):
     TEMPERATURE_FIELD_NUMBER: _builtins.int
     MAX_OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
+    EFFORT_FIELD_NUMBER: _builtins.int
     temperature: _builtins.float
     """The temperature, where the backend takes one."""
     max_output_tokens: _builtins.int
     """The largest number of output tokens."""
     seed: _builtins.int
     """The seed, where the backend takes one."""
+    effort: _builtins.str
+    """How hard a reasoning model is to think, in its provider's word; empty leaves the default."""
     def __init__(
         self,
         *,
         temperature: _builtins.float | None = ...,
         max_output_tokens: _builtins.int = ...,
         seed: _builtins.int | None = ...,
+        effort: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_temperature", b"_temperature", "seed", b"seed", "temperature", b"temperature"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_temperature", b"_temperature", "max_output_tokens", b"max_output_tokens", "seed", b"seed", "temperature", b"temperature"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_temperature", b"_temperature", "effort", b"effort", "max_output_tokens", b"max_output_tokens", "seed", b"seed", "temperature", b"temperature"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
@@ -541,6 +569,8 @@ class PromptPreview(_message.Message):
     SAMPLING_FIELD_NUMBER: _builtins.int
     NONCE_FIELD_NUMBER: _builtins.int
     STORED_FIELD_NUMBER: _builtins.int
+    FORM_FIELD_NUMBER: _builtins.int
+    CHOICES_FIELD_NUMBER: _builtins.int
     variant: _builtins.str
     """The rubric variant used."""
     json_schema: _builtins.str
@@ -549,6 +579,8 @@ class PromptPreview(_message.Message):
     """The nonce that fences the judged texts; it derives from the verdict's key."""
     stored: _builtins.bool
     """A verdict on this showing is stored already: a call would cost nothing."""
+    form: _builtins.str
+    """The answer form: choice, reasoned, likert or brackets."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChatMessage]:
         """The messages, in order."""
@@ -556,6 +588,10 @@ class PromptPreview(_message.Message):
     @_builtins.property
     def sampling(self) -> Global___Sampling:
         """The sampling settings."""
+
+    @_builtins.property
+    def choices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The tokens the reply is held to, if any."""
 
     def __init__(
         self,
@@ -566,10 +602,12 @@ class PromptPreview(_message.Message):
         sampling: Global___Sampling | None = ...,
         nonce: _builtins.str = ...,
         stored: _builtins.bool = ...,
+        form: _builtins.str = ...,
+        choices: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["json_schema", b"json_schema", "messages", b"messages", "nonce", b"nonce", "sampling", b"sampling", "stored", b"stored", "variant", b"variant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["choices", b"choices", "form", b"form", "json_schema", b"json_schema", "messages", b"messages", "nonce", b"nonce", "sampling", b"sampling", "stored", b"stored", "variant", b"variant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -359,6 +359,7 @@ class Run(_message.Message):
     FINGERPRINTS_FIELD_NUMBER: _builtins.int
     RATE_FIELD_NUMBER: _builtins.int
     ROUND_FIELD_NUMBER: _builtins.int
+    SPENDING_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, `runs/ID`."""
     dataset: _builtins.str
@@ -413,6 +414,10 @@ class Run(_message.Message):
     def fingerprints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The judges' call fingerprints, frozen, in the order of judges."""
 
+    @_builtins.property
+    def spending(self) -> _containers.RepeatedCompositeFieldContainer[Global___JudgeSpending]:
+        """What each judge used, in the order of judges."""
+
     def __init__(
         self,
         *,
@@ -436,14 +441,57 @@ class Run(_message.Message):
         fingerprints: _abc.Iterable[_builtins.str] | None = ...,
         rate: _builtins.float = ...,
         round: _builtins.int = ...,
+        spending: _abc.Iterable[Global___JudgeSpending] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "counts", b"counts", "create_time", b"create_time", "end_time", b"end_time", "pairing", b"pairing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "cost_micros", b"cost_micros", "counts", b"counts", "create_time", b"create_time", "dataset", b"dataset", "dataset_revision", b"dataset_revision", "end_time", b"end_time", "fingerprints", b"fingerprints", "judges", b"judges", "name", b"name", "pairing", b"pairing", "plan_hash", b"plan_hash", "rate", b"rate", "request_id", b"request_id", "revision", b"revision", "round", b"round", "state", b"state", "state_message", b"state_message", "state_reason", b"state_reason", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "cost_micros", b"cost_micros", "counts", b"counts", "create_time", b"create_time", "dataset", b"dataset", "dataset_revision", b"dataset_revision", "end_time", b"end_time", "fingerprints", b"fingerprints", "judges", b"judges", "name", b"name", "pairing", b"pairing", "plan_hash", b"plan_hash", "rate", b"rate", "request_id", b"request_id", "revision", b"revision", "round", b"round", "spending", b"spending", "state", b"state", "state_message", b"state_message", "state_reason", b"state_reason", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Run: _TypeAlias = Run  # noqa: Y015
+
+@_typing.final
+class JudgeSpending(_message.Message):
+    """What a judge used in a run. Tokens are the provider's own count."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JUDGE_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    COST_MICROS_FIELD_NUMBER: _builtins.int
+    INPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    CACHED_INPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    judge: _builtins.str
+    """`judges/NAME`."""
+    calls: _builtins.int
+    """Calls made."""
+    cost_micros: _builtins.int
+    """What they cost in micro-USD; what may have been paid without an answer is in it, at its worst."""
+    input_tokens: _builtins.int
+    """Input tokens."""
+    cached_input_tokens: _builtins.int
+    """Input tokens served from the provider's cache."""
+    output_tokens: _builtins.int
+    """Output tokens."""
+    def __init__(
+        self,
+        *,
+        judge: _builtins.str = ...,
+        calls: _builtins.int = ...,
+        cost_micros: _builtins.int = ...,
+        input_tokens: _builtins.int = ...,
+        cached_input_tokens: _builtins.int = ...,
+        output_tokens: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_input_tokens", b"cached_input_tokens", "calls", b"calls", "cost_micros", b"cost_micros", "input_tokens", b"input_tokens", "judge", b"judge", "output_tokens", b"output_tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JudgeSpending: _TypeAlias = JudgeSpending  # noqa: Y015
 
 @_typing.final
 class RunSpec(_message.Message):
@@ -545,6 +593,7 @@ class RunEstimate(_message.Message):
     OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
     COST_MICROS_FIELD_NUMBER: _builtins.int
     COST_INTERVAL_FIELD_NUMBER: _builtins.int
+    JUDGES_FIELD_NUMBER: _builtins.int
     calls: _builtins.int
     """Calls, exactly."""
     reused: _builtins.int
@@ -557,7 +606,11 @@ class RunEstimate(_message.Message):
     """Cost in micro-USD."""
     @_builtins.property
     def cost_interval(self) -> _outcome_pb2.Interval:
-        """The cost's interval."""
+        """The cost's interval: 95 % for the mean of what is to be called, or the bounds of what is possible without a pilot."""
+
+    @_builtins.property
+    def judges(self) -> _containers.RepeatedCompositeFieldContainer[Global___JudgeEstimate]:
+        """The same by judge, in the order of the run's judges."""
 
     def __init__(
         self,
@@ -568,14 +621,71 @@ class RunEstimate(_message.Message):
         output_tokens: _builtins.float = ...,
         cost_micros: _builtins.float = ...,
         cost_interval: _outcome_pb2.Interval | None = ...,
+        judges: _abc.Iterable[Global___JudgeEstimate] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cost_interval", b"cost_interval"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "cost_interval", b"cost_interval", "cost_micros", b"cost_micros", "input_tokens", b"input_tokens", "output_tokens", b"output_tokens", "reused", b"reused"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "cost_interval", b"cost_interval", "cost_micros", b"cost_micros", "input_tokens", b"input_tokens", "judges", b"judges", "output_tokens", b"output_tokens", "reused", b"reused"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RunEstimate: _TypeAlias = RunEstimate  # noqa: Y015
+
+@_typing.final
+class JudgeEstimate(_message.Message):
+    """What a judge would take in a run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JUDGE_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    REUSED_FIELD_NUMBER: _builtins.int
+    INPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    COST_MICROS_FIELD_NUMBER: _builtins.int
+    COST_INTERVAL_FIELD_NUMBER: _builtins.int
+    PILOT_FIELD_NUMBER: _builtins.int
+    PRICE_KNOWN_FIELD_NUMBER: _builtins.int
+    judge: _builtins.str
+    """`judges/NAME`."""
+    calls: _builtins.int
+    """Calls, exactly."""
+    reused: _builtins.int
+    """Verdicts that are stored already."""
+    input_tokens: _builtins.float
+    """Input tokens."""
+    output_tokens: _builtins.float
+    """Output tokens."""
+    cost_micros: _builtins.float
+    """Cost in micro-USD."""
+    pilot: _builtins.int
+    """Stored replies of this judge that the tokens are estimated from; 0 means from letters, and from the output budget."""
+    price_known: _builtins.bool
+    """Whether the price is known; the cost is 0 if not."""
+    @_builtins.property
+    def cost_interval(self) -> _outcome_pb2.Interval:
+        """The cost's interval."""
+
+    def __init__(
+        self,
+        *,
+        judge: _builtins.str = ...,
+        calls: _builtins.int = ...,
+        reused: _builtins.int = ...,
+        input_tokens: _builtins.float = ...,
+        output_tokens: _builtins.float = ...,
+        cost_micros: _builtins.float = ...,
+        cost_interval: _outcome_pb2.Interval | None = ...,
+        pilot: _builtins.int = ...,
+        price_known: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cost_interval", b"cost_interval"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "cost_interval", b"cost_interval", "cost_micros", b"cost_micros", "input_tokens", b"input_tokens", "judge", b"judge", "output_tokens", b"output_tokens", "pilot", b"pilot", "price_known", b"price_known", "reused", b"reused"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JudgeEstimate: _TypeAlias = JudgeEstimate  # noqa: Y015
 
 @_typing.final
 class CreateRunRequest(_message.Message):

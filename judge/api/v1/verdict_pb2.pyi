@@ -71,6 +71,7 @@ class Verdict(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
+    STRENGTH_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, `runs/RUN/verdicts/POSITION`; empty for a verdict outside a run."""
     judge: _builtins.str
@@ -103,6 +104,8 @@ class Verdict(_message.Message):
     """The model that the provider says replied."""
     position: _builtins.int
     """The verdict's place in its run's plan, from 0."""
+    strength: _builtins.float
+    """How far from the middle of its scale the answer was, from 0 to 1, if it was given on one."""
     @_builtins.property
     def showing(self) -> _outcome_pb2.Showing:
         """What was shown."""
@@ -142,14 +145,20 @@ class Verdict(_message.Message):
         model: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         position: _builtins.int = ...,
+        strength: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_probability_left", b"_probability_left", "create_time", b"create_time", "probability_left", b"probability_left", "showing", b"showing", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_probability_left", b"_probability_left", "_strength", b"_strength", "create_time", b"create_time", "probability_left", b"probability_left", "showing", b"showing", "strength", b"strength", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_probability_left", b"_probability_left", "category", b"category", "comparison_id", b"comparison_id", "create_time", b"create_time", "epoch", b"epoch", "judge", b"judge", "model", b"model", "name", b"name", "outcome", b"outcome", "parser", b"parser", "position", b"position", "probability_left", b"probability_left", "raw", b"raw", "readings", b"readings", "reason", b"reason", "repeat", b"repeat", "reused", b"reused", "showing", b"showing", "state", b"state", "status", b"status", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_probability_left", b"_probability_left", "_strength", b"_strength", "category", b"category", "comparison_id", b"comparison_id", "create_time", b"create_time", "epoch", b"epoch", "judge", b"judge", "model", b"model", "name", b"name", "outcome", b"outcome", "parser", b"parser", "position", b"position", "probability_left", b"probability_left", "raw", b"raw", "readings", b"readings", "reason", b"reason", "repeat", b"repeat", "reused", b"reused", "showing", b"showing", "state", b"state", "status", b"status", "strength", b"strength", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__probability_left: _TypeAlias = _typing.Literal["probability_left"]  # noqa: Y015
     _WhichOneofArgType__probability_left: _TypeAlias = _typing.Literal["_probability_left", b"_probability_left"]  # noqa: Y015
+    _WhichOneofReturnType__strength: _TypeAlias = _typing.Literal["strength"]  # noqa: Y015
+    _WhichOneofArgType__strength: _TypeAlias = _typing.Literal["_strength", b"_strength"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__probability_left) -> _WhichOneofReturnType__probability_left | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__strength) -> _WhichOneofReturnType__strength | None: ...
 
 Global___Verdict: _TypeAlias = Verdict  # noqa: Y015
 
@@ -164,6 +173,7 @@ class Reading(_message.Message):
     OUTCOME_FIELD_NUMBER: _builtins.int
     PROBABILITY_LEFT_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    STRENGTH_FIELD_NUMBER: _builtins.int
     parser: _builtins.str
     """The parser, with its version, or `source`."""
     status: _outcome_pb2.VerdictStatus.ValueType
@@ -174,6 +184,8 @@ class Reading(_message.Message):
     """The probability that left is better, if the judge gave probabilities."""
     reason: _builtins.str
     """The judge's reason, or why the reply is unreadable."""
+    strength: _builtins.float
+    """How far from the middle of its scale the answer was, from 0 to 1, if it was given on one."""
     def __init__(
         self,
         *,
@@ -182,14 +194,20 @@ class Reading(_message.Message):
         outcome: _outcome_pb2.Outcome.ValueType = ...,
         probability_left: _builtins.float | None = ...,
         reason: _builtins.str = ...,
+        strength: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_probability_left", b"_probability_left", "probability_left", b"probability_left"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_probability_left", b"_probability_left", "_strength", b"_strength", "probability_left", b"probability_left", "strength", b"strength"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_probability_left", b"_probability_left", "outcome", b"outcome", "parser", b"parser", "probability_left", b"probability_left", "reason", b"reason", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_probability_left", b"_probability_left", "_strength", b"_strength", "outcome", b"outcome", "parser", b"parser", "probability_left", b"probability_left", "reason", b"reason", "status", b"status", "strength", b"strength"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__probability_left: _TypeAlias = _typing.Literal["probability_left"]  # noqa: Y015
     _WhichOneofArgType__probability_left: _TypeAlias = _typing.Literal["_probability_left", b"_probability_left"]  # noqa: Y015
+    _WhichOneofReturnType__strength: _TypeAlias = _typing.Literal["strength"]  # noqa: Y015
+    _WhichOneofArgType__strength: _TypeAlias = _typing.Literal["_strength", b"_strength"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__probability_left) -> _WhichOneofReturnType__probability_left | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__strength) -> _WhichOneofReturnType__strength | None: ...
 
 Global___Reading: _TypeAlias = Reading  # noqa: Y015
 

@@ -1,0 +1,60 @@
+"""Reading a run's stored replies again, with another parser: no call is made, and earlier readings stay."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from judge.domain.errors import InvalidInput
+from judge.domain.run import Run
+from judge.domain.verdict import Reading
+from judge.ports.store import Store, StoredAnswer
+from judge.prompts.parse import Parser, own_parser, parse
+from judge.runs.work import PAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Reparsed:
+    """How many replies were read, how many otherwise than before, how many hold nothing for this parser."""
+
+    read: int = 0
+    changed: int = 0
+    unreadable: int = 0
+
+
+async def reparse(store: Store, tenant: str, run: Run, parser: str) -> Reparsed:
+    """Add the readings of *parser* to the replies of *run*; "" means each judge's own, in its present version.
+
+    Raises InvalidInput for a parser that there is not, or where a judge has none of its own.
+    """
+    if parser:
+        chosen = [Parser.named(parser)] * len(run.judges)
+    else:
+        bare = next((judge.name for judge in run.judges if not judge.rubric.variants), None)
+        if bare is not None:
+            raise InvalidInput("parser", f"judge {bare!r} was recorded and has no parser of its own; name one")
+        chosen = [own_parser(judge.rubric) for judge in run.judges]
+    before = [judge.parser for judge in run.judges]
+
+    def readings(page: list[tuple[int, int, StoredAnswer]]) -> list[tuple[int, Reading, Reading | None]]:
+        return [
+            (stored.answer, parse(chosen[judge], stored.reply), _counted(stored, before[judge]))
+            for _, judge, stored in page
+        ]
+
+    read = changed = unreadable = 0
+    after = -1
+    while page := await store.run_answers(run.row, after, PAGE):
+        told = await asyncio.to_thread(readings, page)
+        await store.add_readings(tenant, [(answer, reading) for answer, reading, _ in told])
+        read += len(told)
+        changed += sum(old is None or old.preference is not now.preference for _, now, old in told)
+        unreadable += sum(now.preference is None for _, now, _ in told)
+        after = page[-1][0]
+    return Reparsed(read, changed, unreadable)
+
+
+def _counted(stored: StoredAnswer, parser: str) -> Reading | None:
+    """The reading that counted before."""
+    mine = [reading for reading in stored.readings if reading.parser == parser] or stored.readings
+    return mine[-1] if mine else None

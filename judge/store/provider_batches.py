@@ -1,0 +1,88 @@
+"""Batches at a provider: the intent is a row before anything is sent, and a batch is that row until it is collected."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from judge.domain.verdict import CallKey
+from judge.ports.store import BatchState, PermitRequest, ProviderBatch
+from judge.store import schema as s
+from judge.store.connections import Connections
+from judge.store.rows import key_of
+
+OPEN = (BatchState.SUBMITTING.value, BatchState.SUBMITTED.value)
+
+
+class ProviderBatches:
+    """The part of RunStore about batches."""
+
+    _db: Connections
+
+    async def open_batches(self, run: int, judge: int) -> list[ProviderBatch]:
+        """The run's batches of that judge that are neither collected nor abandoned, oldest first."""
+        b, a = s.provider_batch.c, s.call_attempt.c
+
+        def work(c: Connection) -> list[ProviderBatch]:
+            query = select(s.provider_batch).where(b.run_id == run, b.judge == judge, b.state.in_(OPEN))
+            found = []
+            for row in c.execute(query.order_by(b.id)).all():
+                live = c.execute(select(s.call_attempt).where(a.batch_id == row.id, s.LIVE)).all()
+                found.append(_batch(row, {key_of(attempt): attempt.id for attempt in live}))
+            return found
+
+        return await self._db.read(work)
+
+    async def move_batch(self, row: int, state: BatchState, *, provider_id: str = "") -> None:
+        """Say where a batch stands. What of an abandoned or a collected batch was never answered ends, unpaid."""
+        b, a = s.provider_batch.c, s.call_attempt.c
+        values: dict[str, Any] = {"state": state.value}
+        if provider_id:
+            values["provider_id"] = provider_id
+
+        def work(c: Connection) -> None:
+            c.execute(update(s.provider_batch).where(b.id == row).values(values))
+            if state.value not in OPEN:
+                c.execute(update(s.call_attempt).where(a.batch_id == row, s.LIVE).values(state="failed"))
+
+        await self._db.write(work)
+
+    async def provider_batches(self, tenant: str) -> set[str]:
+        """The provider's ids of every batch that is known."""
+        b = s.provider_batch.c
+        owner = select(s.tenant.c.id).where(s.tenant.c.name == tenant).scalar_subquery()
+        query = select(b.provider_id).where(b.tenant_id == owner, b.provider_id.is_not(None))
+        return await self._db.read(lambda c: set(c.scalars(query)))
+
+
+def add_batch(c: Connection, owner: int, request: PermitRequest, granted: set[CallKey]) -> int:
+    """The row of the batch that *request* intends, with the positions of what was *granted*."""
+    batch = request.batch
+    if batch is None:
+        raise AssertionError
+    positions = [at for key, at in zip(request.keys, batch.positions, strict=True) if key in granted]
+    made = c.execute(
+        insert(s.provider_batch).values(
+            tenant_id=owner,
+            run_id=request.run,
+            judge=request.judge,
+            state=BatchState.SUBMITTING.value,
+            create_time=request.now,
+            mark=batch.mark,
+            positions=positions,
+        )
+    )
+    return int(made.inserted_primary_key[0])  # type: ignore[index]  # an insert of one row has one
+
+
+def _batch(row: Any, attempts: dict[CallKey, int]) -> ProviderBatch:  # noqa: ANN401  # a row
+    return ProviderBatch(
+        row.id,
+        BatchState(row.state),
+        row.mark,
+        row.provider_id or "",
+        row.create_time,
+        tuple(row.positions),
+        attempts,
+    )

@@ -1,0 +1,60 @@
+"""Readings beside answers: what is there is read again by another parser, and nothing is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from judge.domain.verdict import Reading, Usage
+from judge.ports.store import StoredAnswer
+from judge.store import schema as s
+from judge.store.connections import Connections
+from judge.store.interning import tenant_id
+from judge.store.rows import reading_row, readings_of, reply_of
+
+
+class Readings:
+    """The part of RunStore about readings."""
+
+    _db: Connections
+
+    async def run_answers(self, row: int, after: int, limit: int) -> list[tuple[int, int, StoredAnswer]]:
+        """A page of a run's replies after position *after*: position, judge's place, answer."""
+        i = s.run_item.c
+
+        def work(c: Connection) -> list[tuple[int, int, StoredAnswer]]:
+            query = (
+                select(i.position, i.judge, s.answer)
+                .join(s.answer, s.answer.c.id == i.answer_id)
+                .where(i.run_id == row, i.position > after)
+                .order_by(i.position)
+                .limit(limit)
+            )
+            rows = c.execute(query).all()
+            readings = readings_of(c, [found.id for found in rows])
+            return [
+                (found.position, found.judge, StoredAnswer(found.id, reply_of(found), readings.get(found.id, ())))
+                for found in rows
+            ]
+
+        return await self._db.read(work)
+
+    async def add_readings(self, tenant: str, readings: Sequence[tuple[int, Reading]]) -> None:
+        """Add readings of answers; one that is there stays as it is."""
+
+        def work(c: Connection) -> None:
+            owner = tenant_id(c, tenant)
+            rows = [reading_row(owner, answer, reading) for answer, reading in readings]
+            c.execute(upsert(s.reading).on_conflict_do_nothing(), rows)
+
+        if readings:
+            await self._db.write(work)
+
+    async def usages(self, tenant: str, fingerprints: Collection[int], limit: int) -> list[Usage]:
+        """What at most *limit* stored calls of these fingerprints used."""
+        a = s.answer.c
+        owner = select(s.tenant.c.id).where(s.tenant.c.name == tenant).scalar_subquery()
+        query = select(s.answer).where(a.tenant_id == owner, a.fingerprint.in_(sorted(fingerprints))).limit(limit)
+        return await self._db.read(lambda c: [reply_of(row).usage for row in c.execute(query)])
