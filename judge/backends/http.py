@@ -32,7 +32,9 @@ _TOO_LONG_WORDS = (
     "exceed context limit",
 )
 """How endpoints without error codes say that a prompt is too long."""
-_UNUSABLE_CODES = frozenset({"model_not_found", "invalid_api_key", "insufficient_quota", "billing_hard_limit_reached"})
+_UNUSABLE_CODES = frozenset(
+    {"model_not_found", "invalid_api_key", "insufficient_quota", "billing_hard_limit_reached", "billing_error"}
+)
 _UNUSABLE_WORDS = ("credit balance is too low",)
 _QUOTED_CHARS = 40
 """So many characters of a judged text in a provider's message make it a quotation."""

@@ -79,8 +79,8 @@ class Committer:
 class ShardRunner:
     """Runs the showings of one judge in one run, of which *planned* are its own.
 
-    A showing that found nobody at the provider is no failed showing: it is asked again when somebody is there. It
-    failed when others were answered since it was first asked, or when the provider has been given up.
+    A showing that transport failed is asked for once more when the others have been. One that found nobody at the
+    provider is no failed showing: it is asked again when somebody is there, unless the provider has been given up.
     """
 
     def __init__(
@@ -92,6 +92,7 @@ class ShardRunner:
         self._stopping = self._waiting = False
         self._failed, self._may_fail = 0, max(FEWEST_FAILED, int(judge.card.limits.max_failed_share * planned))
         self._asked_first: dict[CallKey, int] = {}
+        self._failed_once: set[CallKey] = set()
 
     def stop(self, *, patient: bool = True) -> None:
         """Ask for no new permit; what is in flight finishes and commits, and if *patient* waits for room to do so."""
@@ -210,7 +211,7 @@ class ShardRunner:
                     settled, again = Settled(work.key, work.item, attempt), work
                 else:
                     settled = await judge_comparison(self._judge, work, attempt, self._clock)
-                    if settled.state is ItemState.TRANSPORT_ERROR and self._nobody_there(work):
+                    if settled.state is ItemState.TRANSPORT_ERROR and self._asks_again(work):
                         settled, again = replace(settled, state=None), work
             await self._committer.commit(settled)
         except JudgeUnusable as unusable:
@@ -220,13 +221,16 @@ class ShardRunner:
             self._judge.slots.give(1)
         self._failed += settled.state in FAILED
         if again is None:
-            del self._asked_first[work.key]
+            self._asked_first.pop(work.key, None)
+            self._failed_once.discard(work.key)
         return again
 
-    def _nobody_there(self, work: Work) -> bool:
+    def _asks_again(self, work: Work) -> bool:
         account = self._judge.account
+        first = work.key not in self._failed_once
+        self._failed_once.add(work.key)
         nobody = account.down or account.replies == self._asked_first[work.key]
-        return nobody and not account.given_up
+        return (first or nobody) and not account.given_up
 
     async def _take_stored(self, wanted: list[Work], permit: Permit) -> None:
         settled = []

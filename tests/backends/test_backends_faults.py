@@ -1,0 +1,205 @@
+"""What every backend with a provider makes of each way in which one can fail."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+
+import pytest
+
+from asked import prompt, right_answer
+from judge.backends.anthropic import Anthropic
+from judge.backends.openai import OpenAI
+from judge.backends.vllm import Vllm
+from judge.domain.errors import CallFailed, CallRejected, JudgeUnusable, PromptTooLong, TransportFailed
+from judge.domain.outcome import VerdictStatus
+from judge.ports.backend import Backend
+from provider import FAULTS, KEY, Provider
+from provider_server import anthropic_url, provided
+
+JUDGED = "a judged text that belongs in no error message at all, whatever happens to it on the way"
+MAKE: Mapping[str, Callable[..., Backend]] = {
+    "anthropic": lambda url, **said: Anthropic("m", base_url=anthropic_url(url), **said),
+    "openai": lambda url, **said: OpenAI("m", base_url=url, **said),
+    "vllm": lambda url, **said: Vllm("m", base_url=url, **said),
+}
+RAISED: Mapping[str, type[CallFailed]] = {
+    **dict.fromkeys(("throttled", "throttled-ms", "throttled-bare", "500", "503", "529", "html"), TransportFailed),
+    **dict.fromkeys(("cut", "half", "malformed", "schema", "empty", "hang"), TransportFailed),
+    "overflow": PromptTooLong,
+    "rejected": CallRejected,
+    "quota": JudgeUnusable,
+    "redirect": JudgeUnusable,
+}
+MAYBE_PAID = frozenset({"cut", "half", "malformed", "schema", "empty", "hang"})
+ENDED = {"refusal": VerdictStatus.REFUSED, "truncated": VerdictStatus.TRUNCATED}
+
+
+@pytest.fixture(params=MAKE)
+def vendor(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@asynccontextmanager
+async def failing(vendor: str, fault: str, **said: object) -> AsyncIterator[tuple[Backend, Provider]]:
+    """A backend of *vendor* at a provider that answers everything with *fault*."""
+    provider = Provider(right_answer, faults=lambda *_: fault)
+    async with provided(provider) as url:
+        backend = MAKE[vendor](url, **{"api_key": KEY, "timeout_seconds": 0.3, **said})
+        try:
+            yield backend, provider
+        finally:
+            await backend.close()
+
+
+@pytest.mark.parametrize("fault", RAISED)
+async def test_a_fault_is_one_of_our_errors(vendor: str, fault: str) -> None:
+    """One attempt, one error, with what the provider asked for; neither key nor text is in it."""
+    async with failing(vendor, fault) as (backend, provider):
+        with pytest.raises(CallFailed) as caught:
+            await backend.reply(prompt(JUDGED))
+
+    told = repr(caught.value) + caught.value.message
+    assert type(caught.value) is RAISED[fault]
+    assert sum(provider.calls.values()) == 1
+    assert KEY not in told
+    assert JUDGED[:40] not in told
+    if isinstance(caught.value, TransportFailed):
+        assert caught.value.maybe_paid == (fault in MAYBE_PAID)
+        assert caught.value.throttled == fault.startswith("throttled")
+        wanted = {"throttled": 0.0, "throttled-ms": 0.001}.get(fault)
+        assert caught.value.retry_after == wanted
+
+
+@pytest.mark.parametrize("ended", ENDED)
+async def test_a_reply_that_ended_otherwise_has_its_own_status(vendor: str, ended: str) -> None:
+    """Refusals and replies cut off are replies, kept as they came."""
+    async with failing(vendor, ended) as (backend, _):
+        reply = await backend.reply(prompt())
+
+    assert reply.status is ENDED[ended]
+    assert reply.raw
+
+
+async def test_a_slow_answer_is_waited_for_as_long_as_bytes_come(vendor: str) -> None:
+    """A time-out is for silence; the deadline of the whole call is kept around the backend."""
+    provider = Provider(right_answer, faults=lambda *_: "slow", drip=0.0001)
+    async with provided(provider) as url:
+        backend = MAKE[vendor](url, api_key=KEY, timeout_seconds=5.0)
+        reply = await backend.reply(prompt())
+        await backend.close()
+
+    assert reply.status is VerdictStatus.OK
+
+
+async def test_law_7_no_redirect_is_followed(vendor: str) -> None:
+    """Our key goes to the address that is configured and nowhere else."""
+    async with failing(vendor, "redirect") as (backend, provider):
+        with pytest.raises(JudgeUnusable, match="redirect"):
+            await backend.reply(prompt())
+
+    assert "/v1/elsewhere" not in {path for _, path, _ in provider.requests}
+
+
+async def test_a_wrong_key_and_an_unknown_model_make_a_judge_unusable(vendor: str) -> None:
+    """Both are said by the provider, without the key that it echoes."""
+    wrong = "another-key-9876543210"  # pragma: allowlist secret
+    async with failing(vendor, "", api_key=wrong) as (backend, _):
+        with pytest.raises(JudgeUnusable, match="401") as caught:
+            await backend.reply(prompt())
+    assert wrong not in caught.value.message
+
+    provider = Provider(right_answer, models=("another",))
+    async with provided(provider) as url:
+        backend = MAKE[vendor](url, api_key=KEY)
+        with pytest.raises(JudgeUnusable, match="404"):
+            await backend.reply(prompt())
+        await backend.close()
+
+
+async def test_a_cancelled_call_ends_at_once_and_leaves_the_backend_in_order(vendor: str) -> None:
+    """Whoever waits for a call that hangs may go away; the next call is answered."""
+    hung = asyncio.Event()
+
+    def first_hangs(_: object, before: int) -> str:
+        hung.set()
+        return "" if before else "hang"
+
+    provider = Provider(right_answer, faults=first_hangs)
+    async with provided(provider) as url:
+        backend = MAKE[vendor](url, api_key=KEY)
+        call = asyncio.create_task(backend.reply(prompt()))
+        await hung.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+
+        reply = await backend.reply(prompt())
+        await backend.close()
+
+    assert reply.status is VerdictStatus.OK
+
+
+async def test_more_calls_at_once_than_connections_are_all_answered(vendor: str) -> None:
+    """Those for whom there is no connection wait for one, however long the queue is."""
+    provider = Provider(right_answer)
+    async with provided(provider) as url:
+        backend = MAKE[vendor](url, api_key=KEY, max_connections=8, connect_timeout_seconds=2.0)
+        replies = await asyncio.gather(*(backend.reply(prompt(f"{number} 391")) for number in range(300)))
+        await backend.close()
+
+    assert len(replies) == 300
+    assert provider.most <= 8
+
+
+TRAPPED = """
+import asyncio, sys
+sys.path[:0] = {paths!r}
+from test_backends_faults import MAKE, KEY, JUDGED, Provider, provided, prompt, right_answer
+async def main():
+    provider = Provider(right_answer)
+    async with provided(provider) as url:
+        for make in MAKE.values():
+            backend = make(url, api_key=KEY)
+            await backend.reply(prompt(JUDGED))
+            await backend.close()
+    headers = [headers for _, _, headers in provider.requests]
+    assert len(headers) == 3, headers
+    assert not [name for each in headers for name in each if "trap" in name.lower() or "stainless" in name.lower()]
+asyncio.run(main())
+"""
+
+
+def test_law_7_neither_addresses_nor_logs_come_from_the_environment() -> None:
+    """With every variable that the SDKs know set to a trap: all calls arrive, and nothing of them is printed."""
+    trap = "http://127.0.0.1:9"
+    names = ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "http_proxy")
+    environment = {**os.environ, **dict.fromkeys(names, trap), "NO_PROXY": "", "no_proxy": ""}
+    environment |= {"OPENAI_LOG": "debug", "ANTHROPIC_LOG": "debug", "OPENAI_CUSTOM_HEADERS": "X-Trap: 1"}
+    environment |= {"ANTHROPIC_CUSTOM_HEADERS": "X-Trap: 1", "ANTHROPIC_AUTH_TOKEN": "trap"}
+    paths = [path for path in sys.path if path]
+
+    done = subprocess.run(
+        [sys.executable, "-c", TRAPPED.format(paths=[os.path.dirname(__file__), *paths])],  # noqa: PTH120  # for sys.path
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert KEY not in said
+    assert JUDGED not in said
+
+
+def test_every_fault_is_looked_at() -> None:
+    """A fault that the provider knows is one of this file's."""
+    assert set(FAULTS) - {"slow", "filtered"} == set(RAISED) | set(ENDED)
+    assert logging.getLogger("openai").level == logging.CRITICAL
