@@ -17,6 +17,7 @@ from judge.domain.run import Run, RunState
 from judge.log import logger
 from judge.ports.clock import Clock
 from judge.ports.store import Store
+from judge.runs.batches import BATCH, BatchRunner
 from judge.runs.judges import JudgeAtWork, Judges
 from judge.runs.plan import Plan
 from judge.runs.shard import FULL_WAIT, ShardRunner
@@ -46,7 +47,7 @@ class LocalEngine:
     def __init__(self, store: Store, judges: Judges, clock: Clock) -> None:
         self._store, self._judges, self._clock = store, judges, clock
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._runners: dict[str, list[ShardRunner]] = {}
+        self._runners: dict[str, list[ShardRunner | BatchRunner]] = {}
         self._closing = False
 
     async def start(self) -> None:
@@ -139,14 +140,24 @@ class LocalEngine:
             return Stop(unusable.reason, f"judge {run.judges[number].name!r}: {unusable.message}")
 
     async def _shards(self, tenant: str, run: Run, plan: Plan, number: int, judge: JudgeAtWork) -> Stop:
-        runner = ShardRunner(self._store, tenant, run.row, judge, self._clock, planned=plan.per_judge)
+        keys = Keys(self._store, tenant, judge.definition, run.spec.pairing.epoch)
+        runner: ShardRunner | BatchRunner
+        size, planned = (BATCH if judge.card.batch else SHARD), plan.per_judge
+        if judge.card.batch:
+            runner = BatchRunner(self._store, tenant, run.row, run.run_id, judge, self._clock, planned=planned)
+        else:
+            runner = ShardRunner(self._store, tenant, run.row, judge, self._clock, planned=planned)
         self._runners[run.run_id].append(runner)
         if self._closing:
             runner.stop(patient=False)
-        keys = Keys(self._store, tenant, judge.definition, run.spec.pairing.epoch)
-        first = number * plan.per_judge
-        for begin in range(first, first + plan.per_judge, SHARD):
-            end = min(begin + SHARD, first + plan.per_judge)
+        if isinstance(runner, BatchRunner):
+            for batch in await self._store.open_batches(run.row, number):
+                work = await keys.work([plan.item(position) for position in batch.positions])
+                if refused := await runner.resume(batch, work):
+                    return Stop(refused, f"judge {judge.definition.name!r}")
+        first = number * planned
+        for begin in range(first, first + planned, size):
+            end = min(begin + size, first + planned)
             done = await self._store.done_positions(run.row, begin, end)
             items = [plan.item(position) for position in range(begin, end) if position not in done]
             refused = await runner.run(await keys.work(items)) if items else ""

@@ -352,7 +352,7 @@ class RunStore(Protocol):
         ...
 
     async def move_batch(self, row: int, state: BatchState, *, provider_id: str = "") -> None:
-        """Say where a batch stands. An abandoned batch's live attempts end, unpaid."""
+        """Say where a batch stands. What of an abandoned or a collected one was never answered ends, unpaid."""
         ...
 
     async def provider_batches(self, tenant: str) -> set[str]:

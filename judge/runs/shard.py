@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from judge.domain.errors import JudgeUnusable, StoreFull
+from judge.domain.judge import RECORDED, JudgeDefinition
 from judge.domain.outcome import ItemState
 from judge.domain.run import RunState
 from judge.domain.verdict import CallKey
 from judge.log import logger
 from judge.ports.clock import Clock
-from judge.ports.store import Permit, PermitRequest, RunStore, Settled
+from judge.ports.store import Permit, PermitRequest, RunStore, Settled, StoredAnswer
 from judge.runs.judges import JudgeAtWork
 from judge.runs.worker import Work, judge_comparison, letters, likely_tokens, read, worst_cost
 
@@ -76,6 +77,41 @@ class Committer:
             await self._clock.sleep(FULL_WAIT)
 
 
+class Waits:
+    """Says of a run what it waits for, and that it goes on."""
+
+    def __init__(self, store: RunStore, run: int) -> None:
+        self._store, self._run = store, run
+        self._told = ("", "")
+
+    async def tell(self, reason: str, message: str) -> None:
+        """It waits for *reason*; said once."""
+        if self._told != (reason, message):
+            before, self._told = self._told, (reason, message)
+            await self._store.move_run(self._run, RunState.WAITING, reason=reason, message=message)
+            if before[0] != reason:
+                log.info("run.waiting", reason=reason)
+
+    async def over(self) -> None:
+        """It goes on."""
+        if self._told[0]:
+            self._told = ("", "")
+            await self._store.move_run(self._run, RunState.RUNNING)
+            log.info("run.going_on")
+
+
+def may_fail(judge: JudgeAtWork, planned: int) -> int:
+    """How many of *planned* showings may be left without a verdict before *judge* is stopped."""
+    return max(FEWEST_FAILED, int(judge.card.limits.max_failed_share * planned))
+
+
+def reused(definition: JudgeDefinition, work: Work, stored: StoredAnswer) -> Settled:
+    """*work* settled by an answer that is there, read by the judge's parser if it was not yet."""
+    known = definition.backend == RECORDED or any(one.parser == definition.parser for one in stored.readings)
+    reading = None if known else read(definition, stored.reply)
+    return Settled(work.key, work.item, answer=stored.answer, reply=stored.reply, reading=reading)
+
+
 class ShardRunner:
     """Runs the showings of one judge in one run, of which *planned* are its own.
 
@@ -89,8 +125,9 @@ class ShardRunner:
         self._store, self._tenant, self._run, self._judge, self._clock = store, tenant, run, judge, clock
         self._committer = Committer(store, tenant, run, clock)
         self._flying: set[asyncio.Task[Work | None]] = set()
-        self._stopping = self._waiting = False
-        self._failed, self._may_fail = 0, max(FEWEST_FAILED, int(judge.card.limits.max_failed_share * planned))
+        self._stopping = False
+        self._waits = Waits(store, run)
+        self._failed, self._may_fail = 0, may_fail(judge, planned)
         self._asked_first: dict[CallKey, int] = {}
         self._failed_once: set[CallKey] = set()
 
@@ -116,7 +153,7 @@ class ShardRunner:
                 elif (wait := self._judge.account.wait()) > 0:
                     refused = await self._pause(todo, wait)
                 else:
-                    await self._told(waiting=False)
+                    await self._waits.over()
                     refused = await self._window(todo)
                     self._take_landed(todo)
         finally:
@@ -127,7 +164,9 @@ class ShardRunner:
     async def _pause(self, todo: deque[Work], wait: float) -> str:
         """Let at most a second of *wait* pass, or until a call has landed; why not to go on, if the run says so."""
         if self._judge.account.down:
-            await self._told(waiting=True)
+            name = self._judge.definition.name
+            message = f"judge {name!r} has no answer from its provider; it is asked again every half minute"
+            await self._waits.tell("PROVIDER_DOWN", message)
         timer = asyncio.ensure_future(self._clock.sleep(min(wait, 1.0)))
         try:
             await asyncio.wait({timer, *self._flying}, return_when=asyncio.FIRST_COMPLETED)
@@ -136,20 +175,6 @@ class ShardRunner:
         self._take_landed(todo)
         asked = PermitRequest([], self._run, 0, self._clock.now(), self._clock.now())
         return (await self._store.permit(self._tenant, asked)).refused
-
-    async def _told(self, *, waiting: bool) -> None:
-        """Say of the run that it waits for the provider, or that it goes on."""
-        if waiting == self._waiting:
-            return
-        self._waiting = waiting
-        name = self._judge.definition.name
-        if waiting:
-            message = f"judge {name!r} has no answer from its provider; it is asked again every half minute"
-            await self._store.move_run(self._run, RunState.WAITING, reason="PROVIDER_DOWN", message=message)
-            log.warning("provider.down", judge=name)
-        else:
-            await self._store.move_run(self._run, RunState.RUNNING)
-            log.info("provider.back", judge=name)
 
     async def _window(self, todo: deque[Work]) -> str:
         slots, account = self._judge.slots, self._judge.account
@@ -233,15 +258,8 @@ class ShardRunner:
         return (first or nobody) and not account.given_up
 
     async def _take_stored(self, wanted: list[Work], permit: Permit) -> None:
-        settled = []
-        for work in wanted:
-            stored = permit.answered.get(work.key)
-            if stored is None:
-                continue
-            names = {reading.parser for reading in stored.readings}
-            known = self._judge.definition.parser in names or self._judge.definition.backend == "recorded"
-            reading = None if known else read(self._judge.definition, stored.reply)
-            settled.append(Settled(work.key, work.item, answer=stored.answer, reply=stored.reply, reading=reading))
+        definition = self._judge.definition
+        settled = [reused(definition, one, permit.answered[one.key]) for one in wanted if one.key in permit.answered]
         if settled:
             await self._store.commit(self._tenant, self._run, settled)
 

@@ -120,6 +120,8 @@ class Single:
             raise InvalidInput("judge", f"judge {card.definition.name!r} cannot be asked: {card.unavailable_reason}")
         card = await self._identified(card)
         at_work = self._judges.at_work(card.definition)
+        # What is asked now is asked at the price of now.
+        at_work = replace(at_work, card=replace(at_work.card, batch=False))
         work = await self._work(tenant, card, asked, epoch, repeat)
         while True:
             now = self._clock.now()

@@ -9,6 +9,13 @@ from contextlib import asynccontextmanager
 import pytest
 
 from asked import prompt, right_answer, verdict_of
+from backend_contract import (
+    TEXTS,
+    test_a_reply_is_read_as_one_preference,
+    test_capabilities_are_told,
+    test_closing_twice_is_fine,
+    test_concurrent_calls_are_independent,
+)
 from judge.backends.anthropic import Anthropic
 from judge.backends.openai import OpenAI
 from judge.backends.recorded import Recorded
@@ -16,16 +23,22 @@ from judge.backends.scripted import Scripted
 from judge.backends.vllm import Vllm
 from judge.backends.yardsticks import Yardstick
 from judge.domain.errors import CallRejected, InvalidInput, NotRecorded, TransportFailed
-from judge.domain.judge import YARDSTICKS, Capabilities, RenderedPrompt, Sampling
-from judge.domain.outcome import Preference, VerdictStatus
+from judge.domain.judge import YARDSTICKS, RenderedPrompt, Sampling
+from judge.domain.outcome import Preference
 from judge.domain.verdict import Reply, Shown, Usage
 from judge.ports.backend import Backend
-from judge.prompts.parse import Parser, own_parser, parse
+from judge.prompts.parse import Parser, parse
 from judge.prompts.render import render
 from judge.prompts.rubrics import BRACKETS, RUBRICS
 from provider import KEY, Provider
 from provider_server import anthropic_url, provided
 
+__all__ = [
+    "test_a_reply_is_read_as_one_preference",
+    "test_capabilities_are_told",
+    "test_closing_twice_is_fine",
+    "test_concurrent_calls_are_independent",
+]
 AT_A_PROVIDER: Mapping[str, Callable[[str], Backend]] = {
     "anthropic": lambda url: Anthropic("m", base_url=anthropic_url(url), api_key=KEY),
     "openai": lambda url: OpenAI("m", base_url=url, api_key=KEY),
@@ -58,7 +71,6 @@ def scripted(one: RenderedPrompt) -> Reply:
 
 
 NAMES = (*AT_A_PROVIDER, "recorded", "scripted", *YARDSTICKS)
-TEXTS = (("17 times 23 is 391.", "It is 411."), ("It is 411.", "17 times 23 is 391."))
 
 
 @pytest.fixture(params=NAMES)
@@ -67,36 +79,9 @@ async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
         yield one
 
 
-@pytest.mark.parametrize("form", RUBRICS)
-async def test_a_reply_is_read_as_one_preference(backend: Backend, form: str) -> None:
-    """Each backend answers in the form that is asked for."""
-    reply = await backend.reply(prompt(form=form))
-
-    assert reply.status is VerdictStatus.OK
-    assert parse(own_parser(RUBRICS[form]), reply).preference is not None
-
-
-async def test_capabilities_are_told(backend: Backend) -> None:
-    """What a backend can do is known without a call."""
-    assert isinstance(backend.capabilities, Capabilities)
-
-
-async def test_closing_twice_is_fine(backend: Backend) -> None:
-    """A second close does nothing, whether or not there was a call."""
-    await backend.reply(prompt())
-
-    await backend.close()
-    await backend.close()
-
-
-async def test_concurrent_calls_are_independent(backend: Backend) -> None:
-    """Many calls at once get what each would get alone."""
-    prompts = [prompt(*texts, form=form) for texts in TEXTS for form in RUBRICS] * 5
-    alone = {one.nonce: (await backend.reply(one)).raw for one in prompts[:10]}
-
-    together = await asyncio.gather(*(backend.reply(one) for one in prompts))
-
-    assert [alone[one.nonce] for one in prompts] == [reply.raw for reply in together]
+@pytest.fixture(params=RUBRICS)
+def form(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 async def test_nothing_is_recorded_without_records() -> None:

@@ -1,0 +1,97 @@
+"""A real `vllm serve` on the CPU, with a small random model. Without vLLM there is nothing to collect here."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+collect_ignore_glob = [] if importlib.util.find_spec("vllm") else ["test_*.py"]
+
+KEY = "vllm-key-0123456789"  # pragma: allowlist secret
+QUIET = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "VLLM_CPU_KVCACHE_SPACE": "1"}
+CACHE = Path(__file__).parents[2] / ".cache"
+READY_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class Served:
+    """Where a server listens, and the folder of the weights that it serves as `judge`."""
+
+    url: str
+    weights: str
+    log: Path
+
+    @property
+    def root(self) -> str:
+        """Its address without the version of the API."""
+        return self.url.removesuffix("/v1")
+
+
+@pytest.fixture(scope="session")
+def model() -> Path:
+    """The folder of the random model."""
+    folder = CACHE / "vllm-model"
+    if not (folder / "tokenizer.json").exists():
+        make = Path(__file__).parent / "make_model.py"
+        subprocess.run([sys.executable, str(make), str(folder)], check=True, env={**os.environ, **QUIET})
+    return folder
+
+
+@contextmanager
+def serving(model: Path, log: Path, *flags: str) -> Iterator[Served]:
+    """A server of *model*; ended, with all that it started, at the end."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        *(str(Path(sys.executable).parent / "vllm"), "serve", str(model), "--served-model-name", "judge"),
+        *("--host", "127.0.0.1", "--port", str(port), "--api-key", KEY, "--enforce-eager", "--dtype", "float32"),
+        *("--max-model-len", "4096", "--enable-prefix-caching", "--enable-prompt-tokens-details"),
+        *("--max-logprobs", "20", "--generation-config", "vllm"),
+        *("--structured-outputs-config", '{"backend":"xgrammar","disable_any_whitespace":true}', *flags),
+    ]
+    with log.open("w", encoding="utf-8") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, **QUIET}, start_new_session=True)
+    try:
+        _until_ready(process, f"http://127.0.0.1:{port}/health", log)
+        yield Served(f"http://127.0.0.1:{port}/v1", str(model), log)
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(30)
+
+
+def _until_ready(process: subprocess.Popen[bytes], health: str, log: Path) -> None:
+    """Ask until the server answers, or it has ended, or it takes too long."""
+    until = time.monotonic() + READY_SECONDS
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            raise AssertionError("vllm serve ended: " + log.read_text("utf-8")[-3000:])
+        try:
+            with urllib.request.urlopen(health, timeout=5):  # noqa: S310  # loopback
+                return
+        except OSError:
+            time.sleep(0.5)
+    raise AssertionError("vllm serve did not come up: " + log.read_text("utf-8")[-3000:])
+
+
+@pytest.fixture(scope="session")
+def served(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The server that all tests share."""
+    with serving(model, tmp_path_factory.mktemp("vllm") / "serve.log", "--max-num-seqs", "64") as one:
+        yield one
