@@ -11,7 +11,7 @@ endif
 
 MT_BENCH = $(if $(wildcard $(DATA)/fastchat),$(DATA),$(DATA)/mt-bench)
 
-.PHONY: help demo test check fmt proto serve lock bench mt-bench
+.PHONY: help demo test check fmt proto serve lock bench mt-bench test-vllm
 
 help:  ## print this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */  \1|/' | awk -F'|' '{printf "%-12s %s\n", $$1, $$2}' | sed 's/^/  /'
@@ -49,6 +49,12 @@ check: $(VENV)/.dev  ## format, lint, types, import contracts, proto lint, fresh
 	$(BIN)/buf format -d --exit-code
 	$(MAKE) --no-print-directory proto-fresh
 	git ls-files -z | grep -zvE '^requirements/' | xargs -0 $(BIN)/detect-secrets-hook
+
+VLLM := .cache/vllm
+
+test-vllm:  ## run the backends vllm and vllm_engine against a real vLLM on the CPU (builds its own environment)
+	bash tests/real_vllm/environment.sh $(VLLM) $(PYTHON)
+	$(VLLM)/bin/python -m pytest -q --confcutdir tests/real_vllm tests/real_vllm
 
 bench: $(VENV)/.dev  ## measure speed and memory, one JSON line a figure
 	$(BIN)/python bench/main.py

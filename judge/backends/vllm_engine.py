@@ -7,6 +7,7 @@ constrained token with its probabilities, a reasoned answer is held to its JSON 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import time
 import uuid
@@ -62,10 +63,12 @@ class VllmEngine:
 
     async def close(self) -> None:
         """Let go of the weights."""
-        if self._loading is not None and not self._loading.cancelled():
-            engine = await self._loading
-            engine.shutdown()
-            self._loading = None
+        loading, self._loading = self._loading, None
+        if loading is None:
+            return
+        loaded = await asyncio.gather(loading, return_exceptions=True)
+        if not isinstance(loaded[0], BaseException):
+            loaded[0].shutdown()
 
     def _templated(self, prompt: RenderedPrompt) -> str:
         messages = [{"role": message.role, "content": encodable(message.content)} for message in prompt.messages]
@@ -85,7 +88,9 @@ class VllmEngine:
             raise JudgeUnusable("the engine needs vllm: install judge-service[vllm]") from None
         arguments = AsyncEngineArgs(model=self._model, revision=self._revision or None, **self._arguments)
         engine = await asyncio.to_thread(AsyncLLM.from_engine_args, arguments)
-        self._tokenizer = await engine.get_tokenizer()
+        tokenizer = engine.get_tokenizer()
+        # Releases differ in whether it is to be waited for.
+        self._tokenizer = await tokenizer if inspect.isawaitable(tokenizer) else tokenizer
         return engine
 
 

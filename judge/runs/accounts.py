@@ -40,16 +40,28 @@ SLOWEST = 0.1
 
 
 class _Pace:
-    """Hands out *rate* units a second, evenly. Infinity is no limit."""
+    """Hands out *rate* units a second, evenly. Infinity is no limit. What is given back is handed out again."""
 
     def __init__(self, rate: float) -> None:
         self.rate = rate
         self.next = -math.inf
+        self._credit = 0.0
+        """Units given back after their time; at most a second's worth."""
 
     def take(self, units: float, now: float) -> None:
-        """Hand out *units*; negative ones are given back."""
+        """Hand out *units*."""
         if self.rate < math.inf:
-            self.next = max(self.next, now if units > 0 else -math.inf) + units / self.rate
+            given = min(units, self._credit)
+            self._credit -= given
+            self.next = max(self.next, now) + (units - given) / self.rate
+
+    def give_back(self, units: float, now: float) -> None:
+        """Take *units* back; negative ones were used on top of what was handed out."""
+        if self.rate < math.inf:
+            ahead = max(0.0, self.next - now) * self.rate if units > 0 else units
+            undone = min(units, ahead)
+            self.next = max(self.next, now if units < 0 else self.next) - undone / self.rate
+            self._credit = min(self.rate, self._credit + units - undone)
 
 
 def _paces(rate: float, single_share: float) -> dict[bool, _Pace]:
@@ -123,9 +135,9 @@ class Account:
         """Return what was leased and is not used: *calls*, and *tokens* in all."""
         now = self._clock.monotonic()
         if calls:
-            self._requests[single].take(-calls, now)
+            self._requests[single].give_back(calls, now)
         if tokens:
-            self._tokens[single].take(-tokens, now)
+            self._tokens[single].give_back(tokens, now)
 
     async def turn(self, tokens: int, *, single: bool = False) -> None:
         """Wait until one call may begin. Raises TransportFailed while nobody answers."""

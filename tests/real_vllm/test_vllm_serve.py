@@ -115,10 +115,10 @@ async def test_whose_weights_answer_is_asked(served: Served) -> None:
     await other.close()
 
 
-@pytest.mark.parametrize(("model", "key", "status"), [("judge", "wrong", "401"), ("nobody", KEY, "404")])
-async def test_a_wrong_key_or_model_makes_the_judge_unusable(served: Served, model: str, key: str, status: str) -> None:
+@pytest.mark.parametrize(("name", "key", "status"), [("judge", "wrong", "401"), ("nobody", KEY, "404")])
+async def test_a_wrong_key_or_model_makes_the_judge_unusable(served: Served, name: str, key: str, status: str) -> None:
     """One call tells."""
-    backend = Vllm(model, base_url=served.url, api_key=key)
+    backend = Vllm(name, base_url=served.url, api_key=key)
 
     with pytest.raises(JudgeUnusable, match=status):
         await backend.reply(prompt(form="choice"))

@@ -1,0 +1,230 @@
+"""An account's pace, its circuit, slots and room: on a clock that moves only when somebody waits."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clocks import StillClock
+from judge.domain.errors import TransportFailed
+from judge.runs.accounts import IN_A_ROW, LEASE_SECONDS, PATIENCE, PROBE_SECONDS, Account, Room, Slots
+
+
+class Line:
+    """Calls that begin on an account as soon as it lets them: when each began."""
+
+    def __init__(self, account: Account, clock: StillClock) -> None:
+        self.account, self.clock = account, clock
+        self.begun: list[float] = []
+
+    def go(self, seconds: float, *, tokens: int = 1, single: bool = False) -> None:
+        """Begin whatever may begin in the next *seconds*."""
+        until = self.clock.time + seconds
+        while self.clock.time < until:
+            wait = self.account.wait(single=single)
+            if wait > 0:
+                self.clock.time += min(wait, until - self.clock.time) + 1e-9
+                continue
+            self.begun += [self.clock.time] * self.account.lease(1000, tokens, single=single)
+
+    @property
+    def busiest(self) -> int:
+        """The most calls that began in any one second."""
+        return max(sum(1 for other in self.begun if begun <= other < begun + 1) for begun in self.begun)
+
+
+@pytest.mark.parametrize("per_minute", [6, 60, 600, 6000])
+def test_no_second_passes_the_limit_by_more_than_a_lease(per_minute: int) -> None:
+    """Four runs on one account take turns at one pace, and the pace is kept and used."""
+    clock = StillClock()
+    account = Account(clock, requests_per_minute=per_minute, single_share=0.0)
+    lines = [Line(account, clock) for _ in range(4)]
+
+    for _ in range(60):
+        for line in lines:
+            line.go(0.5)
+
+    together = Line(account, clock)
+    together.begun = sorted(begun for line in lines for begun in line.begun)
+    rate = per_minute / 60
+    assert together.busiest <= rate + max(1, rate * LEASE_SECONDS)
+    assert len(together.begun) >= rate * 120 * 0.95
+
+
+def test_tokens_are_a_limit_of_their_own() -> None:
+    """Long prompts go more rarely than short ones, and what was not used is given back."""
+    clock = StillClock()
+    account = Account(clock, requests_per_minute=6000, tokens_per_minute=60_000, single_share=0.0)
+    line = Line(account, clock)
+
+    line.go(20, tokens=500)
+    dear = given = len(line.begun)
+    for _ in range(200):
+        line.go(0.1, tokens=500)
+        account.give_back(0, (len(line.begun) - given) * 250)
+        given = len(line.begun)
+    half = given - dear
+    for _ in range(200):
+        line.go(0.1, tokens=500)
+        account.give_back(0, -(len(line.begun) - given) * 500)
+        given = len(line.begun)
+
+    assert dear == pytest.approx(40, abs=2)
+    assert half == pytest.approx(80, abs=4)
+    assert given - dear - half == pytest.approx(20, abs=3)
+
+
+def test_single_comparisons_never_wait_behind_runs() -> None:
+    """Runs take nine tenths; however busy they are, the last tenth is there at once."""
+    clock = StillClock()
+    account = Account(clock, requests_per_minute=600)
+    runs = Line(account, clock)
+
+    runs.go(30)
+
+    assert len(runs.begun) == pytest.approx(270, abs=10)
+    assert account.wait() > 0
+    assert account.wait(single=True) <= 0
+
+
+def test_a_throttled_account_slows_down_and_comes_back() -> None:
+    """After a 429 it rests for as long as it was told, goes on at seven tenths, and grows again."""
+    clock = StillClock()
+    account = Account(clock, requests_per_minute=600, single_share=0.0)
+    line = Line(account, clock)
+    line.go(10)
+
+    account.throttled(5.0)
+    account.throttled(None)
+
+    assert account.wait() == pytest.approx(5.0)
+    clock.time += 5
+    before = len(line.begun)
+    line.go(10)
+    slow = len(line.begun) - before
+    for _ in range(100):
+        clock.time += 1
+        account.answered()
+    before = len(line.begun)
+    line.go(10)
+    assert slow == pytest.approx(70, abs=3)
+    assert len(line.begun) - before == pytest.approx(100, abs=3)
+
+
+def test_without_a_limit_of_ours_the_providers_is_found() -> None:
+    """An account that nobody limits goes at seven tenths of its own pace once it is throttled."""
+    clock = StillClock()
+    account = Account(clock, single_share=0.0)
+    for _ in range(50):
+        clock.time += 0.02
+        account.lease(1, 1)
+
+    account.throttled(0.0)
+    line = Line(account, clock)
+    line.go(10)
+
+    assert len(line.begun) == pytest.approx(350, abs=20)
+
+
+async def test_a_circuit_opens_after_failures_in_a_row_and_lets_a_probe_through() -> None:
+    """One call every half minute while nobody answers; the first answer closes it."""
+    clock = StillClock()
+    account = Account(clock)
+    for _ in range(IN_A_ROW - 1):
+        account.failed()
+    assert not account.down
+
+    account.failed()
+
+    assert account.down
+    with pytest.raises(TransportFailed, match="down"):
+        await account.turn(1)
+    clock.time += PROBE_SECONDS
+    assert account.wait() <= 0
+    assert account.lease(100, 1) == 1
+    assert account.wait() == PROBE_SECONDS
+    account.answered()
+    assert not account.down
+    assert account.wait() <= 0
+
+
+def test_half_of_the_last_calls_failing_opens_it_too() -> None:
+    """Where every other call fails nobody gets work done."""
+    account = Account(StillClock())
+
+    for _ in range(99):
+        account.failed()
+        account.answered()
+    assert not account.down
+    account.failed()
+
+    assert account.down
+
+
+def test_a_provider_is_given_up_after_an_hour() -> None:
+    clock = StillClock()
+    account = Account(clock)
+    for _ in range(IN_A_ROW):
+        account.failed()
+    assert not account.given_up
+
+    clock.time += PATIENCE + 1
+
+    assert account.given_up
+
+
+async def test_slots_are_shared_in_the_order_of_asking() -> None:
+    """Never more than there are; one who waits is served when one is given back, and one who left is passed over."""
+    slots = Slots(3)
+    assert await slots.take(5) == 3
+    waiting = [asyncio.create_task(slots.take(2)) for _ in range(3)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    await asyncio.sleep(0)
+
+    slots.give(1)
+
+    assert await waiting[1] == 1
+    assert not waiting[2].done()
+    slots.give(2)
+    assert await waiting[2] == 1
+    assert await slots.take(5) == 1
+
+
+async def test_a_new_endpoint_meets_one_call_and_then_more() -> None:
+    """Each call that ends makes room for one more, up to the limit."""
+    slots = Slots(5, ramp=True)
+
+    sizes = []
+    for _ in range(4):
+        taken = await slots.take(10)
+        sizes.append(taken)
+        slots.give(taken)
+
+    assert sizes == [1, 2, 4, 5]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=40))
+def test_bytes_in_flight_are_bounded(sizes: list[int]) -> None:
+    """However large prompts are, what is in flight fits, or is one that goes alone; everyone gets in."""
+
+    async def main() -> None:
+        room, held, most = Room(256), 0, 0
+
+        async def one(size: int) -> None:
+            nonlocal held, most
+            async with room.held(size):
+                held += min(size, 256)
+                most = max(most, held)
+                await asyncio.sleep(0)
+                held -= min(size, 256)
+
+        async with asyncio.timeout(10):
+            await asyncio.gather(*map(one, sizes))
+        assert most <= 256
+
+    asyncio.run(main())

@@ -1,0 +1,85 @@
+"""A provider that is down: the run waits, says so, and fails nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import stamina
+
+from asked import right_answer
+from bundle import settings
+from clocks import StillClock
+from house import PLANNED, House
+from judge.app.judges import ConfiguredJudges
+from judge.config import JudgeSettings
+from judge.domain.run import RunState
+from judge.runs.accounts import IN_A_ROW, PATIENCE, PROBE_SECONDS
+from judge.runs.worker import ATTEMPTS
+from provider import Asked, Provider
+from provider_server import provided
+
+
+class PassingClock(StillClock):
+    """A clock on which time passes when somebody waits, and only then."""
+
+    async def sleep(self, seconds: float) -> None:
+        self.time += seconds
+        await asyncio.sleep(0)
+
+
+@pytest.fixture(autouse=True)
+def _quick_retries() -> Iterator[None]:
+    """Retries follow at once, as many as in earnest."""
+    stamina.set_testing(True, attempts=ATTEMPTS)
+    yield
+    stamina.set_testing(False)
+
+
+async def through_an_outage(file: Path, seconds: float, concurrency: int) -> tuple[House, Provider, list[str], object]:
+    """A run whose provider is down for *seconds* from its tenth call on; what was seen of its states, and its end."""
+    clock = PassingClock()
+    began: list[float] = []
+
+    def down(_: Asked, __: int) -> str:
+        if sum(provider.calls.values()) == 10 and not began:
+            began.append(clock.time)
+        return "cut" if began and clock.time < began[0] + seconds else ""
+
+    provider = Provider(right_answer, key="", faults=down)
+    seen = []
+    async with provided(provider) as url:
+        far = JudgeSettings(backend="openai", model="m", base_url=url, rubric="brackets", concurrency=concurrency)
+        h = House(file, ConfiguredJudges(settings(far=far), clock), clock)
+        await h.engine.start()
+        run = await h.begin()
+        async with asyncio.timeout(60):
+            while not (now := await h.store.run("default", run.run_id)).state.ended:
+                seen.append(f"{now.state.name} {now.reason}".strip())
+                await asyncio.sleep(0)
+        await h.engine.close()
+        await h.store.close()
+        await h.judges.close()
+    return h, provider, seen, now
+
+
+@pytest.mark.parametrize("concurrency", [1, 16])
+async def test_a_provider_that_is_down_for_ten_minutes_is_waited_for(tmp_path: Path, concurrency: int) -> None:
+    """The run waits and says so, asks once in half a minute, goes on by itself, and no item is failed."""
+    _, provider, seen, run = await through_an_outage(tmp_path / "judge.db", 600, concurrency)
+
+    assert "WAITING PROVIDER_DOWN" in seen
+    assert seen[-1].startswith("RUNNING")
+    assert (run.state, run.counts.by_status) == (RunState.DONE, {"ok": PLANNED})
+    assert provider.faulted["cut"] <= IN_A_ROW + concurrency + 600 / PROBE_SECONDS + 1
+
+
+async def test_a_provider_that_stays_away_is_given_up(tmp_path: Path) -> None:
+    """After an hour what is left has no verdict, and a state that can be tried again."""
+    _, _, _, run = await through_an_outage(tmp_path / "judge.db", PATIENCE * 10, 16)
+
+    assert (run.state, run.reason) == (RunState.FAILED, "TOO_MANY_FAILED")
+    assert run.counts.by_status["ok"] == 9
+    assert set(run.counts.by_status) == {"ok", "transport_error"}

@@ -1,0 +1,146 @@
+"""A whole service at a provider that fails in every way: what ends equal, what waits, what stops at once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import stamina
+
+from asked import right_answer
+from bundle import settings, upload_demo
+from judge.api.v1 import dataset_service_pb2 as ds
+from judge.api.v1 import outcome_pb2, verdict_pb2
+from judge.api.v1 import run_service_pb2 as pb
+from judge.app.local import running
+from judge.config import JudgeSettings
+from judge_client import JudgeClient
+from provider import KEY, PASSING, Asked, Provider, rotating
+from provider_server import anthropic_url, provided
+
+DEMO = pb.RunSpec(dataset="datasets/demo", judges=["judges/far"])
+
+
+@pytest.fixture(autouse=True)
+def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Retries follow at once, as many as in earnest."""
+    monkeypatch.setenv("FAR_KEY", KEY)
+    stamina.set_testing(True, attempts=5)
+    yield
+    stamina.set_testing(False)
+
+
+@asynccontextmanager
+async def house(provider: Provider, vendor: str = "openai", **said: Any) -> AsyncIterator[JudgeClient]:  # noqa: ANN401  # a judge's settings
+    """A client of a service whose judge `far` asks *provider* on the wire of *vendor*."""
+    async with provided(provider) as url:
+        address = anthropic_url(url) if vendor == "anthropic" else url
+        far = {"backend": vendor, "model": "m", "base_url": address, "rubric": "brackets", "key_env": "FAR_KEY"}
+        made = settings(far=JudgeSettings.model_validate({**far, "concurrency": 64, **said}))
+        async with running(made, store_url="sqlite://", listen=None) as address, JudgeClient(address) as client:
+            yield client
+
+
+async def table(client: JudgeClient, run: str) -> list[tuple[object, ...]]:
+    """A run's verdicts, without what may differ from run to run: usage and times."""
+    found = client.list_verdicts(run, view=verdict_pb2.VERDICT_VIEW_FULL, page_size=1000)
+    return [(v.position, v.status, v.state, v.outcome, v.raw, v.showing.SerializeToString()) async for v in found]
+
+
+async def upload_boards(client: JudgeClient) -> None:
+    """200 prompts with five contestants: 2,000 comparisons, and as many calls in one order."""
+    await client.create_dataset("d")
+    prompts = [ds.Prompt(prompt_id=f"p{n}", turns=[f"question {n}"]) for n in range(200)]
+    outputs = [
+        ds.Output(prompt_id=f"p{n}", contestant=who, turns=[f"{who} says {(n * 7 + at) % 400} to {n}"])
+        for n in range(200)
+        for at, who in enumerate(("ann", "ben", "cat", "dan", "eve"))
+    ]
+    await client.upload_prompts("d", prompts)
+    await client.upload_outputs("d", outputs)
+
+
+@pytest.mark.parametrize("vendor", ["openai", "anthropic", "vllm"])
+async def test_a_run_at_a_failing_provider_ends_equal_to_a_clean_one(vendor: str) -> None:
+    """With 30 % of 2,000 calls failing in every way that passes, the verdict table is the clean run's."""
+    one_order = pb.Pairing(orders=pb.ORDER_POLICY_ONE)
+    spec = pb.RunSpec(dataset="datasets/d", judges=["judges/far"], pairing=one_order)
+    tables = []
+    provider = Provider(right_answer, drip=3600.0)
+    async with house(provider, vendor, deadline_seconds=1.5) as client:
+        await upload_boards(client)
+        for epoch in ("clean", "failing"):
+            spec.pairing.epoch = epoch
+            provider.faults = rotating(0.3) if epoch == "failing" else lambda *_: ""
+            run = await client.wait_run((await client.create_run(spec)).name)
+            tables.append(await table(client, run.name))
+
+    assert set(provider.faulted) == set(PASSING)
+    assert len(tables[0]) == 2000
+    assert 500 < len([body for body, many in provider.calls.items() if many > 1]) < 700
+    without_raw = [[(*row[:4], row[5]) for row in rows] for rows in tables]
+    assert without_raw[0] == without_raw[1]
+
+
+@pytest.mark.parametrize("vendor", ["openai", "anthropic"])
+@pytest.mark.parametrize("wrong", ["key", "model"])
+async def test_a_judge_that_cannot_be_asked_stops_at_the_first_call(vendor: str, wrong: str) -> None:
+    """One call, one reason that names the judge; the other judge of the run goes on to its end."""
+    provider = Provider(right_answer, key="other" if wrong == "key" else KEY)  # pragma: allowlist secret
+    if wrong == "model":
+        provider.models = ("another",)
+    spec = pb.RunSpec(dataset="datasets/demo", judges=["judges/far", "judges/longest"])
+    async with house(provider, vendor) as client:
+        await upload_demo(client)
+
+        run = await client.wait_run((await client.create_run(spec)).name)
+
+    assert len([path for method, path, _ in provider.requests if method == "POST"]) == 1
+    assert (run.state, run.state_reason) == (pb.RUN_STATE_FAILED, "JUDGE_UNUSABLE")
+    assert "'far'" in run.state_message
+    assert run.counts.by_status["ok"] == run.counts.planned // 2
+
+
+async def test_an_overlong_prompt_fails_that_item_and_no_other() -> None:
+    """The showing says too_long; everything else has a verdict."""
+
+    def overflowing(asked: Asked, _: int) -> str:
+        return "overflow" if "17 times 23" in asked.user else ""
+
+    async with house(Provider(right_answer, faults=overflowing)) as client:
+        await upload_demo(client)
+        run = await client.wait_run((await client.create_run(DEMO)).name)
+
+    assert run.state == pb.RUN_STATE_DONE
+    assert run.counts.by_status == {"ok": run.counts.planned - 20, "too_long": 20}
+
+
+async def test_a_judge_that_fails_more_than_its_share_is_stopped() -> None:
+    """Where every fourth showing is refused, the judge stops long before the end, and the run says why."""
+    provider = Provider(right_answer, faults=lambda asked, _: "rejected" if asked.drawn < 0.25 else "")
+    async with house(provider, concurrency=8) as client:
+        await upload_demo(client)
+        run = await client.wait_run((await client.create_run(DEMO)).name)
+
+    failed = run.counts.by_status["rejected"]
+    assert (run.state, run.state_reason) == (pb.RUN_STATE_FAILED, "TOO_MANY_FAILED")
+    assert 48 < failed <= 48 + 8
+    assert run.counts.pending > 600
+
+
+async def test_refusals_and_truncations_are_verdicts_and_no_failures() -> None:
+    """However many there are: they are the judge's answers, with statuses of their own."""
+    kinds = ("refusal", "truncated", "filtered", "")
+    provider = Provider(right_answer, faults=lambda asked, _: kinds[int(asked.drawn * 4)])
+    async with house(provider) as client:
+        await upload_demo(client)
+        run = await client.wait_run((await client.create_run(DEMO)).name)
+        raws = {v.status: v.raw async for v in client.list_verdicts(run.name, view=verdict_pb2.VERDICT_VIEW_FULL)}
+
+    assert run.state == pb.RUN_STATE_DONE
+    assert set(run.counts.by_status) == {"ok", "refused", "truncated", "filtered"}
+    assert sum(run.counts.by_status.values()) == run.counts.planned
+    assert raws[outcome_pb2.VERDICT_STATUS_REFUSED] == "I will not."
+    assert raws[outcome_pb2.VERDICT_STATUS_TRUNCATED].startswith("So: [[")
