@@ -35,7 +35,7 @@ def verdict_of(one: RenderedPrompt, letter: str) -> str:
 
 def right_answer(asked: Asked) -> str:
     """A provider's answer, in the form that its system message asks for: A if the first answer holds 391, else B."""
-    first = asked.user.split("<<<answer_a ")[1].split("<<<end")[0]
+    first = asked.user.split("<<<answer_a ")[1].split(">>>\n", 1)[1].split("\n<<<end")[0]
     letter = "A" if "391" in first else "B"
     if "JSON object" in asked.system:
         return json.dumps({"critique": "c", "verdict": letter})

@@ -50,12 +50,14 @@ class VllmEngine:
         engine = await self._engine()
         started = time.perf_counter()
         text = self._templated(prompt)
+        from vllm.exceptions import VLLMValidationError  # noqa: PLC0415  # an extra
+
         final = None
         try:
             async for output in engine.generate(text, _parameters(prompt), request_id=uuid.uuid4().hex):
                 final = output
-        except ValueError as error:
-            # The engine says so of a prompt that does not fit; its message may quote nothing of it but lengths.
+        except (ValueError, VLLMValidationError) as error:
+            # All that we send but the prompt is of our own making.
             raise PromptTooLong(f"the engine refused the prompt: {type(error).__name__}") from None
         if final is None or not final.outputs:
             raise TransportFailed("the engine gave no output")

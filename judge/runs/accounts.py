@@ -1,8 +1,9 @@
 """An account at a provider: whose turn it is, how fast, and whether anybody answers. Shared by all that use it.
 
 Pace. Requests and tokens are handed out evenly, in leases of a tenth of a second's worth (or of one call, if that is
-more): no second ever sees more than the limit and one lease. What the provider throttles (429) slows the account down
-to seven tenths, after the pause it asked for; each second without that, it grows by a twentieth again, up to the limit.
+more): no second ever sees more than the limit and one lease. What the provider throttles (429) makes the
+account rest for as long as it is told. Where that was more than a tenth of the last second's calls, it goes on at seven
+tenths of its pace, but not below what was answered in that second; each second of answers it grows by a tenth again.
 A share is kept for single comparisons, which have a pace of their own.
 
 Circuit. After 20 transport failures in a row, or 100 of the last 200 calls, nobody is answering: calls stop, and one
@@ -32,9 +33,13 @@ PROBE_SECONDS = 30.0
 """While the circuit is open, one call goes out every so many seconds."""
 PATIENCE = 3600.0
 """Seconds for which a provider may be down before showings are left without a verdict."""
-SLOWER, FASTER = 0.7, 1.05
+SLOWER, FASTER = 0.7, 1.1
+SOME, FEW = 0.1, 10
+"""The share of a second's calls that may be throttled without slowing down, and the calls that tell a pace at all."""
 PAUSE = 1.0
 """Seconds for which a throttled account rests where the provider does not say for how long."""
+RECENT = 2000
+"""So many calls are remembered, to tell how many there were in the last second."""
 SLOWEST = 0.1
 """Calls a second below which no account is slowed down."""
 
@@ -91,7 +96,9 @@ class Account:
         self._resting_until = self._slowed = self._grown = -math.inf
         self._recent: deque[bool] = deque(maxlen=LAST)
         self._failures = 0
-        self._begun: deque[float] = deque(maxlen=1000)
+        self._begun: deque[float] = deque(maxlen=RECENT)
+        self._answers: deque[float] = deque(maxlen=RECENT)
+        self._throttles: deque[float] = deque(maxlen=RECENT)
         self._next_probe = -math.inf
         self._down_since: float | None = None
         self.replies = 0
@@ -128,7 +135,7 @@ class Account:
             many = upto
         requests.take(many, now)
         self._tokens[single].take(many * tokens, now)
-        self._begun.extend([now] * min(many, 1000))
+        self._begun.extend([now] * min(many, RECENT))
         return many
 
     def give_back(self, calls: int, tokens: int, *, single: bool = False) -> None:
@@ -156,6 +163,7 @@ class Account:
             self._down_since = None
             self._recent.clear()
         now = self._clock.monotonic()
+        self._answers.append(now)
         if self._adapted < math.inf and now - self._grown >= 1:
             self._grown = now
             self._pace(self._adapted * FASTER)
@@ -172,12 +180,17 @@ class Account:
         """The provider is asked too often: rest, and go on more slowly."""
         now = self._clock.monotonic()
         self._resting_until = max(self._resting_until, now + (PAUSE if retry_after is None else retry_after))
+        self._throttles.append(now)
         if now - self._slowed < 1:
             return
-        self._slowed = self._grown = now
-        lately = sum(1 for begun in self._begun if now - begun <= 1)
+        begun, answered, throttled = (
+            sum(1 for at in times if now - at <= 1) for times in (self._begun, self._answers, self._throttles)
+        )
         present = min(self._adapted, self._most)
-        self._pace((present if present < math.inf else float(max(lately, 1))) * SLOWER)
+        if throttled <= begun * SOME or (present == math.inf and begun < FEW):
+            return
+        self._slowed = self._grown = now
+        self._pace(max((present if present < math.inf else float(max(begun, 1))) * SLOWER, float(answered)))
 
     def _pace(self, rate: float) -> None:
         self._adapted = max(rate, SLOWEST)

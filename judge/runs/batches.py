@@ -22,13 +22,11 @@ from judge.ports.backend import BatchBackend, BatchItem, BatchUndecided
 from judge.ports.clock import Clock
 from judge.ports.store import BatchState, NewBatch, PermitRequest, ProviderBatch, RunStore, Settled
 from judge.runs.judges import JudgeAtWork
-from judge.runs.shard import FAILED, FULL_WAIT, Waits, may_fail, reused
+from judge.runs.shard import FAILED, FULL_WAIT, ROUNDS, Waits, may_fail, reused
 from judge.runs.worker import Work, rendered, settled_with, shows_reference, worst_cost
 
 BATCH = 5000
 """Items in a batch, at most."""
-ROUNDS = 3
-"""So often an item is put into a batch before it is left without a verdict."""
 POLL = 30.0
 """Seconds between two questions to the provider."""
 STEP = 1.0

@@ -8,7 +8,7 @@ the store has no room.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -29,6 +29,8 @@ FULL_WAIT = 1.0
 """Seconds between two attempts to write to a store that is full."""
 BUSY_WAIT = 0.05
 """Seconds between two looks at a key that another run is calling."""
+ROUNDS = 3
+"""So often a showing is asked for, each time with all its tries, before it is left without a verdict."""
 FEWEST_FAILED = 10
 """So many showings may always be left without a verdict, whatever share of the run they are."""
 FAILED = frozenset({ItemState.TRANSPORT_ERROR, ItemState.REJECTED, ItemState.TOO_LONG, ItemState.GIVEN_UP})
@@ -115,8 +117,9 @@ def reused(definition: JudgeDefinition, work: Work, stored: StoredAnswer) -> Set
 class ShardRunner:
     """Runs the showings of one judge in one run, of which *planned* are its own.
 
-    A showing that transport failed is asked for once more when the others have been. One that found nobody at the
-    provider is no failed showing: it is asked again when somebody is there, unless the provider has been given up.
+    A showing that transport failed is asked for again when the others have been, in ROUNDS rounds. One that found
+    nobody at the provider is no failed showing: it is asked again when somebody is there, unless the provider has been
+    given up.
     """
 
     def __init__(
@@ -129,7 +132,7 @@ class ShardRunner:
         self._waits = Waits(store, run)
         self._failed, self._may_fail = 0, may_fail(judge, planned)
         self._asked_first: dict[CallKey, int] = {}
-        self._failed_once: set[CallKey] = set()
+        self._rounds: Counter[CallKey] = Counter()
 
     def stop(self, *, patient: bool = True) -> None:
         """Ask for no new permit; what is in flight finishes and commits, and if *patient* waits for room to do so."""
@@ -247,15 +250,14 @@ class ShardRunner:
         self._failed += settled.state in FAILED
         if again is None:
             self._asked_first.pop(work.key, None)
-            self._failed_once.discard(work.key)
+            self._rounds.pop(work.key, None)
         return again
 
     def _asks_again(self, work: Work) -> bool:
         account = self._judge.account
-        first = work.key not in self._failed_once
-        self._failed_once.add(work.key)
+        self._rounds[work.key] += 1
         nobody = account.down or account.replies == self._asked_first[work.key]
-        return (first or nobody) and not account.given_up
+        return (self._rounds[work.key] < ROUNDS or nobody) and not account.given_up
 
     async def _take_stored(self, wanted: list[Work], permit: Permit) -> None:
         definition = self._judge.definition

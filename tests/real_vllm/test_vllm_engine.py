@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -101,10 +102,15 @@ async def test_a_cancelled_call_leaves_the_engine_in_order(backend: VllmEngine) 
 
 
 async def test_a_closed_engine_leaves_no_process(backend: VllmEngine) -> None:
-    """The last test of this file: closing twice is fine, and nothing of the engine runs on."""
+    """The last test of this file: closing twice is fine, and nothing of the engine runs on; the server is another's."""
     await backend.close()
     await backend.close()
 
-    left = [child for child in psutil.Process().children(recursive=True) if "VLLM" in " ".join(child.cmdline())]
+    mine = os.getpgid(0)
+    left = [
+        child
+        for child in psutil.Process().children(recursive=True)
+        if os.getpgid(child.pid) == mine and "VLLM" in child.name()
+    ]
     gone, alive = psutil.wait_procs(left, timeout=30)
     assert (len(gone), alive) == (len(left), [])

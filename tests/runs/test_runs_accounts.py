@@ -118,15 +118,53 @@ def test_without_a_limit_of_ours_the_providers_is_found() -> None:
     """An account that nobody limits goes at seven tenths of its own pace once it is throttled."""
     clock = StillClock()
     account = Account(clock, single_share=0.0)
-    for _ in range(50):
+    for number in range(50):
         clock.time += 0.02
         account.lease(1, 1)
+        if number >= 45:
+            account.throttled(0.0)
+    assert account.lease(1000, 0) == 1000
+    clock.time += 2
+    for _ in range(50):
+        account.lease(1, 1)
 
-    account.throttled(0.0)
+    for _ in range(6):
+        account.throttled(0.0)
     line = Line(account, clock)
     line.go(10)
 
     assert len(line.begun) == pytest.approx(350, abs=20)
+
+
+def test_a_few_calls_throttled_among_many_slow_nobody_down() -> None:
+    """What is below a tenth is the provider's edge, found and kept."""
+    clock = StillClock()
+    account = Account(clock, requests_per_minute=6000, single_share=0.0)
+    line = Line(account, clock)
+    line.go(5)
+
+    account.throttled(0.0)
+    before = len(line.begun)
+    line.go(5)
+
+    assert len(line.begun) - before == pytest.approx(500, abs=10)
+
+
+def test_an_account_is_not_slowed_below_what_is_answered() -> None:
+    """Where most calls are answered although some are not, the pace is theirs."""
+    clock = StillClock()
+    account = Account(clock, requests_per_minute=6000, single_share=0.0)
+    line = Line(account, clock)
+    line.go(0.99)
+    for _ in range(80):
+        account.answered()
+
+    for _ in range(12):
+        account.throttled(0.0)
+    before = len(line.begun)
+    line.go(10)
+
+    assert len(line.begun) - before == pytest.approx(800, abs=20)
 
 
 async def test_a_circuit_opens_after_failures_in_a_row_and_lets_a_probe_through() -> None:

@@ -62,14 +62,17 @@ async def upload_boards(client: JudgeClient) -> None:
     await client.upload_outputs("d", outputs)
 
 
-@pytest.mark.parametrize("vendor", ["openai", "anthropic", "vllm"])
-async def test_a_run_at_a_failing_provider_ends_equal_to_a_clean_one(vendor: str) -> None:
-    """With 30 % of 2,000 calls failing in every way that passes, the verdict table is the clean run's."""
-    one_order = pb.Pairing(orders=pb.ORDER_POLICY_ONE)
+@pytest.mark.parametrize(("vendor", "prompts"), [("openai", 200), ("anthropic", 40), ("vllm", 40)])
+async def test_a_run_at_a_failing_provider_ends_equal_to_a_clean_one(vendor: str, prompts: int) -> None:
+    """With 30 % of the calls of 2,000 verdicts failing in every way that passes, the verdict table is the clean run's.
+
+    2,000 on one wire, and 400 on each of the others.
+    """
+    one_order = pb.Pairing(orders=pb.ORDER_POLICY_ONE, prompts=prompts)
     spec = pb.RunSpec(dataset="datasets/d", judges=["judges/far"], pairing=one_order)
     tables = []
     provider = Provider(right_answer, drip=3600.0)
-    async with house(provider, vendor, deadline_seconds=1.5) as client:
+    async with house(provider, vendor, deadline_seconds=1.0) as client:
         await upload_boards(client)
         for epoch in ("clean", "failing"):
             spec.pairing.epoch = epoch
@@ -78,10 +81,10 @@ async def test_a_run_at_a_failing_provider_ends_equal_to_a_clean_one(vendor: str
             tables.append(await table(client, run.name))
 
     assert set(provider.faulted) == set(PASSING)
-    assert len(tables[0]) == 2000
-    assert 500 < len([body for body, many in provider.calls.items() if many > 1]) < 700
-    without_raw = [[(*row[:4], row[5]) for row in rows] for rows in tables]
-    assert without_raw[0] == without_raw[1]
+    failed = len([body for body, many in provider.calls.items() if many > 1])
+    assert len(tables[0]) == prompts * 10
+    assert failed == pytest.approx(0.3 * prompts * 10, rel=0.25)
+    assert tables[0] == tables[1]
 
 
 @pytest.mark.parametrize("vendor", ["openai", "anthropic"])
