@@ -221,6 +221,11 @@ async def _empty(_: Provider, __: web.Request, asked: Asked) -> web.StreamRespon
     return web.json_response(body)
 
 
+async def _echo(provider: Provider, _: web.Request, asked: Asked) -> web.StreamResponse:
+    told = f"Invalid input for key {provider.key}: {asked.user} {asked.system}"
+    return problem(asked.wire, 400, "invalid_request", "invalid_request_error", told)
+
+
 async def _redirect(_: Provider, __: web.Request, ___: Asked) -> web.StreamResponse:
     return web.Response(status=302, headers={"Location": "/v1/elsewhere"})
 
@@ -248,6 +253,7 @@ FAULTS: dict[str, FaultAnswer] = {
     "rejected": _error(400, "invalid_request", "invalid_request_error"),
     "quota": _error(429, "insufficient_quota", "billing_error", "You exceeded your current quota."),
     "redirect": _redirect,
+    "echo": _echo,
 }
 """Every fault by name; a reply that is in order but for one thing, or none at all."""
 PASSING = (

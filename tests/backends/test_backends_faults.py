@@ -33,6 +33,7 @@ RAISED: Mapping[str, type[CallFailed]] = {
     **dict.fromkeys(("cut", "half", "malformed", "schema", "empty", "hang"), TransportFailed),
     "overflow": PromptTooLong,
     "rejected": CallRejected,
+    "echo": CallRejected,
     "quota": JudgeUnusable,
     "redirect": JudgeUnusable,
 }
