@@ -8,7 +8,7 @@ import click
 
 from judge.cli.connect import Where, connected, echo_json, run
 from judge.cli.main import FAILED, cli
-from judge.cli.tables import estimated
+from judge.cli.tables import estimated, usd
 
 if TYPE_CHECKING:
     from judge.api.v1.run_service_pb2 import Pairing, Run
@@ -30,7 +30,9 @@ def told(ended: Run) -> str:
     """How a run ended, in one line."""
     counts = ", ".join(f"{n} {name}" for name, n in sorted(ended.counts.by_status.items()))
     message = f"; {ended.state_message}" if ended.state_message else ""
-    return f"{ended.name}: {counts or 'nothing judged'} of {ended.counts.planned}, {ended.counts.calls} calls{message}"
+    cost = f", {usd(ended.cost_micros)} USD" if ended.cost_micros else ""
+    done = f"{counts or 'nothing judged'} of {ended.counts.planned}, {ended.counts.calls} calls{cost}"
+    return f"{ended.name}: {done}{message}"
 
 
 async def followed(client: JudgeClient, name: str) -> Run:
@@ -38,13 +40,16 @@ async def followed(client: JudgeClient, name: str) -> Run:
     from rich.console import Console  # noqa: PLC0415  # rich is imported when a bar is shown
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
+    from judge.api.v1.run_service_pb2 import RUN_STATE_WAITING  # noqa: PLC0415  # grpc's messages when needed
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         bar = progress.add_task("judging", total=None)
         snapshot = None
         async for snapshot in client.watch_run(name):
             counts = snapshot.counts
-            progress.update(bar, total=counts.planned, completed=counts.planned - counts.pending)
+            doing = f"waiting: {snapshot.state_reason}" if snapshot.state == RUN_STATE_WAITING else "judging"
+            progress.update(bar, description=doing, total=counts.planned, completed=counts.planned - counts.pending)
     return snapshot if snapshot is not None else await client.get_run(name)
 
 

@@ -141,7 +141,8 @@ class Single:
         settled = await self._calls.run(self._call(tenant, at_work, work, permit.granted[work.key]))
         if settled.reply is None or settled.reading is None:
             state = settled.state.name if settled.state else "GIVEN_UP"
-            raise CallFailed(f"judge {card.definition.name!r} gave no reply: {state.lower()}", reason=state)
+            told = f"judge {card.definition.name!r} gave no reply: {state.lower()}"
+            raise TransportFailed(told) if state == TransportFailed.reason else CallFailed(told, reason=state)
         return _verdict(card, asked, work, settled.reply, (settled.reading,), reused=False)
 
     async def _call(self, tenant: str, judge: JudgeAtWork, work: Work, attempt: int) -> Settled:

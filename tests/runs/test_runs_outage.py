@@ -18,7 +18,7 @@ from judge.config import JudgeSettings
 from judge.domain.run import RunState
 from judge.runs.accounts import IN_A_ROW, PATIENCE, PROBE_SECONDS
 from judge.runs.worker import ATTEMPTS
-from provider import Asked, Provider
+from provider import KEY, Asked, Provider
 from provider_server import provided
 
 
@@ -83,3 +83,36 @@ async def test_a_provider_that_stays_away_is_given_up(tmp_path: Path) -> None:
     assert (run.state, run.reason) == (RunState.FAILED, "TOO_MANY_FAILED")
     assert run.counts.by_status["ok"] == 9
     assert set(run.counts.by_status) == {"ok", "transport_error"}
+
+
+async def test_a_run_whose_judge_has_no_credential_waits_for_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the key has gone since the run began, it waits and says so; the next process that has it goes on."""
+    provider = Provider(right_answer)
+    monkeypatch.setenv("FAR_KEY", KEY)
+
+    def begun(url: str) -> House:
+        far = JudgeSettings(backend="openai", model="m", base_url=url, rubric="brackets", key_env="FAR_KEY")
+        clock = PassingClock()
+        return House(tmp_path / "judge.db", ConfiguredJudges(settings(far=far), clock), clock)
+
+    async with provided(provider) as url:
+        first = begun(url)
+        run = await first.begin()
+        await first.die()
+        monkeypatch.delenv("FAR_KEY")
+        second = begun(url)
+        await second.engine.start()
+        waiting = await second.until(run, lambda now: now.state is RunState.WAITING)
+        await second.die()
+        calls = sum(provider.calls.values())
+        monkeypatch.setenv("FAR_KEY", KEY)
+        third = begun(url)
+        await third.engine.start()
+        done = await third.ended(run)
+        await third.die()
+
+    assert (waiting.reason, calls) == ("NO_CREDENTIAL", 0)
+    assert "FAR_KEY" in waiting.message
+    assert (done.state, done.counts.by_status) == (RunState.DONE, {"ok": PLANNED})
