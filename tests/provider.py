@@ -61,6 +61,8 @@ class Provider:
     """Seconds between two bytes of a slow answer."""
     auto_finish: bool = False
     """Whether a batch ends by itself at its second poll."""
+    broken_results: int = 0
+    """So many times the results of a batch are answered with 500."""
     spoiled: Callable[[str], str] = lambda _: ""
     """What goes wrong with an item of a batch, by custom id: "errored", "expired" or nothing."""
     before_submit: Callable[[], Awaitable[None]] | None = None

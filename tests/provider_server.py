@@ -73,7 +73,7 @@ async def _on_batches(provider: Provider, request: web.Request, wire: str) -> we
     if path == "/v1/files":
         return await _uploaded(provider, request)
     if parts[:2] == ["v1", "files"]:
-        return web.Response(text=provider.files[parts[2]])
+        return _results(provider, wire, provider.files[parts[2]])
     base = BATCHES[wire]
     if not path.startswith(base):
         return None
@@ -88,13 +88,20 @@ async def _on_batches(provider: Provider, request: web.Request, wire: str) -> we
 
 def _about(provider: Provider, batch: Batch, what: str) -> web.Response:
     if what == "results":
-        return web.Response(text="\n".join(_lines(provider, batch)))
+        return _results(provider, batch.wire, "\n".join(_lines(provider, batch)))
     if what == "cancel":
         batch.ended = batch.cancelled = True
     else:
         batch.polls += 1
         batch.ended = batch.ended or (provider.auto_finish and batch.polls > 1)
     return web.json_response(_told(provider, batch))
+
+
+def _results(provider: Provider, wire: str, text: str) -> web.Response:
+    if provider.broken_results:
+        provider.broken_results -= 1
+        return problem(wire, 500, "server_error", "api_error", "no")
+    return web.Response(text=text)
 
 
 async def _uploaded(provider: Provider, request: web.Request) -> web.Response:

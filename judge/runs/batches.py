@@ -157,7 +157,17 @@ class BatchRunner:
         refused = await self._ended(provider_id, len(by_id))
         if refused == "STOPPED":
             return [], refused
-        again = await self._collected(provider_id, by_id, batch.attempts)
+        while True:
+            try:
+                again = await self._collected(provider_id, by_id, batch.attempts)
+            except TransportFailed as down:
+                # What is stored by now is stored; all of it is read again.
+                await self._waits.tell("PROVIDER_DOWN", f"judge {self._judge.definition.name!r}: {down.message}")
+                if await self._rest():
+                    return [], "STOPPED"
+            else:
+                break
+        await self._waits.over()
         await self._store.move_batch(batch.row, BatchState.COLLECTED)
         return again, refused
 
@@ -196,13 +206,12 @@ class BatchRunner:
                     await self._backend.cancel(provider_id)
                 progress = await self._backend.progress(provider_id)
                 if progress.ended:
-                    await self._waits.over()
                     return cancelled
                 told = f"judge {self._judge.definition.name!r}: batch of {items}, {progress.finished} finished"
                 await self._waits.tell("PROVIDER_BATCH", told)
             except TransportFailed as down:
                 await self._waits.tell("PROVIDER_DOWN", f"judge {self._judge.definition.name!r}: {down.message}")
-            if self._stopping or (await self._pause() == "STOPPED"):
+            if await (self._rest() if cancelled else self._pause()) == "STOPPED":
                 return "STOPPED"
 
     async def _collected(
@@ -252,6 +261,14 @@ class BatchRunner:
             return "STOPPED"
         now = self._clock.now()
         return (await self._store.permit(self._tenant, PermitRequest([], self._run, 0, now, now))).refused
+
+    async def _rest(self) -> str:
+        """Let POLL seconds pass, whatever becomes of the run; STOPPED if this process ends."""
+        for _ in range(round(POLL / STEP)):
+            if self._stopping:
+                return "STOPPED"
+            await self._clock.sleep(STEP)
+        return ""
 
     async def _pause(self) -> str:
         """Let POLL seconds pass, a step at a time; why the run does not go on, if it does not."""

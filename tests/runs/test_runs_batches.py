@@ -92,6 +92,16 @@ async def test_what_a_batch_did_not_finish_goes_into_another(tmp_path: Path, ven
     assert done.counts.calls == PLANNED - len(never)
 
 
+async def test_results_that_cannot_be_had_are_asked_for_again(tmp_path: Path, vendor: str) -> None:
+    """A provider that fails while a batch is collected is asked again, and nothing counts twice."""
+    provider = Provider(right_answer, auto_finish=True, broken_results=2)
+    async with provided(provider) as url, house(tmp_path / "judge.db", vendor, url) as h:
+        done = await h.ended(await h.begin())
+
+    assert provider.broken_results == 0
+    assert (len(provider.batches), done.counts.by_status, done.counts.calls) == (1, {"ok": PLANNED}, PLANNED)
+
+
 @pytest.mark.parametrize("moment", ["before", "after"])
 async def test_law_4_a_process_killed_at_submission_finds_its_batch_again(
     tmp_path: Path, vendor: str, moment: str
