@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 import click
@@ -80,7 +81,8 @@ def _described(judge: Judge) -> None:
     else:
         lines.append("price        unknown")
     lines += [f"variant      {one.variant}: {one.applies}, {one.form}" for one in judge.variants]
-    click.echo("\n".join(lines))
+    for line in lines:
+        click.echo(textwrap.fill(line, 79, subsequent_indent=" " * 13, break_long_words=False))
 
 
 @cli.group("rubric")

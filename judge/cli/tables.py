@@ -64,7 +64,7 @@ def estimated(found: RunEstimate) -> None:
     table("What it would take", ("judge", "calls", "stored", "in", "out", "USD", "between"), rows)
     for one in found.judges:
         told = f"from {one.pilot} replies that are stored" if one.pilot else "from letters; bounds are what is possible"
-        if one.calls and one.price_known:
+        if one.input_tokens and one.price_known:
             console().print(f"{one.judge.removeprefix('judges/')}: tokens {told}")
 
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from judge.cli import main
 
 main._commands()
-COMMANDS = ("serve", "demo", "judges", "import", "export", "run", "watch", "rank", "agree")
+COMMANDS = ("serve", "demo", "judges", "import", "export", "run", "watch", "reparse", "rubric", "rank", "agree")
 
 
 def test_cli_help_lists_every_command() -> None:
