@@ -32,6 +32,8 @@ from judge.runs.judges import JudgeAtWork
 MICROS = 1_000_000
 """Micro-USD in a USD."""
 RECORDED_LIMITS = Limits(concurrency=256, max_failed_share=1.0)
+WEIGHTS_SECONDS = 30.0
+"""For so long a server's word on its weights is taken; a backend checks it again when it is first asked."""
 OUTPUT_TOKENS = 1024
 THINKING_TOKENS = 4096
 """For models that think first, whose thinking counts."""
@@ -60,6 +62,8 @@ class ConfiguredJudges:
         self._limits = settings.accounts
         self._slots: dict[str, Slots] = {}
         self._room = Room()
+        self._weights: dict[str, tuple[str, float]] = {}
+        """Whose weights answer for a judge, and until when that is believed."""
 
     def cards(self) -> dict[str, JudgeCard]:
         """Every configured judge by name."""
@@ -94,9 +98,13 @@ class ConfiguredJudges:
         if said is None or definition.backend in (RECORDED, *YARDSTICKS) or definition.weights:
             return definition
         backend = self._backend(definition, said)
-        weights = await backend.weights() if isinstance(backend, Serving) else ""
-        revision = f"@{said.revision}" if said.revision else ""
-        return replace(definition, weights=weights + revision)
+        if not isinstance(backend, Serving):
+            return definition
+        told, until = self._weights.get(definition.name, ("", 0.0))
+        if not told or self._clock.monotonic() > until:
+            told = await backend.weights() + (f"@{said.revision}" if said.revision else "")
+            self._weights[definition.name] = (told, self._clock.monotonic() + WEIGHTS_SECONDS)
+        return replace(definition, weights=told)
 
     def _backend(self, definition: JudgeDefinition, said: JudgeSettings | None) -> Backend:
         key = (definition.name, definition.fingerprint)

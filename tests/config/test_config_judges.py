@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from asked import prompt, right_answer
 from clocks import StillClock
 from judge.app.judges import ConfiguredJudges
 from judge.config import ConfigError, load
 from judge.domain.judge import JudgeCard
+from provider import KEY, Provider
+from provider_server import provided
 
 SECRET = "sk-secret-0123456789"  # pragma: allowlist secret
 
@@ -168,3 +171,34 @@ def test_judges_of_one_account_share_its_limits(tmp_path: Path) -> None:
     assert accounts["three"] is accounts["four"]
     assert accounts["five"] is not accounts["four"] is not accounts["one"]
     assert judges.cards()["one"].limits.requests_per_minute == 60
+
+
+async def test_the_weights_behind_a_served_name_make_another_judge(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are asked of the server, believed for a while, and part of the fingerprint; a revision can be added."""
+    monkeypatch.setenv("FAR_KEY", KEY)
+    provider = Provider(right_answer)
+    clock = StillClock()
+    async with provided(provider) as url:
+        (tmp_path / "judge.toml").write_text(
+            f'[judges.near]\nbackend = "vllm"\nmodel = "m"\nbase_url = "{url}"\nkey_env = "FAR_KEY"\nrevision = "r1"\n',
+            "utf-8",
+        )
+        judges = ConfiguredJudges(load(tmp_path / "judge.toml"), clock)
+        bare = judges.cards()["near"].definition
+        one, same = await judges.identified(bare), await judges.identified(bare)
+        asked = len(provider.requests)
+        clock.time += 60
+        await judges.identified(bare)
+        reply = await judges.at_work(one).backend.reply(prompt())
+        await judges.close()
+
+    assert (one.weights, asked, len([path for _, path, _ in provider.requests if path == "/v1/models"])) == (
+        "m@r1",
+        1,
+        3,
+    )
+    assert one == same
+    assert one.fingerprint != bare.fingerprint
+    assert reply.raw == "So: [[A]]"
