@@ -236,6 +236,7 @@ TOO_LONG = "prompt is too long: 999999 tokens > 200000 maximum"
 FAULTS: dict[str, FaultAnswer] = {
     "throttled": _error(429, "rate_limit_exceeded", "rate_limit_error", headers={"Retry-After": "0"}),
     "throttled-ms": _error(429, "rate_limit_exceeded", "rate_limit_error", headers={"retry-after-ms": "1"}),
+    "throttled-long": _error(429, "rate_limit_exceeded", "rate_limit_error", headers={"Retry-After": "300"}),
     "throttled-bare": _error(429, "rate_limit_exceeded", "rate_limit_error"),
     "500": _error(500, "server_error", "api_error"),
     "503": _error(503, "unavailable", "api_error"),

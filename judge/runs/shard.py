@@ -29,6 +29,8 @@ FULL_WAIT = 1.0
 """Seconds between two attempts to write to a store that is full."""
 SHORT = 0.5
 """Seconds of waiting in which nobody looks whether the run goes on: its next permit will say."""
+LONG = 10.0
+"""Seconds of waiting for an account that are worth telling."""
 BUSY_WAIT = 0.05
 """Seconds between two looks at a key that another run is calling."""
 ROUNDS = 3
@@ -168,10 +170,12 @@ class ShardRunner:
 
     async def _pause(self, todo: deque[Work], wait: float) -> str:
         """Let at most a second of *wait* pass, or until a call has landed; why not to go on, if the run says so."""
+        name = self._judge.definition.name
         if self._judge.account.down:
-            name = self._judge.definition.name
             message = f"judge {name!r} has no answer from its provider; it is asked again every half minute"
             await self._waits.tell("PROVIDER_DOWN", message)
+        elif wait > LONG:
+            await self._waits.tell("RATE_LIMITED", f"the account of judge {name!r} is to be left alone for a while")
         timer = asyncio.ensure_future(self._clock.sleep(min(wait, 1.0)))
         try:
             await asyncio.wait({timer, *self._flying}, return_when=asyncio.FIRST_COMPLETED)

@@ -29,7 +29,9 @@ MAKE: Mapping[str, Callable[..., Backend]] = {
     "vllm": lambda url, **said: Vllm("m", base_url=url, **said),
 }
 RAISED: Mapping[str, type[CallFailed]] = {
-    **dict.fromkeys(("throttled", "throttled-ms", "throttled-bare", "500", "503", "529", "html"), TransportFailed),
+    **dict.fromkeys(
+        ("throttled", "throttled-ms", "throttled-long", "throttled-bare", "500", "503", "529", "html"), TransportFailed
+    ),
     **dict.fromkeys(("cut", "half", "malformed", "schema", "empty", "hang"), TransportFailed),
     "overflow": PromptTooLong,
     "rejected": CallRejected,
@@ -73,7 +75,7 @@ async def test_a_fault_is_one_of_our_errors(vendor: str, fault: str) -> None:
     if isinstance(caught.value, TransportFailed):
         assert caught.value.maybe_paid == (fault in MAYBE_PAID)
         assert caught.value.throttled == fault.startswith("throttled")
-        wanted = {"throttled": 0.0, "throttled-ms": 0.001}.get(fault)
+        wanted = {"throttled": 0.0, "throttled-ms": 0.001, "throttled-long": 300.0}.get(fault)
         assert caught.value.retry_after == wanted
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -115,4 +116,27 @@ async def test_a_run_whose_judge_has_no_credential_waits_for_one(
 
     assert (waiting.reason, calls) == ("NO_CREDENTIAL", 0)
     assert "FAR_KEY" in waiting.message
+    assert (done.state, done.counts.by_status) == (RunState.DONE, {"ok": PLANNED})
+
+
+async def test_an_account_that_is_to_be_left_alone_is(tmp_path: Path) -> None:
+    """A provider that names five minutes is asked nothing in them; the run says so, and no item is failed."""
+    clock = PassingClock()
+    times: list[float] = []
+
+    def limited(_: Asked, __: int) -> str:
+        times.append(clock.time)
+        return "throttled-long" if len(times) == 10 else ""
+
+    provider = Provider(right_answer, key="", faults=limited)
+    async with provided(provider) as url:
+        far = JudgeSettings(backend="openai", model="m", base_url=url, rubric="brackets", concurrency=1)
+        h = House(tmp_path / "judge.db", ConfiguredJudges(settings(far=far), clock), clock)
+        await h.engine.start()
+        run = await h.begin()
+        done = await h.ended(run)
+        await h.die()
+
+    assert max(after - before for before, after in pairwise(times)) >= 300
+    assert len(times) == PLANNED + 1
     assert (done.state, done.counts.by_status) == (RunState.DONE, {"ok": PLANNED})
