@@ -36,7 +36,7 @@ class Line:
         return max(sum(1 for other in self.begun if begun <= other < begun + 1) for begun in self.begun)
 
 
-@pytest.mark.parametrize("per_minute", [6, 60, 600, 6000])
+@pytest.mark.parametrize("per_minute", [6, 60, 1200])
 def test_no_second_passes_the_limit_by_more_than_a_lease(per_minute: int) -> None:
     """Four runs on one account take turns at one pace, and the pace is kept and used."""
     clock = StillClock()

@@ -24,10 +24,14 @@ from provider_server import provided
 
 
 class PassingClock(StillClock):
-    """A clock on which time passes when somebody waits, and only then."""
+    """A clock on which time passes when somebody waits, and only then; *haste* times as much as is waited for."""
+
+    def __init__(self, haste: float = 1.0) -> None:
+        super().__init__()
+        self._haste = haste
 
     async def sleep(self, seconds: float) -> None:
-        self.time += seconds
+        self.time += seconds * self._haste
         await asyncio.sleep(0)
 
 
@@ -39,9 +43,11 @@ def _quick_retries() -> Iterator[None]:
     stamina.set_testing(False)
 
 
-async def through_an_outage(file: Path, seconds: float, concurrency: int) -> tuple[House, Provider, list[str], object]:
+async def through_an_outage(
+    file: Path, seconds: float, concurrency: int, haste: float = 1.0
+) -> tuple[House, Provider, list[str], object]:
     """A run whose provider is down for *seconds* from its tenth call on; what was seen of its states, and its end."""
-    clock = PassingClock()
+    clock = PassingClock(haste)
     began: list[float] = []
 
     def down(_: Asked, __: int) -> str:
@@ -79,7 +85,7 @@ async def test_a_provider_that_is_down_for_ten_minutes_is_waited_for(tmp_path: P
 
 async def test_a_provider_that_stays_away_is_given_up(tmp_path: Path) -> None:
     """After an hour what is left has no verdict, and a state that can be tried again."""
-    _, _, _, run = await through_an_outage(tmp_path / "judge.db", PATIENCE * 10, 16)
+    _, _, _, run = await through_an_outage(tmp_path / "judge.db", PATIENCE * 10, 16, haste=20.0)
 
     assert (run.state, run.reason) == (RunState.FAILED, "TOO_MANY_FAILED")
     assert run.counts.by_status["ok"] == 9
