@@ -19,6 +19,7 @@ import psutil
 from figures import Figure, told
 
 from judge.backends.anthropic import Anthropic
+from judge.backends.http import Endpoint
 from judge.backends.openai import OpenAI
 from judge.backends.vllm import Vllm
 from judge.domain.judge import RenderedPrompt, Sampling
@@ -97,9 +98,9 @@ def ours(make: Callable[[str], Backend]) -> Callable[[str], tuple[Asking, Callab
 CLIENTS: dict[str, Callable[[str], tuple[Asking, Callable[[], Awaitable[None]]]]] = {
     "default": default_client,
     "raw": raw_path,
-    "openai": ours(lambda url: OpenAI("m", base_url=url)),
-    "anthropic": ours(lambda url: Anthropic("m", base_url=url.removesuffix("/v1"))),
-    "vllm": ours(lambda url: Vllm("m", base_url=url)),
+    "openai": ours(lambda url: OpenAI("m", Endpoint(url))),
+    "anthropic": ours(lambda url: Anthropic("m", Endpoint(url.removesuffix("/v1")))),
+    "vllm": ours(lambda url: Vllm("m", Endpoint(url))),
 }
 
 

@@ -44,9 +44,11 @@ class Batch:
     wire: str
     items: list[dict[str, Any]]
     metadata: dict[str, str] = field(default_factory=dict)
+    input_file_id: str = ""
     ended: bool = False
     cancelled: bool = False
     polls: int = 0
+    cancelled_at: int = 0
 
 
 @dataclass

@@ -12,6 +12,7 @@ from aiohttp import web
 from asked import prompt
 from clocks import StillClock
 from judge.app.judges import ConfiguredJudges
+from judge.backends.http import Endpoint
 from judge.config import Settings
 from judge.domain.errors import JudgeUnusable
 from judge.prompts.library import rubric_of
@@ -51,7 +52,7 @@ async def test_the_backend_in_the_documentation_answers() -> None:
         return web.json_response({"text": f"{len(text) > 100}: [[A]]", "tokens": 7})
 
     async with serving(echo) as url:
-        right, wrong = (names["Echo"]("m", base_url=url, api_key=key) for key in ("right", "wrong"))
+        right, wrong = (names["Echo"]("m", Endpoint(url, key)) for key in ("right", "wrong"))
         reply = await right.reply(prompt())
         with pytest.raises(JudgeUnusable):
             await wrong.reply(prompt())

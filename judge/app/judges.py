@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 
 from judge.app.rubrics import rubrics_in
 from judge.backends import anthropic, openai, vllm, vllm_engine
+from judge.backends.http import Endpoint
 from judge.backends.recorded import Recorded
 from judge.backends.yardsticks import Yardstick
 from judge.config import ConfigError, JudgeSettings, PriceSettings, Settings
@@ -47,6 +48,7 @@ _CAPABILITIES: Mapping[str, Callable[[str], Capabilities]] = {
     "vllm": vllm.capabilities,
     "vllm_engine": vllm_engine.capabilities,
 }
+_BASE_URLS = {"openai": openai.BASE_URL, "anthropic": anthropic.BASE_URL}
 
 
 class ConfiguredJudges:
@@ -140,35 +142,27 @@ def _made(definition: JudgeDefinition, said: JudgeSettings | None) -> Backend:
         return Yardstick(definition.backend)
     secret = said.key()
     key = secret.get_secret_value() if secret else ""
-    can, wait, many = _can(said), said.deadline_seconds, min(said.concurrency, 1000)
-    if said.backend == "anthropic":
-        url = said.base_url or anthropic.BASE_URL
-        return anthropic.Anthropic(
-            definition.model, base_url=url, api_key=key, can=can, timeout_seconds=wait, max_connections=many
-        )
-    if said.backend == "vllm":
-        weights = definition.weights.removesuffix(f"@{said.revision}") if said.revision else definition.weights
-        return vllm.Vllm(
-            definition.model,
-            base_url=said.base_url,
-            api_key=key,
-            weights=weights,
-            can=can,
-            timeout_seconds=wait,
-            max_connections=many,
-        )
+    can = _can(said)
     if said.backend == "vllm_engine":
         return vllm_engine.VllmEngine(definition.model, revision=said.revision)
+    endpoint = Endpoint(
+        said.base_url or _BASE_URLS.get(said.backend, ""),
+        key,
+        timeout_seconds=said.deadline_seconds,
+        max_connections=min(said.concurrency, 1000),
+    )
+    if said.backend == "anthropic":
+        return anthropic.Anthropic(definition.model, endpoint, can=can)
+    if said.backend == "vllm":
+        weights = definition.weights.removesuffix(f"@{said.revision}") if said.revision else definition.weights
+        return vllm.Vllm(definition.model, endpoint, weights=weights, can=can)
     return openai.OpenAI(
         definition.model,
-        base_url=said.base_url or openai.BASE_URL,
-        api_key=key,
+        endpoint,
         organization=said.organization,
         project=said.project,
         can=can,
         legacy_max_tokens=said.legacy_max_tokens,
-        timeout_seconds=wait,
-        max_connections=many,
     )
 
 

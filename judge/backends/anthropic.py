@@ -10,7 +10,7 @@ import json
 from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any, Final
 
-from judge.backends.http import KEYLESS, encodable, failure, no_reply, storable
+from judge.backends.http import Endpoint, encodable, failure, no_reply, storable
 from judge.backends.sdk import Sdk
 from judge.domain.errors import CallFailed, TransportFailed
 from judge.domain.judge import Capabilities, RenderedPrompt
@@ -20,7 +20,6 @@ from judge.ports.backend import BatchItem, BatchProgress, BatchUndecided
 
 BASE_URL: Final = "https://api.anthropic.com"
 """Where Anthropic itself answers."""
-VERSION: Final = "2023-06-01"
 CACHED_CHARS: Final = 4000
 """A system message this long is worth the cache; shorter ones are below what the provider caches."""
 _PATH = "/v1/messages"
@@ -43,6 +42,8 @@ _ERRORS = {
     "overloaded_error": 529,
 }
 """The HTTP status that goes with each type of error, for errors that come in a batch's results."""
+_RECENT = 1000
+"""So many of the provider's newest batches are looked through at the most."""
 _SKEW = 120.0
 """Seconds by which the provider's clock may be behind ours."""
 
@@ -53,37 +54,21 @@ def capabilities(model: str) -> Capabilities:  # noqa: ARG001  # all models alik
 
 
 class Anthropic:
-    """The *model* behind *base_url*. *can* says what it takes; nothing else is sent."""
+    """The *model* behind *endpoint*. *can* says what it takes; nothing else is sent."""
 
-    def __init__(
-        self,
-        model: str,
-        *,
-        base_url: str = BASE_URL,
-        api_key: str = "",
-        can: Capabilities | None = None,
-        timeout_seconds: float = 120.0,
-        connect_timeout_seconds: float = 10.0,
-        max_connections: int = 1000,
-    ) -> None:
+    def __init__(self, model: str, endpoint: Endpoint, *, can: Capabilities | None = None) -> None:
         import anthropic  # noqa: PLC0415  # 1.5 s: whoever has no such judge does not wait for it
+        from anthropic._constants import ANTHROPIC_API_VERSION  # noqa: PLC0415  # the SDK names it nowhere else
 
         self._model = model
         self._can = can or capabilities(model)
-
-        def make(**told: Any) -> anthropic.AsyncAnthropic:  # noqa: ANN401  # what every client is told
-            return anthropic.AsyncAnthropic(
-                base_url=base_url, api_key=api_key or KEYLESS, webhook_key="", open_telemetry=False, **told
-            )
-
         self._sdk = Sdk(
             anthropic,
-            make,
-            headers={"x-api-key": api_key or KEYLESS, "anthropic-version": VERSION, "User-Agent": "judge"},
-            secrets=(api_key,),
-            timeout_seconds=timeout_seconds,
-            connect_timeout_seconds=connect_timeout_seconds,
-            max_connections=max_connections,
+            anthropic.AsyncAnthropic,
+            endpoint,
+            headers={"anthropic-version": ANTHROPIC_API_VERSION},
+            webhook_key="",
+            open_telemetry=False,
         )
 
     @property
@@ -139,12 +124,12 @@ class Anthropic:
     async def find(self, mark: str, custom_ids: Collection[str], since: float, known: Collection[str]) -> str:  # noqa: ARG002  # Anthropic keeps no mark
         """The batch whose results have *custom_ids*: it can be told only when it has ended."""
         waiting = ""
-        page = await self._sdk.asked(self._sdk.client.messages.batches.list(limit=100))
-        for batch in page.data:
+        async for batch in self._sdk.listed(self._sdk.client.messages.batches.list(limit=100), _RECENT):
+            if batch.created_at.timestamp() < since - _SKEW:
+                break
             counts = batch.request_counts
             many = counts.processing + counts.succeeded + counts.errored + counts.canceled + counts.expired
-            old = batch.created_at.timestamp() < since - _SKEW
-            if batch.id in known or old or many != len(custom_ids):
+            if batch.id in known or many != len(custom_ids):
                 continue
             if batch.processing_status != "ended":
                 waiting = str(batch.id)

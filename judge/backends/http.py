@@ -5,19 +5,15 @@ Nothing here knows a vendor's wire. Secrets and judged texts never enter a messa
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import Any
 
 from judge.domain.errors import CallFailed, CallRejected, JudgeUnusable, PromptTooLong, TransportFailed
 from judge.domain.judge import RenderedPrompt
-from judge.domain.outcome import VerdictStatus
-from judge.domain.verdict import Reply, Usage
 
-KEYLESS: Final = "none"
-"""Sent as the key to an endpoint that wants none."""
 _MESSAGE_CHARS = 200
 _KEPT_HEADERS = frozenset(
     {"host", "content-length", "content-type", "transfer-encoding", "accept", "accept-encoding", "connection"}
@@ -49,6 +45,17 @@ _BY_STATUS: Mapping[int, type[CallFailed]] = {
     429: TransportFailed,
 }
 _CLIENT_ERRORS, _TOO_MANY, _SERVER_ERRORS = 400, 429, 500
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a judge answers and with which key, which may be empty; seconds it may be silent or take to connect."""
+
+    base_url: str
+    api_key: str = field(default="", repr=False)
+    timeout_seconds: float = 120.0
+    connect_timeout_seconds: float = 10.0
+    max_connections: int = 1000
 
 
 def own_headers(headers: Mapping[str, str]) -> Callable[[Any], Awaitable[None]]:
@@ -162,59 +169,6 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 def no_reply(what: str) -> TransportFailed:
     """What an answer that is none means: a proxy's page, half an answer. It may have been paid."""
     return TransportFailed(what, maybe_paid=True)
-
-
-_STATUSES = {"length": VerdictStatus.TRUNCATED, "content_filter": VerdictStatus.FILTERED}
-
-
-def completion(content: bytes | str | Mapping[str, Any], elapsed_ms: int, choices: Sequence[str] = ()) -> Reply:
-    """The reply in a chat completion, as OpenAI and vLLM send it. *choices* are the tokens that may decide.
-
-    Raises TransportFailed where it is none.
-    """
-    try:
-        answer = json.loads(content) if isinstance(content, bytes | str) else content
-        choice = answer["choices"][0]
-        message = choice["message"]
-        raw, refusal = message.get("content"), message.get("refusal")
-        finish = choice.get("finish_reason")
-        model = answer.get("model")
-        usage = _usage(answer.get("usage"), elapsed_ms)
-        logprobs = _deciding(choice.get("logprobs"), choices) if choices else ()
-    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
-        raise no_reply("the endpoint's answer is no chat completion") from None
-    status = _STATUSES.get(finish, VerdictStatus.OK) if isinstance(finish, str) else VerdictStatus.OK
-    if isinstance(refusal, str) and refusal:
-        raw, status = refusal, VerdictStatus.REFUSED
-    if not isinstance(raw, str):
-        if status is VerdictStatus.OK:
-            raise no_reply("the endpoint's answer holds no text")
-        raw = ""
-    return Reply(storable(raw), status, usage, storable(model) if isinstance(model, str) else "", logprobs)
-
-
-def _usage(usage: Any, elapsed_ms: int) -> Usage:  # noqa: ANN401
-    """The tokens that the provider counts, as far as it says."""
-    usage = usage or {}
-    details = usage.get("prompt_tokens_details") or {}
-    input_tokens = int(usage.get("prompt_tokens") or 0)
-    return Usage(
-        input_tokens=input_tokens,
-        cached_input_tokens=min(input_tokens, int(details.get("cached_tokens") or 0)),
-        output_tokens=int(usage.get("completion_tokens") or 0),
-        latency_ms=elapsed_ms,
-    )
-
-
-def _deciding(logprobs: Any, choices: Sequence[str]) -> tuple[tuple[str, float], ...]:  # noqa: ANN401
-    """The alternatives of the first token that is one of *choices*, if there are any."""
-    for token in (logprobs or {}).get("content") or ():
-        if token["token"].strip() in choices:
-            told = [(storable(each["token"]), float(each["logprob"])) for each in token.get("top_logprobs") or ()]
-            if token["token"] not in {name for name, _ in told}:
-                told.append((storable(token["token"]), float(token["logprob"])))
-            return tuple(told)
-    return ()
 
 
 def encodable(text: str) -> str:

@@ -6,7 +6,8 @@ import json
 from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any, Final
 
-from judge.backends.http import KEYLESS, completion, encodable, failure
+from judge.backends.chat import completion, request
+from judge.backends.http import Endpoint, failure
 from judge.backends.sdk import Sdk
 from judge.domain.errors import CallFailed, TransportFailed
 from judge.domain.judge import CHOICES, Capabilities, RenderedPrompt
@@ -15,15 +16,13 @@ from judge.ports.backend import BatchItem, BatchProgress
 
 BASE_URL: Final = "https://api.openai.com/v1"
 """Where OpenAI itself answers."""
-TOP_LOGPROBS: Final = 10
-"""So many alternatives of a token are asked for: A, B and C with and without a space, and some more."""
 _PATH = "/chat/completions"
 _REASONING = ("o1", "o3", "o4", "gpt-5")
 """Families of models that think first, and refuse a temperature, a seed and logprobs."""
 _PLAIN = ("gpt-5-chat",)
 _ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 _MARK = "judge_batch"
-_RECENT = 200
+_RECENT = 1000
 """So many of the provider's newest batches are looked through for a mark."""
 
 
@@ -41,56 +40,36 @@ def capabilities(model: str) -> Capabilities:
 
 
 class OpenAI:
-    """The *model* behind *base_url*.
+    """The *model* behind *endpoint*. *can* says what the model takes; nothing else is sent.
 
-    *api_key* may be empty for an endpoint that wants none. *can* says what the model takes; nothing else is sent.
     *legacy_max_tokens* is for endpoints that want the output budget as max_tokens instead of max_completion_tokens.
     """
 
     def __init__(
         self,
         model: str,
+        endpoint: Endpoint,
         *,
-        base_url: str = BASE_URL,
-        api_key: str = "",
         organization: str = "",
         project: str = "",
         can: Capabilities | None = None,
         legacy_max_tokens: bool = False,
-        timeout_seconds: float = 120.0,
-        connect_timeout_seconds: float = 10.0,
-        max_connections: int = 1000,
     ) -> None:
         import openai  # noqa: PLC0415  # 0.8 s: whoever has no such judge does not wait for it
 
         self._model = model
         self._can = can or capabilities(model)
         self._budget = "max_tokens" if legacy_max_tokens else "max_completion_tokens"
-        headers = {"Authorization": f"Bearer {api_key or KEYLESS}", "User-Agent": "judge"}
-        if organization:
-            headers["OpenAI-Organization"] = organization
-        if project:
-            headers["OpenAI-Project"] = project
-
-        def make(**told: Any) -> openai.AsyncOpenAI:  # noqa: ANN401  # what every client is told
-            return openai.AsyncOpenAI(
-                base_url=base_url,
-                api_key=api_key or KEYLESS,
-                admin_api_key="",
-                organization=organization,
-                project=project,
-                webhook_secret="",
-                **told,
-            )
-
+        headers = {"OpenAI-Organization": organization, "OpenAI-Project": project}
         self._sdk = Sdk(
             openai,
-            make,
-            headers=headers,
-            secrets=(api_key,),
-            timeout_seconds=timeout_seconds,
-            connect_timeout_seconds=connect_timeout_seconds,
-            max_connections=max_connections,
+            openai.AsyncOpenAI,
+            endpoint,
+            headers={name: value for name, value in headers.items() if value},
+            admin_api_key="",
+            organization=organization,
+            project=project,
+            webhook_secret="",
         )
 
     @property
@@ -109,23 +88,10 @@ class OpenAI:
 
     def _body(self, prompt: RenderedPrompt) -> dict[str, Any]:
         """The request's body."""
-        sampling = prompt.sampling
-        body: dict[str, Any] = {
-            "model": self._model,
-            "messages": [{"role": message.role, "content": encodable(message.content)} for message in prompt.messages],
-            self._budget: sampling.max_output_tokens,
-        }
-        if sampling.temperature is not None:
-            body["temperature"] = sampling.temperature
-        if sampling.seed is not None:
-            body["seed"] = sampling.seed
-        if sampling.effort:
-            body["reasoning_effort"] = sampling.effort
+        body = request(self._model, prompt, self._can, budget=self._budget)
         if prompt.json_schema and self._can.json_schema:
             schema = {"name": "verdict", "strict": True, "schema": json.loads(prompt.json_schema)}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
-        if prompt.choices and self._can.logprobs:
-            body["logprobs"], body["top_logprobs"] = True, TOP_LOGPROBS
         return body
 
     async def submit(self, items: Sequence[BatchItem], mark: str) -> str:
@@ -148,15 +114,9 @@ class OpenAI:
 
     async def find(self, mark: str, custom_ids: Collection[str], since: float, known: Collection[str]) -> str:  # noqa: ARG002  # a mark is enough here
         """The newest batch with *mark*."""
-        after: dict[str, str] = {}
-        for _ in range(0, _RECENT, 100):
-            page = await self._sdk.asked(self._sdk.client.batches.list(limit=100, **after))
-            for batch in page.data:
-                if (batch.metadata or {}).get(_MARK) == mark:
-                    return str(batch.id)
-            if not page.data or not page.has_more:
-                break
-            after = {"after": page.data[-1].id}
+        async for batch in self._sdk.listed(self._sdk.client.batches.list(limit=100), _RECENT):
+            if (batch.metadata or {}).get(_MARK) == mark:
+                return str(batch.id)
         return ""
 
     async def progress(self, batch: str) -> BatchProgress:

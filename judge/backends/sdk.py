@@ -7,54 +7,63 @@ would take addresses, keys, proxies and headers from the environment where they 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from judge.backends.http import failure, own_headers, silenced, unanswered
+from judge.backends.http import Endpoint, failure, own_headers, silenced, unanswered
 from judge.domain.judge import RenderedPrompt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 T = TypeVar("T")
+KEYLESS = "none"
+"""Sent as the key to an endpoint that wants none."""
 
 
 class Sdk:
-    """The *vendor*'s client, made by *make* from what every client is told, with *headers* and no others.
+    """The *vendor*'s *client* at *endpoint*, told *told* besides; it sends the key, *headers* and no others.
 
-    *timeout_seconds* is how long a connection may be silent; the deadline of a call is kept around it, not here.
+    An endpoint's time-out is how long a connection may be silent; the deadline of a call is kept around it, not here.
     """
 
     def __init__(
         self,
         vendor: ModuleType,
-        make: Callable[..., Any],
+        client: Callable[..., Any],
+        endpoint: Endpoint,
         *,
         headers: Mapping[str, str],
-        secrets: Sequence[str],
-        timeout_seconds: float,
-        connect_timeout_seconds: float,
-        max_connections: int,
+        **told: object,
     ) -> None:
         # The SDKs take 0.8 s and more to import: whoever has no such judge does not wait for them.
         import aiohttp  # noqa: PLC0415
         import httpx2  # noqa: PLC0415
 
         silenced(vendor.__name__, "httpx2")
-        timeout = httpx2.Timeout(timeout_seconds, connect=connect_timeout_seconds, pool=None)
+        key, most = endpoint.api_key or KEYLESS, endpoint.max_connections
+        timeout = httpx2.Timeout(endpoint.timeout_seconds, connect=endpoint.connect_timeout_seconds, pool=None)
+        sent = {"Authorization": f"Bearer {key}", "User-Agent": "judge", **headers}
         http_client = vendor.DefaultAioHttpClient(
             trust_env=False,
             follow_redirects=False,
             timeout=timeout,
-            limits=httpx2.Limits(max_connections=max_connections, max_keepalive_connections=max_connections),
-            event_hooks={"request": [own_headers(headers)]},
+            limits=httpx2.Limits(max_connections=most, max_keepalive_connections=most),
+            event_hooks={"request": [own_headers(sent)]},
         )
-        self.client = make(
-            max_retries=0, timeout=timeout, default_headers={}, default_query={}, http_client=http_client
+        self.client = client(
+            base_url=endpoint.base_url,
+            api_key=key,
+            max_retries=0,
+            timeout=timeout,
+            default_headers={},
+            default_query={},
+            http_client=http_client,
+            **told,
         )
-        self._secrets = tuple(secret for secret in secrets if secret)
+        self._secrets = (endpoint.api_key,) if endpoint.api_key else ()
         self._response_type = httpx2.Response
         self._status_error = vendor.APIStatusError
         self._unsent = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
@@ -78,6 +87,17 @@ class Sdk:
         """What a *call* through the SDK gives. Raises a CallFailed."""
         with self._translated(None):
             return await call
+
+    async def listed(self, page: Awaitable[Any], most: int) -> AsyncIterator[Any]:
+        """What a listing gives from its first *page* on, until *most* were seen. Raises a CallFailed."""
+        while True:
+            found = await self.asked(page)
+            for one in found.data:
+                yield one
+            most -= len(found.data)
+            if most <= 0 or not found.has_next_page():
+                return
+            page = found.get_next_page()
 
     @contextmanager
     def _translated(self, prompt: RenderedPrompt | None) -> Iterator[None]:

@@ -10,13 +10,12 @@ import json
 import time
 from typing import Any
 
-from judge.backends.http import completion, encodable, failure, no_reply, unanswered
+from judge.backends.chat import completion, request
+from judge.backends.http import Endpoint, failure, no_reply, unanswered
 from judge.domain.errors import JudgeUnusable
 from judge.domain.judge import Capabilities, RenderedPrompt
 from judge.domain.verdict import Reply
 
-TOP_LOGPROBS = 10
-"""So many alternatives of a token are asked for; the others than those constrained to have no mass."""
 _OK = 200
 
 
@@ -26,7 +25,7 @@ def capabilities(model: str) -> Capabilities:  # noqa: ARG001  # all models alik
 
 
 class Vllm:
-    """The *model* that the server at *base_url* serves under that name.
+    """The *model* that the server at *endpoint* serves under that name.
 
     *weights* is what was said to answer when the run began: other weights under the same name are refused.
     """
@@ -34,29 +33,25 @@ class Vllm:
     def __init__(
         self,
         model: str,
+        endpoint: Endpoint,
         *,
-        base_url: str,
-        api_key: str = "",
         weights: str = "",
         can: Capabilities | None = None,
-        timeout_seconds: float = 120.0,
-        connect_timeout_seconds: float = 10.0,
-        max_connections: int = 1000,
     ) -> None:
         import aiohttp  # noqa: PLC0415  # whoever has no such judge does not wait for it
 
         self._model, self._weights = model, weights
         self._checked = not weights
         self._can = can or capabilities(model)
-        self._secrets = (api_key,) if api_key else ()
-        self._url = base_url.rstrip("/")
+        self._secrets = (endpoint.api_key,) if endpoint.api_key else ()
+        self._url = endpoint.base_url.rstrip("/")
         self._headers = {"Content-Type": "application/json", "User-Agent": "judge"}
-        if api_key:
-            self._headers["Authorization"] = f"Bearer {api_key}"
+        if endpoint.api_key:
+            self._headers["Authorization"] = f"Bearer {endpoint.api_key}"
         self._timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=connect_timeout_seconds, sock_read=timeout_seconds
+            total=None, sock_connect=endpoint.connect_timeout_seconds, sock_read=endpoint.timeout_seconds
         )
-        self._max_connections = max_connections
+        self._max_connections = endpoint.max_connections
         self._session: aiohttp.ClientSession | None = None
         self._unsent = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
         self._no_answer = (aiohttp.ClientError, OSError)
@@ -99,24 +94,11 @@ class Vllm:
 
     def _body(self, prompt: RenderedPrompt) -> dict[str, Any]:
         """The request's body."""
-        sampling = prompt.sampling
-        body: dict[str, Any] = {
-            "model": self._model,
-            "messages": [{"role": message.role, "content": encodable(message.content)} for message in prompt.messages],
-            "max_completion_tokens": sampling.max_output_tokens,
-        }
-        if sampling.temperature is not None:
-            body["temperature"] = sampling.temperature
-        if sampling.seed is not None:
-            body["seed"] = sampling.seed
-        if sampling.effort:
-            body["reasoning_effort"] = sampling.effort
+        body = request(self._model, prompt, self._can)
         if prompt.json_schema and self._can.json_schema:
             body["structured_outputs"] = {"json": json.loads(prompt.json_schema)}
         if prompt.choices and self._can.choice:
             body["structured_outputs"] = {"choice": list(prompt.choices)}
-        if prompt.choices and self._can.logprobs:
-            body["logprobs"], body["top_logprobs"] = True, TOP_LOGPROBS
         return body
 
     async def _asked(self, method: str, path: str, body: bytes | None, prompt: RenderedPrompt | None) -> bytes:

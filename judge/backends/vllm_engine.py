@@ -13,13 +13,12 @@ import time
 import uuid
 from typing import Any
 
+from judge.backends.chat import TOP_LOGPROBS
 from judge.backends.http import encodable, storable
 from judge.domain.errors import JudgeUnusable, PromptTooLong, TransportFailed
 from judge.domain.judge import Capabilities, RenderedPrompt
 from judge.domain.outcome import VerdictStatus
 from judge.domain.verdict import Reply, Usage
-
-TOP_LOGPROBS = 10
 
 
 def capabilities(model: str) -> Capabilities:  # noqa: ARG001  # all models alike; the config knows better

@@ -9,16 +9,17 @@ import pytest
 
 from asked import prompt, right_answer
 from judge.backends.anthropic import Anthropic
+from judge.backends.http import Endpoint
 from judge.backends.openai import OpenAI
 from judge.domain.errors import CallFailed, JudgeUnusable, TransportFailed
 from judge.domain.verdict import Reply
 from judge.ports.backend import BatchBackend, BatchItem, BatchUndecided
-from provider import KEY, Provider
+from provider import KEY, Batch, Provider
 from provider_server import anthropic_url, provided
 
 MAKE: Mapping[str, Callable[[str, str], OpenAI | Anthropic]] = {
-    "anthropic": lambda url, key: Anthropic("m", base_url=anthropic_url(url), api_key=key),
-    "openai": lambda url, key: OpenAI("m", base_url=url, api_key=key),
+    "anthropic": lambda url, key: Anthropic("m", Endpoint(anthropic_url(url), key)),
+    "openai": lambda url, key: OpenAI("m", Endpoint(url, key)),
 }
 ITEMS = [BatchItem(f"item-{number}", prompt(f"{number} 391")) for number in range(5)]
 IDS = [item.custom_id for item in ITEMS]
@@ -34,8 +35,10 @@ async def at(vendor: str, provider: Provider, key: str = KEY) -> AsyncIterator[B
     async with provided(provider) as url:
         backend = MAKE[vendor](url, key)
         assert isinstance(backend, BatchBackend)
-        yield backend
-        await backend.close()
+        try:
+            yield backend
+        finally:
+            await backend.close()
 
 
 async def collected(backend: BatchBackend, batch: str) -> dict[str, Reply | CallFailed]:
@@ -79,10 +82,11 @@ async def test_a_cancelled_batch_ends_and_gives_what_it_has(vendor: str) -> None
     async with at(vendor, provider) as backend:
         batch = await backend.submit(ITEMS, "mark")
         await backend.cancel(batch)
-        ended = (await backend.progress(batch)).ended
+        ended = [(await backend.progress(batch)).ended for _ in range(2)]
         outcomes = await collected(backend, batch)
 
-    assert ended
+    assert ended == [False, True]
+    assert sorted(outcomes) == IDS
     assert all(isinstance(outcome, TransportFailed) for outcome in outcomes.values())
 
 
@@ -102,6 +106,22 @@ async def test_a_batch_is_found_again_and_never_one_of_others(vendor: str) -> No
         lost = await backend.find("a third mark", ["third"], 0.0, {other, batch})
 
     assert (nothing, found, lost) == ("", batch, "")
+
+
+async def test_a_batch_is_found_behind_many_others(vendor: str) -> None:
+    """The provider lists a hundred at a time, the newest first."""
+    provider = Provider(right_answer)
+    async with at(vendor, provider) as backend:
+        batch = await backend.submit(ITEMS, "mark")
+        for number in range(230):
+            other = {"custom_id": f"other-{number}"}
+            provider.batches.append(Batch(f"later_{number}", vendor, [other] * len(ITEMS), {"judge_batch": "another"}))
+        provider.finish_batches()
+        known = {other.id for other in provider.batches if other.id != batch}
+        found = await backend.find("mark", IDS, 0.0, known)
+        pages = [path for _, path, _ in provider.requests if path.endswith("/batches")]
+
+    assert (found, len(pages)) == (batch, 1 + 3)
 
 
 async def test_a_wrong_key_makes_the_judge_unusable(vendor: str) -> None:

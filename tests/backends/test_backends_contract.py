@@ -17,6 +17,7 @@ from backend_contract import (
     test_concurrent_calls_are_independent,
 )
 from judge.backends.anthropic import Anthropic
+from judge.backends.http import Endpoint
 from judge.backends.openai import OpenAI
 from judge.backends.recorded import Recorded
 from judge.backends.scripted import Scripted
@@ -40,9 +41,9 @@ __all__ = [
     "test_concurrent_calls_are_independent",
 ]
 AT_A_PROVIDER: Mapping[str, Callable[[str], Backend]] = {
-    "anthropic": lambda url: Anthropic("m", base_url=anthropic_url(url), api_key=KEY),
-    "openai": lambda url: OpenAI("m", base_url=url, api_key=KEY),
-    "vllm": lambda url: Vllm("m", base_url=url, api_key=KEY, weights="m"),
+    "anthropic": lambda url: Anthropic("m", Endpoint(anthropic_url(url), KEY)),
+    "openai": lambda url: OpenAI("m", Endpoint(url, KEY)),
+    "vllm": lambda url: Vllm("m", Endpoint(url, KEY), weights="m"),
 }
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from asked import prompt, right_answer
 from judge.backends.anthropic import Anthropic
+from judge.backends.http import Endpoint
 from judge.backends.openai import OpenAI
 from judge.backends.vllm import Vllm
 from judge.domain.errors import CallFailed, CallRejected, JudgeUnusable, PromptTooLong, TransportFailed
@@ -24,9 +25,9 @@ from provider_server import anthropic_url, provided
 
 JUDGED = "a judged text that belongs in no error message at all, whatever happens to it on the way"
 MAKE: Mapping[str, Callable[..., Backend]] = {
-    "anthropic": lambda url, **said: Anthropic("m", base_url=anthropic_url(url), **said),
-    "openai": lambda url, **said: OpenAI("m", base_url=url, **said),
-    "vllm": lambda url, **said: Vllm("m", base_url=url, **said),
+    "anthropic": lambda url, **said: Anthropic("m", Endpoint(anthropic_url(url), **said)),
+    "openai": lambda url, **said: OpenAI("m", Endpoint(url, **said)),
+    "vllm": lambda url, **said: Vllm("m", Endpoint(url, **said)),
 }
 RAISED: Mapping[str, type[CallFailed]] = {
     **dict.fromkeys(

@@ -12,7 +12,8 @@ import pytest
 from aiohttp import web
 
 from asked import prompt
-from judge.backends.openai import OpenAI
+from judge.backends.http import Endpoint
+from judge.backends.openai import BASE_URL, OpenAI
 from judge.domain.errors import CallFailed, CallRejected, JudgeUnusable, PromptTooLong, TransportFailed
 from judge.domain.judge import Capabilities, Sampling
 from judge.domain.outcome import VerdictStatus
@@ -44,10 +45,16 @@ def completion(content: str | None, *, finish_reason: str = "stop", **message: A
 
 
 @asynccontextmanager
-async def openai_at(handler: Handler, **settings: Any) -> AsyncIterator[OpenAI]:  # noqa: ANN401
+async def openai_at(
+    handler: Handler,
+    *,
+    api_key: str = KEY,
+    timeout_seconds: float = 120.0,
+    **settings: Any,  # noqa: ANN401
+) -> AsyncIterator[OpenAI]:
     """The backend against a server that answers by *handler*."""
     async with serving(handler) as base_url:
-        backend = OpenAI("loopback", **{"base_url": base_url, "api_key": KEY, **settings})
+        backend = OpenAI("loopback", Endpoint(base_url, api_key, timeout_seconds=timeout_seconds), **settings)
         try:
             yield backend
         finally:
@@ -231,7 +238,7 @@ async def test_nobody_listening_is_a_transport_failure() -> None:
     """The server is gone; nothing was sent, and nothing can have been paid."""
     async with serving(answering(completion("[[A]]"))) as base_url:
         pass
-    backend = OpenAI("loopback", base_url=base_url)
+    backend = OpenAI("loopback", Endpoint(base_url))
     try:
         with pytest.raises(TransportFailed) as gone:
             await backend.reply(prompt())
@@ -304,7 +311,7 @@ async def test_law_7_the_environment_changes_nothing(monkeypatch: pytest.MonkeyP
         await backend.reply(prompt())
 
     assert plain[0] == plain[1]
-    backend = OpenAI("m")
+    backend = OpenAI("m", Endpoint(BASE_URL))
     assert backend._sdk.client.base_url.host == "api.openai.com"
     await backend.close()
 

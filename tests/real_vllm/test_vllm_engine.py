@@ -18,6 +18,7 @@ from backend_contract import (
     test_concurrent_calls_are_independent,
 )
 from conftest import KEY, QUIET, Served
+from judge.backends.http import Endpoint
 from judge.backends.vllm import Vllm
 from judge.backends.vllm_engine import VllmEngine
 from judge.domain.errors import PromptTooLong
@@ -68,7 +69,7 @@ async def test_the_engine_gives_probabilities_and_counts_tokens(backend: VllmEng
 
 async def test_the_engine_and_the_server_say_the_same(backend: VllmEngine, served: Served) -> None:
     """The same weights, asked in two ways."""
-    far = Vllm("judge", base_url=served.url, api_key=KEY)
+    far = Vllm("judge", Endpoint(served.url, KEY))
     one = prompt(form="choice", sampling=COLD)
 
     near, there = await backend.reply(one), await far.reply(one)

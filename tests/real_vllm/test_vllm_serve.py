@@ -18,6 +18,7 @@ from backend_contract import (
     test_concurrent_calls_are_independent,
 )
 from conftest import KEY, Served, serving
+from judge.backends.http import Endpoint
 from judge.backends.vllm import Vllm
 from judge.domain.errors import JudgeUnusable, PromptTooLong, TransportFailed
 from judge.domain.judge import Sampling
@@ -42,7 +43,7 @@ def form() -> str:
 
 @pytest.fixture
 async def backend(served: Served) -> AsyncIterator[Vllm]:
-    one = Vllm("judge", base_url=served.url, api_key=KEY, weights=served.weights)
+    one = Vllm("judge", Endpoint(served.url, KEY), weights=served.weights)
     yield one
     await one.close()
 
@@ -105,11 +106,11 @@ async def test_an_equal_beginning_is_served_from_the_cache(backend: Vllm) -> Non
 
 async def test_whose_weights_answer_is_asked(served: Served) -> None:
     """The server names them; others under the same name are refused before anything is asked of them."""
-    backend = Vllm("judge", base_url=served.url, api_key=KEY)
+    backend = Vllm("judge", Endpoint(served.url, KEY))
     assert await backend.weights() == served.weights
     await backend.close()
 
-    other = Vllm("judge", base_url=served.url, api_key=KEY, weights="/models/another")
+    other = Vllm("judge", Endpoint(served.url, KEY), weights="/models/another")
     with pytest.raises(JudgeUnusable, match="another"):
         await other.reply(prompt(form="choice"))
     await other.close()
@@ -118,7 +119,7 @@ async def test_whose_weights_answer_is_asked(served: Served) -> None:
 @pytest.mark.parametrize(("name", "key", "status"), [("judge", "wrong", "401"), ("nobody", KEY, "404")])
 async def test_a_wrong_key_or_model_makes_the_judge_unusable(served: Served, name: str, key: str, status: str) -> None:
     """One call tells."""
-    backend = Vllm(name, base_url=served.url, api_key=key)
+    backend = Vllm(name, Endpoint(served.url, key))
 
     with pytest.raises(JudgeUnusable, match=status):
         await backend.reply(prompt(form="choice"))
@@ -154,7 +155,7 @@ async def test_cancelled_calls_leave_the_server_free(backend: Vllm, served: Serv
 async def test_a_full_queue_is_a_transport_failure(model: Path, tmp_path: Path) -> None:
     """A server with room for one and a queue of one turns others away with 503; they may be tried again."""
     with serving(model, tmp_path / "small.log", "--max-num-seqs", "1", "--max-num-queued-reqs", "1") as small:
-        backend = Vllm("judge", base_url=small.url, api_key=KEY)
+        backend = Vllm("judge", Endpoint(small.url, KEY))
         long = Sampling(max_output_tokens=300, temperature=0.0)
         asked = [backend.reply(prompt(f"{n}", form="brackets", sampling=long)) for n in range(12)]
         told = await asyncio.gather(*asked, return_exceptions=True)
