@@ -23,6 +23,7 @@ CHOICES = {
     "A\n": Preference.FIRST,
     "B": Preference.SECOND,
     "\u2028B\u2029": Preference.SECOND,
+    "\u0085\u000b\u000cB": Preference.SECOND,
     "C": Preference.TIE,
 }
 """The texts that are one letter, but for white space."""
