@@ -23,6 +23,9 @@ TIE = 2
 OUTCOMES = {"left": LEFT, "right": RIGHT, "tie": TIE}
 """The words for the outcome codes."""
 
+MOST_CONTESTANTS = 3000
+"""More would need gigabytes for who met whom."""
+
 
 @dataclass(frozen=True, eq=False)
 class Counts:
@@ -122,7 +125,18 @@ class Battles:
 
     def tally(self, weight: Floats | None) -> Counts:
         """The m x m sums of *weight* (float64[n], or None for 1 each) over wins and ties: one pass over the battles."""
+        cells = self.cells(weight)
+        ties = cells[:, :, TIE] + cells[:, :, TIE].T
+        return Counts(cells[:, :, LEFT] + cells[:, :, RIGHT].T + ties / 2, ties, self.n)
+
+    def cells(self, weight: Floats | None) -> Floats:
+        """The sums of *weight* (float64[n], or None for 1 each) by left, right and outcome, float64[m, m, 3].
+
+        Raises ValueError for more than MOST_CONTESTANTS.
+        """
         m = len(self.contestants)
+        if m > MOST_CONTESTANTS:
+            raise ValueError(f"There are {m} contestants; at most {MOST_CONTESTANTS} can be ranked at once.")
         # 32-bit keys are made in a third of the time; 64 bits are needed above 26,000 contestants.
         fits = len(OUTCOMES) * m * m <= np.iinfo(np.int32).max
         key: npt.NDArray[np.integer] = self.left.astype(np.int32 if fits else np.int64)
@@ -130,9 +144,7 @@ class Battles:
         key += self.right
         key *= len(OUTCOMES)
         key += self.outcome
-        cells = arrays.sums(key, weight, len(OUTCOMES) * m * m).reshape(m, m, len(OUTCOMES))
-        ties = cells[:, :, TIE] + cells[:, :, TIE].T
-        return Counts(cells[:, :, LEFT] + cells[:, :, RIGHT].T + ties / 2, ties, self.n)
+        return arrays.sums(key, weight, len(OUTCOMES) * m * m).reshape(m, m, len(OUTCOMES))
 
     def among(self, contestants: Sequence[int]) -> "Battles":
         """The battles with both sides among these *contestants* (codes). Raises ValueError where there are none."""

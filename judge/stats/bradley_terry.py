@@ -1,9 +1,10 @@
 """Bradley-Terry strengths: the chance that i beats j is s_i / (s_i + s_j).
 
 R. A. Bradley, M. E. Terry (1952), "Rank Analysis of Incomplete Block Designs: I", Biometrika 39(3/4). A tie counts as
-half a win for each side. The likelihood depends on the battles only through the m x m sums of wins, and is concave in
-the log strengths, so Newton's method on those sums finds its one maximum in a handful of steps, if Ford's condition
-(see `components`) holds. Nothing is added to make an estimate exist where the battles do not give one.
+half a win for each side, or as `tie_rules` says. With half wins and nothing else the likelihood depends on the battles
+only through the m x m sums of wins, and is concave in the log strengths, so Newton's method on those sums finds its one
+maximum in a handful of steps, if Ford's condition (see `components`) holds. Nothing is added to make an estimate exist
+where the battles do not give one, unless a ridge is asked for, which the fit then names.
 
 The gradient is a row sum of A - A' with A = wins * (chance of the opposite). Written so, it is antisymmetric to the
 last bit, rounding cancels between contestants, and convergence does not depend on the number of battles.
@@ -16,12 +17,14 @@ from functools import cached_property
 import numpy as np
 
 from judge.stats.arrays import Floats, Ints, rounded
-from judge.stats.battles import Battles, Counts
+from judge.stats.battles import Battles
 from judge.stats.clustered import t_quantile
 from judge.stats.components import strong_components
 from judge.stats.errors import Disconnected, NotConverged
+from judge.stats.paired import Covariates, Model, climbed, grounded
 from judge.stats.ranks import ranks
-from judge.stats.sandwich import Covariance, covariance, grounded, information
+from judge.stats.sandwich import Covariance, covariance
+from judge.stats.tie_rules import DAVIDSON, HALF_WIN, RAO_KUPPER, RULES, expected
 
 POINTS = 400 / math.log(10)
 """Rating points in one unit of log strength."""
@@ -65,19 +68,40 @@ class Differences:
     clusters: int
 
 
+@dataclass(frozen=True)
+class Effect:
+    """What *name* is worth: its coefficient in natural log odds a unit, with its interval, NaN where there is none."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    standard_error: float
+
+
 @dataclass(frozen=True, eq=False)
 class BradleyTerryFit:
-    """The fit of *battles*, which it keeps.
+    """A fit, with its *model* at the maximum.
 
-    *log_strengths* is float64[m], natural logarithms that sum to zero, as computed; what is derived from it below is
-    rounded. *iterations* is the number of Newton steps taken.
+    What is derived from it below is rounded. *iterations* is the number of Newton steps taken, *ridge* what was added.
     """
 
-    battles: Battles
-    counts: Counts
-    log_strengths: Floats
+    model: Model
+    ties: str
     iterations: int
     tolerance: float
+    ridge: float = 0.0
+    strata: Ints | None = None
+
+    @property
+    def battles(self) -> Battles:
+        """The battles fitted."""
+        return self.model.battles
+
+    @property
+    def log_strengths(self) -> Floats:
+        """The natural logarithms of the strengths, float64[m], which sum to zero, as computed."""
+        return self.model.parameters[: self.model.m]
 
     @property
     def ratings(self) -> Floats:
@@ -90,13 +114,30 @@ class BradleyTerryFit:
         return ranks(self.ratings)
 
     def expected(self, i: int, j: int) -> float:
-        """The chance that contestant *i* (a code) beats *j*, a tie counting half; rounded to 1e-6."""
-        return round(float(_chances(self.log_strengths[[i, j]])[0, 1]), _PLACES)
+        """The expected score of contestant *i* (a code) against *j*, a tie counting half, position and style being
+        equal; rounded to 1e-6.
+        """
+        ahead = self.log_strengths[i] - self.log_strengths[j]
+        return round(float(expected(self.model.rule, np.array([ahead]), self.model.tau)[0]), _PLACES)
+
+    def effects(self, level: float = 0.95) -> tuple[Effect, ...]:
+        """The position effect, the covariates' coefficients and the tie parameter (as far as fitted), with intervals.
+
+        The tie parameter is log nu of Davidson's model or log theta of Rao and Kupper's. Raises ValueError for a
+        senseless level.
+        """
+        names = (*self.model.effects, *(() if self.model.rule == HALF_WIN else ("ties",)))
+        found, at = self.covariance, slice(self.model.m, None)
+        values = self.model.parameters[at]
+        error = np.full(values.size, np.nan) if found.effects is None else np.sqrt(found.effects.diagonal()[at])
+        low, high = _around(values, error, level, found)
+        columns = (rounded(values, _PLACES), low, high, rounded(error, _PLACES))
+        return tuple(Effect(name, *row) for name, *row in zip(names, *(c.tolist() for c in columns), strict=True))
 
     @cached_property
     def covariance(self) -> Covariance:
         """The covariance of the log strengths over prompts, not rounded."""
-        return covariance(self.battles, self.counts, _chances(self.log_strengths))
+        return covariance(self.model, self.ridge, self.strata)
 
     def interval(self, level: float = 0.95) -> Intervals:
         """The interval of every rating, for new prompts of the same mix. Raises ValueError for a senseless level."""
@@ -123,29 +164,66 @@ class BradleyTerryFit:
             low,
             high,
             rounded(error, _PLACES),
-            _chance_above_zero(difference, error, found.clusters),
+            _chance_above_zero(difference, error, found.freedom),
             found.method,
             level,
             found.clusters,
         )
 
 
-def bradley_terry(battles: Battles, *, tolerance: float = 1e-10, max_iterations: int = 100) -> BradleyTerryFit:
-    """The maximum-likelihood Bradley-Terry fit of *battles*, ties as half wins.
+def bradley_terry(
+    battles: Battles,
+    *,
+    ties: str = HALF_WIN,
+    position: bool = False,
+    covariates: Covariates | None = None,
+    ridge: float = 0.0,
+    strata: Ints | None = None,
+    tolerance: float = 1e-10,
+    max_iterations: int = 100,
+) -> BradleyTerryFit:
+    """The maximum-likelihood Bradley-Terry fit of *battles*.
 
-    It has settled when no log strength moves by more than *tolerance* in a Newton step. Raises Disconnected where the
-    battles do not order all contestants on one scale, and NotConverged after *max_iterations* steps.
+    *ties* is the tie rule (`tie_rules`), *position* fits what being on the left is worth, *covariates* what else speaks
+    for a side (style control), and *ridge* takes ridge / 2 times the squared log strengths off the log likelihood.
+    *strata* (int32[n_clusters]) lets prompts vary within their strata alone.
+
+    It has settled when no parameter moves by more than *tolerance* in a Newton step. Raises Disconnected where the
+    battles do not order all contestants on one scale, which a ridge mends, NotConverged after *max_iterations* steps,
+    and ValueError for an unknown rule, a negative ridge, nothing but ties under a rule that models them, or an effect
+    that the battles do not tell from the strengths. Without any tie every rule is the first.
 
     >>> fit = bradley_terry(Battles.from_names(["a"] * 4, ["b"] * 4, ["left", "left", "left", "right"]))
     >>> fit.expected(0, 1)
     0.75
     """
+    if ties not in RULES:
+        raise ValueError(f"The tie rule {ties!r} is none of {', '.join(RULES)}.")
+    if not (math.isfinite(ridge) and ridge >= 0):
+        raise ValueError(f"A ridge is a number from 0, and not {ridge}.")
+    if covariates is not None and len(covariates.values) != battles.n:
+        raise ValueError(f"There are {battles.n} battles, and {len(covariates.values)} rows of covariates.")
     counts = battles.counts()
     parts = strong_components(counts.wins)
-    if len(parts) > 1:
+    if len(parts) > 1 and ridge == 0:
         raise Disconnected(tuple(tuple(battles.contestants[i] for i in part) for part in parts))
-    strengths, iterations = _newton(counts.wins, tolerance, max_iterations)
-    return BradleyTerryFit(battles, counts, strengths, iterations, tolerance)
+    tied, all_of_them = float(counts.ties.sum()) / 2, float(counts.wins.sum())
+    rule = ties if tied else HALF_WIN
+    if rule != HALF_WIN and tied == all_of_them:
+        raise ValueError(f"All battles are ties, which the rule {ties} cannot rank by.")
+    m, effects = len(battles.contestants), (1 if position else 0) + (len(covariates.names) if covariates else 0)
+    start = np.zeros(m + effects + (rule != HALF_WIN))
+    if rule == RAO_KUPPER:
+        start[-1] = 2 * math.atanh(tied / all_of_them)
+    elif rule == DAVIDSON:
+        start[-1] = math.log(2 * tied / (all_of_them - tied))
+    model = Model(battles, rule, position, covariates, start)
+    if rule == HALF_WIN and not effects and ridge == 0:
+        strengths, iterations = _newton(counts.wins, tolerance, max_iterations)
+        model = model.at(strengths)
+    else:
+        model, iterations = climbed(model, ridge, tolerance, max_iterations)
+    return BradleyTerryFit(model, ties, iterations, tolerance, ridge, strata)
 
 
 def _newton(wins: Floats, tolerance: float, max_iterations: int) -> tuple[Floats, int]:
@@ -155,7 +233,9 @@ def _newton(wins: Floats, tolerance: float, max_iterations: int) -> tuple[Floats
     for iteration in range(1, max_iterations + 1):
         gradient = _gradient(wins, chances)
         try:
-            step = np.linalg.solve(grounded(information(wins, chances)), gradient).astype(np.float64, copy=False)
+            step = np.linalg.solve(grounded(_information(wins, chances), len(wins)), gradient).astype(
+                np.float64, copy=False
+            )
         except np.linalg.LinAlgError:
             raise NotConverged(iteration, tolerance) from None
         settled = np.abs(step).max() <= tolerance
@@ -192,8 +272,13 @@ def _gradient(wins: Floats, chances: Floats) -> Floats:
     return gradient
 
 
+def _information(wins: Floats, chances: Floats) -> Floats:
+    cells = (wins + wins.T) * chances * chances.T
+    return np.diag(cells.sum(axis=1)) - cells
+
+
 def _around(centre: Floats, error: Floats, level: float, found: Covariance) -> tuple[Floats, Floats]:
-    half = error * t_quantile(level, max(found.clusters, 2))
+    half = error * t_quantile(level, found.freedom + 1)
     return rounded(centre - half, _PLACES), rounded(centre + half, _PLACES)
 
 
@@ -208,9 +293,9 @@ def _difference_variance(found: Covariance, reference: int, m: int) -> Floats:
     return variance
 
 
-def _chance_above_zero(difference: Floats, error: Floats, clusters: int) -> Floats:
+def _chance_above_zero(difference: Floats, error: Floats, freedom: int) -> Floats:
     from scipy.special import stdtr  # noqa: PLC0415 - a slow import, needed only here
 
     t = np.where(difference == 0, 0.0, np.copysign(np.inf, difference))
     np.divide(difference, error, out=t, where=error != 0)
-    return rounded(stdtr(max(clusters - 1, 1), t), _PLACES)
+    return rounded(stdtr(freedom, t), _PLACES)

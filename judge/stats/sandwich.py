@@ -1,4 +1,4 @@
-"""The covariance of Bradley-Terry strengths over prompts.
+"""The covariance of the parameters of a model of battles over prompts.
 
 The scores of a prompt's battles sum to U_g, and the information is H. For G prompts:
 
@@ -6,20 +6,21 @@ The scores of a prompt's battles sum to U_g, and the information is H. For G pro
 - CR3, from 5 to 39: the jackknife (G - 1) / G * sum of d_g d_g', where d_g = -(H - H_g)^- U_g is the change that
   leaving prompt g out makes, in one Newton step from the whole fit.
 
-The strengths sum to zero, so H^- is the inverse on the vectors that do. A. C. Cameron, D. L. Miller (2015), Journal of
+With strata, CR1 sums G_s / (G_s - 1) times the squares about each stratum's own mean score. A ridge is part of H. The
+strengths sum to zero, so H^- is the inverse on the vectors that do. A. C. Cameron, D. L. Miller (2015), Journal of
 Human Resources 50(2), sections II and VI; J. G. MacKinnon, M. O. Nielsen, M. D. Webb (2023), "Fast and reliable
 jackknife and bootstrap methods for cluster-robust inference", Journal of Applied Econometrics 38(5).
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from judge.stats.arrays import Floats, Ints, sums
-from judge.stats.battles import LEFT, TIE, Battles, Counts
-from judge.stats.clustered import JACKKNIFE, SANDWICH, method_for
+from judge.stats.battles import Battles
+from judge.stats.clustered import FEWEST, JACKKNIFE, SANDWICH, method_for
 from judge.stats.components import weak_components
+from judge.stats.paired import Model, blocks, grounded
 
 _CELLS = 1 << 22
 """How many cells of scores are held at once: 32 MB."""
@@ -30,149 +31,120 @@ _NOTHING = 1e-18
 
 @dataclass(frozen=True, eq=False)
 class Covariance:
-    """The covariance of the log strengths, float64[m, m] (natural, summing to zero), or None with *method* saying why.
+    """The covariance of the m log strengths, float64[m, m], natural, summing to zero; or None, and *method* says why.
 
-    *clusters* is the number of prompts with battles that count.
+    *effects* is that of all parameters, float64[p, p], as a `Model` orders them. *clusters* is the number of prompts
+    with battles that count, and *freedom* the degrees of freedom of Student's t.
     """
 
     matrix: Floats | None
     method: str
     clusters: int
+    effects: Floats | None = None
+    strata: int = 1
+
+    @property
+    def freedom(self) -> int:
+        """The degrees of freedom: clusters less strata."""
+        return max(self.clusters - self.strata, 1)
 
 
-def covariance(battles: Battles, counts: Counts, expected: Floats) -> Covariance:
-    """The covariance of the strengths fitted to *battles*, of which *counts* are the sums.
+def covariance(model: Model, ridge: float = 0.0, strata: Ints | None = None) -> Covariance:
+    """The covariance of the parameters of *model*, at its maximum.
 
-    *expected* is float64[m, m], the fitted chance that row beats column.
+    *strata* is int32[n_clusters], the stratum of each cluster; then the clusters vary within their strata alone.
     """
-    battles = _counting(battles)
-    cluster, clusters = _occupied(battles)
+    m = model.m
+    penalty = np.zeros(model.parameters.size)
+    penalty[:m] = ridge
+    model = _counting(model)
+    battles = model.battles
+    cluster, clusters, occupied = _occupied(battles)
     method = method_for(clusters)
+    if strata is not None and cluster is not None and clusters >= FEWEST:
+        kinds = strata[occupied]
+        scores = model.scores(slice(None), cluster, clusters)
+        inner, many = _stratified(scores, kinds)
+        if many is None:
+            return Covariance(None, "none: a stratum has a single prompt", clusters)
+        bread = np.linalg.inv(grounded(model.information() + np.diag(penalty), m))
+        return _checked(bread @ inner @ bread, m, f"{SANDWICH}-stratified", clusters, many)
     if method == SANDWICH:
-        inner = (
-            _meat_of_independent(battles, counts, expected)
-            if cluster is None
-            else _meat(battles, expected, cluster, clusters)
-        )
-        bread = inverse(information(counts.wins, expected))
-        return _checked(clusters / (clusters - 1) * bread @ inner @ bread, method, clusters)
+        inner = model.meat() if cluster is None else _meat(model, cluster, clusters)
+        bread = np.linalg.inv(grounded(model.information() + np.diag(penalty), m))
+        return _checked(clusters / (clusters - 1) * bread @ inner @ bread, m, method, clusters)
     if method == JACKKNIFE:
-        shifts = _shifts(
-            battles, expected, np.arange(battles.n, dtype=np.int32) if cluster is None else cluster, clusters
-        )
+        code = np.arange(battles.n, dtype=np.int32) if cluster is None else cluster
+        shifts = _shifts(model, code, clusters, penalty)
         if shifts is None:
             return Covariance(None, "none: without one of the prompts the contestants fall apart", clusters)
-        return _checked((clusters - 1) / clusters * shifts.T @ shifts, method, clusters)
+        return _checked((clusters - 1) / clusters * shifts.T @ shifts, m, method, clusters)
     return Covariance(None, method, clusters)
 
 
-def _checked(matrix: Floats, method: str, clusters: int) -> Covariance:
-    if matrix.diagonal().max() <= _NOTHING:
+def _checked(matrix: Floats, m: int, method: str, clusters: int, strata: int = 1) -> Covariance:
+    if matrix[:m, :m].diagonal().max() <= _NOTHING:
         return Covariance(
             None, "none: the prompts do not differ, so they do not tell how far a new one would", clusters
         )
-    return Covariance(matrix, method, clusters)
+    return Covariance(matrix[:m, :m], method, clusters, matrix, strata)
 
 
-def information(wins: Floats, expected: Floats) -> Floats:
-    """Fisher's information about the strengths, float64[m, m]: of rank m - 1 where the contestants are connected."""
-    cells = (wins + wins.T) * expected * expected.T
-    return np.diag(cells.sum(axis=1)) - cells
-
-
-def inverse(matrix: Floats) -> Floats:
-    """The inverse of an information *matrix* on vectors that sum to zero, up to a multiple of the all-ones matrix."""
-    return np.linalg.inv(grounded(matrix)).astype(np.float64, copy=False)
-
-
-def grounded(matrix: Floats) -> Floats:
-    """The information *matrix* made invertible: as much information is given about the sum as there is on average."""
-    return matrix + float(matrix.trace()) / len(matrix) ** 2
-
-
-def _counting(battles: Battles) -> Battles:
-    """The battles of positive weight."""
+def _counting(model: Model) -> Model:
+    """The model of the battles of positive weight."""
+    battles = model.battles
     if battles.weight is None or battles.weight.all():
-        return battles
+        return model
     rows = battles.weight > 0
-    return replace(
-        battles,
-        left=battles.left[rows],
-        right=battles.right[rows],
-        outcome=battles.outcome[rows],
-        weight=battles.weight[rows],
-        cluster=None if battles.cluster is None else battles.cluster[rows],
-    )
+    kept = model.among(rows)
+    cluster = None if battles.cluster is None else battles.cluster[rows]
+    return replace(kept, battles=replace(kept.battles, cluster=cluster))
 
 
-def _occupied(battles: Battles) -> tuple[Ints | None, int]:
-    """The cluster codes without gaps, int32[n], or None, and how many clusters there are (as many as battles)."""
+def _occupied(battles: Battles) -> tuple[Ints | None, int, Ints]:
+    """The cluster codes without gaps, int32[n], or None; how many there are (as many as battles); which they were."""
     if battles.cluster is None:
-        return None, battles.n
+        return None, battles.n, np.empty(0, dtype=np.int32)
     occupied = np.bincount(battles.cluster, minlength=battles.n_clusters) > 0
     code: Ints = (np.cumsum(occupied) - occupied).astype(np.int32)
-    return code[battles.cluster], int(occupied.sum())
+    return code[battles.cluster], int(occupied.sum()), np.flatnonzero(occupied).astype(np.int32)
 
 
-def _residuals(battles: Battles, expected: Floats, rows: slice | Ints = slice(None)) -> Floats:
-    """The weighted score of each battle: the left side's result less its expected result."""
-    outcome = battles.outcome[rows]
-    scored = np.where(outcome == TIE, 0.5, outcome == LEFT)
-    scored -= expected[battles.left[rows], battles.right[rows]]
-    return scored if battles.weight is None else scored * battles.weight[rows]
-
-
-def _meat_of_independent(battles: Battles, counts: Counts, expected: Floats) -> Floats:
-    """The sum of U U' where every battle stands for itself: it needs no more than counts."""
-    squares = counts if battles.weight is None else battles.tally(np.square(battles.weight))
-    won = squares.wins - squares.ties / 2
-    cells = won * np.square(expected.T)
-    cells = cells + cells.T + squares.ties * np.square(0.5 - expected)
-    return np.diag(cells.sum(axis=1)) - cells
-
-
-def _meat(battles: Battles, expected: Floats, cluster: Ints, clusters: int) -> Floats:
+def _meat(model: Model, cluster: Ints, clusters: int) -> Floats:
     """The sum of U_g U_g' over clusters, with at most a block of them held at once."""
-    m = len(battles.contestants)
-    meat = np.zeros((m, m))
-    for rows, first, count in _blocks(cluster, clusters, max(1, _CELLS // m)):
-        scores = _scores(battles, expected, rows, cluster[rows] - first, count)
+    size = model.parameters.size
+    meat = np.zeros((size, size))
+    for rows, first, count in blocks(cluster, clusters, max(1, _CELLS // size)):
+        scores = model.scores(rows, cluster[rows] - first, count)
         meat += scores.T @ scores
     return meat
 
 
-def _blocks(cluster: Ints, clusters: int, size: int) -> Iterator[tuple[slice | Ints, int, int]]:
-    """Rows of at most *size* clusters at a time, with the first cluster and the number of clusters."""
-    if clusters <= size:
-        yield slice(None), 0, clusters
-        return
-    order = np.argsort(cluster, kind="stable").astype(np.int32)
-    starts = np.append(np.arange(0, clusters, size), clusters)
-    ends = np.searchsorted(cluster, starts, sorter=order)
-    for i in range(starts.size - 1):
-        yield order[ends[i] : ends[i + 1]], int(starts[i]), int(starts[i + 1] - starts[i])
+def _stratified(scores: Floats, strata: Ints) -> tuple[Floats, int | None]:
+    """The sum of squares of *scores* about the means of their strata, and how many there are; None if one has a
+    single cluster.
+    """
+    kinds, code = np.unique(strata, return_inverse=True)
+    many = np.bincount(code).astype(np.float64)
+    if many.min() == 1:
+        return scores, None
+    about = scores - np.stack([sums(code, column) / many for column in scores.T], axis=1)[code]
+    return about.T @ (about * (many / (many - 1))[code][:, None]), kinds.size
 
 
-def _scores(battles: Battles, expected: Floats, rows: slice | Ints, cluster: Ints, clusters: int) -> Floats:
-    """The score of each cluster, float64[clusters, m]: every row sums to zero."""
-    m = len(battles.contestants)
-    residual = _residuals(battles, expected, rows)
-    at = cluster.astype(np.intp) * m
-    scores = sums(at + battles.left[rows], residual, clusters * m)
-    scores -= sums(at + battles.right[rows], residual, clusters * m)
-    return scores.reshape(clusters, m)
-
-
-def _shifts(battles: Battles, expected: Floats, cluster: Ints, clusters: int) -> Floats | None:
-    """What leaving out each cluster does to the strengths, float64[clusters, m]; None where that disconnects them."""
-    m = len(battles.contestants)
-    scores = _scores(battles, expected, slice(None), cluster, clusters)
+def _shifts(model: Model, cluster: Ints, clusters: int, penalty: Floats) -> Floats | None:
+    """What leaving out each cluster does to the parameters, float64[clusters, p]; None where that disconnects them."""
+    m, battles = model.m, model.battles
+    scores = model.scores(slice(None), cluster, clusters)
     pair = battles.left.astype(np.intp) * m + battles.right
     shifts = np.empty_like(scores)
     for g in range(clusters):
         kept = cluster != g
-        rest = sums(pair[kept], None if battles.weight is None else battles.weight[kept], m * m).reshape(m, m)
-        if len(weak_components(rest)) > 1:
+        if not kept.any() or len(weak_components(sums(pair[kept], None, m * m).reshape(m, m))) > 1:
             return None
-        shifts[g] = np.linalg.solve(grounded(information(rest, expected)), -scores[g])
+        rest = model.among(kept).information() + np.diag(penalty)
+        try:
+            shifts[g] = np.linalg.solve(grounded(rest, m), -scores[g])
+        except np.linalg.LinAlgError:
+            return None
     return shifts

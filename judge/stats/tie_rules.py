@@ -1,0 +1,85 @@
+"""What a tie is: the chances of a win, a loss and a tie as functions of how far the left side is ahead.
+
+*eta* is the log strength of the left side less that of the right one, with whatever else speaks for the left side.
+
+- HALF_WIN: a tie is half a win for each (R. A. Bradley, M. E. Terry (1952), Biometrika 39(3/4)).
+- DAVIDSON: left e^(eta/2), right e^(-eta/2), tie e^tau, each over their sum (R. R. Davidson (1970), Journal of the
+  American Statistical Association 65(329)). With what one side is worth inside eta it is the model of R. R. Davidson,
+  R. J. Beaver (1977), Biometrics 33(4).
+- RAO_KUPPER: left s(eta - tau), right s(-eta - tau), tie the rest, with s the logistic function and tau > 0 (P. V.
+  Rao, L. L. Kupper (1967), Journal of the American Statistical Association 62(317)).
+
+Each log likelihood is concave in (eta, tau).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from judge.stats.arrays import Codes, Floats
+from judge.stats.battles import LEFT, RIGHT, TIE
+
+HALF_WIN = "half-win"
+DAVIDSON = "davidson"
+RAO_KUPPER = "rao-kupper"
+RULES = (HALF_WIN, DAVIDSON, RAO_KUPPER)
+"""The rules by name."""
+
+
+@dataclass(frozen=True, eq=False)
+class Terms:
+    """The first and second derivatives of each battle's log likelihood, float64[k] each, the second ones negated."""
+
+    eta: Floats
+    tau: Floats
+    eta_eta: Floats
+    eta_tau: Floats
+    tau_tau: Floats
+
+
+def expected(rule: str, eta: Floats, tau: float) -> Floats:
+    """The expected score of the left side, a tie counting half: the shape of *eta*."""
+    if rule == HALF_WIN:
+        return _logistic(eta)
+    if rule == DAVIDSON:
+        left, right, _ = _davidson(eta, tau)
+        return (1 + left - right) / 2
+    return (1 + _logistic(eta - tau) - _logistic(-eta - tau)) / 2
+
+
+def terms(rule: str, outcome: Codes, eta: Floats, tau: float) -> Terms:
+    """The derivatives for battles with that *outcome* (int8[k]), by *eta* (float64[k]) and *tau*."""
+    tie = outcome == TIE
+    if rule == HALF_WIN:
+        chance, none = _logistic(eta), np.zeros(eta.size)
+        return Terms(np.where(tie, 0.5, outcome == LEFT) - chance, none, chance * (1 - chance), none, none)
+    if rule == DAVIDSON:
+        left, right, tied = _davidson(eta, tau)
+        ahead = left - right
+        won = np.where(tie, 0.0, np.where(outcome == LEFT, 1.0, -1.0))
+        return Terms((won - ahead) / 2, tie - tied, (left + right - ahead**2) / 4, -tied * ahead / 2, tied * (1 - tied))
+    above, below = _logistic(eta - tau), _logistic(-eta - tau)
+    not_right, not_left = outcome != RIGHT, outcome != LEFT
+    miss_left, miss_right = not_right * (1 - above), not_left * (1 - below)
+    spread_left, spread_right = miss_left * above, miss_right * below
+    margin = -np.expm1(-2 * tau)
+    return Terms(
+        miss_left - miss_right,
+        tie * (2 / margin) - miss_left - miss_right,
+        spread_left + spread_right,
+        spread_right - spread_left,
+        spread_left + spread_right + tie * (4 * np.exp(-2 * tau) / margin**2),
+    )
+
+
+def _logistic(eta: Floats) -> Floats:
+    # By tanh, which neither overflows nor loses the smaller half.
+    half: Floats = 0.5 + 0.5 * np.tanh(0.5 * eta)
+    return half
+
+
+def _davidson(eta: Floats, tau: float) -> tuple[Floats, Floats, Floats]:
+    most = np.maximum(np.abs(eta) / 2, tau)
+    left, right, tied = np.exp(eta / 2 - most), np.exp(-eta / 2 - most), np.exp(tau - most)
+    whole = left + right + tied
+    return left / whole, right / whole, tied / whole

@@ -1,0 +1,94 @@
+"""What is said of all contestants at once."""
+
+import doctest
+
+import numpy as np
+import pytest
+from scipy.stats import studentized_range
+
+from judge.stats import simultaneous
+from judge.stats.ranks import ranks
+from judge.stats.simultaneous import (
+    detectable,
+    max_t,
+    pairs,
+    probability_best,
+    prompts_needed,
+    rank_intervals,
+)
+
+
+def test_the_examples_hold() -> None:
+    assert doctest.testmod(simultaneous) == (0, 7)
+
+
+@pytest.mark.parametrize("m", [3, 10, 30])
+def test_the_critical_value_of_independent_contestants_is_tukeys(m: int) -> None:
+    """Equal and independent errors: the largest difference is the studentised range, over the root of two."""
+    found = rank_intervals(np.zeros(m), np.eye(m), 40, np.random.default_rng(m), draws=40_000)
+
+    assert found.critical == pytest.approx(studentized_range.ppf(0.95, m, 40) / np.sqrt(2), rel=0.01)
+
+
+@pytest.mark.parametrize("gap", [0.0, 0.3, 3.0])
+def test_rank_intervals_hold_all_ranks_at_once(gap: float) -> None:
+    """All equal, and ladders with steps of a part of a standard error: at least 94 % of 1,000 boards."""
+    m, rng = 10, np.random.default_rng(5)
+    truth = np.arange(m) * gap
+    place = ranks(truth) if gap else np.ones(m, dtype=int)
+    worst = place if gap else np.full(m, m)
+    held = 0
+    for _ in range(1000):
+        found = rank_intervals(truth + rng.standard_normal(m), np.eye(m), 10_000, rng, draws=400)
+        held += bool((found.low <= place).all() and (found.high >= worst).all())
+    assert held >= 940
+
+
+def test_rank_intervals_tell_apart_what_is_far_apart() -> None:
+    found = rank_intervals(np.array([0.0, 9.0, 9.1]), np.eye(3) * 0.01, 60, np.random.default_rng(0))
+
+    assert (found.low.tolist(), found.high.tolist()) == ([3, 1, 1], [3, 2, 2])
+
+
+def test_the_chance_of_being_best_is_that_of_the_draws() -> None:
+    """Two equal contestants share it, and one far behind has none."""
+    chance = probability_best(np.array([1.0, 1.0, -9.0]), np.eye(3) * 0.1, 50, np.random.default_rng(1), draws=20_000)
+
+    assert chance.sum() == pytest.approx(1)
+    assert chance[:2] == pytest.approx([0.5, 0.5], abs=0.015)
+    assert chance[2] == 0
+
+
+def test_pairs_have_the_errors_of_differences() -> None:
+    """What two contestants share is not part of their difference."""
+    covariance = np.array([[0.04, 0.03], [0.03, 0.04]])
+    found = pairs(np.array([0.3, 0.1]), covariance, 10_000_000, 1.0)
+
+    assert found.standard_error[0, 1] == pytest.approx(np.sqrt(0.02), abs=1e-6)
+    assert found.difference[1, 0] == pytest.approx(-0.2)
+    assert (found.high - found.low)[0, 1] == pytest.approx(2 * 1.959964 * np.sqrt(0.02), abs=1e-5)
+    assert found.difference[0, 0] == found.low[0, 0] == found.high[0, 0] == 0
+
+
+def test_max_t_of_one_contrast_is_students_and_of_many_is_more() -> None:
+    rng = np.random.default_rng(2)
+    one = max_t(np.array([[1.0, -1.0, 0.0]]), np.eye(3), 1_000_000, rng, 0.95, draws=60_000)
+    two = max_t(np.array([[1.0, -1.0, 0.0], [0.0, 1.0, -1.0]]), np.eye(3), 1_000_000, rng, 0.95, draws=60_000)
+
+    assert one == pytest.approx(1.96, abs=0.02)
+    assert 2.15 < two < 2.25
+
+
+def test_a_difference_is_detected_as_often_as_planned() -> None:
+    """With the prompts that the plan asks for, 80 % of intervals exclude zero."""
+    rng = np.random.default_rng(3)
+    spread, truth, level = 100.0, 30.0, 0.95
+    needed = prompts_needed(spread / np.sqrt(80), 80, truth, level)
+    sample = rng.normal(truth, spread, (4000, needed))
+    error = sample.std(axis=1, ddof=1) / np.sqrt(needed)
+    found = np.abs(sample.mean(axis=1)) > 1.98 * error
+
+    assert found.mean() == pytest.approx(0.8, abs=0.03)
+    assert detectable(spread / np.sqrt(needed), needed) == pytest.approx(truth, rel=0.01)
+    with pytest.raises(ValueError, match="more than 0"):
+        prompts_needed(1.0, 80, 0.0)
