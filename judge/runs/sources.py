@@ -41,12 +41,16 @@ class Where:
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """One outcome on a comparison. *share* is how much of it goes to the left, other than whole only if soft."""
+    """One outcome on a comparison. *share* is how much of it goes to the left, other than whole only if soft.
+
+    *left_first* says what was shown first, where each order is a vote of its own.
+    """
 
     where: Where
     outcome: Outcome
     annotator: str = ""
     share: float | None = None
+    left_first: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,7 +359,12 @@ def _reconciled(where: Where, by_order: Mapping[Order, Sequence[float | None]], 
     shares = [_mean(by_order[order]) for order in sorted(by_order)]
     told = [share for share in shares if share is not None]
     if reconcile is Reconcile.EACH:
-        return [Vote(where, _whole(share)) for share in told]
+        each = ((order, _mean(by_order[order])) for order in sorted(by_order))
+        return [
+            Vote(where, _whole(share), left_first=order is Order.LEFT_FIRST)
+            for order, share in each
+            if share is not None
+        ]
     if len(told) < len(shares):
         return []
     if reconcile is Reconcile.SOFT:

@@ -11,6 +11,7 @@ last bit, rounding cancels between contestants, and convergence does not depend 
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -24,6 +25,7 @@ from judge.stats.errors import Disconnected, NotConverged
 from judge.stats.paired import Covariates, Model, climbed, grounded
 from judge.stats.ranks import ranks
 from judge.stats.sandwich import Covariance, covariance
+from judge.stats.scorecard import Block
 from judge.stats.tie_rules import DAVIDSON, HALF_WIN, RAO_KUPPER, RULES, expected
 
 POINTS = 400 / math.log(10)
@@ -169,6 +171,17 @@ class BradleyTerryFit:
             level,
             found.clusters,
         )
+
+
+def block(fit: BradleyTerryFit, reference: int, others: Sequence[int]) -> Block | None:
+    """The differences of *others* (codes) to the *reference* with their covariance, in rating points; None without."""
+    found = fit.covariance
+    if found.matrix is None:
+        return None
+    contrasts = np.zeros((len(others), fit.model.m))
+    contrasts[np.arange(len(others)), list(others)] = POINTS
+    contrasts[:, reference] = -POINTS
+    return Block(contrasts @ fit.log_strengths, contrasts @ found.matrix @ contrasts.T, found.freedom)
 
 
 def bradley_terry(

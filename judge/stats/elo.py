@@ -1,7 +1,9 @@
 """Online Elo: ratings that move after every battle.
 
 A. E. Elo (1978), "The Rating of Chessplayers, Past and Present". The result **depends on the order of the battles**:
-the same battles in another order give other ratings. It therefore has no interval here; Bradley-Terry has.
+the same battles in another order give other ratings. It therefore has no interval; its mean over random orders has one,
+from resampled prompts: the variance of ratings over resamples, each in one random order, times G / (G - 1), less what
+the order alone makes; with t of G - 1 degrees.
 """
 
 from dataclasses import dataclass
@@ -11,8 +13,10 @@ import numpy as np
 
 from judge.stats.arrays import Floats, Ints, rounded
 from judge.stats.battles import LEFT, TIE, Battles
+from judge.stats.clustered import method_for, t_quantile
 from judge.stats.ranks import ranks
 
+RESAMPLED = "bootstrap-of-prompts-se-t"
 _SCORE = {LEFT: 1.0, TIE: 0.5}
 
 
@@ -43,15 +47,122 @@ def elo(battles: Battles, k: float = 4.0, start: float = 1000.0, scale: float = 
     where the expected score is 1 / (1 + base ** ((other - own) / scale)). Raises ValueError where a setting is not
     finite or not positive, or so large that ratings leave the range of numbers.
     """
-    sound = {"k": k > 0, "scale": scale > 0, "base": base > 1, "start": True}
-    for (name, in_range), value in zip(sound.items(), (k, scale, base, start), strict=True):
-        if not (isfinite(value) and in_range):
-            raise ValueError(f"Elo needs a finite start, k and scale above 0 and a base above 1; {name} is {value}.")
+    _checked(k, start, scale, base)
     try:
         ratings = _play(battles, k, start, scale, base)
     except OverflowError:
         raise ValueError(f"Elo's ratings leave the range of numbers with k = {k:g} and scale = {scale:g}.") from None
     return Elo(battles, k, start, scale, base, rounded(np.array(ratings), 6))
+
+
+@dataclass(frozen=True, eq=False)
+class PermutedElo:
+    """Elo averaged over random orders of the *battles*: *ratings* and their spread *order_sd*, float64[m].
+
+    *order_sd* says how far one order's rating lies from the mean; it is no interval. *low*, *high* and *standard_error*
+    are for new prompts, and NaN where *method* begins with "none: ".
+    """
+
+    battles: Battles
+    permutations: int
+    ratings: Floats
+    order_sd: Floats
+    low: Floats
+    high: Floats
+    standard_error: Floats
+    method: str
+    clusters: int
+
+    @property
+    def ranks(self) -> Ints:
+        """The rank of each contestant, int32[m]: 1 is best, equals share the better one."""
+        return ranks(self.ratings)
+
+
+def permuted_elo(
+    battles: Battles,
+    rng: np.random.Generator,
+    permutations: int = 100,
+    k: float = 4.0,
+    start: float = 1000.0,
+    scale: float = 400.0,
+    base: float = 10.0,
+    level: float = 0.95,
+) -> PermutedElo:
+    """The mean of `elo` over so many random *permutations* of *battles*, with as many resamples of prompts for its doubt.
+
+    Raises ValueError as `elo` does, for fewer than 2 permutations and for a senseless level.
+    """
+    if permutations < 2:  # noqa: PLR2004 - a spread needs two
+        raise ValueError(f"A mean over orders with its spread needs at least 2 of them, and not {permutations}.")
+    settings = _checked(k, start, scale, base)
+    orders = rng.permuted(np.tile(np.arange(battles.n, dtype=np.int32), (permutations, 1)), axis=1)
+    played = _play_many(battles, orders, *settings)
+    order_sd = played.std(axis=0, ddof=1)
+    cluster = np.arange(battles.n, dtype=np.int32) if battles.cluster is None else battles.cluster
+    _, code = np.unique(cluster, return_inverse=True)
+    clusters = int(code.max()) + 1
+    unknown = np.full(order_sd.size, np.nan)
+    method, error, half = method_for(clusters), unknown, unknown
+    quantile = t_quantile(level, max(clusters, 2))
+    if not method.startswith("none"):
+        again = _play_many(battles, _resampled(code.astype(np.int32), clusters, permutations, rng), *settings)
+        variance = again.var(axis=0, ddof=1) * clusters / (clusters - 1) - np.square(order_sd)
+        method, error = RESAMPLED, np.sqrt(np.maximum(variance, np.square(order_sd) / permutations))
+        half = quantile * error
+    mean = played.mean(axis=0)
+    return PermutedElo(
+        battles,
+        permutations,
+        rounded(mean, 6),
+        rounded(order_sd, 6),
+        rounded(mean - half, 6),
+        rounded(mean + half, 6),
+        rounded(error, 6),
+        method,
+        clusters,
+    )
+
+
+def _resampled(code: Ints, clusters: int, replicates: int, rng: np.random.Generator) -> Ints:
+    """So many resamples of clusters, each in a random order: battles, int32[replicates, n], -1 for none."""
+    members = np.argsort(code, kind="stable")
+    ends = np.cumsum(np.bincount(code, minlength=clusters))
+    drawn = [
+        rng.permutation(np.concatenate([members[ends[g - 1] if g else 0 : ends[g]] for g in row]))
+        for row in rng.integers(0, clusters, (replicates, clusters)).tolist()
+    ]
+    orders = np.full((replicates, max(map(len, drawn))), -1, dtype=np.int32)
+    for row, battles in zip(orders, drawn, strict=True):
+        row[: len(battles)] = battles
+    return orders
+
+
+def _play_many(battles: Battles, orders: Ints, k: float, start: float, scale: float, base: float) -> Floats:
+    """The last ratings of battles in several *orders* (int32[R, n], -1 for no battle) side by side: float64[R, m]."""
+    ratings = np.full((len(orders), len(battles.contestants)), start)
+    row = np.arange(len(orders))
+    scores = np.array([_SCORE.get(code, 0.0) for code in range(3)])
+    weight = np.ones(battles.n) if battles.weight is None else battles.weight
+    rate = np.log(base) / scale
+    for at in orders.T:
+        left, right = battles.left[at], battles.right[at]
+        own, other = ratings[row, left], ratings[row, right]
+        expected = 0.5 + 0.5 * np.tanh(rate * (own - other) / 2)
+        change = np.where(at < 0, 0.0, k * weight[at] * (scores[battles.outcome[at]] - expected))
+        ratings[row, left] = own + change
+        ratings[row, right] = other - change
+    if not np.isfinite(ratings).all():
+        raise ValueError(f"Elo's ratings leave the range of numbers with k = {k:g} and scale = {scale:g}.")
+    return ratings
+
+
+def _checked(k: float, start: float, scale: float, base: float) -> tuple[float, float, float, float]:
+    sound = {"k": k > 0, "scale": scale > 0, "base": base > 1, "start": True}
+    for (name, in_range), value in zip(sound.items(), (k, scale, base, start), strict=True):
+        if not (isfinite(value) and in_range):
+            raise ValueError(f"Elo needs a finite start, k and scale above 0 and a base above 1; {name} is {value}.")
+    return k, start, scale, base
 
 
 def _play(battles: Battles, k: float, start: float, scale: float, base: float) -> list[float]:

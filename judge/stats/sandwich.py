@@ -126,8 +126,13 @@ def _stratified(scores: Floats, strata: Ints) -> tuple[Floats, int | None]:
     """
     kinds, code = np.unique(strata, return_inverse=True)
     many = np.bincount(code).astype(np.float64)
-    if many.min() == 1:
+    alone = many == 1
+    if alone.sum() == 1:
         return scores, None
+    if alone.any():
+        # Strata of one are put together, which makes the doubt larger rather than smaller: W. G. Cochran (1977), 5A.12.
+        kinds, code = np.unique(np.where(alone[code], -1, code), return_inverse=True)
+        many = np.bincount(code).astype(np.float64)
     about = scores - np.stack([sums(code, column) / many for column in scores.T], axis=1)[code]
     return about.T @ (about * (many / (many - 1))[code][:, None]), kinds.size
 
