@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from judge.cli.boards import leaderboard, leaderboard_csv
 from judge.cli.connect import Where, connected, echo_json, run
 from judge.cli.main import cli
-from judge.cli.tables import agreement, leaderboard
+from judge.cli.tables import agreement
 
 if TYPE_CHECKING:
     from judge.api.v1.ranking_service_pb2 import Battle
@@ -24,43 +25,92 @@ def _battles(path: Path) -> list[Battle]:
     return list(read_rows(path, lambda number, row: rows.battle(battle(number, row))))
 
 
+def _anchor(_: click.Context, __: click.Parameter, said: str) -> tuple[str, float] | None:
+    """CONTESTANT=RATING."""
+    name, equals, rating = said.rpartition("=")
+    if not said:
+        return None
+    try:
+        return (name, float(rating)) if equals and name else _no_anchor(said)
+    except ValueError:
+        return _no_anchor(said)
+
+
+def _no_anchor(said: str) -> tuple[str, float]:
+    raise click.BadParameter(f"{said!r} is not CONTESTANT=RATING, for instance base=1000")
+
+
+RECONCILE = click.Choice(["tie", "drop", "each", "soft"])
+INFERENCE = click.Choice(["new-prompts", "fixed-prompts", "annotators", "unclustered"])
+
+
 @cli.command("rank")
 @click.argument("source")
 @click.option("--dataset", default="", help="The dataset of the source.")
-@click.option("--method", default="bradley-terry", show_default=True, help="bradley-terry, elo or win-rate.")
+@click.option(
+    "--method",
+    default="bradley-terry",
+    show_default=True,
+    help="bradley-terry, davidson, rao-kupper, elo, elo-permuted or win-rate.",
+)
 @click.option("--k", default=4.0, show_default=True, help="Elo's K.")
+@click.option("--start", default=1000.0, show_default=True, help="Elo's start.")
+@click.option("--permutations", default=100, show_default=True, help="Orders of elo-permuted.")
 @click.option("--by", type=click.Choice(["category"]), help="Also by category.")
+@click.option("--target", "targets", multiple=True, help="A category wanted: where is each ahead? Repeatable.")
 @click.option("--reference", default="", help="The reference contestant.")
-@click.option("--reconcile", type=click.Choice(["tie", "drop", "each", "soft"]), default="tie", show_default=True)
+@click.option("--adjust", type=click.Choice(["max-t", "holm", "none"]), default="max-t", show_default=True)
+@click.option("--difference", default=30.0, show_default=True, help="The difference you would like to detect.")
+@click.option("--level", default=0.95, show_default=True, help="The level of the intervals.")
+@click.option("--inference", type=INFERENCE, default="new-prompts", show_default=True, help="What would vary.")
+@click.option("--strata", is_flag=True, help="Prompts vary within their categories alone.")
+@click.option("--scale", type=click.Choice(["elo", "natural"]), default="elo", show_default=True)
+@click.option("--anchor", default="", callback=_anchor, metavar="NAME=RATING", help="Fix a contestant's rating.")
+@click.option("--ridge", default=0.0, show_default=True, help="Pull log strengths together, and say so.")
+@click.option("--position", is_flag=True, help="Fit what the left side is worth.")
+@click.option("--style", is_flag=True, help="Take length and markdown out; print both.")
+@click.option("--pairs", is_flag=True, help="Every difference too.")
+@click.option("--leave-one-out", is_flag=True, help="The ranks without each category too.")
+@click.option("--reconcile", type=RECONCILE, default="tie", show_default=True)
 @click.option("--reading", default="", help="Which reading of replies: source, or a parser's name.")
 @click.option("--largest", is_flag=True, help="Rank the largest part of a board that falls apart.")
+@click.option("--seed", default=0, show_default=True, help="Of draws and permutations.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print the ratings as CSV.")
 @click.option("--json", "as_json", is_flag=True, help="Print the leaderboard as JSON.")
 @click.pass_obj
 def rank_command(
     where: Where,
+    /,
     source: str,
     dataset: str,
-    method: str,
-    k: float,
     by: str | None,
+    targets: tuple[str, ...],
     reference: str,
+    adjust: str,
+    difference: float,
+    anchor: tuple[str, float] | None,
     reconcile: str,
-    reading: str,
     *,
+    position: bool,
     largest: bool,
+    as_csv: bool,
     as_json: bool,
+    **said: Any,  # noqa: ANN401  # the options that are called as the wire calls them
 ) -> None:
     """Rank what SOURCE says: judge:NAME, run:RUN/JUDGE, people, labels:PATTERN, jury:A+B, or a file of battles."""
     from judge.api.v1 import outcome_pb2, ranking_service_pb2  # noqa: PLC0415
 
     options = ranking_service_pb2.RankingOptions(
-        method=method,
-        k=k,
         reference_contestant=reference,
         reconcile=outcome_pb2.Reconcile.Value(f"RECONCILE_{reconcile.upper()}"),
         by_category=by == "category",
-        reading=reading,
+        target_categories=targets,
+        adjustment=adjust,
+        wanted_difference=difference,
+        anchor=ranking_service_pb2.Anchor(contestant=anchor[0], rating=anchor[1]) if anchor else None,
+        position_effect=position,
         degenerate=ranking_service_pb2.DEGENERATE_LARGEST if largest else ranking_service_pb2.DEGENERATE_REFUSE,
+        **said,
     )
 
     async def work() -> None:
@@ -71,6 +121,8 @@ def rank_command(
                 board = await client.leaderboard(dataset, source, options)
         if as_json:
             echo_json(board)
+        elif as_csv:
+            leaderboard_csv(board)
         else:
             leaderboard(board, f"Ranking by {source}")
 

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from judge.api.v1.agreement_service_pb2 import AgreementFigure, AgreementReport
-    from judge.api.v1.leaderboard_pb2 import Leaderboard
     from judge.api.v1.outcome_pb2 import Interval
     from judge.api.v1.run_service_pb2 import RunEstimate
 
@@ -66,41 +65,6 @@ def estimated(found: RunEstimate) -> None:
         told = f"from {one.pilot} replies that are stored" if one.pilot else "from letters; bounds are what is possible"
         if one.input_tokens and one.price_known:
             console().print(f"{one.judge.removeprefix('judges/')}: tokens {told}")
-
-
-def leaderboard(board: Leaderboard, title: str) -> None:
-    """Print a leaderboard with its intervals, notes and who could not be ranked."""
-    digits = 3 if board.scale == "share" else 0
-    rows = [
-        (
-            rating.contestant,
-            str(rating.rank),
-            f"{rating.rating:.{digits or 1}f}",
-            spread(rating.interval, digits),
-            f"{rating.expected_score:.3f}" if rating.HasField("expected_score") else "-",
-            str(rating.n),
-            str(rating.prompts),
-        )
-        for rating in board.ratings
-    ]
-    level = f"{board.level:.0%} interval"
-    table(title, ("contestant", "rank", "rating", level, "expected", "n", "prompts"), rows)
-    for row in board.unranked:
-        console().print(f"not ranked: {row.contestant} ({row.reason})")
-    for standing in board.standings:
-        told = {1: "ahead of", 2: "behind", 3: "cannot tell from"}[standing.standing]
-        console().print(
-            f"{standing.contestant}: {told} {standing.reference_contestant}, {spread(standing.interval, 0)}"
-        )
-    told = f"{board.method}, {board.interval_method}, ties {board.ties}"
-    if board.HasField("coverage"):
-        told += f", orders {board.reconcile}, coverage {board.coverage.usable} of {board.coverage.planned}"
-    console().print(told)
-    for note in board.notes:
-        console().print(note)
-    console().print()
-    for inner in board.slices:
-        leaderboard(inner, f"{title}: {inner.slice.category or '(no category)'}")
 
 
 AGREEMENT = ("ties", "agreement", "n", "prompts", "kappa")

@@ -15,7 +15,7 @@ from judge.ports.store import Store
 from judge.rpc import decode, encode
 from judge.rpc.datasets import TENANT
 from judge.runs.agree import AgreeOptions, measure
-from judge.runs.rank import Fits
+from judge.runs.fits import Fits
 from judge.runs.sources import Votes, label_votes, votes_of
 
 

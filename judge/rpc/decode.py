@@ -16,7 +16,7 @@ from judge.api.v1 import (
     verdict_pb2,
 )
 from judge.domain.dataset import ImportedVerdict, Label, ListedComparison, Output, Prompt
-from judge.domain.errors import InvalidInput, NotBuilt
+from judge.domain.errors import InvalidInput
 from judge.domain.names import resource_id
 from judge.domain.outcome import (
     AnnotatorKind,
@@ -31,8 +31,9 @@ from judge.domain.outcome import (
 from judge.domain.run import Budget, OrderPolicy, Pairing, PairPolicy, RunSpec, TurnPolicy
 from judge.ports.store import VerdictQuery
 from judge.runs.agree import AgreeOptions
-from judge.runs.rank import RankOptions
+from judge.runs.ranked import RankOptions
 from judge.runs.sources import Part
+from judge.stats.scorecard import MAX_T
 
 E_ = TypeVar("E_", bound=IntEnum)
 
@@ -205,10 +206,7 @@ def part(said: outcome_pb2.Slice) -> Part:
 
 def rank_options(said: ranking_service_pb2.RankingOptions) -> RankOptions:
     """How to rank."""
-    if said.scale not in ("", "elo"):
-        raise NotBuilt(f"scale {said.scale!r} is not built yet; elo is")
-    if said.inference not in ("", "new-prompts"):
-        raise NotBuilt(f"inference {said.inference!r} is not built yet; new-prompts is")
+    anchor = (said.anchor.contestant, said.anchor.rating) if said.HasField("anchor") else None
     return RankOptions(
         method=said.method or "bradley-terry",
         k=said.k or 4.0,
@@ -220,6 +218,20 @@ def rank_options(said: ranking_service_pb2.RankingOptions) -> RankOptions:
         part=part(said.slice),
         largest=said.degenerate == ranking_service_pb2.DEGENERATE_LARGEST,
         reading=said.reading,
+        scale=said.scale or "elo",
+        inference=said.inference or "new-prompts",
+        strata=said.strata,
+        position=said.position_effect,
+        ridge=said.ridge,
+        anchor=anchor,
+        pairs=said.pairs,
+        adjustment=said.adjustment or MAX_T,
+        wanted=said.wanted_difference or 30.0,
+        targets=tuple(said.target_categories),
+        permutations=said.permutations or 100,
+        seed=said.seed,
+        style=said.style,
+        leave_one_out=said.leave_one_out,
     )
 
 

@@ -22,7 +22,7 @@ from judge.domain.run import Pairing, Run, RunSpec
 from judge.domain.verdict import Reading, Reply, ShowingNames, Verdict
 from judge.runs.agree import Figure, Report
 from judge.runs.estimate import RunEstimate
-from judge.runs.rank import Board, StandingRow
+from judge.runs.ranked import Board, StandingRow
 from judge.runs.sources import Part, Votes
 
 
@@ -353,6 +353,9 @@ def leaderboard(board: Board) -> leaderboard_pb2.Leaderboard:
                 n=row.n,
                 prompts=row.prompts,
                 expected_score=row.expected,
+                rank_interval=leaderboard_pb2.RankInterval(low=row.ranks[0], high=row.ranks[1]) if row.ranks else None,
+                order_sd=row.order_sd,
+                probability_best=row.best,
             )
             for row in board.ratings
         ],
@@ -360,15 +363,35 @@ def leaderboard(board: Board) -> leaderboard_pb2.Leaderboard:
         components=[leaderboard_pb2.Component(contestants=names) for names in board.components],
         slices=[leaderboard(inner) for inner in board.slices],
         standings=[_standing(row, board) for row in board.standings],
-        inference="new-prompts",
+        inference=options.inference,
         source=votes.source if votes else "",
         reconcile=options.reconcile.name.lower(),
-        ties="half-win",
+        ties=board.ties,
         prompts=board.prompts,
         battles=board.battles,
         interim=votes.interim if votes else False,
         notes=board.notes,
         reading=votes.reading if votes else "",
+        differences=[
+            leaderboard_pb2.Difference(
+                left=row.left, right=row.right, difference=row.difference, interval=interval(row.low, row.high)
+            )
+            for row in board.pairs
+        ],
+        ridge=options.ridge,
+        effects=[
+            leaderboard_pb2.Effect(name=row.name, value=row.value, interval=interval(row.low, row.high))
+            for row in board.effects
+        ],
+        target_shares=[
+            leaderboard_pb2.TargetShare(
+                contestant=row.contestant, ahead=row.ahead, behind=row.behind, categories=row.cells
+            )
+            for row in board.shares
+        ],
+        without_style=leaderboard(board.without_style) if board.without_style else None,
+        left_out=[leaderboard_pb2.LeftOut(category=row.category, ranks=dict(row.ranks)) for row in board.left_out],
+        anchor=options.anchor[0] if options.anchor else "",
     )
 
 
@@ -381,7 +404,9 @@ def _standing(row: StandingRow, board: Board) -> leaderboard_pb2.ContestantStand
         interval=interval(row.low, row.high),
         probability_better=None if math.isnan(row.probability_better) else row.probability_better,
         standing=leaderboard_pb2.Standing.Value(f"STANDING_{row.standing}"),
-        adjustment="none",
+        adjustment=board.options.adjustment,
+        detectable_difference=None if math.isnan(row.detectable) else row.detectable,
+        prompts_needed=row.needed,
     )
 
 

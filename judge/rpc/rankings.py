@@ -16,8 +16,12 @@ from judge.domain.source import Source
 from judge.ports.store import Store
 from judge.rpc import decode, encode
 from judge.rpc.datasets import TENANT
-from judge.runs.rank import Fits, RankOptions, leaderboard, rank
+from judge.runs.fits import Fits
+from judge.runs.fought import alone
+from judge.runs.rank import leaderboard, rank
+from judge.runs.ranked import RankOptions
 from judge.runs.sources import votes_of
+from judge.runs.style import style_of
 from judge.stats.battles import Battles
 
 
@@ -33,7 +37,8 @@ class RankingServicer(ranking_service_pb2_grpc.RankingServiceServicer):
         dataset = resource_id("datasets", "dataset", request.dataset) if request.dataset else ""
         source = Source.parse(request.source)
         votes = await votes_of(self._store, TENANT, dataset, source, options.reconcile, options.reading, options.part)
-        board = await self._fits.run(lambda: leaderboard(votes, options))
+        style = await style_of(self._store, TENANT, dataset or votes.dataset, votes) if options.style else None
+        board = await self._fits.run(lambda: leaderboard(votes, options, style))
         return pb.GetLeaderboardResponse(leaderboard=encode.leaderboard(board))
 
     async def RankBattles(
@@ -50,7 +55,9 @@ class RankingServicer(ranking_service_pb2_grpc.RankingServiceServicer):
         if options is None:
             raise InvalidInput("options", "the stream is empty", reason="EMPTY_STREAM")
         chosen = options
-        board = await self._fits.run(lambda: rank(gathered.battles(), chosen, chosen.part))
+        if chosen.style or chosen.by_category or chosen.targets or chosen.leave_one_out:
+            raise InvalidInput("options", "battles come without texts and categories, as a dataset's source has them")
+        board = await self._fits.run(lambda: rank(alone(gathered.battles(), chosen), chosen))
         return pb.RankBattlesResponse(leaderboard=encode.leaderboard(board))
 
 

@@ -28,9 +28,9 @@ from judge.rpc.judges import JudgeServicer
 from judge.rpc.limits import LimitInterceptor
 from judge.rpc.rankings import RankingServicer
 from judge.rpc.runs import RunServicer
+from judge.runs.fits import Fits
 from judge.runs.judges import Judges
 from judge.runs.lifecycle import Runs
-from judge.runs.rank import Fits
 from judge.runs.single import Single
 from judge.runs.watch import Watcher
 

@@ -2,301 +2,296 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from judge.domain.errors import Busy, Incomparable, InvalidInput, NotBuilt, Precondition
-from judge.domain.outcome import Outcome, Reconcile
-from judge.runs.sources import LEFT_SHARE, WHOLE, Part, Votes
-from judge.stats.battles import Battles
-from judge.stats.bradley_terry import BradleyTerryFit, bradley_terry
+from judge.domain.errors import Incomparable, InvalidInput, Precondition
+from judge.runs.fought import Fought, Style, fought
+from judge.runs.ranked import (
+    TIES,
+    Board,
+    EffectRow,
+    LeftOut,
+    PairRow,
+    RankOptions,
+    RatingRow,
+    ShareRow,
+    StandingRow,
+)
+from judge.runs.sources import Votes
+from judge.stats.arrays import Floats
+from judge.stats.bradley_terry import POINTS, BradleyTerryFit, block, bradley_terry
 from judge.stats.components import strong_components, unrankable
-from judge.stats.elo import elo
+from judge.stats.elo import elo, permuted_elo
 from judge.stats.errors import Disconnected, NotConverged
 from judge.stats.ranks import ranks
+from judge.stats.scorecard import intervals, levels
+from judge.stats.simultaneous import detectable, pairs, probability_best, prompts_needed, rank_intervals
 from judge.stats.win_rate import win_rates
 
-T = TypeVar("T")
-METHODS = ("bradley-terry", "elo", "win-rate")
-LATER = ("davidson", "rao-kupper", "elo-permuted")
-QUEUE = 8
-"""Fits that may wait for the one thread; more are refused."""
+ELO_NOTE = "Online Elo depends on the order of the battles; Bradley-Terry does not."
+PERMUTED_NOTE = "order_sd is how far one order of the battles lies from the mean over orders; it is no interval."
+POSITION_NOTE = "The position effect has no bound here: it is left out, and both orders of all comparisons balance it."
 
 
-@dataclass(frozen=True, slots=True)
-class RankOptions:
-    """How to rank."""
-
-    method: str = "bradley-terry"
-    k: float = 4.0
-    start: float = 1000.0
-    level: float = 0.95
-    reference: str = ""
-    reconcile: Reconcile = Reconcile.TIE
-    by_category: bool = False
-    part: Part = WHOLE
-    largest: bool = False
-    reading: str = ""
-
-    def __post_init__(self) -> None:
-        if self.method in LATER:
-            raise NotBuilt(f"method {self.method} is not built yet; {', '.join(METHODS)} are")
-        if self.method not in METHODS:
-            raise InvalidInput("options.method", f"method {self.method!r} is none of {', '.join((*METHODS, *LATER))}")
-        if not 0 < self.level < 1:
-            raise InvalidInput("options.level", f"level {self.level} is not between 0 and 1")
-        if self.method == "win-rate" and not self.reference:
-            raise InvalidInput("options.reference_contestant", "win-rate needs a reference contestant")
-
-
-@dataclass(frozen=True, slots=True)
-class RatingRow:
-    """One contestant's place. NaN where there is no interval."""
-
-    contestant: str
-    rating: float
-    low: float
-    high: float
-    rank: int
-    n: int
-    prompts: int
-    expected: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StandingRow:
-    """One contestant against the reference contestant."""
-
-    contestant: str
-    difference: float
-    low: float
-    high: float
-    probability_better: float
-
-    @property
-    def standing(self) -> str:
-        """AHEAD, BEHIND or CANNOT_TELL."""
-        if self.low > 0:
-            return "AHEAD"
-        return "BEHIND" if self.high < 0 else "CANNOT_TELL"
-
-
-@dataclass(frozen=True)
-class Board:
-    """A leaderboard."""
-
-    options: RankOptions
-    part: Part
-    interval_method: str
-    ratings: tuple[RatingRow, ...]
-    unranked: tuple[tuple[str, str], ...]
-    components: tuple[tuple[str, ...], ...]
-    prompts: int
-    battles: int
-    standings: tuple[StandingRow, ...] = ()
-    slices: tuple[Board, ...] = ()
-    votes: Votes | None = None
-    notes: tuple[str, ...] = field(default=())
-
-    @property
-    def scale(self) -> str:
-        """Elo points or a share."""
-        return "share" if self.options.method == "win-rate" else "elo"
-
-
-class Fits:
-    """Runs what computes for long in one thread, with a bounded queue, so that no call waits on the event loop."""
-
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="fit")
-        self._waiting = 0
-
-    async def run(self, compute: Callable[[], T]) -> T:
-        """The result of *compute*; Busy if the queue is full."""
-        if self._waiting > QUEUE:
-            raise Busy(f"{QUEUE} fits are waiting already; try again in a moment")
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, compute)
-        finally:
-            self._waiting -= 1
-
-    def close(self) -> None:
-        """Let the thread end."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
-
-
-def battles_of(votes: Votes) -> Battles:
-    """*votes* as battles clustered by prompt; a soft outcome is two battles with the shares as weights."""
-    left, right, outcome, weight, cluster = [], [], [], [], []
-    for vote in votes.rows:
-        share = LEFT_SHARE[vote.outcome] if vote.share is None else vote.share
-        parts = (
-            [(vote.outcome, 1.0)]
-            if vote.share is None or share in (0.0, 1.0)
-            else [
-                (Outcome.LEFT, share),
-                (Outcome.RIGHT, 1 - share),
-            ]
-        )
-        for told, counts in parts:
-            left.append(vote.where.left)
-            right.append(vote.where.right)
-            outcome.append(told - 1)
-            weight.append(counts)
-            cluster.append(vote.where.prompt_id)
-    if not left:
-        raise Precondition(f"source {votes.source} has no usable outcome to rank", reason="NO_OUTCOMES")
-    soft = any(counts != 1.0 for counts in weight)
-    return Battles.from_names(left, right, np.array(outcome, dtype=np.int8), weight if soft else None, cluster)
-
-
-def leaderboard(votes: Votes, options: RankOptions) -> Board:
-    """The leaderboard of *votes*, and of each category if asked for."""
-    board = rank(battles_of(votes), options, options.part)
+def leaderboard(votes: Votes, options: RankOptions, style: Style | None = None) -> Board:
+    """The leaderboard of *votes*, and of each category if asked for. *style* goes into the fit."""
+    board = rank(fought(votes, options, style), options)
+    if style is not None:
+        board = replace(board, without_style=rank(fought(votes, options), options))
+    categories = sorted({votes.categories.get(vote.where.prompt_id, "") for vote in votes.rows})
+    unknown = sorted(set(options.targets) - set(categories))
+    if unknown:
+        raise InvalidInput("options.target_categories", f"no battle is of the category {unknown[0]!r}")
+    if options.leave_one_out:
+        board = replace(board, left_out=tuple(_without(votes, options, style, name) for name in categories))
+    if not options.by_category and not options.targets:
+        return replace(board, votes=votes)
+    # A category is easily too small to order everybody: what can be ranked is, the rest is named.
+    lenient = replace(options, largest=True, strata=False)
     slices = []
-    if options.by_category:
-        for category in sorted({votes.categories.get(vote.where.prompt_id, "") for vote in votes.rows}):
-            part = replace(options.part, category=category)
-            rows = tuple(v for v in votes.rows if votes.categories.get(v.where.prompt_id, "") == category)
-            # A category is easily too small to order everybody: what can be ranked is, the rest is named.
-            lenient = replace(options, largest=True, part=part)
-            slices.append(rank(battles_of(replace(votes, rows=rows)), lenient, part, lenient=True))
-    return replace(board, votes=votes, slices=tuple(slices))
+    for category in categories:
+        part = replace(options.part, category=category)
+        rows = tuple(v for v in votes.rows if votes.categories.get(v.where.prompt_id, "") == category)
+        told = replace(votes, rows=rows)
+        slices.append(rank(fought(told, lenient, style), replace(lenient, part=part), lenient=True))
+    scored = _adjusted(slices, options)
+    return replace(board, votes=votes, slices=scored, shares=_shares(scored, options))
 
 
-def rank(battles: Battles, options: RankOptions, part: Part, *, lenient: bool = False) -> Board:
-    """The leaderboard of *battles*. Raises Incomparable, naming the parts, unless the largest is asked for."""
+def _without(votes: Votes, options: RankOptions, style: Style | None, category: str) -> LeftOut:
+    rows = tuple(v for v in votes.rows if votes.categories.get(v.where.prompt_id, "") != category)
+    if not rows:
+        return LeftOut(category, ())
+    rest = rank(fought(replace(votes, rows=rows), options, style), replace(options, largest=True), lenient=True)
+    return LeftOut(category, tuple((row.contestant, row.rank) for row in rest.ratings))
+
+
+def rank(told: Fought, options: RankOptions, *, lenient: bool = False) -> Board:
+    """The leaderboard of what was *told*. Raises Incomparable, naming the parts, unless the largest is asked for."""
+    battles = told.battles
     names = battles.contestants
-    if options.reference and options.reference not in names and not lenient:
-        raise InvalidInput(
-            "options.reference_contestant",
-            f"reference contestant {options.reference!r} has no battle; there are {', '.join(names)}",
-            reason="UNKNOWN_CONTESTANT",
-        )
+    for field, name in (("reference_contestant", options.reference), ("anchor", (options.anchor or ("",))[0])):
+        if name and name not in names and not lenient:
+            raise InvalidInput(
+                f"options.{field}",
+                f"{field.replace('_', ' ')} {name!r} has no battle; there are {', '.join(names)}",
+                reason="UNKNOWN_CONTESTANT",
+            )
     wins = battles.counts().wins
     parts = tuple(tuple(names[i] for i in group) for group in strong_components(wins))
     unranked: tuple[tuple[str, str], ...] = ()
-    if len(parts) > 1 and options.method == "bradley-terry":
+    if len(parts) > 1 and options.method in TIES and not options.ridge:
         if not options.largest:
             raise Incomparable(_why(names, wins), parts)
         out = unrankable(wins)
         unranked = tuple((names[i], reason) for i, reason in sorted(out.items()))
         kept = [i for i in range(len(names)) if i not in out]
         if not kept:
-            return Board(options, part, "none: nobody can be ranked", (), unranked, parts, 0, battles.n)
-        battles = battles.among(kept)
-    fitted = {"bradley-terry": _bradley_terry, "elo": _elo, "win-rate": _win_rate}[options.method](battles, options)
-    return replace(fitted, part=part, unranked=unranked, components=parts, prompts=_prompts(battles), battles=battles.n)
-
-
-def _why(names: Sequence[str], wins: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> str:
-    told = "; ".join(f"{names[i]} {reason}" for i, reason in sorted(unrankable(wins).items()))
-    return f"the contestants cannot be put on one scale: {told}; ask for the largest part to rank the others"
-
-
-def _prompts(battles: Battles) -> int:
-    return battles.n if battles.cluster is None else len(np.unique(battles.cluster))
-
-
-def _taken_part(battles: Battles) -> list[tuple[int, int]]:
-    """How many battles, and of how many prompts, each contestant was in."""
-    m = len(battles.contestants)
-    sides = np.concatenate((battles.left, battles.right)).astype(np.int64)
-    n = np.bincount(sides, minlength=m)
-    prompts = n
-    if battles.cluster is not None:
-        met = np.unique(sides * battles.n_clusters + np.tile(battles.cluster, 2))
-        prompts = np.bincount(met // battles.n_clusters, minlength=m)
-    return list(zip(n.tolist(), prompts.tolist(), strict=True))
-
-
-def _rows(
-    battles: Battles,
-    ratings: Sequence[float],
-    bounds: Sequence[tuple[float, float]],
-    expected: Sequence[float | None],
-) -> tuple[RatingRow, ...]:
-    places = ranks(np.array(ratings)).tolist()
-    rows = [
-        RatingRow(name, ratings[i], *bounds[i], places[i], *taken, expected[i])
-        for i, (name, taken) in enumerate(zip(battles.contestants, _taken_part(battles), strict=True))
-    ]
-    return tuple(sorted(rows, key=lambda row: (row.rank, row.contestant)))
-
-
-def _empty(options: RankOptions, method: str, ratings: tuple[RatingRow, ...]) -> Board:
-    return Board(options, options.part, method, ratings, (), (), 0, 0)
-
-
-def _bradley_terry(battles: Battles, options: RankOptions) -> Board:
+            return Board(options, options.part, "none: nobody can be ranked", (), unranked, parts, 0, battles.n)
+        told = told.among(kept)
+    method = {"elo": _elo, "elo-permuted": _permuted, "win-rate": _win_rate}.get(options.method, _strengths)
     try:
-        fit = bradley_terry(battles)
+        board = method(told, options)
     except Disconnected as error:
         raise Incomparable(str(error), error.components) from None
     except NotConverged as error:
         raise Precondition(str(error), reason="NOT_CONVERGED") from None
-    interval = fit.interval(options.level)
-    bounds = list(zip(interval.low.tolist(), interval.high.tolist(), strict=True))
-    ratings = fit.ratings.tolist()
-    rows = _rows(battles, ratings, bounds, _expected(fit, options.reference))
-    board = _empty(options, interval.method, rows)
-    if options.reference not in battles.contestants:
-        return board
-    against = fit.differences(battles.contestants.index(options.reference), options.level)
-    standings = tuple(
-        StandingRow(name, *(float(column[i]) for column in columns))
-        for columns in [(against.difference, against.low, against.high, against.probability_better)]
-        for i, name in enumerate(battles.contestants)
-        if name != options.reference
-    )
-    return replace(board, standings=standings)
+    except ValueError as error:
+        raise InvalidInput("options", str(error)) from None
+    prompts = len(np.unique(told.prompts))
+    return replace(board, unranked=unranked, components=parts, prompts=prompts, battles=told.battles.n)
 
 
-def _expected(fit: BradleyTerryFit, reference: str) -> list[float | None]:
-    names = fit.battles.contestants
-    if reference in names:
-        other = names.index(reference)
-        return [fit.expected(i, other) if i != other else 0.5 for i in range(len(names))]
-    # Against the board's mean strength.
-    return [round(1 / (1 + 10 ** ((1000 - rating) / 400)), 6) for rating in fit.ratings.tolist()]
+def _why(names: Sequence[str], wins: Floats) -> str:
+    told = "; ".join(f"{names[i]} {reason}" for i, reason in sorted(unrankable(wins).items()))
+    return f"the contestants cannot be put on one scale: {told}; ask for the largest part to rank the others"
 
 
-def _elo(battles: Battles, options: RankOptions) -> Board:
-    found = elo(battles, options.k, options.start)
-    unknown = [(math.nan, math.nan)] * len(battles.contestants)
-    rows = _rows(battles, found.ratings.tolist(), unknown, [None] * len(battles.contestants))
-    board = _empty(options, "none: online Elo depends on the order of its battles", rows)
-    return replace(board, notes=("Online Elo depends on the order of the battles; Bradley-Terry does not.",))
+def _taken_part(told: Fought) -> list[tuple[int, int]]:
+    """How many battles, and of how many prompts, each contestant was in."""
+    m = len(told.battles.contestants)
+    sides = np.concatenate((told.battles.left, told.battles.right)).astype(np.int64)
+    many = int(told.prompts.max()) + 1
+    met = np.unique(sides * many + np.tile(told.prompts, 2))
+    counted = (np.bincount(sides, minlength=m), np.bincount(met // many, minlength=m))
+    return list(zip(*(column.tolist() for column in counted), strict=True))
 
 
-def _win_rate(battles: Battles, options: RankOptions) -> Board:
-    if options.reference not in battles.contestants:
-        return _empty(options, f"none: {options.reference} has no battle here", ())
-    rates = win_rates(battles, battles.contestants.index(options.reference), options.level).rates
-    known = {i: rate.value for i, rate in enumerate(rates) if rate.value is not None}
-    counts = _taken_part(battles)
-    places = dict(zip(known, ranks(np.array(list(known.values()))).tolist(), strict=True))
-    rows = [
-        RatingRow(
-            battles.contestants[i],
-            round(value, 6),
-            _or_nan(rates[i].low),
-            _or_nan(rates[i].high),
-            places[i],
-            *counts[i],
-            round(value, 6),
-        )
-        for i, value in known.items()
+def _rows(
+    told: Fought,
+    ratings: Sequence[float],
+    bounds: Sequence[tuple[float, float]],
+    expected: Sequence[float | None],
+) -> list[RatingRow]:
+    """A row for each contestant, in the order of their codes."""
+    places = ranks(np.array(ratings)).tolist()
+    return [
+        RatingRow(name, ratings[i], *bounds[i], places[i], *taken, expected[i])
+        for i, (name, taken) in enumerate(zip(told.battles.contestants, _taken_part(told), strict=True))
     ]
+
+
+def _board(options: RankOptions, method: str, rows: Sequence[RatingRow]) -> Board:
+    return Board(options, options.part, method, tuple(sorted(rows, key=lambda row: (row.rank, row.contestant))))
+
+
+def _strengths(told: Fought, options: RankOptions) -> Board:
+    fit, notes = _fitted(told, options)
+    names = told.battles.contestants
+    anchored = options.anchor is not None and options.anchor[0] in names
+    scale = 1.0 if options.scale == "elo" else 1 / POINTS
+    found, interval = fit.covariance, fit.interval(options.level)
+    if anchored and options.anchor is not None:
+        at = names.index(options.anchor[0])
+        against = fit.differences(at, options.level)
+        columns = [options.anchor[1] + scale * c for c in (against.difference, against.low, against.high)]
+    else:
+        middle = 1000.0 if options.scale == "elo" else 0.0
+        columns = [middle + scale * (c - 1000) for c in (fit.ratings, interval.low, interval.high)]
+    rating, low, high = (np.round(column, 6) + 0.0 for column in columns)
+    rows = _rows(told, rating.tolist(), list(zip(low.tolist(), high.tolist(), strict=True)), _expected(fit, options))
+    places: list[tuple[int, int] | None] = [None] * len(names)
+    best: list[float | None] = [None] * len(names)
+    if found.matrix is not None and len(names) > 1:
+        rng = np.random.default_rng(options.seed)
+        ranked = rank_intervals(fit.log_strengths, found.matrix, found.freedom, rng, options.level)
+        places = list(zip(ranked.low.tolist(), ranked.high.tolist(), strict=True))
+        best = list(probability_best(fit.log_strengths, found.matrix, found.freedom, rng).tolist())
+    rows = [replace(row, ranks=places[i], best=best[i]) for i, row in enumerate(rows)]
+    effects = [EffectRow(e.name, e.value, e.low, e.high) for e in fit.effects(options.level)]
+    board = _board(options, interval.method, rows).noted(*notes)
+    board = replace(board, effects=tuple(effects), pairs=_pairs(fit, options, scale) if options.pairs else ())
+    return _standings(board, fit, scale) if options.reference in names else board
+
+
+def _fitted(told: Fought, options: RankOptions) -> tuple[BradleyTerryFit, tuple[str, ...]]:
+    position = options.position or told.showings
+
+    def fit(*, position: bool) -> BradleyTerryFit:
+        return bradley_terry(
+            told.battles,
+            ties=TIES[options.method],
+            position=position,
+            covariates=told.style,
+            ridge=options.ridge,
+            strata=told.strata,
+        )
+
+    try:
+        return fit(position=position), ()
+    except NotConverged:
+        if options.position or not (told.showings and told.complete):
+            raise
+        return fit(position=False), (POSITION_NOTE,)
+
+
+def _standings(board: Board, fit: BradleyTerryFit, scale: float) -> Board:
+    """*board* with everybody's standing against the reference contestant, adjusted for their number."""
+    options, names = board.options, fit.battles.contestants
+    reference = names.index(options.reference)
+    others = [i for i in range(len(names)) if i != reference]
+    against = fit.differences(reference, options.level)
+    standings = []
+    for i in others:
+        error = float(against.standard_error[i])
+        sure = math.isfinite(error) and error > 0
+        clusters = fit.covariance.freedom + 1
+        standings.append(
+            StandingRow(
+                names[i],
+                round(scale * float(against.difference[i]), 6),
+                math.nan,
+                math.nan,
+                float(against.probability_better[i]),
+                round(scale * detectable(error, clusters, options.level), 6) if sure else math.nan,
+                prompts_needed(error, clusters, options.wanted, options.level) if sure else None,
+            )
+        )
+    board = replace(board, standings=tuple(standings), block=block(fit, reference, others))
+    return _adjusted([board], options)[0]
+
+
+def _adjusted(boards: Sequence[Board], options: RankOptions) -> tuple[Board, ...]:
+    """*boards* with the intervals of their standings adjusted for all cells of all of them."""
+    scale = 1.0 if options.scale == "elo" else 1 / POINTS
+    told = [board.block for board in boards if board.block is not None]
+    found = iter(levels(told, options.adjustment, np.random.default_rng(options.seed), options.level))
+    adjusted = []
+    for board in boards:
+        if board.block is None:
+            adjusted.append(board)
+            continue
+        low, high = (np.round(scale * column, 6) + 0.0 for column in intervals(board.block, next(found)))
+        rows = [
+            replace(row, low=least, high=most)
+            for row, least, most in zip(board.standings, low.tolist(), high.tolist(), strict=True)
+        ]
+        adjusted.append(replace(board, standings=tuple(rows)))
+    return tuple(adjusted)
+
+
+def _shares(slices: Sequence[Board], options: RankOptions) -> tuple[ShareRow, ...]:
+    """In how many of the wanted categories each contestant is ahead and behind."""
+    wanted = [s for s in slices if not options.targets or s.part.category in options.targets]
+    cells = [(row.contestant, row.standing) for board in wanted for row in board.standings]
+    names = sorted({name for name, _ in cells})
+    return tuple(
+        ShareRow(name, cells.count((name, "AHEAD")), cells.count((name, "BEHIND")), len(wanted)) for name in names
+    )
+
+
+def _pairs(fit: BradleyTerryFit, options: RankOptions, scale: float) -> tuple[PairRow, ...]:
+    names, found = fit.battles.contestants, fit.covariance
+    m = len(names)
+    matrix = np.full((m, m), np.nan) if found.matrix is None else found.matrix
+    told = pairs(fit.log_strengths, matrix, found.freedom, scale * POINTS, options.level)
+    columns = [column.tolist() for column in (told.difference, told.low, told.high)]
+    return tuple(
+        PairRow(names[i], names[j], *(column[i][j] for column in columns)) for i in range(m) for j in range(i + 1, m)
+    )
+
+
+def _expected(fit: BradleyTerryFit, options: RankOptions) -> list[float | None]:
+    names = fit.battles.contestants
+    if options.reference in names:
+        other = names.index(options.reference)
+        return [fit.expected(i, other) if i != other else 0.5 for i in range(len(names))]
+    return [fit.expected_against_mean(i) for i in range(len(names))]
+
+
+def _elo(told: Fought, options: RankOptions) -> Board:
+    found = elo(told.battles, options.k, options.start)
+    unknown = [(math.nan, math.nan)] * len(told.battles.contestants)
+    rows = _rows(told, found.ratings.tolist(), unknown, [None] * len(told.battles.contestants))
+    return _board(options, "none: online Elo depends on the order of its battles", rows).noted(ELO_NOTE)
+
+
+def _permuted(told: Fought, options: RankOptions) -> Board:
+    rng = np.random.default_rng(options.seed)
+    found = permuted_elo(told.battles, rng, options.permutations, options.k, options.start, level=options.level)
+    bounds = list(zip(found.low.tolist(), found.high.tolist(), strict=True))
+    rows = _rows(told, found.ratings.tolist(), bounds, [None] * len(told.battles.contestants))
+    spread = found.order_sd.tolist()
+    rows = [replace(row, order_sd=spread[i]) for i, row in enumerate(rows)]
+    return _board(options, found.method, rows).noted(PERMUTED_NOTE)
+
+
+def _win_rate(told: Fought, options: RankOptions) -> Board:
+    battles = told.battles
+    if options.reference not in battles.contestants:
+        return _board(options, f"none: {options.reference} has no battle here", ())
+    rates = win_rates(battles, battles.contestants.index(options.reference), options.level).rates
+    known = [i for i, rate in enumerate(rates) if rate.value is not None]
+    values = [round(rates[i].value or 0.0, 6) for i in range(len(rates))]
+    bounds = [(_or_nan(rate.low), _or_nan(rate.high)) for rate in rates]
+    places = dict(zip(known, ranks(np.array([rates[i].value for i in known])).tolist(), strict=True))
+    rows = _rows(told, values, bounds, values)
     method = next((rates[i].method for i in known), "none: no battle against the reference")
-    return _empty(options, method, tuple(sorted(rows, key=lambda row: (row.rank, row.contestant))))
+    return _board(options, method, [replace(rows[i], rank=places[i]) for i in known])
 
 
 def _or_nan(value: float | None) -> float:

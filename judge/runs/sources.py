@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -78,6 +78,7 @@ class Votes:
     interim: bool = False
     comparisons: frozenset[Where] = frozenset()
     """Of a judge: all that it has verdicts on, usable or not."""
+    dataset: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +109,18 @@ WHOLE = Part()
 async def votes_of(
     store: Store, tenant: str, dataset: str, source: Source, reconcile: Reconcile, reading: str, part: Part
 ) -> Votes:
-    """What *source* says of *dataset*, of the *part* asked for."""
+    """What *source* says of *dataset*, of the *part* asked for; a run's is its own where none is named."""
     if source.kind is SourceKind.RUN and not dataset:
         dataset = (await store.run(tenant, source.run)).spec.dataset
     if not dataset:
         raise InvalidInput("dataset", f"source {source} needs a dataset")
+    votes = await _votes_of(store, tenant, dataset, source, reconcile, reading, part)
+    return replace(votes, dataset=dataset)
+
+
+async def _votes_of(
+    store: Store, tenant: str, dataset: str, source: Source, reconcile: Reconcile, reading: str, part: Part
+) -> Votes:
     summary = await store.dataset(tenant, dataset)
     board = await store.board(tenant, dataset, summary.revision)
     categories = {prompt.prompt_id: prompt.category for prompt in board.prompts}

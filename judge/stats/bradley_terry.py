@@ -119,7 +119,13 @@ class BradleyTerryFit:
         """The expected score of contestant *i* (a code) against *j*, a tie counting half, position and style being
         equal; rounded to 1e-6.
         """
-        ahead = self.log_strengths[i] - self.log_strengths[j]
+        return self._expected(self.log_strengths[i] - self.log_strengths[j])
+
+    def expected_against_mean(self, i: int) -> float:
+        """The expected score of contestant *i* (a code) against one of the mean log strength; rounded to 1e-6."""
+        return self._expected(self.log_strengths[i])
+
+    def _expected(self, ahead: float) -> float:
         return round(float(expected(self.model.rule, np.array([ahead]), self.model.tau)[0]), _PLACES)
 
     def effects(self, level: float = 0.95) -> tuple[Effect, ...]:

@@ -89,7 +89,7 @@ def permuted_elo(
     base: float = 10.0,
     level: float = 0.95,
 ) -> PermutedElo:
-    """The mean of `elo` over so many random *permutations* of *battles*, with as many resamples of prompts for its doubt.
+    """The mean of `elo` over so many random *permutations* of *battles*, its doubt from as many resamples of prompts.
 
     Raises ValueError as `elo` does, for fewer than 2 permutations and for a senseless level.
     """

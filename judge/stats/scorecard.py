@@ -15,6 +15,7 @@ import numpy as np
 
 from judge.stats.arrays import Floats
 from judge.stats.clustered import checked_level
+from judge.stats.simultaneous import drawn
 
 MAX_T, HOLM, NONE = "max-t", "holm", "none"
 ADJUSTMENTS = (MAX_T, HOLM, NONE)
@@ -52,8 +53,9 @@ def levels(blocks: Sequence[Block], adjustment: str, rng: np.random.Generator, l
     if adjustment == NONE or sum(sizes) == 0:
         return [np.full(size, level) for size in sizes]
     if adjustment == MAX_T:
-        common = 1 - float(np.quantile(_smallest(blocks, rng), 1 - level, method="lower"))
-        return [np.full(size, common) for size in sizes]
+        smallest = float(np.quantile(_smallest(blocks, rng), 1 - level, method="lower"))
+        # Three digits are more than the draws are good for, and hide how a machine rounds.
+        return [np.full(size, 1 - float(f"{smallest:.3g}")) for size in sizes]
     p = np.concatenate([_p_values(_t_values(block.difference, block), block.freedom) for block in blocks])
     return np.split(_holm(p, 1 - level), np.cumsum(sizes)[:-1])
 
@@ -70,11 +72,8 @@ def _smallest(blocks: Sequence[Block], rng: np.random.Generator) -> Floats:
     """Of each draw under no difference, the smallest p-value over all cells: float64[DRAWS]."""
     smallest = np.ones(DRAWS)
     for block in blocks:
-        values, vectors = np.linalg.eigh(block.covariance)
-        root = vectors * np.sqrt(np.maximum(values, 0))
-        wide = np.sqrt(block.freedom / rng.chisquare(block.freedom, DRAWS))
-        drawn = (rng.standard_normal((DRAWS, values.size)) @ root.T) * wide[:, None]
-        largest = np.abs(_t_values(drawn, block)).max(axis=1, initial=0.0)
+        found = drawn(block.covariance, block.freedom, rng, DRAWS)
+        largest = np.abs(_t_values(found, block)).max(axis=1, initial=0.0)
         np.minimum(smallest, _p_values(largest, block.freedom), out=smallest)
     return smallest
 

@@ -21,6 +21,8 @@ from judge.stats.clustered import checked_level, t_quantile
 DRAWS = 1000
 """Draws from the fitted covariance, unless told otherwise: a level of 0.95 is then met to within 0.014."""
 _PLACES = 6
+_SLIGHT = 1e-10
+"""Added to each variance, as a share of their mean, so that a covariance of lower rank has a root."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +78,8 @@ def probability_best(
     strengths: Floats, covariance: Floats, freedom: int, rng: np.random.Generator, draws: int = DRAWS
 ) -> Floats:
     """The share of draws in which each of the m contestants has the largest strength: float64[m], summing to 1."""
-    drawn = strengths + _drawn(covariance, freedom, rng, draws)
-    return np.bincount(drawn.argmax(axis=1), minlength=strengths.size) / draws
+    found = strengths + _strengths_drawn(covariance, freedom, rng, draws)
+    return np.bincount(found.argmax(axis=1), minlength=strengths.size) / draws
 
 
 def pairs(strengths: Floats, covariance: Floats, freedom: int, scale: float, level: float = 0.95) -> Pairs:
@@ -99,17 +101,6 @@ def difference_errors(covariance: Floats) -> Floats:
     np.fill_diagonal(variance, 0)
     errors: Floats = np.sqrt(np.maximum(variance, 0))
     return errors
-
-
-def max_t(
-    contrasts: Floats, covariance: Floats, freedom: int, rng: np.random.Generator, level: float, draws: int = DRAWS
-) -> float:
-    """The critical value, in standard errors, that holds for all *contrasts* (float64[k, p]) at once."""
-    spread = contrasts @ _drawn(covariance, freedom, rng, draws).T
-    error = np.sqrt(np.maximum(np.einsum("kp,pq,kq->k", contrasts, covariance, contrasts), 0))
-    told = error > 0
-    most = np.sort((np.abs(spread[told]) / error[told, None]).max(axis=0))
-    return float(most[min(int(np.ceil((draws + 1) * checked_level(level))), draws) - 1])
 
 
 def detectable(error: float, clusters: int, level: float = 0.95, power: float = 0.8) -> float:
@@ -137,24 +128,34 @@ def prompts_needed(error: float, clusters: int, difference: float, level: float 
     return max(2, int(np.ceil(round(clusters * (detectable(error, clusters, level, power) / difference) ** 2, 6))))
 
 
-def _drawn(covariance: Floats, freedom: int, rng: np.random.Generator, draws: int) -> Floats:
-    """Draws of a multivariate t with mean 0, float64[draws, m]."""
-    values, vectors = np.linalg.eigh(covariance)
-    root = vectors * np.sqrt(np.maximum(values, 0))
+def drawn(covariance: Floats, freedom: int, rng: np.random.Generator, draws: int) -> Floats:
+    """Draws of a multivariate t with mean 0 and that *covariance* of its normal part, float64[draws, k].
+
+    Cholesky's root moves with the covariance no further than rounding does, unlike eigenvectors: other kernels of the
+    same machine draw the same.
+    """
+    k = covariance.shape[0]
+    slight = _SLIGHT * float(covariance.trace()) / max(k, 1) or 1.0
+    root = np.linalg.cholesky(covariance + slight * np.eye(k))
     wide = np.sqrt(freedom / rng.chisquare(freedom, draws))
-    drawn: Floats = (rng.standard_normal((draws, covariance.shape[0])) @ root.T) * wide[:, None]
-    return drawn
+    found: Floats = (rng.standard_normal((draws, k)) @ root.T) * wide[:, None]
+    return found
+
+
+def _strengths_drawn(covariance: Floats, freedom: int, rng: np.random.Generator, draws: int) -> Floats:
+    """Draws of strengths up to what all of them have in common, which makes their covariance, of rank m - 1, whole."""
+    return drawn(covariance + covariance.diagonal().mean(), freedom, rng, draws)
 
 
 def _largest(covariance: Floats, errors: Floats, freedom: int, rng: np.random.Generator, draws: int) -> Floats:
     """Of each draw, the largest |difference| in standard errors over all pairs: float64[draws]."""
-    drawn = _drawn(covariance, freedom, rng, draws).T.astype(np.float32)
-    m = len(drawn)
+    found = _strengths_drawn(covariance, freedom, rng, draws).T.astype(np.float32)
+    m = len(found)
     most = np.zeros(draws, dtype=np.float32)
     with np.errstate(divide="ignore"):
         scale = np.where(errors > 0, 1 / errors, 0).astype(np.float32)
     for i in range(m - 1):
-        spread = np.abs(drawn[i + 1 :] - drawn[i])
+        spread = np.abs(found[i + 1 :] - found[i])
         spread *= scale[i, i + 1 :, None]
         np.maximum(most, spread.max(axis=0), out=most)
     return most.astype(np.float64)

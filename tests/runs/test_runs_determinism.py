@@ -10,8 +10,9 @@ SCRIPT = """
 import hashlib
 import numpy as np
 from judge.rpc import encode
-from judge.runs.rank import RankOptions, rank
-from judge.runs.sources import WHOLE
+from judge.runs.fought import alone
+from judge.runs.rank import rank
+from judge.runs.ranked import RankOptions
 from judge.stats.battles import Battles
 
 rng = np.random.default_rng(7)
@@ -22,8 +23,9 @@ outcome = np.where(rng.random(left.size) < 0.1, 2, beaten).astype(np.int8)
 prompt = rng.integers(0, 150, left.size, dtype=np.int32)
 names = tuple(f"c{i:03}" for i in range(120))
 battles = Battles(names, left, right, outcome, cluster=prompt, n_clusters=150)
-for method in ("bradley-terry", "elo", "win-rate"):
-    board = rank(battles, RankOptions(method=method, reference="c000"), WHOLE)
+for method in ("bradley-terry", "davidson", "rao-kupper", "elo", "win-rate"):
+    options = RankOptions(method=method, reference="c000")
+    board = rank(alone(battles, options), options)
     print(method, hashlib.sha256(encode.leaderboard(board).SerializeToString(deterministic=True)).hexdigest())
 """
 KERNELS = ({"OPENBLAS_NUM_THREADS": "1"}, {"OPENBLAS_NUM_THREADS": "2"}, {"OPENBLAS_CORETYPE": "Nehalem"})
@@ -37,4 +39,4 @@ def test_law_5_the_same_bytes_under_any_threads_and_kernels() -> None:
     ]
 
     assert [printed[0].stdout] * len(KERNELS) == [done.stdout for done in printed]
-    assert printed[0].stdout.count(b"\n") == 3
+    assert printed[0].stdout.count(b"\n") == 5

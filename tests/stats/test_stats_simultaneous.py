@@ -10,7 +10,6 @@ from judge.stats import simultaneous
 from judge.stats.ranks import ranks
 from judge.stats.simultaneous import (
     detectable,
-    max_t,
     pairs,
     probability_best,
     prompts_needed,
@@ -68,15 +67,6 @@ def test_pairs_have_the_errors_of_differences() -> None:
     assert found.difference[1, 0] == pytest.approx(-0.2)
     assert (found.high - found.low)[0, 1] == pytest.approx(2 * 1.959964 * np.sqrt(0.02), abs=1e-5)
     assert found.difference[0, 0] == found.low[0, 0] == found.high[0, 0] == 0
-
-
-def test_max_t_of_one_contrast_is_students_and_of_many_is_more() -> None:
-    rng = np.random.default_rng(2)
-    one = max_t(np.array([[1.0, -1.0, 0.0]]), np.eye(3), 1_000_000, rng, 0.95, draws=60_000)
-    two = max_t(np.array([[1.0, -1.0, 0.0], [0.0, 1.0, -1.0]]), np.eye(3), 1_000_000, rng, 0.95, draws=60_000)
-
-    assert one == pytest.approx(1.96, abs=0.02)
-    assert 2.15 < two < 2.25
 
 
 def test_a_difference_is_detected_as_often_as_planned() -> None:

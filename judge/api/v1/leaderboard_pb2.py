@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from judge.api.v1 import outcome_pb2 as judge_dot_api_dot_v1_dot_outcome__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ejudge/api/v1/leaderboard.proto\x12\x0cjudge.api.v1\x1a\x1ajudge/api/v1/outcome.proto\"\xe7\x04\n\x0bLeaderboard\x12\"\n\x05slice\x18\x01 \x01(\x0b\x32\x13.judge.api.v1.Slice\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\r\n\x05scale\x18\x03 \x01(\t\x12\r\n\x05level\x18\x04 \x01(\x01\x12\x17\n\x0finterval_method\x18\x05 \x01(\t\x12(\n\x08\x63overage\x18\x06 \x01(\x0b\x32\x16.judge.api.v1.Coverage\x12%\n\x07ratings\x18\x07 \x03(\x0b\x32\x14.judge.api.v1.Rating\x12(\n\x08unranked\x18\x08 \x03(\x0b\x32\x16.judge.api.v1.Unranked\x12+\n\ncomponents\x18\t \x03(\x0b\x32\x17.judge.api.v1.Component\x12)\n\x06slices\x18\n \x03(\x0b\x32\x19.judge.api.v1.Leaderboard\x12\x33\n\tstandings\x18\x0b \x03(\x0b\x32 .judge.api.v1.ContestantStanding\x12\x11\n\tinference\x18\x0c \x01(\t\x12\x0e\n\x06source\x18\r \x01(\t\x12\x11\n\treconcile\x18\x0e \x01(\t\x12\x0c\n\x04ties\x18\x0f \x01(\t\x12\x0f\n\x07prompts\x18\x10 \x01(\x05\x12\x0f\n\x07\x62\x61ttles\x18\x11 \x01(\x05\x12\x0f\n\x07interim\x18\x12 \x01(\x08\x12-\n\x0b\x64ifferences\x18\x13 \x03(\x0b\x32\x18.judge.api.v1.Difference\x12\r\n\x05notes\x18\x14 \x03(\t\x12\x0f\n\x07reading\x18\x15 \x01(\t\x12\x10\n\x08\x61\x64\x61ptive\x18\x16 \x01(\x08\x12\r\n\x05ridge\x18\x17 \x01(\x01\"\xbb\x02\n\x06Rating\x12\x12\n\ncontestant\x18\x01 \x01(\t\x12\x0e\n\x06rating\x18\x02 \x01(\x01\x12(\n\x08interval\x18\x03 \x01(\x0b\x32\x16.judge.api.v1.Interval\x12\x0c\n\x04rank\x18\x04 \x01(\x05\x12\x31\n\rrank_interval\x18\x05 \x01(\x0b\x32\x1a.judge.api.v1.RankInterval\x12\t\n\x01n\x18\x06 \x01(\x05\x12\x0f\n\x07prompts\x18\x07 \x01(\x05\x12\x1b\n\x0e\x65xpected_score\x18\x08 \x01(\x01H\x00\x88\x01\x01\x12\x15\n\x08order_sd\x18\t \x01(\x01H\x01\x88\x01\x01\x12\x1d\n\x10probability_best\x18\n \x01(\x01H\x02\x88\x01\x01\x42\x11\n\x0f_expected_scoreB\x0b\n\t_order_sdB\x13\n\x11_probability_best\")\n\x0cRankInterval\x12\x0b\n\x03low\x18\x01 \x01(\x05\x12\x0c\n\x04high\x18\x02 \x01(\x05\".\n\x08Unranked\x12\x12\n\ncontestant\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\" \n\tComponent\x12\x13\n\x0b\x63ontestants\x18\x01 \x03(\t\"\x9e\x02\n\x12\x43ontestantStanding\x12\x12\n\ncontestant\x18\x01 \x01(\t\x12\x1c\n\x14reference_contestant\x18\x02 \x01(\t\x12\"\n\x05slice\x18\x03 \x01(\x0b\x32\x13.judge.api.v1.Slice\x12\x12\n\ndifference\x18\x04 \x01(\x01\x12(\n\x08interval\x18\x05 \x01(\x0b\x32\x16.judge.api.v1.Interval\x12\x1f\n\x12probability_better\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12(\n\x08standing\x18\x07 \x01(\x0e\x32\x16.judge.api.v1.Standing\x12\x12\n\nadjustment\x18\x08 \x01(\tB\x15\n\x13_probability_better\"\x9f\x01\n\nDifference\x12\x0c\n\x04left\x18\x01 \x01(\t\x12\r\n\x05right\x18\x02 \x01(\t\x12\x12\n\ndifference\x18\x03 \x01(\x01\x12(\n\x08interval\x18\x04 \x01(\x0b\x32\x16.judge.api.v1.Interval\x12\x1f\n\x12probability_better\x18\x05 \x01(\x01H\x00\x88\x01\x01\x42\x15\n\x13_probability_better*g\n\x08Standing\x12\x18\n\x14STANDING_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTANDING_AHEAD\x10\x01\x12\x13\n\x0fSTANDING_BEHIND\x10\x02\x12\x18\n\x14STANDING_CANNOT_TELL\x10\x03\x42\x1eZ\x1cjudge.example/api/v1;judgev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ejudge/api/v1/leaderboard.proto\x12\x0cjudge.api.v1\x1a\x1ajudge/api/v1/outcome.proto\"\xab\x06\n\x0bLeaderboard\x12\"\n\x05slice\x18\x01 \x01(\x0b\x32\x13.judge.api.v1.Slice\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\r\n\x05scale\x18\x03 \x01(\t\x12\r\n\x05level\x18\x04 \x01(\x01\x12\x17\n\x0finterval_method\x18\x05 \x01(\t\x12(\n\x08\x63overage\x18\x06 \x01(\x0b\x32\x16.judge.api.v1.Coverage\x12%\n\x07ratings\x18\x07 \x03(\x0b\x32\x14.judge.api.v1.Rating\x12(\n\x08unranked\x18\x08 \x03(\x0b\x32\x16.judge.api.v1.Unranked\x12+\n\ncomponents\x18\t \x03(\x0b\x32\x17.judge.api.v1.Component\x12)\n\x06slices\x18\n \x03(\x0b\x32\x19.judge.api.v1.Leaderboard\x12\x33\n\tstandings\x18\x0b \x03(\x0b\x32 .judge.api.v1.ContestantStanding\x12\x11\n\tinference\x18\x0c \x01(\t\x12\x0e\n\x06source\x18\r \x01(\t\x12\x11\n\treconcile\x18\x0e \x01(\t\x12\x0c\n\x04ties\x18\x0f \x01(\t\x12\x0f\n\x07prompts\x18\x10 \x01(\x05\x12\x0f\n\x07\x62\x61ttles\x18\x11 \x01(\x05\x12\x0f\n\x07interim\x18\x12 \x01(\x08\x12-\n\x0b\x64ifferences\x18\x13 \x03(\x0b\x32\x18.judge.api.v1.Difference\x12\r\n\x05notes\x18\x14 \x03(\t\x12\x0f\n\x07reading\x18\x15 \x01(\t\x12\x10\n\x08\x61\x64\x61ptive\x18\x16 \x01(\x08\x12\r\n\x05ridge\x18\x17 \x01(\x01\x12%\n\x07\x65\x66\x66\x65\x63ts\x18\x18 \x03(\x0b\x32\x14.judge.api.v1.Effect\x12\x30\n\rtarget_shares\x18\x19 \x03(\x0b\x32\x19.judge.api.v1.TargetShare\x12\x30\n\rwithout_style\x18\x1a \x01(\x0b\x32\x19.judge.api.v1.Leaderboard\x12\'\n\x08left_out\x18\x1b \x03(\x0b\x32\x15.judge.api.v1.LeftOut\x12\x0e\n\x06\x61nchor\x18\x1c \x01(\t\"\xbb\x02\n\x06Rating\x12\x12\n\ncontestant\x18\x01 \x01(\t\x12\x0e\n\x06rating\x18\x02 \x01(\x01\x12(\n\x08interval\x18\x03 \x01(\x0b\x32\x16.judge.api.v1.Interval\x12\x0c\n\x04rank\x18\x04 \x01(\x05\x12\x31\n\rrank_interval\x18\x05 \x01(\x0b\x32\x1a.judge.api.v1.RankInterval\x12\t\n\x01n\x18\x06 \x01(\x05\x12\x0f\n\x07prompts\x18\x07 \x01(\x05\x12\x1b\n\x0e\x65xpected_score\x18\x08 \x01(\x01H\x00\x88\x01\x01\x12\x15\n\x08order_sd\x18\t \x01(\x01H\x01\x88\x01\x01\x12\x1d\n\x10probability_best\x18\n \x01(\x01H\x02\x88\x01\x01\x42\x11\n\x0f_expected_scoreB\x0b\n\t_order_sdB\x13\n\x11_probability_best\")\n\x0cRankInterval\x12\x0b\n\x03low\x18\x01 \x01(\x05\x12\x0c\n\x04high\x18\x02 \x01(\x05\".\n\x08Unranked\x12\x12\n\ncontestant\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\" \n\tComponent\x12\x13\n\x0b\x63ontestants\x18\x01 \x03(\t\"\x8c\x03\n\x12\x43ontestantStanding\x12\x12\n\ncontestant\x18\x01 \x01(\t\x12\x1c\n\x14reference_contestant\x18\x02 \x01(\t\x12\"\n\x05slice\x18\x03 \x01(\x0b\x32\x13.judge.api.v1.Slice\x12\x12\n\ndifference\x18\x04 \x01(\x01\x12(\n\x08interval\x18\x05 \x01(\x0b\x32\x16.judge.api.v1.Interval\x12\x1f\n\x12probability_better\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12(\n\x08standing\x18\x07 \x01(\x0e\x32\x16.judge.api.v1.Standing\x12\x12\n\nadjustment\x18\x08 \x01(\t\x12\"\n\x15\x64\x65tectable_difference\x18\t \x01(\x01H\x01\x88\x01\x01\x12\x1b\n\x0eprompts_needed\x18\n \x01(\x05H\x02\x88\x01\x01\x42\x15\n\x13_probability_betterB\x18\n\x16_detectable_differenceB\x11\n\x0f_prompts_needed\"\x9f\x01\n\nDifference\x12\x0c\n\x04left\x18\x01 \x01(\t\x12\r\n\x05right\x18\x02 \x01(\t\x12\x12\n\ndifference\x18\x03 \x01(\x01\x12(\n\x08interval\x18\x04 \x01(\x0b\x32\x16.judge.api.v1.Interval\x12\x1f\n\x12probability_better\x18\x05 \x01(\x01H\x00\x88\x01\x01\x42\x15\n\x13_probability_better\"O\n\x06\x45\x66\x66\x65\x63t\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\x12(\n\x08interval\x18\x03 \x01(\x0b\x32\x16.judge.api.v1.Interval\"T\n\x0bTargetShare\x12\x12\n\ncontestant\x18\x01 \x01(\t\x12\r\n\x05\x61head\x18\x02 \x01(\x05\x12\x0e\n\x06\x62\x65hind\x18\x03 \x01(\x05\x12\x12\n\ncategories\x18\x04 \x01(\x05\"z\n\x07LeftOut\x12\x10\n\x08\x63\x61tegory\x18\x01 \x01(\t\x12/\n\x05ranks\x18\x02 \x03(\x0b\x32 .judge.api.v1.LeftOut.RanksEntry\x1a,\n\nRanksEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01*g\n\x08Standing\x12\x18\n\x14STANDING_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTANDING_AHEAD\x10\x01\x12\x13\n\x0fSTANDING_BEHIND\x10\x02\x12\x18\n\x14STANDING_CANNOT_TELL\x10\x03\x42\x1eZ\x1cjudge.example/api/v1;judgev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,20 +33,30 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'judge.api.v1.leaderboard_pb
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'Z\034judge.example/api/v1;judgev1'
-  _globals['_STANDING']._serialized_start=1588
-  _globals['_STANDING']._serialized_end=1691
+  _globals['_LEFTOUT_RANKSENTRY']._loaded_options = None
+  _globals['_LEFTOUT_RANKSENTRY']._serialized_options = b'8\001'
+  _globals['_STANDING']._serialized_start=2185
+  _globals['_STANDING']._serialized_end=2288
   _globals['_LEADERBOARD']._serialized_start=77
-  _globals['_LEADERBOARD']._serialized_end=692
-  _globals['_RATING']._serialized_start=695
-  _globals['_RATING']._serialized_end=1010
-  _globals['_RANKINTERVAL']._serialized_start=1012
-  _globals['_RANKINTERVAL']._serialized_end=1053
-  _globals['_UNRANKED']._serialized_start=1055
-  _globals['_UNRANKED']._serialized_end=1101
-  _globals['_COMPONENT']._serialized_start=1103
-  _globals['_COMPONENT']._serialized_end=1135
-  _globals['_CONTESTANTSTANDING']._serialized_start=1138
-  _globals['_CONTESTANTSTANDING']._serialized_end=1424
-  _globals['_DIFFERENCE']._serialized_start=1427
-  _globals['_DIFFERENCE']._serialized_end=1586
+  _globals['_LEADERBOARD']._serialized_end=888
+  _globals['_RATING']._serialized_start=891
+  _globals['_RATING']._serialized_end=1206
+  _globals['_RANKINTERVAL']._serialized_start=1208
+  _globals['_RANKINTERVAL']._serialized_end=1249
+  _globals['_UNRANKED']._serialized_start=1251
+  _globals['_UNRANKED']._serialized_end=1297
+  _globals['_COMPONENT']._serialized_start=1299
+  _globals['_COMPONENT']._serialized_end=1331
+  _globals['_CONTESTANTSTANDING']._serialized_start=1334
+  _globals['_CONTESTANTSTANDING']._serialized_end=1730
+  _globals['_DIFFERENCE']._serialized_start=1733
+  _globals['_DIFFERENCE']._serialized_end=1892
+  _globals['_EFFECT']._serialized_start=1894
+  _globals['_EFFECT']._serialized_end=1973
+  _globals['_TARGETSHARE']._serialized_start=1975
+  _globals['_TARGETSHARE']._serialized_end=2059
+  _globals['_LEFTOUT']._serialized_start=2061
+  _globals['_LEFTOUT']._serialized_end=2183
+  _globals['_LEFTOUT_RANKSENTRY']._serialized_start=2139
+  _globals['_LEFTOUT_RANKSENTRY']._serialized_end=2183
 # @@protoc_insertion_point(module_scope)

@@ -29,9 +29,9 @@ class _StandingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Standing.Val
     STANDING_UNSPECIFIED: _Standing.ValueType  # 0
     """Not said."""
     STANDING_AHEAD: _Standing.ValueType  # 1
-    """The whole interval of the difference is above 0."""
+    """The whole interval of the difference, adjusted for the number of cells, is above 0."""
     STANDING_BEHIND: _Standing.ValueType  # 2
-    """The whole interval of the difference is below 0."""
+    """The whole interval of the difference, adjusted for the number of cells, is below 0."""
     STANDING_CANNOT_TELL: _Standing.ValueType  # 3
     """The interval holds 0, or there is none."""
 
@@ -41,9 +41,9 @@ class Standing(_Standing, metaclass=_StandingEnumTypeWrapper):
 STANDING_UNSPECIFIED: Standing.ValueType  # 0
 """Not said."""
 STANDING_AHEAD: Standing.ValueType  # 1
-"""The whole interval of the difference is above 0."""
+"""The whole interval of the difference, adjusted for the number of cells, is above 0."""
 STANDING_BEHIND: Standing.ValueType  # 2
-"""The whole interval of the difference is below 0."""
+"""The whole interval of the difference, adjusted for the number of cells, is below 0."""
 STANDING_CANNOT_TELL: Standing.ValueType  # 3
 """The interval holds 0, or there is none."""
 Global___Standing: _TypeAlias = Standing  # noqa: Y015
@@ -77,6 +77,11 @@ class Leaderboard(_message.Message):
     READING_FIELD_NUMBER: _builtins.int
     ADAPTIVE_FIELD_NUMBER: _builtins.int
     RIDGE_FIELD_NUMBER: _builtins.int
+    EFFECTS_FIELD_NUMBER: _builtins.int
+    TARGET_SHARES_FIELD_NUMBER: _builtins.int
+    WITHOUT_STYLE_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
+    ANCHOR_FIELD_NUMBER: _builtins.int
     method: _builtins.str
     """bradley-terry, davidson, rao-kupper, elo, elo-permuted or win-rate."""
     scale: _builtins.str
@@ -105,6 +110,8 @@ class Leaderboard(_message.Message):
     """The pairs were chosen adaptively."""
     ridge: _builtins.float
     """The ridge added to the fit; 0 means none."""
+    anchor: _builtins.str
+    """The contestant whose rating is fixed, if one is."""
     @_builtins.property
     def slice(self) -> _outcome_pb2.Slice:
         """The part of the data ranked."""
@@ -141,6 +148,22 @@ class Leaderboard(_message.Message):
     def notes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Remarks a reader must have, in sentences."""
 
+    @_builtins.property
+    def effects(self) -> _containers.RepeatedCompositeFieldContainer[Global___Effect]:
+        """What was fitted beside the strengths: the position, style, and the tie parameter."""
+
+    @_builtins.property
+    def target_shares(self) -> _containers.RepeatedCompositeFieldContainer[Global___TargetShare]:
+        """In how many of the wanted categories each contestant is ahead of the reference contestant."""
+
+    @_builtins.property
+    def without_style(self) -> Global___Leaderboard:
+        """The same without style control, where that was asked for."""
+
+    @_builtins.property
+    def left_out(self) -> _containers.RepeatedCompositeFieldContainer[Global___LeftOut]:
+        """The ranks without each category, if asked for."""
+
     def __init__(
         self,
         *,
@@ -167,10 +190,15 @@ class Leaderboard(_message.Message):
         reading: _builtins.str = ...,
         adaptive: _builtins.bool = ...,
         ridge: _builtins.float = ...,
+        effects: _abc.Iterable[Global___Effect] | None = ...,
+        target_shares: _abc.Iterable[Global___TargetShare] | None = ...,
+        without_style: Global___Leaderboard | None = ...,
+        left_out: _abc.Iterable[Global___LeftOut] | None = ...,
+        anchor: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["coverage", b"coverage", "slice", b"slice"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["coverage", b"coverage", "slice", b"slice", "without_style", b"without_style"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adaptive", b"adaptive", "battles", b"battles", "components", b"components", "coverage", b"coverage", "differences", b"differences", "inference", b"inference", "interim", b"interim", "interval_method", b"interval_method", "level", b"level", "method", b"method", "notes", b"notes", "prompts", b"prompts", "ratings", b"ratings", "reading", b"reading", "reconcile", b"reconcile", "ridge", b"ridge", "scale", b"scale", "slice", b"slice", "slices", b"slices", "source", b"source", "standings", b"standings", "ties", b"ties", "unranked", b"unranked"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adaptive", b"adaptive", "anchor", b"anchor", "battles", b"battles", "components", b"components", "coverage", b"coverage", "differences", b"differences", "effects", b"effects", "inference", b"inference", "interim", b"interim", "interval_method", b"interval_method", "left_out", b"left_out", "level", b"level", "method", b"method", "notes", b"notes", "prompts", b"prompts", "ratings", b"ratings", "reading", b"reading", "reconcile", b"reconcile", "ridge", b"ridge", "scale", b"scale", "slice", b"slice", "slices", b"slices", "source", b"source", "standings", b"standings", "target_shares", b"target_shares", "ties", b"ties", "unranked", b"unranked", "without_style", b"without_style"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -339,6 +367,8 @@ class ContestantStanding(_message.Message):
     PROBABILITY_BETTER_FIELD_NUMBER: _builtins.int
     STANDING_FIELD_NUMBER: _builtins.int
     ADJUSTMENT_FIELD_NUMBER: _builtins.int
+    DETECTABLE_DIFFERENCE_FIELD_NUMBER: _builtins.int
+    PROMPTS_NEEDED_FIELD_NUMBER: _builtins.int
     contestant: _builtins.str
     """Who."""
     reference_contestant: _builtins.str
@@ -351,6 +381,10 @@ class ContestantStanding(_message.Message):
     """What follows."""
     adjustment: _builtins.str
     """How the interval is adjusted for the number of cells: none, holm or max-t."""
+    detectable_difference: _builtins.float
+    """The smallest true difference that these prompts would tell from 0, with power 0.8; absent without an interval."""
+    prompts_needed: _builtins.int
+    """How many prompts of the same mix it takes to tell the difference wanted from 0, with power 0.8."""
     @_builtins.property
     def slice(self) -> _outcome_pb2.Slice:
         """The part of the data."""
@@ -370,14 +404,25 @@ class ContestantStanding(_message.Message):
         probability_better: _builtins.float | None = ...,
         standing: Global___Standing.ValueType = ...,
         adjustment: _builtins.str = ...,
+        detectable_difference: _builtins.float | None = ...,
+        prompts_needed: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_probability_better", b"_probability_better", "interval", b"interval", "probability_better", b"probability_better", "slice", b"slice"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference", "_probability_better", b"_probability_better", "_prompts_needed", b"_prompts_needed", "detectable_difference", b"detectable_difference", "interval", b"interval", "probability_better", b"probability_better", "prompts_needed", b"prompts_needed", "slice", b"slice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_probability_better", b"_probability_better", "adjustment", b"adjustment", "contestant", b"contestant", "difference", b"difference", "interval", b"interval", "probability_better", b"probability_better", "reference_contestant", b"reference_contestant", "slice", b"slice", "standing", b"standing"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference", "_probability_better", b"_probability_better", "_prompts_needed", b"_prompts_needed", "adjustment", b"adjustment", "contestant", b"contestant", "detectable_difference", b"detectable_difference", "difference", b"difference", "interval", b"interval", "probability_better", b"probability_better", "prompts_needed", b"prompts_needed", "reference_contestant", b"reference_contestant", "slice", b"slice", "standing", b"standing"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__detectable_difference: _TypeAlias = _typing.Literal["detectable_difference"]  # noqa: Y015
+    _WhichOneofArgType__detectable_difference: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference"]  # noqa: Y015
     _WhichOneofReturnType__probability_better: _TypeAlias = _typing.Literal["probability_better"]  # noqa: Y015
     _WhichOneofArgType__probability_better: _TypeAlias = _typing.Literal["_probability_better", b"_probability_better"]  # noqa: Y015
+    _WhichOneofReturnType__prompts_needed: _TypeAlias = _typing.Literal["prompts_needed"]  # noqa: Y015
+    _WhichOneofArgType__prompts_needed: _TypeAlias = _typing.Literal["_prompts_needed", b"_prompts_needed"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__detectable_difference) -> _WhichOneofReturnType__detectable_difference | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__probability_better) -> _WhichOneofReturnType__probability_better | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__prompts_needed) -> _WhichOneofReturnType__prompts_needed | None: ...
 
 Global___ContestantStanding: _TypeAlias = ContestantStanding  # noqa: Y015
 
@@ -422,3 +467,117 @@ class Difference(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__probability_better) -> _WhichOneofReturnType__probability_better | None: ...
 
 Global___Difference: _TypeAlias = Difference  # noqa: Y015
+
+@_typing.final
+class Effect(_message.Message):
+    """What was fitted beside the strengths."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    INTERVAL_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """position (of the left or first side), length, headers, lists, bold, code, or ties."""
+    value: _builtins.float
+    """In natural log odds; style a root mean square of its differences, ties log nu or log theta."""
+    @_builtins.property
+    def interval(self) -> _outcome_pb2.Interval:
+        """Its interval."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        value: _builtins.float = ...,
+        interval: _outcome_pb2.Interval | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["interval", b"interval"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["interval", b"interval", "name", b"name", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Effect: _TypeAlias = Effect  # noqa: Y015
+
+@_typing.final
+class TargetShare(_message.Message):
+    """A contestant over the wanted categories."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTESTANT_FIELD_NUMBER: _builtins.int
+    AHEAD_FIELD_NUMBER: _builtins.int
+    BEHIND_FIELD_NUMBER: _builtins.int
+    CATEGORIES_FIELD_NUMBER: _builtins.int
+    contestant: _builtins.str
+    """Who."""
+    ahead: _builtins.int
+    """In so many it is ahead of the reference contestant."""
+    behind: _builtins.int
+    """In so many it is behind."""
+    categories: _builtins.int
+    """So many are wanted."""
+    def __init__(
+        self,
+        *,
+        contestant: _builtins.str = ...,
+        ahead: _builtins.int = ...,
+        behind: _builtins.int = ...,
+        categories: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ahead", b"ahead", "behind", b"behind", "categories", b"categories", "contestant", b"contestant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TargetShare: _TypeAlias = TargetShare  # noqa: Y015
+
+@_typing.final
+class LeftOut(_message.Message):
+    """The ranks without one category."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class RanksEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    RANKS_FIELD_NUMBER: _builtins.int
+    category: _builtins.str
+    """Which."""
+    @_builtins.property
+    def ranks(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Whoever can be ranked without it, with its rank."""
+
+    def __init__(
+        self,
+        *,
+        category: _builtins.str = ...,
+        ranks: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "ranks", b"ranks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LeftOut: _TypeAlias = LeftOut  # noqa: Y015

@@ -46,6 +46,32 @@ DEGENERATE_LARGEST: Degenerate.ValueType  # 2
 Global___Degenerate: _TypeAlias = Degenerate  # noqa: Y015
 
 @_typing.final
+class Anchor(_message.Message):
+    """A contestant whose rating is fixed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTESTANT_FIELD_NUMBER: _builtins.int
+    RATING_FIELD_NUMBER: _builtins.int
+    contestant: _builtins.str
+    """Who."""
+    rating: _builtins.float
+    """The rating, on the scale asked for."""
+    def __init__(
+        self,
+        *,
+        contestant: _builtins.str = ...,
+        rating: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contestant", b"contestant", "rating", b"rating"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Anchor: _TypeAlias = Anchor  # noqa: Y015
+
+@_typing.final
 class RankingOptions(_message.Message):
     """How to rank."""
 
@@ -63,8 +89,20 @@ class RankingOptions(_message.Message):
     READING_FIELD_NUMBER: _builtins.int
     SCALE_FIELD_NUMBER: _builtins.int
     INFERENCE_FIELD_NUMBER: _builtins.int
+    STRATA_FIELD_NUMBER: _builtins.int
+    POSITION_EFFECT_FIELD_NUMBER: _builtins.int
+    RIDGE_FIELD_NUMBER: _builtins.int
+    ANCHOR_FIELD_NUMBER: _builtins.int
+    PAIRS_FIELD_NUMBER: _builtins.int
+    ADJUSTMENT_FIELD_NUMBER: _builtins.int
+    WANTED_DIFFERENCE_FIELD_NUMBER: _builtins.int
+    TARGET_CATEGORIES_FIELD_NUMBER: _builtins.int
+    PERMUTATIONS_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    STYLE_FIELD_NUMBER: _builtins.int
+    LEAVE_ONE_OUT_FIELD_NUMBER: _builtins.int
     method: _builtins.str
-    """bradley-terry (default), elo or win-rate; davidson, rao-kupper and elo-permuted later."""
+    """bradley-terry (default; a tie is half a win), davidson, rao-kupper, elo, elo-permuted or win-rate."""
     k: _builtins.float
     """Elo's K; 0 means 4."""
     start: _builtins.float
@@ -84,10 +122,38 @@ class RankingOptions(_message.Message):
     scale: _builtins.str
     """elo (default) or natural."""
     inference: _builtins.str
-    """new-prompts (default) or fixed-prompts."""
+    """What would vary in another study: new-prompts (default), fixed-prompts, annotators, or unclustered."""
+    strata: _builtins.bool
+    """Prompts vary within their categories alone."""
+    position_effect: _builtins.bool
+    """Fit what the left side is worth. Showings, each counted on its own, always do."""
+    ridge: _builtins.float
+    """Ridge / 2 times the squared log strengths is taken off the log likelihood; 0 means none."""
+    pairs: _builtins.bool
+    """Also every difference between two contestants."""
+    adjustment: _builtins.str
+    """How standings are adjusted for the number of cells: max-t (default), holm or none."""
+    wanted_difference: _builtins.float
+    """The difference to the reference one would like to detect, in rating points; 0 means 30."""
+    permutations: _builtins.int
+    """Orders and resamples of elo-permuted; 0 means 100."""
+    seed: _builtins.int
+    """The seed of draws and permutations."""
+    style: _builtins.bool
+    """Fit length and markdown beside the strengths; the leaderboard without them comes too."""
+    leave_one_out: _builtins.bool
+    """Also the ranks without each category."""
     @_builtins.property
     def slice(self) -> _outcome_pb2.Slice:
         """Only this part of the data."""
+
+    @_builtins.property
+    def anchor(self) -> Global___Anchor:
+        """A contestant whose rating is fixed; absent: the mean is 1000."""
+
+    @_builtins.property
+    def target_categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Categories wanted; in how many of them is each contestant ahead of the reference? Implies by_category."""
 
     def __init__(
         self,
@@ -104,10 +170,22 @@ class RankingOptions(_message.Message):
         reading: _builtins.str = ...,
         scale: _builtins.str = ...,
         inference: _builtins.str = ...,
+        strata: _builtins.bool = ...,
+        position_effect: _builtins.bool = ...,
+        ridge: _builtins.float = ...,
+        anchor: Global___Anchor | None = ...,
+        pairs: _builtins.bool = ...,
+        adjustment: _builtins.str = ...,
+        wanted_difference: _builtins.float = ...,
+        target_categories: _abc.Iterable[_builtins.str] | None = ...,
+        permutations: _builtins.int = ...,
+        seed: _builtins.int = ...,
+        style: _builtins.bool = ...,
+        leave_one_out: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["slice", b"slice"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["anchor", b"anchor", "slice", b"slice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_category", b"by_category", "degenerate", b"degenerate", "inference", b"inference", "k", b"k", "level", b"level", "method", b"method", "reading", b"reading", "reconcile", b"reconcile", "reference_contestant", b"reference_contestant", "scale", b"scale", "slice", b"slice", "start", b"start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "anchor", b"anchor", "by_category", b"by_category", "degenerate", b"degenerate", "inference", b"inference", "k", b"k", "leave_one_out", b"leave_one_out", "level", b"level", "method", b"method", "pairs", b"pairs", "permutations", b"permutations", "position_effect", b"position_effect", "reading", b"reading", "reconcile", b"reconcile", "reference_contestant", b"reference_contestant", "ridge", b"ridge", "scale", b"scale", "seed", b"seed", "slice", b"slice", "start", b"start", "strata", b"strata", "style", b"style", "target_categories", b"target_categories", "wanted_difference", b"wanted_difference"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

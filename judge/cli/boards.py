@@ -1,0 +1,140 @@
+"""Leaderboards for people, at most 80 columns wide, and for spreadsheets."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from typing import TYPE_CHECKING
+
+from judge.cli.tables import console, spread, table
+
+if TYPE_CHECKING:
+    from judge.api.v1.leaderboard_pb2 import Leaderboard, Rating
+
+COLUMNS = ("contestant", "rank", "ranks", "rating", "low", "high", "expected", "n", "prompts", "best", "order_sd")
+STANDINGS = {1: "ahead", 2: "behind", 3: "cannot tell"}
+
+
+def leaderboard(board: Leaderboard, title: str) -> None:
+    """Print a leaderboard with its intervals, standings, notes and who could not be ranked."""
+    digits = {"share": 3, "natural": 2}.get(board.scale, 0)
+    rows = [
+        (
+            rating.contestant,
+            str(rating.rank),
+            _ranks(rating),
+            f"{rating.rating:.{digits or 1}f}",
+            spread(rating.interval, digits),
+            f"{rating.expected_score:.3f}" if rating.HasField("expected_score") else "-",
+            str(rating.n),
+            str(rating.prompts),
+        )
+        for rating in board.ratings
+    ]
+    level = f"{board.level:.0%} interval"
+    table(title, ("contestant", "rank", "ranks", "rating", level, "expected", "n", "prompts"), rows)
+    out = console()
+    for row in board.unranked:
+        out.print(f"not ranked: {row.contestant} ({row.reason})")
+    _standings(board, digits)
+    for effect in board.effects:
+        out.print(f"{effect.name}: {effect.value:+.3f} log odds, {spread(effect.interval, 3)}")
+    for rating in board.ratings:
+        if rating.HasField("order_sd"):
+            out.print(f"{rating.contestant}: spread over orders {rating.order_sd:.1f}")
+    told = f"{board.method}, {board.interval_method}, ties {board.ties}, inference to {board.inference}"
+    if board.ridge:
+        told += f", ridge {board.ridge:g}"
+    if board.anchor:
+        told += f", {board.anchor} fixed"
+    if board.HasField("coverage"):
+        told += f", orders {board.reconcile}, coverage {board.coverage.usable} of {board.coverage.planned}"
+    out.print(told)
+    for note in board.notes:
+        out.print(note)
+    out.print()
+    _more(board, title, digits)
+
+
+def leaderboard_csv(board: Leaderboard) -> None:
+    """Print the ratings as CSV; empty where something was not computed."""
+    out = csv.writer(sys.stdout, lineterminator="\n")
+    out.writerow(COLUMNS)
+    for rating in board.ratings:
+        told = rating.interval
+        out.writerow(
+            (
+                rating.contestant,
+                rating.rank,
+                _ranks(rating, ""),
+                rating.rating,
+                told.low if told.HasField("low") else "",
+                told.high if told.HasField("high") else "",
+                rating.expected_score if rating.HasField("expected_score") else "",
+                rating.n,
+                rating.prompts,
+                rating.probability_best if rating.HasField("probability_best") else "",
+                rating.order_sd if rating.HasField("order_sd") else "",
+            )
+        )
+
+
+def _ranks(rating: Rating, unknown: str = "-") -> str:
+    """The ranks that cannot be excluded."""
+    if not rating.HasField("rank_interval"):
+        return unknown
+    found = rating.rank_interval
+    return f"{found.low}-{found.high}" if found.low < found.high else str(found.low)
+
+
+def _standings(board: Leaderboard, digits: int) -> None:
+    if not board.standings:
+        return
+    rows = [
+        (
+            one.contestant,
+            STANDINGS[one.standing],
+            f"{one.difference:+.{digits or 1}f}",
+            spread(one.interval, digits),
+            f"{one.detectable_difference:.{digits}f}" if one.HasField("detectable_difference") else "-",
+            str(one.prompts_needed) if one.HasField("prompts_needed") else "-",
+        )
+        for one in board.standings
+    ]
+    first = board.standings[0]
+    adjusted = "each on its own" if first.adjustment == "none" else f"{first.adjustment} over all cells"
+    title = f"Against {first.reference_contestant} ({adjusted})"
+    table(title, ("contestant", "is", "by", "interval", "detectable", "prompts wanted"), rows)
+
+
+def _more(board: Leaderboard, title: str, digits: int) -> None:
+    """What was asked for besides."""
+    if board.differences:
+        rows = [
+            (one.left, one.right, f"{one.difference:+.{digits or 1}f}", spread(one.interval, digits))
+            for one in board.differences
+        ]
+        table("Differences, each with an interval of its own", ("left", "right", "by", "interval"), rows)
+    if board.target_shares:
+        rows = [
+            (one.contestant, str(one.ahead), str(one.behind), str(one.categories - one.ahead - one.behind))
+            for one in board.target_shares
+        ]
+        table("Categories", ("contestant", "ahead in", "behind in", "cannot tell in"), rows)
+    if board.left_out:
+        names = [rating.contestant for rating in board.ratings]
+        rows = [(name, str(board.ratings[at].rank), *_spread_of_ranks(board, name)) for at, name in enumerate(names)]
+        table("Ranks when a category is left out", ("contestant", "rank", "best", "worst", "changed by"), moved)
+    for inner in board.slices:
+        leaderboard(inner, f"{title}: {inner.slice.category or '(no category)'}")
+    if board.HasField("without_style"):
+        leaderboard(board.without_style, f"{title}, without style control")
+
+
+def _spread_of_ranks(board: Leaderboard, name: str) -> tuple[str, str, str]:
+    found = {out.category: out.ranks[name] for out in board.left_out if name in out.ranks}
+    if not found:
+        return "-", "-", "-"
+    whole = next(rating.rank for rating in board.ratings if rating.contestant == name)
+    moved = [category or "(none)" for category, rank in sorted(found.items()) if rank != whole]
+    return str(min(found.values())), str(max(found.values())), ", ".join(moved) or "none"

@@ -1,0 +1,65 @@
+"""How outputs look: their length and their markdown, as covariates of a fit (style control).
+
+W.-L. Chiang, T. Li, J. E. Gonzalez, I. Stoica (2024), "Does Style Matter? Disentangling Style and Substance in Chatbot
+Arena". Here each is the logarithm of one more than the count, left less right, in units of its root mean square.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import numpy as np
+
+from judge.domain.errors import InvalidInput
+from judge.ports.store import Store
+from judge.runs.fought import Style
+from judge.runs.sources import Votes
+from judge.stats.arrays import Floats
+
+_CODE: Final = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
+_COUNTED: Final = {
+    "headers": re.compile(r"^ {0,3}#{1,6}\s", re.MULTILINE),
+    "lists": re.compile(r"^\s*(?:[-*+]|\d+[.)])\s", re.MULTILINE),
+    "bold": re.compile(r"\*\*[^*\n]+\*\*|__[^_\n]+__"),
+}
+NAMES: Final = ("length", *_COUNTED, "code")
+"""The covariates: letters, headers, list items, words in bold, blocks of code."""
+AT_ONCE = 500
+
+
+def features(text: str) -> Floats:
+    r"""log(1 + count) of letters, headers, list items, bold passages and blocks of code in *text*: float64[5].
+
+    >>> np.expm1(features("# A\n- **b**\n- c")).round().tolist()
+    [15.0, 1.0, 2.0, 1.0, 0.0]
+    """
+    prose, blocks = _CODE.subn("", text)
+    counts = [len(text), *(len(found.findall(prose)) for found in _COUNTED.values()), blocks]
+    return np.log1p(np.array(counts, dtype=np.float64))
+
+
+async def style_of(store: Store, tenant: str, dataset: str, votes: Votes) -> Style:
+    """The features of every output that *votes* are about. Raises InvalidInput where the dataset has no such text."""
+    board = await store.board(tenant, dataset, (await store.dataset(tenant, dataset)).revision)
+    prompt_of = {prompt.row: prompt.prompt_id for prompt in board.prompts}
+    rows = {(prompt_of[output.prompt], output.contestant, output.sample): output.row for output in board.outputs}
+    wanted = sorted(
+        {
+            side
+            for vote in votes.rows
+            for side in (
+                (vote.where.prompt_id, vote.where.left, vote.where.left_sample, vote.where.turn),
+                (vote.where.prompt_id, vote.where.right, vote.where.right_sample, vote.where.turn),
+            )
+        }
+    )
+    missing = [side for side in wanted if side[:3] not in rows]
+    if missing:
+        raise InvalidInput("options.style", f"the output of {missing[0][1]} for prompt {missing[0][0]} is not stored")
+    of: dict[tuple[str, str, int, int], Floats] = {}
+    for start in range(0, len(wanted), AT_ONCE):
+        sides = wanted[start : start + AT_ONCE]
+        texts = await store.output_texts({rows[side[:3]] for side in sides})
+        of.update((side, features(texts[rows[side[:3]]].output.turns[side[3] - 1])) for side in sides)
+    return Style(NAMES, of)
