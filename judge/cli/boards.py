@@ -122,8 +122,7 @@ def _more(board: Leaderboard, title: str, digits: int) -> None:
         ]
         table("Categories", ("contestant", "ahead in", "behind in", "cannot tell in"), rows)
     if board.left_out:
-        names = [rating.contestant for rating in board.ratings]
-        rows = [(name, str(board.ratings[at].rank), *_spread_of_ranks(board, name)) for at, name in enumerate(names)]
+        moved = [(one.contestant, str(one.rank), *_spread_of_ranks(board, one.contestant)) for one in board.ratings]
         table("Ranks when a category is left out", ("contestant", "rank", "best", "worst", "changed by"), moved)
     for inner in board.slices:
         leaderboard(inner, f"{title}: {inner.slice.category or '(no category)'}")
