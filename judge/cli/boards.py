@@ -38,7 +38,8 @@ def leaderboard(board: Leaderboard, title: str) -> None:
         out.print(f"not ranked: {row.contestant} ({row.reason})")
     _standings(board, digits)
     for effect in board.effects:
-        out.print(f"{effect.name}: {effect.value:+.3f} log odds, {spread(effect.interval, 3)}")
+        unit = "log of the tie parameter" if effect.name == "ties" else "log odds"
+        out.print(f"{effect.name}: {effect.value:+.3f} {unit}, {spread(effect.interval, 3)}")
     for rating in board.ratings:
         if rating.HasField("order_sd"):
             out.print(f"{rating.contestant}: spread over orders {rating.order_sd:.1f}")

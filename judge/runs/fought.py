@@ -16,6 +16,9 @@ from judge.stats.battles import Battles
 from judge.stats.names import coded
 from judge.stats.paired import Covariates
 
+FEWEST_PROMPTS = 10
+"""A covariate that differs on fewer prompts is not fitted: all battles may easily go one way on them."""
+
 
 @dataclass(frozen=True)
 class Style:
@@ -45,6 +48,8 @@ class Fought:
     """Every comparison was shown in both orders as often."""
     style: Covariates | None = None
     strata: Ints | None = None
+    rare: tuple[str, ...] = ()
+    """Covariates that differ on too few prompts to be fitted."""
 
     def among(self, contestants: Sequence[int]) -> Fought:
         """The battles with both sides among these *contestants* (codes)."""
@@ -70,6 +75,9 @@ def fought(votes: Votes, options: RankOptions, style: Style | None = None) -> Fo
             outcome.append((told.flipped if turned else told) - 1)
             weight.append(counts)
             vote_of.append(number)
+    if options.position and not showings:
+        told = "the position shown is known where each order counts on its own: reconcile each"
+        raise InvalidInput("options.position_effect", f"no position: {told}")
     if not left:
         raise Precondition(f"source {votes.source} has no usable outcome to rank", reason="NO_OUTCOMES")
     of = np.array(vote_of)
@@ -83,8 +91,8 @@ def fought(votes: Votes, options: RankOptions, style: Style | None = None) -> Fo
         weight if any(counts != 1.0 for counts in weight) else None,
         cluster,
     )
-    covariates = None if style is None else _scaled(votes.rows, style, of)
-    return Fought(battles, prompts, showings, _complete(votes.rows), covariates, strata)
+    covariates, rare = (None, ()) if style is None else _scaled(votes.rows, style, of, prompts)
+    return Fought(battles, prompts, showings, _complete(votes.rows), covariates, strata, rare)
 
 
 def _parts(vote: Vote) -> list[tuple[Outcome, float]]:
@@ -120,13 +128,14 @@ def _complete(rows: Sequence[Vote]) -> bool:
     return not any(balance.values())
 
 
-def _scaled(rows: Sequence[Vote], style: Style, of: Ints) -> Covariates:
-    """The covariates of each battle, in units of their root mean square: scaled, and not centred."""
-    beside = np.array([style.beside(vote) * (-1 if vote.left_first is False else 1) for vote in rows])
-    size = np.sqrt(np.square(beside).mean(axis=0))
-    told = size > 0
-    names = tuple(name for name, varies in zip(style.names, told.tolist(), strict=True) if varies)
-    return Covariates(names, (beside[:, told] / size[told])[of])
+def _scaled(rows: Sequence[Vote], style: Style, of: Ints, prompts: Ints) -> tuple[Covariates, tuple[str, ...]]:
+    """The covariates of each battle, in units of their root mean square and not centred; and those too rare."""
+    beside = np.array([style.beside(vote) * (-1 if vote.left_first is False else 1) for vote in rows])[of]
+    common = [len(np.unique(prompts[column != 0])) >= FEWEST_PROMPTS for column in beside.T]
+    size = np.sqrt(np.square(beside[:, common]).mean(axis=0))
+    names = tuple(name for name, told in zip(style.names, common, strict=True) if told)
+    rare = tuple(name for name, told in zip(style.names, common, strict=True) if not told)
+    return Covariates(names, beside[:, common] / size), rare
 
 
 def alone(battles: Battles, options: RankOptions) -> Fought:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from judge.domain.errors import Incomparable, InvalidInput, Precondition
-from judge.runs.fought import Fought, Style, fought
+from judge.runs.fought import FEWEST_PROMPTS, Fought, Style, fought
 from judge.runs.ranked import (
     TIES,
     Board,
@@ -102,6 +102,10 @@ def rank(told: Fought, options: RankOptions, *, lenient: bool = False) -> Board:
         raise Precondition(str(error), reason="NOT_CONVERGED") from None
     except ValueError as error:
         raise InvalidInput("options", str(error)) from None
+    if told.rare:
+        board = board.noted(
+            f"Left out of the fit, differing on fewer than {FEWEST_PROMPTS} prompts: {', '.join(told.rare)}."
+        )
     prompts = len(np.unique(told.prompts))
     return replace(board, unranked=unranked, components=parts, prompts=prompts, battles=told.battles.n)
 

@@ -237,7 +237,7 @@ def _judge_votes(
         grouped.setdefault(where, {}).setdefault(order, []).append(share)
     orders = tuple(_orders(where, by_order) for where, by_order in grouped.items() if len(by_order) == len(Order))
     rows = [
-        Vote(vote.where, vote.outcome, judged.name, vote.share)
+        replace(vote, annotator=judged.name)
         for where, by_order in grouped.items()
         for vote in _reconciled(where, by_order, reconcile)
     ]

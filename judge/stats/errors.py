@@ -24,12 +24,14 @@ class Disconnected(ValueError):
 
 
 class NotConverged(ArithmeticError):
-    """The estimate still moved by more than *tolerance* after so many *iterations*."""
+    """The estimate still moved by more than *tolerance* after so many *iterations*; most of all that of *moving*."""
 
-    def __init__(self, iterations: int, tolerance: float) -> None:
+    def __init__(self, iterations: int, tolerance: float, moving: str = "") -> None:
         self.iterations = iterations
         self.tolerance = tolerance
-        super().__init__(f"The fit did not settle to within {tolerance:g} in {iterations} iterations.")
+        self.moving = moving
+        why = f": {moving} has no bound in these battles" if moving else ""
+        super().__init__(f"The fit did not settle to within {tolerance:g} in {iterations} iterations{why}.")
 
 
 def _shortened(words: list[str], comma: str, most: int = 5) -> str:

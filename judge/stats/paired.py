@@ -229,17 +229,24 @@ def climbed(model: Model, ridge: float, tolerance: float, max_iterations: int) -
     penalty = np.zeros(model.parameters.size)
     penalty[:m] = ridge
     _told(model)
+    step = np.zeros(model.parameters.size)
     for iteration in range(1, max_iterations + 1):
         gradient = model.gradient() - penalty * model.parameters
         try:
             matrix = grounded(model.information() + np.diag(penalty), m)
             step = np.linalg.solve(matrix, gradient).astype(np.float64, copy=False)
         except np.linalg.LinAlgError:
-            raise NotConverged(iteration, tolerance) from None
+            raise NotConverged(iteration, tolerance, _moving(model, step)) from None
         model = _moved(model, step, penalty, float(gradient @ step))
         if np.abs(step).max() <= tolerance:
             return model, iteration
-    raise NotConverged(max_iterations, tolerance)
+    raise NotConverged(max_iterations, tolerance, _moving(model, step))
+
+
+def _moving(model: Model, step: Floats) -> str:
+    """The effect that the last *step* moved most, or nothing where that is a strength or the tie parameter."""
+    at = int(np.abs(step).argmax()) - model.m
+    return model.effects[at] if 0 <= at < len(model.effects) else ""
 
 
 def _moved(model: Model, step: Floats, penalty: Floats, uphill: float) -> Model:
