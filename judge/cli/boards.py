@@ -43,7 +43,9 @@ def leaderboard(board: Leaderboard, title: str) -> None:
     for rating in board.ratings:
         if rating.HasField("order_sd"):
             out.print(f"{rating.contestant}: spread over orders {rating.order_sd:.1f}")
-    told = f"{board.method}, {board.interval_method}, ties {board.ties}, inference to {board.inference}"
+    told = f"{board.method}, {board.interval_method}, ties {board.ties}"
+    if board.inference != "new-prompts":
+        told += f", inference over {board.inference}"
     if board.ridge:
         told += f", ridge {board.ridge:g}"
     if board.anchor:

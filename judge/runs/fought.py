@@ -76,8 +76,9 @@ def fought(votes: Votes, options: RankOptions, style: Style | None = None) -> Fo
             weight.append(counts)
             vote_of.append(number)
     if options.position and not showings:
-        told = "the position shown is known where each order counts on its own: reconcile each"
-        raise InvalidInput("options.position_effect", f"no position: {told}")
+        raise InvalidInput(
+            "options.position_effect", "the position is known where each order counts on its own: reconcile each"
+        )
     if not left:
         raise Precondition(f"source {votes.source} has no usable outcome to rank", reason="NO_OUTCOMES")
     of = np.array(vote_of)
