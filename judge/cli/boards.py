@@ -125,7 +125,7 @@ def _more(board: Leaderboard, title: str, digits: int) -> None:
         ]
         table("Categories", ("contestant", "ahead in", "behind in", "cannot tell in"), rows)
     if board.left_out:
-        moved = [(one.contestant, str(one.rank), *_spread_of_ranks(board, one.contestant)) for one in board.ratings]
+        moved = [(one.contestant, str(one.rank), *_moved(board, one)) for one in board.ratings]
         table("Ranks when a category is left out", ("contestant", "rank", "best", "worst", "changed by"), moved)
     for inner in board.slices:
         leaderboard(inner, f"{title}: {inner.slice.category or '(no category)'}")
@@ -133,10 +133,10 @@ def _more(board: Leaderboard, title: str, digits: int) -> None:
         leaderboard(board.without_style, f"{title}, without style control")
 
 
-def _spread_of_ranks(board: Leaderboard, name: str) -> tuple[str, str, str]:
-    found = {out.category: out.ranks[name] for out in board.left_out if name in out.ranks}
+def _moved(board: Leaderboard, rating: Rating) -> tuple[str, str, str]:
+    """The best and the worst rank without a category, and which categories change it."""
+    found = {out.category: out.ranks[rating.contestant] for out in board.left_out if rating.contestant in out.ranks}
     if not found:
         return "-", "-", "-"
-    whole = next(rating.rank for rating in board.ratings if rating.contestant == name)
-    moved = [category or "(none)" for category, rank in sorted(found.items()) if rank != whole]
-    return str(min(found.values())), str(max(found.values())), ", ".join(moved) or "none"
+    changed = [category or "(none)" for category, rank in sorted(found.items()) if rank != rating.rank]
+    return str(min(found.values())), str(max(found.values())), ", ".join(changed) or "none"

@@ -27,16 +27,14 @@ def _battles(path: Path) -> list[Battle]:
 
 def _anchor(_: click.Context, __: click.Parameter, said: str) -> tuple[str, float] | None:
     """CONTESTANT=RATING."""
-    name, equals, rating = said.rpartition("=")
+    name, _equals, rating = said.rpartition("=")
     if not said:
         return None
     try:
-        return (name, float(rating)) if equals and name else _no_anchor(said)
+        if name:
+            return name, float(rating)
     except ValueError:
-        return _no_anchor(said)
-
-
-def _no_anchor(said: str) -> tuple[str, float]:
+        pass
     raise click.BadParameter(f"{said!r} is not CONTESTANT=RATING, for instance base=1000")
 
 
@@ -135,7 +133,7 @@ def rank_command(
 @click.option("--dataset", required=True, help="The dataset of both.")
 @click.option("--unit", type=click.Choice(["vote", "plurality"]), help="What is counted.")
 @click.option("--orientation", type=click.Choice(["both", "sorted"]), default="both", show_default=True)
-@click.option("--reconcile", type=click.Choice(["tie", "drop", "each", "soft"]), default="tie", show_default=True)
+@click.option("--reconcile", type=RECONCILE, default="tie", show_default=True)
 @click.option("--reading", default="", help="Which reading of replies: source, or a parser's name.")
 @click.option("--by", "cuts", multiple=True, type=click.Choice(["turn", "category", "pair", "annotator"]))
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")

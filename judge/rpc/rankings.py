@@ -37,7 +37,7 @@ class RankingServicer(ranking_service_pb2_grpc.RankingServiceServicer):
         dataset = resource_id("datasets", "dataset", request.dataset) if request.dataset else ""
         source = Source.parse(request.source)
         votes = await votes_of(self._store, TENANT, dataset, source, options.reconcile, options.reading, options.part)
-        style = await style_of(self._store, TENANT, dataset or votes.dataset, votes) if options.style else None
+        style = await style_of(self._store, TENANT, votes) if options.style else None
         board = await self._fits.run(lambda: leaderboard(votes, options, style))
         return pb.GetLeaderboardResponse(leaderboard=encode.leaderboard(board))
 

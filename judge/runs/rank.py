@@ -39,9 +39,10 @@ POSITION_NOTE = "The position effect has no bound here: it is left out, and both
 
 def leaderboard(votes: Votes, options: RankOptions, style: Style | None = None) -> Board:
     """The leaderboard of *votes*, and of each category if asked for. *style* goes into the fit."""
-    board = rank(fought(votes, options, style), options)
+    told = fought(votes, options, style)
+    board = rank(told, options)
     if style is not None:
-        board = replace(board, without_style=rank(fought(votes, options), options))
+        board = replace(board, without_style=rank(replace(told, style=None, rare=()), options))
     categories = sorted({votes.categories.get(vote.where.prompt_id, "") for vote in votes.rows})
     unknown = sorted(set(options.targets) - set(categories))
     if unknown:
@@ -56,8 +57,8 @@ def leaderboard(votes: Votes, options: RankOptions, style: Style | None = None) 
     for category in categories:
         part = replace(options.part, category=category)
         rows = tuple(v for v in votes.rows if votes.categories.get(v.where.prompt_id, "") == category)
-        told = replace(votes, rows=rows)
-        slices.append(rank(fought(told, lenient, style), replace(lenient, part=part), lenient=True))
+        of_it = fought(replace(votes, rows=rows), lenient, style)
+        slices.append(_ranked(of_it, replace(lenient, part=part), lenient=True))
     scored = _adjusted(slices, options)
     return replace(board, votes=votes, slices=scored, shares=_shares(scored, options))
 
@@ -66,12 +67,18 @@ def _without(votes: Votes, options: RankOptions, style: Style | None, category: 
     rows = tuple(v for v in votes.rows if votes.categories.get(v.where.prompt_id, "") != category)
     if not rows:
         return LeftOut(category, ())
-    rest = rank(fought(replace(votes, rows=rows), options, style), replace(options, largest=True), lenient=True)
+    ranks_alone = replace(options, largest=True, reference="", anchor=None, pairs=False)
+    rest = _ranked(fought(replace(votes, rows=rows), options, style), ranks_alone, lenient=True)
     return LeftOut(category, tuple((row.contestant, row.rank) for row in rest.ratings))
 
 
-def rank(told: Fought, options: RankOptions, *, lenient: bool = False) -> Board:
+def rank(told: Fought, options: RankOptions) -> Board:
     """The leaderboard of what was *told*. Raises Incomparable, naming the parts, unless the largest is asked for."""
+    return _adjusted([_ranked(told, options)], options)[0]
+
+
+def _ranked(told: Fought, options: RankOptions, *, lenient: bool = False) -> Board:
+    """The same with no intervals of standings yet, since other boards' cells may count with its own."""
     battles = told.battles
     names = battles.contestants
     for field, name in (("reference_contestant", options.reference), ("anchor", (options.anchor or ("",))[0])):
@@ -146,12 +153,10 @@ def _board(options: RankOptions, method: str, rows: Sequence[RatingRow]) -> Boar
 def _strengths(told: Fought, options: RankOptions) -> Board:
     fit, notes = _fitted(told, options)
     names = told.battles.contestants
-    anchored = options.anchor is not None and options.anchor[0] in names
-    scale = 1.0 if options.scale == "elo" else 1 / POINTS
+    scale = _unit(options)
     found, interval = fit.covariance, fit.interval(options.level)
-    if anchored and options.anchor is not None:
-        at = names.index(options.anchor[0])
-        against = fit.differences(at, options.level)
+    if options.anchor is not None and options.anchor[0] in names:
+        against = fit.differences(names.index(options.anchor[0]), options.level)
         columns = [options.anchor[1] + scale * c for c in (against.difference, against.low, against.high)]
     else:
         middle = 1000.0 if options.scale == "elo" else 0.0
@@ -170,6 +175,11 @@ def _strengths(told: Fought, options: RankOptions) -> Board:
     board = _board(options, interval.method, rows).noted(*notes)
     board = replace(board, effects=tuple(effects), pairs=_pairs(fit, options, scale) if options.pairs else ())
     return _standings(board, fit, scale) if options.reference in names else board
+
+
+def _unit(options: RankOptions) -> float:
+    """A rating point on the scale asked for."""
+    return 1.0 if options.scale == "elo" else 1 / POINTS
 
 
 def _fitted(told: Fought, options: RankOptions) -> tuple[BradleyTerryFit, tuple[str, ...]]:
@@ -194,16 +204,16 @@ def _fitted(told: Fought, options: RankOptions) -> tuple[BradleyTerryFit, tuple[
 
 
 def _standings(board: Board, fit: BradleyTerryFit, scale: float) -> Board:
-    """*board* with everybody's standing against the reference contestant, adjusted for their number."""
+    """*board* with everybody's standing against the reference contestant, but for its interval."""
     options, names = board.options, fit.battles.contestants
     reference = names.index(options.reference)
     others = [i for i in range(len(names)) if i != reference]
     against = fit.differences(reference, options.level)
+    clusters = fit.covariance.freedom + 1
     standings = []
     for i in others:
         error = float(against.standard_error[i])
         sure = math.isfinite(error) and error > 0
-        clusters = fit.covariance.freedom + 1
         standings.append(
             StandingRow(
                 names[i],
@@ -215,13 +225,12 @@ def _standings(board: Board, fit: BradleyTerryFit, scale: float) -> Board:
                 prompts_needed(error, clusters, options.wanted, options.level) if sure else None,
             )
         )
-    board = replace(board, standings=tuple(standings), block=block(fit, reference, others))
-    return _adjusted([board], options)[0]
+    return replace(board, standings=tuple(standings), block=block(fit, reference, others))
 
 
 def _adjusted(boards: Sequence[Board], options: RankOptions) -> tuple[Board, ...]:
     """*boards* with the intervals of their standings adjusted for all cells of all of them."""
-    scale = 1.0 if options.scale == "elo" else 1 / POINTS
+    scale = _unit(options)
     told = [board.block for board in boards if board.block is not None]
     found = iter(levels(told, options.adjustment, np.random.default_rng(options.seed), options.level))
     adjusted = []

@@ -6,7 +6,9 @@ Arena". Here each is the logarithm of one more than the count, left less right, 
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -39,9 +41,14 @@ def features(text: str) -> Floats:
     return np.log1p(np.array(counts, dtype=np.float64))
 
 
-async def style_of(store: Store, tenant: str, dataset: str, votes: Votes) -> Style:
+def _all_features(texts: Sequence[str]) -> list[Floats]:
+    return [features(text) for text in texts]
+
+
+async def style_of(store: Store, tenant: str, votes: Votes) -> Style:
     """The features of every output that *votes* are about. Raises InvalidInput where the dataset has no such text."""
-    board = await store.board(tenant, dataset, (await store.dataset(tenant, dataset)).revision)
+    summary = await store.dataset(tenant, votes.dataset)
+    board = await store.board(tenant, votes.dataset, summary.revision)
     prompt_of = {prompt.row: prompt.prompt_id for prompt in board.prompts}
     rows = {(prompt_of[output.prompt], output.contestant, output.sample): output.row for output in board.outputs}
     wanted = sorted(
@@ -61,5 +68,6 @@ async def style_of(store: Store, tenant: str, dataset: str, votes: Votes) -> Sty
     for start in range(0, len(wanted), AT_ONCE):
         sides = wanted[start : start + AT_ONCE]
         texts = await store.output_texts({rows[side[:3]] for side in sides})
-        of.update((side, features(texts[rows[side[:3]]].output.turns[side[3] - 1])) for side in sides)
+        told = [texts[rows[side[:3]]].output.turns[side[3] - 1] for side in sides]
+        of.update(zip(sides, await asyncio.to_thread(_all_features, told), strict=True))
     return Style(NAMES, of)

@@ -125,7 +125,10 @@ class Battles:
 
     def tally(self, weight: Floats | None) -> Counts:
         """The m x m sums of *weight* (float64[n], or None for 1 each) over wins and ties: one pass over the battles."""
-        cells = self.cells(weight)
+        return self.counted(self.cells(weight))
+
+    def counted(self, cells: Floats) -> Counts:
+        """The m x m sums of wins and ties in *cells* (float64[m, m, 3])."""
         ties = cells[:, :, TIE] + cells[:, :, TIE].T
         return Counts(cells[:, :, LEFT] + cells[:, :, RIGHT].T + ties / 2, ties, self.n)
 

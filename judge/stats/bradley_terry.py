@@ -22,10 +22,11 @@ from judge.stats.battles import Battles
 from judge.stats.clustered import t_quantile
 from judge.stats.components import strong_components
 from judge.stats.errors import Disconnected, NotConverged
-from judge.stats.paired import Covariates, Model, climbed, grounded
+from judge.stats.paired import Covariates, Design, Model, climbed, grounded
 from judge.stats.ranks import ranks
 from judge.stats.sandwich import Covariance, covariance
 from judge.stats.scorecard import Block
+from judge.stats.simultaneous import difference_errors
 from judge.stats.tie_rules import DAVIDSON, HALF_WIN, RAO_KUPPER, RULES, expected
 
 POINTS = 400 / math.log(10)
@@ -98,7 +99,7 @@ class BradleyTerryFit:
     @property
     def battles(self) -> Battles:
         """The battles fitted."""
-        return self.model.battles
+        return self.model.design.battles
 
     @property
     def log_strengths(self) -> Floats:
@@ -134,7 +135,7 @@ class BradleyTerryFit:
         The tie parameter is log nu of Davidson's model or log theta of Rao and Kupper's. Raises ValueError for a
         senseless level.
         """
-        names = (*self.model.effects, *(() if self.model.rule == HALF_WIN else ("ties",)))
+        names = (*self.model.design.effects, *(("ties",) if self.model.ties else ()))
         found, at = self.covariance, slice(self.model.m, None)
         values = self.model.parameters[at]
         error = np.full(values.size, np.nan) if found.effects is None else np.sqrt(found.effects.diagonal()[at])
@@ -164,7 +165,10 @@ class BradleyTerryFit:
             raise ValueError(f"There is no contestant with the code {reference} to compare with.")
         found = self.covariance
         difference = POINTS * (self.log_strengths - self.log_strengths[reference])
-        error = POINTS * np.sqrt(_difference_variance(found, reference, difference.size))
+        error = np.full(difference.size, np.nan)
+        if found.matrix is not None:
+            error = POINTS * difference_errors(found.matrix)[:, reference]
+        error[reference] = 0
         low, high = _around(difference, error, level, found)
         return Differences(
             reference,
@@ -222,7 +226,8 @@ def bradley_terry(
         raise ValueError(f"A ridge is a number from 0, and not {ridge}.")
     if covariates is not None and len(covariates.values) != battles.n:
         raise ValueError(f"There are {battles.n} battles, and {len(covariates.values)} rows of covariates.")
-    counts = battles.counts()
+    design = Design(battles, position, covariates)
+    counts = battles.counted(design.table)
     parts = strong_components(counts.wins)
     if len(parts) > 1 and ridge == 0:
         raise Disconnected(tuple(tuple(battles.contestants[i] for i in part) for part in parts))
@@ -230,14 +235,13 @@ def bradley_terry(
     rule = ties if tied else HALF_WIN
     if rule != HALF_WIN and tied == all_of_them:
         raise ValueError(f"All battles are ties, which the rule {ties} cannot rank by.")
-    m, effects = len(battles.contestants), (1 if position else 0) + (len(covariates.names) if covariates else 0)
-    start = np.zeros(m + effects + (rule != HALF_WIN))
+    start = np.zeros(design.m + len(design.effects) + (rule != HALF_WIN))
     if rule == RAO_KUPPER:
         start[-1] = 2 * math.atanh(tied / all_of_them)
     elif rule == DAVIDSON:
         start[-1] = math.log(2 * tied / (all_of_them - tied))
-    model = Model(battles, rule, position, covariates, start)
-    if rule == HALF_WIN and not effects and ridge == 0:
+    model = Model(design, rule, start)
+    if start.size == design.m and ridge == 0:
         strengths, iterations = _newton(counts.wins, tolerance, max_iterations)
         model = model.at(strengths)
     else:
@@ -299,17 +303,6 @@ def _information(wins: Floats, chances: Floats) -> Floats:
 def _around(centre: Floats, error: Floats, level: float, found: Covariance) -> tuple[Floats, Floats]:
     half = error * t_quantile(level, found.freedom + 1)
     return rounded(centre - half, _PLACES), rounded(centre + half, _PLACES)
-
-
-def _difference_variance(found: Covariance, reference: int, m: int) -> Floats:
-    if found.matrix is None:
-        unknown = np.full(m, np.nan)
-        unknown[reference] = 0
-        return unknown
-    diagonal = found.matrix.diagonal()
-    variance: Floats = np.maximum(diagonal + diagonal[reference] - 2 * found.matrix[:, reference], 0)
-    variance[reference] = 0
-    return variance
 
 
 def _chance_above_zero(difference: Floats, error: Floats, freedom: int) -> Floats:

@@ -5,22 +5,21 @@ parameter of rules that have one. Whatever has no covariates depends on a battle
 is computed once for each such cell.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from judge.stats.arrays import Flags, Floats, Ints, sums
-from judge.stats.battles import Battles
+from judge.stats.arrays import Codes, Flags, Floats, Ints, sums
+from judge.stats.battles import OUTCOMES, Battles
 from judge.stats.errors import NotConverged
 from judge.stats.tie_rules import HALF_WIN, RAO_KUPPER, Terms, terms
 
 Rows = slice | npt.NDArray[np.integer] | Flags
 POSITION = "position"
 """The name of what being on the left, or shown first, is worth."""
-OUTCOMES = 3
+_ENDS = len(OUTCOMES)
 _TABLE = 1 << 20
 """A table of derivatives may always be this large."""
 _FURTHEST = 700.0
@@ -46,14 +45,23 @@ class Covariates:
 
 
 @dataclass(frozen=True, eq=False)
-class Model:
-    """*battles* under a tie *rule*, with a *position* effect or without, and perhaps *covariates*, at *parameters*."""
+class _Cells:
+    """Battles that are alike, taken together: who met, how it ended, their weight, and what multiplies the effects."""
+
+    left: npt.NDArray[np.integer]
+    right: npt.NDArray[np.integer]
+    outcome: Codes
+    weight: Floats
+    beside: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """What does not move with the parameters: *battles*, and whether a *position* and *covariates* are fitted."""
 
     battles: Battles
-    rule: str
-    position: bool
-    covariates: Covariates | None
-    parameters: Floats
+    position: bool = False
+    covariates: Covariates | None = None
 
     @property
     def m(self) -> int:
@@ -66,16 +74,7 @@ class Model:
         named = () if self.covariates is None else self.covariates.names
         return ((POSITION,) if self.position else ()) + named
 
-    @property
-    def tau(self) -> float:
-        """The tie parameter; 0 for a rule without one."""
-        return 0.0 if self.rule == HALF_WIN else float(self.parameters[-1])
-
-    def at(self, parameters: Floats) -> "Model":
-        """The same at other *parameters*."""
-        return replace(self, parameters=parameters)
-
-    def among(self, rows: Rows) -> "Model":
+    def among(self, rows: Rows) -> "Design":
         """The same of some of the battles; their clusters are left out."""
         kept = replace(
             self.battles,
@@ -88,107 +87,132 @@ class Model:
         told = self.covariates
         return replace(self, battles=kept, covariates=told and replace(told, values=told.values[rows]))
 
+    def beside(self, rows: Rows) -> Floats:
+        """What multiplies the effects in each battle of *rows*, float64[k, effects]."""
+        first = np.ones((self.battles.left[rows].size, int(self.position)))
+        return first if self.covariates is None else np.column_stack((first, self.covariates.values[rows]))
+
+    @cached_property
+    def table(self) -> Floats:
+        """The summed weight by left, right and outcome, float64[m, m, 3]: one pass over the battles."""
+        return self.battles.cells(self.battles.weight)
+
+    @cached_property
+    def cells(self) -> _Cells:
+        """The battles, taken together where they are alike."""
+        if self.covariates is not None:
+            battles = self.battles
+            weight = np.ones(battles.n) if battles.weight is None else battles.weight
+            return _Cells(battles.left, battles.right, battles.outcome, weight, self.beside(slice(None)))
+        left, right, outcome = np.nonzero(self.table)
+        beside = np.ones((left.size, int(self.position)))
+        return _Cells(left, right, outcome.astype(np.int8), self.table[left, right, outcome], beside)
+
+    def squared_weight(self) -> Floats:
+        """The sum of the squared weights of each cell's battles, float64[cells]."""
+        weight, cells = self.battles.weight, self.cells
+        if weight is None:
+            return cells.weight
+        if self.covariates is not None:
+            return np.square(weight)
+        found: Floats = self.battles.cells(np.square(weight))[cells.left, cells.right, cells.outcome]
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A *design* under a tie *rule*, at *parameters*."""
+
+    design: Design
+    rule: str
+    parameters: Floats
+
+    @property
+    def m(self) -> int:
+        """The number of contestants."""
+        return self.design.m
+
+    @property
+    def ties(self) -> bool:
+        """Whether there is a tie parameter."""
+        return self.rule != HALF_WIN
+
+    @property
+    def tau(self) -> float:
+        """The tie parameter; 0 for a rule without one."""
+        return float(self.parameters[-1]) if self.ties else 0.0
+
+    def at(self, parameters: Floats) -> "Model":
+        """The same at other *parameters*."""
+        return replace(self, parameters=parameters)
+
+    def among(self, rows: Rows) -> "Model":
+        """The same of some of the battles; their clusters are left out."""
+        return replace(self, design=self.design.among(rows))
+
     def gradient(self) -> Floats:
         """The gradient of the log likelihood, float64[parameters]."""
-        cells = self._cells
-        weight, found = cells.weight, cells.terms
-        return _summed(cells, self.m, weight * found.eta, weight * found.tau, tie=self.rule != HALF_WIN)
+        cells, found = self.design.cells, self._terms
+        return _summed(cells, self.m, cells.weight * found.eta, cells.weight * found.tau, tie=self.ties)
 
     def information(self) -> Floats:
         """The negated second derivatives of the log likelihood, float64[parameters, parameters]."""
-        cells = self._cells
-        weight, found = cells.weight, cells.terms
-        columns = (weight * found.eta_eta, weight * found.eta_tau, weight * found.tau_tau)
-        return _assembled(cells, self.m, *columns, tie=self.rule != HALF_WIN)
+        cells, found = self.design.cells, self._terms
+        columns = (cells.weight * column for column in (found.eta_eta, found.eta_tau, found.tau_tau))
+        return _assembled(cells, self.m, *columns, tie=self.ties)
 
     def meat(self) -> Floats:
         """The sum of U U' over single battles, U their scores."""
-        cells = self._squared
-        weight, found = cells.weight, cells.terms
-        columns = (weight * found.eta**2, weight * found.eta * found.tau, weight * found.tau**2)
-        return _assembled(cells, self.m, *columns, tie=self.rule != HALF_WIN)
+        weight, found = self.design.squared_weight(), self._terms
+        columns = (weight * column for column in (found.eta**2, found.eta * found.tau, found.tau**2))
+        return _assembled(self.design.cells, self.m, *columns, tie=self.ties)
 
     def scores(self, rows: Rows, cluster: Ints, clusters: int) -> Floats:
         """The summed score of each cluster, float64[clusters, parameters]. *cluster* has the code of each of *rows*."""
-        m = self.m
-        eta, tau, extra = self._scores_of(rows)
+        m, battles = self.m, self.design.battles
+        eta, tau = self._by_battle(rows)
         at = cluster.astype(np.intp) * m
-        strengths = sums(at + self.battles.left[rows], eta, clusters * m)
-        strengths -= sums(at + self.battles.right[rows], eta, clusters * m)
-        columns = [sums(cluster, eta * column, clusters) for column in extra]
-        if self.rule != HALF_WIN:
+        strengths = sums(at + battles.left[rows], eta, clusters * m)
+        strengths -= sums(at + battles.right[rows], eta, clusters * m)
+        columns = [sums(cluster, eta * column, clusters) for column in self.design.beside(rows).T]
+        if self.ties:
             columns.append(sums(cluster, tau, clusters))
         return np.column_stack((strengths.reshape(clusters, m), *columns))
 
-    def _scores_of(self, rows: Rows) -> tuple[Floats, Floats, list[Floats]]:
-        """Of each battle of *rows*: its weighted derivatives by eta and tau, and what multiplies the effects."""
-        battles = self.battles
+    def _by_battle(self, rows: Rows) -> tuple[Floats, Floats]:
+        """The weighted derivatives by eta and tau of each battle of *rows*."""
+        battles = self.design.battles
         left, right, outcome = battles.left[rows], battles.right[rows], battles.outcome[rows]
-        extra = [np.ones(left.size)] if self.position else []
-        if self.covariates is not None:
-            found = self._cells.terms
-            eta, tau = found.eta[rows], found.tau[rows]
-            extra.extend(self.covariates.values[rows].T)
-        elif OUTCOMES * self.m**2 <= max(_TABLE, left.size):
-            at = (left.astype(np.intp) * self.m + right) * OUTCOMES + outcome
+        if self.design.covariates is not None:
+            eta, tau = self._terms.eta[rows], self._terms.tau[rows]
+        elif _ENDS * self.m**2 <= max(_TABLE, left.size):
+            at = (left.astype(np.intp) * self.m + right) * _ENDS + outcome
             eta, tau = self._by_cell.eta[at], self._by_cell.tau[at]
         else:
-            strengths = self.parameters[: self.m]
-            found = terms(self.rule, outcome, strengths[left] - strengths[right] + self._first(), self.tau)
+            found = terms(self.rule, outcome, self._eta(left, right, self.design.beside(rows)), self.tau)
             eta, tau = found.eta, found.tau
         if battles.weight is None:
-            return eta, tau, extra
+            return eta, tau
         weight = battles.weight[rows]
-        return eta * weight, tau * weight, extra
+        return eta * weight, tau * weight
+
+    def _eta(self, left: npt.NDArray[np.integer], right: npt.NDArray[np.integer], extra: Floats) -> Floats:
+        """How far the left side is ahead."""
+        ahead: Floats = self.parameters[left] - self.parameters[right]
+        return ahead + extra @ self.parameters[self.m : self.m + extra.shape[1]]
+
+    @cached_property
+    def _terms(self) -> Terms:
+        """The derivatives of each of the design's cells."""
+        cells = self.design.cells
+        return terms(self.rule, cells.outcome, self._eta(cells.left, cells.right, cells.beside), self.tau)
 
     @cached_property
     def _by_cell(self) -> Terms:
         """The derivatives of every battle there could be, float64[m * m * 3]."""
-        strengths = self.parameters[: self.m]
-        eta = np.repeat(np.subtract.outer(strengths, strengths).ravel() + self._first(), OUTCOMES)
-        outcome = np.tile(np.arange(OUTCOMES, dtype=np.int8), self.m * self.m)
-        return terms(self.rule, outcome, eta, self.tau)
-
-    def _first(self) -> float:
-        return float(self.parameters[self.m]) if self.position else 0.0
-
-    @cached_property
-    def _cells(self) -> "_Cells":
-        return self._celled(self.battles.weight)
-
-    @cached_property
-    def _squared(self) -> "_Cells":
-        return self._celled(None if self.battles.weight is None else np.square(self.battles.weight))
-
-    def _celled(self, weight: Floats | None) -> "_Cells":
-        if self.covariates is None:
-            table = self.battles.cells(weight).ravel()
-            at = np.flatnonzero(table)
-            pair, outcome = np.divmod(at, OUTCOMES)
-            left, right = np.divmod(pair, self.m)
-            extra = np.ones((at.size, 1)) if self.position else np.empty((at.size, 0))
-            counted = table[at]
-        else:
-            left, right, outcome = self.battles.left, self.battles.right, self.battles.outcome
-            counted = np.ones(left.size) if weight is None else weight
-            extra = self.covariates.values
-            if self.position:
-                extra = np.column_stack((np.ones(left.size), extra))
-        strengths, effects = self.parameters[: self.m], self.parameters[self.m : self.m + extra.shape[1]]
-        eta = strengths[left] - strengths[right] + extra @ effects
-        found = terms(self.rule, outcome.astype(np.int8), eta, self.tau)
-        return _Cells(left, right, counted, extra, found)
-
-
-@dataclass(frozen=True, eq=False)
-class _Cells:
-    """Battles that are alike, taken together: who met, their weight, what speaks for the left side, derivatives."""
-
-    left: npt.NDArray[np.integer]
-    right: npt.NDArray[np.integer]
-    weight: Floats
-    extra: Floats
-    terms: Terms
+        left, right, outcome = np.indices((self.m, self.m, _ENDS)).reshape(3, -1)
+        extra = np.ones((left.size, int(self.design.position)))
+        return terms(self.rule, outcome.astype(np.int8), self._eta(left, right, extra), self.tau)
 
 
 def _between(cells: _Cells, m: int, column: Floats) -> Floats:
@@ -197,12 +221,12 @@ def _between(cells: _Cells, m: int, column: Floats) -> Floats:
 
 def _summed(cells: _Cells, m: int, eta: Floats, tau: Floats, *, tie: bool) -> Floats:
     last = [tau.sum()] if tie else []
-    return np.concatenate((_between(cells, m, eta), eta @ cells.extra, last))
+    return np.concatenate((_between(cells, m, eta), eta @ cells.beside, last))
 
 
 def _assembled(cells: _Cells, m: int, eta_eta: Floats, eta_tau: Floats, tau_tau: Floats, *, tie: bool) -> Floats:
     """The sum over cells of the outer products of (left - right, extra, tie), with those three weights."""
-    extra = cells.extra
+    extra = cells.beside
     size = m + extra.shape[1] + tie
     matrix = np.zeros((size, size))
     pairs = sums(cells.left.astype(np.intp) * m + cells.right, eta_eta, m * m).reshape(m, m)
@@ -246,7 +270,7 @@ def climbed(model: Model, ridge: float, tolerance: float, max_iterations: int) -
 def _moving(model: Model, step: Floats) -> str:
     """The effect that the last *step* moved most, or nothing where that is a strength or the tie parameter."""
     at = int(np.abs(step).argmax()) - model.m
-    return model.effects[at] if 0 <= at < len(model.effects) else ""
+    return model.design.effects[at] if 0 <= at < len(model.design.effects) else ""
 
 
 def _moved(model: Model, step: Floats, penalty: Floats, uphill: float) -> Model:
@@ -265,7 +289,7 @@ def _moved(model: Model, step: Floats, penalty: Floats, uphill: float) -> Model:
 
 def _told(model: Model) -> None:
     """Raises ValueError where the battles do not tell an effect from the strengths and the other effects."""
-    m, many = model.m, len(model.effects)
+    m, many = model.m, len(model.design.effects)
     if not many:
         return
     matrix = grounded(model.information(), m)[: m + many, : m + many]
@@ -274,7 +298,7 @@ def _told(model: Model) -> None:
     left = alone - between.T @ np.linalg.solve(matrix[:m, :m], between)
     size = np.sqrt(alone.diagonal())
     if not size.all() or np.linalg.eigvalsh(left / np.outer(size, size)).min() < _IDENTIFIED:
-        named = ", ".join(model.effects)
+        named = ", ".join(model.design.effects)
         raise ValueError(f"These battles do not tell {named} from the contestants' strengths: nobody changes sides.")
 
 
@@ -285,15 +309,3 @@ def grounded(matrix: Floats, m: int) -> Floats:
     whole = matrix.copy()
     whole[:m, :m] += float(matrix[:m, :m].trace()) / m**2
     return whole
-
-
-def blocks(cluster: Ints, clusters: int, size: int) -> Iterator[tuple[slice | Ints, int, int]]:
-    """Rows of at most *size* clusters at a time, with the first cluster and the number of clusters."""
-    if clusters <= size:
-        yield slice(None), 0, clusters
-        return
-    order = np.argsort(cluster, kind="stable").astype(np.int32)
-    starts = np.append(np.arange(0, clusters, size), clusters)
-    ends = np.searchsorted(cluster, starts, sorter=order)
-    for i in range(starts.size - 1):
-        yield order[ends[i] : ends[i + 1]], int(starts[i]), int(starts[i + 1] - starts[i])

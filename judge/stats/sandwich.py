@@ -12,6 +12,7 @@ Human Resources 50(2), sections II and VI; J. G. MacKinnon, M. O. Nielsen, M. D.
 jackknife and bootstrap methods for cluster-robust inference", Journal of Applied Econometrics 38(5).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,7 +21,7 @@ from judge.stats.arrays import Floats, Ints, sums
 from judge.stats.battles import Battles
 from judge.stats.clustered import FEWEST, JACKKNIFE, SANDWICH, method_for
 from judge.stats.components import weak_components
-from judge.stats.paired import Model, blocks, grounded
+from judge.stats.paired import Model, grounded
 
 _CELLS = 1 << 22
 """How many cells of scores are held at once: 32 MB."""
@@ -58,7 +59,7 @@ def covariance(model: Model, ridge: float = 0.0, strata: Ints | None = None) -> 
     penalty = np.zeros(model.parameters.size)
     penalty[:m] = ridge
     model = _counting(model)
-    battles = model.battles
+    battles = model.design.battles
     cluster, clusters, occupied = _occupied(battles)
     method = method_for(clusters)
     if strata is not None and cluster is not None and clusters >= FEWEST:
@@ -92,13 +93,13 @@ def _checked(matrix: Floats, m: int, method: str, clusters: int, strata: int = 1
 
 def _counting(model: Model) -> Model:
     """The model of the battles of positive weight."""
-    battles = model.battles
+    battles = model.design.battles
     if battles.weight is None or battles.weight.all():
         return model
     rows = battles.weight > 0
-    kept = model.among(rows)
+    kept = model.design.among(rows)
     cluster = None if battles.cluster is None else battles.cluster[rows]
-    return replace(kept, battles=replace(kept.battles, cluster=cluster))
+    return replace(model, design=replace(kept, battles=replace(kept.battles, cluster=cluster)))
 
 
 def _occupied(battles: Battles) -> tuple[Ints | None, int, Ints]:
@@ -114,10 +115,22 @@ def _meat(model: Model, cluster: Ints, clusters: int) -> Floats:
     """The sum of U_g U_g' over clusters, with at most a block of them held at once."""
     size = model.parameters.size
     meat = np.zeros((size, size))
-    for rows, first, count in blocks(cluster, clusters, max(1, _CELLS // size)):
+    for rows, first, count in _blocks(cluster, clusters, max(1, _CELLS // size)):
         scores = model.scores(rows, cluster[rows] - first, count)
         meat += scores.T @ scores
     return meat
+
+
+def _blocks(cluster: Ints, clusters: int, size: int) -> Iterator[tuple[slice | Ints, int, int]]:
+    """Rows of at most *size* clusters at a time, with the first cluster and the number of clusters."""
+    if clusters <= size:
+        yield slice(None), 0, clusters
+        return
+    order = np.argsort(cluster, kind="stable").astype(np.int32)
+    starts = np.append(np.arange(0, clusters, size), clusters)
+    ends = np.searchsorted(cluster, starts, sorter=order)
+    for i in range(starts.size - 1):
+        yield order[ends[i] : ends[i + 1]], int(starts[i]), int(starts[i + 1] - starts[i])
 
 
 def _stratified(scores: Floats, strata: Ints) -> tuple[Floats, int | None]:
@@ -139,7 +152,7 @@ def _stratified(scores: Floats, strata: Ints) -> tuple[Floats, int | None]:
 
 def _shifts(model: Model, cluster: Ints, clusters: int, penalty: Floats) -> Floats | None:
     """What leaving out each cluster does to the parameters, float64[clusters, p]; None where that disconnects them."""
-    m, battles = model.m, model.battles
+    m, battles = model.m, model.design.battles
     scores = model.scores(slice(None), cluster, clusters)
     pair = battles.left.astype(np.intp) * m + battles.right
     shifts = np.empty_like(scores)
