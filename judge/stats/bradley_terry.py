@@ -35,6 +35,7 @@ POINTS = 400 / math.log(10)
 _PLACES = 6
 _FURTHEST = 700.0
 _SHARES = tuple(0.5**halvings for halvings in range(30))
+_NEAR = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,7 +212,7 @@ def bradley_terry(
     for a side (style control), and *ridge* takes ridge / 2 times the squared log strengths off the log likelihood.
     *strata* (int32[n_clusters]) lets prompts vary within their strata alone.
 
-    It has settled when no parameter moves by more than *tolerance* in a Newton step. Raises Disconnected where the
+    It has settled when what Newton's steps leave of any parameter is less than *tolerance*. Raises Disconnected where the
     battles do not order all contestants on one scale, which a ridge mends, NotConverged after *max_iterations* steps,
     and ValueError for an unknown rule, a negative ridge, nothing but ties under a rule that models them, or an effect
     that the battles do not tell from the strengths. Without any tie every rule is the first.
@@ -251,41 +252,33 @@ def bradley_terry(
 
 def _newton(wins: Floats, tolerance: float, max_iterations: int) -> tuple[Floats, int]:
     wins = wins / wins.max()
-    strengths = np.zeros(len(wins))
+    battles = wins + wins.T
+    # The log odds of everybody's score are three steps nearer than zero, on a board where many met many.
+    strengths: Floats = np.log(wins.sum(axis=1) / wins.sum(axis=0))
     chances = _chances(strengths)
+    gradient = _gradient(wins, chances)
     for iteration in range(1, max_iterations + 1):
-        gradient = _gradient(wins, chances)
         try:
-            step = np.linalg.solve(grounded(_information(wins, chances), len(wins)), gradient).astype(
-                np.float64, copy=False
-            )
+            step = np.linalg.solve(_information(battles, chances), gradient)
         except np.linalg.LinAlgError:
             raise NotConverged(iteration, tolerance) from None
-        settled = np.abs(step).max() <= tolerance
-        strengths = _ascended(wins, strengths, step, float(gradient @ step))
-        if settled:
+        start, uphill = strengths, float(gradient @ step)
+        for share in _SHARES:
+            strengths = np.clip(start + share * step, -_FURTHEST, _FURTHEST)
+            chances = _chances(strengths)
+            gradient = _gradient(wins, chances)
+            if float(gradient @ step) >= -uphill / 2:
+                break
+        # What is left after a step of Newton's is of the order of its square.
+        if np.abs(step).max() <= _NEAR * math.sqrt(tolerance):
             return strengths - strengths.mean(), iteration
-        chances = _chances(strengths)
     raise NotConverged(max_iterations, tolerance)
-
-
-def _ascended(wins: Floats, strengths: Floats, step: Floats, uphill: float) -> Floats:
-    """The strengths after the *step*, or after a half, a quarter ... of it where it would pass the maximum by far.
-
-    *uphill* is the slope along the step at its start; too far is where the way down is half as steep.
-    """
-    moved = strengths
-    for share in _SHARES:
-        moved = np.clip(strengths + share * step, -_FURTHEST, _FURTHEST)
-        if float(_gradient(wins, _chances(moved)) @ step) >= -uphill / 2:
-            break
-    return moved
 
 
 def _chances(log_strengths: Floats) -> Floats:
     """The chance that row beats column, float64[m, m]."""
-    strength: Floats = np.exp(log_strengths)[:, None]
-    chances: Floats = strength / (strength + strength.T)
+    strength: Floats = np.exp(log_strengths)
+    chances: Floats = strength[:, None] / np.add.outer(strength, strength)
     return chances
 
 
@@ -295,9 +288,14 @@ def _gradient(wins: Floats, chances: Floats) -> Floats:
     return gradient
 
 
-def _information(wins: Floats, chances: Floats) -> Floats:
-    cells = (wins + wins.T) * chances * chances.T
-    return np.diag(cells.sum(axis=1)) - cells
+def _information(battles: Floats, chances: Floats) -> Floats:
+    """The information of the log strengths, made invertible as `grounded` does, float64[m, m]."""
+    information: Floats = battles * chances * chances.T
+    np.negative(information, out=information)
+    trace = -float(information.sum()) + float(information.trace())
+    np.fill_diagonal(information, information.diagonal() - information.sum(axis=1))
+    information += trace / len(battles) ** 2
+    return information
 
 
 def _around(centre: Floats, error: Floats, level: float, found: Covariance) -> tuple[Floats, Floats]:

@@ -24,7 +24,11 @@ def strong_components(wins: Floats) -> Components:
 
     *wins* is float64[m, m], wins of row over column with half ties.
     """
-    return _components(wins > 0, "strong")
+    edges, others = wins > 0, len(wins) - 1
+    if ((edges.sum(axis=1) >= others) & (edges.sum(axis=0) >= others)).any():
+        # Somebody beat, and lost to, everybody.
+        return (tuple(range(len(wins))),)
+    return _components(edges, "strong")
 
 
 def weak_components(wins: Floats) -> Components:
