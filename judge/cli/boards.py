@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import csv
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+import click
 
 from judge.cli.tables import console, spread, table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from judge.api.v1.leaderboard_pb2 import Leaderboard, Rating
 
+Unknown = TypeVar("Unknown", str, None)
 COLUMNS = ("contestant", "rank", "ranks", "rating", "low", "high", "expected", "n", "prompts", "best", "order_sd")
 STANDINGS = {1: "ahead", 2: "behind", 3: "cannot tell"}
 
@@ -22,7 +27,7 @@ def leaderboard(board: Leaderboard, title: str) -> None:
         (
             rating.contestant,
             str(rating.rank),
-            _ranks(rating),
+            _ranks(rating, "-"),
             f"{rating.rating:.{digits or 1}f}",
             spread(rating.interval, digits),
             f"{rating.expected_score:.3f}" if rating.HasField("expected_score") else "-",
@@ -63,27 +68,41 @@ def leaderboard_csv(board: Leaderboard) -> None:
     """Print the ratings as CSV; empty where something was not computed."""
     out = csv.writer(sys.stdout, lineterminator="\n")
     out.writerow(COLUMNS)
-    for rating in board.ratings:
-        told = rating.interval
-        out.writerow(
-            (
-                rating.contestant,
-                rating.rank,
-                _ranks(rating, ""),
-                rating.rating,
-                told.low if told.HasField("low") else "",
-                told.high if told.HasField("high") else "",
-                rating.expected_score if rating.HasField("expected_score") else "",
-                rating.n,
-                rating.prompts,
-                rating.probability_best if rating.HasField("probability_best") else "",
-                rating.order_sd if rating.HasField("order_sd") else "",
-            )
+    out.writerows(_rows(board))
+
+
+def leaderboard_parquet(board: Leaderboard, path: Path) -> None:
+    """Write the ratings as Parquet; null where something was not computed. UsageError without the extra data."""
+    try:
+        import polars as pl  # noqa: PLC0415  # of an extra, and slow to import
+    except ImportError:
+        raise click.UsageError("--parquet needs the extra data: pip install 'judge-service[data]'") from None
+    told = (pl.String, pl.Int32, pl.String, *[pl.Float64] * 4, pl.Int64, pl.Int64, *[pl.Float64] * 2)
+    schema = dict(zip(COLUMNS, told, strict=True))
+    pl.DataFrame(_rows(board), schema=schema, orient="row").write_parquet(path)
+
+
+def _rows(board: Leaderboard) -> list[tuple[object, ...]]:
+    return [
+        (
+            rating.contestant,
+            rating.rank,
+            _ranks(rating, None),
+            rating.rating,
+            rating.interval.low if rating.interval.HasField("low") else None,
+            rating.interval.high if rating.interval.HasField("high") else None,
+            rating.expected_score if rating.HasField("expected_score") else None,
+            rating.n,
+            rating.prompts,
+            rating.probability_best if rating.HasField("probability_best") else None,
+            rating.order_sd if rating.HasField("order_sd") else None,
         )
+        for rating in board.ratings
+    ]
 
 
-def _ranks(rating: Rating, unknown: str = "-") -> str:
-    """The ranks that cannot be excluded."""
+def _ranks(rating: Rating, unknown: Unknown) -> str | Unknown:
+    """The ranks that cannot be excluded, or *unknown*."""
     if not rating.HasField("rank_interval"):
         return unknown
     found = rating.rank_interval

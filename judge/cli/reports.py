@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from judge.cli.boards import leaderboard, leaderboard_csv
+from judge.cli.boards import leaderboard, leaderboard_csv, leaderboard_parquet
 from judge.cli.connect import Where, connected, echo_json, run
 from judge.cli.main import cli
 from judge.cli.tables import agreement
@@ -17,12 +17,11 @@ if TYPE_CHECKING:
 
 
 def _battles(path: Path) -> list[Battle]:
-    """The battles of a JSONL file; a wrong line is named."""
-    from judge.formats.jsonl import battle  # noqa: PLC0415  # when needed
-    from judge.formats.lines import read_rows  # noqa: PLC0415
+    """The battles of a file; a wrong row is named."""
+    from judge.formats import battles  # noqa: PLC0415  # when needed
     from judge.rpc import rows  # noqa: PLC0415  # the nouns to the wire
 
-    return list(read_rows(path, lambda number, row: rows.battle(battle(number, row))))
+    return [rows.battle(battle) for battle in battles.read(path)]
 
 
 def _anchor(_: click.Context, __: click.Parameter, said: str) -> tuple[str, float] | None:
@@ -74,6 +73,7 @@ INFERENCE = click.Choice(["new-prompts", "fixed-prompts", "annotators", "unclust
 @click.option("--largest", is_flag=True, help="Rank the largest part of a board that falls apart.")
 @click.option("--seed", default=0, show_default=True, help="Of draws and permutations.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print the ratings as CSV.")
+@click.option("--parquet", type=click.Path(dir_okay=False, path_type=Path), help="Write the ratings as Parquet here.")
 @click.option("--json", "as_json", is_flag=True, help="Print the leaderboard as JSON.")
 @click.pass_obj
 def rank_command(
@@ -88,6 +88,7 @@ def rank_command(
     difference: float,
     anchor: tuple[str, float] | None,
     reconcile: str,
+    parquet: Path | None,
     *,
     position: bool,
     largest: bool,
@@ -121,6 +122,8 @@ def rank_command(
             echo_json(board)
         elif as_csv:
             leaderboard_csv(board)
+        elif parquet is not None:
+            leaderboard_parquet(board, parquet)
         else:
             leaderboard(board, f"Ranking by {source}")
 

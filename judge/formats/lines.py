@@ -62,15 +62,19 @@ def read_rows(path: Path, made: Callable[[int, Row], T]) -> Iterator[T]:
         if not line.strip():
             continue
         where = f"{path} line {number}"
-        row = _object(path.name, where, line)
-        try:
-            noun = made(number, row)
-        except InvalidInput as error:
-            raise InvalidInput(error.field, f"{where}: {error.message}", reason=error.reason) from None
-        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
-            told = f"lacks {error}" if isinstance(error, KeyError) else str(error)
-            raise InvalidInput(path.name, f"{where} {told}", reason="INVALID_ROW") from None
-        yield noun
+        yield taken(path, f"line {number}", made, number, _object(path.name, where, line))
+
+
+def taken(path: Path, place: str, made: Callable[[int, Row], T], number: int, row: Row) -> T:
+    """What *made* makes of the object of a row; InvalidInput naming the file and the *place* where it cannot."""
+    where = f"{path} {place}"
+    try:
+        return made(number, row)
+    except InvalidInput as error:
+        raise InvalidInput(error.field, f"{where}: {error.message}", reason=error.reason) from None
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+        told = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise InvalidInput(path.name, f"{where} {told}", reason="INVALID_ROW") from None
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:

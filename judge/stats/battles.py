@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from judge.stats import arrays
 from judge.stats.arrays import Codes, Column, Floats, Ints
-from judge.stats.names import coded, looked_up
+from judge.stats.names import coded, is_arrow, looked_up
 
 LEFT = 0
 """The left contestant won."""
@@ -93,8 +93,9 @@ class Battles:
         """The battles of contestants given by name, in the order given.
 
         *left* and *right* are n names; *outcomes* n words (left, right, tie) or an array of codes; *weight* n numbers;
-        *cluster* n names or numbers of prompts. Contestants and clusters are coded in sorted order, so that the codes
-        do not depend on the order of arrival. Raises ValueError as the constructor does, and for an unknown outcome.
+        *cluster* n names or numbers of prompts. Names and words may be columns of Arrow or polars.
+        Contestants and clusters are coded in sorted order, so that the codes do not depend on the order of arrival. Raises
+        ValueError as the constructor does, and for an unknown outcome.
 
         >>> Battles.from_names(["b", "a"], ["a", "c"], ["left", "tie"]).contestants
         ('a', 'b', 'c')
@@ -167,7 +168,7 @@ class Battles:
 
 def outcome_codes(outcomes: Sequence[str] | npt.NDArray[np.integer]) -> Codes:
     """The outcome codes, int8[n], of n words (left, right, tie) or of codes. Raises ValueError for an unknown one."""
-    if len(outcomes) == 0 or not isinstance(outcomes[0], str):
+    if len(outcomes) == 0 or not (isinstance(outcomes[0], str) or is_arrow(outcomes)):
         return arrays.outcomes("outcome", outcomes)
     try:
         return looked_up(cast("Sequence[str]", outcomes), OUTCOMES)

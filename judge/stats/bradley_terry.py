@@ -22,7 +22,7 @@ from judge.stats.battles import Battles
 from judge.stats.clustered import t_quantile
 from judge.stats.components import strong_components
 from judge.stats.errors import Disconnected, NotConverged
-from judge.stats.paired import Covariates, Design, Model, climbed, grounded
+from judge.stats.paired import Covariates, Design, Model, climbed
 from judge.stats.ranks import ranks
 from judge.stats.sandwich import Covariance, covariance
 from judge.stats.scorecard import Block
@@ -212,10 +212,10 @@ def bradley_terry(
     for a side (style control), and *ridge* takes ridge / 2 times the squared log strengths off the log likelihood.
     *strata* (int32[n_clusters]) lets prompts vary within their strata alone.
 
-    It has settled when what Newton's steps leave of any parameter is less than *tolerance*. Raises Disconnected where the
-    battles do not order all contestants on one scale, which a ridge mends, NotConverged after *max_iterations* steps,
-    and ValueError for an unknown rule, a negative ridge, nothing but ties under a rule that models them, or an effect
-    that the battles do not tell from the strengths. Without any tie every rule is the first.
+    It has settled when what Newton's steps leave of any parameter is less than *tolerance*. Raises Disconnected where
+    the battles do not order all contestants on one scale, which a ridge mends, NotConverged after *max_iterations*
+    steps, and ValueError for an unknown rule, a negative ridge, nothing but ties under a rule that models them, or an
+    effect that the battles do not tell from the strengths. Without any tie every rule is the first.
 
     >>> fit = bradley_terry(Battles.from_names(["a"] * 4, ["b"] * 4, ["left", "left", "left", "right"]))
     >>> fit.expected(0, 1)

@@ -7,11 +7,14 @@ that gives numbers: no Python integer is made or unpacked for a row, and the row
 import sys
 from collections.abc import Hashable, Mapping, Sequence
 from operator import itemgetter
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
 import numpy as np
 
 from judge.stats.arrays import Codes, Ints
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Name = TypeVar("Name", bound=Hashable)
 
@@ -22,13 +25,16 @@ _SAMPLE = 1 << 14
 def coded(*columns: Sequence[Name]) -> tuple[tuple[Name, ...], tuple[Ints, ...]]:
     """The distinct names of all *columns*, sorted, and each column as int32[n], the places of its names among them.
 
-    Names that can't be compared with each other are sorted by what `repr` makes of them.
+    Names that can't be compared with each other are sorted by what `repr` makes of them. Columns of Arrow (of pyarrow,
+    polars or whatever else has its C interface) are read by polars; they hold texts, and ValueError names what doesn't.
 
     >>> names, (column,) = coded(["q2", "q1", "q2"])
     >>> names, column.tolist()
     (('q1', 'q2'), [1, 0, 1])
     """
     # Most often every name is among the first rows; to collect them from all rows costs as much as to code a column.
+    if all(map(is_arrow, columns)):
+        return _coded_by_arrow([arrow(column) for column in columns])
     first = set[Name]().union(*(column[:_SAMPLE] for column in columns))
     try:
         return _coded(first, columns)
@@ -47,6 +53,8 @@ def _coded(distinct: set[Name], columns: Sequence[Sequence[Name]]) -> tuple[tupl
 
 def looked_up(column: Sequence[str], codes: Mapping[str, int]) -> Codes:
     """The small code of each word of *column*, int8[n]. Raises KeyError with the first word that has none."""
+    if is_arrow(column):
+        return _looked_up_by_arrow(arrow(column), codes)
     table = {word: bytes((code,)) for word, code in codes.items()}
     return np.frombuffer(_joined(column, table), dtype=np.int8)
 
@@ -59,3 +67,52 @@ def _joined(column: Sequence[Name], table: Mapping[Name, bytes]) -> bytes:
 def _taken(names: Sequence[Name], table: Mapping[Name, bytes]) -> bytes:
     # itemgetter gives no tuple for a single name.
     return b"".join(itemgetter(*names)(table)) if len(names) > 1 else table[names[0]]
+
+
+def is_arrow(column: object) -> TypeGuard[Any]:
+    """Whether *column* can be read by Arrow's C interface (the PyCapsule protocol)."""
+    return hasattr(column, "__arrow_c_stream__") or hasattr(column, "__arrow_c_array__")
+
+
+def arrow(column: Any) -> "pl.Series":  # noqa: ANN401 - Arrow's interface has no type of its own
+    """A *column* of Arrow as a polars series of texts. Raises ValueError where it holds something else, or nulls."""
+    import polars as pl  # noqa: PLC0415 - of an extra, and slow to import
+
+    series = pl.Series(column)
+    if series.dtype not in {pl.String, pl.Categorical, pl.Enum}:
+        raise ValueError(f"A column of names holds texts, and not {series.dtype}.")
+    if series.null_count():
+        raise ValueError(f"A column of names has {series.null_count()} empty places.")
+    return series
+
+
+def _coded_by_arrow(columns: "Sequence[pl.Series]") -> tuple[tuple[Any, ...], tuple[Ints, ...]]:
+    import polars as pl  # noqa: PLC0415 - as above
+
+    def known(parts: "Sequence[pl.Series]") -> list[str]:
+        return sorted(set[str]().union(*(part.cast(pl.String).unique().to_list() for part in parts)))
+
+    names = known([column[:_SAMPLE] for column in columns])
+    try:
+        return tuple(names), tuple(_placed(column, names) for column in columns)
+    except pl.exceptions.InvalidOperationError:
+        names = known(columns)
+        return tuple(names), tuple(_placed(column, names) for column in columns)
+
+
+def _placed(column: "pl.Series", names: Sequence[str]) -> Ints:
+    """The place of each of the texts of *column* among *names*, int32[n]."""
+    import polars as pl  # noqa: PLC0415 - as above
+
+    return column.cast(pl.Enum(names)).to_physical().to_numpy().astype(np.int32)
+
+
+def _looked_up_by_arrow(column: "pl.Series", codes: Mapping[str, int]) -> Codes:
+    import polars as pl  # noqa: PLC0415 - as above
+
+    words = list(codes)
+    try:
+        found = _placed(column, words)
+    except pl.exceptions.InvalidOperationError:
+        raise KeyError(next(word for word in column.unique(maintain_order=True) if word not in codes)) from None
+    return np.fromiter(codes.values(), dtype=np.int8)[found]

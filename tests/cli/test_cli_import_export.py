@@ -8,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from bundle import DEMO
 
@@ -143,3 +145,17 @@ def test_cli_export_follows_links_and_packs_what_is_called_gz(tmp_path: Path) ->
     assert (tmp_path / "link.jsonl").is_symlink()
     assert (tmp_path / "target.jsonl").read_text("utf-8").count("\n") == 1
     assert Path("/dev/null").is_char_device()
+
+
+def test_cli_rank_reads_and_writes_tables(tmp_path: Path) -> None:
+    """A CSV of battles is ranked without a dataset, and the ratings come out alike as CSV and as Parquet."""
+    rows = ["left,right,outcome,prompt_id", *(f"m,n,{'left' if n % 3 else 'right'},q{n}" for n in range(50))]
+    (tmp_path / "battles.csv").write_text("\n".join(rows), "utf-8")
+
+    told = judge(tmp_path, "rank", tmp_path / "battles.csv", "--csv")
+    assert judge(tmp_path, "rank", tmp_path / "battles.csv", "--parquet", tmp_path / "out.parquet").returncode == 0
+
+    assert told.returncode == 0, told.stderr
+    written = pl.read_csv(told.stdout.encode(), schema_overrides={"ranks": pl.String, "order_sd": pl.Float64})
+    assert written["contestant"].to_list() == ["m", "n"]
+    assert_frame_equal(written, pl.read_parquet(tmp_path / "out.parquet"), check_dtypes=False)

@@ -1,4 +1,5 @@
 import numpy as np
+import polars as pl
 import pytest
 
 from judge.stats.battles import LEFT, RIGHT, TIE, Battles
@@ -22,6 +23,27 @@ def test_words_and_codes_mean_the_same() -> None:
     codes = Battles.from_names(["a"] * 3, ["b"] * 3, np.array([LEFT, RIGHT, TIE], dtype=np.int8))
 
     assert words.outcome.tolist() == codes.outcome.tolist() == [0, 1, 2]
+
+
+def test_columns_of_arrow_mean_what_lists_do() -> None:
+    """The same codes, of names among the first rows and names that come late; what is wrong with a column is named."""
+    left = ["b"] * 20_000 + ["late", "a"]
+    right, words = ["c"] * 20_002, ["left"] * 20_000 + ["right", "tie"]
+    listed = Battles.from_names(left, right, words, cluster=left)
+
+    arrow = Battles.from_names(pl.Series(left), pl.Series(right), pl.Series(words), cluster=pl.Series(left))
+
+    assert arrow.contestants == listed.contestants == ("a", "b", "c", "late")
+    assert all(
+        np.array_equal(getattr(arrow, column), getattr(listed, column))
+        for column in ("left", "right", "outcome", "cluster")
+    )
+    with pytest.raises(ValueError, match="The outcome 'won' is unknown"):
+        Battles.from_names(pl.Series(["a"]), pl.Series(["b"]), pl.Series(["won"]))
+    with pytest.raises(ValueError, match="holds texts, and not Int64"):
+        Battles.from_names(pl.Series([1]), pl.Series([2]), pl.Series(["tie"]))
+    with pytest.raises(ValueError, match="has 1 empty places"):
+        Battles.from_names(pl.Series(["a", None]), pl.Series(["b", "b"]), pl.Series(["tie", "tie"]))
 
 
 def test_clusters_may_be_numbers_or_anything_hashable() -> None:

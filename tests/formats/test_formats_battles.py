@@ -1,0 +1,65 @@
+"""Files of battles: what CSV and Parquet say is what JSON lines say, and a wrong row is named."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from judge.domain.errors import InvalidInput
+from judge.formats.battles import read
+
+ROWS = [
+    {"model_a": "m", "model_b": "n", "winner": "model_a", "question_id": "q1", "weight": 2.0},
+    {"model_a": "n", "model_b": "m", "winner": "tie (bothbad)", "question_id": "q2", "weight": 0.5},
+]
+
+
+def csv_of(rows: list[dict[str, object]]) -> str:
+    return pl.DataFrame(rows).write_csv()
+
+
+def test_formats_battles_are_the_same_in_every_file(tmp_path: Path) -> None:
+    """JSON lines, CSV and Parquet, compressed or not."""
+    (tmp_path / "b.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS), "utf-8")
+    (tmp_path / "b.csv").write_text(csv_of(ROWS), "utf-8")
+    (tmp_path / "b.csv.gz").write_bytes(gzip.compress(csv_of(ROWS).encode()))
+    pl.DataFrame(ROWS).write_parquet(tmp_path / "b.parquet")
+
+    found = {path.name: list(read(path)) for path in tmp_path.iterdir()}
+
+    assert len(found["b.jsonl"]) == 2
+    assert all(battles == found["b.jsonl"] for battles in found.values())
+
+
+def test_formats_battles_of_columns_of_winners(tmp_path: Path) -> None:
+    """Three columns of 0 and 1, as in the Arena's table."""
+    (path := tmp_path / "b.csv").write_text(
+        "model_a,model_b,winner_model_a,winner_model_b,winner_tie\nm,n,0,1,0\nm,n,0,0,1\n"
+    )
+
+    assert [battle.outcome.name for battle in read(path)] == ["RIGHT", "TIE"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("b.csv", "left,right,outcome\nm,n,left\nm,n,won\n", "line 3 .*won"),
+        ("b.csv", "left,right,outcome\nm,n\n", "line 2 has not as many fields"),
+        ("b.csv", "left,right,outcome,weight\nm,n,tie,much\n", "line 2 has a weight that is no number: 'much'"),
+        ("b.csv", "left,right,outcome,weight\nm,n,tie,nan\n", "line 2 has a weight that is no finite number"),
+        ("b.csv", "left,outcome\nm,tie\n", "line 2 lacks 'right'"),
+        ("b.csv", "model_a,model_b,winner_model_a,winner_model_b,winner_tie\nm,n,1,1,0\n", "line 2 has 2 winners"),
+        ("b.csv.gz", "left", "is not CSV"),
+        ("b.parquet", "left", "is not Parquet"),
+        ("b.txt", "left", r"ends with none of .jsonl, .csv, .parquet"),
+    ],
+)
+def test_formats_a_wrong_battle_is_named(tmp_path: Path, name: str, text: str, said: str) -> None:
+    (path := tmp_path / name).write_text(text, "utf-8")
+
+    with pytest.raises(InvalidInput, match=said):
+        list(read(path))
