@@ -11,9 +11,10 @@ import click
 from judge.cli.tables import console, spread, table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from judge.api.v1.leaderboard_pb2 import Leaderboard, Rating
+    from judge.api.v1.leaderboard_pb2 import Leaderboard, LeftOut, Rating
 
 Unknown = TypeVar("Unknown", str, None)
 COLUMNS = ("contestant", "rank", "ranks", "rating", "low", "high", "expected", "n", "prompts", "best", "order_sd")
@@ -48,6 +49,14 @@ def leaderboard(board: Leaderboard, title: str) -> None:
     for rating in board.ratings:
         if rating.HasField("order_sd"):
             out.print(f"{rating.contestant}: spread over orders {rating.order_sd:.1f}")
+    _told(board)
+    _anchored(board)
+    _more(board, title, digits)
+
+
+def _told(board: Leaderboard) -> None:
+    """How the figures above came about."""
+    out = console()
     told = f"{board.method}, {board.interval_method}, ties {board.ties}"
     if board.inference != "new-prompts":
         told += f", inference over {board.inference}"
@@ -58,10 +67,11 @@ def leaderboard(board: Leaderboard, title: str) -> None:
     if board.HasField("coverage"):
         told += f", orders {board.reconcile}, coverage {board.coverage.usable} of {board.coverage.planned}"
     out.print(told)
+    if board.replicates:
+        out.print(f"{board.replicates} resamples, {board.replicates_apart} of which could not be ranked")
     for note in board.notes:
         out.print(note)
     out.print()
-    _more(board, title, digits)
 
 
 def leaderboard_csv(board: Leaderboard) -> None:
@@ -143,19 +153,54 @@ def _more(board: Leaderboard, title: str, digits: int) -> None:
             for one in board.target_shares
         ]
         table("Categories", ("contestant", "ahead in", "behind in", "cannot tell in"), rows)
-    if board.left_out:
-        moved = [(one.contestant, str(one.rank), *_moved(board, one)) for one in board.ratings]
-        table("Ranks when a category is left out", ("contestant", "rank", "best", "worst", "changed by"), moved)
+    if board.variance:
+        told = [(one.variance, one.share) if one.HasField("variance") else None for one in board.variance]
+        split = [
+            (one.level, f"{found[0]:.4f}" if found else "-", f"{found[1]:.0%}" if found else "-")
+            for one, found in zip(board.variance, told, strict=True)
+        ]
+        table("Variance of verdicts", ("level", "variance", "share"), split)
+    for what in ("category", "judge"):
+        left_out = [out for out in board.left_out if bool(out.judge) == (what == "judge")]
+        if left_out:
+            moved = [(one.contestant, str(one.rank), *_moved(left_out, one)) for one in board.ratings]
+            table(f"Ranks when a {what} is left out", ("contestant", "rank", "best", "worst", "changed by"), moved)
     for inner in board.slices:
         leaderboard(inner, f"{title}: {inner.slice.category or '(no category)'}")
     if board.HasField("without_style"):
         leaderboard(board.without_style, f"{title}, without style control")
 
 
-def _moved(board: Leaderboard, rating: Rating) -> tuple[str, str, str]:
-    """The best and the worst rank without a category, and which categories change it."""
-    found = {out.category: out.ranks[rating.contestant] for out in board.left_out if rating.contestant in out.ranks}
+def _anchored(board: Leaderboard) -> None:
+    """What anchoring to labels gave, and what would help more."""
+    if not board.HasField("anchoring"):
+        return
+    told, out = board.anchoring, console()
+    gain = f"{told.gain:.2f}" if told.HasField("gain") else "not known, as labels alone rank nobody"
+    out.print(
+        f"Anchored to {told.labels_source}: {told.labelled} of {told.comparisons} comparisons labelled, on "
+        f"{told.labelled_prompts} prompts; the judge's weight is {told.judge_weight:.2f}."
+    )
+    out.print(f"Effective sample size in units of the labels': {gain}.")
+    more, wider = told.twice_the_labels, told.twice_the_prompts
+    better = "more labels per prompt help more" if more < wider else "more prompts help more"
+    out.print(
+        f"Twice the labels on these prompts: standard errors x {more:.2f}; as many labels on twice the prompts: "
+        f"x {wider:.2f}: {better}."
+    )
+    if told.assumed_random:
+        out.print("No label says with what probability it was chosen: they are taken as drawn at random.")
+    if told.unused:
+        out.print(f"{told.unused} labelled comparisons have no outcome of the judge and are not used.")
+    out.print()
+
+
+def _moved(left_out: Sequence[LeftOut], rating: Rating) -> tuple[str, str, str]:
+    """The best and the worst rank without one of what is left out, and which of it changes the rank."""
+    found = {
+        out.judge or out.category: out.ranks[rating.contestant] for out in left_out if rating.contestant in out.ranks
+    }
     if not found:
         return "-", "-", "-"
-    changed = [category or "(none)" for category, rank in sorted(found.items()) if rank != rating.rank]
+    changed = [what or "(none)" for what, rank in sorted(found.items()) if rank != rating.rank]
     return str(min(found.values())), str(max(found.values())), ", ".join(changed) or "none"

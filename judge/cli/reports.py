@@ -38,6 +38,7 @@ def _anchor(_: click.Context, __: click.Parameter, said: str) -> tuple[str, floa
 
 
 RECONCILE = click.Choice(["tie", "drop", "each", "soft"])
+INTERVALS = click.Choice(["sandwich", "bootstrap", "bootstrap-t", "percentile"])
 INFERENCE = click.Choice(["new-prompts", "fixed-prompts", "annotators", "unclustered"])
 
 
@@ -67,7 +68,12 @@ INFERENCE = click.Choice(["new-prompts", "fixed-prompts", "annotators", "unclust
 @click.option("--position", is_flag=True, help="Fit what the left side is worth.")
 @click.option("--style", is_flag=True, help="Take length and markdown out; print both.")
 @click.option("--pairs", is_flag=True, help="Every difference too.")
-@click.option("--leave-one-out", is_flag=True, help="The ranks without each category too.")
+@click.option("--leave-one-out", is_flag=True, help="The ranks without each category, and each judge, too.")
+@click.option("--intervals", type=INTERVALS, default="sandwich", show_default=True, help="How they are computed.")
+@click.option("--replicates", default=1000, show_default=True, help="Resamples of a bootstrap.")
+@click.option("--anchored-to", default="", metavar="LABELS", help="Anchor a judge's ratings to people's labels.")
+@click.option("--variance", is_flag=True, help="Split the variance of verdicts too.")
+@click.option("--decisive-weight", default=1.0, show_default=True, help="What a decisive Likert verdict counts as.")
 @click.option("--reconcile", type=RECONCILE, default="tie", show_default=True)
 @click.option("--reading", default="", help="Which reading of replies: source, or a parser's name.")
 @click.option("--largest", is_flag=True, help="Rank the largest part of a board that falls apart.")

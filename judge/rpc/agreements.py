@@ -16,7 +16,8 @@ from judge.rpc import decode, encode
 from judge.rpc.datasets import TENANT
 from judge.runs.agree import AgreeOptions, measure
 from judge.runs.fits import Fits
-from judge.runs.sources import Votes, label_votes, votes_of
+from judge.runs.sources import label_votes, votes_of
+from judge.runs.votes import Votes
 
 
 class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):

@@ -29,10 +29,11 @@ from judge.domain.outcome import (
     VerdictStatus,
 )
 from judge.domain.run import Budget, OrderPolicy, Pairing, PairPolicy, RunSpec, TurnPolicy
+from judge.domain.source import Source
 from judge.ports.store import VerdictQuery
 from judge.runs.agree import AgreeOptions
 from judge.runs.ranked import RankOptions
-from judge.runs.sources import Part
+from judge.runs.votes import Part
 from judge.stats.scorecard import MAX_T
 
 E_ = TypeVar("E_", bound=IntEnum)
@@ -232,6 +233,11 @@ def rank_options(said: ranking_service_pb2.RankingOptions) -> RankOptions:
         seed=said.seed,
         style=said.style,
         leave_one_out=said.leave_one_out,
+        intervals=said.intervals or "sandwich",
+        replicates=said.replicates or 1000,
+        anchored_to=Source.parse(said.anchored_to, "options.anchored_to") if said.anchored_to else None,
+        variance=said.variance,
+        decisive=said.decisive_weight or 1.0,
     )
 
 

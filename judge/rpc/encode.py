@@ -22,8 +22,8 @@ from judge.domain.run import Pairing, Run, RunSpec
 from judge.domain.verdict import Reading, Reply, ShowingNames, Verdict
 from judge.runs.agree import Figure, Report
 from judge.runs.estimate import RunEstimate
-from judge.runs.ranked import Board, StandingRow
-from judge.runs.sources import Part, Votes
+from judge.runs.ranked import Anchoring, Board, StandingRow
+from judge.runs.votes import Part, Votes
 
 
 def timestamp(seconds: float) -> Timestamp:
@@ -390,8 +390,33 @@ def leaderboard(board: Board) -> leaderboard_pb2.Leaderboard:
             for row in board.shares
         ],
         without_style=leaderboard(board.without_style) if board.without_style else None,
-        left_out=[leaderboard_pb2.LeftOut(category=row.category, ranks=dict(row.ranks)) for row in board.left_out],
+        left_out=[
+            leaderboard_pb2.LeftOut(category=row.category, judge=row.judge, ranks=dict(row.ranks))
+            for row in board.left_out
+        ],
         anchor=options.anchor[0] if options.anchor else "",
+        replicates=board.resamples[0] if board.resamples else 0,
+        replicates_apart=board.resamples[1] if board.resamples else 0,
+        anchoring=_anchoring(board.anchoring) if board.anchoring else None,
+        variance=[
+            leaderboard_pb2.VarianceComponent(level=one.level, variance=one.variance, share=one.share)
+            for one in board.variance
+        ],
+    )
+
+
+def _anchoring(told: Anchoring) -> leaderboard_pb2.Anchoring:
+    return leaderboard_pb2.Anchoring(
+        labels_source=told.source,
+        labelled=told.labelled,
+        comparisons=told.comparisons,
+        labelled_prompts=told.prompts,
+        judge_weight=told.weight,
+        gain=None if math.isnan(told.gain) else told.gain,
+        twice_the_labels=told.more_labels,
+        twice_the_prompts=told.more_prompts,
+        assumed_random=told.assumed_random,
+        unused=told.unused,
     )
 
 

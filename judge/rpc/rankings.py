@@ -16,12 +16,15 @@ from judge.domain.source import Source
 from judge.ports.store import Store
 from judge.rpc import decode, encode
 from judge.rpc.datasets import TENANT
+from judge.runs.anchoring import Labelled, labelled
 from judge.runs.fits import Fits
 from judge.runs.fought import alone
 from judge.runs.rank import leaderboard, rank
 from judge.runs.ranked import RankOptions
 from judge.runs.sources import votes_of
 from judge.runs.style import style_of
+from judge.runs.votes import Votes
+from judge.runs.work import all_labels
 from judge.stats.battles import Battles
 
 
@@ -36,10 +39,28 @@ class RankingServicer(ranking_service_pb2_grpc.RankingServiceServicer):
         options = decode.rank_options(request.options)
         dataset = resource_id("datasets", "dataset", request.dataset) if request.dataset else ""
         source = Source.parse(request.source)
-        votes = await votes_of(self._store, TENANT, dataset, source, options.reconcile, options.reading, options.part)
+        votes = await votes_of(
+            self._store,
+            TENANT,
+            dataset,
+            source,
+            options.reconcile,
+            options.reading,
+            options.part,
+            options.decisive,
+        )
         style = await style_of(self._store, TENANT, votes) if options.style else None
-        board = await self._fits.run(lambda: leaderboard(votes, options, style))
+        labels = await self._labels(votes, options)
+        board = await self._fits.run(lambda: leaderboard(votes, options, style, labels))
         return pb.GetLeaderboardResponse(leaderboard=encode.leaderboard(board))
+
+    async def _labels(self, votes: Votes, options: RankOptions) -> Labelled | None:
+        """What the labels that ratings are to be anchored to say."""
+        if options.anchored_to is None:
+            return None
+        revision = (await self._store.dataset(TENANT, votes.dataset)).revision
+        rows = [label async for _, label in all_labels(self._store, TENANT, votes.dataset, revision)]
+        return labelled(options.anchored_to, rows)
 
     async def RankBattles(
         self,
@@ -57,6 +78,8 @@ class RankingServicer(ranking_service_pb2_grpc.RankingServiceServicer):
         chosen = options
         if chosen.style or chosen.by_category or chosen.targets or chosen.leave_one_out:
             raise InvalidInput("options", "battles come without texts and categories, as a dataset's source has them")
+        if chosen.anchored_to or chosen.variance or chosen.decisive != 1:
+            raise InvalidInput("options", "battles come without labels and verdicts, as a dataset's source has them")
         board = await self._fits.run(lambda: rank(alone(gathered.battles(), chosen), chosen))
         return pb.RankBattlesResponse(leaderboard=encode.leaderboard(board))
 

@@ -11,7 +11,8 @@ import numpy as np
 from judge.domain.errors import InvalidInput
 from judge.domain.outcome import Reconcile
 from judge.domain.source import Merge
-from judge.runs.sources import WHOLE, Part, Vote, Votes, Where, merged
+from judge.runs.sources import merged
+from judge.runs.votes import WHOLE, Part, Vote, Votes, Where
 from judge.stats.agreement import AgreementFigure, agreement
 from judge.stats.order_effects import OrderEffects, order_consistency
 from judge.stats.votes import Votes as Coded

@@ -9,8 +9,9 @@ import numpy as np
 
 from judge.domain.errors import InvalidInput, Precondition
 from judge.domain.outcome import Outcome
+from judge.runs.anchoring import Labelled
 from judge.runs.ranked import RankOptions
-from judge.runs.sources import LEFT_SHARE, Vote, Votes
+from judge.runs.votes import LEFT_SHARE, Vote, Votes
 from judge.stats.arrays import Floats, Ints
 from judge.stats.battles import Battles
 from judge.stats.names import coded
@@ -50,6 +51,9 @@ class Fought:
     strata: Ints | None = None
     rare: tuple[str, ...] = ()
     """Covariates that differ on too few prompts to be fitted."""
+    votes: Votes | None = None
+    labels: Labelled | None = None
+    """What the ratings are anchored to, and the votes that are."""
 
     def among(self, contestants: Sequence[int]) -> Fought:
         """The battles with both sides among these *contestants* (codes)."""
@@ -73,7 +77,7 @@ def fought(votes: Votes, options: RankOptions, style: Style | None = None) -> Fo
             left.append(sides[0])
             right.append(sides[1])
             outcome.append((told.flipped if turned else told) - 1)
-            weight.append(counts)
+            weight.append(counts * vote.weight)
             vote_of.append(number)
     if options.position and not showings:
         raise InvalidInput(

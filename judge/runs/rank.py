@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from judge.domain.errors import Incomparable, InvalidInput, Precondition
+from judge.domain.source import Source
+from judge.runs.anchoring import Labelled, anchor
 from judge.runs.fought import FEWEST_PROMPTS, Fought, Style, fought
+from judge.runs.juries import without
 from judge.runs.ranked import (
+    INTERVALS,
     TIES,
     Board,
     EffectRow,
@@ -21,9 +25,11 @@ from judge.runs.ranked import (
     ShareRow,
     StandingRow,
 )
-from judge.runs.sources import Votes
+from judge.runs.variance import variance_of
+from judge.runs.votes import Votes
 from judge.stats.arrays import Floats
-from judge.stats.bradley_terry import POINTS, BradleyTerryFit, block, bradley_terry
+from judge.stats.bootstrap import SE_T, STUDENTISED, bootstrap
+from judge.stats.bradley_terry import POINTS, BradleyTerryFit, Intervals, block, bradley_terry
 from judge.stats.components import strong_components, unrankable
 from judge.stats.elo import elo, permuted_elo
 from judge.stats.errors import Disconnected, NotConverged
@@ -37,10 +43,17 @@ PERMUTED_NOTE = "order_sd is how far one order of the battles lies from the mean
 POSITION_NOTE = "The position effect has no bound here: it is left out, and both orders of all comparisons balance it."
 
 
-def leaderboard(votes: Votes, options: RankOptions, style: Style | None = None) -> Board:
-    """The leaderboard of *votes*, and of each category if asked for. *style* goes into the fit."""
+def leaderboard(
+    votes: Votes, options: RankOptions, style: Style | None = None, labels: Labelled | None = None
+) -> Board:
+    """The leaderboard of *votes*, and of each category if asked for.
+
+    *style* goes into the fit, and *labels* are what its ratings are anchored to.
+    """
     told = fought(votes, options, style)
-    board = rank(told, options)
+    board = rank(replace(told, votes=votes, labels=labels), options)
+    if options.variance:
+        board = replace(board, variance=variance_of(votes))
     if style is not None:
         board = replace(board, without_style=rank(replace(told, style=None, rare=()), options))
     categories = sorted({votes.categories.get(vote.where.prompt_id, "") for vote in votes.rows})
@@ -48,7 +61,10 @@ def leaderboard(votes: Votes, options: RankOptions, style: Style | None = None) 
     if unknown:
         raise InvalidInput("options.target_categories", f"no battle is of the category {unknown[0]!r}")
     if options.leave_one_out:
-        board = replace(board, left_out=tuple(_without(votes, options, style, name) for name in categories))
+        board = replace(
+            board,
+            left_out=(*_without_categories(votes, options, style, categories), *_without_judges(votes, options, style)),
+        )
     if not options.by_category and not options.targets:
         return replace(board, votes=votes)
     # A category is easily too small to order everybody: what can be ranked is, the rest is named.
@@ -63,13 +79,26 @@ def leaderboard(votes: Votes, options: RankOptions, style: Style | None = None) 
     return replace(board, votes=votes, slices=scored, shares=_shares(scored, options))
 
 
-def _without(votes: Votes, options: RankOptions, style: Style | None, category: str) -> LeftOut:
-    rows = tuple(v for v in votes.rows if votes.categories.get(v.where.prompt_id, "") != category)
-    if not rows:
-        return LeftOut(category, ())
-    ranks_alone = replace(options, largest=True, reference="", anchor=None, pairs=False)
-    rest = _ranked(fought(replace(votes, rows=rows), options, style), ranks_alone, lenient=True)
-    return LeftOut(category, tuple((row.contestant, row.rank) for row in rest.ratings))
+def _without_categories(
+    votes: Votes, options: RankOptions, style: Style | None, categories: Sequence[str]
+) -> Iterator[LeftOut]:
+    for category in categories:
+        rows = tuple(v for v in votes.rows if votes.categories.get(v.where.prompt_id, "") != category)
+        yield LeftOut(category, _ranks_alone(replace(votes, rows=rows), options, style))
+
+
+def _without_judges(votes: Votes, options: RankOptions, style: Style | None) -> Iterator[LeftOut]:
+    for judge in sorted(votes.shares) if votes.members else ():
+        rest = without(Source.parse(votes.source), votes, judge)
+        yield LeftOut("", _ranks_alone(rest, options, style), judge)
+
+
+def _ranks_alone(votes: Votes, options: RankOptions, style: Style | None) -> tuple[tuple[str, int], ...]:
+    if not votes.rows:
+        return ()
+    ranks_alone = replace(options, largest=True, reference="", anchor=None, pairs=False, intervals="sandwich")
+    rest = _ranked(fought(votes, options, style), ranks_alone, lenient=True)
+    return tuple((row.contestant, row.rank) for row in rest.ratings)
 
 
 def rank(told: Fought, options: RankOptions) -> Board:
@@ -154,7 +183,14 @@ def _strengths(told: Fought, options: RankOptions) -> Board:
     fit, notes = _fitted(told, options)
     names = told.battles.contestants
     scale = _unit(options)
-    found, interval = fit.covariance, fit.interval(options.level)
+    anchoring, resamples = None, None
+    if told.labels is not None and told.votes is not None:
+        anchored, anchoring = anchor(told.votes, told.labels, names)
+        fit = replace(fit, model=fit.model.at(anchored.log_strengths), doubt=anchored.covariance)
+    interval = fit.interval(options.level)
+    if INTERVALS[options.intervals]:
+        fit, interval, resamples = _resampled(fit, options)
+    found = fit.covariance
     if options.anchor is not None and options.anchor[0] in names:
         against = fit.differences(names.index(options.anchor[0]), options.level)
         columns = [options.anchor[1] + scale * c for c in (against.difference, against.low, against.high)]
@@ -165,7 +201,7 @@ def _strengths(told: Fought, options: RankOptions) -> Board:
     rows = _rows(told, rating.tolist(), list(zip(low.tolist(), high.tolist(), strict=True)), _expected(fit, options))
     places: list[tuple[int, int] | None] = [None] * len(names)
     best: list[float | None] = [None] * len(names)
-    if found.matrix is not None and len(names) > 1:
+    if found.matrix is not None and found.open_above is None and len(names) > 1:
         rng = np.random.default_rng(options.seed)
         ranked = rank_intervals(fit.log_strengths, found.matrix, found.freedom, rng, options.level)
         places = list(zip(ranked.low.tolist(), ranked.high.tolist(), strict=True))
@@ -173,8 +209,28 @@ def _strengths(told: Fought, options: RankOptions) -> Board:
     rows = [replace(row, ranks=places[i], best=best[i]) for i, row in enumerate(rows)]
     effects = [EffectRow(e.name, e.value, e.low, e.high) for e in fit.effects(options.level)]
     board = _board(options, interval.method, rows).noted(*notes)
-    board = replace(board, effects=tuple(effects), pairs=_pairs(fit, options, scale) if options.pairs else ())
+    board = replace(
+        board,
+        effects=tuple(effects),
+        pairs=_pairs(fit, options, scale) if options.pairs else (),
+        anchoring=anchoring,
+        resamples=resamples,
+    )
     return _standings(board, fit, scale) if options.reference in names else board
+
+
+def _resampled(fit: BradleyTerryFit, options: RankOptions) -> tuple[BradleyTerryFit, Intervals, tuple[int, int]]:
+    """*fit* with the doubt of a bootstrap, the ratings' intervals, and how many resamples were drawn and fell apart."""
+    kind = INTERVALS[options.intervals]
+    rng = np.random.default_rng(options.seed)
+    found = bootstrap(fit, rng, options.replicates, studentise=kind == STUDENTISED)
+    again = replace(fit, doubt=found.covariance())
+    interval = again.interval(options.level)
+    if kind == SE_T or again.covariance.matrix is None:
+        return again, interval, (found.drawn, found.apart)
+    low, high = (np.round(1000 + POINTS * end, 6) for end in found.bounds(fit, kind, options.level))
+    low, high = again.covariance.opened(low, high)
+    return again, replace(interval, low=low, high=high, method=kind), (found.drawn, found.apart)
 
 
 def _unit(options: RankOptions) -> float:

@@ -7,15 +7,20 @@ from dataclasses import dataclass, field, replace
 
 from judge.domain.errors import InvalidInput
 from judge.domain.outcome import Reconcile
-from judge.runs.sources import WHOLE, Part, Votes
+from judge.domain.source import Source, SourceKind
+from judge.runs.votes import WHOLE, Part, Votes
+from judge.stats.bootstrap import PERCENTILE, SE_T, STUDENTISED
 from judge.stats.scorecard import ADJUSTMENTS, MAX_T, Block
 from judge.stats.tie_rules import DAVIDSON, HALF_WIN, RAO_KUPPER
+from judge.stats.variance import Component
 
 TIES = {"bradley-terry": HALF_WIN, DAVIDSON: DAVIDSON, RAO_KUPPER: RAO_KUPPER}
 """The tie rule of each method that fits strengths."""
 METHODS = (*TIES, "elo", "elo-permuted", "win-rate")
 SCALES = ("elo", "natural")
 INFERENCES = ("new-prompts", "fixed-prompts", "annotators", "unclustered")
+INTERVALS = {"sandwich": "", "bootstrap": SE_T, "bootstrap-t": STUDENTISED, "percentile": PERCENTILE}
+"""The intervals there are, and the kind of bootstrap they come of."""
 MOST_PERMUTATIONS = 10_000
 
 
@@ -49,6 +54,12 @@ class RankOptions:
     seed: int = 0
     style: bool = False
     leave_one_out: bool = False
+    intervals: str = "sandwich"
+    replicates: int = 1000
+    anchored_to: Source | None = None
+    variance: bool = False
+    decisive: float = 1.0
+    """How many votes a verdict of full strength on a Likert scale counts as."""
 
     def __post_init__(self) -> None:
         known = {
@@ -56,16 +67,28 @@ class RankOptions:
             "scale": (self.scale, SCALES),
             "inference": (self.inference, INFERENCES),
             "adjustment": (self.adjustment, ADJUSTMENTS),
+            "intervals": (self.intervals, tuple(INTERVALS)),
         }
         for name, (said, allowed) in known.items():
             if said not in allowed:
                 raise InvalidInput(f"options.{name}", f"{name} {said!r} is none of {', '.join(allowed)}")
-        numbers = {"ridge": self.ridge >= 0, "wanted_difference": self.wanted > 0, "level": 0 < self.level < 1}
-        for (name, sound), value in zip(numbers.items(), (self.ridge, self.wanted, self.level), strict=True):
+        numbers = {
+            "ridge": (self.ridge, self.ridge >= 0),
+            "wanted_difference": (self.wanted, self.wanted > 0),
+            "level": (self.level, 0 < self.level < 1),
+            "decisive_weight": (self.decisive, self.decisive >= 1),
+        }
+        for name, (value, sound) in numbers.items():
             if not (math.isfinite(value) and sound):
                 raise InvalidInput(f"options.{name}", f"{name} cannot be {value}")
-        if not 2 <= self.permutations <= MOST_PERMUTATIONS:  # noqa: PLR2004  # a spread needs two
-            raise InvalidInput("options.permutations", f"permutations is from 2 to {MOST_PERMUTATIONS}")
+        for name, many in {"permutations": self.permutations, "replicates": self.replicates}.items():
+            if not 2 <= many <= MOST_PERMUTATIONS:  # noqa: PLR2004  # a spread needs two
+                raise InvalidInput(f"options.{name}", f"{name} is from 2 to {MOST_PERMUTATIONS}")
+        self._fitting()
+        self._resampled()
+        self._anchored()
+
+    def _fitting(self) -> None:
         if self.anchor is not None and not math.isfinite(self.anchor[1]):
             raise InvalidInput("options.anchor", "an anchor's rating is a finite number")
         if self.method == "win-rate" and not self.reference:
@@ -79,12 +102,43 @@ class RankOptions:
             "position_effect": self.position,
             "scale": self.scale != "elo",
             "leave_one_out": self.leave_one_out,
+            "intervals": self.intervals != "sandwich",
+            "anchored_to": self.anchored_to is not None,
         }
         if self.method not in TIES and any(fitted.values()):
             told = ", ".join(name for name, asked in fitted.items() if asked)
             raise InvalidInput(f"options.{told}", f"method {self.method} has no {told}; {', '.join(TIES)} have")
         if self.strata and self.inference != "new-prompts":
             raise InvalidInput("options.strata", "strata are of prompts, and go with inference new-prompts")
+
+    def _resampled(self) -> None:
+        if self.intervals == "sandwich":
+            return
+        if self.inference == "fixed-prompts" or self.strata:
+            raise InvalidInput("options.intervals", "a bootstrap draws prompts from all of them: no strata, none fixed")
+        if self.anchor is not None and self.intervals != "bootstrap":
+            raise InvalidInput("options.intervals", f"intervals {self.intervals} go with no anchor; bootstrap does")
+
+    def _anchored(self) -> None:
+        if self.anchored_to is None:
+            return
+        other = {
+            "method": self.method != "bradley-terry",
+            "inference": self.inference != "new-prompts",
+            "reconcile": self.reconcile is Reconcile.EACH,
+            "intervals": self.intervals != "sandwich",
+            "ridge": self.ridge > 0,
+            "style": self.style,
+            "strata": self.strata,
+            "by_category": self.by_category or bool(self.targets),
+            "leave_one_out": self.leave_one_out,
+            "decisive_weight": self.decisive != 1,
+        }
+        if any(other.values()):
+            told = ", ".join(name for name, asked in other.items() if asked)
+            raise InvalidInput("options.anchored_to", f"ratings anchored to labels go with the default {told} only")
+        if self.anchored_to.kind not in (SourceKind.PEOPLE, SourceKind.LABELS):
+            raise InvalidInput("options.anchored_to", "ratings are anchored to people or labels:PATTERN")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +215,27 @@ class ShareRow:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """The ranks without one category; a contestant that cannot be ranked without it is absent."""
+    """The ranks without one category or one judge; a contestant that cannot be ranked without it is absent."""
 
     category: str
     ranks: tuple[tuple[str, int], ...]
+    judge: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Anchoring:
+    """What the labels were, and what anchoring to them gave."""
+
+    source: str
+    labelled: int
+    comparisons: int
+    prompts: int
+    weight: float
+    gain: float
+    more_labels: float
+    more_prompts: float
+    assumed_random: bool
+    unused: int
 
 
 @dataclass(frozen=True)
@@ -188,6 +259,10 @@ class Board:
     shares: tuple[ShareRow, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     without_style: Board | None = None
+    resamples: tuple[int, int] | None = None
+    """Of a bootstrap: how many were drawn, and how many could not be ranked."""
+    anchoring: Anchoring | None = None
+    variance: tuple[Component, ...] = ()
     block: Block | None = None
     """The differences behind the standings, in their order."""
 

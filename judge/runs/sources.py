@@ -1,4 +1,4 @@
-"""From a source's text to votes: one row for each outcome on a comparison, oriented with the smaller name on the left.
+"""From a source's text to votes.
 
 Verdicts on two orders are reconciled here, by the report's parameter; repeats are averaged within an order first. A
 comparison that was shown in both orders, and has no verdict in one of them, is incomplete and gives no vote.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -20,106 +20,44 @@ from judge.domain.outcome import AnnotatorKind, ItemState, Order, Outcome, Recon
 from judge.domain.source import Merge, Source, SourceKind
 from judge.domain.verdict import SOURCE_PARSER, Reading, Verdict
 from judge.ports.store import Store, VerdictQuery
+from judge.runs.juries import jury_votes
+from judge.runs.votes import LEFT_SHARE, WHOLE, Orders, Part, Vote, Votes, Where, whole
 from judge.runs.work import PAGE, all_labels
 from judge.stats.votes import Votes as Coded
 from judge.stats.votes import majority, plurality
 
-LEFT_SHARE = {Outcome.LEFT: 1.0, Outcome.RIGHT: 0.0, Outcome.TIE: 0.5}
-
-
-@dataclass(frozen=True, slots=True)
-class Where:
-    """A comparison by its names, left being the smaller."""
-
-    prompt_id: str
-    turn: int
-    left: str
-    right: str
-    left_sample: int = 0
-    right_sample: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Vote:
-    """One outcome on a comparison. *share* is how much of it goes to the left, other than whole only if soft.
-
-    *left_first* says what was shown first, where each order is a vote of its own.
-    """
-
-    where: Where
-    outcome: Outcome
-    annotator: str = ""
-    share: float | None = None
-    left_first: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Orders:
-    """A comparison's outcome in each order, where both were shown; None where there is no verdict."""
-
-    where: Where
-    left_first: Outcome | None
-    right_first: Outcome | None
-
-
-@dataclass(frozen=True)
-class Votes:
-    """What a source says: its votes in stored order, the two orders of its comparisons, and its coverage."""
-
-    source: str
-    rows: tuple[Vote, ...]
-    categories: Mapping[str, str]
-    tags: Mapping[str, tuple[str, ...]]
-    usable: int
-    planned: int
-    by_status: Mapping[str, int] = field(default_factory=dict)
-    orders: tuple[Orders, ...] = ()
-    reading: str = ""
-    interim: bool = False
-    comparisons: frozenset[Where] = frozenset()
-    """Of a judge: all that it has verdicts on, usable or not."""
-    dataset: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """The part of the data a figure covers; empty fields do not narrow."""
-
-    category: str = ""
-    turn: int = 0
-    left: str = ""
-    right: str = ""
-    tag: str = ""
-
-    def takes(self, where: Where, categories: Mapping[str, str], tags: Mapping[str, tuple[str, ...]]) -> bool:
-        """Whether the comparison at *where* belongs to it."""
-        ends = {end for end in (self.left, self.right) if end}
-        return (
-            (not self.category or categories.get(where.prompt_id, "") == self.category)
-            and (not self.turn or where.turn == self.turn)
-            and ends <= {where.left, where.right}
-            and (not self.tag or self.tag in tags.get(where.prompt_id, ()))
-        )
-
-
-WHOLE = Part()
-"""All of the data."""
-
 
 async def votes_of(
-    store: Store, tenant: str, dataset: str, source: Source, reconcile: Reconcile, reading: str, part: Part
+    store: Store,
+    tenant: str,
+    dataset: str,
+    source: Source,
+    reconcile: Reconcile,
+    reading: str,
+    part: Part,
+    decisive: float = 1.0,
 ) -> Votes:
-    """What *source* says of *dataset*, of the *part* asked for; a run's is its own where none is named."""
+    """What *source* says of *dataset*, of the *part* asked for; a run's is its own where none is named.
+
+    A verdict of a Likert scale counts as up to *decisive* votes, by its strength.
+    """
     if source.kind is SourceKind.RUN and not dataset:
         dataset = (await store.run(tenant, source.run)).spec.dataset
     if not dataset:
         raise InvalidInput("dataset", f"source {source} needs a dataset")
-    votes = await _votes_of(store, tenant, dataset, source, reconcile, reading, part)
+    votes = await _votes_of(store, tenant, dataset, source, reconcile, reading, part, decisive)
     return replace(votes, dataset=dataset)
 
 
 async def _votes_of(
-    store: Store, tenant: str, dataset: str, source: Source, reconcile: Reconcile, reading: str, part: Part
+    store: Store,
+    tenant: str,
+    dataset: str,
+    source: Source,
+    reconcile: Reconcile,
+    reading: str,
+    part: Part,
+    decisive: float,
 ) -> Votes:
     summary = await store.dataset(tenant, dataset)
     board = await store.board(tenant, dataset, summary.revision)
@@ -133,7 +71,15 @@ async def _votes_of(
             return Votes(str(source), rows, categories, tags, usable=len(rows), planned=len(rows), reading="label")
 
         return await asyncio.to_thread(said)
-    known = partial(_judge_votes, reconcile=reconcile, reading=reading, part=part, categories=categories, tags=tags)
+    known = partial(
+        _judge_votes,
+        reconcile=reconcile,
+        reading=reading,
+        part=part,
+        decisive=decisive,
+        categories=categories,
+        tags=tags,
+    )
     if source.kind is SourceKind.JURY:
         if reconcile is Reconcile.EACH:
             raise InvalidInput(
@@ -144,12 +90,12 @@ async def _votes_of(
             known = partial(known, reconcile=Reconcile.SOFT)
         members = [Source(SourceKind.JUDGE, name=member.judge) for member in source.members]
         said_by = [await _judged(store, tenant, dataset, member) for member in members]
-        return await asyncio.to_thread(lambda: _jury_votes(source, [*map(known, said_by, members)]))
+        return await asyncio.to_thread(lambda: jury_votes(source, [*map(known, said_by, members)]))
     return await asyncio.to_thread(known, await _judged(store, tenant, dataset, source), source)
 
 
-def label_votes(source: Source, labels: Iterable[Label]) -> list[Vote]:
-    """The votes that *source* takes from *labels*, in their order. NotFound if it takes none."""
+def labels_of(source: Source, labels: Iterable[Label]) -> list[Label]:
+    """The labels that *source* takes, in their order. NotFound if it takes none."""
     taken = [
         label
         for label in labels
@@ -157,13 +103,21 @@ def label_votes(source: Source, labels: Iterable[Label]) -> list[Vote]:
     ]
     if not taken:
         raise NotFound(f"source {source} matches no label", reason="EMPTY_SOURCE")
+    return taken
+
+
+def label_votes(source: Source, labels: Iterable[Label]) -> list[Vote]:
+    """The votes that *source* takes from *labels*, in their order. NotFound if it takes none."""
     rows = []
-    for label in taken:
-        where, flipped = oriented(
-            label.prompt_id, label.turn, (label.left, label.left_sample), (label.right, label.right_sample)
-        )
+    for label in labels_of(source, labels):
+        where, flipped = labelled_at(label)
         rows.append(Vote(where, label.outcome.flipped if flipped else label.outcome, label.annotator))
     return merged(rows, source.merge)
+
+
+def labelled_at(label: Label) -> tuple[Where, bool]:
+    """The comparison that *label* is on, and whether that turned it round."""
+    return oriented(label.prompt_id, label.turn, (label.left, label.left_sample), (label.right, label.right_sample))
 
 
 def oriented(prompt_id: str, turn: int, left: tuple[str, int], right: tuple[str, int]) -> tuple[Where, bool]:
@@ -220,6 +174,7 @@ def _judge_votes(
     reconcile: Reconcile,
     reading: str,
     part: Part,
+    decisive: float,
     categories: Mapping[str, str],
     tags: Mapping[str, tuple[str, ...]],
 ) -> Votes:
@@ -230,14 +185,17 @@ def _judge_votes(
     if planned and not narrowed and planned > len(kept):
         statuses[rest.name.lower() if rest else "pending"] += planned - len(kept)
     grouped: dict[Where, dict[Order, list[float | None]]] = {}
+    weights: dict[Where, dict[Order, list[float]]] = {}
     for verdict in kept:
         where, flipped = _where(verdict)
         order = Order(3 - verdict.showing.order) if flipped else verdict.showing.order
         share = _share(verdict, reading, flipped=flipped, soft=reconcile is Reconcile.SOFT)
         grouped.setdefault(where, {}).setdefault(order, []).append(share)
+        if decisive != 1 and share is not None:
+            weights.setdefault(where, {}).setdefault(order, []).append(_weight(verdict, reading, decisive))
     orders = tuple(_orders(where, by_order) for where, by_order in grouped.items() if len(by_order) == len(Order))
     rows = [
-        replace(vote, annotator=judged.name)
+        replace(vote, annotator=judged.name, weight=_weight_of(vote, weights.get(where, {})))
         for where, by_order in grouped.items()
         for vote in _reconciled(where, by_order, reconcile)
     ]
@@ -253,52 +211,26 @@ def _judge_votes(
         reading or "own",
         judged.interim,
         frozenset(grouped),
+        shares={judged.name: grouped},
     )
 
 
-def _jury_votes(jury: Source, members: Sequence[Votes]) -> Votes:
-    """One vote for each comparison on which enough *members* have an outcome; others are counted as too_few_members."""
-    said: dict[Where, list[tuple[float, Vote]]] = {}
-    for member, votes in zip(jury.members, members, strict=True):
-        said.update((where, []) for where in votes.comparisons - said.keys())
-        for vote in votes.rows:
-            said[vote.where].append((member.weight, vote))
-    rows: list[Vote] = []
-    statuses: Counter[str] = Counter()
-    for where in sorted(said, key=astuple):
-        enough = len(said[where]) >= jury.least
-        found = _agreed(where, said[where], jury) if enough else None
-        statuses["ok" if found else "no_majority" if enough else "too_few_members"] += 1
-        rows += [found] if found else []
-    one = members[0]
-    return Votes(
-        str(jury),
-        tuple(rows),
-        one.categories,
-        one.tags,
-        len(rows),
-        len(said),
-        dict(sorted(statuses.items())),
-        reading=one.reading,
-        interim=any(votes.interim for votes in members),
-    )
+def _weight_of(vote: Vote, by_order: Mapping[Order, Sequence[float]]) -> float:
+    """How many votes this one counts: the mean of its verdicts; a tie is one."""
+    if vote.outcome is Outcome.TIE or not by_order:
+        return 1.0
+    if vote.left_first is None:
+        told = [weight for weights in by_order.values() for weight in weights]
+    else:
+        told = list(by_order[Order.LEFT_FIRST if vote.left_first else Order.RIGHT_FIRST])
+    return sum(told) / len(told)
 
 
-def _agreed(where: Where, votes: Sequence[tuple[float, Vote]], jury: Source) -> Vote | None:
-    """What a jury says of a comparison; None where no outcome has more than half of the weight and it must."""
-    whole = sum(weight for weight, _ in votes)
-    if jury.merge is Merge.MEAN:
-        shares = [(w, LEFT_SHARE[vote.outcome] if vote.share is None else vote.share) for w, vote in votes]
-        share = round(sum(weight * share for weight, share in shares) / whole, 12)
-        return Vote(where, _whole(share), str(jury), share)
-    weights = dict.fromkeys(Outcome, 0.0)
-    for weight, vote in votes:
-        weights[vote.outcome] += weight
-    most = max(weights.values())
-    leading = [outcome for outcome, weight in weights.items() if weight == most]
-    if jury.merge is Merge.MAJORITY:
-        return Vote(where, leading[0], str(jury)) if most > whole / 2 else None
-    return Vote(where, leading[0] if len(leading) == 1 else Outcome.TIE, str(jury))
+def _weight(verdict: Verdict, reading: str, decisive: float) -> float:
+    """*decisive* for a verdict of full strength, 1 for half of it or less, and in between in between."""
+    chosen = chosen_reading(verdict, reading)
+    strength = chosen.strength if chosen is not None and chosen.strength is not None else 0.0
+    return 1 + (decisive - 1) * max(2 * strength - 1, 0.0)
 
 
 async def _run_verdicts(store: Store, row: int, judge: str) -> list[Verdict]:
@@ -354,13 +286,9 @@ def _mean(shares: Sequence[float | None]) -> float | None:
     return sum(told) / len(told) if told else None
 
 
-def _whole(share: float) -> Outcome:
-    return Outcome.LEFT if share > 0.5 else Outcome.RIGHT if share < 0.5 else Outcome.TIE  # noqa: PLR2004  # half
-
-
 def _orders(where: Where, by_order: Mapping[Order, Sequence[float | None]]) -> Orders:
     left, right = (_mean(by_order[order]) for order in Order)
-    return Orders(where, None if left is None else _whole(left), None if right is None else _whole(right))
+    return Orders(where, None if left is None else whole(left), None if right is None else whole(right))
 
 
 def _reconciled(where: Where, by_order: Mapping[Order, Sequence[float | None]], reconcile: Reconcile) -> list[Vote]:
@@ -369,7 +297,7 @@ def _reconciled(where: Where, by_order: Mapping[Order, Sequence[float | None]], 
     if reconcile is Reconcile.EACH:
         each = ((order, _mean(by_order[order])) for order in sorted(by_order))
         return [
-            Vote(where, _whole(share), left_first=order is Order.LEFT_FIRST)
+            Vote(where, whole(share), left_first=order is Order.LEFT_FIRST)
             for order, share in each
             if share is not None
         ]
@@ -377,8 +305,8 @@ def _reconciled(where: Where, by_order: Mapping[Order, Sequence[float | None]], 
         return []
     if reconcile is Reconcile.SOFT:
         share = sum(told) / len(told)
-        return [Vote(where, _whole(share), share=share)]
-    outcomes = {_whole(share) for share in told}
+        return [Vote(where, whole(share), share=share)]
+    outcomes = {whole(share) for share in told}
     if len(outcomes) == 1:
         return [Vote(where, outcomes.pop())]
     return [] if reconcile is Reconcile.DROP else [Vote(where, Outcome.TIE)]

@@ -16,7 +16,7 @@ import numpy as np
 from judge.domain.errors import InvalidInput
 from judge.ports.store import Store
 from judge.runs.fought import Style
-from judge.runs.sources import Votes
+from judge.runs.votes import Votes
 from judge.stats.arrays import Floats
 
 _CODE: Final = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)

@@ -94,8 +94,8 @@ class Battles:
 
         *left* and *right* are n names; *outcomes* n words (left, right, tie) or an array of codes; *weight* n numbers;
         *cluster* n names or numbers of prompts. Names and words may be columns of Arrow or polars.
-        Contestants and clusters are coded in sorted order, so that the codes do not depend on the order of arrival. Raises
-        ValueError as the constructor does, and for an unknown outcome.
+        Contestants and clusters are coded in sorted order, so that the codes do not depend on the order of arrival.
+        Raises ValueError as the constructor does, and for an unknown outcome.
 
         >>> Battles.from_names(["b", "a"], ["a", "c"], ["left", "tie"]).contestants
         ('a', 'b', 'c')

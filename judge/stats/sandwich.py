@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from judge.stats.arrays import Floats, Ints, sums
+from judge.stats.arrays import Flags, Floats, Ints, sums
 from judge.stats.battles import Battles
 from judge.stats.clustered import FEWEST, JACKKNIFE, SANDWICH, method_for
 from judge.stats.components import weak_components
@@ -35,7 +35,8 @@ class Covariance:
     """The covariance of the m log strengths, float64[m, m], natural, summing to zero; or None, and *method* says why.
 
     *effects* is that of all parameters, float64[p, p], as a `Model` orders them. *clusters* is the number of prompts
-    with battles that count, and *freedom* the degrees of freedom of Student's t.
+    with battles that count, and *freedom* the degrees of freedom of Student's t. *open_above* and *open_below*,
+    bool[m], say whose intervals have no end there, where anybody's has none.
     """
 
     matrix: Floats | None
@@ -43,11 +44,23 @@ class Covariance:
     clusters: int
     effects: Floats | None = None
     strata: int = 1
+    open_above: Flags | None = None
+    open_below: Flags | None = None
 
     @property
     def freedom(self) -> int:
         """The degrees of freedom: clusters less strata."""
         return max(self.clusters - self.strata, 1)
+
+    def opened(self, low: Floats, high: Floats, reference: int | None = None) -> tuple[Floats, Floats]:
+        """The intervals of all contestants, float64[m] each, with the ends that are open; of differences, if to one."""
+        if self.open_above is None or self.open_below is None:
+            return low, high
+        above, below = self.open_above, self.open_below
+        if reference is not None:
+            above, below = above | below[reference], below | above[reference]
+            above[reference] = below[reference] = False
+        return np.where(below, -np.inf, low), np.where(above, np.inf, high)
 
 
 def covariance(model: Model, ridge: float = 0.0, strata: Ints | None = None) -> Covariance:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from judge.stats.arrays import Floats
+from judge.stats.arrays import Flags, Floats
 from judge.stats.clustered import checked_level
 from judge.stats.simultaneous import drawn
 
@@ -27,12 +27,15 @@ DRAWS = 4000
 @dataclass(frozen=True, eq=False)
 class Block:
     """The k cells of one part of the data: *difference* float64[k], its *covariance* float64[k, k], and the degrees of
-    *freedom*. Blocks come from different prompts, and so are independent of each other.
+    *freedom*. *open_low* and *open_high*, bool[k], say which intervals have no end there. Blocks come from different
+    prompts, and so are independent of each other.
     """
 
     difference: Floats
     covariance: Floats
     freedom: int
+    open_low: Flags | None = None
+    open_high: Flags | None = None
 
     @property
     def error(self) -> Floats:
@@ -65,7 +68,12 @@ def intervals(block: Block, cell_levels: Floats) -> tuple[Floats, Floats]:
     from scipy.special import stdtrit  # noqa: PLC0415 - a slow import, needed only here
 
     half = stdtrit(block.freedom, (1 + cell_levels) / 2) * block.error
-    return block.difference - half, block.difference + half
+    low, high = block.difference - half, block.difference + half
+    if block.open_low is not None:
+        low = np.where(block.open_low, -np.inf, low)
+    if block.open_high is not None:
+        high = np.where(block.open_high, np.inf, high)
+    return low, high
 
 
 def _smallest(blocks: Sequence[Block], rng: np.random.Generator) -> Floats:

@@ -9,7 +9,8 @@ from judge.api.v1 import leaderboard_pb2, ranking_service_pb2, run_service_pb2
 from judge.domain.errors import InvalidInput
 from judge.domain.outcome import Outcome
 from judge.domain.source import Source
-from judge.runs.sources import Vote, Votes, Where, _jury_votes
+from judge.runs.juries import jury_votes
+from judge.runs.votes import Vote, Votes, Where
 from judge_client import JudgeClient
 
 LEFT, RIGHT, TIE = Outcome.LEFT, Outcome.RIGHT, Outcome.TIE
@@ -41,14 +42,14 @@ def said(*outcomes: Outcome | None) -> Votes:
 )
 def test_a_jury_says(jury: str, outcomes: tuple[Outcome | None, ...], expected: Outcome | None) -> None:
     """Most weight, or more than half of it, or the mean, of the members that have an outcome, if they are enough."""
-    votes = _jury_votes(Source.parse(jury), [said(outcome) for outcome in outcomes])
+    votes = jury_votes(Source.parse(jury), [said(outcome) for outcome in outcomes])
 
     assert [vote.outcome for vote in votes.rows] == ([expected] if expected else [])
     assert (votes.usable, votes.planned, sum(votes.by_status.values())) == (int(expected is not None), 1, 1)
 
 
 def test_the_mean_of_a_jury_is_a_soft_outcome() -> None:
-    votes = _jury_votes(Source.parse("jury:a*3+b@mean"), [said(LEFT), said(RIGHT)])
+    votes = jury_votes(Source.parse("jury:a*3+b@mean"), [said(LEFT), said(RIGHT)])
 
     assert [vote.share for vote in votes.rows] == [0.75]
 
@@ -57,8 +58,8 @@ def test_the_order_of_a_jurys_comparisons_does_not_depend_on_its_members_order()
     """Law 5: an order-dependent method gives the same whoever is named first."""
     one, two = said(LEFT, RIGHT, LEFT), said(LEFT, RIGHT, RIGHT)
 
-    forth = _jury_votes(Source.parse("jury:a+b"), [one, two])
-    back = _jury_votes(Source.parse("jury:b+a"), [two, one])
+    forth = jury_votes(Source.parse("jury:a+b"), [one, two])
+    back = jury_votes(Source.parse("jury:b+a"), [two, one])
 
     assert [(v.where, v.outcome) for v in forth.rows] == [(v.where, v.outcome) for v in back.rows]
 

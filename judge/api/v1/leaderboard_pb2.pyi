@@ -82,6 +82,10 @@ class Leaderboard(_message.Message):
     WITHOUT_STYLE_FIELD_NUMBER: _builtins.int
     LEFT_OUT_FIELD_NUMBER: _builtins.int
     ANCHOR_FIELD_NUMBER: _builtins.int
+    REPLICATES_FIELD_NUMBER: _builtins.int
+    REPLICATES_APART_FIELD_NUMBER: _builtins.int
+    ANCHORING_FIELD_NUMBER: _builtins.int
+    VARIANCE_FIELD_NUMBER: _builtins.int
     method: _builtins.str
     """bradley-terry, davidson, rao-kupper, elo, elo-permuted or win-rate."""
     scale: _builtins.str
@@ -112,6 +116,10 @@ class Leaderboard(_message.Message):
     """The ridge added to the fit; 0 means none."""
     anchor: _builtins.str
     """The contestant whose rating is fixed, if one is."""
+    replicates: _builtins.int
+    """Resamples of a bootstrap; 0 without one."""
+    replicates_apart: _builtins.int
+    """Resamples that could not be ranked. They are left out; whoever stood apart in more than 1 % has an open interval."""
     @_builtins.property
     def slice(self) -> _outcome_pb2.Slice:
         """The part of the data ranked."""
@@ -162,7 +170,15 @@ class Leaderboard(_message.Message):
 
     @_builtins.property
     def left_out(self) -> _containers.RepeatedCompositeFieldContainer[Global___LeftOut]:
-        """The ranks without each category, if asked for."""
+        """The ranks without each category and each judge, if asked for."""
+
+    @_builtins.property
+    def anchoring(self) -> Global___Anchoring:
+        """What anchoring to labels gave, if asked for."""
+
+    @_builtins.property
+    def variance(self) -> _containers.RepeatedCompositeFieldContainer[Global___VarianceComponent]:
+        """How far verdicts vary with prompts, judges, orders and repeats, if asked for."""
 
     def __init__(
         self,
@@ -195,14 +211,117 @@ class Leaderboard(_message.Message):
         without_style: Global___Leaderboard | None = ...,
         left_out: _abc.Iterable[Global___LeftOut] | None = ...,
         anchor: _builtins.str = ...,
+        replicates: _builtins.int = ...,
+        replicates_apart: _builtins.int = ...,
+        anchoring: Global___Anchoring | None = ...,
+        variance: _abc.Iterable[Global___VarianceComponent] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["coverage", b"coverage", "slice", b"slice", "without_style", b"without_style"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["anchoring", b"anchoring", "coverage", b"coverage", "slice", b"slice", "without_style", b"without_style"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adaptive", b"adaptive", "anchor", b"anchor", "battles", b"battles", "components", b"components", "coverage", b"coverage", "differences", b"differences", "effects", b"effects", "inference", b"inference", "interim", b"interim", "interval_method", b"interval_method", "left_out", b"left_out", "level", b"level", "method", b"method", "notes", b"notes", "prompts", b"prompts", "ratings", b"ratings", "reading", b"reading", "reconcile", b"reconcile", "ridge", b"ridge", "scale", b"scale", "slice", b"slice", "slices", b"slices", "source", b"source", "standings", b"standings", "target_shares", b"target_shares", "ties", b"ties", "unranked", b"unranked", "without_style", b"without_style"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adaptive", b"adaptive", "anchor", b"anchor", "anchoring", b"anchoring", "battles", b"battles", "components", b"components", "coverage", b"coverage", "differences", b"differences", "effects", b"effects", "inference", b"inference", "interim", b"interim", "interval_method", b"interval_method", "left_out", b"left_out", "level", b"level", "method", b"method", "notes", b"notes", "prompts", b"prompts", "ratings", b"ratings", "reading", b"reading", "reconcile", b"reconcile", "replicates", b"replicates", "replicates_apart", b"replicates_apart", "ridge", b"ridge", "scale", b"scale", "slice", b"slice", "slices", b"slices", "source", b"source", "standings", b"standings", "target_shares", b"target_shares", "ties", b"ties", "unranked", b"unranked", "variance", b"variance", "without_style", b"without_style"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Leaderboard: _TypeAlias = Leaderboard  # noqa: Y015
+
+@_typing.final
+class Anchoring(_message.Message):
+    """A judge's ratings anchored to labels."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LABELS_SOURCE_FIELD_NUMBER: _builtins.int
+    LABELLED_FIELD_NUMBER: _builtins.int
+    COMPARISONS_FIELD_NUMBER: _builtins.int
+    LABELLED_PROMPTS_FIELD_NUMBER: _builtins.int
+    JUDGE_WEIGHT_FIELD_NUMBER: _builtins.int
+    GAIN_FIELD_NUMBER: _builtins.int
+    TWICE_THE_LABELS_FIELD_NUMBER: _builtins.int
+    TWICE_THE_PROMPTS_FIELD_NUMBER: _builtins.int
+    ASSUMED_RANDOM_FIELD_NUMBER: _builtins.int
+    UNUSED_FIELD_NUMBER: _builtins.int
+    labels_source: _builtins.str
+    """The labels."""
+    labelled: _builtins.int
+    """Comparisons with a label."""
+    comparisons: _builtins.int
+    """Comparisons that the judge has an outcome of."""
+    labelled_prompts: _builtins.int
+    """Prompts with labels."""
+    judge_weight: _builtins.float
+    """How much verdicts count, from 0 (labels alone) to 1, tuned to the smallest variance."""
+    gain: _builtins.float
+    """The effective sample size in units of the labels': 1 means that the judge adds nothing. Absent where labels alone
+    rank nobody.
+    """
+    twice_the_labels: _builtins.float
+    """What twice the labels on the same prompts would multiply the standard errors by."""
+    twice_the_prompts: _builtins.float
+    """What as many labels on twice the prompts would multiply the standard errors by."""
+    assumed_random: _builtins.bool
+    """No label says with what probability it was chosen: they are taken as drawn at random."""
+    unused: _builtins.int
+    """Labels on comparisons that the judge has no outcome of."""
+    def __init__(
+        self,
+        *,
+        labels_source: _builtins.str = ...,
+        labelled: _builtins.int = ...,
+        comparisons: _builtins.int = ...,
+        labelled_prompts: _builtins.int = ...,
+        judge_weight: _builtins.float = ...,
+        gain: _builtins.float | None = ...,
+        twice_the_labels: _builtins.float = ...,
+        twice_the_prompts: _builtins.float = ...,
+        assumed_random: _builtins.bool = ...,
+        unused: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_gain", b"_gain", "gain", b"gain"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gain", b"_gain", "assumed_random", b"assumed_random", "comparisons", b"comparisons", "gain", b"gain", "judge_weight", b"judge_weight", "labelled", b"labelled", "labelled_prompts", b"labelled_prompts", "labels_source", b"labels_source", "twice_the_labels", b"twice_the_labels", "twice_the_prompts", b"twice_the_prompts", "unused", b"unused"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__gain: _TypeAlias = _typing.Literal["gain"]  # noqa: Y015
+    _WhichOneofArgType__gain: _TypeAlias = _typing.Literal["_gain", b"_gain"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__gain) -> _WhichOneofReturnType__gain | None: ...
+
+Global___Anchoring: _TypeAlias = Anchoring  # noqa: Y015
+
+@_typing.final
+class VarianceComponent(_message.Message):
+    """How far verdicts vary with one thing, the others being equal."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEVEL_FIELD_NUMBER: _builtins.int
+    VARIANCE_FIELD_NUMBER: _builtins.int
+    SHARE_FIELD_NUMBER: _builtins.int
+    level: _builtins.str
+    """prompt, judge, order or repeat."""
+    variance: _builtins.float
+    """In squared shares of a comparison; absent where nothing of this level differs."""
+    share: _builtins.float
+    """Its part of the sum."""
+    def __init__(
+        self,
+        *,
+        level: _builtins.str = ...,
+        variance: _builtins.float | None = ...,
+        share: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_share", b"_share", "_variance", b"_variance", "share", b"share", "variance", b"variance"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_share", b"_share", "_variance", b"_variance", "level", b"level", "share", b"share", "variance", b"variance"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__share: _TypeAlias = _typing.Literal["share"]  # noqa: Y015
+    _WhichOneofArgType__share: _TypeAlias = _typing.Literal["_share", b"_share"]  # noqa: Y015
+    _WhichOneofReturnType__variance: _TypeAlias = _typing.Literal["variance"]  # noqa: Y015
+    _WhichOneofArgType__variance: _TypeAlias = _typing.Literal["_variance", b"_variance"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__share) -> _WhichOneofReturnType__share | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__variance) -> _WhichOneofReturnType__variance | None: ...
+
+Global___VarianceComponent: _TypeAlias = VarianceComponent  # noqa: Y015
 
 @_typing.final
 class Rating(_message.Message):
@@ -536,7 +655,7 @@ Global___TargetShare: _TypeAlias = TargetShare  # noqa: Y015
 
 @_typing.final
 class LeftOut(_message.Message):
-    """The ranks without one category."""
+    """The ranks without one category, or one judge."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -562,8 +681,11 @@ class LeftOut(_message.Message):
 
     CATEGORY_FIELD_NUMBER: _builtins.int
     RANKS_FIELD_NUMBER: _builtins.int
+    JUDGE_FIELD_NUMBER: _builtins.int
     category: _builtins.str
     """Which."""
+    judge: _builtins.str
+    """Which judge of a jury, in place of a category."""
     @_builtins.property
     def ranks(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """Whoever can be ranked without it, with its rank."""
@@ -573,10 +695,11 @@ class LeftOut(_message.Message):
         *,
         category: _builtins.str = ...,
         ranks: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        judge: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "ranks", b"ranks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "judge", b"judge", "ranks", b"ranks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

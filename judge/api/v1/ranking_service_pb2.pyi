@@ -101,6 +101,11 @@ class RankingOptions(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     STYLE_FIELD_NUMBER: _builtins.int
     LEAVE_ONE_OUT_FIELD_NUMBER: _builtins.int
+    INTERVALS_FIELD_NUMBER: _builtins.int
+    REPLICATES_FIELD_NUMBER: _builtins.int
+    ANCHORED_TO_FIELD_NUMBER: _builtins.int
+    VARIANCE_FIELD_NUMBER: _builtins.int
+    DECISIVE_WEIGHT_FIELD_NUMBER: _builtins.int
     method: _builtins.str
     """bradley-terry (default; a tie is half a win), davidson, rao-kupper, elo, elo-permuted or win-rate."""
     k: _builtins.float
@@ -142,7 +147,19 @@ class RankingOptions(_message.Message):
     style: _builtins.bool
     """Fit length and markdown beside the strengths; the leaderboard without them comes too."""
     leave_one_out: _builtins.bool
-    """Also the ranks without each category."""
+    """Also the ranks without each category, and without each judge of a jury."""
+    intervals: _builtins.str
+    """How intervals are computed: sandwich (default), bootstrap, bootstrap-t or percentile, all over prompts."""
+    replicates: _builtins.int
+    """Resamples of a bootstrap; 0 means 1000."""
+    anchored_to: _builtins.str
+    """Labels that a judge's ratings are anchored to: people or labels:PATTERN. The ratings are then what labels on all
+    comparisons would give, and their doubt is that of the labels, less what the judge takes off.
+    """
+    variance: _builtins.bool
+    """Also split the variance of verdicts into prompts, judges, orders and repeats."""
+    decisive_weight: _builtins.float
+    """How many battles a verdict of full strength on a Likert scale counts as; 0 means 1, and 3 is Arena-Hard's."""
     @_builtins.property
     def slice(self) -> _outcome_pb2.Slice:
         """Only this part of the data."""
@@ -182,10 +199,15 @@ class RankingOptions(_message.Message):
         seed: _builtins.int = ...,
         style: _builtins.bool = ...,
         leave_one_out: _builtins.bool = ...,
+        intervals: _builtins.str = ...,
+        replicates: _builtins.int = ...,
+        anchored_to: _builtins.str = ...,
+        variance: _builtins.bool = ...,
+        decisive_weight: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["anchor", b"anchor", "slice", b"slice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "anchor", b"anchor", "by_category", b"by_category", "degenerate", b"degenerate", "inference", b"inference", "k", b"k", "leave_one_out", b"leave_one_out", "level", b"level", "method", b"method", "pairs", b"pairs", "permutations", b"permutations", "position_effect", b"position_effect", "reading", b"reading", "reconcile", b"reconcile", "reference_contestant", b"reference_contestant", "ridge", b"ridge", "scale", b"scale", "seed", b"seed", "slice", b"slice", "start", b"start", "strata", b"strata", "style", b"style", "target_categories", b"target_categories", "wanted_difference", b"wanted_difference"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "anchor", b"anchor", "anchored_to", b"anchored_to", "by_category", b"by_category", "decisive_weight", b"decisive_weight", "degenerate", b"degenerate", "inference", b"inference", "intervals", b"intervals", "k", b"k", "leave_one_out", b"leave_one_out", "level", b"level", "method", b"method", "pairs", b"pairs", "permutations", b"permutations", "position_effect", b"position_effect", "reading", b"reading", "reconcile", b"reconcile", "reference_contestant", b"reference_contestant", "replicates", b"replicates", "ridge", b"ridge", "scale", b"scale", "seed", b"seed", "slice", b"slice", "start", b"start", "strata", b"strata", "style", b"style", "target_categories", b"target_categories", "variance", b"variance", "wanted_difference", b"wanted_difference"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

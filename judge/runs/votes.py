@@ -1,0 +1,103 @@
+"""Votes: one row for each outcome on a comparison, oriented with the smaller name on the left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from judge.domain.outcome import Order, Outcome
+
+LEFT_SHARE = {Outcome.LEFT: 1.0, Outcome.RIGHT: 0.0, Outcome.TIE: 0.5}
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A comparison by its names, left being the smaller."""
+
+    prompt_id: str
+    turn: int
+    left: str
+    right: str
+    left_sample: int = 0
+    right_sample: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One outcome on a comparison. *share* is how much of it goes to the left, other than whole only if soft.
+
+    *left_first* says what was shown first, where each order is a vote of its own. *weight* is how many votes it counts.
+    """
+
+    where: Where
+    outcome: Outcome
+    annotator: str = ""
+    share: float | None = None
+    left_first: bool | None = None
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """A comparison's outcome in each order, where both were shown; None where there is no verdict."""
+
+    where: Where
+    left_first: Outcome | None
+    right_first: Outcome | None
+
+
+Shares = Mapping[Where, Mapping[Order, Sequence[float | None]]]
+"""What goes to the left of each comparison, by order, a number a repeat; None where there is no outcome."""
+
+
+@dataclass(frozen=True)
+class Votes:
+    """What a source says: its votes in stored order, the two orders of its comparisons, and its coverage."""
+
+    source: str
+    rows: tuple[Vote, ...]
+    categories: Mapping[str, str]
+    tags: Mapping[str, tuple[str, ...]]
+    usable: int
+    planned: int
+    by_status: Mapping[str, int] = field(default_factory=dict)
+    orders: tuple[Orders, ...] = ()
+    reading: str = ""
+    interim: bool = False
+    comparisons: frozenset[Where] = frozenset()
+    """Of a judge: all that it has verdicts on, usable or not."""
+    dataset: str = ""
+    shares: Mapping[str, Shares] = field(default_factory=dict)
+    """Of judges: what each said, before anything was reconciled."""
+    members: tuple[Votes, ...] = ()
+    """Of a jury."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The part of the data a figure covers; empty fields do not narrow."""
+
+    category: str = ""
+    turn: int = 0
+    left: str = ""
+    right: str = ""
+    tag: str = ""
+
+    def takes(self, where: Where, categories: Mapping[str, str], tags: Mapping[str, tuple[str, ...]]) -> bool:
+        """Whether the comparison at *where* belongs to it."""
+        ends = {end for end in (self.left, self.right) if end}
+        return (
+            (not self.category or categories.get(where.prompt_id, "") == self.category)
+            and (not self.turn or where.turn == self.turn)
+            and ends <= {where.left, where.right}
+            and (not self.tag or self.tag in tags.get(where.prompt_id, ()))
+        )
+
+
+WHOLE = Part()
+"""All of the data."""
+
+
+def whole(share: float) -> Outcome:
+    """The outcome that a *share* for the left amounts to."""
+    return Outcome.LEFT if share > 0.5 else Outcome.RIGHT if share < 0.5 else Outcome.TIE  # noqa: PLR2004  # half
