@@ -12,14 +12,13 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 def main() -> None:
     """Run them all."""
     import judge_calls  # noqa: PLC0415  # after the line above
-    import rankings  # noqa: PLC0415
     import run_speed  # noqa: PLC0415
     import startup  # noqa: PLC0415
     import uploads  # noqa: PLC0415
 
     met: list[str] = []
     missed: list[str] = []
-    for bench in (startup, rankings, uploads, run_speed, judge_calls):
+    for bench in (startup, uploads, run_speed, judge_calls):
         for figure in bench.figures():
             print(figure, flush=True)
             if figure.met is not None:

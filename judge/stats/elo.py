@@ -7,7 +7,8 @@ the order alone makes; with t of G - 1 degrees.
 """
 
 from dataclasses import dataclass
-from math import isfinite
+from itertools import repeat
+from math import exp, isfinite, log
 
 import numpy as np
 
@@ -167,12 +168,13 @@ def _checked(k: float, start: float, scale: float, base: float) -> tuple[float, 
 
 def _play(battles: Battles, k: float, start: float, scale: float, base: float) -> list[float]:
     ratings = [start] * len(battles.contestants)
-    scores = [_SCORE.get(code, 0.0) for code in range(3)]
-    moves = [k] * battles.n if battles.weight is None else (k * battles.weight).tolist()
-    columns = battles.left.tolist(), battles.right.tolist(), battles.outcome.tolist(), moves
-    for left, right, outcome, move in zip(*columns, strict=True):
+    rate = log(base) / scale
+    scores = np.array([_SCORE.get(code, 0.0) for code in range(3)])[battles.outcome]
+    moves = repeat(k) if battles.weight is None else (k * battles.weight).tolist()
+    # The loop is all there is to it: whatever does not depend on ratings is outside.
+    for left, right, score, move in zip(battles.left.tolist(), battles.right.tolist(), scores.tolist(), moves):  # noqa: B905 - a constant has no end
         own, other = ratings[left], ratings[right]
-        change = move * (scores[outcome] - 1.0 / (1.0 + base ** ((other - own) / scale)))
+        change = move * (score - 1.0 / (1.0 + exp((other - own) * rate)))
         ratings[left] = own + change
         ratings[right] = other - change
     return ratings

@@ -10,6 +10,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from judge.stats.arrays import Codes, Ints
 
@@ -20,6 +21,9 @@ Name = TypeVar("Name", bound=Hashable)
 
 _ROWS = 1 << 11
 _SAMPLE = 1 << 14
+_SEEDS, _SLOTS = 8, 1 << 16
+_SHIFT = np.uint64(48)
+"""A few hundred names are told apart by 16 bits of a hash, for one seed or another; then all 64 are compared."""
 
 
 def coded(*columns: Sequence[Name]) -> tuple[tuple[Name, ...], tuple[Ints, ...]]:
@@ -95,24 +99,37 @@ def _coded_by_arrow(columns: "Sequence[pl.Series]") -> tuple[tuple[Any, ...], tu
     names = known([column[:_SAMPLE] for column in columns])
     try:
         return tuple(names), tuple(_placed(column, names) for column in columns)
-    except pl.exceptions.InvalidOperationError:
+    except (KeyError, pl.exceptions.InvalidOperationError):
         names = known(columns)
         return tuple(names), tuple(_placed(column, names) for column in columns)
 
 
 def _placed(column: "pl.Series", names: Sequence[str]) -> Ints:
-    """The place of each of the texts of *column* among *names*, int32[n]."""
+    """The place of each of the texts of *column* among *names*, int32[n]. An error of polars, or KeyError, if none."""
     import polars as pl  # noqa: PLC0415 - as above
 
+    if column.dtype == pl.String:
+        for seed in range(_SEEDS):
+            own = pl.Series(names, dtype=pl.String).hash(seed).to_numpy()
+            if np.unique(own >> _SHIFT).size == own.size:
+                return _by_hash(column.hash(seed).to_numpy(), own)
     return column.cast(pl.Enum(names)).to_physical().to_numpy().astype(np.int32)
 
 
-def _looked_up_by_arrow(column: "pl.Series", codes: Mapping[str, int]) -> Codes:
-    import polars as pl  # noqa: PLC0415 - as above
+def _by_hash(hashes: npt.NDArray[np.uint64], own: npt.NDArray[np.uint64]) -> Ints:
+    """The place of each of *hashes* among the names' *own*, which differ in what a table is looked up by."""
+    table = np.zeros(_SLOTS, dtype=np.int32)
+    table[own >> _SHIFT] = np.arange(own.size)
+    places: Ints = table.take(hashes >> _SHIFT)
+    if (own.take(places) != hashes).any():
+        raise KeyError("a name that is none of those known")
+    return places
 
-    words = list(codes)
-    try:
-        found = _placed(column, words)
-    except pl.exceptions.InvalidOperationError:
-        raise KeyError(next(word for word in column.unique(maintain_order=True) if word not in codes)) from None
-    return np.fromiter(codes.values(), dtype=np.int8)[found]
+
+def _looked_up_by_arrow(column: "pl.Series", codes: Mapping[str, int]) -> Codes:
+    found = np.full(len(column), -1, dtype=np.int8)
+    for word, code in codes.items():
+        found += (column == word).to_numpy().view(np.int8) * np.int8(code + 1)
+    if (found < 0).any():
+        raise KeyError(column[int((found < 0).argmax())])
+    return found
