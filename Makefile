@@ -11,7 +11,7 @@ endif
 
 MT_BENCH = $(if $(wildcard $(DATA)/fastchat),$(DATA),$(DATA)/mt-bench)
 
-.PHONY: help demo test check fmt proto serve lock bench mt-bench test-vllm demo-llm
+.PHONY: help demo test check fmt proto serve lock bench bench-rank mt-bench test-vllm demo-llm
 
 help:  ## print this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */  \1|/' | awk -F'|' '{printf "%-12s %s\n", $$1, $$2}' | sed 's/^/  /'
@@ -69,6 +69,17 @@ demo-llm: $(VENV)/.server $(LLM)/.made  ## twenty easy pairs before a judge with
 
 bench: $(VENV)/.dev  ## measure speed and memory, one JSON line a figure
 	$(BIN)/python bench/main.py
+
+RANK := .cache/rank
+
+$(RANK)/.made: bench/peers.txt
+	rm -rf $(RANK)
+	$(PYTHON) -m venv $(RANK)
+	$(RANK)/bin/python -m pip --disable-pip-version-check install --quiet -r bench/peers.txt
+	touch $@
+
+bench-rank: $(RANK)/.made  ## rankings beside evalica, arenakit, arena-rank and choix, simulated and timed
+	PYTHONPATH=. $(RANK)/bin/python bench/rank.py
 
 mt-bench: $(VENV)/.server  ## MT-bench (DATA=FOLDER) through the service, beside the published figures
 	$(BIN)/python bench/mt_bench.py $(MT_BENCH)

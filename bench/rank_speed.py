@@ -1,7 +1,7 @@
 """Rankings beside their peers: a million battles of a hundred contestants, CPU time, interleaved, medians.
 
-Peers get the container they read fastest; what turns names into it is a figure of its own. Ours reads the container that
-the figure names.
+Peers get the container they read fastest; what turns names into it is a figure of its own. Ours reads the container
+that the figure names.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import process_time
-from typing import Any
 
 import arena_rank.models.bradley_terry as arena_models
 import arena_rank.utils.data_utils as arena_data
@@ -25,7 +24,6 @@ import polars as pl
 from evalica import _brzo
 from figures import Figure, interleaved, told
 
-from judge.stats.arrays import Floats
 from judge.stats.battles import Battles
 from judge.stats.bootstrap import bootstrap
 from judge.stats.bradley_terry import BradleyTerryFit, bradley_terry, newton
@@ -150,7 +148,7 @@ def _frames(data: Data) -> Iterator[Figure]:
         fit.interval()
         return fit
 
-    def theirs() -> Any:
+    def theirs() -> object:
         dataset = arena_data.PairDataset.from_pandas(data.pandas)
         return arena_models.BradleyTerry(dataset.n_competitors).compute_ratings_and_cis(dataset)
 
@@ -170,7 +168,7 @@ def _bootstraps(data: Data) -> Iterator[Figure]:
     expected = np.stack((cells[:, :, 0] + cells[:, :, 1].T, cells[:, :, 2] + cells[:, :, 2].T), axis=-1)[upper]
     beaten = (cells[:, :, 0].T + cells[:, :, 1])[upper]
 
-    def draw() -> Floats:
+    def draw() -> object:
         return np.random.default_rng(1).poisson(np.column_stack((expected, beaten)), (REPLICATES, beaten.size, 3))
 
     def ours(fit: BradleyTerryFit) -> Callable[[], object]:
@@ -189,8 +187,18 @@ def _bootstraps(data: Data) -> Iterator[Figure]:
     kit = _cpu(lambda: arenakit.bootstrap(arena, n_resamples=few))() * REPLICATES / few
     yield _figure("1,000 replicates", plain, f"arenakit, {few} scaled up", kit, kit / plain, least=15)
     names = (data.lefts, data.rights, data.winners)
-    options = {"n_resamples": 3, "bootstrap_method": "percentile", "tolerance": TOLERANCE, "limit": LIMIT}
-    rust = _cpu(lambda: evalica.bootstrap(evalica.bradley_terry, *names, **options))() * REPLICATES / 3
+
+    def theirs() -> object:
+        return evalica.bootstrap(
+            evalica.bradley_terry,
+            *names,
+            n_resamples=3,
+            bootstrap_method="percentile",
+            tolerance=TOLERANCE,
+            limit=LIMIT,
+        )
+
+    rust = _cpu(theirs)() * REPLICATES / 3
     yield _figure("1,000 replicates", plain, "evalica, 3 scaled up", rust, rust / plain, least=500)
 
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from judge.stats import arrays
 from judge.stats.arrays import Codes, Column, Floats, Ints
-from judge.stats.names import coded, is_arrow, looked_up
+from judge.stats.names import Arrow, coded, is_arrow, looked_up
 
 LEFT = 0
 """The left contestant won."""
@@ -84,11 +84,11 @@ class Battles:
     @classmethod
     def from_names(
         cls,
-        left: Sequence[str],
-        right: Sequence[str],
-        outcomes: Sequence[str] | npt.NDArray[np.integer],
+        left: Sequence[str] | Arrow,
+        right: Sequence[str] | Arrow,
+        outcomes: Sequence[str] | Arrow | npt.NDArray[np.integer],
         weight: Sequence[float] | Floats | None = None,
-        cluster: Sequence[Hashable] | npt.NDArray[np.integer] | None = None,
+        cluster: Sequence[Hashable] | Arrow | npt.NDArray[np.integer] | None = None,
     ) -> "Battles":
         """The battles of contestants given by name, in the order given.
 
@@ -166,17 +166,17 @@ class Battles:
         )
 
 
-def outcome_codes(outcomes: Sequence[str] | npt.NDArray[np.integer]) -> Codes:
+def outcome_codes(outcomes: Sequence[str] | Arrow | npt.NDArray[np.integer]) -> Codes:
     """The outcome codes, int8[n], of n words (left, right, tie) or of codes. Raises ValueError for an unknown one."""
-    if len(outcomes) == 0 or not (isinstance(outcomes[0], str) or is_arrow(outcomes)):
+    if not is_arrow(outcomes) and (len(outcomes) == 0 or not isinstance(outcomes[0], str)):
         return arrays.outcomes("outcome", outcomes)
     try:
-        return looked_up(cast("Sequence[str]", outcomes), OUTCOMES)
+        return looked_up(cast("Sequence[str] | Arrow", outcomes), OUTCOMES)
     except KeyError as unknown:
         raise ValueError(f"The outcome {unknown.args[0]!r} is unknown: there are left, right and tie.") from None
 
 
-def cluster_codes(cluster: Sequence[Hashable] | npt.NDArray[np.integer]) -> tuple[Ints, int]:
+def cluster_codes(cluster: Sequence[Hashable] | Arrow | npt.NDArray[np.integer]) -> tuple[Ints, int]:
     """The codes of n clusters given by name or number, int32[n], in sorted order, and how many clusters there are."""
     if isinstance(cluster, np.ndarray):
         distinct, inverse = np.unique(cluster, return_inverse=True)

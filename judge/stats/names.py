@@ -7,7 +7,7 @@ that gives numbers: no Python integer is made or unpacked for a row, and the row
 import sys
 from collections.abc import Hashable, Mapping, Sequence
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +16,17 @@ from judge.stats.arrays import Codes, Ints
 
 if TYPE_CHECKING:
     import polars as pl
+    from typing_extensions import TypeIs
 
 Name = TypeVar("Name", bound=Hashable)
+
+
+class Arrow(Protocol):
+    """A column that gives itself away by Arrow's C interface."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """The column, as a capsule."""
+
 
 _ROWS = 1 << 11
 _SAMPLE = 1 << 14
@@ -26,7 +35,7 @@ _SHIFT = np.uint64(48)
 """A few hundred names are told apart by 16 bits of a hash, for one seed or another; then all 64 are compared."""
 
 
-def coded(*columns: Sequence[Name]) -> tuple[tuple[Name, ...], tuple[Ints, ...]]:
+def coded(*columns: Sequence[Name] | Arrow) -> tuple[tuple[Name, ...], tuple[Ints, ...]]:
     """The distinct names of all *columns*, sorted, and each column as int32[n], the places of its names among them.
 
     Names that can't be compared with each other are sorted by what `repr` makes of them. Columns of Arrow (of pyarrow,
@@ -39,11 +48,12 @@ def coded(*columns: Sequence[Name]) -> tuple[tuple[Name, ...], tuple[Ints, ...]]
     # Most often every name is among the first rows; to collect them from all rows costs as much as to code a column.
     if all(map(is_arrow, columns)):
         return _coded_by_arrow([arrow(column) for column in columns])
-    first = set[Name]().union(*(column[:_SAMPLE] for column in columns))
+    listed = [arrow(column).to_list() if is_arrow(column) else column for column in columns]
+    first = set[Name]().union(*(column[:_SAMPLE] for column in listed))
     try:
-        return _coded(first, columns)
+        return _coded(first, listed)
     except KeyError:
-        return _coded(set[Name]().union(*columns), columns)
+        return _coded(set[Name]().union(*listed), listed)
 
 
 def _coded(distinct: set[Name], columns: Sequence[Sequence[Name]]) -> tuple[tuple[Name, ...], tuple[Ints, ...]]:
@@ -55,7 +65,7 @@ def _coded(distinct: set[Name], columns: Sequence[Sequence[Name]]) -> tuple[tupl
     return tuple(ordered), tuple(np.frombuffer(_joined(column, table), dtype=np.int32) for column in columns)
 
 
-def looked_up(column: Sequence[str], codes: Mapping[str, int]) -> Codes:
+def looked_up(column: Sequence[str] | Arrow, codes: Mapping[str, int]) -> Codes:
     """The small code of each word of *column*, int8[n]. Raises KeyError with the first word that has none."""
     if is_arrow(column):
         return _looked_up_by_arrow(arrow(column), codes)
@@ -73,7 +83,7 @@ def _taken(names: Sequence[Name], table: Mapping[Name, bytes]) -> bytes:
     return b"".join(itemgetter(*names)(table)) if len(names) > 1 else table[names[0]]
 
 
-def is_arrow(column: object) -> TypeGuard[Any]:
+def is_arrow(column: object) -> "TypeIs[Arrow]":
     """Whether *column* can be read by Arrow's C interface (the PyCapsule protocol)."""
     return hasattr(column, "__arrow_c_stream__") or hasattr(column, "__arrow_c_array__")
 

@@ -162,9 +162,12 @@ def test_a_level_lies_between_zero_and_one(level: float, random_battles: Callabl
             ask(level)
 
 
-@pytest.mark.parametrize(("prompts", "method"), [(50, "sandwich-cr1-t"), (12, "jackknife-cr3-t")])
+@pytest.mark.parametrize(
+    ("prompts", "method"),
+    [(80, "sandwich-cr1-t"), (40, "sandwich-cr1-t"), (20, "jackknife-cr3-t"), (10, "jackknife-cr3-t")],
+)
 def test_intervals_cover_nineteen_times_in_twenty(prompts: int, method: str) -> None:
-    """Over 300 seeded samples of prompts with their own effects, the intervals hold the truth 95 % of the time."""
+    """Over 1,000 seeded samples of prompts with their own effects, the intervals hold the truth 95 % of the time."""
     rng = np.random.default_rng(20)
     m, each = 3, 6
     effects = rng.normal(0, 0.8, (4000, m)) + np.arange(m) * 0.4
@@ -180,7 +183,7 @@ def test_intervals_cover_nineteen_times_in_twenty(prompts: int, method: str) -> 
     truth = bradley_terry(population).ratings
     cluster = np.repeat(np.arange(prompts), each)
     covered = []
-    for _ in range(300):
+    for _ in range(1000):
         drawn = rng.integers(0, 4000, prompts)
         pair = rng.integers(0, 3, prompts * each)
         outcome = np.where(rng.random(pair.size) < chance[drawn[cluster], pair], LEFT, RIGHT)
@@ -189,7 +192,7 @@ def test_intervals_cover_nineteen_times_in_twenty(prompts: int, method: str) -> 
         assert found.method == method
         covered.append((found.low <= truth) & (truth <= found.high))
 
-    assert 0.92 <= np.mean(covered) <= 0.985
+    assert 0.92 <= np.mean(covered) <= 0.98
 
 
 def test_a_ratio_is_that_of_the_sums() -> None:

@@ -1,0 +1,136 @@
+"""How many calls it takes to order contestants, or to find the best five, by how pairs are chosen.
+
+A judge with 10 % coin flips and 10 % ties, contestants evenly spread over 400 Elo. First with verdicts that are
+independent and prompts without end; then with prompts that every contestant takes differently, and few of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from figures import Figure, told
+
+from judge.stats.adaptive import LEAST_SETTLED, TOP, planning_fit, wanted
+from judge.stats.arrays import Floats
+
+BEST, SPREAD, NOISE, TIES = 5, 400.0, 0.1, 0.1
+UNIFORM = 0.2
+PROMPTS, EFFECT = 200, 0.5
+DESIGNS = ("uniform", "baseline", "swiss", LEAST_SETTLED, TOP)
+Pairs = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Size:
+    """So many contestants, over so many seeds, in rounds of so many calls, and at most so many."""
+
+    contestants: int
+    seeds: int
+    round: int
+    most: int
+
+
+SIZES = (Size(20, 100, 200, 40_000), Size(100, 24, 2_000, 400_000))
+
+
+def figures() -> Iterator[Figure]:
+    """The table of every size and world."""
+    for size in SIZES:
+        for effect in (0.0, EFFECT):
+            yield from _table(size, effect)
+
+
+def _table(size: Size, effect: float) -> Iterator[Figure]:
+    world = f"{size.contestants} contestants, " + (
+        f"{PROMPTS} prompts with effects" if effect else "independent verdicts"
+    )
+    found = {}
+    for design in DESIGNS:
+        told(f"pairing: {world}, {design}")
+        runs = [_run(size, design, seed, effect) for seed in range(size.seeds)]
+        tau, best = np.mean(runs, axis=0).T
+        found[design] = (_calls(tau, 0.95, size), _calls(best, 0.5, size), _calls(best, 0.9, size))
+        for what, calls in zip(("tau 0.95", "top 5 in half", "top 5 in 90 %"), found[design], strict=True):
+            yield Figure("pairing", f"{world}, {design}: calls to {what}", calls, "calls")
+    if effect:
+        return
+    uniform, baseline = found["uniform"], found["baseline"]
+    least, top = found[LEAST_SETTLED], found[TOP]
+    share = 0.25 if size.contestants < 100 else 0.10  # as the goals are told
+    yield _goal(f"{world}: {LEAST_SETTLED} to uniform, tau 0.95", least[0], uniform[0], 0.8, size)
+    yield _goal(f"{world}: {LEAST_SETTLED} to baseline, tau 0.95", least[0], baseline[0], 0.5, size)
+    yield _goal(f"{world}: {TOP} to uniform, top 5 in half", top[1], uniform[1], share, size)
+    yield _goal(f"{world}: {TOP} to uniform, top 5 in 90 %", top[2], uniform[2], share, size)
+
+
+def _goal(name: str, ours: float, theirs: float, most: float, size: Size) -> Figure:
+    """A design that never gets there counts with the most calls that were tried, which flatters it."""
+    ratio = ours / min(theirs, size.most)
+    return Figure("pairing", name, ours, "calls", f"{theirs:g} calls", ratio, f"<= {most:.0%}", ratio <= most)
+
+
+def _calls(curve: Floats, level: float, size: Size) -> float:
+    reached = np.flatnonzero(curve >= level)
+    return float((reached[0] + 1) * size.round) if reached.size else math.inf
+
+
+def _run(size: Size, design: str, seed: int, effect: float) -> Floats:
+    """Kendall's tau, and whether the best five are right, after each round: float64[rounds, 2]."""
+    from scipy.stats import kendalltau  # noqa: PLC0415  # a slow import
+
+    m, rng = size.contestants, np.random.default_rng(seed)
+    truth = rng.permutation(np.linspace(-SPREAD / 2, SPREAD / 2, m)) * math.log(10) / 400
+    at = truth + effect * rng.normal(0, 1, (PROMPTS, m)) if effect else truth[None, :]
+    if effect:
+        at += truth - at.mean(axis=0)
+    best = set(np.argsort(-truth)[:BEST].tolist())
+    wins, found = np.zeros((m, m)), []
+    chosen = _chooser(design, m, int(np.argsort(truth)[m // 2]), size.round)
+    for _ in range(size.most // size.round):
+        left, right = chosen(wins, rng)
+        share = _judged(at, left, right, rng)
+        np.add.at(wins, (left, right), share)
+        np.add.at(wins, (right, left), 1 - share)
+        strengths = planning_fit(wins)[0]
+        right_ones = set(np.argsort(-strengths)[:BEST].tolist()) == best
+        found.append((kendalltau(strengths, truth).statistic, right_ones))
+    return np.array(found, dtype=np.float64)
+
+
+def _judged(at: Floats, left: np.ndarray, right: np.ndarray, rng: np.random.Generator) -> Floats:
+    """What the judge gives to the left on prompts drawn at random."""
+    prompt = rng.integers(0, len(at), left.size)
+    won = rng.random(left.size) < 1 / (1 + np.exp(at[prompt, right] - at[prompt, left]))
+    flipped = np.where(rng.random(left.size) < NOISE, rng.integers(0, 2, left.size), won)
+    return np.where(rng.random(left.size) < TIES, 0.5, flipped)
+
+
+def _chooser(design: str, m: int, middle: int, n: int) -> Callable[[Floats, np.random.Generator], Pairs]:
+    first, second = np.triu_indices(m, 1)
+    there = np.zeros(m * m, dtype=np.int64)
+    there[first * m + second] = n
+
+    def uniform(_: Floats, rng: np.random.Generator, many: int = n) -> Pairs:
+        drawn = rng.integers(0, first.size, many)
+        return first[drawn], second[drawn]
+
+    def baseline(_: Floats, rng: np.random.Generator) -> Pairs:
+        other = rng.integers(0, m - 1, n)
+        return np.full(n, middle), other + (other >= middle)
+
+    def swiss(wins: Floats, rng: np.random.Generator) -> Pairs:
+        order = np.argsort(-planning_fit(wins)[0], kind="stable")
+        pairs = [order[start : start + (m - start) // 2 * 2].reshape(-1, 2) for start in (0, 1)]
+        dealt = np.concatenate([pairs[rng.integers(2)] for _ in range(1 + n // (m // 2 - 1))])[:n]
+        return dealt[:, 0], dealt[:, 1]
+
+    def adaptive(wins: Floats, rng: np.random.Generator) -> Pairs:
+        lots = math.ceil(UNIFORM * n)
+        by_lot = uniform(wins, rng, lots)
+        many = np.repeat(np.arange(m * m), wanted(wins, there, n - lots, rng, design, BEST))
+        return np.concatenate((by_lot[0], many // m)), np.concatenate((by_lot[1], many % m))
+
+    return {"uniform": uniform, "baseline": baseline, "swiss": swiss}.get(design, adaptive)
