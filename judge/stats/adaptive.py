@@ -89,6 +89,11 @@ def wanted(wins: Floats, there: Wide, n: int, rng: np.random.Generator, rule: st
     *wins* is float64[m, m], what the closed rounds said; *there* is int64[m * m], how many comparisons each pair can
     have. Where those that are wanted most run out, the next have theirs; with the rule "top", fewer come out. Raises
     ValueError for an unknown rule, or a *k* that leaves nobody out.
+
+    >>> many = np.array([0, 9, 9, 0, 0, 9, 0, 0, 0])
+    >>> wins = np.array([[0.0, 9.0, 9.0], [1.0, 0.0, 5.0], [1.0, 5.0, 0.0]])
+    >>> wanted(wins, many, 6, np.random.default_rng(0)).reshape(3, 3).tolist()
+    [[0, 0, 0], [0, 0, 6], [0, 0, 0]]
     """
     m = len(wins)
     if rule not in RULES:
@@ -102,7 +107,11 @@ def wanted(wins: Floats, there: Wide, n: int, rng: np.random.Generator, rule: st
 
 
 def planning_fit(wins: Floats) -> tuple[Floats, Floats]:
-    """The log strengths that rounds are planned by, float64[m], and their covariance: with one virtual battle each."""
+    """The log strengths that rounds are planned by, float64[m], and their covariance: with one virtual battle each.
+
+    >>> [round(float(one), 3) for one in planning_fit(np.array([[0.0, 3.0], [1.0, 0.0]]))[0]]
+    [0.424, -0.424]
+    """
     m = len(wins)
     virtual = np.full((m, m), 0.5 / max(m - 1, 1))
     np.fill_diagonal(virtual, 0)

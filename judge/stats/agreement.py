@@ -65,6 +65,15 @@ def agreement(
 
     *ties* is KEEP (S1: a tie is a third answer) or DROP (S2: pairs with a tie on either side are left out);
     *orientation* is both or sorted, and matters to kappa and AC1 only. Raises ValueError for anything else.
+
+    >>> from judge.stats.votes import Votes, pairs_between
+    >>> zero = np.zeros(4, dtype=np.int32)
+    >>> item = np.arange(4, dtype=np.int32)
+    >>> one = Votes(item, np.array([0, 0, 1, 2]), item, zero)
+    >>> other = Votes(item, np.array([0, 1, 1, 0]), item, zero)
+    >>> found = agreement(pairs_between(one, other))
+    >>> found.n, found.agree, found.rate
+    (4, 2, 0.5)
     """
     if ties not in ("KEEP", "DROP"):
         raise ValueError(f"The treatment of ties {ties!r} is unknown: there are KEEP and DROP.")
@@ -93,7 +102,14 @@ def agreement(
 
 
 def prompt_tables(pairs: VotePairs) -> Floats:
-    """How often the source said row and the target column, by prompt: float64[prompts with pairs, 3, 3]."""
+    """How often the source said row and the target column, by prompt: float64[prompts with pairs, 3, 3].
+
+    >>> from judge.stats.votes import Votes, pairs_between
+    >>> zero, outcome = np.zeros(2, dtype=np.int32), np.array([0, 1])
+    >>> votes = Votes(np.arange(2), outcome, zero, zero)
+    >>> prompt_tables(pairs_between(votes, votes)).tolist()
+    [[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]]
+    """
     prompts, at = np.unique(pairs.cluster, return_inverse=True)
     cell = at * 9 + pairs.source * 3 + pairs.target
     return np.bincount(cell, minlength=9 * prompts.size).astype(np.float64).reshape(-1, 3, 3)

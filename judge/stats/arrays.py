@@ -15,6 +15,9 @@ def codes(name: str, values: npt.ArrayLike, below: int) -> Ints:
     """The column *values* as int32[n], each from 0 to *below* - 1.
 
     Raises ValueError, naming the column by *name*, where it is not flat, not of integers or out of range.
+
+    >>> codes("left", [2, 0, 1], 3)
+    array([2, 0, 1], dtype=int32)
     """
     column = _flat(name, values)
     if column.size and (column.min() < 0 or column.max() >= below):
@@ -26,6 +29,9 @@ def outcomes(name: str, values: npt.ArrayLike) -> Codes:
     """The column *values* as int8[n] of outcome codes (0 left, 1 right, 2 tie).
 
     Raises ValueError, naming the column by *name*, where there is any other code.
+
+    >>> outcomes("outcome", [0, 1, 2])
+    array([0, 1, 2], dtype=int8)
     """
     column = _flat(name, values)
     if column.size and (column.min() < 0 or column.max() > 2):  # noqa: PLR2004 - the three outcome codes
@@ -37,6 +43,9 @@ def weights(name: str, values: npt.ArrayLike) -> Floats:
     """The column *values* as float64[n] of weights.
 
     Raises ValueError, naming the column by *name*, where a weight is NaN, infinite or negative, or all are zero.
+
+    >>> weights("weight", [1, 0.5])
+    array([1. , 0.5])
     """
     column = np.asarray(values, dtype=np.float64)
     if column.ndim != 1:
@@ -49,7 +58,11 @@ def weights(name: str, values: npt.ArrayLike) -> Floats:
 
 
 def same_length(**columns: Column | None) -> int:
-    """The common length of the *columns* (None is left out). Raises ValueError, naming them, where they differ."""
+    """The common length of the *columns* (None is left out). Raises ValueError, naming them, where they differ.
+
+    >>> same_length(left=np.arange(3), weight=None)
+    3
+    """
     lengths = {name: column.size for name, column in columns.items() if column is not None}
     if len(set(lengths.values())) != 1:
         said = ", ".join(f"{name} {length}" for name, length in lengths.items())
@@ -58,12 +71,20 @@ def same_length(**columns: Column | None) -> int:
 
 
 def sums(codes: npt.NDArray[np.integer], weight: Floats | None = None, size: int = 0) -> Floats:
-    """How much *weight* (1 each, where None) falls on each code: float64[*size* or more]."""
+    """How much *weight* (1 each, where None) falls on each code: float64[*size* or more].
+
+    >>> sums(np.array([0, 2, 2]), np.array([1.0, 2.0, 3.0])).tolist()
+    [1.0, 0.0, 5.0]
+    """
     return np.bincount(codes, weight, size).astype(np.float64, copy=False)
 
 
 def rounded(values: Floats, places: int) -> Floats:
-    """The *values* rounded to so many decimal *places*, with no negative zero."""
+    """The *values* rounded to so many decimal *places*, with no negative zero.
+
+    >>> rounded(np.array([-0.0001, 1.26]), 1).tolist()
+    [0.0, 1.3]
+    """
     return np.round(values, places) + 0.0
 
 

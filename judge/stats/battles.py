@@ -167,7 +167,11 @@ class Battles:
 
 
 def outcome_codes(outcomes: Sequence[str] | Arrow | npt.NDArray[np.integer]) -> Codes:
-    """The outcome codes, int8[n], of n words (left, right, tie) or of codes. Raises ValueError for an unknown one."""
+    """The outcome codes, int8[n], of n words (left, right, tie) or of codes. Raises ValueError for an unknown one.
+
+    >>> outcome_codes(["left", "tie", "right"]).tolist()
+    [0, 2, 1]
+    """
     if not is_arrow(outcomes) and (len(outcomes) == 0 or not isinstance(outcomes[0], str)):
         return arrays.outcomes("outcome", outcomes)
     try:
@@ -177,7 +181,12 @@ def outcome_codes(outcomes: Sequence[str] | Arrow | npt.NDArray[np.integer]) -> 
 
 
 def cluster_codes(cluster: Sequence[Hashable] | Arrow | npt.NDArray[np.integer]) -> tuple[Ints, int]:
-    """The codes of n clusters given by name or number, int32[n], in sorted order, and how many clusters there are."""
+    """The codes of n clusters given by name or number, int32[n], in sorted order, and how many clusters there are.
+
+    >>> codes, many = cluster_codes(["q2", "q1", "q2"])
+    >>> codes.tolist(), many
+    ([1, 0, 1], 2)
+    """
     if isinstance(cluster, np.ndarray):
         distinct, inverse = np.unique(cluster, return_inverse=True)
         return inverse.astype(np.int32), distinct.size

@@ -191,7 +191,13 @@ class BradleyTerryFit:
 
 
 def block(fit: BradleyTerryFit, reference: int, others: Sequence[int]) -> Block | None:
-    """The differences of *others* (codes) to the *reference* with their covariance, in rating points; None without."""
+    """The differences of *others* (codes) to the *reference* with their covariance, in rating points; None without.
+
+    >>> fit = bradley_terry(Battles.from_names(["a"] * 60, ["b"] * 60, ["left", "left", "right"] * 20))
+    >>> found = block(fit, 1, [0])
+    >>> None if found is None else (found.difference.round(1).tolist(), found.freedom)
+    ([120.4], 59)
+    """
     found = fit.covariance
     if found.matrix is None:
         return None
@@ -263,6 +269,10 @@ def newton(wins: Floats, tolerance: float, max_iterations: int, start: Floats | 
 
     *wins* is float64[m, m]; entries may be negative where they and their opposite sum to a number that is not. Raises
     NotConverged.
+
+    >>> strengths, _ = newton(np.array([[0.0, 3.0], [1.0, 0.0]]), 1e-10, 100)
+    >>> strengths.round(4).tolist()
+    [0.5493, -0.5493]
     """
     wins = wins / wins.max()
     battles = wins + wins.T
@@ -293,6 +303,10 @@ def refitted(wins: Floats, start: Floats) -> list[Floats]:
 
     Newton's method for some boards at a time, which is faster than one by one; a board it leaves unsettled is fitted
     alone. Raises NotConverged where that fails.
+
+    >>> boards = np.array([[[0.0, 3.0], [1.0, 0.0]], [[0.0, 2.0], [2.0, 0.0]]])
+    >>> [one.round(4).tolist() for one in refitted(boards, np.zeros(2))]
+    [[0.5493, -0.5493], [0.0, 0.0]]
     """
     chances = _chances(start)
     # From one start all take their first step with the mean board's information, which saves solving for each.

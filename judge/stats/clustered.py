@@ -49,7 +49,11 @@ class Estimate:
 
 
 def method_for(clusters: int) -> str:
-    """The name of the interval method that so many *clusters* allow, or "none: ..." with the reason."""
+    """The name of the interval method that so many *clusters* allow, or "none: ..." with the reason.
+
+    >>> method_for(80), method_for(20), method_for(4)
+    ('sandwich-cr1-t', 'jackknife-cr3-t', 'none: 4 prompts, at least 5 are needed')
+    """
     if clusters >= FEWEST_FOR_SANDWICH:
         return SANDWICH
     return JACKKNIFE if clusters >= FEWEST else f"none: {clusters} prompts, at least {FEWEST} are needed"
@@ -59,6 +63,9 @@ def t_quantile(level: float, clusters: int) -> float:
     """Half the width, in standard errors, of a two-sided interval of *level* over so many *clusters*: t of G - 1.
 
     Raises ValueError where the level is not between 0 and 1.
+
+    >>> round(t_quantile(0.95, 80), 4)
+    1.9905
     """
     from scipy.special import stdtrit  # noqa: PLC0415 - a slow import, needed only here
 
@@ -66,7 +73,11 @@ def t_quantile(level: float, clusters: int) -> float:
 
 
 def checked_level(level: float) -> float:
-    """The *level* of an interval. Raises ValueError unless it lies strictly between 0 and 1."""
+    """The *level* of an interval. Raises ValueError unless it lies strictly between 0 and 1.
+
+    >>> checked_level(0.95)
+    0.95
+    """
     if not 0 < level < 1:
         raise ValueError(f"The level of an interval lies between 0 and 1, and is not {level}.")
     return level
@@ -85,6 +96,10 @@ def ratio(
     Rows with a zero denominator do not count. With *bounds* the interval is cut to them; and a share that sits on a
     bound in every prompt gets the exact binomial interval over prompts (C. J. Clopper, E. S. Pearson (1934), Biometrika
     26(4)) in place of one of no width. Without rows the value is None.
+
+    >>> found = ratio(np.arange(50.0), np.full(50, 10.0))
+    >>> found.value, found.method
+    (2.45, 'sandwich-cr1-t')
     """
     used = denominator > 0
     n = int(np.count_nonzero(used))
@@ -115,7 +130,12 @@ def mean(
     level: float = 0.95,
     bounds: tuple[float, float] | None = None,
 ) -> Estimate:
-    """The mean of *values* (float64[n]), with its interval over clusters: the `ratio` to a column of ones."""
+    """The mean of *values* (float64[n]), with its interval over clusters: the `ratio` to a column of ones.
+
+    >>> found = mean(np.tile([0.0, 1.0, 1.0], 20), np.repeat(np.arange(30, dtype=np.int32), 2))
+    >>> found.value, found.clusters, found.method
+    (0.666666667, 30, 'jackknife-cr3-t')
+    """
     return ratio(values, np.ones(values.size), cluster, level, bounds)
 
 
@@ -131,6 +151,10 @@ def jackknife(
     *sums* is float64[G, ...], one table per cluster. *statistic* takes tables float64[k, ...] and gives float64[k], NaN
     where a table does not determine it. *n* is passed on. The value is None where the whole does not determine it;
     there is no interval where some table without one cluster does not, or where it is the same without any of them.
+
+    >>> found = jackknife(np.arange(1.0, 9.0)[:, None], lambda tables: tables[:, 0] ** 2)
+    >>> found.value, found.clusters, found.method
+    (1296.0, 8, 'jackknife-cr3-t')
     """
     checked_level(level)
     clusters = sums.shape[0]
@@ -161,7 +185,12 @@ def estimate(
     clusters: int,
     bounds: tuple[float, float] | None = None,
 ) -> Estimate:
-    """The `Estimate` of a *value* with that *variance* over so many *clusters*: by t of G - 1, cut to *bounds*."""
+    """The `Estimate` of a *value* with that *variance* over so many *clusters*: by t of G - 1, cut to *bounds*.
+
+    >>> found = estimate(0.5, 0.01, "by hand", 0.95, 100, 80)
+    >>> found.low, found.high
+    (0.300954979, 0.699045021)
+    """
     error = variance**0.5
     low, high = (value + sign * t_quantile(level, clusters) * error for sign in (-1, 1))
     if bounds is not None:

@@ -23,6 +23,9 @@ def strong_components(wins: Floats) -> Components:
     """The groups of contestants within which everybody is reached from everybody by wins, ordered by smallest code.
 
     *wins* is float64[m, m], wins of row over column with half ties.
+
+    >>> strong_components(np.array([[0.0, 1.0, 1.0], [1.0, 0.0, 1.0], [0.0, 0.0, 0.0]]))
+    ((0, 1), (2,))
     """
     edges, others = wins > 0, len(wins) - 1
     if ((edges.sum(axis=1) >= others) & (edges.sum(axis=0) >= others)).any():
@@ -32,7 +35,11 @@ def strong_components(wins: Floats) -> Components:
 
 
 def weak_components(wins: Floats) -> Components:
-    """The groups of contestants that battles connect, whoever won, ordered by smallest code. *wins*: float64[m, m]."""
+    """The groups of contestants that battles connect, whoever won, ordered by smallest code. *wins*: float64[m, m].
+
+    >>> weak_components(np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]))
+    ((0, 1), (2,))
+    """
     return _components(wins > 0, "weak")
 
 
@@ -41,6 +48,9 @@ def rankable(wins: Floats) -> tuple[int, ...]:
 
     Where several components are equally large none is preferred and the answer is empty, for a choice between them
     could only go by names. *wins* is float64[m, m].
+
+    >>> rankable(np.array([[0.0, 1.0, 1.0], [1.0, 0.0, 1.0], [0.0, 0.0, 0.0]]))
+    (0, 1)
     """
     found = strong_components(wins)
     largest = max(map(len, found), default=0)
@@ -52,6 +62,9 @@ def unrankable(wins: Floats) -> dict[int, str]:
     """Every contestant that cannot be ranked with the rest, and why. *wins* is float64[m, m].
 
     The reasons: no battles, won every battle, lost every battle, not connected to the rest.
+
+    >>> unrankable(np.array([[0.0, 1.0, 1.0], [1.0, 0.0, 1.0], [0.0, 0.0, 0.0]]))
+    {2: 'lost every battle'}
     """
     ranked = set(rankable(wins))
     won, lost = wins.sum(axis=1) > 0, wins.sum(axis=0) > 0

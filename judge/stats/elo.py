@@ -47,6 +47,9 @@ def elo(battles: Battles, k: float = 4.0, start: float = 1000.0, scale: float = 
     A win counts 1 and a tie 0.5; each battle moves both ratings by *k* times its weight times (score - expected score),
     where the expected score is 1 / (1 + base ** ((other - own) / scale)). Raises ValueError where a setting is not
     finite or not positive, or so large that ratings leave the range of numbers.
+
+    >>> elo(Battles.from_names(["a", "a"], ["b", "b"], ["left", "tie"])).ratings.tolist()
+    [1001.976975, 998.023025]
     """
     _checked(k, start, scale, base)
     try:
@@ -93,6 +96,10 @@ def permuted_elo(
     """The mean of `elo` over so many random *permutations* of *battles*, its doubt from as many resamples of prompts.
 
     Raises ValueError as `elo` does, for fewer than 2 permutations and for a senseless level.
+
+    >>> found = permuted_elo(Battles.from_names(["a", "a"], ["b", "b"], ["left", "tie"]), np.random.default_rng(0))
+    >>> found.ratings.round(1).tolist(), found.method
+    ([1002.0, 998.0], 'none: 2 prompts, at least 5 are needed')
     """
     if permutations < 2:  # noqa: PLR2004 - a spread needs two
         raise ValueError(f"A mean over orders with its spread needs at least 2 of them, and not {permutations}.")

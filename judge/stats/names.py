@@ -66,7 +66,11 @@ def _coded(distinct: set[Name], columns: Sequence[Sequence[Name]]) -> tuple[tupl
 
 
 def looked_up(column: Sequence[str] | Arrow, codes: Mapping[str, int]) -> Codes:
-    """The small code of each word of *column*, int8[n]. Raises KeyError with the first word that has none."""
+    """The small code of each word of *column*, int8[n]. Raises KeyError with the first word that has none.
+
+    >>> looked_up(["tie", "left"], {"left": 0, "tie": 2}).tolist()
+    [2, 0]
+    """
     if is_arrow(column):
         return _looked_up_by_arrow(arrow(column), codes)
     table = {word: bytes((code,)) for word, code in codes.items()}
@@ -84,12 +88,21 @@ def _taken(names: Sequence[Name], table: Mapping[Name, bytes]) -> bytes:
 
 
 def is_arrow(column: object) -> "TypeIs[Arrow]":
-    """Whether *column* can be read by Arrow's C interface (the PyCapsule protocol)."""
+    """Whether *column* can be read by Arrow's C interface (the PyCapsule protocol).
+
+    >>> is_arrow(["a"])
+    False
+    """
     return hasattr(column, "__arrow_c_stream__") or hasattr(column, "__arrow_c_array__")
 
 
 def arrow(column: Any) -> "pl.Series":  # noqa: ANN401 - Arrow's interface has no type of its own
-    """A *column* of Arrow as a polars series of texts. Raises ValueError where it holds something else, or nulls."""
+    """A *column* of Arrow as a polars series of texts. Raises ValueError where it holds something else, or nulls.
+
+    >>> import polars as pl
+    >>> arrow(pl.Series(["a", "b"])).to_list()
+    ['a', 'b']
+    """
     import polars as pl  # noqa: PLC0415 - of an extra, and slow to import
 
     series = pl.Series(column)

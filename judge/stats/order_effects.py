@@ -45,6 +45,10 @@ def order_consistency(
     *first_outcome* is int8[n], what was said with left shown first, and *second_outcome* with right shown first, both
     in the comparison's own orientation; *cluster* is int32[n], the prompts. Raises ValueError for an unknown outcome,
     columns of different length or a senseless level.
+
+    >>> found = order_consistency([0, 0, 1], [0, 1, 1])
+    >>> found.consistency.value, found.prefers_first
+    (0.666666667, 1)
     """
     first = arrays.outcomes("first_outcome", first_outcome)
     second = arrays.outcomes("second_outcome", second_outcome)

@@ -248,6 +248,12 @@ def climbed(model: Model, ridge: float, tolerance: float, max_iterations: int) -
 
     The strengths sum to zero. Raises NotConverged, and ValueError for an effect that the battles don't tell from the
     strengths.
+
+    >>> from judge.stats.battles import Battles
+    >>> design = Design(Battles.from_names(["a"] * 4, ["b"] * 4, ["left", "left", "left", "right"]), position=False)
+    >>> model, _ = climbed(Model(design, HALF_WIN, np.zeros(2)), 0.0, 1e-10, 100)
+    >>> model.parameters.round(4).tolist()
+    [0.5493, -0.5493]
     """
     m = model.m
     penalty = np.zeros(model.parameters.size)
@@ -305,6 +311,9 @@ def _told(model: Model) -> None:
 def grounded(matrix: Floats, m: int) -> Floats:
     """The information *matrix* made invertible: as much information is given about the sum of the m strengths as there
     is about one of them on average.
+
+    >>> grounded(np.array([[1.0, -1.0], [-1.0, 1.0]]), 2).tolist()
+    [[1.5, -0.5], [-0.5, 1.5]]
     """
     whole = matrix.copy()
     whole[:m, :m] += float(matrix[:m, :m].trace()) / m**2

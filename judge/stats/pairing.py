@@ -47,7 +47,12 @@ class Orders:
 
 
 def all_pairs(present: Flags) -> Pairs:
-    """Every pair of contestants, on every prompt that both answered. *present* is bool[prompts, contestants]."""
+    """Every pair of contestants, on every prompt that both answered. *present* is bool[prompts, contestants].
+
+    >>> found = all_pairs(np.array([[True, True, False], [True, True, True]]))
+    >>> list(zip(found.prompt.tolist(), found.left.tolist(), found.right.tolist()))
+    [(0, 0, 1), (1, 0, 1), (1, 0, 2), (1, 1, 2)]
+    """
     many = _answers(present)
     offset = np.append(0, np.cumsum(_pairs_of(many)))
     prompt = np.repeat(np.arange(len(many), dtype=np.int32), _pairs_of(many))
@@ -66,6 +71,10 @@ def against(present: Flags, reference: int) -> Pairs:
     """Every other contestant against the *reference* (a code), on every prompt for which both have an output.
 
     *present* is bool[prompts, contestants]. Raises ValueError for an unknown reference.
+
+    >>> found = against(np.array([[True, True, False], [True, True, True]]), 1)
+    >>> list(zip(found.prompt.tolist(), found.left.tolist(), found.right.tolist()))
+    [(0, 0, 1), (1, 0, 1), (1, 1, 2)]
     """
     _answers(present)
     if not 0 <= reference < present.shape[1]:
@@ -82,6 +91,10 @@ def random_balanced(present: Flags, n: int, rng: np.random.Generator) -> Pairs:
     *present* is bool[prompts, contestants]. Every prompt has the same number of pairs but for one, or all its pairs
     where it has fewer. If no output is missing, every contestant has the same number of pairs but for two. The draw
     depends on *rng* alone. Raises ValueError where there are fewer than *n* pairs, or n is negative.
+
+    >>> found = random_balanced(np.ones((2, 4), dtype=bool), 4, np.random.default_rng(0))
+    >>> found.prompt.tolist(), np.bincount(np.concatenate((found.left, found.right))).tolist()
+    ([0, 0, 1, 1], [2, 2, 2, 2])
     """
     many = _answers(present)
     exist = int(_pairs_of(many).sum())
@@ -98,6 +111,10 @@ def orders(n: int, policy: Literal["both", "one", "random"], rng: np.random.Gene
 
     By *policy*: "both" shows each twice, left first and then right first; "one" shows left first; "random" tosses a
     coin of *rng* for each. Raises ValueError for another policy.
+
+    >>> found = orders(2, "both", np.random.default_rng(0))
+    >>> found.comparison.tolist(), found.left_first.tolist()
+    ([0, 0, 1, 1], [True, False, True, False])
     """
     rows = np.arange(n, dtype=np.int32)
     if policy == "both":

@@ -67,6 +67,13 @@ def covariance(model: Model, ridge: float = 0.0, strata: Ints | None = None) -> 
     """The covariance of the parameters of *model*, at its maximum.
 
     *strata* is int32[n_clusters], the stratum of each cluster; then the clusters vary within their strata alone.
+
+    >>> from judge.stats.battles import Battles
+    >>> from judge.stats.bradley_terry import bradley_terry
+    >>> fit = bradley_terry(Battles.from_names(["a"] * 60, ["b"] * 60, ["left", "left", "right"] * 20))
+    >>> found = covariance(fit.model)
+    >>> found.method, found.clusters, found.freedom
+    ('sandwich-cr1-t', 60, 59)
     """
     m = model.m
     penalty = np.zeros(model.parameters.size)

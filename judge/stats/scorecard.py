@@ -48,6 +48,10 @@ def levels(blocks: Sequence[Block], adjustment: str, rng: np.random.Generator, l
     """For each block, the level of each cell's own interval, float64[k], at which all cells hold together at *level*.
 
     Raises ValueError for a senseless level or an unknown adjustment.
+
+    >>> one = Block(np.array([40.0, 5.0]), np.diag([100.0, 100.0]), 79)
+    >>> [round(float(x), 3) for x in levels([one], HOLM, np.random.default_rng(0))[0]]
+    [0.975, 0.95]
     """
     checked_level(level)
     if adjustment not in ADJUSTMENTS:
@@ -64,7 +68,13 @@ def levels(blocks: Sequence[Block], adjustment: str, rng: np.random.Generator, l
 
 
 def intervals(block: Block, cell_levels: Floats) -> tuple[Floats, Floats]:
-    """The intervals of the cells of *block*, each at its own level: low and high, float64[k]."""
+    """The intervals of the cells of *block*, each at its own level: low and high, float64[k].
+
+    >>> one = Block(np.array([40.0]), np.array([[100.0]]), 79)
+    >>> low, high = intervals(one, np.array([0.95]))
+    >>> low.round(1).tolist(), high.round(1).tolist()
+    ([20.1], [59.9])
+    """
     from scipy.special import stdtrit  # noqa: PLC0415 - a slow import, needed only here
 
     half = stdtrit(block.freedom, (1 + cell_levels) / 2) * block.error

@@ -77,7 +77,12 @@ def rank_intervals(
 def probability_best(
     strengths: Floats, covariance: Floats, freedom: int, rng: np.random.Generator, draws: int = DRAWS
 ) -> Floats:
-    """The share of draws in which each of the m contestants has the largest strength: float64[m], summing to 1."""
+    """The share of draws in which each of the m contestants has the largest strength: float64[m], summing to 1.
+
+    >>> found = probability_best(np.array([1.0, 0.0]), np.eye(2) * 0.1, 79, np.random.default_rng(0))
+    >>> bool(found[0] > 0.97), float(found.sum())
+    (True, 1.0)
+    """
     found = strengths + _strengths_drawn(covariance, freedom, rng, draws)
     return np.bincount(found.argmax(axis=1), minlength=strengths.size) / draws
 
@@ -86,6 +91,10 @@ def pairs(strengths: Floats, covariance: Floats, freedom: int, scale: float, lev
     """Every difference between two contestants in units of *scale* log strengths, with intervals of its own each.
 
     The intervals are not adjusted for their number. Raises ValueError for a senseless level.
+
+    >>> found = pairs(np.array([1.0, 0.0]), np.eye(2) * 0.02, 79, 100.0)
+    >>> found.difference.tolist(), found.standard_error.round(1).tolist()
+    ([[0.0, 100.0], [-100.0, 0.0]], [[0.0, 20.0], [20.0, 0.0]])
     """
     difference = scale * np.subtract.outer(strengths, strengths)
     error = scale * difference_errors(covariance)
@@ -95,7 +104,11 @@ def pairs(strengths: Floats, covariance: Floats, freedom: int, scale: float, lev
 
 
 def difference_errors(covariance: Floats) -> Floats:
-    """The standard error of every difference, float64[m, m]."""
+    """The standard error of every difference, float64[m, m].
+
+    >>> difference_errors(np.eye(2) * 2.0).tolist()
+    [[0.0, 2.0], [2.0, 0.0]]
+    """
     diagonal = covariance.diagonal()
     variance = np.add.outer(diagonal, diagonal) - 2 * covariance
     np.fill_diagonal(variance, 0)
@@ -133,6 +146,9 @@ def drawn(covariance: Floats, freedom: int, rng: np.random.Generator, draws: int
 
     Cholesky's root moves with the covariance no further than rounding does, unlike eigenvectors: other kernels of the
     same machine draw the same.
+
+    >>> drawn(np.eye(2), 79, np.random.default_rng(0), 5).shape
+    (5, 2)
     """
     k = covariance.shape[0]
     slight = _SLIGHT * float(covariance.trace()) / max(k, 1) or 1.0

@@ -38,7 +38,11 @@ class Terms:
 
 
 def expected(rule: str, eta: Floats, tau: float) -> Floats:
-    """The expected score of the left side, a tie counting half: the shape of *eta*."""
+    """The expected score of the left side, a tie counting half: the shape of *eta*.
+
+    >>> expected(RAO_KUPPER, np.array([0.0, 1.0]), 0.5).round(4).tolist()
+    [0.5, 0.72]
+    """
     if rule == HALF_WIN:
         return _logistic(eta)
     if rule == DAVIDSON:
@@ -48,7 +52,12 @@ def expected(rule: str, eta: Floats, tau: float) -> Floats:
 
 
 def terms(rule: str, outcome: Codes, eta: Floats, tau: float) -> Terms:
-    """The derivatives for battles with that *outcome* (int8[k]), by *eta* (float64[k]) and *tau*."""
+    """The derivatives for battles with that *outcome* (int8[k]), by *eta* (float64[k]) and *tau*.
+
+    >>> found = terms(HALF_WIN, np.array([LEFT, TIE], dtype=np.int8), np.zeros(2), 0.0)
+    >>> found.eta.tolist()
+    [0.5, 0.0]
+    """
     tie = outcome == TIE
     if rule == HALF_WIN:
         chance, none = _logistic(eta), np.zeros(eta.size)

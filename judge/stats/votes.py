@@ -85,6 +85,10 @@ def plurality(votes: Votes, ties: Literal["tie", "drop"] = "tie") -> Votes:
 
     Where several outcomes have the most, the vote is a TIE, or by *ties* = "drop" there is none. Raises ValueError for
     another rule.
+
+    >>> zero = np.zeros(3, dtype=np.int32)
+    >>> plurality(Votes(zero, np.array([0, 0, 1]), zero, np.arange(3))).outcome.tolist()
+    [0]
     """
     if ties not in ("tie", "drop"):
         raise ValueError(f"The rule for ties {ties!r} is unknown: there are tie and drop.")
@@ -97,14 +101,26 @@ def plurality(votes: Votes, ties: Literal["tie", "drop"] = "tie") -> Votes:
 
 
 def majority(votes: Votes) -> Votes:
-    """One vote for each item on which more than half of the votes agree, in the order of items."""
+    """One vote for each item on which more than half of the votes agree, in the order of items.
+
+    >>> zero = np.zeros(3, dtype=np.int32)
+    >>> majority(Votes(zero, np.array([0, 2, 1]), zero, np.arange(3))).n
+    0
+    """
     table, first = _tallies(votes)
     kept = 2 * table.max(axis=1) > table.sum(axis=1) if len(table) else np.empty(0, dtype=bool)
     return _together(votes, first[kept], table[kept].argmax(axis=1).astype(np.int8))
 
 
 def pairs_between(source: Votes, target: Votes) -> VotePairs:
-    """Each vote of *target* with each vote of *source* on the same item, in the order of *target*."""
+    """Each vote of *target* with each vote of *source* on the same item, in the order of *target*.
+
+    >>> zero = np.zeros(2, dtype=np.int32)
+    >>> one = Votes(np.arange(2), np.array([0, 1]), zero, zero)
+    >>> found = pairs_between(one, Votes(np.zeros(1, dtype=int), np.array([2]), zero[:1], zero[:1]))
+    >>> found.source.tolist(), found.target.tolist()
+    ([0], [2])
+    """
     order = np.argsort(source.item, kind="stable")
     begin = np.searchsorted(source.item, target.item, side="left", sorter=order)
     many = np.searchsorted(source.item, target.item, side="right", sorter=order) - begin
@@ -118,6 +134,10 @@ def pairs_within(votes: Votes, same_annotator: bool = True) -> VotePairs:
     """Every unordered pair of votes on the same item, in the order of items.
 
     Two votes of one annotator on one item are a pair too, unless *same_annotator* is false.
+
+    >>> zero = np.zeros(3, dtype=np.int32)
+    >>> pairs_within(Votes(zero, np.array([0, 0, 1]), zero, np.arange(3))).n
+    3
     """
     order = np.argsort(votes.item, kind="stable")
     _, begin, many = np.unique(votes.item[order], return_index=True, return_counts=True)

@@ -1,3 +1,4 @@
+import ast
 import doctest
 import importlib
 import subprocess
@@ -24,3 +25,11 @@ def test_importing_statistics_does_not_import_scipy() -> None:
 def test_the_examples_in_docstrings_run(name: str) -> None:
     """What the documentation shows is what comes out."""
     assert doctest.testmod(importlib.import_module(f"judge.stats.{name}")).failed == 0
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_public_function_has_an_example(name: str) -> None:
+    tree = ast.parse((ROOT / "judge" / "stats" / f"{name}.py").read_text("utf-8"))
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
+
+    assert [node.name for node in functions if ">>>" not in (ast.get_docstring(node) or "")] == []
