@@ -72,6 +72,7 @@ def figures() -> Iterator[Figure]:
     data.spelled()
     yield from _fits(data)
     yield from _frames(data)
+    yield _sandwiches()
     yield from _bootstraps(data)
     yield from _doubt(data)
     yield from _online(data)
@@ -137,6 +138,44 @@ def _fits(data: Data) -> Iterator[Figure]:
         3, _cpu(lambda: (data.frame["left"].to_list(), data.frame["right"].to_list())), _cpu(data.frame.to_pandas)
     )
     yield _figure("conversion of a polars frame to lists", to_lists, "to pandas", to_frame, to_frame / to_lists)
+
+
+def _sandwiches() -> Figure:
+    """How far our unclustered standard errors lie from arena-rank's, at the same ratings of random boards."""
+    furthest = 0.0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        m, n = int(rng.integers(3, 20)), 2000
+        left = rng.integers(0, m, n)
+        right = (left + rng.integers(1, m, n)) % m
+        outcome = rng.integers(0, 3, n).astype(np.int8)
+        names = tuple(f"{i:02}" for i in range(m))
+        fit = bradley_terry(Battles(names, left.astype(np.int32), right.astype(np.int32), outcome))
+        frame = pd.DataFrame(
+            {
+                "model_a": [names[i] for i in left],
+                "model_b": [names[i] for i in right],
+                "winner": [THEIRS[o] for o in outcome],
+            }
+        )
+        told_theirs = arena_data.PairDataset.from_pandas(frame)
+        hessian, meat = arena_models.BradleyTerry.compute_hessian_and_covariance(
+            np.asarray(fit.log_strengths),
+            told_theirs.pairs,
+            told_theirs.outcomes,
+            told_theirs.counts,
+            told_theirs.opt_weights,
+            1e-9,
+            m,
+        )
+        bread = np.linalg.inv(np.asarray(hessian))
+        theirs = np.sqrt((bread @ np.asarray(meat) @ bread).diagonal() * n / (n - 1))
+        matrix = fit.covariance.matrix
+        if matrix is None:
+            raise RuntimeError(fit.covariance.method)
+        furthest = max(furthest, float(np.abs(np.sqrt(matrix.diagonal()) / theirs - 1).max()))
+    name = "sandwich standard errors, furthest from arena-rank's on 20 boards"
+    return Figure("rank", name, furthest, "relative", "", None, "<= 1e-6", furthest <= 1e-6)  # the goal
 
 
 def _frames(data: Data) -> Iterator[Figure]:

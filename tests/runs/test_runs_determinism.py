@@ -13,6 +13,7 @@ from judge.rpc import encode
 from judge.runs.fought import alone
 from judge.runs.rank import rank
 from judge.runs.ranked import RankOptions
+from judge.stats.anchored import Compared, anchored
 from judge.stats.battles import Battles
 
 rng = np.random.default_rng(7)
@@ -27,6 +28,14 @@ for method in ("bradley-terry", "davidson", "rao-kupper", "elo", "win-rate"):
     options = RankOptions(method=method, reference="c000")
     board = rank(alone(battles, options), options)
     print(method, hashlib.sha256(encode.leaderboard(board).SerializeToString(deterministic=True)).hexdigest())
+for intervals in ("bootstrap", "percentile"):
+    options = RankOptions(intervals=intervals, reference="c000", replicates=50)
+    board = rank(alone(battles, options), options)
+    print(intervals, hashlib.sha256(encode.leaderboard(board).SerializeToString(deterministic=True)).hexdigest())
+judged, chosen = rng.random(left.size), rng.random(left.size) < 0.3
+labelled = np.where(chosen, beaten * 1.0, np.nan)
+found = anchored(Compared(120, left, right, judged, labelled, np.full(left.size, 0.3), prompt))
+print("anchored", found.log_strengths.round(6).tolist(), found.covariance.matrix.round(9).tolist())
 """
 KERNELS = ({"OPENBLAS_NUM_THREADS": "1"}, {"OPENBLAS_NUM_THREADS": "2"}, {"OPENBLAS_CORETYPE": "Nehalem"})
 
@@ -39,4 +48,4 @@ def test_law_5_the_same_bytes_under_any_threads_and_kernels() -> None:
     ]
 
     assert [printed[0].stdout] * len(KERNELS) == [done.stdout for done in printed]
-    assert printed[0].stdout.count(b"\n") == 5
+    assert printed[0].stdout.count(b"\n") == 8
