@@ -165,10 +165,10 @@ def _sandwiches() -> Figure:
             told_theirs.outcomes,
             told_theirs.counts,
             told_theirs.opt_weights,
-            1e-9,
+            0.0,
             m,
         )
-        bread = np.linalg.inv(np.asarray(hessian))
+        bread = np.linalg.pinv(np.asarray(hessian), hermitian=True)
         theirs = np.sqrt((bread @ np.asarray(meat) @ bread).diagonal() * n / (n - 1))
         matrix = fit.covariance.matrix
         if matrix is None:

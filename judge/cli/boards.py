@@ -86,7 +86,7 @@ def leaderboard_parquet(board: Leaderboard, path: Path) -> None:
     try:
         import polars as pl  # noqa: PLC0415  # of an extra, and slow to import
     except ImportError:
-        raise click.UsageError("--parquet needs the extra data: pip install polars, or the extra data") from None
+        raise click.UsageError("--parquet needs polars (the extra data): pip install polars") from None
     told = (pl.String, pl.Int32, pl.String, *[pl.Float64] * 4, pl.Int64, pl.Int64, *[pl.Float64] * 2)
     schema = dict(zip(COLUMNS, told, strict=True))
     pl.DataFrame(_rows(board), schema=schema, orient="row").write_parquet(path)

@@ -72,7 +72,7 @@ def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
         import polars as pl  # noqa: PLC0415  # of an extra, and slow to import
     except ImportError:
-        told = f"{path} needs the extra data to be read: pip install polars, or the extra data"
+        told = f"{path} needs polars to be read (the extra data): pip install polars"
         raise InvalidInput("path", told, reason="EXTRA_NEEDED") from None
     try:
         frame = pl.read_parquet(path)

@@ -1,12 +1,9 @@
 """What is said of all contestants at once."""
 
-import doctest
-
 import numpy as np
 import pytest
 from scipy.stats import studentized_range
 
-from judge.stats import simultaneous
 from judge.stats.ranks import ranks
 from judge.stats.simultaneous import (
     detectable,
@@ -15,10 +12,6 @@ from judge.stats.simultaneous import (
     prompts_needed,
     rank_intervals,
 )
-
-
-def test_the_examples_hold() -> None:
-    assert doctest.testmod(simultaneous) == (0, 4)
 
 
 @pytest.mark.parametrize("m", [3, 10, 30])
