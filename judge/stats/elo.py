@@ -6,11 +6,13 @@ from resampled prompts: the variance of ratings over resamples, each in one rand
 the order alone makes; with t of G - 1 degrees.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from math import exp, isfinite, log
 
 import numpy as np
+import numpy.typing as npt
 
 from judge.stats.arrays import Floats, Ints, rounded
 from judge.stats.battles import LEFT, TIE, Battles
@@ -174,14 +176,20 @@ def _checked(k: float, start: float, scale: float, base: float) -> tuple[float, 
 
 
 def _play(battles: Battles, k: float, start: float, scale: float, base: float) -> list[float]:
-    ratings = [start] * len(battles.contestants)
-    rate = log(base) / scale
-    scores = np.array([_SCORE.get(code, 0.0) for code in range(3)])[battles.outcome]
-    moves = repeat(k) if battles.weight is None else (k * battles.weight).tolist()
-    # The loop is all there is to it: whatever does not depend on ratings is outside.
-    for left, right, score, move in zip(battles.left.tolist(), battles.right.tolist(), scores.tolist(), moves):  # noqa: B905 - a constant has no end
+    # The loop is all there is to it, so it works in natural units, and on what a number needs not be made for.
+    unit = log(base) / scale
+    ratings = [start * unit] * len(battles.contestants)
+    scores = [_SCORE.get(code, 0.0) for code in range(3)]
+    moves = repeat(k * unit) if battles.weight is None else (k * unit * battles.weight).tolist()
+    columns = (_numbers(column) for column in (battles.left, battles.right, battles.outcome))
+    for left, right, outcome, move in zip(*columns, moves):  # noqa: B905 - a constant has no end
         own, other = ratings[left], ratings[right]
-        change = move * (score - 1.0 / (1.0 + exp((other - own) * rate)))
+        change = move * (scores[outcome] - 1.0 / (1.0 + exp(other - own)))
         ratings[left] = own + change
         ratings[right] = other - change
-    return ratings
+    return [rating / unit for rating in ratings]
+
+
+def _numbers(codes: npt.NDArray[np.integer]) -> Sequence[int]:
+    """The *codes* to walk over: as bytes, if they are small, which is faster than a list."""
+    return codes.astype(np.uint8).tobytes() if codes.max() <= np.iinfo(np.uint8).max else codes.tolist()
