@@ -17,7 +17,7 @@ from judge.rpc.datasets import TENANT
 from judge.runs.agree import AgreeOptions, measure
 from judge.runs.fits import Fits
 from judge.runs.sources import label_votes, votes_of
-from judge.runs.votes import Votes
+from judge.runs.votes import Taking, Votes
 
 
 class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
@@ -62,7 +62,9 @@ class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
         raise NotBuilt("ListDisagreements is not built yet")
 
     async def _votes(self, dataset: str, source: Source, options: AgreeOptions) -> Votes:
-        return await votes_of(self._store, TENANT, dataset, source, options.reconcile, options.reading, options.part)
+        return await votes_of(
+            self._store, TENANT, dataset, source, Taking(options.reconcile, options.reading, options.part)
+        )
 
 
 def _streamed(source: Source, labels: list[Label], options: AgreeOptions) -> Votes:

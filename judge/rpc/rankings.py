@@ -39,16 +39,7 @@ class RankingServicer(ranking_service_pb2_grpc.RankingServiceServicer):
         options = decode.rank_options(request.options)
         dataset = resource_id("datasets", "dataset", request.dataset) if request.dataset else ""
         source = Source.parse(request.source)
-        votes = await votes_of(
-            self._store,
-            TENANT,
-            dataset,
-            source,
-            options.reconcile,
-            options.reading,
-            options.part,
-            options.decisive,
-        )
+        votes = await votes_of(self._store, TENANT, dataset, source, options.taking)
         style = await style_of(self._store, TENANT, votes) if options.style else None
         labels = await self._labels(votes, options)
         board = await self._fits.run(lambda: leaderboard(votes, options, style, labels))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from judge.domain.errors import InvalidInput
 from judge.domain.outcome import Reconcile
 from judge.domain.source import Source, SourceKind
-from judge.runs.votes import WHOLE, Part, Votes
+from judge.runs.votes import WHOLE, Part, Taking, Votes
 from judge.stats.bootstrap import PERCENTILE, SE_T, STUDENTISED
 from judge.stats.scorecard import ADJUSTMENTS, MAX_T, Block
 from judge.stats.tie_rules import DAVIDSON, HALF_WIN, RAO_KUPPER
@@ -60,6 +60,11 @@ class RankOptions:
     variance: bool = False
     decisive: float = 1.0
     """How many votes a verdict of full strength on a Likert scale counts as."""
+
+    @property
+    def taking(self) -> Taking:
+        """How the votes that are ranked are taken."""
+        return Taking(self.reconcile, self.reading, self.part, self.decisive)
 
     def __post_init__(self) -> None:
         known = {

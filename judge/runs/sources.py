@@ -21,44 +21,22 @@ from judge.domain.source import Merge, Source, SourceKind
 from judge.domain.verdict import SOURCE_PARSER, Reading, Verdict
 from judge.ports.store import Store, VerdictQuery
 from judge.runs.juries import jury_votes
-from judge.runs.votes import LEFT_SHARE, WHOLE, Orders, Part, Vote, Votes, Where, whole
+from judge.runs.votes import LEFT_SHARE, WHOLE, Orders, Taking, Vote, Votes, Where, whole
 from judge.runs.work import PAGE, all_labels
 from judge.stats.votes import Votes as Coded
 from judge.stats.votes import majority, plurality
 
 
-async def votes_of(
-    store: Store,
-    tenant: str,
-    dataset: str,
-    source: Source,
-    reconcile: Reconcile,
-    reading: str,
-    part: Part,
-    decisive: float = 1.0,
-) -> Votes:
-    """What *source* says of *dataset*, of the *part* asked for; a run's is its own where none is named.
-
-    A verdict of a Likert scale counts as up to *decisive* votes, by its strength.
-    """
+async def votes_of(store: Store, tenant: str, dataset: str, source: Source, taking: Taking) -> Votes:
+    """What *source* says of *dataset*; a run's is its own where none is named."""
     if source.kind is SourceKind.RUN and not dataset:
         dataset = (await store.run(tenant, source.run)).spec.dataset
     if not dataset:
         raise InvalidInput("dataset", f"source {source} needs a dataset")
-    votes = await _votes_of(store, tenant, dataset, source, reconcile, reading, part, decisive)
-    return replace(votes, dataset=dataset)
+    return replace(await _votes_of(store, tenant, dataset, source, taking), dataset=dataset)
 
 
-async def _votes_of(
-    store: Store,
-    tenant: str,
-    dataset: str,
-    source: Source,
-    reconcile: Reconcile,
-    reading: str,
-    part: Part,
-    decisive: float,
-) -> Votes:
+async def _votes_of(store: Store, tenant: str, dataset: str, source: Source, taking: Taking) -> Votes:
     summary = await store.dataset(tenant, dataset)
     board = await store.board(tenant, dataset, summary.revision)
     categories = {prompt.prompt_id: prompt.category for prompt in board.prompts}
@@ -67,27 +45,21 @@ async def _votes_of(
         labels = [label async for _, label in all_labels(store, tenant, dataset, summary.revision)]
 
         def said() -> Votes:
-            rows = tuple(vote for vote in label_votes(source, labels) if part.takes(vote.where, categories, tags))
+            rows = tuple(
+                vote for vote in label_votes(source, labels) if taking.part.takes(vote.where, categories, tags)
+            )
             return Votes(str(source), rows, categories, tags, usable=len(rows), planned=len(rows), reading="label")
 
         return await asyncio.to_thread(said)
-    known = partial(
-        _judge_votes,
-        reconcile=reconcile,
-        reading=reading,
-        part=part,
-        decisive=decisive,
-        categories=categories,
-        tags=tags,
-    )
+    known = partial(_judge_votes, taking=taking, categories=categories, tags=tags)
     if source.kind is SourceKind.JURY:
-        if reconcile is Reconcile.EACH:
+        if taking.reconcile is Reconcile.EACH:
             raise InvalidInput(
                 "options.reconcile", "a jury has one outcome a comparison; reconcile its members' orders"
             )
-        if source.merge is Merge.MEAN and reconcile is Reconcile.TIE:
+        if source.merge is Merge.MEAN and taking.reconcile is Reconcile.TIE:
             # A mean of probabilities: a member whose orders part is in the middle, as far as they part.
-            known = partial(known, reconcile=Reconcile.SOFT)
+            known = partial(known, taking=replace(taking, reconcile=Reconcile.SOFT))
         members = [Source(SourceKind.JUDGE, name=member.judge) for member in source.members]
         said_by = [await _judged(store, tenant, dataset, member) for member in members]
         return await asyncio.to_thread(lambda: jury_votes(source, [*map(known, said_by, members)]))
@@ -171,14 +143,12 @@ def _judge_votes(
     judged: _Judged,
     source: Source,
     *,
-    reconcile: Reconcile,
-    reading: str,
-    part: Part,
-    decisive: float,
+    taking: Taking,
     categories: Mapping[str, str],
     tags: Mapping[str, tuple[str, ...]],
 ) -> Votes:
     planned, rest = judged.planned, judged.rest
+    reconcile, reading, part = taking.reconcile, taking.reading, taking.part
     narrowed = part != WHOLE
     kept = [verdict for verdict in judged.verdicts if part.takes(_where(verdict)[0], categories, tags)]
     statuses = Counter(_status(verdict, reading) for verdict in kept)
@@ -191,8 +161,8 @@ def _judge_votes(
         order = Order(3 - verdict.showing.order) if flipped else verdict.showing.order
         share = _share(verdict, reading, flipped=flipped, soft=reconcile is Reconcile.SOFT)
         grouped.setdefault(where, {}).setdefault(order, []).append(share)
-        if decisive != 1 and share is not None:
-            weights.setdefault(where, {}).setdefault(order, []).append(_weight(verdict, reading, decisive))
+        if taking.decisive != 1 and share is not None:
+            weights.setdefault(where, {}).setdefault(order, []).append(_weight(verdict, reading, taking.decisive))
     orders = tuple(_orders(where, by_order) for where, by_order in grouped.items() if len(by_order) == len(Order))
     rows = [
         replace(vote, annotator=judged.name, weight=_weight_of(vote, weights.get(where, {})))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from judge.domain.outcome import Order, Outcome
+from judge.domain.outcome import Order, Outcome, Reconcile
 
 LEFT_SHARE = {Outcome.LEFT: 1.0, Outcome.RIGHT: 0.0, Outcome.TIE: 0.5}
 
@@ -96,6 +96,19 @@ class Part:
 
 WHOLE = Part()
 """All of the data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """How votes are taken from a source: two orders made one by *reconcile*, from which *reading*, of which *part*.
+
+    A verdict of a Likert scale counts as up to *decisive* votes, by its strength.
+    """
+
+    reconcile: Reconcile = Reconcile.TIE
+    reading: str = ""
+    part: Part = WHOLE
+    decisive: float = 1.0
 
 
 def whole(share: float) -> Outcome:

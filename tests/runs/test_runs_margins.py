@@ -8,7 +8,7 @@ from judge.domain.outcome import Order, Outcome, Reconcile, VerdictStatus
 from judge.domain.source import Source
 from judge.domain.verdict import Preference, Reading, Reply, ShowingNames, Verdict
 from judge.runs.sources import _judge_votes, _Judged
-from judge.runs.votes import WHOLE, Votes
+from judge.runs.votes import Taking, Votes
 
 
 def said(first: float, second: float, reconcile: Reconcile, decisive: float) -> Votes:
@@ -28,10 +28,7 @@ def said(first: float, second: float, reconcile: Reconcile, decisive: float) -> 
     return _judge_votes(
         _Judged("j", verdicts),
         Source.parse("judge:j"),
-        reconcile=reconcile,
-        reading="",
-        part=WHOLE,
-        decisive=decisive,
+        taking=Taking(reconcile, decisive=decisive),
         categories={},
         tags={},
     )
