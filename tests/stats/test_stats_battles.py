@@ -163,3 +163,12 @@ def test_one_battle_and_many_are_coded_alike() -> None:
     assert many.left.tolist() == [i % 7 for i in range(4097)]
     assert (many.outcome[-1], many.n) == (RIGHT, 4097)
     assert (one.contestants, one.left.tolist(), one.outcome.tolist()) == (("a", "b"), [1], [RIGHT])
+
+
+def test_a_hundred_thousand_contestants_are_refused_by_number() -> None:
+    """Who met whom would fill the memory, so the number that can be ranked at once is said."""
+    names = [f"c{n:06}" for n in range(100_000)]
+    battles = Battles.from_names(names, names[1:] + names[:1], ["tie"] * len(names))
+
+    with pytest.raises(ValueError, match="There are 100000 contestants; at most 3000 can be ranked at once"):
+        battles.counts()
