@@ -13,9 +13,9 @@ from figures import Figure, told
 from judge.stats.anchored import Compared, anchored
 from judge.stats.arrays import Floats
 from judge.stats.battles import Battles
-from judge.stats.bootstrap import PERCENTILE, STUDENTISED, bootstrap
+from judge.stats.bootstrap import STUDENTISED, bootstrap
 from judge.stats.bradley_terry import BradleyTerryFit, bradley_terry, newton
-from judge.stats.clustered import t_quantile
+from judge.stats.clustered import PERCENTILE, t_quantile
 from judge.stats.errors import Disconnected, NotConverged
 from judge.stats.looks import look_levels
 from judge.stats.simultaneous import rank_intervals

@@ -145,10 +145,17 @@ def rank_command(
 @click.option("--reconcile", type=RECONCILE, default="tie", show_default=True)
 @click.option("--reading", default="", help="Which reading of replies: source, or a parser's name.")
 @click.option("--by", "cuts", multiple=True, type=click.Choice(["turn", "category", "pair", "annotator"]))
+@click.option("--intervals", type=click.Choice(["bootstrap", "percentile"]), help="In place of the jackknife.")
+@click.option("--replicates", default=2000, show_default=True, help="Resamples of a bootstrap.")
+@click.option("--seed", default=0, show_default=True, help="Of resamples and draws.")
+@click.option("--epsilon", default=0.2, show_default=True, help="What an annotator costs more than a judge.")
+@click.option("--least-items", default=30, show_default=True, help="Items an annotator needs to be tested against.")
+@click.option("--unreadable-as-tie", is_flag=True, help="Count verdicts without an outcome as ties.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.pass_obj
 def agree_command(
     where: Where,
+    /,
     source: str,
     target: str,
     dataset: str,
@@ -157,8 +164,10 @@ def agree_command(
     reconcile: str,
     reading: str,
     cuts: tuple[str, ...],
+    intervals: str | None,
     *,
     as_json: bool,
+    **said: Any,  # noqa: ANN401  # the options that are called as the wire calls them
 ) -> None:
     """Say how far SOURCE agrees with TARGET, or SOURCE's annotators among themselves."""
     from judge.api.v1 import agreement_service_pb2, outcome_pb2  # noqa: PLC0415
@@ -173,6 +182,8 @@ def agree_command(
         by_category="category" in cuts,
         by_pair="pair" in cuts,
         by_annotator="annotator" in cuts,
+        intervals=intervals or "",
+        **said,
     )
 
     async def work() -> None:

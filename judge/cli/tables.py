@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from judge.api.v1.agreement_service_pb2 import AgreementFigure, AgreementReport
-    from judge.api.v1.outcome_pb2 import Interval
+    from judge.api.v1.agreement_service_pb2 import AgreementFigure, AgreementReport, Estimated
+    from judge.api.v1.outcome_pb2 import Interval, Slice
     from judge.api.v1.run_service_pb2 import RunEstimate
 
 
@@ -68,6 +68,15 @@ def estimated(found: RunEstimate) -> None:
 
 
 AGREEMENT = ("ties", "agreement", "n", "prompts", "kappa")
+SIDES = ("source", "target", "difference")
+Coefficient = Literal["kappa", "ac1", "alpha", "alpha_ordinal", "macro_f1"]
+BEYOND: dict[Coefficient, str] = {
+    "kappa": "Cohen's kappa",
+    "ac1": "Gwet's AC1",
+    "alpha": "Krippendorff's alpha",
+    "alpha_ordinal": "the same, ordinal",
+    "macro_f1": "macro F1",
+}
 
 
 def _doubted(value: str, interval: Interval) -> str:
@@ -82,10 +91,12 @@ def _figure(figure: AgreementFigure) -> tuple[str, ...]:
 
 
 def _part(figure: AgreementFigure) -> str:
-    part = figure.slice
+    return " ".join(word for word in (_slice(figure.slice), figure.annotator) if word) or "all"
+
+
+def _slice(part: Slice) -> str:
     pair = f"{part.left} / {part.right}" if part.left else ""
-    words = (f"turn {part.turn}" if part.turn else "", part.category, pair, figure.annotator)
-    return " ".join(word for word in words if word) or "all"
+    return " ".join(word for word in (f"turn {part.turn}" if part.turn else "", part.category, pair) if word)
 
 
 def _orders(report: AgreementReport) -> str:
@@ -100,9 +111,66 @@ def _orders(report: AgreementReport) -> str:
 def agreement(report: AgreementReport, title: str) -> None:
     """Print every figure of a report: its part, rate and kappa with their intervals, n and prompts."""
     table(title, ("part", *AGREEMENT), [(_part(figure), *_figure(figure)) for figure in report.figures])
+    _beyond(report)
+    _ceilings(report)
+    _alternative(report)
     if report.order_consistency.n:
         console().print(_orders(report))
     console().print(f"on one side only: {report.source_only} / {report.target_only} comparisons; both: {report.both}")
+
+
+def _beyond(report: AgreementReport) -> None:
+    """What is beyond chance, of the whole: a coefficient a row."""
+    whole = [figure for figure in report.figures if _part(figure) == "all"]
+
+    def told(figure: AgreementFigure, name: Coefficient) -> str:
+        doubt = getattr(figure, f"{name}_interval")
+        return _doubted(f"{getattr(figure, name):.3f}", doubt) if figure.HasField(name) else "-"
+
+    rows = [(BEYOND[name], *(told(figure, name) for figure in whole)) for name in BEYOND]
+    ties = [f"ties {'kept' if figure.ties == 1 else 'dropped'}" for figure in whole]
+    table(f"Beyond chance, orientation {report.orientation}", ("coefficient", *ties), rows)
+
+
+def _ceilings(report: AgreementReport) -> None:
+    """The source beside the target's votes among themselves."""
+    for name, of in (("agreement", "rate"), ("alpha", "alpha")):
+        rows = [
+            (
+                _slice(row.slice) or "all",
+                "kept" if row.ties == 1 else "drop",
+                str(row.comparisons),
+                *(_value(getattr(getattr(row, of), side), doubted=side == "difference") for side in SIDES),
+            )
+            for row in report.ceilings
+        ]
+        if rows:
+            title = f"Beside the target's own votes: {name}"
+            table(title, ("part", "ties", "n", "source", "among themselves", "difference"), rows)
+
+
+def _value(found: Estimated, *, doubted: bool) -> str:
+    if not found.HasField("value"):
+        return "-"
+    return _doubted(f"{found.value:+.3f}", found.interval) if doubted else f"{found.value:.3f}"
+
+
+def _alternative(report: AgreementReport) -> None:
+    """What the alternative-annotator test says."""
+    if not report.HasField("alternative_annotator"):
+        return
+    told, out = report.alternative_annotator, console()
+    beaten = sum(row.beaten for row in told.annotators)
+    out.print(
+        f"May it stand in for these annotators (epsilon {told.epsilon:g}, q {told.q:g})? {told.answer}: better than "
+        f"{beaten} of {len(told.annotators)} annotators less epsilon"
+        + (f", winning rate {told.winning_rate:.3f}." if told.HasField("winning_rate") else ".")
+    )
+    if told.HasField("parity_passes"):
+        out.print(f"A source exactly at parity would pass with a chance of {told.parity_passes:.0%}.")
+    if told.left_out:
+        out.print(f"{len(told.left_out)} annotators with fewer than {told.least_items} items are left out.")
+    out.print()
 
 
 def summary(rows: Sequence[tuple[str, AgreementReport]], target: str) -> None:

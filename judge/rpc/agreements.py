@@ -12,12 +12,12 @@ from judge.domain.errors import InvalidInput, NotBuilt
 from judge.domain.names import resource_id
 from judge.domain.source import Source, SourceKind
 from judge.ports.store import Store
-from judge.rpc import decode, encode
+from judge.rpc import decode, reports
 from judge.rpc.datasets import TENANT
 from judge.runs.agree import AgreeOptions, measure
 from judge.runs.fits import Fits
 from judge.runs.sources import label_votes, votes_of
-from judge.runs.votes import Taking, Votes
+from judge.runs.votes import Votes
 
 
 class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
@@ -33,7 +33,7 @@ class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
         source = await self._votes(dataset, Source.parse(request.source), options)
         target = await self._votes(dataset, Source.parse(request.target, "target"), options) if request.target else None
         report = await self._fits.run(lambda: measure(source, target, options))
-        return pb.GetAgreementResponse(report=encode.agreement(report))
+        return pb.GetAgreementResponse(report=reports.agreement(report))
 
     async def MeasureAgreement(
         self,
@@ -53,7 +53,7 @@ class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
         source = _streamed(Source.parse(first.source), labels, options)
         target = _streamed(Source.parse(first.target, "target"), labels, options) if first.target else None
         report = await self._fits.run(lambda: measure(source, target, options))
-        return pb.MeasureAgreementResponse(report=encode.agreement(report))
+        return pb.MeasureAgreementResponse(report=reports.agreement(report))
 
     async def ListDisagreements(
         self, request: pb.ListDisagreementsRequest, context: Any
@@ -62,9 +62,7 @@ class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
         raise NotBuilt("ListDisagreements is not built yet")
 
     async def _votes(self, dataset: str, source: Source, options: AgreeOptions) -> Votes:
-        return await votes_of(
-            self._store, TENANT, dataset, source, Taking(options.reconcile, options.reading, options.part)
-        )
+        return await votes_of(self._store, TENANT, dataset, source, options.taking)
 
 
 def _streamed(source: Source, labels: list[Label], options: AgreeOptions) -> Votes:

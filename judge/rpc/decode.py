@@ -253,6 +253,13 @@ def agree_options(said: agreement_service_pb2.AgreementOptions) -> AgreeOptions:
         by_category=said.by_category,
         by_pair=said.by_pair,
         by_annotator=said.by_annotator,
+        intervals=said.intervals,
+        replicates=said.replicates or 2000,
+        seed=said.seed,
+        epsilon=said.epsilon or 0.2,
+        q=said.q or 0.05,
+        least_items=said.least_items or 30,
+        unreadable_as_tie=said.unreadable_as_tie,
         reading=said.reading,
         part=part(said.slice),
     )

@@ -8,10 +8,8 @@ from dataclasses import asdict
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from judge.api.v1 import (
-    agreement_service_pb2,
     dataset_service_pb2,
     judge_service_pb2,
-    leaderboard_pb2,
     outcome_pb2,
     run_service_pb2,
     verdict_pb2,
@@ -20,10 +18,8 @@ from judge.domain.dataset import DatasetSummary
 from judge.domain.judge import JudgeCard, RenderedPrompt, Sampling
 from judge.domain.run import Pairing, Run, RunSpec
 from judge.domain.verdict import Reading, Reply, ShowingNames, Verdict
-from judge.runs.agree import Figure, Report
 from judge.runs.estimate import RunEstimate
-from judge.runs.ranked import Anchoring, Board, StandingRow
-from judge.runs.votes import Part, Votes
+from judge.runs.votes import Part
 
 
 def timestamp(seconds: float) -> Timestamp:
@@ -327,163 +323,3 @@ def _reading(reading: Reading, row: Verdict) -> verdict_pb2.Reading:
 def part(said: Part) -> outcome_pb2.Slice:
     """The part of the data a figure covers."""
     return outcome_pb2.Slice(category=said.category, turn=said.turn, left=said.left, right=said.right, tag=said.tag)
-
-
-def coverage(votes: Votes) -> outcome_pb2.Coverage:
-    """How much of what was planned a source could use."""
-    return outcome_pb2.Coverage(usable=votes.usable, planned=votes.planned, by_status=votes.by_status)
-
-
-def leaderboard(board: Board) -> leaderboard_pb2.Leaderboard:
-    """A leaderboard."""
-    options, votes = board.options, board.votes
-    return leaderboard_pb2.Leaderboard(
-        slice=part(board.part),
-        method=options.method,
-        scale=board.scale,
-        level=options.level,
-        interval_method=board.interval_method,
-        coverage=coverage(votes) if votes else None,
-        ratings=[
-            leaderboard_pb2.Rating(
-                contestant=row.contestant,
-                rating=row.rating,
-                interval=interval(row.low, row.high),
-                rank=row.rank,
-                n=row.n,
-                prompts=row.prompts,
-                expected_score=row.expected,
-                rank_interval=leaderboard_pb2.RankInterval(low=row.ranks[0], high=row.ranks[1]) if row.ranks else None,
-                order_sd=row.order_sd,
-                probability_best=row.best,
-            )
-            for row in board.ratings
-        ],
-        unranked=[leaderboard_pb2.Unranked(contestant=name, reason=why) for name, why in board.unranked],
-        components=[leaderboard_pb2.Component(contestants=names) for names in board.components],
-        slices=[leaderboard(inner) for inner in board.slices],
-        standings=[_standing(row, board) for row in board.standings],
-        inference=options.inference,
-        source=votes.source if votes else "",
-        reconcile=options.reconcile.name.lower(),
-        ties=board.ties,
-        prompts=board.prompts,
-        battles=board.battles,
-        interim=votes.interim if votes else False,
-        notes=board.notes,
-        reading=votes.reading if votes else "",
-        differences=[
-            leaderboard_pb2.Difference(
-                left=row.left, right=row.right, difference=row.difference, interval=interval(row.low, row.high)
-            )
-            for row in board.pairs
-        ],
-        ridge=options.ridge,
-        effects=[
-            leaderboard_pb2.Effect(name=row.name, value=row.value, interval=interval(row.low, row.high))
-            for row in board.effects
-        ],
-        target_shares=[
-            leaderboard_pb2.TargetShare(
-                contestant=row.contestant, ahead=row.ahead, behind=row.behind, categories=row.cells
-            )
-            for row in board.shares
-        ],
-        without_style=leaderboard(board.without_style) if board.without_style else None,
-        left_out=[
-            leaderboard_pb2.LeftOut(category=row.category, judge=row.judge, ranks=dict(row.ranks))
-            for row in board.left_out
-        ],
-        anchor=options.anchor[0] if options.anchor else "",
-        replicates=board.resamples[0] if board.resamples else 0,
-        replicates_apart=board.resamples[1] if board.resamples else 0,
-        anchoring=_anchoring(board.anchoring) if board.anchoring else None,
-        variance=[
-            leaderboard_pb2.VarianceComponent(level=one.level, variance=one.variance, share=one.share)
-            for one in board.variance
-        ],
-    )
-
-
-def _anchoring(told: Anchoring) -> leaderboard_pb2.Anchoring:
-    return leaderboard_pb2.Anchoring(
-        labels_source=told.source,
-        labelled=told.labelled,
-        comparisons=told.comparisons,
-        labelled_prompts=told.prompts,
-        judge_weight=told.weight,
-        gain=None if math.isnan(told.gain) else told.gain,
-        twice_the_labels=told.more_labels,
-        twice_the_prompts=told.more_prompts,
-        assumed_random=told.assumed_random,
-        unused=told.unused,
-    )
-
-
-def _standing(row: StandingRow, board: Board) -> leaderboard_pb2.ContestantStanding:
-    return leaderboard_pb2.ContestantStanding(
-        contestant=row.contestant,
-        reference_contestant=board.options.reference,
-        slice=part(board.part),
-        difference=row.difference,
-        interval=interval(row.low, row.high),
-        probability_better=None if math.isnan(row.probability_better) else row.probability_better,
-        standing=leaderboard_pb2.Standing.Value(f"STANDING_{row.standing}"),
-        adjustment=board.options.adjustment,
-        detectable_difference=None if math.isnan(row.detectable) else row.detectable,
-        prompts_needed=row.needed,
-    )
-
-
-def agreement(report: Report) -> agreement_service_pb2.AgreementReport:
-    """How far two sources agree."""
-    order = report.consistency
-    return agreement_service_pb2.AgreementReport(
-        figures=[_figure(figure, report) for figure in report.figures],
-        source_only=report.source_only,
-        target_only=report.target_only,
-        both=report.both,
-        source_coverage=coverage(report.source),
-        target_coverage=coverage(report.target),
-        order_consistency=agreement_service_pb2.OrderConsistency(
-            n=order.n,
-            consistent=order.consistent,
-            inconsistent=order.n - order.consistent,
-            incomplete=report.incomplete,
-            prefers_first=order.prefers_first,
-            prefers_second=order.prefers_second,
-            rate=order.consistency.value,
-            interval=interval(order.consistency.low, order.consistency.high),
-            interval_method=order.consistency.method,
-        )
-        if order
-        else None,
-        reconcile=report.options.reconcile.name.lower(),
-        orientation=report.options.orientation,
-        reading=report.source.reading,
-    )
-
-
-def _figure(row: Figure, report: Report) -> agreement_service_pb2.AgreementFigure:
-    found = row.figure
-    return agreement_service_pb2.AgreementFigure(
-        source=report.source.source,
-        target=report.target.source,
-        slice=part(row.part),
-        ties=agreement_service_pb2.Ties.Value(f"TIES_{row.ties}"),
-        unit=agreement_service_pb2.AgreementUnit.Value(f"AGREEMENT_UNIT_{row.unit}"),
-        rate=found.rate,
-        agree=found.agree,
-        n=found.n,
-        prompts=found.prompts,
-        interval=interval(found.interval_low, found.interval_high),
-        interval_method=found.interval_method,
-        kappa=found.kappa,
-        kappa_interval=interval(found.kappa_low, found.kappa_high),
-        ac1=found.ac1,
-        ac1_interval=interval(found.ac1_low, found.ac1_high),
-        confusion=[int(cell) for line in found.confusion for cell in line],
-        reason=found.reason or "",
-        annotator=row.annotator,
-        level=report.options.level,
-    )

@@ -14,7 +14,7 @@ from judge.domain.names import checked_name, resource_id
 from judge.domain.outcome import Outcome
 from judge.domain.source import Source
 from judge.ports.store import Store
-from judge.rpc import decode, encode
+from judge.rpc import decode, reports
 from judge.rpc.datasets import TENANT
 from judge.runs.anchoring import Labelled, labelled
 from judge.runs.fits import Fits
@@ -43,7 +43,7 @@ class RankingServicer(ranking_service_pb2_grpc.RankingServiceServicer):
         style = await style_of(self._store, TENANT, votes) if options.style else None
         labels = await self._labels(votes, options)
         board = await self._fits.run(lambda: leaderboard(votes, options, style, labels))
-        return pb.GetLeaderboardResponse(leaderboard=encode.leaderboard(board))
+        return pb.GetLeaderboardResponse(leaderboard=reports.leaderboard(board))
 
     async def _labels(self, votes: Votes, options: RankOptions) -> Labelled | None:
         """What the labels that ratings are to be anchored to say."""
@@ -72,7 +72,7 @@ class RankingServicer(ranking_service_pb2_grpc.RankingServiceServicer):
         if chosen.anchored_to or chosen.variance or chosen.decisive != 1:
             raise InvalidInput("options", "battles come without labels and verdicts, as a dataset's source has them")
         board = await self._fits.run(lambda: rank(alone(gathered.battles(), chosen), chosen))
-        return pb.RankBattlesResponse(leaderboard=encode.leaderboard(board))
+        return pb.RankBattlesResponse(leaderboard=reports.leaderboard(board))
 
 
 class _Gathered:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -12,12 +13,18 @@ from judge.domain.errors import InvalidInput
 from judge.domain.outcome import Reconcile
 from judge.domain.source import Merge
 from judge.runs.sources import merged
-from judge.runs.votes import WHOLE, Part, Vote, Votes, Where
-from judge.stats.agreement import AgreementFigure, agreement
+from judge.runs.votes import WHOLE, Part, Taking, Vote, Votes, Where
+from judge.stats.agreement import AgreementFigure, Doubt, agreement
+from judge.stats.alternative import Alternative, alternative_annotator
+from judge.stats.arrays import Floats
+from judge.stats.ceiling import Ceiling, ceiling
+from judge.stats.clustered import Estimate, jackknife, resampled
 from judge.stats.order_effects import OrderEffects, order_consistency
 from judge.stats.votes import Votes as Coded
 from judge.stats.votes import pairs_between, pairs_within
 
+INTERVALS = ("", "bootstrap", "percentile")
+MOST_REPLICATES = 10_000
 _TIES: Mapping[str, tuple[Literal["KEEP", "DROP"], ...]] = {
     "UNSPECIFIED": ("KEEP", "DROP"),
     "KEEP": ("KEEP",),
@@ -40,10 +47,49 @@ class AgreeOptions:
     by_annotator: bool = False
     reading: str = ""
     part: Part = WHOLE
+    intervals: str = ""
+    replicates: int = 2000
+    seed: int = 0
+    epsilon: float = 0.2
+    q: float = 0.05
+    least_items: int = 30
+    unreadable_as_tie: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.level < 1:
             raise InvalidInput("options.level", f"level {self.level} is not between 0 and 1")
+        if self.intervals not in INTERVALS:
+            known = ", ".join(name for name in INTERVALS if name)
+            raise InvalidInput("options.intervals", f"intervals {self.intervals!r} are none of {known}, or empty")
+        if not 2 <= self.replicates <= MOST_REPLICATES:  # noqa: PLR2004  # a spread needs two
+            raise InvalidInput("options.replicates", f"replicates is from 2 to {MOST_REPLICATES}")
+        for name, share in {"epsilon": self.epsilon, "q": self.q}.items():
+            if not 0 < share < 1:
+                raise InvalidInput(f"options.{name}", f"{name} lies between 0 and 1, and is not {share}")
+        if self.least_items < 2:  # noqa: PLR2004  # as above
+            raise InvalidInput("options.least_items", "an annotator needs two items or more")
+
+    @property
+    def taking(self) -> Taking:
+        """How the votes that are compared are taken."""
+        return Taking(self.reconcile, self.reading, self.part, unreadable_as_tie=self.unreadable_as_tie)
+
+    @property
+    def doubt(self) -> Doubt | None:
+        """How figures get their intervals, where not by the sandwich and the jackknife."""
+        if not self.intervals:
+            return None
+
+        def drawn(
+            sums: Floats, statistic: Callable[[Floats], Floats], level: float, n: int, bounds: tuple[float, float]
+        ) -> Estimate:
+            rng = np.random.default_rng(self.seed)
+            percentile = self.intervals == "percentile"
+            return resampled(
+                sums, statistic, level, n, bounds, rng=rng, replicates=self.replicates, percentile=percentile
+            )
+
+        return drawn
 
     @property
     def orientation(self) -> Literal["both", "sorted"]:
@@ -75,6 +121,10 @@ class Report:
     both: int
     consistency: OrderEffects | None = None
     incomplete: int = 0
+    ceilings: tuple[tuple[Part, Ceiling], ...] = ()
+    alternative: Alternative | None = None
+    annotators: tuple[str, ...] = ()
+    """The names behind the codes of the alternative-annotator test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +160,41 @@ def measure(source: Votes, target: Votes | None, options: AgreeOptions) -> Repor
         len(mine & theirs),
         consistency,
         incomplete,
+        *(_beside_people(source, target, options) if target is not None else ()),
     )
+
+
+def _beside_people(
+    source: Votes, target: Votes, options: AgreeOptions
+) -> tuple[tuple[tuple[Part, Ceiling], ...], Alternative | None, tuple[str, ...]]:
+    """The source beside the target's votes among themselves, and the alternative-annotator test.
+
+    Nothing where no comparison has two votes of the target, or the source has several on one.
+    """
+    if len({vote.where for vote in source.rows}) < len(source.rows):
+        return (), None, ()
+    counts = Counter(vote.where for vote in target.rows)
+    common = {vote.where for vote in source.rows} & {where for where, many in counts.items() if many > 1}
+    if not common:
+        return (), None, ()
+    ceilings: list[tuple[Part, Ceiling]] = []
+    for cut in _cuts(replace(target, rows=tuple(v for v in target.rows if v.where in common)), options):
+        if cut.annotator:
+            continue
+        codes = _Codes()
+        people = codes.votes([vote for vote in target.rows if cut.takes(vote, target)])
+        judge = codes.votes([vote for vote in source.rows if cut.takes(vote, source)])
+        ceilings.extend(
+            (cut.part, ceiling(judge, people, ties, options.orientation, options.level, options.doubt or jackknife))
+            for ties in _TIES[options.ties]
+        )
+    codes = _Codes()
+    judge, people = codes.votes(source.rows), codes.votes(target.rows)
+    rng = np.random.default_rng(options.seed)
+    if len({vote.annotator for vote in target.rows}) < 2:  # noqa: PLR2004  # one has nobody to be compared with
+        return tuple(ceilings), None, ()
+    test = alternative_annotator(judge, people, rng, options.epsilon, options.q, options.least_items)
+    return tuple(ceilings), test, codes.annotators
 
 
 def _unit(said: str, *, among_themselves: bool) -> str:
@@ -160,7 +244,7 @@ def _figure(
     else:
         wanted = {vote.where for vote in target.rows if cut.takes(vote, target)}
         pairs = pairs_between(codes.votes([vote for vote in source.rows if vote.where in wanted]), theirs)
-    return agreement(pairs, ties=ties, orientation=options.orientation, level=options.level)
+    return agreement(pairs, ties=ties, orientation=options.orientation, level=options.level, doubt=options.doubt)
 
 
 class _Codes:
@@ -170,6 +254,11 @@ class _Codes:
         self._items: dict[Where, int] = {}
         self._prompts: dict[str, int] = {}
         self._annotators: dict[str, int] = {}
+
+    @property
+    def annotators(self) -> tuple[str, ...]:
+        """The annotators, by their codes."""
+        return tuple(self._annotators)
 
     def votes(self, rows: Sequence[Vote]) -> Coded:
         """*rows* as columns."""

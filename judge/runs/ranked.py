@@ -9,7 +9,8 @@ from judge.domain.errors import InvalidInput
 from judge.domain.outcome import Reconcile
 from judge.domain.source import Source, SourceKind
 from judge.runs.votes import WHOLE, Part, Taking, Votes
-from judge.stats.bootstrap import PERCENTILE, SE_T, STUDENTISED
+from judge.stats.bootstrap import SE_T, STUDENTISED
+from judge.stats.clustered import PERCENTILE
 from judge.stats.scorecard import ADJUSTMENTS, MAX_T, Block
 from judge.stats.tie_rules import DAVIDSON, HALF_WIN, RAO_KUPPER
 from judge.stats.variance import Component

@@ -160,6 +160,8 @@ def _judge_votes(
         where, flipped = _where(verdict)
         order = Order(3 - verdict.showing.order) if flipped else verdict.showing.order
         share = _share(verdict, reading, flipped=flipped, soft=reconcile is Reconcile.SOFT)
+        if share is None and taking.unreadable_as_tie:
+            share = LEFT_SHARE[Outcome.TIE]
         grouped.setdefault(where, {}).setdefault(order, []).append(share)
         if taking.decisive != 1 and share is not None:
             weights.setdefault(where, {}).setdefault(order, []).append(_weight(verdict, reading, taking.decisive))

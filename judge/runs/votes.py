@@ -102,13 +102,15 @@ WHOLE = Part()
 class Taking:
     """How votes are taken from a source: two orders made one by *reconcile*, from which *reading*, of which *part*.
 
-    A verdict of a Likert scale counts as up to *decisive* votes, by its strength.
+    A verdict of a Likert scale counts as up to *decisive* votes, by its strength. With *unreadable_as_tie* a verdict
+    without an outcome is a tie.
     """
 
     reconcile: Reconcile = Reconcile.TIE
     reading: str = ""
     part: Part = WHOLE
     decisive: float = 1.0
+    unreadable_as_tie: bool = False
 
 
 def whole(share: float) -> Outcome:

@@ -7,6 +7,7 @@ Kappa depends on which contestant is called left, and a name should not matter. 
 both orientations; "sorted" (left is the smaller name) is there because published figures were computed so.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -14,40 +15,41 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from judge.stats.arrays import Floats
+from judge.stats.arrays import Floats, Ints
 from judge.stats.battles import TIE
-from judge.stats.chance import both_orientations, both_roles, cohen_kappa, gwet_ac1
+from judge.stats.chance import both_orientations, both_roles, cohen_kappa, gwet_ac1, macro_f1
 from judge.stats.clustered import Estimate, jackknife, mean
+from judge.stats.krippendorff import coincidences, krippendorff_alpha
 from judge.stats.votes import VotePairs
 
 Ties = Literal["KEEP", "DROP"]
 Orientation = Literal["both", "sorted"]
+_RANGE = (-1.0, 1.0)
+
+
+Doubt = Callable[[Floats, Callable[[Floats], Floats], float, int, tuple[float, float]], Estimate]
+"""How a function of summed tables gets its interval: the jackknife, or a bootstrap."""
 
 
 @dataclass(frozen=True, eq=False)
 class AgreementFigure:
-    """How two sources agree: what can't be computed is None, and *reason* says why (it is empty otherwise).
+    """How two sources agree: what can't be computed has the value None, and *reason* says why (it is empty otherwise).
 
-    *rate* is *agree* / *n*, over *n* pairs of votes on *prompts* prompts. *kappa* (Cohen) and *ac1* (Gwet) are beyond
-    chance. Intervals are for new prompts, at *level*; where there is none, its method begins with "none: ", followed by
-    why. *confusion* is int64[3, 3]: what the source said by what the target said (LEFT, RIGHT, TIE), as stored.
+    *rate* is *agree* / *n*, over *n* pairs of votes on *prompts* prompts. *kappa* (Cohen), *ac1* (Gwet), *alpha* and
+    *alpha_ordinal* (Krippendorff) are beyond chance; *macro_f1* takes the target to be right. Intervals are for new
+    prompts, at *level*. *confusion* is int64[3, 3]: what the source said by what the target said (LEFT, RIGHT, TIE), as
+    stored.
     """
 
-    rate: float | None
+    rate: Estimate
     agree: int
     n: int
     prompts: int
-    interval_low: float | None
-    interval_high: float | None
-    interval_method: str
-    kappa: float | None
-    kappa_low: float | None
-    kappa_high: float | None
-    kappa_method: str
-    ac1: float | None
-    ac1_low: float | None
-    ac1_high: float | None
-    ac1_method: str
+    kappa: Estimate
+    ac1: Estimate
+    alpha: Estimate
+    alpha_ordinal: Estimate
+    macro_f1: Estimate
     confusion: npt.NDArray[np.int64]
     ties: Ties
     orientation: Orientation
@@ -60,11 +62,13 @@ def agreement(
     ties: Ties = "KEEP",
     orientation: Orientation = "both",
     level: float = 0.95,
+    doubt: Doubt | None = None,
 ) -> AgreementFigure:
     """How the two votes of each of *pairs* agree.
 
-    *ties* is KEEP (S1: a tie is a third answer) or DROP (S2: pairs with a tie on either side are left out);
-    *orientation* is both or sorted, and matters to kappa and AC1 only. Raises ValueError for anything else.
+    *doubt* gives the intervals, where it is not the sandwich and the jackknife. *ties* is KEEP (S1: a tie is a third
+    answer) or DROP (S2: pairs with a tie on either side are left out); *orientation* is both or sorted, and matters to
+    what is beyond chance only. Raises ValueError for anything else.
 
     >>> from judge.stats.votes import Votes, pairs_between
     >>> zero = np.zeros(4, dtype=np.int32)
@@ -72,7 +76,7 @@ def agreement(
     >>> one = Votes(item, np.array([0, 0, 1, 2]), item, zero)
     >>> other = Votes(item, np.array([0, 1, 1, 0]), item, zero)
     >>> found = agreement(pairs_between(one, other))
-    >>> found.n, found.agree, found.rate
+    >>> found.n, found.agree, found.rate.value
     (4, 2, 0.5)
     """
     if ties not in ("KEEP", "DROP"):
@@ -80,19 +84,29 @@ def agreement(
     if orientation not in ("both", "sorted"):
         raise ValueError(f"The orientation {orientation!r} is unknown: there are both and sorted.")
     if ties == "DROP":
-        pairs = pairs.where((pairs.source != TIE) & (pairs.target != TIE))
+        pairs = decided(pairs)
     same = pairs.source == pairs.target
-    rate = mean(same.astype(np.float64), pairs.cluster, level, (0.0, 1.0))
-    tables = prompt_tables(pairs)
+    tables, together = prompt_tables(pairs), coincidences(pairs)
     counted = both_roles(tables) if pairs.exchangeable else tables
-    counted = both_orientations(counted) if orientation == "both" else counted
-    kappa = jackknife(counted, cohen_kappa, level, pairs.n, (-1.0, 1.0))
+    if orientation == "both":
+        counted, together = both_orientations(counted), both_orientations(together)
     categories = 3 if ties == "KEEP" else 2
-    ac1 = jackknife(counted, partial(gwet_ac1, categories=categories), level, pairs.n, (-1.0, 1.0))
+    how = doubt or jackknife
+    if doubt is None:
+        rate = mean(same.astype(np.float64), pairs.cluster, level, (0.0, 1.0))
+    else:
+        rate = doubt(tables, share_agreeing, level, pairs.n, (0.0, 1.0))
+    kappa = how(counted, cohen_kappa, level, pairs.n, _RANGE)
     return AgreementFigure(
-        *(rate.value, int(np.count_nonzero(same)), pairs.n, rate.clusters, rate.low, rate.high, rate.method),
-        *(kappa.value, kappa.low, kappa.high, kappa.method),
-        *(ac1.value, ac1.low, ac1.high, ac1.method),
+        rate,
+        int(np.count_nonzero(same)),
+        pairs.n,
+        rate.clusters,
+        kappa,
+        how(counted, partial(gwet_ac1, categories=categories), level, pairs.n, _RANGE),
+        how(together, krippendorff_alpha, level, pairs.n, _RANGE),
+        how(together, partial(krippendorff_alpha, ordinal=True), level, pairs.n, _RANGE),
+        how(counted, partial(macro_f1, categories=categories), level, pairs.n, (0.0, 1.0)),
         confusion=tables.sum(axis=0).astype(np.int64),
         ties=ties,
         orientation=orientation,
@@ -101,8 +115,31 @@ def agreement(
     )
 
 
-def prompt_tables(pairs: VotePairs) -> Floats:
-    """How often the source said row and the target column, by prompt: float64[prompts with pairs, 3, 3].
+def decided(pairs: VotePairs) -> VotePairs:
+    """The *pairs* of which neither vote is a tie: set-up S2.
+
+    >>> zero = np.zeros(2, dtype=np.int32)
+    >>> decided(VotePairs(np.array([0, 2]), np.array([1, 1]), zero, zero)).n
+    1
+    """
+    return pairs.where((pairs.source != TIE) & (pairs.target != TIE))
+
+
+def share_agreeing(tables: Floats) -> Floats:
+    """The share on the diagonal of each table, float64[...]; NaN where a table is empty.
+
+    >>> float(share_agreeing(np.eye(3)))
+    1.0
+    """
+    whole = tables.sum(axis=(-2, -1))
+    share: Floats = np.trace(tables, axis1=-2, axis2=-1) / np.where(whole > 0, whole, np.nan)
+    return share
+
+
+def prompt_tables(pairs: VotePairs, prompts: Ints | None = None) -> Floats:
+    """How often the source said row and the target column, by prompt: float64[G, 3, 3].
+
+    *prompts*, sorted codes, says which; by default all that have pairs.
 
     >>> from judge.stats.votes import Votes, pairs_between
     >>> zero, outcome = np.zeros(2, dtype=np.int32), np.array([0, 1])
@@ -110,8 +147,8 @@ def prompt_tables(pairs: VotePairs) -> Floats:
     >>> prompt_tables(pairs_between(votes, votes)).tolist()
     [[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]]
     """
-    prompts, at = np.unique(pairs.cluster, return_inverse=True)
-    cell = at * 9 + pairs.source * 3 + pairs.target
+    prompts = np.unique(pairs.cluster) if prompts is None else prompts
+    cell = np.searchsorted(prompts, pairs.cluster) * 9 + pairs.source * 3 + pairs.target
     return np.bincount(cell, minlength=9 * prompts.size).astype(np.float64).reshape(-1, 3, 3)
 
 

@@ -24,15 +24,14 @@ import numpy as np
 from judge.stats.arrays import Flags, Floats, sums
 from judge.stats.battles import TIE, Battles, cluster_codes
 from judge.stats.bradley_terry import BradleyTerryFit, bradley_terry, refitted
-from judge.stats.clustered import FEWEST, checked_level
+from judge.stats.clustered import BOOTSTRAP, FEWEST, PERCENTILE, checked_level
 from judge.stats.components import strong_components
 from judge.stats.errors import Disconnected, NotConverged
 from judge.stats.sandwich import Covariance
 from judge.stats.tie_rules import HALF_WIN
 
-SE_T = "bootstrap-se-t"
+SE_T = BOOTSTRAP
 STUDENTISED = "bootstrap-t"
-PERCENTILE = "bootstrap-percentile"
 KINDS = (SE_T, STUDENTISED, PERCENTILE)
 
 MOST_APART = 0.01

@@ -9,7 +9,7 @@ import sys
 SCRIPT = """
 import hashlib
 import numpy as np
-from judge.rpc import encode
+from judge.rpc import reports
 from judge.runs.fought import alone
 from judge.runs.rank import rank
 from judge.runs.ranked import RankOptions
@@ -27,11 +27,11 @@ battles = Battles(names, left, right, outcome, cluster=prompt, n_clusters=150)
 for method in ("bradley-terry", "davidson", "rao-kupper", "elo", "win-rate"):
     options = RankOptions(method=method, reference="c000")
     board = rank(alone(battles, options), options)
-    print(method, hashlib.sha256(encode.leaderboard(board).SerializeToString(deterministic=True)).hexdigest())
+    print(method, hashlib.sha256(reports.leaderboard(board).SerializeToString(deterministic=True)).hexdigest())
 for intervals in ("bootstrap", "percentile"):
     options = RankOptions(intervals=intervals, reference="c000", replicates=50)
     board = rank(alone(battles, options), options)
-    print(intervals, hashlib.sha256(encode.leaderboard(board).SerializeToString(deterministic=True)).hexdigest())
+    print(intervals, hashlib.sha256(reports.leaderboard(board).SerializeToString(deterministic=True)).hexdigest())
 judged, chosen = rng.random(left.size), rng.random(left.size) < 0.3
 labelled = np.where(chosen, beaten * 1.0, np.nan)
 found = anchored(Compared(120, left, right, judged, labelled, np.full(left.size, 0.3), prompt))

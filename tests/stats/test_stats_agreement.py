@@ -92,9 +92,9 @@ def test_kappa_equals_that_of_scikit_learn(source: Votes, target: Votes, ties: s
         (both, np.r_[one, SWAPPED[one]], np.r_[other, SWAPPED[other]]),
     ):
         if left.size and len(set(left) | set(right)) > 1:
-            assert figure.kappa == pytest.approx(cohen_kappa_score(left, right), abs=1e-8)
+            assert figure.kappa.value == pytest.approx(cohen_kappa_score(left, right), abs=1e-8)
         else:
-            assert figure.kappa is None
+            assert figure.kappa.value is None
             assert figure.reason
 
 
@@ -127,7 +127,7 @@ def test_pairs_within_one_group_have_no_source() -> None:
     figure = agreement(pairs_within(cast), orientation="sorted")
 
     assert figure.confusion.tolist() == [[0, 1, 0], [0, 0, 0], [0, 0, 1]]
-    assert figure.kappa == pytest.approx(cohen_kappa_score([0, 1, 2, 2], [1, 0, 2, 2]))
+    assert figure.kappa.value == pytest.approx(cohen_kappa_score([0, 1, 2, 2], [1, 0, 2, 2]))
 
 
 def test_what_cannot_be_computed_is_absent_with_a_reason() -> None:
@@ -136,12 +136,18 @@ def test_what_cannot_be_computed_is_absent_with_a_reason() -> None:
     ties = agreement(pairs_between(votes((1, TIE, 0, 0)), votes((1, LEFT, 0, 0))), "DROP")
     same = agreement(pairs_between(votes((1, LEFT, 0, 0)), votes((1, LEFT, 0, 0))), orientation="sorted")
 
-    assert (nothing.rate, nothing.kappa, nothing.ac1, nothing.n, nothing.prompts) == (None, None, None, 0, 0)
+    assert (nothing.rate.value, nothing.kappa.value, nothing.ac1.value, nothing.n, nothing.prompts) == (
+        None,
+        None,
+        None,
+        0,
+        0,
+    )
     assert nothing.reason == "There is no pair of votes on the same comparison."
     assert ties.reason == "There is no pair of votes without a tie on the same comparison."
-    assert (same.rate, same.kappa, same.ac1) == (1.0, None, 1.0)
+    assert (same.rate.value, same.kappa.value, same.ac1.value) == (1.0, None, 1.0)
     assert same.reason.startswith("Kappa is not determined")
-    assert same.interval_method == "none: 1 prompts, at least 5 are needed"
+    assert same.rate.method == "none: 1 prompts, at least 5 are needed"
 
 
 def test_ac1_is_gwets() -> None:
@@ -176,9 +182,9 @@ def test_kappas_interval_is_the_jackknife_over_prompts() -> None:
     pairs = VotePairs(one.astype(np.int8), other.astype(np.int8), np.arange(240, dtype=np.int32), cluster)
     figure = agreement(pairs, orientation="sorted")
 
-    assert figure.kappa_high - figure.kappa_low == pytest.approx(2 * 2.093024054 * error, rel=1e-6)
-    assert figure.kappa_method == figure.ac1_method == "jackknife-cr3-t"
-    assert figure.ac1_low < figure.ac1 < figure.ac1_high
+    assert figure.kappa.high - figure.kappa.low == pytest.approx(2 * 2.093024054 * error, rel=1e-6)
+    assert figure.kappa.method == figure.ac1.method == "jackknife-cr3-t"
+    assert figure.ac1.low < figure.ac1.value < figure.ac1.high
 
 
 def test_order_effects_are_counted_by_kind() -> None:

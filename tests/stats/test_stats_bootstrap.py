@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from judge.stats.battles import Battles
-from judge.stats.bootstrap import PERCENTILE, STUDENTISED, bootstrap
+from judge.stats.bootstrap import STUDENTISED, bootstrap
 from judge.stats.bradley_terry import BradleyTerryFit, bradley_terry
+from judge.stats.clustered import PERCENTILE
 from judge.stats.paired import Covariates
 
 

@@ -52,9 +52,9 @@ def test_table_5_of_mt_bench_is_reproduced(
 
     assert (between.agree, between.n) == with_gpt4
     assert (within.agree, within.n) == among_experts
-    assert between.rate == pytest.approx(with_gpt4[0] / with_gpt4[1])
-    assert between.interval_low < between.rate < between.interval_high
-    assert between.interval_method == "sandwich-cr1-t"
+    assert between.rate.value == pytest.approx(with_gpt4[0] / with_gpt4[1])
+    assert between.rate.low < between.rate.value < between.rate.high
+    assert between.rate.method == "sandwich-cr1-t"
     # On one of the 80 questions every first-turn vote meets a tie, so that S2 leaves it out.
     assert between.prompts == (79 if (turn, ties) == (1, "DROP") else 80)
 
@@ -84,9 +84,9 @@ def test_kappa_with_the_plurality_of_people_is_reproduced(
     figure = agreement(pairs, ties, orientation)
 
     assert figure.n == n
-    assert figure.rate == pytest.approx(rate, abs=5e-4)
-    assert figure.kappa == pytest.approx(kappa, abs=5e-5)
-    assert figure.kappa_low < figure.kappa < figure.kappa_high
+    assert figure.rate.value == pytest.approx(rate, abs=5e-4)
+    assert figure.kappa.value == pytest.approx(kappa, abs=5e-5)
+    assert figure.kappa.low < figure.kappa.value < figure.kappa.high
     assert figure.reason == ""
 
 

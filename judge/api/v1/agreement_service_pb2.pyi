@@ -115,6 +115,13 @@ class AgreementOptions(_message.Message):
     BY_ANNOTATOR_FIELD_NUMBER: _builtins.int
     READING_FIELD_NUMBER: _builtins.int
     SLICE_FIELD_NUMBER: _builtins.int
+    INTERVALS_FIELD_NUMBER: _builtins.int
+    REPLICATES_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    EPSILON_FIELD_NUMBER: _builtins.int
+    Q_FIELD_NUMBER: _builtins.int
+    LEAST_ITEMS_FIELD_NUMBER: _builtins.int
+    UNREADABLE_AS_TIE_FIELD_NUMBER: _builtins.int
     unit: Global___AgreementUnit.ValueType
     """What is counted."""
     orientation: Global___Orientation.ValueType
@@ -135,6 +142,20 @@ class AgreementOptions(_message.Message):
     """Figures by annotator of the target, too."""
     reading: _builtins.str
     """Which reading of replies: empty for the judge's own parser (an imported outcome first), `source`, or a parser's name."""
+    intervals: _builtins.str
+    """How intervals are computed, all over prompts: empty for the sandwich and the jackknife, bootstrap, or percentile."""
+    replicates: _builtins.int
+    """Resamples of a bootstrap; 0 means 2000."""
+    seed: _builtins.int
+    """The seed of resamples and draws."""
+    epsilon: _builtins.float
+    """What an annotator costs more than a judge, as a share, in the alternative-annotator test; 0 means 0.2."""
+    q: _builtins.float
+    """Its false discovery rate; 0 means 0.05."""
+    least_items: _builtins.int
+    """How many items an annotator needs in it; 0 means 30."""
+    unreadable_as_tie: _builtins.bool
+    """A verdict that is unreadable, refused or failed counts as a tie, in place of being left out."""
     @_builtins.property
     def slice(self) -> _outcome_pb2.Slice:
         """Only this part of the data."""
@@ -153,10 +174,17 @@ class AgreementOptions(_message.Message):
         by_annotator: _builtins.bool = ...,
         reading: _builtins.str = ...,
         slice: _outcome_pb2.Slice | None = ...,
+        intervals: _builtins.str = ...,
+        replicates: _builtins.int = ...,
+        seed: _builtins.int = ...,
+        epsilon: _builtins.float = ...,
+        q: _builtins.float = ...,
+        least_items: _builtins.int = ...,
+        unreadable_as_tie: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["slice", b"slice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_annotator", b"by_annotator", "by_category", b"by_category", "by_pair", b"by_pair", "by_turn", b"by_turn", "level", b"level", "orientation", b"orientation", "reading", b"reading", "reconcile", b"reconcile", "slice", b"slice", "ties", b"ties", "unit", b"unit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_annotator", b"by_annotator", "by_category", b"by_category", "by_pair", b"by_pair", "by_turn", b"by_turn", "epsilon", b"epsilon", "intervals", b"intervals", "least_items", b"least_items", "level", b"level", "orientation", b"orientation", "q", b"q", "reading", b"reading", "reconcile", b"reconcile", "replicates", b"replicates", "seed", b"seed", "slice", b"slice", "ties", b"ties", "unit", b"unit", "unreadable_as_tie", b"unreadable_as_tie"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -179,6 +207,8 @@ class AgreementReport(_message.Message):
     ORIENTATION_FIELD_NUMBER: _builtins.int
     READING_FIELD_NUMBER: _builtins.int
     NOTES_FIELD_NUMBER: _builtins.int
+    CEILINGS_FIELD_NUMBER: _builtins.int
+    ALTERNATIVE_ANNOTATOR_FIELD_NUMBER: _builtins.int
     source_only: _builtins.int
     """Comparisons that only the source has."""
     target_only: _builtins.int
@@ -211,6 +241,14 @@ class AgreementReport(_message.Message):
     def notes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Remarks a reader must have, in sentences."""
 
+    @_builtins.property
+    def ceilings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Ceiling]:
+        """The source beside the target's votes among themselves, on the same comparisons; where any has two votes."""
+
+    @_builtins.property
+    def alternative_annotator(self) -> Global___AlternativeAnnotator:
+        """May the source stand in for the target's annotators? Where a comparison has votes of two."""
+
     def __init__(
         self,
         *,
@@ -225,14 +263,253 @@ class AgreementReport(_message.Message):
         orientation: _builtins.str = ...,
         reading: _builtins.str = ...,
         notes: _abc.Iterable[_builtins.str] | None = ...,
+        ceilings: _abc.Iterable[Global___Ceiling] | None = ...,
+        alternative_annotator: Global___AlternativeAnnotator | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["order_consistency", b"order_consistency", "source_coverage", b"source_coverage", "target_coverage", b"target_coverage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["alternative_annotator", b"alternative_annotator", "order_consistency", b"order_consistency", "source_coverage", b"source_coverage", "target_coverage", b"target_coverage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["both", b"both", "figures", b"figures", "notes", b"notes", "order_consistency", b"order_consistency", "orientation", b"orientation", "reading", b"reading", "reconcile", b"reconcile", "source_coverage", b"source_coverage", "source_only", b"source_only", "target_coverage", b"target_coverage", "target_only", b"target_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternative_annotator", b"alternative_annotator", "both", b"both", "ceilings", b"ceilings", "figures", b"figures", "notes", b"notes", "order_consistency", b"order_consistency", "orientation", b"orientation", "reading", b"reading", "reconcile", b"reconcile", "source_coverage", b"source_coverage", "source_only", b"source_only", "target_coverage", b"target_coverage", "target_only", b"target_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AgreementReport: _TypeAlias = AgreementReport  # noqa: Y015
+
+@_typing.final
+class Estimated(_message.Message):
+    """A figure with its doubt."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUE_FIELD_NUMBER: _builtins.int
+    INTERVAL_FIELD_NUMBER: _builtins.int
+    INTERVAL_METHOD_FIELD_NUMBER: _builtins.int
+    N_FIELD_NUMBER: _builtins.int
+    PROMPTS_FIELD_NUMBER: _builtins.int
+    value: _builtins.float
+    """The figure; absent where there is nothing to compute it from."""
+    interval_method: _builtins.str
+    """How the interval was computed, or `none: REASON`."""
+    n: _builtins.int
+    """What is counted."""
+    prompts: _builtins.int
+    """Prompts it is of."""
+    @_builtins.property
+    def interval(self) -> _outcome_pb2.Interval:
+        """Its interval."""
+
+    def __init__(
+        self,
+        *,
+        value: _builtins.float | None = ...,
+        interval: _outcome_pb2.Interval | None = ...,
+        interval_method: _builtins.str = ...,
+        n: _builtins.int = ...,
+        prompts: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_value", b"_value", "interval", b"interval", "value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_value", b"_value", "interval", b"interval", "interval_method", b"interval_method", "n", b"n", "prompts", b"prompts", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__value: _TypeAlias = _typing.Literal["value"]  # noqa: Y015
+    _WhichOneofArgType__value: _TypeAlias = _typing.Literal["_value", b"_value"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__value) -> _WhichOneofReturnType__value | None: ...
+
+Global___Estimated: _TypeAlias = Estimated  # noqa: Y015
+
+@_typing.final
+class Beside(_message.Message):
+    """A figure of the source beside that of people, and the difference."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    DIFFERENCE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def source(self) -> Global___Estimated:
+        """The source against the target's votes."""
+
+    @_builtins.property
+    def target(self) -> Global___Estimated:
+        """The target's votes among themselves."""
+
+    @_builtins.property
+    def difference(self) -> Global___Estimated:
+        """The source's less the target's, with an interval of its own."""
+
+    def __init__(
+        self,
+        *,
+        source: Global___Estimated | None = ...,
+        target: Global___Estimated | None = ...,
+        difference: Global___Estimated | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["difference", b"difference", "source", b"source", "target", b"target"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["difference", b"difference", "source", b"source", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Beside: _TypeAlias = Beside  # noqa: Y015
+
+@_typing.final
+class Ceiling(_message.Message):
+    """A judge and people on the same comparisons: those with two votes or more, and an outcome of the judge."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SLICE_FIELD_NUMBER: _builtins.int
+    TIES_FIELD_NUMBER: _builtins.int
+    COMPARISONS_FIELD_NUMBER: _builtins.int
+    VOTES_FIELD_NUMBER: _builtins.int
+    RATE_FIELD_NUMBER: _builtins.int
+    ALPHA_FIELD_NUMBER: _builtins.int
+    ties: Global___Ties.ValueType
+    """What was done with ties; with DROP the judge is decisive on all of them."""
+    comparisons: _builtins.int
+    """So many comparisons."""
+    votes: _builtins.int
+    """So many votes of the target."""
+    @_builtins.property
+    def slice(self) -> _outcome_pb2.Slice:
+        """The part of the data."""
+
+    @_builtins.property
+    def rate(self) -> Global___Beside:
+        """Raw agreement."""
+
+    @_builtins.property
+    def alpha(self) -> Global___Beside:
+        """Krippendorff's alpha, nominal."""
+
+    def __init__(
+        self,
+        *,
+        slice: _outcome_pb2.Slice | None = ...,
+        ties: Global___Ties.ValueType = ...,
+        comparisons: _builtins.int = ...,
+        votes: _builtins.int = ...,
+        rate: Global___Beside | None = ...,
+        alpha: Global___Beside | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["alpha", b"alpha", "rate", b"rate", "slice", b"slice"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alpha", b"alpha", "comparisons", b"comparisons", "rate", b"rate", "slice", b"slice", "ties", b"ties", "votes", b"votes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Ceiling: _TypeAlias = Ceiling  # noqa: Y015
+
+@_typing.final
+class AlternativeAnnotator(_message.Message):
+    """The alternative-annotator test (Calderon, Reichart, Dror 2025)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANSWER_FIELD_NUMBER: _builtins.int
+    WINNING_RATE_FIELD_NUMBER: _builtins.int
+    ADVANTAGE_FIELD_NUMBER: _builtins.int
+    PARITY_PASSES_FIELD_NUMBER: _builtins.int
+    ANNOTATORS_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
+    EPSILON_FIELD_NUMBER: _builtins.int
+    Q_FIELD_NUMBER: _builtins.int
+    LEAST_ITEMS_FIELD_NUMBER: _builtins.int
+    answer: _builtins.str
+    """passes, fails or cannot tell."""
+    winning_rate: _builtins.float
+    """The share of annotators that the source is better than, less epsilon; a half is enough to pass."""
+    advantage: _builtins.float
+    """The mean share of items on which the source agrees with at least as many of the others as the annotator does."""
+    parity_passes: _builtins.float
+    """The chance that a source exactly at parity would pass; below 0.8 not passing says nothing."""
+    epsilon: _builtins.float
+    """What an annotator costs more."""
+    q: _builtins.float
+    """The false discovery rate."""
+    least_items: _builtins.int
+    """How many items an annotator needs."""
+    @_builtins.property
+    def annotators(self) -> _containers.RepeatedCompositeFieldContainer[Global___AnnotatorTest]:
+        """The annotators used."""
+
+    @_builtins.property
+    def left_out(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The annotators left out, having too few items."""
+
+    def __init__(
+        self,
+        *,
+        answer: _builtins.str = ...,
+        winning_rate: _builtins.float | None = ...,
+        advantage: _builtins.float | None = ...,
+        parity_passes: _builtins.float | None = ...,
+        annotators: _abc.Iterable[Global___AnnotatorTest] | None = ...,
+        left_out: _abc.Iterable[_builtins.str] | None = ...,
+        epsilon: _builtins.float = ...,
+        q: _builtins.float = ...,
+        least_items: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_advantage", b"_advantage", "_parity_passes", b"_parity_passes", "_winning_rate", b"_winning_rate", "advantage", b"advantage", "parity_passes", b"parity_passes", "winning_rate", b"winning_rate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_advantage", b"_advantage", "_parity_passes", b"_parity_passes", "_winning_rate", b"_winning_rate", "advantage", b"advantage", "annotators", b"annotators", "answer", b"answer", "epsilon", b"epsilon", "least_items", b"least_items", "left_out", b"left_out", "parity_passes", b"parity_passes", "q", b"q", "winning_rate", b"winning_rate"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__advantage: _TypeAlias = _typing.Literal["advantage"]  # noqa: Y015
+    _WhichOneofArgType__advantage: _TypeAlias = _typing.Literal["_advantage", b"_advantage"]  # noqa: Y015
+    _WhichOneofReturnType__parity_passes: _TypeAlias = _typing.Literal["parity_passes"]  # noqa: Y015
+    _WhichOneofArgType__parity_passes: _TypeAlias = _typing.Literal["_parity_passes", b"_parity_passes"]  # noqa: Y015
+    _WhichOneofReturnType__winning_rate: _TypeAlias = _typing.Literal["winning_rate"]  # noqa: Y015
+    _WhichOneofArgType__winning_rate: _TypeAlias = _typing.Literal["_winning_rate", b"_winning_rate"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__advantage) -> _WhichOneofReturnType__advantage | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__parity_passes) -> _WhichOneofReturnType__parity_passes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__winning_rate) -> _WhichOneofReturnType__winning_rate | None: ...
+
+Global___AlternativeAnnotator: _TypeAlias = AlternativeAnnotator  # noqa: Y015
+
+@_typing.final
+class AnnotatorTest(_message.Message):
+    """One annotator in the test."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANNOTATOR_FIELD_NUMBER: _builtins.int
+    N_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    OWN_FIELD_NUMBER: _builtins.int
+    P_FIELD_NUMBER: _builtins.int
+    BEATEN_FIELD_NUMBER: _builtins.int
+    annotator: _builtins.str
+    """Who."""
+    n: _builtins.int
+    """Items that others voted on too."""
+    source: _builtins.float
+    """The share of them on which the source has the advantage, or is level."""
+    own: _builtins.float
+    """The share on which the annotator has, or is level."""
+    p: _builtins.float
+    """The p value."""
+    beaten: _builtins.bool
+    """Found to be no better than the source plus epsilon."""
+    def __init__(
+        self,
+        *,
+        annotator: _builtins.str = ...,
+        n: _builtins.int = ...,
+        source: _builtins.float = ...,
+        own: _builtins.float = ...,
+        p: _builtins.float = ...,
+        beaten: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotator", b"annotator", "beaten", b"beaten", "n", b"n", "own", b"own", "p", b"p", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnnotatorTest: _TypeAlias = AnnotatorTest  # noqa: Y015
 
 @_typing.final
 class AgreementFigure(_message.Message):
@@ -261,6 +538,10 @@ class AgreementFigure(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     ANNOTATOR_FIELD_NUMBER: _builtins.int
     LEVEL_FIELD_NUMBER: _builtins.int
+    ALPHA_ORDINAL_FIELD_NUMBER: _builtins.int
+    ALPHA_ORDINAL_INTERVAL_FIELD_NUMBER: _builtins.int
+    MACRO_F1_FIELD_NUMBER: _builtins.int
+    MACRO_F1_INTERVAL_FIELD_NUMBER: _builtins.int
     source: _builtins.str
     """The source."""
     target: _builtins.str
@@ -291,6 +572,10 @@ class AgreementFigure(_message.Message):
     """The target's annotator, in figures by annotator."""
     level: _builtins.float
     """The level of the intervals."""
+    alpha_ordinal: _builtins.float
+    """Krippendorff's alpha, ordinal: a tie lies between left and right."""
+    macro_f1: _builtins.float
+    """F1 averaged over outcomes, the target's being right."""
     @_builtins.property
     def slice(self) -> _outcome_pb2.Slice:
         """The part of the data."""
@@ -314,6 +599,14 @@ class AgreementFigure(_message.Message):
     @_builtins.property
     def confusion(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """The source's outcome (rows) by the target's (columns): left, right, tie, row by row; 9 counts."""
+
+    @_builtins.property
+    def alpha_ordinal_interval(self) -> _outcome_pb2.Interval:
+        """Its interval."""
+
+    @_builtins.property
+    def macro_f1_interval(self) -> _outcome_pb2.Interval:
+        """Its interval."""
 
     def __init__(
         self,
@@ -339,17 +632,25 @@ class AgreementFigure(_message.Message):
         reason: _builtins.str = ...,
         annotator: _builtins.str = ...,
         level: _builtins.float = ...,
+        alpha_ordinal: _builtins.float | None = ...,
+        alpha_ordinal_interval: _outcome_pb2.Interval | None = ...,
+        macro_f1: _builtins.float | None = ...,
+        macro_f1_interval: _outcome_pb2.Interval | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_ac1", b"_ac1", "_alpha", b"_alpha", "_kappa", b"_kappa", "_rate", b"_rate", "ac1", b"ac1", "ac1_interval", b"ac1_interval", "alpha", b"alpha", "alpha_interval", b"alpha_interval", "interval", b"interval", "kappa", b"kappa", "kappa_interval", b"kappa_interval", "rate", b"rate", "slice", b"slice"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_ac1", b"_ac1", "_alpha", b"_alpha", "_alpha_ordinal", b"_alpha_ordinal", "_kappa", b"_kappa", "_macro_f1", b"_macro_f1", "_rate", b"_rate", "ac1", b"ac1", "ac1_interval", b"ac1_interval", "alpha", b"alpha", "alpha_interval", b"alpha_interval", "alpha_ordinal", b"alpha_ordinal", "alpha_ordinal_interval", b"alpha_ordinal_interval", "interval", b"interval", "kappa", b"kappa", "kappa_interval", b"kappa_interval", "macro_f1", b"macro_f1", "macro_f1_interval", b"macro_f1_interval", "rate", b"rate", "slice", b"slice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ac1", b"_ac1", "_alpha", b"_alpha", "_kappa", b"_kappa", "_rate", b"_rate", "ac1", b"ac1", "ac1_interval", b"ac1_interval", "agree", b"agree", "alpha", b"alpha", "alpha_interval", b"alpha_interval", "annotator", b"annotator", "confusion", b"confusion", "interval", b"interval", "interval_method", b"interval_method", "kappa", b"kappa", "kappa_interval", b"kappa_interval", "level", b"level", "n", b"n", "prompts", b"prompts", "rate", b"rate", "reason", b"reason", "slice", b"slice", "source", b"source", "target", b"target", "ties", b"ties", "unit", b"unit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ac1", b"_ac1", "_alpha", b"_alpha", "_alpha_ordinal", b"_alpha_ordinal", "_kappa", b"_kappa", "_macro_f1", b"_macro_f1", "_rate", b"_rate", "ac1", b"ac1", "ac1_interval", b"ac1_interval", "agree", b"agree", "alpha", b"alpha", "alpha_interval", b"alpha_interval", "alpha_ordinal", b"alpha_ordinal", "alpha_ordinal_interval", b"alpha_ordinal_interval", "annotator", b"annotator", "confusion", b"confusion", "interval", b"interval", "interval_method", b"interval_method", "kappa", b"kappa", "kappa_interval", b"kappa_interval", "level", b"level", "macro_f1", b"macro_f1", "macro_f1_interval", b"macro_f1_interval", "n", b"n", "prompts", b"prompts", "rate", b"rate", "reason", b"reason", "slice", b"slice", "source", b"source", "target", b"target", "ties", b"ties", "unit", b"unit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__ac1: _TypeAlias = _typing.Literal["ac1"]  # noqa: Y015
     _WhichOneofArgType__ac1: _TypeAlias = _typing.Literal["_ac1", b"_ac1"]  # noqa: Y015
     _WhichOneofReturnType__alpha: _TypeAlias = _typing.Literal["alpha"]  # noqa: Y015
     _WhichOneofArgType__alpha: _TypeAlias = _typing.Literal["_alpha", b"_alpha"]  # noqa: Y015
+    _WhichOneofReturnType__alpha_ordinal: _TypeAlias = _typing.Literal["alpha_ordinal"]  # noqa: Y015
+    _WhichOneofArgType__alpha_ordinal: _TypeAlias = _typing.Literal["_alpha_ordinal", b"_alpha_ordinal"]  # noqa: Y015
     _WhichOneofReturnType__kappa: _TypeAlias = _typing.Literal["kappa"]  # noqa: Y015
     _WhichOneofArgType__kappa: _TypeAlias = _typing.Literal["_kappa", b"_kappa"]  # noqa: Y015
+    _WhichOneofReturnType__macro_f1: _TypeAlias = _typing.Literal["macro_f1"]  # noqa: Y015
+    _WhichOneofArgType__macro_f1: _TypeAlias = _typing.Literal["_macro_f1", b"_macro_f1"]  # noqa: Y015
     _WhichOneofReturnType__rate: _TypeAlias = _typing.Literal["rate"]  # noqa: Y015
     _WhichOneofArgType__rate: _TypeAlias = _typing.Literal["_rate", b"_rate"]  # noqa: Y015
     @_typing.overload
@@ -357,7 +658,11 @@ class AgreementFigure(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__alpha) -> _WhichOneofReturnType__alpha | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__alpha_ordinal) -> _WhichOneofReturnType__alpha_ordinal | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__kappa) -> _WhichOneofReturnType__kappa | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__macro_f1) -> _WhichOneofReturnType__macro_f1 | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__rate) -> _WhichOneofReturnType__rate | None: ...
 

@@ -1,0 +1,230 @@
+"""Reports onto the wire: leaderboards and agreement."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from judge.api.v1 import agreement_service_pb2, leaderboard_pb2, outcome_pb2
+from judge.rpc.encode import interval, part
+from judge.runs.agree import Figure, Report
+from judge.runs.ranked import Anchoring, Board, StandingRow
+from judge.runs.votes import Part, Votes
+from judge.stats.alternative import Alternative
+from judge.stats.ceiling import Beside, Ceiling
+from judge.stats.clustered import Estimate
+
+
+def coverage(votes: Votes) -> outcome_pb2.Coverage:
+    """How much of what was planned a source could use."""
+    return outcome_pb2.Coverage(usable=votes.usable, planned=votes.planned, by_status=votes.by_status)
+
+
+def leaderboard(board: Board) -> leaderboard_pb2.Leaderboard:
+    """A leaderboard."""
+    options, votes = board.options, board.votes
+    return leaderboard_pb2.Leaderboard(
+        slice=part(board.part),
+        method=options.method,
+        scale=board.scale,
+        level=options.level,
+        interval_method=board.interval_method,
+        coverage=coverage(votes) if votes else None,
+        ratings=[
+            leaderboard_pb2.Rating(
+                contestant=row.contestant,
+                rating=row.rating,
+                interval=interval(row.low, row.high),
+                rank=row.rank,
+                n=row.n,
+                prompts=row.prompts,
+                expected_score=row.expected,
+                rank_interval=leaderboard_pb2.RankInterval(low=row.ranks[0], high=row.ranks[1]) if row.ranks else None,
+                order_sd=row.order_sd,
+                probability_best=row.best,
+            )
+            for row in board.ratings
+        ],
+        unranked=[leaderboard_pb2.Unranked(contestant=name, reason=why) for name, why in board.unranked],
+        components=[leaderboard_pb2.Component(contestants=names) for names in board.components],
+        slices=[leaderboard(inner) for inner in board.slices],
+        standings=[_standing(row, board) for row in board.standings],
+        inference=options.inference,
+        source=votes.source if votes else "",
+        reconcile=options.reconcile.name.lower(),
+        ties=board.ties,
+        prompts=board.prompts,
+        battles=board.battles,
+        interim=votes.interim if votes else False,
+        notes=board.notes,
+        reading=votes.reading if votes else "",
+        differences=[
+            leaderboard_pb2.Difference(
+                left=row.left, right=row.right, difference=row.difference, interval=interval(row.low, row.high)
+            )
+            for row in board.pairs
+        ],
+        ridge=options.ridge,
+        effects=[
+            leaderboard_pb2.Effect(name=row.name, value=row.value, interval=interval(row.low, row.high))
+            for row in board.effects
+        ],
+        target_shares=[
+            leaderboard_pb2.TargetShare(
+                contestant=row.contestant, ahead=row.ahead, behind=row.behind, categories=row.cells
+            )
+            for row in board.shares
+        ],
+        without_style=leaderboard(board.without_style) if board.without_style else None,
+        left_out=[
+            leaderboard_pb2.LeftOut(category=row.category, judge=row.judge, ranks=dict(row.ranks))
+            for row in board.left_out
+        ],
+        anchor=options.anchor[0] if options.anchor else "",
+        replicates=board.resamples[0] if board.resamples else 0,
+        replicates_apart=board.resamples[1] if board.resamples else 0,
+        anchoring=_anchoring(board.anchoring) if board.anchoring else None,
+        variance=[
+            leaderboard_pb2.VarianceComponent(level=one.level, variance=one.variance, share=one.share)
+            for one in board.variance
+        ],
+    )
+
+
+def _anchoring(told: Anchoring) -> leaderboard_pb2.Anchoring:
+    return leaderboard_pb2.Anchoring(
+        labels_source=told.source,
+        labelled=told.labelled,
+        comparisons=told.comparisons,
+        labelled_prompts=told.prompts,
+        judge_weight=told.weight,
+        gain=None if math.isnan(told.gain) else told.gain,
+        twice_the_labels=told.more_labels,
+        twice_the_prompts=told.more_prompts,
+        assumed_random=told.assumed_random,
+        unused=told.unused,
+    )
+
+
+def _standing(row: StandingRow, board: Board) -> leaderboard_pb2.ContestantStanding:
+    return leaderboard_pb2.ContestantStanding(
+        contestant=row.contestant,
+        reference_contestant=board.options.reference,
+        slice=part(board.part),
+        difference=row.difference,
+        interval=interval(row.low, row.high),
+        probability_better=None if math.isnan(row.probability_better) else row.probability_better,
+        standing=leaderboard_pb2.Standing.Value(f"STANDING_{row.standing}"),
+        adjustment=board.options.adjustment,
+        detectable_difference=None if math.isnan(row.detectable) else row.detectable,
+        prompts_needed=row.needed,
+    )
+
+
+def agreement(report: Report) -> agreement_service_pb2.AgreementReport:
+    """How far two sources agree."""
+    order = report.consistency
+    return agreement_service_pb2.AgreementReport(
+        figures=[_figure(figure, report) for figure in report.figures],
+        source_only=report.source_only,
+        target_only=report.target_only,
+        both=report.both,
+        source_coverage=coverage(report.source),
+        target_coverage=coverage(report.target),
+        order_consistency=agreement_service_pb2.OrderConsistency(
+            n=order.n,
+            consistent=order.consistent,
+            inconsistent=order.n - order.consistent,
+            incomplete=report.incomplete,
+            prefers_first=order.prefers_first,
+            prefers_second=order.prefers_second,
+            rate=order.consistency.value,
+            interval=interval(order.consistency.low, order.consistency.high),
+            interval_method=order.consistency.method,
+        )
+        if order
+        else None,
+        reconcile=report.options.reconcile.name.lower(),
+        orientation=report.options.orientation,
+        reading=report.source.reading,
+        ceilings=[_ceiling(where, found) for where, found in report.ceilings],
+        alternative_annotator=_alternative(report.alternative, report.annotators) if report.alternative else None,
+    )
+
+
+def _estimated(found: Estimate) -> agreement_service_pb2.Estimated:
+    return agreement_service_pb2.Estimated(
+        value=found.value,
+        interval=interval(found.low, found.high),
+        interval_method=found.method,
+        n=found.n,
+        prompts=found.clusters,
+    )
+
+
+def _ceiling(where: Part, found: Ceiling) -> agreement_service_pb2.Ceiling:
+    def beside(figures: Beside) -> agreement_service_pb2.Beside:
+        return agreement_service_pb2.Beside(
+            source=_estimated(figures.judge),
+            target=_estimated(figures.people),
+            difference=_estimated(figures.difference),
+        )
+
+    return agreement_service_pb2.Ceiling(
+        slice=part(where),
+        ties=agreement_service_pb2.Ties.Value(f"TIES_{found.ties}"),
+        comparisons=found.comparisons,
+        votes=found.votes,
+        rate=beside(found.rate),
+        alpha=beside(found.alpha),
+    )
+
+
+def _alternative(found: Alternative, names: Sequence[str]) -> agreement_service_pb2.AlternativeAnnotator:
+    return agreement_service_pb2.AlternativeAnnotator(
+        answer=found.answer,
+        winning_rate=found.winning_rate,
+        advantage=found.advantage,
+        parity_passes=found.parity,
+        annotators=[
+            agreement_service_pb2.AnnotatorTest(
+                annotator=names[row.annotator], n=row.n, source=row.judge, own=row.own, p=row.p, beaten=row.beaten
+            )
+            for row in found.annotators
+        ],
+        left_out=[names[code] for code in found.left_out],
+        epsilon=found.epsilon,
+        q=found.q,
+        least_items=found.least,
+    )
+
+
+def _figure(row: Figure, report: Report) -> agreement_service_pb2.AgreementFigure:
+    found = row.figure
+    return agreement_service_pb2.AgreementFigure(
+        source=report.source.source,
+        target=report.target.source,
+        slice=part(row.part),
+        ties=agreement_service_pb2.Ties.Value(f"TIES_{row.ties}"),
+        unit=agreement_service_pb2.AgreementUnit.Value(f"AGREEMENT_UNIT_{row.unit}"),
+        rate=found.rate.value,
+        agree=found.agree,
+        n=found.n,
+        prompts=found.prompts,
+        interval=interval(found.rate.low, found.rate.high),
+        interval_method=found.rate.method,
+        kappa=found.kappa.value,
+        kappa_interval=interval(found.kappa.low, found.kappa.high),
+        ac1=found.ac1.value,
+        ac1_interval=interval(found.ac1.low, found.ac1.high),
+        alpha=found.alpha.value,
+        alpha_interval=interval(found.alpha.low, found.alpha.high),
+        alpha_ordinal=found.alpha_ordinal.value,
+        alpha_ordinal_interval=interval(found.alpha_ordinal.low, found.alpha_ordinal.high),
+        macro_f1=found.macro_f1.value,
+        macro_f1_interval=interval(found.macro_f1.low, found.macro_f1.high),
+        confusion=[int(cell) for line in found.confusion for cell in line],
+        reason=found.reason or "",
+        annotator=row.annotator,
+        level=report.options.level,
+    )

@@ -1,0 +1,100 @@
+"""A judge against people, beside people against each other, on the same comparisons.
+
+People do not agree with each other on everything, and what they do not agree on is no judge's fault. Both figures are
+taken where at least two votes of people meet an outcome of the judge; with ties dropped, where the judge is decisive.
+The difference has an interval of its own, from both figures without, or with, the same prompts.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from judge.stats.agreement import Doubt, Orientation, Ties, decided, prompt_tables, share_agreeing
+from judge.stats.arrays import Floats
+from judge.stats.battles import TIE
+from judge.stats.chance import both_orientations
+from judge.stats.clustered import Estimate, jackknife
+from judge.stats.krippendorff import coincidences, krippendorff_alpha
+from judge.stats.votes import Votes, pairs_between, pairs_within
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A figure of the *judge*, of *people*, and how far the judge's is above theirs."""
+
+    judge: Estimate
+    people: Estimate
+    difference: Estimate
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """Raw agreement (*rate*) and Krippendorff's *alpha*, on so many *comparisons* with so many *votes* of people."""
+
+    rate: Beside
+    alpha: Beside
+    comparisons: int
+    votes: int
+    ties: Ties
+
+
+def ceiling(
+    judge: Votes,
+    people: Votes,
+    ties: Ties = "KEEP",
+    orientation: Orientation = "both",
+    level: float = 0.95,
+    doubt: Doubt = jackknife,
+) -> Ceiling:
+    """How the *judge*, with one vote an item, agrees with *people*, and they with each other.
+
+    *ties* is KEEP (S1) or DROP (S2), *orientation* both or sorted, which matters to alpha.
+
+    >>> item = np.repeat(np.arange(10, dtype=np.int32), 2)
+    >>> people = Votes(item, np.tile([0, 0, 0, 1], 5), item, np.arange(20))
+    >>> judge = Votes(item[::2], np.zeros(10, dtype=int), item[::2], np.full(10, 99))
+    >>> found = ceiling(judge, people)
+    >>> found.comparisons, found.rate.judge.value, found.rate.people.value
+    (10, 0.75, 0.5)
+    """
+    if ties == "DROP":
+        judge = judge.where(judge.outcome != TIE)
+    items, many = np.unique(people.item, return_counts=True)
+    common = np.intersect1d(items[many > 1], judge.item)
+    people = people.where(np.isin(people.item, common))
+    between, within = pairs_between(judge.where(np.isin(judge.item, common)), people), pairs_within(people)
+    if ties == "DROP":
+        between, within = decided(between), decided(within)
+    prompts = np.unique(np.concatenate((between.cluster, within.cluster)))
+    rates = np.stack((prompt_tables(between, prompts), prompt_tables(within, prompts)), axis=1)
+    together = np.stack((coincidences(between, prompts), coincidences(within, prompts)), axis=1)
+    if orientation == "both":
+        together = both_orientations(together)
+    return Ceiling(
+        _beside(rates, share_agreeing, level, between.n, within.n, doubt, 0.0),
+        _beside(together, krippendorff_alpha, level, between.n, within.n, doubt, -1.0),
+        common.size,
+        people.n,
+        ties,
+    )
+
+
+def _beside(
+    tables: Floats,
+    statistic: Callable[[Floats], Floats],
+    level: float,
+    judges: int,
+    peoples: int,
+    doubt: Doubt,
+    least: float,
+) -> Beside:
+    """The figures of both halves of *tables* (float64[G, 2, 3, 3]), and their difference."""
+    if len(tables) == 0:
+        nothing = Estimate(None, None, None, None, "none: no comparison has two votes of people", level, 0, 0)
+        return Beside(nothing, nothing, nothing)
+    return Beside(
+        doubt(tables, lambda t: statistic(t[:, 0]), level, judges, (least, 1.0)),
+        doubt(tables, lambda t: statistic(t[:, 1]), level, peoples, (least, 1.0)),
+        doubt(tables, lambda t: statistic(t[:, 0]) - statistic(t[:, 1]), level, judges, (least - 1.0, 1.0 - least)),
+    )

@@ -1,0 +1,67 @@
+"""Krippendorff's alpha: agreement beyond chance among any number of votes a comparison.
+
+A comparison with m votes puts each ordered pair of them, 1 / (m - 1) times, into a table of coincidences o; n_c is the
+sum of a row and n that of all. With d(c, k) how far two outcomes lie apart,
+
+    alpha = 1 - (n - 1) * sum of o_ck d(c, k) / sum of n_c n_k d(c, k).
+
+Nominal: d is 1 where they differ. Ordinal, with left before tie before right: d is the square of the votes between the
+two, counting half of those on either end. K. Krippendorff (2004), "Content Analysis", chapter 11; A. F. Hayes, K.
+Krippendorff (2007), "Answering the Call for a Standard Reliability Measure for Coding Data", Communication Methods and
+Measures 1(1).
+"""
+
+import numpy as np
+
+from judge.stats.arrays import Floats, Ints, sums
+from judge.stats.battles import LEFT, RIGHT, TIE
+from judge.stats.votes import VotePairs
+
+_SCALE = [LEFT, TIE, RIGHT]
+"""The outcomes from one end to the other."""
+
+
+def coincidences(pairs: VotePairs, prompts: Ints | None = None) -> Floats:
+    """The tables of coincidences by prompt, float64[G, 3, 3], of all *pairs* of votes.
+
+    *prompts*, sorted codes, says which; by default all that have pairs. Of two sources each pair is a
+    comparison of its own, with two votes; of one group all votes on an item are together.
+
+    >>> from judge.stats.votes import Votes, pairs_within
+    >>> zero = np.zeros(3, dtype=np.int32)
+    >>> coincidences(pairs_within(Votes(zero, np.array([0, 0, 1]), zero, np.arange(3)))).tolist()
+    [[[1.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]]
+    """
+    prompts = np.unique(pairs.cluster) if prompts is None else prompts
+    at = np.searchsorted(prompts, pairs.cluster)
+    weight = np.ones(pairs.n)
+    if pairs.exchangeable and pairs.n:
+        _, item, many = np.unique(pairs.item, return_inverse=True, return_counts=True)
+        # m votes are m (m - 1) / 2 pairs.
+        weight = (2 / (np.sqrt(1 + 8 * many) - 1))[item]
+    found = sums(at * 9 + pairs.source * 3 + pairs.target, weight, 9 * prompts.size).reshape(-1, 3, 3)
+    return found + np.swapaxes(found, -1, -2)
+
+
+def krippendorff_alpha(tables: Floats, *, ordinal: bool = False) -> Floats:
+    """Alpha of each table of coincidences, float64[...]; NaN where a table is empty, or all votes are the same.
+
+    >>> one, other, prompt = np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2]), np.arange(4)
+    >>> tables = coincidences(VotePairs(one, other, prompt, prompt)).sum(axis=0)
+    >>> round(float(krippendorff_alpha(tables)), 4), round(float(krippendorff_alpha(tables, ordinal=True)), 4)
+    (0.6667, 0.4167)
+    """
+    tables = tables[..., _SCALE, :][..., :, _SCALE]
+    each = tables.sum(axis=-1)
+    n = each.sum(axis=-1)
+    apart = _ordinal(each) if ordinal else np.broadcast_to(1 - np.eye(3), tables.shape)
+    observed = (tables * apart).sum(axis=(-2, -1))
+    expected = (each[..., :, None] * each[..., None, :] * apart).sum(axis=(-2, -1))
+    alpha: Floats = 1 - (n - 1) * observed / np.where(expected > 0, expected, np.nan)
+    return alpha
+
+
+def _ordinal(each: Floats) -> Floats:
+    """How far apart outcomes are, float64[..., 3, 3], by how many votes lie between them."""
+    upto = np.cumsum(each, axis=-1) - each / 2
+    return np.square(upto[..., :, None] - upto[..., None, :])

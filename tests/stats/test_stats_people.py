@@ -1,0 +1,133 @@
+"""A judge beside people: Krippendorff's alpha, the ceiling on the same comparisons, the alternative-annotator test."""
+
+from functools import partial
+
+import krippendorff
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from judge.stats.alternative import CANNOT_TELL, FAILS, PASSES, alternative_annotator
+from judge.stats.ceiling import ceiling
+from judge.stats.clustered import resampled
+from judge.stats.krippendorff import coincidences, krippendorff_alpha
+from judge.stats.votes import Votes, pairs_between, pairs_within
+
+PLACE = np.array([0, 2, 1])
+"""Left, right and tie on the scale on which a tie is in the middle."""
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2)), min_size=1, max_size=80))
+def test_alpha_equals_that_of_krippendorff(rows: list[tuple[int, int]]) -> None:
+    """The package of that name, from how often each outcome was said of each comparison; nominal and ordinal."""
+    item, outcome = (np.array(column, dtype=np.int32) for column in zip(*rows, strict=True))
+    counts = np.zeros((10, 3))
+    np.add.at(counts, (item, PLACE[outcome]), 1)
+    counts = counts[counts.sum(axis=1) > 1]
+    tables = coincidences(pairs_within(Votes(item, outcome.astype(np.int8), item, np.arange(item.size))))
+    for ordinal, level in ((False, "nominal"), (True, "ordinal")):
+        ours = float(krippendorff_alpha(tables.sum(axis=0), ordinal=ordinal))
+        if np.count_nonzero(counts.sum(axis=0)) < 2:
+            assert np.isnan(ours)
+            continue
+        assert ours == pytest.approx(krippendorff.alpha(value_counts=counts, level_of_measurement=level), abs=1e-9)
+
+
+def people(rng: np.random.Generator, items: int, annotators: int, agree: float) -> tuple[np.ndarray, Votes]:
+    """What is right of each item, and the votes of annotators who see it with that chance; ten items a prompt."""
+    right = rng.integers(0, 3, items)
+    item = np.repeat(np.arange(items, dtype=np.int32), annotators)
+    seen = rng.random(item.size) < agree
+    outcome = np.where(seen, right[item], rng.integers(0, 3, item.size)).astype(np.int8)
+    return right, Votes(item, outcome, item // 10, np.tile(np.arange(annotators), items))
+
+
+def judge(rng: np.random.Generator, right: np.ndarray, agree: float) -> Votes:
+    item = np.arange(right.size, dtype=np.int32)
+    outcome = np.where(rng.random(right.size) < agree, right, rng.integers(0, 3, right.size)).astype(np.int8)
+    return Votes(item, outcome, item // 10, np.full(right.size, 99))
+
+
+@pytest.mark.parametrize("ties", ["KEEP", "DROP"])
+def test_a_judge_that_sees_as_much_as_people_is_at_their_ceiling(ties: str) -> None:
+    """The difference is about 0 with an interval that holds it; a better judge is above it, in alpha too."""
+    rng = np.random.default_rng(4)
+    right, votes = people(rng, 800, 3, 0.7)
+    alike, better = (ceiling(judge(rng, right, share), votes, ties) for share in (0.7, 1.0))
+
+    for beside in (alike.rate, alike.alpha):
+        assert beside.difference.low < 0 < beside.difference.high
+        assert beside.difference.value == pytest.approx(beside.judge.value - beside.people.value, abs=1e-8)
+    assert better.rate.difference.low > 0
+    assert better.alpha.difference.low > 0
+    assert (alike.ties, alike.votes) == (ties, 3 * alike.comparisons)
+
+
+def test_the_ceiling_is_taken_on_the_same_comparisons() -> None:
+    """Items with one vote, or without the judge, do not count; with ties dropped neither does a tie of the judge."""
+    item = np.array([0, 0, 1, 2, 2, 3, 3], dtype=np.int32)
+    votes = Votes(item, np.array([0, 0, 1, 1, 0, 2, 0]), item, np.arange(7))
+    said = Votes(np.array([0, 1, 3], dtype=np.int32), np.array([0, 1, 2]), np.array([0, 1, 3]), np.full(3, 9))
+
+    kept, dropped = ceiling(said, votes), ceiling(said, votes, "DROP")
+
+    assert (kept.comparisons, kept.votes, kept.rate.judge.value, kept.rate.people.value) == (2, 4, 0.75, 0.5)
+    assert (dropped.comparisons, dropped.rate.judge.n, dropped.rate.people.n) == (1, 2, 1)
+    nothing = ceiling(said.where(said.item == 1), votes)
+    assert (nothing.comparisons, nothing.rate.difference.value) == (0, None)
+
+
+def test_a_bootstrap_and_the_jackknife_agree() -> None:
+    rng = np.random.default_rng(6)
+    right, votes = people(rng, 1000, 3, 0.7)
+    said = judge(rng, right, 0.8)
+    plain = ceiling(said, votes).alpha.difference
+    drawn = ceiling(said, votes, doubt=partial(resampled, rng=np.random.default_rng(0))).alpha.difference
+
+    assert drawn.standard_error == pytest.approx(plain.standard_error, rel=0.1)
+    assert drawn.method == "bootstrap-se-t"
+
+
+def test_the_alternative_annotator_test_knows_who_is_better() -> None:
+    """A judge better than people passes, one that guesses fails; where so few items would not let parity pass, it says
+    that it cannot tell.
+    """
+    rng = np.random.default_rng(5)
+    right, votes = people(rng, 400, 4, 0.7)
+
+    better = alternative_annotator(judge(rng, right, 0.95), votes, rng)
+    guess = alternative_annotator(judge(rng, right, 0.0), votes, rng)
+    few = alternative_annotator(judge(rng, right[:35], 0.0), votes.where(votes.item < 35), rng)
+
+    assert (better.answer, better.winning_rate) == (PASSES, 1.0)
+    assert (guess.answer, guess.winning_rate) == (FAILS, 0.0)
+    assert guess.parity is not None
+    assert guess.parity > 0.9
+    assert few.answer == CANNOT_TELL
+    assert few.parity is not None
+    assert few.parity < 0.8
+    assert all(row.p < 0.05 for row in better.annotators)
+
+
+def test_annotators_with_few_items_are_left_out() -> None:
+    rng = np.random.default_rng(5)
+    right, votes = people(rng, 60, 3, 0.7)
+    votes = votes.where((votes.annotator < 2) | (votes.item < 10))
+
+    found = alternative_annotator(judge(rng, right, 0.9), votes, rng)
+
+    assert ([row.annotator for row in found.annotators], found.left_out) == ([0, 1], (2,))
+    nobody = alternative_annotator(judge(rng, right, 0.9), votes, rng, least=100)
+    assert (nobody.winning_rate, nobody.answer, nobody.left_out) == (None, CANNOT_TELL, (0, 1, 2))
+    with pytest.raises(ValueError, match="Epsilon lies from 0 to 1"):
+        alternative_annotator(judge(rng, right, 0.9), votes, rng, epsilon=2)
+
+
+def test_pairs_of_two_sources_are_comparisons_of_their_own() -> None:
+    """Two coders' alpha: each pair has two votes, whatever else was said of the item."""
+    zero = np.zeros(3, dtype=np.int32)
+    one = Votes(zero[:1], np.array([0]), zero[:1], zero[:1])
+    many = Votes(zero, np.array([0, 0, 1]), zero, np.arange(3))
+
+    assert coincidences(pairs_between(one, many)).tolist() == [[[4.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]]
