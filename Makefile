@@ -11,7 +11,7 @@ endif
 
 MT_BENCH = $(if $(wildcard $(DATA)/fastchat),$(DATA),$(DATA)/mt-bench)
 
-.PHONY: help demo test check fmt proto serve lock bench bench-rank mt-bench test-vllm demo-llm
+.PHONY: help demo test check fmt proto serve lock bench bench-rank mt-bench agreement test-vllm demo-llm
 
 help:  ## print this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */  \1|/' | awk -F'|' '{printf "%-12s %s\n", $$1, $$2}' | sed 's/^/  /'
@@ -83,6 +83,9 @@ bench-rank: $(RANK)/.made  ## rankings beside evalica, arenakit, arena-rank and 
 
 mt-bench: $(VENV)/.server  ## MT-bench (DATA=FOLDER) through the service, beside the published figures
 	$(BIN)/python bench/mt_bench.py $(MT_BENCH)
+
+agreement: $(VENV)/.server  ## agreement on MT-bench and PandaLM (DATA=FOLDER), beside the known figures
+	$(BIN)/python bench/agreement.py $(DATA)
 
 fmt: $(VENV)/.dev  ## format code and proto
 	$(BIN)/ruff format .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
@@ -113,6 +114,7 @@ def agreement(report: AgreementReport, title: str) -> None:
     table(title, ("part", *AGREEMENT), [(_part(figure), *_figure(figure)) for figure in report.figures])
     _beyond(report)
     _ceilings(report)
+    _boards(report)
     _alternative(report)
     if report.order_consistency.n:
         console().print(_orders(report))
@@ -153,6 +155,31 @@ def _value(found: Estimated, *, doubted: bool) -> str:
     if not found.HasField("value"):
         return "-"
     return _doubted(f"{found.value:+.3f}", found.interval) if doubted else f"{found.value:.3f}"
+
+
+def _boards(report: AgreementReport) -> None:
+    """The two leaderboards, and agreement by how far apart contestants are."""
+    if report.HasField("rank_agreement"):
+        told = report.rank_agreement
+        figures = {"Spearman": told.spearman, "Kendall": told.kendall, "slope of the source's ratings": told.slope}
+        words = [f"{name} {_doubted(f'{found.value:.3f}', found.interval)}" for name, found in figures.items()]
+        console().print(f"The two leaderboards: {', '.join(words)}.")
+        off = sorted(told.residuals, key=lambda row: -abs(row.residual))[:3]
+        words = [f"{row.contestant} {row.residual:+.0f}" for row in off]
+        console().print(f"Furthest off that line, in rating points: {', '.join(words)}.\n")
+    rows = [
+        (
+            f"{row.low:.0f} to {row.high:.0f}" if math.isfinite(row.high) else f"{row.low:.0f} and more",
+            "kept" if row.ties == 1 else "drop",
+            _doubted(f"{row.rate.value:.3f}", row.rate.interval) if row.rate.HasField("value") else "-",
+            str(row.rate.n),
+        )
+        for row in report.gaps
+    ]
+    if rows:
+        table("By how far apart the target's ratings are", ("points", "ties", "agreement", "n"), rows)
+    for note in report.notes:
+        console().print(note)
 
 
 def _alternative(report: AgreementReport) -> None:

@@ -10,9 +10,11 @@ from judge.rpc.encode import interval, part
 from judge.runs.agree import Figure, Report
 from judge.runs.ranked import Anchoring, Board, StandingRow
 from judge.runs.votes import Part, Votes
+from judge.stats.agreement import AgreementFigure
 from judge.stats.alternative import Alternative
 from judge.stats.ceiling import Beside, Ceiling
 from judge.stats.clustered import Estimate
+from judge.stats.rank_agreement import RankAgreement
 
 
 def coverage(votes: Votes) -> outcome_pb2.Coverage:
@@ -147,6 +149,9 @@ def agreement(report: Report) -> agreement_service_pb2.AgreementReport:
         reconcile=report.options.reconcile.name.lower(),
         orientation=report.options.orientation,
         reading=report.source.reading,
+        rank_agreement=_orders(report.orders) if report.orders else None,
+        gaps=[_gap(least, most, figure) for least, most, figure in report.gaps],
+        notes=report.notes,
         ceilings=[_ceiling(where, found) for where, found in report.ceilings],
         alternative_annotator=_alternative(report.alternative, report.annotators) if report.alternative else None,
     )
@@ -159,6 +164,27 @@ def _estimated(found: Estimate) -> agreement_service_pb2.Estimated:
         interval_method=found.method,
         n=found.n,
         prompts=found.clusters,
+    )
+
+
+def _orders(found: RankAgreement) -> agreement_service_pb2.RankAgreement:
+    return agreement_service_pb2.RankAgreement(
+        spearman=_estimated(found.spearman),
+        kendall=_estimated(found.kendall),
+        slope=_estimated(found.slope),
+        residuals=[
+            agreement_service_pb2.Residual(contestant=name, residual=off)
+            for name, off in zip(found.contestants, found.residuals.tolist(), strict=True)
+        ],
+    )
+
+
+def _gap(least: float, most: float, figure: AgreementFigure) -> agreement_service_pb2.GapAgreement:
+    return agreement_service_pb2.GapAgreement(
+        low=least,
+        high=most,
+        ties=agreement_service_pb2.Ties.Value(f"TIES_{figure.ties}"),
+        rate=_estimated(figure.rate),
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from judge.domain.errors import InvalidInput
 from judge.domain.outcome import Reconcile
 from judge.domain.source import Merge
+from judge.runs.orders_agree import leaderboards, steps
 from judge.runs.sources import merged
 from judge.runs.votes import WHOLE, Part, Taking, Vote, Votes, Where
 from judge.stats.agreement import AgreementFigure, Doubt, agreement
@@ -20,11 +21,14 @@ from judge.stats.arrays import Floats
 from judge.stats.ceiling import Ceiling, ceiling
 from judge.stats.clustered import Estimate, jackknife, resampled
 from judge.stats.order_effects import OrderEffects, order_consistency
+from judge.stats.rank_agreement import RankAgreement
 from judge.stats.votes import Votes as Coded
 from judge.stats.votes import pairs_between, pairs_within
 
 INTERVALS = ("", "bootstrap", "percentile")
 MOST_REPLICATES = 10_000
+BOARDS = 1000
+"""Resamples of the two leaderboards."""
 _TIES: Mapping[str, tuple[Literal["KEEP", "DROP"], ...]] = {
     "UNSPECIFIED": ("KEEP", "DROP"),
     "KEEP": ("KEEP",),
@@ -121,6 +125,9 @@ class Report:
     both: int
     consistency: OrderEffects | None = None
     incomplete: int = 0
+    orders: RankAgreement | None = None
+    gaps: tuple[tuple[float, float, AgreementFigure], ...] = ()
+    notes: tuple[str, ...] = ()
     ceilings: tuple[tuple[Part, Ceiling], ...] = ()
     alternative: Alternative | None = None
     annotators: tuple[str, ...] = ()
@@ -160,8 +167,27 @@ def measure(source: Votes, target: Votes | None, options: AgreeOptions) -> Repor
         len(mine & theirs),
         consistency,
         incomplete,
+        *(_beside_boards(source, other, options) if target is not None else (None, (), ())),
         *(_beside_people(source, target, options) if target is not None else ()),
     )
+
+
+def _beside_boards(
+    source: Votes, target: Votes, options: AgreeOptions
+) -> tuple[RankAgreement | None, tuple[tuple[float, float, AgreementFigure], ...], tuple[str, ...]]:
+    """The two leaderboards, and agreement by how far apart contestants are in the target's."""
+    boards = leaderboards(source, target, options.level, BOARDS, options.seed)
+    notes = (f"The two leaderboards are not compared: {boards.reason}.",) if boards.reason else ()
+    gaps = []
+    for least, most, votes in steps(target.rows, boards.ratings):
+        codes = _Codes()
+        theirs = codes.votes(votes)
+        inside = {vote.where for vote in votes}
+        pairs = pairs_between(codes.votes([vote for vote in source.rows if vote.where in inside]), theirs)
+        for ties in _TIES[options.ties]:
+            figure = agreement(pairs, ties, options.orientation, options.level, options.doubt)
+            gaps.append((least, most, figure))
+    return boards.orders, tuple(gaps), notes
 
 
 def _beside_people(

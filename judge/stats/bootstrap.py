@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from judge.stats.arrays import Flags, Floats, sums
+from judge.stats.arrays import Flags, Floats, Ints, sums
 from judge.stats.battles import TIE, Battles, cluster_codes
 from judge.stats.bradley_terry import BradleyTerryFit, bradley_terry, refitted
 from judge.stats.clustered import BOOTSTRAP, FEWEST, PERCENTILE, checked_level
@@ -128,7 +128,8 @@ def bootstrap(
         return Replicates(np.empty((0, fit.model.parameters.size)), replicates, clusters, nobody, nobody)
     tally = _Tally(fit, [], [])
     if plain and not studentise:
-        for wins in _resampled_wins(battles, clusters, rng, replicates):
+        code = None if battles.cluster is None else cluster_codes(battles.cluster)[0]
+        for wins in resampled_wins(battles, code, clusters, rng, replicates):
             tally.wins(wins)
     else:
         for again in _resampled(fit, clusters, rng, replicates):
@@ -196,18 +197,28 @@ class _Tally:
         return Replicates(rows, drawn, clusters, self.above / drawn, self.below / drawn, errors)
 
 
-def _resampled_wins(battles: Battles, clusters: int, rng: np.random.Generator, replicates: int) -> Iterator[Floats]:
-    """Sums of wins of resamples, float64[k, m, m], some at a time."""
+def resampled_wins(
+    battles: Battles, code: Ints | None, clusters: int, rng: np.random.Generator, replicates: int
+) -> Iterator[Floats]:
+    """Sums of wins of resamples, float64[k, m, m], some at a time.
+
+    *code* is int32[n], the cluster of each battle below *clusters*, or None where every battle stands for itself.
+
+    >>> battles = Battles.from_names(["a", "a"], ["b", "b"], ["left", "tie"])
+    >>> code = np.zeros(2, dtype=np.int32)
+    >>> next(resampled_wins(battles, code, 1, np.random.default_rng(0), 1)).tolist()
+    [[[0.0, 1.5], [0.5, 0.0]]]
+    """
     m = len(battles.contestants)
     size = max(1, _CELLS // m**2)
     blocks = [min(size, replicates - start) for start in range(0, replicates, size)]
-    if battles.cluster is None and battles.weight is None:
+    if code is None and battles.weight is None:
         yield from _poisson(battles, rng, blocks)
         return
     from scipy.sparse import csr_array  # noqa: PLC0415 - a slow import, needed only here
 
     alone = np.arange(battles.n, dtype=np.int32)
-    code = alone if battles.cluster is None else cluster_codes(battles.cluster)[0]
+    code = alone if code is None else code
     weight = np.ones(battles.n) if battles.weight is None else battles.weight
     tied = battles.outcome == TIE
     share = np.where(tied, 0.5, 1.0 - battles.outcome)

@@ -209,6 +209,8 @@ class AgreementReport(_message.Message):
     NOTES_FIELD_NUMBER: _builtins.int
     CEILINGS_FIELD_NUMBER: _builtins.int
     ALTERNATIVE_ANNOTATOR_FIELD_NUMBER: _builtins.int
+    RANK_AGREEMENT_FIELD_NUMBER: _builtins.int
+    GAPS_FIELD_NUMBER: _builtins.int
     source_only: _builtins.int
     """Comparisons that only the source has."""
     target_only: _builtins.int
@@ -249,6 +251,14 @@ class AgreementReport(_message.Message):
     def alternative_annotator(self) -> Global___AlternativeAnnotator:
         """May the source stand in for the target's annotators? Where a comparison has votes of two."""
 
+    @_builtins.property
+    def rank_agreement(self) -> Global___RankAgreement:
+        """The two leaderboards; a note says why, where they are absent."""
+
+    @_builtins.property
+    def gaps(self) -> _containers.RepeatedCompositeFieldContainer[Global___GapAgreement]:
+        """Agreement by how far apart two contestants are in the target's ratings."""
+
     def __init__(
         self,
         *,
@@ -265,14 +275,120 @@ class AgreementReport(_message.Message):
         notes: _abc.Iterable[_builtins.str] | None = ...,
         ceilings: _abc.Iterable[Global___Ceiling] | None = ...,
         alternative_annotator: Global___AlternativeAnnotator | None = ...,
+        rank_agreement: Global___RankAgreement | None = ...,
+        gaps: _abc.Iterable[Global___GapAgreement] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["alternative_annotator", b"alternative_annotator", "order_consistency", b"order_consistency", "source_coverage", b"source_coverage", "target_coverage", b"target_coverage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["alternative_annotator", b"alternative_annotator", "order_consistency", b"order_consistency", "rank_agreement", b"rank_agreement", "source_coverage", b"source_coverage", "target_coverage", b"target_coverage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternative_annotator", b"alternative_annotator", "both", b"both", "ceilings", b"ceilings", "figures", b"figures", "notes", b"notes", "order_consistency", b"order_consistency", "orientation", b"orientation", "reading", b"reading", "reconcile", b"reconcile", "source_coverage", b"source_coverage", "source_only", b"source_only", "target_coverage", b"target_coverage", "target_only", b"target_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternative_annotator", b"alternative_annotator", "both", b"both", "ceilings", b"ceilings", "figures", b"figures", "gaps", b"gaps", "notes", b"notes", "order_consistency", b"order_consistency", "orientation", b"orientation", "rank_agreement", b"rank_agreement", "reading", b"reading", "reconcile", b"reconcile", "source_coverage", b"source_coverage", "source_only", b"source_only", "target_coverage", b"target_coverage", "target_only", b"target_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AgreementReport: _TypeAlias = AgreementReport  # noqa: Y015
+
+@_typing.final
+class RankAgreement(_message.Message):
+    """How the leaderboards of the two sources agree, each by its own votes on the contestants that both know."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SPEARMAN_FIELD_NUMBER: _builtins.int
+    KENDALL_FIELD_NUMBER: _builtins.int
+    SLOPE_FIELD_NUMBER: _builtins.int
+    RESIDUALS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def spearman(self) -> Global___Estimated:
+        """Spearman's rho."""
+
+    @_builtins.property
+    def kendall(self) -> Global___Estimated:
+        """Kendall's tau-b."""
+
+    @_builtins.property
+    def slope(self) -> Global___Estimated:
+        """The slope of the source's ratings on the target's: below 1 it tells contestants less apart."""
+
+    @_builtins.property
+    def residuals(self) -> _containers.RepeatedCompositeFieldContainer[Global___Residual]:
+        """The contestants."""
+
+    def __init__(
+        self,
+        *,
+        spearman: Global___Estimated | None = ...,
+        kendall: Global___Estimated | None = ...,
+        slope: Global___Estimated | None = ...,
+        residuals: _abc.Iterable[Global___Residual] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["kendall", b"kendall", "slope", b"slope", "spearman", b"spearman"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kendall", b"kendall", "residuals", b"residuals", "slope", b"slope", "spearman", b"spearman"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RankAgreement: _TypeAlias = RankAgreement  # noqa: Y015
+
+@_typing.final
+class Residual(_message.Message):
+    """A contestant off the line."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTESTANT_FIELD_NUMBER: _builtins.int
+    RESIDUAL_FIELD_NUMBER: _builtins.int
+    contestant: _builtins.str
+    """Who."""
+    residual: _builtins.float
+    """The source's rating less what the target's rating and the slope give."""
+    def __init__(
+        self,
+        *,
+        contestant: _builtins.str = ...,
+        residual: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contestant", b"contestant", "residual", b"residual"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Residual: _TypeAlias = Residual  # noqa: Y015
+
+@_typing.final
+class GapAgreement(_message.Message):
+    """Agreement on pairs of contestants that are so far apart."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    TIES_FIELD_NUMBER: _builtins.int
+    RATE_FIELD_NUMBER: _builtins.int
+    low: _builtins.float
+    """From so many rating points of the target."""
+    high: _builtins.float
+    """To so many; infinite for the last."""
+    ties: Global___Ties.ValueType
+    """What was done with ties."""
+    @_builtins.property
+    def rate(self) -> Global___Estimated:
+        """The share that agrees."""
+
+    def __init__(
+        self,
+        *,
+        low: _builtins.float = ...,
+        high: _builtins.float = ...,
+        ties: Global___Ties.ValueType = ...,
+        rate: Global___Estimated | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rate", b"rate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["high", b"high", "low", b"low", "rate", b"rate", "ties", b"ties"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GapAgreement: _TypeAlias = GapAgreement  # noqa: Y015
 
 @_typing.final
 class Estimated(_message.Message):

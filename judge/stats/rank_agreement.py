@@ -1,0 +1,136 @@
+"""How far two leaderboards of the same contestants are one: their order, and how one's ratings go with the other's.
+
+Spearman's rho and Kendall's tau-b compare the orders: C. Spearman (1904), American Journal of Psychology 15(1); M. G.
+Kendall (1945), Biometrika 33(3). The slope is that of the one's log strengths on the other's, both of mean 0, by least
+squares: below 1 the judge tells contestants less apart than people do. Strengths are measured with error, which pulls
+the slope towards 0 where there are few votes.
+
+All of it is doubted by drawing prompts anew for both at once: the interval of the slope by the standard error of the
+resamples and t, that of a rank correlation by their percentiles, as it has a bound at 1.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from judge.stats.arrays import Floats
+from judge.stats.battles import Battles
+from judge.stats.bootstrap import resampled_wins
+from judge.stats.bradley_terry import POINTS, bradley_terry, refitted
+from judge.stats.clustered import BOOTSTRAP, FEWEST, PERCENTILE, Estimate, checked_level, estimate, method_for
+from judge.stats.components import strong_components
+
+_PLACES = 6
+_FEWEST = 3
+
+
+@dataclass(frozen=True, eq=False)
+class RankAgreement:
+    """Two leaderboards of m *contestants*: *spearman*, *kendall* and the *slope* of the first on the second.
+
+    *residuals* is float64[m], how far a contestant's rating in the first is above what the second and the slope give,
+    in rating points.
+    """
+
+    contestants: tuple[str, ...]
+    spearman: Estimate
+    kendall: Estimate
+    slope: Estimate
+    residuals: Floats
+
+
+def rank_agreement(
+    one: Battles, other: Battles, rng: np.random.Generator, level: float = 0.95, replicates: int = 1000
+) -> RankAgreement:
+    """How the ratings by battles *one* go with those by *other*, of the same contestants and clusters (prompts).
+
+    Raises ValueError where contestants or clusters are not the same, or are fewer than three, and Disconnected where
+    one of the two does not rank them all.
+
+    >>> left, right = ["a", "b", "a"] * 20, ["b", "c", "c"] * 20
+    >>> prompts = np.repeat(np.arange(20), 3)
+    >>> words = ["left", "left", "left", "right", "right", "left"] * 10
+    >>> people = Battles.from_names(left, right, words, cluster=prompts)
+    >>> found = rank_agreement(people, people, np.random.default_rng(0), replicates=50)
+    >>> found.spearman.value, found.slope.value
+    (1.0, 1.0)
+    """
+    checked_level(level)
+    if one.cluster is None or other.cluster is None:
+        raise ValueError("Two leaderboards are compared over prompts: their battles need clusters.")
+    if one.contestants != other.contestants or one.n_clusters != other.n_clusters:
+        raise ValueError("Two leaderboards are compared on the same contestants and prompts.")
+    if len(one.contestants) < _FEWEST:
+        raise ValueError(f"An order of {len(one.contestants)} contestants has nothing to be compared with.")
+    first, second = (bradley_terry(battles).log_strengths for battles in (one, other))
+    values = _compared(first[None, :], second[None, :])[0]
+    drawn = _resampled(one, other, (first, second), rng, replicates)
+    clusters = one.n_clusters
+    many = len(one.contestants)
+    residuals = np.round(POINTS * (first - values[2] * second), _PLACES)
+    rho, tau = (_bounded(float(values[i]), drawn[:, i], level, many, clusters, replicates) for i in (0, 1))
+    slope = _straight(float(values[2]), drawn[:, 2], level, many, clusters, replicates)
+    return RankAgreement(one.contestants, rho, tau, slope, residuals)
+
+
+def _compared(first: Floats, second: Floats) -> Floats:
+    """Spearman's rho, Kendall's tau and the slope of each row, float64[k, 3]."""
+    signs = [np.sign(np.round(x[:, :, None] - x[:, None, :], 9)) for x in (first, second)]
+    ranked = [sign.sum(axis=2) for sign in signs]
+    rho = _cosine(*ranked)
+    tau = _cosine(*(sign.reshape(len(sign), -1) for sign in signs))
+    slope = (first * second).sum(axis=1) / np.square(second).sum(axis=1)
+    return np.column_stack((rho, tau, slope))
+
+
+def _cosine(x: Floats, y: Floats) -> Floats:
+    found: Floats = (x * y).sum(axis=1) / np.sqrt(np.square(x).sum(axis=1) * np.square(y).sum(axis=1))
+    return found
+
+
+def _resampled(
+    one: Battles, other: Battles, start: tuple[Floats, Floats], rng: np.random.Generator, replicates: int
+) -> Floats:
+    """The same of resampled prompts, drawn for both at once, float64[k, 3]; those that fall apart are left out."""
+    seed = int(rng.integers(2**63))
+    boards = []
+    for battles in (one, other):
+        # The same seed draws the same prompts for both.
+        again = np.random.default_rng(seed)
+        drawn = resampled_wins(battles, battles.cluster, battles.n_clusters, again, replicates)
+        boards.append(np.concatenate(list(drawn)))
+    held = np.array(
+        [all(len(strong_components(board[i])) == 1 for board in boards) for i in range(replicates)], dtype=bool
+    )
+    if not held.any():
+        return np.empty((0, 3))
+    first, second = (np.array(refitted(board[held], at)) for board, at in zip(boards, start, strict=True))
+    return _compared(first, second)
+
+
+def _doubtful(value: float, drawn: Floats, level: float, n: int, clusters: int, replicates: int) -> Estimate | None:
+    """The figure without an interval, where there can be none."""
+    method = method_for(clusters)
+    if clusters >= FEWEST and drawn.size < 0.99 * replicates:
+        method = "none: in more than 1 % of resamples somebody cannot be ranked"
+    if not method.startswith("none"):
+        return None
+    return Estimate(round(value, _PLACES), None, None, None, method, level, n, clusters)
+
+
+def _bounded(value: float, drawn: Floats, level: float, n: int, clusters: int, replicates: int) -> Estimate:
+    nothing = _doubtful(value, drawn, level, n, clusters, replicates)
+    if nothing is not None:
+        return nothing
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2]).tolist()
+    figures = (round(figure, _PLACES) + 0.0 for figure in (value, low, high, float(drawn.std(ddof=1))))
+    value, low, high, error = figures
+    return Estimate(value, low, high, error, PERCENTILE, level, n, clusters)
+
+
+def _straight(value: float, drawn: Floats, level: float, n: int, clusters: int, replicates: int) -> Estimate:
+    nothing = _doubtful(value, drawn, level, n, clusters, replicates)
+    if nothing is not None:
+        return nothing
+    variance = float(drawn.var(ddof=1)) * clusters / (clusters - 1)
+    return estimate(value, variance, BOOTSTRAP, level, n, clusters)

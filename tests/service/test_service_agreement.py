@@ -1,0 +1,151 @@
+"""The agreement report over the wire: a judge beside people on the same comparisons, and what is refused by name."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from judge.api.v1 import agreement_service_pb2 as pb
+from judge.api.v1 import dataset_service_pb2 as ds
+from judge.api.v1 import outcome_pb2
+from judge_client import JudgeClient, JudgeClientError
+
+NAMES = ("able", "base", "calm", "dull")
+OUTCOMES = (outcome_pb2.OUTCOME_LEFT, outcome_pb2.OUTCOME_RIGHT, outcome_pb2.OUTCOME_TIE)
+PROMPTS, PEOPLE = 40, ("ann", "bob", "cat")
+
+
+@pytest.fixture
+async def board(client: JudgeClient) -> JudgeClient:
+    """Three people's votes on every pair of 40 prompts in two categories, and a judge that sees as much as they do."""
+    rng = np.random.default_rng(11)
+    strength = dict(zip(NAMES, (1.0, 0.4, -0.2, -1.2), strict=True))
+    await client.create_dataset("d")
+    prompts = [
+        ds.Prompt(prompt_id=f"p{n}", turns=["question"], category="code" if n % 2 else "prose") for n in range(PROMPTS)
+    ]
+    await client.upload_prompts("d", prompts)
+    outputs = [ds.Output(prompt_id=f"p{n}", contestant=name, turns=["text"]) for n in range(PROMPTS) for name in NAMES]
+    await client.upload_outputs("d", outputs)
+    labels, verdicts = [], []
+    for prompt in range(PROMPTS):
+        for i, left in enumerate(NAMES):
+            for right in NAMES[i + 1 :]:
+                chance = 1 / (1 + math.exp(strength[right] - strength[left]))
+                right_one = int(rng.choice(3, p=[chance * 0.8, (1 - chance) * 0.8, 0.2]))
+
+                def seen(truth: int = right_one) -> int:
+                    return OUTCOMES[truth if rng.random() < 0.7 else int(rng.integers(3))]
+
+                labels.extend(
+                    ds.Label(
+                        label_id=f"{prompt}-{left}-{right}-{name}",
+                        prompt_id=f"p{prompt}",
+                        turn=1,
+                        left=left,
+                        right=right,
+                        outcome=seen(),
+                        annotator=name,
+                        kind=outcome_pb2.ANNOTATOR_KIND_HUMAN,
+                    )
+                    for name in PEOPLE
+                )
+                verdict = ds.ImportedVerdict(
+                    prompt_id=f"p{prompt}", left=left, right=right, order=outcome_pb2.ORDER_LEFT_FIRST, judge="good"
+                )
+                if prompt == 0:
+                    verdict.status = outcome_pb2.VERDICT_STATUS_UNREADABLE
+                else:
+                    verdict.outcome = seen()
+                verdicts.append(verdict)
+    await client.upload_labels("d", labels, source="people")
+    await client.upload_verdicts("d", verdicts)
+    return client
+
+
+async def test_a_judge_beside_people(board: JudgeClient) -> None:
+    """Both figures on the same comparisons, by category too; the difference of a judge that sees as much holds 0."""
+    report = await board.agreement("d", "judge:good", "people", pb.AgreementOptions(by_category=True))
+
+    parts = [(row.slice.category, row.ties) for row in report.ceilings]
+    assert parts == [(part, ties) for part in ("", "code", "prose") for ties in (pb.TIES_KEEP, pb.TIES_DROP)]
+    whole = report.ceilings[0]
+    assert (whole.comparisons, whole.votes) == (39 * 6, 39 * 6 * 3)
+    for beside in (whole.rate, whole.alpha):
+        assert beside.difference.value == pytest.approx(beside.source.value - beside.target.value, abs=1e-8)
+        assert beside.difference.interval.low < 0 < beside.difference.interval.high
+    figure = report.figures[0]
+    assert figure.alpha_interval.low < figure.alpha < figure.alpha_interval.high
+    assert figure.alpha_ordinal > figure.alpha
+    assert 0 < figure.macro_f1 < 1
+
+
+async def test_may_it_stand_in_for_these_annotators(board: JudgeClient) -> None:
+    report = await board.agreement("d", "judge:good", "people")
+    test = report.alternative_annotator
+
+    assert [row.annotator for row in test.annotators] == list(PEOPLE)
+    assert all(row.n == 39 * 6 for row in test.annotators)
+    assert test.answer == "passes"
+    assert test.winning_rate == 1.0
+    assert test.parity_passes > 0.9
+    few = await board.agreement("d", "judge:good", "people", pb.AgreementOptions(least_items=1000))
+    assert few.alternative_annotator.answer == "cannot tell"
+    assert list(few.alternative_annotator.left_out) == list(PEOPLE)
+
+
+async def test_two_leaderboards_and_how_far_apart(board: JudgeClient) -> None:
+    report = await board.agreement("d", "judge:good", "people")
+
+    orders = report.rank_agreement
+    assert orders.spearman.value > 0.5
+    assert orders.slope.interval.low < orders.slope.value < orders.slope.interval.high
+    assert sorted(row.contestant for row in orders.residuals) == list(NAMES)
+    kept = [row for row in report.gaps if row.ties == pb.TIES_KEEP]
+    assert sum(row.rate.n for row in kept) == 39 * 6 * 3
+    assert [row.low for row in kept] == sorted(row.low for row in kept)
+
+
+async def test_bootstraps_and_unreadable_verdicts(board: JudgeClient) -> None:
+    """The same seed gives the same bytes; what is unreadable is left out, or a tie by request."""
+    options = pb.AgreementOptions(intervals="bootstrap", replicates=200, unreadable_as_tie=True)
+    one, two = [await board.agreement("d", "judge:good", "people", options) for _ in range(2)]
+    plain = await board.agreement("d", "judge:good", "people")
+
+    assert one.SerializeToString(deterministic=True) == two.SerializeToString(deterministic=True)
+    assert one.figures[0].interval_method == "bootstrap-se-t"
+    assert (one.figures[0].n, plain.figures[0].n) == (40 * 6 * 3, 39 * 6 * 3)
+
+
+async def test_what_cannot_be_said_is_left_out_and_told(board: JudgeClient) -> None:
+    """Against a plurality there is no ceiling and no annotator; among people themselves no leaderboard beside."""
+    merged = await board.agreement("d", "judge:good", "people@plurality")
+    alone = await board.agreement("d", "people")
+
+    for report in (merged, alone):
+        assert not report.ceilings
+        assert not report.HasField("alternative_annotator")
+    assert merged.HasField("rank_agreement")
+    assert not alone.HasField("rank_agreement")
+    options = pb.AgreementOptions(slice=outcome_pb2.Slice(left="able", right="base"))
+    pair = await board.agreement("d", "judge:good", "people", options)
+    assert list(pair.notes) == ["The two leaderboards are not compared: the sources have 2 contestants in common."]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (pb.AgreementOptions(intervals="guess"), "intervals 'guess' are none of bootstrap, percentile"),
+        (pb.AgreementOptions(intervals="bootstrap", replicates=1), "replicates is from 2"),
+        (pb.AgreementOptions(epsilon=2), "epsilon lies between 0 and 1"),
+        (pb.AgreementOptions(q=1), "q lies between 0 and 1"),
+        (pb.AgreementOptions(least_items=1), "two items or more"),
+    ],
+)
+async def test_senseless_options_are_refused_by_name(
+    board: JudgeClient, options: pb.AgreementOptions, sentence: str
+) -> None:
+    with pytest.raises(JudgeClientError, match=sentence):
+        await board.agreement("d", "judge:good", "people", options)
