@@ -10,6 +10,7 @@ import click
 from judge.cli.boards import leaderboard, leaderboard_csv, leaderboard_parquet
 from judge.cli.connect import Where, connected, echo_json, run
 from judge.cli.main import cli
+from judge.cli.reading import disagreement
 from judge.cli.tables import agreement
 
 if TYPE_CHECKING:
@@ -193,5 +194,54 @@ def agree_command(
             echo_json(report)
         else:
             agreement(report, f"{source} and {target or 'its own annotators'}")
+
+    run(work())
+
+
+@cli.command("disagreements")
+@click.argument("source")
+@click.argument("target")
+@click.option("--dataset", required=True, help="The dataset of both.")
+@click.option("--limit", default=10, show_default=True, help="How many to print.")
+@click.option("--category", default="", help="Only prompts of this category.")
+@click.option("--turn", default=0, help="Only this turn.")
+@click.option("--contestant", "ends", multiple=True, help="Only pairs with it; twice for one pair.")
+@click.option("--least-votes", default=1, show_default=True, help="Only where the target has so many votes.")
+@click.option("--json", "as_json", is_flag=True, help="Print them as JSON, one after another.")
+@click.pass_obj
+def disagreements_command(
+    where: Where,
+    /,
+    source: str,
+    target: str,
+    dataset: str,
+    limit: int,
+    category: str,
+    turn: int,
+    ends: tuple[str, ...],
+    least_votes: int,
+    *,
+    as_json: bool,
+) -> None:
+    """Print where SOURCE disagrees with most of TARGET's votes, many votes against a sure judge first."""
+    from judge.api.v1 import outcome_pb2  # noqa: PLC0415
+
+    if len(ends) > 2:  # noqa: PLR2004  # a pair
+        raise click.UsageError("--contestant is given once or twice")
+    left, right = (*ends, "", "")[:2]
+    part = outcome_pb2.Slice(category=category, turn=turn, left=left, right=right)
+
+    async def work() -> None:
+        async with connected(where) as client:
+            shown = 0
+            rows = client.list_disagreements(dataset, source, target, part, least_votes, min(limit, 1000))
+            async for row in rows:
+                if shown == limit:
+                    break
+                shown += 1
+                if as_json:
+                    echo_json(row)
+                else:
+                    disagreement(row)
 
     run(work())

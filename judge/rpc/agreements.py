@@ -8,13 +8,14 @@ from typing import Any
 from judge.api.v1 import agreement_service_pb2 as pb
 from judge.api.v1 import agreement_service_pb2_grpc
 from judge.domain.dataset import Label
-from judge.domain.errors import InvalidInput, NotBuilt
+from judge.domain.errors import InvalidInput
 from judge.domain.names import resource_id
 from judge.domain.source import Source, SourceKind
 from judge.ports.store import Store
 from judge.rpc import decode, reports
 from judge.rpc.datasets import TENANT
 from judge.runs.agree import AgreeOptions, measure
+from judge.runs.disagreements import disagreements, told
 from judge.runs.fits import Fits
 from judge.runs.sources import label_votes, votes_of
 from judge.runs.votes import Votes
@@ -58,8 +59,19 @@ class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
     async def ListDisagreements(
         self, request: pb.ListDisagreementsRequest, context: Any
     ) -> pb.ListDisagreementsResponse:
-        """Not built yet."""
-        raise NotBuilt("ListDisagreements is not built yet")
+        """A page of the comparisons on which two sources disagree, with all there is to read of them."""
+        dataset = resource_id("datasets", "dataset", request.dataset)
+        source, target = Source.parse(request.source), Source.parse(request.target, "target")
+        if request.least_votes < 0:
+            raise InvalidInput("least_votes", "least_votes cannot be negative")
+        least, part = max(request.least_votes, 1), decode.part(request.slice)
+        found = await disagreements(self._store, TENANT, dataset, source, target, part, least)
+        begin, size = decode.page_token(request.page_token, 0), decode.page_size(request.page_size)
+        page = await told(self._store, TENANT, dataset, source, target, found[max(begin, 0) :][:size])
+        return pb.ListDisagreementsResponse(
+            disagreements=[reports.disagreement(row) for row in page],
+            next_page_token=str(begin + size) if begin + size < len(found) else "",
+        )
 
     async def _votes(self, dataset: str, source: Source, options: AgreeOptions) -> Votes:
         return await votes_of(self._store, TENANT, dataset, source, options.taking)

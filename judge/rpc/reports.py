@@ -6,8 +6,11 @@ import math
 from collections.abc import Sequence
 
 from judge.api.v1 import agreement_service_pb2, leaderboard_pb2, outcome_pb2
-from judge.rpc.encode import interval, part
+from judge.domain.outcome import Outcome
+from judge.rpc import rows
+from judge.rpc.encode import interval, part, verdict
 from judge.runs.agree import Figure, Report
+from judge.runs.disagreements import Disagreement
 from judge.runs.ranked import Anchoring, Board, StandingRow
 from judge.runs.votes import Part, Votes
 from judge.stats.agreement import AgreementFigure
@@ -222,6 +225,32 @@ def _alternative(found: Alternative, names: Sequence[str]) -> agreement_service_
         epsilon=found.epsilon,
         q=found.q,
         least_items=found.least,
+    )
+
+
+def disagreement(row: Disagreement) -> agreement_service_pb2.Disagreement:
+    """A comparison to be read."""
+    where = row.where
+    return agreement_service_pb2.Disagreement(
+        showing=outcome_pb2.Showing(
+            prompt_id=where.prompt_id,
+            turn=where.turn,
+            left=where.left,
+            right=where.right,
+            left_sample=where.left_sample,
+            right_sample=where.right_sample,
+        ),
+        category=row.category,
+        source_outcome=outcome_pb2.Outcome.ValueType(row.source.value),
+        target_outcome=outcome_pb2.Outcome.ValueType(row.target.value),
+        verdicts=[verdict(said) for said in row.verdicts],
+        labels=[rows.label(label) for label in row.labels],
+        informative=row.informative,
+        source_left_share=row.share,
+        votes=[row.votes.get(outcome, 0) for outcome in Outcome],
+        prompt=row.prompt,
+        left=row.left,
+        right=row.right,
     )
 
 

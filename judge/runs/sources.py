@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -137,6 +137,22 @@ async def _judged(store: Store, tenant: str, dataset: str, source: Source) -> _J
         raise NotFound(f"run {source.run} has the judges {', '.join(names)}; name one as run:{source.run}/JUDGE")
     verdicts = await _run_verdicts(store, run.row, name)
     return _Judged(name, verdicts, run.counts.planned // len(names), not run.state.ended, run.rest)
+
+
+async def verdicts_on(
+    store: Store, tenant: str, dataset: str, source: Source, wheres: Collection[Where]
+) -> dict[Where, list[Verdict]]:
+    """The verdicts behind a judge's, a run's or a jury's votes on some comparisons; nothing of labels."""
+    if source.kind in (SourceKind.PEOPLE, SourceKind.LABELS):
+        return {}
+    judges = [Source(SourceKind.JUDGE, name=member.judge) for member in source.members] or [source]
+    found: dict[Where, list[Verdict]] = {}
+    for judge in judges:
+        for verdict in (await _judged(store, tenant, dataset, judge)).verdicts:
+            where, _ = _where(verdict)
+            if where in wheres:
+                found.setdefault(where, []).append(verdict)
+    return found
 
 
 def _judge_votes(

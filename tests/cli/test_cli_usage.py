@@ -10,7 +10,20 @@ from click.testing import CliRunner
 from judge.cli import main
 
 main._commands()
-COMMANDS = ("serve", "demo", "judges", "import", "export", "run", "watch", "reparse", "rubric", "rank", "agree")
+COMMANDS = (
+    "serve",
+    "demo",
+    "judges",
+    "import",
+    "export",
+    "run",
+    "watch",
+    "reparse",
+    "rubric",
+    "rank",
+    "agree",
+    "disagreements",
+)
 
 
 def test_cli_help_lists_every_command() -> None:

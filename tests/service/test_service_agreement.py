@@ -149,3 +149,34 @@ async def test_senseless_options_are_refused_by_name(
 ) -> None:
     with pytest.raises(JudgeClientError, match=sentence):
         await board.agreement("d", "judge:good", "people", options)
+
+
+async def test_disagreements_come_with_all_there_is_to_read(board: JudgeClient) -> None:
+    """Most votes against the judge first; texts, verdicts and labels come along; pages hold each once."""
+    rows = [row async for row in board.list_disagreements("d", "judge:good", "people", page_size=7)]
+    again = [row async for row in board.list_disagreements("d", "judge:good", "people")]
+
+    assert [row.showing for row in rows] == [row.showing for row in again]
+    assert len({row.showing.SerializeToString() for row in rows}) == len(rows) > 20
+    informative = [row.informative for row in rows]
+    assert informative == sorted(informative, reverse=True)
+    first = rows[0]
+    assert (max(first.votes), sum(first.votes), informative[0]) == (3, 3, 3.0)
+    assert first.source_outcome != first.target_outcome
+    assert (list(first.prompt), list(first.left), list(first.right)) == (["question"], ["text"], ["text"])
+    assert [label.annotator for label in first.labels] == list(PEOPLE)
+    assert [verdict.judge for verdict in first.verdicts] == ["judges/good"]
+
+
+async def test_disagreements_are_filtered(board: JudgeClient) -> None:
+    part = outcome_pb2.Slice(category="code", left="able")
+    rows = [row async for row in board.list_disagreements("d", "judge:good", "people", part)]
+
+    assert rows
+    assert all(row.category == "code" and "able" in (row.showing.left, row.showing.right) for row in rows)
+    many = [row async for row in board.list_disagreements("d", "judge:good", "people", least_votes=4)]
+    assert not many
+    with pytest.raises(JudgeClientError, match="has several votes a comparison"):
+        _ = [row async for row in board.list_disagreements("d", "people", "judge:good")]
+    with pytest.raises(JudgeClientError, match="least_votes cannot be negative"):
+        _ = [row async for row in board.list_disagreements("d", "judge:good", "people", least_votes=-1)]

@@ -8,8 +8,8 @@ import grpc
 import pytest
 
 from bundle import rows, upload_demo
-from judge.api.v1 import agreement_service_pb2, judge_service_pb2, outcome_pb2, run_service_pb2, verdict_pb2
 from judge.api.v1 import dataset_service_pb2 as pb
+from judge.api.v1 import judge_service_pb2, outcome_pb2, run_service_pb2, verdict_pb2
 from judge_client import JudgeClient, JudgeClientError
 
 FULL = verdict_pb2.VERDICT_VIEW_FULL
@@ -144,7 +144,6 @@ async def test_an_ended_run_is_returned_unchanged_by_cancel_and_gone_with_its_da
     ("service", "method", "request_"),
     [
         ("datasets", "DeleteLabels", pb.DeleteLabelsRequest()),
-        ("agreements", "ListDisagreements", agreement_service_pb2.ListDisagreementsRequest()),
     ],
 )
 async def test_what_is_not_built_says_so(client: JudgeClient, service: str, method: str, request_: Any) -> None:  # noqa: ANN401  # each its own message

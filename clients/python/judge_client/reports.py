@@ -9,13 +9,14 @@ from judge.api.v1 import (
     agreement_service_pb2_grpc,
     dataset_service_pb2,
     leaderboard_pb2,
+    outcome_pb2,
     ranking_service_pb2,
     ranking_service_pb2_grpc,
 )
 from judge.api.v1.agreement_service_pb2 import AgreementOptions, AgreementReport, MeasureAgreementRequest
 from judge.api.v1.ranking_service_pb2 import Battle, BattleColumns, RankBattlesRequest, RankingOptions
 from judge_client.batches import batches
-from judge_client.calls import unary, upload
+from judge_client.calls import pages, unary, upload
 from judge_client.connection import Connection
 from judge_client.names import dataset_name
 
@@ -61,6 +62,28 @@ class ReportCalls(Connection):
             dataset=dataset_name(dataset), source=source, target=target, options=options
         )
         return (await unary(self.agreements.GetAgreement, request, self.timeout)).report
+
+    async def list_disagreements(
+        self,
+        dataset: str,
+        source: str,
+        target: str,
+        part: outcome_pb2.Slice | None = None,
+        least_votes: int = 0,
+        page_size: int = 0,
+    ) -> AsyncIterator[agreement_service_pb2.Disagreement]:
+        """The comparisons on which two sources disagree, those from which most can be learned first."""
+        request = agreement_service_pb2.ListDisagreementsRequest(
+            dataset=dataset_name(dataset),
+            source=source,
+            target=target,
+            slice=part,
+            least_votes=least_votes,
+            page_size=page_size,
+        )
+        async for page in pages(self.agreements.ListDisagreements, request, self.timeout):
+            for row in page.disagreements:
+                yield row
 
     async def measure_agreement(
         self,

@@ -984,6 +984,7 @@ class ListDisagreementsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     SLICE_FIELD_NUMBER: _builtins.int
+    LEAST_VOTES_FIELD_NUMBER: _builtins.int
     dataset: _builtins.str
     """`datasets/NAME`."""
     source: _builtins.str
@@ -994,6 +995,8 @@ class ListDisagreementsRequest(_message.Message):
     """At most so many; 0 means 100, more than 1,000 means 1,000."""
     page_token: _builtins.str
     """Where to go on, from the reply before."""
+    least_votes: _builtins.int
+    """Only comparisons with so many votes of the target or more; 0 means 1."""
     @_builtins.property
     def slice(self) -> _outcome_pb2.Slice:
         """Only this part of the data."""
@@ -1007,10 +1010,11 @@ class ListDisagreementsRequest(_message.Message):
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         slice: _outcome_pb2.Slice | None = ...,
+        least_votes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["slice", b"slice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset", "page_size", b"page_size", "page_token", b"page_token", "slice", b"slice", "source", b"source", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset", "least_votes", b"least_votes", "page_size", b"page_size", "page_token", b"page_token", "slice", b"slice", "source", b"source", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1056,12 +1060,22 @@ class Disagreement(_message.Message):
     TARGET_OUTCOME_FIELD_NUMBER: _builtins.int
     VERDICTS_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
+    INFORMATIVE_FIELD_NUMBER: _builtins.int
+    SOURCE_LEFT_SHARE_FIELD_NUMBER: _builtins.int
+    VOTES_FIELD_NUMBER: _builtins.int
+    PROMPT_FIELD_NUMBER: _builtins.int
+    LEFT_FIELD_NUMBER: _builtins.int
+    RIGHT_FIELD_NUMBER: _builtins.int
     category: _builtins.str
     """The prompt's category."""
     source_outcome: _outcome_pb2.Outcome.ValueType
     """The source's outcome."""
     target_outcome: _outcome_pb2.Outcome.ValueType
     """The target's outcome."""
+    informative: _builtins.float
+    """How informative it is: the votes for the target's outcome less those for the source's, times how sure the source is."""
+    source_left_share: _builtins.float
+    """How much the source gives to the left, from 0 to 1."""
     @_builtins.property
     def showing(self) -> _outcome_pb2.Showing:
         """The comparison."""
@@ -1074,6 +1088,22 @@ class Disagreement(_message.Message):
     def labels(self) -> _containers.RepeatedCompositeFieldContainer[_dataset_service_pb2.Label]:
         """The target's labels."""
 
+    @_builtins.property
+    def votes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The target's votes by outcome: left, right, tie; 3 counts."""
+
+    @_builtins.property
+    def prompt(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The prompt, by turn; empty where it is not uploaded."""
+
+    @_builtins.property
+    def left(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The left output, by turn."""
+
+    @_builtins.property
+    def right(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The right output, by turn."""
+
     def __init__(
         self,
         *,
@@ -1083,10 +1113,16 @@ class Disagreement(_message.Message):
         target_outcome: _outcome_pb2.Outcome.ValueType = ...,
         verdicts: _abc.Iterable[_verdict_pb2.Verdict] | None = ...,
         labels: _abc.Iterable[_dataset_service_pb2.Label] | None = ...,
+        informative: _builtins.float = ...,
+        source_left_share: _builtins.float = ...,
+        votes: _abc.Iterable[_builtins.int] | None = ...,
+        prompt: _abc.Iterable[_builtins.str] | None = ...,
+        left: _abc.Iterable[_builtins.str] | None = ...,
+        right: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["showing", b"showing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "labels", b"labels", "showing", b"showing", "source_outcome", b"source_outcome", "target_outcome", b"target_outcome", "verdicts", b"verdicts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "informative", b"informative", "labels", b"labels", "left", b"left", "prompt", b"prompt", "right", b"right", "showing", b"showing", "source_left_share", b"source_left_share", "source_outcome", b"source_outcome", "target_outcome", b"target_outcome", "verdicts", b"verdicts", "votes", b"votes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
