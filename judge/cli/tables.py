@@ -106,6 +106,8 @@ def _orders(report: AgreementReport) -> str:
     told = f"same in both orders {rate} of {order.n}"
     if order.inconsistent:
         told += f", first shown preferred {order.prefers_first} times, second {order.prefers_second}"
+    if order.first_share.HasField("value"):
+        told += f", first shown wins {_doubted(f'{order.first_share.value:.3f}', order.first_share.interval)}"
     return f"{told}, one order missing {order.incomplete}" if order.incomplete else told
 
 
@@ -115,6 +117,7 @@ def agreement(report: AgreementReport, title: str) -> None:
     _beyond(report)
     _ceilings(report)
     _boards(report)
+    _calibrated(report)
     _alternative(report)
     if report.order_consistency.n:
         console().print(_orders(report))
@@ -180,6 +183,26 @@ def _boards(report: AgreementReport) -> None:
         table("By how far apart the target's ratings are", ("points", "ties", "agreement", "n"), rows)
     for note in report.notes:
         console().print(note)
+
+
+def _calibrated(report: AgreementReport) -> None:
+    """What the source's probabilities are worth."""
+    if not report.HasField("calibration"):
+        return
+    told = report.calibration
+    rows = [
+        (f"{step.low:.1f} to {step.high:.1f}", str(step.n), f"{step.sure:.3f}", f"{step.right:.3f}")
+        for step in told.curve
+    ]
+    table("How sure the source is, and how often it is right", ("sure", "votes", "on average", "right"), rows)
+    figures = {"Brier": told.brier, "log loss": told.log_loss, "calibration error": told.ece}
+    words = [f"{name} {_doubted(f'{found.value:.3f}', found.interval)}" for name, found in figures.items()]
+    console().print(f"{', '.join(words)}.")
+    if told.HasField("temperature"):
+        console().print(
+            f"Temperature {told.temperature:.2f}: log loss {told.log_loss_after.value:.3f}, calibration error "
+            f"{told.ece_after.value:.3f} on prompts it was not fitted on.\n"
+        )
 
 
 def _alternative(report: AgreementReport) -> None:

@@ -15,6 +15,7 @@ from judge.runs.ranked import Anchoring, Board, StandingRow
 from judge.runs.votes import Part, Votes
 from judge.stats.agreement import AgreementFigure
 from judge.stats.alternative import Alternative
+from judge.stats.calibration import Calibration
 from judge.stats.ceiling import Beside, Ceiling
 from judge.stats.clustered import Estimate
 from judge.stats.rank_agreement import RankAgreement
@@ -146,6 +147,7 @@ def agreement(report: Report) -> agreement_service_pb2.AgreementReport:
             rate=order.consistency.value,
             interval=interval(order.consistency.low, order.consistency.high),
             interval_method=order.consistency.method,
+            first_share=_estimated(order.first_share),
         )
         if order
         else None,
@@ -154,6 +156,7 @@ def agreement(report: Report) -> agreement_service_pb2.AgreementReport:
         reading=report.source.reading,
         rank_agreement=_orders(report.orders) if report.orders else None,
         gaps=[_gap(least, most, figure) for least, most, figure in report.gaps],
+        calibration=_calibration(report.calibration) if report.calibration else None,
         notes=report.notes,
         ceilings=[_ceiling(where, found) for where, found in report.ceilings],
         alternative_annotator=_alternative(report.alternative, report.annotators) if report.alternative else None,
@@ -179,6 +182,23 @@ def _orders(found: RankAgreement) -> agreement_service_pb2.RankAgreement:
             agreement_service_pb2.Residual(contestant=name, residual=off)
             for name, off in zip(found.contestants, found.residuals.tolist(), strict=True)
         ],
+    )
+
+
+def _calibration(found: Calibration) -> agreement_service_pb2.Calibration:
+    return agreement_service_pb2.Calibration(
+        brier=_estimated(found.brier),
+        log_loss=_estimated(found.log_loss),
+        ece=_estimated(found.ece),
+        curve=[
+            agreement_service_pb2.ReliabilityStep(
+                low=step.low, high=step.high, n=step.n, sure=step.sure, right=step.right
+            )
+            for step in found.curve
+        ],
+        temperature=found.temperature,
+        log_loss_after=_estimated(found.log_loss_after) if found.log_loss_after else None,
+        ece_after=_estimated(found.ece_after) if found.ece_after else None,
     )
 
 

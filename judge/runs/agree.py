@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from judge.domain.errors import InvalidInput
-from judge.domain.outcome import Reconcile
+from judge.domain.outcome import Outcome, Reconcile
 from judge.domain.source import Merge
 from judge.runs.orders_agree import leaderboards, steps
 from judge.runs.sources import merged
@@ -18,6 +18,7 @@ from judge.runs.votes import WHOLE, Part, Taking, Vote, Votes, Where
 from judge.stats.agreement import AgreementFigure, Doubt, agreement
 from judge.stats.alternative import Alternative, alternative_annotator
 from judge.stats.arrays import Floats
+from judge.stats.calibration import Calibration, calibration
 from judge.stats.ceiling import Ceiling, ceiling
 from judge.stats.clustered import Estimate, jackknife, resampled
 from judge.stats.order_effects import OrderEffects, order_consistency
@@ -125,6 +126,7 @@ class Report:
     both: int
     consistency: OrderEffects | None = None
     incomplete: int = 0
+    calibration: Calibration | None = None
     orders: RankAgreement | None = None
     gaps: tuple[tuple[float, float, AgreementFigure], ...] = ()
     notes: tuple[str, ...] = ()
@@ -167,8 +169,27 @@ def measure(source: Votes, target: Votes | None, options: AgreeOptions) -> Repor
         len(mine & theirs),
         consistency,
         incomplete,
+        _calibrated(source, other, options) if target is not None else None,
         *(_beside_boards(source, other, options) if target is not None else (None, (), ())),
         *(_beside_people(source, target, options) if target is not None else ()),
+    )
+
+
+def _calibrated(source: Votes, target: Votes, options: AgreeOptions) -> Calibration | None:
+    """What the source's probabilities are worth, if it has other than those that two orders make of whole outcomes."""
+    given = {vote.where: vote.share for vote in source.rows if vote.share is not None}
+    if all((4 * share).is_integer() for share in given.values()):
+        return None
+    votes = [vote for vote in target.rows if vote.where in given and vote.outcome is not Outcome.TIE]
+    if not votes:
+        return None
+    prompts: dict[str, int] = {}
+    return calibration(
+        np.array([given[vote.where] for vote in votes]),
+        np.array([float(vote.outcome is Outcome.LEFT) for vote in votes]),
+        _ints([prompts.setdefault(vote.where.prompt_id, len(prompts)) for vote in votes]),
+        np.random.default_rng(options.seed),
+        options.level,
     )
 
 

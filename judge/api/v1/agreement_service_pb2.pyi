@@ -211,6 +211,7 @@ class AgreementReport(_message.Message):
     ALTERNATIVE_ANNOTATOR_FIELD_NUMBER: _builtins.int
     RANK_AGREEMENT_FIELD_NUMBER: _builtins.int
     GAPS_FIELD_NUMBER: _builtins.int
+    CALIBRATION_FIELD_NUMBER: _builtins.int
     source_only: _builtins.int
     """Comparisons that only the source has."""
     target_only: _builtins.int
@@ -259,6 +260,10 @@ class AgreementReport(_message.Message):
     def gaps(self) -> _containers.RepeatedCompositeFieldContainer[Global___GapAgreement]:
         """Agreement by how far apart two contestants are in the target's ratings."""
 
+    @_builtins.property
+    def calibration(self) -> Global___Calibration:
+        """What the source's probabilities are worth; where orders are reconciled softly and it has any."""
+
     def __init__(
         self,
         *,
@@ -277,14 +282,113 @@ class AgreementReport(_message.Message):
         alternative_annotator: Global___AlternativeAnnotator | None = ...,
         rank_agreement: Global___RankAgreement | None = ...,
         gaps: _abc.Iterable[Global___GapAgreement] | None = ...,
+        calibration: Global___Calibration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["alternative_annotator", b"alternative_annotator", "order_consistency", b"order_consistency", "rank_agreement", b"rank_agreement", "source_coverage", b"source_coverage", "target_coverage", b"target_coverage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["alternative_annotator", b"alternative_annotator", "calibration", b"calibration", "order_consistency", b"order_consistency", "rank_agreement", b"rank_agreement", "source_coverage", b"source_coverage", "target_coverage", b"target_coverage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternative_annotator", b"alternative_annotator", "both", b"both", "ceilings", b"ceilings", "figures", b"figures", "gaps", b"gaps", "notes", b"notes", "order_consistency", b"order_consistency", "orientation", b"orientation", "rank_agreement", b"rank_agreement", "reading", b"reading", "reconcile", b"reconcile", "source_coverage", b"source_coverage", "source_only", b"source_only", "target_coverage", b"target_coverage", "target_only", b"target_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternative_annotator", b"alternative_annotator", "both", b"both", "calibration", b"calibration", "ceilings", b"ceilings", "figures", b"figures", "gaps", b"gaps", "notes", b"notes", "order_consistency", b"order_consistency", "orientation", b"orientation", "rank_agreement", b"rank_agreement", "reading", b"reading", "reconcile", b"reconcile", "source_coverage", b"source_coverage", "source_only", b"source_only", "target_coverage", b"target_coverage", "target_only", b"target_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AgreementReport: _TypeAlias = AgreementReport  # noqa: Y015
+
+@_typing.final
+class Calibration(_message.Message):
+    """A source's probabilities against the target's votes that are not ties."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BRIER_FIELD_NUMBER: _builtins.int
+    LOG_LOSS_FIELD_NUMBER: _builtins.int
+    ECE_FIELD_NUMBER: _builtins.int
+    CURVE_FIELD_NUMBER: _builtins.int
+    TEMPERATURE_FIELD_NUMBER: _builtins.int
+    LOG_LOSS_AFTER_FIELD_NUMBER: _builtins.int
+    ECE_AFTER_FIELD_NUMBER: _builtins.int
+    temperature: _builtins.float
+    """What its log odds would have to be divided by: above 1 it is too sure. Absent with a single prompt."""
+    @_builtins.property
+    def brier(self) -> Global___Estimated:
+        """The mean of (1 - p) squared, p being what the source gives to the side voted for."""
+
+    @_builtins.property
+    def log_loss(self) -> Global___Estimated:
+        """The mean of -ln p."""
+
+    @_builtins.property
+    def ece(self) -> Global___Estimated:
+        """The expected calibration error, in five steps of how sure the source is."""
+
+    @_builtins.property
+    def curve(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReliabilityStep]:
+        """How often it was right, by how sure it was."""
+
+    @_builtins.property
+    def log_loss_after(self) -> Global___Estimated:
+        """The log loss with a temperature fitted on other prompts."""
+
+    @_builtins.property
+    def ece_after(self) -> Global___Estimated:
+        """The calibration error with a temperature fitted on other prompts."""
+
+    def __init__(
+        self,
+        *,
+        brier: Global___Estimated | None = ...,
+        log_loss: Global___Estimated | None = ...,
+        ece: Global___Estimated | None = ...,
+        curve: _abc.Iterable[Global___ReliabilityStep] | None = ...,
+        temperature: _builtins.float | None = ...,
+        log_loss_after: Global___Estimated | None = ...,
+        ece_after: Global___Estimated | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_temperature", b"_temperature", "brier", b"brier", "ece", b"ece", "ece_after", b"ece_after", "log_loss", b"log_loss", "log_loss_after", b"log_loss_after", "temperature", b"temperature"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_temperature", b"_temperature", "brier", b"brier", "curve", b"curve", "ece", b"ece", "ece_after", b"ece_after", "log_loss", b"log_loss", "log_loss_after", b"log_loss_after", "temperature", b"temperature"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__temperature: _TypeAlias = _typing.Literal["temperature"]  # noqa: Y015
+    _WhichOneofArgType__temperature: _TypeAlias = _typing.Literal["_temperature", b"_temperature"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__temperature) -> _WhichOneofReturnType__temperature | None: ...
+
+Global___Calibration: _TypeAlias = Calibration  # noqa: Y015
+
+@_typing.final
+class ReliabilityStep(_message.Message):
+    """Comparisons on which a source is about as sure."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    N_FIELD_NUMBER: _builtins.int
+    SURE_FIELD_NUMBER: _builtins.int
+    RIGHT_FIELD_NUMBER: _builtins.int
+    low: _builtins.float
+    """From so sure."""
+    high: _builtins.float
+    """To so sure."""
+    n: _builtins.int
+    """So many votes."""
+    sure: _builtins.float
+    """How sure on average."""
+    right: _builtins.float
+    """How often right."""
+    def __init__(
+        self,
+        *,
+        low: _builtins.float = ...,
+        high: _builtins.float = ...,
+        n: _builtins.int = ...,
+        sure: _builtins.float = ...,
+        right: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["high", b"high", "low", b"low", "n", b"n", "right", b"right", "sure", b"sure"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReliabilityStep: _TypeAlias = ReliabilityStep  # noqa: Y015
 
 @_typing.final
 class RankAgreement(_message.Message):
@@ -799,6 +903,7 @@ class OrderConsistency(_message.Message):
     RATE_FIELD_NUMBER: _builtins.int
     INTERVAL_FIELD_NUMBER: _builtins.int
     INTERVAL_METHOD_FIELD_NUMBER: _builtins.int
+    FIRST_SHARE_FIELD_NUMBER: _builtins.int
     n: _builtins.int
     """Comparisons with a verdict in both orders."""
     consistent: _builtins.int
@@ -819,6 +924,10 @@ class OrderConsistency(_message.Message):
     def interval(self) -> _outcome_pb2.Interval:
         """Its interval, clustered by prompt."""
 
+    @_builtins.property
+    def first_share(self) -> Global___Estimated:
+        """Of the showings that are no ties, the share won by what was shown first; a half where the order does not matter."""
+
     def __init__(
         self,
         *,
@@ -831,10 +940,11 @@ class OrderConsistency(_message.Message):
         rate: _builtins.float | None = ...,
         interval: _outcome_pb2.Interval | None = ...,
         interval_method: _builtins.str = ...,
+        first_share: Global___Estimated | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_rate", b"_rate", "interval", b"interval", "rate", b"rate"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_rate", b"_rate", "first_share", b"first_share", "interval", b"interval", "rate", b"rate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rate", b"_rate", "consistent", b"consistent", "incomplete", b"incomplete", "inconsistent", b"inconsistent", "interval", b"interval", "interval_method", b"interval_method", "n", b"n", "prefers_first", b"prefers_first", "prefers_second", b"prefers_second", "rate", b"rate"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rate", b"_rate", "consistent", b"consistent", "first_share", b"first_share", "incomplete", b"incomplete", "inconsistent", b"inconsistent", "interval", b"interval", "interval_method", b"interval_method", "n", b"n", "prefers_first", b"prefers_first", "prefers_second", b"prefers_second", "rate", b"rate"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__rate: _TypeAlias = _typing.Literal["rate"]  # noqa: Y015
     _WhichOneofArgType__rate: _TypeAlias = _typing.Literal["_rate", b"_rate"]  # noqa: Y015

@@ -1,0 +1,36 @@
+"""When a report says what a judge's probabilities are worth."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from judge.domain.outcome import Outcome
+from judge.runs.agree import AgreeOptions, measure
+from judge.runs.votes import Vote, Votes, Where
+
+
+def said(name: str, rows: list[Vote]) -> Votes:
+    return Votes(name, tuple(rows), {}, {}, len(rows), len(rows))
+
+
+def test_probabilities_are_held_against_votes_that_are_no_ties() -> None:
+    """Only a source with probabilities of its own has them; two orders that part are no probability."""
+    rng = np.random.default_rng(0)
+    wheres = [Where(f"p{n // 5}", 1, "a", "b", n % 5) for n in range(200)]
+    chance = rng.random(200).round(3)
+    people = [
+        Vote(where, Outcome.TIE if n % 10 == 0 else Outcome.LEFT if rng.random() < chance[n] else Outcome.RIGHT, "p")
+        for n, where in enumerate(wheres)
+    ]
+    soft = [Vote(where, Outcome.LEFT, share=float(share)) for where, share in zip(wheres, chance, strict=True)]
+    halves = [Vote(where, Outcome.TIE, share=0.5) for where in wheres]
+
+    found = measure(said("j", soft), said("p", people), AgreeOptions()).calibration
+
+    assert found is not None
+    assert found.brier.n == 180
+    assert found.ece.value is not None
+    assert found.ece.value < 0.15
+    assert measure(said("j", halves), said("p", people), AgreeOptions()).calibration is None
+    ties = [Vote(where, Outcome.TIE, "p") for where in wheres]
+    assert measure(said("j", soft), said("p", ties), AgreeOptions()).calibration is None
