@@ -151,6 +151,8 @@ def rank_command(
 @click.option("--seed", default=0, show_default=True, help="Of resamples and draws.")
 @click.option("--epsilon", default=0.2, show_default=True, help="What an annotator costs more than a judge.")
 @click.option("--least-items", default=30, show_default=True, help="Items an annotator needs to be tested against.")
+@click.option("--bias", is_flag=True, help="Also what sways SOURCE beyond TARGET: length, markdown, family.")
+@click.option("--family", multiple=True, help="A contestant of SOURCE's own family. Repeatable.")
 @click.option("--unreadable-as-tie", is_flag=True, help="Count verdicts without an outcome as ties.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.pass_obj

@@ -118,6 +118,7 @@ def agreement(report: AgreementReport, title: str) -> None:
     _ceilings(report)
     _boards(report)
     _calibrated(report)
+    _bias(report)
     _alternative(report)
     if report.order_consistency.n:
         console().print(_orders(report))
@@ -203,6 +204,22 @@ def _calibrated(report: AgreementReport) -> None:
             f"Temperature {told.temperature:.2f}: log loss {told.log_loss_after.value:.3f}, calibration error "
             f"{told.ece_after.value:.3f} on prompts it was not fitted on.\n"
         )
+
+
+def _bias(report: AgreementReport) -> None:
+    """What sways the source beyond what the target says."""
+    if not report.HasField("bias"):
+        return
+    told = report.bias
+    rows = [(row.name, _doubted(f"{row.value:+.3f}", row.interval)) for row in told.effects]
+    if rows:
+        table("What sways the source", ("effect", "log odds, fitted together"), rows)
+    if told.reason:
+        console().print(f"Style: {told.reason}.")
+    if told.HasField("self_preference"):
+        found = told.self_preference
+        value = _doubted(f"{found.value:+.3f}", found.interval) if found.HasField("value") else "-"
+        console().print(f"More for its own family than the target gives: {value} of a comparison, over {found.n}.\n")
 
 
 def _alternative(report: AgreementReport) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 from judge.api.v1 import agreement_service_pb2 as pb
@@ -14,10 +15,12 @@ from judge.domain.source import Source, SourceKind
 from judge.ports.store import Store
 from judge.rpc import decode, reports
 from judge.rpc.datasets import TENANT
-from judge.runs.agree import AgreeOptions, measure
+from judge.runs.agree import AgreeOptions, Report, measure
+from judge.runs.bias import bias
 from judge.runs.disagreements import disagreements, told
 from judge.runs.fits import Fits
 from judge.runs.sources import label_votes, votes_of
+from judge.runs.style import style_of
 from judge.runs.votes import Votes
 
 
@@ -33,7 +36,17 @@ class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
         dataset = resource_id("datasets", "dataset", request.dataset)
         source = await self._votes(dataset, Source.parse(request.source), options)
         target = await self._votes(dataset, Source.parse(request.target, "target"), options) if request.target else None
-        report = await self._fits.run(lambda: measure(source, target, options))
+        if options.bias and target is None:
+            raise InvalidInput("options.bias", "bias is beyond what a target says: name one")
+        style = await style_of(self._store, TENANT, source) if options.bias else None
+
+        def measured() -> Report:
+            report = measure(source, target, options)
+            if style is None or target is None:
+                return report
+            return replace(report, bias=bias(source, target, style, options.family, options.level))
+
+        report = await self._fits.run(measured)
         return pb.GetAgreementResponse(report=reports.agreement(report))
 
     async def MeasureAgreement(
@@ -51,6 +64,8 @@ class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
         if first is None:
             raise InvalidInput("source", "the stream is empty", reason="EMPTY_STREAM")
         options = decode.agree_options(first.options)
+        if options.bias:
+            raise InvalidInput("options.bias", "a stream of labels comes without the outputs whose style could sway")
         source = _streamed(Source.parse(first.source), labels, options)
         target = _streamed(Source.parse(first.target, "target"), labels, options) if first.target else None
         report = await self._fits.run(lambda: measure(source, target, options))

@@ -260,6 +260,8 @@ def agree_options(said: agreement_service_pb2.AgreementOptions) -> AgreeOptions:
         q=said.q or 0.05,
         least_items=said.least_items or 30,
         unreadable_as_tie=said.unreadable_as_tie,
+        bias=said.bias,
+        family=tuple(said.family),
         reading=said.reading,
         part=part(said.slice),
     )

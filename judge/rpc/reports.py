@@ -10,6 +10,7 @@ from judge.domain.outcome import Outcome
 from judge.rpc import rows
 from judge.rpc.encode import interval, part, verdict
 from judge.runs.agree import Figure, Report
+from judge.runs.bias import Bias
 from judge.runs.disagreements import Disagreement
 from judge.runs.ranked import Anchoring, Board, StandingRow
 from judge.runs.votes import Part, Votes
@@ -157,6 +158,7 @@ def agreement(report: Report) -> agreement_service_pb2.AgreementReport:
         rank_agreement=_orders(report.orders) if report.orders else None,
         gaps=[_gap(least, most, figure) for least, most, figure in report.gaps],
         calibration=_calibration(report.calibration) if report.calibration else None,
+        bias=_bias(report.bias) if report.bias else None,
         notes=report.notes,
         ceilings=[_ceiling(where, found) for where, found in report.ceilings],
         alternative_annotator=_alternative(report.alternative, report.annotators) if report.alternative else None,
@@ -199,6 +201,17 @@ def _calibration(found: Calibration) -> agreement_service_pb2.Calibration:
         temperature=found.temperature,
         log_loss_after=_estimated(found.log_loss_after) if found.log_loss_after else None,
         ece_after=_estimated(found.ece_after) if found.ece_after else None,
+    )
+
+
+def _bias(found: Bias) -> agreement_service_pb2.Bias:
+    return agreement_service_pb2.Bias(
+        effects=[
+            leaderboard_pb2.Effect(name=row.name, value=row.value, interval=interval(row.low, row.high))
+            for row in found.effects
+        ],
+        reason=found.reason,
+        self_preference=_estimated(found.family) if found.family else None,
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from judge.domain.errors import InvalidInput
 from judge.domain.outcome import Outcome, Reconcile
 from judge.domain.source import Merge
+from judge.runs.bias import Bias
 from judge.runs.orders_agree import leaderboards, steps
 from judge.runs.sources import merged
 from judge.runs.votes import WHOLE, Part, Taking, Vote, Votes, Where
@@ -59,6 +60,8 @@ class AgreeOptions:
     q: float = 0.05
     least_items: int = 30
     unreadable_as_tie: bool = False
+    bias: bool = False
+    family: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 < self.level < 1:
@@ -71,6 +74,8 @@ class AgreeOptions:
         for name, share in {"epsilon": self.epsilon, "q": self.q}.items():
             if not 0 < share < 1:
                 raise InvalidInput(f"options.{name}", f"{name} lies between 0 and 1, and is not {share}")
+        if self.family and not self.bias:
+            raise InvalidInput("options.family", "a family goes with bias")
         if self.least_items < 2:  # noqa: PLR2004  # as above
             raise InvalidInput("options.least_items", "an annotator needs two items or more")
 
@@ -134,6 +139,7 @@ class Report:
     alternative: Alternative | None = None
     annotators: tuple[str, ...] = ()
     """The names behind the codes of the alternative-annotator test."""
+    bias: Bias | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,3 +180,52 @@ async def test_disagreements_are_filtered(board: JudgeClient) -> None:
         _ = [row async for row in board.list_disagreements("d", "people", "judge:good")]
     with pytest.raises(JudgeClientError, match="least_votes cannot be negative"):
         _ = [row async for row in board.list_disagreements("d", "judge:good", "people", least_votes=-1)]
+
+
+async def test_what_sways_a_judge_beyond_people(board: JudgeClient) -> None:
+    """A judge that takes the longer text whatever it says, and one contestant for its own, is found out at both."""
+    rng = np.random.default_rng(3)
+    outputs, verdicts = [], []
+    for prompt in range(PROMPTS):
+        length = {name: int(rng.integers(5, 200)) for name in NAMES}
+        for name in NAMES:
+            text = "word " * length[name]
+            outputs.append(ds.Output(prompt_id=f"p{prompt}", contestant=name, turns=[text], sample=1))
+            outputs.append(ds.Output(prompt_id=f"p{prompt}", contestant=name, turns=[text]))
+        for i, left in enumerate(NAMES):
+            for right in NAMES[i + 1 :]:
+                own = 2.0 * ((left == "dull") - (right == "dull"))
+                odds = 1.5 * math.log(length[left] / length[right]) + own
+                outcome = OUTCOMES[int(rng.random() > 1 / (1 + math.exp(-odds)))]
+                verdicts.append(
+                    ds.ImportedVerdict(
+                        prompt_id=f"p{prompt}",
+                        left=left,
+                        right=right,
+                        order=outcome_pb2.ORDER_LEFT_FIRST,
+                        judge="wordy",
+                        outcome=outcome,
+                    )
+                )
+    await board.upload_outputs("d", outputs, replace=True)
+    await board.upload_verdicts("d", verdicts)
+    options = pb.AgreementOptions(bias=True, family=["dull"])
+
+    found = (await board.agreement("d", "judge:wordy", "people", options)).bias
+    fair = (await board.agreement("d", "judge:good", "people", options)).bias
+
+    effects = {row.name: row for row in found.effects}
+    assert list(effects) == ["people", "length"]
+    assert effects["length"].interval.low > 0.5
+    assert "headers, lists, bold, code differ on too few prompts" in found.reason
+    assert found.self_preference.interval.low > 0.1
+    plain = {row.name: row for row in fair.effects}
+    assert plain["people"].interval.low > 0
+    assert plain["length"].interval.low < 0 < plain["length"].interval.high
+    assert fair.self_preference.interval.low < 0 < fair.self_preference.interval.high
+    with pytest.raises(JudgeClientError, match="no comparison has the contestant 'nobody'"):
+        await board.agreement("d", "judge:good", "people", pb.AgreementOptions(bias=True, family=["nobody"]))
+    with pytest.raises(JudgeClientError, match="a family goes with bias"):
+        await board.agreement("d", "judge:good", "people", pb.AgreementOptions(family=["dull"]))
+    with pytest.raises(JudgeClientError, match="beyond what a target says"):
+        await board.agreement("d", "people", "", pb.AgreementOptions(bias=True))

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from judge.api.v1 import dataset_service_pb2 as _dataset_service_pb2
+from judge.api.v1 import leaderboard_pb2 as _leaderboard_pb2
 from judge.api.v1 import outcome_pb2 as _outcome_pb2
 from judge.api.v1 import verdict_pb2 as _verdict_pb2
 import builtins as _builtins
@@ -122,6 +123,8 @@ class AgreementOptions(_message.Message):
     Q_FIELD_NUMBER: _builtins.int
     LEAST_ITEMS_FIELD_NUMBER: _builtins.int
     UNREADABLE_AS_TIE_FIELD_NUMBER: _builtins.int
+    BIAS_FIELD_NUMBER: _builtins.int
+    FAMILY_FIELD_NUMBER: _builtins.int
     unit: Global___AgreementUnit.ValueType
     """What is counted."""
     orientation: Global___Orientation.ValueType
@@ -156,9 +159,15 @@ class AgreementOptions(_message.Message):
     """How many items an annotator needs in it; 0 means 30."""
     unreadable_as_tie: _builtins.bool
     """A verdict that is unreadable, refused or failed counts as a tie, in place of being left out."""
+    bias: _builtins.bool
+    """Also what sways the source beyond the target: length, markdown, and its family."""
     @_builtins.property
     def slice(self) -> _outcome_pb2.Slice:
         """Only this part of the data."""
+
+    @_builtins.property
+    def family(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The contestants of the source's own family; with bias."""
 
     def __init__(
         self,
@@ -181,10 +190,12 @@ class AgreementOptions(_message.Message):
         q: _builtins.float = ...,
         least_items: _builtins.int = ...,
         unreadable_as_tie: _builtins.bool = ...,
+        bias: _builtins.bool = ...,
+        family: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["slice", b"slice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_annotator", b"by_annotator", "by_category", b"by_category", "by_pair", b"by_pair", "by_turn", b"by_turn", "epsilon", b"epsilon", "intervals", b"intervals", "least_items", b"least_items", "level", b"level", "orientation", b"orientation", "q", b"q", "reading", b"reading", "reconcile", b"reconcile", "replicates", b"replicates", "seed", b"seed", "slice", b"slice", "ties", b"ties", "unit", b"unit", "unreadable_as_tie", b"unreadable_as_tie"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bias", b"bias", "by_annotator", b"by_annotator", "by_category", b"by_category", "by_pair", b"by_pair", "by_turn", b"by_turn", "epsilon", b"epsilon", "family", b"family", "intervals", b"intervals", "least_items", b"least_items", "level", b"level", "orientation", b"orientation", "q", b"q", "reading", b"reading", "reconcile", b"reconcile", "replicates", b"replicates", "seed", b"seed", "slice", b"slice", "ties", b"ties", "unit", b"unit", "unreadable_as_tie", b"unreadable_as_tie"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -212,6 +223,7 @@ class AgreementReport(_message.Message):
     RANK_AGREEMENT_FIELD_NUMBER: _builtins.int
     GAPS_FIELD_NUMBER: _builtins.int
     CALIBRATION_FIELD_NUMBER: _builtins.int
+    BIAS_FIELD_NUMBER: _builtins.int
     source_only: _builtins.int
     """Comparisons that only the source has."""
     target_only: _builtins.int
@@ -264,6 +276,10 @@ class AgreementReport(_message.Message):
     def calibration(self) -> Global___Calibration:
         """What the source's probabilities are worth; where orders are reconciled softly and it has any."""
 
+    @_builtins.property
+    def bias(self) -> Global___Bias:
+        """What sways the source beyond the target, if asked for."""
+
     def __init__(
         self,
         *,
@@ -283,14 +299,51 @@ class AgreementReport(_message.Message):
         rank_agreement: Global___RankAgreement | None = ...,
         gaps: _abc.Iterable[Global___GapAgreement] | None = ...,
         calibration: Global___Calibration | None = ...,
+        bias: Global___Bias | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["alternative_annotator", b"alternative_annotator", "calibration", b"calibration", "order_consistency", b"order_consistency", "rank_agreement", b"rank_agreement", "source_coverage", b"source_coverage", "target_coverage", b"target_coverage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["alternative_annotator", b"alternative_annotator", "bias", b"bias", "calibration", b"calibration", "order_consistency", b"order_consistency", "rank_agreement", b"rank_agreement", "source_coverage", b"source_coverage", "target_coverage", b"target_coverage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternative_annotator", b"alternative_annotator", "both", b"both", "calibration", b"calibration", "ceilings", b"ceilings", "figures", b"figures", "gaps", b"gaps", "notes", b"notes", "order_consistency", b"order_consistency", "orientation", b"orientation", "rank_agreement", b"rank_agreement", "reading", b"reading", "reconcile", b"reconcile", "source_coverage", b"source_coverage", "source_only", b"source_only", "target_coverage", b"target_coverage", "target_only", b"target_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternative_annotator", b"alternative_annotator", "bias", b"bias", "both", b"both", "calibration", b"calibration", "ceilings", b"ceilings", "figures", b"figures", "gaps", b"gaps", "notes", b"notes", "order_consistency", b"order_consistency", "orientation", b"orientation", "rank_agreement", b"rank_agreement", "reading", b"reading", "reconcile", b"reconcile", "source_coverage", b"source_coverage", "source_only", b"source_only", "target_coverage", b"target_coverage", "target_only", b"target_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AgreementReport: _TypeAlias = AgreementReport  # noqa: Y015
+
+@_typing.final
+class Bias(_message.Message):
+    """What sways a source beyond what the target says, on the comparisons that both have an outcome of."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EFFECTS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    SELF_PREFERENCE_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Why effects are absent, or which are."""
+    @_builtins.property
+    def effects(self) -> _containers.RepeatedCompositeFieldContainer[_leaderboard_pb2.Effect]:
+        """people (what the target says), length, headers, lists, bold, code: natural log odds, each a root mean square of its
+        differences, fitted together and beside the contestants' strengths.
+        """
+
+    @_builtins.property
+    def self_preference(self) -> Global___Estimated:
+        """How much more of a comparison the source gives to its family's contestant than the target does; absent without one."""
+
+    def __init__(
+        self,
+        *,
+        effects: _abc.Iterable[_leaderboard_pb2.Effect] | None = ...,
+        reason: _builtins.str = ...,
+        self_preference: Global___Estimated | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["self_preference", b"self_preference"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effects", b"effects", "reason", b"reason", "self_preference", b"self_preference"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Bias: _TypeAlias = Bias  # noqa: Y015
 
 @_typing.final
 class Calibration(_message.Message):
