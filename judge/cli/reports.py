@@ -153,6 +153,7 @@ def rank_command(
 @click.option("--least-items", default=30, show_default=True, help="Items an annotator needs to be tested against.")
 @click.option("--bias", is_flag=True, help="Also what sways SOURCE beyond TARGET: length, markdown, family.")
 @click.option("--family", multiple=True, help="A contestant of SOURCE's own family. Repeatable.")
+@click.option("--wanted-difference", default=0.05, show_default=True, help="To be told from 0: how many prompts?")
 @click.option("--unreadable-as-tie", is_flag=True, help="Count verdicts without an outcome as ties.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.pass_obj

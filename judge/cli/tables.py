@@ -116,12 +116,16 @@ def agreement(report: AgreementReport, title: str) -> None:
     table(title, ("part", *AGREEMENT), [(_part(figure), *_figure(figure)) for figure in report.figures])
     _beyond(report)
     _ceilings(report)
+    _planned(report)
     _boards(report)
     _calibrated(report)
     _bias(report)
     _alternative(report)
     if report.order_consistency.n:
         console().print(_orders(report))
+    if report.HasField("repeats_agree"):
+        found = report.repeats_agree
+        console().print(f"the same when repeated {_doubted(f'{found.value:.3f}', found.interval)} of {found.n} pairs")
     console().print(f"on one side only: {report.source_only} / {report.target_only} comparisons; both: {report.both}")
 
 
@@ -153,6 +157,21 @@ def _ceilings(report: AgreementReport) -> None:
         if rows:
             title = f"Beside the target's own votes: {name}"
             table(title, ("part", "ties", "n", "source", "among themselves", "difference"), rows)
+
+
+def _planned(report: AgreementReport) -> None:
+    """The most these labels could show, and how many more would tell a difference."""
+    for row in report.ceilings[:2]:
+        ties = "kept" if row.ties == 1 else "dropped"
+        told = f"Ties {ties}: the largest agreement these votes could show is {_value(row.largest, doubted=False)}"
+        if row.HasField("prompts_needed"):
+            told += (
+                f"; a difference of {row.detectable_difference:.3f} would be told from 0, and the one wanted with "
+                f"{row.prompts_needed} prompts"
+            )
+        console().print(f"{told}.")
+    if report.ceilings:
+        console().print()
 
 
 def _value(found: Estimated, *, doubted: bool) -> str:

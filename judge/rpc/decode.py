@@ -262,6 +262,7 @@ def agree_options(said: agreement_service_pb2.AgreementOptions) -> AgreeOptions:
         unreadable_as_tie=said.unreadable_as_tie,
         bias=said.bias,
         family=tuple(said.family),
+        wanted=said.wanted_difference or 0.05,
         reading=said.reading,
         part=part(said.slice),
     )

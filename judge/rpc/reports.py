@@ -159,6 +159,7 @@ def agreement(report: Report) -> agreement_service_pb2.AgreementReport:
         gaps=[_gap(least, most, figure) for least, most, figure in report.gaps],
         calibration=_calibration(report.calibration) if report.calibration else None,
         bias=_bias(report.bias) if report.bias else None,
+        repeats_agree=_estimated(report.repeats) if report.repeats else None,
         notes=report.notes,
         ceilings=[_ceiling(where, found) for where, found in report.ceilings],
         alternative_annotator=_alternative(report.alternative, report.annotators) if report.alternative else None,
@@ -239,6 +240,9 @@ def _ceiling(where: Part, found: Ceiling) -> agreement_service_pb2.Ceiling:
         votes=found.votes,
         rate=beside(found.rate),
         alpha=beside(found.alpha),
+        largest=_estimated(found.largest),
+        detectable_difference=found.detectable,
+        prompts_needed=found.needed,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Literal
 
 import numpy as np
@@ -15,13 +16,14 @@ from judge.domain.source import Merge
 from judge.runs.bias import Bias
 from judge.runs.orders_agree import leaderboards, steps
 from judge.runs.sources import merged
-from judge.runs.votes import WHOLE, Part, Taking, Vote, Votes, Where
+from judge.runs.votes import WHOLE, Part, Taking, Vote, Votes, Where, whole
 from judge.stats.agreement import AgreementFigure, Doubt, agreement
 from judge.stats.alternative import Alternative, alternative_annotator
 from judge.stats.arrays import Floats
 from judge.stats.calibration import Calibration, calibration
 from judge.stats.ceiling import Ceiling, ceiling
-from judge.stats.clustered import Estimate, jackknife, resampled
+from judge.stats.clustered import Estimate, jackknife, mean, resampled
+from judge.stats.names import coded
 from judge.stats.order_effects import OrderEffects, order_consistency
 from judge.stats.rank_agreement import RankAgreement
 from judge.stats.votes import Votes as Coded
@@ -62,6 +64,8 @@ class AgreeOptions:
     unreadable_as_tie: bool = False
     bias: bool = False
     family: tuple[str, ...] = ()
+    wanted: float = 0.05
+    """The difference of agreement one would like to tell from 0."""
 
     def __post_init__(self) -> None:
         if not 0 < self.level < 1:
@@ -71,7 +75,7 @@ class AgreeOptions:
             raise InvalidInput("options.intervals", f"intervals {self.intervals!r} are none of {known}, or empty")
         if not 2 <= self.replicates <= MOST_REPLICATES:  # noqa: PLR2004  # a spread needs two
             raise InvalidInput("options.replicates", f"replicates is from 2 to {MOST_REPLICATES}")
-        for name, share in {"epsilon": self.epsilon, "q": self.q}.items():
+        for name, share in {"epsilon": self.epsilon, "q": self.q, "wanted_difference": self.wanted}.items():
             if not 0 < share < 1:
                 raise InvalidInput(f"options.{name}", f"{name} lies between 0 and 1, and is not {share}")
         if self.family and not self.bias:
@@ -140,6 +144,7 @@ class Report:
     annotators: tuple[str, ...] = ()
     """The names behind the codes of the alternative-annotator test."""
     bias: Bias | None = None
+    repeats: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +170,7 @@ def measure(source: Votes, target: Votes | None, options: AgreeOptions) -> Repor
     ]
     mine, theirs = {v.where for v in source.rows}, {v.where for v in other.rows}
     consistency, incomplete = _consistency(source, options.level)
-    return Report(
+    report = Report(
         source,
         other,
         options,
@@ -179,6 +184,22 @@ def measure(source: Votes, target: Votes | None, options: AgreeOptions) -> Repor
         *(_beside_boards(source, other, options) if target is not None else (None, (), ())),
         *(_beside_people(source, target, options) if target is not None else ()),
     )
+    return replace(report, repeats=_repeats(source, options.level))
+
+
+def _repeats(votes: Votes, level: float) -> Estimate | None:
+    """How often two repeats of the same showing have the same outcome; None where nothing was repeated."""
+    same, prompts = [], []
+    for told in votes.shares.values():
+        for where, by_order in told.items():
+            for shares in by_order.values():
+                said = [whole(share) for share in shares if share is not None]
+                for pair in combinations(said, 2):
+                    same.append(float(pair[0] is pair[1]))
+                    prompts.append(where.prompt_id)
+    if not same:
+        return None
+    return mean(np.array(same), coded(prompts)[1][0], level, (0.0, 1.0))
 
 
 def _calibrated(source: Votes, target: Votes, options: AgreeOptions) -> Calibration | None:
@@ -231,6 +252,7 @@ def _beside_people(
     if not common:
         return (), None, ()
     ceilings: list[tuple[Part, Ceiling]] = []
+    doubt = options.doubt or jackknife
     for cut in _cuts(replace(target, rows=tuple(v for v in target.rows if v.where in common)), options):
         if cut.annotator:
             continue
@@ -238,7 +260,7 @@ def _beside_people(
         people = codes.votes([vote for vote in target.rows if cut.takes(vote, target)])
         judge = codes.votes([vote for vote in source.rows if cut.takes(vote, source)])
         ceilings.extend(
-            (cut.part, ceiling(judge, people, ties, options.orientation, options.level, options.doubt or jackknife))
+            (cut.part, ceiling(judge, people, ties, options.orientation, options.level, doubt, options.wanted))
             for ties in _TIES[options.ties]
         )
     codes = _Codes()

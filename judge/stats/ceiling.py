@@ -14,8 +14,9 @@ from judge.stats.agreement import Doubt, Orientation, Ties, decided, prompt_tabl
 from judge.stats.arrays import Floats
 from judge.stats.battles import TIE
 from judge.stats.chance import both_orientations
-from judge.stats.clustered import Estimate, jackknife
+from judge.stats.clustered import Estimate, jackknife, ratio
 from judge.stats.krippendorff import coincidences, krippendorff_alpha
+from judge.stats.simultaneous import detectable, prompts_needed
 from judge.stats.votes import Votes, pairs_between, pairs_within
 
 
@@ -30,13 +31,21 @@ class Beside:
 
 @dataclass(frozen=True)
 class Ceiling:
-    """Raw agreement (*rate*) and Krippendorff's *alpha*, on so many *comparisons* with so many *votes* of people."""
+    """Raw agreement (*rate*) and Krippendorff's *alpha*, on so many *comparisons* with so many *votes* of people.
+
+    *largest* is the agreement of whoever says of each comparison what most of its votes say: no single answer can have
+    more. *detectable* is the smallest difference of rates that these prompts would tell from 0 with power 0.8, and
+    *needed* the number of prompts that it takes to tell the difference wanted; None without an interval.
+    """
 
     rate: Beside
     alpha: Beside
     comparisons: int
     votes: int
     ties: Ties
+    largest: Estimate
+    detectable: float | None
+    needed: int | None
 
 
 def ceiling(
@@ -46,10 +55,12 @@ def ceiling(
     orientation: Orientation = "both",
     level: float = 0.95,
     doubt: Doubt = jackknife,
+    wanted: float = 0.05,
 ) -> Ceiling:
     """How the *judge*, with one vote an item, agrees with *people*, and they with each other.
 
-    *ties* is KEEP (S1) or DROP (S2), *orientation* both or sorted, which matters to alpha.
+    *ties* is KEEP (S1) or DROP (S2), *orientation* both or sorted, which matters to alpha; *wanted* is the difference
+    of rates that one would like to tell from 0.
 
     >>> item = np.repeat(np.arange(10, dtype=np.int32), 2)
     >>> people = Votes(item, np.tile([0, 0, 0, 1], 5), item, np.arange(20))
@@ -71,13 +82,26 @@ def ceiling(
     together = np.stack((coincidences(between, prompts), coincidences(within, prompts)), axis=1)
     if orientation == "both":
         together = both_orientations(together)
+    rate = _beside(rates, share_agreeing, level, between.n, within.n, doubt, 0.0)
+    error, clusters = rate.difference.standard_error, rate.difference.clusters
     return Ceiling(
-        _beside(rates, share_agreeing, level, between.n, within.n, doubt, 0.0),
+        rate,
         _beside(together, krippendorff_alpha, level, between.n, within.n, doubt, -1.0),
         common.size,
         people.n,
         ties,
+        _largest(people.where(people.outcome != TIE) if ties == "DROP" else people, level),
+        round(detectable(error, clusters, level), 6) if error else None,
+        prompts_needed(error, clusters, wanted, level) if error else None,
     )
+
+
+def _largest(people: Votes, level: float) -> Estimate:
+    """The share of votes that are the most frequent of their comparison."""
+    items, at, many = np.unique(people.item, return_inverse=True, return_counts=True)
+    table = np.bincount(at * 3 + people.outcome, minlength=3 * items.size).reshape(-1, 3)
+    cluster = people.cluster[np.unique(people.item, return_index=True)[1]]
+    return ratio(table.max(axis=1, initial=0).astype(np.float64), many.astype(np.float64), cluster, level, (0.0, 1.0))
 
 
 def _beside(

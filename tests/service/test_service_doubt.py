@@ -160,6 +160,15 @@ async def test_a_jury_is_split_by_what_varies_and_ranked_without_each_judge(boar
     assert all(sorted(names) == sorted(NAMES) for names in without.values())
 
 
+async def test_repeats_of_a_judge_are_compared(board: JudgeClient) -> None:
+    """Two repeats of each showing: the one that echoes people says the same twice more often."""
+    good, poor = [await board.agreement("d", f"judge:{judge}", "people") for judge in ("good", "poor")]
+
+    assert good.repeats_agree.n == 60 * 6 * 2
+    assert good.repeats_agree.value > poor.repeats_agree.value > 0.5
+    assert not (await board.agreement("d", "people")).HasField("repeats_agree")
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

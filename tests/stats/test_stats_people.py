@@ -74,8 +74,20 @@ def test_the_ceiling_is_taken_on_the_same_comparisons() -> None:
 
     assert (kept.comparisons, kept.votes, kept.rate.judge.value, kept.rate.people.value) == (2, 4, 0.75, 0.5)
     assert (dropped.comparisons, dropped.rate.judge.n, dropped.rate.people.n) == (1, 2, 1)
+    assert kept.largest.value == 0.75
     nothing = ceiling(said.where(said.item == 1), votes)
     assert (nothing.comparisons, nothing.rate.difference.value) == (0, None)
+
+
+def test_more_prompts_are_wanted_for_a_smaller_difference() -> None:
+    """Half the difference takes four times the prompts; what is detectable now takes those there are."""
+    rng = np.random.default_rng(6)
+    right, votes = people(rng, 1000, 3, 0.7)
+    said = judge(rng, right, 0.7)
+    one, half = (ceiling(said, votes, wanted=wanted) for wanted in (0.04, 0.02))
+
+    assert half.needed == pytest.approx(4 * one.needed, rel=0.05)
+    assert ceiling(said, votes, wanted=one.detectable).needed == pytest.approx(100, abs=1)
 
 
 def test_a_bootstrap_and_the_jackknife_agree() -> None:

@@ -125,6 +125,7 @@ class AgreementOptions(_message.Message):
     UNREADABLE_AS_TIE_FIELD_NUMBER: _builtins.int
     BIAS_FIELD_NUMBER: _builtins.int
     FAMILY_FIELD_NUMBER: _builtins.int
+    WANTED_DIFFERENCE_FIELD_NUMBER: _builtins.int
     unit: Global___AgreementUnit.ValueType
     """What is counted."""
     orientation: Global___Orientation.ValueType
@@ -161,6 +162,8 @@ class AgreementOptions(_message.Message):
     """A verdict that is unreadable, refused or failed counts as a tie, in place of being left out."""
     bias: _builtins.bool
     """Also what sways the source beyond the target: length, markdown, and its family."""
+    wanted_difference: _builtins.float
+    """The difference of agreement one would like to tell from 0, as a share; 0 means 0.05."""
     @_builtins.property
     def slice(self) -> _outcome_pb2.Slice:
         """Only this part of the data."""
@@ -192,10 +195,11 @@ class AgreementOptions(_message.Message):
         unreadable_as_tie: _builtins.bool = ...,
         bias: _builtins.bool = ...,
         family: _abc.Iterable[_builtins.str] | None = ...,
+        wanted_difference: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["slice", b"slice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bias", b"bias", "by_annotator", b"by_annotator", "by_category", b"by_category", "by_pair", b"by_pair", "by_turn", b"by_turn", "epsilon", b"epsilon", "family", b"family", "intervals", b"intervals", "least_items", b"least_items", "level", b"level", "orientation", b"orientation", "q", b"q", "reading", b"reading", "reconcile", b"reconcile", "replicates", b"replicates", "seed", b"seed", "slice", b"slice", "ties", b"ties", "unit", b"unit", "unreadable_as_tie", b"unreadable_as_tie"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bias", b"bias", "by_annotator", b"by_annotator", "by_category", b"by_category", "by_pair", b"by_pair", "by_turn", b"by_turn", "epsilon", b"epsilon", "family", b"family", "intervals", b"intervals", "least_items", b"least_items", "level", b"level", "orientation", b"orientation", "q", b"q", "reading", b"reading", "reconcile", b"reconcile", "replicates", b"replicates", "seed", b"seed", "slice", b"slice", "ties", b"ties", "unit", b"unit", "unreadable_as_tie", b"unreadable_as_tie", "wanted_difference", b"wanted_difference"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -224,6 +228,7 @@ class AgreementReport(_message.Message):
     GAPS_FIELD_NUMBER: _builtins.int
     CALIBRATION_FIELD_NUMBER: _builtins.int
     BIAS_FIELD_NUMBER: _builtins.int
+    REPEATS_AGREE_FIELD_NUMBER: _builtins.int
     source_only: _builtins.int
     """Comparisons that only the source has."""
     target_only: _builtins.int
@@ -280,6 +285,10 @@ class AgreementReport(_message.Message):
     def bias(self) -> Global___Bias:
         """What sways the source beyond the target, if asked for."""
 
+    @_builtins.property
+    def repeats_agree(self) -> Global___Estimated:
+        """How often two repeats of the same showing say the same; absent where nothing was repeated."""
+
     def __init__(
         self,
         *,
@@ -300,10 +309,11 @@ class AgreementReport(_message.Message):
         gaps: _abc.Iterable[Global___GapAgreement] | None = ...,
         calibration: Global___Calibration | None = ...,
         bias: Global___Bias | None = ...,
+        repeats_agree: Global___Estimated | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["alternative_annotator", b"alternative_annotator", "bias", b"bias", "calibration", b"calibration", "order_consistency", b"order_consistency", "rank_agreement", b"rank_agreement", "source_coverage", b"source_coverage", "target_coverage", b"target_coverage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["alternative_annotator", b"alternative_annotator", "bias", b"bias", "calibration", b"calibration", "order_consistency", b"order_consistency", "rank_agreement", b"rank_agreement", "repeats_agree", b"repeats_agree", "source_coverage", b"source_coverage", "target_coverage", b"target_coverage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternative_annotator", b"alternative_annotator", "bias", b"bias", "both", b"both", "calibration", b"calibration", "ceilings", b"ceilings", "figures", b"figures", "gaps", b"gaps", "notes", b"notes", "order_consistency", b"order_consistency", "orientation", b"orientation", "rank_agreement", b"rank_agreement", "reading", b"reading", "reconcile", b"reconcile", "source_coverage", b"source_coverage", "source_only", b"source_only", "target_coverage", b"target_coverage", "target_only", b"target_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternative_annotator", b"alternative_annotator", "bias", b"bias", "both", b"both", "calibration", b"calibration", "ceilings", b"ceilings", "figures", b"figures", "gaps", b"gaps", "notes", b"notes", "order_consistency", b"order_consistency", "orientation", b"orientation", "rank_agreement", b"rank_agreement", "reading", b"reading", "reconcile", b"reconcile", "repeats_agree", b"repeats_agree", "source_coverage", b"source_coverage", "source_only", b"source_only", "target_coverage", b"target_coverage", "target_only", b"target_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -637,12 +647,19 @@ class Ceiling(_message.Message):
     VOTES_FIELD_NUMBER: _builtins.int
     RATE_FIELD_NUMBER: _builtins.int
     ALPHA_FIELD_NUMBER: _builtins.int
+    LARGEST_FIELD_NUMBER: _builtins.int
+    DETECTABLE_DIFFERENCE_FIELD_NUMBER: _builtins.int
+    PROMPTS_NEEDED_FIELD_NUMBER: _builtins.int
     ties: Global___Ties.ValueType
     """What was done with ties; with DROP the judge is decisive on all of them."""
     comparisons: _builtins.int
     """So many comparisons."""
     votes: _builtins.int
     """So many votes of the target."""
+    detectable_difference: _builtins.float
+    """The smallest difference of agreement that these prompts would tell from 0, with power 0.8; absent without an interval."""
+    prompts_needed: _builtins.int
+    """How many prompts of the same mix it takes to tell the difference wanted from 0, with power 0.8."""
     @_builtins.property
     def slice(self) -> _outcome_pb2.Slice:
         """The part of the data."""
@@ -655,6 +672,10 @@ class Ceiling(_message.Message):
     def alpha(self) -> Global___Beside:
         """Krippendorff's alpha, nominal."""
 
+    @_builtins.property
+    def largest(self) -> Global___Estimated:
+        """The agreement of whoever says of each comparison what most of its votes say: the largest these labels could show."""
+
     def __init__(
         self,
         *,
@@ -664,12 +685,22 @@ class Ceiling(_message.Message):
         votes: _builtins.int = ...,
         rate: Global___Beside | None = ...,
         alpha: Global___Beside | None = ...,
+        largest: Global___Estimated | None = ...,
+        detectable_difference: _builtins.float | None = ...,
+        prompts_needed: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["alpha", b"alpha", "rate", b"rate", "slice", b"slice"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference", "_prompts_needed", b"_prompts_needed", "alpha", b"alpha", "detectable_difference", b"detectable_difference", "largest", b"largest", "prompts_needed", b"prompts_needed", "rate", b"rate", "slice", b"slice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alpha", b"alpha", "comparisons", b"comparisons", "rate", b"rate", "slice", b"slice", "ties", b"ties", "votes", b"votes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference", "_prompts_needed", b"_prompts_needed", "alpha", b"alpha", "comparisons", b"comparisons", "detectable_difference", b"detectable_difference", "largest", b"largest", "prompts_needed", b"prompts_needed", "rate", b"rate", "slice", b"slice", "ties", b"ties", "votes", b"votes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__detectable_difference: _TypeAlias = _typing.Literal["detectable_difference"]  # noqa: Y015
+    _WhichOneofArgType__detectable_difference: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference"]  # noqa: Y015
+    _WhichOneofReturnType__prompts_needed: _TypeAlias = _typing.Literal["prompts_needed"]  # noqa: Y015
+    _WhichOneofArgType__prompts_needed: _TypeAlias = _typing.Literal["_prompts_needed", b"_prompts_needed"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__detectable_difference) -> _WhichOneofReturnType__detectable_difference | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__prompts_needed) -> _WhichOneofReturnType__prompts_needed | None: ...
 
 Global___Ceiling: _TypeAlias = Ceiling  # noqa: Y015
 
