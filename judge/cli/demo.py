@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
+from judge.cli.agreements import summary
 from judge.cli.boards import leaderboard
 from judge.cli.connect import Where, run
 from judge.cli.data import upload
 from judge.cli.main import cli
 from judge.cli.runs import exit_code, followed, told
-from judge.cli.tables import summary
 
 BUNDLED = Path(__file__).parents[1] / "demo"
 JUDGES = ("longest", "matches-reference")

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from judge.cli.agreements import agreement
 from judge.cli.boards import leaderboard, leaderboard_csv, leaderboard_parquet
 from judge.cli.connect import Where, connected, echo_json, run
 from judge.cli.main import cli
 from judge.cli.reading import disagreement
-from judge.cli.tables import agreement
 
 if TYPE_CHECKING:
     from judge.api.v1.ranking_service_pb2 import Battle
@@ -154,6 +154,8 @@ def rank_command(
 @click.option("--bias", is_flag=True, help="Also what sways SOURCE beyond TARGET: length, markdown, family.")
 @click.option("--family", multiple=True, help="A contestant of SOURCE's own family. Repeatable.")
 @click.option("--wanted-difference", default=0.05, show_default=True, help="To be told from 0: how many prompts?")
+@click.option("--cascade-target", default=0.0, help="Where may SOURCE answer alone, with this agreement?")
+@click.option("--cascade-delta", default=0.1, show_default=True, help="The chance that this guarantee fails.")
 @click.option("--unreadable-as-tie", is_flag=True, help="Count verdicts without an outcome as ties.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.pass_obj

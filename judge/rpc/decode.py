@@ -263,6 +263,8 @@ def agree_options(said: agreement_service_pb2.AgreementOptions) -> AgreeOptions:
         bias=said.bias,
         family=tuple(said.family),
         wanted=said.wanted_difference or 0.05,
+        cascade_target=said.cascade_target,
+        cascade_delta=said.cascade_delta or 0.1,
         reading=said.reading,
         part=part(said.slice),
     )

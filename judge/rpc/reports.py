@@ -17,6 +17,7 @@ from judge.runs.votes import Part, Votes
 from judge.stats.agreement import AgreementFigure
 from judge.stats.alternative import Alternative
 from judge.stats.calibration import Calibration
+from judge.stats.cascade import Cascade
 from judge.stats.ceiling import Beside, Ceiling
 from judge.stats.clustered import Estimate
 from judge.stats.rank_agreement import RankAgreement
@@ -159,6 +160,7 @@ def agreement(report: Report) -> agreement_service_pb2.AgreementReport:
         gaps=[_gap(least, most, figure) for least, most, figure in report.gaps],
         calibration=_calibration(report.calibration) if report.calibration else None,
         bias=_bias(report.bias) if report.bias else None,
+        cascade=_cascade(report.cascade) if report.cascade else None,
         repeats_agree=_estimated(report.repeats) if report.repeats else None,
         notes=report.notes,
         ceilings=[_ceiling(where, found) for where, found in report.ceilings],
@@ -213,6 +215,26 @@ def _bias(found: Bias) -> agreement_service_pb2.Bias:
         ],
         reason=found.reason,
         self_preference=_estimated(found.family) if found.family else None,
+    )
+
+
+def _cascade(found: Cascade) -> agreement_service_pb2.Cascade:
+    return agreement_service_pb2.Cascade(
+        target=found.target,
+        delta=found.delta,
+        threshold=found.threshold,
+        share=found.share,
+        steps=[
+            agreement_service_pb2.CascadeStep(
+                threshold=step.threshold,
+                share=step.share,
+                agreement=_estimated(step.agreement),
+                tested=step.tested,
+                p=step.p,
+                held=step.held,
+            )
+            for step in found.steps
+        ],
     )
 
 

@@ -21,6 +21,7 @@ from judge.stats.agreement import AgreementFigure, Doubt, agreement
 from judge.stats.alternative import Alternative, alternative_annotator
 from judge.stats.arrays import Floats
 from judge.stats.calibration import Calibration, calibration
+from judge.stats.cascade import Cascade, cascade
 from judge.stats.ceiling import Ceiling, ceiling
 from judge.stats.clustered import Estimate, jackknife, mean, resampled
 from judge.stats.names import coded
@@ -66,6 +67,9 @@ class AgreeOptions:
     family: tuple[str, ...] = ()
     wanted: float = 0.05
     """The difference of agreement one would like to tell from 0."""
+    cascade_target: float = 0.0
+    """The agreement that a cascade is to guarantee; 0 for none."""
+    cascade_delta: float = 0.1
 
     def __post_init__(self) -> None:
         if not 0 < self.level < 1:
@@ -78,6 +82,8 @@ class AgreeOptions:
         for name, share in {"epsilon": self.epsilon, "q": self.q, "wanted_difference": self.wanted}.items():
             if not 0 < share < 1:
                 raise InvalidInput(f"options.{name}", f"{name} lies between 0 and 1, and is not {share}")
+        if not (0 <= self.cascade_target < 1 and 0 < self.cascade_delta < 1):
+            raise InvalidInput("options.cascade_target", "a cascade's target and delta lie between 0 and 1")
         if self.family and not self.bias:
             raise InvalidInput("options.family", "a family goes with bias")
         if self.least_items < 2:  # noqa: PLR2004  # as above
@@ -145,6 +151,7 @@ class Report:
     """The names behind the codes of the alternative-annotator test."""
     bias: Bias | None = None
     repeats: Estimate | None = None
+    cascade: Cascade | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +191,26 @@ def measure(source: Votes, target: Votes | None, options: AgreeOptions) -> Repor
         *(_beside_boards(source, other, options) if target is not None else (None, (), ())),
         *(_beside_people(source, target, options) if target is not None else ()),
     )
-    return replace(report, repeats=_repeats(source, options.level))
+    cascaded = _cascaded(source, other, options) if options.cascade_target and target is not None else None
+    return replace(report, repeats=_repeats(source, options.level), cascade=cascaded)
+
+
+def _cascaded(source: Votes, target: Votes, options: AgreeOptions) -> Cascade | None:
+    """Where the source may answer alone, held against the target's plurality; None with nothing in common."""
+    most = {vote.where: vote.outcome for vote in merged(target.rows, Merge.PLURALITY)}
+    rows = [vote for vote in source.rows if vote.where in most]
+    if not rows:
+        return None
+    prompts: dict[str, int] = {}
+    return cascade(
+        np.array([1.0 if vote.share is None else abs(2 * vote.share - 1) for vote in rows]),
+        np.array([vote.outcome is most[vote.where] for vote in rows]),
+        _ints([prompts.setdefault(vote.where.prompt_id, len(prompts)) for vote in rows]),
+        np.random.default_rng(options.seed),
+        options.cascade_target,
+        options.cascade_delta,
+        options.level,
+    )
 
 
 def _repeats(votes: Votes, level: float) -> Estimate | None:

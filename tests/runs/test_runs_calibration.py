@@ -1,9 +1,11 @@
-"""When a report says what a judge's probabilities are worth."""
+"""When a report says what a judge's probabilities are worth, and where it may answer alone."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from judge.domain.errors import InvalidInput
 from judge.domain.outcome import Outcome
 from judge.runs.agree import AgreeOptions, measure
 from judge.runs.votes import Vote, Votes, Where
@@ -34,3 +36,21 @@ def test_probabilities_are_held_against_votes_that_are_no_ties() -> None:
     assert measure(said("j", halves), said("p", people), AgreeOptions()).calibration is None
     ties = [Vote(where, Outcome.TIE, "p") for where in wheres]
     assert measure(said("j", soft), said("p", ties), AgreeOptions()).calibration is None
+
+
+def test_a_cascade_answers_where_the_judge_is_sure() -> None:
+    """Sure and right, or unsure and wrong: it may answer alone on the sure half; without a target nothing is said."""
+    wheres = [Where(f"p{n}", 1, "a", "b") for n in range(400)]
+    people = [Vote(where, Outcome.LEFT, "p") for where in wheres]
+    soft = [
+        Vote(where, Outcome.LEFT if n % 2 else Outcome.RIGHT, share=0.97 if n % 2 else 0.45)
+        for n, where in enumerate(wheres)
+    ]
+
+    found = measure(said("j", soft), said("p", people), AgreeOptions(cascade_target=0.9)).cascade
+
+    assert found is not None
+    assert (found.threshold, found.share) == (0.94, 0.5)
+    assert measure(said("j", soft), said("p", people), AgreeOptions()).cascade is None
+    with pytest.raises(InvalidInput, match="lie between 0 and 1"):
+        AgreeOptions(cascade_target=1.5)

@@ -126,6 +126,8 @@ class AgreementOptions(_message.Message):
     BIAS_FIELD_NUMBER: _builtins.int
     FAMILY_FIELD_NUMBER: _builtins.int
     WANTED_DIFFERENCE_FIELD_NUMBER: _builtins.int
+    CASCADE_TARGET_FIELD_NUMBER: _builtins.int
+    CASCADE_DELTA_FIELD_NUMBER: _builtins.int
     unit: Global___AgreementUnit.ValueType
     """What is counted."""
     orientation: Global___Orientation.ValueType
@@ -164,6 +166,10 @@ class AgreementOptions(_message.Message):
     """Also what sways the source beyond the target: length, markdown, and its family."""
     wanted_difference: _builtins.float
     """The difference of agreement one would like to tell from 0, as a share; 0 means 0.05."""
+    cascade_target: _builtins.float
+    """The agreement with the target's plurality that a cascade is to guarantee where the source is sure; 0 means none."""
+    cascade_delta: _builtins.float
+    """The chance that this guarantee fails; 0 means 0.1."""
     @_builtins.property
     def slice(self) -> _outcome_pb2.Slice:
         """Only this part of the data."""
@@ -196,10 +202,12 @@ class AgreementOptions(_message.Message):
         bias: _builtins.bool = ...,
         family: _abc.Iterable[_builtins.str] | None = ...,
         wanted_difference: _builtins.float = ...,
+        cascade_target: _builtins.float = ...,
+        cascade_delta: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["slice", b"slice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bias", b"bias", "by_annotator", b"by_annotator", "by_category", b"by_category", "by_pair", b"by_pair", "by_turn", b"by_turn", "epsilon", b"epsilon", "family", b"family", "intervals", b"intervals", "least_items", b"least_items", "level", b"level", "orientation", b"orientation", "q", b"q", "reading", b"reading", "reconcile", b"reconcile", "replicates", b"replicates", "seed", b"seed", "slice", b"slice", "ties", b"ties", "unit", b"unit", "unreadable_as_tie", b"unreadable_as_tie", "wanted_difference", b"wanted_difference"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bias", b"bias", "by_annotator", b"by_annotator", "by_category", b"by_category", "by_pair", b"by_pair", "by_turn", b"by_turn", "cascade_delta", b"cascade_delta", "cascade_target", b"cascade_target", "epsilon", b"epsilon", "family", b"family", "intervals", b"intervals", "least_items", b"least_items", "level", b"level", "orientation", b"orientation", "q", b"q", "reading", b"reading", "reconcile", b"reconcile", "replicates", b"replicates", "seed", b"seed", "slice", b"slice", "ties", b"ties", "unit", b"unit", "unreadable_as_tie", b"unreadable_as_tie", "wanted_difference", b"wanted_difference"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -229,6 +237,7 @@ class AgreementReport(_message.Message):
     CALIBRATION_FIELD_NUMBER: _builtins.int
     BIAS_FIELD_NUMBER: _builtins.int
     REPEATS_AGREE_FIELD_NUMBER: _builtins.int
+    CASCADE_FIELD_NUMBER: _builtins.int
     source_only: _builtins.int
     """Comparisons that only the source has."""
     target_only: _builtins.int
@@ -289,6 +298,10 @@ class AgreementReport(_message.Message):
     def repeats_agree(self) -> Global___Estimated:
         """How often two repeats of the same showing say the same; absent where nothing was repeated."""
 
+    @_builtins.property
+    def cascade(self) -> Global___Cascade:
+        """Where the source may answer alone, if asked for."""
+
     def __init__(
         self,
         *,
@@ -310,14 +323,108 @@ class AgreementReport(_message.Message):
         calibration: Global___Calibration | None = ...,
         bias: Global___Bias | None = ...,
         repeats_agree: Global___Estimated | None = ...,
+        cascade: Global___Cascade | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["alternative_annotator", b"alternative_annotator", "bias", b"bias", "calibration", b"calibration", "order_consistency", b"order_consistency", "rank_agreement", b"rank_agreement", "repeats_agree", b"repeats_agree", "source_coverage", b"source_coverage", "target_coverage", b"target_coverage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["alternative_annotator", b"alternative_annotator", "bias", b"bias", "calibration", b"calibration", "cascade", b"cascade", "order_consistency", b"order_consistency", "rank_agreement", b"rank_agreement", "repeats_agree", b"repeats_agree", "source_coverage", b"source_coverage", "target_coverage", b"target_coverage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternative_annotator", b"alternative_annotator", "bias", b"bias", "both", b"both", "calibration", b"calibration", "ceilings", b"ceilings", "figures", b"figures", "gaps", b"gaps", "notes", b"notes", "order_consistency", b"order_consistency", "orientation", b"orientation", "rank_agreement", b"rank_agreement", "reading", b"reading", "reconcile", b"reconcile", "repeats_agree", b"repeats_agree", "source_coverage", b"source_coverage", "source_only", b"source_only", "target_coverage", b"target_coverage", "target_only", b"target_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternative_annotator", b"alternative_annotator", "bias", b"bias", "both", b"both", "calibration", b"calibration", "cascade", b"cascade", "ceilings", b"ceilings", "figures", b"figures", "gaps", b"gaps", "notes", b"notes", "order_consistency", b"order_consistency", "orientation", b"orientation", "rank_agreement", b"rank_agreement", "reading", b"reading", "reconcile", b"reconcile", "repeats_agree", b"repeats_agree", "source_coverage", b"source_coverage", "source_only", b"source_only", "target_coverage", b"target_coverage", "target_only", b"target_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AgreementReport: _TypeAlias = AgreementReport  # noqa: Y015
+
+@_typing.final
+class Cascade(_message.Message):
+    """Answer where the source is sure, send the rest to somebody better. The guarantee is for new prompts of the same source
+    and the same contestants.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGET_FIELD_NUMBER: _builtins.int
+    DELTA_FIELD_NUMBER: _builtins.int
+    THRESHOLD_FIELD_NUMBER: _builtins.int
+    SHARE_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    target: _builtins.float
+    """The agreement asked for."""
+    delta: _builtins.float
+    """The chance that the guarantee fails."""
+    threshold: _builtins.float
+    """How sure the source must be, from 0 to 1; absent where nothing is guaranteed."""
+    share: _builtins.float
+    """The share of comparisons it then answers."""
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___CascadeStep]:
+        """The thresholds tested, strictest first."""
+
+    def __init__(
+        self,
+        *,
+        target: _builtins.float = ...,
+        delta: _builtins.float = ...,
+        threshold: _builtins.float | None = ...,
+        share: _builtins.float | None = ...,
+        steps: _abc.Iterable[Global___CascadeStep] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_share", b"_share", "_threshold", b"_threshold", "share", b"share", "threshold", b"threshold"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_share", b"_share", "_threshold", b"_threshold", "delta", b"delta", "share", b"share", "steps", b"steps", "target", b"target", "threshold", b"threshold"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__share: _TypeAlias = _typing.Literal["share"]  # noqa: Y015
+    _WhichOneofArgType__share: _TypeAlias = _typing.Literal["_share", b"_share"]  # noqa: Y015
+    _WhichOneofReturnType__threshold: _TypeAlias = _typing.Literal["threshold"]  # noqa: Y015
+    _WhichOneofArgType__threshold: _TypeAlias = _typing.Literal["_threshold", b"_threshold"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__share) -> _WhichOneofReturnType__share | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__threshold) -> _WhichOneofReturnType__threshold | None: ...
+
+Global___Cascade: _TypeAlias = Cascade  # noqa: Y015
+
+@_typing.final
+class CascadeStep(_message.Message):
+    """One threshold of a cascade."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    THRESHOLD_FIELD_NUMBER: _builtins.int
+    SHARE_FIELD_NUMBER: _builtins.int
+    AGREEMENT_FIELD_NUMBER: _builtins.int
+    TESTED_FIELD_NUMBER: _builtins.int
+    P_FIELD_NUMBER: _builtins.int
+    HELD_FIELD_NUMBER: _builtins.int
+    threshold: _builtins.float
+    """How sure the source must be."""
+    share: _builtins.float
+    """The share of comparisons it answers."""
+    tested: _builtins.int
+    """Prompts tested, one comparison each."""
+    p: _builtins.float
+    """The p value of an agreement below the target."""
+    held: _builtins.bool
+    """The guarantee covers it."""
+    @_builtins.property
+    def agreement(self) -> Global___Estimated:
+        """Its agreement with the target's plurality on them."""
+
+    def __init__(
+        self,
+        *,
+        threshold: _builtins.float = ...,
+        share: _builtins.float = ...,
+        agreement: Global___Estimated | None = ...,
+        tested: _builtins.int = ...,
+        p: _builtins.float = ...,
+        held: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "held", b"held", "p", b"p", "share", b"share", "tested", b"tested", "threshold", b"threshold"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CascadeStep: _TypeAlias = CascadeStep  # noqa: Y015
 
 @_typing.final
 class Bias(_message.Message):

@@ -1,0 +1,63 @@
+"""A cascade's guarantee, also where comparisons of a prompt are alike."""
+
+import numpy as np
+import pytest
+
+from judge.stats.cascade import cascade
+
+EACH = 6
+
+
+def drawn(rng: np.random.Generator, prompts: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """How sure a judge is and whether it agrees: more often the surer, and alike within a prompt (correlation 0.1)."""
+    cluster = np.repeat(np.arange(prompts, dtype=np.int32), EACH)
+    sure = rng.random(cluster.size)
+    common, own = rng.normal(size=prompts)[cluster], rng.normal(size=cluster.size)
+    agrees = np.sqrt(0.15) * common + np.sqrt(0.85) * own < 0.1 + 1.6 * sure
+    return sure, agrees, cluster
+
+
+def test_the_guarantee_holds_with_prompts_that_are_alike() -> None:
+    """In at most a tenth of 400 replicates is the agreement at the threshold chosen below the target in truth."""
+    rng = np.random.default_rng(1)
+    sure, agrees, _ = drawn(rng, 100_000)
+    correlation = np.corrcoef(agrees.reshape(-1, EACH)[:, 0], agrees.reshape(-1, EACH)[:, 1])[0, 1]
+    assert correlation > 0.04
+    order = np.argsort(-sure)
+    truth = np.cumsum(agrees[order]) / np.arange(1, sure.size + 1)
+    broken = chosen = 0
+    for _ in range(400):
+        found = cascade(*drawn(rng, 300), rng, target=0.85, delta=0.1)
+        if found.threshold is not None:
+            chosen += 1
+            at = int((sure >= found.threshold).sum()) - 1
+            broken += bool(truth[at] < 0.85)
+
+    assert chosen > 200
+    assert broken / 400 <= 0.1
+
+
+def test_steps_go_from_strict_to_lax_and_stop_holding_once() -> None:
+    found = cascade(*drawn(np.random.default_rng(2), 400), np.random.default_rng(0), target=0.8)
+
+    shares = [step.share for step in found.steps]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    held = [step.held for step in found.steps]
+    first, last = held.index(True), len(held) - held[::-1].index(True)
+    assert all(held[first:last])
+    assert found.threshold == found.steps[last - 1].threshold
+    assert found.steps[first].agreement.value > found.steps[-1].agreement.value
+
+
+def test_what_cannot_be_guaranteed_is_not() -> None:
+    """A judge that agrees half the time, or too few prompts to tell: no threshold."""
+    rng = np.random.default_rng(3)
+    sure, agrees, cluster = rng.random(600), rng.random(600) < 0.5, np.arange(600, dtype=np.int32)
+
+    assert cascade(sure, agrees, cluster, rng).threshold is None
+    assert cascade(sure[:9], np.ones(9, dtype=bool), cluster[:9], rng, target=0.9).threshold is None
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        cascade(sure, agrees, cluster, rng, target=1)
+    with pytest.raises(ValueError, match="no comparison"):
+        cascade(sure[:0], agrees[:0], cluster[:0], rng)
