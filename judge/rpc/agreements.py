@@ -15,7 +15,8 @@ from judge.domain.source import Source, SourceKind
 from judge.ports.store import Store
 from judge.rpc import decode, reports
 from judge.rpc.datasets import TENANT
-from judge.runs.agree import AgreeOptions, Report, measure
+from judge.runs.agree import measure
+from judge.runs.agreed import AgreeOptions, Report
 from judge.runs.bias import bias
 from judge.runs.disagreements import disagreements, told
 from judge.runs.fits import Fits
@@ -44,7 +45,8 @@ class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
             report = measure(source, target, options)
             if style is None or target is None:
                 return report
-            return replace(report, bias=bias(source, target, style, options.family, options.level))
+            swayed = bias(source, target, style, options.family, options.level)
+            return replace(report, beside=replace(report.beside, bias=swayed))
 
         report = await self._fits.run(measured)
         return pb.GetAgreementResponse(report=reports.agreement(report))

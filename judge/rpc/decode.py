@@ -31,7 +31,7 @@ from judge.domain.outcome import (
 from judge.domain.run import Budget, OrderPolicy, Pairing, PairPolicy, RunSpec, TurnPolicy
 from judge.domain.source import Source
 from judge.ports.store import VerdictQuery
-from judge.runs.agree import AgreeOptions
+from judge.runs.agreed import AgreeOptions
 from judge.runs.ranked import RankOptions
 from judge.runs.votes import Part
 from judge.stats.scorecard import MAX_T

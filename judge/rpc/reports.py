@@ -9,7 +9,7 @@ from judge.api.v1 import agreement_service_pb2, leaderboard_pb2, outcome_pb2
 from judge.domain.outcome import Outcome
 from judge.rpc import rows
 from judge.rpc.encode import interval, part, verdict
-from judge.runs.agree import Figure, Report
+from judge.runs.agreed import Figure, Report
 from judge.runs.bias import Bias
 from judge.runs.disagreements import Disagreement
 from judge.runs.ranked import Anchoring, Board, StandingRow
@@ -156,15 +156,17 @@ def agreement(report: Report) -> agreement_service_pb2.AgreementReport:
         reconcile=report.options.reconcile.name.lower(),
         orientation=report.options.orientation,
         reading=report.source.reading,
-        rank_agreement=_orders(report.orders) if report.orders else None,
-        gaps=[_gap(least, most, figure) for least, most, figure in report.gaps],
-        calibration=_calibration(report.calibration) if report.calibration else None,
-        bias=_bias(report.bias) if report.bias else None,
-        cascade=_cascade(report.cascade) if report.cascade else None,
+        rank_agreement=_orders(report.beside.orders) if report.beside.orders else None,
+        gaps=[_gap(least, most, figure) for least, most, figure in report.beside.gaps],
+        calibration=_calibration(report.beside.calibration) if report.beside.calibration else None,
+        bias=_bias(report.beside.bias) if report.beside.bias else None,
+        cascade=_cascade(report.beside.cascade) if report.beside.cascade else None,
         repeats_agree=_estimated(report.repeats) if report.repeats else None,
-        notes=report.notes,
-        ceilings=[_ceiling(where, found) for where, found in report.ceilings],
-        alternative_annotator=_alternative(report.alternative, report.annotators) if report.alternative else None,
+        notes=report.beside.notes,
+        ceilings=[_ceiling(where, found) for where, found in report.beside.ceilings],
+        alternative_annotator=_alternative(report.beside.alternative, report.beside.annotators)
+        if report.beside.alternative
+        else None,
     )
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from judge.domain.errors import InvalidInput
 from judge.domain.outcome import Outcome
-from judge.runs.agree import AgreeOptions, measure
+from judge.runs.agree import measure
+from judge.runs.agreed import AgreeOptions
 from judge.runs.votes import Vote, Votes, Where
 
 
@@ -27,15 +28,15 @@ def test_probabilities_are_held_against_votes_that_are_no_ties() -> None:
     soft = [Vote(where, Outcome.LEFT, share=float(share)) for where, share in zip(wheres, chance, strict=True)]
     halves = [Vote(where, Outcome.TIE, share=0.5) for where in wheres]
 
-    found = measure(said("j", soft), said("p", people), AgreeOptions()).calibration
+    found = measure(said("j", soft), said("p", people), AgreeOptions()).beside.calibration
 
     assert found is not None
     assert found.brier.n == 180
     assert found.ece.value is not None
     assert found.ece.value < 0.15
-    assert measure(said("j", halves), said("p", people), AgreeOptions()).calibration is None
+    assert measure(said("j", halves), said("p", people), AgreeOptions()).beside.calibration is None
     ties = [Vote(where, Outcome.TIE, "p") for where in wheres]
-    assert measure(said("j", soft), said("p", ties), AgreeOptions()).calibration is None
+    assert measure(said("j", soft), said("p", ties), AgreeOptions()).beside.calibration is None
 
 
 def test_a_cascade_answers_where_the_judge_is_sure() -> None:
@@ -47,10 +48,10 @@ def test_a_cascade_answers_where_the_judge_is_sure() -> None:
         for n, where in enumerate(wheres)
     ]
 
-    found = measure(said("j", soft), said("p", people), AgreeOptions(cascade_target=0.9)).cascade
+    found = measure(said("j", soft), said("p", people), AgreeOptions(cascade_target=0.9)).beside.cascade
 
     assert found is not None
     assert (found.threshold, found.share) == (0.94, 0.5)
-    assert measure(said("j", soft), said("p", people), AgreeOptions()).cascade is None
+    assert measure(said("j", soft), said("p", people), AgreeOptions()).beside.cascade is None
     with pytest.raises(InvalidInput, match="lie between 0 and 1"):
         AgreeOptions(cascade_target=1.5)

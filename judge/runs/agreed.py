@@ -1,0 +1,213 @@
+"""What agreement is asked, and what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from judge.domain.errors import InvalidInput
+from judge.domain.outcome import Reconcile
+from judge.runs.bias import Bias
+from judge.runs.votes import WHOLE, Part, Taking, Vote, Votes, Where
+from judge.stats.agreement import AgreementFigure, Doubt
+from judge.stats.alternative import Alternative
+from judge.stats.arrays import Floats
+from judge.stats.calibration import Calibration
+from judge.stats.cascade import Cascade
+from judge.stats.ceiling import Ceiling
+from judge.stats.clustered import Estimate, resampled
+from judge.stats.order_effects import OrderEffects
+from judge.stats.rank_agreement import RankAgreement
+from judge.stats.votes import Votes as Coded
+
+INTERVALS = ("", "bootstrap", "percentile")
+MOST_REPLICATES = 10_000
+TIES: Mapping[str, tuple[Literal["KEEP", "DROP"], ...]] = {
+    "UNSPECIFIED": ("KEEP", "DROP"),
+    "KEEP": ("KEEP",),
+    "DROP": ("DROP",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AgreeOptions:
+    """How to compare."""
+
+    unit: str = "UNSPECIFIED"
+    sorted_orientation: bool = False
+    ties: str = "UNSPECIFIED"
+    level: float = 0.95
+    reconcile: Reconcile = Reconcile.TIE
+    by_turn: bool = False
+    by_category: bool = False
+    by_pair: bool = False
+    by_annotator: bool = False
+    reading: str = ""
+    part: Part = WHOLE
+    intervals: str = ""
+    replicates: int = 2000
+    seed: int = 0
+    epsilon: float = 0.2
+    q: float = 0.05
+    least_items: int = 30
+    unreadable_as_tie: bool = False
+    bias: bool = False
+    family: tuple[str, ...] = ()
+    wanted: float = 0.05
+    """The difference of agreement one would like to tell from 0."""
+    cascade_target: float = 0.0
+    """The agreement that a cascade is to guarantee; 0 for none."""
+    cascade_delta: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 < self.level < 1:
+            raise InvalidInput("options.level", f"level {self.level} is not between 0 and 1")
+        if self.intervals not in INTERVALS:
+            known = ", ".join(name for name in INTERVALS if name)
+            raise InvalidInput("options.intervals", f"intervals {self.intervals!r} are none of {known}, or empty")
+        if not 2 <= self.replicates <= MOST_REPLICATES:  # noqa: PLR2004  # a spread needs two
+            raise InvalidInput("options.replicates", f"replicates is from 2 to {MOST_REPLICATES}")
+        for name, share in {"epsilon": self.epsilon, "q": self.q, "wanted_difference": self.wanted}.items():
+            if not 0 < share < 1:
+                raise InvalidInput(f"options.{name}", f"{name} lies between 0 and 1, and is not {share}")
+        if not (0 <= self.cascade_target < 1 and 0 < self.cascade_delta < 1):
+            raise InvalidInput("options.cascade_target", "a cascade's target and delta lie between 0 and 1")
+        if self.family and not self.bias:
+            raise InvalidInput("options.family", "a family goes with bias")
+        if self.least_items < 2:  # noqa: PLR2004  # as above
+            raise InvalidInput("options.least_items", "an annotator needs two items or more")
+
+    @property
+    def taking(self) -> Taking:
+        """How the votes that are compared are taken."""
+        return Taking(self.reconcile, self.reading, self.part, unreadable_as_tie=self.unreadable_as_tie)
+
+    @property
+    def doubt(self) -> Doubt | None:
+        """How figures get their intervals, where not by the sandwich and the jackknife."""
+        if not self.intervals:
+            return None
+
+        def drawn(
+            sums: Floats, statistic: Callable[[Floats], Floats], level: float, n: int, bounds: tuple[float, float]
+        ) -> Estimate:
+            rng = np.random.default_rng(self.seed)
+            percentile = self.intervals == "percentile"
+            return resampled(
+                sums, statistic, level, n, bounds, rng=rng, replicates=self.replicates, percentile=percentile
+            )
+
+        return drawn
+
+    @property
+    def orientation(self) -> Literal["both", "sorted"]:
+        """Both or sorted."""
+        return "sorted" if self.sorted_orientation else "both"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure with the part of the data it covers."""
+
+    part: Part
+    ties: str
+    unit: str
+    figure: AgreementFigure
+    annotator: str = ""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What a target tells besides, of a source: each None or empty where it cannot be said, *notes* say why."""
+
+    calibration: Calibration | None = None
+    orders: RankAgreement | None = None
+    gaps: tuple[tuple[float, float, AgreementFigure], ...] = ()
+    notes: tuple[str, ...] = ()
+    ceilings: tuple[tuple[Part, Ceiling], ...] = ()
+    alternative: Alternative | None = None
+    annotators: tuple[str, ...] = ()
+    """The names behind the codes of the alternative-annotator test."""
+    cascade: Cascade | None = None
+    bias: Bias | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """How far two sources agree."""
+
+    source: Votes
+    target: Votes
+    options: AgreeOptions
+    figures: tuple[Figure, ...]
+    source_only: int
+    target_only: int
+    both: int
+    consistency: OrderEffects | None = None
+    incomplete: int = 0
+    repeats: Estimate | None = None
+    beside: Beside = Beside()
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What one figure counts: a part of the data, and of the target's annotators one, or all."""
+
+    part: Part
+    annotator: str = ""
+
+    def takes(self, vote: Vote, votes: Votes) -> bool:
+        """Whether *vote*, of *votes*, is counted in this figure."""
+        return self.annotator in ("", vote.annotator) and self.part.takes(vote.where, votes.categories, votes.tags)
+
+
+def cuts_of(votes: Votes, options: AgreeOptions) -> list[Cut]:
+    """The whole, and what else was asked for, as far as *votes* have it."""
+    base, of = options.part, votes.categories
+    found: dict[Cut, None] = {Cut(base): None}
+    for vote in votes.rows:
+        where = vote.where
+        if options.by_turn:
+            found[Cut(replace(base, turn=where.turn))] = None
+        if options.by_category:
+            found[Cut(replace(base, category=of.get(where.prompt_id, "")))] = None
+        if options.by_pair:
+            found[Cut(replace(base, left=where.left, right=where.right))] = None
+        if options.by_annotator:
+            found[Cut(base, vote.annotator)] = None
+    first, *rest = found
+    return [
+        first,
+        *sorted(rest, key=lambda cut: (cut.part.turn, cut.part.category, cut.part.left, cut.part.right, cut.annotator)),
+    ]
+
+
+class Codes:
+    """Codes comparisons, prompts and annotators as integers, the same in every table it makes."""
+
+    def __init__(self) -> None:
+        self._items: dict[Where, int] = {}
+        self._prompts: dict[str, int] = {}
+        self._annotators: dict[str, int] = {}
+
+    @property
+    def annotators(self) -> tuple[str, ...]:
+        """The annotators, by their codes."""
+        return tuple(self._annotators)
+
+    def votes(self, rows: Sequence[Vote]) -> Coded:
+        """*rows* as columns."""
+        return Coded(
+            item=ints([self._items.setdefault(v.where, len(self._items)) for v in rows]),
+            outcome=np.array([v.outcome - 1 for v in rows], dtype=np.int8),
+            cluster=ints([self._prompts.setdefault(v.where.prompt_id, len(self._prompts)) for v in rows]),
+            annotator=ints([self._annotators.setdefault(v.annotator, len(self._annotators)) for v in rows]),
+        )
+
+
+def ints(values: Sequence[int]) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:
+    """*values* as a column of codes."""
+    return np.array(values, dtype=np.int32)
