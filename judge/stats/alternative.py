@@ -11,11 +11,12 @@ A judge exactly at parity (mean d of 0) would pass with some chance, which the s
 that is below 80 %, not passing says nothing: the answer is "cannot tell".
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from judge.stats.arrays import Flags, Floats, sums
+from judge.stats.arrays import Flags, Floats
 from judge.stats.votes import Votes
 
 PASSES, FAILS, CANNOT_TELL = "passes", "fails", "cannot tell"
@@ -81,8 +82,7 @@ def alternative_annotator(
     if least < 2:  # noqa: PLR2004 - a spread needs two
         raise ValueError(f"An annotator needs two items or more, and not {least}.")
     met, gaps, left_out = [], [], []
-    for annotator in np.unique(people.annotator).tolist():
-        own = _advantages(judge, people, annotator)
+    for annotator, own in _advantages(judge, people):
         if len(own) < least:
             left_out.append(annotator)
             continue
@@ -106,24 +106,30 @@ def alternative_annotator(
     return Alternative(rows, tuple(left_out), round(rate, _PLACES), advantage, parity, answer, epsilon, q, least)
 
 
-def _advantages(judge: Votes, people: Votes, annotator: int) -> Floats:
-    """Whether the judge, and the annotator, agree with at least as many of the others: float64[items, 2]."""
-    mine = people.where(people.annotator == annotator)
-    # One vote of theirs an item: the first.
-    mine = mine.where(np.unique(mine.item, return_index=True)[1])
-    others = people.where(people.annotator != annotator)
-    items = np.intersect1d(np.intersect1d(mine.item, others.item), judge.item)
-    if items.size == 0:
-        return np.empty((0, 2))
-    others = others.where(np.isin(others.item, items))
-    at = np.searchsorted(items, others.item)
-    agreeing = []
-    for votes in (judge, mine):
-        order = np.argsort(votes.item, kind="stable")
-        said = votes.outcome[order][np.searchsorted(votes.item[order], items)]
-        agreeing.append(sums(at, (others.outcome == said[at]).astype(np.float64), items.size))
-    ours, theirs = agreeing
-    return np.column_stack((ours >= theirs, theirs >= ours)).astype(np.float64)
+def _advantages(judge: Votes, people: Votes) -> Iterator[tuple[int, Floats]]:
+    """For each annotator, whether the judge, and the annotator, agree with at least as many of the others.
+
+    float64[items, 2], of the items that others voted on too. An annotator that voted twice counts by the first vote.
+    """
+    order = np.argsort(judge.item, kind="stable")
+    items, said = judge.item[order], judge.outcome[order]
+    rows = np.isin(people.item, items)
+    item, outcome, annotator = np.searchsorted(items, people.item[rows]), people.outcome[rows], people.annotator[rows]
+    votes = np.bincount(item * 3 + outcome, minlength=3 * items.size).reshape(-1, 3)
+    by_annotator = np.argsort(annotator, kind="stable")
+    every = np.unique(people.annotator)
+    ends = np.searchsorted(annotator[by_annotator], every, side="right").tolist()
+    begin = 0
+    for who, end in zip(every.tolist(), ends, strict=True):
+        mine = by_annotator[begin:end]
+        begin = end
+        at, first, code = np.unique(item[mine], return_index=True, return_inverse=True)
+        own = np.bincount(code * 3 + outcome[mine], minlength=3 * at.size).reshape(-1, 3)
+        others = votes[at] - own
+        met = others.sum(axis=1) > 0
+        rows_of = np.arange(at.size)
+        ours, theirs = others[rows_of, said[at]], others[rows_of, outcome[mine][first]]
+        yield who, np.column_stack((ours >= theirs, theirs >= ours))[met].astype(np.float64)
 
 
 def _p_values(mean: Floats, error: Floats, many: Floats, epsilon: float) -> Floats:
