@@ -66,6 +66,9 @@ def agreement(report: AgreementReport, title: str) -> None:
     _bias(report)
     _cascade(report)
     _alternative(report)
+    whole = [figure for figure in report.figures if _part(figure) == "all"]
+    for reason in dict.fromkeys(figure.reason for figure in whole if figure.reason):
+        console().print(reason)
     if report.order_consistency.n:
         console().print(_orders(report))
     if report.HasField("repeats_agree"):

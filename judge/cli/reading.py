@@ -22,19 +22,19 @@ def disagreement(row: Disagreement) -> None:
     out, where = console(), row.showing
     votes = ", ".join(f"{many} {WORDS[at]}" for at, many in enumerate(row.votes, 1) if many)
     told = f"{where.prompt_id} turn {where.turn}" + (f" ({row.category})" if row.category else "")
-    out.print(f"{told}: source {WORDS[row.source_outcome]}, votes {votes}", style="bold", markup=False)
+    out.print(f"{told}: source {WORDS[row.source_outcome]}, votes {votes}", style="bold")
     for name, turns in (("prompt", row.prompt), (where.left, row.left), (where.right, row.right)):
         if turns:
-            out.print(f"  {name}: {_short(turns, where.turn)}", markup=False)
+            out.print(f"  {name}: {_short(turns, where.turn)}")
     for verdict in row.verdicts:
         order = {1: "left first", 2: "right first"}.get(verdict.showing.order, "")
         said = verdict.reason or verdict.raw
         if said:
             judge = verdict.judge.removeprefix("judges/")
-            out.print(f"  {judge}, {order}: {shorten(said, REASON)}", markup=False)
+            out.print(f"  {judge}, {order}: {shorten(said, REASON)}")
     for label in row.labels:
         if label.note:
-            out.print(f"  {label.annotator}: {shorten(label.note, REASON)}", markup=False)
+            out.print(f"  {label.annotator}: {shorten(label.note, REASON)}")
     out.print()
 
 

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 
 def console() -> Console:
-    """Standard output, as wide as the terminal or 80 columns."""
+    """Standard output, as wide as the terminal or 80 columns; what it prints is text, whatever names are made of."""
     from rich.console import Console  # noqa: PLC0415  # rich is imported when a table is printed
 
-    return Console(width=None if sys.stdout.isatty() else 80, highlight=False)
+    width = None if sys.stdout.isatty() else 80
+    return Console(width=width, highlight=False, markup=False, emoji=False)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

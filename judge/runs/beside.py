@@ -29,6 +29,8 @@ BOARDS = 1000
 def beside(source: Votes, target: Votes, compared: Votes, options: AgreeOptions) -> Beside:
     """All of it of *source*: *target* has every vote, *compared* what agreement is counted with."""
     orders, gaps, notes = _boards(source, compared, options)
+    if source.source == target.source:
+        notes = (f"Both sides are {source.source}: it agrees with itself.", *notes)
     ceilings, test, annotators = _people(source, target, options)
     return Beside(
         _calibrated(source, compared, options),

@@ -106,7 +106,7 @@ def agreement(
         how(counted, partial(gwet_ac1, categories=categories), level, pairs.n, _RANGE),
         how(together, krippendorff_alpha, level, pairs.n, _RANGE),
         how(together, partial(krippendorff_alpha, ordinal=True), level, pairs.n, _RANGE),
-        how(counted, partial(macro_f1, categories=categories), level, pairs.n, (0.0, 1.0)),
+        how(counted, macro_f1, level, pairs.n, (0.0, 1.0)),
         confusion=tables.sum(axis=0).astype(np.int64),
         ties=ties,
         orientation=orientation,

@@ -43,19 +43,21 @@ def gwet_ac1(tables: Floats, categories: int = 3) -> Floats:
     return _beyond(tables, n, (share * (1 - share)).sum(axis=-1) / (categories - 1))
 
 
-def macro_f1(tables: Floats, categories: int = 3) -> Floats:
-    """The F1 of each outcome, the target's being right, averaged over so many *categories*: float64[...].
+def macro_f1(tables: Floats) -> Floats:
+    """The F1 of each outcome, the target's being right, averaged over those that either side said: float64[...].
 
-    NaN where a table is empty; an outcome that nobody said counts 0. C. J. van Rijsbergen (1979), "Information
+    NaN where a table is empty. C. J. van Rijsbergen (1979), "Information
     Retrieval", chapter 7.
 
-    >>> round(float(macro_f1(np.array([[20.0, 5.0, 0.0], [10.0, 15.0, 0.0], [0.0, 0.0, 0.0]]), 2)), 6)
+    >>> round(float(macro_f1(np.array([[20.0, 5.0, 0.0], [10.0, 15.0, 0.0], [0.0, 0.0, 0.0]]))), 6)
     0.69697
     """
     said = tables.sum(axis=-1) + tables.sum(axis=-2)
     right = np.diagonal(tables, axis1=-2, axis2=-1)
     found = np.divide(2 * right, said, out=np.zeros_like(said), where=said > 0)
-    return np.where(said.sum(axis=-1) > 0, found.sum(axis=-1) / categories, np.nan)
+    many = np.count_nonzero(said, axis=-1)
+    mean: Floats = found.sum(axis=-1) / np.where(many > 0, many, np.nan)
+    return mean
 
 
 def both_orientations(tables: Floats) -> Floats:

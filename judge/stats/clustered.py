@@ -20,6 +20,7 @@ from judge.stats.arrays import Flags, Floats, Ints, sums
 SANDWICH = "sandwich-cr1-t"
 JACKKNIFE = "jackknife-cr3-t"
 EXACT = "exact-binomial-over-prompts"
+ALIKE = "none: the prompts do not differ, so they do not tell how far a new one would"
 BOOTSTRAP = "bootstrap-se-t"
 PERCENTILE = "bootstrap-percentile"
 
@@ -98,7 +99,8 @@ def ratio(
     *numerator* and *denominator* (not negative) are float64[n], *cluster* int32[n], or None where each row is its own.
     Rows with a zero denominator do not count. With *bounds* the interval is cut to them; and a share that sits on a
     bound in every prompt gets the exact binomial interval over prompts (C. J. Clopper, E. S. Pearson (1934), Biometrika
-    26(4)) in place of one of no width. Without rows the value is None.
+    26(4)) in place of one of no width. Where prompts do not differ otherwise there is none. Without rows the value is
+    None.
 
     >>> found = ratio(np.arange(50.0), np.full(50, 10.0))
     >>> found.value, found.method
@@ -124,6 +126,8 @@ def ratio(
         return Estimate(round(value, _PLACES), None, None, None, method, level, n, clusters)
     if bounds is not None and variance <= _NOTHING and value in bounds:
         return _exact(value, bounds, level, n, clusters)
+    if variance <= _NOTHING:
+        return Estimate(round(value, _PLACES), None, None, None, ALIKE, level, n, clusters)
     return estimate(value, variance, method, level, n, clusters, bounds)
 
 

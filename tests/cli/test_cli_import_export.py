@@ -159,3 +159,18 @@ def test_cli_rank_reads_and_writes_tables(tmp_path: Path) -> None:
     written = pl.read_csv(told.stdout.encode(), schema_overrides={"ranks": pl.String, "order_sd": pl.Float64})
     assert written["contestant"].to_list() == ["m", "n"]
     assert_frame_equal(written, pl.read_parquet(tmp_path / "out.parquet"), check_dtypes=False)
+
+
+def test_cli_prints_names_as_they_are(tmp_path: Path) -> None:
+    """A name with colons or brackets in it is neither a picture nor a style."""
+    rows = [
+        "left,right,outcome,prompt_id",
+        *(f"[bold]:one:,[/x],{'left' if n % 3 else 'right'},q{n}" for n in range(9)),
+    ]
+    (tmp_path / "battles.csv").write_text("\n".join(rows), "utf-8")
+
+    told = judge(tmp_path, "rank", tmp_path / "battles.csv")
+
+    assert told.returncode == 0, told.stderr
+    assert "[bold]:one:" in told.stdout
+    assert "[/x]" in told.stdout

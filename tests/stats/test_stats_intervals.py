@@ -236,6 +236,14 @@ def test_a_perfect_share_still_has_a_doubt() -> None:
     assert found.low == pytest.approx(0.025 ** (1 / 20))
 
 
+def test_prompts_that_are_all_alike_tell_no_doubt() -> None:
+    """Half right on every prompt: an interval of no width would pretend to know."""
+    found = mean(np.tile([0.0, 1.0], 20), np.repeat(np.arange(20), 2), bounds=(0.0, 1.0))
+
+    assert (found.value, found.low, found.high) == (0.5, None, None)
+    assert found.method.startswith("none: the prompts do not differ")
+
+
 def test_a_jackknife_that_leaves_nothing_says_so() -> None:
     """A statistic that is undefined without one of the prompts, or that no prompt moves, has no interval."""
     sums = np.zeros((6, 2))
