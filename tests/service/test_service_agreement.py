@@ -229,3 +229,43 @@ async def test_what_sways_a_judge_beyond_people(board: JudgeClient) -> None:
         await board.agreement("d", "judge:good", "people", pb.AgreementOptions(family=["dull"]))
     with pytest.raises(JudgeClientError, match="beyond what a target says"):
         await board.agreement("d", "people", "", pb.AgreementOptions(bias=True))
+
+
+def labels(**said: list[int]) -> list[ds.Label]:
+    """Votes of annotators on prompts in turn, by outcome code."""
+    return [
+        ds.Label(
+            label_id=f"{name}-{n}",
+            prompt_id=f"p{n}",
+            turn=1,
+            left="a",
+            right="b",
+            outcome=OUTCOMES[code],
+            annotator=name,
+            kind=outcome_pb2.ANNOTATOR_KIND_HUMAN,
+        )
+        for name, codes in said.items()
+        for n, code in enumerate(codes)
+        if code >= 0
+    ]
+
+
+@pytest.mark.parametrize(
+    ("said", "source", "target", "told"),
+    [
+        ({"x": [0, -1], "y": [-1, 0]}, "labels:x", "labels:y", "There is no pair of votes on the same comparison."),
+        ({"x": [0, 1, 2]}, "people", "", "There is no pair of votes on the same comparison."),
+        ({"x": [2] * 9, "y": [2] * 9}, "labels:x", "labels:y", "Kappa is not determined"),
+        ({"x": [0] * 9, "y": [0] * 9}, "labels:x", "labels:y", ""),
+        ({"x": [0, 1, 2] * 3}, "labels:x", "labels:x", "Both sides are labels:x: it agrees with itself."),
+    ],
+)
+async def test_what_can_not_be_computed_says_why(
+    client: JudgeClient, said: dict[str, list[int]], source: str, target: str, told: str
+) -> None:
+    """No overlap, one annotator, all ties, one value, the same on both sides: words, and never a NaN."""
+    report = await client.measure_agreement(labels(**said), source, target)
+
+    words = [*(figure.reason for figure in report.figures), *report.notes]
+    assert any(told in word for word in words)
+    assert "nan" not in str(report).lower()
