@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 
 from judge.domain.dataset import Label
 from judge.domain.errors import InvalidInput
@@ -117,13 +117,13 @@ async def told(
         prompt = asked.get(prompts.get(row.where.prompt_id, -1))
         left, right = known[row.where]
         found.append(
-            Disagreement(
-                *(row.where, row.category, row.source, row.target, row.share, row.votes, row.informative),
-                prompt.prompt.turns if prompt else (),
-                turns(left),
-                turns(right),
-                tuple(verdicts.get(row.where, ())),
-                tuple(labels.get(row.where, ())),
+            replace(
+                row,
+                prompt=prompt.prompt.turns if prompt else (),
+                left=turns(left),
+                right=turns(right),
+                verdicts=tuple(verdicts.get(row.where, ())),
+                labels=tuple(labels.get(row.where, ())),
             )
         )
     return found

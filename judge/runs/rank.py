@@ -187,9 +187,10 @@ def _strengths(told: Fought, options: RankOptions) -> Board:
     if told.labels is not None and told.votes is not None:
         anchored, anchoring = anchor(told.votes, told.labels, names)
         fit = replace(fit, model=fit.model.at(anchored.log_strengths), doubt=anchored.covariance)
-    interval = fit.interval(options.level)
     if INTERVALS[options.intervals]:
         fit, interval, resamples = _resampled(fit, options)
+    else:
+        interval = fit.interval(options.level)
     found = fit.covariance
     if options.anchor is not None and options.anchor[0] in names:
         against = fit.differences(names.index(options.anchor[0]), options.level)

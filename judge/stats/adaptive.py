@@ -17,8 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from judge.stats.arrays import Flags, Floats, sums
-from judge.stats.bradley_terry import newton
-from judge.stats.paired import grounded
+from judge.stats.bradley_terry import information, newton
 from judge.stats.pairing import Pairs, Wide, all_pairs
 
 LEAST_SETTLED, TOP = "least-settled", "top"
@@ -117,9 +116,7 @@ def planning_fit(wins: Floats) -> tuple[Floats, Floats]:
     np.fill_diagonal(virtual, 0)
     told = wins + virtual
     strengths, _ = newton(told, _TOLERANCE, _MOST_STEPS)
-    p = 1 / (1 + np.exp(np.subtract.outer(strengths, strengths).T))
-    cells = (told + told.T) * p * p.T
-    covariance = np.linalg.inv(grounded(np.diag(cells.sum(axis=1)) - cells, m))
+    covariance = np.linalg.inv(information(told, strengths))
     return strengths, covariance.astype(np.float64, copy=False)
 
 

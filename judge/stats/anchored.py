@@ -124,9 +124,8 @@ def anchored(compared: Compared) -> AnchoredFit:
     (50, True)
     """
     cluster = np.unique(compared.cluster, return_inverse=True)[1].astype(np.int32)
-    pair = compared.left.astype(np.intp) * compared.m + compared.right
-    left, right = (sums(pair, f, compared.m**2).reshape(compared.m, -1) for f in (compared.judged, 1 - compared.judged))
-    start, _ = newton(left + right.T, _TOLERANCE, _MOST_STEPS, np.zeros(compared.m))
+    verdicts = _won(compared, compared.judged, 1 - compared.judged)
+    start, _ = newton(verdicts, _TOLERANCE, _MOST_STEPS, np.zeros(compared.m))
     weight = _tuned(compared, cluster, start)
     start = _solved(compared, weight, start)
     weight = _tuned(compared, cluster, start)
@@ -135,7 +134,7 @@ def anchored(compared: Compared) -> AnchoredFit:
     chosen = compared.chosen
     prompts = int(np.unique(cluster[chosen]).size)
     more_labels, more_prompts = _planned(compared, cluster, fitted, weight)
-    gain = _gain(compared, cluster, fitted, weight)
+    gain = _gain(compared, cluster, fitted, covariance)
     return AnchoredFit(fitted, covariance, weight, gain, int(chosen.sum()), prompts, more_labels, more_prompts)
 
 
@@ -145,10 +144,16 @@ def _solved(compared: Compared, weight: float, start: Floats) -> Floats:
 
 def _wins(compared: Compared, weight: float) -> Floats:
     """What everybody won of everybody by verdicts that count *weight*, corrected by labels: float64[m, m]."""
-    m, r, f, y = compared.m, compared.inverse, compared.judged, compared.said
-    pair = compared.left.astype(np.intp) * m + compared.right
+    r, f, y = compared.inverse, compared.judged, compared.said
     left = weight * f + r * (y - weight * f)
     right = weight * (1 - f) + r * ((1 - y) - weight * (1 - f))
+    return _won(compared, left, right)
+
+
+def _won(compared: Compared, left: Floats, right: Floats) -> Floats:
+    """The sums by pair of what comparisons give to the left and to the right, row winning of column: float64[m, m]."""
+    m = compared.m
+    pair = compared.left.astype(np.intp) * m + compared.right
     return sums(pair, left, m * m).reshape(m, m) + sums(pair, right, m * m).reshape(m, m).T
 
 
@@ -169,9 +174,7 @@ def _by_prompt(compared: Compared, cluster: Ints, column: Floats) -> Floats:
 
 def _information(compared: Compared, curvature: Floats) -> Floats:
     """The sum of *curvature* times x x', float64[m, m]."""
-    m = compared.m
-    pair = sums(compared.left.astype(np.intp) * m + compared.right, curvature, m * m).reshape(m, m)
-    pair = pair + pair.T
+    pair = _won(compared, curvature, curvature)
     return np.diag(pair.sum(axis=1)) - pair
 
 
@@ -224,17 +227,16 @@ def _made(matrix: Floats, method: str, prompts: int) -> Covariance:
     return Covariance(matrix, method, prompts, matrix)
 
 
-def _gain(compared: Compared, cluster: Ints, strengths: Floats, weight: float) -> float:
+def _gain(compared: Compared, cluster: Ints, strengths: Floats, covariance: Covariance) -> float:
     """How many times the labels it would take without the judge."""
-    wins = _wins(compared, 0.0)
-    if len(strong_components(wins)) > 1:
+    ours = covariance.matrix
+    if ours is None or len(strong_components(_wins(compared, 0.0))) > 1:
         return math.nan
     try:
         alone = _covariance(compared, cluster, _solved(compared, 0.0, strengths), 0.0).matrix
     except NotConverged:
         return math.nan
-    ours = _covariance(compared, cluster, strengths, weight).matrix
-    return math.nan if alone is None or ours is None else float(alone.trace() / ours.trace())
+    return math.nan if alone is None else float(alone.trace() / ours.trace())
 
 
 def _planned(compared: Compared, cluster: Ints, strengths: Floats, weight: float) -> tuple[float, float]:

@@ -24,7 +24,7 @@ import numpy as np
 from judge.stats.arrays import Flags, Floats, Ints, sums
 from judge.stats.battles import TIE, Battles, cluster_codes
 from judge.stats.bradley_terry import BradleyTerryFit, bradley_terry, refitted
-from judge.stats.clustered import BOOTSTRAP, FEWEST, PERCENTILE, checked_level
+from judge.stats.clustered import BOOTSTRAP, FEWEST, PERCENTILE, checked_level, method_for
 from judge.stats.components import strong_components
 from judge.stats.errors import Disconnected, NotConverged
 from judge.stats.sandwich import Covariance
@@ -76,7 +76,7 @@ class Replicates:
         """The covariance of the parameters over replicates, times G / (G - 1); None with fewer than 5 prompts."""
         m = self.above.size
         if self.clusters < FEWEST:
-            return Covariance(None, f"none: {self.clusters} prompts, at least {FEWEST} are needed", self.clusters)
+            return Covariance(None, method_for(self.clusters), self.clusters)
         if len(self.parameters) < 2:  # noqa: PLR2004 - a spread needs two
             return Covariance(None, "none: the resamples fall apart", self.clusters)
         about = self.parameters - self.parameters.mean(axis=0)

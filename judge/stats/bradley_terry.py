@@ -346,6 +346,15 @@ def _near(wins: Floats, strengths: Floats) -> list[Floats]:
     ]
 
 
+def information(wins: Floats, log_strengths: Floats) -> Floats:
+    """The information of *log_strengths*, float64[m], in half wins, made invertible as `grounded` does: float64[m, m].
+
+    >>> information(np.array([[0.0, 3.0], [1.0, 0.0]]), np.zeros(2)).tolist()
+    [[1.5, -0.5], [-0.5, 1.5]]
+    """
+    return _information(wins + wins.T, _chances(log_strengths))
+
+
 def _chances(log_strengths: Floats) -> Floats:
     """The chance that row beats column, float64[m, m]."""
     strength: Floats = np.exp(log_strengths)

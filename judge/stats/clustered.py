@@ -207,23 +207,53 @@ def resampled(
     checked_level(level)
     clusters = sums.shape[0]
     value = float(statistic(sums.sum(axis=0, keepdims=True))[0])
-    method = PERCENTILE if percentile else BOOTSTRAP
     if np.isnan(value):
         return Estimate(None, None, None, None, "none: the figure is not determined", level, n, clusters)
     if clusters < FEWEST:
         return Estimate(round(value, _PLACES), None, None, None, method_for(clusters), level, n, clusters)
     drawn = rng.multinomial(clusters, np.full(clusters, 1 / clusters), replicates).astype(np.float64)
     again = statistic((drawn @ sums.reshape(clusters, -1)).reshape(replicates, *sums.shape[1:]))
-    again = again[~np.isnan(again)]
-    if again.size < (1 - _MOST_UNDETERMINED) * replicates:
-        method = "none: the figure is not determined in more than 1 % of resamples"
-        return Estimate(round(value, _PLACES), None, None, None, method, level, n, clusters)
+    method = "none: the figure is not determined in more than 1 % of resamples"
+    return replicated(
+        value,
+        again[~np.isnan(again)],
+        replicates,
+        level,
+        n,
+        clusters,
+        bounds,
+        percentile=percentile,
+        undetermined=method,
+    )
+
+
+def replicated(
+    value: float,
+    again: Floats,
+    drawn: int,
+    level: float,
+    n: int,
+    clusters: int,
+    bounds: tuple[float, float] | None = None,
+    *,
+    percentile: bool = False,
+    undetermined: str,
+) -> Estimate:
+    """A *value* with the interval that its replicates give: *again*, float64[k], of *drawn* resamples of clusters.
+
+    Where more than one of a hundred are missing there is no interval, and *undetermined* says why.
+
+    >>> replicated(1.0, np.linspace(0, 2, 101), 101, 0.9, 9, 50, percentile=True, undetermined="none: so it is").low
+    0.1
+    """
+    if again.size < (1 - _MOST_UNDETERMINED) * drawn:
+        return Estimate(round(value, _PLACES), None, None, None, undetermined, level, n, clusters)
     variance = float(again.var(ddof=1)) * clusters / (clusters - 1)
     if not percentile:
-        return estimate(value, variance, method, level, n, clusters, bounds)
+        return estimate(value, variance, BOOTSTRAP, level, n, clusters, bounds)
     low, high = np.quantile(again, [(1 - level) / 2, (1 + level) / 2]).tolist()
     value, low, high, error = (round(figure, _PLACES) + 0.0 for figure in (value, low, high, variance**0.5))
-    return Estimate(value, low, high, error, method, level, n, clusters)
+    return Estimate(value, low, high, error, PERCENTILE, level, n, clusters)
 
 
 def estimate(

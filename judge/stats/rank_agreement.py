@@ -17,9 +17,10 @@ from judge.stats.arrays import Floats
 from judge.stats.battles import Battles
 from judge.stats.bootstrap import resampled_wins
 from judge.stats.bradley_terry import POINTS, bradley_terry, refitted
-from judge.stats.clustered import BOOTSTRAP, FEWEST, PERCENTILE, Estimate, checked_level, estimate, method_for
+from judge.stats.clustered import FEWEST, Estimate, checked_level, method_for, replicated
 from judge.stats.components import strong_components
 
+UNRANKED = "none: in more than 1 % of resamples somebody cannot be ranked"
 _PLACES = 6
 _FEWEST = 3
 
@@ -68,9 +69,18 @@ def rank_agreement(
     clusters = one.n_clusters
     many = len(one.contestants)
     residuals = np.round(POINTS * (first - values[2] * second), _PLACES)
-    rho, tau = (_bounded(float(values[i]), drawn[:, i], level, many, clusters, replicates) for i in (0, 1))
-    slope = _straight(float(values[2]), drawn[:, 2], level, many, clusters, replicates)
-    return RankAgreement(one.contestants, rho, tau, slope, residuals)
+
+    def told(at: int, *, percentile: bool) -> Estimate:
+        value = float(values[at])
+        if clusters < FEWEST:
+            return Estimate(round(value, _PLACES), None, None, None, method_for(clusters), level, many, clusters)
+        return replicated(
+            value, drawn[:, at], replicates, level, many, clusters, percentile=percentile, undetermined=UNRANKED
+        )
+
+    return RankAgreement(
+        one.contestants, told(0, percentile=True), told(1, percentile=True), told(2, percentile=False), residuals
+    )
 
 
 def _compared(first: Floats, second: Floats) -> Floats:
@@ -106,31 +116,3 @@ def _resampled(
         return np.empty((0, 3))
     first, second = (np.array(refitted(board[held], at)) for board, at in zip(boards, start, strict=True))
     return _compared(first, second)
-
-
-def _doubtful(value: float, drawn: Floats, level: float, n: int, clusters: int, replicates: int) -> Estimate | None:
-    """The figure without an interval, where there can be none."""
-    method = method_for(clusters)
-    if clusters >= FEWEST and drawn.size < 0.99 * replicates:
-        method = "none: in more than 1 % of resamples somebody cannot be ranked"
-    if not method.startswith("none"):
-        return None
-    return Estimate(round(value, _PLACES), None, None, None, method, level, n, clusters)
-
-
-def _bounded(value: float, drawn: Floats, level: float, n: int, clusters: int, replicates: int) -> Estimate:
-    nothing = _doubtful(value, drawn, level, n, clusters, replicates)
-    if nothing is not None:
-        return nothing
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2]).tolist()
-    figures = (round(figure, _PLACES) + 0.0 for figure in (value, low, high, float(drawn.std(ddof=1))))
-    value, low, high, error = figures
-    return Estimate(value, low, high, error, PERCENTILE, level, n, clusters)
-
-
-def _straight(value: float, drawn: Floats, level: float, n: int, clusters: int, replicates: int) -> Estimate:
-    nothing = _doubtful(value, drawn, level, n, clusters, replicates)
-    if nothing is not None:
-        return nothing
-    variance = float(drawn.var(ddof=1)) * clusters / (clusters - 1)
-    return estimate(value, variance, BOOTSTRAP, level, n, clusters)

@@ -19,7 +19,7 @@ import numpy as np
 
 from judge.stats.arrays import Flags, Floats, Ints, sums
 from judge.stats.battles import Battles
-from judge.stats.clustered import FEWEST, JACKKNIFE, SANDWICH, method_for
+from judge.stats.clustered import ALIKE, FEWEST, JACKKNIFE, SANDWICH, method_for
 from judge.stats.components import weak_components
 from judge.stats.paired import Model, grounded
 
@@ -105,9 +105,7 @@ def covariance(model: Model, ridge: float = 0.0, strata: Ints | None = None) -> 
 
 def _checked(matrix: Floats, m: int, method: str, clusters: int, strata: int = 1) -> Covariance:
     if matrix[:m, :m].diagonal().max() <= _NOTHING:
-        return Covariance(
-            None, "none: the prompts do not differ, so they do not tell how far a new one would", clusters
-        )
+        return Covariance(None, ALIKE, clusters)
     return Covariance(matrix[:m, :m], method, clusters, matrix, strata)
 
 
