@@ -50,8 +50,8 @@ def _orders(report: AgreementReport) -> str:
     told = f"same in both orders {rate} of {order.n}"
     if order.inconsistent:
         told += f", first shown preferred {order.prefers_first} times, second {order.prefers_second}"
-    if order.first_share.HasField("value"):
-        told += f", first shown wins {_doubted(f'{order.first_share.value:.3f}', order.first_share.interval)}"
+        if order.first_share.HasField("value"):
+            told += f", first shown wins {_doubted(f'{order.first_share.value:.3f}', order.first_share.interval)}"
     return f"{told}, one order missing {order.incomplete}" if order.incomplete else told
 
 
