@@ -141,7 +141,7 @@ def _fits(data: Data) -> Iterator[Figure]:
 
 
 def _sandwiches() -> Figure:
-    """How far our unclustered standard errors lie from arena-rank's, at the same ratings of random boards."""
+    """How far our unclustered standard errors lie from arena-rank's, at the same ratings of random weighted boards."""
     furthest = 0.0
     for seed in range(20):
         rng = np.random.default_rng(seed)
@@ -150,7 +150,11 @@ def _sandwiches() -> Figure:
         right = (left + rng.integers(1, m, n)) % m
         outcome = rng.integers(0, 3, n).astype(np.int8)
         names = tuple(f"{i:02}" for i in range(m))
-        fit = bradley_terry(Battles(names, left.astype(np.int32), right.astype(np.int32), outcome))
+        # A weight a pair, as arena-rank has them.
+        weights = rng.uniform(0.2, 3, (m, m))
+        weights = weights + weights.T
+        sides = left.astype(np.int32), right.astype(np.int32)
+        fit = bradley_terry(Battles(names, *sides, outcome, weights[left, right]))
         frame = pd.DataFrame(
             {
                 "model_a": [names[i] for i in left],
@@ -164,7 +168,7 @@ def _sandwiches() -> Figure:
             told_theirs.pairs,
             told_theirs.outcomes,
             told_theirs.counts,
-            told_theirs.opt_weights,
+            np.asarray(told_theirs.counts) * weights[tuple(np.asarray(told_theirs.pairs).T)],
             0.0,
             m,
         )
