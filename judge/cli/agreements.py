@@ -61,6 +61,7 @@ def agreement(report: AgreementReport, title: str) -> None:
     _beyond(report)
     _ceilings(report)
     _planned(report)
+    _rivals(report)
     _boards(report)
     _calibrated(report)
     _bias(report)
@@ -74,6 +75,7 @@ def agreement(report: AgreementReport, title: str) -> None:
     if report.HasField("repeats_agree"):
         found = report.repeats_agree
         console().print(f"the same when repeated {_doubted(f'{found.value:.3f}', found.interval)} of {found.n} pairs")
+    _drift(report)
     console().print(f"on one side only: {report.source_only} / {report.target_only} comparisons; both: {report.both}")
 
 
@@ -95,7 +97,7 @@ def _ceilings(report: AgreementReport) -> None:
     for name, of in (("agreement", "rate"), ("alpha", "alpha")):
         rows = [
             (
-                _slice(row.slice) or "all",
+                " ".join(word for word in (_slice(row.slice), row.annotator) if word) or "all",
                 "kept" if row.ties == 1 else "drop",
                 str(row.comparisons),
                 *(_value(getattr(getattr(row, of), side), doubted=side == "difference") for side in SIDES),
@@ -120,6 +122,47 @@ def _planned(report: AgreementReport) -> None:
         console().print(f"{told}.")
     if report.ceilings:
         console().print()
+
+
+def _rivals(report: AgreementReport) -> None:
+    """The source and its rival against the same votes."""
+    rows = [
+        (
+            "kept" if row.ties == 1 else "drop",
+            str(row.comparisons),
+            str(row.votes),
+            *(_value(found, doubted=False) for found in (row.source, row.rival)),
+            _value(row.difference, doubted=True),
+        )
+        for row in report.rivals
+    ]
+    if not rows:
+        return
+    table("Beside its rival, on the same votes", ("ties", "n", "votes", "source", "rival", "difference"), rows)
+    for row in report.rivals:
+        if row.HasField("prompts_needed"):
+            console().print(
+                f"Ties {'kept' if row.ties == 1 else 'dropped'}: a difference of {row.detectable_difference:.3f} would "
+                f"be told from 0; the one wanted takes {row.prompts_needed} prompts or {row.votes_needed} votes, "
+                f"{max(row.votes_needed - row.votes, 0)} more than there are."
+            )
+    console().print()
+
+
+def _drift(report: AgreementReport) -> None:
+    """What has changed from one judging to the other."""
+    if not report.HasField("drift"):
+        return
+    told, out = report.drift, console()
+    known = told.noise.HasField("value")
+    words = [f"of verdicts changed {_doubted(f'{told.changed.value:.3f}', told.changed.interval)}"]
+    if known:
+        words.append(f"of repeats differ {_doubted(f'{told.noise.value:.3f}', told.noise.interval)}")
+        words.append(f"beyond that {_value(told.beyond, doubted=True)}")
+    out.print(f"From target to source, {told.showings} showings: {', '.join(words)}: {told.answer}.")
+    if not known:
+        out.print("No showing was judged twice on one side, so noise is not known: judge with --repeats 2.")
+    out.print(f"Ties {_value(told.ties, doubted=True)}, first shown wins {_value(told.first, doubted=True)}.")
 
 
 def _value(found: Estimated, *, doubted: bool) -> str:

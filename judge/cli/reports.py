@@ -154,6 +154,7 @@ def rank_command(
 @click.option("--bias", is_flag=True, help="Also what sways SOURCE beyond TARGET: length, markdown, family.")
 @click.option("--family", multiple=True, help="A contestant of SOURCE's own family. Repeatable.")
 @click.option("--wanted-difference", default=0.05, show_default=True, help="To be told from 0: how many prompts?")
+@click.option("--rival", default="", help="Another source: which of the two agrees with TARGET more?")
 @click.option("--cascade-target", default=0.0, help="Where may SOURCE answer alone, with this agreement?")
 @click.option("--cascade-delta", default=0.1, show_default=True, help="The chance that this guarantee fails.")
 @click.option("--unreadable-as-tie", is_flag=True, help="Count verdicts without an outcome as ties.")

@@ -81,7 +81,8 @@ class Source:
             return Source(SourceKind.PEOPLE, merge=Merge(merge))
         if head in (SourceKind.JUDGE, SourceKind.LABELS) and rest:
             return Source(SourceKind(head), name=rest, merge=Merge(merge))
-        run, _, judge = rest.partition("/")
+        # A run may be given by its resource name.
+        run, _, judge = rest.removeprefix("runs/").partition("/")
         if head == SourceKind.RUN and run:
             return Source(SourceKind.RUN, name=judge, run=run, merge=Merge(merge))
         raise InvalidInput(

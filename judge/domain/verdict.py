@@ -188,6 +188,8 @@ class Verdict:
     reused: bool = False
     create_time: float = 0.0
     revision: int = 0
+    answer: int = 0
+    """The store's number of the call behind it, which several verdicts may share; 0 where there was none."""
 
     @property
     def reading(self) -> Reading | None:

@@ -35,14 +35,16 @@ class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
         """Compare two sources of a dataset, or one source's annotators among themselves."""
         options = decode.agree_options(request.options)
         dataset = resource_id("datasets", "dataset", request.dataset)
+        other = _rival(request.options.rival, request.target)
         source = await self._votes(dataset, Source.parse(request.source), options)
         target = await self._votes(dataset, Source.parse(request.target, "target"), options) if request.target else None
+        rival = await self._votes(dataset, other, options) if other else None
         if options.bias and target is None:
             raise InvalidInput("options.bias", "bias is beyond what a target says: name one")
         style = await style_of(self._store, TENANT, source) if options.bias else None
 
         def measured() -> Report:
-            report = measure(source, target, options)
+            report = measure(source, target, options, rival)
             if style is None or target is None:
                 return report
             swayed = bias(source, target, style, options.family, options.level)
@@ -70,7 +72,9 @@ class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
             raise InvalidInput("options.bias", "a stream of labels comes without the outputs whose style could sway")
         source = _streamed(Source.parse(first.source), labels, options)
         target = _streamed(Source.parse(first.target, "target"), labels, options) if first.target else None
-        report = await self._fits.run(lambda: measure(source, target, options))
+        other = _rival(first.options.rival, first.target)
+        rival = _streamed(other, labels, options) if other else None
+        report = await self._fits.run(lambda: measure(source, target, options, rival))
         return pb.MeasureAgreementResponse(report=reports.agreement(report))
 
     async def ListDisagreements(
@@ -92,6 +96,12 @@ class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
 
     async def _votes(self, dataset: str, source: Source, options: AgreeOptions) -> Votes:
         return await votes_of(self._store, TENANT, dataset, source, options.taking)
+
+
+def _rival(said: str, target: str) -> Source | None:
+    if said and not target:
+        raise InvalidInput("options.rival", "a rival is held against a target: name one")
+    return Source.parse(said, "options.rival") if said else None
 
 
 def _streamed(source: Source, labels: list[Label], options: AgreeOptions) -> Votes:

@@ -9,18 +9,20 @@ from judge.api.v1 import agreement_service_pb2, leaderboard_pb2, outcome_pb2
 from judge.domain.outcome import Outcome
 from judge.rpc import rows
 from judge.rpc.encode import interval, part, verdict
-from judge.runs.agreed import Figure, Report
+from judge.runs.agreed import Cut, Figure, Report
 from judge.runs.bias import Bias
 from judge.runs.disagreements import Disagreement
 from judge.runs.ranked import Anchoring, Board, StandingRow
-from judge.runs.votes import Part, Votes
+from judge.runs.votes import Votes
 from judge.stats.agreement import AgreementFigure
 from judge.stats.alternative import Alternative
 from judge.stats.calibration import Calibration
 from judge.stats.cascade import Cascade
 from judge.stats.ceiling import Beside, Ceiling
 from judge.stats.clustered import Estimate
+from judge.stats.drift import Drift
 from judge.stats.rank_agreement import RankAgreement
+from judge.stats.rivals import Rivals
 
 
 def coverage(votes: Votes) -> outcome_pb2.Coverage:
@@ -163,10 +165,12 @@ def agreement(report: Report) -> agreement_service_pb2.AgreementReport:
         cascade=_cascade(report.beside.cascade) if report.beside.cascade else None,
         repeats_agree=_estimated(report.repeats) if report.repeats else None,
         notes=report.beside.notes,
-        ceilings=[_ceiling(where, found) for where, found in report.beside.ceilings],
+        ceilings=[_ceiling(cut, found) for cut, found in report.beside.ceilings],
         alternative_annotator=_alternative(report.beside.alternative, report.beside.annotators)
         if report.beside.alternative
         else None,
+        drift=_drift(report.beside.drift) if report.beside.drift else None,
+        rivals=[_rivals(found) for found in report.beside.rivals],
     )
 
 
@@ -249,21 +253,50 @@ def _gap(least: float, most: float, figure: AgreementFigure) -> agreement_servic
     )
 
 
-def _ceiling(where: Part, found: Ceiling) -> agreement_service_pb2.Ceiling:
-    def beside(figures: Beside) -> agreement_service_pb2.Beside:
-        return agreement_service_pb2.Beside(
-            source=_estimated(figures.judge),
-            target=_estimated(figures.people),
-            difference=_estimated(figures.difference),
-        )
+def _drift(found: Drift) -> agreement_service_pb2.Drift:
+    return agreement_service_pb2.Drift(
+        answer=found.answer,
+        showings=found.showings,
+        changed=_estimated(found.changed),
+        noise=_estimated(found.noise),
+        beyond=_estimated(found.beyond),
+        ties=_estimated(found.ties),
+        first=_estimated(found.first),
+    )
 
-    return agreement_service_pb2.Ceiling(
-        slice=part(where),
+
+def _beside(figures: Beside) -> agreement_service_pb2.Beside:
+    return agreement_service_pb2.Beside(
+        source=_estimated(figures.one),
+        target=_estimated(figures.other),
+        difference=_estimated(figures.difference),
+    )
+
+
+def _rivals(found: Rivals) -> agreement_service_pb2.Rivals:
+    return agreement_service_pb2.Rivals(
         ties=agreement_service_pb2.Ties.Value(f"TIES_{found.ties}"),
         comparisons=found.comparisons,
         votes=found.votes,
-        rate=beside(found.rate),
-        alpha=beside(found.alpha),
+        prompts=found.prompts,
+        source=_estimated(found.rate.one),
+        rival=_estimated(found.rate.other),
+        difference=_estimated(found.rate.difference),
+        detectable_difference=found.detectable,
+        prompts_needed=found.needed,
+        votes_needed=found.needed_votes,
+    )
+
+
+def _ceiling(cut: Cut, found: Ceiling) -> agreement_service_pb2.Ceiling:
+    return agreement_service_pb2.Ceiling(
+        slice=part(cut.part),
+        annotator=cut.annotator,
+        ties=agreement_service_pb2.Ties.Value(f"TIES_{found.ties}"),
+        comparisons=found.comparisons,
+        votes=found.votes,
+        rate=_beside(found.rate),
+        alpha=_beside(found.alpha),
         largest=_estimated(found.largest),
         detectable_difference=found.detectable,
         prompts_needed=found.needed,

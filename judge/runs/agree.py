@@ -21,8 +21,11 @@ from judge.stats.order_effects import OrderEffects, order_consistency
 from judge.stats.votes import pairs_between, pairs_within
 
 
-def measure(source: Votes, target: Votes | None, options: AgreeOptions) -> Report:
-    """The report of *source* against *target*, or among the source's own annotators without one."""
+def measure(source: Votes, target: Votes | None, options: AgreeOptions, rival: Votes | None = None) -> Report:
+    """The report of *source* against *target*, or among the source's own annotators without one.
+
+    A *rival* is held against the same votes of the target, beside the source.
+    """
     unit = _unit(options.unit, among_themselves=target is None)
     other = source if target is None else target
     if unit == "PLURALITY":
@@ -45,7 +48,7 @@ def measure(source: Votes, target: Votes | None, options: AgreeOptions) -> Repor
         consistency,
         incomplete,
         _repeats(source, options.level),
-        Beside() if target is None else beside(source, target, other, options),
+        Beside() if target is None else beside(source, target, other, options, rival),
     )
 
 

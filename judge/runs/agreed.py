@@ -19,8 +19,10 @@ from judge.stats.calibration import Calibration
 from judge.stats.cascade import Cascade
 from judge.stats.ceiling import Ceiling
 from judge.stats.clustered import Estimate, resampled
+from judge.stats.drift import Drift
 from judge.stats.order_effects import OrderEffects
 from judge.stats.rank_agreement import RankAgreement
+from judge.stats.rivals import Rivals
 from judge.stats.votes import Votes as Coded
 
 INTERVALS = ("", "bootstrap", "percentile")
@@ -119,6 +121,18 @@ class Figure:
     annotator: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What one figure counts: a part of the data, and of the target's annotators one, or all."""
+
+    part: Part
+    annotator: str = ""
+
+    def takes(self, vote: Vote, votes: Votes) -> bool:
+        """Whether *vote*, of *votes*, is counted in this figure."""
+        return self.annotator in ("", vote.annotator) and self.part.takes(vote.where, votes.categories, votes.tags)
+
+
 @dataclass(frozen=True)
 class Beside:
     """What a target tells besides, of a source: each None or empty where it cannot be said, *notes* say why."""
@@ -127,12 +141,16 @@ class Beside:
     orders: RankAgreement | None = None
     gaps: tuple[tuple[float, float, AgreementFigure], ...] = ()
     notes: tuple[str, ...] = ()
-    ceilings: tuple[tuple[Part, Ceiling], ...] = ()
+    ceilings: tuple[tuple[Cut, Ceiling], ...] = ()
     alternative: Alternative | None = None
     annotators: tuple[str, ...] = ()
     """The names behind the codes of the alternative-annotator test."""
     cascade: Cascade | None = None
     bias: Bias | None = None
+    drift: Drift | None = None
+    """Of two judges, or of one judged twice: the target before, the source after."""
+    rivals: tuple[Rivals, ...] = ()
+    """The source beside another, against the target."""
 
 
 @dataclass(frozen=True)
@@ -150,18 +168,6 @@ class Report:
     incomplete: int = 0
     repeats: Estimate | None = None
     beside: Beside = Beside()
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """What one figure counts: a part of the data, and of the target's annotators one, or all."""
-
-    part: Part
-    annotator: str = ""
-
-    def takes(self, vote: Vote, votes: Votes) -> bool:
-        """Whether *vote*, of *votes*, is counted in this figure."""
-        return self.annotator in ("", vote.annotator) and self.part.takes(vote.where, votes.categories, votes.tags)
 
 
 def cuts_of(votes: Votes, options: AgreeOptions) -> list[Cut]:

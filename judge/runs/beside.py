@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from judge.domain.outcome import Outcome
 from judge.domain.source import Merge
-from judge.runs.agreed import TIES, AgreeOptions, Beside, Codes, cuts_of, ints
+from judge.runs.agreed import TIES, AgreeOptions, Beside, Codes, Cut, cuts_of, ints
+from judge.runs.drift import drifted
 from judge.runs.orders_agree import leaderboards, steps
 from judge.runs.sources import merged
-from judge.runs.votes import Part, Votes
+from judge.runs.votes import Votes
 from judge.stats.agreement import AgreementFigure, agreement
 from judge.stats.alternative import Alternative, alternative_annotator
 from judge.stats.calibration import Calibration, calibration
@@ -20,15 +22,19 @@ from judge.stats.cascade import Cascade, cascade
 from judge.stats.ceiling import Ceiling, ceiling
 from judge.stats.clustered import jackknife
 from judge.stats.rank_agreement import RankAgreement
+from judge.stats.rivals import Rivals, rivals
 from judge.stats.votes import pairs_between
 
 BOARDS = 1000
 """Resamples of the two leaderboards."""
 
 
-def beside(source: Votes, target: Votes, compared: Votes, options: AgreeOptions) -> Beside:
+def beside(source: Votes, target: Votes, compared: Votes, options: AgreeOptions, rival: Votes | None) -> Beside:
     """All of it of *source*: *target* has every vote, *compared* what agreement is counted with."""
     orders, gaps, notes = _boards(source, compared, options)
+    changed = drifted(target, source, options.level)
+    if isinstance(changed, str):
+        notes = (changed, *notes) if changed else notes
     if source.source == target.source:
         notes = (f"Both sides are {source.source}: it agrees with itself.", *notes)
     ceilings, test, annotators = _people(source, target, options)
@@ -41,7 +47,16 @@ def beside(source: Votes, target: Votes, compared: Votes, options: AgreeOptions)
         test,
         annotators,
         _cascaded(source, compared, options) if options.cascade_target else None,
+        drift=None if isinstance(changed, str) else changed,
+        rivals=() if rival is None else tuple(_rivals(source, rival, compared, options)),
     )
+
+
+def _rivals(source: Votes, rival: Votes, target: Votes, options: AgreeOptions) -> Iterator[Rivals]:
+    codes = Codes()
+    one, other, people = (codes.votes(votes.rows) for votes in (source, rival, target))
+    for ties in TIES[options.ties]:
+        yield rivals(one, other, people, ties, options.level, options.doubt or jackknife, options.wanted)
 
 
 def _cascaded(source: Votes, target: Votes, options: AgreeOptions) -> Cascade | None:
@@ -85,7 +100,7 @@ def _boards(
 ) -> tuple[RankAgreement | None, tuple[tuple[float, float, AgreementFigure], ...], tuple[str, ...]]:
     """The two leaderboards, and agreement by how far apart contestants are in the target's."""
     boards = leaderboards(source, target, options.level, BOARDS, options.seed)
-    notes = (f"The two leaderboards are not compared: {boards.reason}.",) if boards.reason else ()
+    notes = (f"The two leaderboards are not compared: {boards.reason.rstrip('.')}.",) if boards.reason else ()
     gaps = []
     for least, most, votes in steps(target.rows, boards.ratings):
         codes = Codes()
@@ -100,7 +115,7 @@ def _boards(
 
 def _people(
     source: Votes, target: Votes, options: AgreeOptions
-) -> tuple[tuple[tuple[Part, Ceiling], ...], Alternative | None, tuple[str, ...]]:
+) -> tuple[tuple[tuple[Cut, Ceiling], ...], Alternative | None, tuple[str, ...]]:
     """The source beside the target's votes among themselves, and the alternative-annotator test.
 
     Nothing where no comparison has two votes of the target, or the source has several on one.
@@ -111,16 +126,15 @@ def _people(
     common = {vote.where for vote in source.rows} & {where for where, many in counts.items() if many > 1}
     if not common:
         return (), None, ()
-    ceilings: list[tuple[Part, Ceiling]] = []
+    ceilings: list[tuple[Cut, Ceiling]] = []
     doubt = options.doubt or jackknife
     for cut in cuts_of(replace(target, rows=tuple(v for v in target.rows if v.where in common)), options):
-        if cut.annotator:
-            continue
-        codes = Codes()
-        people = codes.votes([vote for vote in target.rows if cut.takes(vote, target)])
-        judge = codes.votes([vote for vote in source.rows if cut.takes(vote, source)])
+        codes, every = Codes(), replace(cut, annotator="")
+        people = codes.votes([vote for vote in target.rows if every.takes(vote, target)])
+        judge = codes.votes([vote for vote in source.rows if every.takes(vote, source)])
+        one = codes.annotators.index(cut.annotator) if cut.annotator else None
         ceilings.extend(
-            (cut.part, ceiling(judge, people, ties, options.orientation, options.level, doubt, options.wanted))
+            (cut, ceiling(judge, people, ties, options.orientation, options.level, doubt, options.wanted, one))
             for ties in TIES[options.ties]
         )
     codes = Codes()

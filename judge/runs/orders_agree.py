@@ -43,14 +43,15 @@ def leaderboards(source: Votes, target: Votes, level: float, replicates: int, se
     for votes in rows:
         for vote in votes:
             prompts.setdefault(vote.where.prompt_id, len(prompts))
+    ratings: dict[str, float] = {}
     try:
         one, other = (_battles(votes, names, prompts) for votes in rows)
-        ratings = dict(zip(names, bradley_terry(other).ratings.tolist(), strict=True))
+        ratings.update(zip(names, bradley_terry(other).ratings.tolist(), strict=True))
         orders = rank_agreement(one, other, np.random.default_rng(seed), level, replicates)
     except Disconnected as error:
-        return Leaderboards(None, {}, f"one of the two does not rank them all: {error}")
+        return Leaderboards(None, ratings, f"one of the two does not rank them all: {error}")
     except (NotConverged, ValueError) as error:
-        return Leaderboards(None, {}, str(error))
+        return Leaderboards(None, ratings, str(error))
     return Leaderboards(orders, ratings)
 
 

@@ -200,6 +200,7 @@ def _judge_votes(
         judged.interim,
         frozenset(grouped),
         shares={judged.name: grouped},
+        calls=frozenset(verdict.answer for verdict in kept if verdict.answer),
     )
 
 

@@ -69,6 +69,8 @@ class Votes:
     dataset: str = ""
     shares: Mapping[str, Shares] = field(default_factory=dict)
     """Of judges: what each said, before anything was reconciled."""
+    calls: frozenset[int] = frozenset()
+    """Of a judge: the calls behind its verdicts, by the store's numbers."""
     members: tuple[Votes, ...] = ()
     """Of a jury."""
 

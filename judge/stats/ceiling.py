@@ -22,17 +22,18 @@ from judge.stats.votes import Votes, pairs_between, pairs_within
 
 @dataclass(frozen=True)
 class Beside:
-    """A figure of the *judge*, of *people*, and how far the judge's is above theirs."""
+    """A figure of *one*, of the *other*, and how far the first is above the second."""
 
-    judge: Estimate
-    people: Estimate
+    one: Estimate
+    other: Estimate
     difference: Estimate
 
 
 @dataclass(frozen=True)
 class Ceiling:
-    """Raw agreement (*rate*) and Krippendorff's *alpha*, on so many *comparisons* with so many *votes* of people.
+    """Raw agreement (*rate*) and Krippendorff's *alpha* of the judge with people, and of people with each other.
 
+    They are of so many *comparisons* with so many *votes* of people.
     *largest* is the agreement of whoever says of each comparison what most of its votes say: no single answer can have
     more. *detectable* is the smallest difference of rates that these prompts would tell from 0 with power 0.8, and
     *needed* the number of prompts that it takes to tell the difference wanted; None without an interval.
@@ -56,11 +57,13 @@ def ceiling(
     level: float = 0.95,
     doubt: Doubt = jackknife,
     wanted: float = 0.05,
+    annotator: int | None = None,
 ) -> Ceiling:
     """How the *judge*, with one vote an item, agrees with *people*, and they with each other.
 
     *ties* is KEEP (S1) or DROP (S2), *orientation* both or sorted, which matters to alpha; *wanted* is the difference
-    of rates that one would like to tell from 0.
+    of rates that one would like to tell from 0. With an *annotator* (a code) it is the judge with that one's votes,
+    beside everybody else with them.
 
     >>> item = np.repeat(np.arange(10, dtype=np.int32), 2)
     >>> people = Votes(item, np.tile([0, 0, 0, 1], 5), item, np.arange(20))
@@ -74,7 +77,14 @@ def ceiling(
     items, many = np.unique(people.item, return_counts=True)
     common = np.intersect1d(items[many > 1], judge.item)
     people = people.where(np.isin(people.item, common))
-    between, within = pairs_between(judge.where(np.isin(judge.item, common)), people), pairs_within(people)
+    judge, theirs = judge.where(np.isin(judge.item, common)), people
+    if annotator is None:
+        within = pairs_within(people)
+    else:
+        theirs, others = (people.where(np.equal(people.annotator == annotator, own)) for own in (True, False))
+        within = pairs_between(others, theirs)
+        theirs = theirs.where(np.isin(theirs.item, others.item))
+    between = pairs_between(judge, theirs)
     if ties == "DROP":
         between, within = decided(between), decided(within)
     prompts = np.unique(np.concatenate((between.cluster, within.cluster)))
@@ -82,15 +92,15 @@ def ceiling(
     together = np.stack((coincidences(between, prompts), coincidences(within, prompts)), axis=1)
     if orientation == "both":
         together = both_orientations(together)
-    rate = _beside(rates, share_agreeing, level, between.n, within.n, doubt, 0.0)
+    rate = beside(rates, share_agreeing, level, between.n, within.n, doubt, 0.0)
     error, clusters = rate.difference.standard_error, rate.difference.clusters
     return Ceiling(
         rate,
-        _beside(together, krippendorff_alpha, level, between.n, within.n, doubt, -1.0),
-        common.size,
-        people.n,
+        beside(together, krippendorff_alpha, level, between.n, within.n, doubt, -1.0),
+        np.unique(theirs.item).size,
+        theirs.n,
         ties,
-        _largest(people.where(people.outcome != TIE) if ties == "DROP" else people, level),
+        _largest(theirs.where(theirs.outcome != TIE) if ties == "DROP" else theirs, level),
         round(detectable(error, clusters, level), 6) if error else None,
         prompts_needed(error, clusters, wanted, level) if error else None,
     )
@@ -104,21 +114,28 @@ def _largest(people: Votes, level: float) -> Estimate:
     return ratio(table.max(axis=1, initial=0).astype(np.float64), many.astype(np.float64), cluster, level, (0.0, 1.0))
 
 
-def _beside(
+def beside(
     tables: Floats,
     statistic: Callable[[Floats], Floats],
     level: float,
-    judges: int,
-    peoples: int,
+    ones: int,
+    others: int,
     doubt: Doubt,
     least: float,
 ) -> Beside:
-    """The figures of both halves of *tables* (float64[G, 2, 3, 3]), and their difference."""
+    """A *statistic*, *least* to 1, of both halves of *tables* (float64[G, 2, 3, 3]), and their difference.
+
+    *ones* and *others* are the pairs counted in each half.
+
+    >>> tables = np.tile([np.eye(3), np.ones((3, 3))], (5, 1, 1, 1))
+    >>> beside(tables, share_agreeing, 0.95, 15, 45, jackknife, 0.0).difference.value
+    0.666666667
+    """
     if len(tables) == 0:
-        nothing = Estimate(None, None, None, None, "none: no comparison has two votes of people", level, 0, 0)
+        nothing = Estimate(None, None, None, None, "none: there is no comparison with votes for both", level, 0, 0)
         return Beside(nothing, nothing, nothing)
     return Beside(
-        doubt(tables, lambda t: statistic(t[:, 0]), level, judges, (least, 1.0)),
-        doubt(tables, lambda t: statistic(t[:, 1]), level, peoples, (least, 1.0)),
-        doubt(tables, lambda t: statistic(t[:, 0]) - statistic(t[:, 1]), level, judges, (least - 1.0, 1.0 - least)),
+        doubt(tables, lambda t: statistic(t[:, 0]), level, ones, (least, 1.0)),
+        doubt(tables, lambda t: statistic(t[:, 1]), level, others, (least, 1.0)),
+        doubt(tables, lambda t: statistic(t[:, 0]) - statistic(t[:, 1]), level, ones, (least - 1.0, 1.0 - least)),
     )

@@ -45,8 +45,8 @@ def rank_agreement(
 ) -> RankAgreement:
     """How the ratings by battles *one* go with those by *other*, of the same contestants and clusters (prompts).
 
-    Raises ValueError where contestants or clusters are not the same, or are fewer than three, and Disconnected where
-    one of the two does not rank them all.
+    Raises ValueError where contestants or clusters are not the same, or are fewer than three, or all are level, and
+    Disconnected where one of the two does not rank them all.
 
     >>> left, right = ["a", "b", "a"] * 20, ["b", "c", "c"] * 20
     >>> prompts = np.repeat(np.arange(20), 3)
@@ -65,6 +65,8 @@ def rank_agreement(
         raise ValueError(f"An order of {len(one.contestants)} contestants has nothing to be compared with.")
     first, second = (bradley_terry(battles).log_strengths for battles in (one, other))
     values = _compared(first[None, :], second[None, :])[0]
+    if np.isnan(values).any():
+        raise ValueError("On one of the two leaderboards all contestants are level, which is no order.")
     drawn = _resampled(one, other, (first, second), rng, replicates)
     clusters = one.n_clusters
     many = len(one.contestants)
@@ -84,17 +86,21 @@ def rank_agreement(
 
 
 def _compared(first: Floats, second: Floats) -> Floats:
-    """Spearman's rho, Kendall's tau and the slope of each row, float64[k, 3]."""
+    """Spearman's rho, Kendall's tau and the slope of each row, float64[k, 3]; NaN where a side is level."""
     signs = [np.sign(np.round(x[:, :, None] - x[:, None, :], 9)) for x in (first, second)]
     ranked = [sign.sum(axis=2) for sign in signs]
     rho = _cosine(*ranked)
     tau = _cosine(*(sign.reshape(len(sign), -1) for sign in signs))
-    slope = (first * second).sum(axis=1) / np.square(second).sum(axis=1)
+    slope = _ratio((first * second).sum(axis=1), np.square(np.round(second, 9)).sum(axis=1))
     return np.column_stack((rho, tau, slope))
 
 
 def _cosine(x: Floats, y: Floats) -> Floats:
-    found: Floats = (x * y).sum(axis=1) / np.sqrt(np.square(x).sum(axis=1) * np.square(y).sum(axis=1))
+    return _ratio((x * y).sum(axis=1), np.sqrt(np.square(x).sum(axis=1) * np.square(y).sum(axis=1)))
+
+
+def _ratio(top: Floats, bottom: Floats) -> Floats:
+    found: Floats = top / np.where(bottom > 0, bottom, np.nan)
     return found
 
 

@@ -130,6 +130,7 @@ def _named(c: Connection, rows: Sequence[Any], judges: Sequence[Mapping[str, Any
                 r.reused,
                 answer.create_time if answer else 0.0,
                 r.revision,
+                answer.id if answer else 0,
             )
         )
     return made
@@ -188,6 +189,7 @@ def _imported(c: Connection, dataset: int, judge: str) -> list[Verdict]:
             readings=readings.get(row.answer_id, ()),
             repeat=row.repeat,
             create_time=answers[row.answer_id].create_time,
+            answer=row.answer_id,
         )
         for position, row in enumerate(rows)
     ]

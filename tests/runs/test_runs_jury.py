@@ -105,3 +105,8 @@ async def test_a_jury_ranks_what_its_members_judged(client: JudgeClient) -> None
     assert jury.source == "jury:longest+first+matches-reference>=2@plurality"
     assert (jury.coverage.usable, jury.coverage.planned) == (480, 480)
     assert ratings(heavy) == ratings(alone) != ratings(jury)
+
+
+def test_a_run_is_a_source_by_its_number_and_by_its_resource_name() -> None:
+    assert Source.parse("run:runs/r1/gpt") == Source.parse("run:r1/gpt")
+    assert str(Source.parse("run:runs/r1")) == "run:r1"

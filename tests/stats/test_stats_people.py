@@ -58,7 +58,7 @@ def test_a_judge_that_sees_as_much_as_people_is_at_their_ceiling(ties: str) -> N
 
     for beside in (alike.rate, alike.alpha):
         assert beside.difference.low < 0 < beside.difference.high
-        assert beside.difference.value == pytest.approx(beside.judge.value - beside.people.value, abs=1e-8)
+        assert beside.difference.value == pytest.approx(beside.one.value - beside.other.value, abs=1e-8)
     assert better.rate.difference.low > 0
     assert better.alpha.difference.low > 0
     assert (alike.ties, alike.votes) == (ties, 3 * alike.comparisons)
@@ -72,8 +72,8 @@ def test_the_ceiling_is_taken_on_the_same_comparisons() -> None:
 
     kept, dropped = ceiling(said, votes), ceiling(said, votes, "DROP")
 
-    assert (kept.comparisons, kept.votes, kept.rate.judge.value, kept.rate.people.value) == (2, 4, 0.75, 0.5)
-    assert (dropped.comparisons, dropped.rate.judge.n, dropped.rate.people.n) == (1, 2, 1)
+    assert (kept.comparisons, kept.votes, kept.rate.one.value, kept.rate.other.value) == (2, 4, 0.75, 0.5)
+    assert (dropped.comparisons, dropped.rate.one.n, dropped.rate.other.n) == (1, 2, 1)
     assert kept.largest.value == 0.75
     nothing = ceiling(said.where(said.item == 1), votes)
     assert (nothing.comparisons, nothing.rate.difference.value) == (0, None)

@@ -69,3 +69,14 @@ def test_what_cannot_be_compared_is_told() -> None:
     unbeaten = Battles.from_names(["a", "b", "c"] * 6, ["b", "c", "b"] * 6, ["left"] * 18, cluster=list(range(18)))
     with pytest.raises(Disconnected):
         rank_agreement(unbeaten, unbeaten, rng)
+
+
+def test_a_board_on_which_all_are_level_has_no_order() -> None:
+    """Everything is a tie on one side: the two leaderboards are not compared, and no figure is made up."""
+    left, right = ["a", "b", "a"] * 20, ["b", "c", "c"] * 20
+    prompts = np.repeat(np.arange(20), 3)
+    level = Battles.from_names(left, right, ["tie"] * 60, cluster=prompts)
+    other = Battles.from_names(left, right, ["left", "left", "left", "right", "right", "left"] * 10, cluster=prompts)
+    for one, two in ((level, other), (other, level), (level, level)):
+        with pytest.raises(ValueError, match="all contestants are level"):
+            rank_agreement(one, two, np.random.default_rng(0), replicates=10)

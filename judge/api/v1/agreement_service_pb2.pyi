@@ -128,6 +128,7 @@ class AgreementOptions(_message.Message):
     WANTED_DIFFERENCE_FIELD_NUMBER: _builtins.int
     CASCADE_TARGET_FIELD_NUMBER: _builtins.int
     CASCADE_DELTA_FIELD_NUMBER: _builtins.int
+    RIVAL_FIELD_NUMBER: _builtins.int
     unit: Global___AgreementUnit.ValueType
     """What is counted."""
     orientation: Global___Orientation.ValueType
@@ -170,6 +171,8 @@ class AgreementOptions(_message.Message):
     """The agreement with the target's plurality that a cascade is to guarantee where the source is sure; 0 means none."""
     cascade_delta: _builtins.float
     """The chance that this guarantee fails; 0 means 0.1."""
+    rival: _builtins.str
+    """Another source, held against the same votes of the target beside this one; empty for none."""
     @_builtins.property
     def slice(self) -> _outcome_pb2.Slice:
         """Only this part of the data."""
@@ -204,10 +207,11 @@ class AgreementOptions(_message.Message):
         wanted_difference: _builtins.float = ...,
         cascade_target: _builtins.float = ...,
         cascade_delta: _builtins.float = ...,
+        rival: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["slice", b"slice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bias", b"bias", "by_annotator", b"by_annotator", "by_category", b"by_category", "by_pair", b"by_pair", "by_turn", b"by_turn", "cascade_delta", b"cascade_delta", "cascade_target", b"cascade_target", "epsilon", b"epsilon", "family", b"family", "intervals", b"intervals", "least_items", b"least_items", "level", b"level", "orientation", b"orientation", "q", b"q", "reading", b"reading", "reconcile", b"reconcile", "replicates", b"replicates", "seed", b"seed", "slice", b"slice", "ties", b"ties", "unit", b"unit", "unreadable_as_tie", b"unreadable_as_tie", "wanted_difference", b"wanted_difference"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bias", b"bias", "by_annotator", b"by_annotator", "by_category", b"by_category", "by_pair", b"by_pair", "by_turn", b"by_turn", "cascade_delta", b"cascade_delta", "cascade_target", b"cascade_target", "epsilon", b"epsilon", "family", b"family", "intervals", b"intervals", "least_items", b"least_items", "level", b"level", "orientation", b"orientation", "q", b"q", "reading", b"reading", "reconcile", b"reconcile", "replicates", b"replicates", "rival", b"rival", "seed", b"seed", "slice", b"slice", "ties", b"ties", "unit", b"unit", "unreadable_as_tie", b"unreadable_as_tie", "wanted_difference", b"wanted_difference"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -238,6 +242,8 @@ class AgreementReport(_message.Message):
     BIAS_FIELD_NUMBER: _builtins.int
     REPEATS_AGREE_FIELD_NUMBER: _builtins.int
     CASCADE_FIELD_NUMBER: _builtins.int
+    DRIFT_FIELD_NUMBER: _builtins.int
+    RIVALS_FIELD_NUMBER: _builtins.int
     source_only: _builtins.int
     """Comparisons that only the source has."""
     target_only: _builtins.int
@@ -302,6 +308,14 @@ class AgreementReport(_message.Message):
     def cascade(self) -> Global___Cascade:
         """Where the source may answer alone, if asked for."""
 
+    @_builtins.property
+    def drift(self) -> Global___Drift:
+        """What has changed from the target to the source, if each is one judge's verdicts and they share showings."""
+
+    @_builtins.property
+    def rivals(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rivals]:
+        """The source beside its rival, if one is named: ties kept, and dropped."""
+
     def __init__(
         self,
         *,
@@ -324,14 +338,149 @@ class AgreementReport(_message.Message):
         bias: Global___Bias | None = ...,
         repeats_agree: Global___Estimated | None = ...,
         cascade: Global___Cascade | None = ...,
+        drift: Global___Drift | None = ...,
+        rivals: _abc.Iterable[Global___Rivals] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["alternative_annotator", b"alternative_annotator", "bias", b"bias", "calibration", b"calibration", "cascade", b"cascade", "order_consistency", b"order_consistency", "rank_agreement", b"rank_agreement", "repeats_agree", b"repeats_agree", "source_coverage", b"source_coverage", "target_coverage", b"target_coverage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["alternative_annotator", b"alternative_annotator", "bias", b"bias", "calibration", b"calibration", "cascade", b"cascade", "drift", b"drift", "order_consistency", b"order_consistency", "rank_agreement", b"rank_agreement", "repeats_agree", b"repeats_agree", "source_coverage", b"source_coverage", "target_coverage", b"target_coverage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternative_annotator", b"alternative_annotator", "bias", b"bias", "both", b"both", "calibration", b"calibration", "cascade", b"cascade", "ceilings", b"ceilings", "figures", b"figures", "gaps", b"gaps", "notes", b"notes", "order_consistency", b"order_consistency", "orientation", b"orientation", "rank_agreement", b"rank_agreement", "reading", b"reading", "reconcile", b"reconcile", "repeats_agree", b"repeats_agree", "source_coverage", b"source_coverage", "source_only", b"source_only", "target_coverage", b"target_coverage", "target_only", b"target_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternative_annotator", b"alternative_annotator", "bias", b"bias", "both", b"both", "calibration", b"calibration", "cascade", b"cascade", "ceilings", b"ceilings", "drift", b"drift", "figures", b"figures", "gaps", b"gaps", "notes", b"notes", "order_consistency", b"order_consistency", "orientation", b"orientation", "rank_agreement", b"rank_agreement", "reading", b"reading", "reconcile", b"reconcile", "repeats_agree", b"repeats_agree", "rivals", b"rivals", "source_coverage", b"source_coverage", "source_only", b"source_only", "target_coverage", b"target_coverage", "target_only", b"target_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AgreementReport: _TypeAlias = AgreementReport  # noqa: Y015
+
+@_typing.final
+class Rivals(_message.Message):
+    """Two sources against the same votes of the target."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIES_FIELD_NUMBER: _builtins.int
+    COMPARISONS_FIELD_NUMBER: _builtins.int
+    VOTES_FIELD_NUMBER: _builtins.int
+    PROMPTS_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    RIVAL_FIELD_NUMBER: _builtins.int
+    DIFFERENCE_FIELD_NUMBER: _builtins.int
+    DETECTABLE_DIFFERENCE_FIELD_NUMBER: _builtins.int
+    PROMPTS_NEEDED_FIELD_NUMBER: _builtins.int
+    VOTES_NEEDED_FIELD_NUMBER: _builtins.int
+    ties: Global___Ties.ValueType
+    """What was done with ties; with DROP both sources are decisive."""
+    comparisons: _builtins.int
+    """Comparisons on which both sources have an outcome."""
+    votes: _builtins.int
+    """The target's votes on them."""
+    prompts: _builtins.int
+    """Prompts they are of."""
+    detectable_difference: _builtins.float
+    """The smallest difference that these prompts would tell from 0, with power 0.8; absent without an interval."""
+    prompts_needed: _builtins.int
+    """How many prompts of the same mix it takes to tell the difference wanted from 0, with power 0.8."""
+    votes_needed: _builtins.int
+    """How many votes that is, at as many a prompt as now."""
+    @_builtins.property
+    def source(self) -> Global___Estimated:
+        """How often the source agrees with the votes."""
+
+    @_builtins.property
+    def rival(self) -> Global___Estimated:
+        """How often the rival does."""
+
+    @_builtins.property
+    def difference(self) -> Global___Estimated:
+        """The source's less the rival's, with an interval of its own."""
+
+    def __init__(
+        self,
+        *,
+        ties: Global___Ties.ValueType = ...,
+        comparisons: _builtins.int = ...,
+        votes: _builtins.int = ...,
+        prompts: _builtins.int = ...,
+        source: Global___Estimated | None = ...,
+        rival: Global___Estimated | None = ...,
+        difference: Global___Estimated | None = ...,
+        detectable_difference: _builtins.float | None = ...,
+        prompts_needed: _builtins.int | None = ...,
+        votes_needed: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference", "_prompts_needed", b"_prompts_needed", "_votes_needed", b"_votes_needed", "detectable_difference", b"detectable_difference", "difference", b"difference", "prompts_needed", b"prompts_needed", "rival", b"rival", "source", b"source", "votes_needed", b"votes_needed"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference", "_prompts_needed", b"_prompts_needed", "_votes_needed", b"_votes_needed", "comparisons", b"comparisons", "detectable_difference", b"detectable_difference", "difference", b"difference", "prompts", b"prompts", "prompts_needed", b"prompts_needed", "rival", b"rival", "source", b"source", "ties", b"ties", "votes", b"votes", "votes_needed", b"votes_needed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__detectable_difference: _TypeAlias = _typing.Literal["detectable_difference"]  # noqa: Y015
+    _WhichOneofArgType__detectable_difference: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference"]  # noqa: Y015
+    _WhichOneofReturnType__prompts_needed: _TypeAlias = _typing.Literal["prompts_needed"]  # noqa: Y015
+    _WhichOneofArgType__prompts_needed: _TypeAlias = _typing.Literal["_prompts_needed", b"_prompts_needed"]  # noqa: Y015
+    _WhichOneofReturnType__votes_needed: _TypeAlias = _typing.Literal["votes_needed"]  # noqa: Y015
+    _WhichOneofArgType__votes_needed: _TypeAlias = _typing.Literal["_votes_needed", b"_votes_needed"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__detectable_difference) -> _WhichOneofReturnType__detectable_difference | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__prompts_needed) -> _WhichOneofReturnType__prompts_needed | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__votes_needed) -> _WhichOneofReturnType__votes_needed | None: ...
+
+Global___Rivals: _TypeAlias = Rivals  # noqa: Y015
+
+@_typing.final
+class Drift(_message.Message):
+    """The same showings judged before (the target) and after (the source)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANSWER_FIELD_NUMBER: _builtins.int
+    SHOWINGS_FIELD_NUMBER: _builtins.int
+    CHANGED_FIELD_NUMBER: _builtins.int
+    NOISE_FIELD_NUMBER: _builtins.int
+    BEYOND_FIELD_NUMBER: _builtins.int
+    TIES_FIELD_NUMBER: _builtins.int
+    FIRST_FIELD_NUMBER: _builtins.int
+    answer: _builtins.str
+    """changed, no more than noise, or cannot tell."""
+    showings: _builtins.int
+    """Showings that both have a verdict on."""
+    @_builtins.property
+    def changed(self) -> Global___Estimated:
+        """The share of pairs of verdicts, one of before and one of after, that differ."""
+
+    @_builtins.property
+    def noise(self) -> Global___Estimated:
+        """The share of pairs of repeats of one side that differ, on the showings that have any."""
+
+    @_builtins.property
+    def beyond(self) -> Global___Estimated:
+        """How far the changed share is above that noise, on the showings with repeats: half of what the squared chances of the
+        outcomes differ by, 0 where nothing has changed.
+        """
+
+    @_builtins.property
+    def ties(self) -> Global___Estimated:
+        """How much more of the verdicts are ties than before."""
+
+    @_builtins.property
+    def first(self) -> Global___Estimated:
+        """How much more of them go to what was shown first, a tie going half to each."""
+
+    def __init__(
+        self,
+        *,
+        answer: _builtins.str = ...,
+        showings: _builtins.int = ...,
+        changed: Global___Estimated | None = ...,
+        noise: Global___Estimated | None = ...,
+        beyond: Global___Estimated | None = ...,
+        ties: Global___Estimated | None = ...,
+        first: Global___Estimated | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["beyond", b"beyond", "changed", b"changed", "first", b"first", "noise", b"noise", "ties", b"ties"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "beyond", b"beyond", "changed", b"changed", "first", b"first", "noise", b"noise", "showings", b"showings", "ties", b"ties"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Drift: _TypeAlias = Drift  # noqa: Y015
 
 @_typing.final
 class Cascade(_message.Message):
@@ -757,6 +906,7 @@ class Ceiling(_message.Message):
     LARGEST_FIELD_NUMBER: _builtins.int
     DETECTABLE_DIFFERENCE_FIELD_NUMBER: _builtins.int
     PROMPTS_NEEDED_FIELD_NUMBER: _builtins.int
+    ANNOTATOR_FIELD_NUMBER: _builtins.int
     ties: Global___Ties.ValueType
     """What was done with ties; with DROP the judge is decisive on all of them."""
     comparisons: _builtins.int
@@ -767,6 +917,8 @@ class Ceiling(_message.Message):
     """The smallest difference of agreement that these prompts would tell from 0, with power 0.8; absent without an interval."""
     prompts_needed: _builtins.int
     """How many prompts of the same mix it takes to tell the difference wanted from 0, with power 0.8."""
+    annotator: _builtins.str
+    """By annotator: whose votes they are; the target's figure is then of everybody else with them."""
     @_builtins.property
     def slice(self) -> _outcome_pb2.Slice:
         """The part of the data."""
@@ -795,10 +947,11 @@ class Ceiling(_message.Message):
         largest: Global___Estimated | None = ...,
         detectable_difference: _builtins.float | None = ...,
         prompts_needed: _builtins.int | None = ...,
+        annotator: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference", "_prompts_needed", b"_prompts_needed", "alpha", b"alpha", "detectable_difference", b"detectable_difference", "largest", b"largest", "prompts_needed", b"prompts_needed", "rate", b"rate", "slice", b"slice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference", "_prompts_needed", b"_prompts_needed", "alpha", b"alpha", "comparisons", b"comparisons", "detectable_difference", b"detectable_difference", "largest", b"largest", "prompts_needed", b"prompts_needed", "rate", b"rate", "slice", b"slice", "ties", b"ties", "votes", b"votes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference", "_prompts_needed", b"_prompts_needed", "alpha", b"alpha", "annotator", b"annotator", "comparisons", b"comparisons", "detectable_difference", b"detectable_difference", "largest", b"largest", "prompts_needed", b"prompts_needed", "rate", b"rate", "slice", b"slice", "ties", b"ties", "votes", b"votes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__detectable_difference: _TypeAlias = _typing.Literal["detectable_difference"]  # noqa: Y015
     _WhichOneofArgType__detectable_difference: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference"]  # noqa: Y015

@@ -1,0 +1,100 @@
+"""A judge held against itself under another epoch, and against a rival on the same votes, over the wire."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from judge.api.v1 import agreement_service_pb2 as pb
+from judge.api.v1 import dataset_service_pb2 as ds
+from judge.api.v1 import outcome_pb2, run_service_pb2
+from judge_client import JudgeClient, JudgeClientError
+
+NAMES, PROMPTS = ("able", "base", "calm"), 30
+OUTCOMES = (outcome_pb2.OUTCOME_LEFT, outcome_pb2.OUTCOME_RIGHT)
+
+
+@pytest.fixture
+async def board(client: JudgeClient) -> JudgeClient:
+    """Three contestants on 30 prompts; people find the longer output better, mostly."""
+    rng = np.random.default_rng(3)
+    await client.create_dataset("d")
+    await client.upload_prompts("d", [ds.Prompt(prompt_id=f"p{n}", turns=[f"question {n}"]) for n in range(PROMPTS)])
+    outputs, labels = [], []
+    for n in range(PROMPTS):
+        sizes = rng.permutation(3) + 1
+        outputs += [
+            ds.Output(prompt_id=f"p{n}", contestant=name, turns=[f"{name} says " + "more " * int(size)])
+            for name, size in zip(NAMES, sizes, strict=True)
+        ]
+        for i in range(3):
+            for j in range(i + 1, 3):
+                shorter = int(sizes[i] < sizes[j])
+                outcome = OUTCOMES[shorter if rng.random() < 0.9 else 1 - shorter]
+                where = {"prompt_id": f"p{n}", "turn": 1, "left": NAMES[i], "right": NAMES[j]}
+                kind = outcome_pb2.ANNOTATOR_KIND_HUMAN
+                labels.append(ds.Label(label_id=f"{n}{i}{j}", annotator="ann", kind=kind, outcome=outcome, **where))
+    await client.upload_outputs("d", outputs)
+    await client.upload_labels("d", labels, source="people")
+    return client
+
+
+async def judged(board: JudgeClient, epoch: str, judge: str = "random") -> str:
+    pairing = run_service_pb2.Pairing(repeats=2, epoch=epoch)
+    spec = run_service_pb2.RunSpec(dataset="datasets/d", judges=[f"judges/{judge}"], pairing=pairing)
+    run = await board.create_run(spec)
+    async for seen in board.watch_run(run.name):
+        last = seen
+    assert last.state == run_service_pb2.RUN_STATE_DONE
+    return f"{run.name.replace('runs/', 'run:')}/{judge}"
+
+
+async def test_the_same_judge_under_another_epoch_differs_no_more_than_from_itself(board: JudgeClient) -> None:
+    old, new, other = [await judged(board, *said) for said in (("may",), ("june",), ("june", "longest"))]
+
+    same = (await board.agreement("d", new, old)).drift
+    changed = (await board.agreement("d", other, old)).drift
+
+    assert (same.answer, same.showings) == ("no more than noise", PROMPTS * 3 * 2)
+    assert same.noise.value == pytest.approx(2 / 3, abs=0.12)
+    assert same.changed.interval.low < same.noise.value < same.changed.interval.high
+    assert changed.answer == "changed"
+    assert changed.beyond.interval.low > 0
+    assert changed.changed.value == pytest.approx(2 / 3, abs=0.1)
+
+
+async def test_verdicts_that_are_the_same_calls_are_said_to_be(board: JudgeClient) -> None:
+    old, again = [await judged(board, "may") for _ in range(2)]
+    report = await board.agreement("d", again, old)
+
+    assert not report.HasField("drift")
+    assert report.notes[0].endswith(f"{PROMPTS * 3 * 2 * 2} verdicts are the same calls in both; use another epoch.")
+    assert not (await board.agreement("d", old, "people")).HasField("drift")
+
+
+async def test_two_judges_are_held_against_the_same_votes(board: JudgeClient) -> None:
+    long, dice = await judged(board, "", "longest"), await judged(board, "")
+    options = pb.AgreementOptions(rival=dice, wanted_difference=0.1)
+    kept, dropped = (await board.agreement("d", long, "people", options)).rivals
+
+    assert (kept.ties, dropped.ties) == (pb.TIES_KEEP, pb.TIES_DROP)
+    assert (kept.votes, kept.prompts, kept.comparisons) == (90, PROMPTS, 90)
+    assert kept.source.value == pytest.approx(0.9, abs=0.07)
+    assert kept.difference.value == pytest.approx(kept.source.value - kept.rival.value, abs=1e-6)
+    assert kept.difference.interval.low > 0
+    assert kept.votes_needed == 3 * kept.prompts_needed > 0
+    assert dropped.votes < kept.votes
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "rival", "sentence"),
+    [
+        ("people", "", "judge:random", "a rival is held against a target: name one"),
+        ("people", "people", "nonsense", "source 'nonsense' is none of judge:NAME"),
+    ],
+)
+async def test_a_rival_that_cannot_be_is_refused_by_name(
+    board: JudgeClient, source: str, target: str, rival: str, sentence: str
+) -> None:
+    with pytest.raises(JudgeClientError, match=sentence):
+        await board.agreement("d", source, target, pb.AgreementOptions(rival=rival))
