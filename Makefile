@@ -86,6 +86,7 @@ mt-bench: $(VENV)/.server  ## MT-bench (DATA=FOLDER) through the service, beside
 
 agreement: $(VENV)/.server  ## agreement on MT-bench and PandaLM (DATA=FOLDER), beside the known figures
 	$(BIN)/python bench/agreement.py $(DATA)
+	$(BIN)/python bench/many_labels.py
 
 fmt: $(VENV)/.dev  ## format code and proto
 	$(BIN)/ruff format .

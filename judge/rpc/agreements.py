@@ -8,19 +8,19 @@ from typing import Any
 
 from judge.api.v1 import agreement_service_pb2 as pb
 from judge.api.v1 import agreement_service_pb2_grpc
-from judge.domain.dataset import Label
 from judge.domain.errors import InvalidInput
 from judge.domain.names import resource_id
-from judge.domain.source import Source, SourceKind
+from judge.domain.source import Source
 from judge.ports.store import Store
 from judge.rpc import decode, reports
 from judge.rpc.datasets import TENANT
+from judge.rpc.labels import Labels
 from judge.runs.agree import measure
 from judge.runs.agreed import AgreeOptions, Report
 from judge.runs.bias import bias
 from judge.runs.disagreements import disagreements, told
 from judge.runs.fits import Fits
-from judge.runs.sources import label_votes, votes_of
+from judge.runs.sources import votes_of
 from judge.runs.style import style_of
 from judge.runs.votes import Votes
 
@@ -59,22 +59,24 @@ class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
         context: Any,
     ) -> pb.MeasureAgreementResponse:
         first: pb.MeasureAgreementRequest | None = None
-        labels: list[Label] = []
+        labels = Labels()
         async for message in request_iterator:
             if first is None:
                 first = message
-            rows = (*message.labels, *decode.label_columns(message.columns))
-            labels.extend(decode.label(row) for row in rows)
+            labels.add(message)
         if first is None:
             raise InvalidInput("source", "the stream is empty", reason="EMPTY_STREAM")
         options = decode.agree_options(first.options)
         if options.bias:
             raise InvalidInput("options.bias", "a stream of labels comes without the outputs whose style could sway")
-        source = _streamed(Source.parse(first.source), labels, options)
-        target = _streamed(Source.parse(first.target, "target"), labels, options) if first.target else None
-        other = _rival(first.options.rival, first.target)
-        rival = _streamed(other, labels, options) if other else None
-        report = await self._fits.run(lambda: measure(source, target, options, rival))
+        source, rival = Source.parse(first.source), _rival(first.options.rival, first.target)
+        target = Source.parse(first.target, "target") if first.target else None
+
+        def measured() -> Report:
+            told = [labels.votes(one, options.part) if one else None for one in (target, rival)]
+            return measure(labels.votes(source, options.part), told[0], options, told[1])
+
+        report = await self._fits.run(measured)
         return pb.MeasureAgreementResponse(report=reports.agreement(report))
 
     async def ListDisagreements(
@@ -102,10 +104,3 @@ def _rival(said: str, target: str) -> Source | None:
     if said and not target:
         raise InvalidInput("options.rival", "a rival is held against a target: name one")
     return Source.parse(said, "options.rival") if said else None
-
-
-def _streamed(source: Source, labels: list[Label], options: AgreeOptions) -> Votes:
-    if source.kind not in (SourceKind.PEOPLE, SourceKind.LABELS):
-        raise InvalidInput("source", f"a stream of labels has no source {source}; use people or labels:PATTERN")
-    rows = tuple(vote for vote in label_votes(source, labels) if options.part.takes(vote.where, {}, {}))
-    return Votes(str(source), rows, {}, {}, len(rows), len(rows), reading="label")

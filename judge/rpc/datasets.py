@@ -25,6 +25,7 @@ from judge.ports.store import Store
 from judge.prompts.parse import own_parser, parse
 from judge.prompts.rubrics import RUBRICS
 from judge.rpc import decode, encode, rows
+from judge.rpc.labels import label_columns
 from judge.runs.outliving import Outliving
 
 R = TypeVar("R")
@@ -147,7 +148,7 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
         def rows_of(message: pb.UploadLabelsRequest) -> Sequence[pb.Label]:
             if not sources:
                 sources.append(checked_name("source", message.source))
-            return [*message.labels, *decode.label_columns(message.columns)]
+            return [*message.labels, *label_columns(message.columns)]
 
         async def add(tenant: str, dataset: str, rows: Sequence[Label], *, replace: bool) -> BatchResult:
             return await self._store.add_labels(tenant, dataset, rows, source=sources[0], replace=replace)

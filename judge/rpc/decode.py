@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from enum import IntEnum
 from typing import TypeVar
 
@@ -100,31 +99,6 @@ def label(row: dataset_service_pb2.Label) -> Label:
         selection=optional_enum(Selection, row.selection, "selection"),
         selection_probability=row.selection_probability if row.HasField("selection_probability") else None,
     )
-
-
-def label_columns(columns: dataset_service_pb2.LabelColumns) -> Iterator[dataset_service_pb2.Label]:
-    """Columns as rows, numbered from *first_row*."""
-    n = len(columns.outcome)
-    for name in ("left", "right", "prompt", "annotator"):
-        if len(getattr(columns, name)) != n:
-            raise InvalidInput(f"columns.{name}", f"columns.{name} has another length than columns.outcome")
-    if columns.turn and len(columns.turn) != n:
-        raise InvalidInput("columns.turn", "columns.turn has another length than columns.outcome")
-    names = columns.names
-    try:
-        for i in range(n):
-            yield dataset_service_pb2.Label(
-                label_id=str(columns.first_row + i),
-                prompt_id=names[columns.prompt[i]],
-                left=names[columns.left[i]],
-                right=names[columns.right[i]],
-                outcome=columns.outcome[i],
-                annotator=names[columns.annotator[i]],
-                kind=columns.kind,
-                turn=columns.turn[i] if columns.turn else 1,
-            )
-    except IndexError:
-        raise InvalidInput("columns.names", f"columns row {i} points outside names") from None
 
 
 def imported_verdict(row: dataset_service_pb2.ImportedVerdict) -> ImportedVerdict:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import combinations
-from typing import Literal
 
 import numpy as np
 
 from judge.domain.errors import InvalidInput
-from judge.domain.source import Merge
-from judge.runs.agreed import TIES, AgreeOptions, Beside, Codes, Cut, Figure, Report, cuts_of, ints
+from judge.runs.agreed import AgreeOptions, Beside, Figure, Report, cuts_of, figured
 from judge.runs.beside import beside
-from judge.runs.sources import merged
+from judge.runs.drift import drifted
+from judge.runs.table import Table
 from judge.runs.votes import Votes, whole
-from judge.stats.agreement import AgreementFigure, agreement
 from judge.stats.clustered import Estimate, mean
 from judge.stats.names import coded
 from judge.stats.order_effects import OrderEffects, order_consistency
-from judge.stats.votes import pairs_between, pairs_within
+from judge.stats.votes import Votes as Coded
+from judge.stats.votes import pairs_between, pairs_within, plurality
 
 
 def measure(source: Votes, target: Votes | None, options: AgreeOptions, rival: Votes | None = None) -> Report:
@@ -27,29 +26,46 @@ def measure(source: Votes, target: Votes | None, options: AgreeOptions, rival: V
     A *rival* is held against the same votes of the target, beside the source.
     """
     unit = _unit(options.unit, among_themselves=target is None)
-    other = source if target is None else target
+    told = [source, *(votes for votes in (target, rival) if votes is not None)]
+    table = Table.of(source.categories, *(votes.rows for votes in told))
+    ours = table.sides[0].votes
+    every = theirs = ours if target is None else table.sides[1].votes
     if unit == "PLURALITY":
-        other = replace(other, rows=tuple(merged(other.rows, Merge.PLURALITY)))
-    figures = [
-        Figure(cut.part, ties, unit, _figure(source, other, options, ties, cut, target is None), cut.annotator)
-        for cut in cuts_of(other, options)
-        for ties in TIES[options.ties]
-    ]
-    mine, theirs = {v.where for v in source.rows}, {v.where for v in other.rows}
+        theirs = plurality(every)
+    figures = []
+    for cut in cuts_of(table, theirs, options):
+        counted = cut.of(table, theirs)
+        pairs = pairs_within(counted) if target is None else pairs_between(_on(counted, ours), counted)
+        figures += [Figure(cut.part, ties, unit, figure, cut.annotator) for ties, figure in figured(pairs, options)]
+    mine, other = np.unique(ours.item), np.unique(theirs.item)
+    both = np.intersect1d(mine, other).size
     consistency, incomplete = _consistency(source, options.level)
+    found = Beside()
+    if target is not None:
+        found = beside(table, every, theirs, options)
+        changed = drifted(target, source, options.level)
+        if isinstance(changed, str):
+            found = replace(found, notes=(*filter(None, (changed,)), *found.notes))
+        else:
+            found = replace(found, drift=changed)
     return Report(
         source,
-        other,
+        target or source,
         options,
         tuple(figures),
-        len(mine - theirs),
-        len(theirs - mine),
-        len(mine & theirs),
+        mine.size - both,
+        other.size - both,
+        both,
         consistency,
         incomplete,
         _repeats(source, options.level),
-        Beside() if target is None else beside(source, target, other, options, rival),
+        found,
     )
+
+
+def _on(votes: Coded, source: Coded) -> Coded:
+    """What *source* says of the items of *votes*."""
+    return source.where(np.isin(source.item, votes.item))
 
 
 def _unit(said: str, *, among_themselves: bool) -> str:
@@ -62,24 +78,6 @@ def _unit(said: str, *, among_themselves: bool) -> str:
             "options.unit", "unit ANNOTATOR_PAIR compares one source's own annotators; leave target empty"
         )
     return "VOTE" if said == "UNSPECIFIED" else said
-
-
-def _figure(
-    source: Votes,
-    target: Votes,
-    options: AgreeOptions,
-    ties: Literal["KEEP", "DROP"],
-    cut: Cut,
-    among_themselves: bool,
-) -> AgreementFigure:
-    codes = Codes()
-    theirs = codes.votes([vote for vote in target.rows if cut.takes(vote, target)])
-    if among_themselves:
-        pairs = pairs_within(theirs)
-    else:
-        wanted = {vote.where for vote in target.rows if cut.takes(vote, target)}
-        pairs = pairs_between(codes.votes([vote for vote in source.rows if vote.where in wanted]), theirs)
-    return agreement(pairs, ties=ties, orientation=options.orientation, level=options.level, doubt=options.doubt)
 
 
 def _repeats(votes: Votes, level: float) -> Estimate | None:
@@ -102,11 +100,10 @@ def _consistency(votes: Votes, level: float) -> tuple[OrderEffects | None, int]:
     incomplete = len(votes.orders) - len(whole)
     if not votes.orders:
         return None, 0
-    prompts: dict[str, int] = {}
     found = order_consistency(
         np.array([o.left_first - 1 for o in whole if o.left_first], dtype=np.int8),
         np.array([o.right_first - 1 for o in whole if o.right_first], dtype=np.int8),
-        ints([prompts.setdefault(o.where.prompt_id, len(prompts)) for o in whole]),
+        coded([o.where.prompt_id for o in whole])[1][0],
         level=level,
     )
     return found, incomplete

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -11,8 +11,9 @@ import numpy as np
 from judge.domain.errors import InvalidInput
 from judge.domain.outcome import Reconcile
 from judge.runs.bias import Bias
-from judge.runs.votes import WHOLE, Part, Taking, Vote, Votes, Where
-from judge.stats.agreement import AgreementFigure, Doubt
+from judge.runs.table import Table
+from judge.runs.votes import WHOLE, Part, Taking, Votes
+from judge.stats.agreement import AgreementFigure, Doubt, agreement
 from judge.stats.alternative import Alternative
 from judge.stats.arrays import Floats
 from judge.stats.calibration import Calibration
@@ -23,6 +24,7 @@ from judge.stats.drift import Drift
 from judge.stats.order_effects import OrderEffects
 from judge.stats.rank_agreement import RankAgreement
 from judge.stats.rivals import Rivals
+from judge.stats.votes import NOBODY, VotePairs
 from judge.stats.votes import Votes as Coded
 
 INTERVALS = ("", "bootstrap", "percentile")
@@ -128,9 +130,43 @@ class Cut:
     part: Part
     annotator: str = ""
 
-    def takes(self, vote: Vote, votes: Votes) -> bool:
-        """Whether *vote*, of *votes*, is counted in this figure."""
-        return self.annotator in ("", vote.annotator) and self.part.takes(vote.where, votes.categories, votes.tags)
+    def of(self, table: Table, votes: Coded) -> Coded:
+        """Those of *votes*, coded by *table*, that are counted in this figure."""
+        rows = table.inside(self.part)[votes.item]
+        if self.annotator:
+            rows &= votes.annotator == table.annotators.index(self.annotator)
+        return votes if rows.all() else votes.where(rows)
+
+
+def cuts_of(table: Table, votes: Coded, options: AgreeOptions) -> list[Cut]:
+    """The whole, and what else was asked for, as far as *votes* have it."""
+    base, items = options.part, np.unique(votes.item)
+    found: set[Cut] = set()
+    if options.by_turn:
+        found |= {Cut(replace(base, turn=turn)) for turn in np.unique(table.turn[items]).tolist()}
+    if options.by_category:
+        names, code = table.category
+        found |= {Cut(replace(base, category=names[at])) for at in np.unique(code[items]).tolist()}
+    if options.by_pair:
+        names, left, right = table.contestants
+        ends = np.unique(np.stack((left[items], right[items])), axis=1).T.tolist()
+        found |= {Cut(replace(base, left=names[one], right=names[other])) for one, other in ends}
+    if options.by_annotator:
+        found |= {Cut(base, table.annotators[at]) for at in np.unique(votes.annotator).tolist() if at != NOBODY}
+    whole = Cut(base)
+    return [
+        whole,
+        *sorted(
+            found - {whole},
+            key=lambda cut: (cut.part.turn, cut.part.category, cut.part.left, cut.part.right, cut.annotator),
+        ),
+    ]
+
+
+def figured(pairs: VotePairs, options: AgreeOptions) -> Iterator[tuple[str, AgreementFigure]]:
+    """The figures of *pairs* with ties kept, dropped, or both, as asked for."""
+    for ties in TIES[options.ties]:
+        yield ties, agreement(pairs, ties, options.orientation, options.level, options.doubt)
 
 
 @dataclass(frozen=True)
@@ -168,52 +204,3 @@ class Report:
     incomplete: int = 0
     repeats: Estimate | None = None
     beside: Beside = Beside()
-
-
-def cuts_of(votes: Votes, options: AgreeOptions) -> list[Cut]:
-    """The whole, and what else was asked for, as far as *votes* have it."""
-    base, of = options.part, votes.categories
-    found: dict[Cut, None] = {Cut(base): None}
-    for vote in votes.rows:
-        where = vote.where
-        if options.by_turn:
-            found[Cut(replace(base, turn=where.turn))] = None
-        if options.by_category:
-            found[Cut(replace(base, category=of.get(where.prompt_id, "")))] = None
-        if options.by_pair:
-            found[Cut(replace(base, left=where.left, right=where.right))] = None
-        if options.by_annotator:
-            found[Cut(base, vote.annotator)] = None
-    first, *rest = found
-    return [
-        first,
-        *sorted(rest, key=lambda cut: (cut.part.turn, cut.part.category, cut.part.left, cut.part.right, cut.annotator)),
-    ]
-
-
-class Codes:
-    """Codes comparisons, prompts and annotators as integers, the same in every table it makes."""
-
-    def __init__(self) -> None:
-        self._items: dict[Where, int] = {}
-        self._prompts: dict[str, int] = {}
-        self._annotators: dict[str, int] = {}
-
-    @property
-    def annotators(self) -> tuple[str, ...]:
-        """The annotators, by their codes."""
-        return tuple(self._annotators)
-
-    def votes(self, rows: Sequence[Vote]) -> Coded:
-        """*rows* as columns."""
-        return Coded(
-            item=ints([self._items.setdefault(v.where, len(self._items)) for v in rows]),
-            outcome=np.array([v.outcome - 1 for v in rows], dtype=np.int8),
-            cluster=ints([self._prompts.setdefault(v.where.prompt_id, len(self._prompts)) for v in rows]),
-            annotator=ints([self._annotators.setdefault(v.annotator, len(self._annotators)) for v in rows]),
-        )
-
-
-def ints(values: Sequence[int]) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:
-    """*values* as a column of codes."""
-    return np.array(values, dtype=np.int32)

@@ -17,7 +17,9 @@ def drifted(before: Votes, after: Votes, level: float) -> Drift | str:
 
     Nothing is said at all where one of the two is not a single judge.
     """
-    if len(before.shares) != 1 or len(after.shares) != 1 or before.source == after.source:
+    if before.source == after.source:
+        return f"Both sides are {after.source}: it agrees with itself."
+    if len(before.shares) != 1 or len(after.shares) != 1:
         return ""
     if shared := len(before.calls & after.calls):
         return f"Not compared as before and after: {shared} verdicts are the same calls in both; use another epoch."

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from math import inf
+from math import inf, nan
 
 import numpy as np
 
-from judge.runs.votes import Vote, Votes
+from judge.runs.table import Table
 from judge.stats.battles import Battles
 from judge.stats.bradley_terry import bradley_terry
 from judge.stats.errors import Disconnected, NotConverged
 from judge.stats.rank_agreement import RankAgreement, rank_agreement
+from judge.stats.votes import Votes
 
 GAPS = (0.0, 50.0, 100.0, 200.0, 400.0, inf)
 """The ends of the steps of distance, in rating points of the target."""
@@ -29,24 +30,33 @@ class Leaderboards:
     reason: str = ""
 
 
-def leaderboards(source: Votes, target: Votes, level: float, replicates: int, seed: int) -> Leaderboards:
+def leaderboards(table: Table, source: Votes, target: Votes, level: float, replicates: int, seed: int) -> Leaderboards:
     """The ratings of the contestants that both know, by each source's own votes."""
-    known = [{end for vote in votes.rows for end in (vote.where.left, vote.where.right)} for votes in (source, target)]
-    names = tuple(sorted(known[0] & known[1]))
-    if len(names) < FEWEST:
-        return Leaderboards(None, {}, f"the sources have {len(names)} contestants in common")
-    prompts: dict[str, int] = {}
-    rows = [
-        [vote for vote in votes.rows if vote.where.left in names and vote.where.right in names]
-        for votes in (source, target)
-    ]
-    for votes in rows:
-        for vote in votes:
-            prompts.setdefault(vote.where.prompt_id, len(prompts))
+    names, left, right = table.contestants
+    known = [np.zeros(len(names), dtype=np.bool_) for _ in range(2)]
+    for votes, named in zip((source, target), known, strict=True):
+        named[left[votes.item]] = named[right[votes.item]] = True
+    both = known[0] & known[1]
+    many = int(np.count_nonzero(both))
+    if many < FEWEST:
+        return Leaderboards(None, {}, f"the sources have {many} contestants in common")
+    kept = [votes.where((both[left] & both[right])[votes.item]) for votes in (source, target)]
+    prompts = np.unique(np.concatenate([votes.cluster for votes in kept]))
+    code = np.cumsum(both) - 1
     ratings: dict[str, float] = {}
     try:
-        one, other = (_battles(votes, names, prompts) for votes in rows)
-        ratings.update(zip(names, bradley_terry(other).ratings.tolist(), strict=True))
+        one, other = (
+            Battles(
+                tuple(name for name, held in zip(names, both.tolist(), strict=True) if held),
+                code[left[votes.item]],
+                code[right[votes.item]],
+                votes.outcome,
+                cluster=np.searchsorted(prompts, votes.cluster).astype(np.int32),
+                n_clusters=prompts.size,
+            )
+            for votes in kept
+        )
+        ratings.update(zip(other.contestants, bradley_terry(other).ratings.tolist(), strict=True))
         orders = rank_agreement(one, other, np.random.default_rng(seed), level, replicates)
     except Disconnected as error:
         return Leaderboards(None, ratings, f"one of the two does not rank them all: {error}")
@@ -55,29 +65,10 @@ def leaderboards(source: Votes, target: Votes, level: float, replicates: int, se
     return Leaderboards(orders, ratings)
 
 
-def steps(votes: Sequence[Vote], ratings: Mapping[str, float]) -> list[tuple[float, float, list[Vote]]]:
+def steps(table: Table, votes: Votes, ratings: Mapping[str, float]) -> list[tuple[float, float, Votes]]:
     """*votes* by how far apart their contestants are in *ratings*: from, to, and the votes; no empty steps."""
-    found = []
-    for least, most in pairwise(GAPS):
-        inside = [
-            vote
-            for vote in votes
-            if vote.where.left in ratings
-            and vote.where.right in ratings
-            and least <= abs(ratings[vote.where.left] - ratings[vote.where.right]) < most
-        ]
-        if inside:
-            found.append((least, most, inside))
-    return found
-
-
-def _battles(votes: Sequence[Vote], names: Sequence[str], prompts: Mapping[str, int]) -> Battles:
-    code = {name: number for number, name in enumerate(names)}
-    return Battles(
-        tuple(names),
-        np.array([code[vote.where.left] for vote in votes], dtype=np.int32),
-        np.array([code[vote.where.right] for vote in votes], dtype=np.int32),
-        np.array([vote.outcome - 1 for vote in votes], dtype=np.int8),
-        cluster=np.array([prompts[vote.where.prompt_id] for vote in votes], dtype=np.int32),
-        n_clusters=len(prompts),
-    )
+    names, left, right = table.contestants
+    rating = np.array([ratings.get(name, nan) for name in names])
+    apart = np.abs(rating[left] - rating[right])[votes.item]
+    found = [(least, most, votes.where((least <= apart) & (apart < most))) for least, most in pairwise(GAPS)]
+    return [step for step in found if step[2].n]

@@ -12,8 +12,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-import numpy as np
-
 from judge.domain.dataset import Label
 from judge.domain.errors import InvalidInput, NotFound
 from judge.domain.outcome import AnnotatorKind, ItemState, Order, Outcome, Reconcile
@@ -21,10 +19,9 @@ from judge.domain.source import Merge, Source, SourceKind
 from judge.domain.verdict import SOURCE_PARSER, Reading, Verdict
 from judge.ports.store import Store, VerdictQuery
 from judge.runs.juries import jury_votes
+from judge.runs.table import merged
 from judge.runs.votes import LEFT_SHARE, WHOLE, Orders, Taking, Vote, Votes, Where, whole
 from judge.runs.work import PAGE, all_labels
-from judge.stats.votes import Votes as Coded
-from judge.stats.votes import majority, plurality
 
 
 async def votes_of(store: Store, tenant: str, dataset: str, source: Source, taking: Taking) -> Votes:
@@ -78,7 +75,7 @@ def labels_of(source: Source, labels: Iterable[Label]) -> list[Label]:
     return taken
 
 
-def label_votes(source: Source, labels: Iterable[Label]) -> list[Vote]:
+def label_votes(source: Source, labels: Iterable[Label]) -> Sequence[Vote]:
     """The votes that *source* takes from *labels*, in their order. NotFound if it takes none."""
     rows = []
     for label in labels_of(source, labels):
@@ -98,22 +95,6 @@ def oriented(prompt_id: str, turn: int, left: tuple[str, int], right: tuple[str,
     if flipped:
         left, right = right, left
     return Where(prompt_id, turn, left[0], right[0], left[1], right[1]), flipped
-
-
-def merged(rows: Sequence[Vote], merge: Merge) -> list[Vote]:
-    """*rows* as they are, or one vote a comparison: the plurality (a tie for most is a tie) or the majority."""
-    if merge is Merge.NONE:
-        return list(rows)
-    items: dict[Where, int] = {}
-    item = np.array([items.setdefault(vote.where, len(items)) for vote in rows], dtype=np.int32)
-    outcome = np.array([vote.outcome - 1 for vote in rows], dtype=np.int8)
-    votes = Coded(item, outcome, item, np.zeros(len(rows), dtype=np.int32))
-    one = plurality(votes) if merge is Merge.PLURALITY else majority(votes)
-    wheres = list(items)
-    return [
-        Vote(wheres[at], Outcome(code + 1), f"@{merge}")
-        for at, code in zip(one.item.tolist(), one.outcome.tolist(), strict=True)
-    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ class Votes:
     """What a source says: its votes in stored order, the two orders of its comparisons, and its coverage."""
 
     source: str
-    rows: tuple[Vote, ...]
+    rows: Sequence[Vote]
     categories: Mapping[str, str]
     tags: Mapping[str, tuple[str, ...]]
     usable: int

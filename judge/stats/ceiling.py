@@ -69,7 +69,7 @@ def ceiling(
     >>> people = Votes(item, np.tile([0, 0, 0, 1], 5), item, np.arange(20))
     >>> judge = Votes(item[::2], np.zeros(10, dtype=int), item[::2], np.full(10, 99))
     >>> found = ceiling(judge, people)
-    >>> found.comparisons, found.rate.judge.value, found.rate.people.value
+    >>> found.comparisons, found.rate.one.value, found.rate.other.value
     (10, 0.75, 0.5)
     """
     if ties == "DROP":

@@ -25,6 +25,10 @@ _PLACES = 6
 _FEWEST = 3
 
 
+_LEVEL = 1e-18
+"""What is left of a sum of squares where all are the same."""
+
+
 @dataclass(frozen=True, eq=False)
 class RankAgreement:
     """Two leaderboards of m *contestants*: *spearman*, *kendall* and the *slope* of the first on the second.
@@ -91,7 +95,7 @@ def _compared(first: Floats, second: Floats) -> Floats:
     ranked = [sign.sum(axis=2) for sign in signs]
     rho = _cosine(*ranked)
     tau = _cosine(*(sign.reshape(len(sign), -1) for sign in signs))
-    slope = _ratio((first * second).sum(axis=1), np.square(np.round(second, 9)).sum(axis=1))
+    slope = _ratio((first * second).sum(axis=1), np.square(second).sum(axis=1))
     return np.column_stack((rho, tau, slope))
 
 
@@ -100,7 +104,7 @@ def _cosine(x: Floats, y: Floats) -> Floats:
 
 
 def _ratio(top: Floats, bottom: Floats) -> Floats:
-    found: Floats = top / np.where(bottom > 0, bottom, np.nan)
+    found: Floats = top / np.where(bottom > _LEVEL, bottom, np.nan)
     return found
 
 

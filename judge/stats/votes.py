@@ -139,9 +139,9 @@ def pairs_within(votes: Votes, same_annotator: bool = True) -> VotePairs:
     >>> pairs_within(Votes(zero, np.array([0, 0, 1]), zero, np.arange(3))).n
     3
     """
-    order = np.argsort(votes.item, kind="stable")
+    order = np.argsort(votes.item, kind="stable").astype(np.int32)
     _, begin, many = np.unique(votes.item[order], return_index=True, return_counts=True)
-    rows: list[npt.NDArray[np.intp]] = [np.empty((2, 0), dtype=np.intp)]
+    rows: list[Ints] = [np.empty((2, 0), dtype=np.int32)]
     for k in np.unique(many[many > 1]).tolist():
         ends = np.array(np.triu_indices(k, 1))
         groups = begin[many == k]

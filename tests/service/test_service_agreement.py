@@ -269,3 +269,71 @@ async def test_what_can_not_be_computed_says_why(
     words = [*(figure.reason for figure in report.figures), *report.notes]
     assert any(told in word for word in words)
     assert "nan" not in str(report).lower()
+
+
+def columns(rows: list[ds.Label], **more: object) -> ds.LabelColumns:
+    names = sorted({name for row in rows for name in (row.prompt_id, row.left, row.right, row.annotator)})
+    at = {name: number for number, name in enumerate(names)}
+    told = {
+        "left": [at[row.left] for row in rows],
+        "right": [at[row.right] for row in rows],
+        "prompt": [at[row.prompt_id] for row in rows],
+        "annotator": [at[row.annotator] for row in rows],
+        "turn": [row.turn for row in rows],
+        "outcome": [row.outcome for row in rows],
+    }
+    return ds.LabelColumns(names=names, kind=outcome_pb2.ANNOTATOR_KIND_HUMAN, **{**told, **more})
+
+
+def random_labels(rng: np.random.Generator, n: int) -> list[ds.Label]:
+    """Labels by four people in both orientations, some of them twice on the same comparison."""
+    found = []
+    for row in range(n):
+        left, right = rng.permutation(list(NAMES))[:2]
+        found.append(
+            ds.Label(
+                label_id=str(row),
+                prompt_id=f"p{rng.integers(8)}",
+                turn=int(rng.integers(3)),
+                left=str(left),
+                right=str(right),
+                outcome=OUTCOMES[int(rng.integers(3))],
+                annotator=f"person-{rng.integers(4)}",
+                kind=outcome_pb2.ANNOTATOR_KIND_HUMAN,
+            )
+        )
+    return found
+
+
+@pytest.mark.parametrize("target", ["", "people", "labels:person-1@plurality", "labels:person-[23]@majority"])
+async def test_labels_streamed_as_columns_say_what_they_say_as_rows(client: JudgeClient, target: str) -> None:
+    rows = random_labels(np.random.default_rng(8), 500)
+    options = pb.AgreementOptions(by_turn=True, by_pair=True, by_annotator=True)
+    one = await client.measure_agreement(rows, "labels:person-*", target, options)
+    other = await client.measure_agreement(columns(rows), "labels:person-*", target, options)
+
+    assert one.figures[0].n > 100
+    assert len(one.figures) >= 20
+    assert one == other
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"left": [0, -1]}, "columns row 1 points outside names"),
+        ({"prompt": [0, 99]}, "columns row 1 points outside names"),
+        ({"right": [0]}, "columns.right has another length than columns.outcome"),
+        ({"turn": [1]}, "columns.turn has another length than columns.outcome"),
+        ({"turn": [1, -2]}, "turn -2 is negative"),
+        ({"outcome": [1, 0]}, "outcome"),
+        ({"outcome": [1, 9]}, "outcome"),
+        ({"left": [0, 1], "right": [1, 1]}, "is compared with itself"),
+        ({"kind": 0}, "kind"),
+        ({"names": ["a", "b", "", "d"]}, "is empty"),
+    ],
+)
+async def test_a_wrong_column_is_named(client: JudgeClient, wrong: dict[str, object], sentence: str) -> None:
+    told = {"left": [0, 0], "right": [1, 1], "prompt": [2, 2], "annotator": [3, 3], "turn": [1, 1], "outcome": [1, 2]}
+    made = ds.LabelColumns(**{"names": ["a", "b", "p", "ann"], "kind": 1, **told, **wrong})
+    with pytest.raises(JudgeClientError, match=sentence):
+        await client.measure_agreement(made, "labels:*")

@@ -1,0 +1,139 @@
+"""Labels as columns: as rows of an upload, and as they are where they are streamed and stored nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from judge.api.v1 import agreement_service_pb2 as pb
+from judge.api.v1 import dataset_service_pb2 as ds
+from judge.domain.errors import InvalidInput, NotFound
+from judge.domain.outcome import AnnotatorKind, Outcome
+from judge.domain.source import Source, SourceKind
+from judge.rpc import decode
+from judge.runs.sources import labelled_at
+from judge.runs.table import Columns, Numbers, merged
+from judge.runs.votes import Part, Votes, Where
+from judge.stats.arrays import Codes
+
+_FLIPPED = np.array([outcome.flipped - 1 for outcome in Outcome], dtype=np.int8)
+_Index = npt.NDArray[np.int64]
+
+
+def label_columns(columns: ds.LabelColumns) -> Iterator[ds.Label]:
+    """Columns as rows, numbered from *first_row*."""
+    for row in range(_rows(columns)):
+        yield _row(columns, row)
+
+
+def _rows(columns: ds.LabelColumns) -> int:
+    """How many rows there are; InvalidInput where columns differ in length, or a row points outside the names."""
+    n = len(columns.outcome)
+    pointing = (columns.left, columns.right, columns.prompt, columns.annotator)
+    for name, column in zip(("left", "right", "prompt", "annotator"), pointing, strict=True):
+        if len(column) != n:
+            raise InvalidInput(f"columns.{name}", f"columns.{name} has another length than columns.outcome")
+    if columns.turn and len(columns.turn) != n:
+        raise InvalidInput("columns.turn", "columns.turn has another length than columns.outcome")
+    codes = np.array(pointing, dtype=np.int64)
+    outside = ((codes < 0) | (codes >= len(columns.names))).any(axis=0)
+    if outside.any():
+        raise InvalidInput("columns.names", f"columns row {outside.argmax()} points outside names")
+    return n
+
+
+def _row(columns: ds.LabelColumns, row: int) -> ds.Label:
+    """One row of *columns*."""
+    names = columns.names
+    return ds.Label(
+        label_id=str(columns.first_row + row),
+        prompt_id=names[columns.prompt[row]],
+        left=names[columns.left[row]],
+        right=names[columns.right[row]],
+        outcome=columns.outcome[row],
+        annotator=names[columns.annotator[row]],
+        kind=columns.kind,
+        turn=columns.turn[row] if columns.turn else 1,
+    )
+
+
+class Labels:
+    """What was streamed so far: 18 bytes a label, and its comparisons and annotators once."""
+
+    def __init__(self) -> None:
+        self._wheres: Numbers[Where] = Numbers()
+        self._annotators: Numbers[str] = Numbers()
+        self._parts: list[tuple[_Index, _Index, Codes, Codes]] = []
+
+    def add(self, message: pb.MeasureAgreementRequest) -> None:
+        """The labels of a message, rows and columns; InvalidInput naming the first that is none."""
+        if message.labels:
+            self._add_rows(message.labels)
+        if message.HasField("columns"):
+            self._add_columns(message.columns)
+
+    def votes(self, source: Source, part: Part) -> Votes:
+        """What *source* says in *part* of the data; NotFound if it takes no label."""
+        if source.kind not in (SourceKind.PEOPLE, SourceKind.LABELS):
+            raise InvalidInput("source", f"a stream of labels has no source {source}; use people or labels:PATTERN")
+        item, annotator, outcome, kind = map(np.concatenate, zip(*(self._parts or [_NOTHING]), strict=True))
+        wheres, annotators = tuple(self._wheres), tuple(self._annotators)
+        if source.kind is SourceKind.PEOPLE:
+            taken = kind == AnnotatorKind.HUMAN
+        else:
+            taken = np.array([source.takes(name) for name in annotators], dtype=np.bool_)[annotator]
+        if not taken.any():
+            raise NotFound(f"source {source} matches no label", reason="EMPTY_SOURCE")
+        taken &= np.array([part.takes(where, {}, {}) for where in wheres], dtype=np.bool_)[item]
+        told = Columns(wheres, annotators, item.astype(np.int32), annotator.astype(np.int32), outcome).among(taken)
+        rows = merged(told, source.merge)
+        return Votes(str(source), rows, {}, {}, len(rows), len(rows), reading="label")
+
+    def _add_rows(self, rows: Sequence[ds.Label]) -> None:
+        labels = [decode.label(row) for row in rows]
+        placed = [labelled_at(label) for label in labels]
+        outcome = np.array([label.outcome - 1 for label in labels], dtype=np.int8)
+        self._parts.append(
+            (
+                self._wheres.of(where for where, _ in placed).astype(np.int64),
+                self._annotators.of(label.annotator for label in labels).astype(np.int64),
+                np.where([flipped for _, flipped in placed], _FLIPPED[outcome], outcome),
+                np.array([label.kind for label in labels], dtype=np.int8),
+            )
+        )
+
+    def _add_columns(self, columns: ds.LabelColumns) -> None:
+        """Each comparison, annotator and outcome is looked at once, where it first stands."""
+        n = _rows(columns)
+        if n == 0:
+            return
+        names = len(columns.names)
+        prompt, left, right, annotator = (
+            np.array(column, dtype=np.int64)
+            for column in (columns.prompt, columns.left, columns.right, columns.annotator)
+        )
+        turn = np.array(columns.turn, dtype=np.int64) if columns.turn else np.ones(n, dtype=np.int64)
+        outcome = np.array(columns.outcome, dtype=np.int64)
+        pair = np.unique(left * names + right, return_inverse=True)[1]
+        where = np.unique(pair * names + prompt, return_inverse=True)[1]
+        turns, when = np.unique(turn, return_inverse=True)
+        _, first, at = np.unique(where * turns.size + when, return_index=True, return_inverse=True)
+        _, speaks, who = np.unique(annotator, return_index=True, return_inverse=True)
+        said = np.unique(outcome, return_index=True)[1]
+        labels = {row: decode.label(_row(columns, row)) for row in np.unique([*first, *speaks, *said]).tolist()}
+        placed = [labelled_at(labels[row]) for row in first.tolist()]
+        flipped = np.array([turned for _, turned in placed], dtype=np.bool_)[at]
+        code = (outcome - 1).astype(np.int8)
+        self._parts.append(
+            (
+                self._wheres.of(where for where, _ in placed)[at].astype(np.int64),
+                self._annotators.of(labels[row].annotator for row in speaks.tolist())[who].astype(np.int64),
+                np.where(flipped, _FLIPPED[code], code),
+                np.full(n, columns.kind, dtype=np.int8),
+            )
+        )
+
+
+_NOTHING = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int8), np.empty(0, np.int8))

@@ -1,0 +1,142 @@
+"""Votes as columns: the comparisons, prompts and annotators of several sources under the same codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar, overload
+
+import numpy as np
+
+from judge.domain.outcome import Outcome
+from judge.domain.source import Merge
+from judge.runs.votes import Part, Vote, Where
+from judge.stats.arrays import Codes, Flags, Floats, Ints
+from judge.stats.names import coded
+from judge.stats.votes import Votes as Coded
+from judge.stats.votes import majority, plurality
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Columns(Sequence[Vote]):
+    """n votes that were told as columns: int32[n] codes of *wheres* and *annotators*, and int8[n], the outcomes."""
+
+    wheres: Sequence[Where]
+    annotators: Sequence[str]
+    item: Ints
+    annotator: Ints
+    outcome: Codes
+
+    def __len__(self) -> int:
+        return self.item.size
+
+    @overload
+    def __getitem__(self, at: int) -> Vote: ...
+    @overload
+    def __getitem__(self, at: slice) -> Columns: ...
+    def __getitem__(self, at: int | slice) -> Vote | Columns:
+        """The vote, or some of them."""
+        if isinstance(at, slice):
+            return self.among(at)
+        return Vote(self.wheres[self.item[at]], Outcome(self.outcome[at] + 1), self.annotators[self.annotator[at]])
+
+    def among(self, rows: slice | Flags) -> Columns:
+        """The votes in these *rows*."""
+        return Columns(self.wheres, self.annotators, self.item[rows], self.annotator[rows], self.outcome[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """A source's *votes* as columns; *share* is float64[n], how much of each goes to the left, NaN if it is whole."""
+
+    votes: Coded
+    share: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """What several sources say, their comparisons being *wheres*; *categories* are by prompt."""
+
+    wheres: Sequence[Where]
+    annotators: Sequence[str]
+    sides: tuple[Side, ...]
+    categories: Mapping[str, str]
+
+    @staticmethod
+    def of(categories: Mapping[str, str], *sources: Sequence[Vote]) -> Table:
+        """The votes of all *sources*."""
+        columns = [rows if isinstance(rows, Columns) else _columns(rows) for rows in sources]
+        items, people = Numbers[Where](), Numbers[str]()
+        told = [(items.of(rows.wheres)[rows.item], people.of(rows.annotators)[rows.annotator]) for rows in columns]
+        wheres, annotators = tuple(items), tuple(people)
+        prompt = coded([where.prompt_id for where in wheres])[1][0]
+        sides = tuple(
+            Side(Coded(item, rows.outcome, prompt[item], annotator), _shares(said))
+            for rows, said, (item, annotator) in zip(columns, sources, told, strict=True)
+        )
+        return Table(wheres, annotators, sides, categories)
+
+    @cached_property
+    def contestants(self) -> tuple[tuple[str, ...], Ints, Ints]:
+        """The names, sorted, and the code of each comparison's left and right."""
+        names, (left, right) = coded([where.left for where in self.wheres], [where.right for where in self.wheres])
+        return tuple(map(str, names)), left, right
+
+    @cached_property
+    def turn(self) -> Ints:
+        """Of each comparison, int32[items]."""
+        return np.array([where.turn for where in self.wheres], dtype=np.int32)
+
+    @cached_property
+    def category(self) -> tuple[tuple[str, ...], Ints]:
+        """The names, and the code of each comparison's."""
+        names, (code,) = coded([self.categories.get(where.prompt_id, "") for where in self.wheres])
+        return tuple(map(str, names)), code
+
+    def inside(self, part: Part) -> Flags:
+        """Which comparisons belong to *part*, by turn, category and contestants."""
+        kept = np.ones(len(self.wheres), dtype=np.bool_)
+        if part.turn:
+            kept &= self.turn == part.turn
+        if part.category:
+            names, code = self.category
+            kept &= np.array([name == part.category for name in names], dtype=np.bool_)[code]
+        for end in filter(None, (part.left, part.right)):
+            names, left, right = self.contestants
+            named = np.array([name == end for name in names], dtype=np.bool_)
+            kept &= named[left] | named[right]
+        return kept
+
+
+def merged(rows: Sequence[Vote], merge: Merge) -> Sequence[Vote]:
+    """*rows* as they are, or one vote a comparison: the plurality (a tie for most is a tie) or the majority."""
+    if merge is Merge.NONE:
+        return rows
+    told = rows if isinstance(rows, Columns) else _columns(rows)
+    votes = Coded(told.item, told.outcome, told.item, told.annotator)
+    one = plurality(votes) if merge is Merge.PLURALITY else majority(votes)
+    return Columns(told.wheres, (f"@{merge}",), one.item, np.zeros(one.n, dtype=np.int32), one.outcome)
+
+
+class Numbers(dict[T, int]):
+    """Numbers names in the order of their coming."""
+
+    def of(self, names: Iterable[T]) -> Ints:
+        """The number of each of *names*."""
+        return np.array([self.setdefault(name, len(self)) for name in names], dtype=np.int32)
+
+
+def _columns(rows: Sequence[Vote]) -> Columns:
+    items, people = Numbers[Where](), Numbers[str]()
+    item, annotator = items.of(vote.where for vote in rows), people.of(vote.annotator for vote in rows)
+    outcome = np.array([vote.outcome - 1 for vote in rows], dtype=np.int8)
+    return Columns(tuple(items), tuple(people), item, annotator, outcome)
+
+
+def _shares(rows: Sequence[Vote]) -> Floats:
+    if isinstance(rows, Columns):
+        return np.full(len(rows), np.nan)
+    return np.array([np.nan if vote.share is None else vote.share for vote in rows], dtype=np.float64)
