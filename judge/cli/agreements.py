@@ -244,10 +244,12 @@ def _cascade(report: AgreementReport) -> None:
             _doubted(f"{step.agreement.value:.3f}", step.agreement.interval),
             f"{step.p:.3f}",
             "yes" if step.held else "no",
+            *((_doubted(f"{step.together.value:.3f}", step.together.interval),) if step.HasField("together") else ()),
         )
         for step in told.steps
     ]
-    table("Answer alone where it is sure", ("sure", "answers", "agreement", "p", "guaranteed"), rows)
+    together = ("with its rival",) if any(step.HasField("together") for step in told.steps) else ()
+    table("Answer alone where it is sure", ("sure", "answers", "agreement", "p", "guaranteed", *together), rows)
     if told.HasField("threshold"):
         words = (
             f"Where it is at least {told.threshold:.3f} sure ({told.share:.0%}), agreement is {told.target:g} or more"

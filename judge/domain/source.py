@@ -1,7 +1,9 @@
 """Sources: outcomes to rank or compare, named in one line of text.
 
-judge:NAME   run:RUN/JUDGE   people   labels:PATTERN      each optionally @plurality or @majority
-jury:A+B*2+C>=2      judges with weights, and how many must have an outcome; optionally @majority or @mean
+judge:NAME   run:RUN/JUDGE      each optionally @tie, @drop, @each or @soft: how its two orders become one outcome
+people       labels:PATTERN     each optionally @plurality, @plurality-drop, @plurality-split or @majority
+jury:A+B*2+C>=2                 judges with weights, and how many must have an outcome; optionally @plurality-drop,
+                                @majority or @mean
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from judge.domain.errors import InvalidInput
+from judge.domain.outcome import Reconcile
 
 
 class SourceKind(StrEnum):
@@ -29,6 +32,10 @@ class SourceKind(StrEnum):
     """Several judges' verdicts over a dataset, made one outcome a comparison."""
 
 
+LABELS = ("plurality", "plurality-drop", "plurality-split", "majority")
+JURIES = ("plurality", "plurality-drop", "majority", "mean")
+
+
 class Merge(StrEnum):
     """How several votes on a comparison become one."""
 
@@ -36,6 +43,10 @@ class Merge(StrEnum):
     """They don't."""
     PLURALITY = "plurality"
     """Most votes; a tie for most is a tie."""
+    PLURALITY_DROP = "plurality-drop"
+    """Most votes; a tie for most is nothing."""
+    PLURALITY_SPLIT = "plurality-split"
+    """Most votes; a tie for most is a part of a vote for each, which rankings know."""
     MAJORITY = "majority"
     """More than half of the votes, else nothing."""
     MEAN = "mean"
@@ -57,6 +68,8 @@ class Member:
 class Source:
     """A parsed source. *name* is the judge, or the pattern of annotators; *run* the run's id.
 
+    Of a judge: how its two orders become one outcome (*reconcile*), if not as the report says.
+
     Of a jury: its *members*, and the *least* number of them that must have an outcome on a comparison.
     """
 
@@ -66,6 +79,7 @@ class Source:
     merge: Merge = Merge.NONE
     members: tuple[Member, ...] = ()
     least: int = 0
+    reconcile: Reconcile | None = None
 
     @staticmethod
     def parse(text: str, field: str = "source") -> Source:
@@ -73,22 +87,25 @@ class Source:
         body, at, merge = text.partition("@")
         if body.startswith("jury:"):
             return _jury(body.removeprefix("jury:"), merge or Merge.PLURALITY, field)
-        if at and merge not in (Merge.PLURALITY, Merge.MAJORITY):
-            # An annotator's name may itself hold an @.
-            body, merge = text, ""
         head, _, rest = body.partition(":")
+        if head in (SourceKind.PEOPLE, SourceKind.LABELS) and at and merge not in LABELS:
+            # An annotator's name may itself hold an @.
+            body, rest, merge = text, text.partition(":")[2], ""
         if body == SourceKind.PEOPLE:
             return Source(SourceKind.PEOPLE, merge=Merge(merge))
-        if head in (SourceKind.JUDGE, SourceKind.LABELS) and rest:
-            return Source(SourceKind(head), name=rest, merge=Merge(merge))
+        if head == SourceKind.LABELS and rest:
+            return Source(SourceKind.LABELS, name=rest, merge=Merge(merge))
+        known = {rule.name.lower(): rule for rule in Reconcile}
         # A run may be given by its resource name.
         run, _, judge = rest.removeprefix("runs/").partition("/")
-        if head == SourceKind.RUN and run:
-            return Source(SourceKind.RUN, name=judge, run=run, merge=Merge(merge))
+        if head in (SourceKind.JUDGE, SourceKind.RUN) and run and (not at or merge in known):
+            if head == SourceKind.RUN:
+                return Source(SourceKind.RUN, name=judge, run=run, reconcile=known.get(merge))
+            return Source(SourceKind.JUDGE, name=rest, reconcile=known.get(merge))
         raise InvalidInput(
             field,
-            f"source {text[:80]!r} is none of judge:NAME, run:RUN/JUDGE, people, labels:PATTERN, jury:A+B, "
-            "each optionally @plurality or @majority",
+            f"source {text[:80]!r} is none of judge:NAME or run:RUN/JUDGE (optionally @tie, @drop, @each, @soft), "
+            f"people or labels:PATTERN (optionally @{', @'.join(LABELS)}), jury:A+B (optionally @{', @'.join(JURIES)})",
             reason="INVALID_SOURCE",
         )
 
@@ -103,7 +120,8 @@ class Source:
             SourceKind.RUN: f"run:{self.run}/{self.name}".rstrip("/"),
             SourceKind.JURY: f"jury:{'+'.join(map(str, self.members))}>={self.least}",
         }.get(self.kind, f"{self.kind}:{self.name}")
-        return f"{body}@{self.merge}" if self.merge else body
+        rule = self.merge or (self.reconcile.name.lower() if self.reconcile else "")
+        return f"{body}@{rule}" if rule else body
 
 
 def _jury(body: str, merge: str, field: str) -> Source:
@@ -113,8 +131,8 @@ def _jury(body: str, merge: str, field: str) -> Source:
     told = ""
     if len({member.judge for member in members}) < max(len(members), 2):
         told = f"a jury has two different judges or more, not {names!r}"
-    elif merge not in (Merge.PLURALITY, Merge.MAJORITY, Merge.MEAN):
-        told = f"a jury is merged @plurality, @majority or @mean, not @{merge}"
+    elif merge not in JURIES:
+        told = f"a jury is merged @{', @'.join(JURIES)}, not @{merge}"
     elif at_least and not 1 <= many <= len(members):
         told = f"{least!r} is no number of members from 1 to {len(members)}"
     if told:

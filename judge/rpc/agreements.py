@@ -10,7 +10,7 @@ from judge.api.v1 import agreement_service_pb2 as pb
 from judge.api.v1 import agreement_service_pb2_grpc
 from judge.domain.errors import InvalidInput
 from judge.domain.names import resource_id
-from judge.domain.source import Source
+from judge.domain.source import Merge, Source
 from judge.ports.store import Store
 from judge.rpc import decode, reports
 from judge.rpc.datasets import TENANT
@@ -20,6 +20,7 @@ from judge.runs.agreed import AgreeOptions, Report
 from judge.runs.bias import bias
 from judge.runs.disagreements import disagreements, told
 from judge.runs.fits import Fits
+from judge.runs.fought import Style
 from judge.runs.sources import votes_of
 from judge.runs.style import style_of
 from judge.runs.votes import Votes
@@ -36,16 +37,16 @@ class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
         options = decode.agree_options(request.options)
         dataset = resource_id("datasets", "dataset", request.dataset)
         other = _rival(request.options.rival, request.target)
-        source = await self._votes(dataset, Source.parse(request.source), options)
-        target = await self._votes(dataset, Source.parse(request.target, "target"), options) if request.target else None
+        source = await self._votes(dataset, _whole(request.source), options)
+        target = await self._votes(dataset, _whole(request.target, "target"), options) if request.target else None
         rival = await self._votes(dataset, other, options) if other else None
         if options.bias and target is None:
             raise InvalidInput("options.bias", "bias is beyond what a target says: name one")
-        style = await style_of(self._store, TENANT, source) if options.bias else None
+        style = await self._style(source) if options.bias else ""
 
         def measured() -> Report:
             report = measure(source, target, options, rival)
-            if style is None or target is None:
+            if not options.bias or target is None:
                 return report
             swayed = bias(source, target, style, options.family, options.level)
             return replace(report, beside=replace(report.beside, bias=swayed))
@@ -69,8 +70,8 @@ class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
         options = decode.agree_options(first.options)
         if options.bias:
             raise InvalidInput("options.bias", "a stream of labels comes without the outputs whose style could sway")
-        source, rival = Source.parse(first.source), _rival(first.options.rival, first.target)
-        target = Source.parse(first.target, "target") if first.target else None
+        source, rival = _whole(first.source), _rival(first.options.rival, first.target)
+        target = _whole(first.target, "target") if first.target else None
 
         def measured() -> Report:
             told = [labels.votes(one, options.part) if one else None for one in (target, rival)]
@@ -84,7 +85,7 @@ class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
     ) -> pb.ListDisagreementsResponse:
         """A page of the comparisons on which two sources disagree, with all there is to read of them."""
         dataset = resource_id("datasets", "dataset", request.dataset)
-        source, target = Source.parse(request.source), Source.parse(request.target, "target")
+        source, target = _whole(request.source), _whole(request.target, "target")
         if request.least_votes < 0:
             raise InvalidInput("least_votes", "least_votes cannot be negative")
         least, part = max(request.least_votes, 1), decode.part(request.slice)
@@ -96,6 +97,12 @@ class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
             next_page_token=str(begin + size) if begin + size < len(found) else "",
         )
 
+    async def _style(self, source: Votes) -> Style | str:
+        try:
+            return await style_of(self._store, TENANT, source)
+        except InvalidInput as error:
+            return str(error)
+
     async def _votes(self, dataset: str, source: Source, options: AgreeOptions) -> Votes:
         return await votes_of(self._store, TENANT, dataset, source, options.taking)
 
@@ -103,4 +110,14 @@ class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
 def _rival(said: str, target: str) -> Source | None:
     if said and not target:
         raise InvalidInput("options.rival", "a rival is held against a target: name one")
-    return Source.parse(said, "options.rival") if said else None
+    return _whole(said, "options.rival") if said else None
+
+
+def _whole(said: str, field: str = "source") -> Source:
+    """The source called so; InvalidInput for one of parts of votes."""
+    source = Source.parse(said, field)
+    if source.merge is Merge.PLURALITY_SPLIT:
+        raise InvalidInput(
+            field, f"agreement counts whole votes, and {source} has parts of them", reason="INVALID_SOURCE"
+        )
+    return source

@@ -238,6 +238,7 @@ def _cascade(found: Cascade) -> agreement_service_pb2.Cascade:
                 tested=step.tested,
                 p=step.p,
                 held=step.held,
+                together=_estimated(step.together) if step.together else None,
             )
             for step in found.steps
         ],

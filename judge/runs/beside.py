@@ -9,6 +9,7 @@ from judge.runs.orders_agree import leaderboards, steps
 from judge.runs.table import Side, Table
 from judge.stats.agreement import AgreementFigure
 from judge.stats.alternative import Alternative, alternative_annotator
+from judge.stats.arrays import Floats, sums
 from judge.stats.battles import LEFT, TIE
 from judge.stats.calibration import Calibration, calibration
 from judge.stats.cascade import Cascade, cascade
@@ -35,7 +36,7 @@ def beside(table: Table, every: Votes, target: Votes, options: AgreeOptions) -> 
         ceilings,
         test,
         tuple(table.annotators),
-        _cascaded(source, target, options) if options.cascade_target else None,
+        _cascaded(source, target, options, *table.sides[2:]) if options.cascade_target else None,
         rivals=tuple(
             rivals(source.votes, rival.votes, target, ties, options.level, options.doubt or jackknife, options.wanted)
             for rival in table.sides[2:]
@@ -44,8 +45,11 @@ def beside(table: Table, every: Votes, target: Votes, options: AgreeOptions) -> 
     )
 
 
-def _cascaded(source: Side, target: Votes, options: AgreeOptions) -> Cascade | None:
-    """Where the source may answer alone, held against the target's plurality; None with nothing in common."""
+def _cascaded(source: Side, target: Votes, options: AgreeOptions, rival: Side | None = None) -> Cascade | None:
+    """Where the source may answer alone, held against the target's plurality; None with nothing in common.
+
+    A *rival* answers the rest.
+    """
     most = plurality(target)
     rows = np.isin(source.votes.item, most.item)
     if not rows.any():
@@ -53,8 +57,19 @@ def _cascaded(source: Side, target: Votes, options: AgreeOptions) -> Cascade | N
     votes, share = source.votes.where(rows), source.share[rows]
     right = most.outcome[np.searchsorted(most.item, votes.item)] == votes.outcome
     sure = np.where(np.isnan(share), 1.0, np.abs(2 * share - 1))
-    rng = np.random.default_rng(options.seed)
-    return cascade(sure, right, votes.cluster, rng, options.cascade_target, options.cascade_delta, options.level)
+    otherwise = None if rival is None else _right(rival.votes, most, votes)
+    rng, target_share, delta = np.random.default_rng(options.seed), options.cascade_target, options.cascade_delta
+    return cascade(sure, right, votes.cluster, rng, target_share, delta, options.level, otherwise)
+
+
+def _right(rival: Votes, most: Votes, asked: Votes) -> Floats:
+    """The share of the *rival*'s votes that are what *most* people say, for each row of *asked*; NaN without any."""
+    pairs = pairs_between(rival, most)
+    size = int(max(asked.item.max(), most.item.max())) + 1
+    same = sums(pairs.item, (pairs.source == pairs.target).astype(np.float64), size)
+    many = sums(pairs.item, size=size)
+    found: Floats = (same / np.where(many > 0, many, np.nan))[asked.item]
+    return found
 
 
 def _calibrated(source: Side, target: Votes, options: AgreeOptions) -> Calibration | None:

@@ -50,9 +50,10 @@ class Bias:
     family: Estimate | None
 
 
-def bias(source: Votes, target: Votes, style: Style, family: Collection[str], level: float) -> Bias:
+def bias(source: Votes, target: Votes, style: Style | str, family: Collection[str], level: float) -> Bias:
     """What sways *source* beyond *target*, on the comparisons that both have an outcome of.
 
+    *style* is that of the outputs, or why it is not known.
     Raises InvalidInput for a family of which no contestant is there.
     """
     shares: dict[Where, list[float]] = {}
@@ -61,6 +62,8 @@ def bias(source: Votes, target: Votes, style: Style, family: Collection[str], le
     people = {where: sum(told) / len(told) for where, told in shares.items()}
     rows = tuple(vote for vote in source.rows if vote.where in people)
     own = _family(rows, people, family, level) if family else None
+    if isinstance(style, str):
+        return Bias((), style, own)
     beside = _BesidePeople((PEOPLE, *style.names), style.of, {where: 2 * share - 1 for where, share in people.items()})
     if not rows:
         return Bias((), "the sources have no comparison in common", own)

@@ -55,6 +55,8 @@ def _agreed(where: Where, votes: Sequence[tuple[float, Vote]], jury: Source) -> 
     leading = [outcome for outcome, weight in weights.items() if weight == most]
     if jury.merge is Merge.MAJORITY:
         return Vote(where, leading[0], str(jury)) if most > all_of_them / 2 else None
+    if jury.merge is Merge.PLURALITY_DROP and len(leading) > 1:
+        return None
     return Vote(where, leading[0] if len(leading) == 1 else Outcome.TIE, str(jury))
 
 

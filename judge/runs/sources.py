@@ -145,7 +145,7 @@ def _judge_votes(
     tags: Mapping[str, tuple[str, ...]],
 ) -> Votes:
     planned, rest = judged.planned, judged.rest
-    reconcile, reading, part = taking.reconcile, taking.reading, taking.part
+    reconcile, reading, part = source.reconcile or taking.reconcile, taking.reading, taking.part
     narrowed = part != WHOLE
     kept = [verdict for verdict in judged.verdicts if part.takes(_where(verdict)[0], categories, tags)]
     statuses = Counter(_status(verdict, reading) for verdict in kept)

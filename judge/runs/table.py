@@ -15,7 +15,7 @@ from judge.runs.votes import Part, Vote, Where
 from judge.stats.arrays import Codes, Flags, Floats, Ints
 from judge.stats.names import coded
 from judge.stats.votes import Votes as Coded
-from judge.stats.votes import majority, plurality
+from judge.stats.votes import majority, plurality, split_plurality
 
 T = TypeVar("T")
 
@@ -112,12 +112,19 @@ class Table:
 
 
 def merged(rows: Sequence[Vote], merge: Merge) -> Sequence[Vote]:
-    """*rows* as they are, or one vote a comparison: the plurality (a tie for most is a tie) or the majority."""
+    """*rows* as they are, or one vote a comparison: what most of them say, or more than half."""
     if merge is Merge.NONE:
         return rows
     told = rows if isinstance(rows, Columns) else _columns(rows)
     votes = Coded(told.item, told.outcome, told.item, told.annotator)
-    one = plurality(votes) if merge is Merge.PLURALITY else majority(votes)
+    if merge is Merge.PLURALITY_SPLIT:
+        parts, weight = split_plurality(votes)
+        told_by = zip(parts.item.tolist(), parts.outcome.tolist(), weight.tolist(), strict=True)
+        return [Vote(told.wheres[at], Outcome(code + 1), f"@{merge}", weight=part) for at, code, part in told_by]
+    if merge is Merge.MAJORITY:
+        one = majority(votes)
+    else:
+        one = plurality(votes, "drop" if merge is Merge.PLURALITY_DROP else "tie")
     return Columns(told.wheres, (f"@{merge}",), one.item, np.zeros(one.n, dtype=np.int32), one.outcome)
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from judge.stats.arrays import Flags, Floats, Ints
-from judge.stats.clustered import Estimate, ratio
+from judge.stats.clustered import Estimate, mean, ratio
 
 STEPS = 20
 _SPARE = 2
@@ -27,6 +27,7 @@ class Step:
     """With the *threshold* the judge answers a *share* of comparisons, and agrees on them as *agreement* says.
 
     *tested* is the number of prompts looked at and *p* the p-value; *held* says whether the guarantee covers it.
+    *together* is the agreement of the judge where it answers and of the next one elsewhere, if there is one.
     """
 
     threshold: float
@@ -35,6 +36,7 @@ class Step:
     tested: int
     p: float
     held: bool
+    together: Estimate | None = None
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,13 @@ def cascade(
     target: float = 0.85,
     delta: float = 0.1,
     level: float = 0.95,
+    otherwise: Floats | None = None,
 ) -> Cascade:
     """The thresholds on how *sure* the judge is, float64[n], at which it *agrees* (bool[n]) with people to *target*.
 
-    *cluster* is int32[n], the prompts, of each of which *rng* draws one comparison. Raises ValueError without
-    comparisons, or for a target or delta that is not between 0 and 1.
+    *cluster* is int32[n], the prompts, of each of which *rng* draws one comparison. *otherwise* is float64[n], whether
+    the next one agrees (1 or 0, NaN where it says nothing). Raises ValueError without comparisons, or for a target or
+    delta that is not between 0 and 1.
 
     >>> sure = np.tile([1.0, 0.1], 200)
     >>> found = cascade(sure, sure > 0.5, np.arange(400, dtype=np.int32), np.random.default_rng(0), 0.9)
@@ -98,9 +102,16 @@ def cascade(
                 tested,
                 round(p, _PLACES),
                 held,
+                None if otherwise is None else _together(agrees, answered, otherwise, cluster, level),
             )
         )
         chosen = steps[-1] if held else chosen
     if chosen is None:
         return Cascade(tuple(steps), None, None, target, delta)
     return Cascade(tuple(steps), chosen.threshold, chosen.share, target, delta)
+
+
+def _together(agrees: Flags, answered: Flags, otherwise: Floats, cluster: Ints, level: float) -> Estimate:
+    right = np.where(answered, agrees, otherwise)
+    told = ~np.isnan(right)
+    return mean(right[told], cluster[told], level, (0.0, 1.0))

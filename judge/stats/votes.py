@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from judge.stats import arrays
-from judge.stats.arrays import Codes, Flags, Ints
+from judge.stats.arrays import Codes, Flags, Floats, Ints
 from judge.stats.battles import TIE
 
 NOBODY = -1
@@ -98,6 +98,20 @@ def plurality(votes: Votes, ties: Literal["tie", "drop"] = "tie") -> Votes:
     outcome = np.where(level, TIE, table.argmax(axis=1)).astype(np.int8)
     kept = ~level if ties == "drop" else np.ones_like(level)
     return _together(votes, first[kept], outcome[kept])
+
+
+def split_plurality(votes: Votes) -> tuple[Votes, Floats]:
+    """The outcomes with the most votes on each item, in the order of items, and the weight of each: one an item.
+
+    >>> zero = np.zeros(2, dtype=np.int32)
+    >>> found, weight = split_plurality(Votes(zero, np.array([0, 1]), zero, np.arange(2)))
+    >>> found.outcome.tolist(), weight.tolist()
+    ([0, 1], [0.5, 0.5])
+    """
+    table, first = _tallies(votes)
+    leads = table == table.max(axis=1, initial=0, keepdims=True)
+    at, outcome = np.nonzero(leads)
+    return _together(votes, first[at], outcome.astype(np.int8)), 1 / np.count_nonzero(leads, axis=1)[at]
 
 
 def majority(votes: Votes) -> Votes:

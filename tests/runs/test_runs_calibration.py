@@ -53,5 +53,11 @@ def test_a_cascade_answers_where_the_judge_is_sure() -> None:
     assert found is not None
     assert (found.threshold, found.share) == (0.94, 0.5)
     assert measure(said("j", soft), said("p", people), AgreeOptions()).beside.cascade is None
+    options = AgreeOptions(cascade_target=0.9)
+    both = measure(said("j", soft), said("p", people), options, said("r", people[:300])).beside.cascade
+    assert both is not None
+    first = both.steps[0].together
+    assert first is not None
+    assert (first.value, first.n) == (1.0, 350)
     with pytest.raises(InvalidInput, match="lie between 0 and 1"):
         AgreeOptions(cascade_target=1.5)

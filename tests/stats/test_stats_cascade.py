@@ -61,3 +61,20 @@ def test_what_cannot_be_guaranteed_is_not() -> None:
         cascade(sure, agrees, cluster, rng, target=1)
     with pytest.raises(ValueError, match="no comparison"):
         cascade(sure[:0], agrees[:0], cluster[:0], rng)
+
+
+def test_the_next_one_answers_the_rest() -> None:
+    """Where the judge is not sure enough somebody who is always right answers; where nobody does, nothing counts."""
+    rng = np.random.default_rng(7)
+    prompt = np.arange(300, dtype=np.int32)
+    sure = np.repeat([1.0, 0.5, 0.0], 100)
+    agrees = rng.random(300) < np.repeat([0.95, 0.8, 0.5], 100)
+    found = cascade(sure, agrees, prompt, rng, 0.9, otherwise=np.ones(300))
+    some = cascade(sure, agrees, prompt, rng, 0.9, otherwise=np.where(prompt < 250, 1.0, np.nan))
+
+    for step, both in zip(found.steps, some.steps, strict=True):
+        answered = sure >= step.threshold
+        assert step.together.value == pytest.approx((agrees[answered].sum() + (~answered).sum()) / 300, abs=1e-8)
+        told = answered | (prompt < 250)
+        assert both.together.n == told.sum()
+    assert cascade(sure, agrees, prompt, rng, 0.9).steps[0].together is None

@@ -543,6 +543,7 @@ class CascadeStep(_message.Message):
     TESTED_FIELD_NUMBER: _builtins.int
     P_FIELD_NUMBER: _builtins.int
     HELD_FIELD_NUMBER: _builtins.int
+    TOGETHER_FIELD_NUMBER: _builtins.int
     threshold: _builtins.float
     """How sure the source must be."""
     share: _builtins.float
@@ -557,6 +558,10 @@ class CascadeStep(_message.Message):
     def agreement(self) -> Global___Estimated:
         """Its agreement with the target's plurality on them."""
 
+    @_builtins.property
+    def together(self) -> Global___Estimated:
+        """The agreement of the source where it answers and its rival elsewhere, if one is named."""
+
     def __init__(
         self,
         *,
@@ -566,10 +571,11 @@ class CascadeStep(_message.Message):
         tested: _builtins.int = ...,
         p: _builtins.float = ...,
         held: _builtins.bool = ...,
+        together: Global___Estimated | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "together", b"together"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "held", b"held", "p", b"p", "share", b"share", "tested", b"tested", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "held", b"held", "p", b"p", "share", b"share", "tested", b"tested", "threshold", b"threshold", "together", b"together"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1309,8 +1315,10 @@ class GetAgreementRequest(_message.Message):
     dataset: _builtins.str
     """`datasets/NAME`."""
     source: _builtins.str
-    """The source: judge:NAME, run:RUN/JUDGE, people, labels:PATTERN, each optionally @plurality or @majority; or
-    jury:A+B*2+C>=2, judges with weights and how many must have an outcome, @plurality, @majority or @mean.
+    """The source: judge:NAME or run:RUN/JUDGE, optionally @tie, @drop, @each or @soft where its two orders are not made one
+    as the options say; people or labels:PATTERN, optionally @plurality (a tie for most is a tie), @plurality-drop,
+    @plurality-split or @majority; or jury:A+B*2+C>=2, judges with weights and how many must have an outcome, optionally
+    @plurality-drop, @majority or @mean.
     """
     target: _builtins.str
     """The target, in the same words; empty compares the source's annotators among themselves."""

@@ -225,8 +225,10 @@ class GetLeaderboardRequest(_message.Message):
     dataset: _builtins.str
     """`datasets/NAME`; may be empty with a source `run:...`."""
     source: _builtins.str
-    """What to rank: judge:NAME, run:RUN/JUDGE, people, labels:PATTERN, each optionally @plurality or @majority; or
-    jury:A+B*2+C>=2, judges with weights and how many must have an outcome, @plurality, @majority or @mean.
+    """What to rank: judge:NAME or run:RUN/JUDGE, optionally @tie, @drop, @each or @soft where its two orders are not made one
+    as the options say; people or labels:PATTERN, optionally @plurality (a tie for most is a tie), @plurality-drop,
+    @plurality-split or @majority; or jury:A+B*2+C>=2, judges with weights and how many must have an outcome, optionally
+    @plurality-drop, @majority or @mean.
     """
     @_builtins.property
     def options(self) -> Global___RankingOptions:
