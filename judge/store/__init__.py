@@ -1,4 +1,4 @@
-"""Where it is kept: SQL through SQLAlchemy Core, on SQLite; `sqlite://` keeps it in memory."""
+"""Where it is kept: SQL through SQLAlchemy Core, on SQLite or PostgreSQL; `sqlite://` keeps it in memory."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from judge.store.connections import Connections
 from judge.store.datasets import Datasets
 from judge.store.deletion import Deletion
 from judge.store.permits import Permits
+from judge.store.postgresql import PostgresqlConnections, is_postgresql
 from judge.store.provider_batches import ProviderBatches
 from judge.store.readings import Readings
 from judge.store.runs import Runs
+from judge.store.sqlite import SqliteConnections
 from judge.store.uploads import Uploads
 from judge.store.verdicts import Verdicts
 
@@ -23,8 +25,8 @@ class SqlStore(Datasets, Uploads, Deletion, Runs, Permits, ProviderBatches, Comm
 
     @classmethod
     def open(cls, url: str, *, clock: Clock) -> SqlStore:
-        """The store at *url*, its schema brought up to date."""
-        return cls(Connections(url), clock)
+        """The store at *url*. A file's schema is brought up to date; that of PostgreSQL must be."""
+        return cls(PostgresqlConnections(url) if is_postgresql(url) else SqliteConnections(url), clock)
 
     async def close(self) -> None:
         """Finish what is being written, and let go."""

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Table, insert, select, update
 
 from judge.domain.dataset import BatchResult, Rejection
 from judge.store import schema as s
+from judge.store.dialects import among
 from judge.store.revisions import Row, chunks, live
-from judge.store.rows import among
 
 Identity = tuple[Any, ...]
 Added = Mapping[Identity, dict[str, Any]]
@@ -106,6 +106,6 @@ def _existing(
     columns = [table.c[name] for name in identity]
     there = {}
     for chunk in chunks(list(dict.fromkeys(wanted))):
-        rows = c.execute(select(table).where(live(table, dataset), among(columns, chunk))).mappings()
+        rows = c.execute(select(table).where(live(table, dataset), among(c, columns, chunk))).mappings()
         there.update({tuple(row[name] for name in identity): dict(row) for row in rows})
     return there

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from judge.domain.outcome import ItemState, VerdictStatus
 from judge.domain.run import Spent
@@ -21,10 +20,11 @@ from judge.ports.clock import Clock
 from judge.ports.store import Settled, StoredAnswer
 from judge.store import schema as s
 from judge.store.connections import Connections
+from judge.store.dialects import adding, alone
 from judge.store.interning import tenant_id
 from judge.store.permits import stored_answers
 from judge.store.revisions import GONE
-from judge.store.rows import key_of, key_values, reading_row, readings_of, spent_with, storable
+from judge.store.rows import key_of, key_values, parts_of, reading_row, readings_of, spent_with, storable
 
 CHUNK = 500
 
@@ -51,7 +51,8 @@ class Commits:
 
 def _commit(c: Connection, owner: int, run: int | None, settled: Sequence[Settled], now: float) -> None:
     kept = select(s.run).join(s.dataset, s.dataset.c.id == s.run.c.dataset_id).where(s.dataset.c.revision != GONE)
-    row = None if run is None else c.execute(kept.where(s.run.c.id == run)).first()
+    mine = kept.where(s.run.c.id == run)
+    row = None if run is None else c.execute(mine.with_for_update(read=True, of=s.dataset)).first()
     if run is not None and row is None:
         # Its dataset is being deleted: what was spent is booked, and no text comes in.
         _settle(c, settled, set())
@@ -61,6 +62,9 @@ def _commit(c: Connection, owner: int, run: int | None, settled: Sequence[Settle
     if row is None:
         return
     whole = sum(spent.values(), Spent())
+    if not alone(c):
+        # Held from here to the end: everything before went on beside other commits of the run.
+        row = c.execute(mine.with_for_update(of=s.run)).one()
     items = _items(c, owner, row, settled, answers)
     inserted = _inserted(c, items)
     r = s.run.c
@@ -83,12 +87,16 @@ def _store_answers(c: Connection, owner: int, settled: Sequence[Settled], now: f
         if done.reply is not None and done.answer is None:
             called.setdefault(done.key, done)
     ids = {done.key: done.answer for done in settled if done.answer is not None}
-    rows = [{**key_values(owner, key), **_answer_row(done.reply, now)} for key, done in called.items() if done.reply]
+    rows = [
+        {**key_values(owner, key), **_answer_row(done.reply, now)}
+        for key, done in sorted(called.items(), key=lambda pair: parts_of(pair[0]))
+        if done.reply
+    ]
     new: dict[CallKey, Settled] = {}
     if rows:
         a = s.answer.c
         columns = [a.id, *(a[name] for name in s.KEY)]
-        for row in c.execute(upsert(s.answer).on_conflict_do_nothing().returning(*columns), rows):
+        for row in c.execute(adding(c, s.answer).returning(*columns), rows):
             key = key_of(row)
             ids[key], new[key] = row.id, called[key]
     present = stored_answers(c, owner, [key for key in called if key not in new])
@@ -99,7 +107,7 @@ def _store_answers(c: Connection, owner: int, settled: Sequence[Settled], now: f
         if done.reading is not None and done.key in ids and _is_of(done, new, present)
     ]
     if readings:
-        c.execute(upsert(s.reading).on_conflict_do_nothing(), readings)
+        c.execute(adding(c, s.reading), readings)
     return _Answers(ids, new)
 
 
@@ -235,5 +243,5 @@ def _inserted(c: Connection, items: Sequence[dict[str, Any]]) -> list[tuple[str,
     if not items:
         return []
     i = s.run_item.c
-    made = c.execute(upsert(s.run_item).on_conflict_do_nothing().returning(i.status, i.reused), items)
+    made = c.execute(adding(c, s.run_item).returning(i.status, i.reused), items)
     return [(row.status, row.reused) for row in made]

@@ -1,123 +1,29 @@
-"""Connections: one writer thread with BEGIN IMMEDIATE, readers on their own threads, and the migration at the door."""
+"""Connections: functions of a connection are run as transactions, on SQLite or on PostgreSQL."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import sqlite3
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Protocol, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, exc
-from sqlalchemy.pool import StaticPool
-
-from judge.domain.errors import StoreFailed, StoreFull
-from judge.store.migrate import migrate
+from sqlalchemy import Connection
 
 T = TypeVar("T")
-MEMORY = "sqlite://"
-SQLITE_FILE = "sqlite:///"
-READERS = 2
-BUSY_SECONDS = 30
-JOURNAL_BYTES = 64 * 1024 * 1024
-IDLE_SECONDS = 5.0
-"""Seconds without a write after which the journal is folded into the database and emptied."""
 
 
-class Connections:
-    """Runs functions of a connection: writes one after another, each in a transaction; reads beside them."""
+class Connections(Protocol):
+    """Runs functions of a connection: writes whole or not at all, reads beside them."""
 
-    def __init__(self, url: str, *, idle_seconds: float = IDLE_SECONDS) -> None:
-        self.full = False
-        """Whether the last write failed for want of room."""
-        self._idle_seconds = idle_seconds
-        self._idle: asyncio.TimerHandle | None = None
-        memory = url == MEMORY
-        if not memory:
-            _prepared(url)
-        options: dict[str, Any] = {"poolclass": StaticPool} if memory else {}
-        connect_args = {"check_same_thread": False, "timeout": BUSY_SECONDS}
-        self._engine = create_engine(url, connect_args=connect_args, isolation_level="AUTOCOMMIT", **options)
-        event.listen(self._engine, "connect", _pragmas)
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
-        self._readers = self._writer if memory else ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
-        try:
-            self._writer.submit(_migrated, self._engine, url).result()
-        except BaseException:
-            self._release()
-            raise
+    full: bool
+    """Whether the last write failed for want of room."""
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """The result of *work* in one write transaction, whole or not at all."""
-        loop = asyncio.get_running_loop()
-        if self._idle is not None:
-            self._idle.cancel()
-        try:
-            result = await loop.run_in_executor(self._writer, self._transact, work, "BEGIN IMMEDIATE")
-        except StoreFull:
-            self.full = True
-            raise
-        self.full = False
-        self._idle = loop.call_later(self._idle_seconds, self._writer.submit, self._checkpoint)
-        return result
+        """The result of *work* in one write transaction; *work* may be run again where others were in the way."""
+        ...
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """The result of *work* in one read transaction."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._transact, work, "BEGIN")
-
-    def _transact(self, work: Callable[[Connection], T], begin: str) -> T:
-        try:
-            with self._engine.connect() as connection:
-                connection.exec_driver_sql(begin)
-                # What is not committed is rolled back when the connection goes back to its pool.
-                result = work(connection)
-                connection.commit()
-                return result
-        except exc.DBAPIError as error:
-            full = getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
-            kind = StoreFull if full else StoreFailed
-            raise kind(f"the store failed: {error.orig}") from error
-
-    def _checkpoint(self) -> None:
-        # A reader in the way is not waited for: the next quiet moment will do.
-        with contextlib.suppress(exc.DBAPIError), self._engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA busy_timeout=0")
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-            connection.exec_driver_sql(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+        """The result of *work* in one read transaction, which sees one moment."""
+        ...
 
     async def close(self) -> None:
         """Finish what is being written, and let go."""
-        if self._idle is not None:
-            self._idle.cancel()
-        await asyncio.to_thread(self._release)
-
-    def _release(self) -> None:
-        for pool in {self._writer, self._readers}:
-            pool.shutdown()
-        self._engine.dispose()
-
-
-def _prepared(url: str) -> None:
-    path = Path(url.removeprefix(SQLITE_FILE))
-    if not url.startswith(SQLITE_FILE) or not path.name:
-        raise StoreFailed(f"store {url!r} is neither {MEMORY} nor {SQLITE_FILE}PATH")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreFailed(f"the store's folder {path.parent} cannot be made: {error}") from error
-
-
-def _migrated(engine: Engine, url: str) -> None:
-    try:
-        migrate(engine)
-    except exc.DBAPIError as error:
-        raise StoreFailed(f"store {url!r} cannot be opened: {error.orig}") from error
-
-
-def _pragmas(connection: Any, _: object) -> None:  # noqa: ANN401  # the driver's own type
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"journal_size_limit={JOURNAL_BYTES}"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+        ...

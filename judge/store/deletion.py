@@ -33,7 +33,7 @@ class Deletion:
     async def delete_dataset(self, tenant: str, name: str) -> None:
         """Remove it with its runs, and what no other dataset of the tenant holds. Costs stay in call_attempt."""
         now = self._clock.now()
-        await self._finish(await self._db.write(lambda c: _begin(c, found(c, tenant, name), now)))
+        await self._finish(await self._db.write(lambda c: _begin(c, found(c, tenant, name, "alone"), now)))
 
     async def finish_deletions(self) -> int:
         """Delete what is left of datasets whose deletion was interrupted; how many there were."""

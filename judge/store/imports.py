@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, insert, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from judge.domain.dataset import ImportedVerdict
 from judge.domain.judge import RECORDED, JudgeDefinition, Rubric
@@ -14,6 +13,7 @@ from judge.domain.outcome import Order, Outcome, Preference, VerdictStatus
 from judge.domain.verdict import SOURCE_PARSER, CallKey, Reading, digest, recorded_digest
 from judge.store import schema as s
 from judge.store.definitions import from_definition
+from judge.store.dialects import adding
 from judge.store.interning import interned
 from judge.store.rows import key_of, key_values, matching, reading_row
 
@@ -50,12 +50,14 @@ def store_answers(
         {"tenant_id": owner, "name": name, "fingerprint": d.fingerprint, "definition": from_definition(d)}
         for name, d in definitions.items()
     ]
-    c.execute(upsert(s.judge_version).on_conflict_do_nothing(), versions)
+    c.execute(adding(c, s.judge_version), versions)
     keys = _keys(c, owner, {name: bytes.fromhex(d.fingerprint) for name, d in definitions.items()}, verdicts)
     a = s.answer.c
     for begin in range(0, len(keys), CHUNK):
         # A run that showed the old answer keeps it, under a key that nobody asks for.
-        c.execute(update(s.answer).where(matching(s.answer, owner, keys[begin : begin + CHUNK])).values(repeat=-a.id))
+        c.execute(
+            update(s.answer).where(matching(c, s.answer, owner, keys[begin : begin + CHUNK])).values(repeat=-a.id)
+        )
     rows = [
         {**key_values(owner, key), **_answer_row(verdict, now)}
         for key, (verdict, _) in zip(keys, verdicts, strict=True)

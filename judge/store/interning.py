@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, insert, select
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Connection, select
 
+from judge.store.dialects import adding
 from judge.store.schema import content, tenant
 
 CHUNK = 500
@@ -16,18 +16,20 @@ def tenant_id(connection: Connection, name: str) -> int:
     """The id of a tenant, made when it is first seen."""
     found = connection.scalar(select(tenant.c.id).where(tenant.c.name == name))
     if found is None:
-        found = connection.execute(insert(tenant).values(name=name)).inserted_primary_key[0]  # type: ignore[index]
-    return int(found)
+        connection.execute(adding(connection, tenant), [{"name": name}])
+        found = connection.scalar(select(tenant.c.id).where(tenant.c.name == name))
+    return int(found or 0)
 
 
 def interned(connection: Connection, owner: int, digests: Sequence[bytes]) -> dict[bytes, int]:
     """The id of each digest, made where it is new."""
     wanted = list(dict.fromkeys(digests))
     found = _known(connection, owner, wanted)
-    new = [d for d in wanted if d not in found]
+    # In one order for everybody, so that no two wait for each other.
+    new = sorted(d for d in wanted if d not in found)
     if new:
         rows = [{"tenant_id": owner, "hash": d} for d in new]
-        connection.execute(upsert(content).on_conflict_do_nothing(), rows)
+        connection.execute(adding(connection, content), rows)
         found.update(_known(connection, owner, new))
     return found
 

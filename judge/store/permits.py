@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from judge.domain.run import RunState, Spent
 from judge.domain.verdict import CallKey
 from judge.ports.store import Permit, PermitRequest, StoredAnswer
 from judge.store import schema as s
 from judge.store.connections import Connections
+from judge.store.dialects import adding, alone
 from judge.store.interning import tenant_id
 from judge.store.provider_batches import add_batch
-from judge.store.rows import key_of, key_values, matching, readings_of, reply_of, spent_with
+from judge.store.rows import key_of, key_values, matching, parts_of, readings_of, reply_of, spent_with
 
 CHUNK = 250
 WORKING = (RunState.QUEUED, RunState.RUNNING, RunState.WAITING)
@@ -42,7 +43,8 @@ class Permits:
             batch = s.call_attempt.c.batch_id
             alone = batch.is_(None) | batch.not_in(select(s.provider_batch.c.id))
             live = c.execute(select(s.call_attempt).where(s.LIVE, alone)).all()
-            _orphan(c, live)
+            _end(c, live)
+            _book(c, live)
             return len(live)
 
         return await self._db.write(work)
@@ -52,13 +54,14 @@ def stored_answers(c: Connection, owner: int, keys: Sequence[CallKey]) -> dict[C
     """Those of *keys* that have an answer, with all its readings."""
     found: dict[CallKey, StoredAnswer] = {}
     for begin in range(0, len(keys), CHUNK):
-        rows = c.execute(select(s.answer).where(matching(s.answer, owner, keys[begin : begin + CHUNK]))).all()
+        rows = c.execute(select(s.answer).where(matching(c, s.answer, owner, keys[begin : begin + CHUNK]))).all()
         readings = readings_of(c, [row.id for row in rows])
         found.update({key_of(row): StoredAnswer(row.id, reply_of(row), readings.get(row.id, ())) for row in rows})
     return found
 
 
 def _permit(c: Connection, owner: int, request: PermitRequest) -> Permit:
+    """Attempts come first, and are taken back where they must not be: rows that many write are held last."""
     run = None
     if request.run is not None:
         run = c.execute(select(s.run).where(s.run.c.id == request.run)).first()
@@ -71,72 +74,95 @@ def _permit(c: Connection, owner: int, request: PermitRequest) -> Permit:
     missing = [key for key in keys if key not in answered]
     live = _live(c, owner, missing)
     stale = [row for row in live.values() if row.until < request.now]
-    _orphan(c, stale)
+    _end(c, stale)
     busy = frozenset(key for key, row in live.items() if row.until >= request.now)
     free = [key for key in missing if key not in busy]
-    allowed = free if run is None else free[: _affordable(c, run, request)]
-    rows = [
-        {
-            **key_values(owner, key),
-            "run_id": request.run,
-            "judge": request.judge,
-            "worst_micros": request.worst_micros,
-            "until": request.until,
-        }
-        for key in allowed
-    ]
+    granted = _attempted(c, owner, request, free)
+    if not alone(c):
+        late = stored_answers(c, owner, list(granted))
+        _take_back(c, [granted.pop(key) for key in late])
+        answered = {**answered, **late}
+        busy |= frozenset(key for key in free if key not in granted and key not in late)
+    _book(c, stale)
+    many = len(granted) if run is None or not granted else _affordable(c, run.id, request, len(granted))
+    dear = list(granted)[many:]
+    _take_back(c, [granted.pop(key) for key in dear])
     batch = None
-    if rows and request.batch is not None and request.run is not None:
-        batch = add_batch(c, owner, request, set(allowed))
-        rows = [{**row, "batch_id": batch} for row in rows]
-    granted: dict[CallKey, int] = {}
-    if rows:
-        a = s.call_attempt.c
-        back = insert(s.call_attempt).returning(a.id, *(a[name] for name in s.KEY))
-        made = c.execute(back, [{**row, "state": "live"} for row in rows])
-        granted = {key_of(row): row.id for row in made}
-    return Permit(granted, answered, busy, "" if len(allowed) == len(free) else "BUDGET_STOPPED", batch)
+    if granted and request.batch is not None and request.run is not None:
+        batch = add_batch(c, owner, request, set(granted))
+        mine = s.call_attempt.c.id.in_(granted.values())
+        c.execute(update(s.call_attempt).where(mine).values(batch_id=batch))
+    return Permit(granted, answered, busy, "BUDGET_STOPPED" if dear else "", batch)
+
+
+def _attempted(c: Connection, owner: int, request: PermitRequest, keys: Sequence[CallKey]) -> dict[CallKey, int]:
+    """A live attempt for each of *keys* that nobody else calls, in their order."""
+    if not keys:
+        return {}
+    told = {
+        "run_id": request.run,
+        "judge": request.judge,
+        "worst_micros": request.worst_micros,
+        "until": request.until,
+        "state": "live",
+    }
+    a = s.call_attempt.c
+    rows = [{**key_values(owner, key), **told} for key in sorted(keys, key=parts_of)]
+    back = adding(c, s.call_attempt).returning(a.id, *(a[name] for name in s.KEY))
+    made = {key_of(row): int(row.id) for row in c.execute(back, rows)}
+    return {key: made[key] for key in keys if key in made}
+
+
+def _take_back(c: Connection, attempts: Sequence[int]) -> None:
+    for begin in range(0, len(attempts), CHUNK):
+        c.execute(delete(s.call_attempt).where(s.call_attempt.c.id.in_(attempts[begin : begin + CHUNK])))
 
 
 def _live(c: Connection, owner: int, keys: Sequence[CallKey]) -> dict[CallKey, Any]:
     found = {}
     for begin in range(0, len(keys), CHUNK):
-        wanted = matching(s.call_attempt, owner, keys[begin : begin + CHUNK])
+        wanted = matching(c, s.call_attempt, owner, keys[begin : begin + CHUNK])
         for row in c.execute(select(s.call_attempt).where(s.LIVE, wanted)):
             found[key_of(row)] = row
     return found
 
 
-def _affordable(c: Connection, run: Any, request: PermitRequest) -> int:  # noqa: ANN401
-    if not run.budget_calls and not run.budget_micros:
-        return len(request.keys)
-    a = s.call_attempt.c
+def _affordable(c: Connection, run: int, request: PermitRequest, more: int) -> int:
+    """How many of the *more* attempts that were just made the run's budget has room for."""
+    r, a = s.run.c, s.call_attempt.c
+    row = c.execute(select(r.budget_calls, r.budget_micros).where(r.id == run)).one()
+    if not row.budget_calls and not row.budget_micros:
+        return more
+    row = c.execute(select(s.run).where(r.id == run).with_for_update()).one()
     live, worst = c.execute(
-        select(func.count(), func.coalesce(func.sum(a.worst_micros), 0)).where(a.run_id == run.id, s.LIVE)
+        select(func.count(), func.coalesce(func.sum(a.worst_micros), 0)).where(a.run_id == run, s.LIVE)
     ).one()
-    now = c.execute(select(s.run.c.calls, s.run.c.cost_micros).where(s.run.c.id == run.id)).one()
-    many = len(request.keys)
-    if run.budget_calls:
-        many = min(many, run.budget_calls - now.calls - live)
-    if run.budget_micros and request.worst_micros:
-        many = min(many, (run.budget_micros - now.cost_micros - worst) // request.worst_micros)
+    many = more
+    if row.budget_calls:
+        many = min(many, row.budget_calls - row.calls - (live - more))
+    if row.budget_micros and request.worst_micros:
+        before = int(worst) - more * request.worst_micros
+        many = min(many, (row.budget_micros - row.cost_micros - before) // request.worst_micros)
     return max(many, 0)
 
 
-def _orphan(c: Connection, rows: Sequence[Any]) -> None:
-    """Book attempts that nobody will settle as spent at their worst cost."""
-    if not rows:
-        return
+def _end(c: Connection, rows: Sequence[Any]) -> None:
+    """Attempts that nobody will settle are orphaned, and spent at their worst cost."""
     change = update(s.call_attempt).where(s.call_attempt.c.id == bindparam("row"))
-    values = [{"row": row.id, "cost": row.worst_micros} for row in rows]
-    c.execute(change.values(state="orphaned", cost_micros=bindparam("cost")), values)
+    values = [{"row": row.id, "cost": row.worst_micros} for row in sorted(rows, key=lambda row: row.id)]
+    if values:
+        c.execute(change.values(state="orphaned", cost_micros=bindparam("cost")), values)
+
+
+def _book(c: Connection, rows: Sequence[Any]) -> None:
+    """What orphaned attempts may have cost, in their runs."""
     for run in sorted({row.run_id for row in rows if row.run_id is not None}):
         mine = [row for row in rows if row.run_id == run]
         spent: dict[int, Spent] = {}
         for row in mine:
             spent[row.judge] = spent.get(row.judge, Spent()) + Spent(1, row.worst_micros)
         r = s.run.c
-        before = c.scalar(select(r.spent).where(r.id == run))
+        before = c.scalar(select(r.spent).where(r.id == run).with_for_update())
         booked = {
             "repeated": r.repeated + len(mine),
             "calls": r.calls + len(mine),

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from judge.domain.verdict import Reading, Usage
 from judge.ports.store import StoredAnswer
 from judge.store import schema as s
 from judge.store.connections import Connections
+from judge.store.dialects import adding
 from judge.store.interning import tenant_id
 from judge.store.rows import reading_row, readings_of, reply_of
 
@@ -47,7 +47,7 @@ class Readings:
         def work(c: Connection) -> None:
             owner = tenant_id(c, tenant)
             rows = [reading_row(owner, answer, reading) for answer, reading in readings]
-            c.execute(upsert(s.reading).on_conflict_do_nothing(), rows)
+            c.execute(adding(c, s.reading), rows)
 
         if readings:
             await self._db.write(work)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from sqlalchemy import Connection, Table, or_, select
 
@@ -22,13 +22,15 @@ def chunks(values: Sequence[T]) -> list[Sequence[T]]:
     return [values[begin : begin + CHUNK] for begin in range(0, len(values), CHUNK)]
 
 
-def found(c: Connection, tenant: str, name: str) -> Row:
-    """The dataset's row; NotFound otherwise."""
+def found(c: Connection, tenant: str, name: str, lock: Literal["", "shared", "alone"] = "") -> Row:
+    """The dataset's row; NotFound otherwise. With a *lock* nobody deletes it meanwhile, or nobody writes it at all."""
     query = (
         select(s.dataset)
         .join(s.tenant, s.tenant.c.id == s.dataset.c.tenant_id)
         .where(s.tenant.c.name == tenant, s.dataset.c.name == name, s.dataset.c.revision != GONE)
     )
+    if lock:
+        query = query.with_for_update(read=lock == "shared", of=s.dataset)
     row = c.execute(query).mappings().first()
     if row is None:
         raise NotFound(f"there is no dataset {name!r}", reason="UNKNOWN_DATASET", dataset=name)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple
+from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, func, literal_column, select, tuple_
+from sqlalchemy import Connection, Table, select
 
 from judge.domain.outcome import Preference, VerdictStatus
 from judge.domain.run import Spent
 from judge.domain.verdict import SOURCE_PARSER, CallKey, Reading, Reply, Usage
 from judge.store import schema as s
+from judge.store.dialects import among
 
 CHUNK = 500
 _PARTS = ("fingerprint", "prompt", "turn", "first", "second", "epoch", "repeat")
+parts_of = attrgetter(*_PARTS)
+"""A key's parts, as a tuple: what keys are sorted by where several processes lock them."""
 
 
 def key_values(owner: int, key: CallKey) -> dict[str, Any]:
@@ -28,26 +31,16 @@ def key_of(row: Any) -> CallKey:  # noqa: ANN401  # a row
     return CallKey(*(getattr(row, name) for name in _PARTS))
 
 
-def matching(table: Any, owner: int, keys: Sequence[CallKey]) -> Any:  # noqa: ANN401  # an SQL expression
+def matching(c: Connection, table: Table, owner: int, keys: Sequence[CallKey]) -> Any:  # noqa: ANN401  # an SQL expression
     """That a row of *table* has one of *keys*."""
     columns = [table.c[name] for name in _PARTS]
     wanted = [[getattr(key, name) for name in _PARTS] for key in keys]
-    return (table.c.tenant_id == owner) & among(columns, wanted)
-
-
-def among(columns: Sequence[Any], wanted: Sequence[Sequence[Any]]) -> Any:  # noqa: ANN401  # an SQL expression
-    """That the tuple of *columns* is one of *wanted*.
-
-    The tuples go in as one JSON value: SQLite uses no index for a tuple among VALUES, and reads the whole table.
-    """
-    each = func.json_each(json.dumps(wanted)).table_valued("value")
-    parts = [func.json_extract(each.c.value, literal_column(f"'$[{n}]'")) for n in range(len(columns))]
-    return tuple_(*columns).in_(select(*parts))
+    return (table.c.tenant_id == owner) & among(c, columns, wanted)
 
 
 def storable(text: str) -> str:
-    """*text* as UTF-8 can hold it: half a surrogate pair becomes a question mark."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    """*text* as every database can hold it: half a surrogate pair becomes a question mark, as does a NUL."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "?")
 
 
 def reading_row(owner: int, answer: int, reading: Reading) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from judge.domain.errors import AlreadyExists, NotFound, RequestIdReused, StoreFull
 from judge.domain.judge import JudgeDefinition
@@ -17,6 +16,7 @@ from judge.ports.clock import Clock
 from judge.store import schema as s
 from judge.store.connections import Connections
 from judge.store.definitions import from_definition, from_spec, to_definition, to_spec
+from judge.store.dialects import adding
 from judge.store.interning import tenant_id
 from judge.store.revisions import GONE, found
 
@@ -37,7 +37,7 @@ class Runs:
             taken = select(s.run.c.id).where(s.run.c.tenant_id == owner, s.run.c.run_id == run.run_id)
             if c.scalar(taken) is not None:
                 raise AlreadyExists(f"run {run.run_id!r} exists already", run=f"runs/{run.run_id}")
-            mine = found(c, tenant, run.spec.dataset)["id"]
+            mine = found(c, tenant, run.spec.dataset, "shared")["id"]
             made = c.execute(insert(s.run).values(self._row(run, owner, mine)))
             number = made.inserted_primary_key[0]  # type: ignore[index]
             judges = [
@@ -61,7 +61,7 @@ class Runs:
                 }
                 for judge in run.judges
             ]
-            c.execute(upsert(s.judge_version).on_conflict_do_nothing(), versions)
+            c.execute(adding(c, s.judge_version), versions)
             return run.run_id
 
         return await self.run(tenant, await self._db.write(work))
@@ -173,7 +173,8 @@ class Runs:
         i = s.run_item.c
 
         def work(c: Connection) -> bool:
-            run = c.execute(select(s.run).where(s.run.c.id == row, s.run.c.state.in_(before))).first()
+            query = select(s.run).where(s.run.c.id == row, s.run.c.state.in_(before)).with_for_update()
+            run = c.execute(query).first()
             if run is None:
                 return False
             counts = dict(run.by_status)

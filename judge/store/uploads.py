@@ -107,7 +107,7 @@ class Uploads:
         now = self._clock.now()
 
         def work(c: Connection) -> BatchResult:
-            dataset = found(c, tenant, name)
+            dataset = found(c, tenant, name, "alone")
             turns = _turns(c, dataset["id"], {verdict.prompt_id for verdict, _ in rows})
             new, own = [], {}
             for verdict, reading in rows:
@@ -160,7 +160,7 @@ class Uploads:
         replace: bool,
     ) -> BatchResult:
         def work(c: Connection) -> BatchResult:
-            row = found(c, tenant, name)
+            row = found(c, tenant, name, "alone")
             return add_batch(c, row, table, new(c, row), replace=replace)
 
         return await self._db.write(work)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from judge.domain.run import Budget, NewRun, Run, RunSpec, RunState
 from judge.domain.verdict import CallKey, Reading, Reply, Usage
 from judge.ports.store import ItemRef, Permit, PermitRequest, Settled
 from judge.store import SqlStore
+from postgres import Postgres
 
 TENANT = "default"
 JUDGES = (
@@ -96,14 +97,26 @@ def clock() -> StillClock:
 
 
 @pytest.fixture
+def memory_url() -> str:
+    return "sqlite://"
+
+
+@pytest.fixture
 def file_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'judge.db'}"
 
 
-@pytest.fixture(params=["memory", "file"])
-async def store(request: pytest.FixtureRequest, clock: StillClock, file_url: str) -> AsyncIterator[SqlStore]:
+@pytest.fixture
+def shared_url(server: Postgres) -> Iterator[str]:
+    """A database of a real PostgreSQL."""
+    with server.fresh() as url:
+        yield url
+
+
+@pytest.fixture(params=["memory", "file", "shared"])
+async def store(request: pytest.FixtureRequest, clock: StillClock) -> AsyncIterator[SqlStore]:
     """Each store in turn."""
-    opened = SqlStore.open("sqlite://" if request.param == "memory" else file_url, clock=clock)
+    opened = SqlStore.open(request.getfixturevalue(f"{request.param}_url"), clock=clock)
     yield opened
     await opened.close()
 

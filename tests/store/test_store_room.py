@@ -16,9 +16,9 @@ from judge.ports.clock import Clock
 from judge.ports.store import RunStore, Settled
 from judge.runs.shard import Committer
 from judge.store import SqlStore, schema
-from judge.store.connections import Connections
 from judge.store.deletion import _begin
 from judge.store.revisions import found
+from judge.store.sqlite import SqliteConnections
 
 if TYPE_CHECKING:
     from clocks import StillClock
@@ -36,6 +36,7 @@ def _room(store: SqlStore, pages: int) -> None:
         connection.close()
 
 
+@pytest.mark.parametrize("store", ["memory", "file"], indirect=True)
 async def test_a_full_store_says_so_and_changes_nothing(scene: Scene) -> None:
     """A write without room raises STORE_FULL; the run at work is told as PAUSED from memory, and goes on with room."""
     run = await scene.run()
@@ -92,7 +93,7 @@ async def test_a_server_that_stops_does_not_wait_for_room(scene: Scene, clock: S
 
 async def test_the_journal_is_emptied_when_nothing_is_written(tmp_path: Path) -> None:
     """A quiet moment after a write folds the journal into the database."""
-    connections = Connections(f"sqlite:///{tmp_path}/judge.db", idle_seconds=0.0)
+    connections = SqliteConnections(f"sqlite:///{tmp_path}/judge.db", idle_seconds=0.0)
     journal = tmp_path / "judge.db-wal"
 
     await connections.write(lambda c: c.exec_driver_sql("CREATE TABLE filler AS SELECT randomblob(500000) AS x"))

@@ -1,0 +1,149 @@
+"""PostgreSQL: several processes write at once, each transaction short, and whoever was in another's way tries again.
+
+A paused client must not hold everybody: idle transactions end after two seconds, a lock is waited for at most five and
+a write takes at most ten. The schema is brought up to date by `judge migrate` alone, never by a server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from sqlalchemy import URL, Connection, Engine, create_engine, exc, make_url
+
+from judge.domain.errors import StoreFailed, StoreFull, StoreHeld
+from judge.store.migrate import check_schema, migrate_shared
+
+T = TypeVar("T")
+SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
+THREADS = 4
+"""Of writers, and of readers, each with a connection."""
+TRIES = 5
+WRITING = "-c idle_in_transaction_session_timeout=2s -c lock_timeout=5s -c transaction_timeout=10s"
+READING = "-c transaction_timeout=120s -c default_transaction_read_only=on"
+DISK_FULL = "53100"
+IN_THE_WAY = ("40001", "40P01", "55P03", "23505")
+"""Serialization, deadlock, a lock not had in time, and a unique key that another transaction took meanwhile."""
+EXECUTING = 0x6A756467
+"""The number of the advisory lock of the one process whose own engine executes runs."""
+
+
+def is_postgresql(url: str) -> bool:
+    """Whether *url* is one of PostgreSQL."""
+    return url.partition("://")[0] in SCHEMES
+
+
+class PostgresqlConnections:
+    """Writes in some threads, each in a READ COMMITTED transaction; reads in others, each of one moment."""
+
+    def __init__(self, url: str) -> None:
+        self.full = False
+        self._writing = _engine(url, WRITING, "READ COMMITTED")
+        self._reading = _engine(url, READING, "REPEATABLE READ")
+        self._writers = ThreadPoolExecutor(THREADS, thread_name_prefix="store-writer")
+        self._readers = ThreadPoolExecutor(THREADS, thread_name_prefix="store-reader")
+        try:
+            with _told(url), self._reading.connect() as connection:
+                check_schema(connection)
+        except BaseException:
+            self._release()
+            raise
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """The result of *work* in one write transaction, whole or not at all."""
+        try:
+            result = await asyncio.get_running_loop().run_in_executor(self._writers, self._written, work)
+        except StoreFull:
+            self.full = True
+            raise
+        self.full = False
+        return result
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """The result of *work* in one read transaction."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, _transacted, self._reading, work)
+
+    def _written(self, work: Callable[[Connection], T]) -> T:
+        for _ in range(TRIES - 1):
+            with contextlib.suppress(_InTheWay):
+                return _transacted(self._writing, work)
+        return _transacted(self._writing, work)
+
+    async def close(self) -> None:
+        """Finish what is being written, and let go."""
+        await asyncio.to_thread(self._release)
+
+    def _release(self) -> None:
+        self._writers.shutdown()
+        self._readers.shutdown()
+        self._writing.dispose()
+        self._reading.dispose()
+
+
+class _InTheWay(StoreFailed):
+    """Another transaction was in the way: the same one may succeed when tried again."""
+
+
+def _transacted(engine: Engine, work: Callable[[Connection], T]) -> T:
+    try:
+        with engine.connect() as connection:
+            result = work(connection)
+            connection.commit()
+            return result
+    except exc.DBAPIError as error:
+        state = getattr(error.orig, "sqlstate", None)
+        kind = StoreFull if state == DISK_FULL else _InTheWay if state in IN_THE_WAY else StoreFailed
+        raise kind(f"the store failed: {error.orig}") from error
+
+
+def migrate_postgresql(url: str) -> tuple[str | None, str]:
+    """Bring the schema at *url* up to date; what it was and what it is."""
+    engine = _engine(url, "", "READ COMMITTED")
+    try:
+        with _told(url):
+            return migrate_shared(engine)
+    finally:
+        engine.dispose()
+
+
+@contextlib.contextmanager
+def executing(url: str) -> Iterator[None]:
+    """Be the one process whose own engine executes the runs of this store; StoreHeld if there is one."""
+    engine = _engine(url, "", "AUTOCOMMIT")
+    try:
+        with _told(url), engine.connect() as connection:
+            if not connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({EXECUTING})").scalar():
+                raise StoreHeld(
+                    "another server executes the runs of this store; end it, or use it with --server HOST:PORT"
+                )
+            yield
+    finally:
+        engine.dispose()
+
+
+@contextlib.contextmanager
+def _told(url: str) -> Iterator[None]:
+    try:
+        yield
+    except exc.DBAPIError as error:
+        named = make_url(url).render_as_string(hide_password=True)
+        raise StoreFailed(f"store {named!r} cannot be opened: {error.orig}") from error
+
+
+def _engine(url: str, options: str, isolation: str) -> Engine:
+    try:
+        import psycopg  # noqa: F401, PLC0415  # an extra
+    except ImportError:
+        raise StoreFailed("a store on PostgreSQL needs the extra [postgresql]") from None
+    parsed: URL = make_url(url).set(drivername="postgresql+psycopg")
+    return create_engine(
+        parsed,
+        isolation_level=isolation,
+        pool_size=THREADS,
+        max_overflow=0,
+        pool_pre_ping=True,
+        connect_args={"options": options, "application_name": "judge", "connect_timeout": 10},
+    )
