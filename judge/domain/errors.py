@@ -14,7 +14,8 @@
     |-- Draining                the server is stopping; try again
     |-- NotBuilt                the contract has it, this release does not
     |-- StoreFailed             the store could not keep or read something
-    |   `-- StoreFull           there is no room for a write; there may be later
+    |   |-- StoreFull           there is no room for a write; there may be later
+    |   `-- StoreAway           the database does not answer; it may later
     `-- CallFailed              a judge gave no reply; says what becomes of the showing
         |-- TransportFailed     no reply, or 408, 409, 429, 5xx: may be tried again
         |-- CallRejected        the provider refused this request (4xx)
@@ -132,6 +133,12 @@ class StoreFull(StoreFailed):
     """There is no room for a write, and it changed nothing; there may be room later."""
 
     reason = "STORE_FULL"
+
+
+class StoreAway(StoreFailed):
+    """The database does not answer. Whether a write was made is not known; it may be tried again."""
+
+    reason = "STORE_AWAY"
 
 
 class CallFailed(JudgeError):

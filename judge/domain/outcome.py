@@ -90,6 +90,10 @@ class ItemState(IntEnum):
     """Given up after repeated failures of another kind."""
 
 
+FAILED = frozenset({ItemState.TRANSPORT_ERROR, ItemState.REJECTED, ItemState.TOO_LONG, ItemState.GIVEN_UP})
+"""What counts against the share of a run's showings that a judge may leave without a verdict."""
+
+
 class AnnotatorKind(IntEnum):
     """Who or what gave a label."""
 

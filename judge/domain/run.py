@@ -184,13 +184,15 @@ class RunCounts:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What a judge used in a run: calls, micro-USD, and tokens by the provider's own count."""
+    """What a judge used in a run: calls, micro-USD, tokens by the provider's own count; and what it failed to judge."""
 
     calls: int = 0
     cost_micros: int = 0
     input_tokens: int = 0
     cached_input_tokens: int = 0
     output_tokens: int = 0
+    failed: int = 0
+    """Showings left without a verdict for a reason of the judge's or its provider's."""
 
     def __add__(self, other: Spent) -> Spent:
         """Both together."""

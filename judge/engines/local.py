@@ -1,53 +1,35 @@
 """The local engine: asyncio in the server's process. The stored answers are the checkpoint.
 
-Each run is a task, each of its judges a lane of it, a lane works through its shards in order. A run that is submitted
-again while it works is left alone; one that was interrupted is planned anew and asked only for what is missing.
+Each run is a task, each of its judges a lane of it, a lane works through its shards in order, WINDOW at a time. A run
+that is submitted again while it works is left alone; one that was interrupted is asked only for what is missing.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-from judge.domain.errors import JudgeError, JudgeUnusable, NotFound, StoreFull
-from judge.domain.outcome import ItemState
-from judge.domain.run import Run, RunState
+from judge.domain.errors import JudgeError, StoreAway, StoreFull
 from judge.log import logger
 from judge.ports.clock import Clock
 from judge.ports.store import Store
-from judge.runs.batches import BATCH, BatchRunner
-from judge.runs.judges import JudgeAtWork, Judges
-from judge.runs.plan import Plan
-from judge.runs.shard import FULL_WAIT, ShardRunner
-from judge.runs.work import Keys, build_plan
+from judge.runs.execution import Execution, Lane, Shard, Stop
+from judge.runs.judges import Judges
+from judge.runs.shard import FULL_WAIT
 
-SHARD = 500
-"""Positions in a shard."""
-FAILURES = {
-    "JUDGE_UNUSABLE": "",
-    "TOO_MANY_FAILED": " was stopped: more of its showings were left without a verdict than it may fail",
-}
-"""What ends a run as failed once its other judges are through, and what is said of it."""
+WINDOW = 2
+"""Shards of a lane at work at once: while the last calls of one are waited for, the next one's begin."""
 log = logger("engine")
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Why a judge's part of a run was not finished; without a reason it was."""
-
-    reason: str = ""
-    message: str = ""
 
 
 class LocalEngine:
     """Executes runs in this process."""
 
     def __init__(self, store: Store, judges: Judges, clock: Clock) -> None:
-        self._store, self._judges, self._clock = store, judges, clock
+        self._store, self._clock = store, clock
+        self._execution = Execution(store, judges, clock)
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._runners: dict[str, list[ShardRunner | BatchRunner]] = {}
+        self._again: set[str] = set()
         self._closing = False
 
     async def start(self) -> None:
@@ -61,9 +43,13 @@ class LocalEngine:
 
     async def submit(self, tenant: str, run_id: str) -> None:
         """Begin or go on with a run."""
-        task = self._tasks.get(run_id)
-        if not self._closing and (task is None or task.done()):
-            self._tasks[run_id] = asyncio.create_task(self._execute(tenant, run_id, after=task))
+        if self._closing:
+            return
+        if run_id in self._tasks:
+            # It may be at its very end: it is looked at once more after that.
+            self._again.add(run_id)
+        else:
+            self._tasks[run_id] = asyncio.create_task(self._execute(tenant, run_id))
 
     async def cancel(self, tenant: str, run_id: str) -> None:
         """End a run told to cancel, if no task is at it; one that is sees it at its next permit."""
@@ -72,119 +58,77 @@ class LocalEngine:
     async def close(self) -> None:
         """Issue no new permit, let calls in flight finish and commit."""
         self._closing = True
-        for runners in self._runners.values():
-            for runner in runners:
-                runner.stop(patient=False)
+        self._execution.stop()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
-    async def _execute(self, tenant: str, run_id: str, after: asyncio.Task[None] | None) -> None:
-        if after is not None:
-            await asyncio.wait([after])
+    async def _execute(self, tenant: str, run_id: str) -> None:
+        self._again.add(run_id)
+        try:
+            while run_id in self._again and not self._closing:
+                self._again.discard(run_id)
+                await self._whole(tenant, run_id)
+        finally:
+            self._again.discard(run_id)
+            del self._tasks[run_id]
+
+    async def _whole(self, tenant: str, run_id: str) -> None:
         try:
             while not await self._judged(tenant, run_id):
                 await self._clock.sleep(FULL_WAIT)
         except JudgeError as error:
-            await self._fail(tenant, run_id, error.reason, error.message)
+            await self._execution.fail(tenant, run_id, error.reason, error.message)
         except Exception:
             log.exception("run.broken", run=run_id)
-            await self._fail(tenant, run_id, "INTERNAL", "an unexpected error ended the run; the server's log has it")
-        finally:
-            self._runners.pop(run_id, None)
-
-    async def _fail(self, tenant: str, run_id: str, reason: str, message: str) -> None:
-        log.warning("run.failed", run=run_id, reason=reason)
-        with contextlib.suppress(NotFound):
-            # It may have been deleted with its dataset.
-            run = await self._store.run(tenant, run_id)
-            await self._store.move_run(run.row, RunState.FAILED, reason=reason, message=message)
+            told = "an unexpected error ended the run; the server's log has it"
+            await self._execution.fail(tenant, run_id, "INTERNAL", told)
 
     async def _judged(self, tenant: str, run_id: str) -> bool:
         """Judge what is missing; False if the store was full, so that it is to be begun again from what is stored."""
         try:
-            await self._judge(tenant, await self._store.run(tenant, run_id))
-        except StoreFull as full:
+            await self._judge(tenant, run_id)
+        except (StoreFull, StoreAway) as error:
             if self._closing:
                 raise
-            log.warning("run.paused", run=run_id, reason=full.reason)
+            log.warning("run.paused", run=run_id, reason=error.reason)
             return False
         return True
 
-    async def _judge(self, tenant: str, run: Run) -> None:
-        if run.state is RunState.CANCELLING:
-            await self._store.move_run(run.row, RunState.CANCELLED, rest=ItemState.CANCELLED)
-        if run.state is RunState.CANCELLING or run.state.ended:
+    async def _judge(self, tenant: str, run_id: str) -> None:
+        if not await self._execution.begin(tenant, run_id):
             return
-        await self._store.move_run(run.row, RunState.RUNNING)
-        plan = await build_plan(self._store, tenant, run.spec, run.dataset_revision)
-        if plan.hash != run.plan_hash:
-            message = "the plan rebuilt from the seed is not the one that was stored"
-            await self._store.move_run(run.row, RunState.FAILED, reason="PLAN_CHANGED", message=message)
-            return
-        lanes = [asyncio.create_task(self._lane(tenant, run, plan, number)) for number in range(len(run.judges))]
-        self._runners[run.run_id] = []
+        number, stops = 0, [Stop()]
+        while not any(stop.reason for stop in stops):
+            lanes = await self._execution.lanes(tenant, run_id, number)
+            if not lanes:
+                break
+            stops = await self._round(tenant, run_id, lanes)
+            number += 1
+        await self._execution.end(tenant, run_id, stops)
+
+    async def _round(self, tenant: str, run_id: str, lanes: tuple[Lane, ...]) -> list[Stop]:
+        """Execute the lanes side by side. What stops one judge does not stop the others; an error stops all."""
+        halt = asyncio.Event()
+        tasks = [
+            asyncio.create_task(self._worker(tenant, run_id, shards, halt))
+            for shards in map(Lane.shards, lanes)
+            for _ in range(WINDOW)
+        ]
         try:
-            stops = await asyncio.gather(*lanes)
+            return [stop for stops in await asyncio.gather(*tasks) for stop in stops]
         except BaseException:
-            for runner in self._runners[run.run_id]:
-                runner.stop()
-            await asyncio.gather(*lanes, return_exceptions=True)
+            halt.set()
+            await self._execution.interrupt(tenant, run_id)
+            await asyncio.gather(*tasks, return_exceptions=True)
             raise
-        await self._end(run, stops)
 
-    async def _lane(self, tenant: str, run: Run, plan: Plan, number: int) -> Stop:
-        """Run one judge's part of the plan. What stops this judge does not stop the others."""
-        try:
-            judge = self._judges.at_work(run.judges[number])
-            return await self._shards(tenant, run, plan, number, judge)
-        except JudgeUnusable as unusable:
-            return Stop(unusable.reason, f"judge {run.judges[number].name!r}: {unusable.message}")
-
-    async def _shards(self, tenant: str, run: Run, plan: Plan, number: int, judge: JudgeAtWork) -> Stop:
-        keys = Keys(self._store, tenant, judge.definition, run.spec.pairing.epoch)
-        runner: ShardRunner | BatchRunner
-        size, planned = (BATCH if judge.card.batch else SHARD), plan.per_judge
-        if judge.card.batch:
-            runner = BatchRunner(self._store, tenant, run.row, run.run_id, judge, self._clock, planned=planned)
-        else:
-            runner = ShardRunner(self._store, tenant, run.row, judge, self._clock, planned=planned)
-        self._runners[run.run_id].append(runner)
-        if self._closing:
-            runner.stop(patient=False)
-        if isinstance(runner, BatchRunner):
-            for batch in await self._store.open_batches(run.row, number):
-                work = await keys.work([plan.item(position) for position in batch.positions])
-                if refused := await runner.resume(batch, work):
-                    return Stop(refused, f"judge {judge.definition.name!r}")
-        first = number * planned
-        for begin in range(first, first + planned, size):
-            end = min(begin + size, first + planned)
-            done = await self._store.done_positions(run.row, begin, end)
-            items = [plan.item(position) for position in range(begin, end) if position not in done]
-            refused = await runner.run(await keys.work(items)) if items else ""
-            if refused:
-                return Stop(refused, f"judge {judge.definition.name!r}")
-        return Stop()
-
-    async def _end(self, run: Run, stops: Sequence[Stop]) -> None:
-        """Say how the run ended, by the first of the reasons that some judge was stopped for."""
-        reasons = {stop.reason for stop in stops}
-        failed = [stop for stop in stops if stop.reason in FAILURES]
-        if "CANCELLED" in reasons or "NOT_RUNNING" in reasons:
-            await self._store.move_run(run.row, RunState.CANCELLED, rest=ItemState.CANCELLED)
-        elif "STOPPED" in reasons:
-            log.info("run.interrupted", run=run.run_id)
-        elif failed:
-            message = "; ".join(stop.message + FAILURES[stop.reason] for stop in failed)
-            await self._store.move_run(run.row, RunState.FAILED, reason=failed[0].reason, message=message)
-        elif "NO_CREDENTIAL" in reasons:
-            message = next(stop.message for stop in stops if stop.reason == "NO_CREDENTIAL")
-            await self._store.move_run(run.row, RunState.WAITING, reason="NO_CREDENTIAL", message=message)
-        elif "BUDGET_STOPPED" in reasons:
-            message = "the budget was used up; resume the run with a larger one"
-            await self._store.move_run(
-                run.row, RunState.DONE, reason="BUDGET_STOPPED", message=message, rest=ItemState.BUDGET_STOPPED
-            )
-        elif not await self._store.move_run(run.row, RunState.DONE):
-            # Cancelled after the last permit: everything is judged, and the run says it was cancelled.
-            await self._store.move_run(run.row, RunState.CANCELLED, rest=ItemState.CANCELLED)
-        log.info("run.ended", run=run.run_id, reasons=sorted(reasons - {""}))
+    async def _worker(self, tenant: str, run_id: str, shards: Iterator[Shard], halt: asyncio.Event) -> list[Stop]:
+        """Execute shards of a lane as long as there are any and none is stopped."""
+        stops: list[Stop] = []
+        for shard in shards:
+            if self._closing or halt.is_set():
+                return [*stops, Stop("STOPPED")]
+            stop = await self._execution.execute(tenant, run_id, shard)
+            stops.append(stop)
+            if stop.reason not in ("", "POISONED"):
+                break
+        return stops

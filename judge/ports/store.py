@@ -118,16 +118,40 @@ class ProviderBatch:
 
 
 @dataclass(frozen=True, slots=True)
+class Fence:
+    """The attempt at a shard on whose behalf calls are made; worth nothing once there is a newer one."""
+
+    shard: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What an account may be asked by all processes together, a second; and how many tokens a call takes."""
+
+    account: str
+    calls: float
+    tokens: float
+    tokens_each: int
+
+
+@dataclass(frozen=True, slots=True)
 class PermitRequest:
-    """Asks to call *keys* for a run (or for none: a single comparison), each costing at most *worst_micros*."""
+    """Asks to call *keys* for a run (or for none: a single comparison), each costing at most *worst_micros*.
+
+    The calls have ended *seconds* from now, by the store's clock, or are given up.
+    """
 
     keys: Sequence[CallKey]
     run: int | None
     worst_micros: int
-    now: float
-    until: float
+    seconds: float
     judge: int = 0
     """The judge's place in the run's list."""
+    fence: Fence | None = None
+    """The attempt that asks, if it is one at a shard."""
+    pace: Pace | None = None
+    """The account's limits, where the store is to keep them."""
     batch: NewBatch | None = None
     """The provider's batch that the calls are to be made in."""
 
@@ -145,13 +169,15 @@ class StoredAnswer:
 class Permit:
     """What may be called: *granted* keys with their attempts; what exists; what another run is calling right now.
 
-    *refused* is a reason (CANCELLED, NOT_RUNNING, BUDGET_STOPPED) when nothing, or not everything, was granted for it.
+    *refused* is a reason (CANCELLED, NOT_RUNNING, SUPERSEDED, BUDGET_STOPPED) when nothing, or not everything, was
+    granted for it. *wait* is for how many seconds the account has no room for more.
     """
 
     granted: Mapping[CallKey, int] = field(default_factory=dict)
     answered: Mapping[CallKey, StoredAnswer] = field(default_factory=dict)
     busy: frozenset[CallKey] = frozenset()
     refused: str = ""
+    wait: float = 0.0
     batch: int | None = None
     """The row of the batch that was asked for, if anything was granted for it."""
 
@@ -323,6 +349,17 @@ class RunStore(Protocol):
 
     async def done_positions(self, row: int, first: int, last: int) -> set[int]:
         """The positions in [first, last) that have a verdict or a final state."""
+        ...
+
+    async def begin_shard(self, row: int, shard: int) -> int | None:
+        """The number of a new attempt at a shard of a run; None if it is done.
+
+        Calls in flight of an earlier attempt are booked as spent at their worst, and may be made again.
+        """
+        ...
+
+    async def end_shard(self, row: int, fence: Fence) -> None:
+        """The shard is done, if the attempt is still its newest."""
         ...
 
     async def permit(self, tenant: str, request: PermitRequest) -> Permit:

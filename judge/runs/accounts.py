@@ -19,6 +19,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from judge.domain.errors import TransportFailed
+from judge.ports.store import Pace
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -76,7 +77,10 @@ def _paces(rate: float, single_share: float) -> dict[bool, _Pace]:
 
 
 class Account:
-    """What judges of one account share. Rates are a minute's; 0 means that only the provider limits them."""
+    """What judges of one account share. Rates are a minute's; 0 means that only the provider limits them.
+
+    *shared_as* is its name at the store, where other processes call too.
+    """
 
     def __init__(
         self,
@@ -85,14 +89,15 @@ class Account:
         requests_per_minute: int = 0,
         tokens_per_minute: int = 0,
         single_share: float = 0.1,
+        shared_as: str = "",
     ) -> None:
-        self._clock = clock
+        self._clock, self._shared_as = clock, shared_as
         self._most = requests_per_minute / 60 or math.inf
         self._adapted = math.inf
-        tokens = tokens_per_minute / 60 or math.inf
-        self._share = 1.0 - single_share
+        self._most_tokens = tokens_per_minute / 60 or math.inf
+        self._single_share = single_share
         self._requests = _paces(self._most, single_share)
-        self._tokens = _paces(tokens, single_share)
+        self._tokens = _paces(self._most_tokens, single_share)
         self._resting_until = self._slowed = self._grown = -math.inf
         self._recent: deque[bool] = deque(maxlen=LAST)
         self._failures = 0
@@ -103,6 +108,18 @@ class Account:
         self._down_since: float | None = None
         self.replies = 0
         """How many calls were answered, in whatever way."""
+
+    def shared_pace(self, tokens: int, *, single: bool = False) -> Pace | None:
+        """The limits that the store is to keep among all processes, for calls of about *tokens*; None if it need not.
+
+        They are those of the config: what the provider throttles slows down each process by itself.
+        """
+        share = self._single_share if single and self._single_share else 1.0 - self._single_share
+        calls, given = self._most * share, self._most_tokens * share
+        if not self._shared_as or (math.isinf(calls) and math.isinf(given)):
+            return None
+        kept = f"{self._shared_as}/single" if single and self._single_share else self._shared_as
+        return Pace(kept, calls, given, tokens)
 
     @property
     def down(self) -> bool:
@@ -195,8 +212,8 @@ class Account:
     def _pace(self, rate: float) -> None:
         self._adapted = max(rate, SLOWEST)
         rate = min(self._adapted, self._most)
-        self._requests[True].rate = rate * (1.0 - self._share)
-        self._requests[False].rate = rate * self._share
+        self._requests[True].rate = rate * self._single_share
+        self._requests[False].rate = rate * (1.0 - self._single_share)
 
 
 class Slots:

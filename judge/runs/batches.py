@@ -13,16 +13,16 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from judge.domain.errors import CallFailed, JudgeUnusable, StoreFull, TransportFailed
+from judge.domain.errors import CallFailed, JudgeUnusable, StoreAway, StoreFull, TransportFailed
 from judge.domain.judge import JudgeDefinition
 from judge.domain.outcome import ItemState
 from judge.domain.verdict import CallKey, Reply
 from judge.log import logger
 from judge.ports.backend import BatchBackend, BatchItem, BatchUndecided
 from judge.ports.clock import Clock
-from judge.ports.store import BatchState, NewBatch, PermitRequest, ProviderBatch, RunStore, Settled
+from judge.ports.store import BatchState, Fence, NewBatch, PermitRequest, ProviderBatch, RunStore, Settled
 from judge.runs.judges import JudgeAtWork
-from judge.runs.shard import FAILED, FULL_WAIT, ROUNDS, Waits, may_fail, reused
+from judge.runs.shard import FULL_WAIT, ROUNDS, Failures, Waits, reused
 from judge.runs.worker import Work, rendered, settled_with, shows_reference, worst_cost
 
 BATCH = 5000
@@ -51,10 +51,19 @@ def custom_id(definition: JudgeDefinition, work: Work) -> str:
 
 
 class BatchRunner:
-    """Runs the showings of one judge in one run, of which *planned* are its own, a batch at a time."""
+    """Runs showings of one judge in one run, under the *fence* of a shard, a batch at a time."""
 
     def __init__(
-        self, store: RunStore, tenant: str, run: int, run_id: str, judge: JudgeAtWork, clock: Clock, *, planned: int
+        self,
+        store: RunStore,
+        tenant: str,
+        run: int,
+        run_id: str,
+        judge: JudgeAtWork,
+        clock: Clock,
+        *,
+        fence: Fence,
+        failures: Failures,
     ) -> None:
         if not isinstance(judge.backend, BatchBackend):
             raise JudgeUnusable(f"backend {judge.definition.backend} has no batches")
@@ -64,7 +73,7 @@ class BatchRunner:
         self._waits = Waits(store, run)
         self._stopping = False
         self._patient = True
-        self._failed, self._may_fail = 0, may_fail(judge, planned)
+        self._fence, self._failures = fence, failures
 
     def stop(self, *, patient: bool = True) -> None:
         """Submit nothing more and wait for nothing; the batch at the provider is found again."""
@@ -81,13 +90,14 @@ class BatchRunner:
         while todo:
             if self._stopping:
                 return "STOPPED"
-            if self._failed > self._may_fail:
+            if self._failures.too_many:
                 return "TOO_MANY_FAILED"
             if rounds == ROUNDS:
                 lost = [Settled(one.key, one.item, state=ItemState.TRANSPORT_ERROR) for one in todo]
                 await self._commit(lost)
-                self._failed += len(lost)
-                return "TOO_MANY_FAILED" if self._failed > self._may_fail else ""
+                for one in lost:
+                    self._failures.count(one.state)
+                return "TOO_MANY_FAILED" if self._failures.too_many else ""
             todo, busy, refused = await self._round(todo)
             if refused:
                 return refused
@@ -128,14 +138,13 @@ class BatchRunner:
         return item.judge if item else 0
 
     def _request(self, work: Sequence[Work]) -> PermitRequest:
-        now = self._clock.now()
         return PermitRequest(
             keys=[one.key for one in work],
             run=self._run,
             worst_micros=max(worst_cost(self._judge, one.shown) for one in work),
-            now=now,
-            until=now + KEPT,
+            seconds=KEPT,
             judge=self._number(work),
+            fence=self._fence,
             batch=NewBatch(
                 [one.item.position if one.item else 0 for one in work], f"{self._run_id}-{uuid.uuid4().hex[:16]}"
             ),
@@ -250,7 +259,7 @@ class BatchRunner:
             settled = Settled(work.key, work.item, attempt, calls=1)
             if isinstance(outcome, CallFailed):
                 found.append(replace(settled, state=outcome.state))
-                self._failed += outcome.state in FAILED
+                self._failures.count(outcome.state)
             else:
                 found.append(settled_with(self._judge, settled, outcome, tries=1, seconds=0.0))
         return found
@@ -259,8 +268,8 @@ class BatchRunner:
         """Why the run does not go on, if it does not."""
         if self._stopping:
             return "STOPPED"
-        now = self._clock.now()
-        return (await self._store.permit(self._tenant, PermitRequest([], self._run, 0, now, now))).refused
+        asked = PermitRequest([], self._run, 0, 0.0, fence=self._fence)
+        return (await self._store.permit(self._tenant, asked)).refused
 
     async def _rest(self) -> str:
         """Let POLL seconds pass, whatever becomes of the run; STOPPED if this process ends."""
@@ -285,7 +294,7 @@ class BatchRunner:
             try:
                 await self._store.commit(self._tenant, self._run, group)
                 stored = True
-            except StoreFull:
+            except (StoreFull, StoreAway):
                 if not self._patient:
                     raise
                 await self._clock.sleep(FULL_WAIT)

@@ -8,18 +8,19 @@ the store has no room.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import replace
 
-from judge.domain.errors import JudgeUnusable, StoreFull
+from judge.domain.errors import JudgeUnusable, StoreAway, StoreFull
 from judge.domain.judge import RECORDED, JudgeDefinition
-from judge.domain.outcome import ItemState
+from judge.domain.outcome import FAILED, ItemState
 from judge.domain.run import RunState
 from judge.domain.verdict import CallKey
 from judge.log import logger
 from judge.ports.clock import Clock
-from judge.ports.store import Permit, PermitRequest, RunStore, Settled, StoredAnswer
+from judge.ports.store import Fence, Permit, PermitRequest, RunStore, Settled, StoredAnswer
 from judge.runs.judges import JudgeAtWork
 from judge.runs.worker import Work, judge_comparison, letters, likely_tokens, read, worst_cost
 
@@ -37,7 +38,6 @@ ROUNDS = 3
 """So often a showing is asked for, each time with all its tries, before it is left without a verdict."""
 FEWEST_FAILED = 10
 """So many showings may always be left without a verdict, whatever share of the run they are."""
-FAILED = frozenset({ItemState.TRANSPORT_ERROR, ItemState.REJECTED, ItemState.TOO_LONG, ItemState.GIVEN_UP})
 log = logger("runs")
 
 
@@ -47,7 +47,7 @@ class Committer:
     def __init__(self, store: RunStore, tenant: str, run: int | None, clock: Clock) -> None:
         self._store, self._tenant, self._run, self._clock = store, tenant, run, clock
         self.patient = True
-        """Whether to wait for room in a full store."""
+        """Whether to wait for room in a full store, and for one that does not answer."""
         self._waiting: list[tuple[Settled, asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
 
@@ -77,7 +77,7 @@ class Committer:
         while True:
             try:
                 return await self._store.commit(self._tenant, self._run, group)
-            except StoreFull:
+            except (StoreFull, StoreAway):
                 if not self.patient:
                     raise
             await self._clock.sleep(FULL_WAIT)
@@ -106,9 +106,23 @@ class Waits:
             log.info("run.going_on")
 
 
-def may_fail(judge: JudgeAtWork, planned: int) -> int:
-    """How many of *planned* showings may be left without a verdict before *judge* is stopped."""
-    return max(FEWEST_FAILED, int(judge.card.limits.max_failed_share * planned))
+class Failures:
+    """What all shards of one judge in one run know: how many of *planned* showings it left without a verdict by now."""
+
+    def __init__(self, judge: JudgeAtWork, planned: int, failed: int = 0) -> None:
+        self.failed = failed
+        self.unusable: JudgeUnusable | None = None
+        """Why no call of the judge can succeed, once one has told."""
+        self._most = max(FEWEST_FAILED, int(judge.card.limits.max_failed_share * planned))
+
+    def count(self, state: ItemState | None) -> None:
+        """A showing was settled, with a verdict or in *state*."""
+        self.failed += state in FAILED
+
+    @property
+    def too_many(self) -> bool:
+        """Whether there are more than the judge may leave."""
+        return self.failed > self._most
 
 
 def reused(definition: JudgeDefinition, work: Work, stored: StoredAnswer) -> Settled:
@@ -119,7 +133,7 @@ def reused(definition: JudgeDefinition, work: Work, stored: StoredAnswer) -> Set
 
 
 class ShardRunner:
-    """Runs the showings of one judge in one run, of which *planned* are its own.
+    """Runs showings of one judge in one run, under the *fence* of a shard.
 
     A showing that transport failed is asked for again when the others have been, in ROUNDS rounds. One that found
     nobody at the provider is no failed showing: it is asked again when somebody is there, unless the provider has been
@@ -127,14 +141,24 @@ class ShardRunner:
     """
 
     def __init__(
-        self, store: RunStore, tenant: str, run: int, judge: JudgeAtWork, clock: Clock, *, planned: int
+        self,
+        store: RunStore,
+        tenant: str,
+        run: int,
+        judge: JudgeAtWork,
+        clock: Clock,
+        *,
+        fence: Fence,
+        failures: Failures,
     ) -> None:
         self._store, self._tenant, self._run, self._judge, self._clock = store, tenant, run, judge, clock
+        self._fence, self._failures = fence, failures
         self._committer = Committer(store, tenant, run, clock)
         self._flying: set[asyncio.Task[Work | None]] = set()
         self._stopping = False
         self._waits = Waits(store, run)
-        self._failed, self._may_fail = 0, may_fail(judge, planned)
+        self._full_until = -math.inf
+        """Until when the store has no room in the judge's account."""
         self._asked_first: dict[CallKey, int] = {}
         self._rounds: Counter[CallKey] = Counter()
 
@@ -145,7 +169,7 @@ class ShardRunner:
     async def run(self, work: Sequence[Work]) -> str:
         """Judge *work*; "" when all of it is settled, else why not.
 
-        STOPPED, BUDGET_STOPPED, CANCELLED, NOT_RUNNING, or TOO_MANY_FAILED. Raises JudgeUnusable.
+        STOPPED, BUDGET_STOPPED, CANCELLED, NOT_RUNNING, SUPERSEDED or TOO_MANY_FAILED. Raises JudgeUnusable.
         """
         todo = deque(work)
         refused = ""
@@ -153,11 +177,11 @@ class ShardRunner:
             while (todo or self._flying) and not refused:
                 if self._stopping:
                     refused = "STOPPED"
-                elif self._failed > self._may_fail:
+                elif self._failures.too_many:
                     refused = "TOO_MANY_FAILED"
                 elif not todo:
                     await self._land(todo, asyncio.FIRST_COMPLETED)
-                elif (wait := self._judge.account.wait()) > 0:
+                elif (wait := self._wait()) > 0:
                     refused = await self._pause(todo, wait)
                 else:
                     await self._waits.over()
@@ -167,6 +191,10 @@ class ShardRunner:
             while self._flying:
                 await self._land(todo, asyncio.ALL_COMPLETED)
         return refused
+
+    def _wait(self) -> float:
+        """Seconds until the account may be asked again."""
+        return max(self._judge.account.wait(), self._full_until - self._clock.monotonic())
 
     async def _pause(self, todo: deque[Work], wait: float) -> str:
         """Let at most a second of *wait* pass, or until a call has landed; why not to go on, if the run says so."""
@@ -184,7 +212,7 @@ class ShardRunner:
         self._take_landed(todo)
         if wait < SHORT:
             return ""
-        asked = PermitRequest([], self._run, 0, self._clock.now(), self._clock.now())
+        asked = PermitRequest([], self._run, 0, 0.0, fence=self._fence)
         return (await self._store.permit(self._tenant, asked)).refused
 
     async def _window(self, todo: deque[Work]) -> str:
@@ -193,6 +221,8 @@ class ShardRunner:
         try:
             # What has ended in the meantime may say that no call of this judge can succeed.
             self._take_landed(todo)
+            if self._failures.unusable is not None:
+                raise self._failures.unusable
         except BaseException:
             slots.give(taken)
             raise
@@ -208,20 +238,21 @@ class ShardRunner:
         finally:
             slots.give(many - begun)
             account.give_back(many - begun, (many - begun) * tokens)
+        self._full_until = self._clock.monotonic() + permit.wait
         await self._take_stored(wanted, permit)
         if not begun and permit.busy and not self._flying and not permit.refused:
             await self._clock.sleep(BUSY_WAIT)
         return permit.refused
 
     def _request(self, wanted: Sequence[Work]) -> PermitRequest:
-        now = self._clock.now()
         return PermitRequest(
             keys=[work.key for work in wanted],
             run=self._run,
             worst_micros=max(worst_cost(self._judge, work.shown) for work in wanted),
-            now=now,
-            until=now + LEASE + self._judge.card.limits.deadline_seconds,
+            seconds=LEASE + self._judge.card.limits.deadline_seconds,
             judge=wanted[0].item.judge if wanted[0].item else 0,
+            fence=self._fence,
+            pace=self._judge.account.shared_pace(likely_tokens(self._judge, wanted[0].shown)),
         )
 
     def _begin(self, wanted: list[Work], permit: Permit, asked: float, todo: deque[Work]) -> int:
@@ -251,11 +282,12 @@ class ShardRunner:
                         settled, again = replace(settled, state=None), work
             await self._committer.commit(settled)
         except JudgeUnusable as unusable:
+            self._failures.unusable = unusable
             await self._committer.commit(Settled(work.key, work.item, attempt, state=unusable.state, calls=1))
             raise
         finally:
             self._judge.slots.give(1)
-        self._failed += settled.state in FAILED
+        self._failures.count(settled.state)
         if again is None:
             self._asked_first.pop(work.key, None)
             self._rounds.pop(work.key, None)

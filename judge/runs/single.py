@@ -124,20 +124,19 @@ class Single:
         at_work = replace(at_work, card=replace(at_work.card, batch=False))
         work = await self._work(tenant, card, asked, epoch, repeat)
         while True:
-            now = self._clock.now()
             request = PermitRequest(
                 keys=[work.key],
                 run=None,
                 worst_micros=worst_cost(at_work, asked.shown),
-                now=now,
-                until=now + LEASE + at_work.card.limits.deadline_seconds,
+                seconds=LEASE + at_work.card.limits.deadline_seconds,
+                pace=at_work.account.shared_pace(likely_tokens(at_work, asked.shown), single=True),
             )
             permit = await self._store.permit(tenant, request)
             if stored := permit.answered.get(work.key):
                 return _verdict(card, asked, work, stored.reply, stored.readings, reused=True)
             if work.key in permit.granted:
                 break
-            await self._clock.sleep(BUSY_WAIT)
+            await self._clock.sleep(max(BUSY_WAIT, permit.wait))
         settled = await self._calls.run(self._call(tenant, at_work, work, permit.granted[work.key]))
         if settled.reply is None or settled.reading is None:
             state = settled.state.name if settled.state else "GIVEN_UP"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from judge.ports.clock import Clock
+from judge.store.clock import StoreClock
 from judge.store.commits import Commits
 from judge.store.connections import Connections
 from judge.store.datasets import Datasets
@@ -12,16 +13,18 @@ from judge.store.postgresql import PostgresqlConnections, is_postgresql
 from judge.store.provider_batches import ProviderBatches
 from judge.store.readings import Readings
 from judge.store.runs import Runs
+from judge.store.shards import Shards
 from judge.store.sqlite import SqliteConnections
 from judge.store.uploads import Uploads
 from judge.store.verdicts import Verdicts
 
 
-class SqlStore(Datasets, Uploads, Deletion, Runs, Permits, ProviderBatches, Commits, Readings, Verdicts):
+class SqlStore(Datasets, Uploads, Deletion, Runs, Shards, Permits, ProviderBatches, Commits, Readings, Verdicts):
     """The store of one database."""
 
     def __init__(self, connections: Connections, clock: Clock) -> None:
         self._db, self._clock = connections, clock
+        self._time = StoreClock(connections, clock)
 
     @classmethod
     def open(cls, url: str, *, clock: Clock) -> SqlStore:

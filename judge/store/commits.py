@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from judge.domain.outcome import ItemState, VerdictStatus
+from judge.domain.outcome import FAILED, ItemState, VerdictStatus
 from judge.domain.run import Spent
 from judge.domain.verdict import SOURCE_PARSER, CallKey, Reading, Reply, Usage, status_of
 from judge.ports.clock import Clock
@@ -61,20 +61,22 @@ def _commit(c: Connection, owner: int, run: int | None, settled: Sequence[Settle
     spent, repeated = _settle(c, settled, answers.new.keys())
     if row is None:
         return
-    whole = sum(spent.values(), Spent())
     if not alone(c):
         # Held from here to the end: everything before went on beside other commits of the run.
         row = c.execute(mine.with_for_update(of=s.run)).one()
     items = _items(c, owner, row, settled, answers)
     inserted = _inserted(c, items)
+    for judge, failed in Counter(one.judge for one in inserted if one.state in FAILED).items():
+        spent[judge] = spent.get(judge, Spent()) + Spent(failed=failed)
+    whole = sum(spent.values(), Spent())
     r = s.run.c
     values = {
         "calls": r.calls + whole.calls,
         "cost_micros": r.cost_micros + whole.cost_micros,
         "spent": spent_with(row.spent, spent),
         "repeated": r.repeated + repeated,
-        "reused": r.reused + sum(reused for _, reused in inserted),
-        "by_status": dict(Counter(row.by_status) + Counter(status for status, _ in inserted)),
+        "reused": r.reused + sum(one.reused for one in inserted),
+        "by_status": dict(Counter(row.by_status) + Counter(one.status for one in inserted)),
         "revision": row.revision + 1,
     }
     if inserted or whole != Spent() or repeated:
@@ -238,10 +240,9 @@ class _Statuses:
         return by_parser.get(SOURCE_PARSER) or by_parser.get(parser) or last
 
 
-def _inserted(c: Connection, items: Sequence[dict[str, Any]]) -> list[tuple[str, bool]]:
-    """The status of each row that was not there yet, and whether its answer was reused."""
+def _inserted(c: Connection, items: Sequence[dict[str, Any]]) -> Sequence[Any]:
+    """The judge, status and state of each row that was not there yet, and whether its answer was reused."""
     if not items:
         return []
     i = s.run_item.c
-    made = c.execute(adding(c, s.run_item).returning(i.status, i.reused), items)
-    return [(row.status, row.reused) for row in made]
+    return c.execute(adding(c, s.run_item).returning(i.judge, i.status, i.state, i.reused), items).all()

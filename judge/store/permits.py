@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
-from judge.domain.run import RunState, Spent
+from judge.domain.run import RunState
 from judge.domain.verdict import CallKey
+from judge.ports.clock import Clock
 from judge.ports.store import Permit, PermitRequest, StoredAnswer
 from judge.store import schema as s
+from judge.store.accounts import room_in, taken
+from judge.store.attempts import book, end
+from judge.store.clock import JUMP, StoreClock
 from judge.store.connections import Connections
 from judge.store.dialects import adding, alone
 from judge.store.interning import tenant_id
 from judge.store.provider_batches import add_batch
-from judge.store.rows import key_of, key_values, matching, parts_of, readings_of, reply_of, spent_with
+from judge.store.rows import key_of, key_values, matching, parts_of, readings_of, reply_of
+from judge.store.shards import fenced
 
 CHUNK = 250
 WORKING = (RunState.QUEUED, RunState.RUNNING, RunState.WAITING)
@@ -26,10 +31,16 @@ class Permits:
     """The part of RunStore about calls."""
 
     _db: Connections
+    _clock: Clock
+    _time: StoreClock
 
     async def permit(self, tenant: str, request: PermitRequest) -> Permit:
         """What exists, what is being called, and an attempt for what may be called now."""
-        return await self._db.write(lambda c: _permit(c, tenant_id(c, tenant), request))
+        if not request.keys and request.run is not None:
+            run = request.run
+            return await self._db.read(lambda c: Permit(refused=_refused(c, run, request, held=False)))
+        now, wall = await self._time.now(), self._clock.now()
+        return await self._db.write(lambda c: _permit(c, tenant_id(c, tenant), request, now, wall))
 
     async def answers(self, tenant: str, keys: Sequence[CallKey]) -> dict[CallKey, StoredAnswer]:
         """Those of *keys* that have an answer."""
@@ -41,10 +52,10 @@ class Permits:
 
         def work(c: Connection) -> int:
             batch = s.call_attempt.c.batch_id
-            alone = batch.is_(None) | batch.not_in(select(s.provider_batch.c.id))
-            live = c.execute(select(s.call_attempt).where(s.LIVE, alone)).all()
-            _end(c, live)
-            _book(c, live)
+            outside = batch.is_(None) | batch.not_in(select(s.provider_batch.c.id))
+            live = c.execute(select(s.call_attempt).where(s.LIVE, outside)).all()
+            end(c, live)
+            book(c, live)
             return len(live)
 
         return await self._db.write(work)
@@ -60,42 +71,55 @@ def stored_answers(c: Connection, owner: int, keys: Sequence[CallKey]) -> dict[C
     return found
 
 
-def _permit(c: Connection, owner: int, request: PermitRequest) -> Permit:
+def _refused(c: Connection, run: int, request: PermitRequest, *, held: bool) -> str:
+    """Why a run gets no permit, if it gets none."""
+    state = c.scalar(select(s.run.c.state).where(s.run.c.id == run))
+    if state is None or RunState(state) in STOPPED:
+        return "CANCELLED"
+    if RunState(state) not in WORKING:
+        return "NOT_RUNNING"
+    return "" if request.fence is None or fenced(c, run, request.fence, held=held) else "SUPERSEDED"
+
+
+def _permit(c: Connection, owner: int, request: PermitRequest, now: float, wall: float) -> Permit:
     """Attempts come first, and are taken back where they must not be: rows that many write are held last."""
-    run = None
-    if request.run is not None:
-        run = c.execute(select(s.run).where(s.run.c.id == request.run)).first()
-        if run is None or RunState(run.state) in STOPPED:
-            return Permit(refused="CANCELLED")
-        if RunState(run.state) not in WORKING:
-            return Permit(refused="NOT_RUNNING")
+    if request.run is not None and (refused := _refused(c, request.run, request, held=True)):
+        return Permit(refused=refused)
     keys = list(dict.fromkeys(request.keys))
     answered = stored_answers(c, owner, keys)
     missing = [key for key in keys if key not in answered]
     live = _live(c, owner, missing)
-    stale = [row for row in live.values() if row.until < request.now]
-    _end(c, stale)
-    busy = frozenset(key for key, row in live.items() if row.until >= request.now)
+    stale = [row for row in live.values() if row.until < now]
+    end(c, stale)
+    busy = frozenset(key for key, row in live.items() if row.until >= now)
     free = [key for key in missing if key not in busy]
-    granted = _attempted(c, owner, request, free)
-    if not alone(c):
+    wait = room_in(c, request.pace, now) if request.pace and free else 0.0
+    granted = {} if wait else _attempted(c, owner, request, free, now)
+    if not alone(c) and not wait:
         late = stored_answers(c, owner, list(granted))
         _take_back(c, [granted.pop(key) for key in late])
         answered = {**answered, **late}
         busy |= frozenset(key for key in free if key not in granted and key not in late)
-    _book(c, stale)
-    many = len(granted) if run is None or not granted else _affordable(c, run.id, request, len(granted))
-    dear = list(granted)[many:]
-    _take_back(c, [granted.pop(key) for key in dear])
+    book(c, stale)
+    refused = ""
+    if request.run is not None and granted:
+        dear = list(granted)[_affordable(c, request.run, request, len(granted)) :]
+        _take_back(c, [granted.pop(key) for key in dear])
+        refused = "BUDGET_STOPPED" if dear else ""
+    if request.pace and granted:
+        many, wait = taken(c, request.pace, now, len(granted))
+        _take_back(c, [granted.pop(key) for key in list(granted)[many:]])
     batch = None
     if granted and request.batch is not None and request.run is not None:
-        batch = add_batch(c, owner, request, set(granted))
+        batch = add_batch(c, owner, request, set(granted), wall)
         mine = s.call_attempt.c.id.in_(granted.values())
         c.execute(update(s.call_attempt).where(mine).values(batch_id=batch))
-    return Permit(granted, answered, busy, "BUDGET_STOPPED" if dear else "", batch)
+    return Permit(granted, answered, busy, refused, wait, batch)
 
 
-def _attempted(c: Connection, owner: int, request: PermitRequest, keys: Sequence[CallKey]) -> dict[CallKey, int]:
+def _attempted(
+    c: Connection, owner: int, request: PermitRequest, keys: Sequence[CallKey], now: float
+) -> dict[CallKey, int]:
     """A live attempt for each of *keys* that nobody else calls, in their order."""
     if not keys:
         return {}
@@ -103,7 +127,8 @@ def _attempted(c: Connection, owner: int, request: PermitRequest, keys: Sequence
         "run_id": request.run,
         "judge": request.judge,
         "worst_micros": request.worst_micros,
-        "until": request.until,
+        "until": now + request.seconds + JUMP,
+        "shard": request.fence.shard if request.fence else None,
         "state": "live",
     }
     a = s.call_attempt.c
@@ -144,30 +169,3 @@ def _affordable(c: Connection, run: int, request: PermitRequest, more: int) -> i
         before = int(worst) - more * request.worst_micros
         many = min(many, (row.budget_micros - row.cost_micros - before) // request.worst_micros)
     return max(many, 0)
-
-
-def _end(c: Connection, rows: Sequence[Any]) -> None:
-    """Attempts that nobody will settle are orphaned, and spent at their worst cost."""
-    change = update(s.call_attempt).where(s.call_attempt.c.id == bindparam("row"))
-    values = [{"row": row.id, "cost": row.worst_micros} for row in sorted(rows, key=lambda row: row.id)]
-    if values:
-        c.execute(change.values(state="orphaned", cost_micros=bindparam("cost")), values)
-
-
-def _book(c: Connection, rows: Sequence[Any]) -> None:
-    """What orphaned attempts may have cost, in their runs."""
-    for run in sorted({row.run_id for row in rows if row.run_id is not None}):
-        mine = [row for row in rows if row.run_id == run]
-        spent: dict[int, Spent] = {}
-        for row in mine:
-            spent[row.judge] = spent.get(row.judge, Spent()) + Spent(1, row.worst_micros)
-        r = s.run.c
-        before = c.scalar(select(r.spent).where(r.id == run).with_for_update())
-        booked = {
-            "repeated": r.repeated + len(mine),
-            "calls": r.calls + len(mine),
-            "cost_micros": r.cost_micros + sum(row.worst_micros for row in mine),
-            "spent": spent_with(before or {}, spent),
-            "revision": r.revision + 1,
-        }
-        c.execute(update(s.run).where(r.id == run).values(booked))

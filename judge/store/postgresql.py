@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, exc, make_url
 
-from judge.domain.errors import StoreFailed, StoreFull, StoreHeld
+from judge.domain.errors import StoreAway, StoreFailed, StoreFull, StoreHeld
 from judge.store.migrate import check_schema, migrate_shared
 
 T = TypeVar("T")
@@ -25,6 +25,8 @@ TRIES = 5
 WRITING = "-c idle_in_transaction_session_timeout=2s -c lock_timeout=5s -c transaction_timeout=10s"
 READING = "-c transaction_timeout=120s -c default_transaction_read_only=on"
 DISK_FULL = "53100"
+GONE = ("08", "57P", "25P03", "25P04")
+"""The server is stopping or starting, the connection is lost, or the transaction was idle or open for too long."""
 IN_THE_WAY = ("40001", "40P01", "55P03", "23505")
 """Serialization, deadlock, a lock not had in time, and a unique key that another transaction took meanwhile."""
 EXECUTING = 0x6A756467
@@ -94,9 +96,18 @@ def _transacted(engine: Engine, work: Callable[[Connection], T]) -> T:
             connection.commit()
             return result
     except exc.DBAPIError as error:
-        state = getattr(error.orig, "sqlstate", None)
-        kind = StoreFull if state == DISK_FULL else _InTheWay if state in IN_THE_WAY else StoreFailed
-        raise kind(f"the store failed: {error.orig}") from error
+        raise _kind(error)(f"the store failed: {error.orig}") from error
+
+
+def _kind(error: exc.DBAPIError) -> type[StoreFailed]:
+    state = getattr(error.orig, "sqlstate", None) or ""
+    if state == DISK_FULL:
+        return StoreFull
+    if state in IN_THE_WAY:
+        return _InTheWay
+    # Without a state no server has answered.
+    away = state.startswith(GONE) or (not state and isinstance(error, exc.OperationalError))
+    return StoreAway if away or error.connection_invalidated else StoreFailed
 
 
 def migrate_postgresql(url: str) -> tuple[str | None, str]:

@@ -56,7 +56,7 @@ class ProviderBatches:
         return await self._db.read(lambda c: set(c.scalars(query)))
 
 
-def add_batch(c: Connection, owner: int, request: PermitRequest, granted: set[CallKey]) -> int:
+def add_batch(c: Connection, owner: int, request: PermitRequest, granted: set[CallKey], wall: float) -> int:
     """The row of the batch that *request* intends, with the positions of what was *granted*."""
     batch = request.batch
     if batch is None:
@@ -68,7 +68,7 @@ def add_batch(c: Connection, owner: int, request: PermitRequest, granted: set[Ca
             run_id=request.run,
             judge=request.judge,
             state=BatchState.SUBMITTING.value,
-            create_time=request.now,
+            create_time=wall,
             mark=batch.mark,
             positions=positions,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import astuple, replace
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -19,6 +19,7 @@ from judge.store.definitions import from_definition, from_spec, to_definition, t
 from judge.store.dialects import adding
 from judge.store.interning import tenant_id
 from judge.store.revisions import GONE, found
+from judge.store.shards import reopened
 
 
 class Runs:
@@ -180,12 +181,14 @@ class Runs:
             counts = dict(run.by_status)
             failed = {name.name.lower() for name in ItemState}
             c.execute(delete(s.run_item).where(i.run_id == row, i.answer_id.is_(None)))
+            reopened(c, row)
             values: dict[str, Any] = {
                 "state": RunState.QUEUED.value,
                 "reason": "",
                 "message": "",
                 "rest": None,
                 "end_time": None,
+                "spent": {judge: astuple(replace(Spent(*used), failed=0)) for judge, used in run.spent.items()},
                 "by_status": {name: n for name, n in counts.items() if name not in failed},
                 "revision": run.revision + 1,
             }

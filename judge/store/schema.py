@@ -187,6 +187,20 @@ run_shard = Table(
     Column("attempt", Integer, nullable=False),
     Column("state", Integer, nullable=False),
 )
+store_clock = Table(
+    "store_clock",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("source", Float, nullable=False),
+    Column("elapsed", Float, nullable=False),
+)
+account = Table(
+    "account",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("calls_at", Float, nullable=False),
+    Column("tokens_at", Float, nullable=False),
+)
 run_round = Table(
     "run_round",
     metadata,
@@ -272,6 +286,7 @@ call_attempt = Table(
     Column("cost_micros", _Id, nullable=False, server_default="0"),
     Column("judge", Integer, nullable=False, server_default="0"),
     Column("batch_id", _Id),
+    Column("shard", _Id),
     Index("ix_call_attempt_batch", "batch_id"),
     Index(
         "uq_call_attempt_live",

@@ -68,9 +68,8 @@ class Scene:
 
     async def permit(self, keys: Sequence[CallKey], run: Run | None = None, *, worst: int = 10) -> Permit:
         """A permit for a minute."""
-        now = self.clock.now()
         row = None if run is None else run.row
-        return await self.store.permit(TENANT, PermitRequest(keys, row, worst, now, now + 60))
+        return await self.store.permit(TENANT, PermitRequest(keys, row, worst, 60))
 
     def item(self, position: int, *, judge: int = 0, prompt: int = 0, pair: str = "ab") -> ItemRef:
         """A showing of two contestants on a prompt."""

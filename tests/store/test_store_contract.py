@@ -8,6 +8,7 @@ from typing import Protocol
 
 import pytest
 
+from clocks import passed
 from judge.domain.dataset import ImportedVerdict, Label, Output, Prompt
 from judge.domain.errors import AlreadyExists, NotFound, RequestIdReused
 from judge.domain.judge import AnswerForm, JudgeDefinition, Rubric, RubricVariant
@@ -61,8 +62,8 @@ async def item(store: SqlStore, position: int = 0) -> ItemRef:
     return ItemRef(position, 0, board.prompts[0].row, 1, board.outputs[0].row, board.outputs[1].row, Order(1), 0)
 
 
-def asks(run: Run | None, wanted: list[CallKey], clock: Clock, *, worst: int = 0) -> PermitRequest:
-    return PermitRequest(wanted, run.row if run else None, worst, clock.now(), clock.now() + 60)
+def asks(run: Run | None, wanted: list[CallKey], *, worst: int = 0) -> PermitRequest:
+    return PermitRequest(wanted, run.row if run else None, worst, 60)
 
 
 def answered(key: CallKey, where: ItemRef | None, attempt: int, raw: str = "[[A]]", cost: int = 7) -> Settled:
@@ -74,9 +75,9 @@ async def test_two_writers_of_one_key_leave_the_first_answer(store: SqlStore, cl
     """Law 3: the first commit stays; the other's call is booked as repeated and its cost is kept."""
     run = await make_run(store)
     [key] = await keys(store, 1)
-    first = await store.permit(TENANT, asks(run, [key], clock))
-    clock.time += 100
-    second = await store.permit(TENANT, asks(run, [key], clock))
+    first = await store.permit(TENANT, asks(run, [key]))
+    await passed(store, clock, 100)
+    second = await store.permit(TENANT, asks(run, [key]))
 
     await store.commit(TENANT, run.row, [answered(key, await item(store), second.granted[key], "[[A]] second")])
     await store.commit(TENANT, run.row, [answered(key, await item(store), first.granted[key], "[[A]] first")])
@@ -89,11 +90,11 @@ async def test_two_writers_of_one_key_leave_the_first_answer(store: SqlStore, cl
     assert 1 == after.counts.repeated
 
 
-async def test_a_commit_reported_as_failed_may_be_repeated(store: SqlStore, clock: Clock) -> None:
+async def test_a_commit_reported_as_failed_may_be_repeated(store: SqlStore) -> None:
     """Law 4: committing the same again changes nothing."""
     run = await make_run(store)
     [key] = await keys(store, 1)
-    permit = await store.permit(TENANT, asks(run, [key], clock))
+    permit = await store.permit(TENANT, asks(run, [key]))
     settled = [answered(key, await item(store), permit.granted[key])]
 
     await store.commit(TENANT, run.row, settled)
@@ -104,56 +105,56 @@ async def test_a_commit_reported_as_failed_may_be_repeated(store: SqlStore, cloc
     assert (1, 7) == (once.counts.calls, once.cost_micros)
 
 
-async def test_no_permit_after_cancel(store: SqlStore, clock: Clock) -> None:
+async def test_no_permit_after_cancel(store: SqlStore) -> None:
     """A run told to cancel gets no further call; what was called before still commits."""
     run = await make_run(store)
     first, second = await keys(store)
     await store.move_run(run.row, RunState.RUNNING)
-    permit = await store.permit(TENANT, asks(run, [first], clock))
+    permit = await store.permit(TENANT, asks(run, [first]))
 
     await store.move_run(run.row, RunState.CANCELLING)
-    refused = await store.permit(TENANT, asks(run, [second], clock))
+    refused = await store.permit(TENANT, asks(run, [second]))
     await store.commit(TENANT, run.row, [answered(first, await item(store), permit.granted[first])])
 
     assert ("CANCELLED", {}) == (refused.refused, dict(refused.granted))
     assert 1 == (await store.run(TENANT, run.run_id)).counts.settled
 
 
-async def test_an_orphaned_attempt_is_booked_as_spent(store: SqlStore, clock: Clock) -> None:
+async def test_an_orphaned_attempt_is_booked_as_spent(store: SqlStore) -> None:
     """What a dead process may have paid counts as spent at its worst cost, and its key can be called again."""
     run = await make_run(store)
     [key] = await keys(store, 1)
-    await store.permit(TENANT, asks(run, [key], clock, worst=50))
+    await store.permit(TENANT, asks(run, [key], worst=50))
 
     assert 1 == await store.orphan_attempts()
-    again = await store.permit(TENANT, asks(run, [key], clock, worst=50))
+    again = await store.permit(TENANT, asks(run, [key], worst=50))
     after = await store.run(TENANT, run.run_id)
 
     assert key in again.granted
     assert (50, 1) == (after.cost_micros, after.counts.repeated)
 
 
-async def test_two_overlapping_runs_pay_each_key_once(store: SqlStore, clock: Clock) -> None:
+async def test_two_overlapping_runs_pay_each_key_once(store: SqlStore) -> None:
     """A key that another run is calling is waited for, then found."""
     one, two = await make_run(store, "r1"), await make_run(store, "r2")
     wanted = await keys(store)
-    permit = await store.permit(TENANT, asks(one, wanted, clock))
+    permit = await store.permit(TENANT, asks(one, wanted))
 
-    waiting = await store.permit(TENANT, asks(two, wanted, clock))
+    waiting = await store.permit(TENANT, asks(two, wanted))
     where = await item(store)
     await store.commit(TENANT, one.row, [answered(key, where, permit.granted[key]) for key in wanted])
-    found = await store.permit(TENANT, asks(two, wanted, clock))
+    found = await store.permit(TENANT, asks(two, wanted))
 
     assert frozenset(wanted) == waiting.busy
     assert not waiting.granted
     assert set(wanted) == set(found.answered)
 
 
-async def test_a_budget_in_calls_grants_no_more(store: SqlStore, clock: Clock) -> None:
+async def test_a_budget_in_calls_grants_no_more(store: SqlStore) -> None:
     """With one call left of the budget, one of two keys is granted, and why is said."""
     run = await make_run(store, calls=1)
 
-    permit = await store.permit(TENANT, asks(run, await keys(store), clock))
+    permit = await store.permit(TENANT, asks(run, await keys(store)))
 
     assert (1, "BUDGET_STOPPED") == (len(permit.granted), permit.refused)
 
@@ -188,11 +189,11 @@ async def test_uploads_sort_rows_into_new_equal_and_refused(store: SqlStore) -> 
     assert {"text of ada", "another text"} == {output.turns[0] for _, output in new}
 
 
-async def test_resume_forgets_only_showings_without_a_verdict(store: SqlStore, clock: Clock) -> None:
+async def test_resume_forgets_only_showings_without_a_verdict(store: SqlStore) -> None:
     """Law 2: a transport error is tried again; a verdict is not."""
     run = await make_run(store)
     first, second = await keys(store)
-    permit = await store.permit(TENANT, asks(run, [first, second], clock))
+    permit = await store.permit(TENANT, asks(run, [first, second]))
     failed = Settled(second, await item(store, 1), permit.granted[second], state=ItemState.TRANSPORT_ERROR, calls=5)
     await store.commit(TENANT, run.row, [answered(first, await item(store), permit.granted[first]), failed])
     await store.move_run(run.row, RunState.RUNNING)
@@ -222,7 +223,7 @@ async def test_law_5_a_judges_verdicts_stand_by_plan_position_not_by_arrival(sto
     """Answers that came in the other way round are read in the plan's order."""
     run = await make_run(store)
     wanted = await keys(store)
-    permit = await store.permit(TENANT, asks(run, wanted, clock))
+    permit = await store.permit(TENANT, asks(run, wanted))
     for position in (1, 0):
         where = replace(await item(store), position=position, order=Order(position + 1))
         key = wanted[position]

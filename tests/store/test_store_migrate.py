@@ -30,7 +30,7 @@ SECOND = '''
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision = "0003", "0002"
+revision, down_revision = "0004", "0003"
 
 
 def upgrade() -> None:
@@ -72,7 +72,7 @@ def newer(tmp_path: Path) -> Path:
     """The migrations of a later release."""
     scripts = tmp_path / "later" / "migrations"
     shutil.copytree(SCRIPTS, scripts, ignore=shutil.ignore_patterns("__pycache__"))
-    (scripts / "versions" / "0003_later.py").write_text(SECOND)
+    (scripts / "versions" / "0004_later.py").write_text(SECOND)
     return scripts
 
 
@@ -120,7 +120,7 @@ def test_a_file_is_copied_before_it_is_migrated(tmp_path: Path, newer: Path) -> 
 
     migrate_killed_at(file, newer, 1000)
 
-    assert tables(tmp_path / "judge.db.before-0003") == old
+    assert tables(tmp_path / "judge.db.before-0004") == old
 
 
 async def test_a_file_of_a_newer_release_is_refused(tmp_path: Path, newer: Path, clock: StillClock) -> None:

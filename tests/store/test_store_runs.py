@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import Connection, select
 
+from clocks import passed
 from judge.domain.errors import AlreadyExists, NotFound, RequestIdReused
 from judge.domain.outcome import ItemState, Preference, VerdictStatus
 from judge.domain.run import Budget, RunState
@@ -46,7 +47,7 @@ async def test_the_first_of_two_answers_to_a_key_stays(scene: Scene) -> None:
     first, second = await scene.run("run-1"), await scene.run("run-2")
     [key] = await scene.keys(1)
     early = (await scene.permit([key], first)).granted[key]
-    scene.clock.time += 100
+    await passed(scene.store, scene.clock, 100)
     late = (await scene.permit([key], second)).granted[key]
     other = Reply("[[B]]", usage=Usage(cost_micros=9))
 
@@ -185,7 +186,7 @@ async def test_a_lost_attempt_is_booked_as_spent(scene: Scene) -> None:
     [key] = await scene.keys(1)
     lost = (await scene.permit([key], run, worst=50)).granted[key]
     assert (await scene.permit([key], run)).busy == {key}
-    scene.clock.time += 61
+    await passed(scene.store, scene.clock, 75)
 
     again = (await scene.permit([key], run)).granted[key]
 
@@ -274,7 +275,7 @@ async def test_a_lost_attempt_counts_against_the_budget_of_calls(scene: Scene) -
     run = await scene.run(budget=Budget(calls=1))
     keys = await scene.keys(1)
     await scene.permit(keys, run)
-    scene.clock.time += 61
+    await passed(scene.store, scene.clock, 75)
 
     assert (await scene.permit(keys, run)).refused == "BUDGET_STOPPED"
 

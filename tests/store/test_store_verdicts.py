@@ -129,8 +129,8 @@ async def test_five_thousand_verdicts_are_read_in_pages(scene: Scene) -> None:
         scene.called(key, None, item=replace(scene.item(n, prompt=n % 3, pair=ends[n // 3 % 3]), repeat=n // 9))
         for n, key in enumerate(keys)
     ]
-    for begin in range(0, len(done), 1000):
-        await scene.store.commit(TENANT, run.row, done[begin : begin + 1000])
+    for begin in range(0, len(done), 250):
+        await scene.store.commit(TENANT, run.row, done[begin : begin + 250])
 
     seen = await scene.store.judge_verdicts(TENANT, "d", "strict")
 

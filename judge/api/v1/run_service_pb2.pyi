@@ -463,6 +463,7 @@ class JudgeSpending(_message.Message):
     INPUT_TOKENS_FIELD_NUMBER: _builtins.int
     CACHED_INPUT_TOKENS_FIELD_NUMBER: _builtins.int
     OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
     judge: _builtins.str
     """`judges/NAME`."""
     calls: _builtins.int
@@ -475,6 +476,8 @@ class JudgeSpending(_message.Message):
     """Input tokens served from the provider's cache."""
     output_tokens: _builtins.int
     """Output tokens."""
+    failed: _builtins.int
+    """Showings left without a verdict for a reason of the judge's or its provider's."""
     def __init__(
         self,
         *,
@@ -484,10 +487,11 @@ class JudgeSpending(_message.Message):
         input_tokens: _builtins.int = ...,
         cached_input_tokens: _builtins.int = ...,
         output_tokens: _builtins.int = ...,
+        failed: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_input_tokens", b"cached_input_tokens", "calls", b"calls", "cost_micros", b"cost_micros", "input_tokens", b"input_tokens", "judge", b"judge", "output_tokens", b"output_tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_input_tokens", b"cached_input_tokens", "calls", b"calls", "cost_micros", b"cost_micros", "failed", b"failed", "input_tokens", b"input_tokens", "judge", b"judge", "output_tokens", b"output_tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

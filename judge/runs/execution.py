@@ -1,0 +1,283 @@
+"""What an engine does with a run: open it, execute its shards round by round, and say how it ended.
+
+Every step may be repeated, by any process: the stored answers are the checkpoint. A round's lanes are one judge's
+positions each; a lane is cut into shards, each named by its first position. A shard is executed under the number of its
+newest attempt, and is done once everything in it is settled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypedDict
+
+from judge.domain.errors import JudgeError, JudgeUnusable, NotFound
+from judge.domain.outcome import ItemState
+from judge.domain.run import Run, RunState
+from judge.log import logger
+from judge.ports.clock import Clock
+from judge.ports.store import Fence, Store
+from judge.runs.batches import BATCH, BatchRunner
+from judge.runs.judges import JudgeAtWork, Judges
+from judge.runs.plan import Plan
+from judge.runs.shard import Failures, ShardRunner
+from judge.runs.work import Keys, build_plan
+
+SHARD = 500
+"""Positions in a shard."""
+TRIES = 5
+"""So often a shard may fail for a reason of its own before it is left alone."""
+NAMED = 5
+"""So many of the shards left alone are named."""
+OPEN_RUNS = 16
+"""Runs whose plans are kept at hand."""
+FAILURES = {
+    "JUDGE_UNUSABLE": "",
+    "TOO_MANY_FAILED": " was stopped: more of its showings were left without a verdict than it may fail",
+}
+"""What ends a run as failed once its other judges are through, and what is said of it."""
+log = logger("execution")
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why a shard was not finished; without a reason it was."""
+
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """The positions [first, last) of one judge."""
+
+    judge: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One judge's positions [first, last) in one round, to be executed *size* at a time."""
+
+    judge: int
+    first: int
+    last: int
+    size: int
+
+    def shards(self) -> Iterator[Shard]:
+        """Its shards, in the order of the plan."""
+        for begin in range(self.first, self.last, self.size):
+            yield Shard(self.judge, begin, min(begin + self.size, self.last))
+
+
+class _Rest(TypedDict, total=False):
+    reason: str
+    message: str
+    rest: ItemState
+
+
+class _OpenRun:
+    """A run at work in this process: its plan, and what the shards of one judge share."""
+
+    def __init__(self, run: Run, plan: Plan) -> None:
+        self.run, self.plan = run, plan
+        self._failures: dict[int, Failures] = {}
+        self._keys: dict[int, Keys] = {}
+
+    def failures(self, number: int, judge: JudgeAtWork) -> Failures:
+        """What that judge has failed so far."""
+        if number not in self._failures:
+            failed = self.run.spent[number].failed if self.run.spent else 0
+            self._failures[number] = Failures(judge, self.plan.per_judge, failed)
+        return self._failures[number]
+
+    def keys(self, number: int, store: Store, tenant: str, judge: JudgeAtWork) -> Keys:
+        """What keys that judge's showings."""
+        epoch = self.run.spec.pairing.epoch
+        return self._keys.setdefault(number, Keys(store, tenant, judge.definition, epoch))
+
+
+class Execution:
+    """Executes shards of runs in this process, whichever engine hands them out."""
+
+    def __init__(self, store: Store, judges: Judges, clock: Clock) -> None:
+        self._store, self._judges, self._clock = store, judges, clock
+        self._open: OrderedDict[str, _OpenRun] = OrderedDict()
+        self._opening = asyncio.Lock()
+        self._runners: dict[ShardRunner | BatchRunner, int] = {}
+        """With the row of the run of each."""
+        self._stopping = False
+
+    def stop(self, *, patient: bool = False) -> None:
+        """Ask for no new permit; what is in flight finishes and commits, and if *patient* waits for room to do so."""
+        self._stopping = True
+        for runner in self._runners:
+            runner.stop(patient=patient)
+
+    async def interrupt(self, tenant: str, run_id: str) -> None:
+        """Let the shards of one run that are at work come to their end, without a new permit."""
+        row = (await self._opened(tenant, run_id)).run.row
+        for runner, run in self._runners.items():
+            if run == row:
+                runner.stop()
+
+    async def begin(self, tenant: str, run_id: str) -> bool:
+        """Whether the run is to be executed, and has RUNNING for its state now.
+
+        One that was told to cancel is cancelled; one whose plan is not the one that was stored has failed.
+        """
+        self._open.pop(run_id, None)
+        run = await self._store.run(tenant, run_id)
+        if run.state is RunState.CANCELLING:
+            await self._store.move_run(run.row, RunState.CANCELLED, rest=ItemState.CANCELLED)
+        if run.state is RunState.CANCELLING or run.state.ended:
+            return False
+        await self._store.move_run(run.row, RunState.RUNNING)
+        opened = await self._opened(tenant, run_id)
+        if opened.plan.hash != run.plan_hash:
+            message = "the plan rebuilt from the seed is not the one that was stored"
+            await self._store.move_run(run.row, RunState.FAILED, reason="PLAN_CHANGED", message=message)
+            return False
+        return True
+
+    async def lanes(self, tenant: str, run_id: str, number: int) -> tuple[Lane, ...]:
+        """The lanes of round *number*; none when the rounds before were all."""
+        opened = await self._opened(tenant, run_id)
+        if number:
+            return ()
+        planned = opened.plan.per_judge
+        cards = self._judges.cards()
+        sizes = [
+            BATCH if definition.name in cards and cards[definition.name].batch else SHARD
+            for definition in opened.run.judges
+        ]
+        return tuple(Lane(judge, judge * planned, (judge + 1) * planned, size) for judge, size in enumerate(sizes))
+
+    async def execute(self, tenant: str, run_id: str, shard: Shard) -> Stop:
+        """Judge what is missing of a shard; why it was not finished, if it was not."""
+        opened = await self._opened(tenant, run_id)
+        definition = opened.run.judges[shard.judge]
+        for _ in range(TRIES):
+            try:
+                return await self._attempt(tenant, opened, shard, self._judges.at_work(definition))
+            except JudgeUnusable as unusable:
+                return Stop(unusable.reason, f"judge {definition.name!r}: {unusable.message}")
+            except JudgeError:
+                raise
+            except Exception:
+                log.exception("shard.broken", run=run_id, first=shard.first, last=shard.last)
+        return Stop("POISONED", f"positions {shard.first} to {shard.last - 1} of judge {definition.name!r}")
+
+    async def _attempt(self, tenant: str, opened: _OpenRun, shard: Shard, judge: JudgeAtWork) -> Stop:
+        run = await self._store.run(tenant, opened.run.run_id)
+        if run.state.ended:
+            return Stop("NOT_RUNNING")
+        attempt = await self._store.begin_shard(run.row, shard.first)
+        if attempt is None:
+            return Stop()
+        if run.state is RunState.WAITING:
+            # Whoever said what it waits for may be gone.
+            await self._store.move_run(run.row, RunState.RUNNING)
+        fence = Fence(shard.first, attempt)
+        reason = await self._judged(tenant, opened, shard, judge, fence)
+        if reason:
+            return Stop(reason, f"judge {judge.definition.name!r}")
+        await self._store.end_shard(run.row, fence)
+        return Stop()
+
+    async def _judged(self, tenant: str, opened: _OpenRun, shard: Shard, judge: JudgeAtWork, fence: Fence) -> str:
+        run, plan, store = opened.run, opened.plan, self._store
+        failures = opened.failures(shard.judge, judge)
+        keys = opened.keys(shard.judge, store, tenant, judge)
+        runner: ShardRunner | BatchRunner
+        if judge.card.batch:
+            runner = BatchRunner(store, tenant, run.row, run.run_id, judge, self._clock, fence=fence, failures=failures)
+        else:
+            runner = ShardRunner(store, tenant, run.row, judge, self._clock, fence=fence, failures=failures)
+        with self._known(runner, run.row):
+            if isinstance(runner, BatchRunner):
+                for batch in await store.open_batches(run.row, shard.judge):
+                    if not shard.first <= batch.positions[0] < shard.last:
+                        continue
+                    work = await keys.work([plan.item(position) for position in batch.positions])
+                    if refused := await runner.resume(batch, work):
+                        return refused
+            done = await store.done_positions(run.row, shard.first, shard.last)
+            items = [plan.item(at) for at in range(shard.first, shard.last) if at not in done]
+            return await runner.run(await keys.work(items)) if items else ""
+
+    @contextlib.contextmanager
+    def _known(self, runner: ShardRunner | BatchRunner, run: int) -> Iterator[None]:
+        """While *runner* works it can be stopped."""
+        self._runners[runner] = run
+        if self._stopping:
+            runner.stop(patient=False)
+        try:
+            yield
+        finally:
+            del self._runners[runner]
+
+    async def _opened(self, tenant: str, run_id: str) -> _OpenRun:
+        async with self._opening:
+            if run_id not in self._open:
+                run = await self._store.run(tenant, run_id)
+                plan = await build_plan(self._store, tenant, run.spec, run.dataset_revision)
+                self._open[run_id] = _OpenRun(run, plan)
+                while len(self._open) > OPEN_RUNS:
+                    self._open.popitem(last=False)
+            self._open.move_to_end(run_id)
+            return self._open[run_id]
+
+    async def end(self, tenant: str, run_id: str, stops: Sequence[Stop]) -> None:
+        """Say how the run ended, by the first of the reasons that some shard was stopped for."""
+        self._open.pop(run_id, None)
+        with contextlib.suppress(NotFound):
+            # It may have been deleted with its dataset.
+            run = await self._store.run(tenant, run_id)
+            await self._end(run, stops)
+            log.info("run.ended", run=run_id, reasons=sorted({stop.reason for stop in stops} - {""}))
+
+    async def _end(self, run: Run, stops: Sequence[Stop]) -> None:
+        move, row = self._store.move_run, run.row
+        reasons = {stop.reason for stop in stops}
+        failed = [stop for stop in stops if stop.reason in FAILURES]
+        if run.state is RunState.WAITING and "NO_CREDENTIAL" not in reasons:
+            await move(row, RunState.RUNNING)
+        if reasons & {"CANCELLED", "NOT_RUNNING"}:
+            await move(row, RunState.CANCELLED, rest=ItemState.CANCELLED)
+        elif reasons & {"STOPPED", "SUPERSEDED"}:
+            log.info("run.interrupted", run=run.run_id)
+        elif failed:
+            message = "; ".join(dict.fromkeys(stop.message + FAILURES[stop.reason] for stop in failed))
+            await move(row, RunState.FAILED, reason=failed[0].reason, message=message)
+        elif "NO_CREDENTIAL" in reasons:
+            message = next(stop.message for stop in stops if stop.reason == "NO_CREDENTIAL")
+            await move(row, RunState.WAITING, reason="NO_CREDENTIAL", message=message)
+        elif not await move(row, RunState.DONE, **_rest(stops)):
+            # Cancelled after the last permit: everything is judged, and the run says it was cancelled.
+            await move(row, RunState.CANCELLED, rest=ItemState.CANCELLED)
+
+    async def fail(self, tenant: str, run_id: str, reason: str, message: str) -> None:
+        """The run has failed, for a reason that is no judge's."""
+        self._open.pop(run_id, None)
+        log.warning("run.failed", run=run_id, reason=reason)
+        with contextlib.suppress(NotFound):
+            run = await self._store.run(tenant, run_id)
+            await self._store.move_run(run.row, RunState.FAILED, reason=reason, message=message)
+
+
+def _rest(stops: Sequence[Stop]) -> _Rest:
+    """What is said of a run that is done and left something out."""
+    if any(stop.reason == "BUDGET_STOPPED" for stop in stops):
+        message = "the budget was used up; resume the run with a larger one"
+        return {"reason": "BUDGET_STOPPED", "message": message, "rest": ItemState.BUDGET_STOPPED}
+    poisoned = [stop.message for stop in stops if stop.reason == "POISONED"]
+    if poisoned:
+        named = "; ".join(poisoned[:NAMED]) + (f"; and {len(poisoned) - NAMED} more" if len(poisoned) > NAMED else "")
+        message = f"shards that failed {TRIES} times were left out, the server's log says why: {named}"
+        return {"reason": "POISONED", "message": message, "rest": ItemState.GIVEN_UP}
+    return {}

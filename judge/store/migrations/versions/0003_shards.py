@@ -1,0 +1,31 @@
+"""What several processes need to work on one run: fences by shard, a clock of the store's own, accounts they share."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def upgrade() -> None:
+    """Add two tables, and the shard to attempts; an attempt of before is of none."""
+    op.add_column("call_attempt", sa.Column("shard", ID, nullable=True))
+    op.create_table(
+        "store_clock",
+        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("source", sa.Float(), nullable=False),
+        sa.Column("elapsed", sa.Float(), nullable=False),
+    )
+    op.create_table(
+        "account",
+        sa.Column("name", sa.String(), primary_key=True),
+        sa.Column("calls_at", sa.Float(), nullable=False),
+        sa.Column("tokens_at", sa.Float(), nullable=False),
+    )
+    # Attempts of before were good until some hour of the wall's clock. Whoever held them is gone: this file was closed.
+    op.execute("UPDATE call_attempt SET until = 0 WHERE state = 'live' AND batch_id IS NULL")
+    op.execute("UPDATE call_attempt SET until = 1e18 WHERE state = 'live' AND batch_id IS NOT NULL")

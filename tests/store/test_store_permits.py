@@ -1,0 +1,174 @@
+"""The rules of permits: the store's clock, fences by shard, accounts that several processes share."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import update
+
+from clocks import passed
+from judge.domain.run import Run, RunState
+from judge.domain.verdict import CallKey
+from judge.ports.store import Fence, Pace, Permit, PermitRequest, VerdictQuery
+from judge.store import SqlStore, schema
+
+if TYPE_CHECKING:
+    from conftest import Scene
+
+TENANT = "default"
+HOUR = 3600.0
+PACE = Pace("vendor", calls=50.0, tokens=math.inf, tokens_each=100)
+
+
+async def asked(store: SqlStore, keys: list[CallKey], run: Run | None, fence: Fence | None = None) -> Permit:
+    return await store.permit(TENANT, PermitRequest(keys, run.row if run else None, 10, 60, fence=fence))
+
+
+async def begun(scene: Scene, run: Run, shard: int = 0) -> Fence:
+    attempt = await scene.store.begin_shard(run.row, shard)
+    return Fence(shard, attempt or 0)
+
+
+async def moved(store: SqlStore, seconds: float) -> None:
+    """The clock that the store's goes by is set forth or back."""
+    source = schema.store_clock.c.source
+    await store._db.write(lambda c: c.execute(update(schema.store_clock).values(source=source - seconds)))
+    store._time._known = False
+
+
+@pytest.mark.parametrize("hours", [HOUR, -HOUR])
+async def test_a_clock_that_is_moved_an_hour_lets_no_permit_run_out(scene: Scene, hours: float) -> None:
+    """The permit of a call in flight is not stolen because somebody set a clock."""
+    run = await scene.run()
+    keys = await scene.keys(1)
+    await asked(scene.store, keys, run)
+
+    await moved(scene.store, hours)
+
+    assert frozenset(keys) == (await asked(scene.store, keys, run)).busy
+
+
+@pytest.mark.parametrize("hours", [HOUR, -HOUR])
+async def test_a_clock_that_is_moved_an_hour_makes_no_burst(scene: Scene, hours: float) -> None:
+    """An account is handed out at its pace, whatever the wall's clock says."""
+    keys = await scene.keys(60)
+    request = PermitRequest(keys, None, 10, 60, pace=PACE)
+    first = await scene.store.permit(TENANT, request)
+
+    await moved(scene.store, hours)
+    second = await scene.store.permit(TENANT, replace(request, keys=keys[5:]))
+
+    assert (len(first.granted), len(second.granted) <= 5) == (5, True)
+
+
+async def test_a_permit_runs_out_by_the_stores_clock(scene: Scene) -> None:
+    """What nobody settled in its time may be called again, and is booked as spent at its worst."""
+    run = await scene.run()
+    keys = await scene.keys(1)
+    await asked(scene.store, keys, run)
+
+    await passed(scene.store, scene.clock, 75)
+    again = await asked(scene.store, keys, run)
+
+    after = await scene.store.run(TENANT, "run-1")
+    assert list(again.granted) == keys
+    assert (after.counts.calls, after.counts.repeated, after.cost_micros) == (1, 1, 10)
+
+
+async def test_only_the_newest_attempt_at_a_shard_gets_permits(scene: Scene) -> None:
+    """The fence: who was thought dead and comes back makes no further call."""
+    run = await scene.run()
+    keys = await scene.keys(2)
+    old = await begun(scene, run)
+
+    new = await begun(scene, run)
+
+    assert (await asked(scene.store, keys, run, old)).refused == "SUPERSEDED"
+    assert (await asked(scene.store, [], run, old)).refused == "SUPERSEDED"
+    assert set((await asked(scene.store, keys, run, new)).granted) == set(keys)
+
+
+async def test_a_new_attempt_calls_again_what_was_in_flight(scene: Scene) -> None:
+    """Its calls in flight are booked as spent and repeated; another shard's are left alone."""
+    run = await scene.run()
+    mine, others = (await scene.keys(2))[:1], (await scene.keys(2))[1:]
+    old, other = await begun(scene, run, 0), await begun(scene, run, 500)
+    await asked(scene.store, mine, run, old)
+    await asked(scene.store, others, run, other)
+
+    new = await begun(scene, run, 0)
+    permit = await asked(scene.store, mine + others, run, new)
+
+    assert (list(permit.granted), permit.busy) == (mine, frozenset(others))
+    assert (await scene.store.run(TENANT, "run-1")).counts.repeated == 1
+
+
+async def test_a_late_answer_of_an_older_attempt_is_kept(scene: Scene) -> None:
+    """It was paid: it stays, and the newer call's answer is the repeated one."""
+    run = await scene.run()
+    keys = await scene.keys(1)
+    old = (await asked(scene.store, keys, run, await begun(scene, run))).granted[keys[0]]
+    new = (await asked(scene.store, keys, run, await begun(scene, run))).granted[keys[0]]
+
+    await scene.store.commit(TENANT, run.row, [scene.called(keys[0], old, 0)])
+    await scene.store.commit(TENANT, run.row, [scene.called(keys[0], new, 0)])
+
+    after = await scene.store.run(TENANT, "run-1")
+    assert (after.counts.by_status, after.counts.calls, after.counts.repeated) == ({"ok": 1}, 2, 2)
+    assert len(await scene.store.verdicts(run.row, VerdictQuery(), after=-1, limit=9)) == 1
+
+
+async def test_a_shard_that_is_done_is_not_begun_again(scene: Scene) -> None:
+    """Until its run is reopened; an older attempt does not make it done."""
+    run = await scene.run()
+    old, new = await begun(scene, run), await begun(scene, run)
+
+    await scene.store.end_shard(run.row, old)
+    open_still = await scene.store.begin_shard(run.row, 0)
+    await scene.store.end_shard(run.row, Fence(0, open_still or 0))
+    done = await scene.store.begin_shard(run.row, 0)
+    await scene.store.move_run(run.row, RunState.DONE)
+    await scene.store.reopen_run(run.row, None)
+
+    assert (new.attempt, open_still, done) == (2, 3, None)
+    assert await scene.store.begin_shard(run.row, 0) == 4
+
+
+async def test_an_account_is_handed_out_at_its_pace_to_all_together(scene: Scene) -> None:
+    """A tenth of a second's worth at a time, and until the next is due nothing, with the time that it takes."""
+    keys = await scene.keys(20)
+    request = PermitRequest(keys, None, 10, 60, pace=PACE)
+
+    first = await scene.store.permit(TENANT, request)
+    second = await scene.store.permit(TENANT, replace(request, keys=keys[5:]))
+    await passed(scene.store, scene.clock, 5)
+    third = await scene.store.permit(TENANT, replace(request, keys=keys[5:]))
+
+    assert [len(permit.granted) for permit in (first, second, third)] == [5, 0, 5]
+    assert 0 < second.wait <= 0.1
+    assert (first.wait, third.wait) == (0, 0)
+
+
+async def test_what_an_account_has_no_room_for_is_no_attempt(scene: Scene) -> None:
+    """Keys that were not granted for the account are free for others."""
+    keys = await scene.keys(20)
+    await scene.store.permit(TENANT, PermitRequest(keys, None, 10, 60, pace=PACE))
+
+    others = await scene.store.permit(TENANT, PermitRequest(keys, None, 10, 60))
+
+    assert (len(others.granted), len(others.busy)) == (15, 5)
+
+
+async def test_tokens_are_handed_out_too(scene: Scene) -> None:
+    """A call that takes more than a tenth of a second's tokens goes alone, and the next waits for its share."""
+    keys = await scene.keys(20)
+    dear = Pace("vendor", calls=math.inf, tokens=1000.0, tokens_each=500)
+
+    first = await scene.store.permit(TENANT, PermitRequest(keys, None, 10, 60, pace=dear))
+    second = await scene.store.permit(TENANT, PermitRequest(keys[1:], None, 10, 60, pace=dear))
+
+    assert (len(first.granted), len(second.granted)) == (1, 0)
+    assert 0.3 < second.wait <= 0.5
