@@ -1,0 +1,45 @@
+"""A board with everything that a plan has to cope with: gaps, samples out of order, unequal turns, tags, categories."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from judge.ports.store import Board, BoardOutput, BoardPrompt
+
+
+def board_of(prompts: Sequence[BoardPrompt], outputs: Sequence[BoardOutput]) -> Board:
+    """The board of these prompts and outputs."""
+    return Board(1, tuple(prompts), tuple(outputs))
+
+
+def uneven_board(prompts: int = 30, names: Sequence[str] = ("dan", "ada", "cy", "bob", "eve", "élodie")) -> Board:
+    """About a third of the outputs absent, some given two or three times, the later sample sometimes first."""
+    asked = [
+        BoardPrompt(1000 + 3 * p, f"q{p * 7 % 31}-ß", ("maths", "code", "")[p % 3], _tags(p), 1 + p % 3)
+        for p in range(prompts)
+    ]
+    given = [
+        (p, c, sample)
+        for c in range(len(names))
+        for p in range(prompts)
+        for sample in ((2, 0, 5)[: 1 + (p + c) % 3])
+        if (p * p + 2 * c * p + c) % 7 > 1
+    ]
+    outputs = [
+        BoardOutput(5000 + n, asked[p].row, names[c], sample, 1 + (p * 3 + c + sample) % asked[p].turns)
+        for n, (p, c, sample) in enumerate(given)
+    ]
+    return board_of(asked, outputs)
+
+
+def full_board(prompts: int = 12, names: Sequence[str] = ("bob", "a", "d", "c", "e")) -> Board:
+    """Every contestant on every prompt, two turns each."""
+    asked = [BoardPrompt(1 + p, f"p{p:02}", "", (), 2) for p in range(prompts)]
+    outputs = [
+        BoardOutput(100 + n, 1 + n // len(names), names[n % len(names)], 0, 2) for n in range(prompts * len(names))
+    ]
+    return board_of(asked, outputs)
+
+
+def _tags(number: int) -> tuple[str, ...]:
+    return tuple(tag for tag, every in (("hard", 4), ("long", 5)) if number % every == 0)
