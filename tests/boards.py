@@ -4,12 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from judge.ports.store import Board, BoardOutput, BoardPrompt
+import numpy as np
+
+from judge.ports.board import Board, BoardOutput, BoardOutputs, BoardPrompt, BoardPrompts
 
 
 def board_of(prompts: Sequence[BoardPrompt], outputs: Sequence[BoardOutput]) -> Board:
     """The board of these prompts and outputs."""
-    return Board(1, tuple(prompts), tuple(outputs))
+    names = sorted({output.contestant for output in outputs})
+    return Board(
+        revision=1,
+        prompts=BoardPrompts(
+            row=np.array([prompt.row for prompt in prompts], dtype=np.int64),
+            prompt_id=[prompt.prompt_id for prompt in prompts],
+            category=[prompt.category for prompt in prompts],
+            tags=[prompt.tags for prompt in prompts],
+            turns=np.array([prompt.turns for prompt in prompts], dtype=np.int32),
+        ),
+        outputs=BoardOutputs(
+            row=np.array([output.row for output in outputs], dtype=np.int64),
+            prompt=np.array([output.prompt for output in outputs], dtype=np.int64),
+            contestant=np.array([names.index(output.contestant) for output in outputs], dtype=np.int32),
+            sample=np.array([output.sample for output in outputs], dtype=np.int32),
+            turns=np.array([output.turns for output in outputs], dtype=np.int32),
+            contestants=names,
+        ),
+    )
 
 
 def uneven_board(prompts: int = 30, names: Sequence[str] = ("dan", "ada", "cy", "bob", "eve", "élodie")) -> Board:

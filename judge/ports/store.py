@@ -17,37 +17,7 @@ from judge.domain.judge import JudgeDefinition
 from judge.domain.outcome import ItemState, Order, Outcome, VerdictStatus
 from judge.domain.run import Budget, NewRun, Run, RunState
 from judge.domain.verdict import CallKey, Reading, Reply, Usage, Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class BoardPrompt:
-    """A prompt as a plan needs it: its row, its names, its number of turns; no text."""
-
-    row: int
-    prompt_id: str
-    category: str
-    tags: tuple[str, ...]
-    turns: int
-
-
-@dataclass(frozen=True, slots=True)
-class BoardOutput:
-    """An output as a plan needs it. *prompt* is the prompt's row."""
-
-    row: int
-    prompt: int
-    contestant: str
-    sample: int
-    turns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Board:
-    """What one revision of a dataset lets be compared, in the order of upload."""
-
-    revision: int
-    prompts: tuple[BoardPrompt, ...]
-    outputs: tuple[BoardOutput, ...]
+from judge.ports.board import Board, BoardPrompts
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,8 +264,14 @@ class DatasetStore(Protocol):
         """A page of rows in upload order."""
         ...
 
-    async def board(self, tenant: str, name: str, revision: int) -> Board:
-        """What *revision* of the dataset lets be compared."""
+    async def board(
+        self, tenant: str, name: str, revision: int, *, prompt_ids: Collection[str] | None = None
+    ) -> Board:
+        """What *revision* of the dataset lets be compared, on all its prompts or on those of *prompt_ids*."""
+        ...
+
+    async def board_prompts(self, tenant: str, name: str, revision: int) -> BoardPrompts:
+        """The prompts of *revision* alone."""
         ...
 
     async def prompt_texts(self, rows: Collection[int]) -> dict[int, PromptText]:

@@ -89,13 +89,14 @@ async def told(
     """*rows* with the texts of both outputs, the source's verdicts and the target's labels."""
     wheres = {row.where for row in rows}
     revision = (await store.dataset(tenant, dataset)).revision
-    board = await store.board(tenant, dataset, revision)
+    board = await store.board(tenant, dataset, revision, prompt_ids={where.prompt_id for where in wheres})
     prompts = {prompt.prompt_id: prompt.row for prompt in board.prompts}
-    outputs = {(output.prompt, output.contestant, output.sample): output.row for output in board.outputs}
+    outputs = board.named()
 
     def at(where: Where, *, left: bool) -> int | None:
         name, sample = (where.left, where.left_sample) if left else (where.right, where.right_sample)
-        return outputs.get((prompts.get(where.prompt_id, -1), name, sample))
+        output = outputs.get((where.prompt_id, name, sample))
+        return None if output is None else output.row
 
     known = {where: (at(where, left=True), at(where, left=False)) for where in wheres}
     asked = await store.prompt_texts({prompts[where.prompt_id] for where in wheres if where.prompt_id in prompts})

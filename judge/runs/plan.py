@@ -1,46 +1,55 @@
 """A plan is arrays of integers: which comparisons, in which orders, for how many judges and repeats.
 
 It is a pure function of a board (one revision of a dataset), the pairing and its seed, so a run stores only its hash
-and any process can rebuild it. A position counts judge by judge, so that a shard belongs to one judge.
+and any process can rebuild it. A position counts judge by judge, so that a shard belongs to one judge. No object is
+made for a comparison until its shard is.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from judge.domain.dataset import Label, ListedComparison
-from judge.domain.errors import InvalidInput, NotBuilt, Precondition
+from judge.domain.errors import NotBuilt, Precondition
 from judge.domain.outcome import Order
 from judge.domain.run import OrderPolicy, Pairing, PairPolicy, TurnPolicy
-from judge.ports.store import Board, BoardOutput, BoardPrompt, ItemRef
+from judge.ports.board import Board, Counts, Rows
+from judge.ports.store import ItemRef
+from judge.runs.narrowed import Named, Narrowed
 from judge.stats import pairing as pairs
 
-Ints = NDArray[np.int64]
+BLOCK = 1 << 16
+"""Comparisons hashed at once."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plan:
-    """Showings as arrays of rows, all of one length, and how often each is judged."""
+    """Comparisons as arrays of one length, of rows and turns, and how often each is shown and judged.
 
-    prompt: Ints
-    turn: Ints
-    left: Ints
-    right: Ints
-    order: Ints
+    *order* is the first order each is shown in; where there are two *orders*, it is shown in the other one next.
+    """
+
+    prompt: NDArray[np.unsignedinteger[Any]]
+    turn: NDArray[np.unsignedinteger[Any]]
+    left: NDArray[np.unsignedinteger[Any]]
+    right: NDArray[np.unsignedinteger[Any]]
+    order: NDArray[np.int8]
+    orders: int
     judges: int
     repeats: int
     hash: str
-    comparison_ids: tuple[str, ...] = ()
+    comparison_ids: Sequence[str] = ()
+    """The caller's, one for each comparison, if he listed them."""
 
     @property
     def showings(self) -> int:
         """The number of showings, each judge's and repeat's taken once."""
-        return len(self.prompt)
+        return len(self.prompt) * self.orders
 
     @property
     def per_judge(self) -> int:
@@ -54,184 +63,156 @@ class Plan:
 
     def item(self, position: int) -> ItemRef:
         """What stands at *position*."""
-        judge, within = divmod(position, self.per_judge)
-        showing, repeat = divmod(within, self.repeats)
-        return ItemRef(
-            position=position,
-            judge=judge,
-            prompt=int(self.prompt[showing]),
-            turn=int(self.turn[showing]),
-            left=int(self.left[showing]),
-            right=int(self.right[showing]),
-            order=Order(int(self.order[showing])),
-            repeat=repeat,
-            comparison_id=self.comparison_ids[showing] if self.comparison_ids else "",
-        )
+        return self.items([position])[0]
 
-
-class _Narrowed:
-    """A board without what the pairing leaves out, as codes: prompts in upload order, contestants by name."""
-
-    def __init__(self, board: Board, pairing: Pairing) -> None:
-        self.prompts = _prompts(board, pairing)
-        code = {prompt.row: number for number, prompt in enumerate(self.prompts)}
-        known = {output.contestant for output in board.outputs}
-        for name in (*pairing.contestants, *([pairing.reference_contestant] if pairing.reference_contestant else [])):
-            if name not in known:
-                raise InvalidInput(
-                    "pairing.contestants",
-                    f"contestant {name!r} has no output in this dataset; it has {', '.join(sorted(known)) or 'none'}",
-                    reason="UNKNOWN_CONTESTANT",
-                )
-        wanted = set(pairing.contestants or known) | {pairing.reference_contestant}
-        self.contestants = sorted(known & wanted)
-        self.number = {name: number for number, name in enumerate(self.contestants)}
-        self.outputs: dict[tuple[int, int], BoardOutput] = {}
-        for output in sorted(board.outputs, key=lambda o: o.sample):
-            if output.prompt in code and output.contestant in self.number:
-                self.outputs.setdefault((code[output.prompt], self.number[output.contestant]), output)
-
-    def turns(self, prompt: int, left: int, right: int, pairing: Pairing) -> range:
-        """The turns to judge of one pair, as the pairing says."""
-        last = min(self.outputs[prompt, left].turns, self.outputs[prompt, right].turns)
-        if pairing.turns is TurnPolicy.EACH:
-            return range(1, last + 1)
-        if pairing.turns is TurnPolicy.NUMBER:
-            return range(pairing.turn, pairing.turn + 1) if pairing.turn <= last else range(0)
-        return range(last, last + 1)
-
-
-def _prompts(board: Board, pairing: Pairing) -> list[BoardPrompt]:
-    known = {prompt.category for prompt in board.prompts}
-    for category in pairing.categories:
-        if category not in known:
-            raise InvalidInput(
-                "pairing.categories",
-                f"no prompt has the category {category!r}; there are {', '.join(sorted(known)) or 'none'}",
-                reason="UNKNOWN_CATEGORY",
+    def items(self, positions: Sequence[int]) -> list[ItemRef]:
+        """What stands at each of *positions*, in their order."""
+        judge, within = np.divmod(np.asarray(positions, dtype=np.int64), self.per_judge)
+        showing, repeat = np.divmod(within, self.repeats)
+        at, again = np.divmod(showing, self.orders)
+        order = np.where(again, Order.LEFT_FIRST + Order.RIGHT_FIRST - self.order[at], self.order[at])
+        columns = (judge, self.prompt[at], self.turn[at], self.left[at], self.right[at], order, repeat)
+        ids = [self.comparison_ids[n] for n in at.tolist()] if self.comparison_ids else [""] * len(at)
+        return [
+            ItemRef(position, number, prompt, turn, left, right, Order(shown), again, comparison_id)
+            for position, number, prompt, turn, left, right, shown, again, comparison_id in zip(
+                positions, *(column.tolist() for column in columns), ids, strict=True
             )
-    chosen = [
-        prompt
-        for prompt in board.prompts
-        if (not pairing.categories or prompt.category in pairing.categories)
-        and (not pairing.tags or set(pairing.tags) & set(prompt.tags))
-    ]
-    if pairing.prompts and pairing.prompts < len(chosen):
-        drawn = np.random.default_rng([pairing.seed, 1]).permutation(len(chosen))[: pairing.prompts]
-        chosen = [chosen[i] for i in sorted(drawn)]
-    return chosen
+        ]
 
 
-def make_plan(
-    board: Board,
-    pairing: Pairing,
-    judges: int,
-    *,
-    labels: Iterable[Label] = (),
-    listed: Sequence[ListedComparison] = (),
-) -> Plan:
-    """The plan of *pairing* over *board* for so many *judges*; Precondition NO_PAIRS if it is empty."""
+@dataclass(frozen=True, eq=False)
+class _Comparisons:
+    """Comparisons as columns of codes, and which of the rows they were made of each is."""
+
+    prompt: Counts
+    turn: Counts
+    left: Counts
+    right: Counts
+    made_of: Rows
+
+    def taken(self, which: Rows) -> _Comparisons:
+        """Those at *which*."""
+        columns = (self.prompt, self.turn, self.left, self.right, self.made_of)
+        return _Comparisons(*(column[which] for column in columns))  # type: ignore[arg-type]  # each keeps its type
+
+
+def make_plan(board: Board, pairing: Pairing, judges: int, named: Named | None = None) -> Plan:
+    """The plan of *pairing* over *board* for so many *judges*; Precondition NO_PAIRS if it is empty.
+
+    What was labelled, or listed, is *named*.
+    """
     if pairing.policy is PairPolicy.ADAPTIVE:
         raise NotBuilt("pairing ADAPTIVE is not built yet; all, against, random, labelled and listed are")
-    narrowed = _Narrowed(board, pairing)
-    ids: list[str] = []
+    narrowed = Narrowed(board, pairing)
+    ids: Sequence[str] = ()
     if pairing.policy is PairPolicy.LISTED:
-        rows = _listed(narrowed, pairing, listed, ids)
+        named = named or Named(board)
+        comparisons = _listed(narrowed, pairing, named)
+        ids = [named.ids[n] for n in comparisons.made_of.tolist()]
     elif pairing.policy is PairPolicy.LABELLED:
-        rows = _labelled(narrowed, pairing, labels)
+        comparisons = _labelled(narrowed, pairing, named or Named(board))
     else:
-        rows = _crossed(narrowed, pairing)
-    if not rows:
+        comparisons = _crossed(narrowed, pairing)
+    if not comparisons.prompt.size:
         raise Precondition(
-            f"there is nothing to compare: {len(narrowed.prompts)} prompts and {len(narrowed.contestants)} contestants "
-            "leave 0 pairs",
+            f"there is nothing to compare: {len(narrowed.prompt_ids)} prompts and {len(narrowed.contestants)} "
+            "contestants leave 0 pairs",
             reason="NO_PAIRS",
         )
-    return _shown(narrowed, np.array(rows, dtype=np.int64).reshape(-1, 4), pairing, judges, ids)
+    return _shown(narrowed, comparisons, pairing, judges, ids)
 
 
-def _crossed(narrowed: _Narrowed, pairing: Pairing) -> list[tuple[int, int, int, int]]:
-    present = np.zeros((len(narrowed.prompts), len(narrowed.contestants)), dtype=bool)
-    for prompt, contestant in narrowed.outputs:
-        present[prompt, contestant] = True
+def _crossed(narrowed: Narrowed, pairing: Pairing) -> _Comparisons:
+    present = narrowed.present()
     if pairing.policy is PairPolicy.AGAINST:
-        chosen = pairs.against(present, narrowed.number[pairing.reference_contestant])
+        chosen = pairs.against(present, narrowed.contestants.index(pairing.reference_contestant))
     elif pairing.policy is PairPolicy.RANDOM:
         rng = np.random.default_rng([pairing.seed, 2])
-        chosen = pairs.random_balanced(present, min(pairing.count, len(pairs.all_pairs(present).prompt)), rng)
+        chosen = pairs.random_balanced(present, min(pairing.count, pairs.how_many(present)), rng)
     else:
         chosen = pairs.all_pairs(present)
-    return [
-        (prompt, turn, left, right)
-        for prompt, left, right in zip(chosen.prompt.tolist(), chosen.left.tolist(), chosen.right.tolist(), strict=True)
-        for turn in narrowed.turns(prompt, left, right, pairing)
-    ]
+    left, right = (narrowed.at(chosen.prompt, end) for end in (chosen.left, chosen.right))
+    last = np.minimum(narrowed.turns[left], narrowed.turns[right])
+    return _turned(chosen.prompt, chosen.left, chosen.right, *_turns(pairing, last))
 
 
-def _listed(
-    narrowed: _Narrowed, pairing: Pairing, listed: Sequence[ListedComparison], ids: list[str]
-) -> list[tuple[int, int, int, int]]:
-    by_id = {prompt.prompt_id: number for number, prompt in enumerate(narrowed.prompts)}
-    rows = []
-    for row in listed:
-        prompt = by_id.get(row.prompt_id, -1)
-        left, right = narrowed.number.get(row.left, -1), narrowed.number.get(row.right, -1)
-        if (prompt, left) not in narrowed.outputs or (prompt, right) not in narrowed.outputs:
-            continue
-        last = min(narrowed.outputs[prompt, left].turns, narrowed.outputs[prompt, right].turns)
-        turns = [row.turn] if row.turn else list(narrowed.turns(prompt, left, right, pairing))
-        for turn in turns:
-            if turn <= last:
-                rows.append((prompt, turn, left, right))
-                ids.append(row.comparison_id)
-    return rows
+def _turns(pairing: Pairing, last: Counts) -> tuple[Counts, Counts]:
+    """The first turn to judge of each comparison and how many, as the pairing says, where *last* is the last."""
+    if pairing.turns is TurnPolicy.EACH:
+        return np.ones_like(last), last
+    if pairing.turns is TurnPolicy.NUMBER:
+        return np.full_like(last, pairing.turn), (last >= pairing.turn).astype(np.int32)
+    return last, np.ones_like(last)
 
 
-def _labelled(narrowed: _Narrowed, pairing: Pairing, labels: Iterable[Label]) -> list[tuple[int, int, int, int]]:
-    by_id = {prompt.prompt_id: number for number, prompt in enumerate(narrowed.prompts)}
-    rows = set()
-    for label in labels:
-        prompt = by_id.get(label.prompt_id, -1)
-        ends = sorted((narrowed.number.get(label.left, -1), narrowed.number.get(label.right, -1)))
-        if any((prompt, end) not in narrowed.outputs for end in ends):
-            continue
-        last = min(narrowed.outputs[prompt, end].turns for end in ends)
-        asked = pairing.turn if pairing.turns is TurnPolicy.NUMBER else label.turn
-        if label.turn == asked <= last:
-            rows.add((prompt, label.turn, ends[0], ends[1]))
-    return sorted(rows)
+def _turned(prompt: Counts, left: Counts, right: Counts, first: Counts, many: Counts) -> _Comparisons:
+    """Each comparison at its *many* turns from the *first* on."""
+    made_of = np.repeat(np.arange(len(many)), many)
+    since = np.arange(len(made_of)) - np.repeat(np.cumsum(many) - many, many)
+    turn = first[made_of] + since.astype(np.int32)
+    return _Comparisons(prompt[made_of], turn, left[made_of], right[made_of], made_of)
 
 
-def _shown(narrowed: _Narrowed, rows: Ints, pairing: Pairing, judges: int, ids: list[str]) -> Plan:
-    count = len(rows)
-    if pairing.orders is OrderPolicy.BOTH:
-        rows = np.repeat(rows, 2, axis=0)
-        order = np.tile(np.array([Order.LEFT_FIRST, Order.RIGHT_FIRST], dtype=np.int64), count)
-        ids = [name for name in ids for _ in range(2)]
-    elif pairing.orders is OrderPolicy.RANDOM:
-        order = np.random.default_rng([pairing.seed, 3]).integers(1, 3, size=count, dtype=np.int64)
+def _listed(narrowed: Narrowed, pairing: Pairing, named: Named) -> _Comparisons:
+    prompt, left, right, turn = narrowed.codes(named)
+    there, last = narrowed.last_turn(prompt, left, right)
+    first, many = _turns(pairing, last)
+    first = np.where(turn > 0, turn, first)
+    many = np.where(turn > 0, turn <= last, many) * there
+    return _turned(prompt, left, right, first, many.astype(np.int32))
+
+
+def _labelled(narrowed: Narrowed, pairing: Pairing, named: Named) -> _Comparisons:
+    prompt, one, other, turn = narrowed.codes(named)
+    left, right = np.minimum(one, other), np.maximum(one, other)
+    there, last = narrowed.last_turn(prompt, left, right)
+    asked = there & (turn <= last)
+    if pairing.turns is TurnPolicy.NUMBER:
+        asked &= turn == pairing.turn
+    rows = np.unique(np.stack([column[asked] for column in (prompt, turn, left, right)], axis=1), axis=0)
+    return _Comparisons(*rows.T, np.arange(len(rows)))
+
+
+def _shown(narrowed: Narrowed, told: _Comparisons, pairing: Pairing, judges: int, ids: Sequence[str]) -> Plan:
+    both = pairing.orders is OrderPolicy.BOTH
+    if pairing.orders is OrderPolicy.RANDOM:
+        # Drawn as the wide integers that the first runs drew.
+        drawn = np.random.default_rng([pairing.seed, 3]).integers(1, 3, size=len(told.prompt), dtype=np.int64)
+        order = drawn.astype(np.int8)
     else:
-        order = np.full(count, Order.LEFT_FIRST, dtype=np.int64)
-    outputs = {key: output.row for key, output in narrowed.outputs.items()}
-    prompt, left, right = rows[:, 0].tolist(), rows[:, 2].tolist(), rows[:, 3].tolist()
+        order = np.full(len(told.prompt), Order.LEFT_FIRST, dtype=np.int8)
     return Plan(
-        prompt=np.array([narrowed.prompts[p].row for p in prompt], dtype=np.int64),
-        turn=rows[:, 1].copy(),
-        left=np.array([outputs[key] for key in zip(prompt, left, strict=True)], dtype=np.int64),
-        right=np.array([outputs[key] for key in zip(prompt, right, strict=True)], dtype=np.int64),
+        prompt=_small(narrowed.prompt_rows[told.prompt]),
+        turn=_small(told.turn),
+        left=_small(narrowed.rows[narrowed.at(told.prompt, told.left)]),
+        right=_small(narrowed.rows[narrowed.at(told.prompt, told.right)]),
         order=order,
+        orders=2 if both else 1,
         judges=judges,
         repeats=pairing.repeats,
-        hash=_hash(narrowed, rows, order, judges, pairing),
-        comparison_ids=tuple(ids),
+        hash=_hash(narrowed, told, order, judges, pairing),
+        comparison_ids=ids,
     )
 
 
-def _hash(narrowed: _Narrowed, rows: Ints, order: Ints, judges: int, pairing: Pairing) -> str:
-    """SHA-256 over names and codes, never over a store's row ids: equal in every store."""
+def _small(column: NDArray[np.signedinteger[Any]]) -> NDArray[np.unsignedinteger[Any]]:
+    """*column* in as few bytes as hold its largest number."""
+    found: NDArray[np.unsignedinteger[Any]] = column.astype(np.min_scalar_type(int(column.max())))
+    return found
+
+
+def _hash(narrowed: Narrowed, told: _Comparisons, order: NDArray[np.int8], judges: int, pairing: Pairing) -> str:
+    """SHA-256 over names and codes of every showing, never over a store's row ids: equal in every store."""
+    both = pairing.orders is OrderPolicy.BOTH
     state = hashlib.sha256(f"{judges} {pairing.repeats} {pairing.epoch!r}".encode())
-    for name in (*narrowed.contestants, *(prompt.prompt_id for prompt in narrowed.prompts)):
-        state.update(name.encode() + b"\0")
-    for array in (rows, order):
-        state.update(np.ascontiguousarray(array, dtype="<i8").tobytes())
+    state.update(b"".join(name.encode() + b"\0" for name in (*narrowed.contestants, *narrowed.prompt_ids)))
+    blocks = [slice(begin, begin + BLOCK) for begin in range(0, len(order), BLOCK)]
+    for block in blocks:
+        columns = [column[block] for column in (told.prompt, told.turn, told.left, told.right)]
+        rows = np.stack(columns, axis=1).astype("<i8")
+        state.update(np.repeat(rows, 2, axis=0) if both else rows)
+    for block in blocks:
+        first = order[block].astype("<i8")
+        state.update(np.stack((first, 3 - first), axis=1) if both else first)
     return state.hexdigest()

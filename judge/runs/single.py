@@ -54,16 +54,12 @@ class Single:
     async def of_dataset(self, tenant: str, dataset: str, names: ShowingNames) -> Asked:
         """The texts of a showing of *dataset*; NotFound names what is missing."""
         summary = await self._store.dataset(tenant, dataset)
-        board = await self._store.board(tenant, dataset, summary.revision)
-        prompt = next((p for p in board.prompts if p.prompt_id == names.prompt_id), None)
-        if prompt is None:
+        board = await self._store.board(tenant, dataset, summary.revision, prompt_ids=[names.prompt_id])
+        if not len(board.prompts):
             raise NotFound(f"dataset {dataset!r} has no prompt {names.prompt_id!r}", reason="UNKNOWN_PROMPT")
-        rows = []
+        prompt, outputs, rows = board.prompts[0], board.named(), []
         for contestant, sample in ((names.left, names.left_sample), (names.right, names.right_sample)):
-            output = next(
-                (o for o in board.outputs if (o.prompt, o.contestant, o.sample) == (prompt.row, contestant, sample)),
-                None,
-            )
+            output = outputs.get((names.prompt_id, contestant, sample))
             if output is None:
                 raise NotFound(
                     f"contestant {contestant!r} has no output {sample} to prompt {names.prompt_id!r}",

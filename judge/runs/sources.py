@@ -35,9 +35,9 @@ async def votes_of(store: Store, tenant: str, dataset: str, source: Source, taki
 
 async def _votes_of(store: Store, tenant: str, dataset: str, source: Source, taking: Taking) -> Votes:
     summary = await store.dataset(tenant, dataset)
-    board = await store.board(tenant, dataset, summary.revision)
-    categories = {prompt.prompt_id: prompt.category for prompt in board.prompts}
-    tags = {prompt.prompt_id: prompt.tags for prompt in board.prompts}
+    prompts = await store.board_prompts(tenant, dataset, summary.revision)
+    categories = dict(zip(prompts.prompt_id, prompts.category, strict=True))
+    tags = dict(zip(prompts.prompt_id, prompts.tags, strict=True))
     if source.kind in (SourceKind.PEOPLE, SourceKind.LABELS):
         labels = [label async for _, label in all_labels(store, tenant, dataset, summary.revision)]
 

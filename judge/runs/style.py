@@ -48,9 +48,9 @@ def _all_features(texts: Sequence[str]) -> list[Floats]:
 async def style_of(store: Store, tenant: str, votes: Votes) -> Style:
     """The features of every output that *votes* are about. Raises InvalidInput where the dataset has no such text."""
     summary = await store.dataset(tenant, votes.dataset)
-    board = await store.board(tenant, votes.dataset, summary.revision)
-    prompt_of = {prompt.row: prompt.prompt_id for prompt in board.prompts}
-    rows = {(prompt_of[output.prompt], output.contestant, output.sample): output.row for output in board.outputs}
+    prompt_ids = {vote.where.prompt_id for vote in votes.rows}
+    board = await store.board(tenant, votes.dataset, summary.revision, prompt_ids=prompt_ids)
+    rows = {named: output.row for named, output in board.named().items()}
     wanted = sorted(
         {
             side

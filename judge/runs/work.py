@@ -11,6 +11,7 @@ from judge.domain.outcome import Order
 from judge.domain.run import PairPolicy, RunSpec
 from judge.domain.verdict import CallKey, Shown
 from judge.ports.store import DatasetStore, ItemRef, OutputText, PromptText, Store
+from judge.runs.narrowed import Named
 from judge.runs.plan import Plan, make_plan
 from judge.runs.worker import Work, comparison, recorded_key, shows_reference
 
@@ -21,13 +22,16 @@ PAGE = 1000
 async def build_plan(store: Store, tenant: str, spec: RunSpec, revision: int) -> Plan:
     """The plan of *spec* over *revision* of its dataset: the same whenever and wherever it is built."""
     board = await store.board(tenant, spec.dataset, revision)
-    pairing = spec.pairing
-    labels, listed = [], []
-    if pairing.policy is PairPolicy.LABELLED:
-        labels = [label async for _, label in all_labels(store, tenant, spec.dataset, revision)]
-    if pairing.policy is PairPolicy.LISTED:
-        listed = [row async for row in all_comparisons(store, tenant, spec.dataset, revision)]
-    return await asyncio.to_thread(make_plan, board, pairing, len(spec.judges), labels=labels, listed=listed)
+    named = None
+    if spec.pairing.policy is PairPolicy.LABELLED:
+        named = Named(board)
+        async for _, label in all_labels(store, tenant, spec.dataset, revision):
+            named.add([label])
+    if spec.pairing.policy is PairPolicy.LISTED:
+        named = Named(board)
+        async for row in all_comparisons(store, tenant, spec.dataset, revision):
+            named.add([row])
+    return await asyncio.to_thread(make_plan, board, spec.pairing, len(spec.judges), named)
 
 
 async def all_labels(store: DatasetStore, tenant: str, dataset: str, revision: int) -> AsyncIterator[tuple[str, Label]]:

@@ -46,6 +46,15 @@ class Orders:
     left_first: Flags
 
 
+def how_many(present: Flags) -> int:
+    """The number of pairs on all prompts. *present* is bool[prompts, contestants].
+
+    >>> how_many(np.array([[True, True, False], [True, True, True]]))
+    4
+    """
+    return int(_pairs_of(_answers(present)).sum())
+
+
 def all_pairs(present: Flags) -> Pairs:
     """Every pair of contestants, on every prompt that both answered. *present* is bool[prompts, contestants].
 

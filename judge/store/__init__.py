@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from judge.ports.clock import Clock
+from judge.store.boards import Boards
 from judge.store.clock import StoreClock
 from judge.store.commits import Commits
 from judge.store.connections import Connections
@@ -19,7 +20,9 @@ from judge.store.uploads import Uploads
 from judge.store.verdicts import Verdicts
 
 
-class SqlStore(Datasets, Uploads, Deletion, Runs, Shards, Permits, ProviderBatches, Commits, Readings, Verdicts):
+class SqlStore(
+    Datasets, Boards, Uploads, Deletion, Runs, Shards, Permits, ProviderBatches, Commits, Readings, Verdicts
+):
     """The store of one database."""
 
     def __init__(self, connections: Connections, clock: Clock) -> None:

@@ -11,7 +11,7 @@ from judge.domain.dataset import DatasetSummary, ImportedVerdict, Label, ListedC
 from judge.domain.errors import AlreadyExists
 from judge.domain.outcome import AnnotatorKind
 from judge.ports.clock import Clock
-from judge.ports.store import Board, BoardOutput, BoardPrompt, OutputText, PromptText
+from judge.ports.store import OutputText, PromptText
 from judge.store import schema as s
 from judge.store.connections import Connections
 from judge.store.definitions import to_imported, to_label, to_listed
@@ -93,34 +93,6 @@ class Datasets:
         def work(c: Connection) -> Sequence[Any]:
             there = at(table, found(c, tenant, name)["id"], revision)
             return c.execute(select(table).where(there, table.c.id > after).order_by(table.c.id).limit(limit)).all()
-
-        return await self._db.read(work)
-
-    async def board(self, tenant: str, name: str, revision: int) -> Board:
-        """What *revision* of the dataset lets be compared."""
-
-        def work(c: Connection) -> Board:
-            mine = found(c, tenant, name)["id"]
-            p, o = s.prompt.c, s.output.c
-            asked = c.execute(
-                select(p.id, p.prompt_id, p.category, p.tags, p.plain)
-                .where(at(s.prompt, mine, revision))
-                .order_by(p.id)
-            )
-            prompts = tuple(BoardPrompt(r.id, r.prompt_id, r.category, tuple(r.tags), len(r.plain)) for r in asked)
-            by_name = {prompt.prompt_id: prompt for prompt in prompts}
-            answered = c.execute(
-                select(o.id, o.prompt_id, o.contestant, o.sample, o.shown)
-                .where(at(s.output, mine, revision))
-                .order_by(o.id)
-            )
-            outputs = tuple(
-                # A prompt that was replaced by a shorter one lets no more turns be judged than it has.
-                BoardOutput(r.id, prompt.row, r.contestant, r.sample, min(len(r.shown), prompt.turns))
-                for r in answered
-                if (prompt := by_name.get(r.prompt_id)) is not None
-            )
-            return Board(revision, prompts, outputs)
 
         return await self._db.read(work)
 

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import pytest
 
+from boards import board_of
 from judge.domain.dataset import Label, ListedComparison
 from judge.domain.errors import InvalidInput, NotBuilt, Precondition
 from judge.domain.outcome import AnnotatorKind, Order, Outcome
 from judge.domain.run import OrderPolicy, Pairing, PairPolicy, TurnPolicy
-from judge.ports.store import Board, BoardOutput, BoardPrompt
+from judge.ports.board import Board, BoardOutput, BoardPrompt
 from judge.runs.plan import make_plan
 
 
@@ -15,7 +16,7 @@ def board(names: tuple[str, ...] = ("ada", "bob", "cy"), prompts: int = 4, turns
     outputs = [
         BoardOutput(base + 100 + p.row * 10 + i, p.row, name, 0, turns) for p in rows for i, name in enumerate(names)
     ]
-    return Board(1, tuple(rows), tuple(outputs))
+    return board_of(rows, outputs)
 
 
 def test_all_pairs_are_shown_in_both_orders() -> None:

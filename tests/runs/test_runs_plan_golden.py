@@ -16,7 +16,8 @@ from boards import full_board, uneven_board
 from judge.domain.dataset import Label, ListedComparison
 from judge.domain.outcome import AnnotatorKind, Outcome
 from judge.domain.run import OrderPolicy, Pairing, PairPolicy, TurnPolicy
-from judge.ports.store import Board
+from judge.ports.board import Board
+from judge.runs.narrowed import Named
 from judge.runs.plan import Plan, make_plan
 
 GOLDEN = json.loads(Path(__file__).with_name("plans.json").read_text())
@@ -96,7 +97,8 @@ def listed_on(board: Board) -> list[ListedComparison]:
 
 def plan_of(case: str) -> Plan:
     board, pairing, judges = cases()[case]
-    return make_plan(board, pairing, judges, labels=labels_on(board), listed=listed_on(board))
+    rows = listed_on(board) if pairing.policy is PairPolicy.LISTED else labels_on(board)
+    return make_plan(board, pairing, judges, Named(board, rows))
 
 
 def told(plan: Plan) -> list[object]:
