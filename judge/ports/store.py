@@ -264,9 +264,7 @@ class DatasetStore(Protocol):
         """A page of rows in upload order."""
         ...
 
-    async def board(
-        self, tenant: str, name: str, revision: int, *, prompt_ids: Collection[str] | None = None
-    ) -> Board:
+    async def board(self, tenant: str, name: str, revision: int, *, prompt_ids: Collection[str] | None = None) -> Board:
         """What *revision* of the dataset lets be compared, on all its prompts or on those of *prompt_ids*."""
         ...
 

@@ -8,7 +8,7 @@ made for a comparison until its shard is.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,7 @@ BLOCK = 1 << 16
 class Plan:
     """Comparisons as arrays of one length, of rows and turns, and how often each is shown and judged.
 
-    *order* is the first order each is shown in; where there are two *orders*, it is shown in the other one next.
+    *order* is what each is shown in; where there are two *orders*, left first, and next to it right first.
     """
 
     prompt: NDArray[np.unsignedinteger[Any]]
@@ -63,22 +63,24 @@ class Plan:
 
     def item(self, position: int) -> ItemRef:
         """What stands at *position*."""
-        return self.items([position])[0]
+        judge, within = divmod(position, self.per_judge)
+        showing, repeat = divmod(within, self.repeats)
+        at, again = divmod(showing, self.orders)
+        return ItemRef(
+            position=position,
+            judge=judge,
+            prompt=int(self.prompt[at]),
+            turn=int(self.turn[at]),
+            left=int(self.left[at]),
+            right=int(self.right[at]),
+            order=Order.RIGHT_FIRST if again else Order(int(self.order[at])),
+            repeat=repeat,
+            comparison_id=self.comparison_ids[at] if self.comparison_ids else "",
+        )
 
-    def items(self, positions: Sequence[int]) -> list[ItemRef]:
+    def items(self, positions: Iterable[int]) -> list[ItemRef]:
         """What stands at each of *positions*, in their order."""
-        judge, within = np.divmod(np.asarray(positions, dtype=np.int64), self.per_judge)
-        showing, repeat = np.divmod(within, self.repeats)
-        at, again = np.divmod(showing, self.orders)
-        order = np.where(again, Order.LEFT_FIRST + Order.RIGHT_FIRST - self.order[at], self.order[at])
-        columns = (judge, self.prompt[at], self.turn[at], self.left[at], self.right[at], order, repeat)
-        ids = [self.comparison_ids[n] for n in at.tolist()] if self.comparison_ids else [""] * len(at)
-        return [
-            ItemRef(position, number, prompt, turn, left, right, Order(shown), again, comparison_id)
-            for position, number, prompt, turn, left, right, shown, again, comparison_id in zip(
-                positions, *(column.tolist() for column in columns), ids, strict=True
-            )
-        ]
+        return [self.item(position) for position in positions]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,11 +92,6 @@ class _Comparisons:
     left: Counts
     right: Counts
     made_of: Rows
-
-    def taken(self, which: Rows) -> _Comparisons:
-        """Those at *which*."""
-        columns = (self.prompt, self.turn, self.left, self.right, self.made_of)
-        return _Comparisons(*(column[which] for column in columns))  # type: ignore[arg-type]  # each keeps its type
 
 
 def make_plan(board: Board, pairing: Pairing, judges: int, named: Named | None = None) -> Plan:
@@ -171,7 +168,8 @@ def _labelled(narrowed: Narrowed, pairing: Pairing, named: Named) -> _Comparison
     if pairing.turns is TurnPolicy.NUMBER:
         asked &= turn == pairing.turn
     rows = np.unique(np.stack([column[asked] for column in (prompt, turn, left, right)], axis=1), axis=0)
-    return _Comparisons(*rows.T, np.arange(len(rows)))
+    prompt, turn, left, right = rows.T
+    return _Comparisons(prompt, turn, left, right, np.arange(len(rows)))
 
 
 def _shown(narrowed: Narrowed, told: _Comparisons, pairing: Pairing, judges: int, ids: Sequence[str]) -> Plan:
@@ -211,8 +209,8 @@ def _hash(narrowed: Narrowed, told: _Comparisons, order: NDArray[np.int8], judge
     for block in blocks:
         columns = [column[block] for column in (told.prompt, told.turn, told.left, told.right)]
         rows = np.stack(columns, axis=1).astype("<i8")
-        state.update(np.repeat(rows, 2, axis=0) if both else rows)
+        state.update((np.repeat(rows, 2, axis=0) if both else rows).tobytes())
     for block in blocks:
         first = order[block].astype("<i8")
-        state.update(np.stack((first, 3 - first), axis=1) if both else first)
+        state.update((np.stack((first, 3 - first), axis=1) if both else first).tobytes())
     return state.hexdigest()

@@ -57,9 +57,9 @@ class Single:
         board = await self._store.board(tenant, dataset, summary.revision, prompt_ids=[names.prompt_id])
         if not len(board.prompts):
             raise NotFound(f"dataset {dataset!r} has no prompt {names.prompt_id!r}", reason="UNKNOWN_PROMPT")
-        prompt, outputs, rows = board.prompts[0], board.named(), []
+        prompt, named, rows = board.prompts[0], board.named(), []
         for contestant, sample in ((names.left, names.left_sample), (names.right, names.right_sample)):
-            output = outputs.get((names.prompt_id, contestant, sample))
+            output = named.get((names.prompt_id, contestant, sample))
             if output is None:
                 raise NotFound(
                     f"contestant {contestant!r} has no output {sample} to prompt {names.prompt_id!r}",

@@ -24,9 +24,7 @@ class Boards:
 
     _db: Connections
 
-    async def board(
-        self, tenant: str, name: str, revision: int, *, prompt_ids: Collection[str] | None = None
-    ) -> Board:
+    async def board(self, tenant: str, name: str, revision: int, *, prompt_ids: Collection[str] | None = None) -> Board:
         """What *revision* of the dataset lets be compared, on all its prompts or on those of *prompt_ids*."""
 
         def work(c: Connection) -> Board:
@@ -65,7 +63,9 @@ def _outputs(
     o = s.output.c
     # Where every prompt has one turn, so has every output; how many it was given is not looked up then.
     several = prompts.turns.max(initial=1) > 1
-    query = select(o.id, o.prompt_id, o.contestant, o.sample, func.json_array_length(o.shown) if several else literal(1))
+    query = select(
+        o.id, o.prompt_id, o.contestant, o.sample, func.json_array_length(o.shown) if several else literal(1)
+    )
     place = {name: number for number, name in enumerate(prompts.prompt_id)}
     met: dict[str, int] = {}
     made = [np.empty((5, 0), dtype=np.int64)]

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from boards import board_of
+from boards import board_of, full_board
 from judge.domain.dataset import Label, ListedComparison
 from judge.domain.errors import InvalidInput, NotBuilt, Precondition
 from judge.domain.outcome import AnnotatorKind, Order, Outcome
 from judge.domain.run import OrderPolicy, Pairing, PairPolicy, TurnPolicy
 from judge.ports.board import Board, BoardOutput, BoardPrompt
-from judge.runs.plan import make_plan
+from judge.runs.narrowed import Named
+from judge.runs.plan import Plan, make_plan
 
 
 def board(names: tuple[str, ...] = ("ada", "bob", "cy"), prompts: int = 4, turns: int = 2, base: int = 0) -> Board:
@@ -17,6 +18,10 @@ def board(names: tuple[str, ...] = ("ada", "bob", "cy"), prompts: int = 4, turns
         BoardOutput(base + 100 + p.row * 10 + i, p.row, name, 0, turns) for p in rows for i, name in enumerate(names)
     ]
     return board_of(rows, outputs)
+
+
+def turns(plan: Plan) -> list[int]:
+    return [item.turn for item in plan.items(range(plan.planned))]
 
 
 def test_all_pairs_are_shown_in_both_orders() -> None:
@@ -43,7 +48,7 @@ def test_law_5_same_inputs_and_seed_make_the_same_plan() -> None:
 def test_each_turn_is_planned_when_asked() -> None:
     """Turns EACH plans every turn both have, LAST only the last, NUMBER the one given."""
     each, last, first = (
-        make_plan(board(prompts=1), Pairing(turns=policy, turn=turn), 1).turn.tolist()
+        turns(make_plan(board(prompts=1), Pairing(turns=policy, turn=turn), 1))
         for policy, turn in ((TurnPolicy.EACH, 0), (TurnPolicy.LAST, 0), (TurnPolicy.NUMBER, 1))
     )
 
@@ -68,7 +73,7 @@ def test_labelled_plans_what_was_labelled_once_each() -> None:
         Label("2", "p1", "bob", "ada", Outcome.LEFT, "y", AnnotatorKind.HUMAN),
         Label("3", "p1", "bob", "nobody", Outcome.LEFT, "y", AnnotatorKind.HUMAN),
     ]
-    plan = make_plan(board(), Pairing(policy=PairPolicy.LABELLED, turns=TurnPolicy.EACH), 1, labels=labels)
+    plan = make_plan(board(), Pairing(policy=PairPolicy.LABELLED, turns=TurnPolicy.EACH), 1, Named(board(), labels))
 
     assert plan.showings == 2
 
@@ -76,7 +81,7 @@ def test_labelled_plans_what_was_labelled_once_each() -> None:
 def test_listed_comparisons_keep_the_callers_ids() -> None:
     """The id comes back on both showings of the comparison."""
     listed = [ListedComparison("mine", "p2", "cy", "ada", 1)]
-    plan = make_plan(board(), Pairing(policy=PairPolicy.LISTED), 1, listed=listed)
+    plan = make_plan(board(), Pairing(policy=PairPolicy.LISTED), 1, Named(board(), listed))
 
     assert [plan.item(0).comparison_id, plan.item(1).comparison_id] == ["mine", "mine"]
 
@@ -91,3 +96,36 @@ def test_nothing_to_compare_is_refused_by_name() -> None:
         make_plan(board(), Pairing(categories=("maths",)), 1)
     with pytest.raises(NotBuilt):
         make_plan(board(), Pairing(policy=PairPolicy.ADAPTIVE), 1)
+
+
+def test_a_shard_is_what_stands_at_its_positions() -> None:
+    """Any positions, in any order, across judges and repeats, are what each alone is."""
+    plan = make_plan(board(), Pairing(repeats=2, orders=OrderPolicy.RANDOM), judges=3)
+    positions = [71, 0, 23, 24, 25, 24]
+
+    found = plan.items(positions)
+
+    assert positions == [item.position for item in found]
+    assert found == [plan.item(position) for position in positions]
+    assert {(item.judge, item.repeat) for item in plan.items(range(72))} == {(j, r) for j in range(3) for r in range(2)}
+    assert plan.items([]) == []
+
+
+def test_a_million_comparisons_are_a_few_arrays() -> None:
+    """2,000 prompts and 33 contestants, each pair in both orders: 2.1 million showings in under 16 bytes each."""
+    many = full_board(2000, [f"contestant {n:02}" for n in range(33)])
+
+    plan = make_plan(many, Pairing(), judges=1)
+
+    held = sum(column.nbytes for column in (plan.prompt, plan.turn, plan.left, plan.right, plan.order))
+    assert plan.showings == 2 * 2000 * 33 * 32 // 2
+    assert held < 16 * plan.showings
+    assert [1, 2] == [item.order.value for item in plan.items(range(plan.planned - 2, plan.planned))]
+
+
+def test_rows_beyond_32_bits_are_planned() -> None:
+    """A store's ids may outgrow 32 bits; the plan's hash does not see it."""
+    far = make_plan(board(base=2**40), Pairing(), 1)
+
+    assert far.hash == make_plan(board(), Pairing(), 1).hash
+    assert [item.prompt - 2**40 for item in far.items(range(6))] == [1] * 6

@@ -95,23 +95,26 @@ def listed_on(board: Board) -> list[ListedComparison]:
     ]
 
 
+CASES = cases()
+NAMED = {board: (Named(board, labels_on(board)), Named(board, listed_on(board))) for board in BOARDS.values()}
+
+
 def plan_of(case: str) -> Plan:
-    board, pairing, judges = cases()[case]
-    rows = listed_on(board) if pairing.policy is PairPolicy.LISTED else labels_on(board)
-    return make_plan(board, pairing, judges, Named(board, rows))
+    board, pairing, judges = CASES[case]
+    labelled, listed = NAMED[board]
+    return make_plan(board, pairing, judges, listed if pairing.policy is PairPolicy.LISTED else labelled)
 
 
 def told(plan: Plan) -> list[object]:
     """The hash, the number of positions, and a digest of what stands at each."""
     state = hashlib.sha256()
-    for position in range(plan.planned):
-        item = plan.item(position)
+    for item in plan.items(range(plan.planned)):
         ends = (item.position, item.judge, item.prompt, item.turn, item.left, item.right, item.order.value, item.repeat)
         state.update(f"{ends} {item.comparison_id}\n".encode())
     return [plan.hash, plan.planned, state.hexdigest()]
 
 
-@pytest.mark.parametrize("case", sorted(cases()))
+@pytest.mark.parametrize("case", sorted(CASES))
 def test_a_plan_is_what_it_ever_was(case: str) -> None:
     """The hash and every position are those that runs were stored with."""
     assert told(plan_of(case)) == GOLDEN[case]
@@ -119,5 +122,5 @@ def test_a_plan_is_what_it_ever_was(case: str) -> None:
 
 def test_every_plan_that_was_kept_is_tried() -> None:
     """No golden plan is left out, and none is empty."""
-    assert set(GOLDEN) == set(cases())
+    assert set(GOLDEN) == set(CASES)
     assert all(planned for _, planned, _ in GOLDEN.values())
