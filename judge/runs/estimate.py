@@ -7,17 +7,23 @@ guessed from letters, and the interval is what is possible: from the fewest toke
 
 from __future__ import annotations
 
+import asyncio
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, variance
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from judge.domain.judge import AnswerForm, JudgeCard, Price
-from judge.domain.verdict import CallKey, Usage
+from judge.domain.verdict import Usage
 from judge.ports.store import Store
 from judge.runs.plan import Plan
 from judge.runs.work import PAGE, Keys
-from judge.runs.worker import CHARS_PER_TOKEN, letters, worst_usage
+from judge.runs.worker import CHARS_PER_TOKEN, Work, letters, worst_usage
 
 PILOT = 5
 """So many replies at least make a pilot."""
@@ -74,28 +80,56 @@ async def estimate(store: Store, tenant: str, plan: Plan, cards: Sequence[JudgeC
     )
 
 
+class _Missing:
+    """The calls that are missing, each once, as columns: a million keys as objects would be half a gigabyte."""
+
+    def __init__(self) -> None:
+        self._pages: list[list[NDArray[np.unsignedinteger[Any]]]] = [[] for _ in range(7)]
+        self.fingerprints: set[int] = set()
+
+    def add(self, work: Sequence[Work]) -> None:
+        """Take in the calls of *work*, which may be among them already."""
+        if not work:
+            return
+        self.fingerprints.update(one.key.fingerprint for one in work)
+        rows = [
+            (key.fingerprint, key.prompt, key.turn, key.first, key.second, key.repeat, letters(one.shown))
+            for one in work
+            for key in (one.key,)
+        ]
+        for pages, column in zip(self._pages, np.array(rows, dtype=np.int64).T, strict=True):
+            pages.append(column.astype(np.min_scalar_type(int(column.max()))))
+
+    def sizes(self) -> Counter[int]:
+        """How many calls there are of each number of letters."""
+        if not self._pages[0]:
+            return Counter()
+        *keys, many = [np.concatenate(pages) for pages in self._pages]
+        order = np.lexsort(keys)
+        new = np.zeros(len(order), dtype=bool)
+        new[0] = True
+        for column in keys:
+            new[1:] |= np.diff(column[order]) != 0
+        return Counter(many[order[new]].tolist())
+
+
 async def _of_judge(store: Store, tenant: str, plan: Plan, number: int, card: JudgeCard, epoch: str) -> JudgeEstimate:
     keys = Keys(store, tenant, card.definition, epoch)
-    sent: dict[CallKey, int] = {}
-    """Letters of each call that is missing."""
-    reused = 0
+    missing = _Missing()
     first = number * plan.per_judge
     for begin in range(first, first + plan.per_judge, PAGE):
-        items = [plan.item(at) for at in range(begin, min(begin + PAGE, first + plan.per_judge))]
-        work = await keys.work(items)
+        work = await keys.work(plan.items(range(begin, min(begin + PAGE, first + plan.per_judge))))
         stored = await store.answers(tenant, list({one.key for one in work}))
-        for one in work:
-            if one.key in stored or one.key in sent:
-                reused += 1
-            else:
-                sent[one.key] = letters(one.shown)
-    calls = len(sent)
+        missing.add([one for one in work if one.key not in stored])
+    sent = await asyncio.to_thread(missing.sizes)
+    calls = sent.total()
+    reused = plan.per_judge - calls
     if card.definition.backend == "recorded" or card.definition.yardstick:
         return JudgeEstimate(card.definition.name, 0 if card.definition.scope else calls, reused)
-    pilot = await store.usages(tenant, {key.fingerprint for key in sent}, MOST_PILOT)
+    pilot = await store.usages(tenant, missing.fingerprints, MOST_PILOT)
     if len(pilot) >= PILOT:
         return _from_pilot(card, calls, reused, pilot)
-    return _from_letters(card, list(sent.values()), reused)
+    return _from_letters(card, sent, reused)
 
 
 def _from_pilot(card: JudgeCard, calls: int, reused: int, pilot: Sequence[Usage]) -> JudgeEstimate:
@@ -117,24 +151,26 @@ def _from_pilot(card: JudgeCard, calls: int, reused: int, pilot: Sequence[Usage]
     )
 
 
-def _from_letters(card: JudgeCard, sent: Sequence[int], reused: int) -> JudgeEstimate:
+def _from_letters(card: JudgeCard, sent: Counter[int], reused: int) -> JudgeEstimate:
     price, budget = card.price or Price(), card.definition.sampling.max_output_tokens
     form = card.definition.rubric.variants[0].form
     output = 1 if form is AnswerForm.CHOICE else min(budget, LIKELY_OUTPUT)
-    likely = [Usage(input_tokens=many // CHARS_PER_TOKEN, output_tokens=output) for many in sent]
-    fewest = [Usage(input_tokens=many // MOST_CHARS, output_tokens=1) for many in sent]
-    most = [worst_usage(card, many) for many in sent]
-    cost, low, high = (
-        float(sum(price.cost(usage, batch=card.batch) for usage in usages)) for usages in (likely, fewest, most)
-    )
+    tokens = cost = low = high = 0
+    for many, calls in sent.items():
+        likely = Usage(input_tokens=many // CHARS_PER_TOKEN, output_tokens=output)
+        fewest = Usage(input_tokens=many // MOST_CHARS, output_tokens=1)
+        tokens += calls * likely.input_tokens
+        cost += calls * price.cost(likely, batch=card.batch)
+        low += calls * price.cost(fewest, batch=card.batch)
+        high += calls * price.cost(worst_usage(card, many), batch=card.batch)
     return JudgeEstimate(
         card.definition.name,
-        len(sent),
+        sent.total(),
         reused,
-        float(sum(usage.input_tokens for usage in likely)),
-        float(sum(usage.output_tokens for usage in likely)),
-        cost,
-        low,
-        high,
+        float(tokens),
+        float(sent.total() * output),
+        float(cost),
+        float(low),
+        float(high),
         price_known=card.price is not None,
     )
