@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Collection, Iterator, Sequence
-from itertools import repeat
+from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
@@ -41,20 +42,22 @@ class Boards:
 
 def _prompts(c: Connection, dataset: Row, revision: int, wanted: Collection[str] | None) -> BoardPrompts:
     p = s.prompt.c
-    query = select(p.id, p.prompt_id, p.category, type_coerce(p.tags, Text), func.json_array_length(p.plain))
-    rows: list[tuple[int, str, str, str, int]] = []
-    for block in _blocks(c, query, s.prompt, dataset, revision, wanted):
-        rows += [row for row in block if wanted is None or row[1] in wanted]
-    rows.sort()
-    ids, names, categories, tags, turns = zip(*rows, strict=True) if rows else [()] * 5
-    read = {text: tuple(json.loads(text)) for text in set(tags)}
-    return BoardPrompts(
-        np.array(ids, dtype=np.int64),
-        names,
-        categories,
-        [read[text] for text in tags],
-        np.array(turns, dtype=np.int32),
+    query = select(p.id, p.prompt_id, p.category, type_coerce(p.tags, Text), func.json_array_length(p.plain)).order_by(
+        p.id
     )
+    ids, turns = array("q"), array("i")
+    names, categories, tags = list[str](), list[str](), list[tuple[str, ...]]()
+    read: dict[str, tuple[str, ...]] = {}
+    one: dict[str, str] = {}
+    for row, name, category, text, given in chain.from_iterable(_blocks(c, query, s.prompt, dataset, revision, wanted)):
+        if wanted is None or name in wanted:
+            ids.append(row)
+            names.append(name)
+            # A category is the same text for thousands of prompts: kept once.
+            categories.append(one.setdefault(category, category))
+            tags.append(read[text] if text in read else read.setdefault(text, tuple(json.loads(text))))
+            turns.append(given)
+    return BoardPrompts(np.array(ids), names, categories, tags, np.array(turns))
 
 
 def _outputs(
@@ -100,7 +103,7 @@ def _upload_order(columns: Rows) -> Rows:
 def _blocks(
     c: Connection, query: Select[Any], table: Table, dataset: Row, revision: int, wanted: Collection[str] | None
 ) -> Iterator[Sequence[tuple[Any, ...]]]:
-    """The rows of *query* in blocks, in no order; if not many prompts are *wanted*, only those on them.
+    """The rows of *query* in blocks; if not many prompts are *wanted*, only those on them.
 
     They are the driver's own tuples: half a million rows dressed up take longer than to read.
     """
