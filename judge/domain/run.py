@@ -7,7 +7,7 @@ run that ended may be resumed while some showing has no verdict.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from judge.domain.errors import InvalidInput
@@ -196,7 +196,14 @@ class Spent:
 
     def __add__(self, other: Spent) -> Spent:
         """Both together."""
-        return Spent(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+        return Spent(
+            self.calls + other.calls,
+            self.cost_micros + other.cost_micros,
+            self.input_tokens + other.input_tokens,
+            self.cached_input_tokens + other.cached_input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.failed + other.failed,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Select, Table, Text, func, literal, select, type_coerce
+from sqlalchemy import Connection, Select, Table, Text, cast, func, literal, select
 
 from judge.ports.board import Board, BoardOutputs, BoardPrompts, Rows
 from judge.store import schema as s
@@ -42,9 +42,7 @@ class Boards:
 
 def _prompts(c: Connection, dataset: Row, revision: int, wanted: Collection[str] | None) -> BoardPrompts:
     p = s.prompt.c
-    query = select(p.id, p.prompt_id, p.category, type_coerce(p.tags, Text), func.json_array_length(p.plain)).order_by(
-        p.id
-    )
+    query = select(p.id, p.prompt_id, p.category, cast(p.tags, Text), func.json_array_length(p.plain)).order_by(p.id)
     ids, turns = array("q"), array("i")
     names, categories, tags = list[str](), list[str](), list[tuple[str, ...]]()
     read: dict[str, tuple[str, ...]] = {}

@@ -20,7 +20,8 @@ from judge.ports.clock import Clock
 from judge.ports.store import Settled, StoredAnswer
 from judge.store import schema as s
 from judge.store.connections import Connections
-from judge.store.dialects import adding, alone
+from judge.store.dialects import alone
+from judge.store.inserting import added
 from judge.store.interning import tenant_id
 from judge.store.permits import stored_answers
 from judge.store.revisions import GONE
@@ -98,7 +99,7 @@ def _store_answers(c: Connection, owner: int, settled: Sequence[Settled], now: f
     if rows:
         a = s.answer.c
         columns = [a.id, *(a[name] for name in s.KEY)]
-        for row in c.execute(adding(c, s.answer).returning(*columns), rows):
+        for row in added(c, s.answer, rows, columns):
             key = key_of(row)
             ids[key], new[key] = row.id, called[key]
     present = stored_answers(c, owner, [key for key in called if key not in new])
@@ -108,8 +109,7 @@ def _store_answers(c: Connection, owner: int, settled: Sequence[Settled], now: f
         for done in settled
         if done.reading is not None and done.key in ids and _is_of(done, new, present)
     ]
-    if readings:
-        c.execute(adding(c, s.reading), readings)
+    added(c, s.reading, readings)
     return _Answers(ids, new)
 
 
@@ -242,7 +242,5 @@ class _Statuses:
 
 def _inserted(c: Connection, items: Sequence[dict[str, Any]]) -> Sequence[Any]:
     """The judge, status and state of each row that was not there yet, and whether its answer was reused."""
-    if not items:
-        return []
     i = s.run_item.c
-    return c.execute(adding(c, s.run_item).returning(i.judge, i.status, i.state, i.reused), items).all()
+    return added(c, s.run_item, items, (i.judge, i.status, i.state, i.reused))

@@ -16,7 +16,8 @@ from judge.store.accounts import room_in, taken
 from judge.store.attempts import book, end
 from judge.store.clock import JUMP, StoreClock
 from judge.store.connections import Connections
-from judge.store.dialects import adding, alone
+from judge.store.dialects import alone
+from judge.store.inserting import added
 from judge.store.interning import tenant_id
 from judge.store.provider_batches import add_batch
 from judge.store.rows import key_of, key_values, matching, parts_of, readings_of, reply_of
@@ -133,8 +134,8 @@ def _attempted(
     }
     a = s.call_attempt.c
     rows = [{**key_values(owner, key), **told} for key in sorted(keys, key=parts_of)]
-    back = adding(c, s.call_attempt).returning(a.id, *(a[name] for name in s.KEY))
-    made = {key_of(row): int(row.id) for row in c.execute(back, rows)}
+    back = [a.id, *(a[name] for name in s.KEY)]
+    made = {key_of(row): int(row.id) for row in added(c, s.call_attempt, rows, back)}
     return {key: made[key] for key in keys if key in made}
 
 

@@ -23,18 +23,18 @@ parts_of = attrgetter(*_PARTS)
 
 def key_values(owner: int, key: CallKey) -> dict[str, Any]:
     """A key as columns."""
-    return {"tenant_id": owner, **{name: getattr(key, name) for name in _PARTS}}
+    return {"tenant_id": owner, **dict(zip(_PARTS, parts_of(key), strict=True))}
 
 
 def key_of(row: Any) -> CallKey:  # noqa: ANN401  # a row
     """The key in a row's columns."""
-    return CallKey(*(getattr(row, name) for name in _PARTS))
+    return CallKey(*parts_of(row))
 
 
 def matching(c: Connection, table: Table, owner: int, keys: Sequence[CallKey]) -> Any:  # noqa: ANN401  # an SQL expression
     """That a row of *table* has one of *keys*."""
     columns = [table.c[name] for name in _PARTS]
-    wanted = [[getattr(key, name) for name in _PARTS] for key in keys]
+    wanted = [parts_of(key) for key in keys]
     return (table.c.tenant_id == owner) & among(c, columns, wanted)
 
 
