@@ -83,6 +83,39 @@ async def test_a_prompt_replaced_by_a_shorter_one_shows_no_more_turns(scene: Sce
     assert all(output.turns == turns[output.prompt] for output in board.outputs)
 
 
+async def test_a_board_may_be_of_some_prompts_alone(scene: Scene) -> None:
+    """Of a few prompts, or of many and some unknown, it has what the whole board has on them; its prompts alone too."""
+    whole = await scene.store.board(TENANT, "d", scene.revision)
+    some = {"p2", "p0", "absent"}
+
+    for asked in (some, some | {f"absent {n}" for n in range(600)}):
+        board = await scene.store.board(TENANT, "d", scene.revision, prompt_ids=asked)
+
+        assert [p for p in whole.prompts if p.prompt_id in some] == list(board.prompts)
+        assert {named: o for named, o in whole.named().items() if named[0] in some} == board.named()
+        assert ["a", "b", "c"] == board.outputs.contestants
+    none = await scene.store.board(TENANT, "d", scene.revision, prompt_ids=[])
+    alone = await scene.store.board_prompts(TENANT, "d", scene.revision)
+    assert (0, 0) == (len(none.prompts), len(none.outputs))
+    assert list(whole.prompts) == list(alone)
+
+
+async def test_a_board_has_the_order_of_upload(scene: Scene) -> None:
+    """Whatever the names and the revision, rows ascend; contestants stand by name and only if they answered."""
+    await scene.store.add_prompts(TENANT, "d", [Prompt("0 first", ("ask",), tags=("t", "u"))], replace=False)
+    late = [Output("0 first", "_z", ("x",), 3), Output("p1", "A", ("x",), 1)]
+    revision = (await scene.store.add_outputs(TENANT, "d", late, replace=False)).revision
+    await scene.store.add_outputs(TENANT, "d", [Output("p1", "later", ("x",))], replace=False)
+
+    board = await scene.store.board(TENANT, "d", revision)
+
+    assert ["p0", "p1", "p2", "0 first"] == [prompt.prompt_id for prompt in board.prompts]
+    assert ("t", "u") == board.prompts[3].tags
+    assert ["A", "_z", "a", "b", "c"] == board.outputs.contestants
+    assert sorted(o.row for o in board.outputs) == [o.row for o in board.outputs]
+    assert [("_z", 3, 1), ("A", 1, 1)] == [(o.contestant, o.sample, o.turns) for o in list(board.outputs)[-2:]]
+
+
 async def test_outputs_need_their_prompt(scene: Scene) -> None:
     """An output to an unknown prompt, or with more turns than its prompt, is rejected."""
     rows = [Output("nope", "a", ("x",)), Output("p0", "a", ("x", "y", "z"), 1), Output("p0", "a", ("x",))]

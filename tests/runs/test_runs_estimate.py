@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from clocks import StillClock
+from judge.domain.dataset import Output, Prompt
+from judge.domain.judge import JudgeCard, JudgeDefinition, Price
+from judge.domain.run import Pairing, RunSpec
+from judge.prompts.rubrics import RUBRICS
+from judge.runs.estimate import JudgeEstimate, estimate
+from judge.runs.work import build_plan
+from judge.store import SqlStore
+
+FAR = JudgeCard(
+    JudgeDefinition("far", "openai", RUBRICS["brackets"], "brackets/1", model="m"), price=Price(3_000_000, 0, 9_000_000)
+)
+
+
+async def estimated(texts: list[str], pairing: Pairing) -> JudgeEstimate:
+    """The estimate of a run over one prompt to which each contestant gave one of *texts*."""
+    store = SqlStore.open("sqlite://", clock=StillClock())
+    await store.create_dataset("t", "d")
+    await store.add_prompts("t", "d", [Prompt("p", ("ask",))], replace=False)
+    outputs = [Output("p", f"c{n}", (text,)) for n, text in enumerate(texts)]
+    revision = (await store.add_outputs("t", "d", outputs, replace=False)).revision
+    plan = await build_plan(store, "t", RunSpec("d", ("far",), pairing), revision)
+    found = await estimate(store, "t", plan, [FAR], "")
+    await store.close()
+    return found.whole
+
+
+async def test_a_call_that_showings_share_is_counted_once() -> None:
+    """Of three outputs two are equal: six showings are three calls, two with the other and one of equals."""
+    found = await estimated(["short", "the same", "the same"], Pairing())
+
+    assert (3, 3) == (found.calls, found.reused)
+
+
+async def test_each_repeat_is_a_call_of_its_own() -> None:
+    """Repeats multiply calls, tokens and costs alike."""
+    one, four = [await estimated(["short", "longer " * 99], Pairing(repeats=n)) for n in (1, 4)]
+
+    assert (2, 8, 0) == (one.calls, four.calls, four.reused)
+    assert [4 * n for n in (one.input_tokens, one.output_tokens, one.cost_micros, one.low, one.high)] == [
+        *(four.input_tokens, four.output_tokens, four.cost_micros, four.low, four.high)
+    ]
+    assert 0 < one.low < one.cost_micros < one.high
