@@ -264,6 +264,10 @@ class DatasetStore(Protocol):
         """A page of rows in upload order."""
         ...
 
+    async def revision(self, tenant: str, name: str) -> int:
+        """The present revision of the dataset, without counting what it holds."""
+        ...
+
     async def board(self, tenant: str, name: str, revision: int, *, prompt_ids: Collection[str] | None = None) -> Board:
         """What *revision* of the dataset lets be compared, on all its prompts or on those of *prompt_ids*."""
         ...

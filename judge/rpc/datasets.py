@@ -198,7 +198,7 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
         async for message in messages:
             if upload is None:
                 upload = _Upload(_name(message.dataset, "dataset"), message.replace)
-                upload.revision = (await self._store.dataset(TENANT, upload.dataset)).revision
+                upload.revision = await self._store.revision(TENANT, upload.dataset)
             rows = rows_of(message)
             if len(rows) - _in_columns(message) > BATCH_ROWS:
                 raise InvalidInput(
@@ -245,7 +245,7 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
         context: Any,
     ) -> AsyncIterator[pb.ReadDatasetResponse]:
         name = _name(request.name)
-        revision = (await self._store.dataset(TENANT, name)).revision
+        revision = await self._store.revision(TENANT, name)
         wanted = set(request.parts) - {pb.DATASET_PART_UNSPECIFIED}
         readers: list[tuple[int, Any, Any, str]] = [
             (pb.DATASET_PART_PROMPTS, self._store.read_prompts, rows.prompt, "prompts"),

@@ -49,7 +49,7 @@ class RankingServicer(ranking_service_pb2_grpc.RankingServiceServicer):
         """What the labels that ratings are to be anchored to say."""
         if options.anchored_to is None:
             return None
-        revision = (await self._store.dataset(TENANT, votes.dataset)).revision
+        revision = await self._store.revision(TENANT, votes.dataset)
         rows = [label async for _, label in all_labels(self._store, TENANT, votes.dataset, revision)]
         return labelled(options.anchored_to, rows)
 

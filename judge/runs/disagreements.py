@@ -88,7 +88,7 @@ async def told(
 ) -> list[Disagreement]:
     """*rows* with the texts of both outputs, the source's verdicts and the target's labels."""
     wheres = {row.where for row in rows}
-    revision = (await store.dataset(tenant, dataset)).revision
+    revision = await store.revision(tenant, dataset)
     board = await store.board(tenant, dataset, revision, prompt_ids={where.prompt_id for where in wheres})
     prompts = {prompt.prompt_id: prompt.row for prompt in board.prompts}
     outputs = board.named()

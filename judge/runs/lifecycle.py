@@ -54,7 +54,7 @@ class Runs:
     async def estimate(self, tenant: str, spec: RunSpec) -> RunEstimate:
         """What a run of *spec* would take: its calls exactly, its tokens and cost as far as can be told."""
         definitions = await self._definitions(tenant, spec, asked=False)
-        revision = (await self._store.dataset(tenant, spec.dataset)).revision
+        revision = await self._store.revision(tenant, spec.dataset)
         plan = await build_plan(self._store, tenant, spec, revision)
         cards = self._judges.cards()
         known = [
@@ -77,7 +77,7 @@ class Runs:
             return known
         definitions = await self._definitions(tenant, spec)
         self._priced(spec, definitions)
-        revision = (await self._store.dataset(tenant, spec.dataset)).revision
+        revision = await self._store.revision(tenant, spec.dataset)
         plan = await build_plan(self._store, tenant, spec, revision)
         new = NewRun(
             run_id=uuid.uuid4().hex[:16],

@@ -53,8 +53,8 @@ class Single:
 
     async def of_dataset(self, tenant: str, dataset: str, names: ShowingNames) -> Asked:
         """The texts of a showing of *dataset*; NotFound names what is missing."""
-        summary = await self._store.dataset(tenant, dataset)
-        board = await self._store.board(tenant, dataset, summary.revision, prompt_ids=[names.prompt_id])
+        revision = await self._store.revision(tenant, dataset)
+        board = await self._store.board(tenant, dataset, revision, prompt_ids=[names.prompt_id])
         if not len(board.prompts):
             raise NotFound(f"dataset {dataset!r} has no prompt {names.prompt_id!r}", reason="UNKNOWN_PROMPT")
         prompt, named, rows = board.prompts[0], board.named(), []

@@ -34,12 +34,12 @@ async def votes_of(store: Store, tenant: str, dataset: str, source: Source, taki
 
 
 async def _votes_of(store: Store, tenant: str, dataset: str, source: Source, taking: Taking) -> Votes:
-    summary = await store.dataset(tenant, dataset)
-    prompts = await store.board_prompts(tenant, dataset, summary.revision)
+    revision = await store.revision(tenant, dataset)
+    prompts = await store.board_prompts(tenant, dataset, revision)
     categories = dict(zip(prompts.prompt_id, prompts.category, strict=True))
     tags = dict(zip(prompts.prompt_id, prompts.tags, strict=True))
     if source.kind in (SourceKind.PEOPLE, SourceKind.LABELS):
-        labels = [label async for _, label in all_labels(store, tenant, dataset, summary.revision)]
+        labels = [label async for _, label in all_labels(store, tenant, dataset, revision)]
 
         def said() -> Votes:
             rows = tuple(

@@ -47,9 +47,9 @@ def _all_features(texts: Sequence[str]) -> list[Floats]:
 
 async def style_of(store: Store, tenant: str, votes: Votes) -> Style:
     """The features of every output that *votes* are about. Raises InvalidInput where the dataset has no such text."""
-    summary = await store.dataset(tenant, votes.dataset)
+    revision = await store.revision(tenant, votes.dataset)
     prompt_ids = {vote.where.prompt_id for vote in votes.rows}
-    board = await store.board(tenant, votes.dataset, summary.revision, prompt_ids=prompt_ids)
+    board = await store.board(tenant, votes.dataset, revision, prompt_ids=prompt_ids)
     rows = {named: output.row for named, output in board.named().items()}
     wanted = sorted(
         {

@@ -16,7 +16,7 @@ from judge.store import schema as s
 from judge.store.connections import Connections
 from judge.store.revisions import CHUNK, Row, at, found, live
 
-BLOCK = 10_000
+BLOCK = 2_000
 """Rows turned into columns at once."""
 
 
@@ -24,6 +24,10 @@ class Boards:
     """The part of DatasetStore that says what can be compared."""
 
     _db: Connections
+
+    async def revision(self, tenant: str, name: str) -> int:
+        """The present revision of the dataset, without counting what it holds."""
+        return await self._db.read(lambda c: int(found(c, tenant, name)["revision"]))
 
     async def board(self, tenant: str, name: str, revision: int, *, prompt_ids: Collection[str] | None = None) -> Board:
         """What *revision* of the dataset lets be compared, on all its prompts or on those of *prompt_ids*."""

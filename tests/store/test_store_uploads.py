@@ -106,6 +106,7 @@ async def test_a_board_has_the_order_of_upload(scene: Scene) -> None:
     late = [Output("0 first", "_z", ("x",), 3), Output("p1", "A", ("x",), 1)]
     revision = (await scene.store.add_outputs(TENANT, "d", late, replace=False)).revision
     await scene.store.add_outputs(TENANT, "d", [Output("p1", "later", ("x",))], replace=False)
+    assert revision + 1 == await scene.store.revision(TENANT, "d")
 
     board = await scene.store.board(TENANT, "d", revision)
 
@@ -373,6 +374,8 @@ async def test_what_is_not_there_is_not_found(scene: Scene) -> None:
         store.add_prompts(TENANT, "x", [Prompt("p", ("t",))], replace=False),
         store.add_verdicts(TENANT, "x", [(told, None)], replace=False),
         store.read_labels(TENANT, "x", 1, 0, 9),
+        store.revision(TENANT, "x"),
+        store.board_prompts(TENANT, "x", 1),
         store.board(TENANT, "x", 1),
         store.board("another", "d", 1),
         store.create_run(TENANT, replace(scene.new_run("r"), spec=replace(scene.new_run("r").spec, dataset="x"))),
