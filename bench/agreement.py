@@ -7,12 +7,16 @@ and GPT-3.5's recorded verdicts. Published figures have left as the smaller name
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import tempfile
 from collections.abc import AsyncIterator
 from itertools import combinations
 from pathlib import Path
 from time import process_time
+
+# As `judge` sets it for itself: threads of BLAS would count as CPU where they only wait.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from mt_bench import DATASET, GPT4, Check, kappas, table_5
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Literal
 
 import numpy as np
@@ -15,11 +16,10 @@ from judge.runs.table import Table
 from judge.runs.votes import WHOLE, Part, Taking, Votes
 from judge.stats.agreement import AgreementFigure, Doubt, agreement
 from judge.stats.alternative import Alternative
-from judge.stats.arrays import Floats
 from judge.stats.calibration import Calibration
 from judge.stats.cascade import Cascade
 from judge.stats.ceiling import Ceiling
-from judge.stats.clustered import Estimate, resampled
+from judge.stats.clustered import Estimate, Resamples, resampled
 from judge.stats.drift import Drift
 from judge.stats.order_effects import OrderEffects
 from judge.stats.rank_agreement import RankAgreement
@@ -36,7 +36,7 @@ TIES: Mapping[str, tuple[Literal["KEEP", "DROP"], ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AgreeOptions:
     """How to compare."""
 
@@ -89,22 +89,15 @@ class AgreeOptions:
         """How the votes that are compared are taken."""
         return Taking(self.reconcile, self.reading, self.part, unreadable_as_tie=self.unreadable_as_tie)
 
-    @property
+    @cached_property
     def doubt(self) -> Doubt | None:
-        """How figures get their intervals, where not by the sandwich and the jackknife."""
+        """How figures get their intervals, where not by the sandwich and the jackknife: all by the same resamples."""
         if not self.intervals:
             return None
 
-        def drawn(
-            sums: Floats, statistic: Callable[[Floats], Floats], level: float, n: int, bounds: tuple[float, float]
-        ) -> Estimate:
-            rng = np.random.default_rng(self.seed)
-            percentile = self.intervals == "percentile"
-            return resampled(
-                sums, statistic, level, n, bounds, rng=rng, replicates=self.replicates, percentile=percentile
-            )
-
-        return drawn
+        return partial(
+            resampled, resamples=Resamples(self.seed, self.replicates), percentile=self.intervals == "percentile"
+        )
 
     @property
     def orientation(self) -> Literal["both", "sorted"]:

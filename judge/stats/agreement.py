@@ -8,17 +8,17 @@ both orientations; "sorted" (left is the smaller name) is there because publishe
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from judge.stats.arrays import Floats, Ints
+from judge.stats.arrays import Floats, Ints, places, present
 from judge.stats.battles import TIE
 from judge.stats.chance import both_orientations, both_roles, cohen_kappa, gwet_ac1, macro_f1
-from judge.stats.clustered import Estimate, jackknife, mean
+from judge.stats.clustered import Estimate, jackknife, ratio
 from judge.stats.krippendorff import coincidences, krippendorff_alpha
 from judge.stats.votes import VotePairs
 
@@ -85,21 +85,22 @@ def agreement(
         raise ValueError(f"The orientation {orientation!r} is unknown: there are both and sorted.")
     if ties == "DROP":
         pairs = decided(pairs)
-    same = pairs.source == pairs.target
     tables, together = prompt_tables(pairs), coincidences(pairs)
     counted = both_roles(tables) if pairs.exchangeable else tables
     if orientation == "both":
         counted, together = both_orientations(counted), both_orientations(together)
     categories = 3 if ties == "KEEP" else 2
     how = doubt or jackknife
+    same = np.trace(tables, axis1=1, axis2=2)
     if doubt is None:
-        rate = mean(same.astype(np.float64), pairs.cluster, level, (0.0, 1.0))
+        # By prompt already, which is faster than by pair.
+        rate = replace(ratio(same, tables.sum(axis=(1, 2)), None, level, (0.0, 1.0)), n=pairs.n)
     else:
         rate = doubt(tables, share_agreeing, level, pairs.n, (0.0, 1.0))
     kappa = how(counted, cohen_kappa, level, pairs.n, _RANGE)
     return AgreementFigure(
         rate,
-        int(np.count_nonzero(same)),
+        int(same.sum()),
         pairs.n,
         rate.clusters,
         kappa,
@@ -147,8 +148,8 @@ def prompt_tables(pairs: VotePairs, prompts: Ints | None = None) -> Floats:
     >>> prompt_tables(pairs_between(votes, votes)).tolist()
     [[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]]
     """
-    prompts = np.unique(pairs.cluster) if prompts is None else prompts
-    cell = np.searchsorted(prompts, pairs.cluster) * 9 + pairs.source * 3 + pairs.target
+    prompts = present(pairs.cluster) if prompts is None else prompts
+    cell = places(pairs.cluster, prompts) * 9 + pairs.source * 3 + pairs.target
     return np.bincount(cell, minlength=9 * prompts.size).astype(np.float64).reshape(-1, 3, 3)
 
 

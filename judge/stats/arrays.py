@@ -79,6 +79,27 @@ def sums(codes: npt.NDArray[np.integer], weight: Floats | None = None, size: int
     return np.bincount(codes, weight, size).astype(np.float64, copy=False)
 
 
+def present(codes: npt.NDArray[np.integer]) -> Ints:
+    """The codes that occur, sorted: `np.unique` for codes that are dense.
+
+    >>> present(np.array([2, 0, 2])).tolist()
+    [0, 2]
+    """
+    return np.flatnonzero(np.bincount(codes)).astype(np.int32)
+
+
+def places(codes: npt.NDArray[np.integer], among: npt.NDArray[np.integer]) -> npt.NDArray[np.intp]:
+    """Where each of *codes* stands in *among*, which are sorted and hold them all: `np.searchsorted` for dense codes.
+
+    >>> places(np.array([7, 3, 7]), np.array([3, 5, 7])).tolist()
+    [2, 0, 2]
+    """
+    place = np.zeros(int(among[-1]) + 1 if among.size else 0, dtype=np.intp)
+    place[among] = np.arange(among.size)
+    found: npt.NDArray[np.intp] = place[codes]
+    return found
+
+
 def rounded(values: Floats, places: int) -> Floats:
     """The *values* rounded to so many decimal *places*, with no negative zero.
 

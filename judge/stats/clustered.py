@@ -10,8 +10,8 @@ A. C. Cameron, D. L. Miller (2015), "A Practitioner's Guide to Cluster-Robust In
 50(2): CR1 and CR3. W. G. Cochran (1977), "Sampling Techniques", chapters 6 and 9A: the ratio estimator.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -29,6 +29,11 @@ FEWEST = 5
 
 _MOST_UNDETERMINED = 0.01
 _PLACES = 9
+
+_CELLS = 1 << 20
+"""How many draws are held at once: 8 MB."""
+_KEPT = 8
+"""For how many numbers of clusters draws are kept."""
 
 _NOTHING = 1e-24
 """A variance that is zero but for rounding."""
@@ -183,6 +188,36 @@ def jackknife(
     return Estimate(round(value, _PLACES), None, None, None, method, level, n, clusters)
 
 
+@dataclass(eq=False)
+class Resamples:
+    """How often clusters are drawn in each of so many *replicates*: for G clusters always the same draws by *seed*.
+
+    Those of few clusters are kept, as a report draws them again for every figure.
+    """
+
+    seed: int
+    replicates: int
+    _kept: dict[int, Floats] = field(default_factory=dict, init=False, repr=False)
+
+    def of(self, clusters: int) -> Iterator[Floats]:
+        """The draws of so many *clusters*, float64[k, *clusters*], some replicates at a time.
+
+        >>> [block.sum(axis=1).tolist() for block in Resamples(0, 3).of(5)]
+        [[5.0, 5.0, 5.0]]
+        """
+        if clusters in self._kept:
+            yield self._kept[clusters]
+            return
+        rng, chances = np.random.default_rng(self.seed), np.full(clusters, 1 / clusters)
+        size = max(1, _CELLS // clusters)
+        for start in range(0, self.replicates, size):
+            many = min(size, self.replicates - start)
+            block = rng.multinomial(clusters, chances, many).astype(np.float64)
+            if many == self.replicates and len(self._kept) < _KEPT:
+                self._kept[clusters] = block
+            yield block
+
+
 def resampled(
     sums: Floats,
     statistic: Callable[[Floats], Floats],
@@ -190,17 +225,17 @@ def resampled(
     n: int = 0,
     bounds: tuple[float, float] | None = None,
     *,
-    rng: np.random.Generator,
-    replicates: int = 2000,
+    resamples: "Resamples",
     percentile: bool = False,
 ) -> Estimate:
     """The same with the interval of a bootstrap over clusters: its standard error times sqrt(G / (G - 1)) with t.
 
-    With *percentile* the quantiles of the replicates, which are too narrow with few clusters. Resamples that do not
-    determine the figure are left out; there is no interval where they are more than one of a hundred.
+    With *percentile* the quantiles of the replicates, which are too narrow with few clusters. *resamples* says how
+    often each cluster is drawn. Those that do not determine the figure are left out; there is no interval where they
+    are more than one of a hundred.
 
-    >>> rng = np.random.default_rng(0)
-    >>> found = resampled(np.arange(1.0, 9.0)[:, None], lambda tables: tables[:, 0] ** 2, rng=rng)
+    >>> resamples = Resamples(0, 2000)
+    >>> found = resampled(np.arange(1.0, 9.0)[:, None], lambda tables: tables[:, 0] ** 2, resamples=resamples)
     >>> found.value, found.clusters, found.method
     (1296.0, 8, 'bootstrap-se-t')
     """
@@ -211,13 +246,14 @@ def resampled(
         return Estimate(None, None, None, None, "none: the figure is not determined", level, n, clusters)
     if clusters < FEWEST:
         return Estimate(round(value, _PLACES), None, None, None, method_for(clusters), level, n, clusters)
-    drawn = rng.multinomial(clusters, np.full(clusters, 1 / clusters), replicates).astype(np.float64)
-    again = statistic((drawn @ sums.reshape(clusters, -1)).reshape(replicates, *sums.shape[1:]))
+    flat = sums.reshape(clusters, -1)
+    tables = np.concatenate([drawn @ flat for drawn in resamples.of(clusters)])
+    again = statistic(tables.reshape(-1, *sums.shape[1:]))
     method = "none: the figure is not determined in more than 1 % of resamples"
     return replicated(
         value,
         again[~np.isnan(again)],
-        replicates,
+        resamples.replicates,
         level,
         n,
         clusters,

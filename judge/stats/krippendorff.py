@@ -13,7 +13,7 @@ Measures 1(1).
 
 import numpy as np
 
-from judge.stats.arrays import Floats, Ints, sums
+from judge.stats.arrays import Floats, Ints, places, present, sums
 from judge.stats.battles import LEFT, RIGHT, TIE
 from judge.stats.votes import VotePairs
 
@@ -32,14 +32,13 @@ def coincidences(pairs: VotePairs, prompts: Ints | None = None) -> Floats:
     >>> coincidences(pairs_within(Votes(zero, np.array([0, 0, 1]), zero, np.arange(3)))).tolist()
     [[[1.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]]
     """
-    prompts = np.unique(pairs.cluster) if prompts is None else prompts
-    at = np.searchsorted(prompts, pairs.cluster)
-    weight = np.ones(pairs.n)
-    if pairs.exchangeable and pairs.n:
-        _, item, many = np.unique(pairs.item, return_inverse=True, return_counts=True)
+    prompts = present(pairs.cluster) if prompts is None else prompts
+    weight = None
+    if pairs.exchangeable:
         # m votes are m (m - 1) / 2 pairs.
-        weight = (2 / (np.sqrt(1 + 8 * many) - 1))[item]
-    found = sums(at * 9 + pairs.source * 3 + pairs.target, weight, 9 * prompts.size).reshape(-1, 3, 3)
+        weight = (2 / (np.sqrt(1 + 8 * np.maximum(np.bincount(pairs.item), 1)) - 1))[pairs.item]
+    cell = places(pairs.cluster, prompts) * 9 + pairs.source * 3 + pairs.target
+    found = sums(cell, weight, 9 * prompts.size).reshape(-1, 3, 3)
     return found + np.swapaxes(found, -1, -2)
 
 

@@ -156,7 +156,8 @@ def pairs_within(votes: Votes, same_annotator: bool = True) -> VotePairs:
     order = np.argsort(votes.item, kind="stable").astype(np.int32)
     _, begin, many = np.unique(votes.item[order], return_index=True, return_counts=True)
     rows: list[Ints] = [np.empty((2, 0), dtype=np.int32)]
-    for k in np.unique(many[many > 1]).tolist():
+    sizes = np.unique(many[many > 1]).tolist()
+    for k in sizes:
         ends = np.array(np.triu_indices(k, 1))
         groups = begin[many == k]
         rows.extend(
@@ -167,10 +168,12 @@ def pairs_within(votes: Votes, same_annotator: bool = True) -> VotePairs:
     if not same_annotator:
         differ = votes.annotator[one] != votes.annotator[other]
         one, other = one[differ], other[differ]
-    by_item = np.argsort(votes.item[one], kind="stable")
-    one, other = one[by_item], other[by_item]
-    outcomes = np.sort(np.stack((votes.outcome[one], votes.outcome[other])), axis=0)
-    return VotePairs(outcomes[0], outcomes[1], votes.item[one], votes.cluster[one], exchangeable=True)
+    item = votes.item[one]
+    if len(sizes) > 1:
+        by_item = np.argsort(item, kind="stable")
+        one, other, item = one[by_item], other[by_item], item[by_item]
+    outcomes = votes.outcome[one], votes.outcome[other]
+    return VotePairs(np.minimum(*outcomes), np.maximum(*outcomes), item, votes.cluster[one], exchangeable=True)
 
 
 def _tallies(votes: Votes) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from judge.stats.alternative import CANNOT_TELL, FAILS, PASSES, alternative_annotator
 from judge.stats.ceiling import ceiling
-from judge.stats.clustered import resampled
+from judge.stats.clustered import Resamples, resampled
 from judge.stats.krippendorff import coincidences, krippendorff_alpha
 from judge.stats.votes import Votes, pairs_between, pairs_within
 
@@ -95,10 +95,20 @@ def test_a_bootstrap_and_the_jackknife_agree() -> None:
     right, votes = people(rng, 1000, 3, 0.7)
     said = judge(rng, right, 0.8)
     plain = ceiling(said, votes).alpha.difference
-    drawn = ceiling(said, votes, doubt=partial(resampled, rng=np.random.default_rng(0))).alpha.difference
+    drawn = ceiling(said, votes, doubt=partial(resampled, resamples=Resamples(0, 2000))).alpha.difference
 
     assert drawn.standard_error == pytest.approx(plain.standard_error, rel=0.1)
     assert drawn.method == "bootstrap-se-t"
+
+
+def test_resamples_are_the_same_in_every_block_and_every_time() -> None:
+    """Few clusters are drawn once and kept, many are drawn some at a time: always what the seed draws at once."""
+    few, many = Resamples(5, 200), Resamples(5, 3)
+    for resamples, clusters, blocks in ((few, 12, 1), (few, 12, 1), (many, 500_000, 2), (many, 500_000, 2)):
+        drawn = list(resamples.of(clusters))
+        at_once = np.random.default_rng(5).multinomial(clusters, np.full(clusters, 1 / clusters), resamples.replicates)
+        assert len(drawn) == blocks
+        assert (np.concatenate(drawn) == at_once).all()
 
 
 def test_the_alternative_annotator_test_knows_who_is_better() -> None:
