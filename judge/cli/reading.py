@@ -26,7 +26,7 @@ def disagreement(row: Disagreement) -> None:
     for name, turns in (("prompt", row.prompt), (where.left, row.left), (where.right, row.right)):
         if turns:
             out.print(f"  {name}: {_short(turns, where.turn)}")
-    for verdict in row.verdicts:
+    for verdict in (*row.verdicts, *row.target_verdicts):
         order = {1: "left first", 2: "right first"}.get(verdict.showing.order, "")
         said = verdict.reason or verdict.raw
         if said:

@@ -145,11 +145,20 @@ def rank_command(
 @click.option("--orientation", type=click.Choice(["both", "sorted"]), default="both", show_default=True)
 @click.option("--reconcile", type=RECONCILE, default="tie", show_default=True)
 @click.option("--reading", default="", help="Which reading of replies: source, or a parser's name.")
-@click.option("--by", "cuts", multiple=True, type=click.Choice(["turn", "category", "pair", "annotator"]))
+@click.option("--ties", type=click.Choice(["keep", "drop"]), help="Only S1 (keep) or S2 (drop); both by default.")
+@click.option(
+    "--by",
+    "cuts",
+    multiple=True,
+    type=click.Choice(["turn", "category", "pair", "annotator"]),
+    help="Figures by it too. Repeatable.",
+)
+@click.option("--level", default=0.95, show_default=True, help="The level of the intervals.")
 @click.option("--intervals", type=click.Choice(["bootstrap", "percentile"]), help="In place of the jackknife.")
 @click.option("--replicates", default=2000, show_default=True, help="Resamples of a bootstrap.")
 @click.option("--seed", default=0, show_default=True, help="Of resamples and draws.")
 @click.option("--epsilon", default=0.2, show_default=True, help="What an annotator costs more than a judge.")
+@click.option("--q", default=0.05, show_default=True, help="The false discovery rate over annotators.")
 @click.option("--least-items", default=30, show_default=True, help="Items an annotator needs to be tested against.")
 @click.option("--bias", is_flag=True, help="Also what sways SOURCE beyond TARGET: length, markdown, family.")
 @click.option("--family", multiple=True, help="A contestant of SOURCE's own family. Repeatable.")
@@ -172,6 +181,8 @@ def agree_command(
     reading: str,
     cuts: tuple[str, ...],
     intervals: str | None,
+    ties: str | None,
+    wanted_difference: float,
     *,
     as_json: bool,
     **said: Any,  # noqa: ANN401  # the options that are called as the wire calls them
@@ -190,6 +201,8 @@ def agree_command(
         by_pair="pair" in cuts,
         by_annotator="annotator" in cuts,
         intervals=intervals or "",
+        ties=agreement_service_pb2.Ties.Value(f"TIES_{ties.upper() if ties else 'UNSPECIFIED'}"),
+        wanted_difference=wanted_difference,
         **said,
     )
 
@@ -199,7 +212,7 @@ def agree_command(
         if as_json:
             echo_json(report)
         else:
-            agreement(report, f"{source} and {target or 'its own annotators'}")
+            agreement(report, f"{source} and {target or 'its own annotators'}", wanted_difference)
 
     run(work())
 

@@ -152,6 +152,7 @@ def agreement(report: Report) -> agreement_service_pb2.AgreementReport:
             interval=interval(order.consistency.low, order.consistency.high),
             interval_method=order.consistency.method,
             first_share=_estimated(order.first_share),
+            prompts=order.consistency.clusters,
         )
         if order
         else None,
@@ -221,6 +222,8 @@ def _bias(found: Bias) -> agreement_service_pb2.Bias:
         ],
         reason=found.reason,
         self_preference=_estimated(found.family) if found.family else None,
+        comparisons=found.comparisons,
+        prompts=found.prompts,
     )
 
 
@@ -339,6 +342,7 @@ def disagreement(row: Disagreement) -> agreement_service_pb2.Disagreement:
         source_outcome=outcome_pb2.Outcome.ValueType(row.source.value),
         target_outcome=outcome_pb2.Outcome.ValueType(row.target.value),
         verdicts=[verdict(said) for said in row.verdicts],
+        target_verdicts=[verdict(said) for said in row.target_verdicts],
         labels=[rows.label(label) for label in row.labels],
         informative=row.informative,
         source_left_share=row.share,
@@ -377,4 +381,10 @@ def _figure(row: Figure, report: Report) -> agreement_service_pb2.AgreementFigur
         reason=found.reason or "",
         annotator=row.annotator,
         level=report.options.level,
+        comparisons=found.comparisons,
+        kappa_interval_method=found.kappa.method,
+        ac1_interval_method=found.ac1.method,
+        alpha_interval_method=found.alpha.method,
+        alpha_ordinal_interval_method=found.alpha_ordinal.method,
+        macro_f1_interval_method=found.macro_f1.method,
     )

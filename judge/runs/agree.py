@@ -41,6 +41,8 @@ def measure(source: Votes, target: Votes | None, options: AgreeOptions, rival: V
     both = np.intersect1d(mine, other).size
     consistency, incomplete = _consistency(source, options.level)
     found = Beside()
+    if target is None and np.unique(ours.annotator).size == 1:
+        found = Beside(notes=(f"{source.source} is one annotator, who has nobody to be compared with.",))
     if target is not None:
         found = beside(table, every, theirs, options)
         changed = drifted(target, source, options.level)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from judge.domain.outcome import Reconcile
 from judge.runs.agreed import TIES, AgreeOptions, Beside, Cut, cuts_of, figured
 from judge.runs.orders_agree import leaderboards, steps
 from judge.runs.table import Side, Table
@@ -22,21 +23,30 @@ from judge.stats.votes import NOBODY, Votes, pairs_between, plurality
 BOARDS = 1000
 """Resamples of the two leaderboards."""
 
+NO_CEILING = "No ceiling: no comparison has two votes of the target and an outcome of the source."
+SEVERAL = "No ceiling: the source has several votes on a comparison; @plurality makes them one."
+ONE_STEP = (
+    "The source is as sure of one comparison as of another, so its cascade has one step: reconcile soft tells how sure "
+    "it is by its probabilities or its two orders."
+)
+
 
 def beside(table: Table, every: Votes, target: Votes, options: AgreeOptions) -> Beside:
     """All of it of the *table*'s first source: *every* vote of the target, and the *target* that it is counted with."""
     source = table.sides[0]
-    orders, gaps, notes = _boards(table, source.votes, target, options)
-    ceilings, test = _people(table, source.votes, every, options)
+    calibrated, uncalibrated = _calibrated(source, target, options)
+    orders, gaps, unordered = _boards(table, source.votes, target, options)
+    ceilings, test, alone = _people(table, source.votes, every, options)
+    cascaded, unsure = _cascaded(source, target, options, *table.sides[2:])
     return Beside(
-        _calibrated(source, target, options),
+        calibrated,
         orders,
         gaps,
-        notes,
+        tuple(filter(None, (uncalibrated, unordered, alone, unsure))),
         ceilings,
         test,
         tuple(table.annotators),
-        _cascaded(source, target, options, *table.sides[2:]) if options.cascade_target else None,
+        cascaded,
         rivals=tuple(
             rivals(source.votes, rival.votes, target, ties, options.level, options.doubt or jackknife, options.wanted)
             for rival in table.sides[2:]
@@ -45,21 +55,26 @@ def beside(table: Table, every: Votes, target: Votes, options: AgreeOptions) -> 
     )
 
 
-def _cascaded(source: Side, target: Votes, options: AgreeOptions, rival: Side | None = None) -> Cascade | None:
-    """Where the source may answer alone, held against the target's plurality; None with nothing in common.
+def _cascaded(
+    source: Side, target: Votes, options: AgreeOptions, rival: Side | None = None
+) -> tuple[Cascade | None, str]:
+    """Where the source may answer alone, if asked, held against the target's plurality; and why that says little.
 
     A *rival* answers the rest.
     """
+    if not options.cascade_target:
+        return None, ""
     most = plurality(target)
     rows = np.isin(source.votes.item, most.item)
     if not rows.any():
-        return None
+        return None, "No cascade: the sources have no comparison in common."
     votes, share = source.votes.where(rows), source.share[rows]
     right = most.outcome[np.searchsorted(most.item, votes.item)] == votes.outcome
     sure = np.where(np.isnan(share), 1.0, np.abs(2 * share - 1))
     otherwise = None if rival is None else _right(rival.votes, most, votes)
     rng, target_share, delta = np.random.default_rng(options.seed), options.cascade_target, options.cascade_delta
-    return cascade(sure, right, votes.cluster, rng, target_share, delta, options.level, otherwise)
+    found = cascade(sure, right, votes.cluster, rng, target_share, delta, options.level, otherwise)
+    return found, ONE_STEP if len(found.steps) == 1 else ""
 
 
 def _right(rival: Votes, most: Votes, asked: Votes) -> Floats:
@@ -72,48 +87,54 @@ def _right(rival: Votes, most: Votes, asked: Votes) -> Floats:
     return found
 
 
-def _calibrated(source: Side, target: Votes, options: AgreeOptions) -> Calibration | None:
-    """What the source's probabilities are worth, if it has other than those that two orders make of whole outcomes."""
+def _calibrated(source: Side, target: Votes, options: AgreeOptions) -> tuple[Calibration | None, str]:
+    """What the source's probabilities are worth, if it has other than those that two orders make of whole outcomes.
+
+    Otherwise why that is not known, where it was asked for.
+    """
+    asked = options.reconcile is Reconcile.SOFT
     told = ~np.isnan(source.share)
     item, share = source.votes.item[told], source.share[told]
     if not (share * 4 % 1).any():
-        return None
+        return None, "No calibration: the source gave no probabilities." if asked else ""
     votes = target.where(np.isin(target.item, item) & (target.outcome != TIE))
     if votes.n == 0:
-        return None
+        return None, "No calibration: no vote of the target other than a tie is on what the source gave a chance."
     order = np.argsort(item, kind="stable")
     given = share[order][np.searchsorted(item[order], votes.item)]
     rng = np.random.default_rng(options.seed)
     won = (votes.outcome == LEFT).astype(np.float64)
-    return calibration(given, won, votes.cluster, rng, options.level)
+    return calibration(given, won, votes.cluster, rng, options.level), ""
 
 
 def _boards(
     table: Table, source: Votes, target: Votes, options: AgreeOptions
-) -> tuple[RankAgreement | None, tuple[tuple[float, float, AgreementFigure], ...], tuple[str, ...]]:
-    """The two leaderboards, and agreement by how far apart contestants are in the target's."""
+) -> tuple[RankAgreement | None, tuple[tuple[float, float, AgreementFigure], ...], str]:
+    """The two leaderboards, agreement by how far apart contestants are in the target's, and why there are none."""
     boards = leaderboards(table, source, target, options.level, BOARDS, options.seed)
-    notes = (f"The two leaderboards are not compared: {boards.reason.rstrip('.')}.",) if boards.reason else ()
+    note = f"The two leaderboards are not compared: {boards.reason.rstrip('.')}." if boards.reason else ""
     gaps = [
         (least, most, figure)
         for least, most, votes in steps(table, target, boards.ratings)
         for _, figure in figured(pairs_between(source.where(np.isin(source.item, votes.item)), votes), options)
     ]
-    return boards.orders, tuple(gaps), notes
+    return boards.orders, tuple(gaps), note
 
 
 def _people(
     table: Table, source: Votes, target: Votes, options: AgreeOptions
-) -> tuple[tuple[tuple[Cut, Ceiling], ...], Alternative | None]:
-    """The source beside the target's votes among themselves, and the alternative-annotator test.
+) -> tuple[tuple[tuple[Cut, Ceiling], ...], Alternative | None, str]:
+    """The source beside the target's votes among themselves, the alternative-annotator test, and why one is not there.
 
     Nothing where no comparison has two votes of the target, or the source has several on one.
     """
     mine, many = np.unique(source.item, return_counts=True)
     items, votes = np.unique(target.item, return_counts=True)
     common = np.intersect1d(mine, items[votes > 1])
-    if common.size == 0 or many.max() > 1:
-        return (), None
+    if common.size == 0:
+        return (), None, NO_CEILING
+    if many.max() > 1:
+        return (), None, SEVERAL
     doubt = options.doubt or jackknife
     ceilings: list[tuple[Cut, Ceiling]] = []
     for cut in cuts_of(table, target.where(np.isin(target.item, common)), options):
@@ -125,6 +146,7 @@ def _people(
             for ties in TIES[options.ties]
         )
     if np.unique(target.annotator[target.annotator != NOBODY]).size < 2:  # noqa: PLR2004  # one has nobody beside it
-        return tuple(ceilings), None
+        return tuple(ceilings), None, "No alternative-annotator test: the target has one annotator."
     rng = np.random.default_rng(options.seed)
-    return tuple(ceilings), alternative_annotator(source, target, rng, options.epsilon, options.q, options.least_items)
+    test = alternative_annotator(source, target, rng, options.epsilon, options.q, options.least_items)
+    return tuple(ceilings), test, ""

@@ -42,12 +42,14 @@ class Bias:
     """The *effects* of style in natural log odds, each in units of its root mean square, and what *reason* kept them.
 
     *family* is how much more the judge gives to its family than people do, as a share of a comparison; None where no
-    family was named.
+    family was named. All of it is of so many *comparisons* on so many *prompts*.
     """
 
     effects: tuple[Effect, ...]
     reason: str
     family: Estimate | None
+    comparisons: int
+    prompts: int
 
 
 def bias(source: Votes, target: Votes, style: Style | str, family: Collection[str], level: float) -> Bias:
@@ -62,18 +64,19 @@ def bias(source: Votes, target: Votes, style: Style | str, family: Collection[st
     people = {where: sum(told) / len(told) for where, told in shares.items()}
     rows = tuple(vote for vote in source.rows if vote.where in people)
     own = _family(rows, people, family, level) if family else None
+    known = len({vote.where for vote in rows}), len({vote.where.prompt_id for vote in rows})
     if isinstance(style, str):
-        return Bias((), style, own)
+        return Bias((), style, own, *known)
     beside = _BesidePeople((PEOPLE, *style.names), style.of, {where: 2 * share - 1 for where, share in people.items()})
     if not rows:
-        return Bias((), "the sources have no comparison in common", own)
+        return Bias((), "the sources have no comparison in common", own, *known)
     try:
         told = fought(replace(source, rows=rows), RankOptions(level=level), beside)
         fit = bradley_terry(told.battles, covariates=told.style)
     except (Disconnected, NotConverged, ValueError) as error:
-        return Bias((), str(error), own)
+        return Bias((), str(error), own, *known)
     reason = f"{', '.join(told.rare)} differ on too few prompts to be told" if told.rare else ""
-    return Bias(fit.effects(level), reason, own)
+    return Bias(fit.effects(level), reason, own, *known)
 
 
 def _family(rows: Collection[Vote], people: Mapping[Where, float], family: Collection[str], level: float) -> Estimate:

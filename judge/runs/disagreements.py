@@ -28,8 +28,8 @@ _TIE_SURE = 0.5
 class Disagreement:
     """A comparison of which the source says *source* and most of the target's votes something else.
 
-    *share* is how much the source gives to the left; *votes* counts the target's by outcome. The texts, *verdicts* and
-    *labels* are those of the comparison.
+    *share* is how much the source gives to the left; *votes* counts the target's by outcome. The texts are those of the
+    comparison, and so are the source's *verdicts*, and the target's *labels* or *target_verdicts*.
     """
 
     where: Where
@@ -44,6 +44,7 @@ class Disagreement:
     right: tuple[str, ...] = ()
     verdicts: tuple[Verdict, ...] = field(default=())
     labels: tuple[Label, ...] = field(default=())
+    target_verdicts: tuple[Verdict, ...] = field(default=())
 
 
 def ordered(source: Votes, target: Votes, least: int = 1) -> list[Disagreement]:
@@ -86,7 +87,7 @@ async def disagreements(
 async def told(
     store: Store, tenant: str, dataset: str, source: Source, target: Source, rows: Sequence[Disagreement]
 ) -> list[Disagreement]:
-    """*rows* with the texts of both outputs, the source's verdicts and the target's labels."""
+    """*rows* with the texts of both outputs, the verdicts of both sources that are judges, and the target's labels."""
     wheres = {row.where for row in rows}
     revision = await store.revision(tenant, dataset)
     board = await store.board(tenant, dataset, revision, prompt_ids={where.prompt_id for where in wheres})
@@ -101,7 +102,7 @@ async def told(
     known = {where: (at(where, left=True), at(where, left=False)) for where in wheres}
     asked = await store.prompt_texts({prompts[where.prompt_id] for where in wheres if where.prompt_id in prompts})
     texts = await store.output_texts({row for ends in known.values() for row in ends if row is not None})
-    verdicts = await verdicts_on(store, tenant, dataset, source, wheres)
+    verdicts, others = [await verdicts_on(store, tenant, dataset, one, wheres) for one in (source, target)]
     labels: dict[Where, list[Label]] = {}
     if target.kind in (SourceKind.PEOPLE, SourceKind.LABELS):
         everything = [label async for _, label in all_labels(store, tenant, dataset, revision)]
@@ -125,6 +126,7 @@ async def told(
                 right=turns(right),
                 verdicts=tuple(verdicts.get(row.where, ())),
                 labels=tuple(labels.get(row.where, ())),
+                target_verdicts=tuple(others.get(row.where, ())),
             )
         )
     return found

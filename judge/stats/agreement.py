@@ -35,15 +35,16 @@ Doubt = Callable[[Floats, Callable[[Floats], Floats], float, int, tuple[float, f
 class AgreementFigure:
     """How two sources agree: what can't be computed has the value None, and *reason* says why (it is empty otherwise).
 
-    *rate* is *agree* / *n*, over *n* pairs of votes on *prompts* prompts. *kappa* (Cohen), *ac1* (Gwet), *alpha* and
-    *alpha_ordinal* (Krippendorff) are beyond chance; *macro_f1* takes the target to be right. Intervals are for new
-    prompts, at *level*. *confusion* is int64[3, 3]: what the source said by what the target said (LEFT, RIGHT, TIE), as
-    stored.
+    *rate* is *agree* / *n*, over *n* pairs of votes on *comparisons* items of *prompts* prompts. *kappa* (Cohen), *ac1*
+    (Gwet), *alpha* and *alpha_ordinal* (Krippendorff) are beyond chance; *macro_f1* takes the target to be right.
+    Intervals are for new prompts, at *level*. *confusion* is int64[3, 3]: what the source said by what the target said
+    (LEFT, RIGHT, TIE), as stored.
     """
 
     rate: Estimate
     agree: int
     n: int
+    comparisons: int
     prompts: int
     kappa: Estimate
     ac1: Estimate
@@ -102,6 +103,7 @@ def agreement(
         rate,
         int(same.sum()),
         pairs.n,
+        present(pairs.item).size,
         rate.clusters,
         kappa,
         how(counted, partial(gwet_ac1, categories=categories), level, pairs.n, _RANGE),

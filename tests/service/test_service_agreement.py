@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from google.protobuf.message import Message
 
 from judge.api.v1 import agreement_service_pb2 as pb
 from judge.api.v1 import dataset_service_pb2 as ds
@@ -131,6 +133,7 @@ async def test_what_cannot_be_said_is_left_out_and_told(board: JudgeClient) -> N
     assert not alone.HasField("rank_agreement")
     options = pb.AgreementOptions(slice=outcome_pb2.Slice(left="able", right="base"))
     pair = await board.agreement("d", "judge:good", "people", options)
+    assert NO_CEILING in merged.notes
     assert list(pair.notes) == ["The two leaderboards are not compared: the sources have 2 contestants in common."]
 
 
@@ -250,25 +253,46 @@ def labels(**said: list[int]) -> list[ds.Label]:
     ]
 
 
+def numbers(message: Message) -> Iterator[tuple[str, float]]:
+    """Every number of a message and what it holds, by name."""
+    for field, value in message.ListFields():
+        for one in value if field.is_repeated else [value]:
+            if field.type == field.TYPE_MESSAGE and not field.message_type.GetOptions().map_entry:
+                yield from numbers(one)
+            elif field.type == field.TYPE_DOUBLE:
+                yield field.name, one
+
+
+NO_PAIR = "There is no pair of votes on the same comparison."
+SAME_VALUE = "Kappa is not determined: all votes are the same, so chance alone would always agree."
+NO_CEILING = "No ceiling: no comparison has two votes of the target and an outcome of the source."
+ITSELF = "Both sides are labels:x: each of its votes meets itself, which says nothing; leave the target out."
+
+
 @pytest.mark.parametrize(
     ("said", "source", "target", "told"),
     [
-        ({"x": [0, -1], "y": [-1, 0]}, "labels:x", "labels:y", "There is no pair of votes on the same comparison."),
-        ({"x": [0, 1, 2]}, "people", "", "There is no pair of votes on the same comparison."),
-        ({"x": [2] * 9, "y": [2] * 9}, "labels:x", "labels:y", "Kappa is not determined"),
-        ({"x": [0] * 9, "y": [0] * 9}, "labels:x", "labels:y", ""),
-        ({"x": [0, 1, 2] * 3}, "labels:x", "labels:x", "Both sides are labels:x: it agrees with itself."),
+        ({"x": [0, -1], "y": [-1, 0]}, "labels:x", "labels:y", (NO_PAIR, NO_CEILING, "No cascade: the sources have")),
+        ({"x": [0, 1, 2]}, "people", "", (NO_PAIR, "people is one annotator, who has nobody to be compared with.")),
+        ({"x": [0, 1, 2], "j": [0, 1, 1]}, "labels:j", "people", ("2 contestants in common",)),
+        ({"x": [2] * 9, "y": [2] * 9}, "labels:x", "labels:y", (SAME_VALUE, "without a tie on the same comparison")),
+        ({"x": [0] * 9, "y": [0] * 9}, "labels:x", "labels:y", (SAME_VALUE, "so its cascade has one step")),
+        ({"x": [0, 1, 2] * 3}, "labels:x", "labels:x", (ITSELF,)),
+        ({"x": [0, 1], "y": [0, 0], "z": [1, 1]}, "labels:x", "labels:[yz]", ("2 contestants in common",)),
+        ({"x": [0, 1], "y": [0, 0]}, "people", "labels:*", ("@plurality makes them one",)),
     ],
 )
 async def test_what_can_not_be_computed_says_why(
-    client: JudgeClient, said: dict[str, list[int]], source: str, target: str, told: str
+    client: JudgeClient, said: dict[str, list[int]], source: str, target: str, told: tuple[str, ...]
 ) -> None:
     """No overlap, one annotator, all ties, one value, the same on both sides: words, and never a NaN."""
-    report = await client.measure_agreement(labels(**said), source, target)
+    options = pb.AgreementOptions(orientation=pb.ORIENTATION_SORTED, cascade_target=0.8, by_pair=True)
+    report = await client.measure_agreement(labels(**said), source, target, options)
 
     words = [*(figure.reason for figure in report.figures), *report.notes]
-    assert any(told in word for word in words)
-    assert "nan" not in str(report).lower()
+    assert [one for one in told if not any(one in word for word in words)] == []
+    assert all(figure.HasField("rate") or figure.reason for figure in report.figures)
+    assert [name for name, value in numbers(report) if not math.isfinite(value) and name != "high"] == []
 
 
 def columns(rows: list[ds.Label], **more: object) -> ds.LabelColumns:

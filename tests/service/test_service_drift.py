@@ -63,6 +63,19 @@ async def test_the_same_judge_under_another_epoch_differs_no_more_than_from_itse
     assert changed.changed.value == pytest.approx(2 / 3, abs=0.1)
 
 
+async def test_what_two_judges_said_is_there_to_be_read(board: JudgeClient) -> None:
+    """Both orders' verdicts of both judges, and no labels."""
+    old, new = [await judged(board, "may", judge) for judge in ("random", "longest")]
+    rows = [row async for row in board.list_disagreements("d", new, old)]
+
+    assert len(rows) > 20
+    for row in rows:
+        assert [said.judge for said in row.verdicts] == ["judges/longest"] * 4
+        assert [said.judge for said in row.target_verdicts] == ["judges/random"] * 4
+        assert row.source_outcome != row.target_outcome
+        assert not row.labels
+
+
 async def test_verdicts_that_are_the_same_calls_are_said_to_be(board: JudgeClient) -> None:
     old, again = [await judged(board, "may") for _ in range(2)]
     report = await board.agreement("d", again, old)

@@ -590,8 +590,14 @@ class Bias(_message.Message):
     EFFECTS_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     SELF_PREFERENCE_FIELD_NUMBER: _builtins.int
+    COMPARISONS_FIELD_NUMBER: _builtins.int
+    PROMPTS_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """Why effects are absent, or which are."""
+    comparisons: _builtins.int
+    """Comparisons that both have an outcome of."""
+    prompts: _builtins.int
+    """Prompts they are of."""
     @_builtins.property
     def effects(self) -> _containers.RepeatedCompositeFieldContainer[_leaderboard_pb2.Effect]:
         """people (what the target says), length, headers, lists, bold, code: natural log odds, each a root mean square of its
@@ -608,10 +614,12 @@ class Bias(_message.Message):
         effects: _abc.Iterable[_leaderboard_pb2.Effect] | None = ...,
         reason: _builtins.str = ...,
         self_preference: Global___Estimated | None = ...,
+        comparisons: _builtins.int = ...,
+        prompts: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["self_preference", b"self_preference"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["effects", b"effects", "reason", b"reason", "self_preference", b"self_preference"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comparisons", b"comparisons", "effects", b"effects", "prompts", b"prompts", "reason", b"reason", "self_preference", b"self_preference"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1112,6 +1120,12 @@ class AgreementFigure(_message.Message):
     ALPHA_ORDINAL_INTERVAL_FIELD_NUMBER: _builtins.int
     MACRO_F1_FIELD_NUMBER: _builtins.int
     MACRO_F1_INTERVAL_FIELD_NUMBER: _builtins.int
+    COMPARISONS_FIELD_NUMBER: _builtins.int
+    KAPPA_INTERVAL_METHOD_FIELD_NUMBER: _builtins.int
+    AC1_INTERVAL_METHOD_FIELD_NUMBER: _builtins.int
+    ALPHA_INTERVAL_METHOD_FIELD_NUMBER: _builtins.int
+    ALPHA_ORDINAL_INTERVAL_METHOD_FIELD_NUMBER: _builtins.int
+    MACRO_F1_INTERVAL_METHOD_FIELD_NUMBER: _builtins.int
     source: _builtins.str
     """The source."""
     target: _builtins.str
@@ -1146,6 +1160,18 @@ class AgreementFigure(_message.Message):
     """Krippendorff's alpha, ordinal: a tie lies between left and right."""
     macro_f1: _builtins.float
     """F1 averaged over outcomes, the target's being right."""
+    comparisons: _builtins.int
+    """Comparisons they are of."""
+    kappa_interval_method: _builtins.str
+    """How kappa's interval was computed, or `none: REASON`."""
+    ac1_interval_method: _builtins.str
+    """The same of AC1's."""
+    alpha_interval_method: _builtins.str
+    """The same of alpha's."""
+    alpha_ordinal_interval_method: _builtins.str
+    """The same of ordinal alpha's."""
+    macro_f1_interval_method: _builtins.str
+    """The same of macro F1's."""
     @_builtins.property
     def slice(self) -> _outcome_pb2.Slice:
         """The part of the data."""
@@ -1206,10 +1232,16 @@ class AgreementFigure(_message.Message):
         alpha_ordinal_interval: _outcome_pb2.Interval | None = ...,
         macro_f1: _builtins.float | None = ...,
         macro_f1_interval: _outcome_pb2.Interval | None = ...,
+        comparisons: _builtins.int = ...,
+        kappa_interval_method: _builtins.str = ...,
+        ac1_interval_method: _builtins.str = ...,
+        alpha_interval_method: _builtins.str = ...,
+        alpha_ordinal_interval_method: _builtins.str = ...,
+        macro_f1_interval_method: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_ac1", b"_ac1", "_alpha", b"_alpha", "_alpha_ordinal", b"_alpha_ordinal", "_kappa", b"_kappa", "_macro_f1", b"_macro_f1", "_rate", b"_rate", "ac1", b"ac1", "ac1_interval", b"ac1_interval", "alpha", b"alpha", "alpha_interval", b"alpha_interval", "alpha_ordinal", b"alpha_ordinal", "alpha_ordinal_interval", b"alpha_ordinal_interval", "interval", b"interval", "kappa", b"kappa", "kappa_interval", b"kappa_interval", "macro_f1", b"macro_f1", "macro_f1_interval", b"macro_f1_interval", "rate", b"rate", "slice", b"slice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ac1", b"_ac1", "_alpha", b"_alpha", "_alpha_ordinal", b"_alpha_ordinal", "_kappa", b"_kappa", "_macro_f1", b"_macro_f1", "_rate", b"_rate", "ac1", b"ac1", "ac1_interval", b"ac1_interval", "agree", b"agree", "alpha", b"alpha", "alpha_interval", b"alpha_interval", "alpha_ordinal", b"alpha_ordinal", "alpha_ordinal_interval", b"alpha_ordinal_interval", "annotator", b"annotator", "confusion", b"confusion", "interval", b"interval", "interval_method", b"interval_method", "kappa", b"kappa", "kappa_interval", b"kappa_interval", "level", b"level", "macro_f1", b"macro_f1", "macro_f1_interval", b"macro_f1_interval", "n", b"n", "prompts", b"prompts", "rate", b"rate", "reason", b"reason", "slice", b"slice", "source", b"source", "target", b"target", "ties", b"ties", "unit", b"unit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ac1", b"_ac1", "_alpha", b"_alpha", "_alpha_ordinal", b"_alpha_ordinal", "_kappa", b"_kappa", "_macro_f1", b"_macro_f1", "_rate", b"_rate", "ac1", b"ac1", "ac1_interval", b"ac1_interval", "ac1_interval_method", b"ac1_interval_method", "agree", b"agree", "alpha", b"alpha", "alpha_interval", b"alpha_interval", "alpha_interval_method", b"alpha_interval_method", "alpha_ordinal", b"alpha_ordinal", "alpha_ordinal_interval", b"alpha_ordinal_interval", "alpha_ordinal_interval_method", b"alpha_ordinal_interval_method", "annotator", b"annotator", "comparisons", b"comparisons", "confusion", b"confusion", "interval", b"interval", "interval_method", b"interval_method", "kappa", b"kappa", "kappa_interval", b"kappa_interval", "kappa_interval_method", b"kappa_interval_method", "level", b"level", "macro_f1", b"macro_f1", "macro_f1_interval", b"macro_f1_interval", "macro_f1_interval_method", b"macro_f1_interval_method", "n", b"n", "prompts", b"prompts", "rate", b"rate", "reason", b"reason", "slice", b"slice", "source", b"source", "target", b"target", "ties", b"ties", "unit", b"unit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__ac1: _TypeAlias = _typing.Literal["ac1"]  # noqa: Y015
     _WhichOneofArgType__ac1: _TypeAlias = _typing.Literal["_ac1", b"_ac1"]  # noqa: Y015
@@ -1254,6 +1286,7 @@ class OrderConsistency(_message.Message):
     INTERVAL_FIELD_NUMBER: _builtins.int
     INTERVAL_METHOD_FIELD_NUMBER: _builtins.int
     FIRST_SHARE_FIELD_NUMBER: _builtins.int
+    PROMPTS_FIELD_NUMBER: _builtins.int
     n: _builtins.int
     """Comparisons with a verdict in both orders."""
     consistent: _builtins.int
@@ -1270,6 +1303,8 @@ class OrderConsistency(_message.Message):
     """The share that is consistent; absent if n is 0."""
     interval_method: _builtins.str
     """How the interval was computed, or `none: REASON`."""
+    prompts: _builtins.int
+    """Prompts that the comparisons with a verdict in both orders are of."""
     @_builtins.property
     def interval(self) -> _outcome_pb2.Interval:
         """Its interval, clustered by prompt."""
@@ -1291,10 +1326,11 @@ class OrderConsistency(_message.Message):
         interval: _outcome_pb2.Interval | None = ...,
         interval_method: _builtins.str = ...,
         first_share: Global___Estimated | None = ...,
+        prompts: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_rate", b"_rate", "first_share", b"first_share", "interval", b"interval", "rate", b"rate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rate", b"_rate", "consistent", b"consistent", "first_share", b"first_share", "incomplete", b"incomplete", "inconsistent", b"inconsistent", "interval", b"interval", "interval_method", b"interval_method", "n", b"n", "prefers_first", b"prefers_first", "prefers_second", b"prefers_second", "rate", b"rate"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rate", b"_rate", "consistent", b"consistent", "first_share", b"first_share", "incomplete", b"incomplete", "inconsistent", b"inconsistent", "interval", b"interval", "interval_method", b"interval_method", "n", b"n", "prefers_first", b"prefers_first", "prefers_second", b"prefers_second", "prompts", b"prompts", "rate", b"rate"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__rate: _TypeAlias = _typing.Literal["rate"]  # noqa: Y015
     _WhichOneofArgType__rate: _TypeAlias = _typing.Literal["_rate", b"_rate"]  # noqa: Y015
@@ -1528,6 +1564,7 @@ class Disagreement(_message.Message):
     PROMPT_FIELD_NUMBER: _builtins.int
     LEFT_FIELD_NUMBER: _builtins.int
     RIGHT_FIELD_NUMBER: _builtins.int
+    TARGET_VERDICTS_FIELD_NUMBER: _builtins.int
     category: _builtins.str
     """The prompt's category."""
     source_outcome: _outcome_pb2.Outcome.ValueType
@@ -1566,6 +1603,10 @@ class Disagreement(_message.Message):
     def right(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The right output, by turn."""
 
+    @_builtins.property
+    def target_verdicts(self) -> _containers.RepeatedCompositeFieldContainer[_verdict_pb2.Verdict]:
+        """The target's verdicts, if it is a judge."""
+
     def __init__(
         self,
         *,
@@ -1581,10 +1622,11 @@ class Disagreement(_message.Message):
         prompt: _abc.Iterable[_builtins.str] | None = ...,
         left: _abc.Iterable[_builtins.str] | None = ...,
         right: _abc.Iterable[_builtins.str] | None = ...,
+        target_verdicts: _abc.Iterable[_verdict_pb2.Verdict] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["showing", b"showing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "informative", b"informative", "labels", b"labels", "left", b"left", "prompt", b"prompt", "right", b"right", "showing", b"showing", "source_left_share", b"source_left_share", "source_outcome", b"source_outcome", "target_outcome", b"target_outcome", "verdicts", b"verdicts", "votes", b"votes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "informative", b"informative", "labels", b"labels", "left", b"left", "prompt", b"prompt", "right", b"right", "showing", b"showing", "source_left_share", b"source_left_share", "source_outcome", b"source_outcome", "target_outcome", b"target_outcome", "target_verdicts", b"target_verdicts", "verdicts", b"verdicts", "votes", b"votes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
