@@ -1,5 +1,7 @@
 """Agreement on MT-bench and PandaLM through the service, beside what is known; ends with 1 if a figure differs.
 
+So it does where docs/agreement.md shows what its commands do not print.
+
 MT-bench: experts' votes and GPT-4's verdicts, already merged over both orders. PandaLM: three annotators of 999 pairs,
 and GPT-3.5's recorded verdicts. Published figures have left as the smaller name, so orientation is sorted.
 """
@@ -18,6 +20,7 @@ from time import process_time
 # As `judge` sets it for itself: threads of BLAS would count as CPU where they only wait.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+from agreement_page import differences
 from mt_bench import DATASET, GPT4, Check, kappas, table_5
 
 from judge.api.v1 import agreement_service_pb2 as pb
@@ -31,24 +34,26 @@ SORTED = pb.ORIENTATION_SORTED
 SAME = 0.00005
 """Printed to four digits."""
 ALPHA = {
-    ("people", ""): (0.4855, None),
-    (EXPERTS, ""): (0.4671, None),
+    ("people", ""): (0.4855, 961),
+    (EXPERTS, ""): (0.4671, 734),
     (GPT4, "people"): (0.4827, 3355),
     (GPT4, EXPERTS): (0.4759, 2668),
 }
-"""Krippendorff's alpha, nominal, a tie being an outcome, and the votes of the target."""
+"""Krippendorff's alpha, nominal, a tie being an outcome, and the comparisons with two votes, or the target's votes."""
 SECONDS = 2.0
 
 
 async def alphas(client: JudgeClient) -> AsyncIterator[Check]:
     """Of people, of experts, and of GPT-4 with each vote of them."""
-    for (source, target), (known, votes) in ALPHA.items():
+    for (source, target), (known, units) in ALPHA.items():
         options = pb.AgreementOptions(orientation=SORTED, ties=pb.TIES_KEEP)
         figure = (await client.agreement(DATASET, source, target, options)).figures[0]
         name = f"alpha, {source}{' and ' if target else ''}{target}"
         yield Check(name, figure.alpha, known, SAME)
-        if votes is not None:
-            yield Check(f"{name}: votes", figure.n, votes)
+        if target:
+            yield Check(f"{name}: votes", figure.n, units)
+        else:
+            yield Check(f"{name}: comparisons", figure.comparisons, units)
 
 
 async def same_items(client: JudgeClient) -> AsyncIterator[Check]:
@@ -115,7 +120,9 @@ async def main(data: Path) -> int:
     print("\n".join(str(check) for check in checks))
     wrong = [check for check in checks if not check.holds]
     print(f"\n{len(checks) - len(wrong)} of {len(checks)} figures are equal")
-    return 1 if wrong else 0
+    apart = list(differences(data))
+    print("\n".join(apart) or "every command of docs/agreement.md prints what the page says")
+    return 1 if wrong or apart else 0
 
 
 if __name__ == "__main__":

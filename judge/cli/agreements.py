@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 AGREEMENT = ("ties", "agreement", "n", "prompts", "kappa")
 OUTCOMES = ("left", "right", "tie")
+ANNOTATOR_PAIR = 3
 Coefficient = Literal["kappa", "ac1", "alpha", "alpha_ordinal", "macro_f1"]
 BEYOND: dict[Coefficient, str] = {
     "kappa": "Cohen's kappa",
@@ -65,6 +66,7 @@ def agreement(report: AgreementReport, title: str, wanted: float) -> None:
         console().print(f"the same when repeated {share(found)} of {found.n} pairs on {found.prompts} prompts")
     beside.drift(report)
     console().print(f"on one side only: {report.source_only} / {report.target_only} comparisons; both: {report.both}")
+    _coverage(report)
     _intervals(whole)
 
 
@@ -77,15 +79,22 @@ def _beyond(whole: Sequence[AgreementFigure], orientation: str) -> None:
 
 
 def _confusion(figure: AgreementFigure) -> None:
-    """What the source said by what the target said."""
+    """What the source said by what the target said; among themselves, each pair of votes once, without order."""
     if figure.n == 0:
         return
-    rows = [
-        (f"source {name}", *map(str, figure.confusion[3 * at : 3 * at + 3]), str(sum(figure.confusion[3 * at :][:3])))
-        for at, name in enumerate(OUTCOMES)
-    ]
+    ours, theirs = ("one", "other") if figure.unit == ANNOTATOR_PAIR else ("source", "target")
+    lines = [figure.confusion[at : at + 3] for at in (0, 3, 6)]
+    rows = [(f"{ours} {name}", *map(str, line), str(sum(line))) for name, line in zip(OUTCOMES, lines, strict=True)]
     title = f"What each said, ties {SAID[figure.ties]} (left: the smaller name)"
-    table(title, ("", *(f"target {name}" for name in OUTCOMES), "all"), rows)
+    table(title, ("", *(f"{theirs} {name}" for name in OUTCOMES), "all"), rows)
+
+
+def _coverage(report: AgreementReport) -> None:
+    """What the two left unsaid, by status."""
+    for name, found in (("source", report.source_coverage), ("target", report.target_coverage)):
+        if found.usable < found.planned:
+            unsaid = ", ".join(f"{status} {many}" for status, many in sorted(found.by_status.items()))
+            console().print(f"{name}: {found.usable} of {found.planned} usable ({unsaid})")
 
 
 def _intervals(whole: Sequence[AgreementFigure]) -> None:

@@ -23,15 +23,17 @@ def disagreement(row: Disagreement) -> None:
     votes = ", ".join(f"{many} {WORDS[at]}" for at, many in enumerate(row.votes, 1) if many)
     told = f"{where.prompt_id} turn {where.turn}" + (f" ({row.category})" if row.category else "")
     out.print(f"{told}: source {WORDS[row.source_outcome]}, votes {votes}", style="bold")
-    for name, turns in (("prompt", row.prompt), (where.left, row.left), (where.right, row.right)):
+    ends = ((f"left, {where.left}", row.left), (f"right, {where.right}", row.right))
+    for name, turns in (("prompt", row.prompt), *ends):
         if turns:
             out.print(f"  {name}: {_short(turns, where.turn)}")
-    for verdict in (*row.verdicts, *row.target_verdicts):
-        order = {1: "left first", 2: "right first"}.get(verdict.showing.order, "")
-        said = verdict.reason or verdict.raw
-        if said:
-            judge = verdict.judge.removeprefix("judges/")
-            out.print(f"  {judge}, {order}: {shorten(said, REASON)}")
+    for source, verdicts in (("source", row.verdicts), ("target", row.target_verdicts)):
+        for verdict in verdicts:
+            order = {1: "left first", 2: "right first"}.get(verdict.showing.order, "")
+            said = verdict.reason or verdict.raw
+            if said:
+                judge = verdict.judge.removeprefix("judges/")
+                out.print(f"  {source} {judge}, {order}: {shorten(said, REASON)}")
     for label in row.labels:
         if label.note:
             out.print(f"  {label.annotator}: {shorten(label.note, REASON)}")

@@ -18,7 +18,9 @@ def drifted(before: Votes, after: Votes, level: float) -> Drift | str:
     Nothing is said at all where one of the two is not a single judge.
     """
     if before.source == after.source:
-        return f"Both sides are {after.source}: each of its votes meets itself, which says nothing; leave the target out."
+        return (
+            f"Both sides are {after.source}: each of its votes meets itself, which says nothing; leave the target out."
+        )
     if len(before.shares) != 1 or len(after.shares) != 1:
         return ""
     if shared := len(before.calls & after.calls):

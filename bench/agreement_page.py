@@ -1,0 +1,40 @@
+"""The commands of docs/agreement.md, run as written in an empty folder, beside what the page says that they print."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+PAGE = Path(__file__).parents[1] / "docs" / "agreement.md"
+LEFT_OUT = "..."
+
+
+def shown(page: str) -> Iterator[tuple[str, list[str]]]:
+    """Each command, and the lines that it is said to print; a block that begins without one goes on with the last."""
+    command, lines = "", list[str]()
+    for line in "\n".join(re.findall(r"```console\n(.*?)```", page, re.DOTALL)).splitlines():
+        if line.startswith("$ judge "):
+            if command:
+                yield command, lines
+            command, lines = line.removeprefix("$ judge "), []
+        elif line.strip() and line.strip() != LEFT_OUT:
+            lines.append(" ".join(line.split()))
+    yield command, lines
+
+
+def differences(data: Path) -> Iterator[str]:
+    """What the page says and its commands do not print, in that order; *data* holds the folder mt-bench."""
+    with tempfile.TemporaryDirectory(prefix="agreement-page-") as folder:
+        (Path(folder) / "mt-bench").symlink_to((data / "mt-bench").resolve())
+        environment = {**os.environ, "JUDGE_HOME": folder}
+        for command, lines in shown(PAGE.read_text("utf-8")):
+            words = [sys.executable, "-m", "judge.cli", *shlex.split(command)]
+            done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+            printed = iter([" ".join(line.split()) for line in (done.stdout + done.stderr).splitlines()])
+            yield from (f"judge {command} does not print: {line}" for line in lines if line not in printed)
