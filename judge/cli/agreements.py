@@ -43,7 +43,7 @@ def agreement(report: AgreementReport, title: str, wanted: float) -> None:
     *wanted* is the difference that was asked to be told from 0.
     """
     rows = [(part(figure.slice, figure.annotator), *_figure(figure)) for figure in report.figures]
-    table(title, ("part", *AGREEMENT), rows)
+    table(title, ("part", *AGREEMENT), rows, whole=True)
     # The whole comes first: a figure for each treatment of ties.
     first = report.figures[0]
     whole = [figure for figure in report.figures if (figure.slice, figure.annotator) == (first.slice, first.annotator)]

@@ -31,7 +31,8 @@ def ceilings(report: AgreementReport, wanted: float) -> None:
         ]
         if rows:
             title = f"Beside the target's own votes there: {name}"
-            table(title, ("part", "ties", "n", "prompts", "source", "themselves", "difference"), rows)
+            columns = ("part", "ties", "n", "prompts", "source", "themselves", "difference")
+            table(title, columns, rows, whole=True)
     whole = [row for row in report.ceilings if (row.slice, row.annotator) == (report.figures[0].slice, "")]
     for row in whole:
         told = (

@@ -21,13 +21,13 @@ def console() -> Console:
     return Console(width=width, highlight=False, markup=False, emoji=False)
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table; every column but the first is aligned to the right."""
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, whole: bool = False) -> None:
+    """Print a table; every column but the first is aligned to the right, if *whole* only the first is folded."""
     from rich.table import Table  # noqa: PLC0415  # as above
 
     made = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for number, column in enumerate(columns):
-        made.add_column(column, justify="right" if number else "left", overflow="fold")
+        made.add_column(column, justify="right" if number else "left", overflow="fold", no_wrap=whole and number > 0)
     for row in rows:
         made.add_row(*row)
     console().print(made)
