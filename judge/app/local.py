@@ -51,7 +51,7 @@ async def running(settings: Settings, *, store_url: str | None, listen: str | No
         judges = ConfiguredJudges(settings, clock)
         stack.push_async_callback(judges.close)
         engine = LocalEngine(store, judges, clock)
-        server = Server(store, engine, judges, clock)
+        server = Server(store, engine, judges, clock, settings.families)
         stack.push_async_callback(server.stop)
         stack.push_async_callback(engine.close)
         stack.push_async_callback(server.drain)

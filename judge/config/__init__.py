@@ -125,6 +125,8 @@ class Settings(_Strict):
     prices: dict[str, PriceSettings] = Field(default_factory=dict)
     """Prices by model, for judges that name none of their own."""
     judges: dict[str, JudgeSettings] = Field(default_factory=dict)
+    families: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """The contestants of a judge's own family, by the name of the judge or annotator."""
 
     @model_validator(mode="after")
     def _accounts_exist(self) -> Settings:

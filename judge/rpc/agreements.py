@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,8 +29,8 @@ from judge.runs.votes import Votes
 class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
     """Decodes, measures in the fitting thread, encodes."""
 
-    def __init__(self, store: Store, fits: Fits) -> None:
-        self._store, self._fits = store, fits
+    def __init__(self, store: Store, fits: Fits, families: Mapping[str, Sequence[str]]) -> None:
+        self._store, self._fits, self._families = store, fits, families
 
     async def GetAgreement(self, request: pb.GetAgreementRequest, context: Any) -> pb.GetAgreementResponse:
         """Compare two sources of a dataset, or one source's annotators among themselves."""
@@ -43,12 +43,13 @@ class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
         if options.bias and target is None:
             raise InvalidInput("options.bias", "bias is beyond what a target says: name one")
         style = await self._style(source) if options.bias else ""
+        own = self._family(_whole(request.source).name, source) if options.bias else ()
 
         def measured() -> Report:
             report = measure(source, target, options, rival)
             if not options.bias or target is None:
                 return report
-            swayed = bias(source, target, style, options.family, options.level)
+            swayed = bias(source, target, style, options.family or own, options.level)
             return replace(report, beside=replace(report.beside, bias=swayed))
 
         report = await self._fits.run(measured)
@@ -96,6 +97,11 @@ class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
             disagreements=[reports.disagreement(row) for row in page],
             next_page_token=str(begin + size) if begin + size < len(found) else "",
         )
+
+    def _family(self, name: str, source: Votes) -> tuple[str, ...]:
+        """The contestants of the configured family of *name* that the *source* has an outcome of."""
+        known = {end for vote in source.rows for end in (vote.where.left, vote.where.right)}
+        return tuple(one for one in self._families.get(name, ()) if one in known)
 
     async def _style(self, source: Votes) -> Style | str:
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
@@ -39,9 +41,11 @@ DRAIN_SECONDS = 5.0
 
 
 class Server:
-    """One gRPC server over a store, an engine and the configured judges."""
+    """One gRPC server over a store, an engine and the configured judges, with the contestants of their families."""
 
-    def __init__(self, store: Store, engine: Engine, judges: Judges, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, engine: Engine, judges: Judges, clock: Clock, families: Mapping[str, Sequence[str]]
+    ) -> None:
         options = [("grpc.max_receive_message_length", MESSAGE_BYTES), ("grpc.max_send_message_length", MESSAGE_BYTES)]
         self._limits = LimitInterceptor()
         self._server = grpc.aio.server(
@@ -58,7 +62,8 @@ class Server:
         run_service_pb2_grpc.add_RunServiceServicer_to_server(RunServicer(store, runs, self._watcher), add)
         judge_service_pb2_grpc.add_JudgeServiceServicer_to_server(JudgeServicer(store, judges, runs, single), add)
         ranking_service_pb2_grpc.add_RankingServiceServicer_to_server(RankingServicer(store, self._fits), add)
-        agreement_service_pb2_grpc.add_AgreementServiceServicer_to_server(AgreementServicer(store, self._fits), add)
+        agreement = AgreementServicer(store, self._fits, families)
+        agreement_service_pb2_grpc.add_AgreementServiceServicer_to_server(agreement, add)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, add)
         self._services = [
             module.DESCRIPTOR.services_by_name[name].full_name

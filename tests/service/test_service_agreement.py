@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from google.protobuf.message import Message
 
+from bundle import settings
 from judge.api.v1 import agreement_service_pb2 as pb
 from judge.api.v1 import dataset_service_pb2 as ds
 from judge.api.v1 import outcome_pb2
+from judge.app.local import running
 from judge_client import JudgeClient, JudgeClientError
 
 NAMES = ("able", "base", "calm", "dull")
@@ -251,6 +253,23 @@ def labels(**said: list[int]) -> list[ds.Label]:
         for n, code in enumerate(codes)
         if code >= 0
     ]
+
+
+async def test_a_judges_family_may_be_configured() -> None:
+    """By the name of a judge or annotator; the family that a request names comes first, and a stranger is left out."""
+    made = settings().model_copy(update={"families": {"mine": ("a", "stranger"), "other": ("stranger",)}})
+    rows = labels(mine=[0] * 30, other=[0] * 30, people=[0, 1] * 15)
+    options = [pb.AgreementOptions(bias=True, family=family) for family in ((), ("b",))]
+    async with running(made, store_url="sqlite://", listen=None) as address, JudgeClient(address) as client:
+        await client.create_dataset("d")
+        await client.upload_labels("d", rows, source="people")
+        own, named = [(await client.agreement("d", "labels:mine", "labels:people", one)).bias for one in options]
+        other = (await client.agreement("d", "labels:other", "labels:people", options[0])).bias
+
+    assert (own.self_preference.value, own.self_preference.n) == (0.5, 30)
+    assert named.self_preference.value == -0.5
+    assert not other.HasField("self_preference")
+    assert (own.comparisons, own.prompts) == (30, 30)
 
 
 def numbers(message: Message) -> Iterator[tuple[str, float]]:

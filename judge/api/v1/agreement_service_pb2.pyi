@@ -179,7 +179,7 @@ class AgreementOptions(_message.Message):
 
     @_builtins.property
     def family(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The contestants of the source's own family; with bias."""
+        """The contestants of the source's own family, with bias; empty for those that the server has configured for its name."""
 
     def __init__(
         self,
