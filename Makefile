@@ -11,7 +11,7 @@ endif
 
 MT_BENCH = $(if $(wildcard $(DATA)/fastchat),$(DATA),$(DATA)/mt-bench)
 
-.PHONY: help demo test check fmt proto serve lock bench bench-rank mt-bench agreement test-vllm demo-llm
+.PHONY: help demo test check fmt proto serve lock bench bench-rank bench-runs mt-bench agreement test-vllm demo-llm
 
 help:  ## print this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */  \1|/' | awk -F'|' '{printf "%-12s %s\n", $$1, $$2}' | sed 's/^/  /'
@@ -69,6 +69,9 @@ demo-llm: $(VENV)/.server $(LLM)/.made  ## twenty easy pairs before a judge with
 
 bench: $(VENV)/.dev  ## measure speed and memory, one JSON line a figure
 	$(BIN)/python bench/main.py
+
+bench-runs: $(VENV)/.dev  ## large runs beside a bare loop, and a million verdicts with a kill in between
+	$(BIN)/python bench/runs.py
 
 RANK := .cache/rank
 

@@ -11,8 +11,12 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from time import sleep
 
 import psutil
+
+LOOK = 0.05
+"""Seconds between two looks at a server's log while it starts."""
 
 
 @dataclass(frozen=True)
@@ -37,23 +41,32 @@ class Served:
 @contextlib.contextmanager
 def served() -> Iterator[Served]:
     """A server that starts with an empty store and is ended at the end."""
-    with tempfile.TemporaryDirectory(prefix="judge-bench-") as home:
-        config = Path(home) / "judge.toml"
-        config.write_text("log_json = true\n", "utf-8")
-        environment = {**os.environ, "JUDGE_HOME": home, "JUDGE_CONFIG": str(config)}
-        command = [sys.executable, "-m", "judge.cli", "serve", "--listen", "127.0.0.1:0"]
-        with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as child:
-            try:
-                yield Served(_address(child), psutil.Process(child.pid))
-            finally:
-                child.terminate()
+    with tempfile.TemporaryDirectory(prefix="judge-bench-") as home, served_in(Path(home)) as server:
+        yield server
 
 
-def _address(child: subprocess.Popen[str]) -> str:
-    for line in child.stderr or ():
-        with contextlib.suppress(json.JSONDecodeError):
-            event = json.loads(line)
-            if event.get("event") == "server.started":
-                return str(event["address"])
+@contextlib.contextmanager
+def served_in(home: Path) -> Iterator[Served]:
+    """A server on the store in *home*, which is ended at the end."""
+    config, log = home / "judge.toml", home / "server.log"
+    config.write_text("log_json = true\n", "utf-8")
+    environment = {**os.environ, "JUDGE_HOME": str(home), "JUDGE_CONFIG": str(config)}
+    command = [sys.executable, "-m", "judge.cli", "serve", "--listen", "127.0.0.1:0"]
+    # Its log goes to a file: a pipe that nobody reads would hold it up.
+    with log.open("w") as out, subprocess.Popen(command, env=environment, stderr=out) as child:
+        try:
+            yield Served(_address(child, log), psutil.Process(child.pid))
+        finally:
+            child.terminate()
+
+
+def _address(child: subprocess.Popen[bytes], log: Path) -> str:
+    while child.poll() is None:
+        for line in log.read_text("utf-8").splitlines():
+            with contextlib.suppress(json.JSONDecodeError):
+                event = json.loads(line)
+                if event.get("event") == "server.started":
+                    return str(event["address"])
+        sleep(LOOK)
     message = "the server ended before it listened"
     raise RuntimeError(message)

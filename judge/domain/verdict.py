@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from judge.domain.outcome import ItemState, Order, Outcome, Preference, VerdictStatus
 
+RECENT = 128
+"""Texts whose hashes are at hand: a shard shows the same ones many times."""
 SOURCE_PARSER = "source"
 """The name of the reading that an imported verdict's own source made."""
 
@@ -22,12 +24,14 @@ def digest(*parts: str) -> bytes:
     return state.digest()
 
 
-def prompt_digest(turns: Sequence[str], reference: Sequence[str]) -> bytes:
+@lru_cache(maxsize=RECENT)
+def prompt_digest(turns: tuple[str, ...], reference: tuple[str, ...]) -> bytes:
     """The hash of a prompt's *turns* up to the one judged, with the *reference* shown (empty if none is)."""
     return digest("prompt", str(len(turns)), *turns, *reference)
 
 
-def shown_digest(turns: Sequence[str]) -> bytes:
+@lru_cache(maxsize=RECENT)
+def shown_digest(turns: tuple[str, ...]) -> bytes:
     """The hash of an output's *turns* up to the one judged."""
     return digest("output", *turns)
 

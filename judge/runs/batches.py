@@ -23,7 +23,7 @@ from judge.ports.clock import Clock
 from judge.ports.store import BatchState, Fence, NewBatch, PermitRequest, ProviderBatch, RunStore, Settled
 from judge.runs.judges import JudgeAtWork
 from judge.runs.shard import FULL_WAIT, ROUNDS, Failures, Waits, reused
-from judge.runs.worker import Work, rendered, settled_with, shows_reference, worst_cost
+from judge.runs.worker import Work, priced, read, rendered, shows_reference, worst_cost
 
 BATCH = 5000
 """Items in a batch, at most."""
@@ -261,7 +261,8 @@ class BatchRunner:
                 found.append(replace(settled, state=outcome.state))
                 self._failures.count(outcome.state)
             else:
-                found.append(settled_with(self._judge, settled, outcome, tries=1, seconds=0.0))
+                reply = priced(self._judge, outcome, tries=1, seconds=0.0)
+                found.append(replace(settled, reply=reply, reading=read(self._judge.definition, reply)))
         return found
 
     async def _refused(self) -> str:

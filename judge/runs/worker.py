@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import stamina
 
@@ -109,21 +109,31 @@ async def judge_comparison(
     """
     tries = _Tries(judge, likely_tokens(judge, work.shown), single=single)
     begun = clock.monotonic()
-    settled = Settled(work.key, work.item, attempt)
+    reply, reading, state = None, None, None
     try:
         prompt = rendered(judge.definition, work)
         async with asyncio.timeout(judge.card.limits.deadline_seconds):
-            reply = await tries.reply(prompt)
+            came = await tries.reply(prompt)
     except TimeoutError:
-        settled = replace(settled, state=ItemState.TRANSPORT_ERROR)
+        state = ItemState.TRANSPORT_ERROR
     except JudgeUnusable:
         raise
     except CallFailed as failure:
-        settled = replace(settled, state=failure.state)
+        state = failure.state
     else:
-        settled = settled_with(judge, settled, reply, tries=tries.made, seconds=clock.monotonic() - begun)
+        reply = priced(judge, came, tries=tries.made, seconds=clock.monotonic() - begun)
+        reading = read(judge.definition, reply)
     lost = tries.lost * worst_call(judge, work.shown) if tries.lost else 0
-    return replace(settled, calls=tries.made, lost_micros=lost)
+    return Settled(
+        work.key,
+        work.item,
+        attempt,
+        reply=reply,
+        reading=reading,
+        state=state,
+        calls=tries.made,
+        lost_micros=lost,
+    )
 
 
 class _Tries:
@@ -192,10 +202,17 @@ def read(definition: JudgeDefinition, reply: Reply) -> Reading:
     return parse(Parser.named(definition.parser), reply)
 
 
-def settled_with(judge: JudgeAtWork, settled: Settled, reply: Reply, *, tries: int, seconds: float) -> Settled:
-    """*settled* with *reply*: what it cost, and what is read from it."""
+def priced(judge: JudgeAtWork, reply: Reply, *, tries: int, seconds: float) -> Reply:
+    """*reply* with what it cost and how long it took."""
     usage, price = reply.usage, judge.card.price
     cost = price.cost(usage, batch=judge.card.batch) if price else 0
-    usage = replace(usage, tries=tries, latency_ms=round(seconds * 1000), cost_micros=cost)
-    reply = replace(reply, usage=usage)
-    return replace(settled, reply=reply, reading=read(judge.definition, reply), calls=tries)
+    used = Usage(
+        usage.input_tokens,
+        usage.cached_input_tokens,
+        usage.output_tokens,
+        cost,
+        round(seconds * 1000),
+        tries,
+        usage.written_input_tokens,
+    )
+    return Reply(reply.raw, reply.status, used, reply.model, reply.logprobs)

@@ -1,0 +1,180 @@
+"""A million verdicts of an instant judge on one SQLite file, by a real server that is killed half-way.
+
+Held: memory stays flat and under 1 GB, the third 100,000 is as fast as the first, the run goes on within a minute of
+the server's start, the leaderboard takes under 5 s, and the last page of verdicts comes as fast as the first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+from figures import Figure, told
+from server import Served, served_in
+
+from judge.api.v1 import dataset_service_pb2 as pb
+from judge.api.v1 import run_service_pb2
+from judge_client import JudgeClient
+
+CONTESTANTS = 46
+PAIRS = CONTESTANTS * (CONTESTANTS - 1) // 2
+PART = 100_000
+MIB = 1024 * 1024
+LOOKS = 5
+
+
+@dataclass
+class Seen:
+    """What a watcher saw of one server's part of a run."""
+
+    begun: float = field(default_factory=perf_counter)
+    first: float = 0.0
+    """Seconds until the first verdict that was not there before."""
+    marks: list[tuple[int, float]] = field(default_factory=list)
+    """Verdicts, and the seconds at which there were as many."""
+    rss: list[int] = field(default_factory=list)
+
+    def rate(self, low: int, high: int) -> float:
+        """Verdicts a second between two counts."""
+        inside = [(count, at) for count, at in self.marks if low <= count <= high]
+        (few, early), (many, late) = inside[0], inside[-1]
+        return (many - few) / (late - early)
+
+
+def figures(verdicts: int) -> Iterator[Figure]:
+    """The figures of one run of about so many verdicts."""
+    prompts = max(1, round(verdicts / (2 * PAIRS)))
+    total = prompts * PAIRS * 2
+    told(f"runs: {total} verdicts of an instant judge on SQLite, the server killed half-way")
+    with tempfile.TemporaryDirectory(prefix="judge-bench-") as folder:
+        home = Path(folder)
+        with served_in(home) as server:
+            run, created, before = asyncio.run(_half(server, prompts, total))
+            server.process.kill()
+        with served_in(home) as server:
+            after, ended = asyncio.run(_rest(server, run))
+            yield from _of_run(total, created, before, after, ended)
+            yield from asyncio.run(_reading(server, run, total))
+
+
+async def _half(server: Served, prompts: int, total: int) -> tuple[str, float, Seen]:
+    async with JudgeClient(server.address) as client:
+        await _upload(client, prompts)
+        spec = run_service_pb2.RunSpec(dataset="datasets/bench", judges=["judges/longest"])
+        begun = perf_counter()
+        run = (await client.create_run(spec)).name
+        created = perf_counter() - begun
+        return run, created, await _seen(client, server, run, upto=total // 2)
+
+
+async def _rest(server: Served, run: str) -> tuple[Seen, run_service_pb2.Run]:
+    async with JudgeClient(server.address) as client:
+        seen = await _seen(client, server, run, upto=0)
+        return seen, await client.get_run(run)
+
+
+async def _seen(client: JudgeClient, server: Served, run: str, *, upto: int) -> Seen:
+    """Watch until there are *upto* verdicts, or to the end."""
+    seen, before = Seen(), -1
+    async for now in client.watch_run(run):
+        count = now.counts.planned - now.counts.pending
+        if 0 <= before < count and not seen.first:
+            seen.first = perf_counter() - seen.begun
+        before = count if before < 0 else before
+        seen.marks.append((count, perf_counter()))
+        seen.rss.append(server.rss)
+        if upto and count >= upto:
+            break
+    return seen
+
+
+def _of_run(total: int, created: float, before: Seen, after: Seen, ended: run_service_pb2.Run) -> Iterator[Figure]:
+    lost = total - ended.counts.by_status.get("ok", 0)
+    yield Figure("runs", "verdicts lost to a kill", lost, "verdicts", goal="0", met=lost == 0)
+    yield Figure(
+        "runs",
+        "calls repeated after a kill",
+        ended.counts.repeated,
+        "calls",
+        goal="<= 256",
+        met=ended.counts.repeated <= 256,
+    )
+    yield Figure("runs", "CreateRun", created, "s")
+    yield Figure("runs", "going on after a kill", after.first, "s", goal="< 60 s", met=after.first < 60)
+    if before.marks[-1][0] >= 3 * PART:
+        first, third = before.rate(0, PART), before.rate(2 * PART, 3 * PART)
+        yield Figure(
+            "runs",
+            "the third 100,000",
+            third,
+            "verdicts/s",
+            f"the first: {first:.0f}/s",
+            third / first,
+            ">= 0.9 x",
+            third >= 0.9 * first,
+        )
+    peak = max(*before.rss, *after.rss) / MIB
+    yield Figure("runs", "server memory, the most", peak, "MiB", goal="< 1024 MiB", met=peak < 1024)
+    late = len(after.rss) // 2
+    grown = (median(after.rss[-LOOKS:]) - median(after.rss[late : late + LOOKS])) / MIB
+    yield Figure("runs", "server memory, last quarter of the run", grown, "MiB more", goal="< 32 MiB", met=grown < 32)
+
+
+async def _reading(server: Served, run: str, total: int) -> list[Figure]:
+    """The leaderboard from the store, and pages at both ends."""
+    async with JudgeClient(server.address) as client:
+        begun = perf_counter()
+        source = f"run:{run.removeprefix('runs/')}/longest"
+        board = await client.leaderboard("bench", source)
+        ranked = perf_counter() - begun
+        first = await _page(client, run, 0)
+        last = await _page(client, run, total - 1000)
+    if len(board.ratings) != CONTESTANTS:
+        message = f"the leaderboard has {len(board.ratings)} ratings"
+        raise RuntimeError(message)
+    return [
+        Figure("runs", "leaderboard from the store", ranked, "s", goal="< 5 s", met=ranked < 5),
+        Figure(
+            "runs",
+            "ListVerdicts, the last page",
+            last,
+            "s",
+            f"the first: {first:.3f} s",
+            last / first,
+            "<= 1.5 x",
+            last <= 1.5 * first,
+        ),
+    ]
+
+
+async def _page(client: JudgeClient, run: str, begin: int) -> float:
+    """Seconds for the page of verdicts from position *begin* on; the median of some."""
+    asked = run_service_pb2.ListVerdictsRequest(parent=run, page_size=1000, page_token=str(begin - 1))
+    taken = []
+    for _ in range(LOOKS):
+        began = perf_counter()
+        await client.runs.ListVerdicts(asked)
+        taken.append(perf_counter() - began)
+    return median(taken)
+
+
+async def _upload(client: JudgeClient, prompts: int) -> None:
+    await client.create_dataset("bench")
+    await client.upload_prompts(
+        "bench", [pb.Prompt(prompt_id=f"p{n}", turns=[f"What is {n}? " * 10]) for n in range(prompts)]
+    )
+    await client.upload_outputs(
+        "bench",
+        [
+            pb.Output(
+                prompt_id=f"p{n}", contestant=f"m{who}", turns=[f"It is {n}, says {who}. " * (10 + (who * 7 + n) % 13)]
+            )
+            for n in range(prompts)
+            for who in range(CONTESTANTS)
+        ],
+    )

@@ -1,0 +1,33 @@
+"""Large runs: beside a bare loop that writes the same rows, and a million verdicts on one file, with a kill in between.
+
+python bench/runs.py [VERDICTS]        a million by default
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+# Before numpy loads: figures are of one core.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
+def main() -> None:
+    """Run both, and say which goals were met."""
+    import run_beside  # noqa: PLC0415  # after the line above
+    import run_million  # noqa: PLC0415
+
+    verdicts = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    met: list[str] = []
+    missed: list[str] = []
+    for figures in (run_beside.figures(), run_million.figures(verdicts)):
+        for figure in figures:
+            print(figure, flush=True)
+            if figure.met is not None:
+                (met if figure.met else missed).append(figure.figure)
+    print(json.dumps({"bench": "runs", "met": met, "missed": missed}))
+
+
+if __name__ == "__main__":
+    main()
