@@ -245,7 +245,10 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
         context: Any,
     ) -> AsyncIterator[pb.ReadDatasetResponse]:
         name = _name(request.name)
-        revision = await self._store.revision(TENANT, name)
+        present = await self._store.revision(TENANT, name)
+        revision = request.revision or present
+        if not 0 <= revision <= present:
+            raise InvalidInput("revision", f"dataset {name!r} has the revisions 0 to {present}, not {revision}")
         wanted = set(request.parts) - {pb.DATASET_PART_UNSPECIFIED}
         readers: list[tuple[int, Any, Any, str]] = [
             (pb.DATASET_PART_PROMPTS, self._store.read_prompts, rows.prompt, "prompts"),

@@ -15,10 +15,11 @@ from judge.api.v1 import (
     verdict_pb2,
 )
 from judge.domain.dataset import DatasetSummary
-from judge.domain.judge import JudgeCard, RenderedPrompt, Sampling
+from judge.domain.judge import JudgeCard, JudgeDefinition, RenderedPrompt, RubricVariant, Sampling
 from judge.domain.run import Pairing, Run, RunSpec
 from judge.domain.verdict import Reading, Reply, ShowingNames, Verdict
 from judge.runs.estimate import RunEstimate
+from judge.runs.planned import Planned
 from judge.runs.votes import Part
 
 
@@ -121,16 +122,44 @@ def judge(card: JudgeCard, *, whole: bool = False) -> judge_service_pb2.Judge:
             deadline_seconds=limits.deadline_seconds,
             max_failed_share=limits.max_failed_share,
         ),
-        variants=[
-            judge_service_pb2.RubricVariant(
-                variant=v.name, applies=v.applies, system=v.system, user=v.user, form=v.form.value
-            )
-            for v in what.rubric.variants
-        ]
-        if whole
-        else [],
+        variants=[variant(one) for one in what.rubric.variants] if whole else [],
         sampling=sampling(what.sampling),
         batch=card.batch,
+    )
+
+
+def variant(one: RubricVariant) -> judge_service_pb2.RubricVariant:
+    """One wording of a rubric."""
+    return judge_service_pb2.RubricVariant(
+        variant=one.name,
+        applies=one.applies,
+        system=one.system,
+        user=one.user,
+        form=one.form.value,
+        multi_turn=one.multi_turn,
+        with_reference=one.with_reference,
+        categories=one.categories,
+        steps=one.steps,
+    )
+
+
+def definition(frozen: JudgeDefinition) -> judge_service_pb2.JudgeDefinition:
+    """A judge as frozen into a run."""
+    rubric = frozen.rubric
+    return judge_service_pb2.JudgeDefinition(
+        name=f"judges/{frozen.name}",
+        backend=frozen.backend,
+        model=frozen.model,
+        weights=frozen.weights,
+        scope=frozen.scope,
+        fingerprint=frozen.fingerprint,
+        parser=frozen.parser,
+        sampling=sampling(frozen.sampling),
+        rubric=rubric.name,
+        rubric_version=rubric.version,
+        rubric_hash=rubric.hash,
+        tie_band=rubric.tie_band,
+        variants=[variant(one) for one in rubric.variants],
     )
 
 
@@ -177,8 +206,11 @@ def run_spec(spec: RunSpec) -> run_service_pb2.RunSpec:
     )
 
 
-def run(row: Run, tenant: str, rate: float = 0.0) -> run_service_pb2.Run:
-    """A run. Showings never begun are counted by what became of them once the run has ended."""
+def run(row: Run, tenant: str, rate: float = 0.0, *, full: bool = False) -> run_service_pb2.Run:
+    """A run; with its judges' definitions if *full*.
+
+    Showings never begun are counted by what became of them once the run has ended.
+    """
     counts = row.counts
     by_status = {name: n for name, n in sorted(counts.by_status.items()) if n}
     pending = counts.pending
@@ -212,12 +244,14 @@ def run(row: Run, tenant: str, rate: float = 0.0) -> run_service_pb2.Run:
         end_time=timestamp(row.end_time) if row.end_time is not None else None,
         request_id=row.request_id,
         tenant=tenant,
-        fingerprints=[definition.fingerprint for definition in row.judges],
+        fingerprints=[frozen.fingerprint for frozen in row.judges],
         rate=rate,
         spending=[
-            run_service_pb2.JudgeSpending(judge=f"judges/{definition.name}", **asdict(spent))
-            for definition, spent in zip(row.judges, row.spent, strict=True)
+            run_service_pb2.JudgeSpending(judge=f"judges/{frozen.name}", **asdict(spent))
+            for frozen, spent in zip(row.judges, row.spent, strict=True)
         ],
+        rest=row.rest.value if row.rest else 0,  # type: ignore[arg-type]  # our numbers are the wire's
+        definitions=[definition(frozen) for frozen in row.judges] if full else [],
     )
 
 
@@ -298,6 +332,7 @@ def verdict(row: Verdict, run_id: str = "", *, full: bool = True) -> verdict_pb2
         model=reply.model,
         create_time=timestamp(row.create_time) if row.create_time else None,
         position=row.position,
+        logprobs=[verdict_pb2.TokenLogprob(token=token, logprob=log) for token, log in reply.logprobs] if full else [],
     )
 
 
@@ -318,6 +353,11 @@ def _reading(reading: Reading, row: Verdict) -> verdict_pb2.Reading:
         reason=reading.reason,
         strength=reading.strength,
     )
+
+
+def planned(one: Planned) -> run_service_pb2.PlannedShowing:
+    """One showing of a plan."""
+    return run_service_pb2.PlannedShowing(showing=showing(one.showing), comparison_id=one.comparison_id)
 
 
 def part(said: Part) -> outcome_pb2.Slice:

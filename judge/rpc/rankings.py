@@ -23,6 +23,7 @@ from judge.runs.rank import leaderboard, rank
 from judge.runs.ranked import RankOptions
 from judge.runs.sources import votes_of
 from judge.runs.style import style_of
+from judge.runs.versions import versions
 from judge.runs.votes import Votes
 from judge.runs.work import all_labels
 from judge.stats.battles import Battles
@@ -43,7 +44,7 @@ class RankingServicer(ranking_service_pb2_grpc.RankingServiceServicer):
         style = await style_of(self._store, TENANT, votes) if options.style else None
         labels = await self._labels(votes, options)
         board = await self._fits.run(lambda: leaderboard(votes, options, style, labels))
-        return pb.GetLeaderboardResponse(leaderboard=reports.leaderboard(board))
+        return pb.GetLeaderboardResponse(leaderboard=reports.leaderboard(board), versions=versions())
 
     async def _labels(self, votes: Votes, options: RankOptions) -> Labelled | None:
         """What the labels that ratings are to be anchored to say."""

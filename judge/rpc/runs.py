@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from itertools import islice
 from typing import Any
 
 from judge.api.v1 import run_service_pb2 as pb
@@ -15,11 +16,15 @@ from judge.ports.store import Store
 from judge.rpc import decode, encode
 from judge.rpc.datasets import TENANT
 from judge.runs.lifecycle import Runs
+from judge.runs.planned import named
 from judge.runs.reparse import reparse
 from judge.runs.watch import Watcher
+from judge.runs.work import build_plan
 
 PAGE_BYTES = 1024 * 1024
 """A page or a batch of verdicts ends at so many bytes."""
+PLAN_ROWS = 1000
+"""Showings of a plan's batch."""
 NEWEST = 0
 
 
@@ -49,7 +54,8 @@ class RunServicer(run_service_pb2_grpc.RunServiceServicer):
 
     async def GetRun(self, request: pb.GetRunRequest, context: Any) -> pb.GetRunResponse:
         """Give a run as it is now."""
-        return pb.GetRunResponse(run=encode.run(await self._store.run(TENANT, _id(request.name)), TENANT))
+        full = request.view == pb.RUN_VIEW_FULL
+        return pb.GetRunResponse(run=encode.run(await self._store.run(TENANT, _id(request.name)), TENANT, full=full))
 
     async def ListRuns(self, request: pb.ListRunsRequest, context: Any) -> pb.ListRunsResponse:
         """List runs, newest first."""
@@ -111,6 +117,18 @@ class RunServicer(run_service_pb2_grpc.RunServiceServicer):
                 yield pb.StreamVerdictsResponse(page_token=str(after))
             if snapshots is None or run.state.ended:
                 return
+
+    async def ReadPlan(
+        self,
+        request: pb.ReadPlanRequest,
+        context: Any,
+    ) -> AsyncIterator[pb.ReadPlanResponse]:
+        run = await self._store.run(TENANT, _id(request.name))
+        plan = await build_plan(self._store, TENANT, run.spec, run.dataset_revision)
+        board = await self._store.board(TENANT, run.spec.dataset, run.dataset_revision)
+        showings = named(board, plan)
+        while batch := list(islice(showings, PLAN_ROWS)):
+            yield pb.ReadPlanResponse(plan_hash=plan.hash, showings=map(encode.planned, batch))
 
 
 def _batches(found: list[Verdict], run_id: str, *, full: bool) -> list[tuple[list[verdict_pb2.Verdict], int]]:

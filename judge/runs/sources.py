@@ -15,9 +15,10 @@ from functools import partial
 from judge.domain.dataset import Label
 from judge.domain.errors import InvalidInput, NotFound
 from judge.domain.outcome import AnnotatorKind, ItemState, Order, Outcome, Reconcile
+from judge.domain.run import Run
 from judge.domain.source import Merge, Source, SourceKind
 from judge.domain.verdict import SOURCE_PARSER, Reading, Verdict
-from judge.ports.store import Store, VerdictQuery
+from judge.ports.store import BoardPrompt, Store, VerdictQuery
 from judge.runs.juries import jury_votes
 from judge.runs.table import merged
 from judge.runs.votes import LEFT_SHARE, WHOLE, Orders, Taking, Vote, Votes, Where, whole
@@ -112,12 +113,36 @@ async def _judged(store: Store, tenant: str, dataset: str, source: Source) -> _J
     if source.kind is not SourceKind.RUN:
         return _Judged(source.name, await store.judge_verdicts(tenant, dataset, source.name))
     run = await store.run(tenant, source.run)
+    name = _judge_in(run, source)
+    return _in_run(run, name, await _run_verdicts(store, run.row, name))
+
+
+def _judge_in(run: Run, source: Source) -> str:
     names = [judge.name for judge in run.judges]
     name = source.name or (names[0] if len(names) == 1 else "")
     if name not in names:
         raise NotFound(f"run {source.run} has the judges {', '.join(names)}; name one as run:{source.run}/JUDGE")
-    verdicts = await _run_verdicts(store, run.row, name)
-    return _Judged(name, verdicts, run.counts.planned // len(names), not run.state.ended, run.rest)
+    return name
+
+
+def _in_run(run: Run, name: str, verdicts: Sequence[Verdict]) -> _Judged:
+    return _Judged(name, verdicts, run.counts.planned // len(run.judges), not run.state.ended, run.rest)
+
+
+def run_votes(
+    run: Run, source: Source, verdicts: Sequence[Verdict], prompts: Iterable[BoardPrompt], taking: Taking
+) -> Votes:
+    """What a *source* of *run* says by these *verdicts*, in the order of its plan, without a store."""
+    name = _judge_in(run, source)
+    asked = tuple(prompts)
+    votes = _judge_votes(
+        _in_run(run, name, [verdict for verdict in verdicts if verdict.judge == name]),
+        source,
+        taking=taking,
+        categories={prompt.prompt_id: prompt.category for prompt in asked},
+        tags={prompt.prompt_id: prompt.tags for prompt in asked},
+    )
+    return replace(votes, dataset=run.spec.dataset)
 
 
 async def verdicts_on(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -28,6 +28,7 @@ _COUNTED: Final = {
 NAMES: Final = ("length", *_COUNTED, "code")
 """The covariates: letters, headers, list items, words in bold, blocks of code."""
 AT_ONCE = 500
+_Side = tuple[str, str, int, int]
 
 
 def features(text: str) -> Floats:
@@ -51,6 +52,23 @@ async def style_of(store: Store, tenant: str, votes: Votes) -> Style:
     prompt_ids = {vote.where.prompt_id for vote in votes.rows}
     board = await store.board(tenant, votes.dataset, revision, prompt_ids=prompt_ids)
     rows = {named: output.row for named, output in board.named().items()}
+    wanted = _sides(votes, rows)
+    of: dict[_Side, Floats] = {}
+    for start in range(0, len(wanted), AT_ONCE):
+        sides = wanted[start : start + AT_ONCE]
+        texts = await store.output_texts({rows[side[:3]] for side in sides})
+        told = [texts[rows[side[:3]]].output.turns[side[3] - 1] for side in sides]
+        of.update(zip(sides, await asyncio.to_thread(_all_features, told), strict=True))
+    return Style(NAMES, of)
+
+
+def style_in(outputs: Mapping[tuple[str, str, int], Sequence[str]], votes: Votes) -> Style:
+    """The same from *outputs* at hand: an output's turns by prompt, contestant and sample."""
+    return Style(NAMES, {side: features(outputs[side[:3]][side[3] - 1]) for side in _sides(votes, outputs)})
+
+
+def _sides(votes: Votes, known: Container[tuple[str, str, int]]) -> list[_Side]:
+    """The outputs, each with its turn, that *votes* are about. InvalidInput where one is not *known*."""
     wanted = sorted(
         {
             side
@@ -61,13 +79,7 @@ async def style_of(store: Store, tenant: str, votes: Votes) -> Style:
             )
         }
     )
-    missing = [side for side in wanted if side[:3] not in rows]
+    missing = [side for side in wanted if side[:3] not in known]
     if missing:
         raise InvalidInput("options.style", f"the output of {missing[0][1]} for prompt {missing[0][0]} is not stored")
-    of: dict[tuple[str, str, int, int], Floats] = {}
-    for start in range(0, len(wanted), AT_ONCE):
-        sides = wanted[start : start + AT_ONCE]
-        texts = await store.output_texts({rows[side[:3]] for side in sides})
-        told = [texts[rows[side[:3]]].output.turns[side[3] - 1] for side in sides]
-        of.update(zip(sides, await asyncio.to_thread(_all_features, told), strict=True))
-    return Style(NAMES, of)
+    return wanted

@@ -1239,8 +1239,11 @@ class ReadDatasetRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     PARTS_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`datasets/NAME`."""
+    revision: _builtins.int
+    """The revision to read; 0 means the present one."""
     @_builtins.property
     def parts(self) -> _containers.RepeatedScalarFieldContainer[Global___DatasetPart.ValueType]:
         """The parts to read; none means all."""
@@ -1250,10 +1253,11 @@ class ReadDatasetRequest(_message.Message):
         *,
         name: _builtins.str = ...,
         parts: _abc.Iterable[Global___DatasetPart.ValueType] | None = ...,
+        revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "parts", b"parts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "parts", b"parts", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

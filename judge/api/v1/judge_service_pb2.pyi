@@ -294,6 +294,10 @@ class RubricVariant(_message.Message):
     SYSTEM_FIELD_NUMBER: _builtins.int
     USER_FIELD_NUMBER: _builtins.int
     FORM_FIELD_NUMBER: _builtins.int
+    MULTI_TURN_FIELD_NUMBER: _builtins.int
+    WITH_REFERENCE_FIELD_NUMBER: _builtins.int
+    CATEGORIES_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
     variant: _builtins.str
     """Its name in the rubric."""
     applies: _builtins.str
@@ -304,6 +308,16 @@ class RubricVariant(_message.Message):
     """The user message's template."""
     form: _builtins.str
     """The answer form: choice, reasoned, likert or brackets."""
+    multi_turn: _builtins.bool
+    """Used for turns after the first (true) or for the first (false); absent for any."""
+    with_reference: _builtins.bool
+    """Used where a reference answer exists (true) or where none does (false); absent for any."""
+    steps: _builtins.int
+    """Of a scale: how many steps it has."""
+    @_builtins.property
+    def categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Used for prompts of these categories; none means any."""
+
     def __init__(
         self,
         *,
@@ -312,14 +326,101 @@ class RubricVariant(_message.Message):
         system: _builtins.str = ...,
         user: _builtins.str = ...,
         form: _builtins.str = ...,
+        multi_turn: _builtins.bool | None = ...,
+        with_reference: _builtins.bool | None = ...,
+        categories: _abc.Iterable[_builtins.str] | None = ...,
+        steps: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_multi_turn", b"_multi_turn", "_with_reference", b"_with_reference", "multi_turn", b"multi_turn", "with_reference", b"with_reference"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["applies", b"applies", "form", b"form", "system", b"system", "user", b"user", "variant", b"variant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_multi_turn", b"_multi_turn", "_with_reference", b"_with_reference", "applies", b"applies", "categories", b"categories", "form", b"form", "multi_turn", b"multi_turn", "steps", b"steps", "system", b"system", "user", b"user", "variant", b"variant", "with_reference", b"with_reference"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__multi_turn: _TypeAlias = _typing.Literal["multi_turn"]  # noqa: Y015
+    _WhichOneofArgType__multi_turn: _TypeAlias = _typing.Literal["_multi_turn", b"_multi_turn"]  # noqa: Y015
+    _WhichOneofReturnType__with_reference: _TypeAlias = _typing.Literal["with_reference"]  # noqa: Y015
+    _WhichOneofArgType__with_reference: _TypeAlias = _typing.Literal["_with_reference", b"_with_reference"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__multi_turn) -> _WhichOneofReturnType__multi_turn | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__with_reference) -> _WhichOneofReturnType__with_reference | None: ...
 
 Global___RubricVariant: _TypeAlias = RubricVariant  # noqa: Y015
+
+@_typing.final
+class JudgeDefinition(_message.Message):
+    """A judge as frozen into a run: everything that changes its reply, how the reply is read, and nothing secret."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    BACKEND_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    FINGERPRINT_FIELD_NUMBER: _builtins.int
+    PARSER_FIELD_NUMBER: _builtins.int
+    SAMPLING_FIELD_NUMBER: _builtins.int
+    RUBRIC_FIELD_NUMBER: _builtins.int
+    RUBRIC_VERSION_FIELD_NUMBER: _builtins.int
+    RUBRIC_HASH_FIELD_NUMBER: _builtins.int
+    TIE_BAND_FIELD_NUMBER: _builtins.int
+    VARIANTS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Resource name, `judges/NAME`."""
+    backend: _builtins.str
+    """The backend that answers."""
+    model: _builtins.str
+    """The model asked, if the backend has models."""
+    weights: _builtins.str
+    """Whose weights answer under the model's name, as their server said."""
+    scope: _builtins.str
+    """For recorded judges: the dataset whose uploads they answer from."""
+    fingerprint: _builtins.str
+    """The call fingerprint: what changes the reply, hashed."""
+    parser: _builtins.str
+    """The parser that reads the replies, with its version."""
+    rubric: _builtins.str
+    """The rubric's name."""
+    rubric_version: _builtins.int
+    """The rubric's version, as its writer counts."""
+    rubric_hash: _builtins.str
+    """The rubric's hash: of everything that is sent."""
+    tie_band: _builtins.float
+    """How near to the middle is a tie, for the parser; absent leaves the answer form's own."""
+    @_builtins.property
+    def sampling(self) -> Global___Sampling:
+        """The sampling settings sent."""
+
+    @_builtins.property
+    def variants(self) -> _containers.RepeatedCompositeFieldContainer[Global___RubricVariant]:
+        """The rubric's text."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        backend: _builtins.str = ...,
+        model: _builtins.str = ...,
+        weights: _builtins.str = ...,
+        scope: _builtins.str = ...,
+        fingerprint: _builtins.str = ...,
+        parser: _builtins.str = ...,
+        sampling: Global___Sampling | None = ...,
+        rubric: _builtins.str = ...,
+        rubric_version: _builtins.int = ...,
+        rubric_hash: _builtins.str = ...,
+        tie_band: _builtins.float | None = ...,
+        variants: _abc.Iterable[Global___RubricVariant] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_tie_band", b"_tie_band", "sampling", b"sampling", "tie_band", b"tie_band"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_tie_band", b"_tie_band", "backend", b"backend", "fingerprint", b"fingerprint", "model", b"model", "name", b"name", "parser", b"parser", "rubric", b"rubric", "rubric_hash", b"rubric_hash", "rubric_version", b"rubric_version", "sampling", b"sampling", "scope", b"scope", "tie_band", b"tie_band", "variants", b"variants", "weights", b"weights"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__tie_band: _TypeAlias = _typing.Literal["tie_band"]  # noqa: Y015
+    _WhichOneofArgType__tie_band: _TypeAlias = _typing.Literal["_tie_band", b"_tie_band"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tie_band) -> _WhichOneofReturnType__tie_band | None: ...
+
+Global___JudgeDefinition: _TypeAlias = JudgeDefinition  # noqa: Y015
 
 @_typing.final
 class ListJudgesRequest(_message.Message):

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from judge.api.v1 import judge_service_pb2 as _judge_service_pb2
 from judge.api.v1 import leaderboard_pb2 as _leaderboard_pb2
 from judge.api.v1 import outcome_pb2 as _outcome_pb2
 from judge.api.v1 import verdict_pb2 as _verdict_pb2
@@ -166,6 +167,30 @@ TURN_POLICY_EACH: TurnPolicy.ValueType  # 2
 TURN_POLICY_NUMBER: TurnPolicy.ValueType  # 3
 """The turn given."""
 Global___TurnPolicy: _TypeAlias = TurnPolicy  # noqa: Y015
+
+class _RunView:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RunViewEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RunView.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RUN_VIEW_UNSPECIFIED: _RunView.ValueType  # 0
+    """BASIC."""
+    RUN_VIEW_BASIC: _RunView.ValueType  # 1
+    """Without its judges' definitions."""
+    RUN_VIEW_FULL: _RunView.ValueType  # 2
+    """With them."""
+
+class RunView(_RunView, metaclass=_RunViewEnumTypeWrapper):
+    """How much of a run is wanted."""
+
+RUN_VIEW_UNSPECIFIED: RunView.ValueType  # 0
+"""BASIC."""
+RUN_VIEW_BASIC: RunView.ValueType  # 1
+"""Without its judges' definitions."""
+RUN_VIEW_FULL: RunView.ValueType  # 2
+"""With them."""
+Global___RunView: _TypeAlias = RunView  # noqa: Y015
 
 @_typing.final
 class Pairing(_message.Message):
@@ -360,6 +385,8 @@ class Run(_message.Message):
     RATE_FIELD_NUMBER: _builtins.int
     ROUND_FIELD_NUMBER: _builtins.int
     SPENDING_FIELD_NUMBER: _builtins.int
+    REST_FIELD_NUMBER: _builtins.int
+    DEFINITIONS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, `runs/ID`."""
     dataset: _builtins.str
@@ -386,6 +413,8 @@ class Run(_message.Message):
     """Verdicts a second over the last seconds; while it runs."""
     round: _builtins.int
     """The round at work, for adaptive pairing."""
+    rest: _outcome_pb2.ItemState.ValueType
+    """What became of the showings never begun, once the run has ended; not said if there are none."""
     @_builtins.property
     def judges(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """`judges/NAME`."""
@@ -418,6 +447,10 @@ class Run(_message.Message):
     def spending(self) -> _containers.RepeatedCompositeFieldContainer[Global___JudgeSpending]:
         """What each judge used, in the order of judges."""
 
+    @_builtins.property
+    def definitions(self) -> _containers.RepeatedCompositeFieldContainer[_judge_service_pb2.JudgeDefinition]:
+        """The judges as frozen into the run, with their rubrics' text, in the order of judges; in view FULL."""
+
     def __init__(
         self,
         *,
@@ -442,10 +475,12 @@ class Run(_message.Message):
         rate: _builtins.float = ...,
         round: _builtins.int = ...,
         spending: _abc.Iterable[Global___JudgeSpending] | None = ...,
+        rest: _outcome_pb2.ItemState.ValueType = ...,
+        definitions: _abc.Iterable[_judge_service_pb2.JudgeDefinition] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "counts", b"counts", "create_time", b"create_time", "end_time", b"end_time", "pairing", b"pairing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "cost_micros", b"cost_micros", "counts", b"counts", "create_time", b"create_time", "dataset", b"dataset", "dataset_revision", b"dataset_revision", "end_time", b"end_time", "fingerprints", b"fingerprints", "judges", b"judges", "name", b"name", "pairing", b"pairing", "plan_hash", b"plan_hash", "rate", b"rate", "request_id", b"request_id", "revision", b"revision", "round", b"round", "spending", b"spending", "state", b"state", "state_message", b"state_message", "state_reason", b"state_reason", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "cost_micros", b"cost_micros", "counts", b"counts", "create_time", b"create_time", "dataset", b"dataset", "dataset_revision", b"dataset_revision", "definitions", b"definitions", "end_time", b"end_time", "fingerprints", b"fingerprints", "judges", b"judges", "name", b"name", "pairing", b"pairing", "plan_hash", b"plan_hash", "rate", b"rate", "request_id", b"request_id", "rest", b"rest", "revision", b"revision", "round", b"round", "spending", b"spending", "state", b"state", "state_message", b"state_message", "state_reason", b"state_reason", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -750,16 +785,20 @@ class GetRunRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    VIEW_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`runs/ID`."""
+    view: Global___RunView.ValueType
+    """How much of it."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        view: Global___RunView.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "view", b"view"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1196,3 +1235,81 @@ class StreamVerdictsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StreamVerdictsResponse: _TypeAlias = StreamVerdictsResponse  # noqa: Y015
+
+@_typing.final
+class ReadPlanRequest(_message.Message):
+    """Names a run whose plan is read."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`runs/ID`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadPlanRequest: _TypeAlias = ReadPlanRequest  # noqa: Y015
+
+@_typing.final
+class PlannedShowing(_message.Message):
+    """One showing of a plan. Of n showings, repeat r of number i before judge j has the place (j * n + i) * repeats + r."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHOWING_FIELD_NUMBER: _builtins.int
+    COMPARISON_ID_FIELD_NUMBER: _builtins.int
+    comparison_id: _builtins.str
+    """The caller's id of a listed comparison."""
+    @_builtins.property
+    def showing(self) -> _outcome_pb2.Showing:
+        """What is shown."""
+
+    def __init__(
+        self,
+        *,
+        showing: _outcome_pb2.Showing | None = ...,
+        comparison_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["showing", b"showing"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comparison_id", b"comparison_id", "showing", b"showing"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlannedShowing: _TypeAlias = PlannedShowing  # noqa: Y015
+
+@_typing.final
+class ReadPlanResponse(_message.Message):
+    """A batch of a plan's showings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_HASH_FIELD_NUMBER: _builtins.int
+    SHOWINGS_FIELD_NUMBER: _builtins.int
+    plan_hash: _builtins.str
+    """The plan's hash; the same in every batch."""
+    @_builtins.property
+    def showings(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlannedShowing]:
+        """The showings, each judge's and repeat's told once."""
+
+    def __init__(
+        self,
+        *,
+        plan_hash: _builtins.str = ...,
+        showings: _abc.Iterable[Global___PlannedShowing] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan_hash", b"plan_hash", "showings", b"showings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadPlanResponse: _TypeAlias = ReadPlanResponse  # noqa: Y015

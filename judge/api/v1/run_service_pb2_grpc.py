@@ -85,6 +85,11 @@ class RunServiceStub:
                 request_serializer=judge_dot_api_dot_v1_dot_run__service__pb2.StreamVerdictsRequest.SerializeToString,
                 response_deserializer=judge_dot_api_dot_v1_dot_run__service__pb2.StreamVerdictsResponse.FromString,
                 _registered_method=True)
+        self.ReadPlan = channel.unary_stream(
+                '/judge.api.v1.RunService/ReadPlan',
+                request_serializer=judge_dot_api_dot_v1_dot_run__service__pb2.ReadPlanRequest.SerializeToString,
+                response_deserializer=judge_dot_api_dot_v1_dot_run__service__pb2.ReadPlanResponse.FromString,
+                _registered_method=True)
 
 
 class RunServiceServicer:
@@ -161,6 +166,13 @@ class RunServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReadPlan(self, request, context):
+        """Streams the showings that a run's plan is made of, in their order.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RunServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -213,6 +225,11 @@ def add_RunServiceServicer_to_server(servicer, server):
                     servicer.StreamVerdicts,
                     request_deserializer=judge_dot_api_dot_v1_dot_run__service__pb2.StreamVerdictsRequest.FromString,
                     response_serializer=judge_dot_api_dot_v1_dot_run__service__pb2.StreamVerdictsResponse.SerializeToString,
+            ),
+            'ReadPlan': grpc.unary_stream_rpc_method_handler(
+                    servicer.ReadPlan,
+                    request_deserializer=judge_dot_api_dot_v1_dot_run__service__pb2.ReadPlanRequest.FromString,
+                    response_serializer=judge_dot_api_dot_v1_dot_run__service__pb2.ReadPlanResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -486,6 +503,33 @@ class RunService:
             '/judge.api.v1.RunService/StreamVerdicts',
             judge_dot_api_dot_v1_dot_run__service__pb2.StreamVerdictsRequest.SerializeToString,
             judge_dot_api_dot_v1_dot_run__service__pb2.StreamVerdictsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadPlan(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/judge.api.v1.RunService/ReadPlan',
+            judge_dot_api_dot_v1_dot_run__service__pb2.ReadPlanRequest.SerializeToString,
+            judge_dot_api_dot_v1_dot_run__service__pb2.ReadPlanResponse.FromString,
             options,
             channel_credentials,
             insecure,

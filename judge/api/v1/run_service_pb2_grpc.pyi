@@ -53,6 +53,8 @@ class RunServiceStub:
     """Pages through a run's verdicts by their place in the plan."""
     StreamVerdicts: _grpc.UnaryStreamMultiCallable[_run_service_pb2.StreamVerdictsRequest, _run_service_pb2.StreamVerdictsResponse]
     """Follows a run's verdicts in the order they were stored."""
+    ReadPlan: _grpc.UnaryStreamMultiCallable[_run_service_pb2.ReadPlanRequest, _run_service_pb2.ReadPlanResponse]
+    """Streams the showings that a run's plan is made of, in their order."""
 
 @_typing.type_check_only
 class RunServiceAsyncStub(RunServiceStub):
@@ -79,6 +81,8 @@ class RunServiceAsyncStub(RunServiceStub):
     """Pages through a run's verdicts by their place in the plan."""
     StreamVerdicts: _aio.UnaryStreamMultiCallable[_run_service_pb2.StreamVerdictsRequest, _run_service_pb2.StreamVerdictsResponse]  # type: ignore[assignment]
     """Follows a run's verdicts in the order they were stored."""
+    ReadPlan: _aio.UnaryStreamMultiCallable[_run_service_pb2.ReadPlanRequest, _run_service_pb2.ReadPlanResponse]  # type: ignore[assignment]
+    """Streams the showings that a run's plan is made of, in their order."""
 
 class RunServiceServicer(metaclass=_abc_1.ABCMeta):
     """Plans comparisons over a dataset, has judges judge them, and keeps the verdicts."""
@@ -162,5 +166,13 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_run_service_pb2.StreamVerdictsResponse], _abc.AsyncIterator[_run_service_pb2.StreamVerdictsResponse]]:
         """Follows a run's verdicts in the order they were stored."""
+
+    @_abc_1.abstractmethod
+    def ReadPlan(
+        self,
+        request: _run_service_pb2.ReadPlanRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_run_service_pb2.ReadPlanResponse], _abc.AsyncIterator[_run_service_pb2.ReadPlanResponse]]:
+        """Streams the showings that a run's plan is made of, in their order."""
 
 def add_RunServiceServicer_to_server(servicer: RunServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -72,6 +72,7 @@ class Verdict(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
     STRENGTH_FIELD_NUMBER: _builtins.int
+    LOGPROBS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, `runs/RUN/verdicts/POSITION`; empty for a verdict outside a run."""
     judge: _builtins.str
@@ -122,6 +123,10 @@ class Verdict(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the reply was stored."""
 
+    @_builtins.property
+    def logprobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___TokenLogprob]:
+        """Of the reply's deciding token: its alternatives, if the backend gives them; in view FULL."""
+
     def __init__(
         self,
         *,
@@ -146,10 +151,11 @@ class Verdict(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         position: _builtins.int = ...,
         strength: _builtins.float | None = ...,
+        logprobs: _abc.Iterable[Global___TokenLogprob] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_probability_left", b"_probability_left", "_strength", b"_strength", "create_time", b"create_time", "probability_left", b"probability_left", "showing", b"showing", "strength", b"strength", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_probability_left", b"_probability_left", "_strength", b"_strength", "category", b"category", "comparison_id", b"comparison_id", "create_time", b"create_time", "epoch", b"epoch", "judge", b"judge", "model", b"model", "name", b"name", "outcome", b"outcome", "parser", b"parser", "position", b"position", "probability_left", b"probability_left", "raw", b"raw", "readings", b"readings", "reason", b"reason", "repeat", b"repeat", "reused", b"reused", "showing", b"showing", "state", b"state", "status", b"status", "strength", b"strength", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_probability_left", b"_probability_left", "_strength", b"_strength", "category", b"category", "comparison_id", b"comparison_id", "create_time", b"create_time", "epoch", b"epoch", "judge", b"judge", "logprobs", b"logprobs", "model", b"model", "name", b"name", "outcome", b"outcome", "parser", b"parser", "position", b"position", "probability_left", b"probability_left", "raw", b"raw", "readings", b"readings", "reason", b"reason", "repeat", b"repeat", "reused", b"reused", "showing", b"showing", "state", b"state", "status", b"status", "strength", b"strength", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__probability_left: _TypeAlias = _typing.Literal["probability_left"]  # noqa: Y015
     _WhichOneofArgType__probability_left: _TypeAlias = _typing.Literal["_probability_left", b"_probability_left"]  # noqa: Y015
@@ -161,6 +167,32 @@ class Verdict(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__strength) -> _WhichOneofReturnType__strength | None: ...
 
 Global___Verdict: _TypeAlias = Verdict  # noqa: Y015
+
+@_typing.final
+class TokenLogprob(_message.Message):
+    """One alternative of a token."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    LOGPROB_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    """The token."""
+    logprob: _builtins.float
+    """The natural logarithm of its probability."""
+    def __init__(
+        self,
+        *,
+        token: _builtins.str = ...,
+        logprob: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["logprob", b"logprob", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TokenLogprob: _TypeAlias = TokenLogprob  # noqa: Y015
 
 @_typing.final
 class Reading(_message.Message):
