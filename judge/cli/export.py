@@ -6,14 +6,14 @@ import contextlib
 import gzip
 import json
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from judge.cli.connect import Where, connected, run
-from judge.cli.main import cli
+from judge.cli.main import CONFIG, SERVER, Commands, cli
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -90,23 +90,56 @@ def _written(output: Path | None) -> Iterator[TextIO]:
         beside.unlink(missing_ok=True)
 
 
-@cli.command("export")
-@click.argument("kind", type=click.Choice(["prompts", "outputs", "labels", "verdicts", "comparisons"]))
-@click.option("--dataset", help="The dataset to read.")
-@click.option("--run", "run_name", help="A run's verdicts instead.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="A file; default is standard output.")
-@click.pass_obj
-def export_command(where: Where, kind: str, dataset: str | None, run_name: str | None, output: Path | None) -> None:
-    """Write rows as JSON lines, as `judge import` reads them."""
-    if (dataset is None) == (run_name is None) or (run_name and kind != "verdicts"):
-        raise click.UsageError("name a --dataset, or a --run to export its verdicts")
+@cli.group("export", cls=Commands, params=[SERVER, CONFIG])
+@click.pass_context
+def export(context: click.Context, server: str | None, config: Path | None) -> None:
+    """Write rows as JSON lines, as `judge import` reads them; or a run as a bundle."""
+    context.obj = Where(server or context.obj.server, config or context.obj.config)
 
+
+OUTPUT = click.option("-o", "--output", type=click.Path(path_type=Path), help="A file; default is standard output.")
+
+
+def _rows(kind: str) -> None:
+    """Register the command that writes the rows of this *kind*."""
+
+    @export.command(kind, help=f"Write {kind} as JSON lines, as `judge import` reads them.")
+    @click.option("--dataset", required=True, help="The dataset to read.")
+    @OUTPUT
+    @click.pass_obj
+    def command(where: Where, dataset: str, output: Path | None) -> None:
+        _write(where, kind, output, lambda client: _of_dataset(client, dataset, kind))
+
+
+for _kind in ("prompts", "outputs", "labels", "comparisons"):
+    _rows(_kind)
+
+
+@export.command("verdicts")
+@click.option("--dataset", help="The dataset to read, for the verdicts imported into it.")
+@click.option("--run", "run_name", help="A run's verdicts instead.")
+@OUTPUT
+@click.pass_obj
+def verdicts_command(where: Where, dataset: str | None, run_name: str | None, output: Path | None) -> None:
+    """Write verdicts as JSON lines, as `judge import` reads them."""
+    if (dataset is None) == (run_name is None):
+        raise click.UsageError("name a --dataset, or a --run to export its verdicts")
+    _write(
+        where,
+        "verdicts",
+        output,
+        lambda client: _of_run(client, run_name) if run_name else _of_dataset(client, dataset or "", "verdicts"),
+    )
+
+
+def _write(
+    where: Where, kind: str, output: Path | None, rows_of: Callable[[JudgeClient], AsyncIterator[dict[str, Any]]]
+) -> None:
     async def work() -> int:
         many = 0
         async with connected(where) as client:
-            rows = _of_run(client, run_name) if run_name else _of_dataset(client, dataset or "", kind)
             with _written(output) as file:
-                async for row in rows:
+                async for row in rows_of(client):
                     file.write(json.dumps(row, ensure_ascii=False) + "\n")
                     many += 1
         return many

@@ -38,12 +38,14 @@ class _Command(click.Command):
         return super().invoke(ctx)
 
 
-class _Commands(click.Group):
+class Commands(click.Group):
+    """A group whose commands take the options of `judge` itself."""
+
     command_class = _Command
 
 
 @click.group(
-    cls=_Commands,
+    cls=Commands,
     params=[SERVER, CONFIG],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
 )
@@ -55,7 +57,7 @@ def cli(context: click.Context, server: str | None, config: Path | None) -> None
 
 def _commands() -> None:
     # Imported here so that the group exists before its commands register.
-    from judge.cli import data, demo, export, judges, reports, runs, service  # noqa: F401, PLC0415  # they register themselves
+    from judge.cli import bundles, data, demo, export, judges, reports, runs, service  # noqa: F401, PLC0415  # they register themselves
 
 
 def main() -> None:

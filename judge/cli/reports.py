@@ -11,6 +11,7 @@ from judge.cli.agreements import agreement
 from judge.cli.boards import leaderboard, leaderboard_csv, leaderboard_parquet
 from judge.cli.connect import Where, connected, echo_json, run
 from judge.cli.main import cli
+from judge.cli.ranking import RECONCILE, ranking, ranking_options
 from judge.cli.reading import disagreement
 
 if TYPE_CHECKING:
@@ -25,60 +26,10 @@ def _battles(path: Path) -> list[Battle]:
     return [rows.battle(battle) for battle in battles.read(path)]
 
 
-def _anchor(_: click.Context, __: click.Parameter, said: str) -> tuple[str, float] | None:
-    """CONTESTANT=RATING."""
-    name, _equals, rating = said.rpartition("=")
-    if not said:
-        return None
-    try:
-        if name:
-            return name, float(rating)
-    except ValueError:
-        pass
-    raise click.BadParameter(f"{said!r} is not CONTESTANT=RATING, for instance base=1000")
-
-
-RECONCILE = click.Choice(["tie", "drop", "each", "soft"])
-INTERVALS = click.Choice(["sandwich", "bootstrap", "bootstrap-t", "percentile"])
-INFERENCE = click.Choice(["new-prompts", "fixed-prompts", "annotators", "unclustered"])
-
-
 @cli.command("rank")
 @click.argument("source")
 @click.option("--dataset", default="", help="The dataset of the source.")
-@click.option(
-    "--method",
-    default="bradley-terry",
-    show_default=True,
-    help="bradley-terry, davidson, rao-kupper, elo, elo-permuted or win-rate.",
-)
-@click.option("--k", default=4.0, show_default=True, help="Elo's K.")
-@click.option("--start", default=1000.0, show_default=True, help="Elo's start.")
-@click.option("--permutations", default=100, show_default=True, help="Orders of elo-permuted.")
-@click.option("--by", type=click.Choice(["category"]), help="Also by category.")
-@click.option("--target", "targets", multiple=True, help="A category wanted: where is each ahead? Repeatable.")
-@click.option("--reference", default="", help="The reference contestant.")
-@click.option("--adjust", type=click.Choice(["max-t", "holm", "none"]), default="max-t", show_default=True)
-@click.option("--difference", default=30.0, show_default=True, help="The difference you would like to detect.")
-@click.option("--level", default=0.95, show_default=True, help="The level of the intervals.")
-@click.option("--inference", type=INFERENCE, default="new-prompts", show_default=True, help="What would vary.")
-@click.option("--strata", is_flag=True, help="Prompts vary within their categories alone.")
-@click.option("--scale", type=click.Choice(["elo", "natural"]), default="elo", show_default=True)
-@click.option("--anchor", default="", callback=_anchor, metavar="NAME=RATING", help="Fix a contestant's rating.")
-@click.option("--ridge", default=0.0, show_default=True, help="Pull log strengths together, and say so.")
-@click.option("--position", is_flag=True, help="Fit what the left side is worth.")
-@click.option("--style", is_flag=True, help="Take length and markdown out; print both.")
-@click.option("--pairs", is_flag=True, help="Every difference too.")
-@click.option("--leave-one-out", is_flag=True, help="The ranks without each category, and each judge, too.")
-@click.option("--intervals", type=INTERVALS, default="sandwich", show_default=True, help="How they are computed.")
-@click.option("--replicates", default=1000, show_default=True, help="Resamples of a bootstrap.")
-@click.option("--anchored-to", default="", metavar="LABELS", help="Anchor a judge's ratings to people's labels.")
-@click.option("--variance", is_flag=True, help="Split the variance of verdicts too.")
-@click.option("--decisive-weight", default=1.0, show_default=True, help="What a decisive Likert verdict counts as.")
-@click.option("--reconcile", type=RECONCILE, default="tie", show_default=True)
-@click.option("--reading", default="", help="Which reading of replies: source, or a parser's name.")
-@click.option("--largest", is_flag=True, help="Rank the largest part of a board that falls apart.")
-@click.option("--seed", default=0, show_default=True, help="Of draws and permutations.")
+@ranking
 @click.option("--csv", "as_csv", is_flag=True, help="Print the ratings as CSV.")
 @click.option("--parquet", type=click.Path(dir_okay=False, path_type=Path), help="Write the ratings as Parquet here.")
 @click.option("--json", "as_json", is_flag=True, help="Print the leaderboard as JSON.")
@@ -88,36 +39,14 @@ def rank_command(
     /,
     source: str,
     dataset: str,
-    by: str | None,
-    targets: tuple[str, ...],
-    reference: str,
-    adjust: str,
-    difference: float,
-    anchor: tuple[str, float] | None,
-    reconcile: str,
     parquet: Path | None,
     *,
-    position: bool,
-    largest: bool,
     as_csv: bool,
     as_json: bool,
-    **said: Any,  # noqa: ANN401  # the options that are called as the wire calls them
+    **said: Any,  # noqa: ANN401  # how to rank
 ) -> None:
     """Rank what SOURCE says: judge:NAME, run:RUN/JUDGE, people, labels:PATTERN, jury:A+B, or a file of battles."""
-    from judge.api.v1 import outcome_pb2, ranking_service_pb2  # noqa: PLC0415
-
-    options = ranking_service_pb2.RankingOptions(
-        reference_contestant=reference,
-        reconcile=outcome_pb2.Reconcile.Value(f"RECONCILE_{reconcile.upper()}"),
-        by_category=by == "category",
-        target_categories=targets,
-        adjustment=adjust,
-        wanted_difference=difference,
-        anchor=ranking_service_pb2.Anchor(contestant=anchor[0], rating=anchor[1]) if anchor else None,
-        position_effect=position,
-        degenerate=ranking_service_pb2.DEGENERATE_LARGEST if largest else ranking_service_pb2.DEGENERATE_REFUSE,
-        **said,
-    )
+    options = ranking_options(**said)
 
     async def work() -> None:
         async with connected(where) as client:

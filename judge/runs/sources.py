@@ -133,6 +133,8 @@ def run_votes(
     run: Run, source: Source, verdicts: Sequence[Verdict], prompts: Iterable[BoardPrompt], taking: Taking
 ) -> Votes:
     """What a *source* of *run* says by these *verdicts*, in the order of its plan, without a store."""
+    if (source.kind, source.run) != (SourceKind.RUN, run.run_id):
+        raise InvalidInput("source", f"source {source} is none of run {run.run_id}", reason="INVALID_SOURCE")
     name = _judge_in(run, source)
     asked = tuple(prompts)
     votes = _judge_votes(

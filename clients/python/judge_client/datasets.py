@@ -92,10 +92,10 @@ class DatasetCalls(Connection):
         return (await upload(self.datasets.UploadComparisons, messages)).summary
 
     async def read_dataset(
-        self, dataset: str, parts: Sequence[pb.DatasetPart.ValueType] = ()
+        self, dataset: str, parts: Sequence[pb.DatasetPart.ValueType] = (), revision: int = 0
     ) -> AsyncIterator[pb.ReadDatasetResponse]:
-        """The rows as they were uploaded, in batches of one part each; no *parts* means all."""
-        request = pb.ReadDatasetRequest(name=dataset_name(dataset), parts=parts)
+        """The rows as they were uploaded, in batches of one part each; no *parts* means all; *revision* 0 is now."""
+        request = pb.ReadDatasetRequest(name=dataset_name(dataset), parts=parts, revision=revision)
         async for batch in stream(self.datasets.ReadDataset, request):
             yield batch
 

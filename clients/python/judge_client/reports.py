@@ -46,7 +46,13 @@ class ReportCalls(Connection):
         request = ranking_service_pb2.GetLeaderboardRequest(
             dataset=dataset_name(dataset), source=source, options=options
         )
-        return (await unary(self.rankings.GetLeaderboard, request, self.timeout)).leaderboard
+        return (await self.leaderboard_reply(request)).leaderboard
+
+    async def leaderboard_reply(
+        self, request: ranking_service_pb2.GetLeaderboardRequest
+    ) -> ranking_service_pb2.GetLeaderboardResponse:
+        """The whole reply to *request*: the leaderboard, and the versions of what computed it."""
+        return await unary(self.rankings.GetLeaderboard, request, self.timeout)
 
     async def rank_battles(
         self, battles: Iterable[Battle] | AsyncIterable[Battle] | BattleColumns, options: RankingOptions | None = None

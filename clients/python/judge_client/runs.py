@@ -38,9 +38,14 @@ class RunCalls(Connection):
         request = pb.CreateRunRequest(run=spec, request_id=uuid.uuid4().hex if request_id is None else request_id)
         return (await unary(self.runs.CreateRun, request, self.timeout)).run
 
-    async def get_run(self, run: str) -> pb.Run:
-        """The run as it is now."""
-        return (await unary(self.runs.GetRun, pb.GetRunRequest(name=run_name(run)), self.timeout)).run
+    async def get_run(self, run: str, view: pb.RunView.ValueType = pb.RUN_VIEW_BASIC) -> pb.Run:
+        """The run as it is now; in view FULL with its judges' definitions."""
+        return (await unary(self.runs.GetRun, pb.GetRunRequest(name=run_name(run), view=view), self.timeout)).run
+
+    async def read_plan(self, run: str) -> AsyncIterator[pb.ReadPlanResponse]:
+        """The showings of the run's plan, in batches, each with the plan's hash."""
+        async for batch in stream(self.runs.ReadPlan, pb.ReadPlanRequest(name=run_name(run))):
+            yield batch
 
     async def list_runs(self, dataset: str = "", page_size: int = 0) -> AsyncIterator[pb.Run]:
         """All runs, or those over *dataset*, newest first, page by page."""

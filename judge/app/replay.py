@@ -1,0 +1,65 @@
+"""A bundle's leaderboards, ranked again with no server, no store and no network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from judge.api.v1.ranking_service_pb2 import GetLeaderboardRequest
+from judge.app.bundles import Contents
+from judge.domain.errors import InvalidInput, JudgeError, Precondition
+from judge.domain.source import Source
+from judge.rpc import decode, reports, spelling
+from judge.runs.anchoring import labelled
+from judge.runs.bundle import DAMAGED, MANIFEST, Bundle, damaged
+from judge.runs.rank import leaderboard
+from judge.runs.sources import run_votes
+from judge.runs.style import style_in
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """A leaderboard that was asked for: the member that holds it, its text there, and its text now."""
+
+    source: str
+    member: str
+    told: str
+    now: str
+
+    @property
+    def same(self) -> bool:
+        """Whether the bytes are equal."""
+        return self.told == self.now
+
+
+def replay(path: Path) -> list[Replayed]:
+    """Every leaderboard of the bundle at *path*. Raises InvalidInput where the bundle is damaged."""
+    with Bundle(path) as bundle:
+        if (wrong := next(bundle.mismatches(), None)) is not None:
+            raise InvalidInput(wrong.member, f"{path.name} is damaged: {wrong}", reason=DAMAGED)
+        return list(replayed(bundle, Contents(bundle)))
+
+
+def replayed(bundle: Bundle, contents: Contents) -> Iterator[Replayed]:
+    """The leaderboards of a *bundle* that is open."""
+    for member, request in contents.requests():
+        told = bundle.text(member)
+        try:
+            now = _ranked(contents, request)
+        except (JudgeError, ValueError) as error:
+            if isinstance(error, JudgeError) and error.reason == DAMAGED:
+                raise
+            raise damaged(MANIFEST, f"{request.source} cannot be ranked as it says: {error}") from None
+        yield Replayed(request.source, member, told, now)
+
+
+def _ranked(contents: Contents, request: GetLeaderboardRequest) -> str:
+    options, source = decode.rank_options(request.options), Source.parse(request.source)
+    try:
+        votes = run_votes(contents.run, source, contents.answers, contents.asked, options.taking)
+        style = style_in(contents.turns, votes) if options.style else None
+        told = labelled(options.anchored_to, contents.labels("ranked")) if options.anchored_to else None
+        return spelling.board(reports.leaderboard(leaderboard(votes, options, style, told)))
+    except Precondition as refused:
+        return spelling.refusal(refused.reason, refused.message)

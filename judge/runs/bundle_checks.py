@@ -1,0 +1,123 @@
+"""What a bundle says of a run, held against what follows from the rest of it. Nothing here needs a store."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, pairwise, zip_longest
+
+from judge.domain.dataset import Label, ListedComparison
+from judge.domain.errors import InvalidInput, JudgeError
+from judge.domain.run import PairPolicy, Run
+from judge.domain.verdict import SOURCE_PARSER, Reading, Verdict
+from judge.ports.store import Board
+from judge.prompts.parse import Parser, parse
+from judge.runs.plan import make_plan
+from judge.runs.planned import Planned, named
+
+SHOWN = 3
+"""Of rows that are wrong in the same way, so many are told, and the others counted."""
+
+
+@dataclass(frozen=True)
+class Planning:
+    """What a run's plan was made from."""
+
+    board: Board
+    labels: Sequence[Label] = ()
+    listed: Sequence[ListedComparison] = ()
+
+
+def read_again(verdict: Verdict) -> Verdict:
+    """*verdict* with its reply read by the parsers that read it before.
+
+    What its source said stays, and so does what a parser read that this release has not.
+    """
+    reply = verdict.reply
+    if reply is None:
+        return verdict
+    return replace(verdict, readings=tuple(_again(verdict, reading) for reading in verdict.readings))
+
+
+def _again(verdict: Verdict, reading: Reading) -> Reading:
+    parser = known_parser(reading.parser)
+    return reading if parser is None or verdict.reply is None else parse(parser, verdict.reply)
+
+
+def known_parser(name: str) -> Parser | None:
+    """The parser called *name*, or None where this release has none."""
+    if name == SOURCE_PARSER:
+        return None
+    try:
+        return Parser.named(name)
+    except InvalidInput:
+        return None
+
+
+def wrong_plan(run: Run, planning: Planning, told: Sequence[Planned]) -> Iterator[str]:
+    """Where the plan rebuilt is not that of *run*, or not the one *told*. An adaptive one is not rebuilt."""
+    if run.spec.pairing.policy is PairPolicy.ADAPTIVE:
+        return
+    judges = len(run.judges)
+    try:
+        plan = make_plan(planning.board, run.spec.pairing, judges, labels=planning.labels, listed=planning.listed)
+    except JudgeError as error:
+        yield f"it cannot be rebuilt: {error.message}"
+        return
+    if plan.hash != run.plan_hash:
+        yield f"rebuilt, its hash is {plan.hash}, and the run's is {run.plan_hash}"
+    if plan.planned != run.counts.planned:
+        yield f"rebuilt, it has {plan.planned} places, and the run {run.counts.planned}"
+    pairs = zip_longest(named(planning.board, plan), told)
+    yield from first_of(
+        f"showing {n} is not the one that was planned" for n, (mine, theirs) in enumerate(pairs) if mine != theirs
+    )
+
+
+def wrong_places(run: Run, told: Sequence[Planned], verdicts: Sequence[Verdict]) -> Iterator[str]:
+    """Where *verdicts* do not stand as the plan *told* has them, or not as *run* counts them."""
+    yield from first_of(chain.from_iterable(_misplaced(run, told, verdict) for verdict in verdicts))
+    places = [verdict.position for verdict in verdicts]
+    if any(after <= before for before, after in pairwise(places)):
+        yield "the answers do not stand in the order of the plan, each once"
+    counts = Counter(became(verdict) for verdict in verdicts)
+    if (never := run.counts.planned - len(verdicts)) > 0:
+        counts[run.rest.name.lower() if run.rest else "pending"] += never
+    if dict(counts) != dict(run.counts.by_status):
+        yield f"they are {_counted(counts)}, and the run counts {_counted(run.counts.by_status)}"
+
+
+def _misplaced(run: Run, told: Sequence[Planned], verdict: Verdict) -> Iterator[str]:
+    per_judge = len(told) * run.spec.pairing.repeats
+    judge, within = divmod(verdict.position, per_judge) if per_judge else (-1, 0)
+    if not 0 <= judge < len(run.judges):
+        yield f"position {verdict.position} is not in the plan"
+        return
+    number, repeat = divmod(within, run.spec.pairing.repeats)
+    here = (run.judges[judge].name, told[number].showing, told[number].comparison_id, repeat)
+    if here != (verdict.judge, verdict.showing, verdict.comparison_id, verdict.repeat):
+        yield f"position {verdict.position} is not the showing that is planned there"
+
+
+def became(verdict: Verdict) -> str:
+    """The status or state of a showing, as a run counts it."""
+    if verdict.status is not None:
+        return verdict.status.name.lower()
+    return verdict.state.name.lower() if verdict.state else "pending"
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{many} {name}" for name, many in sorted(counts.items())) or "none"
+
+
+def first_of(told: Iterable[str]) -> Iterator[str]:
+    """The first few, and how many more there are."""
+    more = 0
+    for number, one in enumerate(told):
+        if number < SHOWN:
+            yield one
+        else:
+            more += 1
+    if more:
+        yield f"and {more} more like that"
