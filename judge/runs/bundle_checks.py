@@ -82,8 +82,8 @@ def wrong_places(run: Run, told: Sequence[Planned], verdicts: Sequence[Verdict])
     if any(after <= before for before, after in pairwise(places)):
         yield "the answers do not stand in the order of the plan, each once"
     counts = Counter(became(verdict) for verdict in verdicts)
-    if (never := run.counts.planned - len(verdicts)) > 0:
-        counts[run.rest.name.lower() if run.rest else "pending"] += never
+    if run.rest and (never := run.counts.planned - len(verdicts)) > 0:
+        counts[run.rest.name.lower()] += never
     if dict(counts) != dict(run.counts.by_status):
         yield f"they are {_counted(counts)}, and the run counts {_counted(run.counts.by_status)}"
 

@@ -204,7 +204,10 @@ def _no_turn(row: dict[str, Any]) -> None:
         ),
         ({"answers": in_row(7, _other_text)}, "answers.jsonl: position 7: read again, the reply gives another outcome"),
         ({"answers": in_row(7, _swapped)}, "answers.jsonl: position 7 is not the showing that is planned there"),
-        ({"answers": lambda text: text.partition("\n")[2]}, f"answers.jsonl: they are {2 * PLANNED - 1} ok, 1 pending"),
+        (
+            {"answers": lambda text: text.partition("\n")[2]},
+            f"answers.jsonl: they are {2 * PLANNED - 1} ok, and the run counts {2 * PLANNED} ok",
+        ),
         ({"answers": lambda text: text + "{\n"}, f"answers.jsonl: line {2 * PLANNED + 1}: it is not a JSON object"),
         ({"plan": in_row(5, _swapped)}, "plan.jsonl: showing 5 is not the one that was planned"),
         ({"outputs": lambda text: text.partition("\n")[2]}, "plan.jsonl: rebuilt, its hash is"),
@@ -326,7 +329,7 @@ async def test_every_plan_is_rebuilt(client: JudgeClient, tmp_path: Path, pairin
 
 
 async def test_a_recorded_judge_is_ranked_again(client: JudgeClient, tmp_path: Path) -> None:
-    """What its source said counts before what we read, and a showing that is not recorded stays one."""
+    """What its source said counts before what we read; the other reading can be asked for."""
     await upload_demo(client)
     prompts = [json.loads(line) for line in (Path("judge/demo") / "prompts.jsonl").read_text("utf-8").splitlines()]
     pair = {"judge": "old", "left": "padded", "right": "concise"}
@@ -334,7 +337,7 @@ async def test_a_recorded_judge_is_ranked_again(client: JudgeClient, tmp_path: P
         ds.ImportedVerdict(
             **pair, prompt_id=row["prompt_id"], order=order, raw=f"[[{'AB'[order - 1]}]]", outcome=1 + n % 3
         )
-        for n, row in enumerate(prompts[:40])
+        for n, row in enumerate(prompts)
         for order in (1, 2)
     ]
     await client.upload_verdicts("demo", rows)
@@ -348,11 +351,7 @@ async def test_a_recorded_judge_is_ranked_again(client: JudgeClient, tmp_path: P
     [by_text] = replay(path)
 
     assert verify(path).mismatches == ()
-    assert json.loads(by_source.now)["coverage"] == {
-        "by_status": {"not_recorded": 16, "ok": 80},
-        "planned": 96,
-        "usable": 80,
-    }
+    assert json.loads(by_source.now)["coverage"] == {"by_status": {"ok": 96}, "planned": 96, "usable": 96}
     assert by_source.now != by_text.now
 
 
@@ -409,3 +408,22 @@ async def test_a_run_that_was_stopped_keeps_what_was_never_begun(client: JudgeCl
     assert verify(path).mismatches == ()
     assert json.loads(one.now)["coverage"]["by_status"] == dict(run.counts.by_status)
     assert run.counts.by_status["budget_stopped"] == PLANNED - 100
+
+
+async def test_a_run_that_failed_keeps_what_was_left_pending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A judge with a wrong key has no leaderboard; the other judge's is ranked again."""
+    monkeypatch.setenv("FAR_KEY", "wrong")
+    async with provided(Provider(right_answer)) as url:
+        far = {"backend": "openai", "model": "m", "base_url": url, "key_env": "FAR_KEY", "rubric": "brackets"}
+        judges = settings(far=JudgeSettings.model_validate(far))
+        async with running(judges, store_url="sqlite://", listen=None) as address, JudgeClient(address) as client:
+            await upload_demo(client)
+            spec = pb.RunSpec(dataset="datasets/demo", judges=["judges/far", "judges/random"], pairing=FEW)
+            run = await client.wait_run((await client.create_run(spec)).name)
+            await exported(client, run.name, path := tmp_path / "b.zip")
+
+    refused, board = (json.loads(one.now) for one in replay(path))
+    assert run.state == pb.RUN_STATE_FAILED
+    assert verify(path).mismatches == ()
+    assert refused["refused"]["reason"] == "NO_OUTCOMES"
+    assert board["coverage"]["by_status"] == {"ok": PLANNED}
