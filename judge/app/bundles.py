@@ -20,11 +20,11 @@ from judge.domain.dataset import Label
 from judge.domain.errors import InvalidInput
 from judge.domain.run import Run
 from judge.domain.verdict import Verdict
-from judge.ports.store import BoardPrompt
+from judge.ports.board import BoardPrompts
 from judge.rpc import decode, restore, spelling
 from judge.runs.bundle import ANSWERS, MANIFEST, PLAN, Bundle, damaged
 from judge.runs.bundle_checks import Planning, read_again
-from judge.runs.planned import Planned, board_of
+from judge.runs.planned import Planned, board_of, prompts_of
 
 A = TypeVar("A")
 M = TypeVar("M", bound=Message)
@@ -75,9 +75,9 @@ class Contents:
         return Planning(board_of(self.run.dataset_revision, prompts, outputs), self.labels("planned"), listed)
 
     @cached_property
-    def asked(self) -> Sequence[BoardPrompt]:
+    def asked(self) -> BoardPrompts:
         """The prompts as they were ranked, with their categories and tags."""
-        return board_of(0, self._rows(self._part("ranked", "prompts"), PromptMessage, decode.prompt), ()).prompts
+        return prompts_of(self._rows(self._part("ranked", "prompts"), PromptMessage, decode.prompt))
 
     @cached_property
     def turns(self) -> Mapping[tuple[str, str, int], Sequence[str]]:

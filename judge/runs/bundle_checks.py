@@ -11,8 +11,9 @@ from judge.domain.dataset import Label, ListedComparison
 from judge.domain.errors import InvalidInput, JudgeError
 from judge.domain.run import PairPolicy, Run
 from judge.domain.verdict import SOURCE_PARSER, Reading, Verdict
-from judge.ports.store import Board
+from judge.ports.board import Board
 from judge.prompts.parse import Parser, parse
+from judge.runs.narrowed import Named
 from judge.runs.plan import make_plan
 from judge.runs.planned import Planned, named
 
@@ -27,6 +28,19 @@ class Planning:
     board: Board
     labels: Sequence[Label] = ()
     listed: Sequence[ListedComparison] = ()
+
+    def named(self, policy: PairPolicy) -> Named | None:
+        """What the pairs were named by, if they were."""
+        rows: Sequence[Label] | Sequence[ListedComparison]
+        if policy is PairPolicy.LABELLED:
+            rows = self.labels
+        elif policy is PairPolicy.LISTED:
+            rows = self.listed
+        else:
+            return None
+        found = Named(self.board)
+        found.add(rows)
+        return found
 
 
 def read_again(verdict: Verdict) -> Verdict:
@@ -61,7 +75,7 @@ def wrong_plan(run: Run, planning: Planning, told: Sequence[Planned]) -> Iterato
         return
     judges = len(run.judges)
     try:
-        plan = make_plan(planning.board, run.spec.pairing, judges, labels=planning.labels, listed=planning.listed)
+        plan = make_plan(planning.board, run.spec.pairing, judges, planning.named(run.spec.pairing.policy))
     except JudgeError as error:
         yield f"it cannot be rebuilt: {error.message}"
         return

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from judge.domain.dataset import Output, Prompt
-from judge.domain.outcome import Order
 from judge.domain.verdict import ShowingNames
-from judge.ports.store import Board, BoardOutput, BoardPrompt
+from judge.ports.board import Board, BoardOutputs, BoardPrompts
 from judge.runs.plan import Plan
 
 
@@ -22,29 +23,49 @@ class Planned:
 
 def named(board: Board, plan: Plan) -> Iterator[Planned]:
     """The showings of *plan*, which was made over *board*, in their order."""
-    prompts = {prompt.row: prompt.prompt_id for prompt in board.prompts}
+    prompts = dict(zip(board.prompts.row.tolist(), board.prompts.prompt_id, strict=True))
     outputs = {output.row: output for output in board.outputs}
-    columns = zip(
-        *(column.tolist() for column in (plan.prompt, plan.turn, plan.left, plan.right, plan.order)), strict=True
-    )
-    for number, (prompt, turn, left_row, right_row, order) in enumerate(columns):
-        left, right = outputs[left_row], outputs[right_row]
+    for showing in range(plan.showings):
+        item = plan.item(showing * plan.repeats)
+        left, right = outputs[item.left], outputs[item.right]
         names = ShowingNames(
-            prompts[prompt], turn, left.contestant, right.contestant, Order(order), left.sample, right.sample
+            prompts[item.prompt],
+            item.turn,
+            left.contestant,
+            right.contestant,
+            item.order,
+            left.sample,
+            right.sample,
         )
-        yield Planned(names, plan.comparison_ids[number] if plan.comparison_ids else "")
+        yield Planned(names, item.comparison_id)
 
 
 def board_of(revision: int, prompts: Iterable[Prompt], outputs: Iterable[Output]) -> Board:
     """The board of these rows, in the order of upload: what a store makes of the same."""
-    asked = tuple(
-        BoardPrompt(row, prompt.prompt_id, prompt.category, prompt.tags, len(prompt.turns))
-        for row, prompt in enumerate(prompts, 1)
-    )
-    by_name = {prompt.prompt_id: prompt for prompt in asked}
-    answered = tuple(
-        BoardOutput(row, prompt.row, output.contestant, output.sample, min(len(output.turns), prompt.turns))
-        for row, output in enumerate(outputs, 1)
-        if (prompt := by_name.get(output.prompt_id)) is not None
+    asked = prompts_of(prompts)
+    place = {prompt_id: number for number, prompt_id in enumerate(asked.prompt_id)}
+    rows = [(row, place[one.prompt_id], one) for row, one in enumerate(outputs, 1) if one.prompt_id in place]
+    contestants = sorted({output.contestant for _, _, output in rows})
+    number = {name: code for code, name in enumerate(contestants)}
+    at = np.array([prompt for _, prompt, _ in rows], dtype=np.int64)
+    answered = BoardOutputs(
+        row=np.array([row for row, _, _ in rows], dtype=np.int64),
+        prompt=asked.row[at],
+        contestant=np.array([number[output.contestant] for _, _, output in rows], dtype=np.int32),
+        sample=np.array([output.sample for _, _, output in rows], dtype=np.int32),
+        turns=np.minimum(np.array([len(output.turns) for _, _, output in rows], dtype=np.int32), asked.turns[at]),
+        contestants=contestants,
     )
     return Board(revision, asked, answered)
+
+
+def prompts_of(prompts: Iterable[Prompt]) -> BoardPrompts:
+    """The prompts' part of a board."""
+    rows = list(prompts)
+    return BoardPrompts(
+        row=np.arange(1, len(rows) + 1, dtype=np.int64),
+        prompt_id=[prompt.prompt_id for prompt in rows],
+        category=[prompt.category for prompt in rows],
+        tags=[prompt.tags for prompt in rows],
+        turns=np.array([len(prompt.turns) for prompt in rows], dtype=np.int32),
+    )

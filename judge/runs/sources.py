@@ -18,7 +18,8 @@ from judge.domain.outcome import AnnotatorKind, ItemState, Order, Outcome, Recon
 from judge.domain.run import Run
 from judge.domain.source import Merge, Source, SourceKind
 from judge.domain.verdict import SOURCE_PARSER, Reading, Verdict
-from judge.ports.store import BoardPrompt, Store, VerdictQuery
+from judge.ports.board import BoardPrompt
+from judge.ports.store import Store, VerdictQuery
 from judge.runs.juries import jury_votes
 from judge.runs.table import merged
 from judge.runs.votes import LEFT_SHARE, WHOLE, Orders, Taking, Vote, Votes, Where, whole
