@@ -1,0 +1,89 @@
+"""A bundle's file: what was written comes out, and no byte of it changes unseen."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from judge.domain.errors import InvalidInput
+from judge.runs.bundle import MANIFEST, SEAL, Bundle, BundleWriter
+
+NAMES = ("plan.jsonl", "answers.jsonl", "leaderboards/one.json")
+
+
+def made(path: Path) -> bytes:
+    """A small bundle's bytes."""
+    with path.open("wb") as file, BundleWriter(file) as writer:
+        for name in NAMES:
+            with writer.member(name) as write:
+                for row in range(3):
+                    write(f'{{"{name}": {row}}}\n')
+        writer.finish({"run": {}})
+    return path.read_bytes()
+
+
+def content(path: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as opened:
+        return {name: opened.read(name) for name in opened.namelist()}
+
+
+def test_a_bundle_holds_what_was_written(tmp_path: Path) -> None:
+    """Members by name and line by line, the manifest last but for its seal, and nothing that does not match."""
+    made(tmp_path / "b.zip")
+
+    with Bundle(tmp_path / "b.zip") as bundle:
+        assert [b'{"plan.jsonl": 0}\n', b'{"plan.jsonl": 1}\n', b'{"plan.jsonl": 2}\n'] == list(bundle.lines(NAMES[0]))
+        assert [*sorted(NAMES)] == sorted(bundle.manifest["members"])
+        assert [] == list(bundle.mismatches())
+        assert bundle.text(SEAL) == f"{bundle.digest}  {MANIFEST}\n"
+    assert [*NAMES, MANIFEST, SEAL] == list(content(tmp_path / "b.zip"))
+
+
+def test_no_byte_changes_unseen(tmp_path: Path) -> None:
+    """Whichever bit is turned: it is told, or every member has the content it had (it was a date, say)."""
+    whole = made(path := tmp_path / "b.zip")
+    before, unseen = content(path), 0
+
+    for at in range(len(whole)):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ (1 << at % 8)]) + whole[at + 1 :])
+        try:
+            with Bundle(path) as bundle:
+                told = list(bundle.mismatches())
+        except InvalidInput:
+            continue
+        if not told:
+            unseen += 1
+            assert content(path) == before, at
+    assert unseen < len(whole) / 2
+
+
+def test_no_cut_goes_unseen(tmp_path: Path) -> None:
+    """Wherever the file ends, it cannot be read; a cut inside of a member names it."""
+    whole = made(path := tmp_path / "b.zip")
+
+    for end in range(len(whole)):
+        path.write_bytes(whole[:end])
+        with pytest.raises(InvalidInput):
+            Bundle(path)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "told"),
+    [
+        ("[]", "its format is None; this release reads judge-bundle/1"),
+        ('{"format": "judge-bundle/2"}', "its format is 'judge-bundle/2'"),
+        ('{"format": "judge-bundle/1", "members": {"a": 1}}', "it lists no members"),
+        ("[" * 100_000, "it is not JSON"),
+        (json.dumps({"members": {}}), "its format is None"),
+    ],
+)
+def test_a_manifest_that_is_none_is_told(tmp_path: Path, manifest: str, told: str) -> None:
+    """Another release's bundle, or somebody's joke."""
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as opened:
+        opened.writestr(MANIFEST, manifest)
+
+    with pytest.raises(InvalidInput, match=told):
+        Bundle(tmp_path / "b.zip")
