@@ -3,9 +3,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= ../shared/data
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+# The requirements are complete, so nothing is resolved; what is imported is compiled when it is.
+LOCKED := $(PIP) install --quiet --no-deps --no-compile --require-hashes
+EDITABLE := $(PIP) install --quiet --no-deps --no-build-isolation --editable .
 ifneq ($(wildcard $(DATA)),)
 export JUDGE_TEST_DATA := $(abspath $(DATA))
 endif
+
+# Where nothing compiled is kept, every process that a test starts compiles the whole service anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 
@@ -21,14 +27,15 @@ $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)
 	touch $@
 
-$(VENV)/.server: requirements/server.txt pyproject.toml | $(VENV)/.made
-	$(PIP) install --quiet --require-hashes -r requirements/server.txt
-	$(PIP) install --quiet --require-hashes -r requirements/build.txt
-	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+$(VENV)/.server: requirements/server.txt requirements/build.txt pyproject.toml | $(VENV)/.made
+	$(LOCKED) -r requirements/server.txt -r requirements/build.txt
+	$(EDITABLE)
 	touch $@
 
-$(VENV)/.dev: requirements/dev.txt $(VENV)/.server
-	$(PIP) install --quiet --require-hashes -r requirements/dev.txt
+# Holds all that the server and the build need, so that neither is installed before.
+$(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/.made
+	$(LOCKED) -r requirements/dev.txt
+	$(EDITABLE)
 	touch $@
 
 demo: $(VENV)/.server  ## judge the bundled answers with two yardsticks, rank, and measure agreement

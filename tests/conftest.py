@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from bundle import settings
-from judge.app.local import running
-from judge_client import JudgeClient
-from postgres import Postgres, postgres
+# Before numpy loads, as `judge` itself does: of two BLAS threads one waits for the other, and each takes a processor.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+from bundle import settings  # noqa: E402  # loads numpy
+from judge.app.local import running  # noqa: E402  # as above
+from judge_client import JudgeClient  # noqa: E402  # sorted among those
+from postgres import Postgres, postgres  # noqa: E402  # loads numpy
 
 
 @pytest.fixture

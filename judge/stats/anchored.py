@@ -27,12 +27,14 @@ from judge.stats.clustered import FEWEST
 from judge.stats.components import strong_components
 from judge.stats.errors import NotConverged
 from judge.stats.paired import grounded
-from judge.stats.sandwich import Covariance
+from judge.stats.sandwich import Covariance, blocks
 
 METHOD = "prediction-powered"
 FEWEST_FOR_SANDWICH = 400
 _TOLERANCE = 1e-10
 _MOST_STEPS = 100
+_CELLS = 1 << 21
+"""So many numbers of informations without a prompt are held at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,6 +180,19 @@ def _information(compared: Compared, curvature: Floats) -> Floats:
     return np.diag(pair.sum(axis=1)) - pair
 
 
+def _informations(compared: Compared, rows: slice | Ints, cluster: Ints, clusters: int, curvature: Floats) -> Floats:
+    """The sum of *curvature* times x x' in each cluster, float64[clusters, m, m], over *rows* with their codes."""
+    m = compared.m
+    at = (cluster.astype(np.intp) * m + compared.left[rows]) * m + compared.right[rows]
+    pair = sums(at, curvature, clusters * m * m).reshape(clusters, m, m)
+    pair = pair + pair.transpose(0, 2, 1)
+    diagonal = np.arange(m)
+    met = pair.sum(axis=2)
+    np.negative(pair, out=pair)
+    pair[:, diagonal, diagonal] += met
+    return pair
+
+
 def _counted(compared: Compared, weight: float) -> Floats:
     return weight + compared.inverse * (1 - weight)
 
@@ -203,19 +218,13 @@ def _covariance(compared: Compared, cluster: Ints, strengths: Floats, weight: fl
     if told >= FEWEST_FOR_SANDWICH:
         shifts = scores @ np.linalg.inv(grounded(whole, compared.m))
         return _made(told / (told - 1) * shifts.T @ shifts, f"{METHOD}-cr1-t", told)
-    order = np.argsort(cluster, kind="stable")
-    ends = np.searchsorted(cluster[order], np.arange(len(scores) + 1))
     shifts = np.empty_like(scores)
-    for g in range(len(scores)):
-        rows = order[ends[g] : ends[g + 1]]
-        left, right = compared.left[rows], compared.right[rows]
-        rest = whole.copy()
-        np.subtract.at(rest, (left, left), curvature[rows])
-        np.subtract.at(rest, (right, right), curvature[rows])
-        np.add.at(rest, (left, right), curvature[rows])
-        np.add.at(rest, (right, left), curvature[rows])
+    for rows, first, count in blocks(cluster, len(scores), max(1, _CELLS // compared.m**2)):
+        without = whole - _informations(compared, rows, cluster[rows] - first, count, curvature[rows])
+        held = without + (np.trace(without, axis1=1, axis2=2) / compared.m**2)[:, None, None]
+        some = slice(first, first + count)
         try:
-            shifts[g] = np.linalg.solve(grounded(rest, compared.m), -scores[g])
+            shifts[some] = np.linalg.solve(held, -scores[some, :, None])[:, :, 0]
         except np.linalg.LinAlgError:
             return Covariance(None, "none: without one of the prompts the contestants fall apart", told)
     return _made((told - 1) / told * shifts.T @ shifts, f"{METHOD}-cr3-t", told)

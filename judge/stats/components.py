@@ -27,9 +27,8 @@ def strong_components(wins: Floats) -> Components:
     >>> strong_components(np.array([[0.0, 1.0, 1.0], [1.0, 0.0, 1.0], [0.0, 0.0, 0.0]]))
     ((0, 1), (2,))
     """
-    edges, others = wins > 0, len(wins) - 1
-    if ((edges.sum(axis=1) >= others) & (edges.sum(axis=0) >= others)).any():
-        # Somebody beat, and lost to, everybody.
+    edges = wins > 0
+    if _all_reached(edges) and _all_reached(edges.T):
         return (tuple(range(len(wins))),)
     return _components(edges, "strong")
 
@@ -40,7 +39,10 @@ def weak_components(wins: Floats) -> Components:
     >>> weak_components(np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]))
     ((0, 1), (2,))
     """
-    return _components(wins > 0, "weak")
+    edges = wins > 0
+    if _all_reached(edges | edges.T):
+        return (tuple(range(len(wins))),)
+    return _components(edges, "weak")
 
 
 def rankable(wins: Floats) -> tuple[int, ...]:
@@ -73,6 +75,17 @@ def unrankable(wins: Floats) -> dict[int, str]:
 
 def _reason(won: bool, lost: bool) -> str:
     return {(False, False): NO_BATTLES, (True, False): WON_ALL, (False, True): LOST_ALL}.get((won, lost), NOT_CONNECTED)
+
+
+def _all_reached(edges: Flags) -> bool:
+    """Whether there is a first contestant, and everybody is reached from it."""
+    # A pass for each step away from it, which on most boards are few: there scipy takes several times as long.
+    reached = np.zeros(len(edges), dtype=np.bool_)
+    new = np.arange(len(edges)) == 0
+    while new.any():
+        reached |= new
+        new = edges[new].any(axis=0) & ~reached
+    return bool(reached.size and reached.all())
 
 
 def _components(edges: Flags, connection: Literal["strong", "weak"]) -> Components:

@@ -133,13 +133,13 @@ def _meat(model: Model, cluster: Ints, clusters: int) -> Floats:
     """The sum of U_g U_g' over clusters, with at most a block of them held at once."""
     size = model.parameters.size
     meat = np.zeros((size, size))
-    for rows, first, count in _blocks(cluster, clusters, max(1, _CELLS // size)):
+    for rows, first, count in blocks(cluster, clusters, max(1, _CELLS // size)):
         scores = model.scores(rows, cluster[rows] - first, count)
         meat += scores.T @ scores
     return meat
 
 
-def _blocks(cluster: Ints, clusters: int, size: int) -> Iterator[tuple[slice | Ints, int, int]]:
+def blocks(cluster: Ints, clusters: int, size: int) -> Iterator[tuple[slice | Ints, int, int]]:
     """Rows of at most *size* clusters at a time, with the first cluster and the number of clusters."""
     if clusters <= size:
         yield slice(None), 0, clusters

@@ -37,7 +37,11 @@ labelled = np.where(chosen, beaten * 1.0, np.nan)
 found = anchored(Compared(120, left, right, judged, labelled, np.full(left.size, 0.3), prompt))
 print("anchored", found.log_strengths.round(6).tolist(), found.covariance.matrix.round(9).tolist())
 """
-KERNELS = ({"OPENBLAS_NUM_THREADS": "1"}, {"OPENBLAS_NUM_THREADS": "2"}, {"OPENBLAS_CORETYPE": "Nehalem"})
+KERNELS = (
+    {"OPENBLAS_NUM_THREADS": "1"},
+    {"OPENBLAS_NUM_THREADS": "2"},
+    {"OPENBLAS_NUM_THREADS": "2", "OPENBLAS_CORETYPE": "Nehalem"},
+)
 
 
 def test_law_5_the_same_bytes_under_any_threads_and_kernels() -> None:

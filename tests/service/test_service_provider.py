@@ -38,7 +38,7 @@ async def house(provider: Provider, vendor: str = "openai", **said: Any) -> Asyn
     async with provided(provider) as url:
         address = anthropic_url(url) if vendor == "anthropic" else url
         far = {"backend": vendor, "model": "m", "base_url": address, "rubric": "brackets", "key_env": "FAR_KEY"}
-        made = settings(far=JudgeSettings.model_validate({**far, "concurrency": 64, **said}))
+        made = settings(far=JudgeSettings.model_validate({**far, "concurrency": 16, **said}))
         async with running(made, store_url="sqlite://", listen=None) as address, JudgeClient(address) as client:
             yield client
 
