@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,8 @@ from judge.cli.main import FAILED, cli
 from judge.cli.tables import estimated, usd
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from judge.api.v1.run_service_pb2 import Pairing, Run
     from judge_client import JudgeClient
 
@@ -31,7 +33,8 @@ def told(ended: Run) -> str:
     counts = ", ".join(f"{n} {name}" for name, n in sorted(ended.counts.by_status.items()))
     message = f"; {ended.state_message}" if ended.state_message else ""
     cost = f", {usd(ended.cost_micros)} USD" if ended.cost_micros else ""
-    done = f"{counts or 'nothing judged'} of {ended.counts.planned}, {ended.counts.calls} calls{cost}"
+    rounds = f" in {ended.round} rounds" if ended.round else ""
+    done = f"{counts or 'nothing judged'} of {ended.counts.planned}{rounds}, {ended.counts.calls} calls{cost}"
     return f"{ended.name}: {done}{message}"
 
 
@@ -49,6 +52,7 @@ async def followed(client: JudgeClient, name: str) -> Run:
         async for snapshot in client.watch_run(name):
             counts = snapshot.counts
             doing = f"waiting: {snapshot.state_reason}" if snapshot.state == RUN_STATE_WAITING else "judging"
+            doing += f", round {snapshot.round}" if snapshot.round else ""
             progress.update(bar, description=doing, total=counts.planned, completed=counts.planned - counts.pending)
     return snapshot if snapshot is not None else await client.get_run(name)
 
@@ -76,10 +80,28 @@ def _pairing(pairs: str, turns: str, orders: str) -> Pairing:
     return made
 
 
+def _add_adaptive(pairing: Pairing, pairs: str, said: Mapping[str, Any]) -> None:
+    """Put the options of adaptive runs into *pairing*."""
+    if pairs == "adaptive" and said["count"] < 1:
+        raise click.UsageError("--pairs adaptive needs --count: the most comparisons it may make")
+    for name, value in said.items():
+        if value:
+            if pairs != "adaptive":
+                raise click.UsageError(f"--{name.replace('_', '-')} goes with --pairs adaptive")
+            setattr(pairing, name, value)
+
+
 @cli.command("run")
 @click.argument("dataset")
 @click.option("--judge", "judges", multiple=True, required=True, help="A judge's name; may be given more than once.")
-@click.option("--pairs", default="all", show_default=True, help="all, against:NAME, random:N, labelled or listed.")
+@click.option(
+    "--pairs", default="all", show_default=True, help="all, against:NAME, random:N, adaptive, labelled or listed."
+)
+@click.option("--count", default=0, help="The most comparisons an adaptive run makes.")
+@click.option("--round-size", default=0, help="Comparisons in a round of an adaptive run; 0 is a tenth of --count.")
+@click.option("--top", default=0, help="Compare to find the best so many, not the whole order.")
+@click.option("--precision", default=0.0, help="End once every rating is known to so many points either way.")
+@click.option("--separated", is_flag=True, help="End once everybody is told apart, or the best --top from the rest.")
 @click.option("--turns", default="last", show_default=True, help="last, each, or a number.")
 @click.option("--orders", type=click.Choice(["both", "one", "random"]), default="both", show_default=True)
 @click.option("--category", "categories", multiple=True, help="Only prompts of this category.")
@@ -113,6 +135,7 @@ def run_command(  # one option each
     estimate: bool,
     detach: bool,
     as_json: bool,
+    **adaptive: Any,  # noqa: ANN401  # the options of adaptive runs, called as the wire calls them
 ) -> int:
     """Judge the pairs of DATASET; print the run's name and wait for it."""
     from judge.api.v1 import run_service_pb2 as pb  # noqa: PLC0415
@@ -120,6 +143,7 @@ def run_command(  # one option each
     if detach and where.server is None:
         raise click.UsageError("--detach needs --server: without one the run would end with this command")
     pairing = _pairing(pairs, turns, orders)
+    _add_adaptive(pairing, pairs, adaptive)
     pairing.categories.extend(categories)
     pairing.contestants.extend(contestants)
     pairing.repeats, pairing.seed, pairing.epoch = repeats, seed, epoch

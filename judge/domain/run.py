@@ -6,6 +6,7 @@ run that ended may be resumed while some showing has no verdict.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -55,6 +56,12 @@ TRANSITIONS: Mapping[RunState, frozenset[RunState]] = {
     RunState.DONE: frozenset({RunState.QUEUED}),
     RunState.FAILED: frozenset({RunState.QUEUED}),
 }
+
+
+MOST_ROUNDS = 1000
+"""Rounds of an adaptive run."""
+ROUNDS = 10
+"""Rounds of an adaptive run that says nothing else."""
 
 
 class PairPolicy(IntEnum):
@@ -113,6 +120,24 @@ class Pairing:
     repeats: int = 1
     seed: int = 0
     epoch: str = ""
+    round_size: int = 0
+    """Comparisons in a round, for ADAPTIVE; 0 is a tenth of *count*."""
+    top: int = 0
+    """For ADAPTIVE, who the best so many are; 0 is the whole order."""
+    precision: float = 0.0
+    """For ADAPTIVE, rating points to either side that end it once no interval is wider; 0 ends nothing."""
+    separated: bool = False
+    """For ADAPTIVE, whether it ends once all that is to be told apart is."""
+
+    @property
+    def in_round(self) -> int:
+        """Comparisons in a whole round."""
+        return self.round_size or math.ceil(self.count / ROUNDS)
+
+    @property
+    def rounds(self) -> int:
+        """The most rounds, which is how often anybody looks whether to end it."""
+        return math.ceil(self.count / self.in_round)
 
     def __post_init__(self) -> None:
         if self.policy is PairPolicy.AGAINST and not self.reference_contestant:
@@ -123,6 +148,22 @@ class Pairing:
             raise InvalidInput("pairing.turn", "turn NUMBER needs a turn of at least 1")
         if self.repeats < 1 or self.prompts < 0:
             raise InvalidInput("pairing.repeats", "repeats and prompts cannot be negative")
+        self._adaptive()
+
+    def _adaptive(self) -> None:
+        for name in ("round_size", "top", "precision"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
+                raise InvalidInput(f"pairing.{name}", f"{name} is a number from 0; 0 leaves it to the default")
+        if self.policy is PairPolicy.ADAPTIVE:
+            if self.count < 1:
+                raise InvalidInput("pairing.count", "pairing ADAPTIVE needs a count: the most comparisons it may make")
+            if self.rounds > MOST_ROUNDS:
+                message = f"{self.count} comparisons in rounds of {self.round_size} are more than {MOST_ROUNDS} rounds"
+                raise InvalidInput("pairing.round_size", message)
+            return
+        for name in ("round_size", "top", "precision", "separated"):
+            if getattr(self, name):
+                raise InvalidInput(f"pairing.{name}", f"{name} goes with pairing ADAPTIVE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,3 +270,5 @@ class Run:
     """What became of the showings never begun, once the run has ended: budget_stopped or cancelled."""
     spent: tuple[Spent, ...] = ()
     """By judge, in the order of *judges*."""
+    round: int = 0
+    """The round at work, or the last one, counted from 1; 0 without rounds."""

@@ -329,6 +329,17 @@ class RunStore(Protocol):
         """The positions in [first, last) that have a verdict or a final state."""
         ...
 
+    async def add_round(self, row: int, number: int, plan: bytes, planned: int) -> bytes:
+        """Write round *number* of a run, which then has *planned* positions; what stands there, if another was first.
+
+        A plan that begins with a zero byte is no round, but says that there are no more. Raises NotFound.
+        """
+        ...
+
+    async def rounds(self, row: int, first: int) -> list[bytes]:
+        """What stands as round *first* and the rounds after it, in their order."""
+        ...
+
     async def begin_shard(self, row: int, shard: int) -> int | None:
         """The number of a new attempt at a shard of a run; None if it is done.
 

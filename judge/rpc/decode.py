@@ -158,6 +158,10 @@ def pairing(said: run_service_pb2.Pairing) -> Pairing:
         repeats=said.repeats or 1,
         seed=said.seed,
         epoch=said.epoch,
+        round_size=said.round_size,
+        top=said.top,
+        precision=said.precision,
+        separated=said.separated,
     )
 
 

@@ -193,6 +193,10 @@ def pairing(said: Pairing) -> run_service_pb2.Pairing:
         repeats=said.repeats,
         seed=said.seed,
         epoch=said.epoch,
+        round_size=said.round_size,
+        top=said.top,
+        precision=said.precision,
+        separated=said.separated,
     )
 
 
@@ -246,6 +250,7 @@ def run(row: Run, tenant: str, rate: float = 0.0, *, full: bool = False) -> run_
         tenant=tenant,
         fingerprints=[frozen.fingerprint for frozen in row.judges],
         rate=rate,
+        round=row.round,
         spending=[
             run_service_pb2.JudgeSpending(judge=f"judges/{frozen.name}", **asdict(spent))
             for frozen, spent in zip(row.judges, row.spent, strict=True)

@@ -11,7 +11,7 @@ import asyncio
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, variance
 from typing import Any
 
@@ -71,6 +71,27 @@ class RunEstimate:
             high=sum(one.high for one in self.judges),
             price_known=all(one.price_known for one in self.judges),
         )
+
+
+def at_most(found: RunEstimate, showings: int) -> RunEstimate:
+    """What *found*, of all there is to compare, leaves for so many *showings* of each judge, if none were stored."""
+    return RunEstimate(tuple(_at_most(one, showings) for one in found.judges))
+
+
+def _at_most(one: JudgeEstimate, showings: int) -> JudgeEstimate:
+    """The most calls, each as dear as those of *one* are on average."""
+    calls = min(one.calls, showings)
+    share = calls / one.calls if one.calls else 0.0
+    return replace(
+        one,
+        calls=calls,
+        reused=min(one.reused, showings - calls),
+        input_tokens=one.input_tokens * share,
+        output_tokens=one.output_tokens * share,
+        cost_micros=one.cost_micros * share,
+        low=one.low * share,
+        high=one.high * share,
+    )
 
 
 async def estimate(store: Store, tenant: str, plan: Plan, cards: Sequence[JudgeCard], epoch: str) -> RunEstimate:

@@ -16,13 +16,15 @@ from typing import TypedDict
 
 from judge.domain.errors import JudgeError, JudgeUnusable, NotFound
 from judge.domain.outcome import ItemState
-from judge.domain.run import Run, RunState
+from judge.domain.run import PairPolicy, Run, RunState
 from judge.log import logger
 from judge.ports.clock import Clock
 from judge.ports.store import Fence, Store
+from judge.runs.adaptive import planned_round
 from judge.runs.batches import BATCH, BatchRunner
 from judge.runs.judges import JudgeAtWork, Judges
 from judge.runs.plan import Plan
+from judge.runs.rounds import Rounds, build_rounds, catch_up
 from judge.runs.shard import Failures, ShardRunner
 from judge.runs.work import Keys, build_plan
 
@@ -83,7 +85,7 @@ class _Rest(TypedDict, total=False):
 class _OpenRun:
     """A run at work in this process: its plan, and what the shards of one judge share."""
 
-    def __init__(self, run: Run, plan: Plan) -> None:
+    def __init__(self, run: Run, plan: Plan | Rounds) -> None:
         self.run, self.plan = run, plan
         self._failures: dict[int, Failures] = {}
         self._keys: dict[int, Keys] = {}
@@ -147,15 +149,15 @@ class Execution:
     async def lanes(self, tenant: str, run_id: str, number: int) -> tuple[Lane, ...]:
         """The lanes of round *number*; none when the rounds before were all."""
         opened = await self._opened(tenant, run_id)
-        if number:
+        plan = await _round(self._store, opened, number)
+        if plan is None:
             return ()
-        planned = opened.plan.per_judge
         cards = self._judges.cards()
         sizes = [
             BATCH if definition.name in cards and cards[definition.name].batch else SHARD
             for definition in opened.run.judges
         ]
-        return tuple(Lane(judge, judge * planned, (judge + 1) * planned, size) for judge, size in enumerate(sizes))
+        return tuple(Lane(judge, plan.first(judge), plan.first(judge + 1), size) for judge, size in enumerate(sizes))
 
     async def execute(self, tenant: str, run_id: str, shard: Shard) -> Stop:
         """Judge what is missing of a shard; why it was not finished, if it was not."""
@@ -225,12 +227,16 @@ class Execution:
         async with self._opening:
             if run_id not in self._open:
                 run = await self._store.run(tenant, run_id)
-                plan = await build_plan(self._store, tenant, run.spec, run.dataset_revision)
-                self._open[run_id] = _OpenRun(run, plan)
+                build = build_rounds if run.spec.pairing.policy is PairPolicy.ADAPTIVE else build_plan
+                self._open[run_id] = _OpenRun(run, await build(self._store, tenant, run.spec, run.dataset_revision))
                 while len(self._open) > OPEN_RUNS:
                     self._open.popitem(last=False)
             self._open.move_to_end(run_id)
-            return self._open[run_id]
+            opened = self._open[run_id]
+            if isinstance(opened.plan, Rounds):
+                # Another process may have planned the round that this one has a shard of.
+                await catch_up(self._store, opened.run.row, opened.plan)
+            return opened
 
     async def end(self, tenant: str, run_id: str, stops: Sequence[Stop]) -> None:
         """Say how the run ended, by the first of the reasons that some shard was stopped for."""
@@ -268,6 +274,13 @@ class Execution:
         with contextlib.suppress(NotFound):
             run = await self._store.run(tenant, run_id)
             await self._store.move_run(run.row, RunState.FAILED, reason=reason, message=message)
+
+
+async def _round(store: Store, opened: _OpenRun, number: int) -> Plan | None:
+    """The plan of round *number*, or None after the last; a run that is not adaptive has one round."""
+    if isinstance(opened.plan, Rounds):
+        return await planned_round(store, opened.run, opened.plan, number)
+    return None if number else opened.plan
 
 
 def _rest(stops: Sequence[Stop]) -> _Rest:

@@ -9,11 +9,12 @@ from dataclasses import replace
 from judge.domain.errors import InvalidInput, NotFound, Precondition, PriceUnknown
 from judge.domain.judge import JudgeCard, JudgeDefinition
 from judge.domain.outcome import ItemState
-from judge.domain.run import Budget, NewRun, Run, RunSpec, RunState
+from judge.domain.run import Budget, NewRun, PairPolicy, Run, RunSpec, RunState
 from judge.ports.engine import Engine
 from judge.ports.store import Store
-from judge.runs.estimate import RunEstimate, estimate
+from judge.runs.estimate import RunEstimate, at_most, estimate
 from judge.runs.judges import Judges
+from judge.runs.rounds import build_rounds
 from judge.runs.work import build_plan
 
 REQUEST_ID_LENGTH = 64
@@ -52,15 +53,27 @@ class Runs:
         return card.definition
 
     async def estimate(self, tenant: str, spec: RunSpec) -> RunEstimate:
-        """What a run of *spec* would take: its calls exactly, its tokens and cost as far as can be told."""
+        """What a run of *spec* would take: its calls exactly, its tokens and cost as far as can be told.
+
+        Of an adaptive run, it is the most that it could take.
+        """
         definitions = await self._definitions(tenant, spec, asked=False)
         revision = await self._store.revision(tenant, spec.dataset)
+        pairing, most = spec.pairing, 0
+        if pairing.policy is PairPolicy.ADAPTIVE:
+            # Nobody knows which comparisons it will make: at most so many of all there are.
+            most = (await build_rounds(self._store, tenant, spec, revision)).per_judge
+            everything = replace(
+                pairing, policy=PairPolicy.ALL, count=0, round_size=0, top=0, precision=0.0, separated=False
+            )
+            spec = replace(spec, pairing=everything)
         plan = await build_plan(self._store, tenant, spec, revision)
         cards = self._judges.cards()
         known = [
             replace(cards[one.name], definition=one) if one.name in cards else JudgeCard(one) for one in definitions
         ]
-        return await estimate(self._store, tenant, plan, known, spec.pairing.epoch)
+        found = await estimate(self._store, tenant, plan, known, pairing.epoch)
+        return at_most(found, most) if most else found
 
     async def _definitions(self, tenant: str, spec: RunSpec, *, asked: bool = True) -> tuple[JudgeDefinition, ...]:
         """The judges of *spec* as they are now; if they are to be *asked*, each must have its credential."""

@@ -72,10 +72,10 @@ class Narrowed:
     def _key(self, prompt: Counts, contestant: Counts) -> Rows:
         return prompt.astype(np.int64) * len(self.contestants) + contestant
 
-    def present(self) -> Flags:
-        """Who answered what: bool[prompts, contestants]."""
+    def present(self, turns: int = 1) -> Flags:
+        """Who answered what, in at least so many *turns*: bool[prompts, contestants]."""
         found = np.zeros((len(self.prompt_ids), len(self.contestants)), dtype=bool)
-        found.ravel()[self._keys] = True
+        found.ravel()[self._keys[self.turns >= turns]] = True
         return found
 
     def at(self, prompt: Counts, contestant: Counts) -> Rows:

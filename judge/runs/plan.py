@@ -1,8 +1,8 @@
 """A plan is arrays of integers: which comparisons, in which orders, for how many judges and repeats.
 
 It is a pure function of a board (one revision of a dataset), the pairing and its seed, so a run stores only its hash
-and any process can rebuild it. A position counts judge by judge, so that a shard belongs to one judge. No object is
-made for a comparison until its shard is.
+and any process can rebuild it; of an adaptive run, that is its first round. A position counts judge by judge, so that a
+shard belongs to one judge. No object is made for a comparison until its shard is.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from judge.domain.errors import NotBuilt, Precondition
+from judge.domain.errors import InvalidInput, Precondition
 from judge.domain.outcome import Order
 from judge.domain.run import OrderPolicy, Pairing, PairPolicy, TurnPolicy
 from judge.ports.board import Board, Counts, Rows
 from judge.ports.store import ItemRef
 from judge.runs.narrowed import Named, Narrowed
+from judge.stats import adaptive
 from judge.stats import pairing as pairs
 
 BLOCK = 1 << 16
@@ -45,6 +46,8 @@ class Plan:
     hash: str
     comparison_ids: Sequence[str] = ()
     """The caller's, one for each comparison, if he listed them."""
+    offset: int = 0
+    """The first position: of a round, where the one before it ended."""
 
     @property
     def showings(self) -> int:
@@ -61,9 +64,18 @@ class Plan:
         """The number of positions."""
         return self.per_judge * self.judges
 
+    def first(self, judge: int) -> int:
+        """The first position of a *judge*, or behind the last one of the judge before."""
+        return self.offset + judge * self.per_judge
+
+    def comparison(self, position: int) -> tuple[int, int]:
+        """The judge at *position*, and which of the comparisons stands there."""
+        judge, within = divmod(position - self.offset, self.per_judge)
+        return judge, within // (self.repeats * self.orders)
+
     def item(self, position: int) -> ItemRef:
         """What stands at *position*."""
-        judge, within = divmod(position, self.per_judge)
+        judge, within = divmod(position - self.offset, self.per_judge)
         showing, repeat = divmod(within, self.repeats)
         at, again = divmod(showing, self.orders)
         return ItemRef(
@@ -97,10 +109,8 @@ class _Comparisons:
 def make_plan(board: Board, pairing: Pairing, judges: int, named: Named | None = None) -> Plan:
     """The plan of *pairing* over *board* for so many *judges*; Precondition NO_PAIRS if it is empty.
 
-    What was labelled, or listed, is *named*.
+    What was labelled, or listed, is *named*. Of ADAPTIVE it is the first round's.
     """
-    if pairing.policy is PairPolicy.ADAPTIVE:
-        raise NotBuilt("pairing ADAPTIVE is not built yet; all, against, random, labelled and listed are")
     narrowed = Narrowed(board, pairing)
     ids: Sequence[str] = ()
     if pairing.policy is PairPolicy.LISTED:
@@ -127,8 +137,33 @@ def _crossed(narrowed: Narrowed, pairing: Pairing) -> _Comparisons:
     elif pairing.policy is PairPolicy.RANDOM:
         rng = np.random.default_rng([pairing.seed, 2])
         chosen = pairs.random_balanced(present, min(pairing.count, pairs.how_many(present)), rng)
+    elif pairing.policy is PairPolicy.ADAPTIVE:
+        chosen = first_round(narrowed, pairing).pairs
     else:
         chosen = pairs.all_pairs(present)
+    return _at_turns(narrowed, pairing, chosen)
+
+
+def first_round(narrowed: Narrowed, pairing: Pairing) -> adaptive.Round:
+    """The first round of an adaptive run: nothing is known yet, so that all of it is drawn by lot."""
+    many = len(narrowed.contestants)
+    if many and pairing.top >= many:
+        raise InvalidInput("pairing.top", f"the best {pairing.top} of {many} contestants leave nobody out")
+    present = narrowed.present(pairing.turn if pairing.turns is TurnPolicy.NUMBER else 1)
+    nothing = np.zeros((*present.shape, many), dtype=bool)
+    rng = np.random.default_rng([pairing.seed, 4])
+    return adaptive.next_round(present, nothing, np.zeros((many, many)), pairing.in_round, rng, uniform=1.0)
+
+
+def round_plan(
+    narrowed: Narrowed, pairing: Pairing, judges: int, chosen: pairs.Pairs, *, number: int, offset: int
+) -> tuple[Plan, Rows]:
+    """The plan of the comparisons of round *number*, from position *offset*; of which of them each of its own is."""
+    comparisons = _at_turns(narrowed, pairing, chosen)
+    return _shown(narrowed, comparisons, pairing, judges, (), number=number, offset=offset), comparisons.made_of
+
+
+def _at_turns(narrowed: Narrowed, pairing: Pairing, chosen: pairs.Pairs) -> _Comparisons:
     left, right = (narrowed.at(chosen.prompt, end) for end in (chosen.left, chosen.right))
     last = np.minimum(narrowed.turns[left], narrowed.turns[right])
     return _turned(chosen.prompt, chosen.left, chosen.right, *_turns(pairing, last))
@@ -172,11 +207,21 @@ def _labelled(narrowed: Narrowed, pairing: Pairing, named: Named) -> _Comparison
     return _Comparisons(prompt, turn, left, right, np.arange(len(rows)))
 
 
-def _shown(narrowed: Narrowed, told: _Comparisons, pairing: Pairing, judges: int, ids: Sequence[str]) -> Plan:
+def _shown(
+    narrowed: Narrowed,
+    told: _Comparisons,
+    pairing: Pairing,
+    judges: int,
+    ids: Sequence[str],
+    *,
+    number: int = 0,
+    offset: int = 0,
+) -> Plan:
     both = pairing.orders is OrderPolicy.BOTH
     if pairing.orders is OrderPolicy.RANDOM:
         # Drawn as the wide integers that the first runs drew.
-        drawn = np.random.default_rng([pairing.seed, 3]).integers(1, 3, size=len(told.prompt), dtype=np.int64)
+        rng = np.random.default_rng([pairing.seed, 3, number] if number else [pairing.seed, 3])
+        drawn = rng.integers(1, 3, size=len(told.prompt), dtype=np.int64)
         order = drawn.astype(np.int8)
     else:
         order = np.full(len(told.prompt), Order.LEFT_FIRST, dtype=np.int8)
@@ -191,6 +236,7 @@ def _shown(narrowed: Narrowed, told: _Comparisons, pairing: Pairing, judges: int
         repeats=pairing.repeats,
         hash=_hash(narrowed, told, order, judges, pairing),
         comparison_ids=ids,
+        offset=offset,
     )
 
 

@@ -184,7 +184,7 @@ def _judge_votes(
     for verdict in kept:
         where, flipped = _where(verdict)
         order = Order(3 - verdict.showing.order) if flipped else verdict.showing.order
-        share = _share(verdict, reading, flipped=flipped, soft=reconcile is Reconcile.SOFT)
+        share = share_of(verdict, reading, flipped=flipped, soft=reconcile is Reconcile.SOFT)
         if share is None and taking.unreadable_as_tie:
             share = LEFT_SHARE[Outcome.TIE]
         grouped.setdefault(where, {}).setdefault(order, []).append(share)
@@ -264,7 +264,7 @@ def _status(verdict: Verdict, reading: str) -> str:
     return chosen.status.name.lower() if chosen else "unread"
 
 
-def _share(verdict: Verdict, reading: str, *, flipped: bool, soft: bool) -> float | None:
+def share_of(verdict: Verdict, reading: str = "", *, flipped: bool = False, soft: bool = False) -> float | None:
     """How much of a verdict goes to the left: all, half or nothing, or if *soft*, its probability where it has one."""
     if _status(verdict, reading) != "ok":
         return None
@@ -289,6 +289,15 @@ def _orders(where: Where, by_order: Mapping[Order, Sequence[float | None]]) -> O
     return Orders(where, None if left is None else whole(left), None if right is None else whole(right))
 
 
+def both_orders(by_order: Mapping[Order, Sequence[float | None]]) -> Outcome | None:
+    """The one outcome of the orders shown: a tie where they part, None where one of them has none."""
+    shares = [_mean(by_order[order]) for order in sorted(by_order)]
+    outcomes = {whole(share) for share in shares if share is not None}
+    if None in shares or not outcomes:
+        return None
+    return outcomes.pop() if len(outcomes) == 1 else Outcome.TIE
+
+
 def _reconciled(where: Where, by_order: Mapping[Order, Sequence[float | None]], reconcile: Reconcile) -> list[Vote]:
     shares = [_mean(by_order[order]) for order in sorted(by_order)]
     told = [share for share in shares if share is not None]
@@ -304,7 +313,7 @@ def _reconciled(where: Where, by_order: Mapping[Order, Sequence[float | None]], 
     if reconcile is Reconcile.SOFT:
         share = sum(told) / len(told)
         return [Vote(where, whole(share), share=share)]
-    outcomes = {whole(share) for share in told}
-    if len(outcomes) == 1:
-        return [Vote(where, outcomes.pop())]
-    return [] if reconcile is Reconcile.DROP else [Vote(where, Outcome.TIE)]
+    if reconcile is Reconcile.DROP and len({whole(share) for share in told}) > 1:
+        return []
+    outcome = both_orders(by_order)
+    return [] if outcome is None else [Vote(where, outcome)]

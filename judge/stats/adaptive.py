@@ -10,6 +10,9 @@ Two rules choose where a verdict would settle most, by a Bradley-Terry fit to wh
 A share of each round, at least a fifth, is drawn uniformly from all comparisons not made yet: what it says is free of
 the choice, and can be fitted alone. One virtual battle of everybody, spread over all others, half won, makes the
 planning fit exist from the first round on; ratings that are reported never contain it.
+
+What is compared or divided is rounded to 1e-9 first, and from there on counted in integers: a processor's last bits do
+not reach the choice (law 5). Equals stand in the order of their pairs.
 """
 
 from dataclasses import dataclass
@@ -27,6 +30,8 @@ LEAST_UNIFORM = 0.2
 _TOLERANCE = 1e-8
 _MOST_STEPS = 100
 _SLIGHT = 1e-10
+_BILLION = 10**9
+"""Scores are whole billionths."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,16 +133,19 @@ def _least_settled(strengths: Floats, covariance: Floats, there: Wide, n: int, r
     variance = np.add.outer(covariance.diagonal(), covariance.diagonal()) - 2 * covariance
     np.fill_diagonal(variance, 1)
     p = 1 / (1 + np.exp(-difference))
-    worth = (ndtr(-np.abs(difference) / np.sqrt(variance)) * p * (1 - p)).ravel()
+    settles = ndtr(-np.abs(difference) / np.sqrt(variance)) * p * (1 - p)
+    worth = np.rint(settles * _BILLION).astype(np.int64).ravel()
     many = np.zeros(worth.size, dtype=np.int64)
     n = min(n, int(there.sum()))
     while left := n - int(many.sum()):
-        share = worth * (many < there)
-        expected = left * share / share.sum()
-        more = np.floor(expected).astype(np.int64)
-        chance = expected - more
+        share = np.where(many < there, worth, 0)
+        if not share.any():
+            # Whatever is left is settled: it is shared out evenly.
+            share = (many < there).astype(np.int64)
+        whole = int(share.sum())
+        more, rest = np.divmod(left * share, whole)
         if odd := left - int(more.sum()):
-            more += np.bincount(rng.choice(worth.size, odd, p=chance / chance.sum()), minlength=worth.size)
+            more += np.bincount(rng.choice(worth.size, odd, p=rest / (odd * whole)), minlength=worth.size)
         many = np.minimum(many + more, there)
     return many
 
@@ -146,7 +154,8 @@ def _top(strengths: Floats, covariance: Floats, n: int, k: int, rng: np.random.G
     """The k-th and the next of as many draws from the fit."""
     m = strengths.size
     root = np.linalg.cholesky(covariance + _SLIGHT * float(covariance.trace()) / m * np.eye(m))
-    ranked = np.argsort(-(strengths + rng.standard_normal((n, m)) @ root.T), axis=1, kind="stable")
+    drawn = np.rint((strengths + rng.standard_normal((n, m)) @ root.T) * _BILLION)
+    ranked = np.argsort(-drawn, axis=1, kind="stable")
     ends = np.sort(ranked[:, k - 1 : k + 1], axis=1)
     many: Wide = np.bincount(ends[:, 0] * m + ends[:, 1], minlength=m * m)
     return many

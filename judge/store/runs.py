@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import astuple, replace
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from judge.domain.errors import AlreadyExists, NotFound, RequestIdReused, StoreFull
 from judge.domain.judge import JudgeDefinition
@@ -20,6 +20,14 @@ from judge.store.dialects import adding
 from judge.store.interning import tenant_id
 from judge.store.revisions import GONE, found
 from judge.store.shards import reopened
+
+_ROUND = (
+    select(func.count())
+    .where(s.run_round.c.run_id == s.run.c.id, s.run_round.c.plan >= b"\1")
+    .scalar_subquery()
+    .label("at_round")
+)
+"""How many rounds a run has; a plan that begins with zero is none."""
 
 
 class Runs:
@@ -97,7 +105,7 @@ class Runs:
 
         def work(c: Connection) -> Run:
             query = (
-                select(s.run)
+                select(s.run, _ROUND)
                 .join(s.tenant, s.tenant.c.id == s.run.c.tenant_id)
                 .join(s.dataset, s.dataset.c.id == s.run.c.dataset_id)
                 .where(s.tenant.c.name == tenant, s.run.c.run_id == run_id, s.dataset.c.revision != GONE)
@@ -120,7 +128,7 @@ class Runs:
 
         def work(c: Connection) -> list[Run]:
             query = (
-                select(s.run)
+                select(s.run, _ROUND)
                 .join(s.tenant, s.tenant.c.id == s.run.c.tenant_id)
                 .join(s.dataset, s.dataset.c.id == s.run.c.dataset_id)
                 .where(s.tenant.c.name == tenant, s.dataset.c.revision != GONE)
@@ -211,6 +219,30 @@ class Runs:
         query = select(i.position).where(i.run_id == row, i.position >= first, i.position < last)
         return await self._db.read(lambda c: set(c.scalars(query)))
 
+    async def add_round(self, row: int, number: int, plan: bytes, planned: int) -> bytes:
+        """Write round *number*, if nobody has; what stands there."""
+
+        def work(c: Connection) -> bytes:
+            run = s.run.c
+            owner = c.scalar(select(run.tenant_id).where(run.id == row))
+            if owner is None:
+                raise NotFound("the run is gone with its dataset", reason="UNKNOWN_RUN")
+            r = s.run_round.c
+            values = {"run_id": row, "round": number, "tenant_id": owner, "plan": plan}
+            if c.execute(adding(c, s.run_round).values(values).returning(r.round)).first() is not None:
+                change = update(s.run).where(run.id == row)
+                c.execute(change.values(planned=planned, revision=run.revision + 1))
+            stands = select(r.plan).where(r.run_id == row, r.round == number)
+            return bytes(c.execute(stands).scalar_one())
+
+        return await self._db.write(work)
+
+    async def rounds(self, row: int, first: int) -> list[bytes]:
+        """What stands as round *first* and after it."""
+        r = s.run_round.c
+        query = select(r.plan).where(r.run_id == row, r.round >= first).order_by(r.round)
+        return await self._db.read(lambda c: [bytes(plan) for plan in c.scalars(query)])
+
     async def judge_definitions(self, tenant: str) -> list[JudgeDefinition]:
         """Every recorded judge, newest first."""
 
@@ -265,5 +297,6 @@ def _run(row: Any) -> Run:  # noqa: ANN401  # a row
         create_time=row.create_time,
         end_time=row.end_time,
         rest=ItemState(row.rest) if row.rest else None,
+        round=row.at_round,
         spent=tuple(Spent(*row.spent.get(str(number), ())) for number in range(len(row.judges))),
     )

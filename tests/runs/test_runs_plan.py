@@ -4,7 +4,7 @@ import pytest
 
 from boards import board_of, full_board
 from judge.domain.dataset import Label, ListedComparison
-from judge.domain.errors import InvalidInput, NotBuilt, Precondition
+from judge.domain.errors import InvalidInput, Precondition
 from judge.domain.outcome import AnnotatorKind, Order, Outcome
 from judge.domain.run import OrderPolicy, Pairing, PairPolicy, TurnPolicy
 from judge.ports.board import Board, BoardOutput, BoardPrompt
@@ -87,15 +87,15 @@ def test_listed_comparisons_keep_the_callers_ids() -> None:
 
 
 def test_nothing_to_compare_is_refused_by_name() -> None:
-    """0 pairs, an unknown contestant, an unknown category and a method not built are clear errors."""
+    """0 pairs, an unknown contestant, an unknown category and a best three of three are clear errors."""
     with pytest.raises(Precondition, match="0 pairs"):
         make_plan(board(names=("ada",)), Pairing(), 1)
     with pytest.raises(InvalidInput, match="'zed' has no output"):
         make_plan(board(), Pairing(contestants=("zed",)), 1)
     with pytest.raises(InvalidInput, match="category 'maths'"):
         make_plan(board(), Pairing(categories=("maths",)), 1)
-    with pytest.raises(NotBuilt):
-        make_plan(board(), Pairing(policy=PairPolicy.ADAPTIVE), 1)
+    with pytest.raises(InvalidInput, match="the best 3 of 3 contestants leave nobody out"):
+        make_plan(board(), Pairing(policy=PairPolicy.ADAPTIVE, count=9, top=3), 1)
 
 
 def test_a_shard_is_what_stands_at_its_positions() -> None:

@@ -86,6 +86,7 @@ class Leaderboard(_message.Message):
     REPLICATES_APART_FIELD_NUMBER: _builtins.int
     ANCHORING_FIELD_NUMBER: _builtins.int
     VARIANCE_FIELD_NUMBER: _builtins.int
+    BY_LOT_FIELD_NUMBER: _builtins.int
     method: _builtins.str
     """bradley-terry, davidson, rao-kupper, elo, elo-permuted or win-rate."""
     scale: _builtins.str
@@ -180,6 +181,10 @@ class Leaderboard(_message.Message):
     def variance(self) -> _containers.RepeatedCompositeFieldContainer[Global___VarianceComponent]:
         """How far verdicts vary with prompts, judges, orders and repeats, if asked for."""
 
+    @_builtins.property
+    def by_lot(self) -> Global___Leaderboard:
+        """Of an adaptive run: the same over the comparisons drawn by lot alone, which no verdict had a part in choosing."""
+
     def __init__(
         self,
         *,
@@ -215,10 +220,11 @@ class Leaderboard(_message.Message):
         replicates_apart: _builtins.int = ...,
         anchoring: Global___Anchoring | None = ...,
         variance: _abc.Iterable[Global___VarianceComponent] | None = ...,
+        by_lot: Global___Leaderboard | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["anchoring", b"anchoring", "coverage", b"coverage", "slice", b"slice", "without_style", b"without_style"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["anchoring", b"anchoring", "by_lot", b"by_lot", "coverage", b"coverage", "slice", b"slice", "without_style", b"without_style"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adaptive", b"adaptive", "anchor", b"anchor", "anchoring", b"anchoring", "battles", b"battles", "components", b"components", "coverage", b"coverage", "differences", b"differences", "effects", b"effects", "inference", b"inference", "interim", b"interim", "interval_method", b"interval_method", "left_out", b"left_out", "level", b"level", "method", b"method", "notes", b"notes", "prompts", b"prompts", "ratings", b"ratings", "reading", b"reading", "reconcile", b"reconcile", "replicates", b"replicates", "replicates_apart", b"replicates_apart", "ridge", b"ridge", "scale", b"scale", "slice", b"slice", "slices", b"slices", "source", b"source", "standings", b"standings", "target_shares", b"target_shares", "ties", b"ties", "unranked", b"unranked", "variance", b"variance", "without_style", b"without_style"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adaptive", b"adaptive", "anchor", b"anchor", "anchoring", b"anchoring", "battles", b"battles", "by_lot", b"by_lot", "components", b"components", "coverage", b"coverage", "differences", b"differences", "effects", b"effects", "inference", b"inference", "interim", b"interim", "interval_method", b"interval_method", "left_out", b"left_out", "level", b"level", "method", b"method", "notes", b"notes", "prompts", b"prompts", "ratings", b"ratings", "reading", b"reading", "reconcile", b"reconcile", "replicates", b"replicates", "replicates_apart", b"replicates_apart", "ridge", b"ridge", "scale", b"scale", "slice", b"slice", "slices", b"slices", "source", b"source", "standings", b"standings", "target_shares", b"target_shares", "ties", b"ties", "unranked", b"unranked", "variance", b"variance", "without_style", b"without_style"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -211,6 +211,10 @@ class Pairing(_message.Message):
     REPEATS_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     EPOCH_FIELD_NUMBER: _builtins.int
+    ROUND_SIZE_FIELD_NUMBER: _builtins.int
+    TOP_FIELD_NUMBER: _builtins.int
+    PRECISION_FIELD_NUMBER: _builtins.int
+    SEPARATED_FIELD_NUMBER: _builtins.int
     policy: Global___PairPolicy.ValueType
     """Which pairs."""
     reference_contestant: _builtins.str
@@ -231,6 +235,18 @@ class Pairing(_message.Message):
     """Seed of everything that is drawn."""
     epoch: _builtins.str
     """How a fresh judging of the same content is asked for; usually empty."""
+    round_size: _builtins.int
+    """Comparisons in a round, for ADAPTIVE; 0 means a tenth of count. After each round it is looked whether to end: the
+    intervals share their doubt out over all rounds there may be.
+    """
+    top: _builtins.int
+    """For ADAPTIVE: compare to tell who the best so many are; 0 means the whole order."""
+    precision: _builtins.float
+    """For ADAPTIVE: end once no rating's interval is wider than so many points to either side; 0 means not to."""
+    separated: _builtins.bool
+    """For ADAPTIVE: end once every two contestants are told apart, or the best `top` from all others. With precision, end
+    once both hold.
+    """
     @_builtins.property
     def contestants(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only these contestants; none means all."""
@@ -259,10 +275,14 @@ class Pairing(_message.Message):
         repeats: _builtins.int = ...,
         seed: _builtins.int = ...,
         epoch: _builtins.str = ...,
+        round_size: _builtins.int = ...,
+        top: _builtins.int = ...,
+        precision: _builtins.float = ...,
+        separated: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "contestants", b"contestants", "count", b"count", "epoch", b"epoch", "orders", b"orders", "policy", b"policy", "prompts", b"prompts", "reference_contestant", b"reference_contestant", "repeats", b"repeats", "seed", b"seed", "tags", b"tags", "turn", b"turn", "turns", b"turns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "contestants", b"contestants", "count", b"count", "epoch", b"epoch", "orders", b"orders", "policy", b"policy", "precision", b"precision", "prompts", b"prompts", "reference_contestant", b"reference_contestant", "repeats", b"repeats", "round_size", b"round_size", "seed", b"seed", "separated", b"separated", "tags", b"tags", "top", b"top", "turn", b"turn", "turns", b"turns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -327,7 +347,7 @@ class RunCounts(_message.Message):
     REPEATED_FIELD_NUMBER: _builtins.int
     BY_STATUS_FIELD_NUMBER: _builtins.int
     planned: _builtins.int
-    """Showings times judges times repeats."""
+    """Showings times judges times repeats; of an adaptive run those of the rounds planned by now."""
     pending: _builtins.int
     """Showings without a verdict that are still to be judged."""
     reused: _builtins.int
@@ -412,7 +432,7 @@ class Run(_message.Message):
     rate: _builtins.float
     """Verdicts a second over the last seconds; while it runs."""
     round: _builtins.int
-    """The round at work, for adaptive pairing."""
+    """The round at work or the last one, from 1, for adaptive pairing."""
     rest: _outcome_pb2.ItemState.ValueType
     """What became of the showings never begun, once the run has ended; not said if there are none."""
     @_builtins.property
@@ -634,7 +654,7 @@ class RunEstimate(_message.Message):
     COST_INTERVAL_FIELD_NUMBER: _builtins.int
     JUDGES_FIELD_NUMBER: _builtins.int
     calls: _builtins.int
-    """Calls, exactly."""
+    """Calls, exactly; of an adaptive run the most it could make."""
     reused: _builtins.int
     """Verdicts that are stored already."""
     input_tokens: _builtins.float
