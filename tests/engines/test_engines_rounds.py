@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete
+from test_engines_contract import CONCURRENCY, TENANT, House, house
 
 from judge.backends.scripted import Line
-from judge.domain.errors import Precondition
+from judge.domain.errors import CallRejected, Precondition
 from judge.domain.judge import RenderedPrompt
-from judge.domain.outcome import ItemState
 from judge.domain.run import Budget, Pairing, PairPolicy, Run, RunSpec, RunState
+from judge.ports.store import VerdictQuery
 from judge.runs.adaptive import planned_round
 from judge.runs.rounds import Ending, RoundRow, build_rounds
-from test_engines_contract import CONCURRENCY, TENANT, House, house
+from judge.store import schema
 
 COUNT, ROUND = 24, 6
 ADAPTIVE = Pairing(policy=PairPolicy.ADAPTIVE, count=COUNT, round_size=ROUND, seed=5)
@@ -57,3 +61,157 @@ async def test_an_adaptive_run_goes_on_to_its_count(url: str) -> None:
     assert [None] * 4 + [Ending.COUNT] == [row.ending for row in told]
     assert [2 * ROUND * n for n in range(5)] == [row.offset for row in told]
     assert h.backend.max_in_flight <= CONCURRENCY
+
+
+async def halted(h: House, gate: asyncio.Event) -> None:
+    """Wait until *gate* is shut with a call before it from every slot."""
+    async with asyncio.timeout(60):
+        while gate.is_set() or h.backend.in_flight < CONCURRENCY:  # noqa: ASYNC110  # a scripted judge has no event for it
+            await asyncio.sleep(0)
+
+
+async def finished(path: Path, script: Callable[[RenderedPrompt], Line] = by_name) -> list[bytes]:
+    """The rounds of a run that nothing interrupts."""
+    async with house(f"sqlite:///{path}", script) as h:
+        await h.fill()
+        return await rows(h, await h.ended(await begun(h)))
+
+
+async def test_law_5_a_run_killed_in_mid_round_goes_on_with_the_same_rounds(url: str, tmp_path: Path) -> None:
+    """Stopped and killed in the middle of rounds, its rounds are byte for byte those of a run that was left alone."""
+    gate = asyncio.Event()
+    gate.set()
+    left: list[int] = []
+
+    def stopping(prompt: RenderedPrompt) -> Line:
+        left.pop()
+        if not left:
+            gate.clear()
+        return by_name(prompt)
+
+    async with house(url, stopping, gate) as first:
+        await first.fill()
+        left.extend(range(17))
+        run = await begun(first)
+        await halted(first, gate)
+        drained = await first.store.run(TENANT, run.run_id)
+        left.extend(range(100))
+    left[:] = range(9)
+    gate.set()
+    async with house(url, stopping, gate) as second:
+        await halted(second, gate)
+        left.extend(range(100))
+        killed = await second.store.run(TENANT, run.run_id)
+        for task in second.engine._tasks.values():
+            task.cancel()
+        await asyncio.gather(*second.engine._tasks.values(), return_exceptions=True)
+    async with house(url, by_name) as third:
+        ended = await third.ended(run)
+        found = await rows(third, run)
+
+    assert 0 < drained.counts.settled % (2 * ROUND) < 2 * ROUND
+    assert 0 < killed.counts.settled % (2 * ROUND) < 2 * ROUND
+    assert (drained.round, killed.round) == (2, 3)
+    assert await finished(tmp_path / "other.db") == found
+    assert (ended.state, ended.counts.by_status, ended.round) == (RunState.DONE, {"ok": 2 * COUNT}, 4)
+
+
+async def test_law_5_late_verdicts_enter_no_plan(url: str, tmp_path: Path) -> None:
+    """A showing that failed when its round closed is judged after a resume; later rounds are planned without it."""
+    failing = ["question 4"]
+
+    def script(prompt: RenderedPrompt) -> Line:
+        if prompt.shown.prompt[0] in failing:
+            return CallRejected("refused")
+        return by_name(prompt)
+
+    planned = await finished(tmp_path / "other.db", script)
+    async with house(url, script) as h:
+        await h.fill()
+        stopped = await h.ended(await begun(h, budget=Budget(calls=30)))
+        failing.clear()
+        await h.runs.resume(TENANT, stopped.run_id, Budget())
+        ended = await h.until(stopped, lambda now: now.state is RunState.DONE and not now.reason)
+        found = await rows(h, ended)
+        verdicts = await h.store.verdicts(ended.row, VerdictQuery(), after=-1, limit=1000)
+
+    assert (stopped.reason, stopped.round) == ("BUDGET_STOPPED", 3)
+    assert 0 < stopped.counts.by_status["rejected"]
+    assert planned[:3] == found[:3]
+    assert ended.counts.by_status == {"ok": ended.counts.planned}
+    assert {verdict.state for verdict in verdicts} == {None}
+    # The third round was not closed before the resume: what it says is new, and what the first two said is not.
+    assert [RoundRow.of(body).before.judged.tolist() for body in planned[:3]] == [
+        RoundRow.of(body).before.judged.tolist() for body in found[:3]
+    ]
+    assert any(0 in RoundRow.of(body).before.judged for body in found[1:3])
+    assert 0 not in RoundRow.of(found[3]).before.judged
+
+
+async def test_the_first_writer_of_a_round_wins(url: str) -> None:
+    """Two processes that plan the same round get the same plan: the row that stands, which one of them wrote."""
+    async with house(url, by_name) as h:
+        await h.fill()
+        run = await h.ended(await begun(h, budget=Budget(calls=2 * ROUND)))
+        one, other = [await build_rounds(h.store, TENANT, run.spec, run.dataset_revision) for _ in range(2)]
+        stood = await rows(h, run)
+        second = delete(schema.run_round).where(schema.run_round.c.round == 1)
+        await h.store._db.write(lambda c: c.execute(second))
+
+        plans = await asyncio.gather(*(planned_round(h.store, run, each, 1) for each in (one, other)))
+        stands = await h.store.add_round(run.row, 1, b"\1 another", 999)
+
+        now = await h.store.run(TENANT, run.run_id)
+        found = await rows(h, run)
+    assert (len(stood), now.counts.planned, now.round) == (2, 4 * ROUND, 2)
+    assert stood == found
+    assert stood[1] == stands
+    assert [plan.items(range(12, 24)) for plan in plans if plan] == [one.items(range(12, 24))] * 2
+
+
+async def test_no_round_is_planned_before_the_last_one_has_closed(url: str) -> None:
+    """Without an answer or a final state for each of its showings, ROUND_OPEN says how many are missing."""
+    async with house(url, by_name) as h:
+        await h.fill()
+        run = await h.ended(await begun(h, budget=Budget(calls=5)))
+        rounds = await build_rounds(h.store, TENANT, run.spec, run.dataset_revision)
+
+        with pytest.raises(Precondition, match="7 showings that are not settled") as refused:
+            await planned_round(h.store, run, rounds, 1)
+
+    assert (run.state, run.reason, run.counts.settled) == (RunState.DONE, "BUDGET_STOPPED", 5)
+    assert refused.value.reason == "ROUND_OPEN"
+
+
+@pytest.mark.parametrize(
+    ("pairing", "ending", "showings"),
+    [
+        (replace(ADAPTIVE, precision=5000.0), Ending.REACHED, 24),
+        (replace(ADAPTIVE, precision=1.0), Ending.COUNT, 48),
+        (replace(ADAPTIVE, count=100, round_size=13), Ending.EXHAUSTED, 60),
+    ],
+)
+async def test_a_run_ends_for_what_was_asked_for(url: str, pairing: Pairing, ending: Ending, showings: int) -> None:
+    """At the precision asked for, at its count, or when all there is was compared; nothing is left pending."""
+    async with house(url, by_name) as h:
+        await h.fill()
+
+        ended = await h.ended(await begun(h, pairing))
+
+        last = RoundRow.of((await rows(h, ended))[-1])
+    assert (ended.state, ended.counts.planned, ended.counts.pending) == (RunState.DONE, showings, 0)
+    assert last.ending is ending
+
+
+async def test_a_budget_of_calls_ends_an_adaptive_run_in_mid_round_and_may_be_raised(url: str, tmp_path: Path) -> None:
+    """The rest of the round is named; under a larger budget the run goes on to the rounds it would have had."""
+    async with house(url, by_name) as h:
+        await h.fill()
+        stopped = await h.ended(await begun(h, budget=Budget(calls=20)))
+        await h.runs.resume(TENANT, stopped.run_id, Budget(calls=1000))
+        ended = await h.until(stopped, lambda now: now.state is RunState.DONE and not now.reason)
+        found = await rows(h, ended)
+
+    assert (stopped.reason, stopped.counts.calls, stopped.counts.planned) == ("BUDGET_STOPPED", 20, 24)
+    assert (ended.counts.calls, h.backend.calls) == (2 * COUNT, 2 * COUNT)
+    assert await finished(tmp_path / "other.db") == found
