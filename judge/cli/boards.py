@@ -60,6 +60,8 @@ def _told(board: Leaderboard) -> None:
     told = f"{board.method}, {board.interval_method}, ties {board.ties}"
     if board.inference != "new-prompts":
         told += f", inference over {board.inference}"
+    if board.adaptive:
+        told += ", pairs chosen adaptively"
     if board.ridge:
         told += f", ridge {board.ridge:g}"
     if board.anchor:
@@ -167,6 +169,8 @@ def _more(board: Leaderboard, title: str, digits: int) -> None:
             table(f"Ranks when a {what} is left out", ("contestant", "rank", "best", "worst", "changed by"), moved)
     for inner in board.slices:
         leaderboard(inner, f"{title}: {inner.slice.category or '(no category)'}")
+    if board.HasField("by_lot"):
+        leaderboard(board.by_lot, f"{title}, by lot alone")
     if board.HasField("without_style"):
         leaderboard(board.without_style, f"{title}, without style control")
 

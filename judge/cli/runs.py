@@ -118,6 +118,7 @@ def _add_adaptive(pairing: Pairing, pairs: str, said: Mapping[str, Any]) -> None
 @click.pass_obj
 def run_command(  # one option each
     where: Where,
+    /,
     dataset: str,
     judges: tuple[str, ...],
     pairs: str,

@@ -85,7 +85,9 @@ def leaderboard(board: Board) -> leaderboard_pb2.Leaderboard:
             )
             for row in board.shares
         ],
+        adaptive=votes.adaptive if votes else False,
         without_style=leaderboard(board.without_style) if board.without_style else None,
+        by_lot=leaderboard(board.by_lot) if board.by_lot else None,
         left_out=[
             leaderboard_pb2.LeftOut(category=row.category, judge=row.judge, ranks=dict(row.ranks))
             for row in board.left_out

@@ -38,6 +38,7 @@ def jury_votes(jury: Source, members: Sequence[Votes]) -> Votes:
         interim=any(votes.interim for votes in members),
         shares={name: told for votes in members for name, told in votes.shares.items()},
         members=tuple(members),
+        adaptive=any(votes.adaptive for votes in members),
     )
 
 

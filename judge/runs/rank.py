@@ -40,6 +40,10 @@ from judge.stats.win_rate import win_rates
 
 ELO_NOTE = "Online Elo depends on the order of the battles; Bradley-Terry does not."
 PERMUTED_NOTE = "order_sd is how far one order of the battles lies from the mean over orders; it is no interval."
+ADAPTIVE_NOTE = "The pairs were chosen adaptively; what fell by lot is ranked alone beside this."
+SOME_ADAPTIVE_NOTE = (
+    "Some of the pairs were chosen adaptively; rank their run as run:RUN/JUDGE to see what fell by lot alone."
+)
 POSITION_NOTE = "The position effect has no bound here: it is left out, and both orders of all comparisons balance it."
 
 
@@ -54,6 +58,8 @@ def leaderboard(
     board = rank(replace(told, votes=votes, labels=labels), options)
     if options.variance:
         board = replace(board, variance=variance_of(votes))
+    if votes.adaptive:
+        board = _adaptive(board, votes, options, style)
     if style is not None:
         board = replace(board, without_style=rank(replace(told, style=None, rare=()), options))
     categories = sorted({votes.categories.get(vote.where.prompt_id, "") for vote in votes.rows})
@@ -77,6 +83,17 @@ def leaderboard(
         slices.append(_ranked(of_it, replace(lenient, part=part), lenient=True))
     scored = _adjusted(slices, options)
     return replace(board, votes=votes, slices=scored, shares=_shares(scored, options))
+
+
+def _adaptive(board: Board, votes: Votes, options: RankOptions, style: Style | None) -> Board:
+    """*board* with a word on how its pairs were chosen, and what those say that no verdict had a part in choosing."""
+    board = board.noted(ADAPTIVE_NOTE if votes.by_lot else SOME_ADAPTIVE_NOTE)
+    lots = votes.lots
+    if not lots.rows:
+        return board
+    # A fifth of the comparisons may be too few to order everybody: what can be ranked is, the rest is named.
+    lenient = replace(options, largest=True, anchored_to=None)
+    return replace(board, by_lot=_adjusted([_ranked(fought(lots, lenient, style), lenient, lenient=True)], lenient)[0])
 
 
 def _without_categories(

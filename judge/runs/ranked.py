@@ -265,6 +265,8 @@ class Board:
     shares: tuple[ShareRow, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     without_style: Board | None = None
+    by_lot: Board | None = None
+    """Of an adaptive run: the same over what fell by lot."""
     resamples: tuple[int, int] | None = None
     """Of a bootstrap: how many were drawn, and how many could not be ranked."""
     anchoring: Anchoring | None = None

@@ -15,12 +15,13 @@ from functools import partial
 from judge.domain.dataset import Label
 from judge.domain.errors import InvalidInput, NotFound
 from judge.domain.outcome import AnnotatorKind, ItemState, Order, Outcome, Reconcile
-from judge.domain.run import Run
+from judge.domain.run import PairPolicy, Run
 from judge.domain.source import Merge, Source, SourceKind
 from judge.domain.verdict import SOURCE_PARSER, Reading, Verdict
 from judge.ports.board import BoardPrompt
 from judge.ports.store import Store, VerdictQuery
 from judge.runs.juries import jury_votes
+from judge.runs.rounds import build_rounds, catch_up
 from judge.runs.table import merged
 from judge.runs.votes import LEFT_SHARE, WHOLE, Orders, Taking, Vote, Votes, Where, whole
 from judge.runs.work import PAGE, all_labels
@@ -108,14 +109,23 @@ class _Judged:
     planned: int = 0
     interim: bool = False
     rest: ItemState | None = None
+    adaptive: bool = False
+    by_lot: frozenset[tuple[str, str, str]] = frozenset()
 
 
 async def _judged(store: Store, tenant: str, dataset: str, source: Source) -> _Judged:
     if source.kind is not SourceKind.RUN:
-        return _Judged(source.name, await store.judge_verdicts(tenant, dataset, source.name))
+        verdicts: Sequence[Verdict] = await store.judge_verdicts(tenant, dataset, source.name)
+        return _Judged(source.name, verdicts, adaptive=await _adaptively(store, tenant, dataset, source.name))
     run = await store.run(tenant, source.run)
     name = _judge_in(run, source)
-    return _in_run(run, name, await _run_verdicts(store, run.row, name))
+    judged = _in_run(run, name, await _run_verdicts(store, run.row, name))
+    if run.spec.pairing.policy is not PairPolicy.ADAPTIVE:
+        return judged
+    rounds = await build_rounds(store, tenant, run.spec, run.dataset_revision)
+    await catch_up(store, run.row, rounds)
+    by_lot = frozenset((prompt, min(ends), max(ends)) for prompt, *ends in rounds.by_lot())
+    return replace(judged, adaptive=True, by_lot=by_lot)
 
 
 def _judge_in(run: Run, source: Source) -> str:
@@ -146,6 +156,17 @@ def run_votes(
         tags={prompt.prompt_id: prompt.tags for prompt in asked},
     )
     return replace(votes, dataset=run.spec.dataset)
+
+
+async def _adaptively(store: Store, tenant: str, dataset: str, judge: str) -> bool:
+    """Whether some run of *judge* over *dataset* was adaptive."""
+    before = 0
+    while page := await store.runs(tenant, dataset, before, PAGE):
+        for run in page:
+            if run.spec.pairing.policy is PairPolicy.ADAPTIVE and judge in run.spec.judges:
+                return True
+        before = page[-1].row
+    return False
 
 
 async def verdicts_on(
@@ -210,6 +231,8 @@ def _judge_votes(
         frozenset(grouped),
         shares={judged.name: grouped},
         calls=frozenset(verdict.answer for verdict in kept if verdict.answer),
+        adaptive=judged.adaptive,
+        by_lot=judged.by_lot,
     )
 
 

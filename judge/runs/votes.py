@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from judge.domain.outcome import Order, Outcome, Reconcile
 
@@ -73,6 +73,16 @@ class Votes:
     """Of a judge: the calls behind its verdicts, by the store's numbers."""
     members: tuple[Votes, ...] = ()
     """Of a jury."""
+    adaptive: bool = False
+    """Verdicts had a part in choosing what was compared."""
+    by_lot: frozenset[tuple[str, str, str]] = frozenset()
+    """Of an adaptive run: the prompt and the contestants, by name, of what fell by lot."""
+
+    @property
+    def lots(self) -> Votes:
+        """Of an adaptive run: the votes on what fell by lot."""
+        rows = tuple(v for v in self.rows if (v.where.prompt_id, v.where.left, v.where.right) in self.by_lot)
+        return replace(self, rows=rows)
 
 
 @dataclass(frozen=True, slots=True)

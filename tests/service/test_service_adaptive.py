@@ -1,0 +1,85 @@
+"""Adaptive runs over the wire: what they may take, how far they are, and how their leaderboards say what they are."""
+
+from __future__ import annotations
+
+import pytest
+
+from bundle import upload_demo
+from judge.api.v1 import run_service_pb2 as pb
+from judge_client import JudgeClient, JudgeClientError
+
+COUNT, ROUND = 100, 20
+BY_LOT = ROUND + 4 * ROUND // 5
+
+
+def spec(**said: object) -> pb.RunSpec:
+    pairing = pb.Pairing(policy=pb.PAIR_POLICY_ADAPTIVE, count=COUNT, round_size=ROUND, **said)  # type: ignore[arg-type]  # fields
+    return pb.RunSpec(dataset="datasets/demo", judges=["judges/random"], pairing=pairing)
+
+
+async def test_an_adaptive_run_says_what_it_is(client: JudgeClient) -> None:
+    """Its rounds are counted, its leaderboard is labelled, and what fell by lot is ranked alone beside it."""
+    await upload_demo(client)
+    estimate = await client.estimate_run(spec())
+    created = await client.create_run(spec())
+
+    run = await client.wait_run(created.name)
+
+    board = await client.leaderboard("", f"run:{run.name.removeprefix('runs/')}")
+    assert (created.counts.planned, created.counts.pending) == (2 * ROUND, 2 * ROUND)
+    assert (run.round, run.counts.planned, run.counts.pending) == (5, 2 * COUNT, 0)
+    assert (estimate.calls, estimate.reused) == (run.counts.calls, 0)
+    assert (board.adaptive, board.battles, board.coverage.planned) == (True, COUNT, 2 * COUNT)
+    assert (board.by_lot.battles, board.by_lot.adaptive) == (BY_LOT, False)
+    assert "chosen adaptively" in board.notes[0]
+    assert {rating.contestant for rating in board.by_lot.ratings} <= {rating.contestant for rating in board.ratings}
+
+
+async def test_a_judges_leaderboard_tells_that_some_of_its_pairs_were_chosen(client: JudgeClient) -> None:
+    """A judge over runs of both kinds is labelled, with a word on where the part by lot is; without one it is not."""
+    await upload_demo(client)
+    both = ["judges/random", "judges/first"]
+    some = pb.RunSpec(
+        dataset="datasets/demo", judges=both, pairing=pb.Pairing(policy=pb.PAIR_POLICY_RANDOM, count=COUNT)
+    )
+    await client.wait_run((await client.create_run(some)).name)
+    before = await client.leaderboard("demo", "judge:random")
+
+    await client.wait_run((await client.create_run(spec(top=2))).name)
+
+    after = await client.leaderboard("demo", "judge:random")
+    jury = await client.leaderboard("demo", "jury:random+first")
+    assert (before.adaptive, after.adaptive, jury.adaptive) == (False, True, True)
+    assert not after.HasField("by_lot")
+    assert any("run:RUN/JUDGE" in note for note in after.notes)
+    assert not any("adaptively" in note for note in before.notes)
+
+
+async def test_what_is_stored_already_is_not_in_the_most_that_a_run_may_take(client: JudgeClient) -> None:
+    """Where every pair has its verdicts, an adaptive run makes no call, and that is what the estimate says."""
+    await upload_demo(client)
+    everything = pb.RunSpec(dataset="datasets/demo", judges=["judges/random"])
+    await client.wait_run((await client.create_run(everything)).name)
+
+    estimate = await client.estimate_run(spec())
+
+    run = await client.wait_run((await client.create_run(spec())).name)
+    assert (estimate.calls, estimate.reused) == (0, 2 * COUNT)
+    assert (run.counts.calls, run.counts.reused) == (0, 2 * COUNT)
+
+
+@pytest.mark.parametrize(
+    ("pairing", "sentence"),
+    [
+        (pb.Pairing(policy=pb.PAIR_POLICY_ADAPTIVE), "needs a count"),
+        (pb.Pairing(policy=pb.PAIR_POLICY_ADAPTIVE, count=9, top=5), "best 5 of 5 contestants leave nobody out"),
+        (pb.Pairing(policy=pb.PAIR_POLICY_ADAPTIVE, count=9000, round_size=1), "more than 1000 rounds"),
+        (pb.Pairing(policy=pb.PAIR_POLICY_ADAPTIVE, count=9, precision=-1), "precision is a number from 0"),
+        (pb.Pairing(precision=20), "precision goes with pairing ADAPTIVE"),
+    ],
+)
+async def test_senseless_adaptive_runs_are_refused(client: JudgeClient, pairing: pb.Pairing, sentence: str) -> None:
+    await upload_demo(client)
+
+    with pytest.raises(JudgeClientError, match=sentence):
+        await client.create_run(pb.RunSpec(dataset="datasets/demo", judges=["judges/random"], pairing=pairing))
