@@ -66,6 +66,8 @@ def _told(board: Leaderboard) -> None:
         told += f", ridge {board.ridge:g}"
     if board.anchor:
         told += f", {board.anchor} fixed"
+    if board.anchors:
+        told += f", the mean of {', '.join(board.anchors)} fixed"
     if board.HasField("coverage"):
         told += f", orders {board.reconcile}, coverage {board.coverage.usable} of {board.coverage.planned}"
     out.print(told)

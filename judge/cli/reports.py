@@ -10,6 +10,7 @@ import click
 from judge.cli.agreements import agreement
 from judge.cli.boards import leaderboard, leaderboard_csv, leaderboard_parquet
 from judge.cli.connect import Where, connected, echo_json, run
+from judge.cli.earlier import earlier_board, keep_scale
 from judge.cli.main import cli
 from judge.cli.ranking import RECONCILE, ranking, ranking_options
 from judge.cli.reading import disagreement
@@ -30,6 +31,13 @@ def _battles(path: Path) -> list[Battle]:
 @click.argument("source")
 @click.option("--dataset", default="", help="The dataset of the source.")
 @ranking
+@click.option(
+    "--anchors-from",
+    "earlier",
+    default="",
+    metavar="FILE|SOURCE",
+    help="Keep the scale of an earlier leaderboard: what --json printed, or a source such as run:RUN/JUDGE.",
+)
 @click.option("--csv", "as_csv", is_flag=True, help="Print the ratings as CSV.")
 @click.option("--parquet", type=click.Path(dir_okay=False, path_type=Path), help="Write the ratings as Parquet here.")
 @click.option("--json", "as_json", is_flag=True, help="Print the leaderboard as JSON.")
@@ -39,6 +47,7 @@ def rank_command(
     /,
     source: str,
     dataset: str,
+    earlier: str,
     parquet: Path | None,
     *,
     as_csv: bool,
@@ -50,6 +59,8 @@ def rank_command(
 
     async def work() -> None:
         async with connected(where) as client:
+            if earlier:
+                keep_scale(options, await earlier_board(client, dataset, earlier, options))
             if Path(source).is_file():
                 board = await client.rank_battles(_battles(Path(source)), options)
             else:

@@ -203,6 +203,7 @@ def rank_options(said: ranking_service_pb2.RankingOptions) -> RankOptions:
         position=said.position_effect,
         ridge=said.ridge,
         anchor=anchor,
+        anchors=tuple((one.contestant, one.rating) for one in said.anchors),
         pairs=said.pairs,
         adjustment=said.adjustment or MAX_T,
         wanted=said.wanted_difference or 30.0,

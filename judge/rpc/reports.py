@@ -93,6 +93,7 @@ def leaderboard(board: Board) -> leaderboard_pb2.Leaderboard:
             for row in board.left_out
         ],
         anchor=options.anchor[0] if options.anchor else "",
+        anchors=[name for name, _ in options.anchors],
         replicates=board.resamples[0] if board.resamples else 0,
         replicates_apart=board.resamples[1] if board.resamples else 0,
         anchoring=_anchoring(board.anchoring) if board.anchoring else None,

@@ -113,7 +113,8 @@ def _without_judges(votes: Votes, options: RankOptions, style: Style | None) -> 
 def _ranks_alone(votes: Votes, options: RankOptions, style: Style | None) -> tuple[tuple[str, int], ...]:
     if not votes.rows:
         return ()
-    ranks_alone = replace(options, largest=True, reference="", anchor=None, pairs=False, intervals="sandwich")
+    ranks_alone = replace(options, largest=True, reference="", anchor=None, anchors=(), pairs=False)
+    ranks_alone = replace(ranks_alone, intervals="sandwich")
     rest = _ranked(fought(votes, options, style), ranks_alone, lenient=True)
     return tuple((row.contestant, row.rank) for row in rest.ratings)
 
@@ -127,13 +128,8 @@ def _ranked(told: Fought, options: RankOptions, *, lenient: bool = False) -> Boa
     """The same with no intervals of standings yet, since other boards' cells may count with its own."""
     battles = told.battles
     names = battles.contestants
-    for field, name in (("reference_contestant", options.reference), ("anchor", (options.anchor or ("",))[0])):
-        if name and name not in names and not lenient:
-            raise InvalidInput(
-                f"options.{field}",
-                f"{field.replace('_', ' ')} {name!r} has no battle; there are {', '.join(names)}",
-                reason="UNKNOWN_CONTESTANT",
-            )
+    if not lenient:
+        _known(names, options)
     wins = battles.counts().wins
     parts = tuple(tuple(names[i] for i in group) for group in strong_components(wins))
     unranked: tuple[tuple[str, str], ...] = ()
@@ -161,6 +157,20 @@ def _ranked(told: Fought, options: RankOptions, *, lenient: bool = False) -> Boa
         )
     prompts = len(np.unique(told.prompts))
     return replace(board, unranked=unranked, components=parts, prompts=prompts, battles=told.battles.n)
+
+
+def _known(names: Sequence[str], options: RankOptions) -> None:
+    """Raise InvalidInput where the options name somebody without a battle."""
+    for field, name in (("reference_contestant", options.reference), ("anchor", (options.anchor or ("",))[0])):
+        if name and name not in names:
+            raise InvalidInput(
+                f"options.{field}",
+                f"{field.replace('_', ' ')} {name!r} has no battle; there are {', '.join(names)}",
+                reason="UNKNOWN_CONTESTANT",
+            )
+    if options.anchors and not any(name in names for name, _ in options.anchors):
+        told = ", ".join(name for name, _ in options.anchors)
+        raise InvalidInput("options.anchors", f"none of the anchors {told} has a battle", reason="UNKNOWN_CONTESTANT")
 
 
 def _why(names: Sequence[str], wins: Floats) -> str:
@@ -209,13 +219,7 @@ def _strengths(told: Fought, options: RankOptions) -> Board:
     else:
         interval = fit.interval(options.level)
     found = fit.covariance
-    if options.anchor is not None and options.anchor[0] in names:
-        against = fit.differences(names.index(options.anchor[0]), options.level)
-        columns = [options.anchor[1] + scale * c for c in (against.difference, against.low, against.high)]
-    else:
-        middle = 1000.0 if options.scale == "elo" else 0.0
-        columns = [middle + scale * (c - 1000) for c in (fit.ratings, interval.low, interval.high)]
-    rating, low, high = (np.round(column, 6) + 0.0 for column in columns)
+    rating, low, high = (np.round(column, 6) + 0.0 for column in _scaled(fit, interval, options))
     rows = _rows(told, rating.tolist(), list(zip(low.tolist(), high.tolist(), strict=True)), _expected(fit, options))
     places: list[tuple[int, int] | None] = [None] * len(names)
     best: list[float | None] = [None] * len(names)
@@ -235,6 +239,20 @@ def _strengths(told: Fought, options: RankOptions) -> Board:
         resamples=resamples,
     )
     return _standings(board, fit, scale) if options.reference in names else board
+
+
+def _scaled(fit: BradleyTerryFit, interval: Intervals, options: RankOptions) -> list[Floats]:
+    """The ratings and the ends of their intervals, on the scale asked for and where its anchors put it."""
+    names, scale = fit.battles.contestants, _unit(options)
+    if options.anchor is not None and options.anchor[0] in names:
+        against = fit.differences(names.index(options.anchor[0]), options.level)
+        return [options.anchor[1] + scale * c for c in (against.difference, against.low, against.high)]
+    if fixed := [(names.index(name), rating) for name, rating in options.anchors if name in names]:
+        beside = fit.beside([code for code, _ in fixed], options.level)
+        middle = math.fsum(rating for _, rating in fixed) / len(fixed)
+        return [middle + scale * c for c in beside]
+    middle = 1000.0 if options.scale == "elo" else 0.0
+    return [middle + scale * (c - 1000) for c in (fit.ratings, interval.low, interval.high)]
 
 
 def _resampled(fit: BradleyTerryFit, options: RankOptions) -> tuple[BradleyTerryFit, Intervals, tuple[int, int]]:

@@ -46,6 +46,8 @@ class RankOptions:
     """Fit what the left side is worth; verdicts that count for each order always do."""
     ridge: float = 0.0
     anchor: tuple[str, float] | None = None
+    anchors: tuple[tuple[str, float], ...] = ()
+    """Contestants whose mean rating is fixed at the mean of these, where no single one is."""
     pairs: bool = False
     adjustment: str = MAX_T
     wanted: float = 30.0
@@ -95,13 +97,19 @@ class RankOptions:
         self._anchored()
 
     def _fitting(self) -> None:
-        if self.anchor is not None and not math.isfinite(self.anchor[1]):
+        fixed = (*self.anchors, *([self.anchor] if self.anchor else []))
+        if not all(math.isfinite(rating) for _, rating in fixed):
             raise InvalidInput("options.anchor", "an anchor's rating is a finite number")
+        if self.anchors and self.anchor is not None:
+            raise InvalidInput("options.anchors", "either one contestant is an anchor, or an earlier leaderboard's are")
+        if len({name for name, _ in self.anchors}) < len(self.anchors):
+            raise InvalidInput("options.anchors", "a contestant is named twice among the anchors")
         if self.method == "win-rate" and not self.reference:
             raise InvalidInput("options.reference_contestant", "win-rate needs a reference contestant")
         fitted = {
             "style": self.style,
             "anchor": self.anchor is not None,
+            "anchors": bool(self.anchors),
             "ridge": self.ridge > 0,
             "pairs": self.pairs,
             "strata": self.strata,
@@ -122,7 +130,7 @@ class RankOptions:
             return
         if self.inference == "fixed-prompts" or self.strata:
             raise InvalidInput("options.intervals", "a bootstrap draws prompts from all of them: no strata, none fixed")
-        if self.anchor is not None and self.intervals != "bootstrap":
+        if (self.anchor is not None or self.anchors) and self.intervals != "bootstrap":
             raise InvalidInput("options.intervals", f"intervals {self.intervals} go with no anchor; bootstrap does")
 
     def _anchored(self) -> None:

@@ -163,6 +163,28 @@ class BradleyTerryFit:
         low, high = found.opened(*_around(1000 + POINTS * self.log_strengths, error, level, found))
         return Intervals(low, high, rounded(error, _PLACES), found.method, level, found.clusters)
 
+    def beside(self, group: Sequence[int], level: float = 0.95) -> tuple[Floats, Floats, Floats]:
+        """How far everybody is ahead of the mean of a *group* (codes), and the intervals' ends: points, float64[m].
+
+        Raises ValueError for a senseless level or an empty group.
+
+        >>> fit = bradley_terry(Battles.from_names(["a"] * 60, ["b"] * 60, ["left", "left", "right"] * 20))
+        >>> [column.round(1).tolist() for column in fit.beside([1])]
+        [[120.4, 0.0], [24.4, 0.0], [216.4, 0.0]]
+        """
+        if not len(group):
+            raise ValueError("There is nobody in the group to compare with.")
+        found = self.covariance
+        mean = np.zeros(len(self.log_strengths))
+        mean[list(group)] = 1 / len(group)
+        ahead = POINTS * (self.log_strengths - mean @ self.log_strengths)
+        error = np.full(ahead.size, np.nan)
+        if found.matrix is not None:
+            of_mean = found.matrix @ mean
+            error = POINTS * np.sqrt(np.maximum(found.matrix.diagonal() + mean @ of_mean - 2 * of_mean, 0))
+        low, high = found.opened(*_around(ahead, error, level, found))
+        return rounded(ahead, _PLACES), low, high
+
     def differences(self, reference: int, level: float = 0.95) -> Differences:
         """Every contestant's difference to the *reference* (a code), with its own interval from the same covariance.
 

@@ -87,6 +87,7 @@ class Leaderboard(_message.Message):
     ANCHORING_FIELD_NUMBER: _builtins.int
     VARIANCE_FIELD_NUMBER: _builtins.int
     BY_LOT_FIELD_NUMBER: _builtins.int
+    ANCHORS_FIELD_NUMBER: _builtins.int
     method: _builtins.str
     """bradley-terry, davidson, rao-kupper, elo, elo-permuted or win-rate."""
     scale: _builtins.str
@@ -185,6 +186,10 @@ class Leaderboard(_message.Message):
     def by_lot(self) -> Global___Leaderboard:
         """Of an adaptive run: the same over the comparisons drawn by lot alone, which no verdict had a part in choosing."""
 
+    @_builtins.property
+    def anchors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The contestants whose mean rating is fixed, if any are."""
+
     def __init__(
         self,
         *,
@@ -221,10 +226,11 @@ class Leaderboard(_message.Message):
         anchoring: Global___Anchoring | None = ...,
         variance: _abc.Iterable[Global___VarianceComponent] | None = ...,
         by_lot: Global___Leaderboard | None = ...,
+        anchors: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["anchoring", b"anchoring", "by_lot", b"by_lot", "coverage", b"coverage", "slice", b"slice", "without_style", b"without_style"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adaptive", b"adaptive", "anchor", b"anchor", "anchoring", b"anchoring", "battles", b"battles", "by_lot", b"by_lot", "components", b"components", "coverage", b"coverage", "differences", b"differences", "effects", b"effects", "inference", b"inference", "interim", b"interim", "interval_method", b"interval_method", "left_out", b"left_out", "level", b"level", "method", b"method", "notes", b"notes", "prompts", b"prompts", "ratings", b"ratings", "reading", b"reading", "reconcile", b"reconcile", "replicates", b"replicates", "replicates_apart", b"replicates_apart", "ridge", b"ridge", "scale", b"scale", "slice", b"slice", "slices", b"slices", "source", b"source", "standings", b"standings", "target_shares", b"target_shares", "ties", b"ties", "unranked", b"unranked", "variance", b"variance", "without_style", b"without_style"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adaptive", b"adaptive", "anchor", b"anchor", "anchoring", b"anchoring", "anchors", b"anchors", "battles", b"battles", "by_lot", b"by_lot", "components", b"components", "coverage", b"coverage", "differences", b"differences", "effects", b"effects", "inference", b"inference", "interim", b"interim", "interval_method", b"interval_method", "left_out", b"left_out", "level", b"level", "method", b"method", "notes", b"notes", "prompts", b"prompts", "ratings", b"ratings", "reading", b"reading", "reconcile", b"reconcile", "replicates", b"replicates", "replicates_apart", b"replicates_apart", "ridge", b"ridge", "scale", b"scale", "slice", b"slice", "slices", b"slices", "source", b"source", "standings", b"standings", "target_shares", b"target_shares", "ties", b"ties", "unranked", b"unranked", "variance", b"variance", "without_style", b"without_style"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

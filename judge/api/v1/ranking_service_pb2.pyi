@@ -106,6 +106,7 @@ class RankingOptions(_message.Message):
     ANCHORED_TO_FIELD_NUMBER: _builtins.int
     VARIANCE_FIELD_NUMBER: _builtins.int
     DECISIVE_WEIGHT_FIELD_NUMBER: _builtins.int
+    ANCHORS_FIELD_NUMBER: _builtins.int
     method: _builtins.str
     """bradley-terry (default; a tie is half a win), davidson, rao-kupper, elo, elo-permuted or win-rate."""
     k: _builtins.float
@@ -172,6 +173,12 @@ class RankingOptions(_message.Message):
     def target_categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Categories wanted; in how many of them is each contestant ahead of the reference? Implies by_category."""
 
+    @_builtins.property
+    def anchors(self) -> _containers.RepeatedCompositeFieldContainer[Global___Anchor]:
+        """An earlier leaderboard's ratings, in place of an anchor: the mean rating of these contestants is fixed at the mean
+        of these ratings, so that the scale stays what it was when others are added. Those without a battle don't count.
+        """
+
     def __init__(
         self,
         *,
@@ -204,10 +211,11 @@ class RankingOptions(_message.Message):
         anchored_to: _builtins.str = ...,
         variance: _builtins.bool = ...,
         decisive_weight: _builtins.float = ...,
+        anchors: _abc.Iterable[Global___Anchor] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["anchor", b"anchor", "slice", b"slice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "anchor", b"anchor", "anchored_to", b"anchored_to", "by_category", b"by_category", "decisive_weight", b"decisive_weight", "degenerate", b"degenerate", "inference", b"inference", "intervals", b"intervals", "k", b"k", "leave_one_out", b"leave_one_out", "level", b"level", "method", b"method", "pairs", b"pairs", "permutations", b"permutations", "position_effect", b"position_effect", "reading", b"reading", "reconcile", b"reconcile", "reference_contestant", b"reference_contestant", "replicates", b"replicates", "ridge", b"ridge", "scale", b"scale", "seed", b"seed", "slice", b"slice", "start", b"start", "strata", b"strata", "style", b"style", "target_categories", b"target_categories", "variance", b"variance", "wanted_difference", b"wanted_difference"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "anchor", b"anchor", "anchored_to", b"anchored_to", "anchors", b"anchors", "by_category", b"by_category", "decisive_weight", b"decisive_weight", "degenerate", b"degenerate", "inference", b"inference", "intervals", b"intervals", "k", b"k", "leave_one_out", b"leave_one_out", "level", b"level", "method", b"method", "pairs", b"pairs", "permutations", b"permutations", "position_effect", b"position_effect", "reading", b"reading", "reconcile", b"reconcile", "reference_contestant", b"reference_contestant", "replicates", b"replicates", "ridge", b"ridge", "scale", b"scale", "seed", b"seed", "slice", b"slice", "start", b"start", "strata", b"strata", "style", b"style", "target_categories", b"target_categories", "variance", b"variance", "wanted_difference", b"wanted_difference"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
