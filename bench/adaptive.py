@@ -14,12 +14,15 @@ from collections.abc import Iterator
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from figures import Figure, told
-
-from judge.domain.run import Pairing, PairPolicy
 from simulated_rounds import Held, World, held
 
+from judge.domain.run import Pairing, PairPolicy
+
 RUNS = 1000
-PLAIN = Pairing(policy=PairPolicy.ADAPTIVE, count=480, round_size=60)
+EARLY: tuple[tuple[str, Pairing], ...] = (
+    ("at a precision of 60", Pairing(policy=PairPolicy.ADAPTIVE, count=900, precision=60.0)),
+    ("with the best two apart", Pairing(policy=PairPolicy.ADAPTIVE, count=900, separated=True, top=2)),
+)
 
 
 def figures(runs: int) -> Iterator[Figure]:
@@ -35,12 +38,8 @@ def figures(runs: int) -> Iterator[Figure]:
             whole, lots = held(world, prompts, pairing, runs)
             yield from _told(name, whole)
             yield from _told(f"{name}, by lot alone", lots)
-    for what, early in (
-        ("a precision of 60", {"precision": 60.0}),
-        ("the best two apart", {"separated": True, "top": 2}),
-    ):
-        pairing = Pairing(policy=PairPolicy.ADAPTIVE, count=900, round_size=90, **early)  # type: ignore[arg-type]
-        name = f"80 prompts, ended at {what}"
+    for what, pairing in EARLY:
+        name = f"80 prompts, ended {what}"
         told(name)
         whole, _ = held(world, 80, pairing, runs)
         yield Figure("adaptive", f"{name}: runs that reached it", whole.reached, "share")

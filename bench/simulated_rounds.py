@@ -67,7 +67,7 @@ class Ran:
     told: Told
     by_lot: Flags
     rounds: int
-    ending: Ending
+    ending: Ending | None
 
 
 def ran(world: World, board: Board, pairing: Pairing) -> Ran:
@@ -82,14 +82,8 @@ def ran(world: World, board: Board, pairing: Pairing) -> Ran:
         won = 2 * (rng.random(pairs.n) < 1 / (1 + np.exp(-ahead)))
         halves = np.where(rng.random(pairs.n) < TIES, 1, won).astype(np.int32)
         closed = Closed(halves, np.ones(pairs.n, dtype=np.int32))
-    ending = rounds.rows[-1].ending
-    assert ending is not None  # it is over
-    return Ran(
-        Told.by(rounds, closed),
-        np.concatenate([row.drawn.uniform for row in rounds.rows]),
-        len(rounds) - 1,
-        ending,
-    )
+    lots = np.concatenate([row.drawn.uniform for row in rounds.rows])
+    return Ran(Told.by(rounds, closed), lots, len(rounds) - 1, rounds.rows[-1].ending)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +94,7 @@ class Held:
     bias: Floats
     runs: int
     comparisons: float
+    """Made in a run, by lot and otherwise."""
     rounds: float
     reached: float
     """The share of runs that ended at their goal."""
@@ -147,15 +142,10 @@ def _held(world: World, made: list[Ran], battles: list[Battles]) -> Held:
         np.mean(inside, axis=0),
         np.mean(errors, axis=0),
         len(inside),
-        float(np.mean([len(np.unique(_rows(one), axis=0)) for one in battles])),
+        float(np.mean([one.told.prompt.size for one in made])),
         float(np.mean([one.rounds for one in made])),
         float(np.mean([one.ending is Ending.REACHED for one in made])),
     )
-
-
-def _rows(battles: Battles) -> np.ndarray:
-    assert battles.cluster is not None  # prompts
-    return np.column_stack((battles.cluster, battles.left, battles.right))
 
 
 def _differences(world: World, battles: Battles) -> tuple[Floats, Floats] | None:

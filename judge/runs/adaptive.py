@@ -15,7 +15,7 @@ import numpy as np
 
 from judge.domain.errors import Precondition
 from judge.domain.outcome import Order, Outcome
-from judge.domain.run import Pairing, Run
+from judge.domain.run import Run
 from judge.domain.verdict import Verdict
 from judge.ports.board import Counts
 from judge.ports.store import Store, VerdictQuery
@@ -31,6 +31,12 @@ from judge.stats.stopping import Goal, reached
 
 HALVES = {Outcome.LEFT: 2, Outcome.TIE: 1, Outcome.RIGHT: 0}
 """Half points of the left contestant."""
+BY_LOT = {LEAST_SETTLED: 0.35, TOP: 0.2}
+"""The share of a round that falls by lot.
+
+Pairs that look close by chance are looked at again, and those that look far apart are not, which puts all too far
+apart: with a fifth by lot for the whole order, intervals over 40 prompts hold 92.7 % of the time, with this 94.4 %.
+"""
 LEVEL = 0.95
 """The level of all looks of a run together."""
 
@@ -100,13 +106,9 @@ def next_row(rounds: Rounds, before: Closed) -> RoundRow:
     made = np.zeros((*rounds.present.shape, len(told.names)), dtype=bool)
     made[told.prompt, told.left, told.right] = True
     rng = np.random.default_rng([pairing.seed, 4, number])
-    rule, k = _rule(pairing)
-    found = next_round(rounds.present, made, told.wins(), n, rng, rule, k)
+    rule, k = (TOP, pairing.top) if pairing.top else (LEAST_SETTLED, 1)
+    found = next_round(rounds.present, made, told.wins(), n, rng, rule, k, BY_LOT[rule])
     return RoundRow(found, before, offset) if found.pairs.n else RoundRow.end(before, offset, Ending.EXHAUSTED)
-
-
-def _rule(pairing: Pairing) -> tuple[str, int]:
-    return (TOP, pairing.top) if pairing.top else (LEAST_SETTLED, 1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bench.simulated_rounds import World, held, ran
+from bench.simulated_rounds import World, held
 from boards import uneven_board
 from judge.domain.run import OrderPolicy, Pairing, PairPolicy, TurnPolicy
 from judge.runs.adaptive import next_row
@@ -67,7 +68,7 @@ def test_law_5_a_round_is_a_function_of_the_seed_and_of_what_closed_before() -> 
     ],
 )
 def test_positions_go_on_from_round_to_round(said: dict[str, int], showings: int | None) -> None:
-    """Each position is one showing of one judge, in whatever round; no comparison is made twice, with gaps or without."""
+    """Each position is one showing of one judge, in whatever round; no comparison is made twice, whatever is absent."""
     rounds = all_rounds(Pairing(**{"policy": PairPolicy.ADAPTIVE, "count": 100, "round_size": 20, **said}))  # type: ignore[arg-type]  # fields
 
     items = rounds.items(range(rounds.planned))
@@ -89,6 +90,23 @@ def test_at_least_a_fifth_of_every_round_falls_by_lot_and_the_first_one_altogeth
     assert lots[0].all()
     assert all(0.2 * lot.size <= lot.sum() < lot.size for lot in lots[1:])
     assert len(set(all_rounds(ADAPTIVE).by_lot())) == sum(int(lot.sum()) for lot in lots)
+
+
+def test_intervals_of_adaptive_runs_hold_what_they_claim() -> None:
+    """Over few prompts with effects, 95 % intervals of differences hold the truth, of all pairs and of the worst one.
+
+    Too few runs to hold the goal itself (93 to 97 %, the worst pair 90 %), which the bench does with ten times as many.
+    """
+    pairing = Pairing(policy=PairPolicy.ADAPTIVE, count=480, round_size=120)
+
+    whole, lots = held(World(), 80, pairing, 100)
+
+    print(f"bias {whole.mean_bias:+.1f} Elo, by lot alone {lots.mean_bias:+.1f}")  # noqa: T201  # to be seen, not only bounded
+    assert 0.925 <= whole.mean <= 0.975
+    assert 0.925 <= lots.mean <= 0.975
+    assert min(whole.worst, lots.worst) >= 0.88
+    assert abs(lots.mean_bias) < 5
+    assert abs(whole.mean_bias) < 15
 
 
 SCRIPT = """
@@ -115,7 +133,7 @@ KERNELS = ({"OPENBLAS_NUM_THREADS": "1"}, {"OPENBLAS_NUM_THREADS": "2"}, {"OPENB
 
 def test_law_5_the_same_rounds_under_any_threads_and_kernels() -> None:
     """One and two BLAS threads, and another CPU's kernels, plan the same rounds byte for byte, by either rule."""
-    path = os.pathsep.join([os.getcwd(), *sys.path])
+    path = os.pathsep.join([str(Path.cwd()), *sys.path])
     printed = [
         subprocess.run(
             [sys.executable, "-c", SCRIPT],

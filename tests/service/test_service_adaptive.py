@@ -9,7 +9,7 @@ from judge.api.v1 import run_service_pb2 as pb
 from judge_client import JudgeClient, JudgeClientError
 
 COUNT, ROUND = 100, 20
-BY_LOT = ROUND + 4 * ROUND // 5
+BY_LOT = ROUND + 4 * 7
 
 
 def spec(**said: object) -> pb.RunSpec:

@@ -461,3 +461,30 @@ async def test_keys_are_looked_up_by_index_on_postgresql(scene: Scene) -> None:
     assert ["Seq Scan on" in plan for plan in found] == [False, False, False]
     assert ["uq_answer_key" in found[0], "uq_call_attempt_live" in found[1]] == [True, True]
     assert "_label_" in found[2]
+
+
+async def test_the_first_writer_of_a_round_wins(scene: Scene) -> None:
+    """Law 5: of several who write a round at once one is kept, all read that one, and the run grows by it once."""
+    run = await scene.run()
+    plans = [bytes([1, n]) * 1000 for n in range(6)]
+
+    stand = await asyncio.gather(*(scene.store.add_round(run.row, 0, plan, 200 + n) for n, plan in enumerate(plans)))
+
+    after = await scene.store.run(TENANT, "run-1")
+    [kept] = await scene.store.rounds(run.row, 0)
+    assert [kept] * 6 == stand
+    assert kept in plans
+    assert (after.counts.planned, after.round, after.revision) == (200 + plans.index(kept), 1, run.revision + 1)
+
+
+async def test_rounds_stand_in_their_order_and_the_end_is_none(scene: Scene) -> None:
+    """Rounds are read from any on; a plan that begins with zero ends them, and counts as no round."""
+    run = await scene.run()
+    for number, plan in ((0, b"\1 first"), (1, b"\1 second"), (2, b"\0 no more")):
+        await scene.store.add_round(run.row, number, plan, 100)
+
+    [listed] = await scene.store.runs(TENANT, "d", 0, 10)
+    assert [b"\1 second", b"\0 no more"] == await scene.store.rounds(run.row, 1)
+    assert (listed.round, run.round) == (2, 0)
+    with pytest.raises(NotFound):
+        await scene.store.add_round(run.row + 1, 0, b"\1", 1)
