@@ -10,10 +10,10 @@ import pytest
 # Before numpy loads, as `judge` itself does: of two BLAS threads one waits for the other, and each takes a processor.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from bundle import settings  # noqa: E402  # loads numpy
-from judge.app.local import running  # noqa: E402  # as above
-from judge_client import JudgeClient  # noqa: E402  # sorted among those
-from postgres import Postgres, postgres  # noqa: E402  # loads numpy
+from bundle import settings  # loads numpy
+from judge.app.local import running  # as above
+from judge_client import JudgeClient  # sorted among those
+from postgres import Postgres, postgres  # loads numpy
 
 
 @pytest.fixture
