@@ -15,6 +15,9 @@ from judge.app.local import running  # as above
 from judge_client import JudgeClient  # sorted among those
 from postgres import Postgres, postgres  # loads numpy
 
+collect_ignore = ["faults"]
+"""Whole houses of processes that are killed take minutes: they are run by their own name."""
+
 
 @pytest.fixture
 async def client() -> AsyncIterator[JudgeClient]:
