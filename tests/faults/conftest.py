@@ -8,14 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
 from houses import KINDS
+from saying import SAID, Say
 
-SAID = "faults.said"
 CALLS = 10_000
-PATIENCE = 540.0
-"""Seconds within which a scenario ends, however busy the machine is."""
-Say = Callable[[str], None]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -53,6 +53,7 @@ class House(Protocol):
     """Ask judges. A process may do both."""
     address: str
     """Where clients call; the same as long as the house stands."""
+    store_url: str
 
     @property
     def killable(self) -> Sequence[Child]:
@@ -77,9 +78,10 @@ class LocalHouse:
         self.judged = judged
         self.address = f"unix:{folder / 'socket'}"
         self.store = store or folder / "judge.db"
+        self.store_url = f"sqlite:///{self.store}"
         config = folder / "judge.toml"
         said = {name: getattr(judged, name) for name in ("url", "concurrency", "deadline", "requests_per_minute")}
-        text = CONFIG.format(listen=self.address, store=f"sqlite:///{self.store}", price=judged.price, **said)
+        text = CONFIG.format(listen=self.address, store=self.store_url, price=judged.price, **said)
         config.write_text(text, "utf-8")
         command = (sys.executable, "-m", "judge.cli", "serve", "--config", str(config))
         told: Mapping[str, str] = {**os.environ, "JUDGE_HOME": str(folder), **env}

@@ -7,9 +7,10 @@ import time
 from pathlib import Path
 
 from boards import Watched, begun, present, verdicts
-from conftest import PATIENCE, Say
 from houses import KINDS, Judged, standing
 from journal import faked
+from saying import PATIENCE, Say
+
 from judge.api.v1 import run_service_pb2 as pb
 from judge_client import JudgeClient
 

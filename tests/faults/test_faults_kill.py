@@ -7,11 +7,11 @@ import random
 from pathlib import Path
 
 import pytest
-
 from boards import Watched, begun, verdicts
-from conftest import PATIENCE, Say
 from houses import KINDS, House, Judged, standing
 from journal import Faked, faked
+from saying import PATIENCE, Say
+
 from judge.api.v1 import run_service_pb2 as pb
 
 KILLS = 20

@@ -1,0 +1,102 @@
+"""What is paid: once for each key however many runs want it, and never more than the budget."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from pathlib import Path
+
+import pytest
+from boards import Watched, begun, spec, upload, verdicts
+from houses import KINDS, House, Judged, standing
+from journal import faked
+from saying import PATIENCE, Say
+from sqlalchemy import create_engine, text
+
+from judge.api.v1 import run_service_pb2 as pb
+from judge_client import JudgeClient
+
+KILLS = 5
+CONCURRENCY = 16
+LOOK_SECONDS = 0.05
+RESERVED = text(
+    "SELECT run.cost_micros, run.calls, COALESCE(SUM(a.worst_micros), 0), COUNT(a.id) FROM run "
+    "LEFT JOIN call_attempt a ON a.run_id = run.id AND a.state = 'live' GROUP BY run.cost_micros, run.calls"
+)
+"""What the only run has spent and what it has reserved: in micro-USD, and in calls."""
+
+
+async def test_two_equal_runs_started_together_pay_each_key_once(
+    kind: str, folder: Path, calls: int, say: Say
+) -> None:
+    """Both end with every verdict, and the provider saw each call once; each was one run's own and the other's reuse."""
+    calls //= 5
+    async with asyncio.timeout(PATIENCE), faked(folder) as fake:
+        async with standing(KINDS[kind](folder, Judged(fake.url))) as house, JudgeClient(house.address) as client:
+            await upload(client, calls)
+            runs = await asyncio.gather(client.create_run(spec()), client.create_run(spec()))
+            ends = await asyncio.gather(*(Watched().watch(house.address, run.name) for run in runs))
+            kept = [await verdicts(house.address, run.name) for run in runs]
+
+    lost = sum(calls - len(one) for one in kept)
+    say(f"lost {lost} repeated {fake.read().repeated} (at most 0), calls {[end.counts.calls for end in ends]}")
+    assert (lost, fake.repeated, fake.calls.total()) == (0, 0, calls)
+    assert {end.state for end in ends} == {pb.RUN_STATE_DONE}
+    assert sum(end.counts.calls for end in ends) == sum(end.counts.reused for end in ends) == calls
+    assert kept[0] == kept[1]
+
+
+class Ledger:
+    """Looks again and again at what a house's only run has spent and reserved, and keeps the most it saw."""
+
+    def __init__(self, house: House) -> None:
+        self._engine = create_engine(house.store_url)
+        self.micros = self.calls = 0
+
+    async def look(self) -> None:
+        """Look until cancelled."""
+        while True:
+            spent, made, reserved, live = await asyncio.to_thread(self._row)
+            self.micros, self.calls = max(self.micros, spent + reserved), max(self.calls, made + live)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def _row(self) -> tuple[int, int, int, int]:
+        with self._engine.connect() as connection:
+            spent, made, reserved, live = connection.execute(RESERVED).first() or (0, 0, 0, 0)
+        return int(spent), int(made), int(reserved), int(live)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
+
+
+@pytest.mark.parametrize("what", ["calls", "micros"])
+async def test_a_budget_holds_whatever_dies(kind: str, folder: Path, calls: int, say: Say, what: str) -> None:
+    """5 kills: what is spent and reserved, orphaned attempts at their reservation, is never above the budget."""
+    calls, rng = calls // 5, random.Random(7)
+    budget = pb.Budget(calls=calls // 2) if what == "calls" else pb.Budget(cost_micros=calls * 1000)
+    async with asyncio.timeout(PATIENCE), faked(folder) as fake:
+        judged = Judged(fake.url, CONCURRENCY, price=1.0)
+        async with standing(KINDS[kind](folder, judged)) as house:
+            ledger = Ledger(house)
+            run = await begun(house.address, calls, budget=budget)
+            looking = asyncio.create_task(ledger.look())
+            for moment in sorted(rng.sample(range(calls // 20, calls // 3), KILLS)):
+                await fake.reached(moment)
+                victim = rng.choice(house.killable)
+                await victim.kill()
+                await victim.start()
+            ended = await Watched().watch(house.address, run)
+            kept = await verdicts(house.address, run)
+            looking.cancel()
+            ledger.close()
+
+    lost, most = ended.counts.by_status["ok"] - len(kept), KILLS * CONCURRENCY
+    seen, limit = (ledger.calls, budget.calls) if what == "calls" else (ledger.micros, budget.cost_micros)
+    say(f"lost {lost} repeated {fake.read().repeated} (at most {most}), at most {seen} of {limit} {what} spent")
+    assert (ended.state, ended.state_reason) == (pb.RUN_STATE_DONE, "BUDGET_STOPPED")
+    assert limit * 0.7 < seen <= limit
+    assert lost == 0
+    assert fake.repeated <= most
+    if what == "calls":
+        assert fake.calls.total() <= limit
