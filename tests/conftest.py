@@ -14,6 +14,7 @@ from bundle import settings  # loads numpy
 from judge.app.local import running  # as above
 from judge_client import JudgeClient  # sorted among those
 from postgres import Postgres, postgres  # loads numpy
+from temporal_server import TemporalServer, temporal  # sorted among those
 
 collect_ignore = ["faults"]
 """Whole houses of processes that are killed take minutes: they are run by their own name."""
@@ -30,4 +31,11 @@ async def client() -> AsyncIterator[JudgeClient]:
 def server() -> Iterator[Postgres]:
     """One PostgreSQL for all tests of a process that want one."""
     with postgres() as running_server:
+        yield running_server
+
+
+@pytest.fixture(scope="session")
+def temporal_server() -> Iterator[TemporalServer]:
+    """One Temporal for all tests of a process that want one."""
+    with temporal() as running_server:
         yield running_server

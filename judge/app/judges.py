@@ -52,11 +52,14 @@ _BASE_URLS = {"openai": openai.BASE_URL, "anthropic": anthropic.BASE_URL}
 
 
 class ConfiguredJudges:
-    """The judges that *settings* name. Raises ConfigError for one that cannot be as it is described."""
+    """The judges that *settings* name. Raises ConfigError for one that cannot be as it is described.
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    With *shared* the store keeps the limits of their accounts, among all processes that ask.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock, *, shared: bool = False) -> None:
         self._settings = settings.judges
-        self._clock = clock
+        self._clock, self._shared = clock, shared
         rubrics = rubrics_in(settings.rubrics)
         self._cards = {name: _card(name, settings, rubrics) for name in settings.judges}
         self._backends: dict[tuple[str, str], Backend] = {}
@@ -127,6 +130,7 @@ class ConfiguredJudges:
                     requests_per_minute=limits.requests_per_minute,
                     tokens_per_minute=limits.tokens_per_minute,
                     single_share=limits.single_share,
+                    shared_as=said.account if self._shared else "",
                 )
             )
         return self._accounts[name]

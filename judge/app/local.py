@@ -10,11 +10,13 @@ from pathlib import Path
 from judge import log
 from judge.app.judges import ConfiguredJudges
 from judge.app.lock import held
-from judge.config import Settings, judge_home, load
+from judge.config import ConfigError, Settings, judge_home, load
 from judge.engines.local import LocalEngine
-from judge.ports.clock import SystemClock
+from judge.ports.clock import Clock, SystemClock
+from judge.ports.engine import Engine
 from judge.rpc.server import Server
 from judge.store import SqlStore
+from judge.store.postgresql import executing, is_postgresql
 
 SQLITE = "sqlite:///"
 
@@ -40,17 +42,17 @@ async def running(settings: Settings, *, store_url: str | None, listen: str | No
     url = store_url or _default_url(settings)
     clock = SystemClock()
     async with contextlib.AsyncExitStack() as stack:
-        if url.startswith(SQLITE):
-            database = Path(url.removeprefix(SQLITE))
-            stack.enter_context(held(database))
+        shared = settings.engine == "temporal"
+        if not shared:
+            stack.enter_context(_executing(url))
         if listen is None:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="judge-"))
             listen = f"unix:{folder}/socket"
         store = SqlStore.open(url, clock=clock)
         stack.push_async_callback(store.close)
-        judges = ConfiguredJudges(settings, clock)
+        judges = ConfiguredJudges(settings, clock, shared=shared)
         stack.push_async_callback(judges.close)
-        engine = LocalEngine(store, judges, clock)
+        engine = _temporal(store, settings, clock) if shared else LocalEngine(store, judges, clock)
         server = Server(store, engine, judges, clock, settings.families)
         stack.push_async_callback(server.stop)
         stack.push_async_callback(engine.close)
@@ -58,6 +60,21 @@ async def running(settings: Settings, *, store_url: str | None, listen: str | No
         address = await server.start(listen)
         await engine.start()
         yield address
+
+
+def _executing(url: str) -> contextlib.AbstractContextManager[None]:
+    """While this process executes the runs of the store, no other does."""
+    if url.startswith(SQLITE):
+        return held(Path(url.removeprefix(SQLITE)))
+    return executing(url) if is_postgresql(url) else contextlib.nullcontext()
+
+
+def _temporal(store: SqlStore, settings: Settings, clock: Clock) -> Engine:
+    try:
+        from judge.engines.temporal import TemporalEngine  # noqa: PLC0415  # an extra
+    except ModuleNotFoundError as missing:
+        raise ConfigError(f'engine "temporal" needs the extra [temporal]: {missing.name} is not installed') from None
+    return TemporalEngine(store, settings.temporal, clock)
 
 
 def _default_url(settings: Settings) -> str:

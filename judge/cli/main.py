@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -69,13 +69,22 @@ def main() -> None:
         code = cli.main(standalone_mode=False)
     except click.ClickException as error:
         error.show()
-        sys.exit(WRONG_USE)
+        _leave(WRONG_USE)
     except (click.Abort, KeyboardInterrupt):
-        sys.exit(FAILED)
+        _leave(FAILED)
     except Exception as error:  # noqa: BLE001  # a person gets a sentence, whatever happened
         click.echo(f"judge: {_sentence(error)}", err=True)
-        sys.exit(FAILED)
-    sys.exit(code if isinstance(code, int) else 0)
+        _leave(FAILED)
+    _leave(code if isinstance(code, int) else 0)
+
+
+def _leave(code: int) -> NoReturn:
+    if "temporalio" in sys.modules:
+        # Its threads may still run while the interpreter is taken down, which has crashed.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _sentence(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""`judge serve`."""
+"""`judge serve`, `judge worker` and `judge migrate`."""
 
 from __future__ import annotations
 
@@ -18,3 +18,30 @@ def serve_command(where: Where, listen: str | None) -> int:
     from judge.app.serve import serve  # noqa: PLC0415  # the whole house
 
     return run(serve(where.config, listen))
+
+
+@cli.command("worker")
+@click.pass_obj
+def worker_command(where: Where) -> int:
+    """Execute shards of runs that Temporal hands out, until told to stop."""
+    _by_config(where, "worker")
+    from judge.app.worker import work  # noqa: PLC0415  # the whole house
+
+    return run(work(where.config))
+
+
+@cli.command("migrate")
+@click.pass_obj
+def migrate_command(where: Where) -> int:
+    """Bring the schema of the store on PostgreSQL up to date."""
+    _by_config(where, "migrate")
+    from judge.app.schema import migrated  # noqa: PLC0415  # the whole house
+
+    before, now = migrated(where.config)
+    click.echo(f"schema {now}: up to date" if before == now else f"schema {before or 'none'} -> {now}")
+    return 0
+
+
+def _by_config(where: Where, command: str) -> None:
+    if where.server:
+        raise click.UsageError(f"{command} takes the store from the config, not from a server")

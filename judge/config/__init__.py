@@ -112,11 +112,25 @@ class JudgeSettings(_Strict):
         return bool(self.key_env or self.key_file)
 
 
+class TemporalSettings(_Strict):
+    """The Temporal that hands out shards: its frontend, and what is ours there."""
+
+    address: str = Field(default="127.0.0.1:7233", pattern=r"^(\[[0-9A-Fa-f:]+\]|[^\s:/]+):\d{1,5}$")
+    """HOST:PORT."""
+    namespace: str = Field(default="default", min_length=1)
+    task_queue: str = Field(default="judge", min_length=1, max_length=200)
+    window: int = Field(default=4, ge=1, le=100)
+    """Shards of each judge of a run that are at work at once, over all workers."""
+
+
 class Settings(_Strict):
     """Everything that can be set."""
 
     listen: str = DEFAULT_LISTEN
     store_url: str = ""
+    engine: Literal["local", "temporal"] = "local"
+    """Who executes runs: the server itself, or `judge worker` processes that Temporal hands shards to."""
+    temporal: TemporalSettings = TemporalSettings()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_json: bool = False
     rubrics: Path | None = None
@@ -127,6 +141,13 @@ class Settings(_Strict):
     judges: dict[str, JudgeSettings] = Field(default_factory=dict)
     families: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """The contestants of a judge's own family, by the name of the judge or annotator."""
+
+    @model_validator(mode="after")
+    def _shared_store(self) -> Settings:
+        if self.engine == "temporal" and not self.store_url.startswith("postgresql://"):
+            message = 'engine "temporal" needs a store that processes share: store_url = "postgresql://..."'
+            raise ValueError(message)
+        return self
 
     @model_validator(mode="after")
     def _accounts_exist(self) -> Settings:

@@ -117,7 +117,7 @@ class LocalEngine:
             return [stop for stops in await asyncio.gather(*tasks) for stop in stops]
         except BaseException:
             halt.set()
-            await self._execution.interrupt(tenant, run_id)
+            self._execution.interrupt(run_id)
             await asyncio.gather(*tasks, return_exceptions=True)
             raise
 

@@ -321,6 +321,10 @@ class RunStore(Protocol):
         """Change a run's state; False, changing nothing, if TRANSITIONS doesn't allow it from where it is."""
         ...
 
+    async def explain_run(self, row: int, state: RunState, reason: str, message: str) -> bool:
+        """Say why a run is in *state*; False, changing nothing, if it no longer is."""
+        ...
+
     async def reopen_run(self, row: int, budget: Budget | None) -> bool:
         """Queue an ended, paused or waiting run again, forget its showings without a verdict, replace its budget."""
         ...

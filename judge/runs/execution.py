@@ -90,12 +90,11 @@ class _OpenRun:
         self._failures: dict[int, Failures] = {}
         self._keys: dict[int, Keys] = {}
 
-    def failures(self, number: int, judge: JudgeAtWork) -> Failures:
-        """What that judge has failed so far."""
-        if number not in self._failures:
-            failed = self.run.spent[number].failed if self.run.spent else 0
-            self._failures[number] = Failures(judge, self.plan.per_judge, failed)
-        return self._failures[number]
+    def failures(self, number: int, judge: JudgeAtWork, now: Run) -> Failures:
+        """What that judge has failed so far, in this process and, by the run as it is *now*, in others."""
+        known = self._failures.setdefault(number, Failures(judge, self.plan.per_judge))
+        known.failed = max(known.failed, now.spent[number].failed if now.spent else 0)
+        return known
 
     def keys(self, number: int, store: Store, tenant: str, judge: JudgeAtWork) -> Keys:
         """What keys that judge's showings."""
@@ -110,8 +109,8 @@ class Execution:
         self._store, self._judges, self._clock = store, judges, clock
         self._open: OrderedDict[str, _OpenRun] = OrderedDict()
         self._opening = asyncio.Lock()
-        self._runners: dict[ShardRunner | BatchRunner, int] = {}
-        """With the row of the run of each."""
+        self._runners: dict[ShardRunner | BatchRunner, tuple[str, int]] = {}
+        """With the id of the run of each, and the first position of its shard."""
         self._stopping = False
 
     def stop(self, *, patient: bool = False) -> None:
@@ -120,19 +119,22 @@ class Execution:
         for runner in self._runners:
             runner.stop(patient=patient)
 
-    async def interrupt(self, tenant: str, run_id: str) -> None:
-        """Let the shards of one run that are at work come to their end, without a new permit."""
-        row = (await self._opened(tenant, run_id)).run.row
-        for runner, run in self._runners.items():
-            if run == row:
+    def interrupt(self, run_id: str, shard: Shard | None = None) -> None:
+        """Let the shards of one run that are at work, or one of them, come to their end, without a new permit."""
+        for runner, (run, first) in self._runners.items():
+            if run == run_id and (shard is None or shard.first == first):
                 runner.stop()
+
+    def forget(self, run_id: str) -> None:
+        """Look at a run afresh: it was begun again, here or in another process."""
+        self._open.pop(run_id, None)
 
     async def begin(self, tenant: str, run_id: str) -> bool:
         """Whether the run is to be executed, and has RUNNING for its state now.
 
         One that was told to cancel is cancelled; one whose plan is not the one that was stored has failed.
         """
-        self._open.pop(run_id, None)
+        self.forget(run_id)
         run = await self._store.run(tenant, run_id)
         if run.state is RunState.CANCELLING:
             await self._store.move_run(run.row, RunState.CANCELLED, rest=ItemState.CANCELLED)
@@ -185,22 +187,24 @@ class Execution:
             # Whoever said what it waits for may be gone.
             await self._store.move_run(run.row, RunState.RUNNING)
         fence = Fence(shard.first, attempt)
-        reason = await self._judged(tenant, opened, shard, judge, fence)
+        failures = opened.failures(shard.judge, judge, run)
+        reason = await self._judged(tenant, opened, shard, judge, fence, failures)
         if reason:
             return Stop(reason, f"judge {judge.definition.name!r}")
         await self._store.end_shard(run.row, fence)
         return Stop()
 
-    async def _judged(self, tenant: str, opened: _OpenRun, shard: Shard, judge: JudgeAtWork, fence: Fence) -> str:
+    async def _judged(
+        self, tenant: str, opened: _OpenRun, shard: Shard, judge: JudgeAtWork, fence: Fence, failures: Failures
+    ) -> str:
         run, plan, store = opened.run, opened.plan, self._store
-        failures = opened.failures(shard.judge, judge)
         keys = opened.keys(shard.judge, store, tenant, judge)
         runner: ShardRunner | BatchRunner
         if judge.card.batch:
             runner = BatchRunner(store, tenant, run.row, run.run_id, judge, self._clock, fence=fence, failures=failures)
         else:
             runner = ShardRunner(store, tenant, run.row, judge, self._clock, fence=fence, failures=failures)
-        with self._known(runner, run.row):
+        with self._known(runner, run.run_id, shard):
             if isinstance(runner, BatchRunner):
                 for batch in await store.open_batches(run.row, shard.judge):
                     if not shard.first <= batch.positions[0] < shard.last:
@@ -213,9 +217,9 @@ class Execution:
             return await runner.run(await keys.work(items)) if items else ""
 
     @contextlib.contextmanager
-    def _known(self, runner: ShardRunner | BatchRunner, run: int) -> Iterator[None]:
+    def _known(self, runner: ShardRunner | BatchRunner, run: str, shard: Shard) -> Iterator[None]:
         """While *runner* works it can be stopped."""
-        self._runners[runner] = run
+        self._runners[runner] = (run, shard.first)
         if self._stopping:
             runner.stop(patient=False)
         try:

@@ -176,6 +176,12 @@ class Runs:
 
         return await self._db.write(work)
 
+    async def explain_run(self, row: int, state: RunState, reason: str, message: str) -> bool:
+        """Say why a run is in *state*, if it still is."""
+        change = update(s.run).where(s.run.c.id == row, s.run.c.state == state.value)
+        told = change.values(reason=reason, message=message, revision=s.run.c.revision + 1)
+        return await self._db.write(lambda c: c.execute(told).rowcount == 1)
+
     async def reopen_run(self, row: int, budget: Budget | None) -> bool:
         """Queue a run again and forget its showings without a verdict."""
         before = [state.value for state in (*sorted(ENDED), RunState.PAUSED, RunState.WAITING)]

@@ -1,0 +1,42 @@
+"""`judge worker`: execute shards that Temporal hands out, until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from pathlib import Path
+
+from judge import log
+from judge.app.judges import ConfiguredJudges
+from judge.config import ConfigError, load
+from judge.ports.clock import SystemClock
+from judge.store import SqlStore
+
+
+async def work(config_path: Path | None) -> int:
+    """Work until SIGTERM or SIGINT; 0 when everything in flight was finished and stored."""
+    settings = load(config_path)
+    log.configure(settings.log_level, json=settings.log_json)
+    if settings.engine != "temporal":
+        message = 'judge worker executes what Temporal hands out: say engine = "temporal" and store_url in the config'
+        raise ConfigError(message)
+    try:
+        from judge.engines.worker import working  # noqa: PLC0415  # an extra
+    except ModuleNotFoundError as missing:
+        raise ConfigError(f"judge worker needs the extra [temporal]: {missing.name} is not installed") from None
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    clock, room = SystemClock(), log.logger("app")
+    async with contextlib.AsyncExitStack() as stack:
+        store = SqlStore.open(settings.store_url, clock=clock)
+        stack.push_async_callback(store.close)
+        judges = ConfiguredJudges(settings, clock, shared=True)
+        stack.push_async_callback(judges.close)
+        async with working(store, judges, settings.temporal, clock):
+            await stop.wait()
+            room.info("worker.stopping")
+    room.info("worker.stopped")
+    return 0

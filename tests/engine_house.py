@@ -1,0 +1,131 @@
+"""A store with a small board, an engine over it, and one judge: the same house for every engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from at_work import at_work
+from clocks import QuickClock
+from judge.backends.scripted import Line, Scripted
+from judge.config import TemporalSettings
+from judge.domain.dataset import Output, Prompt
+from judge.domain.judge import JudgeCard, JudgeDefinition, Limits, RenderedPrompt
+from judge.domain.run import Pairing, Run, RunSpec
+from judge.engines.local import LocalEngine
+from judge.engines.temporal import TemporalEngine
+from judge.engines.worker import working
+from judge.engines.workflow import SHARDS
+from judge.ports.clock import SystemClock
+from judge.ports.engine import Engine
+from judge.prompts.rubrics import RUBRICS
+from judge.runs.judges import JudgeAtWork, Judges
+from judge.runs.lifecycle import Runs
+from judge.store import SqlStore
+
+TENANT, CONCURRENCY = "default", 4
+PLANNED = 10 * 3 * 2
+LOOK = 0.01
+"""Seconds between two looks at a run that nobody tells of."""
+
+
+class OneJudge:
+    """One judge called `j`, which says what it is told to."""
+
+    def __init__(self, backend: Scripted) -> None:
+        definition = JudgeDefinition("j", "scripted", RUBRICS["brackets"], "brackets/1")
+        self.card = JudgeCard(definition, limits=Limits(concurrency=CONCURRENCY))
+        self.judge = at_work(self.card, backend, QuickClock())
+
+    def cards(self) -> dict[str, JudgeCard]:
+        return {"j": self.card}
+
+    def at_work(self, definition: JudgeDefinition) -> JudgeAtWork:
+        return self.judge
+
+    async def identified(self, definition: JudgeDefinition) -> JudgeDefinition:
+        return definition
+
+
+class House:
+    """A store with a board of ten prompts and three contestants, and an engine over it with one judge."""
+
+    def __init__(self, store: SqlStore, backend: Scripted, engine: Engine, judges: Judges) -> None:
+        self.store, self.backend, self.engine = store, backend, engine
+        self.runs = Runs(store, engine, judges)
+
+    async def fill(self) -> None:
+        await self.store.create_dataset(TENANT, "d")
+        prompts = [Prompt(f"p{n}", (f"question {n}",)) for n in range(10)]
+        outputs = [Output(p.prompt_id, who, (f"{who} on {p.prompt_id}",)) for p in prompts for who in "abc"]
+        await self.store.add_prompts(TENANT, "d", prompts, replace=False)
+        await self.store.add_outputs(TENANT, "d", outputs, replace=False)
+
+    async def begin(self, request_id: str = "", **said: object) -> Run:
+        spec = RunSpec("d", ("j",), Pairing(), **said)  # type: ignore[arg-type]  # a budget
+        return await self.runs.create(TENANT, spec, request_id, request_id.encode())
+
+    async def begun(self) -> Run:
+        """A run over the board, with a call in flight in every slot."""
+        await self.fill()
+        run = await self.begin()
+        await self.busy()
+        return run
+
+    async def until(self, run: Run, reached: Callable[[Run], bool]) -> Run:
+        """The run, once it has come so far."""
+        async with asyncio.timeout(60):
+            while not reached(found := await self.store.run(TENANT, run.run_id)):  # noqa: ASYNC110  # no event tells
+                await asyncio.sleep(LOOK)
+        return found
+
+    async def busy(self) -> None:
+        """Wait until every slot has a call in flight."""
+        async with asyncio.timeout(60):
+            while self.backend.in_flight < CONCURRENCY:  # noqa: ASYNC110  # a scripted judge has no event for it
+                await asyncio.sleep(0)
+
+    async def ended(self, run: Run) -> Run:
+        """The run, ended."""
+        return await self.until(run, lambda now: now.state.ended)
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where houses are built: a store's URL, and the address of Temporal if it hands out the shards."""
+
+    url: str
+    address: str = ""
+
+    @property
+    def settings(self) -> TemporalSettings:
+        """Runs of one store meet the workers of that store."""
+        return TemporalSettings(address=self.address, task_queue=self.url.rpartition("/")[2][:100])
+
+    @asynccontextmanager
+    async def house(
+        self,
+        script: Callable[[RenderedPrompt], Line] | Iterable[Line],
+        gate: asyncio.Event | None = None,
+        *,
+        judges: Callable[[Scripted], Judges] = OneJudge,
+        shards: int = SHARDS,
+    ) -> AsyncIterator[House]:
+        """An engine at work; at the end it stops, and calls in flight finish and commit."""
+        async with AsyncExitStack() as stack:
+            store = SqlStore.open(self.url, clock=QuickClock())
+            stack.push_async_callback(store.close)
+            backend = Scripted(script, gate=gate)
+            known = judges(backend)
+            engine: Engine = LocalEngine(store, known, QuickClock())
+            if self.address:
+                clock = SystemClock()
+                await stack.enter_async_context(working(store, known, self.settings, clock))
+                engine = TemporalEngine(store, self.settings, clock, every=0.5, shards=shards)
+            await engine.start()
+            stack.push_async_callback(engine.close)
+            if gate is not None:
+                stack.callback(gate.set)
+            yield House(store, backend, engine, known)
