@@ -12,6 +12,7 @@ from clocks import QuickClock
 from judge.backends.scripted import Line, Scripted
 from judge.config import TemporalSettings
 from judge.domain.dataset import Output, Prompt
+from judge.domain.errors import JudgeUnusable
 from judge.domain.judge import JudgeCard, JudgeDefinition, Limits, RenderedPrompt
 from judge.domain.run import Pairing, Run, RunSpec
 from judge.engines.local import LocalEngine
@@ -21,6 +22,7 @@ from judge.engines.workflow import SHARDS
 from judge.ports.clock import SystemClock
 from judge.ports.engine import Engine
 from judge.prompts.rubrics import RUBRICS
+from judge.runs.execution import SHARD
 from judge.runs.judges import JudgeAtWork, Judges
 from judge.runs.lifecycle import Runs
 from judge.store import SqlStore
@@ -32,17 +34,19 @@ LOOK = 0.01
 
 
 class OneJudge:
-    """One judge called `j`, which says what it is told to."""
+    """One judge called `j`, which says what it is told to. *without* a credential it cannot be asked here."""
 
-    def __init__(self, backend: Scripted) -> None:
+    def __init__(self, backend: Scripted, *, without: bool = False) -> None:
         definition = JudgeDefinition("j", "scripted", RUBRICS["brackets"], "brackets/1")
         self.card = JudgeCard(definition, limits=Limits(concurrency=CONCURRENCY))
-        self.judge = at_work(self.card, backend, QuickClock())
+        self.judge, self.without = at_work(self.card, backend, QuickClock()), without
 
     def cards(self) -> dict[str, JudgeCard]:
         return {"j": self.card}
 
     def at_work(self, definition: JudgeDefinition) -> JudgeAtWork:
+        if self.without:
+            raise JudgeUnusable("there is no key", reason="NO_CREDENTIAL")
         return self.judge
 
     async def identified(self, definition: JudgeDefinition) -> JudgeDefinition:
@@ -110,20 +114,24 @@ class Site:
         script: Callable[[RenderedPrompt], Line] | Iterable[Line],
         gate: asyncio.Event | None = None,
         *,
-        judges: Callable[[Scripted], Judges] = OneJudge,
+        without: bool = False,
         shards: int = SHARDS,
+        size: int = SHARD,
     ) -> AsyncIterator[House]:
-        """An engine at work; at the end it stops, and calls in flight finish and commit."""
+        """An engine at work; at the end it stops, and calls in flight finish and commit.
+
+        On Temporal it may be *without* the judge's credential, and have *shards* in a history and *size* in a shard.
+        """
         async with AsyncExitStack() as stack:
             store = SqlStore.open(self.url, clock=QuickClock())
             stack.push_async_callback(store.close)
             backend = Scripted(script, gate=gate)
-            known = judges(backend)
+            known = OneJudge(backend, without=without)
             engine: Engine = LocalEngine(store, known, QuickClock())
             if self.address:
                 clock = SystemClock()
-                await stack.enter_async_context(working(store, known, self.settings, clock))
-                engine = TemporalEngine(store, self.settings, clock, every=0.5, shards=shards)
+                await stack.enter_async_context(working(store, known, self.settings, clock, others=2, size=size))
+                engine = TemporalEngine(store, self.settings, clock, every=0.5, patience=0.5, shards=shards)
             await engine.start()
             stack.push_async_callback(engine.close)
             if gate is not None:

@@ -21,7 +21,7 @@ from judge.log import logger
 from judge.ports.clock import Clock
 from judge.runs.execution import OPEN_RUNS, Execution, Shard, Stop
 
-BEAT = 4.0
+BEAT = 3.0
 """Seconds between two heartbeats."""
 LONGEST_PAUSE = 10.0
 """Seconds between two looks at a store that is away."""
@@ -39,8 +39,8 @@ log = logger("worker")
 class Activities:
     """The steps of runs, in this process."""
 
-    def __init__(self, execution: Execution, clock: Clock) -> None:
-        self._execution, self._clock = execution, clock
+    def __init__(self, execution: Execution, clock: Clock, *, others: int = OTHERS) -> None:
+        self._execution, self._clock, self._others = execution, clock, others
         self._openings: dict[str, str] = {}
         self._stopping = False
 
@@ -71,7 +71,7 @@ class Activities:
         """Judge what is missing of a shard; why it was not finished, if it was not."""
         self._look_afresh(at)
         stop = await self._kept(at, lambda: self._executed(at))
-        if stop.reason in GIVEN_BACK or (stop.reason == NO_CREDENTIAL and activity.info().attempt < OTHERS):
+        if stop.reason in GIVEN_BACK or (stop.reason == NO_CREDENTIAL and activity.info().attempt < self._others):
             raise _given_back(stop.message or "the worker stops", stop.reason)
         return Told(stop.reason, stop.message[:MESSAGE])
 

@@ -28,10 +28,9 @@ from judge.ports.store import Store
 
 EVERY = 5.0
 """Seconds between two looks at all unfinished runs."""
-NO_CREDENTIAL_EVERY = 30.0
-"""Seconds between two trials of a run whose judge no worker could ask."""
-CANCEL_PATIENCE = 30.0
-"""Seconds after which a run that is being cancelled is said to be, though no worker has told: nobody begins a call."""
+PATIENCE = 30.0
+"""Seconds after which a run whose judge no worker could ask is tried again, and one that is being cancelled is said to
+be though no worker has told: nobody begins a call."""
 ANSWER = 5.0
 """Seconds in which Temporal answers, or is away."""
 UNAVAILABLE = "ENGINE_UNAVAILABLE"
@@ -42,9 +41,17 @@ class TemporalEngine:
     """Sees to it that every unfinished run has a workflow."""
 
     def __init__(
-        self, store: Store, settings: TemporalSettings, clock: Clock, *, every: float = EVERY, shards: int = SHARDS
+        self,
+        store: Store,
+        settings: TemporalSettings,
+        clock: Clock,
+        *,
+        every: float = EVERY,
+        patience: float = PATIENCE,
+        shards: int = SHARDS,
     ) -> None:
-        self._store, self._settings, self._clock, self._every, self._shards = store, settings, clock, every, shards
+        self._store, self._settings, self._clock = store, settings, clock
+        self._every, self._patience, self._shards = every, patience, shards
         self._client: Client | None = None
         self._asked: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
         self._reconciler: asyncio.Task[None] | None = None
@@ -97,7 +104,7 @@ class TemporalEngine:
                 run = await self._store.run(tenant, run_id)
                 if self._left_alone(run):
                     continue
-                if run.state is RunState.CANCELLING and self._seen_for(run) > CANCEL_PATIENCE:
+                if run.state is RunState.CANCELLING and self._seen_for(run) > self._patience:
                     await self._store.move_run(run.row, RunState.CANCELLED, rest=ItemState.CANCELLED)
                     continue
                 away = away or not await self._started(tenant, run_id)
@@ -105,7 +112,7 @@ class TemporalEngine:
 
     def _left_alone(self, run: Run) -> bool:
         seconds = self._seen_for(run)
-        tried = run.state is RunState.WAITING and run.reason == "NO_CREDENTIAL" and seconds < NO_CREDENTIAL_EVERY
+        tried = run.state is RunState.WAITING and run.reason == "NO_CREDENTIAL" and seconds < self._patience
         return run.state.ended or tried
 
     def _seen_for(self, run: Run) -> float:

@@ -12,12 +12,12 @@ from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from judge.config import TemporalSettings
-from judge.engines.activities import Activities
+from judge.engines.activities import OTHERS, Activities
 from judge.engines.workflow import RunWorkflow
 from judge.log import logger
 from judge.ports.clock import Clock
 from judge.ports.store import Store
-from judge.runs.execution import Execution
+from judge.runs.execution import SHARD, Execution
 from judge.runs.judges import Judges
 
 AT_ONCE = 100
@@ -26,7 +26,7 @@ REMEMBERED = 200
 """Workflows whose histories need not be read again."""
 LAST_CALLS = timedelta(minutes=10)
 """For so long shards may take to come to their end when the process stops."""
-BEATS = timedelta(seconds=4)
+BEATS = timedelta(seconds=3)
 PASSED_ON = timedelta(seconds=3)
 """After so long what was meant for this process goes to any."""
 CONNECTING = timedelta(seconds=5)
@@ -36,10 +36,19 @@ log = logger("worker")
 
 
 @asynccontextmanager
-async def working(store: Store, judges: Judges, settings: TemporalSettings, clock: Clock) -> AsyncIterator[None]:
+async def working(
+    store: Store,
+    judges: Judges,
+    settings: TemporalSettings,
+    clock: Clock,
+    *,
+    others: int = OTHERS,
+    size: int = SHARD,
+) -> AsyncIterator[None]:
     """Execute shards; at the end none is begun, and calls in flight finish and commit."""
     stop = asyncio.Event()
-    task = asyncio.create_task(_work(Activities(Execution(store, judges, clock), clock), settings, clock, stop))
+    activities = Activities(Execution(store, judges, clock, size=size), clock, others=others)
+    task = asyncio.create_task(_work(activities, settings, clock, stop))
     try:
         yield
     finally:

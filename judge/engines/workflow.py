@@ -22,7 +22,7 @@ NAME, BEGIN, LANES, EXECUTE, END = "run", "begin", "lanes", "execute", "end"
 """What the workflow and the activities are called at Temporal."""
 SHARDS = 1000
 """Shards in a history."""
-BEATS = timedelta(seconds=15)
+BEATS = timedelta(seconds=10)
 """A worker that was not heard of for so long is dead, and its shard is given to another."""
 LONGEST = timedelta(days=30)
 """No shard takes longer: so long do providers keep batches."""

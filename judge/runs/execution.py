@@ -105,8 +105,8 @@ class _OpenRun:
 class Execution:
     """Executes shards of runs in this process, whichever engine hands them out."""
 
-    def __init__(self, store: Store, judges: Judges, clock: Clock) -> None:
-        self._store, self._judges, self._clock = store, judges, clock
+    def __init__(self, store: Store, judges: Judges, clock: Clock, *, size: int = SHARD) -> None:
+        self._store, self._judges, self._clock, self._size = store, judges, clock, size
         self._open: OrderedDict[str, _OpenRun] = OrderedDict()
         self._opening = asyncio.Lock()
         self._runners: dict[ShardRunner | BatchRunner, tuple[str, int]] = {}
@@ -156,7 +156,7 @@ class Execution:
             return ()
         cards = self._judges.cards()
         sizes = [
-            BATCH if definition.name in cards and cards[definition.name].batch else SHARD
+            BATCH if definition.name in cards and cards[definition.name].batch else self._size
             for definition in opened.run.judges
         ]
         return tuple(Lane(judge, plan.first(judge), plan.first(judge + 1), size) for judge, size in enumerate(sizes))

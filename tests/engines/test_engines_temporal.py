@@ -1,0 +1,141 @@
+"""What an engine on Temporal keeps beside the contract: long histories, dead Temporals, workers that lack a key."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import pytest
+from temporalio.client import Client
+
+from clocks import QuickClock
+from engine_house import PLANNED, TENANT, House, OneJudge, Site
+from judge.backends.scripted import Scripted
+from judge.config import TemporalSettings
+from judge.domain.judge import RenderedPrompt
+from judge.domain.run import Run, RunState
+from judge.engines.temporal import TemporalEngine
+from judge.ports.clock import SystemClock
+from judge.store import SqlStore
+from postgres import Postgres
+from temporal_server import TemporalServer, free_port
+
+
+@pytest.fixture
+def site(server: Postgres, temporal_server: TemporalServer) -> Iterator[Site]:
+    """A fresh store, and the one Temporal."""
+    with server.fresh() as url:
+        yield Site(url, temporal_server.address)
+
+
+def always(_: RenderedPrompt) -> str:
+    return "[[A]]"
+
+
+async def histories(site: Site, run: Run) -> int:
+    """How many histories the run has."""
+    client = await Client.connect(site.address)
+    many, before = 0, None
+    while many == 0 or before:
+        history = await client.get_workflow_handle(run.run_id, run_id=before).fetch_history()
+        before = history.events[0].workflow_execution_started_event_attributes.continued_execution_run_id
+        many += 1
+    return many
+
+
+async def test_a_long_run_goes_on_in_new_histories(site: Site) -> None:
+    """12 shards at 5 a history are three histories; nothing at work is cut off, nothing is asked twice."""
+    async with site.house(always, shards=5, size=5) as h:
+        await h.fill()
+
+        run = await h.ended(await h.begin())
+        many = await histories(site, run)
+
+    assert (run.state, run.counts.by_status, run.counts.repeated) == (RunState.DONE, {"ok": PLANNED}, 0)
+    assert (h.backend.calls, many) == (PLANNED, 3)
+
+
+async def test_shards_that_fail_for_a_reason_of_their_own_are_named_over_histories(site: Site) -> None:
+    """A shard whose showings break whoever judges them is left alone and named; the others are judged."""
+
+    def breaks(prompt: RenderedPrompt) -> str | Exception:
+        return KeyError("broken") if prompt.shown.prompt == ("question 3",) else "[[A]]"
+
+    async with site.house(breaks, shards=4, size=6) as h:
+        await h.fill()
+
+        run = await h.ended(await h.begin())
+
+    assert (run.state, run.reason) == (RunState.DONE, "POISONED")
+    assert "positions 18 to 23 of judge 'j'" in run.message
+    assert run.counts.by_status["ok"] >= PLANNED - 6
+
+
+async def test_a_worker_without_the_credential_leaves_the_run_to_others(site: Site) -> None:
+    """No worker with it: WAITING, NO_CREDENTIAL. As soon as one has it, the run goes on."""
+    async with site.house(always, without=True) as lacking:
+        await lacking.fill()
+        run = await lacking.begin()
+        waiting = await lacking.until(run, lambda now: now.state is RunState.WAITING)
+        async with site.house(always) as having:
+            ended = await having.ended(run)
+
+    assert (waiting.reason, lacking.backend.calls) == ("NO_CREDENTIAL", 0)
+    assert "there is no key" in waiting.message
+    assert (ended.state, ended.counts.by_status) == (RunState.DONE, {"ok": PLANNED})
+
+
+@asynccontextmanager
+async def engine_alone(url: str, settings: TemporalSettings) -> AsyncIterator[House]:
+    """An engine, and no worker."""
+    store, backend = SqlStore.open(url, clock=QuickClock()), Scripted(always)
+    engine = TemporalEngine(store, settings, SystemClock(), every=0.2, patience=0.2)
+    await engine.start()
+    try:
+        yield House(store, backend, engine, OneJudge(backend))
+    finally:
+        await engine.close()
+        await store.close()
+
+
+async def test_a_run_is_created_and_cancelled_while_temporal_is_away() -> None:
+    """CreateRun answers; the run is QUEUED, ENGINE_UNAVAILABLE; CancelRun ends it."""
+    settings = TemporalSettings(address=f"127.0.0.1:{free_port()}")
+    async with engine_alone("sqlite://", settings) as h:
+        await h.fill()
+        run = await h.begin()
+        queued = await h.until(run, lambda now: bool(now.reason))
+
+        cancelled = await h.runs.cancel(TENANT, run.run_id)
+
+    assert (run.state, queued.state, queued.reason) == (RunState.QUEUED, RunState.QUEUED, "ENGINE_UNAVAILABLE")
+    assert settings.address in queued.message
+    assert cancelled.state is RunState.CANCELLED
+
+
+async def test_what_was_created_while_temporal_was_away_is_executed(site: Site) -> None:
+    """As soon as a server reaches it, without anybody asking again; the run no longer says what it waited for."""
+    away = site.settings.model_copy(update={"address": f"127.0.0.1:{free_port()}"})
+    async with engine_alone(site.url, away) as h:
+        await h.fill()
+        run = await h.begin()
+        queued = await h.until(run, lambda now: bool(now.reason))
+    async with site.house(always) as reaching:
+        ended = await reaching.ended(run)
+
+    assert queued.reason == "ENGINE_UNAVAILABLE"
+    assert (ended.state, ended.reason, ended.counts.by_status) == (RunState.DONE, "", {"ok": PLANNED})
+
+
+async def test_a_cancelled_run_ends_though_no_worker_is_there(site: Site) -> None:
+    """Nobody begins a call any more, so the run is not left CANCELLING for want of somebody to say so."""
+    gate = asyncio.Event()
+    async with site.house(always, gate) as h:
+        run = await h.begun()
+    async with engine_alone(site.url, site.settings) as alone:
+        await alone.runs.cancel(TENANT, run.run_id)
+
+        cancelled = await alone.ended(run)
+
+    assert cancelled.state is RunState.CANCELLED
