@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from sqlalchemy import make_url
+
 from at_work import at_work
 from clocks import QuickClock
 from judge.backends.scripted import Line, Scripted
@@ -106,7 +108,7 @@ class Site:
     @property
     def settings(self) -> TemporalSettings:
         """Runs of one store meet the workers of that store."""
-        return TemporalSettings(address=self.address, task_queue=self.url.rpartition("/")[2][:100])
+        return TemporalSettings(address=self.address, task_queue=make_url(self.url).database or "judge")
 
     @asynccontextmanager
     async def house(

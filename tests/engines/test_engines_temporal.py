@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
+from structlog.testing import capture_logs
 from temporalio.client import Client
 
 from clocks import QuickClock
@@ -17,6 +18,7 @@ from judge.domain.judge import RenderedPrompt
 from judge.domain.run import Run, RunState
 from judge.engines.temporal import TemporalEngine
 from judge.ports.clock import SystemClock
+from judge.runs.execution import TRIES
 from judge.store import SqlStore
 from postgres import Postgres
 from temporal_server import TemporalServer, free_port
@@ -62,11 +64,13 @@ async def test_shards_that_fail_for_a_reason_of_their_own_are_named_over_histori
     def breaks(prompt: RenderedPrompt) -> str | Exception:
         return KeyError("broken") if prompt.shown.prompt == ("question 3",) else "[[A]]"
 
-    async with site.house(breaks, shards=4, size=6) as h:
-        await h.fill()
+    with capture_logs() as said:
+        async with site.house(breaks, shards=4, size=6) as h:
+            await h.fill()
 
-        run = await h.ended(await h.begin())
+            run = await h.ended(await h.begin())
 
+    assert [one["first"] for one in said if one["event"] == "shard.broken"] == [18] * TRIES
     assert (run.state, run.reason) == (RunState.DONE, "POISONED")
     assert "positions 18 to 23 of judge 'j'" in run.message
     assert run.counts.by_status["ok"] >= PLANNED - 6
