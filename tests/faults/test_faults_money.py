@@ -26,9 +26,7 @@ RESERVED = text(
 """What the only run has spent and what it has reserved: in micro-USD, and in calls."""
 
 
-async def test_two_equal_runs_started_together_pay_each_key_once(
-    kind: str, folder: Path, calls: int, say: Say
-) -> None:
+async def test_two_equal_runs_started_together_pay_each_key_once(kind: str, folder: Path, calls: int, say: Say) -> None:
     """Both end with every verdict, and the provider saw each call once; each was one run's own and the other's reuse."""
     calls //= 5
     async with asyncio.timeout(PATIENCE), faked(folder) as fake:
