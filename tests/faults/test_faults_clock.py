@@ -72,17 +72,20 @@ async def test_every_window_of_an_account_holds(kind: str, folder: Path, say: Sa
 
 
 async def _jumping(fake: Faked, skew: Skew, calls: int) -> None:
-    """An hour forward at a quarter of the calls, an hour back from the truth at the half, right again at three."""
-    for quarter, seconds in enumerate((HOUR, -HOUR, 0), 1):
+    """Forward at a quarter of the calls, back at the half, right again at three, forward when the last has begun.
+
+    Then each run waits for the calls that are the other's: whoever takes an hour for the truth makes them again.
+    """
+    for quarter, seconds in enumerate((HOUR, -HOUR, 0, HOUR), 1):
         await fake.reached(calls * quarter // 4)
         skew.by(seconds)
 
 
 async def test_a_clock_that_jumps_steals_no_permit_and_makes_no_burst(kind: str, folder: Path, say: Say) -> None:
     """Two equal runs while the wall clock jumps by an hour each way: each key is paid once, every window holds."""
-    calls, skew = 600, Skew(folder)
-    async with asyncio.timeout(PATIENCE), faked(folder, slowest=1.0) as fake:
-        judged = Judged(fake.url, 64, requests_per_minute=PER_SECOND * 60)
+    calls, skew = 400, Skew(folder)
+    async with asyncio.timeout(PATIENCE), faked(folder, slowest=4.0) as fake:
+        judged = Judged(fake.url, 64, deadline=30.0, requests_per_minute=PER_SECOND * 60)
         async with standing(KINDS[kind](folder, judged, **skew.env)) as house, JudgeClient(house.address) as client:
             await upload(client, calls)
             runs = await asyncio.gather(client.create_run(spec()), client.create_run(spec()))

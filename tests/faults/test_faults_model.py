@@ -1,0 +1,237 @@
+"""The store's ledger of runs, permits and answers, against a model in plain Python: 10,000 steps in any order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Coroutine
+from typing import Any, ClassVar, TypeVar
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from sqlalchemy import Connection, select
+
+from clocks import StillClock
+from judge.domain.dataset import Output, Prompt
+from judge.domain.judge import JudgeDefinition, Rubric
+from judge.domain.outcome import ItemState, Order, Preference
+from judge.domain.run import Budget, NewRun, RunSpec, RunState
+from judge.domain.verdict import CallKey, Reading, Reply, Usage
+from judge.ports.store import ItemRef, Permit, PermitRequest, Settled
+from judge.store import SqlStore
+from judge.store import schema as s
+from ledger_model import Attempt, Ledger, RunRow
+from saying import Say
+
+T = TypeVar("T")
+STEPS = 10_000
+STEPS_EACH = 100
+TENANT = "default"
+JUDGE = JudgeDefinition("far", "openai", Rubric("brackets", ()), "brackets", model="m")
+RUNS, KEYS, WORST, COST = 3, 6, 10, 7
+LEASE = 60.0
+BUDGETS = (Budget(), Budget(calls=5), Budget(cost_micros=6 * WORST))
+"""What the three runs may spend at first: anything, so many calls, so much money."""
+
+runs = st.integers(0, RUNS - 1)
+some_keys = st.lists(st.integers(0, KEYS - 1), min_size=1, max_size=KEYS)
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Three runs want the same six keys, on a store in memory, on a clock that moves when it is told to."""
+
+    steps: ClassVar[int] = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.Runner()
+        self.clock = StillClock()
+        self.store = SqlStore.open("sqlite://", clock=self.clock)
+        self.model = Ledger([RunRow(budget) for budget in BUDGETS])
+        self.does(self._fill())
+
+    def does(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of *work* on the store."""
+        return self.loop.run(work)
+
+    async def _fill(self) -> None:
+        await self.store.create_dataset(TENANT, "d")
+        await self.store.add_prompts(TENANT, "d", [Prompt("p", ("question",))], replace=False)
+        outputs = [Output("p", who, (who,)) for who in "ab"]
+        revision = (await self.store.add_outputs(TENANT, "d", outputs, replace=False)).revision
+        board = await self.store.board(TENANT, "d", revision)
+        self.prompt, (self.left, self.right) = board.prompts[0].row, (output.row for output in board.outputs)
+        told = [bytes.fromhex(JUDGE.fingerprint), *(bytes([n]) * 32 for n in range(KEYS))]
+        fingerprint, *shown = await self.store.intern(TENANT, told)
+        self.keys = [CallKey(fingerprint, prompt=shown[0], turn=1, first=n, second=n) for n in shown]
+        self.numbers = {key: n for n, key in enumerate(self.keys)}
+        self.rows = [await self._run(number, budget, revision) for number, budget in enumerate(BUDGETS)]
+
+    async def _run(self, number: int, budget: Budget, revision: int) -> int:
+        spec = RunSpec("d", ("far",), budget=budget)
+        new = NewRun(f"run-{number}", f"request-{number}", "body", spec, revision, (JUDGE,), planned=KEYS, plan_hash="p")
+        made = await self.store.create_run(TENANT, new)
+        await self.store.move_run(made.row, RunState.RUNNING)
+        return made.row
+
+    def item(self, key: int) -> ItemRef:
+        """The showing of *key*, whose place in every run's plan is its number."""
+        return ItemRef(key, 0, self.prompt, 1, self.left, self.right, Order.LEFT_FIRST, 0, f"c{key}")
+
+    def request(self, run: int, keys: list[int]) -> PermitRequest:
+        """Asks for *keys*, each at WORST, for LEASE seconds."""
+        now = self.clock.now()
+        return PermitRequest([self.keys[key] for key in keys], self.rows[run], WORST, now, now + LEASE)
+
+    @rule(seconds=st.sampled_from([1.0, LEASE / 2, LEASE + 1]))
+    def time_goes_on(self, seconds: float) -> None:
+        """Some live attempts may be past their time now."""
+        self.clock.time += seconds
+
+    @rule(run=runs, keys=some_keys)
+    def permit(self, run: int, keys: list[int]) -> None:
+        """What exists, what is being called, and an attempt for the rest, as far as the budget goes."""
+        refused = self.model.refused(run)
+        now, known = self.clock.now(), set(keys) & self.model.answered
+        granted, busy = ([], set[int]()) if refused else self.model.permitted(run, keys, WORST, now)
+
+        permit = self.does(self.store.permit(TENANT, self.request(run, keys)))
+
+        if refused:
+            assert Permit(refused=refused) == permit
+            return
+        assert [self.keys[key] for key in granted] == list(permit.granted)
+        assert {self.keys[key] for key in busy} == permit.busy
+        assert {self.keys[key] for key in known} == permit.answered.keys()
+        dear = len(set(keys) - known - busy) > len(granted)
+        assert permit.refused == ("BUDGET_STOPPED" if dear else "")
+        made = permit.granted.items()
+        self.model.grant(Attempt(number, self.numbers[key], run, WORST, now + LEASE) for key, number in made)
+
+    @precondition(lambda self: self.model.attempts)
+    @rule(data=st.data(), times=st.integers(1, 2))
+    def calls_come_back(self, data: st.DataObject, times: int) -> None:
+        """With an answer or failed, in time or long after, told once or twice."""
+        some = st.sampled_from(sorted(self.model.attempts))
+        first = self.model.attempts[data.draw(some)]
+        drawn = data.draw(st.lists(some, max_size=3, unique=True))
+        mine = {one.id: one for one in (first, *map(self.model.attempts.__getitem__, drawn)) if one.run == first.run}
+        done = [(one, data.draw(st.booleans())) for one in mine.values()]
+        settled = [self.settled(one, replied=replied) for one, replied in done]
+
+        for _ in range(times):
+            self.does(self.store.commit(TENANT, self.rows[first.run], settled))
+
+        self.model.settle(first.run, done, COST)
+
+    def settled(self, one: Attempt, *, replied: bool) -> Settled:
+        """What became of a call."""
+        key, item = self.keys[one.key], self.item(one.key)
+        if not replied:
+            return Settled(key, item, one.id, state=ItemState.TRANSPORT_ERROR, calls=1, lost_micros=COST)
+        reply = Reply("[[A]]", usage=Usage(cost_micros=COST))
+        return Settled(key, item, one.id, reply=reply, reading=Reading("brackets", Preference.FIRST), calls=1)
+
+    @precondition(lambda self: self.model.answered)
+    @rule(run=runs, keys=some_keys)
+    def answers_are_reused(self, run: int, keys: list[int]) -> None:
+        """A run takes what is there, and pays nothing."""
+        wanted = [key for key in dict.fromkeys(keys) if key in self.model.answered]
+        found = self.does(self.store.answers(TENANT, [self.keys[key] for key in wanted]))
+        settled = [
+            Settled(self.keys[key], self.item(key), answer=one.answer, reply=one.reply)
+            for key in wanted
+            for one in [found[self.keys[key]]]
+        ]
+
+        self.does(self.store.commit(TENANT, self.rows[run], settled))
+
+        self.model.reuse(run, wanted)
+
+    @rule(run=runs, state=st.sampled_from(RunState))
+    def a_run_moves(self, run: int, state: RunState) -> None:
+        """Only where the table lets it: cancelled, paused, done."""
+        assert self.model.move(run, state) == self.does(self.store.move_run(self.rows[run], state))
+
+    @rule(run=runs, more=st.integers(0, 3))
+    def a_run_is_reopened(self, run: int, more: int) -> None:
+        """Under a budget with room for so many calls more than it has spent and reserved."""
+        row, live = self.model.runs[run], len(self.model.live(run))
+        calls = row.calls + live + more if row.budget.calls else 0
+        micros = row.cost + (live + more) * WORST if row.budget.cost_micros else 0
+        budget = Budget(cost_micros=micros, calls=calls)
+
+        reopened = self.does(self.store.reopen_run(self.rows[run], budget))
+
+        assert self.model.reopen(run, budget) == reopened
+
+    @rule()
+    def the_process_is_started_again(self) -> None:
+        """Whatever was live is orphaned."""
+        orphaned = self.does(self.store.orphan_attempts())
+
+        live = [one for one in self.model.attempts.values() if one.state == "live"]
+        assert self.model.orphan(live) == orphaned
+
+    @invariant()
+    def the_store_and_the_model_agree(self) -> None:
+        """Every attempt, every count, every answer; and what may never be, whatever the model says."""
+        type(self).steps += 1
+        attempts, answers, items = self.does(self.store._db.read(_everything))
+        found = [self.does(self.store.run(TENANT, f"run-{number}")) for number in range(RUNS)]
+
+        mine = sorted(self.model.attempts.values(), key=lambda one: one.id)
+        assert [(one.id, one.state, one.cost) for one in mine] == attempts
+        assert sorted(self.keys[key].first for key in self.model.answered) == answers
+        for number, (row, run) in enumerate(zip(self.model.runs, found, strict=True)):
+            counts = run.counts
+            assert (row.state, row.calls, row.cost) == (run.state, counts.calls, run.cost_micros)
+            assert (row.repeated, row.reused) == (counts.repeated, counts.reused)
+            assert row.by_status == Counter(counts.by_status) == items.get(self.rows[number], Counter())
+            self._within_budget(number)
+        live = [one.key for one in self.model.attempts.values() if one.state == "live"]
+        assert len(set(live)) == len(live)
+        assert len(set(answers)) == len(answers)
+
+    def _within_budget(self, run: int) -> None:
+        """What is spent and what is reserved, together, are never more than the run may spend."""
+        row, live = self.model.runs[run], self.model.live(run)
+        spent = row.cost + sum(one.worst for one in live)
+        assert not row.budget.calls or row.calls + len(live) <= row.budget.calls
+        assert not row.budget.cost_micros or spent <= row.budget.cost_micros
+
+    def teardown(self) -> None:
+        """Let go of the store."""
+        self.does(self.store.close())
+        self.loop.close()
+
+
+def _everything(c: Connection) -> tuple[list[tuple[int, str, int]], list[int], dict[int, Counter[str]]]:
+    """Attempts, the second part of every answer's key, and each run's showings by status."""
+    a, i = s.call_attempt.c, s.run_item.c
+    attempts = [(row.id, row.state, row.cost_micros) for row in c.execute(select(a.id, a.state, a.cost_micros).order_by(a.id))]
+    items: dict[int, Counter[str]] = {}
+    for row in c.execute(select(i.run_id, i.status)):
+        items.setdefault(row.run_id, Counter())[row.status] += 1
+    return attempts, sorted(c.scalars(select(s.answer.c.first))), items
+
+
+def test_the_ledger_is_the_model_at_every_step(say: Say) -> None:
+    """Permits, commits, reuse, cancellation, expiry, restarts and reopening in any order: 10,000 steps."""
+    LedgerMachine.steps = 0
+    run_state_machine_as_test(
+        LedgerMachine,
+        settings=settings(
+            max_examples=STEPS // STEPS_EACH + 20,
+            stateful_step_count=STEPS_EACH,
+            derandomize=True,
+            deadline=None,
+            database=None,
+            phases=(Phase.generate, Phase.shrink),
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+    say(f"lost 0 repeated 0, {LedgerMachine.steps} steps")
+    assert LedgerMachine.steps >= STEPS
