@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import deque
+from collections import Counter, deque
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,8 @@ PAUSE = 1.0
 """Seconds for which a throttled account rests where the provider does not say for how long."""
 RECENT = 2000
 """So many calls are remembered, to tell how many there were in the last second."""
+LONGEST = 4
+"""Every so many slots go to who has waited longest for one, the others to who was given least."""
 SLOWEST = 0.1
 """Calls a second below which no account is slowed down."""
 
@@ -217,7 +219,10 @@ class Account:
 
 
 class Slots:
-    """At most *limit* calls at once, whoever makes them; those who wait come in the order of their asking.
+    """At most *limit* calls at once, whoever makes them.
+
+    Of the runs that wait, the one that was given least goes first, and every fourth time the one that has waited
+    longest: a small run is soon through beside a large one, and the large one goes on.
 
     With *ramp* it begins with one, and each that is given back makes room for one more, up to the limit: an endpoint
     nobody has talked to yet meets one call, not a burst, and a wrong key is found out by that one.
@@ -226,35 +231,51 @@ class Slots:
     def __init__(self, limit: int, *, ramp: bool = False) -> None:
         self._free = 1 if ramp else limit
         self._grows = limit - self._free
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._given: Counter[int] = Counter()
+        """To each run, slots that it made use of."""
+        self._handed = 0
 
-    async def take(self, upto: int) -> int:
-        """Between 1 and *upto* slots, as soon as there are any."""
+    async def take(self, upto: int, run: int = 0) -> int:
+        """Between 1 and *upto* slots for *run*, as soon as there are any."""
         if self._waiting or not self._free:
             mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append(mine)
+            self._waiting.append((run, mine))
             try:
                 await mine
             except asyncio.CancelledError:
                 if mine.done() and not mine.cancelled():
-                    self.give(1)
+                    self.give_back(1, run)
                 raise
             return 1
         many = min(upto, self._free)
         self._free -= many
+        self._given[run] += many
         return many
+
+    def give_back(self, many: int, run: int = 0) -> None:
+        """Give back *many* slots that *run* took and made no use of."""
+        self._given[run] -= many
+        self.give(many)
 
     def give(self, many: int) -> None:
         """Give *many* slots back."""
         more = min(many, self._grows)
         self._grows -= more
         for _ in range(many + more):
-            while self._waiting and self._waiting[0].done():
-                self._waiting.popleft()
-            if self._waiting:
-                self._waiting.popleft().set_result(None)
-            else:
-                self._free += 1
+            self._hand_on()
+
+    def _hand_on(self) -> None:
+        self._waiting = deque(one for one in self._waiting if not one[1].done())
+        if not self._waiting:
+            self._free += 1
+            return
+        self._handed += 1
+        longest = self._waiting[0]
+        one = longest if self._handed % LONGEST == 0 else min(self._waiting, key=lambda one: self._given[one[0]])
+        self._waiting.remove(one)
+        self._given[one[0]] += 1
+        one[1].set_result(None)
 
 
 class Room:

@@ -232,6 +232,37 @@ async def test_slots_are_shared_in_the_order_of_asking() -> None:
     assert await slots.take(5) == 1
 
 
+async def test_a_small_run_gets_most_slots_beside_a_large_one() -> None:
+    """Who was given least goes first, whoever asked first; every fourth slot goes to who has waited longest."""
+    slots, large, small = Slots(1), 1, 2
+    await slots.take(1, large)
+    order = []
+    for _ in range(8):
+        waiting = {run: asyncio.create_task(slots.take(1, run)) for run in (large, small)}
+        await asyncio.sleep(0)
+        slots.give(1)
+        await asyncio.sleep(0)
+        [served] = [run for run, task in waiting.items() if task.done()]
+        order.append(served)
+        for task in waiting.values():
+            task.cancel()
+        await asyncio.gather(*waiting.values(), return_exceptions=True)
+        if served == small:
+            # As if it had only begun: what it was given is not held against it.
+            slots._given[small] = 0
+
+    assert order == [small, small, small, large] * 2
+
+
+async def test_slots_that_were_not_used_are_not_held_against_a_run() -> None:
+    slots = Slots(2)
+    await slots.take(2, run=1)
+    slots.give_back(2, run=1)
+
+    assert slots._given[1] == 0
+    assert await slots.take(5, run=1) == 2
+
+
 async def test_a_new_endpoint_meets_one_call_and_then_more() -> None:
     """Each call that ends makes room for one more, up to the limit."""
     slots = Slots(5, ramp=True)
