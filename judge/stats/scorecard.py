@@ -22,6 +22,8 @@ ADJUSTMENTS = (MAX_T, HOLM, NONE)
 """The adjustments by name."""
 DRAWS = 4000
 """Draws for max-t: a level of 0.95 is met to within 0.007."""
+_NOISE = 1e-14
+"""What rounding leaves of a variance, as a share of the largest, or of a squared difference."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +41,10 @@ class Block:
 
     @property
     def error(self) -> Floats:
-        """The standard errors, float64[k]."""
-        found: Floats = np.sqrt(np.maximum(self.covariance.diagonal(), 0))
+        """The standard errors, float64[k]; 0 where a variance is no more than what rounding leaves."""
+        variance = self.covariance.diagonal()
+        noise = _NOISE * max(variance.max(initial=0.0), float(np.square(self.difference).max(initial=0.0)))
+        found: Floats = np.sqrt(np.where(variance > noise, variance, 0.0))
         return found
 
 
@@ -90,7 +94,7 @@ def _smallest(blocks: Sequence[Block], rng: np.random.Generator) -> Floats:
     """Of each draw under no difference, the smallest p-value over all cells: float64[DRAWS]."""
     smallest = np.ones(DRAWS)
     for block in blocks:
-        found = drawn(block.covariance, block.freedom, rng, DRAWS)
+        found = np.where(block.error > 0, drawn(block.covariance, block.freedom, rng, DRAWS), 0.0)
         largest = np.abs(_t_values(found, block)).max(axis=1, initial=0.0)
         np.minimum(smallest, _p_values(largest, block.freedom), out=smallest)
     return smallest

@@ -118,3 +118,17 @@ def test_permuted_elo_of_few_prompts_has_no_interval(random_battles: Callable[..
     assert (found.order_sd > 0).all()
     with pytest.raises(ValueError, match="at least 2"):
         permuted_elo(random_battles(3), np.random.default_rng(0), 1)
+
+
+def test_a_difference_without_doubt_leaves_the_others_theirs() -> None:
+    """What rounding leaves of a variance is none: such a cell has no width, and widens no other cell's interval."""
+    told = Block(np.array([400.0, 12.0]), np.diag([1e-13, 25.0]), 40)
+    alone = Block(np.array([12.0]), np.array([[25.0]]), 40)
+
+    [levels_told] = levels([told], MAX_T, np.random.default_rng(0))
+    [levels_alone] = levels([alone], MAX_T, np.random.default_rng(0))
+    low, high = intervals(told, levels_told)
+
+    assert (low[0], high[0]) == (400.0, 400.0)
+    assert abs(levels_told[1] - levels_alone[0]) < 0.005
+    assert low[1] < 12.0 < high[1] < np.inf
