@@ -33,6 +33,7 @@ class SqliteConnections:
         self.full = False
         self._idle_seconds = idle_seconds
         self._idle: asyncio.TimerHandle | None = None
+        self._closed = False
         memory = url == MEMORY
         if not memory:
             _prepared(url)
@@ -59,7 +60,8 @@ class SqliteConnections:
             self.full = True
             raise
         self.full = False
-        self._idle = loop.call_later(self._idle_seconds, self._writer.submit, self._checkpoint)
+        if not self._closed:
+            self._idle = loop.call_later(self._idle_seconds, self._writer.submit, self._checkpoint)
         return result
 
     async def read(self, work: Callable[[Connection], T]) -> T:
@@ -88,6 +90,7 @@ class SqliteConnections:
 
     async def close(self) -> None:
         """Finish what is being written, and let go."""
+        self._closed = True
         if self._idle is not None:
             self._idle.cancel()
         await asyncio.to_thread(self._release)
