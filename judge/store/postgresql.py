@@ -27,8 +27,15 @@ READING = "-c transaction_timeout=120s -c default_transaction_read_only=on"
 DISK_FULL = "53100"
 GONE = ("08", "57P", "25P03", "25P04")
 """The server is stopping or starting, the connection is lost, or the transaction was idle or open for too long."""
+UNKNOWN = ("42703", "42P01")
+"""A column or a table is not there: somebody may have migrated while this process was at work."""
 IN_THE_WAY = ("40001", "40P01", "55P03", "23505")
 """Serialization, deadlock, a lock not had in time, and a unique key that another transaction took meanwhile."""
+NEEDS = {
+    "42501": "judge migrate needs a role that owns the store's tables and may create some in their schema",
+    "55P03": "judge migrate needs each table to itself for a moment; nothing was changed, try again",
+}
+"""What a migration lacked, by what the database says."""
 EXECUTING = 0x6A756467
 """The number of the advisory lock of the one process whose own engine executes runs."""
 
@@ -43,12 +50,12 @@ class PostgresqlConnections:
 
     def __init__(self, url: str) -> None:
         self.full = False
-        self._writing = _engine(url, WRITING, "READ COMMITTED")
-        self._reading = _engine(url, READING, "REPEATABLE READ")
+        self._writing = postgresql_engine(url, WRITING, "READ COMMITTED")
+        self._reading = postgresql_engine(url, READING, "REPEATABLE READ")
         self._writers = ThreadPoolExecutor(THREADS, thread_name_prefix="store-writer")
         self._readers = ThreadPoolExecutor(THREADS, thread_name_prefix="store-reader")
         try:
-            with _told(url), self._reading.connect() as connection:
+            with told(url), self._reading.connect() as connection:
                 check_schema(connection)
         except BaseException:
             self._release()
@@ -96,11 +103,19 @@ def _transacted(engine: Engine, work: Callable[[Connection], T]) -> T:
             connection.commit()
             return result
     except exc.DBAPIError as error:
+        if _state(error).startswith(UNKNOWN):
+            with engine.connect() as connection:
+                check_schema(connection)
         raise _kind(error)(f"the store failed: {error.orig}") from error
 
 
+def _state(error: BaseException | None) -> str:
+    """What the database calls *error*, if it does."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+
+
 def _kind(error: exc.DBAPIError) -> type[StoreFailed]:
-    state = getattr(error.orig, "sqlstate", None) or ""
+    state = _state(error)
     if state == DISK_FULL:
         return StoreFull
     if state in IN_THE_WAY:
@@ -111,11 +126,20 @@ def _kind(error: exc.DBAPIError) -> type[StoreFailed]:
 
 
 def migrate_postgresql(url: str) -> tuple[str | None, str]:
-    """Bring the schema at *url* up to date; what it was and what it is."""
-    engine = _engine(url, "", "READ COMMITTED")
+    """Bring the schema at *url* up to date; what it was and what it is.
+
+    It needs a role that owns the tables and may create some, and each table to itself for a moment: servers and workers
+    may go on meanwhile, and what could not be had in 5 seconds fails it, with nothing changed.
+    """
+    engine = postgresql_engine(url, "", "READ COMMITTED")
     try:
-        with _told(url):
+        with told(url):
             return migrate_shared(engine)
+    except StoreFailed as error:
+        needs = NEEDS.get(_state(error.__cause__))
+        if needs is None:
+            raise
+        raise StoreFailed(f"{error.message.strip()}; {needs}") from error
     finally:
         engine.dispose()
 
@@ -123,9 +147,9 @@ def migrate_postgresql(url: str) -> tuple[str | None, str]:
 @contextlib.contextmanager
 def executing(url: str) -> Iterator[None]:
     """Be the one process whose own engine executes the runs of this store; StoreHeld if there is one."""
-    engine = _engine(url, "", "AUTOCOMMIT")
+    engine = postgresql_engine(url, "", "AUTOCOMMIT")
     try:
-        with _told(url), engine.connect() as connection:
+        with told(url), engine.connect() as connection:
             if not connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({EXECUTING})").scalar():
                 raise StoreHeld(
                     "another server executes the runs of this store; end it, or use it with --server HOST:PORT"
@@ -136,7 +160,8 @@ def executing(url: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _told(url: str) -> Iterator[None]:
+def told(url: str) -> Iterator[None]:
+    """What the database says against it, as StoreFailed."""
     try:
         yield
     except exc.DBAPIError as error:
@@ -144,7 +169,8 @@ def _told(url: str) -> Iterator[None]:
         raise StoreFailed(f"store {named!r} cannot be opened: {error.orig}") from error
 
 
-def _engine(url: str, options: str, isolation: str) -> Engine:
+def postgresql_engine(url: str, options: str, isolation: str) -> Engine:
+    """Connections to the database at *url*, with these *options* and in this *isolation*."""
     try:
         import psycopg  # noqa: F401, PLC0415  # an extra
     except ImportError:

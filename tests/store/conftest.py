@@ -130,3 +130,10 @@ async def scene(store: SqlStore, clock: StillClock) -> Scene:
 def scene_of() -> type[Scene]:
     """For a store that a test opens itself."""
     return Scene
+
+
+@pytest.fixture
+def bare_url(server: Postgres) -> Iterator[str]:
+    """A database of a real PostgreSQL that has no tables."""
+    with server.fresh(template="template1") as url:
+        yield url

@@ -7,6 +7,7 @@ from alembic import op
 
 revision = "0001"
 down_revision = None
+works_with = "0001"
 
 ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
