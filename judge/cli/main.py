@@ -57,7 +57,7 @@ def cli(context: click.Context, server: str | None, config: Path | None) -> None
 
 def _commands() -> None:
     # Imported here so that the group exists before its commands register.
-    from judge.cli import bundles, data, demo, export, judges, reports, runs, service  # noqa: F401, PLC0415  # they register themselves
+    from judge.cli import bundles, data, demo, export, judges, reports, runs, service, store  # noqa: F401, PLC0415  # they register themselves
 
 
 def main() -> None:

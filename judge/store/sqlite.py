@@ -36,11 +36,8 @@ class SqliteConnections:
         self._closed = False
         memory = url == MEMORY
         if not memory:
-            _prepared(url)
-        options: dict[str, Any] = {"poolclass": StaticPool} if memory else {}
-        connect_args = {"check_same_thread": False, "timeout": BUSY_SECONDS}
-        self._engine = create_engine(url, connect_args=connect_args, isolation_level="AUTOCOMMIT", **options)
-        event.listen(self._engine, "connect", _pragmas)
+            file_of(url)
+        self._engine = sqlite_engine(url)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._readers = self._writer if memory else ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
         try:
@@ -101,7 +98,17 @@ class SqliteConnections:
         self._engine.dispose()
 
 
-def _prepared(url: str) -> None:
+def sqlite_engine(url: str) -> Engine:
+    """Connections to the file at *url*, each without a transaction until one is begun in so many words."""
+    options: dict[str, Any] = {"poolclass": StaticPool} if url == MEMORY else {}
+    connect_args = {"check_same_thread": False, "timeout": BUSY_SECONDS}
+    engine = create_engine(url, connect_args=connect_args, isolation_level="AUTOCOMMIT", **options)
+    event.listen(engine, "connect", _pragmas)
+    return engine
+
+
+def file_of(url: str) -> Path:
+    """The file at *url*, in a folder that is there; StoreFailed if it is none."""
     path = Path(url.removeprefix(SQLITE_FILE))
     if not url.startswith(SQLITE_FILE) or not path.name:
         raise StoreFailed(f"store {url!r} is none of {MEMORY}, {SQLITE_FILE}PATH and postgresql://HOST/NAME")
@@ -109,6 +116,7 @@ def _prepared(url: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreFailed(f"the store's folder {path.parent} cannot be made: {error}") from error
+    return path
 
 
 def _migrated(engine: Engine, url: str) -> None:

@@ -1,0 +1,178 @@
+"""A store copied into another, a file or PostgreSQL, runs that have not ended too.
+
+Everything goes in one transaction of the target, out of one moment of the source: killed anywhere, the copy leaves an
+empty target, and nobody serves half of one. Ids stay, and counters of ids stay ahead of every id that was ever given.
+
+The store's clock is copied as it stands. Its time goes on where it was, because permits and accounts are in it; the
+source it was last read from is another now, and moves it by ten seconds at most, as any jump of a clock does. Calls
+that were in flight stay so: the engine that starts on the target books them as spent, as after any end of a process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Column, Connection, Table, exc, func, select, text
+
+from judge.domain.errors import InvalidInput, Precondition, StoreFailed
+from judge.ports.clock import Clock
+from judge.store.inserting import added
+from judge.store.migrate import check_schema, migrate
+from judge.store.postgresql import EXECUTING, is_postgresql, postgresql_engine, told
+from judge.store.schema import metadata
+from judge.store.sqlite import SQLITE_FILE, file_of, sqlite_engine
+
+FETCHED = 64
+"""Rows in memory at once."""
+WAITING = "-c lock_timeout=5s"
+OTHERS = f"""
+    SELECT count(*) FROM pg_stat_activity a
+    WHERE datname = current_database() AND application_name = 'judge' AND pid <> pg_backend_pid()
+    AND NOT EXISTS (SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.locktype = 'advisory' AND l.objid = {EXECUTING})
+"""  # noqa: S608  # a number of our own
+"""Connections of other servers and workers: all but this one, and the one that holds the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What was copied of a table."""
+
+    table: str
+    rows: int
+    seconds: float
+
+
+def copy_store(source_url: str, target_url: str, clock: Clock, tell: Callable[[Copied], None]) -> list[Copied]:
+    """Copy every table of a store into an empty one that has the present schema, and *tell* of each.
+
+    Whoever calls holds both stores, so that no process executes runs on them.
+    """
+    if source_url == target_url:
+        raise InvalidInput("to", "a store cannot be copied into itself")
+    done = []
+    with _reading(source_url) as source, _writing(target_url) as target:
+        try:
+            for each in metadata.sorted_tables:
+                began = clock.monotonic()
+                rows = _copy(source, target, each)
+                done.append(Copied(each.name, rows, clock.monotonic() - began))
+                tell(done[-1])
+            target.commit()
+        except exc.DBAPIError as error:
+            raise StoreFailed(f"the copy failed, and the target is empty: {error.orig}") from error
+    return done
+
+
+def _copy(source: Connection, target: Connection, each: Table) -> int:
+    """Copy a table by its primary key; how many rows it has."""
+    ordered = select(each).order_by(*each.primary_key.columns)
+    rows = 0
+    for page in source.execute(ordered, execution_options={"yield_per": FETCHED}).mappings().partitions():
+        try:
+            added(target, each, [dict(row) for row in page])
+        except exc.DBAPIError as error:
+            first, last = ([row[key.name] for key in each.primary_key.columns] for row in (page[0], page[-1]))
+            message = f"of the table {each.name} a row from {first} to {last} cannot be stored: {error.orig}"
+            raise StoreFailed(message) from error
+        rows += len(page)
+    if rows != (present := _count(target, each)):
+        raise StoreFailed(f"of the table {each.name} {present} rows arrived and not {rows}; nothing was copied")
+    _count_on(source, target, each)
+    return rows
+
+
+def _count(c: Connection, each: Table) -> int:
+    return c.scalar(select(func.count()).select_from(each)) or 0
+
+
+def _count_on(source: Connection, target: Connection, each: Table) -> None:
+    """No id that the source ever gave is given by the target."""
+    column = each.autoincrement_column
+    if column is None:
+        return
+    highest = max(_given(source, column), source.scalar(select(func.max(column))) or 0)
+    if not highest:
+        return
+    if target.dialect.name == "sqlite":
+        if each.dialect_options["sqlite"]["autoincrement"]:
+            target.execute(text("DELETE FROM sqlite_sequence WHERE name = :name"), {"name": each.name})
+            counted = text("INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :seq)")
+            target.execute(counted, {"name": each.name, "seq": highest})
+    else:
+        target.execute(select(func.setval(_sequence(target, column), highest)))
+
+
+def _given(c: Connection, column: Column[Any]) -> int:
+    """The highest id that was ever given, as far as the database counts."""
+    if c.dialect.name == "sqlite":
+        if not column.table.dialect_options["sqlite"]["autoincrement"]:
+            return 0
+        return c.scalar(text("SELECT seq FROM sqlite_sequence WHERE name = :name"), {"name": column.table.name}) or 0
+    counter = c.exec_driver_sql(f"SELECT last_value, is_called FROM {_sequence(c, column)}").one()  # noqa: S608  # the database's own name
+    return int(counter.last_value) if counter.is_called else 0
+
+
+def _sequence(c: Connection, column: Column[Any]) -> str:
+    return str(c.scalar(select(func.pg_get_serial_sequence(f'"{column.table.name}"', column.name))))
+
+
+def check_source(url: str) -> None:
+    """StoreFailed if *url* is a file that is not there; it is not made."""
+    if not is_postgresql(url) and not (url.startswith(SQLITE_FILE) and Path(url.removeprefix(SQLITE_FILE)).is_file()):
+        raise StoreFailed(f"there is no store at {url!r} to copy from")
+
+
+@contextlib.contextmanager
+def _reading(url: str) -> Iterator[Connection]:
+    """One moment of a store that nobody writes to."""
+    check_source(url)
+    with _opened(url, "BEGIN", "SHARE") as connection:
+        yield connection
+
+
+@contextlib.contextmanager
+def _writing(url: str) -> Iterator[Connection]:
+    """An empty store to which nobody else writes."""
+    if not is_postgresql(url):
+        file_of(url)
+    with _opened(url, "BEGIN IMMEDIATE", "EXCLUSIVE") as connection:
+        counts = {each.name: _count(connection, each) for each in metadata.sorted_tables}
+        there = ", ".join(f"{name} ({many})" for name, many in counts.items() if many)
+        if there:
+            raise Precondition(f"a store is copied into an empty one, and in this one there is {there}")
+        yield connection
+
+
+@contextlib.contextmanager
+def _opened(url: str, begin: str, lock: str) -> Iterator[Connection]:
+    """A transaction on a store with the present schema, with what others may do to its tables locked."""
+    shared = is_postgresql(url)
+    engine = postgresql_engine(url, WAITING, "REPEATABLE READ") if shared else sqlite_engine(url)
+    try:
+        with contextlib.ExitStack() as stack:
+            with told(url):
+                if not shared:
+                    migrate(engine)
+                connection = stack.enter_context(engine.connect())
+                if shared:
+                    _lock(connection, lock)
+                else:
+                    connection.exec_driver_sql(begin)
+                check_schema(connection, exactly=True)
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def _lock(c: Connection, mode: str) -> None:
+    """Lock all tables before the transaction's moment is chosen, which is when it first reads."""
+    check_schema(c, exactly=True)
+    if others := c.scalar(text(OTHERS)):
+        raise Precondition(f"{others} connections of servers or workers are open to the store; end them to copy it")
+    c.rollback()
+    names = ", ".join(f'"{each.name}"' for each in metadata.sorted_tables)
+    c.exec_driver_sql(f"LOCK TABLE {names} IN {mode} MODE")
