@@ -11,22 +11,21 @@ that were in flight stay so: the engine that starts on the target books them as 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Column, Connection, Table, exc, func, select, text
+from sqlalchemy import JSON, Column, Connection, Row, Table, Text, cast, exc, func, select, text
 
 from judge.domain.errors import InvalidInput, Precondition, StoreFailed
 from judge.ports.clock import Clock
-from judge.store.inserting import added
 from judge.store.migrate import check_schema, migrate
 from judge.store.postgresql import EXECUTING, is_postgresql, postgresql_engine, told
 from judge.store.schema import metadata
 from judge.store.sqlite import SQLITE_FILE, file_of, sqlite_engine
 
-FETCHED = 64
+FETCHED = 256
 """Rows in memory at once."""
 WAITING = "-c lock_timeout=5s"
 OTHERS = f"""
@@ -69,20 +68,37 @@ def copy_store(source_url: str, target_url: str, clock: Clock, tell: Callable[[C
 
 def _copy(source: Connection, target: Connection, each: Table) -> int:
     """Copy a table by its primary key; how many rows it has."""
-    ordered = select(each).order_by(*each.primary_key.columns)
+    # A document goes as the text it is kept as.
+    columns = [cast(column, Text) if isinstance(column.type, JSON) else column for column in each.columns]
+    ordered = select(*columns).order_by(*each.primary_key.columns)
     rows = 0
-    for page in source.execute(ordered, execution_options={"yield_per": FETCHED}).mappings().partitions():
+    for page in source.execute(ordered, execution_options={"yield_per": FETCHED}).partitions():
         try:
-            added(target, each, [dict(row) for row in page])
-        except exc.DBAPIError as error:
-            first, last = ([row[key.name] for key in each.primary_key.columns] for row in (page[0], page[-1]))
-            message = f"of the table {each.name} a row from {first} to {last} cannot be stored: {error.orig}"
-            raise StoreFailed(message) from error
+            _add(target, each, page)
+        except (exc.DBAPIError, target.dialect.loaded_dbapi.Error) as error:
+            first, last = (dict(zip(each.columns.keys(), row, strict=True)) for row in (page[0], page[-1]))
+            keys = [[row[key.name] for key in each.primary_key.columns] for row in (first, last)]
+            message = f"of the table {each.name} a row from {keys[0]} to {keys[1]} cannot be stored"
+            raise StoreFailed(f"{message}: {getattr(error, 'orig', error)}") from error
         rows += len(page)
     if rows != (present := _count(target, each)):
         raise StoreFailed(f"of the table {each.name} {present} rows arrived and not {rows}; nothing was copied")
     _count_on(source, target, each)
     return rows
+
+
+def _add(c: Connection, each: Table, rows: Sequence[Row[Any]]) -> None:
+    """Add rows of all columns: several times faster than statements that the library makes."""
+    names = ", ".join(f'"{column.name}"' for column in each.columns)
+    if c.dialect.name == "sqlite":
+        values = ", ".join("?" * len(each.columns))
+        sql = f'INSERT INTO "{each.name}" ({names}) VALUES ({values})'  # noqa: S608  # names of our own
+        c.exec_driver_sql(sql, [tuple(row) for row in rows])
+        return
+    driver: Any = c.connection.driver_connection
+    with driver.cursor() as cursor, cursor.copy(f'COPY "{each.name}" ({names}) FROM STDIN') as lines:
+        for row in rows:
+            lines.write_row(row)
 
 
 def _count(c: Connection, each: Table) -> int:

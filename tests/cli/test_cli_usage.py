@@ -23,6 +23,7 @@ COMMANDS = (
     "rank",
     "agree",
     "disagreements",
+    "store",
 )
 
 
