@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 MT_BENCH = $(if $(wildcard $(DATA)/fastchat),$(DATA),$(DATA)/mt-bench)
 
-.PHONY: help demo test check fmt proto serve lock bench bench-rank bench-runs mt-bench agreement test-vllm demo-llm
+.PHONY: help demo test check fmt proto serve lock bench bench-adaptive bench-rank bench-runs mt-bench agreement test-vllm demo-llm
 
 help:  ## print this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */  \1|/' | awk -F'|' '{printf "%-12s %s\n", $$1, $$2}' | sed 's/^/  /'
@@ -87,6 +87,9 @@ $(RANK)/.made: bench/peers.txt
 	$(PYTHON) -m venv $(RANK)
 	$(RANK)/bin/python -m pip --disable-pip-version-check install --quiet -r bench/peers.txt
 	touch $@
+
+bench-adaptive: $(VENV)/.dev  ## simulated adaptive runs: do their intervals hold, and how far off are they
+	$(BIN)/python bench/adaptive.py
 
 bench-rank: $(RANK)/.made  ## rankings beside evalica, arenakit, arena-rank and choix, simulated and timed
 	PYTHONPATH=. $(RANK)/bin/python bench/rank.py

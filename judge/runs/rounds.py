@@ -107,6 +107,7 @@ class Rounds:
         """Of the first round, which nothing but the seed has a part in."""
         self.rows: list[RoundRow] = []
         self._plans: list[tuple[Plan, Rows]] = []
+        self._firsts: list[int] = []
 
     def __len__(self) -> int:
         """How many rows there are, the one after the last round with them."""
@@ -129,9 +130,10 @@ class Rounds:
 
     @cached_property
     def per_judge(self) -> int:
-        """The most showings that one judge may have, a turn each."""
+        """The most showings that one judge may have."""
         orders = 2 if self.pairing.orders is OrderPolicy.BOTH else 1
-        return min(self.pairing.count, how_many(self.present)) * orders * self.pairing.repeats
+        turns = int(self.narrowed.turns.max(initial=1)) if self.pairing.turns is TurnPolicy.EACH else 1
+        return min(self.pairing.count, how_many(self.present)) * turns * orders * self.pairing.repeats
 
     def with_row(self, row: RoundRow) -> tuple[Plan, Rows]:
         """The plan of *row*, the next one, and which of its comparisons each comparison with a turn is."""
@@ -144,6 +146,7 @@ class Rounds:
             row = RoundRow.of(body)
             if row.ending is None:
                 self._plans.append(self.with_row(row))
+                self._firsts.append(row.offset)
             self.rows.append(row)
 
     def plan(self, number: int) -> Plan | None:
@@ -156,8 +159,7 @@ class Rounds:
 
     def item(self, position: int) -> ItemRef:
         """What stands at *position*."""
-        firsts = [plan.offset for plan, _ in self._plans]
-        return self._plans[bisect_right(firsts, position) - 1][0].item(position)
+        return self._plans[bisect_right(self._firsts, position) - 1][0].item(position)
 
     def items(self, positions: Iterable[int]) -> list[ItemRef]:
         """What stands at each of *positions*, in their order."""
