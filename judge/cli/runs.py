@@ -66,6 +66,8 @@ def _pairing(pairs: str, turns: str, orders: str) -> Pairing:
     made = pb.Pairing(policy=pb.PairPolicy.Value(f"PAIR_POLICY_{kind.upper()}"))
     if kind == "against":
         made.reference_contestant = rest
+    if kind == "adaptive" and rest:
+        raise click.BadParameter("adaptive takes its number as --count N")
     if kind == "random":
         if not rest.isdigit():
             raise click.BadParameter("random needs a number: random:N")

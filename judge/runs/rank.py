@@ -40,7 +40,7 @@ from judge.stats.win_rate import win_rates
 
 ELO_NOTE = "Online Elo depends on the order of the battles; Bradley-Terry does not."
 PERMUTED_NOTE = "order_sd is how far one order of the battles lies from the mean over orders; it is no interval."
-ADAPTIVE_NOTE = "The pairs were chosen adaptively; what fell by lot is ranked alone beside this."
+ADAPTIVE_NOTE = "The pairs were chosen adaptively, in {rounds}; what fell by lot is ranked alone beside this."
 SOME_ADAPTIVE_NOTE = (
     "Some of the pairs were chosen adaptively; rank their run as run:RUN/JUDGE to see what fell by lot alone."
 )
@@ -87,7 +87,7 @@ def leaderboard(
 
 def _adaptive(board: Board, votes: Votes, options: RankOptions, style: Style | None) -> Board:
     """*board* with a word on how its pairs were chosen, and what those say that no verdict had a part in choosing."""
-    board = board.noted(ADAPTIVE_NOTE if votes.by_lot else SOME_ADAPTIVE_NOTE)
+    board = board.noted(ADAPTIVE_NOTE.format(rounds=votes.rounds) if votes.rounds else SOME_ADAPTIVE_NOTE)
     lots = votes.lots
     if not lots.rows:
         return board

@@ -44,6 +44,14 @@ class Ending(IntEnum):
     """Every comparison there is has been made."""
 
 
+SENTENCES = {
+    Ending.COUNT: "as many comparisons as were asked for",
+    Ending.REACHED: "what was to be told is told",
+    Ending.EXHAUSTED: "there is nothing more to compare",
+}
+"""How a run ended."""
+
+
 @dataclass(frozen=True, eq=False)
 class Closed:
     """What a round said: half points of the left contestant and how many judges gave them, int32[n] each."""
@@ -117,6 +125,12 @@ class Rounds:
     def ended(self) -> bool:
         """Whether there are no more rounds."""
         return bool(self.rows) and self.rows[-1].ending is not None
+
+    @property
+    def so_far(self) -> str:
+        """How many rounds there are, and why there are no more."""
+        many, ending = len(self._plans), self.rows[-1].ending if self.rows else None
+        return f"{many} round{'' if many == 1 else 's'}" + (f": {SENTENCES[ending]}" if ending else "")
 
     @property
     def planned(self) -> int:

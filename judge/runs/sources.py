@@ -110,6 +110,7 @@ class _Judged:
     interim: bool = False
     rest: ItemState | None = None
     adaptive: bool = False
+    rounds: str = ""
     by_lot: frozenset[tuple[str, str, str]] = frozenset()
 
 
@@ -119,13 +120,7 @@ async def _judged(store: Store, tenant: str, dataset: str, source: Source) -> _J
         return _Judged(source.name, verdicts, adaptive=await _adaptively(store, tenant, dataset, source.name))
     run = await store.run(tenant, source.run)
     name = _judge_in(run, source)
-    judged = _in_run(run, name, await _run_verdicts(store, run.row, name))
-    if run.spec.pairing.policy is not PairPolicy.ADAPTIVE:
-        return judged
-    rounds = await build_rounds(store, tenant, run.spec, run.dataset_revision)
-    await catch_up(store, run.row, rounds)
-    by_lot = frozenset((prompt, min(ends), max(ends)) for prompt, *ends in rounds.by_lot())
-    return replace(judged, adaptive=True, by_lot=by_lot)
+    return await _with_lots(store, tenant, run, _in_run(run, name, await _run_verdicts(store, run.row, name)))
 
 
 def _judge_in(run: Run, source: Source) -> str:
@@ -156,6 +151,16 @@ def run_votes(
         tags={prompt.prompt_id: prompt.tags for prompt in asked},
     )
     return replace(votes, dataset=run.spec.dataset)
+
+
+async def _with_lots(store: Store, tenant: str, run: Run, judged: _Judged) -> _Judged:
+    """*judged* with what an adaptive run drew by lot."""
+    if run.spec.pairing.policy is not PairPolicy.ADAPTIVE:
+        return judged
+    rounds = await build_rounds(store, tenant, run.spec, run.dataset_revision)
+    await catch_up(store, run.row, rounds)
+    by_lot = frozenset((prompt, min(ends), max(ends)) for prompt, *ends in rounds.by_lot())
+    return replace(judged, adaptive=True, rounds=rounds.so_far, by_lot=by_lot)
 
 
 async def _adaptively(store: Store, tenant: str, dataset: str, judge: str) -> bool:
@@ -232,6 +237,7 @@ def _judge_votes(
         shares={judged.name: grouped},
         calls=frozenset(verdict.answer for verdict in kept if verdict.answer),
         adaptive=judged.adaptive,
+        rounds=judged.rounds,
         by_lot=judged.by_lot,
     )
 

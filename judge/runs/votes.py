@@ -75,6 +75,8 @@ class Votes:
     """Of a jury."""
     adaptive: bool = False
     """Verdicts had a part in choosing what was compared."""
+    rounds: str = ""
+    """Of an adaptive run: how many rounds it had, and why there were no more."""
     by_lot: frozenset[tuple[str, str, str]] = frozenset()
     """Of an adaptive run: the prompt and the contestants, by name, of what fell by lot."""
 

@@ -31,7 +31,7 @@ async def test_an_adaptive_run_says_what_it_is(client: JudgeClient) -> None:
     assert (estimate.calls, estimate.reused) == (run.counts.calls, 0)
     assert (board.adaptive, board.battles, board.coverage.planned) == (True, COUNT, 2 * COUNT)
     assert (board.by_lot.battles, board.by_lot.adaptive) == (BY_LOT, False)
-    assert "chosen adaptively" in board.notes[0]
+    assert "chosen adaptively, in 5 rounds: as many comparisons as were asked for;" in board.notes[0]
     assert {rating.contestant for rating in board.by_lot.ratings} <= {rating.contestant for rating in board.ratings}
 
 
