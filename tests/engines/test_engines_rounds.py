@@ -10,14 +10,17 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import delete
-from test_engines_contract import CONCURRENCY, TENANT, House, house
+from test_engines_contract import CONCURRENCY, TENANT, House, OneJudge, house
 
+from clocks import QuickClock
 from judge.backends.scripted import Line
 from judge.domain.errors import CallRejected, Precondition
 from judge.domain.judge import RenderedPrompt
 from judge.domain.run import Budget, Pairing, PairPolicy, Run, RunSpec, RunState
 from judge.ports.store import VerdictQuery
 from judge.runs.adaptive import planned_round
+from judge.runs.execution import Execution, Stop
+from judge.runs.lifecycle import Runs
 from judge.runs.rounds import Ending, RoundRow, build_rounds
 from judge.store import schema
 
@@ -215,3 +218,40 @@ async def test_a_budget_of_calls_ends_an_adaptive_run_in_mid_round_and_may_be_ra
     assert (stopped.reason, stopped.counts.calls, stopped.counts.planned) == ("BUDGET_STOPPED", 20, 24)
     assert (ended.counts.calls, h.backend.calls) == (2 * COUNT, 2 * COUNT)
     assert await finished(tmp_path / "other.db") == found
+
+
+class Idle:
+    """An engine that executes nothing: whoever tests does."""
+
+    async def submit(self, tenant: str, run_id: str) -> None:
+        return None
+
+    async def cancel(self, tenant: str, run_id: str) -> None:
+        return None
+
+
+async def test_a_process_executes_shards_of_rounds_that_another_planned(url: str) -> None:
+    """Law 5: planning here and executing there, by turns, makes the rounds of one process that does both."""
+    async with house(url, by_name) as h:
+        await h.fill()
+        judges = OneJudge(h.backend)
+        whole = await rows(h, await h.ended(await begun(h)))
+        calls = h.backend.calls
+        spec = RunSpec("d", ("j",), ADAPTIVE)
+        run = await Runs(h.store, Idle(), judges).create(TENANT, spec, "", b"")
+        here, there = Execution(h.store, judges, QuickClock()), Execution(h.store, judges, QuickClock())
+        begun_here = await here.begin(TENANT, run.run_id)
+        number, stops = 0, []
+
+        while lanes := await here.lanes(TENANT, run.run_id, number):
+            assert lanes == await there.lanes(TENANT, run.run_id, number)
+            stops += [await there.execute(TENANT, run.run_id, shard) for lane in lanes for shard in lane.shards()]
+            here, there, number = there, here, number + 1
+
+        await here.end(TENANT, run.run_id, stops)
+        ended = await h.store.run(TENANT, run.run_id)
+        found = await rows(h, run)
+    assert begun_here
+    assert whole == found
+    assert [Stop()] * 4 == stops
+    assert (ended.state, ended.counts.reused, h.backend.calls) == (RunState.DONE, 2 * COUNT, calls)
