@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from bench.simulated_rounds import World, held
-from boards import uneven_board
+from boards import full_board, uneven_board
+from judge.domain.outcome import ItemState, Order, Preference
 from judge.domain.run import OrderPolicy, Pairing, PairPolicy, TurnPolicy
-from judge.runs.adaptive import next_row
+from judge.domain.verdict import Reading, Reply, ShowingNames, Verdict
+from judge.runs.adaptive import Told, closed_by, next_row
 from judge.runs.rounds import NOTHING, Closed, Ending, RoundRow, Rounds
 
 ADAPTIVE = Pairing(policy=PairPolicy.ADAPTIVE, count=100, round_size=20)
@@ -90,6 +92,51 @@ def test_at_least_a_fifth_of_every_round_falls_by_lot_and_the_first_one_altogeth
     assert lots[0].all()
     assert all(0.2 * lot.size <= lot.sum() < lot.size for lot in lots[1:])
     assert len(set(all_rounds(ADAPTIVE).by_lot())) == sum(int(lot.sum()) for lot in lots)
+
+
+def said(rounds: Rounds, of: dict[tuple[int, int, Order], Preference | None]) -> list[Verdict]:
+    """Verdicts on the first round, by judge, comparison and order: the first shown is better where nothing is told."""
+    verdicts = []
+    for item in rounds.items(range(rounds.planned)):
+        plan = rounds.plan(0)
+        assert plan is not None
+        _, at = plan.comparison(item.position)
+        names = ShowingNames("p", item.turn, "left", "right", item.order)
+        preference = of.get((item.judge, at, item.order), Preference.FIRST)
+        reading = Reading("brackets/1", preference) if preference else None
+        told = {"reply": Reply("said"), "readings": (reading,)} if reading else {"state": ItemState.REJECTED}
+        verdicts.append(Verdict("j", names, position=item.position, **told))  # type: ignore[arg-type]  # fields
+    return verdicts
+
+
+def test_a_round_says_what_judges_make_of_both_orders() -> None:
+    """Who prefers one side in both orders has an outcome, whose orders part has a tie, who lacks one has none."""
+    left_first, right_first = Order
+    rounds = Rounds(full_board(), ADAPTIVE, 2)
+    rounds.add(0, next_row(rounds, NOTHING).to_bytes())
+
+    closed = closed_by(
+        rounds,
+        0,
+        said(
+            rounds,
+            {
+                (0, 0, right_first): Preference.SECOND,
+                (1, 1, left_first): Preference.SECOND,
+                (0, 2, left_first): None,
+                (0, 3, left_first): None,
+                (1, 3, right_first): None,
+            },
+        ),
+    )
+
+    told = Told.by(rounds, closed)
+    pairs = rounds.rows[0].drawn.pairs
+    assert [3, 1, 1, 0] + [2] * 16 == closed.halves.tolist()
+    assert [2, 2, 1, 0] + [2] * 16 == closed.judged.tolist()
+    assert told.wins().sum() == 19
+    assert (told.battles().n, told.battles().weight is None) == (2 * 19, False)
+    assert told.wins()[pairs.left[0], pairs.right[0]] % 0.5 == 0.25
 
 
 def test_intervals_of_adaptive_runs_hold_what_they_claim() -> None:
