@@ -17,11 +17,12 @@ REOPENED = ENDED | {RunState.PAUSED, RunState.WAITING}
 
 @dataclass
 class Attempt:
-    """A call that was permitted: of a key, by a run, reserving *worst*, until a moment."""
+    """A call that was permitted: of a key, by a run's shard, reserving *worst*, until a moment."""
 
     id: int
     key: int
     run: int
+    shard: int
     worst: int
     until: float
     state: str = "live"
@@ -40,6 +41,10 @@ class RunRow:
     reused: int = 0
     items: dict[int, str] = field(default_factory=dict)
     """The status of each showing by its position, which is its key."""
+    shards: Counter[int] = field(default_factory=Counter)
+    """The newest attempt at each shard."""
+    done: set[int] = field(default_factory=set)
+    """Shards that nobody needs to look at."""
 
     @property
     def by_status(self) -> Counter[str]:
@@ -72,10 +77,28 @@ class Ledger:
             run.calls, run.repeated, run.cost = run.calls + 1, run.repeated + 1, run.cost + one.worst
         return many
 
-    def refused(self, run: int) -> str:
-        """Why the run gets no permit, if it gets none."""
-        state = self.runs[run].state
-        return "CANCELLED" if state in STOPPED else "" if state in WORKING else "NOT_RUNNING"
+    def refused(self, run: int, shard: int, attempt: int) -> str:
+        """Why an attempt at a shard gets no permit, if it gets none."""
+        row = self.runs[run]
+        if row.state in STOPPED:
+            return "CANCELLED"
+        if row.state not in WORKING:
+            return "NOT_RUNNING"
+        return "" if row.shards[shard] == attempt else "SUPERSEDED"
+
+    def begin(self, run: int, shard: int) -> int | None:
+        """The number of a new attempt at a shard; what an earlier one was calling is orphaned. None if it is done."""
+        row = self.runs[run]
+        if shard in row.done:
+            return None
+        row.shards[shard] += 1
+        self.orphan(one for one in self.live(run) if one.shard == shard)
+        return row.shards[shard]
+
+    def finish(self, run: int, shard: int, attempt: int) -> None:
+        """The shard is done, if the attempt is its newest."""
+        if attempt and self.runs[run].shards[shard] == attempt:
+            self.runs[run].done.add(shard)
 
     def permitted(self, run: int, keys: Sequence[int], worst: int, now: float) -> tuple[list[int], set[int]]:
         """Which of *keys* are granted, and which somebody else is calling; what is past its time is orphaned."""
@@ -131,6 +154,6 @@ class Ledger:
         row = self.runs[run]
         if row.state not in REOPENED:
             return False
-        row.state, row.budget = RunState.QUEUED, budget
+        row.state, row.budget, row.done = RunState.QUEUED, budget, set()
         row.items = {key: status for key, status in row.items.items() if status not in FAILED}
         return True

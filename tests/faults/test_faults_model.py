@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar, TypeVar
 
 from hypothesis import HealthCheck, Phase, settings
@@ -12,15 +12,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from sqlalchemy import Connection, select
 
-from clocks import StillClock
+from clocks import StillClock, passed
 from judge.domain.dataset import Output, Prompt
 from judge.domain.judge import JudgeDefinition, Rubric
 from judge.domain.outcome import ItemState, Order, Preference
 from judge.domain.run import Budget, NewRun, RunSpec, RunState
 from judge.domain.verdict import CallKey, Reading, Reply, Usage
-from judge.ports.store import ItemRef, Permit, PermitRequest, Settled
+from judge.ports.store import Fence, ItemRef, Permit, PermitRequest, Settled
 from judge.store import SqlStore
 from judge.store import schema as s
+from judge.store.clock import JUMP, TICK
+from judge.store.sqlite import SqliteConnections
 from ledger_model import Attempt, Ledger, RunRow
 from saying import Say
 
@@ -31,11 +33,24 @@ TENANT = "default"
 JUDGE = JudgeDefinition("far", "openai", Rubric("brackets", ()), "brackets", model="m")
 RUNS, KEYS, WORST, COST = 3, 12, 10, 7
 LEASE = 60.0
+HOUR = 3600.0
+SHARDS = 3
 BUDGETS = (Budget(), Budget(calls=8), Budget(cost_micros=10 * WORST))
 """What the three runs may spend at first: anything, so many calls, so much money."""
 
 runs = st.integers(0, RUNS - 1)
+shards = st.integers(0, SHARDS - 1)
 some_keys = st.lists(st.integers(0, KEYS - 1), min_size=1, max_size=KEYS)
+
+
+class AtOnce(SqliteConnections):
+    """A database in memory that does what it is asked in the thread that asks: nobody else is there to be kept."""
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        return self._transact(work, "BEGIN IMMEDIATE")
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        return self._transact(work, "BEGIN")
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -47,7 +62,7 @@ class LedgerMachine(RuleBasedStateMachine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.clock = StillClock()
-        self.store = SqlStore.open("sqlite://", clock=self.clock)
+        self.store = SqlStore(AtOnce("sqlite://"), self.clock)
         self.model = Ledger([RunRow(budget) for budget in BUDGETS])
         self.does(self._fill())
 
@@ -81,24 +96,50 @@ class LedgerMachine(RuleBasedStateMachine):
         """The showing of *key*, whose place in every run's plan is its number."""
         return ItemRef(key, 0, self.prompt, 1, self.left, self.right, Order.LEFT_FIRST, 0, f"c{key}")
 
-    def request(self, run: int, keys: list[int]) -> PermitRequest:
-        """Asks for *keys*, each at WORST, for LEASE seconds."""
-        now = self.clock.now()
-        return PermitRequest([self.keys[key] for key in keys], self.rows[run], WORST, now, now + LEASE)
-
-    @rule(seconds=st.sampled_from([1.0, LEASE / 2, LEASE + 1]))
+    @rule(seconds=st.sampled_from([1.0, LEASE / 2, LEASE + JUMP + 1]))
     def time_goes_on(self, seconds: float) -> None:
         """Some live attempts may be past their time now."""
+        self.does(passed(self.store, self.clock, seconds))
+
+    @rule(seconds=st.sampled_from([HOUR, -HOUR]))
+    def the_clock_jumps(self, seconds: float) -> None:
+        """By an hour each way; the store's own clock takes little of it for real, and never goes back."""
+        before = self.does(self.store._time.now())
+
         self.clock.time += seconds
 
-    @rule(run=runs, keys=some_keys)
-    def permit(self, run: int, keys: list[int]) -> None:
-        """What exists, what is being called, and an attempt for the rest, as far as the budget goes."""
-        refused = self.model.refused(run)
-        now, known = self.clock.now(), set(keys) & self.model.answered
-        granted, busy = ([], set[int]()) if refused else self.model.permitted(run, keys, WORST, now)
+        assert 0 <= self.does(self.store._time.now()) - before <= JUMP + TICK
 
-        permit = self.does(self.store.permit(TENANT, self.request(run, keys)))
+    @rule(run=runs, shard=shards)
+    def a_shard_is_begun(self, run: int, shard: int) -> None:
+        """A new attempt at a shard takes it from the one before."""
+        assert self.model.begin(run, shard) == self.does(self.store.begin_shard(self.rows[run], shard))
+
+    @rule(run=runs, shard=shards, behind=st.integers(0, 1))
+    def a_shard_is_done(self, run: int, shard: int, behind: int) -> None:
+        """If the newest attempt at it says so; not if the one before does."""
+        attempt = self.model.runs[run].shards[shard] - behind
+
+        self.does(self.store.end_shard(self.rows[run], Fence(shard, attempt)))
+
+        self.model.finish(run, shard, attempt)
+
+    @rule(run=runs, keys=some_keys, shard=shards, behind=st.sampled_from([0, 0, 0, 1]))
+    def permit(self, run: int, keys: list[int], shard: int, behind: int) -> None:
+        """What exists, what is being called, and an attempt for the rest, as far as the budget goes.
+
+        At the first attempt at a shard it is begun; now and then one asks that is no longer the newest.
+        """
+        if not self.model.runs[run].shards[shard]:
+            self.a_shard_is_begun(run, shard)
+        attempt = self.model.runs[run].shards[shard] - behind
+        refused = self.model.refused(run, shard, attempt)
+        now, known = self.does(self.store._time.now()), set(keys) & self.model.answered
+        granted, busy = ([], set[int]()) if refused else self.model.permitted(run, keys, WORST, now)
+        wanted = [self.keys[key] for key in keys]
+        request = PermitRequest(wanted, self.rows[run], WORST, LEASE, fence=Fence(shard, attempt))
+
+        permit = self.does(self.store.permit(TENANT, request))
 
         if refused:
             assert Permit(refused=refused) == permit
@@ -108,8 +149,8 @@ class LedgerMachine(RuleBasedStateMachine):
         assert {self.keys[key] for key in known} == permit.answered.keys()
         dear = len(set(keys) - known - busy) > len(granted)
         assert permit.refused == ("BUDGET_STOPPED" if dear else "")
-        made = permit.granted.items()
-        self.model.grant(Attempt(number, self.numbers[key], run, WORST, now + LEASE) for key, number in made)
+        made, until = permit.granted.items(), now + LEASE + JUMP
+        self.model.grant(Attempt(number, self.numbers[key], run, shard, WORST, until) for key, number in made)
 
     @precondition(lambda self: self.model.attempts)
     @rule(data=st.data(), times=st.integers(1, 2))
@@ -230,7 +271,7 @@ def test_the_ledger_is_the_model_at_every_step(say: Say) -> None:
     run_state_machine_as_test(
         LedgerMachine,
         settings=settings(
-            max_examples=STEPS // STEPS_EACH + 5,
+            max_examples=STEPS // STEPS_EACH + 10,
             stateful_step_count=STEPS_EACH,
             derandomize=True,
             deadline=None,
