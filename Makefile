@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 MT_BENCH = $(if $(wildcard $(DATA)/fastchat),$(DATA),$(DATA)/mt-bench)
 
-.PHONY: help demo test check fmt proto serve lock bench bench-adaptive bench-rank bench-runs mt-bench agreement test-vllm demo-llm
+.PHONY: help demo test check fmt proto serve lock bench bench-adaptive bench-rank bench-runs mt-bench agreement test-faults test-vllm demo-llm
 
 help:  ## print this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */  \1|/' | awk -F'|' '{printf "%-12s %s\n", $$1, $$2}' | sed 's/^/  /'
@@ -56,6 +56,9 @@ check: $(VENV)/.dev  ## format, lint, types, import contracts, proto lint, fresh
 	$(BIN)/buf format -d --exit-code
 	$(MAKE) --no-print-directory proto-fresh
 	git ls-files -z | grep -zvE '^requirements/' | xargs -0 $(BIN)/detect-secrets-hook
+
+test-faults: $(VENV)/.dev  ## kill, stop, starve and deceive real processes in the middle of runs; as root, for a disk that is full
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -q tests/faults
 
 VLLM := .cache/vllm
 

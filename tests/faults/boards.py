@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import grpc
 
@@ -82,7 +83,7 @@ class Watched:
     def backwards(self) -> int:
         """How often a snapshot was older than the one before it."""
         revisions = [snapshot.revision for snapshot in self.snapshots]
-        return sum(after < before for before, after in zip(revisions, revisions[1:], strict=False))
+        return sum(after < before for before, after in pairwise(revisions))
 
     async def watch(self, address: str, run: str) -> pb.Run:
         """Watch the run to its end, and watch again whenever the way to it is lost; the terminal snapshot."""

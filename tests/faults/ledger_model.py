@@ -70,12 +70,12 @@ class Ledger:
 
     def orphan(self, attempts: Iterable[Attempt]) -> int:
         """Nobody will settle these: each is booked as a call that cost its worst; how many there were."""
-        many = 0
-        for many, one in enumerate(list(attempts), 1):
+        orphaned = list(attempts)
+        for one in orphaned:
             one.state, one.cost = "orphaned", one.worst
             run = self.runs[one.run]
             run.calls, run.repeated, run.cost = run.calls + 1, run.repeated + 1, run.cost + one.worst
-        return many
+        return len(orphaned)
 
     def refused(self, run: int, shard: int, attempt: int) -> str:
         """Why an attempt at a shard gets no permit, if it gets none."""

@@ -6,15 +6,13 @@ import asyncio
 import importlib.util
 from pathlib import Path
 
-import pytest
 from boards import Watched, spec, upload, verdicts
 from houses import KINDS, House, Judged, standing
 from journal import Faked, faked
-from saying import PATIENCE, Say
-
 from judge.api.v1 import run_service_pb2 as pb
 from judge.runs.accounts import LEASE_SECONDS
 from judge_client import JudgeClient
+from saying import PATIENCE, Say
 
 PER_SECOND = 100
 HOUR = 3600
@@ -57,13 +55,16 @@ def most_allowed(house: House) -> float:
 async def test_every_window_of_an_account_holds(kind: str, folder: Path, say: Say) -> None:
     """However many workers share an account, no second sees more than its limit and one permit for each of them."""
     calls = 800
-    async with asyncio.timeout(PATIENCE), faked(folder, slowest=0.05) as fake:
-        judged = Judged(fake.url, 64, requests_per_minute=PER_SECOND * 60)
-        async with standing(KINDS[kind](folder, judged)) as house, JudgeClient(house.address) as client:
-            await upload(client, calls)
-            run = await client.create_run(spec())
-            ended = await Watched().watch(house.address, run.name)
-            kept = await verdicts(house.address, run.name)
+    async with (
+        asyncio.timeout(PATIENCE),
+        faked(folder, slowest=0.05) as fake,
+        standing(KINDS[kind](folder, Judged(fake.url, 64, requests_per_minute=PER_SECOND * 60))) as house,
+        JudgeClient(house.address) as client,
+    ):
+        await upload(client, calls)
+        run = await client.create_run(spec())
+        ended = await Watched().watch(house.address, run.name)
+        kept = await verdicts(house.address, run.name)
 
     lost, most, allowed = calls - len(kept), fake.read().most_within(1.0), most_allowed(house)
     say(f"lost {lost} repeated {fake.repeated} (at most 0), at most {most} calls in a second (of {allowed:.0f})")
@@ -84,15 +85,20 @@ async def _jumping(fake: Faked, skew: Skew, calls: int) -> None:
 async def test_a_clock_that_jumps_steals_no_permit_and_makes_no_burst(kind: str, folder: Path, say: Say) -> None:
     """Two equal runs while the wall clock jumps by an hour each way: each key is paid once, every window holds."""
     calls, skew = 400, Skew(folder)
-    async with asyncio.timeout(PATIENCE), faked(folder, slowest=4.0) as fake:
-        judged = Judged(fake.url, 64, deadline=30.0, requests_per_minute=PER_SECOND * 60)
-        async with standing(KINDS[kind](folder, judged, **skew.env)) as house, JudgeClient(house.address) as client:
-            await upload(client, calls)
-            runs = await asyncio.gather(client.create_run(spec()), client.create_run(spec()))
-            jumping = asyncio.create_task(_jumping(fake, skew, calls))
-            ends = await asyncio.gather(*(Watched().watch(house.address, run.name) for run in runs))
-            await jumping
-            kept = [await verdicts(house.address, run.name) for run in runs]
+    async with (
+        asyncio.timeout(PATIENCE),
+        faked(folder, slowest=4.0) as fake,
+        standing(
+            KINDS[kind](folder, Judged(fake.url, 64, deadline=30.0, requests_per_minute=PER_SECOND * 60), **skew.env)
+        ) as house,
+        JudgeClient(house.address) as client,
+    ):
+        await upload(client, calls)
+        runs = await asyncio.gather(client.create_run(spec()), client.create_run(spec()))
+        jumping = asyncio.create_task(_jumping(fake, skew, calls))
+        ends = await asyncio.gather(*(Watched().watch(house.address, run.name) for run in runs))
+        await jumping
+        kept = [await verdicts(house.address, run.name) for run in runs]
 
     lost, most, allowed = sum(calls - len(one) for one in kept), fake.read().most_within(1.0), most_allowed(house)
     say(f"lost {lost} repeated {fake.repeated} (at most 0), at most {most} calls in a second (of {allowed:.0f})")

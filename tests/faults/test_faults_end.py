@@ -9,10 +9,9 @@ from pathlib import Path
 from boards import Watched, begun, present, verdicts
 from houses import KINDS, Judged, standing
 from journal import faked
-from saying import PATIENCE, Say
-
 from judge.api.v1 import run_service_pb2 as pb
 from judge_client import JudgeClient
+from saying import PATIENCE, Say
 
 SEEN_SECONDS = 2.0
 """A cancellation is seen by every process within so long."""
@@ -24,17 +23,20 @@ GRACE = 5.0
 async def test_a_cancelled_run_makes_no_new_call(kind: str, folder: Path, calls: int, say: Say) -> None:
     """Cancelled at 40 %: no call begins later than 2 s after that, and what was paid is stored and readable."""
     calls //= 5
-    async with asyncio.timeout(PATIENCE), faked(folder) as fake:
-        async with standing(KINDS[kind](folder, Judged(fake.url))) as house:
-            run = await begun(house.address, calls)
-            await fake.reached(calls * 4 // 10)
-            async with JudgeClient(house.address) as client:
-                told = time.monotonic()
-                await client.cancel_run(run)
-            ended = await Watched().watch(house.address, run)
-            await asyncio.sleep(SEEN_SECONDS + 1.0)
-            kept = await verdicts(house.address, run)
-            late, after = fake.read().begun_after(told + SEEN_SECONDS), fake.begun_after(told)
+    async with (
+        asyncio.timeout(PATIENCE),
+        faked(folder) as fake,
+        standing(KINDS[kind](folder, Judged(fake.url))) as house,
+    ):
+        run = await begun(house.address, calls)
+        await fake.reached(calls * 4 // 10)
+        async with JudgeClient(house.address) as client:
+            told = time.monotonic()
+            await client.cancel_run(run)
+        ended = await Watched().watch(house.address, run)
+        await asyncio.sleep(SEEN_SECONDS + 1.0)
+        kept = await verdicts(house.address, run)
+        late, after = fake.read().begun_after(told + SEEN_SECONDS), fake.begun_after(told)
 
     lost = fake.answered - len(kept)
     say(f"lost {lost} repeated {fake.repeated} (at most 0), {after} calls after the cancellation, {late} after 2 s")
@@ -47,20 +49,23 @@ async def test_sigterm_finishes_what_is_in_flight(kind: str, folder: Path, say: 
     """Every process asked to end, twice in a run, ends in time with 0; no call is lost, none is made again."""
     calls, judged_in = 300, 5.0
     codes, waits = [], []
-    async with asyncio.timeout(PATIENCE), faked(folder, slowest=SLOWEST) as fake:
-        async with standing(KINDS[kind](folder, Judged(fake.url, 32, deadline=judged_in))) as house:
-            run = await begun(house.address, calls)
-            for moment in (calls // 3, calls * 2 // 3):
-                await fake.reached(moment)
-                for child in {child.name: child for child in (*house.workers, *house.fronts)}.values():
-                    asked = time.monotonic()
-                    child.ask_to_end()
-                    codes.append(await child.ended(judged_in + GRACE + SLOWEST))
-                    waits.append(time.monotonic() - asked)
-                    await child.start()
-            ended = await Watched().watch(house.address, run)
-            kept = await verdicts(house.address, run)
-            now = await present(house.address, run)
+    async with (
+        asyncio.timeout(PATIENCE),
+        faked(folder, slowest=SLOWEST) as fake,
+        standing(KINDS[kind](folder, Judged(fake.url, 32, deadline=judged_in))) as house,
+    ):
+        run = await begun(house.address, calls)
+        for moment in (calls // 3, calls * 2 // 3):
+            await fake.reached(moment)
+            for child in {child.name: child for child in (*house.workers, *house.fronts)}.values():
+                asked = time.monotonic()
+                child.ask_to_end()
+                codes.append(await child.ended(judged_in + GRACE + SLOWEST))
+                waits.append(time.monotonic() - asked)
+                await child.start()
+        ended = await Watched().watch(house.address, run)
+        kept = await verdicts(house.address, run)
+        now = await present(house.address, run)
 
     lost, longest = calls - len(kept), max(waits)
     say(f"lost {lost} repeated {fake.read().repeated} (at most 0), ended after {longest:.1f} s at the most")

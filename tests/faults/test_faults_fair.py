@@ -9,10 +9,9 @@ from statistics import median
 from boards import Watched, spec, upload
 from houses import KINDS, Judged, standing
 from journal import faked
-from saying import PATIENCE, Say
-
 from judge.api.v1 import run_service_pb2 as pb
 from judge_client import JudgeClient
+from saying import PATIENCE, Say
 
 SMALL, LARGE_TIMES = 100, 10
 TIMES = 3
@@ -30,18 +29,22 @@ async def test_a_small_run_beside_a_large_one_takes_at_most_twice_its_time(
     kind: str, folder: Path, calls: int, say: Say
 ) -> None:
     """100 calls beside 100,000 of the same judge: at most 2 x the time that they take alone; medians of three."""
-    async with asyncio.timeout(PATIENCE), faked(folder, slowest=0.1) as fake:
-        async with standing(KINDS[kind](folder, Judged(fake.url, 8))) as house, JudgeClient(house.address) as client:
-            await upload(client, SMALL, "small")
-            await upload(client, calls, "large")
-            await _seconds(client, house.address, "warm")
-            alone = [await _seconds(client, house.address, f"alone-{n}") for n in range(TIMES)]
-            large = await client.create_run(spec("large", pairing=pb.Pairing(repeats=LARGE_TIMES)))
-            await fake.reached(SMALL * (TIMES + 2))
-            beside = [await _seconds(client, house.address, f"beside-{n}") for n in range(TIMES)]
-            still = await client.get_run(large.name)
-            await client.cancel_run(large.name)
-            ended = await Watched().watch(house.address, large.name)
+    async with (
+        asyncio.timeout(PATIENCE),
+        faked(folder, slowest=0.1) as fake,
+        standing(KINDS[kind](folder, Judged(fake.url, 8))) as house,
+        JudgeClient(house.address) as client,
+    ):
+        await upload(client, SMALL, "small")
+        await upload(client, calls, "large")
+        await _seconds(client, house.address, "warm")
+        alone = [await _seconds(client, house.address, f"alone-{n}") for n in range(TIMES)]
+        large = await client.create_run(spec("large", pairing=pb.Pairing(repeats=LARGE_TIMES)))
+        await fake.reached(SMALL * (TIMES + 2))
+        beside = [await _seconds(client, house.address, f"beside-{n}") for n in range(TIMES)]
+        still = await client.get_run(large.name)
+        await client.cancel_run(large.name)
+        ended = await Watched().watch(house.address, large.name)
 
     lost = fake.read().answered - sum((SMALL * (1 + 2 * TIMES), ended.counts.by_status["ok"]))
     ratio = median(beside) / median(alone)

@@ -7,12 +7,12 @@ import random
 from pathlib import Path
 
 import pytest
+
 from boards import Watched, begun, verdicts
 from houses import KINDS, House, Judged, standing
 from journal import Faked, faked
-from saying import PATIENCE, Say
-
 from judge.api.v1 import run_service_pb2 as pb
+from saying import PATIENCE, Say
 
 KILLS = 20
 CONCURRENCY = 16
@@ -35,15 +35,18 @@ async def test_law_4_twenty_kills_lose_nothing_and_repeat_only_what_was_in_fligh
     rng = random.Random(20)
     moments = sorted(rng.sample(range(calls // 50, calls - calls // 20), KILLS))
     watched = Watched()
-    async with asyncio.timeout(PATIENCE), faked(folder) as fake:
-        async with standing(KINDS[kind](folder, Judged(fake.url, CONCURRENCY))) as house:
-            run = await begun(house.address, calls)
-            following = asyncio.create_task(watched.follow(house.address, run))
-            watching = asyncio.create_task(watched.watch(house.address, run))
-            await killing(house, fake, moments, rng)
-            ended = await watching
-            await following
-            kept = await verdicts(house.address, run)
+    async with (
+        asyncio.timeout(PATIENCE),
+        faked(folder) as fake,
+        standing(KINDS[kind](folder, Judged(fake.url, CONCURRENCY))) as house,
+    ):
+        run = await begun(house.address, calls)
+        following = asyncio.create_task(watched.follow(house.address, run))
+        watching = asyncio.create_task(watched.watch(house.address, run))
+        await killing(house, fake, moments, rng)
+        ended = await watching
+        await following
+        kept = await verdicts(house.address, run)
 
     lost, most = watched.lost(kept, calls), KILLS * CONCURRENCY
     repeated = fake.read().repeated
@@ -64,17 +67,20 @@ async def test_a_watcher_reaches_the_terminal_snapshot_however_often_its_server_
     calls, kills = calls // 5, 10
     moments = sorted(rng.sample(range(calls // 50, calls - calls // 20), kills))
     seen = [Watched() for _ in range(watchers)]
-    async with asyncio.timeout(PATIENCE), faked(folder) as fake:
-        async with standing(KINDS[kind](folder, Judged(fake.url, CONCURRENCY))) as house:
-            run = await begun(house.address, calls)
-            watching = [asyncio.create_task(one.watch(house.address, run)) for one in seen]
-            for moment in moments:
-                await fake.reached(moment)
-                for front in house.fronts:
-                    await front.kill()
-                    await front.start()
-            ends = await asyncio.gather(*watching)
-            kept = await verdicts(house.address, run)
+    async with (
+        asyncio.timeout(PATIENCE),
+        faked(folder) as fake,
+        standing(KINDS[kind](folder, Judged(fake.url, CONCURRENCY))) as house,
+    ):
+        run = await begun(house.address, calls)
+        watching = [asyncio.create_task(one.watch(house.address, run)) for one in seen]
+        for moment in moments:
+            await fake.reached(moment)
+            for front in house.fronts:
+                await front.kill()
+                await front.start()
+        ends = await asyncio.gather(*watching)
+        kept = await verdicts(house.address, run)
 
     lost, most = calls - len(kept), kills * CONCURRENCY
     say(f"lost {lost} repeated {fake.read().repeated} (at most {most}), {len(ends)} watchers saw the end")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar, TypeVar
@@ -10,7 +11,7 @@ from typing import Any, ClassVar, TypeVar
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from clocks import StillClock, passed
 from judge.domain.dataset import Output, Prompt
@@ -20,7 +21,6 @@ from judge.domain.run import Budget, NewRun, RunSpec, RunState
 from judge.domain.verdict import CallKey, Reading, Reply, Usage
 from judge.ports.store import Fence, ItemRef, Permit, PermitRequest, Settled
 from judge.store import SqlStore
-from judge.store import schema as s
 from judge.store.clock import JUMP, TICK
 from judge.store.sqlite import SqliteConnections
 from ledger_model import Attempt, Ledger, RunRow
@@ -229,7 +229,7 @@ class LedgerMachine(RuleBasedStateMachine):
         for number, (row, run) in enumerate(zip(self.model.runs, found, strict=True)):
             assert (row.state, row.calls, row.cost) == (run.state, run.calls, run.cost_micros)
             assert (row.repeated, row.reused) == (run.repeated, run.reused)
-            assert row.by_status == Counter(run.by_status) == items.get(run.id, Counter())
+            assert row.by_status == Counter(json.loads(run.by_status)) == items.get(run.id, Counter())
             self._within_budget(number)
         live = [one.key for one in self.model.attempts.values() if one.state == "live"]
         assert len(set(live)) == len(live)
@@ -250,19 +250,13 @@ class LedgerMachine(RuleBasedStateMachine):
 
 def _everything(c: Connection) -> tuple[list[tuple[int, str, int]], list[int], dict[int, Counter[str]], list[Any]]:
     """Attempts, a part of every answer's key that tells it from others, each run's showings by status, and the runs."""
-    a, i = s.call_attempt.c, s.run_item.c
-    attempts = [
-        (row.id, row.state, row.cost_micros) for row in c.execute(select(a.id, a.state, a.cost_micros).order_by(a.id))
-    ]
+    attempts = [tuple(row) for row in c.exec_driver_sql("SELECT id, state, cost_micros FROM call_attempt ORDER BY id")]
     items: dict[int, Counter[str]] = {}
-    for row in c.execute(select(i.run_id, i.status)):
-        items.setdefault(row.run_id, Counter())[row.status] += 1
-    return (
-        attempts,
-        sorted(c.scalars(select(s.answer.c.first))),
-        items,
-        list(c.execute(select(s.run).order_by(s.run.c.id))),
-    )
+    for run, status in c.exec_driver_sql("SELECT run_id, status FROM run_item"):
+        items.setdefault(run, Counter())[status] += 1
+    answers = [row.first for row in c.exec_driver_sql("SELECT first FROM answer ORDER BY first")]
+    rows = c.exec_driver_sql("SELECT id, state, calls, cost_micros, repeated, reused, by_status FROM run ORDER BY id")
+    return attempts, answers, items, list(rows)
 
 
 def test_the_ledger_is_the_model_at_every_step(say: Say) -> None:

@@ -7,14 +7,14 @@ import random
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
+
 from boards import Watched, begun, spec, upload, verdicts
 from houses import KINDS, House, Judged, standing
 from journal import faked
-from saying import PATIENCE, Say
-from sqlalchemy import create_engine, text
-
 from judge.api.v1 import run_service_pb2 as pb
 from judge_client import JudgeClient
+from saying import PATIENCE, Say
 
 KILLS = 5
 CONCURRENCY = 16
@@ -27,14 +27,18 @@ RESERVED = text(
 
 
 async def test_two_equal_runs_started_together_pay_each_key_once(kind: str, folder: Path, calls: int, say: Say) -> None:
-    """Both end with every verdict, and the provider saw each call once; each was one run's own and the other's reuse."""
+    """Both end with every verdict, the provider saw each call once, and what one run called the other reused."""
     calls //= 5
-    async with asyncio.timeout(PATIENCE), faked(folder) as fake:
-        async with standing(KINDS[kind](folder, Judged(fake.url))) as house, JudgeClient(house.address) as client:
-            await upload(client, calls)
-            runs = await asyncio.gather(client.create_run(spec()), client.create_run(spec()))
-            ends = await asyncio.gather(*(Watched().watch(house.address, run.name) for run in runs))
-            kept = [await verdicts(house.address, run.name) for run in runs]
+    async with (
+        asyncio.timeout(PATIENCE),
+        faked(folder) as fake,
+        standing(KINDS[kind](folder, Judged(fake.url))) as house,
+        JudgeClient(house.address) as client,
+    ):
+        await upload(client, calls)
+        runs = await asyncio.gather(client.create_run(spec()), client.create_run(spec()))
+        ends = await asyncio.gather(*(Watched().watch(house.address, run.name) for run in runs))
+        kept = [await verdicts(house.address, run.name) for run in runs]
 
     lost = sum(calls - len(one) for one in kept)
     say(f"lost {lost} repeated {fake.read().repeated} (at most 0), calls {[end.counts.calls for end in ends]}")
@@ -73,21 +77,23 @@ async def test_a_budget_holds_whatever_dies(kind: str, folder: Path, calls: int,
     """5 kills: what is spent and reserved, orphaned attempts at their reservation, is never above the budget."""
     calls, rng = calls // 5, random.Random(7)
     budget = pb.Budget(calls=calls // 2) if what == "calls" else pb.Budget(cost_micros=calls * 1000)
-    async with asyncio.timeout(PATIENCE), faked(folder) as fake:
-        judged = Judged(fake.url, CONCURRENCY, price=1.0)
-        async with standing(KINDS[kind](folder, judged)) as house:
-            ledger = Ledger(house)
-            run = await begun(house.address, calls, budget=budget)
-            looking = asyncio.create_task(ledger.look())
-            for moment in sorted(rng.sample(range(calls // 20, calls // 3), KILLS)):
-                await fake.reached(moment)
-                victim = rng.choice(house.killable)
-                await victim.kill()
-                await victim.start()
-            ended = await Watched().watch(house.address, run)
-            kept = await verdicts(house.address, run)
-            looking.cancel()
-            ledger.close()
+    async with (
+        asyncio.timeout(PATIENCE),
+        faked(folder) as fake,
+        standing(KINDS[kind](folder, Judged(fake.url, CONCURRENCY, price=1.0))) as house,
+    ):
+        ledger = Ledger(house)
+        run = await begun(house.address, calls, budget=budget)
+        looking = asyncio.create_task(ledger.look())
+        for moment in sorted(rng.sample(range(calls // 20, calls // 3), KILLS)):
+            await fake.reached(moment)
+            victim = rng.choice(house.killable)
+            await victim.kill()
+            await victim.start()
+        ended = await Watched().watch(house.address, run)
+        kept = await verdicts(house.address, run)
+        looking.cancel()
+        ledger.close()
 
     lost, most = ended.counts.by_status["ok"] - len(kept), KILLS * CONCURRENCY
     seen, limit = (ledger.calls, budget.calls) if what == "calls" else (ledger.micros, budget.cost_micros)

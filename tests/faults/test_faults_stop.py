@@ -9,10 +9,9 @@ from pathlib import Path
 from boards import Watched, begun, verdicts
 from houses import KINDS, Judged, standing
 from journal import faked
-from saying import PATIENCE, Say
-
 from judge.api.v1 import run_service_pb2 as pb
 from judge.runs.shard import LEASE
+from saying import PATIENCE, Say
 
 STOPS = 5
 CONCURRENCY = 16
@@ -24,18 +23,21 @@ async def test_a_process_that_stood_still_makes_no_call_under_its_old_permit(
     """SIGSTOP past the permit, then SIGCONT, 5 times: 0 lost, repeated at most stops x in flight."""
     calls, rng = calls // 5, random.Random(5)
     watched = Watched()
-    async with asyncio.timeout(PATIENCE), faked(folder, slowest=0.1) as fake:
-        async with standing(KINDS[kind](folder, Judged(fake.url, CONCURRENCY))) as house:
-            run = await begun(house.address, calls)
-            watching = asyncio.create_task(watched.watch(house.address, run))
-            for moment in sorted(rng.sample(range(calls // 20, calls * 9 // 10), STOPS)):
-                await fake.reached(moment)
-                still = rng.choice(house.workers)
-                still.stop()
-                await asyncio.sleep(LEASE + 0.5)
-                still.go_on()
-            ended = await watching
-            kept = await verdicts(house.address, run)
+    async with (
+        asyncio.timeout(PATIENCE),
+        faked(folder, slowest=0.1) as fake,
+        standing(KINDS[kind](folder, Judged(fake.url, CONCURRENCY))) as house,
+    ):
+        run = await begun(house.address, calls)
+        watching = asyncio.create_task(watched.watch(house.address, run))
+        for moment in sorted(rng.sample(range(calls // 20, calls * 9 // 10), STOPS)):
+            await fake.reached(moment)
+            still = rng.choice(house.workers)
+            still.stop()
+            await asyncio.sleep(LEASE + 0.5)
+            still.go_on()
+        ended = await watching
+        kept = await verdicts(house.address, run)
 
     lost, most = watched.lost(kept, calls), STOPS * CONCURRENCY
     say(f"lost {lost} repeated {fake.read().repeated} (at most {most})")
