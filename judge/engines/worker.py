@@ -81,6 +81,8 @@ async def _worked(activities: Activities, settings: TemporalSettings, stopped: a
         workflows=[RunWorkflow],
         activities=activities.all(),
         max_concurrent_activities=AT_ONCE,
+        # With one poll each, shards that come together go to workers in turn.
+        max_concurrent_activity_task_polls=1,
         max_cached_workflows=REMEMBERED,
         max_heartbeat_throttle_interval=BEATS,
         default_heartbeat_throttle_interval=BEATS,
