@@ -226,6 +226,9 @@ class ShardRunner:
         except BaseException:
             slots.give_back(taken, self._run)
             raise
+        if self._stopping:
+            slots.give(taken)
+            return "STOPPED"
         tokens = likely_tokens(self._judge, todo[0].shown)
         many = account.lease(taken, tokens)
         slots.give_back(taken - many, self._run)

@@ -12,6 +12,8 @@ from judge.cli import main
 main._commands()
 COMMANDS = (
     "serve",
+    "worker",
+    "migrate",
     "demo",
     "judges",
     "import",
@@ -60,6 +62,8 @@ def test_cli_every_command_has_help(command: str) -> None:
         ["export", "labels", "--run", "r"],
         ["rank", "people", "--reconcile", "guess"],
         ["serve", "--server", "127.0.0.1:1"],
+        ["worker", "--server", "127.0.0.1:1"],
+        ["migrate", "--server", "127.0.0.1:1"],
     ],
 )
 def test_cli_wrong_use_is_2(argv: list[str]) -> None:

@@ -332,6 +332,26 @@ async def test_states_change_by_the_table_only(scene: Scene) -> None:
     assert await scene.store.unfinished() == []
 
 
+async def test_a_run_says_why_it_is_where_it_is(scene: Scene) -> None:
+    """Told only while it is there still: a run that went on meanwhile is not called back."""
+    run = await scene.store.create_run(TENANT, scene.new_run("run-1"))
+
+    told = await scene.store.explain_run(run.row, RunState.QUEUED, "ENGINE_UNAVAILABLE", "nobody answers")
+    queued = await scene.store.run(TENANT, "run-1")
+    await scene.store.move_run(run.row, RunState.RUNNING)
+    late = await scene.store.explain_run(run.row, RunState.QUEUED, "ENGINE_UNAVAILABLE", "nobody answers")
+    running = await scene.store.run(TENANT, "run-1")
+
+    assert (told, queued.state, queued.reason, queued.message) == (
+        True,
+        RunState.QUEUED,
+        "ENGINE_UNAVAILABLE",
+        "nobody answers",
+    )
+    assert queued.revision == run.revision + 1
+    assert (late, running.state, running.reason) == (False, RunState.RUNNING, "")
+
+
 async def test_a_reopened_run_forgets_what_has_no_verdict(scene: Scene) -> None:
     """Resuming keeps verdicts, forgets failures, and takes the new budget; a run at work can't be reopened."""
     run = await scene.run()

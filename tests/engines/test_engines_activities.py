@@ -1,0 +1,178 @@
+"""What a worker does with one step that it was handed: keep at it, give it back, or end the run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+import pytest
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+
+from clocks import QuickClock
+from engine_house import CONCURRENCY, PLANNED, TENANT, House, OneJudge
+from judge.backends.scripted import Script, Scripted
+from judge.config import TemporalSettings
+from judge.domain.errors import JudgeUnusable, StoreAway
+from judge.domain.judge import RenderedPrompt
+from judge.domain.run import Run, RunState
+from judge.engines.activities import Activities
+from judge.engines.temporal import TemporalEngine
+from judge.engines.workflow import RunAt, ShardAt, Told
+from judge.runs.execution import Execution
+from judge.store import SqlStore
+
+
+class Leaving(SqlStore):
+    """A store that goes away when a shard begins, *times* times."""
+
+    times = 0
+
+    async def begin_shard(self, row: int, shard: int) -> int | None:
+        """The attempt, once the store is there."""
+        if self.times:
+            self.times -= 1
+            raise StoreAway("the server is gone")
+        return await super().begin_shard(row, shard)
+
+
+@dataclass
+class Desk:
+    """A run that has begun, and the steps of a worker that knows its judge."""
+
+    house: House
+    store: Leaving
+    judges: OneJudge
+    activities: Activities
+    run: Run
+    at: ShardAt
+
+    async def execute(self, *, attempt: int = 1, opening: str = "1") -> Told:
+        """What became of the run's one shard."""
+        environment = ActivityEnvironment()
+        environment.info = replace(environment.info, attempt=attempt)
+        told: Told = await environment.run(self.activities.execute, replace(self.at, opening=opening))
+        return told
+
+    async def now(self) -> Run:
+        """The run as it is."""
+        return await self.store.run(TENANT, self.run.run_id)
+
+
+@asynccontextmanager
+async def desk(script: Script, gate: asyncio.Event | None = None, *, without: bool = False) -> AsyncIterator[Desk]:
+    store = Leaving.open("sqlite://", clock=QuickClock())
+    assert isinstance(store, Leaving)
+    backend = Scripted(script, gate=gate)
+    judges = OneJudge(backend, without=without)
+    # Never started: whoever holds the desk is Temporal.
+    house = House(store, backend, TemporalEngine(store, TemporalSettings(), QuickClock()), judges)
+    await house.fill()
+    run = await house.begin()
+    activities = Activities(Execution(store, judges, QuickClock()), QuickClock(), others=3)
+    assert await ActivityEnvironment().run(activities.begin, RunAt(TENANT, run.run_id, "1"))
+    try:
+        yield Desk(house, store, judges, activities, run, ShardAt(TENANT, run.run_id, "1", 0, 0, PLANNED))
+    finally:
+        await store.close()
+
+
+def always(_: RenderedPrompt) -> str:
+    return "[[A]]"
+
+
+async def test_a_store_that_is_away_is_waited_for() -> None:
+    """However often it is: the shard is executed when it is back, and its heart beats all the time."""
+    async with desk(always) as d:
+        d.store.times = 20
+
+        told = await d.execute()
+
+        assert (told, d.store.times) == (Told(), 0)
+        assert (await d.now()).counts.by_status == {"ok": PLANNED}
+
+
+async def test_a_worker_that_stops_gives_its_shard_back() -> None:
+    """Calls in flight are finished and stored; the shard is to be tried again, at once and by another."""
+    gate = asyncio.Event()
+    async with desk(always, gate) as d:
+        executing = asyncio.create_task(d.execute())
+        await d.house.busy()
+        d.activities.stop()
+        gate.set()
+
+        with pytest.raises(ApplicationError) as given_back:
+            await executing
+
+        assert (given_back.value.type, given_back.value.non_retryable) == ("STOPPED", False)
+        assert (await d.now()).counts.by_status == {"ok": CONCURRENCY}
+
+
+async def test_a_worker_that_stops_waits_for_no_store() -> None:
+    """A shard that waits for a store is given back too."""
+    async with desk(always) as d:
+        d.store.times = 10**9
+        executing = asyncio.create_task(d.execute())
+        d.activities.stop()
+
+        with pytest.raises(ApplicationError) as given_back:
+            await executing
+
+        assert (given_back.value.type, given_back.value.non_retryable) == ("STORE_AWAY", False)
+
+
+async def test_a_shard_that_another_worker_took_ends_at_its_next_permit() -> None:
+    """Cancelled by Temporal, it makes no new call, and what was in flight is stored before it ends."""
+    gate = asyncio.Event()
+    async with desk(always, gate) as d:
+        environment = ActivityEnvironment()
+        executing = asyncio.create_task(environment.run(d.activities.execute, d.at))
+        await d.house.busy()
+        environment.cancel()
+        gate.set()
+
+        with pytest.raises(asyncio.CancelledError):
+            await executing
+
+        assert d.house.backend.calls == CONCURRENCY
+        assert (await d.now()).counts.by_status == {"ok": CONCURRENCY}
+
+
+async def test_a_missing_credential_is_told_after_others_were_asked() -> None:
+    """The first attempts are given back, for a worker that has it; then it is believed that there is none."""
+    async with desk(always, without=True) as d:
+        for attempt in (1, 2):
+            with pytest.raises(ApplicationError) as given_back:
+                await d.execute(attempt=attempt)
+            assert (given_back.value.type, given_back.value.non_retryable) == ("NO_CREDENTIAL", False)
+
+        assert await d.execute(attempt=3) == Told("NO_CREDENTIAL", "judge 'j': there is no key")
+
+
+async def test_a_run_that_is_begun_again_is_looked_at_afresh() -> None:
+    """What a worker knew of a judge that could not be asked holds for that beginning of the run, and no longer."""
+    broken = [JudgeUnusable("the endpoint answered 401")]
+    async with desk(lambda _: broken[0] if broken else "[[A]]") as d:
+        first, again = await d.execute(), await d.execute()
+        broken.clear()
+        # Another worker said how it ended, and somebody resumed it.
+        await d.store.move_run(d.run.row, RunState.FAILED)
+        await d.store.reopen_run(d.run.row, None)
+        await d.store.move_run(d.run.row, RunState.RUNNING)
+
+        told = await d.execute(opening="2")
+
+        assert (first.reason, again.reason, told.reason) == ("JUDGE_UNUSABLE", "JUDGE_UNUSABLE", "")
+
+
+async def test_an_error_of_a_step_itself_ends_the_run() -> None:
+    """A run that is not there to be executed any more, a broken plan: the workflow ends, and the run says why."""
+    async with desk(always) as d:
+        await d.store.delete_dataset(TENANT, "d")
+
+        with pytest.raises(ApplicationError) as broken:
+            await d.execute()
+
+        assert (broken.value.type, broken.value.non_retryable) == ("UNKNOWN_RUN", True)
