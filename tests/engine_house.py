@@ -40,7 +40,8 @@ class OneJudge:
 
     def __init__(self, backend: Scripted, *, without: bool = False) -> None:
         definition = JudgeDefinition("j", "scripted", RUBRICS["brackets"], "brackets/1")
-        self.card = JudgeCard(definition, limits=Limits(concurrency=CONCURRENCY))
+        missing = "there is no key" if without else ""
+        self.card = JudgeCard(definition, limits=Limits(concurrency=CONCURRENCY), unavailable_reason=missing)
         self.judge, self.without = at_work(self.card, backend, QuickClock()), without
 
     def cards(self) -> dict[str, JudgeCard]:

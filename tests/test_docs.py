@@ -13,13 +13,13 @@ from asked import prompt
 from clocks import StillClock
 from judge.app.judges import ConfiguredJudges
 from judge.backends.http import Endpoint
-from judge.config import Settings
+from judge.config import Settings, load
 from judge.domain.errors import JudgeUnusable
 from judge.prompts.library import rubric_of
 from loopback import serving
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "deploy" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCKS = [
     pytest.param(page, block, id=f"{page.stem}-{number}")
     for page in PAGES
@@ -67,3 +67,17 @@ def test_links_in_the_documentation_lead_somewhere() -> None:
     for page in PAGES:
         for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8")):
             assert (page.parent / link).exists(), (page.name, link)
+
+
+def test_the_settings_of_the_deployment_are_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They start, with a key; and their words are those of the composition."""
+    monkeypatch.setenv("OPENAI_API_KEY", "-")
+    settings = load(ROOT / "deploy" / "judge.toml")
+    composed = (ROOT / "deploy" / "compose.yaml").read_text("utf-8")
+
+    cards = ConfiguredJudges(settings, StillClock(), shared=True).cards()
+
+    assert (settings.engine, cards["gpt"].unavailable_reason) == ("temporal", "")
+    assert {f"  {host}:\n" for host in (settings.temporal.address.split(":")[0], "postgresql")} <= {
+        line + "\n" for line in composed.splitlines()
+    }

@@ -25,6 +25,8 @@ log = logger("engine")
 class LocalEngine:
     """Executes runs in this process."""
 
+    asks_here = True
+
     def __init__(self, store: Store, judges: Judges, clock: Clock) -> None:
         self._store, self._clock = store, clock
         self._execution = Execution(store, judges, clock)

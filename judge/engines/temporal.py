@@ -40,6 +40,8 @@ log = logger("engine")
 class TemporalEngine:
     """Sees to it that every unfinished run has a workflow."""
 
+    asks_here = False
+
     def __init__(
         self,
         store: Store,

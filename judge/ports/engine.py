@@ -8,6 +8,9 @@ from typing import Protocol
 class Engine(Protocol):
     """Executes runs; may be told of one more than once."""
 
+    asks_here: bool
+    """Whether judges are asked by this process, so that it needs their credentials."""
+
     async def start(self) -> None:
         """Go on with every unfinished run."""
         ...

@@ -48,7 +48,7 @@ class Runs:
             raise NotFound(
                 f"judge {name!r} was recorded on another dataset than {dataset!r}", reason="UNKNOWN_JUDGE", judge=name
             )
-        if asked and card.unavailable_reason:
+        if asked and card.unavailable_reason and self._engine.asks_here:
             raise Precondition(f"judge {name!r} cannot be asked: {card.unavailable_reason}", reason="NO_CREDENTIAL")
         return card.definition
 
