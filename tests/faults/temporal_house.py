@@ -12,7 +12,6 @@ from pathlib import Path
 
 from children import Child
 from houses import CONFIG, Judged
-
 from postgres import Postgres, postgres
 from temporal_server import TemporalServer, temporal
 
