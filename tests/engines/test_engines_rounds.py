@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import delete
-from test_engines_contract import CONCURRENCY, TENANT, House, OneJudge, house
 
 from clocks import QuickClock
+from engine_house import CONCURRENCY, TENANT, House, OneJudge, Site
 from judge.backends.scripted import Line
 from judge.domain.errors import CallRejected, Precondition
 from judge.domain.judge import RenderedPrompt
@@ -23,6 +23,8 @@ from judge.runs.execution import Execution, Stop
 from judge.runs.lifecycle import Runs
 from judge.runs.rounds import Ending, RoundRow, build_rounds
 from judge.store import schema
+from postgres import Postgres
+from temporal_server import TemporalServer
 
 COUNT, ROUND = 24, 6
 ADAPTIVE = Pairing(policy=PairPolicy.ADAPTIVE, count=COUNT, round_size=ROUND, seed=5)
@@ -50,7 +52,7 @@ async def rows(h: House, run: Run) -> list[bytes]:
 
 async def test_an_adaptive_run_goes_on_to_its_count(url: str) -> None:
     """Rounds of the size asked for, each showing judged once, and a row after them that says why it ended."""
-    async with house(url, by_name) as h:
+    async with Site(url).house(by_name) as h:
         await h.fill()
         made = await begun(h)
 
@@ -75,7 +77,7 @@ async def halted(h: House, gate: asyncio.Event) -> None:
 
 async def finished(path: Path, script: Callable[[RenderedPrompt], Line] = by_name) -> list[bytes]:
     """The rounds of a run that nothing interrupts."""
-    async with house(f"sqlite:///{path}", script) as h:
+    async with Site(f"sqlite:///{path}").house(script) as h:
         await h.fill()
         return await rows(h, await h.ended(await begun(h)))
 
@@ -92,7 +94,7 @@ async def test_law_5_a_run_killed_in_mid_round_goes_on_with_the_same_rounds(url:
             gate.clear()
         return by_name(prompt)
 
-    async with house(url, stopping, gate) as first:
+    async with Site(url).house(stopping, gate) as first:
         await first.fill()
         left.extend(range(17))
         run = await begun(first)
@@ -101,14 +103,14 @@ async def test_law_5_a_run_killed_in_mid_round_goes_on_with_the_same_rounds(url:
         left.extend(range(100))
     left[:] = range(9)
     gate.set()
-    async with house(url, stopping, gate) as second:
+    async with Site(url).house(stopping, gate) as second:
         await halted(second, gate)
         left.extend(range(100))
         killed = await second.store.run(TENANT, run.run_id)
         for task in second.engine._tasks.values():
             task.cancel()
         await asyncio.gather(*second.engine._tasks.values(), return_exceptions=True)
-    async with house(url, by_name) as third:
+    async with Site(url).house(by_name) as third:
         ended = await third.ended(run)
         found = await rows(third, run)
 
@@ -129,7 +131,7 @@ async def test_law_5_late_verdicts_enter_no_plan(url: str, tmp_path: Path) -> No
         return by_name(prompt)
 
     planned = await finished(tmp_path / "other.db", script)
-    async with house(url, script) as h:
+    async with Site(url).house(script) as h:
         await h.fill()
         stopped = await h.ended(await begun(h, budget=Budget(calls=30)))
         failing.clear()
@@ -153,7 +155,7 @@ async def test_law_5_late_verdicts_enter_no_plan(url: str, tmp_path: Path) -> No
 
 async def test_the_first_writer_of_a_round_wins(url: str) -> None:
     """Two processes that plan the same round get the same plan: the row that stands, which one of them wrote."""
-    async with house(url, by_name) as h:
+    async with Site(url).house(by_name) as h:
         await h.fill()
         run = await h.ended(await begun(h, budget=Budget(calls=2 * ROUND)))
         one, other = [await build_rounds(h.store, TENANT, run.spec, run.dataset_revision) for _ in range(2)]
@@ -174,7 +176,7 @@ async def test_the_first_writer_of_a_round_wins(url: str) -> None:
 
 async def test_no_round_is_planned_before_the_last_one_has_closed(url: str) -> None:
     """Without an answer or a final state for each of its showings, ROUND_OPEN says how many are missing."""
-    async with house(url, by_name) as h:
+    async with Site(url).house(by_name) as h:
         await h.fill()
         run = await h.ended(await begun(h, budget=Budget(calls=5)))
         rounds = await build_rounds(h.store, TENANT, run.spec, run.dataset_revision)
@@ -196,7 +198,7 @@ async def test_no_round_is_planned_before_the_last_one_has_closed(url: str) -> N
 )
 async def test_a_run_ends_for_what_was_asked_for(url: str, pairing: Pairing, ending: Ending, showings: int) -> None:
     """At the precision asked for, at its count, or when all there is was compared; nothing is left pending."""
-    async with house(url, by_name) as h:
+    async with Site(url).house(by_name) as h:
         await h.fill()
 
         ended = await h.ended(await begun(h, pairing))
@@ -208,7 +210,7 @@ async def test_a_run_ends_for_what_was_asked_for(url: str, pairing: Pairing, end
 
 async def test_a_budget_of_calls_ends_an_adaptive_run_in_mid_round_and_may_be_raised(url: str, tmp_path: Path) -> None:
     """The rest of the round is named; under a larger budget the run goes on to the rounds it would have had."""
-    async with house(url, by_name) as h:
+    async with Site(url).house(by_name) as h:
         await h.fill()
         stopped = await h.ended(await begun(h, budget=Budget(calls=20)))
         await h.runs.resume(TENANT, stopped.run_id, Budget(calls=1000))
@@ -232,7 +234,7 @@ class Idle:
 
 async def test_a_process_executes_shards_of_rounds_that_another_planned(url: str) -> None:
     """Law 5: planning here and executing there, by turns, makes the rounds of one process that does both."""
-    async with house(url, by_name) as h:
+    async with Site(url).house(by_name) as h:
         await h.fill()
         judges = OneJudge(h.backend)
         whole = await rows(h, await h.ended(await begun(h)))
@@ -255,3 +257,17 @@ async def test_a_process_executes_shards_of_rounds_that_another_planned(url: str
     assert whole == found
     assert [Stop()] * 4 == stops
     assert (ended.state, ended.counts.reused, h.backend.calls) == (RunState.DONE, 2 * COUNT, calls)
+
+
+async def test_law_5_both_engines_plan_the_same_rounds(
+    server: Postgres, temporal_server: TemporalServer, tmp_path: Path
+) -> None:
+    """On Temporal and PostgreSQL, in whatever shards, the rounds are byte for byte those of one process on SQLite."""
+    with server.fresh() as shared:
+        async with Site(shared, temporal_server.address).house(by_name, size=5) as h:
+            await h.fill()
+            ended = await h.ended(await begun(h))
+            found = await rows(h, ended)
+
+    assert await finished(tmp_path / "other.db") == found
+    assert (ended.state, ended.counts.by_status, ended.round) == (RunState.DONE, {"ok": 2 * COUNT}, 4)
