@@ -12,6 +12,8 @@ from engine_house import CONCURRENCY, PLANNED, TENANT, Site
 from judge.domain.errors import JudgeUnusable
 from judge.domain.judge import RenderedPrompt
 from judge.domain.run import Budget, RunState
+from judge.ports.clock import SystemClock
+from judge.runs.watch import Watcher
 from judge.store import SqlStore
 from postgres import Postgres
 from temporal_server import TemporalServer
@@ -114,6 +116,22 @@ async def test_a_judge_that_cannot_be_asked_ends_the_run_at_once(site: Site) -> 
     assert (run.state, run.reason) == (RunState.FAILED, "JUDGE_UNUSABLE")
     assert "401" in run.message
     assert h.backend.calls <= CONCURRENCY
+
+
+async def test_a_watcher_sees_the_run_to_its_end(site: Site) -> None:
+    """Snapshots only ever get newer, and the last one is the terminal one."""
+    async with site.house(always) as h:
+        await h.fill()
+        run = await h.begin()
+        watcher = Watcher(h.store, SystemClock())
+
+        async with asyncio.timeout(60):
+            seen = [snapshot async for snapshot, _ in watcher.watch(TENANT, run.run_id, 0)]
+        await watcher.close()
+
+    revisions = [snapshot.revision for snapshot in seen]
+    assert (seen[-1].state, seen[-1].counts.by_status) == (RunState.DONE, {"ok": PLANNED})
+    assert revisions == sorted(set(revisions))
 
 
 async def test_a_full_store_pauses_a_run_until_there_is_room(tmp_path: Path) -> None:
