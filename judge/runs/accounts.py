@@ -247,7 +247,11 @@ class Slots:
                 if mine.done() and not mine.cancelled():
                     self.give_back(1, run)
                 raise
-            return 1
+            # A commit frees the slots of its whole group: one permit for all of them, not one for each.
+            return 1 + self._taken(upto - 1, run)
+        return self._taken(upto, run)
+
+    def _taken(self, upto: int, run: int) -> int:
         many = min(upto, self._free)
         self._free -= many
         self._given[run] += many

@@ -49,7 +49,7 @@ class Faked:
             self.most = max(self.most, self.in_flight)
         return self
 
-    async def reached(self, calls: int, seconds: float = 300.0) -> None:
+    async def reached(self, calls: int, seconds: float = 600.0) -> None:
         """Wait until so many calls were begun."""
         async with asyncio.timeout(seconds):
             while len(self.read().begun) < calls:

@@ -215,7 +215,7 @@ def test_a_provider_is_given_up_after_an_hour() -> None:
 
 
 async def test_slots_are_shared_in_the_order_of_asking() -> None:
-    """Never more than there are; one who waits is served when one is given back, and one who left is passed over."""
+    """Never more than there are; one who waits is served when some are given back, and one who left is passed over."""
     slots = Slots(3)
     assert await slots.take(5) == 3
     waiting = [asyncio.create_task(slots.take(2)) for _ in range(3)]
@@ -227,8 +227,8 @@ async def test_slots_are_shared_in_the_order_of_asking() -> None:
 
     assert await waiting[1] == 1
     assert not waiting[2].done()
-    slots.give(2)
-    assert await waiting[2] == 1
+    slots.give(3)
+    assert await waiting[2] == 2
     assert await slots.take(5) == 1
 
 
