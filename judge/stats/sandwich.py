@@ -140,7 +140,11 @@ def _meat(model: Model, cluster: Ints, clusters: int) -> Floats:
 
 
 def blocks(cluster: Ints, clusters: int, size: int) -> Iterator[tuple[slice | Ints, int, int]]:
-    """Rows of at most *size* clusters at a time, with the first cluster and the number of clusters."""
+    """Rows of at most *size* clusters at a time, with the first cluster and the number of clusters.
+
+    >>> [(rows.tolist(), first, count) for rows, first, count in blocks(np.array([2, 0, 1, 0]), 3, 2)]
+    [([1, 3, 2], 0, 2), ([0], 2, 1)]
+    """
     if clusters <= size:
         yield slice(None), 0, clusters
         return
