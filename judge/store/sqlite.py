@@ -48,18 +48,24 @@ class SqliteConnections:
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """The result of *work* in one write transaction, whole or not at all."""
-        loop = asyncio.get_running_loop()
-        if self._idle is not None:
-            self._idle.cancel()
         try:
-            result = await loop.run_in_executor(self._writer, self._transact, work, "BEGIN IMMEDIATE")
+            result = await asyncio.get_running_loop().run_in_executor(
+                self._writer, self._transact, work, "BEGIN IMMEDIATE"
+            )
         except StoreFull:
             self.full = True
             raise
         self.full = False
-        if not self._closed:
-            self._idle = loop.call_later(self._idle_seconds, self._writer.submit, self._checkpoint)
+        self._quiet_from_now()
         return result
+
+    def _quiet_from_now(self) -> None:
+        """Fold the journal away when nothing was written for a while."""
+        if self._idle is not None:
+            self._idle.cancel()
+        if not self._closed:
+            loop = asyncio.get_running_loop()
+            self._idle = loop.call_later(self._idle_seconds, self._writer.submit, self._checkpoint)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """The result of *work* in one read transaction."""

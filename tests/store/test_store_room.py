@@ -109,7 +109,6 @@ async def test_the_journal_is_emptied_when_nothing_is_written(tmp_path: Path) ->
     await connections.close()
 
 
-@pytest.mark.xfail(reason="each of two writes at once leaves a timer of its own, and only the last is ever cancelled")
 async def test_writes_at_once_leave_one_checkpoint_to_come(tmp_path: Path) -> None:
     """The journal is emptied when nothing was written for a while, not for every write that had company."""
     connections = SqliteConnections(f"sqlite:///{tmp_path}/judge.db", idle_seconds=3600.0)
