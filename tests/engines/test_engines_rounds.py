@@ -82,8 +82,8 @@ async def finished(path: Path, script: Callable[[RenderedPrompt], Line] = by_nam
         return await rows(h, await h.ended(await begun(h)))
 
 
-async def test_law_5_a_run_killed_in_mid_round_goes_on_with_the_same_rounds(url: str, tmp_path: Path) -> None:
-    """Stopped and killed in the middle of rounds, its rounds are byte for byte those of a run that was left alone."""
+async def test_law_5_a_run_stopped_in_mid_round_goes_on_with_the_same_rounds(url: str, tmp_path: Path) -> None:
+    """Closed and cancelled in the middle of rounds, its rounds are byte for byte those of a run that was left alone."""
     gate = asyncio.Event()
     gate.set()
     left: list[int] = []
@@ -101,22 +101,23 @@ async def test_law_5_a_run_killed_in_mid_round_goes_on_with_the_same_rounds(url:
         await halted(first, gate)
         drained = await first.store.run(TENANT, run.run_id)
         left.extend(range(100))
+        gate.set()
     left[:] = range(9)
-    gate.set()
     async with Site(url).house(stopping, gate) as second:
         await halted(second, gate)
         left.extend(range(100))
-        killed = await second.store.run(TENANT, run.run_id)
+        cut = await second.store.run(TENANT, run.run_id)
         for task in second.engine._tasks.values():
             task.cancel()
+        gate.set()
         await asyncio.gather(*second.engine._tasks.values(), return_exceptions=True)
     async with Site(url).house(by_name) as third:
         ended = await third.ended(run)
         found = await rows(third, run)
 
     assert 0 < drained.counts.settled % (2 * ROUND) < 2 * ROUND
-    assert 0 < killed.counts.settled % (2 * ROUND) < 2 * ROUND
-    assert (drained.round, killed.round) == (2, 3)
+    assert 0 < cut.counts.settled % (2 * ROUND) < 2 * ROUND
+    assert (drained.round, cut.round) == (2, 3)
     assert await finished(tmp_path / "other.db") == found
     assert (ended.state, ended.counts.by_status, ended.round) == (RunState.DONE, {"ok": 2 * COUNT}, 4)
 
