@@ -18,6 +18,7 @@ from judge.domain.outcome import ItemState, Order, Outcome, VerdictStatus
 from judge.domain.run import Budget, NewRun, Run, RunState
 from judge.domain.verdict import CallKey, Reading, Reply, Usage, Verdict
 from judge.ports.board import Board, BoardPrompts
+from judge.ports.verdict_columns import VerdictColumns
 
 
 @dataclass(frozen=True, slots=True)
@@ -417,6 +418,17 @@ class RunStore(Protocol):
 
         Where runs hold several versions of the judge, only those of the newest. Raises NotFound if there is none.
         """
+        ...
+
+    async def run_columns(self, row: int, judge: int) -> VerdictColumns | None:
+        """The verdicts of a run's judge, by its place, in the order of the plan, by the reading that counts.
+
+        None where there are none yet, or the reading that counts is not of the judge's own parser: `verdicts` has them.
+        """
+        ...
+
+    async def judge_columns(self, tenant: str, dataset: str, judge: str) -> VerdictColumns | None:
+        """What `judge_verdicts` gives, as columns; None, as above, where only that has them."""
         ...
 
     async def judge_definitions(self, tenant: str) -> list[JudgeDefinition]:

@@ -13,9 +13,11 @@ from judge.domain.errors import InvalidInput, NotFound
 from judge.domain.outcome import AnnotatorKind, Outcome
 from judge.domain.source import Source, SourceKind
 from judge.rpc import decode
+from judge.runs.columns import Columns, Numbers
+from judge.runs.comparisons import Where, Wheres
 from judge.runs.sources import labelled_at
-from judge.runs.table import Columns, Numbers, merged
-from judge.runs.votes import Part, Votes, Where
+from judge.runs.table import merged
+from judge.runs.votes import Part, Votes
 from judge.stats.arrays import Codes
 
 _FLIPPED = np.array([outcome.flipped - 1 for outcome in Outcome], dtype=np.int8)
@@ -79,14 +81,14 @@ class Labels:
         if source.kind not in (SourceKind.PEOPLE, SourceKind.LABELS):
             raise InvalidInput("source", f"a stream of labels has no source {source}; use people or labels:PATTERN")
         item, annotator, outcome, kind = map(np.concatenate, zip(*(self._parts or [_NOTHING]), strict=True))
-        wheres, annotators = tuple(self._wheres), tuple(self._annotators)
+        wheres, annotators = Wheres.of(self._wheres), tuple(self._annotators)
         if source.kind is SourceKind.PEOPLE:
             taken = kind == AnnotatorKind.HUMAN
         else:
             taken = np.array([source.takes(name) for name in annotators], dtype=np.bool_)[annotator]
         if not taken.any():
             raise NotFound(f"source {source} matches no label", reason="EMPTY_SOURCE")
-        taken &= np.array([part.takes(where, {}, {}) for where in wheres], dtype=np.bool_)[item]
+        taken &= part.among(wheres, {}, {})[item]
         told = Columns(wheres, annotators, item.astype(np.int32), annotator.astype(np.int32), outcome).among(taken)
         rows = merged(told, source.merge)
         return Votes(str(source), rows, {}, {}, len(rows), len(rows), reading="label")

@@ -19,9 +19,10 @@ from judge.domain.run import Run
 from judge.domain.verdict import Verdict
 from judge.ports.board import Counts
 from judge.ports.store import Store, VerdictQuery
+from judge.runs.by_order import both_orders
 from judge.runs.plan import Plan, first_round
+from judge.runs.readings import share_of
 from judge.runs.rounds import NOTHING, Closed, Ending, RoundRow, Rounds, catch_up
-from judge.runs.sources import both_orders, share_of
 from judge.runs.work import PAGE
 from judge.stats.adaptive import LEAST_SETTLED, TOP, next_round
 from judge.stats.arrays import Floats, sums

@@ -10,9 +10,10 @@ import numpy as np
 from judge.domain.errors import InvalidInput
 from judge.runs.agreed import AgreeOptions, Beside, Figure, Report, cuts_of, figured
 from judge.runs.beside import beside
+from judge.runs.by_order import whole
 from judge.runs.drift import drifted
 from judge.runs.table import Table
-from judge.runs.votes import Votes, whole
+from judge.runs.votes import Votes
 from judge.stats.clustered import Estimate, mean
 from judge.stats.names import coded
 from judge.stats.order_effects import OrderEffects, order_consistency

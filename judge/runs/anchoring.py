@@ -11,9 +11,11 @@ from judge.domain.dataset import Label
 from judge.domain.errors import InvalidInput, Precondition
 from judge.domain.outcome import Selection
 from judge.domain.source import Source
+from judge.runs.by_order import LEFT_SHARE
+from judge.runs.comparisons import Where
 from judge.runs.ranked import Anchoring
 from judge.runs.sources import label_votes, labelled_at, labels_of
-from judge.runs.votes import LEFT_SHARE, Votes, Where
+from judge.runs.votes import Votes
 from judge.stats.anchored import AnchoredFit, Compared, anchored
 from judge.stats.arrays import Floats
 from judge.stats.errors import NotConverged

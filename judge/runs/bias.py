@@ -14,9 +14,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from judge.domain.errors import InvalidInput
+from judge.runs.by_order import LEFT_SHARE
+from judge.runs.comparisons import Where
 from judge.runs.fought import Style, fought
 from judge.runs.ranked import RankOptions
-from judge.runs.votes import LEFT_SHARE, Vote, Votes, Where
+from judge.runs.votes import Vote, Votes
 from judge.stats.arrays import Floats
 from judge.stats.bradley_terry import Effect, bradley_terry
 from judge.stats.clustered import Estimate, mean

@@ -17,8 +17,10 @@ from judge.domain.outcome import Outcome, Reconcile
 from judge.domain.source import Source, SourceKind
 from judge.domain.verdict import Verdict
 from judge.ports.store import Store
+from judge.runs.by_order import LEFT_SHARE
+from judge.runs.comparisons import Where
 from judge.runs.sources import labelled_at, labels_of, verdicts_on, votes_of
-from judge.runs.votes import LEFT_SHARE, Part, Taking, Votes, Where
+from judge.runs.votes import Part, Taking, Votes
 from judge.runs.work import all_labels
 
 _TIE_SURE = 0.5

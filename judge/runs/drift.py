@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from judge.domain.outcome import Order, Outcome
-from judge.runs.votes import Votes, whole
+from judge.runs.by_order import whole
+from judge.runs.votes import Votes
 from judge.stats.drift import Drift, drift
 from judge.stats.names import coded
 

@@ -8,17 +8,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from judge.domain.errors import InvalidInput, Precondition
-from judge.domain.outcome import Outcome
 from judge.runs.anchoring import Labelled
+from judge.runs.columns import BOTH, Columns
 from judge.runs.ranked import RankOptions
-from judge.runs.votes import LEFT_SHARE, Vote, Votes
-from judge.stats.arrays import Floats, Ints
-from judge.stats.battles import Battles
+from judge.runs.votes import Vote, Votes
+from judge.stats.arrays import Codes, Floats, Ints
+from judge.stats.battles import LEFT, RIGHT, TIE, Battles, cluster_codes
 from judge.stats.names import coded
 from judge.stats.paired import Covariates
 
 FEWEST_PROMPTS = 10
 """A covariate that differs on fewer prompts is not fitted: all battles may easily go one way on them."""
+
+FLIPPED = np.array([RIGHT, LEFT, TIE], dtype=np.int8)
+"""An outcome's code with left and right exchanged."""
 
 
 @dataclass(frozen=True)
@@ -67,73 +70,89 @@ def fought(votes: Votes, options: RankOptions, style: Style | None = None) -> Fo
 
     Raises Precondition where there are none, InvalidInput for clusters that the votes don't have.
     """
-    left, right, outcome, weight, vote_of = [], [], [], [], []
-    showings = any(vote.left_first is not None for vote in votes.rows)
-    for number, vote in enumerate(votes.rows):
-        turned = vote.left_first is False
-        where = vote.where
-        sides = (where.right, where.left) if turned else (where.left, where.right)
-        for told, counts in _parts(vote):
-            left.append(sides[0])
-            right.append(sides[1])
-            outcome.append((told.flipped if turned else told) - 1)
-            weight.append(counts * vote.weight)
-            vote_of.append(number)
+    rows = Columns.of(votes.rows)
+    showings = rows.left_first is not None and bool((rows.left_first != BOTH).any())
     if options.position and not showings:
         raise InvalidInput(
             "options.position_effect", "the position is known where each order counts on its own: reconcile each"
         )
-    if not left:
+    if not len(rows):
         raise Precondition(f"source {votes.source} has no usable outcome to rank", reason="NO_OUTCOMES")
-    of = np.array(vote_of)
-    prompt_ids, (by_vote,) = coded([vote.where.prompt_id for vote in votes.rows])
+    of, outcome, weight = _parts(rows)
+    prompt_ids, by_vote = named(rows.prompt, rows.wheres.prompt_ids)
     prompts = by_vote[of]
-    cluster, strata = _doubt(votes, options, of, prompts, [votes.categories.get(p, "") for p in prompt_ids])
-    battles = Battles.from_names(
-        left,
-        right,
-        np.array(outcome, dtype=np.int8),
-        weight if any(counts != 1.0 for counts in weight) else None,
-        cluster,
+    cluster, strata = _doubt(votes, rows, options, of, prompts, [votes.categories.get(p, "") for p in prompt_ids])
+    left, right = rows.wheres.left[rows.item][of], rows.wheres.right[rows.item][of]
+    if rows.left_first is not None:
+        turned = rows.left_first[of] == 0
+        left, right = np.where(turned, right, left), np.where(turned, left, right)
+        outcome = np.where(turned, FLIPPED[outcome], outcome)
+    contestants, ends = named(np.concatenate((left, right)), rows.wheres.contestants)
+    battles = Battles(
+        contestants,
+        ends[: of.size],
+        ends[of.size :],
+        outcome,
+        None if bool((weight == 1).all()) else weight,
+        *cluster_codes(cluster),
     )
-    covariates, rare = (None, ()) if style is None else _scaled(votes.rows, style, of, prompts)
-    return Fought(battles, prompts, showings, _complete(votes.rows), covariates, strata, rare)
+    covariates, rare = (None, ()) if style is None else _scaled(rows, style, of, prompts)
+    return Fought(battles, prompts, showings, _complete(rows), covariates, strata, rare)
 
 
-def _parts(vote: Vote) -> list[tuple[Outcome, float]]:
-    share = LEFT_SHARE[vote.outcome] if vote.share is None else vote.share
-    if vote.share is None or share in (0.0, 1.0):
-        return [(vote.outcome, 1.0)]
-    return [(Outcome.LEFT, share), (Outcome.RIGHT, 1 - share)]
+def _parts(rows: Columns) -> tuple[Ints, Codes, Floats]:
+    """Which vote each battle is a part of, with its outcome and weight: a share that is not whole makes two."""
+    share = np.full(len(rows), np.nan) if rows.share is None else rows.share
+    parted = ~(np.isnan(share) | (share == 0) | (share == 1))
+    of = np.repeat(np.arange(len(rows), dtype=np.int32), 1 + parted)
+    second = np.zeros(of.size, dtype=np.bool_)
+    second[1:] = of[1:] == of[:-1]
+    weight = np.where(parted[of], np.where(second, 1 - share[of], share[of]), 1.0)
+    if rows.weight is not None:
+        weight = weight * rows.weight[of]
+    outcome = np.where(parted[of], np.where(second, RIGHT, LEFT), rows.outcome[of]).astype(np.int8)
+    return of, outcome, weight
+
+
+def named(codes: Ints, names: Sequence[str]) -> tuple[tuple[str, ...], Ints]:
+    """Those of the sorted *names* that *codes* have, and each code's place among them, int32[n].
+
+    >>> named(np.array([2, 0, 2]), ["a", "b", "c"])[0]
+    ('a', 'c')
+    """
+    there = np.zeros(len(names), dtype=np.bool_)
+    there[codes] = True
+    place = (np.cumsum(there) - 1).astype(np.int32)
+    return tuple(names[code] for code in np.flatnonzero(there).tolist()), place[codes]
 
 
 def _doubt(
-    votes: Votes, options: RankOptions, of: Ints, prompts: Ints, categories: Sequence[str]
+    votes: Votes, rows: Columns, options: RankOptions, of: Ints, prompts: Ints, categories: Sequence[str]
 ) -> tuple[Ints, Ints | None]:
     """The cluster of each battle and, if asked for, the stratum of each cluster."""
     if options.inference == "annotators":
-        names = [vote.annotator for vote in votes.rows]
-        if not all(names):
+        if not all(rows.annotators[code] for code in np.unique(rows.annotator).tolist()):
             raise InvalidInput("options.inference", f"source {votes.source} has no annotators to vary")
-        return coded(names)[1][0][of], None
+        names, (code,) = coded(rows.annotators)
+        return named(code[rows.annotator], names)[1][of], None
     if options.inference == "fixed-prompts":
-        by_vote = np.zeros(len(votes.rows), dtype=np.int32)
+        by_vote = np.zeros(len(rows), dtype=np.int32)
         by_vote[of] = prompts
-        return of.astype(np.int32), by_vote
+        return of, by_vote
     if options.inference == "unclustered":
-        return of.astype(np.int32), None
+        return of, None
     return prompts, coded(categories)[1][0] if options.strata else None
 
 
-def _complete(rows: Sequence[Vote]) -> bool:
-    balance: dict[object, int] = {}
-    for vote in rows:
-        if vote.left_first is not None:
-            balance[vote.where] = balance.get(vote.where, 0) + (1 if vote.left_first else -1)
-    return not any(balance.values())
+def _complete(rows: Columns) -> bool:
+    """Whether every comparison was shown in one order as often as in the other."""
+    if rows.left_first is None:
+        return True
+    signs = np.array([-1.0, 1.0, 0.0])[rows.left_first]
+    return not np.bincount(rows.item, signs).any()
 
 
-def _scaled(rows: Sequence[Vote], style: Style, of: Ints, prompts: Ints) -> tuple[Covariates, tuple[str, ...]]:
+def _scaled(rows: Columns, style: Style, of: Ints, prompts: Ints) -> tuple[Covariates, tuple[str, ...]]:
     """The covariates of each battle, in units of their root mean square and not centred; and those too rare."""
     beside = np.array([style.beside(vote) * (-1 if vote.left_first is False else 1) for vote in rows])[of]
     common = [len(np.unique(prompts[column != 0])) >= FEWEST_PROMPTS for column in beside.T]

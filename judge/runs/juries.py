@@ -8,7 +8,9 @@ from dataclasses import astuple, replace
 
 from judge.domain.outcome import Outcome
 from judge.domain.source import Merge, Source
-from judge.runs.votes import LEFT_SHARE, Vote, Votes, Where, whole
+from judge.runs.by_order import LEFT_SHARE, whole
+from judge.runs.comparisons import Where
+from judge.runs.votes import Vote, Votes
 
 
 def jury_votes(jury: Source, members: Sequence[Votes]) -> Votes:
@@ -36,7 +38,7 @@ def jury_votes(jury: Source, members: Sequence[Votes]) -> Votes:
         dict(sorted(statuses.items())),
         reading=one.reading,
         interim=any(votes.interim for votes in members),
-        shares={name: told for votes in members for name, told in votes.shares.items()},
+        behind={name: told for votes in members for name, told in votes.behind.items()},
         members=tuple(members),
         adaptive=any(votes.adaptive for votes in members),
     )

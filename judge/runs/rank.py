@@ -11,6 +11,7 @@ import numpy as np
 from judge.domain.errors import Incomparable, InvalidInput, Precondition
 from judge.domain.source import Source
 from judge.runs.anchoring import Labelled, anchor
+from judge.runs.columns import categories_of, in_category
 from judge.runs.fought import FEWEST_PROMPTS, Fought, Style, fought
 from judge.runs.juries import without
 from judge.runs.ranked import (
@@ -62,7 +63,7 @@ def leaderboard(
         board = _adaptive(board, votes, options, style)
     if style is not None:
         board = replace(board, without_style=rank(replace(told, style=None, rare=()), options))
-    categories = sorted({votes.categories.get(vote.where.prompt_id, "") for vote in votes.rows})
+    categories = categories_of(votes)
     unknown = sorted(set(options.targets) - set(categories))
     if unknown:
         raise InvalidInput("options.target_categories", f"no battle is of the category {unknown[0]!r}")
@@ -78,8 +79,7 @@ def leaderboard(
     slices = []
     for category in categories:
         part = replace(options.part, category=category)
-        rows = tuple(v for v in votes.rows if votes.categories.get(v.where.prompt_id, "") == category)
-        of_it = fought(replace(votes, rows=rows), lenient, style)
+        of_it = fought(in_category(votes, category), lenient, style)
         slices.append(_ranked(of_it, replace(lenient, part=part), lenient=True))
     scored = _adjusted(slices, options)
     return replace(board, votes=votes, slices=scored, shares=_shares(scored, options))
@@ -100,8 +100,7 @@ def _without_categories(
     votes: Votes, options: RankOptions, style: Style | None, categories: Sequence[str]
 ) -> Iterator[LeftOut]:
     for category in categories:
-        rows = tuple(v for v in votes.rows if votes.categories.get(v.where.prompt_id, "") != category)
-        yield LeftOut(category, _ranks_alone(replace(votes, rows=rows), options, style))
+        yield LeftOut(category, _ranks_alone(in_category(votes, category, other=True), options, style))
 
 
 def _without_judges(votes: Votes, options: RankOptions, style: Style | None) -> Iterator[LeftOut]:

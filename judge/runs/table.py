@@ -2,50 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar, overload
 
 import numpy as np
 
 from judge.domain.outcome import Outcome
 from judge.domain.source import Merge
-from judge.runs.votes import Part, Vote, Where
-from judge.stats.arrays import Codes, Flags, Floats, Ints
+from judge.runs.columns import Columns, Numbers
+from judge.runs.comparisons import Where
+from judge.runs.votes import Part, Vote
+from judge.stats.arrays import Flags, Floats, Ints
 from judge.stats.names import coded
 from judge.stats.votes import Votes as Coded
 from judge.stats.votes import majority, plurality, split_plurality
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, eq=False)
-class Columns(Sequence[Vote]):
-    """n votes that were told as columns: int32[n] codes of *wheres* and *annotators*, and int8[n], the outcomes."""
-
-    wheres: Sequence[Where]
-    annotators: Sequence[str]
-    item: Ints
-    annotator: Ints
-    outcome: Codes
-
-    def __len__(self) -> int:
-        return self.item.size
-
-    @overload
-    def __getitem__(self, at: int) -> Vote: ...
-    @overload
-    def __getitem__(self, at: slice) -> Columns: ...
-    def __getitem__(self, at: int | slice) -> Vote | Columns:
-        """The vote, or some of them."""
-        if isinstance(at, slice):
-            return self.among(at)
-        return Vote(self.wheres[self.item[at]], Outcome(self.outcome[at] + 1), self.annotators[self.annotator[at]])
-
-    def among(self, rows: slice | Flags) -> Columns:
-        """The votes in these *rows*."""
-        return Columns(self.wheres, self.annotators, self.item[rows], self.annotator[rows], self.outcome[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,14 +39,17 @@ class Table:
     @staticmethod
     def of(categories: Mapping[str, str], *sources: Sequence[Vote]) -> Table:
         """The votes of all *sources*."""
-        columns = [rows if isinstance(rows, Columns) else _columns(rows) for rows in sources]
+        columns = [Columns.of(rows).compact() for rows in sources]
         items, people = Numbers[Where](), Numbers[str]()
         told = [(items.of(rows.wheres)[rows.item], people.of(rows.annotators)[rows.annotator]) for rows in columns]
         wheres, annotators = tuple(items), tuple(people)
         prompt = coded([where.prompt_id for where in wheres])[1][0]
         sides = tuple(
-            Side(Coded(item, rows.outcome, prompt[item], annotator), _shares(said))
-            for rows, said, (item, annotator) in zip(columns, sources, told, strict=True)
+            Side(
+                Coded(item, rows.outcome, prompt[item], annotator),
+                np.full(len(rows), np.nan) if rows.share is None else rows.share,
+            )
+            for rows, (item, annotator) in zip(columns, told, strict=True)
         )
         return Table(wheres, annotators, sides, categories)
 
@@ -115,7 +89,7 @@ def merged(rows: Sequence[Vote], merge: Merge) -> Sequence[Vote]:
     """*rows* as they are, or one vote a comparison: what most of them say, or more than half."""
     if merge is Merge.NONE:
         return rows
-    told = rows if isinstance(rows, Columns) else _columns(rows)
+    told = Columns.of(rows)
     votes = Coded(told.item, told.outcome, told.item, told.annotator)
     if merge is Merge.PLURALITY_SPLIT:
         parts, weight = split_plurality(votes)
@@ -126,24 +100,3 @@ def merged(rows: Sequence[Vote], merge: Merge) -> Sequence[Vote]:
     else:
         one = plurality(votes, "drop" if merge is Merge.PLURALITY_DROP else "tie")
     return Columns(told.wheres, (f"@{merge}",), one.item, np.zeros(one.n, dtype=np.int32), one.outcome)
-
-
-class Numbers(dict[T, int]):
-    """Numbers names in the order of their coming."""
-
-    def of(self, names: Iterable[T]) -> Ints:
-        """The number of each of *names*."""
-        return np.array([self.setdefault(name, len(self)) for name in names], dtype=np.int32)
-
-
-def _columns(rows: Sequence[Vote]) -> Columns:
-    items, people = Numbers[Where](), Numbers[str]()
-    item, annotator = items.of(vote.where for vote in rows), people.of(vote.annotator for vote in rows)
-    outcome = np.array([vote.outcome - 1 for vote in rows], dtype=np.int8)
-    return Columns(tuple(items), tuple(people), item, annotator, outcome)
-
-
-def _shares(rows: Sequence[Vote]) -> Floats:
-    if isinstance(rows, Columns):
-        return np.full(len(rows), np.nan)
-    return np.array([np.nan if vote.share is None else vote.share for vote in rows], dtype=np.float64)

@@ -5,21 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from judge.domain.outcome import Order, Outcome, Reconcile
+import numpy as np
 
-LEFT_SHARE = {Outcome.LEFT: 1.0, Outcome.RIGHT: 0.0, Outcome.TIE: 0.5}
-
-
-@dataclass(frozen=True, slots=True)
-class Where:
-    """A comparison by its names, left being the smaller."""
-
-    prompt_id: str
-    turn: int
-    left: str
-    right: str
-    left_sample: int = 0
-    right_sample: int = 0
+from judge.domain.outcome import Outcome, Reconcile
+from judge.runs.by_order import ByOrder, Orders, Shares
+from judge.runs.comparisons import Where, Wheres
+from judge.stats.arrays import Flags
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +28,6 @@ class Vote:
     weight: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Orders:
-    """A comparison's outcome in each order, where both were shown; None where there is no verdict."""
-
-    where: Where
-    left_first: Outcome | None
-    right_first: Outcome | None
-
-
-Shares = Mapping[Where, Mapping[Order, Sequence[float | None]]]
-"""What goes to the left of each comparison, by order, a number a repeat; None where there is no outcome."""
-
-
 @dataclass(frozen=True)
 class Votes:
     """What a source says: its votes in stored order, the two orders of its comparisons, and its coverage."""
@@ -61,16 +39,11 @@ class Votes:
     usable: int
     planned: int
     by_status: Mapping[str, int] = field(default_factory=dict)
-    orders: tuple[Orders, ...] = ()
     reading: str = ""
     interim: bool = False
-    comparisons: frozenset[Where] = frozenset()
-    """Of a judge: all that it has verdicts on, usable or not."""
     dataset: str = ""
-    shares: Mapping[str, Shares] = field(default_factory=dict)
+    behind: Mapping[str, ByOrder] = field(default_factory=dict)
     """Of judges: what each said, before anything was reconciled."""
-    calls: frozenset[int] = frozenset()
-    """Of a judge: the calls behind its verdicts, by the store's numbers."""
     members: tuple[Votes, ...] = ()
     """Of a jury."""
     adaptive: bool = False
@@ -79,6 +52,26 @@ class Votes:
     """Of an adaptive run: how many rounds it had, and why there were no more."""
     by_lot: frozenset[tuple[str, str, str]] = frozenset()
     """Of an adaptive run: the prompt and the contestants, by name, of what fell by lot."""
+
+    @property
+    def orders(self) -> tuple[Orders, ...]:
+        """Of one judge: the two orders of its comparisons."""
+        return () if self.members else tuple(row for told in self.behind.values() for row in told.orders)
+
+    @property
+    def comparisons(self) -> frozenset[Where]:
+        """Of judges: all that they have verdicts on, usable or not."""
+        return frozenset(where for told in self.behind.values() for where in told.wheres)
+
+    @property
+    def shares(self) -> Mapping[str, Shares]:
+        """Of judges: what goes to the left by each one's verdicts."""
+        return {name: told.shares for name, told in self.behind.items()}
+
+    @property
+    def calls(self) -> frozenset[int]:
+        """Of judges: the calls behind their verdicts, by the store's numbers."""
+        return frozenset(call for told in self.behind.values() for call in told.calls)
 
     @property
     def lots(self) -> Votes:
@@ -97,15 +90,22 @@ class Part:
     right: str = ""
     tag: str = ""
 
-    def takes(self, where: Where, categories: Mapping[str, str], tags: Mapping[str, tuple[str, ...]]) -> bool:
-        """Whether the comparison at *where* belongs to it."""
-        ends = {end for end in (self.left, self.right) if end}
-        return (
-            (not self.category or categories.get(where.prompt_id, "") == self.category)
-            and (not self.turn or where.turn == self.turn)
-            and ends <= {where.left, where.right}
-            and (not self.tag or self.tag in tags.get(where.prompt_id, ()))
-        )
+    def among(self, wheres: Wheres, categories: Mapping[str, str], tags: Mapping[str, tuple[str, ...]]) -> Flags:
+        """Which of *wheres* belong to it, bool[n]."""
+        kept = np.ones(len(wheres), dtype=np.bool_)
+        if self.turn:
+            kept &= wheres.turn == self.turn
+        for end in filter(None, (self.left, self.right)):
+            named = np.array([name == end for name in wheres.contestants], dtype=np.bool_)
+            kept &= named[wheres.left] | named[wheres.right]
+        if self.category or self.tag:
+            asked = [
+                (not self.category or categories.get(name, "") == self.category)
+                and (not self.tag or self.tag in tags.get(name, ()))
+                for name in wheres.prompt_ids
+            ]
+            kept &= np.array(asked, dtype=np.bool_)[wheres.prompt]
+        return kept
 
 
 WHOLE = Part()
@@ -125,8 +125,3 @@ class Taking:
     part: Part = WHOLE
     decisive: float = 1.0
     unreadable_as_tie: bool = False
-
-
-def whole(share: float) -> Outcome:
-    """The outcome that a *share* for the left amounts to."""
-    return Outcome.LEFT if share > 0.5 else Outcome.RIGHT if share < 0.5 else Outcome.TIE  # noqa: PLR2004  # half

@@ -156,3 +156,26 @@ def _looked_up_by_arrow(column: "pl.Series", codes: Mapping[str, int]) -> Codes:
     if (found < 0).any():
         raise KeyError(column[int((found < 0).argmax())])
     return found
+
+
+def first_comers(columns: Sequence[Ints]) -> tuple[Ints, Ints]:
+    """Of n rows of integer *columns*, where each distinct one comes first, in that order; and int32[n], which it is.
+
+    >>> first, which = first_comers([np.array([5, 7, 5]), np.array([1, 1, 1])])
+    >>> first.tolist(), which.tolist()
+    ([0, 1], [0, 1, 0])
+    """
+    key = np.zeros(columns[0].size, dtype=np.int64)
+    size = 1
+    for column in columns if key.size else ():
+        least, wide = int(column.min()), int(np.ptp(column)) + 1
+        if size * wide >= np.iinfo(np.int64).max // 2:
+            distinct, key = np.unique(key, return_inverse=True)
+            size = distinct.size
+        key = key * wide + (column - least)
+        size *= wide
+    _, first, which = np.unique(key, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    place = np.empty(order.size, dtype=np.int32)
+    place[order] = np.arange(order.size, dtype=np.int32)
+    return first[order].astype(np.int32), place[which]

@@ -17,11 +17,23 @@ from judge.store.runs import Runs
 from judge.store.shards import Shards
 from judge.store.sqlite import SqliteConnections
 from judge.store.uploads import Uploads
+from judge.store.verdict_columns import VerdictTables
 from judge.store.verdicts import Verdicts
 
 
 class SqlStore(
-    Datasets, Boards, Uploads, Deletion, Runs, Shards, Permits, ProviderBatches, Commits, Readings, Verdicts
+    Datasets,
+    Boards,
+    Uploads,
+    Deletion,
+    Runs,
+    Shards,
+    Permits,
+    ProviderBatches,
+    Commits,
+    Readings,
+    Verdicts,
+    VerdictTables,
 ):
     """The store of one database."""
 

@@ -158,11 +158,12 @@ def _made(c: Connection, dataset: int, judge: str, recorded: str) -> list[Verdic
     for run in runs:
         if run.fingerprint != newest or newest == recorded:
             continue
+        epoch = c.execute(select(s.run.c.spec).where(s.run.c.id == run.run_id)).scalar_one()["pairing"]["epoch"]
         after = -1
         while page := _verdicts(c, run.run_id, VerdictQuery(judges=(judge,)), after, 1000, by_revision=False):
             after = page[-1].position
             for verdict in page:
-                key = (verdict.showing, verdict.epoch, verdict.repeat)
+                key = (verdict.showing, epoch, verdict.repeat)
                 if key not in found or verdict.reply is not None:
                     found[key] = verdict
     return list(found.values())

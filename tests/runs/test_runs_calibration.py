@@ -9,7 +9,8 @@ from judge.domain.errors import InvalidInput
 from judge.domain.outcome import Outcome
 from judge.runs.agree import measure
 from judge.runs.agreed import AgreeOptions
-from judge.runs.votes import Vote, Votes, Where
+from judge.runs.comparisons import Where
+from judge.runs.votes import Vote, Votes
 
 
 def said(name: str, rows: list[Vote]) -> Votes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from bundle import upload_demo
@@ -9,8 +10,10 @@ from judge.api.v1 import leaderboard_pb2, ranking_service_pb2, run_service_pb2
 from judge.domain.errors import InvalidInput
 from judge.domain.outcome import Outcome
 from judge.domain.source import Source
+from judge.runs.by_order import ByOrder
+from judge.runs.comparisons import Where, Wheres
 from judge.runs.juries import jury_votes
-from judge.runs.votes import Vote, Votes, Where
+from judge.runs.votes import Vote, Votes
 from judge_client import JudgeClient
 
 LEFT, RIGHT, TIE = Outcome.LEFT, Outcome.RIGHT, Outcome.TIE
@@ -20,7 +23,10 @@ def said(*outcomes: Outcome | None) -> Votes:
     """What a judge says of the comparisons p0, p1, ...; None where its verdict is of no use."""
     wheres = [Where(f"p{n}", 1, "a", "b") for n in range(len(outcomes))]
     rows = tuple(Vote(where, outcome) for where, outcome in zip(wheres, outcomes, strict=True) if outcome)
-    return Votes("judge:x", rows, {}, {}, len(rows), len(wheres), comparisons=frozenset(wheres))
+    n = len(wheres)
+    nothing, item = np.full(n, np.nan), np.arange(n, dtype=np.int32)
+    behind = ByOrder(Wheres.of(wheres), item, np.ones(n, dtype=np.int8), nothing, None, np.zeros(n, dtype=np.int64))
+    return Votes("judge:x", rows, {}, {}, len(rows), n, behind={"x": behind})
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from judge.domain.outcome import Order, Outcome, Reconcile, VerdictStatus
-from judge.domain.source import Source
 from judge.domain.verdict import Preference, Reading, Reply, ShowingNames, Verdict
-from judge.runs.sources import _judge_votes, _Judged
+from judge.runs.judged import Board, Judged, judged_votes
+from judge.runs.readings import as_columns
 from judge.runs.votes import Taking, Votes
 
 
@@ -25,13 +25,8 @@ def said(first: float, second: float, reconcile: Reconcile, decisive: float) -> 
             (Order.RIGHT_FIRST, Preference.SECOND, second),
         )
     ]
-    return _judge_votes(
-        _Judged("j", verdicts),
-        Source.parse("judge:j"),
-        taking=Taking(reconcile, decisive=decisive),
-        categories={},
-        tags={},
-    )
+    taking = Taking(reconcile, decisive=decisive)
+    return judged_votes(Judged("j", as_columns(verdicts)), "judge:j", taking, Board({}, {}))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,177 @@
+"""Votes made of verdicts: the columns say what one would say of each comparison with pen and paper."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from judge.domain.outcome import ItemState, Order, Outcome, Preference, Reconcile, VerdictStatus
+from judge.domain.verdict import Reading, Reply, ShowingNames, Verdict
+from judge.runs.by_order import LEFT_SHARE
+from judge.runs.comparisons import Where
+from judge.runs.judged import Board, Judged, judged_votes
+from judge.runs.readings import as_columns
+from judge.runs.votes import Part, Taking, Vote, Votes
+
+BOARD = Board({"p0": "x", "p1": "y"}, {"p0": ("t",), "p1": ()})
+
+
+def verdict(
+    showing: ShowingNames, preference: Preference | None, p: float | None, strength: float, repeat: int, kind: int
+) -> Verdict:
+    """One of a *kind*: 0 refused, 1 without a reply, else as it was read."""
+    reply = None if kind == 1 else Reply("", VerdictStatus.REFUSED if kind == 0 else VerdictStatus.OK)
+    readings = () if kind < 2 else (Reading("brackets", preference, "", p, strength),)  # as above
+    state = ItemState.REJECTED if kind == 1 else None
+    return Verdict("j", showing, "", 0, "", reply, readings, state, repeat=repeat, answer=0 if kind == 1 else 1)
+
+
+showings = st.builds(
+    ShowingNames,
+    st.sampled_from(["p0", "p1"]),
+    st.integers(1, 2),
+    st.sampled_from("abc"),
+    st.sampled_from("def"),
+    st.sampled_from(Order),
+    st.integers(0, 1),
+)
+turned = showings.map(
+    lambda s: ShowingNames(s.prompt_id, s.turn, s.right, s.left, s.order, s.right_sample, s.left_sample)
+)
+verdicts = st.lists(
+    st.builds(
+        verdict,
+        showings | turned,
+        st.sampled_from([*Preference, None]),
+        st.sampled_from([None, 0.25, 0.5, 1.0]),
+        st.sampled_from([0.0, 0.5, 1.0]),
+        st.integers(0, 2),
+        st.integers(0, 5),
+    ),
+    max_size=12,
+)
+
+
+def share(one: Verdict, *, soft: bool, flipped: bool) -> float | None:
+    """What goes to the smaller name, by one verdict."""
+    outcome = one.outcome
+    if outcome is None:
+        return None
+    assert one.reading is not None
+    if soft and one.reading.probability_first is not None:
+        left_first = (one.showing.order is Order.LEFT_FIRST) != flipped
+        return one.reading.probability_first if left_first else 1 - one.reading.probability_first
+    return LEFT_SHARE[outcome.flipped if flipped else outcome]
+
+
+def by_hand(told: list[Verdict], reconcile: Reconcile) -> list[Vote]:
+    """The votes of *told*, comparison by comparison."""
+    grouped: dict[Where, dict[Order, list[float | None]]] = {}
+    for one in told:
+        s = one.showing
+        ends = [(s.left, s.left_sample), (s.right, s.right_sample)]
+        flipped = ends[1] < ends[0]
+        (left, left_sample), (right, right_sample) = sorted(ends)
+        order = Order(3 - s.order) if flipped else s.order
+        where = Where(s.prompt_id, s.turn, left, right, left_sample, right_sample)
+        said = share(one, soft=reconcile is Reconcile.SOFT, flipped=flipped)
+        grouped.setdefault(where, {}).setdefault(order, []).append(said)
+    votes: list[Vote] = []
+    for where, by_order in grouped.items():
+        means: dict[Order, float | None] = {}
+        for order in sorted(by_order):
+            known = [one for one in by_order[order] if one is not None]
+            means[order] = sum(known) / len(known) if known else None
+        votes += reconciled(where, means, reconcile)
+    return votes
+
+
+def reconciled(where: Where, means: dict[Order, float | None], reconcile: Reconcile) -> list[Vote]:
+    known = {order: mean for order, mean in means.items() if mean is not None}
+    if reconcile is Reconcile.EACH:
+        return [Vote(where, of(m), "j", left_first=order is Order.LEFT_FIRST) for order, m in known.items()]
+    if len(known) < len(means):
+        return []
+    mean = sum(known.values()) / len(known)
+    if reconcile is Reconcile.SOFT:
+        return [Vote(where, of(mean), "j", mean)]
+    outcomes = {of(m) for m in known.values()}
+    if len(outcomes) == 1:
+        return [Vote(where, outcomes.pop(), "j")]
+    return [] if reconcile is Reconcile.DROP else [Vote(where, Outcome.TIE, "j")]
+
+
+def of(mean: float) -> Outcome:
+    return {True: Outcome.LEFT, False: Outcome.RIGHT}[mean > 0.5] if mean != 0.5 else Outcome.TIE  # half
+
+
+def votes(told: list[Verdict], taking: Taking, planned: int = 0) -> Votes:
+    return judged_votes(Judged("j", as_columns(told), planned), "judge:j", taking, BOARD)
+
+
+@given(verdicts, st.sampled_from(Reconcile))
+def test_orders_are_reconciled_and_repeats_averaged_within_an_order_first(
+    told: list[Verdict], reconcile: Reconcile
+) -> None:
+    """Law 1: one vote a comparison by each rule, in the order of the verdicts, and none where an order has none."""
+    found = votes(told, Taking(reconcile))
+
+    assert list(found.rows) == by_hand(told, reconcile)
+    assert found.usable == sum(one.outcome is not None for one in told)
+    assert sum(found.by_status.values()) == found.planned == len(told)
+
+
+@given(verdicts, st.sampled_from([Part("x"), Part("", 2), Part(left="a"), Part(left="e", right="b"), Part(tag="t")]))
+def test_a_part_has_the_votes_of_its_verdicts(told: list[Verdict], part: Part) -> None:
+    """Narrowing the verdicts to a category, a turn, a pair or a tag, and taking votes of them, is the same."""
+
+    def inside(one: Verdict) -> bool:
+        s = one.showing
+        return (
+            (not part.category or BOARD.categories[s.prompt_id] == part.category)
+            and (not part.turn or s.turn == part.turn)
+            and {part.left, part.right} - {""} <= {s.left, s.right}
+            and (not part.tag or part.tag in BOARD.tags[s.prompt_id])
+        )
+
+    found = votes(told, Taking(part=part), planned=100)
+
+    kept = [one for one in told if inside(one)]
+    assert list(found.rows) == by_hand(kept, Reconcile.TIE)
+    assert found.planned == len(kept)
+
+
+@given(verdicts)
+def test_behind_the_votes_is_all_that_was_said(told: list[Verdict]) -> None:
+    """Every comparison that has a verdict, usable or not, with a share for each that has an outcome, and the calls."""
+    found = votes(told, Taking())
+
+    shares = [s for by_order in found.shares["j"].values() for each in by_order.values() for s in each]
+    assert len(shares) == len(told)
+    assert sum(one is not None for one in shares) == found.usable
+    assert found.comparisons == set(found.shares["j"])
+    assert found.calls == {one.answer for one in told if one.answer}
+    assert {row.where for row in found.orders} == {w for w, by in found.shares["j"].items() if len(by) == len(Order)}
+
+
+def test_a_strong_verdict_counts_as_several_votes_and_an_unreadable_one_as_a_tie_where_asked() -> None:
+    """Both are a report's choices; a tie is one vote whatever its strength."""
+    shown = [ShowingNames("p0", 1, "a", "b", order) for order in Order]
+    told = [verdict(one, Preference.of(Outcome.LEFT, one.order), None, 1.0, 0, 5) for one in shown]
+    other = [verdict(ShowingNames("p1", 1, "a", "b", one.order), None, None, 0.0, 0, 5) for one in shown]
+
+    found = votes([*told, *other], Taking(decisive=3.0, unreadable_as_tie=True))
+
+    assert [(vote.outcome, vote.weight) for vote in found.rows] == [(Outcome.LEFT, 3.0), (Outcome.TIE, 1.0)]
+
+
+@pytest.mark.parametrize("rest", [None, ItemState.CANCELLED])
+def test_what_a_run_planned_and_never_showed_is_covered(rest: ItemState | None) -> None:
+    """Coverage counts it as pending, or as what became of it."""
+    told = [verdict(ShowingNames("p0", 1, "a", "b", Order.LEFT_FIRST), Preference.FIRST, None, 0.0, 0, 5)]
+
+    found = judged_votes(Judged("j", as_columns(told), 5, rest=rest), "run:r/j", Taking(), BOARD)
+
+    assert found.by_status == {"ok": 1, rest.name.lower() if rest else "pending": 4}
+    assert (found.usable, found.planned) == (1, 5)

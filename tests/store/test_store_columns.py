@@ -1,0 +1,128 @@
+"""The contract of reading verdicts as columns: they say what the verdicts themselves say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from judge.domain.outcome import ItemState, Order, Preference, VerdictStatus
+from judge.domain.verdict import Reading, Reply, Verdict
+from judge.ports.store import Settled, VerdictQuery
+from judge.ports.verdict_columns import STATUSES, VerdictColumns
+from judge.store.verdict_columns import PAGE
+
+if TYPE_CHECKING:
+    from conftest import Scene
+    from judge.domain.verdict import CallKey
+
+TENANT = "default"
+
+
+def told(columns: VerdictColumns | None) -> list[tuple[object, ...]]:
+    """Each row of *columns*, with names for codes."""
+    assert columns is not None
+    numbers = zip(
+        [columns.prompt_ids[code] for code in columns.prompt],
+        columns.turn.tolist(),
+        [columns.contestants[code] for code in columns.left],
+        [columns.contestants[code] for code in columns.right],
+        columns.left_sample.tolist(),
+        columns.right_sample.tolist(),
+        columns.order.tolist(),
+        columns.repeat.tolist(),
+        [STATUSES[code] for code in columns.status],
+        columns.preference.tolist(),
+        [None if np.isnan(value) else value for value in columns.probability_first.tolist()],
+        [None if np.isnan(value) else value for value in columns.strength.tolist()],
+        columns.answer.tolist(),
+        strict=True,
+    )
+    return list(numbers)
+
+
+def said(verdicts: list[Verdict]) -> list[tuple[object, ...]]:
+    """The same of verdicts."""
+    rows: list[tuple[object, ...]] = []
+    for v in verdicts:
+        shown, reading = v.showing, v.reading
+        status = v.status if v.state is None else v.state
+        assert status is not None
+        rows.append(
+            (
+                *(shown.prompt_id, shown.turn, shown.left, shown.right, shown.left_sample, shown.right_sample),
+                *(shown.order, v.repeat, status.name.lower()),
+                *(
+                    (reading.preference or 0, reading.probability_first, reading.strength)
+                    if reading
+                    else (0, None, None)
+                ),
+                v.answer,
+            )
+        )
+    return rows
+
+
+async def mixed(scene: Scene, keys: list[CallKey], run: int) -> None:
+    """A verdict of every kind, by two judges, in both orders, some with probabilities, the last one pages away."""
+    sure = Reading("brackets", Preference.FIRST, probability_first=0.1 + 0.2, strength=1 / 3)
+    strong = Reading("brackets", Preference.TIE, strength=1.0)
+    turned = replace(scene.item(6, prompt=2, pair="bc"), order=Order.RIGHT_FIRST, turn=2, repeat=3)
+    done = [
+        scene.called(keys[0], None, 0, reading=sure),
+        scene.called(keys[1], None, item=scene.item(1, judge=1)),
+        scene.called(keys[2], None, item=scene.item(2, prompt=1, pair="bc"), reading=strong),
+        scene.called(keys[3], None, 3, reading=Reading("brackets", None, "nothing")),
+        scene.called(keys[4], None, 4, reply=Reply("", VerdictStatus.FILTERED), reading=None),
+        Settled(keys[5], scene.item(5, pair="ac"), state=ItemState.TOO_LONG),
+        scene.called(keys[6], None, item=turned, reading=Reading("brackets", Preference.SECOND)),
+        scene.called(keys[7], None, 2 * PAGE + 1, reply=Reply("", VerdictStatus.REFUSED), reading=None),
+    ]
+    await scene.store.commit(TENANT, run, done)
+
+
+@pytest.mark.parametrize("judge", [0, 1])
+async def test_columns_say_what_the_verdicts_say(scene: Scene, judge: int) -> None:
+    """Showing, order, status, preference, probability, strength and call are the same, row for row."""
+    run = await scene.run()
+    await mixed(scene, await scene.keys(8), run.row)
+
+    columns = await scene.store.run_columns(run.row, judge)
+
+    query = VerdictQuery(judges=(run.judges[judge].name,))
+    assert told(columns) == said(await scene.store.verdicts(run.row, query, after=-1, limit=100))
+    assert len(told(columns)) == [7, 1][judge]
+
+
+async def test_columns_of_a_run_without_a_verdict_are_none(scene: Scene) -> None:
+    run = await scene.run()
+
+    assert await scene.store.run_columns(run.row, 0) is None
+    assert await scene.store.judge_columns(TENANT, "d", "strict") is None
+
+
+async def test_a_reply_that_only_another_parser_has_read_is_left_to_the_rows(scene: Scene) -> None:
+    """Which of its readings counts is then for the verdict itself to say."""
+    run = await scene.run()
+    [key] = await scene.keys(1)
+    await scene.store.commit(TENANT, run.row, [scene.called(key, None, 0, reading=Reading("other", Preference.FIRST))])
+
+    assert await scene.store.run_columns(run.row, 0) is None
+
+
+async def test_columns_of_a_judge_hold_each_showing_once_in_every_epoch(scene: Scene) -> None:
+    """Of what several runs show alike the newest answer counts, at the first one's place."""
+    keys = await scene.keys(5)
+    first, second = await scene.run("run-1"), await scene.run("run-2")
+    await scene.answer(keys[:2], first)
+    failed = Settled(keys[2], scene.item(2, pair="bc"), state=ItemState.REJECTED)
+    await scene.store.commit(TENANT, first.row, [failed])
+    again = scene.called(keys[3], None, item=scene.item(0, pair="bc"))
+    await scene.store.commit(TENANT, second.row, [again, scene.called(keys[4], None, item=scene.item(1, prompt=2))])
+
+    columns = await scene.store.judge_columns(TENANT, "d", "strict")
+
+    assert told(columns) == said(await scene.store.judge_verdicts(TENANT, "d", "strict"))
+    assert "rejected" not in [row[8] for row in told(columns)]
