@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import stamina
 
-from judge.domain.errors import CallFailed, JudgeUnusable, TransportFailed
-from judge.domain.judge import JudgeCard, JudgeDefinition, RenderedPrompt
+from judge.domain.errors import CallFailed, JudgeUnusable, NotRecorded, TransportFailed
+from judge.domain.judge import RECORDED, JudgeCard, JudgeDefinition, RenderedPrompt
 from judge.domain.outcome import ItemState
 from judge.domain.verdict import CallKey, Comparison, Reading, Reply, Shown, Usage, digest, recorded_digest
 from judge.ports.clock import Clock
@@ -111,6 +111,9 @@ async def judge_comparison(
     begun = clock.monotonic()
     reply, reading, state = None, None, None
     try:
+        if judge.definition.backend == RECORDED:
+            # All that it ever said is in the store: there is nobody to ask, and nothing to ask with.
+            raise NotRecorded("no verdict is recorded for this showing")
         prompt = rendered(judge.definition, work)
         async with asyncio.timeout(judge.card.limits.deadline_seconds):
             came = await tries.reply(prompt)

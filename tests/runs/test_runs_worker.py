@@ -10,9 +10,10 @@ import pytest
 import stamina
 
 from at_work import at_work
+from judge.backends.recorded import Recorded
 from judge.backends.scripted import Scripted
 from judge.domain.errors import CallRejected, JudgeUnusable, TransportFailed
-from judge.domain.judge import JudgeCard, JudgeDefinition, Limits, Price
+from judge.domain.judge import RECORDED, JudgeCard, JudgeDefinition, Limits, Price, Rubric
 from judge.domain.outcome import ItemState, VerdictStatus
 from judge.domain.verdict import CallKey, Shown
 from judge.ports.clock import SystemClock
@@ -69,6 +70,15 @@ async def test_a_rejected_call_is_not_tried_again() -> None:
     settled = await judge_comparison(judge(backend), WORK, 7, SystemClock())
 
     assert (backend.calls, settled.state) == (2, ItemState.REJECTED)
+
+
+async def test_law_2_what_is_not_recorded_has_a_state_and_is_no_call() -> None:
+    """A recorded judge's replies are all stored: nothing is rendered, and there is nobody to call."""
+    card = JudgeCard(JudgeDefinition("old", RECORDED, Rubric("brackets", ()), "brackets/1"))
+
+    settled = await judge_comparison(at_work(card, Recorded()), WORK, 7, SystemClock())
+
+    assert (settled.state, settled.reply, settled.calls) == (ItemState.NOT_RECORDED, None, 0)
 
 
 async def test_a_judge_that_cannot_be_asked_is_an_error() -> None:

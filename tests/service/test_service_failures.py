@@ -45,3 +45,19 @@ async def test_law_2_a_failure_is_never_a_score_and_never_a_tie(
     assert dict(run.counts.by_status) == {status: 6}
     assert run.state == run_service_pb2.RUN_STATE_DONE
     assert refused.value.code.name in ("FAILED_PRECONDITION", "INVALID_ARGUMENT", "NOT_FOUND")
+
+
+async def test_law_2_a_showing_that_is_not_recorded_says_so_and_ends_no_run(client: JudgeClient) -> None:
+    """Of a recorded judge one order was uploaded: the other has the state not_recorded, no call was made for it."""
+    await client.create_dataset("d")
+    await client.upload_prompts("d", [pb.Prompt(prompt_id="p", turns=["q"])])
+    await client.upload_outputs("d", [pb.Output(prompt_id="p", contestant=who, turns=[f"{who} says"]) for who in "ab"])
+    await client.upload_verdicts(
+        "d", [pb.ImportedVerdict(judge="old", prompt_id="p", left="a", right="b", order=1, raw="[[A]]", outcome=1)]
+    )
+    spec = run_service_pb2.RunSpec(dataset="datasets/d", judges=["judges/old"])
+
+    run = await client.wait_run((await client.create_run(spec)).name)
+
+    assert dict(run.counts.by_status) == {"ok": 1, "not_recorded": 1}
+    assert (run.state, run.counts.calls) == (run_service_pb2.RUN_STATE_DONE, 0)
