@@ -70,8 +70,8 @@ class House:
         await self.store.add_prompts(TENANT, "d", prompts, replace=False)
         await self.store.add_outputs(TENANT, "d", outputs, replace=False)
 
-    async def begin(self, request_id: str = "", **said: object) -> Run:
-        spec = RunSpec("d", ("j",), Pairing(), **said)  # type: ignore[arg-type]  # a budget
+    async def begin(self, request_id: str = "", pairing: Pairing = Pairing(), **said: object) -> Run:  # noqa: B008  # frozen
+        spec = RunSpec("d", ("j",), pairing, **said)  # type: ignore[arg-type]  # a budget
         return await self.runs.create(TENANT, spec, request_id, request_id.encode())
 
     async def begun(self) -> Run:

@@ -16,6 +16,7 @@ import asyncio
 import math
 from collections import Counter, deque
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from judge.domain.errors import TransportFailed
@@ -218,11 +219,19 @@ class Account:
         self._requests[False].rate = rate * (1.0 - self._single_share)
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class _Waiting:
+    tenant: str
+    run: int
+    served: asyncio.Future[None]
+
+
 class Slots:
     """At most *limit* calls at once, whoever makes them.
 
-    Of the runs that wait, the one that was given least goes first, and every fourth time the one that has waited
-    longest: a small run is soon through beside a large one, and the large one goes on.
+    Tenants that wait have slots in turn, however many runs each has; who begins to wait has no claim from before. Of a
+    tenant's runs the one that was given least goes first, and every fourth time the one that has waited longest: a
+    small run is soon through beside a large one, and the large one goes on.
 
     With *ramp* it begins with one, and each that is given back makes room for one more, up to the limit: an endpoint
     nobody has talked to yet meets one call, not a burst, and a wrong key is found out by that one.
@@ -231,35 +240,46 @@ class Slots:
     def __init__(self, limit: int, *, ramp: bool = False) -> None:
         self._free = 1 if ramp else limit
         self._grows = limit - self._free
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._given: Counter[int] = Counter()
         """To each run, slots that it made use of."""
-        self._handed = 0
+        self._turns: Counter[str] = Counter()
+        """To each tenant, the same; from the turn on that it was when it began to wait."""
+        self._turn = 0
+        self._handed: Counter[str] = Counter()
 
-    async def take(self, upto: int, run: int = 0) -> int:
-        """Between 1 and *upto* slots for *run*, as soon as there are any."""
+    async def take(self, upto: int, run: int = 0, tenant: str = "") -> int:
+        """Between 1 and *upto* slots for *run* of *tenant*, as soon as there are any."""
+        if all(one.tenant != tenant for one in self._waiting):
+            self._turns[tenant] = max(self._turns[tenant], self._turn)
         if self._waiting or not self._free:
-            mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append((run, mine))
+            mine = _Waiting(tenant, run, asyncio.get_running_loop().create_future())
+            self._waiting.append(mine)
             try:
-                await mine
+                await mine.served
             except asyncio.CancelledError:
-                if mine.done() and not mine.cancelled():
-                    self.give_back(1, run)
+                if mine.served.done() and not mine.served.cancelled():
+                    self.give_back(1, run, tenant)
                 raise
             # A commit frees the slots of its whole group: one permit for all of them, not one for each.
-            return 1 + self._taken(upto - 1, run)
-        return self._taken(upto, run)
+            return 1 + self._taken(upto - 1, run, tenant)
+        return self._taken(upto, run, tenant)
 
-    def _taken(self, upto: int, run: int) -> int:
+    def _taken(self, upto: int, run: int, tenant: str) -> int:
         many = min(upto, self._free)
         self._free -= many
-        self._given[run] += many
+        self._count(many, run, tenant)
         return many
 
-    def give_back(self, many: int, run: int = 0) -> None:
+    def _count(self, many: int, run: int, tenant: str) -> None:
+        self._turn = max(self._turn, self._turns[tenant])
+        self._turns[tenant] += many
+        self._given[run] += many
+
+    def give_back(self, many: int, run: int = 0, tenant: str = "") -> None:
         """Give back *many* slots that *run* took and made no use of."""
         self._given[run] -= many
+        self._turns[tenant] -= many
         self.give(many)
 
     def give(self, many: int) -> None:
@@ -270,16 +290,18 @@ class Slots:
             self._hand_on()
 
     def _hand_on(self) -> None:
-        self._waiting = deque(one for one in self._waiting if not one[1].done())
+        self._waiting = deque(one for one in self._waiting if not one.served.done())
         if not self._waiting:
             self._free += 1
             return
-        self._handed += 1
-        longest = self._waiting[0]
-        one = longest if self._handed % LONGEST == 0 else min(self._waiting, key=lambda one: self._given[one[0]])
+        tenant = min((one.tenant for one in self._waiting), key=lambda name: self._turns[name])
+        mine = [one for one in self._waiting if one.tenant == tenant]
+        self._handed[tenant] += 1
+        longest = self._handed[tenant] % LONGEST == 0
+        one = mine[0] if longest else min(mine, key=lambda one: self._given[one.run])
         self._waiting.remove(one)
-        self._given[one[0]] += 1
-        one[1].set_result(None)
+        self._count(1, one.run, tenant)
+        one.served.set_result(None)
 
 
 class Room:

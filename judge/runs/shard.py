@@ -217,21 +217,21 @@ class ShardRunner:
 
     async def _window(self, todo: deque[Work]) -> str:
         slots, account = self._judge.slots, self._judge.account
-        taken = await slots.take(len(todo), self._run)
+        taken = await slots.take(len(todo), self._run, self._tenant)
         try:
             # What has ended in the meantime may say that no call of this judge can succeed.
             self._take_landed(todo)
             if self._failures.unusable is not None:
                 raise self._failures.unusable
         except BaseException:
-            slots.give_back(taken, self._run)
+            slots.give_back(taken, self._run, self._tenant)
             raise
         if self._stopping:
             slots.give(taken)
             return "STOPPED"
         tokens = likely_tokens(self._judge, todo[0].shown)
         many = account.lease(taken, tokens)
-        slots.give_back(taken - many, self._run)
+        slots.give_back(taken - many, self._run, self._tenant)
         wanted = [todo.popleft() for _ in range(many)]
         begun = 0
         try:
@@ -239,7 +239,7 @@ class ShardRunner:
             permit = await self._store.permit(self._tenant, self._request(wanted))
             begun = self._begin(wanted, permit, asked, todo)
         finally:
-            slots.give_back(many - begun, self._run)
+            slots.give_back(many - begun, self._run, self._tenant)
             account.give_back(many - begun, (many - begun) * tokens)
         self._full_until = self._clock.monotonic() + permit.wait
         await self._take_stored(wanted, permit)

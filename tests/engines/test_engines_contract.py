@@ -11,7 +11,7 @@ import pytest
 from engine_house import CONCURRENCY, PLANNED, TENANT, Site
 from judge.domain.errors import JudgeUnusable
 from judge.domain.judge import RenderedPrompt
-from judge.domain.run import Budget, RunState
+from judge.domain.run import Budget, Pairing, RunState
 from judge.ports.clock import SystemClock
 from judge.runs.watch import Watcher
 from judge.store import SqlStore
@@ -104,6 +104,25 @@ async def test_two_runs_at_once_pay_each_key_once(site: Site) -> None:
     assert [run.counts.by_status for run in ended] == [{"ok": PLANNED}] * 2
     assert h.backend.calls == PLANNED == sum(run.counts.calls for run in ended)
     assert sum(run.counts.reused for run in ended) == PLANNED
+
+
+async def test_a_small_run_beside_a_large_one_ends_long_before_it(site: Site) -> None:
+    """Fair share: begun when the large one has every slot, the small one is through when most of that is to come."""
+    gate = asyncio.Event()
+    async with site.house(always, gate) as h:
+        await h.fill()
+        large = await h.begin("large", Pairing(repeats=40))
+        await h.busy()
+        small = await h.begin("small", Pairing(epoch="another"))
+        await h.until(small, lambda now: now.state is RunState.RUNNING)
+        gate.set()
+
+        ended = await h.ended(small)
+        beside = await h.store.run(TENANT, large.run_id)
+
+    assert ended.counts.by_status == {"ok": PLANNED}
+    assert beside.counts.planned == 40 * PLANNED
+    assert 0 < beside.counts.settled < beside.counts.planned / 2
 
 
 async def test_a_judge_that_cannot_be_asked_ends_the_run_at_once(site: Site) -> None:

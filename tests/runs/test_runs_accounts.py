@@ -254,6 +254,47 @@ async def test_a_small_run_gets_most_slots_beside_a_large_one() -> None:
     assert order == [small, small, small, large] * 2
 
 
+async def served(slots: Slots, waiting: dict[str, tuple[int, str]], times: int) -> list[str]:
+    """Who has each of so many slots, one after another, where all of *waiting* always wait: runs with their tenants."""
+    tasks: dict[str, asyncio.Task[int]] = {}
+    order = []
+    for _ in range(times):
+        for name, (run, tenant) in waiting.items():
+            if name not in tasks:
+                tasks[name] = asyncio.create_task(slots.take(1, run, tenant))
+        await asyncio.sleep(0)
+        slots.give(1)
+        await asyncio.sleep(0)
+        [name] = [name for name, task in tasks.items() if task.done()]
+        order.append(name)
+        del tasks[name]
+    for task in tasks.values():
+        task.cancel()
+    await asyncio.gather(*tasks.values(), return_exceptions=True)
+    return order
+
+
+async def test_slots_go_by_tenant_first_and_then_by_run() -> None:
+    """Two runs of one tenant and one of another: a half to each tenant, and a quarter to each of the two."""
+    slots = Slots(1)
+    await slots.take(1, 1, "many")
+
+    order = await served(slots, {"one": (1, "many"), "two": (2, "many"), "three": (3, "few")}, 40)
+
+    assert [order.count(name) for name in ("one", "two", "three")] == [10, 10, 20]
+
+
+async def test_a_tenant_that_begins_has_no_claim_from_before() -> None:
+    """Neither is what a tenant was given long ago held against it, nor does one that had nothing catch up."""
+    slots = Slots(1)
+    await slots.take(1, 1, "busy")
+    await served(slots, {"one": (1, "busy")}, 100)
+
+    order = await served(slots, {"one": (1, "busy"), "two": (2, "idle")}, 20)
+
+    assert [order.count(name) for name in ("one", "two")] == [10, 10]
+
+
 async def test_slots_that_were_not_used_are_not_held_against_a_run() -> None:
     slots = Slots(2)
     await slots.take(2, run=1)
