@@ -136,7 +136,10 @@ class StoreFull(StoreFailed):
 
 
 class StoreAway(StoreFailed):
-    """The database does not answer. Whether a write was made is not known; it may be tried again."""
+    """The database does not answer, or has a schema that this release does not know: SCHEMA_UNKNOWN.
+
+    Whether a write was made is not known; it may be tried again.
+    """
 
     reason = "STORE_AWAY"
 

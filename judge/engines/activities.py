@@ -1,8 +1,8 @@
 """What a worker does for a workflow: a step of `Execution` each, told of by heartbeats while it lasts.
 
-A store that is away or full is waited for, for ever. Any other error of a step ends the run as failed. What a worker
-did not finish because it stops, because another worker took over or because it has no credential for the judge is given
-back, to be tried again by whoever is there.
+A store that is away or full, or whose schema this release does not know, is waited for, for ever. Any other error of a
+step ends the run as failed. What a worker did not finish because it stops, because another worker took over or because
+it has no credential for the judge is given back, to be tried again by whoever is there.
 """
 
 from __future__ import annotations
@@ -126,6 +126,7 @@ class Activities:
     async def _done(self, at: RunAt | ShardAt, step: Callable[[], Awaitable[T]]) -> T:
         """The result of *step*; an error of its own is the run's end."""
         try:
+            await self._execution.check()
             return await step()
         except (StoreAway, StoreFull):
             raise

@@ -97,6 +97,15 @@ class Fence:
 
 
 @dataclass(frozen=True, slots=True)
+class Losses:
+    """How many attempts at a shard were lost in a row: each ended with its process, and settled nothing."""
+
+    lost: int = 0
+    settled: int = 0
+    """Showings of the shard that are settled by now."""
+
+
+@dataclass(frozen=True, slots=True)
 class Pace:
     """What an account may be asked by all processes together, a second; and how many tokens a call takes."""
 
@@ -345,11 +354,22 @@ class RunStore(Protocol):
         """What stands as round *first* and the rounds after it, in their order."""
         ...
 
-    async def begin_shard(self, row: int, shard: int) -> int | None:
-        """The number of a new attempt at a shard of a run; None if it is done.
+    async def shard_losses(self, row: int, shard: int, last: int, *, alive: int = 0) -> Losses:
+        """What a new attempt at the positions [shard, last) has to know of those before; reads only.
+
+        The attempt with the number *alive* is known not to have ended with its process.
+        """
+        ...
+
+    async def begin_shard(self, row: int, shard: int, losses: Losses = Losses()) -> int | None:
+        """The number of a new attempt at a shard of a run, which had these *losses* before; None if it is done.
 
         Calls in flight of an earlier attempt are booked as spent at their worst, and may be made again.
         """
+        ...
+
+    async def leave_shard(self, row: int, fence: Fence) -> None:
+        """The attempt ended in order, without the shard being done; it is not lost."""
         ...
 
     async def end_shard(self, row: int, fence: Fence) -> None:
@@ -442,6 +462,10 @@ class RunStore(Protocol):
 
 class Store(DatasetStore, RunStore, Protocol):
     """Everything that is kept."""
+
+    async def check(self) -> None:
+        """Return if the store can be worked with; StoreAway if it is not reachable or its schema is not known."""
+        ...
 
     async def close(self) -> None:
         """Finish what is being written and let go."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from judge.api.v1 import (
@@ -26,6 +26,7 @@ from judge.ports.store import Store
 from judge.rpc.agreements import AgreementServicer
 from judge.rpc.datasets import DatasetServicer
 from judge.rpc.errors import ErrorInterceptor
+from judge.rpc.health import Health
 from judge.rpc.judges import JudgeServicer
 from judge.rpc.limits import LimitInterceptor
 from judge.rpc.rankings import RankingServicer
@@ -51,7 +52,6 @@ class Server:
         self._server = grpc.aio.server(
             interceptors=[ErrorInterceptor(), self._limits], options=[*options, ("grpc.so_reuseport", 0)]
         )
-        self._health = health.aio.HealthServicer()
         self._fits = Fits()
         self._watcher = Watcher(store, clock)
         runs = Runs(store, engine, judges)
@@ -64,8 +64,7 @@ class Server:
         ranking_service_pb2_grpc.add_RankingServiceServicer_to_server(RankingServicer(store, self._fits), add)
         agreement = AgreementServicer(store, self._fits, families)
         agreement_service_pb2_grpc.add_AgreementServiceServicer_to_server(agreement, add)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, add)
-        self._services = [
+        services = [
             module.DESCRIPTOR.services_by_name[name].full_name
             for module, name in (
                 (dataset_service_pb2, "DatasetService"),
@@ -75,19 +74,20 @@ class Server:
                 (agreement_service_pb2, "AgreementService"),
             )
         ]
-        reflection.enable_server_reflection([*self._services, health.SERVICE_NAME, reflection.SERVICE_NAME], add)
+        self._health = Health(store, clock, services)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, add)
+        reflection.enable_server_reflection([*services, health.SERVICE_NAME, reflection.SERVICE_NAME], add)
 
     async def start(self, listen: str) -> str:
         """Listen on *listen* (HOST:PORT or unix:PATH); the address, with the port that was chosen for port 0."""
         port = self._server.add_insecure_port(listen)
         await self._server.start()
-        for name in ("", "liveness", *self._services):
-            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        await self._health.start()
         return listen if listen.startswith("unix:") else f"{listen.rpartition(':')[0]}:{port}"
 
     async def drain(self) -> None:
         """Say NOT_SERVING, take no new call, end every stream: each is told to try again."""
-        await self._health.enter_graceful_shutdown()
+        await self._health.drain()
         self._limits.drain()
         await self._watcher.close()
 

@@ -14,24 +14,26 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
-from judge.domain.errors import JudgeError, JudgeUnusable, NotFound
+from judge.domain.errors import JudgeError, JudgeUnusable, NotFound, StoreFailed
+from judge.domain.judge import JudgeDefinition
 from judge.domain.outcome import ItemState
 from judge.domain.run import PairPolicy, Run, RunState
 from judge.log import logger
 from judge.ports.clock import Clock
-from judge.ports.store import Fence, Store
+from judge.ports.store import Fence, Losses, Store
 from judge.runs.adaptive import planned_round
 from judge.runs.batches import BATCH, BatchRunner
 from judge.runs.judges import JudgeAtWork, Judges
 from judge.runs.plan import Plan
 from judge.runs.rounds import Rounds, build_rounds, catch_up
 from judge.runs.shard import Failures, ShardRunner
+from judge.runs.suspects import Suspects, Turn
 from judge.runs.work import Keys, build_plan
 
 SHARD = 500
 """Positions in a shard."""
 TRIES = 5
-"""So often a shard may fail for a reason of its own before it is left alone."""
+"""So often a shard may fail for a reason of its own, or end its process, before it is left alone."""
 NAMED = 5
 """So many of the shards left alone are named."""
 OPEN_RUNS = 16
@@ -109,9 +111,12 @@ class Execution:
         self._store, self._judges, self._clock, self._size = store, judges, clock, size
         self._open: OrderedDict[str, _OpenRun] = OrderedDict()
         self._opening = asyncio.Lock()
-        self._runners: dict[ShardRunner | BatchRunner, tuple[str, int]] = {}
+        self._runners: dict[ShardRunner | BatchRunner | Turn, tuple[str, int]] = {}
         """With the id of the run of each, and the first position of its shard."""
         self._stopping = False
+        self._suspects = Suspects()
+        self._alive: dict[tuple[int, int], int] = {}
+        """By run and first position, attempts of this process of whose end the store has not heard."""
 
     def stop(self, *, patient: bool = False) -> None:
         """Ask for no new permit; what is in flight finishes and commits, and if *patient* waits for room to do so."""
@@ -128,6 +133,10 @@ class Execution:
     def forget(self, run_id: str) -> None:
         """Look at a run afresh: it was begun again, here or in another process."""
         self._open.pop(run_id, None)
+
+    async def check(self) -> None:
+        """StoreAway while the store is one that this process does not work on."""
+        await self._store.check()
 
     async def begin(self, tenant: str, run_id: str) -> bool:
         """Whether the run is to be executed, and has RUNNING for its state now.
@@ -174,25 +183,59 @@ class Execution:
                 raise
             except Exception:
                 log.exception("shard.broken", run=run_id, first=shard.first, last=shard.last)
-        return Stop("POISONED", f"positions {shard.first} to {shard.last - 1} of judge {definition.name!r}")
+        return _poisoned(definition, shard)
 
     async def _attempt(self, tenant: str, opened: _OpenRun, shard: Shard, judge: JudgeAtWork) -> Stop:
         run = await self._store.run(tenant, opened.run.run_id)
         if run.state.ended:
             return Stop("NOT_RUNNING")
-        attempt = await self._store.begin_shard(run.row, shard.first)
+        alive = self._alive.get((run.row, shard.first), 0)
+        losses = await self._store.shard_losses(run.row, shard.first, shard.last, alive=alive)
+        if losses.lost >= TRIES:
+            log.error("shard.poisoned", run=run.run_id, first=shard.first, last=shard.last, lost=losses.lost)
+            return _poisoned(judge.definition, shard)
+        if not losses.lost:
+            return await self._begun(tenant, opened, run, shard, judge, losses)
+        log.warning("shard.suspected", run=run.run_id, first=shard.first, last=shard.last, lost=losses.lost)
+        turn = self._suspects.turn()
+        with self._known(turn, run.run_id, shard):
+            if not await turn.comes():
+                return Stop("STOPPED")
+        try:
+            return await self._begun(tenant, opened, run, shard, judge, losses)
+        finally:
+            turn.over()
+
+    async def _begun(
+        self, tenant: str, opened: _OpenRun, run: Run, shard: Shard, judge: JudgeAtWork, losses: Losses
+    ) -> Stop:
+        """Make an attempt at a shard; whatever ends it short of the end of this process is said."""
+        attempt = await self._store.begin_shard(run.row, shard.first, losses)
         if attempt is None:
             return Stop()
+        self._alive[run.row, shard.first] = attempt
         if run.state is RunState.WAITING:
             # Whoever said what it waits for may be gone.
             await self._store.move_run(run.row, RunState.RUNNING)
         fence = Fence(shard.first, attempt)
         failures = opened.failures(shard.judge, judge, run)
-        reason = await self._judged(tenant, opened, shard, judge, fence, failures)
+        try:
+            reason = await self._judged(tenant, opened, shard, judge, fence, failures)
+        except Exception:
+            await self._left(run.row, fence)
+            raise
         if reason:
+            await self._left(run.row, fence)
             return Stop(reason, f"judge {judge.definition.name!r}")
         await self._store.end_shard(run.row, fence)
+        self._alive.pop((run.row, fence.shard), None)
         return Stop()
+
+    async def _left(self, row: int, fence: Fence) -> None:
+        """The attempt is over and not lost. Where that can't be stored, this process remembers it."""
+        with contextlib.suppress(StoreFailed):
+            await self._store.leave_shard(row, fence)
+            self._alive.pop((row, fence.shard), None)
 
     async def _judged(
         self, tenant: str, opened: _OpenRun, shard: Shard, judge: JudgeAtWork, fence: Fence, failures: Failures
@@ -217,7 +260,7 @@ class Execution:
             return await runner.run(await keys.work(items)) if items else ""
 
     @contextlib.contextmanager
-    def _known(self, runner: ShardRunner | BatchRunner, run: str, shard: Shard) -> Iterator[None]:
+    def _known(self, runner: ShardRunner | BatchRunner | Turn, run: str, shard: Shard) -> Iterator[None]:
         """While *runner* works it can be stopped."""
         self._runners[runner] = (run, shard.first)
         if self._stopping:
@@ -285,6 +328,10 @@ async def _round(store: Store, opened: _OpenRun, number: int) -> Plan | None:
     if isinstance(opened.plan, Rounds):
         return await planned_round(store, opened.run, opened.plan, number)
     return None if number else opened.plan
+
+
+def _poisoned(definition: JudgeDefinition, shard: Shard) -> Stop:
+    return Stop("POISONED", f"positions {shard.first} to {shard.last - 1} of judge {definition.name!r}")
 
 
 def _rest(stops: Sequence[Stop]) -> _Rest:

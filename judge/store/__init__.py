@@ -46,6 +46,10 @@ class SqlStore(
         """The store at *url*. A file's schema is brought up to date; that of PostgreSQL must be."""
         return cls(PostgresqlConnections(url) if is_postgresql(url) else SqliteConnections(url), clock)
 
+    async def check(self) -> None:
+        """Return if the database answers and has a schema that this release works with; StoreAway otherwise."""
+        await self._db.check()
+
     async def close(self) -> None:
         """Finish what is being written, and let go."""
         await self._db.close()

@@ -24,6 +24,10 @@ class Connections(Protocol):
         """The result of *work* in one read transaction, which sees one moment."""
         ...
 
+    async def check(self) -> None:
+        """Return if the database answers and has a schema that this release works with; StoreAway otherwise."""
+        ...
+
     async def close(self) -> None:
         """Finish what is being written, and let go."""
         ...

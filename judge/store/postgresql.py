@@ -75,6 +75,10 @@ class PostgresqlConnections:
         """The result of *work* in one read transaction."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, _transacted, self._reading, work)
 
+    async def check(self) -> None:
+        """Return if the database answers and has a schema that this release works with; StoreAway otherwise."""
+        await self.read(_known)
+
     def _written(self, work: Callable[[Connection], T]) -> T:
         for _ in range(TRIES - 1):
             with contextlib.suppress(_InTheWay):
@@ -105,8 +109,19 @@ def _transacted(engine: Engine, work: Callable[[Connection], T]) -> T:
     except exc.DBAPIError as error:
         if _state(error).startswith(UNKNOWN):
             with engine.connect() as connection:
-                check_schema(connection)
+                _known(connection)
         raise _kind(error)(f"the store failed: {error.orig}") from error
+
+
+def _known(connection: Connection) -> None:
+    """StoreAway if the schema is one that this release does not work with: for this process there is no store.
+
+    Another release's processes go on with what it leaves.
+    """
+    try:
+        check_schema(connection)
+    except StoreFailed as error:
+        raise StoreAway(error.message, reason="SCHEMA_UNKNOWN") from None
 
 
 def _state(error: BaseException | None) -> str:

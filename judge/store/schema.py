@@ -186,6 +186,8 @@ run_shard = Table(
     Column("tenant_id", _Id, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("state", Integer, nullable=False),
+    Column("lost", Integer, nullable=False, server_default="0"),
+    Column("settled", Integer, nullable=False, server_default="0"),
 )
 store_clock = Table(
     "store_clock",

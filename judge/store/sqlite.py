@@ -71,6 +71,10 @@ class SqliteConnections:
         """The result of *work* in one read transaction."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._transact, work, "BEGIN")
 
+    async def check(self) -> None:
+        """Return if the file can be read: its schema is this release's since it was opened."""
+        await self.read(lambda c: c.exec_driver_sql("SELECT 1 FROM alembic_version"))
+
     def _transact(self, work: Callable[[Connection], T], begin: str) -> T:
         try:
             with self._engine.connect() as connection:

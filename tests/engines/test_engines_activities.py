@@ -21,6 +21,7 @@ from judge.domain.run import Run, RunState
 from judge.engines.activities import Activities
 from judge.engines.temporal import TemporalEngine
 from judge.engines.workflow import RunAt, ShardAt, Told
+from judge.ports.store import Losses
 from judge.runs.execution import Execution
 from judge.store import SqlStore
 
@@ -30,12 +31,12 @@ class Leaving(SqlStore):
 
     times = 0
 
-    async def begin_shard(self, row: int, shard: int) -> int | None:
+    async def begin_shard(self, row: int, shard: int, losses: Losses = Losses()) -> int | None:  # noqa: B008  # frozen
         """The attempt, once the store is there."""
         if self.times:
             self.times -= 1
             raise StoreAway("the server is gone")
-        return await super().begin_shard(row, shard)
+        return await super().begin_shard(row, shard, losses)
 
 
 @dataclass

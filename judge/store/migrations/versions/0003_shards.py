@@ -1,4 +1,7 @@
-"""What several processes need to work on one run: fences by shard, a clock of the store's own, accounts they share."""
+"""What several processes need to work on one run: fences by shard, a clock of the store's own, accounts they share.
+
+A shard counts the attempts that were lost with their process, and how much of it was settled when the last one began.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,10 @@ ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Add two tables, and the shard to attempts; an attempt of before is of none."""
+    """Add two tables, counts to shards, and the shard to attempts; an attempt of before is of none."""
     op.add_column("call_attempt", sa.Column("shard", ID, nullable=True))
+    op.add_column("run_shard", sa.Column("lost", sa.Integer(), nullable=False, server_default="0"))
+    op.add_column("run_shard", sa.Column("settled", sa.Integer(), nullable=False, server_default="0"))
     op.create_table(
         "store_clock",
         sa.Column("id", sa.Integer(), primary_key=True),
