@@ -1,13 +1,15 @@
-"""The one thread that computes for long."""
+"""The one thread that computes for long. What nobody waits for any more ends at its next batch of resamples."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from judge.domain.errors import Busy
+from judge.stats.abandoning import while_wanted
 
 T = TypeVar("T")
 QUEUE = 8
@@ -22,13 +24,20 @@ class Fits:
         self._waiting = 0
 
     async def run(self, compute: Callable[[], T]) -> T:
-        """The result of *compute*; Busy if the queue is full."""
+        """The result of *compute*; Busy if the queue is full. Cancelled, it leaves the thread to the next one."""
         if self._waiting > QUEUE:
             raise Busy(f"{QUEUE} fits are waiting already; try again in a moment")
+        left = threading.Event()
+
+        def wanted() -> T:
+            with while_wanted(lambda: not left.is_set()):
+                return compute()
+
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, compute)
+            return await asyncio.get_running_loop().run_in_executor(self._pool, wanted)
         finally:
+            left.set()
             self._waiting -= 1
 
     def close(self) -> None:

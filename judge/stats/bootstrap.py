@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from judge.stats.abandoning import go_on
 from judge.stats.arrays import Flags, Floats, Ints, sums
 from judge.stats.battles import TIE, Battles, cluster_codes
 from judge.stats.bradley_terry import BradleyTerryFit, bradley_terry, refitted
@@ -228,6 +229,7 @@ def resampled_wins(
     values = np.concatenate((weight * share, weight * (1 - share)))
     table = csr_array((values, (rows, columns)), shape=(m * m, clusters))
     for block in blocks:
+        go_on()
         many = rng.multinomial(clusters, np.full(clusters, 1 / clusters), block)
         yield (table @ many.T.astype(np.float64)).T.reshape(block, m, m)
 
@@ -242,6 +244,7 @@ def _poisson(battles: Battles, rng: np.random.Generator, blocks: list[int]) -> I
     first, second = first[met], second[met]
     expected = np.column_stack((lost[met, 0], tied[met], lost[met, 1]))
     for block in blocks:
+        go_on()
         many = rng.poisson(expected, (block, *expected.shape)).astype(np.float64)
         wins = np.zeros((block, m, m))
         half = many[:, :, 2] / 2
@@ -260,6 +263,7 @@ def _resampled(
     many = sums(code, None, clusters).astype(np.int64)
     order, starts = np.argsort(code, kind="stable"), np.cumsum(many) - many
     for _ in range(replicates):
+        go_on()
         drawn = rng.integers(0, clusters, clusters)
         size = many[drawn]
         ends = np.cumsum(size)

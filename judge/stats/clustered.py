@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from judge.stats.abandoning import go_on
 from judge.stats.arrays import Flags, Floats, Ints, sums
 
 SANDWICH = "sandwich-cr1-t"
@@ -206,11 +207,13 @@ class Resamples:
         [[5.0, 5.0, 5.0]]
         """
         if clusters in self._kept:
+            go_on()
             yield self._kept[clusters]
             return
         rng, chances = np.random.default_rng(self.seed), np.full(clusters, 1 / clusters)
         size = max(1, _CELLS // clusters)
         for start in range(0, self.replicates, size):
+            go_on()
             many = min(size, self.replicates - start)
             block = rng.multinomial(clusters, chances, many).astype(np.float64)
             if many == self.replicates and len(self._kept) < _KEPT:

@@ -14,6 +14,7 @@ from math import exp, isfinite, log
 import numpy as np
 import numpy.typing as npt
 
+from judge.stats.abandoning import go_on
 from judge.stats.arrays import Floats, Ints, rounded
 from judge.stats.battles import LEFT, TIE, Battles
 from judge.stats.clustered import method_for, t_quantile
@@ -156,6 +157,7 @@ def _play_many(battles: Battles, orders: Ints, k: float, start: float, scale: fl
     weight = np.ones(battles.n) if battles.weight is None else battles.weight
     rate = np.log(base) / scale
     for at in orders.T:
+        go_on()
         left, right = battles.left[at], battles.right[at]
         own, other = ratings[row, left], ratings[row, right]
         expected = 0.5 + 0.5 * np.tanh(rate * (own - other) / 2)

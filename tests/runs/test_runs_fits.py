@@ -1,0 +1,94 @@
+"""The one thread that computes for long."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from itertools import repeat
+
+import grpc
+import numpy as np
+import pytest
+
+from judge.domain.errors import Busy
+from judge.rpc.errors import CODES
+from judge.runs.fits import QUEUE, Fits
+from judge.stats.abandoning import go_on
+from judge.stats.battles import Battles
+from judge.stats.bootstrap import resampled_wins
+from judge.stats.clustered import Resamples
+from judge.stats.elo import permuted_elo
+
+PATIENCE = 60
+BATTLES = Battles.from_names(["a"] * 1000, ["b"] * 1000, ["left"] * 1000)
+
+
+@pytest.fixture
+def fits() -> Iterator[Fits]:
+    made = Fits()
+    yield made
+    made.close()
+
+
+async def test_fits_run_in_one_bounded_thread_with_a_queue_of_8(fits: Fits) -> None:
+    """One at a time and off the event loop; eight wait; one more is RESOURCE_EXHAUSTED; then there is room again."""
+    release, threads = threading.Event(), set()
+
+    def held() -> None:
+        threads.add(threading.current_thread())
+        assert release.wait(PATIENCE)
+
+    waiting = [asyncio.create_task(fits.run(held)) for _ in range(1 + QUEUE)]
+    await asyncio.sleep(0)
+    with pytest.raises(Busy):
+        await fits.run(held)
+    release.set()
+    await asyncio.gather(*waiting)
+    await fits.run(held)
+
+    assert (QUEUE, CODES[Busy]) == (8, grpc.StatusCode.RESOURCE_EXHAUSTED)
+    assert len(threads) == 1
+    assert threading.main_thread() not in threads
+
+
+def _resampled(code: bool) -> None:  # which of two ways
+    clusters = np.arange(1000, dtype=np.int32) if code else None
+    for _ in resampled_wins(BATTLES, clusters, 1000, np.random.default_rng(0), 10**8):
+        pass
+
+
+ENDLESS: dict[str, Callable[[], object]] = {
+    "a loop that asks": lambda: [go_on() for _ in repeat(None)],
+    "bootstrap of prompts": lambda: _resampled(code=True),
+    "bootstrap of battles": lambda: _resampled(code=False),
+    "bootstrap of figures": lambda: [block.sum() for block in Resamples(0, 10**9).of(1000)],
+    "orders of Elo": lambda: [permuted_elo(BATTLES, np.random.default_rng(0), 2) for _ in repeat(None)],
+}
+"""Computations that would take hours, or for ever."""
+
+
+@pytest.mark.parametrize("endless", ENDLESS)
+async def test_a_fit_that_nobody_waits_for_ends_at_its_next_batch(fits: Fits, endless: str) -> None:
+    """A caller that goes away leaves the thread to the next one."""
+    begun = threading.Event()
+
+    def compute() -> object:
+        begun.set()
+        return ENDLESS[endless]()
+
+    call = asyncio.create_task(fits.run(compute))
+    async with asyncio.timeout(PATIENCE):
+        await asyncio.to_thread(begun.wait, PATIENCE)
+        call.cancel()
+
+        assert await fits.run(lambda: "next") == "next"
+
+
+async def test_a_fit_that_somebody_waits_for_goes_on(fits: Fits) -> None:
+    """Neither the end of another call nor a computation outside of the thread is abandoned."""
+    first = asyncio.create_task(fits.run(lambda: None))
+    await first
+    go_on()
+
+    assert [3] == await fits.run(lambda: [len(block) for block in Resamples(0, 3).of(5)])
