@@ -1,4 +1,4 @@
-"""Watching runs: one poll for all that are watched, whole snapshots to each watcher.
+"""Watching runs: one poll in half a second for all that are watched, whole snapshots to each watcher.
 
 At most 4 snapshots a second, at least one in 15 s, never an older revision, the terminal one always.
 """
@@ -6,14 +6,17 @@ At most 4 snapshots a second, at least one in 15 s, never an older revision, the
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 
 from judge.domain.run import Run
 from judge.ports.clock import Clock
 from judge.ports.store import Store
 
-POLL = 0.25
+POLL = 0.5
 """Seconds between two looks."""
+SOON = 0.25
+"""Seconds until the first look after nothing was watched: many runs are through by then."""
 QUIET = 15.0
 """Seconds after which a snapshot is sent though nothing changed."""
 
@@ -27,6 +30,7 @@ class Watcher:
         self._revisions: dict[int, int] = {}
         self._looked = asyncio.Event()
         self._poll: asyncio.Task[None] | None = None
+        self._last = -math.inf
 
     async def watch(self, tenant: str, run_id: str, after: int) -> AsyncIterator[tuple[Run, float]]:
         """Snapshots of a run, each with verdicts a second since the one before, until it has ended."""
@@ -44,7 +48,7 @@ class Watcher:
                 if self._revisions.get(row, after) <= after and now - sent_at < QUIET:
                     continue
                 run = await self._store.run(tenant, run_id)
-                rate = (run.counts.settled - settled) / max(now - sent_at, POLL)
+                rate = (run.counts.settled - settled) / max(now - sent_at, SOON)
                 after, sent_at, settled = run.revision, now, run.counts.settled
                 yield run, rate
         finally:
@@ -59,8 +63,10 @@ class Watcher:
         await looked.wait()
 
     async def _look(self) -> None:
+        pause = max(SOON, self._last + POLL - self._clock.monotonic())
         while self._watched:
-            await self._clock.sleep(POLL)
+            await self._clock.sleep(pause)
+            self._last, pause = self._clock.monotonic(), POLL
             try:
                 self._revisions = await self._store.changes(list(self._watched))
             finally:

@@ -1,0 +1,98 @@
+"""Watching runs: how often the store is asked, and what a watcher gets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from itertools import pairwise
+
+from clocks import StillClock
+from engine_house import TENANT, House, OneJudge
+from judge.backends.scripted import Scripted
+from judge.config import TemporalSettings
+from judge.domain.run import Pairing, Run, RunState
+from judge.engines.temporal import TemporalEngine
+from judge.runs.watch import POLL, Watcher
+from judge.store import SqlStore
+
+
+class Counted(SqlStore):
+    """A store that remembers when it was asked for changes, and of which runs."""
+
+    asked: list[tuple[float, list[int]]]
+
+    async def changes(self, rows: Collection[int]) -> dict[int, int]:
+        self.asked.append((self._clock.monotonic(), sorted(rows)))
+        return await super().changes(rows)
+
+
+class Passing(StillClock):
+    """A clock on which time passes when somebody waits, one after another."""
+
+    async def sleep(self, seconds: float) -> None:
+        self.time += seconds
+        await asyncio.sleep(0)
+
+
+async def _watched(watcher: Watcher, run: Run) -> list[Run]:
+    return [snapshot async for snapshot, _ in watcher.watch(TENANT, run.run_id, 0)]
+
+
+async def test_one_poll_in_500_ms_for_all_watched_runs() -> None:
+    """However many runs and watchers there are, each look is at all of them, and never two are nearer than 500 ms.
+
+    Every watcher sees the terminal state, and never an older revision.
+    """
+    store = Counted.open("sqlite://", clock=Passing())
+    assert isinstance(store, Counted)
+    store.asked = []
+    backend = Scripted([])
+    house = House(store, backend, TemporalEngine(store, TemporalSettings(), Passing()), OneJudge(backend))
+    await house.fill()
+    runs = [await house.begin(name, Pairing(epoch=name)) for name in "abc"]
+    watcher = Watcher(store, store._clock)
+    watching = [asyncio.create_task(_watched(watcher, run)) for run in runs for _ in range(2)]
+    async with asyncio.timeout(60):
+        while len(store.asked) < 10:  # noqa: ASYNC110  # no event tells
+            await asyncio.sleep(0)
+        for run in runs:
+            await store.move_run(run.row, RunState.RUNNING)
+            await store.move_run(run.row, RunState.DONE)
+        seen = await asyncio.gather(*watching)
+    await watcher.close()
+    await store.close()
+
+    times = [at for at, _ in store.asked]
+    revisions = [[snapshot.revision for snapshot in snapshots] for snapshots in seen]
+    assert POLL == 0.5
+    assert min(later - earlier for earlier, later in pairwise(times)) >= POLL
+    assert [rows for _, rows in store.asked[2:10]] == [[run.row for run in runs]] * 8
+    assert [snapshots[-1].state for snapshots in seen] == [RunState.DONE] * 6
+    assert revisions == [sorted(set(found)) for found in revisions]
+
+
+async def test_a_watch_that_is_begun_again_and_again_asks_no_oftener() -> None:
+    """Whoever comes after another has gone waits until the next look is due."""
+    store = Counted.open("sqlite://", clock=Passing())
+    assert isinstance(store, Counted)
+    store.asked = []
+    backend = Scripted([])
+    house = House(store, backend, TemporalEngine(store, TemporalSettings(), Passing()), OneJudge(backend))
+    await house.fill()
+    run = await house.begin()
+    watcher = Watcher(store, store._clock)
+    for _ in range(5):
+        one = asyncio.create_task(_watched(watcher, run))
+        many = len(store.asked)
+        async with asyncio.timeout(60):
+            while len(store.asked) == many:  # noqa: ASYNC110  # no event tells
+                await asyncio.sleep(0)
+        one.cancel()
+        await asyncio.gather(one, return_exceptions=True)
+        await asyncio.gather(*filter(None, [watcher._poll]))
+    await watcher.close()
+    await store.close()
+
+    times = [at for at, _ in store.asked]
+    assert len(times) >= 5
+    assert min(later - earlier for earlier, later in pairwise(times)) >= POLL
