@@ -23,7 +23,8 @@ THREADS = 4
 """Of writers, and of readers, each with a connection."""
 TRIES = 5
 WRITING = "-c idle_in_transaction_session_timeout=2s -c lock_timeout=5s -c transaction_timeout=10s"
-READING = "-c transaction_timeout=120s -c default_transaction_read_only=on"
+READING = "-c idle_in_transaction_session_timeout=30s -c lock_timeout=5s -c transaction_timeout=120s"
+READING += " -c default_transaction_read_only=on"
 DISK_FULL = "53100"
 GONE = ("08", "57P", "25P03", "25P04")
 """The server is stopping or starting, the connection is lost, or the transaction was idle or open for too long."""
@@ -96,7 +97,7 @@ class PostgresqlConnections:
         self._reading.dispose()
 
 
-class _InTheWay(StoreFailed):
+class _InTheWay(StoreAway):
     """Another transaction was in the way: the same one may succeed when tried again."""
 
 
