@@ -1,0 +1,186 @@
+"""The contract of commits: answers come in once, with their showings, readings, counts and costs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clocks import passed
+from judge.domain.outcome import ItemState, Preference, VerdictStatus
+from judge.domain.verdict import SOURCE_PARSER, Reading, Reply, Usage
+from judge.ports.store import Settled, VerdictQuery
+
+if TYPE_CHECKING:
+    from conftest import Scene
+
+TENANT = "default"
+ALL = VerdictQuery()
+
+
+async def test_an_answer_commits_once_with_its_counts(scene: Scene) -> None:
+    """An answer, its showing, the calls, the cost and the revision come in one commit."""
+    run = await scene.run()
+    [key] = await scene.keys(1)
+
+    await scene.answer([key], run)
+
+    after = await scene.store.run(TENANT, "run-1")
+    [verdict] = await scene.store.verdicts(run.row, ALL, after=-1, limit=10)
+    assert after.counts.by_status == {"ok": 1}
+    assert (after.counts.calls, after.cost_micros, after.counts.reused, after.counts.repeated) == (1, 7, 0, 0)
+    assert after.revision == run.revision + 1 == verdict.revision
+    assert (verdict.judge, verdict.status, verdict.comparison_id) == ("strict", VerdictStatus.OK, "c0")
+    assert (verdict.showing.prompt_id, verdict.showing.left, verdict.showing.right) == ("p0", "a", "b")
+
+
+async def test_the_first_of_two_answers_to_a_key_stays(scene: Scene) -> None:
+    """Where two call one key, the first answer stays, and the second's cost is booked as repeated."""
+    first, second = await scene.run("run-1"), await scene.run("run-2")
+    [key] = await scene.keys(1)
+    early = (await scene.permit([key], first)).granted[key]
+    await passed(scene.store, scene.clock, 100)
+    late = (await scene.permit([key], second)).granted[key]
+    other = Reply("[[B]]", usage=Usage(cost_micros=9))
+
+    await scene.store.commit(TENANT, first.row, [scene.called(key, early, 0)])
+    reading = Reading("brackets", Preference.SECOND)
+    await scene.store.commit(TENANT, second.row, [scene.called(key, late, 0, reply=other, reading=reading)])
+
+    [kept] = await scene.store.verdicts(second.row, ALL, after=-1, limit=10)
+    run = await scene.store.run(TENANT, "run-2")
+    assert kept.reply is not None
+    assert (kept.reply.raw, kept.readings) == ("[[A]]", (Reading("brackets", Preference.FIRST),))
+    assert (run.counts.repeated, run.counts.calls, run.cost_micros) == (1, 1, 9)
+
+
+async def test_a_losing_reply_leaves_no_reading_on_the_answer_that_stays(scene: Scene) -> None:
+    """What was read from a reply that came second is never said of the answer that came first."""
+    run = await scene.run()
+    [key] = await scene.keys(1)
+    await scene.store.commit(TENANT, None, [scene.called(key, None)])
+    other, reading = Reply("nonsense"), Reading("brackets/2", None, "no verdict")
+
+    await scene.store.commit(TENANT, run.row, [scene.called(key, None, 0, reply=other, reading=reading)])
+
+    [kept] = await scene.store.verdicts(run.row, ALL, after=-1, limit=10)
+    assert kept.readings == (Reading("brackets", Preference.FIRST),)
+    assert (await scene.store.run(TENANT, "run-1")).counts.by_status == {"ok": 1}
+
+
+async def test_a_commit_is_safe_to_repeat(scene: Scene) -> None:
+    """A commit that succeeded but was reported failed changes nothing when it is made again."""
+    run = await scene.run()
+    keys = await scene.keys(3)
+    granted = (await scene.permit(keys, run)).granted
+    done = [scene.called(key, granted[key], n) for n, key in enumerate(keys)]
+    done[2] = Settled(keys[2], scene.item(2), granted[keys[2]], state=ItemState.REJECTED, calls=1)
+    await scene.store.commit(TENANT, run.row, done)
+    before = await scene.store.run(TENANT, "run-1")
+    seen = await scene.store.verdicts(run.row, ALL, after=-1, limit=10)
+
+    await scene.store.commit(TENANT, run.row, done)
+
+    assert await scene.store.run(TENANT, "run-1") == before
+    assert await scene.store.verdicts(run.row, ALL, after=-1, limit=10) == seen
+    assert before.counts.by_status == {"ok": 2, "rejected": 1}
+    assert before.counts.calls == 3
+
+
+async def test_a_commit_needs_no_run(scene: Scene) -> None:
+    """A single comparison is stored without a run, and found by the next who asks."""
+    [key] = await scene.keys(1)
+    attempt = (await scene.permit([key])).granted[key]
+
+    await scene.store.commit(TENANT, None, [scene.called(key, attempt)])
+
+    permit = await scene.permit([key])
+    assert permit.answered[key].reply == scene.called(key, None).reply
+    assert permit.answered[key].readings == (Reading("brackets", Preference.FIRST),)
+    assert not permit.granted
+
+
+async def test_a_reused_answer_is_counted_and_not_called(scene: Scene) -> None:
+    """A run that finds an answer takes it, with its status, without a call."""
+    keys = await scene.keys(2)
+    refusal = Reply("I will not", VerdictStatus.REFUSED)
+    done = [scene.called(keys[0], None), scene.called(keys[1], None, reply=refusal, reading=None)]
+    await scene.store.commit(TENANT, None, done)
+    run = await scene.run()
+    answered = (await scene.permit(keys, run)).answered
+
+    found = [Settled(key, scene.item(n), answer=answered[key].answer) for n, key in enumerate(keys)]
+    await scene.store.commit(TENANT, run.row, found)
+
+    after = await scene.store.run(TENANT, "run-1")
+    assert after.counts.by_status == {"ok": 1, "refused": 1}
+    assert (after.counts.reused, after.counts.calls, after.cost_micros) == (2, 0, 0)
+    assert [v.reused for v in await scene.store.verdicts(run.row, ALL, after=-1, limit=10)] == [True, True]
+
+
+async def test_a_run_counts_what_its_own_parser_reads(scene: Scene) -> None:
+    """Of several readings of an answer, that of the run's own parser counts, and the source's before any."""
+    keys = await scene.keys(2)
+    unreadable = Reading("newer", None, "two verdicts")
+    await scene.store.commit(TENANT, None, [scene.called(key, None) for key in keys])
+    await scene.store.commit(TENANT, None, [scene.called(key, None, reading=unreadable) for key in keys])
+    source = Reading(SOURCE_PARSER, Preference.TIE)
+    await scene.store.commit(TENANT, None, [scene.called(keys[1], None, reading=source)])
+    run = await scene.run()
+    answered = (await scene.permit(keys, run)).answered
+
+    found = [Settled(key, scene.item(n), answer=answered[key].answer) for n, key in enumerate(keys)]
+    await scene.store.commit(TENANT, run.row, found)
+
+    seen = await scene.store.verdicts(run.row, ALL, after=-1, limit=10)
+    assert (await scene.store.run(TENANT, "run-1")).counts.by_status == {"ok": 2}
+    assert [v.reading for v in seen] == [Reading("brackets", Preference.FIRST), source]
+    assert {len(stored.readings) for stored in answered.values()} == {2, 3}
+
+
+async def test_what_may_have_been_paid_counts_as_spent(scene: Scene) -> None:
+    """A call that broke off is booked at what it may have cost, beside what a reply cost; once, also if repeated."""
+    run = await scene.run()
+    one, two = await scene.keys(2)
+    granted = (await scene.permit([one, two], run)).granted
+    failed = Settled(one, scene.item(0), granted[one], state=ItemState.TRANSPORT_ERROR, calls=2, lost_micros=30)
+    done = [failed, scene.called(two, granted[two], 1, lost_micros=15)]
+
+    for _ in range(2):
+        await scene.store.commit(TENANT, run.row, done)
+
+    after = await scene.store.run(TENANT, "run-1")
+    assert (after.cost_micros, after.counts.calls) == (30 + 15 + 7, 3)
+
+
+async def test_a_failed_call_may_be_called_again(scene: Scene) -> None:
+    """A call that failed settles its attempt and leaves a state, and its key is free."""
+    run = await scene.run()
+    [key] = await scene.keys(1)
+    attempt = (await scene.permit([key], run)).granted[key]
+
+    failed = Settled(key, scene.item(4), attempt, state=ItemState.TRANSPORT_ERROR, calls=5)
+    await scene.store.commit(TENANT, run.row, [failed])
+
+    after = await scene.store.run(TENANT, "run-1")
+    assert (after.counts.by_status, after.counts.calls, after.cost_micros) == ({"transport_error": 1}, 5, 0)
+    assert await scene.store.done_positions(run.row, 0, 4) == set()
+    assert await scene.store.done_positions(run.row, 4, 5) == {4}
+    assert list((await scene.permit([key], run)).granted) == [key]
+
+
+async def test_tenants_share_no_answers(scene: Scene) -> None:
+    """An answer of one tenant is not another's."""
+    [key] = await scene.keys(1)
+
+    await scene.store.commit("another", None, [scene.called(key, None)])
+
+    assert list((await scene.permit([key])).granted) == [key]
+
+
+async def test_a_reply_with_broken_unicode_is_kept(scene: Scene) -> None:
+    """Half a surrogate pair in a reply doesn't lose the group it came with."""
+    keys = await scene.keys(2)
+
+    broken = scene.called(keys[0], None, reply=Reply("[[A]] \ud83d"))
+    await scene.store.commit(TENANT, None, [broken, scene.called(keys[1], None)])
+
+    assert set((await scene.permit(keys)).answered) == set(keys)
