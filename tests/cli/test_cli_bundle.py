@@ -1,4 +1,4 @@
-"""`judge export bundle`, `judge replay` and `judge verify`, each in a process of its own."""
+"""`judge export bundle` at a server, `judge replay` and `judge verify` in processes without a network."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -15,45 +17,57 @@ from bundles import forged, in_json, members
 from judge.api.v1.leaderboard_pb2 import Leaderboard
 from judge.rpc import spelling
 
+Judge = Callable[..., subprocess.CompletedProcess[str]]
+COMMANDS = ("replay", "verify")
 KERNELS = ({"OPENBLAS_NUM_THREADS": "1"}, {"OPENBLAS_NUM_THREADS": "2"}, {"OPENBLAS_CORETYPE": "Nehalem"})
 NO_NETWORK = """
-import socket, sys
+import contextlib, io, json, socket, sys
 
 def refused(*_, **__):
     raise OSError("there is no network")
 
 socket.socket.connect = socket.socket.bind = refused
 from judge.cli.main import main
-main()
+done = []
+for arguments in json.loads(sys.argv[1]):
+    sys.argv[1:] = arguments
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+        try:
+            main()
+        except SystemExit as left:
+            code = left.code
+    done.append([code, out.getvalue(), err.getvalue()])
+print(json.dumps(done))
 """
 
 
-def judge(home: Path, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """`judge` in a process of its own, on a store of its own."""
-    return _run([sys.executable, "-m", "judge.cli", *map(str, arguments)], home, environment)
+class Done(NamedTuple):
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
 
 
-def offline(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The same where every socket refuses, and there is no home."""
-    return _run([sys.executable, "-c", NO_NETWORK, *map(str, arguments)], Path("/nonexistent"), environment)
-
-
-def _run(argv: list[str], home: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    everything = {**os.environ, "JUDGE_HOME": str(home), **environment}
-    return subprocess.run(argv, capture_output=True, text=True, check=False, env=everything)
+def offline(*commands: Sequence[str | Path], **environment: str) -> list[Done]:
+    """Each of *commands* of `judge` in one process in which every socket refuses and there is no home."""
+    argv = [sys.executable, "-c", NO_NETWORK, json.dumps([list(map(str, command)) for command in commands])]
+    everything = {**os.environ, "JUDGE_HOME": "/nonexistent", **environment}
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=everything)
+    assert (done.returncode, done.stderr) == (0, "")
+    return [Done(*one) for one in json.loads(done.stdout)]
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+def exported(tmp_path_factory: pytest.TempPathFactory, served: Judge) -> tuple[Path, str, str]:
     """A bundle of a run of two judges; what the service ranked by one of them; the digest that export printed."""
-    home = tmp_path_factory.mktemp("home")
-    assert judge(home, "import", DEMO, "--dataset", "demo").returncode == 0
-    run = judge(home, "run", "demo", "--judge", "longest", "--judge", "random").stdout.strip()
-    path = home / "run.zip"
+    assert served("import", DEMO, "--dataset", "bundled").returncode == 0
+    run = served("run", "bundled", "--judge", "longest", "--judge", "random").stdout.strip()
+    path = tmp_path_factory.mktemp("bundle") / "run.zip"
     options = ("--largest", "--pairs", "--intervals", "bootstrap", "--replicates", "40")
-    done = judge(home, "export", "bundle", "--run", run, "-o", path, *options)
+    done = served("export", "bundle", "--run", run, "-o", path, *options)
     assert done.returncode == 0, done.stderr
-    ranked = judge(home, "rank", f"run:{run}/random", *options, "--json")
+    ranked = served("rank", f"run:{run}/random", *options, "--json")
     return path, ranked.stdout, done.stdout.strip()
 
 
@@ -64,63 +78,48 @@ def test_cli_replay_gives_the_same_bytes_offline_under_any_threads_and_kernels(
     path, ranked, _ = exported
     first, second = (members(path)[f"leaderboards/{name}.json"].decode() for name in ("longest", "random"))
 
-    done = [offline("replay", path, "--json", **kernel) for kernel in KERNELS]
+    done = [offline(["replay", path, "--json"], **kernel) for kernel in KERNELS]
 
-    assert [(0, first + second)] * len(KERNELS) == [(one.returncode, one.stdout) for one in done]
+    assert [[(0, first + second)]] * len(KERNELS) == [[one[:2] for one in found] for found in done]
     assert spelling.board(spelling.message_of(Leaderboard, json.loads(ranked))) == second
 
 
-def test_cli_replay_shows_tables(exported: tuple[Path, str, str]) -> None:
-    """Without --json it prints what `judge rank` prints."""
-    done = offline("replay", exported[0])
-
-    assert done.returncode == 0
-    assert "95% interval" in done.stdout
-    assert done.stderr.count("the same bytes as in the bundle") == 2
-
-
-def test_cli_verify_says_that_everything_matches(exported: tuple[Path, str, str]) -> None:
-    """And under which hash, which is the one that export printed."""
+def test_cli_replay_and_verify_say_that_everything_matches(exported: tuple[Path, str, str]) -> None:
+    """Replay prints what `judge rank` prints; verify says under which hash, which is the one that export printed."""
     path, _, digest = exported
 
-    done = offline("verify", path)
-    as_json = offline("verify", path, "--json")
+    replayed, verified, as_json = offline(["replay", path], ["verify", path], ["verify", path, "--json"])
 
-    assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr == f"nothing does not match in {digest}\n"
-    assert json.loads(as_json.stdout) == {"manifest_sha256": digest, "mismatches": [], "notes": []}
+    assert replayed.code == 0
+    assert "95% interval" in replayed.out
+    assert replayed.err.count("the same bytes as in the bundle") == 2
+    assert (0, "", f"nothing does not match in {digest}\n") == verified
+    assert {"manifest_sha256": digest, "mismatches": [], "notes": []} == json.loads(as_json.out)
 
 
-def test_cli_a_changed_bundle_fails(exported: tuple[Path, str, str], tmp_path: Path) -> None:
-    """With other bytes replay and verify exit with 1, and say where."""
+def test_cli_a_changed_or_cut_bundle_fails(exported: tuple[Path, str, str], tmp_path: Path) -> None:
+    """With other bytes replay and verify exit with 1, and say where; so they do, in a sentence, with too few."""
 
     def better(board: dict[str, object]) -> None:
         board["battles"] = 1
 
-    path = forged(tmp_path / "forged.zip", members(exported[0]), random=in_json(better))
-
-    replayed, verified = offline("replay", path), offline("verify", path)
-
-    assert (replayed.returncode, verified.returncode) == (1, 1)
-    assert "OTHER bytes than leaderboards/random.json in the bundle" in replayed.stderr
-    assert verified.stdout == "leaderboards/random.json: ranked again, battles is 480, not 1\n"
-
-
-def test_cli_a_cut_bundle_is_told_in_a_sentence(exported: tuple[Path, str, str], tmp_path: Path) -> None:
+    other = forged(tmp_path / "forged.zip", members(exported[0]), random=in_json(better))
     whole = exported[0].read_bytes()
-    (tmp_path / "cut.zip").write_bytes(whole[: whole.index(b"answers.jsonl") + 1000])
+    (cut := tmp_path / "cut.zip").write_bytes(whole[: whole.index(b"answers.jsonl") + 1000])
 
-    for command in ("replay", "verify"):
-        done = offline(command, tmp_path / "cut.zip")
+    replayed, verified, *refused = offline(*((command, path) for path in (other, cut) for command in COMMANDS))
 
-        assert (done.returncode, done.stderr) == (1, "judge: answers.jsonl: the file ends inside of it\n")
+    assert (replayed.code, verified.code) == (1, 1)
+    assert "OTHER bytes than leaderboards/random.json in the bundle" in replayed.err
+    assert verified.out == "leaderboards/random.json: ranked again, battles is 480, not 1\n"
+    assert [(1, "judge: answers.jsonl: the file ends inside of it\n")] * 2 == [(one.code, one.err) for one in refused]
 
 
-def test_cli_a_bundle_that_cannot_be_leaves_no_file(tmp_path: Path) -> None:
+def test_cli_a_bundle_that_cannot_be_leaves_no_file(served: Judge, tmp_path: Path) -> None:
     """A run that there is not, and texts that are wanted and left out."""
     options = ("--run", "none", "-o", tmp_path / "b.zip")
-    missing = judge(tmp_path, "export", "bundle", *options)
-    both = judge(tmp_path, "export", "bundle", *options, "--style", "--without-texts")
+    missing = served("export", "bundle", *options)
+    both = served("export", "bundle", *options, "--style", "--without-texts")
 
     assert (missing.returncode, both.returncode) == (1, 2)
     assert "there is no run 'none'" in missing.stderr

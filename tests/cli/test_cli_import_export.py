@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -14,21 +14,15 @@ from polars.testing import assert_frame_equal
 
 from bundle import DEMO
 
+Judge = Callable[..., subprocess.CompletedProcess[str]]
 KINDS = ("prompts", "outputs", "labels", "verdicts", "comparisons")
-
-
-def judge(home: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """`judge` in a process of its own, on a store of its own."""
-    argv = [sys.executable, "-m", "judge.cli", *map(str, arguments)]
-    environment = {**os.environ, "JUDGE_HOME": str(home)}
-    return subprocess.run(argv, capture_output=True, text=True, check=False, env=environment, cwd=home)
 
 
 def written(path: Path, *rows: dict[str, object]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
 
 
-def test_cli_export_writes_what_import_reads(tmp_path: Path) -> None:
+def test_cli_export_writes_what_import_reads(served: Judge, tmp_path: Path) -> None:
     """Every kind of row, exported, imported elsewhere and exported again, is the same text."""
     (folder := tmp_path / "in").mkdir()
     for name in ("prompts", "outputs", "labels"):
@@ -41,75 +35,75 @@ def test_cli_export_writes_what_import_reads(tmp_path: Path) -> None:
         pair | {"judge": "old", "first": "right", "raw": "[[B]]", "outcome": "left", "reason": "shorter"},
         pair | {"judge": "old", "first": "left", "raw": "hm", "status": "unreadable"},
     )
-    (home := tmp_path / "home").mkdir()
-    assert judge(home, "import", folder, "--dataset", "one").returncode == 0
+    assert served("import", folder, "--dataset", "kinds-1").returncode == 0
     (out := tmp_path / "out").mkdir()
 
     for kind in KINDS:
-        assert judge(home, "export", kind, "--dataset", "one", "-o", out / f"{kind}.jsonl").returncode == 0
-    assert judge(home, "import", out, "--dataset", "two").returncode == 0
+        assert served("export", kind, "--dataset", "kinds-1", "-o", out / f"{kind}.jsonl").returncode == 0
+    assert served("import", out, "--dataset", "kinds-2").returncode == 0
     for kind in KINDS:
-        again = judge(home, "export", kind, "--dataset", "two")
+        again = served("export", kind, "--dataset", "kinds-2")
         first = (out / f"{kind}.jsonl").read_text("utf-8")
         assert again.stdout == first
         assert len(first.splitlines()) == len((folder / f"{kind}.jsonl").read_text("utf-8").splitlines())
 
 
 @pytest.mark.parametrize("wrong", ['{"prompt_id": "2", "te', '{"prompt_id": "2"}'])
-def test_cli_a_wrong_line_leaves_no_dataset(tmp_path: Path, wrong: str) -> None:
+def test_cli_a_wrong_line_leaves_no_dataset(served: Judge, tmp_path: Path, wrong: str) -> None:
     """The file and the line are named in one sentence, and nothing was made or stored."""
     (tmp_path / "prompts.jsonl").write_text('{"prompt_id": "1", "text": "q"}\n' + wrong, "utf-8")
 
-    done = judge(tmp_path, "import", tmp_path, "--dataset", "mine")
-    looked = judge(tmp_path, "export", "prompts", "--dataset", "mine")
+    done = served("import", tmp_path, "--dataset", "wrong-line")
+    looked = served("export", "prompts", "--dataset", "wrong-line")
 
     assert done.returncode == 1
     assert "prompts.jsonl line 2" in done.stderr
     assert "Traceback" not in done.stderr
     assert (looked.returncode, looked.stdout) == (1, "")
-    assert "no dataset 'mine'" in looked.stderr
+    assert "no dataset 'wrong-line'" in looked.stderr
 
 
 @pytest.mark.parametrize(
     ("row", "said"),
     [("", "there is no row to import"), ('{"prompt_id": "1", "model": "m", "text": "a"}', "no prompt '1'")],
 )
-def test_cli_an_import_of_nothing_leaves_no_dataset(tmp_path: Path, row: str, said: str) -> None:
+def test_cli_an_import_of_nothing_leaves_no_dataset(served: Judge, tmp_path: Path, row: str, said: str) -> None:
     """Where no row was there, or none was taken, the dataset that was made for them goes again."""
     (tmp_path / "outputs.jsonl").write_text(row, "utf-8")
 
-    done = judge(tmp_path, "import", tmp_path, "--dataset", "mine")
-    looked = judge(tmp_path, "export", "prompts", "--dataset", "mine")
+    done = served("import", tmp_path, "--dataset", "no-row")
+    looked = served("export", "prompts", "--dataset", "no-row")
 
     assert done.returncode == 1
     assert said in done.stderr
-    assert "no dataset 'mine'" in looked.stderr
+    assert "no dataset 'no-row'" in looked.stderr
 
 
-def test_cli_a_dataset_that_was_there_stays(tmp_path: Path) -> None:
+def test_cli_a_dataset_that_was_there_stays(embedded: Judge, tmp_path: Path) -> None:
     """A later import of which no row is taken takes nothing away."""
     written(tmp_path / "prompts.jsonl", {"prompt_id": "1", "text": "q"})
-    judge(tmp_path, "import", tmp_path / "prompts.jsonl", "--dataset", "mine")
+    embedded("import", tmp_path / "prompts.jsonl", "--dataset", "mine")
     written(tmp_path / "outputs.jsonl", {"prompt_id": "2", "model": "m", "text": "a"})
 
-    done = judge(tmp_path, "import", tmp_path / "outputs.jsonl", "--dataset", "mine")
-    looked = judge(tmp_path, "export", "prompts", "--dataset", "mine")
+    done = embedded("import", tmp_path / "outputs.jsonl", "--dataset", "mine")
+    looked = embedded("export", "prompts", "--dataset", "mine")
 
     assert done.returncode == 1
+    assert "Traceback" not in done.stderr
     assert len(looked.stdout.splitlines()) == 1
 
 
-def test_cli_a_failed_export_leaves_no_file(tmp_path: Path) -> None:
-    done = judge(tmp_path, "export", "prompts", "--dataset", "none", "-o", tmp_path / "out.jsonl")
+def test_cli_a_failed_export_leaves_no_file(embedded: Judge, tmp_path: Path) -> None:
+    done = embedded("export", "prompts", "--dataset", "none", "-o", tmp_path / "out.jsonl")
 
     assert done.returncode == 1
     assert not list(tmp_path.glob("out*"))
 
 
-def test_cli_an_unknown_format_is_named(tmp_path: Path) -> None:
+def test_cli_an_unknown_format_is_named(served: Judge, tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_text("a,b\n", "utf-8")
 
-    done = judge(tmp_path, "import", tmp_path / "table.csv", "--dataset", "mine")
+    done = served("import", tmp_path / "table.csv", "--dataset", "mine")
 
     assert done.returncode == 1
     assert "table.csv is in no format we know: fastchat, jsonl" in done.stderr
@@ -128,17 +122,17 @@ def test_cli_import_needs_no_server_packages() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_cli_export_follows_links_and_packs_what_is_called_gz(tmp_path: Path) -> None:
+def test_cli_export_follows_links_and_packs_what_is_called_gz(served: Judge, tmp_path: Path) -> None:
     """A link stays a link, a device stays a device, and a `.gz` is one that import reads."""
     written(tmp_path / "prompts.jsonl", {"prompt_id": "1", "text": "q"})
     (tmp_path / "link.jsonl").symlink_to(tmp_path / "target.jsonl")
-    assert judge(tmp_path, "import", tmp_path / "prompts.jsonl", "--dataset", "one").returncode == 0
+    assert served("import", tmp_path / "prompts.jsonl", "--dataset", "links-1").returncode == 0
 
     done = [
-        judge(tmp_path, "export", "prompts", "--dataset", "one", "-o", output).returncode
+        served("export", "prompts", "--dataset", "links-1", "-o", output).returncode
         for output in (tmp_path / "prompts.jsonl.gz", tmp_path / "link.jsonl", Path("/dev/null"))
     ]
-    again = judge(tmp_path, "import", tmp_path / "prompts.jsonl.gz", "--dataset", "two")
+    again = served("import", tmp_path / "prompts.jsonl.gz", "--dataset", "links-2")
 
     assert done == [0, 0, 0]
     assert again.returncode == 0
@@ -147,13 +141,13 @@ def test_cli_export_follows_links_and_packs_what_is_called_gz(tmp_path: Path) ->
     assert Path("/dev/null").is_char_device()
 
 
-def test_cli_rank_reads_and_writes_tables(tmp_path: Path) -> None:
+def test_cli_rank_reads_and_writes_tables(served: Judge, tmp_path: Path) -> None:
     """A CSV of battles is ranked without a dataset, and the ratings come out alike as CSV and as Parquet."""
     rows = ["left,right,outcome,prompt_id", *(f"m,n,{'left' if n % 3 else 'right'},q{n}" for n in range(50))]
     (tmp_path / "battles.csv").write_text("\n".join(rows), "utf-8")
 
-    told = judge(tmp_path, "rank", tmp_path / "battles.csv", "--csv")
-    assert judge(tmp_path, "rank", tmp_path / "battles.csv", "--parquet", tmp_path / "out.parquet").returncode == 0
+    told = served("rank", tmp_path / "battles.csv", "--csv")
+    assert served("rank", tmp_path / "battles.csv", "--parquet", tmp_path / "out.parquet").returncode == 0
 
     assert told.returncode == 0, told.stderr
     written = pl.read_csv(told.stdout.encode(), schema_overrides={"ranks": pl.String, "order_sd": pl.Float64})
@@ -161,7 +155,7 @@ def test_cli_rank_reads_and_writes_tables(tmp_path: Path) -> None:
     assert_frame_equal(written, pl.read_parquet(tmp_path / "out.parquet"), check_dtypes=False)
 
 
-def test_cli_prints_names_as_they_are(tmp_path: Path) -> None:
+def test_cli_prints_names_as_they_are(served: Judge, tmp_path: Path) -> None:
     """A name with colons or brackets in it is neither a picture nor a style."""
     rows = [
         "left,right,outcome,prompt_id",
@@ -169,7 +163,7 @@ def test_cli_prints_names_as_they_are(tmp_path: Path) -> None:
     ]
     (tmp_path / "battles.csv").write_text("\n".join(rows), "utf-8")
 
-    told = judge(tmp_path, "rank", tmp_path / "battles.csv")
+    told = served("rank", tmp_path / "battles.csv")
 
     assert told.returncode == 0, told.stderr
     assert "[bold]:one:" in told.stdout

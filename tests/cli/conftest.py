@@ -1,0 +1,68 @@
+"""`judge` in processes of its own, and one real server for all the commands that only need some server."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+Done = subprocess.CompletedProcess[str]
+Judge = Callable[..., Done]
+
+
+def judge(home: Path, *arguments: str | Path) -> Done:
+    """`judge` in a process of its own, with a home of its own, which is where it stands."""
+    argv = [sys.executable, "-m", "judge.cli", *map(str, arguments)]
+    environment = {**os.environ, "JUDGE_HOME": str(home)}
+    return subprocess.run(argv, capture_output=True, text=True, check=False, env=environment, cwd=home)
+
+
+@pytest.fixture(scope="session")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where `judge serve` listens, a process of its own on a store in a file; it ends well when nobody needs it."""
+    home = tmp_path_factory.mktemp("served")
+    (home / "judge.toml").write_text("log_json = true\n", "utf-8")
+    environment = {**os.environ, "JUDGE_HOME": str(home), "JUDGE_CONFIG": str(home / "judge.toml")}
+    argv = [sys.executable, "-m", "judge.cli", "serve", "--listen", "127.0.0.1:0"]
+    with subprocess.Popen(argv, env=environment, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stderr is not None
+        try:
+            at = _started(child.stderr)
+            # A log that nobody reads would fill its pipe.
+            reader = threading.Thread(target=child.stderr.read)
+            reader.start()
+            yield at
+            child.terminate()
+            assert child.wait(30) == 0
+        finally:
+            child.kill()
+        reader.join()
+
+
+def _started(log: IO[str]) -> str:
+    lines = []
+    for line in log:
+        lines.append(line)
+        if line.startswith("{") and (event := json.loads(line)).get("event") == "server.started":
+            return str(event["address"])
+    raise AssertionError("the server did not start: " + "".join(lines))
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Judge:
+    """`judge` without a server, on a store of the test's own that its commands share."""
+    return lambda *arguments: judge(tmp_path, *arguments)
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory, address: str) -> Judge:
+    """`judge` at the server that the tests share; each has datasets of names of its own."""
+    home = tmp_path_factory.mktemp("home")
+    return lambda *arguments: judge(home, "--server", address, *arguments)
