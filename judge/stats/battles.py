@@ -139,6 +139,28 @@ class Battles:
         Raises ValueError for more than MOST_CONTESTANTS.
         """
         m = len(self.contestants)
+        return arrays.sums(self._keys(), weight, len(OUTCOMES) * m * m).reshape(m, m, len(OUTCOMES))
+
+    def cells_without(self, cluster: Ints, without: Ints) -> Floats:
+        """The same of the battles' own weight, leaving out the battles of each cluster of *without* (int32[k]) in turn.
+
+        *cluster* is int32[n], the code of each battle's cluster; the result is float64[k, m, m, 3].
+
+        >>> battles = Battles.from_names(["a", "a"], ["b", "b"], ["left", "right"])
+        >>> codes = np.arange(2, dtype=np.int32)
+        >>> battles.cells_without(codes, codes)[:, 0, 1].tolist()
+        [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]
+        """
+        m, keys, weight = len(self.contestants), self._keys(), self.weight
+        found = np.empty((without.size, len(OUTCOMES) * m * m))
+        for row, code in enumerate(without.tolist()):
+            kept = cluster != code
+            found[row] = arrays.sums(keys[kept], None if weight is None else weight[kept], found.shape[1])
+        return found.reshape(-1, m, m, len(OUTCOMES))
+
+    def _keys(self) -> npt.NDArray[np.integer]:
+        """The place of each battle in the cells, flat."""
+        m = len(self.contestants)
         if m > MOST_CONTESTANTS:
             raise ValueError(f"There are {m} contestants; at most {MOST_CONTESTANTS} can be ranked at once.")
         # 32-bit keys are made in a third of the time; 64 bits are needed above 26,000 contestants.
@@ -147,7 +169,7 @@ class Battles:
         key += self.right
         key *= len(OUTCOMES)
         key += self.outcome
-        return arrays.sums(key, weight, len(OUTCOMES) * m * m).reshape(m, m, len(OUTCOMES))
+        return key
 
     def among(self, contestants: Sequence[int]) -> "Battles":
         """The battles with both sides among these *contestants* (codes). Raises ValueError where there are none."""

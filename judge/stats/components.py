@@ -45,6 +45,20 @@ def weak_components(wins: Floats) -> Components:
     return _components(edges, "weak")
 
 
+def each_connected(met: Flags) -> bool:
+    """Whether in each of k boards battles connect everybody, whoever won. *met*: bool[k, m, m], symmetric.
+
+    >>> each_connected(np.array([[[False, True], [True, False]], [[False, False], [False, False]]]))
+    False
+    """
+    reached = np.zeros(met.shape[:2], dtype=np.bool_)
+    reached[:, :1] = True
+    many = -1
+    while many != (many := int(reached.sum())):
+        reached |= (met & reached[:, :, None]).any(axis=1)
+    return bool(reached.all())
+
+
 def rankable(wins: Floats) -> tuple[int, ...]:
     """The contestants that can be ranked together: the one largest strong component, of two or more.
 

@@ -161,6 +161,23 @@ class Model:
         columns = (cells.weight * column for column in (found.eta_eta, found.eta_tau, found.tau_tau))
         return _assembled(cells, self.m, *columns, tie=self.ties)
 
+    @property
+    def small(self) -> bool:
+        """Whether strengths are all there is, of so few that a table of who met whom is as good as the battles."""
+        return self.parameters.size == self.m and _ENDS * self.m**2 <= _TABLE
+
+    def informations(self, tables: Floats) -> Floats:
+        """The information in each of k *tables* of other battles, float64[k, m, m, 3], of a `small` model, to the
+        same bits as one by one: float64[k, m, m].
+        """
+        m, diagonal = self.m, np.arange(self.m)
+        weighted = tables * self._by_cell.eta_eta.reshape(m, m, _ENDS)
+        pairs = weighted[..., 0] + weighted[..., 1] + weighted[..., 2]
+        pairs = pairs + pairs.transpose(0, 2, 1)
+        whole = 0.0 - pairs
+        whole[:, diagonal, diagonal] += pairs.sum(axis=2)
+        return whole
+
     def meat(self) -> Floats:
         """The sum of U U' over single battles, U their scores."""
         weight, found = self.design.squared_weight(), self._terms
@@ -309,12 +326,13 @@ def _told(model: Model) -> None:
 
 
 def grounded(matrix: Floats, m: int) -> Floats:
-    """The information *matrix* made invertible: as much information is given about the sum of the m strengths as there
-    is about one of them on average.
+    """The information *matrix* made invertible, or each in a stack of them: as much information is given about the sum
+    of the m strengths as there is about one of them on average.
 
     >>> grounded(np.array([[1.0, -1.0], [-1.0, 1.0]]), 2).tolist()
     [[1.5, -0.5], [-0.5, 1.5]]
     """
     whole = matrix.copy()
-    whole[:m, :m] += float(matrix[:m, :m].trace()) / m**2
+    strengths = whole[..., :m, :m]
+    strengths += (np.trace(strengths, axis1=-2, axis2=-1) / m**2)[..., None, None]
     return whole

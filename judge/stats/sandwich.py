@@ -20,7 +20,7 @@ import numpy as np
 from judge.stats.arrays import Flags, Floats, Ints, sums
 from judge.stats.battles import Battles
 from judge.stats.clustered import ALIKE, FEWEST, JACKKNIFE, SANDWICH, method_for
-from judge.stats.components import weak_components
+from judge.stats.components import each_connected, weak_components
 from judge.stats.paired import Model, grounded
 
 _CELLS = 1 << 22
@@ -174,17 +174,37 @@ def _stratified(scores: Floats, strata: Ints) -> tuple[Floats, int | None]:
 
 def _shifts(model: Model, cluster: Ints, clusters: int, penalty: Floats) -> Floats | None:
     """What leaving out each cluster does to the parameters, float64[clusters, p]; None where that disconnects them."""
-    m, battles = model.m, model.design.battles
     scores = model.scores(slice(None), cluster, clusters)
-    pair = battles.left.astype(np.intp) * m + battles.right
     shifts = np.empty_like(scores)
-    for g in range(clusters):
-        kept = cluster != g
-        if not kept.any() or len(weak_components(sums(pair[kept], None, m * m).reshape(m, m))) > 1:
+    for some, rest in (_rests if model.small else _single_rests)(model, cluster, clusters):
+        if rest is None:
             return None
-        rest = model.among(kept).information() + np.diag(penalty)
+        held = grounded(rest + np.diag(penalty), model.m)
         try:
-            shifts[g] = np.linalg.solve(grounded(rest, m), -scores[g])
+            shifts[some] = np.linalg.solve(held, -scores[some, :, None])[:, :, 0]
         except np.linalg.LinAlgError:
             return None
     return shifts
+
+
+def _rests(model: Model, cluster: Ints, clusters: int) -> Iterator[tuple[Ints, Floats | None]]:
+    """Some clusters at a time, and the information without each of them, float64[k, p, p]; None where the battles left
+    do not connect the contestants.
+    """
+    size = max(1, _CELLS // (4 * model.m**2))
+    for first in range(0, clusters, size):
+        some = np.arange(first, min(first + size, clusters), dtype=np.int32)
+        tables = model.design.battles.cells_without(cluster, some)
+        met = tables.max(axis=3) > 0
+        connected = each_connected(met | met.transpose(0, 2, 1))
+        yield some, model.informations(tables) if connected else None
+
+
+def _single_rests(model: Model, cluster: Ints, clusters: int) -> Iterator[tuple[Ints, Floats | None]]:
+    """The same for any model, one cluster at a time."""
+    m, battles = model.m, model.design.battles
+    pair = battles.left.astype(np.intp) * m + battles.right
+    for g in range(clusters):
+        kept = cluster != g
+        connected = kept.any() and len(weak_components(sums(pair[kept], None, m * m).reshape(m, m))) == 1
+        yield np.array([g], dtype=np.int32), model.among(kept).information()[None] if connected else None
