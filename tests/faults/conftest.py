@@ -5,12 +5,16 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from houses import KINDS
+from houses import Kind, LocalHouse
+from postgres import Postgres
 from saying import SAID, Say
+from temporal_house import Servers, TemporalHouse
+from temporal_server import TemporalServer
 
 CALLS = 10_000
 
@@ -34,10 +38,23 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(path)
 
 
-@pytest.fixture(params=sorted(KINDS))
-def kind(request: pytest.FixtureRequest) -> str:
-    """Each kind of house in turn."""
-    return str(request.param)
+@pytest.fixture(scope="session")
+def servers(server: Postgres, temporal_server: TemporalServer) -> Servers:
+    """What all houses on Temporal stand on."""
+    return Servers(server, temporal_server)
+
+
+@pytest.fixture
+def on_temporal(servers: Servers) -> partial[TemporalHouse]:
+    """Makes a house on Temporal."""
+    return partial(TemporalHouse, servers=servers)
+
+
+@pytest.fixture(params=["local", "temporal"])
+def kind(request: pytest.FixtureRequest) -> Kind:
+    """Each kind of house in turn. A scenario takes them both unless it says otherwise."""
+    made: Kind = LocalHouse if request.param == "local" else request.getfixturevalue("on_temporal")
+    return made
 
 
 @pytest.fixture

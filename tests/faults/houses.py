@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -28,6 +28,8 @@ concurrency = {concurrency}
 deadline_seconds = {deadline}
 price = {{ input = {price}, output = {price} }}
 """
+Env = Mapping[str, Mapping[str, str]]
+NO_ENV: Env = {}
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,10 @@ class Judged:
     requests_per_minute: int = 0
     price: float = 0.0
     """USD for a million tokens, of input as of output."""
+
+    def config(self, listen: str, store: str) -> str:
+        """What a house over *store* finds in its config."""
+        return CONFIG.format(listen=listen, store=store, **asdict(self))
 
 
 class House(Protocol):
@@ -69,23 +75,29 @@ class House(Protocol):
         ...
 
 
+class Kind(Protocol):
+    """Makes a house of one kind in *folder*."""
+
+    def __call__(self, folder: Path, judged: Judged, *, workers: int = 2, env: Env = NO_ENV) -> House:
+        """A house that does not stand yet; *env* tells each process by its name what it finds in its environment."""
+        ...
+
+
 class LocalHouse:
-    """`judge serve` over a file of SQLite: one process does everything."""
+    """`judge serve` over a file of SQLite: one process does everything, so *workers* is of no account."""
 
     name = "local"
 
-    def __init__(self, folder: Path, judged: Judged, *, store: Path | None = None, **env: str) -> None:
+    def __init__(
+        self, folder: Path, judged: Judged, *, workers: int = 2, env: Env = NO_ENV, store: Path | None = None
+    ) -> None:
         self.judged = judged
         self.address = f"unix:{folder / 'socket'}"
         self.store = store or folder / "judge.db"
         self.store_url = f"sqlite:///{self.store}"
         config = folder / "judge.toml"
-        said = {name: getattr(judged, name) for name in ("url", "concurrency", "deadline", "requests_per_minute")}
-        text = CONFIG.format(listen=self.address, store=self.store_url, price=judged.price, **said)
-        config.write_text(text, "utf-8")
-        command = (sys.executable, "-m", "judge.cli", "serve", "--config", str(config))
-        told: Mapping[str, str] = {**os.environ, "JUDGE_HOME": str(folder), **env}
-        serve = Child("serve", command, told, folder, "server.started")
+        config.write_text(judged.config(self.address, self.store_url), "utf-8")
+        serve = Child("serve", command("serve", config), environment("serve", folder, env), folder, "server.started")
         self.fronts = self.workers = self.killable = (serve,)
 
     async def start(self) -> None:
@@ -97,8 +109,14 @@ class LocalHouse:
         await self.fronts[0].kill()
 
 
-KINDS: Mapping[str, type[LocalHouse]] = {"local": LocalHouse}
-"""Every kind of house by its name. A scenario takes them all unless it says otherwise."""
+def command(what: str, config: Path) -> tuple[str, ...]:
+    """What starts a process of a house."""
+    return (sys.executable, "-m", "judge.cli", what, "--config", str(config))
+
+
+def environment(name: str, folder: Path, env: Env) -> dict[str, str]:
+    """The environment of the process *name* of a house in *folder*."""
+    return {**os.environ, "JUDGE_HOME": str(folder), **env.get(name, {})}
 
 
 @asynccontextmanager

@@ -6,8 +6,8 @@ import asyncio
 import sys
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +22,7 @@ class Faked:
 
     url: str
     path: Path
+    provider: Child
     calls: Counter[str] = field(default_factory=Counter)
     """How often each thing was asked."""
     begun: list[float] = field(default_factory=list)
@@ -55,6 +56,15 @@ class Faked:
             while len(self.read().begun) < calls:
                 await asyncio.sleep(LOOK_SECONDS)
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """While it lasts no call ends, so that what is in flight stays there."""
+        self.provider.stop()
+        try:
+            yield
+        finally:
+            self.provider.go_on()
+
     @property
     def repeated(self) -> int:
         """How many calls were made again."""
@@ -83,6 +93,6 @@ async def faked(folder: Path, *, slowest: float = 0.02, word: str = "") -> Async
     child = Child("provider", command, {"PYTHONPATH": path}, folder, "provider.started")
     try:
         told = await child.start()
-        yield Faked(str(told["address"]), journal)
+        yield Faked(str(told["address"]), journal, child)
     finally:
         await child.kill()

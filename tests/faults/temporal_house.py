@@ -1,84 +1,112 @@
-"""The house on Temporal: `judge serve` and some `judge worker`, over a PostgreSQL and a Temporal of its own."""
+"""The house on Temporal: `judge serve` and some `judge worker`, in a database and a task queue of its own.
+
+PostgreSQL and Temporal are lent: starting them takes longer than many a scenario.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
-import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
+from sqlalchemy import make_url
+
 from children import Child
-from houses import CONFIG, Judged
-from postgres import Postgres, postgres
-from temporal_server import TemporalServer, temporal
+from houses import NO_ENV, Env, Judged, command, environment
+from postgres import Postgres
+from temporal_server import TemporalServer
 
 ENGINE = """
 engine = "temporal"
 {config}
 [temporal]
 address = "{address}"
+task_queue = "{queue}"
 """
+SOCKET = ".s.PGSQL.5432"
+"""What PostgreSQL calls its socket."""
+_numbers = count(1)
 
 
-class TemporalHouse:
-    """One process that answers clients, and *workers* that ask judges."""
+@dataclass(frozen=True)
+class Servers:
+    """What houses stand on. Whoever lets one go away sees to it that it comes back."""
 
-    name = "temporal"
-
-    def __init__(self, folder: Path, judged: Judged, *, workers: int = 2, **env: str) -> None:
-        self.judged, self._folder = judged, folder
-        self.address = f"unix:{folder / 'socket'}"
-        self.store_url = ""
-        self._stack = contextlib.ExitStack()
-        self._config = folder / "judge.toml"
-        told: Mapping[str, str] = {**os.environ, "JUDGE_HOME": str(folder), **env}
-        serve = Child("serve", self._command("serve"), told, folder, "server.started")
-        self.fronts = (serve,)
-        self.workers = tuple(
-            Child(f"worker-{n}", self._command("worker"), told, folder, "worker.started") for n in range(workers)
-        )
-        self.killable = (*self.fronts, *self.workers)
-        self._postgres: Postgres | None = None
-        self._temporal: TemporalServer | None = None
-
-    def _command(self, what: str) -> tuple[str, ...]:
-        return (sys.executable, "-m", "judge.cli", what, "--config", str(self._config))
+    postgres: Postgres
+    temporal: TemporalServer
 
     @property
-    def temporal(self) -> TemporalServer:
-        """The Temporal that hands out the shards."""
-        assert self._temporal is not None, "the house does not stand"
-        return self._temporal
-
-    async def start(self) -> None:
-        """Start everything."""
-        self._postgres = self._stack.enter_context(postgres())
-        self._temporal = self._stack.enter_context(temporal())
-        self.store_url = self._postgres.create("judge_house")
-        judged = self.judged
-        said = {name: getattr(judged, name) for name in ("url", "concurrency", "deadline", "requests_per_minute")}
-        text = CONFIG.format(listen=self.address, store=self.store_url, price=judged.price, **said)
-        self._config.write_text(ENGINE.format(config=text, address=self._temporal.address), "utf-8")
-        for child in self.killable:
-            await child.start()
-
-    async def close(self) -> None:
-        """End everything."""
-        try:
-            for child in self.killable:
-                await child.kill()
-        finally:
-            await asyncio.to_thread(self._stack.close)
+    def socket(self) -> Path:
+        """Where PostgreSQL listens."""
+        return Path(str(make_url(self.postgres.uri).query["host"])) / SOCKET
 
     def end_store(self) -> None:
-        """Let PostgreSQL go away in the middle of everything."""
-        assert self._postgres is not None, "the house does not stand"
-        os.kill(self._postgres.server.get_pid(), signal.SIGQUIT)
+        """Let PostgreSQL stop at once, as its mode `immediate` does."""
+        os.kill(self.postgres.server.get_pid(), signal.SIGQUIT)
 
     def begin_store(self) -> None:
         """Start PostgreSQL again on what it keeps."""
-        assert self._postgres is not None, "the house does not stand"
-        self._postgres.server.start()
+        self.postgres.server.start()
+
+
+@dataclass(frozen=True)
+class Detour:
+    """Where a process finds what it stands on, if not where everybody does."""
+
+    temporal: str = ""
+    """An address of Temporal's."""
+    store: str = ""
+    """The folder of a socket of PostgreSQL's."""
+
+
+class TemporalHouse:
+    """One process that answers clients, and *workers* that ask judges. *detours* are told by a process's name."""
+
+    name = "temporal"
+
+    def __init__(
+        self,
+        folder: Path,
+        judged: Judged,
+        *,
+        servers: Servers,
+        workers: int = 2,
+        env: Env = NO_ENV,
+        detours: Mapping[str, Detour] | None = None,
+    ) -> None:
+        self.judged, self.servers, self._folder, self._detours = judged, servers, folder, detours or {}
+        self.address = f"unix:{folder / 'socket'}"
+        self.store_url = ""
+        self._queue = f"house-{next(_numbers)}"
+        self.fronts = (self._child("serve", "server.started", env),)
+        self.workers = tuple(self._child(f"worker-{n}", "worker.started", env) for n in range(workers))
+        self.killable = (*self.fronts, *self.workers)
+
+    def _child(self, name: str, started: str, env: Env) -> Child:
+        told = environment(name, self._folder, env)
+        return Child(name, command(name.partition("-")[0], self._config(name)), told, self._folder, started)
+
+    def _config(self, name: str) -> Path:
+        return self._folder / f"{name}.toml"
+
+    async def start(self) -> None:
+        """Start every process."""
+        self.store_url = self.servers.postgres.create(self._queue)
+        for child in self.killable:
+            detour = self._detours.get(child.name, Detour())
+            store = make_url(self.store_url)
+            store = store.update_query_dict({"host": detour.store}) if detour.store else store
+            config = self.judged.config(self.address, store.render_as_string(hide_password=False))
+            address = detour.temporal or self.servers.temporal.address
+            self._config(child.name).write_text(
+                ENGINE.format(config=config, address=address, queue=self._queue), "utf-8"
+            )
+        await asyncio.gather(*(child.start() for child in self.killable))
+
+    async def close(self) -> None:
+        """End every process."""
+        await asyncio.gather(*(child.kill() for child in self.killable))

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import tempfile
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
-from boards import Watched, spec, upload, verdicts
-from houses import KINDS, House, Judged, standing
+import pytest
+
+from houses import House, Judged, Kind, standing
 from journal import Faked, faked
 from judge.api.v1 import run_service_pb2 as pb
 from judge.runs.accounts import LEASE_SECONDS
 from judge_client import JudgeClient
+from postgres import postgres
 from saying import PATIENCE, Say
+from temporal_house import Servers, TemporalHouse
+from temporal_server import TemporalServer
+from watched import Watched, spec, upload, verdicts
 
 PER_SECOND = 100
 HOUR = 3600
@@ -24,8 +32,8 @@ class Skew:
     They look once a second what was said: a look at every reading makes a server fifty times as slow.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._file = folder / "skew"
+    def __init__(self, file: Path) -> None:
+        self._file = file
         found = importlib.util.find_spec("libfaketime")
         assert found is not None, "libfaketime is not installed, and a clock that jumps needs it"
         library = Path(str(found.origin)).parent / "vendor" / "libfaketime" / "src" / "libfaketime.so.1"
@@ -52,13 +60,13 @@ def most_allowed(house: House) -> float:
     return PER_SECOND * (1.0 + LEASE_SECONDS * len(house.workers))
 
 
-async def test_every_window_of_an_account_holds(kind: str, folder: Path, say: Say) -> None:
+async def test_every_window_of_an_account_holds(kind: Kind, folder: Path, say: Say) -> None:
     """However many workers share an account, no second sees more than its limit and one permit for each of them."""
     calls = 800
     async with (
         asyncio.timeout(PATIENCE),
         faked(folder, slowest=0.05) as fake,
-        standing(KINDS[kind](folder, Judged(fake.url, 64, requests_per_minute=PER_SECOND * 60))) as house,
+        standing(kind(folder, Judged(fake.url, 64, requests_per_minute=PER_SECOND * 60), workers=4)) as house,
         JudgeClient(house.address) as client,
     ):
         await upload(client, calls)
@@ -72,30 +80,23 @@ async def test_every_window_of_an_account_holds(kind: str, folder: Path, say: Sa
     assert most <= allowed
 
 
-async def _jumping(fake: Faked, skew: Skew, calls: int) -> None:
-    """Forward at a quarter of the calls, back at the half, right again at three, forward when the last has begun.
+async def _jumping(fake: Faked, skews: list[Skew], calls: int) -> None:
+    """One clock after another goes forward, back and right again, and the first goes forward when the last call begins.
 
     Then each run waits for the calls that are the other's: whoever takes an hour for the truth makes them again.
     """
-    for quarter, seconds in enumerate((HOUR, -HOUR, 0, HOUR), 1):
-        await fake.reached(calls * quarter // 4)
+    jumps = [(skew, seconds) for skew in skews for seconds in (HOUR, -HOUR, 0)] + [(skews[0], HOUR)]
+    for number, (skew, seconds) in enumerate(jumps, 1):
+        await fake.reached(calls * number // len(jumps))
         skew.by(seconds)
 
 
-async def test_a_clock_that_jumps_steals_no_permit_and_makes_no_burst(kind: str, folder: Path, say: Say) -> None:
-    """Two equal runs while the wall clock jumps by an hour each way: each key is paid once, every window holds."""
-    calls, skew = 400, Skew(folder)
-    async with (
-        asyncio.timeout(PATIENCE),
-        faked(folder, slowest=4.0) as fake,
-        standing(
-            KINDS[kind](folder, Judged(fake.url, 64, deadline=30.0, requests_per_minute=PER_SECOND * 60), **skew.env)
-        ) as house,
-        JudgeClient(house.address) as client,
-    ):
+async def _two_runs(house: House, fake: Faked, skews: list[Skew], calls: int, say: Say) -> None:
+    """Two equal runs while clocks jump: each key is paid once, every window holds."""
+    async with JudgeClient(house.address) as client:
         await upload(client, calls)
         runs = await asyncio.gather(client.create_run(spec()), client.create_run(spec()))
-        jumping = asyncio.create_task(_jumping(fake, skew, calls))
+        jumping = asyncio.create_task(_jumping(fake, skews, calls))
         ends = await asyncio.gather(*(Watched().watch(house.address, run.name) for run in runs))
         await jumping
         kept = [await verdicts(house.address, run.name) for run in runs]
@@ -106,3 +107,36 @@ async def test_a_clock_that_jumps_steals_no_permit_and_makes_no_burst(kind: str,
     assert lost == 0
     assert most <= allowed
     assert (fake.repeated, sum(end.counts.repeated for end in ends)) == (0, 0)
+
+
+async def test_a_clock_that_jumps_steals_no_permit_and_makes_no_burst(kind: Kind, folder: Path, say: Say) -> None:
+    """A worker's wall clock jumps by an hour each way, then the server's."""
+    calls, skews = 600, {name: Skew(folder / f"{name}.skew") for name in ("worker-0", "serve")}
+    judged, env = partial(Judged, requests_per_minute=PER_SECOND * 60), {name: skews[name].env for name in skews}
+    async with (
+        asyncio.timeout(PATIENCE),
+        faked(folder, slowest=4.0) as fake,
+        standing(kind(folder, judged(fake.url, 64, deadline=30.0), env=env)) as house,
+    ):
+        jumping = [skews[child.name] for child in (house.workers[0], house.fronts[0])]
+        await _two_runs(house, fake, jumping, calls, say)
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user of the machine may read."""
+    with tempfile.TemporaryDirectory(prefix="judge-skew-") as path:
+        Path(path).chmod(0o755)
+        yield Path(path)
+
+
+async def test_a_database_whose_clock_jumps_steals_no_permit_and_makes_no_burst(
+    folder: Path, open_folder: Path, temporal_server: TemporalServer, say: Say
+) -> None:
+    """PostgreSQL's wall clock jumps by an hour each way, which all workers go by."""
+    calls, skew = 600, Skew(open_folder / "skew")
+    with postgres(skew.env) as skewed:
+        async with asyncio.timeout(PATIENCE), faked(folder, slowest=4.0) as fake:
+            judged = Judged(fake.url, 64, deadline=30.0, requests_per_minute=PER_SECOND * 60)
+            async with standing(TemporalHouse(folder, judged, servers=Servers(skewed, temporal_server))) as house:
+                await _two_runs(house, fake, [skew], calls, say)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from boards import CONTESTANTS, PER_PROMPT
+from houses import Judged, standing
 from journal import faked
+from judge.api.v1 import run_service_pb2 as pb
 from judge.app.judges import ConfiguredJudges
 from judge.config import JudgeSettings, Settings
 from judge.domain.dataset import Output, Prompt
@@ -23,7 +25,10 @@ from judge.ports.store import VerdictQuery
 from judge.runs.lifecycle import Runs
 from judge.store import SqlStore
 from judge.store.sqlite import SqliteConnections
+from relay import unheard
 from saying import PATIENCE, Say
+from temporal_house import SOCKET, Detour, Servers, TemporalHouse
+from watched import CONTESTANTS, PER_PROMPT, Watched, begun, verdicts
 
 T = TypeVar("T")
 TENANT = "default"
@@ -86,9 +91,34 @@ async def test_a_commit_that_was_made_and_not_heard_of_is_made_once(folder: Path
         for close in (engine.close, store.close, judges.close):
             await close()
 
-    counts, lost, unheard = ended.counts, calls - len(kept), database.unheard
-    say(f"lost {lost} repeated {fake.read().repeated} (at most 0), {unheard} writes made and not heard of")
+    counts, lost, missed = ended.counts, calls - len(kept), database.unheard
+    say(f"lost {lost} repeated {fake.read().repeated} (at most 0), {missed} writes made and not heard of")
     assert (ended.state, dict(counts.by_status)) == (RunState.DONE, {"ok": calls})
-    assert unheard > calls // 100
+    assert missed > calls // 100
+    assert (lost, fake.repeated, fake.calls.total()) == (0, 0, calls)
+    assert counts.calls == calls + counts.repeated
+
+
+async def test_workers_that_do_not_hear_of_commits_make_no_call_twice(
+    folder: Path, servers: Servers, on_temporal: partial[TemporalHouse], calls: int, say: Say
+) -> None:
+    """The same between two workers and PostgreSQL: of 5 % of all commits the answer is lost, and the connection."""
+    calls //= 10
+    detour = Detour(store=str(folder))
+    async with (
+        asyncio.timeout(PATIENCE),
+        faked(folder, slowest=0.1) as fake,
+        unheard(servers.socket, folder / SOCKET, random.Random(3)) as relay,
+        standing(on_temporal(folder, Judged(fake.url), detours={"worker-0": detour, "worker-1": detour})) as house,
+    ):
+        run = await begun(house.address, calls)
+        relay.share = SHARE
+        ended = await Watched().watch(house.address, run)
+        kept = await verdicts(house.address, run)
+
+    counts, lost = ended.counts, calls - len(kept)
+    say(f"lost {lost} repeated {fake.read().repeated} (at most 0), {relay.unheard} commits made and not heard of")
+    assert (ended.state, dict(counts.by_status)) == (pb.RUN_STATE_DONE, {"ok": calls})
+    assert relay.unheard > calls // 100
     assert (lost, fake.repeated, fake.calls.total()) == (0, 0, calls)
     assert counts.calls == calls + counts.repeated

@@ -6,12 +6,12 @@ import asyncio
 import time
 from pathlib import Path
 
-from boards import Watched, begun, present, verdicts
-from houses import KINDS, Judged, standing
+from houses import Judged, Kind, standing
 from journal import faked
 from judge.api.v1 import run_service_pb2 as pb
 from judge_client import JudgeClient
 from saying import PATIENCE, Say
+from watched import Watched, begun, present, verdicts
 
 SEEN_SECONDS = 2.0
 """A cancellation is seen by every process within so long."""
@@ -20,13 +20,13 @@ GRACE = 5.0
 """Seconds beside a call's deadline within which a process ends that was asked to."""
 
 
-async def test_a_cancelled_run_makes_no_new_call(kind: str, folder: Path, calls: int, say: Say) -> None:
+async def test_a_cancelled_run_makes_no_new_call(kind: Kind, folder: Path, calls: int, say: Say) -> None:
     """Cancelled at 40 %: no call begins later than 2 s after that, and what was paid is stored and readable."""
     calls //= 5
     async with (
         asyncio.timeout(PATIENCE),
         faked(folder) as fake,
-        standing(KINDS[kind](folder, Judged(fake.url))) as house,
+        standing(kind(folder, Judged(fake.url))) as house,
     ):
         run = await begun(house.address, calls)
         await fake.reached(calls * 4 // 10)
@@ -45,14 +45,14 @@ async def test_a_cancelled_run_makes_no_new_call(kind: str, folder: Path, calls:
     assert ended.counts.by_status["cancelled"] == calls - len(kept)
 
 
-async def test_sigterm_finishes_what_is_in_flight(kind: str, folder: Path, say: Say) -> None:
+async def test_sigterm_finishes_what_is_in_flight(kind: Kind, folder: Path, say: Say) -> None:
     """Every process asked to end, twice in a run, ends in time with 0; no call is lost, none is made again."""
     calls, judged_in = 300, 5.0
     codes, waits = [], []
     async with (
         asyncio.timeout(PATIENCE),
         faked(folder, slowest=SLOWEST) as fake,
-        standing(KINDS[kind](folder, Judged(fake.url, 32, deadline=judged_in))) as house,
+        standing(kind(folder, Judged(fake.url, 32, deadline=judged_in))) as house,
     ):
         run = await begun(house.address, calls)
         for moment in (calls // 3, calls * 2 // 3):

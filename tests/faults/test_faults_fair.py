@@ -6,15 +6,16 @@ import asyncio
 from pathlib import Path
 from statistics import mean
 
-from boards import Watched, spec, upload
-from houses import KINDS, Judged, standing
+from houses import Judged, Kind, standing
 from journal import faked
 from judge.api.v1 import run_service_pb2 as pb
 from judge_client import JudgeClient
 from saying import PATIENCE, Say
+from watched import Watched, spec, upload
 
 TINY, SMALL, LARGE_TIMES = 20, 100, 10
 TIMES = 2
+CONCURRENCY = 8
 
 
 async def _seconds(client: JudgeClient, address: str, epoch: str, dataset: str = "small") -> float:
@@ -26,7 +27,7 @@ async def _seconds(client: JudgeClient, address: str, epoch: str, dataset: str =
 
 
 async def test_a_small_run_beside_a_large_one_takes_at_most_twice_its_time(
-    kind: str, folder: Path, calls: int, say: Say
+    kind: Kind, folder: Path, calls: int, say: Say
 ) -> None:
     """100 calls beside 100,000 of the same judge: at most 2 x the time that they take alone; means of two.
 
@@ -35,7 +36,7 @@ async def test_a_small_run_beside_a_large_one_takes_at_most_twice_its_time(
     async with (
         asyncio.timeout(PATIENCE),
         faked(folder, slowest=1.0) as fake,
-        standing(KINDS[kind](folder, Judged(fake.url, 8))) as house,
+        standing(kind(folder, Judged(fake.url, CONCURRENCY))) as house,
         JudgeClient(house.address) as client,
     ):
         await upload(client, TINY, "tiny")
@@ -46,7 +47,7 @@ async def test_a_small_run_beside_a_large_one_takes_at_most_twice_its_time(
         large = await client.create_run(spec("large", pairing=pb.Pairing(repeats=LARGE_TIMES)))
         await fake.reached(TINY + SMALL * TIMES + SMALL // 2)
         beside = [await _seconds(client, house.address, f"beside-{n}") for n in range(TIMES)]
-        still = await client.get_run(large.name)
+        still, wide = await client.get_run(large.name), len(house.workers) * CONCURRENCY
         await client.cancel_run(large.name)
         ended = await Watched().watch(house.address, large.name)
 
@@ -57,5 +58,5 @@ async def test_a_small_run_beside_a_large_one_takes_at_most_twice_its_time(
         f"{mean(beside):.2f} s beside {large.counts.planned}: {ratio:.2f} x (at most 2)"
     )
     assert (still.state, still.counts.planned) == (pb.RUN_STATE_RUNNING, calls * LARGE_TIMES)
-    assert (lost, fake.repeated) == (0, 0)
+    assert (lost, fake.repeated, fake.most) == (0, 0, wide)
     assert ratio <= 2

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
-from boards import Watched, begun, spec, upload, verdicts
-from houses import KINDS, House, Judged, standing
+from houses import House, Judged, Kind, standing
 from journal import faked
 from judge.api.v1 import run_service_pb2 as pb
 from judge_client import JudgeClient
+from killing import PATIENT, killing
 from saying import PATIENCE, Say
+from watched import Watched, begun, spec, upload, verdicts
 
 KILLS = 5
 CONCURRENCY = 16
@@ -26,13 +27,15 @@ RESERVED = text(
 """What the only run has spent and what it has reserved: in micro-USD, and in calls."""
 
 
-async def test_two_equal_runs_started_together_pay_each_key_once(kind: str, folder: Path, calls: int, say: Say) -> None:
+async def test_two_equal_runs_started_together_pay_each_key_once(
+    kind: Kind, folder: Path, calls: int, say: Say
+) -> None:
     """Both end with every verdict, the provider saw each call once, and what one run called the other reused."""
     calls //= 5
     async with (
         asyncio.timeout(PATIENCE),
         faked(folder) as fake,
-        standing(KINDS[kind](folder, Judged(fake.url))) as house,
+        standing(kind(folder, Judged(fake.url))) as house,
         JudgeClient(house.address) as client,
     ):
         await upload(client, calls)
@@ -73,23 +76,19 @@ class Ledger:
 
 
 @pytest.mark.parametrize("what", ["calls", "micros"])
-async def test_a_budget_holds_whatever_dies(kind: str, folder: Path, calls: int, say: Say, what: str) -> None:
+async def test_a_budget_holds_whatever_dies(kind: Kind, folder: Path, calls: int, say: Say, what: str) -> None:
     """5 kills: what is spent and reserved, orphaned attempts at their reservation, is never above the budget."""
     calls, rng = calls // 5, random.Random(7)
     budget = pb.Budget(calls=calls // 2) if what == "calls" else pb.Budget(cost_micros=calls * 1000)
     async with (
         asyncio.timeout(PATIENCE),
         faked(folder) as fake,
-        standing(KINDS[kind](folder, Judged(fake.url, CONCURRENCY, price=1.0))) as house,
+        standing(kind(folder, Judged(fake.url, CONCURRENCY, deadline=PATIENT, price=1.0), workers=4)) as house,
     ):
         ledger = Ledger(house)
         run = await begun(house.address, calls, budget=budget)
         looking = asyncio.create_task(ledger.look())
-        for moment in sorted(rng.sample(range(calls // 20, calls // 3), KILLS)):
-            await fake.reached(moment)
-            victim = rng.choice(house.killable)
-            await victim.kill()
-            await victim.start()
+        await killing(fake, sorted(rng.sample(range(calls // 20, calls // 3), KILLS)), house.killable, rng)
         ended = await Watched().watch(house.address, run)
         kept = await verdicts(house.address, run)
         looking.cancel()

@@ -6,19 +6,19 @@ import asyncio
 import random
 from pathlib import Path
 
-from boards import Watched, begun, verdicts
-from houses import KINDS, Judged, standing
+from houses import Judged, Kind, standing
 from journal import faked
 from judge.api.v1 import run_service_pb2 as pb
 from judge.runs.shard import LEASE
 from saying import PATIENCE, Say
+from watched import Watched, begun, verdicts
 
 STOPS = 5
 CONCURRENCY = 16
 
 
 async def test_a_process_that_stood_still_makes_no_call_under_its_old_permit(
-    kind: str, folder: Path, calls: int, say: Say
+    kind: Kind, folder: Path, calls: int, say: Say
 ) -> None:
     """SIGSTOP past the permit, then SIGCONT, 5 times: 0 lost, repeated at most stops x in flight."""
     calls, rng = calls // 5, random.Random(5)
@@ -26,7 +26,7 @@ async def test_a_process_that_stood_still_makes_no_call_under_its_old_permit(
     async with (
         asyncio.timeout(PATIENCE),
         faked(folder, slowest=0.1) as fake,
-        standing(KINDS[kind](folder, Judged(fake.url, CONCURRENCY))) as house,
+        standing(kind(folder, Judged(fake.url, CONCURRENCY))) as house,
     ):
         run = await begun(house.address, calls)
         watching = asyncio.create_task(watched.watch(house.address, run))
