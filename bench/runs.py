@@ -1,4 +1,4 @@
-"""Large runs: beside a bare loop that writes the same rows, and a million verdicts on one file, with a kill in between.
+"""Large runs: beside a bare loop, beside workers on Temporal, and a million verdicts on a file with a kill between.
 
 python bench/runs.py [VERDICTS]        a million by default
 """
@@ -16,12 +16,13 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 def main() -> None:
     """Run both, and say which goals were met."""
     import run_beside  # noqa: PLC0415  # after the line above
-    import run_million  # noqa: PLC0415
+    import run_million  # noqa: PLC0415  # as above
+    import run_workers  # noqa: PLC0415  # as above
 
     verdicts = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     met: list[str] = []
     missed: list[str] = []
-    for figures in (run_beside.figures(), run_million.figures(verdicts)):
+    for figures in (run_beside.figures(), run_workers.figures(), run_million.figures(verdicts)):
         for figure in figures:
             print(figure, flush=True)
             if figure.met is not None:

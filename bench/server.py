@@ -48,8 +48,15 @@ def served() -> Iterator[Served]:
 @contextlib.contextmanager
 def served_in(home: Path) -> Iterator[Served]:
     """A server on the store in *home*, which is ended at the end."""
+    with begun(home, "log_json = true\n") as server:
+        yield server
+
+
+@contextlib.contextmanager
+def begun(home: Path, settings: str) -> Iterator[Served]:
+    """A server with *settings* and whatever else is in *home*, which is ended at the end."""
     config, log = home / "judge.toml", home / "server.log"
-    config.write_text("log_json = true\n", "utf-8")
+    config.write_text(settings, "utf-8")
     environment = {**os.environ, "JUDGE_HOME": str(home), "JUDGE_CONFIG": str(config)}
     command = [sys.executable, "-m", "judge.cli", "serve", "--listen", "127.0.0.1:0"]
     # Its log goes to a file: a pipe that nobody reads would hold it up.

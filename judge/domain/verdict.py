@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from judge.domain.outcome import ItemState, Order, Outcome, Preference, VerdictStatus
 
@@ -16,12 +17,8 @@ SOURCE_PARSER = "source"
 
 def digest(*parts: str) -> bytes:
     """SHA-256 of *parts*, each with its length, so that no two lists of parts meet."""
-    state = hashlib.sha256()
-    for part in parts:
-        data = part.encode("utf-8", "surrogatepass")
-        state.update(len(data).to_bytes(8, "big"))
-        state.update(data)
-    return state.digest()
+    texts = [part.encode("utf-8", "surrogatepass") for part in parts]
+    return hashlib.sha256(b"".join([piece for text in texts for piece in (len(text).to_bytes(8), text)])).digest()
 
 
 @lru_cache(maxsize=RECENT)
@@ -41,8 +38,7 @@ def recorded_digest(contestant: str, sample: int) -> bytes:
     return digest("recorded", contestant, str(sample))
 
 
-@dataclass(frozen=True, slots=True)
-class CallKey:
+class CallKey(NamedTuple):
     """What makes two calls the same call: content, not names. The ids are the store's, unique per hash and tenant."""
 
     fingerprint: int

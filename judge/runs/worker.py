@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import stamina
 
 from judge.domain.errors import CallFailed, JudgeUnusable, NotRecorded, TransportFailed
-from judge.domain.judge import RECORDED, JudgeCard, JudgeDefinition, RenderedPrompt
+from judge.domain.judge import RECORDED, YARDSTICKS, JudgeCard, JudgeDefinition, RenderedPrompt
 from judge.domain.outcome import ItemState
 from judge.domain.verdict import CallKey, Comparison, Reading, Reply, Shown, Usage, digest, recorded_digest
 from judge.ports.clock import Clock
@@ -47,8 +47,8 @@ def comparison(prompt: PromptText, left: OutputText, right: OutputText, turn: in
     )
 
 
-def rendered(definition: JudgeDefinition, work: Work) -> RenderedPrompt:
-    """Exactly what *definition* is sent for *work*."""
+def rendered(definition: JudgeDefinition, work: Work, *, bare: bool = False) -> RenderedPrompt:
+    """Exactly what *definition* is sent for *work*; if *bare*, without messages."""
     return render(
         definition.rubric,
         work.shown,
@@ -56,6 +56,7 @@ def rendered(definition: JudgeDefinition, work: Work) -> RenderedPrompt:
         definition.sampling,
         epoch=work.key.epoch,
         repeat=work.key.repeat,
+        bare=bare,
     )
 
 
@@ -114,7 +115,7 @@ async def judge_comparison(
         if judge.definition.backend == RECORDED:
             # All that it ever said is in the store: there is nobody to ask, and nothing to ask with.
             raise NotRecorded("no verdict is recorded for this showing")
-        prompt = rendered(judge.definition, work)
+        prompt = rendered(judge.definition, work, bare=judge.definition.backend in YARDSTICKS)
         async with asyncio.timeout(judge.card.limits.deadline_seconds):
             came = await tries.reply(prompt)
     except TimeoutError:

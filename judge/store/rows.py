@@ -40,6 +40,8 @@ def matching(c: Connection, table: Table, owner: int, keys: Sequence[CallKey]) -
 
 def storable(text: str) -> str:
     """*text* as every database can hold it: half a surrogate pair becomes a question mark, as does a NUL."""
+    if text.isascii() and "\0" not in text:
+        return text
     return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "?")
 
 
