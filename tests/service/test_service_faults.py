@@ -71,7 +71,7 @@ async def test_law_4_a_killed_server_loses_nothing_and_repeats_only_what_was_in_
 
 
 async def test_sigterm_finishes_what_is_in_flight_and_exits_0(tmp_path: Path) -> None:
-    """Streams end at once as UNAVAILABLE, calls in flight are stored, and none is made again after a restart."""
+    """NOT_SERVING; streams end at once as UNAVAILABLE; calls in flight are stored; none is made again afterwards."""
     endpoint = Endpoint(held_after=40)
     async with asyncio.timeout(90), listening(endpoint) as url:
         home = configure(tmp_path, url, concurrency=CONCURRENCY)
@@ -82,12 +82,17 @@ async def test_sigterm_finishes_what_is_in_flight_and_exits_0(tmp_path: Path) ->
             await _settled(client, run, 40)
             first.child.send_signal(signal.SIGTERM)
             told = await watched
+            async with _channel(first) as channel:
+                asked = health_pb2.HealthCheckRequest(service="")
+                ready = (await health_pb2_grpc.HealthStub(channel).Check(asked)).status
+            in_flight = endpoint.holding
             endpoint.let_go()
             code = await first.terminated()
         async with serving(home) as second, JudgeClient(second.address) as client:
             ended = await client.wait_run(run)
 
     assert (told.code, told.reason) == (grpc.StatusCode.UNAVAILABLE, "DRAINING")
+    assert (ready, in_flight) == (health_pb2.HealthCheckResponse.NOT_SERVING, CONCURRENCY)
     assert code == 0
     assert ended.state == run_service_pb2.RUN_STATE_DONE
     assert (endpoint.repeated, len(endpoint.calls)) == (0, PLANNED)
