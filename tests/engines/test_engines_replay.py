@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import MISSING, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
+from temporalio.api.common.v1 import Payload
 from temporalio.client import WorkflowHistory
 from temporalio.converter import JSONPlainPayloadConverter
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
 from histories import FOLDER, read
-from judge.engines.workflow import RunAt, RunWorkflow, Told, noted
+from judge.engines.activities import Activities
+from judge.engines.workflow import LaneAt, RunAt, RunWorkflow, ShardAt, Told, noted
+from judge.ports.clock import SystemClock
 
 HISTORIES = sorted(FOLDER.glob("*.json"))
 
@@ -70,3 +74,21 @@ def test_a_reason_is_kept_once_for_each_message() -> None:
     one = Told("BUDGET_STOPPED", "judge 'j'")
 
     assert noted(noted((), one), one) == (replace(one, shards=2),)
+
+
+STEPS = (RunWorkflow.run, *Activities(None, SystemClock()).all())  # type: ignore[arg-type]  # nothing is executed
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.__name__)
+def test_a_step_takes_one_dataclass_argument_with_defaults(step: Callable[..., object]) -> None:
+    """So a field can be added, and a history of before is read with its default."""
+    [kind] = [hint for name, hint in get_type_hints(step).items() if name != "return"]
+
+    assert is_dataclass(kind)
+    assert [field.name for field in fields(kind) if field.default is MISSING] == []
+
+
+@pytest.mark.parametrize("kind", [RunAt, ShardAt, LaneAt, Told])
+def test_what_a_history_keeps_is_read_by_its_defaults(kind: type) -> None:
+    """Of everything that is passed to and fro."""
+    assert kind() == JSONPlainPayloadConverter().from_payload(Payload(metadata={}, data=b"{}"), kind)

@@ -76,6 +76,24 @@ async def test_shards_that_fail_for_a_reason_of_their_own_are_named_over_histori
     assert run.counts.by_status["ok"] >= PLANNED - 6
 
 
+async def test_a_runs_workflow_has_its_id_and_there_is_one_whoever_starts_it(site: Site) -> None:
+    """However often it is asked for, by however many servers: the workflow that works is left alone."""
+    gate = asyncio.Event()
+    async with site.house(always, gate) as h, engine_alone(site.url, site.settings) as other:
+        run = await h.begun()
+        client = await Client.connect(site.address)
+        before = await client.get_workflow_handle(run.run_id).describe()
+        for engine in (h.engine, other.engine) * 3:
+            assert isinstance(engine, TemporalEngine)
+            await engine._start(client, TENANT, run.run_id)
+        during = await client.get_workflow_handle(run.run_id).describe()
+        gate.set()
+        ended = await h.ended(run)
+
+    assert (before.id, before.run_id) == (run.run_id, during.run_id)
+    assert (ended.counts.by_status, h.backend.calls) == ({"ok": PLANNED}, PLANNED)
+
+
 async def test_a_worker_without_the_credential_leaves_the_run_to_others(site: Site) -> None:
     """No worker with it: WAITING, NO_CREDENTIAL. As soon as one has it, the run goes on."""
     async with site.house(always, without=True) as lacking:

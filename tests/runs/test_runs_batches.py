@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import func, select
 
 from asked import right_answer
 from bundle import settings
@@ -16,8 +20,16 @@ from clocks import QuickClock
 from house import PLANNED, TENANT, House
 from judge.app.judges import ConfiguredJudges
 from judge.config import JudgeSettings
+from judge.domain.judge import JudgeDefinition
 from judge.domain.outcome import ItemState
 from judge.domain.run import Budget, RunState
+from judge.domain.verdict import CallKey, Shown
+from judge.ports.store import BatchState
+from judge.prompts.rubrics import RUBRICS
+from judge.runs.batches import custom_id
+from judge.runs.execution import Execution
+from judge.runs.worker import Work
+from judge.store import schema
 from provider import KEY, Provider
 from provider_server import anthropic_url, provided
 
@@ -131,6 +143,87 @@ async def test_law_4_a_process_killed_at_submission_finds_its_batch_again(
     assert len(provider.batches) == 1
     assert (done.state, done.counts.by_status) == (RunState.DONE, {"ok": PLANNED})
     assert (done.counts.calls, done.counts.repeated) == (PLANNED, 0)
+
+
+async def test_a_batch_that_cannot_be_told_is_waited_for_and_never_sent_again(tmp_path: Path, vendor: str) -> None:
+    """Killed when the provider had it and nobody heard so: where only its results tell, the run waits and says so."""
+    provider = Provider(right_answer)
+    reached = asyncio.Event()
+
+    async def killed() -> None:
+        reached.set()
+        await asyncio.sleep(3600)
+
+    provider.after_submit = killed
+    async with provided(provider) as url:
+        first = House(tmp_path / "judge.db", judges(vendor, url), QuickClock())
+        await first.engine.start()
+        run = await first.begin()
+        async with asyncio.timeout(30):
+            await reached.wait()
+        await first.die()
+        provider.after_submit = None
+        async with house(tmp_path / "judge.db", vendor, url) as h:
+            why = "BATCH_UNDECIDED" if vendor == "anthropic" else "PROVIDER_BATCH"
+            waiting = await h.until(run, lambda now: now.reason == why)
+            sent = len(provider.batches)
+            provider.finish_batches()
+            done = await h.ended(run)
+
+    assert (waiting.state, sent, len(provider.batches)) == (RunState.WAITING, 1, 1)
+    assert (done.counts.by_status, done.counts.calls, done.counts.repeated) == ({"ok": PLANNED}, PLANNED, 0)
+
+
+async def test_the_intent_is_stored_before_anything_is_sent(tmp_path: Path, vendor: str) -> None:
+    """When the provider hears of a batch its row is there, SUBMITTING, and every call in it is reserved."""
+    provider = Provider(right_answer)
+    seen: list[tuple[int, int]] = []
+    a, b = schema.call_attempt, schema.provider_batch
+    live = select(func.count()).where(a.c.state == "live", a.c.batch_id.is_not(None))
+
+    async with provided(provider) as url, house(tmp_path / "judge.db", vendor, url) as h:
+
+        async def looks() -> None:
+            seen.append(await h.store._db.read(lambda c: (c.scalar(select(b.c.state)) or 0, c.scalar(live) or 0)))
+
+        provider.before_submit = looks
+        run = await h.begin()
+        await h.until(run, lambda now: now.reason == "PROVIDER_BATCH")
+        provider.finish_batches()
+        await h.ended(run)
+
+    assert seen == [(BatchState.SUBMITTING, PLANNED)]
+
+
+async def test_a_batch_has_at_most_5000_items_by_default(tmp_path: Path, vendor: str) -> None:
+    """A shard of a judge with batches is as large as a batch."""
+    async with house(tmp_path / "judge.db", vendor, "http://127.0.0.1:9/v1") as h:
+        execution = Execution(h.store, h.judges, QuickClock())
+        run = await h.begin()
+        [lane] = await execution.lanes(TENANT, run.run_id, 0)
+        shards = list(replace(lane, last=lane.first + 12_000).shards())
+        await h.runs.cancel(TENANT, run.run_id)
+
+    assert [shard.last - shard.first for shard in shards] == [5000, 5000, 2000]
+
+
+def test_a_custom_id_is_base64url_of_the_keys_sha_256() -> None:
+    """43 letters that every provider takes; another order, epoch or repeat is another id."""
+    definition = JudgeDefinition("j", "openai", RUBRICS["brackets"], "brackets/1", model="m")
+    shown = Shown(("q",), ("a",), ("b",))
+    work = Work(CallKey(1, 2, 1, 3, 4), shown)
+    digest = shown.key_digest(definition.call_fingerprint(shown), uses_reference=False)
+    others = [
+        Work(work.key, Shown(("q",), ("b",), ("a",))),
+        Work(replace(work.key, epoch="again"), shown),
+        Work(replace(work.key, repeat=1), shown),
+    ]
+
+    name = custom_id(definition, work)
+
+    assert base64.urlsafe_b64decode(name + "=") == digest
+    assert re.fullmatch("[a-zA-Z0-9_-]{43}", name)
+    assert len({name, *(custom_id(definition, other) for other in others)}) == 4
 
 
 async def test_a_process_killed_while_a_batch_is_at_work_collects_it_later(tmp_path: Path, vendor: str) -> None:

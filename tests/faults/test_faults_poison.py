@@ -1,0 +1,83 @@
+"""A showing that kills whichever process asks for it, in earnest."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from children import Child
+from clocks import QuickClock
+from deadly_process import SIZE
+from engine_house import PLANNED, TENANT, House, OneJudge, Site
+from judge.backends.scripted import Scripted
+from judge.config import TemporalSettings
+from judge.domain.run import Run, RunState
+from judge.engines.temporal import TemporalEngine
+from judge.runs.execution import TRIES
+from judge.store import SqlStore
+from postgres import postgres
+from saying import PATIENCE, Say
+from temporal_server import temporal
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(params=["local", "temporal"])
+def site(request: pytest.FixtureRequest, folder: Path) -> Iterator[Site]:
+    """Each engine on the store that it is for."""
+    if request.param == "local":
+        yield Site(f"sqlite:///{folder / 'judge.db'}")
+        return
+    with ExitStack() as stack:
+        server, engine = stack.enter_context(postgres()), stack.enter_context(temporal())
+        yield Site(stack.enter_context(server.fresh()), engine.address)
+
+
+async def lived(child: Child, store: SqlStore, run: Run) -> bool:
+    """Start the process, and wait until it has died or the run has ended; whether it died."""
+    await child.start()
+    dying = asyncio.create_task(child.alive.wait())
+    while not dying.done():
+        if (await store.run(TENANT, run.run_id)).state.ended:
+            await child.kill()
+            await dying
+            return False
+        await asyncio.wait({dying}, timeout=0.1)
+    return True
+
+
+async def test_a_shard_that_kills_its_process_is_left_alone_and_the_run_ends(
+    site: Site, folder: Path, say: Say
+) -> None:
+    """After so many processes nobody tries it again: the shard is named, and the run ends with coverage."""
+    store, backend = SqlStore.open(site.url, clock=QuickClock()), Scripted([])
+    house = House(store, backend, TemporalEngine(store, TemporalSettings(), QuickClock()), OneJudge(backend))
+    await house.fill()
+    run = await house.begin()
+    env = {**os.environ, "PYTHONPATH": ":".join((str(HERE.parent), *sys.path))}
+    command = (sys.executable, str(HERE / "deadly_process.py"), site.url, site.address)
+    child = Child("deadly", command, env, folder, "deadly.started")
+    deaths = 0
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while await lived(child, store, run):
+                deaths += 1
+        ended = await store.run(TENANT, run.run_id)
+    finally:
+        await child.kill()
+        await store.close()
+
+    say(f"{deaths} processes died; {ended.counts.by_status}, repeated {ended.counts.repeated}: {ended.message}")
+    assert (ended.state, ended.reason) == (RunState.DONE, "POISONED")
+    # A process alone has the whole run in one shard; on Temporal it is cut, and every other shard is judged.
+    least, named = (PLANNED - SIZE, "positions 18 to 23") if site.address else (1, "positions 0 to 59")
+    assert set(ended.counts.by_status) == {"ok"}
+    assert least <= ended.counts.by_status["ok"] <= PLANNED - SIZE
+    assert f"{named} of judge 'j'" in ended.message
+    assert TRIES <= deaths <= 2 * TRIES
