@@ -9,8 +9,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clocks import StillClock
+from judge.config import AccountSettings
 from judge.domain.errors import TransportFailed
-from judge.runs.accounts import IN_A_ROW, LEASE_SECONDS, PATIENCE, PROBE_SECONDS, Account, Room, Slots
+from judge.domain.judge import Limits
+from judge.runs.accounts import (
+    IN_A_ROW,
+    LAST,
+    LEASE_SECONDS,
+    OF_LAST,
+    PATIENCE,
+    PROBE_SECONDS,
+    Account,
+    Room,
+    Slots,
+)
 
 
 class Line:
@@ -200,6 +212,17 @@ def test_half_of_the_last_calls_failing_opens_it_too() -> None:
     account.failed()
 
     assert account.down
+
+
+def test_what_is_promised_is_the_default() -> None:
+    """A tenth of an account for single comparisons, 20 failures in a row or half of 200, a probe in 30 s, two minutes.
+
+    And 5 % of a run's showings, and 256 MiB in flight.
+    """
+    limits = Limits()
+
+    assert (AccountSettings().single_share, IN_A_ROW, LAST, OF_LAST, PROBE_SECONDS) == (0.1, 20, 200, 100, 30)
+    assert (limits.deadline_seconds, limits.max_failed_share, Room()._size) == (120, 0.05, 256 * 1024 * 1024)
 
 
 def test_a_provider_is_given_up_after_an_hour() -> None:

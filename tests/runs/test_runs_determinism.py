@@ -6,6 +6,15 @@ import os
 import subprocess
 import sys
 
+import numpy as np
+import pytest
+
+from judge.rpc import reports
+from judge.runs.fought import alone
+from judge.runs.rank import rank
+from judge.runs.ranked import RankOptions
+from judge.stats.battles import Battles
+
 SCRIPT = """
 import hashlib
 import numpy as np
@@ -53,3 +62,23 @@ def test_law_5_the_same_bytes_under_any_threads_and_kernels() -> None:
 
     assert [printed[0].stdout] * len(KERNELS) == [done.stdout for done in printed]
     assert printed[0].stdout.count(b"\n") == 8
+
+
+@pytest.mark.parametrize("method", ["bradley-terry", "davidson", "rao-kupper", "elo", "elo-permuted", "win-rate"])
+def test_ratings_leave_rounded_to_1e_6(method: str) -> None:
+    """And their intervals to 1e-9 at the finest: the last bits of a processor stay inside."""
+    rng = np.random.default_rng(3)
+    left = rng.integers(0, 6, 3000, dtype=np.int32)
+    right = ((left + rng.integers(1, 6, left.size)) % 6).astype(np.int32)
+    outcome = rng.integers(0, 3, left.size).astype(np.int8)
+    prompt = rng.integers(0, 60, left.size, dtype=np.int32)
+    battles = Battles(tuple("abcdef"), left, right, outcome, cluster=prompt, n_clusters=60)
+    options = RankOptions(method=method, reference="a")
+
+    board = reports.leaderboard(rank(alone(battles, options), options))
+
+    ratings = [one.rating for one in board.ratings]
+    beside = [end for one in (*board.ratings, *board.standings) for end in (one.interval.low, one.interval.high)]
+    assert [round(number, 6) for number in ratings] == ratings
+    assert [round(number, 9) for number in beside] == beside
+    assert any(round(number, 3) != number for number in ratings)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from judge.stats.adaptive import LEAST_SETTLED, TOP, Round, next_round, planning_fit
+from judge.stats.adaptive import LEAST_SETTLED, TOP, Round, _top, next_round, planning_fit, wanted
 
 M, PROMPTS = 6, 40
 PRESENT = np.ones((PROMPTS, M), dtype=bool)
@@ -97,3 +97,25 @@ def test_the_first_round_has_no_verdicts_and_is_spread() -> None:
 def test_senseless_rounds_are_refused(options: dict[str, object], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         next_round(PRESENT, NOTHING, told(), 10, np.random.default_rng(0), **options)
+
+
+@pytest.mark.parametrize("rule", [LEAST_SETTLED, TOP])
+def test_a_choice_does_not_see_the_last_bits(rule: str) -> None:
+    """Scores are rounded to 1e-9 before anything is chosen: other kernels' rounding changes no plan."""
+    there = np.triu(np.full((M, M), PROMPTS), 1).ravel().astype(np.int64)
+    bits = np.random.default_rng(1).normal(0, 1e-14, (M, M))
+    np.fill_diagonal(bits, 0)
+
+    plain, other = (wanted(wins, there, 200, np.random.default_rng(0), rule, 3) for wins in (told(), told() + bits))
+
+    assert plain.tolist() == other.tolist()
+    assert plain.sum() > 0
+
+
+def test_a_choice_breaks_ties_by_index() -> None:
+    """Where the draws are equal to 1e-9 the second and the third stand at the boundary of the best two."""
+    equal, certain = np.zeros(4), np.eye(4) * 1e-24
+
+    many = _top(equal, certain, 50, 2, np.random.default_rng(0))
+
+    assert np.flatnonzero(many).tolist() == [1 * 4 + 2]
