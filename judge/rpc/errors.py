@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NoReturn
 
@@ -101,7 +102,12 @@ class _Translated(Wrapped):
 
     async def replies(self, behaviour: Any, request: Any, context: Any) -> AsyncIterator[Any]:
         async with _translated(context, self._method):
-            async for reply in behaviour(self._decoded(request), context):
+            made = behaviour(self._decoded(request), context)
+            if inspect.isawaitable(made):
+                # It writes its replies itself, as the health service's Watch does.
+                await made
+                return
+            async for reply in made:
                 yield reply
 
     def _decoded(self, request: Any) -> Any:

@@ -29,10 +29,19 @@ from judge.store import SqlStore
 class Leaving(SqlStore):
     """A store that goes away when a shard begins, *times* times."""
 
-    times = 0
+    times = unknown = 0
+    begun = 0
+
+    async def check(self) -> None:
+        """Nothing, once the schema is known."""
+        if self.unknown:
+            assert not self.begun
+            self.unknown -= 1
+            raise StoreAway("the store has another schema", reason="SCHEMA_UNKNOWN")
 
     async def begin_shard(self, row: int, shard: int, losses: Losses = Losses()) -> int | None:  # noqa: B008  # frozen
         """The attempt, once the store is there."""
+        self.begun += 1
         if self.times:
             self.times -= 1
             raise StoreAway("the server is gone")
@@ -92,6 +101,17 @@ async def test_a_store_that_is_away_is_waited_for() -> None:
         told = await d.execute()
 
         assert (told, d.store.times) == (Told(), 0)
+        assert (await d.now()).counts.by_status == {"ok": PLANNED}
+
+
+async def test_a_worker_is_not_ready_outside_the_schema_range_it_knows() -> None:
+    """It begins no shard and fails no run; as soon as the schema is one that it knows it goes on."""
+    async with desk(always) as d:
+        d.store.unknown = 5
+
+        told = await d.execute()
+
+        assert (told, d.store.unknown, d.store.begun) == (Told(), 0, 1)
         assert (await d.now()).counts.by_status == {"ok": PLANNED}
 
 

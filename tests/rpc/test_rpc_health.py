@@ -6,15 +6,21 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
+import grpc
 import psycopg
 import pytest
-from grpc_health.v1 import health_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from sqlalchemy import make_url, text
 
+from bundle import settings
 from clocks import QuickClock
+from judge.app.judges import ConfiguredJudges
+from judge.engines.local import LocalEngine
 from judge.ports.clock import SystemClock
 from judge.rpc.health import Health
+from judge.rpc.server import Server
 from judge.store import SqlStore
 from postgres import Postgres
 from schemas import CONTRACTED, EXPANDED, REVISIONS, engine_of, migrated, scripts_until
@@ -118,6 +124,33 @@ async def test_the_empty_name_says_whether_the_store_is_reachable(url: str, serv
     await store.close()
 
     assert [away, back] == [{NOT_SERVING}, {SERVING}]
+
+
+async def test_whoever_watches_a_servers_health_is_told(url: str, tmp_path: Path) -> None:
+    """Over the wire: SERVING, NOT_SERVING once the schema was contracted, SERVING again, NOT_SERVING at its end."""
+    clock = Ticking()
+    store = SqlStore.open(url, clock=SystemClock())
+    judges = ConfiguredJudges(settings(), clock)
+    server = Server(store, LocalEngine(store, judges, clock), judges, clock, {})
+    address = await server.start(f"unix:{tmp_path / 'socket'}")
+    async with asyncio.timeout(60), grpc.aio.insecure_channel(address) as channel:
+        watching: Any = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=SERVICES[0]))
+        told = [(await watching.read()).status]
+        migrated(url, scripts_until(tmp_path / "contracted", REVISIONS[-1], EXPANDED, CONTRACTED))
+        clock.wake.set()
+        told.append((await watching.read()).status)
+        with engine_of(url).connect() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = :known"), {"known": REVISIONS[-1]})
+            connection.commit()
+        clock.wake.set()
+        told.append((await watching.read()).status)
+        await server.drain()
+        told.append((await watching.read()).status)
+    await server.stop()
+    await judges.close()
+    await store.close()
+
+    assert told == [SERVING, NOT_SERVING, SERVING, NOT_SERVING]
 
 
 async def test_a_draining_server_serves_no_more_whatever_its_store_says() -> None:
