@@ -29,13 +29,16 @@ def rows(name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (DEMO / name).read_text("utf-8").splitlines()]
 
 
-async def upload_demo(client: JudgeClient, dataset: str = "demo") -> None:
-    """Put the bundled answers and labels in *dataset*."""
+async def upload_demo(client: JudgeClient, dataset: str = "demo", prompts: int | None = None) -> None:
+    """Put the bundled answers and labels in *dataset*, or those to the first *prompts*."""
     await client.create_dataset(dataset)
-    await client.upload_prompts(dataset, [pb.Prompt(**row) for row in rows("prompts.jsonl")])
-    await client.upload_outputs(dataset, [pb.Output(**row) for row in rows("outputs.jsonl")])
+    asked = rows("prompts.jsonl")[:prompts]
+    some = {row["prompt_id"] for row in asked}
+    await client.upload_prompts(dataset, [pb.Prompt(**row) for row in asked])
+    outputs = [pb.Output(**row) for row in rows("outputs.jsonl") if row["prompt_id"] in some]
+    await client.upload_outputs(dataset, outputs)
     labels = []
-    for row in rows("labels.jsonl"):
+    for row in (one for one in rows("labels.jsonl") if one["prompt_id"] in some):
         words = {
             "outcome": outcome_pb2.Outcome.Value(f"OUTCOME_{row['outcome'].upper()}"),
             "kind": outcome_pb2.ANNOTATOR_KIND_GOLD,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from asked import right_answer
 from bundle import settings, upload_demo
@@ -35,11 +36,45 @@ PLANNED = 12 * 10 * 2
 Options = ranking.RankingOptions
 
 
-@pytest.fixture
-async def run(client: JudgeClient) -> pb.Run:
+shared_loop = pytest.mark.asyncio(loop_scope="module")
+shared_fixture = pytest_asyncio.fixture(scope="module", loop_scope="module")
+
+
+@shared_fixture
+async def service() -> AsyncIterator[JudgeClient]:
+    """A client of one service, for the tests that change nothing in it."""
+    async with running(settings(), store_url="sqlite://", listen=None) as address, JudgeClient(address) as connected:
+        yield connected
+
+
+async def judged(client: JudgeClient) -> pb.Run:
     """A run of two yardsticks over the bundled answers, ended."""
     await upload_demo(client)
     return await client.wait_run((await client.create_run(BOTH)).name)
+
+
+@shared_fixture
+async def run(service: JudgeClient) -> pb.Run:
+    """Such a run in the one service."""
+    return await judged(service)
+
+
+@shared_fixture
+async def bundle(service: JudgeClient, run: pb.Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run's bundle, which nobody changes."""
+    await exported(service, run.name, path := tmp_path_factory.mktemp("bundle") / "b.zip")
+    return path
+
+
+@shared_fixture
+async def small(service: JudgeClient, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle with every kind of member, of a run over six prompts, which nobody changes."""
+    await upload_demo(service, "six", prompts=6)
+    spec = pb.RunSpec(dataset="datasets/six", judges=BOTH.judges, pairing=pb.Pairing())
+    made = await service.wait_run((await service.create_run(spec)).name)
+    options = Options(style=True, anchored_to="", degenerate=ranking.DEGENERATE_LARGEST)
+    await exported(service, made.name, path := tmp_path_factory.mktemp("small") / "b.zip", options)
+    return path
 
 
 def told(path: Path) -> list[str]:
@@ -60,11 +95,12 @@ def told(path: Path) -> list[str]:
     ],
     ids=["default", "refused", "bootstrap", "style", "anchored", "permuted", "soft", "part"],
 )
+@shared_loop
 async def test_a_bundle_is_ranked_again_to_the_services_bytes(
-    client: JudgeClient, run: pb.Run, tmp_path: Path, options: Options
+    service: JudgeClient, run: pb.Run, tmp_path: Path, options: Options
 ) -> None:
     """For each of two judges the replay is what the service says, and what the bundle holds; nothing does not match."""
-    await exported(client, run.name, path := tmp_path / "b.zip", options)
+    await exported(service, run.name, path := tmp_path / "b.zip", options)
 
     found = replay(path)
 
@@ -73,13 +109,14 @@ async def test_a_bundle_is_ranked_again_to_the_services_bytes(
     for one in found:
         assert one.told == one.now
         if "refused" not in json.loads(one.now):
-            assert spelling.board(await client.leaderboard("", one.source, options)) == one.now
+            assert spelling.board(await service.leaderboard("", one.source, options)) == one.now
     assert (verify(path).mismatches, verify(path).notes) == ((), ())
 
 
-async def test_who_cannot_be_ranked_is_refused_again(client: JudgeClient, run: pb.Run, tmp_path: Path) -> None:
+@shared_loop
+async def test_who_cannot_be_ranked_is_refused_again(service: JudgeClient, run: pb.Run, tmp_path: Path) -> None:
     """A judge whose board falls apart has its refusal in the bundle, in the service's own words."""
-    await exported(client, run.name, path := tmp_path / "b.zip", Options())
+    await exported(service, run.name, path := tmp_path / "b.zip", Options())
 
     first, second = (json.loads(one.now) for one in replay(path))
 
@@ -88,20 +125,19 @@ async def test_who_cannot_be_ranked_is_refused_again(client: JudgeClient, run: p
     assert second["coverage"] == {"by_status": {"ok": PLANNED}, "planned": PLANNED, "usable": PLANNED}
 
 
-async def test_the_same_run_gives_the_same_file(client: JudgeClient, run: pb.Run, tmp_path: Path) -> None:
+@shared_loop
+async def test_the_same_run_gives_the_same_file(service: JudgeClient, run: pb.Run, tmp_path: Path) -> None:
     """Byte for byte, and under the same name."""
-    first = await exported(client, run.name, tmp_path / "a.zip")
-    second = await exported(client, run.name, tmp_path / "b.zip")
+    first = await exported(service, run.name, tmp_path / "a.zip")
+    second = await exported(service, run.name, tmp_path / "b.zip")
 
     assert first == second == verify(tmp_path / "a.zip").digest
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
 
 
-async def test_the_manifest_says_what_was_done(client: JudgeClient, run: pb.Run, tmp_path: Path) -> None:
+def test_the_manifest_says_what_was_done(run: pb.Run, bundle: Path) -> None:
     """Plan, judges with their rubrics' text, the dataset's hashes, seeds, versions, and a hash of each member."""
-    await exported(client, run.name, path := tmp_path / "b.zip")
-
-    content = members(path)
+    content = members(bundle)
     manifest = json.loads(content[MANIFEST])
 
     assert manifest["plan"] == {"hash": run.plan_hash, "member": "plan.jsonl", "showings": PLANNED}
@@ -116,11 +152,9 @@ async def test_the_manifest_says_what_was_done(client: JudgeClient, run: pb.Run,
     assert content["answers.jsonl"].count(b"\n") == 2 * PLANNED
 
 
-async def test_any_changed_byte_is_named_by_its_member(client: JudgeClient, run: pb.Run, tmp_path: Path) -> None:
+def test_any_changed_byte_is_named_by_its_member(small: Path, tmp_path: Path) -> None:
     """Whichever member another byte stands in, verify names it and replay refuses; so where it is missing or new."""
-    options = Options(style=True, anchored_to="", degenerate=ranking.DEGENERATE_LARGEST)
-    await exported(client, run.name, tmp_path / "b.zip", options)
-    content = members(tmp_path / "b.zip")
+    content = members(small)
 
     for name, data in content.items():
         at = data.index(b"a")
@@ -138,11 +172,10 @@ async def test_any_changed_byte_is_named_by_its_member(client: JudgeClient, run:
     assert told(written(tmp_path / "more.zip", more)) == ["more.txt: it is not in the manifest"]
 
 
-async def test_a_file_that_is_cut_or_broken_says_where(client: JudgeClient, run: pb.Run, tmp_path: Path) -> None:
+def test_a_file_that_is_cut_or_broken_says_where(small: Path, tmp_path: Path) -> None:
     """A cut file names the member it ends in; a broken member is named, and the others are still looked at."""
-    await exported(client, run.name, path := tmp_path / "b.zip")
-    whole = path.read_bytes()
-    starts = {name: whole.index(name.encode()) + len(name) + 40 for name in members(path)}
+    path, whole = tmp_path / "b.zip", small.read_bytes()
+    starts = {name: whole.index(name.encode()) + len(name) + 40 for name in members(small)}
 
     for name, start in starts.items():
         path.write_bytes(whole[:start])
@@ -223,39 +256,32 @@ def _no_turn(row: dict[str, Any]) -> None:
         ({"longest": in_json(_other_rating)}, "leaderboards/longest.json: ranked again, ratings[0].rating is 1"),
     ],
 )
-async def test_who_makes_the_hashes_anew_is_found_out_by_what_follows(
-    client: JudgeClient, run: pb.Run, tmp_path: Path, changed: dict[str, Callable[[str], str]], named: str
+def test_who_makes_the_hashes_anew_is_found_out_by_what_follows(
+    bundle: Path, tmp_path: Path, changed: dict[str, Callable[[str], str]], named: str
 ) -> None:
     """A change under right hashes contradicts the rest of the bundle, and is named there."""
-    await exported(client, run.name, tmp_path / "b.zip")
-
-    found = told(forged(tmp_path / "forged.zip", members(tmp_path / "b.zip"), **changed))
+    found = told(forged(tmp_path / "forged.zip", members(bundle), **changed))
 
     assert any(one.startswith(named) for one in found), found
 
 
-async def test_other_versions_are_a_note_and_no_mismatch(client: JudgeClient, run: pb.Run, tmp_path: Path) -> None:
-    await exported(client, run.name, tmp_path / "b.zip")
-
+def test_other_versions_are_a_note_and_no_mismatch(bundle: Path, tmp_path: Path) -> None:
     def older(manifest: dict[str, Any]) -> None:
         manifest["versions"]["numpy"] = "1.0"
 
-    found = verify(forged(tmp_path / "older.zip", members(tmp_path / "b.zip"), manifest=in_json(older)))
+    found = verify(forged(tmp_path / "older.zip", members(bundle), manifest=in_json(older)))
 
     assert found.mismatches == ()
     assert [note.partition(" when")[0] for note in found.notes] == ["numpy was 1.0"]
 
 
-async def test_a_reading_of_a_parser_that_is_gone_is_taken_as_it_is(
-    client: JudgeClient, run: pb.Run, tmp_path: Path
-) -> None:
+def test_a_reading_of_a_parser_that_is_gone_is_taken_as_it_is(bundle: Path, tmp_path: Path) -> None:
     """It cannot be read again, which is a note; the leaderboard follows from what was read then."""
-    await exported(client, run.name, tmp_path / "b.zip")
 
     def gone(text: str) -> str:
         return text.replace('"brackets/1"', '"brackets/99"')
 
-    found = verify(forged(tmp_path / "gone.zip", members(tmp_path / "b.zip"), answers=gone))
+    found = verify(forged(tmp_path / "gone.zip", members(bundle), answers=gone))
 
     assert found.mismatches == ()
     assert found.notes == (
@@ -263,12 +289,13 @@ async def test_a_reading_of_a_parser_that_is_gone_is_taken_as_it_is(
     )
 
 
+@shared_loop
 async def test_a_bundle_without_texts_is_ranked_and_planned_alike(
-    client: JudgeClient, run: pb.Run, tmp_path: Path
+    service: JudgeClient, run: pb.Run, tmp_path: Path
 ) -> None:
     """No text of a prompt or an output is in it; its dataset has the hashes of the one with texts."""
-    await exported(client, run.name, tmp_path / "with.zip")
-    await exported(client, run.name, tmp_path / "without.zip", texts=False)
+    await exported(service, run.name, tmp_path / "with.zip")
+    await exported(service, run.name, tmp_path / "without.zip", texts=False)
 
     having, lacking = members(tmp_path / "with.zip"), members(tmp_path / "without.zip")
     found = verify(tmp_path / "without.zip")
@@ -282,10 +309,9 @@ async def test_a_bundle_without_texts_is_ranked_and_planned_alike(
     assert json.loads(having[MANIFEST])["dataset"]["planned"] == json.loads(lacking[MANIFEST])["dataset"]["planned"]
 
 
-async def test_a_dataset_that_grew_is_there_as_planned_and_as_ranked(
-    client: JudgeClient, run: pb.Run, tmp_path: Path
-) -> None:
+async def test_a_dataset_that_grew_is_there_as_planned_and_as_ranked(client: JudgeClient, tmp_path: Path) -> None:
     """Categories that changed after the run are those of the leaderboard; the plan is still that of its revision."""
+    run = await judged(client)
     prompt = json.loads((Path("judge/demo") / "prompts.jsonl").read_text("utf-8").splitlines()[0])
     await client.upload_prompts("demo", [ds.Prompt(**{**prompt, "category": "other"})], replace=True)
     late = Options(degenerate=ranking.DEGENERATE_LARGEST, by_category=True, style=True)
@@ -377,7 +403,7 @@ async def test_failures_and_unreadable_replies_keep_their_coverage(
         judges = settings(far=JudgeSettings.model_validate({**far, "max_failed_share": 1.0}))
         async with running(judges, store_url="sqlite://", listen=None) as address, JudgeClient(address) as client:
             await upload_demo(client)
-            few = pb.Pairing(prompts=16, seed=2)
+            few = pb.Pairing(prompts=8, seed=2)
             spec = pb.RunSpec(dataset="datasets/demo", judges=["judges/far", "judges/longest"], pairing=few)
             async with asyncio.timeout(60):
                 run = await client.wait_run((await client.create_run(spec)).name)
@@ -392,7 +418,7 @@ async def test_failures_and_unreadable_replies_keep_their_coverage(
     assert dict(run.counts.by_status) == counted
     states = {"refused", "filtered", "truncated", "unreadable", "too_long", "rejected", "ok"}
     assert states == far_board["coverage"]["by_status"].keys()
-    assert far_board["coverage"]["planned"] == 320
+    assert far_board["coverage"]["planned"] == 160
     assert replay(path)[0].now == replay(tmp_path / "reparsed.zip")[0].now
 
 
