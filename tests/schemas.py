@@ -33,7 +33,9 @@ EXPANDED = '''
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision, works_with = "9001", "{last}", "{last}"
+revision = "9001"
+down_revision = "{last}"
+works_with = "{last}"
 
 
 def upgrade() -> None:
@@ -45,7 +47,9 @@ CONTRACTED = '''
 """The schema after that, with which only the release of 9001 goes on."""
 from alembic import op
 
-revision, down_revision, works_with = "9002", "9001", "9001"
+revision = "9002"
+down_revision = "9001"
+works_with = "9001"
 
 
 def upgrade() -> None:

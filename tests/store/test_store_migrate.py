@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.pool import NullPool
 
 from judge.domain.errors import StoreFailed
 from judge.ports.store import VerdictQuery
 from judge.store import SqlStore
-from judge.store.migrate import SCRIPTS, migrate
+from judge.store.migrate import SCRIPTS, _known, migrate
 from judge.store.schema import metadata
 
 if TYPE_CHECKING:
@@ -30,7 +32,8 @@ SECOND = '''
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision = "0004", "0003"
+revision = "0004"
+down_revision = "0003"
 
 
 def upgrade() -> None:
@@ -174,3 +177,16 @@ async def test_a_write_that_fails_leaves_nothing(scene: Scene) -> None:
         await scene.store._db.write(work)
 
     assert (await scene.store.dataset(TENANT, "d")).revision == scene.revision
+
+
+def test_what_is_known_is_what_alembic_finds() -> None:
+    """The scripts' text, read without alembic, names the revisions and the newest of them that alembic does."""
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    found = ScriptDirectory.from_config(config)
+
+    known = _known(SCRIPTS)
+
+    assert found.get_heads() == [known.newest]
+    assert {one.revision for one in found.walk_revisions()} == known.revisions
+    assert found.get_revision("head").module.works_with == known.works_with
