@@ -22,7 +22,7 @@ GRACE = 5.0
 
 async def test_a_cancelled_run_makes_no_new_call(kind: Kind, folder: Path, calls: int, say: Say) -> None:
     """Cancelled at 40 %: no call begins later than 2 s after that, and what was paid is stored and readable."""
-    calls //= 5
+    calls //= 10
     async with (
         asyncio.timeout(PATIENCE),
         faked(folder) as fake,

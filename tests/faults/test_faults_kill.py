@@ -55,7 +55,7 @@ async def test_a_watcher_reaches_the_terminal_snapshot_however_often_its_server_
 ) -> None:
     """The front killed 10 times: the run finishes, and each watcher sees it end and never an older revision."""
     rng = random.Random(10)
-    calls, kills = calls // 5, 10
+    calls, kills = calls // 10, 10
     moments = drawn(rng, calls, kills)
     seen = [Watched() for _ in range(watchers)]
     async with (

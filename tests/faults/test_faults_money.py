@@ -31,7 +31,7 @@ async def test_two_equal_runs_started_together_pay_each_key_once(
     kind: Kind, folder: Path, calls: int, say: Say
 ) -> None:
     """Both end with every verdict, the provider saw each call once, and what one run called the other reused."""
-    calls //= 5
+    calls //= 10
     async with (
         asyncio.timeout(PATIENCE),
         faked(folder) as fake,
@@ -78,7 +78,7 @@ class Ledger:
 @pytest.mark.parametrize("what", ["calls", "micros"])
 async def test_a_budget_holds_whatever_dies(kind: Kind, folder: Path, calls: int, say: Say, what: str) -> None:
     """5 kills: what is spent and reserved, orphaned attempts at their reservation, is never above the budget."""
-    calls, rng = calls // 5, random.Random(7)
+    calls, rng = calls // 10, random.Random(7)
     budget = pb.Budget(calls=calls // 2) if what == "calls" else pb.Budget(cost_micros=calls * 1000)
     async with (
         asyncio.timeout(PATIENCE),

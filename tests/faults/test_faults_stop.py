@@ -21,21 +21,23 @@ async def test_a_process_that_stood_still_makes_no_call_under_its_old_permit(
     kind: Kind, folder: Path, calls: int, say: Say
 ) -> None:
     """SIGSTOP past the permit, then SIGCONT, 5 times: 0 lost, repeated at most stops x in flight."""
-    calls, rng = calls // 5, random.Random(5)
-    watched = Watched()
+    rng, watched = random.Random(5), Watched()
     async with (
         asyncio.timeout(PATIENCE),
-        faked(folder, slowest=0.1) as fake,
+        faked(folder, slowest=0.6) as fake,
         standing(kind(folder, Judged(fake.url, CONCURRENCY))) as house,
     ):
+        # While one worker stands still the other goes on, and must find enough to do.
+        calls //= 10 if len(house.workers) == 1 else 2
         run = await begun(house.address, calls)
         watching = asyncio.create_task(watched.watch(house.address, run))
-        for moment in sorted(rng.sample(range(calls // 20, calls * 9 // 10), STOPS)):
-            await fake.reached(moment)
+        for number in range(1, STOPS + 1):
+            await fake.reached(calls * number // (STOPS + 1))
             still = rng.choice(house.workers)
             still.stop()
             await asyncio.sleep(LEASE + 0.5)
             still.go_on()
+        before_the_end = len(fake.read().begun) < calls
         ended = await watching
         kept = await verdicts(house.address, run)
 
@@ -44,3 +46,4 @@ async def test_a_process_that_stood_still_makes_no_call_under_its_old_permit(
     assert (lost, watched.backwards) == (0, 0)
     assert (ended.state, dict(ended.counts.by_status)) == (pb.RUN_STATE_DONE, {"ok": calls})
     assert fake.repeated <= most
+    assert before_the_end
