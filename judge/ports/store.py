@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from judge.domain.dataset import BatchResult, DatasetSummary, ImportedVerdict, Label, ListedComparison, Output, Prompt
 from judge.domain.judge import JudgeDefinition
 from judge.domain.outcome import ItemState, Order, Outcome, VerdictStatus
@@ -385,6 +388,15 @@ class RunStore(Protocol):
 
     async def answers(self, tenant: str, keys: Sequence[CallKey]) -> dict[CallKey, StoredAnswer]:
         """Those of *keys* that have an answer; reads only."""
+        ...
+
+    async def stored_keys(
+        self, tenant: str, fingerprints: Collection[int], prompts: Collection[int], epoch: str
+    ) -> NDArray[np.int64]:
+        """The keys with these *fingerprints* and *prompts* that have an answer in that *epoch*, int64[6, n].
+
+        Their columns are fingerprint, prompt, turn, first, second and repeat.
+        """
         ...
 
     async def commit(self, tenant: str, run: int | None, settled: Sequence[Settled]) -> None:

@@ -7,23 +7,21 @@ guessed from letters, and the interval is what is possible: from the fewest toke
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, variance
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from judge.domain.judge import AnswerForm, JudgeCard, Price
+from judge.domain.judge import RECORDED, AnswerForm, JudgeCard, Price
 from judge.domain.verdict import Usage
 from judge.ports.store import Store
+from judge.runs.keyed import answered, keyed
 from judge.runs.plan import Plan
 from judge.runs.work import PAGE, Keys
-from judge.runs.worker import CHARS_PER_TOKEN, Work, letters, worst_usage
+from judge.runs.worker import CHARS_PER_TOKEN, worst_usage
 
 PILOT = 5
 """So many replies at least make a pilot."""
@@ -96,61 +94,35 @@ def _at_most(one: JudgeEstimate, showings: int) -> JudgeEstimate:
 
 async def estimate(store: Store, tenant: str, plan: Plan, cards: Sequence[JudgeCard], epoch: str) -> RunEstimate:
     """What *plan* would take of the judges *cards*, in their order."""
-    return RunEstimate(
-        tuple([await _of_judge(store, tenant, plan, number, card, epoch) for number, card in enumerate(cards)])
-    )
+    return RunEstimate(tuple([await _of_judge(store, tenant, plan, card, epoch) for card in cards]))
 
 
-class _Missing:
-    """The calls that are missing, each once, as columns: a million keys as objects would be half a gigabyte."""
-
-    def __init__(self) -> None:
-        self._pages: list[list[NDArray[np.unsignedinteger[Any]]]] = [[] for _ in range(7)]
-        self.fingerprints: set[int] = set()
-
-    def add(self, work: Sequence[Work]) -> None:
-        """Take in the calls of *work*, which may be among them already."""
-        if not work:
-            return
-        self.fingerprints.update(one.key.fingerprint for one in work)
-        rows = [
-            (key.fingerprint, key.prompt, key.turn, key.first, key.second, key.repeat, letters(one.shown))
-            for one in work
-            for key in (one.key,)
-        ]
-        for pages, column in zip(self._pages, np.array(rows, dtype=np.int64).T, strict=True):
-            pages.append(column.astype(np.min_scalar_type(int(column.max()))))
-
-    def sizes(self) -> Counter[int]:
-        """How many calls there are of each number of letters."""
-        if not self._pages[0]:
-            return Counter()
-        *keys, many = [np.concatenate(pages) for pages in self._pages]
-        order = np.lexsort(keys)
-        new = np.zeros(len(order), dtype=bool)
-        new[0] = True
-        for column in keys:
-            new[1:] |= np.diff(column[order]) != 0
-        return Counter(many[order[new]].tolist())
-
-
-async def _of_judge(store: Store, tenant: str, plan: Plan, number: int, card: JudgeCard, epoch: str) -> JudgeEstimate:
-    keys = Keys(store, tenant, card.definition, epoch)
-    missing = _Missing()
-    first = number * plan.per_judge
-    for begin in range(first, first + plan.per_judge, PAGE):
-        work = await keys.work(plan.items(range(begin, min(begin + PAGE, first + plan.per_judge))))
-        stored = await store.answers(tenant, list({one.key for one in work}))
-        missing.add([one for one in work if one.key not in stored])
-    sent = await asyncio.to_thread(missing.sizes)
+async def _of_judge(store: Store, tenant: str, plan: Plan, card: JudgeCard, epoch: str) -> JudgeEstimate:
+    name = card.definition.name
+    if card.definition.backend == RECORDED:
+        return JudgeEstimate(name, 0, await _recorded(store, tenant, plan, card, epoch))
+    keys = await keyed(store, tenant, card.definition, plan)
+    there = await answered(store, tenant, keys, epoch, plan.repeats)
+    sizes, many = np.unique(np.tile(keys.letters, plan.repeats)[~there.ravel()], return_counts=True)
+    sent = Counter(dict(zip(sizes.tolist(), many.tolist(), strict=True)))
     calls = sent.total()
     reused = plan.per_judge - calls
-    if card.definition.backend == "recorded" or card.definition.yardstick:
-        return JudgeEstimate(card.definition.name, 0 if card.definition.scope else calls, reused)
-    pilot = await store.usages(tenant, missing.fingerprints, MOST_PILOT)
+    if card.definition.yardstick:
+        return JudgeEstimate(name, calls, reused)
+    pilot = await store.usages(tenant, np.unique(keys.keys[0]).tolist(), MOST_PILOT)
     if len(pilot) >= PILOT:
         return _from_pilot(card, calls, reused, pilot)
     return _from_letters(card, sent, reused)
+
+
+async def _recorded(store: Store, tenant: str, plan: Plan, card: JudgeCard, epoch: str) -> int:
+    """How many of the showings were uploaded: nobody can be asked for the others."""
+    keys, many = Keys(store, tenant, card.definition, epoch), 0
+    for begin in range(0, plan.per_judge, PAGE):
+        work = await keys.work(plan.items(range(begin, min(begin + PAGE, plan.per_judge))))
+        stored = await store.answers(tenant, list({one.key for one in work}))
+        many += sum(one.key in stored for one in work)
+    return many
 
 
 def _from_pilot(card: JudgeCard, calls: int, reused: int, pilot: Sequence[Usage]) -> JudgeEstimate:

@@ -158,7 +158,7 @@ def _looked_up_by_arrow(column: "pl.Series", codes: Mapping[str, int]) -> Codes:
     return found
 
 
-def first_comers(columns: Sequence[Ints]) -> tuple[Ints, Ints]:
+def first_comers(columns: Sequence[npt.NDArray[np.integer]]) -> tuple[Ints, Ints]:
     """Of n rows of integer *columns*, where each distinct one comes first, in that order; and int32[n], which it is.
 
     >>> first, which = first_comers([np.array([5, 7, 5]), np.array([1, 1, 1])])

@@ -16,6 +16,7 @@ from judge.store.readings import Readings
 from judge.store.runs import Runs
 from judge.store.shards import Shards
 from judge.store.sqlite import SqliteConnections
+from judge.store.stored_keys import StoredKeys
 from judge.store.uploads import Uploads
 from judge.store.verdict_columns import VerdictTables
 from judge.store.verdicts import Verdicts
@@ -32,6 +33,7 @@ class SqlStore(
     ProviderBatches,
     Commits,
     Readings,
+    StoredKeys,
     Verdicts,
     VerdictTables,
 ):

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import pytest
+
 from clocks import StillClock
 from judge.domain.dataset import Output, Prompt
 from judge.domain.judge import JudgeCard, JudgeDefinition, Price
-from judge.domain.run import Pairing, RunSpec
+from judge.domain.run import OrderPolicy, Pairing, RunSpec, TurnPolicy
 from judge.prompts.rubrics import RUBRICS
 from judge.runs.estimate import JudgeEstimate, estimate
-from judge.runs.work import build_plan
+from judge.runs.keyed import keyed
+from judge.runs.work import Keys, build_plan
+from judge.runs.worker import letters
 from judge.store import SqlStore
 
 FAR = JudgeCard(
@@ -43,3 +47,32 @@ async def test_each_repeat_is_a_call_of_its_own() -> None:
         *(four.input_tokens, four.output_tokens, four.cost_micros, four.low, four.high)
     ]
     assert 0 < one.low < one.cost_micros < one.high
+
+
+@pytest.mark.parametrize("orders", list(OrderPolicy))
+async def test_the_keys_of_a_plan_are_those_of_its_showings(orders: OrderPolicy) -> None:
+    """Read as columns, each text looked at once, they are what each showing has for itself, and send as much."""
+    store = SqlStore.open("sqlite://", clock=StillClock())
+    await store.create_dataset("t", "d")
+    prompts = [
+        Prompt("p", ("ask", "and again?")),
+        Prompt("q", ("ask", "and again?"), category="math", reference=("42", "43")),
+        Prompt("r", ("one turn",), category="math", reference=("41",)),
+    ]
+    await store.add_prompts("t", "d", prompts, replace=False)
+    outputs = [
+        Output(one.prompt_id, who, tuple(f"{who[: n % 2]} says {n}" for n in range(len(one.turns))))
+        for one in prompts
+        for who in ("ann", "anna", "ben")
+    ]
+    revision = (await store.add_outputs("t", "d", outputs, replace=False)).revision
+    pairing = Pairing(turns=TurnPolicy.EACH, orders=orders, repeats=2, seed=3)
+    plan = await build_plan(store, "t", RunSpec("d", ("far",), pairing), revision)
+
+    found = await keyed(store, "t", FAR.definition, plan)
+
+    work = await Keys(store, "t", FAR.definition, "").work(plan.items(range(plan.per_judge)))
+    told = {(*one.key[:5], letters(one.shown)) for one in work}
+    assert {(*key, many) for key, many in zip(found.keys.T.tolist(), found.letters.tolist(), strict=True)} == told
+    assert len(found.letters) == len(told)
+    await store.close()

@@ -1,0 +1,44 @@
+"""Which calls have an answer, as columns: a page is one row of texts, as it is for verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, String, cast, func, select
+
+from judge.store import schema as s
+from judge.store.connections import Connections
+
+PROMPTS = 200
+"""Contents of prompts asked for in one transaction."""
+
+
+class StoredKeys:
+    """The part of RunStore about what is answered."""
+
+    _db: Connections
+
+    async def stored_keys(
+        self, tenant: str, fingerprints: Collection[int], prompts: Collection[int], epoch: str
+    ) -> NDArray[np.int64]:
+        """The keys with these *fingerprints* and *prompts* that have an answer, int64[6, n]."""
+        wanted = sorted(prompts)
+        found = [np.empty((6, 0), dtype=np.int64)]
+        for begin in range(0, len(wanted), PROMPTS):
+            asked = wanted[begin : begin + PROMPTS]
+            found.append(await self._db.read(lambda c, asked=asked: _page(c, tenant, fingerprints, asked, epoch)))  # type: ignore[misc]  # bound here
+        return np.concatenate(found, axis=1)
+
+
+def _page(
+    c: Connection, tenant: str, fingerprints: Collection[int], prompts: Collection[int], epoch: str
+) -> NDArray[np.int64]:
+    a = s.answer.c
+    owner = select(s.tenant.c.id).where(s.tenant.c.name == tenant).scalar_subquery()
+    key = (a.fingerprint, a.prompt, a.turn, a.first, a.second, a.repeat)
+    texts = [func.aggregate_strings(cast(column, String), ",") for column in key]
+    mine = (a.tenant_id == owner, a.fingerprint.in_(sorted(fingerprints)), a.prompt.in_(prompts), a.epoch == epoch)
+    row = c.execute(select(*texts).where(*mine)).one()
+    return np.stack([np.fromstring(text or "", dtype=np.int64, sep=",") for text in row])
