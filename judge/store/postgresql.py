@@ -55,6 +55,7 @@ class PostgresqlConnections:
         self._reading = postgresql_engine(url, READING, "REPEATABLE READ")
         self._writers = ThreadPoolExecutor(THREADS, thread_name_prefix="store-writer")
         self._readers = ThreadPoolExecutor(THREADS, thread_name_prefix="store-reader")
+        self._checker = ThreadPoolExecutor(1, thread_name_prefix="store-checker")
         try:
             with told(url), self._reading.connect() as connection:
                 check_schema(connection)
@@ -78,7 +79,7 @@ class PostgresqlConnections:
 
     async def check(self) -> None:
         """Return if the database answers and has a schema that this release works with; StoreAway otherwise."""
-        await self.read(_known)
+        await asyncio.get_running_loop().run_in_executor(self._checker, _transacted, self._reading, _known)
 
     def _written(self, work: Callable[[Connection], T]) -> T:
         for _ in range(TRIES - 1):
@@ -91,8 +92,8 @@ class PostgresqlConnections:
         await asyncio.to_thread(self._release)
 
     def _release(self) -> None:
-        self._writers.shutdown()
-        self._readers.shutdown()
+        for pool in (self._writers, self._readers, self._checker):
+            pool.shutdown()
         self._writing.dispose()
         self._reading.dispose()
 
@@ -196,7 +197,8 @@ def postgresql_engine(url: str, options: str, isolation: str) -> Engine:
         parsed,
         isolation_level=isolation,
         pool_size=THREADS,
-        max_overflow=0,
+        # One for whoever asks whether it is there while all are busy.
+        max_overflow=1,
         pool_pre_ping=True,
         connect_args={"options": options, "application_name": "judge", "connect_timeout": 10},
     )

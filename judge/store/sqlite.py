@@ -7,6 +7,7 @@ import contextlib
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,6 +41,7 @@ class SqliteConnections:
         self._engine = sqlite_engine(url)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._readers = self._writer if memory else ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
+        self._checker = self._writer if memory else ThreadPoolExecutor(1, thread_name_prefix="store-checker")
         try:
             self._writer.submit(_migrated, self._engine, url).result()
         except BaseException:
@@ -73,7 +75,8 @@ class SqliteConnections:
 
     async def check(self) -> None:
         """Return if the file can be read: its schema is this release's since it was opened."""
-        await self.read(lambda c: c.exec_driver_sql("SELECT 1 FROM alembic_version"))
+        there = partial(self._transact, lambda c: c.exec_driver_sql("SELECT 1 FROM alembic_version").all(), "BEGIN")
+        await asyncio.get_running_loop().run_in_executor(self._checker, there)
 
     def _transact(self, work: Callable[[Connection], T], begin: str) -> T:
         try:
@@ -103,7 +106,7 @@ class SqliteConnections:
         await asyncio.to_thread(self._release)
 
     def _release(self) -> None:
-        for pool in {self._writer, self._readers}:
+        for pool in {self._writer, self._readers, self._checker}:
             pool.shutdown()
         self._engine.dispose()
 

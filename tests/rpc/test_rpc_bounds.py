@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -85,6 +87,15 @@ class _Context:
 
     def set_trailing_metadata(self, trailers: object) -> None:
         """Nobody reads them."""
+
+
+def test_nothing_forks() -> None:
+    """A process forked beside gRPC died: nothing in the house makes one, nor a pool of them."""
+    names = re.compile(r"multiprocessing|ProcessPoolExecutor|os\.fork")
+    files = sorted((Path(limits.__file__).parents[1]).rglob("*.py"))
+
+    assert len(files) > 100
+    assert [path.name for path in files if names.search(path.read_text("utf-8"))] == []
 
 
 async def test_limits_refuse_no_health_check(address: str) -> None:

@@ -86,6 +86,24 @@ async def test_another_process_may_read_a_file_that_one_executes_runs_on(file_ur
     assert (seen, after) == (0, 7)
 
 
+@pytest.mark.parametrize("url", ["file_url", "shared_url"])
+async def test_a_store_whose_threads_are_all_busy_is_there(url: str, request: pytest.FixtureRequest) -> None:
+    """Whether it can be worked with is asked beside long reads and writes, not behind them."""
+    where = request.getfixturevalue(url)
+    connections = PostgresqlConnections(where) if url == "shared_url" else SqliteConnections(where)
+    done = threading.Event()
+    busy = [asyncio.create_task(connections.read(lambda _: done.wait(60))) for _ in range(10)]
+    busy.append(asyncio.create_task(connections.write(lambda _: done.wait(60))))
+    await asyncio.sleep(0)
+
+    async with asyncio.timeout(50):
+        await connections.check()
+
+    done.set()
+    assert await asyncio.gather(*busy) == [True] * 11
+    await connections.close()
+
+
 async def test_postgresql_sessions_set_their_time_outs(shared_url: str) -> None:
     """On every connection, also those begun later: a paused client holds nobody."""
     connections = PostgresqlConnections(shared_url)
