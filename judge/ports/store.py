@@ -357,10 +357,11 @@ class RunStore(Protocol):
         """What stands as round *first* and the rounds after it, in their order."""
         ...
 
-    async def shard_losses(self, row: int, shard: int, last: int, *, alive: int = 0) -> Losses:
+    async def shard_losses(self, row: int, shard: int, last: int, *, alive: int = 0, waited: bool = False) -> Losses:
         """What a new attempt at the positions [shard, last) has to know of those before; reads only.
 
-        The attempt with the number *alive* is known not to have ended with its process.
+        The attempt with the number *alive* is known not to have ended with its process. If the run *waited* for
+        something outside when the newest one ended, that was not the shard's doing.
         """
         ...
 

@@ -89,6 +89,8 @@ class _OpenRun:
 
     def __init__(self, run: Run, plan: Plan | Rounds) -> None:
         self.run, self.plan = run, plan
+        self.waited = False
+        """Whether it was waiting for something outside when the process before this one ended."""
         self._failures: dict[int, Failures] = {}
         self._keys: dict[int, Keys] = {}
 
@@ -151,6 +153,7 @@ class Execution:
             return False
         await self._store.move_run(run.row, RunState.RUNNING)
         opened = await self._opened(tenant, run_id)
+        opened.waited = run.state is RunState.WAITING
         if opened.plan.hash != run.plan_hash:
             message = "the plan rebuilt from the seed is not the one that was stored"
             await self._store.move_run(run.row, RunState.FAILED, reason="PLAN_CHANGED", message=message)
@@ -190,7 +193,8 @@ class Execution:
         if run.state.ended:
             return Stop("NOT_RUNNING")
         alive = self._alive.get((run.row, shard.first), 0)
-        losses = await self._store.shard_losses(run.row, shard.first, shard.last, alive=alive)
+        waited = opened.waited or run.state is RunState.WAITING
+        losses = await self._store.shard_losses(run.row, shard.first, shard.last, alive=alive, waited=waited)
         if losses.lost >= TRIES:
             log.error("shard.poisoned", run=run.run_id, first=shard.first, last=shard.last, lost=losses.lost)
             return _poisoned(judge.definition, shard)

@@ -6,6 +6,8 @@ such attempts are counted; any progress begins the count anew.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy import Connection, func, insert, select, update
 
 from judge.ports.store import Fence, Losses
@@ -21,9 +23,10 @@ class Shards:
 
     _db: Connections
 
-    async def shard_losses(self, row: int, shard: int, last: int, *, alive: int = 0) -> Losses:
-        """How many attempts at [shard, last) were lost in a row, the newest too unless it is *alive*."""
-        return await self._db.read(lambda c: _losses(c, row, shard, last, alive))
+    async def shard_losses(self, row: int, shard: int, last: int, *, alive: int = 0, waited: bool = False) -> Losses:
+        """How many attempts at [shard, last) were lost in a row, the newest too unless it is *alive*, or *waited*."""
+        losses, at_work = await self._db.read(lambda c: _losses(c, row, shard, last))
+        return replace(losses, lost=losses.lost + (at_work not in (0, alive) and not waited))
 
     async def begin_shard(self, row: int, shard: int, losses: Losses = Losses()) -> int | None:  # noqa: B008  # frozen
         """The number of a new attempt at a shard of a run; None if it is done."""
@@ -42,17 +45,18 @@ class Shards:
         await self._db.write(lambda c: c.execute(update(s.run_shard).where(mine).values(state=DONE)))
 
 
-def _losses(c: Connection, run: int, shard: int, last: int, alive: int) -> Losses:
+def _losses(c: Connection, run: int, shard: int, last: int) -> tuple[Losses, int]:
+    """What is known of attempts before the newest; and the number of that one if nobody ended it, else 0."""
     h, i, a = s.run_shard.c, s.run_item.c, s.call_attempt.c
     row = c.execute(select(s.run_shard).where(h.run_id == run, h.shard == shard)).first()
     inside = (i.run_id == run) & (i.position >= shard) & (i.position < last)
     settled = c.scalar(select(func.count()).select_from(s.run_item).where(inside)) or 0
     if row is None or settled > row.settled:
-        return Losses(0, settled)
+        return Losses(0, settled), 0
     # What a provider has is neither settled nor lost.
     batch = select(a.id).where(a.run_id == run, a.shard == shard, a.batch_id.is_not(None), s.LIVE).limit(1)
-    lost = row.state == AT_WORK and row.attempt != alive and c.scalar(batch) is None
-    return Losses(row.lost + lost, settled)
+    lost = row.state == AT_WORK and c.scalar(batch) is None
+    return Losses(row.lost, settled), row.attempt if lost else 0
 
 
 def _begun(c: Connection, run: int, shard: int, losses: Losses) -> int | None:

@@ -90,6 +90,19 @@ async def test_a_shard_that_kills_its_process_each_time_is_poisoned_and_named(ho
     assert TRIES <= deaths <= TRIES + 1
 
 
+async def test_a_process_that_ends_while_its_run_waits_is_nobodys_fault(house: House) -> None:
+    """However often: no shard is suspected of what happened while nobody was asked."""
+    run = await house.begin()
+    died = []
+    for _ in range(TRIES + 1):
+        died.append((await lived(house, run))[0])
+        await house.store.move_run(run.row, RunState.WAITING, reason="PROVIDER_DOWN")
+    losses = await house.store.shard_losses(run.row, 18, 24, waited=True)
+
+    assert died == [True] * (TRIES + 1)
+    assert losses.lost == 0
+
+
 async def test_suspects_have_their_turn_one_after_another() -> None:
     """One at a time; who is stopped while it waits has none, and keeps nobody else waiting."""
     suspects = Suspects()

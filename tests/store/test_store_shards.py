@@ -14,9 +14,9 @@ TENANT = "default"
 LAST = 500
 
 
-async def attempt(scene: Scene, run: Run, *, alive: int = 0) -> tuple[Fence, int]:
+async def attempt(scene: Scene, run: Run, *, alive: int = 0, waited: bool = False) -> tuple[Fence, int]:
     """Begin the shard as an engine does; its fence, and how many attempts before it were lost."""
-    losses = await scene.store.shard_losses(run.row, 0, LAST, alive=alive)
+    losses = await scene.store.shard_losses(run.row, 0, LAST, alive=alive, waited=waited)
     number = await scene.store.begin_shard(run.row, 0, losses)
     return Fence(0, number or 0), losses.lost
 
@@ -71,6 +71,16 @@ async def test_an_attempt_of_a_living_process_is_not_lost(scene: Scene) -> None:
     _, lost = await attempt(scene, run, alive=fence.attempt)
 
     assert lost == 0
+
+
+async def test_who_dies_while_the_run_waits_for_something_outside_is_not_counted(scene: Scene) -> None:
+    """A provider may be down for an hour, in which servers are restarted; what was lost before stays lost."""
+    run = await scene.run()
+    await attempt(scene, run)
+
+    lost = [(await attempt(scene, run, waited=waited))[1] for waited in (False, True, True, False)]
+
+    assert lost == [1, 1, 1, 2]
 
 
 async def test_who_dies_while_a_provider_has_the_batch_is_not_counted(scene: Scene) -> None:
