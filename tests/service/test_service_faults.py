@@ -121,22 +121,26 @@ async def test_a_run_goes_on_when_its_client_goes_away(tmp_path: Path) -> None:
     assert (ended.state, ended.counts.by_status["ok"]) == (run_service_pb2.RUN_STATE_DONE, PLANNED)
 
 
-@pytest.mark.parametrize("command", [("serve", "--listen", "127.0.0.1:0"), ("judges",)])
-async def test_a_second_process_is_told_who_holds_the_store(tmp_path: Path, command: tuple[str, ...]) -> None:
-    """One sentence with the first one's pid and --server, exit code 1."""
-    async with asyncio.timeout(60), serving(configure(tmp_path)) as first:
-        second = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "judge.cli", *command),
-            env=environment(tmp_path),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, err = await second.communicate()
+async def test_a_second_process_is_told_who_holds_the_store(tmp_path: Path) -> None:
+    """Be it a server or a command: one sentence with the first one's pid and --server, exit code 1."""
+    told = []
+    async with asyncio.timeout(120), serving(configure(tmp_path)) as first:
+        for command in (("serve", "--listen", "127.0.0.1:0"), ("judges",)):
+            second = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "judge.cli", *command),
+                env=environment(tmp_path),
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+            out, err = await second.communicate()
+            told.append((second.returncode, out, err.decode()))
 
-    assert (second.returncode, out) == (1, b"")
-    assert f"process {first.child.pid}" in err.decode()
-    assert "--server" in err.decode()
-    assert len(err.decode().strip().splitlines()) == 1
+    for code, out, err in told:
+        assert (code, out) == (1, b"")
+        assert f"process {first.child.pid}" in err
+        assert "--server" in err
+        assert len(err.strip().splitlines()) == 1
+    assert len(told) == 2
 
 
 async def test_health_and_reflection_name_every_service(tmp_path: Path) -> None:
