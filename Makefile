@@ -57,8 +57,10 @@ check: $(VENV)/.dev  ## format, lint, types, import contracts, proto lint, fresh
 	$(MAKE) --no-print-directory proto-fresh
 	git ls-files -z | grep -zvE '^(requirements/|tests/runs/plans\.json$$)' | xargs -0 $(BIN)/detect-secrets-hook
 
+# Most of a scenario is waiting, so two go side by side; the last one measures times, and goes alone.
 test-faults: $(VENV)/.dev  ## kill, stop, starve and deceive real processes in the middle of runs; as root, for a disk that is full
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -q tests/faults
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -q -n 2 --durations=0 --durations-min=1 tests/faults --ignore=tests/faults/test_faults_fair.py
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -q tests/faults/test_faults_fair.py
 
 VLLM := .cache/vllm
 
