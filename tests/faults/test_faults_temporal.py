@@ -38,10 +38,10 @@ async def test_a_worker_asked_to_end_leaves_its_shards_to_another_and_one_begun_
     folder: Path, on_temporal: partial[TemporalHouse], calls: int, say: Say
 ) -> None:
     """A run without any worker waits for the first; SIGTERM of one of two ends it with 0; nothing is called again."""
-    calls //= 5
+    calls //= 10
     async with (
         asyncio.timeout(PATIENCE),
-        faked(folder, slowest=0.3) as fake,
+        faked(folder, slowest=1.0) as fake,
         standing(on_temporal(folder, Judged(fake.url, CONCURRENCY, deadline=PATIENT))) as house,
     ):
         for worker in house.workers:
@@ -63,7 +63,7 @@ async def test_a_worker_cut_off_from_temporal_alone_hands_its_shards_on(
     calls //= 5
     async with (
         asyncio.timeout(PATIENCE),
-        faked(folder, slowest=0.6) as fake,
+        faked(folder, slowest=0.8) as fake,
         relayed(servers.temporal.address) as (relay, address),
         standing(on_temporal(folder, Judged(fake.url, CONCURRENCY), detours={"worker-0": Detour(address)})) as house,
     ):
@@ -99,10 +99,10 @@ async def test_temporal_goes_away_and_comes_back(
     folder: Path, servers: Servers, on_temporal: partial[TemporalHouse], calls: int, say: Say
 ) -> None:
     """Kill -9 of Temporal, 3 times in a run: it goes on from where it is."""
-    calls //= 5
+    calls //= 10
     async with (
         asyncio.timeout(PATIENCE),
-        faked(folder, slowest=0.3) as fake,
+        faked(folder, slowest=1.0) as fake,
         standing(on_temporal(folder, Judged(fake.url, CONCURRENCY, deadline=PATIENT))) as house,
     ):
         run = await begun(house.address, calls)
@@ -115,10 +115,10 @@ async def test_the_store_goes_away_and_comes_back(
     folder: Path, servers: Servers, on_temporal: partial[TemporalHouse], calls: int, say: Say
 ) -> None:
     """PostgreSQL stopped at once, 5 times in a run: what was paid waits for it."""
-    calls //= 5
+    calls //= 10
     async with (
         asyncio.timeout(PATIENCE),
-        faked(folder, slowest=0.3) as fake,
+        faked(folder, slowest=1.0) as fake,
         standing(on_temporal(folder, Judged(fake.url, CONCURRENCY, deadline=PATIENT))) as house,
     ):
         run = await begun(house.address, calls)
