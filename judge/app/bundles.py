@@ -13,18 +13,19 @@ from judge.api.v1.dataset_service_pb2 import ListedComparison as ListedMessage
 from judge.api.v1.dataset_service_pb2 import Output as OutputMessage
 from judge.api.v1.dataset_service_pb2 import Prompt as PromptMessage
 from judge.api.v1.ranking_service_pb2 import GetLeaderboardRequest
-from judge.api.v1.run_service_pb2 import PlannedShowing
+from judge.api.v1.run_service_pb2 import PlannedRound, PlannedShowing
 from judge.api.v1.run_service_pb2 import Run as RunMessage
 from judge.api.v1.verdict_pb2 import Verdict as VerdictMessage
 from judge.domain.dataset import Label
-from judge.domain.errors import InvalidInput
-from judge.domain.run import Run
+from judge.domain.errors import InvalidInput, JudgeError
+from judge.domain.run import PairPolicy, Run
 from judge.domain.verdict import Verdict
 from judge.ports.board import BoardPrompts
 from judge.rpc import decode, restore, spelling
-from judge.runs.bundle import ANSWERS, MANIFEST, PLAN, Bundle, damaged
+from judge.runs.bundle import ANSWERS, MANIFEST, PLAN, ROUNDS, Bundle, damaged
 from judge.runs.bundle_checks import Planning, read_again
 from judge.runs.planned import Planned, board_of, prompts_of
+from judge.runs.rounds import Rounds
 
 A = TypeVar("A")
 M = TypeVar("M", bound=Message)
@@ -51,6 +52,28 @@ class Contents:
     def plan(self) -> Sequence[Planned]:
         """The plan's showings."""
         return self._rows(PLAN, PlannedShowing, restore.planned)
+
+    @cached_property
+    def round_messages(self) -> Sequence[PlannedRound]:
+        """The rounds of an adaptive run, as the wire has them; of another one, none."""
+        if self.run.spec.pairing.policy is not PairPolicy.ADAPTIVE:
+            return ()
+        return self._rows(ROUNDS, PlannedRound, lambda message: message)
+
+    @cached_property
+    def rounds(self) -> Rounds | None:
+        """The plan of an adaptive run, as its rows have it."""
+        run = self.run
+        if run.spec.pairing.policy is not PairPolicy.ADAPTIVE:
+            return None
+        messages, board = self.round_messages, self.planning.board
+        try:
+            found = Rounds(board, run.spec.pairing, len(run.judges))
+        except JudgeError as error:
+            raise damaged(PLAN, f"it cannot be rebuilt: {error.message}") from None
+        for number, message in enumerate(messages, 1):
+            _named(ROUNDS, number, found.restore, message.row)
+        return found
 
     @cached_property
     def answer_messages(self) -> Sequence[VerdictMessage]:

@@ -57,7 +57,7 @@ def replayed(bundle: Bundle, contents: Contents) -> Iterator[Replayed]:
 def _ranked(contents: Contents, request: GetLeaderboardRequest) -> str:
     options, source = decode.rank_options(request.options), Source.parse(request.source)
     try:
-        votes = run_votes(contents.run, source, contents.answers, contents.asked, options.taking)
+        votes = run_votes(contents.run, source, contents.answers, contents.asked, options.taking, contents.rounds)
         style = style_in(contents.turns, votes) if options.style else None
         told = labelled(options.anchored_to, contents.labels("ranked")) if options.anchored_to else None
         return spelling.board(reports.leaderboard(leaderboard(votes, options, style, told)))

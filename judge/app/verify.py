@@ -17,8 +17,9 @@ from judge.domain.errors import InvalidInput
 from judge.domain.run import PairPolicy
 from judge.domain.verdict import SOURCE_PARSER
 from judge.rpc import encode, spelling
-from judge.runs.bundle import ANSWERS, MANIFEST, PLAN, Bundle, Mismatch
+from judge.runs.bundle import ANSWERS, MANIFEST, PLAN, ROUNDS, Bundle, Mismatch
 from judge.runs.bundle_checks import first_of, known_parser, wrong_places, wrong_plan
+from judge.runs.round_checks import said_since, wrong_rounds
 from judge.runs.versions import versions
 
 SHOWN = 5
@@ -39,10 +40,10 @@ def verify(path: Path) -> Verified:
     with Bundle(path) as bundle:
         contents = Contents(bundle)
         found = list(bundle.mismatches())
-        for check in (_judges, _manifest, _plan, _answers, _boards):
+        for check in (_judges, _manifest, _rounds, _plan, _answers, _boards):
             found += _told(check, bundle, contents)
         notes: list[str] = []
-        for note in (_versions, _unread):
+        for note in (_versions, _late, _unread):
             # What cannot be read for a note has been told already.
             with contextlib.suppress(InvalidInput):
                 notes += note(contents)
@@ -70,9 +71,11 @@ def _judges(_: Bundle, contents: Contents) -> Iterator[Mismatch]:
 def _manifest(bundle: Bundle, contents: Contents) -> Iterator[Mismatch]:
     """What the manifest says twice, and what it says of other members."""
     run, requests, told = contents.run_message, contents.requests(), bundle.manifest
+    adaptive = contents.run.spec.pairing.policy is PairPolicy.ADAPTIVE
+    rounds = {"rounds": {"member": ROUNDS, "rows": len(contents.round_messages)}} if adaptive else {}
     follows: dict[str, Any] = {
         "seeds": spelling.seeds(run, requests[0][1].options) if requests else told.get("seeds"),
-        "plan": {"hash": run.plan_hash, "member": PLAN, "showings": len(contents.plan)},
+        "plan": {"hash": run.plan_hash, "member": PLAN, "showings": len(contents.plan), **rounds},
     }
     for name, value in follows.items():
         for one in differences(told.get(name), value, name):
@@ -82,13 +85,25 @@ def _manifest(bundle: Bundle, contents: Contents) -> Iterator[Mismatch]:
             yield Mismatch(MANIFEST, f"{part} has not the SHA-256 of {member}")
 
 
+def _rounds(_: Bundle, contents: Contents) -> Iterator[Mismatch]:
+    rounds = contents.rounds
+    if rounds is None:
+        return
+    for told in wrong_rounds(contents.run, rounds, contents.planning.board):
+        yield Mismatch(ROUNDS, told)
+    for number, message in enumerate(contents.round_messages):
+        now = spelling.plain(encode.planned_round(rounds, number))
+        for field in _fields(spelling.plain(message), now):
+            yield Mismatch(ROUNDS, f"line {number + 1}: its {field} is not what its row makes")
+
+
 def _plan(_: Bundle, contents: Contents) -> Iterator[Mismatch]:
-    for told in wrong_plan(contents.run, contents.planning, contents.plan):
+    for told in wrong_plan(contents.run, contents.planning, contents.plan, contents.rounds):
         yield Mismatch(PLAN, told)
 
 
 def _answers(_: Bundle, contents: Contents) -> Iterator[Mismatch]:
-    for told in wrong_places(contents.run, contents.plan, contents.answers):
+    for told in wrong_places(contents.run, contents.plan, contents.answers, contents.rounds):
         yield Mismatch(ANSWERS, told)
     for told in first_of(_misread(contents)):
         yield Mismatch(ANSWERS, told)
@@ -148,6 +163,12 @@ def _versions(contents: Contents) -> Iterator[str]:
             yield f"{name} was {was} when it was ranked, and is {here.get(name, 'not used')} here"
 
 
+def _late(contents: Contents) -> Iterator[str]:
+    """What the plan did not know."""
+    if contents.rounds is not None:
+        yield from said_since(contents.rounds, contents.answers)
+
+
 def _unread(contents: Contents) -> Iterator[str]:
     """What was taken as it is."""
     unknown = Counter(
@@ -158,7 +179,5 @@ def _unread(contents: Contents) -> Iterator[str]:
     )
     for parser, many in sorted(unknown.items()):
         yield f"{many} readings of {parser}, a parser that this release has not, were taken as they are"
-    if contents.run.spec.pairing.policy is PairPolicy.ADAPTIVE:
-        yield "the plan is adaptive: its rounds were taken as they are"
     if not contents.texts:
         yield "prompts and outputs are there as hashes, without their texts"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import click
@@ -13,7 +14,7 @@ from google.protobuf.message import Message
 from judge.api.v1 import dataset_service_pb2, run_service_pb2, verdict_pb2
 from judge.api.v1.ranking_service_pb2 import GetLeaderboardRequest, RankingOptions
 from judge.rpc import spelling
-from judge.runs.bundle import ANSWERS, PLAN, BundleWriter
+from judge.runs.bundle import ANSWERS, PLAN, ROUNDS, BundleWriter
 from judge_client import JudgeClient, JudgeClientError
 from judge_client.runs import ENDED
 
@@ -117,12 +118,21 @@ class Bundling:
                 yield spelling.plain(row) | source
 
     async def _plan(self, run: run_service_pb2.Run) -> dict[str, Any]:
-        many = 0
+        many, pieces = 0, list[run_service_pb2.PlannedRound]()
         with self._writer.member(PLAN) as write:
             async for batch in self._client.read_plan(run.name):
                 many += len(batch.showings)
+                pieces.extend(batch.rounds)
                 write("".join(spelling.row(spelling.plain(one)) for one in batch.showings))
-        return {"hash": run.plan_hash, "member": PLAN, "showings": many}
+        told = {"hash": run.plan_hash, "member": PLAN, "showings": many}
+        if run.pairing.policy != run_service_pb2.PAIR_POLICY_ADAPTIVE:
+            return told
+        rows = 0
+        with self._writer.member(ROUNDS) as write:
+            for one in joined(pieces):
+                rows += 1
+                write(spelling.row(spelling.plain(one)))
+        return told | {"rounds": {"member": ROUNDS, "rows": rows}}
 
     async def _answers(self, run: run_service_pb2.Run) -> None:
         with self._writer.member(ANSWERS) as write:
@@ -149,6 +159,14 @@ class Bundling:
         with self._writer.member(member) as write:
             write(text)
         return {"member": member, "request": spelling.plain(request)}
+
+
+def joined(pieces: Iterable[run_service_pb2.PlannedRound]) -> Iterator[run_service_pb2.PlannedRound]:
+    """Whole rounds of *pieces*, in which those of one round follow one another."""
+    for _, of_one in groupby(pieces, lambda piece: piece.number):
+        first, *others = of_one
+        first.row = b"".join((first.row, *(piece.row for piece in others)))
+        yield first
 
 
 def _hashed(row: dict[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from judge.domain.run import Pairing, Run, RunSpec
 from judge.domain.verdict import Reading, Reply, ShowingNames, Verdict
 from judge.runs.estimate import RunEstimate
 from judge.runs.planned import Planned
+from judge.runs.rounds import Rounds
 from judge.runs.votes import Part
 
 
@@ -363,6 +364,13 @@ def _reading(reading: Reading, row: Verdict) -> verdict_pb2.Reading:
 def planned(one: Planned) -> run_service_pb2.PlannedShowing:
     """One showing of a plan."""
     return run_service_pb2.PlannedShowing(showing=showing(one.showing), comparison_id=one.comparison_id)
+
+
+def planned_round(rounds: Rounds, number: int) -> run_service_pb2.PlannedRound:
+    """Row *number* of *rounds*, from 0."""
+    row, plan = rounds.rows[number], rounds.plan(number)
+    showings = plan.showings if plan else 0
+    return run_service_pb2.PlannedRound(number=number + 1, offset=row.offset, showings=showings, row=row.to_bytes())
 
 
 def part(said: Part) -> outcome_pb2.Slice:

@@ -38,6 +38,7 @@ def run(said: run_service_pb2.Run) -> Run:
         create_time=said.create_time.ToMicroseconds() / 1e6,
         end_time=said.end_time.ToMicroseconds() / 1e6 if said.HasField("end_time") else None,
         rest=optional_enum(ItemState, said.rest, "rest"),
+        round=said.round,
     )
 
 

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from itertools import islice
 from typing import Any
 
 from judge.api.v1 import run_service_pb2 as pb
 from judge.api.v1 import run_service_pb2_grpc, verdict_pb2
 from judge.domain.errors import NotBuilt
 from judge.domain.names import resource_id
-from judge.domain.run import Budget
+from judge.domain.run import Budget, PairPolicy
 from judge.domain.verdict import Verdict
 from judge.ports.store import Store
 from judge.rpc import decode, encode
 from judge.rpc.datasets import TENANT
+from judge.rpc.plans import plan_batches
 from judge.runs.lifecycle import Runs
-from judge.runs.planned import named
+from judge.runs.plan import Plan
 from judge.runs.reparse import reparse
+from judge.runs.rounds import Rounds, build_rounds, catch_up
 from judge.runs.watch import Watcher
 from judge.runs.work import build_plan
 
 PAGE_BYTES = 1024 * 1024
 """A page or a batch of verdicts ends at so many bytes."""
-PLAN_ROWS = 1000
-"""Showings of a plan's batch."""
 NEWEST = 0
 
 
@@ -124,11 +123,15 @@ class RunServicer(run_service_pb2_grpc.RunServiceServicer):
         context: Any,
     ) -> AsyncIterator[pb.ReadPlanResponse]:
         run = await self._store.run(TENANT, _id(request.name))
-        plan = await build_plan(self._store, TENANT, run.spec, run.dataset_revision)
+        planned: Plan | Rounds
+        if run.spec.pairing.policy is PairPolicy.ADAPTIVE:
+            planned = await build_rounds(self._store, TENANT, run.spec, run.dataset_revision)
+            await catch_up(self._store, run.row, planned)
+        else:
+            planned = await build_plan(self._store, TENANT, run.spec, run.dataset_revision)
         board = await self._store.board(TENANT, run.spec.dataset, run.dataset_revision)
-        showings = named(board, plan)
-        while batch := list(islice(showings, PLAN_ROWS)):
-            yield pb.ReadPlanResponse(plan_hash=plan.hash, showings=map(encode.planned, batch))
+        for batch in plan_batches(board, planned):
+            yield batch
 
 
 def _batches(found: list[Verdict], run_id: str, *, full: bool) -> list[tuple[list[verdict_pb2.Verdict], int]]:

@@ -28,6 +28,8 @@ DAMAGED = "BUNDLE_DAMAGED"
 """The reason of every error that a bundle makes."""
 PLAN, ANSWERS = "plan.jsonl", "answers.jsonl"
 """What was to be shown, and what was answered."""
+ROUNDS = "rounds.jsonl"
+"""Of an adaptive run, what its plan follows from."""
 MOST_BYTES = 128 * 1024 * 1024
 """A row, the manifest and a leaderboard are at most so long."""
 AT_ONCE = 1024 * 1024

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, pairwise, zip_longest
+from itertools import accumulate, chain, pairwise, zip_longest
 
 from judge.domain.dataset import Label, ListedComparison
 from judge.domain.errors import InvalidInput, JudgeError
 from judge.domain.run import PairPolicy, Run
-from judge.domain.verdict import SOURCE_PARSER, Reading, Verdict
+from judge.domain.verdict import SOURCE_PARSER, Reading, ShowingNames, Verdict
 from judge.ports.board import Board
 from judge.prompts.parse import Parser, parse
 from judge.runs.narrowed import Named
 from judge.runs.plan import make_plan
 from judge.runs.planned import Planned, named
+from judge.runs.rounds import Rounds
 
 SHOWN = 3
 """Of rows that are wrong in the same way, so many are told, and the others counted."""
@@ -69,29 +71,59 @@ def known_parser(name: str) -> Parser | None:
         return None
 
 
-def wrong_plan(run: Run, planning: Planning, told: Sequence[Planned]) -> Iterator[str]:
-    """Where the plan rebuilt is not that of *run*, or not the one *told*. An adaptive one is not rebuilt."""
-    if run.spec.pairing.policy is PairPolicy.ADAPTIVE:
-        return
-    judges = len(run.judges)
+def wrong_plan(run: Run, planning: Planning, told: Sequence[Planned], rounds: Rounds | None) -> Iterator[str]:
+    """Where the plan rebuilt is not that of *run*, or not the one *told*. An adaptive one is rebuilt of *rounds*."""
+    pairing = run.spec.pairing
     try:
-        plan = make_plan(planning.board, run.spec.pairing, judges, planning.named(run.spec.pairing.policy))
+        plans = (
+            [make_plan(planning.board, pairing, len(run.judges), planning.named(pairing.policy))]
+            if rounds is None
+            else rounds.plans
+        )
     except JudgeError as error:
         yield f"it cannot be rebuilt: {error.message}"
         return
-    if plan.hash != run.plan_hash:
-        yield f"rebuilt, its hash is {plan.hash}, and the run's is {run.plan_hash}"
-    if plan.planned != run.counts.planned:
-        yield f"rebuilt, it has {plan.planned} places, and the run {run.counts.planned}"
-    pairs = zip_longest(named(planning.board, plan), told)
+    rebuilt, planned = plans[0].hash if rounds is None else rounds.hash, sum(plan.planned for plan in plans)
+    if rebuilt != run.plan_hash:
+        yield f"rebuilt, its hash is {rebuilt}, and the run's is {run.plan_hash}"
+    if planned != run.counts.planned:
+        yield f"rebuilt, it has {planned} places, and the run {run.counts.planned}"
+    pairs = zip_longest(named(planning.board, plans), told)
     yield from first_of(
         f"showing {n} is not the one that was planned" for n, (mine, theirs) in enumerate(pairs) if mine != theirs
     )
 
 
-def wrong_places(run: Run, told: Sequence[Planned], verdicts: Sequence[Verdict]) -> Iterator[str]:
+class _Places:
+    """The places of a plan *told*: round by round, of so many showings each, and judge by judge within each."""
+
+    def __init__(self, run: Run, told: Sequence[Planned], rounds: Rounds | None) -> None:
+        self._run, self._told, self._repeats = run, told, run.spec.pairing.repeats
+        sizes = [len(told)] if rounds is None else [plan.showings for plan in rounds.plans]
+        self._firsts = [0, *accumulate(sizes)]
+        """The first showing of each round."""
+
+    def at(self, position: int) -> tuple[str, ShowingNames, str, int] | None:
+        """The judge, the showing, the caller's id of it and the repeat at *position*; None if it is not in the plan."""
+        per_showing = len(self._run.judges) * self._repeats
+        number = bisect_right(self._firsts, position // per_showing) - 1
+        if not 0 <= number < len(self._firsts) - 1:
+            return None
+        first, last = self._firsts[number : number + 2]
+        judge, within = divmod(position - first * per_showing, (last - first) * self._repeats)
+        showing, repeat = divmod(within, self._repeats)
+        if first + showing >= len(self._told):
+            return None
+        planned = self._told[first + showing]
+        return self._run.judges[judge].name, planned.showing, planned.comparison_id, repeat
+
+
+def wrong_places(
+    run: Run, told: Sequence[Planned], verdicts: Sequence[Verdict], rounds: Rounds | None
+) -> Iterator[str]:
     """Where *verdicts* do not stand as the plan *told* has them, or not as *run* counts them."""
-    yield from first_of(chain.from_iterable(_misplaced(run, told, verdict) for verdict in verdicts))
+    where = _Places(run, told, rounds)
+    yield from first_of(chain.from_iterable(_misplaced(where, verdict) for verdict in verdicts))
     places = [verdict.position for verdict in verdicts]
     if any(after <= before for before, after in pairwise(places)):
         yield "the answers do not stand in the order of the plan, each once"
@@ -102,15 +134,11 @@ def wrong_places(run: Run, told: Sequence[Planned], verdicts: Sequence[Verdict])
         yield f"they are {_counted(counts)}, and the run counts {_counted(run.counts.by_status)}"
 
 
-def _misplaced(run: Run, told: Sequence[Planned], verdict: Verdict) -> Iterator[str]:
-    per_judge = len(told) * run.spec.pairing.repeats
-    judge, within = divmod(verdict.position, per_judge) if per_judge else (-1, 0)
-    if not 0 <= judge < len(run.judges):
+def _misplaced(where: _Places, verdict: Verdict) -> Iterator[str]:
+    here = where.at(verdict.position)
+    if here is None:
         yield f"position {verdict.position} is not in the plan"
-        return
-    number, repeat = divmod(within, run.spec.pairing.repeats)
-    here = (run.judges[judge].name, told[number].showing, told[number].comparison_id, repeat)
-    if here != (verdict.judge, verdict.showing, verdict.comparison_id, verdict.repeat):
+    elif here != (verdict.judge, verdict.showing, verdict.comparison_id, verdict.repeat):
         yield f"position {verdict.position} is not the showing that is planned there"
 
 

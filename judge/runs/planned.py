@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,12 +21,11 @@ class Planned:
     comparison_id: str = ""
 
 
-def named(board: Board, plan: Plan) -> Iterator[Planned]:
-    """The showings of *plan*, which was made over *board*, in their order."""
+def named(board: Board, plans: Sequence[Plan]) -> Iterator[Planned]:
+    """The showings of *plans*, which were made over *board*, one plan after another."""
     prompts = dict(zip(board.prompts.row.tolist(), board.prompts.prompt_id, strict=True))
     outputs = {output.row: output for output in board.outputs}
-    for showing in range(plan.showings):
-        item = plan.item(showing * plan.repeats)
+    for item in (plan.item(plan.offset + n * plan.repeats) for plan in plans for n in range(plan.showings)):
         left, right = outputs[item.left], outputs[item.right]
         names = ShowingNames(
             prompts[item.prompt],

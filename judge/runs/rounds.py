@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
@@ -22,6 +22,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from judge.domain.errors import InvalidInput
 from judge.domain.run import OrderPolicy, Pairing, RunSpec, TurnPolicy
 from judge.ports.board import Board, Counts, Rows
 from judge.ports.store import ItemRef, Store
@@ -111,8 +112,7 @@ class Rounds:
     def __init__(self, board: Board, pairing: Pairing, judges: int) -> None:
         self.pairing, self.judges = pairing, judges
         self.narrowed = Narrowed(board, pairing)
-        self.hash = make_plan(board, pairing, judges).hash
-        """Of the first round, which nothing but the seed has a part in."""
+        self._first = make_plan(board, pairing, judges)
         self.rows: list[RoundRow] = []
         self._plans: list[tuple[Plan, Rows]] = []
         self._firsts: list[int] = []
@@ -125,6 +125,16 @@ class Rounds:
     def ended(self) -> bool:
         """Whether there are no more rounds."""
         return bool(self.rows) and self.rows[-1].ending is not None
+
+    @property
+    def hash(self) -> str:
+        """Of the first round, which nothing but the seed has a part in."""
+        return self._first.hash
+
+    @property
+    def plans(self) -> Sequence[Plan]:
+        """The plans of all rounds; before there is any row, of the first one that there will be."""
+        return [plan for plan, _ in self._plans] or [self._first]
 
     @property
     def so_far(self) -> str:
@@ -162,6 +172,31 @@ class Rounds:
                 self._plans.append(self.with_row(row))
                 self._firsts.append(row.offset)
             self.rows.append(row)
+
+    def restore(self, body: bytes) -> None:
+        """Take in *body* as the next row. Raises InvalidInput where it is no row, or doesn't go on from those here."""
+        try:
+            row = RoundRow.of(body)
+            if wrong := self._unfit(row, body):
+                raise InvalidInput("row", wrong)
+            self.add(len(self), body)
+        except (struct.error, ValueError, IndexError):
+            raise InvalidInput("row", "it is not the row of a round over these outputs") from None
+
+    def _unfit(self, row: RoundRow, body: bytes) -> str:
+        pairs, many = row.drawn.pairs, len(self.narrowed.contestants)
+        ends = ((pairs.prompt, len(self.narrowed.prompt_ids)), (pairs.left, many), (pairs.right, many))
+        closed = self.rows[-1].drawn.pairs.n if self.rows else 0
+        said = row.before
+        if row.to_bytes() != body:
+            return "it is not spelled as rows are"
+        if self.ended or row.offset != self.planned or said.halves.size != closed:
+            return "it does not go on from the row before it"
+        if any(((codes < 0) | (codes >= known)).any() for codes, known in ends):
+            return "it compares what there is not"
+        if ((said.halves < 0) | (said.halves > 2 * said.judged) | (said.judged > self.judges)).any():
+            return "it says of the round before what no judges can have said"
+        return ""
 
     def plan(self, number: int) -> Plan | None:
         """The plan of round *number*; None if there is no such round."""

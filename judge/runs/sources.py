@@ -20,7 +20,7 @@ from judge.runs.comparisons import Where
 from judge.runs.judged import Board, Judged, judged_votes
 from judge.runs.juries import jury_votes
 from judge.runs.readings import as_columns
-from judge.runs.rounds import build_rounds, catch_up
+from judge.runs.rounds import Rounds, build_rounds, catch_up
 from judge.runs.table import merged
 from judge.runs.votes import Taking, Vote, Votes
 from judge.runs.work import PAGE, all_labels
@@ -121,7 +121,7 @@ async def _judged(store: Store, tenant: str, dataset: str, source: Source, readi
     told = None if reading else await store.run_columns(run.row, [judge.name for judge in run.judges].index(name))
     if told is None:
         told = await asyncio.to_thread(as_columns, await _run_verdicts(store, run.row, name), reading)
-    return await _with_lots(store, tenant, run, _in_run(run, name, told))
+    return _with_lots(_in_run(run, name, told), await _rounds(store, tenant, run))
 
 
 def _judge_in(run: Run, source: Source) -> str:
@@ -137,9 +137,17 @@ def _in_run(run: Run, name: str, verdicts: VerdictColumns) -> Judged:
 
 
 def run_votes(
-    run: Run, source: Source, verdicts: Sequence[Verdict], prompts: Iterable[BoardPrompt], taking: Taking
+    run: Run,
+    source: Source,
+    verdicts: Sequence[Verdict],
+    prompts: Iterable[BoardPrompt],
+    taking: Taking,
+    rounds: Rounds | None = None,
 ) -> Votes:
-    """What a *source* of *run* says by these *verdicts*, in the order of its plan, without a store."""
+    """What a *source* of *run* says by these *verdicts*, in the order of its plan, without a store.
+
+    Of an adaptive run, *rounds* are its own.
+    """
     if (source.kind, source.run) != (SourceKind.RUN, run.run_id):
         raise InvalidInput("source", f"source {source} is none of run {run.run_id}", reason="INVALID_SOURCE")
     name = _judge_in(run, source)
@@ -148,16 +156,24 @@ def run_votes(
     board = Board(
         {prompt.prompt_id: prompt.category for prompt in asked}, {prompt.prompt_id: prompt.tags for prompt in asked}
     )
-    votes = judged_votes(_in_run(run, name, told), str(source), _taking(source, taking), board)
+    judged = _with_lots(_in_run(run, name, told), rounds)
+    votes = judged_votes(judged, str(source), _taking(source, taking), board)
     return replace(votes, dataset=run.spec.dataset)
 
 
-async def _with_lots(store: Store, tenant: str, run: Run, judged: Judged) -> Judged:
-    """*judged* with what an adaptive run drew by lot."""
+async def _rounds(store: Store, tenant: str, run: Run) -> Rounds | None:
+    """The rounds of *run*, if it is adaptive."""
     if run.spec.pairing.policy is not PairPolicy.ADAPTIVE:
-        return judged
+        return None
     rounds = await build_rounds(store, tenant, run.spec, run.dataset_revision)
     await catch_up(store, run.row, rounds)
+    return rounds
+
+
+def _with_lots(judged: Judged, rounds: Rounds | None) -> Judged:
+    """*judged* with what an adaptive run drew by lot in its *rounds*."""
+    if rounds is None:
+        return judged
     by_lot = frozenset((prompt, min(ends), max(ends)) for prompt, *ends in rounds.by_lot())
     return replace(judged, adaptive=True, rounds=rounds.so_far, by_lot=by_lot)
 

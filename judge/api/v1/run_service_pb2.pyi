@@ -1280,7 +1280,9 @@ Global___ReadPlanRequest: _TypeAlias = ReadPlanRequest  # noqa: Y015
 
 @_typing.final
 class PlannedShowing(_message.Message):
-    """One showing of a plan. Of n showings, repeat r of number i before judge j has the place (j * n + i) * repeats + r."""
+    """One showing of a plan. Of n showings, repeat r of number i before judge j has the place (j * n + i) * repeats + r;
+    of an adaptive run, n and i count within the round, and the round's offset is added.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1307,28 +1309,75 @@ class PlannedShowing(_message.Message):
 Global___PlannedShowing: _TypeAlias = PlannedShowing  # noqa: Y015
 
 @_typing.final
+class PlannedRound(_message.Message):
+    """A round of an adaptive run's plan, or the row after the last one, which has no showings and says why there are no
+    more. A run that was stopped before has no such row.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    SHOWINGS_FIELD_NUMBER: _builtins.int
+    ROW_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """Which one, from 1."""
+    offset: _builtins.int
+    """The first of its places."""
+    showings: _builtins.int
+    """How many of the plan's showings are its own; those of the next round follow them."""
+    row: _builtins.bytes
+    """Its comparisons and which of them fell by lot, and what the round before it said when it closed: as they are
+    stored, the same bytes on every server. The rows and the seed are all that the plan follows from. A long row comes
+    in pieces one after another, under the same number.
+    """
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        offset: _builtins.int = ...,
+        showings: _builtins.int = ...,
+        row: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["number", b"number", "offset", b"offset", "row", b"row", "showings", b"showings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlannedRound: _TypeAlias = PlannedRound  # noqa: Y015
+
+@_typing.final
 class ReadPlanResponse(_message.Message):
-    """A batch of a plan's showings."""
+    """A batch of a plan's showings, or of its rounds."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PLAN_HASH_FIELD_NUMBER: _builtins.int
     SHOWINGS_FIELD_NUMBER: _builtins.int
+    ROUNDS_FIELD_NUMBER: _builtins.int
     plan_hash: _builtins.str
     """The plan's hash; the same in every batch."""
     @_builtins.property
     def showings(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlannedShowing]:
         """The showings, each judge's and repeat's told once."""
 
+    @_builtins.property
+    def rounds(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlannedRound]:
+        """The rounds of an adaptive run in their order; the showings of all of them follow in later batches. None of a run
+        that has not begun: its showings are those that its first round will have.
+        """
+
     def __init__(
         self,
         *,
         plan_hash: _builtins.str = ...,
         showings: _abc.Iterable[Global___PlannedShowing] | None = ...,
+        rounds: _abc.Iterable[Global___PlannedRound] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan_hash", b"plan_hash", "showings", b"showings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan_hash", b"plan_hash", "rounds", b"rounds", "showings", b"showings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -167,7 +167,7 @@ class RunServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReadPlan(self, request, context):
-        """Streams the showings that a run's plan is made of, in their order.
+        """Streams the showings that a run's plan is made of, in their order; of an adaptive run also its rounds.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

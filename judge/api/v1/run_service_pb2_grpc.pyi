@@ -54,7 +54,7 @@ class RunServiceStub:
     StreamVerdicts: _grpc.UnaryStreamMultiCallable[_run_service_pb2.StreamVerdictsRequest, _run_service_pb2.StreamVerdictsResponse]
     """Follows a run's verdicts in the order they were stored."""
     ReadPlan: _grpc.UnaryStreamMultiCallable[_run_service_pb2.ReadPlanRequest, _run_service_pb2.ReadPlanResponse]
-    """Streams the showings that a run's plan is made of, in their order."""
+    """Streams the showings that a run's plan is made of, in their order; of an adaptive run also its rounds."""
 
 @_typing.type_check_only
 class RunServiceAsyncStub(RunServiceStub):
@@ -82,7 +82,7 @@ class RunServiceAsyncStub(RunServiceStub):
     StreamVerdicts: _aio.UnaryStreamMultiCallable[_run_service_pb2.StreamVerdictsRequest, _run_service_pb2.StreamVerdictsResponse]  # type: ignore[assignment]
     """Follows a run's verdicts in the order they were stored."""
     ReadPlan: _aio.UnaryStreamMultiCallable[_run_service_pb2.ReadPlanRequest, _run_service_pb2.ReadPlanResponse]  # type: ignore[assignment]
-    """Streams the showings that a run's plan is made of, in their order."""
+    """Streams the showings that a run's plan is made of, in their order; of an adaptive run also its rounds."""
 
 class RunServiceServicer(metaclass=_abc_1.ABCMeta):
     """Plans comparisons over a dataset, has judges judge them, and keeps the verdicts."""
@@ -173,6 +173,6 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _run_service_pb2.ReadPlanRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_run_service_pb2.ReadPlanResponse], _abc.AsyncIterator[_run_service_pb2.ReadPlanResponse]]:
-        """Streams the showings that a run's plan is made of, in their order."""
+        """Streams the showings that a run's plan is made of, in their order; of an adaptive run also its rounds."""
 
 def add_RunServiceServicer_to_server(servicer: RunServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

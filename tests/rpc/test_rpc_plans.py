@@ -1,0 +1,39 @@
+"""Plans in messages: what is long comes in pieces."""
+
+from __future__ import annotations
+
+import pytest
+
+from boards import full_board
+from judge.api.v1.run_service_pb2 import PlannedRound
+from judge.cli.bundling import joined
+from judge.domain.run import Pairing, PairPolicy
+from judge.rpc.plans import pieces, plan_batches
+from judge.runs.adaptive import next_row
+from judge.runs.rounds import NOTHING, Rounds
+
+
+@pytest.mark.parametrize("most", [1, 7, 39, 40, 1000])
+def test_rows_of_rounds_are_whole_again_once_joined(most: int) -> None:
+    """However long a piece may be, and however rounds follow one another; a row that fits is one piece."""
+    rounds = [PlannedRound(number=n, offset=n * 8, showings=n, row=bytes(range(20 * n))) for n in (1, 2, 3)]
+
+    cut = [piece for one in rounds for piece in pieces(one, most)]
+
+    assert max(len(piece.row) for piece in cut) <= most
+    assert (len(cut) == len(rounds)) == (most >= 60)
+    assert rounds == list(joined(cut))
+
+
+def test_a_run_that_has_not_begun_tells_the_first_round_that_it_will_have() -> None:
+    """Which follows from the seed alone; once the round has begun, its row is there too."""
+    rounds = Rounds(board := full_board(), Pairing(policy=PairPolicy.ADAPTIVE, count=40, round_size=10), 1)
+
+    waiting = list(plan_batches(board, rounds))
+    rounds.add(0, next_row(rounds, NOTHING).to_bytes())
+    begun = list(plan_batches(board, rounds))
+
+    assert [0] == [len(batch.rounds) for batch in waiting]
+    assert [1, 0] == [len(batch.rounds) for batch in begun]
+    assert list(waiting[0].showings) == list(begun[1].showings)
+    assert len(waiting[0].showings) == 2 * 10
