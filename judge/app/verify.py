@@ -89,7 +89,7 @@ def _rounds(_: Bundle, contents: Contents) -> Iterator[Mismatch]:
     rounds = contents.rounds
     if rounds is None:
         return
-    for told in wrong_rounds(contents.run, rounds, contents.planning.board):
+    for told in wrong_rounds(contents.planning.board, rounds, contents.run.round):
         yield Mismatch(ROUNDS, told)
     for number, message in enumerate(contents.round_messages):
         now = spelling.plain(encode.planned_round(rounds, number))

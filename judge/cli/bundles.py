@@ -91,7 +91,7 @@ def _shown(source: str, text: str) -> None:
 @BUNDLE
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
 def verify_command(bundle: Path, *, as_json: bool) -> int:
-    """Say what in BUNDLE does not match: hashes, judges, plan, readings, counts and leaderboards.
+    """Say what in BUNDLE does not match: hashes, judges, plan, rounds, readings, counts and leaderboards.
 
     Exits with 1 where something does not.
     """

@@ -5,22 +5,21 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
-from judge.domain.run import Run
 from judge.domain.verdict import Verdict
 from judge.ports.board import Board
 from judge.runs.adaptive import closed_by, next_row
 from judge.runs.rounds import Closed, Rounds
 
 
-def wrong_rounds(run: Run, rounds: Rounds, board: Board) -> Iterator[str]:
-    """Where *rounds* are not as many as *run* counts, and the first that does not follow from those before it.
+def wrong_rounds(board: Board, rounds: Rounds, counted: int) -> Iterator[str]:
+    """Where *rounds* over *board* are not as many as were *counted*, and the first that doesn't follow from others.
 
     Whatever comes after that one follows from something else, and is not looked at.
     """
     many = sum(row.ending is None for row in rounds.rows)
-    if many != run.round:
-        yield f"there are {many} rounds, and the run counts {run.round}"
-    before = Rounds(board, run.spec.pairing, len(run.judges))
+    if many != counted:
+        yield f"there are {many} rounds, and the run counts {counted}"
+    before = Rounds(board, rounds.pairing, rounds.judges)
     for number, row in enumerate(rounds.rows):
         body = row.to_bytes()
         if next_row(before, row.before).to_bytes() != body:
@@ -38,8 +37,9 @@ def said_since(rounds: Rounds, verdicts: Sequence[Verdict]) -> Iterator[str]:
         of_round = slice(bisect_left(places, plan.offset), bisect_left(places, plan.first(rounds.judges)))
         many += _differ(closed_by(rounds, number, in_order[of_round]), after.before)
     if many:
+        told = "1 comparison" if many == 1 else f"{many} comparisons"
         yield (
-            f"of {many} comparisons the answers say something else than when the round after theirs was planned: "
+            f"of {told} the answers say something else than when the round after theirs was planned: "
             "they were given, or read anew, since then"
         )
 

@@ -30,6 +30,8 @@ from provider_server import provided
 
 COUNT, ROUND = 60, 20
 ROUNDS_THERE = 3
+HEAD = 20
+"""The bytes of a row before its comparisons."""
 Options = ranking.RankingOptions
 
 
@@ -39,11 +41,29 @@ def spec(*judges: str, budget: pb.Budget | None = None, **said: Any) -> pb.RunSp
     return pb.RunSpec(dataset="datasets/demo", judges=names, pairing=pb.Pairing(**told), budget=budget)
 
 
+async def ran(client: JudgeClient, asked: pb.RunSpec) -> pb.Run:
+    """A run over the bundled answers, ended."""
+    await upload_demo(client)
+    return await client.wait_run((await client.create_run(asked)).name)
+
+
 @pytest.fixture
 async def run(client: JudgeClient) -> pb.Run:
-    """An adaptive run of two yardsticks over the bundled answers, ended."""
-    await upload_demo(client)
-    return await client.wait_run((await client.create_run(spec("longest", "random"))).name)
+    """An adaptive run of two yardsticks."""
+    return await ran(client, spec("longest", "random"))
+
+
+@pytest.fixture(scope="module")
+def content(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The members of such a run's bundle, made once."""
+    path = tmp_path_factory.mktemp("bundle") / "b.zip"
+
+    async def made() -> None:
+        async with running(settings(), store_url="sqlite://", listen=None) as address, JudgeClient(address) as client:
+            await exported(client, (await ran(client, spec("longest", "random"))).name, path)
+
+    asyncio.run(made())
+    return members(path)
 
 
 def told(path: Path) -> list[str]:
@@ -99,10 +119,8 @@ async def test_the_rounds_have_a_member_of_their_own(client: JudgeClient, run: p
     assert (first, path.read_bytes()) == (second, (tmp_path / "b.zip").read_bytes())
 
 
-async def test_a_changed_byte_of_the_rounds_is_named(client: JudgeClient, run: pb.Run, tmp_path: Path) -> None:
+def test_a_changed_byte_of_the_rounds_is_named(content: dict[str, bytes], tmp_path: Path) -> None:
     """By its member, which replay refuses; so where the member is missing."""
-    await exported(client, run.name, tmp_path / "b.zip")
-    content = members(tmp_path / "b.zip")
     rounds = content[ROUNDS]
 
     path = written(tmp_path / "changed.zip", content | {ROUNDS: rounds.replace(b"A", b"B", 1)})
@@ -126,15 +144,15 @@ def of_row(change: Callable[[bytearray], object]) -> Callable[[dict[str, Any]], 
 
 
 def _other_lot(body: bytearray) -> None:
-    body[24 + 12 * ROUND] ^= 1
+    body[HEAD + 12 * ROUND] ^= 1
 
 
 def _other_pair(body: bytearray) -> None:
-    body[24 : 24 + 4] = body[28 : 28 + 4]
+    body[HEAD : HEAD + 4] = body[HEAD + 8 : HEAD + 12]
 
 
 def _nobody(body: bytearray) -> None:
-    body[24 + 4 * ROUND] = 99
+    body[HEAD + 4 * ROUND] = 99
 
 
 def _longer(body: bytearray) -> None:
@@ -146,7 +164,7 @@ def _shorter(body: bytearray) -> None:
 
 
 def _too_much_said(body: bytearray) -> None:
-    body[24 + 13 * ROUND] = 5
+    body[HEAD + 13 * ROUND] = 5
 
 
 def _other_showings(line: dict[str, Any]) -> None:
@@ -210,13 +228,11 @@ def _exchanged(text: str) -> str:
         ({"answers": _exchanged}, "answers.jsonl: position 160 is not the showing that is planned there"),
     ],
 )
-async def test_who_makes_the_hashes_anew_is_found_out_by_what_rounds_follow_from(
-    client: JudgeClient, run: pb.Run, tmp_path: Path, changed: dict[str, Callable[[str], str]], named: str
+def test_who_makes_the_hashes_anew_is_found_out_by_what_rounds_follow_from(
+    content: dict[str, bytes], tmp_path: Path, changed: dict[str, Callable[[str], str]], named: str
 ) -> None:
     """A change under right hashes contradicts the seed, the rows before it, the plan, the answers or a leaderboard."""
-    await exported(client, run.name, tmp_path / "b.zip")
-
-    found = told(forged(tmp_path / "forged.zip", members(tmp_path / "b.zip"), **changed))
+    found = told(forged(tmp_path / "forged.zip", content, **changed))
 
     assert any(one.startswith(named) for one in found), found
 
@@ -231,8 +247,7 @@ async def test_who_makes_the_hashes_anew_is_found_out_by_what_rounds_follow_from
 )
 async def test_every_adaptive_plan_is_rebuilt(client: JudgeClient, tmp_path: Path, pairing: dict[str, Any]) -> None:
     """One order and repeats, or both at each turn: each answer is in its place, also without any texts."""
-    await upload_demo(client)
-    run = await client.wait_run((await client.create_run(spec("random", "first", **pairing))).name)
+    run = await ran(client, spec("random", "first", **pairing))
 
     await exported(client, run.name, path := tmp_path / "b.zip", texts=False)
 
@@ -243,9 +258,7 @@ async def test_every_adaptive_plan_is_rebuilt(client: JudgeClient, tmp_path: Pat
 
 async def test_an_adaptive_run_that_was_stopped_has_the_rounds_it_came_to(client: JudgeClient, tmp_path: Path) -> None:
     """A budget's end in the second round leaves two rounds and no row of an end; the replay says so too."""
-    await upload_demo(client)
-    asked = spec("random", budget=pb.Budget(calls=50))
-    run = await client.wait_run((await client.create_run(asked)).name)
+    run = await ran(client, spec("random", budget=pb.Budget(calls=50)))
 
     await exported(client, run.name, path := tmp_path / "b.zip")
 
@@ -269,9 +282,8 @@ async def test_what_a_resumed_run_was_told_later_is_a_note(tmp_path: Path, monke
         far = {"backend": "openai", "model": "gpt-4o-mini", "base_url": url, "key_env": "FAR_KEY", "rubric": "brackets"}
         judges = settings(far=JudgeSettings.model_validate({**far, "max_failed_share": 1.0}))
         async with running(judges, store_url="sqlite://", listen=None) as address, JudgeClient(address) as client:
-            await upload_demo(client)
             async with asyncio.timeout(120):
-                run = await client.wait_run((await client.create_run(spec("far"))).name)
+                run = await ran(client, spec("far"))
                 await exported(client, run.name, before := tmp_path / "before.zip")
                 away[0] = False
                 await client.resume_run(run.name)

@@ -43,7 +43,7 @@ class RunCalls(Connection):
         return (await unary(self.runs.GetRun, pb.GetRunRequest(name=run_name(run), view=view), self.timeout)).run
 
     async def read_plan(self, run: str) -> AsyncIterator[pb.ReadPlanResponse]:
-        """The showings of the run's plan, in batches, each with the plan's hash."""
+        """The showings of the run's plan, in batches, each with the plan's hash; an adaptive one's rounds first."""
         async for batch in stream(self.runs.ReadPlan, pb.ReadPlanRequest(name=run_name(run))):
             yield batch
 
