@@ -30,7 +30,7 @@ async def client() -> AsyncIterator[JudgeClient]:
 @pytest.fixture(scope="session")
 def server() -> Iterator[Postgres]:
     """One PostgreSQL for all tests of a process that want one."""
-    with postgres() as running_server:
+    with postgres(hasty=True) as running_server:
         yield running_server
 
 

@@ -16,20 +16,20 @@ from judge.store.postgresql import migrate_postgresql
 
 TEMPLATE = "judge_template"
 HASTY = ("fsync", "full_page_writes", "synchronous_commit", "autovacuum", "track_counts")
-"""What keeps a database through a crash of the machine, or is of use after hours; no test is about either."""
+"""What keeps a database through a crash, or is of use after hours: of no use to a test that is about neither."""
 _numbers = count(1)
 
 
 class Postgres:
     """A running server. *uri* is that of its first database."""
 
-    def __init__(self, server: Any) -> None:  # noqa: ANN401  # the package is untyped
+    def __init__(self, server: Any, *, hasty: bool) -> None:  # noqa: ANN401  # the package is untyped
         self.server = server
         self.uri: str = server.get_uri()
         self._connection = psycopg.connect(self.uri, autocommit=True)
-        for name in HASTY:
-            self._connection.execute(f"ALTER SYSTEM SET {name} = off")
-        self._connection.execute("SELECT pg_reload_conf()")
+        for name in HASTY if hasty else ():
+            self._execute(f"ALTER SYSTEM SET {name} = off")
+        self._execute("SELECT pg_reload_conf()")
         self.create(TEMPLATE, template="template1")
         migrate_postgresql(self.url(TEMPLATE))
 
@@ -39,7 +39,7 @@ class Postgres:
 
     def create(self, database: str, *, template: str = TEMPLATE) -> str:
         """The URL of a new database; with the present schema, unless the *template* has none."""
-        self._connection.execute(f'CREATE DATABASE "{database}" TEMPLATE "{template}" STRATEGY FILE_COPY')
+        self._execute(f'CREATE DATABASE "{database}" TEMPLATE "{template}" STRATEGY FILE_COPY')
         return self.url(database)
 
     @contextlib.contextmanager
@@ -47,7 +47,16 @@ class Postgres:
         """A database for as long as it is used."""
         name = f"judge_{next(_numbers)}"
         yield self.create(name, template=template)
-        self._connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        self._execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+    def _execute(self, sql: str) -> None:
+        """On a connection that is kept; on another where the server was ended since."""
+        try:
+            self._connection.execute(sql)
+        except psycopg.OperationalError:
+            self._connection.close()
+            self._connection = psycopg.connect(self.uri, autocommit=True)
+            self._connection.execute(sql)
 
     def close(self) -> None:
         """Give back the connection by which it makes databases."""
@@ -67,8 +76,8 @@ def _environment(env: Mapping[str, str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def postgres(env: Mapping[str, str] | None = None) -> Iterator[Postgres]:
-    """A server that is there for as long as it is used, with *env* in its environment."""
+def postgres(env: Mapping[str, str] | None = None, *, hasty: bool = False) -> Iterator[Postgres]:
+    """A server for as long as it is used, with *env* in its environment; *hasty* if it need not stand a crash."""
     with warnings.catch_warnings():
         # On a machine without a runtime folder the package says so when it is imported.
         warnings.simplefilter("ignore")
@@ -78,7 +87,7 @@ def postgres(env: Mapping[str, str] | None = None) -> Iterator[Postgres]:
         with _environment(env or {}):
             server.start()
         try:
-            with contextlib.closing(Postgres(server)) as running:
+            with contextlib.closing(Postgres(server, hasty=hasty)) as running:
                 yield running
         finally:
             server.cleanup()
