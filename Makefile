@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 MT_BENCH = $(if $(wildcard $(DATA)/fastchat),$(DATA),$(DATA)/mt-bench)
 
-.PHONY: help demo test check fmt proto serve lock bench bench-adaptive bench-rank bench-runs mt-bench agreement test-faults test-vllm demo-llm
+.PHONY: help demo test check fmt proto serve lock bench bench-adaptive bench-rank bench-runs mt-bench agreement test-engines test-faults test-vllm demo-llm
 
 help:  ## print this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */  \1|/' | awk -F'|' '{printf "%-12s %s\n", $$1, $$2}' | sed 's/^/  /'
@@ -44,8 +44,14 @@ demo: $(VENV)/.server  ## judge the bundled answers with two yardsticks, rank, a
 serve: $(VENV)/.server  ## run the server with ./judge.toml or the defaults
 	$(BIN)/judge serve
 
-test: $(VENV)/.dev  ## run the tests
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -q -n 2 tests
+PYTEST = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -q
+GROUNDS = tests/store tests/engines tests/app
+
+test: $(VENV)/.dev  ## run the tests, but for those that have a target of their own
+	$(PYTEST) -n 2 tests $(GROUNDS:%=--ignore=%)
+
+test-engines: $(VENV)/.dev  ## run those of stores, engines and bundles, on SQLite, PostgreSQL and Temporal
+	$(PYTEST) -n 2 $(GROUNDS)
 
 check: $(VENV)/.dev  ## format, lint, types, import contracts, proto lint, freshness, secrets
 	$(BIN)/ruff format --check .
@@ -59,8 +65,8 @@ check: $(VENV)/.dev  ## format, lint, types, import contracts, proto lint, fresh
 
 # Most of a scenario is waiting, so two go side by side; the last one measures times, and goes alone.
 test-faults: $(VENV)/.dev  ## kill, stop, starve and deceive real processes in the middle of runs; as root, for a disk that is full
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -q -n 2 --durations=0 --durations-min=1 tests/faults --ignore=tests/faults/test_faults_fair.py
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -q tests/faults/test_faults_fair.py
+	$(PYTEST) -n 3 --durations=12 tests/faults --ignore=tests/faults/test_faults_fair.py
+	$(PYTEST) tests/faults/test_faults_fair.py
 
 VLLM := .cache/vllm
 

@@ -103,7 +103,7 @@ async def test_workers_that_do_not_hear_of_commits_make_no_call_twice(
     folder: Path, servers: Servers, on_temporal: partial[TemporalHouse], calls: int, say: Say
 ) -> None:
     """The same between two workers and PostgreSQL: of 5 % of all commits the answer is lost, and the connection."""
-    calls //= 10
+    calls //= 20
     detour = Detour(store=str(folder))
     async with (
         asyncio.timeout(PATIENCE),

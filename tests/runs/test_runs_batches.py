@@ -215,8 +215,8 @@ def test_a_custom_id_is_base64url_of_the_keys_sha_256() -> None:
     digest = shown.key_digest(definition.call_fingerprint(shown), uses_reference=False)
     others = [
         Work(work.key, Shown(("q",), ("b",), ("a",))),
-        Work(replace(work.key, epoch="again"), shown),
-        Work(replace(work.key, repeat=1), shown),
+        Work(work.key._replace(epoch="again"), shown),
+        Work(work.key._replace(repeat=1), shown),
     ]
 
     name = custom_id(definition, work)
