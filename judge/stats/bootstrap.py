@@ -211,9 +211,11 @@ def resampled_wins(
     [[[0.0, 1.5], [0.5, 0.0]]]
     """
     m = len(battles.contestants)
-    size = max(1, _CELLS // m**2)
+    counted = code is None and battles.weight is None
+    # A block is at most _CELLS numbers: of wins, and of how often each cluster was drawn.
+    size = max(1, _CELLS // max(m**2, 0 if counted else clusters))
     blocks = [min(size, replicates - start) for start in range(0, replicates, size)]
-    if code is None and battles.weight is None:
+    if counted:
         yield from _poisson(battles, rng, blocks)
         return
     from scipy.sparse import csr_array  # noqa: PLC0415 - a slow import, needed only here

@@ -54,7 +54,7 @@ async def test_fits_run_in_one_bounded_thread_with_a_queue_of_8(fits: Fits) -> N
 
 def _resampled(code: bool) -> None:  # which of two ways
     clusters = np.arange(1000, dtype=np.int32) if code else None
-    for _ in resampled_wins(BATTLES, clusters, 1000, np.random.default_rng(0), 10**8):
+    for _ in resampled_wins(BATTLES, clusters, 1000, np.random.default_rng(0), 10**7):
         pass
 
 
