@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 MT_BENCH = $(if $(wildcard $(DATA)/fastchat),$(DATA),$(DATA)/mt-bench)
 
-.PHONY: help demo test check fmt proto serve lock bench bench-adaptive bench-rank bench-runs mt-bench agreement test-engines test-faults test-vllm demo-llm
+.PHONY: help demo test check fmt proto serve lock bench bench-adaptive bench-rank bench-runs mt-bench agreement test-engines test-faults test-stats test-vllm demo-llm
 
 help:  ## print this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */  \1|/' | awk -F'|' '{printf "%-12s %s\n", $$1, $$2}' | sed 's/^/  /'
@@ -48,7 +48,10 @@ PYTEST = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -q
 GROUNDS = tests/store tests/engines tests/app
 
 test: $(VENV)/.dev  ## run the tests, but for those that have a target of their own
-	$(PYTEST) -n 2 tests $(GROUNDS:%=--ignore=%)
+	$(PYTEST) -n 2 tests --ignore=tests/stats $(GROUNDS:%=--ignore=%)
+
+test-stats: $(VENV)/.dev  ## run those of the statistics, simulations among them
+	$(PYTEST) -n 2 tests/stats
 
 test-engines: $(VENV)/.dev  ## run those of stores, engines and bundles, on SQLite, PostgreSQL and Temporal
 	$(PYTEST) -n 2 $(GROUNDS)
