@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from houses import Kind, LocalHouse
-from postgres import Postgres
+from postgres import postgres
 from saying import SAID, Say
 from temporal_house import Servers, TemporalHouse
 from temporal_server import TemporalServer
@@ -39,9 +39,10 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def servers(server: Postgres, temporal_server: TemporalServer) -> Servers:
+def servers(temporal_server: TemporalServer) -> Iterator[Servers]:
     """What all houses on Temporal stand on."""
-    return Servers(server, temporal_server)
+    with postgres() as server:
+        yield Servers(server, temporal_server)
 
 
 @pytest.fixture

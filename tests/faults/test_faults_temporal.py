@@ -60,7 +60,7 @@ async def test_a_worker_cut_off_from_temporal_alone_hands_its_shards_on(
     folder: Path, servers: Servers, on_temporal: partial[TemporalHouse], calls: int, say: Say
 ) -> None:
     """15 s without Temporal, while the store and the provider answer: repeated at most what was in flight."""
-    calls //= 8
+    calls //= 10
     async with (
         asyncio.timeout(PATIENCE),
         faked(folder, slowest=0.8) as fake,
