@@ -10,7 +10,7 @@ import numpy.typing as npt
 from judge.api.v1 import agreement_service_pb2 as pb
 from judge.api.v1 import dataset_service_pb2 as ds
 from judge.domain.errors import InvalidInput, NotFound
-from judge.domain.outcome import AnnotatorKind, Outcome
+from judge.domain.outcome import AnnotatorKind
 from judge.domain.source import Source, SourceKind
 from judge.rpc import decode
 from judge.runs.columns import Columns, Numbers
@@ -19,8 +19,8 @@ from judge.runs.sources import labelled_at
 from judge.runs.table import merged
 from judge.runs.votes import Part, Votes
 from judge.stats.arrays import Codes
+from judge.stats.battles import FLIPPED
 
-_FLIPPED = np.array([outcome.flipped - 1 for outcome in Outcome], dtype=np.int8)
 _Index = npt.NDArray[np.int64]
 
 
@@ -101,7 +101,7 @@ class Labels:
             (
                 self._wheres.of(where for where, _ in placed).astype(np.int64),
                 self._annotators.of(label.annotator for label in labels).astype(np.int64),
-                np.where([flipped for _, flipped in placed], _FLIPPED[outcome], outcome),
+                np.where([flipped for _, flipped in placed], FLIPPED[outcome], outcome),
                 np.array([label.kind for label in labels], dtype=np.int8),
             )
         )
@@ -132,7 +132,7 @@ class Labels:
             (
                 self._wheres.of(where for where, _ in placed)[at].astype(np.int64),
                 self._annotators.of(labels[row].annotator for row in speaks.tolist())[who].astype(np.int64),
-                np.where(flipped, _FLIPPED[code], code),
+                np.where(flipped, FLIPPED[code], code),
                 np.full(n, columns.kind, dtype=np.int8),
             )
         )

@@ -88,8 +88,7 @@ class Wheres(Sequence[Where]):
 
     def among(self, rows: slice | Flags | Ints) -> Wheres:
         """The comparisons in these *rows*."""
-        columns = (self.prompt, self.turn, self.left, self.right, self.left_sample, self.right_sample)
-        return Wheres(self.prompt_ids, self.contestants, *(column[rows] for column in columns))
+        return Wheres(self.prompt_ids, self.contestants, *(column[rows] for column in self.columns))
 
     @property
     def columns(self) -> tuple[Ints, ...]:

@@ -22,7 +22,7 @@ def drifted(before: Votes, after: Votes, level: float) -> Drift | str:
         return (
             f"Both sides are {after.source}: each of its votes meets itself, which says nothing; leave the target out."
         )
-    if len(before.shares) != 1 or len(after.shares) != 1:
+    if len(before.behind) != 1 or len(after.behind) != 1:
         return ""
     if shared := len(before.calls & after.calls):
         return f"Not compared as before and after: {shared} verdicts are the same calls in both; use another epoch."

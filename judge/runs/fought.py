@@ -13,15 +13,12 @@ from judge.runs.columns import BOTH, Columns
 from judge.runs.ranked import RankOptions
 from judge.runs.votes import Vote, Votes
 from judge.stats.arrays import Codes, Floats, Ints
-from judge.stats.battles import LEFT, RIGHT, TIE, Battles, cluster_codes
+from judge.stats.battles import FLIPPED, LEFT, RIGHT, Battles, cluster_codes
 from judge.stats.names import coded
 from judge.stats.paired import Covariates
 
 FEWEST_PROMPTS = 10
 """A covariate that differs on fewer prompts is not fitted: all battles may easily go one way on them."""
-
-FLIPPED = np.array([RIGHT, LEFT, TIE], dtype=np.int8)
-"""An outcome's code with left and right exchanged."""
 
 
 @dataclass(frozen=True)

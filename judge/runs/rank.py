@@ -104,7 +104,7 @@ def _without_categories(
 
 
 def _without_judges(votes: Votes, options: RankOptions, style: Style | None) -> Iterator[LeftOut]:
-    for judge in sorted(votes.shares) if votes.members else ():
+    for judge in sorted(votes.behind) if votes.members else ():
         rest = without(Source.parse(votes.source), votes, judge)
         yield LeftOut("", _ranks_alone(rest, options, style), judge)
 

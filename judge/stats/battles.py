@@ -20,6 +20,9 @@ RIGHT = 1
 TIE = 2
 """Neither won: half a win for each."""
 
+FLIPPED = np.array([RIGHT, LEFT, TIE], dtype=np.int8)
+"""An outcome's code with left and right exchanged."""
+
 OUTCOMES = {"left": LEFT, "right": RIGHT, "tie": TIE}
 """The words for the outcome codes."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import astuple
 from operator import attrgetter
 from typing import Any
@@ -36,6 +36,17 @@ def matching(c: Connection, table: Table, owner: int, keys: Sequence[CallKey]) -
     columns = [table.c[name] for name in _PARTS]
     wanted = [parts_of(key) for key in keys]
     return (table.c.tenant_id == owner) & among(c, columns, wanted)
+
+
+def by_id(c: Connection, columns: Sequence[Any], ids: Collection[int]) -> dict[int, Any]:
+    """What rows have in *columns*, an id or a table among them, by their *ids*, in the order of these."""
+    ordered = sorted(ids)
+    found: dict[int, Any] = {}
+    for begin in range(0, len(ordered), CHUNK):
+        query = select(*columns)
+        query = query.where(query.selected_columns.id.in_(ordered[begin : begin + CHUNK]))
+        found.update({row.id: row for row in c.execute(query.order_by(query.selected_columns.id))})
+    return found
 
 
 def storable(text: str) -> str:

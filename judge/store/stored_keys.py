@@ -6,10 +6,11 @@ from collections.abc import Collection
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, String, cast, func, select
+from sqlalchemy import Connection, select
 
 from judge.store import schema as s
 from judge.store.connections import Connections
+from judge.store.text_columns import as_numbers, as_texts
 
 PROMPTS = 200
 """Contents of prompts asked for in one transaction."""
@@ -38,7 +39,6 @@ def _page(
     a = s.answer.c
     owner = select(s.tenant.c.id).where(s.tenant.c.name == tenant).scalar_subquery()
     key = (a.fingerprint, a.prompt, a.turn, a.first, a.second, a.repeat)
-    texts = [func.aggregate_strings(cast(column, String), ",") for column in key]
     mine = (a.tenant_id == owner, a.fingerprint.in_(sorted(fingerprints)), a.prompt.in_(prompts), a.epoch == epoch)
-    row = c.execute(select(*texts).where(*mine)).one()
-    return np.stack([np.fromstring(text or "", dtype=np.int64, sep=",") for text in row])
+    row = c.execute(select(*as_texts(key)).where(*mine)).one()
+    return np.stack(as_numbers(row))

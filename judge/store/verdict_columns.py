@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, String, and_, case, cast, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select
 
 from judge.domain.judge import RECORDED
 from judge.domain.outcome import ItemState, VerdictStatus
@@ -21,10 +21,11 @@ from judge.stats.names import coded, first_comers
 from judge.store import schema as s
 from judge.store.connections import Connections
 from judge.store.revisions import found
+from judge.store.rows import by_id
+from judge.store.text_columns import as_numbers, as_texts
 
 PAGE = 20_000
 """Places of a plan read in one transaction."""
-CHUNK = 500
 _TURN = 1 << 20
 """More than a showing's repeats: a turn and a repeat are one number."""
 _ROOM = 16
@@ -56,11 +57,12 @@ class _Lane:
         unread = and_(i.answer_id.is_not(None), r.answer_id.is_(None), i.status.not_in(_names(_OWN)))
         measured = or_(r.probability_first.is_not(None), r.strength.is_not(None))
         counts = (func.count(case((unread, 1))), func.count(case((measured, 1))))
-        texts = [func.aggregate_strings(cast(column, String), ",") for column in _numbers()]
-        *columns, many_unread, many_measured = c.execute(select(*texts, *counts).select_from(told).where(here)).one()
+        *columns, many_unread, many_measured = c.execute(
+            select(*as_texts(_numbers()), *counts).select_from(told).where(here)
+        ).one()
         if many_unread:
             return None
-        parts = [np.fromstring(text or "", dtype=np.int64, sep=",") for text in columns]
+        parts = as_numbers(columns)
         found = np.stack([*parts, np.full(parts[0].size, epoch)])
         found = found[:, np.argsort(found[0], kind="stable")]
         measures = np.full((2, found.shape[1]), np.nan)
@@ -143,9 +145,9 @@ def _named(c: Connection, told: Columns, measures: Measures, *, distinct: bool) 
     _, prompts, turns, lefts, rights, answer, said, epoch = told
     p, o = s.prompt.c, s.output.c
     asked, which = np.unique(prompts, return_inverse=True)
-    prompt_ids, (code,) = coded([row.prompt_id for row in _rows(c, (p.id, p.prompt_id), asked)])
+    prompt_ids, (code,) = coded([row.prompt_id for row in by_id(c, (p.id, p.prompt_id), asked.tolist()).values()])
     shown, ends = np.unique(np.concatenate((lefts, rights)), return_inverse=True)
-    outputs = _rows(c, (o.id, o.contestant, o.sample), shown)
+    outputs = by_id(c, (o.id, o.contestant, o.sample), shown.tolist()).values()
     contestants, (who,) = coded([row.contestant for row in outputs])
     samples = np.array([row.sample for row in outputs], dtype=np.int32)
     left, right = ends[: lefts.size], ends[lefts.size :]
@@ -180,12 +182,3 @@ def _newest(showing: Sequence[NDArray[Any]], answer: Columns) -> NDArray[np.int6
     last = np.full(first.size, -1, dtype=np.int64)
     np.maximum.at(last, which, np.where(answer > 0, np.arange(answer.size), -1))
     return np.where(last < 0, first, last)
-
-
-def _rows(c: Connection, columns: Sequence[Any], ids: Columns) -> list[Any]:
-    """The rows with these *ids*, in their order."""
-    found: list[Any] = []
-    for begin in range(0, ids.size, CHUNK):
-        wanted = columns[0].in_(ids[begin : begin + CHUNK].tolist())
-        found.extend(c.execute(select(*columns).where(wanted).order_by(columns[0])))
-    return found

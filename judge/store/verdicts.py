@@ -15,9 +15,7 @@ from judge.store import schema as s
 from judge.store.connections import Connections
 from judge.store.imports import recorded_definition
 from judge.store.revisions import found
-from judge.store.rows import readings_of, reply_of
-
-CHUNK = 500
+from judge.store.rows import by_id, readings_of, reply_of
 
 
 class Verdicts:
@@ -97,12 +95,12 @@ def _wanted(row: int, query: VerdictQuery, names: Sequence[str]) -> Select[Any]:
 
 
 def _named(c: Connection, rows: Sequence[Any], judges: Sequence[Mapping[str, Any]]) -> list[Verdict]:
-    prompts = _by_id(c, [s.prompt.c.id, s.prompt.c.prompt_id, s.prompt.c.category], {r.prompt for r in rows})
-    outputs = _by_id(
+    prompts = by_id(c, [s.prompt.c.id, s.prompt.c.prompt_id, s.prompt.c.category], {r.prompt for r in rows})
+    outputs = by_id(
         c, [s.output.c.id, s.output.c.contestant, s.output.c.sample], {end for r in rows for end in (r.left, r.right)}
     )
     ids = [r.answer_id for r in rows if r.answer_id is not None]
-    answers = _by_id(c, [s.answer], set(ids))
+    answers = by_id(c, [s.answer], set(ids))
     readings: dict[tuple[int, str], tuple[Reading, ...]] = {}
     for parser in sorted({judges[r.judge]["parser"] for r in rows}):
         mine = [r.answer_id for r in rows if r.answer_id is not None and judges[r.judge]["parser"] == parser]
@@ -136,16 +134,6 @@ def _named(c: Connection, rows: Sequence[Any], judges: Sequence[Mapping[str, Any
     return made
 
 
-def _by_id(c: Connection, columns: Sequence[Any], ids: set[int]) -> dict[int, Any]:
-    ordered = sorted(ids)
-    found = {}
-    for begin in range(0, len(ordered), CHUNK):
-        query = select(*columns)
-        query = query.where(query.selected_columns.id.in_(ordered[begin : begin + CHUNK]))
-        found.update({row.id: row for row in c.execute(query)})
-    return found
-
-
 def _made(c: Connection, dataset: int, judge: str, recorded: str) -> list[Verdict]:
     """Verdicts made in runs, by the judge's newest version, one per showing: where a text was replaced, the newer.
 
@@ -175,7 +163,7 @@ def _imported(c: Connection, dataset: int, judge: str) -> list[Verdict]:
         select(s.recorded).where(r.dataset_id == dataset, r.judge == judge, r.removed.is_(None)).order_by(r.id)
     ).all()
     ids = [row.answer_id for row in rows]
-    answers = _by_id(c, [s.answer], set(ids))
+    answers = by_id(c, [s.answer], set(ids))
     readings = readings_of(c, ids)
     p = s.prompt.c
     known = select(p.prompt_id, p.category).where(p.dataset_id == dataset, p.removed.is_(None))
