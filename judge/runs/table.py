@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from judge.domain.outcome import Outcome
 from judge.domain.source import Merge
 from judge.runs.columns import Columns, Numbers
-from judge.runs.comparisons import Where
+from judge.runs.comparisons import Where, Wheres
 from judge.runs.votes import Part, Vote
 from judge.stats.arrays import Flags, Floats, Ints
 from judge.stats.names import coded
@@ -31,7 +31,7 @@ class Side:
 class Table:
     """What several sources say, their comparisons being *wheres*; *categories* are by prompt."""
 
-    wheres: Sequence[Where]
+    wheres: Wheres
     annotators: Sequence[str]
     sides: tuple[Side, ...]
     categories: Mapping[str, str]
@@ -42,27 +42,25 @@ class Table:
         columns = [Columns.of(rows).compact() for rows in sources]
         items, people = Numbers[Where](), Numbers[str]()
         told = [(items.of(rows.wheres)[rows.item], people.of(rows.annotators)[rows.annotator]) for rows in columns]
-        wheres, annotators = tuple(items), tuple(people)
-        prompt = coded([where.prompt_id for where in wheres])[1][0]
+        wheres, annotators = Wheres.of(items), tuple(people)
         sides = tuple(
             Side(
-                Coded(item, rows.outcome, prompt[item], annotator),
+                Coded(item, rows.outcome, wheres.prompt[item], annotator),
                 np.full(len(rows), np.nan) if rows.share is None else rows.share,
             )
             for rows, (item, annotator) in zip(columns, told, strict=True)
         )
         return Table(wheres, annotators, sides, categories)
 
-    @cached_property
+    @property
     def contestants(self) -> tuple[tuple[str, ...], Ints, Ints]:
         """The names, sorted, and the code of each comparison's left and right."""
-        names, (left, right) = coded([where.left for where in self.wheres], [where.right for where in self.wheres])
-        return tuple(map(str, names)), left, right
+        return tuple(self.wheres.contestants), self.wheres.left, self.wheres.right
 
-    @cached_property
+    @property
     def turn(self) -> Ints:
         """Of each comparison, int32[items]."""
-        return np.array([where.turn for where in self.wheres], dtype=np.int32)
+        return self.wheres.turn
 
     @cached_property
     def category(self) -> tuple[tuple[str, ...], Ints]:
@@ -72,17 +70,7 @@ class Table:
 
     def inside(self, part: Part) -> Flags:
         """Which comparisons belong to *part*, by turn, category and contestants."""
-        kept = np.ones(len(self.wheres), dtype=np.bool_)
-        if part.turn:
-            kept &= self.turn == part.turn
-        if part.category:
-            names, code = self.category
-            kept &= np.array([name == part.category for name in names], dtype=np.bool_)[code]
-        for end in filter(None, (part.left, part.right)):
-            names, left, right = self.contestants
-            named = np.array([name == end for name in names], dtype=np.bool_)
-            kept &= named[left] | named[right]
-        return kept
+        return replace(part, tag="").among(self.wheres, self.categories, {})
 
 
 def merged(rows: Sequence[Vote], merge: Merge) -> Sequence[Vote]:
