@@ -37,10 +37,11 @@ class Relay:
             try:
                 await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
             finally:
+                # Before anything is waited for: whoever closes the relay may interrupt that.
+                far_writer.transport.abort()
                 for way in ways:
                     way.cancel()
                 await asyncio.gather(*ways, return_exceptions=True)
-                far_writer.transport.abort()
         except OSError:
             pass
         finally:
