@@ -108,6 +108,9 @@ class Activities:
         try:
             while True:
                 try:
+                    await self._execution.check()
+                    # It answers: if it goes away again, that is another time.
+                    pause = 1.0
                     return await self._done(at, step)
                 except (StoreAway, StoreFull) as error:
                     if self._stopping:
@@ -126,7 +129,6 @@ class Activities:
     async def _done(self, at: RunAt | ShardAt, step: Callable[[], Awaitable[T]]) -> T:
         """The result of *step*; an error of its own is the run's end."""
         try:
-            await self._execution.check()
             return await step()
         except (StoreAway, StoreFull):
             raise

@@ -18,12 +18,25 @@ from judge.config import TemporalSettings
 from judge.domain.errors import JudgeUnusable, StoreAway
 from judge.domain.judge import RenderedPrompt
 from judge.domain.run import Run, RunState
-from judge.engines.activities import Activities
+from judge.engines.activities import BEAT, Activities
 from judge.engines.temporal import TemporalEngine
 from judge.engines.workflow import RunAt, ShardAt, Told
 from judge.ports.store import Losses
 from judge.runs.execution import Execution
 from judge.store import SqlStore
+
+
+class Noting(QuickClock):
+    """Notes how long somebody meant to sleep."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slept: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds != BEAT:
+            self.slept.append(seconds)
+        await super().sleep(seconds)
 
 
 class Leaving(SqlStore):
@@ -56,6 +69,7 @@ class Desk:
     store: Leaving
     judges: OneJudge
     activities: Activities
+    clock: Noting
     run: Run
     at: ShardAt
 
@@ -81,10 +95,11 @@ async def desk(script: Script, gate: asyncio.Event | None = None, *, without: bo
     house = House(store, backend, TemporalEngine(store, TemporalSettings(), QuickClock()), judges)
     await house.fill()
     run = await house.begin()
-    activities = Activities(Execution(store, judges, QuickClock()), QuickClock(), others=3)
+    clock = Noting()
+    activities = Activities(Execution(store, judges, QuickClock()), clock, others=3)
     assert await ActivityEnvironment().run(activities.begin, RunAt(TENANT, run.run_id, "1"))
     try:
-        yield Desk(house, store, judges, activities, run, ShardAt(TENANT, run.run_id, "1", 0, 0, PLANNED))
+        yield Desk(house, store, judges, activities, clock, run, ShardAt(TENANT, run.run_id, "1", 0, 0, PLANNED))
     finally:
         await store.close()
 
@@ -102,6 +117,16 @@ async def test_a_store_that_is_away_is_waited_for() -> None:
 
         assert (told, d.store.times) == (Told(), 0)
         assert (await d.now()).counts.by_status == {"ok": PLANNED}
+
+
+async def test_a_store_that_stays_away_is_looked_at_less_often_until_it_is_back() -> None:
+    """What it cost to wait for it once says nothing of the next time that it goes away."""
+    async with desk(always) as d:
+        d.store.unknown, d.store.times = 6, 3
+
+        assert await d.execute() == Told()
+
+        assert d.clock.slept == [1, 2, 4, 8, 10, 10, 1, 1, 1]
 
 
 async def test_a_worker_is_not_ready_outside_the_schema_range_it_knows() -> None:
