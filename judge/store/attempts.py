@@ -5,19 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, select, update
 
 from judge.domain.run import Spent
 from judge.store import schema as s
+from judge.store.many_rows import changed
 from judge.store.rows import spent_with
 
 
-def end(c: Connection, rows: Sequence[Any]) -> None:
-    """Attempts that nobody will settle are orphaned, and spent at their worst cost."""
-    change = update(s.call_attempt).where(s.call_attempt.c.id == bindparam("row"))
-    values = [{"row": row.id, "cost": row.worst_micros} for row in sorted(rows, key=lambda row: row.id)]
-    if values:
-        c.execute(change.values(state="orphaned", cost_micros=bindparam("cost")), values)
+def end(c: Connection, rows: Sequence[Any]) -> list[Any]:
+    """Attempts that nobody will settle are orphaned, and spent at their worst cost; those that were still live."""
+    ended = settle(c, [(row.id, "orphaned", row.worst_micros) for row in rows])
+    mine = {row.id for row in ended}
+    return [row for row in rows if row.id in mine]
+
+
+def settle(c: Connection, rows: Sequence[tuple[int, str, int]]) -> Sequence[Any]:
+    """Close attempts, by id with a state and a cost each; the id and judge of those that were still live."""
+    a = s.call_attempt.c
+    return changed(c, s.call_attempt, ("state", "cost_micros"), sorted(rows), [a.id, a.judge], where=s.LIVE.text)
 
 
 def book(c: Connection, rows: Sequence[Any]) -> None:

@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert, select, update
+from sqlalchemy import Connection, Table, insert, update
 
 from judge.domain.dataset import BatchResult, Rejection
 from judge.store import schema as s
-from judge.store.dialects import among
-from judge.store.revisions import Row, chunks, live
+from judge.store.many_rows import ids_among
+from judge.store.revisions import Row, chunks
+from judge.store.rows import by_id
 
 Identity = tuple[Any, ...]
 Added = Mapping[Identity, dict[str, Any]]
@@ -103,9 +104,7 @@ class _Sorted:
 def _existing(
     c: Connection, table: Table, dataset: int, identity: tuple[str, ...], wanted: list[Identity]
 ) -> dict[Identity, dict[str, Any]]:
-    columns = [table.c[name] for name in identity]
-    there = {}
-    for chunk in chunks(list(dict.fromkeys(wanted))):
-        rows = c.execute(select(table).where(live(table, dataset), among(c, columns, chunk))).mappings()
-        there.update({tuple(row[name] for name in identity): dict(row) for row in rows})
-    return there
+    looked_up = [(dataset, *one) for one in dict.fromkeys(wanted)]
+    ids = ids_among(c, table, ("dataset_id", *identity), looked_up, where=f"{table.name}.removed IS NULL")
+    rows = [row._asdict() for row in by_id(c, (table,), ids).values()]
+    return {tuple(row[name] for name in identity): row for row in rows}

@@ -9,25 +9,28 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, select, update
 
 from judge.domain.outcome import FAILED, ItemState, VerdictStatus
 from judge.domain.run import Spent
-from judge.domain.verdict import SOURCE_PARSER, CallKey, Reading, Reply, Usage, status_of
+from judge.domain.verdict import SOURCE_PARSER, CallKey, Reading, Usage, status_of
 from judge.ports.clock import Clock
 from judge.ports.store import Settled, StoredAnswer
 from judge.store import schema as s
+from judge.store.attempts import settle
 from judge.store.connections import Connections
 from judge.store.dialects import alone
-from judge.store.inserting import added
 from judge.store.interning import tenant_id
+from judge.store.many_rows import added
 from judge.store.permits import stored_answers
 from judge.store.revisions import GONE
-from judge.store.rows import key_of, key_values, parts_of, reading_row, readings_of, spent_with, storable
+from judge.store.rows import ANSWER, READING, added_keyed, answer_row, reading_row, readings_of, spent_with, storable
 
 CHUNK = 500
+ITEM = tuple(s.run_item.c.keys())
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +94,11 @@ def _store_answers(c: Connection, owner: int, settled: Sequence[Settled], now: f
             called.setdefault(done.key, done)
     ids = {done.key: done.answer for done in settled if done.answer is not None}
     rows = [
-        {**key_values(owner, key), **_answer_row(done.reply, now)}
-        for key, done in sorted(called.items(), key=lambda pair: parts_of(pair[0]))
-        if done.reply
+        answer_row(owner, key, done.reply, now) for key, done in sorted(called.items(), key=itemgetter(0)) if done.reply
     ]
-    new: dict[CallKey, Settled] = {}
-    if rows:
-        a = s.answer.c
-        columns = [a.id, *(a[name] for name in s.KEY)]
-        for row in added(c, s.answer, rows, columns):
-            key = key_of(row)
-            ids[key], new[key] = row.id, called[key]
+    made = added_keyed(c, s.answer, ANSWER, rows)
+    ids |= made
+    new = {key: called[key] for key in made}
     present = stored_answers(c, owner, [key for key in called if key not in new])
     ids |= {key: stored.answer for key, stored in present.items()}
     readings = [
@@ -109,7 +106,7 @@ def _store_answers(c: Connection, owner: int, settled: Sequence[Settled], now: f
         for done in settled
         if done.reading is not None and done.key in ids and _is_of(done, new, present)
     ]
-    added(c, s.reading, readings)
+    added(c, s.reading, READING, readings)
     return _Answers(ids, new)
 
 
@@ -124,49 +121,24 @@ def _is_of(done: Settled, new: Mapping[CallKey, Settled], present: Mapping[CallK
     return mine is kept or (storable(mine.raw), mine.status) == (storable(kept.raw), kept.status)
 
 
-def _answer_row(reply: Reply, now: float) -> dict[str, Any]:
-    usage = reply.usage
-    return {
-        "raw": storable(reply.raw),
-        "status": reply.status.value,
-        "model": storable(reply.model),
-        "logprobs": [list(pair) for pair in reply.logprobs],
-        "input_tokens": usage.input_tokens,
-        "cached_input_tokens": usage.cached_input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cost_micros": usage.cost_micros,
-        "latency_ms": usage.latency_ms,
-        "tries": usage.tries,
-        "create_time": now,
-    }
-
-
 def _settle(c: Connection, settled: Sequence[Settled], new: Any) -> tuple[dict[int, Spent], int]:  # noqa: ANN401  # a set view
     """Close the attempts that are still live; what this adds to the run, by judge, and its repeated calls."""
-    mine = {done.attempt: done for done in settled if done.attempt is not None}
-    attempts = sorted(mine)
-    a = s.call_attempt.c
-    live = [
-        found
-        for begin in range(0, len(attempts), CHUNK)
-        for found in c.execute(select(a.id, a.judge).where(a.id.in_(attempts[begin : begin + CHUNK]), s.LIVE))
-    ]
-    values = []
+    mine = {done.attempt: (_closed(done, new), done) for done in settled if done.attempt is not None}
     spent: dict[int, Spent] = {}
     repeated = 0
-    for row in sorted(live, key=lambda row: row.id):
-        done = mine[row.id]
+    for row in settle(c, [(attempt, *closed) for attempt, (closed, _) in mine.items()]):
+        (state, cost), done = mine[row.id]
         usage = done.reply.usage if done.reply else Usage()
-        cost = done.lost_micros + usage.cost_micros
-        state = "failed" if done.reply is None else "settled" if done.key in new else "repeated"
-        values.append({"row": row.id, "now": state, "cost": cost})
         used = Spent(done.calls, cost, usage.input_tokens, usage.cached_input_tokens, usage.output_tokens)
         spent[row.judge] = spent.get(row.judge, Spent()) + used
         repeated += state == "repeated"
-    if values:
-        change = update(s.call_attempt).where(a.id == bindparam("row"))
-        c.execute(change.values(state=bindparam("now"), cost_micros=bindparam("cost")), values)
     return spent, repeated
+
+
+def _closed(done: Settled, new: Any) -> tuple[str, int]:  # noqa: ANN401  # a set view
+    """The state that an attempt ends in, and its cost in micro-USD."""
+    state = "failed" if done.reply is None else "settled" if done.key in new else "repeated"
+    return state, done.lost_micros + (done.reply.usage.cost_micros if done.reply else 0)
 
 
 def _items(
@@ -175,7 +147,7 @@ def _items(
     run: Any,  # noqa: ANN401  # a row
     settled: Sequence[Settled],
     answers: _Answers,
-) -> list[dict[str, Any]]:
+) -> list[tuple[Any, ...]]:
     """The showings' rows: of those with an answer or a final state."""
     parsers = [judge["parser"] for judge in run.judges]
     older = [answers.ids[done.key] for done in settled if done.key in answers.ids and done.key not in answers.new]
@@ -194,24 +166,24 @@ def _items(
         else:
             status = statuses.of(answer or 0, parsers[item.judge])
         rows.append(
-            {
-                "run_id": run.id,
-                "position": item.position,
-                "tenant_id": owner,
-                "judge": item.judge,
-                "prompt": item.prompt,
-                "turn": item.turn,
-                "left": item.left,
-                "right": item.right,
-                "order": item.order.value,
-                "repeat": item.repeat,
-                "comparison_id": item.comparison_id,
-                "state": state,
-                "answer_id": answer,
-                "status": status,
-                "reused": done.answer is not None,
-                "revision": run.revision + 1,
-            }
+            (
+                run.id,
+                item.position,
+                owner,
+                item.judge,
+                item.prompt,
+                item.turn,
+                item.left,
+                item.right,
+                item.order.value,
+                item.repeat,
+                item.comparison_id,
+                state,
+                answer,
+                status,
+                done.answer is not None,
+                run.revision + 1,
+            )
         )
     return rows
 
@@ -240,7 +212,7 @@ class _Statuses:
         return by_parser.get(SOURCE_PARSER) or by_parser.get(parser) or last
 
 
-def _inserted(c: Connection, items: Sequence[dict[str, Any]]) -> Sequence[Any]:
+def _inserted(c: Connection, items: Sequence[tuple[Any, ...]]) -> Sequence[Any]:
     """The judge, status and state of each row that was not there yet, and whether its answer was reused."""
     i = s.run_item.c
-    return added(c, s.run_item, items, (i.judge, i.status, i.state, i.reused))
+    return added(c, s.run_item, ITEM, items, (i.judge, i.status, i.state, i.reused))

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection
 
 from judge.domain.dataset import ImportedVerdict
 from judge.domain.judge import RECORDED, JudgeDefinition, Rubric
 from judge.domain.outcome import Order, Outcome, Preference, VerdictStatus
-from judge.domain.verdict import SOURCE_PARSER, CallKey, Reading, digest, recorded_digest
+from judge.domain.verdict import SOURCE_PARSER, CallKey, Reading, Reply, digest, recorded_digest
 from judge.store import schema as s
 from judge.store.definitions import from_definition
 from judge.store.dialects import adding
 from judge.store.interning import interned
-from judge.store.rows import key_of, key_values, matching, reading_row
+from judge.store.many_rows import added, changed
+from judge.store.rows import ANSWER, READING, added_keyed, answer_row, ids_of, reading_row
 
-CHUNK = 250
 FINAL = (VerdictStatus.REFUSED, VerdictStatus.FILTERED, VerdictStatus.TRUNCATED)
 
 
@@ -52,18 +52,15 @@ def store_answers(
     ]
     c.execute(adding(c, s.judge_version), versions)
     keys = _keys(c, owner, {name: bytes.fromhex(d.fingerprint) for name, d in definitions.items()}, verdicts)
-    a = s.answer.c
-    for begin in range(0, len(keys), CHUNK):
-        # A run that showed the old answer keeps it, under a key that nobody asks for.
-        c.execute(
-            update(s.answer).where(matching(c, s.answer, owner, keys[begin : begin + CHUNK])).values(repeat=-a.id)
-        )
-    rows = [
-        {**key_values(owner, key), **_answer_row(verdict, now)}
-        for key, (verdict, _) in zip(keys, verdicts, strict=True)
-    ]
-    columns = [a.id, *(a[name] for name in s.KEY)]
-    made = {key_of(row): int(row.id) for row in c.execute(insert(s.answer).returning(*columns), rows)}
+    # A run that showed an old answer keeps it, under a key that nobody asks for.
+    old = [(answer, -answer) for answer in ids_of(c, s.answer, owner, keys)]
+    changed(c, s.answer, ("repeat",), old, [s.answer.c.id])
+    made = added_keyed(
+        c,
+        s.answer,
+        ANSWER,
+        [answer_row(owner, key, _reply(verdict), now) for key, (verdict, _) in zip(keys, verdicts, strict=True)],
+    )
     answers = [made[key] for key in keys]
     readings = [
         reading_row(owner, answer, reading)
@@ -71,8 +68,7 @@ def store_answers(
         for reading in (_source(verdict), own)
         if reading is not None
     ]
-    if readings:
-        c.execute(insert(s.reading), readings)
+    added(c, s.reading, READING, readings)
     return answers
 
 
@@ -94,16 +90,9 @@ def _keys(
     ]
 
 
-def _answer_row(verdict: ImportedVerdict, now: float) -> dict[str, Any]:
-    nothing = dict.fromkeys(("input_tokens", "cached_input_tokens", "output_tokens", "cost_micros", "latency_ms"), 0)
-    status = verdict.status if verdict.status in FINAL else VerdictStatus.OK
-    told: dict[str, Any] = {
-        "raw": verdict.raw or "",
-        "status": (status or VerdictStatus.OK).value,
-        "model": "",
-        "logprobs": [],
-    }
-    return {**nothing, **told, "tries": 1, "create_time": now}
+def _reply(verdict: ImportedVerdict) -> Reply:
+    status = verdict.status if verdict.status in FINAL else None
+    return Reply(verdict.raw or "", status or VerdictStatus.OK)
 
 
 def _source(verdict: ImportedVerdict) -> Reading | None:

@@ -17,13 +17,13 @@ from judge.store.attempts import book, end
 from judge.store.clock import JUMP, StoreClock
 from judge.store.connections import Connections
 from judge.store.dialects import alone
-from judge.store.inserting import added
 from judge.store.interning import tenant_id
 from judge.store.provider_batches import add_batch
-from judge.store.rows import key_of, key_values, matching, parts_of, readings_of, reply_of
+from judge.store.rows import added_keyed, by_id, ids_of, key_of, readings_of, reply_of
 from judge.store.shards import fenced
 
 CHUNK = 250
+ATTEMPT = (*s.KEY, "run_id", "judge", "worst_micros", "until", "shard", "state")
 WORKING = (RunState.QUEUED, RunState.RUNNING, RunState.WAITING)
 STOPPED = (RunState.CANCELLING, RunState.CANCELLED)
 
@@ -55,21 +55,18 @@ class Permits:
             batch = s.call_attempt.c.batch_id
             outside = batch.is_(None) | batch.not_in(select(s.provider_batch.c.id))
             live = c.execute(select(s.call_attempt).where(s.LIVE, outside)).all()
-            end(c, live)
-            book(c, live)
-            return len(live)
+            ended = end(c, live)
+            book(c, ended)
+            return len(ended)
 
         return await self._db.write(work)
 
 
 def stored_answers(c: Connection, owner: int, keys: Sequence[CallKey]) -> dict[CallKey, StoredAnswer]:
     """Those of *keys* that have an answer, with all its readings."""
-    found: dict[CallKey, StoredAnswer] = {}
-    for begin in range(0, len(keys), CHUNK):
-        rows = c.execute(select(s.answer).where(matching(c, s.answer, owner, keys[begin : begin + CHUNK]))).all()
-        readings = readings_of(c, [row.id for row in rows])
-        found.update({key_of(row): StoredAnswer(row.id, reply_of(row), readings.get(row.id, ())) for row in rows})
-    return found
+    rows = by_id(c, (s.answer,), ids_of(c, s.answer, owner, keys))
+    readings = readings_of(c, list(rows))
+    return {key_of(row): StoredAnswer(row.id, reply_of(row), readings.get(row.id, ())) for row in rows.values()}
 
 
 def _refused(c: Connection, run: int, request: PermitRequest, *, held: bool) -> str:
@@ -89,18 +86,18 @@ def _permit(c: Connection, owner: int, request: PermitRequest, now: float, wall:
     keys = list(dict.fromkeys(request.keys))
     answered = stored_answers(c, owner, keys)
     missing = [key for key in keys if key not in answered]
-    live = _live(c, owner, missing)
-    stale = [row for row in live.values() if row.until < now]
-    end(c, stale)
-    busy = frozenset(key for key, row in live.items() if row.until >= now)
-    free = [key for key in missing if key not in busy]
-    wait = room_in(c, request.pace, now) if request.pace and free else 0.0
-    granted = {} if wait else _attempted(c, owner, request, free, now)
-    if not alone(c) and not wait:
+    wait = room_in(c, request.pace, now) if request.pace and missing else 0.0
+    granted = {} if wait else _attempted(c, owner, request, missing, now)
+    live = _live(c, owner, [key for key in missing if key not in granted])
+    stale = end(c, [row for row in live.values() if row.until < now])
+    if not wait:
+        granted |= _attempted(c, owner, request, [key_of(row) for row in stale], now)
+    if not alone(c) and granted:
         late = stored_answers(c, owner, list(granted))
         _take_back(c, [granted.pop(key) for key in late])
         answered = {**answered, **late}
-        busy |= frozenset(key for key in free if key not in granted and key not in late)
+    kept = live.keys() - map(key_of, stale) if wait else missing
+    busy = frozenset(key for key in kept if key not in granted and key not in answered)
     book(c, stale)
     refused = ""
     if request.run is not None and granted:
@@ -122,20 +119,10 @@ def _attempted(
     c: Connection, owner: int, request: PermitRequest, keys: Sequence[CallKey], now: float
 ) -> dict[CallKey, int]:
     """A live attempt for each of *keys* that nobody else calls, in their order."""
-    if not keys:
-        return {}
-    told = {
-        "run_id": request.run,
-        "judge": request.judge,
-        "worst_micros": request.worst_micros,
-        "until": now + request.seconds + JUMP,
-        "shard": request.fence.shard if request.fence else None,
-        "state": "live",
-    }
-    a = s.call_attempt.c
-    rows = [{**key_values(owner, key), **told} for key in sorted(keys, key=parts_of)]
-    back = [a.id, *(a[name] for name in s.KEY)]
-    made = {key_of(row): int(row.id) for row in added(c, s.call_attempt, rows, back)}
+    shard = request.fence.shard if request.fence else None
+    told = (request.run, request.judge, request.worst_micros, now + request.seconds + JUMP, shard, "live")
+    # In one order for everybody, so that no two wait for each other.
+    made = added_keyed(c, s.call_attempt, ATTEMPT, [(owner, *key, *told) for key in sorted(keys)])
     return {key: made[key] for key in keys if key in made}
 
 
@@ -145,12 +132,8 @@ def _take_back(c: Connection, attempts: Sequence[int]) -> None:
 
 
 def _live(c: Connection, owner: int, keys: Sequence[CallKey]) -> dict[CallKey, Any]:
-    found = {}
-    for begin in range(0, len(keys), CHUNK):
-        wanted = matching(c, s.call_attempt, owner, keys[begin : begin + CHUNK])
-        for row in c.execute(select(s.call_attempt).where(s.LIVE, wanted)):
-            found[key_of(row)] = row
-    return found
+    rows = by_id(c, (s.call_attempt,), ids_of(c, s.call_attempt, owner, keys, where=s.LIVE.text))
+    return {key_of(row): row for row in rows.values()}
 
 
 def _affordable(c: Connection, run: int, request: PermitRequest, more: int) -> int:

@@ -10,9 +10,9 @@ from judge.domain.verdict import Reading, Usage
 from judge.ports.store import StoredAnswer
 from judge.store import schema as s
 from judge.store.connections import Connections
-from judge.store.dialects import adding
 from judge.store.interning import tenant_id
-from judge.store.rows import reading_row, readings_of, reply_of
+from judge.store.many_rows import added
+from judge.store.rows import READING, reading_row, readings_of, reply_of
 
 
 class Readings:
@@ -46,8 +46,7 @@ class Readings:
 
         def work(c: Connection) -> None:
             owner = tenant_id(c, tenant)
-            rows = [reading_row(owner, answer, reading) for answer, reading in readings]
-            c.execute(adding(c, s.reading), rows)
+            added(c, s.reading, READING, [reading_row(owner, answer, reading) for answer, reading in readings])
 
         if readings:
             await self._db.write(work)

@@ -13,29 +13,28 @@ from judge.domain.outcome import Preference, VerdictStatus
 from judge.domain.run import Spent
 from judge.domain.verdict import SOURCE_PARSER, CallKey, Reading, Reply, Usage
 from judge.store import schema as s
-from judge.store.dialects import among
+from judge.store.many_rows import added, ids_among
 
 CHUNK = 500
-_PARTS = ("fingerprint", "prompt", "turn", "first", "second", "epoch", "repeat")
-parts_of = attrgetter(*_PARTS)
-"""A key's parts, as a tuple: what keys are sorted by where several processes lock them."""
-
-
-def key_values(owner: int, key: CallKey) -> dict[str, Any]:
-    """A key as columns."""
-    return {"tenant_id": owner, **dict(zip(_PARTS, parts_of(key), strict=True))}
+_parts_of = attrgetter(*CallKey._fields)
 
 
 def key_of(row: Any) -> CallKey:  # noqa: ANN401  # a row
     """The key in a row's columns."""
-    return CallKey(*parts_of(row))
+    return CallKey(*_parts_of(row))
 
 
-def matching(c: Connection, table: Table, owner: int, keys: Sequence[CallKey]) -> Any:  # noqa: ANN401  # an SQL expression
-    """That a row of *table* has one of *keys*."""
-    columns = [table.c[name] for name in _PARTS]
-    wanted = [parts_of(key) for key in keys]
-    return (table.c.tenant_id == owner) & among(c, columns, wanted)
+def ids_of(c: Connection, table: Table, owner: int, keys: Sequence[CallKey], *, where: str = "") -> list[int]:
+    """The ids of the rows of *table* that have one of *keys*, and of which *where* holds."""
+    return ids_among(c, table, s.KEY, [(owner, *key) for key in keys], where=where)
+
+
+def added_keyed(
+    c: Connection, table: Table, names: tuple[str, ...], rows: Sequence[Sequence[Any]]
+) -> dict[CallKey, int]:
+    """Insert *rows* of a *table* whose rows have keys; the id of each that was not there, by its key."""
+    back = [table.c[name] for name in ("id", *CallKey._fields)]
+    return {CallKey._make(row[1:]): row[0] for row in added(c, table, names, rows, back)}
 
 
 def by_id(c: Connection, columns: Sequence[Any], ids: Collection[int]) -> dict[int, Any]:
@@ -56,17 +55,58 @@ def storable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "?")
 
 
-def reading_row(owner: int, answer: int, reading: Reading) -> dict[str, Any]:
+ANSWER = (
+    *s.KEY,
+    "raw",
+    "status",
+    "model",
+    "logprobs",
+    "input_tokens",
+    "cached_input_tokens",
+    "output_tokens",
+    "cost_micros",
+    "latency_ms",
+    "tries",
+    "create_time",
+)
+"""The columns of an answer, but for its id."""
+
+
+def answer_row(owner: int, key: CallKey, reply: Reply, now: float) -> tuple[Any, ...]:
+    """An answer as a row."""
+    usage = reply.usage
+    return (
+        owner,
+        *key,
+        storable(reply.raw),
+        reply.status.value,
+        storable(reply.model),
+        reply.logprobs,
+        usage.input_tokens,
+        usage.cached_input_tokens,
+        usage.output_tokens,
+        usage.cost_micros,
+        usage.latency_ms,
+        usage.tries,
+        now,
+    )
+
+
+READING = ("answer_id", "parser", "tenant_id", "preference", "reason", "probability_first", "strength")
+"""The columns of a reading."""
+
+
+def reading_row(owner: int, answer: int, reading: Reading) -> tuple[Any, ...]:
     """A reading as a row."""
-    return {
-        "answer_id": answer,
-        "parser": reading.parser,
-        "tenant_id": owner,
-        "preference": None if reading.preference is None else reading.preference.value,
-        "reason": storable(reading.reason),
-        "probability_first": reading.probability_first,
-        "strength": reading.strength,
-    }
+    return (
+        answer,
+        reading.parser,
+        owner,
+        None if reading.preference is None else reading.preference.value,
+        storable(reading.reason),
+        reading.probability_first,
+        reading.strength,
+    )
 
 
 def reply_of(row: Any) -> Reply:  # noqa: ANN401  # a row

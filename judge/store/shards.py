@@ -76,8 +76,7 @@ def _begun(c: Connection, run: int, shard: int, losses: Losses) -> int | None:
     left = c.execute(
         select(s.call_attempt).where(a.run_id == run, a.shard == shard, a.batch_id.is_(None), s.LIVE)
     ).all()
-    end(c, left)
-    book(c, left)
+    book(c, end(c, left))
     return int(row.attempt) + 1
 
 

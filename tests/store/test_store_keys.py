@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, event
 
 from judge.domain.verdict import CallKey
 from judge.store import schema
-from judge.store.dialects import among
-from judge.store.revisions import live
-from judge.store.rows import matching
+from judge.store.attempts import settle
+from judge.store.many_rows import ids_among
+from judge.store.rows import ids_of
 
 if TYPE_CHECKING:
     from conftest import Scene
@@ -30,29 +30,37 @@ async def test_interning_is_stable(scene: Scene) -> None:
     assert not set(ids) & set(await scene.store.intern("another", digests))
 
 
-def _lookups(c: Connection, key: CallKey) -> list[str]:
-    """The queries by which a few rows are found, as SQL."""
-    asked = [
-        select(schema.answer).where(matching(c, schema.answer, 1, [key])),
-        select(schema.call_attempt).where(schema.LIVE, matching(c, schema.call_attempt, 1, [key])),
-        select(schema.label).where(live(schema.label, 1), among(c, [schema.label.c.source], [["s"]])),
-    ]
-    return [str(query.compile(c, compile_kwargs={"literal_binds": True})) for query in asked]
+def _asked(c: Connection, key: CallKey) -> list[tuple[str, Any]]:
+    """The statements by which a few rows are found or changed, with their parameters."""
+    heard: list[tuple[str, Any]] = []
+
+    def hear(_c: Connection, _cursor: object, sql: str, values: object, _context: object, _many: object) -> None:
+        heard.append((sql, values))
+
+    event.listen(c, "before_cursor_execute", hear)
+    ids_of(c, schema.answer, 1, [key])
+    ids_of(c, schema.call_attempt, 1, [key], where=schema.LIVE.text)
+    ids_among(c, schema.label, ("dataset_id", "source"), [(1, "s")], where="label.removed IS NULL")
+    settle(c, [(1, "settled", 0)])
+    event.remove(c, "before_cursor_execute", hear)
+    return heard
 
 
 @pytest.mark.parametrize("store", ["memory", "file"], indirect=True)
 async def test_keys_are_looked_up_by_index(scene: Scene) -> None:
-    """Neither answers nor attempts nor a dataset's rows are read whole to find a few."""
+    """Neither answers nor attempts nor a dataset's rows are read whole to find a few, or to change them."""
     [key] = await scene.keys(1)
 
     def plans(c: Connection) -> list[str]:
-        return [c.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}").all()[0].detail for sql in _lookups(c, key)]
+        explained = (c.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values).all() for sql, values in _asked(c, key))
+        return ["\n".join(row.detail for row in rows) for rows in explained]
 
-    found = await scene.store._db.read(plans)
+    found = await scene.store._db.write(plans)
 
-    assert "uq_answer_key (tenant_id=? AND fingerprint=? AND prompt=? AND turn=? AND first=? AND second=?)" in found[0]
+    assert "uq_answer_key (tenant_id=? AND fingerprint=? AND prompt=? AND turn=? AND first=? AND second=? AND epoch=?" in found[0]
     assert "uq_call_attempt_live (tenant_id=? AND fingerprint=? AND prompt=?" in found[1]
     assert "uq_label_now (dataset_id=? AND source=?)" in found[2]
+    assert "SEARCH call_attempt USING INTEGER PRIMARY KEY" in found[3]
 
 
 @pytest.mark.parametrize("store", ["shared"], indirect=True)
@@ -62,10 +70,10 @@ async def test_keys_are_looked_up_by_index_on_postgresql(scene: Scene) -> None:
 
     def plans(c: Connection) -> list[str]:
         c.exec_driver_sql("SET LOCAL enable_seqscan = off")
-        return ["\n".join(c.exec_driver_sql(f"EXPLAIN {sql}").scalars()) for sql in _lookups(c, key)]
+        asked = _asked(c, key)
+        return ["\n".join(c.exec_driver_sql(f"EXPLAIN {sql}", values).scalars()) for sql, values in asked]
 
-    found = await scene.store._db.read(plans)
+    found = await scene.store._db.write(plans)
 
-    assert ["Seq Scan on" in plan for plan in found] == [False, False, False]
+    assert ["Seq Scan on" in plan for plan in found] == [False, False, False, False]
     assert ["uq_answer_key" in found[0], "uq_call_attempt_live" in found[1]] == [True, True]
-    assert "_label_" in found[2]
