@@ -92,7 +92,10 @@ class Rubric:
 
     def variant(self, shown: Shown) -> RubricVariant | None:
         """The first variant meant for *shown*."""
-        return next((variant for variant in self.variants if variant.fits(shown)), None)
+        for variant in self.variants:
+            if variant.fits(shown):
+                return variant
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 
 from judge.domain.errors import InvalidInput
@@ -50,7 +50,7 @@ class _Unreadable(Exception):
     """There is no verdict, or more than one; the message says which."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Parser:
     """How replies of an answer form are read. *tie_band* None means the form's own; only choice and likert have one.
 
@@ -86,7 +86,7 @@ class Parser:
             )
         return made
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Form, scale and version, and the band where it is not the form's own."""
         steps = f"-{self.steps}" if self.steps else ""

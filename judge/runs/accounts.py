@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter, deque
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,8 +22,6 @@ from judge.domain.errors import TransportFailed
 from judge.ports.store import Pace
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from judge.ports.clock import Clock
 
 LEASE_SECONDS = 0.1
@@ -309,25 +306,22 @@ class Room:
 
     def __init__(self, size: int = 256 * 1024 * 1024) -> None:
         self._size = self._free = size
-        self._changed = asyncio.Condition()
-        self._waiting = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
 
-    @asynccontextmanager
-    async def held(self, size: int) -> AsyncIterator[None]:
-        """While a prompt of *size* bytes is in flight."""
+    async def take(self, size: int) -> int:
+        """Wait until a prompt of *size* bytes may be in flight; the bytes to give back after that."""
         size = min(size, self._size)
-        if self._free < size:
-            self._waiting += 1
-            try:
-                async with self._changed:
-                    await self._changed.wait_for(lambda: self._free >= size)
-            finally:
-                self._waiting -= 1
+        while self._free < size:
+            served: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(served)
+            await served
         self._free -= size
-        try:
-            yield
-        finally:
-            self._free += size
-            if self._waiting:
-                async with self._changed:
-                    self._changed.notify_all()
+        return size
+
+    def give(self, size: int) -> None:
+        """Give *size* bytes back; whoever waits looks again."""
+        self._free += size
+        while self._waiting:
+            served = self._waiting.popleft()
+            if not served.done():
+                served.set_result(None)

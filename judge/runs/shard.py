@@ -276,13 +276,16 @@ class ShardRunner:
         self._asked_first.setdefault(work.key, account.replies)
         again = None
         try:
-            async with self._judge.room.held(letters(work.shown)):
+            held = await self._judge.room.take(letters(work.shown))
+            try:
                 if self._clock.monotonic() - asked > LEASE:
                     settled, again = Settled(work.key, work.item, attempt), work
                 else:
                     settled = await judge_comparison(self._judge, work, attempt, self._clock)
                     if settled.state is ItemState.TRANSPORT_ERROR and self._asks_again(work):
                         settled, again = replace(settled, state=None), work
+            finally:
+                self._judge.room.give(held)
             await self._committer.commit(settled)
         except JudgeUnusable as unusable:
             self._failures.unusable = unusable

@@ -57,7 +57,7 @@ async def test_keys_are_looked_up_by_index(scene: Scene) -> None:
 
     found = await scene.store._db.write(plans)
 
-    assert "uq_answer_key (tenant_id=? AND fingerprint=? AND prompt=? AND turn=? AND first=? AND second=? AND epoch=?" in found[0]
+    assert "uq_answer_key (tenant_id=? AND fingerprint=? AND prompt=? AND turn=? AND first=? AND second=?" in found[0]
     assert "uq_call_attempt_live (tenant_id=? AND fingerprint=? AND prompt=?" in found[1]
     assert "uq_label_now (dataset_id=? AND source=?)" in found[2]
     assert "SEARCH call_attempt USING INTEGER PRIMARY KEY" in found[3]
