@@ -90,8 +90,9 @@ def _permit(c: Connection, owner: int, request: PermitRequest, now: float, wall:
     granted = {} if wait else _attempted(c, owner, request, missing, now)
     live = _live(c, owner, [key for key in missing if key not in granted])
     stale = end(c, [row for row in live.values() if row.until < now])
-    if not wait:
+    if stale and not wait:
         granted |= _attempted(c, owner, request, [key_of(row) for row in stale], now)
+        granted = {key: granted[key] for key in missing if key in granted}
     if not alone(c) and granted:
         late = stored_answers(c, owner, list(granted))
         _take_back(c, [granted.pop(key) for key in late])
