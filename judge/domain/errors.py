@@ -12,7 +12,6 @@
     |-- Busy                    a bounded queue is full; try again
     |-- DeadlinePassed          the call took longer than such a call may
     |-- Draining                the server is stopping; try again
-    |-- NotBuilt                the contract has it, this release does not
     |-- StoreFailed             the store could not keep or read something
     |   |-- StoreFull           there is no room for a write; there may be later
     |   `-- StoreAway           the database does not answer; it may later
@@ -115,12 +114,6 @@ class Draining(JudgeError):
     """The server is stopping; the same request may succeed at the next one."""
 
     reason = "DRAINING"
-
-
-class NotBuilt(JudgeError):
-    """The contract has it, this release does not."""
-
-    reason = "NOT_BUILT"
 
 
 class StoreFailed(JudgeError):

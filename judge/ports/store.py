@@ -232,6 +232,13 @@ class DatasetStore(Protocol):
         """Add a batch; a label's identity is *source* and its label_id. Prompt and outputs may be absent."""
         ...
 
+    async def delete_labels(self, tenant: str, name: str, annotators: str) -> int:
+        """Take out the labels of *annotators*, a name in which `*` stands for anything; how many they were.
+
+        They are gone from the next revision on: whoever pinned an older one still reads them.
+        """
+        ...
+
     async def add_verdicts(
         self, tenant: str, name: str, rows: Sequence[tuple[ImportedVerdict, Reading | None]], *, replace: bool
     ) -> BatchResult:

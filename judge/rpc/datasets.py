@@ -18,7 +18,7 @@ from judge.domain.dataset import (
     Label,
     Rejection,
 )
-from judge.domain.errors import InvalidInput, NotBuilt
+from judge.domain.errors import InvalidInput
 from judge.domain.names import checked_id, checked_name, resource_id
 from judge.domain.verdict import Reading, Reply
 from judge.ports.store import Store
@@ -119,8 +119,9 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
         return pb.DeleteDatasetResponse()
 
     async def DeleteLabels(self, request: pb.DeleteLabelsRequest, context: Any) -> pb.DeleteLabelsResponse:
-        """Not built yet."""
-        raise NotBuilt("DeleteLabels is not built yet")
+        """Take an annotator's labels out of a dataset."""
+        pattern = checked_name("annotators", request.annotators)
+        return pb.DeleteLabelsResponse(deleted=await self._store.delete_labels(TENANT, _name(request.name), pattern))
 
     async def UploadPrompts(
         self,

@@ -25,7 +25,6 @@ CODES: dict[type[errors.JudgeError], grpc.StatusCode] = {
     errors.Busy: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.DeadlinePassed: grpc.StatusCode.DEADLINE_EXCEEDED,
     errors.Draining: grpc.StatusCode.UNAVAILABLE,
-    errors.NotBuilt: grpc.StatusCode.UNIMPLEMENTED,
     errors.StoreFailed: grpc.StatusCode.UNAVAILABLE,
     errors.CallFailed: grpc.StatusCode.FAILED_PRECONDITION,
     errors.TransportFailed: grpc.StatusCode.UNAVAILABLE,

@@ -7,14 +7,16 @@ from typing import Any
 
 from judge.api.v1 import run_service_pb2 as pb
 from judge.api.v1 import run_service_pb2_grpc, verdict_pb2
-from judge.domain.errors import NotBuilt
 from judge.domain.names import resource_id
 from judge.domain.run import Budget, PairPolicy
 from judge.domain.verdict import Verdict
+from judge.ports.clock import Clock
 from judge.ports.store import Store
 from judge.rpc import decode, encode
 from judge.rpc.datasets import TENANT
 from judge.rpc.plans import plan_batches
+from judge.rpc.standings import Standings
+from judge.runs.fits import Fits
 from judge.runs.lifecycle import Runs
 from judge.runs.plan import Plan
 from judge.runs.reparse import reparse
@@ -30,8 +32,8 @@ NEWEST = 0
 class RunServicer(run_service_pb2_grpc.RunServiceServicer):
     """Decodes, asks the runs and the store, encodes."""
 
-    def __init__(self, store: Store, runs: Runs, watcher: Watcher) -> None:
-        self._store, self._runs, self._watcher = store, runs, watcher
+    def __init__(self, store: Store, runs: Runs, watcher: Watcher, fits: Fits, clock: Clock) -> None:
+        self._store, self._runs, self._watcher, self._fits, self._clock = store, runs, watcher, fits, clock
 
     async def EstimateRun(self, request: pb.EstimateRunRequest, context: Any) -> pb.EstimateRunResponse:
         """Say what a run would take."""
@@ -66,10 +68,10 @@ class RunServicer(run_service_pb2_grpc.RunServiceServicer):
 
     async def WatchRun(self, request: pb.WatchRunRequest, context: Any) -> AsyncIterator[pb.WatchRunResponse]:
         """Stream whole snapshots until the run ends."""
-        if request.standings:
-            raise NotBuilt("WatchRun with standings is not built yet")
+        standings = Standings(self._store, self._fits, self._clock, TENANT) if request.standings else None
         async for run, rate in self._watcher.watch(TENANT, _id(request.name), request.after_revision):
-            yield pb.WatchRunResponse(run=encode.run(run, TENANT, rate))
+            boards = await standings.of(run) if standings else []
+            yield pb.WatchRunResponse(run=encode.run(run, TENANT, rate), interim=boards)
 
     async def CancelRun(self, request: pb.CancelRunRequest, context: Any) -> pb.CancelRunResponse:
         """Stop a run."""

@@ -59,7 +59,8 @@ class Server:
         self._datasets = DatasetServicer(store)
         add = self._server
         dataset_service_pb2_grpc.add_DatasetServiceServicer_to_server(self._datasets, add)
-        run_service_pb2_grpc.add_RunServiceServicer_to_server(RunServicer(store, runs, self._watcher), add)
+        watched = RunServicer(store, runs, self._watcher, self._fits, clock)
+        run_service_pb2_grpc.add_RunServiceServicer_to_server(watched, add)
         judge_service_pb2_grpc.add_JudgeServiceServicer_to_server(JudgeServicer(store, judges, runs, single), add)
         ranking_service_pb2_grpc.add_RankingServiceServicer_to_server(RankingServicer(store, self._fits), add)
         agreement = AgreementServicer(store, self._fits, families)

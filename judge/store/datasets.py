@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
-from sqlalchemy import Connection, Table, func, insert, select
+from sqlalchemy import Connection, Table, func, insert, select, update
 
 from judge.domain.dataset import DatasetSummary, ImportedVerdict, Label, ListedComparison, Output, Prompt
 from judge.domain.errors import AlreadyExists
@@ -74,6 +75,24 @@ class Datasets:
         """A page of labels in upload order, each with its source."""
         page = await self._page(s.label, tenant, name, revision, after, limit)
         return [(r.id, r.source, to_label(r.body)) for r in page]
+
+    async def delete_labels(self, tenant: str, name: str, annotators: str) -> int:
+        """Take out the labels of *annotators* from the next revision on; how many they were."""
+        who = s.label.c.annotator
+
+        def work(c: Connection) -> int:
+            dataset = found(c, tenant, name, "alone")
+            there = live(s.label, dataset["id"])
+            chosen = [one for one in c.scalars(select(who).where(there).distinct()) if fnmatchcase(one, annotators)]
+            revision = dataset["revision"] + 1
+            gone = 0
+            for chunk in chunks(chosen):
+                gone += c.execute(update(s.label).where(there, who.in_(chunk)).values(removed=revision)).rowcount
+            if gone:
+                c.execute(update(s.dataset).where(s.dataset.c.id == dataset["id"]).values(revision=revision))
+            return gone
+
+        return await self._db.write(work)
 
     async def read_verdicts(
         self, tenant: str, name: str, revision: int, after: int, limit: int

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Collection
 from itertools import pairwise
+from pathlib import Path
 
+import judge
 from clocks import StillClock
 from engine_house import TENANT, House, OneJudge
 from judge.backends.scripted import Scripted
@@ -69,6 +72,15 @@ async def test_one_poll_in_500_ms_for_all_watched_runs() -> None:
     assert [rows for _, rows in store.asked[2:10]] == [[run.row for run in runs]] * 8
     assert [snapshots[-1].state for snapshots in seen] == [RunState.DONE] * 6
     assert revisions == [sorted(set(found)) for found in revisions]
+
+
+def test_no_database_announces_what_has_changed() -> None:
+    """Neither LISTEN nor NOTIFY stands anywhere: what is polled for works on both databases, and through any proxy."""
+    announcing = re.compile(r"\b(LISTEN|NOTIFY|pg_notify)\b")
+    modules = list(Path(judge.__file__).parent.rglob("*.py"))
+
+    assert len(modules) > 100
+    assert [path.name for path in modules if announcing.search(path.read_text("utf-8"))] == []
 
 
 async def test_a_watch_that_is_begun_again_and_again_asks_no_oftener() -> None:

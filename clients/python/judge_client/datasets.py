@@ -47,6 +47,11 @@ class DatasetCalls(Connection):
         """Makes the dataset unreadable at once."""
         await unary(self.datasets.DeleteDataset, pb.DeleteDatasetRequest(name=dataset_name(dataset)), self.timeout)
 
+    async def delete_labels(self, dataset: str, annotators: str) -> int:
+        """Takes out the labels of *annotators*, `*` standing for anything; how many they were."""
+        request = pb.DeleteLabelsRequest(name=dataset_name(dataset), annotators=annotators)
+        return (await unary(self.datasets.DeleteLabels, request, self.timeout)).deleted
+
     async def upload_prompts(
         self, dataset: str, rows: Iterable[pb.Prompt] | AsyncIterable[pb.Prompt], *, replace: bool = False
     ) -> pb.UploadSummary:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
 import grpc
@@ -62,14 +62,30 @@ class RunCalls(Connection):
         A lost connection is taken up from the last revision *reconnects* times, *pause* seconds later and each time
         twice as long.
         """
+        request = pb.WatchRunRequest(name=run_name(run), after_revision=after_revision)
+        async with aclosing(self._watched(request, reconnects, pause)) as snapshots:
+            async for snapshot in snapshots:
+                yield snapshot.run
+
+    async def watch_standings(
+        self, run: str, *, reconnects: int = RECONNECTS, pause: float = PAUSE
+    ) -> AsyncIterator[pb.WatchRunResponse]:
+        """Snapshots until the run ends, each with a leaderboard for every judge that has verdicts by then."""
+        request = pb.WatchRunRequest(name=run_name(run), standings=True)
+        async with aclosing(self._watched(request, reconnects, pause)) as snapshots:
+            async for snapshot in snapshots:
+                yield snapshot
+
+    async def _watched(
+        self, request: pb.WatchRunRequest, reconnects: int, pause: float
+    ) -> AsyncGenerator[pb.WatchRunResponse]:
         left = reconnects
         while True:
-            request = pb.WatchRunRequest(name=run_name(run), after_revision=after_revision)
             try:
                 async with aclosing(stream(self.runs.WatchRun, request)) as snapshots:  # type: ignore[type-var]  # it is a generator
                     async for snapshot in snapshots:
-                        after_revision, left = snapshot.run.revision, reconnects
-                        yield snapshot.run
+                        request.after_revision, left = snapshot.run.revision, reconnects
+                        yield snapshot
             except JudgeClientError as error:
                 if error.code is not grpc.StatusCode.UNAVAILABLE or not left:
                     raise

@@ -1,0 +1,49 @@
+"""Leaderboards of a source, and those of a run's judges while it is watched."""
+
+from __future__ import annotations
+
+import math
+
+from judge.api.v1 import leaderboard_pb2
+from judge.domain.errors import Busy, NotFound, Precondition
+from judge.domain.run import Run
+from judge.domain.source import Source, SourceKind
+from judge.ports.clock import Clock
+from judge.ports.store import Store
+from judge.rpc import reports
+from judge.runs.fits import Fits
+from judge.runs.rank import leaderboard
+from judge.runs.ranked import RankOptions
+from judge.runs.sources import votes_of
+
+REST = 3.0
+"""So many times as long as they took standings are left as they are: one in four seconds at most goes into them."""
+
+
+class Standings:
+    """The leaderboards of a run's judges by what is there, for one who watches it: computed again now and then."""
+
+    def __init__(self, store: Store, fits: Fits, clock: Clock, tenant: str) -> None:
+        self._store, self._fits, self._clock, self._tenant = store, fits, clock, tenant
+        self._boards: list[leaderboard_pb2.Leaderboard] = []
+        self._next = -math.inf
+
+    async def of(self, run: Run) -> list[leaderboard_pb2.Leaderboard]:
+        """One for each judge with anything to rank by. Of a run that has ended they are what is there in the end."""
+        begun = self._clock.monotonic()
+        if run.state.ended or begun >= self._next:
+            boards = [await self._board(run, judge.name) for judge in run.judges]
+            self._boards = [board for board in boards if board is not None]
+            now = self._clock.monotonic()
+            self._next = now + REST * (now - begun)
+        return self._boards
+
+    async def _board(self, run: Run, judge: str) -> leaderboard_pb2.Leaderboard | None:
+        source, options = Source(SourceKind.RUN, name=judge, run=run.run_id), RankOptions()
+        try:
+            votes = await votes_of(self._store, self._tenant, run.spec.dataset, source, options.taking)
+            board = await self._fits.run(lambda: leaderboard(votes, options))
+        except (NotFound, Precondition, Busy):
+            # Nothing is judged yet, or others wait for the one thread that fits.
+            return None
+        return reports.leaderboard(board)
