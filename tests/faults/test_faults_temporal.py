@@ -56,6 +56,23 @@ async def test_a_worker_asked_to_end_leaves_its_shards_to_another_and_one_begun_
     assert code == 0
 
 
+async def test_a_worker_that_dies_for_good_is_replaced_by_another(
+    folder: Path, on_temporal: partial[TemporalHouse], calls: int, say: Say
+) -> None:
+    """Kill -9 of one of two with calls in flight: what it had is noticed without it, and the other one finishes."""
+    calls //= 20
+    async with (
+        asyncio.timeout(PATIENCE),
+        faked(folder) as fake,
+        standing(on_temporal(folder, Judged(fake.url, CONCURRENCY, deadline=PATIENT))) as house,
+    ):
+        run = await begun(house.address, calls)
+        await fake.reached(calls // 3)
+        with fake.held():
+            await house.workers[0].kill()
+        await finished(house, fake, run, calls, CONCURRENCY, say)
+
+
 async def test_a_worker_cut_off_from_temporal_alone_hands_its_shards_on(
     folder: Path, servers: Servers, on_temporal: partial[TemporalHouse], calls: int, say: Say
 ) -> None:
