@@ -20,7 +20,7 @@ from judge.runs.fits import Fits
 from judge.runs.lifecycle import Runs
 from judge.runs.plan import Plan
 from judge.runs.reparse import reparse
-from judge.runs.rounds import Rounds, build_rounds, catch_up
+from judge.runs.rounds import Rounds, stored_rounds
 from judge.runs.watch import Watcher
 from judge.runs.work import build_plan
 
@@ -127,8 +127,7 @@ class RunServicer(run_service_pb2_grpc.RunServiceServicer):
         run = await self._store.run(TENANT, _id(request.name))
         planned: Plan | Rounds
         if run.spec.pairing.policy is PairPolicy.ADAPTIVE:
-            planned = await build_rounds(self._store, TENANT, run.spec, run.dataset_revision)
-            await catch_up(self._store, run.row, planned)
+            planned = await stored_rounds(self._store, TENANT, run)
         else:
             planned = await build_plan(self._store, TENANT, run.spec, run.dataset_revision)
         board = await self._store.board(TENANT, run.spec.dataset, run.dataset_revision)

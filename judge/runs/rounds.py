@@ -12,6 +12,7 @@ and how many judges have given them (int32 each).
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from judge.domain.errors import InvalidInput
-from judge.domain.run import OrderPolicy, Pairing, RunSpec, TurnPolicy
+from judge.domain.run import OrderPolicy, Pairing, Run, RunSpec, TurnPolicy
 from judge.ports.board import Board, Counts, Rows
 from judge.ports.store import ItemRef, Store
 from judge.runs.narrowed import Flags, Narrowed
@@ -226,12 +227,26 @@ class Rounds:
 
 async def build_rounds(store: Store, tenant: str, spec: RunSpec, revision: int) -> Rounds:
     """The rounds of a run of *spec* over *revision* of its dataset, without any row yet."""
-    return Rounds(await store.board(tenant, spec.dataset, revision), spec.pairing, len(spec.judges))
+    board = await store.board(tenant, spec.dataset, revision)
+    return await asyncio.to_thread(Rounds, board, spec.pairing, len(spec.judges))
+
+
+async def stored_rounds(store: Store, tenant: str, run: Run) -> Rounds:
+    """The rounds of *run* as far as they are stored."""
+    rounds = await build_rounds(store, tenant, run.spec, run.dataset_revision)
+    bodies = await store.rounds(run.row, 0)
+    # Nobody else has these rounds yet, so that they may be filled elsewhere than on the event loop.
+    await asyncio.to_thread(_take_in, rounds, 0, bodies)
+    return rounds
 
 
 async def catch_up(store: Store, run: int, rounds: Rounds) -> None:
     """Take in the rows that are stored of the run in row *run* by now."""
     first = len(rounds)
     if not rounds.ended:
-        for number, body in enumerate(await store.rounds(run, first), first):
-            rounds.add(number, body)
+        _take_in(rounds, first, await store.rounds(run, first))
+
+
+def _take_in(rounds: Rounds, first: int, bodies: Iterable[bytes]) -> None:
+    for number, body in enumerate(bodies, first):
+        rounds.add(number, body)

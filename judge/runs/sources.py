@@ -20,7 +20,7 @@ from judge.runs.comparisons import Where
 from judge.runs.judged import Board, Judged, judged_votes
 from judge.runs.juries import jury_votes
 from judge.runs.readings import as_columns
-from judge.runs.rounds import Rounds, build_rounds, catch_up
+from judge.runs.rounds import Rounds, stored_rounds
 from judge.runs.table import merged
 from judge.runs.votes import Taking, Vote, Votes
 from judge.runs.work import PAGE, all_labels
@@ -165,9 +165,7 @@ async def _rounds(store: Store, tenant: str, run: Run) -> Rounds | None:
     """The rounds of *run*, if it is adaptive."""
     if run.spec.pairing.policy is not PairPolicy.ADAPTIVE:
         return None
-    rounds = await build_rounds(store, tenant, run.spec, run.dataset_revision)
-    await catch_up(store, run.row, rounds)
-    return rounds
+    return await stored_rounds(store, tenant, run)
 
 
 def _with_lots(judged: Judged, rounds: Rounds | None) -> Judged:
