@@ -1,4 +1,4 @@
-"""Leaderboards of a source, and those of a run's judges while it is watched."""
+"""The leaderboards of a run's judges while it is watched."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def _by_values(c: Connection, rows: Rows, sql: Callable[[int], str], *, answers:
 
 @lru_cache(maxsize=64)
 def _insert(table: Table, names: tuple[str, ...], many: int, back: tuple[str, ...]) -> str:
-    insert = f"INSERT INTO {_quoted((table.name,))} ({_quoted(names)}) {_values(len(names), many)}"  # names of our own
+    insert = f"INSERT INTO {_quoted((table.name,))} ({_quoted(names)}) {_values(len(names), many)}"
     return f"{insert} ON CONFLICT DO NOTHING{_returning(back)}"
 
 
