@@ -44,7 +44,8 @@ demo: $(VENV)/.server  ## judge the bundled answers with two yardsticks, rank, a
 serve: $(VENV)/.server  ## run the server with ./judge.toml or the defaults
 	$(BIN)/judge serve
 
-PYTEST = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -q
+ON_PATH = PATH="$(CURDIR)/$(BIN):$$PATH"
+PYTEST = $(ON_PATH) $(BIN)/pytest -q
 GROUNDS = tests/store tests/engines tests/app
 
 test: $(VENV)/.dev  ## run the tests, but for those that have a target of their own
@@ -92,7 +93,7 @@ bench: $(VENV)/.dev  ## measure speed and memory, one JSON line a figure
 	$(BIN)/python bench/main.py
 
 bench-runs: $(VENV)/.dev  ## large runs beside a bare loop, and a million verdicts with a kill in between
-	$(BIN)/python bench/runs.py
+	$(ON_PATH) $(BIN)/python bench/runs.py
 
 RANK := .cache/rank
 
@@ -120,7 +121,7 @@ fmt: $(VENV)/.dev  ## format code and proto
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/buf format -w
 
-PROTOC = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -I proto
+PROTOC = $(ON_PATH) $(BIN)/python -m grpc_tools.protoc -I proto
 
 proto: $(VENV)/.dev  ## generate judge/api from proto/
 	$(PROTOC) --python_out=. --mypy_out=quiet:. --grpc_python_out=. --mypy_grpc_out=quiet:. proto/judge/api/v1/*.proto
