@@ -16,6 +16,9 @@ from pathlib import Path
 from aiohttp import web
 
 import loopback
+from judge.api.v1 import dataset_service_pb2 as ds
+from judge.api.v1 import run_service_pb2
+from judge_client import JudgeClient
 
 CONFIG = """
 log_json = true
@@ -146,3 +149,18 @@ async def _address(lines: asyncio.StreamReader, log: list[str]) -> str:
 async def _drained(lines: asyncio.StreamReader, log: list[str]) -> None:
     while line := await lines.readline():
         log.append(line.decode())
+
+
+async def begun(client: JudgeClient, prompts: int, *judges: str) -> str:
+    """The name of a run of *judges* over so many prompts with three contestants, uploaded to the dataset `d`."""
+    await client.create_dataset("d")
+    asked = [ds.Prompt(prompt_id=f"p{n}", turns=[f"question {n}"]) for n in range(prompts)]
+    outputs = [
+        ds.Output(prompt_id=p.prompt_id, contestant=who, turns=[f"{who} on {p.prompt_id}"])
+        for p in asked
+        for who in "abc"
+    ]
+    await client.upload_prompts("d", asked)
+    await client.upload_outputs("d", outputs)
+    spec = run_service_pb2.RunSpec(dataset="datasets/d", judges=[f"judges/{name}" for name in judges])
+    return (await client.create_run(spec)).name

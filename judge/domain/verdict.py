@@ -17,16 +17,8 @@ SOURCE_PARSER = "source"
 
 def digest(*parts: str) -> bytes:
     """SHA-256 of *parts*, each with its length, so that no two lists of parts meet."""
-    return hashlib.sha256(b"".join(map(_measured, parts))).digest()
-
-
-def _measured(part: str) -> bytes:
-    text = part.encode("utf-8", "surrogatepass")
-    return len(text).to_bytes(8) + text
-
-
-_short = lru_cache(maxsize=RECENT)(_measured)
-"""For parts of a key, which are short and come again and again."""
+    texts = [part.encode("utf-8", "surrogatepass") for part in parts]
+    return hashlib.sha256(b"".join([piece for text in texts for piece in (len(text).to_bytes(8), text)])).digest()
 
 
 @lru_cache(maxsize=RECENT)
@@ -103,7 +95,7 @@ class Shown:
 
     def key_digest(self, fingerprint: str, *, uses_reference: bool, epoch: str = "", repeat: int = 0) -> bytes:
         """The verdict key's own hash: equal here, in an export and in a replay. The fence's nonce derives from it."""
-        parts = (
+        return digest(
             "key",
             fingerprint,
             prompt_digest(self.prompt, self.reference if uses_reference else ()).hex(),
@@ -113,7 +105,6 @@ class Shown:
             epoch,
             str(repeat),
         )
-        return hashlib.sha256(b"".join(map(_short, parts))).digest()
 
 
 @dataclass(frozen=True, slots=True)

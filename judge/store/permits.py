@@ -97,8 +97,11 @@ def _permit(c: Connection, owner: int, request: PermitRequest, now: float, wall:
         late = stored_answers(c, owner, list(granted))
         _take_back(c, [granted.pop(key) for key in late])
         answered = {**answered, **late}
-    kept = live.keys() - map(key_of, stale) if wait else missing
-    busy = frozenset(key for key in kept if key not in granted and key not in answered)
+    others = live.keys() - map(key_of, stale) if wait else missing
+    busy = frozenset(key for key in others if key not in granted and key not in answered)
+    if len(busy) == len(missing):
+        # There is nothing that the account would have to have room for.
+        wait = 0.0
     book(c, stale)
     refused = ""
     if request.run is not None and granted:

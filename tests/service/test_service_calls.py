@@ -154,7 +154,7 @@ def test_every_call_of_the_contract_is_built(servicer: type) -> None:
 
 
 async def test_an_annotators_labels_are_taken_out(client: JudgeClient) -> None:
-    """By name, with `*` for anything; who pinned the revision before still reads them; their ids are free again."""
+    """By name, with `*` for anything; their ids are free again."""
     await client.create_dataset("d")
     rows = [_label(f"{who}{n}", who) for who in ("eve", "ella", "Eve", "adam") for n in range(3)]
     before = await client.upload_labels("d", rows, source="s")

@@ -11,27 +11,12 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from judge.api.v1 import dataset_service_pb2 as pb
 from judge.api.v1 import run_service_pb2, verdict_pb2
 from judge_client import JudgeClient, JudgeClientError
-from service_process import Endpoint, Process, configure, environment, listening, serving
+from service_process import Endpoint, Process, begun, configure, environment, listening, serving
 
 PROMPTS, CONTESTANTS, CONCURRENCY = 20, 3, 8
 PLANNED = PROMPTS * CONTESTANTS * 2
-
-
-async def _begin(client: JudgeClient) -> str:
-    """Upload a small board, and start a run of the judge `far` over it; the run's name."""
-    await client.create_dataset("d")
-    prompts = [pb.Prompt(prompt_id=f"p{n}", turns=[f"question {n}"]) for n in range(PROMPTS)]
-    outputs = [
-        pb.Output(prompt_id=p.prompt_id, contestant=who, turns=[f"{who} on {p.prompt_id}"])
-        for p in prompts
-        for who in "abc"
-    ]
-    await client.upload_prompts("d", prompts)
-    await client.upload_outputs("d", outputs)
-    return (await client.create_run(run_service_pb2.RunSpec(dataset="datasets/d", judges=["judges/far"]))).name
 
 
 async def _verdicts(client: JudgeClient, run: str) -> dict[int, str]:
@@ -52,7 +37,7 @@ async def test_law_4_a_killed_server_loses_nothing_and_repeats_only_what_was_in_
     async with asyncio.timeout(90), listening(endpoint) as url:
         home = configure(tmp_path, url, concurrency=CONCURRENCY)
         async with serving(home) as first, JudgeClient(first.address) as client:
-            run = await _begin(client)
+            run = await begun(client, PROMPTS, "far")
             await endpoint.until_holding(CONCURRENCY)
             await _settled(client, run, 40)
             seen = await _verdicts(client, run)
@@ -76,7 +61,7 @@ async def test_sigterm_finishes_what_is_in_flight_and_exits_0(tmp_path: Path) ->
     async with asyncio.timeout(90), listening(endpoint) as url:
         home = configure(tmp_path, url, concurrency=CONCURRENCY)
         async with serving(home) as first, JudgeClient(first.address) as client:
-            run = await _begin(client)
+            run = await begun(client, PROMPTS, "far")
             await endpoint.until_holding(CONCURRENCY)
             watched = asyncio.create_task(_watched(client, run))
             await _settled(client, run, 40)
@@ -110,7 +95,7 @@ async def test_a_run_goes_on_when_its_client_goes_away(tmp_path: Path) -> None:
     endpoint = Endpoint(held_after=10)
     async with asyncio.timeout(60), listening(endpoint) as url, serving(configure(tmp_path, url)) as server:
         async with JudgeClient(server.address) as client:
-            run = await _begin(client)
+            run = await begun(client, PROMPTS, "far")
             watching = asyncio.create_task(_watched(client, run))
             await endpoint.until_holding(8)
             watching.cancel()

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import psycopg
 
-from judge.api.v1 import dataset_service_pb2 as pb
 from judge.api.v1 import run_service_pb2
 from judge_client import JudgeClient
 from postgres import Postgres
 from schemas import engine_of, fill, migrated
-from service_process import Endpoint, configure, environment, listening, serving
+from service_process import Endpoint, begun, configure, environment, listening, serving
 
 PROMPTS, CONCURRENCY = 20, 8
 PLANNED = PROMPTS * 3 * 2
@@ -59,18 +58,7 @@ async def test_a_run_goes_on_where_its_store_was_moved_to(tmp_path: Path, server
         async with asyncio.timeout(180), listening(endpoint) as url:
             home = configure(tmp_path, url, concurrency=CONCURRENCY)
             async with serving(home) as first, JudgeClient(first.address) as client:
-                await client.create_dataset("d")
-                prompts = [pb.Prompt(prompt_id=f"p{n}", turns=[f"question {n}"]) for n in range(PROMPTS)]
-                outputs = [
-                    pb.Output(prompt_id=p.prompt_id, contestant=who, turns=[f"{who} on {p.prompt_id}"])
-                    for p in prompts
-                    for who in "abc"
-                ]
-                await client.upload_prompts("d", prompts)
-                await client.upload_outputs("d", outputs)
-                run = (
-                    await client.create_run(run_service_pb2.RunSpec(dataset="datasets/d", judges=["judges/far"]))
-                ).name
+                run = await begun(client, PROMPTS, "far")
                 await endpoint.until_holding(CONCURRENCY)
                 held = await told(home, source, target)
                 await first.kill()

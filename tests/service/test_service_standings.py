@@ -5,37 +5,22 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from judge.api.v1 import dataset_service_pb2 as pb
 from judge.api.v1 import run_service_pb2
 from judge_client import JudgeClient
-from service_process import Endpoint, configure, listening, serving
+from service_process import Endpoint, begun, configure, listening, serving
 
-PROMPTS, CONTESTANTS, CONCURRENCY = 20, "abc", 8
+PROMPTS, CONCURRENCY = 20, 8
 PLANNED = PROMPTS * 3 * 2
 HELD = 40
 
 
-async def _begin(client: JudgeClient) -> str:
-    await client.create_dataset("d")
-    prompts = [pb.Prompt(prompt_id=f"p{n}", turns=[f"question {n}"]) for n in range(PROMPTS)]
-    outputs = [
-        pb.Output(prompt_id=p.prompt_id, contestant=who, turns=[f"{who} on {p.prompt_id}"])
-        for p in prompts
-        for who in CONTESTANTS
-    ]
-    await client.upload_prompts("d", prompts)
-    await client.upload_outputs("d", outputs)
-    judges = ["judges/far", "judges/longest"]
-    return (await client.create_run(run_service_pb2.RunSpec(dataset="datasets/d", judges=judges))).name
-
-
 async def test_standings_are_interim_until_the_run_has_ended(tmp_path: Path) -> None:
-    """A judge without a verdict has none; the last snapshot's are those that GetLeaderboard gives."""
+    """They are by what is there; the last snapshot's are those that GetLeaderboard gives."""
     endpoint = Endpoint(held_after=HELD)
     async with asyncio.timeout(90), listening(endpoint) as url:
         home = configure(tmp_path, url, concurrency=CONCURRENCY)
         async with serving(home) as process, JudgeClient(process.address) as client:
-            run = await _begin(client)
+            run = await begun(client, PROMPTS, "far", "longest")
             seen = []
             async for snapshot in client.watch_standings(run):
                 seen.append(snapshot)

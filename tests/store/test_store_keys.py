@@ -57,7 +57,8 @@ async def test_keys_are_looked_up_by_index(scene: Scene) -> None:
 
     found = await scene.store._db.write(plans)
 
-    assert "uq_answer_key (tenant_id=? AND fingerprint=? AND prompt=? AND turn=? AND first=? AND second=?" in found[0]
+    key_parts = ("tenant_id", "fingerprint", "prompt", "turn", "first", "second", "epoch", "repeat")
+    assert f"uq_answer_key ({' AND '.join(f'{part}=?' for part in key_parts)})" in found[0]
     assert "uq_call_attempt_live (tenant_id=? AND fingerprint=? AND prompt=?" in found[1]
     assert "uq_label_now (dataset_id=? AND source=?)" in found[2]
     assert "SEARCH call_attempt USING INTEGER PRIMARY KEY" in found[3]
@@ -77,3 +78,4 @@ async def test_keys_are_looked_up_by_index_on_postgresql(scene: Scene) -> None:
 
     assert ["Seq Scan on" in plan for plan in found] == [False, False, False, False]
     assert ["uq_answer_key" in found[0], "uq_call_attempt_live" in found[1]] == [True, True]
+    assert "_label_" in found[2]

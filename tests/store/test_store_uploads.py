@@ -143,6 +143,23 @@ async def test_labels_may_come_before_what_they_label(scene: Scene) -> None:
     assert [source for _, source, _ in rest] == ["t"]
 
 
+async def test_labels_are_taken_out_from_the_next_revision_on(scene: Scene) -> None:
+    """Of whom the pattern names, letter case counting; who pinned the revision before still reads them all."""
+    people = ("ann", "anton", "Ann", "bea")
+    rows = [replace(LABEL, label_id=who, annotator=who) for who in people]
+    before = await scene.store.add_labels(TENANT, "d", rows, source="s", replace=False)
+
+    gone = [await scene.store.delete_labels(TENANT, "d", who) for who in ("an*", "an*")]
+
+    revision = await scene.store.revision(TENANT, "d")
+    assert (gone, revision) == ([2, 0], before.revision + 1)
+    for at, there in ((before.revision, people), (revision, ("Ann", "bea"))):
+        page = await scene.store.read_labels(TENANT, "d", at, 0, 9)
+        assert tuple(label.annotator for _, _, label in page) == there
+    with pytest.raises(NotFound):
+        await scene.store.delete_labels(TENANT, "none", "*")
+
+
 async def test_listed_comparisons_name_what_is_there(scene: Scene) -> None:
     """A listed comparison of an unknown prompt or output is rejected."""
     good = ListedComparison("c1", "p0", "a", "b")

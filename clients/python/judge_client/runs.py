@@ -67,14 +67,11 @@ class RunCalls(Connection):
             async for snapshot in snapshots:
                 yield snapshot.run
 
-    async def watch_standings(
+    def watch_standings(
         self, run: str, *, reconnects: int = RECONNECTS, pause: float = PAUSE
     ) -> AsyncIterator[pb.WatchRunResponse]:
         """Snapshots until the run ends, each with a leaderboard for every judge that has verdicts by then."""
-        request = pb.WatchRunRequest(name=run_name(run), standings=True)
-        async with aclosing(self._watched(request, reconnects, pause)) as snapshots:
-            async for snapshot in snapshots:
-                yield snapshot
+        return self._watched(pb.WatchRunRequest(name=run_name(run), standings=True), reconnects, pause)
 
     async def _watched(
         self, request: pb.WatchRunRequest, reconnects: int, pause: float
