@@ -28,11 +28,12 @@ from judge.ports.backend import Backend, Serving
 from judge.ports.clock import Clock
 from judge.prompts.parse import own_parser
 from judge.runs.accounts import Account, Room, Slots
-from judge.runs.judges import JudgeAtWork
+from judge.runs.judges import JudgeAtWork, Rule
 
 MICROS = 1_000_000
 """Micro-USD in a USD."""
-RECORDED_LIMITS = Limits(concurrency=256, max_failed_share=1.0)
+OWN_LIMITS = Limits(concurrency=512, max_failed_share=1.0)
+"""Of judges that ask nobody outside: the whole of a shard at once."""
 WEIGHTS_SECONDS = 30.0
 """For so long a server's word on its weights is taken; a backend checks it again when it is first asked."""
 OUTPUT_TOKENS = 1024
@@ -77,10 +78,10 @@ class ConfiguredJudges:
     def at_work(self, definition: JudgeDefinition) -> JudgeAtWork:
         """*definition* with its name's account here; JudgeUnusable if there is none, or it is of another backend."""
         if definition.backend == RECORDED:
-            return self._own(definition, RECORDED_LIMITS, Recorded())
+            return self._own(definition, Recorded())
         if definition.yardstick:
-            card = self._cards.get(definition.name)
-            return self._own(definition, card.limits if card else RECORDED_LIMITS, self._backend(definition, None))
+            yardstick = Yardstick(definition.backend)
+            return self._own(definition, yardstick, yardstick.computed)
         said, card = self._settings.get(definition.name), self._cards.get(definition.name)
         if said is None or card is None or said.backend != definition.backend:
             raise JudgeUnusable(f"judge {definition.name!r} of backend {definition.backend} is not in this config")
@@ -92,10 +93,10 @@ class ConfiguredJudges:
         backend, account = self._backend(definition, said), self._account(said)
         return JudgeAtWork(replace(card, definition=definition), backend, account, slots, self._room)
 
-    def _own(self, definition: JudgeDefinition, limits: Limits, backend: Backend) -> JudgeAtWork:
+    def _own(self, definition: JudgeDefinition, backend: Backend, rule: Rule | None = None) -> JudgeAtWork:
         """A judge that asks nobody outside."""
-        card = JudgeCard(definition, limits=limits, price=Price())
-        return JudgeAtWork(card, backend, Account(self._clock), Slots(limits.concurrency), self._room)
+        card = JudgeCard(definition, limits=OWN_LIMITS, price=Price())
+        return JudgeAtWork(card, backend, Account(self._clock), Slots(OWN_LIMITS.concurrency), self._room, rule)
 
     async def identified(self, definition: JudgeDefinition) -> JudgeDefinition:
         """*definition* with the weights that answer now, where its model's name does not say whose they are."""
@@ -111,7 +112,7 @@ class ConfiguredJudges:
             self._weights[definition.name] = (told, self._clock.monotonic() + WEIGHTS_SECONDS)
         return replace(definition, weights=told)
 
-    def _backend(self, definition: JudgeDefinition, said: JudgeSettings | None) -> Backend:
+    def _backend(self, definition: JudgeDefinition, said: JudgeSettings) -> Backend:
         key = (definition.name, definition.fingerprint)
         if key not in self._backends:
             self._backends[key] = _made(definition, said)
@@ -141,9 +142,7 @@ class ConfiguredJudges:
             await backend.close()
 
 
-def _made(definition: JudgeDefinition, said: JudgeSettings | None) -> Backend:
-    if said is None:
-        return Yardstick(definition.backend)
+def _made(definition: JudgeDefinition, said: JudgeSettings) -> Backend:
     secret = said.key()
     key = secret.get_secret_value() if secret else ""
     can = _can(said)

@@ -46,6 +46,10 @@ class Yardstick:
 
     async def reply(self, prompt: RenderedPrompt) -> Reply:
         """What the rule says of the texts. Raises CallRejected where the rule does not apply to them."""
+        return self.computed(prompt)
+
+    def computed(self, prompt: RenderedPrompt) -> Reply:
+        """The same, at once."""
         if not prompt.shown.first or not prompt.shown.second:
             raise CallRejected("the prompt has no answers to compare")
         preference, sentence = self._rule(prompt)

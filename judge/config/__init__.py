@@ -219,7 +219,7 @@ def load(given: Path | None = None) -> Settings:
 
 def _from_environment() -> dict[str, JudgeSettings]:
     yardsticks = {
-        name: JudgeSettings.model_validate({"backend": name, "rubric": "brackets", "concurrency": 256})
+        name: JudgeSettings.model_validate({"backend": name, "rubric": "brackets", "concurrency": 512})
         for name in YARDSTICK_NAMES
     }
     for vendor in ("openai", "anthropic"):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import cached_property
+from typing import NamedTuple
 
 from judge.domain.errors import InvalidInput
 from judge.domain.verdict import Shown, Usage, digest
@@ -228,16 +229,14 @@ class JudgeCard:
     """Runs send its showings through the provider's batch API."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One message of a chat: *role* is system or user."""
 
     role: str
     content: str
 
 
-@dataclass(frozen=True, slots=True)
-class RenderedPrompt:
+class RenderedPrompt(NamedTuple):
     """Exactly what is sent: the messages, the answer form with its JSON schema, the settings, the fence's nonce."""
 
     variant: str
@@ -250,5 +249,5 @@ class RenderedPrompt:
     """The tokens of which the reply is to be one, if its form is a choice."""
     steps: int = 0
     """Of a scale: how many steps it has."""
-    shown: Shown = field(default_factory=lambda: Shown((), (), ()))
+    shown: Shown = Shown((), (), ())
     """The bare texts, for judges that compute rather than read."""

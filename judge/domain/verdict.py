@@ -11,14 +11,23 @@ from judge.domain.outcome import ItemState, Order, Outcome, Preference, VerdictS
 
 RECENT = 128
 """Texts whose hashes are at hand: a shard shows the same ones many times."""
+SHORT = 64
+"""Letters of a text whose bytes are at hand as well: names and hashes come again and again."""
 SOURCE_PARSER = "source"
 """The name of the reading that an imported verdict's own source made."""
 
 
 def digest(*parts: str) -> bytes:
     """SHA-256 of *parts*, each with its length, so that no two lists of parts meet."""
-    texts = [part.encode("utf-8", "surrogatepass") for part in parts]
-    return hashlib.sha256(b"".join([piece for text in texts for piece in (len(text).to_bytes(8), text)])).digest()
+    return hashlib.sha256(b"".join([_short(part) if len(part) <= SHORT else _part(part) for part in parts])).digest()
+
+
+def _part(text: str) -> bytes:
+    body = text.encode("utf-8", "surrogatepass")
+    return len(body).to_bytes(8) + body
+
+
+_short = lru_cache(maxsize=4096)(_part)
 
 
 @lru_cache(maxsize=RECENT)
@@ -50,8 +59,7 @@ class CallKey(NamedTuple):
     repeat: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(NamedTuple):
     """The texts of two outputs to one prompt, up to the turn that is judged."""
 
     prompt: tuple[str, ...]
@@ -66,8 +74,7 @@ class Comparison:
         return len(self.prompt)
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(NamedTuple):
     """A comparison in one order: what a judge sees, and nothing else of it."""
 
     prompt: tuple[str, ...]
@@ -107,8 +114,7 @@ class Shown:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """What a call used: tokens, micro-USD, milliseconds, tries."""
 
     input_tokens: int = 0
@@ -121,8 +127,7 @@ class Usage:
     """Of the input tokens, those that the provider wrote to its cache and charges for apart; in the cost, not kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """What a judge answered, as it came. *status* is ok unless the judge refused, was filtered or was cut off."""
 
     raw: str
@@ -133,8 +138,7 @@ class Reply:
     """Of the deciding token: its alternatives with their natural log probabilities, if the backend gives them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """What one parser reads from a reply: exactly one preference, or unreadable with the reason why."""
 
     parser: str

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,8 +41,7 @@ class OutputText:
     shown: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ItemRef:
+class ItemRef(NamedTuple):
     """One showing of a run: its place in the plan, and what is shown, by rows."""
 
     position: int
@@ -165,8 +164,7 @@ class Permit:
     """The row of the batch that was asked for, if anything was granted for it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """What became of one showing. A call carries its *attempt*; a reused answer carries *answer* instead of a reply."""
 
     key: CallKey

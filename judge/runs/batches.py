@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from judge.domain.errors import CallFailed, JudgeUnusable, StoreAway, StoreFull, TransportFailed
 from judge.domain.judge import JudgeDefinition
@@ -23,7 +22,7 @@ from judge.ports.clock import Clock
 from judge.ports.store import BatchState, Fence, NewBatch, PermitRequest, ProviderBatch, RunStore, Settled
 from judge.runs.judges import JudgeAtWork
 from judge.runs.shard import FULL_WAIT, ROUNDS, Failures, Waits, reused
-from judge.runs.worker import Work, priced, read, rendered, shows_reference, worst_cost
+from judge.runs.worker import Work, letters, priced, read, rendered, shows_reference, worst_cost
 
 BATCH = 5000
 """Items in a batch, at most."""
@@ -141,7 +140,7 @@ class BatchRunner:
         return PermitRequest(
             keys=[one.key for one in work],
             run=self._run,
-            worst_micros=max(worst_cost(self._judge, one.shown) for one in work),
+            worst_micros=worst_cost(self._judge, max(letters(one.shown) for one in work)),
             seconds=KEPT,
             judge=self._number(work),
             fence=self._fence,
@@ -258,11 +257,11 @@ class BatchRunner:
             attempt = None if number else attempts.get(work.key)
             settled = Settled(work.key, work.item, attempt, calls=1)
             if isinstance(outcome, CallFailed):
-                found.append(replace(settled, state=outcome.state))
+                found.append(settled._replace(state=outcome.state))
                 self._failures.count(outcome.state)
             else:
                 reply = priced(self._judge, outcome, tries=1, seconds=0.0)
-                found.append(replace(settled, reply=reply, reading=read(self._judge.definition, reply)))
+                found.append(settled._replace(reply=reply, reading=read(self._judge.definition, reply)))
         return found
 
     async def _refused(self) -> str:

@@ -256,12 +256,12 @@ class Execution:
                 for batch in await store.open_batches(run.row, shard.judge):
                     if not shard.first <= batch.positions[0] < shard.last:
                         continue
-                    work = await keys.work([plan.item(position) for position in batch.positions])
+                    work = await keys.work(plan.items(batch.positions))
                     if refused := await runner.resume(batch, work):
                         return refused
             done = await store.done_positions(run.row, shard.first, shard.last)
-            items = [plan.item(at) for at in range(shard.first, shard.last) if at not in done]
-            return await runner.run(await keys.work(items)) if items else ""
+            left = [position for position in range(shard.first, shard.last) if position not in done]
+            return await runner.run(await keys.work(plan.items(left))) if left else ""
 
     @contextlib.contextmanager
     def _known(self, runner: ShardRunner | BatchRunner | Turn, run: str, shard: Shard) -> Iterator[None]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
-from judge.domain.judge import JudgeCard, JudgeDefinition
+from judge.domain.judge import JudgeCard, JudgeDefinition, RenderedPrompt
+from judge.domain.verdict import Reply
 from judge.ports.backend import Backend
 from judge.runs.accounts import Account, Room, Slots
+
+Rule: TypeAlias = Callable[[RenderedPrompt], Reply]
+"""Gives a reply without asking anybody. Raises a CallFailed where there is none."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +24,8 @@ class JudgeAtWork:
     account: Account
     slots: Slots
     room: Room
+    rule: Rule | None = None
+    """Of a judge that computes: what its backend replies, at once."""
 
     @property
     def definition(self) -> JudgeDefinition:

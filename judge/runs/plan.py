@@ -8,8 +8,9 @@ shard belongs to one judge. No object is made for a comparison until its shard i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat as repeated
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from judge.stats import pairing as pairs
 
 BLOCK = 1 << 16
 """Comparisons hashed at once."""
+_ORDERS = {order.value: order for order in Order}
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,26 +75,16 @@ class Plan:
         judge, within = divmod(position - self.offset, self.per_judge)
         return judge, within // (self.repeats * self.orders)
 
-    def item(self, position: int) -> ItemRef:
-        """What stands at *position*."""
-        judge, within = divmod(position - self.offset, self.per_judge)
-        showing, repeat = divmod(within, self.repeats)
-        at, again = divmod(showing, self.orders)
-        return ItemRef(
-            position=position,
-            judge=judge,
-            prompt=int(self.prompt[at]),
-            turn=int(self.turn[at]),
-            left=int(self.left[at]),
-            right=int(self.right[at]),
-            order=Order.RIGHT_FIRST if again else Order(int(self.order[at])),
-            repeat=repeat,
-            comparison_id=self.comparison_ids[at] if self.comparison_ids else "",
-        )
-
-    def items(self, positions: Iterable[int]) -> list[ItemRef]:
+    def items(self, positions: Sequence[int]) -> list[ItemRef]:
         """What stands at each of *positions*, in their order."""
-        return [self.item(position) for position in positions]
+        judge, within = np.divmod(np.asarray(positions, dtype=np.int64) - self.offset, self.per_judge)
+        showing, repeat = np.divmod(within, self.repeats)
+        at, again = np.divmod(showing, self.orders)
+        order = np.where(again, Order.RIGHT_FIRST, self.order[at])
+        there = (column[at].tolist() for column in (self.prompt, self.turn, self.left, self.right))
+        ids = (self.comparison_ids[n] for n in at.tolist()) if self.comparison_ids else repeated("")
+        shown = map(_ORDERS.__getitem__, order.tolist())
+        return list(map(ItemRef, positions, judge.tolist(), *there, shown, repeat.tolist(), ids))
 
 
 @dataclass(frozen=True, eq=False)

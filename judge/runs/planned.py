@@ -12,6 +12,9 @@ from judge.domain.verdict import ShowingNames
 from judge.ports.board import Board, BoardOutputs, BoardPrompts
 from judge.runs.plan import Plan
 
+BLOCK = 1000
+"""Showings named at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Planned:
@@ -25,7 +28,7 @@ def named(board: Board, plans: Sequence[Plan]) -> Iterator[Planned]:
     """The showings of *plans*, which were made over *board*, one plan after another."""
     prompts = dict(zip(board.prompts.row.tolist(), board.prompts.prompt_id, strict=True))
     outputs = {output.row: output for output in board.outputs}
-    for item in (plan.item(plan.offset + n * plan.repeats) for plan in plans for n in range(plan.showings)):
+    for item in (one for plan in plans for block in _blocks(plan) for one in plan.items(block)):
         left, right = outputs[item.left], outputs[item.right]
         names = ShowingNames(
             prompts[item.prompt],
@@ -37,6 +40,12 @@ def named(board: Board, plans: Sequence[Plan]) -> Iterator[Planned]:
             right.sample,
         )
         yield Planned(names, item.comparison_id)
+
+
+def _blocks(plan: Plan) -> Iterator[range]:
+    """The positions of the first judge's first repeats, some at a time."""
+    for begin in range(plan.offset, plan.first(1), BLOCK * plan.repeats):
+        yield range(begin, min(begin + BLOCK * plan.repeats, plan.first(1)), plan.repeats)
 
 
 def board_of(revision: int, prompts: Iterable[Prompt], outputs: Iterable[Output]) -> Board:

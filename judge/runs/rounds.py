@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -207,13 +208,10 @@ class Rounds:
         """Which of the comparisons of round *number* each of its plan's is."""
         return self._plans[number][1]
 
-    def item(self, position: int) -> ItemRef:
-        """What stands at *position*."""
-        return self._plans[bisect_right(self._firsts, position) - 1][0].item(position)
-
-    def items(self, positions: Iterable[int]) -> list[ItemRef]:
+    def items(self, positions: Sequence[int]) -> list[ItemRef]:
         """What stands at each of *positions*, in their order."""
-        return [self.item(position) for position in positions]
+        by_round = groupby(positions, key=lambda position: bisect_right(self._firsts, position) - 1)
+        return [item for number, mine in by_round for item in self._plans[number][0].items(list(mine))]
 
     def by_lot(self) -> Iterator[tuple[str, str, str]]:
         """The comparisons that fell by lot, whatever had been said: prompt, left and right contestant by name."""

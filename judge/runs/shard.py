@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter, deque
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 
 from judge.domain.errors import JudgeUnusable, StoreAway, StoreFull
 from judge.domain.judge import RECORDED, JudgeDefinition
@@ -21,8 +20,8 @@ from judge.domain.verdict import CallKey
 from judge.log import logger
 from judge.ports.clock import Clock
 from judge.ports.store import Fence, Permit, PermitRequest, RunStore, Settled, StoredAnswer
-from judge.runs.judges import JudgeAtWork
-from judge.runs.worker import Work, judge_comparison, letters, likely_tokens, read, worst_cost
+from judge.runs.judges import JudgeAtWork, Rule
+from judge.runs.worker import Work, computed, judge_comparison, letters, likely_tokens, read, worst_cost
 
 LEASE = 10.0
 """Seconds after its permit was asked for within which a call must begin."""
@@ -36,6 +35,8 @@ BUSY_WAIT = 0.05
 """Seconds between two looks at a key that another run is calling."""
 ROUNDS = 3
 """So often a showing is asked for, each time with all its tries, before it is left without a verdict."""
+AT_A_TIME = 50
+"""So many showings are judged by a rule before others have the loop."""
 FEWEST_FAILED = 10
 """So many showings may always be left without a verdict, whatever share of the run they are."""
 log = logger("runs")
@@ -48,11 +49,11 @@ class Committer:
         self._store, self._tenant, self._run, self._clock = store, tenant, run, clock
         self.patient = True
         """Whether to wait for room in a full store, and for one that does not answer."""
-        self._waiting: list[tuple[Settled, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[Sequence[Settled], asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
 
-    async def commit(self, settled: Settled) -> None:
-        """Return once *settled* is stored."""
+    async def commit(self, *settled: Settled) -> None:
+        """Return once *settled* are stored."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((settled, done))
         if self._writing is None or self._writing.done():
@@ -61,9 +62,9 @@ class Committer:
 
     async def _write(self) -> None:
         while self._waiting:
-            group, self._waiting = self._waiting[:1000], self._waiting[1000:]
+            group, self._waiting = self._waiting, []
             try:
-                await self._commit([settled for settled, _ in group])
+                await self._commit([one for settled, _ in group for one in settled])
             except Exception as error:  # noqa: BLE001  # handed to whoever waits for this group
                 for _, done in group:
                     if not done.cancelled():
@@ -251,7 +252,7 @@ class ShardRunner:
         return PermitRequest(
             keys=[work.key for work in wanted],
             run=self._run,
-            worst_micros=max(worst_cost(self._judge, work.shown) for work in wanted),
+            worst_micros=worst_cost(self._judge, max(letters(work.shown) for work in wanted)),
             seconds=LEASE + self._judge.card.limits.deadline_seconds,
             judge=wanted[0].item.judge if wanted[0].item else 0,
             fence=self._fence,
@@ -259,16 +260,33 @@ class ShardRunner:
         )
 
     def _begin(self, wanted: list[Work], permit: Permit, asked: float, todo: deque[Work]) -> int:
-        begun: set[int] = set()
+        begun: dict[int, Work] = {}
         for work in wanted:
             attempt = permit.granted.get(work.key)
             if attempt is not None and attempt not in begun:
-                begun.add(attempt)
-                self._flying.add(asyncio.create_task(self._call(work, attempt, asked)))
+                begun[attempt] = work
             elif work.key not in permit.answered:
                 # Busy elsewhere, being called for an equal showing here, or refused: asked for again.
                 todo.append(work)
+        if self._judge.rule is not None and begun:
+            self._flying.add(asyncio.create_task(self._compute(self._judge.rule, begun)))
+        else:
+            self._flying |= {asyncio.create_task(self._call(work, to, asked)) for to, work in begun.items()}
         return len(begun)
+
+    async def _compute(self, rule: Rule, begun: Mapping[int, Work]) -> None:
+        """Judge what a rule judges, under its permit, and commit all of it at once."""
+        settled = []
+        try:
+            for number, (attempt, work) in enumerate(begun.items(), 1):
+                settled.append(computed(self._judge, rule, work, attempt))
+                if not number % AT_A_TIME:
+                    await asyncio.sleep(0)
+            await self._committer.commit(*settled)
+        finally:
+            self._judge.slots.give(len(begun))
+        for one in settled:
+            self._failures.count(one.state)
 
     async def _call(self, work: Work, attempt: int, asked: float) -> Work | None:
         """Judge *work* under its permit; the work itself if it is to be asked for again."""
@@ -283,7 +301,7 @@ class ShardRunner:
                 else:
                     settled = await judge_comparison(self._judge, work, attempt, self._clock)
                     if settled.state is ItemState.TRANSPORT_ERROR and self._asks_again(work):
-                        settled, again = replace(settled, state=None), work
+                        settled, again = settled._replace(state=None), work
             finally:
                 self._judge.room.give(held)
             await self._committer.commit(settled)

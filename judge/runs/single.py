@@ -28,6 +28,7 @@ from judge.runs.worker import (
     Work,
     comparison,
     judge_comparison,
+    letters,
     likely_tokens,
     recorded_key,
     rendered,
@@ -123,7 +124,7 @@ class Single:
             request = PermitRequest(
                 keys=[work.key],
                 run=None,
-                worst_micros=worst_cost(at_work, asked.shown),
+                worst_micros=worst_cost(at_work, letters(asked.shown)),
                 seconds=LEASE + at_work.card.limits.deadline_seconds,
                 pace=at_work.account.shared_pace(likely_tokens(at_work, asked.shown), single=True),
             )

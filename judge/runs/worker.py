@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import stamina
 
 from judge.domain.errors import CallFailed, JudgeUnusable, NotRecorded, TransportFailed
-from judge.domain.judge import RECORDED, YARDSTICKS, JudgeCard, JudgeDefinition, RenderedPrompt
+from judge.domain.judge import RECORDED, JudgeCard, JudgeDefinition, RenderedPrompt
 from judge.domain.outcome import ItemState
 from judge.domain.verdict import CallKey, Comparison, Reading, Reply, Shown, Usage, digest, recorded_digest
 from judge.ports.clock import Clock
 from judge.ports.store import ItemRef, OutputText, PromptText, Settled
 from judge.prompts.parse import Parser, parse
 from judge.prompts.render import render, uses_reference
-from judge.runs.judges import JudgeAtWork
+from judge.runs.judges import JudgeAtWork, Rule
 
 ATTEMPTS = 5
 """A transport failure is tried again until so many calls were made, within the call's one deadline."""
@@ -26,8 +26,7 @@ CHARS_PER_TOKEN, FEWEST_CHARS = 4, 1.5
 """Letters in a token: of most text, and at the least."""
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(NamedTuple):
     """One showing to be judged: its key, its place in a run if it has one, and its texts."""
 
     key: CallKey
@@ -90,15 +89,15 @@ def worst_usage(card: JudgeCard, sent: int) -> Usage:
     )
 
 
-def worst_cost(judge: JudgeAtWork, shown: Shown) -> int:
-    """What a showing may cost at most, in micro-USD: every try at its worst."""
-    return worst_call(judge, shown) * (1 if judge.card.batch else ATTEMPTS)
+def worst_cost(judge: JudgeAtWork, sent: int) -> int:
+    """What a showing of *sent* letters may cost at most, in micro-USD: every try at its worst."""
+    return worst_call(judge, sent) * (1 if judge.card.batch else ATTEMPTS)
 
 
-def worst_call(judge: JudgeAtWork, shown: Shown) -> int:
-    """What one call may cost at most, in micro-USD."""
+def worst_call(judge: JudgeAtWork, sent: int) -> int:
+    """What one call of *sent* letters may cost at most, in micro-USD."""
     card = judge.card
-    return card.price.cost(worst_usage(card, letters(shown)), batch=card.batch) if card.price else 0
+    return card.price.cost(worst_usage(card, sent), batch=card.batch) if card.price else 0
 
 
 async def judge_comparison(
@@ -108,6 +107,8 @@ async def judge_comparison(
 
     The call's turn at its account has come already; tries after the first wait for theirs.
     """
+    if judge.rule is not None:
+        return computed(judge, judge.rule, work, attempt)
     tries = _Tries(judge, likely_tokens(judge, work.shown), single=single)
     begun = clock.monotonic()
     reply, reading, state = None, None, None
@@ -115,7 +116,7 @@ async def judge_comparison(
         if judge.definition.backend == RECORDED:
             # All that it ever said is in the store: there is nobody to ask, and nothing to ask with.
             raise NotRecorded("no verdict is recorded for this showing")
-        prompt = rendered(judge.definition, work, bare=judge.definition.backend in YARDSTICKS)
+        prompt = rendered(judge.definition, work)
         async with asyncio.timeout(judge.card.limits.deadline_seconds):
             came = await tries.reply(prompt)
     except TimeoutError:
@@ -127,7 +128,7 @@ async def judge_comparison(
     else:
         reply = priced(judge, came, tries=tries.made, seconds=clock.monotonic() - begun)
         reading = read(judge.definition, reply)
-    lost = tries.lost * worst_call(judge, work.shown) if tries.lost else 0
+    lost = tries.lost * worst_call(judge, letters(work.shown)) if tries.lost else 0
     return Settled(
         work.key,
         work.item,
@@ -138,6 +139,15 @@ async def judge_comparison(
         calls=tries.made,
         lost_micros=lost,
     )
+
+
+def computed(judge: JudgeAtWork, rule: Rule, work: Work, attempt: int | None) -> Settled:
+    """What becomes of *work* where *rule* judges: there is nothing to wait for, to repeat or to pay."""
+    try:
+        reply = rule(rendered(judge.definition, work, bare=True))
+    except CallFailed as failure:
+        return Settled(work.key, work.item, attempt, state=failure.state, calls=1)
+    return Settled(work.key, work.item, attempt, reply=reply, reading=read(judge.definition, reply), calls=1)
 
 
 class _Tries:
@@ -151,7 +161,7 @@ class _Tries:
         self.made = self.lost = 0
 
     async def reply(self, prompt: RenderedPrompt) -> Reply:
-        """The reply. The first call goes without the machinery of retries, which costs more than a yardstick does."""
+        """The reply. The first call goes without the machinery of retries, which is dear."""
         try:
             return await self._call(prompt)
         except TransportFailed as failure:

@@ -16,11 +16,11 @@ from judge.store.rows import spent_with
 def end(c: Connection, rows: Sequence[Any]) -> list[Any]:
     """Attempts that nobody will settle are orphaned, and spent at their worst cost; those that were still live."""
     ended = settle(c, [(row.id, "orphaned", row.worst_micros) for row in rows])
-    mine = {row.id for row in ended}
+    mine = {attempt for attempt, _ in ended}
     return [row for row in rows if row.id in mine]
 
 
-def settle(c: Connection, rows: Sequence[tuple[int, str, int]]) -> Sequence[Any]:
+def settle(c: Connection, rows: Sequence[tuple[int, str, int]]) -> Sequence[tuple[int, int]]:
     """Close attempts, by id with a state and a cost each; the id and judge of those that were still live."""
     a = s.call_attempt.c
     return changed(c, s.call_attempt, ("state", "cost_micros"), sorted(rows), [a.id, a.judge], where=s.LIVE.text)

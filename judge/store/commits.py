@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from judge.domain.outcome import FAILED, ItemState, VerdictStatus
 from judge.domain.run import Spent
-from judge.domain.verdict import SOURCE_PARSER, CallKey, Reading, Usage, status_of
+from judge.domain.verdict import SOURCE_PARSER, CallKey, Reading, Reply, status_of
 from judge.ports.clock import Clock
 from judge.ports.store import Settled, StoredAnswer
 from judge.store import schema as s
@@ -31,14 +30,38 @@ from judge.store.rows import ANSWER, READING, added_keyed, answer_row, reading_r
 
 CHUNK = 500
 ITEM = tuple(s.run_item.c.keys())
+POSITION, JUDGE, STATE, STATUS, REUSED = map(ITEM.index, ("position", "judge", "state", "status", "reused"))
+_NAMES = {status: status.name.lower() for status in VerdictStatus}
+_NOTHING = Reply("")
+_RUN = (
+    select(s.run.c.id, s.run.c.revision, s.run.c.spent, s.run.c.by_status)
+    .join(s.dataset, s.dataset.c.id == s.run.c.dataset_id)
+    .where(s.run.c.id == bindparam("run"), s.dataset.c.revision != GONE)
+)
+_THERE = _RUN.with_for_update(read=True, of=s.dataset)
+_HELD = _RUN.with_for_update(of=s.run)
+_JUDGES = select(s.run.c.judges).where(s.run.c.id == bindparam("run"))
+_COUNTED = (
+    update(s.run)
+    .where(s.run.c.id == bindparam("this"))
+    .values(
+        calls=s.run.c.calls + bindparam("more_calls"),
+        cost_micros=s.run.c.cost_micros + bindparam("more_micros"),
+        repeated=s.run.c.repeated + bindparam("more_repeated"),
+        reused=s.run.c.reused + bindparam("more_reused"),
+        spent=bindparam("spent"),
+        by_status=bindparam("by_status"),
+        revision=bindparam("revision"),
+    )
+)
 
 
-@dataclass(frozen=True, slots=True)
-class _Answers:
-    """The answers' ids by key, and what brought in those that are new."""
+class _Taken(NamedTuple):
+    """One of what is settled, the id of the answer under its key, and if that is new, who brought it in."""
 
-    ids: Mapping[CallKey, int]
-    new: Mapping[CallKey, Settled]
+    done: Settled
+    answer: int | None = None
+    by: Settled | None = None
 
 
 class Commits:
@@ -54,120 +77,113 @@ class Commits:
 
 
 def _commit(c: Connection, owner: int, run: int | None, settled: Sequence[Settled], now: float) -> None:
-    kept = select(s.run).join(s.dataset, s.dataset.c.id == s.run.c.dataset_id).where(s.dataset.c.revision != GONE)
-    mine = kept.where(s.run.c.id == run)
-    row = None if run is None else c.execute(mine.with_for_update(read=True, of=s.dataset)).first()
+    row = None if run is None else c.execute(_THERE, {"run": run}).first()
     if run is not None and row is None:
         # Its dataset is being deleted: what was spent is booked, and no text comes in.
-        _settle(c, settled, set())
+        _settle(c, list(map(_Taken, settled)))
         return
-    answers = _store_answers(c, owner, settled, now)
-    spent, repeated = _settle(c, settled, answers.new.keys())
+    taken = _store_answers(c, owner, settled, now)
+    spent, repeated = _settle(c, taken)
     if row is None:
         return
     if not alone(c):
         # Held from here to the end: everything before went on beside other commits of the run.
-        row = c.execute(mine.with_for_update(of=s.run)).one()
-    items = _items(c, owner, row, settled, answers)
-    inserted = _inserted(c, items)
-    for judge, failed in Counter(one.judge for one in inserted if one.state in FAILED).items():
+        row = c.execute(_HELD, {"run": run}).one()
+    inserted = _inserted(c, _items(c, owner, row.id, row.revision + 1, taken))
+    for judge, failed in Counter(item[JUDGE] for item in inserted if item[STATE] in FAILED).items():
         spent[judge] = spent.get(judge, Spent()) + Spent(failed=failed)
     whole = sum(spent.values(), Spent())
-    r = s.run.c
-    values = {
-        "calls": r.calls + whole.calls,
-        "cost_micros": r.cost_micros + whole.cost_micros,
+    counted = {
+        "this": row.id,
+        "more_calls": whole.calls,
+        "more_micros": whole.cost_micros,
+        "more_repeated": repeated,
+        "more_reused": sum(map(itemgetter(REUSED), inserted)),
         "spent": spent_with(row.spent, spent),
-        "repeated": r.repeated + repeated,
-        "reused": r.reused + sum(one.reused for one in inserted),
-        "by_status": dict(Counter(row.by_status) + Counter(one.status for one in inserted)),
+        "by_status": dict(Counter(row.by_status) + Counter(map(itemgetter(STATUS), inserted))),
         "revision": row.revision + 1,
     }
     if inserted or whole != Spent() or repeated:
-        c.execute(update(s.run).where(r.id == row.id).values(values))
+        c.execute(_COUNTED, counted)
 
 
-def _store_answers(c: Connection, owner: int, settled: Sequence[Settled], now: float) -> _Answers:
+def _store_answers(c: Connection, owner: int, settled: Sequence[Settled], now: float) -> list[_Taken]:
     called: dict[CallKey, Settled] = {}
     for done in settled:
         if done.reply is not None and done.answer is None:
             called.setdefault(done.key, done)
-    ids = {done.key: done.answer for done in settled if done.answer is not None}
-    rows = [
-        answer_row(owner, key, done.reply, now) for key, done in sorted(called.items(), key=itemgetter(0)) if done.reply
-    ]
+    rows = [answer_row(owner, key, called[key].reply or _NOTHING, now) for key in sorted(called)]
     made = added_keyed(c, s.answer, ANSWER, rows)
-    ids |= made
-    new = {key: called[key] for key in made}
-    present = stored_answers(c, owner, [key for key in called if key not in new])
-    ids |= {key: stored.answer for key, stored in present.items()}
-    readings = [
-        reading_row(owner, ids[done.key], done.reading)
-        for done in settled
-        if done.reading is not None and done.key in ids and _is_of(done, new, present)
-    ]
-    added(c, s.reading, READING, readings)
-    return _Answers(ids, new)
-
-
-def _is_of(done: Settled, new: Mapping[CallKey, Settled], present: Mapping[CallKey, StoredAnswer]) -> bool:
-    """Whether *done*'s reading is one of the answer that stays under its key."""
-    if done.answer is not None:
-        return True
-    mine = done.reply
-    kept = new[done.key].reply if done.key in new else present[done.key].reply
-    if mine is None or kept is None:
-        return False
-    return mine is kept or (storable(mine.raw), mine.status) == (storable(kept.raw), kept.status)
-
-
-def _settle(c: Connection, settled: Sequence[Settled], new: Any) -> tuple[dict[int, Spent], int]:  # noqa: ANN401  # a set view
-    """Close the attempts that are still live; what this adds to the run, by judge, and its repeated calls."""
-    mine = {done.attempt: (_closed(done, new), done) for done in settled if done.attempt is not None}
-    spent: dict[int, Spent] = {}
-    repeated = 0
-    for row in settle(c, [(attempt, *closed) for attempt, (closed, _) in mine.items()]):
-        (state, cost), done = mine[row.id]
-        usage = done.reply.usage if done.reply else Usage()
-        used = Spent(done.calls, cost, usage.input_tokens, usage.cached_input_tokens, usage.output_tokens)
-        spent[row.judge] = spent.get(row.judge, Spent()) + used
-        repeated += state == "repeated"
-    return spent, repeated
-
-
-def _closed(done: Settled, new: Any) -> tuple[str, int]:  # noqa: ANN401  # a set view
-    """The state that an attempt ends in, and its cost in micro-USD."""
-    state = "failed" if done.reply is None else "settled" if done.key in new else "repeated"
-    return state, done.lost_micros + (done.reply.usage.cost_micros if done.reply else 0)
-
-
-def _items(
-    c: Connection,
-    owner: int,
-    run: Any,  # noqa: ANN401  # a row
-    settled: Sequence[Settled],
-    answers: _Answers,
-) -> list[tuple[Any, ...]]:
-    """The showings' rows: of those with an answer or a final state."""
-    parsers = [judge["parser"] for judge in run.judges]
-    older = [answers.ids[done.key] for done in settled if done.key in answers.ids and done.key not in answers.new]
-    statuses = _Statuses(c, older)
-    rows = []
+    present = stored_answers(c, owner, [key for key in called if key not in made])
+    taken = []
+    readings = []
     for done in settled:
-        item, answer = done.item, answers.ids.get(done.key)
+        id_, by = made.get(done.key), None
+        if id_ is not None:
+            by = called[done.key]
+        elif done.key in present:
+            id_ = present[done.key].answer
+        else:
+            id_ = done.answer
+        taken.append(_Taken(done, id_, by))
+        if done.reading is not None and id_ is not None and _is_of(done, by, present):
+            readings.append(reading_row(owner, id_, done.reading))
+    added(c, s.reading, READING, readings)
+    return taken
+
+
+def _is_of(done: Settled, by: Settled | None, present: Mapping[CallKey, StoredAnswer]) -> bool:
+    """Whether *done*'s reading is one of the answer that stays under its key."""
+    if done.answer is not None or done is by:
+        return True
+    kept = by.reply if by is not None else present[done.key].reply
+    if done.reply is None or kept is None:
+        return False
+    return (storable(done.reply.raw), done.reply.status) == (storable(kept.raw), kept.status)
+
+
+def _settle(c: Connection, taken: Sequence[_Taken]) -> tuple[dict[int, Spent], int]:
+    """Close the attempts that are still live; what this adds to the run, by judge, and its repeated calls."""
+    mine = {one.done.attempt: one for one in taken if one.done.attempt is not None}
+    closed = {attempt: _closed(one) for attempt, one in mine.items()}
+    used: dict[int, list[tuple[int, ...]]] = {}
+    repeated = 0
+    for attempt, judge in settle(c, [(attempt, *how) for attempt, how in closed.items()]):
+        (state, cost), done = closed[attempt], mine[attempt].done
+        usage = (done.reply or _NOTHING).usage
+        tokens = (usage.input_tokens, usage.cached_input_tokens, usage.output_tokens)
+        used.setdefault(judge, []).append((done.calls, cost, *tokens))
+        repeated += state == "repeated"
+    return {judge: Spent(*map(sum, zip(*rows, strict=True))) for judge, rows in used.items()}, repeated
+
+
+def _closed(one: _Taken) -> tuple[str, int]:
+    """The state that an attempt ends in, and its cost in micro-USD."""
+    done = one.done
+    if done.reply is None:
+        return "failed", done.lost_micros
+    return "repeated" if one.by is None else "settled", done.lost_micros + done.reply.usage.cost_micros
+
+
+def _items(c: Connection, owner: int, run: int, revision: int, taken: Sequence[_Taken]) -> list[tuple[Any, ...]]:
+    """The showings' rows: of those with an answer or a final state."""
+    statuses = _Statuses(c, run, [one.answer for one in taken if one.answer is not None and one.by is None])
+    rows = []
+    for done, answer, by in taken:
+        item = done.item
         if item is None or (answer is None and done.state in (None, ItemState.PENDING)):
             continue
-        state = done.state if answer is None else None
-        came = answers.new.get(done.key)
-        if state is not None:
-            status = state.name.lower()
-        elif came is not None and came.reply is not None:
-            status = status_of(came.reply.status, came.reading).name.lower()
+        state = None
+        if by is not None and by.reply is not None:
+            status = _NAMES[status_of(by.reply.status, by.reading)]
+        elif answer is not None:
+            status = statuses.of(answer, item.judge)
         else:
-            status = statuses.of(answer or 0, parsers[item.judge])
+            state = int(done.state or 0)
+            status = ItemState(state).name.lower()
         rows.append(
             (
-                run.id,
+                run,
                 item.position,
                 owner,
                 item.judge,
@@ -175,23 +191,23 @@ def _items(
                 item.turn,
                 item.left,
                 item.right,
-                item.order.value,
+                int(item.order),
                 item.repeat,
                 item.comparison_id,
                 state,
                 answer,
                 status,
                 done.answer is not None,
-                run.revision + 1,
+                revision,
             )
         )
     return rows
 
 
 class _Statuses:
-    """The status of each answer as a judge with some parser sees it: the same that its verdict will have."""
+    """The status of each answer as a judge of a run sees it: the same that its verdict will have."""
 
-    def __init__(self, c: Connection, answers: Sequence[int]) -> None:
+    def __init__(self, c: Connection, run: int, answers: Sequence[int]) -> None:
         ids = sorted(set(answers))
         a = s.answer.c
         self._replies: dict[int, int] = {}
@@ -199,11 +215,12 @@ class _Statuses:
             query = select(a.id, a.status).where(a.id.in_(ids[begin : begin + CHUNK]))
             self._replies.update({row.id: row.status for row in c.execute(query)})
         self._readings = readings_of(c, ids)
+        self._parsers = [judge["parser"] for judge in c.scalar(_JUDGES, {"run": run}) or ()] if ids else []
 
-    def of(self, answer: int, parser: str) -> str:
+    def of(self, answer: int, judge: int) -> str:
         """The name of its status."""
         replied = VerdictStatus(self._replies.get(answer, VerdictStatus.OK))
-        return status_of(replied, self._counted(self._readings.get(answer, ()), parser)).name.lower()
+        return _NAMES[status_of(replied, self._counted(self._readings.get(answer, ()), self._parsers[judge]))]
 
     @staticmethod
     def _counted(readings: Sequence[Reading], parser: str) -> Reading | None:
@@ -212,7 +229,7 @@ class _Statuses:
         return by_parser.get(SOURCE_PARSER) or by_parser.get(parser) or last
 
 
-def _inserted(c: Connection, items: Sequence[tuple[Any, ...]]) -> Sequence[Any]:
-    """The judge, status and state of each row that was not there yet, and whether its answer was reused."""
-    i = s.run_item.c
-    return added(c, s.run_item, ITEM, items, (i.judge, i.status, i.state, i.reused))
+def _inserted(c: Connection, items: Sequence[tuple[Any, ...]]) -> Sequence[tuple[Any, ...]]:
+    """Those of *items* that were not there yet."""
+    first = {item[POSITION]: item for item in reversed(items)}
+    return [first[position] for (position,) in added(c, s.run_item, ITEM, items, [s.run_item.c.position])]

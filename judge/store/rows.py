@@ -34,7 +34,7 @@ def added_keyed(
 ) -> dict[CallKey, int]:
     """Insert *rows* of a *table* whose rows have keys; the id of each that was not there, by its key."""
     back = [table.c[name] for name in ("id", *CallKey._fields)]
-    return {CallKey._make(row[1:]): row[0] for row in added(c, table, names, rows, back)}
+    return {CallKey(*key): id_ for id_, *key in added(c, table, names, rows, back)}
 
 
 def by_id(c: Connection, columns: Sequence[Any], ids: Collection[int]) -> dict[int, Any]:
@@ -79,7 +79,7 @@ def answer_row(owner: int, key: CallKey, reply: Reply, now: float) -> tuple[Any,
         owner,
         *key,
         storable(reply.raw),
-        reply.status.value,
+        int(reply.status),
         storable(reply.model),
         reply.logprobs,
         usage.input_tokens,
@@ -102,7 +102,7 @@ def reading_row(owner: int, answer: int, reading: Reading) -> tuple[Any, ...]:
         answer,
         reading.parser,
         owner,
-        None if reading.preference is None else reading.preference.value,
+        None if reading.preference is None else int(reading.preference),
         storable(reading.reason),
         reading.probability_first,
         reading.strength,

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -149,7 +148,7 @@ def test_the_nonce_derives_from_the_key(rubric: Rubric) -> None:
 def test_a_reference_that_is_not_sent_is_not_in_the_key() -> None:
     """A rubric that shows no reference answer has one key with and without it; one that shows it has two."""
     bare = Shown(("q",), ("a",), ("b",))
-    with_reference = replace(bare, reference=("r",))
+    with_reference = bare._replace(reference=("r",))
     blind = Rubric("blind", (RubricVariant("any", "Judge.", "{{ answer_a }}{{ answer_b }}", AnswerForm.BRACKETS),))
 
     assert not uses_reference(blind, with_reference)

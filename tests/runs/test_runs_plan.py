@@ -29,8 +29,8 @@ def test_all_pairs_are_shown_in_both_orders() -> None:
     plan = make_plan(board(), Pairing(), judges=2)
 
     assert (plan.showings, plan.planned) == (24, 48)
-    assert {Order.LEFT_FIRST, Order.RIGHT_FIRST} == {plan.item(p).order for p in range(2)}
-    assert (plan.item(23).judge, plan.item(24).judge) == (0, 1)
+    assert {Order.LEFT_FIRST, Order.RIGHT_FIRST} == {item.order for item in plan.items(range(2))}
+    assert [item.judge for item in plan.items([23, 24])] == [0, 1]
 
 
 def test_law_5_same_inputs_and_seed_make_the_same_plan() -> None:
@@ -63,7 +63,7 @@ def test_against_plans_only_pairs_with_the_reference_contestant() -> None:
     bobs = {o.row for o in board().outputs if o.contestant == "bob"}
 
     assert plan.showings == 16
-    assert all(len({item.left, item.right} & bobs) == 1 for item in map(plan.item, range(plan.planned)))
+    assert all(len({item.left, item.right} & bobs) == 1 for item in plan.items(range(plan.planned)))
 
 
 def test_labelled_plans_what_was_labelled_once_each() -> None:
@@ -83,7 +83,7 @@ def test_listed_comparisons_keep_the_callers_ids() -> None:
     listed = [ListedComparison("mine", "p2", "cy", "ada", 1)]
     plan = make_plan(board(), Pairing(policy=PairPolicy.LISTED), 1, Named(board(), listed))
 
-    assert [plan.item(0).comparison_id, plan.item(1).comparison_id] == ["mine", "mine"]
+    assert [item.comparison_id for item in plan.items([0, 1])] == ["mine", "mine"]
 
 
 def test_nothing_to_compare_is_refused_by_name() -> None:
@@ -106,7 +106,7 @@ def test_a_shard_is_what_stands_at_its_positions() -> None:
     found = plan.items(positions)
 
     assert positions == [item.position for item in found]
-    assert found == [plan.item(position) for position in positions]
+    assert found == [plan.items([position])[0] for position in positions]
     assert {(item.judge, item.repeat) for item in plan.items(range(72))} == {(j, r) for j in range(3) for r in range(2)}
     assert plan.items([]) == []
 

@@ -102,6 +102,6 @@ def test_answers_that_a_round_did_not_know_are_counted() -> None:
 
 def said(rounds: Rounds, position: int, preference: Preference) -> Verdict:
     """A verdict on what stands at *position*."""
-    item = rounds.item(position)
+    [item] = rounds.items([position])
     names = ShowingNames("p", item.turn, "left", "right", item.order)
     return Verdict("j", names, position=position, reply=Reply("said"), readings=(Reading("brackets/1", preference),))

@@ -19,7 +19,7 @@ from judge.domain.verdict import CallKey, Shown
 from judge.ports.clock import SystemClock
 from judge.prompts.rubrics import RUBRICS
 from judge.runs.judges import JudgeAtWork
-from judge.runs.worker import ATTEMPTS, Work, judge_comparison, worst_call
+from judge.runs.worker import ATTEMPTS, Work, judge_comparison, letters, worst_call
 
 WORK = Work(CallKey(1, 1, 1, 1, 2), Shown(("q",), ("a",), ("b",)))
 
@@ -34,7 +34,7 @@ def _no_waiting() -> Iterator[None]:
 
 PRICE = Price(input_micros=1_000_000, output_micros=2_000_000)
 CARD = JudgeCard(JudgeDefinition("j", "scripted", RUBRICS["brackets"], "brackets/1"), price=PRICE)
-WORST = worst_call(at_work(CARD, Scripted([])), WORK.shown)
+WORST = worst_call(at_work(CARD, Scripted([])), letters(WORK.shown))
 
 
 def judge(backend: Scripted, *, deadline: float = 60.0) -> JudgeAtWork:

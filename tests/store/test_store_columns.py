@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -69,7 +68,7 @@ async def mixed(scene: Scene, keys: list[CallKey], run: int) -> None:
     """A verdict of every kind, by two judges, in both orders, some with probabilities, the last one pages away."""
     sure = Reading("brackets", Preference.FIRST, probability_first=0.1 + 0.2, strength=1 / 3)
     strong = Reading("brackets", Preference.TIE, strength=1.0)
-    turned = replace(scene.item(6, prompt=2, pair="bc"), order=Order.RIGHT_FIRST, turn=2, repeat=3)
+    turned = scene.item(6, prompt=2, pair="bc")._replace(order=Order.RIGHT_FIRST, turn=2, repeat=3)
     done = [
         scene.called(keys[0], None, 0, reading=sure),
         scene.called(keys[1], None, item=scene.item(1, judge=1)),

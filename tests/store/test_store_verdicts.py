@@ -126,7 +126,7 @@ async def test_five_thousand_verdicts_are_read_in_pages(scene: Scene) -> None:
     keys = await scene.keys(5000)
     ends = ["ab", "ac", "bc"]
     done = [
-        scene.called(key, None, item=replace(scene.item(n, prompt=n % 3, pair=ends[n // 3 % 3]), repeat=n // 9))
+        scene.called(key, None, item=scene.item(n, prompt=n % 3, pair=ends[n // 3 % 3])._replace(repeat=n // 9))
         for n, key in enumerate(keys)
     ]
     for begin in range(0, len(done), 250):
