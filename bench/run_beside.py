@@ -64,7 +64,7 @@ def figures() -> Iterator[Figure]:
 
 
 async def _run(file: Path) -> float:
-    """Seconds from CreateRun to the end that the run was given, which its watcher hears of up to half a second later."""
+    """Seconds from CreateRun to the end that the run has; its watcher hears of that up to half a second later."""
     clock = SystemClock()
     store = SqlStore.open(f"sqlite:///{file}", clock=clock)
     judges = ConfiguredJudges(load(None), clock)

@@ -25,6 +25,8 @@ class AnswerForm(StrEnum):
     """Free text that ends in one step of a scale, in double brackets."""
 
 
+NONCE_DIGITS = 16
+"""Hex digits of the verdict key in a fence's markers."""
 CHOICES = ("A", "B", "C")
 """The tokens of a choice: the first answer, the second, a tie."""
 
@@ -237,13 +239,12 @@ class Message(NamedTuple):
 
 
 class RenderedPrompt(NamedTuple):
-    """Exactly what is sent: the messages, the answer form with its JSON schema, the settings, the fence's nonce."""
+    """Exactly what is sent: the messages, the answer form with its JSON schema, the settings; and the call's key."""
 
     variant: str
     messages: tuple[Message, ...]
     form: AnswerForm
     sampling: Sampling
-    nonce: str
     json_schema: str = ""
     choices: tuple[str, ...] = ()
     """The tokens of which the reply is to be one, if its form is a choice."""
@@ -251,3 +252,15 @@ class RenderedPrompt(NamedTuple):
     """Of a scale: how many steps it has."""
     shown: Shown = Shown((), (), ())
     """The bare texts, for judges that compute rather than read."""
+    fingerprint: str = ""
+    shows_reference: bool = False
+    epoch: str = ""
+    repeat: int = 0
+
+    @property
+    def nonce(self) -> str:
+        """The fence's code: the first digits of the key's hash."""
+        key = self.shown.key_digest(
+            self.fingerprint, uses_reference=self.shows_reference, epoch=self.epoch, repeat=self.repeat
+        )
+        return key.hex()[:NONCE_DIGITS]

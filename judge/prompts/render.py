@@ -31,8 +31,6 @@ from judge.domain.errors import InvalidInput
 from judge.domain.judge import CHOICES, AnswerForm, Message, RenderedPrompt, Rubric, RubricVariant, Sampling
 from judge.domain.verdict import Shown
 
-NONCE_DIGITS: Final = 16
-"""Hex digits of the verdict key in a fence's markers."""
 REASONED_SCHEMA: Final = (
     '{"type": "object", "properties": {"critique": {"type": "string"}, '
     '"verdict": {"type": "string", "enum": ["A", "B", "tie"]}}, '
@@ -70,19 +68,21 @@ def render(
             f"a showing needs as many answers as questions, and at least one: got {len(shown.prompt)} questions, "
             f"{len(shown.first)} first and {len(shown.second)} second answers",
         )
-    key = shown.key_digest(fingerprint, uses_reference=_reads_reference(variant, shown), epoch=epoch, repeat=repeat)
-    nonce = key.hex()[:NONCE_DIGITS]
-    return RenderedPrompt(
+    prompt = RenderedPrompt(
         variant=variant.name,
-        messages=() if bare else _messages(rubric, variant, _values(shown, nonce)),
+        messages=(),
         form=variant.form,
         sampling=sampling,
-        nonce=nonce,
         json_schema=REASONED_SCHEMA if variant.form is AnswerForm.REASONED else "",
         choices=CHOICES if variant.form is AnswerForm.CHOICE else (),
         steps=variant.steps,
         shown=shown,
+        fingerprint=fingerprint,
+        shows_reference=_reads_reference(variant, shown),
+        epoch=epoch,
+        repeat=repeat,
     )
+    return prompt if bare else prompt._replace(messages=_messages(rubric, variant, _values(shown, prompt.nonce)))
 
 
 def uses_reference(rubric: Rubric, shown: Shown) -> bool:

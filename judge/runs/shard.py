@@ -155,7 +155,7 @@ class ShardRunner:
         self._store, self._tenant, self._run, self._judge, self._clock = store, tenant, run, judge, clock
         self._fence, self._failures = fence, failures
         self._committer = Committer(store, tenant, run, clock)
-        self._flying: set[asyncio.Task[Work | None]] = set()
+        self._flying: set[asyncio.Task[Sequence[Work]]] = set()
         self._stopping = False
         self._waits = Waits(store, run)
         self._full_until = -math.inf
@@ -269,17 +269,24 @@ class ShardRunner:
                 # Busy elsewhere, being called for an equal showing here, or refused: asked for again.
                 todo.append(work)
         if self._judge.rule is not None and begun:
-            self._flying.add(asyncio.create_task(self._compute(self._judge.rule, begun)))
+            self._flying.add(asyncio.create_task(self._compute(self._judge.rule, begun, asked)))
         else:
             self._flying |= {asyncio.create_task(self._call(work, to, asked)) for to, work in begun.items()}
         return len(begun)
 
-    async def _compute(self, rule: Rule, begun: Mapping[int, Work]) -> None:
-        """Judge what a rule judges, under its permit, and commit all of it at once."""
-        settled = []
+    async def _compute(self, rule: Rule, begun: Mapping[int, Work], asked: float) -> Sequence[Work]:
+        """Judge what *rule* judges, under its permit, and commit all of it at once; what is to be asked for again."""
+        void = self._clock.monotonic() - asked > LEASE
+        settled: list[Settled] = []
+        broken: Exception | None = None
         try:
             for number, (attempt, work) in enumerate(begun.items(), 1):
-                settled.append(computed(self._judge, rule, work, attempt))
+                try:
+                    one = Settled(work.key, work.item, attempt) if void else computed(self._judge, rule, work, attempt)
+                except Exception as error:  # noqa: BLE001  # raised when the others are stored
+                    broken = broken or error
+                else:
+                    settled.append(one)
                 if not number % AT_A_TIME:
                     await asyncio.sleep(0)
             await self._committer.commit(*settled)
@@ -287,21 +294,24 @@ class ShardRunner:
             self._judge.slots.give(len(begun))
         for one in settled:
             self._failures.count(one.state)
+        if broken is not None:
+            raise broken
+        return list(begun.values()) if void else ()
 
-    async def _call(self, work: Work, attempt: int, asked: float) -> Work | None:
-        """Judge *work* under its permit; the work itself if it is to be asked for again."""
+    async def _call(self, work: Work, attempt: int, asked: float) -> Sequence[Work]:
+        """Judge *work* under its permit; what is to be asked for again."""
         account = self._judge.account
         self._asked_first.setdefault(work.key, account.replies)
-        again = None
+        again: Sequence[Work] = ()
         try:
             held = await self._judge.room.take(letters(work.shown))
             try:
                 if self._clock.monotonic() - asked > LEASE:
-                    settled, again = Settled(work.key, work.item, attempt), work
+                    settled, again = Settled(work.key, work.item, attempt), (work,)
                 else:
                     settled = await judge_comparison(self._judge, work, attempt, self._clock)
                     if settled.state is ItemState.TRANSPORT_ERROR and self._asks_again(work):
-                        settled, again = settled._replace(state=None), work
+                        settled, again = settled._replace(state=None), (work,)
             finally:
                 self._judge.room.give(held)
             await self._committer.commit(settled)
@@ -312,7 +322,7 @@ class ShardRunner:
         finally:
             self._judge.slots.give(1)
         self._failures.count(settled.state)
-        if again is None:
+        if not again:
             self._asked_first.pop(work.key, None)
             self._rounds.pop(work.key, None)
         return again
@@ -342,8 +352,8 @@ class ShardRunner:
             error = task.exception()
             if error is not None:
                 failures.append(error)
-            elif (again := task.result()) is not None:
-                todo.append(again)
+            else:
+                todo.extend(task.result())
         if failures:
             unusable = next((e for e in failures if isinstance(e, JudgeUnusable)), failures[0])
             raise unusable

@@ -26,13 +26,13 @@ from judge.runs.outliving import Outliving
 from judge.runs.shard import BUSY_WAIT, LEASE
 from judge.runs.worker import (
     Work,
-    comparison,
     judge_comparison,
     letters,
     likely_tokens,
     recorded_key,
     rendered,
     shows_reference,
+    texts,
     worst_cost,
 )
 
@@ -73,13 +73,13 @@ class Single:
             rows.append(output.row)
         prompts = await self._store.prompt_texts([prompt.row])
         outputs = await self._store.output_texts(rows)
-        texts = comparison(prompts[prompt.row], outputs[rows[0]], outputs[rows[1]], names.turn)
-        return Asked(Shown.of(texts, names.order), names)
+        left, right = (outputs[row] for row in rows)
+        return Asked(texts(prompts[prompt.row], left, right, names.turn, names.order), names)
 
     @staticmethod
-    def of_texts(texts: Comparison, order: Order) -> Asked:
+    def of_texts(compared: Comparison, order: Order) -> Asked:
         """A comparison given by its texts."""
-        return Asked(Shown.of(texts, order), ShowingNames("", texts.turn, "left", "right", order))
+        return Asked(Shown.of(compared, order), ShowingNames("", compared.turn, "left", "right", order))
 
     async def _work(self, tenant: str, card: JudgeCard, asked: Asked, epoch: str, repeat: int) -> Work:
         definition, shown, names = card.definition, asked.shown, asked.names

@@ -13,7 +13,7 @@ from judge.domain.verdict import CallKey, Shown
 from judge.ports.store import DatasetStore, ItemRef, OutputText, PromptText, Store
 from judge.runs.narrowed import Named
 from judge.runs.plan import Plan, make_plan
-from judge.runs.worker import Work, comparison, recorded_key, shows_reference
+from judge.runs.worker import Work, recorded_key, shows_reference, texts
 
 PAGE = 1000
 """Rows read at once."""
@@ -79,8 +79,7 @@ class Keys:
         ]
 
     def _shown(self, item: ItemRef, prompts: dict[int, PromptText], outputs: dict[int, OutputText]) -> Shown:
-        texts = comparison(prompts[item.prompt], outputs[item.left], outputs[item.right], item.turn)
-        return Shown.of(texts, item.order)
+        return texts(prompts[item.prompt], outputs[item.left], outputs[item.right], item.turn, item.order)
 
     async def _contents(
         self,

@@ -10,8 +10,8 @@ import stamina
 
 from judge.domain.errors import CallFailed, JudgeUnusable, NotRecorded, TransportFailed
 from judge.domain.judge import RECORDED, JudgeCard, JudgeDefinition, RenderedPrompt
-from judge.domain.outcome import ItemState
-from judge.domain.verdict import CallKey, Comparison, Reading, Reply, Shown, Usage, digest, recorded_digest
+from judge.domain.outcome import ItemState, Order
+from judge.domain.verdict import CallKey, Reading, Reply, Shown, Usage, digest, recorded_digest
 from judge.ports.clock import Clock
 from judge.ports.store import ItemRef, OutputText, PromptText, Settled
 from judge.prompts.parse import Parser, parse
@@ -34,16 +34,12 @@ class Work(NamedTuple):
     item: ItemRef | None = None
 
 
-def comparison(prompt: PromptText, left: OutputText, right: OutputText, turn: int) -> Comparison:
-    """The texts of a comparison up to *turn*."""
+def texts(prompt: PromptText, left: OutputText, right: OutputText, turn: int, order: Order) -> Shown:
+    """What is shown of a comparison up to *turn*."""
     asked = prompt.prompt
-    return Comparison(
-        prompt=asked.turns[:turn],
-        left=left.output.turns[:turn],
-        right=right.output.turns[:turn],
-        category=asked.category,
-        reference=asked.reference[:turn],
-    )
+    ends = left.output.turns[:turn], right.output.turns[:turn]
+    first, second = ends if order is Order.LEFT_FIRST else ends[::-1]
+    return Shown(asked.turns[:turn], first, second, asked.category, asked.reference[:turn])
 
 
 def rendered(definition: JudgeDefinition, work: Work, *, bare: bool = False) -> RenderedPrompt:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
+from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Table, func, insert, select, update
+from sqlalchemy import Column, Connection, Table, Text, cast, func, insert, select, update
 
 from judge.domain.dataset import DatasetSummary, ImportedVerdict, Label, ListedComparison, Output, Prompt
 from judge.domain.errors import AlreadyExists
@@ -117,20 +119,44 @@ class Datasets:
 
     async def prompt_texts(self, rows: Collection[int]) -> dict[int, PromptText]:
         """Texts by prompt row."""
-        texts = await self._by_id(s.prompt, rows)
-        return {r.id: PromptText(_prompt(r), tuple(r.plain), tuple(r.referenced)) for r in texts}
+        p = s.prompt.c
+        found = await self._by_id(
+            rows, (p.id, p.prompt_id, p.category), (p.turns, p.tags, p.reference, p.plain, p.referenced)
+        )
+        return {
+            row: PromptText(
+                Prompt(prompt_id, tuple(turns), category, tuple(tags), tuple(reference)),
+                tuple(plain),
+                tuple(referenced),
+            )
+            for row, prompt_id, category, turns, tags, reference, plain, referenced in found
+        }
 
     async def output_texts(self, rows: Collection[int]) -> dict[int, OutputText]:
         """Texts by output row."""
-        return {r.id: OutputText(_output(r), tuple(r.shown)) for r in await self._by_id(s.output, rows)}
+        o = s.output.c
+        found = await self._by_id(rows, (o.id, o.prompt_id, o.contestant, o.sample), (o.turns, o.shown))
+        return {
+            row: OutputText(Output(prompt_id, contestant, tuple(turns), sample), tuple(shown))
+            for row, prompt_id, contestant, sample, turns, shown in found
+        }
 
-    async def _by_id(self, table: Table, rows: Collection[int]) -> list[Any]:
-        def work(c: Connection) -> list[Any]:
+    async def _by_id(
+        self, rows: Collection[int], columns: tuple[Column[Any], ...], lists: tuple[Column[Any], ...]
+    ) -> list[tuple[Any, ...]]:
+        """*columns*, an id first, and *lists* of *rows*. All lists are read as one, which takes half the time."""
+        query = select(*columns, *(cast(column, Text) for column in lists))
+
+        def work(c: Connection) -> list[tuple[Any, ...]]:
             return [
-                row for chunk in chunks(sorted(rows)) for row in c.execute(select(table).where(table.c.id.in_(chunk)))
+                tuple(row) for chunk in chunks(sorted(rows)) for row in c.execute(query.where(columns[0].in_(chunk)))
             ]
 
-        return await self._db.read(work)
+        found = await self._db.read(work)
+        plain = len(columns)
+        texts = ",".join([text for row in found for text in row[plain:]])
+        read = iter(json.loads(f"[{texts}]"))
+        return [(*row[:plain], *islice(read, len(lists))) for row in found]
 
     async def intern(self, tenant: str, digests: Sequence[bytes]) -> list[int]:
         """The id of each digest."""

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from judge.store.dialects import adding
 from judge.store.schema import content, tenant
 
 CHUNK = 500
+_TENANT = select(tenant.c.id).where(tenant.c.name == bindparam("called"))
 
 
 def tenant_id(connection: Connection, name: str) -> int:
     """The id of a tenant, made when it is first seen."""
-    found = connection.scalar(select(tenant.c.id).where(tenant.c.name == name))
+    found = connection.scalar(_TENANT, {"called": name})
     if found is None:
         connection.execute(adding(connection, tenant), [{"name": name}])
-        found = connection.scalar(select(tenant.c.id).where(tenant.c.name == name))
+        found = connection.scalar(_TENANT, {"called": name})
     return int(found or 0)
 
 
@@ -36,7 +37,7 @@ def interned(connection: Connection, owner: int, digests: Sequence[bytes]) -> di
 
 def known(connection: Connection, name: str, digests: Sequence[bytes]) -> dict[bytes, int]:
     """The ids of those digests that the tenant *name* has."""
-    owner = connection.scalar(select(tenant.c.id).where(tenant.c.name == name))
+    owner = connection.scalar(_TENANT, {"called": name})
     return {} if owner is None else _known(connection, owner, list(dict.fromkeys(digests)))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from judge.domain.run import RunState
 from judge.domain.verdict import CallKey
@@ -26,6 +26,9 @@ CHUNK = 250
 ATTEMPT = (*s.KEY, "run_id", "judge", "worst_micros", "until", "shard", "state")
 WORKING = (RunState.QUEUED, RunState.RUNNING, RunState.WAITING)
 STOPPED = (RunState.CANCELLING, RunState.CANCELLED)
+_RUN = s.run.c.id == bindparam("run")
+_STATE = select(s.run.c.state).where(_RUN)
+_BUDGET = select(s.run.c.budget_calls, s.run.c.budget_micros).where(_RUN)
 
 
 class Permits:
@@ -71,7 +74,7 @@ def stored_answers(c: Connection, owner: int, keys: Sequence[CallKey]) -> dict[C
 
 def _refused(c: Connection, run: int, request: PermitRequest, *, held: bool) -> str:
     """Why a run gets no permit, if it gets none."""
-    state = c.scalar(select(s.run.c.state).where(s.run.c.id == run))
+    state = c.scalar(_STATE, {"run": run})
     if state is None or RunState(state) in STOPPED:
         return "CANCELLED"
     if RunState(state) not in WORKING:
@@ -143,7 +146,7 @@ def _live(c: Connection, owner: int, keys: Sequence[CallKey]) -> dict[CallKey, A
 def _affordable(c: Connection, run: int, request: PermitRequest, more: int) -> int:
     """How many of the *more* attempts that were just made the run's budget has room for."""
     r, a = s.run.c, s.call_attempt.c
-    row = c.execute(select(r.budget_calls, r.budget_micros).where(r.id == run)).one()
+    row = c.execute(_BUDGET, {"run": run}).one()
     if not row.budget_calls and not row.budget_micros:
         return more
     row = c.execute(select(s.run).where(r.id == run).with_for_update()).one()

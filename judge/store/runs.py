@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import astuple, replace
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from judge.domain.errors import AlreadyExists, NotFound, RequestIdReused, StoreFull
 from judge.domain.judge import JudgeDefinition
@@ -28,6 +28,17 @@ _ROUND = (
     .label("at_round")
 )
 """How many rounds a run has; a plan that begins with zero is none."""
+_THERE = (
+    select(s.run, _ROUND)
+    .join(s.tenant, s.tenant.c.id == s.run.c.tenant_id)
+    .join(s.dataset, s.dataset.c.id == s.run.c.dataset_id)
+    .where(s.dataset.c.revision != GONE)
+)
+_ONE = _THERE.where(s.tenant.c.name == bindparam("of"), s.run.c.run_id == bindparam("called"))
+_i = s.run_item.c
+_SETTLED = select(_i.position).where(
+    _i.run_id == bindparam("run"), _i.position >= bindparam("first"), _i.position < bindparam("last")
+)
 
 
 class Runs:
@@ -104,13 +115,7 @@ class Runs:
         """The run as it is now."""
 
         def work(c: Connection) -> Run:
-            query = (
-                select(s.run, _ROUND)
-                .join(s.tenant, s.tenant.c.id == s.run.c.tenant_id)
-                .join(s.dataset, s.dataset.c.id == s.run.c.dataset_id)
-                .where(s.tenant.c.name == tenant, s.run.c.run_id == run_id, s.dataset.c.revision != GONE)
-            )
-            row = c.execute(query).first()
+            row = c.execute(_ONE, {"of": tenant, "called": run_id}).first()
             if row is None:
                 raise NotFound(f"there is no run {run_id!r}", reason="UNKNOWN_RUN", run=run_id)
             return _run(row)
@@ -127,14 +132,7 @@ class Runs:
         """At most *limit* runs, newest first."""
 
         def work(c: Connection) -> list[Run]:
-            query = (
-                select(s.run, _ROUND)
-                .join(s.tenant, s.tenant.c.id == s.run.c.tenant_id)
-                .join(s.dataset, s.dataset.c.id == s.run.c.dataset_id)
-                .where(s.tenant.c.name == tenant, s.dataset.c.revision != GONE)
-                .order_by(s.run.c.id.desc())
-                .limit(limit)
-            )
+            query = _THERE.where(s.tenant.c.name == tenant).order_by(s.run.c.id.desc()).limit(limit)
             if before:
                 query = query.where(s.run.c.id < before)
             if dataset:
@@ -221,9 +219,8 @@ class Runs:
 
     async def done_positions(self, row: int, first: int, last: int) -> set[int]:
         """The positions in [first, last) that have a verdict or a final state."""
-        i = s.run_item.c
-        query = select(i.position).where(i.run_id == row, i.position >= first, i.position < last)
-        return await self._db.read(lambda c: set(c.scalars(query)))
+        told = {"run": row, "first": first, "last": last}
+        return await self._db.read(lambda c: set(c.scalars(_SETTLED, told)))
 
     async def add_round(self, row: int, number: int, plan: bytes, planned: int) -> bytes:
         """Write round *number*, if nobody has; what stands there."""

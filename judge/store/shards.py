@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from judge.ports.store import Fence, Losses
 from judge.store import schema as s
@@ -16,6 +16,24 @@ from judge.store.attempts import book, end
 from judge.store.connections import Connections
 
 OPEN, DONE, AT_WORK = 1, 2, 3
+# Made once, for they are asked with every shard and every permit.
+_h, _i, _a = s.run_shard.c, s.run_item.c, s.call_attempt.c
+_THIS = (_h.run_id == bindparam("run")) & (_h.shard == bindparam("at"))
+_NEWEST = _THIS & (_h.attempt == bindparam("of"))
+_LEFT = update(s.run_shard).where(_NEWEST, _h.state == AT_WORK).values(state=OPEN)
+_ENDED = update(s.run_shard).where(_NEWEST).values(state=DONE)
+_KNOWN = select(_h.attempt, _h.state, _h.lost, _h.settled).where(_THIS)
+_HELD = _KNOWN.with_for_update()
+_ATTEMPT = select(_h.attempt).where(_THIS)
+_ATTEMPT_HELD = _ATTEMPT.with_for_update(read=True)
+_SETTLED = (
+    select(func.count())
+    .select_from(s.run_item)
+    .where(_i.run_id == bindparam("run"), _i.position >= bindparam("at"), _i.position < bindparam("last"))
+)
+_FIRST = insert(s.run_shard).values(
+    tenant_id=select(s.run.c.tenant_id).where(s.run.c.id == bindparam("of_run")).scalar_subquery()
+)
 
 
 class Shards:
@@ -34,47 +52,49 @@ class Shards:
 
     async def leave_shard(self, row: int, fence: Fence) -> None:
         """The attempt ended in order, if it is still the newest."""
-        h = s.run_shard.c
-        mine = (h.run_id == row) & (h.shard == fence.shard) & (h.attempt == fence.attempt) & (h.state == AT_WORK)
-        await self._db.write(lambda c: c.execute(update(s.run_shard).where(mine).values(state=OPEN)))
+        await self._db.write(lambda c: c.execute(_LEFT, _told(row, fence)))
 
     async def end_shard(self, row: int, fence: Fence) -> None:
         """The shard is done, if the attempt is still its newest."""
-        h = s.run_shard.c
-        mine = (h.run_id == row) & (h.shard == fence.shard) & (h.attempt == fence.attempt)
-        await self._db.write(lambda c: c.execute(update(s.run_shard).where(mine).values(state=DONE)))
+        await self._db.write(lambda c: c.execute(_ENDED, _told(row, fence)))
+
+
+def _told(run: int, fence: Fence) -> dict[str, int]:
+    return {"run": run, "at": fence.shard, "of": fence.attempt}
 
 
 def _losses(c: Connection, run: int, shard: int, last: int) -> tuple[Losses, int]:
     """What is known of attempts before the newest; and the number of that one if nobody ended it, else 0."""
-    h, i, a = s.run_shard.c, s.run_item.c, s.call_attempt.c
-    row = c.execute(select(s.run_shard).where(h.run_id == run, h.shard == shard)).first()
-    inside = (i.run_id == run) & (i.position >= shard) & (i.position < last)
-    settled = c.scalar(select(func.count()).select_from(s.run_item).where(inside)) or 0
+    row = c.execute(_KNOWN, {"run": run, "at": shard}).first()
+    settled = c.scalar(_SETTLED, {"run": run, "at": shard, "last": last}) or 0
     if row is None or settled > row.settled:
         return Losses(0, settled), 0
     # What a provider has is neither settled nor lost.
-    batch = select(a.id).where(a.run_id == run, a.shard == shard, a.batch_id.is_not(None), s.LIVE).limit(1)
+    batch = select(_a.id).where(_a.run_id == run, _a.shard == shard, _a.batch_id.is_not(None), s.LIVE).limit(1)
     lost = row.state == AT_WORK and c.scalar(batch) is None
     return Losses(row.lost, settled), row.attempt if lost else 0
 
 
 def _begun(c: Connection, run: int, shard: int, losses: Losses) -> int | None:
-    h = s.run_shard.c
-    this = (h.run_id == run) & (h.shard == shard)
-    row = c.execute(select(h.attempt, h.state).where(this).with_for_update()).first()
+    row = c.execute(_HELD, {"run": run, "at": shard}).first()
     if row is None:
-        owner = select(s.run.c.tenant_id).where(s.run.c.id == run).scalar_subquery()
-        first = {"run_id": run, "shard": shard, "tenant_id": owner, "attempt": 1}
-        c.execute(insert(s.run_shard).values(**first, state=AT_WORK, settled=losses.settled))
+        first = {
+            "run_id": run,
+            "of_run": run,
+            "shard": shard,
+            "attempt": 1,
+            "state": AT_WORK,
+            "settled": losses.settled,
+        }
+        c.execute(_FIRST, first)
         return 1
     if row.state == DONE:
         return None
     counted = {"lost": losses.lost, "settled": losses.settled}
+    this = (_h.run_id == run) & (_h.shard == shard)
     c.execute(update(s.run_shard).where(this).values(attempt=row.attempt + 1, state=AT_WORK, **counted))
-    a = s.call_attempt.c
     left = c.execute(
-        select(s.call_attempt).where(a.run_id == run, a.shard == shard, a.batch_id.is_(None), s.LIVE)
+        select(s.call_attempt).where(_a.run_id == run, _a.shard == shard, _a.batch_id.is_(None), s.LIVE)
     ).all()
     book(c, end(c, left))
     return int(row.attempt) + 1
@@ -82,9 +102,8 @@ def _begun(c: Connection, run: int, shard: int, losses: Losses) -> int | None:
 
 def fenced(c: Connection, run: int, fence: Fence, *, held: bool) -> bool:
     """Whether *fence* is of its shard's newest attempt; if *held*, none begins until this transaction ends."""
-    h = s.run_shard.c
-    newest = select(h.attempt).where(h.run_id == run, h.shard == fence.shard)
-    return c.scalar(newest.with_for_update(read=True) if held else newest) == fence.attempt
+    told = {"run": run, "at": fence.shard}
+    return bool(c.scalar(_ATTEMPT_HELD if held else _ATTEMPT, told) == fence.attempt)
 
 
 def reopened(c: Connection, run: int) -> None:

@@ -81,7 +81,7 @@ class Scene:
         """A call that was answered: the first is better, for 7 micro-USD."""
         item = None if position is None else self.item(position)
         reply, reading = Reply("[[A]]", usage=Usage(5, 0, 3, 7, 20)), Reading("brackets", Preference.FIRST)
-        return replace(Settled(key, item, attempt, reply=reply, reading=reading, calls=1), **said)
+        return Settled(key, item, attempt, reply=reply, reading=reading, calls=1)._replace(**said)
 
     async def answer(self, keys: Sequence[CallKey], run: Run, *, begin: int = 0) -> None:
         """Ask a permit for *keys*, call and commit them, as the run's showings from position *begin* on."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -225,7 +224,7 @@ async def test_law_5_a_judges_verdicts_stand_by_plan_position_not_by_arrival(sto
     wanted = await keys(store)
     permit = await store.permit(TENANT, asks(run, wanted))
     for position in (1, 0):
-        where = replace(await item(store), position=position, order=Order(position + 1))
+        where = (await item(store))._replace(position=position, order=Order(position + 1))
         key = wanted[position]
         await store.commit(TENANT, run.row, [answered(key, where, permit.granted[key])])
         clock.time += 1
