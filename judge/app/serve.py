@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from pathlib import Path
 
@@ -28,6 +29,8 @@ async def serve(config_path: Path | None, listen: str | None) -> int:
     room = log.logger("app")
     async with running(settings, store_url=None, listen=address) as bound:
         room.info("server.started", address=bound)
+        # What is there by now stays: nobody needs to look through it for garbage again.
+        gc.freeze()
         await stop.wait()
         room.info("server.stopping")
     room.info("server.stopped")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 from pathlib import Path
 
@@ -36,6 +37,8 @@ async def work(config_path: Path | None) -> int:
         judges = ConfiguredJudges(settings, clock, shared=True)
         stack.push_async_callback(judges.close)
         async with working(store, judges, settings.temporal, clock):
+            # What is there by now stays: nobody needs to look through it for garbage again.
+            gc.freeze()
             await stop.wait()
             room.info("worker.stopping")
     room.info("worker.stopped")

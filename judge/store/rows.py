@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import astuple
 from operator import attrgetter
@@ -81,7 +82,8 @@ def answer_row(owner: int, key: CallKey, reply: Reply, now: float) -> tuple[Any,
         storable(reply.raw),
         int(reply.status),
         storable(reply.model),
-        reply.logprobs,
+        # JSON has no infinity: a token that cannot be is left out, which is what parsers make of it.
+        tuple(one for one in reply.logprobs if math.isfinite(one[1])) if reply.logprobs else (),
         usage.input_tokens,
         usage.cached_input_tokens,
         usage.output_tokens,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from random import Random
 from typing import TYPE_CHECKING
 
 from clocks import passed
@@ -184,3 +186,38 @@ async def test_a_reply_with_broken_unicode_is_kept(scene: Scene) -> None:
     await scene.store.commit(TENANT, None, [broken, scene.called(keys[1], None)])
 
     assert set((await scene.permit(keys)).answered) == set(keys)
+
+
+async def test_texts_come_back_letter_by_letter(scene: Scene) -> None:
+    """Replies, models, logprobs and reasons, whatever a database's own notation makes of their letters.
+
+    A logprob of minus infinity, which JSON does not have, is left out.
+    """
+    whole = (
+        "",
+        " ",
+        "NULL",
+        "null",
+        "{}",
+        "{a,b}",
+        "[]",
+        "\\N",
+        "%s :x ?",
+        "\n\t\r\x01",
+        "é 好 \N{SLIGHTLY SMILING FACE}",
+        "x" * 5000,
+    )
+    drawn = Random(7)  # noqa: S311  # the same letters each time
+    texts = [*whole, *("".join(drawn.choices("ab\"\\'{},NUL \n", k=drawn.randrange(12))) for _ in range(600))]
+    run, keys = await scene.run(), await scene.keys(len(texts))
+    granted = (await scene.permit(keys, run)).granted
+    replies = [Reply(one, model=one, logprobs=((one, -0.1), (one * 2, -math.inf))) for one in texts]
+    readings = [Reading("own", None, one, strength=n / 7) for n, one in enumerate(texts)]
+
+    done = [scene.called(k, granted[k], reply=r, reading=o) for k, r, o in zip(keys, replies, readings, strict=True)]
+    await scene.store.commit(TENANT, run.row, done)
+
+    found = await scene.store.answers(TENANT, keys)
+    told = [(r.raw, r.model, r.logprobs) for r in (found[key].reply for key in keys)]
+    assert told == [(one, one, ((one, -0.1),)) for one in texts]
+    assert [found[key].readings for key in keys] == [(reading,) for reading in readings]
