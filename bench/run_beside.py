@@ -1,5 +1,8 @@
 """A run of 10,000 comparisons in both orders, with an instant judge, beside a bare asyncio loop that writes its rows.
 
+The judge is a yardstick, once as it is, a rule that is asked at once for all that a permit grants, and once as if it
+were far away: rendered, in a task of its own, with a deadline, tries and an account for every call.
+
 The bare loop has the rows ready: for each it makes a task that awaits a judge, and commits them in groups with the
 driver, in a thread, into the same tables with the same indexes and the same sync. It renders, reads and checks nothing,
 and asks for no permits.
@@ -13,6 +16,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -22,9 +26,11 @@ from figures import Figure, interleaved, told
 from judge.app.judges import ConfiguredJudges
 from judge.config import load
 from judge.domain.dataset import Output, Prompt
+from judge.domain.judge import JudgeDefinition
 from judge.domain.run import RunSpec
 from judge.engines.local import LocalEngine
 from judge.ports.clock import SystemClock
+from judge.runs.judges import JudgeAtWork
 from judge.runs.lifecycle import Runs
 from judge.runs.watch import Watcher
 from judge.store import SqlStore
@@ -44,10 +50,11 @@ def figures() -> Iterator[Figure]:
         home = Path(folder)
         asyncio.run(_run(home / "rows.db"))
         rows = _rows(home / "rows.db")
-        numbers = iter(range(2 * ROUNDS))
-        mine, bare = interleaved(
+        numbers = iter(range(3 * ROUNDS))
+        mine, awaited, bare = interleaved(
             ROUNDS,
             lambda: asyncio.run(_run(home / f"{next(numbers)}.db")),
+            lambda: asyncio.run(_run(home / f"{next(numbers)}.db", awaited=True)),
             lambda: asyncio.run(_bare(home / "rows.db", home / f"{next(numbers)}.db", rows)),
         )
     ratio = mine / bare
@@ -61,13 +68,28 @@ def figures() -> Iterator[Figure]:
         f"<= {GOAL} x its time",
         ratio <= GOAL,
     )
+    yield Figure(
+        "runs",
+        "the same, each call awaited by itself",
+        VERDICTS / awaited,
+        "verdicts/s",
+        f"a bare asyncio loop: {VERDICTS / bare:.0f}/s",
+        awaited / bare,
+    )
 
 
-async def _run(file: Path) -> float:
+class _Awaited(ConfiguredJudges):
+    """Judges that are asked as if they were far away, also those that compute."""
+
+    def at_work(self, definition: JudgeDefinition) -> JudgeAtWork:
+        return replace(super().at_work(definition), rule=None)
+
+
+async def _run(file: Path, *, awaited: bool = False) -> float:
     """Seconds from CreateRun to the end that the run has; its watcher hears of that up to half a second later."""
     clock = SystemClock()
     store = SqlStore.open(f"sqlite:///{file}", clock=clock)
-    judges = ConfiguredJudges(load(None), clock)
+    judges = (_Awaited if awaited else ConfiguredJudges)(load(None), clock)
     engine = LocalEngine(store, judges, clock)
     await _fill(store)
     begun = clock.now()
