@@ -23,6 +23,8 @@ SQLITE_FILE = "sqlite:///"
 READERS = 2
 BUSY_SECONDS = 30
 JOURNAL_BYTES = 64 * 1024 * 1024
+CACHE_KIB = 32 * 1024
+"""Pages that each connection keeps, at most: with SQLite's own 2 MiB a million verdicts take a sixth longer to rank."""
 IDLE_SECONDS = 5.0
 """Seconds without a write after which the journal is folded into the database and emptied."""
 
@@ -141,6 +143,7 @@ def _migrated(engine: Engine, url: str) -> None:
 
 def _pragmas(connection: Any, _: object) -> None:  # noqa: ANN401  # the driver's own type
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"journal_size_limit={JOURNAL_BYTES}"):
+    limits = (f"journal_size_limit={JOURNAL_BYTES}", f"cache_size=-{CACHE_KIB}")
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", *limits):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
