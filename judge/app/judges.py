@@ -33,7 +33,7 @@ from judge.runs.judges import JudgeAtWork, Rule
 MICROS = 1_000_000
 """Micro-USD in a USD."""
 OWN_LIMITS = Limits(concurrency=512, max_failed_share=1.0)
-"""Of judges that ask nobody outside: the whole of a shard at once."""
+"""Of judges that ask nobody outside, unless the config says otherwise: the whole of a shard at once."""
 WEIGHTS_SECONDS = 30.0
 """For so long a server's word on its weights is taken; a backend checks it again when it is first asked."""
 OUTPUT_TOKENS = 1024
@@ -78,10 +78,10 @@ class ConfiguredJudges:
     def at_work(self, definition: JudgeDefinition) -> JudgeAtWork:
         """*definition* with its name's account here; JudgeUnusable if there is none, or it is of another backend."""
         if definition.backend == RECORDED:
-            return self._own(definition, Recorded())
+            return self._own(definition, OWN_LIMITS, Recorded())
         if definition.yardstick:
-            yardstick = Yardstick(definition.backend)
-            return self._own(definition, yardstick, yardstick.computed)
+            card, yardstick = self._cards.get(definition.name), Yardstick(definition.backend)
+            return self._own(definition, card.limits if card else OWN_LIMITS, yardstick, yardstick.computed)
         said, card = self._settings.get(definition.name), self._cards.get(definition.name)
         if said is None or card is None or said.backend != definition.backend:
             raise JudgeUnusable(f"judge {definition.name!r} of backend {definition.backend} is not in this config")
@@ -93,10 +93,12 @@ class ConfiguredJudges:
         backend, account = self._backend(definition, said), self._account(said)
         return JudgeAtWork(replace(card, definition=definition), backend, account, slots, self._room)
 
-    def _own(self, definition: JudgeDefinition, backend: Backend, rule: Rule | None = None) -> JudgeAtWork:
+    def _own(
+        self, definition: JudgeDefinition, limits: Limits, backend: Backend, rule: Rule | None = None
+    ) -> JudgeAtWork:
         """A judge that asks nobody outside."""
-        card = JudgeCard(definition, limits=OWN_LIMITS, price=Price())
-        return JudgeAtWork(card, backend, Account(self._clock), Slots(OWN_LIMITS.concurrency), self._room, rule)
+        card = JudgeCard(definition, limits=limits, price=Price())
+        return JudgeAtWork(card, backend, Account(self._clock), Slots(limits.concurrency), self._room, rule)
 
     async def identified(self, definition: JudgeDefinition) -> JudgeDefinition:
         """*definition* with the weights that answer now, where its model's name does not say whose they are."""
@@ -197,12 +199,13 @@ def _card(name: str, settings: Settings, rubrics: Mapping[str, Rubric]) -> Judge
         sampling=_sampling(name, can, said, rubric),
     )
     price = said.price or settings.prices.get(said.model)
+    asked = said.backend not in YARDSTICKS or "concurrency" in said.model_fields_set
     account = settings.accounts.get(said.account)
     return JudgeCard(
         definition,
         can,
         Limits(
-            concurrency=said.concurrency,
+            concurrency=said.concurrency if asked else OWN_LIMITS.concurrency,
             requests_per_minute=account.requests_per_minute if account else 0,
             tokens_per_minute=account.tokens_per_minute if account else 0,
             deadline_seconds=said.deadline_seconds,

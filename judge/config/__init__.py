@@ -219,8 +219,7 @@ def load(given: Path | None = None) -> Settings:
 
 def _from_environment() -> dict[str, JudgeSettings]:
     yardsticks = {
-        name: JudgeSettings.model_validate({"backend": name, "rubric": "brackets", "concurrency": 512})
-        for name in YARDSTICK_NAMES
+        name: JudgeSettings.model_validate({"backend": name, "rubric": "brackets"}) for name in YARDSTICK_NAMES
     }
     for vendor in ("openai", "anthropic"):
         prefix, key_env = f"JUDGE_{vendor.upper()}", f"{vendor.upper()}_API_KEY"

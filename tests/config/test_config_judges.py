@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from asked import prompt, right_answer
 from clocks import StillClock
-from judge.app.judges import ConfiguredJudges
+from judge.app.judges import OWN_LIMITS, ConfiguredJudges
 from judge.config import ConfigError, load
 from judge.domain.judge import JudgeCard
+from judge.runs.execution import SHARD
 from provider import KEY, Provider
 from provider_server import provided
 
@@ -202,3 +204,22 @@ async def test_the_weights_behind_a_served_name_make_another_judge(
     assert one == same
     assert one.fingerprint != bare.fingerprint
     assert reply.raw == "So: [[A]]"
+
+
+def test_a_yardstick_takes_a_shard_at_once_unless_it_is_told_otherwise(tmp_path: Path) -> None:
+    """It asks nobody, so that few at once would spare nobody anything; what is said of it is done all the same."""
+    (tmp_path / "judge.toml").write_text(
+        '[judges.mine]\nbackend = "longest"\n[judges.few]\nbackend = "longest"\nconcurrency = 3\n', "utf-8"
+    )
+    judges = ConfiguredJudges(load(tmp_path / "judge.toml"), StillClock())
+    cards = judges.cards()
+    removed = replace(cards["few"].definition, name="removed")
+
+    at_work = [
+        judges.at_work(one) for one in (*(cards[name].definition for name in ("longest", "mine", "few")), removed)
+    ]
+
+    assert [one.card.limits.concurrency for one in at_work] == [512, 512, 3, 512]
+    assert [cards[name].limits.concurrency for name in ("longest", "mine", "few")] == [512, 512, 3]
+    assert SHARD <= OWN_LIMITS.concurrency == 512
+    assert all(one.rule is not None for one in at_work)
