@@ -37,7 +37,7 @@ from judge.store import SqlStore
 
 PROMPTS, CONTESTANTS = 1_000, 5
 VERDICTS = PROMPTS * (CONTESTANTS * (CONTESTANTS - 1) // 2) * 2
-ROUNDS, GROUP, AT_ONCE = 3, 256, 256
+ROUNDS, GROUP, AT_ONCE = 5, 256, 256
 GOAL = 2.0
 TABLES = ("call_attempt", "answer", "reading", "run_item")
 TENANT = "default"

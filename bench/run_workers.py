@@ -21,7 +21,7 @@ from judge_client import JudgeClient
 
 PROMPTS, CONTESTANTS = 1_000, 5
 VERDICTS = PROMPTS * (CONTESTANTS * (CONTESTANTS - 1) // 2) * 2
-ROUNDS, WORKERS = 3, 2
+ROUNDS, WORKERS = 5, 2
 GOAL = 2.0
 SHARED = """
 log_json = true
