@@ -21,15 +21,16 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    bindparam,
     cast,
     func,
-    literal,
     select,
     text,
     tuple_,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.types import TypeEngine
 
 GROUPS = (500, 100, 20, 5, 1)
 """Rows in a statement; the largest keeps below SQLite's 32,766 parameters at 65 columns."""
@@ -43,19 +44,11 @@ def added(
     if not rows:
         return []
     told = _told(table, names, rows)
+    returning = tuple(column.name for column in back)
     if c.dialect.name == "sqlite":
-        returning = tuple(column.name for column in back)
         return _by_values(c, told, lambda many: _insert(table, names, many, returning), answers=bool(back))
-    each = _unnested(table, names, told)
-    documents = _documents(table, names)
-    columns = [
-        cast(part, table.c[name].type) if name in documents else part for name, part in zip(names, each.c, strict=True)
-    ]
-    insert = postgresql.insert(table).from_select(names, select(*columns)).on_conflict_do_nothing()
-    if not back:
-        c.execute(insert)
-        return []
-    return c.execute(insert.returning(*back)).all()
+    result = c.execute(_insert_arrays(table, names, returning), _arrays(table, names, told))
+    return result.all() if back else []
 
 
 def ids_among(c: Connection, table: Table, names: tuple[str, ...], rows: Rows, *, where: str = "") -> list[int]:
@@ -64,8 +57,7 @@ def ids_among(c: Connection, table: Table, names: tuple[str, ...], rows: Rows, *
         return []
     if c.dialect.name == "sqlite":
         return [one[0] for one in _by_values(c, rows, lambda many: _lookup(table, names, where, many))]
-    wanted = tuple_(*(table.c[name] for name in names)).in_(select(*_unnested(table, names, rows).c))
-    return list(c.scalars(select(table.c.id).where(wanted, text(where or "true"))))
+    return list(c.scalars(_lookup_arrays(table, names, where), _arrays(table, names, rows)))
 
 
 def changed(
@@ -74,12 +66,11 @@ def changed(
     """Write *rows*, an id each and what goes into the columns *names*, if *where* holds; *back* of what is changed."""
     if not rows:
         return []
+    returning = tuple(column.name for column in back)
     if c.dialect.name == "sqlite":
-        returning = tuple(column.name for column in back)
         return _by_values(c, rows, lambda many: _update(table, names, where, many, returning))
-    row, *parts = _unnested(table, ("id", *names), rows).c
-    change = update(table).where(table.c.id == row, text(where or "true")).values(dict(zip(names, parts, strict=True)))
-    return c.execute(change.returning(*back)).all()
+    arrays = _arrays(table, ("id", *names), rows)
+    return c.execute(_update_arrays(table, names, where, returning), arrays).all()
 
 
 def _by_values(c: Connection, rows: Rows, sql: Callable[[int], str], *, answers: bool = True) -> list[Any]:
@@ -144,14 +135,49 @@ def _each_quoted(names: Sequence[str]) -> list[str]:
     return [quote(name) for name in names]
 
 
-def _unnested(table: Table, names: tuple[str, ...], rows: Rows) -> Any:  # noqa: ANN401  # a table value
-    """*rows* as a table of what goes into the columns *names*, in their order; what holds JSON comes as texts."""
-    documents = _documents(table, names)
-    arrays = []
-    for name, values in zip(names, zip(*rows, strict=True), strict=True):
-        kind: Any = Text() if name in documents else table.c[name].type
-        arrays.append(cast(literal(_array(values, texts=isinstance(kind, String)), Text), ARRAY(kind)))
+@lru_cache(maxsize=64)
+def _insert_arrays(table: Table, names: tuple[str, ...], back: tuple[str, ...]) -> Any:  # noqa: ANN401  # a statement
+    documents, parts = _documents(table, names), _unnested(table, names).c
+    columns = [
+        cast(part, table.c[name].type) if name in documents else part for name, part in zip(names, parts, strict=True)
+    ]
+    insert = postgresql.insert(table).from_select(names, select(*columns)).on_conflict_do_nothing()
+    return insert.returning(*(table.c[name] for name in back)) if back else insert
+
+
+@lru_cache(maxsize=64)
+def _lookup_arrays(table: Table, names: tuple[str, ...], where: str) -> Any:  # noqa: ANN401  # a statement
+    wanted = tuple_(*(table.c[name] for name in names)).in_(select(*_unnested(table, names).c))
+    return select(table.c.id).where(wanted, text(where or "true"))
+
+
+@lru_cache(maxsize=64)
+def _update_arrays(table: Table, names: tuple[str, ...], where: str, back: tuple[str, ...]) -> Any:  # noqa: ANN401  # a statement
+    row, *parts = _unnested(table, ("id", *names)).c
+    change = update(table).where(table.c.id == row, text(where or "true")).values(dict(zip(names, parts, strict=True)))
+    return change.returning(*(table.c[name] for name in back))
+
+
+def _unnested(table: Table, names: tuple[str, ...]) -> Any:  # noqa: ANN401  # a table value
+    """The arrays of `_arrays` as a table: a column for each of *names*, in their order."""
+    kinds = _kinds(table, names)
+    arrays = [cast(bindparam(f"all_{n}", type_=Text), ARRAY(kind)) for n, kind in enumerate(kinds)]
     return func.unnest(*arrays).table_valued(*_parts(names), name="rows").render_derived()
+
+
+def _arrays(table: Table, names: tuple[str, ...], rows: Rows) -> dict[str, str]:
+    """What goes into the columns *names*, an array each; what holds JSON goes as texts."""
+    kinds, columns = _kinds(table, names), zip(*rows, strict=True)
+    return {
+        f"all_{n}": _array(values, texts=isinstance(kind, String))
+        for n, (kind, values) in enumerate(zip(kinds, columns, strict=True))
+    }
+
+
+@lru_cache(maxsize=64)
+def _kinds(table: Table, names: tuple[str, ...]) -> tuple[TypeEngine[Any], ...]:
+    documents = _documents(table, names)
+    return tuple(Text() if name in documents else table.c[name].type for name in names)
 
 
 def _array(values: Sequence[Any], *, texts: bool) -> str:
