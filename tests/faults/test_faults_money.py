@@ -58,23 +58,25 @@ class Ledger:
 
     def __init__(self, house: House) -> None:
         self._engine = create_engine(house.store_url)
+        self._ended = False
         self.micros = self.calls = 0
 
     async def look(self) -> None:
-        """Look until cancelled."""
-        while True:
+        """Look until told to end, and let go of the database."""
+        while not self._ended:
             spent, made, reserved, live = await asyncio.to_thread(self._row)
             self.micros, self.calls = max(self.micros, spent + reserved), max(self.calls, made + live)
             await asyncio.sleep(LOOK_SECONDS)
+        self._engine.dispose()
 
     def _row(self) -> tuple[int, int, int, int]:
         with self._engine.connect() as connection:
             spent, made, reserved, live = connection.execute(RESERVED).first() or (0, 0, 0, 0)
         return int(spent), int(made), int(reserved), int(live)
 
-    def close(self) -> None:
-        """Let go of the database."""
-        self._engine.dispose()
+    def end(self) -> None:
+        """Look no more once the look that goes on is over."""
+        self._ended = True
 
 
 @pytest.mark.parametrize("what", ["calls", "micros"])
@@ -93,8 +95,8 @@ async def test_a_budget_holds_whatever_dies(kind: Kind, folder: Path, calls: int
         await killing(fake, sorted(rng.sample(range(calls // 20, calls // 6), KILLS)), house.killable, rng)
         ended = await Watched().watch(house.address, run)
         kept = await verdicts(house.address, run)
-        looking.cancel()
-        ledger.close()
+        ledger.end()
+        await looking
 
     lost, most = ended.counts.by_status["ok"] - len(kept), KILLS * CONCURRENCY
     seen, limit = (ledger.calls, budget.calls) if what == "calls" else (ledger.micros, budget.cost_micros)
