@@ -199,19 +199,19 @@ def _card(name: str, settings: Settings, rubrics: Mapping[str, Rubric]) -> Judge
         sampling=_sampling(name, can, said, rubric),
     )
     price = said.price or settings.prices.get(said.model)
-    asked = said.backend not in YARDSTICKS or "concurrency" in said.model_fields_set
+    own = definition.yardstick and "concurrency" not in said.model_fields_set
     account = settings.accounts.get(said.account)
     return JudgeCard(
         definition,
         can,
         Limits(
-            concurrency=said.concurrency if asked else OWN_LIMITS.concurrency,
+            concurrency=OWN_LIMITS.concurrency if own else said.concurrency,
             requests_per_minute=account.requests_per_minute if account else 0,
             tokens_per_minute=account.tokens_per_minute if account else 0,
             deadline_seconds=said.deadline_seconds,
-            max_failed_share=1.0 if said.backend in YARDSTICKS else said.max_failed_share,
+            max_failed_share=1.0 if definition.yardstick else said.max_failed_share,
         ),
-        _price(price, said.backend) if price else (Price() if said.backend in YARDSTICKS else None),
+        _price(price, said.backend) if price else (Price() if definition.yardstick else None),
         _missing_key(said),
         said.batch,
     )

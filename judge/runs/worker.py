@@ -11,7 +11,7 @@ import stamina
 from judge.domain.errors import CallFailed, JudgeUnusable, NotRecorded, TransportFailed
 from judge.domain.judge import RECORDED, JudgeCard, JudgeDefinition, RenderedPrompt
 from judge.domain.outcome import ItemState, Order
-from judge.domain.verdict import CallKey, Reading, Reply, Shown, Usage, digest, recorded_digest
+from judge.domain.verdict import CallKey, Comparison, Reading, Reply, Shown, Usage, digest, recorded_digest
 from judge.ports.clock import Clock
 from judge.ports.store import ItemRef, OutputText, PromptText, Settled
 from judge.prompts.parse import Parser, parse
@@ -38,8 +38,7 @@ def texts(prompt: PromptText, left: OutputText, right: OutputText, turn: int, or
     """What is shown of a comparison up to *turn*."""
     asked = prompt.prompt
     ends = left.output.turns[:turn], right.output.turns[:turn]
-    first, second = ends if order is Order.LEFT_FIRST else ends[::-1]
-    return Shown(asked.turns[:turn], first, second, asked.category, asked.reference[:turn])
+    return Shown.of(Comparison(asked.turns[:turn], *ends, asked.category, asked.reference[:turn]), order)
 
 
 def rendered(definition: JudgeDefinition, work: Work, *, bare: bool = False) -> RenderedPrompt:

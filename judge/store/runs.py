@@ -183,7 +183,6 @@ class Runs:
     async def reopen_run(self, row: int, budget: Budget | None) -> bool:
         """Queue a run again and forget its showings without a verdict."""
         before = [state.value for state in (*sorted(ENDED), RunState.PAUSED, RunState.WAITING)]
-        i = s.run_item.c
 
         def work(c: Connection) -> bool:
             query = select(s.run).where(s.run.c.id == row, s.run.c.state.in_(before)).with_for_update()
@@ -192,7 +191,7 @@ class Runs:
                 return False
             counts = dict(run.by_status)
             failed = {name.name.lower() for name in ItemState}
-            c.execute(delete(s.run_item).where(i.run_id == row, i.answer_id.is_(None)))
+            c.execute(delete(s.run_item).where(_i.run_id == row, _i.answer_id.is_(None)))
             reopened(c, row)
             values: dict[str, Any] = {
                 "state": RunState.QUEUED.value,

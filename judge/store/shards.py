@@ -91,8 +91,8 @@ def _begun(c: Connection, run: int, shard: int, losses: Losses) -> int | None:
     if row.state == DONE:
         return None
     counted = {"lost": losses.lost, "settled": losses.settled}
-    this = (_h.run_id == run) & (_h.shard == shard)
-    c.execute(update(s.run_shard).where(this).values(attempt=row.attempt + 1, state=AT_WORK, **counted))
+    again = update(s.run_shard).where(_THIS).values(attempt=row.attempt + 1, state=AT_WORK, **counted)
+    c.execute(again, {"run": run, "at": shard})
     left = c.execute(
         select(s.call_attempt).where(_a.run_id == run, _a.shard == shard, _a.batch_id.is_(None), s.LIVE)
     ).all()
