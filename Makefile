@@ -65,7 +65,7 @@ check: $(VENV)/.dev  ## format, lint, types, import contracts, proto lint, fresh
 	$(BIN)/buf lint
 	$(BIN)/buf format -d --exit-code
 	$(MAKE) --no-print-directory proto-fresh
-	git ls-files -z | grep -zvE '^(requirements/|tests/runs/plans\.json$$)' | xargs -0 $(BIN)/detect-secrets-hook
+	git ls-files -z | grep -zvE '^(requirements/|tests/.*/(plans|golden_hashes)\.json$$)' | xargs -0 $(BIN)/detect-secrets-hook
 
 # Most of a scenario is waiting, so three go side by side; the last one measures times, and goes alone.
 test-faults: $(VENV)/.dev  ## kill, stop, starve and deceive real processes in the middle of runs; as root, for a disk that is full
