@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from figures import Figure, told
 
+from judge.columns.arrays import Floats
 from judge.stats.adaptive import LEAST_SETTLED, TOP, planning_fit, wanted
-from judge.stats.arrays import Floats
 
 BEST, SPREAD, NOISE, TIES = 5, 400.0, 0.1, 0.1
 UNIFORM = 0.2

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 import numpy as np
 from figures import Figure, told
 
-from judge.stats.anchored import Compared, anchored
-from judge.stats.arrays import Floats
+from judge.columns.arrays import Floats
+from judge.stats.alpha_spending import look_levels
 from judge.stats.battles import Battles
 from judge.stats.bootstrap import STUDENTISED, bootstrap
 from judge.stats.bradley_terry import BradleyTerryFit, bradley_terry, newton
-from judge.stats.clustered import PERCENTILE, t_quantile
+from judge.stats.cluster_intervals import PERCENTILE, t_quantile
 from judge.stats.errors import Disconnected, NotConverged
-from judge.stats.looks import look_levels
+from judge.stats.prediction_powered import Compared, anchored
 from judge.stats.simultaneous import rank_intervals
 
 REPLICATES, RESAMPLED, RESAMPLES = 5000, 1000, 200

@@ -24,16 +24,16 @@ from typing import Any
 from figures import Figure, interleaved, told
 
 from judge.app.judges import ConfiguredJudges
-from judge.config import load
+from judge.config.settings import load
 from judge.domain.dataset import Output, Prompt
 from judge.domain.judge import JudgeDefinition
 from judge.domain.run import RunSpec
 from judge.engines.local import LocalEngine
+from judge.execution.judges import JudgeAtWork
 from judge.ports.clock import SystemClock
-from judge.runs.judges import JudgeAtWork
 from judge.runs.lifecycle import Runs
 from judge.runs.watch import Watcher
-from judge.store import SqlStore
+from judge.store.sql_store import SqlStore
 
 PROMPTS, CONTESTANTS = 1_000, 5
 VERDICTS = PROMPTS * (CONTESTANTS * (CONTESTANTS - 1) // 2) * 2

@@ -21,7 +21,7 @@ from server import Served, served_in
 from judge.api.v1 import dataset_service_pb2 as pb
 from judge.api.v1 import run_service_pb2
 from judge.engines.local import WINDOW
-from judge.runs.execution import SHARD
+from judge.execution.run_executor import SHARD
 from judge_client import JudgeClient
 
 CONTESTANTS = 46

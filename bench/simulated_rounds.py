@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from judge.columns.arrays import Flags, Floats
 from judge.domain.run import Pairing
-from judge.ports.board import Board, BoardOutputs, BoardPrompts
-from judge.runs.adaptive import Told, next_row
-from judge.runs.rounds import NOTHING, Closed, Ending, Rounds
-from judge.stats.arrays import Flags, Floats
+from judge.planning.adaptive import Told, next_row
+from judge.planning.rounds import NOTHING, Closed, Ending, Rounds
+from judge.ports.dataset_index import Board, BoardOutputs, BoardPrompts
 from judge.stats.battles import Battles
 from judge.stats.bradley_terry import POINTS, bradley_terry, newton
-from judge.stats.clustered import t_quantile
+from judge.stats.cluster_intervals import t_quantile
 from judge.stats.errors import Disconnected
 from judge.stats.simultaneous import difference_errors
 

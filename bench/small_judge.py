@@ -16,10 +16,10 @@ from pathlib import Path
 
 from judge.api.v1 import outcome_pb2, run_service_pb2
 from judge.app.local import running
-from judge.cli.agreements import summary
+from judge.cli.agreement_tables import summary
 from judge.cli.data import upload
 from judge.cli.demo import BUNDLED, GOLD
-from judge.config import JudgeSettings, Settings
+from judge.config.settings import JudgeSettings, Settings
 from judge.formats import jsonl
 from judge_client import JudgeClient
 

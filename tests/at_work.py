@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from clocks import StillClock
 from judge.domain.judge import JudgeCard
+from judge.execution.judges import JudgeAtWork
+from judge.execution.rate_limits import Account, Room, Slots
 from judge.ports.backend import Backend
 from judge.ports.clock import Clock
-from judge.runs.accounts import Account, Room, Slots
-from judge.runs.judges import JudgeAtWork
 
 
 def at_work(card: JudgeCard, backend: Backend, clock: Clock | None = None, **account: float) -> JudgeAtWork:

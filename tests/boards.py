@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from judge.ports.board import Board, BoardOutput, BoardOutputs, BoardPrompt, BoardPrompts
+from judge.ports.dataset_index import Board, BoardOutput, BoardOutputs, BoardPrompt, BoardPrompts
 
 
 def board_of(prompts: Sequence[BoardPrompt], outputs: Sequence[BoardOutput]) -> Board:

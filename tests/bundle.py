@@ -8,7 +8,7 @@ from typing import Any
 
 from judge.api.v1 import dataset_service_pb2 as pb
 from judge.api.v1 import outcome_pb2
-from judge.config import JudgeSettings, Settings
+from judge.config.settings import JudgeSettings, Settings
 from judge_client import JudgeClient
 
 DEMO = Path(__file__).parents[1] / "judge" / "demo"

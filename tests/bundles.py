@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from judge.api.v1.ranking_service_pb2 import DEGENERATE_LARGEST, RankingOptions
-from judge.cli.bundling import Asked, Bundling
-from judge.runs.bundle import MANIFEST, SEAL, BundleWriter
+from judge.bundles.archive import MANIFEST, SEAL, BundleWriter
+from judge.cli.bundle_export import Asked, Bundling
 from judge_client import JudgeClient
 
 LARGEST = RankingOptions(degenerate=DEGENERATE_LARGEST)

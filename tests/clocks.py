@@ -6,9 +6,9 @@ import asyncio
 
 from sqlalchemy import update
 
-from judge.store import SqlStore, schema
 from judge.store.clock import JUMP
 from judge.store.dialects import alone
+from judge.store.sql_store import SqlStore, schema
 
 
 class StillClock:

@@ -12,22 +12,22 @@ from sqlalchemy import make_url
 from at_work import at_work
 from clocks import QuickClock
 from judge.backends.scripted import Line, Scripted
-from judge.config import TemporalSettings
 from judge.domain.dataset import Output, Prompt
 from judge.domain.errors import JudgeUnusable
 from judge.domain.judge import JudgeCard, JudgeDefinition, Limits, RenderedPrompt
 from judge.domain.run import Pairing, Run, RunSpec
 from judge.engines.local import LocalEngine
 from judge.engines.temporal import TemporalEngine
+from judge.engines.temporal_connection import TemporalConnection
 from judge.engines.worker import working
 from judge.engines.workflow import SHARDS
+from judge.execution.judges import JudgeAtWork, Judges
+from judge.execution.run_executor import SHARD
 from judge.ports.clock import SystemClock
 from judge.ports.engine import Engine
 from judge.prompts.rubrics import RUBRICS
-from judge.runs.execution import SHARD
-from judge.runs.judges import JudgeAtWork, Judges
 from judge.runs.lifecycle import Runs
-from judge.store import SqlStore
+from judge.store.sql_store import SqlStore
 
 TENANT, CONCURRENCY = "default", 4
 PLANNED = 10 * 3 * 2
@@ -107,9 +107,9 @@ class Site:
     address: str = ""
 
     @property
-    def settings(self) -> TemporalSettings:
+    def settings(self) -> TemporalConnection:
         """Runs of one store meet the workers of that store."""
-        return TemporalSettings(address=self.address, task_queue=make_url(self.url).database or "judge")
+        return TemporalConnection(address=self.address, task_queue=make_url(self.url).database or "judge")
 
     @asynccontextmanager
     async def house(

@@ -12,7 +12,7 @@ from judge.domain.run import Budget, Pairing, Run, RunSpec
 from judge.engines.local import LocalEngine
 from judge.ports.clock import Clock
 from judge.runs.lifecycle import Runs
-from judge.store import SqlStore
+from judge.store.sql_store import SqlStore
 
 TENANT = "default"
 PLANNED = 10 * 3 * 2

@@ -13,7 +13,7 @@ from asked import prompt
 from clocks import StillClock
 from judge.app.judges import ConfiguredJudges
 from judge.backends.http import Endpoint
-from judge.config import Settings, load
+from judge.config.settings import Settings, load
 from judge.domain.errors import JudgeUnusable
 from judge.prompts.library import rubric_of
 from loopback import serving

@@ -16,16 +16,18 @@ from judge.api.v1.ranking_service_pb2 import GetLeaderboardRequest
 from judge.api.v1.run_service_pb2 import PlannedRound, PlannedShowing
 from judge.api.v1.run_service_pb2 import Run as RunMessage
 from judge.api.v1.verdict_pb2 import Verdict as VerdictMessage
+from judge.bundles.archive import ANSWERS, MANIFEST, PLAN, ROUNDS, Bundle, damaged
+from judge.bundles.plan_checks import Planning, read_again
 from judge.domain.dataset import Label
 from judge.domain.errors import InvalidInput, JudgeError
 from judge.domain.run import PairPolicy, Run
 from judge.domain.verdict import Verdict
-from judge.ports.board import BoardPrompts
-from judge.rpc import decode, restore, spelling
-from judge.runs.bundle import ANSWERS, MANIFEST, PLAN, ROUNDS, Bundle, damaged
-from judge.runs.bundle_checks import Planning, read_again
-from judge.runs.planned import Planned, board_of, prompts_of
-from judge.runs.rounds import Rounds
+from judge.planning.named_plan import Planned, board_of, prompts_of
+from judge.planning.rounds import Rounds
+from judge.ports.dataset_index import BoardPrompts
+from judge.rpc import bundle_json as spelling
+from judge.rpc import decode
+from judge.rpc import decode_bundle as restore
 
 A = TypeVar("A")
 M = TypeVar("M", bound=Message)

@@ -7,10 +7,10 @@ from dataclasses import asdict, replace
 
 from judge.app.rubrics import rubrics_in
 from judge.backends import anthropic, openai, vllm, vllm_engine
+from judge.backends.baseline import Yardstick
 from judge.backends.http import Endpoint
 from judge.backends.recorded import Recorded
-from judge.backends.yardsticks import Yardstick
-from judge.config import ConfigError, JudgeSettings, PriceSettings, Settings
+from judge.config.settings import ConfigError, JudgeSettings, PriceSettings, Settings
 from judge.domain.errors import InvalidInput, JudgeUnusable
 from judge.domain.judge import (
     RECORDED,
@@ -24,11 +24,11 @@ from judge.domain.judge import (
     Rubric,
     Sampling,
 )
+from judge.execution.judges import JudgeAtWork, Rule
+from judge.execution.rate_limits import Account, Room, Slots
 from judge.ports.backend import Backend, Serving
 from judge.ports.clock import Clock
 from judge.prompts.parse import own_parser
-from judge.runs.accounts import Account, Room, Slots
-from judge.runs.judges import JudgeAtWork, Rule
 
 MICROS = 1_000_000
 """Micro-USD in a USD."""

@@ -7,16 +7,17 @@ import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from judge import log
 from judge.app.judges import ConfiguredJudges
 from judge.app.lock import held
-from judge.config import ConfigError, Settings, judge_home, load
+from judge.app.temporal import temporal_connection
+from judge.config.settings import ConfigError, Settings, judge_home, load
 from judge.engines.local import LocalEngine
+from judge.log import events as log
 from judge.ports.clock import Clock, SystemClock
 from judge.ports.engine import Engine
 from judge.rpc.server import Server
-from judge.store import SqlStore
 from judge.store.postgresql import executing, is_postgresql
+from judge.store.sql_store import SqlStore
 
 SQLITE = "sqlite:///"
 
@@ -74,7 +75,7 @@ def _temporal(store: SqlStore, settings: Settings, clock: Clock) -> Engine:
         from judge.engines.temporal import TemporalEngine  # noqa: PLC0415  # an extra
     except ModuleNotFoundError as missing:
         raise ConfigError(f'engine "temporal" needs the extra [temporal]: {missing.name} is not installed') from None
-    return TemporalEngine(store, settings.temporal, clock)
+    return TemporalEngine(store, temporal_connection(settings.temporal), clock)
 
 
 def _default_url(settings: Settings) -> str:

@@ -8,14 +8,15 @@ from pathlib import Path
 
 from judge.api.v1.ranking_service_pb2 import GetLeaderboardRequest
 from judge.app.bundles import Contents
+from judge.bundles.archive import DAMAGED, MANIFEST, Bundle, damaged
 from judge.domain.errors import InvalidInput, JudgeError, Precondition
 from judge.domain.source import Source
-from judge.rpc import decode, reports, spelling
-from judge.runs.anchoring import labelled
-from judge.runs.bundle import DAMAGED, MANIFEST, Bundle, damaged
-from judge.runs.rank import leaderboard
-from judge.runs.sources import run_votes
-from judge.runs.style import style_in
+from judge.ranking.anchoring import labelled
+from judge.ranking.rank import leaderboard
+from judge.ranking.style import style_in
+from judge.rpc import bundle_json as spelling
+from judge.rpc import decode, reports
+from judge.votes.sources import run_votes
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from judge.config import ConfigError, load
+from judge.config.settings import ConfigError, load
 from judge.store.postgresql import is_postgresql, migrate_postgresql
 
 

@@ -7,10 +7,10 @@ import gc
 import signal
 from pathlib import Path
 
-from judge import log
 from judge.app.local import running
-from judge.config import load, loopback
+from judge.config.settings import load, loopback
 from judge.domain.errors import InvalidInput
+from judge.log import events as log
 
 
 async def serve(config_path: Path | None, listen: str | None) -> int:

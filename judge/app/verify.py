@@ -13,14 +13,15 @@ from typing import Any
 
 from judge.app.bundles import Contents
 from judge.app.replay import Replayed, replayed
+from judge.bundles.archive import ANSWERS, MANIFEST, PLAN, ROUNDS, Bundle, Mismatch
+from judge.bundles.plan_checks import first_of, known_parser, wrong_places, wrong_plan
+from judge.bundles.round_checks import said_since, wrong_rounds
 from judge.domain.errors import InvalidInput
 from judge.domain.run import PairPolicy
 from judge.domain.verdict import SOURCE_PARSER
-from judge.rpc import encode, spelling
-from judge.runs.bundle import ANSWERS, MANIFEST, PLAN, ROUNDS, Bundle, Mismatch
-from judge.runs.bundle_checks import first_of, known_parser, wrong_places, wrong_plan
-from judge.runs.round_checks import said_since, wrong_rounds
-from judge.runs.versions import versions
+from judge.ranking.versions import versions
+from judge.rpc import bundle_json as spelling
+from judge.rpc import encode
 
 SHOWN = 5
 """Of fields in which two leaderboards differ, so many are told."""

@@ -8,11 +8,12 @@ import gc
 import signal
 from pathlib import Path
 
-from judge import log
 from judge.app.judges import ConfiguredJudges
-from judge.config import ConfigError, load
+from judge.app.temporal import temporal_connection
+from judge.config.settings import ConfigError, load
+from judge.log import events as log
 from judge.ports.clock import SystemClock
-from judge.store import SqlStore
+from judge.store.sql_store import SqlStore
 
 
 async def work(config_path: Path | None) -> int:
@@ -36,7 +37,7 @@ async def work(config_path: Path | None) -> int:
         stack.push_async_callback(store.close)
         judges = ConfiguredJudges(settings, clock, shared=True)
         stack.push_async_callback(judges.close)
-        async with working(store, judges, settings.temporal, clock):
+        async with working(store, judges, temporal_connection(settings.temporal), clock):
             # What is there by now stays: nobody needs to look through it for garbage again.
             gc.freeze()
             await stop.wait()

@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from judge.cli.boards import leaderboard
 from judge.cli.connect import Where, connected, run
 from judge.cli.export import export
-from judge.cli.main import FAILED, cli
-from judge.cli.ranking import ranking, ranking_options
+from judge.cli.group import FAILED, cli
+from judge.cli.leaderboard_tables import leaderboard
+from judge.cli.rank_options import ranking, ranking_options
 
 BUNDLE = click.argument("bundle", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 
@@ -30,8 +30,8 @@ def bundle_command(where: Where, /, run_name: str, output: Path, *, without_text
 
     Prints the SHA-256 of its manifest, which names all of its content.
     """
-    from judge.cli.bundling import Asked, Bundling  # noqa: PLC0415  # grpc's messages when needed
-    from judge.runs.bundle import BundleWriter  # noqa: PLC0415
+    from judge.bundles.archive import BundleWriter  # noqa: PLC0415
+    from judge.cli.bundle_export import Asked, Bundling  # noqa: PLC0415  # grpc's messages when needed
 
     options = ranking_options(**said)
     if without_texts and options.style:
@@ -78,13 +78,13 @@ def replay_command(bundle: Path, *, as_json: bool) -> int:
 
 def _shown(source: str, text: str) -> None:
     from judge.api.v1.leaderboard_pb2 import Leaderboard  # noqa: PLC0415  # grpc's messages when needed
-    from judge.rpc import spelling  # noqa: PLC0415
+    from judge.rpc import bundle_json  # noqa: PLC0415
 
     body = json.loads(text)
     if "refused" in body:
         click.echo(f"{source} is not ranked: {body['refused']['message']}")
     else:
-        leaderboard(spelling.message_of(Leaderboard, body), f"Ranking by {source}")
+        leaderboard(bundle_json.message_of(Leaderboard, body), f"Ranking by {source}")
 
 
 @cli.command("verify", cls=click.Command)

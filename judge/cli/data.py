@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from judge.cli.connect import Where, connected, run
-from judge.cli.main import FAILED, cli
+from judge.cli.group import FAILED, cli
 
 if TYPE_CHECKING:
     from judge.api.v1.dataset_service_pb2 import Dataset, UploadSummary

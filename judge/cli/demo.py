@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from judge.cli.agreements import summary
-from judge.cli.boards import leaderboard
+from judge.cli.agreement_tables import summary
 from judge.cli.connect import Where, run
 from judge.cli.data import upload
-from judge.cli.main import cli
+from judge.cli.group import cli
+from judge.cli.leaderboard_tables import leaderboard
 from judge.cli.runs import exit_code, followed, told
 
 BUNDLED = Path(__file__).parents[1] / "demo"

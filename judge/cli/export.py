@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from judge.cli.connect import Where, connected, run
-from judge.cli.main import CONFIG, SERVER, Commands, cli
+from judge.cli.group import CONFIG, SERVER, Commands, cli
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message

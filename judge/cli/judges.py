@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from judge.cli.connect import Where, connected, echo_json, run
-from judge.cli.main import cli
+from judge.cli.group import cli
 from judge.cli.tables import console, table, usd
 
 if TYPE_CHECKING:

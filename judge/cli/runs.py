@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from judge.cli.connect import Where, connected, echo_json, run
-from judge.cli.main import FAILED, cli
+from judge.cli.group import FAILED, cli
 from judge.cli.tables import estimated, usd
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from judge.cli.connect import Where, run
-from judge.cli.main import cli
+from judge.cli.group import cli
 
 
 @cli.command("serve")

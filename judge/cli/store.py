@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
 import click
 
 from judge.cli.connect import Where
-from judge.cli.main import cli
+from judge.cli.group import cli
 
 if TYPE_CHECKING:
-    from judge.store.copying import Copied
+    from judge.app.store_copy import Copied
 
 
 @cli.group("store")
@@ -31,30 +30,16 @@ def copy_command(where: Where, source: str, target: str) -> None:
     """
     if where.server:
         raise click.UsageError("a store is copied from and to where it is kept, not through a server")
-    from judge.ports.clock import SystemClock  # noqa: PLC0415  # the whole house
-    from judge.store.copying import check_source, copy_store  # noqa: PLC0415  # see above
+    from judge.app.store_copy import copy_exclusively  # noqa: PLC0415  # loads the store, which takes a while
 
-    check_source(source)
-    with contextlib.ExitStack() as stack:
-        for url in dict.fromkeys((source, target)):
-            stack.enter_context(_held(url))
-        done = copy_store(source, target, SystemClock(), _tell)
+    done = copy_exclusively(source, target, _tell)
     rows, seconds = sum(one.rows for one in done), sum(one.seconds for one in done)
     _line("in all", rows, seconds)
     click.echo("Runs that have not ended go on where TO is served. Served again, FROM would pay for them again.")
 
 
-def _held(url: str) -> contextlib.AbstractContextManager[None]:
-    """While this process holds the store, none executes runs on it."""
-    from judge.app.lock import held  # noqa: PLC0415  # the whole house
-    from judge.store.postgresql import executing, is_postgresql  # noqa: PLC0415  # see above
-    from judge.store.sqlite import file_of  # noqa: PLC0415  # see above
-
-    return executing(url) if is_postgresql(url) else held(file_of(url))
-
-
-def _tell(one: Copied) -> None:
-    _line(one.table, one.rows, one.seconds)
+def _tell(copied: Copied) -> None:
+    _line(copied.table, copied.rows, copied.seconds)
 
 
 def _line(name: str, rows: int, seconds: float) -> None:

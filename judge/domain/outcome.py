@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 
 
@@ -138,3 +139,27 @@ class Reconcile(IntEnum):
     """Each order counts on its own."""
     SOFT = 4
     """The share of the orders that prefer left is a fractional win; probabilities count where the judge gave them."""
+
+
+LEFT_SHARE = {Outcome.LEFT: 1.0, Outcome.RIGHT: 0.0, Outcome.TIE: 0.5}
+"""How much of a vote each outcome gives to the left: all, nothing or half."""
+
+
+def whole(share: float) -> Outcome:
+    """The outcome that a *share* for the left amounts to."""
+    return Outcome.LEFT if share > 0.5 else Outcome.RIGHT if share < 0.5 else Outcome.TIE  # noqa: PLR2004  # half
+
+
+def mean_share(shares: Sequence[float | None]) -> float | None:
+    """The mean of those that are told; None where none is."""
+    told = [share for share in shares if share is not None]
+    return sum(told) / len(told) if told else None
+
+
+def both_orders(by_order: Mapping[Order, Sequence[float | None]]) -> Outcome | None:
+    """The one outcome of the orders shown: a tie where they part, None where one of them has none."""
+    shares = [mean_share(by_order[order]) for order in sorted(by_order)]
+    outcomes = {whole(share) for share in shares if share is not None}
+    if None in shares or not outcomes:
+        return None
+    return outcomes.pop() if len(outcomes) == 1 else Outcome.TIE

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from judge.domain.outcome import ItemState, Order, Outcome, Preference, VerdictStatus
+from judge.domain.outcome import LEFT_SHARE, ItemState, Order, Outcome, Preference, VerdictStatus
 
 RECENT = 128
 """Texts whose hashes are at hand: a shard shows the same ones many times."""
@@ -215,3 +215,9 @@ class Verdict:
         if self.status is not VerdictStatus.OK or reading is None or reading.preference is None:
             return None
         return reading.preference.outcome(self.showing.order)
+
+
+def share_of(verdict: Verdict) -> float | None:
+    """How much of a verdict goes to its own left: all, half or nothing; None without an outcome."""
+    outcome = verdict.outcome
+    return None if outcome is None else LEFT_SHARE[outcome]

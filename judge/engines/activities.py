@@ -17,9 +17,9 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from judge.domain.errors import JudgeError, StoreAway, StoreFull
 from judge.engines.workflow import BEGIN, END, EXECUTE, LANES, LEFT_ALONE, LaneAt, RunAt, ShardAt, Told
-from judge.log import logger
+from judge.execution.run_executor import OPEN_RUNS, Execution, Shard, Stop
+from judge.log.events import logger
 from judge.ports.clock import Clock
-from judge.runs.execution import OPEN_RUNS, Execution, Shard, Stop
 
 BEAT = 3.0
 """Seconds between two heartbeats."""

@@ -10,12 +10,12 @@ import asyncio
 from collections.abc import Iterator
 
 from judge.domain.errors import JudgeError, StoreAway, StoreFull
-from judge.log import logger
+from judge.execution.judges import Judges
+from judge.execution.run_executor import Execution, Lane, Shard, Stop
+from judge.execution.shard_runner import FULL_WAIT
+from judge.log.events import logger
 from judge.ports.clock import Clock
 from judge.ports.store import Store
-from judge.runs.execution import Execution, Lane, Shard, Stop
-from judge.runs.judges import Judges
-from judge.runs.shard import FULL_WAIT
 
 WINDOW = 2
 """Shards of a lane at work at once: while the last calls of one are waited for, the next one's begin."""

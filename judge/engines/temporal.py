@@ -17,12 +17,12 @@ from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError
 
-from judge.config import TemporalSettings
 from judge.domain.errors import JudgeError, NotFound
 from judge.domain.outcome import ItemState
 from judge.domain.run import Run, RunState
+from judge.engines.temporal_connection import TemporalConnection
 from judge.engines.workflow import NAME, SHARDS, RunAt
-from judge.log import logger
+from judge.log.events import logger
 from judge.ports.clock import Clock
 from judge.ports.store import Store
 
@@ -45,7 +45,7 @@ class TemporalEngine:
     def __init__(
         self,
         store: Store,
-        settings: TemporalSettings,
+        settings: TemporalConnection,
         clock: Clock,
         *,
         every: float = EVERY,

@@ -11,14 +11,14 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
-from judge.config import TemporalSettings
 from judge.engines.activities import OTHERS, Activities
+from judge.engines.temporal_connection import TemporalConnection
 from judge.engines.workflow import RunWorkflow
-from judge.log import logger
+from judge.execution.judges import Judges
+from judge.execution.run_executor import SHARD, Execution
+from judge.log.events import logger
 from judge.ports.clock import Clock
 from judge.ports.store import Store
-from judge.runs.execution import SHARD, Execution
-from judge.runs.judges import Judges
 
 AT_ONCE = 100
 """Shards in a process; how many calls they make at once is up to their judges."""
@@ -39,7 +39,7 @@ log = logger("worker")
 async def working(
     store: Store,
     judges: Judges,
-    settings: TemporalSettings,
+    settings: TemporalConnection,
     clock: Clock,
     *,
     others: int = OTHERS,
@@ -56,7 +56,7 @@ async def working(
         await task
 
 
-async def _work(activities: Activities, settings: TemporalSettings, clock: Clock, stop: asyncio.Event) -> None:
+async def _work(activities: Activities, settings: TemporalConnection, clock: Clock, stop: asyncio.Event) -> None:
     stopped = asyncio.create_task(stop.wait())
     told = False
     while not stop.is_set():
@@ -72,7 +72,7 @@ async def _work(activities: Activities, settings: TemporalSettings, clock: Clock
             pause.cancel()
 
 
-async def _worked(activities: Activities, settings: TemporalSettings, stopped: asyncio.Task[bool]) -> None:
+async def _worked(activities: Activities, settings: TemporalConnection, stopped: asyncio.Task[bool]) -> None:
     """Work until *stopped*, or until Temporal says that it cannot be."""
     client = await Client.connect(settings.address, namespace=settings.namespace, connect_timeout=CONNECTING)
     worker = Worker(

@@ -20,7 +20,7 @@ from judge.domain.judge import JudgeDefinition
 from judge.domain.outcome import ItemState, Order, Outcome, VerdictStatus
 from judge.domain.run import Budget, NewRun, Run, RunState
 from judge.domain.verdict import CallKey, Reading, Reply, Usage, Verdict
-from judge.ports.board import Board, BoardPrompts
+from judge.ports.dataset_index import Board, BoardPrompts
 from judge.ports.verdict_columns import VerdictColumns
 
 

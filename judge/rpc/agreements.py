@@ -6,24 +6,24 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from judge.agreement.bias import bias
+from judge.agreement.disagreements import disagreements, told
+from judge.agreement.measure import measure
+from judge.agreement.options import AgreeOptions, Report
 from judge.api.v1 import agreement_service_pb2 as pb
 from judge.api.v1 import agreement_service_pb2_grpc
 from judge.domain.errors import InvalidInput
 from judge.domain.names import resource_id
 from judge.domain.source import Merge, Source
 from judge.ports.store import Store
+from judge.ranking.battles import Style
+from judge.ranking.compute import Fits
+from judge.ranking.style import style_of
 from judge.rpc import decode, reports
 from judge.rpc.datasets import TENANT
 from judge.rpc.labels import Labels
-from judge.runs.agree import measure
-from judge.runs.agreed import AgreeOptions, Report
-from judge.runs.bias import bias
-from judge.runs.disagreements import disagreements, told
-from judge.runs.fits import Fits
-from judge.runs.fought import Style
-from judge.runs.sources import votes_of
-from judge.runs.style import style_of
-from judge.runs.votes import Votes
+from judge.votes.sources import votes_of
+from judge.votes.votes import Votes
 
 
 class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):

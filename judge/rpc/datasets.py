@@ -21,12 +21,12 @@ from judge.domain.dataset import (
 from judge.domain.errors import InvalidInput
 from judge.domain.names import checked_id, checked_name, resource_id
 from judge.domain.verdict import Reading, Reply
+from judge.execution.detached import Outliving
 from judge.ports.store import Store
 from judge.prompts.parse import own_parser, parse
 from judge.prompts.rubrics import RUBRICS
 from judge.rpc import decode, encode, rows
 from judge.rpc.labels import label_columns
-from judge.runs.outliving import Outliving
 
 R = TypeVar("R")
 R_contra = TypeVar("R_contra", contravariant=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TypeVar
 
+from judge.agreement.options import AgreeOptions
 from judge.api.v1 import (
     agreement_service_pb2,
     dataset_service_pb2,
@@ -30,10 +31,9 @@ from judge.domain.outcome import (
 from judge.domain.run import Budget, OrderPolicy, Pairing, PairPolicy, RunSpec, TurnPolicy
 from judge.domain.source import Source
 from judge.ports.store import VerdictQuery
-from judge.runs.agreed import AgreeOptions
-from judge.runs.ranked import RankOptions
-from judge.runs.votes import Part
+from judge.ranking.options import RankOptions
 from judge.stats.scorecard import MAX_T
+from judge.votes.votes import Part
 
 E_ = TypeVar("E_", bound=IntEnum)
 

@@ -18,10 +18,10 @@ from judge.domain.dataset import DatasetSummary
 from judge.domain.judge import JudgeCard, JudgeDefinition, RenderedPrompt, RubricVariant, Sampling
 from judge.domain.run import Pairing, Run, RunSpec
 from judge.domain.verdict import Reading, Reply, ShowingNames, Verdict
+from judge.planning.named_plan import Planned
+from judge.planning.rounds import Rounds
 from judge.runs.estimate import RunEstimate
-from judge.runs.planned import Planned
-from judge.runs.rounds import Rounds
-from judge.runs.votes import Part
+from judge.votes.votes import Part
 
 
 def timestamp(seconds: float) -> Timestamp:

@@ -13,7 +13,7 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc import error_details_pb2, status_pb2
 
 from judge.domain import errors
-from judge.log import logger
+from judge.log.events import logger
 from judge.rpc.handlers import Wrapped
 
 DOMAIN = "judge"

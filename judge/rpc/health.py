@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from grpc_health.v1 import health, health_pb2
 
 from judge.domain.errors import StoreFailed
-from judge.log import logger
+from judge.log.events import logger
 from judge.ports.clock import Clock
 from judge.ports.store import Store
 

@@ -13,12 +13,12 @@ from judge.domain.judge import JudgeCard
 from judge.domain.names import resource_id
 from judge.domain.outcome import ItemState, Order
 from judge.domain.verdict import Comparison, ShowingNames
+from judge.execution.judges import Judges
+from judge.execution.single import Asked, Single
 from judge.ports.store import Store
 from judge.rpc import decode, encode
 from judge.rpc.datasets import TENANT
-from judge.runs.judges import Judges
 from judge.runs.lifecycle import Runs
-from judge.runs.single import Asked, Single
 
 STREAMED_CALLS = 64
 """So many comparisons of one stream are judged at once."""

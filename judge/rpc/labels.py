@@ -9,17 +9,17 @@ import numpy.typing as npt
 
 from judge.api.v1 import agreement_service_pb2 as pb
 from judge.api.v1 import dataset_service_pb2 as ds
+from judge.columns.arrays import Codes
 from judge.domain.errors import InvalidInput, NotFound
 from judge.domain.outcome import AnnotatorKind
 from judge.domain.source import Source, SourceKind
 from judge.rpc import decode
-from judge.runs.columns import Columns, Numbers
-from judge.runs.comparisons import Where, Wheres
-from judge.runs.sources import labelled_at
-from judge.runs.table import merged
-from judge.runs.votes import Part, Votes
-from judge.stats.arrays import Codes
 from judge.stats.battles import FLIPPED
+from judge.votes.comparisons import Where, Wheres
+from judge.votes.shared_codes import merged
+from judge.votes.sources import labelled_at
+from judge.votes.vote_table import Columns, Numbers
+from judge.votes.votes import Part, Votes
 
 _Index = npt.NDArray[np.int64]
 

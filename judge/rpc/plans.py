@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from itertools import islice
 
 from judge.api.v1.run_service_pb2 import PlannedRound, ReadPlanResponse
-from judge.ports.board import Board
+from judge.planning.named_plan import named
+from judge.planning.plan import Plan
+from judge.planning.rounds import Rounds
+from judge.ports.dataset_index import Board
 from judge.rpc import encode
-from judge.runs.plan import Plan
-from judge.runs.planned import named
-from judge.runs.rounds import Rounds
 
 PLAN_ROWS = 1000
 """Showings of a batch."""

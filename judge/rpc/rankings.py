@@ -13,20 +13,20 @@ from judge.domain.errors import InvalidInput
 from judge.domain.names import checked_name, resource_id
 from judge.domain.outcome import Outcome
 from judge.domain.source import Source
+from judge.planning.inputs import all_labels
 from judge.ports.store import Store
+from judge.ranking.anchoring import Labelled, labelled
+from judge.ranking.battles import alone
+from judge.ranking.compute import Fits
+from judge.ranking.options import RankOptions
+from judge.ranking.rank import leaderboard, rank
+from judge.ranking.style import style_of
+from judge.ranking.versions import versions
 from judge.rpc import decode, reports
 from judge.rpc.datasets import TENANT
-from judge.runs.anchoring import Labelled, labelled
-from judge.runs.fits import Fits
-from judge.runs.fought import alone
-from judge.runs.rank import leaderboard, rank
-from judge.runs.ranked import RankOptions
-from judge.runs.sources import votes_of
-from judge.runs.style import style_of
-from judge.runs.versions import versions
-from judge.runs.votes import Votes
-from judge.runs.work import all_labels
 from judge.stats.battles import Battles
+from judge.votes.sources import votes_of
+from judge.votes.votes import Votes
 
 
 class RankingServicer(ranking_service_pb2_grpc.RankingServiceServicer):

@@ -5,24 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from judge.agreement.bias import Bias
+from judge.agreement.disagreements import Disagreement
+from judge.agreement.options import Cut, Figure, Report
 from judge.api.v1 import agreement_service_pb2, leaderboard_pb2, outcome_pb2
 from judge.domain.outcome import Outcome
+from judge.ranking.options import Anchoring, Board, StandingRow
 from judge.rpc import rows
 from judge.rpc.encode import interval, part, verdict
-from judge.runs.agreed import Cut, Figure, Report
-from judge.runs.bias import Bias
-from judge.runs.disagreements import Disagreement
-from judge.runs.ranked import Anchoring, Board, StandingRow
-from judge.runs.votes import Votes
 from judge.stats.agreement import AgreementFigure
 from judge.stats.alternative import Alternative
 from judge.stats.calibration import Calibration
 from judge.stats.cascade import Cascade
 from judge.stats.ceiling import Beside, Ceiling
-from judge.stats.clustered import Estimate
+from judge.stats.cluster_intervals import Estimate
 from judge.stats.drift import Drift
 from judge.stats.rank_agreement import RankAgreement
-from judge.stats.rivals import Rivals
+from judge.stats.second_source import Rivals
+from judge.votes.votes import Votes
 
 
 def coverage(votes: Votes) -> outcome_pb2.Coverage:

@@ -10,19 +10,19 @@ from judge.api.v1 import run_service_pb2_grpc, verdict_pb2
 from judge.domain.names import resource_id
 from judge.domain.run import Budget, PairPolicy
 from judge.domain.verdict import Verdict
+from judge.planning.inputs import build_plan
+from judge.planning.plan import Plan
+from judge.planning.rounds import Rounds, stored_rounds
 from judge.ports.clock import Clock
 from judge.ports.store import Store
+from judge.ranking.compute import Fits
 from judge.rpc import decode, encode
 from judge.rpc.datasets import TENANT
 from judge.rpc.plans import plan_batches
 from judge.rpc.standings import Standings
-from judge.runs.fits import Fits
 from judge.runs.lifecycle import Runs
-from judge.runs.plan import Plan
 from judge.runs.reparse import reparse
-from judge.runs.rounds import Rounds, stored_rounds
 from judge.runs.watch import Watcher
-from judge.runs.work import build_plan
 
 PAGE_BYTES = 1024 * 1024
 """A page or a batch of verdicts ends at so many bytes."""

@@ -20,9 +20,12 @@ from judge.api.v1 import (
     run_service_pb2,
     run_service_pb2_grpc,
 )
+from judge.execution.judges import Judges
+from judge.execution.single import Single
 from judge.ports.clock import Clock
 from judge.ports.engine import Engine
 from judge.ports.store import Store
+from judge.ranking.compute import Fits
 from judge.rpc.agreements import AgreementServicer
 from judge.rpc.datasets import DatasetServicer
 from judge.rpc.errors import ErrorInterceptor
@@ -31,10 +34,7 @@ from judge.rpc.judges import JudgeServicer
 from judge.rpc.limits import LimitInterceptor
 from judge.rpc.rankings import RankingServicer
 from judge.rpc.runs import RunServicer
-from judge.runs.fits import Fits
-from judge.runs.judges import Judges
 from judge.runs.lifecycle import Runs
-from judge.runs.single import Single
 from judge.runs.watch import Watcher
 
 MESSAGE_BYTES = 16 * 1024 * 1024

@@ -10,11 +10,11 @@ from judge.domain.run import Run
 from judge.domain.source import Source, SourceKind
 from judge.ports.clock import Clock
 from judge.ports.store import Store
+from judge.ranking.compute import Fits
+from judge.ranking.options import RankOptions
+from judge.ranking.rank import leaderboard
 from judge.rpc import reports
-from judge.runs.fits import Fits
-from judge.runs.rank import leaderboard
-from judge.runs.ranked import RankOptions
-from judge.runs.sources import votes_of
+from judge.votes.sources import votes_of
 
 REST = 3.0
 """So many times as long as they took standings are left as they are: one in four seconds at most goes into them."""

@@ -1,1 +1,1 @@
-"""What happens: plan, judge a comparison, run a shard, rank, agree, watch."""
+"""A run's life: create, estimate, watch, reparse, cancel and resume."""

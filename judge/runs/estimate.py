@@ -17,11 +17,12 @@ import numpy as np
 
 from judge.domain.judge import RECORDED, AnswerForm, JudgeCard, Price
 from judge.domain.verdict import Usage
+from judge.execution.judge_call import CHARS_PER_TOKEN, worst_usage
+from judge.execution.work_items import Keys
+from judge.planning.inputs import PAGE
+from judge.planning.plan import Plan
 from judge.ports.store import Store
-from judge.runs.keyed import answered, keyed
-from judge.runs.plan import Plan
-from judge.runs.work import PAGE, Keys
-from judge.runs.worker import CHARS_PER_TOKEN, worst_usage
+from judge.runs.plan_keys import answered, keyed
 
 PILOT = 5
 """So many replies at least make a pilot."""

@@ -10,12 +10,12 @@ from judge.domain.errors import InvalidInput, NotFound, Precondition, PriceUnkno
 from judge.domain.judge import JudgeCard, JudgeDefinition
 from judge.domain.outcome import ItemState
 from judge.domain.run import Budget, NewRun, PairPolicy, Run, RunSpec, RunState
+from judge.execution.judges import Judges
+from judge.planning.inputs import build_plan
+from judge.planning.rounds import build_rounds
 from judge.ports.engine import Engine
 from judge.ports.store import Store
 from judge.runs.estimate import RunEstimate, at_most, estimate
-from judge.runs.judges import Judges
-from judge.runs.rounds import build_rounds
-from judge.runs.work import build_plan
 
 REQUEST_ID_LENGTH = 64
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from judge.domain.errors import InvalidInput
 from judge.domain.run import Run
 from judge.domain.verdict import Reading
+from judge.planning.inputs import PAGE
 from judge.ports.store import Store, StoredAnswer
 from judge.prompts.parse import Parser, own_parser, parse
-from judge.runs.work import PAGE
 
 
 @dataclass(frozen=True, slots=True)

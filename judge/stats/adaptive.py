@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from judge.stats.arrays import Flags, Floats, sums
+from judge.columns.arrays import Flags, Floats, sums
 from judge.stats.bradley_terry import information, newton
 from judge.stats.pairing import Pairs, Wide, all_pairs
 

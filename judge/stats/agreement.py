@@ -15,10 +15,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from judge.stats.arrays import Floats, Ints, places, present
+from judge.columns.arrays import Floats, Ints, places, present
 from judge.stats.battles import TIE
 from judge.stats.chance import both_orientations, both_roles, cohen_kappa, gwet_ac1, macro_f1
-from judge.stats.clustered import Estimate, jackknife, ratio
+from judge.stats.cluster_intervals import Estimate, jackknife, ratio
 from judge.stats.krippendorff import coincidences, krippendorff_alpha
 from judge.stats.votes import VotePairs
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from judge.stats.arrays import Flags, Floats
+from judge.columns.arrays import Flags, Floats
 from judge.stats.votes import Votes
 
 PASSES, FAILS, CANNOT_TELL = "passes", "fails", "cannot tell"

@@ -7,9 +7,9 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
-from judge.stats import arrays
-from judge.stats.arrays import Codes, Column, Floats, Ints
-from judge.stats.names import Arrow, coded, is_arrow, looked_up
+from judge.columns import arrays
+from judge.columns.arrays import Codes, Column, Floats, Ints
+from judge.columns.names import Arrow, coded, is_arrow, looked_up
 
 LEFT = 0
 """The left contestant won."""

@@ -17,12 +17,12 @@ from functools import cached_property
 
 import numpy as np
 
-from judge.stats.arrays import Floats, Ints, rounded
+from judge.columns.arrays import Floats, Ints, rounded
 from judge.stats.battles import Battles
-from judge.stats.clustered import t_quantile
+from judge.stats.cluster_intervals import t_quantile
 from judge.stats.components import strong_components
 from judge.stats.errors import Disconnected, NotConverged
-from judge.stats.paired import Covariates, Design, Model, climbed
+from judge.stats.paired_model import Covariates, Design, Model, climbed
 from judge.stats.ranks import ranks
 from judge.stats.sandwich import Covariance, covariance
 from judge.stats.scorecard import Block

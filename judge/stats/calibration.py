@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from judge.stats.arrays import Floats, Ints, sums
-from judge.stats.clustered import Estimate, jackknife, mean
+from judge.columns.arrays import Floats, Ints, sums
+from judge.stats.cluster_intervals import Estimate, jackknife, mean
 
 STEPS = 5
 _LEAST = 1e-6

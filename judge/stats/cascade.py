@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from judge.stats.arrays import Flags, Floats, Ints
-from judge.stats.clustered import Estimate, mean, ratio
+from judge.columns.arrays import Flags, Floats, Ints
+from judge.stats.cluster_intervals import Estimate, mean, ratio
 
 STEPS = 20
 _SPARE = 2

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from judge.columns.arrays import Floats
 from judge.stats.agreement import Doubt, Orientation, Ties, decided, prompt_tables, share_agreeing
-from judge.stats.arrays import Floats
 from judge.stats.battles import TIE
 from judge.stats.chance import both_orientations
-from judge.stats.clustered import Estimate, jackknife, ratio
+from judge.stats.cluster_intervals import Estimate, jackknife, ratio
 from judge.stats.krippendorff import coincidences, krippendorff_alpha
 from judge.stats.simultaneous import detectable, prompts_needed
 from judge.stats.votes import Votes, pairs_between, pairs_within

@@ -12,7 +12,7 @@ the share on the diagonal and p_e the share that chance would put there, each co
 
 import numpy as np
 
-from judge.stats.arrays import Floats
+from judge.columns.arrays import Floats
 from judge.stats.battles import LEFT, RIGHT, TIE
 
 _MIRROR = [RIGHT, LEFT, TIE]

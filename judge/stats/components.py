@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from judge.stats.arrays import Flags, Floats
+from judge.columns.arrays import Flags, Floats
 
 Components = tuple[tuple[int, ...], ...]
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from judge.stats.arrays import Floats, Ints
+from judge.columns.arrays import Floats, Ints
 from judge.stats.battles import TIE
-from judge.stats.clustered import ALIKE, Estimate, mean
+from judge.stats.cluster_intervals import ALIKE, Estimate, mean
 
 _PAIR = 2
 

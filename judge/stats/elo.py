@@ -14,10 +14,10 @@ from math import exp, isfinite, log
 import numpy as np
 import numpy.typing as npt
 
-from judge.stats.abandoning import go_on
-from judge.stats.arrays import Floats, Ints, rounded
+from judge.columns.arrays import Floats, Ints, rounded
 from judge.stats.battles import LEFT, TIE, Battles
-from judge.stats.clustered import method_for, t_quantile
+from judge.stats.cancellation import go_on
+from judge.stats.cluster_intervals import method_for, t_quantile
 from judge.stats.ranks import ranks
 
 RESAMPLED = "bootstrap-of-prompts-se-t"

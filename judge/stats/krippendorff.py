@@ -13,7 +13,7 @@ Measures 1(1).
 
 import numpy as np
 
-from judge.stats.arrays import Floats, Ints, places, present, sums
+from judge.columns.arrays import Floats, Ints, places, present, sums
 from judge.stats.battles import LEFT, RIGHT, TIE
 from judge.stats.votes import VotePairs
 

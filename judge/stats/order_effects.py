@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from judge.stats import arrays
-from judge.stats.arrays import Codes, Ints
+from judge.columns import arrays
+from judge.columns.arrays import Codes, Ints
 from judge.stats.battles import LEFT, RIGHT, TIE
-from judge.stats.clustered import Estimate, ratio
+from judge.stats.cluster_intervals import Estimate, ratio
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from judge.stats.arrays import Flags, Ints
+from judge.columns.arrays import Flags, Ints
 
 _BLOCK = 1 << 18
 

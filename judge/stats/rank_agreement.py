@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from judge.stats.arrays import Floats
+from judge.columns.arrays import Floats
 from judge.stats.battles import Battles
 from judge.stats.bootstrap import resampled_wins
 from judge.stats.bradley_terry import POINTS, bradley_terry, refitted
-from judge.stats.clustered import FEWEST, Estimate, checked_level, method_for, replicated
+from judge.stats.cluster_intervals import FEWEST, Estimate, checked_level, method_for, replicated
 from judge.stats.components import strong_components
 
 UNRANKED = "none: in more than 1 % of resamples somebody cannot be ranked"

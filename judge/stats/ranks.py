@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from judge.stats.arrays import Floats, Ints
+from judge.columns.arrays import Floats, Ints
 
 
 def ranks(ratings: Floats) -> Ints:

@@ -17,11 +17,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from judge.stats.arrays import Flags, Floats, Ints, sums
+from judge.columns.arrays import Flags, Floats, Ints, sums
 from judge.stats.battles import Battles
-from judge.stats.clustered import ALIKE, FEWEST, JACKKNIFE, SANDWICH, method_for
+from judge.stats.cluster_intervals import ALIKE, FEWEST, JACKKNIFE, SANDWICH, method_for
 from judge.stats.components import each_connected, weak_components
-from judge.stats.paired import Model, grounded
+from judge.stats.paired_model import Model, grounded
 
 _CELLS = 1 << 22
 """How many cells of scores are held at once: 32 MB."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from judge.stats.arrays import Flags, Floats
-from judge.stats.clustered import checked_level
+from judge.columns.arrays import Flags, Floats
+from judge.stats.cluster_intervals import checked_level
 from judge.stats.simultaneous import drawn
 
 MAX_T, HOLM, NONE = "max-t", "holm", "none"

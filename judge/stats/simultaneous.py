@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from judge.stats.arrays import Floats, Ints, rounded
-from judge.stats.clustered import checked_level, t_quantile
+from judge.columns.arrays import Floats, Ints, rounded
+from judge.stats.cluster_intervals import checked_level, t_quantile
 
 DRAWS = 1000
 """Draws from the fitted covariance, unless told otherwise: a level of 0.95 is then met to within 0.014."""

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from judge.stats.arrays import rounded
+from judge.columns.arrays import rounded
 from judge.stats.battles import Battles
 from judge.stats.bradley_terry import POINTS, BradleyTerryFit, bradley_terry
-from judge.stats.clustered import t_quantile
+from judge.stats.cluster_intervals import t_quantile
 from judge.stats.errors import Disconnected, NotConverged
 from judge.stats.simultaneous import difference_errors
 

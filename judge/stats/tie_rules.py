@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from judge.stats.arrays import Codes, Floats
+from judge.columns.arrays import Codes, Floats
 from judge.stats.battles import LEFT, RIGHT, TIE
 
 HALF_WIN = "half-win"

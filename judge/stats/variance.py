@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from judge.stats.arrays import Floats, Ints, sums
+from judge.columns.arrays import Floats, Ints, sums
 
 LEVELS = ("prompt", "judge", "order", "repeat")
 """From the outside to the inside."""

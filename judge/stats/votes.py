@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from judge.stats import arrays
-from judge.stats.arrays import Codes, Flags, Floats, Ints
+from judge.columns import arrays
+from judge.columns.arrays import Codes, Flags, Floats, Ints
 from judge.stats.battles import TIE
 
 NOBODY = -1

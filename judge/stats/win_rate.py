@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from judge.stats.arrays import Floats, Ints
+from judge.columns.arrays import Floats, Ints
 from judge.stats.battles import LEFT, TIE, Battles
-from judge.stats.clustered import Estimate, ratio
+from judge.stats.cluster_intervals import Estimate, ratio
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,13 +12,13 @@ from judge.domain.verdict import CallKey
 from judge.ports.clock import Clock
 from judge.ports.store import Permit, PermitRequest, StoredAnswer
 from judge.store import schema as s
-from judge.store.accounts import room_in, taken
 from judge.store.attempts import book, end
 from judge.store.clock import JUMP, StoreClock
 from judge.store.connections import Connections
 from judge.store.dialects import alone
 from judge.store.interning import tenant_id
 from judge.store.provider_batches import add_batch
+from judge.store.rate_limits import room_in, taken
 from judge.store.rows import added_keyed, by_id, ids_of, key_of, readings_of, reply_of
 from judge.store.shards import fenced
 

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select
 
+from judge.columns.names import coded, first_comers
 from judge.domain.judge import RECORDED
 from judge.domain.outcome import ItemState, VerdictStatus
 from judge.ports.verdict_columns import VerdictColumns, state_code
-from judge.stats.names import coded, first_comers
 from judge.store import schema as s
 from judge.store.connections import Connections
 from judge.store.revisions import found

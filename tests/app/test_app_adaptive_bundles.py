@@ -20,10 +20,10 @@ from judge.api.v1 import run_service_pb2 as pb
 from judge.app.local import running
 from judge.app.replay import replay
 from judge.app.verify import verify
-from judge.config import JudgeSettings
+from judge.bundles.archive import MANIFEST, ROUNDS
+from judge.config.settings import JudgeSettings
 from judge.domain.errors import InvalidInput
-from judge.rpc import spelling
-from judge.runs.bundle import MANIFEST, ROUNDS
+from judge.rpc import bundle_json as spelling
 from judge_client import JudgeClient
 from provider import KEY, Asked, Provider
 from provider_server import provided

@@ -17,12 +17,12 @@ from backend_contract import (
     test_concurrent_calls_are_independent,
 )
 from judge.backends.anthropic import Anthropic
+from judge.backends.baseline import Yardstick
 from judge.backends.http import Endpoint
 from judge.backends.openai import OpenAI
 from judge.backends.recorded import Recorded
 from judge.backends.scripted import Scripted
 from judge.backends.vllm import Vllm
-from judge.backends.yardsticks import Yardstick
 from judge.domain.errors import CallRejected, InvalidInput, NotRecorded, TransportFailed
 from judge.domain.judge import YARDSTICKS, RenderedPrompt, Sampling
 from judge.domain.outcome import Preference

@@ -15,7 +15,7 @@ import pytest
 from bundle import DEMO
 from bundles import forged, in_json, members
 from judge.api.v1.leaderboard_pb2 import Leaderboard
-from judge.rpc import spelling
+from judge.rpc import bundle_json as spelling
 
 Judge = Callable[..., subprocess.CompletedProcess[str]]
 COMMANDS = ("replay", "verify")

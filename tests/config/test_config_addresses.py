@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from judge.app.serve import serve
-from judge.config import ConfigError, JudgeSettings, load, loopback
+from judge.config.settings import ConfigError, JudgeSettings, load, loopback
 from judge.domain.errors import InvalidInput
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from clocks import StillClock
 from judge.app.judges import ConfiguredJudges
-from judge.config import ConfigError, Settings, load
+from judge.config.settings import ConfigError, Settings, load
 
 STORE = 'store_url = "postgresql://judge@localhost/judge"\n'
 FAR = """

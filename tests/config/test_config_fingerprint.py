@@ -8,7 +8,7 @@ import pytest
 
 from clocks import StillClock
 from judge.app.judges import ConfiguredJudges
-from judge.config import load
+from judge.config.settings import load
 from judge.domain.judge import JudgeDefinition
 
 BASE = {

@@ -10,9 +10,9 @@ import pytest
 from asked import prompt, right_answer
 from clocks import StillClock
 from judge.app.judges import OWN_LIMITS, ConfiguredJudges
-from judge.config import ConfigError, load
+from judge.config.settings import ConfigError, load
 from judge.domain.judge import JudgeCard
-from judge.runs.execution import SHARD
+from judge.execution.run_executor import SHARD
 from provider import KEY, Provider
 from provider_server import provided
 

@@ -16,14 +16,14 @@ import pytest
 from clocks import StillClock
 from judge.api.v1 import run_service_pb2
 from judge.app.judges import ConfiguredJudges
-from judge.config import load
+from judge.config.settings import load
 from judge.domain.judge import JudgeDefinition
 from judge.domain.verdict import CallKey, Shown, digest, prompt_digest, recorded_digest, shown_digest
+from judge.execution.batch_runner import custom_id
+from judge.execution.judge_call import Work
 from judge.prompts.render import render
 from judge.prompts.rubrics import RUBRICS
 from judge.rpc import decode, encode
-from judge.runs.batches import custom_id
-from judge.runs.worker import Work
 
 GOLDEN: dict[str, str] = json.loads(Path(__file__).with_name("golden_hashes.json").read_text("utf-8"))
 CONFIG = """

@@ -14,16 +14,16 @@ from temporalio.testing import ActivityEnvironment
 from clocks import QuickClock
 from engine_house import CONCURRENCY, PLANNED, TENANT, House, OneJudge
 from judge.backends.scripted import Script, Scripted
-from judge.config import TemporalSettings
 from judge.domain.errors import JudgeUnusable, StoreAway
 from judge.domain.judge import RenderedPrompt
 from judge.domain.run import Run, RunState
 from judge.engines.activities import BEAT, Activities
 from judge.engines.temporal import TemporalEngine
+from judge.engines.temporal_connection import TemporalConnection
 from judge.engines.workflow import RunAt, ShardAt, Told
+from judge.execution.run_executor import Execution
 from judge.ports.store import Losses
-from judge.runs.execution import Execution
-from judge.store import SqlStore
+from judge.store.sql_store import SqlStore
 
 
 class Noting(QuickClock):
@@ -92,7 +92,7 @@ async def desk(script: Script, gate: asyncio.Event | None = None, *, without: bo
     backend = Scripted(script, gate=gate)
     judges = OneJudge(backend, without=without)
     # Never started: whoever holds the desk is Temporal.
-    house = House(store, backend, TemporalEngine(store, TemporalSettings(), QuickClock()), judges)
+    house = House(store, backend, TemporalEngine(store, TemporalConnection(), QuickClock()), judges)
     await house.fill()
     run = await house.begin()
     clock = Noting()

@@ -14,7 +14,7 @@ from judge.domain.judge import RenderedPrompt
 from judge.domain.run import Budget, Pairing, RunState
 from judge.ports.clock import SystemClock
 from judge.runs.watch import Watcher
-from judge.store import SqlStore
+from judge.store.sql_store import SqlStore
 from postgres import Postgres
 from temporal_server import TemporalServer
 

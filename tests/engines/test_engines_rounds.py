@@ -17,11 +17,11 @@ from judge.backends.scripted import Line
 from judge.domain.errors import CallRejected, Precondition
 from judge.domain.judge import RenderedPrompt
 from judge.domain.run import Budget, Pairing, PairPolicy, Run, RunSpec, RunState
+from judge.execution.run_executor import Execution, Stop
+from judge.planning.adaptive import planned_round
+from judge.planning.rounds import Ending, RoundRow, build_rounds
 from judge.ports.store import VerdictQuery
-from judge.runs.adaptive import planned_round
-from judge.runs.execution import Execution, Stop
 from judge.runs.lifecycle import Runs
-from judge.runs.rounds import Ending, RoundRow, build_rounds
 from judge.store import schema
 from postgres import Postgres
 from temporal_server import TemporalServer

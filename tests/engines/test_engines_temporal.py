@@ -13,13 +13,13 @@ from temporalio.client import Client
 from clocks import QuickClock
 from engine_house import PLANNED, TENANT, House, OneJudge, Site
 from judge.backends.scripted import Scripted
-from judge.config import TemporalSettings
 from judge.domain.judge import RenderedPrompt
 from judge.domain.run import Run, RunState
 from judge.engines.temporal import TemporalEngine
+from judge.engines.temporal_connection import TemporalConnection
+from judge.execution.run_executor import TRIES
 from judge.ports.clock import SystemClock
-from judge.runs.execution import TRIES
-from judge.store import SqlStore
+from judge.store.sql_store import SqlStore
 from postgres import Postgres
 from temporal_server import TemporalServer, free_port
 
@@ -109,7 +109,7 @@ async def test_a_worker_without_the_credential_leaves_the_run_to_others(site: Si
 
 
 @asynccontextmanager
-async def engine_alone(url: str, settings: TemporalSettings) -> AsyncIterator[House]:
+async def engine_alone(url: str, settings: TemporalConnection) -> AsyncIterator[House]:
     """An engine, and no worker."""
     store, backend = SqlStore.open(url, clock=QuickClock()), Scripted(always)
     engine = TemporalEngine(store, settings, SystemClock(), every=0.2, patience=0.2)
@@ -123,7 +123,7 @@ async def engine_alone(url: str, settings: TemporalSettings) -> AsyncIterator[Ho
 
 async def test_a_run_is_created_and_cancelled_while_temporal_is_away() -> None:
     """CreateRun answers; the run is QUEUED, ENGINE_UNAVAILABLE; CancelRun ends it."""
-    settings = TemporalSettings(address=f"127.0.0.1:{free_port()}")
+    settings = TemporalConnection(address=f"127.0.0.1:{free_port()}")
     async with engine_alone("sqlite://", settings) as h:
         await h.fill()
         run = await h.begin()

@@ -16,7 +16,7 @@ import pytest
 from houses import House, Judged, Kind, standing
 from journal import Faked, faked
 from judge.api.v1 import run_service_pb2 as pb
-from judge.runs.accounts import LEASE_SECONDS
+from judge.execution.rate_limits import LEASE_SECONDS
 from judge_client import JudgeClient
 from postgres import postgres
 from saying import PATIENCE, Say

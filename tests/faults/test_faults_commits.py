@@ -15,7 +15,7 @@ from houses import Judged, standing
 from journal import faked
 from judge.api.v1 import run_service_pb2 as pb
 from judge.app.judges import ConfiguredJudges
-from judge.config import JudgeSettings, Settings
+from judge.config.settings import JudgeSettings, Settings
 from judge.domain.dataset import Output, Prompt
 from judge.domain.errors import StoreAway
 from judge.domain.run import RunSpec, RunState
@@ -23,7 +23,7 @@ from judge.engines.local import LocalEngine
 from judge.ports.clock import SystemClock
 from judge.ports.store import VerdictQuery
 from judge.runs.lifecycle import Runs
-from judge.store import SqlStore
+from judge.store.sql_store import SqlStore
 from judge.store.sqlite import SqliteConnections
 from relay import unheard
 from saying import PATIENCE, Say

@@ -20,8 +20,8 @@ from judge.domain.outcome import ItemState, Order, Preference
 from judge.domain.run import Budget, NewRun, RunSpec, RunState
 from judge.domain.verdict import CallKey, Reading, Reply, Usage
 from judge.ports.store import Fence, ItemRef, Permit, PermitRequest, Settled
-from judge.store import SqlStore
 from judge.store.clock import JUMP, TICK
+from judge.store.sql_store import SqlStore
 from judge.store.sqlite import SqliteConnections
 from ledger_model import Attempt, Ledger, RunRow
 from saying import Say

@@ -16,11 +16,11 @@ from clocks import QuickClock
 from deadly_process import SIZE
 from engine_house import PLANNED, TENANT, House, OneJudge, Site
 from judge.backends.scripted import Scripted
-from judge.config import TemporalSettings
 from judge.domain.run import Run, RunState
 from judge.engines.temporal import TemporalEngine
-from judge.runs.execution import TRIES
-from judge.store import SqlStore
+from judge.engines.temporal_connection import TemporalConnection
+from judge.execution.run_executor import TRIES
+from judge.store.sql_store import SqlStore
 from postgres import postgres
 from saying import PATIENCE, Say
 from temporal_server import temporal
@@ -57,7 +57,7 @@ async def test_a_shard_that_kills_its_process_is_left_alone_and_the_run_ends(
 ) -> None:
     """After so many processes nobody tries it again: the shard is named, and the run ends with coverage."""
     store, backend = SqlStore.open(site.url, clock=QuickClock()), Scripted([])
-    house = House(store, backend, TemporalEngine(store, TemporalSettings(), QuickClock()), OneJudge(backend))
+    house = House(store, backend, TemporalEngine(store, TemporalConnection(), QuickClock()), OneJudge(backend))
     await house.fill()
     run = await house.begin()
     env = {**os.environ, "PYTHONPATH": ":".join((str(HERE.parent), *sys.path))}

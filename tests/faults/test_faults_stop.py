@@ -9,7 +9,7 @@ from pathlib import Path
 from houses import Judged, Kind, standing
 from journal import faked
 from judge.api.v1 import run_service_pb2 as pb
-from judge.runs.shard import LEASE
+from judge.execution.shard_runner import LEASE
 from saying import PATIENCE, Say
 from watched import Watched, begun, verdicts
 

@@ -21,7 +21,7 @@ from judge.engines.local import LocalEngine
 from judge.ports.clock import SystemClock
 from judge.rpc.health import Health
 from judge.rpc.server import Server
-from judge.store import SqlStore
+from judge.store.sql_store import SqlStore
 from postgres import Postgres
 from schemas import CONTRACTED, EXPANDED, REVISIONS, engine_of, migrated, scripts_until
 

@@ -6,11 +6,11 @@ import pytest
 
 from boards import full_board
 from judge.api.v1.run_service_pb2 import PlannedRound
-from judge.cli.bundling import joined
+from judge.cli.bundle_export import joined
 from judge.domain.run import Pairing, PairPolicy
+from judge.planning.adaptive import next_row
+from judge.planning.rounds import NOTHING, Rounds
 from judge.rpc.plans import pieces, plan_batches
-from judge.runs.adaptive import next_row
-from judge.runs.rounds import NOTHING, Rounds
 
 
 @pytest.mark.parametrize("most", [1, 7, 39, 40, 1000])

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clocks import StillClock
-from judge.config import AccountSettings
+from judge.config.settings import AccountSettings
 from judge.domain.errors import TransportFailed
 from judge.domain.judge import Limits
-from judge.runs.accounts import (
+from judge.execution.rate_limits import (
     IN_A_ROW,
     LAST,
     LEASE_SECONDS,

@@ -19,16 +19,16 @@ from bundle import settings
 from clocks import QuickClock
 from house import PLANNED, TENANT, House
 from judge.app.judges import ConfiguredJudges
-from judge.config import JudgeSettings
+from judge.config.settings import JudgeSettings
 from judge.domain.judge import JudgeDefinition
 from judge.domain.outcome import ItemState
 from judge.domain.run import Budget, RunState
 from judge.domain.verdict import CallKey, Shown
+from judge.execution.batch_runner import custom_id
+from judge.execution.judge_call import Work
+from judge.execution.run_executor import Execution
 from judge.ports.store import BatchState
 from judge.prompts.rubrics import RUBRICS
-from judge.runs.batches import custom_id
-from judge.runs.execution import Execution
-from judge.runs.worker import Work
 from judge.store import schema
 from provider import KEY, Provider
 from provider_server import anthropic_url, provided

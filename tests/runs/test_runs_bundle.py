@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from judge.bundles.archive import MANIFEST, SEAL, Bundle, BundleWriter
 from judge.domain.errors import InvalidInput
-from judge.runs.bundle import MANIFEST, SEAL, Bundle, BundleWriter
 
 NAMES = ("plan.jsonl", "answers.jsonl", "leaderboards/one.json")
 

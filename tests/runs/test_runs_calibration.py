@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from judge.agreement.measure import measure
+from judge.agreement.options import AgreeOptions
 from judge.domain.errors import InvalidInput
 from judge.domain.outcome import Outcome
-from judge.runs.agree import measure
-from judge.runs.agreed import AgreeOptions
-from judge.runs.comparisons import Where
-from judge.runs.votes import Vote, Votes
+from judge.votes.comparisons import Where
+from judge.votes.votes import Vote, Votes
 
 
 def said(name: str, rows: list[Vote]) -> Votes:

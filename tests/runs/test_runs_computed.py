@@ -11,20 +11,20 @@ import pytest
 
 from clocks import QuickClock, StillClock
 from engine_house import CONCURRENCY, PLANNED, House, OneJudge
+from judge.backends.baseline import Yardstick
 from judge.backends.scripted import Scripted
-from judge.backends.yardsticks import Yardstick
 from judge.domain.errors import CallRejected
 from judge.domain.judge import Limits, RenderedPrompt
 from judge.domain.outcome import ItemState
 from judge.domain.run import RunState
 from judge.domain.verdict import Reply
 from judge.engines.local import LocalEngine
+from judge.execution import run_executor as execution
+from judge.execution.judges import Rule
+from judge.execution.rate_limits import Slots
+from judge.execution.shard_runner import AT_A_TIME, LEASE
 from judge.ports.store import Permit, PermitRequest, Settled, VerdictQuery
-from judge.runs import execution
-from judge.runs.accounts import Slots
-from judge.runs.judges import Rule
-from judge.runs.shard import AT_A_TIME, LEASE
-from judge.store import SqlStore
+from judge.store.sql_store import SqlStore
 
 
 class Counting(SqlStore):

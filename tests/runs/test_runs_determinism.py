@@ -9,20 +9,20 @@ import sys
 import numpy as np
 import pytest
 
+from judge.ranking.battles import alone
+from judge.ranking.options import RankOptions
+from judge.ranking.rank import rank
 from judge.rpc import reports
-from judge.runs.fought import alone
-from judge.runs.rank import rank
-from judge.runs.ranked import RankOptions
 from judge.stats.battles import Battles
 
 SCRIPT = """
 import hashlib
 import numpy as np
 from judge.rpc import reports
-from judge.runs.fought import alone
-from judge.runs.rank import rank
-from judge.runs.ranked import RankOptions
-from judge.stats.anchored import Compared, anchored
+from judge.ranking.battles import alone
+from judge.ranking.rank import rank
+from judge.ranking.options import RankOptions
+from judge.stats.prediction_powered import Compared, anchored
 from judge.stats.battles import Battles
 
 rng = np.random.default_rng(7)

@@ -6,12 +6,13 @@ from clocks import StillClock
 from judge.domain.dataset import Output, Prompt
 from judge.domain.judge import JudgeCard, JudgeDefinition, Price
 from judge.domain.run import OrderPolicy, Pairing, RunSpec, TurnPolicy
+from judge.execution.judge_call import letters
+from judge.execution.work_items import Keys
+from judge.planning.inputs import build_plan
 from judge.prompts.rubrics import RUBRICS
 from judge.runs.estimate import JudgeEstimate, estimate
-from judge.runs.keyed import keyed
-from judge.runs.work import Keys, build_plan
-from judge.runs.worker import letters
-from judge.store import SqlStore
+from judge.runs.plan_keys import keyed
+from judge.store.sql_store import SqlStore
 
 FAR = JudgeCard(
     JudgeDefinition("far", "openai", RUBRICS["brackets"], "brackets/1", model="m"), price=Price(3_000_000, 0, 9_000_000)

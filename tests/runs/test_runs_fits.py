@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from judge.domain.errors import Busy
+from judge.ranking.compute import QUEUE, Fits
 from judge.rpc.errors import CODES
-from judge.runs.fits import QUEUE, Fits
-from judge.stats.abandoning import go_on
 from judge.stats.battles import Battles
 from judge.stats.bootstrap import resampled_wins
-from judge.stats.clustered import Resamples
+from judge.stats.cancellation import go_on
+from judge.stats.cluster_intervals import Resamples
 from judge.stats.elo import permuted_elo
 
 PATIENCE = 60

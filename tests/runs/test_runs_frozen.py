@@ -12,7 +12,7 @@ from bundle import settings
 from clocks import QuickClock
 from house import PLANNED, TENANT, House
 from judge.app.judges import ConfiguredJudges
-from judge.config import JudgeSettings
+from judge.config.settings import JudgeSettings
 from judge.domain.run import Budget, RunState
 from judge.store import schema
 from provider import Asked, Provider

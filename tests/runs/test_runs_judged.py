@@ -6,13 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judge.domain.outcome import ItemState, Order, Outcome, Preference, Reconcile, VerdictStatus
+from judge.domain.outcome import LEFT_SHARE, ItemState, Order, Outcome, Preference, Reconcile, VerdictStatus
 from judge.domain.verdict import Reading, Reply, ShowingNames, Verdict
-from judge.runs.by_order import LEFT_SHARE
-from judge.runs.comparisons import Where
-from judge.runs.judged import Board, Judged, judged_votes
-from judge.runs.readings import as_columns
-from judge.runs.votes import Part, Taking, Vote, Votes
+from judge.votes.comparisons import Where
+from judge.votes.from_verdicts import Board, Judged, judged_votes
+from judge.votes.parsed_verdicts import as_columns
+from judge.votes.votes import Part, Taking, Vote, Votes
 
 BOARD = Board({"p0": "x", "p1": "y"}, {"p0": ("t",), "p1": ()})
 

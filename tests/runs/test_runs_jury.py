@@ -10,10 +10,10 @@ from judge.api.v1 import leaderboard_pb2, ranking_service_pb2, run_service_pb2
 from judge.domain.errors import InvalidInput
 from judge.domain.outcome import Outcome
 from judge.domain.source import Source
-from judge.runs.by_order import ByOrder
-from judge.runs.comparisons import Where, Wheres
-from judge.runs.juries import jury_votes
-from judge.runs.votes import Vote, Votes
+from judge.votes.comparisons import Where, Wheres
+from judge.votes.juries import jury_votes
+from judge.votes.verdicts_by_order import ByOrder
+from judge.votes.votes import Vote, Votes
 from judge_client import JudgeClient
 
 LEFT, RIGHT, TIE = Outcome.LEFT, Outcome.RIGHT, Outcome.TIE

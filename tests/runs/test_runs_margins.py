@@ -6,9 +6,9 @@ import pytest
 
 from judge.domain.outcome import Order, Outcome, Reconcile, VerdictStatus
 from judge.domain.verdict import Preference, Reading, Reply, ShowingNames, Verdict
-from judge.runs.judged import Board, Judged, judged_votes
-from judge.runs.readings import as_columns
-from judge.runs.votes import Taking, Votes
+from judge.votes.from_verdicts import Board, Judged, judged_votes
+from judge.votes.parsed_verdicts import as_columns
+from judge.votes.votes import Taking, Votes
 
 
 def said(first: float, second: float, reconcile: Reconcile, decisive: float) -> Votes:

@@ -15,10 +15,10 @@ from bundle import settings
 from clocks import StillClock
 from house import PLANNED, House
 from judge.app.judges import ConfiguredJudges
-from judge.config import JudgeSettings
+from judge.config.settings import JudgeSettings
 from judge.domain.run import RunState
-from judge.runs.accounts import IN_A_ROW, PATIENCE, PROBE_SECONDS
-from judge.runs.worker import ATTEMPTS
+from judge.execution.judge_call import ATTEMPTS
+from judge.execution.rate_limits import IN_A_ROW, PATIENCE, PROBE_SECONDS
 from provider import KEY, Asked, Provider
 from provider_server import provided
 

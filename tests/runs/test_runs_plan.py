@@ -7,9 +7,9 @@ from judge.domain.dataset import Label, ListedComparison
 from judge.domain.errors import InvalidInput, Precondition
 from judge.domain.outcome import AnnotatorKind, Order, Outcome
 from judge.domain.run import OrderPolicy, Pairing, PairPolicy, TurnPolicy
-from judge.ports.board import Board, BoardOutput, BoardPrompt
-from judge.runs.narrowed import Named
-from judge.runs.plan import Plan, make_plan
+from judge.planning.plan import Plan, make_plan
+from judge.planning.selection import Named
+from judge.ports.dataset_index import Board, BoardOutput, BoardPrompt
 
 
 def board(names: tuple[str, ...] = ("ada", "bob", "cy"), prompts: int = 4, turns: int = 2, base: int = 0) -> Board:

@@ -16,9 +16,9 @@ from boards import full_board, uneven_board
 from judge.domain.dataset import Label, ListedComparison
 from judge.domain.outcome import AnnotatorKind, Outcome
 from judge.domain.run import OrderPolicy, Pairing, PairPolicy, TurnPolicy
-from judge.ports.board import Board
-from judge.runs.narrowed import Named
-from judge.runs.plan import Plan, make_plan
+from judge.planning.plan import Plan, make_plan
+from judge.planning.selection import Named
+from judge.ports.dataset_index import Board
 
 GOLDEN = json.loads(Path(__file__).with_name("plans.json").read_text())
 BOARDS = {"uneven": uneven_board(), "full": full_board()}

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from boards import full_board, uneven_board
+from judge.bundles.round_checks import said_since, wrong_rounds
 from judge.domain.errors import InvalidInput
 from judge.domain.outcome import Preference
 from judge.domain.run import Pairing, PairPolicy
 from judge.domain.verdict import Reading, Reply, ShowingNames, Verdict
-from judge.runs.adaptive import closed_by, next_row
-from judge.runs.round_checks import said_since, wrong_rounds
-from judge.runs.rounds import NOTHING, Closed, Rounds
+from judge.planning.adaptive import closed_by, next_row
+from judge.planning.rounds import NOTHING, Closed, Rounds
 
 PAIRING = Pairing(policy=PairPolicy.ADAPTIVE, count=24, round_size=8, seed=3)
 BOARD = uneven_board()

@@ -15,8 +15,8 @@ from boards import full_board, uneven_board
 from judge.domain.outcome import ItemState, Order, Preference
 from judge.domain.run import OrderPolicy, Pairing, PairPolicy, TurnPolicy
 from judge.domain.verdict import Reading, Reply, ShowingNames, Verdict
-from judge.runs.adaptive import Told, closed_by, next_row
-from judge.runs.rounds import NOTHING, Closed, Ending, RoundRow, Rounds
+from judge.planning.adaptive import Told, closed_by, next_row
+from judge.planning.rounds import NOTHING, Closed, Ending, RoundRow, Rounds
 
 ADAPTIVE = Pairing(policy=PairPolicy.ADAPTIVE, count=100, round_size=20)
 
@@ -160,8 +160,8 @@ SCRIPT = """
 import hashlib
 from bench.simulated_rounds import World
 from judge.domain.run import Pairing, PairPolicy
-from judge.runs.rounds import NOTHING, Closed, Rounds
-from judge.runs.adaptive import next_row
+from judge.planning.rounds import NOTHING, Closed, Rounds
+from judge.planning.adaptive import next_row
 import numpy as np
 
 board = World(40, 600.0).board(30)

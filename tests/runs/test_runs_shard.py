@@ -14,10 +14,10 @@ from engine_house import CONCURRENCY, PLANNED, House, OneJudge
 from judge.backends.scripted import Scripted
 from judge.domain.run import Run, RunState
 from judge.engines.local import LocalEngine
+from judge.execution.shard_runner import LEASE
 from judge.ports.clock import SystemClock
 from judge.ports.store import Permit, PermitRequest, Settled
-from judge.runs.shard import LEASE
-from judge.store import SqlStore, schema
+from judge.store.sql_store import SqlStore, schema
 
 
 class Passing(StillClock):

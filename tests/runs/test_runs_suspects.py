@@ -10,14 +10,14 @@ import pytest
 from clocks import QuickClock
 from engine_house import PLANNED, TENANT, House, OneJudge
 from judge.backends.scripted import Scripted
-from judge.config import TemporalSettings
+from judge.config.settings import TemporalSettings
 from judge.domain.judge import RenderedPrompt
 from judge.domain.run import Run, RunState
 from judge.domain.verdict import Reply
 from judge.engines.temporal import TemporalEngine
-from judge.runs.execution import TRIES, Execution, Shard, Stop
-from judge.runs.suspects import Suspects
-from judge.store import SqlStore
+from judge.execution.quarantine import Suspects
+from judge.execution.run_executor import TRIES, Execution, Shard, Stop
+from judge.store.sql_store import SqlStore
 
 SIZE = 6
 PILL = ("question 3",)

@@ -12,11 +12,11 @@ import judge
 from clocks import StillClock
 from engine_house import TENANT, House, OneJudge
 from judge.backends.scripted import Scripted
-from judge.config import TemporalSettings
+from judge.config.settings import TemporalSettings
 from judge.domain.run import Pairing, Run, RunState
 from judge.engines.temporal import TemporalEngine
 from judge.runs.watch import POLL, Watcher
-from judge.store import SqlStore
+from judge.store.sql_store import SqlStore
 
 
 class Counted(SqlStore):

@@ -16,10 +16,10 @@ from judge.domain.errors import CallRejected, JudgeUnusable, TransportFailed
 from judge.domain.judge import RECORDED, JudgeCard, JudgeDefinition, Limits, Price, Rubric
 from judge.domain.outcome import ItemState, VerdictStatus
 from judge.domain.verdict import CallKey, Shown
+from judge.execution.judge_call import ATTEMPTS, Work, judge_comparison, letters, worst_call
+from judge.execution.judges import JudgeAtWork
 from judge.ports.clock import SystemClock
 from judge.prompts.rubrics import RUBRICS
-from judge.runs.judges import JudgeAtWork
-from judge.runs.worker import ATTEMPTS, Work, judge_comparison, letters, worst_call
 
 WORK = Work(CallKey(1, 1, 1, 1, 2), Shown(("q",), ("a",), ("b",)))
 

@@ -18,7 +18,7 @@ from judge.api.v1 import judge_service_pb2 as js
 from judge.api.v1 import outcome_pb2, verdict_pb2
 from judge.api.v1 import run_service_pb2 as pb
 from judge.app.local import running
-from judge.config import JudgeSettings
+from judge.config.settings import JudgeSettings
 from judge_client import JudgeClient, JudgeClientError
 from loopback import Handler, serving
 

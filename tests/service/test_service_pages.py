@@ -20,7 +20,7 @@ from judge.app.local import running
 from judge.engines.local import LocalEngine
 from judge.ports.clock import SystemClock
 from judge.rpc.server import Server
-from judge.store import SqlStore
+from judge.store.sql_store import SqlStore
 from judge_client import JudgeClient
 
 PROMPTS, LETTERS = 1300, 20_000

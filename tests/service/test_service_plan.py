@@ -7,8 +7,8 @@ import pytest
 from bundle import upload_demo
 from judge.api.v1 import run_service_pb2 as pb
 from judge.api.v1 import verdict_pb2
-from judge.cli.bundling import joined
-from judge.runs.rounds import Ending, RoundRow
+from judge.cli.bundle_export import joined
+from judge.planning.rounds import Ending, RoundRow
 from judge_client import JudgeClient
 
 JUDGES = ("random", "first")

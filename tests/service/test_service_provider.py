@@ -15,7 +15,7 @@ from judge.api.v1 import dataset_service_pb2 as ds
 from judge.api.v1 import outcome_pb2, verdict_pb2
 from judge.api.v1 import run_service_pb2 as pb
 from judge.app.local import running
-from judge.config import JudgeSettings
+from judge.config.settings import JudgeSettings
 from judge_client import JudgeClient
 from provider import KEY, PASSING, Asked, Provider, rotating
 from provider_server import anthropic_url, provided

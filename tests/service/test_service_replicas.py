@@ -14,10 +14,10 @@ from bundle import settings, upload_demo
 from judge.api.v1 import run_service_pb2 as pb
 from judge.app.judges import ConfiguredJudges
 from judge.app.local import running
-from judge.config import TemporalSettings
+from judge.config.settings import TemporalSettings
 from judge.engines.worker import working
 from judge.ports.clock import SystemClock
-from judge.store import SqlStore
+from judge.store.sql_store import SqlStore
 from judge_client import JudgeClient
 from postgres import Postgres
 from temporal_server import TemporalServer

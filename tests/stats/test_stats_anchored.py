@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from judge.stats.anchored import Compared, anchored
 from judge.stats.battles import Battles
 from judge.stats.bradley_terry import bradley_terry, newton
-from judge.stats.clustered import t_quantile
+from judge.stats.cluster_intervals import t_quantile
 from judge.stats.errors import NotConverged
+from judge.stats.prediction_powered import Compared, anchored
 
 M = 5
 LEFT, RIGHT = (side.astype(np.int32) for side in np.triu_indices(M, 1))

@@ -8,8 +8,8 @@ import pytest
 from judge.stats.battles import Battles
 from judge.stats.bootstrap import STUDENTISED, bootstrap
 from judge.stats.bradley_terry import BradleyTerryFit, bradley_terry
-from judge.stats.clustered import PERCENTILE
-from judge.stats.paired import Covariates
+from judge.stats.cluster_intervals import PERCENTILE
+from judge.stats.paired_model import Covariates
 
 
 def board(prompts: int, seed: int = 0, *, clustered: bool = True, per_prompt: int = 12) -> Battles:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from judge.stats.ceiling import ceiling
-from judge.stats.clustered import jackknife
+from judge.stats.cluster_intervals import jackknife
 from judge.stats.drift import Drift, drift
-from judge.stats.rivals import rivals
+from judge.stats.second_source import rivals
 from judge.stats.votes import Votes
 
 PROMPTS, PER_PROMPT = 60, 6

@@ -5,10 +5,10 @@ import numpy.typing as npt
 import pytest
 from scipy.stats import t as student
 
-from judge.stats.arrays import Floats
+from judge.columns.arrays import Floats
 from judge.stats.battles import LEFT, RIGHT, TIE, Battles
 from judge.stats.bradley_terry import POINTS, bradley_terry
-from judge.stats.clustered import Estimate, jackknife, mean, ratio
+from judge.stats.cluster_intervals import Estimate, jackknife, mean, ratio
 from judge.stats.sandwich import _meat
 from judge.stats.win_rate import win_rates
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from judge.stats.alpha_spending import look_levels
 from judge.stats.battles import Battles
 from judge.stats.bradley_terry import bradley_terry
-from judge.stats.looks import look_levels
 
 LOOKS, PER_LOOK = 20, 10
 

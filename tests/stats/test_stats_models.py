@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from judge.stats.arrays import Floats
+from judge.columns.arrays import Floats
 from judge.stats.battles import LEFT, RIGHT, TIE, Battles
 from judge.stats.bradley_terry import BradleyTerryFit, bradley_terry
 from judge.stats.errors import Disconnected
-from judge.stats.paired import Covariates
+from judge.stats.paired_model import Covariates
 from judge.stats.tie_rules import DAVIDSON, HALF_WIN, RAO_KUPPER, RULES, expected, terms
 
 

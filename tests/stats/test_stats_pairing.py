@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from judge.stats.arrays import Flags
+from judge.columns.arrays import Flags
 from judge.stats.pairing import Pairs, against, all_pairs, orders, random_balanced
 
 Counted = npt.NDArray[np.integer]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from judge.stats.alternative import CANNOT_TELL, FAILS, PASSES, alternative_annotator
 from judge.stats.ceiling import ceiling
-from judge.stats.clustered import Resamples, resampled
+from judge.stats.cluster_intervals import Resamples, resampled
 from judge.stats.krippendorff import coincidences, krippendorff_alpha
 from judge.stats.votes import Votes, pairs_between, pairs_within
 

@@ -16,7 +16,7 @@ from judge.domain.outcome import Order, Preference
 from judge.domain.run import Budget, NewRun, Run, RunSpec, RunState
 from judge.domain.verdict import CallKey, Reading, Reply, Usage
 from judge.ports.store import ItemRef, Permit, PermitRequest, Settled
-from judge.store import SqlStore
+from judge.store.sql_store import SqlStore
 from postgres import Postgres
 
 TENANT = "default"

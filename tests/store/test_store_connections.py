@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import Connection, event
 
 from judge.ports.store import Pace, PermitRequest, VerdictQuery
-from judge.store import SqlStore
 from judge.store.postgresql import PostgresqlConnections
+from judge.store.sql_store import SqlStore
 from judge.store.sqlite import SqliteConnections
 
 if TYPE_CHECKING:

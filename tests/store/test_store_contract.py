@@ -15,7 +15,7 @@ from judge.domain.outcome import AnnotatorKind, ItemState, Order, Outcome, Prefe
 from judge.domain.run import Budget, NewRun, Run, RunSpec, RunState
 from judge.domain.verdict import CallKey, Reading, Reply, Usage
 from judge.ports.store import ItemRef, PermitRequest, Settled, VerdictQuery
-from judge.store import SqlStore
+from judge.store.sql_store import SqlStore
 
 DEFINITION = JudgeDefinition(
     "oracle", "scripted", Rubric("brackets", (RubricVariant("v", "s", "u", AnswerForm.BRACKETS),)), "brackets/1"

@@ -14,10 +14,10 @@ from sqlalchemy import Connection, Engine, Table, event, func, insert, inspect, 
 
 from judge.domain.errors import InvalidInput, JudgeError, Precondition, StoreFailed
 from judge.ports.store import BatchState, Fence, NewBatch, PermitRequest, VerdictQuery
-from judge.store import SqlStore
 from judge.store.clock import JUMP
-from judge.store.copying import Copied, copy_store
+from judge.store.copy import Copied, copy_store
 from judge.store.schema import metadata
+from judge.store.sql_store import SqlStore
 from schemas import EXPANDED, REVISIONS, Killed, engine_of, fill, migrated, rows_of, scripts_until
 
 if TYPE_CHECKING:

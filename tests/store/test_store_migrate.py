@@ -18,9 +18,9 @@ from sqlalchemy.pool import NullPool
 
 from judge.domain.errors import StoreFailed
 from judge.ports.store import VerdictQuery
-from judge.store import SqlStore
 from judge.store.migrate import SCRIPTS, _known, migrate
 from judge.store.schema import metadata
+from judge.store.sql_store import SqlStore
 
 if TYPE_CHECKING:
     from clocks import StillClock

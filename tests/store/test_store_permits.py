@@ -13,7 +13,7 @@ from clocks import passed
 from judge.domain.run import Run, RunState
 from judge.domain.verdict import CallKey
 from judge.ports.store import Fence, Pace, Permit, PermitRequest, VerdictQuery
-from judge.store import SqlStore, schema
+from judge.store.sql_store import SqlStore, schema
 
 if TYPE_CHECKING:
     from conftest import Scene

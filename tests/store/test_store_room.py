@@ -12,12 +12,12 @@ from sqlalchemy import func, select
 
 from judge.domain.errors import AlreadyExists, NotFound, StoreFailed, StoreFull
 from judge.domain.run import RunState
+from judge.execution.shard_runner import Committer
 from judge.ports.clock import Clock
 from judge.ports.store import RunStore, Settled
-from judge.runs.shard import Committer
-from judge.store import SqlStore, schema
 from judge.store.deletion import _begin
 from judge.store.revisions import found
+from judge.store.sql_store import SqlStore, schema
 from judge.store.sqlite import SqliteConnections
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import event
 
 from judge.domain.errors import StoreFailed
-from judge.store import SqlStore
 from judge.store.migrate import SCRIPTS, migrate_shared
 from judge.store.postgresql import migrate_postgresql
 from judge.store.schema import metadata
+from judge.store.sql_store import SqlStore
 from schemas import (
     CONTRACTED,
     EXPANDED,

@@ -1,0 +1,100 @@
+"""What sways a judge beyond what people see: length and markdown, and whether a contestant is of its own family.
+
+Style: a Bradley-Terry fit of the judge's votes, with each contestant's strength, what people say of the comparison, and
+the style of both outputs beside each other. A positive effect of length means that of two answers which people like as
+much, by contestants as strong, the judge takes the longer one. Self-preference: how much more of a comparison the judge
+gives to its family's contestant than people do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from judge.columns.arrays import Floats
+from judge.columns.names import coded
+from judge.domain.errors import InvalidInput
+from judge.domain.outcome import LEFT_SHARE
+from judge.ranking.battles import Style, fought
+from judge.ranking.options import RankOptions
+from judge.stats.bradley_terry import Effect, bradley_terry
+from judge.stats.cluster_intervals import Estimate, mean
+from judge.stats.errors import Disconnected, NotConverged
+from judge.votes.comparisons import Where
+from judge.votes.votes import Vote, Votes
+
+PEOPLE = "people"
+"""The name of what people say, beside the style."""
+
+
+@dataclass(frozen=True)
+class _BesidePeople(Style):
+    """Style, with what people give to the left of each comparison, from -1 to 1, before it."""
+
+    people: Mapping[Where, float] = field(default_factory=dict)
+
+    def beside(self, vote: Vote) -> Floats:
+        return np.append(self.people[vote.where], super().beside(vote))
+
+
+@dataclass(frozen=True)
+class Bias:
+    """The *effects* of style in natural log odds, each in units of its root mean square, and what *reason* kept them.
+
+    *family* is how much more the judge gives to its family than people do, as a share of a comparison; None where no
+    family was named. All of it is of so many *comparisons* on so many *prompts*.
+    """
+
+    effects: tuple[Effect, ...]
+    reason: str
+    family: Estimate | None
+    comparisons: int
+    prompts: int
+
+
+def bias(source: Votes, target: Votes, style: Style | str, family: Collection[str], level: float) -> Bias:
+    """What sways *source* beyond *target*, on the comparisons that both have an outcome of.
+
+    *style* is that of the outputs, or why it is not known.
+    Raises InvalidInput for a family of which no contestant is there.
+    """
+    shares: dict[Where, list[float]] = {}
+    for vote in target.rows:
+        shares.setdefault(vote.where, []).append(LEFT_SHARE[vote.outcome])
+    people = {where: sum(told) / len(told) for where, told in shares.items()}
+    rows = tuple(vote for vote in source.rows if vote.where in people)
+    own = _family(rows, people, family, level) if family else None
+    known = len({vote.where for vote in rows}), len({vote.where.prompt_id for vote in rows})
+    if isinstance(style, str):
+        return Bias((), style, own, *known)
+    beside = _BesidePeople((PEOPLE, *style.names), style.of, {where: 2 * share - 1 for where, share in people.items()})
+    if not rows:
+        return Bias((), "the sources have no comparison in common", own, *known)
+    try:
+        told = fought(replace(source, rows=rows), RankOptions(level=level), beside)
+        fit = bradley_terry(told.battles, covariates=told.style)
+    except (Disconnected, NotConverged, ValueError) as error:
+        return Bias((), str(error), own, *known)
+    reason = f"{', '.join(told.rare)} differ on too few prompts to be told" if told.rare else ""
+    return Bias(fit.effects(level), reason, own, *known)
+
+
+def _family(rows: Collection[Vote], people: Mapping[Where, float], family: Collection[str], level: float) -> Estimate:
+    ends = {end for vote in rows for end in (vote.where.left, vote.where.right)}
+    unknown = sorted(set(family) - ends)
+    if unknown:
+        raise InvalidInput(
+            "options.family", f"no comparison has the contestant {unknown[0]!r}", reason="UNKNOWN_CONTESTANT"
+        )
+    gaps, prompts = [], []
+    for vote in rows:
+        left, right = vote.where.left in family, vote.where.right in family
+        if left == right:
+            continue
+        share = LEFT_SHARE[vote.outcome] if vote.share is None else vote.share
+        gap = share - people[vote.where]
+        gaps.append(gap if left else -gap)
+        prompts.append(vote.where.prompt_id)
+    return mean(np.array(gaps), coded(prompts)[1][0] if prompts else None, level, (-1.0, 1.0))

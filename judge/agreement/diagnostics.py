@@ -1,0 +1,152 @@
+"""What people tell of a judge besides how often it agrees with them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from judge.agreement.leaderboards import leaderboards, steps
+from judge.agreement.options import TIES, AgreeOptions, Beside, Cut, cuts_of, figured
+from judge.columns.arrays import Floats, sums
+from judge.domain.outcome import Reconcile
+from judge.stats.agreement import AgreementFigure
+from judge.stats.alternative import Alternative, alternative_annotator
+from judge.stats.battles import LEFT, TIE
+from judge.stats.calibration import Calibration, calibration
+from judge.stats.cascade import Cascade, cascade
+from judge.stats.ceiling import Ceiling, ceiling
+from judge.stats.cluster_intervals import jackknife
+from judge.stats.rank_agreement import RankAgreement
+from judge.stats.second_source import rivals
+from judge.stats.votes import NOBODY, Votes, pairs_between, plurality
+from judge.votes.shared_codes import Side, Table
+
+BOARDS = 1000
+"""Resamples of the two leaderboards."""
+
+NO_CEILING = "No ceiling: no comparison has two votes of the target and an outcome of the source."
+SEVERAL = "No ceiling: the source has several votes on a comparison; @plurality makes them one."
+ONE_STEP = (
+    "The source is as sure of one comparison as of another, so its cascade has one step: reconcile soft tells how sure "
+    "it is by its probabilities or its two orders."
+)
+
+
+def beside(table: Table, every: Votes, target: Votes, options: AgreeOptions) -> Beside:
+    """All of it of the *table*'s first source: *every* vote of the target, and the *target* that it is counted with."""
+    source = table.sides[0]
+    calibrated, uncalibrated = _calibrated(source, target, options)
+    orders, gaps, unordered = _boards(table, source.votes, target, options)
+    ceilings, test, alone = _people(table, source.votes, every, options)
+    cascaded, unsure = _cascaded(source, target, options, *table.sides[2:])
+    return Beside(
+        calibrated,
+        orders,
+        gaps,
+        tuple(filter(None, (uncalibrated, unordered, alone, unsure))),
+        ceilings,
+        test,
+        tuple(table.annotators),
+        cascaded,
+        rivals=tuple(
+            rivals(source.votes, rival.votes, target, ties, options.level, options.doubt or jackknife, options.wanted)
+            for rival in table.sides[2:]
+            for ties in TIES[options.ties]
+        ),
+    )
+
+
+def _cascaded(
+    source: Side, target: Votes, options: AgreeOptions, rival: Side | None = None
+) -> tuple[Cascade | None, str]:
+    """Where the source may answer alone, if asked, held against the target's plurality; and why that says little.
+
+    A *rival* answers the rest.
+    """
+    if not options.cascade_target:
+        return None, ""
+    most = plurality(target)
+    rows = np.isin(source.votes.item, most.item)
+    if not rows.any():
+        return None, "No cascade: the sources have no comparison in common."
+    votes, share = source.votes.where(rows), source.share[rows]
+    right = most.outcome[np.searchsorted(most.item, votes.item)] == votes.outcome
+    sure = np.where(np.isnan(share), 1.0, np.abs(2 * share - 1))
+    otherwise = None if rival is None else _right(rival.votes, most, votes)
+    rng, target_share, delta = np.random.default_rng(options.seed), options.cascade_target, options.cascade_delta
+    found = cascade(sure, right, votes.cluster, rng, target_share, delta, options.level, otherwise)
+    return found, ONE_STEP if len(found.steps) == 1 else ""
+
+
+def _right(rival: Votes, most: Votes, asked: Votes) -> Floats:
+    """The share of the *rival*'s votes that are what *most* people say, for each row of *asked*; NaN without any."""
+    pairs = pairs_between(rival, most)
+    size = int(max(asked.item.max(), most.item.max())) + 1
+    same = sums(pairs.item, (pairs.source == pairs.target).astype(np.float64), size)
+    many = sums(pairs.item, size=size)
+    found: Floats = (same / np.where(many > 0, many, np.nan))[asked.item]
+    return found
+
+
+def _calibrated(source: Side, target: Votes, options: AgreeOptions) -> tuple[Calibration | None, str]:
+    """What the source's probabilities are worth, if it has other than those that two orders make of whole outcomes.
+
+    Otherwise why that is not known, where it was asked for.
+    """
+    asked = options.reconcile is Reconcile.SOFT
+    told = ~np.isnan(source.share)
+    item, share = source.votes.item[told], source.share[told]
+    if not (share * 4 % 1).any():
+        return None, "No calibration: the source gave no probabilities." if asked else ""
+    votes = target.where(np.isin(target.item, item) & (target.outcome != TIE))
+    if votes.n == 0:
+        return None, "No calibration: no vote of the target other than a tie is on what the source gave a chance."
+    order = np.argsort(item, kind="stable")
+    given = share[order][np.searchsorted(item[order], votes.item)]
+    rng = np.random.default_rng(options.seed)
+    won = (votes.outcome == LEFT).astype(np.float64)
+    return calibration(given, won, votes.cluster, rng, options.level), ""
+
+
+def _boards(
+    table: Table, source: Votes, target: Votes, options: AgreeOptions
+) -> tuple[RankAgreement | None, tuple[tuple[float, float, AgreementFigure], ...], str]:
+    """The two leaderboards, agreement by how far apart contestants are in the target's, and why there are none."""
+    boards = leaderboards(table, source, target, options.level, BOARDS, options.seed)
+    note = f"The two leaderboards are not compared: {boards.reason.rstrip('.')}." if boards.reason else ""
+    gaps = [
+        (least, most, figure)
+        for least, most, votes in steps(table, target, boards.ratings)
+        for _, figure in figured(pairs_between(source.where(np.isin(source.item, votes.item)), votes), options)
+    ]
+    return boards.orders, tuple(gaps), note
+
+
+def _people(
+    table: Table, source: Votes, target: Votes, options: AgreeOptions
+) -> tuple[tuple[tuple[Cut, Ceiling], ...], Alternative | None, str]:
+    """The source beside the target's votes among themselves, the alternative-annotator test, and why one is not there.
+
+    Nothing where no comparison has two votes of the target, or the source has several on one.
+    """
+    mine, many = np.unique(source.item, return_counts=True)
+    items, votes = np.unique(target.item, return_counts=True)
+    common = np.intersect1d(mine, items[votes > 1])
+    if common.size == 0:
+        return (), None, NO_CEILING
+    if many.max() > 1:
+        return (), None, SEVERAL
+    doubt = options.doubt or jackknife
+    ceilings: list[tuple[Cut, Ceiling]] = []
+    for cut in cuts_of(table, target.where(np.isin(target.item, common)), options):
+        every = Cut(cut.part)
+        people, judge = every.of(table, target), every.of(table, source)
+        one = table.annotators.index(cut.annotator) if cut.annotator else None
+        ceilings.extend(
+            (cut, ceiling(judge, people, ties, options.orientation, options.level, doubt, options.wanted, one))
+            for ties in TIES[options.ties]
+        )
+    if np.unique(target.annotator[target.annotator != NOBODY]).size < 2:  # noqa: PLR2004  # one has nobody beside it
+        return tuple(ceilings), None, "No alternative-annotator test: the target has one annotator."
+    rng = np.random.default_rng(options.seed)
+    test = alternative_annotator(source, target, rng, options.epsilon, options.q, options.least_items)
+    return tuple(ceilings), test, ""

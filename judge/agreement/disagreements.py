@@ -1,0 +1,133 @@
+"""The comparisons on which two sources disagree, those from which most can be learned first.
+
+Many votes against a sure judge come first: the target's votes for its own most frequent outcome, less those for what
+the source says, times how sure the source is. A source that says tie is half as sure as one that says left or right
+outright.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, field, replace
+
+from judge.domain.dataset import Label
+from judge.domain.errors import InvalidInput
+from judge.domain.outcome import LEFT_SHARE, Outcome, Reconcile
+from judge.domain.source import Source, SourceKind
+from judge.domain.verdict import Verdict
+from judge.planning.inputs import all_labels
+from judge.ports.store import Store
+from judge.votes.comparisons import Where
+from judge.votes.sources import labelled_at, labels_of, verdicts_on, votes_of
+from judge.votes.votes import Part, Taking, Votes
+
+_TIE_SURE = 0.5
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """A comparison of which the source says *source* and most of the target's votes something else.
+
+    *share* is how much the source gives to the left; *votes* counts the target's by outcome. The texts are those of the
+    comparison, and so are the source's *verdicts*, and the target's *labels* or *target_verdicts*.
+    """
+
+    where: Where
+    category: str
+    source: Outcome
+    target: Outcome
+    share: float
+    votes: Mapping[Outcome, int]
+    informative: float
+    prompt: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    right: tuple[str, ...] = ()
+    verdicts: tuple[Verdict, ...] = field(default=())
+    labels: tuple[Label, ...] = field(default=())
+    target_verdicts: tuple[Verdict, ...] = field(default=())
+
+
+def ordered(source: Votes, target: Votes, least: int = 1) -> list[Disagreement]:
+    """Where *source* and most of *target*'s votes disagree and there are at least so many votes, best first."""
+    said = {vote.where: vote for vote in source.rows}
+    if len(said) < len(source.rows):
+        raise InvalidInput(
+            "source", f"source {source.source} has several votes a comparison; @plurality makes them one"
+        )
+    counts: dict[Where, Counter[Outcome]] = {}
+    for vote in target.rows:
+        counts.setdefault(vote.where, Counter())[vote.outcome] += 1
+    found = []
+    for where, votes in counts.items():
+        if where not in said or votes.total() < least:
+            continue
+        mine = said[where]
+        most = max(votes.values())
+        leading = [outcome for outcome, many in votes.items() if many == most]
+        theirs = leading[0] if len(leading) == 1 else Outcome.TIE
+        if theirs is mine.outcome or most == votes[mine.outcome]:
+            continue
+        share = LEFT_SHARE[mine.outcome] if mine.share is None else mine.share
+        sure = _TIE_SURE if mine.outcome is Outcome.TIE else 2 * abs(share - 0.5)
+        informative = round((most - votes[mine.outcome]) * sure, 6)
+        category = source.categories.get(where.prompt_id, "")
+        found.append(Disagreement(where, category, mine.outcome, theirs, share, dict(votes), informative))
+    return sorted(found, key=lambda one: (-one.informative, astuple(one.where)))
+
+
+async def disagreements(
+    store: Store, tenant: str, dataset: str, source: Source, target: Source, part: Part, least: int
+) -> list[Disagreement]:
+    """All of them, without texts."""
+    taking = Taking(Reconcile.SOFT, part=part)
+    mine, theirs = [await votes_of(store, tenant, dataset, one, taking) for one in (source, target)]
+    return ordered(mine, theirs, least)
+
+
+async def told(
+    store: Store, tenant: str, dataset: str, source: Source, target: Source, rows: Sequence[Disagreement]
+) -> list[Disagreement]:
+    """*rows* with the texts of both outputs, the verdicts of both sources that are judges, and the target's labels."""
+    wheres = {row.where for row in rows}
+    revision = await store.revision(tenant, dataset)
+    board = await store.board(tenant, dataset, revision, prompt_ids={where.prompt_id for where in wheres})
+    prompts = {prompt.prompt_id: prompt.row for prompt in board.prompts}
+    outputs = board.named()
+
+    def at(where: Where, *, left: bool) -> int | None:
+        name, sample = (where.left, where.left_sample) if left else (where.right, where.right_sample)
+        output = outputs.get((where.prompt_id, name, sample))
+        return None if output is None else output.row
+
+    known = {where: (at(where, left=True), at(where, left=False)) for where in wheres}
+    asked = await store.prompt_texts({prompts[where.prompt_id] for where in wheres if where.prompt_id in prompts})
+    texts = await store.output_texts({row for ends in known.values() for row in ends if row is not None})
+    verdicts, others = [await verdicts_on(store, tenant, dataset, one, wheres) for one in (source, target)]
+    labels: dict[Where, list[Label]] = {}
+    if target.kind in (SourceKind.PEOPLE, SourceKind.LABELS):
+        everything = [label async for _, label in all_labels(store, tenant, dataset, revision)]
+        for label in labels_of(target, everything):
+            where, _ = labelled_at(label)
+            if where in wheres:
+                labels.setdefault(where, []).append(label)
+
+    def turns(row: int | None) -> tuple[str, ...]:
+        return texts[row].output.turns if row in texts else ()
+
+    found = []
+    for row in rows:
+        prompt = asked.get(prompts.get(row.where.prompt_id, -1))
+        left, right = known[row.where]
+        found.append(
+            replace(
+                row,
+                prompt=prompt.prompt.turns if prompt else (),
+                left=turns(left),
+                right=turns(right),
+                verdicts=tuple(verdicts.get(row.where, ())),
+                labels=tuple(labels.get(row.where, ())),
+                target_verdicts=tuple(others.get(row.where, ())),
+            )
+        )
+    return found

@@ -1,0 +1,177 @@
+"""A run as a bundle, from what any server tells of it. Nothing is computed here."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import click
+from google.protobuf.message import Message
+
+from judge.api.v1 import dataset_service_pb2, run_service_pb2, verdict_pb2
+from judge.api.v1.ranking_service_pb2 import GetLeaderboardRequest, RankingOptions
+from judge.bundles.archive import ANSWERS, PLAN, ROUNDS, BundleWriter
+from judge.rpc import bundle_json as spelling
+from judge_client import JudgeClient, JudgeClientError
+from judge_client.runs import ENDED
+
+PARTS = ("prompts", "outputs", "labels", "verdicts", "comparisons")
+REFUSED = "FAILED_PRECONDITION"
+"""The code of a leaderboard that there is not: nobody can be ranked, or not on one scale."""
+NEEDED = {
+    run_service_pb2.PAIR_POLICY_LABELLED: {"labels"},
+    run_service_pb2.PAIR_POLICY_LISTED: {"comparisons"},
+}
+"""What a plan is made from, besides prompts and outputs."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be in a bundle: a run's leaderboards by these *options*, with *texts* or without."""
+
+    run: str
+    options: RankingOptions
+    texts: bool = True
+
+
+class Bundling:
+    """Writes what *client* is told into *writer*."""
+
+    def __init__(self, client: JudgeClient, writer: BundleWriter, asked: Asked) -> None:
+        self._client, self._writer, self._asked = client, writer, asked
+        self._versions: dict[str, str] = {}
+        self.answers = 0
+        """So many were written."""
+
+    async def write(self) -> str:
+        """Write all of it; the manifest's SHA-256. Raises UsageError where the run or its dataset change meanwhile."""
+        run = await self._client.get_run(self._asked.run, run_service_pb2.RUN_VIEW_FULL)
+        if run.state not in ENDED:
+            raise click.UsageError(f"{run.name} is still at work: a bundle is of a run that has ended")
+        if not run.definitions:
+            raise click.UsageError("this server does not tell a run's judges: it is older than bundles")
+        present = (await self._client.get_dataset(run.dataset)).revision
+        dataset = await self._dataset(run, present)
+        plan = await self._plan(run)
+        await self._answers(run)
+        leaderboards = [await self._leaderboard(run, judge) for judge in run.judges]
+        now = await self._client.get_run(run.name)
+        if (now.revision, (await self._client.get_dataset(run.dataset)).revision) != (run.revision, present):
+            raise click.UsageError(f"{run.name} or its dataset changed while it was exported: export it again")
+        return self._writer.finish(
+            {
+                "run": spelling.plain(run),
+                "seeds": spelling.seeds(run, self._asked.options),
+                "dataset": {"name": run.dataset, "texts": self._asked.texts, **dataset},
+                "plan": plan,
+                "leaderboards": leaderboards,
+                "versions": self._versions,
+            }
+        )
+
+    async def _dataset(self, run: run_service_pb2.Run, present: int) -> dict[str, Any]:
+        """The dataset as it was planned, and as it is ranked; a part that is equal in both is written once."""
+        options = self._asked.options
+        needed = {"prompts", "outputs", *NEEDED.get(run.pairing.policy, ())}
+        ranked = (
+            {"prompts"} | ({"outputs"} if options.style else set()) | ({"labels"} if options.anchored_to else set())
+        )
+        written: dict[tuple[str, str], str] = {}
+        return {
+            "planned": await self._revision(run.dataset, run.dataset_revision, needed, "planned", written),
+            "ranked": await self._revision(run.dataset, present, ranked, "ranked", written),
+        }
+
+    async def _revision(
+        self, dataset: str, revision: int, needed: set[str], when: str, written: dict[tuple[str, str], str]
+    ) -> dict[str, Any]:
+        """What each part of a *revision* is: its rows, their SHA-256, and a member where it is *needed*."""
+        told: dict[str, Any] = {"revision": revision}
+        for part in PARTS:
+            state, many = hashlib.sha256(), 0
+            async for row in self._part(dataset, part, revision):
+                state.update(spelling.row(row).encode())
+                many += 1
+            told[part] = {"rows": many, "sha256": state.hexdigest()}
+            if part not in needed:
+                continue
+            same = (part, state.hexdigest())
+            if same not in written:
+                written[same] = f"dataset/{when}/{part}.jsonl"
+                with self._writer.member(written[same]) as write:
+                    async for row in self._part(dataset, part, revision):
+                        write(spelling.row(row if self._asked.texts else _hashed(row)))
+            told[part]["member"] = written[same]
+        return told
+
+    async def _part(self, dataset: str, part: str, revision: int) -> AsyncIterator[dict[str, Any]]:
+        wanted = dataset_service_pb2.DatasetPart.Value(f"DATASET_PART_{part.upper()}")
+        if not revision:
+            return
+        async for batch in self._client.read_dataset(dataset, [wanted], revision):
+            source = {"source": batch.label_source} if part == "labels" else {}
+            rows: list[Message] = list(getattr(batch, part))
+            for row in rows:
+                yield spelling.plain(row) | source
+
+    async def _plan(self, run: run_service_pb2.Run) -> dict[str, Any]:
+        many, pieces = 0, list[run_service_pb2.PlannedRound]()
+        with self._writer.member(PLAN) as write:
+            async for batch in self._client.read_plan(run.name):
+                many += len(batch.showings)
+                pieces.extend(batch.rounds)
+                write("".join(spelling.row(spelling.plain(one)) for one in batch.showings))
+        told = {"hash": run.plan_hash, "member": PLAN, "showings": many}
+        if run.pairing.policy != run_service_pb2.PAIR_POLICY_ADAPTIVE:
+            return told
+        rows = 0
+        with self._writer.member(ROUNDS) as write:
+            for one in joined(pieces):
+                rows += 1
+                write(spelling.row(spelling.plain(one)))
+        return told | {"rounds": {"member": ROUNDS, "rows": rows}}
+
+    async def _answers(self, run: run_service_pb2.Run) -> None:
+        with self._writer.member(ANSWERS) as write:
+            async for verdict in self._client.list_verdicts(
+                run.name, view=verdict_pb2.VERDICT_VIEW_FULL, page_size=1000
+            ):
+                self.answers += 1
+                write(spelling.row(spelling.plain(verdict)))
+
+    async def _leaderboard(self, run: run_service_pb2.Run, judge: str) -> dict[str, Any]:
+        name = judge.removeprefix("judges/")
+        source = f"run:{run.name.removeprefix('runs/')}/{name}"
+        request = GetLeaderboardRequest(source=source, options=self._asked.options)
+        try:
+            reply = await self._client.leaderboard_reply(request)
+        except JudgeClientError as error:
+            if error.code.name != REFUSED:
+                raise
+            text = spelling.refusal(error.reason, error.message)
+        else:
+            text = spelling.board(reply.leaderboard)
+            self._versions.update(reply.versions)
+        member = f"leaderboards/{name}.json"
+        with self._writer.member(member) as write:
+            write(text)
+        return {"member": member, "request": spelling.plain(request)}
+
+
+def joined(pieces: Iterable[run_service_pb2.PlannedRound]) -> Iterator[run_service_pb2.PlannedRound]:
+    """Whole rounds of *pieces*, in which those of one round follow one another."""
+    for _, of_one in groupby(pieces, lambda piece: piece.number):
+        first, *others = of_one
+        first.row = b"".join((first.row, *(piece.row for piece in others)))
+        yield first
+
+
+def _hashed(row: dict[str, Any]) -> dict[str, Any]:
+    """*row* with hashes in place of its texts; how many turns there are stays."""
+    return {
+        name: [hashlib.sha256(text.encode()).hexdigest() for text in value] if name in ("turns", "reference") else value
+        for name, value in row.items()
+    }

@@ -1,0 +1,1 @@
+"""Typed numpy columns, and names turned into integer codes."""

@@ -1,0 +1,1 @@
+"""Executing a run: permits, judge calls, rate limits, batches and commits."""

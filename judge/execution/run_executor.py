@@ -1,0 +1,352 @@
+"""What an engine does with a run: open it, execute its shards round by round, and say how it ended.
+
+Every step may be repeated, by any process: the stored answers are the checkpoint. A round's lanes are one judge's
+positions each; a lane is cut into shards, each named by its first position. A shard is executed under the number of its
+newest attempt, and is done once everything in it is settled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypedDict
+
+from judge.domain.errors import JudgeError, JudgeUnusable, NotFound, StoreFailed
+from judge.domain.judge import JudgeDefinition
+from judge.domain.outcome import ItemState
+from judge.domain.run import PairPolicy, Run, RunState
+from judge.execution.batch_runner import BATCH, BatchRunner
+from judge.execution.judges import JudgeAtWork, Judges
+from judge.execution.quarantine import Suspects, Turn
+from judge.execution.shard_runner import Failures, ShardRunner
+from judge.execution.work_items import Keys
+from judge.log.events import logger
+from judge.planning.adaptive import planned_round
+from judge.planning.inputs import build_plan
+from judge.planning.plan import Plan
+from judge.planning.rounds import Rounds, build_rounds, catch_up
+from judge.ports.clock import Clock
+from judge.ports.store import Fence, Losses, Store
+
+SHARD = 500
+"""Positions in a shard."""
+TRIES = 5
+"""So often a shard may fail for a reason of its own, or end its process, before it is left alone."""
+NAMED = 5
+"""So many of the shards left alone are named."""
+OPEN_RUNS = 16
+"""Runs whose plans are kept at hand."""
+FAILURES = {
+    "JUDGE_UNUSABLE": "",
+    "TOO_MANY_FAILED": " was stopped: more of its showings were left without a verdict than it may fail",
+}
+"""What ends a run as failed once its other judges are through, and what is said of it."""
+log = logger("execution")
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why a shard was not finished; without a reason it was."""
+
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """The positions [first, last) of one judge."""
+
+    judge: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One judge's positions [first, last) in one round, to be executed *size* at a time."""
+
+    judge: int
+    first: int
+    last: int
+    size: int
+
+    def shards(self) -> Iterator[Shard]:
+        """Its shards, in the order of the plan."""
+        for begin in range(self.first, self.last, self.size):
+            yield Shard(self.judge, begin, min(begin + self.size, self.last))
+
+
+class _Rest(TypedDict, total=False):
+    reason: str
+    message: str
+    rest: ItemState
+
+
+class _OpenRun:
+    """A run at work in this process: its plan, and what the shards of one judge share."""
+
+    def __init__(self, run: Run, plan: Plan | Rounds) -> None:
+        self.run, self.plan = run, plan
+        self.waited = False
+        """Whether it was waiting for something outside when the process before this one ended."""
+        self._failures: dict[int, Failures] = {}
+        self._keys: dict[int, Keys] = {}
+
+    def failures(self, number: int, judge: JudgeAtWork, now: Run) -> Failures:
+        """What that judge has failed so far, in this process and, by the run as it is *now*, in others."""
+        known = self._failures.setdefault(number, Failures(judge, self.plan.per_judge))
+        known.failed = max(known.failed, now.spent[number].failed if now.spent else 0)
+        return known
+
+    def keys(self, number: int, store: Store, tenant: str, judge: JudgeAtWork) -> Keys:
+        """What keys that judge's showings."""
+        epoch = self.run.spec.pairing.epoch
+        return self._keys.setdefault(number, Keys(store, tenant, judge.definition, epoch))
+
+
+class Execution:
+    """Executes shards of runs in this process, whichever engine hands them out."""
+
+    def __init__(self, store: Store, judges: Judges, clock: Clock, *, size: int = SHARD) -> None:
+        self._store, self._judges, self._clock, self._size = store, judges, clock, size
+        self._open: OrderedDict[str, _OpenRun] = OrderedDict()
+        self._opening = asyncio.Lock()
+        self._runners: dict[ShardRunner | BatchRunner | Turn, tuple[str, int]] = {}
+        """With the id of the run of each, and the first position of its shard."""
+        self._stopping = False
+        self._suspects = Suspects()
+        self._alive: dict[tuple[int, int], int] = {}
+        """By run and first position, attempts of this process of whose end the store has not heard."""
+
+    def stop(self, *, patient: bool = False) -> None:
+        """Ask for no new permit; what is in flight finishes and commits, and if *patient* waits for room to do so."""
+        self._stopping = True
+        for runner in self._runners:
+            runner.stop(patient=patient)
+
+    def interrupt(self, run_id: str, shard: Shard | None = None) -> None:
+        """Let the shards of one run that are at work, or one of them, come to their end, without a new permit."""
+        for runner, (run, first) in self._runners.items():
+            if run == run_id and (shard is None or shard.first == first):
+                runner.stop()
+
+    def forget(self, run_id: str) -> None:
+        """Look at a run afresh: it was begun again, here or in another process."""
+        self._open.pop(run_id, None)
+
+    async def check(self) -> None:
+        """StoreAway while the store is one that this process does not work on."""
+        await self._store.check()
+
+    async def begin(self, tenant: str, run_id: str) -> bool:
+        """Whether the run is to be executed, and has RUNNING for its state now.
+
+        One that was told to cancel is cancelled; one whose plan is not the one that was stored has failed.
+        """
+        self.forget(run_id)
+        run = await self._store.run(tenant, run_id)
+        if run.state is RunState.CANCELLING:
+            await self._store.move_run(run.row, RunState.CANCELLED, rest=ItemState.CANCELLED)
+        if run.state is RunState.CANCELLING or run.state.ended:
+            return False
+        await self._store.move_run(run.row, RunState.RUNNING)
+        opened = await self._opened(tenant, run_id)
+        opened.waited = run.state is RunState.WAITING
+        if opened.plan.hash != run.plan_hash:
+            message = "the plan rebuilt from the seed is not the one that was stored"
+            await self._store.move_run(run.row, RunState.FAILED, reason="PLAN_CHANGED", message=message)
+            return False
+        return True
+
+    async def lanes(self, tenant: str, run_id: str, number: int) -> tuple[Lane, ...]:
+        """The lanes of round *number*; none when the rounds before were all."""
+        opened = await self._opened(tenant, run_id)
+        plan = await _round(self._store, opened, number)
+        if plan is None:
+            return ()
+        cards = self._judges.cards()
+        sizes = [
+            BATCH if definition.name in cards and cards[definition.name].batch else self._size
+            for definition in opened.run.judges
+        ]
+        return tuple(Lane(judge, plan.first(judge), plan.first(judge + 1), size) for judge, size in enumerate(sizes))
+
+    async def execute(self, tenant: str, run_id: str, shard: Shard) -> Stop:
+        """Judge what is missing of a shard; why it was not finished, if it was not."""
+        opened = await self._opened(tenant, run_id)
+        definition = opened.run.judges[shard.judge]
+        for _ in range(TRIES):
+            try:
+                return await self._attempt(tenant, opened, shard, self._judges.at_work(definition))
+            except JudgeUnusable as unusable:
+                return Stop(unusable.reason, f"judge {definition.name!r}: {unusable.message}")
+            except JudgeError:
+                raise
+            except Exception:
+                log.exception("shard.broken", run=run_id, first=shard.first, last=shard.last)
+        return _poisoned(definition, shard)
+
+    async def _attempt(self, tenant: str, opened: _OpenRun, shard: Shard, judge: JudgeAtWork) -> Stop:
+        run = await self._store.run(tenant, opened.run.run_id)
+        if run.state.ended:
+            return Stop("NOT_RUNNING")
+        alive = self._alive.get((run.row, shard.first), 0)
+        waited = opened.waited or run.state is RunState.WAITING
+        losses = await self._store.shard_losses(run.row, shard.first, shard.last, alive=alive, waited=waited)
+        if losses.lost >= TRIES:
+            log.error("shard.poisoned", run=run.run_id, first=shard.first, last=shard.last, lost=losses.lost)
+            return _poisoned(judge.definition, shard)
+        if not losses.lost:
+            return await self._begun(tenant, opened, run, shard, judge, losses)
+        log.warning("shard.suspected", run=run.run_id, first=shard.first, last=shard.last, lost=losses.lost)
+        turn = self._suspects.turn()
+        with self._known(turn, run.run_id, shard):
+            if not await turn.comes():
+                return Stop("STOPPED")
+        try:
+            return await self._begun(tenant, opened, run, shard, judge, losses)
+        finally:
+            turn.over()
+
+    async def _begun(
+        self, tenant: str, opened: _OpenRun, run: Run, shard: Shard, judge: JudgeAtWork, losses: Losses
+    ) -> Stop:
+        """Make an attempt at a shard; whatever ends it short of the end of this process is said."""
+        attempt = await self._store.begin_shard(run.row, shard.first, losses)
+        if attempt is None:
+            return Stop()
+        self._alive[run.row, shard.first] = attempt
+        if run.state is RunState.WAITING:
+            # Whoever said what it waits for may be gone.
+            await self._store.move_run(run.row, RunState.RUNNING)
+        fence = Fence(shard.first, attempt)
+        failures = opened.failures(shard.judge, judge, run)
+        try:
+            reason = await self._judged(tenant, opened, shard, judge, fence, failures)
+        except Exception:
+            await self._left(run.row, fence)
+            raise
+        if reason:
+            await self._left(run.row, fence)
+            return Stop(reason, f"judge {judge.definition.name!r}")
+        await self._store.end_shard(run.row, fence)
+        self._alive.pop((run.row, fence.shard), None)
+        return Stop()
+
+    async def _left(self, row: int, fence: Fence) -> None:
+        """The attempt is over and not lost. Where that can't be stored, this process remembers it."""
+        with contextlib.suppress(StoreFailed):
+            await self._store.leave_shard(row, fence)
+            self._alive.pop((row, fence.shard), None)
+
+    async def _judged(
+        self, tenant: str, opened: _OpenRun, shard: Shard, judge: JudgeAtWork, fence: Fence, failures: Failures
+    ) -> str:
+        run, plan, store = opened.run, opened.plan, self._store
+        keys = opened.keys(shard.judge, store, tenant, judge)
+        runner: ShardRunner | BatchRunner
+        if judge.card.batch:
+            runner = BatchRunner(store, tenant, run.row, run.run_id, judge, self._clock, fence=fence, failures=failures)
+        else:
+            runner = ShardRunner(store, tenant, run.row, judge, self._clock, fence=fence, failures=failures)
+        with self._known(runner, run.run_id, shard):
+            if isinstance(runner, BatchRunner):
+                for batch in await store.open_batches(run.row, shard.judge):
+                    if not shard.first <= batch.positions[0] < shard.last:
+                        continue
+                    work = await keys.work(plan.items(batch.positions))
+                    if refused := await runner.resume(batch, work):
+                        return refused
+            done = await store.done_positions(run.row, shard.first, shard.last)
+            left = [position for position in range(shard.first, shard.last) if position not in done]
+            return await runner.run(await keys.work(plan.items(left))) if left else ""
+
+    @contextlib.contextmanager
+    def _known(self, runner: ShardRunner | BatchRunner | Turn, run: str, shard: Shard) -> Iterator[None]:
+        """While *runner* works it can be stopped."""
+        self._runners[runner] = (run, shard.first)
+        if self._stopping:
+            runner.stop(patient=False)
+        try:
+            yield
+        finally:
+            del self._runners[runner]
+
+    async def _opened(self, tenant: str, run_id: str) -> _OpenRun:
+        async with self._opening:
+            if run_id not in self._open:
+                run = await self._store.run(tenant, run_id)
+                build = build_rounds if run.spec.pairing.policy is PairPolicy.ADAPTIVE else build_plan
+                self._open[run_id] = _OpenRun(run, await build(self._store, tenant, run.spec, run.dataset_revision))
+                while len(self._open) > OPEN_RUNS:
+                    self._open.popitem(last=False)
+            self._open.move_to_end(run_id)
+            opened = self._open[run_id]
+            if isinstance(opened.plan, Rounds):
+                # Another process may have planned the round that this one has a shard of.
+                await catch_up(self._store, opened.run.row, opened.plan)
+            return opened
+
+    async def end(self, tenant: str, run_id: str, stops: Sequence[Stop]) -> None:
+        """Say how the run ended, by the first of the reasons that some shard was stopped for."""
+        self._open.pop(run_id, None)
+        with contextlib.suppress(NotFound):
+            # It may have been deleted with its dataset.
+            run = await self._store.run(tenant, run_id)
+            await self._end(run, stops)
+            log.info("run.ended", run=run_id, reasons=sorted({stop.reason for stop in stops} - {""}))
+
+    async def _end(self, run: Run, stops: Sequence[Stop]) -> None:
+        move, row = self._store.move_run, run.row
+        reasons = {stop.reason for stop in stops}
+        failed = [stop for stop in stops if stop.reason in FAILURES]
+        if run.state is RunState.WAITING and "NO_CREDENTIAL" not in reasons:
+            await move(row, RunState.RUNNING)
+        if reasons & {"CANCELLED", "NOT_RUNNING"}:
+            await move(row, RunState.CANCELLED, rest=ItemState.CANCELLED)
+        elif reasons & {"STOPPED", "SUPERSEDED"}:
+            log.info("run.interrupted", run=run.run_id)
+        elif failed:
+            message = "; ".join(dict.fromkeys(stop.message + FAILURES[stop.reason] for stop in failed))
+            await move(row, RunState.FAILED, reason=failed[0].reason, message=message)
+        elif "NO_CREDENTIAL" in reasons:
+            message = next(stop.message for stop in stops if stop.reason == "NO_CREDENTIAL")
+            await move(row, RunState.WAITING, reason="NO_CREDENTIAL", message=message)
+        elif not await move(row, RunState.DONE, **_rest(stops)):
+            # Cancelled after the last permit: everything is judged, and the run says it was cancelled.
+            await move(row, RunState.CANCELLED, rest=ItemState.CANCELLED)
+
+    async def fail(self, tenant: str, run_id: str, reason: str, message: str) -> None:
+        """The run has failed, for a reason that is no judge's."""
+        self._open.pop(run_id, None)
+        log.warning("run.failed", run=run_id, reason=reason)
+        with contextlib.suppress(NotFound):
+            run = await self._store.run(tenant, run_id)
+            await self._store.move_run(run.row, RunState.FAILED, reason=reason, message=message)
+
+
+async def _round(store: Store, opened: _OpenRun, number: int) -> Plan | None:
+    """The plan of round *number*, or None after the last; a run that is not adaptive has one round."""
+    if isinstance(opened.plan, Rounds):
+        return await planned_round(store, opened.run, opened.plan, number)
+    return None if number else opened.plan
+
+
+def _poisoned(definition: JudgeDefinition, shard: Shard) -> Stop:
+    return Stop("POISONED", f"positions {shard.first} to {shard.last - 1} of judge {definition.name!r}")
+
+
+def _rest(stops: Sequence[Stop]) -> _Rest:
+    """What is said of a run that is done and left something out."""
+    if any(stop.reason == "BUDGET_STOPPED" for stop in stops):
+        message = "the budget was used up; resume the run with a larger one"
+        return {"reason": "BUDGET_STOPPED", "message": message, "rest": ItemState.BUDGET_STOPPED}
+    poisoned = [stop.message for stop in stops if stop.reason == "POISONED"]
+    if poisoned:
+        named = "; ".join(poisoned[:NAMED]) + (f"; and {len(poisoned) - NAMED} more" if len(poisoned) > NAMED else "")
+        message = f"shards that failed {TRIES} times were left out, the server's log says why: {named}"
+        return {"reason": "POISONED", "message": message, "rest": ItemState.GIVEN_UP}
+    return {}

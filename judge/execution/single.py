@@ -1,0 +1,177 @@
+"""Judging one comparison now: stored and reused like any verdict, but part of no run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from judge.domain.errors import CallFailed, InvalidInput, JudgeUnusable, NotFound, TransportFailed
+from judge.domain.judge import RECORDED, JudgeCard, RenderedPrompt
+from judge.domain.outcome import Order
+from judge.domain.verdict import (
+    CallKey,
+    Comparison,
+    Reading,
+    Reply,
+    ShowingNames,
+    Shown,
+    Verdict,
+    prompt_digest,
+    recorded_digest,
+    shown_digest,
+)
+from judge.execution.detached import Outliving
+from judge.execution.judge_call import (
+    Work,
+    judge_comparison,
+    letters,
+    likely_tokens,
+    recorded_key,
+    rendered,
+    shows_reference,
+    texts,
+    worst_cost,
+)
+from judge.execution.judges import JudgeAtWork, Judges
+from judge.execution.shard_runner import BUSY_WAIT, LEASE
+from judge.ports.clock import Clock
+from judge.ports.store import PermitRequest, Settled, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A comparison in one order, by its texts, and by its names if it is of a dataset."""
+
+    shown: Shown
+    names: ShowingNames
+
+
+class Single:
+    """Judges one comparison at a time."""
+
+    def __init__(self, store: Store, judges: Judges, clock: Clock) -> None:
+        self._store, self._judges, self._clock = store, judges, clock
+        self._calls = Outliving()
+
+    async def of_dataset(self, tenant: str, dataset: str, names: ShowingNames) -> Asked:
+        """The texts of a showing of *dataset*; NotFound names what is missing."""
+        revision = await self._store.revision(tenant, dataset)
+        board = await self._store.board(tenant, dataset, revision, prompt_ids=[names.prompt_id])
+        if not len(board.prompts):
+            raise NotFound(f"dataset {dataset!r} has no prompt {names.prompt_id!r}", reason="UNKNOWN_PROMPT")
+        prompt, named, rows = board.prompts[0], board.named(), []
+        for contestant, sample in ((names.left, names.left_sample), (names.right, names.right_sample)):
+            output = named.get((names.prompt_id, contestant, sample))
+            if output is None:
+                raise NotFound(
+                    f"contestant {contestant!r} has no output {sample} to prompt {names.prompt_id!r}",
+                    reason="UNKNOWN_CONTESTANT",
+                )
+            if output.turns < names.turn:
+                raise InvalidInput(
+                    "showing.turn", f"{contestant!r} has no turn {names.turn} there", reason="MISSING_TURN"
+                )
+            rows.append(output.row)
+        prompts = await self._store.prompt_texts([prompt.row])
+        outputs = await self._store.output_texts(rows)
+        left, right = (outputs[row] for row in rows)
+        return Asked(texts(prompts[prompt.row], left, right, names.turn, names.order), names)
+
+    @staticmethod
+    def of_texts(compared: Comparison, order: Order) -> Asked:
+        """A comparison given by its texts."""
+        return Asked(Shown.of(compared, order), ShowingNames("", compared.turn, "left", "right", order))
+
+    async def _work(self, tenant: str, card: JudgeCard, asked: Asked, epoch: str, repeat: int) -> Work:
+        definition, shown, names = card.definition, asked.shown, asked.names
+        if definition.backend == RECORDED:
+            prompt, left = recorded_key(names.prompt_id, names.left, names.left_sample)
+            ends = [left, recorded_digest(names.right, names.right_sample)]
+            first, second = ends if names.order is Order.LEFT_FIRST else reversed(ends)
+        else:
+            prompt = prompt_digest(shown.prompt, shown.reference if shows_reference(definition, shown) else ())
+            first, second = shown_digest(shown.first), shown_digest(shown.second)
+        ids = await self._store.intern(
+            tenant, [bytes.fromhex(definition.call_fingerprint(shown)), prompt, first, second]
+        )
+        return Work(CallKey(ids[0], ids[1], shown.turn, ids[2], ids[3], epoch, repeat), shown)
+
+    async def _identified(self, card: JudgeCard) -> JudgeCard:
+        return replace(card, definition=await self._judges.identified(card.definition))
+
+    async def preview(self, card: JudgeCard, asked: Asked) -> RenderedPrompt:
+        """What would be sent."""
+        work = Work(CallKey(0, 0, asked.shown.turn, 0, 0), asked.shown)
+        return rendered((await self._identified(card)).definition, work)
+
+    async def stored(self, tenant: str, card: JudgeCard, asked: Asked) -> bool:
+        """Whether a verdict is stored already, so that asking again costs nothing."""
+        work = await self._work(tenant, await self._identified(card), asked, "", 0)
+        return work.key in await self._store.answers(tenant, [work.key])
+
+    async def judge(self, tenant: str, card: JudgeCard, asked: Asked, epoch: str, repeat: int) -> Verdict:
+        """The verdict, from the store if it is there. Raises the CallFailed that left no reply.
+
+        A call once begun is finished and stored, also when its caller goes away.
+        """
+        if card.unavailable_reason:
+            raise InvalidInput("judge", f"judge {card.definition.name!r} cannot be asked: {card.unavailable_reason}")
+        card = await self._identified(card)
+        at_work = self._judges.at_work(card.definition)
+        # What is asked now is asked at the price of now.
+        at_work = replace(at_work, card=replace(at_work.card, batch=False))
+        work = await self._work(tenant, card, asked, epoch, repeat)
+        while True:
+            request = PermitRequest(
+                keys=[work.key],
+                run=None,
+                worst_micros=worst_cost(at_work, letters(asked.shown)),
+                seconds=LEASE + at_work.card.limits.deadline_seconds,
+                pace=at_work.account.shared_pace(likely_tokens(at_work, asked.shown), single=True),
+            )
+            permit = await self._store.permit(tenant, request)
+            if stored := permit.answered.get(work.key):
+                return _verdict(card, asked, work, stored.reply, stored.readings, reused=True)
+            if work.key in permit.granted:
+                break
+            await self._clock.sleep(max(BUSY_WAIT, permit.wait))
+        settled = await self._calls.run(self._call(tenant, at_work, work, permit.granted[work.key]))
+        if settled.reply is None or settled.reading is None:
+            state = settled.state.name if settled.state else "GIVEN_UP"
+            told = f"judge {card.definition.name!r} gave no reply: {state.lower()}"
+            raise TransportFailed(told) if state == TransportFailed.reason else CallFailed(told, reason=state)
+        return _verdict(card, asked, work, settled.reply, (settled.reading,), reused=False)
+
+    async def _call(self, tenant: str, judge: JudgeAtWork, work: Work, attempt: int) -> Settled:
+        try:
+            settled = await self._asked(judge, work, attempt)
+        except JudgeUnusable as unusable:
+            await self._store.commit(tenant, None, [Settled(work.key, None, attempt, state=unusable.state, calls=1)])
+            raise
+        await self._store.commit(tenant, None, [settled])
+        return settled
+
+    async def _asked(self, judge: JudgeAtWork, work: Work, attempt: int) -> Settled:
+        try:
+            await judge.account.turn(likely_tokens(judge, work.shown), single=True)
+        except TransportFailed as down:
+            return Settled(work.key, None, attempt, state=down.state)
+        return await judge_comparison(judge, work, attempt, self._clock, single=True)
+
+    async def close(self) -> None:
+        """Wait for the calls in flight; each is stored."""
+        await self._calls.close()
+
+
+def _verdict(
+    card: JudgeCard, asked: Asked, work: Work, reply: Reply, readings: tuple[Reading, ...], *, reused: bool
+) -> Verdict:
+    return Verdict(
+        card.definition.name,
+        asked.names,
+        asked.shown.category,
+        reply=reply,
+        readings=readings,
+        epoch=work.key.epoch,
+        repeat=work.key.repeat,
+        reused=reused,
+    )

@@ -1,0 +1,1 @@
+"""Which presentations a run asks for, and in which order: selections, plans, named plans and adaptive rounds."""

@@ -1,0 +1,79 @@
+"""A plan by its names, and a board from rows: what a plan is made of outside of a store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from judge.domain.dataset import Output, Prompt
+from judge.domain.verdict import ShowingNames
+from judge.planning.plan import Plan
+from judge.ports.dataset_index import Board, BoardOutputs, BoardPrompts
+
+BLOCK = 1000
+"""Showings named at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One showing of a plan, and the caller's id of it if it was listed."""
+
+    showing: ShowingNames
+    comparison_id: str = ""
+
+
+def named(board: Board, plans: Sequence[Plan]) -> Iterator[Planned]:
+    """The showings of *plans*, which were made over *board*, one plan after another."""
+    prompts = dict(zip(board.prompts.row.tolist(), board.prompts.prompt_id, strict=True))
+    outputs = {output.row: output for output in board.outputs}
+    for item in (one for plan in plans for block in _blocks(plan) for one in plan.items(block)):
+        left, right = outputs[item.left], outputs[item.right]
+        names = ShowingNames(
+            prompts[item.prompt],
+            item.turn,
+            left.contestant,
+            right.contestant,
+            item.order,
+            left.sample,
+            right.sample,
+        )
+        yield Planned(names, item.comparison_id)
+
+
+def _blocks(plan: Plan) -> Iterator[range]:
+    """The positions of the first judge's first repeats, some at a time."""
+    for begin in range(plan.offset, plan.first(1), BLOCK * plan.repeats):
+        yield range(begin, min(begin + BLOCK * plan.repeats, plan.first(1)), plan.repeats)
+
+
+def board_of(revision: int, prompts: Iterable[Prompt], outputs: Iterable[Output]) -> Board:
+    """The board of these rows, in the order of upload: what a store makes of the same."""
+    asked = prompts_of(prompts)
+    place = {prompt_id: number for number, prompt_id in enumerate(asked.prompt_id)}
+    rows = [(row, place[one.prompt_id], one) for row, one in enumerate(outputs, 1) if one.prompt_id in place]
+    contestants = sorted({output.contestant for _, _, output in rows})
+    number = {name: code for code, name in enumerate(contestants)}
+    at = np.array([prompt for _, prompt, _ in rows], dtype=np.int64)
+    answered = BoardOutputs(
+        row=np.array([row for row, _, _ in rows], dtype=np.int64),
+        prompt=asked.row[at],
+        contestant=np.array([number[output.contestant] for _, _, output in rows], dtype=np.int32),
+        sample=np.array([output.sample for _, _, output in rows], dtype=np.int32),
+        turns=np.minimum(np.array([len(output.turns) for _, _, output in rows], dtype=np.int32), asked.turns[at]),
+        contestants=contestants,
+    )
+    return Board(revision, asked, answered)
+
+
+def prompts_of(prompts: Iterable[Prompt]) -> BoardPrompts:
+    """The prompts' part of a board."""
+    rows = list(prompts)
+    return BoardPrompts(
+        row=np.arange(1, len(rows) + 1, dtype=np.int64),
+        prompt_id=[prompt.prompt_id for prompt in rows],
+        category=[prompt.category for prompt in rows],
+        tags=[prompt.tags for prompt in rows],
+        turns=np.array([len(prompt.turns) for prompt in rows], dtype=np.int32),
+    )

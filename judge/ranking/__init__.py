@@ -1,0 +1,1 @@
+"""From votes to leaderboards: battles, options, fits, style control and anchoring."""

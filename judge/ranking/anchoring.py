@@ -1,0 +1,110 @@
+"""A judge's votes beside people's labels on some of the same comparisons, for ratings anchored to the labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from judge.columns.arrays import Floats
+from judge.columns.names import coded
+from judge.domain.dataset import Label
+from judge.domain.errors import InvalidInput, Precondition
+from judge.domain.outcome import LEFT_SHARE, Selection
+from judge.domain.source import Source
+from judge.ranking.options import Anchoring
+from judge.stats.errors import NotConverged
+from judge.stats.prediction_powered import AnchoredFit, Compared, anchored
+from judge.votes.comparisons import Where
+from judge.votes.sources import label_votes, labelled_at, labels_of
+from judge.votes.votes import Votes
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """What labels say of comparisons: their mean share for the left, and the probability of being chosen for labels.
+
+    The probability is None where no label says it and none comes from a queue: then they are taken as drawn at random.
+    """
+
+    source: str
+    shares: dict[Where, float]
+    probability: dict[Where, float] | None
+
+
+def labelled(source: Source, labels: Iterable[Label]) -> Labelled:
+    """What *source* takes from *labels*. InvalidInput where the probability of being labelled is not known of all."""
+    taken = labels_of(source, labels)
+    said: dict[Where, list[float]] = {}
+    for vote in label_votes(source, taken):
+        said.setdefault(vote.where, []).append(LEFT_SHARE[vote.outcome])
+    chosen: dict[Where, float] = {}
+    queued: set[Where] = set()
+    for label in taken:
+        where, _ = labelled_at(label)
+        if where not in said:
+            continue
+        if label.selection is Selection.QUEUE:
+            queued.add(where)
+        probability = label.selection_probability
+        if probability is not None and chosen.setdefault(where, probability) != probability:
+            told = f"labels on one comparison of {where.prompt_id!r} were chosen with different probabilities"
+            raise InvalidInput("options.anchored_to", told, reason="UNKNOWN_PROBABILITY")
+    unknown = said.keys() - chosen.keys()
+    if unknown and (chosen or queued):
+        raise InvalidInput(
+            "options.anchored_to",
+            f"{len(unknown)} of {len(said)} labelled comparisons do not say with what probability they were chosen, "
+            "and others were not drawn at random: ratings anchored to them would be biased",
+            reason="UNKNOWN_PROBABILITY",
+        )
+    return Labelled(str(source), {w: sum(s) / len(s) for w, s in said.items()}, chosen or None)
+
+
+def anchor(votes: Votes, told: Labelled, names: Sequence[str]) -> tuple[AnchoredFit, Anchoring]:
+    """The ratings of *names* by a judge's *votes*, anchored to what was *told*."""
+    number = {name: code for code, name in enumerate(names)}
+    judged: dict[Where, list[float]] = {}
+    for vote in votes.rows:
+        if vote.where.left in number and vote.where.right in number:
+            share = LEFT_SHARE[vote.outcome] if vote.share is None else vote.share
+            judged.setdefault(vote.where, []).append(share)
+    wheres = list(judged)
+    many = sum(where in told.shares for where in wheres)
+    if not many:
+        message = f"{told.source} has no label on what {votes.source} has an outcome of"
+        raise Precondition(message, reason="NO_COMMON_COMPARISONS")
+    known = told.probability
+    compared = Compared(
+        len(names),
+        np.array([number[where.left] for where in wheres], dtype=np.int32),
+        np.array([number[where.right] for where in wheres], dtype=np.int32),
+        np.array([sum(judged[where]) / len(judged[where]) for where in wheres]),
+        np.array([told.shares.get(where, np.nan) for where in wheres]),
+        _probabilities(wheres, known, many),
+        coded([where.prompt_id for where in wheres])[1][0],
+    )
+    try:
+        found = anchored(compared)
+    except NotConverged as error:
+        message = f"{many} labels are too few to anchor ratings to: {error}"
+        raise Precondition(message, reason="NOT_CONVERGED") from None
+    return found, Anchoring(
+        told.source,
+        many,
+        len(wheres),
+        found.labelled_prompts,
+        round(found.weight, 6),
+        round(found.gain, 6),
+        round(found.more_labels, 6),
+        round(found.more_prompts, 6),
+        known is None,
+        len(told.shares) - many,
+    )
+
+
+def _probabilities(wheres: Sequence[Where], known: dict[Where, float] | None, many: int) -> Floats:
+    if known is None:
+        return np.full(len(wheres), many / len(wheres))
+    return np.array([known.get(where, 1.0) for where in wheres])

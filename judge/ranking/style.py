@@ -1,0 +1,85 @@
+"""How outputs look: their length and their markdown, as covariates of a fit (style control).
+
+W.-L. Chiang, T. Li, J. E. Gonzalez, I. Stoica (2024), "Does Style Matter? Disentangling Style and Substance in Chatbot
+Arena". Here each is the logarithm of one more than the count, left less right, in units of its root mean square.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Container, Mapping, Sequence
+from typing import Final
+
+import numpy as np
+
+from judge.columns.arrays import Floats
+from judge.domain.errors import InvalidInput
+from judge.ports.store import Store
+from judge.ranking.battles import Style
+from judge.votes.votes import Votes
+
+_CODE: Final = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
+_COUNTED: Final = {
+    "headers": re.compile(r"^ {0,3}#{1,6}\s", re.MULTILINE),
+    "lists": re.compile(r"^\s*(?:[-*+]|\d+[.)])\s", re.MULTILINE),
+    "bold": re.compile(r"\*\*[^*\n]+\*\*|__[^_\n]+__"),
+}
+NAMES: Final = ("length", *_COUNTED, "code")
+"""The covariates: letters, headers, list items, words in bold, blocks of code."""
+AT_ONCE = 500
+_Side = tuple[str, str, int, int]
+
+
+def features(text: str) -> Floats:
+    r"""log(1 + count) of letters, headers, list items, bold passages and blocks of code in *text*: float64[5].
+
+    >>> np.expm1(features("# A\n- **b**\n- c")).round().tolist()
+    [15.0, 1.0, 2.0, 1.0, 0.0]
+    """
+    prose, blocks = _CODE.subn("", text)
+    counts = [len(text), *(len(found.findall(prose)) for found in _COUNTED.values()), blocks]
+    return np.log1p(np.array(counts, dtype=np.float64))
+
+
+def _all_features(texts: Sequence[str]) -> list[Floats]:
+    return [features(text) for text in texts]
+
+
+async def style_of(store: Store, tenant: str, votes: Votes) -> Style:
+    """The features of every output that *votes* are about. Raises InvalidInput where the dataset has no such text."""
+    revision = await store.revision(tenant, votes.dataset)
+    prompt_ids = {vote.where.prompt_id for vote in votes.rows}
+    board = await store.board(tenant, votes.dataset, revision, prompt_ids=prompt_ids)
+    rows = {named: output.row for named, output in board.named().items()}
+    wanted = _sides(votes, rows)
+    of: dict[_Side, Floats] = {}
+    for start in range(0, len(wanted), AT_ONCE):
+        sides = wanted[start : start + AT_ONCE]
+        texts = await store.output_texts({rows[side[:3]] for side in sides})
+        told = [texts[rows[side[:3]]].output.turns[side[3] - 1] for side in sides]
+        of.update(zip(sides, await asyncio.to_thread(_all_features, told), strict=True))
+    return Style(NAMES, of)
+
+
+def style_in(outputs: Mapping[tuple[str, str, int], Sequence[str]], votes: Votes) -> Style:
+    """The same from *outputs* at hand: an output's turns by prompt, contestant and sample."""
+    return Style(NAMES, {side: features(outputs[side[:3]][side[3] - 1]) for side in _sides(votes, outputs)})
+
+
+def _sides(votes: Votes, known: Container[tuple[str, str, int]]) -> list[_Side]:
+    """The outputs, each with its turn, that *votes* are about. InvalidInput where one is not *known*."""
+    wanted = sorted(
+        {
+            side
+            for vote in votes.rows
+            for side in (
+                (vote.where.prompt_id, vote.where.left, vote.where.left_sample, vote.where.turn),
+                (vote.where.prompt_id, vote.where.right, vote.where.right_sample, vote.where.turn),
+            )
+        }
+    )
+    missing = [side for side in wanted if side[:3] not in known]
+    if missing:
+        raise InvalidInput("options.style", f"the output of {missing[0][1]} for prompt {missing[0][0]} is not stored")
+    return wanted

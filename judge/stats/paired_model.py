@@ -1,0 +1,338 @@
+"""A model of battles at some parameters: its gradient, its information, and the score of each prompt.
+
+The parameters are m log strengths, then what else speaks for the left side (its position, covariates), then the tie
+parameter of rules that have one. Whatever has no covariates depends on a battle by who met and how it ended alone, and
+is computed once for each such cell.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from judge.columns.arrays import Codes, Flags, Floats, Ints, sums
+from judge.stats.battles import OUTCOMES, Battles
+from judge.stats.errors import NotConverged
+from judge.stats.tie_rules import HALF_WIN, RAO_KUPPER, Terms, terms
+
+Rows = slice | npt.NDArray[np.integer] | Flags
+POSITION = "position"
+"""The name of what being on the left, or shown first, is worth."""
+_ENDS = len(OUTCOMES)
+_TABLE = 1 << 20
+"""A table of derivatives may always be this large."""
+_FURTHEST = 700.0
+_SHARES = tuple(0.5**halvings for halvings in range(30))
+_IDENTIFIED = 1e-9
+"""An effect with a smaller share of its information left beside the others cannot be told from them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Covariates:
+    """What else speaks for the left side: *values* is float64[n, p], left less right, one column a *name*."""
+
+    names: tuple[str, ...]
+    values: Floats
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where a value is NaN or infinite, or there is not a column a name."""
+        if self.values.ndim != 2 or self.values.shape[1] != len(self.names):  # noqa: PLR2004 - rows and columns
+            raise ValueError(f"{len(self.names)} covariates need as many columns, not an array {self.values.shape}.")
+        for name, column in zip(self.names, self.values.T, strict=True):
+            if not np.isfinite(column).all():
+                raise ValueError(f"The covariate {name!r} holds a value that is NaN or infinite.")
+
+
+@dataclass(frozen=True, eq=False)
+class _Cells:
+    """Battles that are alike, taken together: who met, how it ended, their weight, and what multiplies the effects."""
+
+    left: npt.NDArray[np.integer]
+    right: npt.NDArray[np.integer]
+    outcome: Codes
+    weight: Floats
+    beside: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """What does not move with the parameters: *battles*, and whether a *position* and *covariates* are fitted."""
+
+    battles: Battles
+    position: bool = False
+    covariates: Covariates | None = None
+
+    @property
+    def m(self) -> int:
+        """The number of contestants."""
+        return len(self.battles.contestants)
+
+    @property
+    def effects(self) -> tuple[str, ...]:
+        """The names of the parameters between the strengths and the tie parameter."""
+        named = () if self.covariates is None else self.covariates.names
+        return ((POSITION,) if self.position else ()) + named
+
+    def among(self, rows: Rows) -> "Design":
+        """The same of some of the battles; their clusters are left out."""
+        kept = replace(
+            self.battles,
+            left=self.battles.left[rows],
+            right=self.battles.right[rows],
+            outcome=self.battles.outcome[rows],
+            weight=None if self.battles.weight is None else self.battles.weight[rows],
+            cluster=None,
+        )
+        told = self.covariates
+        return replace(self, battles=kept, covariates=told and replace(told, values=told.values[rows]))
+
+    def beside(self, rows: Rows) -> Floats:
+        """What multiplies the effects in each battle of *rows*, float64[k, effects]."""
+        first = np.ones((self.battles.left[rows].size, int(self.position)))
+        return first if self.covariates is None else np.column_stack((first, self.covariates.values[rows]))
+
+    @cached_property
+    def table(self) -> Floats:
+        """The summed weight by left, right and outcome, float64[m, m, 3]: one pass over the battles."""
+        return self.battles.cells(self.battles.weight)
+
+    @cached_property
+    def cells(self) -> _Cells:
+        """The battles, taken together where they are alike."""
+        if self.covariates is not None:
+            battles = self.battles
+            weight = np.ones(battles.n) if battles.weight is None else battles.weight
+            return _Cells(battles.left, battles.right, battles.outcome, weight, self.beside(slice(None)))
+        left, right, outcome = np.nonzero(self.table)
+        beside = np.ones((left.size, int(self.position)))
+        return _Cells(left, right, outcome.astype(np.int8), self.table[left, right, outcome], beside)
+
+    def squared_weight(self) -> Floats:
+        """The sum of the squared weights of each cell's battles, float64[cells]."""
+        weight, cells = self.battles.weight, self.cells
+        if weight is None:
+            return cells.weight
+        if self.covariates is not None:
+            return np.square(weight)
+        found: Floats = self.battles.cells(np.square(weight))[cells.left, cells.right, cells.outcome]
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A *design* under a tie *rule*, at *parameters*."""
+
+    design: Design
+    rule: str
+    parameters: Floats
+
+    @property
+    def m(self) -> int:
+        """The number of contestants."""
+        return self.design.m
+
+    @property
+    def ties(self) -> bool:
+        """Whether there is a tie parameter."""
+        return self.rule != HALF_WIN
+
+    @property
+    def tau(self) -> float:
+        """The tie parameter; 0 for a rule without one."""
+        return float(self.parameters[-1]) if self.ties else 0.0
+
+    def at(self, parameters: Floats) -> "Model":
+        """The same at other *parameters*."""
+        return replace(self, parameters=parameters)
+
+    def among(self, rows: Rows) -> "Model":
+        """The same of some of the battles; their clusters are left out."""
+        return replace(self, design=self.design.among(rows))
+
+    def gradient(self) -> Floats:
+        """The gradient of the log likelihood, float64[parameters]."""
+        cells, found = self.design.cells, self._terms
+        return _summed(cells, self.m, cells.weight * found.eta, cells.weight * found.tau, tie=self.ties)
+
+    def information(self) -> Floats:
+        """The negated second derivatives of the log likelihood, float64[parameters, parameters]."""
+        cells, found = self.design.cells, self._terms
+        columns = (cells.weight * column for column in (found.eta_eta, found.eta_tau, found.tau_tau))
+        return _assembled(cells, self.m, *columns, tie=self.ties)
+
+    @property
+    def small(self) -> bool:
+        """Whether strengths are all there is, of so few that a table of who met whom is as good as the battles."""
+        return self.parameters.size == self.m and _ENDS * self.m**2 <= _TABLE
+
+    def informations(self, tables: Floats) -> Floats:
+        """The information in each of k *tables* of other battles, float64[k, m, m, 3], of a `small` model, to the
+        same bits as one by one: float64[k, m, m].
+        """
+        m, diagonal = self.m, np.arange(self.m)
+        weighted = tables * self._by_cell.eta_eta.reshape(m, m, _ENDS)
+        pairs = weighted[..., 0] + weighted[..., 1] + weighted[..., 2]
+        pairs = pairs + pairs.transpose(0, 2, 1)
+        whole = 0.0 - pairs
+        whole[:, diagonal, diagonal] += pairs.sum(axis=2)
+        return whole
+
+    def meat(self) -> Floats:
+        """The sum of U U' over single battles, U their scores."""
+        weight, found = self.design.squared_weight(), self._terms
+        columns = (weight * column for column in (found.eta**2, found.eta * found.tau, found.tau**2))
+        return _assembled(self.design.cells, self.m, *columns, tie=self.ties)
+
+    def scores(self, rows: Rows, cluster: Ints, clusters: int) -> Floats:
+        """The summed score of each cluster, float64[clusters, parameters]. *cluster* has the code of each of *rows*."""
+        m, battles = self.m, self.design.battles
+        eta, tau = self._by_battle(rows)
+        at = cluster.astype(np.intp) * m
+        strengths = sums(at + battles.left[rows], eta, clusters * m)
+        strengths -= sums(at + battles.right[rows], eta, clusters * m)
+        columns = [sums(cluster, eta * column, clusters) for column in self.design.beside(rows).T]
+        if self.ties:
+            columns.append(sums(cluster, tau, clusters))
+        return np.column_stack((strengths.reshape(clusters, m), *columns))
+
+    def _by_battle(self, rows: Rows) -> tuple[Floats, Floats]:
+        """The weighted derivatives by eta and tau of each battle of *rows*."""
+        battles = self.design.battles
+        left, right, outcome = battles.left[rows], battles.right[rows], battles.outcome[rows]
+        if self.design.covariates is not None:
+            eta, tau = self._terms.eta[rows], self._terms.tau[rows]
+        elif _ENDS * self.m**2 <= max(_TABLE, left.size):
+            at = (left.astype(np.intp) * self.m + right) * _ENDS + outcome
+            eta, tau = self._by_cell.eta[at], self._by_cell.tau[at]
+        else:
+            found = terms(self.rule, outcome, self._eta(left, right, self.design.beside(rows)), self.tau)
+            eta, tau = found.eta, found.tau
+        if battles.weight is None:
+            return eta, tau
+        weight = battles.weight[rows]
+        return eta * weight, tau * weight
+
+    def _eta(self, left: npt.NDArray[np.integer], right: npt.NDArray[np.integer], extra: Floats) -> Floats:
+        """How far the left side is ahead."""
+        ahead: Floats = self.parameters[left] - self.parameters[right]
+        return ahead + extra @ self.parameters[self.m : self.m + extra.shape[1]]
+
+    @cached_property
+    def _terms(self) -> Terms:
+        """The derivatives of each of the design's cells."""
+        cells = self.design.cells
+        return terms(self.rule, cells.outcome, self._eta(cells.left, cells.right, cells.beside), self.tau)
+
+    @cached_property
+    def _by_cell(self) -> Terms:
+        """The derivatives of every battle there could be, float64[m * m * 3]."""
+        left, right, outcome = np.indices((self.m, self.m, _ENDS)).reshape(3, -1)
+        extra = np.ones((left.size, int(self.design.position)))
+        return terms(self.rule, outcome.astype(np.int8), self._eta(left, right, extra), self.tau)
+
+
+def _between(cells: _Cells, m: int, column: Floats) -> Floats:
+    return sums(cells.left, column, m) - sums(cells.right, column, m)
+
+
+def _summed(cells: _Cells, m: int, eta: Floats, tau: Floats, *, tie: bool) -> Floats:
+    last = [tau.sum()] if tie else []
+    return np.concatenate((_between(cells, m, eta), eta @ cells.beside, last))
+
+
+def _assembled(cells: _Cells, m: int, eta_eta: Floats, eta_tau: Floats, tau_tau: Floats, *, tie: bool) -> Floats:
+    """The sum over cells of the outer products of (left - right, extra, tie), with those three weights."""
+    extra = cells.beside
+    size = m + extra.shape[1] + tie
+    matrix = np.zeros((size, size))
+    pairs = sums(cells.left.astype(np.intp) * m + cells.right, eta_eta, m * m).reshape(m, m)
+    pairs = pairs + pairs.T
+    matrix[:m, :m] = np.diag(pairs.sum(axis=1)) - pairs
+    effects = slice(m, m + extra.shape[1])
+    for at, column in enumerate(extra.T, m):
+        matrix[:m, at] = matrix[at, :m] = _between(cells, m, eta_eta * column)
+    matrix[effects, effects] = extra.T @ (eta_eta[:, None] * extra)
+    if tie:
+        matrix[:m, -1] = matrix[-1, :m] = _between(cells, m, eta_tau)
+        matrix[effects, -1] = matrix[-1, effects] = eta_tau @ extra
+        matrix[-1, -1] = tau_tau.sum()
+    return matrix
+
+
+def climbed(model: Model, ridge: float, tolerance: float, max_iterations: int) -> tuple[Model, int]:
+    """*model* at its maximum, and the Newton steps taken; *ridge* / 2 times the squared log strengths is taken off.
+
+    The strengths sum to zero. Raises NotConverged, and ValueError for an effect that the battles don't tell from the
+    strengths.
+
+    >>> from judge.stats.battles import Battles
+    >>> design = Design(Battles.from_names(["a"] * 4, ["b"] * 4, ["left", "left", "left", "right"]), position=False)
+    >>> model, _ = climbed(Model(design, HALF_WIN, np.zeros(2)), 0.0, 1e-10, 100)
+    >>> model.parameters.round(4).tolist()
+    [0.5493, -0.5493]
+    """
+    m = model.m
+    penalty = np.zeros(model.parameters.size)
+    penalty[:m] = ridge
+    _told(model)
+    step = np.zeros(model.parameters.size)
+    for iteration in range(1, max_iterations + 1):
+        gradient = model.gradient() - penalty * model.parameters
+        try:
+            matrix = grounded(model.information() + np.diag(penalty), m)
+            step = np.linalg.solve(matrix, gradient).astype(np.float64, copy=False)
+        except np.linalg.LinAlgError:
+            raise NotConverged(iteration, tolerance, _moving(model, step)) from None
+        model = _moved(model, step, penalty, float(gradient @ step))
+        if np.abs(step).max() <= tolerance:
+            return model, iteration
+    raise NotConverged(max_iterations, tolerance, _moving(model, step))
+
+
+def _moving(model: Model, step: Floats) -> str:
+    """The effect that the last *step* moved most, or nothing where that is a strength or the tie parameter."""
+    at = int(np.abs(step).argmax()) - model.m
+    return model.design.effects[at] if 0 <= at < len(model.design.effects) else ""
+
+
+def _moved(model: Model, step: Floats, penalty: Floats, uphill: float) -> Model:
+    """*model* after the *step*, or after a half, a quarter ... of it where it would pass the maximum by far."""
+    moved, m = model, model.m
+    for share in _SHARES:
+        parameters = np.clip(model.parameters + share * step, -_FURTHEST, _FURTHEST)
+        parameters[:m] -= parameters[:m].mean()
+        if model.rule == RAO_KUPPER and parameters[-1] <= 0:
+            continue
+        moved = model.at(parameters)
+        if float((moved.gradient() - penalty * parameters) @ step) >= -uphill / 2:
+            break
+    return moved
+
+
+def _told(model: Model) -> None:
+    """Raises ValueError where the battles do not tell an effect from the strengths and the other effects."""
+    m, many = model.m, len(model.design.effects)
+    if not many:
+        return
+    matrix = grounded(model.information(), m)[: m + many, : m + many]
+    between = matrix[:m, m:]
+    alone = matrix[m:, m:]
+    left = alone - between.T @ np.linalg.solve(matrix[:m, :m], between)
+    size = np.sqrt(alone.diagonal())
+    if not size.all() or np.linalg.eigvalsh(left / np.outer(size, size)).min() < _IDENTIFIED:
+        named = ", ".join(model.design.effects)
+        raise ValueError(f"These battles do not tell {named} from the contestants' strengths: nobody changes sides.")
+
+
+def grounded(matrix: Floats, m: int) -> Floats:
+    """The information *matrix* made invertible, or each in a stack of them: as much information is given about the sum
+    of the m strengths as there is about one of them on average.
+
+    >>> grounded(np.array([[1.0, -1.0], [-1.0, 1.0]]), 2).tolist()
+    [[1.5, -0.5], [-0.5, 1.5]]
+    """
+    whole = matrix.copy()
+    strengths = whole[..., :m, :m]
+    strengths += (np.trace(strengths, axis1=-2, axis2=-1) / m**2)[..., None, None]
+    return whole

@@ -1,0 +1,57 @@
+"""Where it is kept: SQL through SQLAlchemy Core, on SQLite or PostgreSQL; `sqlite://` keeps it in memory."""
+
+from __future__ import annotations
+
+from judge.ports.clock import Clock
+from judge.store.clock import StoreClock
+from judge.store.commits import Commits
+from judge.store.connections import Connections
+from judge.store.dataset_index import Boards
+from judge.store.datasets import Datasets
+from judge.store.deletion import Deletion
+from judge.store.parsed_verdicts import Readings
+from judge.store.permits import Permits
+from judge.store.postgresql import PostgresqlConnections, is_postgresql
+from judge.store.provider_batches import ProviderBatches
+from judge.store.runs import Runs
+from judge.store.shards import Shards
+from judge.store.sqlite import SqliteConnections
+from judge.store.stored_keys import StoredKeys
+from judge.store.uploads import Uploads
+from judge.store.verdict_columns import VerdictTables
+from judge.store.verdicts import Verdicts
+
+
+class SqlStore(
+    Datasets,
+    Boards,
+    Uploads,
+    Deletion,
+    Runs,
+    Shards,
+    Permits,
+    ProviderBatches,
+    Commits,
+    Readings,
+    StoredKeys,
+    Verdicts,
+    VerdictTables,
+):
+    """The store of one database."""
+
+    def __init__(self, connections: Connections, clock: Clock) -> None:
+        self._db, self._clock = connections, clock
+        self._time = StoreClock(connections, clock)
+
+    @classmethod
+    def open(cls, url: str, *, clock: Clock) -> SqlStore:
+        """The store at *url*. A file's schema is brought up to date; that of PostgreSQL must be."""
+        return cls(PostgresqlConnections(url) if is_postgresql(url) else SqliteConnections(url), clock)
+
+    async def check(self) -> None:
+        """Return if the database answers and has a schema that this release works with; StoreAway otherwise."""
+        await self._db.check()
+
+    async def close(self) -> None:
+        """Finish what is being written, and let go."""
+        await self._db.close()

@@ -1,0 +1,107 @@
+"""Comparisons by their names, one or as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import overload
+
+import numpy as np
+
+from judge.columns.arrays import Flags, Ints
+from judge.columns.names import coded, first_comers
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A comparison by its names, left being the smaller."""
+
+    prompt_id: str
+    turn: int
+    left: str
+    right: str
+    left_sample: int = 0
+    right_sample: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Wheres(Sequence[Where]):
+    """n comparisons, int32[n] each: codes of *prompt_ids* and *contestants*, both sorted and distinct, and numbers."""
+
+    prompt_ids: Sequence[str]
+    contestants: Sequence[str]
+    prompt: Ints
+    turn: Ints
+    left: Ints
+    right: Ints
+    left_sample: Ints
+    right_sample: Ints
+
+    @staticmethod
+    def of(wheres: Iterable[Where]) -> Wheres:
+        """These comparisons; themselves if they are columns."""
+        if isinstance(wheres, Wheres):
+            return wheres
+        told = tuple(wheres)
+        prompt_ids, (prompt,) = coded([where.prompt_id for where in told])
+        contestants, (left, right) = coded([where.left for where in told], [where.right for where in told])
+        turn, left_sample, right_sample = (
+            np.array(column, dtype=np.int32)
+            for column in (
+                [where.turn for where in told],
+                [where.left_sample for where in told],
+                [where.right_sample for where in told],
+            )
+        )
+        return Wheres(prompt_ids, contestants, prompt, turn, left, right, left_sample, right_sample)
+
+    def __len__(self) -> int:
+        return self.prompt.size
+
+    @overload
+    def __getitem__(self, at: int) -> Where: ...
+    @overload
+    def __getitem__(self, at: slice) -> Wheres: ...
+    def __getitem__(self, at: int | slice) -> Where | Wheres:
+        """The comparison, or some of them."""
+        if isinstance(at, slice):
+            return self.among(at)
+        return Where(
+            self.prompt_ids[self.prompt[at]],
+            int(self.turn[at]),
+            self.contestants[self.left[at]],
+            self.contestants[self.right[at]],
+            int(self.left_sample[at]),
+            int(self.right_sample[at]),
+        )
+
+    def __iter__(self) -> Iterator[Where]:
+        return map(
+            Where,
+            map(self.prompt_ids.__getitem__, self.prompt.tolist()),
+            self.turn.tolist(),
+            map(self.contestants.__getitem__, self.left.tolist()),
+            map(self.contestants.__getitem__, self.right.tolist()),
+            self.left_sample.tolist(),
+            self.right_sample.tolist(),
+        )
+
+    def among(self, rows: slice | Flags | Ints) -> Wheres:
+        """The comparisons in these *rows*."""
+        return Wheres(self.prompt_ids, self.contestants, *(column[rows] for column in self.columns))
+
+    @property
+    def columns(self) -> tuple[Ints, ...]:
+        """What makes two comparisons the same."""
+        return (self.prompt, self.turn, self.left, self.right, self.left_sample, self.right_sample)
+
+    def distinct(self) -> tuple[Wheres, Ints]:
+        """Each comparison once, in the order of their coming; and for each of these, int32[n], which one it is.
+
+        >>> where, other = Where("p", 1, "a", "b"), Where("p", 2, "a", "b")
+        >>> told, item = Wheres.of([other, where, other]).distinct()
+        >>> len(told), item.tolist()
+        (2, [0, 1, 0])
+        """
+        first, item = first_comers(self.columns)
+        return self.among(first), item

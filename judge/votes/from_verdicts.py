@@ -1,0 +1,152 @@
+"""From a judge's verdicts to votes: statuses are counted, orders reconciled, repeats averaged within an order first.
+
+A comparison that was shown in both orders, and has no outcome in one of them, is incomplete and gives no vote.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from judge.columns.arrays import Codes, Flags, Floats
+from judge.domain.outcome import ItemState, Order, Preference, Reconcile, VerdictStatus
+from judge.ports.verdict_columns import STATUSES, VerdictColumns
+from judge.stats.battles import TIE
+from judge.votes.comparisons import Wheres
+from judge.votes.verdicts_by_order import ORDERS, ByOrder, wholes
+from judge.votes.vote_table import Columns
+from judge.votes.votes import WHOLE, Taking, Votes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """What is stored of a judge: its verdicts, and of a run how many were planned and what became of the rest."""
+
+    name: str
+    verdicts: VerdictColumns
+    planned: int = 0
+    interim: bool = False
+    rest: ItemState | None = None
+    adaptive: bool = False
+    rounds: str = ""
+    by_lot: frozenset[tuple[str, str, str]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """What is known of a dataset's prompts, by their ids."""
+
+    categories: Mapping[str, str]
+    tags: Mapping[str, tuple[str, ...]]
+
+
+def judged_votes(judged: Judged, source: str, taking: Taking, board: Board) -> Votes:
+    """The votes that *taking* makes of what was *judged*."""
+    verdicts, narrowed = judged.verdicts, taking.part != WHOLE
+    wheres, flipped = _oriented(verdicts)
+    kept = taking.part.among(wheres, board.categories, board.tags)
+    status = verdicts.status[kept]
+    many = np.bincount(status, minlength=len(STATUSES)).tolist()
+    statuses = Counter({name: count for name, count in zip(STATUSES, many, strict=True) if count})
+    planned = 0 if narrowed else judged.planned
+    if planned > status.size:
+        statuses[judged.rest.name.lower() if judged.rest else "pending"] += planned - status.size
+    distinct, item = wheres.among(kept).distinct()
+    order = np.where(flipped, len(Order) + 1 - verdicts.order, verdicts.order)[kept].astype(np.int8)
+    share = _shares(verdicts, kept, order, soft=taking.reconcile is Reconcile.SOFT)
+    if taking.unreadable_as_tie:
+        share = np.where(np.isnan(share), 0.5, share)
+    weight = None if taking.decisive == 1 else _weights(verdicts.strength[kept], taking.decisive)
+    told = ByOrder(distinct, item, order, share, weight, verdicts.answer[kept])
+    return Votes(
+        source,
+        reconciled(told, taking.reconcile, judged.name),
+        board.categories,
+        board.tags,
+        statuses["ok"],
+        max(status.size, planned),
+        dict(sorted(statuses.items())),
+        taking.reading or "own",
+        judged.interim,
+        behind={judged.name: told},
+        adaptive=judged.adaptive,
+        rounds=judged.rounds,
+        by_lot=judged.by_lot,
+    )
+
+
+def _oriented(verdicts: VerdictColumns) -> tuple[Wheres, Flags]:
+    """What each verdict is on, the smaller name being left, and whether that turned it round."""
+    left, right, left_sample, right_sample = (
+        verdicts.left,
+        verdicts.right,
+        verdicts.left_sample,
+        verdicts.right_sample,
+    )
+    flipped = (right < left) | ((right == left) & (right_sample < left_sample))
+    return Wheres(
+        verdicts.prompt_ids,
+        verdicts.contestants,
+        verdicts.prompt,
+        verdicts.turn,
+        np.where(flipped, right, left),
+        np.where(flipped, left, right),
+        np.where(flipped, right_sample, left_sample),
+        np.where(flipped, left_sample, right_sample),
+    ), flipped
+
+
+def _shares(verdicts: VerdictColumns, kept: Flags, order: Codes, *, soft: bool) -> Floats:
+    """How much of each goes to the left: all, half or nothing, or if *soft*, its probability where it has one."""
+    preference = verdicts.preference[kept]
+    left_first = order == Order.LEFT_FIRST
+    share = np.where((preference == Preference.FIRST) == left_first, 1.0, 0.0)
+    share[preference == Preference.TIE] = 0.5
+    if soft:
+        first = verdicts.probability_first[kept]
+        share = np.where(np.isnan(first), share, np.where(left_first, first, 1.0 - first))
+    share[(verdicts.status[kept] != VerdictStatus.OK) | (preference == 0)] = np.nan
+    return share
+
+
+def _weights(strength: Floats, decisive: float) -> Floats:
+    """*decisive* for a verdict of full strength, 1 for half of it or less, and in between in between."""
+    return 1 + (decisive - 1) * np.maximum(2 * np.nan_to_num(strength) - 1, 0.0)
+
+
+def reconciled(told: ByOrder, reconcile: Reconcile, judge: str) -> Columns:
+    """The votes that the orders of *told* make: one a comparison, or one an order where each counts on its own."""
+    if reconcile is Reconcile.EACH:
+        return _each(told, judge)
+    means, shown = told.means, told.shown
+    there = ~np.isnan(means)
+    usable = (there == shown).all(axis=1)
+    one = np.where(there, means, 0.0).sum(axis=1)[usable] / there[usable].sum(axis=1)
+    outcomes = np.where(there, wholes(means), -1)[usable]
+    same = (outcomes[:, 0] == outcomes[:, 1]) | (outcomes < 0).any(axis=1)
+    outcome = wholes(one) if reconcile is Reconcile.SOFT else np.where(same, outcomes.max(axis=1), TIE).astype(np.int8)
+    votes = _votes(told.wheres, np.flatnonzero(usable), outcome, judge)
+    if told.weights_of_both is not None:
+        votes = replace(votes, weight=np.where(outcome == TIE, 1.0, told.weights_of_both[usable]))
+    if reconcile is Reconcile.SOFT:
+        return replace(votes, share=one)
+    return votes.among(same) if reconcile is Reconcile.DROP else votes
+
+
+def _each(told: ByOrder, judge: str) -> Columns:
+    means = told.means.ravel()
+    cell = np.flatnonzero(~np.isnan(means))
+    outcome = wholes(means[cell])
+    votes = _votes(told.wheres, cell // ORDERS, outcome, judge)
+    weight = None if told.weights is None else np.where(outcome == TIE, 1.0, told.weights.ravel()[cell])
+    first = (cell % ORDERS == Order.LEFT_FIRST - 1).astype(np.int8)
+    return replace(votes, left_first=first, weight=weight)
+
+
+def _votes(wheres: Wheres, item: NDArray[np.integer], outcome: Codes, judge: str) -> Columns:
+    at = item.astype(np.int32)
+    return Columns(wheres, (judge,), at, np.zeros(at.size, dtype=np.int32), outcome)

@@ -1,0 +1,69 @@
+"""Juries: what several judges say together of a comparison, formed when it is reported."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import astuple, replace
+
+from judge.domain.outcome import LEFT_SHARE, Outcome, whole
+from judge.domain.source import Merge, Source
+from judge.votes.comparisons import Where
+from judge.votes.votes import Vote, Votes
+
+
+def jury_votes(jury: Source, members: Sequence[Votes]) -> Votes:
+    """One vote for each comparison on which enough *members* have an outcome; others are counted as too_few_members."""
+    said: dict[Where, list[tuple[float, Vote]]] = {}
+    for member, votes in zip(jury.members, members, strict=True):
+        said.update((where, []) for where in votes.comparisons - said.keys())
+        for vote in votes.rows:
+            said[vote.where].append((member.weight, vote))
+    rows: list[Vote] = []
+    statuses: Counter[str] = Counter()
+    for where in sorted(said, key=astuple):
+        enough = len(said[where]) >= jury.least
+        found = _agreed(where, said[where], jury) if enough else None
+        statuses["ok" if found else "no_majority" if enough else "too_few_members"] += 1
+        rows += [found] if found else []
+    one = members[0]
+    return Votes(
+        str(jury),
+        tuple(rows),
+        one.categories,
+        one.tags,
+        len(rows),
+        len(said),
+        dict(sorted(statuses.items())),
+        reading=one.reading,
+        interim=any(votes.interim for votes in members),
+        behind={name: told for votes in members for name, told in votes.behind.items()},
+        members=tuple(members),
+        adaptive=any(votes.adaptive for votes in members),
+    )
+
+
+def _agreed(where: Where, votes: Sequence[tuple[float, Vote]], jury: Source) -> Vote | None:
+    """What a jury says of a comparison; None where no outcome has more than half of the weight and it must."""
+    all_of_them = sum(weight for weight, _ in votes)
+    if jury.merge is Merge.MEAN:
+        shares = [(w, LEFT_SHARE[vote.outcome] if vote.share is None else vote.share) for w, vote in votes]
+        share = round(sum(weight * share for weight, share in shares) / all_of_them, 12)
+        return Vote(where, whole(share), str(jury), share)
+    weights = dict.fromkeys(Outcome, 0.0)
+    for weight, vote in votes:
+        weights[vote.outcome] += weight
+    most = max(weights.values())
+    leading = [outcome for outcome, weight in weights.items() if weight == most]
+    if jury.merge is Merge.MAJORITY:
+        return Vote(where, leading[0], str(jury)) if most > all_of_them / 2 else None
+    if jury.merge is Merge.PLURALITY_DROP and len(leading) > 1:
+        return None
+    return Vote(where, leading[0] if len(leading) == 1 else Outcome.TIE, str(jury))
+
+
+def without(jury: Source, votes: Votes, judge: str) -> Votes:
+    """What the *jury*, whose votes these are, says without one of its judges."""
+    kept = [(member, said) for member, said in zip(jury.members, votes.members, strict=True) if member.judge != judge]
+    rest = replace(jury, members=tuple(member for member, _ in kept), least=min(jury.least, len(kept)))
+    return jury_votes(rest, [said for _, said in kept])

@@ -1,0 +1,225 @@
+"""From a source's text to votes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+
+from judge.domain.dataset import Label
+from judge.domain.errors import InvalidInput, NotFound
+from judge.domain.outcome import AnnotatorKind, Reconcile
+from judge.domain.run import PairPolicy, Run
+from judge.domain.source import Merge, Source, SourceKind
+from judge.domain.verdict import Verdict
+from judge.planning.inputs import PAGE, all_labels
+from judge.planning.rounds import Rounds, stored_rounds
+from judge.ports.dataset_index import BoardPrompt
+from judge.ports.store import Store, VerdictQuery
+from judge.ports.verdict_columns import VerdictColumns
+from judge.votes.comparisons import Where
+from judge.votes.from_verdicts import Board, Judged, judged_votes
+from judge.votes.juries import jury_votes
+from judge.votes.parsed_verdicts import as_columns
+from judge.votes.shared_codes import merged
+from judge.votes.vote_table import Columns
+from judge.votes.votes import Taking, Vote, Votes
+
+
+async def votes_of(store: Store, tenant: str, dataset: str, source: Source, taking: Taking) -> Votes:
+    """What *source* says of *dataset*; a run's is its own where none is named."""
+    if source.kind is SourceKind.RUN and not dataset:
+        dataset = (await store.run(tenant, source.run)).spec.dataset
+    if not dataset:
+        raise InvalidInput("dataset", f"source {source} needs a dataset")
+    return replace(await _votes_of(store, tenant, dataset, source, taking), dataset=dataset)
+
+
+async def _votes_of(store: Store, tenant: str, dataset: str, source: Source, taking: Taking) -> Votes:
+    revision = await store.revision(tenant, dataset)
+    prompts = await store.board_prompts(tenant, dataset, revision)
+    categories = dict(zip(prompts.prompt_id, prompts.category, strict=True))
+    tags = dict(zip(prompts.prompt_id, prompts.tags, strict=True))
+    if source.kind in (SourceKind.PEOPLE, SourceKind.LABELS):
+        labels = [label async for _, label in all_labels(store, tenant, dataset, revision)]
+
+        def said() -> Votes:
+            told = Columns.of(label_votes(source, labels))
+            rows = told.among(taking.part.among(told.wheres, categories, tags)[told.item])
+            return Votes(str(source), rows, categories, tags, usable=len(rows), planned=len(rows), reading="label")
+
+        return await asyncio.to_thread(said)
+    board = Board(categories, tags)
+    if source.kind is SourceKind.JURY:
+        if taking.reconcile is Reconcile.EACH:
+            raise InvalidInput(
+                "options.reconcile", "a jury has one outcome a comparison; reconcile its members' orders"
+            )
+        if source.merge is Merge.MEAN and taking.reconcile is Reconcile.TIE:
+            # A mean of probabilities: a member whose orders part is in the middle, as far as they part.
+            taking = replace(taking, reconcile=Reconcile.SOFT)
+        members = [Source(SourceKind.JUDGE, name=member.judge) for member in source.members]
+        told = [await _judge_votes(store, tenant, dataset, member, taking, board) for member in members]
+        return await asyncio.to_thread(jury_votes, source, told)
+    return await _judge_votes(store, tenant, dataset, source, taking, board)
+
+
+async def _judge_votes(store: Store, tenant: str, dataset: str, source: Source, taking: Taking, board: Board) -> Votes:
+    judged = await _judged(store, tenant, dataset, source, taking.reading)
+    return await asyncio.to_thread(judged_votes, judged, str(source), _taking(source, taking), board)
+
+
+def _taking(source: Source, taking: Taking) -> Taking:
+    """How *source* is taken: it may say itself how orders are reconciled."""
+    return replace(taking, reconcile=source.reconcile) if source.reconcile else taking
+
+
+def labels_of(source: Source, labels: Iterable[Label]) -> list[Label]:
+    """The labels that *source* takes, in their order. NotFound if it takes none."""
+    taken = [
+        label
+        for label in labels
+        if (label.kind is AnnotatorKind.HUMAN if source.kind is SourceKind.PEOPLE else source.takes(label.annotator))
+    ]
+    if not taken:
+        raise NotFound(f"source {source} matches no label", reason="EMPTY_SOURCE")
+    return taken
+
+
+def label_votes(source: Source, labels: Iterable[Label]) -> Sequence[Vote]:
+    """The votes that *source* takes from *labels*, in their order. NotFound if it takes none."""
+    rows = []
+    for label in labels_of(source, labels):
+        where, flipped = labelled_at(label)
+        rows.append(Vote(where, label.outcome.flipped if flipped else label.outcome, label.annotator))
+    return merged(rows, source.merge)
+
+
+def labelled_at(label: Label) -> tuple[Where, bool]:
+    """The comparison that *label* is on, and whether that turned it round."""
+    return oriented(label.prompt_id, label.turn, (label.left, label.left_sample), (label.right, label.right_sample))
+
+
+def oriented(prompt_id: str, turn: int, left: tuple[str, int], right: tuple[str, int]) -> tuple[Where, bool]:
+    """The comparison with the smaller name on the left, and whether that turned it round."""
+    flipped = right < left
+    if flipped:
+        left, right = right, left
+    return Where(prompt_id, turn, left[0], right[0], left[1], right[1]), flipped
+
+
+async def _judged(store: Store, tenant: str, dataset: str, source: Source, reading: str) -> Judged:
+    if source.kind is not SourceKind.RUN:
+        adaptive = await _adaptively(store, tenant, dataset, source.name)
+        told = None if reading else await store.judge_columns(tenant, dataset, source.name)
+        if told is None:
+            verdicts = await store.judge_verdicts(tenant, dataset, source.name)
+            told = await asyncio.to_thread(as_columns, verdicts, reading)
+        return Judged(source.name, told, adaptive=adaptive)
+    run = await store.run(tenant, source.run)
+    name = _judge_in(run, source)
+    told = None if reading else await store.run_columns(run.row, [judge.name for judge in run.judges].index(name))
+    if told is None:
+        told = await asyncio.to_thread(as_columns, await _run_verdicts(store, run.row, name), reading)
+    return _with_lots(_in_run(run, name, told), await _rounds(store, tenant, run))
+
+
+def _judge_in(run: Run, source: Source) -> str:
+    names = [judge.name for judge in run.judges]
+    name = source.name or (names[0] if len(names) == 1 else "")
+    if name not in names:
+        raise NotFound(f"run {source.run} has the judges {', '.join(names)}; name one as run:{source.run}/JUDGE")
+    return name
+
+
+def _in_run(run: Run, name: str, verdicts: VerdictColumns) -> Judged:
+    return Judged(name, verdicts, run.counts.planned // len(run.judges), not run.state.ended, run.rest)
+
+
+def run_votes(
+    run: Run,
+    source: Source,
+    verdicts: Sequence[Verdict],
+    prompts: Iterable[BoardPrompt],
+    taking: Taking,
+    rounds: Rounds | None = None,
+) -> Votes:
+    """What a *source* of *run* says by these *verdicts*, in the order of its plan, without a store.
+
+    Of an adaptive run, *rounds* are its own.
+    """
+    if (source.kind, source.run) != (SourceKind.RUN, run.run_id):
+        raise InvalidInput("source", f"source {source} is none of run {run.run_id}", reason="INVALID_SOURCE")
+    name = _judge_in(run, source)
+    asked = tuple(prompts)
+    told = as_columns([verdict for verdict in verdicts if verdict.judge == name], taking.reading)
+    board = Board(
+        {prompt.prompt_id: prompt.category for prompt in asked}, {prompt.prompt_id: prompt.tags for prompt in asked}
+    )
+    judged = _with_lots(_in_run(run, name, told), rounds)
+    votes = judged_votes(judged, str(source), _taking(source, taking), board)
+    return replace(votes, dataset=run.spec.dataset)
+
+
+async def _rounds(store: Store, tenant: str, run: Run) -> Rounds | None:
+    """The rounds of *run*, if it is adaptive."""
+    if run.spec.pairing.policy is not PairPolicy.ADAPTIVE:
+        return None
+    return await stored_rounds(store, tenant, run)
+
+
+def _with_lots(judged: Judged, rounds: Rounds | None) -> Judged:
+    """*judged* with what an adaptive run drew by lot in its *rounds*."""
+    if rounds is None:
+        return judged
+    by_lot = frozenset((prompt, min(ends), max(ends)) for prompt, *ends in rounds.by_lot())
+    return replace(judged, adaptive=True, rounds=rounds.so_far, by_lot=by_lot)
+
+
+async def _adaptively(store: Store, tenant: str, dataset: str, judge: str) -> bool:
+    """Whether some run of *judge* over *dataset* was adaptive."""
+    before = 0
+    while page := await store.runs(tenant, dataset, before, PAGE):
+        for run in page:
+            if run.spec.pairing.policy is PairPolicy.ADAPTIVE and judge in run.spec.judges:
+                return True
+        before = page[-1].row
+    return False
+
+
+async def verdicts_on(
+    store: Store, tenant: str, dataset: str, source: Source, wheres: Collection[Where]
+) -> dict[Where, list[Verdict]]:
+    """The verdicts behind a judge's, a run's or a jury's votes on some comparisons; nothing of labels."""
+    if source.kind in (SourceKind.PEOPLE, SourceKind.LABELS):
+        return {}
+    judges = [Source(SourceKind.JUDGE, name=member.judge) for member in source.members] or [source]
+    found: dict[Where, list[Verdict]] = {}
+    for judge in judges:
+        for verdict in await _verdicts(store, tenant, dataset, judge):
+            where = _where(verdict)
+            if where in wheres:
+                found.setdefault(where, []).append(verdict)
+    return found
+
+
+async def _verdicts(store: Store, tenant: str, dataset: str, source: Source) -> list[Verdict]:
+    if source.kind is not SourceKind.RUN:
+        return await store.judge_verdicts(tenant, dataset, source.name)
+    run = await store.run(tenant, source.run)
+    return await _run_verdicts(store, run.row, _judge_in(run, source))
+
+
+async def _run_verdicts(store: Store, row: int, judge: str) -> list[Verdict]:
+    found: list[Verdict] = []
+    after = -1
+    while page := await store.verdicts(row, VerdictQuery(judges=(judge,)), after=after, limit=PAGE):
+        found.extend(page)
+        after = page[-1].position
+    return found
+
+
+def _where(verdict: Verdict) -> Where:
+    showing = verdict.showing
+    left, right = (showing.left, showing.left_sample), (showing.right, showing.right_sample)
+    return oriented(showing.prompt_id, showing.turn, left, right)[0]

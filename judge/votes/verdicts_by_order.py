@@ -1,0 +1,124 @@
+"""What a judge said of comparisons in each of their orders, before the orders are reconciled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import isnan
+
+import numpy as np
+from numpy.typing import NDArray
+
+from judge.columns.arrays import Codes, Flags, Floats, Ints
+from judge.domain.outcome import Order, Outcome, whole
+from judge.votes.comparisons import Where, Wheres
+
+ORDERS = len(Order)
+
+Shares = Mapping[Where, Mapping[Order, Sequence[float | None]]]
+"""What goes to the left of each comparison, by order, a number a repeat; None where there is no outcome."""
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """A comparison's outcome in each order, where both were shown; None where there is no verdict."""
+
+    where: Where
+    left_first: Outcome | None
+    right_first: Outcome | None
+
+
+def wholes(shares: Floats) -> Codes:
+    """The same of many, as outcome codes; NaN is a tie."""
+    return np.where(shares > 0.5, 0, np.where(shares < 0.5, 1, 2)).astype(np.int8)  # noqa: PLR2004  # half
+
+
+@dataclass(frozen=True, eq=False)
+class ByOrder:
+    """n verdicts on *wheres*, which are distinct and in the order of their coming.
+
+    *item* is int32[n], whose comparison each is; *order* int8[n], what was shown first, as *wheres* have left and
+    right; *share* float64[n], what goes to the left, NaN where there is no outcome; *weight* float64[n], how many votes
+    each counts, or None for one; *answer* int64[n], the store's numbers of calls, or 0.
+    """
+
+    wheres: Wheres
+    item: Ints
+    order: Codes
+    share: Floats
+    weight: Floats | None
+    answer: NDArray[np.int64]
+
+    @cached_property
+    def cell(self) -> Ints:
+        """Of each verdict, int32[n]: its comparison and its order as one number."""
+        return self.item * ORDERS + (self.order - 1)
+
+    @cached_property
+    def told(self) -> Flags:
+        """Which verdicts have an outcome."""
+        return ~np.isnan(self.share)
+
+    @cached_property
+    def shown(self) -> Flags:
+        """Of each comparison, bool[wheres, orders]: whether it was shown so."""
+        return self._counted(np.ones(self.item.size, dtype=np.bool_)) > 0
+
+    @cached_property
+    def means(self) -> Floats:
+        """Of each comparison, float64[wheres, orders]: the mean over repeats; NaN where there is no outcome."""
+        return self._mean(self.share)
+
+    @cached_property
+    def weights(self) -> Floats | None:
+        """Of each comparison, float64[wheres, orders]: how many votes its outcome counts; None for one each."""
+        return None if self.weight is None else self._mean(self.weight)
+
+    @cached_property
+    def weights_of_both(self) -> Floats | None:
+        """Of each comparison, float64[wheres]: the same over both orders."""
+        if self.weight is None:
+            return None
+        sums = self._summed(self.weight).sum(axis=1)
+        return _divided(sums, self._counted(self.told).sum(axis=1))
+
+    def _mean(self, value: Floats) -> Floats:
+        return _divided(self._summed(value), self._counted(self.told))
+
+    def _summed(self, value: Floats) -> Floats:
+        size = len(self.wheres) * ORDERS
+        sums: Floats = np.bincount(self.cell[self.told], value[self.told], size).astype(np.float64)
+        return sums.reshape(-1, ORDERS)
+
+    def _counted(self, rows: Flags) -> NDArray[np.int64]:
+        return np.bincount(self.cell[rows], minlength=len(self.wheres) * ORDERS).reshape(-1, ORDERS)
+
+    @cached_property
+    def orders(self) -> tuple[Orders, ...]:
+        """The outcomes of what was shown in both orders."""
+        both: Flags = np.logical_and.reduce(self.shown, axis=1)
+        return tuple(
+            Orders(where, *(None if isnan(share) else whole(share) for share in shares))
+            for where, shares in zip(self.wheres.among(both), self.means[both].tolist(), strict=True)
+        )
+
+    @cached_property
+    def shares(self) -> Shares:
+        """What each verdict gives to the left."""
+        wheres = list(self.wheres)
+        found: dict[Where, dict[Order, list[float | None]]] = {where: {} for where in wheres}
+        for item, order, share in zip(self.item.tolist(), self.order.tolist(), self.share.tolist(), strict=True):
+            said = None if isnan(share) else share
+            found[wheres[item]].setdefault(Order(order), []).append(said)
+        return found
+
+    @cached_property
+    def calls(self) -> frozenset[int]:
+        """The calls behind the verdicts."""
+        return frozenset(np.unique(self.answer[self.answer != 0]).tolist())
+
+
+def _divided(sums: Floats, counts: NDArray[np.int64]) -> Floats:
+    found: Floats = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
+    return found

@@ -1,0 +1,143 @@
+"""Votes as columns: a million are some arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import repeat
+from math import isnan
+from typing import TypeVar, overload
+
+import numpy as np
+
+from judge.columns.arrays import Codes, Flags, Floats, Ints
+from judge.domain.outcome import LEFT_SHARE, Outcome
+from judge.votes.comparisons import Where, Wheres
+from judge.votes.votes import Vote, Votes
+
+T = TypeVar("T")
+BOTH = -1
+"""What was shown first, where a vote is of both orders, or of none."""
+
+
+@dataclass(frozen=True, eq=False)
+class Columns(Sequence[Vote]):
+    """n votes: int32[n] codes of *wheres* and *annotators*, and int8[n], the outcomes' codes.
+
+    *share* is float64[n], how much goes to the left, NaN where that is whole; *left_first* is int8[n], 1, 0 or BOTH;
+    *weight* is float64[n]. Each may be None: whole, BOTH, one.
+    """
+
+    wheres: Wheres
+    annotators: Sequence[str]
+    item: Ints
+    annotator: Ints
+    outcome: Codes
+    share: Floats | None = None
+    left_first: Codes | None = None
+    weight: Floats | None = None
+
+    @staticmethod
+    def of(rows: Sequence[Vote]) -> Columns:
+        """These votes; themselves if they are columns."""
+        if isinstance(rows, Columns):
+            return rows
+        items, people = Numbers[Where](), Numbers[str]()
+        item, annotator = items.of(vote.where for vote in rows), people.of(vote.annotator for vote in rows)
+        return Columns(
+            Wheres.of(items),
+            tuple(people),
+            item,
+            annotator,
+            np.array([vote.outcome - 1 for vote in rows], dtype=np.int8),
+            np.array([np.nan if vote.share is None else vote.share for vote in rows], dtype=np.float64),
+            np.array([BOTH if vote.left_first is None else vote.left_first for vote in rows], dtype=np.int8),
+            np.array([vote.weight for vote in rows], dtype=np.float64),
+        )
+
+    def __len__(self) -> int:
+        return self.item.size
+
+    @overload
+    def __getitem__(self, at: int) -> Vote: ...
+    @overload
+    def __getitem__(self, at: slice) -> Columns: ...
+    def __getitem__(self, at: int | slice) -> Vote | Columns:
+        """The vote, or some of them."""
+        if isinstance(at, slice):
+            return self.among(at)
+        share = np.nan if self.share is None else float(self.share[at])
+        first = BOTH if self.left_first is None else int(self.left_first[at])
+        weight = 1.0 if self.weight is None else float(self.weight[at])
+        where = self.wheres[int(self.item[at])]
+        return _vote(where, int(self.outcome[at]), self.annotators[self.annotator[at]], share, first, weight)
+
+    def __iter__(self) -> Iterator[Vote]:
+        n, wheres = len(self), list(self.wheres)
+        return map(
+            _vote,
+            map(wheres.__getitem__, self.item.tolist()),
+            self.outcome.tolist(),
+            map(self.annotators.__getitem__, self.annotator.tolist()),
+            repeat(np.nan, n) if self.share is None else self.share.tolist(),
+            repeat(BOTH, n) if self.left_first is None else self.left_first.tolist(),
+            repeat(1.0, n) if self.weight is None else self.weight.tolist(),
+        )
+
+    def among(self, rows: slice | Flags | Ints) -> Columns:
+        """The votes in these *rows*."""
+        return Columns(
+            self.wheres,
+            self.annotators,
+            self.item[rows],
+            self.annotator[rows],
+            self.outcome[rows],
+            None if self.share is None else self.share[rows],
+            None if self.left_first is None else self.left_first[rows],
+            None if self.weight is None else self.weight[rows],
+        )
+
+    def compact(self) -> Columns:
+        """The same votes, without comparisons that have none."""
+        used, item = np.unique(self.item, return_inverse=True)
+        if used.size == len(self.wheres):
+            return self
+        return replace(self, wheres=self.wheres.among(used), item=item.astype(np.int32))
+
+    @property
+    def left_shares(self) -> Floats:
+        """How much of each goes to the left, float64[n]."""
+        of_outcome = np.array([LEFT_SHARE[outcome] for outcome in Outcome])[self.outcome]
+        return of_outcome if self.share is None else np.where(np.isnan(self.share), of_outcome, self.share)
+
+    @property
+    def prompt(self) -> Ints:
+        """The code of each vote's prompt, int32[n]."""
+        return self.wheres.prompt[self.item]
+
+
+def _vote(where: Where, code: int, annotator: str, share: float, first: int, weight: float) -> Vote:
+    told = None if isnan(share) else share
+    return Vote(where, Outcome(code + 1), annotator, told, None if first == BOTH else bool(first), weight)
+
+
+def categories_of(votes: Votes) -> list[str]:
+    """The categories that *votes* are on, sorted."""
+    rows = Columns.of(votes.rows)
+    names = rows.wheres.prompt_ids
+    return sorted({votes.categories.get(names[code], "") for code in np.unique(rows.prompt).tolist()})
+
+
+def in_category(votes: Votes, category: str, *, other: bool = False) -> Votes:
+    """Those of *votes* in *category*, or those in every *other*."""
+    rows = Columns.of(votes.rows)
+    inside = [(votes.categories.get(name, "") == category) != other for name in rows.wheres.prompt_ids]
+    return replace(votes, rows=rows.among(np.array(inside, dtype=np.bool_)[rows.prompt]))
+
+
+class Numbers(dict[T, int]):
+    """Numbers names in the order of their coming."""
+
+    def of(self, names: Iterable[T]) -> Ints:
+        """The number of each of *names*."""
+        return np.array([self.setdefault(name, len(self)) for name in names], dtype=np.int32)

@@ -1,0 +1,127 @@
+"""Votes: one row for each outcome on a comparison, oriented with the smaller name on the left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from judge.columns.arrays import Flags
+from judge.domain.outcome import Outcome, Reconcile
+from judge.votes.comparisons import Where, Wheres
+from judge.votes.verdicts_by_order import ByOrder, Orders, Shares
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One outcome on a comparison. *share* is how much of it goes to the left, other than whole only if soft.
+
+    *left_first* says what was shown first, where each order is a vote of its own. *weight* is how many votes it counts.
+    """
+
+    where: Where
+    outcome: Outcome
+    annotator: str = ""
+    share: float | None = None
+    left_first: bool | None = None
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Votes:
+    """What a source says: its votes in stored order, the two orders of its comparisons, and its coverage."""
+
+    source: str
+    rows: Sequence[Vote]
+    categories: Mapping[str, str]
+    tags: Mapping[str, tuple[str, ...]]
+    usable: int
+    planned: int
+    by_status: Mapping[str, int] = field(default_factory=dict)
+    reading: str = ""
+    interim: bool = False
+    dataset: str = ""
+    behind: Mapping[str, ByOrder] = field(default_factory=dict)
+    """Of judges: what each said, before anything was reconciled."""
+    members: tuple[Votes, ...] = ()
+    """Of a jury."""
+    adaptive: bool = False
+    """Verdicts had a part in choosing what was compared."""
+    rounds: str = ""
+    """Of an adaptive run: how many rounds it had, and why there were no more."""
+    by_lot: frozenset[tuple[str, str, str]] = frozenset()
+    """Of an adaptive run: the prompt and the contestants, by name, of what fell by lot."""
+
+    @property
+    def orders(self) -> tuple[Orders, ...]:
+        """Of one judge: the two orders of its comparisons."""
+        return () if self.members else tuple(row for told in self.behind.values() for row in told.orders)
+
+    @property
+    def comparisons(self) -> frozenset[Where]:
+        """Of judges: all that they have verdicts on, usable or not."""
+        return frozenset(where for told in self.behind.values() for where in told.wheres)
+
+    @property
+    def shares(self) -> Mapping[str, Shares]:
+        """Of judges: what goes to the left by each one's verdicts."""
+        return {name: told.shares for name, told in self.behind.items()}
+
+    @property
+    def calls(self) -> frozenset[int]:
+        """Of judges: the calls behind their verdicts, by the store's numbers."""
+        return frozenset(call for told in self.behind.values() for call in told.calls)
+
+    @property
+    def lots(self) -> Votes:
+        """Of an adaptive run: the votes on what fell by lot."""
+        rows = tuple(v for v in self.rows if (v.where.prompt_id, v.where.left, v.where.right) in self.by_lot)
+        return replace(self, rows=rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The part of the data a figure covers; empty fields do not narrow."""
+
+    category: str = ""
+    turn: int = 0
+    left: str = ""
+    right: str = ""
+    tag: str = ""
+
+    def among(self, wheres: Wheres, categories: Mapping[str, str], tags: Mapping[str, tuple[str, ...]]) -> Flags:
+        """Which of *wheres* belong to it, bool[n]."""
+        kept = np.ones(len(wheres), dtype=np.bool_)
+        if self.turn:
+            kept &= wheres.turn == self.turn
+        for end in filter(None, (self.left, self.right)):
+            named = np.array([name == end for name in wheres.contestants], dtype=np.bool_)
+            kept &= named[wheres.left] | named[wheres.right]
+        if self.category or self.tag:
+            asked = [
+                (not self.category or categories.get(name, "") == self.category)
+                and (not self.tag or self.tag in tags.get(name, ()))
+                for name in wheres.prompt_ids
+            ]
+            kept &= np.array(asked, dtype=np.bool_)[wheres.prompt]
+        return kept
+
+
+WHOLE = Part()
+"""All of the data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """How votes are taken from a source: two orders made one by *reconcile*, from which *reading*, of which *part*.
+
+    A verdict of a Likert scale counts as up to *decisive* votes, by its strength. With *unreadable_as_tie* a verdict
+    without an outcome is a tie.
+    """
+
+    reconcile: Reconcile = Reconcile.TIE
+    reading: str = ""
+    part: Part = WHOLE
+    decisive: float = 1.0
+    unreadable_as_tie: bool = False
