@@ -66,8 +66,8 @@ def figures() -> Iterator[Figure]:
 def _with_workers() -> Iterator[Served]:
     """A server that executes nothing, and workers, on a PostgreSQL and a Temporal of their own."""
     sys.path.append(str(Path(__file__).parents[1] / "tests"))
-    from postgres import postgres  # noqa: PLC0415  # the tests' real servers
-    from temporal_server import temporal  # noqa: PLC0415  # as above
+    from support.postgres import postgres  # noqa: PLC0415  # the tests' real servers
+    from support.temporal_server import temporal  # noqa: PLC0415  # as above
 
     with (
         tempfile.TemporaryDirectory(prefix="judge-bench-") as folder,

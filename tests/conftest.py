@@ -10,11 +10,11 @@ import pytest
 # Before numpy loads, as `judge` itself does: of two BLAS threads one waits for the other, and each takes a processor.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from bundle import settings  # loads numpy
 from judge.app.local import running  # as above
 from judge_client import JudgeClient  # sorted among those
-from postgres import Postgres, postgres  # loads numpy
-from temporal_server import TemporalServer, temporal  # sorted among those
+from support.demo_data import settings  # loads numpy
+from support.postgres import Postgres, postgres  # loads numpy
+from support.temporal_server import TemporalServer, temporal  # sorted among those
 
 collect_ignore = ["faults"]
 """Whole houses of processes that are killed take minutes: they are run by their own name."""

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from asked import prompt
-from clocks import StillClock
 from judge.app.judges import ConfiguredJudges
 from judge.backends.http import Endpoint
 from judge.config.settings import Settings, load
 from judge.domain.errors import JudgeUnusable
 from judge.prompts.library import rubric_of
-from loopback import serving
+from support.clocks import StillClock
+from support.example_prompts import prompt
+from support.loopback import serving
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "deploy" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

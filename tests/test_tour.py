@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bundle import upload_demo
 from judge.api.v1 import agreement_service_pb2, outcome_pb2, ranking_service_pb2, run_service_pb2, verdict_pb2
 from judge_client import JudgeClient, JudgeClientError
+from support.demo_data import upload_demo
 
 
 async def test_the_way_of_one_comparison(client: JudgeClient) -> None:

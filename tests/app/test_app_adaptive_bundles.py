@@ -11,9 +11,6 @@ from typing import Any
 
 import pytest
 
-from asked import right_answer
-from bundle import settings, upload_demo
-from bundles import LARGEST, exported, forged, in_json, in_row, members, written
 from judge.api.v1 import outcome_pb2 as words
 from judge.api.v1 import ranking_service_pb2 as ranking
 from judge.api.v1 import run_service_pb2 as pb
@@ -25,8 +22,11 @@ from judge.config.settings import JudgeSettings
 from judge.domain.errors import InvalidInput
 from judge.rpc import bundle_json as spelling
 from judge_client import JudgeClient
-from provider import KEY, Asked, Provider
-from provider_server import provided
+from support.bundle_files import LARGEST, exported, forged, in_json, in_row, members, written
+from support.demo_data import settings, upload_demo
+from support.example_prompts import right_answer
+from support.provider import KEY, Asked, Provider
+from support.provider_server import provided
 
 COUNT, ROUND = 60, 20
 ROUNDS_THERE = 3

@@ -12,9 +12,6 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from asked import right_answer
-from bundle import settings, upload_demo
-from bundles import LARGEST, exported, forged, in_json, in_row, members, written
 from judge.api.v1 import dataset_service_pb2 as ds
 from judge.api.v1 import outcome_pb2 as words
 from judge.api.v1 import ranking_service_pb2 as ranking
@@ -27,8 +24,11 @@ from judge.config.settings import JudgeSettings
 from judge.domain.errors import InvalidInput
 from judge.rpc import bundle_json as spelling
 from judge_client import JudgeClient
-from provider import KEY, Asked, Provider
-from provider_server import provided
+from support.bundle_files import LARGEST, exported, forged, in_json, in_row, members, written
+from support.demo_data import settings, upload_demo
+from support.example_prompts import right_answer
+from support.provider import KEY, Asked, Provider
+from support.provider_server import provided
 
 FEW = pb.Pairing(prompts=12, seed=1)
 BOTH = pb.RunSpec(dataset="datasets/demo", judges=["judges/longest", "judges/random"], pairing=FEW)

@@ -7,15 +7,15 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from asked import prompt, right_answer
 from judge.backends.anthropic import Anthropic
 from judge.backends.http import Endpoint
 from judge.backends.openai import OpenAI
 from judge.domain.errors import CallFailed, JudgeUnusable, TransportFailed
 from judge.domain.verdict import Reply
 from judge.ports.backend import BatchBackend, BatchItem, BatchUndecided
-from provider import KEY, Batch, Provider
-from provider_server import anthropic_url, provided
+from support.example_prompts import prompt, right_answer
+from support.provider import KEY, Batch, Provider
+from support.provider_server import anthropic_url, provided
 
 MAKE: Mapping[str, Callable[[str, str], OpenAI | Anthropic]] = {
     "anthropic": lambda url, key: Anthropic("m", Endpoint(anthropic_url(url), key)),

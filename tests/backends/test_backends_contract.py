@@ -8,14 +8,6 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from asked import prompt, right_answer, verdict_of
-from backend_contract import (
-    TEXTS,
-    test_a_reply_is_read_as_one_preference,
-    test_capabilities_are_told,
-    test_closing_twice_is_fine,
-    test_concurrent_calls_are_independent,
-)
 from judge.backends.anthropic import Anthropic
 from judge.backends.baseline import Yardstick
 from judge.backends.http import Endpoint
@@ -31,8 +23,16 @@ from judge.ports.backend import Backend
 from judge.prompts.parse import Parser, parse
 from judge.prompts.render import render
 from judge.prompts.rubrics import BRACKETS, RUBRICS
-from provider import KEY, Provider
-from provider_server import anthropic_url, provided
+from support.backend_contract import (
+    TEXTS,
+    test_a_reply_is_read_as_one_preference,
+    test_capabilities_are_told,
+    test_closing_twice_is_fine,
+    test_concurrent_calls_are_independent,
+)
+from support.example_prompts import prompt, right_answer, verdict_of
+from support.provider import KEY, Provider
+from support.provider_server import anthropic_url, provided
 
 __all__ = [
     "test_a_reply_is_read_as_one_preference",

@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from asked import prompt, right_answer
 from judge.backends.anthropic import Anthropic
 from judge.backends.http import Endpoint
 from judge.backends.openai import OpenAI
@@ -20,8 +19,9 @@ from judge.backends.vllm import Vllm
 from judge.domain.errors import CallFailed, CallRejected, JudgeUnusable, PromptTooLong, TransportFailed
 from judge.domain.outcome import VerdictStatus
 from judge.ports.backend import Backend
-from provider import FAULTS, KEY, Provider
-from provider_server import anthropic_url, provided
+from support.example_prompts import prompt, right_answer
+from support.provider import FAULTS, KEY, Provider
+from support.provider_server import anthropic_url, provided
 
 JUDGED = "a judged text that belongs in no error message at all, whatever happens to it on the way"
 MAKE: Mapping[str, Callable[..., Backend]] = {

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from asked import prompt
 from judge.backends.http import Endpoint
 from judge.backends.openai import BASE_URL, OpenAI
 from judge.domain.errors import CallFailed, CallRejected, JudgeUnusable, PromptTooLong, TransportFailed
 from judge.domain.judge import Capabilities, Sampling
 from judge.domain.outcome import VerdictStatus
-from loopback import Handler, serving
+from support.example_prompts import prompt
+from support.loopback import Handler, serving
 
 KEY = "sk-loopback-0123456789"  # pragma: allowlist secret
 JUDGED_TEXT = "a judged text that belongs in no error message at all, whatever happens to it on the way"

@@ -6,9 +6,9 @@ import anthropic
 import openai
 import pytest
 
-from asked import prompt, right_answer
-from provider import KEY, Provider
-from provider_server import anthropic_url, provided
+from support.example_prompts import prompt, right_answer
+from support.provider import KEY, Provider
+from support.provider_server import anthropic_url, provided
 
 SYSTEM, USER = (message.content for message in prompt("17 times 23 is 391.").messages)
 ERRORS = {

@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import pytest
 
-from bundle import DEMO
-from bundles import forged, in_json, members
 from judge.api.v1.leaderboard_pb2 import Leaderboard
 from judge.rpc import bundle_json as spelling
+from support.bundle_files import forged, in_json, members
+from support.demo_data import DEMO
 
 Judge = Callable[..., subprocess.CompletedProcess[str]]
 COMMANDS = ("replay", "verify")

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from bundle import DEMO
+from support.demo_data import DEMO
 
 Judge = Callable[..., subprocess.CompletedProcess[str]]
 KINDS = ("prompts", "outputs", "labels", "verdicts", "comparisons")
@@ -114,7 +114,7 @@ def test_cli_import_needs_no_server_packages() -> None:
     heavy = "{'numpy', 'scipy', 'pydantic', 'sqlalchemy', 'openai', 'structlog', 'jinja2'}"
     code = (
         "import sys; from judge.formats import detect; from judge.rpc import rows; from judge.cli import data, export, "
-        f"reports, runs; print(sorted({heavy} & set(sys.modules)))"
+        f"rank_and_agree, runs; print(sorted({heavy} & set(sys.modules)))"
     )
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from bundle import DEMO
 from judge.cli import main
+from support.demo_data import DEMO
 
 main._commands()
 CONFIG = """

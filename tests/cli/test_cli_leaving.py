@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-ENDING = "import atexit, sys{more}; from judge.cli.group import _leave; atexit.register(print, 'taken down'); "
+ENDING = "import atexit, sys{more}; from judge.cli.main import _leave; atexit.register(print, 'taken down'); "
 ENDING += "print('said', end=''); _leave(3)"
 
 

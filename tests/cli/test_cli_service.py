@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from judge.cli import main
 from judge.store.migrate import SCRIPTS
 from judge.store.postgresql import executing
-from postgres import Postgres
+from support.postgres import Postgres
 
 main._commands()
 NEWEST = max(path.stem.partition("_")[0] for path in (SCRIPTS / "versions").glob("0*.py"))

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from clocks import StillClock
 from judge.app.judges import ConfiguredJudges
 from judge.config.settings import ConfigError, Settings, load
+from support.clocks import StillClock
 
 STORE = 'store_url = "postgresql://judge@localhost/judge"\n'
 FAR = """

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from clocks import StillClock
 from judge.app.judges import ConfiguredJudges
 from judge.config.settings import load
 from judge.domain.judge import JudgeDefinition
+from support.clocks import StillClock
 
 BASE = {
     "backend": '"openai"',

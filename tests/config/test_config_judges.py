@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from asked import prompt, right_answer
-from clocks import StillClock
 from judge.app.judges import OWN_LIMITS, ConfiguredJudges
 from judge.config.settings import ConfigError, load
 from judge.domain.judge import JudgeCard
 from judge.execution.run_executor import SHARD
-from provider import KEY, Provider
-from provider_server import provided
+from support.clocks import StillClock
+from support.example_prompts import prompt, right_answer
+from support.provider import KEY, Provider
+from support.provider_server import provided
 
 SECRET = "sk-secret-0123456789"  # pragma: allowlist secret
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from clocks import StillClock
 from judge.api.v1 import run_service_pb2
 from judge.app.judges import ConfiguredJudges
 from judge.config.settings import load
@@ -24,6 +23,7 @@ from judge.execution.judge_call import Work
 from judge.prompts.render import render
 from judge.prompts.rubrics import RUBRICS
 from judge.rpc import decode, encode
+from support.clocks import StillClock
 
 GOLDEN: dict[str, str] = json.loads(Path(__file__).with_name("golden_hashes.json").read_text("utf-8"))
 CONFIG = """

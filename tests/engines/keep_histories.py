@@ -13,10 +13,10 @@ from typing import Any
 
 from temporalio.client import Client
 
-from engine_house import Site
-from histories import FOLDER, written
-from postgres import postgres
-from temporal_server import temporal
+from support.engine_service import Site
+from support.postgres import postgres
+from support.temporal_server import temporal
+from support.workflow_histories import FOLDER, written
 
 
 async def keep(release: str, site: Site) -> None:

@@ -11,8 +11,6 @@ import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from clocks import QuickClock
-from engine_house import CONCURRENCY, PLANNED, TENANT, House, OneJudge
 from judge.backends.scripted import Script, Scripted
 from judge.domain.errors import JudgeUnusable, StoreAway
 from judge.domain.judge import RenderedPrompt
@@ -24,6 +22,8 @@ from judge.engines.workflow import RunAt, ShardAt, Told
 from judge.execution.run_executor import Execution
 from judge.ports.store import Losses
 from judge.store.sql_store import SqlStore
+from support.clocks import QuickClock
+from support.engine_service import CONCURRENCY, PLANNED, TENANT, House, OneJudge
 
 
 class Noting(QuickClock):

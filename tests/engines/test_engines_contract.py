@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from engine_house import CONCURRENCY, PLANNED, TENANT, Site
 from judge.domain.errors import JudgeUnusable
 from judge.domain.judge import RenderedPrompt
 from judge.domain.run import Budget, Pairing, RunState
 from judge.ports.clock import SystemClock
 from judge.runs.watch import Watcher
 from judge.store.sql_store import SqlStore
-from postgres import Postgres
-from temporal_server import TemporalServer
+from support.engine_service import CONCURRENCY, PLANNED, TENANT, Site
+from support.postgres import Postgres
+from support.temporal_server import TemporalServer
 
 
 @pytest.fixture(params=["local", "temporal"])

@@ -15,10 +15,10 @@ from temporalio.converter import JSONPlainPayloadConverter
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
-from histories import FOLDER, read
 from judge.engines.activities import Activities
 from judge.engines.workflow import LaneAt, RunAt, RunWorkflow, ShardAt, Told, noted
 from judge.ports.clock import SystemClock
+from support.workflow_histories import FOLDER, read
 
 HISTORIES = sorted(FOLDER.glob("*.json"))
 

@@ -11,8 +11,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete
 
-from clocks import QuickClock
-from engine_house import CONCURRENCY, TENANT, House, OneJudge, Site
 from judge.backends.scripted import Line
 from judge.domain.errors import CallRejected, Precondition
 from judge.domain.judge import RenderedPrompt
@@ -23,8 +21,10 @@ from judge.planning.rounds import Ending, RoundRow, build_rounds
 from judge.ports.store import VerdictQuery
 from judge.runs.lifecycle import Runs
 from judge.store import schema
-from postgres import Postgres
-from temporal_server import TemporalServer
+from support.clocks import QuickClock
+from support.engine_service import CONCURRENCY, TENANT, House, OneJudge, Site
+from support.postgres import Postgres
+from support.temporal_server import TemporalServer
 
 COUNT, ROUND = 24, 6
 ADAPTIVE = Pairing(policy=PairPolicy.ADAPTIVE, count=COUNT, round_size=ROUND, seed=5)

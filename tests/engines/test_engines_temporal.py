@@ -10,8 +10,6 @@ import pytest
 from structlog.testing import capture_logs
 from temporalio.client import Client
 
-from clocks import QuickClock
-from engine_house import PLANNED, TENANT, House, OneJudge, Site
 from judge.backends.scripted import Scripted
 from judge.domain.judge import RenderedPrompt
 from judge.domain.run import Run, RunState
@@ -20,8 +18,10 @@ from judge.engines.temporal_connection import TemporalConnection
 from judge.execution.run_executor import TRIES
 from judge.ports.clock import SystemClock
 from judge.store.sql_store import SqlStore
-from postgres import Postgres
-from temporal_server import TemporalServer, free_port
+from support.clocks import QuickClock
+from support.engine_service import PLANNED, TENANT, House, OneJudge, Site
+from support.postgres import Postgres
+from support.temporal_server import TemporalServer, free_port
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from houses import Kind, LocalHouse
-from postgres import postgres
-from saying import SAID, Say
-from temporal_house import Servers, TemporalHouse
-from temporal_server import TemporalServer
+from support.fault_reports import SAID, Say
+from support.fault_services import Kind, LocalHouse
+from support.postgres import postgres
+from support.temporal_server import TemporalServer
+from support.temporal_service import Servers, TemporalHouse
 
 CALLS = 10_000
 

@@ -13,16 +13,16 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from houses import House, Judged, Kind, standing
-from journal import Faked, faked
 from judge.api.v1 import run_service_pb2 as pb
 from judge.execution.rate_limits import LEASE_SECONDS
 from judge_client import JudgeClient
-from postgres import postgres
-from saying import PATIENCE, Say
-from temporal_house import Servers, TemporalHouse
-from temporal_server import TemporalServer
-from watched import Watched, spec, upload, verdicts
+from support.call_journal import Faked, faked
+from support.fault_reports import PATIENCE, Say
+from support.fault_services import House, Judged, Kind, standing
+from support.postgres import postgres
+from support.temporal_server import TemporalServer
+from support.temporal_service import Servers, TemporalHouse
+from support.watched_run import Watched, spec, upload, verdicts
 
 PER_SECOND = 40
 HOUR = 3600

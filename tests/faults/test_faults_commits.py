@@ -11,8 +11,6 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from houses import Judged, standing
-from journal import faked
 from judge.api.v1 import run_service_pb2 as pb
 from judge.app.judges import ConfiguredJudges
 from judge.config.settings import JudgeSettings, Settings
@@ -25,10 +23,12 @@ from judge.ports.store import VerdictQuery
 from judge.runs.lifecycle import Runs
 from judge.store.sql_store import SqlStore
 from judge.store.sqlite import SqliteConnections
-from relay import unheard
-from saying import PATIENCE, Say
-from temporal_house import SOCKET, Detour, Servers, TemporalHouse
-from watched import CONTESTANTS, PER_PROMPT, Watched, begun, verdicts
+from support.call_journal import faked
+from support.fault_reports import PATIENCE, Say
+from support.fault_services import Judged, standing
+from support.relay import unheard
+from support.temporal_service import SOCKET, Detour, Servers, TemporalHouse
+from support.watched_run import CONTESTANTS, PER_PROMPT, Watched, begun, verdicts
 
 T = TypeVar("T")
 TENANT = "default"

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from houses import Judged, LocalHouse, standing
-from journal import faked
 from judge.api.v1 import run_service_pb2 as pb
-from saying import PATIENCE, Say
-from watched import Watched, begun, present, verdicts
+from support.call_journal import faked
+from support.fault_reports import PATIENCE, Say
+from support.fault_services import Judged, LocalHouse, standing
+from support.watched_run import Watched, begun, present, verdicts
 
 SIZE = "8m"
 FULL_SECONDS = 3.0

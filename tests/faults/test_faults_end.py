@@ -6,12 +6,12 @@ import asyncio
 import time
 from pathlib import Path
 
-from houses import Judged, Kind, standing
-from journal import faked
 from judge.api.v1 import run_service_pb2 as pb
 from judge_client import JudgeClient
-from saying import PATIENCE, Say
-from watched import Watched, begun, present, verdicts
+from support.call_journal import faked
+from support.fault_reports import PATIENCE, Say
+from support.fault_services import Judged, Kind, standing
+from support.watched_run import Watched, begun, present, verdicts
 
 SEEN_SECONDS = 2.0
 """A cancellation is seen by every process within so long."""

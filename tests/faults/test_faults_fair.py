@@ -6,12 +6,12 @@ import asyncio
 from pathlib import Path
 from statistics import mean
 
-from houses import Judged, LocalHouse, standing
-from journal import faked
 from judge.api.v1 import run_service_pb2 as pb
 from judge_client import JudgeClient
-from saying import PATIENCE, Say
-from watched import Watched, spec, upload
+from support.call_journal import faked
+from support.fault_reports import PATIENCE, Say
+from support.fault_services import Judged, LocalHouse, standing
+from support.watched_run import Watched, spec, upload
 
 TINY, SMALL, LARGE_TIMES = 20, 100, 10
 TIMES = 2

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from houses import Judged, Kind, standing
-from journal import faked
 from judge.api.v1 import run_service_pb2 as pb
-from killing import PATIENT, drawn, killing
-from saying import PATIENCE, Say
-from watched import Watched, begun, verdicts
+from support.call_journal import faked
+from support.fault_reports import PATIENCE, Say
+from support.fault_services import Judged, Kind, standing
+from support.killing import PATIENT, drawn, killing
+from support.watched_run import Watched, begun, verdicts
 
 KILLS = 20
 CONCURRENCY = 16

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from sqlalchemy import Connection
 
-from clocks import StillClock, passed
 from judge.domain.dataset import Output, Prompt
 from judge.domain.judge import JudgeDefinition, Rubric
 from judge.domain.outcome import ItemState, Order, Preference
@@ -23,8 +22,9 @@ from judge.ports.store import Fence, ItemRef, Permit, PermitRequest, Settled
 from judge.store.clock import JUMP, TICK
 from judge.store.sql_store import SqlStore
 from judge.store.sqlite import SqliteConnections
-from ledger_model import Attempt, Ledger, RunRow
-from saying import Say
+from support.clocks import StillClock, passed
+from support.fault_reports import Say
+from support.ledger_model import Attempt, Ledger, RunRow
 
 T = TypeVar("T")
 STEPS = 10_000

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
-from houses import House, Judged, Kind, standing
-from journal import faked
 from judge.api.v1 import run_service_pb2 as pb
 from judge_client import JudgeClient
-from killing import PATIENT, killing
-from saying import PATIENCE, Say
-from watched import Watched, begun, spec, upload, verdicts
+from support.call_journal import faked
+from support.fault_reports import PATIENCE, Say
+from support.fault_services import House, Judged, Kind, standing
+from support.killing import PATIENT, killing
+from support.watched_run import Watched, begun, spec, upload, verdicts
 
 KILLS = 5
 CONCURRENCY = 16

@@ -11,21 +11,21 @@ from pathlib import Path
 
 import pytest
 
-from children import Child
-from clocks import QuickClock
-from deadly_process import SIZE
-from engine_house import PLANNED, TENANT, House, OneJudge, Site
 from judge.backends.scripted import Scripted
 from judge.domain.run import Run, RunState
 from judge.engines.temporal import TemporalEngine
 from judge.engines.temporal_connection import TemporalConnection
 from judge.execution.run_executor import TRIES
 from judge.store.sql_store import SqlStore
-from postgres import postgres
-from saying import PATIENCE, Say
-from temporal_server import temporal
+from support.child_processes import Child
+from support.clocks import QuickClock
+from support.deadly_process import SIZE
+from support.engine_service import PLANNED, TENANT, House, OneJudge, Site
+from support.fault_reports import PATIENCE, Say
+from support.postgres import postgres
+from support.temporal_server import temporal
 
-HERE = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 
 
 @pytest.fixture(params=["local", "temporal"])
@@ -60,8 +60,8 @@ async def test_a_shard_that_kills_its_process_is_left_alone_and_the_run_ends(
     house = House(store, backend, TemporalEngine(store, TemporalConnection(), QuickClock()), OneJudge(backend))
     await house.fill()
     run = await house.begin()
-    env = {**os.environ, "PYTHONPATH": ":".join((str(HERE.parent), *sys.path))}
-    command = (sys.executable, str(HERE / "deadly_process.py"), site.url, site.address)
+    env = {**os.environ, "PYTHONPATH": ":".join((str(TESTS), *sys.path))}
+    command = (sys.executable, str(TESTS / "support" / "deadly_process.py"), site.url, site.address)
     child = Child("deadly", command, env, folder, "deadly.started")
     deaths = 0
     try:

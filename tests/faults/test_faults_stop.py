@@ -6,12 +6,12 @@ import asyncio
 import random
 from pathlib import Path
 
-from houses import Judged, Kind, standing
-from journal import faked
 from judge.api.v1 import run_service_pb2 as pb
 from judge.execution.shard_runner import LEASE
-from saying import PATIENCE, Say
-from watched import Watched, begun, verdicts
+from support.call_journal import faked
+from support.fault_reports import PATIENCE, Say
+from support.fault_services import Judged, Kind, standing
+from support.watched_run import Watched, begun, verdicts
 
 STOPS = 5
 CONCURRENCY = 16

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from houses import Judged, standing
-from journal import Faked, faked
 from judge.api.v1 import run_service_pb2 as pb
-from relay import relayed
-from saying import PATIENCE, Say
-from temporal_house import Detour, Servers, TemporalHouse
-from watched import Watched, begun, verdicts
+from support.call_journal import Faked, faked
+from support.fault_reports import PATIENCE, Say
+from support.fault_services import Judged, standing
+from support.relay import relayed
+from support.temporal_service import Detour, Servers, TemporalHouse
+from support.watched_run import Watched, begun, verdicts
 
 CONCURRENCY = 16
 AWAY_SECONDS = 2.0

@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable
 
 import pytest
-from hostile import GROUPS, HOSTILE
 
 from judge.domain.judge import AnswerForm, RenderedPrompt, Rubric, Sampling
 from judge.domain.outcome import Preference
@@ -15,6 +14,7 @@ from judge.domain.verdict import Reply, Shown
 from judge.prompts.parse import Parser, parse
 from judge.prompts.render import fenced, render, uses_reference
 from judge.prompts.rubrics import RUBRICS
+from support.hostile import GROUPS, HOSTILE
 
 PLACES = ("question", "answer_a", "answer_b", "reference")
 CHOICES = {

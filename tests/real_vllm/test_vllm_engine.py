@@ -11,12 +11,6 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from asked import prompt
-from backend_contract import (
-    test_a_reply_is_read_as_one_preference,
-    test_capabilities_are_told,
-    test_concurrent_calls_are_independent,
-)
 from conftest import KEY, QUIET, Served
 from judge.backends.http import Endpoint
 from judge.backends.vllm import Vllm
@@ -26,6 +20,12 @@ from judge.domain.judge import Sampling
 from judge.domain.outcome import VerdictStatus
 from judge.prompts.parse import own_parser, parse
 from judge.prompts.rubrics import CHOICE
+from support.backend_contract import (
+    test_a_reply_is_read_as_one_preference,
+    test_capabilities_are_told,
+    test_concurrent_calls_are_independent,
+)
+from support.example_prompts import prompt
 
 __all__ = [
     "test_a_reply_is_read_as_one_preference",

@@ -10,13 +10,6 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from asked import prompt
-from backend_contract import (
-    test_a_reply_is_read_as_one_preference,
-    test_capabilities_are_told,
-    test_closing_twice_is_fine,
-    test_concurrent_calls_are_independent,
-)
 from conftest import KEY, Served, serving
 from judge.backends.http import Endpoint
 from judge.backends.vllm import Vllm
@@ -25,6 +18,13 @@ from judge.domain.judge import Sampling
 from judge.domain.outcome import VerdictStatus
 from judge.prompts.parse import own_parser, parse
 from judge.prompts.rubrics import CHOICE
+from support.backend_contract import (
+    test_a_reply_is_read_as_one_preference,
+    test_capabilities_are_told,
+    test_closing_twice_is_fine,
+    test_concurrent_calls_are_independent,
+)
+from support.example_prompts import prompt
 
 __all__ = [
     "test_a_reply_is_read_as_one_preference",

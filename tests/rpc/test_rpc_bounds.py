@@ -12,7 +12,6 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from bundle import settings
 from judge.api.v1 import agreement_service_pb2 as agreement_pb
 from judge.api.v1 import dataset_service_pb2 as ds
 from judge.api.v1 import judge_service_pb2, ranking_service_pb2
@@ -23,6 +22,7 @@ from judge.rpc import limits
 from judge.rpc.errors import code_of, status_of
 from judge.rpc.limits import Limit, LimitInterceptor, _Bounded, limit_of
 from judge_client import JudgeClient
+from support.demo_data import settings
 
 
 @pytest.fixture

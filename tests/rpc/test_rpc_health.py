@@ -14,16 +14,16 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from sqlalchemy import make_url, text
 
-from bundle import settings
-from clocks import QuickClock
 from judge.app.judges import ConfiguredJudges
 from judge.engines.local import LocalEngine
 from judge.ports.clock import SystemClock
 from judge.rpc.health import Health
 from judge.rpc.server import Server
 from judge.store.sql_store import SqlStore
-from postgres import Postgres
-from schemas import CONTRACTED, EXPANDED, REVISIONS, engine_of, migrated, scripts_until
+from support.clocks import QuickClock
+from support.demo_data import settings
+from support.postgres import Postgres
+from support.schemas import CONTRACTED, EXPANDED, REVISIONS, engine_of, migrated, scripts_until
 
 SERVICES = ("judge.api.v1.RunService", "judge.api.v1.DatasetService")
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING

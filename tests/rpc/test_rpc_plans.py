@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from boards import full_board
 from judge.api.v1.run_service_pb2 import PlannedRound
 from judge.cli.bundle_export import joined
 from judge.domain.run import Pairing, PairPolicy
 from judge.planning.adaptive import next_row
 from judge.planning.rounds import NOTHING, Rounds
 from judge.rpc.plans import pieces, plan_batches
+from support.dataset_indexes import full_board
 
 
 @pytest.mark.parametrize("most", [1, 7, 39, 40, 1000])

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from clocks import StillClock
 from judge.domain.dataset import Output, Prompt
 from judge.domain.judge import JudgeCard, JudgeDefinition, Price
 from judge.domain.run import OrderPolicy, Pairing, RunSpec, TurnPolicy
@@ -13,6 +12,7 @@ from judge.prompts.rubrics import RUBRICS
 from judge.runs.estimate import JudgeEstimate, estimate
 from judge.runs.plan_keys import keyed
 from judge.store.sql_store import SqlStore
+from support.clocks import StillClock
 
 FAR = JudgeCard(
     JudgeDefinition("far", "openai", RUBRICS["brackets"], "brackets/1", model="m"), price=Price(3_000_000, 0, 9_000_000)

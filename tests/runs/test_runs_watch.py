@@ -9,14 +9,14 @@ from itertools import pairwise
 from pathlib import Path
 
 import judge
-from clocks import StillClock
-from engine_house import TENANT, House, OneJudge
 from judge.backends.scripted import Scripted
 from judge.config.settings import TemporalSettings
 from judge.domain.run import Pairing, Run, RunState
 from judge.engines.temporal import TemporalEngine
 from judge.runs.watch import POLL, Watcher
 from judge.store.sql_store import SqlStore
+from support.clocks import StillClock
+from support.engine_service import TENANT, House, OneJudge
 
 
 class Counted(SqlStore):

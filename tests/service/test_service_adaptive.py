@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bundle import upload_demo
 from judge.api.v1 import run_service_pb2 as pb
 from judge_client import JudgeClient, JudgeClientError
+from support.demo_data import upload_demo
 
 COUNT, ROUND = 100, 20
 BY_LOT = ROUND + 4 * 7

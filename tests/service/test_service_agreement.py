@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from google.protobuf.message import Message
 
-from bundle import settings
 from judge.api.v1 import agreement_service_pb2 as pb
 from judge.api.v1 import dataset_service_pb2 as ds
 from judge.api.v1 import outcome_pb2
 from judge.app.local import running
 from judge_client import JudgeClient, JudgeClientError
+from support.demo_data import settings
 
 NAMES = ("able", "base", "calm", "dull")
 OUTCOMES = (outcome_pb2.OUTCOME_LEFT, outcome_pb2.OUTCOME_RIGHT, outcome_pb2.OUTCOME_TIE)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import grpc
 import pytest
 
-from bundle import rows, upload_demo
 from judge.api.v1 import dataset_service_pb2 as pb
 from judge.api.v1 import judge_service_pb2, outcome_pb2, run_service_pb2, verdict_pb2
 from judge.rpc.agreements import AgreementServicer
@@ -14,6 +13,7 @@ from judge.rpc.judges import JudgeServicer
 from judge.rpc.rankings import RankingServicer
 from judge.rpc.runs import RunServicer
 from judge_client import JudgeClient, JudgeClientError
+from support.demo_data import rows, upload_demo
 
 FULL = verdict_pb2.VERDICT_VIEW_FULL
 

@@ -12,7 +12,7 @@ import pytest
 from judge.api.v1 import dataset_service_pb2 as pb
 from judge.api.v1 import run_service_pb2
 from judge_client import JudgeClient, JudgeClientError
-from service_process import Endpoint, listening, serving
+from support.service_process import Endpoint, listening, serving
 
 JUDGE = """
 [judges.{name}]

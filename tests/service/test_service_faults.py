@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from judge.api.v1 import run_service_pb2, verdict_pb2
 from judge_client import JudgeClient, JudgeClientError
-from service_process import Endpoint, Process, begun, configure, environment, listening, serving
+from support.service_process import Endpoint, Process, begun, configure, environment, listening, serving
 
 PROMPTS, CONTESTANTS, CONCURRENCY = 20, 3, 8
 PLANNED = PROMPTS * CONTESTANTS * 2

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from bundle import settings
 from judge.api.v1 import dataset_service_pb2 as ds
 from judge.api.v1 import leaderboard_pb2
 from judge.api.v1 import run_service_pb2 as pb
@@ -17,6 +16,7 @@ from judge.api.v1.ranking_service_pb2 import Anchor, RankingOptions
 from judge.app.local import running
 from judge.cli import main
 from judge_client import JudgeClient, JudgeClientError
+from support.demo_data import settings
 
 main._commands()
 PROMPTS, NAMES = 24, ("able", "base", "calm")

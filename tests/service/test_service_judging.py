@@ -13,14 +13,14 @@ import grpc
 import pytest
 from aiohttp import web
 
-from bundle import settings, upload_demo
 from judge.api.v1 import judge_service_pb2 as js
 from judge.api.v1 import outcome_pb2, verdict_pb2
 from judge.api.v1 import run_service_pb2 as pb
 from judge.app.local import running
 from judge.config.settings import JudgeSettings
 from judge_client import JudgeClient, JudgeClientError
-from loopback import Handler, serving
+from support.demo_data import settings, upload_demo
+from support.loopback import Handler, serving
 
 PRICE = {"input": 2.0, "output": 8.0, "cached_input": 1.0}
 SPEC = pb.RunSpec(dataset="datasets/demo", judges=["judges/far"], pairing=pb.Pairing(prompts=6))

@@ -12,9 +12,9 @@ import psycopg
 
 from judge.api.v1 import run_service_pb2
 from judge_client import JudgeClient
-from postgres import Postgres
-from schemas import engine_of, fill, migrated
-from service_process import Endpoint, begun, configure, environment, listening, serving
+from support.postgres import Postgres
+from support.schemas import engine_of, fill, migrated
+from support.service_process import Endpoint, begun, configure, environment, listening, serving
 
 PROMPTS, CONCURRENCY = 20, 8
 PLANNED = PROMPTS * 3 * 2

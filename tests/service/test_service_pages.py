@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 
-from bundle import settings
-from clocks import QuickClock
 from judge.api.v1 import dataset_service_pb2 as ds
 from judge.api.v1 import run_service_pb2 as pb
 from judge.api.v1 import verdict_pb2
@@ -22,6 +20,8 @@ from judge.ports.clock import SystemClock
 from judge.rpc.server import Server
 from judge.store.sql_store import SqlStore
 from judge_client import JudgeClient
+from support.clocks import QuickClock
+from support.demo_data import settings
 
 PROMPTS, LETTERS = 1300, 20_000
 """So many rows, each so long, that no window of a stream holds them all."""

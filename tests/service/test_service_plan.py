@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from bundle import upload_demo
 from judge.api.v1 import run_service_pb2 as pb
 from judge.api.v1 import verdict_pb2
 from judge.cli.bundle_export import joined
 from judge.planning.rounds import Ending, RoundRow
 from judge_client import JudgeClient
+from support.demo_data import upload_demo
 
 JUDGES = ("random", "first")
 REPEATS = 2

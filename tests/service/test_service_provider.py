@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 import stamina
 
-from asked import right_answer
-from bundle import settings, upload_demo
 from judge.api.v1 import dataset_service_pb2 as ds
 from judge.api.v1 import outcome_pb2, verdict_pb2
 from judge.api.v1 import run_service_pb2 as pb
 from judge.app.local import running
 from judge.config.settings import JudgeSettings
 from judge_client import JudgeClient
-from provider import KEY, PASSING, Asked, Provider, rotating
-from provider_server import anthropic_url, provided
+from support.demo_data import settings, upload_demo
+from support.example_prompts import right_answer
+from support.provider import KEY, PASSING, Asked, Provider, rotating
+from support.provider_server import anthropic_url, provided
 
 DEMO = pb.RunSpec(dataset="datasets/demo", judges=["judges/far"])
 THREE = pb.Pairing(contestants=["concise", "padded", "subtle"])

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bundle import upload_demo
 from judge.api.v1 import dataset_service_pb2 as ds
 from judge.api.v1 import leaderboard_pb2, outcome_pb2, run_service_pb2
 from judge.api.v1.ranking_service_pb2 import Anchor, Battle, RankingOptions
 from judge_client import JudgeClient, JudgeClientError
+from support.demo_data import upload_demo
 
 NAMES = ("able", "base", "calm", "dull")
 STRENGTH = {"able": 1.0, "base": 0.3, "calm": 0.0, "dull": -1.0}

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import pytest
 from sqlalchemy import make_url
 
-from bundle import settings, upload_demo
 from judge.api.v1 import run_service_pb2 as pb
 from judge.app.judges import ConfiguredJudges
 from judge.app.local import running
@@ -19,8 +18,9 @@ from judge.engines.worker import working
 from judge.ports.clock import SystemClock
 from judge.store.sql_store import SqlStore
 from judge_client import JudgeClient
-from postgres import Postgres
-from temporal_server import TemporalServer
+from support.demo_data import settings, upload_demo
+from support.postgres import Postgres
+from support.temporal_server import TemporalServer
 
 PLANNED = 48 * 2
 SPEC = pb.RunSpec(

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from asked import right_answer
 from judge.api.v1 import dataset_service_pb2 as ds
 from judge.api.v1 import judge_service_pb2 as js
 from judge.api.v1 import run_service_pb2 as pb
 from judge_client import JudgeClient, JudgeClientError
-from provider import Provider
-from provider_server import anthropic_url, provided
-from service_process import environment, serving
+from support.example_prompts import right_answer
+from support.provider import Provider
+from support.provider_server import anthropic_url, provided
+from support.service_process import environment, serving
 
 KEY = "canary-key-5f2e81c09b7d"  # pragma: allowlist secret
 TEXT = "canary text 8d1f: a judged sentence that no log, no error and no configuration may ever hold"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from judge.api.v1 import run_service_pb2
 from judge_client import JudgeClient
-from service_process import Endpoint, begun, configure, listening, serving
+from support.service_process import Endpoint, begun, configure, listening, serving
 
 PROMPTS, CONCURRENCY = 20, 8
 PLANNED = PROMPTS * 3 * 2

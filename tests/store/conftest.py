@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from clocks import StillClock
 from judge.domain.dataset import Output, Prompt
 from judge.domain.judge import JudgeDefinition, Rubric
 from judge.domain.outcome import Order, Preference
@@ -17,7 +16,8 @@ from judge.domain.run import Budget, NewRun, Run, RunSpec, RunState
 from judge.domain.verdict import CallKey, Reading, Reply, Usage
 from judge.ports.store import ItemRef, Permit, PermitRequest, Settled
 from judge.store.sql_store import SqlStore
-from postgres import Postgres
+from support.clocks import StillClock
+from support.postgres import Postgres
 
 TENANT = "default"
 JUDGES = (

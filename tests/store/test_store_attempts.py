@@ -6,9 +6,9 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from clocks import passed
 from judge.domain.run import Budget, RunState
 from judge.ports.store import Settled
+from support.clocks import passed
 
 if TYPE_CHECKING:
     from conftest import Scene

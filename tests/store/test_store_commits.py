@@ -6,10 +6,10 @@ import math
 from random import Random
 from typing import TYPE_CHECKING
 
-from clocks import passed
 from judge.domain.outcome import ItemState, Preference, VerdictStatus
 from judge.domain.verdict import SOURCE_PARSER, Reading, Reply, Usage
 from judge.ports.store import Settled, VerdictQuery
+from support.clocks import passed
 
 if TYPE_CHECKING:
     from conftest import Scene

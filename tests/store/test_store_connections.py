@@ -15,8 +15,8 @@ from judge.store.sql_store import SqlStore
 from judge.store.sqlite import SqliteConnections
 
 if TYPE_CHECKING:
-    from clocks import StillClock
     from conftest import Scene
+    from support.clocks import StillClock
 
 TENANT = "default"
 MANY = 20

@@ -7,7 +7,6 @@ from typing import Protocol
 
 import pytest
 
-from clocks import passed
 from judge.domain.dataset import ImportedVerdict, Label, Output, Prompt
 from judge.domain.errors import AlreadyExists, NotFound, RequestIdReused
 from judge.domain.judge import AnswerForm, JudgeDefinition, Rubric, RubricVariant
@@ -16,6 +15,7 @@ from judge.domain.run import Budget, NewRun, Run, RunSpec, RunState
 from judge.domain.verdict import CallKey, Reading, Reply, Usage
 from judge.ports.store import ItemRef, PermitRequest, Settled, VerdictQuery
 from judge.store.sql_store import SqlStore
+from support.clocks import passed
 
 DEFINITION = JudgeDefinition(
     "oracle", "scripted", Rubric("brackets", (RubricVariant("v", "s", "u", AnswerForm.BRACKETS),)), "brackets/1"

@@ -18,12 +18,12 @@ from judge.store.clock import JUMP
 from judge.store.copy import Copied, copy_store
 from judge.store.schema import metadata
 from judge.store.sql_store import SqlStore
-from schemas import EXPANDED, REVISIONS, Killed, engine_of, fill, migrated, rows_of, scripts_until
+from support.schemas import EXPANDED, REVISIONS, Killed, engine_of, fill, migrated, rows_of, scripts_until
 
 if TYPE_CHECKING:
-    from clocks import StillClock
     from conftest import Scene
-    from postgres import Postgres
+    from support.clocks import StillClock
+    from support.postgres import Postgres
 
 TENANT = "default"
 TABLES = metadata.sorted_tables

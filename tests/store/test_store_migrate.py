@@ -23,8 +23,8 @@ from judge.store.schema import metadata
 from judge.store.sql_store import SqlStore
 
 if TYPE_CHECKING:
-    from clocks import StillClock
     from conftest import Scene
+    from support.clocks import StillClock
 
 TENANT = "default"
 SECOND = '''

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import update
 
-from clocks import passed
 from judge.domain.run import Run, RunState
 from judge.domain.verdict import CallKey
 from judge.ports.store import Fence, Pace, Permit, PermitRequest, VerdictQuery
-from judge.store.sql_store import SqlStore, schema
+from judge.store import schema
+from judge.store.sql_store import SqlStore
+from support.clocks import passed
 
 if TYPE_CHECKING:
     from conftest import Scene

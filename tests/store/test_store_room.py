@@ -15,14 +15,15 @@ from judge.domain.run import RunState
 from judge.execution.shard_runner import Committer
 from judge.ports.clock import Clock
 from judge.ports.store import RunStore, Settled
+from judge.store import schema
 from judge.store.deletion import _begin
 from judge.store.revisions import found
-from judge.store.sql_store import SqlStore, schema
+from judge.store.sql_store import SqlStore
 from judge.store.sqlite import SqliteConnections
 
 if TYPE_CHECKING:
-    from clocks import StillClock
     from conftest import Scene
+    from support.clocks import StillClock
 
 TENANT = "default"
 LARGE = 1_000_000_000

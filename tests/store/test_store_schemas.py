@@ -18,7 +18,7 @@ from judge.store.migrate import SCRIPTS, migrate_shared
 from judge.store.postgresql import migrate_postgresql
 from judge.store.schema import metadata
 from judge.store.sql_store import SqlStore
-from schemas import (
+from support.schemas import (
     CONTRACTED,
     EXPANDED,
     REVISIONS,
@@ -33,9 +33,9 @@ from schemas import (
 )
 
 if TYPE_CHECKING:
-    from clocks import StillClock
     from conftest import Scene
-    from postgres import Postgres
+    from support.clocks import StillClock
+    from support.postgres import Postgres
 
 TENANT = "default"
 LAST = REVISIONS[-1]

@@ -1,0 +1,107 @@
+"""Rows of rounds that somebody else holds: what does not follow from the seed and the rows before it is told."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from judge.bundles.round_checks import said_since, wrong_rounds
+from judge.domain.errors import InvalidInput
+from judge.domain.outcome import Preference
+from judge.domain.run import Pairing, PairPolicy
+from judge.domain.verdict import Reading, Reply, ShowingNames, Verdict
+from judge.planning.adaptive import closed_by, next_row
+from judge.planning.rounds import NOTHING, Closed, Rounds
+from support.dataset_indexes import full_board, uneven_board
+
+PAIRING = Pairing(policy=PairPolicy.ADAPTIVE, count=24, round_size=8, seed=3)
+BOARD = uneven_board()
+HEAD, COMPARISON = 20, 13
+"""Bytes of a row: before its comparisons, and of each."""
+EVERY = 3
+"""One of so many bytes is changed."""
+
+
+def all_rounds() -> Rounds:
+    """The rounds of a run with two judges, to the end."""
+    rounds, closed = Rounds(BOARD, PAIRING, 2), NOTHING
+    while not rounds.ended:
+        rounds.add(len(rounds), next_row(rounds, closed).to_bytes())
+        rng = np.random.default_rng(len(rounds))
+        judged = rng.integers(0, 3, rounds.rows[-1].drawn.pairs.n, dtype=np.int32)
+        closed = Closed(rng.integers(0, 2 * judged + 1, dtype=np.int32), judged)
+    return rounds
+
+
+def found_in(bodies: list[bytes]) -> str:
+    """What is told of these rows: why one is not taken, or what doesn't follow."""
+    rounds = Rounds(BOARD, PAIRING, 2)
+    try:
+        for body in bodies:
+            rounds.restore(body)
+    except InvalidInput as error:
+        return error.message
+    return "; ".join(wrong_rounds(BOARD, rounds, 3))
+
+
+def test_what_was_planned_follows() -> None:
+    """Nothing is told of rows as they are stored, nor of those that there were before the end."""
+    bodies = [row.to_bytes() for row in all_rounds().rows]
+
+    assert ["", ""] == [found_in(bodies), found_in(bodies[:-1])]
+    assert found_in(bodies[:-2]) == "there are 2 rounds, and the run counts 3"
+    assert found_in([]) == "there are 0 rounds, and the run counts 3"
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_no_byte_of_what_a_row_plans_changes_unseen(number: int) -> None:
+    """Wherever it stands before what the round before said, the row is not taken, or said not to follow."""
+    bodies = [row.to_bytes() for row in all_rounds().rows]
+    body, plans = bodies[number], HEAD + COMPARISON * all_rounds().rows[number].drawn.pairs.n
+
+    for at in range(number % EVERY, plans, EVERY):
+        changed = body[:at] + bytes([body[at] ^ (1 << at % 8)]) + body[at + 1 :]
+        assert found_in([*bodies[:number], changed, *bodies[number + 1 :]]), at
+
+
+def test_rows_have_one_order_and_one_end() -> None:
+    """None is left out, comes twice, or comes after the last; nor has one too few bytes or too many."""
+    bodies = [row.to_bytes() for row in all_rounds().rows]
+    goes_on = "it does not go on from the row before it"
+
+    assert found_in([*bodies, bodies[-1]]) == goes_on
+    assert found_in([bodies[0], bodies[0]]) == goes_on
+    assert found_in([bodies[0], bodies[2]]) == goes_on
+    assert found_in(bodies[1:]) == goes_on
+    assert found_in([bodies[0] + b"\0"]) == "it is not spelled as rows are"
+    assert {"it is not the row of a round over these outputs"} == {
+        found_in([bodies[0][:many]]) for many in (0, HEAD - 1, HEAD, len(bodies[0]) - 1)
+    }
+
+
+def test_answers_that_a_round_did_not_know_are_counted() -> None:
+    """Nothing is told where all was known; a comparison whose answer is another is one, whatever its orders."""
+    board = full_board()
+    rounds = Rounds(board, PAIRING, 1)
+    rounds.add(0, next_row(rounds, NOTHING).to_bytes())
+    before = [said(rounds, position, Preference.FIRST) for position in range(16)]
+    rounds.add(1, next_row(rounds, closed_by(rounds, 0, before)).to_bytes())
+    open_round = [said(rounds, position, Preference.SECOND) for position in range(16, 32)]
+
+    later = [
+        said(rounds, position, Preference.SECOND if position in (4, 6, 7) else Preference.FIRST)
+        for position in range(16)
+    ]
+
+    assert [] == list(said_since(rounds, before + open_round))
+    [note] = said_since(rounds, before[:2] + later[2:] + open_round)
+    assert note.startswith("of 1 comparison the answers say something else")
+    [note] = said_since(rounds, before[2:])
+    assert note.startswith("of 1 comparison the")
+
+
+def said(rounds: Rounds, position: int, preference: Preference) -> Verdict:
+    """A verdict on what stands at *position*."""
+    [item] = rounds.items([position])
+    names = ShowingNames("p", item.turn, "left", "right", item.order)
+    return Verdict("j", names, position=position, reply=Reply("said"), readings=(Reading("brackets/1", preference),))

@@ -1,0 +1,278 @@
+"""Runs through a provider's batch API: what is submitted, found again, collected, retried and cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from judge.app.judges import ConfiguredJudges
+from judge.config.settings import JudgeSettings
+from judge.domain.judge import JudgeDefinition
+from judge.domain.outcome import ItemState
+from judge.domain.run import Budget, RunState
+from judge.domain.verdict import CallKey, Shown
+from judge.execution.batch_runner import custom_id
+from judge.execution.judge_call import Work
+from judge.execution.run_executor import Execution
+from judge.ports.store import BatchState
+from judge.prompts.rubrics import RUBRICS
+from judge.store import schema
+from support.clocks import QuickClock
+from support.demo_data import settings
+from support.example_prompts import right_answer
+from support.in_process_service import PLANNED, TENANT, House
+from support.provider import KEY, Provider
+from support.provider_server import anthropic_url, provided
+
+PRICE = {"input": 2.0, "output": 8.0, "cached_input": 1.0, "batch": 0.5}
+
+
+@pytest.fixture(params=["openai", "anthropic"])
+def vendor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("FAR_KEY", KEY)
+    return str(request.param)
+
+
+def judges(vendor: str, url: str) -> ConfiguredJudges:
+    """A configuration whose judge `far` asks *vendor* at *url*."""
+    address = url if vendor == "openai" else anthropic_url(url)
+    said = {"backend": vendor, "model": "m", "base_url": address, "rubric": "brackets", "key_env": "FAR_KEY"}
+    far = JudgeSettings.model_validate({**said, "price": PRICE, "batch": True})
+    return ConfiguredJudges(settings(far=far), QuickClock())
+
+
+@asynccontextmanager
+async def house(file: Path, vendor: str, url: str) -> AsyncIterator[House]:
+    """The house on *file*, with what a process before it left there."""
+    made = House(file, judges(vendor, url), QuickClock())
+    await made.engine.start()
+    yield made
+    with contextlib.suppress(asyncio.CancelledError):
+        await made.engine.close()
+    await made.store.close()
+    await made.judges.close()
+
+
+async def test_a_run_in_batches_has_every_verdict_at_the_price_of_batches(tmp_path: Path, vendor: str) -> None:
+    """One batch, one call a showing, half the cost, and the run waits for the provider and says so."""
+    provider = Provider(right_answer)
+    async with provided(provider) as url, house(tmp_path / "judge.db", vendor, url) as h:
+        run = await h.begin()
+        waiting = await h.until(run, lambda now: now.state is RunState.WAITING)
+        provider.finish_batches()
+        done = await h.ended(run)
+
+    batch = provider.batches[0]
+    names = [item["custom_id"] for item in batch.items]
+    spent = done.spent[0]
+    exact = spent.output_tokens * 8 + spent.cached_input_tokens * 1
+    exact += (spent.input_tokens - spent.cached_input_tokens) * 2
+    assert (waiting.reason, len(provider.batches), len(set(names))) == ("PROVIDER_BATCH", 1, PLANNED)
+    assert all(len(name) == 43 for name in names)
+    assert (done.state, done.counts.by_status, done.counts.calls) == (RunState.DONE, {"ok": PLANNED}, PLANNED)
+    assert exact / 2 <= done.cost_micros <= exact / 2 + PLANNED
+
+
+async def test_what_a_batch_did_not_finish_goes_into_another(tmp_path: Path, vendor: str) -> None:
+    """Failed and expired items are tried again; those that never succeed are said, and nothing of them is paid."""
+    provider = Provider(right_answer, auto_finish=True)
+
+    def spoiled(name: str) -> str:
+        if name < "0":
+            return "errored"
+        return "expired" if len(provider.batches) == 1 and name < "G" else ""
+
+    provider.spoiled = spoiled
+    async with provided(provider) as url, house(tmp_path / "judge.db", vendor, url) as h:
+        done = await h.ended(await h.begin())
+
+    names = {item["custom_id"] for item in provider.batches[0].items}
+    never = {name for name in names if name < "0"}
+    again = {name for name in names if name < "G"}
+    assert [len(batch.items) for batch in provider.batches] == [PLANNED, len(again), len(never)][: 3 if never else 2]
+    expected = {"ok": PLANNED - len(never)} | ({"transport_error": len(never)} if never else {})
+    assert (done.state, done.counts.by_status) == (RunState.DONE, expected)
+    assert done.counts.calls == PLANNED - len(never)
+
+
+async def test_results_that_cannot_be_had_are_asked_for_again(tmp_path: Path, vendor: str) -> None:
+    """A provider that fails while a batch is collected is asked again, and nothing counts twice."""
+    provider = Provider(right_answer, auto_finish=True, broken_results=2)
+    async with provided(provider) as url, house(tmp_path / "judge.db", vendor, url) as h:
+        done = await h.ended(await h.begin())
+
+    assert provider.broken_results == 0
+    assert (len(provider.batches), done.counts.by_status, done.counts.calls) == (1, {"ok": PLANNED}, PLANNED)
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_law_4_a_process_killed_at_submission_finds_its_batch_again(
+    tmp_path: Path, vendor: str, moment: str
+) -> None:
+    """Killed before the provider took it, it is submitted once; killed after, it is found and paid once."""
+    provider = Provider(right_answer)
+    reached = asyncio.Event()
+
+    async def killed() -> None:
+        reached.set()
+        await asyncio.sleep(3600)
+
+    setattr(provider, f"{moment}_submit", killed)
+    async with provided(provider) as url:
+        first = House(tmp_path / "judge.db", judges(vendor, url), QuickClock())
+        await first.engine.start()
+        run = await first.begin()
+        async with asyncio.timeout(30):
+            await reached.wait()
+        await first.die()
+        setattr(provider, f"{moment}_submit", None)
+        provider.finish_batches()
+        provider.auto_finish = True
+        async with house(tmp_path / "judge.db", vendor, url) as h:
+            done = await h.ended(run)
+
+    assert len(provider.batches) == 1
+    assert (done.state, done.counts.by_status) == (RunState.DONE, {"ok": PLANNED})
+    assert (done.counts.calls, done.counts.repeated) == (PLANNED, 0)
+
+
+async def test_a_batch_that_cannot_be_told_is_waited_for_and_never_sent_again(tmp_path: Path, vendor: str) -> None:
+    """Killed when the provider had it and nobody heard so: where only its results tell, the run waits and says so."""
+    provider = Provider(right_answer)
+    reached = asyncio.Event()
+
+    async def killed() -> None:
+        reached.set()
+        await asyncio.sleep(3600)
+
+    provider.after_submit = killed
+    async with provided(provider) as url:
+        first = House(tmp_path / "judge.db", judges(vendor, url), QuickClock())
+        await first.engine.start()
+        run = await first.begin()
+        async with asyncio.timeout(30):
+            await reached.wait()
+        await first.die()
+        provider.after_submit = None
+        async with house(tmp_path / "judge.db", vendor, url) as h:
+            why = "BATCH_UNDECIDED" if vendor == "anthropic" else "PROVIDER_BATCH"
+            waiting = await h.until(run, lambda now: now.reason == why)
+            sent = len(provider.batches)
+            provider.finish_batches()
+            done = await h.ended(run)
+
+    assert (waiting.state, sent, len(provider.batches)) == (RunState.WAITING, 1, 1)
+    assert (done.counts.by_status, done.counts.calls, done.counts.repeated) == ({"ok": PLANNED}, PLANNED, 0)
+
+
+async def test_the_intent_is_stored_before_anything_is_sent(tmp_path: Path, vendor: str) -> None:
+    """When the provider hears of a batch its row is there, SUBMITTING, and every call in it is reserved."""
+    provider = Provider(right_answer)
+    seen: list[tuple[int, int]] = []
+    a, b = schema.call_attempt, schema.provider_batch
+    live = select(func.count()).where(a.c.state == "live", a.c.batch_id.is_not(None))
+
+    async with provided(provider) as url, house(tmp_path / "judge.db", vendor, url) as h:
+
+        async def looks() -> None:
+            seen.append(await h.store._db.read(lambda c: (c.scalar(select(b.c.state)) or 0, c.scalar(live) or 0)))
+
+        provider.before_submit = looks
+        run = await h.begin()
+        await h.until(run, lambda now: now.reason == "PROVIDER_BATCH")
+        provider.finish_batches()
+        await h.ended(run)
+
+    assert seen == [(BatchState.SUBMITTING, PLANNED)]
+
+
+async def test_a_batch_has_at_most_5000_items_by_default(tmp_path: Path, vendor: str) -> None:
+    """A shard of a judge with batches is as large as a batch."""
+    async with house(tmp_path / "judge.db", vendor, "http://127.0.0.1:9/v1") as h:
+        execution = Execution(h.store, h.judges, QuickClock())
+        run = await h.begin()
+        [lane] = await execution.lanes(TENANT, run.run_id, 0)
+        shards = list(replace(lane, last=lane.first + 12_000).shards())
+        await h.runs.cancel(TENANT, run.run_id)
+
+    assert [shard.last - shard.first for shard in shards] == [5000, 5000, 2000]
+
+
+def test_a_custom_id_is_base64url_of_the_keys_sha_256() -> None:
+    """43 letters that every provider takes; another order, epoch or repeat is another id."""
+    definition = JudgeDefinition("j", "openai", RUBRICS["brackets"], "brackets/1", model="m")
+    shown = Shown(("q",), ("a",), ("b",))
+    work = Work(CallKey(1, 2, 1, 3, 4), shown)
+    digest = shown.key_digest(definition.call_fingerprint(shown), uses_reference=False)
+    others = [
+        Work(work.key, Shown(("q",), ("b",), ("a",))),
+        Work(work.key._replace(epoch="again"), shown),
+        Work(work.key._replace(repeat=1), shown),
+    ]
+
+    name = custom_id(definition, work)
+
+    assert base64.urlsafe_b64decode(name + "=") == digest
+    assert re.fullmatch("[a-zA-Z0-9_-]{43}", name)
+    assert len({name, *(custom_id(definition, other) for other in others)}) == 4
+
+
+async def test_a_process_killed_while_a_batch_is_at_work_collects_it_later(tmp_path: Path, vendor: str) -> None:
+    """The batch's id is stored, and its calls are nobody else's."""
+    provider = Provider(right_answer)
+    async with provided(provider) as url:
+        first = House(tmp_path / "judge.db", judges(vendor, url), QuickClock())
+        await first.engine.start()
+        run = await first.begin()
+        await first.until(run, lambda now: now.reason == "PROVIDER_BATCH")
+        await first.die()
+        provider.finish_batches()
+        async with house(tmp_path / "judge.db", vendor, url) as h:
+            done = await h.ended(run)
+
+    assert len(provider.batches) == 1
+    assert (done.counts.by_status, done.counts.calls, done.counts.repeated) == ({"ok": PLANNED}, PLANNED, 0)
+
+
+async def test_a_cancelled_run_cancels_its_batch_and_keeps_what_was_finished(tmp_path: Path, vendor: str) -> None:
+    provider = Provider(right_answer)
+    async with provided(provider) as url, house(tmp_path / "judge.db", vendor, url) as h:
+        run = await h.begin()
+        await h.until(run, lambda now: now.reason == "PROVIDER_BATCH")
+        await h.runs.cancel(TENANT, run.run_id)
+        done = await h.ended(run)
+
+    assert provider.batches[0].cancelled
+    assert (done.state, done.rest, done.counts.by_status) == (RunState.CANCELLED, ItemState.CANCELLED, {})
+
+
+async def test_a_budget_bounds_what_goes_into_a_batch(tmp_path: Path, vendor: str) -> None:
+    """As many items as the budget can pay at their worst, and the run says why it ended."""
+    provider = Provider(right_answer, auto_finish=True)
+    async with provided(provider) as url, house(tmp_path / "judge.db", vendor, url) as h:
+        done = await h.ended(await h.begin(Budget(calls=7)))
+
+    assert [len(batch.items) for batch in provider.batches] == [7]
+    assert (done.state, done.reason, done.counts.by_status) == (RunState.DONE, "BUDGET_STOPPED", {"ok": 7})
+
+
+async def test_a_wrong_key_ends_a_run_in_batches_at_once(
+    tmp_path: Path, vendor: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAR_KEY", "another-key-0123456789")
+    provider = Provider(right_answer)
+    async with provided(provider) as url, house(tmp_path / "judge.db", vendor, url) as h:
+        done = await h.ended(await h.begin())
+
+    assert (done.state, done.reason, done.counts.calls) == (RunState.FAILED, "JUDGE_UNUSABLE", 0)
+    assert "401" in done.message
+    assert provider.batches == []

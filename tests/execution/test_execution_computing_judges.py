@@ -1,0 +1,160 @@
+"""A judge that computes: its rule is asked in one go for all that a permit grants, and by the same rules."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+
+from judge.backends.baseline import Yardstick
+from judge.backends.scripted import Scripted
+from judge.domain.errors import CallRejected
+from judge.domain.judge import Limits, RenderedPrompt
+from judge.domain.outcome import ItemState
+from judge.domain.run import RunState
+from judge.domain.verdict import Reply
+from judge.engines.local import LocalEngine
+from judge.execution import run_executor as execution
+from judge.execution.judges import Rule
+from judge.execution.rate_limits import Slots
+from judge.execution.shard_runner import AT_A_TIME, LEASE
+from judge.ports.store import Permit, PermitRequest, Settled, VerdictQuery
+from judge.store.sql_store import SqlStore
+from support.clocks import QuickClock, StillClock
+from support.engine_service import CONCURRENCY, PLANNED, House, OneJudge
+
+
+class Counting(SqlStore):
+    """A store that keeps how much came in with each commit, and whose first *late* permits come too late."""
+
+    late = 0
+    groups: Sequence[int] = ()
+
+    async def permit(self, tenant: str, request: PermitRequest) -> Permit:
+        permit = await super().permit(tenant, request)
+        if permit.granted and self.late:
+            self.late -= 1
+            assert isinstance(self._clock, StillClock)
+            self._clock.time += LEASE + 0.1
+        return permit
+
+    async def commit(self, tenant: str, run: int | None, settled: Sequence[Settled]) -> None:
+        self.groups = [*self.groups, len(settled)]
+        await super().commit(tenant, run, settled)
+
+
+@asynccontextmanager
+async def computing(rule: Rule | None, backend: Yardstick | None = None, slots: int = 20) -> AsyncIterator[House]:
+    """A board, and a judge that is *rule*, or *backend* if there is none; so many *slots* of it are free."""
+    store = Counting.open("sqlite://", clock=QuickClock())
+    script = Scripted([])
+    known = OneJudge(script)
+    card = replace(known.card, limits=Limits(max_failed_share=1.0))
+    known.judge = replace(known.judge, card=card, rule=rule, slots=Slots(slots), backend=backend or script)
+    engine = LocalEngine(store, known, store._clock)
+    house = House(store, script, engine, known)
+    await house.fill()
+    yield house
+    await engine.close()
+    await store.close()
+
+
+async def said(house: House) -> list[tuple[object, ...]]:
+    """What each verdict of a run on *house* says."""
+    run = await house.ended(await house.begin())
+    page = await house.store.verdicts(run.row, VerdictQuery(), after=-1, limit=PLANNED)
+    return [(one.position, one.reply and one.reply.raw, one.outcome, one.status, one.state) for one in page]
+
+
+async def test_a_rule_says_what_its_backend_says() -> None:
+    """Whether it is asked at once or awaited: the same replies, outcomes and states, showing by showing."""
+    for name in ("longest", "first", "random", "matches-reference"):
+        backend = Yardstick(name)
+        async with computing(backend.computed) as house, computing(None, backend) as awaited:
+            at_once, one_by_one = await said(house), await said(awaited)
+
+        assert at_once == one_by_one
+        assert len(at_once) == PLANNED
+
+
+async def test_what_one_permit_grants_is_one_commit() -> None:
+    """60 showings with 20 slots are three groups."""
+    async with computing(Yardstick("first").computed) as house:
+        await said(house)
+        assert isinstance(house.store, Counting)
+        groups = house.store.groups
+
+    assert groups == [20, 20, 20]
+
+
+async def test_a_rule_that_breaks_on_one_showing_costs_only_that_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others are stored, though the shard is tried once and left alone; the run says which it was."""
+    monkeypatch.setattr(execution, "TRIES", 1)
+
+    def rule(prompt: RenderedPrompt) -> Reply:
+        if prompt.shown.first == ("b on p3",) and prompt.shown.second == ("c on p3",):
+            raise ZeroDivisionError
+        return Reply("[[A]]")
+
+    async with computing(rule, slots=PLANNED) as house:
+        run = await house.ended(await house.begin())
+
+    assert (run.state, run.reason, run.counts.by_status["ok"]) == (RunState.DONE, "POISONED", PLANNED - 1)
+
+
+async def test_law_2_what_a_rule_does_not_apply_to_has_a_state_and_no_verdict() -> None:
+    def rule(_: RenderedPrompt) -> Reply:
+        raise CallRejected("not this one")
+
+    async with computing(rule) as house:
+        verdicts = await said(house)
+
+    assert {row[1:] for row in verdicts} == {(None, None, None, ItemState.REJECTED)}
+
+
+async def test_a_permit_that_comes_too_late_is_void_for_a_rule_too() -> None:
+    """Nothing is judged under it: what it granted is asked for again."""
+    asked = 0
+
+    def rule(_: RenderedPrompt) -> Reply:
+        nonlocal asked
+        asked += 1
+        return Reply("[[A]]")
+
+    async with computing(rule) as house:
+        assert isinstance(house.store, Counting)
+        house.store.late = 2
+        run = await house.ended(await house.begin())
+
+    assert (asked, run.counts.by_status, run.counts.calls, run.counts.repeated) == (
+        PLANNED,
+        {"ok": PLANNED},
+        PLANNED,
+        0,
+    )
+
+
+async def test_a_rule_does_not_keep_the_loop_from_others() -> None:
+    """After so many showings everybody else has a turn."""
+    turns, seen = 0, set[int]()
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    def rule(_: RenderedPrompt) -> Reply:
+        seen.add(turns)
+        return Reply("[[A]]")
+
+    async with computing(rule, slots=PLANNED) as house:
+        beside = asyncio.create_task(others())
+        await said(house)
+        beside.cancel()
+
+    assert PLANNED > AT_A_TIME > CONCURRENCY
+    assert len(seen) == 2

@@ -1,0 +1,107 @@
+"""Judging one showing: retries, deadlines, and what is left when nothing helps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+import stamina
+
+from judge.backends.recorded import Recorded
+from judge.backends.scripted import Scripted
+from judge.domain.errors import CallRejected, JudgeUnusable, TransportFailed
+from judge.domain.judge import RECORDED, JudgeCard, JudgeDefinition, Limits, Price, Rubric
+from judge.domain.outcome import ItemState, VerdictStatus
+from judge.domain.verdict import CallKey, Shown
+from judge.execution.judge_call import ATTEMPTS, Work, judge_comparison, letters, worst_call
+from judge.execution.judges import JudgeAtWork
+from judge.ports.clock import SystemClock
+from judge.prompts.rubrics import RUBRICS
+from support.judge_at_work import at_work
+
+WORK = Work(CallKey(1, 1, 1, 1, 2), Shown(("q",), ("a",), ("b",)))
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting() -> Iterator[None]:
+    """Retries follow at once, as many as in earnest."""
+    stamina.set_testing(True, attempts=ATTEMPTS)
+    yield
+    stamina.set_testing(False)
+
+
+PRICE = Price(input_micros=1_000_000, output_micros=2_000_000)
+CARD = JudgeCard(JudgeDefinition("j", "scripted", RUBRICS["brackets"], "brackets/1"), price=PRICE)
+WORST = worst_call(at_work(CARD, Scripted([])), letters(WORK.shown))
+
+
+def judge(backend: Scripted, *, deadline: float = 60.0) -> JudgeAtWork:
+    return at_work(replace(CARD, limits=Limits(deadline_seconds=deadline)), backend)
+
+
+@pytest.mark.parametrize("failures", range(ATTEMPTS))
+async def test_a_transport_failure_is_tried_again(failures: int) -> None:
+    """So many failures and one reply are so many calls and one, counted in the verdict's usage."""
+    backend = Scripted([*(TransportFailed("gone") for _ in range(failures)), "[[B]]"])
+
+    settled = await judge_comparison(judge(backend), WORK, 7, SystemClock())
+
+    assert settled.reply is not None
+    assert (backend.calls, settled.calls, settled.reply.usage.tries) == (failures + 1,) * 3
+    assert settled.reading is not None
+    assert settled.reading.status is VerdictStatus.OK
+
+
+async def test_law_2_after_the_last_try_a_showing_has_a_state_and_no_verdict() -> None:
+    """A transport that stays broken leaves transport_error, after ATTEMPTS calls."""
+    backend = Scripted(lambda _: TransportFailed("gone"))
+
+    settled = await judge_comparison(judge(backend), WORK, 7, SystemClock())
+
+    assert (settled.reply, settled.reading, settled.state) == (None, None, ItemState.TRANSPORT_ERROR)
+    assert (backend.calls, settled.calls) == (ATTEMPTS, ATTEMPTS)
+
+
+async def test_a_rejected_call_is_not_tried_again() -> None:
+    backend = Scripted([TransportFailed("gone"), CallRejected("no")])
+
+    settled = await judge_comparison(judge(backend), WORK, 7, SystemClock())
+
+    assert (backend.calls, settled.state) == (2, ItemState.REJECTED)
+
+
+async def test_law_2_what_is_not_recorded_has_a_state_and_is_no_call() -> None:
+    """A recorded judge's replies are all stored: nothing is rendered, and there is nobody to call."""
+    card = JudgeCard(JudgeDefinition("old", RECORDED, Rubric("brackets", ()), "brackets/1"))
+
+    settled = await judge_comparison(at_work(card, Recorded()), WORK, 7, SystemClock())
+
+    assert (settled.state, settled.reply, settled.calls) == (ItemState.NOT_RECORDED, None, 0)
+
+
+async def test_a_judge_that_cannot_be_asked_is_an_error() -> None:
+    """A wrong credential is not a showing's state: it is raised, for the run to end."""
+    with pytest.raises(JudgeUnusable):
+        await judge_comparison(judge(Scripted([JudgeUnusable("no key")])), WORK, 7, SystemClock())
+
+
+async def test_one_deadline_holds_over_all_tries() -> None:
+    """A call that hangs is ended by the judge's own deadline."""
+    backend = Scripted([], gate=asyncio.Event())
+
+    settled = await judge_comparison(judge(backend, deadline=0.01), WORK, 7, SystemClock())
+
+    assert (backend.calls, settled.state) == (1, ItemState.TRANSPORT_ERROR)
+    assert settled.lost_micros == WORST
+
+
+async def test_what_was_sent_and_not_answered_is_booked_as_maybe_paid() -> None:
+    """A call that broke off counts at its worst cost beside the reply's own; one that was refused counts nothing."""
+    broken = Scripted([TransportFailed("cut", maybe_paid=True), TransportFailed("429"), "[[B]]"])
+
+    settled = await judge_comparison(judge(broken), WORK, 7, SystemClock())
+
+    assert (settled.calls, settled.lost_micros) == (3, WORST)
+    assert WORST > 0

@@ -1,0 +1,148 @@
+"""A provider that is down: the run waits, says so, and fails nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import stamina
+
+from judge.app.judges import ConfiguredJudges
+from judge.config.settings import JudgeSettings
+from judge.domain.run import RunState
+from judge.execution.judge_call import ATTEMPTS
+from judge.execution.rate_limits import IN_A_ROW, PATIENCE, PROBE_SECONDS
+from support.clocks import StillClock
+from support.demo_data import settings
+from support.example_prompts import right_answer
+from support.in_process_service import PLANNED, House
+from support.provider import KEY, Asked, Provider
+from support.provider_server import provided
+
+
+class PassingClock(StillClock):
+    """A clock on which time passes when somebody waits, and only then; *haste* times as much as is waited for."""
+
+    def __init__(self, haste: float = 1.0) -> None:
+        super().__init__()
+        self._haste = haste
+
+    async def sleep(self, seconds: float) -> None:
+        self.time += seconds * self._haste
+        await asyncio.sleep(0)
+
+
+@pytest.fixture(autouse=True)
+def _quick_retries() -> Iterator[None]:
+    """Retries follow at once, as many as in earnest."""
+    stamina.set_testing(True, attempts=ATTEMPTS)
+    yield
+    stamina.set_testing(False)
+
+
+async def through_an_outage(
+    file: Path, seconds: float, concurrency: int, haste: float = 1.0
+) -> tuple[House, Provider, list[str], object]:
+    """A run whose provider is down for *seconds* from its tenth call on; what was seen of its states, and its end."""
+    clock = PassingClock(haste)
+    began: list[float] = []
+
+    def down(_: Asked, __: int) -> str:
+        if sum(provider.calls.values()) == 10 and not began:
+            began.append(clock.time)
+        return "cut" if began and clock.time < began[0] + seconds else ""
+
+    provider = Provider(right_answer, key="", faults=down)
+    seen = []
+    async with provided(provider) as url:
+        far = JudgeSettings(backend="openai", model="m", base_url=url, rubric="brackets", concurrency=concurrency)
+        h = House(file, ConfiguredJudges(settings(far=far), clock), clock)
+        await h.engine.start()
+        run = await h.begin()
+        async with asyncio.timeout(60):
+            while not (now := await h.store.run("default", run.run_id)).state.ended:
+                seen.append(f"{now.state.name} {now.reason}".strip())
+                await asyncio.sleep(0)
+        await h.engine.close()
+        await h.store.close()
+        await h.judges.close()
+    return h, provider, seen, now
+
+
+@pytest.mark.parametrize("concurrency", [1, 16])
+async def test_a_provider_that_is_down_for_ten_minutes_is_waited_for(tmp_path: Path, concurrency: int) -> None:
+    """The run waits and says so, asks once in half a minute, goes on by itself, and no item is failed."""
+    _, provider, seen, run = await through_an_outage(tmp_path / "judge.db", 600, concurrency)
+
+    assert "WAITING PROVIDER_DOWN" in seen
+    assert seen[-1].startswith("RUNNING")
+    assert (run.state, run.counts.by_status) == (RunState.DONE, {"ok": PLANNED})
+    assert provider.faulted["cut"] <= IN_A_ROW + concurrency + 600 / PROBE_SECONDS + 1
+
+
+async def test_a_provider_that_stays_away_is_given_up(tmp_path: Path) -> None:
+    """After an hour what is left has no verdict, and a state that can be tried again."""
+    _, _, _, run = await through_an_outage(tmp_path / "judge.db", PATIENCE * 10, 16, haste=20.0)
+
+    assert (run.state, run.reason) == (RunState.FAILED, "TOO_MANY_FAILED")
+    assert run.counts.by_status["ok"] == 9
+    assert set(run.counts.by_status) == {"ok", "transport_error"}
+
+
+async def test_a_run_whose_judge_has_no_credential_waits_for_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the key has gone since the run began, it waits and says so; the next process that has it goes on."""
+    provider = Provider(right_answer)
+    monkeypatch.setenv("FAR_KEY", KEY)
+
+    def begun(url: str) -> House:
+        far = JudgeSettings(backend="openai", model="m", base_url=url, rubric="brackets", key_env="FAR_KEY")
+        clock = PassingClock()
+        return House(tmp_path / "judge.db", ConfiguredJudges(settings(far=far), clock), clock)
+
+    async with provided(provider) as url:
+        first = begun(url)
+        run = await first.begin()
+        await first.die()
+        monkeypatch.delenv("FAR_KEY")
+        second = begun(url)
+        await second.engine.start()
+        waiting = await second.until(run, lambda now: now.state is RunState.WAITING)
+        await second.die()
+        calls = sum(provider.calls.values())
+        monkeypatch.setenv("FAR_KEY", KEY)
+        third = begun(url)
+        await third.engine.start()
+        done = await third.ended(run)
+        await third.die()
+
+    assert (waiting.reason, calls) == ("NO_CREDENTIAL", 0)
+    assert "FAR_KEY" in waiting.message
+    assert (done.state, done.counts.by_status) == (RunState.DONE, {"ok": PLANNED})
+
+
+async def test_an_account_that_is_to_be_left_alone_is(tmp_path: Path) -> None:
+    """A provider that names five minutes is asked nothing in them; the run says so, and no item is failed."""
+    clock = PassingClock()
+    times: list[float] = []
+
+    def limited(_: Asked, __: int) -> str:
+        times.append(clock.time)
+        return "throttled-long" if len(times) == 10 else ""
+
+    provider = Provider(right_answer, key="", faults=limited)
+    async with provided(provider) as url:
+        far = JudgeSettings(backend="openai", model="m", base_url=url, rubric="brackets", concurrency=1)
+        h = House(tmp_path / "judge.db", ConfiguredJudges(settings(far=far), clock), clock)
+        await h.engine.start()
+        run = await h.begin()
+        done = await h.ended(run)
+        await h.die()
+
+    assert max(after - before for before, after in pairwise(times)) >= 300
+    assert len(times) == PLANNED + 1
+    assert (done.state, done.counts.by_status) == (RunState.DONE, {"ok": PLANNED})

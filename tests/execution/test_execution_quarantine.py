@@ -1,0 +1,119 @@
+"""A showing that ends whichever process asks for it: its shard is left alone and named, and the run ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from judge.backends.scripted import Scripted
+from judge.config.settings import TemporalSettings
+from judge.domain.judge import RenderedPrompt
+from judge.domain.run import Run, RunState
+from judge.domain.verdict import Reply
+from judge.engines.temporal import TemporalEngine
+from judge.execution.quarantine import Suspects
+from judge.execution.run_executor import TRIES, Execution, Shard, Stop
+from judge.store.sql_store import SqlStore
+from support.clocks import QuickClock
+from support.engine_service import PLANNED, TENANT, House, OneJudge
+
+SIZE = 6
+PILL = ("question 3",)
+"""Its six showings are the shard that begins at 18."""
+
+
+class Deadly(Scripted):
+    """Answers all but PILL, which is the end of its process."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda _: "[[A]]")
+        self.died = asyncio.Event()
+
+    async def reply(self, prompt: RenderedPrompt) -> Reply:
+        if prompt.shown.prompt == PILL:
+            self.died.set()
+            await asyncio.Event().wait()
+        return await super().reply(prompt)
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    """A store with a run that has begun. Its engine is never started: the test hands out the shards."""
+    store, backend = SqlStore.open("sqlite://", clock=QuickClock()), Scripted([])
+    engine = TemporalEngine(store, TemporalSettings(), QuickClock())
+    made = House(store, backend, engine, OneJudge(backend))
+    await made.fill()
+    yield made
+    await store.close()
+
+
+async def lived(house: House, run: Run) -> tuple[bool, list[Stop]]:
+    """Execute what is left of *run* in a process of its own: whether it died of it, and what it made of the shards."""
+    before = asyncio.all_tasks()
+    backend = Deadly()
+    execution = Execution(house.store, OneJudge(backend), QuickClock(), size=SIZE)
+    assert await execution.begin(TENANT, run.run_id)
+    shards = [Shard(0, first, first + SIZE) for first in range(0, PLANNED, SIZE)]
+    working = [asyncio.create_task(execution.execute(TENANT, run.run_id, shard)) for shard in shards]
+    dying = asyncio.create_task(backend.died.wait())
+    async with asyncio.timeout(60):
+        await asyncio.wait({dying, asyncio.gather(*working)}, return_when=asyncio.FIRST_COMPLETED)
+    if not backend.died.is_set():
+        dying.cancel()
+        return False, [task.result() for task in working]
+    while left := asyncio.all_tasks() - before:
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left, timeout=1)
+    return True, []
+
+
+async def test_a_shard_that_kills_its_process_each_time_is_poisoned_and_named(house: House) -> None:
+    """After TRIES lost attempts without progress nobody tries it again; the run ends with coverage, every other judged.
+
+    Whoever was at work beside it is not blamed.
+    """
+    run = await house.begin()
+    deaths, stops = 0, list[Stop]()
+    while not stops:
+        died, stops = await lived(house, run)
+        deaths += died
+    await Execution(house.store, OneJudge(Deadly()), QuickClock()).end(TENANT, run.run_id, stops)
+
+    ended = await house.store.run(TENANT, run.run_id)
+    assert [stop.reason for stop in stops] == [""] * 3 + ["POISONED"] + [""] * 6
+    assert (ended.state, ended.reason) == (RunState.DONE, "POISONED")
+    assert "positions 18 to 23 of judge 'j'" in ended.message
+    assert ended.counts.by_status == {"ok": PLANNED - SIZE}
+    assert TRIES <= deaths <= TRIES + 1
+
+
+async def test_a_process_that_ends_while_its_run_waits_is_nobodys_fault(house: House) -> None:
+    """However often: no shard is suspected of what happened while nobody was asked."""
+    run = await house.begin()
+    died = []
+    for _ in range(TRIES + 1):
+        died.append((await lived(house, run))[0])
+        await house.store.move_run(run.row, RunState.WAITING, reason="PROVIDER_DOWN")
+    losses = await house.store.shard_losses(run.row, 18, 24, waited=True)
+
+    assert died == [True] * (TRIES + 1)
+    assert losses.lost == 0
+
+
+async def test_suspects_have_their_turn_one_after_another() -> None:
+    """One at a time; who is stopped while it waits has none, and keeps nobody else waiting."""
+    suspects = Suspects()
+    first, second, third = suspects.turn(), suspects.turn(), suspects.turn()
+    assert await first.comes()
+    waiting: Sequence[asyncio.Task[bool]] = [asyncio.create_task(turn.comes()) for turn in (second, third)]
+    await asyncio.sleep(0)
+
+    second.stop()
+    stopped = await waiting[0]
+    early = waiting[1].done()
+    first.over()
+
+    assert (stopped, early, await waiting[1]) == (False, False, True)

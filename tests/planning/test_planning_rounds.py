@@ -1,0 +1,195 @@
+"""Rounds of adaptive runs: functions of what is stored, the same bytes on any processor, and true enough."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from simulated_rounds import World, held
+
+from judge.domain.outcome import ItemState, Order, Preference
+from judge.domain.run import OrderPolicy, Pairing, PairPolicy, TurnPolicy
+from judge.domain.verdict import Reading, Reply, ShowingNames, Verdict
+from judge.planning.adaptive import Told, closed_by, next_row
+from judge.planning.rounds import NOTHING, Closed, Ending, RoundRow, Rounds
+from support.dataset_indexes import full_board, uneven_board
+
+ADAPTIVE = Pairing(policy=PairPolicy.ADAPTIVE, count=100, round_size=20)
+
+
+def told(rounds: Rounds, seed: int) -> Closed:
+    """What two judges, of whom one is often silent, make of the last round."""
+    rng = np.random.default_rng([seed, len(rounds)])
+    n = rounds.rows[-1].drawn.pairs.n
+    judged = rng.integers(0, 3, n, dtype=np.int32)
+    return Closed(rng.integers(0, 2 * judged + 1, dtype=np.int32), judged)
+
+
+def all_rounds(pairing: Pairing, seed: int = 1) -> Rounds:
+    """The rounds of a run over an uneven board, to the end."""
+    rounds = Rounds(uneven_board(), pairing, 2)
+    rounds.add(0, next_row(rounds, NOTHING).to_bytes())
+    while not rounds.ended:
+        rounds.add(len(rounds), next_row(rounds, told(rounds, seed)).to_bytes())
+    return rounds
+
+
+def test_law_5_a_row_is_read_as_it_was_written() -> None:
+    """Bytes to a row and back are the same bytes: codes, lots, half points, the first position, and the end."""
+    bodies = [row.to_bytes() for row in all_rounds(ADAPTIVE).rows]
+
+    assert bodies == [RoundRow.of(body).to_bytes() for body in bodies]
+    assert [1, 1, 1, 1, 1, 0] == [body[0] for body in bodies]
+    assert bodies[1] == all_rounds(ADAPTIVE).rows[1].to_bytes()
+
+
+def test_law_5_a_round_is_a_function_of_the_seed_and_of_what_closed_before() -> None:
+    """Other verdicts change the rounds after them and none before; another seed changes the first."""
+    one, other, reseeded = (
+        [row.to_bytes() for row in all_rounds(pairing, seed).rows]
+        for pairing, seed in ((ADAPTIVE, 1), (ADAPTIVE, 2), (Pairing(policy=PairPolicy.ADAPTIVE, count=100, seed=9), 1))
+    )
+
+    assert one[0] == other[0]
+    assert one[1] != other[1]
+    assert one[0] != reseeded[0]
+
+
+@pytest.mark.parametrize(
+    ("said", "showings"),
+    [
+        ({}, 100 * 2),
+        ({"repeats": 3}, 100 * 2 * 3),
+        ({"orders": OrderPolicy.RANDOM}, 100),
+        ({"turns": TurnPolicy.NUMBER, "turn": 2, "count": 10_000}, None),
+        ({"turns": TurnPolicy.EACH}, None),
+    ],
+)
+def test_positions_go_on_from_round_to_round(said: dict[str, int], showings: int | None) -> None:
+    """Each position is one showing of one judge, in whatever round; no comparison is made twice, whatever is absent."""
+    rounds = all_rounds(Pairing(**{"policy": PairPolicy.ADAPTIVE, "count": 100, "round_size": 20, **said}))  # type: ignore[arg-type]  # fields
+
+    items = rounds.items(range(rounds.planned))
+
+    plans = [plan for number in range(len(rounds)) if (plan := rounds.plan(number))]
+    assert list(range(rounds.planned)) == [item.position for item in items]
+    assert len(items) == len({(i.judge, i.prompt, i.turn, i.left, i.right, i.order, i.repeat) for i in items})
+    assert rounds.planned == (2 * showings if showings else sum(plan.planned for plan in plans))
+    assert [plan.first(0) for plan in plans[1:]] == [plan.first(2) for plan in plans[:-1]]
+    for plan in plans:
+        assert {item.judge for item in items[plan.first(1) : plan.first(2)]} == {1}
+    assert rounds.rows[-1].ending is (Ending.EXHAUSTED if said.get("count") else Ending.COUNT)
+
+
+def test_at_least_a_fifth_of_every_round_falls_by_lot_and_the_first_one_altogether() -> None:
+    """What can be fitted alone is there from the first round on."""
+    lots = [row.drawn.uniform for row in all_rounds(ADAPTIVE).rows[:-1]]
+
+    assert lots[0].all()
+    assert all(0.2 * lot.size <= lot.sum() < lot.size for lot in lots[1:])
+    assert len(set(all_rounds(ADAPTIVE).by_lot())) == sum(int(lot.sum()) for lot in lots)
+
+
+def said(rounds: Rounds, of: dict[tuple[int, int, Order], Preference | None]) -> list[Verdict]:
+    """Verdicts on the first round, by judge, comparison and order: the first shown is better where nothing is told."""
+    verdicts = []
+    for item in rounds.items(range(rounds.planned)):
+        plan = rounds.plan(0)
+        assert plan is not None
+        _, at = plan.comparison(item.position)
+        names = ShowingNames("p", item.turn, "left", "right", item.order)
+        preference = of.get((item.judge, at, item.order), Preference.FIRST)
+        reading = Reading("brackets/1", preference) if preference else None
+        told = {"reply": Reply("said"), "readings": (reading,)} if reading else {"state": ItemState.REJECTED}
+        verdicts.append(Verdict("j", names, position=item.position, **told))  # type: ignore[arg-type]  # fields
+    return verdicts
+
+
+def test_a_round_says_what_judges_make_of_both_orders() -> None:
+    """Who prefers one side in both orders has an outcome, whose orders part has a tie, who lacks one has none."""
+    left_first, right_first = Order
+    rounds = Rounds(full_board(), ADAPTIVE, 2)
+    rounds.add(0, next_row(rounds, NOTHING).to_bytes())
+
+    closed = closed_by(
+        rounds,
+        0,
+        said(
+            rounds,
+            {
+                (0, 0, right_first): Preference.SECOND,
+                (1, 1, left_first): Preference.SECOND,
+                (0, 2, left_first): None,
+                (0, 3, left_first): None,
+                (1, 3, right_first): None,
+            },
+        ),
+    )
+
+    told = Told.by(rounds, closed)
+    pairs = rounds.rows[0].drawn.pairs
+    assert [3, 1, 1, 0] + [2] * 16 == closed.halves.tolist()
+    assert [2, 2, 1, 0] + [2] * 16 == closed.judged.tolist()
+    assert told.wins().sum() == 19
+    assert (told.battles().n, told.battles().weight is None) == (2 * 19, False)
+    assert told.wins()[pairs.left[0], pairs.right[0]] % 0.5 == 0.25
+
+
+def test_intervals_of_adaptive_runs_hold_what_they_claim() -> None:
+    """Over few prompts with effects, 95 % intervals of differences hold the truth, of all pairs and of the worst one.
+
+    Too few runs to hold the goal itself (93 to 97 %, the worst pair 90 %), which the bench does with ten times as many.
+    """
+    pairing = Pairing(policy=PairPolicy.ADAPTIVE, count=480, round_size=120)
+
+    whole, lots = held(World(), 80, pairing, 100)
+
+    print(f"bias {whole.mean_bias:+.1f} Elo, by lot alone {lots.mean_bias:+.1f}")  # noqa: T201  # to be seen, not only bounded
+    assert 0.925 <= whole.mean <= 0.975
+    assert 0.925 <= lots.mean <= 0.975
+    assert min(whole.worst, lots.worst) >= 0.88
+    assert abs(lots.mean_bias) < 5
+    assert abs(whole.mean_bias) < 15
+
+
+SCRIPT = """
+import hashlib
+from simulated_rounds import World
+from judge.domain.run import Pairing, PairPolicy
+from judge.planning.rounds import NOTHING, Closed, Rounds
+from judge.planning.adaptive import next_row
+import numpy as np
+
+board = World(40, 600.0).board(30)
+for top in (0, 7):
+    pairing = Pairing(policy=PairPolicy.ADAPTIVE, count=6000, round_size=1500, top=top, precision=1.0, separated=True)
+    rounds, closed = Rounds(board, pairing, 1), NOTHING
+    while not rounds.ended:
+        rounds.add(len(rounds), next_row(rounds, closed).to_bytes())
+        pairs = rounds.rows[-1].drawn.pairs
+        strong = np.random.default_rng(len(rounds)).random(pairs.n) < 0.5 + (pairs.right - pairs.left) / 90
+        closed = Closed(2 * strong.astype(np.int32), np.ones(pairs.n, dtype=np.int32))
+    print(top, [hashlib.sha256(row.to_bytes()).hexdigest() for row in rounds.rows])
+"""
+KERNELS = ({"OPENBLAS_NUM_THREADS": "1"}, {"OPENBLAS_NUM_THREADS": "2"}, {"OPENBLAS_CORETYPE": "Nehalem"})
+
+
+def test_law_5_the_same_rounds_under_any_threads_and_kernels() -> None:
+    """One and two BLAS threads, and another CPU's kernels, plan the same rounds byte for byte, by either rule."""
+    path = os.pathsep.join([str(Path.cwd()), *sys.path])
+    printed = [
+        subprocess.run(
+            [sys.executable, "-c", SCRIPT],
+            env={**os.environ, "PYTHONPATH": path, **kernel},
+            stdout=subprocess.PIPE,
+            check=True,
+        ).stdout
+        for kernel in KERNELS
+    ]
+
+    assert [printed[0]] * len(KERNELS) == printed
+    assert printed[0].count(b"\n") == 2

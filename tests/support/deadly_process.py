@@ -1,0 +1,35 @@
+"""A process that executes runs, and that one showing is the end of.
+
+python deadly_process.py STORE_URL [TEMPORAL_ADDRESS]
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+
+from judge.domain.judge import RenderedPrompt
+from support.engine_service import Site
+
+PILL, SIZE = "question 3", 6
+
+
+def answer(prompt: RenderedPrompt) -> str:
+    """The first is better; asked for PILL, no more."""
+    if prompt.shown.prompt == (PILL,):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "[[A]]"
+
+
+async def work(url: str, address: str) -> None:
+    """Execute what there is until the process is ended."""
+    async with Site(url, address).house(answer, size=SIZE):
+        print(json.dumps({"event": "deadly.started"}), flush=True)  # noqa: T201  # whoever started it reads this
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(work(sys.argv[1], "".join(sys.argv[2:3])))

@@ -1,0 +1,142 @@
+"""A store with a small board, an engine over it, and one judge: the same house for every engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from sqlalchemy import make_url
+
+from judge.backends.scripted import Line, Scripted
+from judge.domain.dataset import Output, Prompt
+from judge.domain.errors import JudgeUnusable
+from judge.domain.judge import JudgeCard, JudgeDefinition, Limits, RenderedPrompt
+from judge.domain.run import Pairing, Run, RunSpec
+from judge.engines.local import LocalEngine
+from judge.engines.temporal import TemporalEngine
+from judge.engines.temporal_connection import TemporalConnection
+from judge.engines.worker import working
+from judge.engines.workflow import SHARDS
+from judge.execution.judges import JudgeAtWork, Judges
+from judge.execution.run_executor import SHARD
+from judge.ports.clock import SystemClock
+from judge.ports.engine import Engine
+from judge.prompts.rubrics import RUBRICS
+from judge.runs.lifecycle import Runs
+from judge.store.sql_store import SqlStore
+from support.clocks import QuickClock
+from support.judge_at_work import at_work
+
+TENANT, CONCURRENCY = "default", 4
+PLANNED = 10 * 3 * 2
+LOOK = 0.01
+"""Seconds between two looks at a run that nobody tells of."""
+
+
+class OneJudge:
+    """One judge called `j`, which says what it is told to. *without* a credential it cannot be asked here."""
+
+    def __init__(self, backend: Scripted, *, without: bool = False) -> None:
+        definition = JudgeDefinition("j", "scripted", RUBRICS["brackets"], "brackets/1")
+        missing = "there is no key" if without else ""
+        self.card = JudgeCard(definition, limits=Limits(concurrency=CONCURRENCY), unavailable_reason=missing)
+        self.judge, self.without = at_work(self.card, backend, QuickClock()), without
+
+    def cards(self) -> dict[str, JudgeCard]:
+        return {"j": self.card}
+
+    def at_work(self, definition: JudgeDefinition) -> JudgeAtWork:
+        if self.without:
+            raise JudgeUnusable("there is no key", reason="NO_CREDENTIAL")
+        return self.judge
+
+    async def identified(self, definition: JudgeDefinition) -> JudgeDefinition:
+        return definition
+
+
+class House:
+    """A store with a board of ten prompts and three contestants, and an engine over it with one judge."""
+
+    def __init__(self, store: SqlStore, backend: Scripted, engine: Engine, judges: Judges) -> None:
+        self.store, self.backend, self.engine = store, backend, engine
+        self.runs = Runs(store, engine, judges)
+
+    async def fill(self) -> None:
+        await self.store.create_dataset(TENANT, "d")
+        prompts = [Prompt(f"p{n}", (f"question {n}",)) for n in range(10)]
+        outputs = [Output(p.prompt_id, who, (f"{who} on {p.prompt_id}",)) for p in prompts for who in "abc"]
+        await self.store.add_prompts(TENANT, "d", prompts, replace=False)
+        await self.store.add_outputs(TENANT, "d", outputs, replace=False)
+
+    async def begin(self, request_id: str = "", pairing: Pairing = Pairing(), **said: object) -> Run:  # noqa: B008  # frozen
+        spec = RunSpec("d", ("j",), pairing, **said)  # type: ignore[arg-type]  # a budget
+        return await self.runs.create(TENANT, spec, request_id, request_id.encode())
+
+    async def begun(self) -> Run:
+        """A run over the board, with a call in flight in every slot."""
+        await self.fill()
+        run = await self.begin()
+        await self.busy()
+        return run
+
+    async def until(self, run: Run, reached: Callable[[Run], bool]) -> Run:
+        """The run, once it has come so far."""
+        async with asyncio.timeout(60):
+            while not reached(found := await self.store.run(TENANT, run.run_id)):  # no event tells
+                await asyncio.sleep(LOOK)
+        return found
+
+    async def busy(self) -> None:
+        """Wait until every slot has a call in flight."""
+        async with asyncio.timeout(60):
+            while self.backend.in_flight < CONCURRENCY:  # a scripted judge has no event for it
+                await asyncio.sleep(0)
+
+    async def ended(self, run: Run) -> Run:
+        """The run, ended."""
+        return await self.until(run, lambda now: now.state.ended)
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where houses are built: a store's URL, and the address of Temporal if it hands out the shards."""
+
+    url: str
+    address: str = ""
+
+    @property
+    def settings(self) -> TemporalConnection:
+        """Runs of one store meet the workers of that store."""
+        return TemporalConnection(address=self.address, task_queue=make_url(self.url).database or "judge")
+
+    @asynccontextmanager
+    async def house(
+        self,
+        script: Callable[[RenderedPrompt], Line] | Iterable[Line],
+        gate: asyncio.Event | None = None,
+        *,
+        without: bool = False,
+        shards: int = SHARDS,
+        size: int = SHARD,
+    ) -> AsyncIterator[House]:
+        """An engine at work; at the end it stops, and calls in flight finish and commit.
+
+        On Temporal it may be *without* the judge's credential, and have *shards* in a history and *size* in a shard.
+        """
+        async with AsyncExitStack() as stack:
+            store = SqlStore.open(self.url, clock=QuickClock())
+            stack.push_async_callback(store.close)
+            backend = Scripted(script, gate=gate)
+            known = OneJudge(backend, without=without)
+            engine: Engine = LocalEngine(store, known, QuickClock())
+            if self.address:
+                clock = SystemClock()
+                await stack.enter_async_context(working(store, known, self.settings, clock, others=2, size=size))
+                engine = TemporalEngine(store, self.settings, clock, every=0.5, patience=0.5, shards=shards)
+            await engine.start()
+            stack.push_async_callback(engine.close)
+            if gate is not None:
+                stack.callback(gate.set)
+            yield House(store, backend, engine, known)

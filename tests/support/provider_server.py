@@ -1,0 +1,158 @@
+"""The fake provider's server: which request is what, on both wires."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+from aiohttp import web
+from anthropic._constants import ANTHROPIC_API_VERSION
+
+from support import provider_batches as batches
+from support.loopback import serving
+from support.provider import FAULTS, Batch, Provider, asked_of, problem
+
+BATCHES = {"openai": "/v1/batches", "anthropic": "/v1/messages/batches"}
+AFTER = {"openai": "after", "anthropic": "after_id"}
+PAGE = 20
+"""So many objects of a listing come at once, where nothing else is asked for."""
+MOST = 100
+
+
+@asynccontextmanager
+async def provided(provider: Provider) -> AsyncIterator[str]:
+    """*provider* on loopback; its base URL for OpenAI's wire. Anthropic's is the same without /v1."""
+    async with serving(partial(handle, provider)) as url:
+        try:
+            yield url
+        finally:
+            provider.closing.set()
+
+
+def anthropic_url(url: str) -> str:
+    """The base URL for Anthropic's wire."""
+    return url.removesuffix("/v1")
+
+
+async def handle(provider: Provider, request: web.Request) -> web.StreamResponse:
+    """Answer any request of either wire. Both take the key as a bearer's; Anthropic's wants its version too."""
+    provider.requests.append((request.method, request.path, dict(request.headers)))
+    wire = "anthropic" if request.path.startswith("/v1/messages") else "openai"
+    if (refused := _refused(provider, request, wire)) is not None:
+        return refused
+    parts = request.path.strip("/").split("/")
+    if parts[:2] == ["v1", "files"]:
+        return await _on_files(provider, request, parts[2:])
+    if request.path.startswith(BATCHES[wire]):
+        return await _on_batches(provider, request, wire)
+    if request.path == "/v1/models":
+        about = {"object": "model", "created": batches.CREATED, "owned_by": "provider"}
+        models = [{"id": name, "root": name, **about} for name in provider.models]
+        return web.json_response({"object": "list", "data": models})
+    if request.path not in ("/v1/chat/completions", "/v1/messages"):
+        return problem(wire, 404, "not_found", "not_found_error", f"no such path: {request.path}")
+    return await _called(provider, request, wire)
+
+
+def _refused(provider: Provider, request: web.Request, wire: str) -> web.Response | None:
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    if provider.key and (scheme, given) != ("Bearer", provider.key):
+        return problem(wire, 401, "invalid_api_key", "authentication_error", f"Incorrect API key: {given}")
+    if wire == "anthropic" and request.headers.get("anthropic-version") != ANTHROPIC_API_VERSION:
+        return problem(wire, 400, "", "invalid_request_error", "anthropic-version: not a version")
+    return None
+
+
+async def _called(provider: Provider, request: web.Request, wire: str) -> web.StreamResponse:
+    raw = await request.read()
+    asked = asked_of(wire, json.loads(raw), hashlib.sha256(raw).hexdigest())
+    before = provider.calls[asked.hash]
+    provider.calls[asked.hash] += 1
+    provider.in_flight += 1
+    provider.most = max(provider.most, provider.in_flight)
+    try:
+        if asked.model not in provider.models:
+            return problem(wire, 404, "model_not_found", "not_found_error", f"no model {asked.model}")
+        if fault := provider.faults(asked, before):
+            provider.faulted[fault] += 1
+            return await FAULTS[fault](provider, request, asked)
+        return web.json_response(provider.reply(asked))
+    finally:
+        provider.in_flight -= 1
+
+
+async def _on_files(provider: Provider, request: web.Request, parts: list[str]) -> web.Response:
+    """A file uploaded, or the content of one: of a batch's, only once it is there."""
+    if not parts:
+        form = await request.post()
+        file: Any = form["file"]
+        return web.json_response(batches.uploaded(provider, file.filename, file.file.read().decode()))
+    kind, _, batch_id = parts[0].partition("-")
+    batch = _batch(provider, "openai", batch_id)
+    if kind in {"out", "err"} and batch is not None and batch.ended:
+        return _results(provider, batch, failed=kind == "err")
+    if parts[0] not in provider.files:
+        return problem("openai", 404, "", "invalid_request_error", f"No such File object: {parts[0]}")
+    return web.Response(text=provider.files[parts[0]])
+
+
+async def _on_batches(provider: Provider, request: web.Request, wire: str) -> web.StreamResponse:
+    path = request.path.removeprefix(BATCHES[wire]).strip("/")
+    if not path:
+        return (
+            await _submitted(provider, request, wire) if request.method == "POST" else _listed(provider, request, wire)
+        )
+    batch_id, _, what = path.partition("/")
+    batch = _batch(provider, wire, batch_id)
+    if batch is None or (what == "results" and not batch.ended):
+        return problem(wire, 404, "", "not_found_error", f"no such batch: {path}")
+    if what == "results":
+        return _results(provider, batch)
+    if what == "cancel":
+        batches.cancel(batch)
+    else:
+        batches.polled(provider, batch)
+    return web.json_response(batches.told(provider, batch))
+
+
+def _batch(provider: Provider, wire: str, batch_id: str) -> Batch | None:
+    return next((batch for batch in provider.batches if (batch.wire, batch.id) == (wire, batch_id)), None)
+
+
+def _results(provider: Provider, batch: Batch, *, failed: bool | None = None) -> web.Response:
+    if provider.broken_results:
+        provider.broken_results -= 1
+        return problem(batch.wire, 500, "server_error", "api_error", "no")
+    return web.Response(text=batches.results(provider, batch, failed=failed))
+
+
+async def _submitted(provider: Provider, request: web.Request, wire: str) -> web.Response:
+    if provider.before_submit is not None:
+        await provider.before_submit()
+    body = await request.json()
+    file = body.get("input_file_id", "")
+    if wire == "openai":
+        if file not in provider.files:
+            return problem(wire, 400, "", "invalid_request_error", f"No such File object: {file}")
+        items = [json.loads(line) for line in provider.files[file].splitlines()]
+    else:
+        items = body["requests"]
+    batch = Batch(f"batch_{len(provider.batches)}", wire, items, body.get("metadata") or {}, file)
+    provider.batches.append(batch)
+    if provider.after_submit is not None:
+        await provider.after_submit()
+    return web.json_response(batches.told(provider, batch))
+
+
+def _listed(provider: Provider, request: web.Request, wire: str) -> web.Response:
+    """The newest batches first, a page at a time."""
+    after, limit = request.query.get(AFTER[wire], ""), int(request.query.get("limit", PAGE))
+    mine = [batches.told(provider, batch) for batch in reversed(provider.batches) if batch.wire == wire]
+    found = batches.page(mine, limit, after) if 1 <= limit <= MOST else None
+    if found is None:
+        return problem(wire, 400, "", "invalid_request_error", f"no such page: {request.query_string}")
+    return web.json_response(found)

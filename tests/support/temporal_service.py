@@ -1,0 +1,112 @@
+"""The house on Temporal: `judge serve` and some `judge worker`, in a database and a task queue of its own.
+
+PostgreSQL and Temporal are lent: starting them takes longer than many a scenario.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from sqlalchemy import make_url
+
+from support.child_processes import Child
+from support.fault_services import NO_ENV, Env, Judged, command, environment
+from support.postgres import Postgres
+from support.temporal_server import TemporalServer
+
+ENGINE = """
+engine = "temporal"
+{config}
+[temporal]
+address = "{address}"
+task_queue = "{queue}"
+"""
+SOCKET = ".s.PGSQL.5432"
+"""What PostgreSQL calls its socket."""
+_numbers = count(1)
+
+
+@dataclass(frozen=True)
+class Servers:
+    """What houses stand on. Whoever lets one go away sees to it that it comes back."""
+
+    postgres: Postgres
+    temporal: TemporalServer
+
+    @property
+    def socket(self) -> Path:
+        """Where PostgreSQL listens."""
+        return Path(str(make_url(self.postgres.uri).query["host"])) / SOCKET
+
+    def end_store(self) -> None:
+        """Let PostgreSQL stop at once, as its mode `immediate` does."""
+        os.kill(self.postgres.server.get_pid(), signal.SIGQUIT)
+
+    def begin_store(self) -> None:
+        """Start PostgreSQL again on what it keeps."""
+        self.postgres.server.start()
+
+
+@dataclass(frozen=True)
+class Detour:
+    """Where a process finds what it stands on, if not where everybody does."""
+
+    temporal: str = ""
+    """An address of Temporal's."""
+    store: str = ""
+    """The folder of a socket of PostgreSQL's."""
+
+
+class TemporalHouse:
+    """One process that answers clients, and *workers* that ask judges. *detours* are told by a process's name."""
+
+    name = "temporal"
+
+    def __init__(
+        self,
+        folder: Path,
+        judged: Judged,
+        *,
+        servers: Servers,
+        workers: int = 2,
+        env: Env = NO_ENV,
+        detours: Mapping[str, Detour] | None = None,
+    ) -> None:
+        self.judged, self.servers, self._folder, self._detours = judged, servers, folder, detours or {}
+        self.address = f"unix:{folder / 'socket'}"
+        self.store_url = ""
+        self._queue = f"house-{next(_numbers)}"
+        self.fronts = (self._child("serve", "server.started", env),)
+        self.workers = tuple(self._child(f"worker-{n}", "worker.started", env) for n in range(workers))
+        self.killable = (*self.fronts, *self.workers)
+
+    def _child(self, name: str, started: str, env: Env) -> Child:
+        told = environment(name, self._folder, env)
+        return Child(name, command(name.partition("-")[0], self._config(name)), told, self._folder, started)
+
+    def _config(self, name: str) -> Path:
+        return self._folder / f"{name}.toml"
+
+    async def start(self) -> None:
+        """Start every process."""
+        self.store_url = self.servers.postgres.create(self._queue)
+        for child in self.killable:
+            detour = self._detours.get(child.name, Detour())
+            store = make_url(self.store_url)
+            store = store.update_query_dict({"host": detour.store}) if detour.store else store
+            config = self.judged.config(self.address, store.render_as_string(hide_password=False))
+            address = detour.temporal or self.servers.temporal.address
+            self._config(child.name).write_text(
+                ENGINE.format(config=config, address=address, queue=self._queue), "utf-8"
+            )
+        await asyncio.gather(*(child.start() for child in self.killable))
+
+    async def close(self) -> None:
+        """End every process."""
+        await asyncio.gather(*(child.kill() for child in self.killable))
