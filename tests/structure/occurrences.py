@@ -8,6 +8,7 @@ import re
 import tokenize
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,11 +30,13 @@ PAGES = (
 )
 GENERATED = "judge/api/"
 
+_parsed = lru_cache(maxsize=1)(ast.parse)
+
 IDENTIFIER = re.compile(r"-{0,2}[A-Za-z_][\w.-]*")
 COMPOUND = re.compile(
     r"\b(?:[A-Za-z0-9]+_\w+|_\w+|[A-Z]?[a-z0-9]+[A-Z]\w*|[A-Z][a-z0-9]+(?:[A-Z][a-z0-9]+)+)\b|--[a-z][\w-]+"
 )
-PROTO_COMMENT = re.compile(r"//(.*)|/\*(.*?)\*/", re.DOTALL)
+PROTO_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 PROTO_TYPE = re.compile(r"\b(?:message|enum|service|rpc)\s+(\w+)")
 PROTO_FIELD = re.compile(r"\boneof\s+(\w+)|\b(\w+)\s*=\s*\d+\s*[;\[]")
 WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
@@ -58,9 +61,9 @@ class Identifier:
     kind: Kind
 
     @property
-    def words(self) -> tuple[str, ...]:
-        """The words of the name, in lower case: `leftShare`, `LEFT_SHARE` and `left-share` have the same two."""
-        return tuple(word.lower() for word in WORD.findall(self.name))
+    def words(self) -> str:
+        """The words of the name between underscores: `_left_share_` for `leftShare`, `LEFT_SHARE` and `left-share`."""
+        return f"_{'_'.join(WORD.findall(self.name))}_".lower()
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ def python_identifiers(path: str, source: str) -> Iterator[Identifier]:
     """Yield the file's name and every identifier of its syntax tree, strings that look like one among them."""
     stem = path.rpartition("/")[2].removesuffix(".py")
     yield Identifier(path, 1, stem, Kind.DEFINITION)
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(_parsed(source)):
         if named := _name(node):
             name, kind = named
             yield Identifier(path, getattr(node, "lineno", 1), name, kind)
@@ -128,14 +131,14 @@ def _name(node: ast.AST) -> tuple[str, Kind] | None:
 
 def python_texts(path: str, source: str) -> Iterator[Text]:
     """Yield the strings, an f-string as one text with `{}` for its values, and each block of comment lines."""
-    inside: set[ast.AST] = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.JoinedStr):
-            inside.update(node.values)
-            yield Text(path, node.lineno, "".join(_constant(value) for value in node.values))
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in inside:
-            if not IDENTIFIER.fullmatch(node.value):
-                yield Text(path, node.lineno, node.value)
+    parts: set[ast.AST] = set()
+    for node in ast.walk(_parsed(source)):
+        match node:
+            case ast.JoinedStr(values=values, lineno=line):
+                parts.update(values)
+                yield Text(path, line, "".join(_constant(value) for value in values))
+            case ast.Constant(value=str(text), lineno=line) if node not in parts and not IDENTIFIER.fullmatch(text):
+                yield Text(path, line, text)
     yield from _comments(path, source)
 
 

@@ -10,6 +10,10 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 from fnmatch import fnmatch
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Scope(Enum):
@@ -37,16 +41,23 @@ class RetiredWord:
 
 @dataclass(frozen=True)
 class RetiredPhrase:
-    """A phrase that texts must not contain: strings, docstrings, comments and pages. A space stands for any gap."""
+    """A phrase that texts must not contain: strings, docstrings, comments and pages.
+
+    Patterns are in lower case, and a space in them stands for any gap. What `innocent` matches is skipped.
+    """
 
     label: str
     pattern: str
     instead: str
+    innocent: str = ""
 
-    @property
-    def expression(self) -> re.Pattern[str]:
-        """The pattern, which ignores case and goes over line ends."""
-        return re.compile(self.pattern.replace(" ", r"\s+"), re.IGNORECASE)
+    def places(self, text: str) -> Iterator[tuple[int, int]]:
+        """Yield where the phrase begins and ends in a text that is in lower case."""
+        innocent = f"{self.innocent}|" if self.innocent else ""
+        expression = re.compile(f"{innocent}(?P<phrase>{self.pattern})".replace(" ", r"\s+"))
+        for match in expression.finditer(text):
+            if match["phrase"] is not None:
+                yield match.span()
 
 
 @dataclass(frozen=True)
@@ -104,26 +115,31 @@ WORDS = (
 )
 
 NOUN = r"\b(?:a|an|the|each|every|one|no|per|this|that|same|first|second|other|another|any|its|new|planned|stored)"
-IDIOMS = r"(?<!\bno )(?<!\bin )(?<!\bwithout )"
 
 PHRASES = (
     RetiredPhrase("yardstick", r"\byardsticks?\b", "baseline judge"),
     RetiredPhrase("a showing", rf"{NOUN} showing\b|\bshowings\b", "presentation, or call when a call is meant"),
-    RetiredPhrase("epoch", r"(?<!unix )(?<!since the )(?<!training )\bepochs?\b", "cache tag"),
-    RetiredPhrase("a reading", rf"{NOUN} reading\b(?! of files)|\breadings\b|\breading of a reply\b", "parsed verdict"),
+    RetiredPhrase("epoch", r"\bepochs?\b", "cache tag", r"unix epoch|since the epoch|training epochs?"),
+    RetiredPhrase("a reading", rf"{NOUN} reading\b|\breadings\b|\breading of a reply\b", "parsed verdict"),
     RetiredPhrase("by lot", r"\bby lot\b|\bthe lot\b", "uniform sample, drawn uniformly"),
-    RetiredPhrase("told apart", r"\b(?:told|tell|tells|telling)\b[\w ]{0,40}\bapart\b|\btold from 0\b", "separated"),
-    RetiredPhrase("doubt", rf"{IDIOMS}\bdoubts?\b", "uncertainty"),
-    RetiredPhrase("letters", r"(?:\d|\b(?:many|more|of|in|few|fewer|and|than)) letters\b", "characters"),
+    RetiredPhrase(
+        "told apart",
+        r"\b(?:told|tell|tells|telling)\b[\w\s]{0,40}\bapart\b|\btold from 0\b",
+        "separated, significantly different; of things that are no statistics: distinguished",
+    ),
+    RetiredPhrase("doubt", r"\bdoubts?\b", "uncertainty", r"(?:in|no|without) doubt\b"),
+    RetiredPhrase("2,000 letters", r"(?:\d|\b(?:many|more|of|in|few|fewer|and|than)) letters\b", "characters"),
     RetiredPhrase("rival", r"\brivals?\b", "second source"),
     RetiredPhrase("lane", r"\blanes?\b", "judge partition"),
-    RetiredPhrase("pace", r"(?<!keep )(?<!keeps )\bpaced?\b", "rate limit"),
-    RetiredPhrase("room", r"\b(?:no|has|have|enough|more|is) room\b|\broom (?:for|to|left)\b", "memory limit, space"),
+    RetiredPhrase("pace", r"\bpaced?\b", "rate limit", r"keeps? pace"),
+    RetiredPhrase(
+        "no room", r"\b(?:no|has|have|had|there is|there was) room\b", "the disk is full, the limit is reached"
+    ),
     RetiredPhrase("house", r"\bhouses?\b", "service, or fixture in tests"),
     RetiredPhrase("door", r"\bdoors?\b", "entry point"),
     RetiredPhrase("floor", r"\bfloors?\b", "layer, or lower bound"),
     RetiredPhrase("given up", r"\bgiven up\b", "failed"),
-    RetiredPhrase("left alone", r"\bleft alone\b", "quarantined"),
+    RetiredPhrase("left alone", r"\bleft alone\b", "quarantined, or skipped"),
     RetiredPhrase("suspect", r"\bsuspects?\b", "quarantined"),
     RetiredPhrase("poisoned", r"\bpoison(?:s|ed)?\b", "quarantined"),
     RetiredPhrase("the wall's clock", r"\bwall'?s clock\b", "the system clock"),
@@ -147,14 +163,15 @@ ALLOWED = (
     Allowed("judge/DECISIONS.md", "the decisions, before each has a file of its own"),
     Allowed("judge/store/migrations/*", "a migration names the columns that a store of its day has"),
     Allowed("tests/store/test_store_migrat*.py", "stores of older schemas are filled under their own names"),
-    Allowed("tests/store/test_store_schemas.py", "stores of older schemas are filled under their own names"),
     Allowed("tests/*schemas.py", "stores of older schemas are filled under their own names"),
     Allowed("tests/structure/*", "the words themselves are listed here"),
     Allowed("judge/engines/*.py", "the name of an activity in Temporal's histories", ("lane",), text="lanes"),
-    Allowed("judge/engines/*.py", "a field in payloads of Temporal's histories", ("told",)),
-    Allowed("judge/engines/*.py", "a reason in payloads of Temporal's histories", ("poison", "poisoned")),
+    Allowed("judge/engines/workflow.py", "a field in payloads of Temporal's histories", ("told",), text="told"),
+    Allowed("judge/engines/*.py", "a reason in payloads of Temporal's histories", ("poison",), text="POISONED"),
     Allowed("tests/*histories.py", "what Temporal's histories of 0.1.0 hold"),
     Allowed("tests/engines/test_engines_replay.py", "what Temporal's histories of 0.1.0 hold"),
+    Allowed("tests/prompts/*.py", "letters of the alphabet: A and B in replies, and look-alikes", ("letters",)),
+    Allowed("bench/small_server.py", "letters of the alphabet: A and B in replies", ("letters",)),
     Allowed("judge/backends/*.py", "hashed: it decides what the random judge answers", text="random yardstick"),
     Allowed("judge/formats/inspect*.py", "Inspect's own word for repeated samples", ("epoch",)),
     Allowed("tests/formats/test_formats_inspect*.py", "Inspect's own word for repeated samples", ("epoch",)),
