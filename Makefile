@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 MT_BENCH = $(if $(wildcard $(DATA)/fastchat),$(DATA),$(DATA)/mt-bench)
 
-.PHONY: help demo test check fmt proto serve lock bench bench-adaptive bench-rank bench-runs mt-bench agreement test-engines test-faults test-stats test-vllm demo-llm
+.PHONY: help demo test check fmt proto serve lock bench bench-adaptive bench-rank bench-runs mt-bench agreement test-engines test-faults test-stats test-vllm demo-llm structure
 
 help:  ## print this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */  \1|/' | awk -F'|' '{printf "%-12s %s\n", $$1, $$2}' | sed 's/^/  /'
@@ -62,10 +62,14 @@ check: $(VENV)/.dev  ## format, lint, types, import contracts, proto lint, fresh
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(MAKE) --no-print-directory structure
 	$(BIN)/buf lint
 	$(BIN)/buf format -d --exit-code
 	$(MAKE) --no-print-directory proto-fresh
 	git ls-files -z | grep -zvE '^(requirements/|tests/.*/(plans|golden_hashes)\.json$$)' | xargs -0 $(BIN)/detect-secrets-hook
+
+structure: $(VENV)/.dev  ## measure files, functions, import cycles, docstrings and Protocols against their goals
+	$(BIN)/python tests/structure/measure.py
 
 # Most of a scenario is waiting, so three go side by side; the last one measures times, and goes alone.
 test-faults: $(VENV)/.dev  ## kill, stop, starve and deceive real processes in the middle of runs; as root, for a disk that is full
