@@ -160,7 +160,6 @@ ALLOWED = (
     Allowed("CHANGELOG.md", "what a release was called when it was made"),
     Allowed("docs/glossary.md", "the glossary names the words that it replaces"),
     Allowed("docs/adr/*", "a decision keeps the words of its day"),
-    Allowed("judge/DECISIONS.md", "the decisions, before each has a file of its own"),
     Allowed("judge/store/migrations/*", "a migration names the columns that a store of its day has"),
     Allowed("tests/store/test_store_migrat*.py", "stores of older schemas are filled under their own names"),
     Allowed("tests/*schemas.py", "stores of older schemas are filled under their own names"),
