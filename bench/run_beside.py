@@ -31,7 +31,7 @@ from judge.domain.run import RunSpec
 from judge.engines.local import LocalEngine
 from judge.execution.judges import JudgeAtWork
 from judge.ports.clock import SystemClock
-from judge.runs.lifecycle import Runs
+from judge.runs.lifecycle import RunLifecycle
 from judge.runs.watch import Watcher
 from judge.store.sql_store import SqlStore
 
@@ -93,7 +93,7 @@ async def _run(file: Path, *, awaited: bool = False) -> float:
     engine = LocalEngine(store, judges, clock)
     await _fill(store)
     begun = clock.now()
-    run = await Runs(store, engine, judges).create(TENANT, RunSpec("bench", ("longest",)), "", b"")
+    run = await RunLifecycle(store, engine, judges).create(TENANT, RunSpec("bench", ("longest",)), "", b"")
     watcher = Watcher(store, clock)
     async for now, _ in watcher.watch(TENANT, run.run_id, 0):
         run = now

@@ -12,9 +12,9 @@ import numpy as np
 
 from judge.columns.arrays import Flags, Floats
 from judge.domain.run import Pairing
-from judge.planning.adaptive import Told, next_row
+from judge.planning.adaptive import ClosedComparisons, next_row
 from judge.planning.rounds import NOTHING, Closed, Ending, Rounds
-from judge.ports.dataset_index import Board, BoardOutputs, BoardPrompts
+from judge.ports.dataset_index import DatasetIndex, OutputIndex, PromptIndex
 from judge.stats.battles import Battles
 from judge.stats.bradley_terry import POINTS, bradley_terry, newton
 from judge.stats.cluster_intervals import t_quantile
@@ -38,18 +38,18 @@ class World:
         wins[self.left, self.right], wins[self.right, self.left] = share, 1 - share
         self.truth: Floats = newton(wins, 1e-12, 100)[0]
 
-    def board(self, prompts: int) -> Board:
+    def board(self, prompts: int) -> DatasetIndex:
         """A board of so many prompts that everybody answered."""
         m = self.truth.size
         rows = np.arange(prompts * m, dtype=np.int64)
-        asked = BoardPrompts(
+        asked = PromptIndex(
             row=np.arange(prompts, dtype=np.int64),
             prompt_id=[f"p{number}" for number in range(prompts)],
             category=[""] * prompts,
             tags=[()] * prompts,
             turns=np.ones(prompts, dtype=np.int32),
         )
-        given = BoardOutputs(
+        given = OutputIndex(
             row=rows,
             prompt=rows // m,
             contestant=(rows % m).astype(np.int32),
@@ -57,20 +57,20 @@ class World:
             turns=np.ones(rows.size, dtype=np.int32),
             contestants=[f"c{number:03}" for number in range(m)],
         )
-        return Board(1, asked, given)
+        return DatasetIndex(1, asked, given)
 
 
 @dataclass(frozen=True, eq=False)
 class Ran:
     """A run that has ended: all that was said, which of it fell by lot, and why it ended after how many rounds."""
 
-    told: Told
+    told: ClosedComparisons
     by_lot: Flags
     rounds: int
     ending: Ending | None
 
 
-def ran(world: World, board: Board, pairing: Pairing) -> Ran:
+def ran(world: World, board: DatasetIndex, pairing: Pairing) -> Ran:
     """A run of *pairing* whose prompts and verdicts are drawn with its seed."""
     rng = np.random.default_rng([pairing.seed, 17])
     at = world.strengths[rng.integers(0, len(world.strengths), len(board.prompts))]
@@ -83,7 +83,7 @@ def ran(world: World, board: Board, pairing: Pairing) -> Ran:
         halves = np.where(rng.random(pairs.n) < TIES, 1, won).astype(np.int32)
         closed = Closed(halves, np.ones(pairs.n, dtype=np.int32))
     lots = np.concatenate([row.drawn.uniform for row in rounds.rows])
-    return Ran(Told.by(rounds, closed), lots, len(rounds) - 1, rounds.rows[-1].ending)
+    return Ran(ClosedComparisons.by(rounds, closed), lots, len(rounds) - 1, rounds.rows[-1].ending)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,10 +124,10 @@ def held(world: World, prompts: int, pairing: Pairing, runs: int) -> tuple[Held,
     return _held(world, made, whole), _held(world, made, lots)
 
 
-def _only(one: Ran) -> Told:
+def _only(one: Ran) -> ClosedComparisons:
     told, lot = one.told, one.by_lot
     columns = (told.prompt, told.left, told.right, told.halves, told.judged)
-    return Told(told.names, *(column[lot] for column in columns))
+    return ClosedComparisons(told.names, *(column[lot] for column in columns))
 
 
 def _held(world: World, made: list[Ran], battles: list[Battles]) -> Held:

@@ -22,8 +22,8 @@ from judge.ranking.options import RankOptions
 from judge.stats.bradley_terry import Effect, bradley_terry
 from judge.stats.cluster_intervals import Estimate, mean
 from judge.stats.errors import Disconnected, NotConverged
-from judge.votes.comparisons import Where
-from judge.votes.votes import Vote, Votes
+from judge.votes.comparisons import ComparisonKey
+from judge.votes.votes import SourceVotes, Vote
 
 PEOPLE = "people"
 """The name of what people say, beside the style."""
@@ -33,7 +33,7 @@ PEOPLE = "people"
 class _BesidePeople(Style):
     """Style, with what people give to the left of each comparison, from -1 to 1, before it."""
 
-    people: Mapping[Where, float] = field(default_factory=dict)
+    people: Mapping[ComparisonKey, float] = field(default_factory=dict)
 
     def beside(self, vote: Vote) -> Floats:
         return np.append(self.people[vote.where], super().beside(vote))
@@ -54,13 +54,13 @@ class Bias:
     prompts: int
 
 
-def bias(source: Votes, target: Votes, style: Style | str, family: Collection[str], level: float) -> Bias:
+def bias(source: SourceVotes, target: SourceVotes, style: Style | str, family: Collection[str], level: float) -> Bias:
     """What sways *source* beyond *target*, on the comparisons that both have an outcome of.
 
     *style* is that of the outputs, or why it is not known.
     Raises InvalidInput for a family of which no contestant is there.
     """
-    shares: dict[Where, list[float]] = {}
+    shares: dict[ComparisonKey, list[float]] = {}
     for vote in target.rows:
         shares.setdefault(vote.where, []).append(LEFT_SHARE[vote.outcome])
     people = {where: sum(told) / len(told) for where, told in shares.items()}
@@ -81,7 +81,9 @@ def bias(source: Votes, target: Votes, style: Style | str, family: Collection[st
     return Bias(fit.effects(level), reason, own, *known)
 
 
-def _family(rows: Collection[Vote], people: Mapping[Where, float], family: Collection[str], level: float) -> Estimate:
+def _family(
+    rows: Collection[Vote], people: Mapping[ComparisonKey, float], family: Collection[str], level: float
+) -> Estimate:
     ends = {end for vote in rows for end in (vote.where.left, vote.where.right)}
     unknown = sorted(set(family) - ends)
     if unknown:

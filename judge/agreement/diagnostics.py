@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from judge.agreement.leaderboards import leaderboards, steps
-from judge.agreement.options import TIES, AgreeOptions, Beside, Cut, cuts_of, figured
+from judge.agreement.options import TIES, AgreeOptions, Cut, Diagnostics, cuts_of, figured
 from judge.columns.arrays import Floats, sums
 from judge.domain.outcome import Reconcile
 from judge.stats.agreement import AgreementFigure
@@ -17,7 +17,7 @@ from judge.stats.ceiling import Ceiling, ceiling
 from judge.stats.cluster_intervals import jackknife
 from judge.stats.rank_agreement import RankAgreement
 from judge.stats.second_source import rivals
-from judge.stats.votes import NOBODY, Votes, pairs_between, plurality
+from judge.stats.votes import NOBODY, VoteColumns, pairs_between, plurality
 from judge.votes.shared_codes import Side, Table
 
 BOARDS = 1000
@@ -31,14 +31,14 @@ ONE_STEP = (
 )
 
 
-def beside(table: Table, every: Votes, target: Votes, options: AgreeOptions) -> Beside:
+def beside(table: Table, every: VoteColumns, target: VoteColumns, options: AgreeOptions) -> Diagnostics:
     """All of it of the *table*'s first source: *every* vote of the target, and the *target* that it is counted with."""
     source = table.sides[0]
     calibrated, uncalibrated = _calibrated(source, target, options)
     orders, gaps, unordered = _boards(table, source.votes, target, options)
     ceilings, test, alone = _people(table, source.votes, every, options)
     cascaded, unsure = _cascaded(source, target, options, *table.sides[2:])
-    return Beside(
+    return Diagnostics(
         calibrated,
         orders,
         gaps,
@@ -56,7 +56,7 @@ def beside(table: Table, every: Votes, target: Votes, options: AgreeOptions) -> 
 
 
 def _cascaded(
-    source: Side, target: Votes, options: AgreeOptions, rival: Side | None = None
+    source: Side, target: VoteColumns, options: AgreeOptions, rival: Side | None = None
 ) -> tuple[Cascade | None, str]:
     """Where the source may answer alone, if asked, held against the target's plurality; and why that says little.
 
@@ -77,7 +77,7 @@ def _cascaded(
     return found, ONE_STEP if len(found.steps) == 1 else ""
 
 
-def _right(rival: Votes, most: Votes, asked: Votes) -> Floats:
+def _right(rival: VoteColumns, most: VoteColumns, asked: VoteColumns) -> Floats:
     """The share of the *rival*'s votes that are what *most* people say, for each row of *asked*; NaN without any."""
     pairs = pairs_between(rival, most)
     size = int(max(asked.item.max(), most.item.max())) + 1
@@ -87,7 +87,7 @@ def _right(rival: Votes, most: Votes, asked: Votes) -> Floats:
     return found
 
 
-def _calibrated(source: Side, target: Votes, options: AgreeOptions) -> tuple[Calibration | None, str]:
+def _calibrated(source: Side, target: VoteColumns, options: AgreeOptions) -> tuple[Calibration | None, str]:
     """What the source's probabilities are worth, if it has other than those that two orders make of whole outcomes.
 
     Otherwise why that is not known, where it was asked for.
@@ -108,7 +108,7 @@ def _calibrated(source: Side, target: Votes, options: AgreeOptions) -> tuple[Cal
 
 
 def _boards(
-    table: Table, source: Votes, target: Votes, options: AgreeOptions
+    table: Table, source: VoteColumns, target: VoteColumns, options: AgreeOptions
 ) -> tuple[RankAgreement | None, tuple[tuple[float, float, AgreementFigure], ...], str]:
     """The two leaderboards, agreement by how far apart contestants are in the target's, and why there are none."""
     boards = leaderboards(table, source, target, options.level, BOARDS, options.seed)
@@ -122,7 +122,7 @@ def _boards(
 
 
 def _people(
-    table: Table, source: Votes, target: Votes, options: AgreeOptions
+    table: Table, source: VoteColumns, target: VoteColumns, options: AgreeOptions
 ) -> tuple[tuple[tuple[Cut, Ceiling], ...], Alternative | None, str]:
     """The source beside the target's votes among themselves, the alternative-annotator test, and why one is not there.
 

@@ -18,9 +18,9 @@ from judge.domain.source import Source, SourceKind
 from judge.domain.verdict import Verdict
 from judge.planning.inputs import all_labels
 from judge.ports.store import Store
-from judge.votes.comparisons import Where
+from judge.votes.comparisons import ComparisonKey
 from judge.votes.sources import labelled_at, labels_of, verdicts_on, votes_of
-from judge.votes.votes import Part, Taking, Votes
+from judge.votes.votes import Part, SourceVotes, Taking
 
 _TIE_SURE = 0.5
 
@@ -33,7 +33,7 @@ class Disagreement:
     comparison, and so are the source's *verdicts*, and the target's *labels* or *target_verdicts*.
     """
 
-    where: Where
+    where: ComparisonKey
     category: str
     source: Outcome
     target: Outcome
@@ -48,14 +48,14 @@ class Disagreement:
     target_verdicts: tuple[Verdict, ...] = field(default=())
 
 
-def ordered(source: Votes, target: Votes, least: int = 1) -> list[Disagreement]:
+def ordered(source: SourceVotes, target: SourceVotes, least: int = 1) -> list[Disagreement]:
     """Where *source* and most of *target*'s votes disagree and there are at least so many votes, best first."""
     said = {vote.where: vote for vote in source.rows}
     if len(said) < len(source.rows):
         raise InvalidInput(
             "source", f"source {source.source} has several votes a comparison; @plurality makes them one"
         )
-    counts: dict[Where, Counter[Outcome]] = {}
+    counts: dict[ComparisonKey, Counter[Outcome]] = {}
     for vote in target.rows:
         counts.setdefault(vote.where, Counter())[vote.outcome] += 1
     found = []
@@ -95,7 +95,7 @@ async def told(
     prompts = {prompt.prompt_id: prompt.row for prompt in board.prompts}
     outputs = board.named()
 
-    def at(where: Where, *, left: bool) -> int | None:
+    def at(where: ComparisonKey, *, left: bool) -> int | None:
         name, sample = (where.left, where.left_sample) if left else (where.right, where.right_sample)
         output = outputs.get((where.prompt_id, name, sample))
         return None if output is None else output.row
@@ -104,7 +104,7 @@ async def told(
     asked = await store.prompt_texts({prompts[where.prompt_id] for where in wheres if where.prompt_id in prompts})
     texts = await store.output_texts({row for ends in known.values() for row in ends if row is not None})
     verdicts, others = [await verdicts_on(store, tenant, dataset, one, wheres) for one in (source, target)]
-    labels: dict[Where, list[Label]] = {}
+    labels: dict[ComparisonKey, list[Label]] = {}
     if target.kind in (SourceKind.PEOPLE, SourceKind.LABELS):
         everything = [label async for _, label in all_labels(store, tenant, dataset, revision)]
         for label in labels_of(target, everything):

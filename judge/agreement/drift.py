@@ -9,10 +9,10 @@ import numpy as np
 from judge.columns.names import coded
 from judge.domain.outcome import Order, Outcome, whole
 from judge.stats.drift import Drift, drift
-from judge.votes.votes import Votes
+from judge.votes.votes import SourceVotes
 
 
-def drifted(before: Votes, after: Votes, level: float) -> Drift | str:
+def drifted(before: SourceVotes, after: SourceVotes, level: float) -> Drift | str:
     """What has changed from *before* to *after* on the showings judged in both, or why that is not said.
 
     Nothing is said at all where one of the two is not a single judge.

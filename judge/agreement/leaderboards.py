@@ -13,7 +13,7 @@ from judge.stats.battles import Battles
 from judge.stats.bradley_terry import bradley_terry
 from judge.stats.errors import Disconnected, NotConverged
 from judge.stats.rank_agreement import RankAgreement, rank_agreement
-from judge.stats.votes import Votes
+from judge.stats.votes import VoteColumns
 from judge.votes.shared_codes import Table
 
 GAPS = (0.0, 50.0, 100.0, 200.0, 400.0, inf)
@@ -30,7 +30,9 @@ class Leaderboards:
     reason: str = ""
 
 
-def leaderboards(table: Table, source: Votes, target: Votes, level: float, replicates: int, seed: int) -> Leaderboards:
+def leaderboards(
+    table: Table, source: VoteColumns, target: VoteColumns, level: float, replicates: int, seed: int
+) -> Leaderboards:
     """The ratings of the contestants that both know, by each source's own votes."""
     names, left, right = table.contestants
     known = [np.zeros(len(names), dtype=np.bool_) for _ in range(2)]
@@ -65,7 +67,7 @@ def leaderboards(table: Table, source: Votes, target: Votes, level: float, repli
     return Leaderboards(orders, ratings)
 
 
-def steps(table: Table, votes: Votes, ratings: Mapping[str, float]) -> list[tuple[float, float, Votes]]:
+def steps(table: Table, votes: VoteColumns, ratings: Mapping[str, float]) -> list[tuple[float, float, VoteColumns]]:
     """*votes* by how far apart their contestants are in *ratings*: from, to, and the votes; no empty steps."""
     names, left, right = table.contestants
     rating = np.array([ratings.get(name, nan) for name in names])

@@ -9,19 +9,20 @@ import numpy as np
 
 from judge.agreement.diagnostics import beside
 from judge.agreement.drift import drifted
-from judge.agreement.options import AgreeOptions, Beside, Figure, Report, cuts_of, figured
+from judge.agreement.options import AgreeOptions, Diagnostics, Figure, Report, cuts_of, figured
 from judge.columns.names import coded
 from judge.domain.errors import InvalidInput
 from judge.domain.outcome import whole
 from judge.stats.cluster_intervals import Estimate, mean
 from judge.stats.order_effects import OrderEffects, order_consistency
-from judge.stats.votes import Votes as Coded
-from judge.stats.votes import pairs_between, pairs_within, plurality
+from judge.stats.votes import VoteColumns, pairs_between, pairs_within, plurality
 from judge.votes.shared_codes import Table
-from judge.votes.votes import Votes
+from judge.votes.votes import SourceVotes
 
 
-def measure(source: Votes, target: Votes | None, options: AgreeOptions, rival: Votes | None = None) -> Report:
+def measure(
+    source: SourceVotes, target: SourceVotes | None, options: AgreeOptions, rival: SourceVotes | None = None
+) -> Report:
     """The report of *source* against *target*, or among the source's own annotators without one.
 
     A *rival* is held against the same votes of the target, beside the source.
@@ -41,9 +42,9 @@ def measure(source: Votes, target: Votes | None, options: AgreeOptions, rival: V
     mine, other = np.unique(ours.item), np.unique(theirs.item)
     both = np.intersect1d(mine, other).size
     consistency, incomplete = _consistency(source, options.level)
-    found = Beside()
+    found = Diagnostics()
     if target is None and np.unique(ours.annotator).size == 1:
-        found = Beside(notes=(f"{source.source} is one annotator, who has nobody to be compared with.",))
+        found = Diagnostics(notes=(f"{source.source} is one annotator, who has nobody to be compared with.",))
     if target is not None:
         found = beside(table, every, theirs, options)
         changed = drifted(target, source, options.level)
@@ -66,7 +67,7 @@ def measure(source: Votes, target: Votes | None, options: AgreeOptions, rival: V
     )
 
 
-def _on(votes: Coded, source: Coded) -> Coded:
+def _on(votes: VoteColumns, source: VoteColumns) -> VoteColumns:
     """What *source* says of the items of *votes*."""
     return source.where(np.isin(source.item, votes.item))
 
@@ -83,7 +84,7 @@ def _unit(said: str, *, among_themselves: bool) -> str:
     return "VOTE" if said == "UNSPECIFIED" else said
 
 
-def _repeats(votes: Votes, level: float) -> Estimate | None:
+def _repeats(votes: SourceVotes, level: float) -> Estimate | None:
     """How often two repeats of the same showing have the same outcome; None where nothing was repeated."""
     same, prompts = [], []
     for told in votes.shares.values():
@@ -98,7 +99,7 @@ def _repeats(votes: Votes, level: float) -> Estimate | None:
     return mean(np.array(same), coded(prompts)[1][0], level, (0.0, 1.0))
 
 
-def _consistency(votes: Votes, level: float) -> tuple[OrderEffects | None, int]:
+def _consistency(votes: SourceVotes, level: float) -> tuple[OrderEffects | None, int]:
     whole = [o for o in votes.orders if o.left_first is not None and o.right_first is not None]
     incomplete = len(votes.orders) - len(whole)
     if not votes.orders:

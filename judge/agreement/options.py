@@ -22,10 +22,9 @@ from judge.stats.drift import Drift
 from judge.stats.order_effects import OrderEffects
 from judge.stats.rank_agreement import RankAgreement
 from judge.stats.second_source import Rivals
-from judge.stats.votes import NOBODY, VotePairs
-from judge.stats.votes import Votes as Coded
+from judge.stats.votes import NOBODY, VoteColumns, VotePairs
 from judge.votes.shared_codes import Table
-from judge.votes.votes import WHOLE, Part, Taking, Votes
+from judge.votes.votes import WHOLE, Part, SourceVotes, Taking
 
 INTERVALS = ("", "bootstrap", "percentile")
 MOST_REPLICATES = 10_000
@@ -123,7 +122,7 @@ class Cut:
     part: Part
     annotator: str = ""
 
-    def of(self, table: Table, votes: Coded) -> Coded:
+    def of(self, table: Table, votes: VoteColumns) -> VoteColumns:
         """Those of *votes*, coded by *table*, that are counted in this figure."""
         rows = table.inside(self.part)[votes.item]
         if self.annotator:
@@ -131,7 +130,7 @@ class Cut:
         return votes if rows.all() else votes.where(rows)
 
 
-def cuts_of(table: Table, votes: Coded, options: AgreeOptions) -> list[Cut]:
+def cuts_of(table: Table, votes: VoteColumns, options: AgreeOptions) -> list[Cut]:
     """The whole, and what else was asked for, as far as *votes* have it."""
     base, items = options.part, np.unique(votes.item)
     found: set[Cut] = set()
@@ -163,7 +162,7 @@ def figured(pairs: VotePairs, options: AgreeOptions) -> Iterator[tuple[str, Agre
 
 
 @dataclass(frozen=True)
-class Beside:
+class Diagnostics:
     """What a target tells besides, of a source: each None or empty where it cannot be said, *notes* say why."""
 
     calibration: Calibration | None = None
@@ -186,8 +185,8 @@ class Beside:
 class Report:
     """How far two sources agree."""
 
-    source: Votes
-    target: Votes
+    source: SourceVotes
+    target: SourceVotes
     options: AgreeOptions
     figures: tuple[Figure, ...]
     source_only: int
@@ -196,4 +195,4 @@ class Report:
     consistency: OrderEffects | None = None
     incomplete: int = 0
     repeats: Estimate | None = None
-    beside: Beside = Beside()
+    beside: Diagnostics = Diagnostics()

@@ -24,7 +24,7 @@ from judge.domain.run import PairPolicy, Run
 from judge.domain.verdict import Verdict
 from judge.planning.named_plan import Planned, board_of, prompts_of
 from judge.planning.rounds import Rounds
-from judge.ports.dataset_index import BoardPrompts
+from judge.ports.dataset_index import PromptIndex
 from judge.rpc import bundle_json as spelling
 from judge.rpc import decode
 from judge.rpc import decode_bundle as restore
@@ -100,7 +100,7 @@ class Contents:
         return Planning(board_of(self.run.dataset_revision, prompts, outputs), self.labels("planned"), listed)
 
     @cached_property
-    def asked(self) -> BoardPrompts:
+    def asked(self) -> PromptIndex:
         """The prompts as they were ranked, with their categories and tags."""
         return prompts_of(self._rows(self._part("ranked", "prompts"), PromptMessage, decode.prompt))
 

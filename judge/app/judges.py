@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 
 from judge.app.rubrics import rubrics_in
 from judge.backends import anthropic, openai, vllm, vllm_engine
-from judge.backends.baseline import Yardstick
+from judge.backends.baseline import BaselineJudge
 from judge.backends.http import Endpoint
 from judge.backends.recorded import Recorded
 from judge.config.settings import ConfigError, JudgeSettings, PriceSettings, Settings
@@ -25,7 +25,7 @@ from judge.domain.judge import (
     Sampling,
 )
 from judge.execution.judges import JudgeAtWork, Rule
-from judge.execution.rate_limits import Account, Room, Slots
+from judge.execution.rate_limits import Account, MemoryLimit, Slots
 from judge.ports.backend import Backend, Serving
 from judge.ports.clock import Clock
 from judge.prompts.parse import own_parser
@@ -67,7 +67,7 @@ class ConfiguredJudges:
         self._accounts: dict[str, Account] = {}
         self._limits = settings.accounts
         self._slots: dict[str, Slots] = {}
-        self._room = Room()
+        self._room = MemoryLimit()
         self._weights: dict[str, tuple[str, float]] = {}
         """Whose weights answer for a judge, and until when that is believed."""
 
@@ -80,7 +80,7 @@ class ConfiguredJudges:
         if definition.backend == RECORDED:
             return self._own(definition, OWN_LIMITS, Recorded())
         if definition.yardstick:
-            card, yardstick = self._cards.get(definition.name), Yardstick(definition.backend)
+            card, yardstick = self._cards.get(definition.name), BaselineJudge(definition.backend)
             return self._own(definition, card.limits if card else OWN_LIMITS, yardstick, yardstick.computed)
         said, card = self._settings.get(definition.name), self._cards.get(definition.name)
         if said is None or card is None or said.backend != definition.backend:

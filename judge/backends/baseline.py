@@ -27,7 +27,7 @@ _STEPS = {
 _REASONED = {Preference.FIRST: "A", Preference.SECOND: "B", Preference.TIE: "tie"}
 
 
-class Yardstick:
+class BaselineJudge:
     """The yardstick *name*: longest, first, random or matches-reference.
 
     Raises InvalidInput where there is none of that name.

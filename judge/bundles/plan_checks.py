@@ -11,12 +11,12 @@ from itertools import accumulate, chain, pairwise, zip_longest
 from judge.domain.dataset import Label, ListedComparison
 from judge.domain.errors import InvalidInput, JudgeError
 from judge.domain.run import PairPolicy, Run
-from judge.domain.verdict import SOURCE_PARSER, Reading, ShowingNames, Verdict
+from judge.domain.verdict import SOURCE_PARSER, ParsedVerdict, PresentationNames, Verdict
 from judge.planning.named_plan import Planned, named
 from judge.planning.plan import make_plan
 from judge.planning.rounds import Rounds
 from judge.planning.selection import Named
-from judge.ports.dataset_index import Board
+from judge.ports.dataset_index import DatasetIndex
 from judge.prompts.parse import Parser, parse
 
 SHOWN = 3
@@ -27,7 +27,7 @@ SHOWN = 3
 class Planning:
     """What a run's plan was made from."""
 
-    board: Board
+    board: DatasetIndex
     labels: Sequence[Label] = ()
     listed: Sequence[ListedComparison] = ()
 
@@ -56,7 +56,7 @@ def read_again(verdict: Verdict) -> Verdict:
     return replace(verdict, readings=tuple(_again(verdict, reading) for reading in verdict.readings))
 
 
-def _again(verdict: Verdict, reading: Reading) -> Reading:
+def _again(verdict: Verdict, reading: ParsedVerdict) -> ParsedVerdict:
     parser = known_parser(reading.parser)
     return reading if parser is None or verdict.reply is None else parse(parser, verdict.reply)
 
@@ -103,7 +103,7 @@ class _Places:
         self._firsts = [0, *accumulate(sizes)]
         """The first showing of each round."""
 
-    def at(self, position: int) -> tuple[str, ShowingNames, str, int] | None:
+    def at(self, position: int) -> tuple[str, PresentationNames, str, int] | None:
         """The judge, the showing, the caller's id of it and the repeat at *position*; None if it is not in the plan."""
         per_showing = len(self._run.judges) * self._repeats
         number = bisect_right(self._firsts, position // per_showing) - 1

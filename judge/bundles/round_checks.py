@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from judge.domain.verdict import Verdict
 from judge.planning.adaptive import closed_by, next_row
 from judge.planning.rounds import Closed, Rounds
-from judge.ports.dataset_index import Board
+from judge.ports.dataset_index import DatasetIndex
 
 
-def wrong_rounds(board: Board, rounds: Rounds, counted: int) -> Iterator[str]:
+def wrong_rounds(board: DatasetIndex, rounds: Rounds, counted: int) -> Iterator[str]:
     """Where *rounds* over *board* are not as many as were *counted*, and the first that doesn't follow from others.
 
     Whatever comes after that one follows from something else, and is not looked at.

@@ -29,7 +29,7 @@ NEEDED = {
 
 
 @dataclass(frozen=True)
-class Asked:
+class BundleRequest:
     """What is to be in a bundle: a run's leaderboards by these *options*, with *texts* or without."""
 
     run: str
@@ -40,7 +40,7 @@ class Asked:
 class Bundling:
     """Writes what *client* is told into *writer*."""
 
-    def __init__(self, client: JudgeClient, writer: BundleWriter, asked: Asked) -> None:
+    def __init__(self, client: JudgeClient, writer: BundleWriter, asked: BundleRequest) -> None:
         self._client, self._writer, self._asked = client, writer, asked
         self._versions: dict[str, str] = {}
         self.answers = 0

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from judge.cli.connect import Where, connected, run
+from judge.cli.connect import ServiceTarget, connected, run
 from judge.cli.export import export
 from judge.cli.group import FAILED, cli
 from judge.cli.leaderboard_tables import leaderboard
@@ -25,13 +25,13 @@ BUNDLE = click.argument("bundle", type=click.Path(exists=True, dir_okay=False, p
 @click.option("--without-texts", is_flag=True, help="Hashes in place of the texts of prompts and outputs.")
 @ranking
 @click.pass_obj
-def bundle_command(where: Where, /, run_name: str, output: Path, *, without_texts: bool, **said: Any) -> None:  # noqa: ANN401  # how to rank
+def bundle_command(where: ServiceTarget, /, run_name: str, output: Path, *, without_texts: bool, **said: Any) -> None:  # noqa: ANN401  # how to rank
     """Write a run as one file that `judge replay` ranks again and `judge verify` checks.
 
     Prints the SHA-256 of its manifest, which names all of its content.
     """
     from judge.bundles.archive import BundleWriter  # noqa: PLC0415
-    from judge.cli.bundle_export import Asked, Bundling  # noqa: PLC0415  # grpc's messages when needed
+    from judge.cli.bundle_export import BundleRequest, Bundling  # noqa: PLC0415  # grpc's messages when needed
 
     options = ranking_options(**said)
     if without_texts and options.style:
@@ -42,7 +42,7 @@ def bundle_command(where: Where, /, run_name: str, output: Path, *, without_text
     async def work() -> str:
         with beside.open("wb") as file, BundleWriter(file) as writer:
             async with connected(where) as client:
-                bundling = Bundling(client, writer, Asked(run_name, options, not without_texts))
+                bundling = Bundling(client, writer, BundleRequest(run_name, options, not without_texts))
                 digest = await bundling.write()
         click.echo(f"{output}: {bundling.answers} answers of {run_name}", err=True)
         return digest

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Where:
+class ServiceTarget:
     """Which server, or which configuration for the service in this process."""
 
     server: str | None
@@ -28,7 +28,7 @@ class Where:
 
 
 @contextlib.asynccontextmanager
-async def connected(where: Where) -> AsyncIterator[JudgeClient]:
+async def connected(where: ServiceTarget) -> AsyncIterator[JudgeClient]:
     """A client of the server named, or of a service in this process on the embedded store."""
     from judge_client import JudgeClient  # noqa: PLC0415  # grpc is imported when it is needed
 

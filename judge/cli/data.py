@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from judge.cli.connect import Where, connected, run
+from judge.cli.connect import ServiceTarget, connected, run
 from judge.cli.group import FAILED, cli
 
 if TYPE_CHECKING:
     from judge.api.v1.dataset_service_pb2 import Dataset, UploadSummary
-    from judge.formats.lines import Counts, Import
+    from judge.formats.lines import Import, RowCounts
     from judge_client import JudgeClient
 
 SHOWN = 5
@@ -68,7 +68,7 @@ async def _made(client: JudgeClient, dataset: str) -> Dataset | None:
     return None
 
 
-async def _sent(client: JudgeClient, dataset: str, found: Import, counts: Counts) -> int:
+async def _sent(client: JudgeClient, dataset: str, found: Import, counts: RowCounts) -> int:
     """The number of rows rejected of all that is *found*, prompts first and what is about them after."""
     from judge.rpc import rows  # noqa: PLC0415  # the nouns to the wire
 
@@ -96,7 +96,7 @@ async def _sent(client: JudgeClient, dataset: str, found: Import, counts: Counts
 @click.option("--dataset", required=True, help="The dataset to add to; it is made if it is missing.")
 @click.option("--format", "name", help="jsonl or fastchat; found out by itself.")
 @click.pass_obj
-def import_command(where: Where, path: Path, dataset: str, name: str | None) -> int:
+def import_command(where: ServiceTarget, path: Path, dataset: str, name: str | None) -> int:
     """Add the files at PATH to a dataset."""
     from judge.formats import detect  # noqa: PLC0415
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from judge.cli.agreement_tables import summary
-from judge.cli.connect import Where, run
+from judge.cli.connect import ServiceTarget, run
 from judge.cli.data import upload
 from judge.cli.group import cli
 from judge.cli.leaderboard_tables import leaderboard
@@ -22,7 +22,7 @@ GOLD = "labels:construction"
 @cli.command("demo")
 @click.option("--judge", "more", multiple=True, help="Another configured judge, for instance openai.")
 @click.pass_obj
-def demo_command(where: Where, more: tuple[str, ...]) -> int:
+def demo_command(where: ServiceTarget, more: tuple[str, ...]) -> int:
     """Judge the bundled answers with two yardsticks, rank, and measure agreement."""
     from judge.api.v1 import ranking_service_pb2  # noqa: PLC0415  # grpc's messages when needed
     from judge.api.v1 import run_service_pb2 as pb  # noqa: PLC0415

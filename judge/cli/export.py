@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from judge.cli.connect import Where, connected, run
+from judge.cli.connect import ServiceTarget, connected, run
 from judge.cli.group import CONFIG, SERVER, Commands, cli
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _written(output: Path | None) -> Iterator[TextIO]:
 @click.pass_context
 def export(context: click.Context, server: str | None, config: Path | None) -> None:
     """Write rows as JSON lines, as `judge import` reads them; or a run as a bundle."""
-    context.obj = Where(server or context.obj.server, config or context.obj.config)
+    context.obj = ServiceTarget(server or context.obj.server, config or context.obj.config)
 
 
 OUTPUT = click.option("-o", "--output", type=click.Path(path_type=Path), help="A file; default is standard output.")
@@ -107,7 +107,7 @@ def _rows(kind: str) -> None:
     @click.option("--dataset", required=True, help="The dataset to read.")
     @OUTPUT
     @click.pass_obj
-    def command(where: Where, dataset: str, output: Path | None) -> None:
+    def command(where: ServiceTarget, dataset: str, output: Path | None) -> None:
         _write(where, kind, output, lambda client: _of_dataset(client, dataset, kind))
 
 
@@ -120,7 +120,7 @@ for _kind in ("prompts", "outputs", "labels", "comparisons"):
 @click.option("--run", "run_name", help="A run's verdicts instead.")
 @OUTPUT
 @click.pass_obj
-def verdicts_command(where: Where, dataset: str | None, run_name: str | None, output: Path | None) -> None:
+def verdicts_command(where: ServiceTarget, dataset: str | None, run_name: str | None, output: Path | None) -> None:
     """Write verdicts as JSON lines, as `judge import` reads them."""
     if (dataset is None) == (run_name is None):
         raise click.UsageError("name a --dataset, or a --run to export its verdicts")
@@ -133,7 +133,10 @@ def verdicts_command(where: Where, dataset: str | None, run_name: str | None, ou
 
 
 def _write(
-    where: Where, kind: str, output: Path | None, rows_of: Callable[[JudgeClient], AsyncIterator[dict[str, Any]]]
+    where: ServiceTarget,
+    kind: str,
+    output: Path | None,
+    rows_of: Callable[[JudgeClient], AsyncIterator[dict[str, Any]]],
 ) -> None:
     async def work() -> int:
         many = 0

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from judge.cli.connect import Where
+from judge.cli.connect import ServiceTarget
 
 FAILED = 1
 WRONG_USE = 2
@@ -29,7 +29,7 @@ class _Command(click.Command):
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  # whatever the command returns
         """Run the command against the server that was named."""
         server, config = ctx.params.pop("server"), ctx.params.pop("config")
-        ctx.obj = Where(server or ctx.obj.server, config or ctx.obj.config)
+        ctx.obj = ServiceTarget(server or ctx.obj.server, config or ctx.obj.config)
         return super().invoke(ctx)
 
 
@@ -47,4 +47,4 @@ class Commands(click.Group):
 @click.pass_context
 def cli(context: click.Context, server: str | None, config: Path | None) -> None:
     """Say which model answers better, how surely, and whether the judge can be trusted."""
-    context.obj = Where(server, config)
+    context.obj = ServiceTarget(server, config)

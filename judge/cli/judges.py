@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from judge.cli.connect import Where, connected, echo_json, run
+from judge.cli.connect import ServiceTarget, connected, echo_json, run
 from judge.cli.group import cli
 from judge.cli.tables import console, table, usd
 
@@ -25,7 +25,7 @@ _CAPABILITIES = ("temperature", "seed", "logprobs", "json_schema", "choice", "ba
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print the judge as JSON.")
 @click.pass_obj
-def judges_command(where: Where, name: str | None, *, as_json: bool) -> int:
+def judges_command(where: ServiceTarget, name: str | None, *, as_json: bool) -> int:
     """List the judges, or describe the judge NAME: what it takes, costs and may be asked."""
 
     async def work() -> int:
@@ -101,7 +101,7 @@ def rubric_group() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the preview as JSON.")
 @click.pass_obj
 def preview_command(
-    where: Where,
+    where: ServiceTarget,
     judge: str,
     dataset: str,
     prompt_id: str,

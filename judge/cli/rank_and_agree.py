@@ -9,7 +9,7 @@ import click
 
 from judge.cli.agreement_tables import agreement
 from judge.cli.anchors_from import earlier_board, keep_scale
-from judge.cli.connect import Where, connected, echo_json, run
+from judge.cli.connect import ServiceTarget, connected, echo_json, run
 from judge.cli.disagreement_view import disagreement
 from judge.cli.group import cli
 from judge.cli.leaderboard_tables import leaderboard, leaderboard_csv, leaderboard_parquet
@@ -43,7 +43,7 @@ def _battles(path: Path) -> list[Battle]:
 @click.option("--json", "as_json", is_flag=True, help="Print the leaderboard as JSON.")
 @click.pass_obj
 def rank_command(
-    where: Where,
+    where: ServiceTarget,
     /,
     source: str,
     dataset: str,
@@ -110,7 +110,7 @@ def rank_command(
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.pass_obj
 def agree_command(
-    where: Where,
+    where: ServiceTarget,
     /,
     source: str,
     target: str,
@@ -169,7 +169,7 @@ def agree_command(
 @click.option("--json", "as_json", is_flag=True, help="Print them as JSON, one after another.")
 @click.pass_obj
 def disagreements_command(
-    where: Where,
+    where: ServiceTarget,
     /,
     source: str,
     target: str,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from judge.cli.connect import Where, connected, echo_json, run
+from judge.cli.connect import ServiceTarget, connected, echo_json, run
 from judge.cli.group import FAILED, cli
 from judge.cli.tables import estimated, usd
 
@@ -119,7 +119,7 @@ def _add_adaptive(pairing: Pairing, pairs: str, said: Mapping[str, Any]) -> None
 @click.option("--json", "as_json", is_flag=True, help="Print the run as JSON.")
 @click.pass_obj
 def run_command(  # one option each
-    where: Where,
+    where: ServiceTarget,
     /,
     dataset: str,
     judges: tuple[str, ...],
@@ -183,7 +183,7 @@ def run_command(  # one option each
 @click.option("--parser", default="", help="Such as brackets or likert-8~1.5; without it the judges' own.")
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
 @click.pass_obj
-def reparse_command(where: Where, name: str, parser: str, *, as_json: bool) -> int:
+def reparse_command(where: ServiceTarget, name: str, parser: str, *, as_json: bool) -> int:
     """Read the stored replies of the run NAME with another parser; no call is made.
 
     The new readings stand beside the old ones: `judge rank --reading PARSER` uses them.
@@ -205,7 +205,7 @@ def reparse_command(where: Where, name: str, parser: str, *, as_json: bool) -> i
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print the run as JSON when it has ended.")
 @click.pass_obj
-def watch_command(where: Where, name: str, *, as_json: bool) -> int:
+def watch_command(where: ServiceTarget, name: str, *, as_json: bool) -> int:
     """Wait for the run NAME with a progress bar."""
 
     async def work() -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from judge.cli.connect import Where
+from judge.cli.connect import ServiceTarget
 from judge.cli.group import cli
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def store_group() -> None:
 @click.argument("source", metavar="FROM")
 @click.argument("target", metavar="TO")
 @click.pass_obj
-def copy_command(where: Where, source: str, target: str) -> None:
+def copy_command(where: ServiceTarget, source: str, target: str) -> None:
     """Copy the store FROM into the empty store TO, unfinished runs too.
 
     Each is sqlite:///PATH or postgresql://USER@HOST/NAME. Nobody may serve

@@ -138,7 +138,7 @@ class Reply(NamedTuple):
     """Of the deciding token: its alternatives with their natural log probabilities, if the backend gives them."""
 
 
-class Reading(NamedTuple):
+class ParsedVerdict(NamedTuple):
     """What one parser reads from a reply: exactly one preference, or unreadable with the reason why."""
 
     parser: str
@@ -155,7 +155,7 @@ class Reading(NamedTuple):
         return VerdictStatus.UNREADABLE if self.preference is None else VerdictStatus.OK
 
 
-def status_of(replied: VerdictStatus, reading: Reading | None) -> VerdictStatus:
+def status_of(replied: VerdictStatus, reading: ParsedVerdict | None) -> VerdictStatus:
     """A verdict's status: the reply's own, or where that is in order, that of the *reading* that counts."""
     if replied is not VerdictStatus.OK:
         return replied
@@ -163,7 +163,7 @@ def status_of(replied: VerdictStatus, reading: Reading | None) -> VerdictStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class ShowingNames:
+class PresentationNames:
     """A showing by its names: which comparison of a dataset, in which order."""
 
     prompt_id: str
@@ -180,12 +180,12 @@ class Verdict:
     """What one judge said of one showing, with its place in a run; or why it said nothing."""
 
     judge: str
-    showing: ShowingNames
+    showing: PresentationNames
     category: str = ""
     position: int = 0
     comparison_id: str = ""
     reply: Reply | None = None
-    readings: tuple[Reading, ...] = ()
+    readings: tuple[ParsedVerdict, ...] = ()
     state: ItemState | None = None
     epoch: str = ""
     repeat: int = 0
@@ -196,7 +196,7 @@ class Verdict:
     """The store's number of the call behind it, which several verdicts may share; 0 where there was none."""
 
     @property
-    def reading(self) -> Reading | None:
+    def reading(self) -> ParsedVerdict | None:
         """The reading that counts: the source's own outcome of an imported verdict, else the newest parser's."""
         for reading in self.readings:
             if reading.parser == SOURCE_PARSER:

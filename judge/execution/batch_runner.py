@@ -22,7 +22,8 @@ from judge.execution.shard_runner import FULL_WAIT, ROUNDS, Failures, Waits, reu
 from judge.log.events import logger
 from judge.ports.backend import BatchBackend, BatchItem, BatchUndecided
 from judge.ports.clock import Clock
-from judge.ports.store import BatchState, Fence, NewBatch, PermitRequest, ProviderBatch, RunStore, Settled
+from judge.ports.records import BatchState, Fence, NewBatch, PermitRequest, ProviderBatch, Settled
+from judge.ports.store import RunStore
 
 BATCH = 5000
 """Items in a batch, at most."""

@@ -11,10 +11,10 @@ import stamina
 from judge.domain.errors import CallFailed, JudgeUnusable, NotRecorded, TransportFailed
 from judge.domain.judge import RECORDED, JudgeCard, JudgeDefinition, RenderedPrompt
 from judge.domain.outcome import ItemState, Order
-from judge.domain.verdict import CallKey, Comparison, Reading, Reply, Shown, Usage, digest, recorded_digest
+from judge.domain.verdict import CallKey, Comparison, ParsedVerdict, Reply, Shown, Usage, digest, recorded_digest
 from judge.execution.judges import JudgeAtWork, Rule
 from judge.ports.clock import Clock
-from judge.ports.store import ItemRef, OutputText, PromptText, Settled
+from judge.ports.records import ItemRef, OutputText, PromptText, Settled
 from judge.prompts.parse import Parser, parse
 from judge.prompts.render import render, uses_reference
 
@@ -206,7 +206,7 @@ class _Tries:
             await account.turn(self._tokens, single=self._single)
 
 
-def read(definition: JudgeDefinition, reply: Reply) -> Reading:
+def read(definition: JudgeDefinition, reply: Reply) -> ParsedVerdict:
     """What the judge's own parser reads from *reply*."""
     return parse(Parser.named(definition.parser), reply)
 

@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 
 from judge.domain.judge import JudgeCard, JudgeDefinition, RenderedPrompt
 from judge.domain.verdict import Reply
-from judge.execution.rate_limits import Account, Room, Slots
+from judge.execution.rate_limits import Account, MemoryLimit, Slots
 from judge.ports.backend import Backend
 
 Rule: TypeAlias = Callable[[RenderedPrompt], Reply]
@@ -23,7 +23,7 @@ class JudgeAtWork:
     backend: Backend
     account: Account
     slots: Slots
-    room: Room
+    room: MemoryLimit
     rule: Rule | None = None
     """Of a judge that computes: what its backend replies, at once."""
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from judge.domain.errors import TransportFailed
-from judge.ports.store import Pace
+from judge.ports.records import RateLimit
 
 if TYPE_CHECKING:
     from judge.ports.clock import Clock
@@ -109,7 +109,7 @@ class Account:
         self.replies = 0
         """How many calls were answered, in whatever way."""
 
-    def shared_pace(self, tokens: int, *, single: bool = False) -> Pace | None:
+    def shared_pace(self, tokens: int, *, single: bool = False) -> RateLimit | None:
         """The limits that the store is to keep among all processes, for calls of about *tokens*; None if it need not.
 
         They are those of the config: what the provider throttles slows down each process by itself.
@@ -119,7 +119,7 @@ class Account:
         if not self._shared_as or (math.isinf(calls) and math.isinf(given)):
             return None
         kept = f"{self._shared_as}/single" if single and self._single_share else self._shared_as
-        return Pace(kept, calls, given, tokens)
+        return RateLimit(kept, calls, given, tokens)
 
     @property
     def down(self) -> bool:
@@ -301,7 +301,7 @@ class Slots:
         one.served.set_result(None)
 
 
-class Room:
+class MemoryLimit:
     """At most *size* bytes of prompts in flight; one that is larger than that goes alone."""
 
     def __init__(self, size: int = 256 * 1024 * 1024) -> None:

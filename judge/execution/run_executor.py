@@ -29,7 +29,8 @@ from judge.planning.inputs import build_plan
 from judge.planning.plan import Plan
 from judge.planning.rounds import Rounds, build_rounds, catch_up
 from judge.ports.clock import Clock
-from judge.ports.store import Fence, Losses, Store
+from judge.ports.records import Fence, Losses
+from judge.ports.store import Store
 
 SHARD = 500
 """Positions in a shard."""

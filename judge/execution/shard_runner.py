@@ -21,7 +21,8 @@ from judge.execution.judge_call import Work, computed, judge_comparison, letters
 from judge.execution.judges import JudgeAtWork, Rule
 from judge.log.events import logger
 from judge.ports.clock import Clock
-from judge.ports.store import Fence, Permit, PermitRequest, RunStore, Settled, StoredAnswer
+from judge.ports.records import Fence, Permit, PermitRequest, Settled, StoredAnswer
+from judge.ports.store import RunStore
 
 LEASE = 10.0
 """Seconds after its permit was asked for within which a call must begin."""

@@ -10,9 +10,9 @@ from judge.domain.outcome import Order
 from judge.domain.verdict import (
     CallKey,
     Comparison,
-    Reading,
+    ParsedVerdict,
+    PresentationNames,
     Reply,
-    ShowingNames,
     Shown,
     Verdict,
     prompt_digest,
@@ -34,15 +34,16 @@ from judge.execution.judge_call import (
 from judge.execution.judges import JudgeAtWork, Judges
 from judge.execution.shard_runner import BUSY_WAIT, LEASE
 from judge.ports.clock import Clock
-from judge.ports.store import PermitRequest, Settled, Store
+from judge.ports.records import PermitRequest, Settled
+from judge.ports.store import Store
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SingleRequest:
     """A comparison in one order, by its texts, and by its names if it is of a dataset."""
 
     shown: Shown
-    names: ShowingNames
+    names: PresentationNames
 
 
 class Single:
@@ -52,7 +53,7 @@ class Single:
         self._store, self._judges, self._clock = store, judges, clock
         self._calls = Outliving()
 
-    async def of_dataset(self, tenant: str, dataset: str, names: ShowingNames) -> Asked:
+    async def of_dataset(self, tenant: str, dataset: str, names: PresentationNames) -> SingleRequest:
         """The texts of a showing of *dataset*; NotFound names what is missing."""
         revision = await self._store.revision(tenant, dataset)
         board = await self._store.board(tenant, dataset, revision, prompt_ids=[names.prompt_id])
@@ -74,14 +75,14 @@ class Single:
         prompts = await self._store.prompt_texts([prompt.row])
         outputs = await self._store.output_texts(rows)
         left, right = (outputs[row] for row in rows)
-        return Asked(texts(prompts[prompt.row], left, right, names.turn, names.order), names)
+        return SingleRequest(texts(prompts[prompt.row], left, right, names.turn, names.order), names)
 
     @staticmethod
-    def of_texts(compared: Comparison, order: Order) -> Asked:
+    def of_texts(compared: Comparison, order: Order) -> SingleRequest:
         """A comparison given by its texts."""
-        return Asked(Shown.of(compared, order), ShowingNames("", compared.turn, "left", "right", order))
+        return SingleRequest(Shown.of(compared, order), PresentationNames("", compared.turn, "left", "right", order))
 
-    async def _work(self, tenant: str, card: JudgeCard, asked: Asked, epoch: str, repeat: int) -> Work:
+    async def _work(self, tenant: str, card: JudgeCard, asked: SingleRequest, epoch: str, repeat: int) -> Work:
         definition, shown, names = card.definition, asked.shown, asked.names
         if definition.backend == RECORDED:
             prompt, left = recorded_key(names.prompt_id, names.left, names.left_sample)
@@ -98,17 +99,17 @@ class Single:
     async def _identified(self, card: JudgeCard) -> JudgeCard:
         return replace(card, definition=await self._judges.identified(card.definition))
 
-    async def preview(self, card: JudgeCard, asked: Asked) -> RenderedPrompt:
+    async def preview(self, card: JudgeCard, asked: SingleRequest) -> RenderedPrompt:
         """What would be sent."""
         work = Work(CallKey(0, 0, asked.shown.turn, 0, 0), asked.shown)
         return rendered((await self._identified(card)).definition, work)
 
-    async def stored(self, tenant: str, card: JudgeCard, asked: Asked) -> bool:
+    async def stored(self, tenant: str, card: JudgeCard, asked: SingleRequest) -> bool:
         """Whether a verdict is stored already, so that asking again costs nothing."""
         work = await self._work(tenant, await self._identified(card), asked, "", 0)
         return work.key in await self._store.answers(tenant, [work.key])
 
-    async def judge(self, tenant: str, card: JudgeCard, asked: Asked, epoch: str, repeat: int) -> Verdict:
+    async def judge(self, tenant: str, card: JudgeCard, asked: SingleRequest, epoch: str, repeat: int) -> Verdict:
         """The verdict, from the store if it is there. Raises the CallFailed that left no reply.
 
         A call once begun is finished and stored, also when its caller goes away.
@@ -163,7 +164,13 @@ class Single:
 
 
 def _verdict(
-    card: JudgeCard, asked: Asked, work: Work, reply: Reply, readings: tuple[Reading, ...], *, reused: bool
+    card: JudgeCard,
+    asked: SingleRequest,
+    work: Work,
+    reply: Reply,
+    readings: tuple[ParsedVerdict, ...],
+    *,
+    reused: bool,
 ) -> Verdict:
     return Verdict(
         card.definition.name,

@@ -8,7 +8,8 @@ from judge.domain.judge import RECORDED, JudgeDefinition
 from judge.domain.outcome import Order
 from judge.domain.verdict import CallKey, Shown
 from judge.execution.judge_call import Work, recorded_key, shows_reference, texts
-from judge.ports.store import DatasetStore, ItemRef, OutputText, PromptText
+from judge.ports.records import ItemRef, OutputText, PromptText
+from judge.ports.store import DatasetStore
 
 
 class Keys:

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Counts:
+class RowCounts:
     """The number of rows of each part; of labels by source, in the order of the files."""
 
     prompts: int
@@ -45,9 +45,9 @@ class Import:
     comparisons: Callable[[], Iterator[ListedComparison]] = lambda: iter(())
     battles: tuple[Path, ...] = ()
 
-    def counts(self) -> Counts:
+    def counts(self) -> RowCounts:
         """The rows, counted by walking all of them: InvalidInput for the first wrong one."""
-        return Counts(
+        return RowCounts(
             prompts=sum(1 for _ in self.prompts()),
             outputs=sum(1 for _ in self.outputs()),
             labels=Counter(source for source, _ in self.labels()),

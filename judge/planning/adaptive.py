@@ -22,7 +22,8 @@ from judge.planning.inputs import PAGE
 from judge.planning.plan import Plan, first_round
 from judge.planning.rounds import NOTHING, Closed, Ending, RoundRow, Rounds, catch_up
 from judge.ports.dataset_index import Counts
-from judge.ports.store import Store, VerdictQuery
+from judge.ports.records import VerdictQuery
+from judge.ports.store import Store
 from judge.stats.adaptive import LEAST_SETTLED, TOP, next_round
 from judge.stats.alpha_spending import look_levels
 from judge.stats.battles import Battles
@@ -94,7 +95,7 @@ def next_row(rounds: Rounds, before: Closed) -> RoundRow:
     pairing, offset, number = rounds.pairing, rounds.planned, len(rounds)
     if not number:
         return RoundRow(first_round(rounds.narrowed, pairing), before, offset)
-    told = Told.by(rounds, before)
+    told = ClosedComparisons.by(rounds, before)
     level = float(look_levels(pairing.rounds, LEVEL)[number - 1])
     goal = Goal(pairing.precision, pairing.separated, pairing.top)
     if told.judged.any() and reached(told.battles(), goal, level):
@@ -111,7 +112,7 @@ def next_row(rounds: Rounds, before: Closed) -> RoundRow:
 
 
 @dataclass(frozen=True, eq=False)
-class Told:
+class ClosedComparisons:
     """All comparisons of closed rounds, and what was said: int32[n] each, in the order of the plan."""
 
     names: Sequence[str]
@@ -122,11 +123,11 @@ class Told:
     judged: Counts
 
     @staticmethod
-    def by(rounds: Rounds, last: Closed) -> Told:
+    def by(rounds: Rounds, last: Closed) -> ClosedComparisons:
         """What *rounds* say, of which the last one said *last*."""
         drawn = [row.drawn.pairs for row in rounds.rows]
         closed = [*(row.before for row in rounds.rows[1:]), last]
-        return Told(
+        return ClosedComparisons(
             rounds.narrowed.contestants,
             np.concatenate([pairs.prompt for pairs in drawn]),
             np.concatenate([pairs.left for pairs in drawn]),

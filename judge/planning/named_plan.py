@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from judge.domain.dataset import Output, Prompt
-from judge.domain.verdict import ShowingNames
+from judge.domain.verdict import PresentationNames
 from judge.planning.plan import Plan
-from judge.ports.dataset_index import Board, BoardOutputs, BoardPrompts
+from judge.ports.dataset_index import DatasetIndex, OutputIndex, PromptIndex
 
 BLOCK = 1000
 """Showings named at once."""
@@ -20,17 +20,17 @@ BLOCK = 1000
 class Planned:
     """One showing of a plan, and the caller's id of it if it was listed."""
 
-    showing: ShowingNames
+    showing: PresentationNames
     comparison_id: str = ""
 
 
-def named(board: Board, plans: Sequence[Plan]) -> Iterator[Planned]:
+def named(board: DatasetIndex, plans: Sequence[Plan]) -> Iterator[Planned]:
     """The showings of *plans*, which were made over *board*, one plan after another."""
     prompts = dict(zip(board.prompts.row.tolist(), board.prompts.prompt_id, strict=True))
     outputs = {output.row: output for output in board.outputs}
     for item in (one for plan in plans for block in _blocks(plan) for one in plan.items(block)):
         left, right = outputs[item.left], outputs[item.right]
-        names = ShowingNames(
+        names = PresentationNames(
             prompts[item.prompt],
             item.turn,
             left.contestant,
@@ -48,7 +48,7 @@ def _blocks(plan: Plan) -> Iterator[range]:
         yield range(begin, min(begin + BLOCK * plan.repeats, plan.first(1)), plan.repeats)
 
 
-def board_of(revision: int, prompts: Iterable[Prompt], outputs: Iterable[Output]) -> Board:
+def board_of(revision: int, prompts: Iterable[Prompt], outputs: Iterable[Output]) -> DatasetIndex:
     """The board of these rows, in the order of upload: what a store makes of the same."""
     asked = prompts_of(prompts)
     place = {prompt_id: number for number, prompt_id in enumerate(asked.prompt_id)}
@@ -56,7 +56,7 @@ def board_of(revision: int, prompts: Iterable[Prompt], outputs: Iterable[Output]
     contestants = sorted({output.contestant for _, _, output in rows})
     number = {name: code for code, name in enumerate(contestants)}
     at = np.array([prompt for _, prompt, _ in rows], dtype=np.int64)
-    answered = BoardOutputs(
+    answered = OutputIndex(
         row=np.array([row for row, _, _ in rows], dtype=np.int64),
         prompt=asked.row[at],
         contestant=np.array([number[output.contestant] for _, _, output in rows], dtype=np.int32),
@@ -64,13 +64,13 @@ def board_of(revision: int, prompts: Iterable[Prompt], outputs: Iterable[Output]
         turns=np.minimum(np.array([len(output.turns) for _, _, output in rows], dtype=np.int32), asked.turns[at]),
         contestants=contestants,
     )
-    return Board(revision, asked, answered)
+    return DatasetIndex(revision, asked, answered)
 
 
-def prompts_of(prompts: Iterable[Prompt]) -> BoardPrompts:
+def prompts_of(prompts: Iterable[Prompt]) -> PromptIndex:
     """The prompts' part of a board."""
     rows = list(prompts)
-    return BoardPrompts(
+    return PromptIndex(
         row=np.arange(1, len(rows) + 1, dtype=np.int64),
         prompt_id=[prompt.prompt_id for prompt in rows],
         category=[prompt.category for prompt in rows],

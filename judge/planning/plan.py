@@ -20,8 +20,8 @@ from judge.domain.errors import InvalidInput, Precondition
 from judge.domain.outcome import Order
 from judge.domain.run import OrderPolicy, Pairing, PairPolicy, TurnPolicy
 from judge.planning.selection import Named, Narrowed
-from judge.ports.dataset_index import Board, Counts, Rows
-from judge.ports.store import ItemRef
+from judge.ports.dataset_index import Counts, DatasetIndex, Rows
+from judge.ports.records import ItemRef
 from judge.stats import adaptive
 from judge.stats import pairing as pairs
 
@@ -98,7 +98,7 @@ class _Comparisons:
     made_of: Rows
 
 
-def make_plan(board: Board, pairing: Pairing, judges: int, named: Named | None = None) -> Plan:
+def make_plan(board: DatasetIndex, pairing: Pairing, judges: int, named: Named | None = None) -> Plan:
     """The plan of *pairing* over *board* for so many *judges*; Precondition NO_PAIRS if it is empty.
 
     What was labelled, or listed, is *named*. Of ADAPTIVE it is the first round's.
@@ -148,14 +148,14 @@ def first_round(narrowed: Narrowed, pairing: Pairing) -> adaptive.Round:
 
 
 def round_plan(
-    narrowed: Narrowed, pairing: Pairing, judges: int, chosen: pairs.Pairs, *, number: int, offset: int
+    narrowed: Narrowed, pairing: Pairing, judges: int, chosen: pairs.PairColumns, *, number: int, offset: int
 ) -> tuple[Plan, Rows]:
     """The plan of the comparisons of round *number*, from position *offset*; of which of them each of its own is."""
     comparisons = _at_turns(narrowed, pairing, chosen)
     return _shown(narrowed, comparisons, pairing, judges, (), number=number, offset=offset), comparisons.made_of
 
 
-def _at_turns(narrowed: Narrowed, pairing: Pairing, chosen: pairs.Pairs) -> _Comparisons:
+def _at_turns(narrowed: Narrowed, pairing: Pairing, chosen: pairs.PairColumns) -> _Comparisons:
     left, right = (narrowed.at(chosen.prompt, end) for end in (chosen.left, chosen.right))
     last = np.minimum(narrowed.turns[left], narrowed.turns[right])
     return _turned(chosen.prompt, chosen.left, chosen.right, *_turns(pairing, last))

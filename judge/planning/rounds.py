@@ -28,10 +28,11 @@ from judge.domain.errors import InvalidInput
 from judge.domain.run import OrderPolicy, Pairing, Run, RunSpec, TurnPolicy
 from judge.planning.plan import Plan, make_plan, round_plan
 from judge.planning.selection import Flags, Narrowed
-from judge.ports.dataset_index import Board, Counts, Rows
-from judge.ports.store import ItemRef, Store
+from judge.ports.dataset_index import Counts, DatasetIndex, Rows
+from judge.ports.records import ItemRef
+from judge.ports.store import Store
 from judge.stats.adaptive import Round
-from judge.stats.pairing import Pairs, how_many
+from judge.stats.pairing import PairColumns, how_many
 
 _HEAD = struct.Struct("<BBxxqii")
 
@@ -65,7 +66,7 @@ class Closed:
 
 NOTHING = Closed(np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int32))
 """What was said before the first round."""
-_NOBODY = Pairs(*[np.zeros(0, dtype=np.int32)] * 3)
+_NOBODY = PairColumns(*[np.zeros(0, dtype=np.int32)] * 3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +103,7 @@ class RoundRow:
             at += many * np.dtype(kind).itemsize
             return found
 
-        pairs = Pairs(column(n), column(n), column(n))
+        pairs = PairColumns(column(n), column(n), column(n))
         uniform = column(n, "u1").astype(bool)
         before = Closed(column(closed), column(closed))
         return RoundRow(Round(pairs, uniform), before, offset, None if going_on else Ending(ending))
@@ -111,7 +112,7 @@ class RoundRow:
 class Rounds:
     """The plan of an adaptive run, as far as its rounds are planned."""
 
-    def __init__(self, board: Board, pairing: Pairing, judges: int) -> None:
+    def __init__(self, board: DatasetIndex, pairing: Pairing, judges: int) -> None:
         self.pairing, self.judges = pairing, judges
         self.narrowed = Narrowed(board, pairing)
         self._first = make_plan(board, pairing, judges)

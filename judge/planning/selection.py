@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from judge.domain.dataset import Label, ListedComparison
 from judge.domain.errors import InvalidInput
 from judge.domain.run import Pairing
-from judge.ports.dataset_index import Board, Counts, Rows
+from judge.ports.dataset_index import Counts, DatasetIndex, Rows
 
 Flags = NDArray[np.bool_]
 
@@ -19,7 +19,7 @@ Flags = NDArray[np.bool_]
 class Named:
     """Comparisons that somebody named, taken in one after another: codes of the *board*, -1 for what it has not."""
 
-    def __init__(self, board: Board, rows: Iterable[Label | ListedComparison] = ()) -> None:
+    def __init__(self, board: DatasetIndex, rows: Iterable[Label | ListedComparison] = ()) -> None:
         self._prompt = {name: code for code, name in enumerate(board.prompts.prompt_id)}
         self._contestant = {name: code for code, name in enumerate(board.outputs.contestants)}
         self._codes = array("i")
@@ -46,7 +46,7 @@ class Narrowed:
     Outputs are columns ordered by prompt and contestant: *rows* are the store's, *turns* how many each has.
     """
 
-    def __init__(self, board: Board, pairing: Pairing) -> None:
+    def __init__(self, board: DatasetIndex, pairing: Pairing) -> None:
         taken = _taken_prompts(board, pairing)
         self._prompt_code = _codes(len(board.prompts), taken)
         self.prompt_rows: Rows = board.prompts.row[taken]
@@ -57,7 +57,7 @@ class Narrowed:
         self.contestants = [known[place] for place in who.tolist()]
         self._keys, self.rows, self.turns = self._outputs(board)
 
-    def _outputs(self, board: Board) -> tuple[Rows, Rows, Counts]:
+    def _outputs(self, board: DatasetIndex) -> tuple[Rows, Rows, Counts]:
         outputs = board.outputs
         prompt = self._prompt_code[np.searchsorted(board.prompts.row, outputs.prompt)]
         contestant = self._contestant_code[outputs.contestant]
@@ -115,7 +115,7 @@ def _recoded(codes: Counts, places: Counts) -> Counts:
     return np.append(codes, np.int32(-1))[places]
 
 
-def _taken_prompts(board: Board, pairing: Pairing) -> Rows:
+def _taken_prompts(board: DatasetIndex, pairing: Pairing) -> Rows:
     """The places of the prompts that *pairing* takes, in order."""
     prompts = board.prompts
     known = set(prompts.category)
@@ -137,7 +137,7 @@ def _taken_prompts(board: Board, pairing: Pairing) -> Rows:
     return chosen
 
 
-def _taken_contestants(board: Board, pairing: Pairing) -> Rows:
+def _taken_contestants(board: DatasetIndex, pairing: Pairing) -> Rows:
     """The places of the contestants that *pairing* takes, in order."""
     known = board.outputs.contestants
     asked = {*pairing.contestants, *([pairing.reference_contestant] if pairing.reference_contestant else [])}

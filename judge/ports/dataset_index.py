@@ -14,7 +14,7 @@ Counts = NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
-class BoardPrompt:
+class IndexedPrompt:
     """A prompt as a plan needs it: its row, its names, its number of turns; no text."""
 
     row: int
@@ -25,7 +25,7 @@ class BoardPrompt:
 
 
 @dataclass(frozen=True, slots=True)
-class BoardOutput:
+class IndexedOutput:
     """An output as a plan needs it. *prompt* is the prompt's row."""
 
     row: int
@@ -36,7 +36,7 @@ class BoardOutput:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class BoardPrompts:
+class PromptIndex:
     """Prompts as columns of one length, in the order of upload, which is the order of *row*."""
 
     row: Rows
@@ -48,8 +48,8 @@ class BoardPrompts:
     def __len__(self) -> int:
         return len(self.row)
 
-    def __getitem__(self, place: int) -> BoardPrompt:
-        return BoardPrompt(
+    def __getitem__(self, place: int) -> IndexedPrompt:
+        return IndexedPrompt(
             int(self.row[place]),
             self.prompt_id[place],
             self.category[place],
@@ -57,12 +57,12 @@ class BoardPrompts:
             int(self.turns[place]),
         )
 
-    def __iter__(self) -> Iterator[BoardPrompt]:
+    def __iter__(self) -> Iterator[IndexedPrompt]:
         return map(self.__getitem__, range(len(self)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class BoardOutputs:
+class OutputIndex:
     """Outputs as columns of one length, in the order of upload.
 
     *prompt* holds rows of prompts, *contestant* places in *contestants*, who are in the order of their names.
@@ -78,8 +78,8 @@ class BoardOutputs:
     def __len__(self) -> int:
         return len(self.row)
 
-    def __getitem__(self, place: int) -> BoardOutput:
-        return BoardOutput(
+    def __getitem__(self, place: int) -> IndexedOutput:
+        return IndexedOutput(
             int(self.row[place]),
             int(self.prompt[place]),
             self.contestants[self.contestant[place]],
@@ -87,19 +87,19 @@ class BoardOutputs:
             int(self.turns[place]),
         )
 
-    def __iter__(self) -> Iterator[BoardOutput]:
+    def __iter__(self) -> Iterator[IndexedOutput]:
         return map(self.__getitem__, range(len(self)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Board:
+class DatasetIndex:
     """What one revision of a dataset lets be compared."""
 
     revision: int
-    prompts: BoardPrompts
-    outputs: BoardOutputs
+    prompts: PromptIndex
+    outputs: OutputIndex
 
-    def named(self) -> dict[tuple[str, str, int], BoardOutput]:
+    def named(self) -> dict[tuple[str, str, int], IndexedOutput]:
         """Each output by its prompt's id, its contestant and its sample."""
         ids = dict(zip(self.prompts.row.tolist(), self.prompts.prompt_id, strict=True))
         return {(ids[output.prompt], output.contestant, output.sample): output for output in self.outputs}

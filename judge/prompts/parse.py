@@ -16,7 +16,7 @@ from types import MappingProxyType
 from judge.domain.errors import InvalidInput
 from judge.domain.judge import CHOICES, AnswerForm, Rubric
 from judge.domain.outcome import Preference
-from judge.domain.verdict import Reading, Reply
+from judge.domain.verdict import ParsedVerdict, Reply
 
 PARSER_VERSIONS: Mapping[AnswerForm, int] = MappingProxyType(dict.fromkeys(AnswerForm, 1))
 """The version of each answer form's parser."""
@@ -115,21 +115,21 @@ def own_parser(rubric: Rubric, tie_band: float | None = None) -> Parser:
     return Parser(form, steps, rubric.tie_band if tie_band is None else tie_band)
 
 
-def parse(parser: Parser, reply: Reply) -> Reading:
+def parse(parser: Parser, reply: Reply) -> ParsedVerdict:
     """What *parser* reads from *reply*."""
     try:
         return _PARSERS[parser.form](parser, reply)
     except _Unreadable as unreadable:
-        return Reading(parser.name, None, str(unreadable))
+        return ParsedVerdict(parser.name, None, str(unreadable))
 
 
-def _brackets(parser: Parser, reply: Reply) -> Reading:
+def _brackets(parser: Parser, reply: Reply) -> ParsedVerdict:
     """The one verdict among [[A]], [[B]] and [[C]]; the same one may stand there more than once."""
     verdict = _bracketed(_BRACKETS, reply.raw, tuple(_BRACKET_PREFERENCES), "[[A]], [[B]] and [[C]]")
-    return Reading(parser.name, _BRACKET_PREFERENCES[verdict])
+    return ParsedVerdict(parser.name, _BRACKET_PREFERENCES[verdict])
 
 
-def _likert(parser: Parser, reply: Reply) -> Reading:
+def _likert(parser: Parser, reply: Reply) -> ParsedVerdict:
     """The one step of the parser's scale; the same one may stand there more than once."""
     scale = SCALES[parser.steps]
     step = _bracketed(_STEPS, reply.raw, scale, f"[[{scale[0]}]] to [[{scale[-1]}]]")
@@ -137,7 +137,7 @@ def _likert(parser: Parser, reply: Reply) -> Reading:
     off = middle - scale.index(step)
     tie = abs(off) <= parser.band
     preference = Preference.TIE if tie else Preference.FIRST if off > 0 else Preference.SECOND
-    return Reading(parser.name, preference, strength=abs(off) / middle)
+    return ParsedVerdict(parser.name, preference, strength=abs(off) / middle)
 
 
 def _bracketed(pattern: re.Pattern[str], raw: str, known: Sequence[str], told: str) -> str:
@@ -155,7 +155,7 @@ def _bracketed(pattern: re.Pattern[str], raw: str, known: Sequence[str], told: s
     return verdict
 
 
-def _choice(parser: Parser, reply: Reply) -> Reading:
+def _choice(parser: Parser, reply: Reply) -> ParsedVerdict:
     """The one token that the reply is, and from its alternatives the probability that the first answer is better."""
     token = reply.raw.strip()
     if token not in CHOICES:
@@ -164,11 +164,11 @@ def _choice(parser: Parser, reply: Reply) -> Reading:
     logs = {choice: _log_mass(choice, reply.logprobs) for choice in CHOICES}
     whole = sum(map(math.exp, logs.values()))
     if not whole:
-        return Reading(parser.name, preference)
+        return ParsedVerdict(parser.name, preference)
     first = (math.exp(logs["A"]) + math.exp(logs["C"]) / 2) / whole
     if preference is not Preference.TIE and abs(logs["A"] - logs["B"]) < parser.band:
         preference = Preference.TIE
-    return Reading(parser.name, preference, probability_first=round(first, 9))
+    return ParsedVerdict(parser.name, preference, probability_first=round(first, 9))
 
 
 def _log_mass(choice: str, logprobs: Sequence[tuple[str, float]]) -> float:
@@ -177,7 +177,7 @@ def _log_mass(choice: str, logprobs: Sequence[tuple[str, float]]) -> float:
     return math.log(mass) if mass > 0 else -math.inf
 
 
-def _reasoned(parser: Parser, reply: Reply) -> Reading:
+def _reasoned(parser: Parser, reply: Reply) -> ParsedVerdict:
     """The verdict of a reply that is one JSON object with a critique and a verdict, and the critique."""
     text = reply.raw.strip()
     in_fence = _CODE_FENCE.fullmatch(text)
@@ -191,7 +191,7 @@ def _reasoned(parser: Parser, reply: Reply) -> Reading:
         raise _Unreadable("no verdict: the verdict is none of A, B and tie")
     if not isinstance(critique, str):
         raise _Unreadable("the critique is not a text")
-    return Reading(parser.name, _REASONED_PREFERENCES[verdict.lower()], _storable(critique))
+    return ParsedVerdict(parser.name, _REASONED_PREFERENCES[verdict.lower()], _storable(critique))
 
 
 def _json_object(text: str) -> dict[str, object]:
@@ -218,7 +218,7 @@ def _storable(text: str) -> str:
     return text.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
-_PARSERS: Mapping[AnswerForm, Callable[[Parser, Reply], Reading]] = {
+_PARSERS: Mapping[AnswerForm, Callable[[Parser, Reply], ParsedVerdict]] = {
     AnswerForm.BRACKETS: _brackets,
     AnswerForm.REASONED: _reasoned,
     AnswerForm.CHOICE: _choice,

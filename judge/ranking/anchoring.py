@@ -16,9 +16,9 @@ from judge.domain.source import Source
 from judge.ranking.options import Anchoring
 from judge.stats.errors import NotConverged
 from judge.stats.prediction_powered import AnchoredFit, Compared, anchored
-from judge.votes.comparisons import Where
+from judge.votes.comparisons import ComparisonKey
 from judge.votes.sources import label_votes, labelled_at, labels_of
-from judge.votes.votes import Votes
+from judge.votes.votes import SourceVotes
 
 
 @dataclass(frozen=True)
@@ -29,18 +29,18 @@ class Labelled:
     """
 
     source: str
-    shares: dict[Where, float]
-    probability: dict[Where, float] | None
+    shares: dict[ComparisonKey, float]
+    probability: dict[ComparisonKey, float] | None
 
 
 def labelled(source: Source, labels: Iterable[Label]) -> Labelled:
     """What *source* takes from *labels*. InvalidInput where the probability of being labelled is not known of all."""
     taken = labels_of(source, labels)
-    said: dict[Where, list[float]] = {}
+    said: dict[ComparisonKey, list[float]] = {}
     for vote in label_votes(source, taken):
         said.setdefault(vote.where, []).append(LEFT_SHARE[vote.outcome])
-    chosen: dict[Where, float] = {}
-    queued: set[Where] = set()
+    chosen: dict[ComparisonKey, float] = {}
+    queued: set[ComparisonKey] = set()
     for label in taken:
         where, _ = labelled_at(label)
         if where not in said:
@@ -62,10 +62,10 @@ def labelled(source: Source, labels: Iterable[Label]) -> Labelled:
     return Labelled(str(source), {w: sum(s) / len(s) for w, s in said.items()}, chosen or None)
 
 
-def anchor(votes: Votes, told: Labelled, names: Sequence[str]) -> tuple[AnchoredFit, Anchoring]:
+def anchor(votes: SourceVotes, told: Labelled, names: Sequence[str]) -> tuple[AnchoredFit, Anchoring]:
     """The ratings of *names* by a judge's *votes*, anchored to what was *told*."""
     number = {name: code for code, name in enumerate(names)}
-    judged: dict[Where, list[float]] = {}
+    judged: dict[ComparisonKey, list[float]] = {}
     for vote in votes.rows:
         if vote.where.left in number and vote.where.right in number:
             share = LEFT_SHARE[vote.outcome] if vote.share is None else vote.share
@@ -104,7 +104,7 @@ def anchor(votes: Votes, told: Labelled, names: Sequence[str]) -> tuple[Anchored
     )
 
 
-def _probabilities(wheres: Sequence[Where], known: dict[Where, float] | None, many: int) -> Floats:
+def _probabilities(wheres: Sequence[ComparisonKey], known: dict[ComparisonKey, float] | None, many: int) -> Floats:
     if known is None:
         return np.full(len(wheres), many / len(wheres))
     return np.array([known.get(where, 1.0) for where in wheres])

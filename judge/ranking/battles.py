@@ -15,7 +15,7 @@ from judge.ranking.options import RankOptions
 from judge.stats.battles import FLIPPED, LEFT, RIGHT, Battles, cluster_codes
 from judge.stats.paired_model import Covariates
 from judge.votes.vote_table import BOTH, Columns
-from judge.votes.votes import Vote, Votes
+from judge.votes.votes import SourceVotes, Vote
 
 FEWEST_PROMPTS = 10
 """A covariate that differs on fewer prompts is not fitted: all battles may easily go one way on them."""
@@ -51,7 +51,7 @@ class Fought:
     strata: Ints | None = None
     rare: tuple[str, ...] = ()
     """Covariates that differ on too few prompts to be fitted."""
-    votes: Votes | None = None
+    votes: SourceVotes | None = None
     labels: Labelled | None = None
     """What the ratings are anchored to, and the votes that are."""
 
@@ -62,7 +62,7 @@ class Fought:
         return replace(self, battles=self.battles.among(contestants), prompts=self.prompts[kept], style=style)
 
 
-def fought(votes: Votes, options: RankOptions, style: Style | None = None) -> Fought:
+def fought(votes: SourceVotes, options: RankOptions, style: Style | None = None) -> Fought:
     """*votes* as battles; a soft outcome is two battles with the shares as weights.
 
     Raises Precondition where there are none, InvalidInput for clusters that the votes don't have.
@@ -124,7 +124,7 @@ def named(codes: Ints, names: Sequence[str]) -> tuple[tuple[str, ...], Ints]:
 
 
 def _doubt(
-    votes: Votes, rows: Columns, options: RankOptions, of: Ints, prompts: Ints, categories: Sequence[str]
+    votes: SourceVotes, rows: Columns, options: RankOptions, of: Ints, prompts: Ints, categories: Sequence[str]
 ) -> tuple[Ints, Ints | None]:
     """The cluster of each battle and, if asked for, the stratum of each cluster."""
     if options.inference == "annotators":

@@ -13,7 +13,7 @@ from judge.stats.cluster_intervals import PERCENTILE
 from judge.stats.scorecard import ADJUSTMENTS, MAX_T, Block
 from judge.stats.tie_rules import DAVIDSON, HALF_WIN, RAO_KUPPER
 from judge.stats.variance import Component
-from judge.votes.votes import WHOLE, Part, Taking, Votes
+from judge.votes.votes import WHOLE, Part, SourceVotes, Taking
 
 TIES = {"bradley-terry": HALF_WIN, DAVIDSON: DAVIDSON, RAO_KUPPER: RAO_KUPPER}
 """The tie rule of each method that fits strengths."""
@@ -253,7 +253,7 @@ class Anchoring:
 
 
 @dataclass(frozen=True)
-class Board:
+class Leaderboard:
     """A leaderboard."""
 
     options: RankOptions
@@ -265,15 +265,15 @@ class Board:
     prompts: int = 0
     battles: int = 0
     standings: tuple[StandingRow, ...] = ()
-    slices: tuple[Board, ...] = ()
-    votes: Votes | None = None
+    slices: tuple[Leaderboard, ...] = ()
+    votes: SourceVotes | None = None
     notes: tuple[str, ...] = field(default=())
     pairs: tuple[PairRow, ...] = ()
     effects: tuple[EffectRow, ...] = ()
     shares: tuple[ShareRow, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
-    without_style: Board | None = None
-    by_lot: Board | None = None
+    without_style: Leaderboard | None = None
+    by_lot: Leaderboard | None = None
     """Of an adaptive run: the same over what fell by lot."""
     resamples: tuple[int, int] | None = None
     """Of a bootstrap: how many were drawn, and how many could not be ranked."""
@@ -292,6 +292,6 @@ class Board:
         """The tie rule."""
         return TIES.get(self.options.method, HALF_WIN)
 
-    def noted(self, *notes: str) -> Board:
+    def noted(self, *notes: str) -> Leaderboard:
         """The same with *notes* added."""
         return replace(self, notes=(*self.notes, *notes))

@@ -16,8 +16,8 @@ from judge.ranking.battles import FEWEST_PROMPTS, Fought, Style, fought
 from judge.ranking.options import (
     INTERVALS,
     TIES,
-    Board,
     EffectRow,
+    Leaderboard,
     LeftOut,
     PairRow,
     RankOptions,
@@ -37,7 +37,7 @@ from judge.stats.simultaneous import detectable, pairs, probability_best, prompt
 from judge.stats.win_rate import win_rates
 from judge.votes.juries import without
 from judge.votes.vote_table import categories_of, in_category
-from judge.votes.votes import Votes
+from judge.votes.votes import SourceVotes
 
 ELO_NOTE = "Online Elo depends on the order of the battles; Bradley-Terry does not."
 PERMUTED_NOTE = "order_sd is how far one order of the battles lies from the mean over orders; it is no interval."
@@ -49,8 +49,8 @@ POSITION_NOTE = "The position effect has no bound here: it is left out, and both
 
 
 def leaderboard(
-    votes: Votes, options: RankOptions, style: Style | None = None, labels: Labelled | None = None
-) -> Board:
+    votes: SourceVotes, options: RankOptions, style: Style | None = None, labels: Labelled | None = None
+) -> Leaderboard:
     """The leaderboard of *votes*, and of each category if asked for.
 
     *style* goes into the fit, and *labels* are what its ratings are anchored to.
@@ -85,7 +85,7 @@ def leaderboard(
     return replace(board, votes=votes, slices=scored, shares=_shares(scored, options))
 
 
-def _adaptive(board: Board, votes: Votes, options: RankOptions, style: Style | None) -> Board:
+def _adaptive(board: Leaderboard, votes: SourceVotes, options: RankOptions, style: Style | None) -> Leaderboard:
     """*board* with a word on how its pairs were chosen, and what those say that no verdict had a part in choosing."""
     board = board.noted(ADAPTIVE_NOTE.format(rounds=votes.rounds) if votes.rounds else SOME_ADAPTIVE_NOTE)
     lots = votes.lots
@@ -97,19 +97,19 @@ def _adaptive(board: Board, votes: Votes, options: RankOptions, style: Style | N
 
 
 def _without_categories(
-    votes: Votes, options: RankOptions, style: Style | None, categories: Sequence[str]
+    votes: SourceVotes, options: RankOptions, style: Style | None, categories: Sequence[str]
 ) -> Iterator[LeftOut]:
     for category in categories:
         yield LeftOut(category, _ranks_alone(in_category(votes, category, other=True), options, style))
 
 
-def _without_judges(votes: Votes, options: RankOptions, style: Style | None) -> Iterator[LeftOut]:
+def _without_judges(votes: SourceVotes, options: RankOptions, style: Style | None) -> Iterator[LeftOut]:
     for judge in sorted(votes.behind) if votes.members else ():
         rest = without(Source.parse(votes.source), votes, judge)
         yield LeftOut("", _ranks_alone(rest, options, style), judge)
 
 
-def _ranks_alone(votes: Votes, options: RankOptions, style: Style | None) -> tuple[tuple[str, int], ...]:
+def _ranks_alone(votes: SourceVotes, options: RankOptions, style: Style | None) -> tuple[tuple[str, int], ...]:
     if not votes.rows:
         return ()
     ranks_alone = replace(options, largest=True, reference="", anchor=None, anchors=(), pairs=False)
@@ -118,12 +118,12 @@ def _ranks_alone(votes: Votes, options: RankOptions, style: Style | None) -> tup
     return tuple((row.contestant, row.rank) for row in rest.ratings)
 
 
-def rank(told: Fought, options: RankOptions) -> Board:
+def rank(told: Fought, options: RankOptions) -> Leaderboard:
     """The leaderboard of what was *told*. Raises Incomparable, naming the parts, unless the largest is asked for."""
     return _adjusted([_ranked(told, options)], options)[0]
 
 
-def _ranked(told: Fought, options: RankOptions, *, lenient: bool = False) -> Board:
+def _ranked(told: Fought, options: RankOptions, *, lenient: bool = False) -> Leaderboard:
     """The same with no intervals of standings yet, since other boards' cells may count with its own."""
     battles = told.battles
     names = battles.contestants
@@ -139,7 +139,7 @@ def _ranked(told: Fought, options: RankOptions, *, lenient: bool = False) -> Boa
         unranked = tuple((names[i], reason) for i, reason in sorted(out.items()))
         kept = [i for i in range(len(names)) if i not in out]
         if not kept:
-            return Board(options, options.part, "none: nobody can be ranked", (), unranked, parts, 0, battles.n)
+            return Leaderboard(options, options.part, "none: nobody can be ranked", (), unranked, parts, 0, battles.n)
         told = told.among(kept)
     method = {"elo": _elo, "elo-permuted": _permuted, "win-rate": _win_rate}.get(options.method, _strengths)
     try:
@@ -201,11 +201,11 @@ def _rows(
     ]
 
 
-def _board(options: RankOptions, method: str, rows: Sequence[RatingRow]) -> Board:
-    return Board(options, options.part, method, tuple(sorted(rows, key=lambda row: (row.rank, row.contestant))))
+def _board(options: RankOptions, method: str, rows: Sequence[RatingRow]) -> Leaderboard:
+    return Leaderboard(options, options.part, method, tuple(sorted(rows, key=lambda row: (row.rank, row.contestant))))
 
 
-def _strengths(told: Fought, options: RankOptions) -> Board:
+def _strengths(told: Fought, options: RankOptions) -> Leaderboard:
     fit, notes = _fitted(told, options)
     names = told.battles.contestants
     scale = _unit(options)
@@ -294,7 +294,7 @@ def _fitted(told: Fought, options: RankOptions) -> tuple[BradleyTerryFit, tuple[
         return fit(position=False), (POSITION_NOTE,)
 
 
-def _standings(board: Board, fit: BradleyTerryFit, scale: float) -> Board:
+def _standings(board: Leaderboard, fit: BradleyTerryFit, scale: float) -> Leaderboard:
     """*board* with everybody's standing against the reference contestant, but for its interval."""
     options, names = board.options, fit.battles.contestants
     reference = names.index(options.reference)
@@ -319,7 +319,7 @@ def _standings(board: Board, fit: BradleyTerryFit, scale: float) -> Board:
     return replace(board, standings=tuple(standings), block=block(fit, reference, others))
 
 
-def _adjusted(boards: Sequence[Board], options: RankOptions) -> tuple[Board, ...]:
+def _adjusted(boards: Sequence[Leaderboard], options: RankOptions) -> tuple[Leaderboard, ...]:
     """*boards* with the intervals of their standings adjusted for all cells of all of them."""
     scale = _unit(options)
     told = [board.block for board in boards if board.block is not None]
@@ -338,7 +338,7 @@ def _adjusted(boards: Sequence[Board], options: RankOptions) -> tuple[Board, ...
     return tuple(adjusted)
 
 
-def _shares(slices: Sequence[Board], options: RankOptions) -> tuple[ShareRow, ...]:
+def _shares(slices: Sequence[Leaderboard], options: RankOptions) -> tuple[ShareRow, ...]:
     """In how many of the wanted categories each contestant is ahead and behind."""
     wanted = [s for s in slices if not options.targets or s.part.category in options.targets]
     cells = [(row.contestant, row.standing) for board in wanted for row in board.standings]
@@ -367,14 +367,14 @@ def _expected(fit: BradleyTerryFit, options: RankOptions) -> list[float | None]:
     return [fit.expected_against_mean(i) for i in range(len(names))]
 
 
-def _elo(told: Fought, options: RankOptions) -> Board:
+def _elo(told: Fought, options: RankOptions) -> Leaderboard:
     found = elo(told.battles, options.k, options.start)
     unknown = [(math.nan, math.nan)] * len(told.battles.contestants)
     rows = _rows(told, found.ratings.tolist(), unknown, [None] * len(told.battles.contestants))
     return _board(options, "none: online Elo depends on the order of its battles", rows).noted(ELO_NOTE)
 
 
-def _permuted(told: Fought, options: RankOptions) -> Board:
+def _permuted(told: Fought, options: RankOptions) -> Leaderboard:
     rng = np.random.default_rng(options.seed)
     found = permuted_elo(told.battles, rng, options.permutations, options.k, options.start, level=options.level)
     bounds = list(zip(found.low.tolist(), found.high.tolist(), strict=True))
@@ -384,7 +384,7 @@ def _permuted(told: Fought, options: RankOptions) -> Board:
     return _board(options, found.method, rows).noted(PERMUTED_NOTE)
 
 
-def _win_rate(told: Fought, options: RankOptions) -> Board:
+def _win_rate(told: Fought, options: RankOptions) -> Leaderboard:
     battles = told.battles
     if options.reference not in battles.contestants:
         return _board(options, f"none: {options.reference} has no battle here", ())

@@ -17,7 +17,7 @@ from judge.columns.arrays import Floats
 from judge.domain.errors import InvalidInput
 from judge.ports.store import Store
 from judge.ranking.battles import Style
-from judge.votes.votes import Votes
+from judge.votes.votes import SourceVotes
 
 _CODE: Final = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 _COUNTED: Final = {
@@ -46,7 +46,7 @@ def _all_features(texts: Sequence[str]) -> list[Floats]:
     return [features(text) for text in texts]
 
 
-async def style_of(store: Store, tenant: str, votes: Votes) -> Style:
+async def style_of(store: Store, tenant: str, votes: SourceVotes) -> Style:
     """The features of every output that *votes* are about. Raises InvalidInput where the dataset has no such text."""
     revision = await store.revision(tenant, votes.dataset)
     prompt_ids = {vote.where.prompt_id for vote in votes.rows}
@@ -62,12 +62,12 @@ async def style_of(store: Store, tenant: str, votes: Votes) -> Style:
     return Style(NAMES, of)
 
 
-def style_in(outputs: Mapping[tuple[str, str, int], Sequence[str]], votes: Votes) -> Style:
+def style_in(outputs: Mapping[tuple[str, str, int], Sequence[str]], votes: SourceVotes) -> Style:
     """The same from *outputs* at hand: an output's turns by prompt, contestant and sample."""
     return Style(NAMES, {side: features(outputs[side[:3]][side[3] - 1]) for side in _sides(votes, outputs)})
 
 
-def _sides(votes: Votes, known: Container[tuple[str, str, int]]) -> list[_Side]:
+def _sides(votes: SourceVotes, known: Container[tuple[str, str, int]]) -> list[_Side]:
     """The outputs, each with its turn, that *votes* are about. InvalidInput where one is not *known*."""
     wanted = sorted(
         {

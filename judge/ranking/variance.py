@@ -8,10 +8,10 @@ from judge.columns.names import coded
 from judge.domain.errors import Precondition
 from judge.domain.outcome import Order
 from judge.stats.variance import Component, components_of_variance
-from judge.votes.votes import Votes
+from judge.votes.votes import SourceVotes
 
 
-def variance_of(votes: Votes) -> tuple[Component, ...]:
+def variance_of(votes: SourceVotes) -> tuple[Component, ...]:
     """The variance of what goes to the left, by level. Precondition where there are no verdicts."""
     rows = [
         ((where.left, where.right), (where.prompt_id, where.turn), judge, order, share)

@@ -23,7 +23,7 @@ from judge.rpc import decode, reports
 from judge.rpc.datasets import TENANT
 from judge.rpc.labels import Labels
 from judge.votes.sources import votes_of
-from judge.votes.votes import Votes
+from judge.votes.votes import SourceVotes
 
 
 class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
@@ -98,18 +98,18 @@ class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
             next_page_token=str(begin + size) if begin + size < len(found) else "",
         )
 
-    def _family(self, name: str, source: Votes) -> tuple[str, ...]:
+    def _family(self, name: str, source: SourceVotes) -> tuple[str, ...]:
         """The contestants of the configured family of *name* that the *source* has an outcome of."""
         known = {end for vote in source.rows for end in (vote.where.left, vote.where.right)}
         return tuple(one for one in self._families.get(name, ()) if one in known)
 
-    async def _style(self, source: Votes) -> Style | str:
+    async def _style(self, source: SourceVotes) -> Style | str:
         try:
             return await style_of(self._store, TENANT, source)
         except InvalidInput as error:
             return str(error)
 
-    async def _votes(self, dataset: str, source: Source, options: AgreeOptions) -> Votes:
+    async def _votes(self, dataset: str, source: Source, options: AgreeOptions) -> SourceVotes:
         return await votes_of(self._store, TENANT, dataset, source, options.taking)
 
 

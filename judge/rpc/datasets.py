@@ -20,7 +20,7 @@ from judge.domain.dataset import (
 )
 from judge.domain.errors import InvalidInput
 from judge.domain.names import checked_id, checked_name, resource_id
-from judge.domain.verdict import Reading, Reply
+from judge.domain.verdict import ParsedVerdict, Reply
 from judge.execution.detached import Outliving
 from judge.ports.store import Store
 from judge.prompts.parse import own_parser, parse
@@ -171,7 +171,7 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
                     raise InvalidInput("rubric", f"rubric {rubrics[0]!r} is none of {', '.join(sorted(RUBRICS))}")
             return message.verdicts
 
-        def read(row: pb.ImportedVerdict) -> tuple[ImportedVerdict, Reading | None]:
+        def read(row: pb.ImportedVerdict) -> tuple[ImportedVerdict, ParsedVerdict | None]:
             verdict = decode.imported_verdict(row)
             return verdict, None if verdict.raw is None else parse(own_parser(RUBRICS[rubrics[0]]), Reply(verdict.raw))
 

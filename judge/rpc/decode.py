@@ -30,7 +30,7 @@ from judge.domain.outcome import (
 )
 from judge.domain.run import Budget, OrderPolicy, Pairing, PairPolicy, RunSpec, TurnPolicy
 from judge.domain.source import Source
-from judge.ports.store import VerdictQuery
+from judge.ports.records import VerdictQuery
 from judge.ranking.options import RankOptions
 from judge.stats.scorecard import MAX_T
 from judge.votes.votes import Part

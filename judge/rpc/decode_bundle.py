@@ -8,7 +8,7 @@ from judge.domain.judge import AnswerForm, JudgeDefinition, Rubric, RubricVarian
 from judge.domain.names import resource_id
 from judge.domain.outcome import ItemState, Order, Outcome, Preference, VerdictStatus
 from judge.domain.run import Run, RunCounts, RunSpec, RunState
-from judge.domain.verdict import Reading, Reply, ShowingNames, Usage, Verdict
+from judge.domain.verdict import ParsedVerdict, PresentationNames, Reply, Usage, Verdict
 from judge.planning.named_plan import Planned
 from judge.rpc.decode import enum, optional_enum, run_spec
 
@@ -90,10 +90,12 @@ def _variant(said: judge_service_pb2.RubricVariant) -> RubricVariant:
     )
 
 
-def showing(said: outcome_pb2.Showing) -> ShowingNames:
+def showing(said: outcome_pb2.Showing) -> PresentationNames:
     """A showing."""
     order = enum(Order, said.order, "showing.order")
-    return ShowingNames(said.prompt_id, said.turn, said.left, said.right, order, said.left_sample, said.right_sample)
+    return PresentationNames(
+        said.prompt_id, said.turn, said.left, said.right, order, said.left_sample, said.right_sample
+    )
 
 
 def planned(said: run_service_pb2.PlannedShowing) -> Planned:
@@ -138,13 +140,13 @@ def _reply(said: verdict_pb2.Verdict) -> Reply:
     )
 
 
-def _reading(said: verdict_pb2.Reading, order: Order) -> Reading:
+def _reading(said: verdict_pb2.Reading, order: Order) -> ParsedVerdict:
     outcome = optional_enum(Outcome, said.outcome, "readings.outcome")
     first = said.probability_left if said.HasField("probability_left") else None
     if first is not None and order is Order.RIGHT_FIRST:
         # It was turned round with a rounding of its own, which its digits take back.
         first = round(1 - first, DIGITS)
-    return Reading(
+    return ParsedVerdict(
         said.parser,
         None if outcome is None else Preference.of(outcome, order),
         said.reason,

@@ -17,7 +17,7 @@ from judge.api.v1 import (
 from judge.domain.dataset import DatasetSummary
 from judge.domain.judge import JudgeCard, JudgeDefinition, RenderedPrompt, RubricVariant, Sampling
 from judge.domain.run import Pairing, Run, RunSpec
-from judge.domain.verdict import Reading, Reply, ShowingNames, Verdict
+from judge.domain.verdict import ParsedVerdict, PresentationNames, Reply, Verdict
 from judge.planning.named_plan import Planned
 from judge.planning.rounds import Rounds
 from judge.runs.estimate import RunEstimate
@@ -289,7 +289,7 @@ def estimate(found: RunEstimate) -> run_service_pb2.RunEstimate:
     )
 
 
-def showing(names: ShowingNames) -> outcome_pb2.Showing:
+def showing(names: PresentationNames) -> outcome_pb2.Showing:
     """A showing."""
     return outcome_pb2.Showing(
         prompt_id=names.prompt_id,
@@ -342,14 +342,14 @@ def verdict(row: Verdict, run_id: str = "", *, full: bool = True) -> verdict_pb2
     )
 
 
-def _left(reading: Reading, row: Verdict) -> float | None:
+def _left(reading: ParsedVerdict, row: Verdict) -> float | None:
     first = reading.probability_first
     if first is None:
         return None
     return first if row.showing.order.name == "LEFT_FIRST" else 1 - first
 
 
-def _reading(reading: Reading, row: Verdict) -> verdict_pb2.Reading:
+def _reading(reading: ParsedVerdict, row: Verdict) -> verdict_pb2.Reading:
     outcome = reading.preference.outcome(row.showing.order).value if reading.preference else 0
     return verdict_pb2.Reading(
         parser=reading.parser,

@@ -12,13 +12,13 @@ from judge.domain.errors import CallFailed, InvalidInput, JudgeError
 from judge.domain.judge import JudgeCard
 from judge.domain.names import resource_id
 from judge.domain.outcome import ItemState, Order
-from judge.domain.verdict import Comparison, ShowingNames
+from judge.domain.verdict import Comparison, PresentationNames
 from judge.execution.judges import Judges
-from judge.execution.single import Asked, Single
+from judge.execution.single import Single, SingleRequest
 from judge.ports.store import Store
 from judge.rpc import decode, encode
 from judge.rpc.datasets import TENANT
-from judge.runs.lifecycle import Runs
+from judge.runs.lifecycle import RunLifecycle
 
 STREAMED_CALLS = 64
 """So many comparisons of one stream are judged at once."""
@@ -27,7 +27,7 @@ STREAMED_CALLS = 64
 class JudgeServicer(judge_service_pb2_grpc.JudgeServiceServicer):
     """Decodes, asks one judge, encodes."""
 
-    def __init__(self, store: Store, judges: Judges, runs: Runs, single: Single) -> None:
+    def __init__(self, store: Store, judges: Judges, runs: RunLifecycle, single: Single) -> None:
         self._store, self._judges, self._runs, self._single = store, judges, runs, single
 
     async def ListJudges(self, request: pb.ListJudgesRequest, context: Any) -> pb.ListJudgesResponse:
@@ -103,10 +103,10 @@ class JudgeServicer(judge_service_pb2_grpc.JudgeServiceServicer):
     async def _card(self, name: str, field: str) -> JudgeCard:
         return await self._runs.card(TENANT, resource_id("judges", field, name))
 
-    async def _asked(self, judged: pb.Judged) -> Asked:
+    async def _asked(self, judged: pb.Judged) -> SingleRequest:
         if judged.dataset:
             said = judged.showing
-            names = ShowingNames(
+            names = PresentationNames(
                 said.prompt_id,
                 said.turn or 1,
                 said.left,

@@ -15,11 +15,11 @@ from judge.domain.outcome import AnnotatorKind
 from judge.domain.source import Source, SourceKind
 from judge.rpc import decode
 from judge.stats.battles import FLIPPED
-from judge.votes.comparisons import Where, Wheres
+from judge.votes.comparisons import ComparisonIndex, ComparisonKey
 from judge.votes.shared_codes import merged
 from judge.votes.sources import labelled_at
 from judge.votes.vote_table import Columns, Numbers
-from judge.votes.votes import Part, Votes
+from judge.votes.votes import Part, SourceVotes
 
 _Index = npt.NDArray[np.int64]
 
@@ -65,7 +65,7 @@ class Labels:
     """What was streamed so far: 18 bytes a label, and its comparisons and annotators once."""
 
     def __init__(self) -> None:
-        self._wheres: Numbers[Where] = Numbers()
+        self._wheres: Numbers[ComparisonKey] = Numbers()
         self._annotators: Numbers[str] = Numbers()
         self._parts: list[tuple[_Index, _Index, Codes, Codes]] = []
 
@@ -76,12 +76,12 @@ class Labels:
         if message.HasField("columns"):
             self._add_columns(message.columns)
 
-    def votes(self, source: Source, part: Part) -> Votes:
+    def votes(self, source: Source, part: Part) -> SourceVotes:
         """What *source* says in *part* of the data; NotFound if it takes no label."""
         if source.kind not in (SourceKind.PEOPLE, SourceKind.LABELS):
             raise InvalidInput("source", f"a stream of labels has no source {source}; use people or labels:PATTERN")
         item, annotator, outcome, kind = map(np.concatenate, zip(*(self._parts or [_NOTHING]), strict=True))
-        wheres, annotators = Wheres.of(self._wheres), tuple(self._annotators)
+        wheres, annotators = ComparisonIndex.of(self._wheres), tuple(self._annotators)
         if source.kind is SourceKind.PEOPLE:
             taken = kind == AnnotatorKind.HUMAN
         else:
@@ -91,7 +91,7 @@ class Labels:
         taken &= part.among(wheres, {}, {})[item]
         told = Columns(wheres, annotators, item.astype(np.int32), annotator.astype(np.int32), outcome).among(taken)
         rows = merged(told, source.merge)
-        return Votes(str(source), rows, {}, {}, len(rows), len(rows), reading="label")
+        return SourceVotes(str(source), rows, {}, {}, len(rows), len(rows), reading="label")
 
     def _add_rows(self, rows: Sequence[ds.Label]) -> None:
         labels = [decode.label(row) for row in rows]

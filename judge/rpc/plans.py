@@ -9,7 +9,7 @@ from judge.api.v1.run_service_pb2 import PlannedRound, ReadPlanResponse
 from judge.planning.named_plan import named
 from judge.planning.plan import Plan
 from judge.planning.rounds import Rounds
-from judge.ports.dataset_index import Board
+from judge.ports.dataset_index import DatasetIndex
 from judge.rpc import encode
 
 PLAN_ROWS = 1000
@@ -18,7 +18,7 @@ PIECE = 1024 * 1024
 """A longer row of a round comes in pieces of so many bytes."""
 
 
-def plan_batches(board: Board, planned: Plan | Rounds) -> Iterator[ReadPlanResponse]:
+def plan_batches(board: DatasetIndex, planned: Plan | Rounds) -> Iterator[ReadPlanResponse]:
     """The answers of ReadPlan for what was *planned* over *board*: rounds, if there are any, and then showings."""
     plans = [planned] if isinstance(planned, Plan) else planned.plans
     if isinstance(planned, Rounds):

@@ -26,7 +26,7 @@ from judge.rpc import decode, reports
 from judge.rpc.datasets import TENANT
 from judge.stats.battles import Battles
 from judge.votes.sources import votes_of
-from judge.votes.votes import Votes
+from judge.votes.votes import SourceVotes
 
 
 class RankingServicer(ranking_service_pb2_grpc.RankingServiceServicer):
@@ -46,7 +46,7 @@ class RankingServicer(ranking_service_pb2_grpc.RankingServiceServicer):
         board = await self._fits.run(lambda: leaderboard(votes, options, style, labels))
         return pb.GetLeaderboardResponse(leaderboard=reports.leaderboard(board), versions=versions())
 
-    async def _labels(self, votes: Votes, options: RankOptions) -> Labelled | None:
+    async def _labels(self, votes: SourceVotes, options: RankOptions) -> Labelled | None:
         """What the labels that ratings are to be anchored to say."""
         if options.anchored_to is None:
             return None

@@ -10,27 +10,27 @@ from judge.agreement.disagreements import Disagreement
 from judge.agreement.options import Cut, Figure, Report
 from judge.api.v1 import agreement_service_pb2, leaderboard_pb2, outcome_pb2
 from judge.domain.outcome import Outcome
-from judge.ranking.options import Anchoring, Board, StandingRow
+from judge.ranking.options import Anchoring, Leaderboard, StandingRow
 from judge.rpc import rows
 from judge.rpc.encode import interval, part, verdict
 from judge.stats.agreement import AgreementFigure
 from judge.stats.alternative import Alternative
 from judge.stats.calibration import Calibration
 from judge.stats.cascade import Cascade
-from judge.stats.ceiling import Beside, Ceiling
+from judge.stats.ceiling import Ceiling, PairedEstimate
 from judge.stats.cluster_intervals import Estimate
 from judge.stats.drift import Drift
 from judge.stats.rank_agreement import RankAgreement
 from judge.stats.second_source import Rivals
-from judge.votes.votes import Votes
+from judge.votes.votes import SourceVotes
 
 
-def coverage(votes: Votes) -> outcome_pb2.Coverage:
+def coverage(votes: SourceVotes) -> outcome_pb2.Coverage:
     """How much of what was planned a source could use."""
     return outcome_pb2.Coverage(usable=votes.usable, planned=votes.planned, by_status=votes.by_status)
 
 
-def leaderboard(board: Board) -> leaderboard_pb2.Leaderboard:
+def leaderboard(board: Leaderboard) -> leaderboard_pb2.Leaderboard:
     """A leaderboard."""
     options, votes = board.options, board.votes
     return leaderboard_pb2.Leaderboard(
@@ -119,7 +119,7 @@ def _anchoring(told: Anchoring) -> leaderboard_pb2.Anchoring:
     )
 
 
-def _standing(row: StandingRow, board: Board) -> leaderboard_pb2.ContestantStanding:
+def _standing(row: StandingRow, board: Leaderboard) -> leaderboard_pb2.ContestantStanding:
     return leaderboard_pb2.ContestantStanding(
         contestant=row.contestant,
         reference_contestant=board.options.reference,
@@ -272,7 +272,7 @@ def _drift(found: Drift) -> agreement_service_pb2.Drift:
     )
 
 
-def _beside(figures: Beside) -> agreement_service_pb2.Beside:
+def _beside(figures: PairedEstimate) -> agreement_service_pb2.Beside:
     return agreement_service_pb2.Beside(
         source=_estimated(figures.one),
         target=_estimated(figures.other),

@@ -20,7 +20,7 @@ from judge.rpc import decode, encode
 from judge.rpc.datasets import TENANT
 from judge.rpc.plans import plan_batches
 from judge.rpc.standings import Standings
-from judge.runs.lifecycle import Runs
+from judge.runs.lifecycle import RunLifecycle
 from judge.runs.reparse import reparse
 from judge.runs.watch import Watcher
 
@@ -32,7 +32,7 @@ NEWEST = 0
 class RunServicer(run_service_pb2_grpc.RunServiceServicer):
     """Decodes, asks the runs and the store, encodes."""
 
-    def __init__(self, store: Store, runs: Runs, watcher: Watcher, fits: Fits, clock: Clock) -> None:
+    def __init__(self, store: Store, runs: RunLifecycle, watcher: Watcher, fits: Fits, clock: Clock) -> None:
         self._store, self._runs, self._watcher, self._fits, self._clock = store, runs, watcher, fits, clock
 
     async def EstimateRun(self, request: pb.EstimateRunRequest, context: Any) -> pb.EstimateRunResponse:

@@ -34,7 +34,7 @@ from judge.rpc.judges import JudgeServicer
 from judge.rpc.limits import LimitInterceptor
 from judge.rpc.rankings import RankingServicer
 from judge.rpc.runs import RunServicer
-from judge.runs.lifecycle import Runs
+from judge.runs.lifecycle import RunLifecycle
 from judge.runs.watch import Watcher
 
 MESSAGE_BYTES = 16 * 1024 * 1024
@@ -54,7 +54,7 @@ class Server:
         )
         self._fits = Fits()
         self._watcher = Watcher(store, clock)
-        runs = Runs(store, engine, judges)
+        runs = RunLifecycle(store, engine, judges)
         self._single = single = Single(store, judges, clock)
         self._datasets = DatasetServicer(store)
         add = self._server

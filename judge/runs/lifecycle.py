@@ -20,7 +20,7 @@ from judge.runs.estimate import RunEstimate, at_most, estimate
 REQUEST_ID_LENGTH = 64
 
 
-class Runs:
+class RunLifecycle:
     """Creates, cancels and resumes runs."""
 
     def __init__(self, store: Store, engine: Engine, judges: Judges) -> None:

@@ -15,7 +15,8 @@ from judge.domain.outcome import Order
 from judge.domain.verdict import Shown
 from judge.execution.judge_call import letters, shows_reference
 from judge.planning.plan import Plan
-from judge.ports.store import OutputText, PromptText, Store
+from judge.ports.records import OutputText, PromptText
+from judge.ports.store import Store
 
 T = TypeVar("T")
 PAGE = 1000

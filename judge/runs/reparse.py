@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from judge.domain.errors import InvalidInput
 from judge.domain.run import Run
-from judge.domain.verdict import Reading
+from judge.domain.verdict import ParsedVerdict
 from judge.planning.inputs import PAGE
-from judge.ports.store import Store, StoredAnswer
+from judge.ports.records import StoredAnswer
+from judge.ports.store import Store
 from judge.prompts.parse import Parser, own_parser, parse
 
 
@@ -36,7 +37,7 @@ async def reparse(store: Store, tenant: str, run: Run, parser: str) -> Reparsed:
         chosen = [own_parser(judge.rubric) for judge in run.judges]
     before = [judge.parser for judge in run.judges]
 
-    def readings(page: list[tuple[int, int, StoredAnswer]]) -> list[tuple[int, Reading, Reading | None]]:
+    def readings(page: list[tuple[int, int, StoredAnswer]]) -> list[tuple[int, ParsedVerdict, ParsedVerdict | None]]:
         return [
             (stored.answer, parse(chosen[judge], stored.reply), _counted(stored, before[judge]))
             for _, judge, stored in page
@@ -54,7 +55,7 @@ async def reparse(store: Store, tenant: str, run: Run, parser: str) -> Reparsed:
     return Reparsed(read, changed, unreadable)
 
 
-def _counted(stored: StoredAnswer, parser: str) -> Reading | None:
+def _counted(stored: StoredAnswer, parser: str) -> ParsedVerdict | None:
     """The reading that counted before."""
     mine = [reading for reading in stored.readings if reading.parser == parser] or stored.readings
     return mine[-1] if mine else None

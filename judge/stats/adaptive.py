@@ -21,7 +21,7 @@ import numpy as np
 
 from judge.columns.arrays import Flags, Floats, sums
 from judge.stats.bradley_terry import information, newton
-from judge.stats.pairing import Pairs, Wide, all_pairs
+from judge.stats.pairing import PairColumns, Wide, all_pairs
 
 LEAST_SETTLED, TOP = "least-settled", "top"
 RULES = (LEAST_SETTLED, TOP)
@@ -38,7 +38,7 @@ _BILLION = 10**9
 class Round:
     """The comparisons of a round, and which of them were drawn uniformly, bool[n]."""
 
-    pairs: Pairs
+    pairs: PairColumns
     uniform: Flags
 
 
@@ -84,7 +84,7 @@ def next_round(
         chosen = np.concatenate((drawn, chosen[by_lot:]))
     sort = np.lexsort((right[chosen], left[chosen], prompt[chosen]))
     lots = np.arange(chosen.size) < drawn.size
-    return Round(Pairs(prompt[chosen][sort], left[chosen][sort], right[chosen][sort]), lots[sort])
+    return Round(PairColumns(prompt[chosen][sort], left[chosen][sort], right[chosen][sort]), lots[sort])
 
 
 def wanted(wins: Floats, there: Wide, n: int, rng: np.random.Generator, rule: str = LEAST_SETTLED, k: int = 5) -> Wide:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from judge.columns.arrays import Flags, Floats
-from judge.stats.votes import Votes
+from judge.stats.votes import VoteColumns
 
 PASSES, FAILS, CANNOT_TELL = "passes", "fails", "cannot tell"
 ENOUGH = 0.5
@@ -58,8 +58,8 @@ class Alternative:
 
 
 def alternative_annotator(
-    judge: Votes,
-    people: Votes,
+    judge: VoteColumns,
+    people: VoteColumns,
     rng: np.random.Generator,
     epsilon: float = 0.2,
     q: float = 0.05,
@@ -106,7 +106,7 @@ def alternative_annotator(
     return Alternative(rows, tuple(left_out), round(rate, _PLACES), advantage, parity, answer, epsilon, q, least)
 
 
-def _advantages(judge: Votes, people: Votes) -> Iterator[tuple[int, Floats]]:
+def _advantages(judge: VoteColumns, people: VoteColumns) -> Iterator[tuple[int, Floats]]:
     """For each annotator, whether the judge, and the annotator, agree with at least as many of the others.
 
     float64[items, 2], of the items that others voted on too. An annotator that voted twice counts by the first vote.

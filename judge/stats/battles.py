@@ -31,7 +31,7 @@ MOST_CONTESTANTS = 3000
 
 
 @dataclass(frozen=True, eq=False)
-class Counts:
+class WinCounts:
     """Who beat whom, summed.
 
     *wins* is float64[m, m]: the weighted wins of row over column, with half of their ties. *ties* is float64[m, m],
@@ -123,18 +123,18 @@ class Battles:
         """The number of battles."""
         return self.left.size
 
-    def counts(self) -> Counts:
+    def counts(self) -> WinCounts:
         """The m x m sums of wins and ties, weighted."""
         return self.tally(self.weight)
 
-    def tally(self, weight: Floats | None) -> Counts:
+    def tally(self, weight: Floats | None) -> WinCounts:
         """The m x m sums of *weight* (float64[n], or None for 1 each) over wins and ties: one pass over the battles."""
         return self.counted(self.cells(weight))
 
-    def counted(self, cells: Floats) -> Counts:
+    def counted(self, cells: Floats) -> WinCounts:
         """The m x m sums of wins and ties in *cells* (float64[m, m, 3])."""
         ties = cells[:, :, TIE] + cells[:, :, TIE].T
-        return Counts(cells[:, :, LEFT] + cells[:, :, RIGHT].T + ties / 2, ties, self.n)
+        return WinCounts(cells[:, :, LEFT] + cells[:, :, RIGHT].T + ties / 2, ties, self.n)
 
     def cells(self, weight: Floats | None) -> Floats:
         """The sums of *weight* (float64[n], or None for 1 each) by left, right and outcome, float64[m, m, 3].

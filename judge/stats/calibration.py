@@ -25,7 +25,7 @@ _PLACES = 6
 
 
 @dataclass(frozen=True)
-class Step:
+class CalibrationBin:
     """Comparisons on which the judge was from *low* to *high* sure: how many, how sure on average, how often right."""
 
     low: float
@@ -45,7 +45,7 @@ class Calibration:
     brier: Estimate
     log_loss: Estimate
     ece: Estimate
-    curve: tuple[Step, ...]
+    curve: tuple[CalibrationBin, ...]
     temperature: float | None
     log_loss_after: Estimate | None
     ece_after: Estimate | None
@@ -128,11 +128,11 @@ def _calibration_error(given: Floats, cluster: Ints, level: float) -> Estimate:
     return jackknife(tables, error, level, sure.size, (0.0, 1.0))
 
 
-def _curve(given: Floats) -> tuple[Step, ...]:
+def _curve(given: Floats) -> tuple[CalibrationBin, ...]:
     step, sure, right = _steps(given)
     many, told, were = (sums(step, column, STEPS) for column in (np.ones(sure.size), sure, right))
     return tuple(
-        Step(
+        CalibrationBin(
             0.5 + at / (2 * STEPS),
             0.5 + (at + 1) / (2 * STEPS),
             int(many[at]),

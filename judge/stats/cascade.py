@@ -23,7 +23,7 @@ _PLACES = 6
 
 
 @dataclass(frozen=True)
-class Step:
+class CascadeStep:
     """With the *threshold* the judge answers a *share* of comparisons, and agrees on them as *agreement* says.
 
     *tested* is the number of prompts looked at and *p* the p-value; *held* says whether the guarantee covers it.
@@ -43,7 +43,7 @@ class Step:
 class Cascade:
     """The *steps*, strictest first, and the last *threshold* that is guaranteed, with its *share*; None without one."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[CascadeStep, ...]
     threshold: float | None
     share: float | None
     target: float
@@ -81,7 +81,7 @@ def cascade(
     one = np.zeros(sure.size, dtype=bool)
     one[order[np.unique(cluster[order], return_index=True)[1]]] = True
     thresholds = np.unique(np.quantile(sure, np.linspace(0, 1, STEPS + 1), method="lower"))[::-1]
-    steps: list[Step] = []
+    steps: list[CascadeStep] = []
     holding, chosen = True, None
     for threshold in thresholds.tolist():
         answered = sure >= threshold
@@ -95,7 +95,7 @@ def cascade(
         holding = holding and (held or not able)
         columns = (agrees[answered].astype(np.float64), np.ones(int(answered.sum())), cluster[answered])
         steps.append(
-            Step(
+            CascadeStep(
                 round(threshold, _PLACES),
                 round(float(answered.mean()), _PLACES),
                 ratio(*columns, level, (0.0, 1.0)),

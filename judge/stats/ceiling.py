@@ -17,11 +17,11 @@ from judge.stats.chance import both_orientations
 from judge.stats.cluster_intervals import Estimate, jackknife, ratio
 from judge.stats.krippendorff import coincidences, krippendorff_alpha
 from judge.stats.simultaneous import detectable, prompts_needed
-from judge.stats.votes import Votes, pairs_between, pairs_within
+from judge.stats.votes import VoteColumns, pairs_between, pairs_within
 
 
 @dataclass(frozen=True)
-class Beside:
+class PairedEstimate:
     """A figure of *one*, of the *other*, and how far the first is above the second."""
 
     one: Estimate
@@ -39,8 +39,8 @@ class Ceiling:
     *needed* the number of prompts that it takes to tell the difference wanted; None without an interval.
     """
 
-    rate: Beside
-    alpha: Beside
+    rate: PairedEstimate
+    alpha: PairedEstimate
     comparisons: int
     votes: int
     ties: Ties
@@ -50,8 +50,8 @@ class Ceiling:
 
 
 def ceiling(
-    judge: Votes,
-    people: Votes,
+    judge: VoteColumns,
+    people: VoteColumns,
     ties: Ties = "KEEP",
     orientation: Orientation = "both",
     level: float = 0.95,
@@ -106,7 +106,7 @@ def ceiling(
     )
 
 
-def _largest(people: Votes, level: float) -> Estimate:
+def _largest(people: VoteColumns, level: float) -> Estimate:
     """The share of votes that are the most frequent of their comparison."""
     items, at, many = np.unique(people.item, return_inverse=True, return_counts=True)
     table = np.bincount(at * 3 + people.outcome, minlength=3 * items.size).reshape(-1, 3)
@@ -122,7 +122,7 @@ def beside(
     others: int,
     doubt: Doubt,
     least: float,
-) -> Beside:
+) -> PairedEstimate:
     """A *statistic*, *least* to 1, of both halves of *tables* (float64[G, 2, 3, 3]), and their difference.
 
     *ones* and *others* are the pairs counted in each half.
@@ -133,8 +133,8 @@ def beside(
     """
     if len(tables) == 0:
         nothing = Estimate(None, None, None, None, "none: there is no comparison with votes for both", level, 0, 0)
-        return Beside(nothing, nothing, nothing)
-    return Beside(
+        return PairedEstimate(nothing, nothing, nothing)
+    return PairedEstimate(
         doubt(tables, lambda t: statistic(t[:, 0]), level, ones, (least, 1.0)),
         doubt(tables, lambda t: statistic(t[:, 1]), level, others, (least, 1.0)),
         doubt(tables, lambda t: statistic(t[:, 0]) - statistic(t[:, 1]), level, ones, (least - 1.0, 1.0 - least)),

@@ -22,7 +22,7 @@ Wide = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class Pairs:
+class PairColumns:
     """n comparisons: *prompt*, *left* and *right* are int32[n] codes, with left < right, ordered by all three."""
 
     prompt: Ints
@@ -36,7 +36,7 @@ class Pairs:
 
 
 @dataclass(frozen=True, eq=False)
-class Orders:
+class PresentationOrders:
     """k showings: *comparison* is int32[k], a row of the comparisons; *left_first* is bool[k], which side comes first.
 
     Rows are ordered by comparison, left first before right first.
@@ -55,7 +55,7 @@ def how_many(present: Flags) -> int:
     return int(_pairs_of(_answers(present)).sum())
 
 
-def all_pairs(present: Flags) -> Pairs:
+def all_pairs(present: Flags) -> PairColumns:
     """Every pair of contestants, on every prompt that both answered. *present* is bool[prompts, contestants].
 
     >>> found = all_pairs(np.array([[True, True, False], [True, True, True]]))
@@ -73,10 +73,10 @@ def all_pairs(present: Flags) -> Pairs:
             who = np.nonzero(present[block])[1].reshape(block.size, k).astype(np.int32)
             at = offset[block][:, None] + np.arange(first.size)
             left[at], right[at] = who[:, first], who[:, second]
-    return Pairs(prompt, left, right)
+    return PairColumns(prompt, left, right)
 
 
-def against(present: Flags, reference: int) -> Pairs:
+def against(present: Flags, reference: int) -> PairColumns:
     """Every other contestant against the *reference* (a code), on every prompt for which both have an output.
 
     *present* is bool[prompts, contestants]. Raises ValueError for an unknown reference.
@@ -94,7 +94,7 @@ def against(present: Flags, reference: int) -> Pairs:
     return _ordered(prompt, np.minimum(other, reference), np.maximum(other, reference), present.shape[1])
 
 
-def random_balanced(present: Flags, n: int, rng: np.random.Generator) -> Pairs:
+def random_balanced(present: Flags, n: int, rng: np.random.Generator) -> PairColumns:
     """*n* random pairs, none twice on a prompt, with prompts and contestants used as evenly as the outputs allow.
 
     *present* is bool[prompts, contestants]. Every prompt has the same number of pairs but for one, or all its pairs
@@ -115,7 +115,7 @@ def random_balanced(present: Flags, n: int, rng: np.random.Generator) -> Pairs:
     return _least_used(present, quota, rng)
 
 
-def orders(n: int, policy: Literal["both", "one", "random"], rng: np.random.Generator) -> Orders:
+def orders(n: int, policy: Literal["both", "one", "random"], rng: np.random.Generator) -> PresentationOrders:
     """In which order each of *n* comparisons is shown.
 
     By *policy*: "both" shows each twice, left first and then right first; "one" shows left first; "random" tosses a
@@ -127,11 +127,11 @@ def orders(n: int, policy: Literal["both", "one", "random"], rng: np.random.Gene
     """
     rows = np.arange(n, dtype=np.int32)
     if policy == "both":
-        return Orders(np.repeat(rows, 2), np.tile(np.array([True, False]), n))
+        return PresentationOrders(np.repeat(rows, 2), np.tile(np.array([True, False]), n))
     if policy == "one":
-        return Orders(rows, np.ones(n, dtype=bool))
+        return PresentationOrders(rows, np.ones(n, dtype=bool))
     if policy == "random":
-        return Orders(rows, rng.integers(0, 2, n, dtype=np.int8) == 0)
+        return PresentationOrders(rows, rng.integers(0, 2, n, dtype=np.int8) == 0)
     raise ValueError(f"The order policy {policy!r} is unknown: there are both, one and random.")
 
 
@@ -163,14 +163,14 @@ def _quotas(capacity: Wide, n: int, rng: np.random.Generator) -> Wide:
     return quota
 
 
-def _dealt(present: Flags, quota: Wide, rng: np.random.Generator) -> Pairs:
+def _dealt(present: Flags, quota: Wide, rng: np.random.Generator) -> PairColumns:
     """Pairs dealt from the round robin, where whoever answers anything answers everything."""
     who = rng.permutation(np.flatnonzero(present.any(axis=0))).astype(np.int32)
     first, second = _round_robin(who.size, rng)
     prompts = rng.permutation(quota.size)
     prompt = np.repeat(prompts.astype(np.int32), quota[prompts])
     if prompt.size == 0:
-        return Pairs(prompt, prompt.copy(), prompt.copy())
+        return PairColumns(prompt, prompt.copy(), prompt.copy())
     at = np.arange(prompt.size) % first.size
     one, other = who[first][at], who[second][at]
     return _ordered(prompt, np.minimum(one, other), np.maximum(one, other), present.shape[1])
@@ -188,7 +188,7 @@ def _round_robin(m: int, rng: np.random.Generator) -> tuple[Wide, Wide]:
     return first[playing], second[playing]
 
 
-def _least_used(present: Flags, quota: Wide, rng: np.random.Generator) -> Pairs:
+def _least_used(present: Flags, quota: Wide, rng: np.random.Generator) -> PairColumns:
     """Pairs of the least used, prompt by prompt: fewest outputs first, while the others can still make up for it."""
     many = _answers(present)
     prompts = rng.permutation(quota.size)
@@ -233,9 +233,9 @@ def _pairs_on_one_prompt(who: list[int], size: int, used: list[int]) -> list[tup
     return pairs
 
 
-def _ordered(prompt: Ints, left: Ints, right: Ints, m: int) -> Pairs:
+def _ordered(prompt: Ints, left: Ints, right: Ints, m: int) -> PairColumns:
     key = (prompt.astype(np.int64) * m + left) * m + right
     key.sort()
     rest, right_sorted = np.divmod(key, m)
     prompt_sorted, left_sorted = np.divmod(rest, m)
-    return Pairs(*(column.astype(np.int32) for column in (prompt_sorted, left_sorted, right_sorted)))
+    return PairColumns(*(column.astype(np.int32) for column in (prompt_sorted, left_sorted, right_sorted)))

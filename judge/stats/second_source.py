@@ -10,10 +10,10 @@ import numpy as np
 
 from judge.stats.agreement import Doubt, Ties, decided, prompt_tables, share_agreeing
 from judge.stats.battles import TIE
-from judge.stats.ceiling import Beside, beside
+from judge.stats.ceiling import PairedEstimate, beside
 from judge.stats.cluster_intervals import jackknife
 from judge.stats.simultaneous import detectable, prompts_needed
-from judge.stats.votes import Votes, pairs_between
+from judge.stats.votes import VoteColumns, pairs_between
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Rivals:
     wanted. All three are None without an interval.
     """
 
-    rate: Beside
+    rate: PairedEstimate
     comparisons: int
     votes: int
     prompts: int
@@ -36,9 +36,9 @@ class Rivals:
 
 
 def rivals(
-    judge: Votes,
-    rival: Votes,
-    people: Votes,
+    judge: VoteColumns,
+    rival: VoteColumns,
+    people: VoteColumns,
     ties: Ties = "KEEP",
     level: float = 0.95,
     doubt: Doubt = jackknife,

@@ -39,7 +39,7 @@ class Ranks:
 
 
 @dataclass(frozen=True, eq=False)
-class Pairs:
+class PairwiseDifferences:
     """Every difference of two contestants, float64[m, m], row less column, each with its own interval."""
 
     difference: Floats
@@ -87,7 +87,9 @@ def probability_best(
     return np.bincount(found.argmax(axis=1), minlength=strengths.size) / draws
 
 
-def pairs(strengths: Floats, covariance: Floats, freedom: int, scale: float, level: float = 0.95) -> Pairs:
+def pairs(
+    strengths: Floats, covariance: Floats, freedom: int, scale: float, level: float = 0.95
+) -> PairwiseDifferences:
     """Every difference between two contestants in units of *scale* log strengths, with intervals of its own each.
 
     The intervals are not adjusted for their number. Raises ValueError for a senseless level.
@@ -100,7 +102,7 @@ def pairs(strengths: Floats, covariance: Floats, freedom: int, scale: float, lev
     error = scale * difference_errors(covariance)
     half = t_quantile(level, freedom + 1) * error
     columns = (difference, difference - half, difference + half, error)
-    return Pairs(*(rounded(column, _PLACES) for column in columns))
+    return PairwiseDifferences(*(rounded(column, _PLACES) for column in columns))
 
 
 def difference_errors(covariance: Floats) -> Floats:

@@ -20,7 +20,7 @@ _BLOCK = 1 << 18
 
 
 @dataclass(frozen=True, eq=False)
-class Votes:
+class VoteColumns:
     """Columns of n votes, which may be none.
 
     *item* is int32[n], the code of the comparison; *outcome* is int8[n] (LEFT, RIGHT, TIE, where left is the smaller
@@ -51,9 +51,9 @@ class Votes:
         """The number of votes."""
         return self.item.size
 
-    def where(self, rows: Flags | npt.NDArray[np.integer]) -> "Votes":
+    def where(self, rows: Flags | npt.NDArray[np.integer]) -> "VoteColumns":
         """The votes in these *rows*."""
-        return Votes(self.item[rows], self.outcome[rows], self.cluster[rows], self.annotator[rows])
+        return VoteColumns(self.item[rows], self.outcome[rows], self.cluster[rows], self.annotator[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +80,7 @@ class VotePairs:
         return VotePairs(self.source[rows], self.target[rows], self.item[rows], self.cluster[rows], self.exchangeable)
 
 
-def plurality(votes: Votes, ties: Literal["tie", "drop"] = "tie") -> Votes:
+def plurality(votes: VoteColumns, ties: Literal["tie", "drop"] = "tie") -> VoteColumns:
     """One vote for each item, in the order of items: the outcome with the most votes.
 
     Where several outcomes have the most, the vote is a TIE, or by *ties* = "drop" there is none. Raises ValueError for
@@ -100,7 +100,7 @@ def plurality(votes: Votes, ties: Literal["tie", "drop"] = "tie") -> Votes:
     return _together(votes, first[kept], outcome[kept])
 
 
-def split_plurality(votes: Votes) -> tuple[Votes, Floats]:
+def split_plurality(votes: VoteColumns) -> tuple[VoteColumns, Floats]:
     """The outcomes with the most votes on each item, in the order of items, and the weight of each: one an item.
 
     >>> zero = np.zeros(2, dtype=np.int32)
@@ -114,7 +114,7 @@ def split_plurality(votes: Votes) -> tuple[Votes, Floats]:
     return _together(votes, first[at], outcome.astype(np.int8)), 1 / np.count_nonzero(leads, axis=1)[at]
 
 
-def majority(votes: Votes) -> Votes:
+def majority(votes: VoteColumns) -> VoteColumns:
     """One vote for each item on which more than half of the votes agree, in the order of items.
 
     >>> zero = np.zeros(3, dtype=np.int32)
@@ -126,7 +126,7 @@ def majority(votes: Votes) -> Votes:
     return _together(votes, first[kept], table[kept].argmax(axis=1).astype(np.int8))
 
 
-def pairs_between(source: Votes, target: Votes) -> VotePairs:
+def pairs_between(source: VoteColumns, target: VoteColumns) -> VotePairs:
     """Each vote of *target* with each vote of *source* on the same item, in the order of *target*.
 
     >>> zero = np.zeros(2, dtype=np.int32)
@@ -144,7 +144,7 @@ def pairs_between(source: Votes, target: Votes) -> VotePairs:
     return VotePairs(source.outcome[ours], target.outcome[theirs], target.item[theirs], target.cluster[theirs])
 
 
-def pairs_within(votes: Votes, same_annotator: bool = True) -> VotePairs:
+def pairs_within(votes: VoteColumns, same_annotator: bool = True) -> VotePairs:
     """Every unordered pair of votes on the same item, in the order of items.
 
     Two votes of one annotator on one item are a pair too, unless *same_annotator* is false.
@@ -176,11 +176,11 @@ def pairs_within(votes: Votes, same_annotator: bool = True) -> VotePairs:
     return VotePairs(np.minimum(*outcomes), np.maximum(*outcomes), item, votes.cluster[one], exchangeable=True)
 
 
-def _tallies(votes: Votes) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+def _tallies(votes: VoteColumns) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """The votes for each outcome on each item, intp[items, 3], and a row of each item."""
     items, first, inverse = np.unique(votes.item, return_index=True, return_inverse=True)
     return np.bincount(inverse * 3 + votes.outcome, minlength=3 * items.size).reshape(items.size, 3), first
 
 
-def _together(votes: Votes, rows: npt.NDArray[np.intp], outcome: Codes) -> Votes:
-    return Votes(votes.item[rows], outcome, votes.cluster[rows], np.full(rows.size, NOBODY, dtype=np.int32))
+def _together(votes: VoteColumns, rows: npt.NDArray[np.intp], outcome: Codes) -> VoteColumns:
+    return VoteColumns(votes.item[rows], outcome, votes.cluster[rows], np.full(rows.size, NOBODY, dtype=np.int32))

@@ -15,9 +15,9 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from judge.domain.outcome import FAILED, ItemState, VerdictStatus
 from judge.domain.run import Spent
-from judge.domain.verdict import SOURCE_PARSER, CallKey, Reading, Reply, status_of
+from judge.domain.verdict import SOURCE_PARSER, CallKey, ParsedVerdict, Reply, status_of
 from judge.ports.clock import Clock
-from judge.ports.store import Settled, StoredAnswer
+from judge.ports.records import Settled, StoredAnswer
 from judge.store import schema as s
 from judge.store.attempts import settle
 from judge.store.connections import Connections
@@ -223,7 +223,7 @@ class _Statuses:
         return _NAMES[status_of(replied, self._counted(self._readings.get(answer, ()), self._parsers[judge]))]
 
     @staticmethod
-    def _counted(readings: Sequence[Reading], parser: str) -> Reading | None:
+    def _counted(readings: Sequence[ParsedVerdict], parser: str) -> ParsedVerdict | None:
         by_parser = {reading.parser: reading for reading in readings}
         last = readings[-1] if readings else None
         return by_parser.get(SOURCE_PARSER) or by_parser.get(parser) or last

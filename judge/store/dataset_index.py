@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, Select, Table, Text, cast, func, literal, select
 
-from judge.ports.dataset_index import Board, BoardOutputs, BoardPrompts, Rows
+from judge.ports.dataset_index import DatasetIndex, OutputIndex, PromptIndex, Rows
 from judge.store import schema as s
 from judge.store.connections import Connections
 from judge.store.revisions import CHUNK, Row, at, found, live
@@ -29,22 +29,24 @@ class Boards:
         """The present revision of the dataset, without counting what it holds."""
         return await self._db.read(lambda c: int(found(c, tenant, name)["revision"]))
 
-    async def board(self, tenant: str, name: str, revision: int, *, prompt_ids: Collection[str] | None = None) -> Board:
+    async def board(
+        self, tenant: str, name: str, revision: int, *, prompt_ids: Collection[str] | None = None
+    ) -> DatasetIndex:
         """What *revision* of the dataset lets be compared, on all its prompts or on those of *prompt_ids*."""
 
-        def work(c: Connection) -> Board:
+        def work(c: Connection) -> DatasetIndex:
             dataset = found(c, tenant, name)
             prompts = _prompts(c, dataset, revision, prompt_ids)
-            return Board(revision, prompts, _outputs(c, dataset, revision, prompts, prompt_ids))
+            return DatasetIndex(revision, prompts, _outputs(c, dataset, revision, prompts, prompt_ids))
 
         return await self._db.read(work)
 
-    async def board_prompts(self, tenant: str, name: str, revision: int) -> BoardPrompts:
+    async def board_prompts(self, tenant: str, name: str, revision: int) -> PromptIndex:
         """The prompts of *revision* alone."""
         return await self._db.read(lambda c: _prompts(c, found(c, tenant, name), revision, None))
 
 
-def _prompts(c: Connection, dataset: Row, revision: int, wanted: Collection[str] | None) -> BoardPrompts:
+def _prompts(c: Connection, dataset: Row, revision: int, wanted: Collection[str] | None) -> PromptIndex:
     p = s.prompt.c
     query = select(p.id, p.prompt_id, p.category, cast(p.tags, Text), func.json_array_length(p.plain)).order_by(p.id)
     ids, turns = array("q"), array("i")
@@ -59,12 +61,12 @@ def _prompts(c: Connection, dataset: Row, revision: int, wanted: Collection[str]
             categories.append(one.setdefault(category, category))
             tags.append(read[text] if text in read else read.setdefault(text, tuple(json.loads(text))))
             turns.append(given)
-    return BoardPrompts(np.array(ids), names, categories, tags, np.array(turns))
+    return PromptIndex(np.array(ids), names, categories, tags, np.array(turns))
 
 
 def _outputs(
-    c: Connection, dataset: Row, revision: int, prompts: BoardPrompts, wanted: Collection[str] | None
-) -> BoardOutputs:
+    c: Connection, dataset: Row, revision: int, prompts: PromptIndex, wanted: Collection[str] | None
+) -> OutputIndex:
     o = s.output.c
     # Where every prompt has one turn, so has every output; how many it was given is not looked up then.
     several = prompts.turns.max(initial=1) > 1
@@ -85,7 +87,7 @@ def _outputs(
     contestants = sorted(name for name, code in met.items() if code in there)
     number = np.zeros(len(met), dtype=np.int32)
     number[[met[name] for name in contestants]] = np.arange(len(contestants), dtype=np.int32)
-    return BoardOutputs(
+    return OutputIndex(
         row,
         prompts.row[prompt],
         number[contestant],

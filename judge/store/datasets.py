@@ -14,7 +14,7 @@ from judge.domain.dataset import DatasetSummary, ImportedVerdict, Label, ListedC
 from judge.domain.errors import AlreadyExists
 from judge.domain.outcome import AnnotatorKind
 from judge.ports.clock import Clock
-from judge.ports.store import OutputText, PromptText
+from judge.ports.records import OutputText, PromptText
 from judge.store import schema as s
 from judge.store.connections import Connections
 from judge.store.definitions import to_imported, to_label, to_listed

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from judge.domain.dataset import ImportedVerdict
 from judge.domain.judge import RECORDED, JudgeDefinition, Rubric
 from judge.domain.outcome import Order, Outcome, Preference, VerdictStatus
-from judge.domain.verdict import SOURCE_PARSER, CallKey, Reading, Reply, digest, recorded_digest
+from judge.domain.verdict import SOURCE_PARSER, CallKey, ParsedVerdict, Reply, digest, recorded_digest
 from judge.store import schema as s
 from judge.store.definitions import from_definition
 from judge.store.dialects import adding
@@ -41,7 +41,10 @@ def imported_meaning(row: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def store_answers(
-    c: Connection, dataset: Mapping[str, Any], verdicts: Sequence[tuple[ImportedVerdict, Reading | None]], now: float
+    c: Connection,
+    dataset: Mapping[str, Any],
+    verdicts: Sequence[tuple[ImportedVerdict, ParsedVerdict | None]],
+    now: float,
 ) -> list[int]:
     """The answer of each verdict, with the source's reading and our own. An answer under the same key gives way."""
     owner = dataset["tenant_id"]
@@ -76,7 +79,7 @@ def _keys(
     c: Connection,
     owner: int,
     fingerprints: Mapping[str, bytes],
-    verdicts: Sequence[tuple[ImportedVerdict, Reading | None]],
+    verdicts: Sequence[tuple[ImportedVerdict, ParsedVerdict | None]],
 ) -> list[CallKey]:
     parts = []
     for verdict, _ in verdicts:
@@ -95,9 +98,9 @@ def _reply(verdict: ImportedVerdict) -> Reply:
     return Reply(verdict.raw or "", status or VerdictStatus.OK)
 
 
-def _source(verdict: ImportedVerdict) -> Reading | None:
+def _source(verdict: ImportedVerdict) -> ParsedVerdict | None:
     if verdict.outcome is not None:
-        return Reading(SOURCE_PARSER, Preference.of(verdict.outcome, verdict.order), verdict.reason)
+        return ParsedVerdict(SOURCE_PARSER, Preference.of(verdict.outcome, verdict.order), verdict.reason)
     if verdict.status is VerdictStatus.UNREADABLE:
-        return Reading(SOURCE_PARSER, None, verdict.reason or "unreadable to its source")
+        return ParsedVerdict(SOURCE_PARSER, None, verdict.reason or "unreadable to its source")
     return None

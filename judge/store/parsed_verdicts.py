@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, select
 
-from judge.domain.verdict import Reading, Usage
-from judge.ports.store import StoredAnswer
+from judge.domain.verdict import ParsedVerdict, Usage
+from judge.ports.records import StoredAnswer
 from judge.store import schema as s
 from judge.store.connections import Connections
 from judge.store.interning import tenant_id
@@ -41,7 +41,7 @@ class Readings:
 
         return await self._db.read(work)
 
-    async def add_readings(self, tenant: str, readings: Sequence[tuple[int, Reading]]) -> None:
+    async def add_readings(self, tenant: str, readings: Sequence[tuple[int, ParsedVerdict]]) -> None:
         """Add readings of answers; one that is there stays as it is."""
 
         def work(c: Connection) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, func, select, update
 from judge.domain.run import RunState
 from judge.domain.verdict import CallKey
 from judge.ports.clock import Clock
-from judge.ports.store import Permit, PermitRequest, StoredAnswer
+from judge.ports.records import Permit, PermitRequest, StoredAnswer
 from judge.store import schema as s
 from judge.store.attempts import book, end
 from judge.store.clock import JUMP, StoreClock

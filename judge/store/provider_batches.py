@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from judge.domain.verdict import CallKey
-from judge.ports.store import BatchState, PermitRequest, ProviderBatch
+from judge.ports.records import BatchState, PermitRequest, ProviderBatch
 from judge.store import schema as s
 from judge.store.connections import Connections
 from judge.store.rows import key_of

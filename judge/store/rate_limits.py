@@ -11,20 +11,20 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from judge.ports.store import Pace
+from judge.ports.records import RateLimit
 from judge.store import schema as s
 from judge.store.dialects import adding
 
 LEASE_SECONDS = 0.1
 
 
-def room_in(c: Connection, pace: Pace, now: float) -> float:
+def room_in(c: Connection, pace: RateLimit, now: float) -> float:
     """Seconds until the account has room; 0 if it has now."""
     row = c.execute(select(s.account).where(s.account.c.name == pace.account)).first()
     return 0.0 if row is None else max(_next(row) - now, 0.0)
 
 
-def taken(c: Connection, pace: Pace, now: float, upto: int) -> tuple[int, float]:
+def taken(c: Connection, pace: RateLimit, now: float, upto: int) -> tuple[int, float]:
     """How many calls, at most *upto*, may be made now; with the seconds until there is room, if none may.
 
     The account's row is held until the transaction ends.

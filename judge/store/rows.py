@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Table, select
 
 from judge.domain.outcome import Preference, VerdictStatus
 from judge.domain.run import Spent
-from judge.domain.verdict import SOURCE_PARSER, CallKey, Reading, Reply, Usage
+from judge.domain.verdict import SOURCE_PARSER, CallKey, ParsedVerdict, Reply, Usage
 from judge.store import schema as s
 from judge.store.many_rows import added, ids_among
 
@@ -98,7 +98,7 @@ READING = ("answer_id", "parser", "tenant_id", "preference", "reason", "probabil
 """The columns of a reading."""
 
 
-def reading_row(owner: int, answer: int, reading: Reading) -> tuple[Any, ...]:
+def reading_row(owner: int, answer: int, reading: ParsedVerdict) -> tuple[Any, ...]:
     """A reading as a row."""
     return (
         answer,
@@ -120,15 +120,15 @@ def reply_of(row: Any) -> Reply:  # noqa: ANN401  # a row
     return Reply(row.raw, VerdictStatus(row.status), usage, row.model, logprobs)
 
 
-def readings_of(c: Connection, answers: Sequence[int], parser: str = "") -> dict[int, tuple[Reading, ...]]:
+def readings_of(c: Connection, answers: Sequence[int], parser: str = "") -> dict[int, tuple[ParsedVerdict, ...]]:
     """The readings of each answer: the source's first, then by parser, that of *parser* last, where it counts."""
-    found: dict[int, list[Reading]] = {}
+    found: dict[int, list[ParsedVerdict]] = {}
     for begin in range(0, len(answers), CHUNK):
         chunk = answers[begin : begin + CHUNK]
         query = select(s.reading).where(s.reading.c.answer_id.in_(chunk)).order_by(s.reading.c.parser)
         for row in c.execute(query):
             preference = None if row.preference is None else Preference(row.preference)
-            reading = Reading(row.parser, preference, row.reason, row.probability_first, row.strength)
+            reading = ParsedVerdict(row.parser, preference, row.reason, row.probability_first, row.strength)
             found.setdefault(row.answer_id, []).append(reading)
     last = {SOURCE_PARSER: -1, parser: 1}
     return {answer: tuple(sorted(readings, key=lambda r: last.get(r.parser, 0))) for answer, readings in found.items()}

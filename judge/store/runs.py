@@ -41,7 +41,7 @@ _SETTLED = select(_i.position).where(
 )
 
 
-class Runs:
+class SqlRuns:
     """The part of RunStore about runs themselves."""
 
     _db: Connections

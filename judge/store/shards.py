@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
-from judge.ports.store import Fence, Losses
+from judge.ports.records import Fence, Losses
 from judge.store import schema as s
 from judge.store.attempts import book, end
 from judge.store.connections import Connections

@@ -13,7 +13,7 @@ from judge.store.parsed_verdicts import Readings
 from judge.store.permits import Permits
 from judge.store.postgresql import PostgresqlConnections, is_postgresql
 from judge.store.provider_batches import ProviderBatches
-from judge.store.runs import Runs
+from judge.store.runs import SqlRuns
 from judge.store.shards import Shards
 from judge.store.sqlite import SqliteConnections
 from judge.store.stored_keys import StoredKeys
@@ -27,7 +27,7 @@ class SqlStore(
     Boards,
     Uploads,
     Deletion,
-    Runs,
+    SqlRuns,
     Shards,
     Permits,
     ProviderBatches,

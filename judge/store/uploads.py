@@ -8,7 +8,7 @@ from dataclasses import asdict
 from sqlalchemy import Connection, Table, select
 
 from judge.domain.dataset import BatchResult, ImportedVerdict, Label, ListedComparison, Output, Prompt
-from judge.domain.verdict import Reading, prompt_digest, shown_digest
+from judge.domain.verdict import ParsedVerdict, prompt_digest, shown_digest
 from judge.ports.clock import Clock
 from judge.store import schema as s
 from judge.store.batches import Added, NewRow, add_batch
@@ -101,7 +101,7 @@ class Uploads:
         return await self._add(tenant, name, s.label, new, replace=replace)
 
     async def add_verdicts(
-        self, tenant: str, name: str, rows: Sequence[tuple[ImportedVerdict, Reading | None]], *, replace: bool
+        self, tenant: str, name: str, rows: Sequence[tuple[ImportedVerdict, ParsedVerdict | None]], *, replace: bool
     ) -> BatchResult:
         """Add a batch of verdicts made elsewhere, as answers of recorded judges."""
         now = self._clock.now()

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Select, or_, select
 
 from judge.domain.errors import NotFound
 from judge.domain.outcome import ItemState, Order
-from judge.domain.verdict import Reading, ShowingNames, Verdict
-from judge.ports.store import VerdictQuery
+from judge.domain.verdict import ParsedVerdict, PresentationNames, Verdict
+from judge.ports.records import VerdictQuery
 from judge.store import schema as s
 from judge.store.connections import Connections
 from judge.store.imports import recorded_definition
@@ -101,7 +101,7 @@ def _named(c: Connection, rows: Sequence[Any], judges: Sequence[Mapping[str, Any
     )
     ids = [r.answer_id for r in rows if r.answer_id is not None]
     answers = by_id(c, [s.answer], set(ids))
-    readings: dict[tuple[int, str], tuple[Reading, ...]] = {}
+    readings: dict[tuple[int, str], tuple[ParsedVerdict, ...]] = {}
     for parser in sorted({judges[r.judge]["parser"] for r in rows}):
         mine = [r.answer_id for r in rows if r.answer_id is not None and judges[r.judge]["parser"] == parser]
         readings.update({(answer, parser): told for answer, told in readings_of(c, mine, parser).items()})
@@ -110,7 +110,7 @@ def _named(c: Connection, rows: Sequence[Any], judges: Sequence[Mapping[str, Any
         judge = judges[r.judge]
         answer = answers.get(r.answer_id)
         left, right, prompt = outputs[r.left], outputs[r.right], prompts[r.prompt]
-        names = ShowingNames(
+        names = PresentationNames(
             prompt.prompt_id, r.turn, left.contestant, right.contestant, Order(r.order), left.sample, right.sample
         )
         made.append(
@@ -171,7 +171,7 @@ def _imported(c: Connection, dataset: int, judge: str) -> list[Verdict]:
     return [
         Verdict(
             judge,
-            ShowingNames(row.prompt_id, row.turn, row.body["left"], row.body["right"], Order(row.body["order"])),
+            PresentationNames(row.prompt_id, row.turn, row.body["left"], row.body["right"], Order(row.body["order"])),
             categories.get(row.prompt_id, ""),
             position,
             reply=reply_of(answers[row.answer_id]),

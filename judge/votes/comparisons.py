@@ -13,7 +13,7 @@ from judge.columns.names import coded, first_comers
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
+class ComparisonKey:
     """A comparison by its names, left being the smaller."""
 
     prompt_id: str
@@ -25,7 +25,7 @@ class Where:
 
 
 @dataclass(frozen=True, eq=False)
-class Wheres(Sequence[Where]):
+class ComparisonIndex(Sequence[ComparisonKey]):
     """n comparisons, int32[n] each: codes of *prompt_ids* and *contestants*, both sorted and distinct, and numbers."""
 
     prompt_ids: Sequence[str]
@@ -38,9 +38,9 @@ class Wheres(Sequence[Where]):
     right_sample: Ints
 
     @staticmethod
-    def of(wheres: Iterable[Where]) -> Wheres:
+    def of(wheres: Iterable[ComparisonKey]) -> ComparisonIndex:
         """These comparisons; themselves if they are columns."""
-        if isinstance(wheres, Wheres):
+        if isinstance(wheres, ComparisonIndex):
             return wheres
         told = tuple(wheres)
         prompt_ids, (prompt,) = coded([where.prompt_id for where in told])
@@ -53,20 +53,20 @@ class Wheres(Sequence[Where]):
                 [where.right_sample for where in told],
             )
         )
-        return Wheres(prompt_ids, contestants, prompt, turn, left, right, left_sample, right_sample)
+        return ComparisonIndex(prompt_ids, contestants, prompt, turn, left, right, left_sample, right_sample)
 
     def __len__(self) -> int:
         return self.prompt.size
 
     @overload
-    def __getitem__(self, at: int) -> Where: ...
+    def __getitem__(self, at: int) -> ComparisonKey: ...
     @overload
-    def __getitem__(self, at: slice) -> Wheres: ...
-    def __getitem__(self, at: int | slice) -> Where | Wheres:
+    def __getitem__(self, at: slice) -> ComparisonIndex: ...
+    def __getitem__(self, at: int | slice) -> ComparisonKey | ComparisonIndex:
         """The comparison, or some of them."""
         if isinstance(at, slice):
             return self.among(at)
-        return Where(
+        return ComparisonKey(
             self.prompt_ids[self.prompt[at]],
             int(self.turn[at]),
             self.contestants[self.left[at]],
@@ -75,9 +75,9 @@ class Wheres(Sequence[Where]):
             int(self.right_sample[at]),
         )
 
-    def __iter__(self) -> Iterator[Where]:
+    def __iter__(self) -> Iterator[ComparisonKey]:
         return map(
-            Where,
+            ComparisonKey,
             map(self.prompt_ids.__getitem__, self.prompt.tolist()),
             self.turn.tolist(),
             map(self.contestants.__getitem__, self.left.tolist()),
@@ -86,16 +86,16 @@ class Wheres(Sequence[Where]):
             self.right_sample.tolist(),
         )
 
-    def among(self, rows: slice | Flags | Ints) -> Wheres:
+    def among(self, rows: slice | Flags | Ints) -> ComparisonIndex:
         """The comparisons in these *rows*."""
-        return Wheres(self.prompt_ids, self.contestants, *(column[rows] for column in self.columns))
+        return ComparisonIndex(self.prompt_ids, self.contestants, *(column[rows] for column in self.columns))
 
     @property
     def columns(self) -> tuple[Ints, ...]:
         """What makes two comparisons the same."""
         return (self.prompt, self.turn, self.left, self.right, self.left_sample, self.right_sample)
 
-    def distinct(self) -> tuple[Wheres, Ints]:
+    def distinct(self) -> tuple[ComparisonIndex, Ints]:
         """Each comparison once, in the order of their coming; and for each of these, int32[n], which one it is.
 
         >>> where, other = Where("p", 1, "a", "b"), Where("p", 2, "a", "b")

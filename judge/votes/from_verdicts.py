@@ -16,14 +16,14 @@ from judge.columns.arrays import Codes, Flags, Floats
 from judge.domain.outcome import ItemState, Order, Preference, Reconcile, VerdictStatus
 from judge.ports.verdict_columns import STATUSES, VerdictColumns
 from judge.stats.battles import TIE
-from judge.votes.comparisons import Wheres
+from judge.votes.comparisons import ComparisonIndex
 from judge.votes.verdicts_by_order import ORDERS, ByOrder, wholes
 from judge.votes.vote_table import Columns
-from judge.votes.votes import WHOLE, Taking, Votes
+from judge.votes.votes import WHOLE, SourceVotes, Taking
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Judged:
+class JudgeVerdicts:
     """What is stored of a judge: its verdicts, and of a run how many were planned and what became of the rest."""
 
     name: str
@@ -37,14 +37,14 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class Board:
+class PromptAttributes:
     """What is known of a dataset's prompts, by their ids."""
 
     categories: Mapping[str, str]
     tags: Mapping[str, tuple[str, ...]]
 
 
-def judged_votes(judged: Judged, source: str, taking: Taking, board: Board) -> Votes:
+def judged_votes(judged: JudgeVerdicts, source: str, taking: Taking, board: PromptAttributes) -> SourceVotes:
     """The votes that *taking* makes of what was *judged*."""
     verdicts, narrowed = judged.verdicts, taking.part != WHOLE
     wheres, flipped = _oriented(verdicts)
@@ -62,7 +62,7 @@ def judged_votes(judged: Judged, source: str, taking: Taking, board: Board) -> V
         share = np.where(np.isnan(share), 0.5, share)
     weight = None if taking.decisive == 1 else _weights(verdicts.strength[kept], taking.decisive)
     told = ByOrder(distinct, item, order, share, weight, verdicts.answer[kept])
-    return Votes(
+    return SourceVotes(
         source,
         reconciled(told, taking.reconcile, judged.name),
         board.categories,
@@ -79,7 +79,7 @@ def judged_votes(judged: Judged, source: str, taking: Taking, board: Board) -> V
     )
 
 
-def _oriented(verdicts: VerdictColumns) -> tuple[Wheres, Flags]:
+def _oriented(verdicts: VerdictColumns) -> tuple[ComparisonIndex, Flags]:
     """What each verdict is on, the smaller name being left, and whether that turned it round."""
     left, right, left_sample, right_sample = (
         verdicts.left,
@@ -88,7 +88,7 @@ def _oriented(verdicts: VerdictColumns) -> tuple[Wheres, Flags]:
         verdicts.right_sample,
     )
     flipped = (right < left) | ((right == left) & (right_sample < left_sample))
-    return Wheres(
+    return ComparisonIndex(
         verdicts.prompt_ids,
         verdicts.contestants,
         verdicts.prompt,
@@ -147,6 +147,6 @@ def _each(told: ByOrder, judge: str) -> Columns:
     return replace(votes, left_first=first, weight=weight)
 
 
-def _votes(wheres: Wheres, item: NDArray[np.integer], outcome: Codes, judge: str) -> Columns:
+def _votes(wheres: ComparisonIndex, item: NDArray[np.integer], outcome: Codes, judge: str) -> Columns:
     at = item.astype(np.int32)
     return Columns(wheres, (judge,), at, np.zeros(at.size, dtype=np.int32), outcome)

@@ -8,13 +8,13 @@ from dataclasses import astuple, replace
 
 from judge.domain.outcome import LEFT_SHARE, Outcome, whole
 from judge.domain.source import Merge, Source
-from judge.votes.comparisons import Where
-from judge.votes.votes import Vote, Votes
+from judge.votes.comparisons import ComparisonKey
+from judge.votes.votes import SourceVotes, Vote
 
 
-def jury_votes(jury: Source, members: Sequence[Votes]) -> Votes:
+def jury_votes(jury: Source, members: Sequence[SourceVotes]) -> SourceVotes:
     """One vote for each comparison on which enough *members* have an outcome; others are counted as too_few_members."""
-    said: dict[Where, list[tuple[float, Vote]]] = {}
+    said: dict[ComparisonKey, list[tuple[float, Vote]]] = {}
     for member, votes in zip(jury.members, members, strict=True):
         said.update((where, []) for where in votes.comparisons - said.keys())
         for vote in votes.rows:
@@ -27,7 +27,7 @@ def jury_votes(jury: Source, members: Sequence[Votes]) -> Votes:
         statuses["ok" if found else "no_majority" if enough else "too_few_members"] += 1
         rows += [found] if found else []
     one = members[0]
-    return Votes(
+    return SourceVotes(
         str(jury),
         tuple(rows),
         one.categories,
@@ -43,7 +43,7 @@ def jury_votes(jury: Source, members: Sequence[Votes]) -> Votes:
     )
 
 
-def _agreed(where: Where, votes: Sequence[tuple[float, Vote]], jury: Source) -> Vote | None:
+def _agreed(where: ComparisonKey, votes: Sequence[tuple[float, Vote]], jury: Source) -> Vote | None:
     """What a jury says of a comparison; None where no outcome has more than half of the weight and it must."""
     all_of_them = sum(weight for weight, _ in votes)
     if jury.merge is Merge.MEAN:
@@ -62,7 +62,7 @@ def _agreed(where: Where, votes: Sequence[tuple[float, Vote]], jury: Source) -> 
     return Vote(where, leading[0] if len(leading) == 1 else Outcome.TIE, str(jury))
 
 
-def without(jury: Source, votes: Votes, judge: str) -> Votes:
+def without(jury: Source, votes: SourceVotes, judge: str) -> SourceVotes:
     """What the *jury*, whose votes these are, says without one of its judges."""
     kept = [(member, said) for member, said in zip(jury.members, votes.members, strict=True) if member.judge != judge]
     rest = replace(jury, members=tuple(member for member, _ in kept), least=min(jury.least, len(kept)))

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from judge.columns.names import coded
-from judge.domain.verdict import SOURCE_PARSER, Reading, Verdict
+from judge.domain.verdict import SOURCE_PARSER, ParsedVerdict, Verdict
 from judge.ports.verdict_columns import STATUSES, UNREAD, VerdictColumns
 
 CODE = {name: code for code, name in enumerate(STATUSES)}
 
 
-def chosen_reading(verdict: Verdict, reading: str) -> Reading | None:
+def chosen_reading(verdict: Verdict, reading: str) -> ParsedVerdict | None:
     """The reading called *reading*: empty for the one that counts, `source`, or a parser's name without version."""
     if not reading:
         return verdict.reading
@@ -56,4 +56,4 @@ def as_columns(verdicts: Sequence[Verdict], reading: str = "") -> VerdictColumns
     )
 
 
-NO_READING = Reading("", None)
+NO_READING = ParsedVerdict("", None)

@@ -12,9 +12,9 @@ from judge.columns.arrays import Flags, Floats, Ints
 from judge.columns.names import coded
 from judge.domain.outcome import Outcome
 from judge.domain.source import Merge
-from judge.stats.votes import Votes as Coded
+from judge.stats.votes import VoteColumns as Coded
 from judge.stats.votes import majority, plurality, split_plurality
-from judge.votes.comparisons import Where, Wheres
+from judge.votes.comparisons import ComparisonIndex, ComparisonKey
 from judge.votes.vote_table import Columns, Numbers
 from judge.votes.votes import Part, Vote
 
@@ -31,7 +31,7 @@ class Side:
 class Table:
     """What several sources say, their comparisons being *wheres*; *categories* are by prompt."""
 
-    wheres: Wheres
+    wheres: ComparisonIndex
     annotators: Sequence[str]
     sides: tuple[Side, ...]
     categories: Mapping[str, str]
@@ -40,9 +40,9 @@ class Table:
     def of(categories: Mapping[str, str], *sources: Sequence[Vote]) -> Table:
         """The votes of all *sources*."""
         columns = [Columns.of(rows).compact() for rows in sources]
-        items, people = Numbers[Where](), Numbers[str]()
+        items, people = Numbers[ComparisonKey](), Numbers[str]()
         told = [(items.of(rows.wheres)[rows.item], people.of(rows.annotators)[rows.annotator]) for rows in columns]
-        wheres, annotators = Wheres.of(items), tuple(people)
+        wheres, annotators = ComparisonIndex.of(items), tuple(people)
         sides = tuple(
             Side(
                 Coded(item, rows.outcome, wheres.prompt[item], annotator),

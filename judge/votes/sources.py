@@ -14,19 +14,20 @@ from judge.domain.source import Merge, Source, SourceKind
 from judge.domain.verdict import Verdict
 from judge.planning.inputs import PAGE, all_labels
 from judge.planning.rounds import Rounds, stored_rounds
-from judge.ports.dataset_index import BoardPrompt
-from judge.ports.store import Store, VerdictQuery
+from judge.ports.dataset_index import IndexedPrompt
+from judge.ports.records import VerdictQuery
+from judge.ports.store import Store
 from judge.ports.verdict_columns import VerdictColumns
-from judge.votes.comparisons import Where
-from judge.votes.from_verdicts import Board, Judged, judged_votes
+from judge.votes.comparisons import ComparisonKey
+from judge.votes.from_verdicts import JudgeVerdicts, PromptAttributes, judged_votes
 from judge.votes.juries import jury_votes
 from judge.votes.parsed_verdicts import as_columns
 from judge.votes.shared_codes import merged
 from judge.votes.vote_table import Columns
-from judge.votes.votes import Taking, Vote, Votes
+from judge.votes.votes import SourceVotes, Taking, Vote
 
 
-async def votes_of(store: Store, tenant: str, dataset: str, source: Source, taking: Taking) -> Votes:
+async def votes_of(store: Store, tenant: str, dataset: str, source: Source, taking: Taking) -> SourceVotes:
     """What *source* says of *dataset*; a run's is its own where none is named."""
     if source.kind is SourceKind.RUN and not dataset:
         dataset = (await store.run(tenant, source.run)).spec.dataset
@@ -35,7 +36,7 @@ async def votes_of(store: Store, tenant: str, dataset: str, source: Source, taki
     return replace(await _votes_of(store, tenant, dataset, source, taking), dataset=dataset)
 
 
-async def _votes_of(store: Store, tenant: str, dataset: str, source: Source, taking: Taking) -> Votes:
+async def _votes_of(store: Store, tenant: str, dataset: str, source: Source, taking: Taking) -> SourceVotes:
     revision = await store.revision(tenant, dataset)
     prompts = await store.board_prompts(tenant, dataset, revision)
     categories = dict(zip(prompts.prompt_id, prompts.category, strict=True))
@@ -43,13 +44,15 @@ async def _votes_of(store: Store, tenant: str, dataset: str, source: Source, tak
     if source.kind in (SourceKind.PEOPLE, SourceKind.LABELS):
         labels = [label async for _, label in all_labels(store, tenant, dataset, revision)]
 
-        def said() -> Votes:
+        def said() -> SourceVotes:
             told = Columns.of(label_votes(source, labels))
             rows = told.among(taking.part.among(told.wheres, categories, tags)[told.item])
-            return Votes(str(source), rows, categories, tags, usable=len(rows), planned=len(rows), reading="label")
+            return SourceVotes(
+                str(source), rows, categories, tags, usable=len(rows), planned=len(rows), reading="label"
+            )
 
         return await asyncio.to_thread(said)
-    board = Board(categories, tags)
+    board = PromptAttributes(categories, tags)
     if source.kind is SourceKind.JURY:
         if taking.reconcile is Reconcile.EACH:
             raise InvalidInput(
@@ -64,7 +67,9 @@ async def _votes_of(store: Store, tenant: str, dataset: str, source: Source, tak
     return await _judge_votes(store, tenant, dataset, source, taking, board)
 
 
-async def _judge_votes(store: Store, tenant: str, dataset: str, source: Source, taking: Taking, board: Board) -> Votes:
+async def _judge_votes(
+    store: Store, tenant: str, dataset: str, source: Source, taking: Taking, board: PromptAttributes
+) -> SourceVotes:
     judged = await _judged(store, tenant, dataset, source, taking.reading)
     return await asyncio.to_thread(judged_votes, judged, str(source), _taking(source, taking), board)
 
@@ -95,27 +100,27 @@ def label_votes(source: Source, labels: Iterable[Label]) -> Sequence[Vote]:
     return merged(rows, source.merge)
 
 
-def labelled_at(label: Label) -> tuple[Where, bool]:
+def labelled_at(label: Label) -> tuple[ComparisonKey, bool]:
     """The comparison that *label* is on, and whether that turned it round."""
     return oriented(label.prompt_id, label.turn, (label.left, label.left_sample), (label.right, label.right_sample))
 
 
-def oriented(prompt_id: str, turn: int, left: tuple[str, int], right: tuple[str, int]) -> tuple[Where, bool]:
+def oriented(prompt_id: str, turn: int, left: tuple[str, int], right: tuple[str, int]) -> tuple[ComparisonKey, bool]:
     """The comparison with the smaller name on the left, and whether that turned it round."""
     flipped = right < left
     if flipped:
         left, right = right, left
-    return Where(prompt_id, turn, left[0], right[0], left[1], right[1]), flipped
+    return ComparisonKey(prompt_id, turn, left[0], right[0], left[1], right[1]), flipped
 
 
-async def _judged(store: Store, tenant: str, dataset: str, source: Source, reading: str) -> Judged:
+async def _judged(store: Store, tenant: str, dataset: str, source: Source, reading: str) -> JudgeVerdicts:
     if source.kind is not SourceKind.RUN:
         adaptive = await _adaptively(store, tenant, dataset, source.name)
         told = None if reading else await store.judge_columns(tenant, dataset, source.name)
         if told is None:
             verdicts = await store.judge_verdicts(tenant, dataset, source.name)
             told = await asyncio.to_thread(as_columns, verdicts, reading)
-        return Judged(source.name, told, adaptive=adaptive)
+        return JudgeVerdicts(source.name, told, adaptive=adaptive)
     run = await store.run(tenant, source.run)
     name = _judge_in(run, source)
     told = None if reading else await store.run_columns(run.row, [judge.name for judge in run.judges].index(name))
@@ -132,18 +137,18 @@ def _judge_in(run: Run, source: Source) -> str:
     return name
 
 
-def _in_run(run: Run, name: str, verdicts: VerdictColumns) -> Judged:
-    return Judged(name, verdicts, run.counts.planned // len(run.judges), not run.state.ended, run.rest)
+def _in_run(run: Run, name: str, verdicts: VerdictColumns) -> JudgeVerdicts:
+    return JudgeVerdicts(name, verdicts, run.counts.planned // len(run.judges), not run.state.ended, run.rest)
 
 
 def run_votes(
     run: Run,
     source: Source,
     verdicts: Sequence[Verdict],
-    prompts: Iterable[BoardPrompt],
+    prompts: Iterable[IndexedPrompt],
     taking: Taking,
     rounds: Rounds | None = None,
-) -> Votes:
+) -> SourceVotes:
     """What a *source* of *run* says by these *verdicts*, in the order of its plan, without a store.
 
     Of an adaptive run, *rounds* are its own.
@@ -153,7 +158,7 @@ def run_votes(
     name = _judge_in(run, source)
     asked = tuple(prompts)
     told = as_columns([verdict for verdict in verdicts if verdict.judge == name], taking.reading)
-    board = Board(
+    board = PromptAttributes(
         {prompt.prompt_id: prompt.category for prompt in asked}, {prompt.prompt_id: prompt.tags for prompt in asked}
     )
     judged = _with_lots(_in_run(run, name, told), rounds)
@@ -168,7 +173,7 @@ async def _rounds(store: Store, tenant: str, run: Run) -> Rounds | None:
     return await stored_rounds(store, tenant, run)
 
 
-def _with_lots(judged: Judged, rounds: Rounds | None) -> Judged:
+def _with_lots(judged: JudgeVerdicts, rounds: Rounds | None) -> JudgeVerdicts:
     """*judged* with what an adaptive run drew by lot in its *rounds*."""
     if rounds is None:
         return judged
@@ -188,13 +193,13 @@ async def _adaptively(store: Store, tenant: str, dataset: str, judge: str) -> bo
 
 
 async def verdicts_on(
-    store: Store, tenant: str, dataset: str, source: Source, wheres: Collection[Where]
-) -> dict[Where, list[Verdict]]:
+    store: Store, tenant: str, dataset: str, source: Source, wheres: Collection[ComparisonKey]
+) -> dict[ComparisonKey, list[Verdict]]:
     """The verdicts behind a judge's, a run's or a jury's votes on some comparisons; nothing of labels."""
     if source.kind in (SourceKind.PEOPLE, SourceKind.LABELS):
         return {}
     judges = [Source(SourceKind.JUDGE, name=member.judge) for member in source.members] or [source]
-    found: dict[Where, list[Verdict]] = {}
+    found: dict[ComparisonKey, list[Verdict]] = {}
     for judge in judges:
         for verdict in await _verdicts(store, tenant, dataset, judge):
             where = _where(verdict)
@@ -219,7 +224,7 @@ async def _run_verdicts(store: Store, row: int, judge: str) -> list[Verdict]:
     return found
 
 
-def _where(verdict: Verdict) -> Where:
+def _where(verdict: Verdict) -> ComparisonKey:
     showing = verdict.showing
     left, right = (showing.left, showing.left_sample), (showing.right, showing.right_sample)
     return oriented(showing.prompt_id, showing.turn, left, right)[0]

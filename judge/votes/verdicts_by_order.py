@@ -12,19 +12,19 @@ from numpy.typing import NDArray
 
 from judge.columns.arrays import Codes, Flags, Floats, Ints
 from judge.domain.outcome import Order, Outcome, whole
-from judge.votes.comparisons import Where, Wheres
+from judge.votes.comparisons import ComparisonIndex, ComparisonKey
 
 ORDERS = len(Order)
 
-Shares = Mapping[Where, Mapping[Order, Sequence[float | None]]]
+Shares = Mapping[ComparisonKey, Mapping[Order, Sequence[float | None]]]
 """What goes to the left of each comparison, by order, a number a repeat; None where there is no outcome."""
 
 
 @dataclass(frozen=True, slots=True)
-class Orders:
+class OutcomesByOrder:
     """A comparison's outcome in each order, where both were shown; None where there is no verdict."""
 
-    where: Where
+    where: ComparisonKey
     left_first: Outcome | None
     right_first: Outcome | None
 
@@ -43,7 +43,7 @@ class ByOrder:
     each counts, or None for one; *answer* int64[n], the store's numbers of calls, or 0.
     """
 
-    wheres: Wheres
+    wheres: ComparisonIndex
     item: Ints
     order: Codes
     share: Floats
@@ -95,11 +95,11 @@ class ByOrder:
         return np.bincount(self.cell[rows], minlength=len(self.wheres) * ORDERS).reshape(-1, ORDERS)
 
     @cached_property
-    def orders(self) -> tuple[Orders, ...]:
+    def orders(self) -> tuple[OutcomesByOrder, ...]:
         """The outcomes of what was shown in both orders."""
         both: Flags = np.logical_and.reduce(self.shown, axis=1)
         return tuple(
-            Orders(where, *(None if isnan(share) else whole(share) for share in shares))
+            OutcomesByOrder(where, *(None if isnan(share) else whole(share) for share in shares))
             for where, shares in zip(self.wheres.among(both), self.means[both].tolist(), strict=True)
         )
 
@@ -107,7 +107,7 @@ class ByOrder:
     def shares(self) -> Shares:
         """What each verdict gives to the left."""
         wheres = list(self.wheres)
-        found: dict[Where, dict[Order, list[float | None]]] = {where: {} for where in wheres}
+        found: dict[ComparisonKey, dict[Order, list[float | None]]] = {where: {} for where in wheres}
         for item, order, share in zip(self.item.tolist(), self.order.tolist(), self.share.tolist(), strict=True):
             said = None if isnan(share) else share
             found[wheres[item]].setdefault(Order(order), []).append(said)

@@ -12,8 +12,8 @@ import numpy as np
 
 from judge.columns.arrays import Codes, Flags, Floats, Ints
 from judge.domain.outcome import LEFT_SHARE, Outcome
-from judge.votes.comparisons import Where, Wheres
-from judge.votes.votes import Vote, Votes
+from judge.votes.comparisons import ComparisonIndex, ComparisonKey
+from judge.votes.votes import SourceVotes, Vote
 
 T = TypeVar("T")
 BOTH = -1
@@ -28,7 +28,7 @@ class Columns(Sequence[Vote]):
     *weight* is float64[n]. Each may be None: whole, BOTH, one.
     """
 
-    wheres: Wheres
+    wheres: ComparisonIndex
     annotators: Sequence[str]
     item: Ints
     annotator: Ints
@@ -42,10 +42,10 @@ class Columns(Sequence[Vote]):
         """These votes; themselves if they are columns."""
         if isinstance(rows, Columns):
             return rows
-        items, people = Numbers[Where](), Numbers[str]()
+        items, people = Numbers[ComparisonKey](), Numbers[str]()
         item, annotator = items.of(vote.where for vote in rows), people.of(vote.annotator for vote in rows)
         return Columns(
-            Wheres.of(items),
+            ComparisonIndex.of(items),
             tuple(people),
             item,
             annotator,
@@ -116,19 +116,19 @@ class Columns(Sequence[Vote]):
         return self.wheres.prompt[self.item]
 
 
-def _vote(where: Where, code: int, annotator: str, share: float, first: int, weight: float) -> Vote:
+def _vote(where: ComparisonKey, code: int, annotator: str, share: float, first: int, weight: float) -> Vote:
     told = None if isnan(share) else share
     return Vote(where, Outcome(code + 1), annotator, told, None if first == BOTH else bool(first), weight)
 
 
-def categories_of(votes: Votes) -> list[str]:
+def categories_of(votes: SourceVotes) -> list[str]:
     """The categories that *votes* are on, sorted."""
     rows = Columns.of(votes.rows)
     names = rows.wheres.prompt_ids
     return sorted({votes.categories.get(names[code], "") for code in np.unique(rows.prompt).tolist()})
 
 
-def in_category(votes: Votes, category: str, *, other: bool = False) -> Votes:
+def in_category(votes: SourceVotes, category: str, *, other: bool = False) -> SourceVotes:
     """Those of *votes* in *category*, or those in every *other*."""
     rows = Columns.of(votes.rows)
     inside = [(votes.categories.get(name, "") == category) != other for name in rows.wheres.prompt_ids]

@@ -9,8 +9,8 @@ import numpy as np
 
 from judge.columns.arrays import Flags
 from judge.domain.outcome import Outcome, Reconcile
-from judge.votes.comparisons import Where, Wheres
-from judge.votes.verdicts_by_order import ByOrder, Orders, Shares
+from judge.votes.comparisons import ComparisonIndex, ComparisonKey
+from judge.votes.verdicts_by_order import ByOrder, OutcomesByOrder, Shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Vote:
     *left_first* says what was shown first, where each order is a vote of its own. *weight* is how many votes it counts.
     """
 
-    where: Where
+    where: ComparisonKey
     outcome: Outcome
     annotator: str = ""
     share: float | None = None
@@ -29,7 +29,7 @@ class Vote:
 
 
 @dataclass(frozen=True)
-class Votes:
+class SourceVotes:
     """What a source says: its votes in stored order, the two orders of its comparisons, and its coverage."""
 
     source: str
@@ -44,7 +44,7 @@ class Votes:
     dataset: str = ""
     behind: Mapping[str, ByOrder] = field(default_factory=dict)
     """Of judges: what each said, before anything was reconciled."""
-    members: tuple[Votes, ...] = ()
+    members: tuple[SourceVotes, ...] = ()
     """Of a jury."""
     adaptive: bool = False
     """Verdicts had a part in choosing what was compared."""
@@ -54,12 +54,12 @@ class Votes:
     """Of an adaptive run: the prompt and the contestants, by name, of what fell by lot."""
 
     @property
-    def orders(self) -> tuple[Orders, ...]:
+    def orders(self) -> tuple[OutcomesByOrder, ...]:
         """Of one judge: the two orders of its comparisons."""
         return () if self.members else tuple(row for told in self.behind.values() for row in told.orders)
 
     @property
-    def comparisons(self) -> frozenset[Where]:
+    def comparisons(self) -> frozenset[ComparisonKey]:
         """Of judges: all that they have verdicts on, usable or not."""
         return frozenset(where for told in self.behind.values() for where in told.wheres)
 
@@ -74,7 +74,7 @@ class Votes:
         return frozenset(call for told in self.behind.values() for call in told.calls)
 
     @property
-    def lots(self) -> Votes:
+    def lots(self) -> SourceVotes:
         """Of an adaptive run: the votes on what fell by lot."""
         rows = tuple(v for v in self.rows if (v.where.prompt_id, v.where.left, v.where.right) in self.by_lot)
         return replace(self, rows=rows)
@@ -90,7 +90,9 @@ class Part:
     right: str = ""
     tag: str = ""
 
-    def among(self, wheres: Wheres, categories: Mapping[str, str], tags: Mapping[str, tuple[str, ...]]) -> Flags:
+    def among(
+        self, wheres: ComparisonIndex, categories: Mapping[str, str], tags: Mapping[str, tuple[str, ...]]
+    ) -> Flags:
         """Which of *wheres* belong to it, bool[n]."""
         kept = np.ones(len(wheres), dtype=np.bool_)
         if self.turn:

@@ -9,18 +9,18 @@ from judge.agreement.measure import measure
 from judge.agreement.options import AgreeOptions
 from judge.domain.errors import InvalidInput
 from judge.domain.outcome import Outcome
-from judge.votes.comparisons import Where
-from judge.votes.votes import Vote, Votes
+from judge.votes.comparisons import ComparisonKey
+from judge.votes.votes import SourceVotes, Vote
 
 
-def said(name: str, rows: list[Vote]) -> Votes:
-    return Votes(name, tuple(rows), {}, {}, len(rows), len(rows))
+def said(name: str, rows: list[Vote]) -> SourceVotes:
+    return SourceVotes(name, tuple(rows), {}, {}, len(rows), len(rows))
 
 
 def test_probabilities_are_held_against_votes_that_are_no_ties() -> None:
     """Only a source with probabilities of its own has them; two orders that part are no probability."""
     rng = np.random.default_rng(0)
-    wheres = [Where(f"p{n // 5}", 1, "a", "b", n % 5) for n in range(200)]
+    wheres = [ComparisonKey(f"p{n // 5}", 1, "a", "b", n % 5) for n in range(200)]
     chance = rng.random(200).round(3)
     people = [
         Vote(where, Outcome.TIE if n % 10 == 0 else Outcome.LEFT if rng.random() < chance[n] else Outcome.RIGHT, "p")
@@ -42,7 +42,7 @@ def test_probabilities_are_held_against_votes_that_are_no_ties() -> None:
 
 def test_a_cascade_answers_where_the_judge_is_sure() -> None:
     """Sure and right, or unsure and wrong: it may answer alone on the sure half; without a target nothing is said."""
-    wheres = [Where(f"p{n}", 1, "a", "b") for n in range(400)]
+    wheres = [ComparisonKey(f"p{n}", 1, "a", "b") for n in range(400)]
     people = [Vote(where, Outcome.LEFT, "p") for where in wheres]
     soft = [
         Vote(where, Outcome.LEFT if n % 2 else Outcome.RIGHT, share=0.97 if n % 2 else 0.45)

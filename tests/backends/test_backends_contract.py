@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from judge.backends.anthropic import Anthropic
-from judge.backends.baseline import Yardstick
+from judge.backends.baseline import BaselineJudge
 from judge.backends.http import Endpoint
 from judge.backends.openai import OpenAI
 from judge.backends.recorded import Recorded
@@ -63,7 +63,7 @@ async def backend_named(name: str) -> AsyncIterator[Backend]:
     elif name == "scripted":
         yield Scripted(scripted)
     else:
-        yield Yardstick(name)
+        yield BaselineJudge(name)
 
 
 def scripted(one: RenderedPrompt) -> Reply:
@@ -92,7 +92,7 @@ async def test_nothing_is_recorded_without_records() -> None:
 
 
 async def said(name: str, one: RenderedPrompt) -> Preference | None:
-    return parse(Parser(one.form, one.steps), await Yardstick(name).reply(one)).preference
+    return parse(Parser(one.form, one.steps), await BaselineJudge(name).reply(one)).preference
 
 
 @pytest.mark.parametrize("form", RUBRICS)
@@ -103,7 +103,7 @@ async def test_the_longest_answer_in_the_turn_judged_wins(form: str) -> None:
     assert await said("longest", render(BRACKETS, shown, "judge", Sampling())) is Preference.SECOND
     assert await said("longest", prompt("abc", "ab", form=form)) is Preference.FIRST
     assert await said("longest", prompt("abc", "cba", form=form)) is Preference.TIE
-    reply = await Yardstick("longest").reply(prompt("x" * 120, "x" * 80))
+    reply = await BaselineJudge("longest").reply(prompt("x" * 120, "x" * 80))
     assert reply == Reply("The first answer is longer: 120 against 80 characters. [[A]]", model="longest")
     assert reply.usage == Usage()
 
@@ -159,13 +159,13 @@ async def test_a_reference_answer_in_both_is_a_tie() -> None:
 async def test_without_a_reference_answer_there_is_no_match(reference: tuple[str, ...]) -> None:
     """A failure is never a tie."""
     with pytest.raises(CallRejected, match="no reference answer"):
-        await Yardstick("matches-reference").reply(prompt(reference=reference))
+        await BaselineJudge("matches-reference").reply(prompt(reference=reference))
 
 
 def test_an_unknown_yardstick_is_wrong_input() -> None:
     """Its error names those there are."""
     with pytest.raises(InvalidInput, match="longest"):
-        Yardstick("shortest")
+        BaselineJudge("shortest")
 
 
 async def test_a_script_is_said_in_order_and_its_errors_are_raised() -> None:

@@ -9,7 +9,7 @@ from judge.bundles.round_checks import said_since, wrong_rounds
 from judge.domain.errors import InvalidInput
 from judge.domain.outcome import Preference
 from judge.domain.run import Pairing, PairPolicy
-from judge.domain.verdict import Reading, Reply, ShowingNames, Verdict
+from judge.domain.verdict import ParsedVerdict, PresentationNames, Reply, Verdict
 from judge.planning.adaptive import closed_by, next_row
 from judge.planning.rounds import NOTHING, Closed, Rounds
 from support.dataset_indexes import full_board, uneven_board
@@ -103,5 +103,7 @@ def test_answers_that_a_round_did_not_know_are_counted() -> None:
 def said(rounds: Rounds, position: int, preference: Preference) -> Verdict:
     """A verdict on what stands at *position*."""
     [item] = rounds.items([position])
-    names = ShowingNames("p", item.turn, "left", "right", item.order)
-    return Verdict("j", names, position=position, reply=Reply("said"), readings=(Reading("brackets/1", preference),))
+    names = PresentationNames("p", item.turn, "left", "right", item.order)
+    return Verdict(
+        "j", names, position=position, reply=Reply("said"), readings=(ParsedVerdict("brackets/1", preference),)
+    )

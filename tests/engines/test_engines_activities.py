@@ -20,7 +20,7 @@ from judge.engines.temporal import TemporalEngine
 from judge.engines.temporal_connection import TemporalConnection
 from judge.engines.workflow import RunAt, ShardAt, Told
 from judge.execution.run_executor import Execution
-from judge.ports.store import Losses
+from judge.ports.records import Losses
 from judge.store.sql_store import SqlStore
 from support.clocks import QuickClock
 from support.engine_service import CONCURRENCY, PLANNED, TENANT, House, OneJudge

@@ -18,8 +18,8 @@ from judge.domain.run import Budget, Pairing, PairPolicy, Run, RunSpec, RunState
 from judge.execution.run_executor import Execution, Stop
 from judge.planning.adaptive import planned_round
 from judge.planning.rounds import Ending, RoundRow, build_rounds
-from judge.ports.store import VerdictQuery
-from judge.runs.lifecycle import Runs
+from judge.ports.records import VerdictQuery
+from judge.runs.lifecycle import RunLifecycle
 from judge.store import schema
 from support.clocks import QuickClock
 from support.engine_service import CONCURRENCY, TENANT, House, OneJudge, Site
@@ -241,7 +241,7 @@ async def test_a_process_executes_shards_of_rounds_that_another_planned(url: str
         whole = await rows(h, await h.ended(await begun(h)))
         calls = h.backend.calls
         spec = RunSpec("d", ("j",), ADAPTIVE)
-        run = await Runs(h.store, Idle(), judges).create(TENANT, spec, "", b"")
+        run = await RunLifecycle(h.store, Idle(), judges).create(TENANT, spec, "", b"")
         here, there = Execution(h.store, judges, QuickClock()), Execution(h.store, judges, QuickClock())
         begun_here = await here.begin(TENANT, run.run_id)
         number, stops = 0, []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
@@ -138,7 +139,7 @@ async def test_a_run_is_created_and_cancelled_while_temporal_is_away() -> None:
 
 async def test_what_was_created_while_temporal_was_away_is_executed(site: Site) -> None:
     """As soon as a server reaches it, without anybody asking again; the run no longer says what it waited for."""
-    away = site.settings.model_copy(update={"address": f"127.0.0.1:{free_port()}"})
+    away = replace(site.settings, address=f"127.0.0.1:{free_port()}")
     async with engine_alone(site.url, away) as h:
         await h.fill()
         run = await h.begin()

@@ -23,7 +23,7 @@ from judge.domain.verdict import CallKey, Shown
 from judge.execution.batch_runner import custom_id
 from judge.execution.judge_call import Work
 from judge.execution.run_executor import Execution
-from judge.ports.store import BatchState
+from judge.ports.records import BatchState
 from judge.prompts.rubrics import RUBRICS
 from judge.store import schema
 from support.clocks import QuickClock

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from judge.backends.baseline import Yardstick
+from judge.backends.baseline import BaselineJudge
 from judge.backends.scripted import Scripted
 from judge.domain.errors import CallRejected
 from judge.domain.judge import Limits, RenderedPrompt
@@ -21,7 +21,7 @@ from judge.execution import run_executor as execution
 from judge.execution.judges import Rule
 from judge.execution.rate_limits import Slots
 from judge.execution.shard_runner import AT_A_TIME, LEASE
-from judge.ports.store import Permit, PermitRequest, Settled, VerdictQuery
+from judge.ports.records import Permit, PermitRequest, Settled, VerdictQuery
 from judge.store.sql_store import SqlStore
 from support.clocks import QuickClock, StillClock
 from support.engine_service import CONCURRENCY, PLANNED, House, OneJudge
@@ -47,7 +47,7 @@ class Counting(SqlStore):
 
 
 @asynccontextmanager
-async def computing(rule: Rule | None, backend: Yardstick | None = None, slots: int = 20) -> AsyncIterator[House]:
+async def computing(rule: Rule | None, backend: BaselineJudge | None = None, slots: int = 20) -> AsyncIterator[House]:
     """A board, and a judge that is *rule*, or *backend* if there is none; so many *slots* of it are free."""
     store = Counting.open("sqlite://", clock=QuickClock())
     script = Scripted([])
@@ -72,7 +72,7 @@ async def said(house: House) -> list[tuple[object, ...]]:
 async def test_a_rule_says_what_its_backend_says() -> None:
     """Whether it is asked at once or awaited: the same replies, outcomes and states, showing by showing."""
     for name in ("longest", "first", "random", "matches-reference"):
-        backend = Yardstick(name)
+        backend = BaselineJudge(name)
         async with computing(backend.computed) as house, computing(None, backend) as awaited:
             at_once, one_by_one = await said(house), await said(awaited)
 
@@ -82,7 +82,7 @@ async def test_a_rule_says_what_its_backend_says() -> None:
 
 async def test_what_one_permit_grants_is_one_commit() -> None:
     """60 showings with 20 slots are three groups."""
-    async with computing(Yardstick("first").computed) as house:
+    async with computing(BaselineJudge("first").computed) as house:
         await said(house)
         assert isinstance(house.store, Counting)
         groups = house.store.groups

@@ -19,7 +19,7 @@ from judge.execution.rate_limits import (
     PATIENCE,
     PROBE_SECONDS,
     Account,
-    Room,
+    MemoryLimit,
     Slots,
 )
 from support.clocks import StillClock
@@ -222,7 +222,7 @@ def test_what_is_promised_is_the_default() -> None:
     limits = Limits()
 
     assert (AccountSettings().single_share, IN_A_ROW, LAST, OF_LAST, PROBE_SECONDS) == (0.1, 20, 200, 100, 30)
-    assert (limits.deadline_seconds, limits.max_failed_share, Room()._size) == (120, 0.05, 256 * 1024 * 1024)
+    assert (limits.deadline_seconds, limits.max_failed_share, MemoryLimit()._size) == (120, 0.05, 256 * 1024 * 1024)
 
 
 def test_a_provider_is_given_up_after_an_hour() -> None:
@@ -346,7 +346,7 @@ def test_bytes_in_flight_are_bounded(sizes: list[int]) -> None:
     """However large prompts are, what is in flight fits, or is one that goes alone; everyone gets in."""
 
     async def main() -> None:
-        room, held, most = Room(256), 0, 0
+        room, held, most = MemoryLimit(256), 0, 0
 
         async def one(size: int) -> None:
             nonlocal held, most

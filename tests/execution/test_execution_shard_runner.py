@@ -14,7 +14,7 @@ from judge.domain.run import Run, RunState
 from judge.engines.local import LocalEngine
 from judge.execution.shard_runner import LEASE
 from judge.ports.clock import SystemClock
-from judge.ports.store import Permit, PermitRequest, Settled
+from judge.ports.records import Permit, PermitRequest, Settled
 from judge.store import schema
 from judge.store.sql_store import SqlStore
 from support.clocks import StillClock

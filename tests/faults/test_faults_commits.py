@@ -19,8 +19,8 @@ from judge.domain.errors import StoreAway
 from judge.domain.run import RunSpec, RunState
 from judge.engines.local import LocalEngine
 from judge.ports.clock import SystemClock
-from judge.ports.store import VerdictQuery
-from judge.runs.lifecycle import Runs
+from judge.ports.records import VerdictQuery
+from judge.runs.lifecycle import RunLifecycle
 from judge.store.sql_store import SqlStore
 from judge.store.sqlite import SqliteConnections
 from support.call_journal import faked
@@ -82,7 +82,7 @@ async def test_a_commit_that_was_made_and_not_heard_of_is_made_once(folder: Path
         store = SqlStore(database, clock)
         engine = LocalEngine(store, judges, clock)
         await _filled(store, calls)
-        run = await Runs(store, engine, judges).create(TENANT, RunSpec("d", ("far",)), "", b"")
+        run = await RunLifecycle(store, engine, judges).create(TENANT, RunSpec("d", ("far",)), "", b"")
         database.at_work = True
         while not (ended := await store.run(TENANT, run.run_id)).state.ended:
             await asyncio.sleep(LOOK_SECONDS)

@@ -17,8 +17,8 @@ from judge.domain.dataset import Output, Prompt
 from judge.domain.judge import JudgeDefinition, Rubric
 from judge.domain.outcome import ItemState, Order, Preference
 from judge.domain.run import Budget, NewRun, RunSpec, RunState
-from judge.domain.verdict import CallKey, Reading, Reply, Usage
-from judge.ports.store import Fence, ItemRef, Permit, PermitRequest, Settled
+from judge.domain.verdict import CallKey, ParsedVerdict, Reply, Usage
+from judge.ports.records import Fence, ItemRef, Permit, PermitRequest, Settled
 from judge.store.clock import JUMP, TICK
 from judge.store.sql_store import SqlStore
 from judge.store.sqlite import SqliteConnections
@@ -174,7 +174,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if not replied:
             return Settled(key, item, one.id, state=ItemState.TRANSPORT_ERROR, calls=1, lost_micros=COST)
         reply = Reply("[[A]]", usage=Usage(cost_micros=COST))
-        return Settled(key, item, one.id, reply=reply, reading=Reading("brackets", Preference.FIRST), calls=1)
+        return Settled(key, item, one.id, reply=reply, reading=ParsedVerdict("brackets", Preference.FIRST), calls=1)
 
     @precondition(lambda self: self.model.answered)
     @rule(run=runs, keys=some_keys)

@@ -17,7 +17,7 @@ from judge.domain.outcome import AnnotatorKind, Outcome
 from judge.domain.run import OrderPolicy, Pairing, PairPolicy, TurnPolicy
 from judge.planning.plan import Plan, make_plan
 from judge.planning.selection import Named
-from judge.ports.dataset_index import Board
+from judge.ports.dataset_index import DatasetIndex
 from support.dataset_indexes import full_board, uneven_board
 
 GOLDEN = json.loads(Path(__file__).with_name("plans.json").read_text())
@@ -48,7 +48,7 @@ NARROWED = {
 }
 
 
-def cases() -> dict[str, tuple[Board, Pairing, int]]:
+def cases() -> dict[str, tuple[DatasetIndex, Pairing, int]]:
     """Every policy in every order and turn, on both boards, and each way of leaving something out."""
     found = {}
     for where, board in BOARDS.items():
@@ -66,7 +66,7 @@ def cases() -> dict[str, tuple[Board, Pairing, int]]:
     return found
 
 
-def labels_on(board: Board) -> list[Label]:
+def labels_on(board: DatasetIndex) -> list[Label]:
     """Labels on many pairs, some twice and turned round, at turns that exist or not, some of nobody's output."""
     ids = [prompt.prompt_id for prompt in board.prompts]
     names = [*sorted({output.contestant for output in board.outputs}), "nobody"]
@@ -87,7 +87,7 @@ def labels_on(board: Board) -> list[Label]:
     return [Label("0", "absent", names[0], names[1], Outcome.TIE, "x", AnnotatorKind.HUMAN), *made]
 
 
-def listed_on(board: Board) -> list[ListedComparison]:
+def listed_on(board: DatasetIndex) -> list[ListedComparison]:
     """The labels' comparisons as the caller's, under ids of his; turn 0 leaves the turn to the pairing."""
     return [
         ListedComparison(f"id {label.label_id}/é", label.prompt_id, label.left, label.right, label.turn)

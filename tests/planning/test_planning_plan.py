@@ -8,14 +8,16 @@ from judge.domain.outcome import AnnotatorKind, Order, Outcome
 from judge.domain.run import OrderPolicy, Pairing, PairPolicy, TurnPolicy
 from judge.planning.plan import Plan, make_plan
 from judge.planning.selection import Named
-from judge.ports.dataset_index import Board, BoardOutput, BoardPrompt
+from judge.ports.dataset_index import DatasetIndex, IndexedOutput, IndexedPrompt
 from support.dataset_indexes import board_of, full_board
 
 
-def board(names: tuple[str, ...] = ("ada", "bob", "cy"), prompts: int = 4, turns: int = 2, base: int = 0) -> Board:
-    rows = [BoardPrompt(base + p, f"p{p}", "even" if p % 2 == 0 else "odd", (), turns) for p in range(1, prompts + 1)]
+def board(
+    names: tuple[str, ...] = ("ada", "bob", "cy"), prompts: int = 4, turns: int = 2, base: int = 0
+) -> DatasetIndex:
+    rows = [IndexedPrompt(base + p, f"p{p}", "even" if p % 2 == 0 else "odd", (), turns) for p in range(1, prompts + 1)]
     outputs = [
-        BoardOutput(base + 100 + p.row * 10 + i, p.row, name, 0, turns) for p in rows for i, name in enumerate(names)
+        IndexedOutput(base + 100 + p.row * 10 + i, p.row, name, 0, turns) for p in rows for i, name in enumerate(names)
     ]
     return board_of(rows, outputs)
 

@@ -13,8 +13,8 @@ from simulated_rounds import World, held
 
 from judge.domain.outcome import ItemState, Order, Preference
 from judge.domain.run import OrderPolicy, Pairing, PairPolicy, TurnPolicy
-from judge.domain.verdict import Reading, Reply, ShowingNames, Verdict
-from judge.planning.adaptive import Told, closed_by, next_row
+from judge.domain.verdict import ParsedVerdict, PresentationNames, Reply, Verdict
+from judge.planning.adaptive import ClosedComparisons, closed_by, next_row
 from judge.planning.rounds import NOTHING, Closed, Ending, RoundRow, Rounds
 from support.dataset_indexes import full_board, uneven_board
 
@@ -101,9 +101,9 @@ def said(rounds: Rounds, of: dict[tuple[int, int, Order], Preference | None]) ->
         plan = rounds.plan(0)
         assert plan is not None
         _, at = plan.comparison(item.position)
-        names = ShowingNames("p", item.turn, "left", "right", item.order)
+        names = PresentationNames("p", item.turn, "left", "right", item.order)
         preference = of.get((item.judge, at, item.order), Preference.FIRST)
-        reading = Reading("brackets/1", preference) if preference else None
+        reading = ParsedVerdict("brackets/1", preference) if preference else None
         told = {"reply": Reply("said"), "readings": (reading,)} if reading else {"state": ItemState.REJECTED}
         verdicts.append(Verdict("j", names, position=item.position, **told))  # type: ignore[arg-type]  # fields
     return verdicts
@@ -130,7 +130,7 @@ def test_a_round_says_what_judges_make_of_both_orders() -> None:
         ),
     )
 
-    told = Told.by(rounds, closed)
+    told = ClosedComparisons.by(rounds, closed)
     pairs = rounds.rows[0].drawn.pairs
     assert [3, 1, 1, 0] + [2] * 16 == closed.halves.tolist()
     assert [2, 2, 1, 0] + [2] * 16 == closed.judged.tolist()

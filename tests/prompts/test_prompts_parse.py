@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from judge.domain.errors import InvalidInput
 from judge.domain.judge import AnswerForm
 from judge.domain.outcome import Order, Preference, VerdictStatus
-from judge.domain.verdict import Reading, Reply
+from judge.domain.verdict import ParsedVerdict, Reply
 from judge.prompts.parse import PARSER_VERSIONS, SCALES, Parser, parse
 
 PARSERS = [Parser(form, steps) for form in AnswerForm for steps in (SCALES if form is AnswerForm.LIKERT else (0,))]
 
 
-def read(form: AnswerForm, raw: str, *, steps: int = 0) -> Reading:
+def read(form: AnswerForm, raw: str, *, steps: int = 0) -> ParsedVerdict:
     return parse(Parser(form, steps), Reply(raw))
 
 

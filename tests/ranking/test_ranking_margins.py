@@ -5,20 +5,20 @@ from __future__ import annotations
 import pytest
 
 from judge.domain.outcome import Order, Outcome, Reconcile, VerdictStatus
-from judge.domain.verdict import Preference, Reading, Reply, ShowingNames, Verdict
-from judge.votes.from_verdicts import Board, Judged, judged_votes
+from judge.domain.verdict import ParsedVerdict, Preference, PresentationNames, Reply, Verdict
+from judge.votes.from_verdicts import JudgeVerdicts, PromptAttributes, judged_votes
 from judge.votes.parsed_verdicts import as_columns
-from judge.votes.votes import Taking, Votes
+from judge.votes.votes import SourceVotes, Taking
 
 
-def said(first: float, second: float, reconcile: Reconcile, decisive: float) -> Votes:
+def said(first: float, second: float, reconcile: Reconcile, decisive: float) -> SourceVotes:
     """Votes of one comparison: in each order its left side won, with those strengths."""
     verdicts = [
         Verdict(
             "j",
-            ShowingNames("p", 1, "a", "b", order),
+            PresentationNames("p", 1, "a", "b", order),
             reply=Reply("[[A>B]]", VerdictStatus.OK),
-            readings=(Reading("likert/1", preference, strength=strength),),
+            readings=(ParsedVerdict("likert/1", preference, strength=strength),),
         )
         for order, preference, strength in (
             (Order.LEFT_FIRST, Preference.FIRST, first),
@@ -26,7 +26,7 @@ def said(first: float, second: float, reconcile: Reconcile, decisive: float) -> 
         )
     ]
     taking = Taking(reconcile, decisive=decisive)
-    return judged_votes(Judged("j", as_columns(verdicts)), "judge:j", taking, Board({}, {}))
+    return judged_votes(JudgeVerdicts("j", as_columns(verdicts)), "judge:j", taking, PromptAttributes({}, {}))
 
 
 @pytest.mark.parametrize(

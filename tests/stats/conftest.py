@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from judge.stats.battles import LEFT, RIGHT, TIE, Battles
-from judge.stats.votes import Votes
+from judge.stats.votes import VoteColumns
 
 DATA = Path(os.environ.get("JUDGE_TEST_DATA", Path(__file__).parents[3] / "shared" / "data")) / "mt-bench"
 WORDS = {"a": "left", "b": "right", "tie": "tie"}
@@ -48,7 +48,7 @@ def battles_of() -> Callable[[list[Row]], Battles]:
 
 
 @pytest.fixture(scope="session")
-def votes_of() -> Callable[[list[Row]], Votes]:
+def votes_of() -> Callable[[list[Row]], VoteColumns]:
     return _votes
 
 
@@ -64,7 +64,7 @@ def _rows(name: str) -> list[Row]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def _votes(rows: list[Row]) -> Votes:
+def _votes(rows: list[Row]) -> VoteColumns:
     models = sorted({"alpaca-13b", "claude-v1", "gpt-3.5-turbo", "gpt-4", "llama-13b", "vicuna-13b-v1.2"})
     item, outcome, cluster, annotator = [], [], [], []
     annotators: dict[str, int] = {}
@@ -77,7 +77,7 @@ def _votes(rows: list[Row]) -> Votes:
         cluster.append(prompt)
         name = row.get("annotator", row.get("judge"))
         annotator.append(annotators.setdefault(str(name), len(annotators)))
-    return Votes(*(np.array(column) for column in (item, outcome, cluster, annotator)))
+    return VoteColumns(*(np.array(column) for column in (item, outcome, cluster, annotator)))
 
 
 def _random_battles(

@@ -12,18 +12,18 @@ from judge.stats.agreement import AgreementFigure, agreement
 from judge.stats.battles import LEFT, RIGHT, TIE
 from judge.stats.chance import both_orientations, cohen_kappa, gwet_ac1
 from judge.stats.order_effects import order_consistency
-from judge.stats.votes import NOBODY, VotePairs, Votes, majority, pairs_between, pairs_within, plurality
+from judge.stats.votes import NOBODY, VoteColumns, VotePairs, majority, pairs_between, pairs_within, plurality
 
 SWAPPED = np.array([RIGHT, LEFT, TIE], dtype=np.int8)
 
 
-def votes(*rows: tuple[int, int, int, int]) -> Votes:
+def votes(*rows: tuple[int, int, int, int]) -> VoteColumns:
     """Votes from (item, outcome, cluster, annotator)."""
-    return Votes(*np.array(rows, dtype=np.int64).reshape(-1, 4).T)
+    return VoteColumns(*np.array(rows, dtype=np.int64).reshape(-1, 4).T)
 
 
 @st.composite
-def ballots(draw: st.DrawFn) -> Votes:
+def ballots(draw: st.DrawFn) -> VoteColumns:
     """Up to sixty votes on a dozen items of four prompts, by five annotators."""
     row = st.tuples(st.integers(0, 11), st.sampled_from((LEFT, RIGHT, TIE)), st.integers(0, 4))
     rows = draw(st.lists(row, max_size=60))
@@ -57,7 +57,7 @@ def test_the_majority_is_more_than_half() -> None:
 
 @settings(deadline=None, max_examples=60)
 @given(ballots(), ballots())
-def test_pairs_are_those_of_two_loops(source: Votes, target: Votes) -> None:
+def test_pairs_are_those_of_two_loops(source: VoteColumns, target: VoteColumns) -> None:
     """Between: each target vote with each source vote on its item. Within: each unordered pair, without order."""
     between, within, apart = (
         pairs_between(source, target),
@@ -78,7 +78,7 @@ def test_pairs_are_those_of_two_loops(source: Votes, target: Votes) -> None:
 
 @settings(deadline=None, max_examples=60)
 @given(ballots(), ballots(), st.sampled_from(["KEEP", "DROP"]))
-def test_kappa_equals_that_of_scikit_learn(source: Votes, target: Votes, ties: str) -> None:
+def test_kappa_equals_that_of_scikit_learn(source: VoteColumns, target: VoteColumns, ties: str) -> None:
     """An independent implementation of Cohen's kappa finds the same, as stored and in both orientations."""
     pairs = pairs_between(source, target)
     kept = np.ones(pairs.n, dtype=bool) if ties == "KEEP" else (pairs.source != TIE) & (pairs.target != TIE)
@@ -101,15 +101,15 @@ def test_kappa_equals_that_of_scikit_learn(source: Votes, target: Votes, ties: s
 @settings(deadline=None, max_examples=60)
 @given(ballots(), ballots(), st.sampled_from(["KEEP", "DROP"]), st.randoms(use_true_random=False))
 def test_law_9_exchanging_left_and_right_or_reordering_votes_changes_no_agreement(
-    source: Votes, target: Votes, ties: str, random: Random
+    source: VoteColumns, target: VoteColumns, ties: str, random: Random
 ) -> None:
     """Which contestant is called left on which comparison, and the order of votes, change no figure of agreement."""
     exchanged = np.array([random.random() < 0.5 for _ in range(12)])
 
-    def again(cast: Votes) -> Votes:
+    def again(cast: VoteColumns) -> VoteColumns:
         order = random.sample(range(cast.n), cast.n)
         flipped = np.where(exchanged[cast.item], SWAPPED[cast.outcome], cast.outcome)
-        return Votes(cast.item[order], flipped[order], cast.cluster[order], cast.annotator[order])
+        return VoteColumns(cast.item[order], flipped[order], cast.cluster[order], cast.annotator[order])
 
     for before, after in (
         (pairs_between(source, target), pairs_between(again(source), again(target))),
@@ -216,7 +216,7 @@ def test_a_judge_that_always_takes_the_first_is_never_consistent() -> None:
         (lambda: votes((0, 3, 0, 0)), "unknown outcome"),
         (lambda: votes((-1, 0, 0, 0)), "item holds a code"),
         (lambda: votes((0, 0, 0, 0), (0, 0, 1, 1)), "several prompts"),
-        (lambda: Votes(np.array([0]), np.array([0]), np.array([0]), np.array([0, 1])), "differ in length"),
+        (lambda: VoteColumns(np.array([0]), np.array([0]), np.array([0]), np.array([0, 1])), "differ in length"),
         (lambda: plurality(votes((0, 0, 0, 0)), "coin"), "'coin' is unknown"),
         (lambda: agreement(pairs_within(votes()), "MAYBE"), "'MAYBE' is unknown"),
         (lambda: agreement(pairs_within(votes()), orientation="up"), "'up' is unknown"),

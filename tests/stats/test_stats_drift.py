@@ -9,7 +9,7 @@ from judge.stats.ceiling import ceiling
 from judge.stats.cluster_intervals import jackknife
 from judge.stats.drift import Drift, drift
 from judge.stats.second_source import rivals
-from judge.stats.votes import Votes
+from judge.stats.votes import VoteColumns
 
 PROMPTS, PER_PROMPT = 60, 6
 
@@ -71,18 +71,18 @@ def test_exactly_the_same_verdicts_have_not_changed_and_a_missing_one_is_refused
         drift(same, np.zeros((20, 3)), first, first)
 
 
-def people(rng: np.random.Generator, items: int, seen: float) -> tuple[np.ndarray, Votes]:
+def people(rng: np.random.Generator, items: int, seen: float) -> tuple[np.ndarray, VoteColumns]:
     """What is right of each item, five a prompt, and the votes of three who see it with a chance."""
     right = rng.integers(0, 3, items)
     item = np.repeat(np.arange(items, dtype=np.int32), 3)
     outcome = np.where(rng.random(item.size) < seen, right[item], rng.integers(0, 3, item.size)).astype(np.int8)
-    return right, Votes(item, outcome, item // 5, np.tile(np.arange(3), items))
+    return right, VoteColumns(item, outcome, item // 5, np.tile(np.arange(3), items))
 
 
-def judge(rng: np.random.Generator, right: np.ndarray, seen: float) -> Votes:
+def judge(rng: np.random.Generator, right: np.ndarray, seen: float) -> VoteColumns:
     item = np.arange(right.size, dtype=np.int32)
     outcome = np.where(rng.random(right.size) < seen, right, rng.integers(0, 3, right.size)).astype(np.int8)
-    return Votes(item, outcome, item // 5, np.full(right.size, 99))
+    return VoteColumns(item, outcome, item // 5, np.full(right.size, 99))
 
 
 @pytest.mark.parametrize("ties", ["KEEP", "DROP"])

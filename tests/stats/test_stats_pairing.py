@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from judge.columns.arrays import Flags
-from judge.stats.pairing import Pairs, against, all_pairs, orders, random_balanced
+from judge.stats.pairing import PairColumns, against, all_pairs, orders, random_balanced
 
 Counted = npt.NDArray[np.integer]
 TABLES = arrays(bool, st.tuples(st.integers(1, 8), st.integers(1, 7)))
 
 
-def rows(pairs: Pairs) -> list[tuple[int, int, int]]:
+def rows(pairs: PairColumns) -> list[tuple[int, int, int]]:
     """The pairs as tuples."""
     return list(zip(pairs.prompt.tolist(), pairs.left.tolist(), pairs.right.tolist(), strict=True))
 
@@ -33,7 +33,7 @@ def every(present: Flags) -> list[tuple[int, int, int]]:
     ]
 
 
-def degrees(pairs: Pairs, contestants: int) -> Counted:
+def degrees(pairs: PairColumns, contestants: int) -> Counted:
     """How often each contestant is in a pair."""
     return np.bincount(np.concatenate((pairs.left, pairs.right)), minlength=contestants)
 
@@ -171,5 +171,5 @@ def test_nothing_present_gives_no_pairs() -> None:
     empty = np.zeros((3, 4), dtype=bool)
 
     for pairs in (all_pairs(empty), against(empty, 0), random_balanced(empty, 0, np.random.default_rng(0))):
-        assert isinstance(pairs, Pairs)
+        assert isinstance(pairs, PairColumns)
         assert pairs.n == 0

@@ -12,7 +12,7 @@ from judge.stats.alternative import CANNOT_TELL, FAILS, PASSES, alternative_anno
 from judge.stats.ceiling import ceiling
 from judge.stats.cluster_intervals import Resamples, resampled
 from judge.stats.krippendorff import coincidences, krippendorff_alpha
-from judge.stats.votes import Votes, pairs_between, pairs_within
+from judge.stats.votes import VoteColumns, pairs_between, pairs_within
 
 PLACE = np.array([0, 2, 1])
 """Left, right and tie on the scale on which a tie is in the middle."""
@@ -25,7 +25,7 @@ def test_alpha_equals_that_of_krippendorff(rows: list[tuple[int, int]]) -> None:
     counts = np.zeros((10, 3))
     np.add.at(counts, (item, PLACE[outcome]), 1)
     counts = counts[counts.sum(axis=1) > 1]
-    tables = coincidences(pairs_within(Votes(item, outcome.astype(np.int8), item, np.arange(item.size))))
+    tables = coincidences(pairs_within(VoteColumns(item, outcome.astype(np.int8), item, np.arange(item.size))))
     for ordinal, level in ((False, "nominal"), (True, "ordinal")):
         ours = float(krippendorff_alpha(tables.sum(axis=0), ordinal=ordinal))
         if np.count_nonzero(counts.sum(axis=0)) < 2:
@@ -34,19 +34,19 @@ def test_alpha_equals_that_of_krippendorff(rows: list[tuple[int, int]]) -> None:
         assert ours == pytest.approx(krippendorff.alpha(value_counts=counts, level_of_measurement=level), abs=1e-9)
 
 
-def people(rng: np.random.Generator, items: int, annotators: int, agree: float) -> tuple[np.ndarray, Votes]:
+def people(rng: np.random.Generator, items: int, annotators: int, agree: float) -> tuple[np.ndarray, VoteColumns]:
     """What is right of each item, and the votes of annotators who see it with that chance; ten items a prompt."""
     right = rng.integers(0, 3, items)
     item = np.repeat(np.arange(items, dtype=np.int32), annotators)
     seen = rng.random(item.size) < agree
     outcome = np.where(seen, right[item], rng.integers(0, 3, item.size)).astype(np.int8)
-    return right, Votes(item, outcome, item // 10, np.tile(np.arange(annotators), items))
+    return right, VoteColumns(item, outcome, item // 10, np.tile(np.arange(annotators), items))
 
 
-def judge(rng: np.random.Generator, right: np.ndarray, agree: float) -> Votes:
+def judge(rng: np.random.Generator, right: np.ndarray, agree: float) -> VoteColumns:
     item = np.arange(right.size, dtype=np.int32)
     outcome = np.where(rng.random(right.size) < agree, right, rng.integers(0, 3, right.size)).astype(np.int8)
-    return Votes(item, outcome, item // 10, np.full(right.size, 99))
+    return VoteColumns(item, outcome, item // 10, np.full(right.size, 99))
 
 
 @pytest.mark.parametrize("ties", ["KEEP", "DROP"])
@@ -67,8 +67,8 @@ def test_a_judge_that_sees_as_much_as_people_is_at_their_ceiling(ties: str) -> N
 def test_the_ceiling_is_taken_on_the_same_comparisons() -> None:
     """Items with one vote, or without the judge, do not count; with ties dropped neither does a tie of the judge."""
     item = np.array([0, 0, 1, 2, 2, 3, 3], dtype=np.int32)
-    votes = Votes(item, np.array([0, 0, 1, 1, 0, 2, 0]), item, np.arange(7))
-    said = Votes(np.array([0, 1, 3], dtype=np.int32), np.array([0, 1, 2]), np.array([0, 1, 3]), np.full(3, 9))
+    votes = VoteColumns(item, np.array([0, 0, 1, 1, 0, 2, 0]), item, np.arange(7))
+    said = VoteColumns(np.array([0, 1, 3], dtype=np.int32), np.array([0, 1, 2]), np.array([0, 1, 3]), np.full(3, 9))
 
     kept, dropped = ceiling(said, votes), ceiling(said, votes, "DROP")
 
@@ -149,7 +149,7 @@ def test_annotators_with_few_items_are_left_out() -> None:
 def test_pairs_of_two_sources_are_comparisons_of_their_own() -> None:
     """Two coders' alpha: each pair has two votes, whatever else was said of the item."""
     zero = np.zeros(3, dtype=np.int32)
-    one = Votes(zero[:1], np.array([0]), zero[:1], zero[:1])
-    many = Votes(zero, np.array([0, 0, 1]), zero, np.arange(3))
+    one = VoteColumns(zero[:1], np.array([0]), zero[:1], zero[:1])
+    many = VoteColumns(zero, np.array([0, 0, 1]), zero, np.arange(3))
 
     assert coincidences(pairs_between(one, many)).tolist() == [[[4.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]]

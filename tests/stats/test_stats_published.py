@@ -10,7 +10,7 @@ from judge.stats.battles import Battles
 from judge.stats.bradley_terry import bradley_terry
 from judge.stats.elo import elo
 from judge.stats.order_effects import order_consistency
-from judge.stats.votes import Votes, pairs_between, pairs_within, plurality
+from judge.stats.votes import VoteColumns, pairs_between, pairs_within, plurality
 
 Rows = list[dict[str, Any]]
 
@@ -41,7 +41,7 @@ def test_table_5_of_mt_bench_is_reproduced(
     among_experts: tuple[int, int],
     human_rows: Rows,
     gpt4_rows: Rows,
-    votes_of: Callable[[Rows], Votes],
+    votes_of: Callable[[Rows], VoteColumns],
 ) -> None:
     """All eight agreement rates and counts of arXiv:2306.05685, table 5, come out to the vote."""
     experts = votes_of([row for row in human_rows if row["turn"] == turn and row["annotator"].startswith("expert_")])
@@ -76,7 +76,7 @@ def test_kappa_with_the_plurality_of_people_is_reproduced(
     kappa: float,
     human_rows: Rows,
     gpt4_rows: Rows,
-    votes_of: Callable[[Rows], Votes],
+    votes_of: Callable[[Rows], VoteColumns],
 ) -> None:
     """GPT-4 against the plurality of all annotators: the published kappas by name, and those of both orientations."""
     pairs = pairs_between(votes_of(gpt4_rows), plurality(votes_of(human_rows)))

@@ -13,8 +13,8 @@ from judge.domain.dataset import Output, Prompt
 from judge.domain.judge import JudgeDefinition, Rubric
 from judge.domain.outcome import Order, Preference
 from judge.domain.run import Budget, NewRun, Run, RunSpec, RunState
-from judge.domain.verdict import CallKey, Reading, Reply, Usage
-from judge.ports.store import ItemRef, Permit, PermitRequest, Settled
+from judge.domain.verdict import CallKey, ParsedVerdict, Reply, Usage
+from judge.ports.records import ItemRef, Permit, PermitRequest, Settled
 from judge.store.sql_store import SqlStore
 from support.clocks import StillClock
 from support.postgres import Postgres
@@ -80,7 +80,7 @@ class Scene:
     def called(self, key: CallKey, attempt: int | None, position: int | None = None, **said: Any) -> Settled:  # noqa: ANN401  # whatever Settled takes
         """A call that was answered: the first is better, for 7 micro-USD."""
         item = None if position is None else self.item(position)
-        reply, reading = Reply("[[A]]", usage=Usage(5, 0, 3, 7, 20)), Reading("brackets", Preference.FIRST)
+        reply, reading = Reply("[[A]]", usage=Usage(5, 0, 3, 7, 20)), ParsedVerdict("brackets", Preference.FIRST)
         return Settled(key, item, attempt, reply=reply, reading=reading, calls=1)._replace(**said)
 
     async def answer(self, keys: Sequence[CallKey], run: Run, *, begin: int = 0) -> None:

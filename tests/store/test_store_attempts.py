@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from judge.domain.run import Budget, RunState
-from judge.ports.store import Settled
+from judge.ports.records import Settled
 from support.clocks import passed
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from judge.domain.outcome import ItemState, Order, Preference, VerdictStatus
-from judge.domain.verdict import Reading, Reply, Verdict
-from judge.ports.store import Settled, VerdictQuery
+from judge.domain.verdict import ParsedVerdict, Reply, Verdict
+from judge.ports.records import Settled, VerdictQuery
 from judge.ports.verdict_columns import STATUSES, VerdictColumns
 from judge.store.verdict_columns import PAGE
 
@@ -66,17 +66,17 @@ def said(verdicts: list[Verdict]) -> list[tuple[object, ...]]:
 
 async def mixed(scene: Scene, keys: list[CallKey], run: int) -> None:
     """A verdict of every kind, by two judges, in both orders, some with probabilities, the last one pages away."""
-    sure = Reading("brackets", Preference.FIRST, probability_first=0.1 + 0.2, strength=1 / 3)
-    strong = Reading("brackets", Preference.TIE, strength=1.0)
+    sure = ParsedVerdict("brackets", Preference.FIRST, probability_first=0.1 + 0.2, strength=1 / 3)
+    strong = ParsedVerdict("brackets", Preference.TIE, strength=1.0)
     turned = scene.item(6, prompt=2, pair="bc")._replace(order=Order.RIGHT_FIRST, turn=2, repeat=3)
     done = [
         scene.called(keys[0], None, 0, reading=sure),
         scene.called(keys[1], None, item=scene.item(1, judge=1)),
         scene.called(keys[2], None, item=scene.item(2, prompt=1, pair="bc"), reading=strong),
-        scene.called(keys[3], None, 3, reading=Reading("brackets", None, "nothing")),
+        scene.called(keys[3], None, 3, reading=ParsedVerdict("brackets", None, "nothing")),
         scene.called(keys[4], None, 4, reply=Reply("", VerdictStatus.FILTERED), reading=None),
         Settled(keys[5], scene.item(5, pair="ac"), state=ItemState.TOO_LONG),
-        scene.called(keys[6], None, item=turned, reading=Reading("brackets", Preference.SECOND)),
+        scene.called(keys[6], None, item=turned, reading=ParsedVerdict("brackets", Preference.SECOND)),
         scene.called(keys[7], None, 2 * PAGE + 1, reply=Reply("", VerdictStatus.REFUSED), reading=None),
     ]
     await scene.store.commit(TENANT, run, done)
@@ -106,7 +106,9 @@ async def test_a_reply_that_only_another_parser_has_read_is_left_to_the_rows(sce
     """Which of its readings counts is then for the verdict itself to say."""
     run = await scene.run()
     [key] = await scene.keys(1)
-    await scene.store.commit(TENANT, run.row, [scene.called(key, None, 0, reading=Reading("other", Preference.FIRST))])
+    await scene.store.commit(
+        TENANT, run.row, [scene.called(key, None, 0, reading=ParsedVerdict("other", Preference.FIRST))]
+    )
 
     assert await scene.store.run_columns(run.row, 0) is None
 

@@ -7,8 +7,8 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from judge.domain.outcome import ItemState, Preference, VerdictStatus
-from judge.domain.verdict import SOURCE_PARSER, Reading, Reply, Usage
-from judge.ports.store import Settled, VerdictQuery
+from judge.domain.verdict import SOURCE_PARSER, ParsedVerdict, Reply, Usage
+from judge.ports.records import Settled, VerdictQuery
 from support.clocks import passed
 
 if TYPE_CHECKING:
@@ -44,13 +44,13 @@ async def test_the_first_of_two_answers_to_a_key_stays(scene: Scene) -> None:
     other = Reply("[[B]]", usage=Usage(cost_micros=9))
 
     await scene.store.commit(TENANT, first.row, [scene.called(key, early, 0)])
-    reading = Reading("brackets", Preference.SECOND)
+    reading = ParsedVerdict("brackets", Preference.SECOND)
     await scene.store.commit(TENANT, second.row, [scene.called(key, late, 0, reply=other, reading=reading)])
 
     [kept] = await scene.store.verdicts(second.row, ALL, after=-1, limit=10)
     run = await scene.store.run(TENANT, "run-2")
     assert kept.reply is not None
-    assert (kept.reply.raw, kept.readings) == ("[[A]]", (Reading("brackets", Preference.FIRST),))
+    assert (kept.reply.raw, kept.readings) == ("[[A]]", (ParsedVerdict("brackets", Preference.FIRST),))
     assert (run.counts.repeated, run.counts.calls, run.cost_micros) == (1, 1, 9)
 
 
@@ -59,12 +59,12 @@ async def test_a_losing_reply_leaves_no_reading_on_the_answer_that_stays(scene: 
     run = await scene.run()
     [key] = await scene.keys(1)
     await scene.store.commit(TENANT, None, [scene.called(key, None)])
-    other, reading = Reply("nonsense"), Reading("brackets/2", None, "no verdict")
+    other, reading = Reply("nonsense"), ParsedVerdict("brackets/2", None, "no verdict")
 
     await scene.store.commit(TENANT, run.row, [scene.called(key, None, 0, reply=other, reading=reading)])
 
     [kept] = await scene.store.verdicts(run.row, ALL, after=-1, limit=10)
-    assert kept.readings == (Reading("brackets", Preference.FIRST),)
+    assert kept.readings == (ParsedVerdict("brackets", Preference.FIRST),)
     assert (await scene.store.run(TENANT, "run-1")).counts.by_status == {"ok": 1}
 
 
@@ -96,7 +96,7 @@ async def test_a_commit_needs_no_run(scene: Scene) -> None:
 
     permit = await scene.permit([key])
     assert permit.answered[key].reply == scene.called(key, None).reply
-    assert permit.answered[key].readings == (Reading("brackets", Preference.FIRST),)
+    assert permit.answered[key].readings == (ParsedVerdict("brackets", Preference.FIRST),)
     assert not permit.granted
 
 
@@ -121,10 +121,10 @@ async def test_a_reused_answer_is_counted_and_not_called(scene: Scene) -> None:
 async def test_a_run_counts_what_its_own_parser_reads(scene: Scene) -> None:
     """Of several readings of an answer, that of the run's own parser counts, and the source's before any."""
     keys = await scene.keys(2)
-    unreadable = Reading("newer", None, "two verdicts")
+    unreadable = ParsedVerdict("newer", None, "two verdicts")
     await scene.store.commit(TENANT, None, [scene.called(key, None) for key in keys])
     await scene.store.commit(TENANT, None, [scene.called(key, None, reading=unreadable) for key in keys])
-    source = Reading(SOURCE_PARSER, Preference.TIE)
+    source = ParsedVerdict(SOURCE_PARSER, Preference.TIE)
     await scene.store.commit(TENANT, None, [scene.called(keys[1], None, reading=source)])
     run = await scene.run()
     answered = (await scene.permit(keys, run)).answered
@@ -134,7 +134,7 @@ async def test_a_run_counts_what_its_own_parser_reads(scene: Scene) -> None:
 
     seen = await scene.store.verdicts(run.row, ALL, after=-1, limit=10)
     assert (await scene.store.run(TENANT, "run-1")).counts.by_status == {"ok": 2}
-    assert [v.reading for v in seen] == [Reading("brackets", Preference.FIRST), source]
+    assert [v.reading for v in seen] == [ParsedVerdict("brackets", Preference.FIRST), source]
     assert {len(stored.readings) for stored in answered.values()} == {2, 3}
 
 
@@ -212,7 +212,7 @@ async def test_texts_come_back_letter_by_letter(scene: Scene) -> None:
     run, keys = await scene.run(), await scene.keys(len(texts))
     granted = (await scene.permit(keys, run)).granted
     replies = [Reply(one, model=one, logprobs=((one, -0.1), (one * 2, -math.inf))) for one in texts]
-    readings = [Reading("own", None, one, strength=n / 7) for n, one in enumerate(texts)]
+    readings = [ParsedVerdict("own", None, one, strength=n / 7) for n, one in enumerate(texts)]
 
     done = [scene.called(k, granted[k], reply=r, reading=o) for k, r, o in zip(keys, replies, readings, strict=True)]
     await scene.store.commit(TENANT, run.row, done)

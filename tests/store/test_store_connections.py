@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import Connection, event
 
-from judge.ports.store import Pace, PermitRequest, VerdictQuery
+from judge.ports.records import PermitRequest, RateLimit, VerdictQuery
 from judge.store.postgresql import PostgresqlConnections
 from judge.store.sql_store import SqlStore
 from judge.store.sqlite import SqliteConnections
@@ -163,7 +163,7 @@ async def test_hot_rows_are_written_last(scene: Scene) -> None:
         if words[0] in ("INSERT", "UPDATE"):
             written.append(words[2] if words[0] == "INSERT" else words[1])
 
-    pace = Pace("vendor", 1e6, 1e9, 1)
+    pace = RateLimit("vendor", 1e6, 1e9, 1)
     permit = await scene.store.permit(TENANT, PermitRequest(keys, run.row, 10, 60, pace=pace))
     permitted, written = list(written), []
     done = [scene.called(key, permit.granted[key], at) for at, key in enumerate(keys)]

@@ -12,8 +12,8 @@ from judge.domain.errors import AlreadyExists, NotFound, RequestIdReused
 from judge.domain.judge import AnswerForm, JudgeDefinition, Rubric, RubricVariant
 from judge.domain.outcome import AnnotatorKind, ItemState, Order, Outcome, Preference, VerdictStatus
 from judge.domain.run import Budget, NewRun, Run, RunSpec, RunState
-from judge.domain.verdict import CallKey, Reading, Reply, Usage
-from judge.ports.store import ItemRef, PermitRequest, Settled, VerdictQuery
+from judge.domain.verdict import CallKey, ParsedVerdict, Reply, Usage
+from judge.ports.records import ItemRef, PermitRequest, Settled, VerdictQuery
 from judge.store.sql_store import SqlStore
 from support.clocks import passed
 
@@ -67,7 +67,7 @@ def asks(run: Run | None, wanted: list[CallKey], *, worst: int = 0) -> PermitReq
 
 def answered(key: CallKey, where: ItemRef | None, attempt: int, raw: str = "[[A]]", cost: int = 7) -> Settled:
     reply = Reply(raw, usage=Usage(cost_micros=cost))
-    return Settled(key, where, attempt, reply, reading=Reading("brackets/1", Preference.FIRST), calls=1)
+    return Settled(key, where, attempt, reply, reading=ParsedVerdict("brackets/1", Preference.FIRST), calls=1)
 
 
 async def test_two_writers_of_one_key_leave_the_first_answer(store: SqlStore, clock: Clock) -> None:
@@ -208,7 +208,7 @@ async def test_resume_forgets_only_showings_without_a_verdict(store: SqlStore) -
 async def test_imported_verdicts_keep_the_sources_outcome_and_our_reading(store: SqlStore) -> None:
     """Both readings stand beside the raw text, and the source's own counts."""
     row = ImportedVerdict("p", "ada", "bob", Order.RIGHT_FIRST, "gpt", raw="so: [[A]]", outcome=Outcome.LEFT)
-    own = Reading("brackets/1", Preference.FIRST)
+    own = ParsedVerdict("brackets/1", Preference.FIRST)
 
     await store.add_verdicts(TENANT, "data", [(row, own)], replace=False)
     [verdict] = await store.judge_verdicts(TENANT, "data", "gpt")

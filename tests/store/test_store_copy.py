@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Connection, Engine, Table, event, func, insert, inspect, select
 
 from judge.domain.errors import InvalidInput, JudgeError, Precondition, StoreFailed
-from judge.ports.store import BatchState, Fence, NewBatch, PermitRequest, VerdictQuery
+from judge.ports.records import BatchState, Fence, NewBatch, PermitRequest, VerdictQuery
 from judge.store.clock import JUMP
 from judge.store.copy import Copied, copy_store
 from judge.store.schema import metadata

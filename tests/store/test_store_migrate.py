@@ -17,7 +17,7 @@ from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.pool import NullPool
 
 from judge.domain.errors import StoreFailed
-from judge.ports.store import VerdictQuery
+from judge.ports.records import VerdictQuery
 from judge.store.migrate import SCRIPTS, _known, migrate
 from judge.store.schema import metadata
 from judge.store.sql_store import SqlStore

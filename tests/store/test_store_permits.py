@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from judge.domain.run import Run, RunState
 from judge.domain.verdict import CallKey
-from judge.ports.store import Fence, Pace, Permit, PermitRequest, VerdictQuery
+from judge.ports.records import Fence, Permit, PermitRequest, RateLimit, VerdictQuery
 from judge.store import schema
 from judge.store.sql_store import SqlStore
 from support.clocks import passed
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 TENANT = "default"
 HOUR = 3600.0
-PACE = Pace("vendor", calls=50.0, tokens=math.inf, tokens_each=100)
+PACE = RateLimit("vendor", calls=50.0, tokens=math.inf, tokens_each=100)
 
 
 async def asked(store: SqlStore, keys: list[CallKey], run: Run | None, fence: Fence | None = None) -> Permit:
@@ -166,7 +166,7 @@ async def test_what_an_account_has_no_room_for_is_no_attempt(scene: Scene) -> No
 async def test_tokens_are_handed_out_too(scene: Scene) -> None:
     """A call that takes more than a tenth of a second's tokens goes alone, and the next waits for its share."""
     keys = await scene.keys(20)
-    dear = Pace("vendor", calls=math.inf, tokens=1000.0, tokens_each=500)
+    dear = RateLimit("vendor", calls=math.inf, tokens=1000.0, tokens_each=500)
 
     first = await scene.store.permit(TENANT, PermitRequest(keys, None, 10, 60, pace=dear))
     second = await scene.store.permit(TENANT, PermitRequest(keys[1:], None, 10, 60, pace=dear))

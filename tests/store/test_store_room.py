@@ -14,7 +14,8 @@ from judge.domain.errors import AlreadyExists, NotFound, StoreFailed, StoreFull
 from judge.domain.run import RunState
 from judge.execution.shard_runner import Committer
 from judge.ports.clock import Clock
-from judge.ports.store import RunStore, Settled
+from judge.ports.records import Settled
+from judge.ports.store import RunStore
 from judge.store import schema
 from judge.store.deletion import _begin
 from judge.store.revisions import found

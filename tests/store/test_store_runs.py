@@ -10,7 +10,7 @@ import pytest
 from judge.domain.errors import AlreadyExists, NotFound, RequestIdReused
 from judge.domain.outcome import ItemState
 from judge.domain.run import Budget, RunState
-from judge.ports.store import Settled, VerdictQuery
+from judge.ports.records import Settled, VerdictQuery
 
 if TYPE_CHECKING:
     from conftest import Scene

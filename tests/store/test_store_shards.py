@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from judge.domain.run import Run, RunState
-from judge.ports.store import Fence, Losses, NewBatch, PermitRequest
+from judge.ports.records import Fence, Losses, NewBatch, PermitRequest
 
 if TYPE_CHECKING:
     from conftest import Scene

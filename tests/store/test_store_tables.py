@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Integer, LargeBinary, func, select
 
 from judge.domain.outcome import ItemState
 from judge.domain.verdict import Reply, Usage
-from judge.ports.store import Settled
+from judge.ports.records import Settled
 from judge.store import schema
 from judge.store.schema import KEY, metadata
 

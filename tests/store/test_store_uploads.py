@@ -11,8 +11,8 @@ from judge.domain.dataset import BatchResult, ImportedVerdict, Label, ListedComp
 from judge.domain.errors import AlreadyExists, NotFound
 from judge.domain.judge import RECORDED, JudgeDefinition, Rubric
 from judge.domain.outcome import AnnotatorKind, Order, Outcome, Preference, TieKind, VerdictStatus
-from judge.domain.verdict import SOURCE_PARSER, CallKey, Reading, digest, recorded_digest
-from judge.ports.store import Settled, VerdictQuery
+from judge.domain.verdict import SOURCE_PARSER, CallKey, ParsedVerdict, digest, recorded_digest
+from judge.ports.records import Settled, VerdictQuery
 
 if TYPE_CHECKING:
     from conftest import Scene
@@ -235,7 +235,7 @@ async def test_texts_carry_the_ids_of_their_content(scene: Scene) -> None:
 async def test_imported_verdicts_have_the_sources_outcome_and_our_reading(scene: Scene) -> None:
     """The source's outcome counts, our own reading stands beside it, and every row comes back as uploaded."""
     base = ImportedVerdict("p0", "a", "b", Order.RIGHT_FIRST, "gpt", raw="[[A]]", outcome=Outcome.LEFT)
-    own = Reading("brackets", Preference.FIRST)
+    own = ParsedVerdict("brackets", Preference.FIRST)
     rows = [
         (base, own),
         (replace(base, prompt_id="p1", outcome=None), own),
@@ -250,7 +250,7 @@ async def test_imported_verdicts_have_the_sources_outcome_and_our_reading(scene:
     assert [v for _, v in await scene.store.read_verdicts(TENANT, "d", result.revision, 0, 9)] == [v for v, _ in rows]
     seen = await scene.store.judge_verdicts(TENANT, "d", "gpt")
     assert [v.position for v in seen] == [0, 1, 2, 3, 4]
-    assert seen[0].readings == (Reading(SOURCE_PARSER, Preference.SECOND), own)
+    assert seen[0].readings == (ParsedVerdict(SOURCE_PARSER, Preference.SECOND), own)
     assert [v.outcome for v in seen] == [Outcome.LEFT, Outcome.RIGHT, None, None, Outcome.LEFT]
     ok, unreadable = VerdictStatus.OK, VerdictStatus.UNREADABLE
     assert [v.status for v in seen] == [ok, ok, VerdictStatus.REFUSED, unreadable, ok]

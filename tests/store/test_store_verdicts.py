@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from judge.domain.outcome import ItemState, Outcome, Preference, VerdictStatus
-from judge.domain.verdict import CallKey, Reading, Reply, Verdict
-from judge.ports.store import Settled, VerdictQuery
+from judge.domain.verdict import CallKey, ParsedVerdict, Reply, Verdict
+from judge.ports.records import Settled, VerdictQuery
 
 if TYPE_CHECKING:
     from conftest import Scene
@@ -71,12 +71,12 @@ async def test_a_query_narrows(scene: Scene) -> None:
     """Judges, contestants, prompts, categories, statuses, states and outcomes narrow, alone and together."""
     run = await scene.run()
     keys = await scene.keys(6)
-    second = Reading("brackets", Preference.SECOND)
+    second = ParsedVerdict("brackets", Preference.SECOND)
     done = [
         scene.called(keys[0], None, 0),
         scene.called(keys[1], None, item=scene.item(1, judge=1)),
         scene.called(keys[2], None, item=scene.item(2, prompt=1, pair="bc"), reading=second),
-        scene.called(keys[3], None, 3, reading=Reading("brackets", None, "nothing")),
+        scene.called(keys[3], None, 3, reading=ParsedVerdict("brackets", None, "nothing")),
         scene.called(keys[4], None, 4, reply=Reply("", VerdictStatus.FILTERED), reading=None),
         Settled(keys[5], scene.item(5, pair="ac"), state=ItemState.TOO_LONG),
     ]

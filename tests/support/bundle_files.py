@@ -10,7 +10,7 @@ from pathlib import Path
 
 from judge.api.v1.ranking_service_pb2 import DEGENERATE_LARGEST, RankingOptions
 from judge.bundles.archive import MANIFEST, SEAL, BundleWriter
-from judge.cli.bundle_export import Asked, Bundling
+from judge.cli.bundle_export import BundleRequest, Bundling
 from judge_client import JudgeClient
 
 LARGEST = RankingOptions(degenerate=DEGENERATE_LARGEST)
@@ -21,7 +21,7 @@ async def exported(
 ) -> str:
     """The run's bundle at *path*; its manifest's SHA-256."""
     with path.open("wb") as file, BundleWriter(file) as writer:
-        return await Bundling(client, writer, Asked(run, options, texts)).write()
+        return await Bundling(client, writer, BundleRequest(run, options, texts)).write()
 
 
 def members(path: Path) -> dict[str, bytes]:

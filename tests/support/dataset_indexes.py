@@ -6,22 +6,22 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from judge.ports.dataset_index import Board, BoardOutput, BoardOutputs, BoardPrompt, BoardPrompts
+from judge.ports.dataset_index import DatasetIndex, IndexedOutput, IndexedPrompt, OutputIndex, PromptIndex
 
 
-def board_of(prompts: Sequence[BoardPrompt], outputs: Sequence[BoardOutput]) -> Board:
+def board_of(prompts: Sequence[IndexedPrompt], outputs: Sequence[IndexedOutput]) -> DatasetIndex:
     """The board of these prompts and outputs."""
     names = sorted({output.contestant for output in outputs})
-    return Board(
+    return DatasetIndex(
         revision=1,
-        prompts=BoardPrompts(
+        prompts=PromptIndex(
             row=np.array([prompt.row for prompt in prompts], dtype=np.int64),
             prompt_id=[prompt.prompt_id for prompt in prompts],
             category=[prompt.category for prompt in prompts],
             tags=[prompt.tags for prompt in prompts],
             turns=np.array([prompt.turns for prompt in prompts], dtype=np.int32),
         ),
-        outputs=BoardOutputs(
+        outputs=OutputIndex(
             row=np.array([output.row for output in outputs], dtype=np.int64),
             prompt=np.array([output.prompt for output in outputs], dtype=np.int64),
             contestant=np.array([names.index(output.contestant) for output in outputs], dtype=np.int32),
@@ -32,10 +32,12 @@ def board_of(prompts: Sequence[BoardPrompt], outputs: Sequence[BoardOutput]) -> 
     )
 
 
-def uneven_board(prompts: int = 30, names: Sequence[str] = ("dan", "ada", "cy", "bob", "eve", "élodie")) -> Board:
+def uneven_board(
+    prompts: int = 30, names: Sequence[str] = ("dan", "ada", "cy", "bob", "eve", "élodie")
+) -> DatasetIndex:
     """About a third of the outputs absent, some given two or three times, the later sample sometimes first."""
     asked = [
-        BoardPrompt(1000 + 3 * p, f"q{p * 7 % 31}-ß", ("maths", "code", "")[p % 3], _tags(p), 1 + p % 3)
+        IndexedPrompt(1000 + 3 * p, f"q{p * 7 % 31}-ß", ("maths", "code", "")[p % 3], _tags(p), 1 + p % 3)
         for p in range(prompts)
     ]
     given = [
@@ -46,17 +48,17 @@ def uneven_board(prompts: int = 30, names: Sequence[str] = ("dan", "ada", "cy", 
         if (p * p + 2 * c * p + c) % 7 > 1
     ]
     outputs = [
-        BoardOutput(5000 + n, asked[p].row, names[c], sample, 1 + (p * 3 + c + sample) % asked[p].turns)
+        IndexedOutput(5000 + n, asked[p].row, names[c], sample, 1 + (p * 3 + c + sample) % asked[p].turns)
         for n, (p, c, sample) in enumerate(given)
     ]
     return board_of(asked, outputs)
 
 
-def full_board(prompts: int = 12, names: Sequence[str] = ("bob", "a", "d", "c", "e")) -> Board:
+def full_board(prompts: int = 12, names: Sequence[str] = ("bob", "a", "d", "c", "e")) -> DatasetIndex:
     """Every contestant on every prompt, two turns each."""
-    asked = [BoardPrompt(1 + p, f"p{p:02}", "", (), 2) for p in range(prompts)]
+    asked = [IndexedPrompt(1 + p, f"p{p:02}", "", (), 2) for p in range(prompts)]
     outputs = [
-        BoardOutput(100 + n, 1 + n // len(names), names[n % len(names)], 0, 2) for n in range(prompts * len(names))
+        IndexedOutput(100 + n, 1 + n // len(names), names[n % len(names)], 0, 2) for n in range(prompts * len(names))
     ]
     return board_of(asked, outputs)
 

@@ -24,7 +24,7 @@ from judge.execution.run_executor import SHARD
 from judge.ports.clock import SystemClock
 from judge.ports.engine import Engine
 from judge.prompts.rubrics import RUBRICS
-from judge.runs.lifecycle import Runs
+from judge.runs.lifecycle import RunLifecycle
 from judge.store.sql_store import SqlStore
 from support.clocks import QuickClock
 from support.judge_at_work import at_work
@@ -61,7 +61,7 @@ class House:
 
     def __init__(self, store: SqlStore, backend: Scripted, engine: Engine, judges: Judges) -> None:
         self.store, self.backend, self.engine = store, backend, engine
-        self.runs = Runs(store, engine, judges)
+        self.runs = RunLifecycle(store, engine, judges)
 
     async def fill(self) -> None:
         await self.store.create_dataset(TENANT, "d")

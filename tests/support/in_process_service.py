@@ -11,7 +11,7 @@ from judge.domain.dataset import Output, Prompt
 from judge.domain.run import Budget, Pairing, Run, RunSpec
 from judge.engines.local import LocalEngine
 from judge.ports.clock import Clock
-from judge.runs.lifecycle import Runs
+from judge.runs.lifecycle import RunLifecycle
 from judge.store.sql_store import SqlStore
 
 TENANT = "default"
@@ -25,7 +25,7 @@ class House:
         self.store = SqlStore.open(f"sqlite:///{file}", clock=clock)
         self.judges = judges
         self.engine = LocalEngine(self.store, judges, clock)
-        self.runs = Runs(self.store, self.engine, judges)
+        self.runs = RunLifecycle(self.store, self.engine, judges)
 
     async def begin(self, budget: Budget = Budget()) -> Run:  # noqa: B008  # frozen
         await self.store.create_dataset(TENANT, "d")

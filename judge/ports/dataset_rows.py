@@ -1,0 +1,69 @@
+"""Rows of a dataset as they were uploaded, and their texts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Protocol
+
+from judge.domain.dataset import ImportedVerdict, Label, ListedComparison, Output, Prompt
+from judge.ports.dataset_index import DatasetIndex, PromptIndex
+from judge.ports.records import (
+    OutputText,
+    PromptText,
+)
+
+
+class RowReader(Protocol):
+    """Reads rows, what they let be compared, and their texts."""
+
+    async def read_prompts(
+        self, tenant: str, name: str, revision: int, after: int, limit: int
+    ) -> list[tuple[int, Prompt]]:
+        """A page of rows in upload order, each with its row id; *after* is the last row id read (0 to begin)."""
+        ...
+
+    async def read_outputs(
+        self, tenant: str, name: str, revision: int, after: int, limit: int
+    ) -> list[tuple[int, Output]]:
+        """A page of rows in upload order."""
+        ...
+
+    async def read_labels(
+        self, tenant: str, name: str, revision: int, after: int, limit: int
+    ) -> list[tuple[int, str, Label]]:
+        """A page of rows in upload order, each with its row id and source."""
+        ...
+
+    async def read_verdicts(
+        self, tenant: str, name: str, revision: int, after: int, limit: int
+    ) -> list[tuple[int, ImportedVerdict]]:
+        """A page of rows in upload order."""
+        ...
+
+    async def read_comparisons(
+        self, tenant: str, name: str, revision: int, after: int, limit: int
+    ) -> list[tuple[int, ListedComparison]]:
+        """A page of rows in upload order."""
+        ...
+
+    async def board(
+        self, tenant: str, name: str, revision: int, *, prompt_ids: Collection[str] | None = None
+    ) -> DatasetIndex:
+        """What *revision* of the dataset lets be compared, on all its prompts or on those of *prompt_ids*."""
+        ...
+
+    async def board_prompts(self, tenant: str, name: str, revision: int) -> PromptIndex:
+        """The prompts of *revision* alone."""
+        ...
+
+    async def prompt_texts(self, rows: Collection[int]) -> dict[int, PromptText]:
+        """Texts by prompt row."""
+        ...
+
+    async def output_texts(self, rows: Collection[int]) -> dict[int, OutputText]:
+        """Texts by output row."""
+        ...
+
+    async def intern(self, tenant: str, digests: Sequence[bytes]) -> list[int]:
+        """The id of each digest; the same digest always has the same id in a tenant."""
+        ...
