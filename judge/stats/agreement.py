@@ -71,11 +71,11 @@ def agreement(
     answer) or DROP (S2: pairs with a tie on either side are left out); *orientation* is both or sorted, and matters to
     what is beyond chance only. Raises ValueError for anything else.
 
-    >>> from judge.stats.votes import Votes, pairs_between
+    >>> from judge.stats.votes import VoteColumns, pairs_between
     >>> zero = np.zeros(4, dtype=np.int32)
     >>> item = np.arange(4, dtype=np.int32)
-    >>> one = Votes(item, np.array([0, 0, 1, 2]), item, zero)
-    >>> other = Votes(item, np.array([0, 1, 1, 0]), item, zero)
+    >>> one = VoteColumns(item, np.array([0, 0, 1, 2]), item, zero)
+    >>> other = VoteColumns(item, np.array([0, 1, 1, 0]), item, zero)
     >>> found = agreement(pairs_between(one, other))
     >>> found.n, found.agree, found.rate.value
     (4, 2, 0.5)
@@ -144,9 +144,9 @@ def prompt_tables(pairs: VotePairs, prompts: Ints | None = None) -> Floats:
 
     *prompts*, sorted codes, says which; by default all that have pairs.
 
-    >>> from judge.stats.votes import Votes, pairs_between
+    >>> from judge.stats.votes import VoteColumns, pairs_between
     >>> zero, outcome = np.zeros(2, dtype=np.int32), np.array([0, 1])
-    >>> votes = Votes(np.arange(2), outcome, zero, zero)
+    >>> votes = VoteColumns(np.arange(2), outcome, zero, zero)
     >>> prompt_tables(pairs_between(votes, votes)).tolist()
     [[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]]
     """

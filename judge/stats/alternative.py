@@ -71,8 +71,8 @@ def alternative_annotator(
     epsilon or q outside 0 to 1, or fewer than two items.
 
     >>> item = np.repeat(np.arange(60, dtype=np.int32), 3)
-    >>> people = Votes(item, np.tile([0, 0, 1], 60), item, np.tile(np.arange(3), 60))
-    >>> judge = Votes(item[::3], np.zeros(60, dtype=int), item[::3], np.full(60, 9))
+    >>> people = VoteColumns(item, np.tile([0, 0, 1], 60), item, np.tile(np.arange(3), 60))
+    >>> judge = VoteColumns(item[::3], np.zeros(60, dtype=int), item[::3], np.full(60, 9))
     >>> found = alternative_annotator(judge, people, np.random.default_rng(0))
     >>> found.winning_rate, found.answer
     (1.0, 'passes')

@@ -66,8 +66,8 @@ def ceiling(
     beside everybody else with them.
 
     >>> item = np.repeat(np.arange(10, dtype=np.int32), 2)
-    >>> people = Votes(item, np.tile([0, 0, 0, 1], 5), item, np.arange(20))
-    >>> judge = Votes(item[::2], np.zeros(10, dtype=int), item[::2], np.full(10, 99))
+    >>> people = VoteColumns(item, np.tile([0, 0, 0, 1], 5), item, np.arange(20))
+    >>> judge = VoteColumns(item[::2], np.zeros(10, dtype=int), item[::2], np.full(10, 99))
     >>> found = ceiling(judge, people)
     >>> found.comparisons, found.rate.one.value, found.rate.other.value
     (10, 0.75, 0.5)

@@ -27,9 +27,9 @@ def coincidences(pairs: VotePairs, prompts: Ints | None = None) -> Floats:
     *prompts*, sorted codes, says which; by default all that have pairs. Of two sources each pair is a
     comparison of its own, with two votes; of one group all votes on an item are together.
 
-    >>> from judge.stats.votes import Votes, pairs_within
+    >>> from judge.stats.votes import VoteColumns, pairs_within
     >>> zero = np.zeros(3, dtype=np.int32)
-    >>> coincidences(pairs_within(Votes(zero, np.array([0, 0, 1]), zero, np.arange(3)))).tolist()
+    >>> coincidences(pairs_within(VoteColumns(zero, np.array([0, 0, 1]), zero, np.arange(3)))).tolist()
     [[[1.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]]
     """
     prompts = present(pairs.cluster) if prompts is None else prompts

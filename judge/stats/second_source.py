@@ -50,7 +50,7 @@ def rivals(
     like to tell from 0.
 
     >>> item = np.arange(10, dtype=np.int32)
-    >>> people, other = (Votes(item, np.tile(said, 5), item, item) for said in ([0, 1], [0, 0]))
+    >>> people, other = (VoteColumns(item, np.tile(said, 5), item, item) for said in ([0, 1], [0, 0]))
     >>> found = rivals(people, other, people)
     >>> found.rate.one.value, found.rate.other.value, found.votes
     (1.0, 0.5, 10)

@@ -25,7 +25,7 @@ class VoteColumns:
 
     *item* is int32[n], the code of the comparison; *outcome* is int8[n] (LEFT, RIGHT, TIE, where left is the smaller
     name); *cluster* is int32[n], the code of the comparison's prompt; *annotator* is int32[n]. Item and cluster codes
-    mean the same in all Votes that are brought together. Raises ValueError, naming what is wrong, where lengths differ,
+    mean the same in all VoteColumns that are brought together. Raises ValueError, naming what is wrong, where lengths differ,
     a code is out of range, or votes on one item are of several prompts.
     """
 
@@ -87,7 +87,7 @@ def plurality(votes: VoteColumns, ties: Literal["tie", "drop"] = "tie") -> VoteC
     another rule.
 
     >>> zero = np.zeros(3, dtype=np.int32)
-    >>> plurality(Votes(zero, np.array([0, 0, 1]), zero, np.arange(3))).outcome.tolist()
+    >>> plurality(VoteColumns(zero, np.array([0, 0, 1]), zero, np.arange(3))).outcome.tolist()
     [0]
     """
     if ties not in ("tie", "drop"):
@@ -104,7 +104,7 @@ def split_plurality(votes: VoteColumns) -> tuple[VoteColumns, Floats]:
     """The outcomes with the most votes on each item, in the order of items, and the weight of each: one an item.
 
     >>> zero = np.zeros(2, dtype=np.int32)
-    >>> found, weight = split_plurality(Votes(zero, np.array([0, 1]), zero, np.arange(2)))
+    >>> found, weight = split_plurality(VoteColumns(zero, np.array([0, 1]), zero, np.arange(2)))
     >>> found.outcome.tolist(), weight.tolist()
     ([0, 1], [0.5, 0.5])
     """
@@ -118,7 +118,7 @@ def majority(votes: VoteColumns) -> VoteColumns:
     """One vote for each item on which more than half of the votes agree, in the order of items.
 
     >>> zero = np.zeros(3, dtype=np.int32)
-    >>> majority(Votes(zero, np.array([0, 2, 1]), zero, np.arange(3))).n
+    >>> majority(VoteColumns(zero, np.array([0, 2, 1]), zero, np.arange(3))).n
     0
     """
     table, first = _tallies(votes)
@@ -130,8 +130,8 @@ def pairs_between(source: VoteColumns, target: VoteColumns) -> VotePairs:
     """Each vote of *target* with each vote of *source* on the same item, in the order of *target*.
 
     >>> zero = np.zeros(2, dtype=np.int32)
-    >>> one = Votes(np.arange(2), np.array([0, 1]), zero, zero)
-    >>> found = pairs_between(one, Votes(np.zeros(1, dtype=int), np.array([2]), zero[:1], zero[:1]))
+    >>> one = VoteColumns(np.arange(2), np.array([0, 1]), zero, zero)
+    >>> found = pairs_between(one, VoteColumns(np.zeros(1, dtype=int), np.array([2]), zero[:1], zero[:1]))
     >>> found.source.tolist(), found.target.tolist()
     ([0], [2])
     """
@@ -150,7 +150,7 @@ def pairs_within(votes: VoteColumns, same_annotator: bool = True) -> VotePairs:
     Two votes of one annotator on one item are a pair too, unless *same_annotator* is false.
 
     >>> zero = np.zeros(3, dtype=np.int32)
-    >>> pairs_within(Votes(zero, np.array([0, 0, 1]), zero, np.arange(3))).n
+    >>> pairs_within(VoteColumns(zero, np.array([0, 0, 1]), zero, np.arange(3))).n
     3
     """
     order = np.argsort(votes.item, kind="stable").astype(np.int32)

@@ -98,8 +98,8 @@ class ComparisonIndex(Sequence[ComparisonKey]):
     def distinct(self) -> tuple[ComparisonIndex, Ints]:
         """Each comparison once, in the order of their coming; and for each of these, int32[n], which one it is.
 
-        >>> where, other = Where("p", 1, "a", "b"), Where("p", 2, "a", "b")
-        >>> told, item = Wheres.of([other, where, other]).distinct()
+        >>> key, other = ComparisonKey("p", 1, "a", "b"), ComparisonKey("p", 2, "a", "b")
+        >>> keys, item = ComparisonIndex.of([other, key, other]).distinct()
         >>> len(told), item.tolist()
         (2, [0, 1, 0])
         """
