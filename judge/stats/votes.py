@@ -25,8 +25,8 @@ class VoteColumns:
 
     *item* is int32[n], the code of the comparison; *outcome* is int8[n] (LEFT, RIGHT, TIE, where left is the smaller
     name); *cluster* is int32[n], the code of the comparison's prompt; *annotator* is int32[n]. Item and cluster codes
-    mean the same in all VoteColumns that are brought together. Raises ValueError, naming what is wrong, where lengths differ,
-    a code is out of range, or votes on one item are of several prompts.
+    mean the same in all VoteColumns that are compared. Raises ValueError, naming what is wrong, where lengths differ, a
+    code is out of range, or votes on one item are of several prompts.
     """
 
     item: Ints

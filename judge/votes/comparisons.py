@@ -100,7 +100,7 @@ class ComparisonIndex(Sequence[ComparisonKey]):
 
         >>> key, other = ComparisonKey("p", 1, "a", "b"), ComparisonKey("p", 2, "a", "b")
         >>> keys, item = ComparisonIndex.of([other, key, other]).distinct()
-        >>> len(told), item.tolist()
+        >>> len(keys), item.tolist()
         (2, [0, 1, 0])
         """
         first, item = first_comers(self.columns)
