@@ -37,9 +37,11 @@ def insert_rows(c: Connection) -> None:
         if rows:
             c.execute(table.insert(), rows)
         if c.dialect.name == "postgresql" and "id" in table.c and rows:
-            found = c.scalar(text("SELECT pg_get_serial_sequence(:name, 'id')"), {"name": table.name})
-            if found:
-                c.execute(text("SELECT setval(:found, :last)"), {"found": found, "last": max(r["id"] for r in rows)})
+            sequence = c.scalar(text("SELECT pg_get_serial_sequence(:name, 'id')"), {"name": table.name})
+            if sequence:
+                c.execute(
+                    text("SELECT setval(:sequence, :last)"), {"sequence": sequence, "last": max(r["id"] for r in rows)}
+                )
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -67,6 +69,6 @@ async def test_a_filled_store_is_gone_on_with_and_nothing_is_paid_twice(filled: 
         repeated = await client.wait_run((await client.create_run(again)).name)
 
     assert {"ok": 20, "budget_stopped": 52} == {k: n for k, n in before.counts.by_status.items() if n}
-    assert ({"ok": 72}, "again") == (dict(resumed.counts.by_status), resumed.pairing.epoch)
+    assert ({"ok": 72}, 3) == (dict(resumed.counts.by_status), resumed.pairing.seed)
     assert (72, {"ok": 18}) == (resumed.counts.calls, dict(adaptive.counts.by_status))
     assert (36, 0, {"ok": 36}) == (repeated.counts.reused, repeated.counts.calls, dict(repeated.counts.by_status))
