@@ -265,7 +265,8 @@ def test_the_ledger_is_the_model_at_every_step(say: Say) -> None:
     run_state_machine_as_test(
         LedgerMachine,
         settings=settings(
-            max_examples=STEPS // STEPS_EACH + 10,
+            # A machine may stop before its last step, so half as many again are made as are needed.
+            max_examples=STEPS // STEPS_EACH * 3 // 2,
             stateful_step_count=STEPS_EACH,
             derandomize=True,
             deadline=None,
