@@ -13,7 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
 from judge.domain.errors import StoreFailed
@@ -21,6 +21,7 @@ from judge.ports.records import VerdictQuery
 from judge.store.migrate import SCRIPTS, _known, migrate
 from judge.store.schema import metadata
 from judge.store.sql_store import SqlStore
+from support.schemas import killed_at
 
 if TYPE_CHECKING:
     from conftest import Scene
@@ -43,31 +44,9 @@ def upgrade() -> None:
 '''
 
 
-class Killed(BaseException):
-    """Stands for the end of a process."""
-
-
 def tables(file: Path) -> set[str]:
     with closing(sqlite3.connect(file)) as connection:
         return {name for (name,) in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
-
-
-def migrate_killed_at(file: Path, scripts: Path, statement: int) -> bool:
-    """Migrate *file* and die before so many statements; whether it got that far."""
-    engine = create_engine(f"sqlite:///{file}", isolation_level="AUTOCOMMIT", poolclass=NullPool)
-    left = [statement]
-
-    @event.listens_for(engine, "before_cursor_execute")
-    def _(*_: object) -> None:
-        left[0] -= 1
-        if left[0] < 0:
-            raise Killed
-
-    try:
-        migrate(engine, scripts)
-    except Killed:
-        return True
-    return False
 
 
 @pytest.fixture
@@ -93,11 +72,11 @@ def test_the_migrations_make_the_schema_that_the_code_uses(tmp_path: Path) -> No
 def test_a_migration_killed_at_any_statement_leaves_the_old_schema(tmp_path: Path, newer: Path) -> None:
     """Wherever a migration ends, the file has the old schema or the new one, and the next try succeeds."""
     file = tmp_path / "judge.db"
-    migrate_killed_at(file, SCRIPTS, 1000)
+    killed_at(f"sqlite:///{file}", SCRIPTS, 1000)
     old = tables(file)
 
     killed = 0
-    while migrate_killed_at(file, newer, killed):
+    while killed_at(f"sqlite:///{file}", newer, killed):
         assert tables(file) == old
         killed += 1
 
@@ -109,19 +88,19 @@ def test_a_first_schema_killed_half_way_leaves_nothing(tmp_path: Path) -> None:
     """A new file is empty or whole."""
     file = tmp_path / "judge.db"
     for statement in (2, 5, 20, 30):
-        assert migrate_killed_at(file, SCRIPTS, statement)
+        assert killed_at(f"sqlite:///{file}", SCRIPTS, statement)
         assert tables(file) == set()
 
 
 def test_a_file_is_copied_before_it_is_migrated(tmp_path: Path, newer: Path) -> None:
     """The old file stands beside the migrated one; a new file and one that is up to date are not copied."""
     file = tmp_path / "judge.db"
-    migrate_killed_at(file, SCRIPTS, 1000)
-    migrate_killed_at(file, SCRIPTS, 1000)
+    killed_at(f"sqlite:///{file}", SCRIPTS, 1000)
+    killed_at(f"sqlite:///{file}", SCRIPTS, 1000)
     old = tables(file)
     assert [path.name for path in tmp_path.glob("judge.db.before*")] == []
 
-    migrate_killed_at(file, newer, 1000)
+    killed_at(f"sqlite:///{file}", newer, 1000)
 
     assert tables(tmp_path / "judge.db.before-0004") == old
 
@@ -129,7 +108,7 @@ def test_a_file_is_copied_before_it_is_migrated(tmp_path: Path, newer: Path) -> 
 async def test_a_file_of_a_newer_release_is_refused(tmp_path: Path, newer: Path, clock: StillClock) -> None:
     """An older release doesn't touch what it doesn't know."""
     file = tmp_path / "judge.db"
-    migrate_killed_at(file, newer, 1000)
+    killed_at(f"sqlite:///{file}", newer, 1000)
 
     with pytest.raises(StoreFailed, match="newer release"):
         SqlStore.open(f"sqlite:///{file}", clock=clock)
