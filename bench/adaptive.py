@@ -35,9 +35,9 @@ def figures(runs: int) -> Iterator[Figure]:
                 f"for the best {top}" if top else "for the whole order"
             )
             told(name)
-            whole, lots = held(world, prompts, pairing, runs)
+            whole, uniform = held(world, prompts, pairing, runs)
             yield from _told(name, whole)
-            yield from _told(f"{name}, by lot alone", lots)
+            yield from _told(f"{name}, by lot alone", uniform)
     for what, pairing in EARLY:
         name = f"80 prompts, ended {what}"
         told(name)

@@ -46,7 +46,7 @@ SECONDS = 2.0
 async def alphas(client: JudgeClient) -> AsyncIterator[Check]:
     """Of people, of experts, and of GPT-4 with each vote of them."""
     for (source, target), (known, units) in ALPHA.items():
-        options = pb.AgreementOptions(orientation=SORTED, ties=pb.TIES_KEEP)
+        options = pb.AgreementOptions(orientation=SORTED, ties=pb.TIES_WITH)
         figure = (await client.agreement(DATASET, source, target, options)).figures[0]
         name = f"alpha, {source}{' and ' if target else ''}{target}"
         yield Check(name, figure.alpha, known, SAME)
@@ -87,13 +87,13 @@ async def same_items(client: JudgeClient) -> AsyncIterator[Check]:
 async def pandalm(client: JudgeClient) -> AsyncIterator[Check]:
     """The annotators with each other, their plurality, and GPT-3.5 against it, by two rules for what it left unsaid."""
     known = {(1, 2): 0.8520, (1, 3): 0.8789, (2, 3): 0.8617}
-    options = pb.AgreementOptions(orientation=SORTED, ties=pb.TIES_KEEP)
+    options = pb.AgreementOptions(orientation=SORTED, ties=pb.TIES_WITH)
     for one, other in combinations((1, 2, 3), 2):
         report = await client.agreement(PANDALM, f"labels:annotator{one}", f"labels:annotator{other}", options)
         yield Check(f"PandaLM, kappa of annotators {one} and {other}", report.figures[0].kappa, known[one, other], SAME)
     judged = "judge:gpt-3.5-turbo"
     for as_tie, n, accuracy, f1 in ((True, 999, 0.7107, 0.5755), (False, 974, 0.7156, 0.5331)):
-        options = pb.AgreementOptions(orientation=SORTED, ties=pb.TIES_KEEP, unreadable_as_tie=as_tie)
+        options = pb.AgreementOptions(orientation=SORTED, ties=pb.TIES_WITH, unreadable_as_tie=as_tie)
         figure = (await client.agreement(PANDALM, judged, "people@plurality", options)).figures[0]
         rule = "unreadable is a tie" if as_tie else "unreadable is left out"
         yield Check(f"PandaLM, GPT-3.5, {rule}: comparisons", figure.n, n)

@@ -41,10 +41,10 @@ PERCENT = {
 }
 """The same as the paper prints it."""
 KAPPA = {
-    ("sorted", "ties kept"): (0.5047, 1814),
-    ("sorted", "ties dropped"): (0.7670, 1078),
-    ("both", "ties kept"): (0.5052, 1814),
-    ("both", "ties dropped"): (0.7681, 1078),
+    ("sorted", "with ties"): (0.5047, 1814),
+    ("sorted", "without ties"): (0.7670, 1078),
+    ("both", "with ties"): (0.5052, 1814),
+    ("both", "without ties"): (0.7681, 1078),
 }
 """Cohen's kappa of GPT-4 and the plurality of all annotators: sorted as published, both orientations as ours."""
 RATINGS = {
@@ -98,7 +98,7 @@ async def table_5(client: JudgeClient) -> AsyncIterator[Check]:
         "GPT-4, human": await client.agreement(DATASET, GPT4, people, options),
         "human, human": await client.agreement(DATASET, people, "", options),
     }
-    for (pair, turn), (setup, ties) in product(TABLE_5, enumerate((agreements.TIES_KEEP, agreements.TIES_DROP))):
+    for (pair, turn), (setup, ties) in product(TABLE_5, enumerate((agreements.TIES_WITH, agreements.TIES_WITHOUT))):
         figure = next(f for f in reports[pair].figures if f.slice.turn == turn and f.ties == ties)
         agree, n = TABLE_5[pair, turn][setup]
         what = f"{pair}, turn {turn}, S{setup + 1}"
@@ -112,7 +112,7 @@ async def kappas(client: JudgeClient) -> AsyncIterator[Check]:
     for (orientation, ties), (kappa, n) in KAPPA.items():
         options = agreements.AgreementOptions(
             orientation=agreements.Orientation.Value(f"ORIENTATION_{orientation.upper()}"),
-            ties=agreements.TIES_KEEP if ties == "ties kept" else agreements.TIES_DROP,
+            ties=agreements.TIES_WITH if ties == "with ties" else agreements.TIES_WITHOUT,
         )
         figure = (await client.agreement(DATASET, GPT4, "people@plurality", options)).figures[0]
         yield Check(f"kappa, {orientation} orientation, {ties}", figure.kappa, kappa, 0.00005)
@@ -124,8 +124,8 @@ async def ratings(client: JudgeClient) -> AsyncIterator[Check]:
     for source, known in RATINGS.items():
         for column, method in enumerate(("bradley-terry", "elo")):
             options = ranking_service_pb2.RankingOptions(method=method)
-            board = await client.leaderboard(DATASET, source, options)
-            ours = {rating.contestant: rating.rating for rating in board.ratings}
+            leaderboard = await client.leaderboard(DATASET, source, options)
+            ours = {rating.contestant: rating.rating for rating in leaderboard.ratings}
             for contestant, figures in known.items():
                 # Both sides are printed to 0.01, so they are compared as printed.
                 value = round(ours[contestant], 2)
@@ -134,7 +134,7 @@ async def ratings(client: JudgeClient) -> AsyncIterator[Check]:
 
 async def orders(client: JudgeClient) -> AsyncIterator[Check]:
     """Whether Llama-2-70B says the same in both orders, by the source's outcomes."""
-    options = agreements.AgreementOptions(reading="source")
+    options = agreements.AgreementOptions(parser="source")
     found = (await client.agreement(DATASET, f"judge:{LLAMA}", "people", options)).order_consistency
     for (what, known), ours in zip(
         LLAMA_ORDERS.items(), (found.consistent, found.inconsistent, found.incomplete), strict=True
@@ -142,7 +142,7 @@ async def orders(client: JudgeClient) -> AsyncIterator[Check]:
         yield Check(f"{LLAMA}: {what}", ours, known)
 
 
-async def readings(client: JudgeClient) -> AsyncIterator[verdict_pb2.Verdict]:
+async def parsed_verdicts(client: JudgeClient) -> AsyncIterator[verdict_pb2.Verdict]:
     """Each recorded verdict with its raw text, the source's reading and our own: a run over the recorded judge."""
     spec = run_service_pb2.RunSpec(
         dataset=f"datasets/{DATASET}",
@@ -158,28 +158,30 @@ async def readings(client: JudgeClient) -> AsyncIterator[verdict_pb2.Verdict]:
 class Difference:
     """A reply that the source reads in one way and our parser in another."""
 
-    showing: str
+    presentation: str
     source: str
     ours: str
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.showing:<44} source: {self.source:<10} ours: {self.ours:<10} {self.reason}"
+        return f"{self.presentation:<44} source: {self.source:<10} ours: {self.ours:<10} {self.reason}"
 
 
-def _word(reading: verdict_pb2.Reading) -> str:
-    if reading.status != outcome_pb2.VERDICT_STATUS_OK:
-        return outcome_pb2.VerdictStatus.Name(reading.status).removeprefix("VERDICT_STATUS_").lower()
-    return outcome_pb2.Outcome.Name(reading.outcome).removeprefix("OUTCOME_").lower()
+def _word(parsed_verdict: verdict_pb2.ParsedVerdict) -> str:
+    if parsed_verdict.status != outcome_pb2.VERDICT_STATUS_OK:
+        return outcome_pb2.VerdictStatus.Name(parsed_verdict.status).removeprefix("VERDICT_STATUS_").lower()
+    return outcome_pb2.Outcome.Name(parsed_verdict.outcome).removeprefix("OUTCOME_").lower()
 
 
 def difference(verdict: verdict_pb2.Verdict) -> Difference | None:
     """How the readings of *verdict* differ, if they do."""
-    readings = {reading.parser.partition("/")[0]: reading for reading in verdict.readings}
-    source, ours = readings["source"], readings["brackets"]
+    parsed_verdicts = {
+        parsed_verdict.parser.partition("/")[0]: parsed_verdict for parsed_verdict in verdict.parsed_verdicts
+    }
+    source, ours = parsed_verdicts["source"], parsed_verdicts["brackets"]
     if _word(source) == _word(ours):
         return None
-    shown = verdict.showing
+    shown = verdict.presentation
     order = "ab" if shown.order == outcome_pb2.ORDER_LEFT_FIRST else "ba"
     reason = ours.reason or "one verdict in brackets"
     name = f"{shown.prompt_id} turn {shown.turn} {shown.left} / {shown.right} {order}"
@@ -210,8 +212,8 @@ async def main(data: Path) -> int:
                 print(f"{rejected} rows of {data} were rejected", file=sys.stderr)
                 return 1
             checks = [check for part in (table_5, kappas, ratings, orders) async for check in part(client)]
-            verdicts = [verdict async for verdict in readings(client)]
-    by_us = Counter(_word(next(r for r in verdict.readings if r.parser != "source")) for verdict in verdicts)
+            verdicts = [verdict async for verdict in parsed_verdicts(client)]
+    by_us = Counter(_word(next(r for r in verdict.parsed_verdicts if r.parser != "source")) for verdict in verdicts)
     differences = [found for verdict in verdicts if (found := difference(verdict)) is not None]
     return 1 if failures(checks, by_us, differences) else 0
 

@@ -110,7 +110,7 @@ def _run(size: Size, design: str, seed: int, effect: float) -> Floats:
     chosen = _chooser(design, m, int(np.argsort(truth)[m // 2]), size.round)
     for _ in range(size.most(design) // size.round):
         left, right = chosen(wins, rng)
-        share = _judged(at, left, right, rng)
+        share = _draw_left_scores(at, left, right, rng)
         np.add.at(wins, (left, right), share)
         np.add.at(wins, (right, left), 1 - share)
         strengths = planning_fit(wins)[0]
@@ -119,7 +119,7 @@ def _run(size: Size, design: str, seed: int, effect: float) -> Floats:
     return np.array(found, dtype=np.float64)
 
 
-def _judged(at: Floats, left: np.ndarray, right: np.ndarray, rng: np.random.Generator) -> Floats:
+def _draw_left_scores(at: Floats, left: np.ndarray, right: np.ndarray, rng: np.random.Generator) -> Floats:
     """What the judge gives to the left on prompts drawn at random."""
     prompt = rng.integers(0, len(at), left.size)
     won = rng.random(left.size) < 1 / (1 + np.exp(at[prompt, right] - at[prompt, left]))
@@ -147,9 +147,9 @@ def _chooser(design: str, m: int, middle: int, n: int) -> Callable[[Floats, np.r
         return dealt[:, 0], dealt[:, 1]
 
     def adaptive(wins: Floats, rng: np.random.Generator) -> Pairs:
-        lots = math.ceil(UNIFORM * n)
-        by_lot = uniform(wins, rng, lots)
-        many = np.repeat(np.arange(m * m), wanted(wins, there, n - lots, rng, design, BEST))
-        return np.concatenate((by_lot[0], many // m)), np.concatenate((by_lot[1], many % m))
+        n_uniform = math.ceil(UNIFORM * n)
+        drawn = uniform(wins, rng, n_uniform)
+        many = np.repeat(np.arange(m * m), wanted(wins, there, n - n_uniform, rng, design, BEST))
+        return np.concatenate((drawn[0], many // m)), np.concatenate((drawn[1], many % m))
 
     return {"uniform": uniform, "baseline": baseline, "swiss": swiss}.get(design, adaptive)

@@ -14,9 +14,10 @@ from judge.columns.arrays import Floats
 from judge.stats.alpha_spending import look_levels
 from judge.stats.battles import Battles
 from judge.stats.bootstrap import STUDENTISED, bootstrap
-from judge.stats.bradley_terry import BradleyTerryFit, bradley_terry, newton
+from judge.stats.bradley_terry import BradleyTerryFit, bradley_terry
 from judge.stats.cluster_intervals import PERCENTILE, t_quantile
 from judge.stats.errors import Disconnected, NotConverged
+from judge.stats.newton import newton
 from judge.stats.prediction_powered import Compared, anchored
 from judge.stats.simultaneous import rank_intervals
 

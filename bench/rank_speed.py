@@ -26,8 +26,9 @@ from figures import Figure, interleaved, told
 
 from judge.stats.battles import Battles
 from judge.stats.bootstrap import bootstrap
-from judge.stats.bradley_terry import BradleyTerryFit, bradley_terry, newton
+from judge.stats.bradley_terry import BradleyTerryFit, bradley_terry
 from judge.stats.elo import elo
+from judge.stats.newton import newton
 from judge.stats.simultaneous import probability_best, rank_intervals
 
 BATTLES, CONTESTANTS, PROMPTS, REPLICATES = 1_000_000, 100, 1000, 1000
@@ -74,7 +75,7 @@ def figures() -> Iterator[Figure]:
     yield from _frames(data)
     yield _sandwiches()
     yield from _bootstraps(data)
-    yield from _doubt(data)
+    yield from _standard_errors(data)
     yield from _online(data)
     yield _memory()
 
@@ -245,7 +246,7 @@ def _bootstraps(data: Data) -> Iterator[Figure]:
     yield _figure("1,000 replicates", plain, "evalica, 3 scaled up", rust, rust / plain, least=500)
 
 
-def _doubt(data: Data) -> Iterator[Figure]:
+def _standard_errors(data: Data) -> Iterator[Figure]:
     told("intervals")
     fit = bradley_terry(data.clustered)
     matrix, freedom = fit.covariance.matrix, fit.covariance.freedom
@@ -298,10 +299,10 @@ def _memory() -> Figure:
 def _beyond_the_input() -> float:
     many = 10_000_000
     data = Data(battles=many).clustered
-    floor = _memory_of("VmRSS")
+    before = _memory_of("VmRSS")
     Path("/proc/self/clear_refs").write_text("5", "ascii")
     bradley_terry(data).interval()
-    return (_memory_of("VmHWM") - floor) / many
+    return (_memory_of("VmHWM") - before) / many
 
 
 def _memory_of(what: str) -> int:

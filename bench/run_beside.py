@@ -39,7 +39,7 @@ PROMPTS, CONTESTANTS = 1_000, 5
 VERDICTS = PROMPTS * (CONTESTANTS * (CONTESTANTS - 1) // 2) * 2
 ROUNDS, GROUP, AT_ONCE = 5, 256, 256
 GOAL = 2.0
-TABLES = ("call_attempt", "answer", "reading", "run_item")
+TABLES = ("call_attempt", "answer", "parsed_verdict", "run_item")
 TENANT = "default"
 
 
@@ -136,7 +136,7 @@ async def _bare(schema: Path, file: Path, rows: dict[str, list[tuple[Any, ...]]]
     waiting: list[tuple[int, asyncio.Future[None]]] = []
     writing: asyncio.Task[None] | None = None
 
-    async def judged(number: int) -> None:
+    async def judge_one(number: int) -> None:
         nonlocal writing
         async with slots:
             await asyncio.sleep(0)
@@ -154,7 +154,7 @@ async def _bare(schema: Path, file: Path, rows: dict[str, list[tuple[Any, ...]]]
                 done.set_result(None)
 
     begun = perf_counter()
-    await asyncio.gather(*(judged(number) for number in range(VERDICTS)))
+    await asyncio.gather(*(judge_one(number) for number in range(VERDICTS)))
     seconds = perf_counter() - begun
     await loop.run_in_executor(thread, database.close)
     thread.shutdown()

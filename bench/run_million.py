@@ -28,7 +28,7 @@ CONTESTANTS = 46
 PAIRS = CONTESTANTS * (CONTESTANTS - 1) // 2
 PART, PIECE = 100_000, 20_000
 MIB = 1024 * 1024
-LOOKS, BOARDS, RUNS = 5, 3, 3
+LOOKS, LEADERBOARDS, RUNS = 5, 3, 3
 IN_FLIGHT = WINDOW * SHARD
 """Calls at once of a judge that computes: the whole of each shard at work."""
 
@@ -67,7 +67,7 @@ def figures(verdicts: int) -> Iterator[Figure]:
             after, ended = asyncio.run(_rest(server, run))
             yield from _of_run(total, created, before, after, ended)
             yield from _third([*begun, before]) if begun else ()
-            yield from asyncio.run(_reading(server, run, total))
+            yield from asyncio.run(_measure_reads(server, run, total))
 
 
 def _begun(prompts: int) -> Seen:
@@ -144,20 +144,20 @@ def _third(seen: list[Seen]) -> Iterator[Figure]:
     )
 
 
-async def _reading(server: Served, run: str, total: int) -> list[Figure]:
+async def _measure_reads(server: Served, run: str, total: int) -> list[Figure]:
     """The leaderboard from the store, and pages at both ends."""
     async with JudgeClient(server.address) as client:
         source = f"run:{run.removeprefix('runs/')}/longest"
         taken = []
-        for _ in range(BOARDS):
+        for _ in range(LEADERBOARDS):
             begun = perf_counter()
-            board = await client.leaderboard("bench", source)
+            leaderboard = await client.leaderboard("bench", source)
             taken.append(perf_counter() - begun)
         ranked = median(taken)
         first = await _page(client, run, 0)
         last = await _page(client, run, total - 1000)
-    if len(board.ratings) != CONTESTANTS:
-        message = f"the leaderboard has {len(board.ratings)} ratings"
+    if len(leaderboard.ratings) != CONTESTANTS:
+        message = f"the leaderboard has {len(leaderboard.ratings)} ratings"
         raise RuntimeError(message)
     return [
         Figure("runs", "leaderboard from the store", ranked, "s", goal="< 5 s", met=ranked < 5),

@@ -41,13 +41,13 @@ def figures() -> Iterator[Figure]:
         shared = stack.enter_context(_with_workers())
         for server in (alone, shared):
             asyncio.run(_fill(server.address))
-        epochs = iter(range(2 * ROUNDS + 2))
+        cache_tags = iter(range(2 * ROUNDS + 2))
         for server in (alone, shared):
-            asyncio.run(_run(server.address, next(epochs)))
+            asyncio.run(_run(server.address, next(cache_tags)))
         local, workers = interleaved(
             ROUNDS,
-            lambda: asyncio.run(_run(alone.address, next(epochs))),
-            lambda: asyncio.run(_run(shared.address, next(epochs))),
+            lambda: asyncio.run(_run(alone.address, next(cache_tags))),
+            lambda: asyncio.run(_run(shared.address, next(cache_tags))),
         )
     ratio = workers / local
     yield Figure(
@@ -103,10 +103,10 @@ async def _fill(address: str) -> None:
         )
 
 
-async def _run(address: str, epoch: int) -> float:
-    """Seconds from CreateRun to the end that the run has, of verdicts that no earlier *epoch* has."""
+async def _run(address: str, cache_tag: int) -> float:
+    """Seconds from CreateRun to the end that the run has, of verdicts that no earlier *cache_tag* has."""
     async with JudgeClient(address) as client:
-        pairing = pb.Pairing(epoch=f"round {epoch}")
+        pairing = pb.Pairing(cache_tag=f"round {cache_tag}")
         spec = pb.RunSpec(dataset="datasets/bench", judges=["judges/longest"], pairing=pairing)
         begin = time()
         run = await client.wait_run((await client.create_run(spec)).name)

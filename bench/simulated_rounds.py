@@ -16,9 +16,10 @@ from judge.planning.adaptive import ClosedComparisons, next_row
 from judge.planning.rounds import NOTHING, Closed, Ending, Rounds
 from judge.ports.dataset_index import DatasetIndex, OutputIndex, PromptIndex
 from judge.stats.battles import Battles
-from judge.stats.bradley_terry import POINTS, bradley_terry, newton
+from judge.stats.bradley_terry import POINTS, bradley_terry
 from judge.stats.cluster_intervals import t_quantile
 from judge.stats.errors import Disconnected
+from judge.stats.newton import newton
 from judge.stats.simultaneous import difference_errors
 
 TIES, EFFECT, PROMPTS_OF_THE_WORLD = 0.1, 0.7, 20_000
@@ -38,7 +39,7 @@ class World:
         wins[self.left, self.right], wins[self.right, self.left] = share, 1 - share
         self.truth: Floats = newton(wins, 1e-12, 100)[0]
 
-    def board(self, prompts: int) -> DatasetIndex:
+    def index(self, prompts: int) -> DatasetIndex:
         """A board of so many prompts that everybody answered."""
         m = self.truth.size
         rows = np.arange(prompts * m, dtype=np.int64)
@@ -65,16 +66,16 @@ class Ran:
     """A run that has ended: all that was said, which of it fell by lot, and why it ended after how many rounds."""
 
     told: ClosedComparisons
-    by_lot: Flags
+    uniform_sample: Flags
     rounds: int
     ending: Ending | None
 
 
-def ran(world: World, board: DatasetIndex, pairing: Pairing) -> Ran:
+def ran(world: World, index: DatasetIndex, pairing: Pairing) -> Ran:
     """A run of *pairing* whose prompts and verdicts are drawn with its seed."""
     rng = np.random.default_rng([pairing.seed, 17])
-    at = world.strengths[rng.integers(0, len(world.strengths), len(board.prompts))]
-    rounds, closed = Rounds(board, pairing, 1), NOTHING
+    at = world.strengths[rng.integers(0, len(world.strengths), len(index.prompts))]
+    rounds, closed = Rounds(index, pairing, 1), NOTHING
     while not rounds.ended:
         rounds.add(len(rounds), next_row(rounds, closed).to_bytes())
         pairs = rounds.rows[-1].drawn.pairs
@@ -82,8 +83,8 @@ def ran(world: World, board: DatasetIndex, pairing: Pairing) -> Ran:
         won = 2 * (rng.random(pairs.n) < 1 / (1 + np.exp(-ahead)))
         halves = np.where(rng.random(pairs.n) < TIES, 1, won).astype(np.int32)
         closed = Closed(halves, np.ones(pairs.n, dtype=np.int32))
-    lots = np.concatenate([row.drawn.uniform for row in rounds.rows])
-    return Ran(ClosedComparisons.by(rounds, closed), lots, len(rounds) - 1, rounds.rows[-1].ending)
+    uniform = np.concatenate([row.drawn.uniform for row in rounds.rows])
+    return Ran(ClosedComparisons.by(rounds, closed), uniform, len(rounds) - 1, rounds.rows[-1].ending)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,17 +118,17 @@ class Held:
 
 def held(world: World, prompts: int, pairing: Pairing, runs: int) -> tuple[Held, Held]:
     """What so many runs say with all that was compared, and with what fell by lot alone."""
-    board = world.board(prompts)
-    made = [ran(world, board, replace(pairing, seed=seed)) for seed in range(runs)]
+    index = world.index(prompts)
+    made = [ran(world, index, replace(pairing, seed=seed)) for seed in range(runs)]
     whole = [one.told.battles() for one in made]
-    lots = [_only(one).battles() for one in made]
-    return _held(world, made, whole), _held(world, made, lots)
+    uniform = [_only(one).battles() for one in made]
+    return _held(world, made, whole), _held(world, made, uniform)
 
 
 def _only(one: Ran) -> ClosedComparisons:
-    told, lot = one.told, one.by_lot
+    told, uniform = one.told, one.uniform_sample
     columns = (told.prompt, told.left, told.right, told.halves, told.judged)
-    return ClosedComparisons(told.names, *(column[lot] for column in columns))
+    return ClosedComparisons(told.names, *(column[uniform] for column in columns))
 
 
 def _held(world: World, made: list[Ran], battles: list[Battles]) -> Held:

@@ -57,7 +57,7 @@ def served(python: str) -> Iterator[str]:
         process.wait()
 
 
-async def judged(url: str, folder: Path) -> int:
+async def judge_pairs(url: str, folder: Path) -> int:
     """Judge twenty easy pairs in both orders, and print what kind of judge that is."""
     (folder / "short.toml").write_text(SHORT, "utf-8")
     small = JudgeSettings(
@@ -79,7 +79,7 @@ async def judged(url: str, folder: Path) -> int:
         said: Counter[str] = Counter()
         async for verdict in client.list_verdicts(run.name):
             if verdict.judge == "judges/smollm2":
-                said[_said(verdict.outcome, verdict.showing.order)] += 1
+                said[_said(verdict.outcome, verdict.presentation.order)] += 1
         run_id = run.name.removeprefix("runs/")
         reports = [(name, await client.agreement("demo", f"run:{run_id}/{name}", GOLD)) for name in names]
         summary(reports, "the gold labels")
@@ -102,7 +102,7 @@ def _said(outcome: int, order: int) -> str:
 def main(python: str) -> int:
     """Serve the model, judge, and say what was found."""
     with served(python) as url, tempfile.TemporaryDirectory(prefix="judge-small-") as folder:
-        return asyncio.run(judged(url, Path(folder)))
+        return asyncio.run(judge_pairs(url, Path(folder)))
 
 
 if __name__ == "__main__":

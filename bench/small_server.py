@@ -21,8 +21,8 @@ def main() -> None:
     params.model.path = str(next(Path(spec.origin).parent.glob("*.gguf")))
     params.hostnames, params.port = ["127.0.0.1"], 0
     params.n_ctx, params.n_parallel, params.cpuparams.n_threads = 16384, 2, 2
-    letters = xllamacpp.common_grammar_type.COMMON_GRAMMAR_TYPE_USER
-    params.sampling.grammar = xllamacpp.CommonGrammar(letters, 'root ::= "A" | "B" | "C"')
+    characters = xllamacpp.common_grammar_type.COMMON_GRAMMAR_TYPE_USER
+    params.sampling.grammar = xllamacpp.CommonGrammar(characters, 'root ::= "A" | "B" | "C"')
     server = xllamacpp.Server(params)
     print(server.listening_address, flush=True)
     sys.stdin.read()

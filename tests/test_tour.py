@@ -15,18 +15,18 @@ async def test_the_way_of_one_comparison(client: JudgeClient) -> None:
     spec = run_service_pb2.RunSpec(dataset="datasets/demo", judges=["judges/longest", "judges/matches-reference"])
 
     run = await client.wait_run((await client.create_run(spec)).name)
-    board = await client.leaderboard("demo", "judge:matches-reference")
+    leaderboard = await client.leaderboard("demo", "judge:matches-reference")
     longest = await client.agreement("demo", "judge:longest", "labels:construction")
     matches = await client.agreement("demo", "judge:matches-reference", "labels:construction")
 
     assert run.state == run_service_pb2.RUN_STATE_DONE
     assert (run.counts.planned, run.counts.pending) == (48 * 10 * 2 * 2, 0)
     assert {"ok": run.counts.planned} == dict(run.counts.by_status)
-    assert {"concise", "padded"} == {rating.contestant for rating in board.ratings[:2]}
-    assert all(r.interval.low < r.rating < r.interval.high for r in board.ratings)
+    assert {"concise", "padded"} == {rating.contestant for rating in leaderboard.ratings[:2]}
+    assert all(r.interval.low < r.rating < r.interval.high for r in leaderboard.ratings)
     kept, dropped = (
         next(f for f in matches.figures if f.ties == ties)
-        for ties in (agreement_service_pb2.TIES_KEEP, agreement_service_pb2.TIES_DROP)
+        for ties in (agreement_service_pb2.TIES_WITH, agreement_service_pb2.TIES_WITHOUT)
     )
     assert (kept.n, kept.prompts) == (480, 48)
     assert kept.rate > 0.85
@@ -82,16 +82,16 @@ async def test_law_3_a_second_run_of_the_same_content_pays_nothing(client: Judge
 
 async def test_law_5_the_same_inputs_give_the_same_leaderboard_byte_for_byte(client: JudgeClient) -> None:
     """Two datasets with the same rows, judged alike, give equal bytes but for the source's name."""
-    boards = []
+    leaderboards = []
     for name in ("one", "two"):
         await upload_demo(client, name)
         spec = run_service_pb2.RunSpec(dataset=f"datasets/{name}", judges=["judges/random"])
         await client.wait_run((await client.create_run(spec)).name)
         options = ranking_service_pb2.RankingOptions(reference_contestant="concise", by_category=True)
-        board = await client.leaderboard(name, "judge:random", options)
-        boards.append(board.SerializeToString(deterministic=True))
+        leaderboard = await client.leaderboard(name, "judge:random", options)
+        leaderboards.append(leaderboard.SerializeToString(deterministic=True))
 
-    assert boards[0] == boards[1]
+    assert leaderboards[0] == leaderboards[1]
 
 
 async def test_law_6_a_graph_that_falls_apart_is_said_with_its_parts(client: JudgeClient) -> None:
@@ -108,8 +108,8 @@ async def test_law_6_a_graph_that_falls_apart_is_said_with_its_parts(client: Jud
         refused = ""
     except Exception as error:  # noqa: BLE001  # the client's own error is looked at below
         refused = str(error)
-    board = await client.rank_battles(battles, o.RankingOptions(degenerate=o.DEGENERATE_LARGEST))
+    leaderboard = await client.rank_battles(battles, o.RankingOptions(degenerate=o.DEGENERATE_LARGEST))
 
     assert "ace won every battle" in refused
-    assert [(u.contestant, u.reason) for u in board.unranked] == [("ace", "won every battle")]
-    assert {"bob", "cy"} == {r.contestant for r in board.ratings}
+    assert [(u.contestant, u.reason) for u in leaderboard.unranked] == [("ace", "won every battle")]
+    assert {"bob", "cy"} == {r.contestant for r in leaderboard.ratings}

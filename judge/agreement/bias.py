@@ -16,8 +16,8 @@ import numpy as np
 from judge.columns.arrays import Floats
 from judge.columns.names import coded
 from judge.domain.errors import InvalidInput
-from judge.domain.outcome import LEFT_SHARE
-from judge.ranking.battles import Style, fought
+from judge.domain.outcome import LEFT_SCORE
+from judge.ranking.battles import Style, battle_design
 from judge.ranking.options import RankOptions
 from judge.stats.bradley_terry import Effect, bradley_terry
 from judge.stats.cluster_intervals import Estimate, mean
@@ -35,8 +35,8 @@ class _BesidePeople(Style):
 
     people: Mapping[ComparisonKey, float] = field(default_factory=dict)
 
-    def beside(self, vote: Vote) -> Floats:
-        return np.append(self.people[vote.where], super().beside(vote))
+    def difference(self, vote: Vote) -> Floats:
+        return np.append(self.people[vote.where], super().difference(vote))
 
 
 @dataclass(frozen=True)
@@ -60,20 +60,22 @@ def bias(source: SourceVotes, target: SourceVotes, style: Style | str, family: C
     *style* is that of the outputs, or why it is not known.
     Raises InvalidInput for a family of which no contestant is there.
     """
-    shares: dict[ComparisonKey, list[float]] = {}
+    left_scores: dict[ComparisonKey, list[float]] = {}
     for vote in target.rows:
-        shares.setdefault(vote.where, []).append(LEFT_SHARE[vote.outcome])
-    people = {where: sum(told) / len(told) for where, told in shares.items()}
+        left_scores.setdefault(vote.where, []).append(LEFT_SCORE[vote.outcome])
+    people = {where: sum(told) / len(told) for where, told in left_scores.items()}
     rows = tuple(vote for vote in source.rows if vote.where in people)
     own = _family(rows, people, family, level) if family else None
     known = len({vote.where for vote in rows}), len({vote.where.prompt_id for vote in rows})
     if isinstance(style, str):
         return Bias((), style, own, *known)
-    beside = _BesidePeople((PEOPLE, *style.names), style.of, {where: 2 * share - 1 for where, share in people.items()})
+    difference = _BesidePeople(
+        (PEOPLE, *style.names), style.of, {where: 2 * left_score - 1 for where, left_score in people.items()}
+    )
     if not rows:
         return Bias((), "the sources have no comparison in common", own, *known)
     try:
-        told = fought(replace(source, rows=rows), RankOptions(level=level), beside)
+        told = battle_design(replace(source, rows=rows), RankOptions(level=level), difference)
         fit = bradley_terry(told.battles, covariates=told.style)
     except (Disconnected, NotConverged, ValueError) as error:
         return Bias((), str(error), own, *known)
@@ -95,8 +97,8 @@ def _family(
         left, right = vote.where.left in family, vote.where.right in family
         if left == right:
             continue
-        share = LEFT_SHARE[vote.outcome] if vote.share is None else vote.share
-        gap = share - people[vote.where]
+        left_score = LEFT_SCORE[vote.outcome] if vote.left_score is None else vote.left_score
+        gap = left_score - people[vote.where]
         gaps.append(gap if left else -gap)
         prompts.append(vote.where.prompt_id)
     return mean(np.array(gaps), coded(prompts)[1][0] if prompts else None, level, (-1.0, 1.0))

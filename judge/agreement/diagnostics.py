@@ -16,11 +16,11 @@ from judge.stats.cascade import Cascade, cascade
 from judge.stats.ceiling import Ceiling, ceiling
 from judge.stats.cluster_intervals import jackknife
 from judge.stats.rank_agreement import RankAgreement
-from judge.stats.second_source import rivals
+from judge.stats.second_source import compare_sources
 from judge.stats.votes import NOBODY, VoteColumns, pairs_between, plurality
 from judge.votes.shared_codes import Side, Table
 
-BOARDS = 1000
+RESAMPLES = 1000
 """Resamples of the two leaderboards."""
 
 NO_CEILING = "No ceiling: no comparison has two votes of the target and an outcome of the source."
@@ -31,11 +31,11 @@ ONE_STEP = (
 )
 
 
-def beside(table: Table, every: VoteColumns, target: VoteColumns, options: AgreeOptions) -> Diagnostics:
+def diagnose(table: Table, every: VoteColumns, target: VoteColumns, options: AgreeOptions) -> Diagnostics:
     """All of it of the *table*'s first source: *every* vote of the target, and the *target* that it is counted with."""
     source = table.sides[0]
     calibrated, uncalibrated = _calibrated(source, target, options)
-    orders, gaps, unordered = _boards(table, source.votes, target, options)
+    orders, gaps, unordered = _leaderboards(table, source.votes, target, options)
     ceilings, test, alone = _people(table, source.votes, every, options)
     cascaded, unsure = _cascaded(source, target, options, *table.sides[2:])
     return Diagnostics(
@@ -47,20 +47,28 @@ def beside(table: Table, every: VoteColumns, target: VoteColumns, options: Agree
         test,
         tuple(table.annotators),
         cascaded,
-        rivals=tuple(
-            rivals(source.votes, rival.votes, target, ties, options.level, options.doubt or jackknife, options.wanted)
-            for rival in table.sides[2:]
+        second_sources=tuple(
+            compare_sources(
+                source.votes,
+                second.votes,
+                target,
+                ties,
+                options.level,
+                options.interval_method or jackknife,
+                options.wanted,
+            )
+            for second in table.sides[2:]
             for ties in TIES[options.ties]
         ),
     )
 
 
 def _cascaded(
-    source: Side, target: VoteColumns, options: AgreeOptions, rival: Side | None = None
+    source: Side, target: VoteColumns, options: AgreeOptions, second: Side | None = None
 ) -> tuple[Cascade | None, str]:
     """Where the source may answer alone, if asked, held against the target's plurality; and why that says little.
 
-    A *rival* answers the rest.
+    A *second* answers the rest.
     """
     if not options.cascade_target:
         return None, ""
@@ -68,18 +76,18 @@ def _cascaded(
     rows = np.isin(source.votes.item, most.item)
     if not rows.any():
         return None, "No cascade: the sources have no comparison in common."
-    votes, share = source.votes.where(rows), source.share[rows]
+    votes, left_score = source.votes.where(rows), source.left_score[rows]
     right = most.outcome[np.searchsorted(most.item, votes.item)] == votes.outcome
-    sure = np.where(np.isnan(share), 1.0, np.abs(2 * share - 1))
-    otherwise = None if rival is None else _right(rival.votes, most, votes)
+    sure = np.where(np.isnan(left_score), 1.0, np.abs(2 * left_score - 1))
+    otherwise = None if second is None else _right(second.votes, most, votes)
     rng, target_share, delta = np.random.default_rng(options.seed), options.cascade_target, options.cascade_delta
     found = cascade(sure, right, votes.cluster, rng, target_share, delta, options.level, otherwise)
     return found, ONE_STEP if len(found.steps) == 1 else ""
 
 
-def _right(rival: VoteColumns, most: VoteColumns, asked: VoteColumns) -> Floats:
-    """The share of the *rival*'s votes that are what *most* people say, for each row of *asked*; NaN without any."""
-    pairs = pairs_between(rival, most)
+def _right(second: VoteColumns, most: VoteColumns, asked: VoteColumns) -> Floats:
+    """The share of the *second*'s votes that are what *most* people say, for each row of *asked*; NaN without any."""
+    pairs = pairs_between(second, most)
     size = int(max(asked.item.max(), most.item.max())) + 1
     same = sums(pairs.item, (pairs.source == pairs.target).astype(np.float64), size)
     many = sums(pairs.item, size=size)
@@ -93,32 +101,32 @@ def _calibrated(source: Side, target: VoteColumns, options: AgreeOptions) -> tup
     Otherwise why that is not known, where it was asked for.
     """
     asked = options.reconcile is Reconcile.SOFT
-    told = ~np.isnan(source.share)
-    item, share = source.votes.item[told], source.share[told]
-    if not (share * 4 % 1).any():
+    told = ~np.isnan(source.left_score)
+    item, left_score = source.votes.item[told], source.left_score[told]
+    if not (left_score * 4 % 1).any():
         return None, "No calibration: the source gave no probabilities." if asked else ""
     votes = target.where(np.isin(target.item, item) & (target.outcome != TIE))
     if votes.n == 0:
         return None, "No calibration: no vote of the target other than a tie is on what the source gave a chance."
     order = np.argsort(item, kind="stable")
-    given = share[order][np.searchsorted(item[order], votes.item)]
+    given = left_score[order][np.searchsorted(item[order], votes.item)]
     rng = np.random.default_rng(options.seed)
     won = (votes.outcome == LEFT).astype(np.float64)
     return calibration(given, won, votes.cluster, rng, options.level), ""
 
 
-def _boards(
+def _leaderboards(
     table: Table, source: VoteColumns, target: VoteColumns, options: AgreeOptions
 ) -> tuple[RankAgreement | None, tuple[tuple[float, float, AgreementFigure], ...], str]:
     """The two leaderboards, agreement by how far apart contestants are in the target's, and why there are none."""
-    boards = leaderboards(table, source, target, options.level, BOARDS, options.seed)
-    note = f"The two leaderboards are not compared: {boards.reason.rstrip('.')}." if boards.reason else ""
+    both = leaderboards(table, source, target, options.level, RESAMPLES, options.seed)
+    note = f"The two leaderboards are not compared: {both.reason.rstrip('.')}." if both.reason else ""
     gaps = [
         (least, most, figure)
-        for least, most, votes in steps(table, target, boards.ratings)
+        for least, most, votes in steps(table, target, both.ratings)
         for _, figure in figured(pairs_between(source.where(np.isin(source.item, votes.item)), votes), options)
     ]
-    return boards.orders, tuple(gaps), note
+    return both.orders, tuple(gaps), note
 
 
 def _people(
@@ -135,14 +143,17 @@ def _people(
         return (), None, NO_CEILING
     if many.max() > 1:
         return (), None, SEVERAL
-    doubt = options.doubt or jackknife
+    interval_method = options.interval_method or jackknife
     ceilings: list[tuple[Cut, Ceiling]] = []
     for cut in cuts_of(table, target.where(np.isin(target.item, common)), options):
         every = Cut(cut.part)
         people, judge = every.of(table, target), every.of(table, source)
         one = table.annotators.index(cut.annotator) if cut.annotator else None
         ceilings.extend(
-            (cut, ceiling(judge, people, ties, options.orientation, options.level, doubt, options.wanted, one))
+            (
+                cut,
+                ceiling(judge, people, ties, options.orientation, options.level, interval_method, options.wanted, one),
+            )
             for ties in TIES[options.ties]
         )
     if np.unique(target.annotator[target.annotator != NOBODY]).size < 2:  # noqa: PLR2004  # one has nobody beside it

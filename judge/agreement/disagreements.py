@@ -13,7 +13,7 @@ from dataclasses import astuple, dataclass, field, replace
 
 from judge.domain.dataset import Label
 from judge.domain.errors import InvalidInput
-from judge.domain.outcome import LEFT_SHARE, Outcome, Reconcile
+from judge.domain.outcome import LEFT_SCORE, Outcome, Reconcile
 from judge.domain.source import Source, SourceKind
 from judge.domain.verdict import Verdict
 from judge.planning.inputs import all_labels
@@ -29,15 +29,15 @@ _TIE_SURE = 0.5
 class Disagreement:
     """A comparison of which the source says *source* and most of the target's votes something else.
 
-    *share* is how much the source gives to the left; *votes* counts the target's by outcome. The texts are those of the
-    comparison, and so are the source's *verdicts*, and the target's *labels* or *target_verdicts*.
+    *left_score* is how much the source gives to the left; *votes* counts the target's by outcome. The texts are those
+    of the comparison, and so are the source's *verdicts*, and the target's *labels* or *target_verdicts*.
     """
 
     where: ComparisonKey
     category: str
     source: Outcome
     target: Outcome
-    share: float
+    left_score: float
     votes: Mapping[Outcome, int]
     informative: float
     prompt: tuple[str, ...] = ()
@@ -68,11 +68,11 @@ def ordered(source: SourceVotes, target: SourceVotes, least: int = 1) -> list[Di
         theirs = leading[0] if len(leading) == 1 else Outcome.TIE
         if theirs is mine.outcome or most == votes[mine.outcome]:
             continue
-        share = LEFT_SHARE[mine.outcome] if mine.share is None else mine.share
-        sure = _TIE_SURE if mine.outcome is Outcome.TIE else 2 * abs(share - 0.5)
+        left_score = LEFT_SCORE[mine.outcome] if mine.left_score is None else mine.left_score
+        sure = _TIE_SURE if mine.outcome is Outcome.TIE else 2 * abs(left_score - 0.5)
         informative = round((most - votes[mine.outcome]) * sure, 6)
         category = source.categories.get(where.prompt_id, "")
-        found.append(Disagreement(where, category, mine.outcome, theirs, share, dict(votes), informative))
+        found.append(Disagreement(where, category, mine.outcome, theirs, left_score, dict(votes), informative))
     return sorted(found, key=lambda one: (-one.informative, astuple(one.where)))
 
 
@@ -91,9 +91,9 @@ async def told(
     """*rows* with the texts of both outputs, the verdicts of both sources that are judges, and the target's labels."""
     wheres = {row.where for row in rows}
     revision = await store.revision(tenant, dataset)
-    board = await store.board(tenant, dataset, revision, prompt_ids={where.prompt_id for where in wheres})
-    prompts = {prompt.prompt_id: prompt.row for prompt in board.prompts}
-    outputs = board.named()
+    index = await store.dataset_index(tenant, dataset, revision, prompt_ids={where.prompt_id for where in wheres})
+    prompts = {prompt.prompt_id: prompt.row for prompt in index.prompts}
+    outputs = index.named()
 
     def at(where: ComparisonKey, *, left: bool) -> int | None:
         name, sample = (where.left, where.left_sample) if left else (where.right, where.right_sample)

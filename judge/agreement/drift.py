@@ -25,7 +25,7 @@ def drifted(before: SourceVotes, after: SourceVotes, level: float) -> Drift | st
         return ""
     if shared := len(before.calls & after.calls):
         return f"Not compared as before and after: {shared} verdicts are the same calls in both; use another epoch."
-    (old,), (new,) = before.shares.values(), after.shares.values()
+    (old,), (new,) = before.left_scores.values(), after.left_scores.values()
     tables, first, prompts = [], [], []
     for where, by_order in old.items():
         for order, shares in by_order.items():

@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from judge.agreement.diagnostics import beside
+from judge.agreement.diagnostics import diagnose
 from judge.agreement.drift import drifted
 from judge.agreement.options import AgreeOptions, Diagnostics, Figure, Report, cuts_of, figured
 from judge.columns.names import coded
@@ -21,14 +21,14 @@ from judge.votes.votes import SourceVotes
 
 
 def measure(
-    source: SourceVotes, target: SourceVotes | None, options: AgreeOptions, rival: SourceVotes | None = None
+    source: SourceVotes, target: SourceVotes | None, options: AgreeOptions, second: SourceVotes | None = None
 ) -> Report:
     """The report of *source* against *target*, or among the source's own annotators without one.
 
-    A *rival* is held against the same votes of the target, beside the source.
+    A *second* is held against the same votes of the target, beside the source.
     """
     unit = _unit(options.unit, among_themselves=target is None)
-    told = [source, *(votes for votes in (target, rival) if votes is not None)]
+    told = [source, *(votes for votes in (target, second) if votes is not None)]
     table = Table.of(source.categories, *(votes.rows for votes in told))
     ours = table.sides[0].votes
     every = theirs = ours if target is None else table.sides[1].votes
@@ -46,7 +46,7 @@ def measure(
     if target is None and np.unique(ours.annotator).size == 1:
         found = Diagnostics(notes=(f"{source.source} is one annotator, who has nobody to be compared with.",))
     if target is not None:
-        found = beside(table, every, theirs, options)
+        found = diagnose(table, every, theirs, options)
         changed = drifted(target, source, options.level)
         if isinstance(changed, str):
             found = replace(found, notes=(*filter(None, (changed,)), *found.notes))
@@ -87,7 +87,7 @@ def _unit(said: str, *, among_themselves: bool) -> str:
 def _repeats(votes: SourceVotes, level: float) -> Estimate | None:
     """How often two repeats of the same showing have the same outcome; None where nothing was repeated."""
     same, prompts = [], []
-    for told in votes.shares.values():
+    for told in votes.left_scores.values():
         for where, by_order in told.items():
             for shares in by_order.values():
                 said = [whole(share) for share in shares if share is not None]

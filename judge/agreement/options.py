@@ -12,7 +12,7 @@ import numpy as np
 from judge.agreement.bias import Bias
 from judge.domain.errors import InvalidInput
 from judge.domain.outcome import Reconcile
-from judge.stats.agreement import AgreementFigure, Doubt, agreement
+from judge.stats.agreement import AgreementFigure, IntervalMethod, agreement
 from judge.stats.alternative import Alternative
 from judge.stats.calibration import Calibration
 from judge.stats.cascade import Cascade
@@ -21,17 +21,17 @@ from judge.stats.cluster_intervals import Estimate, Resamples, resampled
 from judge.stats.drift import Drift
 from judge.stats.order_effects import OrderEffects
 from judge.stats.rank_agreement import RankAgreement
-from judge.stats.second_source import Rivals
+from judge.stats.second_source import SecondSourceComparison
 from judge.stats.votes import NOBODY, VoteColumns, VotePairs
 from judge.votes.shared_codes import Table
 from judge.votes.votes import WHOLE, Part, SourceVotes, Taking
 
 INTERVALS = ("", "bootstrap", "percentile")
 MOST_REPLICATES = 10_000
-TIES: Mapping[str, tuple[Literal["KEEP", "DROP"], ...]] = {
-    "UNSPECIFIED": ("KEEP", "DROP"),
-    "KEEP": ("KEEP",),
-    "DROP": ("DROP",),
+TIES: Mapping[str, tuple[Literal["WITH", "WITHOUT"], ...]] = {
+    "UNSPECIFIED": ("WITH", "WITHOUT"),
+    "WITH": ("WITH",),
+    "WITHOUT": ("WITHOUT",),
 }
 
 
@@ -48,7 +48,7 @@ class AgreeOptions:
     by_category: bool = False
     by_pair: bool = False
     by_annotator: bool = False
-    reading: str = ""
+    parser: str = ""
     part: Part = WHOLE
     intervals: str = ""
     replicates: int = 2000
@@ -73,7 +73,7 @@ class AgreeOptions:
             raise InvalidInput("options.intervals", f"intervals {self.intervals!r} are none of {known}, or empty")
         if not 2 <= self.replicates <= MOST_REPLICATES:  # noqa: PLR2004  # a spread needs two
             raise InvalidInput("options.replicates", f"replicates is from 2 to {MOST_REPLICATES}")
-        for name, share in {"epsilon": self.epsilon, "q": self.q, "wanted_difference": self.wanted}.items():
+        for name, share in {"epsilon": self.epsilon, "q": self.q, "difference_to_detect": self.wanted}.items():
             if not 0 < share < 1:
                 raise InvalidInput(f"options.{name}", f"{name} lies between 0 and 1, and is not {share}")
         if not (0 <= self.cascade_target < 1 and 0 < self.cascade_delta < 1):
@@ -86,10 +86,10 @@ class AgreeOptions:
     @property
     def taking(self) -> Taking:
         """How the votes that are compared are taken."""
-        return Taking(self.reconcile, self.reading, self.part, unreadable_as_tie=self.unreadable_as_tie)
+        return Taking(self.reconcile, self.parser, self.part, unreadable_as_tie=self.unreadable_as_tie)
 
     @cached_property
-    def doubt(self) -> Doubt | None:
+    def interval_method(self) -> IntervalMethod | None:
         """How figures get their intervals, where not by the sandwich and the jackknife: all by the same resamples."""
         if not self.intervals:
             return None
@@ -158,7 +158,7 @@ def cuts_of(table: Table, votes: VoteColumns, options: AgreeOptions) -> list[Cut
 def figured(pairs: VotePairs, options: AgreeOptions) -> Iterator[tuple[str, AgreementFigure]]:
     """The figures of *pairs* with ties kept, dropped, or both, as asked for."""
     for ties in TIES[options.ties]:
-        yield ties, agreement(pairs, ties, options.orientation, options.level, options.doubt)
+        yield ties, agreement(pairs, ties, options.orientation, options.level, options.interval_method)
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ class Diagnostics:
     bias: Bias | None = None
     drift: Drift | None = None
     """Of two judges, or of one judged twice: the target before, the source after."""
-    rivals: tuple[Rivals, ...] = ()
+    second_sources: tuple[SecondSourceComparison, ...] = ()
     """The source beside another, against the target."""
 
 
@@ -195,4 +195,4 @@ class Report:
     consistency: OrderEffects | None = None
     incomplete: int = 0
     repeats: Estimate | None = None
-    beside: Diagnostics = Diagnostics()
+    diagnostics: Diagnostics = Diagnostics()

@@ -13,7 +13,7 @@ from judge.api.v1.dataset_service_pb2 import ListedComparison as ListedMessage
 from judge.api.v1.dataset_service_pb2 import Output as OutputMessage
 from judge.api.v1.dataset_service_pb2 import Prompt as PromptMessage
 from judge.api.v1.ranking_service_pb2 import GetLeaderboardRequest
-from judge.api.v1.run_service_pb2 import PlannedRound, PlannedShowing
+from judge.api.v1.run_service_pb2 import PlannedPresentation, PlannedRound
 from judge.api.v1.run_service_pb2 import Run as RunMessage
 from judge.api.v1.verdict_pb2 import Verdict as VerdictMessage
 from judge.bundles.archive import ANSWERS, MANIFEST, PLAN, ROUNDS, Bundle, damaged
@@ -22,7 +22,7 @@ from judge.domain.dataset import Label
 from judge.domain.errors import InvalidInput, JudgeError
 from judge.domain.run import PairPolicy, Run
 from judge.domain.verdict import Verdict
-from judge.planning.named_plan import Planned, board_of, prompts_of
+from judge.planning.named_plan import PlanEntry, index_of, prompts_of
 from judge.planning.rounds import Rounds
 from judge.ports.dataset_index import PromptIndex
 from judge.rpc import bundle_json as spelling
@@ -51,9 +51,9 @@ class Contents:
         return self._of_manifest("run", restore.run, self.run_message)
 
     @cached_property
-    def plan(self) -> Sequence[Planned]:
+    def plan(self) -> Sequence[PlanEntry]:
         """The plan's showings."""
-        return self._rows(PLAN, PlannedShowing, restore.planned)
+        return self._rows(PLAN, PlannedPresentation, restore.plan_entry)
 
     @cached_property
     def round_messages(self) -> Sequence[PlannedRound]:
@@ -68,9 +68,9 @@ class Contents:
         run = self.run
         if run.spec.pairing.policy is not PairPolicy.ADAPTIVE:
             return None
-        messages, board = self.round_messages, self.planning.board
+        messages, index = self.round_messages, self.planning.index
         try:
-            found = Rounds(board, run.spec.pairing, len(run.judges))
+            found = Rounds(index, run.spec.pairing, len(run.judges))
         except JudgeError as error:
             raise damaged(PLAN, f"it cannot be rebuilt: {error.message}") from None
         for number, message in enumerate(messages, 1):
@@ -97,10 +97,10 @@ class Contents:
             if self._has("planned", "comparisons")
             else []
         )
-        return Planning(board_of(self.run.dataset_revision, prompts, outputs), self.labels("planned"), listed)
+        return Planning(index_of(self.run.dataset_revision, prompts, outputs), self.labels("planned"), listed)
 
     @cached_property
-    def asked(self) -> PromptIndex:
+    def ranked_prompts(self) -> PromptIndex:
         """The prompts as they were ranked, with their categories and tags."""
         return prompts_of(self._rows(self._part("ranked", "prompts"), PromptMessage, decode.prompt))
 

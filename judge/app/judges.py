@@ -13,8 +13,8 @@ from judge.backends.recorded import Recorded
 from judge.config.settings import ConfigError, JudgeSettings, PriceSettings, Settings
 from judge.domain.errors import InvalidInput, JudgeUnusable
 from judge.domain.judge import (
+    BASELINE_JUDGES,
     RECORDED,
-    YARDSTICKS,
     AnswerForm,
     Capabilities,
     JudgeCard,
@@ -67,7 +67,7 @@ class ConfiguredJudges:
         self._accounts: dict[str, Account] = {}
         self._limits = settings.accounts
         self._slots: dict[str, Slots] = {}
-        self._room = MemoryLimit()
+        self._memory_limit = MemoryLimit()
         self._weights: dict[str, tuple[str, float]] = {}
         """Whose weights answer for a judge, and until when that is believed."""
 
@@ -79,9 +79,9 @@ class ConfiguredJudges:
         """*definition* with its name's account here; JudgeUnusable if there is none, or it is of another backend."""
         if definition.backend == RECORDED:
             return self._own(definition, OWN_LIMITS, Recorded())
-        if definition.yardstick:
-            card, yardstick = self._cards.get(definition.name), BaselineJudge(definition.backend)
-            return self._own(definition, card.limits if card else OWN_LIMITS, yardstick, yardstick.computed)
+        if definition.baseline:
+            card, baseline = self._cards.get(definition.name), BaselineJudge(definition.backend)
+            return self._own(definition, card.limits if card else OWN_LIMITS, baseline, baseline.computed)
         said, card = self._settings.get(definition.name), self._cards.get(definition.name)
         if said is None or card is None or said.backend != definition.backend:
             raise JudgeUnusable(f"judge {definition.name!r} of backend {definition.backend} is not in this config")
@@ -91,19 +91,19 @@ class ConfiguredJudges:
             )
         slots = self._slots.setdefault(definition.name, Slots(card.limits.concurrency, ramp=True))
         backend, account = self._backend(definition, said), self._account(said)
-        return JudgeAtWork(replace(card, definition=definition), backend, account, slots, self._room)
+        return JudgeAtWork(replace(card, definition=definition), backend, account, slots, self._memory_limit)
 
     def _own(
         self, definition: JudgeDefinition, limits: Limits, backend: Backend, rule: Rule | None = None
     ) -> JudgeAtWork:
         """A judge that asks nobody outside."""
         card = JudgeCard(definition, limits=limits, price=Price())
-        return JudgeAtWork(card, backend, Account(self._clock), Slots(limits.concurrency), self._room, rule)
+        return JudgeAtWork(card, backend, Account(self._clock), Slots(limits.concurrency), self._memory_limit, rule)
 
     async def identified(self, definition: JudgeDefinition) -> JudgeDefinition:
         """*definition* with the weights that answer now, where its model's name does not say whose they are."""
         said = self._settings.get(definition.name)
-        if said is None or definition.backend in (RECORDED, *YARDSTICKS) or definition.weights:
+        if said is None or definition.backend in (RECORDED, *BASELINE_JUDGES) or definition.weights:
             return definition
         backend = self._backend(definition, said)
         if not isinstance(backend, Serving):
@@ -199,7 +199,7 @@ def _card(name: str, settings: Settings, rubrics: Mapping[str, Rubric]) -> Judge
         sampling=_sampling(name, can, said, rubric),
     )
     price = said.price or settings.prices.get(said.model)
-    own = definition.yardstick and "concurrency" not in said.model_fields_set
+    own = definition.baseline and "concurrency" not in said.model_fields_set
     account = settings.accounts.get(said.account)
     return JudgeCard(
         definition,
@@ -209,9 +209,9 @@ def _card(name: str, settings: Settings, rubrics: Mapping[str, Rubric]) -> Judge
             requests_per_minute=account.requests_per_minute if account else 0,
             tokens_per_minute=account.tokens_per_minute if account else 0,
             deadline_seconds=said.deadline_seconds,
-            max_failed_share=1.0 if definition.yardstick else said.max_failed_share,
+            max_failed_share=1.0 if definition.baseline else said.max_failed_share,
         ),
-        _price(price, said.backend) if price else (Price() if definition.yardstick else None),
+        _price(price, said.backend) if price else (Price() if definition.baseline else None),
         _missing_key(said),
         said.batch,
     )
@@ -222,9 +222,9 @@ def _sampling(name: str, can: Capabilities, said: JudgeSettings, rubric: Rubric)
     wanted = {"temperature": said.temperature is not None, "seed": said.seed is not None, "batch": said.batch}
     wanted["reasoning"] = bool(said.effort)
     able = asdict(can)
-    yardstick = said.backend in YARDSTICKS
+    baseline = said.backend in BASELINE_JUDGES
     for field, asked in wanted.items():
-        if asked and not able[field] and not yardstick:
+        if asked and not able[field] and not baseline:
             setting = "effort" if field == "reasoning" else field
             message = (
                 f"judges.{name}.{setting}: {said.backend}'s model {said.model!r} takes none, as far as is known; leave "
@@ -233,7 +233,7 @@ def _sampling(name: str, can: Capabilities, said: JudgeSettings, rubric: Rubric)
             raise ConfigError(message)
     short = rubric.variants[0].form is AnswerForm.CHOICE
     usual = THINKING_TOKENS if can.reasoning else CHOICE_TOKENS if short else OUTPUT_TOKENS
-    tokens = said.max_output_tokens or (OUTPUT_TOKENS if yardstick else usual)
+    tokens = said.max_output_tokens or (OUTPUT_TOKENS if baseline else usual)
     temperature = 0.0 if said.temperature is None else said.temperature
     return Sampling(tokens, temperature if can.temperature else None, said.seed if can.seed else None, said.effort)
 

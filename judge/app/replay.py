@@ -12,7 +12,7 @@ from judge.bundles.archive import DAMAGED, MANIFEST, Bundle, damaged
 from judge.domain.errors import InvalidInput, JudgeError, Precondition
 from judge.domain.source import Source
 from judge.ranking.anchoring import labelled
-from judge.ranking.rank import leaderboard
+from judge.ranking.rank import build_leaderboard
 from judge.ranking.style import style_in
 from judge.rpc import bundle_json as spelling
 from judge.rpc import decode, reports
@@ -47,7 +47,7 @@ def replayed(bundle: Bundle, contents: Contents) -> Iterator[Replayed]:
     for member, request in contents.requests():
         told = bundle.text(member)
         try:
-            now = _ranked(contents, request)
+            now = _rebuilt_leaderboard(contents, request)
         except (JudgeError, ValueError) as error:
             if isinstance(error, JudgeError) and error.reason == DAMAGED:
                 raise
@@ -55,12 +55,14 @@ def replayed(bundle: Bundle, contents: Contents) -> Iterator[Replayed]:
         yield Replayed(request.source, member, told, now)
 
 
-def _ranked(contents: Contents, request: GetLeaderboardRequest) -> str:
+def _rebuilt_leaderboard(contents: Contents, request: GetLeaderboardRequest) -> str:
     options, source = decode.rank_options(request.options), Source.parse(request.source)
     try:
-        votes = run_votes(contents.run, source, contents.answers, contents.asked, options.taking, contents.rounds)
+        votes = run_votes(
+            contents.run, source, contents.answers, contents.ranked_prompts, options.taking, contents.rounds
+        )
         style = style_in(contents.turns, votes) if options.style else None
         told = labelled(options.anchored_to, contents.labels("ranked")) if options.anchored_to else None
-        return spelling.board(reports.leaderboard(leaderboard(votes, options, style, told)))
+        return spelling.leaderboard_json(reports.encode_leaderboard(build_leaderboard(votes, options, style, told)))
     except Precondition as refused:
         return spelling.refusal(refused.reason, refused.message)

@@ -26,12 +26,12 @@ async def serve(config_path: Path | None, listen: str | None) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    room = log.logger("app")
+    logger = log.logger("app")
     async with running(settings, store_url=None, listen=address) as bound:
-        room.info("server.started", address=bound)
+        logger.info("server.started", address=bound)
         # What is there by now stays: nobody needs to look through it for garbage again.
         gc.freeze()
         await stop.wait()
-        room.info("server.stopping")
-    room.info("server.stopped")
+        logger.info("server.stopping")
+    logger.info("server.stopped")
     return 0

@@ -41,7 +41,7 @@ def verify(path: Path) -> Verified:
     with Bundle(path) as bundle:
         contents = Contents(bundle)
         found = list(bundle.mismatches())
-        for check in (_judges, _manifest, _rounds, _plan, _answers, _boards):
+        for check in (_judges, _manifest, _rounds, _plan, _answers, _leaderboards):
             found += _told(check, bundle, contents)
         notes: list[str] = []
         for note in (_versions, _late, _unread):
@@ -76,7 +76,7 @@ def _manifest(bundle: Bundle, contents: Contents) -> Iterator[Mismatch]:
     rounds = {"rounds": {"member": ROUNDS, "rows": len(contents.round_messages)}} if adaptive else {}
     follows: dict[str, Any] = {
         "seeds": spelling.seeds(run, requests[0][1].options) if requests else told.get("seeds"),
-        "plan": {"hash": run.plan_hash, "member": PLAN, "showings": len(contents.plan), **rounds},
+        "plan": {"hash": run.plan_hash, "member": PLAN, "presentations": len(contents.plan), **rounds},
     }
     for name, value in follows.items():
         for one in differences(told.get(name), value, name):
@@ -90,7 +90,7 @@ def _rounds(_: Bundle, contents: Contents) -> Iterator[Mismatch]:
     rounds = contents.rounds
     if rounds is None:
         return
-    for told in wrong_rounds(contents.planning.board, rounds, contents.run.round):
+    for told in wrong_rounds(contents.planning.index, rounds, contents.run.round):
         yield Mismatch(ROUNDS, told)
     for number, message in enumerate(contents.round_messages):
         now = spelling.plain(encode.planned_round(rounds, number))
@@ -119,7 +119,7 @@ def _misread(contents: Contents) -> Iterator[str]:
             yield f"position {verdict.position}: read again, the reply gives another {fields}"
 
 
-def _boards(bundle: Bundle, contents: Contents) -> Iterator[Mismatch]:
+def _leaderboards(bundle: Bundle, contents: Contents) -> Iterator[Mismatch]:
     for one in replayed(bundle, contents):
         if not one.same:
             yield Mismatch(one.member, f"ranked again, {'; '.join(islice(_apart(one), SHOWN))}")
@@ -173,10 +173,10 @@ def _late(contents: Contents) -> Iterator[str]:
 def _unread(contents: Contents) -> Iterator[str]:
     """What was taken as it is."""
     unknown = Counter(
-        reading.parser
+        parsed_verdict.parser
         for message in contents.answer_messages
-        for reading in message.readings
-        if reading.parser != SOURCE_PARSER and known_parser(reading.parser) is None
+        for parsed_verdict in message.parsed_verdicts
+        if parsed_verdict.parser != SOURCE_PARSER and known_parser(parsed_verdict.parser) is None
     )
     for parser, many in sorted(unknown.items()):
         yield f"{many} readings of {parser}, a parser that this release has not, were taken as they are"

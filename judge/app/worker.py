@@ -31,7 +31,7 @@ async def work(config_path: Path | None) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    clock, room = SystemClock(), log.logger("app")
+    clock, logger = SystemClock(), log.logger("app")
     async with contextlib.AsyncExitStack() as stack:
         store = SqlStore.open(settings.store_url, clock=clock)
         stack.push_async_callback(store.close)
@@ -41,6 +41,6 @@ async def work(config_path: Path | None) -> int:
             # What is there by now stays: nobody needs to look through it for garbage again.
             gc.freeze()
             await stop.wait()
-            room.info("worker.stopping")
-    room.info("worker.stopped")
+            logger.info("worker.stopping")
+    logger.info("worker.stopped")
     return 0

@@ -118,7 +118,7 @@ class Anthropic:
     async def submit(self, items: Sequence[BatchItem], mark: str) -> str:  # noqa: ARG002  # Anthropic keeps no mark
         """Make a batch of *items*."""
         requests = [{"custom_id": item.custom_id, "params": self._body(item.prompt)} for item in items]
-        batch = await self._sdk.asked(self._sdk.client.messages.batches.create(requests=requests))
+        batch = await self._sdk.request(self._sdk.client.messages.batches.create(requests=requests))
         return str(batch.id)
 
     async def find(self, mark: str, custom_ids: Collection[str], since: float, known: Collection[str]) -> str:  # noqa: ARG002  # Anthropic keeps no mark
@@ -144,7 +144,7 @@ class Anthropic:
 
     async def progress(self, batch: str) -> BatchProgress:
         """How far the batch is."""
-        told = await self._sdk.asked(self._sdk.client.messages.batches.retrieve(batch))
+        told = await self._sdk.request(self._sdk.client.messages.batches.retrieve(batch))
         counts = told.request_counts
         finished = counts.succeeded + counts.errored + counts.canceled + counts.expired
         return BatchProgress(told.processing_status == "ended", finished)
@@ -157,7 +157,7 @@ class Anthropic:
 
     async def cancel(self, batch: str) -> None:
         """Ask for no more of it."""
-        await self._sdk.asked(self._sdk.client.messages.batches.cancel(batch))
+        await self._sdk.request(self._sdk.client.messages.batches.cancel(batch))
 
 
 def _result(line: bytes) -> tuple[str, Reply | CallFailed]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from judge.domain.errors import CallRejected, InvalidInput
-from judge.domain.judge import YARDSTICKS, AnswerForm, Capabilities, RenderedPrompt
+from judge.domain.judge import BASELINE_JUDGES, AnswerForm, Capabilities, RenderedPrompt
 from judge.domain.outcome import Preference
 from judge.domain.verdict import Reply
 
@@ -35,7 +35,7 @@ class BaselineJudge:
 
     def __init__(self, name: str) -> None:
         if name not in _RULES:
-            raise InvalidInput("backend", f"there is no yardstick {name!r}; there are {', '.join(YARDSTICKS)}")
+            raise InvalidInput("backend", f"there is no yardstick {name!r}; there are {', '.join(BASELINE_JUDGES)}")
         self.name = name
         self._rule = _RULES[name]
 

@@ -104,8 +104,8 @@ class OpenAI:
         ]
         client = self._sdk.client
         content = "\n".join(lines).encode()
-        file = await self._sdk.asked(client.files.create(file=(f"{mark}.jsonl", content), purpose="batch"))
-        batch = await self._sdk.asked(
+        file = await self._sdk.request(client.files.create(file=(f"{mark}.jsonl", content), purpose="batch"))
+        batch = await self._sdk.request(
             client.batches.create(
                 input_file_id=file.id, endpoint="/v1" + _PATH, completion_window="24h", metadata={_MARK: mark}
             )
@@ -121,13 +121,13 @@ class OpenAI:
 
     async def progress(self, batch: str) -> BatchProgress:
         """How far the batch is."""
-        told = await self._sdk.asked(self._sdk.client.batches.retrieve(batch))
+        told = await self._sdk.request(self._sdk.client.batches.retrieve(batch))
         counts = told.request_counts
         return BatchProgress(told.status in _ENDED, counts.completed + counts.failed if counts else 0)
 
     async def results(self, batch: str) -> AsyncIterator[tuple[str, Reply | CallFailed]]:
         """The lines of the batch's two files."""
-        told = await self._sdk.asked(self._sdk.client.batches.retrieve(batch))
+        told = await self._sdk.request(self._sdk.client.batches.retrieve(batch))
         for file in (told.output_file_id, told.error_file_id):
             if not file:
                 continue
@@ -137,7 +137,7 @@ class OpenAI:
 
     async def cancel(self, batch: str) -> None:
         """Ask for no more of it."""
-        await self._sdk.asked(self._sdk.client.batches.cancel(batch))
+        await self._sdk.request(self._sdk.client.batches.cancel(batch))
 
 
 def _result(line: bytes) -> tuple[str, Reply | CallFailed]:

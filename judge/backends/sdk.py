@@ -83,7 +83,7 @@ class Sdk:
         content: bytes = response.content
         return content
 
-    async def asked(self, call: Awaitable[T]) -> T:
+    async def request(self, call: Awaitable[T]) -> T:
         """What a *call* through the SDK gives. Raises a CallFailed."""
         with self._translated(None):
             return await call
@@ -91,7 +91,7 @@ class Sdk:
     async def listed(self, page: Awaitable[Any], most: int) -> AsyncIterator[Any]:
         """What a listing gives from its first *page* on, until *most* were seen. Raises a CallFailed."""
         while True:
-            found = await self.asked(page)
+            found = await self.request(page)
             for one in found.data:
                 yield one
             most -= len(found.data)

@@ -66,12 +66,12 @@ class Vllm:
         if not self._checked:
             await self._check()
         started = time.perf_counter()
-        content = await self._asked("POST", "/chat/completions", json.dumps(self._body(prompt)).encode(), prompt)
+        content = await self._request("POST", "/chat/completions", json.dumps(self._body(prompt)).encode(), prompt)
         return completion(content, round((time.perf_counter() - started) * 1000), prompt.choices)
 
     async def weights(self) -> str:
         """The root that the server names for the model."""
-        content = await self._asked("GET", "/models", None, None)
+        content = await self._request("GET", "/models", None, None)
         try:
             served = {one["id"]: one for one in json.loads(content)["data"]}
         except (ValueError, LookupError, TypeError):
@@ -101,7 +101,7 @@ class Vllm:
             body["structured_outputs"] = {"choice": list(prompt.choices)}
         return body
 
-    async def _asked(self, method: str, path: str, body: bytes | None, prompt: RenderedPrompt | None) -> bytes:
+    async def _request(self, method: str, path: str, body: bytes | None, prompt: RenderedPrompt | None) -> bytes:
         session = self._session or self._opened()
         try:
             async with session.request(

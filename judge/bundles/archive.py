@@ -20,7 +20,7 @@ from typing import IO, Any, Self, TypeVar
 from judge.domain.errors import InvalidInput
 
 T = TypeVar("T")
-FORMAT = "judge-bundle/1"
+FORMAT = "judge-bundle/2"
 MANIFEST = "manifest.json"
 SEAL = "manifest.json.sha256"
 """The manifest's own SHA-256, as sha256sum writes and checks it."""
@@ -131,7 +131,7 @@ class Bundle:
             raise damaged(MANIFEST, "it is not JSON") from None
         said = manifest.get("format") if isinstance(manifest, dict) else None
         if said != FORMAT:
-            raise damaged(MANIFEST, f"its format is {said!r}; this release reads {FORMAT}")
+            raise damaged(MANIFEST, f"the bundle has the format {said!r}; this release reads {FORMAT}")
         members = manifest.get("members")
         if not isinstance(members, dict) or not all(isinstance(one, dict) for one in members.values()):
             raise damaged(MANIFEST, "it lists no members")
@@ -145,7 +145,7 @@ class Bundle:
     def lines(self, name: str) -> Iterator[bytes]:
         """The lines of a member."""
         with self._opened(name) as member:
-            while line := _reading(name, lambda: member.readline(MOST_BYTES)):
+            while line := _checked_read(name, lambda: member.readline(MOST_BYTES)):
                 if len(line) == MOST_BYTES:
                     raise damaged(name, f"a line is longer than {MOST_BYTES} bytes")
                 yield line
@@ -153,7 +153,7 @@ class Bundle:
     def text(self, name: str) -> str:
         """The whole of a member."""
         with self._opened(name) as member:
-            whole = _reading(name, lambda: member.read(MOST_BYTES))
+            whole = _checked_read(name, lambda: member.read(MOST_BYTES))
         if len(whole) == MOST_BYTES:
             raise damaged(name, f"it is longer than {MOST_BYTES} bytes")
         try:
@@ -204,17 +204,17 @@ class Bundle:
 
     def _chunks(self, name: str) -> Iterator[bytes]:
         with self._opened(name) as member:
-            while chunk := _reading(name, lambda: member.read(AT_ONCE)):
+            while chunk := _checked_read(name, lambda: member.read(AT_ONCE)):
                 yield chunk
 
     def _opened(self, name: str) -> IO[bytes]:
         try:
-            return _reading(name, lambda: self._zip.open(name))
+            return _checked_read(name, lambda: self._zip.open(name))
         except KeyError:
             raise damaged(name, "it is missing") from None
 
 
-def _reading(name: str, read: Callable[[], T]) -> T:
+def _checked_read(name: str, read: Callable[[], T]) -> T:
     """What *read* gives; what zip says of a damaged member is told by the member's name."""
     try:
         return read()

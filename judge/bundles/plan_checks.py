@@ -12,7 +12,7 @@ from judge.domain.dataset import Label, ListedComparison
 from judge.domain.errors import InvalidInput, JudgeError
 from judge.domain.run import PairPolicy, Run
 from judge.domain.verdict import SOURCE_PARSER, ParsedVerdict, PresentationNames, Verdict
-from judge.planning.named_plan import Planned, named
+from judge.planning.named_plan import PlanEntry, named
 from judge.planning.plan import make_plan
 from judge.planning.rounds import Rounds
 from judge.planning.selection import Named
@@ -27,7 +27,7 @@ SHOWN = 3
 class Planning:
     """What a run's plan was made from."""
 
-    board: DatasetIndex
+    index: DatasetIndex
     labels: Sequence[Label] = ()
     listed: Sequence[ListedComparison] = ()
 
@@ -40,7 +40,7 @@ class Planning:
             rows = self.listed
         else:
             return None
-        found = Named(self.board)
+        found = Named(self.index)
         found.add(rows)
         return found
 
@@ -53,12 +53,14 @@ def read_again(verdict: Verdict) -> Verdict:
     reply = verdict.reply
     if reply is None:
         return verdict
-    return replace(verdict, readings=tuple(_again(verdict, reading) for reading in verdict.readings))
+    return replace(
+        verdict, parsed_verdicts=tuple(_again(verdict, parsed_verdict) for parsed_verdict in verdict.parsed_verdicts)
+    )
 
 
-def _again(verdict: Verdict, reading: ParsedVerdict) -> ParsedVerdict:
-    parser = known_parser(reading.parser)
-    return reading if parser is None or verdict.reply is None else parse(parser, verdict.reply)
+def _again(verdict: Verdict, parsed_verdict: ParsedVerdict) -> ParsedVerdict:
+    parser = known_parser(parsed_verdict.parser)
+    return parsed_verdict if parser is None or verdict.reply is None else parse(parser, verdict.reply)
 
 
 def known_parser(name: str) -> Parser | None:
@@ -71,55 +73,55 @@ def known_parser(name: str) -> Parser | None:
         return None
 
 
-def wrong_plan(run: Run, planning: Planning, told: Sequence[Planned], rounds: Rounds | None) -> Iterator[str]:
+def wrong_plan(run: Run, planning: Planning, told: Sequence[PlanEntry], rounds: Rounds | None) -> Iterator[str]:
     """Where the plan rebuilt is not that of *run*, or not the one *told*. An adaptive one is rebuilt of *rounds*."""
     pairing = run.spec.pairing
     try:
         plans = (
-            [make_plan(planning.board, pairing, len(run.judges), planning.named(pairing.policy))]
+            [make_plan(planning.index, pairing, len(run.judges), planning.named(pairing.policy))]
             if rounds is None
             else rounds.plans
         )
     except JudgeError as error:
         yield f"it cannot be rebuilt: {error.message}"
         return
-    rebuilt, planned = plans[0].hash if rounds is None else rounds.hash, sum(plan.planned for plan in plans)
+    rebuilt, planned = plans[0].hash if rounds is None else rounds.hash, sum(plan.n_positions for plan in plans)
     if rebuilt != run.plan_hash:
         yield f"rebuilt, its hash is {rebuilt}, and the run's is {run.plan_hash}"
     if planned != run.counts.planned:
         yield f"rebuilt, it has {planned} places, and the run {run.counts.planned}"
-    pairs = zip_longest(named(planning.board, plans), told)
+    pairs = zip_longest(named(planning.index, plans), told)
     yield from first_of(
-        f"showing {n} is not the one that was planned" for n, (mine, theirs) in enumerate(pairs) if mine != theirs
+        f"presentation {n} is not the one that was planned" for n, (mine, theirs) in enumerate(pairs) if mine != theirs
     )
 
 
 class _Places:
     """The places of a plan *told*: round by round, of so many showings each, and judge by judge within each."""
 
-    def __init__(self, run: Run, told: Sequence[Planned], rounds: Rounds | None) -> None:
+    def __init__(self, run: Run, told: Sequence[PlanEntry], rounds: Rounds | None) -> None:
         self._run, self._told, self._repeats = run, told, run.spec.pairing.repeats
-        sizes = [len(told)] if rounds is None else [plan.showings for plan in rounds.plans]
+        sizes = [len(told)] if rounds is None else [plan.presentations for plan in rounds.plans]
         self._firsts = [0, *accumulate(sizes)]
         """The first showing of each round."""
 
     def at(self, position: int) -> tuple[str, PresentationNames, str, int] | None:
         """The judge, the showing, the caller's id of it and the repeat at *position*; None if it is not in the plan."""
-        per_showing = len(self._run.judges) * self._repeats
-        number = bisect_right(self._firsts, position // per_showing) - 1
+        per_presentation = len(self._run.judges) * self._repeats
+        number = bisect_right(self._firsts, position // per_presentation) - 1
         if not 0 <= number < len(self._firsts) - 1:
             return None
         first, last = self._firsts[number : number + 2]
-        judge, within = divmod(position - first * per_showing, (last - first) * self._repeats)
-        showing, repeat = divmod(within, self._repeats)
-        if first + showing >= len(self._told):
+        judge, within = divmod(position - first * per_presentation, (last - first) * self._repeats)
+        presentation, repeat = divmod(within, self._repeats)
+        if first + presentation >= len(self._told):
             return None
-        planned = self._told[first + showing]
-        return self._run.judges[judge].name, planned.showing, planned.comparison_id, repeat
+        planned = self._told[first + presentation]
+        return self._run.judges[judge].name, planned.presentation, planned.comparison_id, repeat
 
 
 def wrong_places(
-    run: Run, told: Sequence[Planned], verdicts: Sequence[Verdict], rounds: Rounds | None
+    run: Run, told: Sequence[PlanEntry], verdicts: Sequence[Verdict], rounds: Rounds | None
 ) -> Iterator[str]:
     """Where *verdicts* do not stand as the plan *told* has them, or not as *run* counts them."""
     where = _Places(run, told, rounds)
@@ -128,8 +130,8 @@ def wrong_places(
     if any(after <= before for before, after in pairwise(places)):
         yield "the answers do not stand in the order of the plan, each once"
     counts = Counter(became(verdict) for verdict in verdicts)
-    if run.rest and (never := run.counts.planned - len(verdicts)) > 0:
-        counts[run.rest.name.lower()] += never
+    if run.never_started and (never := run.counts.planned - len(verdicts)) > 0:
+        counts[run.never_started.name.lower()] += never
     if dict(counts) != dict(run.counts.by_status):
         yield f"they are {_counted(counts)}, and the run counts {_counted(run.counts.by_status)}"
 
@@ -138,8 +140,8 @@ def _misplaced(where: _Places, verdict: Verdict) -> Iterator[str]:
     here = where.at(verdict.position)
     if here is None:
         yield f"position {verdict.position} is not in the plan"
-    elif here != (verdict.judge, verdict.showing, verdict.comparison_id, verdict.repeat):
-        yield f"position {verdict.position} is not the showing that is planned there"
+    elif here != (verdict.judge, verdict.presentation, verdict.comparison_id, verdict.repeat):
+        yield f"position {verdict.position} is not the presentation that is planned there"
 
 
 def became(verdict: Verdict) -> str:

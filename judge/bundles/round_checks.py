@@ -11,15 +11,15 @@ from judge.planning.rounds import Closed, Rounds
 from judge.ports.dataset_index import DatasetIndex
 
 
-def wrong_rounds(board: DatasetIndex, rounds: Rounds, counted: int) -> Iterator[str]:
-    """Where *rounds* over *board* are not as many as were *counted*, and the first that doesn't follow from others.
+def wrong_rounds(index: DatasetIndex, rounds: Rounds, counted: int) -> Iterator[str]:
+    """Where *rounds* over *index* are not as many as were *counted*, and the first that doesn't follow from others.
 
     Whatever comes after that one follows from something else, and is not looked at.
     """
     many = sum(row.ending is None for row in rounds.rows)
     if many != counted:
         yield f"there are {many} rounds, and the run counts {counted}"
-    before = Rounds(board, rounds.pairing, rounds.judges)
+    before = Rounds(index, rounds.pairing, rounds.judges)
     for number, row in enumerate(rounds.rows):
         body = row.to_bytes()
         if next_row(before, row.before).to_bytes() != body:

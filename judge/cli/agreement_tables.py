@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from judge.cli import agreement_diagnostics as beside
-from judge.cli.formatting import NOTHING, SAID, TIES, doubted, part, share
+from judge.cli import agreement_diagnostics as diagnostics
+from judge.cli.formatting import NOTHING, TIES, TREATMENTS, part, share, with_interval
 from judge.cli.tables import console, table
 
 if TYPE_CHECKING:
@@ -27,20 +27,20 @@ BEYOND: dict[Coefficient, str] = {
 
 def _figure(figure: AgreementFigure) -> tuple[str, ...]:
     """The columns AGREEMENT of one figure."""
-    rate = doubted(f"{figure.rate:.3f}", figure.interval) if figure.HasField("rate") else NOTHING
+    rate = with_interval(f"{figure.rate:.3f}", figure.interval) if figure.HasField("rate") else NOTHING
     return TIES[figure.ties], rate, str(figure.n), str(figure.prompts), _coefficient(figure, "kappa")
 
 
 def _coefficient(figure: AgreementFigure, name: Coefficient) -> str:
     if not figure.HasField(name):
         return NOTHING
-    return doubted(f"{getattr(figure, name):.3f}", getattr(figure, f"{name}_interval"))
+    return with_interval(f"{getattr(figure, name):.3f}", getattr(figure, f"{name}_interval"))
 
 
 def agreement(report: AgreementReport, title: str, wanted: float) -> None:
-    """Print a report: every figure with its interval, n and prompts, and what else the two sources tell.
+    """Print every figure with its interval, n and prompts, then the diagnostics.
 
-    *wanted* is the difference that was asked to be told from 0.
+    *wanted* is the difference that the report says how to detect.
     """
     rows = [(part(figure.slice, figure.annotator), *_figure(figure)) for figure in report.figures]
     table(title, ("part", *AGREEMENT), rows, whole=True)
@@ -49,13 +49,13 @@ def agreement(report: AgreementReport, title: str, wanted: float) -> None:
     whole = [figure for figure in report.figures if (figure.slice, figure.annotator) == (first.slice, first.annotator)]
     _beyond(whole, report.orientation)
     _confusion(first)
-    beside.ceilings(report, wanted)
-    beside.rivals(report, wanted)
-    beside.boards(report)
-    beside.calibrated(report)
-    beside.bias(report)
-    beside.cascade(report)
-    beside.alternative(report)
+    diagnostics.ceilings(report, wanted)
+    diagnostics.second_sources(report, wanted)
+    diagnostics.leaderboards(report)
+    diagnostics.calibrated(report)
+    diagnostics.bias(report)
+    diagnostics.cascade(report)
+    diagnostics.alternative(report)
     for line in dict.fromkeys((*report.notes, *(figure.reason for figure in whole))):
         if line:
             console().print(line)
@@ -63,64 +63,69 @@ def agreement(report: AgreementReport, title: str, wanted: float) -> None:
         console().print(_orders(report))
     if report.HasField("repeats_agree"):
         found = report.repeats_agree
-        console().print(f"the same when repeated {share(found)} of {found.n} pairs on {found.prompts} prompts")
-    beside.drift(report)
-    console().print(f"on one side only: {report.source_only} / {report.target_only} comparisons; both: {report.both}")
+        console().print(
+            f"Repeated calls agree {share(found)} of the time ({found.n:,} pairs on {found.prompts:,} prompts)."
+        )
+    diagnostics.drift(report)
+    console().print(
+        f"Comparisons with both: {report.both:,}; only with the source: {report.source_only:,}; "
+        f"only with the target: {report.target_only:,}."
+    )
     _coverage(report)
     _intervals(whole)
 
 
 def _beyond(whole: Sequence[AgreementFigure], orientation: str) -> None:
-    """What is beyond chance, a coefficient a row."""
+    """Print the chance-corrected coefficients, one a row."""
     rows = [(BEYOND[name], *(_coefficient(figure, name) for figure in whole)) for name in BEYOND]
-    columns = ("coefficient", *(f"ties {SAID[figure.ties]}" for figure in whole))
+    columns = ("coefficient", *(TREATMENTS[figure.ties] for figure in whole))
     of = " and ".join(str(figure.comparisons) for figure in whole)
-    table(f"Beyond chance, orientation {orientation}, {of} comparisons", columns, rows)
+    table(f"Corrected for chance, orientation {orientation}, {of} comparisons", columns, rows)
 
 
 def _confusion(figure: AgreementFigure) -> None:
-    """What the source said by what the target said; among themselves, each pair of votes once, without order."""
+    """Print the source's outcomes by the target's. Among annotators, each pair of votes counts once, unordered."""
     if figure.n == 0:
         return
     ours, theirs = ("one", "other") if figure.unit == ANNOTATOR_PAIR else ("source", "target")
     lines = [figure.confusion[at : at + 3] for at in (0, 3, 6)]
     rows = [(f"{ours} {name}", *map(str, line), str(sum(line))) for name, line in zip(OUTCOMES, lines, strict=True)]
-    title = f"What each said, ties {SAID[figure.ties]} (left: the smaller name)"
+    title = f"Outcomes of each, {TREATMENTS[figure.ties]} (left is the first name in the alphabet)"
     table(title, ("", *(f"{theirs} {name}" for name in OUTCOMES), "all"), rows)
 
 
 def _coverage(report: AgreementReport) -> None:
-    """What the two left unsaid, by status."""
+    """Print how much of each source could be used, and the status of the rest."""
     for name, found in (("source", report.source_coverage), ("target", report.target_coverage)):
         if found.usable < found.planned:
-            unsaid = ", ".join(f"{status} {many}" for status, many in sorted(found.by_status.items()))
-            console().print(f"{name}: {found.usable} of {found.planned} usable ({unsaid})")
+            statuses = ", ".join(f"{status} {n:,}" for status, n in sorted(found.by_status.items()))
+            console().print(f"{name}: {found.usable:,} of {found.planned:,} usable ({statuses}).")
 
 
 def _intervals(whole: Sequence[AgreementFigure]) -> None:
-    """How intervals were computed, or why there are none."""
+    """Print how intervals were computed, or why there are none."""
     rates = dict.fromkeys(figure.interval_method for figure in whole if figure.HasField("rate"))
     others = dict.fromkeys(getattr(figure, f"{name}_interval_method") for figure in whole for name in BEYOND)
     if rates:
         beyond = [method for method in others if method and method not in rates]
-        told = f"; of what is beyond chance: {', '.join(beyond)}" if beyond else ""
-        console().print(f"intervals of {whole[0].level:.0%} over prompts: {', '.join(rates)}{told}")
+        others_by = f"; of the coefficients: {', '.join(beyond)}" if beyond else ""
+        console().print(f"{whole[0].level:.0%} intervals over prompts: {', '.join(rates)}{others_by}.")
 
 
 def _orders(report: AgreementReport) -> str:
     order = report.order_consistency
-    rate = doubted(f"{order.rate:.3f}", order.interval) if order.HasField("rate") else NOTHING
-    told = f"same in both orders {rate} of {order.n} on {order.prompts} prompts"
+    rate = with_interval(f"{order.rate:.3f}", order.interval) if order.HasField("rate") else NOTHING
+    sentence = f"Same outcome in both orders: {rate} of {order.n:,} comparisons on {order.prompts:,} prompts."
     if order.inconsistent:
-        told += f", first shown preferred {order.prefers_first} times, second {order.prefers_second}"
+        sentence += f" Otherwise the first won {order.prefers_first:,} times, the second {order.prefers_second:,}."
         if order.first_share.HasField("value"):
-            told += f", first shown wins {share(order.first_share)}"
-    return f"{told}, one order missing {order.incomplete}" if order.incomplete else told
+            sentence += f" Share won by what was shown first: {share(order.first_share)}."
+    return f"{sentence} {order.incomplete:,} comparisons lack one order." if order.incomplete else sentence
 
 
 def summary(rows: Sequence[tuple[str, AgreementReport]], target: str) -> None:
     """Print how far each judge agrees with *target*, and with itself when the order is swapped."""
     lines = [(name, *_figure(figure)) for name, report in rows for figure in report.figures]
-    table(f"Agreement with {target}, each figure with its 95 % interval", ("judge", *AGREEMENT), lines)
+    table(f"Agreement with {target}, with 95% intervals", ("judge", *AGREEMENT), lines)
     for name, report in rows:
         console().print(f"{name}: {_orders(report)}")

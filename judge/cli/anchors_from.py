@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from judge_client import JudgeClient
 
 
-async def earlier_board(client: JudgeClient, dataset: str, earlier: str, options: RankingOptions) -> Leaderboard:
+async def earlier_leaderboard(client: JudgeClient, dataset: str, earlier: str, options: RankingOptions) -> Leaderboard:
     """An earlier leaderboard: of a file, or of a source ranked by the same *options*."""
     from google.protobuf import json_format  # noqa: PLC0415  # when needed
 

@@ -121,10 +121,10 @@ class Bundling:
         many, pieces = 0, list[run_service_pb2.PlannedRound]()
         with self._writer.member(PLAN) as write:
             async for batch in self._client.read_plan(run.name):
-                many += len(batch.showings)
+                many += len(batch.presentations)
                 pieces.extend(batch.rounds)
-                write("".join(spelling.row(spelling.plain(one)) for one in batch.showings))
-        told = {"hash": run.plan_hash, "member": PLAN, "showings": many}
+                write("".join(spelling.row(spelling.plain(one)) for one in batch.presentations))
+        told = {"hash": run.plan_hash, "member": PLAN, "presentations": many}
         if run.pairing.policy != run_service_pb2.PAIR_POLICY_ADAPTIVE:
             return told
         rows = 0
@@ -153,7 +153,7 @@ class Bundling:
                 raise
             text = spelling.refusal(error.reason, error.message)
         else:
-            text = spelling.board(reply.leaderboard)
+            text = spelling.leaderboard_json(reply.leaderboard)
             self._versions.update(reply.versions)
         member = f"leaderboards/{name}.json"
         with self._writer.member(member) as write:

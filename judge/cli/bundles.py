@@ -11,7 +11,7 @@ import click
 from judge.cli.connect import ServiceTarget, connected, run
 from judge.cli.export import export
 from judge.cli.group import FAILED, cli
-from judge.cli.leaderboard_tables import leaderboard
+from judge.cli.leaderboard_tables import print_leaderboard
 from judge.cli.rank_options import ranking, ranking_options
 
 BUNDLE = click.argument("bundle", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -84,7 +84,7 @@ def _shown(source: str, text: str) -> None:
     if "refused" in body:
         click.echo(f"{source} is not ranked: {body['refused']['message']}")
     else:
-        leaderboard(bundle_json.message_of(Leaderboard, body), f"Ranking by {source}")
+        print_leaderboard(bundle_json.message_of(Leaderboard, body), f"Ranking by {source}")
 
 
 @cli.command("verify", cls=click.Command)

@@ -11,7 +11,7 @@ from judge.cli.agreement_tables import summary
 from judge.cli.connect import ServiceTarget, run
 from judge.cli.data import upload
 from judge.cli.group import cli
-from judge.cli.leaderboard_tables import leaderboard
+from judge.cli.leaderboard_tables import print_leaderboard
 from judge.cli.runs import exit_code, followed, told
 
 BUNDLED = Path(__file__).parents[1] / "demo"
@@ -48,8 +48,8 @@ def demo_command(where: ServiceTarget, more: tuple[str, ...]) -> int:
                 # To `longest` the shortest contestant loses every battle: it is named, and the others are ranked.
                 largest = ranking_service_pb2.RankingOptions(degenerate=ranking_service_pb2.DEGENERATE_LARGEST)
                 for name in judges:
-                    board = await client.leaderboard("demo", f"run:{run_id}/{name}", largest)
-                    leaderboard(board, f"Ranking by the judge {name}")
+                    leaderboard = await client.leaderboard("demo", f"run:{run_id}/{name}", largest)
+                    print_leaderboard(leaderboard, f"Ranking by the judge {name}")
                 reports = [(name, await client.agreement("demo", f"run:{run_id}/{name}", GOLD)) for name in judges]
                 summary(reports, "the gold labels")
         click.echo(

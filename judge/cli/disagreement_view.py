@@ -19,7 +19,7 @@ TEXT, REASON = 300, 300
 
 def disagreement(row: Disagreement) -> None:
     """Print one: what was asked and answered, what the source says, and how the votes fell."""
-    out, where = console(), row.showing
+    out, where = console(), row.presentation
     votes = ", ".join(f"{many} {WORDS[at]}" for at, many in enumerate(row.votes, 1) if many)
     told = f"{where.prompt_id} turn {where.turn}" + (f" ({row.category})" if row.category else "")
     out.print(f"{told}: source {WORDS[row.source_outcome]}, votes {votes}", style="bold")
@@ -29,7 +29,7 @@ def disagreement(row: Disagreement) -> None:
             out.print(f"  {name}: {_short(turns, where.turn)}")
     for source, verdicts in (("source", row.verdicts), ("target", row.target_verdicts)):
         for verdict in verdicts:
-            order = {1: "left first", 2: "right first"}.get(verdict.showing.order, "")
+            order = {1: "left first", 2: "right first"}.get(verdict.presentation.order, "")
             said = verdict.reason or verdict.raw
             if said:
                 judge = verdict.judge.removeprefix("judges/")

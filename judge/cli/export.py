@@ -25,7 +25,7 @@ def as_row(message: Message) -> dict[str, Any]:
     """*message* as a row: words instead of the wire's names for them, a showing's fields beside the others."""
     row: dict[str, Any] = {}
     for field, value in message.ListFields():
-        if field.name == "showing":
+        if field.name == "presentation":
             row |= as_row(value)
         elif field.name == "order":
             row["first"] = _word(field, value)
@@ -80,14 +80,14 @@ def _written(output: Path | None) -> Iterator[TextIO]:
         with target.open("w", encoding="utf-8") as file:
             yield file
         return
-    beside = target.with_name(f"{target.name}.part")
+    partial = target.with_name(f"{target.name}.part")
     try:
         opened = gzip.open if target.suffix == ".gz" else open
-        with opened(beside, "wt", encoding="utf-8") as file:
+        with opened(partial, "wt", encoding="utf-8") as file:
             yield file
-        beside.replace(target)
+        partial.replace(target)
     finally:
-        beside.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
 
 
 @cli.group("export", cls=Commands, params=[SERVER, CONFIG])

@@ -1,4 +1,4 @@
-"""A figure with its doubt in words, for the tables of agreement."""
+"""A figure and its interval as text, for the tables of agreement."""
 
 from __future__ import annotations
 
@@ -9,28 +9,29 @@ if TYPE_CHECKING:
     from judge.api.v1.outcome_pb2 import Interval, Slice
 
 NOTHING = "-"
-TIES = {1: "kept", 2: "drop"}
-SAID = {1: "kept", 2: "dropped"}
+TIES = {1: "yes", 2: "no"}
+"""Whether ties count (S1) or not (S2), in a column of a table."""
+TREATMENTS = {1: "with ties", 2: "without ties"}
 """The same in a sentence."""
 
 
-def doubted(value: str, interval: Interval) -> str:
-    """A *value* with its interval, if it has one."""
+def with_interval(value: str, interval: Interval) -> str:
+    """Format a *value* with its interval, if it has one."""
     return f"{value} [{interval.low:.2f}, {interval.high:.2f}]" if interval.HasField("low") else value
 
 
 def share(found: Estimated) -> str:
-    """A share with its interval; a dash where it is not known."""
-    return doubted(f"{found.value:.3f}", found.interval) if found.HasField("value") else NOTHING
+    """Format a share with its interval; a dash where it is unknown."""
+    return with_interval(f"{found.value:.3f}", found.interval) if found.HasField("value") else NOTHING
 
 
 def change(found: Estimated) -> str:
-    """The same of a difference, with its sign."""
-    return doubted(f"{found.value:+.3f}", found.interval) if found.HasField("value") else NOTHING
+    """Format a difference with its sign and its interval."""
+    return with_interval(f"{found.value:+.3f}", found.interval) if found.HasField("value") else NOTHING
 
 
 def bare(found: Estimated) -> str:
-    """A share without its interval."""
+    """Format a share without its interval."""
     return f"{found.value:.3f}" if found.HasField("value") else NOTHING
 
 

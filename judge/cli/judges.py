@@ -12,7 +12,7 @@ from judge.cli.group import cli
 from judge.cli.tables import console, table, usd
 
 if TYPE_CHECKING:
-    from judge.api.v1.judge_service_pb2 import Judge, Judged, PromptPreview
+    from judge.api.v1.judge_service_pb2 import Judge, JudgeInput, PromptPreview
     from judge_client import JudgeClient
 
 QUESTION = "Name a prime number between 20 and 30."
@@ -116,7 +116,7 @@ def preview_command(
 
     async def work() -> int:
         async with connected(where) as client:
-            judged = await _judged(client, dataset, prompt_id, (left, right), turn, swap=swap)
+            judged = await _judge_input(client, dataset, prompt_id, (left, right), turn, swap=swap)
             preview = await client.preview_prompt(judge, judged)
             if as_json:
                 echo_json(preview)
@@ -127,16 +127,16 @@ def preview_command(
     return run(work())
 
 
-async def _judged(
+async def _judge_input(
     client: JudgeClient, dataset: str, prompt_id: str, ends: tuple[str, str], turn: int, *, swap: bool
-) -> Judged:
+) -> JudgeInput:
     from judge.api.v1 import dataset_service_pb2, judge_service_pb2, outcome_pb2  # noqa: PLC0415  # grpc's messages when needed
 
     order = outcome_pb2.ORDER_RIGHT_FIRST if swap else outcome_pb2.ORDER_LEFT_FIRST
     if not dataset:
         left, right = ANSWERS
         texts = judge_service_pb2.InlineComparison(prompt=[QUESTION], left=[left], right=[right], order=order)
-        return judge_service_pb2.Judged(texts=texts)
+        return judge_service_pb2.JudgeInput(texts=texts)
     found = await client.get_dataset(dataset)
     others = [one.contestant for one in found.contestants if one.contestant not in ends]
     left, right = (end or others.pop(0) for end in ends) if len(others) >= ends.count("") else ends
@@ -144,8 +144,8 @@ async def _judged(
         async for page in client.read_dataset(dataset, [dataset_service_pb2.DATASET_PART_PROMPTS]):
             prompt_id = page.prompts[0].prompt_id if page.prompts else ""
             break
-    showing = outcome_pb2.Showing(prompt_id=prompt_id, turn=turn, left=left, right=right, order=order)
-    return judge_service_pb2.Judged(dataset=f"datasets/{dataset}", showing=showing)
+    presentation = outcome_pb2.Presentation(prompt_id=prompt_id, turn=turn, left=left, right=right, order=order)
+    return judge_service_pb2.JudgeInput(dataset=f"datasets/{dataset}", presentation=presentation)
 
 
 def _shown(preview: PromptPreview) -> None:

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from judge.api.v1.leaderboard_pb2 import Leaderboard, LeftOut, Rating
 
 Unknown = TypeVar("Unknown", str, None)
-COLUMNS = ("contestant", "rank", "ranks", "rating", "low", "high", "expected", "n", "prompts", "best", "order_sd")
+COLUMNS = ("contestant", "rank", "ranks", "rating", "low", "high", "win_rate", "n", "prompts", "best", "order_sd")
 STANDINGS = {1: "ahead", 2: "behind", 3: "cannot tell"}
 
 
-def leaderboard(board: Leaderboard, title: str) -> None:
+def print_leaderboard(leaderboard: Leaderboard, title: str) -> None:
     """Print a leaderboard with its intervals, standings, notes and who could not be ranked."""
-    digits = {"share": 3, "natural": 2}.get(board.scale, 0)
+    digits = {"share": 3, "natural": 2}.get(leaderboard.scale, 0)
     rows = [
         (
             rating.contestant,
@@ -35,57 +35,59 @@ def leaderboard(board: Leaderboard, title: str) -> None:
             str(rating.n),
             str(rating.prompts),
         )
-        for rating in board.ratings
+        for rating in leaderboard.ratings
     ]
-    level = f"{board.level:.0%} interval"
-    table(title, ("contestant", "rank", "ranks", "rating", level, "expected", "n", "prompts"), rows)
+    level = f"{leaderboard.level:.0%} interval"
+    against = leaderboard.standings[0].reference_contestant if leaderboard.standings else "average"
+    table(title, ("contestant", "rank", "ranks", "rating", level, f"win rate\nvs. {against}", "n", "prompts"), rows)
     out = console()
-    for row in board.unranked:
+    for row in leaderboard.unranked:
         out.print(f"not ranked: {row.contestant} ({row.reason})")
-    _standings(board, digits)
-    for effect in board.effects:
+    _standings(leaderboard, digits)
+    for effect in leaderboard.effects:
         unit = "log of the tie parameter" if effect.name == "ties" else "log odds"
         out.print(f"{effect.name}: {effect.value:+.3f} {unit}, {spread(effect.interval, 3)}")
-    for rating in board.ratings:
+    for rating in leaderboard.ratings:
         if rating.HasField("order_sd"):
             out.print(f"{rating.contestant}: spread over orders {rating.order_sd:.1f}")
-    _told(board)
-    _anchored(board)
-    _more(board, title, digits)
+    _told(leaderboard)
+    _anchored(leaderboard)
+    _more(leaderboard, title, digits)
 
 
-def _told(board: Leaderboard) -> None:
+def _told(leaderboard: Leaderboard) -> None:
     """How the figures above came about."""
     out = console()
-    told = f"{board.method}, {board.interval_method}, ties {board.ties}"
-    if board.inference != "new-prompts":
-        told += f", inference over {board.inference}"
-    if board.adaptive:
+    told = f"{leaderboard.method}, {leaderboard.interval_method}, ties {leaderboard.ties}"
+    if leaderboard.inference != "new-prompts":
+        told += f", inference over {leaderboard.inference}"
+    if leaderboard.adaptive:
         told += ", pairs chosen adaptively"
-    if board.ridge:
-        told += f", ridge {board.ridge:g}"
-    if board.anchor:
-        told += f", {board.anchor} fixed"
-    if board.anchors:
-        told += f", the mean of {', '.join(board.anchors)} fixed"
-    if board.HasField("coverage"):
-        told += f", orders {board.reconcile}, coverage {board.coverage.usable} of {board.coverage.planned}"
+    if leaderboard.ridge:
+        told += f", ridge {leaderboard.ridge:g}"
+    if leaderboard.anchor:
+        told += f", {leaderboard.anchor} fixed"
+    if leaderboard.anchors:
+        told += f", the mean of {', '.join(leaderboard.anchors)} fixed"
+    if leaderboard.HasField("coverage"):
+        coverage = leaderboard.coverage
+        told += f", orders {leaderboard.reconcile}, coverage {coverage.usable} of {coverage.planned}"
     out.print(told)
-    if board.replicates:
-        out.print(f"{board.replicates} resamples, {board.replicates_apart} of which could not be ranked")
-    for note in board.notes:
+    if leaderboard.replicates:
+        out.print(f"{leaderboard.replicates} resamples, {leaderboard.replicates_apart} of which could not be ranked")
+    for note in leaderboard.notes:
         out.print(note)
     out.print()
 
 
-def leaderboard_csv(board: Leaderboard) -> None:
+def leaderboard_csv(leaderboard: Leaderboard) -> None:
     """Print the ratings as CSV; empty where something was not computed."""
     out = csv.writer(sys.stdout, lineterminator="\n")
     out.writerow(COLUMNS)
-    out.writerows(_rows(board))
+    out.writerows(_rows(leaderboard))
 
 
-def leaderboard_parquet(board: Leaderboard, path: Path) -> None:
+def leaderboard_parquet(leaderboard: Leaderboard, path: Path) -> None:
     """Write the ratings as Parquet; null where something was not computed. UsageError without the extra data."""
     try:
         import polars as pl  # noqa: PLC0415  # of an extra, and slow to import
@@ -93,10 +95,10 @@ def leaderboard_parquet(board: Leaderboard, path: Path) -> None:
         raise click.UsageError("--parquet needs polars (the extra data): pip install polars") from None
     told = (pl.String, pl.Int32, pl.String, *[pl.Float64] * 4, pl.Int64, pl.Int64, *[pl.Float64] * 2)
     schema = dict(zip(COLUMNS, told, strict=True))
-    pl.DataFrame(_rows(board), schema=schema, orient="row").write_parquet(path)
+    pl.DataFrame(_rows(leaderboard), schema=schema, orient="row").write_parquet(path)
 
 
-def _rows(board: Leaderboard) -> list[tuple[object, ...]]:
+def _rows(leaderboard: Leaderboard) -> list[tuple[object, ...]]:
     return [
         (
             rating.contestant,
@@ -111,7 +113,7 @@ def _rows(board: Leaderboard) -> list[tuple[object, ...]]:
             rating.probability_best if rating.HasField("probability_best") else None,
             rating.order_sd if rating.HasField("order_sd") else None,
         )
-        for rating in board.ratings
+        for rating in leaderboard.ratings
     ]
 
 
@@ -123,8 +125,8 @@ def _ranks(rating: Rating, unknown: Unknown) -> str | Unknown:
     return f"{found.low}-{found.high}" if found.low < found.high else str(found.low)
 
 
-def _standings(board: Leaderboard, digits: int) -> None:
-    if not board.standings:
+def _standings(leaderboard: Leaderboard, digits: int) -> None:
+    if not leaderboard.standings:
         return
     rows = [
         (
@@ -135,53 +137,53 @@ def _standings(board: Leaderboard, digits: int) -> None:
             f"{one.detectable_difference:.{digits}f}" if one.HasField("detectable_difference") else "-",
             str(one.prompts_needed) if one.HasField("prompts_needed") else "-",
         )
-        for one in board.standings
+        for one in leaderboard.standings
     ]
-    first = board.standings[0]
+    first = leaderboard.standings[0]
     adjusted = "each on its own" if first.adjustment == "none" else f"{first.adjustment} over all cells"
     title = f"Against {first.reference_contestant} ({adjusted})"
     table(title, ("contestant", "is", "by", "interval", "detectable", "prompts wanted"), rows)
 
 
-def _more(board: Leaderboard, title: str, digits: int) -> None:
+def _more(leaderboard: Leaderboard, title: str, digits: int) -> None:
     """What was asked for besides."""
-    if board.differences:
+    if leaderboard.differences:
         rows = [
             (one.left, one.right, f"{one.difference:+.{digits or 1}f}", spread(one.interval, digits))
-            for one in board.differences
+            for one in leaderboard.differences
         ]
         table("Differences, each with an interval of its own", ("left", "right", "by", "interval"), rows)
-    if board.target_shares:
+    if leaderboard.target_shares:
         rows = [
             (one.contestant, str(one.ahead), str(one.behind), str(one.categories - one.ahead - one.behind))
-            for one in board.target_shares
+            for one in leaderboard.target_shares
         ]
         table("Categories", ("contestant", "ahead in", "behind in", "cannot tell in"), rows)
-    if board.variance:
-        told = [(one.variance, one.share) if one.HasField("variance") else None for one in board.variance]
+    if leaderboard.variance:
+        told = [(one.variance, one.share) if one.HasField("variance") else None for one in leaderboard.variance]
         split = [
             (one.level, f"{found[0]:.4f}" if found else "-", f"{found[1]:.0%}" if found else "-")
-            for one, found in zip(board.variance, told, strict=True)
+            for one, found in zip(leaderboard.variance, told, strict=True)
         ]
         table("Variance of verdicts", ("level", "variance", "share"), split)
     for what in ("category", "judge"):
-        left_out = [out for out in board.left_out if bool(out.judge) == (what == "judge")]
+        left_out = [out for out in leaderboard.left_out if bool(out.judge) == (what == "judge")]
         if left_out:
-            moved = [(one.contestant, str(one.rank), *_moved(left_out, one)) for one in board.ratings]
+            moved = [(one.contestant, str(one.rank), *_moved(left_out, one)) for one in leaderboard.ratings]
             table(f"Ranks when a {what} is left out", ("contestant", "rank", "best", "worst", "changed by"), moved)
-    for inner in board.slices:
-        leaderboard(inner, f"{title}: {inner.slice.category or '(no category)'}")
-    if board.HasField("by_lot"):
-        leaderboard(board.by_lot, f"{title}, by lot alone")
-    if board.HasField("without_style"):
-        leaderboard(board.without_style, f"{title}, without style control")
+    for inner in leaderboard.slices:
+        print_leaderboard(inner, f"{title}: {inner.slice.category or '(no category)'}")
+    if leaderboard.HasField("uniform_sample"):
+        print_leaderboard(leaderboard.uniform_sample, f"{title}, by lot alone")
+    if leaderboard.HasField("without_style"):
+        print_leaderboard(leaderboard.without_style, f"{title}, without style control")
 
 
-def _anchored(board: Leaderboard) -> None:
+def _anchored(leaderboard: Leaderboard) -> None:
     """What anchoring to labels gave, and what would help more."""
-    if not board.HasField("anchoring"):
+    if not leaderboard.HasField("anchoring"):
         return
-    told, out = board.anchoring, console()
+    told, out = leaderboard.anchoring, console()
     gain = f"{told.gain:.2f}" if told.HasField("gain") else "not known, as labels alone rank nobody"
     out.print(
         f"Anchored to {told.labels_source}: {told.labelled} of {told.comparisons} comparisons labelled, on "

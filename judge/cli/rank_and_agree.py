@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from judge.cli.agreement_tables import agreement
-from judge.cli.anchors_from import earlier_board, keep_scale
+from judge.cli.anchors_from import earlier_leaderboard, keep_scale
 from judge.cli.connect import ServiceTarget, connected, echo_json, run
 from judge.cli.disagreement_view import disagreement
 from judge.cli.group import cli
-from judge.cli.leaderboard_tables import leaderboard, leaderboard_csv, leaderboard_parquet
+from judge.cli.leaderboard_tables import leaderboard_csv, leaderboard_parquet, print_leaderboard
 from judge.cli.rank_options import RECONCILE, ranking, ranking_options
 
 if TYPE_CHECKING:
@@ -60,19 +60,19 @@ def rank_command(
     async def work() -> None:
         async with connected(where) as client:
             if earlier:
-                keep_scale(options, await earlier_board(client, dataset, earlier, options))
+                keep_scale(options, await earlier_leaderboard(client, dataset, earlier, options))
             if Path(source).is_file():
-                board = await client.rank_battles(_battles(Path(source)), options)
+                leaderboard = await client.rank_battles(_battles(Path(source)), options)
             else:
-                board = await client.leaderboard(dataset, source, options)
+                leaderboard = await client.leaderboard(dataset, source, options)
         if as_json:
-            echo_json(board)
+            echo_json(leaderboard)
         elif as_csv:
-            leaderboard_csv(board)
+            leaderboard_csv(leaderboard)
         elif parquet is not None:
-            leaderboard_parquet(board, parquet)
+            leaderboard_parquet(leaderboard, parquet)
         else:
-            leaderboard(board, f"Ranking by {source}")
+            print_leaderboard(leaderboard, f"Ranking by {source}")
 
     run(work())
 
@@ -84,8 +84,12 @@ def rank_command(
 @click.option("--unit", type=click.Choice(["vote", "plurality"]), help="What is counted.")
 @click.option("--orientation", type=click.Choice(["both", "sorted"]), default="both", show_default=True)
 @click.option("--reconcile", type=RECONCILE, default="tie", show_default=True)
-@click.option("--reading", default="", help="Which reading of replies: source, or a parser's name.")
-@click.option("--ties", type=click.Choice(["keep", "drop"]), help="Only S1 (keep) or S2 (drop); both by default.")
+@click.option("--parser", default="", help="Which reading of replies: source, or a parser's name.")
+@click.option(
+    "--ties",
+    type=click.Choice(["with", "without"]),
+    help="Report only figures with ties (S1), or only figures without them (S2).",
+)
 @click.option(
     "--by",
     "cuts",
@@ -102,8 +106,8 @@ def rank_command(
 @click.option("--least-items", default=30, show_default=True, help="Items an annotator needs to be tested against.")
 @click.option("--bias", is_flag=True, help="Also what sways SOURCE beyond TARGET: length, markdown, family.")
 @click.option("--family", multiple=True, help="A contestant of SOURCE's own family. Repeatable.")
-@click.option("--wanted-difference", default=0.05, show_default=True, help="To be told from 0: how many prompts?")
-@click.option("--rival", default="", help="Another source: which of the two agrees with TARGET more?")
+@click.option("--difference-to-detect", default=0.05, show_default=True, help="To be told from 0: how many prompts?")
+@click.option("--second-source", default="", help="Another source: which of the two agrees with TARGET more?")
 @click.option("--cascade-target", default=0.0, help="Where may SOURCE answer alone, with this agreement?")
 @click.option("--cascade-delta", default=0.1, show_default=True, help="The chance that this guarantee fails.")
 @click.option("--unreadable-as-tie", is_flag=True, help="Count verdicts without an outcome as ties.")
@@ -118,11 +122,11 @@ def agree_command(
     unit: str | None,
     orientation: str,
     reconcile: str,
-    reading: str,
+    parser: str,
     cuts: tuple[str, ...],
     intervals: str | None,
     ties: str | None,
-    wanted_difference: float,
+    difference_to_detect: float,
     *,
     as_json: bool,
     **said: Any,  # noqa: ANN401  # the options that are called as the wire calls them
@@ -135,14 +139,14 @@ def agree_command(
         unit=agreement_service_pb2.AgreementUnit.Value(named),
         orientation=agreement_service_pb2.Orientation.Value(f"ORIENTATION_{orientation.upper()}"),
         reconcile=outcome_pb2.Reconcile.Value(f"RECONCILE_{reconcile.upper()}"),
-        reading=reading,
+        parser=parser,
         by_turn="turn" in cuts,
         by_category="category" in cuts,
         by_pair="pair" in cuts,
         by_annotator="annotator" in cuts,
         intervals=intervals or "",
         ties=agreement_service_pb2.Ties.Value(f"TIES_{ties.upper() if ties else 'UNSPECIFIED'}"),
-        wanted_difference=wanted_difference,
+        difference_to_detect=difference_to_detect,
         **said,
     )
 
@@ -152,7 +156,7 @@ def agree_command(
         if as_json:
             echo_json(report)
         else:
-            agreement(report, f"{source} and {target or 'its own annotators'}", wanted_difference)
+            agreement(report, f"{source} and {target or 'its own annotators'}", difference_to_detect)
 
     run(work())
 

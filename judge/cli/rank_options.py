@@ -61,7 +61,7 @@ _OPTIONS = (
     click.option("--variance", is_flag=True, help="Split the variance of verdicts too."),
     click.option("--decisive-weight", default=1.0, show_default=True, help="What a decisive Likert verdict counts as."),
     click.option("--reconcile", type=RECONCILE, default="tie", show_default=True),
-    click.option("--reading", default="", help="Which reading of replies: source, or a parser's name."),
+    click.option("--parser", default="", help="Which reading of replies: source, or a parser's name."),
     click.option("--largest", is_flag=True, help="Rank the largest part of a board that falls apart."),
     click.option("--seed", default=0, show_default=True, help="Of draws and permutations."),
 )
@@ -96,7 +96,7 @@ def ranking_options(
         by_category=by == "category",
         target_categories=targets,
         adjustment=adjust,
-        wanted_difference=difference,
+        difference_to_detect=difference,
         anchor=ranking_service_pb2.Anchor(contestant=anchor[0], rating=anchor[1]) if anchor else None,
         position_effect=position,
         degenerate=ranking_service_pb2.DEGENERATE_LARGEST if largest else ranking_service_pb2.DEGENERATE_REFUSE,

@@ -110,7 +110,7 @@ def _add_adaptive(pairing: Pairing, pairs: str, said: Mapping[str, Any]) -> None
 @click.option("--contestant", "contestants", multiple=True, help="Only these contestants.")
 @click.option("--repeats", default=1, show_default=True)
 @click.option("--seed", default=0, show_default=True)
-@click.option("--epoch", default="", help="Judge the same content afresh under this word.")
+@click.option("--cache-tag", default="", help="Judge the same content afresh under this word.")
 @click.option("--budget-usd", type=float, default=0.0, help="Spend no more than this; 0 is no limit.")
 @click.option("--budget-calls", type=int, default=0, help="Make no more calls than this; 0 is no limit.")
 @click.option("--request-id", default=None, help="The same id gives the same run.")
@@ -130,7 +130,7 @@ def run_command(  # one option each
     contestants: tuple[str, ...],
     repeats: int,
     seed: int,
-    epoch: str,
+    cache_tag: str,
     budget_usd: float,
     budget_calls: int,
     request_id: str | None,
@@ -149,7 +149,7 @@ def run_command(  # one option each
     _add_adaptive(pairing, pairs, adaptive)
     pairing.categories.extend(categories)
     pairing.contestants.extend(contestants)
-    pairing.repeats, pairing.seed, pairing.epoch = repeats, seed, epoch
+    pairing.repeats, pairing.seed, pairing.cache_tag = repeats, seed, cache_tag
     spec = pb.RunSpec(
         dataset=f"datasets/{dataset}",
         judges=[f"judges/{name}" for name in judges],
@@ -186,7 +186,7 @@ def run_command(  # one option each
 def reparse_command(where: ServiceTarget, name: str, parser: str, *, as_json: bool) -> int:
     """Read the stored replies of the run NAME with another parser; no call is made.
 
-    The new readings stand beside the old ones: `judge rank --reading PARSER` uses them.
+    The new readings stand beside the old ones: `judge rank --parser PARSER` uses them.
     """
 
     async def work() -> int:

@@ -57,7 +57,7 @@ class CapabilitySettings(_Strict):
     reasoning: bool | None = None
 
 
-YARDSTICK_NAMES = ("longest", "first", "random", "matches-reference")
+BASELINE_JUDGE_NAMES = ("longest", "first", "random", "matches-reference")
 
 
 class JudgeSettings(_Strict):
@@ -89,7 +89,7 @@ class JudgeSettings(_Strict):
     @model_validator(mode="after")
     def _complete(self) -> JudgeSettings:
         wrong = ""
-        if self.backend not in YARDSTICK_NAMES and not self.model:
+        if self.backend not in BASELINE_JUDGE_NAMES and not self.model:
             wrong = f"a judge of backend {self.backend} needs a model"
         elif self.backend == "vllm" and not self.base_url:
             wrong = "a judge of backend vllm needs the base_url of its server"
@@ -218,8 +218,8 @@ def load(given: Path | None = None) -> Settings:
 
 
 def _from_environment() -> dict[str, JudgeSettings]:
-    yardsticks = {
-        name: JudgeSettings.model_validate({"backend": name, "rubric": "brackets"}) for name in YARDSTICK_NAMES
+    baselines = {
+        name: JudgeSettings.model_validate({"backend": name, "rubric": "brackets"}) for name in BASELINE_JUDGE_NAMES
     }
     for vendor in ("openai", "anthropic"):
         prefix, key_env = f"JUDGE_{vendor.upper()}", f"{vendor.upper()}_API_KEY"
@@ -227,5 +227,5 @@ def _from_environment() -> dict[str, JudgeSettings]:
         key = os.environ.get(key_env, "")
         if model and (url or key):
             said = {"backend": vendor, "model": model, "base_url": url, "key_env": key_env if key else ""}
-            yardsticks[vendor] = JudgeSettings.model_validate(said)
-    return yardsticks
+            baselines[vendor] = JudgeSettings.model_validate(said)
+    return baselines

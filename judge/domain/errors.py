@@ -141,7 +141,7 @@ class CallFailed(JudgeError):
     """A judge gave no reply; *state* is what becomes of the showing."""
 
     reason = "CALL_FAILED"
-    state = ItemState.GIVEN_UP
+    state = ItemState.FAILED
 
 
 class TransportFailed(CallFailed):

@@ -198,9 +198,9 @@ class JudgeDefinition:
         return digest(self.fingerprint, _hashed(variant)).hex() if variant else self.fingerprint
 
     @property
-    def yardstick(self) -> bool:
+    def baseline(self) -> bool:
         """Whether the judge needs no key and no model."""
-        return self.backend in YARDSTICKS
+        return self.backend in BASELINE_JUDGES
 
 
 _ADDED = {"steps": 0, "effort": ""}
@@ -214,7 +214,7 @@ def _hashed(what: RubricVariant | Sampling) -> str:
 
 RECORDED = "recorded"
 """The backend of judges whose verdicts were uploaded."""
-YARDSTICKS = ("first", "longest", "matches-reference", "random")
+BASELINE_JUDGES = ("first", "longest", "matches-reference", "random")
 """Keyless judges: a judge that cannot beat them is worth nothing."""
 
 
@@ -254,13 +254,13 @@ class RenderedPrompt(NamedTuple):
     """The bare texts, for judges that compute rather than read."""
     fingerprint: str = ""
     shows_reference: bool = False
-    epoch: str = ""
+    cache_tag: str = ""
     repeat: int = 0
 
     @property
     def nonce(self) -> str:
         """The fence's code: the first digits of the key's hash."""
         key = self.shown.key_digest(
-            self.fingerprint, uses_reference=self.shows_reference, epoch=self.epoch, repeat=self.repeat
+            self.fingerprint, uses_reference=self.shows_reference, cache_tag=self.cache_tag, repeat=self.repeat
         )
         return key.hex()[:NONCE_DIGITS]

@@ -87,11 +87,11 @@ class ItemState(IntEnum):
     """The run's budget was used up before."""
     CANCELLED = 7
     """The run was cancelled before."""
-    GIVEN_UP = 8
+    FAILED = 8
     """Given up after repeated failures of another kind."""
 
 
-FAILED = frozenset({ItemState.TRANSPORT_ERROR, ItemState.REJECTED, ItemState.TOO_LONG, ItemState.GIVEN_UP})
+FAILED = frozenset({ItemState.TRANSPORT_ERROR, ItemState.REJECTED, ItemState.TOO_LONG, ItemState.FAILED})
 """What counts against the share of a run's showings that a judge may leave without a verdict."""
 
 
@@ -141,7 +141,7 @@ class Reconcile(IntEnum):
     """The share of the orders that prefer left is a fractional win; probabilities count where the judge gave them."""
 
 
-LEFT_SHARE = {Outcome.LEFT: 1.0, Outcome.RIGHT: 0.0, Outcome.TIE: 0.5}
+LEFT_SCORE = {Outcome.LEFT: 1.0, Outcome.RIGHT: 0.0, Outcome.TIE: 0.5}
 """How much of a vote each outcome gives to the left: all, nothing or half."""
 
 

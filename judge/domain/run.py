@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 from judge.domain.errors import InvalidInput
 from judge.domain.judge import JudgeDefinition
@@ -62,6 +62,46 @@ MOST_ROUNDS = 1000
 """Rounds of an adaptive run."""
 ROUNDS = 10
 """Rounds of an adaptive run that says nothing else."""
+
+
+class StopReason(StrEnum):
+    """Why work on a run, or on a part of it, stopped before everything was judged."""
+
+    BUDGET_STOPPED = "BUDGET_STOPPED"
+    """The run's budget is spent."""
+    CANCELLED = "CANCELLED"
+    """Somebody cancelled the run."""
+    JUDGE_UNUSABLE = "JUDGE_UNUSABLE"
+    """No call of this judge can succeed until its configuration changes."""
+    NO_CREDENTIAL = "NO_CREDENTIAL"
+    """This process has no key for the judge's provider."""
+    NOT_RUNNING = "NOT_RUNNING"
+    """The run has ended, or is paused."""
+    QUARANTINED = "QUARANTINED"
+    """Processes died at the same positions again and again, so they are skipped."""
+    STOPPED = "STOPPED"
+    """This process is shutting down."""
+    SUPERSEDED = "SUPERSEDED"
+    """A newer attempt at the same positions has begun."""
+    TOO_MANY_FAILED = "TOO_MANY_FAILED"
+    """The judge left more presentations without a verdict than it may."""
+
+
+class WaitReason(StrEnum):
+    """What a run waits for. It continues by itself when the reason is gone."""
+
+    BATCH_UNDECIDED = "BATCH_UNDECIDED"
+    """It is unknown whether the provider accepted a batch."""
+    ENGINE_UNAVAILABLE = "ENGINE_UNAVAILABLE"
+    """The engine that executes runs can't be reached."""
+    NO_CREDENTIAL = "NO_CREDENTIAL"
+    """No worker has a key for the judge's provider."""
+    PROVIDER_BATCH = "PROVIDER_BATCH"
+    """The provider is working on a batch."""
+    PROVIDER_DOWN = "PROVIDER_DOWN"
+    """The provider does not answer."""
+    RATE_LIMITED = "RATE_LIMITED"
+    """The account's rate limit is reached."""
 
 
 class PairPolicy(IntEnum):
@@ -119,7 +159,7 @@ class Pairing:
     orders: OrderPolicy = OrderPolicy.BOTH
     repeats: int = 1
     seed: int = 0
-    epoch: str = ""
+    cache_tag: str = ""
     round_size: int = 0
     """Comparisons in a round, for ADAPTIVE; 0 is a tenth of *count*."""
     top: int = 0
@@ -266,7 +306,7 @@ class Run:
     cost_micros: int
     create_time: float
     end_time: float | None
-    rest: ItemState | None = None
+    never_started: ItemState | None = None
     """What became of the showings never begun, once the run has ended: budget_stopped or cancelled."""
     spent: tuple[Spent, ...] = ()
     """By judge, in the order of *judges*."""

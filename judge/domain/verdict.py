@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from judge.domain.outcome import LEFT_SHARE, ItemState, Order, Outcome, Preference, VerdictStatus
+from judge.domain.outcome import LEFT_SCORE, ItemState, Order, Outcome, Preference, VerdictStatus
 
 RECENT = 128
 """Texts whose hashes are at hand: a shard shows the same ones many times."""
@@ -55,7 +55,7 @@ class CallKey(NamedTuple):
     turn: int
     first: int
     second: int
-    epoch: str = ""
+    cache_tag: str = ""
     repeat: int = 0
 
 
@@ -100,7 +100,7 @@ class Shown(NamedTuple):
             reference=comparison.reference,
         )
 
-    def key_digest(self, fingerprint: str, *, uses_reference: bool, epoch: str = "", repeat: int = 0) -> bytes:
+    def key_digest(self, fingerprint: str, *, uses_reference: bool, cache_tag: str = "", repeat: int = 0) -> bytes:
         """The verdict key's own hash: equal here, in an export and in a replay. The fence's nonce derives from it."""
         return digest(
             "key",
@@ -109,7 +109,7 @@ class Shown(NamedTuple):
             str(self.turn),
             shown_digest(self.first).hex(),
             shown_digest(self.second).hex(),
-            epoch,
+            cache_tag,
             str(repeat),
         )
 
@@ -155,11 +155,11 @@ class ParsedVerdict(NamedTuple):
         return VerdictStatus.UNREADABLE if self.preference is None else VerdictStatus.OK
 
 
-def status_of(replied: VerdictStatus, reading: ParsedVerdict | None) -> VerdictStatus:
-    """A verdict's status: the reply's own, or where that is in order, that of the *reading* that counts."""
+def status_of(replied: VerdictStatus, parsed_verdict: ParsedVerdict | None) -> VerdictStatus:
+    """A verdict's status: the reply's own, or where that is in order, that of the *parsed_verdict* that counts."""
     if replied is not VerdictStatus.OK:
         return replied
-    return reading.status if reading else VerdictStatus.UNREADABLE
+    return parsed_verdict.status if parsed_verdict else VerdictStatus.UNREADABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,14 +180,14 @@ class Verdict:
     """What one judge said of one showing, with its place in a run; or why it said nothing."""
 
     judge: str
-    showing: PresentationNames
+    presentation: PresentationNames
     category: str = ""
     position: int = 0
     comparison_id: str = ""
     reply: Reply | None = None
-    readings: tuple[ParsedVerdict, ...] = ()
+    parsed_verdicts: tuple[ParsedVerdict, ...] = ()
     state: ItemState | None = None
-    epoch: str = ""
+    cache_tag: str = ""
     repeat: int = 0
     reused: bool = False
     create_time: float = 0.0
@@ -196,28 +196,28 @@ class Verdict:
     """The store's number of the call behind it, which several verdicts may share; 0 where there was none."""
 
     @property
-    def reading(self) -> ParsedVerdict | None:
+    def parsed_verdict(self) -> ParsedVerdict | None:
         """The reading that counts: the source's own outcome of an imported verdict, else the newest parser's."""
-        for reading in self.readings:
-            if reading.parser == SOURCE_PARSER:
-                return reading
-        return self.readings[-1] if self.readings else None
+        for parsed_verdict in self.parsed_verdicts:
+            if parsed_verdict.parser == SOURCE_PARSER:
+                return parsed_verdict
+        return self.parsed_verdicts[-1] if self.parsed_verdicts else None
 
     @property
     def status(self) -> VerdictStatus | None:
         """The reply's status, or the reading's where the reply itself is in order; None without a reply."""
-        return None if self.reply is None else status_of(self.reply.status, self.reading)
+        return None if self.reply is None else status_of(self.reply.status, self.parsed_verdict)
 
     @property
     def outcome(self) -> Outcome | None:
         """The outcome in the comparison's own orientation, if the status is ok."""
-        reading = self.reading
-        if self.status is not VerdictStatus.OK or reading is None or reading.preference is None:
+        parsed_verdict = self.parsed_verdict
+        if self.status is not VerdictStatus.OK or parsed_verdict is None or parsed_verdict.preference is None:
             return None
-        return reading.preference.outcome(self.showing.order)
+        return parsed_verdict.preference.outcome(self.presentation.order)
 
 
 def share_of(verdict: Verdict) -> float | None:
     """How much of a verdict goes to its own left: all, half or nothing; None without an outcome."""
     outcome = verdict.outcome
-    return None if outcome is None else LEFT_SHARE[outcome]
+    return None if outcome is None else LEFT_SCORE[outcome]

@@ -16,7 +16,8 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from judge.domain.errors import JudgeError, StoreAway, StoreFull
-from judge.engines.workflow import BEGIN, END, EXECUTE, LANES, LEFT_ALONE, LaneAt, RunAt, ShardAt, Told
+from judge.domain.run import StopReason
+from judge.engines.workflow import BEGIN, END, EXECUTE, PARTITIONS, QUARANTINED, PartitionAt, RunAt, ShardAt, Told
 from judge.execution.run_executor import OPEN_RUNS, Execution, Shard, Stop
 from judge.log.events import logger
 from judge.ports.clock import Clock
@@ -27,8 +28,7 @@ LONGEST_PAUSE = 10.0
 """Seconds between two looks at a store that is away."""
 MESSAGE = 150
 """Letters of a message that a history keeps."""
-GIVEN_BACK = ("STOPPED", "SUPERSEDED")
-NO_CREDENTIAL = "NO_CREDENTIAL"
+GIVEN_BACK = (StopReason.STOPPED, StopReason.SUPERSEDED)
 OTHERS = 10
 """So often a shard is offered to other workers before it is believed that none has the judge's credential."""
 AGAIN = timedelta(seconds=1)
@@ -46,7 +46,7 @@ class Activities:
 
     def all(self) -> Sequence[Callable[..., Awaitable[Any]]]:
         """Each of them."""
-        return (self.begin, self.lanes, self.execute, self.end)
+        return (self.begin, self.partitions, self.execute, self.end)
 
     def stop(self) -> None:
         """Ask for no new permit and wait for no store; what is in flight finishes and commits."""
@@ -59,21 +59,25 @@ class Activities:
         self._look_afresh(at)
         return await self._kept(at, lambda: self._execution.begin(at.tenant, at.run_id))
 
-    @activity.defn(name=LANES)
-    async def lanes(self, at: RunAt) -> list[LaneAt]:
+    @activity.defn(name=PARTITIONS)
+    async def partitions(self, at: RunAt) -> list[PartitionAt]:
         """The lanes of the round that the run is at; none when the rounds before were all."""
         self._look_afresh(at)
-        lanes = await self._kept(at, lambda: self._execution.lanes(at.tenant, at.run_id, at.round))
-        return [LaneAt(lane.judge, lane.first, lane.last, lane.size) for lane in lanes]
+        partitions = await self._kept(at, lambda: self._execution.partitions(at.tenant, at.run_id, at.round))
+        return [
+            PartitionAt(partition.judge, partition.first, partition.last, partition.size) for partition in partitions
+        ]
 
     @activity.defn(name=EXECUTE)
     async def execute(self, at: ShardAt) -> Told:
         """Judge what is missing of a shard; why it was not finished, if it was not."""
         self._look_afresh(at)
         stop = await self._kept(at, lambda: self._executed(at))
-        if stop.reason in GIVEN_BACK or (stop.reason == NO_CREDENTIAL and activity.info().attempt < self._others):
+        if stop.reason in GIVEN_BACK or (
+            stop.reason is StopReason.NO_CREDENTIAL and activity.info().attempt < self._others
+        ):
             raise _given_back(stop.message or "the worker stops", stop.reason)
-        return Told(stop.reason, stop.message[:MESSAGE])
+        return Told(encode_reason(stop.reason), stop.message[:MESSAGE])
 
     @activity.defn(name=END)
     async def end(self, at: RunAt) -> None:
@@ -143,12 +147,23 @@ class Activities:
 
 def _stops(told: Sequence[Told]) -> list[Stop]:
     """What was *told*; of those that were only counted, the shards left alone, and reasons not told of otherwise."""
-    stops = [Stop(one.reason, one.message) for one in told if one.message]
+    stops = [Stop(decode_reason(one.reason), one.message) for one in told if one.message]
     named = {stop.reason for stop in stops}
     for one in told:
-        if not one.message and (one.reason == LEFT_ALONE or one.reason not in named):
-            stops += [Stop(one.reason)] * one.shards
+        reason = decode_reason(one.reason)
+        if not one.message and (reason is StopReason.QUARANTINED or reason not in named):
+            stops += [Stop(reason)] * one.shards
     return stops
+
+
+def encode_reason(reason: StopReason | None) -> str:
+    """Spell *reason* as the payloads of Temporal's histories do; "" for a shard that was finished."""
+    return "" if reason is None else QUARANTINED if reason is StopReason.QUARANTINED else reason.value
+
+
+def decode_reason(spelled: str) -> StopReason | None:
+    """Return the reason that a payload of Temporal's histories spells so."""
+    return StopReason.QUARANTINED if spelled == QUARANTINED else StopReason(spelled) if spelled else None
 
 
 def _given_back(message: str, reason: str) -> ApplicationError:

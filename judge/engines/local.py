@@ -10,8 +10,9 @@ import asyncio
 from collections.abc import Iterator
 
 from judge.domain.errors import JudgeError, StoreAway, StoreFull
+from judge.domain.run import StopReason
 from judge.execution.judges import Judges
-from judge.execution.run_executor import Execution, Lane, Shard, Stop
+from judge.execution.run_executor import Execution, JudgePartition, Shard, Stop
 from judge.execution.shard_runner import FULL_WAIT
 from judge.log.events import logger
 from judge.ports.clock import Clock
@@ -75,7 +76,7 @@ class LocalEngine:
 
     async def _whole(self, tenant: str, run_id: str) -> None:
         try:
-            while not await self._judged(tenant, run_id):
+            while not await self._judge_missing(tenant, run_id):
                 await self._clock.sleep(FULL_WAIT)
         except JudgeError as error:
             await self._execution.fail(tenant, run_id, error.reason, error.message)
@@ -84,7 +85,7 @@ class LocalEngine:
             told = "an unexpected error ended the run; the server's log has it"
             await self._execution.fail(tenant, run_id, "INTERNAL", told)
 
-    async def _judged(self, tenant: str, run_id: str) -> bool:
+    async def _judge_missing(self, tenant: str, run_id: str) -> bool:
         """Judge what is missing; False if the store was full, so that it is to be begun again from what is stored."""
         try:
             await self._judge(tenant, run_id)
@@ -100,19 +101,19 @@ class LocalEngine:
             return
         number, stops = 0, [Stop()]
         while not any(stop.reason for stop in stops):
-            lanes = await self._execution.lanes(tenant, run_id, number)
-            if not lanes:
+            partitions = await self._execution.partitions(tenant, run_id, number)
+            if not partitions:
                 break
-            stops = await self._round(tenant, run_id, lanes)
+            stops = await self._round(tenant, run_id, partitions)
             number += 1
         await self._execution.end(tenant, run_id, stops)
 
-    async def _round(self, tenant: str, run_id: str, lanes: tuple[Lane, ...]) -> list[Stop]:
+    async def _round(self, tenant: str, run_id: str, partitions: tuple[JudgePartition, ...]) -> list[Stop]:
         """Execute the lanes side by side. What stops one judge does not stop the others; an error stops all."""
         halt = asyncio.Event()
         tasks = [
             asyncio.create_task(self._worker(tenant, run_id, shards, halt))
-            for shards in map(Lane.shards, lanes)
+            for shards in map(JudgePartition.shards, partitions)
             for _ in range(WINDOW)
         ]
         try:
@@ -128,9 +129,9 @@ class LocalEngine:
         stops: list[Stop] = []
         for shard in shards:
             if self._closing or halt.is_set():
-                return [*stops, Stop("STOPPED")]
+                return [*stops, Stop(StopReason.STOPPED)]
             stop = await self._execution.execute(tenant, run_id, shard)
             stops.append(stop)
-            if stop.reason not in ("", "POISONED"):
+            if stop.reason not in (None, StopReason.QUARANTINED):
                 break
         return stops

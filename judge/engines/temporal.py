@@ -19,7 +19,7 @@ from temporalio.service import RPCError
 
 from judge.domain.errors import JudgeError, NotFound
 from judge.domain.outcome import ItemState
-from judge.domain.run import Run, RunState
+from judge.domain.run import Run, RunState, WaitReason
 from judge.engines.temporal_connection import TemporalConnection
 from judge.engines.workflow import NAME, SHARDS, RunAt
 from judge.log.events import logger
@@ -33,7 +33,7 @@ PATIENCE = 30.0
 be though no worker has told: nobody begins a call."""
 ANSWER = 5.0
 """Seconds in which Temporal answers, or is away."""
-UNAVAILABLE = "ENGINE_UNAVAILABLE"
+UNAVAILABLE = WaitReason.ENGINE_UNAVAILABLE
 log = logger("engine")
 
 
@@ -104,17 +104,17 @@ class TemporalEngine:
         for tenant, run_id in runs:
             with contextlib.suppress(NotFound):
                 run = await self._store.run(tenant, run_id)
-                if self._left_alone(run):
+                if self._is_quarantined(run):
                     continue
                 if run.state is RunState.CANCELLING and self._seen_for(run) > self._patience:
-                    await self._store.move_run(run.row, RunState.CANCELLED, rest=ItemState.CANCELLED)
+                    await self._store.move_run(run.row, RunState.CANCELLED, never_started=ItemState.CANCELLED)
                     continue
                 away = away or not await self._started(tenant, run_id)
                 await self._explain(run, away=away)
 
-    def _left_alone(self, run: Run) -> bool:
+    def _is_quarantined(self, run: Run) -> bool:
         seconds = self._seen_for(run)
-        tried = run.state is RunState.WAITING and run.reason == "NO_CREDENTIAL" and seconds < self._patience
+        tried = run.state is RunState.WAITING and run.reason == WaitReason.NO_CREDENTIAL and seconds < self._patience
         return run.state.ended or tried
 
     def _seen_for(self, run: Run) -> float:

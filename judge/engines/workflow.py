@@ -18,7 +18,7 @@ from typing import TypeVar
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 
-NAME, BEGIN, LANES, EXECUTE, END = "run", "begin", "lanes", "execute", "end"
+NAME, BEGIN, PARTITIONS, EXECUTE, END = "run", "begin", "lanes", "execute", "end"
 """What the workflow and the activities are called at Temporal."""
 SHARDS = 1000
 """Shards in a history."""
@@ -30,7 +30,7 @@ PATIENTLY = RetryPolicy(
     initial_interval=timedelta(seconds=1), backoff_coefficient=2.0, maximum_interval=timedelta(seconds=30)
 )
 """What a worker did not finish, whatever befell it, is tried again, for ever."""
-LEFT_ALONE = "POISONED"
+QUARANTINED = "POISONED"
 """The one reason for which a lane goes on behind an unfinished shard."""
 NAMED, KEPT = 5, 8
 """So many messages of one reason are kept, and of all; the others are counted."""
@@ -63,7 +63,7 @@ class RunAt:
 
 
 @dataclass(frozen=True)
-class LaneAt:
+class PartitionAt:
     """One judge's positions [first, last) in a round, to be executed *size* at a time."""
 
     judge: int = 0
@@ -97,8 +97,8 @@ def noted(told: tuple[Told, ...], one: Told) -> tuple[Told, ...]:
 
 
 @dataclass
-class _Lane:
-    at: LaneAt
+class _Partition:
+    at: PartitionAt
     cursor: int
 
     @property
@@ -134,14 +134,14 @@ class RunWorkflow:
             if not await _done(BEGIN, at, bool):
                 return
         progress = _Progress(at.shards, at.told)
-        while lanes := await _done(LANES, at, list[LaneAt]):
-            cursors = at.cursors or tuple(lane.first for lane in lanes)
-            mine = [_Lane(lane, cursor) for lane, cursor in zip(lanes, cursors, strict=True)]
-            await asyncio.gather(*(_worker(at, lane, progress) for lane in mine for _ in range(at.window)))
+        while partitions := await _done(PARTITIONS, at, list[PartitionAt]):
+            cursors = at.cursors or tuple(partition.first for partition in partitions)
+            mine = [_Partition(partition, cursor) for partition, cursor in zip(partitions, cursors, strict=True)]
+            await asyncio.gather(*(_worker(at, partition, progress) for partition in mine for _ in range(at.window)))
             if progress.broken:
                 raise progress.broken[0]
-            if any(lane.rest for lane in mine):
-                cursors = tuple(lane.cursor for lane in mine)
+            if any(partition.rest for partition in mine):
+                cursors = tuple(partition.cursor for partition in mine)
                 workflow.continue_as_new(replace(at, cursors=cursors, told=progress.told))
             if progress.told:
                 break
@@ -149,20 +149,22 @@ class RunWorkflow:
         await _done(END, replace(at, cursors=(), told=progress.told), type(None))
 
 
-async def _worker(at: RunAt, lane: _Lane, progress: _Progress) -> None:
+async def _worker(at: RunAt, partition: _Partition, progress: _Progress) -> None:
     """Execute shards of a lane while there are any, none is stopped, and the history has room."""
-    while lane.rest and progress.left and not progress.broken:
+    while partition.rest and progress.left and not progress.broken:
         progress.left -= 1
-        first, last = lane.next()
+        first, last = partition.next()
         try:
-            told = await _done(EXECUTE, ShardAt(at.tenant, at.run_id, at.opening, lane.at.judge, first, last), Told)
+            told = await _done(
+                EXECUTE, ShardAt(at.tenant, at.run_id, at.opening, partition.at.judge, first, last), Told
+            )
         except Exception as error:  # noqa: BLE001  # raised when the other shards have ended
             progress.broken.append(error)
             return
         if told.reason:
             progress.told = noted(progress.told, told)
-        if told.reason not in ("", LEFT_ALONE):
-            lane.halt()
+        if told.reason not in ("", QUARANTINED):
+            partition.halt()
 
 
 async def _done(activity: str, at: RunAt | ShardAt, result: type[T]) -> T:

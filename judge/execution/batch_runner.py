@@ -15,8 +15,9 @@ from collections.abc import Mapping, Sequence
 from judge.domain.errors import CallFailed, JudgeUnusable, StoreAway, StoreFull, TransportFailed
 from judge.domain.judge import JudgeDefinition
 from judge.domain.outcome import ItemState
+from judge.domain.run import StopReason, WaitReason
 from judge.domain.verdict import CallKey, Reply
-from judge.execution.judge_call import Work, letters, priced, read, rendered, shows_reference, worst_cost
+from judge.execution.judge_call import Work, characters, priced, read, rendered, shows_reference, worst_cost
 from judge.execution.judges import JudgeAtWork
 from judge.execution.shard_runner import FULL_WAIT, ROUNDS, Failures, Waits, reused
 from judge.log.events import logger
@@ -44,7 +45,7 @@ def custom_id(definition: JudgeDefinition, work: Work) -> str:
     digest = shown.key_digest(
         definition.call_fingerprint(shown),
         uses_reference=shows_reference(definition, shown),
-        epoch=key.epoch,
+        cache_tag=key.cache_tag,
         repeat=key.repeat,
     )
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
@@ -79,25 +80,25 @@ class BatchRunner:
         """Submit nothing more and wait for nothing; the batch at the provider is found again."""
         self._stopping, self._patient = True, patient
 
-    async def resume(self, batch: ProviderBatch, work: Sequence[Work]) -> str:
+    async def resume(self, batch: ProviderBatch, work: Sequence[Work]) -> StopReason | None:
         """Go on with a *batch* of *work* that a dead process left; like `run`."""
         again, refused = await self._finished(batch, work, fresh=False)
         return refused or await self.run(again)
 
-    async def run(self, work: Sequence[Work]) -> str:
-        """Judge *work*; "" when all of it is settled, else why not, as ShardRunner says it."""
+    async def run(self, work: Sequence[Work]) -> StopReason | None:
+        """Judge *work*. Returns None when all of it is settled, else why not, like ShardRunner."""
         todo, rounds = list(work), 0
         while todo:
             if self._stopping:
-                return "STOPPED"
+                return StopReason.STOPPED
             if self._failures.too_many:
-                return "TOO_MANY_FAILED"
+                return StopReason.TOO_MANY_FAILED
             if rounds == ROUNDS:
                 lost = [Settled(one.key, one.item, state=ItemState.TRANSPORT_ERROR) for one in todo]
                 await self._commit(lost)
                 for one in lost:
                     self._failures.count(one.state)
-                return "TOO_MANY_FAILED" if self._failures.too_many else ""
+                return StopReason.TOO_MANY_FAILED if self._failures.too_many else None
             todo, busy, refused = await self._round(todo)
             if refused:
                 return refused
@@ -108,9 +109,9 @@ class BatchRunner:
                 rounds += 1
             if refused:
                 return refused
-        return ""
+        return None
 
-    async def _round(self, todo: list[Work]) -> tuple[list[Work], list[Work], str]:
+    async def _round(self, todo: list[Work]) -> tuple[list[Work], list[Work], StopReason | None]:
         """Put what may be called into one batch; what is to be asked for again, what others are at, and a refusal."""
         unique = list({work.key: work for work in todo}.values())
         permit = await self._store.permit(self._tenant, self._request(unique))
@@ -141,7 +142,7 @@ class BatchRunner:
         return PermitRequest(
             keys=[one.key for one in work],
             run=self._run,
-            worst_micros=worst_cost(self._judge, max(letters(one.shown) for one in work)),
+            worst_micros=worst_cost(self._judge, max(characters(one.shown) for one in work)),
             seconds=KEPT,
             judge=self._number(work),
             fence=self._fence,
@@ -150,7 +151,9 @@ class BatchRunner:
             ),
         )
 
-    async def _finished(self, batch: ProviderBatch, work: Sequence[Work], *, fresh: bool) -> tuple[list[Work], str]:
+    async def _finished(
+        self, batch: ProviderBatch, work: Sequence[Work], *, fresh: bool
+    ) -> tuple[list[Work], StopReason | None]:
         """See *batch* through; the work that is to be asked for again, and why not to go on."""
         by_id: dict[str, list[Work]] = {}
         for one in work:
@@ -164,23 +167,27 @@ class BatchRunner:
         else:
             provider_id = batch.provider_id
         refused = await self._ended(provider_id, len(by_id))
-        if refused == "STOPPED":
+        if refused == StopReason.STOPPED:
             return [], refused
         while True:
             try:
                 again = await self._collected(provider_id, by_id, batch.attempts)
             except TransportFailed as down:
                 # What is stored by now is stored; all of it is read again.
-                await self._waits.tell("PROVIDER_DOWN", f"judge {self._judge.definition.name!r}: {down.message}")
+                await self._waits.tell(
+                    WaitReason.PROVIDER_DOWN, f"judge {self._judge.definition.name!r}: {down.message}"
+                )
                 if await self._rest():
-                    return [], "STOPPED"
+                    return [], StopReason.STOPPED
             else:
                 break
         await self._waits.over()
         await self._store.move_batch(batch.row, BatchState.COLLECTED)
         return again, refused
 
-    async def _submitted(self, batch: ProviderBatch, by_id: dict[str, list[Work]], *, fresh: bool) -> tuple[str, str]:
+    async def _submitted(
+        self, batch: ProviderBatch, by_id: dict[str, list[Work]], *, fresh: bool
+    ) -> tuple[str, StopReason | None]:
         """The provider's id of *batch*: found there unless it is *fresh*, else submitted; or why there is none."""
         items = [BatchItem(name, rendered(self._judge.definition, works[0])) for name, works in by_id.items()]
         while True:
@@ -189,39 +196,44 @@ class BatchRunner:
                     known = await self._store.provider_batches(self._tenant)
                     found = await self._backend.find(batch.mark, by_id.keys(), batch.create_time, known)
                     if found:
-                        return found, ""
+                        return found, None
                 if refused := await self._refused():
                     await self._store.move_batch(batch.row, BatchState.ABANDONED)
                     return "", refused
-                return await self._backend.submit(items, batch.mark), ""
+                return await self._backend.submit(items, batch.mark), None
             except BatchUndecided as undecided:
-                await self._waits.tell("BATCH_UNDECIDED", f"judge {self._judge.definition.name!r}: {undecided}")
+                await self._waits.tell(
+                    WaitReason.BATCH_UNDECIDED, f"judge {self._judge.definition.name!r}: {undecided}"
+                )
             except TransportFailed as down:
                 # It may have arrived: it is looked for before it is sent again.
                 fresh = False
-                await self._waits.tell("PROVIDER_DOWN", f"judge {self._judge.definition.name!r}: {down.message}")
+                await self._waits.tell(
+                    WaitReason.PROVIDER_DOWN, f"judge {self._judge.definition.name!r}: {down.message}"
+                )
             except CallFailed:
                 await self._store.move_batch(batch.row, BatchState.ABANDONED)
                 raise
             if refused := await self._pause():
                 return "", refused
 
-    async def _ended(self, provider_id: str, items: int) -> str:
-        """Wait until the provider is through; "" or why the run does not go on after that."""
-        cancelled = ""
+    async def _ended(self, provider_id: str, items: int) -> StopReason | None:
+        """Wait until the provider is through. Returns None, or why the run does not go on after that."""
+        cancelled: StopReason | None = None
         while True:
             try:
-                if cancelled == "" and (cancelled := await self._refused()) and cancelled != "STOPPED":
+                if cancelled is None and (cancelled := await self._refused()) and cancelled != StopReason.STOPPED:
                     await self._backend.cancel(provider_id)
                 progress = await self._backend.progress(provider_id)
                 if progress.ended:
                     return cancelled
-                told = f"judge {self._judge.definition.name!r}: batch of {items}, {progress.finished} finished"
-                await self._waits.tell("PROVIDER_BATCH", told)
+                await self._tell(WaitReason.PROVIDER_BATCH, f"batch of {items}, {progress.finished} finished")
             except TransportFailed as down:
-                await self._waits.tell("PROVIDER_DOWN", f"judge {self._judge.definition.name!r}: {down.message}")
-            if await (self._rest() if cancelled else self._pause()) == "STOPPED":
-                return "STOPPED"
+                await self._waits.tell(
+                    WaitReason.PROVIDER_DOWN, f"judge {self._judge.definition.name!r}: {down.message}"
+                )
+            if await (self._rest() if cancelled else self._pause()) == StopReason.STOPPED:
+                return StopReason.STOPPED
 
     async def _collected(
         self, provider_id: str, by_id: dict[str, list[Work]], attempts: Mapping[CallKey, int]
@@ -262,31 +274,33 @@ class BatchRunner:
                 self._failures.count(outcome.state)
             else:
                 reply = priced(self._judge, outcome, tries=1, seconds=0.0)
-                found.append(settled._replace(reply=reply, reading=read(self._judge.definition, reply)))
+                found.append(settled._replace(reply=reply, parsed_verdict=read(self._judge.definition, reply)))
         return found
 
-    async def _refused(self) -> str:
+    async def _tell(self, reason: WaitReason, message: str) -> None:
+        await self._waits.tell(reason, f"judge {self._judge.definition.name!r}: {message}")
+
+    async def _refused(self) -> StopReason | None:
         """Why the run does not go on, if it does not."""
         if self._stopping:
-            return "STOPPED"
-        asked = PermitRequest([], self._run, 0, 0.0, fence=self._fence)
-        return (await self._store.permit(self._tenant, asked)).refused
+            return StopReason.STOPPED
+        return await self._store.refusal(self._run, self._fence)
 
-    async def _rest(self) -> str:
+    async def _rest(self) -> StopReason | None:
         """Let POLL seconds pass, whatever becomes of the run; STOPPED if this process ends."""
         for _ in range(round(POLL / STEP)):
             if self._stopping:
-                return "STOPPED"
+                return StopReason.STOPPED
             await self._clock.sleep(STEP)
-        return ""
+        return None
 
-    async def _pause(self) -> str:
+    async def _pause(self) -> StopReason | None:
         """Let POLL seconds pass, a step at a time; why the run does not go on, if it does not."""
         for _ in range(round(POLL / STEP)):
             if refused := await self._refused():
                 return refused
             await self._clock.sleep(STEP)
-        return ""
+        return None
 
     async def _commit(self, group: Sequence[Settled]) -> None:
         """Store *group*, waiting for room if there is none."""

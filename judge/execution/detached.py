@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class Outliving:
+class DetachedTasks:
     """Runs such work, and knows what of it is not done yet."""
 
     def __init__(self) -> None:

@@ -48,7 +48,7 @@ def rendered(definition: JudgeDefinition, work: Work, *, bare: bool = False) -> 
         work.shown,
         definition.call_fingerprint(work.shown),
         definition.sampling,
-        epoch=work.key.epoch,
+        cache_tag=work.key.cache_tag,
         repeat=work.key.repeat,
         bare=bare,
     )
@@ -66,14 +66,14 @@ def recorded_key(prompt_id: str, contestant: str, sample: int) -> tuple[bytes, b
     return digest("prompt-id", prompt_id), recorded_digest(contestant, sample)
 
 
-def letters(shown: Shown) -> int:
+def characters(shown: Shown) -> int:
     """About how many letters are sent to judge *shown*."""
     return sum(map(len, (*shown.prompt, *shown.first, *shown.second, *shown.reference))) + OVERHEAD_CHARS
 
 
 def likely_tokens(judge: JudgeAtWork, shown: Shown) -> int:
     """About how many tokens a call takes from its account: what is sent, and the output budget, as providers count."""
-    return letters(shown) // CHARS_PER_TOKEN + judge.definition.sampling.max_output_tokens
+    return characters(shown) // CHARS_PER_TOKEN + judge.definition.sampling.max_output_tokens
 
 
 def worst_usage(card: JudgeCard, sent: int) -> Usage:
@@ -106,7 +106,7 @@ async def judge_comparison(
         return computed(judge, judge.rule, work, attempt)
     tries = _Tries(judge, likely_tokens(judge, work.shown), single=single)
     begun = clock.monotonic()
-    reply, reading, state = None, None, None
+    reply, parsed_verdict, state = None, None, None
     try:
         if judge.definition.backend == RECORDED:
             # All that it ever said is in the store: there is nobody to ask, and nothing to ask with.
@@ -122,14 +122,14 @@ async def judge_comparison(
         state = failure.state
     else:
         reply = priced(judge, came, tries=tries.made, seconds=clock.monotonic() - begun)
-        reading = read(judge.definition, reply)
-    lost = tries.lost * worst_call(judge, letters(work.shown)) if tries.lost else 0
+        parsed_verdict = read(judge.definition, reply)
+    lost = tries.lost * worst_call(judge, characters(work.shown)) if tries.lost else 0
     return Settled(
         work.key,
         work.item,
         attempt,
         reply=reply,
-        reading=reading,
+        parsed_verdict=parsed_verdict,
         state=state,
         calls=tries.made,
         lost_micros=lost,
@@ -142,7 +142,7 @@ def computed(judge: JudgeAtWork, rule: Rule, work: Work, attempt: int | None) ->
         reply = rule(rendered(judge.definition, work, bare=True))
     except CallFailed as failure:
         return Settled(work.key, work.item, attempt, state=failure.state, calls=1)
-    return Settled(work.key, work.item, attempt, reply=reply, reading=read(judge.definition, reply), calls=1)
+    return Settled(work.key, work.item, attempt, reply=reply, parsed_verdict=read(judge.definition, reply), calls=1)
 
 
 class _Tries:

@@ -23,7 +23,7 @@ class JudgeAtWork:
     backend: Backend
     account: Account
     slots: Slots
-    room: MemoryLimit
+    memory_limit: MemoryLimit
     rule: Rule | None = None
     """Of a judge that computes: what its backend replies, at once."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 
 
-class Suspects:
+class Quarantine:
     """The one place of a process for shards that may end it."""
 
     def __init__(self) -> None:

@@ -45,7 +45,7 @@ SLOWEST = 0.1
 """Calls a second below which no account is slowed down."""
 
 
-class _Pace:
+class _Schedule:
     """Hands out *rate* units a second, evenly. Infinity is no limit. What is given back is handed out again."""
 
     def __init__(self, rate: float) -> None:
@@ -70,10 +70,10 @@ class _Pace:
             self._credit = min(self.rate, self._credit + units - undone)
 
 
-def _paces(rate: float, single_share: float) -> dict[bool, _Pace]:
+def _schedules(rate: float, single_share: float) -> dict[bool, _Schedule]:
     """The paces of single comparisons and of runs; one for both where no share is kept."""
-    runs = _Pace(rate * (1.0 - single_share))
-    return {False: runs, True: _Pace(rate * single_share) if single_share else runs}
+    runs = _Schedule(rate * (1.0 - single_share))
+    return {False: runs, True: _Schedule(rate * single_share) if single_share else runs}
 
 
 class Account:
@@ -96,8 +96,8 @@ class Account:
         self._adapted = math.inf
         self._most_tokens = tokens_per_minute / 60 or math.inf
         self._single_share = single_share
-        self._requests = _paces(self._most, single_share)
-        self._tokens = _paces(self._most_tokens, single_share)
+        self._requests = _schedules(self._most, single_share)
+        self._tokens = _schedules(self._most_tokens, single_share)
         self._resting_until = self._slowed = self._grown = -math.inf
         self._recent: deque[bool] = deque(maxlen=LAST)
         self._failures = 0
@@ -109,7 +109,7 @@ class Account:
         self.replies = 0
         """How many calls were answered, in whatever way."""
 
-    def shared_pace(self, tokens: int, *, single: bool = False) -> RateLimit | None:
+    def shared_rate_limit(self, tokens: int, *, single: bool = False) -> RateLimit | None:
         """The limits that the store is to keep among all processes, for calls of about *tokens*; None if it need not.
 
         They are those of the config: what the provider throttles slows down each process by itself.
@@ -127,7 +127,7 @@ class Account:
         return self._down_since is not None
 
     @property
-    def given_up(self) -> bool:
+    def exhausted(self) -> bool:
         """Whether the provider has been down for longer than anybody waits."""
         return self._down_since is not None and self._clock.monotonic() - self._down_since > PATIENCE
 
@@ -183,7 +183,7 @@ class Account:
         self._answers.append(now)
         if self._adapted < math.inf and now - self._grown >= 1:
             self._grown = now
-            self._pace(self._adapted * FASTER)
+            self._set_rate(self._adapted * FASTER)
 
     def failed(self) -> None:
         """A call was not answered, or by an error of the provider's own."""
@@ -207,9 +207,9 @@ class Account:
         if throttled <= begun * SOME or (present == math.inf and begun < FEW):
             return
         self._slowed = self._grown = now
-        self._pace(max((present if present < math.inf else float(max(begun, 1))) * SLOWER, float(answered)))
+        self._set_rate(max((present if present < math.inf else float(max(begun, 1))) * SLOWER, float(answered)))
 
-    def _pace(self, rate: float) -> None:
+    def _set_rate(self, rate: float) -> None:
         self._adapted = max(rate, SLOWEST)
         rate = min(self._adapted, self._most)
         self._requests[True].rate = rate * self._single_share

@@ -17,10 +17,10 @@ from typing import TypedDict
 from judge.domain.errors import JudgeError, JudgeUnusable, NotFound, StoreFailed
 from judge.domain.judge import JudgeDefinition
 from judge.domain.outcome import ItemState
-from judge.domain.run import PairPolicy, Run, RunState
+from judge.domain.run import PairPolicy, Run, RunState, StopReason, WaitReason
 from judge.execution.batch_runner import BATCH, BatchRunner
 from judge.execution.judges import JudgeAtWork, Judges
-from judge.execution.quarantine import Suspects, Turn
+from judge.execution.quarantine import Quarantine, Turn
 from judge.execution.shard_runner import Failures, ShardRunner
 from judge.execution.work_items import Keys
 from judge.log.events import logger
@@ -41,8 +41,8 @@ NAMED = 5
 OPEN_RUNS = 16
 """Runs whose plans are kept at hand."""
 FAILURES = {
-    "JUDGE_UNUSABLE": "",
-    "TOO_MANY_FAILED": " was stopped: more of its showings were left without a verdict than it may fail",
+    StopReason.JUDGE_UNUSABLE: "",
+    StopReason.TOO_MANY_FAILED: " was stopped: more of its showings were left without a verdict than it may fail",
 }
 """What ends a run as failed once its other judges are through, and what is said of it."""
 log = logger("execution")
@@ -50,9 +50,9 @@ log = logger("execution")
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Why a shard was not finished; without a reason it was."""
+    """Why a shard was not finished; without one, it was."""
 
-    reason: str = ""
+    reason: StopReason | None = None
     message: str = ""
 
 
@@ -66,7 +66,7 @@ class Shard:
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class JudgePartition:
     """One judge's positions [first, last) in one round, to be executed *size* at a time."""
 
     judge: int
@@ -83,7 +83,7 @@ class Lane:
 class _Rest(TypedDict, total=False):
     reason: str
     message: str
-    rest: ItemState
+    never_started: ItemState
 
 
 class _OpenRun:
@@ -104,8 +104,8 @@ class _OpenRun:
 
     def keys(self, number: int, store: Store, tenant: str, judge: JudgeAtWork) -> Keys:
         """What keys that judge's showings."""
-        epoch = self.run.spec.pairing.epoch
-        return self._keys.setdefault(number, Keys(store, tenant, judge.definition, epoch))
+        cache_tag = self.run.spec.pairing.cache_tag
+        return self._keys.setdefault(number, Keys(store, tenant, judge.definition, cache_tag))
 
 
 class Execution:
@@ -118,7 +118,7 @@ class Execution:
         self._runners: dict[ShardRunner | BatchRunner | Turn, tuple[str, int]] = {}
         """With the id of the run of each, and the first position of its shard."""
         self._stopping = False
-        self._suspects = Suspects()
+        self._quarantine = Quarantine()
         self._alive: dict[tuple[int, int], int] = {}
         """By run and first position, attempts of this process of whose end the store has not heard."""
 
@@ -150,7 +150,7 @@ class Execution:
         self.forget(run_id)
         run = await self._store.run(tenant, run_id)
         if run.state is RunState.CANCELLING:
-            await self._store.move_run(run.row, RunState.CANCELLED, rest=ItemState.CANCELLED)
+            await self._store.move_run(run.row, RunState.CANCELLED, never_started=ItemState.CANCELLED)
         if run.state is RunState.CANCELLING or run.state.ended:
             return False
         await self._store.move_run(run.row, RunState.RUNNING)
@@ -162,7 +162,7 @@ class Execution:
             return False
         return True
 
-    async def lanes(self, tenant: str, run_id: str, number: int) -> tuple[Lane, ...]:
+    async def partitions(self, tenant: str, run_id: str, number: int) -> tuple[JudgePartition, ...]:
         """The lanes of round *number*; none when the rounds before were all."""
         opened = await self._opened(tenant, run_id)
         plan = await _round(self._store, opened, number)
@@ -173,7 +173,9 @@ class Execution:
             BATCH if definition.name in cards and cards[definition.name].batch else self._size
             for definition in opened.run.judges
         ]
-        return tuple(Lane(judge, plan.first(judge), plan.first(judge + 1), size) for judge, size in enumerate(sizes))
+        return tuple(
+            JudgePartition(judge, plan.first(judge), plan.first(judge + 1), size) for judge, size in enumerate(sizes)
+        )
 
     async def execute(self, tenant: str, run_id: str, shard: Shard) -> Stop:
         """Judge what is missing of a shard; why it was not finished, if it was not."""
@@ -183,30 +185,30 @@ class Execution:
             try:
                 return await self._attempt(tenant, opened, shard, self._judges.at_work(definition))
             except JudgeUnusable as unusable:
-                return Stop(unusable.reason, f"judge {definition.name!r}: {unusable.message}")
+                return Stop(StopReason(unusable.reason), f"judge {definition.name!r}: {unusable.message}")
             except JudgeError:
                 raise
             except Exception:
                 log.exception("shard.broken", run=run_id, first=shard.first, last=shard.last)
-        return _poisoned(definition, shard)
+        return _quarantined(definition, shard)
 
     async def _attempt(self, tenant: str, opened: _OpenRun, shard: Shard, judge: JudgeAtWork) -> Stop:
         run = await self._store.run(tenant, opened.run.run_id)
         if run.state.ended:
-            return Stop("NOT_RUNNING")
+            return Stop(StopReason.NOT_RUNNING)
         alive = self._alive.get((run.row, shard.first), 0)
         waited = opened.waited or run.state is RunState.WAITING
         losses = await self._store.shard_losses(run.row, shard.first, shard.last, alive=alive, waited=waited)
         if losses.lost >= TRIES:
-            log.error("shard.poisoned", run=run.run_id, first=shard.first, last=shard.last, lost=losses.lost)
-            return _poisoned(judge.definition, shard)
+            log.error("shard.quarantined", run=run.run_id, first=shard.first, last=shard.last, lost=losses.lost)
+            return _quarantined(judge.definition, shard)
         if not losses.lost:
             return await self._begun(tenant, opened, run, shard, judge, losses)
         log.warning("shard.suspected", run=run.run_id, first=shard.first, last=shard.last, lost=losses.lost)
-        turn = self._suspects.turn()
+        turn = self._quarantine.turn()
         with self._known(turn, run.run_id, shard):
             if not await turn.comes():
-                return Stop("STOPPED")
+                return Stop(StopReason.STOPPED)
         try:
             return await self._begun(tenant, opened, run, shard, judge, losses)
         finally:
@@ -226,7 +228,7 @@ class Execution:
         fence = Fence(shard.first, attempt)
         failures = opened.failures(shard.judge, judge, run)
         try:
-            reason = await self._judged(tenant, opened, shard, judge, fence, failures)
+            reason = await self._run_shard(tenant, opened, shard, judge, fence, failures)
         except Exception:
             await self._left(run.row, fence)
             raise
@@ -243,9 +245,9 @@ class Execution:
             await self._store.leave_shard(row, fence)
             self._alive.pop((row, fence.shard), None)
 
-    async def _judged(
+    async def _run_shard(
         self, tenant: str, opened: _OpenRun, shard: Shard, judge: JudgeAtWork, fence: Fence, failures: Failures
-    ) -> str:
+    ) -> StopReason | None:
         run, plan, store = opened.run, opened.plan, self._store
         keys = opened.keys(shard.judge, store, tenant, judge)
         runner: ShardRunner | BatchRunner
@@ -263,7 +265,7 @@ class Execution:
                         return refused
             done = await store.done_positions(run.row, shard.first, shard.last)
             left = [position for position in range(shard.first, shard.last) if position not in done]
-            return await runner.run(await keys.work(plan.items(left))) if left else ""
+            return await runner.run(await keys.work(plan.items(left))) if left else None
 
     @contextlib.contextmanager
     def _known(self, runner: ShardRunner | BatchRunner | Turn, run: str, shard: Shard) -> Iterator[None]:
@@ -298,27 +300,27 @@ class Execution:
             # It may have been deleted with its dataset.
             run = await self._store.run(tenant, run_id)
             await self._end(run, stops)
-            log.info("run.ended", run=run_id, reasons=sorted({stop.reason for stop in stops} - {""}))
+            log.info("run.ended", run=run_id, reasons=sorted({stop.reason for stop in stops if stop.reason}))
 
     async def _end(self, run: Run, stops: Sequence[Stop]) -> None:
         move, row = self._store.move_run, run.row
         reasons = {stop.reason for stop in stops}
-        failed = [stop for stop in stops if stop.reason in FAILURES]
-        if run.state is RunState.WAITING and "NO_CREDENTIAL" not in reasons:
+        failed = [(stop, stop.reason) for stop in stops if stop.reason in FAILURES]
+        if run.state is RunState.WAITING and StopReason.NO_CREDENTIAL not in reasons:
             await move(row, RunState.RUNNING)
-        if reasons & {"CANCELLED", "NOT_RUNNING"}:
-            await move(row, RunState.CANCELLED, rest=ItemState.CANCELLED)
-        elif reasons & {"STOPPED", "SUPERSEDED"}:
+        if reasons & {StopReason.CANCELLED, StopReason.NOT_RUNNING}:
+            await move(row, RunState.CANCELLED, never_started=ItemState.CANCELLED)
+        elif reasons & {StopReason.STOPPED, StopReason.SUPERSEDED}:
             log.info("run.interrupted", run=run.run_id)
         elif failed:
-            message = "; ".join(dict.fromkeys(stop.message + FAILURES[stop.reason] for stop in failed))
-            await move(row, RunState.FAILED, reason=failed[0].reason, message=message)
-        elif "NO_CREDENTIAL" in reasons:
-            message = next(stop.message for stop in stops if stop.reason == "NO_CREDENTIAL")
-            await move(row, RunState.WAITING, reason="NO_CREDENTIAL", message=message)
+            message = "; ".join(dict.fromkeys(stop.message + FAILURES[reason] for stop, reason in failed))
+            await move(row, RunState.FAILED, reason=failed[0][1], message=message)
+        elif StopReason.NO_CREDENTIAL in reasons:
+            message = next(stop.message for stop in stops if stop.reason is StopReason.NO_CREDENTIAL)
+            await move(row, RunState.WAITING, reason=WaitReason.NO_CREDENTIAL, message=message)
         elif not await move(row, RunState.DONE, **_rest(stops)):
             # Cancelled after the last permit: everything is judged, and the run says it was cancelled.
-            await move(row, RunState.CANCELLED, rest=ItemState.CANCELLED)
+            await move(row, RunState.CANCELLED, never_started=ItemState.CANCELLED)
 
     async def fail(self, tenant: str, run_id: str, reason: str, message: str) -> None:
         """The run has failed, for a reason that is no judge's."""
@@ -336,18 +338,20 @@ async def _round(store: Store, opened: _OpenRun, number: int) -> Plan | None:
     return None if number else opened.plan
 
 
-def _poisoned(definition: JudgeDefinition, shard: Shard) -> Stop:
-    return Stop("POISONED", f"positions {shard.first} to {shard.last - 1} of judge {definition.name!r}")
+def _quarantined(definition: JudgeDefinition, shard: Shard) -> Stop:
+    return Stop(StopReason.QUARANTINED, f"positions {shard.first} to {shard.last - 1} of judge {definition.name!r}")
 
 
 def _rest(stops: Sequence[Stop]) -> _Rest:
     """What is said of a run that is done and left something out."""
-    if any(stop.reason == "BUDGET_STOPPED" for stop in stops):
+    if any(stop.reason is StopReason.BUDGET_STOPPED for stop in stops):
         message = "the budget was used up; resume the run with a larger one"
-        return {"reason": "BUDGET_STOPPED", "message": message, "rest": ItemState.BUDGET_STOPPED}
-    poisoned = [stop.message for stop in stops if stop.reason == "POISONED"]
-    if poisoned:
-        named = "; ".join(poisoned[:NAMED]) + (f"; and {len(poisoned) - NAMED} more" if len(poisoned) > NAMED else "")
+        return {"reason": StopReason.BUDGET_STOPPED, "message": message, "never_started": ItemState.BUDGET_STOPPED}
+    quarantined = [stop.message for stop in stops if stop.reason is StopReason.QUARANTINED]
+    if quarantined:
+        named = "; ".join(quarantined[:NAMED]) + (
+            f"; and {len(quarantined) - NAMED} more" if len(quarantined) > NAMED else ""
+        )
         message = f"shards that failed {TRIES} times were left out, the server's log says why: {named}"
-        return {"reason": "POISONED", "message": message, "rest": ItemState.GIVEN_UP}
+        return {"reason": StopReason.QUARANTINED, "message": message, "never_started": ItemState.FAILED}
     return {}

@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from judge.domain.errors import JudgeUnusable, StoreAway, StoreFull
 from judge.domain.judge import RECORDED, JudgeDefinition
 from judge.domain.outcome import FAILED, ItemState
-from judge.domain.run import RunState
+from judge.domain.run import RunState, StopReason, WaitReason
 from judge.domain.verdict import CallKey
-from judge.execution.judge_call import Work, computed, judge_comparison, letters, likely_tokens, read, worst_cost
+from judge.execution.judge_call import Work, characters, computed, judge_comparison, likely_tokens, read, worst_cost
 from judge.execution.judges import JudgeAtWork, Rule
 from judge.log.events import logger
 from judge.ports.clock import Clock
@@ -90,9 +90,9 @@ class Waits:
 
     def __init__(self, store: RunStore, run: int) -> None:
         self._store, self._run = store, run
-        self._told = ("", "")
+        self._told: tuple[WaitReason | None, str] = (None, "")
 
-    async def tell(self, reason: str, message: str) -> None:
+    async def tell(self, reason: WaitReason, message: str) -> None:
         """It waits for *reason*; said once."""
         if self._told != (reason, message):
             before, self._told = self._told, (reason, message)
@@ -103,7 +103,7 @@ class Waits:
     async def over(self) -> None:
         """It goes on."""
         if self._told[0]:
-            self._told = ("", "")
+            self._told = (None, "")
             await self._store.move_run(self._run, RunState.RUNNING)
             log.info("run.going_on")
 
@@ -129,9 +129,9 @@ class Failures:
 
 def reused(definition: JudgeDefinition, work: Work, stored: StoredAnswer) -> Settled:
     """*work* settled by an answer that is there, read by the judge's parser if it was not yet."""
-    known = definition.backend == RECORDED or any(one.parser == definition.parser for one in stored.readings)
-    reading = None if known else read(definition, stored.reply)
-    return Settled(work.key, work.item, answer=stored.answer, reply=stored.reply, reading=reading)
+    known = definition.backend == RECORDED or any(one.parser == definition.parser for one in stored.parsed_verdicts)
+    parsed_verdict = None if known else read(definition, stored.reply)
+    return Settled(work.key, work.item, answer=stored.answer, reply=stored.reply, parsed_verdict=parsed_verdict)
 
 
 class ShardRunner:
@@ -168,19 +168,19 @@ class ShardRunner:
         """Ask for no new permit; what is in flight finishes and commits, and if *patient* waits for room to do so."""
         self._stopping, self._committer.patient = True, patient
 
-    async def run(self, work: Sequence[Work]) -> str:
-        """Judge *work*; "" when all of it is settled, else why not.
+    async def run(self, work: Sequence[Work]) -> StopReason | None:
+        """Judge *work*. Returns None when all of it is settled, else why not.
 
         STOPPED, BUDGET_STOPPED, CANCELLED, NOT_RUNNING, SUPERSEDED or TOO_MANY_FAILED. Raises JudgeUnusable.
         """
         todo = deque(work)
-        refused = ""
+        refused: StopReason | None = None
         try:
             while (todo or self._flying) and not refused:
                 if self._stopping:
-                    refused = "STOPPED"
+                    refused = StopReason.STOPPED
                 elif self._failures.too_many:
-                    refused = "TOO_MANY_FAILED"
+                    refused = StopReason.TOO_MANY_FAILED
                 elif not todo:
                     await self._land(todo, asyncio.FIRST_COMPLETED)
                 elif (wait := self._wait()) > 0:
@@ -198,14 +198,16 @@ class ShardRunner:
         """Seconds until the account may be asked again."""
         return max(self._judge.account.wait(), self._full_until - self._clock.monotonic())
 
-    async def _pause(self, todo: deque[Work], wait: float) -> str:
+    async def _pause(self, todo: deque[Work], wait: float) -> StopReason | None:
         """Let at most a second of *wait* pass, or until a call has landed; why not to go on, if the run says so."""
         name = self._judge.definition.name
         if self._judge.account.down:
             message = f"judge {name!r} has no answer from its provider; it is asked again every half minute"
-            await self._waits.tell("PROVIDER_DOWN", message)
+            await self._waits.tell(WaitReason.PROVIDER_DOWN, message)
         elif wait > LONG:
-            await self._waits.tell("RATE_LIMITED", f"the account of judge {name!r} is to be left alone for a while")
+            await self._waits.tell(
+                WaitReason.RATE_LIMITED, f"the account of judge {name!r} is to be left alone for a while"
+            )
         timer = asyncio.ensure_future(self._clock.sleep(min(wait, 1.0)))
         try:
             await asyncio.wait({timer, *self._flying}, return_when=asyncio.FIRST_COMPLETED)
@@ -213,11 +215,10 @@ class ShardRunner:
             timer.cancel()
         self._take_landed(todo)
         if wait < SHORT:
-            return ""
-        asked = PermitRequest([], self._run, 0, 0.0, fence=self._fence)
-        return (await self._store.permit(self._tenant, asked)).refused
+            return None
+        return await self._store.refusal(self._run, self._fence)
 
-    async def _window(self, todo: deque[Work]) -> str:
+    async def _window(self, todo: deque[Work]) -> StopReason | None:
         slots, account = self._judge.slots, self._judge.account
         taken = await slots.take(len(todo), self._run, self._tenant)
         try:
@@ -230,7 +231,7 @@ class ShardRunner:
             raise
         if self._stopping:
             slots.give(taken)
-            return "STOPPED"
+            return StopReason.STOPPED
         tokens = likely_tokens(self._judge, todo[0].shown)
         many = account.lease(taken, tokens)
         slots.give_back(taken - many, self._run, self._tenant)
@@ -253,11 +254,11 @@ class ShardRunner:
         return PermitRequest(
             keys=[work.key for work in wanted],
             run=self._run,
-            worst_micros=worst_cost(self._judge, max(letters(work.shown) for work in wanted)),
+            worst_micros=worst_cost(self._judge, max(characters(work.shown) for work in wanted)),
             seconds=LEASE + self._judge.card.limits.deadline_seconds,
             judge=wanted[0].item.judge if wanted[0].item else 0,
             fence=self._fence,
-            pace=self._judge.account.shared_pace(likely_tokens(self._judge, wanted[0].shown)),
+            rate_limit=self._judge.account.shared_rate_limit(likely_tokens(self._judge, wanted[0].shown)),
         )
 
     def _begin(self, wanted: list[Work], permit: Permit, asked: float, todo: deque[Work]) -> int:
@@ -305,7 +306,7 @@ class ShardRunner:
         self._asked_first.setdefault(work.key, account.replies)
         again: Sequence[Work] = ()
         try:
-            held = await self._judge.room.take(letters(work.shown))
+            held = await self._judge.memory_limit.take(characters(work.shown))
             try:
                 if self._clock.monotonic() - asked > LEASE:
                     settled, again = Settled(work.key, work.item, attempt), (work,)
@@ -314,7 +315,7 @@ class ShardRunner:
                     if settled.state is ItemState.TRANSPORT_ERROR and self._asks_again(work):
                         settled, again = settled._replace(state=None), (work,)
             finally:
-                self._judge.room.give(held)
+                self._judge.memory_limit.give(held)
             await self._committer.commit(settled)
         except JudgeUnusable as unusable:
             self._failures.unusable = unusable
@@ -332,7 +333,7 @@ class ShardRunner:
         account = self._judge.account
         self._rounds[work.key] += 1
         nobody = account.down or account.replies == self._asked_first[work.key]
-        return (self._rounds[work.key] < ROUNDS or nobody) and not account.given_up
+        return (self._rounds[work.key] < ROUNDS or nobody) and not account.exhausted
 
     async def _take_stored(self, wanted: list[Work], permit: Permit) -> None:
         definition = self._judge.definition

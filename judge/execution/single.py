@@ -19,11 +19,11 @@ from judge.domain.verdict import (
     recorded_digest,
     shown_digest,
 )
-from judge.execution.detached import Outliving
+from judge.execution.detached import DetachedTasks
 from judge.execution.judge_call import (
     Work,
+    characters,
     judge_comparison,
-    letters,
     likely_tokens,
     recorded_key,
     rendered,
@@ -51,15 +51,15 @@ class Single:
 
     def __init__(self, store: Store, judges: Judges, clock: Clock) -> None:
         self._store, self._judges, self._clock = store, judges, clock
-        self._calls = Outliving()
+        self._calls = DetachedTasks()
 
     async def of_dataset(self, tenant: str, dataset: str, names: PresentationNames) -> SingleRequest:
         """The texts of a showing of *dataset*; NotFound names what is missing."""
         revision = await self._store.revision(tenant, dataset)
-        board = await self._store.board(tenant, dataset, revision, prompt_ids=[names.prompt_id])
-        if not len(board.prompts):
+        index = await self._store.dataset_index(tenant, dataset, revision, prompt_ids=[names.prompt_id])
+        if not len(index.prompts):
             raise NotFound(f"dataset {dataset!r} has no prompt {names.prompt_id!r}", reason="UNKNOWN_PROMPT")
-        prompt, named, rows = board.prompts[0], board.named(), []
+        prompt, named, rows = index.prompts[0], index.named(), []
         for contestant, sample in ((names.left, names.left_sample), (names.right, names.right_sample)):
             output = named.get((names.prompt_id, contestant, sample))
             if output is None:
@@ -69,7 +69,7 @@ class Single:
                 )
             if output.turns < names.turn:
                 raise InvalidInput(
-                    "showing.turn", f"{contestant!r} has no turn {names.turn} there", reason="MISSING_TURN"
+                    "presentation.turn", f"{contestant!r} has no turn {names.turn} there", reason="MISSING_TURN"
                 )
             rows.append(output.row)
         prompts = await self._store.prompt_texts([prompt.row])
@@ -82,7 +82,7 @@ class Single:
         """A comparison given by its texts."""
         return SingleRequest(Shown.of(compared, order), PresentationNames("", compared.turn, "left", "right", order))
 
-    async def _work(self, tenant: str, card: JudgeCard, asked: SingleRequest, epoch: str, repeat: int) -> Work:
+    async def _work(self, tenant: str, card: JudgeCard, asked: SingleRequest, cache_tag: str, repeat: int) -> Work:
         definition, shown, names = card.definition, asked.shown, asked.names
         if definition.backend == RECORDED:
             prompt, left = recorded_key(names.prompt_id, names.left, names.left_sample)
@@ -94,7 +94,7 @@ class Single:
         ids = await self._store.intern(
             tenant, [bytes.fromhex(definition.call_fingerprint(shown)), prompt, first, second]
         )
-        return Work(CallKey(ids[0], ids[1], shown.turn, ids[2], ids[3], epoch, repeat), shown)
+        return Work(CallKey(ids[0], ids[1], shown.turn, ids[2], ids[3], cache_tag, repeat), shown)
 
     async def _identified(self, card: JudgeCard) -> JudgeCard:
         return replace(card, definition=await self._judges.identified(card.definition))
@@ -109,7 +109,7 @@ class Single:
         work = await self._work(tenant, await self._identified(card), asked, "", 0)
         return work.key in await self._store.answers(tenant, [work.key])
 
-    async def judge(self, tenant: str, card: JudgeCard, asked: SingleRequest, epoch: str, repeat: int) -> Verdict:
+    async def judge(self, tenant: str, card: JudgeCard, asked: SingleRequest, cache_tag: str, repeat: int) -> Verdict:
         """The verdict, from the store if it is there. Raises the CallFailed that left no reply.
 
         A call once begun is finished and stored, also when its caller goes away.
@@ -120,38 +120,38 @@ class Single:
         at_work = self._judges.at_work(card.definition)
         # What is asked now is asked at the price of now.
         at_work = replace(at_work, card=replace(at_work.card, batch=False))
-        work = await self._work(tenant, card, asked, epoch, repeat)
+        work = await self._work(tenant, card, asked, cache_tag, repeat)
         while True:
             request = PermitRequest(
                 keys=[work.key],
                 run=None,
-                worst_micros=worst_cost(at_work, letters(asked.shown)),
+                worst_micros=worst_cost(at_work, characters(asked.shown)),
                 seconds=LEASE + at_work.card.limits.deadline_seconds,
-                pace=at_work.account.shared_pace(likely_tokens(at_work, asked.shown), single=True),
+                rate_limit=at_work.account.shared_rate_limit(likely_tokens(at_work, asked.shown), single=True),
             )
             permit = await self._store.permit(tenant, request)
             if stored := permit.answered.get(work.key):
-                return _verdict(card, asked, work, stored.reply, stored.readings, reused=True)
+                return _verdict(card, asked, work, stored.reply, stored.parsed_verdicts, reused=True)
             if work.key in permit.granted:
                 break
             await self._clock.sleep(max(BUSY_WAIT, permit.wait))
         settled = await self._calls.run(self._call(tenant, at_work, work, permit.granted[work.key]))
-        if settled.reply is None or settled.reading is None:
-            state = settled.state.name if settled.state else "GIVEN_UP"
+        if settled.reply is None or settled.parsed_verdict is None:
+            state = settled.state.name if settled.state else "FAILED"
             told = f"judge {card.definition.name!r} gave no reply: {state.lower()}"
             raise TransportFailed(told) if state == TransportFailed.reason else CallFailed(told, reason=state)
-        return _verdict(card, asked, work, settled.reply, (settled.reading,), reused=False)
+        return _verdict(card, asked, work, settled.reply, (settled.parsed_verdict,), reused=False)
 
     async def _call(self, tenant: str, judge: JudgeAtWork, work: Work, attempt: int) -> Settled:
         try:
-            settled = await self._asked(judge, work, attempt)
+            settled = await self._ask_backend(judge, work, attempt)
         except JudgeUnusable as unusable:
             await self._store.commit(tenant, None, [Settled(work.key, None, attempt, state=unusable.state, calls=1)])
             raise
         await self._store.commit(tenant, None, [settled])
         return settled
 
-    async def _asked(self, judge: JudgeAtWork, work: Work, attempt: int) -> Settled:
+    async def _ask_backend(self, judge: JudgeAtWork, work: Work, attempt: int) -> Settled:
         try:
             await judge.account.turn(likely_tokens(judge, work.shown), single=True)
         except TransportFailed as down:
@@ -168,7 +168,7 @@ def _verdict(
     asked: SingleRequest,
     work: Work,
     reply: Reply,
-    readings: tuple[ParsedVerdict, ...],
+    parsed_verdicts: tuple[ParsedVerdict, ...],
     *,
     reused: bool,
 ) -> Verdict:
@@ -177,8 +177,8 @@ def _verdict(
         asked.names,
         asked.shown.category,
         reply=reply,
-        readings=readings,
-        epoch=work.key.epoch,
+        parsed_verdicts=parsed_verdicts,
+        cache_tag=work.key.cache_tag,
         repeat=work.key.repeat,
         reused=reused,
     )

@@ -15,8 +15,8 @@ from judge.ports.store import DatasetStore
 class Keys:
     """Keys showings of one judge by content; recorded judges by their contestants."""
 
-    def __init__(self, store: DatasetStore, tenant: str, definition: JudgeDefinition, epoch: str) -> None:
-        self._store, self._tenant, self._definition, self._epoch = store, tenant, definition, epoch
+    def __init__(self, store: DatasetStore, tenant: str, definition: JudgeDefinition, cache_tag: str) -> None:
+        self._store, self._tenant, self._definition, self._cache_tag = store, tenant, definition, cache_tag
         self._fingerprints: dict[str, int] = {}
 
     async def work(self, items: Sequence[ItemRef]) -> list[Work]:
@@ -31,7 +31,7 @@ class Keys:
         contents = await self._contents(items, ready, prompts, outputs)
         return [
             Work(
-                CallKey(self._fingerprints[call], prompt, item.turn, first, second, self._epoch, item.repeat),
+                CallKey(self._fingerprints[call], prompt, item.turn, first, second, self._cache_tag, item.repeat),
                 shown,
                 item,
             )

@@ -27,5 +27,5 @@ def configure(level: str = "info", *, json: bool = False) -> None:
 
 def logger(name: str) -> structlog.typing.FilteringBoundLogger:
     """The logger of the room called *name*."""
-    log: structlog.typing.FilteringBoundLogger = structlog.get_logger(room=name)
+    log: structlog.typing.FilteringBoundLogger = structlog.get_logger(component=name)
     return log

@@ -31,7 +31,7 @@ from judge.stats.stopping import Goal, reached
 
 HALVES = {Outcome.LEFT: 2, Outcome.TIE: 1, Outcome.RIGHT: 0}
 """Half points of the left contestant."""
-BY_LOT = {LEAST_SETTLED: 0.35, TOP: 0.2}
+UNIFORM_SHARE = {LEAST_SETTLED: 0.35, TOP: 0.2}
 """The share of a round that falls by lot.
 
 Pairs that look close by chance are looked at again, and those that look far apart are not, which puts all too far
@@ -51,8 +51,8 @@ async def planned_round(store: Store, run: Run, rounds: Rounds, number: int) -> 
         at = len(rounds)
         before = await _closed(store, run, rounds, at - 1) if at else NOTHING
         row = await asyncio.to_thread(next_row, rounds, before)
-        more = 0 if row.ending else rounds.with_row(row)[0].planned
-        rounds.add(at, await store.add_round(run.row, at, row.to_bytes(), rounds.planned + more))
+        more = 0 if row.ending else rounds.with_row(row)[0].n_positions
+        rounds.add(at, await store.add_round(run.row, at, row.to_bytes(), rounds.n_positions + more))
     return rounds.plan(number)
 
 
@@ -65,9 +65,10 @@ async def _closed(store: Store, run: Run, rounds: Rounds, number: int) -> Closed
         page = await store.verdicts(run.row, VerdictQuery(), after=after, limit=min(PAGE, last - after))
         verdicts.extend(verdict for verdict in page if verdict.position <= last)
         after = page[-1].position if page else last
-    if len(verdicts) < plan.planned:
+    if len(verdicts) < plan.n_positions:
+        open_positions = plan.n_positions - len(verdicts)
         raise Precondition(
-            f"round {number + 1} of run {run.run_id} has {plan.planned - len(verdicts)} showings that are not settled",
+            f"round {number + 1} of run {run.run_id} is not closed: {open_positions} presentations are not settled yet",
             reason="ROUND_OPEN",
         )
     return await asyncio.to_thread(closed_by, rounds, number, verdicts)
@@ -80,7 +81,7 @@ def closed_by(rounds: Rounds, number: int, verdicts: Sequence[Verdict]) -> Close
     grouped: dict[tuple[int, int], dict[Order, list[float | None]]] = {}
     for verdict in verdicts:
         by_order = grouped.setdefault(plan.comparison(verdict.position), {})
-        by_order.setdefault(verdict.showing.order, []).append(share_of(verdict))
+        by_order.setdefault(verdict.presentation.order, []).append(share_of(verdict))
     halves, judged = (np.zeros(rounds.rows[number].drawn.pairs.n, dtype=np.int32) for _ in range(2))
     for (_, at), by_order in grouped.items():
         outcome = both_orders(by_order)
@@ -92,9 +93,9 @@ def closed_by(rounds: Rounds, number: int, verdicts: Sequence[Verdict]) -> Close
 
 def next_row(rounds: Rounds, before: Closed) -> RoundRow:
     """The row after those of *rounds*: a function of them, of what the last one said *before*, and of the seed."""
-    pairing, offset, number = rounds.pairing, rounds.planned, len(rounds)
+    pairing, offset, number = rounds.pairing, rounds.n_positions, len(rounds)
     if not number:
-        return RoundRow(first_round(rounds.narrowed, pairing), before, offset)
+        return RoundRow(first_round(rounds.selected, pairing), before, offset)
     told = ClosedComparisons.by(rounds, before)
     level = float(look_levels(pairing.rounds, LEVEL)[number - 1])
     goal = Goal(pairing.precision, pairing.separated, pairing.top)
@@ -107,7 +108,7 @@ def next_row(rounds: Rounds, before: Closed) -> RoundRow:
     made[told.prompt, told.left, told.right] = True
     rng = np.random.default_rng([pairing.seed, 4, number])
     rule, k = (TOP, pairing.top) if pairing.top else (LEAST_SETTLED, 1)
-    found = next_round(rounds.present, made, told.wins(), n, rng, rule, k, BY_LOT[rule])
+    found = next_round(rounds.present, made, told.wins(), n, rng, rule, k, UNIFORM_SHARE[rule])
     return RoundRow(found, before, offset) if found.pairs.n else RoundRow.end(before, offset, Ending.EXHAUSTED)
 
 
@@ -128,7 +129,7 @@ class ClosedComparisons:
         drawn = [row.drawn.pairs for row in rounds.rows]
         closed = [*(row.before for row in rounds.rows[1:]), last]
         return ClosedComparisons(
-            rounds.narrowed.contestants,
+            rounds.selected.contestants,
             np.concatenate([pairs.prompt for pairs in drawn]),
             np.concatenate([pairs.left for pairs in drawn]),
             np.concatenate([pairs.right for pairs in drawn]),

@@ -17,17 +17,17 @@ PAGE = 1000
 
 async def build_plan(store: Store, tenant: str, spec: RunSpec, revision: int) -> Plan:
     """The plan of *spec* over *revision* of its dataset: the same whenever and wherever it is built."""
-    board = await store.board(tenant, spec.dataset, revision)
+    index = await store.dataset_index(tenant, spec.dataset, revision)
     named = None
     if spec.pairing.policy is PairPolicy.LABELLED:
-        named = Named(board)
+        named = Named(index)
         async for _, label in all_labels(store, tenant, spec.dataset, revision):
             named.add([label])
     if spec.pairing.policy is PairPolicy.LISTED:
-        named = Named(board)
+        named = Named(index)
         async for row in all_comparisons(store, tenant, spec.dataset, revision):
             named.add([row])
-    return await asyncio.to_thread(make_plan, board, spec.pairing, len(spec.judges), named)
+    return await asyncio.to_thread(make_plan, index, spec.pairing, len(spec.judges), named)
 
 
 async def all_labels(store: DatasetStore, tenant: str, dataset: str, revision: int) -> AsyncIterator[tuple[str, Label]]:

@@ -17,17 +17,17 @@ BLOCK = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlanEntry:
     """One showing of a plan, and the caller's id of it if it was listed."""
 
-    showing: PresentationNames
+    presentation: PresentationNames
     comparison_id: str = ""
 
 
-def named(board: DatasetIndex, plans: Sequence[Plan]) -> Iterator[Planned]:
-    """The showings of *plans*, which were made over *board*, one plan after another."""
-    prompts = dict(zip(board.prompts.row.tolist(), board.prompts.prompt_id, strict=True))
-    outputs = {output.row: output for output in board.outputs}
+def named(index: DatasetIndex, plans: Sequence[Plan]) -> Iterator[PlanEntry]:
+    """The showings of *plans*, which were made over *index*, one plan after another."""
+    prompts = dict(zip(index.prompts.row.tolist(), index.prompts.prompt_id, strict=True))
+    outputs = {output.row: output for output in index.outputs}
     for item in (one for plan in plans for block in _blocks(plan) for one in plan.items(block)):
         left, right = outputs[item.left], outputs[item.right]
         names = PresentationNames(
@@ -39,7 +39,7 @@ def named(board: DatasetIndex, plans: Sequence[Plan]) -> Iterator[Planned]:
             left.sample,
             right.sample,
         )
-        yield Planned(names, item.comparison_id)
+        yield PlanEntry(names, item.comparison_id)
 
 
 def _blocks(plan: Plan) -> Iterator[range]:
@@ -48,23 +48,25 @@ def _blocks(plan: Plan) -> Iterator[range]:
         yield range(begin, min(begin + BLOCK * plan.repeats, plan.first(1)), plan.repeats)
 
 
-def board_of(revision: int, prompts: Iterable[Prompt], outputs: Iterable[Output]) -> DatasetIndex:
+def index_of(revision: int, prompts: Iterable[Prompt], outputs: Iterable[Output]) -> DatasetIndex:
     """The board of these rows, in the order of upload: what a store makes of the same."""
-    asked = prompts_of(prompts)
-    place = {prompt_id: number for number, prompt_id in enumerate(asked.prompt_id)}
+    prompt_index = prompts_of(prompts)
+    place = {prompt_id: number for number, prompt_id in enumerate(prompt_index.prompt_id)}
     rows = [(row, place[one.prompt_id], one) for row, one in enumerate(outputs, 1) if one.prompt_id in place]
     contestants = sorted({output.contestant for _, _, output in rows})
     number = {name: code for code, name in enumerate(contestants)}
     at = np.array([prompt for _, prompt, _ in rows], dtype=np.int64)
     answered = OutputIndex(
         row=np.array([row for row, _, _ in rows], dtype=np.int64),
-        prompt=asked.row[at],
+        prompt=prompt_index.row[at],
         contestant=np.array([number[output.contestant] for _, _, output in rows], dtype=np.int32),
         sample=np.array([output.sample for _, _, output in rows], dtype=np.int32),
-        turns=np.minimum(np.array([len(output.turns) for _, _, output in rows], dtype=np.int32), asked.turns[at]),
+        turns=np.minimum(
+            np.array([len(output.turns) for _, _, output in rows], dtype=np.int32), prompt_index.turns[at]
+        ),
         contestants=contestants,
     )
-    return DatasetIndex(revision, asked, answered)
+    return DatasetIndex(revision, prompt_index, answered)
 
 
 def prompts_of(prompts: Iterable[Prompt]) -> PromptIndex:

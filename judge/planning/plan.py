@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from judge.domain.errors import InvalidInput, Precondition
 from judge.domain.outcome import Order
 from judge.domain.run import OrderPolicy, Pairing, PairPolicy, TurnPolicy
-from judge.planning.selection import Named, Narrowed
+from judge.planning.selection import Named, SelectedDataset
 from judge.ports.dataset_index import Counts, DatasetIndex, Rows
 from judge.ports.records import ItemRef
 from judge.stats import adaptive
@@ -52,17 +52,17 @@ class Plan:
     """The first position: of a round, where the one before it ended."""
 
     @property
-    def showings(self) -> int:
+    def presentations(self) -> int:
         """The number of showings, each judge's and repeat's taken once."""
         return len(self.prompt) * self.orders
 
     @property
     def per_judge(self) -> int:
         """The number of positions of one judge."""
-        return self.showings * self.repeats
+        return self.presentations * self.repeats
 
     @property
-    def planned(self) -> int:
+    def n_positions(self) -> int:
         """The number of positions."""
         return self.per_judge * self.judges
 
@@ -78,8 +78,8 @@ class Plan:
     def items(self, positions: Sequence[int]) -> list[ItemRef]:
         """What stands at each of *positions*, in their order."""
         judge, within = np.divmod(np.asarray(positions, dtype=np.int64) - self.offset, self.per_judge)
-        showing, repeat = np.divmod(within, self.repeats)
-        at, again = np.divmod(showing, self.orders)
+        presentation, repeat = np.divmod(within, self.repeats)
+        at, again = np.divmod(presentation, self.orders)
         order = np.where(again, Order.RIGHT_FIRST, self.order[at])
         there = (column[at].tolist() for column in (self.prompt, self.turn, self.left, self.right))
         ids = (self.comparison_ids[n] for n in at.tolist()) if self.comparison_ids else repeated("")
@@ -98,66 +98,66 @@ class _Comparisons:
     made_of: Rows
 
 
-def make_plan(board: DatasetIndex, pairing: Pairing, judges: int, named: Named | None = None) -> Plan:
-    """The plan of *pairing* over *board* for so many *judges*; Precondition NO_PAIRS if it is empty.
+def make_plan(index: DatasetIndex, pairing: Pairing, judges: int, named: Named | None = None) -> Plan:
+    """The plan of *pairing* over *index* for so many *judges*; Precondition NO_PAIRS if it is empty.
 
     What was labelled, or listed, is *named*. Of ADAPTIVE it is the first round's.
     """
-    narrowed = Narrowed(board, pairing)
+    selected = SelectedDataset(index, pairing)
     ids: Sequence[str] = ()
     if pairing.policy is PairPolicy.LISTED:
-        named = named or Named(board)
-        comparisons = _listed(narrowed, pairing, named)
+        named = named or Named(index)
+        comparisons = _listed(selected, pairing, named)
         ids = [named.ids[n] for n in comparisons.made_of.tolist()]
     elif pairing.policy is PairPolicy.LABELLED:
-        comparisons = _labelled(narrowed, pairing, named or Named(board))
+        comparisons = _labelled(selected, pairing, named or Named(index))
     else:
-        comparisons = _crossed(narrowed, pairing)
+        comparisons = _crossed(selected, pairing)
     if not comparisons.prompt.size:
         raise Precondition(
-            f"there is nothing to compare: {len(narrowed.prompt_ids)} prompts and {len(narrowed.contestants)} "
+            f"there is nothing to compare: {len(selected.prompt_ids)} prompts and {len(selected.contestants)} "
             "contestants leave 0 pairs",
             reason="NO_PAIRS",
         )
-    return _shown(narrowed, comparisons, pairing, judges, ids)
+    return _shown(selected, comparisons, pairing, judges, ids)
 
 
-def _crossed(narrowed: Narrowed, pairing: Pairing) -> _Comparisons:
-    present = narrowed.present()
+def _crossed(selected: SelectedDataset, pairing: Pairing) -> _Comparisons:
+    present = selected.present()
     if pairing.policy is PairPolicy.AGAINST:
-        chosen = pairs.against(present, narrowed.contestants.index(pairing.reference_contestant))
+        chosen = pairs.against(present, selected.contestants.index(pairing.reference_contestant))
     elif pairing.policy is PairPolicy.RANDOM:
         rng = np.random.default_rng([pairing.seed, 2])
         chosen = pairs.random_balanced(present, min(pairing.count, pairs.how_many(present)), rng)
     elif pairing.policy is PairPolicy.ADAPTIVE:
-        chosen = first_round(narrowed, pairing).pairs
+        chosen = first_round(selected, pairing).pairs
     else:
         chosen = pairs.all_pairs(present)
-    return _at_turns(narrowed, pairing, chosen)
+    return _at_turns(selected, pairing, chosen)
 
 
-def first_round(narrowed: Narrowed, pairing: Pairing) -> adaptive.Round:
+def first_round(selected: SelectedDataset, pairing: Pairing) -> adaptive.Round:
     """The first round of an adaptive run: nothing is known yet, so that all of it is drawn by lot."""
-    many = len(narrowed.contestants)
+    many = len(selected.contestants)
     if many and pairing.top >= many:
         raise InvalidInput("pairing.top", f"the best {pairing.top} of {many} contestants leave nobody out")
-    present = narrowed.present(pairing.turn if pairing.turns is TurnPolicy.NUMBER else 1)
+    present = selected.present(pairing.turn if pairing.turns is TurnPolicy.NUMBER else 1)
     nothing = np.zeros((*present.shape, many), dtype=bool)
     rng = np.random.default_rng([pairing.seed, 4])
     return adaptive.next_round(present, nothing, np.zeros((many, many)), pairing.in_round, rng, uniform=1.0)
 
 
 def round_plan(
-    narrowed: Narrowed, pairing: Pairing, judges: int, chosen: pairs.PairColumns, *, number: int, offset: int
+    selected: SelectedDataset, pairing: Pairing, judges: int, chosen: pairs.PairColumns, *, number: int, offset: int
 ) -> tuple[Plan, Rows]:
     """The plan of the comparisons of round *number*, from position *offset*; of which of them each of its own is."""
-    comparisons = _at_turns(narrowed, pairing, chosen)
-    return _shown(narrowed, comparisons, pairing, judges, (), number=number, offset=offset), comparisons.made_of
+    comparisons = _at_turns(selected, pairing, chosen)
+    return _shown(selected, comparisons, pairing, judges, (), number=number, offset=offset), comparisons.made_of
 
 
-def _at_turns(narrowed: Narrowed, pairing: Pairing, chosen: pairs.PairColumns) -> _Comparisons:
-    left, right = (narrowed.at(chosen.prompt, end) for end in (chosen.left, chosen.right))
-    last = np.minimum(narrowed.turns[left], narrowed.turns[right])
+def _at_turns(selected: SelectedDataset, pairing: Pairing, chosen: pairs.PairColumns) -> _Comparisons:
+    left, right = (selected.at(chosen.prompt, end) for end in (chosen.left, chosen.right))
+    last = np.minimum(selected.turns[left], selected.turns[right])
     return _turned(chosen.prompt, chosen.left, chosen.right, *_turns(pairing, last))
 
 
@@ -178,19 +178,19 @@ def _turned(prompt: Counts, left: Counts, right: Counts, first: Counts, many: Co
     return _Comparisons(prompt[made_of], turn, left[made_of], right[made_of], made_of)
 
 
-def _listed(narrowed: Narrowed, pairing: Pairing, named: Named) -> _Comparisons:
-    prompt, left, right, turn = narrowed.codes(named)
-    there, last = narrowed.last_turn(prompt, left, right)
+def _listed(selected: SelectedDataset, pairing: Pairing, named: Named) -> _Comparisons:
+    prompt, left, right, turn = selected.codes(named)
+    there, last = selected.last_turn(prompt, left, right)
     first, many = _turns(pairing, last)
     first = np.where(turn > 0, turn, first)
     many = np.where(turn > 0, turn <= last, many) * there
     return _turned(prompt, left, right, first, many.astype(np.int32))
 
 
-def _labelled(narrowed: Narrowed, pairing: Pairing, named: Named) -> _Comparisons:
-    prompt, one, other, turn = narrowed.codes(named)
+def _labelled(selected: SelectedDataset, pairing: Pairing, named: Named) -> _Comparisons:
+    prompt, one, other, turn = selected.codes(named)
     left, right = np.minimum(one, other), np.maximum(one, other)
-    there, last = narrowed.last_turn(prompt, left, right)
+    there, last = selected.last_turn(prompt, left, right)
     asked = there & (turn <= last)
     if pairing.turns is TurnPolicy.NUMBER:
         asked &= turn == pairing.turn
@@ -200,7 +200,7 @@ def _labelled(narrowed: Narrowed, pairing: Pairing, named: Named) -> _Comparison
 
 
 def _shown(
-    narrowed: Narrowed,
+    selected: SelectedDataset,
     told: _Comparisons,
     pairing: Pairing,
     judges: int,
@@ -218,15 +218,15 @@ def _shown(
     else:
         order = np.full(len(told.prompt), Order.LEFT_FIRST, dtype=np.int8)
     return Plan(
-        prompt=_small(narrowed.prompt_rows[told.prompt]),
+        prompt=_small(selected.prompt_rows[told.prompt]),
         turn=_small(told.turn),
-        left=_small(narrowed.rows[narrowed.at(told.prompt, told.left)]),
-        right=_small(narrowed.rows[narrowed.at(told.prompt, told.right)]),
+        left=_small(selected.rows[selected.at(told.prompt, told.left)]),
+        right=_small(selected.rows[selected.at(told.prompt, told.right)]),
         order=order,
         orders=2 if both else 1,
         judges=judges,
         repeats=pairing.repeats,
-        hash=_hash(narrowed, told, order, judges, pairing),
+        hash=_hash(selected, told, order, judges, pairing),
         comparison_ids=ids,
         offset=offset,
     )
@@ -238,11 +238,11 @@ def _small(column: NDArray[np.signedinteger[Any]]) -> NDArray[np.unsignedinteger
     return found
 
 
-def _hash(narrowed: Narrowed, told: _Comparisons, order: NDArray[np.int8], judges: int, pairing: Pairing) -> str:
+def _hash(selected: SelectedDataset, told: _Comparisons, order: NDArray[np.int8], judges: int, pairing: Pairing) -> str:
     """SHA-256 over names and codes of every showing, never over a store's row ids: equal in every store."""
     both = pairing.orders is OrderPolicy.BOTH
-    state = hashlib.sha256(f"{judges} {pairing.repeats} {pairing.epoch!r}".encode())
-    state.update(b"".join(name.encode() + b"\0" for name in (*narrowed.contestants, *narrowed.prompt_ids)))
+    state = hashlib.sha256(f"{judges} {pairing.repeats} {pairing.cache_tag!r}".encode())
+    state.update(b"".join(name.encode() + b"\0" for name in (*selected.contestants, *selected.prompt_ids)))
     blocks = [slice(begin, begin + BLOCK) for begin in range(0, len(order), BLOCK)]
     for block in blocks:
         columns = [column[block] for column in (told.prompt, told.turn, told.left, told.right)]

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from judge.domain.errors import InvalidInput
 from judge.domain.run import OrderPolicy, Pairing, Run, RunSpec, TurnPolicy
 from judge.planning.plan import Plan, make_plan, round_plan
-from judge.planning.selection import Flags, Narrowed
+from judge.planning.selection import Flags, SelectedDataset
 from judge.ports.dataset_index import Counts, DatasetIndex, Rows
 from judge.ports.records import ItemRef
 from judge.ports.store import Store
@@ -112,10 +112,10 @@ class RoundRow:
 class Rounds:
     """The plan of an adaptive run, as far as its rounds are planned."""
 
-    def __init__(self, board: DatasetIndex, pairing: Pairing, judges: int) -> None:
+    def __init__(self, index: DatasetIndex, pairing: Pairing, judges: int) -> None:
         self.pairing, self.judges = pairing, judges
-        self.narrowed = Narrowed(board, pairing)
-        self._first = make_plan(board, pairing, judges)
+        self.selected = SelectedDataset(index, pairing)
+        self._first = make_plan(index, pairing, judges)
         self.rows: list[RoundRow] = []
         self._plans: list[tuple[Plan, Rows]] = []
         self._firsts: list[int] = []
@@ -146,26 +146,26 @@ class Rounds:
         return f"{many} round{'' if many == 1 else 's'}" + (f": {SENTENCES[ending]}" if ending else "")
 
     @property
-    def planned(self) -> int:
+    def n_positions(self) -> int:
         """The positions of all rounds planned."""
-        return sum(plan.planned for plan, _ in self._plans)
+        return sum(plan.n_positions for plan, _ in self._plans)
 
     @cached_property
     def present(self) -> Flags:
         """Which outputs can be compared: bool[prompts, contestants]."""
-        return self.narrowed.present(self.pairing.turn if self.pairing.turns is TurnPolicy.NUMBER else 1)
+        return self.selected.present(self.pairing.turn if self.pairing.turns is TurnPolicy.NUMBER else 1)
 
     @cached_property
     def per_judge(self) -> int:
         """The most showings that one judge may have."""
         orders = 2 if self.pairing.orders is OrderPolicy.BOTH else 1
-        turns = int(self.narrowed.turns.max(initial=1)) if self.pairing.turns is TurnPolicy.EACH else 1
+        turns = int(self.selected.turns.max(initial=1)) if self.pairing.turns is TurnPolicy.EACH else 1
         return min(self.pairing.count, how_many(self.present)) * turns * orders * self.pairing.repeats
 
     def with_row(self, row: RoundRow) -> tuple[Plan, Rows]:
         """The plan of *row*, the next one, and which of its comparisons each comparison with a turn is."""
         pairs, number = row.drawn.pairs, len(self.rows)
-        return round_plan(self.narrowed, self.pairing, self.judges, pairs, number=number, offset=row.offset)
+        return round_plan(self.selected, self.pairing, self.judges, pairs, number=number, offset=row.offset)
 
     def add(self, number: int, body: bytes) -> None:
         """Take in row *number* as it is stored, if it isn't here yet."""
@@ -187,13 +187,13 @@ class Rounds:
             raise InvalidInput("row", "it is not the row of a round over these outputs") from None
 
     def _unfit(self, row: RoundRow, body: bytes) -> str:
-        pairs, many = row.drawn.pairs, len(self.narrowed.contestants)
-        ends = ((pairs.prompt, len(self.narrowed.prompt_ids)), (pairs.left, many), (pairs.right, many))
+        pairs, many = row.drawn.pairs, len(self.selected.contestants)
+        ends = ((pairs.prompt, len(self.selected.prompt_ids)), (pairs.left, many), (pairs.right, many))
         closed = self.rows[-1].drawn.pairs.n if self.rows else 0
         said = row.before
         if row.to_bytes() != body:
             return "it is not spelled as rows are"
-        if self.ended or row.offset != self.planned or said.halves.size != closed:
+        if self.ended or row.offset != self.n_positions or said.halves.size != closed:
             return "it does not go on from the row before it"
         if any(((codes < 0) | (codes >= known)).any() for codes, known in ends):
             return "it compares what there is not"
@@ -214,20 +214,20 @@ class Rounds:
         by_round = groupby(positions, key=lambda position: bisect_right(self._firsts, position) - 1)
         return [item for number, mine in by_round for item in self._plans[number][0].items(list(mine))]
 
-    def by_lot(self) -> Iterator[tuple[str, str, str]]:
+    def uniform_sample(self) -> Iterator[tuple[str, str, str]]:
         """The comparisons that fell by lot, whatever had been said: prompt, left and right contestant by name."""
-        prompts, names = self.narrowed.prompt_ids, self.narrowed.contestants
+        prompts, names = self.selected.prompt_ids, self.selected.contestants
         for row in self.rows:
-            pairs, lots = row.drawn.pairs, row.drawn.uniform
-            columns = (pairs.prompt[lots].tolist(), pairs.left[lots].tolist(), pairs.right[lots].tolist())
+            pairs, uniform = row.drawn.pairs, row.drawn.uniform
+            columns = (pairs.prompt[uniform].tolist(), pairs.left[uniform].tolist(), pairs.right[uniform].tolist())
             for prompt, left, right in zip(*columns, strict=True):
                 yield prompts[prompt], names[left], names[right]
 
 
 async def build_rounds(store: Store, tenant: str, spec: RunSpec, revision: int) -> Rounds:
     """The rounds of a run of *spec* over *revision* of its dataset, without any row yet."""
-    board = await store.board(tenant, spec.dataset, revision)
-    return await asyncio.to_thread(Rounds, board, spec.pairing, len(spec.judges))
+    index = await store.dataset_index(tenant, spec.dataset, revision)
+    return await asyncio.to_thread(Rounds, index, spec.pairing, len(spec.judges))
 
 
 async def stored_rounds(store: Store, tenant: str, run: Run) -> Rounds:

@@ -17,11 +17,11 @@ Flags = NDArray[np.bool_]
 
 
 class Named:
-    """Comparisons that somebody named, taken in one after another: codes of the *board*, -1 for what it has not."""
+    """Comparisons that somebody named, taken in one after another: codes of the *index*, -1 for what it has not."""
 
-    def __init__(self, board: DatasetIndex, rows: Iterable[Label | ListedComparison] = ()) -> None:
-        self._prompt = {name: code for code, name in enumerate(board.prompts.prompt_id)}
-        self._contestant = {name: code for code, name in enumerate(board.outputs.contestants)}
+    def __init__(self, index: DatasetIndex, rows: Iterable[Label | ListedComparison] = ()) -> None:
+        self._prompt = {name: code for code, name in enumerate(index.prompts.prompt_id)}
+        self._contestant = {name: code for code, name in enumerate(index.outputs.contestants)}
         self._codes = array("i")
         self.ids: list[str] = []
         """The caller's ids of listed comparisons."""
@@ -40,26 +40,26 @@ class Named:
         return np.array(self._codes, dtype=np.int32).reshape(-1, 4).T
 
 
-class Narrowed:
+class SelectedDataset:
     """A board without what the pairing leaves out. Of several samples, the first in number stands for all.
 
     Outputs are columns ordered by prompt and contestant: *rows* are the store's, *turns* how many each has.
     """
 
-    def __init__(self, board: DatasetIndex, pairing: Pairing) -> None:
-        taken = _taken_prompts(board, pairing)
-        self._prompt_code = _codes(len(board.prompts), taken)
-        self.prompt_rows: Rows = board.prompts.row[taken]
-        self.prompt_ids = [board.prompts.prompt_id[place] for place in taken.tolist()]
-        known = board.outputs.contestants
-        who = _taken_contestants(board, pairing)
+    def __init__(self, index: DatasetIndex, pairing: Pairing) -> None:
+        taken = _taken_prompts(index, pairing)
+        self._prompt_code = _codes(len(index.prompts), taken)
+        self.prompt_rows: Rows = index.prompts.row[taken]
+        self.prompt_ids = [index.prompts.prompt_id[place] for place in taken.tolist()]
+        known = index.outputs.contestants
+        who = _taken_contestants(index, pairing)
         self._contestant_code = _codes(len(known), who)
         self.contestants = [known[place] for place in who.tolist()]
-        self._keys, self.rows, self.turns = self._outputs(board)
+        self._keys, self.rows, self.turns = self._outputs(index)
 
-    def _outputs(self, board: DatasetIndex) -> tuple[Rows, Rows, Counts]:
-        outputs = board.outputs
-        prompt = self._prompt_code[np.searchsorted(board.prompts.row, outputs.prompt)]
+    def _outputs(self, index: DatasetIndex) -> tuple[Rows, Rows, Counts]:
+        outputs = index.outputs
+        prompt = self._prompt_code[np.searchsorted(index.prompts.row, outputs.prompt)]
         contestant = self._contestant_code[outputs.contestant]
         there = np.flatnonzero((prompt >= 0) & (contestant >= 0))
         keys = self._key(prompt[there], contestant[there])
@@ -115,9 +115,9 @@ def _recoded(codes: Counts, places: Counts) -> Counts:
     return np.append(codes, np.int32(-1))[places]
 
 
-def _taken_prompts(board: DatasetIndex, pairing: Pairing) -> Rows:
+def _taken_prompts(index: DatasetIndex, pairing: Pairing) -> Rows:
     """The places of the prompts that *pairing* takes, in order."""
-    prompts = board.prompts
+    prompts = index.prompts
     known = set(prompts.category)
     for category in pairing.categories:
         if category not in known:
@@ -137,9 +137,9 @@ def _taken_prompts(board: DatasetIndex, pairing: Pairing) -> Rows:
     return chosen
 
 
-def _taken_contestants(board: DatasetIndex, pairing: Pairing) -> Rows:
+def _taken_contestants(index: DatasetIndex, pairing: Pairing) -> Rows:
     """The places of the contestants that *pairing* takes, in order."""
-    known = board.outputs.contestants
+    known = index.outputs.contestants
     asked = {*pairing.contestants, *([pairing.reference_contestant] if pairing.reference_contestant else [])}
     for name in (*pairing.contestants, pairing.reference_contestant):
         if name in asked.difference(known):

@@ -8,8 +8,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from judge.domain.run import StopReason
 from judge.domain.verdict import CallKey, Usage
 from judge.ports.records import (
+    Fence,
     Permit,
     PermitRequest,
     Settled,
@@ -27,14 +29,18 @@ class CallStore(Protocol):
         """
         ...
 
+    async def refusal(self, run: int, fence: Fence | None) -> StopReason | None:
+        """Return why *run* would get no permit now, or None if it would; reads only."""
+        ...
+
     async def answers(self, tenant: str, keys: Sequence[CallKey]) -> dict[CallKey, StoredAnswer]:
         """Those of *keys* that have an answer; reads only."""
         ...
 
     async def stored_keys(
-        self, tenant: str, fingerprints: Collection[int], prompts: Collection[int], epoch: str
+        self, tenant: str, fingerprints: Collection[int], prompts: Collection[int], cache_tag: str
     ) -> NDArray[np.int64]:
-        """The keys with these *fingerprints* and *prompts* that have an answer in that *epoch*, int64[6, n].
+        """The keys with these *fingerprints* and *prompts* that have an answer in that *cache_tag*, int64[6, n].
 
         Their columns are fingerprint, prompt, turn, first, second and repeat.
         """

@@ -46,13 +46,13 @@ class RowReader(Protocol):
         """A page of rows in upload order."""
         ...
 
-    async def board(
+    async def dataset_index(
         self, tenant: str, name: str, revision: int, *, prompt_ids: Collection[str] | None = None
     ) -> DatasetIndex:
         """What *revision* of the dataset lets be compared, on all its prompts or on those of *prompt_ids*."""
         ...
 
-    async def board_prompts(self, tenant: str, name: str, revision: int) -> PromptIndex:
+    async def prompt_index(self, tenant: str, name: str, revision: int) -> PromptIndex:
         """The prompts of *revision* alone."""
         ...
 

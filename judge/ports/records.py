@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from judge.domain.dataset import Output, Prompt
 from judge.domain.outcome import ItemState, Order, Outcome, VerdictStatus
+from judge.domain.run import StopReason
 from judge.domain.verdict import CallKey, ParsedVerdict, Reply
 
 
@@ -120,7 +121,7 @@ class PermitRequest:
     """The judge's place in the run's list."""
     fence: Fence | None = None
     """The attempt that asks, if it is one at a shard."""
-    pace: RateLimit | None = None
+    rate_limit: RateLimit | None = None
     """The account's limits, where the store is to keep them."""
     batch: NewBatch | None = None
     """The provider's batch that the calls are to be made in."""
@@ -128,25 +129,28 @@ class PermitRequest:
 
 @dataclass(frozen=True, slots=True)
 class StoredAnswer:
-    """An answer that exists. *readings* are all its readings; without one of the judge's parser, it is to be read."""
+    """An answer that exists.
+
+    *parsed_verdicts* are all its readings; without one of the judge's parser, it is to be read.
+    """
 
     answer: int
     reply: Reply
-    readings: tuple[ParsedVerdict, ...]
+    parsed_verdicts: tuple[ParsedVerdict, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Permit:
     """What may be called: *granted* keys with their attempts; what exists; what another run is calling right now.
 
-    *refused* is a reason (CANCELLED, NOT_RUNNING, SUPERSEDED, BUDGET_STOPPED) when nothing, or not everything, was
+    *refused* says why nothing, or not everything, was granted: CANCELLED, NOT_RUNNING, SUPERSEDED or BUDGET_STOPPED.
     granted for it. *wait* is for how many seconds the account has no room for more.
     """
 
     granted: Mapping[CallKey, int] = field(default_factory=dict)
     answered: Mapping[CallKey, StoredAnswer] = field(default_factory=dict)
     busy: frozenset[CallKey] = frozenset()
-    refused: str = ""
+    refused: StopReason | None = None
     wait: float = 0.0
     batch: int | None = None
     """The row of the batch that was asked for, if anything was granted for it."""
@@ -160,7 +164,7 @@ class Settled(NamedTuple):
     attempt: int | None = None
     reply: Reply | None = None
     answer: int | None = None
-    reading: ParsedVerdict | None = None
+    parsed_verdict: ParsedVerdict | None = None
     state: ItemState | None = None
     calls: int = 0
     """Calls made for it, tries included."""

@@ -37,7 +37,7 @@ class RunRows(Protocol):
         ...
 
     async def move_run(
-        self, row: int, state: RunState, *, reason: str = "", message: str = "", rest: ItemState | None = None
+        self, row: int, state: RunState, *, reason: str = "", message: str = "", never_started: ItemState | None = None
     ) -> bool:
         """Change a run's state; False, changing nothing, if TRANSITIONS doesn't allow it from where it is."""
         ...

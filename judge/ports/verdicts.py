@@ -20,7 +20,7 @@ class VerdictStore(Protocol):
         """A page of a run's replies after position *after*: position, judge's place, answer."""
         ...
 
-    async def add_readings(self, tenant: str, readings: Sequence[tuple[int, ParsedVerdict]]) -> None:
+    async def add_parsed_verdicts(self, tenant: str, parsed_verdicts: Sequence[tuple[int, ParsedVerdict]]) -> None:
         """Add readings of answers; one that is there stays as it is."""
         ...
 

@@ -52,7 +52,7 @@ def render(
     fingerprint: str,
     sampling: Sampling,
     *,
-    epoch: str = "",
+    cache_tag: str = "",
     repeat: int = 0,
     bare: bool = False,
 ) -> RenderedPrompt:
@@ -79,7 +79,7 @@ def render(
         shown=shown,
         fingerprint=fingerprint,
         shows_reference=_reads_reference(variant, shown),
-        epoch=epoch,
+        cache_tag=cache_tag,
         repeat=repeat,
     )
     return prompt if bare else prompt._replace(messages=_messages(rubric, variant, _values(shown, prompt.nonce)))

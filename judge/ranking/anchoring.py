@@ -11,7 +11,7 @@ from judge.columns.arrays import Floats
 from judge.columns.names import coded
 from judge.domain.dataset import Label
 from judge.domain.errors import InvalidInput, Precondition
-from judge.domain.outcome import LEFT_SHARE, Selection
+from judge.domain.outcome import LEFT_SCORE, Selection
 from judge.domain.source import Source
 from judge.ranking.options import Anchoring
 from judge.stats.errors import NotConverged
@@ -29,7 +29,7 @@ class Labelled:
     """
 
     source: str
-    shares: dict[ComparisonKey, float]
+    left_scores: dict[ComparisonKey, float]
     probability: dict[ComparisonKey, float] | None
 
 
@@ -38,7 +38,7 @@ def labelled(source: Source, labels: Iterable[Label]) -> Labelled:
     taken = labels_of(source, labels)
     said: dict[ComparisonKey, list[float]] = {}
     for vote in label_votes(source, taken):
-        said.setdefault(vote.where, []).append(LEFT_SHARE[vote.outcome])
+        said.setdefault(vote.where, []).append(LEFT_SCORE[vote.outcome])
     chosen: dict[ComparisonKey, float] = {}
     queued: set[ComparisonKey] = set()
     for label in taken:
@@ -68,10 +68,10 @@ def anchor(votes: SourceVotes, told: Labelled, names: Sequence[str]) -> tuple[An
     judged: dict[ComparisonKey, list[float]] = {}
     for vote in votes.rows:
         if vote.where.left in number and vote.where.right in number:
-            share = LEFT_SHARE[vote.outcome] if vote.share is None else vote.share
-            judged.setdefault(vote.where, []).append(share)
+            left_score = LEFT_SCORE[vote.outcome] if vote.left_score is None else vote.left_score
+            judged.setdefault(vote.where, []).append(left_score)
     wheres = list(judged)
-    many = sum(where in told.shares for where in wheres)
+    many = sum(where in told.left_scores for where in wheres)
     if not many:
         message = f"{told.source} has no label on what {votes.source} has an outcome of"
         raise Precondition(message, reason="NO_COMMON_COMPARISONS")
@@ -81,7 +81,7 @@ def anchor(votes: SourceVotes, told: Labelled, names: Sequence[str]) -> tuple[An
         np.array([number[where.left] for where in wheres], dtype=np.int32),
         np.array([number[where.right] for where in wheres], dtype=np.int32),
         np.array([sum(judged[where]) / len(judged[where]) for where in wheres]),
-        np.array([told.shares.get(where, np.nan) for where in wheres]),
+        np.array([told.left_scores.get(where, np.nan) for where in wheres]),
         _probabilities(wheres, known, many),
         coded([where.prompt_id for where in wheres])[1][0],
     )
@@ -100,7 +100,7 @@ def anchor(votes: SourceVotes, told: Labelled, names: Sequence[str]) -> tuple[An
         round(found.more_labels, 6),
         round(found.more_prompts, 6),
         known is None,
-        len(told.shares) - many,
+        len(told.left_scores) - many,
     )
 
 

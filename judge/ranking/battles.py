@@ -28,7 +28,7 @@ class Style:
     names: tuple[str, ...]
     of: Mapping[tuple[str, str, int, int], Floats]
 
-    def beside(self, vote: Vote) -> Floats:
+    def difference(self, vote: Vote) -> Floats:
         """What the left output has more of than the right one."""
         where = vote.where
         left = self.of[where.prompt_id, where.left, where.left_sample, where.turn]
@@ -36,15 +36,15 @@ class Style:
 
 
 @dataclass(frozen=True, eq=False)
-class Fought:
+class BattleDesign:
     """*battles*, clustered by what the doubt is over; *prompts* are their prompts, int32[n].
 
-    *showings* says that each has its first-shown output on the left.
+    *presentations* says that each has its first-shown output on the left.
     """
 
     battles: Battles
     prompts: Ints
-    showings: bool = False
+    presentations: bool = False
     complete: bool = True
     """Every comparison was shown in both orders as often."""
     style: Covariates | None = None
@@ -55,21 +55,21 @@ class Fought:
     labels: Labelled | None = None
     """What the ratings are anchored to, and the votes that are."""
 
-    def among(self, contestants: Sequence[int]) -> Fought:
+    def among(self, contestants: Sequence[int]) -> BattleDesign:
         """The battles with both sides among these *contestants* (codes)."""
         kept = np.isin(self.battles.left, contestants) & np.isin(self.battles.right, contestants)
         style = self.style and replace(self.style, values=self.style.values[kept])
         return replace(self, battles=self.battles.among(contestants), prompts=self.prompts[kept], style=style)
 
 
-def fought(votes: SourceVotes, options: RankOptions, style: Style | None = None) -> Fought:
+def battle_design(votes: SourceVotes, options: RankOptions, style: Style | None = None) -> BattleDesign:
     """*votes* as battles; a soft outcome is two battles with the shares as weights.
 
     Raises Precondition where there are none, InvalidInput for clusters that the votes don't have.
     """
     rows = Columns.of(votes.rows)
-    showings = rows.left_first is not None and bool((rows.left_first != BOTH).any())
-    if options.position and not showings:
+    presentations = rows.left_first is not None and bool((rows.left_first != BOTH).any())
+    if options.position and not presentations:
         raise InvalidInput(
             "options.position_effect", "the position is known where each order counts on its own: reconcile each"
         )
@@ -78,7 +78,7 @@ def fought(votes: SourceVotes, options: RankOptions, style: Style | None = None)
     of, outcome, weight = _parts(rows)
     prompt_ids, by_vote = named(rows.prompt, rows.wheres.prompt_ids)
     prompts = by_vote[of]
-    cluster, strata = _doubt(votes, rows, options, of, prompts, [votes.categories.get(p, "") for p in prompt_ids])
+    cluster, strata = _clusters(votes, rows, options, of, prompts, [votes.categories.get(p, "") for p in prompt_ids])
     left, right = rows.wheres.left[rows.item][of], rows.wheres.right[rows.item][of]
     if rows.left_first is not None:
         turned = rows.left_first[of] == 0
@@ -94,17 +94,17 @@ def fought(votes: SourceVotes, options: RankOptions, style: Style | None = None)
         *cluster_codes(cluster),
     )
     covariates, rare = (None, ()) if style is None else _scaled(rows, style, of, prompts)
-    return Fought(battles, prompts, showings, _complete(rows), covariates, strata, rare)
+    return BattleDesign(battles, prompts, presentations, _complete(rows), covariates, strata, rare)
 
 
 def _parts(rows: Columns) -> tuple[Ints, Codes, Floats]:
     """Which vote each battle is a part of, with its outcome and weight: a share that is not whole makes two."""
-    share = np.full(len(rows), np.nan) if rows.share is None else rows.share
-    parted = ~(np.isnan(share) | (share == 0) | (share == 1))
+    left_score = np.full(len(rows), np.nan) if rows.left_score is None else rows.left_score
+    parted = ~(np.isnan(left_score) | (left_score == 0) | (left_score == 1))
     of = np.repeat(np.arange(len(rows), dtype=np.int32), 1 + parted)
     second = np.zeros(of.size, dtype=np.bool_)
     second[1:] = of[1:] == of[:-1]
-    weight = np.where(parted[of], np.where(second, 1 - share[of], share[of]), 1.0)
+    weight = np.where(parted[of], np.where(second, 1 - left_score[of], left_score[of]), 1.0)
     if rows.weight is not None:
         weight = weight * rows.weight[of]
     outcome = np.where(parted[of], np.where(second, RIGHT, LEFT), rows.outcome[of]).astype(np.int8)
@@ -123,7 +123,7 @@ def named(codes: Ints, names: Sequence[str]) -> tuple[tuple[str, ...], Ints]:
     return tuple(names[code] for code in np.flatnonzero(there).tolist()), place[codes]
 
 
-def _doubt(
+def _clusters(
     votes: SourceVotes, rows: Columns, options: RankOptions, of: Ints, prompts: Ints, categories: Sequence[str]
 ) -> tuple[Ints, Ints | None]:
     """The cluster of each battle and, if asked for, the stratum of each cluster."""
@@ -151,22 +151,22 @@ def _complete(rows: Columns) -> bool:
 
 def _scaled(rows: Columns, style: Style, of: Ints, prompts: Ints) -> tuple[Covariates, tuple[str, ...]]:
     """The covariates of each battle, in units of their root mean square and not centred; and those too rare."""
-    beside = np.array([style.beside(vote) * (-1 if vote.left_first is False else 1) for vote in rows])[of]
-    common = [len(np.unique(prompts[column != 0])) >= FEWEST_PROMPTS for column in beside.T]
-    size = np.sqrt(np.square(beside[:, common]).mean(axis=0))
+    difference = np.array([style.difference(vote) * (-1 if vote.left_first is False else 1) for vote in rows])[of]
+    common = [len(np.unique(prompts[column != 0])) >= FEWEST_PROMPTS for column in difference.T]
+    size = np.sqrt(np.square(difference[:, common]).mean(axis=0))
     names = tuple(name for name, told in zip(style.names, common, strict=True) if told)
     rare = tuple(name for name, told in zip(style.names, common, strict=True) if not told)
-    return Covariates(names, beside[:, common] / size), rare
+    return Covariates(names, difference[:, common] / size), rare
 
 
-def alone(battles: Battles, options: RankOptions) -> Fought:
+def alone(battles: Battles, options: RankOptions) -> BattleDesign:
     """*battles* from outside, whose clusters are prompts; those without stand alone."""
     each = np.arange(battles.n, dtype=np.int32)
     prompts = each if battles.cluster is None else battles.cluster
     if options.inference == "annotators" or options.strata:
         raise InvalidInput("options", "battles come without annotators and categories")
     if options.inference == "unclustered":
-        return Fought(replace(battles, cluster=None, n_clusters=0), prompts)
+        return BattleDesign(replace(battles, cluster=None, n_clusters=0), prompts)
     if options.inference == "fixed-prompts":
-        return Fought(replace(battles, cluster=each, n_clusters=battles.n), prompts, strata=prompts)
-    return Fought(battles, prompts)
+        return BattleDesign(replace(battles, cluster=each, n_clusters=battles.n), prompts, strata=prompts)
+    return BattleDesign(battles, prompts)

@@ -38,7 +38,7 @@ class RankOptions:
     by_category: bool = False
     part: Part = WHOLE
     largest: bool = False
-    reading: str = ""
+    parser: str = ""
     scale: str = "elo"
     inference: str = "new-prompts"
     strata: bool = False
@@ -67,7 +67,7 @@ class RankOptions:
     @property
     def taking(self) -> Taking:
         """How the votes that are ranked are taken."""
-        return Taking(self.reconcile, self.reading, self.part, self.decisive)
+        return Taking(self.reconcile, self.parser, self.part, self.decisive)
 
     def __post_init__(self) -> None:
         known = {
@@ -82,7 +82,7 @@ class RankOptions:
                 raise InvalidInput(f"options.{name}", f"{name} {said!r} is none of {', '.join(allowed)}")
         numbers = {
             "ridge": (self.ridge, self.ridge >= 0),
-            "wanted_difference": (self.wanted, self.wanted > 0),
+            "difference_to_detect": (self.wanted, self.wanted > 0),
             "level": (self.level, 0 < self.level < 1),
             "decisive_weight": (self.decisive, self.decisive >= 1),
         }
@@ -273,7 +273,7 @@ class Leaderboard:
     shares: tuple[ShareRow, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     without_style: Leaderboard | None = None
-    by_lot: Leaderboard | None = None
+    uniform_sample: Leaderboard | None = None
     """Of an adaptive run: the same over what fell by lot."""
     resamples: tuple[int, int] | None = None
     """Of a bootstrap: how many were drawn, and how many could not be ranked."""

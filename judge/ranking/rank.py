@@ -12,7 +12,7 @@ from judge.columns.arrays import Floats
 from judge.domain.errors import Incomparable, InvalidInput, Precondition
 from judge.domain.source import Source
 from judge.ranking.anchoring import Labelled, anchor
-from judge.ranking.battles import FEWEST_PROMPTS, Fought, Style, fought
+from judge.ranking.battles import FEWEST_PROMPTS, BattleDesign, Style, battle_design
 from judge.ranking.options import (
     INTERVALS,
     TIES,
@@ -48,52 +48,57 @@ SOME_ADAPTIVE_NOTE = (
 POSITION_NOTE = "The position effect has no bound here: it is left out, and both orders of all comparisons balance it."
 
 
-def leaderboard(
+def build_leaderboard(
     votes: SourceVotes, options: RankOptions, style: Style | None = None, labels: Labelled | None = None
 ) -> Leaderboard:
     """The leaderboard of *votes*, and of each category if asked for.
 
     *style* goes into the fit, and *labels* are what its ratings are anchored to.
     """
-    told = fought(votes, options, style)
-    board = rank(replace(told, votes=votes, labels=labels), options)
+    told = battle_design(votes, options, style)
+    leaderboard = rank(replace(told, votes=votes, labels=labels), options)
     if options.variance:
-        board = replace(board, variance=variance_of(votes))
+        leaderboard = replace(leaderboard, variance=variance_of(votes))
     if votes.adaptive:
-        board = _adaptive(board, votes, options, style)
+        leaderboard = _adaptive(leaderboard, votes, options, style)
     if style is not None:
-        board = replace(board, without_style=rank(replace(told, style=None, rare=()), options))
+        leaderboard = replace(leaderboard, without_style=rank(replace(told, style=None, rare=()), options))
     categories = categories_of(votes)
     unknown = sorted(set(options.targets) - set(categories))
     if unknown:
         raise InvalidInput("options.target_categories", f"no battle is of the category {unknown[0]!r}")
     if options.leave_one_out:
-        board = replace(
-            board,
+        leaderboard = replace(
+            leaderboard,
             left_out=(*_without_categories(votes, options, style, categories), *_without_judges(votes, options, style)),
         )
     if not options.by_category and not options.targets:
-        return replace(board, votes=votes)
+        return replace(leaderboard, votes=votes)
     # A category is easily too small to order everybody: what can be ranked is, the rest is named.
     lenient = replace(options, largest=True, strata=False)
     slices = []
     for category in categories:
         part = replace(options.part, category=category)
-        of_it = fought(in_category(votes, category), lenient, style)
-        slices.append(_ranked(of_it, replace(lenient, part=part), lenient=True))
+        of_it = battle_design(in_category(votes, category), lenient, style)
+        slices.append(_fit_leaderboard(of_it, replace(lenient, part=part), lenient=True))
     scored = _adjusted(slices, options)
-    return replace(board, votes=votes, slices=scored, shares=_shares(scored, options))
+    return replace(leaderboard, votes=votes, slices=scored, shares=_shares(scored, options))
 
 
-def _adaptive(board: Leaderboard, votes: SourceVotes, options: RankOptions, style: Style | None) -> Leaderboard:
-    """*board* with a word on how its pairs were chosen, and what those say that no verdict had a part in choosing."""
-    board = board.noted(ADAPTIVE_NOTE.format(rounds=votes.rounds) if votes.rounds else SOME_ADAPTIVE_NOTE)
-    lots = votes.lots
-    if not lots.rows:
-        return board
+def _adaptive(leaderboard: Leaderboard, votes: SourceVotes, options: RankOptions, style: Style | None) -> Leaderboard:
+    """Add a note that pairs were chosen adaptively, and the leaderboard of the uniform sample, if there is one."""
+    leaderboard = leaderboard.noted(ADAPTIVE_NOTE.format(rounds=votes.rounds) if votes.rounds else SOME_ADAPTIVE_NOTE)
+    uniform_votes = votes.uniform_votes
+    if not uniform_votes.rows:
+        return leaderboard
     # A fifth of the comparisons may be too few to order everybody: what can be ranked is, the rest is named.
     lenient = replace(options, largest=True, anchored_to=None)
-    return replace(board, by_lot=_adjusted([_ranked(fought(lots, lenient, style), lenient, lenient=True)], lenient)[0])
+    return replace(
+        leaderboard,
+        uniform_sample=_adjusted(
+            [_fit_leaderboard(battle_design(uniform_votes, lenient, style), lenient, lenient=True)], lenient
+        )[0],
+    )
 
 
 def _without_categories(
@@ -114,16 +119,16 @@ def _ranks_alone(votes: SourceVotes, options: RankOptions, style: Style | None) 
         return ()
     ranks_alone = replace(options, largest=True, reference="", anchor=None, anchors=(), pairs=False)
     ranks_alone = replace(ranks_alone, intervals="sandwich")
-    rest = _ranked(fought(votes, options, style), ranks_alone, lenient=True)
+    rest = _fit_leaderboard(battle_design(votes, options, style), ranks_alone, lenient=True)
     return tuple((row.contestant, row.rank) for row in rest.ratings)
 
 
-def rank(told: Fought, options: RankOptions) -> Leaderboard:
+def rank(told: BattleDesign, options: RankOptions) -> Leaderboard:
     """The leaderboard of what was *told*. Raises Incomparable, naming the parts, unless the largest is asked for."""
-    return _adjusted([_ranked(told, options)], options)[0]
+    return _adjusted([_fit_leaderboard(told, options)], options)[0]
 
 
-def _ranked(told: Fought, options: RankOptions, *, lenient: bool = False) -> Leaderboard:
+def _fit_leaderboard(told: BattleDesign, options: RankOptions, *, lenient: bool = False) -> Leaderboard:
     """The same with no intervals of standings yet, since other boards' cells may count with its own."""
     battles = told.battles
     names = battles.contestants
@@ -143,7 +148,7 @@ def _ranked(told: Fought, options: RankOptions, *, lenient: bool = False) -> Lea
         told = told.among(kept)
     method = {"elo": _elo, "elo-permuted": _permuted, "win-rate": _win_rate}.get(options.method, _strengths)
     try:
-        board = method(told, options)
+        leaderboard = method(told, options)
     except Disconnected as error:
         raise Incomparable(str(error), error.components) from None
     except NotConverged as error:
@@ -151,11 +156,11 @@ def _ranked(told: Fought, options: RankOptions, *, lenient: bool = False) -> Lea
     except ValueError as error:
         raise InvalidInput("options", str(error)) from None
     if told.rare:
-        board = board.noted(
+        leaderboard = leaderboard.noted(
             f"Left out of the fit, differing on fewer than {FEWEST_PROMPTS} prompts: {', '.join(told.rare)}."
         )
     prompts = len(np.unique(told.prompts))
-    return replace(board, unranked=unranked, components=parts, prompts=prompts, battles=told.battles.n)
+    return replace(leaderboard, unranked=unranked, components=parts, prompts=prompts, battles=told.battles.n)
 
 
 def _known(names: Sequence[str], options: RankOptions) -> None:
@@ -177,7 +182,7 @@ def _why(names: Sequence[str], wins: Floats) -> str:
     return f"the contestants cannot be put on one scale: {told}; ask for the largest part to rank the others"
 
 
-def _taken_part(told: Fought) -> list[tuple[int, int]]:
+def _taken_part(told: BattleDesign) -> list[tuple[int, int]]:
     """How many battles, and of how many prompts, each contestant was in."""
     m = len(told.battles.contestants)
     sides = np.concatenate((told.battles.left, told.battles.right)).astype(np.int64)
@@ -188,7 +193,7 @@ def _taken_part(told: Fought) -> list[tuple[int, int]]:
 
 
 def _rows(
-    told: Fought,
+    told: BattleDesign,
     ratings: Sequence[float],
     bounds: Sequence[tuple[float, float]],
     expected: Sequence[float | None],
@@ -201,18 +206,18 @@ def _rows(
     ]
 
 
-def _board(options: RankOptions, method: str, rows: Sequence[RatingRow]) -> Leaderboard:
+def _leaderboard(options: RankOptions, method: str, rows: Sequence[RatingRow]) -> Leaderboard:
     return Leaderboard(options, options.part, method, tuple(sorted(rows, key=lambda row: (row.rank, row.contestant))))
 
 
-def _strengths(told: Fought, options: RankOptions) -> Leaderboard:
+def _strengths(told: BattleDesign, options: RankOptions) -> Leaderboard:
     fit, notes = _fitted(told, options)
     names = told.battles.contestants
     scale = _unit(options)
     anchoring, resamples = None, None
     if told.labels is not None and told.votes is not None:
         anchored, anchoring = anchor(told.votes, told.labels, names)
-        fit = replace(fit, model=fit.model.at(anchored.log_strengths), doubt=anchored.covariance)
+        fit = replace(fit, model=fit.model.at(anchored.log_strengths), resampled_covariance=anchored.covariance)
     if INTERVALS[options.intervals]:
         fit, interval, resamples = _resampled(fit, options)
     else:
@@ -229,15 +234,15 @@ def _strengths(told: Fought, options: RankOptions) -> Leaderboard:
         best = list(probability_best(fit.log_strengths, found.matrix, found.freedom, rng).tolist())
     rows = [replace(row, ranks=places[i], best=best[i]) for i, row in enumerate(rows)]
     effects = [EffectRow(e.name, e.value, e.low, e.high) for e in fit.effects(options.level)]
-    board = _board(options, interval.method, rows).noted(*notes)
-    board = replace(
-        board,
+    leaderboard = _leaderboard(options, interval.method, rows).noted(*notes)
+    leaderboard = replace(
+        leaderboard,
         effects=tuple(effects),
         pairs=_pairs(fit, options, scale) if options.pairs else (),
         anchoring=anchoring,
         resamples=resamples,
     )
-    return _standings(board, fit, scale) if options.reference in names else board
+    return _standings(leaderboard, fit, scale) if options.reference in names else leaderboard
 
 
 def _scaled(fit: BradleyTerryFit, interval: Intervals, options: RankOptions) -> list[Floats]:
@@ -247,9 +252,9 @@ def _scaled(fit: BradleyTerryFit, interval: Intervals, options: RankOptions) -> 
         against = fit.differences(names.index(options.anchor[0]), options.level)
         return [options.anchor[1] + scale * c for c in (against.difference, against.low, against.high)]
     if fixed := [(names.index(name), rating) for name, rating in options.anchors if name in names]:
-        beside = fit.beside([code for code, _ in fixed], options.level)
+        columns = fit.relative_to([code for code, _ in fixed], options.level)
         middle = math.fsum(rating for _, rating in fixed) / len(fixed)
-        return [middle + scale * c for c in beside]
+        return [middle + scale * c for c in columns]
     middle = 1000.0 if options.scale == "elo" else 0.0
     return [middle + scale * (c - 1000) for c in (fit.ratings, interval.low, interval.high)]
 
@@ -259,7 +264,7 @@ def _resampled(fit: BradleyTerryFit, options: RankOptions) -> tuple[BradleyTerry
     kind = INTERVALS[options.intervals]
     rng = np.random.default_rng(options.seed)
     found = bootstrap(fit, rng, options.replicates, studentise=kind == STUDENTISED)
-    again = replace(fit, doubt=found.covariance())
+    again = replace(fit, resampled_covariance=found.covariance())
     interval = again.interval(options.level)
     if kind == SE_T or again.covariance.matrix is None:
         return again, interval, (found.drawn, found.apart)
@@ -273,8 +278,8 @@ def _unit(options: RankOptions) -> float:
     return 1.0 if options.scale == "elo" else 1 / POINTS
 
 
-def _fitted(told: Fought, options: RankOptions) -> tuple[BradleyTerryFit, tuple[str, ...]]:
-    position = options.position or told.showings
+def _fitted(told: BattleDesign, options: RankOptions) -> tuple[BradleyTerryFit, tuple[str, ...]]:
+    position = options.position or told.presentations
 
     def fit(*, position: bool) -> BradleyTerryFit:
         return bradley_terry(
@@ -289,14 +294,14 @@ def _fitted(told: Fought, options: RankOptions) -> tuple[BradleyTerryFit, tuple[
     try:
         return fit(position=position), ()
     except NotConverged:
-        if options.position or not (told.showings and told.complete):
+        if options.position or not (told.presentations and told.complete):
             raise
         return fit(position=False), (POSITION_NOTE,)
 
 
-def _standings(board: Leaderboard, fit: BradleyTerryFit, scale: float) -> Leaderboard:
-    """*board* with everybody's standing against the reference contestant, but for its interval."""
-    options, names = board.options, fit.battles.contestants
+def _standings(leaderboard: Leaderboard, fit: BradleyTerryFit, scale: float) -> Leaderboard:
+    """*leaderboard* with everybody's standing against the reference contestant, but for its interval."""
+    options, names = leaderboard.options, fit.battles.contestants
     reference = names.index(options.reference)
     others = [i for i in range(len(names)) if i != reference]
     against = fit.differences(reference, options.level)
@@ -316,32 +321,32 @@ def _standings(board: Leaderboard, fit: BradleyTerryFit, scale: float) -> Leader
                 prompts_needed(error, clusters, options.wanted, options.level) if sure else None,
             )
         )
-    return replace(board, standings=tuple(standings), block=block(fit, reference, others))
+    return replace(leaderboard, standings=tuple(standings), block=block(fit, reference, others))
 
 
-def _adjusted(boards: Sequence[Leaderboard], options: RankOptions) -> tuple[Leaderboard, ...]:
-    """*boards* with the intervals of their standings adjusted for all cells of all of them."""
+def _adjusted(leaderboards: Sequence[Leaderboard], options: RankOptions) -> tuple[Leaderboard, ...]:
+    """*leaderboards* with the intervals of their standings adjusted for all cells of all of them."""
     scale = _unit(options)
-    told = [board.block for board in boards if board.block is not None]
+    told = [leaderboard.block for leaderboard in leaderboards if leaderboard.block is not None]
     found = iter(levels(told, options.adjustment, np.random.default_rng(options.seed), options.level))
     adjusted = []
-    for board in boards:
-        if board.block is None:
-            adjusted.append(board)
+    for leaderboard in leaderboards:
+        if leaderboard.block is None:
+            adjusted.append(leaderboard)
             continue
-        low, high = (np.round(scale * column, 6) + 0.0 for column in intervals(board.block, next(found)))
+        low, high = (np.round(scale * column, 6) + 0.0 for column in intervals(leaderboard.block, next(found)))
         rows = [
             replace(row, low=least, high=most)
-            for row, least, most in zip(board.standings, low.tolist(), high.tolist(), strict=True)
+            for row, least, most in zip(leaderboard.standings, low.tolist(), high.tolist(), strict=True)
         ]
-        adjusted.append(replace(board, standings=tuple(rows)))
+        adjusted.append(replace(leaderboard, standings=tuple(rows)))
     return tuple(adjusted)
 
 
 def _shares(slices: Sequence[Leaderboard], options: RankOptions) -> tuple[ShareRow, ...]:
     """In how many of the wanted categories each contestant is ahead and behind."""
     wanted = [s for s in slices if not options.targets or s.part.category in options.targets]
-    cells = [(row.contestant, row.standing) for board in wanted for row in board.standings]
+    cells = [(row.contestant, row.standing) for leaderboard in wanted for row in leaderboard.standings]
     names = sorted({name for name, _ in cells})
     return tuple(
         ShareRow(name, cells.count((name, "AHEAD")), cells.count((name, "BEHIND")), len(wanted)) for name in names
@@ -367,27 +372,27 @@ def _expected(fit: BradleyTerryFit, options: RankOptions) -> list[float | None]:
     return [fit.expected_against_mean(i) for i in range(len(names))]
 
 
-def _elo(told: Fought, options: RankOptions) -> Leaderboard:
+def _elo(told: BattleDesign, options: RankOptions) -> Leaderboard:
     found = elo(told.battles, options.k, options.start)
     unknown = [(math.nan, math.nan)] * len(told.battles.contestants)
     rows = _rows(told, found.ratings.tolist(), unknown, [None] * len(told.battles.contestants))
-    return _board(options, "none: online Elo depends on the order of its battles", rows).noted(ELO_NOTE)
+    return _leaderboard(options, "none: online Elo depends on the order of its battles", rows).noted(ELO_NOTE)
 
 
-def _permuted(told: Fought, options: RankOptions) -> Leaderboard:
+def _permuted(told: BattleDesign, options: RankOptions) -> Leaderboard:
     rng = np.random.default_rng(options.seed)
     found = permuted_elo(told.battles, rng, options.permutations, options.k, options.start, level=options.level)
     bounds = list(zip(found.low.tolist(), found.high.tolist(), strict=True))
     rows = _rows(told, found.ratings.tolist(), bounds, [None] * len(told.battles.contestants))
     spread = found.order_sd.tolist()
     rows = [replace(row, order_sd=spread[i]) for i, row in enumerate(rows)]
-    return _board(options, found.method, rows).noted(PERMUTED_NOTE)
+    return _leaderboard(options, found.method, rows).noted(PERMUTED_NOTE)
 
 
-def _win_rate(told: Fought, options: RankOptions) -> Leaderboard:
+def _win_rate(told: BattleDesign, options: RankOptions) -> Leaderboard:
     battles = told.battles
     if options.reference not in battles.contestants:
-        return _board(options, f"none: {options.reference} has no battle here", ())
+        return _leaderboard(options, f"none: {options.reference} has no battle here", ())
     rates = win_rates(battles, battles.contestants.index(options.reference), options.level).rates
     known = [i for i, rate in enumerate(rates) if rate.value is not None]
     values = [round(rates[i].value or 0.0, 6) for i in range(len(rates))]
@@ -395,7 +400,7 @@ def _win_rate(told: Fought, options: RankOptions) -> Leaderboard:
     places = dict(zip(known, ranks(np.array([rates[i].value for i in known])).tolist(), strict=True))
     rows = _rows(told, values, bounds, values)
     method = next((rates[i].method for i in known), "none: no battle against the reference")
-    return _board(options, method, [replace(rows[i], rank=places[i]) for i in known])
+    return _leaderboard(options, method, [replace(rows[i], rank=places[i]) for i in known])
 
 
 def _or_nan(value: float | None) -> float:

@@ -50,8 +50,8 @@ async def style_of(store: Store, tenant: str, votes: SourceVotes) -> Style:
     """The features of every output that *votes* are about. Raises InvalidInput where the dataset has no such text."""
     revision = await store.revision(tenant, votes.dataset)
     prompt_ids = {vote.where.prompt_id for vote in votes.rows}
-    board = await store.board(tenant, votes.dataset, revision, prompt_ids=prompt_ids)
-    rows = {named: output.row for named, output in board.named().items()}
+    index = await store.dataset_index(tenant, votes.dataset, revision, prompt_ids=prompt_ids)
+    rows = {named: output.row for named, output in index.named().items()}
     wanted = _sides(votes, rows)
     of: dict[_Side, Floats] = {}
     for start in range(0, len(wanted), AT_ONCE):

@@ -15,7 +15,7 @@ def variance_of(votes: SourceVotes) -> tuple[Component, ...]:
     """The variance of what goes to the left, by level. Precondition where there are no verdicts."""
     rows = [
         ((where.left, where.right), (where.prompt_id, where.turn), judge, order, share)
-        for judge, told in votes.shares.items()
+        for judge, told in votes.left_scores.items()
         for where, by_order in told.items()
         for order, shares in by_order.items()
         for share in shares

@@ -36,21 +36,21 @@ class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
         """Compare two sources of a dataset, or one source's annotators among themselves."""
         options = decode.agree_options(request.options)
         dataset = resource_id("datasets", "dataset", request.dataset)
-        other = _rival(request.options.rival, request.target)
+        other = _second_source(request.options.second_source, request.target)
         source = await self._votes(dataset, _whole(request.source), options)
         target = await self._votes(dataset, _whole(request.target, "target"), options) if request.target else None
-        rival = await self._votes(dataset, other, options) if other else None
+        second_source = await self._votes(dataset, other, options) if other else None
         if options.bias and target is None:
             raise InvalidInput("options.bias", "bias is beyond what a target says: name one")
         style = await self._style(source) if options.bias else ""
         own = self._family(_whole(request.source).name, source) if options.bias else ()
 
         def measured() -> Report:
-            report = measure(source, target, options, rival)
+            report = measure(source, target, options, second_source)
             if not options.bias or target is None:
                 return report
             swayed = bias(source, target, style, options.family or own, options.level)
-            return replace(report, beside=replace(report.beside, bias=swayed))
+            return replace(report, diagnostics=replace(report.diagnostics, bias=swayed))
 
         report = await self._fits.run(measured)
         return pb.GetAgreementResponse(report=reports.agreement(report))
@@ -71,11 +71,11 @@ class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
         options = decode.agree_options(first.options)
         if options.bias:
             raise InvalidInput("options.bias", "a stream of labels comes without the outputs whose style could sway")
-        source, rival = _whole(first.source), _rival(first.options.rival, first.target)
+        source, second_source = _whole(first.source), _second_source(first.options.second_source, first.target)
         target = _whole(first.target, "target") if first.target else None
 
         def measured() -> Report:
-            told = [labels.votes(one, options.part) if one else None for one in (target, rival)]
+            told = [labels.votes(one, options.part) if one else None for one in (target, second_source)]
             return measure(labels.votes(source, options.part), told[0], options, told[1])
 
         report = await self._fits.run(measured)
@@ -113,10 +113,10 @@ class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
         return await votes_of(self._store, TENANT, dataset, source, options.taking)
 
 
-def _rival(said: str, target: str) -> Source | None:
+def _second_source(said: str, target: str) -> Source | None:
     if said and not target:
-        raise InvalidInput("options.rival", "a rival is held against a target: name one")
-    return _whole(said, "options.rival") if said else None
+        raise InvalidInput("options.second_source", "a rival is held against a target: name one")
+    return _whole(said, "options.second_source") if said else None
 
 
 def _whole(said: str, field: str = "source") -> Source:

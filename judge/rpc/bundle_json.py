@@ -32,7 +32,7 @@ def page(body: dict[str, Any]) -> str:
     return json.dumps(body, ensure_ascii=False, sort_keys=True, indent=1) + "\n"
 
 
-def board(leaderboard: Leaderboard) -> str:
+def leaderboard_json(leaderboard: Leaderboard) -> str:
     """A leaderboard as lines for people: what is the same has the same bytes."""
     return page(plain(leaderboard))
 

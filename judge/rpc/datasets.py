@@ -21,7 +21,7 @@ from judge.domain.dataset import (
 from judge.domain.errors import InvalidInput
 from judge.domain.names import checked_id, checked_name, resource_id
 from judge.domain.verdict import ParsedVerdict, Reply
-from judge.execution.detached import Outliving
+from judge.execution.detached import DetachedTasks
 from judge.ports.store import Store
 from judge.prompts.parse import own_parser, parse
 from judge.prompts.rubrics import RUBRICS
@@ -90,7 +90,7 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._deletions = Outliving()
+        self._deletions = DetachedTasks()
 
     async def close(self) -> None:
         """Leave deletions where they are: what is begun goes on when the store is next opened."""

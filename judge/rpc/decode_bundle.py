@@ -9,7 +9,7 @@ from judge.domain.names import resource_id
 from judge.domain.outcome import ItemState, Order, Outcome, Preference, VerdictStatus
 from judge.domain.run import Run, RunCounts, RunSpec, RunState
 from judge.domain.verdict import ParsedVerdict, PresentationNames, Reply, Usage, Verdict
-from judge.planning.named_plan import Planned
+from judge.planning.named_plan import PlanEntry
 from judge.rpc.decode import enum, optional_enum, run_spec
 
 OF_REPLIES = (VerdictStatus.REFUSED, VerdictStatus.FILTERED, VerdictStatus.TRUNCATED)
@@ -37,7 +37,7 @@ def run(said: run_service_pb2.Run) -> Run:
         cost_micros=said.cost_micros,
         create_time=said.create_time.ToMicroseconds() / 1e6,
         end_time=said.end_time.ToMicroseconds() / 1e6 if said.HasField("end_time") else None,
-        rest=optional_enum(ItemState, said.rest, "rest"),
+        never_started=optional_enum(ItemState, said.never_started, "never_started"),
         round=said.round,
     )
 
@@ -90,32 +90,32 @@ def _variant(said: judge_service_pb2.RubricVariant) -> RubricVariant:
     )
 
 
-def showing(said: outcome_pb2.Showing) -> PresentationNames:
+def presentation(said: outcome_pb2.Presentation) -> PresentationNames:
     """A showing."""
-    order = enum(Order, said.order, "showing.order")
+    order = enum(Order, said.order, "presentation.order")
     return PresentationNames(
         said.prompt_id, said.turn, said.left, said.right, order, said.left_sample, said.right_sample
     )
 
 
-def planned(said: run_service_pb2.PlannedShowing) -> Planned:
+def plan_entry(said: run_service_pb2.PlannedPresentation) -> PlanEntry:
     """One showing of a plan."""
-    return Planned(showing(said.showing), said.comparison_id)
+    return PlanEntry(presentation(said.presentation), said.comparison_id)
 
 
 def verdict(said: verdict_pb2.Verdict) -> Verdict:
     """A verdict of view FULL."""
-    names = showing(said.showing)
+    names = presentation(said.presentation)
     return Verdict(
         judge=resource_id("judges", "judge", said.judge),
-        showing=names,
+        presentation=names,
         category=said.category,
         position=said.position,
         comparison_id=said.comparison_id,
         reply=_reply(said) if said.status else None,
-        readings=tuple(_reading(one, names.order) for one in said.readings),
+        parsed_verdicts=tuple(_parsed_verdict(one, names.order) for one in said.parsed_verdicts),
         state=optional_enum(ItemState, said.state, "state"),
-        epoch=said.epoch,
+        cache_tag=said.cache_tag,
         repeat=said.repeat,
         reused=said.reused,
         create_time=said.create_time.ToMicroseconds() / 1e6 if said.HasField("create_time") else 0.0,
@@ -140,8 +140,8 @@ def _reply(said: verdict_pb2.Verdict) -> Reply:
     )
 
 
-def _reading(said: verdict_pb2.Reading, order: Order) -> ParsedVerdict:
-    outcome = optional_enum(Outcome, said.outcome, "readings.outcome")
+def _parsed_verdict(said: verdict_pb2.ParsedVerdict, order: Order) -> ParsedVerdict:
+    outcome = optional_enum(Outcome, said.outcome, "parsed_verdicts.outcome")
     first = said.probability_left if said.HasField("probability_left") else None
     if first is not None and order is Order.RIGHT_FIRST:
         # It was turned round with a rounding of its own, which its digits take back.

@@ -18,7 +18,7 @@ from judge.domain.dataset import DatasetSummary
 from judge.domain.judge import JudgeCard, JudgeDefinition, RenderedPrompt, RubricVariant, Sampling
 from judge.domain.run import Pairing, Run, RunSpec
 from judge.domain.verdict import ParsedVerdict, PresentationNames, Reply, Verdict
-from judge.planning.named_plan import Planned
+from judge.planning.named_plan import PlanEntry
 from judge.planning.rounds import Rounds
 from judge.runs.estimate import RunEstimate
 from judge.votes.votes import Part
@@ -94,7 +94,7 @@ def judge(card: JudgeCard, *, whole: bool = False) -> judge_service_pb2.Judge:
         rubric_version=what.rubric.version,
         parser=what.parser,
         fingerprint=what.fingerprint,
-        yardstick=what.yardstick,
+        baseline=what.baseline,
         available=not card.unavailable_reason,
         unavailable_reason=card.unavailable_reason,
         capabilities=judge_service_pb2.Capabilities(
@@ -193,7 +193,7 @@ def pairing(said: Pairing) -> run_service_pb2.Pairing:
         orders=said.orders.value,  # type: ignore[arg-type]  # as above
         repeats=said.repeats,
         seed=said.seed,
-        epoch=said.epoch,
+        cache_tag=said.cache_tag,
         round_size=said.round_size,
         top=said.top,
         precision=said.precision,
@@ -219,8 +219,8 @@ def run(row: Run, tenant: str, rate: float = 0.0, *, full: bool = False) -> run_
     counts = row.counts
     by_status = {name: n for name, n in sorted(counts.by_status.items()) if n}
     pending = counts.pending
-    if row.state.ended and row.rest is not None and pending:
-        name = row.rest.name.lower()
+    if row.state.ended and row.never_started is not None and pending:
+        name = row.never_started.name.lower()
         by_status[name] = by_status.get(name, 0) + pending
         pending = 0
     spec = run_spec(row.spec)
@@ -256,7 +256,7 @@ def run(row: Run, tenant: str, rate: float = 0.0, *, full: bool = False) -> run_
             run_service_pb2.JudgeSpending(judge=f"judges/{frozen.name}", **asdict(spent))
             for frozen, spent in zip(row.judges, row.spent, strict=True)
         ],
-        rest=row.rest.value if row.rest else 0,  # type: ignore[arg-type]  # our numbers are the wire's
+        never_started=row.never_started.value if row.never_started else 0,  # type: ignore[arg-type]  # our numbers are the wire's
         definitions=[definition(frozen) for frozen in row.judges] if full else [],
     )
 
@@ -289,9 +289,9 @@ def estimate(found: RunEstimate) -> run_service_pb2.RunEstimate:
     )
 
 
-def showing(names: PresentationNames) -> outcome_pb2.Showing:
+def presentation(names: PresentationNames) -> outcome_pb2.Presentation:
     """A showing."""
-    return outcome_pb2.Showing(
+    return outcome_pb2.Presentation(
         prompt_id=names.prompt_id,
         turn=names.turn,
         left=names.left,
@@ -304,25 +304,25 @@ def showing(names: PresentationNames) -> outcome_pb2.Showing:
 
 def verdict(row: Verdict, run_id: str = "", *, full: bool = True) -> verdict_pb2.Verdict:
     """A verdict; without raw text and other readings unless *full*."""
-    reply, reading = row.reply or Reply(""), row.reading
+    reply, parsed_verdict = row.reply or Reply(""), row.parsed_verdict
     usage = reply.usage
-    probability = _left(reading, row) if reading else None
+    probability = _left(parsed_verdict, row) if parsed_verdict else None
     return verdict_pb2.Verdict(
         name=f"runs/{run_id}/verdicts/{row.position}" if run_id else "",
         judge=f"judges/{row.judge}",
-        showing=showing(row.showing),
+        presentation=presentation(row.presentation),
         category=row.category,
         comparison_id=row.comparison_id,
         status=row.status.value if row.status else 0,  # type: ignore[arg-type]  # our numbers are the wire's
         state=row.state.value if row.state and row.reply is None else 0,  # type: ignore[arg-type]  # as above
         outcome=row.outcome.value if row.outcome else 0,  # type: ignore[arg-type]  # as above
         probability_left=probability,
-        strength=reading.strength if reading else None,
-        reason=reading.reason if reading else "",
+        strength=parsed_verdict.strength if parsed_verdict else None,
+        reason=parsed_verdict.reason if parsed_verdict else "",
         raw=reply.raw if full else "",
-        parser=reading.parser if reading else "",
-        readings=[_reading(r, row) for r in row.readings] if full else [],
-        epoch=row.epoch,
+        parser=parsed_verdict.parser if parsed_verdict else "",
+        parsed_verdicts=[_parsed_verdict(r, row) for r in row.parsed_verdicts] if full else [],
+        cache_tag=row.cache_tag,
         repeat=row.repeat,
         usage=verdict_pb2.Usage(
             input_tokens=usage.input_tokens,
@@ -342,35 +342,39 @@ def verdict(row: Verdict, run_id: str = "", *, full: bool = True) -> verdict_pb2
     )
 
 
-def _left(reading: ParsedVerdict, row: Verdict) -> float | None:
-    first = reading.probability_first
+def _left(parsed_verdict: ParsedVerdict, row: Verdict) -> float | None:
+    first = parsed_verdict.probability_first
     if first is None:
         return None
-    return first if row.showing.order.name == "LEFT_FIRST" else 1 - first
+    return first if row.presentation.order.name == "LEFT_FIRST" else 1 - first
 
 
-def _reading(reading: ParsedVerdict, row: Verdict) -> verdict_pb2.Reading:
-    outcome = reading.preference.outcome(row.showing.order).value if reading.preference else 0
-    return verdict_pb2.Reading(
-        parser=reading.parser,
-        status=reading.status.value,  # type: ignore[arg-type]  # our numbers are the wire's
+def _parsed_verdict(parsed_verdict: ParsedVerdict, row: Verdict) -> verdict_pb2.ParsedVerdict:
+    outcome = parsed_verdict.preference.outcome(row.presentation.order).value if parsed_verdict.preference else 0
+    return verdict_pb2.ParsedVerdict(
+        parser=parsed_verdict.parser,
+        status=parsed_verdict.status.value,  # type: ignore[arg-type]  # our numbers are the wire's
         outcome=outcome,  # type: ignore[arg-type]  # as above
-        probability_left=_left(reading, row),
-        reason=reading.reason,
-        strength=reading.strength,
+        probability_left=_left(parsed_verdict, row),
+        reason=parsed_verdict.reason,
+        strength=parsed_verdict.strength,
     )
 
 
-def planned(one: Planned) -> run_service_pb2.PlannedShowing:
+def planned_presentation(one: PlanEntry) -> run_service_pb2.PlannedPresentation:
     """One showing of a plan."""
-    return run_service_pb2.PlannedShowing(showing=showing(one.showing), comparison_id=one.comparison_id)
+    return run_service_pb2.PlannedPresentation(
+        presentation=presentation(one.presentation), comparison_id=one.comparison_id
+    )
 
 
 def planned_round(rounds: Rounds, number: int) -> run_service_pb2.PlannedRound:
     """Row *number* of *rounds*, from 0."""
     row, plan = rounds.rows[number], rounds.plan(number)
-    showings = plan.showings if plan else 0
-    return run_service_pb2.PlannedRound(number=number + 1, offset=row.offset, showings=showings, row=row.to_bytes())
+    presentations = plan.presentations if plan else 0
+    return run_service_pb2.PlannedRound(
+        number=number + 1, offset=row.offset, presentations=presentations, row=row.to_bytes()
+    )
 
 
 def part(said: Part) -> outcome_pb2.Slice:

@@ -48,7 +48,7 @@ class JudgeServicer(judge_service_pb2_grpc.JudgeServiceServicer):
         card = await self._card(request.judge, "judge")
         if not card.definition.rubric.variants:
             raise InvalidInput("judge", f"judge {card.definition.name!r} is recorded: nothing is ever sent to it")
-        asked = await self._asked(request.judged)
+        asked = await self._single_request(request.input)
         rendered = await self._single.preview(card, asked)
         stored = await self._single.stored(TENANT, card, asked)
         return pb.PreviewPromptResponse(preview=encode.preview(rendered, stored=stored))
@@ -56,8 +56,8 @@ class JudgeServicer(judge_service_pb2_grpc.JudgeServiceServicer):
     async def JudgeComparison(self, request: pb.JudgeComparisonRequest, context: Any) -> pb.JudgeComparisonResponse:
         """Judge one comparison now."""
         card = await self._card(request.judge, "judge")
-        asked = await self._asked(request.judged)
-        verdict = await self._single.judge(TENANT, card, asked, request.epoch, request.repeat)
+        asked = await self._single_request(request.input)
+        verdict = await self._single.judge(TENANT, card, asked, request.cache_tag, request.repeat)
         return pb.JudgeComparisonResponse(verdict=encode.verdict(verdict))
 
     async def JudgeComparisons(
@@ -103,22 +103,22 @@ class JudgeServicer(judge_service_pb2_grpc.JudgeServiceServicer):
     async def _card(self, name: str, field: str) -> JudgeCard:
         return await self._runs.card(TENANT, resource_id("judges", field, name))
 
-    async def _asked(self, judged: pb.Judged) -> SingleRequest:
-        if judged.dataset:
-            said = judged.showing
+    async def _single_request(self, judge_input: pb.JudgeInput) -> SingleRequest:
+        if judge_input.dataset:
+            said = judge_input.presentation
             names = PresentationNames(
                 said.prompt_id,
                 said.turn or 1,
                 said.left,
                 said.right,
-                decode.optional_enum(Order, said.order, "showing.order") or Order.LEFT_FIRST,
+                decode.optional_enum(Order, said.order, "presentation.order") or Order.LEFT_FIRST,
                 said.left_sample,
                 said.right_sample,
             )
-            return await self._single.of_dataset(TENANT, resource_id("datasets", "dataset", judged.dataset), names)
-        prompt, left, right = decode.inline(judged.texts)
-        order = decode.optional_enum(Order, judged.texts.order, "texts.order") or Order.LEFT_FIRST
-        texts = Comparison(prompt, left, right, judged.texts.category, tuple(judged.texts.reference))
+            return await self._single.of_dataset(TENANT, resource_id("datasets", "dataset", judge_input.dataset), names)
+        prompt, left, right = decode.inline(judge_input.texts)
+        order = decode.optional_enum(Order, judge_input.texts.order, "texts.order") or Order.LEFT_FIRST
+        texts = Comparison(prompt, left, right, judge_input.texts.category, tuple(judge_input.texts.reference))
         return self._single.of_texts(texts, order)
 
 

@@ -91,7 +91,7 @@ class Labels:
         taken &= part.among(wheres, {}, {})[item]
         told = Columns(wheres, annotators, item.astype(np.int32), annotator.astype(np.int32), outcome).among(taken)
         rows = merged(told, source.merge)
-        return SourceVotes(str(source), rows, {}, {}, len(rows), len(rows), reading="label")
+        return SourceVotes(str(source), rows, {}, {}, len(rows), len(rows), parser="label")
 
     def _add_rows(self, rows: Sequence[ds.Label]) -> None:
         labels = [decode.label(row) for row in rows]

@@ -19,7 +19,7 @@ from judge.ranking.anchoring import Labelled, labelled
 from judge.ranking.battles import alone
 from judge.ranking.compute import Fits
 from judge.ranking.options import RankOptions
-from judge.ranking.rank import leaderboard, rank
+from judge.ranking.rank import build_leaderboard, rank
 from judge.ranking.style import style_of
 from judge.ranking.versions import versions
 from judge.rpc import decode, reports
@@ -43,8 +43,8 @@ class RankingServicer(ranking_service_pb2_grpc.RankingServiceServicer):
         votes = await votes_of(self._store, TENANT, dataset, source, options.taking)
         style = await style_of(self._store, TENANT, votes) if options.style else None
         labels = await self._labels(votes, options)
-        board = await self._fits.run(lambda: leaderboard(votes, options, style, labels))
-        return pb.GetLeaderboardResponse(leaderboard=reports.leaderboard(board), versions=versions())
+        leaderboard = await self._fits.run(lambda: build_leaderboard(votes, options, style, labels))
+        return pb.GetLeaderboardResponse(leaderboard=reports.encode_leaderboard(leaderboard), versions=versions())
 
     async def _labels(self, votes: SourceVotes, options: RankOptions) -> Labelled | None:
         """What the labels that ratings are to be anchored to say."""
@@ -72,8 +72,8 @@ class RankingServicer(ranking_service_pb2_grpc.RankingServiceServicer):
             raise InvalidInput("options", "battles come without texts and categories, as a dataset's source has them")
         if chosen.anchored_to or chosen.variance or chosen.decisive != 1:
             raise InvalidInput("options", "battles come without labels and verdicts, as a dataset's source has them")
-        board = await self._fits.run(lambda: rank(alone(gathered.battles(), chosen), chosen))
-        return pb.RankBattlesResponse(leaderboard=reports.leaderboard(board))
+        leaderboard = await self._fits.run(lambda: rank(alone(gathered.battles(), chosen), chosen))
+        return pb.RankBattlesResponse(leaderboard=reports.encode_leaderboard(leaderboard))
 
 
 class _Gathered:

@@ -21,7 +21,7 @@ from judge.stats.ceiling import Ceiling, PairedEstimate
 from judge.stats.cluster_intervals import Estimate
 from judge.stats.drift import Drift
 from judge.stats.rank_agreement import RankAgreement
-from judge.stats.second_source import Rivals
+from judge.stats.second_source import SecondSourceComparison
 from judge.votes.votes import SourceVotes
 
 
@@ -30,15 +30,15 @@ def coverage(votes: SourceVotes) -> outcome_pb2.Coverage:
     return outcome_pb2.Coverage(usable=votes.usable, planned=votes.planned, by_status=votes.by_status)
 
 
-def leaderboard(board: Leaderboard) -> leaderboard_pb2.Leaderboard:
+def encode_leaderboard(leaderboard: Leaderboard) -> leaderboard_pb2.Leaderboard:
     """A leaderboard."""
-    options, votes = board.options, board.votes
+    options, votes = leaderboard.options, leaderboard.votes
     return leaderboard_pb2.Leaderboard(
-        slice=part(board.part),
+        slice=part(leaderboard.part),
         method=options.method,
-        scale=board.scale,
+        scale=leaderboard.scale,
         level=options.level,
-        interval_method=board.interval_method,
+        interval_method=leaderboard.interval_method,
         coverage=coverage(votes) if votes else None,
         ratings=[
             leaderboard_pb2.Rating(
@@ -53,53 +53,53 @@ def leaderboard(board: Leaderboard) -> leaderboard_pb2.Leaderboard:
                 order_sd=row.order_sd,
                 probability_best=row.best,
             )
-            for row in board.ratings
+            for row in leaderboard.ratings
         ],
-        unranked=[leaderboard_pb2.Unranked(contestant=name, reason=why) for name, why in board.unranked],
-        components=[leaderboard_pb2.Component(contestants=names) for names in board.components],
-        slices=[leaderboard(inner) for inner in board.slices],
-        standings=[_standing(row, board) for row in board.standings],
+        unranked=[leaderboard_pb2.Unranked(contestant=name, reason=why) for name, why in leaderboard.unranked],
+        components=[leaderboard_pb2.Component(contestants=names) for names in leaderboard.components],
+        slices=[encode_leaderboard(inner) for inner in leaderboard.slices],
+        standings=[_standing(row, leaderboard) for row in leaderboard.standings],
         inference=options.inference,
         source=votes.source if votes else "",
         reconcile=options.reconcile.name.lower(),
-        ties=board.ties,
-        prompts=board.prompts,
-        battles=board.battles,
+        ties=leaderboard.ties,
+        prompts=leaderboard.prompts,
+        battles=leaderboard.battles,
         interim=votes.interim if votes else False,
-        notes=board.notes,
-        reading=votes.reading if votes else "",
+        notes=leaderboard.notes,
+        parser=votes.parser if votes else "",
         differences=[
             leaderboard_pb2.Difference(
                 left=row.left, right=row.right, difference=row.difference, interval=interval(row.low, row.high)
             )
-            for row in board.pairs
+            for row in leaderboard.pairs
         ],
         ridge=options.ridge,
         effects=[
             leaderboard_pb2.Effect(name=row.name, value=row.value, interval=interval(row.low, row.high))
-            for row in board.effects
+            for row in leaderboard.effects
         ],
         target_shares=[
             leaderboard_pb2.TargetShare(
                 contestant=row.contestant, ahead=row.ahead, behind=row.behind, categories=row.cells
             )
-            for row in board.shares
+            for row in leaderboard.shares
         ],
         adaptive=votes.adaptive if votes else False,
-        without_style=leaderboard(board.without_style) if board.without_style else None,
-        by_lot=leaderboard(board.by_lot) if board.by_lot else None,
+        without_style=encode_leaderboard(leaderboard.without_style) if leaderboard.without_style else None,
+        uniform_sample=encode_leaderboard(leaderboard.uniform_sample) if leaderboard.uniform_sample else None,
         left_out=[
             leaderboard_pb2.LeftOut(category=row.category, judge=row.judge, ranks=dict(row.ranks))
-            for row in board.left_out
+            for row in leaderboard.left_out
         ],
         anchor=options.anchor[0] if options.anchor else "",
         anchors=[name for name, _ in options.anchors],
-        replicates=board.resamples[0] if board.resamples else 0,
-        replicates_apart=board.resamples[1] if board.resamples else 0,
-        anchoring=_anchoring(board.anchoring) if board.anchoring else None,
+        replicates=leaderboard.resamples[0] if leaderboard.resamples else 0,
+        replicates_apart=leaderboard.resamples[1] if leaderboard.resamples else 0,
+        anchoring=_anchoring(leaderboard.anchoring) if leaderboard.anchoring else None,
         variance=[
             leaderboard_pb2.VarianceComponent(level=one.level, variance=one.variance, share=one.share)
-            for one in board.variance
+            for one in leaderboard.variance
         ],
     )
 
@@ -119,16 +119,16 @@ def _anchoring(told: Anchoring) -> leaderboard_pb2.Anchoring:
     )
 
 
-def _standing(row: StandingRow, board: Leaderboard) -> leaderboard_pb2.ContestantStanding:
+def _standing(row: StandingRow, leaderboard: Leaderboard) -> leaderboard_pb2.ContestantStanding:
     return leaderboard_pb2.ContestantStanding(
         contestant=row.contestant,
-        reference_contestant=board.options.reference,
-        slice=part(board.part),
+        reference_contestant=leaderboard.options.reference,
+        slice=part(leaderboard.part),
         difference=row.difference,
         interval=interval(row.low, row.high),
         probability_better=None if math.isnan(row.probability_better) else row.probability_better,
         standing=leaderboard_pb2.Standing.Value(f"STANDING_{row.standing}"),
-        adjustment=board.options.adjustment,
+        adjustment=leaderboard.options.adjustment,
         detectable_difference=None if math.isnan(row.detectable) else row.detectable,
         prompts_needed=row.needed,
     )
@@ -161,20 +161,20 @@ def agreement(report: Report) -> agreement_service_pb2.AgreementReport:
         else None,
         reconcile=report.options.reconcile.name.lower(),
         orientation=report.options.orientation,
-        reading=report.source.reading,
-        rank_agreement=_orders(report.beside.orders) if report.beside.orders else None,
-        gaps=[_gap(least, most, figure) for least, most, figure in report.beside.gaps],
-        calibration=_calibration(report.beside.calibration) if report.beside.calibration else None,
-        bias=_bias(report.beside.bias) if report.beside.bias else None,
-        cascade=_cascade(report.beside.cascade) if report.beside.cascade else None,
+        parser=report.source.parser,
+        rank_agreement=_orders(report.diagnostics.orders) if report.diagnostics.orders else None,
+        gaps=[_gap(least, most, figure) for least, most, figure in report.diagnostics.gaps],
+        calibration=_calibration(report.diagnostics.calibration) if report.diagnostics.calibration else None,
+        bias=_bias(report.diagnostics.bias) if report.diagnostics.bias else None,
+        cascade=_cascade(report.diagnostics.cascade) if report.diagnostics.cascade else None,
         repeats_agree=_estimated(report.repeats) if report.repeats else None,
-        notes=report.beside.notes,
-        ceilings=[_ceiling(cut, found) for cut, found in report.beside.ceilings],
-        alternative_annotator=_alternative(report.beside.alternative, report.beside.annotators)
-        if report.beside.alternative
+        notes=report.diagnostics.notes,
+        ceilings=[_ceiling(cut, found) for cut, found in report.diagnostics.ceilings],
+        alternative_annotator=_alternative(report.diagnostics.alternative, report.diagnostics.annotators)
+        if report.diagnostics.alternative
         else None,
-        drift=_drift(report.beside.drift) if report.beside.drift else None,
-        rivals=[_rivals(found) for found in report.beside.rivals],
+        drift=_drift(report.diagnostics.drift) if report.diagnostics.drift else None,
+        second_sources=[_second_source_comparison(found) for found in report.diagnostics.second_sources],
     )
 
 
@@ -263,7 +263,7 @@ def _gap(least: float, most: float, figure: AgreementFigure) -> agreement_servic
 def _drift(found: Drift) -> agreement_service_pb2.Drift:
     return agreement_service_pb2.Drift(
         answer=found.answer,
-        showings=found.showings,
+        presentations=found.presentations,
         changed=_estimated(found.changed),
         noise=_estimated(found.noise),
         beyond=_estimated(found.beyond),
@@ -272,22 +272,22 @@ def _drift(found: Drift) -> agreement_service_pb2.Drift:
     )
 
 
-def _beside(figures: PairedEstimate) -> agreement_service_pb2.Beside:
-    return agreement_service_pb2.Beside(
+def _paired_estimate(figures: PairedEstimate) -> agreement_service_pb2.PairedEstimate:
+    return agreement_service_pb2.PairedEstimate(
         source=_estimated(figures.one),
         target=_estimated(figures.other),
         difference=_estimated(figures.difference),
     )
 
 
-def _rivals(found: Rivals) -> agreement_service_pb2.Rivals:
-    return agreement_service_pb2.Rivals(
+def _second_source_comparison(found: SecondSourceComparison) -> agreement_service_pb2.SecondSourceComparison:
+    return agreement_service_pb2.SecondSourceComparison(
         ties=agreement_service_pb2.Ties.Value(f"TIES_{found.ties}"),
         comparisons=found.comparisons,
         votes=found.votes,
         prompts=found.prompts,
         source=_estimated(found.rate.one),
-        rival=_estimated(found.rate.other),
+        second_source=_estimated(found.rate.other),
         difference=_estimated(found.rate.difference),
         detectable_difference=found.detectable,
         prompts_needed=found.needed,
@@ -302,8 +302,8 @@ def _ceiling(cut: Cut, found: Ceiling) -> agreement_service_pb2.Ceiling:
         ties=agreement_service_pb2.Ties.Value(f"TIES_{found.ties}"),
         comparisons=found.comparisons,
         votes=found.votes,
-        rate=_beside(found.rate),
-        alpha=_beside(found.alpha),
+        rate=_paired_estimate(found.rate),
+        alpha=_paired_estimate(found.alpha),
         largest=_estimated(found.largest),
         detectable_difference=found.detectable,
         prompts_needed=found.needed,
@@ -333,7 +333,7 @@ def disagreement(row: Disagreement) -> agreement_service_pb2.Disagreement:
     """A comparison to be read."""
     where = row.where
     return agreement_service_pb2.Disagreement(
-        showing=outcome_pb2.Showing(
+        presentation=outcome_pb2.Presentation(
             prompt_id=where.prompt_id,
             turn=where.turn,
             left=where.left,
@@ -348,7 +348,7 @@ def disagreement(row: Disagreement) -> agreement_service_pb2.Disagreement:
         target_verdicts=[verdict(said) for said in row.target_verdicts],
         labels=[rows.label(label) for label in row.labels],
         informative=row.informative,
-        source_left_share=row.share,
+        source_left_score=row.left_score,
         votes=[row.votes.get(outcome, 0) for outcome in Outcome],
         prompt=row.prompt,
         left=row.left,

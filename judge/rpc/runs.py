@@ -70,8 +70,8 @@ class RunServicer(run_service_pb2_grpc.RunServiceServicer):
         """Stream whole snapshots until the run ends."""
         standings = Standings(self._store, self._fits, self._clock, TENANT) if request.standings else None
         async for run, rate in self._watcher.watch(TENANT, _id(request.name), request.after_revision):
-            boards = await standings.of(run) if standings else []
-            yield pb.WatchRunResponse(run=encode.run(run, TENANT, rate), interim=boards)
+            leaderboards = await standings.of(run) if standings else []
+            yield pb.WatchRunResponse(run=encode.run(run, TENANT, rate), interim=leaderboards)
 
     async def CancelRun(self, request: pb.CancelRunRequest, context: Any) -> pb.CancelRunResponse:
         """Stop a run."""
@@ -130,8 +130,8 @@ class RunServicer(run_service_pb2_grpc.RunServiceServicer):
             planned = await stored_rounds(self._store, TENANT, run)
         else:
             planned = await build_plan(self._store, TENANT, run.spec, run.dataset_revision)
-        board = await self._store.board(TENANT, run.spec.dataset, run.dataset_revision)
-        for batch in plan_batches(board, planned):
+        leaderboard = await self._store.dataset_index(TENANT, run.spec.dataset, run.dataset_revision)
+        for batch in plan_batches(leaderboard, planned):
             yield batch
 
 

@@ -12,7 +12,7 @@ from judge.ports.clock import Clock
 from judge.ports.store import Store
 from judge.ranking.compute import Fits
 from judge.ranking.options import RankOptions
-from judge.ranking.rank import leaderboard
+from judge.ranking.rank import build_leaderboard
 from judge.rpc import reports
 from judge.votes.sources import votes_of
 
@@ -25,25 +25,25 @@ class Standings:
 
     def __init__(self, store: Store, fits: Fits, clock: Clock, tenant: str) -> None:
         self._store, self._fits, self._clock, self._tenant = store, fits, clock, tenant
-        self._boards: list[leaderboard_pb2.Leaderboard] = []
+        self._leaderboards: list[leaderboard_pb2.Leaderboard] = []
         self._next = -math.inf
 
     async def of(self, run: Run) -> list[leaderboard_pb2.Leaderboard]:
         """One for each judge with anything to rank by. Of a run that has ended they are what is there in the end."""
         begun = self._clock.monotonic()
         if run.state.ended or begun >= self._next:
-            boards = [await self._board(run, judge.name) for judge in run.judges]
-            self._boards = [board for board in boards if board is not None]
+            leaderboards = [await self._leaderboard(run, judge.name) for judge in run.judges]
+            self._leaderboards = [leaderboard for leaderboard in leaderboards if leaderboard is not None]
             now = self._clock.monotonic()
             self._next = now + REST * (now - begun)
-        return self._boards
+        return self._leaderboards
 
-    async def _board(self, run: Run, judge: str) -> leaderboard_pb2.Leaderboard | None:
+    async def _leaderboard(self, run: Run, judge: str) -> leaderboard_pb2.Leaderboard | None:
         source, options = Source(SourceKind.RUN, name=judge, run=run.run_id), RankOptions()
         try:
             votes = await votes_of(self._store, self._tenant, run.spec.dataset, source, options.taking)
-            board = await self._fits.run(lambda: leaderboard(votes, options))
+            leaderboard = await self._fits.run(lambda: build_leaderboard(votes, options))
         except (NotFound, Precondition, Busy):
             # Nothing is judged yet, or others wait for the one thread that fits.
             return None
-        return reports.leaderboard(board)
+        return reports.encode_leaderboard(leaderboard)

@@ -22,7 +22,7 @@ from judge.execution.work_items import Keys
 from judge.planning.inputs import PAGE
 from judge.planning.plan import Plan
 from judge.ports.store import Store
-from judge.runs.plan_keys import answered, keyed
+from judge.runs.plan_keys import answered, plan_keys
 
 PILOT = 5
 """So many replies at least make a pilot."""
@@ -72,19 +72,19 @@ class RunEstimate:
         )
 
 
-def at_most(found: RunEstimate, showings: int) -> RunEstimate:
-    """What *found*, of all there is to compare, leaves for so many *showings* of each judge, if none were stored."""
-    return RunEstimate(tuple(_at_most(one, showings) for one in found.judges))
+def at_most(found: RunEstimate, presentations: int) -> RunEstimate:
+    """What *found*, of all there is to compare, leaves for at most so many *presentations* of each judge."""
+    return RunEstimate(tuple(_at_most(one, presentations) for one in found.judges))
 
 
-def _at_most(one: JudgeEstimate, showings: int) -> JudgeEstimate:
+def _at_most(one: JudgeEstimate, presentations: int) -> JudgeEstimate:
     """The most calls, each as dear as those of *one* are on average."""
-    calls = min(one.calls, showings)
+    calls = min(one.calls, presentations)
     share = calls / one.calls if one.calls else 0.0
     return replace(
         one,
         calls=calls,
-        reused=min(one.reused, showings - calls),
+        reused=min(one.reused, presentations - calls),
         input_tokens=one.input_tokens * share,
         output_tokens=one.output_tokens * share,
         cost_micros=one.cost_micros * share,
@@ -93,32 +93,32 @@ def _at_most(one: JudgeEstimate, showings: int) -> JudgeEstimate:
     )
 
 
-async def estimate(store: Store, tenant: str, plan: Plan, cards: Sequence[JudgeCard], epoch: str) -> RunEstimate:
+async def estimate(store: Store, tenant: str, plan: Plan, cards: Sequence[JudgeCard], cache_tag: str) -> RunEstimate:
     """What *plan* would take of the judges *cards*, in their order."""
-    return RunEstimate(tuple([await _of_judge(store, tenant, plan, card, epoch) for card in cards]))
+    return RunEstimate(tuple([await _of_judge(store, tenant, plan, card, cache_tag) for card in cards]))
 
 
-async def _of_judge(store: Store, tenant: str, plan: Plan, card: JudgeCard, epoch: str) -> JudgeEstimate:
+async def _of_judge(store: Store, tenant: str, plan: Plan, card: JudgeCard, cache_tag: str) -> JudgeEstimate:
     name = card.definition.name
     if card.definition.backend == RECORDED:
-        return JudgeEstimate(name, 0, await _recorded(store, tenant, plan, card, epoch))
-    keys = await keyed(store, tenant, card.definition, plan)
-    there = await answered(store, tenant, keys, epoch, plan.repeats)
-    sizes, many = np.unique(np.tile(keys.letters, plan.repeats)[~there.ravel()], return_counts=True)
+        return JudgeEstimate(name, 0, await _recorded(store, tenant, plan, card, cache_tag))
+    keys = await plan_keys(store, tenant, card.definition, plan)
+    there = await answered(store, tenant, keys, cache_tag, plan.repeats)
+    sizes, many = np.unique(np.tile(keys.characters, plan.repeats)[~there.ravel()], return_counts=True)
     sent = Counter(dict(zip(sizes.tolist(), many.tolist(), strict=True)))
     calls = sent.total()
     reused = plan.per_judge - calls
-    if card.definition.yardstick:
+    if card.definition.baseline:
         return JudgeEstimate(name, calls, reused)
     pilot = await store.usages(tenant, np.unique(keys.keys[0]).tolist(), MOST_PILOT)
     if len(pilot) >= PILOT:
         return _from_pilot(card, calls, reused, pilot)
-    return _from_letters(card, sent, reused)
+    return _from_characters(card, sent, reused)
 
 
-async def _recorded(store: Store, tenant: str, plan: Plan, card: JudgeCard, epoch: str) -> int:
+async def _recorded(store: Store, tenant: str, plan: Plan, card: JudgeCard, cache_tag: str) -> int:
     """How many of the showings were uploaded: nobody can be asked for the others."""
-    keys, many = Keys(store, tenant, card.definition, epoch), 0
+    keys, many = Keys(store, tenant, card.definition, cache_tag), 0
     for begin in range(0, plan.per_judge, PAGE):
         work = await keys.work(plan.items(range(begin, min(begin + PAGE, plan.per_judge))))
         stored = await store.answers(tenant, list({one.key for one in work}))
@@ -145,7 +145,7 @@ def _from_pilot(card: JudgeCard, calls: int, reused: int, pilot: Sequence[Usage]
     )
 
 
-def _from_letters(card: JudgeCard, sent: Counter[int], reused: int) -> JudgeEstimate:
+def _from_characters(card: JudgeCard, sent: Counter[int], reused: int) -> JudgeEstimate:
     price, budget = card.price or Price(), card.definition.sampling.max_output_tokens
     form = card.definition.rubric.variants[0].form
     output = 1 if form is AnswerForm.CHOICE else min(budget, LIKELY_OUTPUT)

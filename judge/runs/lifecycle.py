@@ -72,7 +72,7 @@ class RunLifecycle:
         known = [
             replace(cards[one.name], definition=one) if one.name in cards else JudgeCard(one) for one in definitions
         ]
-        found = await estimate(self._store, tenant, plan, known, pairing.epoch)
+        found = await estimate(self._store, tenant, plan, known, pairing.cache_tag)
         return at_most(found, most) if most else found
 
     async def _definitions(self, tenant: str, spec: RunSpec, *, asked: bool = True) -> tuple[JudgeDefinition, ...]:
@@ -99,7 +99,7 @@ class RunLifecycle:
             spec=spec,
             dataset_revision=revision,
             judges=definitions,
-            planned=plan.planned,
+            planned=plan.n_positions,
             plan_hash=plan.hash,
         )
         run = await self._store.create_run(tenant, new)
@@ -111,7 +111,7 @@ class RunLifecycle:
             return
         cards = self._judges.cards()
         for definition in definitions:
-            free = definition.yardstick or definition.name not in cards
+            free = definition.baseline or definition.name not in cards
             if not free and cards[definition.name].price is None:
                 raise PriceUnknown(
                     f"a budget in money needs the price of judge {definition.name!r}; the config doesn't say it",
@@ -123,7 +123,7 @@ class RunLifecycle:
         run = await self._store.run(tenant, run_id)
         if not run.state.ended:
             if not await self._store.move_run(run.row, RunState.CANCELLING):
-                await self._store.move_run(run.row, RunState.CANCELLED, rest=ItemState.CANCELLED)
+                await self._store.move_run(run.row, RunState.CANCELLED, never_started=ItemState.CANCELLED)
             await self._engine.cancel(tenant, run_id)
         return await self._store.run(tenant, run_id)
 

@@ -13,7 +13,7 @@ from judge.columns.names import first_comers
 from judge.domain.judge import JudgeDefinition
 from judge.domain.outcome import Order
 from judge.domain.verdict import Shown
-from judge.execution.judge_call import letters, shows_reference
+from judge.execution.judge_call import characters, shows_reference
 from judge.planning.plan import Plan
 from judge.ports.records import OutputText, PromptText
 from judge.ports.store import Store
@@ -25,32 +25,32 @@ Numbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class Keyed:
+class PlanKeys:
     """The distinct keys of one judge's showings, each of its repeats' left out.
 
-    *keys* is int64[5, n]: the store's ids of fingerprint, prompt, turn, first and second. *letters* is int64[n], about
-    how many each sends.
+    *keys* is int64[5, n]: the store's ids of fingerprint, prompt, turn, first and second. *characters* is int64[n],
+    about how many each sends.
     """
 
     keys: Numbers
-    letters: Numbers
+    characters: Numbers
 
 
-async def keyed(store: Store, tenant: str, definition: JudgeDefinition, plan: Plan) -> Keyed:
+async def plan_keys(store: Store, tenant: str, definition: JudgeDefinition, plan: Plan) -> PlanKeys:
     """The keys of *plan*'s showings before a judge that is no recorded one."""
     codes: dict[str, int] = {}
 
-    def asked(text: PromptText, turn: int) -> tuple[int, int, int]:
+    def prompt_codes(text: PromptText, turn: int) -> tuple[int, int, int]:
         prompt = text.prompt
         shown = Shown(prompt.turns[:turn], (), (), prompt.category, prompt.reference[:turn])
         content = text.referenced if shows_reference(definition, shown) else text.plain
         code = codes.setdefault(definition.call_fingerprint(shown), len(codes))
-        return code, content[turn - 1], letters(shown)
+        return code, content[turn - 1], characters(shown)
 
     def answered(text: OutputText, turn: int) -> tuple[int, int]:
         return text.shown[turn - 1], sum(map(len, text.output.turns[:turn]))
 
-    (code, prompt, sent), which = await _looked_at(plan.prompt, plan.turn, store.prompt_texts, asked)
+    (code, prompt, sent), which = await _looked_at(plan.prompt, plan.turn, store.prompt_texts, prompt_codes)
     ends, turns = np.concatenate((plan.left, plan.right)), np.concatenate((plan.turn, plan.turn))
     (shown, long), at = await _looked_at(ends, turns, store.output_texts, answered)
     fingerprint = np.array(await store.intern(tenant, [bytes.fromhex(one) for one in codes]), dtype=np.int64)[code]
@@ -63,7 +63,7 @@ async def keyed(store: Store, tenant: str, definition: JudgeDefinition, plan: Pl
         first, second, turns = np.where(turned, second, first), np.where(turned, first, second), plan.turn
     columns = (fingerprint[which], prompt[which], turns.astype(np.int64), shown[first], shown[second])
     once, _ = first_comers(columns)
-    return Keyed(np.stack(columns)[:, once], (sent[which] + long[first] + long[second])[once])
+    return PlanKeys(np.stack(columns)[:, once], (sent[which] + long[first] + long[second])[once])
 
 
 async def _looked_at(
@@ -83,11 +83,11 @@ async def _looked_at(
     return np.array(found, dtype=np.int64).T, which
 
 
-async def answered(store: Store, tenant: str, keys: Keyed, epoch: str, repeats: int) -> NDArray[np.bool_]:
-    """Which of *keys* have an answer in that *epoch*, bool[repeats, n]."""
+async def answered(store: Store, tenant: str, keys: PlanKeys, cache_tag: str, repeats: int) -> NDArray[np.bool_]:
+    """Which of *keys* have an answer in that *cache_tag*, bool[repeats, n]."""
     told = keys.keys
     fingerprints, prompts = (np.unique(told[at]).tolist() for at in (0, 1))
-    stored = await store.stored_keys(tenant, fingerprints, prompts, epoch)
+    stored = await store.stored_keys(tenant, fingerprints, prompts, cache_tag)
     found = np.zeros((repeats, told.shape[1]), dtype=np.bool_)
     for repeat in range(repeats):
         here = stored[:5, stored[5] == repeat]

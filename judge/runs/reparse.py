@@ -37,7 +37,9 @@ async def reparse(store: Store, tenant: str, run: Run, parser: str) -> Reparsed:
         chosen = [own_parser(judge.rubric) for judge in run.judges]
     before = [judge.parser for judge in run.judges]
 
-    def readings(page: list[tuple[int, int, StoredAnswer]]) -> list[tuple[int, ParsedVerdict, ParsedVerdict | None]]:
+    def parsed_verdicts(
+        page: list[tuple[int, int, StoredAnswer]],
+    ) -> list[tuple[int, ParsedVerdict, ParsedVerdict | None]]:
         return [
             (stored.answer, parse(chosen[judge], stored.reply), _counted(stored, before[judge]))
             for _, judge, stored in page
@@ -46,8 +48,8 @@ async def reparse(store: Store, tenant: str, run: Run, parser: str) -> Reparsed:
     read = changed = unreadable = 0
     after = -1
     while page := await store.run_answers(run.row, after, PAGE):
-        told = await asyncio.to_thread(readings, page)
-        await store.add_readings(tenant, [(answer, reading) for answer, reading, _ in told])
+        told = await asyncio.to_thread(parsed_verdicts, page)
+        await store.add_parsed_verdicts(tenant, [(answer, parsed_verdict) for answer, parsed_verdict, _ in told])
         read += len(told)
         changed += sum(old is None or old.preference is not now.preference for _, now, old in told)
         unreadable += sum(now.preference is None for _, now, _ in told)
@@ -57,5 +59,7 @@ async def reparse(store: Store, tenant: str, run: Run, parser: str) -> Reparsed:
 
 def _counted(stored: StoredAnswer, parser: str) -> ParsedVerdict | None:
     """The reading that counted before."""
-    mine = [reading for reading in stored.readings if reading.parser == parser] or stored.readings
+    mine = [
+        parsed_verdict for parsed_verdict in stored.parsed_verdicts if parsed_verdict.parser == parser
+    ] or stored.parsed_verdicts
     return mine[-1] if mine else None

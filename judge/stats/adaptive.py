@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from judge.columns.arrays import Flags, Floats, sums
-from judge.stats.bradley_terry import information, newton
+from judge.stats.newton import information, newton
 from judge.stats.pairing import PairColumns, Wide, all_pairs
 
 LEAST_SETTLED, TOP = "least-settled", "top"
@@ -72,19 +72,19 @@ def next_round(
     prompt, left, right = every.prompt[free], every.left[free], every.right[free]
     n = min(n, prompt.size)
     order = rng.permutation(prompt.size)
-    by_lot = int(np.ceil(uniform * n))
-    drawn, rest = order[:by_lot], order[by_lot:]
+    n_uniform = int(np.ceil(uniform * n))
+    drawn, rest = order[:n_uniform], order[n_uniform:]
     pair = left.astype(np.int64) * m + right
-    many = wanted(wins, sums(pair[rest], None, m * m).astype(np.int64), n - by_lot, rng, rule, k)
+    many = wanted(wins, sums(pair[rest], None, m * m).astype(np.int64), n - n_uniform, rng, rule, k)
     chosen = np.concatenate((drawn, rest[_taken(pair[rest], many)]))
     if chosen.size < n:
         # Pairs that are wanted have run out: the rest falls by lot.
         spare = np.setdiff1d(rest, chosen, assume_unique=True)
         drawn = np.concatenate((drawn, rng.permutation(spare)[: n - chosen.size]))
-        chosen = np.concatenate((drawn, chosen[by_lot:]))
+        chosen = np.concatenate((drawn, chosen[n_uniform:]))
     sort = np.lexsort((right[chosen], left[chosen], prompt[chosen]))
-    lots = np.arange(chosen.size) < drawn.size
-    return Round(PairColumns(prompt[chosen][sort], left[chosen][sort], right[chosen][sort]), lots[sort])
+    is_uniform = np.arange(chosen.size) < drawn.size
+    return Round(PairColumns(prompt[chosen][sort], left[chosen][sort], right[chosen][sort]), is_uniform[sort])
 
 
 def wanted(wins: Floats, there: Wide, n: int, rng: np.random.Generator, rule: str = LEAST_SETTLED, k: int = 5) -> Wide:

@@ -22,12 +22,12 @@ from judge.stats.cluster_intervals import Estimate, jackknife, ratio
 from judge.stats.krippendorff import coincidences, krippendorff_alpha
 from judge.stats.votes import VotePairs
 
-Ties = Literal["KEEP", "DROP"]
+Ties = Literal["WITH", "WITHOUT"]
 Orientation = Literal["both", "sorted"]
 _RANGE = (-1.0, 1.0)
 
 
-Doubt = Callable[[Floats, Callable[[Floats], Floats], float, int, tuple[float, float]], Estimate]
+IntervalMethod = Callable[[Floats, Callable[[Floats], Floats], float, int, tuple[float, float]], Estimate]
 """How a function of summed tables gets its interval: the jackknife, or a bootstrap."""
 
 
@@ -60,16 +60,16 @@ class AgreementFigure:
 
 def agreement(
     pairs: VotePairs,
-    ties: Ties = "KEEP",
+    ties: Ties = "WITH",
     orientation: Orientation = "both",
     level: float = 0.95,
-    doubt: Doubt | None = None,
+    interval_method: IntervalMethod | None = None,
 ) -> AgreementFigure:
     """How the two votes of each of *pairs* agree.
 
-    *doubt* gives the intervals, where it is not the sandwich and the jackknife. *ties* is KEEP (S1: a tie is a third
-    answer) or DROP (S2: pairs with a tie on either side are left out); *orientation* is both or sorted, and matters to
-    what is beyond chance only. Raises ValueError for anything else.
+    *interval_method* gives the intervals, where it is not the sandwich and the jackknife. *ties* is WITH (S1: a tie is
+    a third answer) or WITHOUT (S2: pairs with a tie on either side are left out); *orientation* is both or sorted, and
+    matters to what is beyond chance only. Raises ValueError for anything else.
 
     >>> from judge.stats.votes import VoteColumns, pairs_between
     >>> zero = np.zeros(4, dtype=np.int32)
@@ -80,24 +80,24 @@ def agreement(
     >>> found.n, found.agree, found.rate.value
     (4, 2, 0.5)
     """
-    if ties not in ("KEEP", "DROP"):
-        raise ValueError(f"The treatment of ties {ties!r} is unknown: there are KEEP and DROP.")
+    if ties not in ("WITH", "WITHOUT"):
+        raise ValueError(f"The treatment of ties {ties!r} is unknown: there are WITH and WITHOUT.")
     if orientation not in ("both", "sorted"):
         raise ValueError(f"The orientation {orientation!r} is unknown: there are both and sorted.")
-    if ties == "DROP":
+    if ties == "WITHOUT":
         pairs = decided(pairs)
     tables, together = prompt_tables(pairs), coincidences(pairs)
     counted = both_roles(tables) if pairs.exchangeable else tables
     if orientation == "both":
         counted, together = both_orientations(counted), both_orientations(together)
-    categories = 3 if ties == "KEEP" else 2
-    how = doubt or jackknife
+    categories = 3 if ties == "WITH" else 2
+    how = interval_method or jackknife
     same = np.trace(tables, axis1=1, axis2=2)
-    if doubt is None:
+    if interval_method is None:
         # By prompt already, which is faster than by pair.
         rate = replace(ratio(same, tables.sum(axis=(1, 2)), None, level, (0.0, 1.0)), n=pairs.n)
     else:
-        rate = doubt(tables, share_agreeing, level, pairs.n, (0.0, 1.0))
+        rate = interval_method(tables, share_agreeing, level, pairs.n, (0.0, 1.0))
     kappa = how(counted, cohen_kappa, level, pairs.n, _RANGE)
     return AgreementFigure(
         rate,
@@ -157,7 +157,7 @@ def prompt_tables(pairs: VotePairs, prompts: Ints | None = None) -> Floats:
 
 def _reason(rate: Estimate, kappa: Estimate, ties: Ties) -> str:
     if rate.value is None:
-        without = " without a tie" if ties == "DROP" else ""
+        without = " without a tie" if ties == "WITHOUT" else ""
         return f"There is no pair of votes{without} on the same comparison."
     if kappa.value is None:
         return "Kappa is not determined: all votes are the same, so chance alone would always agree."

@@ -23,11 +23,12 @@ import numpy as np
 
 from judge.columns.arrays import Flags, Floats, Ints, sums
 from judge.stats.battles import TIE, Battles, cluster_codes
-from judge.stats.bradley_terry import BradleyTerryFit, bradley_terry, refitted
+from judge.stats.bradley_terry import BradleyTerryFit, bradley_terry
 from judge.stats.cancellation import go_on
 from judge.stats.cluster_intervals import BOOTSTRAP, FEWEST, PERCENTILE, checked_level, method_for
 from judge.stats.components import strong_components
 from judge.stats.errors import Disconnected, NotConverged
+from judge.stats.newton import refitted
 from judge.stats.sandwich import Covariance
 from judge.stats.tie_rules import HALF_WIN
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from judge.columns.arrays import Floats
-from judge.stats.agreement import Doubt, Orientation, Ties, decided, prompt_tables, share_agreeing
+from judge.stats.agreement import IntervalMethod, Orientation, Ties, decided, prompt_tables, share_agreeing
 from judge.stats.battles import TIE
 from judge.stats.chance import both_orientations
 from judge.stats.cluster_intervals import Estimate, jackknife, ratio
@@ -52,18 +52,18 @@ class Ceiling:
 def ceiling(
     judge: VoteColumns,
     people: VoteColumns,
-    ties: Ties = "KEEP",
+    ties: Ties = "WITH",
     orientation: Orientation = "both",
     level: float = 0.95,
-    doubt: Doubt = jackknife,
+    interval_method: IntervalMethod = jackknife,
     wanted: float = 0.05,
     annotator: int | None = None,
 ) -> Ceiling:
     """How the *judge*, with one vote an item, agrees with *people*, and they with each other.
 
-    *ties* is KEEP (S1) or DROP (S2), *orientation* both or sorted, which matters to alpha; *wanted* is the difference
-    of rates that one would like to tell from 0. With an *annotator* (a code) it is the judge with that one's votes,
-    beside everybody else with them.
+    *ties* is WITH (S1) or WITHOUT (S2), *orientation* both or sorted, which matters to alpha; *wanted* is the
+    difference of rates that one would like to tell from 0. With an *annotator* (a code) it is the judge with that one's
+    votes, beside everybody else with them.
 
     >>> item = np.repeat(np.arange(10, dtype=np.int32), 2)
     >>> people = VoteColumns(item, np.tile([0, 0, 0, 1], 5), item, np.arange(20))
@@ -72,7 +72,7 @@ def ceiling(
     >>> found.comparisons, found.rate.one.value, found.rate.other.value
     (10, 0.75, 0.5)
     """
-    if ties == "DROP":
+    if ties == "WITHOUT":
         judge = judge.where(judge.outcome != TIE)
     items, many = np.unique(people.item, return_counts=True)
     common = np.intersect1d(items[many > 1], judge.item)
@@ -85,22 +85,22 @@ def ceiling(
         within = pairs_between(others, theirs)
         theirs = theirs.where(np.isin(theirs.item, others.item))
     between = pairs_between(judge, theirs)
-    if ties == "DROP":
+    if ties == "WITHOUT":
         between, within = decided(between), decided(within)
     prompts = np.unique(np.concatenate((between.cluster, within.cluster)))
     rates = np.stack((prompt_tables(between, prompts), prompt_tables(within, prompts)), axis=1)
     together = np.stack((coincidences(between, prompts), coincidences(within, prompts)), axis=1)
     if orientation == "both":
         together = both_orientations(together)
-    rate = beside(rates, share_agreeing, level, between.n, within.n, doubt, 0.0)
+    rate = paired_estimate(rates, share_agreeing, level, between.n, within.n, interval_method, 0.0)
     error, clusters = rate.difference.standard_error, rate.difference.clusters
     return Ceiling(
         rate,
-        beside(together, krippendorff_alpha, level, between.n, within.n, doubt, -1.0),
+        paired_estimate(together, krippendorff_alpha, level, between.n, within.n, interval_method, -1.0),
         np.unique(theirs.item).size,
         theirs.n,
         ties,
-        _largest(theirs.where(theirs.outcome != TIE) if ties == "DROP" else theirs, level),
+        _largest(theirs.where(theirs.outcome != TIE) if ties == "WITHOUT" else theirs, level),
         round(detectable(error, clusters, level), 6) if error else None,
         prompts_needed(error, clusters, wanted, level) if error else None,
     )
@@ -114,13 +114,13 @@ def _largest(people: VoteColumns, level: float) -> Estimate:
     return ratio(table.max(axis=1, initial=0).astype(np.float64), many.astype(np.float64), cluster, level, (0.0, 1.0))
 
 
-def beside(
+def paired_estimate(
     tables: Floats,
     statistic: Callable[[Floats], Floats],
     level: float,
     ones: int,
     others: int,
-    doubt: Doubt,
+    interval_method: IntervalMethod,
     least: float,
 ) -> PairedEstimate:
     """A *statistic*, *least* to 1, of both halves of *tables* (float64[G, 2, 3, 3]), and their difference.
@@ -128,14 +128,16 @@ def beside(
     *ones* and *others* are the pairs counted in each half.
 
     >>> tables = np.tile([np.eye(3), np.ones((3, 3))], (5, 1, 1, 1))
-    >>> beside(tables, share_agreeing, 0.95, 15, 45, jackknife, 0.0).difference.value
+    >>> paired_estimate(tables, share_agreeing, 0.95, 15, 45, jackknife, 0.0).difference.value
     0.666666667
     """
     if len(tables) == 0:
         nothing = Estimate(None, None, None, None, "none: there is no comparison with votes for both", level, 0, 0)
         return PairedEstimate(nothing, nothing, nothing)
     return PairedEstimate(
-        doubt(tables, lambda t: statistic(t[:, 0]), level, ones, (least, 1.0)),
-        doubt(tables, lambda t: statistic(t[:, 1]), level, others, (least, 1.0)),
-        doubt(tables, lambda t: statistic(t[:, 0]) - statistic(t[:, 1]), level, ones, (least - 1.0, 1.0 - least)),
+        interval_method(tables, lambda t: statistic(t[:, 0]), level, ones, (least, 1.0)),
+        interval_method(tables, lambda t: statistic(t[:, 1]), level, others, (least, 1.0)),
+        interval_method(
+            tables, lambda t: statistic(t[:, 0]) - statistic(t[:, 1]), level, ones, (least - 1.0, 1.0 - least)
+        ),
     )

@@ -20,7 +20,8 @@ _PAIR = 2
 
 @dataclass(frozen=True)
 class Drift:
-    """What has changed on so many *showings*, judged both before and after; each figure has its interval over prompts.
+    """What has changed on so many *presentations*, judged both before and after; each figure has its interval over
+    prompts.
 
     *changed* is the share of pairs of verdicts, one of before and one of after, that differ. *noise* is the share of
     pairs of repeats that differ, on the showings that have any; *beyond* is how far the changed share on these is above
@@ -28,7 +29,7 @@ class Drift:
     before, and *first* how much more of them go to what was shown first, a tie going half to each.
     """
 
-    showings: int
+    presentations: int
     changed: Estimate
     noise: Estimate
     beyond: Estimate

@@ -52,7 +52,7 @@ class _Cells:
     right: npt.NDArray[np.integer]
     outcome: Codes
     weight: Floats
-    beside: Floats
+    columns: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +87,7 @@ class Design:
         told = self.covariates
         return replace(self, battles=kept, covariates=told and replace(told, values=told.values[rows]))
 
-    def beside(self, rows: Rows) -> Floats:
+    def columns(self, rows: Rows) -> Floats:
         """What multiplies the effects in each battle of *rows*, float64[k, effects]."""
         first = np.ones((self.battles.left[rows].size, int(self.position)))
         return first if self.covariates is None else np.column_stack((first, self.covariates.values[rows]))
@@ -103,10 +103,10 @@ class Design:
         if self.covariates is not None:
             battles = self.battles
             weight = np.ones(battles.n) if battles.weight is None else battles.weight
-            return _Cells(battles.left, battles.right, battles.outcome, weight, self.beside(slice(None)))
+            return _Cells(battles.left, battles.right, battles.outcome, weight, self.columns(slice(None)))
         left, right, outcome = np.nonzero(self.table)
-        beside = np.ones((left.size, int(self.position)))
-        return _Cells(left, right, outcome.astype(np.int8), self.table[left, right, outcome], beside)
+        columns = np.ones((left.size, int(self.position)))
+        return _Cells(left, right, outcome.astype(np.int8), self.table[left, right, outcome], columns)
 
     def squared_weight(self) -> Floats:
         """The sum of the squared weights of each cell's battles, float64[cells]."""
@@ -191,7 +191,7 @@ class Model:
         at = cluster.astype(np.intp) * m
         strengths = sums(at + battles.left[rows], eta, clusters * m)
         strengths -= sums(at + battles.right[rows], eta, clusters * m)
-        columns = [sums(cluster, eta * column, clusters) for column in self.design.beside(rows).T]
+        columns = [sums(cluster, eta * column, clusters) for column in self.design.columns(rows).T]
         if self.ties:
             columns.append(sums(cluster, tau, clusters))
         return np.column_stack((strengths.reshape(clusters, m), *columns))
@@ -206,30 +206,30 @@ class Model:
             at = (left.astype(np.intp) * self.m + right) * _ENDS + outcome
             eta, tau = self._by_cell.eta[at], self._by_cell.tau[at]
         else:
-            found = terms(self.rule, outcome, self._eta(left, right, self.design.beside(rows)), self.tau)
+            found = terms(self.rule, outcome, self._eta(left, right, self.design.columns(rows)), self.tau)
             eta, tau = found.eta, found.tau
         if battles.weight is None:
             return eta, tau
         weight = battles.weight[rows]
         return eta * weight, tau * weight
 
-    def _eta(self, left: npt.NDArray[np.integer], right: npt.NDArray[np.integer], extra: Floats) -> Floats:
+    def _eta(self, left: npt.NDArray[np.integer], right: npt.NDArray[np.integer], columns: Floats) -> Floats:
         """How far the left side is ahead."""
         ahead: Floats = self.parameters[left] - self.parameters[right]
-        return ahead + extra @ self.parameters[self.m : self.m + extra.shape[1]]
+        return ahead + columns @ self.parameters[self.m : self.m + columns.shape[1]]
 
     @cached_property
     def _terms(self) -> Terms:
         """The derivatives of each of the design's cells."""
         cells = self.design.cells
-        return terms(self.rule, cells.outcome, self._eta(cells.left, cells.right, cells.beside), self.tau)
+        return terms(self.rule, cells.outcome, self._eta(cells.left, cells.right, cells.columns), self.tau)
 
     @cached_property
     def _by_cell(self) -> Terms:
         """The derivatives of every battle there could be, float64[m * m * 3]."""
         left, right, outcome = np.indices((self.m, self.m, _ENDS)).reshape(3, -1)
-        extra = np.ones((left.size, int(self.design.position)))
-        return terms(self.rule, outcome.astype(np.int8), self._eta(left, right, extra), self.tau)
+        columns = np.ones((left.size, int(self.design.position)))
+        return terms(self.rule, outcome.astype(np.int8), self._eta(left, right, columns), self.tau)
 
 
 def _between(cells: _Cells, m: int, column: Floats) -> Floats:
@@ -238,24 +238,24 @@ def _between(cells: _Cells, m: int, column: Floats) -> Floats:
 
 def _summed(cells: _Cells, m: int, eta: Floats, tau: Floats, *, tie: bool) -> Floats:
     last = [tau.sum()] if tie else []
-    return np.concatenate((_between(cells, m, eta), eta @ cells.beside, last))
+    return np.concatenate((_between(cells, m, eta), eta @ cells.columns, last))
 
 
 def _assembled(cells: _Cells, m: int, eta_eta: Floats, eta_tau: Floats, tau_tau: Floats, *, tie: bool) -> Floats:
-    """The sum over cells of the outer products of (left - right, extra, tie), with those three weights."""
-    extra = cells.beside
-    size = m + extra.shape[1] + tie
+    """The sum over cells of the outer products of (left - right, columns, tie), with those three weights."""
+    columns = cells.columns
+    size = m + columns.shape[1] + tie
     matrix = np.zeros((size, size))
     pairs = sums(cells.left.astype(np.intp) * m + cells.right, eta_eta, m * m).reshape(m, m)
     pairs = pairs + pairs.T
     matrix[:m, :m] = np.diag(pairs.sum(axis=1)) - pairs
-    effects = slice(m, m + extra.shape[1])
-    for at, column in enumerate(extra.T, m):
+    effects = slice(m, m + columns.shape[1])
+    for at, column in enumerate(columns.T, m):
         matrix[:m, at] = matrix[at, :m] = _between(cells, m, eta_eta * column)
-    matrix[effects, effects] = extra.T @ (eta_eta[:, None] * extra)
+    matrix[effects, effects] = columns.T @ (eta_eta[:, None] * columns)
     if tie:
         matrix[:m, -1] = matrix[-1, :m] = _between(cells, m, eta_tau)
-        matrix[effects, -1] = matrix[-1, effects] = eta_tau @ extra
+        matrix[effects, -1] = matrix[-1, effects] = eta_tau @ columns
         matrix[-1, -1] = tau_tau.sum()
     return matrix
 

@@ -22,10 +22,10 @@ import numpy as np
 
 from judge.columns import arrays
 from judge.columns.arrays import Flags, Floats, Ints, sums
-from judge.stats.bradley_terry import newton
 from judge.stats.cluster_intervals import FEWEST
 from judge.stats.components import strong_components
 from judge.stats.errors import NotConverged
+from judge.stats.newton import newton
 from judge.stats.paired_model import grounded
 from judge.stats.sandwich import Covariance, blocks
 
@@ -135,7 +135,7 @@ def anchored(compared: Compared) -> AnchoredFit:
     covariance = _covariance(compared, cluster, fitted, weight)
     chosen = compared.chosen
     prompts = int(np.unique(cluster[chosen]).size)
-    more_labels, more_prompts = _planned(compared, cluster, fitted, weight)
+    more_labels, more_prompts = _more_data(compared, cluster, fitted, weight)
     gain = _gain(compared, cluster, fitted, covariance)
     return AnchoredFit(fitted, covariance, weight, gain, int(chosen.sum()), prompts, more_labels, more_prompts)
 
@@ -248,7 +248,7 @@ def _gain(compared: Compared, cluster: Ints, strengths: Floats, covariance: Cova
     return math.nan if alone is None else float(alone.trace() / ours.trace())
 
 
-def _planned(compared: Compared, cluster: Ints, strengths: Floats, weight: float) -> tuple[float, float]:
+def _more_data(compared: Compared, cluster: Ints, strengths: Floats, weight: float) -> tuple[float, float]:
     """What standard errors are multiplied by: twice the labels on these prompts; as many labels on twice the prompts.
 
     The variance between prompts falls with their number. What the drawing of comparisons to be labelled adds is, of one

@@ -16,9 +16,10 @@ import numpy as np
 from judge.columns.arrays import Floats
 from judge.stats.battles import Battles
 from judge.stats.bootstrap import resampled_wins
-from judge.stats.bradley_terry import POINTS, bradley_terry, refitted
+from judge.stats.bradley_terry import POINTS, bradley_terry
 from judge.stats.cluster_intervals import FEWEST, Estimate, checked_level, method_for, replicated
 from judge.stats.components import strong_components
+from judge.stats.newton import refitted
 
 UNRANKED = "none: in more than 1 % of resamples somebody cannot be ranked"
 _PLACES = 6
@@ -113,16 +114,19 @@ def _resampled(
 ) -> Floats:
     """The same of resampled prompts, drawn for both at once, float64[k, 3]; those that fall apart are left out."""
     seed = int(rng.integers(2**63))
-    boards = []
+    resamples = []
     for battles in (one, other):
         # The same seed draws the same prompts for both.
         again = np.random.default_rng(seed)
         drawn = resampled_wins(battles, battles.cluster, battles.n_clusters, again, replicates)
-        boards.append(np.concatenate(list(drawn)))
+        resamples.append(np.concatenate(list(drawn)))
     held = np.array(
-        [all(len(strong_components(board[i])) == 1 for board in boards) for i in range(replicates)], dtype=bool
+        [all(len(strong_components(leaderboard[i])) == 1 for leaderboard in resamples) for i in range(replicates)],
+        dtype=bool,
     )
     if not held.any():
         return np.empty((0, 3))
-    first, second = (np.array(refitted(board[held], at)) for board, at in zip(boards, start, strict=True))
+    first, second = (
+        np.array(refitted(leaderboard[held], at)) for leaderboard, at in zip(resamples, start, strict=True)
+    )
     return _compared(first, second)

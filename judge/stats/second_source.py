@@ -8,16 +8,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from judge.stats.agreement import Doubt, Ties, decided, prompt_tables, share_agreeing
+from judge.stats.agreement import IntervalMethod, Ties, decided, prompt_tables, share_agreeing
 from judge.stats.battles import TIE
-from judge.stats.ceiling import PairedEstimate, beside
+from judge.stats.ceiling import PairedEstimate, paired_estimate
 from judge.stats.cluster_intervals import jackknife
 from judge.stats.simultaneous import detectable, prompts_needed
 from judge.stats.votes import VoteColumns, pairs_between
 
 
 @dataclass(frozen=True)
-class Rivals:
+class SecondSourceComparison:
     """The raw agreement of two judges with the same *votes* on so many *comparisons* of so many *prompts*.
 
     *detectable* is the smallest difference that these prompts would tell from 0 with power 0.8; *needed* the number of
@@ -35,40 +35,40 @@ class Rivals:
     needed_votes: int | None
 
 
-def rivals(
+def compare_sources(
     judge: VoteColumns,
-    rival: VoteColumns,
+    second: VoteColumns,
     people: VoteColumns,
-    ties: Ties = "KEEP",
+    ties: Ties = "WITH",
     level: float = 0.95,
-    doubt: Doubt = jackknife,
+    interval_method: IntervalMethod = jackknife,
     wanted: float = 0.05,
-) -> Rivals:
-    """How the *judge* and its *rival* agree with *people* on what both have an outcome of.
+) -> SecondSourceComparison:
+    """How the *judge* and its *second* agree with *people* on what both have an outcome of.
 
-    *ties* is KEEP (S1), or DROP (S2): where neither of them nor the vote is a tie. *wanted* is the difference one would
-    like to tell from 0.
+    *ties* is WITH (S1), or WITHOUT (S2): where neither of them nor the vote is a tie. *wanted* is the difference one
+    would like to tell from 0.
 
     >>> item = np.arange(10, dtype=np.int32)
     >>> people, other = (VoteColumns(item, np.tile(said, 5), item, item) for said in ([0, 1], [0, 0]))
-    >>> found = rivals(people, other, people)
+    >>> found = compare_sources(people, other, people)
     >>> found.rate.one.value, found.rate.other.value, found.votes
     (1.0, 0.5, 10)
     """
-    if ties == "DROP":
-        judge, rival = (side.where(side.outcome != TIE) for side in (judge, rival))
-    common = np.intersect1d(judge.item, rival.item)
+    if ties == "WITHOUT":
+        judge, second = (side.where(side.outcome != TIE) for side in (judge, second))
+    common = np.intersect1d(judge.item, second.item)
     people = people.where(np.isin(people.item, common))
-    sides = [pairs_between(side.where(np.isin(side.item, common)), people) for side in (judge, rival)]
-    if ties == "DROP":
+    sides = [pairs_between(side.where(np.isin(side.item, common)), people) for side in (judge, second)]
+    if ties == "WITHOUT":
         people = people.where(people.outcome != TIE)
         sides = [decided(side) for side in sides]
     prompts = np.unique(people.cluster)
     tables = np.stack([prompt_tables(side, prompts) for side in sides], axis=1)
-    rate = beside(tables, share_agreeing, level, sides[0].n, sides[1].n, doubt, 0.0)
+    rate = paired_estimate(tables, share_agreeing, level, sides[0].n, sides[1].n, interval_method, 0.0)
     error = rate.difference.standard_error
     needed = prompts_needed(error, prompts.size, wanted, level) if error else None
-    return Rivals(
+    return SecondSourceComparison(
         rate,
         np.unique(people.item).size,
         people.n,

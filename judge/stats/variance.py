@@ -43,7 +43,7 @@ def components_of_variance(outcome: Floats, pair: Ints, prompt: Ints, judge: Int
     if outcome.size == 0:
         raise ValueError("There are no outcomes.")
     codes = [pair, prompt, judge, order]
-    means, doubt = outcome, np.zeros(outcome.size)
+    means, uncertainty = outcome, np.zeros(outcome.size)
     found: dict[str, float | None] = {}
     for level, name in reversed(list(enumerate(LEVELS))):
         # Rows are the members of this level; those that share all the codes outside it are of one group.
@@ -55,11 +55,11 @@ def components_of_variance(outcome: Floats, pair: Ints, prompt: Ints, judge: Int
         if freedom > 0:
             squares = float(np.square(means - inside[group]).sum())
             # A member's mean has the doubt of what is inside it: in a group of k, (k - 1) / k of it is in the squares.
-            expected = float((doubt * (1 - 1 / many[group])).sum())
+            expected = float((uncertainty * (1 - 1 / many[group])).sum())
             variance = max((squares - expected) / freedom, 0.0)
         found[name] = variance
         # The mean of a group has a k-th of its members' variance, and of their doubt on average another k-th.
-        doubt = (sums(group, doubt) / many + (variance or 0.0)) / many
+        uncertainty = (sums(group, uncertainty) / many + (variance or 0.0)) / many
         first = np.zeros(many.size, dtype=np.intp)
         first[group[::-1]] = np.arange(group.size)[::-1]
         codes = [column[first] for column in codes]

@@ -23,10 +23,19 @@ from judge.store.attempts import settle
 from judge.store.connections import Connections
 from judge.store.dialects import alone
 from judge.store.interning import tenant_id
-from judge.store.many_rows import added
+from judge.store.many_rows import insert_rows
 from judge.store.permits import stored_answers
 from judge.store.revisions import GONE
-from judge.store.rows import ANSWER, READING, added_keyed, answer_row, reading_row, readings_of, spent_with, storable
+from judge.store.rows import (
+    ANSWER,
+    PARSED_VERDICT,
+    answer_row,
+    insert_keyed_rows,
+    parsed_verdict_row,
+    parsed_verdicts_of,
+    spent_with,
+    storable,
+)
 
 CHUNK = 500
 ITEM = tuple(s.run_item.c.keys())
@@ -113,10 +122,10 @@ def _store_answers(c: Connection, owner: int, settled: Sequence[Settled], now: f
         if done.reply is not None and done.answer is None:
             called.setdefault(done.key, done)
     rows = [answer_row(owner, key, called[key].reply or _NOTHING, now) for key in sorted(called)]
-    made = added_keyed(c, s.answer, ANSWER, rows)
+    made = insert_keyed_rows(c, s.answer, ANSWER, rows)
     present = stored_answers(c, owner, [key for key in called if key not in made])
     taken = []
-    readings = []
+    parsed_verdicts = []
     for done in settled:
         id_, by = made.get(done.key), None
         if id_ is not None:
@@ -126,9 +135,9 @@ def _store_answers(c: Connection, owner: int, settled: Sequence[Settled], now: f
         else:
             id_ = done.answer
         taken.append(_Taken(done, id_, by))
-        if done.reading is not None and id_ is not None and _is_of(done, by, present):
-            readings.append(reading_row(owner, id_, done.reading))
-    added(c, s.reading, READING, readings)
+        if done.parsed_verdict is not None and id_ is not None and _is_of(done, by, present):
+            parsed_verdicts.append(parsed_verdict_row(owner, id_, done.parsed_verdict))
+    insert_rows(c, s.parsed_verdict, PARSED_VERDICT, parsed_verdicts)
     return taken
 
 
@@ -175,7 +184,7 @@ def _items(c: Connection, owner: int, run: int, revision: int, taken: Sequence[_
             continue
         state = None
         if by is not None and by.reply is not None:
-            status = _NAMES[status_of(by.reply.status, by.reading)]
+            status = _NAMES[status_of(by.reply.status, by.parsed_verdict)]
         elif answer is not None:
             status = statuses.of(answer, item.judge)
         else:
@@ -214,22 +223,22 @@ class _Statuses:
         for begin in range(0, len(ids), CHUNK):
             query = select(a.id, a.status).where(a.id.in_(ids[begin : begin + CHUNK]))
             self._replies.update({row.id: row.status for row in c.execute(query)})
-        self._readings = readings_of(c, ids)
+        self._parsed_verdicts = parsed_verdicts_of(c, ids)
         self._parsers = [judge["parser"] for judge in c.scalar(_JUDGES, {"run": run}) or ()] if ids else []
 
     def of(self, answer: int, judge: int) -> str:
         """The name of its status."""
         replied = VerdictStatus(self._replies.get(answer, VerdictStatus.OK))
-        return _NAMES[status_of(replied, self._counted(self._readings.get(answer, ()), self._parsers[judge]))]
+        return _NAMES[status_of(replied, self._counted(self._parsed_verdicts.get(answer, ()), self._parsers[judge]))]
 
     @staticmethod
-    def _counted(readings: Sequence[ParsedVerdict], parser: str) -> ParsedVerdict | None:
-        by_parser = {reading.parser: reading for reading in readings}
-        last = readings[-1] if readings else None
+    def _counted(parsed_verdicts: Sequence[ParsedVerdict], parser: str) -> ParsedVerdict | None:
+        by_parser = {parsed_verdict.parser: parsed_verdict for parsed_verdict in parsed_verdicts}
+        last = parsed_verdicts[-1] if parsed_verdicts else None
         return by_parser.get(SOURCE_PARSER) or by_parser.get(parser) or last
 
 
 def _inserted(c: Connection, items: Sequence[tuple[Any, ...]]) -> Sequence[tuple[Any, ...]]:
     """Those of *items* that were not there yet."""
     first = {item[POSITION]: item for item in reversed(items)}
-    return [first[position] for (position,) in added(c, s.run_item, ITEM, items, [s.run_item.c.position])]
+    return [first[position] for (position,) in insert_rows(c, s.run_item, ITEM, items, [s.run_item.c.position])]

@@ -53,7 +53,7 @@ def copy_store(source_url: str, target_url: str, clock: Clock, tell: Callable[[C
     if source_url == target_url:
         raise InvalidInput("to", "a store cannot be copied into itself")
     done = []
-    with _reading(source_url) as source, _writing(target_url) as target:
+    with _open_source(source_url) as source, _writing(target_url) as target:
         try:
             for each in metadata.sorted_tables:
                 began = clock.monotonic()
@@ -143,7 +143,7 @@ def check_source(url: str) -> None:
 
 
 @contextlib.contextmanager
-def _reading(url: str) -> Iterator[Connection]:
+def _open_source(url: str) -> Iterator[Connection]:
     """One moment of a store that nobody writes to."""
     check_source(url)
     with _opened(url, "BEGIN", "SHARE") as connection:

@@ -20,7 +20,7 @@ BLOCK = 2_000
 """Rows turned into columns at once."""
 
 
-class Boards:
+class DatasetIndexes:
     """The part of DatasetStore that says what can be compared."""
 
     _db: Connections
@@ -29,7 +29,7 @@ class Boards:
         """The present revision of the dataset, without counting what it holds."""
         return await self._db.read(lambda c: int(found(c, tenant, name)["revision"]))
 
-    async def board(
+    async def dataset_index(
         self, tenant: str, name: str, revision: int, *, prompt_ids: Collection[str] | None = None
     ) -> DatasetIndex:
         """What *revision* of the dataset lets be compared, on all its prompts or on those of *prompt_ids*."""
@@ -41,7 +41,7 @@ class Boards:
 
         return await self._db.read(work)
 
-    async def board_prompts(self, tenant: str, name: str, revision: int) -> PromptIndex:
+    async def prompt_index(self, tenant: str, name: str, revision: int) -> PromptIndex:
         """The prompts of *revision* alone."""
         return await self._db.read(lambda c: _prompts(c, found(c, tenant, name), revision, None))
 

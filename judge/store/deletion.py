@@ -127,7 +127,7 @@ def _end(c: Connection, mine: int) -> None:
 
 def _delete_answers(c: Connection, answers: set[int]) -> None:
     for chunk in chunks(sorted(answers)):
-        c.execute(delete(s.reading).where(s.reading.c.answer_id.in_(chunk)))
+        c.execute(delete(s.parsed_verdict).where(s.parsed_verdict.c.answer_id.in_(chunk)))
         c.execute(delete(s.answer).where(s.answer.c.id.in_(chunk)))
 
 

@@ -15,8 +15,8 @@ from judge.store import schema as s
 from judge.store.definitions import from_definition
 from judge.store.dialects import adding
 from judge.store.interning import interned
-from judge.store.many_rows import added, changed
-from judge.store.rows import ANSWER, READING, added_keyed, answer_row, ids_of, reading_row
+from judge.store.many_rows import changed, insert_rows
+from judge.store.rows import ANSWER, PARSED_VERDICT, answer_row, ids_of, insert_keyed_rows, parsed_verdict_row
 
 FINAL = (VerdictStatus.REFUSED, VerdictStatus.FILTERED, VerdictStatus.TRUNCATED)
 
@@ -58,20 +58,20 @@ def store_answers(
     # A run that showed an old answer keeps it, under a key that nobody asks for.
     old = [(answer, -answer) for answer in ids_of(c, s.answer, owner, keys)]
     changed(c, s.answer, ("repeat",), old, [s.answer.c.id])
-    made = added_keyed(
+    made = insert_keyed_rows(
         c,
         s.answer,
         ANSWER,
         [answer_row(owner, key, _reply(verdict), now) for key, (verdict, _) in zip(keys, verdicts, strict=True)],
     )
     answers = [made[key] for key in keys]
-    readings = [
-        reading_row(owner, answer, reading)
+    parsed_verdicts = [
+        parsed_verdict_row(owner, answer, parsed_verdict)
         for answer, (verdict, own) in zip(answers, verdicts, strict=True)
-        for reading in (_source(verdict), own)
-        if reading is not None
+        for parsed_verdict in (_source(verdict), own)
+        if parsed_verdict is not None
     ]
-    added(c, s.reading, READING, readings)
+    insert_rows(c, s.parsed_verdict, PARSED_VERDICT, parsed_verdicts)
     return answers
 
 

@@ -37,7 +37,7 @@ GROUPS = (500, 100, 20, 5, 1)
 Rows = Sequence[Sequence[Any]]
 
 
-def added(
+def insert_rows(
     c: Connection, table: Table, names: tuple[str, ...], rows: Rows, back: Sequence[Column[Any]] = ()
 ) -> Sequence[Any]:
     """Insert *rows* of the columns *names*, leaving alone what is there; *back* of those that went in."""

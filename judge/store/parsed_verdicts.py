@@ -11,11 +11,11 @@ from judge.ports.records import StoredAnswer
 from judge.store import schema as s
 from judge.store.connections import Connections
 from judge.store.interning import tenant_id
-from judge.store.many_rows import added
-from judge.store.rows import READING, reading_row, readings_of, reply_of
+from judge.store.many_rows import insert_rows
+from judge.store.rows import PARSED_VERDICT, parsed_verdict_row, parsed_verdicts_of, reply_of
 
 
-class Readings:
+class ParsedVerdicts:
     """The part of RunStore about readings."""
 
     _db: Connections
@@ -33,22 +33,31 @@ class Readings:
                 .limit(limit)
             )
             rows = c.execute(query).all()
-            readings = readings_of(c, [found.id for found in rows])
+            parsed_verdicts = parsed_verdicts_of(c, [found.id for found in rows])
             return [
-                (found.position, found.judge, StoredAnswer(found.id, reply_of(found), readings.get(found.id, ())))
+                (
+                    found.position,
+                    found.judge,
+                    StoredAnswer(found.id, reply_of(found), parsed_verdicts.get(found.id, ())),
+                )
                 for found in rows
             ]
 
         return await self._db.read(work)
 
-    async def add_readings(self, tenant: str, readings: Sequence[tuple[int, ParsedVerdict]]) -> None:
+    async def add_parsed_verdicts(self, tenant: str, parsed_verdicts: Sequence[tuple[int, ParsedVerdict]]) -> None:
         """Add readings of answers; one that is there stays as it is."""
 
         def work(c: Connection) -> None:
             owner = tenant_id(c, tenant)
-            added(c, s.reading, READING, [reading_row(owner, answer, reading) for answer, reading in readings])
+            insert_rows(
+                c,
+                s.parsed_verdict,
+                PARSED_VERDICT,
+                [parsed_verdict_row(owner, answer, parsed_verdict) for answer, parsed_verdict in parsed_verdicts],
+            )
 
-        if readings:
+        if parsed_verdicts:
             await self._db.write(work)
 
     async def usages(self, tenant: str, fingerprints: Collection[int], limit: int) -> list[Usage]:

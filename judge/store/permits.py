@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 
-from judge.domain.run import RunState
+from judge.domain.run import RunState, StopReason
 from judge.domain.verdict import CallKey
 from judge.ports.clock import Clock
-from judge.ports.records import Permit, PermitRequest, StoredAnswer
+from judge.ports.records import Fence, Permit, PermitRequest, StoredAnswer
 from judge.store import schema as s
 from judge.store.attempts import book, end
 from judge.store.clock import JUMP, StoreClock
@@ -18,8 +18,8 @@ from judge.store.connections import Connections
 from judge.store.dialects import alone
 from judge.store.interning import tenant_id
 from judge.store.provider_batches import add_batch
-from judge.store.rate_limits import room_in, taken
-from judge.store.rows import added_keyed, by_id, ids_of, key_of, readings_of, reply_of
+from judge.store.rate_limits import seconds_until_free, taken
+from judge.store.rows import by_id, ids_of, insert_keyed_rows, key_of, parsed_verdicts_of, reply_of
 from judge.store.shards import fenced
 
 CHUNK = 250
@@ -40,11 +40,12 @@ class Permits:
 
     async def permit(self, tenant: str, request: PermitRequest) -> Permit:
         """What exists, what is being called, and an attempt for what may be called now."""
-        if not request.keys and request.run is not None:
-            run = request.run
-            return await self._db.read(lambda c: Permit(refused=_refused(c, run, request, held=False)))
         now, wall = await self._time.now(), self._clock.now()
         return await self._db.write(lambda c: _permit(c, tenant_id(c, tenant), request, now, wall))
+
+    async def refusal(self, run: int, fence: Fence | None) -> StopReason | None:
+        """Return why *run* would get no permit now, or None if it would."""
+        return await self._db.read(lambda c: _refusal(c, run, fence, held=False))
 
     async def answers(self, tenant: str, keys: Sequence[CallKey]) -> dict[CallKey, StoredAnswer]:
         """Those of *keys* that have an answer."""
@@ -68,28 +69,28 @@ class Permits:
 def stored_answers(c: Connection, owner: int, keys: Sequence[CallKey]) -> dict[CallKey, StoredAnswer]:
     """Those of *keys* that have an answer, with all its readings."""
     rows = by_id(c, (s.answer,), ids_of(c, s.answer, owner, keys))
-    readings = readings_of(c, list(rows))
-    return {key_of(row): StoredAnswer(row.id, reply_of(row), readings.get(row.id, ())) for row in rows.values()}
+    parsed_verdicts = parsed_verdicts_of(c, list(rows))
+    return {key_of(row): StoredAnswer(row.id, reply_of(row), parsed_verdicts.get(row.id, ())) for row in rows.values()}
 
 
-def _refused(c: Connection, run: int, request: PermitRequest, *, held: bool) -> str:
+def _refusal(c: Connection, run: int, fence: Fence | None, *, held: bool) -> StopReason | None:
     """Why a run gets no permit, if it gets none."""
     state = c.scalar(_STATE, {"run": run})
     if state is None or RunState(state) in STOPPED:
-        return "CANCELLED"
+        return StopReason.CANCELLED
     if RunState(state) not in WORKING:
-        return "NOT_RUNNING"
-    return "" if request.fence is None or fenced(c, run, request.fence, held=held) else "SUPERSEDED"
+        return StopReason.NOT_RUNNING
+    return None if fence is None or fenced(c, run, fence, held=held) else StopReason.SUPERSEDED
 
 
 def _permit(c: Connection, owner: int, request: PermitRequest, now: float, wall: float) -> Permit:
     """Attempts come first, and are taken back where they must not be: rows that many write are held last."""
-    if request.run is not None and (refused := _refused(c, request.run, request, held=True)):
-        return Permit(refused=refused)
+    if request.run is not None and (refusal := _refusal(c, request.run, request.fence, held=True)):
+        return Permit(refused=refusal)
     keys = list(dict.fromkeys(request.keys))
     answered = stored_answers(c, owner, keys)
     missing = [key for key in keys if key not in answered]
-    wait = room_in(c, request.pace, now) if request.pace and missing else 0.0
+    wait = seconds_until_free(c, request.rate_limit, now) if request.rate_limit and missing else 0.0
     granted = {} if wait else _attempted(c, owner, request, missing, now)
     live = _live(c, owner, [key for key in missing if key not in granted])
     stale = end(c, [row for row in live.values() if row.until < now])
@@ -106,13 +107,13 @@ def _permit(c: Connection, owner: int, request: PermitRequest, now: float, wall:
         # There is nothing that the account would have to have room for.
         wait = 0.0
     book(c, stale)
-    refused = ""
+    refused = None
     if request.run is not None and granted:
         dear = list(granted)[_affordable(c, request.run, request, len(granted)) :]
         _take_back(c, [granted.pop(key) for key in dear])
-        refused = "BUDGET_STOPPED" if dear else ""
-    if request.pace and granted:
-        many, wait = taken(c, request.pace, now, len(granted))
+        refused = StopReason.BUDGET_STOPPED if dear else None
+    if request.rate_limit and granted:
+        many, wait = taken(c, request.rate_limit, now, len(granted))
         _take_back(c, [granted.pop(key) for key in list(granted)[many:]])
     batch = None
     if granted and request.batch is not None and request.run is not None:
@@ -129,7 +130,7 @@ def _attempted(
     shard = request.fence.shard if request.fence else None
     told = (request.run, request.judge, request.worst_micros, now + request.seconds + JUMP, shard, "live")
     # In one order for everybody, so that no two wait for each other.
-    made = added_keyed(c, s.call_attempt, ATTEMPT, [(owner, *key, *told) for key in sorted(keys)])
+    made = insert_keyed_rows(c, s.call_attempt, ATTEMPT, [(owner, *key, *told) for key in sorted(keys)])
     return {key: made[key] for key in keys if key in made}
 
 

@@ -23,8 +23,8 @@ THREADS = 4
 """Of writers, and of readers, each with a connection."""
 TRIES = 5
 WRITING = "-c idle_in_transaction_session_timeout=2s -c lock_timeout=5s -c transaction_timeout=10s"
-READING = "-c idle_in_transaction_session_timeout=30s -c lock_timeout=5s -c transaction_timeout=120s"
-READING += " -c default_transaction_read_only=on"
+READ_ONLY = "-c idle_in_transaction_session_timeout=30s -c lock_timeout=5s -c transaction_timeout=120s"
+READ_ONLY += " -c default_transaction_read_only=on"
 DISK_FULL = "53100"
 GONE = ("08", "57P", "25P03", "25P04")
 """The server is stopping or starting, the connection is lost, or the transaction was idle or open for too long."""
@@ -52,12 +52,12 @@ class PostgresqlConnections:
     def __init__(self, url: str) -> None:
         self.full = False
         self._writing = postgresql_engine(url, WRITING, "READ COMMITTED")
-        self._reading = postgresql_engine(url, READING, "REPEATABLE READ")
+        self._read_only = postgresql_engine(url, READ_ONLY, "REPEATABLE READ")
         self._writers = ThreadPoolExecutor(THREADS, thread_name_prefix="store-writer")
         self._readers = ThreadPoolExecutor(THREADS, thread_name_prefix="store-reader")
         self._checker = ThreadPoolExecutor(1, thread_name_prefix="store-checker")
         try:
-            with told(url), self._reading.connect() as connection:
+            with told(url), self._read_only.connect() as connection:
                 check_schema(connection)
         except BaseException:
             self._release()
@@ -75,11 +75,11 @@ class PostgresqlConnections:
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """The result of *work* in one read transaction."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, _transacted, self._reading, work)
+        return await asyncio.get_running_loop().run_in_executor(self._readers, _transacted, self._read_only, work)
 
     async def check(self) -> None:
         """Return if the database answers and has a schema that this release works with; StoreAway otherwise."""
-        await asyncio.get_running_loop().run_in_executor(self._checker, _transacted, self._reading, _known)
+        await asyncio.get_running_loop().run_in_executor(self._checker, _transacted, self._read_only, _known)
 
     def _written(self, work: Callable[[Connection], T]) -> T:
         for _ in range(TRIES - 1):
@@ -95,7 +95,7 @@ class PostgresqlConnections:
         for pool in (self._writers, self._readers, self._checker):
             pool.shutdown()
         self._writing.dispose()
-        self._reading.dispose()
+        self._read_only.dispose()
 
 
 class _InTheWay(StoreAway):

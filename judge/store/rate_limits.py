@@ -18,27 +18,27 @@ from judge.store.dialects import adding
 LEASE_SECONDS = 0.1
 
 
-def room_in(c: Connection, pace: RateLimit, now: float) -> float:
+def seconds_until_free(c: Connection, rate_limit: RateLimit, now: float) -> float:
     """Seconds until the account has room; 0 if it has now."""
-    row = c.execute(select(s.account).where(s.account.c.name == pace.account)).first()
+    row = c.execute(select(s.account).where(s.account.c.name == rate_limit.account)).first()
     return 0.0 if row is None else max(_next(row) - now, 0.0)
 
 
-def taken(c: Connection, pace: RateLimit, now: float, upto: int) -> tuple[int, float]:
+def taken(c: Connection, rate_limit: RateLimit, now: float, upto: int) -> tuple[int, float]:
     """How many calls, at most *upto*, may be made now; with the seconds until there is room, if none may.
 
     The account's row is held until the transaction ends.
     """
-    mine = s.account.c.name == pace.account
-    c.execute(adding(c, s.account), [{"name": pace.account, "calls_at": 0.0, "tokens_at": 0.0}])
+    mine = s.account.c.name == rate_limit.account
+    c.execute(adding(c, s.account), [{"name": rate_limit.account, "calls_at": 0.0, "tokens_at": 0.0}])
     row = c.execute(select(s.account).where(mine).with_for_update()).one()
     if _next(row) > now:
         return 0, _next(row) - now
-    rate = min(pace.calls, pace.tokens / max(pace.tokens_each, 1))
+    rate = min(rate_limit.calls, rate_limit.tokens / max(rate_limit.tokens_each, 1))
     many = upto if math.isinf(rate) else max(1, min(upto, int(rate * LEASE_SECONDS)))
     values = {
-        "calls_at": max(row.calls_at, now) + many / pace.calls,
-        "tokens_at": max(row.tokens_at, now) + many * pace.tokens_each / pace.tokens,
+        "calls_at": max(row.calls_at, now) + many / rate_limit.calls,
+        "tokens_at": max(row.tokens_at, now) + many * rate_limit.tokens_each / rate_limit.tokens,
     }
     c.execute(update(s.account).where(mine).values(values))
     return many, 0.0

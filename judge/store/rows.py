@@ -14,7 +14,7 @@ from judge.domain.outcome import Preference, VerdictStatus
 from judge.domain.run import Spent
 from judge.domain.verdict import SOURCE_PARSER, CallKey, ParsedVerdict, Reply, Usage
 from judge.store import schema as s
-from judge.store.many_rows import added, ids_among
+from judge.store.many_rows import ids_among, insert_rows
 
 CHUNK = 500
 _parts_of = attrgetter(*CallKey._fields)
@@ -30,12 +30,12 @@ def ids_of(c: Connection, table: Table, owner: int, keys: Sequence[CallKey], *, 
     return ids_among(c, table, s.KEY, [(owner, *key) for key in keys], where=where)
 
 
-def added_keyed(
+def insert_keyed_rows(
     c: Connection, table: Table, names: tuple[str, ...], rows: Sequence[Sequence[Any]]
 ) -> dict[CallKey, int]:
     """Insert *rows* of a *table* whose rows have keys; the id of each that was not there, by its key."""
     back = [table.c[name] for name in ("id", *CallKey._fields)]
-    return {CallKey(*key): id_ for id_, *key in added(c, table, names, rows, back)}
+    return {CallKey(*key): id_ for id_, *key in insert_rows(c, table, names, rows, back)}
 
 
 def by_id(c: Connection, columns: Sequence[Any], ids: Collection[int]) -> dict[int, Any]:
@@ -94,20 +94,20 @@ def answer_row(owner: int, key: CallKey, reply: Reply, now: float) -> tuple[Any,
     )
 
 
-READING = ("answer_id", "parser", "tenant_id", "preference", "reason", "probability_first", "strength")
+PARSED_VERDICT = ("answer_id", "parser", "tenant_id", "preference", "reason", "probability_first", "strength")
 """The columns of a reading."""
 
 
-def reading_row(owner: int, answer: int, reading: ParsedVerdict) -> tuple[Any, ...]:
+def parsed_verdict_row(owner: int, answer: int, parsed_verdict: ParsedVerdict) -> tuple[Any, ...]:
     """A reading as a row."""
     return (
         answer,
-        reading.parser,
+        parsed_verdict.parser,
         owner,
-        None if reading.preference is None else int(reading.preference),
-        storable(reading.reason),
-        reading.probability_first,
-        reading.strength,
+        None if parsed_verdict.preference is None else int(parsed_verdict.preference),
+        storable(parsed_verdict.reason),
+        parsed_verdict.probability_first,
+        parsed_verdict.strength,
     )
 
 
@@ -120,18 +120,23 @@ def reply_of(row: Any) -> Reply:  # noqa: ANN401  # a row
     return Reply(row.raw, VerdictStatus(row.status), usage, row.model, logprobs)
 
 
-def readings_of(c: Connection, answers: Sequence[int], parser: str = "") -> dict[int, tuple[ParsedVerdict, ...]]:
+def parsed_verdicts_of(c: Connection, answers: Sequence[int], parser: str = "") -> dict[int, tuple[ParsedVerdict, ...]]:
     """The readings of each answer: the source's first, then by parser, that of *parser* last, where it counts."""
     found: dict[int, list[ParsedVerdict]] = {}
     for begin in range(0, len(answers), CHUNK):
         chunk = answers[begin : begin + CHUNK]
-        query = select(s.reading).where(s.reading.c.answer_id.in_(chunk)).order_by(s.reading.c.parser)
+        query = (
+            select(s.parsed_verdict).where(s.parsed_verdict.c.answer_id.in_(chunk)).order_by(s.parsed_verdict.c.parser)
+        )
         for row in c.execute(query):
             preference = None if row.preference is None else Preference(row.preference)
-            reading = ParsedVerdict(row.parser, preference, row.reason, row.probability_first, row.strength)
-            found.setdefault(row.answer_id, []).append(reading)
+            parsed_verdict = ParsedVerdict(row.parser, preference, row.reason, row.probability_first, row.strength)
+            found.setdefault(row.answer_id, []).append(parsed_verdict)
     last = {SOURCE_PARSER: -1, parser: 1}
-    return {answer: tuple(sorted(readings, key=lambda r: last.get(r.parser, 0))) for answer, readings in found.items()}
+    return {
+        answer: tuple(sorted(parsed_verdicts, key=lambda r: last.get(r.parser, 0)))
+        for answer, parsed_verdicts in found.items()
+    }
 
 
 def spent_with(before: Mapping[str, Sequence[int]], more: Mapping[int, Spent]) -> dict[str, Sequence[int]]:

@@ -156,7 +156,7 @@ class SqlRuns:
         return await self._db.read(work)
 
     async def move_run(
-        self, row: int, state: RunState, *, reason: str = "", message: str = "", rest: ItemState | None = None
+        self, row: int, state: RunState, *, reason: str = "", message: str = "", never_started: ItemState | None = None
     ) -> bool:
         """Change a run's state, if the table of transitions allows it."""
         before = [old.value for old, new in TRANSITIONS.items() if state in new]
@@ -165,7 +165,7 @@ class SqlRuns:
             "reason": reason,
             "message": message,
             "end_time": self._clock.now() if state in ENDED else None,
-            "rest": rest.value if rest and state in ENDED else None,
+            "never_started": never_started.value if never_started and state in ENDED else None,
         }
 
         def work(c: Connection) -> bool:
@@ -197,7 +197,7 @@ class SqlRuns:
                 "state": RunState.QUEUED.value,
                 "reason": "",
                 "message": "",
-                "rest": None,
+                "never_started": None,
                 "end_time": None,
                 "spent": {judge: astuple(replace(Spent(*used), failed=0)) for judge, used in run.spent.items()},
                 "by_status": {name: n for name, n in counts.items() if name not in failed},
@@ -298,7 +298,7 @@ def _run(row: Any) -> Run:  # noqa: ANN401  # a row
         cost_micros=row.cost_micros,
         create_time=row.create_time,
         end_time=row.end_time,
-        rest=ItemState(row.rest) if row.rest else None,
+        never_started=ItemState(row.never_started) if row.never_started else None,
         round=row.at_round,
         spent=tuple(Spent(*row.spent.get(str(number), ())) for number in range(len(row.judges))),
     )

@@ -25,12 +25,12 @@ from sqlalchemy import (
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")
 
-KEY = ("tenant_id", "fingerprint", "prompt", "turn", "first", "second", "epoch", "repeat")
+KEY = ("tenant_id", "fingerprint", "prompt", "turn", "first", "second", "cache_tag", "repeat")
 """What makes two calls the same call."""
 
 
 def _key_columns() -> list[Column[object]]:
-    return [Column(name, String if name == "epoch" else _Id, nullable=False) for name in KEY]
+    return [Column(name, String if name == "cache_tag" else _Id, nullable=False) for name in KEY]
 
 
 IDENTITY = {
@@ -150,7 +150,7 @@ run = Table(
     Column("state", Integer, nullable=False),
     Column("reason", String, nullable=False, server_default=""),
     Column("message", String, nullable=False, server_default=""),
-    Column("rest", Integer),
+    Column("never_started", Integer),
     Column("revision", _Id, nullable=False),
     Column("planned", _Id, nullable=False),
     Column("reused", _Id, nullable=False, server_default="0"),
@@ -265,8 +265,8 @@ answer = Table(
     Index("uq_answer_key", *KEY, unique=True),
     sqlite_autoincrement=True,
 )
-reading = Table(
-    "reading",
+parsed_verdict = Table(
+    "parsed_verdict",
     metadata,
     Column("answer_id", _Id, primary_key=True),
     Column("parser", String, primary_key=True),

@@ -6,10 +6,10 @@ from judge.ports.clock import Clock
 from judge.store.clock import StoreClock
 from judge.store.commits import Commits
 from judge.store.connections import Connections
-from judge.store.dataset_index import Boards
+from judge.store.dataset_index import DatasetIndexes
 from judge.store.datasets import Datasets
 from judge.store.deletion import Deletion
-from judge.store.parsed_verdicts import Readings
+from judge.store.parsed_verdicts import ParsedVerdicts
 from judge.store.permits import Permits
 from judge.store.postgresql import PostgresqlConnections, is_postgresql
 from judge.store.provider_batches import ProviderBatches
@@ -24,7 +24,7 @@ from judge.store.verdicts import Verdicts
 
 class SqlStore(
     Datasets,
-    Boards,
+    DatasetIndexes,
     Uploads,
     Deletion,
     SqlRuns,
@@ -32,7 +32,7 @@ class SqlStore(
     Permits,
     ProviderBatches,
     Commits,
-    Readings,
+    ParsedVerdicts,
     StoredKeys,
     Verdicts,
     VerdictTables,

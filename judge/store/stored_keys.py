@@ -22,23 +22,28 @@ class StoredKeys:
     _db: Connections
 
     async def stored_keys(
-        self, tenant: str, fingerprints: Collection[int], prompts: Collection[int], epoch: str
+        self, tenant: str, fingerprints: Collection[int], prompts: Collection[int], cache_tag: str
     ) -> NDArray[np.int64]:
         """The keys with these *fingerprints* and *prompts* that have an answer, int64[6, n]."""
         wanted = sorted(prompts)
         found = [np.empty((6, 0), dtype=np.int64)]
         for begin in range(0, len(wanted), PROMPTS):
             asked = wanted[begin : begin + PROMPTS]
-            found.append(await self._db.read(lambda c, asked=asked: _page(c, tenant, fingerprints, asked, epoch)))  # type: ignore[misc]  # bound here
+            found.append(await self._db.read(lambda c, asked=asked: _page(c, tenant, fingerprints, asked, cache_tag)))  # type: ignore[misc]  # bound here
         return np.concatenate(found, axis=1)
 
 
 def _page(
-    c: Connection, tenant: str, fingerprints: Collection[int], prompts: Collection[int], epoch: str
+    c: Connection, tenant: str, fingerprints: Collection[int], prompts: Collection[int], cache_tag: str
 ) -> NDArray[np.int64]:
     a = s.answer.c
     owner = select(s.tenant.c.id).where(s.tenant.c.name == tenant).scalar_subquery()
     key = (a.fingerprint, a.prompt, a.turn, a.first, a.second, a.repeat)
-    mine = (a.tenant_id == owner, a.fingerprint.in_(sorted(fingerprints)), a.prompt.in_(prompts), a.epoch == epoch)
+    mine = (
+        a.tenant_id == owner,
+        a.fingerprint.in_(sorted(fingerprints)),
+        a.prompt.in_(prompts),
+        a.cache_tag == cache_tag,
+    )
     row = c.execute(select(*as_texts(key)).where(*mine)).one()
     return np.stack(as_numbers(row))

@@ -110,11 +110,11 @@ class Uploads:
             dataset = found(c, tenant, name, "alone")
             turns = _turns(c, dataset["id"], {verdict.prompt_id for verdict, _ in rows})
             new, own = [], {}
-            for verdict, reading in rows:
+            for verdict, parsed_verdict in rows:
                 identity = imported_identity(verdict)
                 values = {**dict(zip(s.IDENTITY["recorded"], identity, strict=True)), "body": asdict(verdict)}
                 new.append(NewRow(identity, values, _unfit(verdict.prompt_id, verdict.turn, turns, required=False)))
-                own[id(values)] = (verdict, reading)
+                own[id(values)] = (verdict, parsed_verdict)
 
             def complete(added: Added) -> None:
                 kept = [own[id(values)] for values in added.values()]

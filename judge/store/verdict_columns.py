@@ -28,7 +28,7 @@ PAGE = 20_000
 """Places of a plan read in one transaction."""
 _TURN = 1 << 20
 """More than a showing's repeats: a turn and a repeat are one number."""
-_ROOM = 16
+_BASE = 16
 """More than any order, state, status or preference: they are one number."""
 _UNREADABLE = 9
 """Stands for the preference that a reading does not have."""
@@ -40,19 +40,19 @@ Measures = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Lane:
+class _Partition:
     """A judge of a run: its place, its parser, and where what was said ends."""
 
     run: int
     judge: int
     parser: str
     end: int
-    epoch: str = ""
+    cache_tag: str = ""
 
-    def page(self, c: Connection, *, begin: int, epoch: int) -> tuple[Columns, Measures] | None:
-        """What was said at the PAGE places from *begin* on, in that *epoch*; None where another's reading counts."""
-        i, r = s.run_item.c, s.reading.c
-        told = s.run_item.outerjoin(s.reading, and_(r.answer_id == i.answer_id, r.parser == self.parser))
+    def page(self, c: Connection, *, begin: int, cache_tag: int) -> tuple[Columns, Measures] | None:
+        """The PAGE positions from *begin* on under *cache_tag*; None where another parser's verdict counts."""
+        i, r = s.run_item.c, s.parsed_verdict.c
+        told = s.run_item.outerjoin(s.parsed_verdict, and_(r.answer_id == i.answer_id, r.parser == self.parser))
         here = and_(i.run_id == self.run, i.judge == self.judge, i.position >= begin, i.position < begin + PAGE)
         unread = and_(i.answer_id.is_not(None), r.answer_id.is_(None), i.status.not_in(_names(_OWN)))
         measured = or_(r.probability_first.is_not(None), r.strength.is_not(None))
@@ -63,7 +63,7 @@ class _Lane:
         if many_unread:
             return None
         parts = as_numbers(columns)
-        found = np.stack([*parts, np.full(parts[0].size, epoch)])
+        found = np.stack([*parts, np.full(parts[0].size, cache_tag)])
         found = found[:, np.argsort(found[0], kind="stable")]
         measures = np.full((2, found.shape[1]), np.nan)
         if many_measured:
@@ -81,9 +81,9 @@ def _names(statuses: Sequence[VerdictStatus]) -> list[str]:
 
 def _numbers() -> tuple[ColumnElement[int], ...]:
     """What is read of a verdict, as whole numbers: its place, its prompt, turn and repeat, ends, call, and the rest."""
-    i, r = s.run_item.c, s.reading.c
+    i, r = s.run_item.c, s.parsed_verdict.c
     own = case(*((i.status == status.name.lower(), status.value) for status in _OWN), else_=0)
-    said = ((i.order * _ROOM + func.coalesce(i.state, 0)) * _ROOM + own) * _ROOM + func.coalesce(
+    said = ((i.order * _BASE + func.coalesce(i.state, 0)) * _BASE + own) * _BASE + func.coalesce(
         r.preference, _UNREADABLE
     )
     return (i.position, i.prompt, i.turn * _TURN + i.repeat, i.left, i.right, func.coalesce(i.answer_id, 0), said)
@@ -96,19 +96,21 @@ class VerdictTables:
 
     async def run_columns(self, row: int, judge: int) -> VerdictColumns | None:
         """The verdicts of a run's judge, in the order of the plan; None if they are to be read as rows."""
-        return await self._columns(await self._db.read(lambda c: _lanes(c, [(row, judge)])))
+        return await self._columns(await self._db.read(lambda c: _partitions(c, [(row, judge)])))
 
     async def judge_columns(self, tenant: str, dataset: str, judge: str) -> VerdictColumns | None:
         """The verdicts of `judge_verdicts`; None if they are to be read as rows, or there are none."""
-        lanes = await self._db.read(lambda c: _lanes(c, _runs_of(c, found(c, tenant, dataset)["id"], judge)))
-        return await self._columns(lanes, distinct=True)
+        partitions = await self._db.read(lambda c: _partitions(c, _runs_of(c, found(c, tenant, dataset)["id"], judge)))
+        return await self._columns(partitions, distinct=True)
 
-    async def _columns(self, lanes: Sequence[_Lane], *, distinct: bool = False) -> VerdictColumns | None:
+    async def _columns(self, partitions: Sequence[_Partition], *, distinct: bool = False) -> VerdictColumns | None:
         pages: list[tuple[Columns, Measures]] = []
-        epochs = sorted({lane.epoch for lane in lanes})
-        for lane in lanes:
-            for begin in range(0, lane.end, PAGE):
-                page = await self._db.read(partial(lane.page, begin=begin, epoch=epochs.index(lane.epoch)))
+        cache_tags = sorted({partition.cache_tag for partition in partitions})
+        for partition in partitions:
+            for begin in range(0, partition.end, PAGE):
+                page = await self._db.read(
+                    partial(partition.page, begin=begin, cache_tag=cache_tags.index(partition.cache_tag))
+                )
                 if page is None:
                     return None
                 pages.append(page)
@@ -118,7 +120,7 @@ class VerdictTables:
         return await self._db.read(lambda c: _named(c, told, measures, distinct=distinct))
 
 
-def _lanes(c: Connection, judges: Sequence[tuple[int, int]]) -> list[_Lane]:
+def _partitions(c: Connection, judges: Sequence[tuple[int, int]]) -> list[_Partition]:
     """These judges of runs, each by its run's row and its place in it; none where one shows what was uploaded."""
     found = []
     for row, judge in judges:
@@ -127,7 +129,7 @@ def _lanes(c: Connection, judges: Sequence[tuple[int, int]]) -> list[_Lane]:
             return []
         last = c.execute(select(func.max(s.run_item.c.position)).where(s.run_item.c.run_id == row)).scalar_one()
         end = 0 if last is None else last + 1
-        found.append(_Lane(row, judge, run.judges[judge]["parser"], end, run.spec["pairing"]["epoch"]))
+        found.append(_Partition(row, judge, run.judges[judge]["parser"], end, run.spec["pairing"]["cache_tag"]))
     return found
 
 
@@ -142,7 +144,7 @@ def _runs_of(c: Connection, dataset: int, judge: str) -> list[tuple[int, int]]:
 
 def _named(c: Connection, told: Columns, measures: Measures, *, distinct: bool) -> VerdictColumns:
     """The columns with names for rows; if *distinct*, one verdict a showing: where a text was replaced, the newer."""
-    _, prompts, turns, lefts, rights, answer, said, epoch = told
+    _, prompts, turns, lefts, rights, answer, said, cache_tag = told
     p, o = s.prompt.c, s.output.c
     asked, which = np.unique(prompts, return_inverse=True)
     prompt_ids, (code,) = coded([row.prompt_id for row in by_id(c, (p.id, p.prompt_id), asked.tolist()).values()])
@@ -151,9 +153,9 @@ def _named(c: Connection, told: Columns, measures: Measures, *, distinct: bool) 
     contestants, (who,) = coded([row.contestant for row in outputs])
     samples = np.array([row.sample for row in outputs], dtype=np.int32)
     left, right = ends[: lefts.size], ends[lefts.size :]
-    rest, preference = np.divmod(said, _ROOM)
-    rest, own = np.divmod(rest, _ROOM)
-    order, state = np.divmod(rest, _ROOM)
+    rest, preference = np.divmod(said, _BASE)
+    rest, own = np.divmod(rest, _BASE)
+    order, state = np.divmod(rest, _BASE)
     read = np.where(preference == _UNREADABLE, VerdictStatus.UNREADABLE, VerdictStatus.OK)
     status = np.where(answer > 0, np.where(own > 0, own, read), state_code(0) + np.maximum(state, ItemState.PENDING))
     columns = (
@@ -171,14 +173,14 @@ def _named(c: Connection, told: Columns, measures: Measures, *, distinct: bool) 
         answer,
     )
     if distinct:
-        kept = _newest([*columns[:8], epoch], answer)
+        kept = _newest([*columns[:8], cache_tag], answer)
         columns = tuple(column[kept] for column in columns)
     return VerdictColumns(prompt_ids, contestants, *columns)
 
 
-def _newest(showing: Sequence[NDArray[Any]], answer: Columns) -> NDArray[np.int64]:
-    """Of each distinct *showing*, in the order of their coming, the row of the last answer, or else the first row."""
-    first, which = first_comers(showing)
+def _newest(presentation: Sequence[NDArray[Any]], answer: Columns) -> NDArray[np.int64]:
+    """The row of each distinct *presentation* in order of arrival: its last answer, or else its first row."""
+    first, which = first_comers(presentation)
     last = np.full(first.size, -1, dtype=np.int64)
     np.maximum.at(last, which, np.where(answer > 0, np.arange(answer.size), -1))
     return np.where(last < 0, first, last)

@@ -15,7 +15,7 @@ from judge.store import schema as s
 from judge.store.connections import Connections
 from judge.store.imports import recorded_definition
 from judge.store.revisions import found
-from judge.store.rows import by_id, readings_of, reply_of
+from judge.store.rows import by_id, parsed_verdicts_of, reply_of
 
 
 class Verdicts:
@@ -101,10 +101,10 @@ def _named(c: Connection, rows: Sequence[Any], judges: Sequence[Mapping[str, Any
     )
     ids = [r.answer_id for r in rows if r.answer_id is not None]
     answers = by_id(c, [s.answer], set(ids))
-    readings: dict[tuple[int, str], tuple[ParsedVerdict, ...]] = {}
+    parsed_verdicts: dict[tuple[int, str], tuple[ParsedVerdict, ...]] = {}
     for parser in sorted({judges[r.judge]["parser"] for r in rows}):
         mine = [r.answer_id for r in rows if r.answer_id is not None and judges[r.judge]["parser"] == parser]
-        readings.update({(answer, parser): told for answer, told in readings_of(c, mine, parser).items()})
+        parsed_verdicts.update({(answer, parser): told for answer, told in parsed_verdicts_of(c, mine, parser).items()})
     made = []
     for r in rows:
         judge = judges[r.judge]
@@ -121,9 +121,9 @@ def _named(c: Connection, rows: Sequence[Any], judges: Sequence[Mapping[str, Any
                 r.position,
                 r.comparison_id,
                 reply_of(answer) if answer else None,
-                readings.get((r.answer_id, judge["parser"]), ()),
+                parsed_verdicts.get((r.answer_id, judge["parser"]), ()),
                 ItemState(r.state) if r.state else None,
-                answer.epoch if answer else "",
+                answer.cache_tag if answer else "",
                 r.repeat,
                 r.reused,
                 answer.create_time if answer else 0.0,
@@ -146,12 +146,12 @@ def _made(c: Connection, dataset: int, judge: str, recorded: str) -> list[Verdic
     for run in runs:
         if run.fingerprint != newest or newest == recorded:
             continue
-        epoch = c.execute(select(s.run.c.spec).where(s.run.c.id == run.run_id)).scalar_one()["pairing"]["epoch"]
+        cache_tag = c.execute(select(s.run.c.spec).where(s.run.c.id == run.run_id)).scalar_one()["pairing"]["cache_tag"]
         after = -1
         while page := _verdicts(c, run.run_id, VerdictQuery(judges=(judge,)), after, 1000, by_revision=False):
             after = page[-1].position
             for verdict in page:
-                key = (verdict.showing, epoch, verdict.repeat)
+                key = (verdict.presentation, cache_tag, verdict.repeat)
                 if key not in found or verdict.reply is not None:
                     found[key] = verdict
     return list(found.values())
@@ -164,7 +164,7 @@ def _imported(c: Connection, dataset: int, judge: str) -> list[Verdict]:
     ).all()
     ids = [row.answer_id for row in rows]
     answers = by_id(c, [s.answer], set(ids))
-    readings = readings_of(c, ids)
+    parsed_verdicts = parsed_verdicts_of(c, ids)
     p = s.prompt.c
     known = select(p.prompt_id, p.category).where(p.dataset_id == dataset, p.removed.is_(None))
     categories = {row.prompt_id: row.category for row in c.execute(known)}
@@ -175,7 +175,7 @@ def _imported(c: Connection, dataset: int, judge: str) -> list[Verdict]:
             categories.get(row.prompt_id, ""),
             position,
             reply=reply_of(answers[row.answer_id]),
-            readings=readings.get(row.answer_id, ()),
+            parsed_verdicts=parsed_verdicts.get(row.answer_id, ()),
             repeat=row.repeat,
             create_time=answers[row.answer_id].create_time,
             answer=row.answer_id,

@@ -30,10 +30,10 @@ class JudgeVerdicts:
     verdicts: VerdictColumns
     planned: int = 0
     interim: bool = False
-    rest: ItemState | None = None
+    never_started: ItemState | None = None
     adaptive: bool = False
     rounds: str = ""
-    by_lot: frozenset[tuple[str, str, str]] = frozenset()
+    uniform_sample: frozenset[tuple[str, str, str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,38 +44,38 @@ class PromptAttributes:
     tags: Mapping[str, tuple[str, ...]]
 
 
-def judged_votes(judged: JudgeVerdicts, source: str, taking: Taking, board: PromptAttributes) -> SourceVotes:
+def judge_votes(judged: JudgeVerdicts, source: str, taking: Taking, attributes: PromptAttributes) -> SourceVotes:
     """The votes that *taking* makes of what was *judged*."""
-    verdicts, narrowed = judged.verdicts, taking.part != WHOLE
+    verdicts, partial = judged.verdicts, taking.part != WHOLE
     wheres, flipped = _oriented(verdicts)
-    kept = taking.part.among(wheres, board.categories, board.tags)
+    kept = taking.part.among(wheres, attributes.categories, attributes.tags)
     status = verdicts.status[kept]
     many = np.bincount(status, minlength=len(STATUSES)).tolist()
     statuses = Counter({name: count for name, count in zip(STATUSES, many, strict=True) if count})
-    planned = 0 if narrowed else judged.planned
+    planned = 0 if partial else judged.planned
     if planned > status.size:
-        statuses[judged.rest.name.lower() if judged.rest else "pending"] += planned - status.size
+        statuses[judged.never_started.name.lower() if judged.never_started else "pending"] += planned - status.size
     distinct, item = wheres.among(kept).distinct()
     order = np.where(flipped, len(Order) + 1 - verdicts.order, verdicts.order)[kept].astype(np.int8)
-    share = _shares(verdicts, kept, order, soft=taking.reconcile is Reconcile.SOFT)
+    left_score = _left_scores(verdicts, kept, order, soft=taking.reconcile is Reconcile.SOFT)
     if taking.unreadable_as_tie:
-        share = np.where(np.isnan(share), 0.5, share)
+        left_score = np.where(np.isnan(left_score), 0.5, left_score)
     weight = None if taking.decisive == 1 else _weights(verdicts.strength[kept], taking.decisive)
-    told = ByOrder(distinct, item, order, share, weight, verdicts.answer[kept])
+    told = ByOrder(distinct, item, order, left_score, weight, verdicts.answer[kept])
     return SourceVotes(
         source,
         reconciled(told, taking.reconcile, judged.name),
-        board.categories,
-        board.tags,
+        attributes.categories,
+        attributes.tags,
         statuses["ok"],
         max(status.size, planned),
         dict(sorted(statuses.items())),
-        taking.reading or "own",
+        taking.parser or "own",
         judged.interim,
         behind={judged.name: told},
         adaptive=judged.adaptive,
         rounds=judged.rounds,
-        by_lot=judged.by_lot,
+        uniform_sample=judged.uniform_sample,
     )
 
 
@@ -100,17 +100,17 @@ def _oriented(verdicts: VerdictColumns) -> tuple[ComparisonIndex, Flags]:
     ), flipped
 
 
-def _shares(verdicts: VerdictColumns, kept: Flags, order: Codes, *, soft: bool) -> Floats:
+def _left_scores(verdicts: VerdictColumns, kept: Flags, order: Codes, *, soft: bool) -> Floats:
     """How much of each goes to the left: all, half or nothing, or if *soft*, its probability where it has one."""
     preference = verdicts.preference[kept]
     left_first = order == Order.LEFT_FIRST
-    share = np.where((preference == Preference.FIRST) == left_first, 1.0, 0.0)
-    share[preference == Preference.TIE] = 0.5
+    left_score = np.where((preference == Preference.FIRST) == left_first, 1.0, 0.0)
+    left_score[preference == Preference.TIE] = 0.5
     if soft:
         first = verdicts.probability_first[kept]
-        share = np.where(np.isnan(first), share, np.where(left_first, first, 1.0 - first))
-    share[(verdicts.status[kept] != VerdictStatus.OK) | (preference == 0)] = np.nan
-    return share
+        left_score = np.where(np.isnan(first), left_score, np.where(left_first, first, 1.0 - first))
+    left_score[(verdicts.status[kept] != VerdictStatus.OK) | (preference == 0)] = np.nan
+    return left_score
 
 
 def _weights(strength: Floats, decisive: float) -> Floats:
@@ -133,7 +133,7 @@ def reconciled(told: ByOrder, reconcile: Reconcile, judge: str) -> Columns:
     if told.weights_of_both is not None:
         votes = replace(votes, weight=np.where(outcome == TIE, 1.0, told.weights_of_both[usable]))
     if reconcile is Reconcile.SOFT:
-        return replace(votes, share=one)
+        return replace(votes, left_score=one)
     return votes.among(same) if reconcile is Reconcile.DROP else votes
 
 

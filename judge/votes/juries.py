@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import astuple, replace
 
-from judge.domain.outcome import LEFT_SHARE, Outcome, whole
+from judge.domain.outcome import LEFT_SCORE, Outcome, whole
 from judge.domain.source import Merge, Source
 from judge.votes.comparisons import ComparisonKey
 from judge.votes.votes import SourceVotes, Vote
@@ -23,7 +23,7 @@ def jury_votes(jury: Source, members: Sequence[SourceVotes]) -> SourceVotes:
     statuses: Counter[str] = Counter()
     for where in sorted(said, key=astuple):
         enough = len(said[where]) >= jury.least
-        found = _agreed(where, said[where], jury) if enough else None
+        found = _jury_vote(where, said[where], jury) if enough else None
         statuses["ok" if found else "no_majority" if enough else "too_few_members"] += 1
         rows += [found] if found else []
     one = members[0]
@@ -35,7 +35,7 @@ def jury_votes(jury: Source, members: Sequence[SourceVotes]) -> SourceVotes:
         len(rows),
         len(said),
         dict(sorted(statuses.items())),
-        reading=one.reading,
+        parser=one.parser,
         interim=any(votes.interim for votes in members),
         behind={name: told for votes in members for name, told in votes.behind.items()},
         members=tuple(members),
@@ -43,13 +43,15 @@ def jury_votes(jury: Source, members: Sequence[SourceVotes]) -> SourceVotes:
     )
 
 
-def _agreed(where: ComparisonKey, votes: Sequence[tuple[float, Vote]], jury: Source) -> Vote | None:
+def _jury_vote(where: ComparisonKey, votes: Sequence[tuple[float, Vote]], jury: Source) -> Vote | None:
     """What a jury says of a comparison; None where no outcome has more than half of the weight and it must."""
     all_of_them = sum(weight for weight, _ in votes)
     if jury.merge is Merge.MEAN:
-        shares = [(w, LEFT_SHARE[vote.outcome] if vote.share is None else vote.share) for w, vote in votes]
-        share = round(sum(weight * share for weight, share in shares) / all_of_them, 12)
-        return Vote(where, whole(share), str(jury), share)
+        left_scores = [
+            (w, LEFT_SCORE[vote.outcome] if vote.left_score is None else vote.left_score) for w, vote in votes
+        ]
+        left_score = round(sum(weight * left_score for weight, left_score in left_scores) / all_of_them, 12)
+        return Vote(where, whole(left_score), str(jury), left_score)
     weights = dict.fromkeys(Outcome, 0.0)
     for weight, vote in votes:
         weights[vote.outcome] += weight

@@ -21,10 +21,10 @@ from judge.votes.votes import Part, Vote
 
 @dataclass(frozen=True, eq=False)
 class Side:
-    """A source's *votes* as columns; *share* is float64[n], how much of each goes to the left, NaN if it is whole."""
+    """A source's *votes* as columns; *left_score* is float64[n]: 1 left, 0.5 tie, 0 right, NaN if it is whole."""
 
     votes: Coded
-    share: Floats
+    left_score: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class Table:
         sides = tuple(
             Side(
                 Coded(item, rows.outcome, wheres.prompt[item], annotator),
-                np.full(len(rows), np.nan) if rows.share is None else rows.share,
+                np.full(len(rows), np.nan) if rows.left_score is None else rows.left_score,
             )
             for rows, (item, annotator) in zip(columns, told, strict=True)
         )

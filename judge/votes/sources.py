@@ -19,7 +19,7 @@ from judge.ports.records import VerdictQuery
 from judge.ports.store import Store
 from judge.ports.verdict_columns import VerdictColumns
 from judge.votes.comparisons import ComparisonKey
-from judge.votes.from_verdicts import JudgeVerdicts, PromptAttributes, judged_votes
+from judge.votes.from_verdicts import JudgeVerdicts, PromptAttributes, judge_votes
 from judge.votes.juries import jury_votes
 from judge.votes.parsed_verdicts import as_columns
 from judge.votes.shared_codes import merged
@@ -38,7 +38,7 @@ async def votes_of(store: Store, tenant: str, dataset: str, source: Source, taki
 
 async def _votes_of(store: Store, tenant: str, dataset: str, source: Source, taking: Taking) -> SourceVotes:
     revision = await store.revision(tenant, dataset)
-    prompts = await store.board_prompts(tenant, dataset, revision)
+    prompts = await store.prompt_index(tenant, dataset, revision)
     categories = dict(zip(prompts.prompt_id, prompts.category, strict=True))
     tags = dict(zip(prompts.prompt_id, prompts.tags, strict=True))
     if source.kind in (SourceKind.PEOPLE, SourceKind.LABELS):
@@ -47,12 +47,10 @@ async def _votes_of(store: Store, tenant: str, dataset: str, source: Source, tak
         def said() -> SourceVotes:
             told = Columns.of(label_votes(source, labels))
             rows = told.among(taking.part.among(told.wheres, categories, tags)[told.item])
-            return SourceVotes(
-                str(source), rows, categories, tags, usable=len(rows), planned=len(rows), reading="label"
-            )
+            return SourceVotes(str(source), rows, categories, tags, usable=len(rows), planned=len(rows), parser="label")
 
         return await asyncio.to_thread(said)
-    board = PromptAttributes(categories, tags)
+    attributes = PromptAttributes(categories, tags)
     if source.kind is SourceKind.JURY:
         if taking.reconcile is Reconcile.EACH:
             raise InvalidInput(
@@ -62,16 +60,16 @@ async def _votes_of(store: Store, tenant: str, dataset: str, source: Source, tak
             # A mean of probabilities: a member whose orders part is in the middle, as far as they part.
             taking = replace(taking, reconcile=Reconcile.SOFT)
         members = [Source(SourceKind.JUDGE, name=member.judge) for member in source.members]
-        told = [await _judge_votes(store, tenant, dataset, member, taking, board) for member in members]
+        told = [await _judge_votes(store, tenant, dataset, member, taking, attributes) for member in members]
         return await asyncio.to_thread(jury_votes, source, told)
-    return await _judge_votes(store, tenant, dataset, source, taking, board)
+    return await _judge_votes(store, tenant, dataset, source, taking, attributes)
 
 
 async def _judge_votes(
-    store: Store, tenant: str, dataset: str, source: Source, taking: Taking, board: PromptAttributes
+    store: Store, tenant: str, dataset: str, source: Source, taking: Taking, attributes: PromptAttributes
 ) -> SourceVotes:
-    judged = await _judged(store, tenant, dataset, source, taking.reading)
-    return await asyncio.to_thread(judged_votes, judged, str(source), _taking(source, taking), board)
+    judged = await _verdicts_of(store, tenant, dataset, source, taking.parser)
+    return await asyncio.to_thread(judge_votes, judged, str(source), _taking(source, taking), attributes)
 
 
 def _taking(source: Source, taking: Taking) -> Taking:
@@ -113,20 +111,20 @@ def oriented(prompt_id: str, turn: int, left: tuple[str, int], right: tuple[str,
     return ComparisonKey(prompt_id, turn, left[0], right[0], left[1], right[1]), flipped
 
 
-async def _judged(store: Store, tenant: str, dataset: str, source: Source, reading: str) -> JudgeVerdicts:
+async def _verdicts_of(store: Store, tenant: str, dataset: str, source: Source, parser: str) -> JudgeVerdicts:
     if source.kind is not SourceKind.RUN:
         adaptive = await _adaptively(store, tenant, dataset, source.name)
-        told = None if reading else await store.judge_columns(tenant, dataset, source.name)
+        told = None if parser else await store.judge_columns(tenant, dataset, source.name)
         if told is None:
             verdicts = await store.judge_verdicts(tenant, dataset, source.name)
-            told = await asyncio.to_thread(as_columns, verdicts, reading)
+            told = await asyncio.to_thread(as_columns, verdicts, parser)
         return JudgeVerdicts(source.name, told, adaptive=adaptive)
     run = await store.run(tenant, source.run)
     name = _judge_in(run, source)
-    told = None if reading else await store.run_columns(run.row, [judge.name for judge in run.judges].index(name))
+    told = None if parser else await store.run_columns(run.row, [judge.name for judge in run.judges].index(name))
     if told is None:
-        told = await asyncio.to_thread(as_columns, await _run_verdicts(store, run.row, name), reading)
-    return _with_lots(_in_run(run, name, told), await _rounds(store, tenant, run))
+        told = await asyncio.to_thread(as_columns, await _run_verdicts(store, run.row, name), parser)
+    return _with_uniform_sample(_in_run(run, name, told), await _rounds(store, tenant, run))
 
 
 def _judge_in(run: Run, source: Source) -> str:
@@ -138,7 +136,7 @@ def _judge_in(run: Run, source: Source) -> str:
 
 
 def _in_run(run: Run, name: str, verdicts: VerdictColumns) -> JudgeVerdicts:
-    return JudgeVerdicts(name, verdicts, run.counts.planned // len(run.judges), not run.state.ended, run.rest)
+    return JudgeVerdicts(name, verdicts, run.counts.planned // len(run.judges), not run.state.ended, run.never_started)
 
 
 def run_votes(
@@ -157,12 +155,12 @@ def run_votes(
         raise InvalidInput("source", f"source {source} is none of run {run.run_id}", reason="INVALID_SOURCE")
     name = _judge_in(run, source)
     asked = tuple(prompts)
-    told = as_columns([verdict for verdict in verdicts if verdict.judge == name], taking.reading)
-    board = PromptAttributes(
+    told = as_columns([verdict for verdict in verdicts if verdict.judge == name], taking.parser)
+    attributes = PromptAttributes(
         {prompt.prompt_id: prompt.category for prompt in asked}, {prompt.prompt_id: prompt.tags for prompt in asked}
     )
-    judged = _with_lots(_in_run(run, name, told), rounds)
-    votes = judged_votes(judged, str(source), _taking(source, taking), board)
+    judged = _with_uniform_sample(_in_run(run, name, told), rounds)
+    votes = judge_votes(judged, str(source), _taking(source, taking), attributes)
     return replace(votes, dataset=run.spec.dataset)
 
 
@@ -173,12 +171,12 @@ async def _rounds(store: Store, tenant: str, run: Run) -> Rounds | None:
     return await stored_rounds(store, tenant, run)
 
 
-def _with_lots(judged: JudgeVerdicts, rounds: Rounds | None) -> JudgeVerdicts:
+def _with_uniform_sample(judged: JudgeVerdicts, rounds: Rounds | None) -> JudgeVerdicts:
     """*judged* with what an adaptive run drew by lot in its *rounds*."""
     if rounds is None:
         return judged
-    by_lot = frozenset((prompt, min(ends), max(ends)) for prompt, *ends in rounds.by_lot())
-    return replace(judged, adaptive=True, rounds=rounds.so_far, by_lot=by_lot)
+    uniform_sample = frozenset((prompt, min(ends), max(ends)) for prompt, *ends in rounds.uniform_sample())
+    return replace(judged, adaptive=True, rounds=rounds.so_far, uniform_sample=uniform_sample)
 
 
 async def _adaptively(store: Store, tenant: str, dataset: str, judge: str) -> bool:
@@ -225,6 +223,6 @@ async def _run_verdicts(store: Store, row: int, judge: str) -> list[Verdict]:
 
 
 def _where(verdict: Verdict) -> ComparisonKey:
-    showing = verdict.showing
-    left, right = (showing.left, showing.left_sample), (showing.right, showing.right_sample)
-    return oriented(showing.prompt_id, showing.turn, left, right)[0]
+    presentation = verdict.presentation
+    left, right = (presentation.left, presentation.left_sample), (presentation.right, presentation.right_sample)
+    return oriented(presentation.prompt_id, presentation.turn, left, right)[0]

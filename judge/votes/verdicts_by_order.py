@@ -16,7 +16,7 @@ from judge.votes.comparisons import ComparisonIndex, ComparisonKey
 
 ORDERS = len(Order)
 
-Shares = Mapping[ComparisonKey, Mapping[Order, Sequence[float | None]]]
+LeftScores = Mapping[ComparisonKey, Mapping[Order, Sequence[float | None]]]
 """What goes to the left of each comparison, by order, a number a repeat; None where there is no outcome."""
 
 
@@ -29,9 +29,9 @@ class OutcomesByOrder:
     right_first: Outcome | None
 
 
-def wholes(shares: Floats) -> Codes:
+def wholes(left_scores: Floats) -> Codes:
     """The same of many, as outcome codes; NaN is a tie."""
-    return np.where(shares > 0.5, 0, np.where(shares < 0.5, 1, 2)).astype(np.int8)  # noqa: PLR2004  # half
+    return np.where(left_scores > 0.5, 0, np.where(left_scores < 0.5, 1, 2)).astype(np.int8)  # noqa: PLR2004  # half
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,14 +39,14 @@ class ByOrder:
     """n verdicts on *wheres*, which are distinct and in the order of their coming.
 
     *item* is int32[n], whose comparison each is; *order* int8[n], what was shown first, as *wheres* have left and
-    right; *share* float64[n], what goes to the left, NaN where there is no outcome; *weight* float64[n], how many votes
-    each counts, or None for one; *answer* int64[n], the store's numbers of calls, or 0.
+    right; *left_score* float64[n], what goes to the left, NaN where there is no outcome; *weight* float64[n], how many
+    votes each counts, or None for one; *answer* int64[n], the store's numbers of calls, or 0.
     """
 
     wheres: ComparisonIndex
     item: Ints
     order: Codes
-    share: Floats
+    left_score: Floats
     weight: Floats | None
     answer: NDArray[np.int64]
 
@@ -58,7 +58,7 @@ class ByOrder:
     @cached_property
     def told(self) -> Flags:
         """Which verdicts have an outcome."""
-        return ~np.isnan(self.share)
+        return ~np.isnan(self.left_score)
 
     @cached_property
     def shown(self) -> Flags:
@@ -68,7 +68,7 @@ class ByOrder:
     @cached_property
     def means(self) -> Floats:
         """Of each comparison, float64[wheres, orders]: the mean over repeats; NaN where there is no outcome."""
-        return self._mean(self.share)
+        return self._mean(self.left_score)
 
     @cached_property
     def weights(self) -> Floats | None:
@@ -99,17 +99,19 @@ class ByOrder:
         """The outcomes of what was shown in both orders."""
         both: Flags = np.logical_and.reduce(self.shown, axis=1)
         return tuple(
-            OutcomesByOrder(where, *(None if isnan(share) else whole(share) for share in shares))
-            for where, shares in zip(self.wheres.among(both), self.means[both].tolist(), strict=True)
+            OutcomesByOrder(where, *(None if isnan(left_score) else whole(left_score) for left_score in left_scores))
+            for where, left_scores in zip(self.wheres.among(both), self.means[both].tolist(), strict=True)
         )
 
     @cached_property
-    def shares(self) -> Shares:
+    def left_scores(self) -> LeftScores:
         """What each verdict gives to the left."""
         wheres = list(self.wheres)
         found: dict[ComparisonKey, dict[Order, list[float | None]]] = {where: {} for where in wheres}
-        for item, order, share in zip(self.item.tolist(), self.order.tolist(), self.share.tolist(), strict=True):
-            said = None if isnan(share) else share
+        for item, order, left_score in zip(
+            self.item.tolist(), self.order.tolist(), self.left_score.tolist(), strict=True
+        ):
+            said = None if isnan(left_score) else left_score
             found[wheres[item]].setdefault(Order(order), []).append(said)
         return found
 

@@ -11,7 +11,7 @@ from typing import TypeVar, overload
 import numpy as np
 
 from judge.columns.arrays import Codes, Flags, Floats, Ints
-from judge.domain.outcome import LEFT_SHARE, Outcome
+from judge.domain.outcome import LEFT_SCORE, Outcome
 from judge.votes.comparisons import ComparisonIndex, ComparisonKey
 from judge.votes.votes import SourceVotes, Vote
 
@@ -24,8 +24,8 @@ BOTH = -1
 class Columns(Sequence[Vote]):
     """n votes: int32[n] codes of *wheres* and *annotators*, and int8[n], the outcomes' codes.
 
-    *share* is float64[n], how much goes to the left, NaN where that is whole; *left_first* is int8[n], 1, 0 or BOTH;
-    *weight* is float64[n]. Each may be None: whole, BOTH, one.
+    *left_score* is float64[n], how much goes to the left, NaN where that is whole; *left_first* is int8[n], 1, 0 or
+    BOTH; *weight* is float64[n]. Each may be None: whole, BOTH, one.
     """
 
     wheres: ComparisonIndex
@@ -33,7 +33,7 @@ class Columns(Sequence[Vote]):
     item: Ints
     annotator: Ints
     outcome: Codes
-    share: Floats | None = None
+    left_score: Floats | None = None
     left_first: Codes | None = None
     weight: Floats | None = None
 
@@ -50,7 +50,7 @@ class Columns(Sequence[Vote]):
             item,
             annotator,
             np.array([vote.outcome - 1 for vote in rows], dtype=np.int8),
-            np.array([np.nan if vote.share is None else vote.share for vote in rows], dtype=np.float64),
+            np.array([np.nan if vote.left_score is None else vote.left_score for vote in rows], dtype=np.float64),
             np.array([BOTH if vote.left_first is None else vote.left_first for vote in rows], dtype=np.int8),
             np.array([vote.weight for vote in rows], dtype=np.float64),
         )
@@ -66,11 +66,11 @@ class Columns(Sequence[Vote]):
         """The vote, or some of them."""
         if isinstance(at, slice):
             return self.among(at)
-        share = np.nan if self.share is None else float(self.share[at])
+        left_score = np.nan if self.left_score is None else float(self.left_score[at])
         first = BOTH if self.left_first is None else int(self.left_first[at])
         weight = 1.0 if self.weight is None else float(self.weight[at])
         where = self.wheres[int(self.item[at])]
-        return _vote(where, int(self.outcome[at]), self.annotators[self.annotator[at]], share, first, weight)
+        return _vote(where, int(self.outcome[at]), self.annotators[self.annotator[at]], left_score, first, weight)
 
     def __iter__(self) -> Iterator[Vote]:
         n, wheres = len(self), list(self.wheres)
@@ -79,7 +79,7 @@ class Columns(Sequence[Vote]):
             map(wheres.__getitem__, self.item.tolist()),
             self.outcome.tolist(),
             map(self.annotators.__getitem__, self.annotator.tolist()),
-            repeat(np.nan, n) if self.share is None else self.share.tolist(),
+            repeat(np.nan, n) if self.left_score is None else self.left_score.tolist(),
             repeat(BOTH, n) if self.left_first is None else self.left_first.tolist(),
             repeat(1.0, n) if self.weight is None else self.weight.tolist(),
         )
@@ -92,7 +92,7 @@ class Columns(Sequence[Vote]):
             self.item[rows],
             self.annotator[rows],
             self.outcome[rows],
-            None if self.share is None else self.share[rows],
+            None if self.left_score is None else self.left_score[rows],
             None if self.left_first is None else self.left_first[rows],
             None if self.weight is None else self.weight[rows],
         )
@@ -105,10 +105,12 @@ class Columns(Sequence[Vote]):
         return replace(self, wheres=self.wheres.among(used), item=item.astype(np.int32))
 
     @property
-    def left_shares(self) -> Floats:
+    def left_scores(self) -> Floats:
         """How much of each goes to the left, float64[n]."""
-        of_outcome = np.array([LEFT_SHARE[outcome] for outcome in Outcome])[self.outcome]
-        return of_outcome if self.share is None else np.where(np.isnan(self.share), of_outcome, self.share)
+        of_outcome = np.array([LEFT_SCORE[outcome] for outcome in Outcome])[self.outcome]
+        return (
+            of_outcome if self.left_score is None else np.where(np.isnan(self.left_score), of_outcome, self.left_score)
+        )
 
     @property
     def prompt(self) -> Ints:
@@ -116,8 +118,8 @@ class Columns(Sequence[Vote]):
         return self.wheres.prompt[self.item]
 
 
-def _vote(where: ComparisonKey, code: int, annotator: str, share: float, first: int, weight: float) -> Vote:
-    told = None if isnan(share) else share
+def _vote(where: ComparisonKey, code: int, annotator: str, left_score: float, first: int, weight: float) -> Vote:
+    told = None if isnan(left_score) else left_score
     return Vote(where, Outcome(code + 1), annotator, told, None if first == BOTH else bool(first), weight)
 
 

@@ -10,12 +10,12 @@ import numpy as np
 from judge.columns.arrays import Flags
 from judge.domain.outcome import Outcome, Reconcile
 from judge.votes.comparisons import ComparisonIndex, ComparisonKey
-from judge.votes.verdicts_by_order import ByOrder, OutcomesByOrder, Shares
+from judge.votes.verdicts_by_order import ByOrder, LeftScores, OutcomesByOrder
 
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """One outcome on a comparison. *share* is how much of it goes to the left, other than whole only if soft.
+    """One outcome on a comparison. *left_score* is how much of it goes to the left, other than whole only if soft.
 
     *left_first* says what was shown first, where each order is a vote of its own. *weight* is how many votes it counts.
     """
@@ -23,7 +23,7 @@ class Vote:
     where: ComparisonKey
     outcome: Outcome
     annotator: str = ""
-    share: float | None = None
+    left_score: float | None = None
     left_first: bool | None = None
     weight: float = 1.0
 
@@ -39,7 +39,7 @@ class SourceVotes:
     usable: int
     planned: int
     by_status: Mapping[str, int] = field(default_factory=dict)
-    reading: str = ""
+    parser: str = ""
     interim: bool = False
     dataset: str = ""
     behind: Mapping[str, ByOrder] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class SourceVotes:
     """Verdicts had a part in choosing what was compared."""
     rounds: str = ""
     """Of an adaptive run: how many rounds it had, and why there were no more."""
-    by_lot: frozenset[tuple[str, str, str]] = frozenset()
+    uniform_sample: frozenset[tuple[str, str, str]] = frozenset()
     """Of an adaptive run: the prompt and the contestants, by name, of what fell by lot."""
 
     @property
@@ -64,9 +64,9 @@ class SourceVotes:
         return frozenset(where for told in self.behind.values() for where in told.wheres)
 
     @property
-    def shares(self) -> Mapping[str, Shares]:
+    def left_scores(self) -> Mapping[str, LeftScores]:
         """Of judges: what goes to the left by each one's verdicts."""
-        return {name: told.shares for name, told in self.behind.items()}
+        return {name: told.left_scores for name, told in self.behind.items()}
 
     @property
     def calls(self) -> frozenset[int]:
@@ -74,9 +74,9 @@ class SourceVotes:
         return frozenset(call for told in self.behind.values() for call in told.calls)
 
     @property
-    def lots(self) -> SourceVotes:
+    def uniform_votes(self) -> SourceVotes:
         """Of an adaptive run: the votes on what fell by lot."""
-        rows = tuple(v for v in self.rows if (v.where.prompt_id, v.where.left, v.where.right) in self.by_lot)
+        rows = tuple(v for v in self.rows if (v.where.prompt_id, v.where.left, v.where.right) in self.uniform_sample)
         return replace(self, rows=rows)
 
 
@@ -116,14 +116,14 @@ WHOLE = Part()
 
 @dataclass(frozen=True, slots=True)
 class Taking:
-    """How votes are taken from a source: two orders made one by *reconcile*, from which *reading*, of which *part*.
+    """How votes are taken from a source: two orders made one by *reconcile*, from which *parser*, of which *part*.
 
     A verdict of a Likert scale counts as up to *decisive* votes, by its strength. With *unreadable_as_tie* a verdict
     without an outcome is a tie.
     """
 
     reconcile: Reconcile = Reconcile.TIE
-    reading: str = ""
+    parser: str = ""
     part: Part = WHOLE
     decisive: float = 1.0
     unreadable_as_tie: bool = False

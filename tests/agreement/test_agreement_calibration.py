@@ -26,18 +26,18 @@ def test_probabilities_are_held_against_votes_that_are_no_ties() -> None:
         Vote(where, Outcome.TIE if n % 10 == 0 else Outcome.LEFT if rng.random() < chance[n] else Outcome.RIGHT, "p")
         for n, where in enumerate(wheres)
     ]
-    soft = [Vote(where, Outcome.LEFT, share=float(share)) for where, share in zip(wheres, chance, strict=True)]
-    halves = [Vote(where, Outcome.TIE, share=0.5) for where in wheres]
+    soft = [Vote(where, Outcome.LEFT, left_score=float(share)) for where, share in zip(wheres, chance, strict=True)]
+    halves = [Vote(where, Outcome.TIE, left_score=0.5) for where in wheres]
 
-    found = measure(said("j", soft), said("p", people), AgreeOptions()).beside.calibration
+    found = measure(said("j", soft), said("p", people), AgreeOptions()).diagnostics.calibration
 
     assert found is not None
     assert found.brier.n == 180
     assert found.ece.value is not None
     assert found.ece.value < 0.15
-    assert measure(said("j", halves), said("p", people), AgreeOptions()).beside.calibration is None
+    assert measure(said("j", halves), said("p", people), AgreeOptions()).diagnostics.calibration is None
     ties = [Vote(where, Outcome.TIE, "p") for where in wheres]
-    assert measure(said("j", soft), said("p", ties), AgreeOptions()).beside.calibration is None
+    assert measure(said("j", soft), said("p", ties), AgreeOptions()).diagnostics.calibration is None
 
 
 def test_a_cascade_answers_where_the_judge_is_sure() -> None:
@@ -45,17 +45,17 @@ def test_a_cascade_answers_where_the_judge_is_sure() -> None:
     wheres = [ComparisonKey(f"p{n}", 1, "a", "b") for n in range(400)]
     people = [Vote(where, Outcome.LEFT, "p") for where in wheres]
     soft = [
-        Vote(where, Outcome.LEFT if n % 2 else Outcome.RIGHT, share=0.97 if n % 2 else 0.45)
+        Vote(where, Outcome.LEFT if n % 2 else Outcome.RIGHT, left_score=0.97 if n % 2 else 0.45)
         for n, where in enumerate(wheres)
     ]
 
-    found = measure(said("j", soft), said("p", people), AgreeOptions(cascade_target=0.9)).beside.cascade
+    found = measure(said("j", soft), said("p", people), AgreeOptions(cascade_target=0.9)).diagnostics.cascade
 
     assert found is not None
     assert (found.threshold, found.share) == (0.94, 0.5)
-    assert measure(said("j", soft), said("p", people), AgreeOptions()).beside.cascade is None
+    assert measure(said("j", soft), said("p", people), AgreeOptions()).diagnostics.cascade is None
     options = AgreeOptions(cascade_target=0.9)
-    both = measure(said("j", soft), said("p", people), options, said("r", people[:300])).beside.cascade
+    both = measure(said("j", soft), said("p", people), options, said("r", people[:300])).diagnostics.cascade
     assert both is not None
     first = both.steps[0].together
     assert first is not None

@@ -25,7 +25,7 @@ from judge_client import JudgeClient
 from support.bundle_files import LARGEST, exported, forged, in_json, in_row, members, written
 from support.demo_data import settings, upload_demo
 from support.example_prompts import right_answer
-from support.provider import KEY, Asked, Provider
+from support.provider import KEY, Provider, ProviderCall
 from support.provider_server import provided
 
 COUNT, ROUND = 60, 20
@@ -86,15 +86,19 @@ async def test_an_adaptive_run_is_ranked_again_to_the_services_bytes(
 
     found = replay(path)
 
-    boards = [json.loads(one.now) for one in found]
+    leaderboards = [json.loads(one.now) for one in found]
     assert [one.told for one in found] == [one.now for one in found]
-    assert [spelling.board(await client.leaderboard("", one.source, options)) for one in found] == [
+    assert [spelling.leaderboard_json(await client.leaderboard("", one.source, options)) for one in found] == [
         one.now for one in found
     ]
     assert all(
-        f"in {ROUNDS_THERE} rounds: as many comparisons as were asked for" in board["notes"][0] for board in boards
+        f"in {ROUNDS_THERE} rounds: as many comparisons as were asked for" in leaderboard["notes"][0]
+        for leaderboard in leaderboards
     )
-    assert [True, True] == [board["adaptive"] and board["by_lot"]["battles"] < board["battles"] for board in boards]
+    assert [True, True] == [
+        leaderboard["adaptive"] and leaderboard["uniform_sample"]["battles"] < leaderboard["battles"]
+        for leaderboard in leaderboards
+    ]
     assert (verify(path).mismatches, verify(path).notes) == ((), ())
 
 
@@ -106,14 +110,14 @@ async def test_the_rounds_have_a_member_of_their_own(client: JudgeClient, run: p
     content = members(path)
     rows = [json.loads(line) for line in content[ROUNDS].splitlines()]
     plan = json.loads(content[MANIFEST])["plan"]
-    showings = 2 * ROUND
-    assert [(1, "0", showings), (2, "80", showings), (3, "160", showings), (4, "240", 0)] == [
-        (row["number"], row.get("offset", "0"), row.get("showings", 0)) for row in rows
+    presentations = 2 * ROUND
+    assert [(1, "0", presentations), (2, "80", presentations), (3, "160", presentations), (4, "240", 0)] == [
+        (row["number"], row.get("offset", "0"), row.get("presentations", 0)) for row in rows
     ]
     assert plan == {
         "hash": run.plan_hash,
         "member": "plan.jsonl",
-        "showings": 2 * COUNT,
+        "presentations": 2 * COUNT,
         "rounds": {"member": ROUNDS, "rows": ROUNDS_THERE + 1},
     }
     assert (first, path.read_bytes()) == (second, (tmp_path / "b.zip").read_bytes())
@@ -143,7 +147,7 @@ def of_row(change: Callable[[bytearray], object]) -> Callable[[dict[str, Any]], 
     return changed
 
 
-def _other_lot(body: bytearray) -> None:
+def _other_sample(body: bytearray) -> None:
     body[HEAD + 12 * ROUND] ^= 1
 
 
@@ -167,8 +171,8 @@ def _too_much_said(body: bytearray) -> None:
     body[HEAD + 13 * ROUND] = 5
 
 
-def _other_showings(line: dict[str, Any]) -> None:
-    line["showings"] += 1
+def _other_presentations(line: dict[str, Any]) -> None:
+    line["presentations"] += 1
 
 
 def _other_seed(manifest: dict[str, Any]) -> None:
@@ -180,7 +184,10 @@ def _fewer_rounds(manifest: dict[str, Any]) -> None:
 
 
 def _swapped(line: dict[str, Any]) -> None:
-    line["showing"]["left"], line["showing"]["right"] = line["showing"]["right"], line["showing"]["left"]
+    line["presentation"]["left"], line["presentation"]["right"] = (
+        line["presentation"]["right"],
+        line["presentation"]["left"],
+    )
 
 
 def _exchanged(text: str) -> str:
@@ -194,15 +201,27 @@ def _exchanged(text: str) -> str:
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
-        ({"rounds": in_row(0, of_row(_other_lot))}, "rounds.jsonl: line 1 is not the round that follows from the seed"),
-        ({"rounds": in_row(1, of_row(_other_lot))}, "rounds.jsonl: line 2 is not the round that follows from the seed"),
-        ({"rounds": in_row(1, of_row(_other_lot))}, "leaderboards/random.json: ranked again, by_lot.battles is"),
-        ({"rounds": in_row(2, of_row(_other_pair))}, "plan.jsonl: showing 80 is not the one that was planned"),
+        (
+            {"rounds": in_row(0, of_row(_other_sample))},
+            "rounds.jsonl: line 1 is not the round that follows from the seed",
+        ),
+        (
+            {"rounds": in_row(1, of_row(_other_sample))},
+            "rounds.jsonl: line 2 is not the round that follows from the seed",
+        ),
+        (
+            {"rounds": in_row(1, of_row(_other_sample))},
+            "leaderboards/random.json: ranked again, uniform_sample.battles is",
+        ),
+        ({"rounds": in_row(2, of_row(_other_pair))}, "plan.jsonl: presentation 80 is not the one that was planned"),
         ({"rounds": in_row(1, of_row(_nobody))}, "rounds.jsonl: line 2: it compares what there is not"),
         ({"rounds": in_row(1, of_row(_longer))}, "rounds.jsonl: line 2: it is not spelled as rows are"),
         ({"rounds": in_row(1, of_row(_shorter))}, "rounds.jsonl: line 2: it is not the row of a round over these"),
         ({"rounds": in_row(1, of_row(_too_much_said))}, "rounds.jsonl: line 2: it says of the round before what no"),
-        ({"rounds": in_row(1, _other_showings)}, "rounds.jsonl: line 2: its showings is not what its row makes"),
+        (
+            {"rounds": in_row(1, _other_presentations)},
+            "rounds.jsonl: line 2: its presentations is not what its row makes",
+        ),
         ({"rounds": lambda text: text + text.splitlines()[-1] + "\n"}, "rounds.jsonl: line 5: it does not go on from"),
         (
             {"rounds": lambda text: "".join(text.splitlines(keepends=True)[:-1])},
@@ -223,9 +242,9 @@ def _exchanged(text: str) -> str:
         ({"manifest": in_json(_other_seed)}, "rounds.jsonl: line 1 is not the round that follows from the seed"),
         ({"manifest": in_json(_other_seed)}, "plan.jsonl: rebuilt, its hash is"),
         ({"manifest": in_json(_fewer_rounds)}, "rounds.jsonl: there are 3 rounds, and the run counts 2"),
-        ({"plan": in_row(45, _swapped)}, "plan.jsonl: showing 45 is not the one that was planned"),
-        ({"answers": _exchanged}, "answers.jsonl: position 80 is not the showing that is planned there"),
-        ({"answers": _exchanged}, "answers.jsonl: position 160 is not the showing that is planned there"),
+        ({"plan": in_row(45, _swapped)}, "plan.jsonl: presentation 45 is not the one that was planned"),
+        ({"answers": _exchanged}, "answers.jsonl: position 80 is not the presentation that is planned there"),
+        ({"answers": _exchanged}, "answers.jsonl: position 160 is not the presentation that is planned there"),
     ],
 )
 def test_who_makes_the_hashes_anew_is_found_out_by_what_rounds_follow_from(
@@ -274,7 +293,7 @@ async def test_what_a_resumed_run_was_told_later_is_a_note(tmp_path: Path, monke
     """Its plan stays what it was, and its leaderboard has what the plan did not know: nothing of it does not match."""
     away = [True]
 
-    def fault(asked: Asked, _: int) -> str:
+    def fault(asked: ProviderCall, _: int) -> str:
         return "rejected" if away[0] and asked.drawn < 0.25 else ""
 
     monkeypatch.setenv("FAR_KEY", KEY)

@@ -27,7 +27,7 @@ from judge_client import JudgeClient
 from support.bundle_files import LARGEST, exported, forged, in_json, in_row, members, written
 from support.demo_data import settings, upload_demo
 from support.example_prompts import right_answer
-from support.provider import KEY, Asked, Provider
+from support.provider import KEY, Provider, ProviderCall
 from support.provider_server import provided
 
 FEW = pb.Pairing(prompts=12, seed=1)
@@ -47,7 +47,7 @@ async def service() -> AsyncIterator[JudgeClient]:
         yield connected
 
 
-async def judged(client: JudgeClient) -> pb.Run:
+async def run_both_judges(client: JudgeClient) -> pb.Run:
     """A run of two yardsticks over the bundled answers, ended."""
     await upload_demo(client)
     return await client.wait_run((await client.create_run(BOTH)).name)
@@ -56,7 +56,7 @@ async def judged(client: JudgeClient) -> pb.Run:
 @shared_fixture
 async def run(service: JudgeClient) -> pb.Run:
     """Such a run in the one service."""
-    return await judged(service)
+    return await run_both_judges(service)
 
 
 @shared_fixture
@@ -91,7 +91,7 @@ def told(path: Path) -> list[str]:
         Options(anchored_to="labels:*", degenerate=ranking.DEGENERATE_LARGEST),
         Options(method="elo-permuted", permutations=10, seed=5, reconcile=words.RECONCILE_EACH),
         Options(method="davidson", reconcile=words.RECONCILE_SOFT, leave_one_out=True, ridge=0.1),
-        Options(slice=words.Slice(category="code"), degenerate=ranking.DEGENERATE_LARGEST, reading="brackets"),
+        Options(slice=words.Slice(category="code"), degenerate=ranking.DEGENERATE_LARGEST, parser="brackets"),
     ],
     ids=["default", "refused", "bootstrap", "style", "anchored", "permuted", "soft", "part"],
 )
@@ -109,7 +109,7 @@ async def test_a_bundle_is_ranked_again_to_the_services_bytes(
     for one in found:
         assert one.told == one.now
         if "refused" not in json.loads(one.now):
-            assert spelling.board(await service.leaderboard("", one.source, options)) == one.now
+            assert spelling.leaderboard_json(await service.leaderboard("", one.source, options)) == one.now
     assert (verify(path).mismatches, verify(path).notes) == ((), ())
 
 
@@ -140,7 +140,7 @@ def test_the_manifest_says_what_was_done(run: pb.Run, bundle: Path) -> None:
     content = members(bundle)
     manifest = json.loads(content[MANIFEST])
 
-    assert manifest["plan"] == {"hash": run.plan_hash, "member": "plan.jsonl", "showings": PLANNED}
+    assert manifest["plan"] == {"hash": run.plan_hash, "member": "plan.jsonl", "presentations": PLANNED}
     assert [one["fingerprint"] for one in manifest["run"]["definitions"]] == list(run.fingerprints)
     assert all("{{ question }}" in one["variants"][0]["user"] for one in manifest["run"]["definitions"])
     assert manifest["seeds"] == {"judges": {}, "plan": 1, "ranking": 0}
@@ -193,7 +193,7 @@ def test_a_file_that_is_cut_or_broken_says_where(small: Path, tmp_path: Path) ->
 
 
 def _other_outcome(row: dict[str, Any]) -> None:
-    row["outcome"] = row["readings"][0]["outcome"] = "OUTCOME_TIE"
+    row["outcome"] = row["parsed_verdicts"][0]["outcome"] = "OUTCOME_TIE"
 
 
 def _other_text(row: dict[str, Any]) -> None:
@@ -216,12 +216,15 @@ def _other_hash(manifest: dict[str, Any]) -> None:
     manifest["dataset"]["planned"]["outputs"]["sha256"] = "0" * 64
 
 
-def _other_rating(board: dict[str, Any]) -> None:
-    board["ratings"][0]["rating"] += 1
+def _other_rating(leaderboard: dict[str, Any]) -> None:
+    leaderboard["ratings"][0]["rating"] += 1
 
 
 def _swapped(row: dict[str, Any]) -> None:
-    row["showing"]["left"], row["showing"]["right"] = row["showing"]["right"], row["showing"]["left"]
+    row["presentation"]["left"], row["presentation"]["right"] = (
+        row["presentation"]["right"],
+        row["presentation"]["left"],
+    )
 
 
 def _no_turn(row: dict[str, Any]) -> None:
@@ -236,13 +239,13 @@ def _no_turn(row: dict[str, Any]) -> None:
             "answers.jsonl: position 7: read again, the reply gives another outcome",
         ),
         ({"answers": in_row(7, _other_text)}, "answers.jsonl: position 7: read again, the reply gives another outcome"),
-        ({"answers": in_row(7, _swapped)}, "answers.jsonl: position 7 is not the showing that is planned there"),
+        ({"answers": in_row(7, _swapped)}, "answers.jsonl: position 7 is not the presentation that is planned there"),
         (
             {"answers": lambda text: text.partition("\n")[2]},
             f"answers.jsonl: they are {2 * PLANNED - 1} ok, and the run counts {2 * PLANNED} ok",
         ),
         ({"answers": lambda text: text + "{\n"}, f"answers.jsonl: line {2 * PLANNED + 1}: it is not a JSON object"),
-        ({"plan": in_row(5, _swapped)}, "plan.jsonl: showing 5 is not the one that was planned"),
+        ({"plan": in_row(5, _swapped)}, "plan.jsonl: presentation 5 is not the one that was planned"),
         ({"outputs": lambda text: text.partition("\n")[2]}, "plan.jsonl: rebuilt, its hash is"),
         ({"outputs": in_row(0, _no_turn)}, "dataset/planned/outputs.jsonl: line 1: "),
         ({"manifest": in_json(_other_rubric)}, "manifest.json: judge longest: its rubric_hash is not what"),
@@ -275,7 +278,7 @@ def test_other_versions_are_a_note_and_no_mismatch(bundle: Path, tmp_path: Path)
     assert [note.partition(" when")[0] for note in found.notes] == ["numpy was 1.0"]
 
 
-def test_a_reading_of_a_parser_that_is_gone_is_taken_as_it_is(bundle: Path, tmp_path: Path) -> None:
+def test_a_parsed_verdict_of_a_parser_that_is_gone_is_taken_as_it_is(bundle: Path, tmp_path: Path) -> None:
     """It cannot be read again, which is a note; the leaderboard follows from what was read then."""
 
     def gone(text: str) -> str:
@@ -311,7 +314,7 @@ async def test_a_bundle_without_texts_is_ranked_and_planned_alike(
 
 async def test_a_dataset_that_grew_is_there_as_planned_and_as_ranked(client: JudgeClient, tmp_path: Path) -> None:
     """Categories that changed after the run are those of the leaderboard; the plan is still that of its revision."""
-    run = await judged(client)
+    run = await run_both_judges(client)
     prompt = json.loads((Path("judge/demo") / "prompts.jsonl").read_text("utf-8").splitlines()[0])
     await client.upload_prompts("demo", [ds.Prompt(**{**prompt, "category": "other"})], replace=True)
     late = Options(degenerate=ranking.DEGENERATE_LARGEST, by_category=True, style=True)
@@ -331,7 +334,7 @@ async def test_a_dataset_that_grew_is_there_as_planned_and_as_ranked(client: Jud
     [
         pb.Pairing(policy=pb.PAIR_POLICY_LABELLED, prompts=9, orders=pb.ORDER_POLICY_RANDOM, seed=4),
         pb.Pairing(policy=pb.PAIR_POLICY_LISTED, prompts=9, repeats=3),
-        pb.Pairing(policy=pb.PAIR_POLICY_RANDOM, count=60, seed=11, repeats=2, epoch="again"),
+        pb.Pairing(policy=pb.PAIR_POLICY_RANDOM, count=60, seed=11, repeats=2, cache_tag="again"),
         pb.Pairing(policy=pb.PAIR_POLICY_AGAINST, reference_contestant="concise", prompts=9, turns=pb.TURN_POLICY_EACH),
     ],
     ids=["labelled", "listed", "random", "against"],
@@ -373,7 +376,7 @@ async def test_a_recorded_judge_is_ranked_again(client: JudgeClient, tmp_path: P
 
     await exported(client, run.name, path := tmp_path / "b.zip")
     [by_source] = replay(path)
-    await exported(client, run.name, path, Options(reading="brackets", degenerate=ranking.DEGENERATE_LARGEST))
+    await exported(client, run.name, path, Options(parser="brackets", degenerate=ranking.DEGENERATE_LARGEST))
     [by_text] = replay(path)
 
     assert verify(path).mismatches == ()
@@ -390,10 +393,10 @@ async def test_failures_and_unreadable_replies_keep_their_coverage(
 ) -> None:
     """Refused, filtered, cut off, unreadable, too long, rejected: all are counted as the run counts them."""
 
-    def answer(asked: Asked) -> str:
+    def answer(asked: ProviderCall) -> str:
         return "I would rather not say." if asked.drawn > 0.9 else right_answer(asked)
 
-    def fault(asked: Asked, _: int) -> str:
+    def fault(asked: ProviderCall, _: int) -> str:
         return FAULTS[int(asked.drawn * 20)] if asked.drawn < 0.25 else ""
 
     monkeypatch.setenv("FAR_KEY", KEY)
@@ -412,13 +415,13 @@ async def test_failures_and_unreadable_replies_keep_their_coverage(
             await client.reparse_run(run.name, "brackets")
             await exported(client, run.name, tmp_path / "reparsed.zip", soft)
 
-    far_board, longest = (json.loads(one.now) for one in replay(path))
+    far_leaderboard, longest = (json.loads(one.now) for one in replay(path))
     assert (verify(path).mismatches, verify(tmp_path / "reparsed.zip").mismatches) == ((), ())
-    counted = Counter(far_board["coverage"]["by_status"]) + Counter(longest["coverage"]["by_status"])
+    counted = Counter(far_leaderboard["coverage"]["by_status"]) + Counter(longest["coverage"]["by_status"])
     assert dict(run.counts.by_status) == counted
     states = {"refused", "filtered", "truncated", "unreadable", "too_long", "rejected", "ok"}
-    assert states == far_board["coverage"]["by_status"].keys()
-    assert far_board["coverage"]["planned"] == 160
+    assert states == far_leaderboard["coverage"]["by_status"].keys()
+    assert far_leaderboard["coverage"]["planned"] == 160
     assert replay(path)[0].now == replay(tmp_path / "reparsed.zip")[0].now
 
 
@@ -448,8 +451,8 @@ async def test_a_run_that_failed_keeps_what_was_left_pending(tmp_path: Path, mon
             run = await client.wait_run((await client.create_run(spec)).name)
             await exported(client, run.name, path := tmp_path / "b.zip")
 
-    refused, board = (json.loads(one.now) for one in replay(path))
+    refused, leaderboard = (json.loads(one.now) for one in replay(path))
     assert run.state == pb.RUN_STATE_FAILED
     assert verify(path).mismatches == ()
     assert refused["refused"]["reason"] == "NO_OUTCOMES"
-    assert board["coverage"]["by_status"] == {"ok": PLANNED}
+    assert leaderboard["coverage"]["by_status"] == {"ok": PLANNED}

@@ -16,7 +16,7 @@ from judge.backends.recorded import Recorded
 from judge.backends.scripted import Scripted
 from judge.backends.vllm import Vllm
 from judge.domain.errors import CallRejected, InvalidInput, NotRecorded, TransportFailed
-from judge.domain.judge import YARDSTICKS, RenderedPrompt, Sampling
+from judge.domain.judge import BASELINE_JUDGES, RenderedPrompt, Sampling
 from judge.domain.outcome import Preference
 from judge.domain.verdict import Reply, Shown, Usage
 from judge.ports.backend import Backend
@@ -71,7 +71,7 @@ def scripted(one: RenderedPrompt) -> Reply:
     return Reply(raw=verdict_of(one, verdict))
 
 
-NAMES = (*AT_A_PROVIDER, "recorded", "scripted", *YARDSTICKS)
+NAMES = (*AT_A_PROVIDER, "recorded", "scripted", *BASELINE_JUDGES)
 
 
 @pytest.fixture(params=NAMES)
@@ -162,7 +162,7 @@ async def test_without_a_reference_answer_there_is_no_match(reference: tuple[str
         await BaselineJudge("matches-reference").reply(prompt(reference=reference))
 
 
-def test_an_unknown_yardstick_is_wrong_input() -> None:
+def test_an_unknown_baseline_judge_is_wrong_input() -> None:
     """Its error names those there are."""
     with pytest.raises(InvalidInput, match="longest"):
         BaselineJudge("shortest")

@@ -73,11 +73,14 @@ def test_no_cut_goes_unseen(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("manifest", "told"),
     [
-        ("[]", "its format is None; this release reads judge-bundle/1"),
-        ('{"format": "judge-bundle/2"}', "its format is 'judge-bundle/2'"),
-        ('{"format": "judge-bundle/1", "members": {"a": 1}}', "it lists no members"),
+        ("[]", "the bundle has the format None; this release reads judge-bundle/2"),
+        (
+            '{"format": "judge-bundle/1"}',
+            "the bundle has the format 'judge-bundle/1'; this release reads judge-bundle/2",
+        ),
+        ('{"format": "judge-bundle/2", "members": {"a": 1}}', "it lists no members"),
         ("[" * 100_000, "it is not JSON"),
-        (json.dumps({"members": {}}), "its format is None"),
+        (json.dumps({"members": {}}), "the bundle has the format None"),
     ],
 )
 def test_a_manifest_that_is_none_is_told(tmp_path: Path, manifest: str, told: str) -> None:

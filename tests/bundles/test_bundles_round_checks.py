@@ -12,10 +12,10 @@ from judge.domain.run import Pairing, PairPolicy
 from judge.domain.verdict import ParsedVerdict, PresentationNames, Reply, Verdict
 from judge.planning.adaptive import closed_by, next_row
 from judge.planning.rounds import NOTHING, Closed, Rounds
-from support.dataset_indexes import full_board, uneven_board
+from support.dataset_indexes import full_index, uneven_index
 
 PAIRING = Pairing(policy=PairPolicy.ADAPTIVE, count=24, round_size=8, seed=3)
-BOARD = uneven_board()
+INDEX = uneven_index()
 HEAD, COMPARISON = 20, 13
 """Bytes of a row: before its comparisons, and of each."""
 EVERY = 3
@@ -24,7 +24,7 @@ EVERY = 3
 
 def all_rounds() -> Rounds:
     """The rounds of a run with two judges, to the end."""
-    rounds, closed = Rounds(BOARD, PAIRING, 2), NOTHING
+    rounds, closed = Rounds(INDEX, PAIRING, 2), NOTHING
     while not rounds.ended:
         rounds.add(len(rounds), next_row(rounds, closed).to_bytes())
         rng = np.random.default_rng(len(rounds))
@@ -35,13 +35,13 @@ def all_rounds() -> Rounds:
 
 def found_in(bodies: list[bytes]) -> str:
     """What is told of these rows: why one is not taken, or what doesn't follow."""
-    rounds = Rounds(BOARD, PAIRING, 2)
+    rounds = Rounds(INDEX, PAIRING, 2)
     try:
         for body in bodies:
             rounds.restore(body)
     except InvalidInput as error:
         return error.message
-    return "; ".join(wrong_rounds(BOARD, rounds, 3))
+    return "; ".join(wrong_rounds(INDEX, rounds, 3))
 
 
 def test_what_was_planned_follows() -> None:
@@ -81,8 +81,8 @@ def test_rows_have_one_order_and_one_end() -> None:
 
 def test_answers_that_a_round_did_not_know_are_counted() -> None:
     """Nothing is told where all was known; a comparison whose answer is another is one, whatever its orders."""
-    board = full_board()
-    rounds = Rounds(board, PAIRING, 1)
+    index = full_index()
+    rounds = Rounds(index, PAIRING, 1)
     rounds.add(0, next_row(rounds, NOTHING).to_bytes())
     before = [said(rounds, position, Preference.FIRST) for position in range(16)]
     rounds.add(1, next_row(rounds, closed_by(rounds, 0, before)).to_bytes())
@@ -105,5 +105,5 @@ def said(rounds: Rounds, position: int, preference: Preference) -> Verdict:
     [item] = rounds.items([position])
     names = PresentationNames("p", item.turn, "left", "right", item.order)
     return Verdict(
-        "j", names, position=position, reply=Reply("said"), readings=(ParsedVerdict("brackets/1", preference),)
+        "j", names, position=position, reply=Reply("said"), parsed_verdicts=(ParsedVerdict("brackets/1", preference),)
     )

@@ -81,7 +81,7 @@ def test_cli_replay_gives_the_same_bytes_offline_under_any_threads_and_kernels(
     done = [offline(["replay", path, "--json"], **kernel) for kernel in KERNELS]
 
     assert [[(0, first + second)]] * len(KERNELS) == [[one[:2] for one in found] for found in done]
-    assert spelling.board(spelling.message_of(Leaderboard, json.loads(ranked))) == second
+    assert spelling.leaderboard_json(spelling.message_of(Leaderboard, json.loads(ranked))) == second
 
 
 def test_cli_replay_and_verify_say_that_everything_matches(exported: tuple[Path, str, str]) -> None:
@@ -100,8 +100,8 @@ def test_cli_replay_and_verify_say_that_everything_matches(exported: tuple[Path,
 def test_cli_a_changed_or_cut_bundle_fails(exported: tuple[Path, str, str], tmp_path: Path) -> None:
     """With other bytes replay and verify exit with 1, and say where; so they do, in a sentence, with too few."""
 
-    def better(board: dict[str, object]) -> None:
-        board["battles"] = 1
+    def better(leaderboard: dict[str, object]) -> None:
+        leaderboard["battles"] = 1
 
     other = forged(tmp_path / "forged.zip", members(exported[0]), random=in_json(better))
     whole = exported[0].read_bytes()

@@ -80,7 +80,7 @@ class Rankings(ranking_service_pb2_grpc.RankingServiceServicer):
         return RankBattlesResponse(leaderboard=Leaderboard(method=method, battles=battles))
 
 
-class House:
+class EngineService:
     """A server with one servicer of each kind."""
 
     def __init__(self) -> None:
@@ -88,8 +88,8 @@ class House:
 
 
 @pytest_asyncio.fixture
-async def house(tmp_path: Path) -> AsyncIterator[tuple[House, JudgeClient]]:
-    made = House()
+async def service(tmp_path: Path) -> AsyncIterator[tuple[EngineService, JudgeClient]]:
+    made = EngineService()
     server = grpc.aio.server()
     dataset_service_pb2_grpc.add_DatasetServiceServicer_to_server(made.datasets, server)
     run_service_pb2_grpc.add_RunServiceServicer_to_server(made.runs, server)
@@ -102,9 +102,9 @@ async def house(tmp_path: Path) -> AsyncIterator[tuple[House, JudgeClient]]:
     await server.stop(None)
 
 
-async def test_client_errors_carry_code_reason_and_fields(house: tuple[House, JudgeClient]) -> None:
+async def test_client_errors_carry_code_reason_and_fields(service: tuple[EngineService, JudgeClient]) -> None:
     """A refusal is decoded from the google.rpc.Status in the trailers."""
-    _, client = house
+    _, client = service
 
     with pytest.raises(JudgeClientError) as caught:
         await client.get_dataset("nope")
@@ -115,18 +115,18 @@ async def test_client_errors_carry_code_reason_and_fields(house: tuple[House, Ju
     assert error.fields == {"name": "datasets/nope"}
 
 
-async def test_client_lists_go_over_all_pages(house: tuple[House, JudgeClient]) -> None:
+async def test_client_lists_go_over_all_pages(service: tuple[EngineService, JudgeClient]) -> None:
     """Five datasets in pages of two are five datasets."""
-    _, client = house
+    _, client = service
 
     names = [dataset.name async for dataset in client.list_datasets()]
 
     assert names == [f"datasets/d{i}" for i in range(5)]
 
 
-async def test_client_upload_names_its_dataset_once(house: tuple[House, JudgeClient]) -> None:
+async def test_client_upload_names_its_dataset_once(service: tuple[EngineService, JudgeClient]) -> None:
     """The first message has the dataset and `replace`; the others have rows."""
-    made, client = house
+    made, client = service
 
     summary = await client.upload_prompts("d", (ds.Prompt(prompt_id=str(i)) for i in range(1500)), replace=True)
 
@@ -137,17 +137,17 @@ async def test_client_upload_names_its_dataset_once(house: tuple[House, JudgeCli
     ]
 
 
-async def test_client_upload_of_nothing_still_names_its_dataset(house: tuple[House, JudgeClient]) -> None:
-    made, client = house
+async def test_client_upload_of_nothing_still_names_its_dataset(service: tuple[EngineService, JudgeClient]) -> None:
+    made, client = service
 
     await client.upload_prompts("d", [])
 
     assert [m.dataset for m in made.datasets.messages] == ["datasets/d"]
 
 
-async def test_client_upload_error_of_the_rows_comes_out_as_itself(house: tuple[House, JudgeClient]) -> None:
+async def test_client_upload_error_of_the_rows_comes_out_as_itself(service: tuple[EngineService, JudgeClient]) -> None:
     """A reader that breaks off in the middle is not a cancelled call."""
-    _, client = house
+    _, client = service
 
     def rows() -> Iterator[ds.Prompt]:
         yield ds.Prompt(prompt_id="a")
@@ -158,9 +158,9 @@ async def test_client_upload_error_of_the_rows_comes_out_as_itself(house: tuple[
         await client.upload_prompts("d", rows())
 
 
-async def test_client_upload_refused_half_way_says_why(house: tuple[House, JudgeClient]) -> None:
+async def test_client_upload_refused_half_way_says_why(service: tuple[EngineService, JudgeClient]) -> None:
     """When the service ends the stream, its answer is the error."""
-    _, client = house
+    _, client = service
     rows = (ds.Prompt(prompt_id="bad" if i == 3 else str(i)) for i in range(200_000))
 
     with pytest.raises(JudgeClientError, match="a bad row") as caught:
@@ -169,9 +169,9 @@ async def test_client_upload_refused_half_way_says_why(house: tuple[House, Judge
     assert caught.value.code is grpc.StatusCode.INVALID_ARGUMENT
 
 
-async def test_client_watch_goes_on_from_the_last_revision(house: tuple[House, JudgeClient]) -> None:
+async def test_client_watch_goes_on_from_the_last_revision(service: tuple[EngineService, JudgeClient]) -> None:
     """Two lost connections are taken up where they broke; the last snapshot ends the watch."""
-    made, client = house
+    made, client = service
 
     revisions = [run.revision async for run in client.watch_run("r", pause=0)]
 
@@ -179,8 +179,8 @@ async def test_client_watch_goes_on_from_the_last_revision(house: tuple[House, J
     assert made.runs.seen == [0, 1, 2]
 
 
-async def test_client_watch_gives_up_after_so_many_reconnects(house: tuple[House, JudgeClient]) -> None:
-    made, client = house
+async def test_client_watch_gives_up_after_so_many_reconnects(service: tuple[EngineService, JudgeClient]) -> None:
+    made, client = service
     made.runs.dead = True
 
     with pytest.raises(JudgeClientError, match="gone"):
@@ -189,8 +189,8 @@ async def test_client_watch_gives_up_after_so_many_reconnects(house: tuple[House
     assert len(made.runs.seen) == 3
 
 
-async def test_client_runs_have_a_random_request_id_unless_given(house: tuple[House, JudgeClient]) -> None:
-    made, client = house
+async def test_client_runs_have_a_random_request_id_unless_given(service: tuple[EngineService, JudgeClient]) -> None:
+    made, client = service
 
     for request_id in (None, None, "mine"):
         await client.create_run(rs.RunSpec(dataset="datasets/d"), request_id)
@@ -200,13 +200,13 @@ async def test_client_runs_have_a_random_request_id_unless_given(house: tuple[Ho
     assert third == "mine"
 
 
-async def test_client_battles_are_streamed_with_options_first(house: tuple[House, JudgeClient]) -> None:
-    _, client = house
+async def test_client_battles_are_streamed_with_options_first(service: tuple[EngineService, JudgeClient]) -> None:
+    _, client = service
     battles = [Battle(left="a", right="b", outcome=OUTCOME_LEFT)] * 45_000
 
-    board = await client.rank_battles(battles, RankingOptions(method="elo"))
+    leaderboard = await client.rank_battles(battles, RankingOptions(method="elo"))
 
-    assert (board.method, board.battles) == ("elo", 45_000)
+    assert (leaderboard.method, leaderboard.battles) == ("elo", 45_000)
 
 
 async def test_client_says_when_nobody_answers(tmp_path: Path) -> None:

@@ -65,6 +65,6 @@ def test_accounts_are_kept_in_the_store_where_processes_share_them(
     """With several processes the store keeps the pace of an account, under its name; alone, the process does."""
     judges = ConfiguredJudges(loaded(tmp_path, FAR), StillClock(), shared=shared)
 
-    pace = judges.at_work(judges.cards()["far"].definition).account.shared_pace(10)
+    rate_limit = judges.at_work(judges.cards()["far"].definition).account.shared_rate_limit(10)
 
-    assert (pace.account if pace else None) == account
+    assert (rate_limit.account if rate_limit else None) == account

@@ -206,7 +206,7 @@ async def test_the_weights_behind_a_served_name_make_another_judge(
     assert reply.raw == "So: [[A]]"
 
 
-def test_a_yardstick_takes_a_shard_at_once_unless_it_is_told_otherwise(tmp_path: Path) -> None:
+def test_a_baseline_judge_takes_a_shard_at_once_unless_it_is_told_otherwise(tmp_path: Path) -> None:
     """It asks nobody, so that few at once would spare nobody anything; what is said of it is done all the same."""
     (tmp_path / "judge.toml").write_text(
         '[judges.mine]\nbackend = "longest"\n[judges.few]\nbackend = "longest"\nconcurrency = 3\n', "utf-8"

@@ -126,11 +126,11 @@ def hashes(folder: Path) -> dict[str, str]:
         for shown_name, shown in SHOWN.items():
             call = judge.call_fingerprint(shown)
             found[f"call/{name}/{shown_name}"] = call
-            again = shown.key_digest(call, uses_reference=True, epoch="again", repeat=2)
+            again = shown.key_digest(call, uses_reference=True, cache_tag="again", repeat=2)
             found[f"key/{name}/{shown_name}"] = shown.key_digest(call, uses_reference=False).hex()
             found[f"key-again/{name}/{shown_name}"] = again.hex()
             if judge.rubric.variant(shown) is not None:
-                prompt = render(judge.rubric, shown, call, judge.sampling, epoch="again", repeat=2)
+                prompt = render(judge.rubric, shown, call, judge.sampling, cache_tag="again", repeat=2)
                 found[f"nonce/{name}/{shown_name}"] = prompt.nonce
                 key = CallKey(1, 2, shown.turn, 3, 4, "again", 2)
                 found[f"custom-id/{name}/{shown_name}"] = custom_id(judge, Work(key, shown))

@@ -21,7 +21,7 @@ from support.workflow_histories import FOLDER, written
 
 async def keep(release: str, site: Site) -> None:
     """Run it, and write its histories."""
-    async with site.house(lambda _: "[[A]]", shards=5, size=5) as h:
+    async with site.service(lambda _: "[[A]]", shards=5, size=5) as h:
         await h.fill()
         run = await h.ended(await h.begin())
         client = await Client.connect(site.address)

@@ -23,7 +23,7 @@ from judge.execution.run_executor import Execution
 from judge.ports.records import Losses
 from judge.store.sql_store import SqlStore
 from support.clocks import QuickClock
-from support.engine_service import CONCURRENCY, PLANNED, TENANT, House, OneJudge
+from support.engine_service import CONCURRENCY, PLANNED, TENANT, EngineService, OneJudge
 
 
 class Noting(QuickClock):
@@ -65,7 +65,7 @@ class Leaving(SqlStore):
 class Desk:
     """A run that has begun, and the steps of a worker that knows its judge."""
 
-    house: House
+    service: EngineService
     store: Leaving
     judges: OneJudge
     activities: Activities
@@ -92,14 +92,14 @@ async def desk(script: Script, gate: asyncio.Event | None = None, *, without: bo
     backend = Scripted(script, gate=gate)
     judges = OneJudge(backend, without=without)
     # Never started: whoever holds the desk is Temporal.
-    house = House(store, backend, TemporalEngine(store, TemporalConnection(), QuickClock()), judges)
-    await house.fill()
-    run = await house.begin()
+    service = EngineService(store, backend, TemporalEngine(store, TemporalConnection(), QuickClock()), judges)
+    await service.fill()
+    run = await service.begin()
     clock = Noting()
     activities = Activities(Execution(store, judges, QuickClock()), clock, others=3)
     assert await ActivityEnvironment().run(activities.begin, RunAt(TENANT, run.run_id, "1"))
     try:
-        yield Desk(house, store, judges, activities, clock, run, ShardAt(TENANT, run.run_id, "1", 0, 0, PLANNED))
+        yield Desk(service, store, judges, activities, clock, run, ShardAt(TENANT, run.run_id, "1", 0, 0, PLANNED))
     finally:
         await store.close()
 
@@ -145,7 +145,7 @@ async def test_a_worker_that_stops_gives_its_shard_back() -> None:
     gate = asyncio.Event()
     async with desk(always, gate) as d:
         executing = asyncio.create_task(d.execute())
-        await d.house.busy()
+        await d.service.busy()
         d.activities.stop()
         gate.set()
 
@@ -175,14 +175,14 @@ async def test_a_shard_that_another_worker_took_ends_at_its_next_permit() -> Non
     async with desk(always, gate) as d:
         environment = ActivityEnvironment()
         executing = asyncio.create_task(environment.run(d.activities.execute, d.at))
-        await d.house.busy()
+        await d.service.busy()
         environment.cancel()
         gate.set()
 
         with pytest.raises(asyncio.CancelledError):
             await executing
 
-        assert d.house.backend.calls == CONCURRENCY
+        assert d.service.backend.calls == CONCURRENCY
         assert (await d.now()).counts.by_status == {"ok": CONCURRENCY}
 
 

@@ -37,7 +37,7 @@ def always(_: RenderedPrompt) -> str:
 
 async def test_a_run_finishes_within_its_concurrency(site: Site) -> None:
     """Every showing has a verdict, with a call each, and never more calls at once than the judge allows."""
-    async with site.house(always) as h:
+    async with site.service(always) as h:
         await h.fill()
 
         run = await h.ended(await h.begin())
@@ -50,7 +50,7 @@ async def test_a_run_finishes_within_its_concurrency(site: Site) -> None:
 async def test_a_cancelled_run_keeps_what_it_has(site: Site) -> None:
     """No call begins after the cancel; those in flight are kept; resumed, the run asks only for the rest."""
     gate = asyncio.Event()
-    async with site.house(always, gate) as h:
+    async with site.service(always, gate) as h:
         run = await h.begun()
 
         await h.runs.cancel(TENANT, run.run_id)
@@ -67,7 +67,7 @@ async def test_a_cancelled_run_keeps_what_it_has(site: Site) -> None:
 
 async def test_a_budget_of_calls_is_kept_and_may_be_raised(site: Site) -> None:
     """The run stops at its budget with the rest named, and goes on under a larger one without paying again."""
-    async with site.house(always) as h:
+    async with site.service(always) as h:
         await h.fill()
         run = await h.begin(budget=Budget(calls=10))
         stopped = await h.ended(run)
@@ -83,9 +83,9 @@ async def test_a_budget_of_calls_is_kept_and_may_be_raised(site: Site) -> None:
 async def test_an_unfinished_run_is_gone_on_with_at_the_next_start(site: Site) -> None:
     """An engine that stopped in the middle leaves a run that the next one finishes, with no call made again."""
     gate = asyncio.Event()
-    async with site.house(always, gate) as first:
+    async with site.service(always, gate) as first:
         run = await first.begun()
-    async with site.house(always) as second:
+    async with site.service(always) as second:
         ended = await second.ended(run)
 
     assert (ended.state, ended.counts.by_status) == (RunState.DONE, {"ok": PLANNED})
@@ -95,7 +95,7 @@ async def test_an_unfinished_run_is_gone_on_with_at_the_next_start(site: Site) -
 
 async def test_two_runs_at_once_pay_each_key_once(site: Site) -> None:
     """Law 3: two runs over the same content share every call."""
-    async with site.house(always) as h:
+    async with site.service(always) as h:
         await h.fill()
         one, two = await h.begin("one"), await h.begin("two")
 
@@ -109,11 +109,11 @@ async def test_two_runs_at_once_pay_each_key_once(site: Site) -> None:
 async def test_a_small_run_beside_a_large_one_ends_long_before_it(site: Site) -> None:
     """Fair share: begun when the large one has every slot, the small one is through when most of that is to come."""
     gate = asyncio.Event()
-    async with site.house(always, gate) as h:
+    async with site.service(always, gate) as h:
         await h.fill()
         large = await h.begin("large", Pairing(repeats=40))
         await h.busy()
-        small = await h.begin("small", Pairing(epoch="another"))
+        small = await h.begin("small", Pairing(cache_tag="another"))
         await h.until(small, lambda now: now.state is RunState.RUNNING)
         gate.set()
 
@@ -127,7 +127,7 @@ async def test_a_small_run_beside_a_large_one_ends_long_before_it(site: Site) ->
 
 async def test_a_judge_that_cannot_be_asked_ends_the_run_at_once(site: Site) -> None:
     """A wrong key is one clear reason after at most one window of calls, not a call for every showing."""
-    async with site.house(lambda _: JudgeUnusable("the endpoint answered 401")) as h:
+    async with site.service(lambda _: JudgeUnusable("the endpoint answered 401")) as h:
         await h.fill()
 
         run = await h.ended(await h.begin())
@@ -139,7 +139,7 @@ async def test_a_judge_that_cannot_be_asked_ends_the_run_at_once(site: Site) -> 
 
 async def test_a_watcher_sees_the_run_to_its_end(site: Site) -> None:
     """Snapshots only ever get newer, and the last one is the terminal one."""
-    async with site.house(always) as h:
+    async with site.service(always) as h:
         await h.fill()
         run = await h.begin()
         watcher = Watcher(h.store, SystemClock())
@@ -153,16 +153,16 @@ async def test_a_watcher_sees_the_run_to_its_end(site: Site) -> None:
     assert revisions == sorted(set(revisions))
 
 
-async def test_a_full_store_pauses_a_run_until_there_is_room(tmp_path: Path) -> None:
+async def test_a_full_store_pauses_a_run_until_there_is_space(tmp_path: Path) -> None:
     """Without room the run is PAUSED, STORE_FULL; with room it goes on alone, and no answer was lost or asked again."""
     gate = asyncio.Event()
-    async with Site(f"sqlite:///{tmp_path / 'judge.db'}").house(lambda _: "x" * 20_000 + "[[A]]", gate) as h:
+    async with Site(f"sqlite:///{tmp_path / 'judge.db'}").service(lambda _: "x" * 20_000 + "[[A]]", gate) as h:
         run = await h.begun()
 
-        _room(h.store, 1)
+        _limit_pages(h.store, 1)
         gate.set()
         paused = await h.until(run, lambda now: now.state is RunState.PAUSED)
-        _room(h.store, 1_000_000_000)
+        _limit_pages(h.store, 1_000_000_000)
         ended = await h.ended(run)
 
     assert paused.reason == "STORE_FULL"
@@ -170,7 +170,7 @@ async def test_a_full_store_pauses_a_run_until_there_is_room(tmp_path: Path) -> 
     assert h.backend.calls == PLANNED
 
 
-def _room(store: SqlStore, pages: int) -> None:
+def _limit_pages(store: SqlStore, pages: int) -> None:
     connections = [store._db._engine.connect() for _ in range(5)]
     for connection in connections:
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")

@@ -16,7 +16,7 @@ from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
 from judge.engines.activities import Activities
-from judge.engines.workflow import LaneAt, RunAt, RunWorkflow, ShardAt, Told, noted
+from judge.engines.workflow import PartitionAt, RunAt, RunWorkflow, ShardAt, Told, noted
 from judge.ports.clock import SystemClock
 from support.workflow_histories import FOLDER, read
 
@@ -88,7 +88,7 @@ def test_a_step_takes_one_dataclass_argument_with_defaults(step: Callable[..., o
     assert [field.name for field in fields(kind) if field.default is MISSING] == []
 
 
-@pytest.mark.parametrize("kind", [RunAt, ShardAt, LaneAt, Told])
+@pytest.mark.parametrize("kind", [RunAt, ShardAt, PartitionAt, Told])
 def test_what_a_history_keeps_is_read_by_its_defaults(kind: type) -> None:
     """Of everything that is passed to and fro."""
     assert kind() == JSONPlainPayloadConverter().from_payload(Payload(metadata={}, data=b"{}"), kind)

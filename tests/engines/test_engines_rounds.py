@@ -22,7 +22,7 @@ from judge.ports.records import VerdictQuery
 from judge.runs.lifecycle import RunLifecycle
 from judge.store import schema
 from support.clocks import QuickClock
-from support.engine_service import CONCURRENCY, TENANT, House, OneJudge, Site
+from support.engine_service import CONCURRENCY, TENANT, EngineService, OneJudge, Site
 from support.postgres import Postgres
 from support.temporal_server import TemporalServer
 
@@ -42,17 +42,17 @@ def by_name(prompt: RenderedPrompt) -> Line:
     return "[[A]]" if (ends[0] == min(ends)) == (luck >= 50) else "[[B]]"
 
 
-async def begun(h: House, pairing: Pairing = ADAPTIVE, budget: Budget = Budget(), request: str = "") -> Run:  # noqa: B008  # frozen
+async def begun(h: EngineService, pairing: Pairing = ADAPTIVE, budget: Budget = Budget(), request: str = "") -> Run:  # noqa: B008  # frozen
     return await h.runs.create(TENANT, RunSpec("d", ("j",), pairing, budget), request, request.encode())
 
 
-async def rows(h: House, run: Run) -> list[bytes]:
+async def rows(h: EngineService, run: Run) -> list[bytes]:
     return await h.store.rounds(run.row, 0)
 
 
 async def test_an_adaptive_run_goes_on_to_its_count(url: str) -> None:
     """Rounds of the size asked for, each showing judged once, and a row after them that says why it ended."""
-    async with Site(url).house(by_name) as h:
+    async with Site(url).service(by_name) as h:
         await h.fill()
         made = await begun(h)
 
@@ -68,7 +68,7 @@ async def test_an_adaptive_run_goes_on_to_its_count(url: str) -> None:
     assert h.backend.max_in_flight <= CONCURRENCY
 
 
-async def halted(h: House, gate: asyncio.Event) -> None:
+async def halted(h: EngineService, gate: asyncio.Event) -> None:
     """Wait until *gate* is shut with a call before it from every slot."""
     async with asyncio.timeout(60):
         while gate.is_set() or h.backend.in_flight < CONCURRENCY:  # noqa: ASYNC110  # a scripted judge has no event for it
@@ -77,7 +77,7 @@ async def halted(h: House, gate: asyncio.Event) -> None:
 
 async def finished(path: Path, script: Callable[[RenderedPrompt], Line] = by_name) -> list[bytes]:
     """The rounds of a run that nothing interrupts."""
-    async with Site(f"sqlite:///{path}").house(script) as h:
+    async with Site(f"sqlite:///{path}").service(script) as h:
         await h.fill()
         return await rows(h, await h.ended(await begun(h)))
 
@@ -94,7 +94,7 @@ async def test_law_5_a_run_stopped_in_mid_round_goes_on_with_the_same_rounds(url
             gate.clear()
         return by_name(prompt)
 
-    async with Site(url).house(stopping, gate) as first:
+    async with Site(url).service(stopping, gate) as first:
         await first.fill()
         left.extend(range(17))
         run = await begun(first)
@@ -103,7 +103,7 @@ async def test_law_5_a_run_stopped_in_mid_round_goes_on_with_the_same_rounds(url
         left.extend(range(100))
         gate.set()
     left[:] = range(9)
-    async with Site(url).house(stopping, gate) as second:
+    async with Site(url).service(stopping, gate) as second:
         await halted(second, gate)
         left.extend(range(100))
         cut = await second.store.run(TENANT, run.run_id)
@@ -111,7 +111,7 @@ async def test_law_5_a_run_stopped_in_mid_round_goes_on_with_the_same_rounds(url
             task.cancel()
         gate.set()
         await asyncio.gather(*second.engine._tasks.values(), return_exceptions=True)
-    async with Site(url).house(by_name) as third:
+    async with Site(url).service(by_name) as third:
         ended = await third.ended(run)
         found = await rows(third, run)
 
@@ -132,7 +132,7 @@ async def test_law_5_late_verdicts_enter_no_plan(url: str, tmp_path: Path) -> No
         return by_name(prompt)
 
     planned = await finished(tmp_path / "other.db", script)
-    async with Site(url).house(script) as h:
+    async with Site(url).service(script) as h:
         await h.fill()
         stopped = await h.ended(await begun(h, budget=Budget(calls=30)))
         failing.clear()
@@ -156,7 +156,7 @@ async def test_law_5_late_verdicts_enter_no_plan(url: str, tmp_path: Path) -> No
 
 async def test_the_first_writer_of_a_round_wins(url: str) -> None:
     """Two processes that plan the same round get the same plan: the row that stands, which one of them wrote."""
-    async with Site(url).house(by_name) as h:
+    async with Site(url).service(by_name) as h:
         await h.fill()
         run = await h.ended(await begun(h, budget=Budget(calls=2 * ROUND)))
         one, other = [await build_rounds(h.store, TENANT, run.spec, run.dataset_revision) for _ in range(2)]
@@ -177,12 +177,12 @@ async def test_the_first_writer_of_a_round_wins(url: str) -> None:
 
 async def test_no_round_is_planned_before_the_last_one_has_closed(url: str) -> None:
     """Without an answer or a final state for each of its showings, ROUND_OPEN says how many are missing."""
-    async with Site(url).house(by_name) as h:
+    async with Site(url).service(by_name) as h:
         await h.fill()
         run = await h.ended(await begun(h, budget=Budget(calls=5)))
         rounds = await build_rounds(h.store, TENANT, run.spec, run.dataset_revision)
 
-        with pytest.raises(Precondition, match="7 showings that are not settled") as refused:
+        with pytest.raises(Precondition, match="7 presentations are not settled") as refused:
             await planned_round(h.store, run, rounds, 1)
 
     assert (run.state, run.reason, run.counts.settled) == (RunState.DONE, "BUDGET_STOPPED", 5)
@@ -190,28 +190,30 @@ async def test_no_round_is_planned_before_the_last_one_has_closed(url: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("pairing", "ending", "showings"),
+    ("pairing", "ending", "presentations"),
     [
         (replace(ADAPTIVE, precision=5000.0), Ending.REACHED, 24),
         (replace(ADAPTIVE, precision=1.0), Ending.COUNT, 48),
         (replace(ADAPTIVE, count=100, round_size=13), Ending.EXHAUSTED, 60),
     ],
 )
-async def test_a_run_ends_for_what_was_asked_for(url: str, pairing: Pairing, ending: Ending, showings: int) -> None:
+async def test_a_run_ends_for_what_was_asked_for(
+    url: str, pairing: Pairing, ending: Ending, presentations: int
+) -> None:
     """At the precision asked for, at its count, or when all there is was compared; nothing is left pending."""
-    async with Site(url).house(by_name) as h:
+    async with Site(url).service(by_name) as h:
         await h.fill()
 
         ended = await h.ended(await begun(h, pairing))
 
         last = RoundRow.of((await rows(h, ended))[-1])
-    assert (ended.state, ended.counts.planned, ended.counts.pending) == (RunState.DONE, showings, 0)
+    assert (ended.state, ended.counts.planned, ended.counts.pending) == (RunState.DONE, presentations, 0)
     assert last.ending is ending
 
 
 async def test_a_budget_of_calls_ends_an_adaptive_run_in_mid_round_and_may_be_raised(url: str, tmp_path: Path) -> None:
     """The rest of the round is named; under a larger budget the run goes on to the rounds it would have had."""
-    async with Site(url).house(by_name) as h:
+    async with Site(url).service(by_name) as h:
         await h.fill()
         stopped = await h.ended(await begun(h, budget=Budget(calls=20)))
         await h.runs.resume(TENANT, stopped.run_id, Budget(calls=1000))
@@ -235,7 +237,7 @@ class Idle:
 
 async def test_a_process_executes_shards_of_rounds_that_another_planned(url: str) -> None:
     """Law 5: planning here and executing there, by turns, makes the rounds of one process that does both."""
-    async with Site(url).house(by_name) as h:
+    async with Site(url).service(by_name) as h:
         await h.fill()
         judges = OneJudge(h.backend)
         whole = await rows(h, await h.ended(await begun(h)))
@@ -246,9 +248,13 @@ async def test_a_process_executes_shards_of_rounds_that_another_planned(url: str
         begun_here = await here.begin(TENANT, run.run_id)
         number, stops = 0, []
 
-        while lanes := await here.lanes(TENANT, run.run_id, number):
-            assert lanes == await there.lanes(TENANT, run.run_id, number)
-            stops += [await there.execute(TENANT, run.run_id, shard) for lane in lanes for shard in lane.shards()]
+        while partitions := await here.partitions(TENANT, run.run_id, number):
+            assert partitions == await there.partitions(TENANT, run.run_id, number)
+            stops += [
+                await there.execute(TENANT, run.run_id, shard)
+                for partition in partitions
+                for shard in partition.shards()
+            ]
             here, there, number = there, here, number + 1
 
         await here.end(TENANT, run.run_id, stops)
@@ -265,7 +271,7 @@ async def test_law_5_both_engines_plan_the_same_rounds(
 ) -> None:
     """On Temporal and PostgreSQL, in whatever shards, the rounds are byte for byte those of one process on SQLite."""
     with server.fresh() as shared:
-        async with Site(shared, temporal_server.address).house(by_name, size=5) as h:
+        async with Site(shared, temporal_server.address).service(by_name, size=5) as h:
             await h.fill()
             ended = await h.ended(await begun(h))
             found = await rows(h, ended)

@@ -20,7 +20,7 @@ from judge.execution.run_executor import TRIES
 from judge.ports.clock import SystemClock
 from judge.store.sql_store import SqlStore
 from support.clocks import QuickClock
-from support.engine_service import PLANNED, TENANT, House, OneJudge, Site
+from support.engine_service import PLANNED, TENANT, EngineService, OneJudge, Site
 from support.postgres import Postgres
 from support.temporal_server import TemporalServer, free_port
 
@@ -49,7 +49,7 @@ async def histories(site: Site, run: Run) -> int:
 
 async def test_a_long_run_goes_on_in_new_histories(site: Site) -> None:
     """12 shards at 5 a history are three histories; nothing at work is cut off, nothing is asked twice."""
-    async with site.house(always, shards=5, size=5) as h:
+    async with site.service(always, shards=5, size=5) as h:
         await h.fill()
 
         run = await h.ended(await h.begin())
@@ -66,13 +66,13 @@ async def test_shards_that_fail_for_a_reason_of_their_own_are_named_over_histori
         return KeyError("broken") if prompt.shown.prompt == ("question 3",) else "[[A]]"
 
     with capture_logs() as said:
-        async with site.house(breaks, shards=4, size=6) as h:
+        async with site.service(breaks, shards=4, size=6) as h:
             await h.fill()
 
             run = await h.ended(await h.begin())
 
     assert [one["first"] for one in said if one["event"] == "shard.broken"] == [18] * TRIES
-    assert (run.state, run.reason) == (RunState.DONE, "POISONED")
+    assert (run.state, run.reason) == (RunState.DONE, "QUARANTINED")
     assert "positions 18 to 23 of judge 'j'" in run.message
     assert run.counts.by_status["ok"] >= PLANNED - 6
 
@@ -80,7 +80,7 @@ async def test_shards_that_fail_for_a_reason_of_their_own_are_named_over_histori
 async def test_a_runs_workflow_has_its_id_and_there_is_one_whoever_starts_it(site: Site) -> None:
     """However often it is asked for, by however many servers: the workflow that works is left alone."""
     gate = asyncio.Event()
-    async with site.house(always, gate) as h, engine_alone(site.url, site.settings) as other:
+    async with site.service(always, gate) as h, engine_alone(site.url, site.settings) as other:
         run = await h.begun()
         client = await Client.connect(site.address)
         before = await client.get_workflow_handle(run.run_id).describe()
@@ -97,11 +97,11 @@ async def test_a_runs_workflow_has_its_id_and_there_is_one_whoever_starts_it(sit
 
 async def test_a_worker_without_the_credential_leaves_the_run_to_others(site: Site) -> None:
     """No worker with it: WAITING, NO_CREDENTIAL. As soon as one has it, the run goes on."""
-    async with site.house(always, without=True) as lacking:
+    async with site.service(always, without=True) as lacking:
         await lacking.fill()
         run = await lacking.begin()
         waiting = await lacking.until(run, lambda now: now.state is RunState.WAITING)
-        async with site.house(always) as having:
+        async with site.service(always) as having:
             ended = await having.ended(run)
 
     assert (waiting.reason, lacking.backend.calls) == ("NO_CREDENTIAL", 0)
@@ -110,13 +110,13 @@ async def test_a_worker_without_the_credential_leaves_the_run_to_others(site: Si
 
 
 @asynccontextmanager
-async def engine_alone(url: str, settings: TemporalConnection) -> AsyncIterator[House]:
+async def engine_alone(url: str, settings: TemporalConnection) -> AsyncIterator[EngineService]:
     """An engine, and no worker."""
     store, backend = SqlStore.open(url, clock=QuickClock()), Scripted(always)
     engine = TemporalEngine(store, settings, SystemClock(), every=0.2, patience=0.2)
     await engine.start()
     try:
-        yield House(store, backend, engine, OneJudge(backend))
+        yield EngineService(store, backend, engine, OneJudge(backend))
     finally:
         await engine.close()
         await store.close()
@@ -144,7 +144,7 @@ async def test_what_was_created_while_temporal_was_away_is_executed(site: Site) 
         await h.fill()
         run = await h.begin()
         queued = await h.until(run, lambda now: bool(now.reason))
-    async with site.house(always) as reaching:
+    async with site.service(always) as reaching:
         ended = await reaching.ended(run)
 
     assert queued.reason == "ENGINE_UNAVAILABLE"
@@ -154,7 +154,7 @@ async def test_what_was_created_while_temporal_was_away_is_executed(site: Site) 
 async def test_a_cancelled_run_ends_though_no_worker_is_there(site: Site) -> None:
     """Nobody begins a call any more, so the run is not left CANCELLING for want of somebody to say so."""
     gate = asyncio.Event()
-    async with site.house(always, gate) as h:
+    async with site.service(always, gate) as h:
         run = await h.begun()
     async with engine_alone(site.url, site.settings) as alone:
         await alone.runs.cancel(TENANT, run.run_id)

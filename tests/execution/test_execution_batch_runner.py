@@ -29,7 +29,7 @@ from judge.store import schema
 from support.clocks import QuickClock
 from support.demo_data import settings
 from support.example_prompts import right_answer
-from support.in_process_service import PLANNED, TENANT, House
+from support.in_process_service import PLANNED, TENANT, InProcessService
 from support.provider import KEY, Provider
 from support.provider_server import anthropic_url, provided
 
@@ -51,9 +51,9 @@ def judges(vendor: str, url: str) -> ConfiguredJudges:
 
 
 @asynccontextmanager
-async def house(file: Path, vendor: str, url: str) -> AsyncIterator[House]:
+async def service(file: Path, vendor: str, url: str) -> AsyncIterator[InProcessService]:
     """The house on *file*, with what a process before it left there."""
-    made = House(file, judges(vendor, url), QuickClock())
+    made = InProcessService(file, judges(vendor, url), QuickClock())
     await made.engine.start()
     yield made
     with contextlib.suppress(asyncio.CancelledError):
@@ -65,7 +65,7 @@ async def house(file: Path, vendor: str, url: str) -> AsyncIterator[House]:
 async def test_a_run_in_batches_has_every_verdict_at_the_price_of_batches(tmp_path: Path, vendor: str) -> None:
     """One batch, one call a showing, half the cost, and the run waits for the provider and says so."""
     provider = Provider(right_answer)
-    async with provided(provider) as url, house(tmp_path / "judge.db", vendor, url) as h:
+    async with provided(provider) as url, service(tmp_path / "judge.db", vendor, url) as h:
         run = await h.begin()
         waiting = await h.until(run, lambda now: now.state is RunState.WAITING)
         provider.finish_batches()
@@ -92,7 +92,7 @@ async def test_what_a_batch_did_not_finish_goes_into_another(tmp_path: Path, ven
         return "expired" if len(provider.batches) == 1 and name < "G" else ""
 
     provider.spoiled = spoiled
-    async with provided(provider) as url, house(tmp_path / "judge.db", vendor, url) as h:
+    async with provided(provider) as url, service(tmp_path / "judge.db", vendor, url) as h:
         done = await h.ended(await h.begin())
 
     names = {item["custom_id"] for item in provider.batches[0].items}
@@ -107,7 +107,7 @@ async def test_what_a_batch_did_not_finish_goes_into_another(tmp_path: Path, ven
 async def test_results_that_cannot_be_had_are_asked_for_again(tmp_path: Path, vendor: str) -> None:
     """A provider that fails while a batch is collected is asked again, and nothing counts twice."""
     provider = Provider(right_answer, auto_finish=True, broken_results=2)
-    async with provided(provider) as url, house(tmp_path / "judge.db", vendor, url) as h:
+    async with provided(provider) as url, service(tmp_path / "judge.db", vendor, url) as h:
         done = await h.ended(await h.begin())
 
     assert provider.broken_results == 0
@@ -128,7 +128,7 @@ async def test_law_4_a_process_killed_at_submission_finds_its_batch_again(
 
     setattr(provider, f"{moment}_submit", killed)
     async with provided(provider) as url:
-        first = House(tmp_path / "judge.db", judges(vendor, url), QuickClock())
+        first = InProcessService(tmp_path / "judge.db", judges(vendor, url), QuickClock())
         await first.engine.start()
         run = await first.begin()
         async with asyncio.timeout(30):
@@ -137,7 +137,7 @@ async def test_law_4_a_process_killed_at_submission_finds_its_batch_again(
         setattr(provider, f"{moment}_submit", None)
         provider.finish_batches()
         provider.auto_finish = True
-        async with house(tmp_path / "judge.db", vendor, url) as h:
+        async with service(tmp_path / "judge.db", vendor, url) as h:
             done = await h.ended(run)
 
     assert len(provider.batches) == 1
@@ -156,14 +156,14 @@ async def test_a_batch_that_cannot_be_told_is_waited_for_and_never_sent_again(tm
 
     provider.after_submit = killed
     async with provided(provider) as url:
-        first = House(tmp_path / "judge.db", judges(vendor, url), QuickClock())
+        first = InProcessService(tmp_path / "judge.db", judges(vendor, url), QuickClock())
         await first.engine.start()
         run = await first.begin()
         async with asyncio.timeout(30):
             await reached.wait()
         await first.die()
         provider.after_submit = None
-        async with house(tmp_path / "judge.db", vendor, url) as h:
+        async with service(tmp_path / "judge.db", vendor, url) as h:
             why = "BATCH_UNDECIDED" if vendor == "anthropic" else "PROVIDER_BATCH"
             waiting = await h.until(run, lambda now: now.reason == why)
             sent = len(provider.batches)
@@ -181,7 +181,7 @@ async def test_the_intent_is_stored_before_anything_is_sent(tmp_path: Path, vend
     a, b = schema.call_attempt, schema.provider_batch
     live = select(func.count()).where(a.c.state == "live", a.c.batch_id.is_not(None))
 
-    async with provided(provider) as url, house(tmp_path / "judge.db", vendor, url) as h:
+    async with provided(provider) as url, service(tmp_path / "judge.db", vendor, url) as h:
 
         async def looks() -> None:
             seen.append(await h.store._db.read(lambda c: (c.scalar(select(b.c.state)) or 0, c.scalar(live) or 0)))
@@ -197,11 +197,11 @@ async def test_the_intent_is_stored_before_anything_is_sent(tmp_path: Path, vend
 
 async def test_a_batch_has_at_most_5000_items_by_default(tmp_path: Path, vendor: str) -> None:
     """A shard of a judge with batches is as large as a batch."""
-    async with house(tmp_path / "judge.db", vendor, "http://127.0.0.1:9/v1") as h:
+    async with service(tmp_path / "judge.db", vendor, "http://127.0.0.1:9/v1") as h:
         execution = Execution(h.store, h.judges, QuickClock())
         run = await h.begin()
-        [lane] = await execution.lanes(TENANT, run.run_id, 0)
-        shards = list(replace(lane, last=lane.first + 12_000).shards())
+        [partition] = await execution.partitions(TENANT, run.run_id, 0)
+        shards = list(replace(partition, last=partition.first + 12_000).shards())
         await h.runs.cancel(TENANT, run.run_id)
 
     assert [shard.last - shard.first for shard in shards] == [5000, 5000, 2000]
@@ -215,7 +215,7 @@ def test_a_custom_id_is_base64url_of_the_keys_sha_256() -> None:
     digest = shown.key_digest(definition.call_fingerprint(shown), uses_reference=False)
     others = [
         Work(work.key, Shown(("q",), ("b",), ("a",))),
-        Work(work.key._replace(epoch="again"), shown),
+        Work(work.key._replace(cache_tag="again"), shown),
         Work(work.key._replace(repeat=1), shown),
     ]
 
@@ -230,13 +230,13 @@ async def test_a_process_killed_while_a_batch_is_at_work_collects_it_later(tmp_p
     """The batch's id is stored, and its calls are nobody else's."""
     provider = Provider(right_answer)
     async with provided(provider) as url:
-        first = House(tmp_path / "judge.db", judges(vendor, url), QuickClock())
+        first = InProcessService(tmp_path / "judge.db", judges(vendor, url), QuickClock())
         await first.engine.start()
         run = await first.begin()
         await first.until(run, lambda now: now.reason == "PROVIDER_BATCH")
         await first.die()
         provider.finish_batches()
-        async with house(tmp_path / "judge.db", vendor, url) as h:
+        async with service(tmp_path / "judge.db", vendor, url) as h:
             done = await h.ended(run)
 
     assert len(provider.batches) == 1
@@ -245,20 +245,20 @@ async def test_a_process_killed_while_a_batch_is_at_work_collects_it_later(tmp_p
 
 async def test_a_cancelled_run_cancels_its_batch_and_keeps_what_was_finished(tmp_path: Path, vendor: str) -> None:
     provider = Provider(right_answer)
-    async with provided(provider) as url, house(tmp_path / "judge.db", vendor, url) as h:
+    async with provided(provider) as url, service(tmp_path / "judge.db", vendor, url) as h:
         run = await h.begin()
         await h.until(run, lambda now: now.reason == "PROVIDER_BATCH")
         await h.runs.cancel(TENANT, run.run_id)
         done = await h.ended(run)
 
     assert provider.batches[0].cancelled
-    assert (done.state, done.rest, done.counts.by_status) == (RunState.CANCELLED, ItemState.CANCELLED, {})
+    assert (done.state, done.never_started, done.counts.by_status) == (RunState.CANCELLED, ItemState.CANCELLED, {})
 
 
 async def test_a_budget_bounds_what_goes_into_a_batch(tmp_path: Path, vendor: str) -> None:
     """As many items as the budget can pay at their worst, and the run says why it ended."""
     provider = Provider(right_answer, auto_finish=True)
-    async with provided(provider) as url, house(tmp_path / "judge.db", vendor, url) as h:
+    async with provided(provider) as url, service(tmp_path / "judge.db", vendor, url) as h:
         done = await h.ended(await h.begin(Budget(calls=7)))
 
     assert [len(batch.items) for batch in provider.batches] == [7]
@@ -270,7 +270,7 @@ async def test_a_wrong_key_ends_a_run_in_batches_at_once(
 ) -> None:
     monkeypatch.setenv("FAR_KEY", "another-key-0123456789")
     provider = Provider(right_answer)
-    async with provided(provider) as url, house(tmp_path / "judge.db", vendor, url) as h:
+    async with provided(provider) as url, service(tmp_path / "judge.db", vendor, url) as h:
         done = await h.ended(await h.begin())
 
     assert (done.state, done.reason, done.counts.calls) == (RunState.FAILED, "JUDGE_UNUSABLE", 0)

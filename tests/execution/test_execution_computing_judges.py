@@ -24,7 +24,7 @@ from judge.execution.shard_runner import AT_A_TIME, LEASE
 from judge.ports.records import Permit, PermitRequest, Settled, VerdictQuery
 from judge.store.sql_store import SqlStore
 from support.clocks import QuickClock, StillClock
-from support.engine_service import CONCURRENCY, PLANNED, House, OneJudge
+from support.engine_service import CONCURRENCY, PLANNED, EngineService, OneJudge
 
 
 class Counting(SqlStore):
@@ -47,7 +47,9 @@ class Counting(SqlStore):
 
 
 @asynccontextmanager
-async def computing(rule: Rule | None, backend: BaselineJudge | None = None, slots: int = 20) -> AsyncIterator[House]:
+async def computing(
+    rule: Rule | None, backend: BaselineJudge | None = None, slots: int = 20
+) -> AsyncIterator[EngineService]:
     """A board, and a judge that is *rule*, or *backend* if there is none; so many *slots* of it are free."""
     store = Counting.open("sqlite://", clock=QuickClock())
     script = Scripted([])
@@ -55,17 +57,17 @@ async def computing(rule: Rule | None, backend: BaselineJudge | None = None, slo
     card = replace(known.card, limits=Limits(max_failed_share=1.0))
     known.judge = replace(known.judge, card=card, rule=rule, slots=Slots(slots), backend=backend or script)
     engine = LocalEngine(store, known, store._clock)
-    house = House(store, script, engine, known)
-    await house.fill()
-    yield house
+    service = EngineService(store, script, engine, known)
+    await service.fill()
+    yield service
     await engine.close()
     await store.close()
 
 
-async def said(house: House) -> list[tuple[object, ...]]:
-    """What each verdict of a run on *house* says."""
-    run = await house.ended(await house.begin())
-    page = await house.store.verdicts(run.row, VerdictQuery(), after=-1, limit=PLANNED)
+async def said(service: EngineService) -> list[tuple[object, ...]]:
+    """What each verdict of a run on *service* says."""
+    run = await service.ended(await service.begin())
+    page = await service.store.verdicts(run.row, VerdictQuery(), after=-1, limit=PLANNED)
     return [(one.position, one.reply and one.reply.raw, one.outcome, one.status, one.state) for one in page]
 
 
@@ -73,8 +75,8 @@ async def test_a_rule_says_what_its_backend_says() -> None:
     """Whether it is asked at once or awaited: the same replies, outcomes and states, showing by showing."""
     for name in ("longest", "first", "random", "matches-reference"):
         backend = BaselineJudge(name)
-        async with computing(backend.computed) as house, computing(None, backend) as awaited:
-            at_once, one_by_one = await said(house), await said(awaited)
+        async with computing(backend.computed) as service, computing(None, backend) as awaited:
+            at_once, one_by_one = await said(service), await said(awaited)
 
         assert at_once == one_by_one
         assert len(at_once) == PLANNED
@@ -82,15 +84,15 @@ async def test_a_rule_says_what_its_backend_says() -> None:
 
 async def test_what_one_permit_grants_is_one_commit() -> None:
     """60 showings with 20 slots are three groups."""
-    async with computing(BaselineJudge("first").computed) as house:
-        await said(house)
-        assert isinstance(house.store, Counting)
-        groups = house.store.groups
+    async with computing(BaselineJudge("first").computed) as service:
+        await said(service)
+        assert isinstance(service.store, Counting)
+        groups = service.store.groups
 
     assert groups == [20, 20, 20]
 
 
-async def test_a_rule_that_breaks_on_one_showing_costs_only_that_one(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_rule_that_breaks_on_one_presentation_costs_only_that_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """The others are stored, though the shard is tried once and left alone; the run says which it was."""
     monkeypatch.setattr(execution, "TRIES", 1)
 
@@ -99,18 +101,18 @@ async def test_a_rule_that_breaks_on_one_showing_costs_only_that_one(monkeypatch
             raise ZeroDivisionError
         return Reply("[[A]]")
 
-    async with computing(rule, slots=PLANNED) as house:
-        run = await house.ended(await house.begin())
+    async with computing(rule, slots=PLANNED) as service:
+        run = await service.ended(await service.begin())
 
-    assert (run.state, run.reason, run.counts.by_status["ok"]) == (RunState.DONE, "POISONED", PLANNED - 1)
+    assert (run.state, run.reason, run.counts.by_status["ok"]) == (RunState.DONE, "QUARANTINED", PLANNED - 1)
 
 
 async def test_law_2_what_a_rule_does_not_apply_to_has_a_state_and_no_verdict() -> None:
     def rule(_: RenderedPrompt) -> Reply:
         raise CallRejected("not this one")
 
-    async with computing(rule) as house:
-        verdicts = await said(house)
+    async with computing(rule) as service:
+        verdicts = await said(service)
 
     assert {row[1:] for row in verdicts} == {(None, None, None, ItemState.REJECTED)}
 
@@ -124,10 +126,10 @@ async def test_a_permit_that_comes_too_late_is_void_for_a_rule_too() -> None:
         asked += 1
         return Reply("[[A]]")
 
-    async with computing(rule) as house:
-        assert isinstance(house.store, Counting)
-        house.store.late = 2
-        run = await house.ended(await house.begin())
+    async with computing(rule) as service:
+        assert isinstance(service.store, Counting)
+        service.store.late = 2
+        run = await service.ended(await service.begin())
 
     assert (asked, run.counts.by_status, run.counts.calls, run.counts.repeated) == (
         PLANNED,
@@ -151,9 +153,9 @@ async def test_a_rule_does_not_keep_the_loop_from_others() -> None:
         seen.add(turns)
         return Reply("[[A]]")
 
-    async with computing(rule, slots=PLANNED) as house:
+    async with computing(rule, slots=PLANNED) as service:
         beside = asyncio.create_task(others())
-        await said(house)
+        await said(service)
         beside.cancel()
 
     assert PLANNED > AT_A_TIME > CONCURRENCY

@@ -25,6 +25,10 @@ from judge.ranking.options import RankOptions
 from judge.stats.prediction_powered import Compared, anchored
 from judge.stats.battles import Battles
 
+def digest(leaderboard):
+    encoded = reports.encode_leaderboard(leaderboard)
+    return hashlib.sha256(encoded.SerializeToString(deterministic=True)).hexdigest()
+
 rng = np.random.default_rng(7)
 left = rng.integers(0, 120, 60_000, dtype=np.int32)
 right = ((left + rng.integers(1, 120, left.size)) % 120).astype(np.int32)
@@ -35,12 +39,12 @@ names = tuple(f"c{i:03}" for i in range(120))
 battles = Battles(names, left, right, outcome, cluster=prompt, n_clusters=150)
 for method in ("bradley-terry", "davidson", "rao-kupper", "elo", "win-rate"):
     options = RankOptions(method=method, reference="c000")
-    board = rank(alone(battles, options), options)
-    print(method, hashlib.sha256(reports.leaderboard(board).SerializeToString(deterministic=True)).hexdigest())
+    leaderboard = rank(alone(battles, options), options)
+    print(method, digest(leaderboard))
 for intervals in ("bootstrap", "percentile"):
     options = RankOptions(intervals=intervals, reference="c000", replicates=50)
-    board = rank(alone(battles, options), options)
-    print(intervals, hashlib.sha256(reports.leaderboard(board).SerializeToString(deterministic=True)).hexdigest())
+    leaderboard = rank(alone(battles, options), options)
+    print(intervals, digest(leaderboard))
 judged, chosen = rng.random(left.size), rng.random(left.size) < 0.3
 labelled = np.where(chosen, beaten * 1.0, np.nan)
 found = anchored(Compared(120, left, right, judged, labelled, np.full(left.size, 0.3), prompt))
@@ -75,10 +79,12 @@ def test_ratings_leave_rounded_to_1e_6(method: str) -> None:
     battles = Battles(tuple("abcdef"), left, right, outcome, cluster=prompt, n_clusters=60)
     options = RankOptions(method=method, reference="a")
 
-    board = reports.leaderboard(rank(alone(battles, options), options))
+    leaderboard = reports.encode_leaderboard(rank(alone(battles, options), options))
 
-    ratings = [one.rating for one in board.ratings]
-    beside = [end for one in (*board.ratings, *board.standings) for end in (one.interval.low, one.interval.high)]
+    ratings = [one.rating for one in leaderboard.ratings]
+    beside = [
+        end for one in (*leaderboard.ratings, *leaderboard.standings) for end in (one.interval.low, one.interval.high)
+    ]
     assert [round(number, 6) for number in ratings] == ratings
     assert [round(number, 9) for number in beside] == beside
     assert any(round(number, 3) != number for number in ratings)

@@ -15,7 +15,7 @@ from judge.domain.errors import CallRejected, JudgeUnusable, TransportFailed
 from judge.domain.judge import RECORDED, JudgeCard, JudgeDefinition, Limits, Price, Rubric
 from judge.domain.outcome import ItemState, VerdictStatus
 from judge.domain.verdict import CallKey, Shown
-from judge.execution.judge_call import ATTEMPTS, Work, judge_comparison, letters, worst_call
+from judge.execution.judge_call import ATTEMPTS, Work, characters, judge_comparison, worst_call
 from judge.execution.judges import JudgeAtWork
 from judge.ports.clock import SystemClock
 from judge.prompts.rubrics import RUBRICS
@@ -34,7 +34,7 @@ def _no_waiting() -> Iterator[None]:
 
 PRICE = Price(input_micros=1_000_000, output_micros=2_000_000)
 CARD = JudgeCard(JudgeDefinition("j", "scripted", RUBRICS["brackets"], "brackets/1"), price=PRICE)
-WORST = worst_call(at_work(CARD, Scripted([])), letters(WORK.shown))
+WORST = worst_call(at_work(CARD, Scripted([])), characters(WORK.shown))
 
 
 def judge(backend: Scripted, *, deadline: float = 60.0) -> JudgeAtWork:
@@ -50,17 +50,17 @@ async def test_a_transport_failure_is_tried_again(failures: int) -> None:
 
     assert settled.reply is not None
     assert (backend.calls, settled.calls, settled.reply.usage.tries) == (failures + 1,) * 3
-    assert settled.reading is not None
-    assert settled.reading.status is VerdictStatus.OK
+    assert settled.parsed_verdict is not None
+    assert settled.parsed_verdict.status is VerdictStatus.OK
 
 
-async def test_law_2_after_the_last_try_a_showing_has_a_state_and_no_verdict() -> None:
+async def test_law_2_after_the_last_try_a_presentation_has_a_state_and_no_verdict() -> None:
     """A transport that stays broken leaves transport_error, after ATTEMPTS calls."""
     backend = Scripted(lambda _: TransportFailed("gone"))
 
     settled = await judge_comparison(judge(backend), WORK, 7, SystemClock())
 
-    assert (settled.reply, settled.reading, settled.state) == (None, None, ItemState.TRANSPORT_ERROR)
+    assert (settled.reply, settled.parsed_verdict, settled.state) == (None, None, ItemState.TRANSPORT_ERROR)
     assert (backend.calls, settled.calls) == (ATTEMPTS, ATTEMPTS)
 
 

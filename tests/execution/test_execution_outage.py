@@ -18,8 +18,8 @@ from judge.execution.rate_limits import IN_A_ROW, PATIENCE, PROBE_SECONDS
 from support.clocks import StillClock
 from support.demo_data import settings
 from support.example_prompts import right_answer
-from support.in_process_service import PLANNED, House
-from support.provider import KEY, Asked, Provider
+from support.in_process_service import PLANNED, InProcessService
+from support.provider import KEY, Provider, ProviderCall
 from support.provider_server import provided
 
 
@@ -45,12 +45,12 @@ def _quick_retries() -> Iterator[None]:
 
 async def through_an_outage(
     file: Path, seconds: float, concurrency: int, haste: float = 1.0
-) -> tuple[House, Provider, list[str], object]:
+) -> tuple[InProcessService, Provider, list[str], object]:
     """A run whose provider is down for *seconds* from its tenth call on; what was seen of its states, and its end."""
     clock = PassingClock(haste)
     began: list[float] = []
 
-    def down(_: Asked, __: int) -> str:
+    def down(_: ProviderCall, __: int) -> str:
         if sum(provider.calls.values()) == 10 and not began:
             began.append(clock.time)
         return "cut" if began and clock.time < began[0] + seconds else ""
@@ -59,7 +59,7 @@ async def through_an_outage(
     seen = []
     async with provided(provider) as url:
         far = JudgeSettings(backend="openai", model="m", base_url=url, rubric="brackets", concurrency=concurrency)
-        h = House(file, ConfiguredJudges(settings(far=far), clock), clock)
+        h = InProcessService(file, ConfiguredJudges(settings(far=far), clock), clock)
         await h.engine.start()
         run = await h.begin()
         async with asyncio.timeout(60):
@@ -83,7 +83,7 @@ async def test_a_provider_that_is_down_for_ten_minutes_is_waited_for(tmp_path: P
     assert provider.faulted["cut"] <= IN_A_ROW + concurrency + 600 / PROBE_SECONDS + 1
 
 
-async def test_a_provider_that_stays_away_is_given_up(tmp_path: Path) -> None:
+async def test_a_provider_that_stays_away_is_failed(tmp_path: Path) -> None:
     """After an hour what is left has no verdict, and a state that can be tried again."""
     _, _, _, run = await through_an_outage(tmp_path / "judge.db", PATIENCE * 10, 16, haste=20.0)
 
@@ -99,10 +99,10 @@ async def test_a_run_whose_judge_has_no_credential_waits_for_one(
     provider = Provider(right_answer)
     monkeypatch.setenv("FAR_KEY", KEY)
 
-    def begun(url: str) -> House:
+    def begun(url: str) -> InProcessService:
         far = JudgeSettings(backend="openai", model="m", base_url=url, rubric="brackets", key_env="FAR_KEY")
         clock = PassingClock()
-        return House(tmp_path / "judge.db", ConfiguredJudges(settings(far=far), clock), clock)
+        return InProcessService(tmp_path / "judge.db", ConfiguredJudges(settings(far=far), clock), clock)
 
     async with provided(provider) as url:
         first = begun(url)
@@ -125,19 +125,19 @@ async def test_a_run_whose_judge_has_no_credential_waits_for_one(
     assert (done.state, done.counts.by_status) == (RunState.DONE, {"ok": PLANNED})
 
 
-async def test_an_account_that_is_to_be_left_alone_is(tmp_path: Path) -> None:
+async def test_an_account_that_is_to_be_spared_is(tmp_path: Path) -> None:
     """A provider that names five minutes is asked nothing in them; the run says so, and no item is failed."""
     clock = PassingClock()
     times: list[float] = []
 
-    def limited(_: Asked, __: int) -> str:
+    def limited(_: ProviderCall, __: int) -> str:
         times.append(clock.time)
         return "throttled-long" if len(times) == 10 else ""
 
     provider = Provider(right_answer, key="", faults=limited)
     async with provided(provider) as url:
         far = JudgeSettings(backend="openai", model="m", base_url=url, rubric="brackets", concurrency=1)
-        h = House(tmp_path / "judge.db", ConfiguredJudges(settings(far=far), clock), clock)
+        h = InProcessService(tmp_path / "judge.db", ConfiguredJudges(settings(far=far), clock), clock)
         await h.engine.start()
         run = await h.begin()
         done = await h.ended(run)

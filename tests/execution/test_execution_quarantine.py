@@ -10,14 +10,14 @@ import pytest
 from judge.backends.scripted import Scripted
 from judge.config.settings import TemporalSettings
 from judge.domain.judge import RenderedPrompt
-from judge.domain.run import Run, RunState
+from judge.domain.run import Run, RunState, StopReason
 from judge.domain.verdict import Reply
 from judge.engines.temporal import TemporalEngine
-from judge.execution.quarantine import Suspects
+from judge.execution.quarantine import Quarantine
 from judge.execution.run_executor import TRIES, Execution, Shard, Stop
 from judge.store.sql_store import SqlStore
 from support.clocks import QuickClock
-from support.engine_service import PLANNED, TENANT, House, OneJudge
+from support.engine_service import PLANNED, TENANT, EngineService, OneJudge
 
 SIZE = 6
 PILL = ("question 3",)
@@ -39,21 +39,21 @@ class Deadly(Scripted):
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
+async def service() -> AsyncIterator[EngineService]:
     """A store with a run that has begun. Its engine is never started: the test hands out the shards."""
     store, backend = SqlStore.open("sqlite://", clock=QuickClock()), Scripted([])
     engine = TemporalEngine(store, TemporalSettings(), QuickClock())
-    made = House(store, backend, engine, OneJudge(backend))
+    made = EngineService(store, backend, engine, OneJudge(backend))
     await made.fill()
     yield made
     await store.close()
 
 
-async def lived(house: House, run: Run) -> tuple[bool, list[Stop]]:
+async def lived(service: EngineService, run: Run) -> tuple[bool, list[Stop]]:
     """Execute what is left of *run* in a process of its own: whether it died of it, and what it made of the shards."""
     before = asyncio.all_tasks()
     backend = Deadly()
-    execution = Execution(house.store, OneJudge(backend), QuickClock(), size=SIZE)
+    execution = Execution(service.store, OneJudge(backend), QuickClock(), size=SIZE)
     assert await execution.begin(TENANT, run.run_id)
     shards = [Shard(0, first, first + SIZE) for first in range(0, PLANNED, SIZE)]
     working = [asyncio.create_task(execution.execute(TENANT, run.run_id, shard)) for shard in shards]
@@ -70,43 +70,43 @@ async def lived(house: House, run: Run) -> tuple[bool, list[Stop]]:
     return True, []
 
 
-async def test_a_shard_that_kills_its_process_each_time_is_poisoned_and_named(house: House) -> None:
+async def test_a_shard_that_kills_its_process_each_time_is_quarantined_and_named(service: EngineService) -> None:
     """After TRIES lost attempts without progress nobody tries it again; the run ends with coverage, every other judged.
 
     Whoever was at work beside it is not blamed.
     """
-    run = await house.begin()
+    run = await service.begin()
     deaths, stops = 0, list[Stop]()
     while not stops:
-        died, stops = await lived(house, run)
+        died, stops = await lived(service, run)
         deaths += died
-    await Execution(house.store, OneJudge(Deadly()), QuickClock()).end(TENANT, run.run_id, stops)
+    await Execution(service.store, OneJudge(Deadly()), QuickClock()).end(TENANT, run.run_id, stops)
 
-    ended = await house.store.run(TENANT, run.run_id)
-    assert [stop.reason for stop in stops] == [""] * 3 + ["POISONED"] + [""] * 6
-    assert (ended.state, ended.reason) == (RunState.DONE, "POISONED")
+    ended = await service.store.run(TENANT, run.run_id)
+    assert [stop.reason for stop in stops] == [None] * 3 + [StopReason.QUARANTINED] + [None] * 6
+    assert (ended.state, ended.reason) == (RunState.DONE, "QUARANTINED")
     assert "positions 18 to 23 of judge 'j'" in ended.message
     assert ended.counts.by_status == {"ok": PLANNED - SIZE}
     assert TRIES <= deaths <= TRIES + 1
 
 
-async def test_a_process_that_ends_while_its_run_waits_is_nobodys_fault(house: House) -> None:
+async def test_a_process_that_ends_while_its_run_waits_is_nobodys_fault(service: EngineService) -> None:
     """However often: no shard is suspected of what happened while nobody was asked."""
-    run = await house.begin()
+    run = await service.begin()
     died = []
     for _ in range(TRIES + 1):
-        died.append((await lived(house, run))[0])
-        await house.store.move_run(run.row, RunState.WAITING, reason="PROVIDER_DOWN")
-    losses = await house.store.shard_losses(run.row, 18, 24, waited=True)
+        died.append((await lived(service, run))[0])
+        await service.store.move_run(run.row, RunState.WAITING, reason="PROVIDER_DOWN")
+    losses = await service.store.shard_losses(run.row, 18, 24, waited=True)
 
     assert died == [True] * (TRIES + 1)
     assert losses.lost == 0
 
 
-async def test_suspects_have_their_turn_one_after_another() -> None:
+async def test_quarantined_shards_have_their_turn_one_after_another() -> None:
     """One at a time; who is stopped while it waits has none, and keeps nobody else waiting."""
-    suspects = Suspects()
-    first, second, third = suspects.turn(), suspects.turn(), suspects.turn()
+    quarantine = Quarantine()
+    first, second, third = quarantine.turn(), quarantine.turn(), quarantine.turn()
     assert await first.comes()
     waiting: Sequence[asyncio.Task[bool]] = [asyncio.create_task(turn.comes()) for turn in (second, third)]
     await asyncio.sleep(0)

@@ -225,16 +225,16 @@ def test_what_is_promised_is_the_default() -> None:
     assert (limits.deadline_seconds, limits.max_failed_share, MemoryLimit()._size) == (120, 0.05, 256 * 1024 * 1024)
 
 
-def test_a_provider_is_given_up_after_an_hour() -> None:
+def test_a_provider_is_failed_after_an_hour() -> None:
     clock = StillClock()
     account = Account(clock)
     for _ in range(IN_A_ROW):
         account.failed()
-    assert not account.given_up
+    assert not account.exhausted
 
     clock.time += PATIENCE + 1
 
-    assert account.given_up
+    assert account.exhausted
 
 
 async def test_slots_are_shared_in_the_order_of_asking() -> None:
@@ -346,16 +346,16 @@ def test_bytes_in_flight_are_bounded(sizes: list[int]) -> None:
     """However large prompts are, what is in flight fits, or is one that goes alone; everyone gets in."""
 
     async def main() -> None:
-        room, held, most = MemoryLimit(256), 0, 0
+        memory_limit, held, most = MemoryLimit(256), 0, 0
 
         async def one(size: int) -> None:
             nonlocal held, most
-            taken = await room.take(size)
+            taken = await memory_limit.take(size)
             held += taken
             most = max(most, held)
             await asyncio.sleep(0)
             held -= taken
-            room.give(taken)
+            memory_limit.give(taken)
 
         async with asyncio.timeout(10):
             await asyncio.gather(*map(one, sizes))

@@ -18,7 +18,7 @@ from judge.ports.records import Permit, PermitRequest, Settled
 from judge.store import schema
 from judge.store.sql_store import SqlStore
 from support.clocks import StillClock
-from support.engine_service import CONCURRENCY, PLANNED, House, OneJudge
+from support.engine_service import CONCURRENCY, PLANNED, EngineService, OneJudge
 
 
 class Passing(StillClock):
@@ -55,24 +55,24 @@ class Refusing(SqlStore):
 
 
 class Holding(SqlStore):
-    """A store whose commits wait for *room*."""
+    """A store whose commits wait for *memory_limit*."""
 
-    room: asyncio.Event
+    memory_limit: asyncio.Event
 
     async def commit(self, tenant: str, run: int | None, settled: Sequence[Settled]) -> None:
-        await self.room.wait()
+        await self.memory_limit.wait()
         await super().commit(tenant, run, settled)
 
 
 @asynccontextmanager
-async def at_work(store: SqlStore) -> AsyncIterator[tuple[House, Run]]:
+async def at_work(store: SqlStore) -> AsyncIterator[tuple[EngineService, Run]]:
     """A run over *store*, executed by a judge and an engine that go by the store's clock."""
     backend = Scripted(lambda _: "[[A]]")
     known = OneJudge(backend)
     engine = LocalEngine(store, known, store._clock)
-    house = House(store, backend, engine, known)
-    await house.fill()
-    yield house, await house.begin()
+    service = EngineService(store, backend, engine, known)
+    await service.fill()
+    yield service, await service.begin()
     await engine.close()
     await store.close()
 
@@ -83,12 +83,12 @@ async def test_a_slot_that_is_not_begun_in_time_is_void() -> None:
     assert isinstance(store, Slow)
     store.late, store.seconds = 2, LEASE + 0.1
     states = select(schema.call_attempt.c.state, func.count(), func.sum(schema.call_attempt.c.cost_micros))
-    async with at_work(store) as (house, run):
-        ended = await house.ended(run)
+    async with at_work(store) as (service, run):
+        ended = await service.ended(run)
         attempts = await store._db.read(lambda c: c.execute(states.group_by("state").order_by("state")).all())
 
     assert (ended.state, ended.counts.by_status) == (RunState.DONE, {"ok": PLANNED})
-    assert (house.backend.calls, ended.counts.calls, ended.counts.repeated) == (PLANNED, PLANNED, 0)
+    assert (service.backend.calls, ended.counts.calls, ended.counts.repeated) == (PLANNED, PLANNED, 0)
     assert [tuple(row) for row in attempts] == [("failed", 2 * CONCURRENCY, 0), ("settled", PLANNED, 0)]
 
 
@@ -97,11 +97,11 @@ async def test_a_slot_that_is_begun_in_time_is_called() -> None:
     store = Slow.open("sqlite://", clock=Passing())
     assert isinstance(store, Slow)
     store.late, store.seconds = 2, LEASE
-    async with at_work(store) as (house, run):
-        ended = await house.ended(run)
+    async with at_work(store) as (service, run):
+        ended = await service.ended(run)
         attempts = await store._db.read(lambda c: c.scalar(select(func.count()).select_from(schema.call_attempt)))
 
-    assert (ended.counts.by_status, house.backend.calls, attempts) == ({"ok": PLANNED}, PLANNED, PLANNED)
+    assert (ended.counts.by_status, service.backend.calls, attempts) == ({"ok": PLANNED}, PLANNED, PLANNED)
 
 
 async def test_no_permit_no_call() -> None:
@@ -111,11 +111,11 @@ async def test_no_permit_no_call() -> None:
         store = Refusing.open("sqlite://", clock=Passing())
         assert isinstance(store, Refusing)
         store.why = why
-        async with at_work(store) as (house, _):
+        async with at_work(store) as (service, _):
             async with asyncio.timeout(60):
                 while not store.asked:  # noqa: ASYNC110  # no event tells
                     await asyncio.sleep(0)
-        calls[why] = house.backend.calls
+        calls[why] = service.backend.calls
 
     assert calls == {"CANCELLED": 0, "NOT_RUNNING": 0, "SUPERSEDED": 0, "BUDGET_STOPPED": 0}
 
@@ -124,19 +124,19 @@ async def test_a_concurrency_slot_is_free_again_only_after_its_answer_has_commit
     """With every slot's answer there and none stored nobody is called: a crash repeats what is in flight, no more."""
     store = Holding.open("sqlite://", clock=Passing())
     assert isinstance(store, Holding)
-    store.room = asyncio.Event()
-    async with at_work(store) as (house, run):
+    store.memory_limit = asyncio.Event()
+    async with at_work(store) as (service, run):
         async with asyncio.timeout(60):
-            while house.backend.calls < CONCURRENCY or house.backend.in_flight:  # noqa: ASYNC110  # no event tells
+            while service.backend.calls < CONCURRENCY or service.backend.in_flight:  # noqa: ASYNC110  # no event tells
                 await asyncio.sleep(0)
         for _ in range(100):
             await asyncio.sleep(0)
-        answered = house.backend.calls
-        store.room.set()
-        ended = await house.ended(run)
+        answered = service.backend.calls
+        store.memory_limit.set()
+        ended = await service.ended(run)
 
     assert answered == CONCURRENCY
-    assert (ended.counts.by_status, house.backend.calls) == ({"ok": PLANNED}, PLANNED)
+    assert (ended.counts.by_status, service.backend.calls) == ({"ok": PLANNED}, PLANNED)
 
 
 def test_permits_go_by_a_clock_that_counts_suspension() -> None:

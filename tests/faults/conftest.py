@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from support.fault_reports import SAID, Say
-from support.fault_services import Kind, LocalHouse
+from support.fault_services import Kind, LocalService
 from support.postgres import postgres
 from support.temporal_server import TemporalServer
-from support.temporal_service import Servers, TemporalHouse
+from support.temporal_service import Servers, TemporalService
 
 CALLS = 10_000
 
@@ -46,15 +46,15 @@ def servers(temporal_server: TemporalServer) -> Iterator[Servers]:
 
 
 @pytest.fixture
-def on_temporal(servers: Servers) -> partial[TemporalHouse]:
+def on_temporal(servers: Servers) -> partial[TemporalService]:
     """Makes a house on Temporal."""
-    return partial(TemporalHouse, servers=servers)
+    return partial(TemporalService, servers=servers)
 
 
 @pytest.fixture(params=["local", "temporal"])
 def kind(request: pytest.FixtureRequest) -> Kind:
     """Each kind of house in turn. A scenario takes them both unless it says otherwise."""
-    made: Kind = LocalHouse if request.param == "local" else request.getfixturevalue("on_temporal")
+    made: Kind = LocalService if request.param == "local" else request.getfixturevalue("on_temporal")
     return made
 
 

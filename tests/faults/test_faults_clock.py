@@ -18,10 +18,10 @@ from judge.execution.rate_limits import LEASE_SECONDS
 from judge_client import JudgeClient
 from support.call_journal import Faked, faked
 from support.fault_reports import PATIENCE, Say
-from support.fault_services import House, Judged, Kind, standing
+from support.fault_services import JudgeConfig, Kind, ServiceProcesses, standing
 from support.postgres import postgres
 from support.temporal_server import TemporalServer
-from support.temporal_service import Servers, TemporalHouse
+from support.temporal_service import Servers, TemporalService
 from support.watched_run import Watched, spec, upload, verdicts
 
 PER_SECOND = 40
@@ -57,9 +57,9 @@ class Skew:
         new.replace(self._file)
 
 
-def most_allowed(house: House) -> float:
+def most_allowed(service: ServiceProcesses) -> float:
     """The most calls that may begin within a second: the account's limit, and a permit's worth for each worker."""
-    return PER_SECOND * (1.0 + LEASE_SECONDS * len(house.workers))
+    return PER_SECOND * (1.0 + LEASE_SECONDS * len(service.workers))
 
 
 async def test_every_window_of_an_account_holds(kind: Kind, folder: Path, say: Say) -> None:
@@ -68,15 +68,15 @@ async def test_every_window_of_an_account_holds(kind: Kind, folder: Path, say: S
     async with (
         asyncio.timeout(PATIENCE),
         faked(folder, slowest=0.05) as fake,
-        standing(kind(folder, Judged(fake.url, 64, requests_per_minute=PER_SECOND * 60), workers=4)) as house,
-        JudgeClient(house.address) as client,
+        standing(kind(folder, JudgeConfig(fake.url, 64, requests_per_minute=PER_SECOND * 60), workers=4)) as service,
+        JudgeClient(service.address) as client,
     ):
         await upload(client, calls)
         run = await client.create_run(spec())
-        ended = await Watched().watch(house.address, run.name)
-        kept = await verdicts(house.address, run.name)
+        ended = await Watched().watch(service.address, run.name)
+        kept = await verdicts(service.address, run.name)
 
-    lost, most, allowed = calls - len(kept), fake.read().most_within(1.0), most_allowed(house)
+    lost, most, allowed = calls - len(kept), fake.read().most_within(1.0), most_allowed(service)
     say(f"lost {lost} repeated {fake.repeated} (at most 0), at most {most} calls in a second (of {allowed:.0f})")
     assert (ended.state, lost, fake.repeated) == (pb.RUN_STATE_DONE, 0, 0)
     assert most <= allowed
@@ -93,17 +93,17 @@ async def _jumping(fake: Faked, skews: list[Skew], calls: int) -> None:
         skew.by(seconds)
 
 
-async def _two_runs(house: House, fake: Faked, skews: list[Skew], calls: int, say: Say) -> None:
+async def _two_runs(service: ServiceProcesses, fake: Faked, skews: list[Skew], calls: int, say: Say) -> None:
     """Two equal runs while clocks jump: each key is paid once, every window holds."""
-    async with JudgeClient(house.address) as client:
+    async with JudgeClient(service.address) as client:
         await upload(client, calls)
         runs = await asyncio.gather(client.create_run(spec()), client.create_run(spec()))
         jumping = asyncio.create_task(_jumping(fake, skews, calls))
-        ends = await asyncio.gather(*(Watched().watch(house.address, run.name) for run in runs))
+        ends = await asyncio.gather(*(Watched().watch(service.address, run.name) for run in runs))
         await jumping
-        kept = [await verdicts(house.address, run.name) for run in runs]
+        kept = [await verdicts(service.address, run.name) for run in runs]
 
-    lost, most, allowed = sum(calls - len(one) for one in kept), fake.read().most_within(1.0), most_allowed(house)
+    lost, most, allowed = sum(calls - len(one) for one in kept), fake.read().most_within(1.0), most_allowed(service)
     say(f"lost {lost} repeated {fake.repeated} (at most 0), at most {most} calls in a second (of {allowed:.0f})")
     assert {end.state for end in ends} == {pb.RUN_STATE_DONE}
     assert lost == 0
@@ -114,14 +114,17 @@ async def _two_runs(house: House, fake: Faked, skews: list[Skew], calls: int, sa
 async def test_a_clock_that_jumps_steals_no_permit_and_makes_no_burst(kind: Kind, folder: Path, say: Say) -> None:
     """A worker's wall clock jumps by an hour each way, then the server's."""
     calls, skews = 600, {name: Skew(folder / f"{name}.skew") for name in ("worker-0", "serve")}
-    judged, env = partial(Judged, requests_per_minute=PER_SECOND * 60), {name: skews[name].env for name in skews}
+    judge_config, env = (
+        partial(JudgeConfig, requests_per_minute=PER_SECOND * 60),
+        {name: skews[name].env for name in skews},
+    )
     async with (
         asyncio.timeout(PATIENCE),
         faked(folder, slowest=4.0) as fake,
-        standing(kind(folder, judged(fake.url, 64, deadline=30.0), env=env)) as house,
+        standing(kind(folder, judge_config(fake.url, 64, deadline=30.0), env=env)) as service,
     ):
-        jumping = [skews[child.name] for child in (house.workers[0], house.fronts[0])]
-        await _two_runs(house, fake, jumping, calls, say)
+        jumping = [skews[child.name] for child in (service.workers[0], service.fronts[0])]
+        await _two_runs(service, fake, jumping, calls, say)
 
 
 @pytest.fixture
@@ -139,10 +142,12 @@ async def test_a_database_whose_clock_jumps_steals_no_permit_and_makes_no_burst(
     calls, skew = 600, Skew(open_folder / "skew")
     with postgres(skew.env) as skewed:
         async with asyncio.timeout(PATIENCE), faked(folder, slowest=4.0) as fake:
-            judged = Judged(fake.url, 64, deadline=30.0, requests_per_minute=PER_SECOND * 60)
-            async with standing(TemporalHouse(folder, judged, servers=Servers(skewed, temporal_server))) as house:
-                await _two_runs(house, fake, [skew], calls, say)
-                with psycopg.connect(house.store_url) as connection:
+            judge_config = JudgeConfig(fake.url, 64, deadline=30.0, requests_per_minute=PER_SECOND * 60)
+            async with standing(
+                TemporalService(folder, judge_config, servers=Servers(skewed, temporal_server))
+            ) as service:
+                await _two_runs(service, fake, [skew], calls, say)
+                with psycopg.connect(service.store_url) as connection:
                     told = connection.execute("SELECT extract(epoch FROM clock_timestamp())").fetchone()
         assert told is not None
         assert abs(float(told[0]) - time.time() - HOUR) < HOUR / 60

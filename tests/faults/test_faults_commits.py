@@ -25,9 +25,9 @@ from judge.store.sql_store import SqlStore
 from judge.store.sqlite import SqliteConnections
 from support.call_journal import faked
 from support.fault_reports import PATIENCE, Say
-from support.fault_services import Judged, standing
+from support.fault_services import JudgeConfig, standing
 from support.relay import unheard
-from support.temporal_service import SOCKET, Detour, Servers, TemporalHouse
+from support.temporal_service import SOCKET, Detour, Servers, TemporalService
 from support.watched_run import CONTESTANTS, PER_PROMPT, Watched, begun, verdicts
 
 T = TypeVar("T")
@@ -100,7 +100,7 @@ async def test_a_commit_that_was_made_and_not_heard_of_is_made_once(folder: Path
 
 
 async def test_workers_that_do_not_hear_of_commits_make_no_call_twice(
-    folder: Path, servers: Servers, on_temporal: partial[TemporalHouse], calls: int, say: Say
+    folder: Path, servers: Servers, on_temporal: partial[TemporalService], calls: int, say: Say
 ) -> None:
     """The same between two workers and PostgreSQL: of 5 % of all commits the answer is lost, and the connection."""
     calls //= 20
@@ -109,12 +109,14 @@ async def test_workers_that_do_not_hear_of_commits_make_no_call_twice(
         asyncio.timeout(PATIENCE),
         faked(folder, slowest=0.1) as fake,
         unheard(servers.socket, folder / SOCKET, random.Random(3)) as relay,
-        standing(on_temporal(folder, Judged(fake.url), detours={"worker-0": detour, "worker-1": detour})) as house,
+        standing(
+            on_temporal(folder, JudgeConfig(fake.url), detours={"worker-0": detour, "worker-1": detour})
+        ) as service,
     ):
-        run = await begun(house.address, calls)
+        run = await begun(service.address, calls)
         relay.share = SHARE
-        ended = await Watched().watch(house.address, run)
-        kept = await verdicts(house.address, run)
+        ended = await Watched().watch(service.address, run)
+        kept = await verdicts(service.address, run)
 
     counts, lost = ended.counts, calls - len(kept)
     say(f"lost {lost} repeated {fake.read().repeated} (at most 0), {relay.unheard} commits made and not heard of")

@@ -14,7 +14,7 @@ import pytest
 from judge.api.v1 import run_service_pb2 as pb
 from support.call_journal import faked
 from support.fault_reports import PATIENCE, Say
-from support.fault_services import Judged, LocalHouse, standing
+from support.fault_services import JudgeConfig, LocalService, standing
 from support.watched_run import Watched, begun, present, verdicts
 
 SIZE = "8m"
@@ -50,7 +50,7 @@ def fill(ballast: Path) -> None:
 
 
 @pytest.mark.parametrize("journal", ["grows", "is used again"])
-async def test_a_full_disk_pauses_a_run_which_goes_on_alone_when_there_is_room(
+async def test_a_full_disk_pauses_a_run_which_goes_on_alone_when_there_is_space(
     folder: Path, say: Say, journal: str
 ) -> None:
     """8 MiB, full in the middle: PAUSED, STORE_FULL, no call; with room it goes on alone; 0 lost, 0 repeated.
@@ -62,9 +62,9 @@ async def test_a_full_disk_pauses_a_run_which_goes_on_alone_when_there_is_room(
         asyncio.timeout(PATIENCE),
         faked(folder) as fake,
         small_disk(folder / "disk") as disk,
-        standing(LocalHouse(folder, Judged(fake.url), store=disk / "judge.db")) as house,
+        standing(LocalService(folder, JudgeConfig(fake.url), store=disk / "judge.db")) as service,
     ):
-        run = await begun(house.address, calls)
+        run = await begun(service.address, calls)
         store = disk / "judge.db"
         before = store.stat().st_size
         await fake.reached(30)
@@ -72,15 +72,15 @@ async def test_a_full_disk_pauses_a_run_which_goes_on_alone_when_there_is_room(
             await asyncio.sleep(0.01)
         fill(disk / "ballast")
         grown = store.stat().st_size > before
-        while (paused := await present(house.address, run)).state == pb.RUN_STATE_RUNNING:
+        while (paused := await present(service.address, run)).state == pb.RUN_STATE_RUNNING:
             await asyncio.sleep(0.05)
         told = time.monotonic()
         await asyncio.sleep(FULL_SECONDS)
-        still = await present(house.address, run)
+        still = await present(service.address, run)
         late = fake.read().begun_after(told + QUIET_SECONDS)
         (disk / "ballast").unlink()
-        ended = await Watched().watch(house.address, run)
-        kept = await verdicts(house.address, run)
+        ended = await Watched().watch(service.address, run)
+        kept = await verdicts(service.address, run)
 
     lost, reason = calls - len(kept), paused.state_reason
     say(f"lost {lost} repeated {fake.read().repeated} (at most 0), {reason}, {late} calls while it was paused")

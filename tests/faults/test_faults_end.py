@@ -10,7 +10,7 @@ from judge.api.v1 import run_service_pb2 as pb
 from judge_client import JudgeClient
 from support.call_journal import faked
 from support.fault_reports import PATIENCE, Say
-from support.fault_services import Judged, Kind, standing
+from support.fault_services import JudgeConfig, Kind, standing
 from support.watched_run import Watched, begun, present, verdicts
 
 SEEN_SECONDS = 2.0
@@ -26,16 +26,16 @@ async def test_a_cancelled_run_makes_no_new_call(kind: Kind, folder: Path, calls
     async with (
         asyncio.timeout(PATIENCE),
         faked(folder) as fake,
-        standing(kind(folder, Judged(fake.url))) as house,
+        standing(kind(folder, JudgeConfig(fake.url))) as service,
     ):
-        run = await begun(house.address, calls)
+        run = await begun(service.address, calls)
         await fake.reached(calls * 4 // 10)
-        async with JudgeClient(house.address) as client:
+        async with JudgeClient(service.address) as client:
             told = time.monotonic()
             await client.cancel_run(run)
-        ended = await Watched().watch(house.address, run)
+        ended = await Watched().watch(service.address, run)
         await asyncio.sleep(SEEN_SECONDS + 1.0)
-        kept = await verdicts(house.address, run)
+        kept = await verdicts(service.address, run)
         late, after = fake.read().begun_after(told + SEEN_SECONDS), fake.begun_after(told)
 
     lost = fake.answered - len(kept)
@@ -52,20 +52,20 @@ async def test_sigterm_finishes_what_is_in_flight(kind: Kind, folder: Path, say:
     async with (
         asyncio.timeout(PATIENCE),
         faked(folder, slowest=SLOWEST) as fake,
-        standing(kind(folder, Judged(fake.url, 32, deadline=judged_in))) as house,
+        standing(kind(folder, JudgeConfig(fake.url, 32, deadline=judged_in))) as service,
     ):
-        run = await begun(house.address, calls)
+        run = await begun(service.address, calls)
         for moment in (calls // 3, calls * 2 // 3):
             await fake.reached(moment)
-            for child in {child.name: child for child in (*house.workers, *house.fronts)}.values():
+            for child in {child.name: child for child in (*service.workers, *service.fronts)}.values():
                 asked = time.monotonic()
                 child.ask_to_end()
                 codes.append(await child.ended(judged_in + GRACE + SLOWEST))
                 waits.append(time.monotonic() - asked)
                 await child.start()
-        ended = await Watched().watch(house.address, run)
-        kept = await verdicts(house.address, run)
-        now = await present(house.address, run)
+        ended = await Watched().watch(service.address, run)
+        kept = await verdicts(service.address, run)
+        now = await present(service.address, run)
 
     lost, longest = calls - len(kept), max(waits)
     say(f"lost {lost} repeated {fake.read().repeated} (at most 0), ended after {longest:.1f} s at the most")

@@ -10,7 +10,7 @@ from judge.api.v1 import run_service_pb2 as pb
 from judge_client import JudgeClient
 from support.call_journal import faked
 from support.fault_reports import PATIENCE, Say
-from support.fault_services import Judged, LocalHouse, standing
+from support.fault_services import JudgeConfig, LocalService, standing
 from support.watched_run import Watched, spec, upload
 
 TINY, SMALL, LARGE_TIMES = 20, 100, 10
@@ -18,9 +18,9 @@ TIMES = 2
 CONCURRENCY = 8
 
 
-async def _seconds(client: JudgeClient, address: str, epoch: str, dataset: str = "small") -> float:
+async def _seconds(client: JudgeClient, address: str, cache_tag: str, dataset: str = "small") -> float:
     """How long a run of that epoch took, by the server's own clock."""
-    run = await client.create_run(spec(dataset, pairing=pb.Pairing(epoch=epoch)))
+    run = await client.create_run(spec(dataset, pairing=pb.Pairing(cache_tag=cache_tag)))
     ended = await Watched().watch(address, run.name)
     assert (ended.state, ended.counts.by_status["ok"]) == (pb.RUN_STATE_DONE, ended.counts.planned)
     return ended.end_time.ToNanoseconds() / 1e9 - ended.create_time.ToNanoseconds() / 1e9
@@ -34,20 +34,20 @@ async def test_a_small_run_beside_a_large_one_takes_at_most_twice_its_time(folde
     async with (
         asyncio.timeout(PATIENCE),
         faked(folder, slowest=1.0) as fake,
-        standing(LocalHouse(folder, Judged(fake.url, CONCURRENCY))) as house,
-        JudgeClient(house.address) as client,
+        standing(LocalService(folder, JudgeConfig(fake.url, CONCURRENCY))) as service,
+        JudgeClient(service.address) as client,
     ):
         await upload(client, TINY, "tiny")
         await upload(client, SMALL, "small")
         await upload(client, calls, "large")
-        await _seconds(client, house.address, "warm", "tiny")
-        alone = [await _seconds(client, house.address, f"alone-{n}") for n in range(TIMES)]
+        await _seconds(client, service.address, "warm", "tiny")
+        alone = [await _seconds(client, service.address, f"alone-{n}") for n in range(TIMES)]
         large = await client.create_run(spec("large", pairing=pb.Pairing(repeats=LARGE_TIMES)))
         await fake.reached(TINY + SMALL * TIMES + SMALL // 2)
-        beside = [await _seconds(client, house.address, f"beside-{n}") for n in range(TIMES)]
+        beside = [await _seconds(client, service.address, f"beside-{n}") for n in range(TIMES)]
         still = await client.get_run(large.name)
         await client.cancel_run(large.name)
-        ended = await Watched().watch(house.address, large.name)
+        ended = await Watched().watch(service.address, large.name)
 
     lost = fake.read().answered - (TINY + 2 * TIMES * SMALL + ended.counts.by_status["ok"])
     ratio = mean(beside) / mean(alone)

@@ -11,7 +11,7 @@ import pytest
 from judge.api.v1 import run_service_pb2 as pb
 from support.call_journal import faked
 from support.fault_reports import PATIENCE, Say
-from support.fault_services import Judged, Kind, standing
+from support.fault_services import JudgeConfig, Kind, standing
 from support.killing import PATIENT, drawn, killing
 from support.watched_run import Watched, begun, verdicts
 
@@ -29,15 +29,15 @@ async def test_law_4_twenty_kills_lose_nothing_and_repeat_only_what_was_in_fligh
     async with (
         asyncio.timeout(PATIENCE),
         faked(folder) as fake,
-        standing(kind(folder, Judged(fake.url, CONCURRENCY, deadline=PATIENT))) as house,
+        standing(kind(folder, JudgeConfig(fake.url, CONCURRENCY, deadline=PATIENT))) as service,
     ):
-        run = await begun(house.address, calls)
-        following = asyncio.create_task(watched.follow(house.address, run))
-        watching = asyncio.create_task(watched.watch(house.address, run))
-        await killing(fake, moments, house.killable, rng)
+        run = await begun(service.address, calls)
+        following = asyncio.create_task(watched.follow(service.address, run))
+        watching = asyncio.create_task(watched.watch(service.address, run))
+        await killing(fake, moments, service.killable, rng)
         ended = await watching
         await following
-        kept = await verdicts(house.address, run)
+        kept = await verdicts(service.address, run)
 
     lost, most = watched.lost(kept, calls), KILLS * CONCURRENCY
     repeated = fake.read().repeated
@@ -61,13 +61,13 @@ async def test_a_watcher_reaches_the_terminal_snapshot_however_often_its_server_
     async with (
         asyncio.timeout(PATIENCE),
         faked(folder) as fake,
-        standing(kind(folder, Judged(fake.url, CONCURRENCY, deadline=PATIENT))) as house,
+        standing(kind(folder, JudgeConfig(fake.url, CONCURRENCY, deadline=PATIENT))) as service,
     ):
-        run = await begun(house.address, calls)
-        watching = [asyncio.create_task(one.watch(house.address, run)) for one in seen]
-        await killing(fake, moments, house.fronts, rng)
+        run = await begun(service.address, calls)
+        watching = [asyncio.create_task(one.watch(service.address, run)) for one in seen]
+        await killing(fake, moments, service.fronts, rng)
         ends = await asyncio.gather(*watching)
-        kept = await verdicts(house.address, run)
+        kept = await verdicts(service.address, run)
 
     lost, most = calls - len(kept), kills * CONCURRENCY
     say(f"lost {lost} repeated {fake.read().repeated} (at most {most}), {len(ends)} watchers saw the end")

@@ -75,8 +75,11 @@ class LedgerMachine(RuleBasedStateMachine):
         await self.store.add_prompts(TENANT, "d", [Prompt("p", ("question",))], replace=False)
         outputs = [Output("p", who, (who,)) for who in "ab"]
         revision = (await self.store.add_outputs(TENANT, "d", outputs, replace=False)).revision
-        board = await self.store.board(TENANT, "d", revision)
-        self.prompt, (self.left, self.right) = board.prompts[0].row, (output.row for output in board.outputs)
+        leaderboard = await self.store.dataset_index(TENANT, "d", revision)
+        self.prompt, (self.left, self.right) = (
+            leaderboard.prompts[0].row,
+            (output.row for output in leaderboard.outputs),
+        )
         told = [bytes.fromhex(JUDGE.fingerprint), *(bytes([n]) * 32 for n in range(KEYS))]
         fingerprint, *shown = await self.store.intern(TENANT, told)
         self.keys = [CallKey(fingerprint, prompt=shown[0], turn=1, first=n, second=n) for n in shown]
@@ -174,7 +177,9 @@ class LedgerMachine(RuleBasedStateMachine):
         if not replied:
             return Settled(key, item, one.id, state=ItemState.TRANSPORT_ERROR, calls=1, lost_micros=COST)
         reply = Reply("[[A]]", usage=Usage(cost_micros=COST))
-        return Settled(key, item, one.id, reply=reply, reading=ParsedVerdict("brackets", Preference.FIRST), calls=1)
+        return Settled(
+            key, item, one.id, reply=reply, parsed_verdict=ParsedVerdict("brackets", Preference.FIRST), calls=1
+        )
 
     @precondition(lambda self: self.model.answered)
     @rule(run=runs, keys=some_keys)

@@ -13,7 +13,7 @@ from judge.api.v1 import run_service_pb2 as pb
 from judge_client import JudgeClient
 from support.call_journal import faked
 from support.fault_reports import PATIENCE, Say
-from support.fault_services import House, Judged, Kind, standing
+from support.fault_services import JudgeConfig, Kind, ServiceProcesses, standing
 from support.killing import PATIENT, killing
 from support.watched_run import Watched, begun, spec, upload, verdicts
 
@@ -37,13 +37,13 @@ async def test_two_equal_runs_started_together_pay_each_key_once(
     async with (
         asyncio.timeout(PATIENCE),
         faked(folder) as fake,
-        standing(kind(folder, Judged(fake.url))) as house,
-        JudgeClient(house.address) as client,
+        standing(kind(folder, JudgeConfig(fake.url))) as service,
+        JudgeClient(service.address) as client,
     ):
         await upload(client, calls)
         runs = await asyncio.gather(client.create_run(spec()), client.create_run(spec()))
-        ends = await asyncio.gather(*(Watched().watch(house.address, run.name) for run in runs))
-        kept = [await verdicts(house.address, run.name) for run in runs]
+        ends = await asyncio.gather(*(Watched().watch(service.address, run.name) for run in runs))
+        kept = [await verdicts(service.address, run.name) for run in runs]
 
     lost = sum(calls - len(one) for one in kept)
     say(f"lost {lost} repeated {fake.read().repeated} (at most 0), calls {[end.counts.calls for end in ends]}")
@@ -56,8 +56,8 @@ async def test_two_equal_runs_started_together_pay_each_key_once(
 class Ledger:
     """Looks again and again at what a house's only run has spent and reserved, and keeps the most it saw."""
 
-    def __init__(self, house: House) -> None:
-        self._engine = create_engine(house.store_url)
+    def __init__(self, service: ServiceProcesses) -> None:
+        self._engine = create_engine(service.store_url)
         self._ended = False
         self.micros = self.calls = 0
 
@@ -87,14 +87,14 @@ async def test_a_budget_holds_whatever_dies(kind: Kind, folder: Path, calls: int
     async with (
         asyncio.timeout(PATIENCE),
         faked(folder) as fake,
-        standing(kind(folder, Judged(fake.url, CONCURRENCY, deadline=PATIENT, price=1.0), workers=4)) as house,
+        standing(kind(folder, JudgeConfig(fake.url, CONCURRENCY, deadline=PATIENT, price=1.0), workers=4)) as service,
     ):
-        ledger = Ledger(house)
-        run = await begun(house.address, calls, budget=budget)
+        ledger = Ledger(service)
+        run = await begun(service.address, calls, budget=budget)
         looking = asyncio.create_task(ledger.look())
-        await killing(fake, sorted(rng.sample(range(calls // 20, calls // 6), KILLS)), house.killable, rng)
-        ended = await Watched().watch(house.address, run)
-        kept = await verdicts(house.address, run)
+        await killing(fake, sorted(rng.sample(range(calls // 20, calls // 6), KILLS)), service.killable, rng)
+        ended = await Watched().watch(service.address, run)
+        kept = await verdicts(service.address, run)
         ledger.end()
         await looking
 

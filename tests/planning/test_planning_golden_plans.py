@@ -18,10 +18,10 @@ from judge.domain.run import OrderPolicy, Pairing, PairPolicy, TurnPolicy
 from judge.planning.plan import Plan, make_plan
 from judge.planning.selection import Named
 from judge.ports.dataset_index import DatasetIndex
-from support.dataset_indexes import full_board, uneven_board
+from support.dataset_indexes import full_index, uneven_index
 
 GOLDEN = json.loads(Path(__file__).with_name("plans.json").read_text())
-BOARDS = {"uneven": uneven_board(), "full": full_board()}
+INDEXES = {"uneven": uneven_index(), "full": full_index()}
 POLICIES = {
     "all": Pairing(),
     "against": Pairing(PairPolicy.AGAINST, reference_contestant="bob"),
@@ -42,7 +42,7 @@ NARROWED = {
     "everything": Pairing(
         PairPolicy.RANDOM, "", 8, ("ada", "bob", "cy", "élodie"), ("maths", ""), ("hard", "long"), 6, seed=11
     ),
-    "repeats": Pairing(repeats=3, epoch="again", seed=1),
+    "repeats": Pairing(repeats=3, cache_tag="again", seed=1),
     "labelled-narrowed": Pairing(PairPolicy.LABELLED, categories=("maths",), contestants=("ada", "bob", "dan")),
     "listed-narrowed": Pairing(PairPolicy.LISTED, tags=("long",), repeats=2),
 }
@@ -51,25 +51,25 @@ NARROWED = {
 def cases() -> dict[str, tuple[DatasetIndex, Pairing, int]]:
     """Every policy in every order and turn, on both boards, and each way of leaving something out."""
     found = {}
-    for where, board in BOARDS.items():
+    for where, index in INDEXES.items():
         for name, pairing in POLICIES.items():
             for orders in OrderPolicy:
                 for turns in TurnPolicy:
                     turn = 2 if turns is TurnPolicy.NUMBER else 0
                     asked = replace(pairing, orders=orders, turns=turns, turn=turn)
-                    found[f"{where}/{name}/{orders.name}/{turns.name}"] = board, asked, 1
+                    found[f"{where}/{name}/{orders.name}/{turns.name}"] = index, asked, 1
     for name, pairing in NARROWED.items():
         for turns in TurnPolicy:
             turn = 1 if turns is TurnPolicy.NUMBER else 0
             asked = replace(pairing, turns=turns, turn=turn, orders=OrderPolicy.RANDOM)
-            found[f"narrowed/{name}/{turns.name}"] = BOARDS["uneven"], asked, 2
+            found[f"narrowed/{name}/{turns.name}"] = INDEXES["uneven"], asked, 2
     return found
 
 
-def labels_on(board: DatasetIndex) -> list[Label]:
+def labels_on(index: DatasetIndex) -> list[Label]:
     """Labels on many pairs, some twice and turned round, at turns that exist or not, some of nobody's output."""
-    ids = [prompt.prompt_id for prompt in board.prompts]
-    names = [*sorted({output.contestant for output in board.outputs}), "nobody"]
+    ids = [prompt.prompt_id for prompt in index.prompts]
+    names = [*sorted({output.contestant for output in index.outputs}), "nobody"]
     many = len(names)
     made = [
         Label(
@@ -87,31 +87,31 @@ def labels_on(board: DatasetIndex) -> list[Label]:
     return [Label("0", "absent", names[0], names[1], Outcome.TIE, "x", AnnotatorKind.HUMAN), *made]
 
 
-def listed_on(board: DatasetIndex) -> list[ListedComparison]:
+def listed_on(index: DatasetIndex) -> list[ListedComparison]:
     """The labels' comparisons as the caller's, under ids of his; turn 0 leaves the turn to the pairing."""
     return [
         ListedComparison(f"id {label.label_id}/é", label.prompt_id, label.left, label.right, label.turn)
-        for label in labels_on(board)
+        for label in labels_on(index)
     ]
 
 
 CASES = cases()
-NAMED = {board: (Named(board, labels_on(board)), Named(board, listed_on(board))) for board in BOARDS.values()}
+NAMED = {index: (Named(index, labels_on(index)), Named(index, listed_on(index))) for index in INDEXES.values()}
 
 
 def plan_of(case: str) -> Plan:
-    board, pairing, judges = CASES[case]
-    labelled, listed = NAMED[board]
-    return make_plan(board, pairing, judges, listed if pairing.policy is PairPolicy.LISTED else labelled)
+    index, pairing, judges = CASES[case]
+    labelled, listed = NAMED[index]
+    return make_plan(index, pairing, judges, listed if pairing.policy is PairPolicy.LISTED else labelled)
 
 
 def told(plan: Plan) -> list[object]:
     """The hash, the number of positions, and a digest of what stands at each."""
     state = hashlib.sha256()
-    for item in plan.items(range(plan.planned)):
+    for item in plan.items(range(plan.n_positions)):
         ends = (item.position, item.judge, item.prompt, item.turn, item.left, item.right, item.order.value, item.repeat)
         state.update(f"{ends} {item.comparison_id}\n".encode())
-    return [plan.hash, plan.planned, state.hexdigest()]
+    return [plan.hash, plan.n_positions, state.hexdigest()]
 
 
 @pytest.mark.parametrize("case", sorted(CASES))

@@ -16,7 +16,7 @@ from judge.domain.run import OrderPolicy, Pairing, PairPolicy, TurnPolicy
 from judge.domain.verdict import ParsedVerdict, PresentationNames, Reply, Verdict
 from judge.planning.adaptive import ClosedComparisons, closed_by, next_row
 from judge.planning.rounds import NOTHING, Closed, Ending, RoundRow, Rounds
-from support.dataset_indexes import full_board, uneven_board
+from support.dataset_indexes import full_index, uneven_index
 
 ADAPTIVE = Pairing(policy=PairPolicy.ADAPTIVE, count=100, round_size=20)
 
@@ -31,7 +31,7 @@ def told(rounds: Rounds, seed: int) -> Closed:
 
 def all_rounds(pairing: Pairing, seed: int = 1) -> Rounds:
     """The rounds of a run over an uneven board, to the end."""
-    rounds = Rounds(uneven_board(), pairing, 2)
+    rounds = Rounds(uneven_index(), pairing, 2)
     rounds.add(0, next_row(rounds, NOTHING).to_bytes())
     while not rounds.ended:
         rounds.add(len(rounds), next_row(rounds, told(rounds, seed)).to_bytes())
@@ -60,7 +60,7 @@ def test_law_5_a_round_is_a_function_of_the_seed_and_of_what_closed_before() -> 
 
 
 @pytest.mark.parametrize(
-    ("said", "showings"),
+    ("said", "presentations"),
     [
         ({}, 100 * 2),
         ({"repeats": 3}, 100 * 2 * 3),
@@ -69,42 +69,46 @@ def test_law_5_a_round_is_a_function_of_the_seed_and_of_what_closed_before() -> 
         ({"turns": TurnPolicy.EACH}, None),
     ],
 )
-def test_positions_go_on_from_round_to_round(said: dict[str, int], showings: int | None) -> None:
+def test_positions_go_on_from_round_to_round(said: dict[str, int], presentations: int | None) -> None:
     """Each position is one showing of one judge, in whatever round; no comparison is made twice, whatever is absent."""
     rounds = all_rounds(Pairing(**{"policy": PairPolicy.ADAPTIVE, "count": 100, "round_size": 20, **said}))  # type: ignore[arg-type]  # fields
 
-    items = rounds.items(range(rounds.planned))
+    items = rounds.items(range(rounds.n_positions))
 
     plans = [plan for number in range(len(rounds)) if (plan := rounds.plan(number))]
-    assert list(range(rounds.planned)) == [item.position for item in items]
+    assert list(range(rounds.n_positions)) == [item.position for item in items]
     assert len(items) == len({(i.judge, i.prompt, i.turn, i.left, i.right, i.order, i.repeat) for i in items})
-    assert rounds.planned == (2 * showings if showings else sum(plan.planned for plan in plans))
+    assert rounds.n_positions == (2 * presentations if presentations else sum(plan.n_positions for plan in plans))
     assert [plan.first(0) for plan in plans[1:]] == [plan.first(2) for plan in plans[:-1]]
     for plan in plans:
         assert {item.judge for item in items[plan.first(1) : plan.first(2)]} == {1}
     assert rounds.rows[-1].ending is (Ending.EXHAUSTED if said.get("count") else Ending.COUNT)
 
 
-def test_at_least_a_fifth_of_every_round_falls_by_lot_and_the_first_one_altogether() -> None:
+def test_at_least_a_fifth_of_every_round_is_drawn_uniformly_and_the_first_one_altogether() -> None:
     """What can be fitted alone is there from the first round on."""
-    lots = [row.drawn.uniform for row in all_rounds(ADAPTIVE).rows[:-1]]
+    uniform = [row.drawn.uniform for row in all_rounds(ADAPTIVE).rows[:-1]]
 
-    assert lots[0].all()
-    assert all(0.2 * lot.size <= lot.sum() < lot.size for lot in lots[1:])
-    assert len(set(all_rounds(ADAPTIVE).by_lot())) == sum(int(lot.sum()) for lot in lots)
+    assert uniform[0].all()
+    assert all(0.2 * uniform.size <= uniform.sum() < uniform.size for uniform in uniform[1:])
+    assert len(set(all_rounds(ADAPTIVE).uniform_sample())) == sum(int(uniform.sum()) for uniform in uniform)
 
 
 def said(rounds: Rounds, of: dict[tuple[int, int, Order], Preference | None]) -> list[Verdict]:
     """Verdicts on the first round, by judge, comparison and order: the first shown is better where nothing is told."""
     verdicts = []
-    for item in rounds.items(range(rounds.planned)):
+    for item in rounds.items(range(rounds.n_positions)):
         plan = rounds.plan(0)
         assert plan is not None
         _, at = plan.comparison(item.position)
         names = PresentationNames("p", item.turn, "left", "right", item.order)
         preference = of.get((item.judge, at, item.order), Preference.FIRST)
-        reading = ParsedVerdict("brackets/1", preference) if preference else None
-        told = {"reply": Reply("said"), "readings": (reading,)} if reading else {"state": ItemState.REJECTED}
+        parsed_verdict = ParsedVerdict("brackets/1", preference) if preference else None
+        told = (
+            {"reply": Reply("said"), "parsed_verdicts": (parsed_verdict,)}
+            if parsed_verdict
+            else {"state": ItemState.REJECTED}
+        )
         verdicts.append(Verdict("j", names, position=item.position, **told))  # type: ignore[arg-type]  # fields
     return verdicts
 
@@ -112,7 +116,7 @@ def said(rounds: Rounds, of: dict[tuple[int, int, Order], Preference | None]) ->
 def test_a_round_says_what_judges_make_of_both_orders() -> None:
     """Who prefers one side in both orders has an outcome, whose orders part has a tie, who lacks one has none."""
     left_first, right_first = Order
-    rounds = Rounds(full_board(), ADAPTIVE, 2)
+    rounds = Rounds(full_index(), ADAPTIVE, 2)
     rounds.add(0, next_row(rounds, NOTHING).to_bytes())
 
     closed = closed_by(
@@ -146,13 +150,13 @@ def test_intervals_of_adaptive_runs_hold_what_they_claim() -> None:
     """
     pairing = Pairing(policy=PairPolicy.ADAPTIVE, count=480, round_size=120)
 
-    whole, lots = held(World(), 80, pairing, 100)
+    whole, uniform = held(World(), 80, pairing, 100)
 
-    print(f"bias {whole.mean_bias:+.1f} Elo, by lot alone {lots.mean_bias:+.1f}")  # noqa: T201  # to be seen, not only bounded
+    print(f"bias {whole.mean_bias:+.1f} Elo, by lot alone {uniform.mean_bias:+.1f}")  # noqa: T201  # to be seen, not only bounded
     assert 0.925 <= whole.mean <= 0.975
-    assert 0.925 <= lots.mean <= 0.975
-    assert min(whole.worst, lots.worst) >= 0.88
-    assert abs(lots.mean_bias) < 5
+    assert 0.925 <= uniform.mean <= 0.975
+    assert min(whole.worst, uniform.worst) >= 0.88
+    assert abs(uniform.mean_bias) < 5
     assert abs(whole.mean_bias) < 15
 
 
@@ -164,10 +168,10 @@ from judge.planning.rounds import NOTHING, Closed, Rounds
 from judge.planning.adaptive import next_row
 import numpy as np
 
-board = World(40, 600.0).board(30)
+index = World(40, 600.0).index(30)
 for top in (0, 7):
     pairing = Pairing(policy=PairPolicy.ADAPTIVE, count=6000, round_size=1500, top=top, precision=1.0, separated=True)
-    rounds, closed = Rounds(board, pairing, 1), NOTHING
+    rounds, closed = Rounds(index, pairing, 1), NOTHING
     while not rounds.ended:
         rounds.add(len(rounds), next_row(rounds, closed).to_bytes())
         pairs = rounds.rows[-1].drawn.pairs

@@ -142,19 +142,19 @@ def test_law_8_a_quoted_text_never_becomes_the_verdict_of_a_reasoned_answer() ->
 def test_law_8_a_quoted_text_never_turns_a_verdict_in_brackets(parser: Parser, verdict: str) -> None:
     """A judge that quotes a text and then says A has said A, or, where the text holds another verdict, nothing."""
     for kind, text in HOSTILE:
-        reading = parse(parser, Reply(f"B says: {text}\nI find A better. {verdict}"))
+        parsed_verdict = parse(parser, Reply(f"B says: {text}\nI find A better. {verdict}"))
 
-        assert reading.preference in {Preference.FIRST, None}, kind
+        assert parsed_verdict.preference in {Preference.FIRST, None}, kind
         if kind == "orders":
-            assert reading.preference is Preference.FIRST or "[[" in text, text
+            assert parsed_verdict.preference is Preference.FIRST or "[[" in text, text
 
 
 def test_law_8_a_choice_with_anything_around_it_is_no_choice() -> None:
     """A judge that repeats a text instead of choosing is unreadable, unless the text is that one letter."""
     for _, text in HOSTILE:
-        reading = parse(Parser(AnswerForm.CHOICE), Reply(text))
+        parsed_verdict = parse(Parser(AnswerForm.CHOICE), Reply(text))
 
-        assert reading.preference is CHOICES.get(text), text[:80]
+        assert parsed_verdict.preference is CHOICES.get(text), text[:80]
 
 
 def test_law_8_a_judge_that_only_repeats_a_text_has_said_what_is_in_it_and_no_more() -> None:

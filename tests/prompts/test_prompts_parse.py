@@ -53,11 +53,11 @@ A, B, TIE = Preference.FIRST, Preference.SECOND, Preference.TIE
 )
 def test_brackets(raw: str, preference: Preference | None) -> None:
     """Exactly one distinct verdict in its exact form, or none at all."""
-    reading = read(AnswerForm.BRACKETS, raw)
+    parsed_verdict = read(AnswerForm.BRACKETS, raw)
 
-    assert preference == reading.preference
-    assert (preference is None) == bool(reading.reason)
-    assert (VerdictStatus.UNREADABLE if preference is None else VerdictStatus.OK) is reading.status
+    assert preference == parsed_verdict.preference
+    assert (preference is None) == bool(parsed_verdict.reason)
+    assert (VerdictStatus.UNREADABLE if preference is None else VerdictStatus.OK) is parsed_verdict.status
 
 
 def test_several_verdicts_are_named() -> None:
@@ -108,11 +108,11 @@ def test_several_verdicts_are_named() -> None:
 )
 def test_reasoned(raw: str, preference: Preference | None) -> None:
     """The whole reply is one object with exactly one verdict, or nothing is read."""
-    reading = read(AnswerForm.REASONED, raw)
+    parsed_verdict = read(AnswerForm.REASONED, raw)
 
-    assert preference == reading.preference
-    assert (VerdictStatus.UNREADABLE if preference is None else VerdictStatus.OK) is reading.status
-    assert preference is not None or reading.reason
+    assert preference == parsed_verdict.preference
+    assert (VerdictStatus.UNREADABLE if preference is None else VerdictStatus.OK) is parsed_verdict.status
+    assert preference is not None or parsed_verdict.reason
 
 
 def test_the_critique_becomes_the_reason() -> None:
@@ -184,10 +184,10 @@ def test_an_unknown_parser_is_named_with_those_there_are(name: str) -> None:
 )
 def test_likert(raw: str, steps: int, band: float | None, preference: Preference | None, strength: float) -> None:
     """Exactly one step of the scale; near enough to the middle is a tie, and how far from it is kept."""
-    reading = parse(Parser(AnswerForm.LIKERT, steps, band), Reply(raw))
+    parsed_verdict = parse(Parser(AnswerForm.LIKERT, steps, band), Reply(raw))
 
-    assert (preference, strength) == (reading.preference, reading.strength)
-    assert (preference is None) == bool(reading.reason)
+    assert (preference, strength) == (parsed_verdict.preference, parsed_verdict.strength)
+    assert (preference is None) == bool(parsed_verdict.reason)
 
 
 def logs(**shares: float) -> tuple[tuple[str, float], ...]:
@@ -219,10 +219,12 @@ def test_choice(
     raw: str, logprobs: tuple[tuple[str, float], ...], preference: Preference | None, probability: float | None
 ) -> None:
     """The reply is one token; its alternatives give the probability of the first answer, a tie counting half."""
-    reading = parse(Parser(AnswerForm.CHOICE), Reply(raw, logprobs=logprobs))
+    parsed_verdict = parse(Parser(AnswerForm.CHOICE), Reply(raw, logprobs=logprobs))
 
-    assert preference == reading.preference
-    assert probability == (None if reading.probability_first is None else pytest.approx(reading.probability_first))
+    assert preference == parsed_verdict.preference
+    assert probability == (
+        None if parsed_verdict.probability_first is None else pytest.approx(parsed_verdict.probability_first)
+    )
 
 
 def test_within_its_band_a_choice_is_a_tie() -> None:
@@ -254,15 +256,15 @@ def test_nothing_is_read_from_two_different_verdicts_in_json(before: str, verdic
 
 
 @given(st.text())
-def test_a_reading_is_one_preference_or_a_reason(raw: str) -> None:
+def test_a_parsed_verdict_is_one_preference_or_a_reason(raw: str) -> None:
     """Any text at all gives a reading, and never raises."""
     for parser in PARSERS:
-        reading = parse(parser, Reply(raw))
-        assert reading.preference in Preference if reading.preference else reading.reason
+        parsed_verdict = parse(parser, Reply(raw))
+        assert parsed_verdict.preference in Preference if parsed_verdict.preference else parsed_verdict.reason
 
 
 @given(st.text(alphabet="xyz .\n", max_size=20), st.sampled_from(["A", "B", "C"]))
-def test_swapping_the_letters_flips_the_reading(text: str, letter: str) -> None:
+def test_swapping_the_characters_flips_the_parsed_verdict(text: str, letter: str) -> None:
     """The same verdict with A and B exchanged, in the other order, is the same outcome."""
     swapped = {"A": "B", "B": "A", "C": "C"}[letter]
     for parser, template in (

@@ -138,7 +138,7 @@ def test_the_nonce_derives_from_the_key(rubric: Rubric) -> None:
     others = (
         rendered(rubric, Shown.of(comparison(), Order.RIGHT_FIRST)),
         rendered(rubric, Shown.of(comparison(left="The answer is 391"), Order.LEFT_FIRST)),
-        rendered(rubric, shown, epoch="again"),
+        rendered(rubric, shown, cache_tag="again"),
         rendered(rubric, shown, repeat=1),
         render(rubric, shown, "another fingerprint", Sampling()),
     )

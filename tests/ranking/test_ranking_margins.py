@@ -6,7 +6,7 @@ import pytest
 
 from judge.domain.outcome import Order, Outcome, Reconcile, VerdictStatus
 from judge.domain.verdict import ParsedVerdict, Preference, PresentationNames, Reply, Verdict
-from judge.votes.from_verdicts import JudgeVerdicts, PromptAttributes, judged_votes
+from judge.votes.from_verdicts import JudgeVerdicts, PromptAttributes, judge_votes
 from judge.votes.parsed_verdicts import as_columns
 from judge.votes.votes import SourceVotes, Taking
 
@@ -18,7 +18,7 @@ def said(first: float, second: float, reconcile: Reconcile, decisive: float) -> 
             "j",
             PresentationNames("p", 1, "a", "b", order),
             reply=Reply("[[A>B]]", VerdictStatus.OK),
-            readings=(ParsedVerdict("likert/1", preference, strength=strength),),
+            parsed_verdicts=(ParsedVerdict("likert/1", preference, strength=strength),),
         )
         for order, preference, strength in (
             (Order.LEFT_FIRST, Preference.FIRST, first),
@@ -26,7 +26,7 @@ def said(first: float, second: float, reconcile: Reconcile, decisive: float) -> 
         )
     ]
     taking = Taking(reconcile, decisive=decisive)
-    return judged_votes(JudgeVerdicts("j", as_columns(verdicts)), "judge:j", taking, PromptAttributes({}, {}))
+    return judge_votes(JudgeVerdicts("j", as_columns(verdicts)), "judge:j", taking, PromptAttributes({}, {}))
 
 
 @pytest.mark.parametrize(

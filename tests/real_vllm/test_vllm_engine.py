@@ -61,9 +61,9 @@ async def test_the_engine_gives_probabilities_and_counts_tokens(backend: VllmEng
 
     reply = await backend.reply(prompt("a third answer", "a fourth", form="choice", sampling=COLD))
 
-    reading = parse(own_parser(CHOICE), reply)
+    parsed_verdict = parse(own_parser(CHOICE), reply)
     assert reply.raw in {"A", "B", "C"}
-    assert reading.probability_first is not None
+    assert parsed_verdict.probability_first is not None
     assert reply.usage.input_tokens > reply.usage.cached_input_tokens > reply.usage.input_tokens // 2
 
 

@@ -60,11 +60,11 @@ async def test_a_choice_is_one_token_with_probabilities_that_add_up(backend: Vll
     """The grammar leaves A, B and C alone, and renormalises over them."""
     reply = await backend.reply(prompt(form="choice", sampling=SHORT))
 
-    reading = parse(own_parser(CHOICE), reply)
+    parsed_verdict = parse(own_parser(CHOICE), reply)
     assert reply.raw in {"A", "B", "C"}
     assert reply.usage.output_tokens <= 2
-    assert reading.probability_first is not None
-    assert 0 <= reading.probability_first <= 1
+    assert parsed_verdict.probability_first is not None
+    assert 0 <= parsed_verdict.probability_first <= 1
     told = dict(reply.logprobs)
     assert {token for token, log in told.items() if log > -100} == {"A", "B", "C"}
 

@@ -10,13 +10,13 @@ from judge.domain.run import Pairing, PairPolicy
 from judge.planning.adaptive import next_row
 from judge.planning.rounds import NOTHING, Rounds
 from judge.rpc.plans import pieces, plan_batches
-from support.dataset_indexes import full_board
+from support.dataset_indexes import full_index
 
 
 @pytest.mark.parametrize("most", [1, 7, 39, 40, 1000])
 def test_rows_of_rounds_are_whole_again_once_joined(most: int) -> None:
     """However long a piece may be, and however rounds follow one another; a row that fits is one piece."""
-    rounds = [PlannedRound(number=n, offset=n * 8, showings=n, row=bytes(range(20 * n))) for n in (1, 2, 3)]
+    rounds = [PlannedRound(number=n, offset=n * 8, presentations=n, row=bytes(range(20 * n))) for n in (1, 2, 3)]
 
     cut = [piece for one in rounds for piece in pieces(one, most)]
 
@@ -27,13 +27,13 @@ def test_rows_of_rounds_are_whole_again_once_joined(most: int) -> None:
 
 def test_a_run_that_has_not_begun_tells_the_first_round_that_it_will_have() -> None:
     """Which follows from the seed alone; once the round has begun, its row is there too."""
-    rounds = Rounds(board := full_board(), Pairing(policy=PairPolicy.ADAPTIVE, count=40, round_size=10), 1)
+    rounds = Rounds(index := full_index(), Pairing(policy=PairPolicy.ADAPTIVE, count=40, round_size=10), 1)
 
-    waiting = list(plan_batches(board, rounds))
+    waiting = list(plan_batches(index, rounds))
     rounds.add(0, next_row(rounds, NOTHING).to_bytes())
-    begun = list(plan_batches(board, rounds))
+    begun = list(plan_batches(index, rounds))
 
     assert [0] == [len(batch.rounds) for batch in waiting]
     assert [1, 0] == [len(batch.rounds) for batch in begun]
-    assert list(waiting[0].showings) == list(begun[1].showings)
-    assert len(waiting[0].showings) == 2 * 10
+    assert list(waiting[0].presentations) == list(begun[1].presentations)
+    assert len(waiting[0].presentations) == 2 * 10

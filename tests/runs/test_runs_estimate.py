@@ -5,12 +5,12 @@ import pytest
 from judge.domain.dataset import Output, Prompt
 from judge.domain.judge import JudgeCard, JudgeDefinition, Price
 from judge.domain.run import OrderPolicy, Pairing, RunSpec, TurnPolicy
-from judge.execution.judge_call import letters
+from judge.execution.judge_call import characters
 from judge.execution.work_items import Keys
 from judge.planning.inputs import build_plan
 from judge.prompts.rubrics import RUBRICS
 from judge.runs.estimate import JudgeEstimate, estimate
-from judge.runs.plan_keys import keyed
+from judge.runs.plan_keys import plan_keys
 from judge.store.sql_store import SqlStore
 from support.clocks import StillClock
 
@@ -32,7 +32,7 @@ async def estimated(texts: list[str], pairing: Pairing) -> JudgeEstimate:
     return found.whole
 
 
-async def test_a_call_that_showings_share_is_counted_once() -> None:
+async def test_a_call_that_presentations_share_is_counted_once() -> None:
     """Of three outputs two are equal: six showings are three calls, two with the other and one of equals."""
     found = await estimated(["short", "the same", "the same"], Pairing())
 
@@ -51,7 +51,7 @@ async def test_each_repeat_is_a_call_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("orders", list(OrderPolicy))
-async def test_the_keys_of_a_plan_are_those_of_its_showings(orders: OrderPolicy) -> None:
+async def test_the_keys_of_a_plan_are_those_of_its_presentations(orders: OrderPolicy) -> None:
     """Read as columns, each text looked at once, they are what each showing has for itself, and send as much."""
     store = SqlStore.open("sqlite://", clock=StillClock())
     await store.create_dataset("t", "d")
@@ -70,10 +70,10 @@ async def test_the_keys_of_a_plan_are_those_of_its_showings(orders: OrderPolicy)
     pairing = Pairing(turns=TurnPolicy.EACH, orders=orders, repeats=2, seed=3)
     plan = await build_plan(store, "t", RunSpec("d", ("far",), pairing), revision)
 
-    found = await keyed(store, "t", FAR.definition, plan)
+    found = await plan_keys(store, "t", FAR.definition, plan)
 
     work = await Keys(store, "t", FAR.definition, "").work(plan.items(range(plan.per_judge)))
-    told = {(*one.key[:5], letters(one.shown)) for one in work}
-    assert {(*key, many) for key, many in zip(found.keys.T.tolist(), found.letters.tolist(), strict=True)} == told
-    assert len(found.letters) == len(told)
+    told = {(*one.key[:5], characters(one.shown)) for one in work}
+    assert {(*key, many) for key, many in zip(found.keys.T.tolist(), found.characters.tolist(), strict=True)} == told
+    assert len(found.characters) == len(told)
     await store.close()

@@ -14,40 +14,40 @@ from judge.store import schema
 from support.clocks import QuickClock
 from support.demo_data import settings
 from support.example_prompts import right_answer
-from support.in_process_service import PLANNED, TENANT, House
-from support.provider import Asked, Provider
+from support.in_process_service import PLANNED, TENANT, InProcessService
+from support.provider import Provider, ProviderCall
 from support.provider_server import provided
 
 
-def house(file: Path, url: str, **said: Any) -> House:  # noqa: ANN401  # whatever a judge's settings are
+def service(file: Path, url: str, **said: Any) -> InProcessService:  # noqa: ANN401  # whatever a judge's settings are
     """The house on *file* with `far` as it is configured now."""
     far = {"backend": "openai", "model": "m", "base_url": url, "rubric": "brackets", "max_output_tokens": 100}
     judges = settings(far=JudgeSettings.model_validate({**far, **said}))
-    return House(file, ConfiguredJudges(judges, QuickClock()), QuickClock())
+    return InProcessService(file, ConfiguredJudges(judges, QuickClock()), QuickClock())
 
 
-async def closed(house: House) -> None:
-    await house.engine.close()
-    await house.store.close()
-    await house.judges.close()
+async def closed(service: InProcessService) -> None:
+    await service.engine.close()
+    await service.store.close()
+    await service.judges.close()
 
 
 async def test_a_worker_takes_endpoint_and_limits_from_its_own_config_and_the_judge_from_the_store(
     tmp_path: Path,
 ) -> None:
     """Model, rubric and sampling are the run's; where and how fast it is asked is up to whoever asks."""
-    seen: list[Asked] = []
+    seen: list[ProviderCall] = []
 
-    def answer(asked: Asked) -> str:
+    def answer(asked: ProviderCall) -> str:
         seen.append(asked)
         return right_answer(asked)
 
     provider = Provider(answer, key="", models=("m",))
     async with provided(provider) as url:
-        first = house(tmp_path / "judge.db", "http://127.0.0.1:9/v1")
+        first = service(tmp_path / "judge.db", "http://127.0.0.1:9/v1")
         run = await first.begin()
         await first.die()
-        second = house(
+        second = service(
             tmp_path / "judge.db", url, model="another", rubric="likert-5", max_output_tokens=7, concurrency=2
         )
         await second.engine.start()
@@ -65,19 +65,19 @@ async def test_resume_never_takes_a_changed_definition(tmp_path: Path) -> None:
     """Resumed under another configuration a run asks its own judge; a new run asks the new one."""
     models: list[str] = []
 
-    def answer(asked: Asked) -> str:
+    def answer(asked: ProviderCall) -> str:
         models.append(asked.model)
         return right_answer(asked)
 
     provider = Provider(answer, key="", models=("m", "another"))
     async with provided(provider) as url:
-        first = house(tmp_path / "judge.db", url)
+        first = service(tmp_path / "judge.db", url)
         await first.engine.start()
         run = await first.begin(Budget(calls=10))
         stopped = await first.ended(run)
         await closed(first)
         before = len(models)
-        second = house(tmp_path / "judge.db", url, model="another")
+        second = service(tmp_path / "judge.db", url, model="another")
         await second.engine.start()
         await second.runs.resume(TENANT, run.run_id, Budget(calls=1000))
         resumed = await second.until(run, lambda now: now.state is RunState.DONE and not now.reason)
@@ -96,10 +96,10 @@ async def test_a_plan_rebuilt_from_the_seed_must_match_its_stored_hash(tmp_path:
     """Where it does not, the run has failed as PLAN_CHANGED, and nobody was called."""
     provider = Provider(right_answer, key="")
     async with provided(provider) as url:
-        h = house(tmp_path / "judge.db", url)
+        h = service(tmp_path / "judge.db", url)
         run = await h.begin()
         await h.die()
-        h = house(tmp_path / "judge.db", url)
+        h = service(tmp_path / "judge.db", url)
         await h.store._db.write(lambda c: c.execute(update(schema.run).values(plan_hash="another")))
         await h.engine.start()
         ended = await h.ended(run)

@@ -16,7 +16,7 @@ from judge.engines.temporal import TemporalEngine
 from judge.runs.watch import POLL, Watcher
 from judge.store.sql_store import SqlStore
 from support.clocks import StillClock
-from support.engine_service import TENANT, House, OneJudge
+from support.engine_service import TENANT, EngineService, OneJudge
 
 
 class Counted(SqlStore):
@@ -50,9 +50,9 @@ async def test_one_poll_in_500_ms_for_all_watched_runs() -> None:
     assert isinstance(store, Counted)
     store.asked = []
     backend = Scripted([])
-    house = House(store, backend, TemporalEngine(store, TemporalSettings(), Passing()), OneJudge(backend))
-    await house.fill()
-    runs = [await house.begin(name, Pairing(epoch=name)) for name in "abc"]
+    service = EngineService(store, backend, TemporalEngine(store, TemporalSettings(), Passing()), OneJudge(backend))
+    await service.fill()
+    runs = [await service.begin(name, Pairing(cache_tag=name)) for name in "abc"]
     watcher = Watcher(store, store._clock)
     watching = [asyncio.create_task(_watched(watcher, run)) for run in runs for _ in range(2)]
     async with asyncio.timeout(60):
@@ -89,9 +89,9 @@ async def test_a_watch_that_is_begun_again_and_again_asks_no_oftener() -> None:
     assert isinstance(store, Counted)
     store.asked = []
     backend = Scripted([])
-    house = House(store, backend, TemporalEngine(store, TemporalSettings(), Passing()), OneJudge(backend))
-    await house.fill()
-    run = await house.begin()
+    service = EngineService(store, backend, TemporalEngine(store, TemporalSettings(), Passing()), OneJudge(backend))
+    await service.fill()
+    run = await service.begin()
     watcher = Watcher(store, store._clock)
     for _ in range(5):
         one = asyncio.create_task(_watched(watcher, run))

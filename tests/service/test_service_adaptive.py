@@ -9,7 +9,7 @@ from judge_client import JudgeClient, JudgeClientError
 from support.demo_data import upload_demo
 
 COUNT, ROUND = 100, 20
-BY_LOT = ROUND + 4 * 7
+UNIFORM_SHARE = ROUND + 4 * 7
 
 
 def spec(**said: object) -> pb.RunSpec:
@@ -25,14 +25,16 @@ async def test_an_adaptive_run_says_what_it_is(client: JudgeClient) -> None:
 
     run = await client.wait_run(created.name)
 
-    board = await client.leaderboard("", f"run:{run.name.removeprefix('runs/')}")
+    leaderboard = await client.leaderboard("", f"run:{run.name.removeprefix('runs/')}")
     assert (created.counts.planned, created.counts.pending) == (2 * ROUND, 2 * ROUND)
     assert (run.round, run.counts.planned, run.counts.pending) == (5, 2 * COUNT, 0)
     assert (estimate.calls, estimate.reused) == (run.counts.calls, 0)
-    assert (board.adaptive, board.battles, board.coverage.planned) == (True, COUNT, 2 * COUNT)
-    assert (board.by_lot.battles, board.by_lot.adaptive) == (BY_LOT, False)
-    assert "chosen adaptively, in 5 rounds: as many comparisons as were asked for;" in board.notes[0]
-    assert {rating.contestant for rating in board.by_lot.ratings} <= {rating.contestant for rating in board.ratings}
+    assert (leaderboard.adaptive, leaderboard.battles, leaderboard.coverage.planned) == (True, COUNT, 2 * COUNT)
+    assert (leaderboard.uniform_sample.battles, leaderboard.uniform_sample.adaptive) == (UNIFORM_SHARE, False)
+    assert "chosen adaptively, in 5 rounds: as many comparisons as were asked for;" in leaderboard.notes[0]
+    assert {rating.contestant for rating in leaderboard.uniform_sample.ratings} <= {
+        rating.contestant for rating in leaderboard.ratings
+    }
 
 
 async def test_a_judges_leaderboard_tells_that_some_of_its_pairs_were_chosen(client: JudgeClient) -> None:
@@ -50,7 +52,7 @@ async def test_a_judges_leaderboard_tells_that_some_of_its_pairs_were_chosen(cli
     after = await client.leaderboard("demo", "judge:random")
     jury = await client.leaderboard("demo", "jury:random+first")
     assert (before.adaptive, after.adaptive, jury.adaptive) == (False, True, True)
-    assert not after.HasField("by_lot")
+    assert not after.HasField("uniform_sample")
     assert any("run:RUN/JUDGE" in note for note in after.notes)
     assert not any("adaptively" in note for note in before.notes)
 

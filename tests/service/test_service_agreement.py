@@ -22,7 +22,7 @@ PROMPTS, PEOPLE = 40, ("ann", "bob", "cat")
 
 
 @pytest.fixture
-async def board(client: JudgeClient) -> JudgeClient:
+async def leaderboard(client: JudgeClient) -> JudgeClient:
     """Three people's votes on every pair of 40 prompts in two categories, and a judge that sees as much as they do."""
     rng = np.random.default_rng(11)
     strength = dict(zip(NAMES, (1.0, 0.4, -0.2, -1.2), strict=True))
@@ -69,12 +69,12 @@ async def board(client: JudgeClient) -> JudgeClient:
     return client
 
 
-async def test_a_judge_beside_people(board: JudgeClient) -> None:
+async def test_a_judge_beside_people(leaderboard: JudgeClient) -> None:
     """Both figures on the same comparisons, by category too; the difference of a judge that sees as much holds 0."""
-    report = await board.agreement("d", "judge:good", "people", pb.AgreementOptions(by_category=True))
+    report = await leaderboard.agreement("d", "judge:good", "people", pb.AgreementOptions(by_category=True))
 
     parts = [(row.slice.category, row.ties) for row in report.ceilings]
-    assert parts == [(part, ties) for part in ("", "code", "prose") for ties in (pb.TIES_KEEP, pb.TIES_DROP)]
+    assert parts == [(part, ties) for part in ("", "code", "prose") for ties in (pb.TIES_WITH, pb.TIES_WITHOUT)]
     whole = report.ceilings[0]
     assert (whole.comparisons, whole.votes) == (39 * 6, 39 * 6 * 3)
     for beside in (whole.rate, whole.alpha):
@@ -86,8 +86,8 @@ async def test_a_judge_beside_people(board: JudgeClient) -> None:
     assert 0 < figure.macro_f1 < 1
 
 
-async def test_may_it_stand_in_for_these_annotators(board: JudgeClient) -> None:
-    report = await board.agreement("d", "judge:good", "people")
+async def test_may_it_stand_in_for_these_annotators(leaderboard: JudgeClient) -> None:
+    report = await leaderboard.agreement("d", "judge:good", "people")
     test = report.alternative_annotator
 
     assert [row.annotator for row in test.annotators] == list(PEOPLE)
@@ -95,38 +95,38 @@ async def test_may_it_stand_in_for_these_annotators(board: JudgeClient) -> None:
     assert test.answer == "passes"
     assert test.winning_rate == 1.0
     assert test.parity_passes > 0.9
-    few = await board.agreement("d", "judge:good", "people", pb.AgreementOptions(least_items=1000))
+    few = await leaderboard.agreement("d", "judge:good", "people", pb.AgreementOptions(least_items=1000))
     assert few.alternative_annotator.answer == "cannot tell"
     assert list(few.alternative_annotator.left_out) == list(PEOPLE)
 
 
-async def test_two_leaderboards_and_how_far_apart(board: JudgeClient) -> None:
-    report = await board.agreement("d", "judge:good", "people")
+async def test_two_leaderboards_and_how_far_apart(leaderboard: JudgeClient) -> None:
+    report = await leaderboard.agreement("d", "judge:good", "people")
 
     orders = report.rank_agreement
     assert orders.spearman.value > 0.5
     assert orders.slope.interval.low < orders.slope.value < orders.slope.interval.high
     assert sorted(row.contestant for row in orders.residuals) == list(NAMES)
-    kept = [row for row in report.gaps if row.ties == pb.TIES_KEEP]
+    kept = [row for row in report.gaps if row.ties == pb.TIES_WITH]
     assert sum(row.rate.n for row in kept) == 39 * 6 * 3
     assert [row.low for row in kept] == sorted(row.low for row in kept)
 
 
-async def test_bootstraps_and_unreadable_verdicts(board: JudgeClient) -> None:
+async def test_bootstraps_and_unreadable_verdicts(leaderboard: JudgeClient) -> None:
     """The same seed gives the same bytes; what is unreadable is left out, or a tie by request."""
     options = pb.AgreementOptions(intervals="bootstrap", replicates=200, unreadable_as_tie=True)
-    one, two = [await board.agreement("d", "judge:good", "people", options) for _ in range(2)]
-    plain = await board.agreement("d", "judge:good", "people")
+    one, two = [await leaderboard.agreement("d", "judge:good", "people", options) for _ in range(2)]
+    plain = await leaderboard.agreement("d", "judge:good", "people")
 
     assert one.SerializeToString(deterministic=True) == two.SerializeToString(deterministic=True)
     assert one.figures[0].interval_method == "bootstrap-se-t"
     assert (one.figures[0].n, plain.figures[0].n) == (40 * 6 * 3, 39 * 6 * 3)
 
 
-async def test_what_cannot_be_said_is_left_out_and_told(board: JudgeClient) -> None:
+async def test_what_cannot_be_said_is_left_out_and_told(leaderboard: JudgeClient) -> None:
     """Against a plurality there is no ceiling and no annotator; among people themselves no leaderboard beside."""
-    merged = await board.agreement("d", "judge:good", "people@plurality")
-    alone = await board.agreement("d", "people")
+    merged = await leaderboard.agreement("d", "judge:good", "people@plurality")
+    alone = await leaderboard.agreement("d", "people")
 
     for report in (merged, alone):
         assert not report.ceilings
@@ -134,7 +134,7 @@ async def test_what_cannot_be_said_is_left_out_and_told(board: JudgeClient) -> N
     assert merged.HasField("rank_agreement")
     assert not alone.HasField("rank_agreement")
     options = pb.AgreementOptions(slice=outcome_pb2.Slice(left="able", right="base"))
-    pair = await board.agreement("d", "judge:good", "people", options)
+    pair = await leaderboard.agreement("d", "judge:good", "people", options)
     assert NO_CEILING in merged.notes
     assert list(pair.notes) == ["The two leaderboards are not compared: the sources have 2 contestants in common."]
 
@@ -150,19 +150,19 @@ async def test_what_cannot_be_said_is_left_out_and_told(board: JudgeClient) -> N
     ],
 )
 async def test_senseless_options_are_refused_by_name(
-    board: JudgeClient, options: pb.AgreementOptions, sentence: str
+    leaderboard: JudgeClient, options: pb.AgreementOptions, sentence: str
 ) -> None:
     with pytest.raises(JudgeClientError, match=sentence):
-        await board.agreement("d", "judge:good", "people", options)
+        await leaderboard.agreement("d", "judge:good", "people", options)
 
 
-async def test_disagreements_come_with_all_there_is_to_read(board: JudgeClient) -> None:
+async def test_disagreements_come_with_all_there_is_to_read(leaderboard: JudgeClient) -> None:
     """Most votes against the judge first; texts, verdicts and labels come along; pages hold each once."""
-    rows = [row async for row in board.list_disagreements("d", "judge:good", "people", page_size=7)]
-    again = [row async for row in board.list_disagreements("d", "judge:good", "people")]
+    rows = [row async for row in leaderboard.list_disagreements("d", "judge:good", "people", page_size=7)]
+    again = [row async for row in leaderboard.list_disagreements("d", "judge:good", "people")]
 
-    assert [row.showing for row in rows] == [row.showing for row in again]
-    assert len({row.showing.SerializeToString() for row in rows}) == len(rows) > 20
+    assert [row.presentation for row in rows] == [row.presentation for row in again]
+    assert len({row.presentation.SerializeToString() for row in rows}) == len(rows) > 20
     informative = [row.informative for row in rows]
     assert informative == sorted(informative, reverse=True)
     first = rows[0]
@@ -173,21 +173,21 @@ async def test_disagreements_come_with_all_there_is_to_read(board: JudgeClient) 
     assert [verdict.judge for verdict in first.verdicts] == ["judges/good"]
 
 
-async def test_disagreements_are_filtered(board: JudgeClient) -> None:
+async def test_disagreements_are_filtered(leaderboard: JudgeClient) -> None:
     part = outcome_pb2.Slice(category="code", left="able")
-    rows = [row async for row in board.list_disagreements("d", "judge:good", "people", part)]
+    rows = [row async for row in leaderboard.list_disagreements("d", "judge:good", "people", part)]
 
     assert rows
-    assert all(row.category == "code" and "able" in (row.showing.left, row.showing.right) for row in rows)
-    many = [row async for row in board.list_disagreements("d", "judge:good", "people", least_votes=4)]
+    assert all(row.category == "code" and "able" in (row.presentation.left, row.presentation.right) for row in rows)
+    many = [row async for row in leaderboard.list_disagreements("d", "judge:good", "people", least_votes=4)]
     assert not many
     with pytest.raises(JudgeClientError, match="has several votes a comparison"):
-        _ = [row async for row in board.list_disagreements("d", "people", "judge:good")]
+        _ = [row async for row in leaderboard.list_disagreements("d", "people", "judge:good")]
     with pytest.raises(JudgeClientError, match="least_votes cannot be negative"):
-        _ = [row async for row in board.list_disagreements("d", "judge:good", "people", least_votes=-1)]
+        _ = [row async for row in leaderboard.list_disagreements("d", "judge:good", "people", least_votes=-1)]
 
 
-async def test_what_sways_a_judge_beyond_people(board: JudgeClient) -> None:
+async def test_what_sways_a_judge_beyond_people(leaderboard: JudgeClient) -> None:
     """A judge that takes the longer text whatever it says, and one contestant for its own, is found out at both."""
     rng = np.random.default_rng(3)
     outputs, verdicts = [], []
@@ -212,12 +212,12 @@ async def test_what_sways_a_judge_beyond_people(board: JudgeClient) -> None:
                         outcome=outcome,
                     )
                 )
-    await board.upload_outputs("d", outputs, replace=True)
-    await board.upload_verdicts("d", verdicts)
+    await leaderboard.upload_outputs("d", outputs, replace=True)
+    await leaderboard.upload_verdicts("d", verdicts)
     options = pb.AgreementOptions(bias=True, family=["dull"])
 
-    found = (await board.agreement("d", "judge:wordy", "people", options)).bias
-    fair = (await board.agreement("d", "judge:good", "people", options)).bias
+    found = (await leaderboard.agreement("d", "judge:wordy", "people", options)).bias
+    fair = (await leaderboard.agreement("d", "judge:good", "people", options)).bias
 
     effects = {row.name: row for row in found.effects}
     assert list(effects) == ["people", "length"]
@@ -229,11 +229,11 @@ async def test_what_sways_a_judge_beyond_people(board: JudgeClient) -> None:
     assert plain["length"].interval.low < 0 < plain["length"].interval.high
     assert fair.self_preference.interval.low < 0 < fair.self_preference.interval.high
     with pytest.raises(JudgeClientError, match="no comparison has the contestant 'nobody'"):
-        await board.agreement("d", "judge:good", "people", pb.AgreementOptions(bias=True, family=["nobody"]))
+        await leaderboard.agreement("d", "judge:good", "people", pb.AgreementOptions(bias=True, family=["nobody"]))
     with pytest.raises(JudgeClientError, match="a family goes with bias"):
-        await board.agreement("d", "judge:good", "people", pb.AgreementOptions(family=["dull"]))
+        await leaderboard.agreement("d", "judge:good", "people", pb.AgreementOptions(family=["dull"]))
     with pytest.raises(JudgeClientError, match="beyond what a target says"):
-        await board.agreement("d", "people", "", pb.AgreementOptions(bias=True))
+        await leaderboard.agreement("d", "people", "", pb.AgreementOptions(bias=True))
 
 
 def labels(**said: list[int]) -> list[ds.Label]:

@@ -18,11 +18,11 @@ from support.demo_data import rows, upload_demo
 FULL = verdict_pb2.VERDICT_VIEW_FULL
 
 
-def _judged(order: outcome_pb2.Order.ValueType = outcome_pb2.ORDER_LEFT_FIRST) -> judge_service_pb2.Judged:
+def _judge_input(order: outcome_pb2.Order.ValueType = outcome_pb2.ORDER_LEFT_FIRST) -> judge_service_pb2.JudgeInput:
     """The first prompt of the bundled answers, `concise` against `padded`."""
     prompt = rows("prompts.jsonl")[0]["prompt_id"]
-    showing = outcome_pb2.Showing(prompt_id=prompt, turn=1, left="concise", right="padded", order=order)
-    return judge_service_pb2.Judged(dataset="datasets/demo", showing=showing)
+    presentation = outcome_pb2.Presentation(prompt_id=prompt, turn=1, left="concise", right="padded", order=order)
+    return judge_service_pb2.JudgeInput(dataset="datasets/demo", presentation=presentation)
 
 
 async def test_judges_are_listed_and_described(client: JudgeClient) -> None:
@@ -41,12 +41,12 @@ async def test_a_preview_is_what_would_be_sent_and_costs_nothing(client: JudgeCl
     """The same showing gives the same messages, with both answers fenced; no verdict comes of it."""
     await upload_demo(client)
 
-    one, two = [await client.preview_prompt("longest", _judged()) for _ in range(2)]
+    one, two = [await client.preview_prompt("longest", _judge_input()) for _ in range(2)]
     first, second = [
         row["turns"][0] if "turns" in row else row["text"]
         for who in ("concise", "padded")
         for row in rows("outputs.jsonl")
-        if (row["prompt_id"], row["contestant"]) == (_judged().showing.prompt_id, who)
+        if (row["prompt_id"], row["contestant"]) == (_judge_input().presentation.prompt_id, who)
     ]
     user = one.messages[-1].content
 
@@ -58,9 +58,9 @@ async def test_a_preview_is_what_would_be_sent_and_costs_nothing(client: JudgeCl
 async def test_one_comparison_is_judged_now_stored_and_reused(client: JudgeClient) -> None:
     """Law 3: the verdict comes at once, then from the store, and a run over the same pair pays nothing for it."""
     await upload_demo(client)
-    fresh = await client.judge_comparison("longest", _judged())
-    again = await client.judge_comparison("longest", _judged())
-    swapped = await client.judge_comparison("longest", _judged(outcome_pb2.ORDER_RIGHT_FIRST))
+    fresh = await client.judge_comparison("longest", _judge_input())
+    again = await client.judge_comparison("longest", _judge_input())
+    swapped = await client.judge_comparison("longest", _judge_input(outcome_pb2.ORDER_RIGHT_FIRST))
     spec = run_service_pb2.RunSpec(
         dataset="datasets/demo",
         judges=["judges/longest"],
@@ -71,13 +71,13 @@ async def test_one_comparison_is_judged_now_stored_and_reused(client: JudgeClien
     assert (fresh.reused, again.reused, swapped.reused) == (False, True, False)
     assert {fresh.outcome, again.outcome, swapped.outcome} == {outcome_pb2.OUTCOME_RIGHT}
     assert (run.counts.reused, run.counts.calls) == (2, run.counts.planned - 2)
-    assert (await client.preview_prompt("longest", _judged())).stored
+    assert (await client.preview_prompt("longest", _judge_input())).stored
 
 
 async def test_listed_pairs_come_back_with_their_callers_ids(client: JudgeClient) -> None:
     """An explicit pair's id is on both of its verdicts; nothing else is judged."""
     await upload_demo(client)
-    shown = _judged().showing
+    shown = _judge_input().presentation
     pair = pb.ListedComparison(
         comparison_id="mine/1", prompt_id=shown.prompt_id, turn=1, left="padded", right="concise"
     )
@@ -91,7 +91,7 @@ async def test_listed_pairs_come_back_with_their_callers_ids(client: JudgeClient
     run = await client.wait_run((await client.create_run(spec)).name)
     verdicts = [verdict async for verdict in client.list_verdicts(run.name, view=FULL)]
 
-    assert [(v.comparison_id, v.showing.left, v.outcome) for v in verdicts] == [
+    assert [(v.comparison_id, v.presentation.left, v.outcome) for v in verdicts] == [
         ("mine/1", "padded", outcome_pb2.OUTCOME_LEFT)
     ] * 2
 

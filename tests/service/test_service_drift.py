@@ -15,7 +15,7 @@ OUTCOMES = (outcome_pb2.OUTCOME_LEFT, outcome_pb2.OUTCOME_RIGHT)
 
 
 @pytest.fixture
-async def board(client: JudgeClient) -> JudgeClient:
+async def client(client: JudgeClient) -> JudgeClient:
     """Three contestants on 30 prompts; people find the longer output better, mostly."""
     rng = np.random.default_rng(3)
     await client.create_dataset("d")
@@ -39,23 +39,25 @@ async def board(client: JudgeClient) -> JudgeClient:
     return client
 
 
-async def judged(board: JudgeClient, epoch: str, judge: str = "random") -> str:
-    pairing = run_service_pb2.Pairing(repeats=2, epoch=epoch)
+async def run_judge(client: JudgeClient, cache_tag: str, judge: str = "random") -> str:
+    pairing = run_service_pb2.Pairing(repeats=2, cache_tag=cache_tag)
     spec = run_service_pb2.RunSpec(dataset="datasets/d", judges=[f"judges/{judge}"], pairing=pairing)
-    run = await board.create_run(spec)
-    async for seen in board.watch_run(run.name):
+    run = await client.create_run(spec)
+    async for seen in client.watch_run(run.name):
         last = seen
     assert last.state == run_service_pb2.RUN_STATE_DONE
     return f"{run.name.replace('runs/', 'run:')}/{judge}"
 
 
-async def test_the_same_judge_under_another_epoch_differs_no_more_than_from_itself(board: JudgeClient) -> None:
-    old, new, other = [await judged(board, *said) for said in (("may",), ("june",), ("june", "longest"))]
+async def test_the_same_judge_under_another_cache_tag_differs_no_more_than_from_itself(
+    client: JudgeClient,
+) -> None:
+    old, new, other = [await run_judge(client, *said) for said in (("may",), ("june",), ("june", "longest"))]
 
-    same = (await board.agreement("d", new, old)).drift
-    changed = (await board.agreement("d", other, old)).drift
+    same = (await client.agreement("d", new, old)).drift
+    changed = (await client.agreement("d", other, old)).drift
 
-    assert (same.answer, same.showings) == ("no more than noise", PROMPTS * 3 * 2)
+    assert (same.answer, same.presentations) == ("no more than noise", PROMPTS * 3 * 2)
     assert same.noise.value == pytest.approx(2 / 3, abs=0.12)
     assert same.changed.interval.low < same.noise.value < same.changed.interval.high
     assert changed.answer == "changed"
@@ -63,10 +65,10 @@ async def test_the_same_judge_under_another_epoch_differs_no_more_than_from_itse
     assert changed.changed.value == pytest.approx(2 / 3, abs=0.1)
 
 
-async def test_what_two_judges_said_is_there_to_be_read(board: JudgeClient) -> None:
+async def test_what_two_judges_said_is_there_to_be_read(client: JudgeClient) -> None:
     """Both orders' verdicts of both judges, and no labels."""
-    old, new = [await judged(board, "may", judge) for judge in ("random", "longest")]
-    rows = [row async for row in board.list_disagreements("d", new, old)]
+    old, new = [await run_judge(client, "may", judge) for judge in ("random", "longest")]
+    rows = [row async for row in client.list_disagreements("d", new, old)]
 
     assert len(rows) > 20
     for row in rows:
@@ -76,38 +78,38 @@ async def test_what_two_judges_said_is_there_to_be_read(board: JudgeClient) -> N
         assert not row.labels
 
 
-async def test_verdicts_that_are_the_same_calls_are_said_to_be(board: JudgeClient) -> None:
-    old, again = [await judged(board, "may") for _ in range(2)]
-    report = await board.agreement("d", again, old)
+async def test_verdicts_that_are_the_same_calls_are_said_to_be(client: JudgeClient) -> None:
+    old, again = [await run_judge(client, "may") for _ in range(2)]
+    report = await client.agreement("d", again, old)
 
     assert not report.HasField("drift")
     assert report.notes[0].endswith(f"{PROMPTS * 3 * 2 * 2} verdicts are the same calls in both; use another epoch.")
-    assert not (await board.agreement("d", old, "people")).HasField("drift")
+    assert not (await client.agreement("d", old, "people")).HasField("drift")
 
 
-async def test_two_judges_are_held_against_the_same_votes(board: JudgeClient) -> None:
-    long, dice = await judged(board, "", "longest"), await judged(board, "")
-    options = pb.AgreementOptions(rival=dice, wanted_difference=0.1)
-    kept, dropped = (await board.agreement("d", long, "people", options)).rivals
+async def test_two_judges_are_held_against_the_same_votes(client: JudgeClient) -> None:
+    long, dice = await run_judge(client, "", "longest"), await run_judge(client, "")
+    options = pb.AgreementOptions(second_source=dice, difference_to_detect=0.1)
+    kept, dropped = (await client.agreement("d", long, "people", options)).second_sources
 
-    assert (kept.ties, dropped.ties) == (pb.TIES_KEEP, pb.TIES_DROP)
+    assert (kept.ties, dropped.ties) == (pb.TIES_WITH, pb.TIES_WITHOUT)
     assert (kept.votes, kept.prompts, kept.comparisons) == (90, PROMPTS, 90)
     assert kept.source.value == pytest.approx(0.9, abs=0.07)
-    assert kept.difference.value == pytest.approx(kept.source.value - kept.rival.value, abs=1e-6)
+    assert kept.difference.value == pytest.approx(kept.source.value - kept.second_source.value, abs=1e-6)
     assert kept.difference.interval.low > 0
     assert kept.votes_needed == 3 * kept.prompts_needed > 0
     assert dropped.votes < kept.votes
 
 
 @pytest.mark.parametrize(
-    ("source", "target", "rival", "sentence"),
+    ("source", "target", "second_source", "sentence"),
     [
         ("people", "", "judge:random", "a rival is held against a target: name one"),
         ("people", "people", "nonsense", "source 'nonsense' is none of judge:NAME"),
     ],
 )
-async def test_a_rival_that_cannot_be_is_refused_by_name(
-    board: JudgeClient, source: str, target: str, rival: str, sentence: str
+async def test_a_second_source_that_cannot_be_is_refused_by_name(
+    client: JudgeClient, source: str, target: str, second_source: str, sentence: str
 ) -> None:
     with pytest.raises(JudgeClientError, match=sentence):
-        await board.agreement("d", source, target, pb.AgreementOptions(rival=rival))
+        await client.agreement("d", source, target, pb.AgreementOptions(second_source=second_source))

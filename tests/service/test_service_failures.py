@@ -67,7 +67,7 @@ async def test_law_2_a_failure_is_never_a_score_and_never_a_tie(tmp_path: Path) 
     assert found.keys() == FAILING.keys()
 
 
-async def test_law_2_a_showing_that_is_not_recorded_says_so_and_ends_no_run(client: JudgeClient) -> None:
+async def test_law_2_a_presentation_that_is_not_recorded_says_so_and_ends_no_run(client: JudgeClient) -> None:
     """Of a recorded judge one order was uploaded: the other has the state not_recorded, no call was made for it."""
     await client.create_dataset("d")
     await client.upload_prompts("d", [pb.Prompt(prompt_id="p", turns=["q"])])

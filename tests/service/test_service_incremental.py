@@ -42,7 +42,7 @@ def outputs(names: tuple[str, ...], begin: int, end: int) -> list[ds.Output]:
     ]
 
 
-async def judged(client: JudgeClient, spec: pb.RunSpec = ALL) -> pb.Run:
+async def run_to_end(client: JudgeClient, spec: pb.RunSpec = ALL) -> pb.Run:
     return await client.wait_run((await client.create_run(spec)).name)
 
 
@@ -52,19 +52,19 @@ async def old(client: JudgeClient) -> pb.Run:
     await client.create_dataset("d")
     await client.upload_prompts("d", prompts(0, PROMPTS))
     await client.upload_outputs("d", outputs(NAMES, 0, PROMPTS))
-    return await judged(client)
+    return await run_to_end(client)
 
 
-def rated(board: leaderboard_pb2.Leaderboard) -> dict[str, float]:
-    return {one.contestant: one.rating for one in board.ratings}
+def rated(leaderboard: leaderboard_pb2.Leaderboard) -> dict[str, float]:
+    return {one.contestant: one.rating for one in leaderboard.ratings}
 
 
-async def test_a_new_contestant_costs_its_own_showings_and_no_other(client: JudgeClient, old: pb.Run) -> None:
+async def test_a_new_contestant_costs_its_own_presentations_and_no_other(client: JudgeClient, old: pb.Run) -> None:
     """Law 3: the second run reuses every verdict of the first and calls the new contestant's pairs alone."""
     await client.upload_outputs("d", outputs(("dear",), 0, PROMPTS))
     estimate = await client.estimate_run(ALL)
 
-    new = await judged(client)
+    new = await run_to_end(client)
 
     assert (old.counts.planned, old.counts.calls, old.counts.reused) == (PROMPTS * 3 * 2, PROMPTS * 3 * 2, 0)
     assert (new.counts.planned, new.counts.by_status["ok"]) == (PROMPTS * 6 * 2, PROMPTS * 6 * 2)
@@ -72,12 +72,12 @@ async def test_a_new_contestant_costs_its_own_showings_and_no_other(client: Judg
     assert (estimate.calls, estimate.reused) == (new.counts.calls, new.counts.reused)
 
 
-async def test_new_prompts_cost_their_own_showings_and_no_other(client: JudgeClient, old: pb.Run) -> None:
+async def test_new_prompts_cost_their_own_presentations_and_no_other(client: JudgeClient, old: pb.Run) -> None:
     """Law 3: ten more prompts are ten prompts' calls; an equal run after that makes none."""
     await client.upload_prompts("d", prompts(PROMPTS, PROMPTS + 10))
     await client.upload_outputs("d", outputs(NAMES, PROMPTS, PROMPTS + 10))
 
-    new, again = await judged(client), await judged(client)
+    new, again = await run_to_end(client), await run_to_end(client)
 
     assert (new.counts.calls, new.counts.reused) == (10 * 3 * 2, old.counts.planned)
     assert (again.counts.calls, again.counts.reused) == (0, new.counts.planned)
@@ -88,10 +88,10 @@ async def test_an_adaptive_run_after_another_reuses_what_is_stored(client: Judge
     await client.upload_outputs("d", outputs(("dear",), 0, PROMPTS))
     pairing = pb.Pairing(policy=pb.PAIR_POLICY_ADAPTIVE, count=60)
 
-    new = await judged(client, pb.RunSpec(dataset="datasets/d", judges=["judges/longest"], pairing=pairing))
+    new = await run_to_end(client, pb.RunSpec(dataset="datasets/d", judges=["judges/longest"], pairing=pairing))
 
     verdicts = [v async for v in client.list_verdicts(new.name)]
-    with_new = [v for v in verdicts if "dear" in (v.showing.left, v.showing.right)]
+    with_new = [v for v in verdicts if "dear" in (v.presentation.left, v.presentation.right)]
     assert old.counts.calls == PROMPTS * 3 * 2
     assert (new.counts.calls, new.counts.reused) == (len(with_new), 120 - len(with_new))
     assert 0 < new.counts.calls < 120
@@ -102,7 +102,7 @@ async def test_the_old_leaderboards_scale_is_kept_on_request(client: JudgeClient
     source = f"run:{old.name.removeprefix('runs/')}"
     before = await client.leaderboard("d", source)
     await client.upload_outputs("d", outputs(("dear",), 0, PROMPTS))
-    await judged(client)
+    await run_to_end(client)
     anchors = [Anchor(contestant=one.contestant, rating=one.rating) for one in before.ratings]
 
     free = await client.leaderboard("d", "judge:longest")
@@ -139,7 +139,7 @@ async def test_senseless_anchors_are_refused(client: JudgeClient, options: Ranki
         await client.leaderboard("d", "judge:longest", options)
 
 
-async def asked(address: str, *arguments: str) -> Result:
+async def print_ranking(address: str, *arguments: str) -> Result:
     """What `judge rank` prints as JSON of *arguments*, at the server there."""
     argv = ["rank", *arguments, "--dataset", "d", "--json", "--server", address]
     return await asyncio.to_thread(CliRunner().invoke, main.cli, argv)
@@ -151,16 +151,16 @@ async def test_rank_takes_the_scale_of_an_earlier_leaderboard_from_a_file_or_a_r
         await client.create_dataset("d")
         await client.upload_prompts("d", prompts(0, PROMPTS))
         await client.upload_outputs("d", outputs(NAMES, 0, PROMPTS))
-        first = await judged(client)
+        first = await run_to_end(client)
         source = f"run:{first.name.removeprefix('runs/')}"
         earlier = tmp_path / "earlier.json"
-        earlier.write_text((await asked(address, source)).output)
+        earlier.write_text((await print_ranking(address, source)).output)
         await client.upload_outputs("d", outputs(("dear",), 0, PROMPTS))
-        await judged(client)
+        await run_to_end(client)
 
-        by_file = await asked(address, "judge:longest", "--anchors-from", str(earlier))
-        by_run = await asked(address, "judge:longest", "--anchors-from", source)
-        other = await asked(address, "judge:longest", "--anchors-from", source, "--anchor", "able=1000")
+        by_file = await print_ranking(address, "judge:longest", "--anchors-from", str(earlier))
+        by_run = await print_ranking(address, "judge:longest", "--anchors-from", source)
+        other = await print_ranking(address, "judge:longest", "--anchors-from", source, "--anchor", "able=1000")
 
     assert by_file.output == by_run.output
     names = [one["contestant"] for one in json.loads(earlier.read_text())["ratings"]]

@@ -30,7 +30,7 @@ SERVICES = (
 )
 
 
-async def _board(client: JudgeClient) -> None:
+async def _leaderboard(client: JudgeClient) -> None:
     """A dataset `d` of one two-turn prompt with two answers."""
     await client.create_dataset("d")
     await client.upload_prompts("d", [pb.Prompt(prompt_id="p", turns=["q", "and?"])])
@@ -59,7 +59,7 @@ async def test_a_wrong_output_is_named_and_the_others_are_taken(
     client: JudgeClient, row: pb.Output, field: str, reason: str
 ) -> None:
     """The row, its field and the reason come back; the good row beside it is stored, the wrong one is not."""
-    await _board(client)
+    await _leaderboard(client)
     good = pb.Output(prompt_id="p", contestant="good", turns=["x", "y"])
 
     summary = await client.upload_outputs("d", [good, row])
@@ -72,7 +72,7 @@ async def test_a_wrong_output_is_named_and_the_others_are_taken(
 
 
 async def test_other_text_replaces_when_the_upload_says_so(client: JudgeClient) -> None:
-    await _board(client)
+    await _leaderboard(client)
     row = pb.Output(prompt_id="p", contestant="a", turns=["other", "more"])
 
     summary = await client.upload_outputs("d", [row], replace=True)
@@ -82,7 +82,7 @@ async def test_other_text_replaces_when_the_upload_says_so(client: JudgeClient) 
 
 
 async def test_a_label_between_a_contestant_and_itself_is_rejected(client: JudgeClient) -> None:
-    await _board(client)
+    await _leaderboard(client)
     row = pb.Label(label_id="1", prompt_id="p", left="a", right="a", outcome=1, annotator="x", kind=1)
 
     summary = await client.upload_labels("d", [row], source="s")
@@ -93,7 +93,7 @@ async def test_a_label_between_a_contestant_and_itself_is_rejected(client: Judge
 
 async def test_a_broken_stream_leaves_whole_batches_and_may_be_sent_again(client: JudgeClient) -> None:
     """Batches before the one that broke the stream are there, whole; the same rows again count as duplicates."""
-    await _board(client)
+    await _leaderboard(client)
     outputs = [pb.Output(prompt_id="p", contestant=f"c{n}", turns=["x", "y"]) for n in range(1500)]
 
     messages = [
@@ -126,7 +126,7 @@ async def test_a_run_that_cannot_be_is_refused(
     client: JudgeClient, spec: run_service_pb2.RunSpec, code: grpc.StatusCode, said: str
 ) -> None:
     """The error names what is wrong, and no run is made."""
-    await _board(client)
+    await _leaderboard(client)
 
     with pytest.raises(JudgeClientError, match=said) as refused:
         await client.create_run(spec)
@@ -137,7 +137,7 @@ async def test_a_run_that_cannot_be_is_refused(
 
 async def test_a_request_id_is_one_run(client: JudgeClient) -> None:
     """The same id and body give the run as it is now; another body is ALREADY_EXISTS and names the run."""
-    await _board(client)
+    await _leaderboard(client)
     run = await client.create_run(_spec(), "mine")
     await client.wait_run(run.name)
 

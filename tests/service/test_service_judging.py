@@ -42,10 +42,10 @@ class Endpoint:
         if self._gate is not None:
             await self._gate.wait()
         self.in_flight -= 1
-        asked = body["messages"][-1]["content"]
-        message = {"role": "assistant", "content": self._answer(asked)}
+        requests = body["messages"][-1]["content"]
+        message = {"role": "assistant", "content": self._answer(requests)}
         usage = {
-            "prompt_tokens": len(asked),
+            "prompt_tokens": len(requests),
             "completion_tokens": 10,
             "prompt_tokens_details": {"cached_tokens": 100},
         }
@@ -53,7 +53,7 @@ class Endpoint:
 
 
 @asynccontextmanager
-async def house(endpoint: Endpoint | Handler, **said: Any) -> AsyncIterator[JudgeClient]:  # noqa: ANN401  # a judge's settings
+async def service(endpoint: Endpoint | Handler, **said: Any) -> AsyncIterator[JudgeClient]:  # noqa: ANN401  # a judge's settings
     """A client of a service whose judge `far` asks *endpoint*."""
     async with serving(endpoint.handle if isinstance(endpoint, Endpoint) else endpoint) as url:
         far = {"backend": "openai", "model": "m", "base_url": url, "rubric": "brackets", "price": PRICE, **said}
@@ -62,14 +62,14 @@ async def house(endpoint: Endpoint | Handler, **said: Any) -> AsyncIterator[Judg
             yield client
 
 
-def texts(number: int) -> js.Judged:
-    return js.Judged(texts=js.InlineComparison(prompt=[f"question {number}"], left=["x"], right=["y"]))
+def texts(number: int) -> js.JudgeInput:
+    return js.JudgeInput(texts=js.InlineComparison(prompt=[f"question {number}"], left=["x"], right=["y"]))
 
 
 async def test_an_estimate_counts_calls_exactly_and_spends_nothing() -> None:
     """Calls are those the run then makes; without a pilot the real cost lies within the bounds of what is possible."""
     endpoint = Endpoint()
-    async with house(endpoint) as client:
+    async with service(endpoint) as client:
         await upload_demo(client)
 
         estimate = await client.estimate_run(SPEC)
@@ -86,7 +86,7 @@ async def test_an_estimate_counts_calls_exactly_and_spends_nothing() -> None:
 
 async def test_with_a_pilot_an_estimate_carries_its_costs_over() -> None:
     """A few prompts judged before say what the others will cost, with an interval that holds it."""
-    async with house(Endpoint()) as client:
+    async with service(Endpoint()) as client:
         await upload_demo(client)
         pilot = await client.wait_run((await client.create_run(SPEC)).name)
         whole = pb.RunSpec(dataset="datasets/demo", judges=["judges/far"])
@@ -103,25 +103,25 @@ async def test_what_each_judge_used_is_told_to_the_providers_own_count() -> None
     """Calls, tokens and cost by judge add up to the run's."""
     endpoint = Endpoint()
     spec = pb.RunSpec(dataset="datasets/demo", judges=["judges/longest", "judges/far"], pairing=pb.Pairing(prompts=6))
-    async with house(endpoint) as client:
+    async with service(endpoint) as client:
         await upload_demo(client)
 
         run = await client.wait_run((await client.create_run(spec)).name)
 
-    asked = sum(len(body["messages"][-1]["content"]) for body in endpoint.bodies)
+    requests = sum(len(body["messages"][-1]["content"]) for body in endpoint.bodies)
     longest, far = run.spending
     assert (longest.judge, longest.calls, longest.cost_micros) == ("judges/longest", 120, 0)
-    assert (far.judge, far.calls, far.input_tokens) == ("judges/far", 120, asked)
+    assert (far.judge, far.calls, far.input_tokens) == ("judges/far", 120, requests)
     assert (far.cached_input_tokens, far.output_tokens) == (120 * 100, 120 * 10)
-    exact = (asked - 12000) * 2 + 12000 * 1 + 1200 * 8
+    exact = (requests - 12000) * 2 + 12000 * 1 + 1200 * 8
     assert exact <= far.cost_micros <= exact + 120
     assert run.cost_micros == far.cost_micros
 
 
-async def test_other_readings_cost_no_call_and_stand_beside_the_first() -> None:
+async def test_other_parsed_verdicts_cost_no_call_and_stand_beside_the_first() -> None:
     """A reply can be read by another parser; reports choose which reading counts."""
-    endpoint = Endpoint(lambda asked: "[[A>B]]" if "concise" in asked or len(asked) % 2 else "[[4]]")
-    async with house(endpoint, rubric="likert-5") as client:
+    endpoint = Endpoint(lambda requests: "[[A>B]]" if "concise" in requests or len(requests) % 2 else "[[4]]")
+    async with service(endpoint, rubric="likert-5") as client:
         await upload_demo(client)
         run = await client.wait_run((await client.create_run(SPEC)).name)
         calls = len(endpoint.bodies)
@@ -142,7 +142,11 @@ async def test_other_readings_cost_no_call_and_stand_beside_the_first() -> None:
     assert (own.read, own.changed, own.unreadable) == (120, 0, 120 - fives)
     assert unknown.value.reason == "UNKNOWN_PARSER"
     for verdict in verdicts:
-        assert {reading.parser for reading in verdict.readings} == {"likert-5/1", "likert-8/1", "likert-5/1~1"}
+        assert {parsed_verdict.parser for parsed_verdict in verdict.parsed_verdicts} == {
+            "likert-5/1",
+            "likert-8/1",
+            "likert-5/1~1",
+        }
         assert verdict.parser == "likert-5/1"
         if verdict.status == outcome_pb2.VERDICT_STATUS_OK:
             assert verdict.strength == 0.5
@@ -152,14 +156,14 @@ async def test_a_stream_of_comparisons_gets_a_verdict_each() -> None:
     """Answers carry the caller's ids; what is wrong with one comparison leaves the others alone."""
     bad = js.JudgeComparisonsRequest(id="bad", comparison=js.JudgeComparisonRequest(judge="judges/nobody"))
 
-    async def asked() -> AsyncIterator[js.JudgeComparisonsRequest]:
+    async def requests() -> AsyncIterator[js.JudgeComparisonsRequest]:
         for number in range(100):
-            one = js.JudgeComparisonRequest(judge="judges/far", judged=texts(number))
+            one = js.JudgeComparisonRequest(judge="judges/far", input=texts(number))
             yield js.JudgeComparisonsRequest(id=str(number), comparison=one)
         yield bad
 
-    async with house(Endpoint()) as client:
-        told = {response.id: response async for response in client.judge_comparisons(asked())}
+    async with service(Endpoint()) as client:
+        told = {response.id: response async for response in client.judge_comparisons(requests())}
 
     assert told.keys() == {"bad", *map(str, range(100))}
     refused = told.pop("bad")
@@ -174,12 +178,12 @@ async def test_a_stream_of_comparisons_is_read_only_as_fast_as_it_is_judged() ->
     endpoint = Endpoint(gate=gate)
     sent = 0
 
-    async def asked() -> AsyncIterator[js.JudgeComparisonsRequest]:
+    async def requests() -> AsyncIterator[js.JudgeComparisonsRequest]:
         nonlocal sent
         for number in range(400):
             sent += 1
             long = js.InlineComparison(prompt=[f"question {number}"], left=["x" * 20_000], right=["y"])
-            one = js.JudgeComparisonRequest(judge="judges/far", judged=js.Judged(texts=long))
+            one = js.JudgeComparisonRequest(judge="judges/far", input=js.JudgeInput(texts=long))
             yield js.JudgeComparisonsRequest(id=str(number), comparison=one)
 
     async def held() -> int:
@@ -189,11 +193,11 @@ async def test_a_stream_of_comparisons_is_read_only_as_fast_as_it_is_judged() ->
                 await asyncio.sleep(0.01)
         return endpoint.in_flight
 
-    async with house(endpoint, concurrency=200) as client:
+    async with service(endpoint, concurrency=200) as client:
         told: list[str] = []
 
         async def taken() -> None:
-            async for response in client.judge_comparisons(asked()):
+            async for response in client.judge_comparisons(requests()):
                 told.append(response.id)  # noqa: PERF401  # counted while it grows
 
         taking = asyncio.create_task(taken())
@@ -220,12 +224,12 @@ async def test_a_soft_preference_is_kept_and_counts_where_it_is_asked_for() -> N
         }
         return web.json_response({"choices": [choice]})
 
-    async with house(sure_of_the_first, rubric="choice") as client:
+    async with service(sure_of_the_first, rubric="choice") as client:
         await upload_demo(client)
         run = await client.wait_run((await client.create_run(SPEC)).name)
         verdicts = [verdict async for verdict in client.list_verdicts(run.name)]
 
-    shares = {(verdict.showing.order, round(verdict.probability_left, 3)) for verdict in verdicts}
+    shares = {(verdict.presentation.order, round(verdict.probability_left, 3)) for verdict in verdicts}
     assert shares == {(outcome_pb2.ORDER_LEFT_FIRST, 0.9), (outcome_pb2.ORDER_RIGHT_FIRST, 0.1)}
 
 
@@ -259,7 +263,7 @@ async def test_an_error_of_a_providers_is_told_and_stores_no_verdict() -> None:
     async def refuse(_: web.Request) -> web.StreamResponse:
         return web.Response(text=json.dumps({"error": {"code": "invalid_api_key"}}), status=401)
 
-    async with house(refuse) as client:
+    async with service(refuse) as client:
         with pytest.raises(JudgeClientError) as refused:
             await client.judge_comparison("far", texts(1))
 

@@ -23,7 +23,7 @@ from judge_client import JudgeClient
 from support.clocks import QuickClock
 from support.demo_data import settings
 
-PROMPTS, LETTERS = 1300, 20_000
+PROMPTS, CHARACTERS = 1300, 20_000
 """So many rows, each so long, that no window of a stream holds them all."""
 PLANNED = PROMPTS * 2
 MOST = 1000
@@ -49,10 +49,10 @@ class Remembering(SqlStore):
         return await self._remembered("verdicts", super().verdicts, *args, **said)
 
 
-async def filled(client: JudgeClient, letters: int) -> str:
-    """Upload PROMPTS prompts of so many *letters*, answered by two; a run over them, ended."""
+async def filled(client: JudgeClient, characters: int) -> str:
+    """Upload PROMPTS prompts of so many *characters*, answered by two; a run over them, ended."""
     await client.create_dataset("d")
-    text = "x" * letters
+    text = "x" * characters
     await client.upload_prompts("d", [ds.Prompt(prompt_id=f"p{n}", turns=[f"{n} {text}"]) for n in range(PROMPTS)])
     outputs = [ds.Output(prompt_id=f"p{n}", contestant=who, turns=[who]) for n in range(PROMPTS) for who in "ab"]
     await client.upload_outputs("d", outputs)
@@ -115,7 +115,7 @@ async def test_no_cursor_is_open_while_a_stream_waits_for_its_reader(tmp_path: P
         running(settings(), store_url=f"sqlite:///{file}", listen=None) as address,
         JudgeClient(address) as client,
     ):
-        run = await filled(client, LETTERS)
+        run = await filled(client, CHARACTERS)
         for name, begin in STREAMS.items():
             stream = begin(client, run)
             await anext(aiter(stream))

@@ -32,17 +32,17 @@ async def test_every_verdict_has_the_place_that_the_plan_gives_it(client: JudgeC
     """By offset, judge, showing and repeat, as the wire's description counts them; a plan made at once is one round."""
     run, batches = await read(client, PAIRINGS[kind])
 
-    showings = [one.showing for batch in batches for one in batch.showings]
+    presentations = [one.presentation for batch in batches for one in batch.presentations]
     rounds = list(joined([one for batch in batches for one in batch.rounds]))
-    sizes = [(one.offset, one.showings) for one in rounds] or [(0, len(showings))]
+    sizes = [(one.offset, one.presentations) for one in rounds] or [(0, len(presentations))]
     places, first = {}, 0
     for offset, n in sizes:
         for j, judge in enumerate(run.judges):
             for i in range(n):
                 for r in range(REPEATS):
-                    places[offset + (j * n + i) * REPEATS + r] = (judge, showings[first + i], r)
+                    places[offset + (j * n + i) * REPEATS + r] = (judge, presentations[first + i], r)
         first += n
-    told = {one.position: (one.judge, one.showing, one.repeat) async for one in client.list_verdicts(run.name)}
+    told = {one.position: (one.judge, one.presentation, one.repeat) async for one in client.list_verdicts(run.name)}
     assert told == places
     assert {run.plan_hash} == {batch.plan_hash for batch in batches}
 
@@ -54,7 +54,7 @@ async def test_the_rounds_of_an_adaptive_run_come_first_with_their_rows(client: 
     rounds = [one for batch in batches for one in batch.rounds]
     rows = [RoundRow.of(one.row) for one in rounds]
     assert [(1, 0, 50), (2, 200, 50), (3, 400, 20), (4, 480, 0)] == [
-        (one.number, one.offset, one.showings) for one in rounds
+        (one.number, one.offset, one.presentations) for one in rounds
     ]
     assert [25, 25, 10, 0] == [row.drawn.pairs.n for row in rows]
     assert [None, None, None, Ending.COUNT] == [row.ending for row in rows]
@@ -66,6 +66,6 @@ async def test_another_run_has_no_rounds(client: JudgeClient) -> None:
     run, batches = await read(client, PAIRINGS["at-once"])
 
     assert [] == [one for batch in batches for one in batch.rounds]
-    assert run.counts.planned == sum(len(batch.showings) for batch in batches) * len(JUDGES) * REPEATS
+    assert run.counts.planned == sum(len(batch.presentations) for batch in batches) * len(JUDGES) * REPEATS
     full = [v async for v in client.list_verdicts(run.name, view=verdict_pb2.VERDICT_VIEW_FULL)]
     assert run.counts.planned == len(full)

@@ -17,7 +17,7 @@ from judge.config.settings import JudgeSettings
 from judge_client import JudgeClient
 from support.demo_data import settings, upload_demo
 from support.example_prompts import right_answer
-from support.provider import KEY, PASSING, Asked, Provider, rotating
+from support.provider import KEY, PASSING, Provider, ProviderCall, rotating
 from support.provider_server import anthropic_url, provided
 
 DEMO = pb.RunSpec(dataset="datasets/demo", judges=["judges/far"])
@@ -35,7 +35,7 @@ def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def house(provider: Provider, vendor: str = "openai", **said: Any) -> AsyncIterator[JudgeClient]:  # noqa: ANN401  # a judge's settings
+async def service(provider: Provider, vendor: str = "openai", **said: Any) -> AsyncIterator[JudgeClient]:  # noqa: ANN401  # a judge's settings
     """A client of a service whose judge `far` asks *provider* on the wire of *vendor*."""
     async with provided(provider) as url:
         address = anthropic_url(url) if vendor == "anthropic" else url
@@ -48,10 +48,10 @@ async def house(provider: Provider, vendor: str = "openai", **said: Any) -> Asyn
 async def table(client: JudgeClient, run: str) -> list[tuple[object, ...]]:
     """A run's verdicts, without what may differ from run to run: usage and times."""
     found = client.list_verdicts(run, view=verdict_pb2.VERDICT_VIEW_FULL, page_size=1000)
-    return [(v.position, v.status, v.state, v.outcome, v.raw, v.showing.SerializeToString()) async for v in found]
+    return [(v.position, v.status, v.state, v.outcome, v.raw, v.presentation.SerializeToString()) async for v in found]
 
 
-async def upload_boards(client: JudgeClient) -> None:
+async def upload_datasets(client: JudgeClient) -> None:
     """200 prompts with five contestants: 2,000 comparisons, and as many calls in one order."""
     await client.create_dataset("d")
     prompts = [ds.Prompt(prompt_id=f"p{n}", turns=[f"question {n}"]) for n in range(200)]
@@ -74,11 +74,11 @@ async def test_a_run_at_a_failing_provider_ends_equal_to_a_clean_one(vendor: str
     spec = pb.RunSpec(dataset="datasets/d", judges=["judges/far"], pairing=one_order)
     tables = []
     provider = Provider(right_answer, drip=3600.0)
-    async with house(provider, vendor, deadline_seconds=1.0, concurrency=32) as client:
-        await upload_boards(client)
-        for epoch in ("clean", "failing"):
-            spec.pairing.epoch = epoch
-            provider.faults = rotating(0.3) if epoch == "failing" else lambda *_: ""
+    async with service(provider, vendor, deadline_seconds=1.0, concurrency=32) as client:
+        await upload_datasets(client)
+        for cache_tag in ("clean", "failing"):
+            spec.pairing.cache_tag = cache_tag
+            provider.faults = rotating(0.3) if cache_tag == "failing" else lambda *_: ""
             run = await client.wait_run((await client.create_run(spec)).name)
             tables.append(await table(client, run.name))
 
@@ -97,7 +97,7 @@ async def test_a_judge_that_cannot_be_asked_stops_at_the_first_call(vendor: str,
     if wrong == "model":
         provider.models = ("another",)
     spec = pb.RunSpec(dataset="datasets/demo", judges=["judges/far", "judges/longest"])
-    async with house(provider, vendor) as client:
+    async with service(provider, vendor) as client:
         await upload_demo(client)
 
         run = await client.wait_run((await client.create_run(spec)).name)
@@ -111,10 +111,10 @@ async def test_a_judge_that_cannot_be_asked_stops_at_the_first_call(vendor: str,
 async def test_an_overlong_prompt_fails_that_item_and_no_other() -> None:
     """The showing says too_long; everything else has a verdict."""
 
-    def overflowing(asked: Asked, _: int) -> str:
+    def overflowing(asked: ProviderCall, _: int) -> str:
         return "overflow" if "17 times 23" in asked.user else ""
 
-    async with house(Provider(right_answer, faults=overflowing)) as client:
+    async with service(Provider(right_answer, faults=overflowing)) as client:
         await upload_demo(client)
         spec = pb.RunSpec(dataset="datasets/demo", judges=["judges/far"], pairing=THREE)
         run = await client.wait_run((await client.create_run(spec)).name)
@@ -126,7 +126,7 @@ async def test_an_overlong_prompt_fails_that_item_and_no_other() -> None:
 async def test_a_judge_that_fails_more_than_its_share_is_stopped() -> None:
     """Where every fourth showing is refused, the judge stops long before the end, and the run says why."""
     provider = Provider(right_answer, faults=lambda asked, _: "rejected" if asked.drawn < 0.25 else "")
-    async with house(provider, concurrency=8) as client:
+    async with service(provider, concurrency=8) as client:
         await upload_demo(client)
         run = await client.wait_run((await client.create_run(DEMO)).name)
 
@@ -140,7 +140,7 @@ async def test_refusals_and_truncations_are_verdicts_and_no_failures() -> None:
     """However many there are: they are the judge's answers, with statuses of their own."""
     kinds = ("refusal", "truncated", "filtered", "")
     provider = Provider(right_answer, faults=lambda asked, _: kinds[int(asked.drawn * 4)])
-    async with house(provider) as client:
+    async with service(provider) as client:
         await upload_demo(client)
         spec = pb.RunSpec(dataset="datasets/demo", judges=["judges/far"], pairing=THREE)
         run = await client.wait_run((await client.create_run(spec)).name)

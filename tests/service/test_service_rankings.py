@@ -48,7 +48,7 @@ def drawn(prompts: int, seed: int) -> list[ds.Label]:
 
 
 @pytest.fixture
-async def board(client: JudgeClient) -> JudgeClient:
+async def leaderboard(client: JudgeClient) -> JudgeClient:
     """A service with labels of 60 prompts in two categories."""
     await client.create_dataset("d")
     prompts = [
@@ -70,8 +70,8 @@ def by_name(found: leaderboard_pb2.Leaderboard) -> dict[str, leaderboard_pb2.Rat
 
 
 @pytest.mark.parametrize("method", ["bradley-terry", "davidson", "rao-kupper", "elo-permuted"])
-async def test_every_method_ranks_with_its_own_rule(board: JudgeClient, method: str) -> None:
-    found = await board.leaderboard("d", "people", RankingOptions(method=method, permutations=20))
+async def test_every_method_ranks_with_its_own_rule(leaderboard: JudgeClient, method: str) -> None:
+    found = await leaderboard.leaderboard("d", "people", RankingOptions(method=method, permutations=20))
 
     assert found.method == method
     assert found.ties == (method if method in {"davidson", "rao-kupper"} else "half-win")
@@ -86,11 +86,11 @@ async def test_every_method_ranks_with_its_own_rule(board: JudgeClient, method: 
     assert [effect.name for effect in found.effects] == (["ties"] if found.ties == method else [])
 
 
-async def test_an_anchor_and_a_natural_scale(board: JudgeClient) -> None:
+async def test_an_anchor_and_a_natural_scale(leaderboard: JudgeClient) -> None:
     """The anchor's rating is fixed and has no width; the others are as far from it as ever."""
-    plain = by_name(await board.leaderboard("d", "people", RankingOptions()))
+    plain = by_name(await leaderboard.leaderboard("d", "people", RankingOptions()))
     options = RankingOptions(scale="natural", anchor=Anchor(contestant="base", rating=2.0), pairs=True)
-    natural = await board.leaderboard("d", "people", options)
+    natural = await leaderboard.leaderboard("d", "people", options)
 
     told = by_name(natural)
     assert (natural.scale, natural.anchor) == ("natural", "base")
@@ -103,14 +103,16 @@ async def test_an_anchor_and_a_natural_scale(board: JudgeClient) -> None:
     assert len(natural.differences) == 6
 
 
-async def test_a_scorecard_says_where_who_is_ahead(board: JudgeClient) -> None:
+async def test_a_scorecard_says_where_who_is_ahead(leaderboard: JudgeClient) -> None:
     """Dull is ahead of base in code and behind in prose; adjusted intervals are wider than those of one cell alone."""
     o = RankingOptions
     adjusted, alone = [
-        await board.leaderboard("d", "people", o(reference_contestant="base", by_category=True, adjustment=adjustment))
+        await leaderboard.leaderboard(
+            "d", "people", o(reference_contestant="base", by_category=True, adjustment=adjustment)
+        )
         for adjustment in ("max-t", "none")
     ]
-    holm = await board.leaderboard(
+    holm = await leaderboard.leaderboard(
         "d", "people", o(reference_contestant="base", target_categories=["code"], adjustment="holm")
     )
 
@@ -128,12 +130,12 @@ async def test_a_scorecard_says_where_who_is_ahead(board: JudgeClient) -> None:
     assert (only_code["dull"].ahead, only_code["dull"].categories) == (1, 1)
 
 
-async def test_what_it_would_take_to_tell(board: JudgeClient) -> None:
+async def test_what_it_would_take_to_tell(leaderboard: JudgeClient) -> None:
     """The smallest difference to be told now, and the prompts for the one wanted: half of it takes four times."""
     told = []
     for wanted in (30.0, 15.0):
-        options = RankingOptions(reference_contestant="base", wanted_difference=wanted)
-        found = await board.leaderboard("d", "people", options)
+        options = RankingOptions(reference_contestant="base", difference_to_detect=wanted)
+        found = await leaderboard.leaderboard("d", "people", options)
         told.append({one.contestant: one for one in found.standings})
 
     for name, one in told[0].items():
@@ -142,12 +144,12 @@ async def test_what_it_would_take_to_tell(board: JudgeClient) -> None:
         assert told[1][name].prompts_needed == pytest.approx(4 * one.prompts_needed, abs=4)
 
 
-async def test_inference_changes_the_doubt_and_not_the_ratings(board: JudgeClient) -> None:
+async def test_inference_changes_the_uncertainty_and_not_the_ratings(leaderboard: JudgeClient) -> None:
     found = {
-        name: await board.leaderboard("d", "people", RankingOptions(inference=name))
+        name: await leaderboard.leaderboard("d", "people", RankingOptions(inference=name))
         for name in ("new-prompts", "fixed-prompts", "annotators", "unclustered")
     }
-    found["strata"] = await board.leaderboard("d", "people", RankingOptions(strata=True))
+    found["strata"] = await leaderboard.leaderboard("d", "people", RankingOptions(strata=True))
 
     width = {
         name: by_name(said)["dull"].interval.high - by_name(said)["dull"].interval.low for name, said in found.items()
@@ -161,9 +163,9 @@ async def test_inference_changes_the_doubt_and_not_the_ratings(board: JudgeClien
     }
 
 
-async def test_style_control_gives_both_boards_and_what_style_is_worth(board: JudgeClient) -> None:
-    found = await board.leaderboard("d", "people", RankingOptions(style=True))
-    plain = await board.leaderboard("d", "people", RankingOptions())
+async def test_style_control_gives_both_leaderboards_and_what_style_is_worth(leaderboard: JudgeClient) -> None:
+    found = await leaderboard.leaderboard("d", "people", RankingOptions(style=True))
+    plain = await leaderboard.leaderboard("d", "people", RankingOptions())
 
     assert [effect.name for effect in found.effects] == ["length", "lists", "bold"] or [
         effect.name for effect in found.effects
@@ -173,8 +175,8 @@ async def test_style_control_gives_both_boards_and_what_style_is_worth(board: Ju
     assert [r.rating for r in found.ratings] != [r.rating for r in plain.ratings]
 
 
-async def test_ranks_without_each_category(board: JudgeClient) -> None:
-    found = await board.leaderboard("d", "people", RankingOptions(leave_one_out=True))
+async def test_ranks_without_each_category(leaderboard: JudgeClient) -> None:
+    found = await leaderboard.leaderboard("d", "people", RankingOptions(leave_one_out=True))
 
     without = {out.category: dict(out.ranks) for out in found.left_out}
     assert sorted(without) == ["code", "prose"]
@@ -182,9 +184,9 @@ async def test_ranks_without_each_category(board: JudgeClient) -> None:
     assert without["prose"]["dull"] < 4
 
 
-async def test_law_5_the_same_request_gives_the_same_bytes(board: JudgeClient) -> None:
+async def test_law_5_the_same_request_gives_the_same_bytes(leaderboard: JudgeClient) -> None:
     options = RankingOptions(reference_contestant="base", by_category=True, style=True, pairs=True, seed=4)
-    one, two = [await board.leaderboard("d", "people", options) for _ in range(2)]
+    one, two = [await leaderboard.leaderboard("d", "people", options) for _ in range(2)]
 
     assert one.SerializeToString(deterministic=True) == two.SerializeToString(deterministic=True)
 
@@ -222,7 +224,7 @@ async def test_battles_with_a_position_effect_and_a_ridge(client: JudgeClient) -
         (RankingOptions(inference="new-universes"), "new-universes"),
         (RankingOptions(adjustment="bonferroni"), "bonferroni"),
         (RankingOptions(ridge=-1), "ridge"),
-        (RankingOptions(wanted_difference=-3), "wanted_difference"),
+        (RankingOptions(difference_to_detect=-3), "difference_to_detect"),
         (RankingOptions(permutations=1), "permutations"),
         (RankingOptions(method="elo", style=True), "style"),
         (RankingOptions(method="elo-permuted", pairs=True), "pairs"),
@@ -235,10 +237,10 @@ async def test_battles_with_a_position_effect_and_a_ridge(client: JudgeClient) -
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-async def test_senseless_options_are_named(board: JudgeClient, options: RankingOptions, said: str) -> None:
+async def test_senseless_options_are_named(leaderboard: JudgeClient, options: RankingOptions, said: str) -> None:
     """In labels the smaller name is on the left, whatever was shown first: they tell of no position either."""
     with pytest.raises(JudgeClientError) as refused:
-        await board.leaderboard("d", "people", options)
+        await leaderboard.leaderboard("d", "people", options)
 
     assert said in refused.value.message
 

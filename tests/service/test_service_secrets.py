@@ -31,7 +31,7 @@ rubric = "brackets"
 key_env = "CANARY_KEY"
 price = {{ input = 1.0, output = 1.0 }}
 """
-TEXTS_OF = {"prompt": {"turns", "reference"}, "output": {"turns"}, "answer": {"raw"}, "reading": {"reason"}}
+TEXTS_OF = {"prompt": {"turns", "reference"}, "output": {"turns"}, "answer": {"raw"}, "parsed_verdict": {"reason"}}
 """The columns that texts belong in."""
 
 
@@ -89,7 +89,7 @@ async def test_no_key_and_no_judged_text_is_in_a_log_an_error_or_the_configurati
             for number in range(20):
                 texts = js.InlineComparison(prompt=[f"{TEXT} {number}"], left=[TEXT], right=["x"])
                 try:
-                    await client.judge_comparison("by-openai", js.Judged(texts=texts))
+                    await client.judge_comparison("by-openai", js.JudgeInput(texts=texts))
                 except JudgeClientError as error:
                     errors += [str(error), repr(error), repr(error.__dict__)]
             errors += [str(judge) async for judge in client.list_judges()]

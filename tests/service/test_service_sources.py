@@ -17,7 +17,7 @@ VOTES = {0: (LEFT, RIGHT), 1: (LEFT, LEFT, RIGHT), 2: (LEFT, TIE, RIGHT), 3: (TI
 
 
 @pytest.fixture
-async def board(client: JudgeClient) -> JudgeClient:
+async def leaderboard(client: JudgeClient) -> JudgeClient:
     """Two contestants on ten prompts; a judge whose orders part on every other one; people who part on some."""
     await client.create_dataset("d")
     await client.upload_prompts("d", [ds.Prompt(prompt_id=f"p{n}", turns=[f"question {n}"]) for n in range(10)])
@@ -41,21 +41,21 @@ async def board(client: JudgeClient) -> JudgeClient:
 
 
 @pytest.mark.parametrize("rule", ["tie", "drop", "each", "soft"])
-async def test_a_judge_may_have_its_own_rule_for_two_orders(board: JudgeClient, rule: str) -> None:
+async def test_a_judge_may_have_its_own_rule_for_two_orders(leaderboard: JudgeClient, rule: str) -> None:
     """The rule in the source's name is what the same rule is in the options, whatever these say."""
     code = outcome_pb2.Reconcile.Value(f"RECONCILE_{rule.upper()}")
     other = outcome_pb2.RECONCILE_DROP if rule == "tie" else outcome_pb2.RECONCILE_TIE
-    told = await board.agreement("d", "judge:j", "people", pb.AgreementOptions(reconcile=code))
-    named = await board.agreement("d", f"judge:j@{rule}", "people", pb.AgreementOptions(reconcile=other))
+    told = await leaderboard.agreement("d", "judge:j", "people", pb.AgreementOptions(reconcile=code))
+    named = await leaderboard.agreement("d", f"judge:j@{rule}", "people", pb.AgreementOptions(reconcile=other))
 
     assert named.figures[0].n == told.figures[0].n == {"tie": 11, "drop": 6, "each": 22, "soft": 11}[rule]
     assert [figure.agree for figure in named.figures] == [figure.agree for figure in told.figures]
     assert named.figures[0].source == f"judge:j@{rule}"
 
 
-async def test_a_judge_may_be_held_against_itself_under_another_rule(board: JudgeClient) -> None:
+async def test_a_judge_may_be_held_against_itself_under_another_rule(leaderboard: JudgeClient) -> None:
     """Where the orders part, one rule says tie and the other nothing: they agree on what is left."""
-    report = await board.agreement("d", "judge:j@drop", "judge:j@tie")
+    report = await leaderboard.agreement("d", "judge:j@drop", "judge:j@tie")
     assert (report.both, report.target_only, report.figures[0].rate) == (5, 5, 1.0)
 
 
@@ -68,34 +68,34 @@ async def test_a_judge_may_be_held_against_itself_under_another_rule(board: Judg
     ],
 )
 async def test_a_tie_for_most_is_what_the_source_says(
-    board: JudgeClient, merge: str, outcomes: dict[int, outcome_pb2.Outcome]
+    leaderboard: JudgeClient, merge: str, outcomes: dict[int, outcome_pb2.Outcome]
 ) -> None:
-    figure = (await board.agreement("d", "people", f"people@{merge}", pb.AgreementOptions(ties=pb.TIES_KEEP))).figures[
-        0
-    ]
+    figure = (
+        await leaderboard.agreement("d", "people", f"people@{merge}", pb.AgreementOptions(ties=pb.TIES_WITH))
+    ).figures[0]
     columns = [sum(figure.confusion[column::3]) for column in range(3)]
     votes = {n: len(VOTES[n]) for n in outcomes}
     assert columns == [sum(many for n, many in votes.items() if outcomes[n] == said) for said in (LEFT, RIGHT, TIE)]
 
 
-async def test_a_split_plurality_is_ranked_by_its_parts_and_not_compared(board: JudgeClient) -> None:
+async def test_a_split_plurality_is_ranked_by_its_parts_and_not_compared(leaderboard: JudgeClient) -> None:
     """Five comparisons count one battle each: b has 1/2 + 1/3 + 1/2 + 1, and half of the ties."""
-    found = await board.leaderboard(
+    found = await leaderboard.leaderboard(
         "d", "people@plurality-split", RankingOptions(method="win-rate", reference_contestant="a")
     )
     rates = {row.contestant: row.rating for row in found.ratings}
     wins = 1 / 2 + 0 + 1 / 3 + 1 / 2 + 1 + (1 / 3 + 1 / 2) / 2
     assert rates["b"] == pytest.approx(wins / 5, abs=1e-6)
     with pytest.raises(JudgeClientError, match="agreement counts whole votes, and people@plurality-split has parts"):
-        await board.agreement("d", "judge:j", "people@plurality-split")
+        await leaderboard.agreement("d", "judge:j", "people@plurality-split")
 
 
 @pytest.mark.parametrize(
     "source", ["judge:j@plurality", "run:r/j@majority", "people@soft", "labels:", "jury:j+k@split"]
 )
-async def test_a_rule_that_does_not_go_with_a_source_is_refused(board: JudgeClient, source: str) -> None:
+async def test_a_rule_that_does_not_go_with_a_source_is_refused(leaderboard: JudgeClient, source: str) -> None:
     with pytest.raises(JudgeClientError, match=r"is none of judge:NAME|a jury is merged"):
-        await board.agreement("d", source, "people")
+        await leaderboard.agreement("d", source, "people")
 
 
 async def test_labels_without_outputs_are_compared_and_ranked_and_what_needs_texts_says_so(client: JudgeClient) -> None:

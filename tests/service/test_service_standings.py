@@ -31,10 +31,10 @@ async def test_standings_are_interim_until_the_run_has_ended(tmp_path: Path) -> 
             ]
 
     *before, last = seen
-    interim = [board for snapshot in before for board in snapshot.interim]
+    interim = [leaderboard for snapshot in before for leaderboard in snapshot.interim]
     assert interim
-    assert {board.interim for board in interim} == {True}
-    assert any(0 < board.coverage.usable < board.coverage.planned for board in interim)
+    assert {leaderboard.interim for leaderboard in interim} == {True}
+    assert any(0 < leaderboard.coverage.usable < leaderboard.coverage.planned for leaderboard in interim)
     assert last.run.state == run_service_pb2.RUN_STATE_DONE
-    assert [board.interim for board in last.interim] == [False, False]
+    assert [leaderboard.interim for leaderboard in last.interim] == [False, False]
     assert list(last.interim) == final

@@ -56,7 +56,7 @@ def test_the_best_k_are_told_from_the_rest_at_their_boundary() -> None:
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 1.0])
-def test_a_share_of_the_round_falls_by_lot(share: float) -> None:
+def test_a_share_of_the_round_is_drawn_uniformly(share: float) -> None:
     """Exactly the share asked for, over all pairs alike."""
     found = next_round(PRESENT, NOTHING, told(), 200, np.random.default_rng(1), uniform=share)
 

@@ -77,11 +77,11 @@ def test_pairs_are_those_of_two_loops(source: VoteColumns, target: VoteColumns) 
 
 
 @settings(deadline=None, max_examples=60)
-@given(ballots(), ballots(), st.sampled_from(["KEEP", "DROP"]))
+@given(ballots(), ballots(), st.sampled_from(["WITH", "WITHOUT"]))
 def test_kappa_equals_that_of_scikit_learn(source: VoteColumns, target: VoteColumns, ties: str) -> None:
     """An independent implementation of Cohen's kappa finds the same, as stored and in both orientations."""
     pairs = pairs_between(source, target)
-    kept = np.ones(pairs.n, dtype=bool) if ties == "KEEP" else (pairs.source != TIE) & (pairs.target != TIE)
+    kept = np.ones(pairs.n, dtype=bool) if ties == "WITH" else (pairs.source != TIE) & (pairs.target != TIE)
     one, other = pairs.source[kept], pairs.target[kept]
     as_stored, both = agreement(pairs, ties, "sorted"), agreement(pairs, ties)
 
@@ -99,7 +99,7 @@ def test_kappa_equals_that_of_scikit_learn(source: VoteColumns, target: VoteColu
 
 
 @settings(deadline=None, max_examples=60)
-@given(ballots(), ballots(), st.sampled_from(["KEEP", "DROP"]), st.randoms(use_true_random=False))
+@given(ballots(), ballots(), st.sampled_from(["WITH", "WITHOUT"]), st.randoms(use_true_random=False))
 def test_law_9_exchanging_left_and_right_or_reordering_votes_changes_no_agreement(
     source: VoteColumns, target: VoteColumns, ties: str, random: Random
 ) -> None:
@@ -133,7 +133,7 @@ def test_pairs_within_one_group_have_no_source() -> None:
 def test_what_cannot_be_computed_is_absent_with_a_reason() -> None:
     """No common comparison, only ties under DROP, or only one answer: None and a sentence, never a number."""
     nothing = agreement(pairs_between(votes((1, LEFT, 0, 0)), votes((2, LEFT, 0, 0))))
-    ties = agreement(pairs_between(votes((1, TIE, 0, 0)), votes((1, LEFT, 0, 0))), "DROP")
+    ties = agreement(pairs_between(votes((1, TIE, 0, 0)), votes((1, LEFT, 0, 0))), "WITHOUT")
     same = agreement(pairs_between(votes((1, LEFT, 0, 0)), votes((1, LEFT, 0, 0))), orientation="sorted")
 
     assert (nothing.rate.value, nothing.kappa.value, nothing.ac1.value, nothing.n, nothing.prompts) == (

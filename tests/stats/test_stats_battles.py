@@ -141,7 +141,7 @@ def test_who_cannot_be_ranked_is_told_why() -> None:
     assert unrankable(wins) == {2: "won every battle", 3: "lost every battle", 4: "no battles"}
 
 
-def test_of_two_equal_boards_none_is_preferred() -> None:
+def test_of_two_equal_leaderboards_none_is_preferred() -> None:
     """Where two components are equally large, choosing one could only go by names."""
     wins = np.kron(np.eye(2), np.array([[0, 1], [1, 0]]))
 

@@ -12,7 +12,7 @@ from judge.stats.cluster_intervals import PERCENTILE
 from judge.stats.paired_model import Covariates
 
 
-def board(prompts: int, seed: int = 0, *, clustered: bool = True, per_prompt: int = 12) -> Battles:
+def leaderboard(prompts: int, seed: int = 0, *, clustered: bool = True, per_prompt: int = 12) -> Battles:
     """Battles of four contestants whose strengths differ from prompt to prompt."""
     rng = np.random.default_rng(seed)
     n = prompts * per_prompt
@@ -31,7 +31,7 @@ def board(prompts: int, seed: int = 0, *, clustered: bool = True, per_prompt: in
 @pytest.mark.parametrize("clustered", [True, False])
 def test_the_bootstrap_and_the_sandwich_agree_on_many_prompts(ties: str, *, clustered: bool) -> None:
     """Standard errors within a tenth of the sandwich's, whichever way the resamples are fitted."""
-    fit = bradley_terry(board(300, clustered=clustered), ties=ties)
+    fit = bradley_terry(leaderboard(300, clustered=clustered), ties=ties)
 
     found = bootstrap(fit, np.random.default_rng(1), 600).covariance()
 
@@ -43,7 +43,7 @@ def test_the_bootstrap_and_the_sandwich_agree_on_many_prompts(ties: str, *, clus
 
 def test_resampled_sums_and_resampled_battles_give_the_same_spread() -> None:
     """The fast way (sums of wins by prompt) and the general one (battles again) are one bootstrap."""
-    battles = board(60)
+    battles = leaderboard(60)
     weighted = replace(battles, weight=np.full(battles.n, 2.0))
     style = Covariates(("length",), np.random.default_rng(3).normal(size=(battles.n, 1)))
     fast = bootstrap(bradley_terry(battles), np.random.default_rng(1), 2000)
@@ -56,7 +56,7 @@ def test_resampled_sums_and_resampled_battles_give_the_same_spread() -> None:
 
 
 def test_intervals_of_every_kind_lie_about_the_estimate() -> None:
-    fit = bradley_terry(board(50))
+    fit = bradley_terry(leaderboard(50))
     found = bootstrap(fit, np.random.default_rng(1), 400, studentise=True)
 
     for kind in (STUDENTISED, PERCENTILE):
@@ -90,10 +90,10 @@ def test_resamples_that_fall_apart_are_counted_and_open_an_end() -> None:
 
 
 def test_too_few_prompts_or_replicates_or_strata_are_told() -> None:
-    few = bootstrap(bradley_terry(board(4)), np.random.default_rng(0), 10)
+    few = bootstrap(bradley_terry(leaderboard(4)), np.random.default_rng(0), 10)
 
     assert few.covariance().method == "none: 4 prompts, at least 5 are needed"
-    fit = bradley_terry(board(30))
+    fit = bradley_terry(leaderboard(30))
     with pytest.raises(ValueError, match="two replicates or more, not 1"):
         bootstrap(fit, np.random.default_rng(0), 1)
     with pytest.raises(ValueError, match="has no strata"):

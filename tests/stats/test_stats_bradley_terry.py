@@ -18,7 +18,7 @@ WINNER = {LEFT: evalica.Winner.X, RIGHT: evalica.Winner.Y, TIE: evalica.Winner.D
 
 
 @st.composite
-def boards(draw: st.DrawFn) -> Battles:
+def leaderboards(draw: st.DrawFn) -> Battles:
     """Battles of up to six contestants, with enough of them in a ring that Ford's condition holds."""
     m = draw(st.integers(2, 6))
     ring = [(i, (i + 1) % m, TIE) for i in range(m)]
@@ -35,7 +35,7 @@ def named(battles: Battles) -> tuple[list[str], list[str], list[evalica.Winner]]
 
 
 @settings(deadline=None, max_examples=40)
-@given(boards())
+@given(leaderboards())
 def test_ratings_equal_those_of_evalica(battles: Battles) -> None:
     """An independent implementation of Bradley-Terry (Newman's iteration) finds the same ratings."""
     scores = evalica.bradley_terry(*named(battles), tolerance=1e-12, limit=100_000).scores[list(battles.contestants)]
@@ -45,7 +45,7 @@ def test_ratings_equal_those_of_evalica(battles: Battles) -> None:
 
 
 @settings(deadline=None, max_examples=40)
-@given(boards(), st.sampled_from([4.0, 32.0]))
+@given(leaderboards(), st.sampled_from([4.0, 32.0]))
 def test_online_elo_equals_that_of_evalica(battles: Battles, k: float) -> None:
     """An independent implementation of online Elo finds the same ratings."""
     scores = evalica.elo(*named(battles), k=k).scores[list(battles.contestants)]
@@ -54,7 +54,7 @@ def test_online_elo_equals_that_of_evalica(battles: Battles, k: float) -> None:
 
 
 @settings(deadline=None, max_examples=40)
-@given(boards(), st.randoms(use_true_random=False))
+@given(leaderboards(), st.randoms(use_true_random=False))
 def test_law_9_renaming_reordering_or_swapping_contestants_changes_nothing_but_names(
     battles: Battles, random: Random
 ) -> None:

@@ -8,13 +8,13 @@ import pytest
 from judge.stats.ceiling import ceiling
 from judge.stats.cluster_intervals import jackknife
 from judge.stats.drift import Drift, drift
-from judge.stats.second_source import rivals
+from judge.stats.second_source import compare_sources
 from judge.stats.votes import VoteColumns
 
 PROMPTS, PER_PROMPT = 60, 6
 
 
-def judged(rng: np.random.Generator, *, moved: float, repeats: tuple[int, int] = (2, 2)) -> Drift:
+def simulate_drift(rng: np.random.Generator, *, moved: float, repeats: tuple[int, int] = (2, 2)) -> Drift:
     """A judge whose chances differ by showing, and by prompt, before and after a share of *moved* was drawn anew."""
     n = PROMPTS * PER_PROMPT
     prompt = np.repeat(np.arange(PROMPTS, dtype=np.int32), PER_PROMPT)
@@ -29,7 +29,7 @@ def judged(rng: np.random.Generator, *, moved: float, repeats: tuple[int, int] =
 def test_a_judge_that_has_not_changed_is_seldom_called_changed(repeats: tuple[int, int]) -> None:
     """The chance of a false alarm is half of 5 %, whichever side has the repeats."""
     rng = np.random.default_rng(1)
-    found = [judged(rng, moved=0, repeats=repeats) for _ in range(400)]
+    found = [simulate_drift(rng, moved=0, repeats=repeats) for _ in range(400)]
 
     alarms = [one.answer == "changed" for one in found]
     assert np.mean(alarms) < 0.05
@@ -41,7 +41,7 @@ def test_a_judge_that_has_not_changed_is_seldom_called_changed(repeats: tuple[in
 
 def test_a_judge_that_has_changed_is_found_and_how_far_is_what_the_formula_says() -> None:
     rng = np.random.default_rng(2)
-    found = [judged(rng, moved=0.4) for _ in range(50)]
+    found = [simulate_drift(rng, moved=0.4) for _ in range(50)]
 
     assert np.mean([one.answer == "changed" for one in found]) > 0.9
     n = PROMPTS * PER_PROMPT
@@ -85,17 +85,17 @@ def judge(rng: np.random.Generator, right: np.ndarray, seen: float) -> VoteColum
     return VoteColumns(item, outcome, item // 5, np.full(right.size, 99))
 
 
-@pytest.mark.parametrize("ties", ["KEEP", "DROP"])
-def test_two_judges_are_told_apart_on_the_same_votes(ties: str) -> None:
+@pytest.mark.parametrize("ties", ["WITH", "WITHOUT"])
+def test_two_judges_are_separated_on_the_same_votes(ties: str) -> None:
     rng = np.random.default_rng(3)
     right, votes = people(rng, 500, 0.8)
     good, poor = (judge(rng, right, seen) for seen in (0.8, 0.5))
-    found = rivals(good, poor.where(poor.item % 2 == 0), votes, ties)
+    found = compare_sources(good, poor.where(poor.item % 2 == 0), votes, ties)
 
     kept = ((votes.item % 2 == 0) & (poor.outcome != 2)[votes.item] & (good.outcome != 2)[votes.item]) | (
-        ties == "KEEP"
+        ties == "WITH"
     )
-    kept &= (votes.item % 2 == 0) & ((votes.outcome != 2) | (ties == "KEEP"))
+    kept &= (votes.item % 2 == 0) & ((votes.outcome != 2) | (ties == "WITH"))
     shares = [np.mean(side.outcome[votes.item[kept]] == votes.outcome[kept]) for side in (good, poor)]
     assert [found.rate.one.value, found.rate.other.value] == pytest.approx(shares, abs=1e-8)
     assert found.rate.difference.value == pytest.approx(shares[0] - shares[1], abs=1e-8)
@@ -104,25 +104,25 @@ def test_two_judges_are_told_apart_on_the_same_votes(ties: str) -> None:
     assert found.needed_votes == pytest.approx(found.needed * found.votes / found.prompts, abs=1)
 
 
-def test_the_votes_wanted_would_tell_the_judges_apart() -> None:
+def test_the_votes_needed_would_separate_the_judges() -> None:
     """With as many prompts as are said to be needed, the difference is found in about 80 of 100 worlds."""
     rng = np.random.default_rng(4)
     right, votes = people(rng, 2500, 0.8)
     wanted = (0.75 - 0.7) * 0.8 * 2 / 3  # both see the truth, or they agree by a chance of a third
-    needed = rivals(judge(rng, right, 0.75), judge(rng, right, 0.7), votes, wanted=wanted).needed
+    needed = compare_sources(judge(rng, right, 0.75), judge(rng, right, 0.7), votes, wanted=wanted).needed
     told = 0
     for _ in range(200):
         truth, said = people(rng, 5 * needed, 0.8)
-        found = rivals(judge(rng, truth, 0.75), judge(rng, truth, 0.7), said)
+        found = compare_sources(judge(rng, truth, 0.75), judge(rng, truth, 0.7), said)
         told += found.rate.difference.low > 0
     assert 0.7 < told / 200 < 0.9
 
 
-def test_judges_without_a_comparison_in_common_cannot_be_told_apart() -> None:
+def test_judges_without_a_comparison_in_common_cannot_be_separated() -> None:
     rng = np.random.default_rng(5)
     right, votes = people(rng, 20, 0.8)
     said = judge(rng, right, 0.8)
-    found = rivals(said.where(said.item < 10), said.where(said.item >= 10), votes)
+    found = compare_sources(said.where(said.item < 10), said.where(said.item >= 10), votes)
     assert (found.votes, found.rate.difference.value, found.needed) == (0, None, None)
 
 
@@ -132,7 +132,7 @@ def test_an_annotator_is_held_against_the_judge_and_against_everybody_else() -> 
     right, votes = people(rng, 40, 0.6)
     votes = votes.where(rng.random(votes.n) < 0.8)
     said = judge(rng, right, 0.7)
-    found = ceiling(said, votes, doubt=jackknife, annotator=1)
+    found = ceiling(said, votes, interval_method=jackknife, annotator=1)
 
     ours, theirs = [], []
     for item, outcome in zip(*(column[votes.annotator == 1] for column in (votes.item, votes.outcome)), strict=True):

@@ -101,7 +101,7 @@ def test_below_five_prompts_there_is_no_interval(random_battles: Callable[..., B
     assert differences.probability_better[0] == 0.5
 
 
-def test_a_board_that_hangs_on_one_prompt_has_no_interval() -> None:
+def test_a_leaderboard_that_hangs_on_one_prompt_has_no_interval() -> None:
     """Where leaving one prompt out disconnects contestants, the jackknife is undefined and this is said."""
     battles = Battles.from_names(
         ["a"] * 12 + ["b"], ["b"] * 12 + ["c"], ["left", "right", "left"] * 4 + ["tie"], cluster=[*range(6), *range(7)]
@@ -228,7 +228,7 @@ def test_a_mean_of_nothing_has_no_value() -> None:
     assert mean(np.array([])) == Estimate(None, None, None, None, "none: there is nothing to count", 0.95, 0, 0)
 
 
-def test_a_perfect_share_still_has_a_doubt() -> None:
+def test_a_perfect_share_still_has_an_uncertainty() -> None:
     """All of 20 prompts agreeing is not certainty: the exact interval over prompts is given."""
     found = mean(np.ones(40), np.repeat(np.arange(20), 2), bounds=(0.0, 1.0))
 
@@ -236,7 +236,7 @@ def test_a_perfect_share_still_has_a_doubt() -> None:
     assert found.low == pytest.approx(0.025 ** (1 / 20))
 
 
-def test_prompts_that_are_all_alike_tell_no_doubt() -> None:
+def test_prompts_that_are_all_alike_tell_no_uncertainty() -> None:
     """Half right on every prompt: an interval of no width would pretend to know."""
     found = mean(np.tile([0.0, 1.0], 20), np.repeat(np.arange(20), 2), bounds=(0.0, 1.0))
 

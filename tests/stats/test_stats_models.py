@@ -244,7 +244,7 @@ def test_senseless_covariates_are_refused(random_battles: Callable[..., Battles]
         bradley_terry(battles, covariates=Covariates(("x",), np.zeros((battles.n, 1))))
 
 
-def test_strata_take_what_they_differ_by_out_of_the_doubt() -> None:
+def test_strata_take_what_they_differ_by_out_of_the_uncertainty() -> None:
     """Two categories in which opposite contestants win: between them much doubt, within them little."""
     rng = np.random.default_rng(2)
     prompts = 60

@@ -49,7 +49,7 @@ def judge(rng: np.random.Generator, right: np.ndarray, agree: float) -> VoteColu
     return VoteColumns(item, outcome, item // 10, np.full(right.size, 99))
 
 
-@pytest.mark.parametrize("ties", ["KEEP", "DROP"])
+@pytest.mark.parametrize("ties", ["WITH", "WITHOUT"])
 def test_a_judge_that_sees_as_much_as_people_is_at_their_ceiling(ties: str) -> None:
     """The difference is about 0 with an interval that holds it; a better judge is above it, in alpha too."""
     rng = np.random.default_rng(4)
@@ -70,7 +70,7 @@ def test_the_ceiling_is_taken_on_the_same_comparisons() -> None:
     votes = VoteColumns(item, np.array([0, 0, 1, 1, 0, 2, 0]), item, np.arange(7))
     said = VoteColumns(np.array([0, 1, 3], dtype=np.int32), np.array([0, 1, 2]), np.array([0, 1, 3]), np.full(3, 9))
 
-    kept, dropped = ceiling(said, votes), ceiling(said, votes, "DROP")
+    kept, dropped = ceiling(said, votes), ceiling(said, votes, "WITHOUT")
 
     assert (kept.comparisons, kept.votes, kept.rate.one.value, kept.rate.other.value) == (2, 4, 0.75, 0.5)
     assert (dropped.comparisons, dropped.rate.one.n, dropped.rate.other.n) == (1, 2, 1)
@@ -95,7 +95,7 @@ def test_a_bootstrap_and_the_jackknife_agree() -> None:
     right, votes = people(rng, 1000, 3, 0.7)
     said = judge(rng, right, 0.8)
     plain = ceiling(said, votes).alpha.difference
-    drawn = ceiling(said, votes, doubt=partial(resampled, resamples=Resamples(0, 2000))).alpha.difference
+    drawn = ceiling(said, votes, interval_method=partial(resampled, resamples=Resamples(0, 2000))).alpha.difference
 
     assert drawn.standard_error == pytest.approx(plain.standard_error, rel=0.1)
     assert drawn.method == "bootstrap-se-t"

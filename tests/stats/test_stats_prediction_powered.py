@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from judge.stats.battles import Battles
-from judge.stats.bradley_terry import bradley_terry, newton
+from judge.stats.bradley_terry import bradley_terry
 from judge.stats.cluster_intervals import t_quantile
 from judge.stats.errors import NotConverged
+from judge.stats.newton import newton
 from judge.stats.prediction_powered import Compared, anchored
 
 M = 5

@@ -16,10 +16,10 @@ Rows = list[dict[str, Any]]
 
 TABLE_5 = [
     # turn, KEEP and DROP: agreeing and counted votes of GPT-4 with experts, then of experts among themselves
-    (1, "KEEP", (886, 1343), (454, 721)),
-    (1, "DROP", (727, 859), (388, 479)),
-    (2, "KEEP", (871, 1325), (471, 707)),
-    (2, "DROP", (731, 864), (388, 474)),
+    (1, "WITH", (886, 1343), (454, 721)),
+    (1, "WITHOUT", (727, 859), (388, 479)),
+    (2, "WITH", (871, 1325), (471, 707)),
+    (2, "WITHOUT", (731, 864), (388, 474)),
 ]
 
 RATINGS = {
@@ -56,16 +56,16 @@ def test_table_5_of_mt_bench_is_reproduced(
     assert between.rate.low < between.rate.value < between.rate.high
     assert between.rate.method == "sandwich-cr1-t"
     # On one of the 80 questions every first-turn vote meets a tie, so that S2 leaves it out.
-    assert between.prompts == (79 if (turn, ties) == (1, "DROP") else 80)
+    assert between.prompts == (79 if (turn, ties) == (1, "WITHOUT") else 80)
 
 
 @pytest.mark.parametrize(
     ("ties", "orientation", "n", "rate", "kappa"),
     [
-        ("KEEP", "sorted", 1814, 0.672, 0.5047),
-        ("DROP", "sorted", 1078, 0.884, 0.7670),
-        ("KEEP", "both", 1814, 0.672, 0.5052),
-        ("DROP", "both", 1078, 0.884, 0.7681),
+        ("WITH", "sorted", 1814, 0.672, 0.5047),
+        ("WITHOUT", "sorted", 1078, 0.884, 0.7670),
+        ("WITH", "both", 1814, 0.672, 0.5052),
+        ("WITHOUT", "both", 1078, 0.884, 0.7681),
     ],
 )
 def test_kappa_with_the_plurality_of_people_is_reproduced(

@@ -13,7 +13,7 @@ M, NAMES = 6, tuple("abcdef")
 LEFT, RIGHT = (side.astype(np.int32) for side in np.triu_indices(M, 1))
 
 
-def board(strength: np.ndarray, rng: np.random.Generator, prompts: int = 60, noise: float = 0.3) -> Battles:
+def leaderboard(strength: np.ndarray, rng: np.random.Generator, prompts: int = 60, noise: float = 0.3) -> Battles:
     """Every pair on every prompt, decided by strengths that differ from prompt to prompt."""
     at = strength + rng.normal(0, noise, (prompts, M))
     chance = 1 / (1 + np.exp(at[:, RIGHT] - at[:, LEFT])).ravel()
@@ -25,7 +25,7 @@ def board(strength: np.ndarray, rng: np.random.Generator, prompts: int = 60, noi
 def test_figures_equal_those_of_scipy_and_of_the_fits() -> None:
     rng = np.random.default_rng(1)
     strength = np.linspace(1, -1, M)
-    one, other = board(strength, rng), board(strength[[1, 0, 2, 3, 5, 4]], rng)
+    one, other = leaderboard(strength, rng), leaderboard(strength[[1, 0, 2, 3, 5, 4]], rng)
 
     found = rank_agreement(one, other, rng, replicates=200)
 
@@ -45,7 +45,7 @@ def test_a_judge_that_tells_less_apart_has_a_slope_below_one() -> None:
     """Half the spread of people's: about a half, and the interval leaves 1 out."""
     rng = np.random.default_rng(2)
     strength = np.linspace(1.2, -1.2, M)
-    found = rank_agreement(board(strength / 2, rng, 200), board(strength, rng, 200), rng, replicates=200)
+    found = rank_agreement(leaderboard(strength / 2, rng, 200), leaderboard(strength, rng, 200), rng, replicates=200)
 
     assert found.slope.value == pytest.approx(0.5, abs=0.1)
     assert found.slope.high < 1
@@ -54,8 +54,8 @@ def test_a_judge_that_tells_less_apart_has_a_slope_below_one() -> None:
 
 def test_what_cannot_be_compared_is_told() -> None:
     rng = np.random.default_rng(3)
-    one = board(np.linspace(1, -1, M), rng)
-    few = board(np.linspace(1, -1, M), rng, 4)
+    one = leaderboard(np.linspace(1, -1, M), rng)
+    few = leaderboard(np.linspace(1, -1, M), rng, 4)
 
     assert rank_agreement(few, few, rng, replicates=20).slope.method == "none: 4 prompts, at least 5 are needed"
     with pytest.raises(ValueError, match="the same contestants and prompts"):
@@ -71,7 +71,7 @@ def test_what_cannot_be_compared_is_told() -> None:
         rank_agreement(unbeaten, unbeaten, rng)
 
 
-def test_a_board_on_which_all_are_level_has_no_order() -> None:
+def test_a_leaderboard_on_which_all_are_level_has_no_order() -> None:
     """Everything is a tie on one side: the two leaderboards are not compared, and no figure is made up."""
     left, right = ["a", "b", "a"] * 20, ["b", "c", "c"] * 20
     prompts = np.repeat(np.arange(20), 3)

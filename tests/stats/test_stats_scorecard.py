@@ -31,13 +31,13 @@ def drawn(rng: np.random.Generator, truth: np.ndarray) -> list[Block]:
 
 
 @pytest.mark.parametrize("adjustment", [MAX_T, HOLM])
-def test_equal_contestants_are_told_apart_in_one_board_of_twenty(adjustment: str) -> None:
+def test_equal_contestants_are_separated_in_one_leaderboard_of_twenty(adjustment: str) -> None:
     """30 cells, none with a difference: any at all is claimed in about 5 % of boards, and in most without adjusting."""
     rng = np.random.default_rng(4)
-    boards = [drawn(rng, np.zeros(6)) for _ in range(500)]
+    leaderboards = [drawn(rng, np.zeros(6)) for _ in range(500)]
 
-    adjusted = np.mean([any(told(blocks, adjustment, rng)) for blocks in boards])
-    plain = np.mean([any(told(blocks, NONE, rng)) for blocks in boards])
+    adjusted = np.mean([any(told(blocks, adjustment, rng)) for blocks in leaderboards])
+    plain = np.mean([any(told(blocks, NONE, rng)) for blocks in leaderboards])
 
     assert 0.015 <= adjusted <= 0.07
     assert plain > 0.4
@@ -89,25 +89,25 @@ def test_permuted_elo_is_the_mean_of_elo_in_those_orders(random_battles: Callabl
 def test_permuted_elo_knows_how_sure_it_is_over_prompts() -> None:
     """Over populations of prompts its interval covers the rating of all prompts about 19 times in 20."""
     rng = np.random.default_rng(12)
-    prompts, each, held, boards = 40, 4, 0, 150
+    prompts, each, held, leaderboards = 40, 4, 0, 150
     zero = np.zeros(prompts * each, dtype=np.int32)
     cluster = np.repeat(np.arange(prompts), each)
     # The mean over orders of the whole population's Elo, from very many prompts of the same mix with the same K * n.
     many = 40
-    chance = rng.beta(1.2, 0.8, (boards, prompts))
+    chance = rng.beta(1.2, 0.8, (leaderboards, prompts))
     centre = []
     for _ in range(many):
         whole = rng.random(prompts * each) < rng.beta(1.2, 0.8, prompts)[cluster]
         outcome = np.where(whole, LEFT, RIGHT).astype(np.int8)
         centre.append(permuted_elo(Battles(("a", "b"), zero, zero + 1, outcome), rng, 10).ratings[0])
     truth = float(np.mean(centre))
-    for board in range(boards):
-        outcome = np.where(rng.random(prompts * each) < chance[board][cluster], LEFT, RIGHT).astype(np.int8)
+    for leaderboard in range(leaderboards):
+        outcome = np.where(rng.random(prompts * each) < chance[leaderboard][cluster], LEFT, RIGHT).astype(np.int8)
         found = permuted_elo(Battles(("a", "b"), zero, zero + 1, outcome, None, cluster, prompts), rng, 40)
         held += bool(found.low[0] <= truth <= found.high[0])
 
     assert found.method == "bootstrap-of-prompts-se-t"
-    assert 0.88 <= held / boards <= 0.99
+    assert 0.88 <= held / leaderboards <= 0.99
 
 
 def test_permuted_elo_of_few_prompts_has_no_interval(random_battles: Callable[..., Battles]) -> None:
@@ -120,7 +120,7 @@ def test_permuted_elo_of_few_prompts_has_no_interval(random_battles: Callable[..
         permuted_elo(random_battles(3), np.random.default_rng(0), 1)
 
 
-def test_a_difference_without_doubt_leaves_the_others_theirs() -> None:
+def test_a_difference_without_uncertainty_leaves_the_others_theirs() -> None:
     """What rounding leaves of a variance is none: such a cell has no width, and widens no other cell's interval."""
     told = Block(np.array([400.0, 12.0]), np.diag([1e-13, 25.0]), 40)
     alone = Block(np.array([12.0]), np.array([[25.0]]), 40)

@@ -36,7 +36,7 @@ def test_rank_intervals_hold_all_ranks_at_once(gap: float) -> None:
     assert held >= 940
 
 
-def test_rank_intervals_tell_apart_what_is_far_apart() -> None:
+def test_rank_intervals_separate_what_is_far_apart() -> None:
     found = rank_intervals(np.array([0.0, 9.0, 9.1]), np.eye(3) * 0.01, 60, np.random.default_rng(0))
 
     assert (found.low.tolist(), found.high.tolist()) == ([3, 1, 1], [3, 2, 2])

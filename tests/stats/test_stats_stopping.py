@@ -9,7 +9,7 @@ from judge.stats.stopping import Goal, reached
 STRENGTH = {"a": 1.5, "b": 1.4, "c": -0.5, "d": -0.6}
 
 
-def fought(many: int, names: str = "abcd") -> Battles:
+def battle_design(many: int, names: str = "abcd") -> Battles:
     """So many battles of each two, each over a prompt of its own."""
     rng = np.random.default_rng(3)
     pairs = [(one, other) for one in names for other in names if one < other] * many
@@ -32,13 +32,13 @@ def fought(many: int, names: str = "abcd") -> Battles:
 )
 def test_a_goal_is_reached_when_all_of_it_is(goal: Goal, few: bool, many: bool) -> None:
     """Two pairs of near equals: the best two are told from the others long before everybody is from everybody."""
-    assert reached(fought(40), goal, 0.95) is few
-    assert reached(fought(400), goal, 0.95) is many
+    assert reached(battle_design(40), goal, 0.95) is few
+    assert reached(battle_design(400), goal, 0.95) is many
 
 
 def test_an_early_look_asks_for_more() -> None:
     """At the level that an early look is given, the same battles are not enough."""
-    battles, goal = fought(150), Goal(precision=45)
+    battles, goal = battle_design(150), Goal(precision=45)
 
     assert reached(battles, goal, 0.95)
     assert not reached(battles, goal, 0.999999)

@@ -42,17 +42,17 @@ class Scene:
         outputs = [Output(p.prompt_id, who, (f"{who} on {p.prompt_id}", "more")) for p in prompts for who in "abc"]
         await self.store.add_prompts(TENANT, name, prompts, replace=False)
         result = await self.store.add_outputs(TENANT, name, outputs, replace=False)
-        board = await self.store.board(TENANT, name, result.revision)
-        self.prompts = [prompt.row for prompt in board.prompts]
-        self.outputs = {(output.prompt, output.contestant): output.row for output in board.outputs}
+        index = await self.store.dataset_index(TENANT, name, result.revision)
+        self.prompts = [prompt.row for prompt in index.prompts]
+        self.outputs = {(output.prompt, output.contestant): output.row for output in index.outputs}
         self.revision = result.revision
         return self
 
-    async def keys(self, count: int, *, epoch: str = "") -> list[CallKey]:
+    async def keys(self, count: int, *, cache_tag: str = "") -> list[CallKey]:
         """So many keys of the first judge."""
         digests = [bytes.fromhex(JUDGES[0].fingerprint), *(bytes([n % 256, n // 256]) * 16 for n in range(count))]
         fingerprint, *shown = await self.store.intern(TENANT, digests)
-        return [CallKey(fingerprint, prompt=shown[0], turn=1, first=n, second=n, epoch=epoch) for n in shown]
+        return [CallKey(fingerprint, prompt=shown[0], turn=1, first=n, second=n, cache_tag=cache_tag) for n in shown]
 
     async def run(self, run_id: str = "run-1", *, budget: Budget | None = None, **said: Any) -> Run:  # noqa: ANN401  # whatever new_run takes
         """A run that is running."""
@@ -80,8 +80,8 @@ class Scene:
     def called(self, key: CallKey, attempt: int | None, position: int | None = None, **said: Any) -> Settled:  # noqa: ANN401  # whatever Settled takes
         """A call that was answered: the first is better, for 7 micro-USD."""
         item = None if position is None else self.item(position)
-        reply, reading = Reply("[[A]]", usage=Usage(5, 0, 3, 7, 20)), ParsedVerdict("brackets", Preference.FIRST)
-        return Settled(key, item, attempt, reply=reply, reading=reading, calls=1)._replace(**said)
+        reply, parsed_verdict = Reply("[[A]]", usage=Usage(5, 0, 3, 7, 20)), ParsedVerdict("brackets", Preference.FIRST)
+        return Settled(key, item, attempt, reply=reply, parsed_verdict=parsed_verdict, calls=1)._replace(**said)
 
     async def answer(self, keys: Sequence[CallKey], run: Run, *, begin: int = 0) -> None:
         """Ask a permit for *keys*, call and commit them, as the run's showings from position *begin* on."""

@@ -24,7 +24,7 @@ async def test_a_key_twice_in_a_request_is_granted_once(scene: Scene) -> None:
     permit = await scene.permit([key, key], run)
 
     assert list(permit.granted) == [key]
-    assert permit.refused == ""
+    assert permit.refused is None
 
 
 async def test_no_permit_after_cancel(scene: Scene) -> None:
@@ -53,7 +53,7 @@ async def test_no_permit_for_a_run_that_rests(scene: Scene) -> None:
     await scene.store.move_run(run.row, RunState.DONE)
     refused += [(await scene.permit([key], one)).refused for one in (run, replace(run, row=run.row + 1))]
 
-    assert refused == ["NOT_RUNNING", "", "", "NOT_RUNNING", "", "NOT_RUNNING", "CANCELLED"]
+    assert refused == ["NOT_RUNNING", None, None, "NOT_RUNNING", None, "NOT_RUNNING", "CANCELLED"]
 
 
 async def test_a_lost_attempt_is_booked_as_spent(scene: Scene) -> None:
@@ -127,11 +127,11 @@ async def test_a_budget_of_calls_is_kept(scene: Scene) -> None:
 
     second = await scene.permit(keys[2:], run)
 
-    assert (len(first.granted), first.refused) == (2, "")
+    assert (len(first.granted), first.refused) == (2, None)
     assert (list(second.granted), second.refused) == ([keys[2]], "BUDGET_STOPPED")
     await scene.store.commit(TENANT, run.row, [scene.called(k, a, n) for n, (k, a) in enumerate(first.granted.items())])
     assert (await scene.permit(keys[3:], run)).refused == "BUDGET_STOPPED"
-    assert (await scene.permit(keys[:2], run)).refused == ""
+    assert (await scene.permit(keys[:2], run)).refused is None
 
 
 async def test_a_budget_in_money_is_kept_at_the_worst_cost(scene: Scene) -> None:

@@ -46,7 +46,7 @@ def said(verdicts: list[Verdict]) -> list[tuple[object, ...]]:
     """The same of verdicts."""
     rows: list[tuple[object, ...]] = []
     for v in verdicts:
-        shown, reading = v.showing, v.reading
+        shown, parsed_verdict = v.presentation, v.parsed_verdict
         status = v.status if v.state is None else v.state
         assert status is not None
         rows.append(
@@ -54,8 +54,8 @@ def said(verdicts: list[Verdict]) -> list[tuple[object, ...]]:
                 *(shown.prompt_id, shown.turn, shown.left, shown.right, shown.left_sample, shown.right_sample),
                 *(shown.order, v.repeat, status.name.lower()),
                 *(
-                    (reading.preference or 0, reading.probability_first, reading.strength)
-                    if reading
+                    (parsed_verdict.preference or 0, parsed_verdict.probability_first, parsed_verdict.strength)
+                    if parsed_verdict
                     else (0, None, None)
                 ),
                 v.answer,
@@ -70,14 +70,14 @@ async def mixed(scene: Scene, keys: list[CallKey], run: int) -> None:
     strong = ParsedVerdict("brackets", Preference.TIE, strength=1.0)
     turned = scene.item(6, prompt=2, pair="bc")._replace(order=Order.RIGHT_FIRST, turn=2, repeat=3)
     done = [
-        scene.called(keys[0], None, 0, reading=sure),
+        scene.called(keys[0], None, 0, parsed_verdict=sure),
         scene.called(keys[1], None, item=scene.item(1, judge=1)),
-        scene.called(keys[2], None, item=scene.item(2, prompt=1, pair="bc"), reading=strong),
-        scene.called(keys[3], None, 3, reading=ParsedVerdict("brackets", None, "nothing")),
-        scene.called(keys[4], None, 4, reply=Reply("", VerdictStatus.FILTERED), reading=None),
+        scene.called(keys[2], None, item=scene.item(2, prompt=1, pair="bc"), parsed_verdict=strong),
+        scene.called(keys[3], None, 3, parsed_verdict=ParsedVerdict("brackets", None, "nothing")),
+        scene.called(keys[4], None, 4, reply=Reply("", VerdictStatus.FILTERED), parsed_verdict=None),
         Settled(keys[5], scene.item(5, pair="ac"), state=ItemState.TOO_LONG),
-        scene.called(keys[6], None, item=turned, reading=ParsedVerdict("brackets", Preference.SECOND)),
-        scene.called(keys[7], None, 2 * PAGE + 1, reply=Reply("", VerdictStatus.REFUSED), reading=None),
+        scene.called(keys[6], None, item=turned, parsed_verdict=ParsedVerdict("brackets", Preference.SECOND)),
+        scene.called(keys[7], None, 2 * PAGE + 1, reply=Reply("", VerdictStatus.REFUSED), parsed_verdict=None),
     ]
     await scene.store.commit(TENANT, run, done)
 
@@ -107,13 +107,13 @@ async def test_a_reply_that_only_another_parser_has_read_is_left_to_the_rows(sce
     run = await scene.run()
     [key] = await scene.keys(1)
     await scene.store.commit(
-        TENANT, run.row, [scene.called(key, None, 0, reading=ParsedVerdict("other", Preference.FIRST))]
+        TENANT, run.row, [scene.called(key, None, 0, parsed_verdict=ParsedVerdict("other", Preference.FIRST))]
     )
 
     assert await scene.store.run_columns(run.row, 0) is None
 
 
-async def test_columns_of_a_judge_hold_each_showing_once_in_every_epoch(scene: Scene) -> None:
+async def test_columns_of_a_judge_hold_each_presentation_once_in_every_cache_tag(scene: Scene) -> None:
     """Of what several runs show alike the newest answer counts, at the first one's place."""
     keys = await scene.keys(5)
     first, second = await scene.run("run-1"), await scene.run("run-2")

@@ -31,7 +31,7 @@ async def test_an_answer_commits_once_with_its_counts(scene: Scene) -> None:
     assert (after.counts.calls, after.cost_micros, after.counts.reused, after.counts.repeated) == (1, 7, 0, 0)
     assert after.revision == run.revision + 1 == verdict.revision
     assert (verdict.judge, verdict.status, verdict.comparison_id) == ("strict", VerdictStatus.OK, "c0")
-    assert (verdict.showing.prompt_id, verdict.showing.left, verdict.showing.right) == ("p0", "a", "b")
+    assert (verdict.presentation.prompt_id, verdict.presentation.left, verdict.presentation.right) == ("p0", "a", "b")
 
 
 async def test_the_first_of_two_answers_to_a_key_stays(scene: Scene) -> None:
@@ -44,27 +44,29 @@ async def test_the_first_of_two_answers_to_a_key_stays(scene: Scene) -> None:
     other = Reply("[[B]]", usage=Usage(cost_micros=9))
 
     await scene.store.commit(TENANT, first.row, [scene.called(key, early, 0)])
-    reading = ParsedVerdict("brackets", Preference.SECOND)
-    await scene.store.commit(TENANT, second.row, [scene.called(key, late, 0, reply=other, reading=reading)])
+    parsed_verdict = ParsedVerdict("brackets", Preference.SECOND)
+    await scene.store.commit(
+        TENANT, second.row, [scene.called(key, late, 0, reply=other, parsed_verdict=parsed_verdict)]
+    )
 
     [kept] = await scene.store.verdicts(second.row, ALL, after=-1, limit=10)
     run = await scene.store.run(TENANT, "run-2")
     assert kept.reply is not None
-    assert (kept.reply.raw, kept.readings) == ("[[A]]", (ParsedVerdict("brackets", Preference.FIRST),))
+    assert (kept.reply.raw, kept.parsed_verdicts) == ("[[A]]", (ParsedVerdict("brackets", Preference.FIRST),))
     assert (run.counts.repeated, run.counts.calls, run.cost_micros) == (1, 1, 9)
 
 
-async def test_a_losing_reply_leaves_no_reading_on_the_answer_that_stays(scene: Scene) -> None:
+async def test_a_losing_reply_leaves_no_parsed_verdict_on_the_answer_that_stays(scene: Scene) -> None:
     """What was read from a reply that came second is never said of the answer that came first."""
     run = await scene.run()
     [key] = await scene.keys(1)
     await scene.store.commit(TENANT, None, [scene.called(key, None)])
-    other, reading = Reply("nonsense"), ParsedVerdict("brackets/2", None, "no verdict")
+    other, parsed_verdict = Reply("nonsense"), ParsedVerdict("brackets/2", None, "no verdict")
 
-    await scene.store.commit(TENANT, run.row, [scene.called(key, None, 0, reply=other, reading=reading)])
+    await scene.store.commit(TENANT, run.row, [scene.called(key, None, 0, reply=other, parsed_verdict=parsed_verdict)])
 
     [kept] = await scene.store.verdicts(run.row, ALL, after=-1, limit=10)
-    assert kept.readings == (ParsedVerdict("brackets", Preference.FIRST),)
+    assert kept.parsed_verdicts == (ParsedVerdict("brackets", Preference.FIRST),)
     assert (await scene.store.run(TENANT, "run-1")).counts.by_status == {"ok": 1}
 
 
@@ -96,7 +98,7 @@ async def test_a_commit_needs_no_run(scene: Scene) -> None:
 
     permit = await scene.permit([key])
     assert permit.answered[key].reply == scene.called(key, None).reply
-    assert permit.answered[key].readings == (ParsedVerdict("brackets", Preference.FIRST),)
+    assert permit.answered[key].parsed_verdicts == (ParsedVerdict("brackets", Preference.FIRST),)
     assert not permit.granted
 
 
@@ -104,7 +106,7 @@ async def test_a_reused_answer_is_counted_and_not_called(scene: Scene) -> None:
     """A run that finds an answer takes it, with its status, without a call."""
     keys = await scene.keys(2)
     refusal = Reply("I will not", VerdictStatus.REFUSED)
-    done = [scene.called(keys[0], None), scene.called(keys[1], None, reply=refusal, reading=None)]
+    done = [scene.called(keys[0], None), scene.called(keys[1], None, reply=refusal, parsed_verdict=None)]
     await scene.store.commit(TENANT, None, done)
     run = await scene.run()
     answered = (await scene.permit(keys, run)).answered
@@ -123,9 +125,9 @@ async def test_a_run_counts_what_its_own_parser_reads(scene: Scene) -> None:
     keys = await scene.keys(2)
     unreadable = ParsedVerdict("newer", None, "two verdicts")
     await scene.store.commit(TENANT, None, [scene.called(key, None) for key in keys])
-    await scene.store.commit(TENANT, None, [scene.called(key, None, reading=unreadable) for key in keys])
+    await scene.store.commit(TENANT, None, [scene.called(key, None, parsed_verdict=unreadable) for key in keys])
     source = ParsedVerdict(SOURCE_PARSER, Preference.TIE)
-    await scene.store.commit(TENANT, None, [scene.called(keys[1], None, reading=source)])
+    await scene.store.commit(TENANT, None, [scene.called(keys[1], None, parsed_verdict=source)])
     run = await scene.run()
     answered = (await scene.permit(keys, run)).answered
 
@@ -134,8 +136,8 @@ async def test_a_run_counts_what_its_own_parser_reads(scene: Scene) -> None:
 
     seen = await scene.store.verdicts(run.row, ALL, after=-1, limit=10)
     assert (await scene.store.run(TENANT, "run-1")).counts.by_status == {"ok": 2}
-    assert [v.reading for v in seen] == [ParsedVerdict("brackets", Preference.FIRST), source]
-    assert {len(stored.readings) for stored in answered.values()} == {2, 3}
+    assert [v.parsed_verdict for v in seen] == [ParsedVerdict("brackets", Preference.FIRST), source]
+    assert {len(stored.parsed_verdicts) for stored in answered.values()} == {2, 3}
 
 
 async def test_what_may_have_been_paid_counts_as_spent(scene: Scene) -> None:
@@ -212,12 +214,15 @@ async def test_texts_come_back_letter_by_letter(scene: Scene) -> None:
     run, keys = await scene.run(), await scene.keys(len(texts))
     granted = (await scene.permit(keys, run)).granted
     replies = [Reply(one, model=one, logprobs=((one, -0.1), (one * 2, -math.inf))) for one in texts]
-    readings = [ParsedVerdict("own", None, one, strength=n / 7) for n, one in enumerate(texts)]
+    parsed_verdicts = [ParsedVerdict("own", None, one, strength=n / 7) for n, one in enumerate(texts)]
 
-    done = [scene.called(k, granted[k], reply=r, reading=o) for k, r, o in zip(keys, replies, readings, strict=True)]
+    done = [
+        scene.called(k, granted[k], reply=r, parsed_verdict=o)
+        for k, r, o in zip(keys, replies, parsed_verdicts, strict=True)
+    ]
     await scene.store.commit(TENANT, run.row, done)
 
     found = await scene.store.answers(TENANT, keys)
     told = [(r.raw, r.model, r.logprobs) for r in (found[key].reply for key in keys)]
     assert told == [(one, one, ((one, -0.1),)) for one in texts]
-    assert [found[key].readings for key in keys] == [(reading,) for reading in readings]
+    assert [found[key].parsed_verdicts for key in keys] == [(parsed_verdict,) for parsed_verdict in parsed_verdicts]

@@ -117,12 +117,12 @@ async def test_postgresql_sessions_set_their_time_outs(shared_url: str) -> None:
         return (*found, c.exec_driver_sql("SELECT pg_backend_pid()").scalar())
 
     writing = await asyncio.gather(*(connections.write(told) for _ in range(4)))
-    reading = await asyncio.gather(*(connections.read(told) for _ in range(4)))
+    parsed_verdict = await asyncio.gather(*(connections.read(told) for _ in range(4)))
 
     await connections.close()
-    assert len({pid for *_, pid in writing + reading}) == 8
+    assert len({pid for *_, pid in writing + parsed_verdict}) == 8
     assert {tuple(found) for *found, _ in writing} == {("2s", "5s", "10s")}
-    assert {tuple(found) for *found, _ in reading} == {("30s", "5s", "2min")}
+    assert {tuple(found) for *found, _ in parsed_verdict} == {("30s", "5s", "2min")}
 
 
 async def test_postgresql_ends_a_client_that_is_paused_in_a_transaction(shared_url: str) -> None:
@@ -163,8 +163,8 @@ async def test_hot_rows_are_written_last(scene: Scene) -> None:
         if words[0] in ("INSERT", "UPDATE"):
             written.append(words[2] if words[0] == "INSERT" else words[1])
 
-    pace = RateLimit("vendor", 1e6, 1e9, 1)
-    permit = await scene.store.permit(TENANT, PermitRequest(keys, run.row, 10, 60, pace=pace))
+    rate_limit = RateLimit("vendor", 1e6, 1e9, 1)
+    permit = await scene.store.permit(TENANT, PermitRequest(keys, run.row, 10, 60, rate_limit=rate_limit))
     permitted, written = list(written), []
     done = [scene.called(key, permit.granted[key], at) for at, key in enumerate(keys)]
     await scene.store.commit(TENANT, run.row, done)

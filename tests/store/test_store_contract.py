@@ -57,8 +57,8 @@ async def keys(store: SqlStore, count: int = 2) -> list[CallKey]:
 
 
 async def item(store: SqlStore, position: int = 0) -> ItemRef:
-    board = await store.board(TENANT, "data", 2)
-    return ItemRef(position, 0, board.prompts[0].row, 1, board.outputs[0].row, board.outputs[1].row, Order(1), 0)
+    index = await store.dataset_index(TENANT, "data", 2)
+    return ItemRef(position, 0, index.prompts[0].row, 1, index.outputs[0].row, index.outputs[1].row, Order(1), 0)
 
 
 def asks(run: Run | None, wanted: list[CallKey], *, worst: int = 0) -> PermitRequest:
@@ -67,7 +67,7 @@ def asks(run: Run | None, wanted: list[CallKey], *, worst: int = 0) -> PermitReq
 
 def answered(key: CallKey, where: ItemRef | None, attempt: int, raw: str = "[[A]]", cost: int = 7) -> Settled:
     reply = Reply(raw, usage=Usage(cost_micros=cost))
-    return Settled(key, where, attempt, reply, reading=ParsedVerdict("brackets/1", Preference.FIRST), calls=1)
+    return Settled(key, where, attempt, reply, parsed_verdict=ParsedVerdict("brackets/1", Preference.FIRST), calls=1)
 
 
 async def test_two_writers_of_one_key_leave_the_first_answer(store: SqlStore, clock: Clock) -> None:
@@ -188,7 +188,7 @@ async def test_uploads_sort_rows_into_new_equal_and_refused(store: SqlStore) -> 
     assert {"text of ada", "another text"} == {output.turns[0] for _, output in new}
 
 
-async def test_resume_forgets_only_showings_without_a_verdict(store: SqlStore) -> None:
+async def test_resume_forgets_only_presentations_without_a_verdict(store: SqlStore) -> None:
     """Law 2: a transport error is tried again; a verdict is not."""
     run = await make_run(store)
     first, second = await keys(store)
@@ -205,7 +205,7 @@ async def test_resume_forgets_only_showings_without_a_verdict(store: SqlStore) -
     assert (RunState.QUEUED, {"ok": 1}) == (again.state, dict(again.counts.by_status))
 
 
-async def test_imported_verdicts_keep_the_sources_outcome_and_our_reading(store: SqlStore) -> None:
+async def test_imported_verdicts_keep_the_sources_outcome_and_our_parsed_verdict(store: SqlStore) -> None:
     """Both readings stand beside the raw text, and the source's own counts."""
     row = ImportedVerdict("p", "ada", "bob", Order.RIGHT_FIRST, "gpt", raw="so: [[A]]", outcome=Outcome.LEFT)
     own = ParsedVerdict("brackets/1", Preference.FIRST)
@@ -213,7 +213,7 @@ async def test_imported_verdicts_keep_the_sources_outcome_and_our_reading(store:
     await store.add_verdicts(TENANT, "data", [(row, own)], replace=False)
     [verdict] = await store.judge_verdicts(TENANT, "data", "gpt")
 
-    assert ["source", "brackets/1"] == [reading.parser for reading in verdict.readings]
+    assert ["source", "brackets/1"] == [parsed_verdict.parser for parsed_verdict in verdict.parsed_verdicts]
     assert (Outcome.LEFT, VerdictStatus.OK) == (verdict.outcome, verdict.status)
     assert ["gpt"] == [definition.name for definition in await store.judge_definitions(TENANT)]
 

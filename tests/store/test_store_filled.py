@@ -1,7 +1,8 @@
-"""A store that an earlier schema's code filled: it is opened, migrated and gone on with, and nothing is paid twice.
+"""A store that an earlier schema's code filled is opened, migrated and resumed, and nothing is paid twice.
 
-filled_0003.json holds the rows of a store of schema 0003 with three runs: one done, one stopped by its budget after 20
-of 72 calls, and an adaptive one stopped in its second round. It is never written anew.
+filled_NNNN.json holds the rows of a store that the code of schema NNNN wrote, with a run that is done, and one that its
+budget stopped after 20 of 72 calls; that of schema 0003 also has an adaptive run, stopped in its second round. These
+files are never written again.
 """
 
 from __future__ import annotations
@@ -19,7 +20,13 @@ from judge_client import JudgeClient
 from support.demo_data import settings
 from support.schemas import engine_of, migrated, scripts_until, tables_of
 
-ROWS: dict[str, list[dict[str, Any]]] = json.loads(Path(__file__).with_name("filled_0003.json").read_text("utf-8"))
+REVISIONS = ("0001", "0002", "0003")
+Rows = dict[str, list[dict[str, Any]]]
+
+
+def rows_of(revision: str) -> Rows:
+    text: Rows = json.loads(Path(__file__).with_name(f"filled_{revision}.json").read_text("utf-8"))
+    return text
 
 
 def value(table: Table, name: str, stored: Any) -> Any:  # noqa: ANN401  # whatever the column holds
@@ -31,9 +38,9 @@ def value(table: Table, name: str, stored: Any) -> Any:  # noqa: ANN401  # whate
     return bool(stored) if isinstance(kind, Boolean) else stored
 
 
-def insert_rows(c: Connection) -> None:
+def insert_rows(c: Connection, stored_rows: Rows) -> None:
     for table in tables_of(c):
-        rows = [{name: value(table, name, stored) for name, stored in row.items()} for row in ROWS[table.name]]
+        rows = [{name: value(table, name, stored) for name, stored in row.items()} for row in stored_rows[table.name]]
         if rows:
             c.execute(table.insert(), rows)
         if c.dialect.name == "postgresql" and "id" in table.c and rows:
@@ -45,30 +52,38 @@ def insert_rows(c: Connection) -> None:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def filled(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of the store, with the schema that this release works with."""
-    url = f"sqlite:///{tmp_path / 'judge.db'}"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("bare_url")
-    migrated(url, scripts_until(tmp_path / "scripts", "0003"))
-    with engine_of(url).begin() as connection:
-        insert_rows(connection)
-    migrated(url)
-    return url
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database without tables."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'judge.db'}"
+    return str(request.getfixturevalue("bare_url"))
 
 
-async def test_a_filled_store_is_gone_on_with_and_nothing_is_paid_twice(filled: str) -> None:
+@pytest.mark.parametrize("revision", REVISIONS)
+async def test_a_filled_store_is_resumed_and_nothing_is_paid_twice(url: str, tmp_path: Path, revision: str) -> None:
     """Runs that stopped are resumed to their end, and a new run of the same content makes no call."""
+    migrated(url, scripts_until(tmp_path / "scripts", revision))
+    with engine_of(url).begin() as connection:
+        insert_rows(connection, rows_of(revision))
+    migrated(url)
+
     again = pb.RunSpec(dataset="datasets/small", judges=["judges/longest"])
-    async with running(settings(), store_url=filled, listen=None) as address, JudgeClient(address) as client:
+    async with running(settings(), store_url=url, listen=None) as address, JudgeClient(address) as client:
         runs = {run.counts.planned: run.name async for run in client.list_runs("small")}
         before = await client.get_run(runs[72])
-        await client.resume_run(runs[72], pb.Budget(calls=1000))
-        await client.resume_run(runs[12], pb.Budget(calls=1000))
-        resumed, adaptive = await client.wait_run(runs[72]), await client.wait_run(runs[12])
+        for name in runs.values():
+            await client.resume_run(name, pb.Budget(calls=1000))
+        resumed = await client.wait_run(runs[72])
+        adaptive = await client.wait_run(runs[12]) if 12 in runs else None
         repeated = await client.wait_run((await client.create_run(again)).name)
 
     assert {"ok": 20, "budget_stopped": 52} == {k: n for k, n in before.counts.by_status.items() if n}
-    assert ({"ok": 72}, 3) == (dict(resumed.counts.by_status), resumed.pairing.seed)
-    assert (72, {"ok": 18}) == (resumed.counts.calls, dict(adaptive.counts.by_status))
+    assert ({"ok": 72}, 3, "again") == (
+        dict(resumed.counts.by_status),
+        resumed.pairing.seed,
+        resumed.pairing.cache_tag,
+    )
+    assert resumed.counts.calls == 72
+    assert (adaptive is not None) == (revision == "0003")
+    assert adaptive is None or {"ok": 18} == dict(adaptive.counts.by_status)
     assert (36, 0, {"ok": 36}) == (repeated.counts.reused, repeated.counts.calls, dict(repeated.counts.by_status))

@@ -30,7 +30,7 @@ async def test_interning_is_stable(scene: Scene) -> None:
     assert not set(ids) & set(await scene.store.intern("another", digests))
 
 
-def _asked(c: Connection, key: CallKey) -> list[tuple[str, Any]]:
+def _statements(c: Connection, key: CallKey) -> list[tuple[str, Any]]:
     """The statements by which a few rows are found or changed, with their parameters."""
     heard: list[tuple[str, Any]] = []
 
@@ -52,12 +52,14 @@ async def test_keys_are_looked_up_by_index(scene: Scene) -> None:
     [key] = await scene.keys(1)
 
     def plans(c: Connection) -> list[str]:
-        explained = (c.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values).all() for sql, values in _asked(c, key))
+        explained = (
+            c.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values).all() for sql, values in _statements(c, key)
+        )
         return ["\n".join(row.detail for row in rows) for rows in explained]
 
     found = await scene.store._db.write(plans)
 
-    key_parts = ("tenant_id", "fingerprint", "prompt", "turn", "first", "second", "epoch", "repeat")
+    key_parts = ("tenant_id", "fingerprint", "prompt", "turn", "first", "second", "cache_tag", "repeat")
     assert f"uq_answer_key ({' AND '.join(f'{part}=?' for part in key_parts)})" in found[0]
     assert "uq_call_attempt_live (tenant_id=? AND fingerprint=? AND prompt=?" in found[1]
     assert "uq_label_now (dataset_id=? AND source=?)" in found[2]
@@ -71,7 +73,7 @@ async def test_keys_are_looked_up_by_index_on_postgresql(scene: Scene) -> None:
 
     def plans(c: Connection) -> list[str]:
         c.exec_driver_sql("SET LOCAL enable_seqscan = off")
-        asked = _asked(c, key)
+        asked = _statements(c, key)
         return ["\n".join(c.exec_driver_sql(f"EXPLAIN {sql}", values).scalars()) for sql, values in asked]
 
     found = await scene.store._db.write(plans)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import update
 
-from judge.domain.run import Run, RunState
+from judge.domain.run import Run, RunState, StopReason
 from judge.domain.verdict import CallKey
 from judge.ports.records import Fence, Permit, PermitRequest, RateLimit, VerdictQuery
 from judge.store import schema
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 TENANT = "default"
 HOUR = 3600.0
-PACE = RateLimit("vendor", calls=50.0, tokens=math.inf, tokens_each=100)
+RATE_LIMIT = RateLimit("vendor", calls=50.0, tokens=math.inf, tokens_each=100)
 
 
-async def asked(store: SqlStore, keys: list[CallKey], run: Run | None, fence: Fence | None = None) -> Permit:
+async def request_permit(store: SqlStore, keys: list[CallKey], run: Run | None, fence: Fence | None = None) -> Permit:
     return await store.permit(TENANT, PermitRequest(keys, run.row if run else None, 10, 60, fence=fence))
 
 
@@ -45,18 +45,18 @@ async def test_a_clock_that_is_moved_an_hour_lets_no_permit_run_out(scene: Scene
     """The permit of a call in flight is not stolen because somebody set a clock."""
     run = await scene.run()
     keys = await scene.keys(1)
-    await asked(scene.store, keys, run)
+    await request_permit(scene.store, keys, run)
 
     await moved(scene.store, hours)
 
-    assert frozenset(keys) == (await asked(scene.store, keys, run)).busy
+    assert frozenset(keys) == (await request_permit(scene.store, keys, run)).busy
 
 
 @pytest.mark.parametrize("hours", [HOUR, -HOUR])
 async def test_a_clock_that_is_moved_an_hour_makes_no_burst(scene: Scene, hours: float) -> None:
     """An account is handed out at its pace, whatever the wall's clock says."""
     keys = await scene.keys(60)
-    request = PermitRequest(keys, None, 10, 60, pace=PACE)
+    request = PermitRequest(keys, None, 10, 60, rate_limit=RATE_LIMIT)
     first = await scene.store.permit(TENANT, request)
 
     await moved(scene.store, hours)
@@ -69,10 +69,10 @@ async def test_a_permit_runs_out_by_the_stores_clock(scene: Scene) -> None:
     """What nobody settled in its time may be called again, and is booked as spent at its worst."""
     run = await scene.run()
     keys = await scene.keys(1)
-    await asked(scene.store, keys, run)
+    await request_permit(scene.store, keys, run)
 
     await passed(scene.store, scene.clock, 75)
-    again = await asked(scene.store, keys, run)
+    again = await request_permit(scene.store, keys, run)
 
     after = await scene.store.run(TENANT, "run-1")
     assert list(again.granted) == keys
@@ -87,9 +87,9 @@ async def test_only_the_newest_attempt_at_a_shard_gets_permits(scene: Scene) -> 
 
     new = await begun(scene, run)
 
-    assert (await asked(scene.store, keys, run, old)).refused == "SUPERSEDED"
-    assert (await asked(scene.store, [], run, old)).refused == "SUPERSEDED"
-    assert set((await asked(scene.store, keys, run, new)).granted) == set(keys)
+    assert (await request_permit(scene.store, keys, run, old)).refused == "SUPERSEDED"
+    assert await scene.store.refusal(run.row, old) is StopReason.SUPERSEDED
+    assert set((await request_permit(scene.store, keys, run, new)).granted) == set(keys)
 
 
 async def test_a_new_attempt_calls_again_what_was_in_flight(scene: Scene) -> None:
@@ -97,11 +97,11 @@ async def test_a_new_attempt_calls_again_what_was_in_flight(scene: Scene) -> Non
     run = await scene.run()
     mine, others = (await scene.keys(2))[:1], (await scene.keys(2))[1:]
     old, other = await begun(scene, run, 0), await begun(scene, run, 500)
-    await asked(scene.store, mine, run, old)
-    await asked(scene.store, others, run, other)
+    await request_permit(scene.store, mine, run, old)
+    await request_permit(scene.store, others, run, other)
 
     new = await begun(scene, run, 0)
-    permit = await asked(scene.store, mine + others, run, new)
+    permit = await request_permit(scene.store, mine + others, run, new)
 
     assert (list(permit.granted), permit.busy) == (mine, frozenset(others))
     assert (await scene.store.run(TENANT, "run-1")).counts.repeated == 1
@@ -111,8 +111,8 @@ async def test_a_late_answer_of_an_older_attempt_is_kept(scene: Scene) -> None:
     """It was paid: it stays, and the newer call's answer is the repeated one."""
     run = await scene.run()
     keys = await scene.keys(1)
-    old = (await asked(scene.store, keys, run, await begun(scene, run))).granted[keys[0]]
-    new = (await asked(scene.store, keys, run, await begun(scene, run))).granted[keys[0]]
+    old = (await request_permit(scene.store, keys, run, await begun(scene, run))).granted[keys[0]]
+    new = (await request_permit(scene.store, keys, run, await begun(scene, run))).granted[keys[0]]
 
     await scene.store.commit(TENANT, run.row, [scene.called(keys[0], old, 0)])
     await scene.store.commit(TENANT, run.row, [scene.called(keys[0], new, 0)])
@@ -138,10 +138,10 @@ async def test_a_shard_that_is_done_is_not_begun_again(scene: Scene) -> None:
     assert await scene.store.begin_shard(run.row, 0) == 4
 
 
-async def test_an_account_is_handed_out_at_its_pace_to_all_together(scene: Scene) -> None:
+async def test_an_account_is_handed_out_at_its_rate_to_all_together(scene: Scene) -> None:
     """A tenth of a second's worth at a time, and until the next is due nothing, with the time that it takes."""
     keys = await scene.keys(20)
-    request = PermitRequest(keys, None, 10, 60, pace=PACE)
+    request = PermitRequest(keys, None, 10, 60, rate_limit=RATE_LIMIT)
 
     first = await scene.store.permit(TENANT, request)
     second = await scene.store.permit(TENANT, replace(request, keys=keys[5:]))
@@ -153,10 +153,10 @@ async def test_an_account_is_handed_out_at_its_pace_to_all_together(scene: Scene
     assert (first.wait, third.wait) == (0, 0)
 
 
-async def test_what_an_account_has_no_room_for_is_no_attempt(scene: Scene) -> None:
+async def test_what_an_account_has_no_capacity_for_is_no_attempt(scene: Scene) -> None:
     """Keys that were not granted for the account are free for others."""
     keys = await scene.keys(20)
-    await scene.store.permit(TENANT, PermitRequest(keys, None, 10, 60, pace=PACE))
+    await scene.store.permit(TENANT, PermitRequest(keys, None, 10, 60, rate_limit=RATE_LIMIT))
 
     others = await scene.store.permit(TENANT, PermitRequest(keys, None, 10, 60))
 
@@ -168,8 +168,8 @@ async def test_tokens_are_handed_out_too(scene: Scene) -> None:
     keys = await scene.keys(20)
     dear = RateLimit("vendor", calls=math.inf, tokens=1000.0, tokens_each=500)
 
-    first = await scene.store.permit(TENANT, PermitRequest(keys, None, 10, 60, pace=dear))
-    second = await scene.store.permit(TENANT, PermitRequest(keys[1:], None, 10, 60, pace=dear))
+    first = await scene.store.permit(TENANT, PermitRequest(keys, None, 10, 60, rate_limit=dear))
+    second = await scene.store.permit(TENANT, PermitRequest(keys[1:], None, 10, 60, rate_limit=dear))
 
     assert (len(first.granted), len(second.granted)) == (1, 0)
     assert 0.3 < second.wait <= 0.5

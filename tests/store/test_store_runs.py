@@ -62,11 +62,13 @@ async def test_states_change_by_the_table_only(scene: Scene) -> None:
 
     assert not await scene.store.move_run(run.row, RunState.CANCELLED)
     assert await scene.store.run(TENANT, "run-1") == run
-    assert await scene.store.move_run(run.row, RunState.FAILED, reason="X", message="why", rest=ItemState.CANCELLED)
+    assert await scene.store.move_run(
+        run.row, RunState.FAILED, reason="X", message="why", never_started=ItemState.CANCELLED
+    )
 
     failed = await scene.store.run(TENANT, "run-1")
     assert (failed.state, failed.reason, failed.message, failed.end_time) == (RunState.FAILED, "X", "why", 2000.0)
-    assert failed.rest is ItemState.CANCELLED
+    assert failed.never_started is ItemState.CANCELLED
     assert failed.revision == run.revision + 1
     assert await scene.store.unfinished() == []
 
@@ -98,12 +100,12 @@ async def test_a_reopened_run_forgets_what_has_no_verdict(scene: Scene) -> None:
     await scene.answer(keys[:1], run)
     await scene.store.commit(TENANT, run.row, [Settled(keys[1], scene.item(1), state=ItemState.TRANSPORT_ERROR)])
     assert not await scene.store.reopen_run(run.row, None)
-    await scene.store.move_run(run.row, RunState.DONE, rest=ItemState.BUDGET_STOPPED)
+    await scene.store.move_run(run.row, RunState.DONE, never_started=ItemState.BUDGET_STOPPED)
 
     assert await scene.store.reopen_run(run.row, Budget(calls=9))
 
     after = await scene.store.run(TENANT, "run-1")
-    assert (after.state, after.end_time, after.rest) == (RunState.QUEUED, None, None)
+    assert (after.state, after.end_time, after.never_started) == (RunState.QUEUED, None, None)
     assert (after.counts.by_status, after.spec.budget) == ({"ok": 1}, Budget(calls=9))
     assert await scene.store.done_positions(run.row, 0, 100) == {0}
     assert [v.position for v in await scene.store.verdicts(run.row, ALL, after=-1, limit=10)] == [0]

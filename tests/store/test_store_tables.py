@@ -41,7 +41,7 @@ def test_hashes_stand_in_one_table_and_an_answers_key_is_integers() -> None:
 
     assert digests == [("content", "hash")]
     assert list(kinds) == list(KEY)
-    assert {kind for name, kind in kinds.items() if name != "epoch"} <= {BigInteger, Integer}
+    assert {kind for name, kind in kinds.items() if name != "cache_tag"} <= {BigInteger, Integer}
 
 
 async def test_only_real_answers_are_answers(scene: Scene) -> None:
@@ -97,4 +97,4 @@ async def test_attempts_outlive_their_dataset_without_text(scene: Scene) -> None
     a = schema.call_attempt
     kept = await scene.store._db.read(lambda c: c.execute(select(a.c.cost_micros, a.c.until, a.c.state)).all())
     assert [(cost, until > 0, state) for cost, until, state in kept] == [(7, True, "settled")] * 2
-    assert {column.name for column in a.columns if column.type.python_type is str} == {"epoch", "state"}
+    assert {column.name for column in a.columns if column.type.python_type is str} == {"cache_tag", "state"}

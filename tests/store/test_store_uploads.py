@@ -53,12 +53,12 @@ async def test_a_replacement_keeps_the_old_revision(scene: Scene) -> None:
     assert len(after) == len(before)
     assert row in after
     assert before[1][1] not in after
-    old, new = [await scene.store.board(TENANT, "d", r) for r in (scene.revision, result.revision)]
+    old, new = [await scene.store.dataset_index(TENANT, "d", r) for r in (scene.revision, result.revision)]
     assert {o.row for o in old.outputs} ^ {o.row for o in new.outputs} == {
         before[1][0],
         max(o.row for o in new.outputs),
     }
-    first = await scene.store.board(TENANT, "d", 1)
+    first = await scene.store.dataset_index(TENANT, "d", 1)
     assert (1, list(old.prompts), []) == (first.revision, list(first.prompts), list(first.outputs))
 
 
@@ -76,31 +76,31 @@ async def test_a_prompt_replaced_by_a_shorter_one_shows_no_more_turns(scene: Sce
     """What can be judged is what both the prompt and the output have."""
     result = await scene.store.add_prompts(TENANT, "d", [Prompt("p0", ("only one",))], replace=True)
 
-    board = await scene.store.board(TENANT, "d", result.revision)
+    index = await scene.store.dataset_index(TENANT, "d", result.revision)
 
-    turns = {p.row: p.turns for p in board.prompts}
+    turns = {p.row: p.turns for p in index.prompts}
     assert sorted(turns.values()) == [1, 2, 2]
-    assert all(output.turns == turns[output.prompt] for output in board.outputs)
+    assert all(output.turns == turns[output.prompt] for output in index.outputs)
 
 
-async def test_a_board_may_be_of_some_prompts_alone(scene: Scene) -> None:
+async def test_a_leaderboard_may_be_of_some_prompts_alone(scene: Scene) -> None:
     """Of a few prompts, or of many and some unknown, it has what the whole board has on them; its prompts alone too."""
-    whole = await scene.store.board(TENANT, "d", scene.revision)
+    whole = await scene.store.dataset_index(TENANT, "d", scene.revision)
     some = {"p2", "p0", "absent"}
 
     for asked in (some, some | {f"absent {n}" for n in range(600)}):
-        board = await scene.store.board(TENANT, "d", scene.revision, prompt_ids=asked)
+        index = await scene.store.dataset_index(TENANT, "d", scene.revision, prompt_ids=asked)
 
-        assert [p for p in whole.prompts if p.prompt_id in some] == list(board.prompts)
-        assert {named: o for named, o in whole.named().items() if named[0] in some} == board.named()
-        assert ["a", "b", "c"] == board.outputs.contestants
-    none = await scene.store.board(TENANT, "d", scene.revision, prompt_ids=[])
-    alone = await scene.store.board_prompts(TENANT, "d", scene.revision)
+        assert [p for p in whole.prompts if p.prompt_id in some] == list(index.prompts)
+        assert {named: o for named, o in whole.named().items() if named[0] in some} == index.named()
+        assert ["a", "b", "c"] == index.outputs.contestants
+    none = await scene.store.dataset_index(TENANT, "d", scene.revision, prompt_ids=[])
+    alone = await scene.store.prompt_index(TENANT, "d", scene.revision)
     assert (0, 0) == (len(none.prompts), len(none.outputs))
     assert list(whole.prompts) == list(alone)
 
 
-async def test_a_board_has_the_order_of_upload(scene: Scene) -> None:
+async def test_a_leaderboard_has_the_order_of_upload(scene: Scene) -> None:
     """Whatever the names and the revision, rows ascend; contestants stand by name and only if they answered."""
     await scene.store.add_prompts(TENANT, "d", [Prompt("0 first", ("ask",), tags=("t", "u"))], replace=False)
     late = [Output("0 first", "_z", ("x",), 3), Output("p1", "A", ("x",), 1)]
@@ -108,13 +108,13 @@ async def test_a_board_has_the_order_of_upload(scene: Scene) -> None:
     await scene.store.add_outputs(TENANT, "d", [Output("p1", "later", ("x",))], replace=False)
     assert revision + 1 == await scene.store.revision(TENANT, "d")
 
-    board = await scene.store.board(TENANT, "d", revision)
+    index = await scene.store.dataset_index(TENANT, "d", revision)
 
-    assert ["p0", "p1", "p2", "0 first"] == [prompt.prompt_id for prompt in board.prompts]
-    assert ("t", "u") == board.prompts[3].tags
-    assert ["A", "_z", "a", "b", "c"] == board.outputs.contestants
-    assert sorted(o.row for o in board.outputs) == [o.row for o in board.outputs]
-    assert [("_z", 3, 1), ("A", 1, 1)] == [(o.contestant, o.sample, o.turns) for o in list(board.outputs)[-2:]]
+    assert ["p0", "p1", "p2", "0 first"] == [prompt.prompt_id for prompt in index.prompts]
+    assert ("t", "u") == index.prompts[3].tags
+    assert ["A", "_z", "a", "b", "c"] == index.outputs.contestants
+    assert sorted(o.row for o in index.outputs) == [o.row for o in index.outputs]
+    assert [("_z", 3, 1), ("A", 1, 1)] == [(o.contestant, o.sample, o.turns) for o in list(index.outputs)[-2:]]
 
 
 async def test_outputs_need_their_prompt(scene: Scene) -> None:
@@ -218,9 +218,9 @@ async def test_texts_carry_the_ids_of_their_content(scene: Scene) -> None:
     await scene.store.add_outputs(TENANT, "d", [Output("p1", "echo", ("a on p0", "more"))], replace=False)
     rows = [Prompt("p8", ("question 0",), reference=("r",))]
     result = await scene.store.add_prompts(TENANT, "d", rows, replace=False)
-    board = await scene.store.board(TENANT, "d", result.revision)
-    outputs = await scene.store.output_texts([output.row for output in board.outputs])
-    prompts = await scene.store.prompt_texts([prompt.row for prompt in board.prompts])
+    index = await scene.store.dataset_index(TENANT, "d", result.revision)
+    outputs = await scene.store.output_texts([output.row for output in index.outputs])
+    prompts = await scene.store.prompt_texts([prompt.row for prompt in index.prompts])
 
     shown = {(t.output.prompt_id, t.output.contestant): t.shown for t in outputs.values()}
     plain = {t.prompt.prompt_id: t for t in prompts.values()}
@@ -232,7 +232,7 @@ async def test_texts_carry_the_ids_of_their_content(scene: Scene) -> None:
     assert plain["p8"].referenced != plain["p8"].plain
 
 
-async def test_imported_verdicts_have_the_sources_outcome_and_our_reading(scene: Scene) -> None:
+async def test_imported_verdicts_have_the_sources_outcome_and_our_parsed_verdict(scene: Scene) -> None:
     """The source's outcome counts, our own reading stands beside it, and every row comes back as uploaded."""
     base = ImportedVerdict("p0", "a", "b", Order.RIGHT_FIRST, "gpt", raw="[[A]]", outcome=Outcome.LEFT)
     own = ParsedVerdict("brackets", Preference.FIRST)
@@ -250,7 +250,7 @@ async def test_imported_verdicts_have_the_sources_outcome_and_our_reading(scene:
     assert [v for _, v in await scene.store.read_verdicts(TENANT, "d", result.revision, 0, 9)] == [v for v, _ in rows]
     seen = await scene.store.judge_verdicts(TENANT, "d", "gpt")
     assert [v.position for v in seen] == [0, 1, 2, 3, 4]
-    assert seen[0].readings == (ParsedVerdict(SOURCE_PARSER, Preference.SECOND), own)
+    assert seen[0].parsed_verdicts == (ParsedVerdict(SOURCE_PARSER, Preference.SECOND), own)
     assert [v.outcome for v in seen] == [Outcome.LEFT, Outcome.RIGHT, None, None, Outcome.LEFT]
     ok, unreadable = VerdictStatus.OK, VerdictStatus.UNREADABLE
     assert [v.status for v in seen] == [ok, ok, VerdictStatus.REFUSED, unreadable, ok]
@@ -259,7 +259,7 @@ async def test_imported_verdicts_have_the_sources_outcome_and_our_reading(scene:
     assert (definition.name, definition.backend, definition.scope) == ("gpt", RECORDED, "d")
 
 
-async def test_the_same_showing_from_both_sides_is_one_verdict(scene: Scene) -> None:
+async def test_the_same_presentation_from_both_sides_is_one_verdict(scene: Scene) -> None:
     """Left and right are the uploader's words: the same call told with them exchanged is a duplicate or differs."""
     told = ImportedVerdict("p0", "a", "b", Order.LEFT_FIRST, "gpt", outcome=Outcome.LEFT)
     mirrored = ImportedVerdict("p0", "b", "a", Order.RIGHT_FIRST, "gpt", outcome=Outcome.RIGHT)
@@ -309,7 +309,7 @@ async def test_a_replaced_verdict_leaves_runs_as_they_were(scene: Scene) -> None
     [old] = await scene.store.verdicts(run.row, VerdictQuery(), after=-1, limit=9)
     [new] = await scene.store.judge_verdicts(TENANT, "d", "gpt")
     assert (old.outcome, new.outcome) == (Outcome.LEFT, Outcome.RIGHT)
-    assert (await scene.permit([key], run)).answered[key].readings[0].preference is Preference.SECOND
+    assert (await scene.permit([key], run)).answered[key].parsed_verdicts[0].preference is Preference.SECOND
 
 
 async def test_many_imported_verdicts_come_in_one_batch(scene: Scene) -> None:
@@ -392,9 +392,9 @@ async def test_what_is_not_there_is_not_found(scene: Scene) -> None:
         store.add_verdicts(TENANT, "x", [(told, None)], replace=False),
         store.read_labels(TENANT, "x", 1, 0, 9),
         store.revision(TENANT, "x"),
-        store.board_prompts(TENANT, "x", 1),
-        store.board(TENANT, "x", 1),
-        store.board("another", "d", 1),
+        store.prompt_index(TENANT, "x", 1),
+        store.dataset_index(TENANT, "x", 1),
+        store.dataset_index("another", "d", 1),
         store.create_run(TENANT, replace(scene.new_run("r"), spec=replace(scene.new_run("r").spec, dataset="x"))),
         store.judge_verdicts(TENANT, "d", "nobody"),
     ]

@@ -75,16 +75,16 @@ async def test_a_query_narrows(scene: Scene) -> None:
     done = [
         scene.called(keys[0], None, 0),
         scene.called(keys[1], None, item=scene.item(1, judge=1)),
-        scene.called(keys[2], None, item=scene.item(2, prompt=1, pair="bc"), reading=second),
-        scene.called(keys[3], None, 3, reading=ParsedVerdict("brackets", None, "nothing")),
-        scene.called(keys[4], None, 4, reply=Reply("", VerdictStatus.FILTERED), reading=None),
+        scene.called(keys[2], None, item=scene.item(2, prompt=1, pair="bc"), parsed_verdict=second),
+        scene.called(keys[3], None, 3, parsed_verdict=ParsedVerdict("brackets", None, "nothing")),
+        scene.called(keys[4], None, 4, reply=Reply("", VerdictStatus.FILTERED), parsed_verdict=None),
         Settled(keys[5], scene.item(5, pair="ac"), state=ItemState.TOO_LONG),
     ]
     await scene.store.commit(TENANT, run.row, done)
 
     async def found(limit: int = 10, **query: object) -> list[int]:
-        narrowed = VerdictQuery(**query)  # type: ignore[arg-type]  # as told by the name
-        return places(await scene.store.verdicts(run.row, narrowed, after=-1, limit=limit))
+        selected = VerdictQuery(**query)  # type: ignore[arg-type]  # as told by the name
+        return places(await scene.store.verdicts(run.row, selected, after=-1, limit=limit))
 
     assert await found() == [0, 1, 2, 3, 4, 5]
     assert await found(judges=["kind"]) == [1]
@@ -117,7 +117,7 @@ async def test_a_judges_verdicts_are_of_its_newest_version(scene: Scene) -> None
 
     seen = await scene.store.judge_verdicts(TENANT, "d", "strict")
 
-    assert [(v.showing.prompt_id, v.status) for v in seen] == [("p0", VerdictStatus.OK), ("p2", VerdictStatus.OK)]
+    assert [(v.presentation.prompt_id, v.status) for v in seen] == [("p0", VerdictStatus.OK), ("p2", VerdictStatus.OK)]
 
 
 async def test_five_thousand_verdicts_are_read_in_pages(scene: Scene) -> None:

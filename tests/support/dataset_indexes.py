@@ -9,7 +9,7 @@ import numpy as np
 from judge.ports.dataset_index import DatasetIndex, IndexedOutput, IndexedPrompt, OutputIndex, PromptIndex
 
 
-def board_of(prompts: Sequence[IndexedPrompt], outputs: Sequence[IndexedOutput]) -> DatasetIndex:
+def index_of(prompts: Sequence[IndexedPrompt], outputs: Sequence[IndexedOutput]) -> DatasetIndex:
     """The board of these prompts and outputs."""
     names = sorted({output.contestant for output in outputs})
     return DatasetIndex(
@@ -32,7 +32,7 @@ def board_of(prompts: Sequence[IndexedPrompt], outputs: Sequence[IndexedOutput])
     )
 
 
-def uneven_board(
+def uneven_index(
     prompts: int = 30, names: Sequence[str] = ("dan", "ada", "cy", "bob", "eve", "élodie")
 ) -> DatasetIndex:
     """About a third of the outputs absent, some given two or three times, the later sample sometimes first."""
@@ -51,16 +51,16 @@ def uneven_board(
         IndexedOutput(5000 + n, asked[p].row, names[c], sample, 1 + (p * 3 + c + sample) % asked[p].turns)
         for n, (p, c, sample) in enumerate(given)
     ]
-    return board_of(asked, outputs)
+    return index_of(asked, outputs)
 
 
-def full_board(prompts: int = 12, names: Sequence[str] = ("bob", "a", "d", "c", "e")) -> DatasetIndex:
+def full_index(prompts: int = 12, names: Sequence[str] = ("bob", "a", "d", "c", "e")) -> DatasetIndex:
     """Every contestant on every prompt, two turns each."""
     asked = [IndexedPrompt(1 + p, f"p{p:02}", "", (), 2) for p in range(prompts)]
     outputs = [
         IndexedOutput(100 + n, 1 + n // len(names), names[n % len(names)], 0, 2) for n in range(prompts * len(names))
     ]
-    return board_of(asked, outputs)
+    return index_of(asked, outputs)
 
 
 def _tags(number: int) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ def answer(prompt: RenderedPrompt) -> str:
 
 async def work(url: str, address: str) -> None:
     """Execute what there is until the process is ended."""
-    async with Site(url, address).house(answer, size=SIZE):
+    async with Site(url, address).service(answer, size=SIZE):
         print(json.dumps({"event": "deadly.started"}), flush=True)  # noqa: T201  # whoever started it reads this
         await asyncio.Event().wait()
 

@@ -12,14 +12,14 @@ from judge.config.settings import JudgeSettings, Settings
 from judge_client import JudgeClient
 
 DEMO = Path(__file__).parents[2] / "judge" / "demo"
-YARDSTICKS = ("longest", "first", "random", "matches-reference")
+BASELINE_JUDGES = ("longest", "first", "random", "matches-reference")
 
 
 def settings(**judges: JudgeSettings) -> Settings:
     """A configuration with the yardsticks and *judges*, whatever the environment says."""
     named = {
         name: JudgeSettings.model_validate({"backend": name, "rubric": "brackets", "concurrency": 64})
-        for name in YARDSTICKS
+        for name in BASELINE_JUDGES
     }
     return Settings(judges={**named, **judges})
 

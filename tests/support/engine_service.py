@@ -56,7 +56,7 @@ class OneJudge:
         return definition
 
 
-class House:
+class EngineService:
     """A store with a board of ten prompts and three contestants, and an engine over it with one judge."""
 
     def __init__(self, store: SqlStore, backend: Scripted, engine: Engine, judges: Judges) -> None:
@@ -112,7 +112,7 @@ class Site:
         return TemporalConnection(address=self.address, task_queue=make_url(self.url).database or "judge")
 
     @asynccontextmanager
-    async def house(
+    async def service(
         self,
         script: Callable[[RenderedPrompt], Line] | Iterable[Line],
         gate: asyncio.Event | None = None,
@@ -120,7 +120,7 @@ class Site:
         without: bool = False,
         shards: int = SHARDS,
         size: int = SHARD,
-    ) -> AsyncIterator[House]:
+    ) -> AsyncIterator[EngineService]:
         """An engine at work; at the end it stops, and calls in flight finish and commit.
 
         On Temporal it may be *without* the judge's credential, and have *shards* in a history and *size* in a shard.
@@ -139,4 +139,4 @@ class Site:
             stack.push_async_callback(engine.close)
             if gate is not None:
                 stack.callback(gate.set)
-            yield House(store, backend, engine, known)
+            yield EngineService(store, backend, engine, known)

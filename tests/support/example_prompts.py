@@ -9,7 +9,7 @@ from judge.domain.verdict import Shown
 from judge.prompts.parse import SCALES
 from judge.prompts.render import render
 from judge.prompts.rubrics import RUBRICS
-from support.provider import Asked
+from support.provider import ProviderCall
 
 
 def prompt(
@@ -33,7 +33,7 @@ def verdict_of(one: RenderedPrompt, letter: str) -> str:
     return letter if one.form is AnswerForm.CHOICE else f"[[{letter}]]"
 
 
-def right_answer(asked: Asked) -> str:
+def right_answer(asked: ProviderCall) -> str:
     """A provider's answer, in the form that its system message asks for: A if the first answer holds 391, else B."""
     first = asked.user.split("<<<answer_a ")[1].split(">>>\n", 1)[1].split("\n<<<end")[0]
     letter = "A" if "391" in first else "B"

@@ -33,7 +33,7 @@ NO_ENV: Env = {}
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgeConfig:
     """How the judge `far` asks the provider at *url*."""
 
     url: str
@@ -48,11 +48,11 @@ class Judged:
         return CONFIG.format(listen=listen, store=store, **asdict(self))
 
 
-class House(Protocol):
+class ServiceProcesses(Protocol):
     """A service of one or more processes."""
 
     name: str
-    judged: Judged
+    judge_config: JudgeConfig
     fronts: Sequence[Child]
     """Answer clients."""
     workers: Sequence[Child]
@@ -78,25 +78,27 @@ class House(Protocol):
 class Kind(Protocol):
     """Makes a house of one kind in *folder*."""
 
-    def __call__(self, folder: Path, judged: Judged, *, workers: int = 2, env: Env = NO_ENV) -> House:
+    def __call__(
+        self, folder: Path, judge_config: JudgeConfig, *, workers: int = 2, env: Env = NO_ENV
+    ) -> ServiceProcesses:
         """A house that does not stand yet; *env* tells each process by its name what it finds in its environment."""
         ...
 
 
-class LocalHouse:
+class LocalService:
     """`judge serve` over a file of SQLite: one process does everything, so *workers* is of no account."""
 
     name = "local"
 
     def __init__(
-        self, folder: Path, judged: Judged, *, workers: int = 2, env: Env = NO_ENV, store: Path | None = None
+        self, folder: Path, judge_config: JudgeConfig, *, workers: int = 2, env: Env = NO_ENV, store: Path | None = None
     ) -> None:
-        self.judged = judged
+        self.judge_config = judge_config
         self.address = f"unix:{folder / 'socket'}"
         self.store = store or folder / "judge.db"
         self.store_url = f"sqlite:///{self.store}"
         config = folder / "judge.toml"
-        config.write_text(judged.config(self.address, self.store_url), "utf-8")
+        config.write_text(judge_config.config(self.address, self.store_url), "utf-8")
         serve = Child("serve", command("serve", config), environment("serve", folder, env), folder, "server.started")
         self.fronts = self.workers = self.killable = (serve,)
 
@@ -120,10 +122,10 @@ def environment(name: str, folder: Path, env: Env) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def standing(house: House) -> AsyncIterator[House]:
-    """*house*, started and at the end ended, whatever state its processes are in."""
+async def standing(service: ServiceProcesses) -> AsyncIterator[ServiceProcesses]:
+    """*service*, started and at the end ended, whatever state its processes are in."""
     try:
-        await house.start()
-        yield house
+        await service.start()
+        yield service
     finally:
-        await house.close()
+        await service.close()

@@ -220,7 +220,7 @@ _CODE = (
     'data: [DONE]\n\ndata: {"choices": []}',
     "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nB",
 )
-_LETTERS = (
+_CHARACTERS = (
     "",
     " ",
     "\n",
@@ -346,7 +346,7 @@ GROUPS = {
     "roles": _ROLES,
     "orders": _ORDERS,
     "code": _CODE,
-    "letters": _LETTERS,
+    "letters": _CHARACTERS,
     "encoded": _ENCODED,
     "codes": _CODES,
     "tools": _TOOLS,

@@ -18,7 +18,7 @@ TENANT = "default"
 PLANNED = 10 * 3 * 2
 
 
-class House:
+class InProcessService:
     """A store in a file, a board of ten prompts and three contestants, and the judges configured, one called `far`."""
 
     def __init__(self, file: Path, judges: ConfiguredJudges, clock: Clock) -> None:

@@ -113,8 +113,8 @@ class Ledger:
         if row.budget.calls:
             more = min(more, row.budget.calls - row.calls - len(live))
         if row.budget.cost_micros:
-            room = row.budget.cost_micros - row.cost - sum(one.worst for one in live)
-            more = min(more, room // worst)
+            left = row.budget.cost_micros - row.cost - sum(one.worst for one in live)
+            more = min(more, left // worst)
         return max(more, 0)
 
     def grant(self, attempts: Iterable[Attempt]) -> None:

@@ -20,7 +20,7 @@ LOGPROBS = {"A": -0.1, "B": -2.4, "C": -6.0}
 
 
 @dataclass(frozen=True)
-class Asked:
+class ProviderCall:
     """One call: which wire it came on, what it asks, and its whole body."""
 
     wire: str
@@ -55,8 +55,8 @@ class Batch:
 class Provider:
     """Answers calls by *answer*, or by the fault that *faults* names for a call and how often it was made before."""
 
-    answer: Callable[[Asked], str]
-    faults: Callable[[Asked, int], str] = lambda _, __: ""
+    answer: Callable[[ProviderCall], str]
+    faults: Callable[[ProviderCall, int], str] = lambda _, __: ""
     key: str = KEY
     models: Sequence[str] = ("m",)
     drip: float = 1.0
@@ -78,7 +78,7 @@ class Provider:
     most: int = 0
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def reply(self, asked: Asked, **said: Any) -> dict[str, Any]:  # noqa: ANN401  # what a fault changes
+    def reply(self, asked: ProviderCall, **said: Any) -> dict[str, Any]:  # noqa: ANN401  # what a fault changes
         """A whole answer on the wire of *asked*."""
         text = said.pop("text", None) or self.answer(asked)
         make = chat_completion if asked.wire == "openai" else message
@@ -90,12 +90,12 @@ class Provider:
             batch.ended = True
 
 
-def asked_of(wire: str, body: Mapping[str, Any], digest: str) -> Asked:
+def asked_of(wire: str, body: Mapping[str, Any], digest: str) -> ProviderCall:
     """What a body asks."""
     system = body.get("system", "")
     system = system if isinstance(system, str) else "".join(block["text"] for block in system)
     texts = {one["role"]: one["content"] for one in body["messages"]}
-    return Asked(wire, body["model"], texts.get("system", system), texts["user"], body, digest)
+    return ProviderCall(wire, body["model"], texts.get("system", system), texts["user"], body, digest)
 
 
 def problem(
@@ -110,7 +110,7 @@ def problem(
 
 
 def chat_completion(
-    asked: Asked, text: str | None, *, stop: str = "stop", refusal: str | None = None
+    asked: ProviderCall, text: str | None, *, stop: str = "stop", refusal: str | None = None
 ) -> dict[str, Any]:
     """OpenAI's shape of a reply."""
     choice: dict[str, Any] = {
@@ -139,7 +139,9 @@ def chat_completion(
     }
 
 
-def message(asked: Asked, text: str | None, *, stop: str = "end_turn", refusal: str | None = None) -> dict[str, Any]:
+def message(
+    asked: ProviderCall, text: str | None, *, stop: str = "end_turn", refusal: str | None = None
+) -> dict[str, Any]:
     """Anthropic's shape of a reply."""
     said = refusal or text
     return {
@@ -159,44 +161,44 @@ def message(asked: Asked, text: str | None, *, stop: str = "end_turn", refusal: 
     }
 
 
-FaultAnswer = Callable[[Provider, web.Request, Asked], Awaitable[web.StreamResponse]]
+FaultAnswer = Callable[[Provider, web.Request, ProviderCall], Awaitable[web.StreamResponse]]
 
 
 def _error(
     status: int, code: str, kind: str, message: str = "no", headers: Mapping[str, str] | None = None
 ) -> FaultAnswer:
-    async def answer(_: Provider, __: web.Request, asked: Asked) -> web.StreamResponse:
+    async def answer(_: Provider, __: web.Request, asked: ProviderCall) -> web.StreamResponse:
         return problem(asked.wire, status, code, kind, message, headers)
 
     return answer
 
 
 def _text(text: str, status: int = 200, kind: str = "application/json") -> FaultAnswer:
-    async def answer(_: Provider, __: web.Request, ___: Asked) -> web.StreamResponse:
+    async def answer(_: Provider, __: web.Request, ___: ProviderCall) -> web.StreamResponse:
         return web.Response(text=text, status=status, content_type=kind)
 
     return answer
 
 
 def _ending(openai: Mapping[str, Any], anthropic: Mapping[str, Any]) -> FaultAnswer:
-    async def answer(provider: Provider, _: web.Request, asked: Asked) -> web.StreamResponse:
+    async def answer(provider: Provider, _: web.Request, asked: ProviderCall) -> web.StreamResponse:
         return web.json_response(provider.reply(asked, **(openai if asked.wire == "openai" else anthropic)))
 
     return answer
 
 
-async def _hang(provider: Provider, _: web.Request, __: Asked) -> web.StreamResponse:
+async def _hang(provider: Provider, _: web.Request, __: ProviderCall) -> web.StreamResponse:
     await provider.closing.wait()
     return web.Response()
 
 
-async def _cut(_: Provider, request: web.Request, __: Asked) -> web.StreamResponse:
+async def _cut(_: Provider, request: web.Request, __: ProviderCall) -> web.StreamResponse:
     assert request.transport is not None
     request.transport.abort()
     return web.Response()
 
 
-async def _half(provider: Provider, request: web.Request, asked: Asked) -> web.StreamResponse:
+async def _half(provider: Provider, request: web.Request, asked: ProviderCall) -> web.StreamResponse:
     whole = json.dumps(provider.reply(asked)).encode()
     response = web.StreamResponse(headers={"Content-Length": str(len(whole)), "Content-Type": "application/json"})
     await response.prepare(request)
@@ -206,7 +208,7 @@ async def _half(provider: Provider, request: web.Request, asked: Asked) -> web.S
     return response
 
 
-async def _slow(provider: Provider, request: web.Request, asked: Asked) -> web.StreamResponse:
+async def _slow(provider: Provider, request: web.Request, asked: ProviderCall) -> web.StreamResponse:
     whole = json.dumps(provider.reply(asked)).encode()
     response = web.StreamResponse(headers={"Content-Length": str(len(whole)), "Content-Type": "application/json"})
     await response.prepare(request)
@@ -220,17 +222,17 @@ async def _slow(provider: Provider, request: web.Request, asked: Asked) -> web.S
     return response
 
 
-async def _empty(_: Provider, __: web.Request, asked: Asked) -> web.StreamResponse:
+async def _empty(_: Provider, __: web.Request, asked: ProviderCall) -> web.StreamResponse:
     body = chat_completion(asked, "") | {"choices": []} if asked.wire == "openai" else message(asked, None)
     return web.json_response(body)
 
 
-async def _echo(provider: Provider, _: web.Request, asked: Asked) -> web.StreamResponse:
+async def _echo(provider: Provider, _: web.Request, asked: ProviderCall) -> web.StreamResponse:
     told = f"Invalid input for key {provider.key}: {asked.user} {asked.system}"
     return problem(asked.wire, 400, "invalid_request", "invalid_request_error", told)
 
 
-async def _redirect(_: Provider, __: web.Request, ___: Asked) -> web.StreamResponse:
+async def _redirect(_: Provider, __: web.Request, ___: ProviderCall) -> web.StreamResponse:
     return web.Response(status=302, headers={"Location": "/v1/elsewhere"})
 
 
@@ -268,10 +270,10 @@ PASSING = (
 """Faults that pass: the same call, made again, may well succeed."""
 
 
-def rotating(share: float, faults: Sequence[str] = PASSING) -> Callable[[Asked, int], str]:
+def rotating(share: float, faults: Sequence[str] = PASSING) -> Callable[[ProviderCall, int], str]:
     """About *share* of the calls fail once or twice, each with one of *faults*, and then succeed."""
 
-    def fault(asked: Asked, before: int) -> str:
+    def fault(asked: ProviderCall, before: int) -> str:
         drawn = asked.drawn / share
         if drawn >= 1 or before > (asked.hash[-1] in "01234567"):
             return ""

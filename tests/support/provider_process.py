@@ -21,7 +21,7 @@ from aiohttp import web
 
 from support import provider_server
 from support.loopback import serving
-from support.provider import Asked, Provider
+from support.provider import Provider, ProviderCall
 
 FILLED = 2000
 """Letters of an answer that is filled up."""
@@ -34,7 +34,7 @@ class Journaled:
         self._journal, self._slowest, self._word = journal, slowest, word
         self._provider = Provider(self._answer, key="")
 
-    def _answer(self, asked: Asked) -> str:
+    def _answer(self, asked: ProviderCall) -> str:
         letter = "AB"[int(asked.hash[0], 16) % 2]
         filling = self._word * (FILLED // len(self._word)) if self._word else ""
         return f"[[{letter}]] {asked.hash[:16]} {self._provider.calls[asked.hash]} {filling}".rstrip()

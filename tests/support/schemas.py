@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
     JSON,
     Boolean,
+    Column,
     Connection,
     Engine,
     Float,
@@ -142,6 +143,14 @@ def _value(kind: Any, number: int, place: int) -> Any:  # noqa: ANN401  # whatev
 def rows_of(c: Connection, tables: Iterable[Table]) -> dict[str, list[tuple[Any, ...]]]:
     """All rows of *tables*, by key, of the columns that those tables have."""
     return {t.name: [tuple(row) for row in c.execute(select(t).order_by(*t.primary_key.columns))] for t in tables}
+
+
+def renamed(table: Table, names: Mapping[str, str]) -> Table:
+    """*table* and its columns under those of their *names* that changed."""
+    columns = [
+        Column(names.get(column.name, column.name), column.type, primary_key=column.primary_key) for column in table.c
+    ]
+    return Table(names.get(table.name, table.name), MetaData(), *columns)
 
 
 def described(c: Connection) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from sqlalchemy import make_url
 
 from support.child_processes import Child
-from support.fault_services import NO_ENV, Env, Judged, command, environment
+from support.fault_services import NO_ENV, Env, JudgeConfig, command, environment
 from support.postgres import Postgres
 from support.temporal_server import TemporalServer
 
@@ -63,7 +63,7 @@ class Detour:
     """The folder of a socket of PostgreSQL's."""
 
 
-class TemporalHouse:
+class TemporalService:
     """One process that answers clients, and *workers* that ask judges. *detours* are told by a process's name."""
 
     name = "temporal"
@@ -71,17 +71,17 @@ class TemporalHouse:
     def __init__(
         self,
         folder: Path,
-        judged: Judged,
+        judge_config: JudgeConfig,
         *,
         servers: Servers,
         workers: int = 2,
         env: Env = NO_ENV,
         detours: Mapping[str, Detour] | None = None,
     ) -> None:
-        self.judged, self.servers, self._folder, self._detours = judged, servers, folder, detours or {}
+        self.judge_config, self.servers, self._folder, self._detours = judge_config, servers, folder, detours or {}
         self.address = f"unix:{folder / 'socket'}"
         self.store_url = ""
-        self._queue = f"house-{next(_numbers)}"
+        self._queue = f"service-{next(_numbers)}"
         self.fronts = (self._child("serve", "server.started", env),)
         self.workers = tuple(self._child(f"worker-{n}", "worker.started", env) for n in range(workers))
         self.killable = (*self.fronts, *self.workers)
@@ -100,7 +100,7 @@ class TemporalHouse:
             detour = self._detours.get(child.name, Detour())
             store = make_url(self.store_url)
             store = store.update_query_dict({"host": detour.store}) if detour.store else store
-            config = self.judged.config(self.address, store.render_as_string(hide_password=False))
+            config = self.judge_config.config(self.address, store.render_as_string(hide_password=False))
             address = detour.temporal or self.servers.temporal.address
             self._config(child.name).write_text(
                 ENGINE.format(config=config, address=address, queue=self._queue), "utf-8"

@@ -6,27 +6,34 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judge.domain.outcome import LEFT_SHARE, ItemState, Order, Outcome, Preference, Reconcile, VerdictStatus
+from judge.domain.outcome import LEFT_SCORE, ItemState, Order, Outcome, Preference, Reconcile, VerdictStatus
 from judge.domain.verdict import ParsedVerdict, PresentationNames, Reply, Verdict
 from judge.votes.comparisons import ComparisonKey
-from judge.votes.from_verdicts import JudgeVerdicts, PromptAttributes, judged_votes
+from judge.votes.from_verdicts import JudgeVerdicts, PromptAttributes, judge_votes
 from judge.votes.parsed_verdicts import as_columns
 from judge.votes.votes import Part, SourceVotes, Taking, Vote
 
-BOARD = PromptAttributes({"p0": "x", "p1": "y"}, {"p0": ("t",), "p1": ()})
+LEADERBOARD = PromptAttributes({"p0": "x", "p1": "y"}, {"p0": ("t",), "p1": ()})
 
 
 def verdict(
-    showing: PresentationNames, preference: Preference | None, p: float | None, strength: float, repeat: int, kind: int
+    presentation: PresentationNames,
+    preference: Preference | None,
+    p: float | None,
+    strength: float,
+    repeat: int,
+    kind: int,
 ) -> Verdict:
     """One of a *kind*: 0 refused, 1 without a reply, else as it was read."""
     reply = None if kind == 1 else Reply("", VerdictStatus.REFUSED if kind == 0 else VerdictStatus.OK)
-    readings = () if kind < 2 else (ParsedVerdict("brackets", preference, "", p, strength),)  # as above
+    parsed_verdicts = () if kind < 2 else (ParsedVerdict("brackets", preference, "", p, strength),)  # as above
     state = ItemState.REJECTED if kind == 1 else None
-    return Verdict("j", showing, "", 0, "", reply, readings, state, repeat=repeat, answer=0 if kind == 1 else 1)
+    return Verdict(
+        "j", presentation, "", 0, "", reply, parsed_verdicts, state, repeat=repeat, answer=0 if kind == 1 else 1
+    )
 
 
-showings = st.builds(
+presentations = st.builds(
     PresentationNames,
     st.sampled_from(["p0", "p1"]),
     st.integers(1, 2),
@@ -35,13 +42,13 @@ showings = st.builds(
     st.sampled_from(Order),
     st.integers(0, 1),
 )
-turned = showings.map(
+turned = presentations.map(
     lambda s: PresentationNames(s.prompt_id, s.turn, s.right, s.left, s.order, s.right_sample, s.left_sample)
 )
 verdicts = st.lists(
     st.builds(
         verdict,
-        showings | turned,
+        presentations | turned,
         st.sampled_from([*Preference, None]),
         st.sampled_from([None, 0.25, 0.5, 1.0]),
         st.sampled_from([0.0, 0.5, 1.0]),
@@ -52,29 +59,29 @@ verdicts = st.lists(
 )
 
 
-def share(one: Verdict, *, soft: bool, flipped: bool) -> float | None:
+def left_score(one: Verdict, *, soft: bool, flipped: bool) -> float | None:
     """What goes to the smaller name, by one verdict."""
     outcome = one.outcome
     if outcome is None:
         return None
-    assert one.reading is not None
-    if soft and one.reading.probability_first is not None:
-        left_first = (one.showing.order is Order.LEFT_FIRST) != flipped
-        return one.reading.probability_first if left_first else 1 - one.reading.probability_first
-    return LEFT_SHARE[outcome.flipped if flipped else outcome]
+    assert one.parsed_verdict is not None
+    if soft and one.parsed_verdict.probability_first is not None:
+        left_first = (one.presentation.order is Order.LEFT_FIRST) != flipped
+        return one.parsed_verdict.probability_first if left_first else 1 - one.parsed_verdict.probability_first
+    return LEFT_SCORE[outcome.flipped if flipped else outcome]
 
 
 def by_hand(told: list[Verdict], reconcile: Reconcile) -> list[Vote]:
     """The votes of *told*, comparison by comparison."""
     grouped: dict[ComparisonKey, dict[Order, list[float | None]]] = {}
     for one in told:
-        s = one.showing
+        s = one.presentation
         ends = [(s.left, s.left_sample), (s.right, s.right_sample)]
         flipped = ends[1] < ends[0]
         (left, left_sample), (right, right_sample) = sorted(ends)
         order = Order(3 - s.order) if flipped else s.order
         where = ComparisonKey(s.prompt_id, s.turn, left, right, left_sample, right_sample)
-        said = share(one, soft=reconcile is Reconcile.SOFT, flipped=flipped)
+        said = left_score(one, soft=reconcile is Reconcile.SOFT, flipped=flipped)
         grouped.setdefault(where, {}).setdefault(order, []).append(said)
     votes: list[Vote] = []
     for where, by_order in grouped.items():
@@ -106,7 +113,7 @@ def of(mean: float) -> Outcome:
 
 
 def votes(told: list[Verdict], taking: Taking, planned: int = 0) -> SourceVotes:
-    return judged_votes(JudgeVerdicts("j", as_columns(told), planned), "judge:j", taking, BOARD)
+    return judge_votes(JudgeVerdicts("j", as_columns(told), planned), "judge:j", taking, LEADERBOARD)
 
 
 @given(verdicts, st.sampled_from(Reconcile))
@@ -126,12 +133,12 @@ def test_a_part_has_the_votes_of_its_verdicts(told: list[Verdict], part: Part) -
     """Narrowing the verdicts to a category, a turn, a pair or a tag, and taking votes of them, is the same."""
 
     def inside(one: Verdict) -> bool:
-        s = one.showing
+        s = one.presentation
         return (
-            (not part.category or BOARD.categories[s.prompt_id] == part.category)
+            (not part.category or LEADERBOARD.categories[s.prompt_id] == part.category)
             and (not part.turn or s.turn == part.turn)
             and {part.left, part.right} - {""} <= {s.left, s.right}
-            and (not part.tag or part.tag in BOARD.tags[s.prompt_id])
+            and (not part.tag or part.tag in LEADERBOARD.tags[s.prompt_id])
         )
 
     found = votes(told, Taking(part=part), planned=100)
@@ -146,12 +153,14 @@ def test_behind_the_votes_is_all_that_was_said(told: list[Verdict]) -> None:
     """Every comparison that has a verdict, usable or not, with a share for each that has an outcome, and the calls."""
     found = votes(told, Taking())
 
-    shares = [s for by_order in found.shares["j"].values() for each in by_order.values() for s in each]
-    assert len(shares) == len(told)
-    assert sum(one is not None for one in shares) == found.usable
-    assert found.comparisons == set(found.shares["j"])
+    left_scores = [s for by_order in found.left_scores["j"].values() for each in by_order.values() for s in each]
+    assert len(left_scores) == len(told)
+    assert sum(one is not None for one in left_scores) == found.usable
+    assert found.comparisons == set(found.left_scores["j"])
     assert found.calls == {one.answer for one in told if one.answer}
-    assert {row.where for row in found.orders} == {w for w, by in found.shares["j"].items() if len(by) == len(Order)}
+    assert {row.where for row in found.orders} == {
+        w for w, by in found.left_scores["j"].items() if len(by) == len(Order)
+    }
 
 
 def test_a_strong_verdict_counts_as_several_votes_and_an_unreadable_one_as_a_tie_where_asked() -> None:
@@ -165,12 +174,14 @@ def test_a_strong_verdict_counts_as_several_votes_and_an_unreadable_one_as_a_tie
     assert [(vote.outcome, vote.weight) for vote in found.rows] == [(Outcome.LEFT, 3.0), (Outcome.TIE, 1.0)]
 
 
-@pytest.mark.parametrize("rest", [None, ItemState.CANCELLED])
-def test_what_a_run_planned_and_never_showed_is_covered(rest: ItemState | None) -> None:
+@pytest.mark.parametrize("never_started", [None, ItemState.CANCELLED])
+def test_what_a_run_planned_and_never_showed_is_covered(never_started: ItemState | None) -> None:
     """Coverage counts it as pending, or as what became of it."""
     told = [verdict(PresentationNames("p0", 1, "a", "b", Order.LEFT_FIRST), Preference.FIRST, None, 0.0, 0, 5)]
 
-    found = judged_votes(JudgeVerdicts("j", as_columns(told), 5, rest=rest), "run:r/j", Taking(), BOARD)
+    found = judge_votes(
+        JudgeVerdicts("j", as_columns(told), 5, never_started=never_started), "run:r/j", Taking(), LEADERBOARD
+    )
 
-    assert found.by_status == {"ok": 1, rest.name.lower() if rest else "pending": 4}
+    assert found.by_status == {"ok": 1, never_started.name.lower() if never_started else "pending": 4}
     assert (found.usable, found.planned) == (1, 5)

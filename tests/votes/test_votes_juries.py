@@ -59,7 +59,7 @@ def test_a_jury_says(jury: str, outcomes: tuple[Outcome | None, ...], expected: 
 def test_the_mean_of_a_jury_is_a_soft_outcome() -> None:
     votes = jury_votes(Source.parse("jury:a*3+b@mean"), [said(LEFT), said(RIGHT)])
 
-    assert [vote.share for vote in votes.rows] == [0.75]
+    assert [vote.left_score for vote in votes.rows] == [0.75]
 
 
 def test_the_order_of_a_jurys_comparisons_does_not_depend_on_its_members_order() -> None:
@@ -107,8 +107,8 @@ async def test_a_jury_ranks_what_its_members_judged(client: JudgeClient) -> None
     heavy = await client.leaderboard("demo", "jury:longest+first+matches-reference*5", options)
     alone = await client.leaderboard("demo", "judge:matches-reference", options)
 
-    def ratings(board: leaderboard_pb2.Leaderboard) -> list[tuple[str, float]]:
-        return [(rating.contestant, rating.rating) for rating in board.ratings]
+    def ratings(leaderboard: leaderboard_pb2.Leaderboard) -> list[tuple[str, float]]:
+        return [(rating.contestant, rating.rating) for rating in leaderboard.ratings]
 
     assert jury.source == "jury:longest+first+matches-reference>=2@plurality"
     assert (jury.coverage.usable, jury.coverage.planned) == (480, 480)

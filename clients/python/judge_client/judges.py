@@ -30,16 +30,18 @@ class JudgeCalls(Connection):
         """The judge with its rubric's variants."""
         return (await unary(self.judges.GetJudge, pb.GetJudgeRequest(name=judge_name(judge)), self.timeout)).judge
 
-    async def preview_prompt(self, judge: str, judged: pb.Judged) -> pb.PromptPreview:
+    async def preview_prompt(self, judge: str, judge_input: pb.JudgeInput) -> pb.PromptPreview:
         """Exactly what the judge would be sent; nothing is sent."""
-        request = pb.PreviewPromptRequest(judge=judge_name(judge), judged=judged)
+        request = pb.PreviewPromptRequest(judge=judge_name(judge), input=judge_input)
         return (await unary(self.judges.PreviewPrompt, request, self.timeout)).preview
 
     async def judge_comparison(
-        self, judge: str, judged: pb.Judged, *, epoch: str = "", repeat: int = 0
+        self, judge: str, judge_input: pb.JudgeInput, *, cache_tag: str = "", repeat: int = 0
     ) -> verdict_pb2.Verdict:
         """One verdict, now."""
-        request = pb.JudgeComparisonRequest(judge=judge_name(judge), judged=judged, epoch=epoch, repeat=repeat)
+        request = pb.JudgeComparisonRequest(
+            judge=judge_name(judge), input=judge_input, cache_tag=cache_tag, repeat=repeat
+        )
         return (await unary(self.judges.JudgeComparison, request, self.timeout)).verdict
 
     async def judge_comparisons(

@@ -31,9 +31,9 @@ class _TiesEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Ties.ValueType],
     DESCRIPTOR: _descriptor.EnumDescriptor
     TIES_UNSPECIFIED: _Ties.ValueType  # 0
     """Both, as figures of their own."""
-    TIES_KEEP: _Ties.ValueType  # 1
+    TIES_WITH: _Ties.ValueType  # 1
     """Ties are kept as an outcome (set-up S1)."""
-    TIES_DROP: _Ties.ValueType  # 2
+    TIES_WITHOUT: _Ties.ValueType  # 2
     """Only comparisons where neither side is a tie (set-up S2)."""
 
 class Ties(_Ties, metaclass=_TiesEnumTypeWrapper):
@@ -41,9 +41,9 @@ class Ties(_Ties, metaclass=_TiesEnumTypeWrapper):
 
 TIES_UNSPECIFIED: Ties.ValueType  # 0
 """Both, as figures of their own."""
-TIES_KEEP: Ties.ValueType  # 1
+TIES_WITH: Ties.ValueType  # 1
 """Ties are kept as an outcome (set-up S1)."""
-TIES_DROP: Ties.ValueType  # 2
+TIES_WITHOUT: Ties.ValueType  # 2
 """Only comparisons where neither side is a tie (set-up S2)."""
 Global___Ties: _TypeAlias = Ties  # noqa: Y015
 
@@ -114,7 +114,7 @@ class AgreementOptions(_message.Message):
     BY_CATEGORY_FIELD_NUMBER: _builtins.int
     BY_PAIR_FIELD_NUMBER: _builtins.int
     BY_ANNOTATOR_FIELD_NUMBER: _builtins.int
-    READING_FIELD_NUMBER: _builtins.int
+    PARSER_FIELD_NUMBER: _builtins.int
     SLICE_FIELD_NUMBER: _builtins.int
     INTERVALS_FIELD_NUMBER: _builtins.int
     REPLICATES_FIELD_NUMBER: _builtins.int
@@ -125,10 +125,10 @@ class AgreementOptions(_message.Message):
     UNREADABLE_AS_TIE_FIELD_NUMBER: _builtins.int
     BIAS_FIELD_NUMBER: _builtins.int
     FAMILY_FIELD_NUMBER: _builtins.int
-    WANTED_DIFFERENCE_FIELD_NUMBER: _builtins.int
+    DIFFERENCE_TO_DETECT_FIELD_NUMBER: _builtins.int
     CASCADE_TARGET_FIELD_NUMBER: _builtins.int
     CASCADE_DELTA_FIELD_NUMBER: _builtins.int
-    RIVAL_FIELD_NUMBER: _builtins.int
+    SECOND_SOURCE_FIELD_NUMBER: _builtins.int
     unit: Global___AgreementUnit.ValueType
     """What is counted."""
     orientation: Global___Orientation.ValueType
@@ -147,7 +147,7 @@ class AgreementOptions(_message.Message):
     """Figures by pair of contestants, too."""
     by_annotator: _builtins.bool
     """Figures by annotator of the target, too."""
-    reading: _builtins.str
+    parser: _builtins.str
     """Which reading of replies: empty for the judge's own parser (an imported outcome first), `source`, or a parser's name."""
     intervals: _builtins.str
     """How intervals are computed, all over prompts: empty for the sandwich and the jackknife, bootstrap, or percentile."""
@@ -165,13 +165,13 @@ class AgreementOptions(_message.Message):
     """A verdict that is unreadable, refused or failed counts as a tie, in place of being left out."""
     bias: _builtins.bool
     """Also what sways the source beyond the target: length, markdown, and its family."""
-    wanted_difference: _builtins.float
+    difference_to_detect: _builtins.float
     """The difference of agreement one would like to tell from 0, as a share; 0 means 0.05."""
     cascade_target: _builtins.float
     """The agreement with the target's plurality that a cascade is to guarantee where the source is sure; 0 means none."""
     cascade_delta: _builtins.float
     """The chance that this guarantee fails; 0 means 0.1."""
-    rival: _builtins.str
+    second_source: _builtins.str
     """Another source, held against the same votes of the target beside this one; empty for none."""
     @_builtins.property
     def slice(self) -> _outcome_pb2.Slice:
@@ -193,7 +193,7 @@ class AgreementOptions(_message.Message):
         by_category: _builtins.bool = ...,
         by_pair: _builtins.bool = ...,
         by_annotator: _builtins.bool = ...,
-        reading: _builtins.str = ...,
+        parser: _builtins.str = ...,
         slice: _outcome_pb2.Slice | None = ...,
         intervals: _builtins.str = ...,
         replicates: _builtins.int = ...,
@@ -204,14 +204,14 @@ class AgreementOptions(_message.Message):
         unreadable_as_tie: _builtins.bool = ...,
         bias: _builtins.bool = ...,
         family: _abc.Iterable[_builtins.str] | None = ...,
-        wanted_difference: _builtins.float = ...,
+        difference_to_detect: _builtins.float = ...,
         cascade_target: _builtins.float = ...,
         cascade_delta: _builtins.float = ...,
-        rival: _builtins.str = ...,
+        second_source: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["slice", b"slice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bias", b"bias", "by_annotator", b"by_annotator", "by_category", b"by_category", "by_pair", b"by_pair", "by_turn", b"by_turn", "cascade_delta", b"cascade_delta", "cascade_target", b"cascade_target", "epsilon", b"epsilon", "family", b"family", "intervals", b"intervals", "least_items", b"least_items", "level", b"level", "orientation", b"orientation", "q", b"q", "reading", b"reading", "reconcile", b"reconcile", "replicates", b"replicates", "rival", b"rival", "seed", b"seed", "slice", b"slice", "ties", b"ties", "unit", b"unit", "unreadable_as_tie", b"unreadable_as_tie", "wanted_difference", b"wanted_difference"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bias", b"bias", "by_annotator", b"by_annotator", "by_category", b"by_category", "by_pair", b"by_pair", "by_turn", b"by_turn", "cascade_delta", b"cascade_delta", "cascade_target", b"cascade_target", "difference_to_detect", b"difference_to_detect", "epsilon", b"epsilon", "family", b"family", "intervals", b"intervals", "least_items", b"least_items", "level", b"level", "orientation", b"orientation", "parser", b"parser", "q", b"q", "reconcile", b"reconcile", "replicates", b"replicates", "second_source", b"second_source", "seed", b"seed", "slice", b"slice", "ties", b"ties", "unit", b"unit", "unreadable_as_tie", b"unreadable_as_tie"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -232,7 +232,7 @@ class AgreementReport(_message.Message):
     ORDER_CONSISTENCY_FIELD_NUMBER: _builtins.int
     RECONCILE_FIELD_NUMBER: _builtins.int
     ORIENTATION_FIELD_NUMBER: _builtins.int
-    READING_FIELD_NUMBER: _builtins.int
+    PARSER_FIELD_NUMBER: _builtins.int
     NOTES_FIELD_NUMBER: _builtins.int
     CEILINGS_FIELD_NUMBER: _builtins.int
     ALTERNATIVE_ANNOTATOR_FIELD_NUMBER: _builtins.int
@@ -243,7 +243,7 @@ class AgreementReport(_message.Message):
     REPEATS_AGREE_FIELD_NUMBER: _builtins.int
     CASCADE_FIELD_NUMBER: _builtins.int
     DRIFT_FIELD_NUMBER: _builtins.int
-    RIVALS_FIELD_NUMBER: _builtins.int
+    SECOND_SOURCES_FIELD_NUMBER: _builtins.int
     source_only: _builtins.int
     """Comparisons that only the source has."""
     target_only: _builtins.int
@@ -254,7 +254,7 @@ class AgreementReport(_message.Message):
     """How two orders were made one outcome."""
     orientation: _builtins.str
     """The orientation of chance-corrected figures: both or sorted."""
-    reading: _builtins.str
+    parser: _builtins.str
     """The reading used: the judge's own parser, or `source`."""
     @_builtins.property
     def figures(self) -> _containers.RepeatedCompositeFieldContainer[Global___AgreementFigure]:
@@ -302,7 +302,7 @@ class AgreementReport(_message.Message):
 
     @_builtins.property
     def repeats_agree(self) -> Global___Estimated:
-        """How often two repeats of the same showing say the same; absent where nothing was repeated."""
+        """How often two repeats of the same presentation say the same; absent where nothing was repeated."""
 
     @_builtins.property
     def cascade(self) -> Global___Cascade:
@@ -310,10 +310,10 @@ class AgreementReport(_message.Message):
 
     @_builtins.property
     def drift(self) -> Global___Drift:
-        """What has changed from the target to the source, if each is one judge's verdicts and they share showings."""
+        """What has changed from the target to the source, if each is one judge's verdicts and they share presentations."""
 
     @_builtins.property
-    def rivals(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rivals]:
+    def second_sources(self) -> _containers.RepeatedCompositeFieldContainer[Global___SecondSourceComparison]:
         """The source beside its rival, if one is named: ties kept, and dropped."""
 
     def __init__(
@@ -328,7 +328,7 @@ class AgreementReport(_message.Message):
         order_consistency: Global___OrderConsistency | None = ...,
         reconcile: _builtins.str = ...,
         orientation: _builtins.str = ...,
-        reading: _builtins.str = ...,
+        parser: _builtins.str = ...,
         notes: _abc.Iterable[_builtins.str] | None = ...,
         ceilings: _abc.Iterable[Global___Ceiling] | None = ...,
         alternative_annotator: Global___AlternativeAnnotator | None = ...,
@@ -339,18 +339,18 @@ class AgreementReport(_message.Message):
         repeats_agree: Global___Estimated | None = ...,
         cascade: Global___Cascade | None = ...,
         drift: Global___Drift | None = ...,
-        rivals: _abc.Iterable[Global___Rivals] | None = ...,
+        second_sources: _abc.Iterable[Global___SecondSourceComparison] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["alternative_annotator", b"alternative_annotator", "bias", b"bias", "calibration", b"calibration", "cascade", b"cascade", "drift", b"drift", "order_consistency", b"order_consistency", "rank_agreement", b"rank_agreement", "repeats_agree", b"repeats_agree", "source_coverage", b"source_coverage", "target_coverage", b"target_coverage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternative_annotator", b"alternative_annotator", "bias", b"bias", "both", b"both", "calibration", b"calibration", "cascade", b"cascade", "ceilings", b"ceilings", "drift", b"drift", "figures", b"figures", "gaps", b"gaps", "notes", b"notes", "order_consistency", b"order_consistency", "orientation", b"orientation", "rank_agreement", b"rank_agreement", "reading", b"reading", "reconcile", b"reconcile", "repeats_agree", b"repeats_agree", "rivals", b"rivals", "source_coverage", b"source_coverage", "source_only", b"source_only", "target_coverage", b"target_coverage", "target_only", b"target_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternative_annotator", b"alternative_annotator", "bias", b"bias", "both", b"both", "calibration", b"calibration", "cascade", b"cascade", "ceilings", b"ceilings", "drift", b"drift", "figures", b"figures", "gaps", b"gaps", "notes", b"notes", "order_consistency", b"order_consistency", "orientation", b"orientation", "parser", b"parser", "rank_agreement", b"rank_agreement", "reconcile", b"reconcile", "repeats_agree", b"repeats_agree", "second_sources", b"second_sources", "source_coverage", b"source_coverage", "source_only", b"source_only", "target_coverage", b"target_coverage", "target_only", b"target_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AgreementReport: _TypeAlias = AgreementReport  # noqa: Y015
 
 @_typing.final
-class Rivals(_message.Message):
+class SecondSourceComparison(_message.Message):
     """Two sources against the same votes of the target."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -360,7 +360,7 @@ class Rivals(_message.Message):
     VOTES_FIELD_NUMBER: _builtins.int
     PROMPTS_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
-    RIVAL_FIELD_NUMBER: _builtins.int
+    SECOND_SOURCE_FIELD_NUMBER: _builtins.int
     DIFFERENCE_FIELD_NUMBER: _builtins.int
     DETECTABLE_DIFFERENCE_FIELD_NUMBER: _builtins.int
     PROMPTS_NEEDED_FIELD_NUMBER: _builtins.int
@@ -384,7 +384,7 @@ class Rivals(_message.Message):
         """How often the source agrees with the votes."""
 
     @_builtins.property
-    def rival(self) -> Global___Estimated:
+    def second_source(self) -> Global___Estimated:
         """How often the rival does."""
 
     @_builtins.property
@@ -399,15 +399,15 @@ class Rivals(_message.Message):
         votes: _builtins.int = ...,
         prompts: _builtins.int = ...,
         source: Global___Estimated | None = ...,
-        rival: Global___Estimated | None = ...,
+        second_source: Global___Estimated | None = ...,
         difference: Global___Estimated | None = ...,
         detectable_difference: _builtins.float | None = ...,
         prompts_needed: _builtins.int | None = ...,
         votes_needed: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference", "_prompts_needed", b"_prompts_needed", "_votes_needed", b"_votes_needed", "detectable_difference", b"detectable_difference", "difference", b"difference", "prompts_needed", b"prompts_needed", "rival", b"rival", "source", b"source", "votes_needed", b"votes_needed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference", "_prompts_needed", b"_prompts_needed", "_votes_needed", b"_votes_needed", "detectable_difference", b"detectable_difference", "difference", b"difference", "prompts_needed", b"prompts_needed", "second_source", b"second_source", "source", b"source", "votes_needed", b"votes_needed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference", "_prompts_needed", b"_prompts_needed", "_votes_needed", b"_votes_needed", "comparisons", b"comparisons", "detectable_difference", b"detectable_difference", "difference", b"difference", "prompts", b"prompts", "prompts_needed", b"prompts_needed", "rival", b"rival", "source", b"source", "ties", b"ties", "votes", b"votes", "votes_needed", b"votes_needed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference", "_prompts_needed", b"_prompts_needed", "_votes_needed", b"_votes_needed", "comparisons", b"comparisons", "detectable_difference", b"detectable_difference", "difference", b"difference", "prompts", b"prompts", "prompts_needed", b"prompts_needed", "second_source", b"second_source", "source", b"source", "ties", b"ties", "votes", b"votes", "votes_needed", b"votes_needed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__detectable_difference: _TypeAlias = _typing.Literal["detectable_difference"]  # noqa: Y015
     _WhichOneofArgType__detectable_difference: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference"]  # noqa: Y015
@@ -422,16 +422,16 @@ class Rivals(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__votes_needed) -> _WhichOneofReturnType__votes_needed | None: ...
 
-Global___Rivals: _TypeAlias = Rivals  # noqa: Y015
+Global___SecondSourceComparison: _TypeAlias = SecondSourceComparison  # noqa: Y015
 
 @_typing.final
 class Drift(_message.Message):
-    """The same showings judged before (the target) and after (the source)."""
+    """The same presentations judged before (the target) and after (the source)."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ANSWER_FIELD_NUMBER: _builtins.int
-    SHOWINGS_FIELD_NUMBER: _builtins.int
+    PRESENTATIONS_FIELD_NUMBER: _builtins.int
     CHANGED_FIELD_NUMBER: _builtins.int
     NOISE_FIELD_NUMBER: _builtins.int
     BEYOND_FIELD_NUMBER: _builtins.int
@@ -439,19 +439,19 @@ class Drift(_message.Message):
     FIRST_FIELD_NUMBER: _builtins.int
     answer: _builtins.str
     """changed, no more than noise, or cannot tell."""
-    showings: _builtins.int
-    """Showings that both have a verdict on."""
+    presentations: _builtins.int
+    """Presentations that both have a verdict on."""
     @_builtins.property
     def changed(self) -> Global___Estimated:
         """The share of pairs of verdicts, one of before and one of after, that differ."""
 
     @_builtins.property
     def noise(self) -> Global___Estimated:
-        """The share of pairs of repeats of one side that differ, on the showings that have any."""
+        """The share of pairs of repeats of one side that differ, on the presentations that have any."""
 
     @_builtins.property
     def beyond(self) -> Global___Estimated:
-        """How far the changed share is above that noise, on the showings with repeats: half of what the squared chances of the
+        """How far the changed share is above that noise, on the presentations with repeats: half of what the squared chances of the
         outcomes differ by, 0 where nothing has changed.
         """
 
@@ -467,7 +467,7 @@ class Drift(_message.Message):
         self,
         *,
         answer: _builtins.str = ...,
-        showings: _builtins.int = ...,
+        presentations: _builtins.int = ...,
         changed: Global___Estimated | None = ...,
         noise: Global___Estimated | None = ...,
         beyond: Global___Estimated | None = ...,
@@ -476,7 +476,7 @@ class Drift(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["beyond", b"beyond", "changed", b"changed", "first", b"first", "noise", b"noise", "ties", b"ties"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "beyond", b"beyond", "changed", b"changed", "first", b"first", "noise", b"noise", "showings", b"showings", "ties", b"ties"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "beyond", b"beyond", "changed", b"changed", "first", b"first", "noise", b"noise", "presentations", b"presentations", "ties", b"ties"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -870,7 +870,7 @@ class Estimated(_message.Message):
 Global___Estimated: _TypeAlias = Estimated  # noqa: Y015
 
 @_typing.final
-class Beside(_message.Message):
+class PairedEstimate(_message.Message):
     """A figure of the source beside that of people, and the difference."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -903,7 +903,7 @@ class Beside(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Beside: _TypeAlias = Beside  # noqa: Y015
+Global___PairedEstimate: _TypeAlias = PairedEstimate  # noqa: Y015
 
 @_typing.final
 class Ceiling(_message.Message):
@@ -938,11 +938,11 @@ class Ceiling(_message.Message):
         """The part of the data."""
 
     @_builtins.property
-    def rate(self) -> Global___Beside:
+    def rate(self) -> Global___PairedEstimate:
         """Raw agreement."""
 
     @_builtins.property
-    def alpha(self) -> Global___Beside:
+    def alpha(self) -> Global___PairedEstimate:
         """Krippendorff's alpha, nominal."""
 
     @_builtins.property
@@ -956,8 +956,8 @@ class Ceiling(_message.Message):
         ties: Global___Ties.ValueType = ...,
         comparisons: _builtins.int = ...,
         votes: _builtins.int = ...,
-        rate: Global___Beside | None = ...,
-        alpha: Global___Beside | None = ...,
+        rate: Global___PairedEstimate | None = ...,
+        alpha: Global___PairedEstimate | None = ...,
         largest: Global___Estimated | None = ...,
         detectable_difference: _builtins.float | None = ...,
         prompts_needed: _builtins.int | None = ...,
@@ -1311,7 +1311,7 @@ class OrderConsistency(_message.Message):
 
     @_builtins.property
     def first_share(self) -> Global___Estimated:
-        """Of the showings that are no ties, the share won by what was shown first; a half where the order does not matter."""
+        """Of the presentations that are no ties, the share won by what was shown first; a half where the order does not matter."""
 
     def __init__(
         self,
@@ -1552,14 +1552,14 @@ class Disagreement(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    SHOWING_FIELD_NUMBER: _builtins.int
+    PRESENTATION_FIELD_NUMBER: _builtins.int
     CATEGORY_FIELD_NUMBER: _builtins.int
     SOURCE_OUTCOME_FIELD_NUMBER: _builtins.int
     TARGET_OUTCOME_FIELD_NUMBER: _builtins.int
     VERDICTS_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
     INFORMATIVE_FIELD_NUMBER: _builtins.int
-    SOURCE_LEFT_SHARE_FIELD_NUMBER: _builtins.int
+    SOURCE_LEFT_SCORE_FIELD_NUMBER: _builtins.int
     VOTES_FIELD_NUMBER: _builtins.int
     PROMPT_FIELD_NUMBER: _builtins.int
     LEFT_FIELD_NUMBER: _builtins.int
@@ -1573,10 +1573,10 @@ class Disagreement(_message.Message):
     """The target's outcome."""
     informative: _builtins.float
     """How informative it is: the votes for the target's outcome less those for the source's, times how sure the source is."""
-    source_left_share: _builtins.float
+    source_left_score: _builtins.float
     """How much the source gives to the left, from 0 to 1."""
     @_builtins.property
-    def showing(self) -> _outcome_pb2.Showing:
+    def presentation(self) -> _outcome_pb2.Presentation:
         """The comparison."""
 
     @_builtins.property
@@ -1610,23 +1610,23 @@ class Disagreement(_message.Message):
     def __init__(
         self,
         *,
-        showing: _outcome_pb2.Showing | None = ...,
+        presentation: _outcome_pb2.Presentation | None = ...,
         category: _builtins.str = ...,
         source_outcome: _outcome_pb2.Outcome.ValueType = ...,
         target_outcome: _outcome_pb2.Outcome.ValueType = ...,
         verdicts: _abc.Iterable[_verdict_pb2.Verdict] | None = ...,
         labels: _abc.Iterable[_dataset_service_pb2.Label] | None = ...,
         informative: _builtins.float = ...,
-        source_left_share: _builtins.float = ...,
+        source_left_score: _builtins.float = ...,
         votes: _abc.Iterable[_builtins.int] | None = ...,
         prompt: _abc.Iterable[_builtins.str] | None = ...,
         left: _abc.Iterable[_builtins.str] | None = ...,
         right: _abc.Iterable[_builtins.str] | None = ...,
         target_verdicts: _abc.Iterable[_verdict_pb2.Verdict] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["showing", b"showing"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["presentation", b"presentation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "informative", b"informative", "labels", b"labels", "left", b"left", "prompt", b"prompt", "right", b"right", "showing", b"showing", "source_left_share", b"source_left_share", "source_outcome", b"source_outcome", "target_outcome", b"target_outcome", "target_verdicts", b"target_verdicts", "verdicts", b"verdicts", "votes", b"votes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "informative", b"informative", "labels", b"labels", "left", b"left", "presentation", b"presentation", "prompt", b"prompt", "right", b"right", "source_left_score", b"source_left_score", "source_outcome", b"source_outcome", "target_outcome", b"target_outcome", "target_verdicts", b"target_verdicts", "verdicts", b"verdicts", "votes", b"votes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

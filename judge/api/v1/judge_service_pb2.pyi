@@ -33,7 +33,7 @@ class Judge(_message.Message):
     RUBRIC_HASH_FIELD_NUMBER: _builtins.int
     PARSER_FIELD_NUMBER: _builtins.int
     FINGERPRINT_FIELD_NUMBER: _builtins.int
-    YARDSTICK_FIELD_NUMBER: _builtins.int
+    BASELINE_FIELD_NUMBER: _builtins.int
     AVAILABLE_FIELD_NUMBER: _builtins.int
     UNAVAILABLE_REASON_FIELD_NUMBER: _builtins.int
     CAPABILITIES_FIELD_NUMBER: _builtins.int
@@ -46,7 +46,7 @@ class Judge(_message.Message):
     name: _builtins.str
     """Resource name, `judges/NAME`."""
     backend: _builtins.str
-    """The backend that answers: openai, anthropic, vllm, vllm_engine, recorded, scripted, or a yardstick's name."""
+    """The backend that answers: openai, anthropic, vllm, vllm_engine, recorded, scripted, or the name of a baseline judge."""
     model: _builtins.str
     """The model asked, if the backend has models."""
     rubric: _builtins.str
@@ -57,8 +57,8 @@ class Judge(_message.Message):
     """The parser that reads the replies, with its version."""
     fingerprint: _builtins.str
     """The call fingerprint: what changes the reply, hashed."""
-    yardstick: _builtins.bool
-    """A yardstick needs no key and no model."""
+    baseline: _builtins.bool
+    """A baseline judge needs no key and no model."""
     available: _builtins.bool
     """Whether calls can be made now; if not, unavailable_reason says why."""
     unavailable_reason: _builtins.str
@@ -66,7 +66,7 @@ class Judge(_message.Message):
     rubric_version: _builtins.int
     """The rubric's version, as its writer counts."""
     batch: _builtins.bool
-    """Runs send its showings through the provider's batch API."""
+    """Runs send its presentations through the provider's batch API."""
     @_builtins.property
     def capabilities(self) -> Global___Capabilities:
         """What the backend can do."""
@@ -97,7 +97,7 @@ class Judge(_message.Message):
         rubric_hash: _builtins.str = ...,
         parser: _builtins.str = ...,
         fingerprint: _builtins.str = ...,
-        yardstick: _builtins.bool = ...,
+        baseline: _builtins.bool = ...,
         available: _builtins.bool = ...,
         unavailable_reason: _builtins.str = ...,
         capabilities: Global___Capabilities | None = ...,
@@ -110,7 +110,7 @@ class Judge(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "limits", b"limits", "price", b"price", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "backend", b"backend", "batch", b"batch", "capabilities", b"capabilities", "fingerprint", b"fingerprint", "limits", b"limits", "model", b"model", "name", b"name", "parser", b"parser", "price", b"price", "rubric", b"rubric", "rubric_hash", b"rubric_hash", "rubric_version", b"rubric_version", "sampling", b"sampling", "unavailable_reason", b"unavailable_reason", "variants", b"variants", "yardstick", b"yardstick"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "backend", b"backend", "baseline", b"baseline", "batch", b"batch", "capabilities", b"capabilities", "fingerprint", b"fingerprint", "limits", b"limits", "model", b"model", "name", b"name", "parser", b"parser", "price", b"price", "rubric", b"rubric", "rubric_hash", b"rubric_hash", "rubric_version", b"rubric_version", "sampling", b"sampling", "unavailable_reason", b"unavailable_reason", "variants", b"variants"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -224,7 +224,7 @@ class Limits(_message.Message):
     deadline_seconds: _builtins.float
     """Seconds for one call, all tries together."""
     max_failed_share: _builtins.float
-    """The share of a run's showings that may be left without a verdict before the judge is stopped."""
+    """The share of a run's presentations that may be left without a verdict before the judge is stopped."""
     def __init__(
         self,
         *,
@@ -523,18 +523,18 @@ class GetJudgeResponse(_message.Message):
 Global___GetJudgeResponse: _TypeAlias = GetJudgeResponse  # noqa: Y015
 
 @_typing.final
-class Judged(_message.Message):
-    """What is to be judged: a showing of a dataset, or texts given here."""
+class JudgeInput(_message.Message):
+    """What is to be judged: a presentation of a dataset, or texts given here."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     DATASET_FIELD_NUMBER: _builtins.int
-    SHOWING_FIELD_NUMBER: _builtins.int
+    PRESENTATION_FIELD_NUMBER: _builtins.int
     TEXTS_FIELD_NUMBER: _builtins.int
     dataset: _builtins.str
-    """`datasets/NAME`, with showing; or empty, with texts."""
+    """`datasets/NAME`, with presentation; or empty, with texts."""
     @_builtins.property
-    def showing(self) -> _outcome_pb2.Showing:
+    def presentation(self) -> _outcome_pb2.Presentation:
         """Which comparison of the dataset, in which order."""
 
     @_builtins.property
@@ -545,16 +545,16 @@ class Judged(_message.Message):
         self,
         *,
         dataset: _builtins.str = ...,
-        showing: _outcome_pb2.Showing | None = ...,
+        presentation: _outcome_pb2.Presentation | None = ...,
         texts: Global___InlineComparison | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["showing", b"showing", "texts", b"texts"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["presentation", b"presentation", "texts", b"texts"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset", "showing", b"showing", "texts", b"texts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset", "presentation", b"presentation", "texts", b"texts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Judged: _TypeAlias = Judged  # noqa: Y015
+Global___JudgeInput: _TypeAlias = JudgeInput  # noqa: Y015
 
 @_typing.final
 class InlineComparison(_message.Message):
@@ -613,22 +613,22 @@ class PreviewPromptRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     JUDGE_FIELD_NUMBER: _builtins.int
-    JUDGED_FIELD_NUMBER: _builtins.int
+    INPUT_FIELD_NUMBER: _builtins.int
     judge: _builtins.str
     """`judges/NAME`."""
     @_builtins.property
-    def judged(self) -> Global___Judged:
+    def input(self) -> Global___JudgeInput:
         """What would be judged."""
 
     def __init__(
         self,
         *,
         judge: _builtins.str = ...,
-        judged: Global___Judged | None = ...,
+        input: Global___JudgeInput | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["judged", b"judged"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["judge", b"judge", "judged", b"judged"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["input", b"input", "judge", b"judge"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -679,7 +679,7 @@ class PromptPreview(_message.Message):
     nonce: _builtins.str
     """The nonce that fences the judged texts; it derives from the verdict's key."""
     stored: _builtins.bool
-    """A verdict on this showing is stored already: a call would cost nothing."""
+    """A verdict on this presentation is stored already: a call would cost nothing."""
     form: _builtins.str
     """The answer form: choice, reasoned, likert or brackets."""
     @_builtins.property
@@ -747,30 +747,30 @@ class JudgeComparisonRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     JUDGE_FIELD_NUMBER: _builtins.int
-    JUDGED_FIELD_NUMBER: _builtins.int
-    EPOCH_FIELD_NUMBER: _builtins.int
+    INPUT_FIELD_NUMBER: _builtins.int
+    CACHE_TAG_FIELD_NUMBER: _builtins.int
     REPEAT_FIELD_NUMBER: _builtins.int
     judge: _builtins.str
     """`judges/NAME`."""
-    epoch: _builtins.str
+    cache_tag: _builtins.str
     """How a fresh judging of the same content is asked for; usually empty."""
     repeat: _builtins.int
     """Which of several repeats, from 0."""
     @_builtins.property
-    def judged(self) -> Global___Judged:
+    def input(self) -> Global___JudgeInput:
         """What is to be judged."""
 
     def __init__(
         self,
         *,
         judge: _builtins.str = ...,
-        judged: Global___Judged | None = ...,
-        epoch: _builtins.str = ...,
+        input: Global___JudgeInput | None = ...,
+        cache_tag: _builtins.str = ...,
         repeat: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["judged", b"judged"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "judge", b"judge", "judged", b"judged", "repeat", b"repeat"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_tag", b"cache_tag", "input", b"input", "judge", b"judge", "repeat", b"repeat"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

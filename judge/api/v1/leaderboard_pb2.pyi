@@ -74,7 +74,7 @@ class Leaderboard(_message.Message):
     INTERIM_FIELD_NUMBER: _builtins.int
     DIFFERENCES_FIELD_NUMBER: _builtins.int
     NOTES_FIELD_NUMBER: _builtins.int
-    READING_FIELD_NUMBER: _builtins.int
+    PARSER_FIELD_NUMBER: _builtins.int
     ADAPTIVE_FIELD_NUMBER: _builtins.int
     RIDGE_FIELD_NUMBER: _builtins.int
     EFFECTS_FIELD_NUMBER: _builtins.int
@@ -86,7 +86,7 @@ class Leaderboard(_message.Message):
     REPLICATES_APART_FIELD_NUMBER: _builtins.int
     ANCHORING_FIELD_NUMBER: _builtins.int
     VARIANCE_FIELD_NUMBER: _builtins.int
-    BY_LOT_FIELD_NUMBER: _builtins.int
+    UNIFORM_SAMPLE_FIELD_NUMBER: _builtins.int
     ANCHORS_FIELD_NUMBER: _builtins.int
     method: _builtins.str
     """bradley-terry, davidson, rao-kupper, elo, elo-permuted or win-rate."""
@@ -110,7 +110,7 @@ class Leaderboard(_message.Message):
     """Number of battles."""
     interim: _builtins.bool
     """The ranking is of a run that is still at work."""
-    reading: _builtins.str
+    parser: _builtins.str
     """The reading used: the judge's own parser, or `source`."""
     adaptive: _builtins.bool
     """The pairs were chosen adaptively."""
@@ -183,7 +183,7 @@ class Leaderboard(_message.Message):
         """How far verdicts vary with prompts, judges, orders and repeats, if asked for."""
 
     @_builtins.property
-    def by_lot(self) -> Global___Leaderboard:
+    def uniform_sample(self) -> Global___Leaderboard:
         """Of an adaptive run: the same over the comparisons drawn by lot alone, which no verdict had a part in choosing."""
 
     @_builtins.property
@@ -213,7 +213,7 @@ class Leaderboard(_message.Message):
         interim: _builtins.bool = ...,
         differences: _abc.Iterable[Global___Difference] | None = ...,
         notes: _abc.Iterable[_builtins.str] | None = ...,
-        reading: _builtins.str = ...,
+        parser: _builtins.str = ...,
         adaptive: _builtins.bool = ...,
         ridge: _builtins.float = ...,
         effects: _abc.Iterable[Global___Effect] | None = ...,
@@ -225,12 +225,12 @@ class Leaderboard(_message.Message):
         replicates_apart: _builtins.int = ...,
         anchoring: Global___Anchoring | None = ...,
         variance: _abc.Iterable[Global___VarianceComponent] | None = ...,
-        by_lot: Global___Leaderboard | None = ...,
+        uniform_sample: Global___Leaderboard | None = ...,
         anchors: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["anchoring", b"anchoring", "by_lot", b"by_lot", "coverage", b"coverage", "slice", b"slice", "without_style", b"without_style"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["anchoring", b"anchoring", "coverage", b"coverage", "slice", b"slice", "uniform_sample", b"uniform_sample", "without_style", b"without_style"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adaptive", b"adaptive", "anchor", b"anchor", "anchoring", b"anchoring", "anchors", b"anchors", "battles", b"battles", "by_lot", b"by_lot", "components", b"components", "coverage", b"coverage", "differences", b"differences", "effects", b"effects", "inference", b"inference", "interim", b"interim", "interval_method", b"interval_method", "left_out", b"left_out", "level", b"level", "method", b"method", "notes", b"notes", "prompts", b"prompts", "ratings", b"ratings", "reading", b"reading", "reconcile", b"reconcile", "replicates", b"replicates", "replicates_apart", b"replicates_apart", "ridge", b"ridge", "scale", b"scale", "slice", b"slice", "slices", b"slices", "source", b"source", "standings", b"standings", "target_shares", b"target_shares", "ties", b"ties", "unranked", b"unranked", "variance", b"variance", "without_style", b"without_style"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adaptive", b"adaptive", "anchor", b"anchor", "anchoring", b"anchoring", "anchors", b"anchors", "battles", b"battles", "components", b"components", "coverage", b"coverage", "differences", b"differences", "effects", b"effects", "inference", b"inference", "interim", b"interim", "interval_method", b"interval_method", "left_out", b"left_out", "level", b"level", "method", b"method", "notes", b"notes", "parser", b"parser", "prompts", b"prompts", "ratings", b"ratings", "reconcile", b"reconcile", "replicates", b"replicates", "replicates_apart", b"replicates_apart", "ridge", b"ridge", "scale", b"scale", "slice", b"slice", "slices", b"slices", "source", b"source", "standings", b"standings", "target_shares", b"target_shares", "ties", b"ties", "uniform_sample", b"uniform_sample", "unranked", b"unranked", "variance", b"variance", "without_style", b"without_style"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

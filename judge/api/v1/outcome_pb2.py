@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ajudge/api/v1/outcome.proto\x12\x0cjudge.api.v1\"@\n\x08Interval\x12\x10\n\x03low\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\x04high\x18\x02 \x01(\x01H\x01\x88\x01\x01\x42\x06\n\x04_lowB\x07\n\x05_high\"Q\n\x05Slice\x12\x10\n\x08\x63\x61tegory\x18\x01 \x01(\t\x12\x0c\n\x04turn\x18\x02 \x01(\x05\x12\x0c\n\x04left\x18\x03 \x01(\t\x12\r\n\x05right\x18\x04 \x01(\t\x12\x0b\n\x03tag\x18\x05 \x01(\t\"\x95\x01\n\x08\x43overage\x12\x0e\n\x06usable\x18\x01 \x01(\x05\x12\x0f\n\x07planned\x18\x02 \x01(\x05\x12\x37\n\tby_status\x18\x03 \x03(\x0b\x32$.judge.api.v1.Coverage.ByStatusEntry\x1a/\n\rByStatusEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\"\x96\x01\n\x07Showing\x12\x11\n\tprompt_id\x18\x01 \x01(\t\x12\x0c\n\x04turn\x18\x02 \x01(\x05\x12\x0c\n\x04left\x18\x03 \x01(\t\x12\r\n\x05right\x18\x04 \x01(\t\x12\x13\n\x0bleft_sample\x18\x05 \x01(\x05\x12\x14\n\x0cright_sample\x18\x06 \x01(\x05\x12\"\n\x05order\x18\x07 \x01(\x0e\x32\x13.judge.api.v1.Order*X\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x10\n\x0cOUTCOME_LEFT\x10\x01\x12\x11\n\rOUTCOME_RIGHT\x10\x02\x12\x0f\n\x0bOUTCOME_TIE\x10\x03*i\n\x07TieKind\x12\x18\n\x14TIE_KIND_UNSPECIFIED\x10\x00\x12\x12\n\x0eTIE_KIND_PLAIN\x10\x01\x12\x19\n\x15TIE_KIND_INCONSISTENT\x10\x02\x12\x15\n\x11TIE_KIND_BOTH_BAD\x10\x03*K\n\x05Order\x12\x15\n\x11ORDER_UNSPECIFIED\x10\x00\x12\x14\n\x10ORDER_LEFT_FIRST\x10\x01\x12\x15\n\x11ORDER_RIGHT_FIRST\x10\x02*\xbc\x01\n\rVerdictStatus\x12\x1e\n\x1aVERDICT_STATUS_UNSPECIFIED\x10\x00\x12\x15\n\x11VERDICT_STATUS_OK\x10\x01\x12\x1d\n\x19VERDICT_STATUS_UNREADABLE\x10\x02\x12\x1a\n\x16VERDICT_STATUS_REFUSED\x10\x03\x12\x1b\n\x17VERDICT_STATUS_FILTERED\x10\x04\x12\x1c\n\x18VERDICT_STATUS_TRUNCATED\x10\x05*\x80\x02\n\tItemState\x12\x1a\n\x16ITEM_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12ITEM_STATE_PENDING\x10\x01\x12\x17\n\x13ITEM_STATE_TOO_LONG\x10\x02\x12\x17\n\x13ITEM_STATE_REJECTED\x10\x03\x12\x1e\n\x1aITEM_STATE_TRANSPORT_ERROR\x10\x04\x12\x1b\n\x17ITEM_STATE_NOT_RECORDED\x10\x05\x12\x1d\n\x19ITEM_STATE_BUDGET_STOPPED\x10\x06\x12\x18\n\x14ITEM_STATE_CANCELLED\x10\x07\x12\x17\n\x13ITEM_STATE_GIVEN_UP\x10\x08*|\n\rAnnotatorKind\x12\x1e\n\x1a\x41NNOTATOR_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41NNOTATOR_KIND_HUMAN\x10\x01\x12\x18\n\x14\x41NNOTATOR_KIND_MODEL\x10\x02\x12\x17\n\x13\x41NNOTATOR_KIND_GOLD\x10\x03*i\n\tSelection\x12\x19\n\x15SELECTION_UNSPECIFIED\x10\x00\x12\x14\n\x10SELECTION_RANDOM\x10\x01\x12\x13\n\x0fSELECTION_QUEUE\x10\x02\x12\x16\n\x12SELECTION_IMPORTED\x10\x03*u\n\tReconcile\x12\x19\n\x15RECONCILE_UNSPECIFIED\x10\x00\x12\x11\n\rRECONCILE_TIE\x10\x01\x12\x12\n\x0eRECONCILE_DROP\x10\x02\x12\x12\n\x0eRECONCILE_EACH\x10\x03\x12\x12\n\x0eRECONCILE_SOFT\x10\x04\x42\x1eZ\x1cjudge.example/api/v1;judgev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ajudge/api/v1/outcome.proto\x12\x0cjudge.api.v1\"@\n\x08Interval\x12\x10\n\x03low\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\x04high\x18\x02 \x01(\x01H\x01\x88\x01\x01\x42\x06\n\x04_lowB\x07\n\x05_high\"Q\n\x05Slice\x12\x10\n\x08\x63\x61tegory\x18\x01 \x01(\t\x12\x0c\n\x04turn\x18\x02 \x01(\x05\x12\x0c\n\x04left\x18\x03 \x01(\t\x12\r\n\x05right\x18\x04 \x01(\t\x12\x0b\n\x03tag\x18\x05 \x01(\t\"\x95\x01\n\x08\x43overage\x12\x0e\n\x06usable\x18\x01 \x01(\x05\x12\x0f\n\x07planned\x18\x02 \x01(\x05\x12\x37\n\tby_status\x18\x03 \x03(\x0b\x32$.judge.api.v1.Coverage.ByStatusEntry\x1a/\n\rByStatusEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\"\x9b\x01\n\x0cPresentation\x12\x11\n\tprompt_id\x18\x01 \x01(\t\x12\x0c\n\x04turn\x18\x02 \x01(\x05\x12\x0c\n\x04left\x18\x03 \x01(\t\x12\r\n\x05right\x18\x04 \x01(\t\x12\x13\n\x0bleft_sample\x18\x05 \x01(\x05\x12\x14\n\x0cright_sample\x18\x06 \x01(\x05\x12\"\n\x05order\x18\x07 \x01(\x0e\x32\x13.judge.api.v1.Order*X\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x10\n\x0cOUTCOME_LEFT\x10\x01\x12\x11\n\rOUTCOME_RIGHT\x10\x02\x12\x0f\n\x0bOUTCOME_TIE\x10\x03*i\n\x07TieKind\x12\x18\n\x14TIE_KIND_UNSPECIFIED\x10\x00\x12\x12\n\x0eTIE_KIND_PLAIN\x10\x01\x12\x19\n\x15TIE_KIND_INCONSISTENT\x10\x02\x12\x15\n\x11TIE_KIND_BOTH_BAD\x10\x03*K\n\x05Order\x12\x15\n\x11ORDER_UNSPECIFIED\x10\x00\x12\x14\n\x10ORDER_LEFT_FIRST\x10\x01\x12\x15\n\x11ORDER_RIGHT_FIRST\x10\x02*\xbc\x01\n\rVerdictStatus\x12\x1e\n\x1aVERDICT_STATUS_UNSPECIFIED\x10\x00\x12\x15\n\x11VERDICT_STATUS_OK\x10\x01\x12\x1d\n\x19VERDICT_STATUS_UNREADABLE\x10\x02\x12\x1a\n\x16VERDICT_STATUS_REFUSED\x10\x03\x12\x1b\n\x17VERDICT_STATUS_FILTERED\x10\x04\x12\x1c\n\x18VERDICT_STATUS_TRUNCATED\x10\x05*\xfe\x01\n\tItemState\x12\x1a\n\x16ITEM_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12ITEM_STATE_PENDING\x10\x01\x12\x17\n\x13ITEM_STATE_TOO_LONG\x10\x02\x12\x17\n\x13ITEM_STATE_REJECTED\x10\x03\x12\x1e\n\x1aITEM_STATE_TRANSPORT_ERROR\x10\x04\x12\x1b\n\x17ITEM_STATE_NOT_RECORDED\x10\x05\x12\x1d\n\x19ITEM_STATE_BUDGET_STOPPED\x10\x06\x12\x18\n\x14ITEM_STATE_CANCELLED\x10\x07\x12\x15\n\x11ITEM_STATE_FAILED\x10\x08*|\n\rAnnotatorKind\x12\x1e\n\x1a\x41NNOTATOR_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41NNOTATOR_KIND_HUMAN\x10\x01\x12\x18\n\x14\x41NNOTATOR_KIND_MODEL\x10\x02\x12\x17\n\x13\x41NNOTATOR_KIND_GOLD\x10\x03*i\n\tSelection\x12\x19\n\x15SELECTION_UNSPECIFIED\x10\x00\x12\x14\n\x10SELECTION_RANDOM\x10\x01\x12\x13\n\x0fSELECTION_QUEUE\x10\x02\x12\x16\n\x12SELECTION_IMPORTED\x10\x03*u\n\tReconcile\x12\x19\n\x15RECONCILE_UNSPECIFIED\x10\x00\x12\x11\n\rRECONCILE_TIE\x10\x01\x12\x12\n\x0eRECONCILE_DROP\x10\x02\x12\x12\n\x0eRECONCILE_EACH\x10\x03\x12\x12\n\x0eRECONCILE_SOFT\x10\x04\x42\x1eZ\x1cjudge.example/api/v1;judgev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,22 +34,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'Z\034judge.example/api/v1;judgev1'
   _globals['_COVERAGE_BYSTATUSENTRY']._loaded_options = None
   _globals['_COVERAGE_BYSTATUSENTRY']._serialized_options = b'8\001'
-  _globals['_OUTCOME']._serialized_start=498
-  _globals['_OUTCOME']._serialized_end=586
-  _globals['_TIEKIND']._serialized_start=588
-  _globals['_TIEKIND']._serialized_end=693
-  _globals['_ORDER']._serialized_start=695
-  _globals['_ORDER']._serialized_end=770
-  _globals['_VERDICTSTATUS']._serialized_start=773
-  _globals['_VERDICTSTATUS']._serialized_end=961
-  _globals['_ITEMSTATE']._serialized_start=964
-  _globals['_ITEMSTATE']._serialized_end=1220
-  _globals['_ANNOTATORKIND']._serialized_start=1222
-  _globals['_ANNOTATORKIND']._serialized_end=1346
-  _globals['_SELECTION']._serialized_start=1348
-  _globals['_SELECTION']._serialized_end=1453
-  _globals['_RECONCILE']._serialized_start=1455
-  _globals['_RECONCILE']._serialized_end=1572
+  _globals['_OUTCOME']._serialized_start=503
+  _globals['_OUTCOME']._serialized_end=591
+  _globals['_TIEKIND']._serialized_start=593
+  _globals['_TIEKIND']._serialized_end=698
+  _globals['_ORDER']._serialized_start=700
+  _globals['_ORDER']._serialized_end=775
+  _globals['_VERDICTSTATUS']._serialized_start=778
+  _globals['_VERDICTSTATUS']._serialized_end=966
+  _globals['_ITEMSTATE']._serialized_start=969
+  _globals['_ITEMSTATE']._serialized_end=1223
+  _globals['_ANNOTATORKIND']._serialized_start=1225
+  _globals['_ANNOTATORKIND']._serialized_end=1349
+  _globals['_SELECTION']._serialized_start=1351
+  _globals['_SELECTION']._serialized_end=1456
+  _globals['_RECONCILE']._serialized_start=1458
+  _globals['_RECONCILE']._serialized_end=1575
   _globals['_INTERVAL']._serialized_start=44
   _globals['_INTERVAL']._serialized_end=108
   _globals['_SLICE']._serialized_start=110
@@ -58,6 +58,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COVERAGE']._serialized_end=343
   _globals['_COVERAGE_BYSTATUSENTRY']._serialized_start=296
   _globals['_COVERAGE_BYSTATUSENTRY']._serialized_end=343
-  _globals['_SHOWING']._serialized_start=346
-  _globals['_SHOWING']._serialized_end=496
+  _globals['_PRESENTATION']._serialized_start=346
+  _globals['_PRESENTATION']._serialized_end=501
 # @@protoc_insertion_point(module_scope)

@@ -142,7 +142,7 @@ class _ItemState:
 class _ItemStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ItemState.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     ITEM_STATE_UNSPECIFIED: _ItemState.ValueType  # 0
-    """Not said, or the showing has a verdict."""
+    """Not said, or the presentation has a verdict."""
     ITEM_STATE_PENDING: _ItemState.ValueType  # 1
     """Not judged yet."""
     ITEM_STATE_TOO_LONG: _ItemState.ValueType  # 2
@@ -152,19 +152,19 @@ class _ItemStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ItemState.V
     ITEM_STATE_TRANSPORT_ERROR: _ItemState.ValueType  # 4
     """The provider could not be reached, or failed, more often than is tried again."""
     ITEM_STATE_NOT_RECORDED: _ItemState.ValueType  # 5
-    """A recorded judge has no verdict on this showing."""
+    """A recorded judge has no verdict on this presentation."""
     ITEM_STATE_BUDGET_STOPPED: _ItemState.ValueType  # 6
     """The run's budget was used up before."""
     ITEM_STATE_CANCELLED: _ItemState.ValueType  # 7
     """The run was cancelled before."""
-    ITEM_STATE_GIVEN_UP: _ItemState.ValueType  # 8
+    ITEM_STATE_FAILED: _ItemState.ValueType  # 8
     """Given up after repeated failures of another kind."""
 
 class ItemState(_ItemState, metaclass=_ItemStateEnumTypeWrapper):
-    """What became of a showing that has no verdict: a fact of a run, tried again when it is resumed."""
+    """What became of a presentation that has no verdict: a fact of a run, tried again when it is resumed."""
 
 ITEM_STATE_UNSPECIFIED: ItemState.ValueType  # 0
-"""Not said, or the showing has a verdict."""
+"""Not said, or the presentation has a verdict."""
 ITEM_STATE_PENDING: ItemState.ValueType  # 1
 """Not judged yet."""
 ITEM_STATE_TOO_LONG: ItemState.ValueType  # 2
@@ -174,12 +174,12 @@ ITEM_STATE_REJECTED: ItemState.ValueType  # 3
 ITEM_STATE_TRANSPORT_ERROR: ItemState.ValueType  # 4
 """The provider could not be reached, or failed, more often than is tried again."""
 ITEM_STATE_NOT_RECORDED: ItemState.ValueType  # 5
-"""A recorded judge has no verdict on this showing."""
+"""A recorded judge has no verdict on this presentation."""
 ITEM_STATE_BUDGET_STOPPED: ItemState.ValueType  # 6
 """The run's budget was used up before."""
 ITEM_STATE_CANCELLED: ItemState.ValueType  # 7
 """The run was cancelled before."""
-ITEM_STATE_GIVEN_UP: ItemState.ValueType  # 8
+ITEM_STATE_FAILED: ItemState.ValueType  # 8
 """Given up after repeated failures of another kind."""
 Global___ItemState: _TypeAlias = ItemState  # noqa: Y015
 
@@ -374,10 +374,10 @@ class Coverage(_message.Message):
     usable: _builtins.int
     """Verdicts or labels that were used."""
     planned: _builtins.int
-    """Showings that were planned; for labels, the number of labels."""
+    """Presentations that were planned; for labels, the number of labels."""
     @_builtins.property
     def by_status(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """The number of showings by what became of them: a verdict status or an item state, in lower case."""
+        """The number of presentations by what became of them: a verdict status or an item state, in lower case."""
 
     def __init__(
         self,
@@ -395,7 +395,7 @@ class Coverage(_message.Message):
 Global___Coverage: _TypeAlias = Coverage  # noqa: Y015
 
 @_typing.final
-class Showing(_message.Message):
+class Presentation(_message.Message):
     """What is shown to a judge: one comparison in one order."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -438,4 +438,4 @@ class Showing(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Showing: _TypeAlias = Showing  # noqa: Y015
+Global___Presentation: _TypeAlias = Presentation  # noqa: Y015

@@ -86,7 +86,7 @@ class RankingOptions(_message.Message):
     BY_CATEGORY_FIELD_NUMBER: _builtins.int
     SLICE_FIELD_NUMBER: _builtins.int
     DEGENERATE_FIELD_NUMBER: _builtins.int
-    READING_FIELD_NUMBER: _builtins.int
+    PARSER_FIELD_NUMBER: _builtins.int
     SCALE_FIELD_NUMBER: _builtins.int
     INFERENCE_FIELD_NUMBER: _builtins.int
     STRATA_FIELD_NUMBER: _builtins.int
@@ -95,7 +95,7 @@ class RankingOptions(_message.Message):
     ANCHOR_FIELD_NUMBER: _builtins.int
     PAIRS_FIELD_NUMBER: _builtins.int
     ADJUSTMENT_FIELD_NUMBER: _builtins.int
-    WANTED_DIFFERENCE_FIELD_NUMBER: _builtins.int
+    DIFFERENCE_TO_DETECT_FIELD_NUMBER: _builtins.int
     TARGET_CATEGORIES_FIELD_NUMBER: _builtins.int
     PERMUTATIONS_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
@@ -123,7 +123,7 @@ class RankingOptions(_message.Message):
     """Also by category."""
     degenerate: Global___Degenerate.ValueType
     """What to do with contestants that cannot be compared."""
-    reading: _builtins.str
+    parser: _builtins.str
     """Which reading of replies: empty for the judge's own parser (an imported outcome first), `source`, or a parser's name."""
     scale: _builtins.str
     """elo (default) or natural."""
@@ -132,14 +132,14 @@ class RankingOptions(_message.Message):
     strata: _builtins.bool
     """Prompts vary within their categories alone."""
     position_effect: _builtins.bool
-    """Fit what the left side is worth. Showings, each counted on its own, always do."""
+    """Fit what the left side is worth. Presentations, each counted on its own, always do."""
     ridge: _builtins.float
     """Ridge / 2 times the squared log strengths is taken off the log likelihood; 0 means none."""
     pairs: _builtins.bool
     """Also every difference between two contestants."""
     adjustment: _builtins.str
     """How standings are adjusted for the number of cells: max-t (default), holm or none."""
-    wanted_difference: _builtins.float
+    difference_to_detect: _builtins.float
     """The difference to the reference one would like to detect, in rating points; 0 means 30."""
     permutations: _builtins.int
     """Orders and resamples of elo-permuted; 0 means 100."""
@@ -191,7 +191,7 @@ class RankingOptions(_message.Message):
         by_category: _builtins.bool = ...,
         slice: _outcome_pb2.Slice | None = ...,
         degenerate: Global___Degenerate.ValueType = ...,
-        reading: _builtins.str = ...,
+        parser: _builtins.str = ...,
         scale: _builtins.str = ...,
         inference: _builtins.str = ...,
         strata: _builtins.bool = ...,
@@ -200,7 +200,7 @@ class RankingOptions(_message.Message):
         anchor: Global___Anchor | None = ...,
         pairs: _builtins.bool = ...,
         adjustment: _builtins.str = ...,
-        wanted_difference: _builtins.float = ...,
+        difference_to_detect: _builtins.float = ...,
         target_categories: _abc.Iterable[_builtins.str] | None = ...,
         permutations: _builtins.int = ...,
         seed: _builtins.int = ...,
@@ -215,7 +215,7 @@ class RankingOptions(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["anchor", b"anchor", "slice", b"slice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "anchor", b"anchor", "anchored_to", b"anchored_to", "anchors", b"anchors", "by_category", b"by_category", "decisive_weight", b"decisive_weight", "degenerate", b"degenerate", "inference", b"inference", "intervals", b"intervals", "k", b"k", "leave_one_out", b"leave_one_out", "level", b"level", "method", b"method", "pairs", b"pairs", "permutations", b"permutations", "position_effect", b"position_effect", "reading", b"reading", "reconcile", b"reconcile", "reference_contestant", b"reference_contestant", "replicates", b"replicates", "ridge", b"ridge", "scale", b"scale", "seed", b"seed", "slice", b"slice", "start", b"start", "strata", b"strata", "style", b"style", "target_categories", b"target_categories", "variance", b"variance", "wanted_difference", b"wanted_difference"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "anchor", b"anchor", "anchored_to", b"anchored_to", "anchors", b"anchors", "by_category", b"by_category", "decisive_weight", b"decisive_weight", "degenerate", b"degenerate", "difference_to_detect", b"difference_to_detect", "inference", b"inference", "intervals", b"intervals", "k", b"k", "leave_one_out", b"leave_one_out", "level", b"level", "method", b"method", "pairs", b"pairs", "parser", b"parser", "permutations", b"permutations", "position_effect", b"position_effect", "reconcile", b"reconcile", "reference_contestant", b"reference_contestant", "replicates", b"replicates", "ridge", b"ridge", "scale", b"scale", "seed", b"seed", "slice", b"slice", "start", b"start", "strata", b"strata", "style", b"style", "target_categories", b"target_categories", "variance", b"variance"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -45,7 +45,7 @@ class _RunStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RunState.Val
     RUN_STATE_CANCELLED: _RunState.ValueType  # 6
     """Cancelled."""
     RUN_STATE_DONE: _RunState.ValueType  # 7
-    """Every showing has a verdict or a final state."""
+    """Every presentation has a verdict or a final state."""
     RUN_STATE_FAILED: _RunState.ValueType  # 8
     """Ended by the error named in the reason."""
 
@@ -67,7 +67,7 @@ RUN_STATE_CANCELLING: RunState.ValueType  # 5
 RUN_STATE_CANCELLED: RunState.ValueType  # 6
 """Cancelled."""
 RUN_STATE_DONE: RunState.ValueType  # 7
-"""Every showing has a verdict or a final state."""
+"""Every presentation has a verdict or a final state."""
 RUN_STATE_FAILED: RunState.ValueType  # 8
 """Ended by the error named in the reason."""
 Global___RunState: _TypeAlias = RunState  # noqa: Y015
@@ -210,7 +210,7 @@ class Pairing(_message.Message):
     ORDERS_FIELD_NUMBER: _builtins.int
     REPEATS_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
-    EPOCH_FIELD_NUMBER: _builtins.int
+    CACHE_TAG_FIELD_NUMBER: _builtins.int
     ROUND_SIZE_FIELD_NUMBER: _builtins.int
     TOP_FIELD_NUMBER: _builtins.int
     PRECISION_FIELD_NUMBER: _builtins.int
@@ -230,10 +230,10 @@ class Pairing(_message.Message):
     orders: Global___OrderPolicy.ValueType
     """Which orders."""
     repeats: _builtins.int
-    """How often each showing is judged; 0 means 1."""
+    """How often each presentation is judged; 0 means 1."""
     seed: _builtins.int
     """Seed of everything that is drawn."""
-    epoch: _builtins.str
+    cache_tag: _builtins.str
     """How a fresh judging of the same content is asked for; usually empty."""
     round_size: _builtins.int
     """Comparisons in a round, for ADAPTIVE; 0 means a tenth of count. After each round it is looked whether to end: the
@@ -274,7 +274,7 @@ class Pairing(_message.Message):
         orders: Global___OrderPolicy.ValueType = ...,
         repeats: _builtins.int = ...,
         seed: _builtins.int = ...,
-        epoch: _builtins.str = ...,
+        cache_tag: _builtins.str = ...,
         round_size: _builtins.int = ...,
         top: _builtins.int = ...,
         precision: _builtins.float = ...,
@@ -282,7 +282,7 @@ class Pairing(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "contestants", b"contestants", "count", b"count", "epoch", b"epoch", "orders", b"orders", "policy", b"policy", "precision", b"precision", "prompts", b"prompts", "reference_contestant", b"reference_contestant", "repeats", b"repeats", "round_size", b"round_size", "seed", b"seed", "separated", b"separated", "tags", b"tags", "top", b"top", "turn", b"turn", "turns", b"turns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_tag", b"cache_tag", "categories", b"categories", "contestants", b"contestants", "count", b"count", "orders", b"orders", "policy", b"policy", "precision", b"precision", "prompts", b"prompts", "reference_contestant", b"reference_contestant", "repeats", b"repeats", "round_size", b"round_size", "seed", b"seed", "separated", b"separated", "tags", b"tags", "top", b"top", "turn", b"turn", "turns", b"turns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -347,9 +347,9 @@ class RunCounts(_message.Message):
     REPEATED_FIELD_NUMBER: _builtins.int
     BY_STATUS_FIELD_NUMBER: _builtins.int
     planned: _builtins.int
-    """Showings times judges times repeats; of an adaptive run those of the rounds planned by now."""
+    """Presentations times judges times repeats; of an adaptive run those of the rounds planned by now."""
     pending: _builtins.int
-    """Showings without a verdict that are still to be judged."""
+    """Presentations without a verdict that are still to be judged."""
     reused: _builtins.int
     """Verdicts that were stored already and cost this run nothing."""
     calls: _builtins.int
@@ -358,7 +358,7 @@ class RunCounts(_message.Message):
     """Calls whose answer another run had stored first, or that may have been paid without an answer."""
     @_builtins.property
     def by_status(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """The number of showings by what became of them: a verdict status or an item state, in lower case."""
+        """The number of presentations by what became of them: a verdict status or an item state, in lower case."""
 
     def __init__(
         self,
@@ -405,7 +405,7 @@ class Run(_message.Message):
     RATE_FIELD_NUMBER: _builtins.int
     ROUND_FIELD_NUMBER: _builtins.int
     SPENDING_FIELD_NUMBER: _builtins.int
-    REST_FIELD_NUMBER: _builtins.int
+    NEVER_STARTED_FIELD_NUMBER: _builtins.int
     DEFINITIONS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, `runs/ID`."""
@@ -433,8 +433,8 @@ class Run(_message.Message):
     """Verdicts a second over the last seconds; while it runs."""
     round: _builtins.int
     """The round at work or the last one, from 1, for adaptive pairing."""
-    rest: _outcome_pb2.ItemState.ValueType
-    """What became of the showings never begun, once the run has ended; not said if there are none."""
+    never_started: _outcome_pb2.ItemState.ValueType
+    """What became of the presentations never begun, once the run has ended; not said if there are none."""
     @_builtins.property
     def judges(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """`judges/NAME`."""
@@ -495,12 +495,12 @@ class Run(_message.Message):
         rate: _builtins.float = ...,
         round: _builtins.int = ...,
         spending: _abc.Iterable[Global___JudgeSpending] | None = ...,
-        rest: _outcome_pb2.ItemState.ValueType = ...,
+        never_started: _outcome_pb2.ItemState.ValueType = ...,
         definitions: _abc.Iterable[_judge_service_pb2.JudgeDefinition] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "counts", b"counts", "create_time", b"create_time", "end_time", b"end_time", "pairing", b"pairing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "cost_micros", b"cost_micros", "counts", b"counts", "create_time", b"create_time", "dataset", b"dataset", "dataset_revision", b"dataset_revision", "definitions", b"definitions", "end_time", b"end_time", "fingerprints", b"fingerprints", "judges", b"judges", "name", b"name", "pairing", b"pairing", "plan_hash", b"plan_hash", "rate", b"rate", "request_id", b"request_id", "rest", b"rest", "revision", b"revision", "round", b"round", "spending", b"spending", "state", b"state", "state_message", b"state_message", "state_reason", b"state_reason", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "cost_micros", b"cost_micros", "counts", b"counts", "create_time", b"create_time", "dataset", b"dataset", "dataset_revision", b"dataset_revision", "definitions", b"definitions", "end_time", b"end_time", "fingerprints", b"fingerprints", "judges", b"judges", "name", b"name", "never_started", b"never_started", "pairing", b"pairing", "plan_hash", b"plan_hash", "rate", b"rate", "request_id", b"request_id", "revision", b"revision", "round", b"round", "spending", b"spending", "state", b"state", "state_message", b"state_message", "state_reason", b"state_reason", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -532,7 +532,7 @@ class JudgeSpending(_message.Message):
     output_tokens: _builtins.int
     """Output tokens."""
     failed: _builtins.int
-    """Showings left without a verdict for a reason of the judge's or its provider's."""
+    """Presentations left without a verdict for a reason of the judge's or its provider's."""
     def __init__(
         self,
         *,
@@ -1279,38 +1279,38 @@ class ReadPlanRequest(_message.Message):
 Global___ReadPlanRequest: _TypeAlias = ReadPlanRequest  # noqa: Y015
 
 @_typing.final
-class PlannedShowing(_message.Message):
-    """One showing of a plan. Of n showings, repeat r of number i before judge j has the place (j * n + i) * repeats + r;
+class PlannedPresentation(_message.Message):
+    """One presentation of a plan. Of n presentations, repeat r of number i before judge j has the place (j * n + i) * repeats + r;
     of an adaptive run, n and i count within the round, and the round's offset is added.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    SHOWING_FIELD_NUMBER: _builtins.int
+    PRESENTATION_FIELD_NUMBER: _builtins.int
     COMPARISON_ID_FIELD_NUMBER: _builtins.int
     comparison_id: _builtins.str
     """The caller's id of a listed comparison."""
     @_builtins.property
-    def showing(self) -> _outcome_pb2.Showing:
+    def presentation(self) -> _outcome_pb2.Presentation:
         """What is shown."""
 
     def __init__(
         self,
         *,
-        showing: _outcome_pb2.Showing | None = ...,
+        presentation: _outcome_pb2.Presentation | None = ...,
         comparison_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["showing", b"showing"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["presentation", b"presentation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["comparison_id", b"comparison_id", "showing", b"showing"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comparison_id", b"comparison_id", "presentation", b"presentation"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___PlannedShowing: _TypeAlias = PlannedShowing  # noqa: Y015
+Global___PlannedPresentation: _TypeAlias = PlannedPresentation  # noqa: Y015
 
 @_typing.final
 class PlannedRound(_message.Message):
-    """A round of an adaptive run's plan, or the row after the last one, which has no showings and says why there are no
+    """A round of an adaptive run's plan, or the row after the last one, which has no presentations and says why there are no
     more. A run that was stopped before has no such row.
     """
 
@@ -1318,14 +1318,14 @@ class PlannedRound(_message.Message):
 
     NUMBER_FIELD_NUMBER: _builtins.int
     OFFSET_FIELD_NUMBER: _builtins.int
-    SHOWINGS_FIELD_NUMBER: _builtins.int
+    PRESENTATIONS_FIELD_NUMBER: _builtins.int
     ROW_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """Which one, from 1."""
     offset: _builtins.int
     """The first of its places."""
-    showings: _builtins.int
-    """How many of the plan's showings are its own; those of the next round follow them."""
+    presentations: _builtins.int
+    """How many of the plan's presentations are its own; those of the next round follow them."""
     row: _builtins.bytes
     """Its comparisons and which of them fell by lot, and what the round before it said when it closed: as they are
     stored, the same bytes on every server. The rows and the seed are all that the plan follows from. A long row comes
@@ -1336,12 +1336,12 @@ class PlannedRound(_message.Message):
         *,
         number: _builtins.int = ...,
         offset: _builtins.int = ...,
-        showings: _builtins.int = ...,
+        presentations: _builtins.int = ...,
         row: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["number", b"number", "offset", b"offset", "row", b"row", "showings", b"showings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["number", b"number", "offset", b"offset", "presentations", b"presentations", "row", b"row"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1349,35 +1349,35 @@ Global___PlannedRound: _TypeAlias = PlannedRound  # noqa: Y015
 
 @_typing.final
 class ReadPlanResponse(_message.Message):
-    """A batch of a plan's showings, or of its rounds."""
+    """A batch of a plan's presentations, or of its rounds."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PLAN_HASH_FIELD_NUMBER: _builtins.int
-    SHOWINGS_FIELD_NUMBER: _builtins.int
+    PRESENTATIONS_FIELD_NUMBER: _builtins.int
     ROUNDS_FIELD_NUMBER: _builtins.int
     plan_hash: _builtins.str
     """The plan's hash; the same in every batch."""
     @_builtins.property
-    def showings(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlannedShowing]:
-        """The showings, each judge's and repeat's told once."""
+    def presentations(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlannedPresentation]:
+        """The presentations, each judge's and repeat's told once."""
 
     @_builtins.property
     def rounds(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlannedRound]:
-        """The rounds of an adaptive run in their order; the showings of all of them follow in later batches. None of a run
-        that has not begun: its showings are those that its first round will have.
+        """The rounds of an adaptive run in their order; the presentations of all of them follow in later batches. None of a run
+        that has not begun: its presentations are those that its first round will have.
         """
 
     def __init__(
         self,
         *,
         plan_hash: _builtins.str = ...,
-        showings: _abc.Iterable[Global___PlannedShowing] | None = ...,
+        presentations: _abc.Iterable[Global___PlannedPresentation] | None = ...,
         rounds: _abc.Iterable[Global___PlannedRound] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan_hash", b"plan_hash", "rounds", b"rounds", "showings", b"showings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan_hash", b"plan_hash", "presentations", b"presentations", "rounds", b"rounds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -139,7 +139,7 @@ class RunServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ResumeRun(self, request, context):
-        """Goes on with a run: showings without a verdict are tried again. May raise the budget.
+        """Goes on with a run: presentations without a verdict are tried again. May raise the budget.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -167,7 +167,7 @@ class RunServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReadPlan(self, request, context):
-        """Streams the showings that a run's plan is made of, in their order; of an adaptive run also its rounds.
+        """Streams the presentations that a run's plan is made of, in their order; of an adaptive run also its rounds.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -46,7 +46,7 @@ class RunServiceStub:
     CancelRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.CancelRunRequest, _run_service_pb2.CancelRunResponse]
     """Stops a run; what is judged stays readable. A run that has ended is returned unchanged."""
     ResumeRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.ResumeRunRequest, _run_service_pb2.ResumeRunResponse]
-    """Goes on with a run: showings without a verdict are tried again. May raise the budget."""
+    """Goes on with a run: presentations without a verdict are tried again. May raise the budget."""
     ReparseRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.ReparseRunRequest, _run_service_pb2.ReparseRunResponse]
     """Reads a run's stored replies with another parser, without a call."""
     ListVerdicts: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.ListVerdictsRequest, _run_service_pb2.ListVerdictsResponse]
@@ -54,7 +54,7 @@ class RunServiceStub:
     StreamVerdicts: _grpc.UnaryStreamMultiCallable[_run_service_pb2.StreamVerdictsRequest, _run_service_pb2.StreamVerdictsResponse]
     """Follows a run's verdicts in the order they were stored."""
     ReadPlan: _grpc.UnaryStreamMultiCallable[_run_service_pb2.ReadPlanRequest, _run_service_pb2.ReadPlanResponse]
-    """Streams the showings that a run's plan is made of, in their order; of an adaptive run also its rounds."""
+    """Streams the presentations that a run's plan is made of, in their order; of an adaptive run also its rounds."""
 
 @_typing.type_check_only
 class RunServiceAsyncStub(RunServiceStub):
@@ -74,7 +74,7 @@ class RunServiceAsyncStub(RunServiceStub):
     CancelRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.CancelRunRequest, _run_service_pb2.CancelRunResponse]  # type: ignore[assignment]
     """Stops a run; what is judged stays readable. A run that has ended is returned unchanged."""
     ResumeRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.ResumeRunRequest, _run_service_pb2.ResumeRunResponse]  # type: ignore[assignment]
-    """Goes on with a run: showings without a verdict are tried again. May raise the budget."""
+    """Goes on with a run: presentations without a verdict are tried again. May raise the budget."""
     ReparseRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.ReparseRunRequest, _run_service_pb2.ReparseRunResponse]  # type: ignore[assignment]
     """Reads a run's stored replies with another parser, without a call."""
     ListVerdicts: _aio.UnaryUnaryMultiCallable[_run_service_pb2.ListVerdictsRequest, _run_service_pb2.ListVerdictsResponse]  # type: ignore[assignment]
@@ -82,7 +82,7 @@ class RunServiceAsyncStub(RunServiceStub):
     StreamVerdicts: _aio.UnaryStreamMultiCallable[_run_service_pb2.StreamVerdictsRequest, _run_service_pb2.StreamVerdictsResponse]  # type: ignore[assignment]
     """Follows a run's verdicts in the order they were stored."""
     ReadPlan: _aio.UnaryStreamMultiCallable[_run_service_pb2.ReadPlanRequest, _run_service_pb2.ReadPlanResponse]  # type: ignore[assignment]
-    """Streams the showings that a run's plan is made of, in their order; of an adaptive run also its rounds."""
+    """Streams the presentations that a run's plan is made of, in their order; of an adaptive run also its rounds."""
 
 class RunServiceServicer(metaclass=_abc_1.ABCMeta):
     """Plans comparisons over a dataset, has judges judge them, and keeps the verdicts."""
@@ -141,7 +141,7 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _run_service_pb2.ResumeRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.ResumeRunResponse, _abc.Awaitable[_run_service_pb2.ResumeRunResponse]]:
-        """Goes on with a run: showings without a verdict are tried again. May raise the budget."""
+        """Goes on with a run: presentations without a verdict are tried again. May raise the budget."""
 
     @_abc_1.abstractmethod
     def ReparseRun(
@@ -173,6 +173,6 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _run_service_pb2.ReadPlanRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_run_service_pb2.ReadPlanResponse], _abc.AsyncIterator[_run_service_pb2.ReadPlanResponse]]:
-        """Streams the showings that a run's plan is made of, in their order; of an adaptive run also its rounds."""
+        """Streams the presentations that a run's plan is made of, in their order; of an adaptive run also its rounds."""
 
 def add_RunServiceServicer_to_server(servicer: RunServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

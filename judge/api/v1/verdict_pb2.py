@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from judge.api.v1 import outcome_pb2 as judge_dot_api_dot_v1_dot_outcome__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ajudge/api/v1/verdict.proto\x12\x0cjudge.api.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ajudge/api/v1/outcome.proto\"\xf5\x04\n\x07Verdict\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05judge\x18\x02 \x01(\t\x12&\n\x07showing\x18\x03 \x01(\x0b\x32\x15.judge.api.v1.Showing\x12\x10\n\x08\x63\x61tegory\x18\x04 \x01(\t\x12\x15\n\rcomparison_id\x18\x05 \x01(\t\x12+\n\x06status\x18\x06 \x01(\x0e\x32\x1b.judge.api.v1.VerdictStatus\x12&\n\x05state\x18\x07 \x01(\x0e\x32\x17.judge.api.v1.ItemState\x12&\n\x07outcome\x18\x08 \x01(\x0e\x32\x15.judge.api.v1.Outcome\x12\x1d\n\x10probability_left\x18\t \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x06reason\x18\n \x01(\t\x12\x0b\n\x03raw\x18\x0b \x01(\t\x12\x0e\n\x06parser\x18\x0c \x01(\t\x12\'\n\x08readings\x18\r \x03(\x0b\x32\x15.judge.api.v1.Reading\x12\r\n\x05\x65poch\x18\x0e \x01(\t\x12\x0e\n\x06repeat\x18\x0f \x01(\x05\x12\"\n\x05usage\x18\x10 \x01(\x0b\x32\x13.judge.api.v1.Usage\x12\x0e\n\x06reused\x18\x11 \x01(\x08\x12\r\n\x05model\x18\x12 \x01(\t\x12/\n\x0b\x63reate_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08position\x18\x14 \x01(\x03\x12\x15\n\x08strength\x18\x15 \x01(\x01H\x01\x88\x01\x01\x12,\n\x08logprobs\x18\x16 \x03(\x0b\x32\x1a.judge.api.v1.TokenLogprobB\x13\n\x11_probability_leftB\x0b\n\t_strength\".\n\x0cTokenLogprob\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0f\n\x07logprob\x18\x02 \x01(\x01\"\xd6\x01\n\x07Reading\x12\x0e\n\x06parser\x18\x01 \x01(\t\x12+\n\x06status\x18\x02 \x01(\x0e\x32\x1b.judge.api.v1.VerdictStatus\x12&\n\x07outcome\x18\x03 \x01(\x0e\x32\x15.judge.api.v1.Outcome\x12\x1d\n\x10probability_left\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x15\n\x08strength\x18\x06 \x01(\x01H\x01\x88\x01\x01\x42\x13\n\x11_probability_leftB\x0b\n\t_strength\"\x89\x01\n\x05Usage\x12\x14\n\x0cinput_tokens\x18\x01 \x01(\x05\x12\x1b\n\x13\x63\x61\x63hed_input_tokens\x18\x02 \x01(\x05\x12\x15\n\routput_tokens\x18\x03 \x01(\x05\x12\x13\n\x0b\x63ost_micros\x18\x04 \x01(\x03\x12\x12\n\nlatency_ms\x18\x05 \x01(\x05\x12\r\n\x05tries\x18\x06 \x01(\x05\"\xdd\x01\n\rVerdictFilter\x12\x0e\n\x06judges\x18\x01 \x03(\t\x12\x13\n\x0b\x63ontestants\x18\x02 \x03(\t\x12\x12\n\nprompt_ids\x18\x03 \x03(\t\x12\x12\n\ncategories\x18\x04 \x03(\t\x12-\n\x08statuses\x18\x05 \x03(\x0e\x32\x1b.judge.api.v1.VerdictStatus\x12\'\n\x06states\x18\x06 \x03(\x0e\x32\x17.judge.api.v1.ItemState\x12\'\n\x08outcomes\x18\x07 \x03(\x0e\x32\x15.judge.api.v1.Outcome*Z\n\x0bVerdictView\x12\x1c\n\x18VERDICT_VIEW_UNSPECIFIED\x10\x00\x12\x16\n\x12VERDICT_VIEW_BASIC\x10\x01\x12\x15\n\x11VERDICT_VIEW_FULL\x10\x02\x42\x1eZ\x1cjudge.example/api/v1;judgev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ajudge/api/v1/verdict.proto\x12\x0cjudge.api.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ajudge/api/v1/outcome.proto\"\x90\x05\n\x07Verdict\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05judge\x18\x02 \x01(\t\x12\x30\n\x0cpresentation\x18\x03 \x01(\x0b\x32\x1a.judge.api.v1.Presentation\x12\x10\n\x08\x63\x61tegory\x18\x04 \x01(\t\x12\x15\n\rcomparison_id\x18\x05 \x01(\t\x12+\n\x06status\x18\x06 \x01(\x0e\x32\x1b.judge.api.v1.VerdictStatus\x12&\n\x05state\x18\x07 \x01(\x0e\x32\x17.judge.api.v1.ItemState\x12&\n\x07outcome\x18\x08 \x01(\x0e\x32\x15.judge.api.v1.Outcome\x12\x1d\n\x10probability_left\x18\t \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x06reason\x18\n \x01(\t\x12\x0b\n\x03raw\x18\x0b \x01(\t\x12\x0e\n\x06parser\x18\x0c \x01(\t\x12\x34\n\x0fparsed_verdicts\x18\r \x03(\x0b\x32\x1b.judge.api.v1.ParsedVerdict\x12\x11\n\tcache_tag\x18\x0e \x01(\t\x12\x0e\n\x06repeat\x18\x0f \x01(\x05\x12\"\n\x05usage\x18\x10 \x01(\x0b\x32\x13.judge.api.v1.Usage\x12\x0e\n\x06reused\x18\x11 \x01(\x08\x12\r\n\x05model\x18\x12 \x01(\t\x12/\n\x0b\x63reate_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08position\x18\x14 \x01(\x03\x12\x15\n\x08strength\x18\x15 \x01(\x01H\x01\x88\x01\x01\x12,\n\x08logprobs\x18\x16 \x03(\x0b\x32\x1a.judge.api.v1.TokenLogprobB\x13\n\x11_probability_leftB\x0b\n\t_strength\".\n\x0cTokenLogprob\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0f\n\x07logprob\x18\x02 \x01(\x01\"\xdc\x01\n\rParsedVerdict\x12\x0e\n\x06parser\x18\x01 \x01(\t\x12+\n\x06status\x18\x02 \x01(\x0e\x32\x1b.judge.api.v1.VerdictStatus\x12&\n\x07outcome\x18\x03 \x01(\x0e\x32\x15.judge.api.v1.Outcome\x12\x1d\n\x10probability_left\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x15\n\x08strength\x18\x06 \x01(\x01H\x01\x88\x01\x01\x42\x13\n\x11_probability_leftB\x0b\n\t_strength\"\x89\x01\n\x05Usage\x12\x14\n\x0cinput_tokens\x18\x01 \x01(\x05\x12\x1b\n\x13\x63\x61\x63hed_input_tokens\x18\x02 \x01(\x05\x12\x15\n\routput_tokens\x18\x03 \x01(\x05\x12\x13\n\x0b\x63ost_micros\x18\x04 \x01(\x03\x12\x12\n\nlatency_ms\x18\x05 \x01(\x05\x12\r\n\x05tries\x18\x06 \x01(\x05\"\xdd\x01\n\rVerdictFilter\x12\x0e\n\x06judges\x18\x01 \x03(\t\x12\x13\n\x0b\x63ontestants\x18\x02 \x03(\t\x12\x12\n\nprompt_ids\x18\x03 \x03(\t\x12\x12\n\ncategories\x18\x04 \x03(\t\x12-\n\x08statuses\x18\x05 \x03(\x0e\x32\x1b.judge.api.v1.VerdictStatus\x12\'\n\x06states\x18\x06 \x03(\x0e\x32\x17.judge.api.v1.ItemState\x12\'\n\x08outcomes\x18\x07 \x03(\x0e\x32\x15.judge.api.v1.Outcome*Z\n\x0bVerdictView\x12\x1c\n\x18VERDICT_VIEW_UNSPECIFIED\x10\x00\x12\x16\n\x12VERDICT_VIEW_BASIC\x10\x01\x12\x15\n\x11VERDICT_VIEW_FULL\x10\x02\x42\x1eZ\x1cjudge.example/api/v1;judgev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,16 +34,16 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'judge.api.v1.verdict_pb2', 
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'Z\034judge.example/api/v1;judgev1'
-  _globals['_VERDICTVIEW']._serialized_start=1366
-  _globals['_VERDICTVIEW']._serialized_end=1456
+  _globals['_VERDICTVIEW']._serialized_start=1399
+  _globals['_VERDICTVIEW']._serialized_end=1489
   _globals['_VERDICT']._serialized_start=106
-  _globals['_VERDICT']._serialized_end=735
-  _globals['_TOKENLOGPROB']._serialized_start=737
-  _globals['_TOKENLOGPROB']._serialized_end=783
-  _globals['_READING']._serialized_start=786
-  _globals['_READING']._serialized_end=1000
-  _globals['_USAGE']._serialized_start=1003
-  _globals['_USAGE']._serialized_end=1140
-  _globals['_VERDICTFILTER']._serialized_start=1143
-  _globals['_VERDICTFILTER']._serialized_end=1364
+  _globals['_VERDICT']._serialized_end=762
+  _globals['_TOKENLOGPROB']._serialized_start=764
+  _globals['_TOKENLOGPROB']._serialized_end=810
+  _globals['_PARSEDVERDICT']._serialized_start=813
+  _globals['_PARSEDVERDICT']._serialized_end=1033
+  _globals['_USAGE']._serialized_start=1036
+  _globals['_USAGE']._serialized_end=1173
+  _globals['_VERDICTFILTER']._serialized_start=1176
+  _globals['_VERDICTFILTER']._serialized_end=1397
 # @@protoc_insertion_point(module_scope)

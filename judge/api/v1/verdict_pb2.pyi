@@ -47,13 +47,13 @@ Global___VerdictView: _TypeAlias = VerdictView  # noqa: Y015
 
 @_typing.final
 class Verdict(_message.Message):
-    """What one judge said of one showing."""
+    """What one judge said of one presentation."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     JUDGE_FIELD_NUMBER: _builtins.int
-    SHOWING_FIELD_NUMBER: _builtins.int
+    PRESENTATION_FIELD_NUMBER: _builtins.int
     CATEGORY_FIELD_NUMBER: _builtins.int
     COMPARISON_ID_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
@@ -63,8 +63,8 @@ class Verdict(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     RAW_FIELD_NUMBER: _builtins.int
     PARSER_FIELD_NUMBER: _builtins.int
-    READINGS_FIELD_NUMBER: _builtins.int
-    EPOCH_FIELD_NUMBER: _builtins.int
+    PARSED_VERDICTS_FIELD_NUMBER: _builtins.int
+    CACHE_TAG_FIELD_NUMBER: _builtins.int
     REPEAT_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
     REUSED_FIELD_NUMBER: _builtins.int
@@ -95,7 +95,7 @@ class Verdict(_message.Message):
     """The judge's whole reply; left out of view BASIC."""
     parser: _builtins.str
     """The parser whose reading this is, with its version, or `source` for an imported outcome."""
-    epoch: _builtins.str
+    cache_tag: _builtins.str
     """How a fresh judging of the same content was asked for; usually empty."""
     repeat: _builtins.int
     """Which of several repeats, from 0."""
@@ -108,11 +108,11 @@ class Verdict(_message.Message):
     strength: _builtins.float
     """How far from the middle of its scale the answer was, from 0 to 1, if it was given on one."""
     @_builtins.property
-    def showing(self) -> _outcome_pb2.Showing:
+    def presentation(self) -> _outcome_pb2.Presentation:
         """What was shown."""
 
     @_builtins.property
-    def readings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Reading]:
+    def parsed_verdicts(self) -> _containers.RepeatedCompositeFieldContainer[Global___ParsedVerdict]:
         """All readings of the reply; in view FULL."""
 
     @_builtins.property
@@ -132,7 +132,7 @@ class Verdict(_message.Message):
         *,
         name: _builtins.str = ...,
         judge: _builtins.str = ...,
-        showing: _outcome_pb2.Showing | None = ...,
+        presentation: _outcome_pb2.Presentation | None = ...,
         category: _builtins.str = ...,
         comparison_id: _builtins.str = ...,
         status: _outcome_pb2.VerdictStatus.ValueType = ...,
@@ -142,8 +142,8 @@ class Verdict(_message.Message):
         reason: _builtins.str = ...,
         raw: _builtins.str = ...,
         parser: _builtins.str = ...,
-        readings: _abc.Iterable[Global___Reading] | None = ...,
-        epoch: _builtins.str = ...,
+        parsed_verdicts: _abc.Iterable[Global___ParsedVerdict] | None = ...,
+        cache_tag: _builtins.str = ...,
         repeat: _builtins.int = ...,
         usage: Global___Usage | None = ...,
         reused: _builtins.bool = ...,
@@ -153,9 +153,9 @@ class Verdict(_message.Message):
         strength: _builtins.float | None = ...,
         logprobs: _abc.Iterable[Global___TokenLogprob] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_probability_left", b"_probability_left", "_strength", b"_strength", "create_time", b"create_time", "probability_left", b"probability_left", "showing", b"showing", "strength", b"strength", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_probability_left", b"_probability_left", "_strength", b"_strength", "create_time", b"create_time", "presentation", b"presentation", "probability_left", b"probability_left", "strength", b"strength", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_probability_left", b"_probability_left", "_strength", b"_strength", "category", b"category", "comparison_id", b"comparison_id", "create_time", b"create_time", "epoch", b"epoch", "judge", b"judge", "logprobs", b"logprobs", "model", b"model", "name", b"name", "outcome", b"outcome", "parser", b"parser", "position", b"position", "probability_left", b"probability_left", "raw", b"raw", "readings", b"readings", "reason", b"reason", "repeat", b"repeat", "reused", b"reused", "showing", b"showing", "state", b"state", "status", b"status", "strength", b"strength", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_probability_left", b"_probability_left", "_strength", b"_strength", "cache_tag", b"cache_tag", "category", b"category", "comparison_id", b"comparison_id", "create_time", b"create_time", "judge", b"judge", "logprobs", b"logprobs", "model", b"model", "name", b"name", "outcome", b"outcome", "parsed_verdicts", b"parsed_verdicts", "parser", b"parser", "position", b"position", "presentation", b"presentation", "probability_left", b"probability_left", "raw", b"raw", "reason", b"reason", "repeat", b"repeat", "reused", b"reused", "state", b"state", "status", b"status", "strength", b"strength", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__probability_left: _TypeAlias = _typing.Literal["probability_left"]  # noqa: Y015
     _WhichOneofArgType__probability_left: _TypeAlias = _typing.Literal["_probability_left", b"_probability_left"]  # noqa: Y015
@@ -195,7 +195,7 @@ class TokenLogprob(_message.Message):
 Global___TokenLogprob: _TypeAlias = TokenLogprob  # noqa: Y015
 
 @_typing.final
-class Reading(_message.Message):
+class ParsedVerdict(_message.Message):
     """What one parser read from a reply."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -241,7 +241,7 @@ class Reading(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__strength) -> _WhichOneofReturnType__strength | None: ...
 
-Global___Reading: _TypeAlias = Reading  # noqa: Y015
+Global___ParsedVerdict: _TypeAlias = ParsedVerdict  # noqa: Y015
 
 @_typing.final
 class Usage(_message.Message):
@@ -320,7 +320,7 @@ class VerdictFilter(_message.Message):
 
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[_outcome_pb2.ItemState.ValueType]:
-        """States of showings without one."""
+        """States of presentations without one."""
 
     @_builtins.property
     def outcomes(self) -> _containers.RepeatedScalarFieldContainer[_outcome_pb2.Outcome.ValueType]:

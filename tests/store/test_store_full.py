@@ -30,7 +30,7 @@ TENANT = "default"
 LARGE = 1_000_000_000
 
 
-def _room(store: SqlStore, pages: int) -> None:
+def _limit_pages(store: SqlStore, pages: int) -> None:
     """Let the database grow to so many pages, whichever connection writes."""
     connections = [store._db._engine.connect() for _ in range(4)]
     for connection in connections:
@@ -42,12 +42,12 @@ def _room(store: SqlStore, pages: int) -> None:
 async def test_a_full_store_says_so_and_changes_nothing(scene: Scene) -> None:
     """A write without room raises STORE_FULL; the run at work is told as PAUSED from memory, and goes on with room."""
     run = await scene.run()
-    _room(scene.store, 1)
+    _limit_pages(scene.store, 1)
 
     with pytest.raises(StoreFailed) as full:
         await scene.keys(3000)
     paused = await scene.store.run(TENANT, "run-1")
-    _room(scene.store, LARGE)
+    _limit_pages(scene.store, LARGE)
     keys = await scene.keys(3000)
     after = await scene.store.run(TENANT, "run-1")
 
@@ -69,7 +69,7 @@ class _Filling:
         await self._store.commit(tenant, run, settled)
 
 
-async def test_a_paid_answer_waits_for_room(scene: Scene, clock: StillClock) -> None:
+async def test_a_paid_answer_waits_for_space(scene: Scene, clock: StillClock) -> None:
     """Law 4: an answer for which there is no room stays in memory until there is, and is then stored."""
     run = await scene.run()
     [key] = await scene.keys(1)
@@ -83,7 +83,7 @@ async def test_a_paid_answer_waits_for_room(scene: Scene, clock: StillClock) -> 
     assert (await scene.store.run(TENANT, "run-1")).counts.by_status == {"ok": 1}
 
 
-async def test_a_server_that_stops_does_not_wait_for_room(scene: Scene, clock: StillClock) -> None:
+async def test_a_server_that_stops_does_not_wait_for_space(scene: Scene, clock: StillClock) -> None:
     run = await scene.run()
     [key] = await scene.keys(1)
     committer = Committer(cast("RunStore", _Filling(scene.store, 3)), TENANT, run.row, cast("Clock", clock))

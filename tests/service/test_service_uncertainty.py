@@ -34,7 +34,7 @@ def label(prompt: int, left: str, right: str, outcome: int, **more: object) -> d
 
 
 @pytest.fixture
-async def board(client: JudgeClient) -> JudgeClient:
+async def leaderboard(client: JudgeClient) -> JudgeClient:
     """Two judges' verdicts on every pair of 60 prompts, in both orders and twice; one is an echo of people."""
     rng = np.random.default_rng(5)
     await client.create_dataset("d")
@@ -70,11 +70,11 @@ async def board(client: JudgeClient) -> JudgeClient:
 
 
 @pytest.mark.parametrize("intervals", ["bootstrap", "bootstrap-t", "percentile"])
-async def test_a_bootstrap_gives_every_rating_an_interval(board: JudgeClient, intervals: str) -> None:
+async def test_a_bootstrap_gives_every_rating_an_interval(leaderboard: JudgeClient, intervals: str) -> None:
     """About as wide as the sandwich's; the resamples are counted, and the same seed gives the same bytes."""
     options = RankingOptions(intervals=intervals, replicates=200, reference_contestant="base", seed=3)
-    plain = await board.leaderboard("d", "judge:good", RankingOptions(reference_contestant="base"))
-    found, again = [await board.leaderboard("d", "judge:good", options) for _ in range(2)]
+    plain = await leaderboard.leaderboard("d", "judge:good", RankingOptions(reference_contestant="base"))
+    found, again = [await leaderboard.leaderboard("d", "judge:good", options) for _ in range(2)]
 
     assert found.SerializeToString(deterministic=True) == again.SerializeToString(deterministic=True)
     kind = {"bootstrap": "bootstrap-se-t", "percentile": "bootstrap-percentile"}.get(intervals, intervals)
@@ -107,10 +107,10 @@ async def test_an_unbeaten_resample_leaves_an_interval_open(client: JudgeClient)
     assert ahead.interval.high == math.inf
 
 
-async def test_ratings_are_anchored_to_labels(board: JudgeClient) -> None:
+async def test_ratings_are_anchored_to_labels(leaderboard: JudgeClient) -> None:
     """A good judge multiplies the labels, a poor one hardly does; the planner speaks; ratings stay near the judge's."""
     options = RankingOptions(anchored_to="people", reference_contestant="base")
-    good, poor = [await board.leaderboard("d", f"judge:{judge}", options) for judge in ("good", "poor")]
+    good, poor = [await leaderboard.leaderboard("d", f"judge:{judge}", options) for judge in ("good", "poor")]
 
     told = good.anchoring
     assert (told.labelled, told.comparisons, told.labelled_prompts) == (180, 360, 30)
@@ -124,32 +124,32 @@ async def test_ratings_are_anchored_to_labels(board: JudgeClient) -> None:
     assert all(rating.HasField("rank_interval") for rating in good.ratings)
 
 
-async def test_labels_of_unknown_probability_are_flagged_or_refused(board: JudgeClient) -> None:
+async def test_labels_of_unknown_probability_are_flagged_or_refused(leaderboard: JudgeClient) -> None:
     """None known: taken as random, and said. Some known, or a queue: refused, with how many."""
-    await board.upload_labels("d", [label(0, "able", "base", 0)], source="more")
+    await leaderboard.upload_labels("d", [label(0, "able", "base", 0)], source="more")
     with pytest.raises(JudgeClientError, match="1 of 181 labelled comparisons do not say with what probability"):
-        await board.leaderboard("d", "judge:good", RankingOptions(anchored_to="people"))
+        await leaderboard.leaderboard("d", "judge:good", RankingOptions(anchored_to="people"))
 
     rng = np.random.default_rng(8)
     pairs = [(left, right) for i, left in enumerate(NAMES) for right in NAMES[i + 1 :]]
     rows = [label(n, *pair, int(rng.integers(2))) for n in range(PROMPTS) for pair in pairs]
     for row in rows:
         row.annotator = "anyone"
-    await board.upload_labels("d", rows, source="unknown")
-    found = await board.leaderboard("d", "judge:good", RankingOptions(anchored_to="labels:anyone"))
+    await leaderboard.upload_labels("d", rows, source="unknown")
+    found = await leaderboard.leaderboard("d", "judge:good", RankingOptions(anchored_to="labels:anyone"))
     assert found.anchoring.assumed_random
 
     queued = [label(n, "able", "dull", 0, selection=outcome_pb2.SELECTION_QUEUE) for n in range(9)]
     for row in queued:
         row.annotator = "queued"
-    await board.upload_labels("d", queued, source="queue")
+    await leaderboard.upload_labels("d", queued, source="queue")
     with pytest.raises(JudgeClientError, match="9 of 9 labelled comparisons"):
-        await board.leaderboard("d", "judge:good", RankingOptions(anchored_to="labels:queued"))
+        await leaderboard.leaderboard("d", "judge:good", RankingOptions(anchored_to="labels:queued"))
 
 
-async def test_a_jury_is_split_by_what_varies_and_ranked_without_each_judge(board: JudgeClient) -> None:
+async def test_a_jury_is_split_by_what_varies_and_ranked_without_each_judge(leaderboard: JudgeClient) -> None:
     options = RankingOptions(variance=True, leave_one_out=True)
-    found = await board.leaderboard("d", "jury:good+poor>=1", options)
+    found = await leaderboard.leaderboard("d", "jury:good+poor>=1", options)
 
     split = {one.level: one for one in found.variance}
     assert list(split) == ["prompt", "judge", "order", "repeat"]
@@ -160,13 +160,13 @@ async def test_a_jury_is_split_by_what_varies_and_ranked_without_each_judge(boar
     assert all(sorted(names) == sorted(NAMES) for names in without.values())
 
 
-async def test_repeats_of_a_judge_are_compared(board: JudgeClient) -> None:
+async def test_repeats_of_a_judge_are_compared(leaderboard: JudgeClient) -> None:
     """Two repeats of each showing: the one that echoes people says the same twice more often."""
-    good, poor = [await board.agreement("d", f"judge:{judge}", "people") for judge in ("good", "poor")]
+    good, poor = [await leaderboard.agreement("d", f"judge:{judge}", "people") for judge in ("good", "poor")]
 
     assert good.repeats_agree.n == 60 * 6 * 2
     assert good.repeats_agree.value > poor.repeats_agree.value > 0.5
-    assert not (await board.agreement("d", "people")).HasField("repeats_agree")
+    assert not (await leaderboard.agreement("d", "people")).HasField("repeats_agree")
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ async def test_repeats_of_a_judge_are_compared(board: JudgeClient) -> None:
     ],
 )
 async def test_what_cannot_be_ranked_so_is_refused_by_name(
-    board: JudgeClient, options: RankingOptions, sentence: str
+    leaderboard: JudgeClient, options: RankingOptions, sentence: str
 ) -> None:
     with pytest.raises(JudgeClientError, match=sentence):
-        await board.leaderboard("d", "judge:good", options)
+        await leaderboard.leaderboard("d", "judge:good", options)

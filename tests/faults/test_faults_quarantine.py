@@ -20,7 +20,7 @@ from judge.store.sql_store import SqlStore
 from support.child_processes import Child
 from support.clocks import QuickClock
 from support.deadly_process import SIZE
-from support.engine_service import PLANNED, TENANT, House, OneJudge, Site
+from support.engine_service import PLANNED, TENANT, EngineService, OneJudge, Site
 from support.fault_reports import PATIENCE, Say
 from support.postgres import postgres
 from support.temporal_server import temporal
@@ -52,14 +52,16 @@ async def lived(child: Child, store: SqlStore, run: Run) -> bool:
     return True
 
 
-async def test_a_shard_that_kills_its_process_is_left_alone_and_the_run_ends(
+async def test_a_shard_that_kills_its_process_is_quarantined_and_the_run_ends(
     site: Site, folder: Path, say: Say
 ) -> None:
     """After so many processes nobody tries it again: the shard is named, and the run ends with coverage."""
     store, backend = SqlStore.open(site.url, clock=QuickClock()), Scripted([])
-    house = House(store, backend, TemporalEngine(store, TemporalConnection(), QuickClock()), OneJudge(backend))
-    await house.fill()
-    run = await house.begin()
+    service = EngineService(
+        store, backend, TemporalEngine(store, TemporalConnection(), QuickClock()), OneJudge(backend)
+    )
+    await service.fill()
+    run = await service.begin()
     env = {**os.environ, "PYTHONPATH": ":".join((str(TESTS), *sys.path))}
     command = (sys.executable, str(TESTS / "support" / "deadly_process.py"), site.url, site.address)
     child = Child("deadly", command, env, folder, "deadly.started")
@@ -74,7 +76,7 @@ async def test_a_shard_that_kills_its_process_is_left_alone_and_the_run_ends(
         await store.close()
 
     say(f"{deaths} processes died; {ended.counts.by_status}, repeated {ended.counts.repeated}: {ended.message}")
-    assert (ended.state, ended.reason) == (RunState.DONE, "POISONED")
+    assert (ended.state, ended.reason) == (RunState.DONE, "QUARANTINED")
     # A process alone has the whole run in one shard; on Temporal it is cut, and every other shard is judged.
     least, named = (PLANNED - SIZE, "positions 18 to 23") if site.address else (1, "positions 0 to 59")
     assert set(ended.counts.by_status) == {"ok"}
