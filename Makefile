@@ -66,6 +66,7 @@ check: $(VENV)/.dev  ## format, lint, types, import contracts, proto lint, fresh
 	$(BIN)/buf lint
 	$(BIN)/buf format -d --exit-code
 	$(MAKE) --no-print-directory proto-fresh
+	$(MAKE) --no-print-directory proto-breaking
 	git ls-files -z | grep -zvE '^(requirements/|tests/.*/(plans|golden_hashes|filled_[0-9]+)\.json$$)' | xargs -0 $(BIN)/detect-secrets-hook
 
 structure: $(VENV)/.dev  ## measure files, functions, import cycles, docstrings and Protocols against their goals
@@ -135,6 +136,16 @@ proto-fresh:
 	rm -rf .cache/proto && mkdir -p .cache/proto
 	$(PROTOC) --python_out=.cache/proto --mypy_out=quiet:.cache/proto --grpc_python_out=.cache/proto --mypy_grpc_out=quiet:.cache/proto proto/judge/api/v1/*.proto
 	diff -r --exclude=__init__.py --exclude=__pycache__ .cache/proto/judge/api judge/api
+
+# The API of the last release. `make proto-image` makes it when a release is made; before the first one there is none.
+IMAGE := proto/released.binpb
+
+.PHONY: proto-breaking proto-image
+proto-breaking: $(VENV)/.dev
+	@if [ -f $(IMAGE) ]; then $(BIN)/buf breaking --against $(IMAGE); else echo "proto-breaking: no API has been released yet"; fi
+
+proto-image: $(VENV)/.dev
+	$(BIN)/buf build -o $(IMAGE)
 
 lock:  ## pin and hash the requirements again (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-header --no-annotate --python-version 3.11 pyproject.toml -o requirements/base.txt

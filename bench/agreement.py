@@ -24,6 +24,7 @@ from agreement_page import differences
 from mt_bench import DATASET, GPT4, Check, kappas, table_5
 
 from judge.api.v1 import agreement_service_pb2 as pb
+from judge.api.v1.outcome_pb2 import INTERVAL_METHOD_PERCENTILE
 from judge.app.local import local_server
 from judge.cli.data import upload
 from judge.formats import detect
@@ -58,7 +59,7 @@ async def alphas(client: JudgeClient) -> AsyncIterator[Check]:
 
 async def same_items(client: JudgeClient) -> AsyncIterator[Check]:
     """GPT-4 and experts where two experts voted, the difference with its bootstrap, and the alternative annotator."""
-    options = pb.AgreementOptions(orientation=SORTED, intervals="percentile", replicates=2000)
+    options = pb.AgreementOptions(orientation=SORTED, intervals=INTERVAL_METHOD_PERCENTILE, replicates=2000)
     begun = process_time()
     report = await client.agreement(DATASET, GPT4, EXPERTS, options)
     took = process_time() - begun

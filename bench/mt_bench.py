@@ -17,6 +17,7 @@ from pathlib import Path
 
 from judge.api.v1 import agreement_service_pb2 as agreements
 from judge.api.v1 import outcome_pb2, ranking_service_pb2, run_service_pb2, verdict_pb2
+from judge.api.v1.leaderboard_pb2 import RANKING_METHOD_BRADLEY_TERRY, RANKING_METHOD_ELO
 from judge.app.local import local_server
 from judge.cli.data import upload
 from judge.formats import detect
@@ -122,7 +123,7 @@ async def kappas(client: JudgeClient) -> AsyncIterator[Check]:
 async def ratings(client: JudgeClient) -> AsyncIterator[Check]:
     """Bradley-Terry and online Elo, of people and of GPT-4."""
     for source, known in RATINGS.items():
-        for column, method in enumerate(("bradley-terry", "elo")):
+        for column, method in enumerate((RANKING_METHOD_BRADLEY_TERRY, RANKING_METHOD_ELO)):
             options = ranking_service_pb2.RankingOptions(method=method)
             leaderboard = await client.leaderboard(DATASET, source, options)
             ours = {rating.contestant: rating.rating for rating in leaderboard.ratings}

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from judge.rpc.enum_words import word
+
 if TYPE_CHECKING:
     from judge.api.v1.leaderboard_pb2 import Leaderboard
     from judge.api.v1.ranking_service_pb2 import RankingOptions
@@ -29,12 +31,14 @@ async def earlier_leaderboard(client: JudgeClient, dataset: str, earlier: str, o
 
 def keep_scale(options: RankingOptions, earlier: Leaderboard) -> None:
     """Have *options* keep the scale of an *earlier* leaderboard: its anchor if it had one, else the mean of all."""
+    from judge.api.v1.leaderboard_pb2 import RATING_SCALE_ELO  # noqa: PLC0415
     from judge.api.v1.ranking_service_pb2 import Anchor  # noqa: PLC0415
 
     if options.HasField("anchor"):
         raise click.UsageError("--anchor and --anchors-from exclude each other")
-    if earlier.scale != (options.scale or "elo"):
-        raise click.UsageError(f"the earlier leaderboard is on the scale {earlier.scale}; --scale must be the same")
+    if earlier.scale != (options.scale or RATING_SCALE_ELO):
+        scale = word(earlier, "scale")
+        raise click.UsageError(f"the earlier leaderboard is on the scale {scale}; --scale must be the same")
     rated = [Anchor(contestant=one.contestant, rating=one.rating) for one in earlier.ratings]
     fixed = [one for one in rated if one.contestant == earlier.anchor]
     if fixed:

@@ -10,6 +10,7 @@ import click
 from judge.cli.connect import ServiceTarget, connected, echo_json, run
 from judge.cli.group import cli
 from judge.cli.tables import console, table, usd
+from judge.rpc.enum_words import word
 
 if TYPE_CHECKING:
     from judge.api.v1.judge_service_pb2 import Judge, JudgeInput, PromptPreview
@@ -156,7 +157,7 @@ def _shown(preview: PromptPreview) -> None:
     told = f"variant {preview.variant}, answer form {preview.form}{held}; at most "
     out.print(f"{told}{preview.sampling.max_output_tokens} output tokens{stored}", markup=False)
     for message in preview.messages:
-        click.echo(f"\n--- {message.role} ---")
+        click.echo(f"\n--- {word(message, 'role')} ---")
         click.echo(message.content)
     if preview.json_schema:
         click.echo(f"\n--- JSON schema ---\n{preview.json_schema}")

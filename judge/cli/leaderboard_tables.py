@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from judge.cli.tables import console, spread, table
+from judge.rpc.enum_words import word
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +24,7 @@ STANDINGS = {1: "ahead", 2: "behind", 3: "cannot tell"}
 
 def print_leaderboard(leaderboard: Leaderboard, title: str) -> None:
     """Print a leaderboard with its intervals, standings, notes and who could not be ranked."""
-    digits = {"share": 3, "natural": 2}.get(leaderboard.scale, 0)
+    digits = {"share": 3, "natural": 2}.get(word(leaderboard, "scale"), 0)
     rows = [
         (
             rating.contestant,
@@ -58,9 +59,9 @@ def print_leaderboard(leaderboard: Leaderboard, title: str) -> None:
 def _told(leaderboard: Leaderboard) -> None:
     """How the figures above came about."""
     out = console()
-    told = f"{leaderboard.method}, {leaderboard.interval_method}, ties {leaderboard.ties}"
-    if leaderboard.inference != "new-prompts":
-        told += f", inference over {leaderboard.inference}"
+    told = f"{word(leaderboard, 'method')}, {leaderboard.interval_method}, ties {leaderboard.ties}"
+    if (inference := word(leaderboard, "inference")) != "new-prompts":
+        told += f", inference over {inference}"
     if leaderboard.adaptive:
         told += ", pairs chosen adaptively"
     if leaderboard.ridge:
@@ -140,9 +141,10 @@ def _standings(leaderboard: Leaderboard, digits: int) -> None:
         for one in leaderboard.standings
     ]
     first = leaderboard.standings[0]
-    adjusted = "each on its own" if first.adjustment == "none" else f"{first.adjustment} over all cells"
+    adjustment = word(first, "adjustment")
+    adjusted = "each on its own" if adjustment == "none" else f"{adjustment} over all cells"
     title = f"Against {first.reference_contestant} ({adjusted})"
-    table(title, ("contestant", "is", "by", "interval", "detectable", "prompts wanted"), rows)
+    table(title, ("contestant", "is", "by", "interval", "detectable", "prompts needed"), rows)
 
 
 def _more(leaderboard: Leaderboard, title: str, digits: int) -> None:

@@ -14,6 +14,7 @@ from judge.cli.disagreement_view import disagreement
 from judge.cli.group import cli
 from judge.cli.leaderboard_tables import leaderboard_csv, leaderboard_parquet, print_leaderboard
 from judge.cli.rank_options import RECONCILE, ranking, ranking_options
+from judge.rpc.enum_words import value
 
 if TYPE_CHECKING:
     from judge.api.v1.ranking_service_pb2 import Battle
@@ -144,7 +145,7 @@ def agree_command(
         by_category="category" in cuts,
         by_pair="pair" in cuts,
         by_annotator="annotator" in cuts,
-        intervals=intervals or "",
+        intervals=value(outcome_pb2.IntervalMethod, intervals or ""),
         ties=agreement_service_pb2.Ties.Value(f"TIES_{ties.upper() if ties else 'UNSPECIFIED'}"),
         difference_to_detect=difference_to_detect,
         **said,

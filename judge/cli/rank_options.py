@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from judge.rpc.enum_words import value
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 
 C = TypeVar("C", bound="Callable[..., Any]")
 RECONCILE = click.Choice(["tie", "drop", "each", "soft"])
+METHOD = click.Choice(["bradley-terry", "davidson", "rao-kupper", "elo", "elo-permuted", "win-rate"])
 INTERVALS = click.Choice(["sandwich", "bootstrap", "bootstrap-t", "percentile"])
 INFERENCE = click.Choice(["new-prompts", "fixed-prompts", "annotators", "unclustered"])
 
@@ -33,9 +36,10 @@ def _anchor(_: click.Context, __: click.Parameter, said: str) -> tuple[str, floa
 _OPTIONS = (
     click.option(
         "--method",
+        type=METHOD,
         default="bradley-terry",
         show_default=True,
-        help="bradley-terry, davidson, rao-kupper, elo, elo-permuted or win-rate.",
+        help="How contestants are ranked.",
     ),
     click.option("--k", default=4.0, show_default=True, help="Elo's K."),
     click.option("--start", default=1000.0, show_default=True, help="Elo's start."),
@@ -85,17 +89,25 @@ def ranking_options(
     reconcile: str,
     position: bool,
     largest: bool,
+    method: str,
+    scale: str,
+    inference: str,
+    intervals: str,
     **said: Any,  # noqa: ANN401  # the options that are called as the wire calls them
 ) -> RankingOptions:
     """The options as the wire has them."""
-    from judge.api.v1 import outcome_pb2, ranking_service_pb2  # noqa: PLC0415  # grpc's messages when needed
+    from judge.api.v1 import leaderboard_pb2, outcome_pb2, ranking_service_pb2  # noqa: PLC0415  # when needed
 
     return ranking_service_pb2.RankingOptions(
         reference_contestant=reference,
         reconcile=outcome_pb2.Reconcile.Value(f"RECONCILE_{reconcile.upper()}"),
         by_category=by == "category",
         target_categories=targets,
-        adjustment=adjust,
+        adjustment=value(leaderboard_pb2.Adjustment, adjust),
+        method=value(leaderboard_pb2.RankingMethod, method),
+        scale=value(leaderboard_pb2.RatingScale, scale),
+        inference=value(leaderboard_pb2.Inference, inference),
+        intervals=value(outcome_pb2.IntervalMethod, intervals),
         difference_to_detect=difference,
         anchor=ranking_service_pb2.Anchor(contestant=anchor[0], rating=anchor[1]) if anchor else None,
         position_effect=position,

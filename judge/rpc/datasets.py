@@ -121,7 +121,7 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
     async def DeleteLabels(self, request: pb.DeleteLabelsRequest, context: Any) -> pb.DeleteLabelsResponse:
         """Take an annotator's labels out of a dataset."""
         pattern = checked_name("annotators", request.annotators)
-        return pb.DeleteLabelsResponse(deleted=await self._store.delete_labels(TENANT, _name(request.name), pattern))
+        return pb.DeleteLabelsResponse(deleted=await self._store.delete_labels(TENANT, _name(request.dataset), pattern))
 
     async def UploadPrompts(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from judge.agreement.options import AgreeOptions
 from judge.api.v1 import (
@@ -32,9 +32,13 @@ from judge.domain.run import Budget, OrderPolicy, Pairing, PairPolicy, RunSpec, 
 from judge.domain.source import Source
 from judge.ports.records import VerdictQuery
 from judge.ranking.options import RankOptions
-from judge.stats.scorecard import MAX_T
+from judge.rpc.enum_words import word
 from judge.votes.votes import Part
 
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+OPTIONS = "options."
 E_ = TypeVar("E_", bound=IntEnum)
 
 
@@ -183,70 +187,84 @@ def part(said: outcome_pb2.Slice) -> Part:
     return Part(said.category, said.turn, said.left, said.right, said.tag)
 
 
-def rank_options(said: ranking_service_pb2.RankingOptions) -> RankOptions:
-    """How to rank."""
-    anchor = (said.anchor.contestant, said.anchor.rating) if said.HasField("anchor") else None
+def rank_options(message: ranking_service_pb2.RankingOptions) -> RankOptions:
+    """Decode the options of a ranking. What is not given keeps the default of RankOptions."""
+    anchored_to = message.anchored_to and Source.parse(message.anchored_to, "options.anchored_to")
     return RankOptions(
-        method=said.method or "bradley-terry",
-        k=said.k or 4.0,
-        start=said.start or 1000.0,
-        level=said.level or 0.95,
-        reference=said.reference_contestant,
-        reconcile=optional_enum(Reconcile, said.reconcile, "options.reconcile") or Reconcile.TIE,
-        by_category=said.by_category,
-        part=part(said.slice),
-        largest=said.degenerate == ranking_service_pb2.DEGENERATE_LARGEST,
-        parser=said.parser,
-        scale=said.scale or "elo",
-        inference=said.inference or "new-prompts",
-        strata=said.strata,
-        position=said.position_effect,
-        ridge=said.ridge,
-        anchor=anchor,
-        anchors=tuple((one.contestant, one.rating) for one in said.anchors),
-        pairs=said.pairs,
-        adjustment=said.adjustment or MAX_T,
-        wanted=said.difference_to_detect or 30.0,
-        targets=tuple(said.target_categories),
-        permutations=said.permutations or 100,
-        seed=said.seed,
-        style=said.style,
-        leave_one_out=said.leave_one_out,
-        intervals=said.intervals or "sandwich",
-        replicates=said.replicates or 1000,
-        anchored_to=Source.parse(said.anchored_to, "options.anchored_to") if said.anchored_to else None,
-        variance=said.variance,
-        decisive=said.decisive_weight or 1.0,
+        **_given(
+            method=word(message, "method", OPTIONS),
+            k=message.k,
+            start=message.start,
+            level=message.level,
+            reference=message.reference_contestant,
+            reconcile=optional_enum(Reconcile, message.reconcile, "options.reconcile"),
+            by_category=message.by_category,
+            part=part(message.slice),
+            largest=message.degenerate == ranking_service_pb2.DEGENERATE_LARGEST,
+            parser=message.parser,
+            scale=word(message, "scale", OPTIONS),
+            inference=word(message, "inference", OPTIONS),
+            strata=message.strata,
+            position=message.position_effect,
+            ridge=message.ridge,
+            anchor=(message.anchor.contestant, message.anchor.rating) if message.HasField("anchor") else None,
+            anchors=tuple((anchor.contestant, anchor.rating) for anchor in message.anchors),
+            pairs=message.pairs,
+            adjustment=word(message, "adjustment", OPTIONS),
+            wanted=message.difference_to_detect,
+            targets=tuple(message.target_categories),
+            permutations=message.permutations,
+            seed=message.seed,
+            style=message.style,
+            leave_one_out=message.leave_one_out,
+            intervals=word(message, "intervals", OPTIONS),
+            replicates=message.replicates,
+            anchored_to=anchored_to,
+            variance=message.variance,
+            decisive=message.decisive_weight,
+        )
     )
 
 
-def agree_options(said: agreement_service_pb2.AgreementOptions) -> AgreeOptions:
-    """How to compare."""
+def agree_options(message: agreement_service_pb2.AgreementOptions) -> AgreeOptions:
+    """Decode the options of an agreement report. What is not given keeps the default of AgreeOptions."""
     return AgreeOptions(
-        unit=agreement_service_pb2.AgreementUnit.Name(said.unit).removeprefix("AGREEMENT_UNIT_"),
-        sorted_orientation=said.orientation == agreement_service_pb2.ORIENTATION_SORTED,
-        ties=agreement_service_pb2.Ties.Name(said.ties).removeprefix("TIES_"),
-        level=said.level or 0.95,
-        reconcile=optional_enum(Reconcile, said.reconcile, "options.reconcile") or Reconcile.TIE,
-        by_turn=said.by_turn,
-        by_category=said.by_category,
-        by_pair=said.by_pair,
-        by_annotator=said.by_annotator,
-        intervals=said.intervals,
-        replicates=said.replicates or 2000,
-        seed=said.seed,
-        epsilon=said.epsilon or 0.2,
-        q=said.q or 0.05,
-        least_items=said.least_items or 30,
-        unreadable_as_tie=said.unreadable_as_tie,
-        bias=said.bias,
-        family=tuple(said.family),
-        wanted=said.difference_to_detect or 0.05,
-        cascade_target=said.cascade_target,
-        cascade_delta=said.cascade_delta or 0.1,
-        parser=said.parser,
-        part=part(said.slice),
+        **_given(
+            unit=_name(message, "unit"),
+            sorted_orientation=message.orientation == agreement_service_pb2.ORIENTATION_SORTED,
+            ties=_name(message, "ties"),
+            level=message.level,
+            reconcile=optional_enum(Reconcile, message.reconcile, "options.reconcile"),
+            by_turn=message.by_turn,
+            by_category=message.by_category,
+            by_pair=message.by_pair,
+            by_annotator=message.by_annotator,
+            intervals=word(message, "intervals", OPTIONS),
+            replicates=message.replicates,
+            seed=message.seed,
+            epsilon=message.epsilon,
+            q=message.q,
+            least_items=message.least_items,
+            unreadable_as_tie=message.unreadable_as_tie,
+            bias=message.bias,
+            family=tuple(message.family),
+            wanted=message.difference_to_detect,
+            cascade_target=message.cascade_target,
+            cascade_delta=message.cascade_delta,
+            parser=message.parser,
+            part=part(message.slice),
+        )
     )
+
+
+def _name(message: Message, field: str) -> str:
+    """Return the name of an enum value without its prefix; "" if it is unspecified."""
+    return word(message, field, OPTIONS).upper().replace("-", "_")
+
+
+def _given(**fields: Any) -> dict[str, Any]:  # whatever the fields hold
+    """Return the fields that have a value; proto3 cannot tell 0 and "" from nothing."""
+    return {name: field for name, field in fields.items() if field}
 
 
 def inline(said: judge_service_pb2.InlineComparison) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:

@@ -20,6 +20,7 @@ from judge.domain.run import Pairing, Run, RunSpec
 from judge.domain.verdict import ParsedVerdict, PresentationNames, Reply, Verdict
 from judge.planning.named_plan import PlanEntry
 from judge.planning.rounds import Rounds
+from judge.rpc.enum_words import value
 from judge.runs.estimate import RunEstimate
 from judge.votes.votes import Part
 
@@ -168,7 +169,10 @@ def preview(rendered: RenderedPrompt, *, stored: bool) -> judge_service_pb2.Prom
     """Exactly what a judge would be sent."""
     return judge_service_pb2.PromptPreview(
         variant=rendered.variant,
-        messages=[judge_service_pb2.ChatMessage(role=m.role, content=m.content) for m in rendered.messages],
+        messages=[
+            judge_service_pb2.ChatMessage(role=value(judge_service_pb2.Role, m.role), content=m.content)
+            for m in rendered.messages
+        ],
         json_schema=rendered.json_schema,
         sampling=sampling(rendered.sampling),
         nonce=rendered.nonce,
@@ -270,7 +274,7 @@ def estimate(found: RunEstimate) -> run_service_pb2.RunEstimate:
             reused=one.reused,
             input_tokens=one.input_tokens,
             output_tokens=one.output_tokens,
-            cost_micros=one.cost_micros,
+            cost_micros=round(one.cost_micros),
             cost_interval=outcome_pb2.Interval(low=one.low, high=one.high),
             pilot=one.pilot,
             price_known=one.price_known,
@@ -283,7 +287,7 @@ def estimate(found: RunEstimate) -> run_service_pb2.RunEstimate:
         reused=whole.reused,
         input_tokens=whole.input_tokens,
         output_tokens=whole.output_tokens,
-        cost_micros=whole.cost_micros,
+        cost_micros=round(whole.cost_micros),
         cost_interval=outcome_pb2.Interval(low=whole.low, high=whole.high),
         judges=judges,
     )

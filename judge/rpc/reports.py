@@ -13,6 +13,7 @@ from judge.domain.outcome import Outcome
 from judge.ranking.options import Anchoring, Leaderboard, StandingRow
 from judge.rpc import rows
 from judge.rpc.encode import interval, part, verdict
+from judge.rpc.enum_words import value
 from judge.stats.agreement import AgreementFigure
 from judge.stats.alternative import Alternative
 from judge.stats.calibration import Calibration
@@ -35,8 +36,8 @@ def encode_leaderboard(leaderboard: Leaderboard) -> leaderboard_pb2.Leaderboard:
     options, votes = leaderboard.options, leaderboard.votes
     return leaderboard_pb2.Leaderboard(
         slice=part(leaderboard.part),
-        method=options.method,
-        scale=leaderboard.scale,
+        method=value(leaderboard_pb2.RankingMethod, options.method),
+        scale=value(leaderboard_pb2.RatingScale, leaderboard.scale),
         level=options.level,
         interval_method=leaderboard.interval_method,
         coverage=coverage(votes) if votes else None,
@@ -59,7 +60,7 @@ def encode_leaderboard(leaderboard: Leaderboard) -> leaderboard_pb2.Leaderboard:
         components=[leaderboard_pb2.Component(contestants=names) for names in leaderboard.components],
         slices=[encode_leaderboard(inner) for inner in leaderboard.slices],
         standings=[_standing(row, leaderboard) for row in leaderboard.standings],
-        inference=options.inference,
+        inference=value(leaderboard_pb2.Inference, options.inference),
         source=votes.source if votes else "",
         reconcile=options.reconcile.name.lower(),
         ties=leaderboard.ties,
@@ -128,7 +129,7 @@ def _standing(row: StandingRow, leaderboard: Leaderboard) -> leaderboard_pb2.Con
         interval=interval(row.low, row.high),
         probability_better=None if math.isnan(row.probability_better) else row.probability_better,
         standing=leaderboard_pb2.Standing.Value(f"STANDING_{row.standing}"),
-        adjustment=leaderboard.options.adjustment,
+        adjustment=value(leaderboard_pb2.Adjustment, leaderboard.options.adjustment),
         detectable_difference=None if math.isnan(row.detectable) else row.detectable,
         prompts_needed=row.needed,
     )

@@ -16,6 +16,8 @@ from judge.api.v1 import dataset_service_pb2 as ds
 from judge.api.v1 import outcome_pb2 as words
 from judge.api.v1 import ranking_service_pb2 as ranking
 from judge.api.v1 import run_service_pb2 as pb
+from judge.api.v1.leaderboard_pb2 import RANKING_METHOD_DAVIDSON, RANKING_METHOD_ELO_PERMUTED
+from judge.api.v1.outcome_pb2 import INTERVAL_METHOD_BOOTSTRAP
 from judge.app.local import running
 from judge.app.replay import replay
 from judge.app.verify import verify
@@ -86,11 +88,17 @@ def told(path: Path) -> list[str]:
     [
         LARGEST,
         Options(reference_contestant="subtle", by_category=True, degenerate=ranking.DEGENERATE_REFUSE),
-        Options(intervals="bootstrap", replicates=50, seed=3, degenerate=ranking.DEGENERATE_LARGEST, pairs=True),
+        Options(
+            intervals=INTERVAL_METHOD_BOOTSTRAP,
+            replicates=50,
+            seed=3,
+            degenerate=ranking.DEGENERATE_LARGEST,
+            pairs=True,
+        ),
         Options(style=True, degenerate=ranking.DEGENERATE_LARGEST, variance=True),
         Options(anchored_to="labels:*", degenerate=ranking.DEGENERATE_LARGEST),
-        Options(method="elo-permuted", permutations=10, seed=5, reconcile=words.RECONCILE_EACH),
-        Options(method="davidson", reconcile=words.RECONCILE_SOFT, leave_one_out=True, ridge=0.1),
+        Options(method=RANKING_METHOD_ELO_PERMUTED, permutations=10, seed=5, reconcile=words.RECONCILE_EACH),
+        Options(method=RANKING_METHOD_DAVIDSON, reconcile=words.RECONCILE_SOFT, leave_one_out=True, ridge=0.1),
         Options(slice=words.Slice(category="code"), degenerate=ranking.DEGENERATE_LARGEST, parser="brackets"),
     ],
     ids=["default", "refused", "bootstrap", "style", "anchored", "permuted", "soft", "part"],

@@ -60,7 +60,7 @@ def test_cli_rubric_preview_shows_exactly_what_would_be_sent() -> None:
     told = judge("rubric", "preview", "far").stdout
     whole = json.loads(judge("rubric", "preview", "far", "--json").stdout)
 
-    assert [message["role"] for message in whole["messages"]] == ["system", "user"]
+    assert [message["role"] for message in whole["messages"]] == ["ROLE_SYSTEM", "ROLE_USER"]
     assert all(message["content"] in told for message in whole["messages"])
     assert "variant single-turn, answer form likert" in told
 

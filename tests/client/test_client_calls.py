@@ -16,7 +16,7 @@ from google.rpc import error_details_pb2, status_pb2
 from judge.api.v1 import dataset_service_pb2 as ds
 from judge.api.v1 import dataset_service_pb2_grpc, ranking_service_pb2_grpc, run_service_pb2_grpc
 from judge.api.v1 import run_service_pb2 as rs
-from judge.api.v1.leaderboard_pb2 import Leaderboard
+from judge.api.v1.leaderboard_pb2 import RANKING_METHOD_ELO, Leaderboard
 from judge.api.v1.outcome_pb2 import OUTCOME_LEFT
 from judge.api.v1.ranking_service_pb2 import Battle, RankBattlesResponse, RankingOptions
 from judge_client import JudgeClient, JudgeClientError
@@ -73,14 +73,14 @@ class Runs(run_service_pb2_grpc.RunServiceServicer):
 
 class Rankings(ranking_service_pb2_grpc.RankingServiceServicer):
     async def RankBattles(self, request_iterator: Any, context: Any) -> RankBattlesResponse:
-        battles, method = 0, ""
+        battles, method = 0, RANKING_METHOD_ELO
         async for message in request_iterator:
-            method = method or message.options.method
+            method = message.options.method or method
             battles += len(message.battles)
         return RankBattlesResponse(leaderboard=Leaderboard(method=method, battles=battles))
 
 
-class EngineService:
+class FakeServer:
     """A server with one servicer of each kind."""
 
     def __init__(self) -> None:
@@ -88,8 +88,8 @@ class EngineService:
 
 
 @pytest_asyncio.fixture
-async def service(tmp_path: Path) -> AsyncIterator[tuple[EngineService, JudgeClient]]:
-    made = EngineService()
+async def service(tmp_path: Path) -> AsyncIterator[tuple[FakeServer, JudgeClient]]:
+    made = FakeServer()
     server = grpc.aio.server()
     dataset_service_pb2_grpc.add_DatasetServiceServicer_to_server(made.datasets, server)
     run_service_pb2_grpc.add_RunServiceServicer_to_server(made.runs, server)
@@ -102,7 +102,7 @@ async def service(tmp_path: Path) -> AsyncIterator[tuple[EngineService, JudgeCli
     await server.stop(None)
 
 
-async def test_client_errors_carry_code_reason_and_fields(service: tuple[EngineService, JudgeClient]) -> None:
+async def test_client_errors_carry_code_reason_and_fields(service: tuple[FakeServer, JudgeClient]) -> None:
     """A refusal is decoded from the google.rpc.Status in the trailers."""
     _, client = service
 
@@ -115,7 +115,7 @@ async def test_client_errors_carry_code_reason_and_fields(service: tuple[EngineS
     assert error.fields == {"name": "datasets/nope"}
 
 
-async def test_client_lists_go_over_all_pages(service: tuple[EngineService, JudgeClient]) -> None:
+async def test_client_lists_go_over_all_pages(service: tuple[FakeServer, JudgeClient]) -> None:
     """Five datasets in pages of two are five datasets."""
     _, client = service
 
@@ -124,7 +124,7 @@ async def test_client_lists_go_over_all_pages(service: tuple[EngineService, Judg
     assert names == [f"datasets/d{i}" for i in range(5)]
 
 
-async def test_client_upload_names_its_dataset_once(service: tuple[EngineService, JudgeClient]) -> None:
+async def test_client_upload_names_its_dataset_once(service: tuple[FakeServer, JudgeClient]) -> None:
     """The first message has the dataset and `replace`; the others have rows."""
     made, client = service
 
@@ -137,7 +137,7 @@ async def test_client_upload_names_its_dataset_once(service: tuple[EngineService
     ]
 
 
-async def test_client_upload_of_nothing_still_names_its_dataset(service: tuple[EngineService, JudgeClient]) -> None:
+async def test_client_upload_of_nothing_still_names_its_dataset(service: tuple[FakeServer, JudgeClient]) -> None:
     made, client = service
 
     await client.upload_prompts("d", [])
@@ -145,7 +145,7 @@ async def test_client_upload_of_nothing_still_names_its_dataset(service: tuple[E
     assert [m.dataset for m in made.datasets.messages] == ["datasets/d"]
 
 
-async def test_client_upload_error_of_the_rows_comes_out_as_itself(service: tuple[EngineService, JudgeClient]) -> None:
+async def test_client_upload_error_of_the_rows_comes_out_as_itself(service: tuple[FakeServer, JudgeClient]) -> None:
     """A reader that breaks off in the middle is not a cancelled call."""
     _, client = service
 
@@ -158,7 +158,7 @@ async def test_client_upload_error_of_the_rows_comes_out_as_itself(service: tupl
         await client.upload_prompts("d", rows())
 
 
-async def test_client_upload_refused_half_way_says_why(service: tuple[EngineService, JudgeClient]) -> None:
+async def test_client_upload_refused_half_way_says_why(service: tuple[FakeServer, JudgeClient]) -> None:
     """When the service ends the stream, its answer is the error."""
     _, client = service
     rows = (ds.Prompt(prompt_id="bad" if i == 3 else str(i)) for i in range(200_000))
@@ -169,7 +169,7 @@ async def test_client_upload_refused_half_way_says_why(service: tuple[EngineServ
     assert caught.value.code is grpc.StatusCode.INVALID_ARGUMENT
 
 
-async def test_client_watch_goes_on_from_the_last_revision(service: tuple[EngineService, JudgeClient]) -> None:
+async def test_client_watch_goes_on_from_the_last_revision(service: tuple[FakeServer, JudgeClient]) -> None:
     """Two lost connections are taken up where they broke; the last snapshot ends the watch."""
     made, client = service
 
@@ -179,7 +179,7 @@ async def test_client_watch_goes_on_from_the_last_revision(service: tuple[Engine
     assert made.runs.seen == [0, 1, 2]
 
 
-async def test_client_watch_gives_up_after_so_many_reconnects(service: tuple[EngineService, JudgeClient]) -> None:
+async def test_client_watch_gives_up_after_so_many_reconnects(service: tuple[FakeServer, JudgeClient]) -> None:
     made, client = service
     made.runs.dead = True
 
@@ -189,7 +189,7 @@ async def test_client_watch_gives_up_after_so_many_reconnects(service: tuple[Eng
     assert len(made.runs.seen) == 3
 
 
-async def test_client_runs_have_a_random_request_id_unless_given(service: tuple[EngineService, JudgeClient]) -> None:
+async def test_client_runs_have_a_random_request_id_unless_given(service: tuple[FakeServer, JudgeClient]) -> None:
     made, client = service
 
     for request_id in (None, None, "mine"):
@@ -200,13 +200,13 @@ async def test_client_runs_have_a_random_request_id_unless_given(service: tuple[
     assert third == "mine"
 
 
-async def test_client_battles_are_streamed_with_options_first(service: tuple[EngineService, JudgeClient]) -> None:
+async def test_client_battles_are_streamed_with_options_first(service: tuple[FakeServer, JudgeClient]) -> None:
     _, client = service
     battles = [Battle(left="a", right="b", outcome=OUTCOME_LEFT)] * 45_000
 
-    leaderboard = await client.rank_battles(battles, RankingOptions(method="elo"))
+    leaderboard = await client.rank_battles(battles, RankingOptions(method=RANKING_METHOD_ELO))
 
-    assert (leaderboard.method, leaderboard.battles) == ("elo", 45_000)
+    assert (leaderboard.method, leaderboard.battles) == (RANKING_METHOD_ELO, 45_000)
 
 
 async def test_client_says_when_nobody_answers(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from judge.api.v1 import agreement_service_pb2 as pb
 from judge.api.v1 import dataset_service_pb2 as ds
 from judge.api.v1 import outcome_pb2
+from judge.api.v1.outcome_pb2 import INTERVAL_METHOD_BOOTSTRAP, INTERVAL_METHOD_BOOTSTRAP_T
 from judge.app.local import running
 from judge_client import JudgeClient, JudgeClientError
 from support.demo_data import settings
@@ -114,7 +115,7 @@ async def test_two_leaderboards_and_how_far_apart(leaderboard: JudgeClient) -> N
 
 async def test_bootstraps_and_unreadable_verdicts(leaderboard: JudgeClient) -> None:
     """The same seed gives the same bytes; what is unreadable is left out, or a tie by request."""
-    options = pb.AgreementOptions(intervals="bootstrap", replicates=200, unreadable_as_tie=True)
+    options = pb.AgreementOptions(intervals=INTERVAL_METHOD_BOOTSTRAP, replicates=200, unreadable_as_tie=True)
     one, two = [await leaderboard.agreement("d", "judge:good", "people", options) for _ in range(2)]
     plain = await leaderboard.agreement("d", "judge:good", "people")
 
@@ -142,8 +143,11 @@ async def test_what_cannot_be_said_is_left_out_and_told(leaderboard: JudgeClient
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (pb.AgreementOptions(intervals="guess"), "intervals 'guess' are none of bootstrap, percentile"),
-        (pb.AgreementOptions(intervals="bootstrap", replicates=1), "replicates is from 2"),
+        (
+            pb.AgreementOptions(intervals=INTERVAL_METHOD_BOOTSTRAP_T),
+            "intervals 'bootstrap-t' are none of bootstrap, percentile",
+        ),
+        (pb.AgreementOptions(intervals=INTERVAL_METHOD_BOOTSTRAP, replicates=1), "replicates is from 2"),
         (pb.AgreementOptions(epsilon=2), "epsilon lies between 0 and 1"),
         (pb.AgreementOptions(q=1), "q lies between 0 and 1"),
         (pb.AgreementOptions(least_items=1), "two items or more"),

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from judge.api.v1 import dataset_service_pb2 as ds
 from judge.api.v1 import leaderboard_pb2
 from judge.api.v1 import run_service_pb2 as pb
+from judge.api.v1.leaderboard_pb2 import RANKING_METHOD_ELO
 from judge.api.v1.ranking_service_pb2 import Anchor, RankingOptions
 from judge.app.local import running
 from judge.cli import main
@@ -130,7 +131,10 @@ async def test_the_old_leaderboards_scale_is_kept_on_request(client: JudgeClient
             "either one contestant is an anchor",
         ),
         (RankingOptions(anchors=[Anchor(contestant="able", rating=1)] * 2), "named twice"),
-        (RankingOptions(anchors=[Anchor(contestant="able", rating=1)], method="elo"), "method elo has no anchors"),
+        (
+            RankingOptions(anchors=[Anchor(contestant="able", rating=1)], method=RANKING_METHOD_ELO),
+            "method elo has no anchors",
+        ),
     ],
 )
 @pytest.mark.usefixtures("old")

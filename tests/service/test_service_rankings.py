@@ -7,7 +7,18 @@ import pytest
 
 from judge.api.v1 import dataset_service_pb2 as ds
 from judge.api.v1 import leaderboard_pb2, outcome_pb2, run_service_pb2
+from judge.api.v1.leaderboard_pb2 import (
+    ADJUSTMENT_HOLM,
+    INFERENCE_ANNOTATORS,
+    RANKING_METHOD_ELO,
+    RANKING_METHOD_ELO_PERMUTED,
+    RATING_SCALE_NATURAL,
+    Adjustment,
+    Inference,
+    RankingMethod,
+)
 from judge.api.v1.ranking_service_pb2 import Anchor, Battle, RankingOptions
+from judge.rpc.enum_words import value, word
 from judge_client import JudgeClient, JudgeClientError
 from support.demo_data import upload_demo
 
@@ -71,9 +82,11 @@ def by_name(found: leaderboard_pb2.Leaderboard) -> dict[str, leaderboard_pb2.Rat
 
 @pytest.mark.parametrize("method", ["bradley-terry", "davidson", "rao-kupper", "elo-permuted"])
 async def test_every_method_ranks_with_its_own_rule(leaderboard: JudgeClient, method: str) -> None:
-    found = await leaderboard.leaderboard("d", "people", RankingOptions(method=method, permutations=20))
+    found = await leaderboard.leaderboard(
+        "d", "people", RankingOptions(method=value(RankingMethod, method), permutations=20)
+    )
 
-    assert found.method == method
+    assert word(found, "method") == method
     assert found.ties == (method if method in {"davidson", "rao-kupper"} else "half-win")
     assert found.ratings[0].contestant == "able"
     for rating in found.ratings:
@@ -89,11 +102,11 @@ async def test_every_method_ranks_with_its_own_rule(leaderboard: JudgeClient, me
 async def test_an_anchor_and_a_natural_scale(leaderboard: JudgeClient) -> None:
     """The anchor's rating is fixed and has no width; the others are as far from it as ever."""
     plain = by_name(await leaderboard.leaderboard("d", "people", RankingOptions()))
-    options = RankingOptions(scale="natural", anchor=Anchor(contestant="base", rating=2.0), pairs=True)
+    options = RankingOptions(scale=RATING_SCALE_NATURAL, anchor=Anchor(contestant="base", rating=2.0), pairs=True)
     natural = await leaderboard.leaderboard("d", "people", options)
 
     told = by_name(natural)
-    assert (natural.scale, natural.anchor) == ("natural", "base")
+    assert (natural.scale, natural.anchor) == (RATING_SCALE_NATURAL, "base")
     assert (told["base"].rating, told["base"].interval.low, told["base"].interval.high) == (2.0, 2.0, 2.0)
     apart = (plain["able"].rating - plain["base"].rating) * np.log(10) / 400
     assert told["able"].rating - 2.0 == pytest.approx(apart, abs=1e-5)
@@ -108,18 +121,18 @@ async def test_a_scorecard_says_where_who_is_ahead(leaderboard: JudgeClient) -> 
     o = RankingOptions
     adjusted, alone = [
         await leaderboard.leaderboard(
-            "d", "people", o(reference_contestant="base", by_category=True, adjustment=adjustment)
+            "d", "people", o(reference_contestant="base", by_category=True, adjustment=value(Adjustment, adjustment))
         )
         for adjustment in ("max-t", "none")
     ]
     holm = await leaderboard.leaderboard(
-        "d", "people", o(reference_contestant="base", target_categories=["code"], adjustment="holm")
+        "d", "people", o(reference_contestant="base", target_categories=["code"], adjustment=ADJUSTMENT_HOLM)
     )
 
     standing = {(inner.slice.category, one.contestant): one for inner in adjusted.slices for one in inner.standings}
     assert standing["code", "dull"].standing == leaderboard_pb2.STANDING_AHEAD
     assert standing["prose", "dull"].standing == leaderboard_pb2.STANDING_BEHIND
-    assert {one.adjustment for one in standing.values()} == {"max-t"}
+    assert {word(one, "adjustment") for one in standing.values()} == {"max-t"}
     for inner in alone.slices:
         for one in inner.standings:
             wider = standing[inner.slice.category, one.contestant].interval
@@ -146,7 +159,7 @@ async def test_what_it_would_take_to_tell(leaderboard: JudgeClient) -> None:
 
 async def test_inference_changes_the_uncertainty_and_not_the_ratings(leaderboard: JudgeClient) -> None:
     found = {
-        name: await leaderboard.leaderboard("d", "people", RankingOptions(inference=name))
+        name: await leaderboard.leaderboard("d", "people", RankingOptions(inference=value(Inference, name)))
         for name in ("new-prompts", "fixed-prompts", "annotators", "unclustered")
     }
     found["strata"] = await leaderboard.leaderboard("d", "people", RankingOptions(strata=True))
@@ -158,7 +171,7 @@ async def test_inference_changes_the_uncertainty_and_not_the_ratings(leaderboard
     assert len(set(width.values())) == 5
     assert width["strata"] < 0.8 * width["new-prompts"]
     assert width["fixed-prompts"] < width["new-prompts"]
-    assert {name: said.inference for name, said in found.items() if name != "strata"} == {
+    assert {name: word(said, "inference") for name, said in found.items() if name != "strata"} == {
         name: name for name in found if name != "strata"
     }
 
@@ -219,19 +232,19 @@ async def test_battles_with_a_position_effect_and_a_ridge(client: JudgeClient) -
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (RankingOptions(method="trueskill"), "trueskill"),
-        (RankingOptions(scale="logit"), "logit"),
-        (RankingOptions(inference="new-universes"), "new-universes"),
-        (RankingOptions(adjustment="bonferroni"), "bonferroni"),
+        (RankingOptions(method=99), "options.method must be one of bradley-terry"),  # type: ignore[arg-type]
+        (RankingOptions(scale=99), "options.scale must be one of elo"),  # type: ignore[arg-type]
+        (RankingOptions(inference=99), "options.inference must be one of new-prompts"),  # type: ignore[arg-type]
+        (RankingOptions(adjustment=99), "options.adjustment must be one of none, holm"),  # type: ignore[arg-type]
         (RankingOptions(ridge=-1), "ridge"),
         (RankingOptions(difference_to_detect=-3), "difference_to_detect"),
         (RankingOptions(permutations=1), "permutations"),
-        (RankingOptions(method="elo", style=True), "style"),
-        (RankingOptions(method="elo-permuted", pairs=True), "pairs"),
+        (RankingOptions(method=RANKING_METHOD_ELO, style=True), "style"),
+        (RankingOptions(method=RANKING_METHOD_ELO_PERMUTED, pairs=True), "pairs"),
         (RankingOptions(anchor=Anchor(contestant="nobody", rating=1)), "nobody"),
         (RankingOptions(anchor=Anchor(contestant="base", rating=float("nan"))), "anchor"),
         (RankingOptions(target_categories=["maths"], reference_contestant="base"), "maths"),
-        (RankingOptions(strata=True, inference="annotators"), "strata"),
+        (RankingOptions(strata=True, inference=INFERENCE_ANNOTATORS), "strata"),
         (RankingOptions(reference_contestant="nobody"), "nobody"),
         (RankingOptions(position_effect=True), "position"),
     ],

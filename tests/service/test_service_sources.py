@@ -7,6 +7,7 @@ import pytest
 from judge.api.v1 import agreement_service_pb2 as pb
 from judge.api.v1 import dataset_service_pb2 as ds
 from judge.api.v1 import outcome_pb2
+from judge.api.v1.leaderboard_pb2 import RANKING_METHOD_WIN_RATE
 from judge.api.v1.ranking_service_pb2 import RankingOptions
 from judge_client import JudgeClient, JudgeClientError
 
@@ -81,7 +82,7 @@ async def test_a_tie_for_most_is_what_the_source_says(
 async def test_a_split_plurality_is_ranked_by_its_parts_and_not_compared(leaderboard: JudgeClient) -> None:
     """Five comparisons count one battle each: b has 1/2 + 1/3 + 1/2 + 1, and half of the ties."""
     found = await leaderboard.leaderboard(
-        "d", "people@plurality-split", RankingOptions(method="win-rate", reference_contestant="a")
+        "d", "people@plurality-split", RankingOptions(method=RANKING_METHOD_WIN_RATE, reference_contestant="a")
     )
     rates = {row.contestant: row.rating for row in found.ratings}
     wins = 1 / 2 + 0 + 1 / 3 + 1 / 2 + 1 + (1 / 3 + 1 / 2) / 2

@@ -9,7 +9,14 @@ import pytest
 
 from judge.api.v1 import dataset_service_pb2 as ds
 from judge.api.v1 import outcome_pb2
+from judge.api.v1.leaderboard_pb2 import RANKING_METHOD_ELO
+from judge.api.v1.outcome_pb2 import (
+    INTERVAL_METHOD_BOOTSTRAP,
+    INTERVAL_METHOD_PERCENTILE,
+    IntervalMethod,
+)
 from judge.api.v1.ranking_service_pb2 import Anchor, Battle, RankingOptions
+from judge.rpc.enum_words import value
 from judge_client import JudgeClient, JudgeClientError
 
 NAMES = ("able", "base", "calm", "dull")
@@ -72,7 +79,8 @@ async def leaderboard(client: JudgeClient) -> JudgeClient:
 @pytest.mark.parametrize("intervals", ["bootstrap", "bootstrap-t", "percentile"])
 async def test_a_bootstrap_gives_every_rating_an_interval(leaderboard: JudgeClient, intervals: str) -> None:
     """About as wide as the sandwich's; the resamples are counted, and the same seed gives the same bytes."""
-    options = RankingOptions(intervals=intervals, replicates=200, reference_contestant="base", seed=3)
+    method = value(IntervalMethod, intervals)
+    options = RankingOptions(intervals=method, replicates=200, reference_contestant="base", seed=3)
     plain = await leaderboard.leaderboard("d", "judge:good", RankingOptions(reference_contestant="base"))
     found, again = [await leaderboard.leaderboard("d", "judge:good", options) for _ in range(2)]
 
@@ -93,7 +101,7 @@ async def test_an_unbeaten_resample_leaves_an_interval_open(client: JudgeClient)
         pairs = [("a", "b", int(prompt == 0)), ("b", "c", prompt % 2), ("c", "b", prompt % 3 == 0)]
         for left, right, lost in pairs:
             battles.append(Battle(left=left, right=right, outcome=OUTCOMES[int(lost)], prompt_id=f"p{prompt}"))
-    options = RankingOptions(intervals="bootstrap", replicates=300, reference_contestant="b")
+    options = RankingOptions(intervals=INTERVAL_METHOD_BOOTSTRAP, replicates=300, reference_contestant="b")
 
     found = await client.rank_battles(battles, options)
 
@@ -172,11 +180,17 @@ async def test_repeats_of_a_judge_are_compared(leaderboard: JudgeClient) -> None
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (RankingOptions(intervals="guess"), "intervals 'guess' is none of sandwich, bootstrap"),
-        (RankingOptions(intervals="bootstrap", replicates=1), "replicates is from 2"),
-        (RankingOptions(intervals="bootstrap", strata=True), "no strata"),
-        (RankingOptions(intervals="percentile", anchor=Anchor(contestant="able", rating=1)), "go with no anchor"),
-        (RankingOptions(intervals="bootstrap", method="elo"), "method elo has no intervals"),
+        (
+            RankingOptions(intervals=99),  # type: ignore[arg-type]  # a number of a later release
+            "options.intervals must be one of sandwich, bootstrap, bootstrap-t, percentile, not 99",
+        ),
+        (RankingOptions(intervals=INTERVAL_METHOD_BOOTSTRAP, replicates=1), "replicates is from 2"),
+        (RankingOptions(intervals=INTERVAL_METHOD_BOOTSTRAP, strata=True), "no strata"),
+        (
+            RankingOptions(intervals=INTERVAL_METHOD_PERCENTILE, anchor=Anchor(contestant="able", rating=1)),
+            "go with no anchor",
+        ),
+        (RankingOptions(intervals=INTERVAL_METHOD_BOOTSTRAP, method=RANKING_METHOD_ELO), "method elo has no intervals"),
         (RankingOptions(anchored_to="judge:poor"), "anchored to people or labels:PATTERN"),
         (RankingOptions(anchored_to="labels:nobody"), "matches no label"),
         (RankingOptions(anchored_to="people", style=True), "default style only"),

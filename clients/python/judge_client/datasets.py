@@ -49,7 +49,7 @@ class DatasetCalls(Connection):
 
     async def delete_labels(self, dataset: str, annotators: str) -> int:
         """Takes out the labels of *annotators*, `*` standing for anything; how many they were."""
-        request = pb.DeleteLabelsRequest(name=dataset_name(dataset), annotators=annotators)
+        request = pb.DeleteLabelsRequest(dataset=dataset_name(dataset), annotators=annotators)
         return (await unary(self.datasets.DeleteLabels, request, self.timeout)).deleted
 
     async def upload_prompts(

@@ -30,21 +30,21 @@ class _Ties:
 class _TiesEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Ties.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     TIES_UNSPECIFIED: _Ties.ValueType  # 0
-    """Both, as figures of their own."""
+    """Both WITH and WITHOUT."""
     TIES_WITH: _Ties.ValueType  # 1
-    """Ties are kept as an outcome (set-up S1)."""
+    """With ties: a tie is an outcome (setup S1)."""
     TIES_WITHOUT: _Ties.ValueType  # 2
-    """Only comparisons where neither side is a tie (set-up S2)."""
+    """Without ties: only pairs of votes in which neither is a tie (setup S2)."""
 
 class Ties(_Ties, metaclass=_TiesEnumTypeWrapper):
-    """What is done with ties."""
+    """How ties count."""
 
 TIES_UNSPECIFIED: Ties.ValueType  # 0
-"""Both, as figures of their own."""
+"""Both WITH and WITHOUT."""
 TIES_WITH: Ties.ValueType  # 1
-"""Ties are kept as an outcome (set-up S1)."""
+"""With ties: a tie is an outcome (setup S1)."""
 TIES_WITHOUT: Ties.ValueType  # 2
-"""Only comparisons where neither side is a tie (set-up S2)."""
+"""Without ties: only pairs of votes in which neither is a tie (setup S2)."""
 Global___Ties: _TypeAlias = Ties  # noqa: Y015
 
 class _AgreementUnit:
@@ -60,7 +60,7 @@ class _AgreementUnitEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Agreeme
     AGREEMENT_UNIT_PLURALITY: _AgreementUnit.ValueType  # 2
     """The target's plurality on each comparison against the source's outcome."""
     AGREEMENT_UNIT_ANNOTATOR_PAIR: _AgreementUnit.ValueType  # 3
-    """Every two votes of the source on the same comparison."""
+    """Each pair of the source's votes on the same comparison."""
 
 class AgreementUnit(_AgreementUnit, metaclass=_AgreementUnitEnumTypeWrapper):
     """What is counted."""
@@ -72,7 +72,7 @@ AGREEMENT_UNIT_VOTE: AgreementUnit.ValueType  # 1
 AGREEMENT_UNIT_PLURALITY: AgreementUnit.ValueType  # 2
 """The target's plurality on each comparison against the source's outcome."""
 AGREEMENT_UNIT_ANNOTATOR_PAIR: AgreementUnit.ValueType  # 3
-"""Every two votes of the source on the same comparison."""
+"""Each pair of the source's votes on the same comparison."""
 Global___AgreementUnit: _TypeAlias = AgreementUnit  # noqa: Y015
 
 class _Orientation:
@@ -84,24 +84,24 @@ class _OrientationEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Orientati
     ORIENTATION_UNSPECIFIED: _Orientation.ValueType  # 0
     """BOTH."""
     ORIENTATION_BOTH: _Orientation.ValueType  # 1
-    """Every comparison in both orientations, so that renaming changes nothing."""
+    """Each comparison in both orientations, so that names don't matter."""
     ORIENTATION_SORTED: _Orientation.ValueType  # 2
-    """Left is the contestant with the smaller name, as published figures have it."""
+    """Left is the contestant whose name sorts first, as in published figures."""
 
 class Orientation(_Orientation, metaclass=_OrientationEnumTypeWrapper):
-    """In which orientation chance-corrected figures are computed."""
+    """The orientation of chance-corrected coefficients."""
 
 ORIENTATION_UNSPECIFIED: Orientation.ValueType  # 0
 """BOTH."""
 ORIENTATION_BOTH: Orientation.ValueType  # 1
-"""Every comparison in both orientations, so that renaming changes nothing."""
+"""Each comparison in both orientations, so that names don't matter."""
 ORIENTATION_SORTED: Orientation.ValueType  # 2
-"""Left is the contestant with the smaller name, as published figures have it."""
+"""Left is the contestant whose name sorts first, as in published figures."""
 Global___Orientation: _TypeAlias = Orientation  # noqa: Y015
 
 @_typing.final
 class AgreementOptions(_message.Message):
-    """How to compare."""
+    """Options of an agreement report."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -132,54 +132,58 @@ class AgreementOptions(_message.Message):
     unit: Global___AgreementUnit.ValueType
     """What is counted."""
     orientation: Global___Orientation.ValueType
-    """The orientation of chance-corrected figures."""
+    """The orientation of chance-corrected coefficients."""
     ties: Global___Ties.ValueType
-    """What is done with ties."""
+    """How ties count."""
     level: _builtins.float
-    """The intervals' level; 0 means 0.95."""
+    """The level of intervals; 0 means 0.95."""
     reconcile: _outcome_pb2.Reconcile.ValueType
     """How two orders become one outcome."""
     by_turn: _builtins.bool
-    """Figures by turn, too."""
+    """Also break the results down by turn."""
     by_category: _builtins.bool
-    """Figures by category, too."""
+    """Also break the results down by category."""
     by_pair: _builtins.bool
-    """Figures by pair of contestants, too."""
+    """Also break the results down by pair of contestants."""
     by_annotator: _builtins.bool
-    """Figures by annotator of the target, too."""
+    """Also break the results down by the target's annotators."""
     parser: _builtins.str
-    """Which reading of replies: empty for the judge's own parser (an imported outcome first), `source`, or a parser's name."""
-    intervals: _builtins.str
-    """How intervals are computed, all over prompts: empty for the sandwich and the jackknife, bootstrap, or percentile."""
+    """The parser whose verdicts are used: empty for the judge's own (or an imported outcome), `source`, or a parser's
+    name.
+    """
+    intervals: _outcome_pb2.IntervalMethod.ValueType
+    """How intervals are computed, over prompts: unspecified means sandwich for shares and jackknife for coefficients;
+    BOOTSTRAP and PERCENTILE are the others.
+    """
     replicates: _builtins.int
-    """Resamples of a bootstrap; 0 means 2000."""
+    """The number of bootstrap resamples; 0 means 2000."""
     seed: _builtins.int
-    """The seed of resamples and draws."""
+    """The seed of resamples and random draws."""
     epsilon: _builtins.float
-    """What an annotator costs more than a judge, as a share, in the alternative-annotator test; 0 means 0.2."""
+    """Epsilon of the alternative-annotator test: the cost advantage of a judge, as a share; 0 means 0.2."""
     q: _builtins.float
     """Its false discovery rate; 0 means 0.05."""
     least_items: _builtins.int
-    """How many items an annotator needs in it; 0 means 30."""
+    """The number of items that an annotator needs in that test; 0 means 30."""
     unreadable_as_tie: _builtins.bool
-    """A verdict that is unreadable, refused or failed counts as a tie, in place of being left out."""
+    """Count a verdict that is unreadable, refused, or failed as a tie, instead of leaving it out."""
     bias: _builtins.bool
-    """Also what sways the source beyond the target: length, markdown, and its family."""
+    """Also measure what influences the source beyond the target: length, markdown, and its model family."""
     difference_to_detect: _builtins.float
-    """The difference of agreement one would like to tell from 0, as a share; 0 means 0.05."""
+    """The difference of agreement to detect, for prompts_needed; 0 means 0.05."""
     cascade_target: _builtins.float
-    """The agreement with the target's plurality that a cascade is to guarantee where the source is sure; 0 means none."""
+    """The agreement that a cascade guarantees where the source answers alone; 0 means no cascade."""
     cascade_delta: _builtins.float
-    """The chance that this guarantee fails; 0 means 0.1."""
+    """The probability that this guarantee fails; 0 means 0.1."""
     second_source: _builtins.str
-    """Another source, held against the same votes of the target beside this one; empty for none."""
+    """A second source, compared with the same votes of the target; empty for none."""
     @_builtins.property
     def slice(self) -> _outcome_pb2.Slice:
         """Only this part of the data."""
 
     @_builtins.property
     def family(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The contestants of the source's own family, with bias; empty for those that the server has configured for its name."""
+        """With bias: the contestants of the source's own model family; empty for those configured on the server."""
 
     def __init__(
         self,
@@ -195,7 +199,7 @@ class AgreementOptions(_message.Message):
         by_annotator: _builtins.bool = ...,
         parser: _builtins.str = ...,
         slice: _outcome_pb2.Slice | None = ...,
-        intervals: _builtins.str = ...,
+        intervals: _outcome_pb2.IntervalMethod.ValueType = ...,
         replicates: _builtins.int = ...,
         seed: _builtins.int = ...,
         epsilon: _builtins.float = ...,
@@ -251,11 +255,11 @@ class AgreementReport(_message.Message):
     both: _builtins.int
     """Comparisons that both have."""
     reconcile: _builtins.str
-    """How two orders were made one outcome."""
+    """How two orders became one outcome."""
     orientation: _builtins.str
-    """The orientation of chance-corrected figures: both or sorted."""
+    """The orientation of chance-corrected coefficients: both or sorted."""
     parser: _builtins.str
-    """The reading used: the judge's own parser, or `source`."""
+    """The parser used: `own` for the judge's own, a parser's name, or `source`."""
     @_builtins.property
     def figures(self) -> _containers.RepeatedCompositeFieldContainer[Global___AgreementFigure]:
         """The figures."""
@@ -270,51 +274,51 @@ class AgreementReport(_message.Message):
 
     @_builtins.property
     def order_consistency(self) -> Global___OrderConsistency:
-        """How the source's two orders agree, if it is a judge with both."""
+        """How the source's two orders agree, if it is a judge that judged both."""
 
     @_builtins.property
     def notes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Remarks a reader must have, in sentences."""
+        """Notes that a reader needs, in sentences."""
 
     @_builtins.property
     def ceilings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Ceiling]:
-        """The source beside the target's votes among themselves, on the same comparisons; where any has two votes."""
+        """The source compared with the target's annotators among themselves, on comparisons with at least two votes."""
 
     @_builtins.property
     def alternative_annotator(self) -> Global___AlternativeAnnotator:
-        """May the source stand in for the target's annotators? Where a comparison has votes of two."""
+        """The alternative-annotator test, if comparisons have votes of at least two annotators."""
 
     @_builtins.property
     def rank_agreement(self) -> Global___RankAgreement:
-        """The two leaderboards; a note says why, where they are absent."""
+        """The agreement of the two leaderboards; if absent, a note says why."""
 
     @_builtins.property
     def gaps(self) -> _containers.RepeatedCompositeFieldContainer[Global___GapAgreement]:
-        """Agreement by how far apart two contestants are in the target's ratings."""
+        """Agreement by difference of the target's ratings."""
 
     @_builtins.property
     def calibration(self) -> Global___Calibration:
-        """What the source's probabilities are worth; where orders are reconciled softly and it has any."""
+        """The calibration of the source's probabilities, if it has any and orders are reconciled softly."""
 
     @_builtins.property
     def bias(self) -> Global___Bias:
-        """What sways the source beyond the target, if asked for."""
+        """What influences the source beyond the target, if requested."""
 
     @_builtins.property
     def repeats_agree(self) -> Global___Estimated:
-        """How often two repeats of the same presentation say the same; absent where nothing was repeated."""
+        """How often two repeats of a presentation agree; absent without repeats."""
 
     @_builtins.property
     def cascade(self) -> Global___Cascade:
-        """Where the source may answer alone, if asked for."""
+        """Where the source can answer alone, if requested."""
 
     @_builtins.property
     def drift(self) -> Global___Drift:
-        """What has changed from the target to the source, if each is one judge's verdicts and they share presentations."""
+        """The drift from target to source, if each is one judge's verdicts on the same presentations."""
 
     @_builtins.property
     def second_sources(self) -> _containers.RepeatedCompositeFieldContainer[Global___SecondSourceComparison]:
-        """The source beside its rival, if one is named: ties kept, and dropped."""
+        """The source compared with the second source, if there is one: with and without ties."""
 
     def __init__(
         self,
@@ -351,7 +355,7 @@ Global___AgreementReport: _TypeAlias = AgreementReport  # noqa: Y015
 
 @_typing.final
 class SecondSourceComparison(_message.Message):
-    """Two sources against the same votes of the target."""
+    """Two sources, compared with the same votes of the target."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -366,30 +370,30 @@ class SecondSourceComparison(_message.Message):
     PROMPTS_NEEDED_FIELD_NUMBER: _builtins.int
     VOTES_NEEDED_FIELD_NUMBER: _builtins.int
     ties: Global___Ties.ValueType
-    """What was done with ties; with DROP both sources are decisive."""
+    """How ties count; WITHOUT includes only comparisons on which both sources are decisive."""
     comparisons: _builtins.int
-    """Comparisons on which both sources have an outcome."""
+    """Comparisons with an outcome of both sources."""
     votes: _builtins.int
     """The target's votes on them."""
     prompts: _builtins.int
-    """Prompts they are of."""
+    """Their prompts."""
     detectable_difference: _builtins.float
-    """The smallest difference that these prompts would tell from 0, with power 0.8; absent without an interval."""
+    """The smallest difference that these prompts can detect with power 0.8; absent without an interval."""
     prompts_needed: _builtins.int
-    """How many prompts of the same mix it takes to tell the difference wanted from 0, with power 0.8."""
+    """The number of prompts of the same mix needed to detect difference_to_detect with power 0.8."""
     votes_needed: _builtins.int
-    """How many votes that is, at as many a prompt as now."""
+    """The number of votes that is, with as many per prompt as now."""
     @_builtins.property
     def source(self) -> Global___Estimated:
-        """How often the source agrees with the votes."""
+        """The source's agreement with the votes."""
 
     @_builtins.property
     def second_source(self) -> Global___Estimated:
-        """How often the rival does."""
+        """The second source's agreement with the votes."""
 
     @_builtins.property
     def difference(self) -> Global___Estimated:
-        """The source's less the rival's, with an interval of its own."""
+        """The source's agreement minus the second source's, with its own interval."""
 
     def __init__(
         self,
@@ -440,28 +444,28 @@ class Drift(_message.Message):
     answer: _builtins.str
     """changed, no more than noise, or cannot tell."""
     presentations: _builtins.int
-    """Presentations that both have a verdict on."""
+    """Presentations with a verdict of both."""
     @_builtins.property
     def changed(self) -> Global___Estimated:
-        """The share of pairs of verdicts, one of before and one of after, that differ."""
+        """The share of pairs of verdicts, one before and one after, that differ."""
 
     @_builtins.property
     def noise(self) -> Global___Estimated:
-        """The share of pairs of repeats of one side that differ, on the presentations that have any."""
+        """The share of pairs of repeats on one side that differ."""
 
     @_builtins.property
     def beyond(self) -> Global___Estimated:
-        """How far the changed share is above that noise, on the presentations with repeats: half of what the squared chances of the
-        outcomes differ by, 0 where nothing has changed.
+        """How far the changed share exceeds that noise, on presentations with repeats: half of the squared difference of the
+        outcomes' probabilities, 0 if nothing changed.
         """
 
     @_builtins.property
     def ties(self) -> Global___Estimated:
-        """How much more of the verdicts are ties than before."""
+        """The change in the share of ties."""
 
     @_builtins.property
     def first(self) -> Global___Estimated:
-        """How much more of them go to what was shown first, a tie going half to each."""
+        """The change in the share won by what was shown first; a tie counts half."""
 
     def __init__(
         self,
@@ -484,8 +488,8 @@ Global___Drift: _TypeAlias = Drift  # noqa: Y015
 
 @_typing.final
 class Cascade(_message.Message):
-    """Answer where the source is sure, send the rest to somebody better. The guarantee is for new prompts of the same source
-    and the same contestants.
+    """A cascade: the source answers where it is sure, and the rest goes to a better source. The guarantee is for new prompts
+    of the same kind and the same contestants.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -496,16 +500,16 @@ class Cascade(_message.Message):
     SHARE_FIELD_NUMBER: _builtins.int
     STEPS_FIELD_NUMBER: _builtins.int
     target: _builtins.float
-    """The agreement asked for."""
+    """The agreement to guarantee."""
     delta: _builtins.float
-    """The chance that the guarantee fails."""
+    """The probability that the guarantee fails."""
     threshold: _builtins.float
-    """How sure the source must be, from 0 to 1; absent where nothing is guaranteed."""
+    """How sure the source must be, from 0 to 1; absent if nothing is guaranteed."""
     share: _builtins.float
-    """The share of comparisons it then answers."""
+    """The share of comparisons that it then answers."""
     @_builtins.property
     def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___CascadeStep]:
-        """The thresholds tested, strictest first."""
+        """The thresholds tested, the strictest first."""
 
     def __init__(
         self,
@@ -547,20 +551,20 @@ class CascadeStep(_message.Message):
     threshold: _builtins.float
     """How sure the source must be."""
     share: _builtins.float
-    """The share of comparisons it answers."""
+    """The share of comparisons that it answers."""
     tested: _builtins.int
-    """Prompts tested, one comparison each."""
+    """Prompts tested, with one comparison each."""
     p: _builtins.float
-    """The p value of an agreement below the target."""
+    """The p value of the hypothesis that the agreement is below the target."""
     held: _builtins.bool
-    """The guarantee covers it."""
+    """The guarantee holds for it."""
     @_builtins.property
     def agreement(self) -> Global___Estimated:
         """Its agreement with the target's plurality on them."""
 
     @_builtins.property
     def together(self) -> Global___Estimated:
-        """The agreement of the source where it answers and its rival elsewhere, if one is named."""
+        """The agreement if the second source answers the rest, if there is one."""
 
     def __init__(
         self,
@@ -583,7 +587,7 @@ Global___CascadeStep: _TypeAlias = CascadeStep  # noqa: Y015
 
 @_typing.final
 class Bias(_message.Message):
-    """What sways a source beyond what the target says, on the comparisons that both have an outcome of."""
+    """What influences a source beyond the target, on comparisons with an outcome of both."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -593,20 +597,20 @@ class Bias(_message.Message):
     COMPARISONS_FIELD_NUMBER: _builtins.int
     PROMPTS_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
-    """Why effects are absent, or which are."""
+    """Why effects are absent, or which ones."""
     comparisons: _builtins.int
-    """Comparisons that both have an outcome of."""
+    """Comparisons with an outcome of both."""
     prompts: _builtins.int
-    """Prompts they are of."""
+    """Their prompts."""
     @_builtins.property
     def effects(self) -> _containers.RepeatedCompositeFieldContainer[_leaderboard_pb2.Effect]:
-        """people (what the target says), length, headers, lists, bold, code: natural log odds, each a root mean square of its
-        differences, fitted together and beside the contestants' strengths.
+        """people (the target's outcomes), length, headers, lists, bold, and code: natural log odds per root mean square of the
+        differences, fitted together with the contestants' strengths.
         """
 
     @_builtins.property
     def self_preference(self) -> Global___Estimated:
-        """How much more of a comparison the source gives to its family's contestant than the target does; absent without one."""
+        """The source's mean left score for its family's contestants minus the target's; absent without a family."""
 
     def __init__(
         self,
@@ -627,7 +631,7 @@ Global___Bias: _TypeAlias = Bias  # noqa: Y015
 
 @_typing.final
 class Calibration(_message.Message):
-    """A source's probabilities against the target's votes that are not ties."""
+    """A source's probabilities compared with the target's votes that are not ties."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -639,22 +643,22 @@ class Calibration(_message.Message):
     LOG_LOSS_AFTER_FIELD_NUMBER: _builtins.int
     ECE_AFTER_FIELD_NUMBER: _builtins.int
     temperature: _builtins.float
-    """What its log odds would have to be divided by: above 1 it is too sure. Absent with a single prompt."""
+    """The factor to divide the source's log odds by; above 1, it is overconfident. Absent with a single prompt."""
     @_builtins.property
     def brier(self) -> Global___Estimated:
-        """The mean of (1 - p) squared, p being what the source gives to the side voted for."""
+        """The Brier score: the mean of (1 - p) squared, where p is the source's probability of the side voted for."""
 
     @_builtins.property
     def log_loss(self) -> Global___Estimated:
-        """The mean of -ln p."""
+        """The log loss: the mean of -ln p."""
 
     @_builtins.property
     def ece(self) -> Global___Estimated:
-        """The expected calibration error, in five steps of how sure the source is."""
+        """The expected calibration error, in five bins of confidence."""
 
     @_builtins.property
     def curve(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReliabilityStep]:
-        """How often it was right, by how sure it was."""
+        """How often the source was right, by how sure it was."""
 
     @_builtins.property
     def log_loss_after(self) -> Global___Estimated:
@@ -687,7 +691,7 @@ Global___Calibration: _TypeAlias = Calibration  # noqa: Y015
 
 @_typing.final
 class ReliabilityStep(_message.Message):
-    """Comparisons on which a source is about as sure."""
+    """Comparisons on which a source is about equally sure."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -697,15 +701,15 @@ class ReliabilityStep(_message.Message):
     SURE_FIELD_NUMBER: _builtins.int
     RIGHT_FIELD_NUMBER: _builtins.int
     low: _builtins.float
-    """From so sure."""
+    """The lower end of the bin."""
     high: _builtins.float
-    """To so sure."""
+    """The upper end of the bin."""
     n: _builtins.int
-    """So many votes."""
+    """The number of votes."""
     sure: _builtins.float
-    """How sure on average."""
+    """The mean confidence."""
     right: _builtins.float
-    """How often right."""
+    """The share that was right."""
     def __init__(
         self,
         *,
@@ -725,7 +729,7 @@ Global___ReliabilityStep: _TypeAlias = ReliabilityStep  # noqa: Y015
 
 @_typing.final
 class RankAgreement(_message.Message):
-    """How the leaderboards of the two sources agree, each by its own votes on the contestants that both know."""
+    """How the leaderboards of the two sources agree, on the contestants that both know."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -743,7 +747,7 @@ class RankAgreement(_message.Message):
 
     @_builtins.property
     def slope(self) -> Global___Estimated:
-        """The slope of the source's ratings on the target's: below 1 it tells contestants less apart."""
+        """The slope of the source's ratings on the target's; below 1, the source separates contestants less."""
 
     @_builtins.property
     def residuals(self) -> _containers.RepeatedCompositeFieldContainer[Global___Residual]:
@@ -767,16 +771,16 @@ Global___RankAgreement: _TypeAlias = RankAgreement  # noqa: Y015
 
 @_typing.final
 class Residual(_message.Message):
-    """A contestant off the line."""
+    """A contestant's distance from the regression line."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CONTESTANT_FIELD_NUMBER: _builtins.int
     RESIDUAL_FIELD_NUMBER: _builtins.int
     contestant: _builtins.str
-    """Who."""
+    """The contestant."""
     residual: _builtins.float
-    """The source's rating less what the target's rating and the slope give."""
+    """The source's rating minus the value predicted from the target's rating."""
     def __init__(
         self,
         *,
@@ -793,7 +797,7 @@ Global___Residual: _TypeAlias = Residual  # noqa: Y015
 
 @_typing.final
 class GapAgreement(_message.Message):
-    """Agreement on pairs of contestants that are so far apart."""
+    """Agreement on pairs of contestants with a certain difference of ratings."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -802,14 +806,14 @@ class GapAgreement(_message.Message):
     TIES_FIELD_NUMBER: _builtins.int
     RATE_FIELD_NUMBER: _builtins.int
     low: _builtins.float
-    """From so many rating points of the target."""
+    """The smallest difference, in rating points of the target."""
     high: _builtins.float
-    """To so many; infinite for the last."""
+    """The largest difference; infinite for the last."""
     ties: Global___Ties.ValueType
-    """What was done with ties."""
+    """How ties count."""
     @_builtins.property
     def rate(self) -> Global___Estimated:
-        """The share that agrees."""
+        """The agreement."""
 
     def __init__(
         self,
@@ -829,7 +833,7 @@ Global___GapAgreement: _TypeAlias = GapAgreement  # noqa: Y015
 
 @_typing.final
 class Estimated(_message.Message):
-    """A figure with its doubt."""
+    """A figure with its interval."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -839,7 +843,7 @@ class Estimated(_message.Message):
     N_FIELD_NUMBER: _builtins.int
     PROMPTS_FIELD_NUMBER: _builtins.int
     value: _builtins.float
-    """The figure; absent where there is nothing to compute it from."""
+    """The figure; absent if there is nothing to compute it from."""
     interval_method: _builtins.str
     """How the interval was computed, or `none: REASON`."""
     n: _builtins.int
@@ -871,7 +875,7 @@ Global___Estimated: _TypeAlias = Estimated  # noqa: Y015
 
 @_typing.final
 class PairedEstimate(_message.Message):
-    """A figure of the source beside that of people, and the difference."""
+    """A figure of the source and the same figure of the target, with their difference."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -880,15 +884,15 @@ class PairedEstimate(_message.Message):
     DIFFERENCE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def source(self) -> Global___Estimated:
-        """The source against the target's votes."""
+        """The source with the target's votes."""
 
     @_builtins.property
     def target(self) -> Global___Estimated:
-        """The target's votes among themselves."""
+        """The target's votes with each other."""
 
     @_builtins.property
     def difference(self) -> Global___Estimated:
-        """The source's less the target's, with an interval of its own."""
+        """The source's figure minus the target's, with its own interval."""
 
     def __init__(
         self,
@@ -907,7 +911,7 @@ Global___PairedEstimate: _TypeAlias = PairedEstimate  # noqa: Y015
 
 @_typing.final
 class Ceiling(_message.Message):
-    """A judge and people on the same comparisons: those with two votes or more, and an outcome of the judge."""
+    """A judge and people on the same comparisons: those with at least two votes and an outcome of the judge."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -922,17 +926,17 @@ class Ceiling(_message.Message):
     PROMPTS_NEEDED_FIELD_NUMBER: _builtins.int
     ANNOTATOR_FIELD_NUMBER: _builtins.int
     ties: Global___Ties.ValueType
-    """What was done with ties; with DROP the judge is decisive on all of them."""
+    """How ties count; WITHOUT includes only comparisons on which the judge is decisive."""
     comparisons: _builtins.int
-    """So many comparisons."""
+    """The number of comparisons."""
     votes: _builtins.int
-    """So many votes of the target."""
+    """The number of the target's votes."""
     detectable_difference: _builtins.float
-    """The smallest difference of agreement that these prompts would tell from 0, with power 0.8; absent without an interval."""
+    """The smallest difference of agreement that these prompts can detect with power 0.8; absent without an interval."""
     prompts_needed: _builtins.int
-    """How many prompts of the same mix it takes to tell the difference wanted from 0, with power 0.8."""
+    """The number of prompts of the same mix needed to detect difference_to_detect with power 0.8."""
     annotator: _builtins.str
-    """By annotator: whose votes they are; the target's figure is then of everybody else with them."""
+    """By annotator: the annotator. The target's figure is then that of all other annotators with this one."""
     @_builtins.property
     def slice(self) -> _outcome_pb2.Slice:
         """The part of the data."""
@@ -947,7 +951,9 @@ class Ceiling(_message.Message):
 
     @_builtins.property
     def largest(self) -> Global___Estimated:
-        """The agreement of whoever says of each comparison what most of its votes say: the largest these labels could show."""
+        """The largest agreement that any source could have with these votes: that of a source that always says what most
+        votes say.
+        """
 
     def __init__(
         self,
@@ -994,26 +1000,26 @@ class AlternativeAnnotator(_message.Message):
     Q_FIELD_NUMBER: _builtins.int
     LEAST_ITEMS_FIELD_NUMBER: _builtins.int
     answer: _builtins.str
-    """passes, fails or cannot tell."""
+    """passes, fails, or cannot tell."""
     winning_rate: _builtins.float
-    """The share of annotators that the source is better than, less epsilon; a half is enough to pass."""
+    """The share of annotators that the source wins against; 0.5 is enough to pass."""
     advantage: _builtins.float
-    """The mean share of items on which the source agrees with at least as many of the others as the annotator does."""
+    """The mean share of items on which the source agrees with at least as many annotators as the annotator does."""
     parity_passes: _builtins.float
-    """The chance that a source exactly at parity would pass; below 0.8 not passing says nothing."""
+    """The probability that a source as good as an annotator would pass; below 0.8, not passing says little."""
     epsilon: _builtins.float
-    """What an annotator costs more."""
+    """The cost advantage of the source."""
     q: _builtins.float
     """The false discovery rate."""
     least_items: _builtins.int
-    """How many items an annotator needs."""
+    """The number of items that an annotator needs."""
     @_builtins.property
     def annotators(self) -> _containers.RepeatedCompositeFieldContainer[Global___AnnotatorTest]:
-        """The annotators used."""
+        """The annotators in the test."""
 
     @_builtins.property
     def left_out(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The annotators left out, having too few items."""
+        """The annotators left out because they have too few items."""
 
     def __init__(
         self,
@@ -1060,17 +1066,17 @@ class AnnotatorTest(_message.Message):
     P_FIELD_NUMBER: _builtins.int
     BEATEN_FIELD_NUMBER: _builtins.int
     annotator: _builtins.str
-    """Who."""
+    """The contestant."""
     n: _builtins.int
-    """Items that others voted on too."""
+    """Items that other annotators voted on too."""
     source: _builtins.float
-    """The share of them on which the source has the advantage, or is level."""
+    """The share of them on which the source agrees with the others at least as much."""
     own: _builtins.float
-    """The share on which the annotator has, or is level."""
+    """The share on which the annotator agrees with the others at least as much."""
     p: _builtins.float
     """The p value."""
     beaten: _builtins.bool
-    """Found to be no better than the source plus epsilon."""
+    """The source wins against this annotator."""
     def __init__(
         self,
         *,
@@ -1091,7 +1097,7 @@ Global___AnnotatorTest: _TypeAlias = AnnotatorTest  # noqa: Y015
 
 @_typing.final
 class AgreementFigure(_message.Message):
-    """One figure of agreement, with its doubt."""
+    """One figure of agreement, with its intervals."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1129,19 +1135,19 @@ class AgreementFigure(_message.Message):
     source: _builtins.str
     """The source."""
     target: _builtins.str
-    """The target; the same as the source among its own annotators."""
+    """The target; the same as the source when its annotators are compared with each other."""
     ties: Global___Ties.ValueType
-    """What was done with ties."""
+    """How ties count."""
     unit: Global___AgreementUnit.ValueType
     """What was counted."""
     rate: _builtins.float
-    """Agreement as a share; absent if n is 0."""
+    """The agreement, as a share; absent if n is 0."""
     agree: _builtins.int
     """Units that agree."""
     n: _builtins.int
     """Units compared."""
     prompts: _builtins.int
-    """Prompts they are of."""
+    """Their prompts."""
     interval_method: _builtins.str
     """How the interval was computed, or `none: REASON`."""
     kappa: _builtins.float
@@ -1151,7 +1157,7 @@ class AgreementFigure(_message.Message):
     alpha: _builtins.float
     """Krippendorff's alpha, nominal."""
     reason: _builtins.str
-    """Why a figure is absent."""
+    """Why figures are absent."""
     annotator: _builtins.str
     """The target's annotator, in figures by annotator."""
     level: _builtins.float
@@ -1159,19 +1165,19 @@ class AgreementFigure(_message.Message):
     alpha_ordinal: _builtins.float
     """Krippendorff's alpha, ordinal: a tie lies between left and right."""
     macro_f1: _builtins.float
-    """F1 averaged over outcomes, the target's being right."""
+    """F1 averaged over outcomes, taking the target's as correct."""
     comparisons: _builtins.int
-    """Comparisons they are of."""
+    """Their comparisons."""
     kappa_interval_method: _builtins.str
     """How kappa's interval was computed, or `none: REASON`."""
     ac1_interval_method: _builtins.str
-    """The same of AC1's."""
+    """How AC1's interval was computed, or `none: REASON`."""
     alpha_interval_method: _builtins.str
-    """The same of alpha's."""
+    """How alpha's interval was computed, or `none: REASON`."""
     alpha_ordinal_interval_method: _builtins.str
-    """The same of ordinal alpha's."""
+    """How ordinal alpha's interval was computed, or `none: REASON`."""
     macro_f1_interval_method: _builtins.str
-    """The same of macro F1's."""
+    """How macro F1's interval was computed, or `none: REASON`."""
     @_builtins.property
     def slice(self) -> _outcome_pb2.Slice:
         """The part of the data."""
@@ -1272,7 +1278,7 @@ Global___AgreementFigure: _TypeAlias = AgreementFigure  # noqa: Y015
 
 @_typing.final
 class OrderConsistency(_message.Message):
-    """How a judge's verdicts on the two orders of a comparison agree."""
+    """How a judge's verdicts in the two orders agree."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1294,24 +1300,24 @@ class OrderConsistency(_message.Message):
     inconsistent: _builtins.int
     """The outcomes differ."""
     incomplete: _builtins.int
-    """Comparisons where one order has no verdict."""
+    """Comparisons without a verdict in one order."""
     prefers_first: _builtins.int
     """Comparisons in which the first-shown output won in both orders."""
     prefers_second: _builtins.int
     """Comparisons in which the second-shown output won in both orders."""
     rate: _builtins.float
-    """The share that is consistent; absent if n is 0."""
+    """The consistent share; absent if n is 0."""
     interval_method: _builtins.str
     """How the interval was computed, or `none: REASON`."""
     prompts: _builtins.int
-    """Prompts that the comparisons with a verdict in both orders are of."""
+    """Prompts of the comparisons with a verdict in both orders."""
     @_builtins.property
     def interval(self) -> _outcome_pb2.Interval:
         """Its interval, clustered by prompt."""
 
     @_builtins.property
     def first_share(self) -> Global___Estimated:
-        """Of the presentations that are no ties, the share won by what was shown first; a half where the order does not matter."""
+        """The share of decided presentations won by what was shown first; 0.5 if the order does not matter."""
 
     def __init__(
         self,
@@ -1340,7 +1346,7 @@ Global___OrderConsistency: _TypeAlias = OrderConsistency  # noqa: Y015
 
 @_typing.final
 class GetAgreementRequest(_message.Message):
-    """Asks how far sources agree."""
+    """A request for an agreement report."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1351,16 +1357,17 @@ class GetAgreementRequest(_message.Message):
     dataset: _builtins.str
     """`datasets/NAME`."""
     source: _builtins.str
-    """The source: judge:NAME or run:RUN/JUDGE, optionally @tie, @drop, @each or @soft where its two orders are not made one
-    as the options say; people or labels:PATTERN, optionally @plurality (a tie for most is a tie), @plurality-drop,
-    @plurality-split or @majority; or jury:A+B*2+C>=2, judges with weights and how many must have an outcome, optionally
-    @plurality-drop, @majority or @mean.
+    """The source, one of
+    - judge:NAME or run:RUN/JUDGE, with @tie, @drop, @each, or @soft to override options.reconcile;
+    - people or labels:PATTERN, with @plurality (equal counts are a tie), @plurality-drop, @plurality-split, or @majority;
+    - jury:A+B*2+C>=2, judges with weights and how many of them must have an outcome, with @plurality-drop, @majority, or
+      @mean.
     """
     target: _builtins.str
-    """The target, in the same words; empty compares the source's annotators among themselves."""
+    """The target, in the same notation; empty compares the source's annotators with each other."""
     @_builtins.property
     def options(self) -> Global___AgreementOptions:
-        """How to compare."""
+        """Options of an agreement report."""
 
     def __init__(
         self,
@@ -1380,7 +1387,7 @@ Global___GetAgreementRequest: _TypeAlias = GetAgreementRequest  # noqa: Y015
 
 @_typing.final
 class GetAgreementResponse(_message.Message):
-    """How far they agree."""
+    """The agreement report."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1404,7 +1411,7 @@ Global___GetAgreementResponse: _TypeAlias = GetAgreementResponse  # noqa: Y015
 
 @_typing.final
 class MeasureAgreementRequest(_message.Message):
-    """A batch of labels; the source's and the target's are told apart by annotator."""
+    """A batch of labels of both sources, which are distinguished by annotator."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1416,10 +1423,10 @@ class MeasureAgreementRequest(_message.Message):
     source: _builtins.str
     """The source: labels:PATTERN, optionally @plurality or @majority; in the first message."""
     target: _builtins.str
-    """The target, in the same words; empty compares the source's annotators among themselves; in the first message."""
+    """The target, in the same notation; empty compares the source's annotators with each other; in the first message."""
     @_builtins.property
     def options(self) -> Global___AgreementOptions:
-        """How to compare; in the first message."""
+        """The options; in the first message."""
 
     @_builtins.property
     def labels(self) -> _containers.RepeatedCompositeFieldContainer[_dataset_service_pb2.Label]:
@@ -1448,7 +1455,7 @@ Global___MeasureAgreementRequest: _TypeAlias = MeasureAgreementRequest  # noqa: 
 
 @_typing.final
 class MeasureAgreementResponse(_message.Message):
-    """How far they agree."""
+    """The agreement report."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1472,7 +1479,7 @@ Global___MeasureAgreementResponse: _TypeAlias = MeasureAgreementResponse  # noqa
 
 @_typing.final
 class ListDisagreementsRequest(_message.Message):
-    """Asks where two sources disagree."""
+    """A request for disagreements."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1490,11 +1497,11 @@ class ListDisagreementsRequest(_message.Message):
     target: _builtins.str
     """The target."""
     page_size: _builtins.int
-    """At most so many; 0 means 100, more than 1,000 means 1,000."""
+    """The page size: 0 means 100, and at most 1,000 are returned."""
     page_token: _builtins.str
-    """Where to go on, from the reply before."""
+    """The next_page_token of the response before."""
     least_votes: _builtins.int
-    """Only comparisons with so many votes of the target or more; 0 means 1."""
+    """Only comparisons with at least this many votes of the target; 0 means 1."""
     @_builtins.property
     def slice(self) -> _outcome_pb2.Slice:
         """Only this part of the data."""
@@ -1527,7 +1534,7 @@ class ListDisagreementsResponse(_message.Message):
     DISAGREEMENTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Where the next page starts; empty at the end."""
+    """Where the next page starts; empty on the last page."""
     @_builtins.property
     def disagreements(self) -> _containers.RepeatedCompositeFieldContainer[Global___Disagreement]:
         """The disagreements."""
@@ -1548,7 +1555,7 @@ Global___ListDisagreementsResponse: _TypeAlias = ListDisagreementsResponse  # no
 
 @_typing.final
 class Disagreement(_message.Message):
-    """One comparison on which two sources disagree."""
+    """A comparison on which two sources disagree."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1572,9 +1579,9 @@ class Disagreement(_message.Message):
     target_outcome: _outcome_pb2.Outcome.ValueType
     """The target's outcome."""
     informative: _builtins.float
-    """How informative it is: the votes for the target's outcome less those for the source's, times how sure the source is."""
+    """The votes for the target's outcome minus those for the source's, times how sure the source is."""
     source_left_score: _builtins.float
-    """How much the source gives to the left, from 0 to 1."""
+    """The source's left score, from 0 to 1."""
     @_builtins.property
     def presentation(self) -> _outcome_pb2.Presentation:
         """The comparison."""
@@ -1593,7 +1600,7 @@ class Disagreement(_message.Message):
 
     @_builtins.property
     def prompt(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The prompt, by turn; empty where it is not uploaded."""
+        """The prompt, by turn; empty if it is not uploaded."""
 
     @_builtins.property
     def left(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AgreementServiceStub:
-    """Says how far two sources agree on the same comparisons.
+    """Measures how far two sources agree on the same comparisons.
     """
 
     def __init__(self, channel):
@@ -53,25 +53,25 @@ class AgreementServiceStub:
 
 
 class AgreementServiceServicer:
-    """Says how far two sources agree on the same comparisons.
+    """Measures how far two sources agree on the same comparisons.
     """
 
     def GetAgreement(self, request, context):
-        """Compares two sources of a dataset, or one source's annotators among themselves.
+        """Compares two sources of a dataset, or one source's annotators with each other.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def MeasureAgreement(self, request_iterator, context):
-        """Compares a stream of labels, and stores nothing.
+        """Compares a stream of labels without storing them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListDisagreements(self, request, context):
-        """Lists the comparisons on which two sources disagree, most informative first.
+        """Lists the comparisons on which two sources disagree, the most informative first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -104,7 +104,7 @@ def add_AgreementServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AgreementService:
-    """Says how far two sources agree on the same comparisons.
+    """Measures how far two sources agree on the same comparisons.
     """
 
     @staticmethod

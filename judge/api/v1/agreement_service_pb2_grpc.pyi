@@ -27,33 +27,33 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AgreementServiceStub:
-    """Says how far two sources agree on the same comparisons."""
+    """Measures how far two sources agree on the same comparisons."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AgreementServiceAsyncStub: ...
     GetAgreement: _grpc.UnaryUnaryMultiCallable[_agreement_service_pb2.GetAgreementRequest, _agreement_service_pb2.GetAgreementResponse]
-    """Compares two sources of a dataset, or one source's annotators among themselves."""
+    """Compares two sources of a dataset, or one source's annotators with each other."""
     MeasureAgreement: _grpc.StreamUnaryMultiCallable[_agreement_service_pb2.MeasureAgreementRequest, _agreement_service_pb2.MeasureAgreementResponse]
-    """Compares a stream of labels, and stores nothing."""
+    """Compares a stream of labels without storing them."""
     ListDisagreements: _grpc.UnaryUnaryMultiCallable[_agreement_service_pb2.ListDisagreementsRequest, _agreement_service_pb2.ListDisagreementsResponse]
-    """Lists the comparisons on which two sources disagree, most informative first."""
+    """Lists the comparisons on which two sources disagree, the most informative first."""
 
 @_typing.type_check_only
 class AgreementServiceAsyncStub(AgreementServiceStub):
-    """Says how far two sources agree on the same comparisons."""
+    """Measures how far two sources agree on the same comparisons."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetAgreement: _aio.UnaryUnaryMultiCallable[_agreement_service_pb2.GetAgreementRequest, _agreement_service_pb2.GetAgreementResponse]  # type: ignore[assignment]
-    """Compares two sources of a dataset, or one source's annotators among themselves."""
+    """Compares two sources of a dataset, or one source's annotators with each other."""
     MeasureAgreement: _aio.StreamUnaryMultiCallable[_agreement_service_pb2.MeasureAgreementRequest, _agreement_service_pb2.MeasureAgreementResponse]  # type: ignore[assignment]
-    """Compares a stream of labels, and stores nothing."""
+    """Compares a stream of labels without storing them."""
     ListDisagreements: _aio.UnaryUnaryMultiCallable[_agreement_service_pb2.ListDisagreementsRequest, _agreement_service_pb2.ListDisagreementsResponse]  # type: ignore[assignment]
-    """Lists the comparisons on which two sources disagree, most informative first."""
+    """Lists the comparisons on which two sources disagree, the most informative first."""
 
 class AgreementServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Says how far two sources agree on the same comparisons."""
+    """Measures how far two sources agree on the same comparisons."""
 
     @_abc_1.abstractmethod
     def GetAgreement(
@@ -61,7 +61,7 @@ class AgreementServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _agreement_service_pb2.GetAgreementRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_agreement_service_pb2.GetAgreementResponse, _abc.Awaitable[_agreement_service_pb2.GetAgreementResponse]]:
-        """Compares two sources of a dataset, or one source's annotators among themselves."""
+        """Compares two sources of a dataset, or one source's annotators with each other."""
 
     @_abc_1.abstractmethod
     def MeasureAgreement(
@@ -69,7 +69,7 @@ class AgreementServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_agreement_service_pb2.MeasureAgreementRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_agreement_service_pb2.MeasureAgreementResponse, _abc.Awaitable[_agreement_service_pb2.MeasureAgreementResponse]]:
-        """Compares a stream of labels, and stores nothing."""
+        """Compares a stream of labels without storing them."""
 
     @_abc_1.abstractmethod
     def ListDisagreements(
@@ -77,6 +77,6 @@ class AgreementServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _agreement_service_pb2.ListDisagreementsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_agreement_service_pb2.ListDisagreementsResponse, _abc.Awaitable[_agreement_service_pb2.ListDisagreementsResponse]]:
-        """Lists the comparisons on which two sources disagree, most informative first."""
+        """Lists the comparisons on which two sources disagree, the most informative first."""
 
 def add_AgreementServiceServicer_to_server(servicer: AgreementServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

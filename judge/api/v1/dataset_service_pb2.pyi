@@ -41,7 +41,7 @@ class _DatasetPartEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DatasetPa
     """The explicit comparisons."""
 
 class DatasetPart(_DatasetPart, metaclass=_DatasetPartEnumTypeWrapper):
-    """What a dataset can be read for."""
+    """The parts of a dataset that can be read."""
 
 DATASET_PART_UNSPECIFIED: DatasetPart.ValueType  # 0
 """All of it."""
@@ -59,7 +59,7 @@ Global___DatasetPart: _TypeAlias = DatasetPart  # noqa: Y015
 
 @_typing.final
 class Dataset(_message.Message):
-    """Prompts, outputs, labels and imported verdicts under one name. Every change makes a new revision."""
+    """Prompts, outputs, labels, and imported verdicts under one name. Each change makes a new revision."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -79,7 +79,7 @@ class Dataset(_message.Message):
     name: _builtins.str
     """Resource name, `datasets/NAME`."""
     revision: _builtins.int
-    """Counts the changes, from 0."""
+    """The number of changes, from 0."""
     prompts: _builtins.int
     """Number of prompts."""
     outputs: _builtins.int
@@ -91,7 +91,7 @@ class Dataset(_message.Message):
     comparisons: _builtins.int
     """Number of explicit comparisons."""
     tenant: _builtins.str
-    """Who owns it."""
+    """The tenant that owns it."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was created."""
@@ -139,7 +139,7 @@ Global___Dataset: _TypeAlias = Dataset  # noqa: Y015
 
 @_typing.final
 class ContestantCount(_message.Message):
-    """A contestant and how much it has in a dataset."""
+    """A contestant and its number of outputs."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -191,7 +191,7 @@ Global___CategoryCount: _TypeAlias = CategoryCount  # noqa: Y015
 
 @_typing.final
 class AnnotatorCount(_message.Message):
-    """An annotator and how many labels it gave."""
+    """An annotator and its number of labels."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -201,7 +201,7 @@ class AnnotatorCount(_message.Message):
     annotator: _builtins.str
     """Its name."""
     kind: _outcome_pb2.AnnotatorKind.ValueType
-    """What it is."""
+    """Its kind."""
     labels: _builtins.int
     """Number of its labels."""
     def __init__(
@@ -221,7 +221,7 @@ Global___AnnotatorCount: _TypeAlias = AnnotatorCount  # noqa: Y015
 
 @_typing.final
 class RecordedJudgeCount(_message.Message):
-    """A recorded judge and how many imported verdicts it has."""
+    """A recorded judge and its number of imported verdicts."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -247,7 +247,7 @@ Global___RecordedJudgeCount: _TypeAlias = RecordedJudgeCount  # noqa: Y015
 
 @_typing.final
 class Prompt(_message.Message):
-    """What was asked."""
+    """A prompt."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -259,18 +259,18 @@ class Prompt(_message.Message):
     prompt_id: _builtins.str
     """The caller's id, unique in the dataset; at most 256 bytes."""
     category: _builtins.str
-    """The kind of task, free text; may be empty."""
+    """The kind of task; may be empty."""
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Free marks to slice by."""
+        """Free tags, to break results down by."""
 
     @_builtins.property
     def turns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What was asked, a text per turn; at least one."""
+        """The user's messages, one per turn; at least one."""
 
     @_builtins.property
     def reference(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """A reference answer, a text per turn; may be empty or shorter than turns."""
+        """A reference answer, one text per turn; may be empty or shorter than turns."""
 
     def __init__(
         self,
@@ -302,12 +302,12 @@ class Output(_message.Message):
     prompt_id: _builtins.str
     """The prompt answered."""
     contestant: _builtins.str
-    """Who answered; at most 256 bytes."""
+    """The contestant; at most 256 bytes."""
     sample: _builtins.int
-    """Which of several answers of this contestant, from 0."""
+    """The number of the sample, if a contestant answered more than once; from 0."""
     @_builtins.property
     def turns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The answer, a text per turn. An empty text is an answer."""
+        """The answer, one text per turn. An empty text is a valid answer."""
 
     def __init__(
         self,
@@ -327,7 +327,7 @@ Global___Output: _TypeAlias = Output  # noqa: Y015
 
 @_typing.final
 class Label(_message.Message):
-    """An outcome given from outside."""
+    """An outcome that an annotator gave."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -348,7 +348,7 @@ class Label(_message.Message):
     LEFT_SAMPLE_FIELD_NUMBER: _builtins.int
     RIGHT_SAMPLE_FIELD_NUMBER: _builtins.int
     label_id: _builtins.str
-    """The row's id within its source; with the source it is the label's identity."""
+    """The label's id. Source and id together identify a label."""
     prompt_id: _builtins.str
     """The prompt whose outputs were compared."""
     turn: _builtins.int
@@ -358,23 +358,23 @@ class Label(_message.Message):
     right: _builtins.str
     """The contestant on the right."""
     outcome: _outcome_pb2.Outcome.ValueType
-    """Who did better."""
+    """The outcome."""
     annotator: _builtins.str
-    """Who says so."""
+    """The annotator."""
     kind: _outcome_pb2.AnnotatorKind.ValueType
-    """What kind of annotator that is."""
+    """The kind of annotator."""
     probability: _builtins.float
     """The probability that left is better, if the annotator gave one."""
     strength: _builtins.float
-    """How much better, from 0 to 1, if the annotator said."""
+    """How much better the better output is, from 0 to 1, if the annotator said so."""
     tie_kind: _outcome_pb2.TieKind.ValueType
-    """How a tie came about."""
+    """Why an outcome is a tie."""
     note: _builtins.str
     """The annotator's note."""
     selection: _outcome_pb2.Selection.ValueType
-    """How the comparison was chosen for labelling."""
+    """How the comparison was selected for labelling."""
     selection_probability: _builtins.float
-    """With what probability it was chosen, if known."""
+    """The probability with which it was selected, if known."""
     left_sample: _builtins.int
     """The sample number of the left output."""
     right_sample: _builtins.int
@@ -420,7 +420,7 @@ Global___Label: _TypeAlias = Label  # noqa: Y015
 
 @_typing.final
 class LabelColumns(_message.Message):
-    """Labels as columns, for when there are millions. All packed fields have one entry a row."""
+    """Labels as columns, for millions of them. Each packed field has one entry per label."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -434,9 +434,9 @@ class LabelColumns(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     FIRST_ROW_FIELD_NUMBER: _builtins.int
     kind: _outcome_pb2.AnnotatorKind.ValueType
-    """What kind the annotators are."""
+    """The kind of annotators."""
     first_row: _builtins.int
-    """The number of the first row in the source; later rows count on."""
+    """The number of the first label in its source; the following labels count up."""
     @_builtins.property
     def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The names that contestants, prompts and annotators index into."""
@@ -512,19 +512,19 @@ class ImportedVerdict(_message.Message):
     right: _builtins.str
     """The contestant on the right."""
     order: _outcome_pb2.Order.ValueType
-    """Which was shown first."""
+    """Which output was shown first."""
     judge: _builtins.str
     """The judge's name."""
     raw: _builtins.str
-    """The judge's reply, if it is known."""
+    """The judge's raw reply, if known."""
     outcome: _outcome_pb2.Outcome.ValueType
-    """The outcome as its source has it, if it is known."""
+    """The outcome according to its source, if known."""
     status: _outcome_pb2.VerdictStatus.ValueType
-    """What became of the reply, as its source has it; not said means ok with an outcome."""
+    """The status according to its source; unspecified means ok, if there is an outcome."""
     reason: _builtins.str
-    """The judge's reason, if it is known apart from the reply."""
+    """The judge's reason, if it is known separately from the reply."""
     repeat: _builtins.int
-    """Which of several repeats, from 0."""
+    """The number of the repeat, from 0."""
     def __init__(
         self,
         *,
@@ -552,7 +552,7 @@ Global___ImportedVerdict: _TypeAlias = ImportedVerdict  # noqa: Y015
 
 @_typing.final
 class ListedComparison(_message.Message):
-    """One explicit pair."""
+    """An explicit comparison."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -564,11 +564,11 @@ class ListedComparison(_message.Message):
     LEFT_SAMPLE_FIELD_NUMBER: _builtins.int
     RIGHT_SAMPLE_FIELD_NUMBER: _builtins.int
     comparison_id: _builtins.str
-    """The caller's own id."""
+    """The caller's id."""
     prompt_id: _builtins.str
     """The prompt."""
     turn: _builtins.int
-    """The turn, counted from 1; 0 means the last turn both have."""
+    """The turn, from 1; 0 means the last turn that both outputs have."""
     left: _builtins.str
     """The contestant on the left."""
     right: _builtins.str
@@ -598,7 +598,7 @@ Global___ListedComparison: _TypeAlias = ListedComparison  # noqa: Y015
 
 @_typing.final
 class Rejection(_message.Message):
-    """A row that was not taken, and why."""
+    """A row that was rejected, and why."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -612,11 +612,11 @@ class Rejection(_message.Message):
     row: _builtins.int
     """The row in the batch, from 0."""
     field: _builtins.str
-    """The field that is wrong."""
+    """The invalid field."""
     reason: _builtins.str
     """The reason, in UPPER_SNAKE."""
     message: _builtins.str
-    """A sentence for people."""
+    """A message for people."""
     def __init__(
         self,
         *,
@@ -636,7 +636,7 @@ Global___Rejection: _TypeAlias = Rejection  # noqa: Y015
 
 @_typing.final
 class UploadSummary(_message.Message):
-    """What became of an upload."""
+    """The result of an upload."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -670,11 +670,11 @@ class UploadSummary(_message.Message):
     accepted: _builtins.int
     """Rows stored."""
     duplicates: _builtins.int
-    """Rows that were there already, equal in every field."""
+    """Rows that already existed, equal in every field."""
     replaced: _builtins.int
     """Rows that replaced one with the same identity."""
     rejected: _builtins.int
-    """Rows not taken."""
+    """Rows rejected."""
     revision: _builtins.int
     """The dataset's revision after the upload."""
     @_builtins.property
@@ -706,7 +706,7 @@ Global___UploadSummary: _TypeAlias = UploadSummary  # noqa: Y015
 
 @_typing.final
 class CreateDatasetRequest(_message.Message):
-    """Names the dataset to make."""
+    """A request to create a dataset."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -752,7 +752,7 @@ Global___CreateDatasetResponse: _TypeAlias = CreateDatasetResponse  # noqa: Y015
 
 @_typing.final
 class GetDatasetRequest(_message.Message):
-    """Names a dataset."""
+    """A request for a dataset."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -774,7 +774,7 @@ Global___GetDatasetRequest: _TypeAlias = GetDatasetRequest  # noqa: Y015
 
 @_typing.final
 class GetDatasetResponse(_message.Message):
-    """The dataset asked for."""
+    """The dataset."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -798,16 +798,16 @@ Global___GetDatasetResponse: _TypeAlias = GetDatasetResponse  # noqa: Y015
 
 @_typing.final
 class ListDatasetsRequest(_message.Message):
-    """Asks for a page of datasets."""
+    """A request for a page of datasets."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """At most so many; 0 means 100, more than 1,000 means 1,000."""
+    """The page size: 0 means 100, and at most 1,000 are returned."""
     page_token: _builtins.str
-    """Where to go on, from the reply before."""
+    """The next_page_token of the response before."""
     def __init__(
         self,
         *,
@@ -831,7 +831,7 @@ class ListDatasetsResponse(_message.Message):
     DATASETS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Where the next page starts; empty at the end."""
+    """Where the next page starts; empty on the last page."""
     @_builtins.property
     def datasets(self) -> _containers.RepeatedCompositeFieldContainer[Global___Dataset]:
         """The datasets, by name, without their contestants, categories and annotators."""
@@ -852,7 +852,7 @@ Global___ListDatasetsResponse: _TypeAlias = ListDatasetsResponse  # noqa: Y015
 
 @_typing.final
 class DeleteDatasetRequest(_message.Message):
-    """Names a dataset to delete."""
+    """A request to delete a dataset."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -874,7 +874,7 @@ Global___DeleteDatasetRequest: _TypeAlias = DeleteDatasetRequest  # noqa: Y015
 
 @_typing.final
 class DeleteDatasetResponse(_message.Message):
-    """Nothing is left to say."""
+    """Empty."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -891,25 +891,25 @@ Global___DeleteDatasetResponse: _TypeAlias = DeleteDatasetResponse  # noqa: Y015
 
 @_typing.final
 class DeleteLabelsRequest(_message.Message):
-    """Chooses labels to delete."""
+    """A request to delete labels."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    NAME_FIELD_NUMBER: _builtins.int
+    DATASET_FIELD_NUMBER: _builtins.int
     ANNOTATORS_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
+    dataset: _builtins.str
     """`datasets/NAME`."""
     annotators: _builtins.str
-    """Annotator names, `*` allowed."""
+    """The annotators whose labels are deleted; `*` matches any text."""
     def __init__(
         self,
         *,
-        name: _builtins.str = ...,
+        dataset: _builtins.str = ...,
         annotators: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotators", b"annotators", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotators", b"annotators", "dataset", b"dataset"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -917,7 +917,7 @@ Global___DeleteLabelsRequest: _TypeAlias = DeleteLabelsRequest  # noqa: Y015
 
 @_typing.final
 class DeleteLabelsResponse(_message.Message):
-    """How many labels went."""
+    """The number of labels deleted."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -949,7 +949,7 @@ class UploadPromptsRequest(_message.Message):
     dataset: _builtins.str
     """`datasets/NAME`, in the first message."""
     replace: _builtins.bool
-    """Take a row whose identity exists with other content; in the first message."""
+    """Replace a row that has the same identity and other content; in the first message."""
     @_builtins.property
     def prompts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Prompt]:
         """The rows."""
@@ -971,7 +971,7 @@ Global___UploadPromptsRequest: _TypeAlias = UploadPromptsRequest  # noqa: Y015
 
 @_typing.final
 class UploadPromptsResponse(_message.Message):
-    """What became of the prompts."""
+    """The result of an upload of prompts."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1005,7 +1005,7 @@ class UploadOutputsRequest(_message.Message):
     dataset: _builtins.str
     """`datasets/NAME`, in the first message."""
     replace: _builtins.bool
-    """Take a row whose identity exists with other content; in the first message."""
+    """Replace a row that has the same identity and other content; in the first message."""
     @_builtins.property
     def outputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Output]:
         """The rows."""
@@ -1027,7 +1027,7 @@ Global___UploadOutputsRequest: _TypeAlias = UploadOutputsRequest  # noqa: Y015
 
 @_typing.final
 class UploadOutputsResponse(_message.Message):
-    """What became of the outputs."""
+    """The result of an upload of outputs."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1063,9 +1063,9 @@ class UploadLabelsRequest(_message.Message):
     dataset: _builtins.str
     """`datasets/NAME`, in the first message."""
     replace: _builtins.bool
-    """Take a row whose identity exists with other content; in the first message."""
+    """Replace a row that has the same identity and other content; in the first message."""
     source: _builtins.str
-    """Where the labels come from (a file's name, a tool's); in the first message."""
+    """Where the labels come from, such as a file or a tool; in the first message."""
     @_builtins.property
     def labels(self) -> _containers.RepeatedCompositeFieldContainer[Global___Label]:
         """The rows."""
@@ -1093,7 +1093,7 @@ Global___UploadLabelsRequest: _TypeAlias = UploadLabelsRequest  # noqa: Y015
 
 @_typing.final
 class UploadLabelsResponse(_message.Message):
-    """What became of the labels."""
+    """The result of an upload of labels."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1128,9 +1128,9 @@ class UploadVerdictsRequest(_message.Message):
     dataset: _builtins.str
     """`datasets/NAME`, in the first message."""
     replace: _builtins.bool
-    """Take a row whose identity exists with other content; in the first message."""
+    """Replace a row that has the same identity and other content; in the first message."""
     rubric: _builtins.str
-    """The rubric whose parser reads the raw texts; in the first message; empty means `brackets`."""
+    """The rubric whose parser parses the raw replies; in the first message. Empty means `brackets`."""
     @_builtins.property
     def verdicts(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImportedVerdict]:
         """The rows."""
@@ -1153,7 +1153,7 @@ Global___UploadVerdictsRequest: _TypeAlias = UploadVerdictsRequest  # noqa: Y015
 
 @_typing.final
 class UploadVerdictsResponse(_message.Message):
-    """What became of the verdicts."""
+    """The result of an upload of verdicts."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1177,7 +1177,7 @@ Global___UploadVerdictsResponse: _TypeAlias = UploadVerdictsResponse  # noqa: Y0
 
 @_typing.final
 class UploadComparisonsRequest(_message.Message):
-    """A batch of explicit pairs, at most 1,000 rows or 4 MiB."""
+    """A batch of explicit comparisons, at most 1,000 rows or 4 MiB."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1187,7 +1187,7 @@ class UploadComparisonsRequest(_message.Message):
     dataset: _builtins.str
     """`datasets/NAME`, in the first message."""
     replace: _builtins.bool
-    """Take a row whose identity exists with other content; in the first message."""
+    """Replace a row that has the same identity and other content; in the first message."""
     @_builtins.property
     def comparisons(self) -> _containers.RepeatedCompositeFieldContainer[Global___ListedComparison]:
         """The rows."""
@@ -1209,7 +1209,7 @@ Global___UploadComparisonsRequest: _TypeAlias = UploadComparisonsRequest  # noqa
 
 @_typing.final
 class UploadComparisonsResponse(_message.Message):
-    """What became of the pairs."""
+    """The result of an upload of comparisons."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1233,7 +1233,7 @@ Global___UploadComparisonsResponse: _TypeAlias = UploadComparisonsResponse  # no
 
 @_typing.final
 class ReadDatasetRequest(_message.Message):
-    """Names the rows to read."""
+    """A request to read a dataset's rows."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

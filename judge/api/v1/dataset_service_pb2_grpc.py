@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class DatasetServiceStub:
-    """Keeps prompts, the outputs given to them, labels and imported verdicts, under one name.
+    """Stores prompts, outputs, labels, and imported verdicts in named datasets.
     """
 
     def __init__(self, channel):
@@ -93,18 +93,18 @@ class DatasetServiceStub:
 
 
 class DatasetServiceServicer:
-    """Keeps prompts, the outputs given to them, labels and imported verdicts, under one name.
+    """Stores prompts, outputs, labels, and imported verdicts in named datasets.
     """
 
     def CreateDataset(self, request, context):
-        """Makes an empty dataset. ALREADY_EXISTS if the name is taken.
+        """Creates an empty dataset. Fails with ALREADY_EXISTS if the name is taken.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetDataset(self, request, context):
-        """Describes a dataset: its contestants, categories and annotators with their counts.
+        """Returns a dataset with the counts of its contestants, categories, and annotators.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -118,7 +118,8 @@ class DatasetServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteDataset(self, request, context):
-        """Makes a dataset unreadable at once, cancels its runs and deletes what no other dataset holds.
+        """Deletes a dataset: it disappears at once, its runs are cancelled, and texts that no other dataset uses are
+        deleted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -132,35 +133,35 @@ class DatasetServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UploadPrompts(self, request_iterator, context):
-        """Adds prompts, in batches that commit whole or not at all.
+        """Adds prompts. Each batch is stored completely or not at all.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UploadOutputs(self, request_iterator, context):
-        """Adds outputs, in batches that commit whole or not at all.
+        """Adds outputs. Each batch is stored completely or not at all.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UploadLabels(self, request_iterator, context):
-        """Adds labels, in batches that commit whole or not at all.
+        """Adds labels. Each batch is stored completely or not at all.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UploadVerdicts(self, request_iterator, context):
-        """Adds verdicts made elsewhere; their judge becomes one of backend `recorded`.
+        """Adds verdicts made elsewhere. Their judge is added as a judge of backend `recorded`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UploadComparisons(self, request_iterator, context):
-        """Adds explicit pairs with the caller's own ids, which come back on their verdicts.
+        """Adds explicit comparisons with the caller's ids, which are returned with their verdicts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -240,7 +241,7 @@ def add_DatasetServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class DatasetService:
-    """Keeps prompts, the outputs given to them, labels and imported verdicts, under one name.
+    """Stores prompts, outputs, labels, and imported verdicts in named datasets.
     """
 
     @staticmethod

@@ -27,65 +27,69 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class DatasetServiceStub:
-    """Keeps prompts, the outputs given to them, labels and imported verdicts, under one name."""
+    """Stores prompts, outputs, labels, and imported verdicts in named datasets."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> DatasetServiceAsyncStub: ...
     CreateDataset: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.CreateDatasetRequest, _dataset_service_pb2.CreateDatasetResponse]
-    """Makes an empty dataset. ALREADY_EXISTS if the name is taken."""
+    """Creates an empty dataset. Fails with ALREADY_EXISTS if the name is taken."""
     GetDataset: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.GetDatasetRequest, _dataset_service_pb2.GetDatasetResponse]
-    """Describes a dataset: its contestants, categories and annotators with their counts."""
+    """Returns a dataset with the counts of its contestants, categories, and annotators."""
     ListDatasets: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.ListDatasetsRequest, _dataset_service_pb2.ListDatasetsResponse]
     """Lists datasets by name."""
     DeleteDataset: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.DeleteDatasetRequest, _dataset_service_pb2.DeleteDatasetResponse]
-    """Makes a dataset unreadable at once, cancels its runs and deletes what no other dataset holds."""
+    """Deletes a dataset: it disappears at once, its runs are cancelled, and texts that no other dataset uses are
+    deleted.
+    """
     DeleteLabels: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.DeleteLabelsRequest, _dataset_service_pb2.DeleteLabelsResponse]
     """Deletes labels by annotator."""
     UploadPrompts: _grpc.StreamUnaryMultiCallable[_dataset_service_pb2.UploadPromptsRequest, _dataset_service_pb2.UploadPromptsResponse]
-    """Adds prompts, in batches that commit whole or not at all."""
+    """Adds prompts. Each batch is stored completely or not at all."""
     UploadOutputs: _grpc.StreamUnaryMultiCallable[_dataset_service_pb2.UploadOutputsRequest, _dataset_service_pb2.UploadOutputsResponse]
-    """Adds outputs, in batches that commit whole or not at all."""
+    """Adds outputs. Each batch is stored completely or not at all."""
     UploadLabels: _grpc.StreamUnaryMultiCallable[_dataset_service_pb2.UploadLabelsRequest, _dataset_service_pb2.UploadLabelsResponse]
-    """Adds labels, in batches that commit whole or not at all."""
+    """Adds labels. Each batch is stored completely or not at all."""
     UploadVerdicts: _grpc.StreamUnaryMultiCallable[_dataset_service_pb2.UploadVerdictsRequest, _dataset_service_pb2.UploadVerdictsResponse]
-    """Adds verdicts made elsewhere; their judge becomes one of backend `recorded`."""
+    """Adds verdicts made elsewhere. Their judge is added as a judge of backend `recorded`."""
     UploadComparisons: _grpc.StreamUnaryMultiCallable[_dataset_service_pb2.UploadComparisonsRequest, _dataset_service_pb2.UploadComparisonsResponse]
-    """Adds explicit pairs with the caller's own ids, which come back on their verdicts."""
+    """Adds explicit comparisons with the caller's ids, which are returned with their verdicts."""
     ReadDataset: _grpc.UnaryStreamMultiCallable[_dataset_service_pb2.ReadDatasetRequest, _dataset_service_pb2.ReadDatasetResponse]
     """Streams a dataset's rows as they were uploaded."""
 
 @_typing.type_check_only
 class DatasetServiceAsyncStub(DatasetServiceStub):
-    """Keeps prompts, the outputs given to them, labels and imported verdicts, under one name."""
+    """Stores prompts, outputs, labels, and imported verdicts in named datasets."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateDataset: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.CreateDatasetRequest, _dataset_service_pb2.CreateDatasetResponse]  # type: ignore[assignment]
-    """Makes an empty dataset. ALREADY_EXISTS if the name is taken."""
+    """Creates an empty dataset. Fails with ALREADY_EXISTS if the name is taken."""
     GetDataset: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.GetDatasetRequest, _dataset_service_pb2.GetDatasetResponse]  # type: ignore[assignment]
-    """Describes a dataset: its contestants, categories and annotators with their counts."""
+    """Returns a dataset with the counts of its contestants, categories, and annotators."""
     ListDatasets: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.ListDatasetsRequest, _dataset_service_pb2.ListDatasetsResponse]  # type: ignore[assignment]
     """Lists datasets by name."""
     DeleteDataset: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.DeleteDatasetRequest, _dataset_service_pb2.DeleteDatasetResponse]  # type: ignore[assignment]
-    """Makes a dataset unreadable at once, cancels its runs and deletes what no other dataset holds."""
+    """Deletes a dataset: it disappears at once, its runs are cancelled, and texts that no other dataset uses are
+    deleted.
+    """
     DeleteLabels: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.DeleteLabelsRequest, _dataset_service_pb2.DeleteLabelsResponse]  # type: ignore[assignment]
     """Deletes labels by annotator."""
     UploadPrompts: _aio.StreamUnaryMultiCallable[_dataset_service_pb2.UploadPromptsRequest, _dataset_service_pb2.UploadPromptsResponse]  # type: ignore[assignment]
-    """Adds prompts, in batches that commit whole or not at all."""
+    """Adds prompts. Each batch is stored completely or not at all."""
     UploadOutputs: _aio.StreamUnaryMultiCallable[_dataset_service_pb2.UploadOutputsRequest, _dataset_service_pb2.UploadOutputsResponse]  # type: ignore[assignment]
-    """Adds outputs, in batches that commit whole or not at all."""
+    """Adds outputs. Each batch is stored completely or not at all."""
     UploadLabels: _aio.StreamUnaryMultiCallable[_dataset_service_pb2.UploadLabelsRequest, _dataset_service_pb2.UploadLabelsResponse]  # type: ignore[assignment]
-    """Adds labels, in batches that commit whole or not at all."""
+    """Adds labels. Each batch is stored completely or not at all."""
     UploadVerdicts: _aio.StreamUnaryMultiCallable[_dataset_service_pb2.UploadVerdictsRequest, _dataset_service_pb2.UploadVerdictsResponse]  # type: ignore[assignment]
-    """Adds verdicts made elsewhere; their judge becomes one of backend `recorded`."""
+    """Adds verdicts made elsewhere. Their judge is added as a judge of backend `recorded`."""
     UploadComparisons: _aio.StreamUnaryMultiCallable[_dataset_service_pb2.UploadComparisonsRequest, _dataset_service_pb2.UploadComparisonsResponse]  # type: ignore[assignment]
-    """Adds explicit pairs with the caller's own ids, which come back on their verdicts."""
+    """Adds explicit comparisons with the caller's ids, which are returned with their verdicts."""
     ReadDataset: _aio.UnaryStreamMultiCallable[_dataset_service_pb2.ReadDatasetRequest, _dataset_service_pb2.ReadDatasetResponse]  # type: ignore[assignment]
     """Streams a dataset's rows as they were uploaded."""
 
 class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Keeps prompts, the outputs given to them, labels and imported verdicts, under one name."""
+    """Stores prompts, outputs, labels, and imported verdicts in named datasets."""
 
     @_abc_1.abstractmethod
     def CreateDataset(
@@ -93,7 +97,7 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _dataset_service_pb2.CreateDatasetRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_dataset_service_pb2.CreateDatasetResponse, _abc.Awaitable[_dataset_service_pb2.CreateDatasetResponse]]:
-        """Makes an empty dataset. ALREADY_EXISTS if the name is taken."""
+        """Creates an empty dataset. Fails with ALREADY_EXISTS if the name is taken."""
 
     @_abc_1.abstractmethod
     def GetDataset(
@@ -101,7 +105,7 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _dataset_service_pb2.GetDatasetRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_dataset_service_pb2.GetDatasetResponse, _abc.Awaitable[_dataset_service_pb2.GetDatasetResponse]]:
-        """Describes a dataset: its contestants, categories and annotators with their counts."""
+        """Returns a dataset with the counts of its contestants, categories, and annotators."""
 
     @_abc_1.abstractmethod
     def ListDatasets(
@@ -117,7 +121,9 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _dataset_service_pb2.DeleteDatasetRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_dataset_service_pb2.DeleteDatasetResponse, _abc.Awaitable[_dataset_service_pb2.DeleteDatasetResponse]]:
-        """Makes a dataset unreadable at once, cancels its runs and deletes what no other dataset holds."""
+        """Deletes a dataset: it disappears at once, its runs are cancelled, and texts that no other dataset uses are
+        deleted.
+        """
 
     @_abc_1.abstractmethod
     def DeleteLabels(
@@ -133,7 +139,7 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_dataset_service_pb2.UploadPromptsRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_dataset_service_pb2.UploadPromptsResponse, _abc.Awaitable[_dataset_service_pb2.UploadPromptsResponse]]:
-        """Adds prompts, in batches that commit whole or not at all."""
+        """Adds prompts. Each batch is stored completely or not at all."""
 
     @_abc_1.abstractmethod
     def UploadOutputs(
@@ -141,7 +147,7 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_dataset_service_pb2.UploadOutputsRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_dataset_service_pb2.UploadOutputsResponse, _abc.Awaitable[_dataset_service_pb2.UploadOutputsResponse]]:
-        """Adds outputs, in batches that commit whole or not at all."""
+        """Adds outputs. Each batch is stored completely or not at all."""
 
     @_abc_1.abstractmethod
     def UploadLabels(
@@ -149,7 +155,7 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_dataset_service_pb2.UploadLabelsRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_dataset_service_pb2.UploadLabelsResponse, _abc.Awaitable[_dataset_service_pb2.UploadLabelsResponse]]:
-        """Adds labels, in batches that commit whole or not at all."""
+        """Adds labels. Each batch is stored completely or not at all."""
 
     @_abc_1.abstractmethod
     def UploadVerdicts(
@@ -157,7 +163,7 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_dataset_service_pb2.UploadVerdictsRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_dataset_service_pb2.UploadVerdictsResponse, _abc.Awaitable[_dataset_service_pb2.UploadVerdictsResponse]]:
-        """Adds verdicts made elsewhere; their judge becomes one of backend `recorded`."""
+        """Adds verdicts made elsewhere. Their judge is added as a judge of backend `recorded`."""
 
     @_abc_1.abstractmethod
     def UploadComparisons(
@@ -165,7 +171,7 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_dataset_service_pb2.UploadComparisonsRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_dataset_service_pb2.UploadComparisonsResponse, _abc.Awaitable[_dataset_service_pb2.UploadComparisonsResponse]]:
-        """Adds explicit pairs with the caller's own ids, which come back on their verdicts."""
+        """Adds explicit comparisons with the caller's ids, which are returned with their verdicts."""
 
     @_abc_1.abstractmethod
     def ReadDataset(

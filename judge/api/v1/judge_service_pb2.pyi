@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from judge.api.v1 import outcome_pb2 as _outcome_pb2
 from judge.api.v1 import verdict_pb2 as _verdict_pb2
 import builtins as _builtins
@@ -20,9 +21,33 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _Role:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Role.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ROLE_UNSPECIFIED: _Role.ValueType  # 0
+    """Unspecified."""
+    ROLE_SYSTEM: _Role.ValueType  # 1
+    """The system message."""
+    ROLE_USER: _Role.ValueType  # 2
+    """The user."""
+
+class Role(_Role, metaclass=_RoleEnumTypeWrapper):
+    """Who speaks in a chat."""
+
+ROLE_UNSPECIFIED: Role.ValueType  # 0
+"""Unspecified."""
+ROLE_SYSTEM: Role.ValueType  # 1
+"""The system message."""
+ROLE_USER: Role.ValueType  # 2
+"""The user."""
+Global___Role: _TypeAlias = Role  # noqa: Y015
+
 @_typing.final
 class Judge(_message.Message):
-    """A judge as it is configured on this server."""
+    """A judge that is configured on this server."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -46,38 +71,38 @@ class Judge(_message.Message):
     name: _builtins.str
     """Resource name, `judges/NAME`."""
     backend: _builtins.str
-    """The backend that answers: openai, anthropic, vllm, vllm_engine, recorded, scripted, or the name of a baseline judge."""
+    """The backend: openai, anthropic, vllm, vllm_engine, recorded, scripted, or the name of a baseline judge."""
     model: _builtins.str
-    """The model asked, if the backend has models."""
+    """The model, if the backend has models."""
     rubric: _builtins.str
     """The rubric's name."""
     rubric_hash: _builtins.str
     """The rubric's hash."""
     parser: _builtins.str
-    """The parser that reads the replies, with its version."""
+    """The parser of the replies, with its version."""
     fingerprint: _builtins.str
-    """The call fingerprint: what changes the reply, hashed."""
+    """The fingerprint: a hash of everything that can change a reply."""
     baseline: _builtins.bool
-    """A baseline judge needs no key and no model."""
+    """Whether it is a baseline judge, which needs neither key nor model."""
     available: _builtins.bool
-    """Whether calls can be made now; if not, unavailable_reason says why."""
+    """Whether calls can be made now."""
     unavailable_reason: _builtins.str
-    """Why no call can be made, in words."""
+    """Why no call can be made."""
     rubric_version: _builtins.int
-    """The rubric's version, as its writer counts."""
+    """The rubric's version, as its author counts."""
     batch: _builtins.bool
-    """Runs send its presentations through the provider's batch API."""
+    """Runs use the provider's batch API."""
     @_builtins.property
     def capabilities(self) -> Global___Capabilities:
-        """What the backend can do."""
+        """What the backend supports."""
 
     @_builtins.property
     def price(self) -> Global___Price:
-        """What a call costs, if the config says."""
+        """The price of a call, if it is configured."""
 
     @_builtins.property
     def limits(self) -> Global___Limits:
-        """How hard the judge may be driven."""
+        """The limits on its calls."""
 
     @_builtins.property
     def variants(self) -> _containers.RepeatedCompositeFieldContainer[Global___RubricVariant]:
@@ -85,7 +110,7 @@ class Judge(_message.Message):
 
     @_builtins.property
     def sampling(self) -> Global___Sampling:
-        """The sampling settings sent."""
+        """The sampling settings."""
 
     def __init__(
         self,
@@ -130,19 +155,19 @@ class Capabilities(_message.Message):
     BATCH_FIELD_NUMBER: _builtins.int
     REASONING_FIELD_NUMBER: _builtins.int
     temperature: _builtins.bool
-    """Takes a temperature."""
+    """Supports a temperature."""
     seed: _builtins.bool
-    """Takes a seed."""
+    """Supports a seed."""
     logprobs: _builtins.bool
-    """Gives the probabilities of tokens."""
+    """Returns token probabilities."""
     json_schema: _builtins.bool
-    """Constrains the reply to a JSON schema."""
+    """Can constrain the reply to a JSON schema."""
     choice: _builtins.bool
-    """Constrains the reply to one of a list of tokens."""
+    """Can constrain the reply to one of a list of tokens."""
     batch: _builtins.bool
     """Has a batch API at a lower price."""
     reasoning: _builtins.bool
-    """Thinks before it answers: the output budget covers that too."""
+    """Reasons before it answers, within the output limit."""
     def __init__(
         self,
         *,
@@ -181,9 +206,9 @@ class Price(_message.Message):
     output_micros: _builtins.int
     """Output tokens."""
     known: _builtins.bool
-    """The price is known, and may be 0."""
+    """The price is known; it may be 0."""
     batch_percent: _builtins.int
-    """What a call costs in a batch, in percent of that."""
+    """The price of a call in a batch, in percent of the normal price."""
     cache_write_micros: _builtins.int
     """Input tokens that the provider writes to its cache."""
     def __init__(
@@ -218,13 +243,13 @@ class Limits(_message.Message):
     concurrency: _builtins.int
     """Calls in flight at once."""
     requests_per_minute: _builtins.int
-    """Requests a minute; 0 means no limit of ours."""
+    """Requests per minute; 0 means no limit."""
     tokens_per_minute: _builtins.int
-    """Tokens a minute; 0 means no limit of ours."""
+    """Tokens per minute; 0 means no limit."""
     deadline_seconds: _builtins.float
-    """Seconds for one call, all tries together."""
+    """Seconds for one call, including retries."""
     max_failed_share: _builtins.float
-    """The share of a run's presentations that may be left without a verdict before the judge is stopped."""
+    """The share of a run's presentations that may fail before the judge is stopped."""
     def __init__(
         self,
         *,
@@ -253,13 +278,13 @@ class Sampling(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     EFFORT_FIELD_NUMBER: _builtins.int
     temperature: _builtins.float
-    """The temperature, where the backend takes one."""
+    """The temperature, if the backend supports one."""
     max_output_tokens: _builtins.int
     """The largest number of output tokens."""
     seed: _builtins.int
-    """The seed, where the backend takes one."""
+    """The seed, if the backend supports one."""
     effort: _builtins.str
-    """How hard a reasoning model is to think, in its provider's word; empty leaves the default."""
+    """The effort of a reasoning model, in its provider's terms; empty means the default."""
     def __init__(
         self,
         *,
@@ -285,7 +310,7 @@ Global___Sampling: _TypeAlias = Sampling  # noqa: Y015
 
 @_typing.final
 class RubricVariant(_message.Message):
-    """One wording of a rubric."""
+    """One variant of a rubric."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -299,9 +324,9 @@ class RubricVariant(_message.Message):
     CATEGORIES_FIELD_NUMBER: _builtins.int
     STEPS_FIELD_NUMBER: _builtins.int
     variant: _builtins.str
-    """Its name in the rubric."""
+    """Its name."""
     applies: _builtins.str
-    """When it is used, in words."""
+    """When it is used."""
     system: _builtins.str
     """The system message's template."""
     user: _builtins.str
@@ -309,14 +334,14 @@ class RubricVariant(_message.Message):
     form: _builtins.str
     """The answer form: choice, reasoned, likert or brackets."""
     multi_turn: _builtins.bool
-    """Used for turns after the first (true) or for the first (false); absent for any."""
+    """Used for turns after the first (true) or for the first turn (false); absent for any."""
     with_reference: _builtins.bool
-    """Used where a reference answer exists (true) or where none does (false); absent for any."""
+    """Used with a reference answer (true) or without one (false); absent for either."""
     steps: _builtins.int
-    """Of a scale: how many steps it has."""
+    """The number of steps of a scale."""
     @_builtins.property
     def categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Used for prompts of these categories; none means any."""
+        """Used for prompts of these categories; empty means any."""
 
     def __init__(
         self,
@@ -348,7 +373,9 @@ Global___RubricVariant: _TypeAlias = RubricVariant  # noqa: Y015
 
 @_typing.final
 class JudgeDefinition(_message.Message):
-    """A judge as frozen into a run: everything that changes its reply, how the reply is read, and nothing secret."""
+    """A judge as it was when a run was created: everything that changes its reply, and how replies are parsed. No
+    secrets.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -368,28 +395,28 @@ class JudgeDefinition(_message.Message):
     name: _builtins.str
     """Resource name, `judges/NAME`."""
     backend: _builtins.str
-    """The backend that answers."""
+    """The backend."""
     model: _builtins.str
-    """The model asked, if the backend has models."""
+    """The model, if the backend has models."""
     weights: _builtins.str
-    """Whose weights answer under the model's name, as their server said."""
+    """The weights behind the model's name, as reported by their server."""
     scope: _builtins.str
-    """For recorded judges: the dataset whose uploads they answer from."""
+    """For recorded judges: the dataset that their verdicts were uploaded to."""
     fingerprint: _builtins.str
-    """The call fingerprint: what changes the reply, hashed."""
+    """The fingerprint: a hash of everything that can change a reply."""
     parser: _builtins.str
-    """The parser that reads the replies, with its version."""
+    """The parser of the replies, with its version."""
     rubric: _builtins.str
     """The rubric's name."""
     rubric_version: _builtins.int
-    """The rubric's version, as its writer counts."""
+    """The rubric's version, as its author counts."""
     rubric_hash: _builtins.str
-    """The rubric's hash: of everything that is sent."""
+    """A hash of the rubric's text."""
     tie_band: _builtins.float
-    """How near to the middle is a tie, for the parser; absent leaves the answer form's own."""
+    """How close to the middle of a scale an answer is a tie; absent means the form's default."""
     @_builtins.property
     def sampling(self) -> Global___Sampling:
-        """The sampling settings sent."""
+        """The sampling settings."""
 
     @_builtins.property
     def variants(self) -> _containers.RepeatedCompositeFieldContainer[Global___RubricVariant]:
@@ -424,16 +451,16 @@ Global___JudgeDefinition: _TypeAlias = JudgeDefinition  # noqa: Y015
 
 @_typing.final
 class ListJudgesRequest(_message.Message):
-    """Asks for a page of judges."""
+    """A request for a page of judges."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """At most so many; 0 means 100, more than 1,000 means 1,000."""
+    """The page size: 0 means 100, and at most 1,000 are returned."""
     page_token: _builtins.str
-    """Where to go on, from the reply before."""
+    """The next_page_token of the response before."""
     def __init__(
         self,
         *,
@@ -457,7 +484,7 @@ class ListJudgesResponse(_message.Message):
     JUDGES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Where the next page starts; empty at the end."""
+    """Where the next page starts; empty on the last page."""
     @_builtins.property
     def judges(self) -> _containers.RepeatedCompositeFieldContainer[Global___Judge]:
         """The judges, by name."""
@@ -478,7 +505,7 @@ Global___ListJudgesResponse: _TypeAlias = ListJudgesResponse  # noqa: Y015
 
 @_typing.final
 class GetJudgeRequest(_message.Message):
-    """Names a judge."""
+    """A request for a judge."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -500,7 +527,7 @@ Global___GetJudgeRequest: _TypeAlias = GetJudgeRequest  # noqa: Y015
 
 @_typing.final
 class GetJudgeResponse(_message.Message):
-    """The judge asked for."""
+    """The judge."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -524,7 +551,7 @@ Global___GetJudgeResponse: _TypeAlias = GetJudgeResponse  # noqa: Y015
 
 @_typing.final
 class JudgeInput(_message.Message):
-    """What is to be judged: a presentation of a dataset, or texts given here."""
+    """What to judge: a presentation from a dataset, or texts."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -532,14 +559,14 @@ class JudgeInput(_message.Message):
     PRESENTATION_FIELD_NUMBER: _builtins.int
     TEXTS_FIELD_NUMBER: _builtins.int
     dataset: _builtins.str
-    """`datasets/NAME`, with presentation; or empty, with texts."""
+    """`datasets/NAME` with presentation, or empty with texts."""
     @_builtins.property
     def presentation(self) -> _outcome_pb2.Presentation:
-        """Which comparison of the dataset, in which order."""
+        """A comparison of the dataset in one order."""
 
     @_builtins.property
     def texts(self) -> Global___InlineComparison:
-        """Texts given here instead."""
+        """Texts in place of a dataset."""
 
     def __init__(
         self,
@@ -569,24 +596,24 @@ class InlineComparison(_message.Message):
     ORDER_FIELD_NUMBER: _builtins.int
     CATEGORY_FIELD_NUMBER: _builtins.int
     order: _outcome_pb2.Order.ValueType
-    """Which is shown first; not said means left."""
+    """Which output is shown first; unspecified means left."""
     category: _builtins.str
-    """The prompt's category, for rubrics that differ by category."""
+    """The prompt's category, for rubrics with variants by category."""
     @_builtins.property
     def prompt(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What was asked, a text per turn."""
+        """The user's messages, one per turn."""
 
     @_builtins.property
     def reference(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """A reference answer, a text per turn; may be empty."""
+        """A reference answer, one text per turn; may be empty."""
 
     @_builtins.property
     def left(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The left answer, a text per turn."""
+        """The left answer, one text per turn."""
 
     @_builtins.property
     def right(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The right answer, a text per turn."""
+        """The right answer, one text per turn."""
 
     def __init__(
         self,
@@ -608,7 +635,7 @@ Global___InlineComparison: _TypeAlias = InlineComparison  # noqa: Y015
 
 @_typing.final
 class PreviewPromptRequest(_message.Message):
-    """Asks what would be sent."""
+    """A request for what a judge would be sent."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -636,14 +663,14 @@ Global___PreviewPromptRequest: _TypeAlias = PreviewPromptRequest  # noqa: Y015
 
 @_typing.final
 class PreviewPromptResponse(_message.Message):
-    """What would be sent."""
+    """What the judge would be sent."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PREVIEW_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def preview(self) -> Global___PromptPreview:
-        """The messages and what goes with them."""
+        """The messages and settings."""
 
     def __init__(
         self,
@@ -675,11 +702,11 @@ class PromptPreview(_message.Message):
     variant: _builtins.str
     """The rubric variant used."""
     json_schema: _builtins.str
-    """The JSON schema the reply is held to, if any."""
+    """The JSON schema that the reply must follow, if any."""
     nonce: _builtins.str
-    """The nonce that fences the judged texts; it derives from the verdict's key."""
+    """The nonce in the delimiters around the judged texts; it is derived from the verdict's key."""
     stored: _builtins.bool
-    """A verdict on this presentation is stored already: a call would cost nothing."""
+    """A verdict on this presentation is already stored, so it would cost nothing."""
     form: _builtins.str
     """The answer form: choice, reasoned, likert or brackets."""
     @_builtins.property
@@ -692,7 +719,7 @@ class PromptPreview(_message.Message):
 
     @_builtins.property
     def choices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The tokens the reply is held to, if any."""
+        """The tokens that the reply is limited to, if any."""
 
     def __init__(
         self,
@@ -722,14 +749,14 @@ class ChatMessage(_message.Message):
 
     ROLE_FIELD_NUMBER: _builtins.int
     CONTENT_FIELD_NUMBER: _builtins.int
-    role: _builtins.str
-    """system or user."""
+    role: Global___Role.ValueType
+    """Who speaks."""
     content: _builtins.str
     """The text."""
     def __init__(
         self,
         *,
-        role: _builtins.str = ...,
+        role: Global___Role.ValueType = ...,
         content: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
@@ -742,7 +769,7 @@ Global___ChatMessage: _TypeAlias = ChatMessage  # noqa: Y015
 
 @_typing.final
 class JudgeComparisonRequest(_message.Message):
-    """Asks for one verdict."""
+    """A request to judge one comparison."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -753,12 +780,12 @@ class JudgeComparisonRequest(_message.Message):
     judge: _builtins.str
     """`judges/NAME`."""
     cache_tag: _builtins.str
-    """How a fresh judging of the same content is asked for; usually empty."""
+    """A tag in the key of each verdict; usually empty. Another tag has the same content judged again."""
     repeat: _builtins.int
-    """Which of several repeats, from 0."""
+    """The number of the repeat, from 0."""
     @_builtins.property
     def input(self) -> Global___JudgeInput:
-        """What is to be judged."""
+        """What to judge."""
 
     def __init__(
         self,
@@ -809,10 +836,10 @@ class JudgeComparisonsRequest(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     COMPARISON_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """The caller's id, given back."""
+    """The caller's id, returned with the verdict."""
     @_builtins.property
     def comparison(self) -> Global___JudgeComparisonRequest:
-        """What is to be judged, by whom."""
+        """The comparison and its judge."""
 
     def __init__(
         self,
@@ -841,9 +868,9 @@ class JudgeComparisonsResponse(_message.Message):
     id: _builtins.str
     """The caller's id."""
     state: _outcome_pb2.ItemState.ValueType
-    """Why there is none."""
+    """Why there is no verdict."""
     message: _builtins.str
-    """The same in words."""
+    """The same as a message for people."""
     @_builtins.property
     def verdict(self) -> _verdict_pb2.Verdict:
         """The verdict; absent if there is none."""

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class JudgeServiceStub:
-    """Knows the judges configured on this server and asks them one thing at a time.
+    """Describes the configured judges, and judges single comparisons.
     """
 
     def __init__(self, channel):
@@ -63,7 +63,7 @@ class JudgeServiceStub:
 
 
 class JudgeServiceServicer:
-    """Knows the judges configured on this server and asks them one thing at a time.
+    """Describes the configured judges, and judges single comparisons.
     """
 
     def ListJudges(self, request, context):
@@ -74,28 +74,28 @@ class JudgeServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetJudge(self, request, context):
-        """Describes a judge: rubric text, fingerprint, capabilities, price and limits.
+        """Returns a judge with its rubric, fingerprint, capabilities, price, and limits.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PreviewPrompt(self, request, context):
-        """Shows exactly what a judge would be sent, and sends nothing.
+        """Returns exactly what a judge would be sent, without sending it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def JudgeComparison(self, request, context):
-        """Judges one comparison now; the verdict is stored and reused like any other.
+        """Judges one comparison now. The verdict is stored and reused like any other.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def JudgeComparisons(self, request_iterator, context):
-        """Judges a stream of comparisons, with back-pressure.
+        """Judges a stream of comparisons, as fast as the responses are read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -138,7 +138,7 @@ def add_JudgeServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class JudgeService:
-    """Knows the judges configured on this server and asks them one thing at a time.
+    """Describes the configured judges, and judges single comparisons.
     """
 
     @staticmethod

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class JudgeServiceStub:
-    """Knows the judges configured on this server and asks them one thing at a time."""
+    """Describes the configured judges, and judges single comparisons."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -36,32 +36,32 @@ class JudgeServiceStub:
     ListJudges: _grpc.UnaryUnaryMultiCallable[_judge_service_pb2.ListJudgesRequest, _judge_service_pb2.ListJudgesResponse]
     """Lists the configured and the recorded judges by name."""
     GetJudge: _grpc.UnaryUnaryMultiCallable[_judge_service_pb2.GetJudgeRequest, _judge_service_pb2.GetJudgeResponse]
-    """Describes a judge: rubric text, fingerprint, capabilities, price and limits."""
+    """Returns a judge with its rubric, fingerprint, capabilities, price, and limits."""
     PreviewPrompt: _grpc.UnaryUnaryMultiCallable[_judge_service_pb2.PreviewPromptRequest, _judge_service_pb2.PreviewPromptResponse]
-    """Shows exactly what a judge would be sent, and sends nothing."""
+    """Returns exactly what a judge would be sent, without sending it."""
     JudgeComparison: _grpc.UnaryUnaryMultiCallable[_judge_service_pb2.JudgeComparisonRequest, _judge_service_pb2.JudgeComparisonResponse]
-    """Judges one comparison now; the verdict is stored and reused like any other."""
+    """Judges one comparison now. The verdict is stored and reused like any other."""
     JudgeComparisons: _grpc.StreamStreamMultiCallable[_judge_service_pb2.JudgeComparisonsRequest, _judge_service_pb2.JudgeComparisonsResponse]
-    """Judges a stream of comparisons, with back-pressure."""
+    """Judges a stream of comparisons, as fast as the responses are read."""
 
 @_typing.type_check_only
 class JudgeServiceAsyncStub(JudgeServiceStub):
-    """Knows the judges configured on this server and asks them one thing at a time."""
+    """Describes the configured judges, and judges single comparisons."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListJudges: _aio.UnaryUnaryMultiCallable[_judge_service_pb2.ListJudgesRequest, _judge_service_pb2.ListJudgesResponse]  # type: ignore[assignment]
     """Lists the configured and the recorded judges by name."""
     GetJudge: _aio.UnaryUnaryMultiCallable[_judge_service_pb2.GetJudgeRequest, _judge_service_pb2.GetJudgeResponse]  # type: ignore[assignment]
-    """Describes a judge: rubric text, fingerprint, capabilities, price and limits."""
+    """Returns a judge with its rubric, fingerprint, capabilities, price, and limits."""
     PreviewPrompt: _aio.UnaryUnaryMultiCallable[_judge_service_pb2.PreviewPromptRequest, _judge_service_pb2.PreviewPromptResponse]  # type: ignore[assignment]
-    """Shows exactly what a judge would be sent, and sends nothing."""
+    """Returns exactly what a judge would be sent, without sending it."""
     JudgeComparison: _aio.UnaryUnaryMultiCallable[_judge_service_pb2.JudgeComparisonRequest, _judge_service_pb2.JudgeComparisonResponse]  # type: ignore[assignment]
-    """Judges one comparison now; the verdict is stored and reused like any other."""
+    """Judges one comparison now. The verdict is stored and reused like any other."""
     JudgeComparisons: _aio.StreamStreamMultiCallable[_judge_service_pb2.JudgeComparisonsRequest, _judge_service_pb2.JudgeComparisonsResponse]  # type: ignore[assignment]
-    """Judges a stream of comparisons, with back-pressure."""
+    """Judges a stream of comparisons, as fast as the responses are read."""
 
 class JudgeServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Knows the judges configured on this server and asks them one thing at a time."""
+    """Describes the configured judges, and judges single comparisons."""
 
     @_abc_1.abstractmethod
     def ListJudges(
@@ -77,7 +77,7 @@ class JudgeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _judge_service_pb2.GetJudgeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_judge_service_pb2.GetJudgeResponse, _abc.Awaitable[_judge_service_pb2.GetJudgeResponse]]:
-        """Describes a judge: rubric text, fingerprint, capabilities, price and limits."""
+        """Returns a judge with its rubric, fingerprint, capabilities, price, and limits."""
 
     @_abc_1.abstractmethod
     def PreviewPrompt(
@@ -85,7 +85,7 @@ class JudgeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _judge_service_pb2.PreviewPromptRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_judge_service_pb2.PreviewPromptResponse, _abc.Awaitable[_judge_service_pb2.PreviewPromptResponse]]:
-        """Shows exactly what a judge would be sent, and sends nothing."""
+        """Returns exactly what a judge would be sent, without sending it."""
 
     @_abc_1.abstractmethod
     def JudgeComparison(
@@ -93,7 +93,7 @@ class JudgeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _judge_service_pb2.JudgeComparisonRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_judge_service_pb2.JudgeComparisonResponse, _abc.Awaitable[_judge_service_pb2.JudgeComparisonResponse]]:
-        """Judges one comparison now; the verdict is stored and reused like any other."""
+        """Judges one comparison now. The verdict is stored and reused like any other."""
 
     @_abc_1.abstractmethod
     def JudgeComparisons(
@@ -101,6 +101,6 @@ class JudgeServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_judge_service_pb2.JudgeComparisonsRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_judge_service_pb2.JudgeComparisonsResponse], _abc.AsyncIterator[_judge_service_pb2.JudgeComparisonsResponse]]:
-        """Judges a stream of comparisons, with back-pressure."""
+        """Judges a stream of comparisons, as fast as the responses are read."""
 
 def add_JudgeServiceServicer_to_server(servicer: JudgeServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

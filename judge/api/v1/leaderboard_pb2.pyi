@@ -20,6 +20,134 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _RankingMethod:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RankingMethodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RankingMethod.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RANKING_METHOD_UNSPECIFIED: _RankingMethod.ValueType  # 0
+    """Unspecified."""
+    RANKING_METHOD_BRADLEY_TERRY: _RankingMethod.ValueType  # 1
+    """Bradley-Terry; a tie is half a win."""
+    RANKING_METHOD_DAVIDSON: _RankingMethod.ValueType  # 2
+    """Bradley-Terry with Davidson's model of ties."""
+    RANKING_METHOD_RAO_KUPPER: _RankingMethod.ValueType  # 3
+    """Bradley-Terry with Rao and Kupper's model of ties."""
+    RANKING_METHOD_ELO: _RankingMethod.ValueType  # 4
+    """Online Elo, in the order of the battles."""
+    RANKING_METHOD_ELO_PERMUTED: _RankingMethod.ValueType  # 5
+    """Elo averaged over random orders of the battles."""
+    RANKING_METHOD_WIN_RATE: _RankingMethod.ValueType  # 6
+    """The win rate against the reference contestant."""
+
+class RankingMethod(_RankingMethod, metaclass=_RankingMethodEnumTypeWrapper):
+    """How contestants are ranked."""
+
+RANKING_METHOD_UNSPECIFIED: RankingMethod.ValueType  # 0
+"""Unspecified."""
+RANKING_METHOD_BRADLEY_TERRY: RankingMethod.ValueType  # 1
+"""Bradley-Terry; a tie is half a win."""
+RANKING_METHOD_DAVIDSON: RankingMethod.ValueType  # 2
+"""Bradley-Terry with Davidson's model of ties."""
+RANKING_METHOD_RAO_KUPPER: RankingMethod.ValueType  # 3
+"""Bradley-Terry with Rao and Kupper's model of ties."""
+RANKING_METHOD_ELO: RankingMethod.ValueType  # 4
+"""Online Elo, in the order of the battles."""
+RANKING_METHOD_ELO_PERMUTED: RankingMethod.ValueType  # 5
+"""Elo averaged over random orders of the battles."""
+RANKING_METHOD_WIN_RATE: RankingMethod.ValueType  # 6
+"""The win rate against the reference contestant."""
+Global___RankingMethod: _TypeAlias = RankingMethod  # noqa: Y015
+
+class _RatingScale:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RatingScaleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RatingScale.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RATING_SCALE_UNSPECIFIED: _RatingScale.ValueType  # 0
+    """Unspecified."""
+    RATING_SCALE_ELO: _RatingScale.ValueType  # 1
+    """1000 + 400 log10 of the strength; the mean is 1000."""
+    RATING_SCALE_NATURAL: _RatingScale.ValueType  # 2
+    """The natural logarithm of the strength."""
+    RATING_SCALE_SHARE: _RatingScale.ValueType  # 3
+    """A share from 0 to 1, of win rates."""
+
+class RatingScale(_RatingScale, metaclass=_RatingScaleEnumTypeWrapper):
+    """The scale of ratings."""
+
+RATING_SCALE_UNSPECIFIED: RatingScale.ValueType  # 0
+"""Unspecified."""
+RATING_SCALE_ELO: RatingScale.ValueType  # 1
+"""1000 + 400 log10 of the strength; the mean is 1000."""
+RATING_SCALE_NATURAL: RatingScale.ValueType  # 2
+"""The natural logarithm of the strength."""
+RATING_SCALE_SHARE: RatingScale.ValueType  # 3
+"""A share from 0 to 1, of win rates."""
+Global___RatingScale: _TypeAlias = RatingScale  # noqa: Y015
+
+class _Inference:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _InferenceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Inference.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    INFERENCE_UNSPECIFIED: _Inference.ValueType  # 0
+    """Unspecified."""
+    INFERENCE_NEW_PROMPTS: _Inference.ValueType  # 1
+    """Other prompts of the same kind."""
+    INFERENCE_FIXED_PROMPTS: _Inference.ValueType  # 2
+    """Other verdicts or votes on the same prompts."""
+    INFERENCE_ANNOTATORS: _Inference.ValueType  # 3
+    """Other annotators."""
+    INFERENCE_UNCLUSTERED: _Inference.ValueType  # 4
+    """Other battles, as if all were independent."""
+
+class Inference(_Inference, metaclass=_InferenceEnumTypeWrapper):
+    """What intervals generalize to."""
+
+INFERENCE_UNSPECIFIED: Inference.ValueType  # 0
+"""Unspecified."""
+INFERENCE_NEW_PROMPTS: Inference.ValueType  # 1
+"""Other prompts of the same kind."""
+INFERENCE_FIXED_PROMPTS: Inference.ValueType  # 2
+"""Other verdicts or votes on the same prompts."""
+INFERENCE_ANNOTATORS: Inference.ValueType  # 3
+"""Other annotators."""
+INFERENCE_UNCLUSTERED: Inference.ValueType  # 4
+"""Other battles, as if all were independent."""
+Global___Inference: _TypeAlias = Inference  # noqa: Y015
+
+class _Adjustment:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AdjustmentEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Adjustment.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ADJUSTMENT_UNSPECIFIED: _Adjustment.ValueType  # 0
+    """Unspecified."""
+    ADJUSTMENT_NONE: _Adjustment.ValueType  # 1
+    """Not at all."""
+    ADJUSTMENT_HOLM: _Adjustment.ValueType  # 2
+    """Holm's method."""
+    ADJUSTMENT_MAX_T: _Adjustment.ValueType  # 3
+    """The distribution of the largest of all t statistics."""
+
+class Adjustment(_Adjustment, metaclass=_AdjustmentEnumTypeWrapper):
+    """How intervals are adjusted for the number of comparisons with the reference contestant."""
+
+ADJUSTMENT_UNSPECIFIED: Adjustment.ValueType  # 0
+"""Unspecified."""
+ADJUSTMENT_NONE: Adjustment.ValueType  # 1
+"""Not at all."""
+ADJUSTMENT_HOLM: Adjustment.ValueType  # 2
+"""Holm's method."""
+ADJUSTMENT_MAX_T: Adjustment.ValueType  # 3
+"""The distribution of the largest of all t statistics."""
+Global___Adjustment: _TypeAlias = Adjustment  # noqa: Y015
+
 class _Standing:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -27,30 +155,30 @@ class _Standing:
 class _StandingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Standing.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     STANDING_UNSPECIFIED: _Standing.ValueType  # 0
-    """Not said."""
+    """Unspecified."""
     STANDING_AHEAD: _Standing.ValueType  # 1
-    """The whole interval of the difference, adjusted for the number of cells, is above 0."""
+    """The adjusted interval of the difference lies above 0."""
     STANDING_BEHIND: _Standing.ValueType  # 2
-    """The whole interval of the difference, adjusted for the number of cells, is below 0."""
+    """The adjusted interval of the difference lies below 0."""
     STANDING_CANNOT_TELL: _Standing.ValueType  # 3
-    """The interval holds 0, or there is none."""
+    """The interval includes 0, or there is none."""
 
 class Standing(_Standing, metaclass=_StandingEnumTypeWrapper):
     """Whether a contestant is ahead of the reference contestant."""
 
 STANDING_UNSPECIFIED: Standing.ValueType  # 0
-"""Not said."""
+"""Unspecified."""
 STANDING_AHEAD: Standing.ValueType  # 1
-"""The whole interval of the difference, adjusted for the number of cells, is above 0."""
+"""The adjusted interval of the difference lies above 0."""
 STANDING_BEHIND: Standing.ValueType  # 2
-"""The whole interval of the difference, adjusted for the number of cells, is below 0."""
+"""The adjusted interval of the difference lies below 0."""
 STANDING_CANNOT_TELL: Standing.ValueType  # 3
-"""The interval holds 0, or there is none."""
+"""The interval includes 0, or there is none."""
 Global___Standing: _TypeAlias = Standing  # noqa: Y015
 
 @_typing.final
 class Leaderboard(_message.Message):
-    """Contestants with their ratings, and how surely."""
+    """Contestants with their ratings and intervals."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -88,114 +216,118 @@ class Leaderboard(_message.Message):
     VARIANCE_FIELD_NUMBER: _builtins.int
     UNIFORM_SAMPLE_FIELD_NUMBER: _builtins.int
     ANCHORS_FIELD_NUMBER: _builtins.int
-    method: _builtins.str
-    """bradley-terry, davidson, rao-kupper, elo, elo-permuted or win-rate."""
-    scale: _builtins.str
-    """elo (1000 + 400 log10 of strength, mean 1000), natural (log strength) or share (0 to 1)."""
+    method: Global___RankingMethod.ValueType
+    """The method."""
+    scale: Global___RatingScale.ValueType
+    """The scale of the ratings."""
     level: _builtins.float
     """The level of the intervals, for instance 0.95."""
     interval_method: _builtins.str
     """How the intervals were computed, or `none: REASON`."""
-    inference: _builtins.str
-    """What the inference is to: new-prompts or fixed-prompts."""
+    inference: Global___Inference.ValueType
+    """What the intervals generalize to."""
     source: _builtins.str
-    """The source ranked."""
+    """The source that is ranked."""
     reconcile: _builtins.str
-    """How two orders were made one outcome: tie, drop, each or soft."""
+    """How two orders became one outcome: tie, drop, each, or soft."""
     ties: _builtins.str
-    """How ties were counted: half-win, davidson, rao-kupper or input."""
+    """How ties count: half-win, davidson, rao-kupper, or input."""
     prompts: _builtins.int
     """Number of prompts."""
     battles: _builtins.int
     """Number of battles."""
     interim: _builtins.bool
-    """The ranking is of a run that is still at work."""
+    """The run is still in progress."""
     parser: _builtins.str
-    """The reading used: the judge's own parser, or `source`."""
+    """The parser used: `own` for the judge's own, a parser's name, or `source`."""
     adaptive: _builtins.bool
     """The pairs were chosen adaptively."""
     ridge: _builtins.float
-    """The ridge added to the fit; 0 means none."""
+    """The ridge penalty of the fit; 0 means none."""
     anchor: _builtins.str
-    """The contestant whose rating is fixed, if one is."""
+    """The contestant whose rating is fixed, if any."""
     replicates: _builtins.int
-    """Resamples of a bootstrap; 0 without one."""
+    """The number of bootstrap resamples; 0 without a bootstrap."""
     replicates_apart: _builtins.int
-    """Resamples that could not be ranked. They are left out; whoever stood apart in more than 1 % has an open interval."""
+    """Resamples that could not be ranked and are left out. A contestant that is unconnected in more than 1% of the
+    resamples has an open interval.
+    """
     @_builtins.property
     def slice(self) -> _outcome_pb2.Slice:
-        """The part of the data ranked."""
+        """The part of the data that is ranked."""
 
     @_builtins.property
     def coverage(self) -> _outcome_pb2.Coverage:
-        """How much of what was planned could be used."""
+        """How many of the planned verdicts were used."""
 
     @_builtins.property
     def ratings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rating]:
-        """The contestants ranked, best first."""
+        """The ranked contestants, best first."""
 
     @_builtins.property
     def unranked(self) -> _containers.RepeatedCompositeFieldContainer[Global___Unranked]:
-        """The contestants that could not be ranked."""
+        """The contestants that can't be ranked."""
 
     @_builtins.property
     def components(self) -> _containers.RepeatedCompositeFieldContainer[Global___Component]:
-        """The connected parts of the board, as lists of contestants; one part if all can be compared."""
+        """The connected components of the comparisons; one if all contestants can be compared."""
 
     @_builtins.property
     def slices(self) -> _containers.RepeatedCompositeFieldContainer[Global___Leaderboard]:
-        """The same board by category, if asked for."""
+        """The leaderboards by category, if requested."""
 
     @_builtins.property
     def standings(self) -> _containers.RepeatedCompositeFieldContainer[Global___ContestantStanding]:
-        """Every contestant against the reference contestant, if one is named."""
+        """Each contestant against the reference contestant, if there is one."""
 
     @_builtins.property
     def differences(self) -> _containers.RepeatedCompositeFieldContainer[Global___Difference]:
-        """Differences between every two contestants, if asked for."""
+        """The difference of each pair of contestants, if requested."""
 
     @_builtins.property
     def notes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Remarks a reader must have, in sentences."""
+        """Notes that a reader needs, in sentences."""
 
     @_builtins.property
     def effects(self) -> _containers.RepeatedCompositeFieldContainer[Global___Effect]:
-        """What was fitted beside the strengths: the position, style, and the tie parameter."""
+        """What else was fitted: position, style, and the tie parameter."""
 
     @_builtins.property
     def target_shares(self) -> _containers.RepeatedCompositeFieldContainer[Global___TargetShare]:
-        """In how many of the wanted categories each contestant is ahead of the reference contestant."""
+        """For each contestant, in how many target categories it is ahead of the reference contestant."""
 
     @_builtins.property
     def without_style(self) -> Global___Leaderboard:
-        """The same without style control, where that was asked for."""
+        """The leaderboard without style control, if style control was requested."""
 
     @_builtins.property
     def left_out(self) -> _containers.RepeatedCompositeFieldContainer[Global___LeftOut]:
-        """The ranks without each category and each judge, if asked for."""
+        """The ranks without each category and without each judge, if requested."""
 
     @_builtins.property
     def anchoring(self) -> Global___Anchoring:
-        """What anchoring to labels gave, if asked for."""
+        """The result of anchoring to labels, if requested."""
 
     @_builtins.property
     def variance(self) -> _containers.RepeatedCompositeFieldContainer[Global___VarianceComponent]:
-        """How far verdicts vary with prompts, judges, orders and repeats, if asked for."""
+        """The variance of verdicts by prompt, judge, order, and repeat, if requested."""
 
     @_builtins.property
     def uniform_sample(self) -> Global___Leaderboard:
-        """Of an adaptive run: the same over the comparisons drawn by lot alone, which no verdict had a part in choosing."""
+        """For an adaptive run: the leaderboard of the uniform sample, whose comparisons were drawn independently of
+        verdicts.
+        """
 
     @_builtins.property
     def anchors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The contestants whose mean rating is fixed, if any are."""
+        """The contestants whose mean rating is fixed, if any."""
 
     def __init__(
         self,
         *,
         slice: _outcome_pb2.Slice | None = ...,
-        method: _builtins.str = ...,
-        scale: _builtins.str = ...,
+        method: Global___RankingMethod.ValueType = ...,
+        scale: Global___RatingScale.ValueType = ...,
         level: _builtins.float = ...,
         interval_method: _builtins.str = ...,
         coverage: _outcome_pb2.Coverage | None = ...,
@@ -204,7 +336,7 @@ class Leaderboard(_message.Message):
         components: _abc.Iterable[Global___Component] | None = ...,
         slices: _abc.Iterable[Global___Leaderboard] | None = ...,
         standings: _abc.Iterable[Global___ContestantStanding] | None = ...,
-        inference: _builtins.str = ...,
+        inference: Global___Inference.ValueType = ...,
         source: _builtins.str = ...,
         reconcile: _builtins.str = ...,
         ties: _builtins.str = ...,
@@ -238,7 +370,7 @@ Global___Leaderboard: _TypeAlias = Leaderboard  # noqa: Y015
 
 @_typing.final
 class Anchoring(_message.Message):
-    """A judge's ratings anchored to labels."""
+    """A judge's ratings, anchored to labels."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -257,23 +389,23 @@ class Anchoring(_message.Message):
     labelled: _builtins.int
     """Comparisons with a label."""
     comparisons: _builtins.int
-    """Comparisons that the judge has an outcome of."""
+    """Comparisons with an outcome of the judge."""
     labelled_prompts: _builtins.int
     """Prompts with labels."""
     judge_weight: _builtins.float
-    """How much verdicts count, from 0 (labels alone) to 1, tuned to the smallest variance."""
+    """The weight of verdicts, from 0 (labels alone) to 1, chosen for the smallest variance."""
     gain: _builtins.float
-    """The effective sample size in units of the labels': 1 means that the judge adds nothing. Absent where labels alone
-    rank nobody.
+    """The effective sample size relative to the labels alone; 1 means that the judge adds nothing. Absent if the labels
+    alone can't rank anyone.
     """
     twice_the_labels: _builtins.float
-    """What twice the labels on the same prompts would multiply the standard errors by."""
+    """The factor by which twice the labels on the same prompts would change the standard errors."""
     twice_the_prompts: _builtins.float
-    """What as many labels on twice the prompts would multiply the standard errors by."""
+    """The factor by which as many labels on twice the prompts would change the standard errors."""
     assumed_random: _builtins.bool
-    """No label says with what probability it was chosen: they are taken as drawn at random."""
+    """No label has a selection probability, so they are assumed to be drawn at random."""
     unused: _builtins.int
-    """Labels on comparisons that the judge has no outcome of."""
+    """Labels on comparisons without an outcome of the judge."""
     def __init__(
         self,
         *,
@@ -300,7 +432,7 @@ Global___Anchoring: _TypeAlias = Anchoring  # noqa: Y015
 
 @_typing.final
 class VarianceComponent(_message.Message):
-    """How far verdicts vary with one thing, the others being equal."""
+    """One component of the variance of verdicts."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -310,9 +442,9 @@ class VarianceComponent(_message.Message):
     level: _builtins.str
     """prompt, judge, order or repeat."""
     variance: _builtins.float
-    """In squared shares of a comparison; absent where nothing of this level differs."""
+    """The variance of the left score; absent if nothing varies at this level."""
     share: _builtins.float
-    """Its part of the sum."""
+    """Its share of the total variance."""
     def __init__(
         self,
         *,
@@ -352,19 +484,19 @@ class Rating(_message.Message):
     ORDER_SD_FIELD_NUMBER: _builtins.int
     PROBABILITY_BEST_FIELD_NUMBER: _builtins.int
     contestant: _builtins.str
-    """Who."""
+    """The contestant."""
     rating: _builtins.float
     """The rating, on the leaderboard's scale, rounded to 1e-6."""
     rank: _builtins.int
-    """1 is best; equal ratings share a rank."""
+    """The rank, from 1; equal ratings share a rank."""
     n: _builtins.int
-    """Battles this contestant was in."""
+    """Battles of this contestant."""
     prompts: _builtins.int
     """Prompts of these battles."""
     expected_score: _builtins.float
-    """The expected score against the reference contestant, or against the mean of the board without one."""
+    """The expected score against the reference contestant, or without one, against the average contestant."""
     order_sd: _builtins.float
-    """The spread of permuted Elo; not an interval."""
+    """The standard deviation of permuted Elo over orders; not an interval."""
     probability_best: _builtins.float
     """The probability of being the best; absent if not computed."""
     @_builtins.property
@@ -373,7 +505,7 @@ class Rating(_message.Message):
 
     @_builtins.property
     def rank_interval(self) -> Global___RankInterval:
-        """The ranks that cannot be excluded, from simultaneous differences; absent if not computed."""
+        """The ranks that the data cannot exclude, from simultaneous intervals of differences; absent if not computed."""
 
     def __init__(
         self,
@@ -410,7 +542,7 @@ Global___Rating: _TypeAlias = Rating  # noqa: Y015
 
 @_typing.final
 class RankInterval(_message.Message):
-    """The ranks that cannot be excluded."""
+    """The ranks that the data cannot exclude."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -436,16 +568,16 @@ Global___RankInterval: _TypeAlias = RankInterval  # noqa: Y015
 
 @_typing.final
 class Unranked(_message.Message):
-    """A contestant that could not be ranked."""
+    """A contestant that can't be ranked."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CONTESTANT_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     contestant: _builtins.str
-    """Who."""
+    """The contestant."""
     reason: _builtins.str
-    """Why."""
+    """Why not."""
     def __init__(
         self,
         *,
@@ -462,7 +594,7 @@ Global___Unranked: _TypeAlias = Unranked  # noqa: Y015
 
 @_typing.final
 class Component(_message.Message):
-    """One connected part of the board."""
+    """A connected component of the comparisons."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -501,21 +633,21 @@ class ContestantStanding(_message.Message):
     DETECTABLE_DIFFERENCE_FIELD_NUMBER: _builtins.int
     PROMPTS_NEEDED_FIELD_NUMBER: _builtins.int
     contestant: _builtins.str
-    """Who."""
+    """The contestant."""
     reference_contestant: _builtins.str
-    """Against whom."""
+    """The other contestant."""
     difference: _builtins.float
-    """The contestant's rating minus the reference's."""
+    """The contestant's rating minus the reference contestant's."""
     probability_better: _builtins.float
     """The probability that the contestant is better; absent without an interval."""
     standing: Global___Standing.ValueType
-    """What follows."""
-    adjustment: _builtins.str
-    """How the interval is adjusted for the number of cells: none, holm or max-t."""
+    """The conclusion."""
+    adjustment: Global___Adjustment.ValueType
+    """How the interval is adjusted for the number of comparisons."""
     detectable_difference: _builtins.float
-    """The smallest true difference that these prompts would tell from 0, with power 0.8; absent without an interval."""
+    """The smallest true difference that these prompts can detect with power 0.8; absent without an interval."""
     prompts_needed: _builtins.int
-    """How many prompts of the same mix it takes to tell the difference wanted from 0, with power 0.8."""
+    """The number of prompts of the same mix needed to detect difference_to_detect with power 0.8."""
     @_builtins.property
     def slice(self) -> _outcome_pb2.Slice:
         """The part of the data."""
@@ -534,7 +666,7 @@ class ContestantStanding(_message.Message):
         interval: _outcome_pb2.Interval | None = ...,
         probability_better: _builtins.float | None = ...,
         standing: Global___Standing.ValueType = ...,
-        adjustment: _builtins.str = ...,
+        adjustment: Global___Adjustment.ValueType = ...,
         detectable_difference: _builtins.float | None = ...,
         prompts_needed: _builtins.int | None = ...,
     ) -> None: ...
@@ -559,7 +691,7 @@ Global___ContestantStanding: _TypeAlias = ContestantStanding  # noqa: Y015
 
 @_typing.final
 class Difference(_message.Message):
-    """Two contestants' difference."""
+    """The difference of two contestants."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -569,9 +701,9 @@ class Difference(_message.Message):
     INTERVAL_FIELD_NUMBER: _builtins.int
     PROBABILITY_BETTER_FIELD_NUMBER: _builtins.int
     left: _builtins.str
-    """Who."""
+    """The contestant."""
     right: _builtins.str
-    """Against whom."""
+    """The other contestant."""
     difference: _builtins.float
     """The left rating minus the right one."""
     probability_better: _builtins.float
@@ -601,7 +733,7 @@ Global___Difference: _TypeAlias = Difference  # noqa: Y015
 
 @_typing.final
 class Effect(_message.Message):
-    """What was fitted beside the strengths."""
+    """A fitted effect other than a contestant's strength."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -611,7 +743,7 @@ class Effect(_message.Message):
     name: _builtins.str
     """position (of the left or first side), length, headers, lists, bold, code, or ties."""
     value: _builtins.float
-    """In natural log odds; style a root mean square of its differences, ties log nu or log theta."""
+    """In natural log odds; of style per root mean square of its differences; of ties log nu or log theta."""
     @_builtins.property
     def interval(self) -> _outcome_pb2.Interval:
         """Its interval."""
@@ -633,7 +765,7 @@ Global___Effect: _TypeAlias = Effect  # noqa: Y015
 
 @_typing.final
 class TargetShare(_message.Message):
-    """A contestant over the wanted categories."""
+    """A contestant's results in the target categories."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -642,13 +774,13 @@ class TargetShare(_message.Message):
     BEHIND_FIELD_NUMBER: _builtins.int
     CATEGORIES_FIELD_NUMBER: _builtins.int
     contestant: _builtins.str
-    """Who."""
+    """The contestant."""
     ahead: _builtins.int
-    """In so many it is ahead of the reference contestant."""
+    """The number in which it is ahead of the reference contestant."""
     behind: _builtins.int
-    """In so many it is behind."""
+    """The number in which it is behind."""
     categories: _builtins.int
-    """So many are wanted."""
+    """The number of target categories."""
     def __init__(
         self,
         *,
@@ -667,7 +799,7 @@ Global___TargetShare: _TypeAlias = TargetShare  # noqa: Y015
 
 @_typing.final
 class LeftOut(_message.Message):
-    """The ranks without one category, or one judge."""
+    """The ranks without one category or one judge."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -695,12 +827,12 @@ class LeftOut(_message.Message):
     RANKS_FIELD_NUMBER: _builtins.int
     JUDGE_FIELD_NUMBER: _builtins.int
     category: _builtins.str
-    """Which."""
+    """The category left out."""
     judge: _builtins.str
-    """Which judge of a jury, in place of a category."""
+    """The judge of a jury that is left out, instead of a category."""
     @_builtins.property
     def ranks(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """Whoever can be ranked without it, with its rank."""
+        """The rank of each contestant that can be ranked without it."""
 
     def __init__(
         self,

@@ -30,19 +30,19 @@ class _DegenerateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Degenerate
     DEGENERATE_UNSPECIFIED: _Degenerate.ValueType  # 0
     """REFUSE."""
     DEGENERATE_REFUSE: _Degenerate.ValueType  # 1
-    """Refuse, naming the parts and whoever won or lost everything."""
+    """Fail, naming the components and contestants that won or lost everything."""
     DEGENERATE_LARGEST: _Degenerate.ValueType  # 2
-    """Rank the largest part, and list the others as unranked."""
+    """Rank the largest component, and list the others as unranked."""
 
 class Degenerate(_Degenerate, metaclass=_DegenerateEnumTypeWrapper):
-    """What to do with contestants that cannot be compared."""
+    """What to do if contestants cannot be compared."""
 
 DEGENERATE_UNSPECIFIED: Degenerate.ValueType  # 0
 """REFUSE."""
 DEGENERATE_REFUSE: Degenerate.ValueType  # 1
-"""Refuse, naming the parts and whoever won or lost everything."""
+"""Fail, naming the components and contestants that won or lost everything."""
 DEGENERATE_LARGEST: Degenerate.ValueType  # 2
-"""Rank the largest part, and list the others as unranked."""
+"""Rank the largest component, and list the others as unranked."""
 Global___Degenerate: _TypeAlias = Degenerate  # noqa: Y015
 
 @_typing.final
@@ -54,9 +54,9 @@ class Anchor(_message.Message):
     CONTESTANT_FIELD_NUMBER: _builtins.int
     RATING_FIELD_NUMBER: _builtins.int
     contestant: _builtins.str
-    """Who."""
+    """The contestant."""
     rating: _builtins.float
-    """The rating, on the scale asked for."""
+    """The rating, on the requested scale."""
     def __init__(
         self,
         *,
@@ -73,7 +73,7 @@ Global___Anchor: _TypeAlias = Anchor  # noqa: Y015
 
 @_typing.final
 class RankingOptions(_message.Message):
-    """How to rank."""
+    """Options of a ranking."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -107,82 +107,84 @@ class RankingOptions(_message.Message):
     VARIANCE_FIELD_NUMBER: _builtins.int
     DECISIVE_WEIGHT_FIELD_NUMBER: _builtins.int
     ANCHORS_FIELD_NUMBER: _builtins.int
-    method: _builtins.str
-    """bradley-terry (default; a tie is half a win), davidson, rao-kupper, elo, elo-permuted or win-rate."""
+    method: _leaderboard_pb2.RankingMethod.ValueType
+    """The method; unspecified means BRADLEY_TERRY."""
     k: _builtins.float
     """Elo's K; 0 means 4."""
     start: _builtins.float
     """Elo's start; 0 means 1000."""
     level: _builtins.float
-    """The intervals' level; 0 means 0.95."""
+    """The level of intervals; 0 means 0.95."""
     reference_contestant: _builtins.str
-    """The reference contestant: standings and expected scores are against it; win-rate needs it."""
+    """The reference contestant for standings and expected scores; win-rate needs one."""
     reconcile: _outcome_pb2.Reconcile.ValueType
     """How two orders become one outcome."""
     by_category: _builtins.bool
-    """Also by category."""
+    """Also break the results down by category."""
     degenerate: Global___Degenerate.ValueType
-    """What to do with contestants that cannot be compared."""
+    """What to do if contestants cannot be compared."""
     parser: _builtins.str
-    """Which reading of replies: empty for the judge's own parser (an imported outcome first), `source`, or a parser's name."""
-    scale: _builtins.str
-    """elo (default) or natural."""
-    inference: _builtins.str
-    """What would vary in another study: new-prompts (default), fixed-prompts, annotators, or unclustered."""
+    """The parser whose verdicts are used: empty for the judge's own (or an imported outcome), `source`, or a parser's
+    name.
+    """
+    scale: _leaderboard_pb2.RatingScale.ValueType
+    """The scale of ratings: ELO (the default) or NATURAL."""
+    inference: _leaderboard_pb2.Inference.ValueType
+    """What the intervals generalize to; unspecified means NEW_PROMPTS."""
     strata: _builtins.bool
-    """Prompts vary within their categories alone."""
+    """Treat categories as strata: prompts vary only within their category."""
     position_effect: _builtins.bool
     """Fit what the left side is worth. Presentations, each counted on its own, always do."""
     ridge: _builtins.float
-    """Ridge / 2 times the squared log strengths is taken off the log likelihood; 0 means none."""
+    """The ridge penalty: ridge / 2 times the squared log strengths is subtracted from the log likelihood; 0 means none."""
     pairs: _builtins.bool
-    """Also every difference between two contestants."""
-    adjustment: _builtins.str
-    """How standings are adjusted for the number of cells: max-t (default), holm or none."""
+    """Also return the difference of each pair of contestants."""
+    adjustment: _leaderboard_pb2.Adjustment.ValueType
+    """How standings are adjusted for the number of comparisons; unspecified means MAX_T."""
     difference_to_detect: _builtins.float
-    """The difference to the reference one would like to detect, in rating points; 0 means 30."""
+    """The difference from the reference contestant to detect, in rating points, for prompts_needed; 0 means 30."""
     permutations: _builtins.int
-    """Orders and resamples of elo-permuted; 0 means 100."""
+    """The number of orders and resamples of elo-permuted; 0 means 100."""
     seed: _builtins.int
-    """The seed of draws and permutations."""
+    """The seed of random draws and permutations."""
     style: _builtins.bool
-    """Fit length and markdown beside the strengths; the leaderboard without them comes too."""
+    """Control for style: fit length and markdown too. The leaderboard without style control is also returned."""
     leave_one_out: _builtins.bool
-    """Also the ranks without each category, and without each judge of a jury."""
-    intervals: _builtins.str
-    """How intervals are computed: sandwich (default), bootstrap, bootstrap-t or percentile, all over prompts."""
+    """Also return the ranks without each category and without each judge of a jury."""
+    intervals: _outcome_pb2.IntervalMethod.ValueType
+    """How intervals are computed, over prompts; unspecified means SANDWICH."""
     replicates: _builtins.int
-    """Resamples of a bootstrap; 0 means 1000."""
+    """The number of bootstrap resamples; 0 means 1000."""
     anchored_to: _builtins.str
-    """Labels that a judge's ratings are anchored to: people or labels:PATTERN. The ratings are then what labels on all
-    comparisons would give, and their doubt is that of the labels, less what the judge takes off.
+    """Labels to anchor a judge's ratings to: people or labels:PATTERN. The ratings then estimate what labels on all
+    comparisons would give. Their uncertainty is that of the labels, reduced by what the judge adds.
     """
     variance: _builtins.bool
-    """Also split the variance of verdicts into prompts, judges, orders and repeats."""
+    """Also split the variance of verdicts by prompt, judge, order, and repeat."""
     decisive_weight: _builtins.float
-    """How many battles a verdict of full strength on a Likert scale counts as; 0 means 1, and 3 is Arena-Hard's."""
+    """The weight of a verdict of full strength on a Likert scale; 0 means 1. Arena-Hard uses 3."""
     @_builtins.property
     def slice(self) -> _outcome_pb2.Slice:
         """Only this part of the data."""
 
     @_builtins.property
     def anchor(self) -> Global___Anchor:
-        """A contestant whose rating is fixed; absent: the mean is 1000."""
+        """A contestant whose rating is fixed; if absent, the mean rating is 1000."""
 
     @_builtins.property
     def target_categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Categories wanted; in how many of them is each contestant ahead of the reference? Implies by_category."""
+        """Count in how many of these categories each contestant is ahead of the reference contestant. Implies by_category."""
 
     @_builtins.property
     def anchors(self) -> _containers.RepeatedCompositeFieldContainer[Global___Anchor]:
-        """An earlier leaderboard's ratings, in place of an anchor: the mean rating of these contestants is fixed at the mean
-        of these ratings, so that the scale stays what it was when others are added. Those without a battle don't count.
+        """An earlier leaderboard's ratings, instead of an anchor: the mean rating of these contestants is fixed at the mean of
+        these ratings, so that adding contestants does not move the scale. Contestants without a battle don't count.
         """
 
     def __init__(
         self,
         *,
-        method: _builtins.str = ...,
+        method: _leaderboard_pb2.RankingMethod.ValueType = ...,
         k: _builtins.float = ...,
         start: _builtins.float = ...,
         level: _builtins.float = ...,
@@ -192,21 +194,21 @@ class RankingOptions(_message.Message):
         slice: _outcome_pb2.Slice | None = ...,
         degenerate: Global___Degenerate.ValueType = ...,
         parser: _builtins.str = ...,
-        scale: _builtins.str = ...,
-        inference: _builtins.str = ...,
+        scale: _leaderboard_pb2.RatingScale.ValueType = ...,
+        inference: _leaderboard_pb2.Inference.ValueType = ...,
         strata: _builtins.bool = ...,
         position_effect: _builtins.bool = ...,
         ridge: _builtins.float = ...,
         anchor: Global___Anchor | None = ...,
         pairs: _builtins.bool = ...,
-        adjustment: _builtins.str = ...,
+        adjustment: _leaderboard_pb2.Adjustment.ValueType = ...,
         difference_to_detect: _builtins.float = ...,
         target_categories: _abc.Iterable[_builtins.str] | None = ...,
         permutations: _builtins.int = ...,
         seed: _builtins.int = ...,
         style: _builtins.bool = ...,
         leave_one_out: _builtins.bool = ...,
-        intervals: _builtins.str = ...,
+        intervals: _outcome_pb2.IntervalMethod.ValueType = ...,
         replicates: _builtins.int = ...,
         anchored_to: _builtins.str = ...,
         variance: _builtins.bool = ...,
@@ -223,7 +225,7 @@ Global___RankingOptions: _TypeAlias = RankingOptions  # noqa: Y015
 
 @_typing.final
 class GetLeaderboardRequest(_message.Message):
-    """Asks for a leaderboard."""
+    """A request for a leaderboard."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -231,16 +233,17 @@ class GetLeaderboardRequest(_message.Message):
     SOURCE_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
     dataset: _builtins.str
-    """`datasets/NAME`; may be empty with a source `run:...`."""
+    """`datasets/NAME`; may be empty for a source `run:...`."""
     source: _builtins.str
-    """What to rank: judge:NAME or run:RUN/JUDGE, optionally @tie, @drop, @each or @soft where its two orders are not made one
-    as the options say; people or labels:PATTERN, optionally @plurality (a tie for most is a tie), @plurality-drop,
-    @plurality-split or @majority; or jury:A+B*2+C>=2, judges with weights and how many must have an outcome, optionally
-    @plurality-drop, @majority or @mean.
+    """The source to rank, one of
+    - judge:NAME or run:RUN/JUDGE, with @tie, @drop, @each, or @soft to override options.reconcile;
+    - people or labels:PATTERN, with @plurality (equal counts are a tie), @plurality-drop, @plurality-split, or @majority;
+    - jury:A+B*2+C>=2, judges with weights and how many of them must have an outcome, with @plurality-drop, @majority, or
+      @mean.
     """
     @_builtins.property
     def options(self) -> Global___RankingOptions:
-        """How to rank."""
+        """Options of a ranking."""
 
     def __init__(
         self,
@@ -259,7 +262,7 @@ Global___GetLeaderboardRequest: _TypeAlias = GetLeaderboardRequest  # noqa: Y015
 
 @_typing.final
 class GetLeaderboardResponse(_message.Message):
-    """The leaderboard asked for."""
+    """The leaderboard."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -291,7 +294,7 @@ class GetLeaderboardResponse(_message.Message):
 
     @_builtins.property
     def versions(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """What computed it, each with its version: judge, numpy, python and scipy."""
+        """The versions of judge, numpy, python, and scipy that computed it."""
 
     def __init__(
         self,
@@ -323,11 +326,11 @@ class Battle(_message.Message):
     right: _builtins.str
     """The contestant on the right."""
     outcome: _outcome_pb2.Outcome.ValueType
-    """Who won."""
+    """The outcome."""
     weight: _builtins.float
-    """Its weight; absent means 1."""
+    """The weight; absent means 1."""
     prompt_id: _builtins.str
-    """The prompt it was fought over: battles of one prompt are not independent."""
+    """The prompt. Battles on the same prompt are not independent."""
     def __init__(
         self,
         *,
@@ -349,7 +352,7 @@ Global___Battle: _TypeAlias = Battle  # noqa: Y015
 
 @_typing.final
 class BattleColumns(_message.Message):
-    """Battles as columns, for when there are millions. All packed fields have one entry a battle."""
+    """Battles as columns, for millions of them. Each packed field has one entry per battle."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -377,11 +380,11 @@ class BattleColumns(_message.Message):
 
     @_builtins.property
     def weight(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """The weights; empty means 1 throughout."""
+        """The weights; empty means 1 for all."""
 
     @_builtins.property
     def prompt(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """The prompts; empty means that every battle stands alone."""
+        """The prompts; empty means that all battles are independent."""
 
     def __init__(
         self,
@@ -412,7 +415,7 @@ class RankBattlesRequest(_message.Message):
     COLUMNS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def options(self) -> Global___RankingOptions:
-        """How to rank; in the first message."""
+        """The options; in the first message."""
 
     @_builtins.property
     def battles(self) -> _containers.RepeatedCompositeFieldContainer[Global___Battle]:

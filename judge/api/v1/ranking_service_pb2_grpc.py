@@ -52,14 +52,14 @@ class RankingServiceServicer:
     """
 
     def GetLeaderboard(self, request, context):
-        """Ranks what a source says of a dataset's contestants.
+        """Ranks a dataset's contestants by a source.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RankBattles(self, request_iterator, context):
-        """Ranks a stream of battles, and stores nothing.
+        """Ranks a stream of battles without storing them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,9 +34,9 @@ class RankingServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RankingServiceAsyncStub: ...
     GetLeaderboard: _grpc.UnaryUnaryMultiCallable[_ranking_service_pb2.GetLeaderboardRequest, _ranking_service_pb2.GetLeaderboardResponse]
-    """Ranks what a source says of a dataset's contestants."""
+    """Ranks a dataset's contestants by a source."""
     RankBattles: _grpc.StreamUnaryMultiCallable[_ranking_service_pb2.RankBattlesRequest, _ranking_service_pb2.RankBattlesResponse]
-    """Ranks a stream of battles, and stores nothing."""
+    """Ranks a stream of battles without storing them."""
 
 @_typing.type_check_only
 class RankingServiceAsyncStub(RankingServiceStub):
@@ -44,9 +44,9 @@ class RankingServiceAsyncStub(RankingServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetLeaderboard: _aio.UnaryUnaryMultiCallable[_ranking_service_pb2.GetLeaderboardRequest, _ranking_service_pb2.GetLeaderboardResponse]  # type: ignore[assignment]
-    """Ranks what a source says of a dataset's contestants."""
+    """Ranks a dataset's contestants by a source."""
     RankBattles: _aio.StreamUnaryMultiCallable[_ranking_service_pb2.RankBattlesRequest, _ranking_service_pb2.RankBattlesResponse]  # type: ignore[assignment]
-    """Ranks a stream of battles, and stores nothing."""
+    """Ranks a stream of battles without storing them."""
 
 class RankingServiceServicer(metaclass=_abc_1.ABCMeta):
     """Ranks contestants from verdicts, labels or battles."""
@@ -57,7 +57,7 @@ class RankingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ranking_service_pb2.GetLeaderboardRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ranking_service_pb2.GetLeaderboardResponse, _abc.Awaitable[_ranking_service_pb2.GetLeaderboardResponse]]:
-        """Ranks what a source says of a dataset's contestants."""
+        """Ranks a dataset's contestants by a source."""
 
     @_abc_1.abstractmethod
     def RankBattles(
@@ -65,6 +65,6 @@ class RankingServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_ranking_service_pb2.RankBattlesRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_ranking_service_pb2.RankBattlesResponse, _abc.Awaitable[_ranking_service_pb2.RankBattlesResponse]]:
-        """Ranks a stream of battles, and stores nothing."""
+        """Ranks a stream of battles without storing them."""
 
 def add_RankingServiceServicer_to_server(servicer: RankingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

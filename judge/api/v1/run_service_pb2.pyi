@@ -31,45 +31,45 @@ class _RunState:
 class _RunStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RunState.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     RUN_STATE_UNSPECIFIED: _RunState.ValueType  # 0
-    """Not said."""
+    """Unspecified."""
     RUN_STATE_QUEUED: _RunState.ValueType  # 1
-    """Not begun."""
+    """Not started."""
     RUN_STATE_RUNNING: _RunState.ValueType  # 2
-    """At work."""
+    """Running."""
     RUN_STATE_WAITING: _RunState.ValueType  # 3
-    """Waiting for something outside, named in the reason; goes on by itself."""
+    """Waiting for something outside, named in state_reason. Continues by itself."""
     RUN_STATE_PAUSED: _RunState.ValueType  # 4
-    """Stopped for the reason named; goes on when that is mended or it is resumed."""
+    """Stopped for the reason in state_reason. Continues when the cause is gone or the run is resumed."""
     RUN_STATE_CANCELLING: _RunState.ValueType  # 5
-    """Calls in flight are being finished."""
+    """Calls in flight are finishing."""
     RUN_STATE_CANCELLED: _RunState.ValueType  # 6
     """Cancelled."""
     RUN_STATE_DONE: _RunState.ValueType  # 7
     """Every presentation has a verdict or a final state."""
     RUN_STATE_FAILED: _RunState.ValueType  # 8
-    """Ended by the error named in the reason."""
+    """Ended by the error in state_reason."""
 
 class RunState(_RunState, metaclass=_RunStateEnumTypeWrapper):
-    """Where a run stands."""
+    """The state of a run."""
 
 RUN_STATE_UNSPECIFIED: RunState.ValueType  # 0
-"""Not said."""
+"""Unspecified."""
 RUN_STATE_QUEUED: RunState.ValueType  # 1
-"""Not begun."""
+"""Not started."""
 RUN_STATE_RUNNING: RunState.ValueType  # 2
-"""At work."""
+"""Running."""
 RUN_STATE_WAITING: RunState.ValueType  # 3
-"""Waiting for something outside, named in the reason; goes on by itself."""
+"""Waiting for something outside, named in state_reason. Continues by itself."""
 RUN_STATE_PAUSED: RunState.ValueType  # 4
-"""Stopped for the reason named; goes on when that is mended or it is resumed."""
+"""Stopped for the reason in state_reason. Continues when the cause is gone or the run is resumed."""
 RUN_STATE_CANCELLING: RunState.ValueType  # 5
-"""Calls in flight are being finished."""
+"""Calls in flight are finishing."""
 RUN_STATE_CANCELLED: RunState.ValueType  # 6
 """Cancelled."""
 RUN_STATE_DONE: RunState.ValueType  # 7
 """Every presentation has a verdict or a final state."""
 RUN_STATE_FAILED: RunState.ValueType  # 8
-"""Ended by the error named in the reason."""
+"""Ended by the error in state_reason."""
 Global___RunState: _TypeAlias = RunState  # noqa: Y015
 
 class _OrderPolicy:
@@ -81,23 +81,23 @@ class _OrderPolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OrderPoli
     ORDER_POLICY_UNSPECIFIED: _OrderPolicy.ValueType  # 0
     """BOTH."""
     ORDER_POLICY_BOTH: _OrderPolicy.ValueType  # 1
-    """Each comparison in both orders."""
+    """Both orders."""
     ORDER_POLICY_ONE: _OrderPolicy.ValueType  # 2
-    """The left one first."""
+    """Left first."""
     ORDER_POLICY_RANDOM: _OrderPolicy.ValueType  # 3
-    """One order, drawn at random with the run's seed."""
+    """One order, drawn at random with the seed."""
 
 class OrderPolicy(_OrderPolicy, metaclass=_OrderPolicyEnumTypeWrapper):
-    """Which order each comparison is shown in."""
+    """In which order each comparison is shown."""
 
 ORDER_POLICY_UNSPECIFIED: OrderPolicy.ValueType  # 0
 """BOTH."""
 ORDER_POLICY_BOTH: OrderPolicy.ValueType  # 1
-"""Each comparison in both orders."""
+"""Both orders."""
 ORDER_POLICY_ONE: OrderPolicy.ValueType  # 2
-"""The left one first."""
+"""Left first."""
 ORDER_POLICY_RANDOM: OrderPolicy.ValueType  # 3
-"""One order, drawn at random with the run's seed."""
+"""One order, drawn at random with the seed."""
 Global___OrderPolicy: _TypeAlias = OrderPolicy  # noqa: Y015
 
 class _PairPolicy:
@@ -109,17 +109,17 @@ class _PairPolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PairPolicy
     PAIR_POLICY_UNSPECIFIED: _PairPolicy.ValueType  # 0
     """ALL."""
     PAIR_POLICY_ALL: _PairPolicy.ValueType  # 1
-    """Every two contestants, on every prompt both answered."""
+    """Every pair of contestants, on every prompt that both answered."""
     PAIR_POLICY_AGAINST: _PairPolicy.ValueType  # 2
     """Every contestant against the reference contestant."""
     PAIR_POLICY_RANDOM: _PairPolicy.ValueType  # 3
     """A balanced random sample of a given size."""
     PAIR_POLICY_ADAPTIVE: _PairPolicy.ValueType  # 4
-    """Rounds, each chosen from what the earlier ones showed."""
+    """In rounds, each planned from the results of the earlier ones."""
     PAIR_POLICY_LABELLED: _PairPolicy.ValueType  # 5
-    """The comparisons that somebody labelled."""
+    """The comparisons that have labels."""
     PAIR_POLICY_LISTED: _PairPolicy.ValueType  # 6
-    """The comparisons uploaded by the caller."""
+    """The comparisons that the caller uploaded."""
 
 class PairPolicy(_PairPolicy, metaclass=_PairPolicyEnumTypeWrapper):
     """Which pairs are compared."""
@@ -127,17 +127,17 @@ class PairPolicy(_PairPolicy, metaclass=_PairPolicyEnumTypeWrapper):
 PAIR_POLICY_UNSPECIFIED: PairPolicy.ValueType  # 0
 """ALL."""
 PAIR_POLICY_ALL: PairPolicy.ValueType  # 1
-"""Every two contestants, on every prompt both answered."""
+"""Every pair of contestants, on every prompt that both answered."""
 PAIR_POLICY_AGAINST: PairPolicy.ValueType  # 2
 """Every contestant against the reference contestant."""
 PAIR_POLICY_RANDOM: PairPolicy.ValueType  # 3
 """A balanced random sample of a given size."""
 PAIR_POLICY_ADAPTIVE: PairPolicy.ValueType  # 4
-"""Rounds, each chosen from what the earlier ones showed."""
+"""In rounds, each planned from the results of the earlier ones."""
 PAIR_POLICY_LABELLED: PairPolicy.ValueType  # 5
-"""The comparisons that somebody labelled."""
+"""The comparisons that have labels."""
 PAIR_POLICY_LISTED: PairPolicy.ValueType  # 6
-"""The comparisons uploaded by the caller."""
+"""The comparisons that the caller uploaded."""
 Global___PairPolicy: _TypeAlias = PairPolicy  # noqa: Y015
 
 class _TurnPolicy:
@@ -153,7 +153,7 @@ class _TurnPolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TurnPolicy
     TURN_POLICY_EACH: _TurnPolicy.ValueType  # 2
     """Each turn that both outputs have."""
     TURN_POLICY_NUMBER: _TurnPolicy.ValueType  # 3
-    """The turn given."""
+    """The turn in `turn`."""
 
 class TurnPolicy(_TurnPolicy, metaclass=_TurnPolicyEnumTypeWrapper):
     """Which turns of a prompt are judged."""
@@ -165,7 +165,7 @@ TURN_POLICY_LAST: TurnPolicy.ValueType  # 1
 TURN_POLICY_EACH: TurnPolicy.ValueType  # 2
 """Each turn that both outputs have."""
 TURN_POLICY_NUMBER: TurnPolicy.ValueType  # 3
-"""The turn given."""
+"""The turn in `turn`."""
 Global___TurnPolicy: _TypeAlias = TurnPolicy  # noqa: Y015
 
 class _RunView:
@@ -177,24 +177,24 @@ class _RunViewEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RunView.Value
     RUN_VIEW_UNSPECIFIED: _RunView.ValueType  # 0
     """BASIC."""
     RUN_VIEW_BASIC: _RunView.ValueType  # 1
-    """Without its judges' definitions."""
+    """Without the judges' definitions."""
     RUN_VIEW_FULL: _RunView.ValueType  # 2
     """With them."""
 
 class RunView(_RunView, metaclass=_RunViewEnumTypeWrapper):
-    """How much of a run is wanted."""
+    """How much of a run is returned."""
 
 RUN_VIEW_UNSPECIFIED: RunView.ValueType  # 0
 """BASIC."""
 RUN_VIEW_BASIC: RunView.ValueType  # 1
-"""Without its judges' definitions."""
+"""Without the judges' definitions."""
 RUN_VIEW_FULL: RunView.ValueType  # 2
 """With them."""
 Global___RunView: _TypeAlias = RunView  # noqa: Y015
 
 @_typing.final
 class Pairing(_message.Message):
-    """What to compare."""
+    """Which comparisons are judged."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -220,9 +220,9 @@ class Pairing(_message.Message):
     reference_contestant: _builtins.str
     """The reference contestant, for AGAINST."""
     count: _builtins.int
-    """How many comparisons, for RANDOM; the most, for ADAPTIVE."""
+    """The number of comparisons for RANDOM, the maximum for ADAPTIVE."""
     prompts: _builtins.int
-    """Only so many prompts, drawn with the seed; 0 means all."""
+    """Only this many prompts, drawn with the seed; 0 means all."""
     turns: Global___TurnPolicy.ValueType
     """Which turns."""
     turn: _builtins.int
@@ -232,32 +232,32 @@ class Pairing(_message.Message):
     repeats: _builtins.int
     """How often each presentation is judged; 0 means 1."""
     seed: _builtins.int
-    """Seed of everything that is drawn."""
+    """The seed of all random choices."""
     cache_tag: _builtins.str
-    """How a fresh judging of the same content is asked for; usually empty."""
+    """A tag in the key of each verdict; usually empty. Another tag has the same content judged again."""
     round_size: _builtins.int
-    """Comparisons in a round, for ADAPTIVE; 0 means a tenth of count. After each round it is looked whether to end: the
-    intervals share their doubt out over all rounds there may be.
+    """For ADAPTIVE: the number of comparisons in a round; 0 means a tenth of count. Each round is followed by a check
+    whether to end, and the intervals account for all checks.
     """
     top: _builtins.int
-    """For ADAPTIVE: compare to tell who the best so many are; 0 means the whole order."""
+    """For ADAPTIVE: compare to find the best `top` contestants; 0 means the whole order."""
     precision: _builtins.float
-    """For ADAPTIVE: end once no rating's interval is wider than so many points to either side; 0 means not to."""
+    """For ADAPTIVE: end when every rating's interval is at most this many points to either side; 0 means never."""
     separated: _builtins.bool
-    """For ADAPTIVE: end once every two contestants are told apart, or the best `top` from all others. With precision, end
-    once both hold.
+    """For ADAPTIVE: end when every two contestants are separated, or the best `top` from all others. With precision, end
+    when both hold.
     """
     @_builtins.property
     def contestants(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Only these contestants; none means all."""
+        """Only these contestants; empty means all."""
 
     @_builtins.property
     def categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Only prompts of these categories; none means all."""
+        """Only prompts of these categories; empty means all."""
 
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Only prompts with one of these tags; none means all."""
+        """Only prompts with at least one of these tags; empty means all."""
 
     def __init__(
         self,
@@ -290,14 +290,14 @@ Global___Pairing: _TypeAlias = Pairing  # noqa: Y015
 
 @_typing.final
 class Budget(_message.Message):
-    """What a run may spend. 0 means no limit."""
+    """The budget of a run. 0 means no limit."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     COST_MICROS_FIELD_NUMBER: _builtins.int
     CALLS_FIELD_NUMBER: _builtins.int
     cost_micros: _builtins.int
-    """Money, in micro-USD."""
+    """Cost in micro-USD."""
     calls: _builtins.int
     """Calls."""
     def __init__(
@@ -316,7 +316,7 @@ Global___Budget: _TypeAlias = Budget  # noqa: Y015
 
 @_typing.final
 class RunCounts(_message.Message):
-    """How far a run is. The sum of all but planned, reused and calls is planned."""
+    """The progress of a run. planned = pending + the sum of by_status."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -347,18 +347,18 @@ class RunCounts(_message.Message):
     REPEATED_FIELD_NUMBER: _builtins.int
     BY_STATUS_FIELD_NUMBER: _builtins.int
     planned: _builtins.int
-    """Presentations times judges times repeats; of an adaptive run those of the rounds planned by now."""
+    """Presentations times judges times repeats; of an adaptive run, in the rounds planned so far."""
     pending: _builtins.int
-    """Presentations without a verdict that are still to be judged."""
+    """Presentations that are not judged yet."""
     reused: _builtins.int
-    """Verdicts that were stored already and cost this run nothing."""
+    """Verdicts that were already stored and cost this run nothing."""
     calls: _builtins.int
     """Calls made."""
     repeated: _builtins.int
-    """Calls whose answer another run had stored first, or that may have been paid without an answer."""
+    """Calls that may have been paid for twice: another run stored the reply first, or no reply arrived."""
     @_builtins.property
     def by_status(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """The number of presentations by what became of them: a verdict status or an item state, in lower case."""
+        """The number of presentations by verdict status or item state, in lower case."""
 
     def __init__(
         self,
@@ -380,7 +380,7 @@ Global___RunCounts: _TypeAlias = RunCounts  # noqa: Y015
 
 @_typing.final
 class Run(_message.Message):
-    """One plan of comparisons and judges over one revision of a dataset, executed."""
+    """One plan over one revision of a dataset, executed by one or more judges."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -412,44 +412,44 @@ class Run(_message.Message):
     dataset: _builtins.str
     """`datasets/NAME`."""
     dataset_revision: _builtins.int
-    """The dataset's revision that the run is pinned to."""
+    """The dataset's revision that the run uses."""
     state: Global___RunState.ValueType
-    """Where it stands."""
+    """Its state."""
     state_reason: _builtins.str
-    """Why it waits, pauses or failed: a reason in UPPER_SNAKE."""
+    """Why it waits, is paused, or ended: a reason in UPPER_SNAKE."""
     state_message: _builtins.str
-    """The same in words."""
+    """The same as a message for people."""
     revision: _builtins.int
-    """Counts the changes to this run."""
+    """The number of changes to this run."""
     cost_micros: _builtins.int
-    """What it cost so far, in micro-USD."""
+    """The cost so far, in micro-USD."""
     plan_hash: _builtins.str
     """The hash of its plan."""
     request_id: _builtins.str
-    """The request id it was created with."""
+    """The request id that it was created with."""
     tenant: _builtins.str
-    """Who owns it."""
+    """The tenant that owns it."""
     rate: _builtins.float
-    """Verdicts a second over the last seconds; while it runs."""
+    """Verdicts per second over the last seconds, while it runs."""
     round: _builtins.int
-    """The round at work or the last one, from 1, for adaptive pairing."""
+    """For adaptive pairing: the current or last round, from 1."""
     never_started: _outcome_pb2.ItemState.ValueType
-    """What became of the presentations never begun, once the run has ended; not said if there are none."""
+    """The state of presentations that were never started, once the run has ended; unspecified if there are none."""
     @_builtins.property
     def judges(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """`judges/NAME`."""
 
     @_builtins.property
     def pairing(self) -> Global___Pairing:
-        """What is compared."""
+        """Which comparisons are judged."""
 
     @_builtins.property
     def budget(self) -> Global___Budget:
-        """What may be spent."""
+        """The budget."""
 
     @_builtins.property
     def counts(self) -> Global___RunCounts:
-        """How far it is."""
+        """Its progress."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -461,15 +461,15 @@ class Run(_message.Message):
 
     @_builtins.property
     def fingerprints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The judges' call fingerprints, frozen, in the order of judges."""
+        """The judges' fingerprints, frozen when the run was created, in the order of `judges`."""
 
     @_builtins.property
     def spending(self) -> _containers.RepeatedCompositeFieldContainer[Global___JudgeSpending]:
-        """What each judge used, in the order of judges."""
+        """The usage of each judge, in the order of `judges`."""
 
     @_builtins.property
     def definitions(self) -> _containers.RepeatedCompositeFieldContainer[_judge_service_pb2.JudgeDefinition]:
-        """The judges as frozen into the run, with their rubrics' text, in the order of judges; in view FULL."""
+        """The judges as they were when the run was created, with their rubrics, in the order of `judges`; in view FULL."""
 
     def __init__(
         self,
@@ -508,7 +508,7 @@ Global___Run: _TypeAlias = Run  # noqa: Y015
 
 @_typing.final
 class JudgeSpending(_message.Message):
-    """What a judge used in a run. Tokens are the provider's own count."""
+    """The usage of one judge in a run. Tokens are counted by the provider."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -524,7 +524,7 @@ class JudgeSpending(_message.Message):
     calls: _builtins.int
     """Calls made."""
     cost_micros: _builtins.int
-    """What they cost in micro-USD; what may have been paid without an answer is in it, at its worst."""
+    """Cost in micro-USD. A call without a reply counts at its maximum cost."""
     input_tokens: _builtins.int
     """Input tokens."""
     cached_input_tokens: _builtins.int
@@ -532,7 +532,7 @@ class JudgeSpending(_message.Message):
     output_tokens: _builtins.int
     """Output tokens."""
     failed: _builtins.int
-    """Presentations left without a verdict for a reason of the judge's or its provider's."""
+    """Presentations without a verdict because of the judge or its provider."""
     def __init__(
         self,
         *,
@@ -554,7 +554,7 @@ Global___JudgeSpending: _TypeAlias = JudgeSpending  # noqa: Y015
 
 @_typing.final
 class RunSpec(_message.Message):
-    """What a run would be."""
+    """The specification of a run."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -570,11 +570,11 @@ class RunSpec(_message.Message):
 
     @_builtins.property
     def pairing(self) -> Global___Pairing:
-        """What is compared."""
+        """Which comparisons are judged."""
 
     @_builtins.property
     def budget(self) -> Global___Budget:
-        """What may be spent."""
+        """The budget."""
 
     def __init__(
         self,
@@ -594,7 +594,7 @@ Global___RunSpec: _TypeAlias = RunSpec  # noqa: Y015
 
 @_typing.final
 class EstimateRunRequest(_message.Message):
-    """Asks what a run would take."""
+    """A request to estimate a run."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -618,7 +618,7 @@ Global___EstimateRunRequest: _TypeAlias = EstimateRunRequest  # noqa: Y015
 
 @_typing.final
 class EstimateRunResponse(_message.Message):
-    """What a run would take."""
+    """The estimate of a run."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -642,7 +642,7 @@ Global___EstimateRunResponse: _TypeAlias = EstimateRunResponse  # noqa: Y015
 
 @_typing.final
 class RunEstimate(_message.Message):
-    """What a run would take."""
+    """The estimate of a run."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -654,22 +654,22 @@ class RunEstimate(_message.Message):
     COST_INTERVAL_FIELD_NUMBER: _builtins.int
     JUDGES_FIELD_NUMBER: _builtins.int
     calls: _builtins.int
-    """Calls, exactly; of an adaptive run the most it could make."""
+    """The exact number of calls; of an adaptive run, the maximum."""
     reused: _builtins.int
-    """Verdicts that are stored already."""
+    """Verdicts that are already stored."""
     input_tokens: _builtins.float
     """Input tokens."""
     output_tokens: _builtins.float
     """Output tokens."""
-    cost_micros: _builtins.float
+    cost_micros: _builtins.int
     """Cost in micro-USD."""
     @_builtins.property
     def cost_interval(self) -> _outcome_pb2.Interval:
-        """The cost's interval: 95 % for the mean of what is to be called, or the bounds of what is possible without a pilot."""
+        """The interval of the cost: 95% for the mean of the calls to be made, or without a pilot the minimum and maximum."""
 
     @_builtins.property
     def judges(self) -> _containers.RepeatedCompositeFieldContainer[Global___JudgeEstimate]:
-        """The same by judge, in the order of the run's judges."""
+        """The estimate of each judge, in the order of the run's judges."""
 
     def __init__(
         self,
@@ -678,7 +678,7 @@ class RunEstimate(_message.Message):
         reused: _builtins.int = ...,
         input_tokens: _builtins.float = ...,
         output_tokens: _builtins.float = ...,
-        cost_micros: _builtins.float = ...,
+        cost_micros: _builtins.int = ...,
         cost_interval: _outcome_pb2.Interval | None = ...,
         judges: _abc.Iterable[Global___JudgeEstimate] | None = ...,
     ) -> None: ...
@@ -692,7 +692,7 @@ Global___RunEstimate: _TypeAlias = RunEstimate  # noqa: Y015
 
 @_typing.final
 class JudgeEstimate(_message.Message):
-    """What a judge would take in a run."""
+    """The estimate of one judge in a run."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -708,22 +708,22 @@ class JudgeEstimate(_message.Message):
     judge: _builtins.str
     """`judges/NAME`."""
     calls: _builtins.int
-    """Calls, exactly."""
+    """The exact number of calls."""
     reused: _builtins.int
-    """Verdicts that are stored already."""
+    """Verdicts that are already stored."""
     input_tokens: _builtins.float
     """Input tokens."""
     output_tokens: _builtins.float
     """Output tokens."""
-    cost_micros: _builtins.float
+    cost_micros: _builtins.int
     """Cost in micro-USD."""
     pilot: _builtins.int
-    """Stored replies of this judge that the tokens are estimated from; 0 means from letters, and from the output budget."""
+    """Stored replies of this judge that the tokens are estimated from; 0 means from characters and the output limit."""
     price_known: _builtins.bool
-    """Whether the price is known; the cost is 0 if not."""
+    """Whether the price is known. If not, the cost is 0."""
     @_builtins.property
     def cost_interval(self) -> _outcome_pb2.Interval:
-        """The cost's interval."""
+        """The interval of the cost."""
 
     def __init__(
         self,
@@ -733,7 +733,7 @@ class JudgeEstimate(_message.Message):
         reused: _builtins.int = ...,
         input_tokens: _builtins.float = ...,
         output_tokens: _builtins.float = ...,
-        cost_micros: _builtins.float = ...,
+        cost_micros: _builtins.int = ...,
         cost_interval: _outcome_pb2.Interval | None = ...,
         pilot: _builtins.int = ...,
         price_known: _builtins.bool = ...,
@@ -748,14 +748,14 @@ Global___JudgeEstimate: _TypeAlias = JudgeEstimate  # noqa: Y015
 
 @_typing.final
 class CreateRunRequest(_message.Message):
-    """Creates a run."""
+    """A request to create a run."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     RUN_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Up to 64 ASCII characters: the same id with an equal body gives the run that was created with it."""
+    """Up to 64 ASCII characters. The same id with the same body returns the run that was created with it."""
     @_builtins.property
     def run(self) -> Global___RunSpec:
         """The run."""
@@ -800,7 +800,7 @@ Global___CreateRunResponse: _TypeAlias = CreateRunResponse  # noqa: Y015
 
 @_typing.final
 class GetRunRequest(_message.Message):
-    """Names a run."""
+    """A request for a run."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -809,7 +809,7 @@ class GetRunRequest(_message.Message):
     name: _builtins.str
     """`runs/ID`."""
     view: Global___RunView.ValueType
-    """How much of it."""
+    """How much of it to return."""
     def __init__(
         self,
         *,
@@ -826,7 +826,7 @@ Global___GetRunRequest: _TypeAlias = GetRunRequest  # noqa: Y015
 
 @_typing.final
 class GetRunResponse(_message.Message):
-    """The run asked for."""
+    """The run."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -850,7 +850,7 @@ Global___GetRunResponse: _TypeAlias = GetRunResponse  # noqa: Y015
 
 @_typing.final
 class ListRunsRequest(_message.Message):
-    """Asks for a page of runs."""
+    """A request for a page of runs."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -858,11 +858,11 @@ class ListRunsRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     DATASET_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """At most so many; 0 means 100, more than 1,000 means 1,000."""
+    """The page size: 0 means 100, and at most 1,000 are returned."""
     page_token: _builtins.str
-    """Where to go on, from the reply before."""
+    """The next_page_token of the response before."""
     dataset: _builtins.str
-    """Only runs over this dataset; empty means all."""
+    """Only runs on this dataset; empty means all."""
     def __init__(
         self,
         *,
@@ -887,7 +887,7 @@ class ListRunsResponse(_message.Message):
     RUNS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Where the next page starts; empty at the end."""
+    """Where the next page starts; empty on the last page."""
     @_builtins.property
     def runs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Run]:
         """The runs, newest first."""
@@ -908,7 +908,7 @@ Global___ListRunsResponse: _TypeAlias = ListRunsResponse  # noqa: Y015
 
 @_typing.final
 class WatchRunRequest(_message.Message):
-    """Names a run to watch."""
+    """A request to watch a run."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -918,7 +918,7 @@ class WatchRunRequest(_message.Message):
     name: _builtins.str
     """`runs/ID`."""
     after_revision: _builtins.int
-    """The last revision already seen; it is not sent again."""
+    """The last revision that the caller has seen; it is not sent again."""
     standings: _builtins.bool
     """Send an interim leaderboard with each snapshot."""
     def __init__(
@@ -946,11 +946,11 @@ class WatchRunResponse(_message.Message):
     INTERIM_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def run(self) -> Global___Run:
-        """The run as it was a moment ago."""
+        """The run."""
 
     @_builtins.property
     def interim(self) -> _containers.RepeatedCompositeFieldContainer[_leaderboard_pb2.Leaderboard]:
-        """An interim leaderboard per judge, if asked for."""
+        """An interim leaderboard of each judge, if requested."""
 
     def __init__(
         self,
@@ -968,7 +968,7 @@ Global___WatchRunResponse: _TypeAlias = WatchRunResponse  # noqa: Y015
 
 @_typing.final
 class CancelRunRequest(_message.Message):
-    """Names a run to cancel."""
+    """A request to cancel a run."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1014,7 +1014,7 @@ Global___CancelRunResponse: _TypeAlias = CancelRunResponse  # noqa: Y015
 
 @_typing.final
 class ResumeRunRequest(_message.Message):
-    """Names a run to go on with."""
+    """A request to continue a run."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1024,7 +1024,7 @@ class ResumeRunRequest(_message.Message):
     """`runs/ID`."""
     @_builtins.property
     def budget(self) -> Global___Budget:
-        """The new budget; absent leaves it as it is."""
+        """The new budget; if absent, the budget does not change."""
 
     def __init__(
         self,
@@ -1066,7 +1066,7 @@ Global___ResumeRunResponse: _TypeAlias = ResumeRunResponse  # noqa: Y015
 
 @_typing.final
 class ReparseRunRequest(_message.Message):
-    """Names a run to read again."""
+    """A request to parse a run's replies again."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1075,7 +1075,7 @@ class ReparseRunRequest(_message.Message):
     name: _builtins.str
     """`runs/ID`."""
     parser: _builtins.str
-    """The parser; empty means the rubric's own, in its present version."""
+    """The parser; empty means the rubric's own, in its current version."""
     def __init__(
         self,
         *,
@@ -1092,7 +1092,7 @@ Global___ReparseRunRequest: _TypeAlias = ReparseRunRequest  # noqa: Y015
 
 @_typing.final
 class ReparseRunResponse(_message.Message):
-    """What another parser read."""
+    """The result of another parser."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1100,11 +1100,11 @@ class ReparseRunResponse(_message.Message):
     CHANGED_FIELD_NUMBER: _builtins.int
     UNREADABLE_FIELD_NUMBER: _builtins.int
     read: _builtins.int
-    """Replies read."""
+    """Replies parsed."""
     changed: _builtins.int
-    """Readings that differ from the ones before."""
+    """Parsed verdicts that differ from the ones before."""
     unreadable: _builtins.int
-    """Replies that are unreadable to this parser."""
+    """Replies that this parser can't read."""
     def __init__(
         self,
         *,
@@ -1122,7 +1122,7 @@ Global___ReparseRunResponse: _TypeAlias = ReparseRunResponse  # noqa: Y015
 
 @_typing.final
 class ListVerdictsRequest(_message.Message):
-    """Asks for a page of verdicts."""
+    """A request for a page of verdicts."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1134,14 +1134,14 @@ class ListVerdictsRequest(_message.Message):
     parent: _builtins.str
     """`runs/ID`."""
     page_size: _builtins.int
-    """At most so many, and at most 1 MiB; 0 means 100, more than 1,000 means 1,000."""
+    """The page size: 0 means 100, and at most 1,000 verdicts or 1 MiB are returned."""
     page_token: _builtins.str
-    """Where to go on, from the reply before."""
+    """The next_page_token of the response before."""
     view: _verdict_pb2.VerdictView.ValueType
-    """How much of each."""
+    """How much of each to return."""
     @_builtins.property
     def filter(self) -> _verdict_pb2.VerdictFilter:
-        """Narrows the verdicts."""
+        """Which verdicts to return."""
 
     def __init__(
         self,
@@ -1169,10 +1169,10 @@ class ListVerdictsResponse(_message.Message):
     VERDICTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Where the next page starts; empty at the end."""
+    """Where the next page starts; empty on the last page."""
     @_builtins.property
     def verdicts(self) -> _containers.RepeatedCompositeFieldContainer[_verdict_pb2.Verdict]:
-        """The verdicts, by their place in the plan."""
+        """The verdicts, by their position in the plan."""
 
     def __init__(
         self,
@@ -1190,7 +1190,7 @@ Global___ListVerdictsResponse: _TypeAlias = ListVerdictsResponse  # noqa: Y015
 
 @_typing.final
 class StreamVerdictsRequest(_message.Message):
-    """Asks for verdicts as they come."""
+    """A request to stream verdicts."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1202,14 +1202,14 @@ class StreamVerdictsRequest(_message.Message):
     parent: _builtins.str
     """`runs/ID`."""
     page_token: _builtins.str
-    """Where to go on, from an earlier batch."""
+    """The page_token of an earlier batch, to continue after it."""
     view: _verdict_pb2.VerdictView.ValueType
-    """How much of each."""
+    """How much of each to return."""
     follow: _builtins.bool
-    """Go on until the run ends."""
+    """Continue until the run ends."""
     @_builtins.property
     def filter(self) -> _verdict_pb2.VerdictFilter:
-        """Narrows the verdicts."""
+        """Which verdicts to return."""
 
     def __init__(
         self,
@@ -1237,10 +1237,10 @@ class StreamVerdictsResponse(_message.Message):
     VERDICTS_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_token: _builtins.str
-    """Where to go on after this batch."""
+    """Where to continue after this batch."""
     @_builtins.property
     def verdicts(self) -> _containers.RepeatedCompositeFieldContainer[_verdict_pb2.Verdict]:
-        """The verdicts, in the order they were stored."""
+        """The verdicts, in the order in which they were stored."""
 
     def __init__(
         self,
@@ -1258,7 +1258,7 @@ Global___StreamVerdictsResponse: _TypeAlias = StreamVerdictsResponse  # noqa: Y0
 
 @_typing.final
 class ReadPlanRequest(_message.Message):
-    """Names a run whose plan is read."""
+    """A request to read a run's plan."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1280,8 +1280,8 @@ Global___ReadPlanRequest: _TypeAlias = ReadPlanRequest  # noqa: Y015
 
 @_typing.final
 class PlannedPresentation(_message.Message):
-    """One presentation of a plan. Of n presentations, repeat r of number i before judge j has the place (j * n + i) * repeats + r;
-    of an adaptive run, n and i count within the round, and the round's offset is added.
+    """One presentation of a plan. In a plan of n presentations, repeat r of presentation i by judge j has the position
+    (j * n + i) * repeats + r. In an adaptive run, n and i count within the round, and the round's offset is added.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1292,7 +1292,7 @@ class PlannedPresentation(_message.Message):
     """The caller's id of a listed comparison."""
     @_builtins.property
     def presentation(self) -> _outcome_pb2.Presentation:
-        """What is shown."""
+        """The presentation."""
 
     def __init__(
         self,
@@ -1310,8 +1310,8 @@ Global___PlannedPresentation: _TypeAlias = PlannedPresentation  # noqa: Y015
 
 @_typing.final
 class PlannedRound(_message.Message):
-    """A round of an adaptive run's plan, or the row after the last one, which has no presentations and says why there are no
-    more. A run that was stopped before has no such row.
+    """A round of an adaptive run's plan. The row after the last round has no presentations and says why there are no more
+    rounds; a run that was stopped earlier has no such row.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1321,15 +1321,15 @@ class PlannedRound(_message.Message):
     PRESENTATIONS_FIELD_NUMBER: _builtins.int
     ROW_FIELD_NUMBER: _builtins.int
     number: _builtins.int
-    """Which one, from 1."""
+    """Its number, from 1."""
     offset: _builtins.int
-    """The first of its places."""
+    """Its first position."""
     presentations: _builtins.int
-    """How many of the plan's presentations are its own; those of the next round follow them."""
+    """The number of its presentations; those of the next round follow them."""
     row: _builtins.bytes
-    """Its comparisons and which of them fell by lot, and what the round before it said when it closed: as they are
-    stored, the same bytes on every server. The rows and the seed are all that the plan follows from. A long row comes
-    in pieces one after another, under the same number.
+    """Its comparisons, which of them were drawn uniformly, and the results of the round before it, as they are stored: the
+    same bytes on every server. The plan follows from these rows and the seed alone. A long row is sent in several
+    pieces with the same number.
     """
     def __init__(
         self,
@@ -1360,12 +1360,12 @@ class ReadPlanResponse(_message.Message):
     """The plan's hash; the same in every batch."""
     @_builtins.property
     def presentations(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlannedPresentation]:
-        """The presentations, each judge's and repeat's told once."""
+        """The presentations, each once for all judges and repeats."""
 
     @_builtins.property
     def rounds(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlannedRound]:
-        """The rounds of an adaptive run in their order; the presentations of all of them follow in later batches. None of a run
-        that has not begun: its presentations are those that its first round will have.
+        """The rounds of an adaptive run in order, before the presentations of all rounds. A run that has not started has no
+        rounds yet; its presentations are those of its first round.
         """
 
     def __init__(

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class RunServiceStub:
-    """Plans comparisons over a dataset, has judges judge them, and keeps the verdicts.
+    """Plans comparisons over a dataset, sends them to judges, and stores the verdicts.
     """
 
     def __init__(self, channel):
@@ -93,25 +93,25 @@ class RunServiceStub:
 
 
 class RunServiceServicer:
-    """Plans comparisons over a dataset, has judges judge them, and keeps the verdicts.
+    """Plans comparisons over a dataset, sends them to judges, and stores the verdicts.
     """
 
     def EstimateRun(self, request, context):
-        """Says how many calls, tokens and how much money a run would take, before a cent is spent.
+        """Estimates the calls, tokens, and cost of a run before any money is spent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateRun(self, request, context):
-        """Creates a run and answers at once; the work goes on without the caller.
+        """Creates a run and returns immediately; the work continues without the caller.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetRun(self, request, context):
-        """Gives a run as it is now.
+        """Returns a run.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -125,49 +125,50 @@ class RunServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchRun(self, request, context):
-        """Streams whole snapshots of a run until it ends: at most 4 a second, at least one in 15 s, the last one always.
+        """Streams complete snapshots of a run until it ends: at most 4 per second, at least one every 15 s, and always the
+        last.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CancelRun(self, request, context):
-        """Stops a run; what is judged stays readable. A run that has ended is returned unchanged.
+        """Cancels a run. Its verdicts stay readable. A run that has ended is returned unchanged.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ResumeRun(self, request, context):
-        """Goes on with a run: presentations without a verdict are tried again. May raise the budget.
+        """Continues a run: presentations without a verdict are tried again. Can change the budget.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReparseRun(self, request, context):
-        """Reads a run's stored replies with another parser, without a call.
+        """Parses a run's stored replies with another parser, without calling the judge.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListVerdicts(self, request, context):
-        """Pages through a run's verdicts by their place in the plan.
+        """Lists a run's verdicts by their position in the plan.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StreamVerdicts(self, request, context):
-        """Follows a run's verdicts in the order they were stored.
+        """Streams a run's verdicts in the order in which they were stored.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReadPlan(self, request, context):
-        """Streams the presentations that a run's plan is made of, in their order; of an adaptive run also its rounds.
+        """Streams the presentations of a run's plan in order, and the rounds of an adaptive run.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -240,7 +241,7 @@ def add_RunServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RunService:
-    """Plans comparisons over a dataset, has judges judge them, and keeps the verdicts.
+    """Plans comparisons over a dataset, sends them to judges, and stores the verdicts.
     """
 
     @staticmethod

@@ -27,65 +27,69 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RunServiceStub:
-    """Plans comparisons over a dataset, has judges judge them, and keeps the verdicts."""
+    """Plans comparisons over a dataset, sends them to judges, and stores the verdicts."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RunServiceAsyncStub: ...
     EstimateRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.EstimateRunRequest, _run_service_pb2.EstimateRunResponse]
-    """Says how many calls, tokens and how much money a run would take, before a cent is spent."""
+    """Estimates the calls, tokens, and cost of a run before any money is spent."""
     CreateRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.CreateRunRequest, _run_service_pb2.CreateRunResponse]
-    """Creates a run and answers at once; the work goes on without the caller."""
+    """Creates a run and returns immediately; the work continues without the caller."""
     GetRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.GetRunRequest, _run_service_pb2.GetRunResponse]
-    """Gives a run as it is now."""
+    """Returns a run."""
     ListRuns: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.ListRunsRequest, _run_service_pb2.ListRunsResponse]
     """Lists runs, newest first."""
     WatchRun: _grpc.UnaryStreamMultiCallable[_run_service_pb2.WatchRunRequest, _run_service_pb2.WatchRunResponse]
-    """Streams whole snapshots of a run until it ends: at most 4 a second, at least one in 15 s, the last one always."""
+    """Streams complete snapshots of a run until it ends: at most 4 per second, at least one every 15 s, and always the
+    last.
+    """
     CancelRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.CancelRunRequest, _run_service_pb2.CancelRunResponse]
-    """Stops a run; what is judged stays readable. A run that has ended is returned unchanged."""
+    """Cancels a run. Its verdicts stay readable. A run that has ended is returned unchanged."""
     ResumeRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.ResumeRunRequest, _run_service_pb2.ResumeRunResponse]
-    """Goes on with a run: presentations without a verdict are tried again. May raise the budget."""
+    """Continues a run: presentations without a verdict are tried again. Can change the budget."""
     ReparseRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.ReparseRunRequest, _run_service_pb2.ReparseRunResponse]
-    """Reads a run's stored replies with another parser, without a call."""
+    """Parses a run's stored replies with another parser, without calling the judge."""
     ListVerdicts: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.ListVerdictsRequest, _run_service_pb2.ListVerdictsResponse]
-    """Pages through a run's verdicts by their place in the plan."""
+    """Lists a run's verdicts by their position in the plan."""
     StreamVerdicts: _grpc.UnaryStreamMultiCallable[_run_service_pb2.StreamVerdictsRequest, _run_service_pb2.StreamVerdictsResponse]
-    """Follows a run's verdicts in the order they were stored."""
+    """Streams a run's verdicts in the order in which they were stored."""
     ReadPlan: _grpc.UnaryStreamMultiCallable[_run_service_pb2.ReadPlanRequest, _run_service_pb2.ReadPlanResponse]
-    """Streams the presentations that a run's plan is made of, in their order; of an adaptive run also its rounds."""
+    """Streams the presentations of a run's plan in order, and the rounds of an adaptive run."""
 
 @_typing.type_check_only
 class RunServiceAsyncStub(RunServiceStub):
-    """Plans comparisons over a dataset, has judges judge them, and keeps the verdicts."""
+    """Plans comparisons over a dataset, sends them to judges, and stores the verdicts."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     EstimateRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.EstimateRunRequest, _run_service_pb2.EstimateRunResponse]  # type: ignore[assignment]
-    """Says how many calls, tokens and how much money a run would take, before a cent is spent."""
+    """Estimates the calls, tokens, and cost of a run before any money is spent."""
     CreateRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.CreateRunRequest, _run_service_pb2.CreateRunResponse]  # type: ignore[assignment]
-    """Creates a run and answers at once; the work goes on without the caller."""
+    """Creates a run and returns immediately; the work continues without the caller."""
     GetRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.GetRunRequest, _run_service_pb2.GetRunResponse]  # type: ignore[assignment]
-    """Gives a run as it is now."""
+    """Returns a run."""
     ListRuns: _aio.UnaryUnaryMultiCallable[_run_service_pb2.ListRunsRequest, _run_service_pb2.ListRunsResponse]  # type: ignore[assignment]
     """Lists runs, newest first."""
     WatchRun: _aio.UnaryStreamMultiCallable[_run_service_pb2.WatchRunRequest, _run_service_pb2.WatchRunResponse]  # type: ignore[assignment]
-    """Streams whole snapshots of a run until it ends: at most 4 a second, at least one in 15 s, the last one always."""
+    """Streams complete snapshots of a run until it ends: at most 4 per second, at least one every 15 s, and always the
+    last.
+    """
     CancelRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.CancelRunRequest, _run_service_pb2.CancelRunResponse]  # type: ignore[assignment]
-    """Stops a run; what is judged stays readable. A run that has ended is returned unchanged."""
+    """Cancels a run. Its verdicts stay readable. A run that has ended is returned unchanged."""
     ResumeRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.ResumeRunRequest, _run_service_pb2.ResumeRunResponse]  # type: ignore[assignment]
-    """Goes on with a run: presentations without a verdict are tried again. May raise the budget."""
+    """Continues a run: presentations without a verdict are tried again. Can change the budget."""
     ReparseRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.ReparseRunRequest, _run_service_pb2.ReparseRunResponse]  # type: ignore[assignment]
-    """Reads a run's stored replies with another parser, without a call."""
+    """Parses a run's stored replies with another parser, without calling the judge."""
     ListVerdicts: _aio.UnaryUnaryMultiCallable[_run_service_pb2.ListVerdictsRequest, _run_service_pb2.ListVerdictsResponse]  # type: ignore[assignment]
-    """Pages through a run's verdicts by their place in the plan."""
+    """Lists a run's verdicts by their position in the plan."""
     StreamVerdicts: _aio.UnaryStreamMultiCallable[_run_service_pb2.StreamVerdictsRequest, _run_service_pb2.StreamVerdictsResponse]  # type: ignore[assignment]
-    """Follows a run's verdicts in the order they were stored."""
+    """Streams a run's verdicts in the order in which they were stored."""
     ReadPlan: _aio.UnaryStreamMultiCallable[_run_service_pb2.ReadPlanRequest, _run_service_pb2.ReadPlanResponse]  # type: ignore[assignment]
-    """Streams the presentations that a run's plan is made of, in their order; of an adaptive run also its rounds."""
+    """Streams the presentations of a run's plan in order, and the rounds of an adaptive run."""
 
 class RunServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Plans comparisons over a dataset, has judges judge them, and keeps the verdicts."""
+    """Plans comparisons over a dataset, sends them to judges, and stores the verdicts."""
 
     @_abc_1.abstractmethod
     def EstimateRun(
@@ -93,7 +97,7 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _run_service_pb2.EstimateRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.EstimateRunResponse, _abc.Awaitable[_run_service_pb2.EstimateRunResponse]]:
-        """Says how many calls, tokens and how much money a run would take, before a cent is spent."""
+        """Estimates the calls, tokens, and cost of a run before any money is spent."""
 
     @_abc_1.abstractmethod
     def CreateRun(
@@ -101,7 +105,7 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _run_service_pb2.CreateRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.CreateRunResponse, _abc.Awaitable[_run_service_pb2.CreateRunResponse]]:
-        """Creates a run and answers at once; the work goes on without the caller."""
+        """Creates a run and returns immediately; the work continues without the caller."""
 
     @_abc_1.abstractmethod
     def GetRun(
@@ -109,7 +113,7 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _run_service_pb2.GetRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.GetRunResponse, _abc.Awaitable[_run_service_pb2.GetRunResponse]]:
-        """Gives a run as it is now."""
+        """Returns a run."""
 
     @_abc_1.abstractmethod
     def ListRuns(
@@ -125,7 +129,9 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _run_service_pb2.WatchRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_run_service_pb2.WatchRunResponse], _abc.AsyncIterator[_run_service_pb2.WatchRunResponse]]:
-        """Streams whole snapshots of a run until it ends: at most 4 a second, at least one in 15 s, the last one always."""
+        """Streams complete snapshots of a run until it ends: at most 4 per second, at least one every 15 s, and always the
+        last.
+        """
 
     @_abc_1.abstractmethod
     def CancelRun(
@@ -133,7 +139,7 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _run_service_pb2.CancelRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.CancelRunResponse, _abc.Awaitable[_run_service_pb2.CancelRunResponse]]:
-        """Stops a run; what is judged stays readable. A run that has ended is returned unchanged."""
+        """Cancels a run. Its verdicts stay readable. A run that has ended is returned unchanged."""
 
     @_abc_1.abstractmethod
     def ResumeRun(
@@ -141,7 +147,7 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _run_service_pb2.ResumeRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.ResumeRunResponse, _abc.Awaitable[_run_service_pb2.ResumeRunResponse]]:
-        """Goes on with a run: presentations without a verdict are tried again. May raise the budget."""
+        """Continues a run: presentations without a verdict are tried again. Can change the budget."""
 
     @_abc_1.abstractmethod
     def ReparseRun(
@@ -149,7 +155,7 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _run_service_pb2.ReparseRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.ReparseRunResponse, _abc.Awaitable[_run_service_pb2.ReparseRunResponse]]:
-        """Reads a run's stored replies with another parser, without a call."""
+        """Parses a run's stored replies with another parser, without calling the judge."""
 
     @_abc_1.abstractmethod
     def ListVerdicts(
@@ -157,7 +163,7 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _run_service_pb2.ListVerdictsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.ListVerdictsResponse, _abc.Awaitable[_run_service_pb2.ListVerdictsResponse]]:
-        """Pages through a run's verdicts by their place in the plan."""
+        """Lists a run's verdicts by their position in the plan."""
 
     @_abc_1.abstractmethod
     def StreamVerdicts(
@@ -165,7 +171,7 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _run_service_pb2.StreamVerdictsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_run_service_pb2.StreamVerdictsResponse], _abc.AsyncIterator[_run_service_pb2.StreamVerdictsResponse]]:
-        """Follows a run's verdicts in the order they were stored."""
+        """Streams a run's verdicts in the order in which they were stored."""
 
     @_abc_1.abstractmethod
     def ReadPlan(
@@ -173,6 +179,6 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _run_service_pb2.ReadPlanRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_run_service_pb2.ReadPlanResponse], _abc.AsyncIterator[_run_service_pb2.ReadPlanResponse]]:
-        """Streams the presentations that a run's plan is made of, in their order; of an adaptive run also its rounds."""
+        """Streams the presentations of a run's plan in order, and the rounds of an adaptive run."""
 
 def add_RunServiceServicer_to_server(servicer: RunServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

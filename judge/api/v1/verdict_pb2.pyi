@@ -30,24 +30,24 @@ class _VerdictViewEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_VerdictVi
     VERDICT_VIEW_UNSPECIFIED: _VerdictView.ValueType  # 0
     """BASIC."""
     VERDICT_VIEW_BASIC: _VerdictView.ValueType  # 1
-    """Without the raw text and the other readings."""
+    """Without the raw reply and the other parsed verdicts."""
     VERDICT_VIEW_FULL: _VerdictView.ValueType  # 2
     """With them."""
 
 class VerdictView(_VerdictView, metaclass=_VerdictViewEnumTypeWrapper):
-    """How much of a verdict is wanted."""
+    """How much of a verdict is returned."""
 
 VERDICT_VIEW_UNSPECIFIED: VerdictView.ValueType  # 0
 """BASIC."""
 VERDICT_VIEW_BASIC: VerdictView.ValueType  # 1
-"""Without the raw text and the other readings."""
+"""Without the raw reply and the other parsed verdicts."""
 VERDICT_VIEW_FULL: VerdictView.ValueType  # 2
 """With them."""
 Global___VerdictView: _TypeAlias = VerdictView  # noqa: Y015
 
 @_typing.final
 class Verdict(_message.Message):
-    """What one judge said of one presentation."""
+    """What one judge said about one presentation."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -82,42 +82,42 @@ class Verdict(_message.Message):
     comparison_id: _builtins.str
     """The caller's id of a listed comparison."""
     status: _outcome_pb2.VerdictStatus.ValueType
-    """What became of the reply; not said if there is none."""
+    """The status of the reply; unspecified if there is none."""
     state: _outcome_pb2.ItemState.ValueType
-    """Why there is no verdict; not said if there is one."""
+    """Why there is no verdict; unspecified if there is one."""
     outcome: _outcome_pb2.Outcome.ValueType
-    """The outcome in the comparison's own orientation; not said unless the status is ok."""
+    """The outcome in the comparison's own orientation, if the status is ok."""
     probability_left: _builtins.float
     """The probability that left is better, if the judge gave probabilities."""
     reason: _builtins.str
-    """The judge's reason, as read from the reply."""
+    """The judge's reason, as parsed from the reply."""
     raw: _builtins.str
-    """The judge's whole reply; left out of view BASIC."""
+    """The judge's raw reply; not in view BASIC."""
     parser: _builtins.str
-    """The parser whose reading this is, with its version, or `source` for an imported outcome."""
+    """The parser of this outcome, with its version, or `source` for an imported outcome."""
     cache_tag: _builtins.str
-    """How a fresh judging of the same content was asked for; usually empty."""
+    """The cache tag of its key; usually empty."""
     repeat: _builtins.int
-    """Which of several repeats, from 0."""
+    """The number of the repeat, from 0."""
     reused: _builtins.bool
-    """An earlier answer was reused: this run paid nothing for it."""
+    """The reply was reused from an earlier call, so this run paid nothing for it."""
     model: _builtins.str
-    """The model that the provider says replied."""
+    """The model that replied, according to the provider."""
     position: _builtins.int
-    """The verdict's place in its run's plan, from 0."""
+    """The position in the run's plan, from 0."""
     strength: _builtins.float
-    """How far from the middle of its scale the answer was, from 0 to 1, if it was given on one."""
+    """How far from the middle of its scale the answer is, from 0 to 1, if it has a scale."""
     @_builtins.property
     def presentation(self) -> _outcome_pb2.Presentation:
         """What was shown."""
 
     @_builtins.property
     def parsed_verdicts(self) -> _containers.RepeatedCompositeFieldContainer[Global___ParsedVerdict]:
-        """All readings of the reply; in view FULL."""
+        """All parsed verdicts of the reply; in view FULL."""
 
     @_builtins.property
     def usage(self) -> Global___Usage:
-        """What the call used."""
+        """The usage of the call."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -125,7 +125,7 @@ class Verdict(_message.Message):
 
     @_builtins.property
     def logprobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___TokenLogprob]:
-        """Of the reply's deciding token: its alternatives, if the backend gives them; in view FULL."""
+        """The alternatives of the token that decides, if the backend returns them; in view FULL."""
 
     def __init__(
         self,
@@ -209,15 +209,15 @@ class ParsedVerdict(_message.Message):
     parser: _builtins.str
     """The parser, with its version, or `source`."""
     status: _outcome_pb2.VerdictStatus.ValueType
-    """ok or unreadable."""
+    """OK or UNREADABLE."""
     outcome: _outcome_pb2.Outcome.ValueType
-    """The outcome, if it is ok."""
+    """The outcome, if the status is ok."""
     probability_left: _builtins.float
     """The probability that left is better, if the judge gave probabilities."""
     reason: _builtins.str
     """The judge's reason, or why the reply is unreadable."""
     strength: _builtins.float
-    """How far from the middle of its scale the answer was, from 0 to 1, if it was given on one."""
+    """How far from the middle of its scale the answer is, from 0 to 1, if it has a scale."""
     def __init__(
         self,
         *,
@@ -245,7 +245,7 @@ Global___ParsedVerdict: _TypeAlias = ParsedVerdict  # noqa: Y015
 
 @_typing.final
 class Usage(_message.Message):
-    """What a call used."""
+    """The usage of a call."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -266,7 +266,7 @@ class Usage(_message.Message):
     latency_ms: _builtins.int
     """Milliseconds from the first byte sent to the reply."""
     tries: _builtins.int
-    """Tries, the one that succeeded included."""
+    """The number of attempts, including the successful one."""
     def __init__(
         self,
         *,
@@ -287,7 +287,7 @@ Global___Usage: _TypeAlias = Usage  # noqa: Y015
 
 @_typing.final
 class VerdictFilter(_message.Message):
-    """Narrows verdicts. An empty field does not narrow; fields are combined with and, entries with or."""
+    """A filter for verdicts. Fields are combined with AND, the entries of one field with OR; an empty field matches all."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -320,7 +320,7 @@ class VerdictFilter(_message.Message):
 
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[_outcome_pb2.ItemState.ValueType]:
-        """States of presentations without one."""
+        """States of presentations without a verdict."""
 
     @_builtins.property
     def outcomes(self) -> _containers.RepeatedScalarFieldContainer[_outcome_pb2.Outcome.ValueType]:
