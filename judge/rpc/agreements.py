@@ -27,32 +27,34 @@ from judge.votes.votes import SourceVotes
 
 
 class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
-    """Decodes, measures in the fitting thread, encodes."""
+    """Implements AgreementService."""
 
     def __init__(self, store: Store, fits: Fits, families: Mapping[str, Sequence[str]]) -> None:
         self._store, self._fits, self._families = store, fits, families
 
     async def GetAgreement(self, request: pb.GetAgreementRequest, context: Any) -> pb.GetAgreementResponse:
-        """Compare two sources of a dataset, or one source's annotators among themselves."""
+        """Compare two sources of a dataset, or one source's annotators with each other."""
         options = decode.agree_options(request.options)
         dataset = resource_id("datasets", "dataset", request.dataset)
-        other = _second_source(request.options.second_source, request.target)
-        source = await self._votes(dataset, _whole(request.source), options)
-        target = await self._votes(dataset, _whole(request.target, "target"), options) if request.target else None
-        second_source = await self._votes(dataset, other, options) if other else None
+        second = _second_source(request.options.second_source, request.target)
+        source = await self._votes(dataset, _parse_source(request.source), options)
+        target = (
+            await self._votes(dataset, _parse_source(request.target, "target"), options) if request.target else None
+        )
+        second_source = await self._votes(dataset, second, options) if second else None
         if options.bias and target is None:
-            raise InvalidInput("options.bias", "bias is beyond what a target says: name one")
+            raise InvalidInput("options.bias", "bias is measured against a target: name one")
         style = await self._style(source) if options.bias else ""
-        own = self._family(_whole(request.source).name, source) if options.bias else ()
+        own = self._family(_parse_source(request.source).name, source) if options.bias else ()
 
-        def measured() -> Report:
+        def compute_report() -> Report:
             report = measure(source, target, options, second_source)
             if not options.bias or target is None:
                 return report
             swayed = bias(source, target, style, options.family or own, options.level)
             return replace(report, diagnostics=replace(report.diagnostics, bias=swayed))
 
-        report = await self._fits.run(measured)
+        report = await self._fits.run(compute_report)
         return pb.GetAgreementResponse(report=reports.agreement(report))
 
     async def MeasureAgreement(
@@ -70,38 +72,40 @@ class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
             raise InvalidInput("source", "the stream is empty", reason="EMPTY_STREAM")
         options = decode.agree_options(first.options)
         if options.bias:
-            raise InvalidInput("options.bias", "a stream of labels comes without the outputs whose style could sway")
-        source, second_source = _whole(first.source), _second_source(first.options.second_source, first.target)
-        target = _whole(first.target, "target") if first.target else None
+            raise InvalidInput("options.bias", "bias needs the outputs, which a stream of labels does not have")
+        source, second_source = _parse_source(first.source), _second_source(first.options.second_source, first.target)
+        target = _parse_source(first.target, "target") if first.target else None
 
-        def measured() -> Report:
-            told = [labels.votes(one, options.part) if one else None for one in (target, second_source)]
-            return measure(labels.votes(source, options.part), told[0], options, told[1])
+        def compute_report() -> Report:
+            target_votes, second_votes = (
+                labels.votes(each, options.part) if each else None for each in (target, second_source)
+            )
+            return measure(labels.votes(source, options.part), target_votes, options, second_votes)
 
-        report = await self._fits.run(measured)
+        report = await self._fits.run(compute_report)
         return pb.MeasureAgreementResponse(report=reports.agreement(report))
 
     async def ListDisagreements(
         self, request: pb.ListDisagreementsRequest, context: Any
     ) -> pb.ListDisagreementsResponse:
-        """A page of the comparisons on which two sources disagree, with all there is to read of them."""
+        """List the comparisons on which two sources disagree, with their texts, verdicts, and labels."""
         dataset = resource_id("datasets", "dataset", request.dataset)
-        source, target = _whole(request.source), _whole(request.target, "target")
+        source, target = _parse_source(request.source), _parse_source(request.target, "target")
         if request.least_votes < 0:
             raise InvalidInput("least_votes", "least_votes cannot be negative")
         least, part = max(request.least_votes, 1), decode.part(request.slice)
-        found = await disagreements(self._store, TENANT, dataset, source, target, part, least)
+        rows = await disagreements(self._store, TENANT, dataset, source, target, part, least)
         begin, size = decode.page_token(request.page_token, 0), decode.page_size(request.page_size)
-        page = await told(self._store, TENANT, dataset, source, target, found[max(begin, 0) :][:size])
+        page = await told(self._store, TENANT, dataset, source, target, rows[max(begin, 0) :][:size])
         return pb.ListDisagreementsResponse(
             disagreements=[reports.disagreement(row) for row in page],
-            next_page_token=str(begin + size) if begin + size < len(found) else "",
+            next_page_token=str(begin + size) if begin + size < len(rows) else "",
         )
 
     def _family(self, name: str, source: SourceVotes) -> tuple[str, ...]:
-        """The contestants of the configured family of *name* that the *source* has an outcome of."""
+        """Return the contestants in the family configured for *name* that *source* has an outcome of."""
         known = {end for vote in source.rows for end in (vote.where.left, vote.where.right)}
-        return tuple(one for one in self._families.get(name, ()) if one in known)
+        return tuple(contestant for contestant in self._families.get(name, ()) if contestant in known)
 
     async def _style(self, source: SourceVotes) -> Style | str:
         try:
@@ -113,17 +117,17 @@ class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
         return await votes_of(self._store, TENANT, dataset, source, options.taking)
 
 
-def _second_source(said: str, target: str) -> Source | None:
-    if said and not target:
-        raise InvalidInput("options.second_source", "a rival is held against a target: name one")
-    return _whole(said, "options.second_source") if said else None
+def _second_source(text: str, target: str) -> Source | None:
+    if text and not target:
+        raise InvalidInput("options.second_source", "a second source is compared with a target: name one")
+    return _parse_source(text, "options.second_source") if text else None
 
 
-def _whole(said: str, field: str = "source") -> Source:
-    """The source called so; InvalidInput for one of parts of votes."""
-    source = Source.parse(said, field)
+def _parse_source(text: str, field: str = "source") -> Source:
+    """Parse a source. Raises InvalidInput for a source with fractional votes."""
+    source = Source.parse(text, field)
     if source.merge is Merge.PLURALITY_SPLIT:
         raise InvalidInput(
-            field, f"agreement counts whole votes, and {source} has parts of them", reason="INVALID_SOURCE"
+            field, f"agreement counts whole votes, but {source} has fractional ones", reason="INVALID_SOURCE"
         )
     return source

@@ -1,4 +1,4 @@
-"""Messages as JSON, each in one spelling only, as a bundle's members hold them. It needs nothing but the messages."""
+"""Messages as canonical JSON, as in a bundle. Clients use this too, so it imports only the API."""
 
 from __future__ import annotations
 
@@ -17,41 +17,43 @@ M = TypeVar("M", bound=Message)
 
 
 def plain(message: Message) -> dict[str, Any]:
-    """*message* under its fields' own names, without those that say nothing."""
+    """Return *message* as a dict with the proto field names, without default values."""
     body: dict[str, Any] = MessageToDict(message, preserving_proto_field_name=True)
     return body
 
 
 def row(body: dict[str, Any]) -> str:
-    """*body* as a line."""
+    """Return *body* as one line."""
     return json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":")) + "\n"
 
 
 def page(body: dict[str, Any]) -> str:
-    """*body* as lines for people."""
+    """Return *body* as indented lines."""
     return json.dumps(body, ensure_ascii=False, sort_keys=True, indent=1) + "\n"
 
 
 def leaderboard_json(leaderboard: Leaderboard) -> str:
-    """A leaderboard as lines for people: what is the same has the same bytes."""
+    """Return a leaderboard as indented lines; equal leaderboards have equal bytes."""
     return page(plain(leaderboard))
 
 
 def refusal(reason: str, message: str) -> str:
-    """What stands in place of a leaderboard that there is not."""
+    """Return what replaces a leaderboard that could not be computed."""
     return page({"refused": {"reason": reason, "message": message}})
 
 
 def seeds(run: Run, options: RankingOptions) -> dict[str, Any]:
-    """The seeds of a *run*'s plan, of a ranking's draws, and of the judges that take one."""
+    """Return the seeds of a *run*'s plan, of the ranking, and of the judges that use one."""
     judges = {
-        one.name.removeprefix("judges/"): one.sampling.seed for one in run.definitions if one.sampling.HasField("seed")
+        judge.name.removeprefix("judges/"): judge.sampling.seed
+        for judge in run.definitions
+        if judge.sampling.HasField("seed")
     }
     return {"plan": run.pairing.seed, "ranking": options.seed, "judges": judges}
 
 
 def body_of(line: bytes | str) -> dict[str, Any]:
-    """The object that a line holds; InvalidInput if it holds none."""
+    """Parse a line as a JSON object. Raises InvalidInput if it is something else."""
     try:
         body = json.loads(line)
     except (ValueError, RecursionError):
@@ -62,9 +64,11 @@ def body_of(line: bytes | str) -> dict[str, Any]:
 
 
 def message_of(kind: type[M], body: dict[str, Any]) -> M:
-    """The message that *body* spells; InvalidInput if it spells none."""
+    """Parse *body* as a message of *kind*. Raises InvalidInput if it is something else."""
     try:
         return ParseDict(body, kind())
     except (ParseError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        told = str(error) or type(error).__name__
-        raise InvalidInput("row", f"it is no {kind.DESCRIPTOR.name}: {told}", reason="BUNDLE_DAMAGED") from None
+        error_text = str(error) or type(error).__name__
+        raise InvalidInput(
+            "row", f"it is not a {kind.DESCRIPTOR.name}: {error_text}", reason="BUNDLE_DAMAGED"
+        ) from None

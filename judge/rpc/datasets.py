@@ -32,18 +32,18 @@ R = TypeVar("R")
 R_contra = TypeVar("R_contra", contravariant=True)
 TENANT = "default"
 READ_ROWS = 200
-"""Rows of a ReadDataset message."""
+"""Rows in a message of ReadDataset."""
 
 
 class _Add(Protocol[R_contra]):
-    """Stores a batch: one of the store's own methods."""
+    """Stores a batch of rows: one of the store's methods."""
 
     async def __call__(self, tenant: str, name: str, rows: Sequence[R_contra], /, *, replace: bool) -> BatchResult: ...
 
 
 @dataclass
 class _Upload:
-    """What became of an upload so far."""
+    """The result of an upload so far."""
 
     dataset: str
     replace: bool
@@ -61,7 +61,7 @@ class _Upload:
             self.rejections.append(replace(rejection, batch=self.batch))
 
     def add(self, result: BatchResult, rows: Sequence[int]) -> None:
-        """Count a batch's *result*; *rows* are its rows' places in the message."""
+        """Add a batch's *result*; *rows* are the positions of its rows in the message."""
         self.accepted += result.accepted
         self.duplicates += result.duplicates
         self.replaced += result.replaced
@@ -86,40 +86,42 @@ class _Upload:
 
 
 class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
-    """Decodes, asks the store, encodes."""
+    """Implements DatasetService."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._deletions = DetachedTasks()
 
     async def close(self) -> None:
-        """Leave deletions where they are: what is begun goes on when the store is next opened."""
+        """Cancel deletions in progress; they continue when the store is next opened."""
         await self._deletions.close(cancel=True)
 
     async def CreateDataset(self, request: pb.CreateDatasetRequest, context: Any) -> pb.CreateDatasetResponse:
-        """Make an empty dataset."""
-        made = await self._store.create_dataset(TENANT, checked_id("dataset_id", request.dataset_id))
-        return pb.CreateDatasetResponse(dataset=encode.dataset(made, TENANT))
+        """Create an empty dataset."""
+        created = await self._store.create_dataset(TENANT, checked_id("dataset_id", request.dataset_id))
+        return pb.CreateDatasetResponse(dataset=encode.dataset(created, TENANT))
 
     async def GetDataset(self, request: pb.GetDatasetRequest, context: Any) -> pb.GetDatasetResponse:
-        """Describe a dataset."""
-        found = await self._store.dataset(TENANT, _name(request.name))
-        return pb.GetDatasetResponse(dataset=encode.dataset(found, TENANT))
+        """Return a dataset."""
+        summary = await self._store.dataset(TENANT, _name(request.name))
+        return pb.GetDatasetResponse(dataset=encode.dataset(summary, TENANT))
 
     async def ListDatasets(self, request: pb.ListDatasetsRequest, context: Any) -> pb.ListDatasetsResponse:
         """List datasets by name."""
         size = decode.page_size(request.page_size)
-        found = await self._store.datasets(TENANT, request.page_token, size + 1)
-        more = found[size - 1].name if len(found) > size else ""
-        return pb.ListDatasetsResponse(datasets=[encode.dataset(d, TENANT) for d in found[:size]], next_page_token=more)
+        summaries = await self._store.datasets(TENANT, request.page_token, size + 1)
+        more = summaries[size - 1].name if len(summaries) > size else ""
+        return pb.ListDatasetsResponse(
+            datasets=[encode.dataset(d, TENANT) for d in summaries[:size]], next_page_token=more
+        )
 
     async def DeleteDataset(self, request: pb.DeleteDatasetRequest, context: Any) -> pb.DeleteDatasetResponse:
-        """Delete a dataset with its runs. A large one is deleted to its end also when the caller has gone."""
+        """Delete a dataset with its runs. The deletion continues if the caller goes away."""
         await self._deletions.run(self._store.delete_dataset(TENANT, _name(request.name)))
         return pb.DeleteDatasetResponse()
 
     async def DeleteLabels(self, request: pb.DeleteLabelsRequest, context: Any) -> pb.DeleteLabelsResponse:
-        """Take an annotator's labels out of a dataset."""
+        """Delete an annotator's labels from a dataset."""
         pattern = checked_name("annotators", request.annotators)
         return pb.DeleteLabelsResponse(deleted=await self._store.delete_labels(TENANT, _name(request.dataset), pattern))
 
@@ -168,14 +170,16 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
             if not rubrics:
                 rubrics.append(message.rubric or "brackets")
                 if rubrics[0] not in RUBRICS:
-                    raise InvalidInput("rubric", f"rubric {rubrics[0]!r} is none of {', '.join(sorted(RUBRICS))}")
+                    raise InvalidInput(
+                        "rubric", f"rubric {rubrics[0]!r} does not exist; there are {', '.join(sorted(RUBRICS))}"
+                    )
             return message.verdicts
 
-        def read(row: pb.ImportedVerdict) -> tuple[ImportedVerdict, ParsedVerdict | None]:
+        def decode_verdict(row: pb.ImportedVerdict) -> tuple[ImportedVerdict, ParsedVerdict | None]:
             verdict = decode.imported_verdict(row)
             return verdict, None if verdict.raw is None else parse(own_parser(RUBRICS[rubrics[0]]), Reply(verdict.raw))
 
-        upload = await self._upload(request_iterator, rows_of, read, self._store.add_verdicts)
+        upload = await self._upload(request_iterator, rows_of, decode_verdict, self._store.add_verdicts)
         return pb.UploadVerdictsResponse(summary=upload.summary)
 
     async def UploadComparisons(
@@ -192,7 +196,7 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
         self,
         messages: AsyncIterator[Any],
         rows_of: Callable[[Any], Sequence[Any]],
-        decoded: Callable[[Any], R],
+        decode_row: Callable[[Any], R],
         add: _Add[R],
     ) -> _Upload:
         upload: _Upload | None = None
@@ -204,14 +208,16 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
             if len(rows) - _in_columns(message) > BATCH_ROWS:
                 raise InvalidInput(
                     "batch",
-                    f"batch {upload.batch} has {len(rows)} rows; at most {BATCH_ROWS}",
+                    f"batch {upload.batch} has {len(rows):,} rows; the maximum is {BATCH_ROWS:,}",
                     reason="BATCH_TOO_LARGE",
                 )
             for begin in range(0, len(rows), BATCH_ROWS):
-                await self._batch(upload, rows[begin : begin + BATCH_ROWS], begin, decoded, add)
+                await self._batch(upload, rows[begin : begin + BATCH_ROWS], begin, decode_row, add)
             upload.batch += 1
         if upload is None:
-            raise InvalidInput("dataset", "the stream named no dataset", reason="EMPTY_STREAM")
+            raise InvalidInput(
+                "dataset", "the stream is empty; its first message names the dataset", reason="EMPTY_STREAM"
+            )
         return upload
 
     async def _batch(
@@ -219,15 +225,15 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
         upload: _Upload,
         rows: Sequence[Any],
         begin: int,
-        decoded: Callable[[Any], R],
+        decode_row: Callable[[Any], R],
         add: _Add[R],
     ) -> None:
-        taken: list[R] = []
+        decoded: list[R] = []
         places: list[int] = []
         size = 0
         for number, row in enumerate(rows, begin):
             try:
-                taken.append(decoded(row))
+                decoded.append(decode_row(row))
             except InvalidInput as error:
                 upload.reject(Rejection(number, error.field, error.reason, error.message))
             else:
@@ -235,10 +241,12 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
                 size += row.ByteSize()
         if size > BATCH_BYTES:
             raise InvalidInput(
-                "batch", f"batch {upload.batch} has {size} bytes; at most {BATCH_BYTES}", reason="BATCH_TOO_LARGE"
+                "batch",
+                f"batch {upload.batch} has {size:,} bytes; the maximum is {BATCH_BYTES:,}",
+                reason="BATCH_TOO_LARGE",
             )
-        if taken:
-            upload.add(await add(TENANT, upload.dataset, taken, replace=upload.replace), places)
+        if decoded:
+            upload.add(await add(TENANT, upload.dataset, decoded, replace=upload.replace), places)
 
     async def ReadDataset(
         self,
@@ -284,7 +292,7 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
 
 
 def _in_columns(message: Any) -> int:
-    """The number of rows that came as columns, of which a message may hold more."""
+    """Return the number of rows sent as columns, for which there is no row limit."""
     return len(message.columns.outcome) if isinstance(message, pb.UploadLabelsRequest) else 0
 
 

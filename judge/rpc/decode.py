@@ -1,4 +1,4 @@
-"""From the wire to the nouns. What is wrong is named by its field."""
+"""Decode requests. InvalidInput names the field that is wrong."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ E_ = TypeVar("E_", bound=IntEnum)
 
 
 def enum(kind: type[E_], value: int, field: str) -> E_:
-    """The member; InvalidInput if it is not said or not known."""
+    """Return the member with this value. Raises InvalidInput if it is unspecified or unknown."""
     try:
         return kind(value)
     except ValueError:
@@ -52,39 +52,39 @@ def enum(kind: type[E_], value: int, field: str) -> E_:
 
 
 def optional_enum(kind: type[E_], value: int, field: str) -> E_ | None:
-    """The member, or None if it is not said."""
+    """Return the member with this value, or None if it is unspecified."""
     return enum(kind, value, field) if value else None
 
 
-def page_size(asked: int) -> int:
-    """A page's size: 100 unless said, at most 1,000."""
-    if asked < 0:
+def page_size(requested: int) -> int:
+    """Return the size of a page: 100 by default, at most 1,000."""
+    if requested < 0:
         raise InvalidInput("page_size", "page_size cannot be negative")
-    return min(asked or 100, 1000)
+    return min(requested or 100, 1000)
 
 
 def page_token(token: str, empty: int) -> int:
-    """Where a page of numbers starts."""
+    """Return where a page of numbers starts."""
     if not token:
         return empty
     try:
         return int(token)
     except ValueError:
-        raise InvalidInput("page_token", "page_token is none that this service gave out") from None
+        raise InvalidInput("page_token", "page_token is not a token that this service returned") from None
 
 
 def prompt(row: dataset_service_pb2.Prompt) -> Prompt:
-    """A prompt."""
+    """Decode a prompt."""
     return Prompt(row.prompt_id, tuple(row.turns), row.category, tuple(row.tags), tuple(row.reference))
 
 
 def output(row: dataset_service_pb2.Output) -> Output:
-    """An output."""
+    """Decode an output."""
     return Output(row.prompt_id, row.contestant, tuple(row.turns), row.sample)
 
 
 def label(row: dataset_service_pb2.Label) -> Label:
-    """A label; turn 0 is the first."""
+    """Decode a label; turn 0 means the first."""
     return Label(
         label_id=row.label_id,
         prompt_id=row.prompt_id,
@@ -106,7 +106,7 @@ def label(row: dataset_service_pb2.Label) -> Label:
 
 
 def imported_verdict(row: dataset_service_pb2.ImportedVerdict) -> ImportedVerdict:
-    """A verdict made elsewhere."""
+    """Decode a verdict made elsewhere."""
     return ImportedVerdict(
         prompt_id=row.prompt_id,
         left=row.left,
@@ -123,19 +123,21 @@ def imported_verdict(row: dataset_service_pb2.ImportedVerdict) -> ImportedVerdic
 
 
 def listed(row: dataset_service_pb2.ListedComparison) -> ListedComparison:
-    """An explicit pair."""
+    """Decode an explicit comparison."""
     return ListedComparison(
         row.comparison_id, row.prompt_id, row.left, row.right, row.turn, row.left_sample, row.right_sample
     )
 
 
 def run_spec(spec: run_service_pb2.RunSpec) -> RunSpec:
-    """What a run would be."""
+    """Decode a run's specification."""
     if not spec.judges:
         raise InvalidInput("run.judges", "a run needs at least one judge", reason="MISSING_JUDGE")
     judges = tuple(resource_id("judges", "run.judges", name) for name in spec.judges)
     if len(set(judges)) != len(judges):
-        raise InvalidInput("run.judges", "a judge is named twice; use pairing.repeats to judge more than once")
+        raise InvalidInput(
+            "run.judges", "a judge is named twice; to judge each presentation more than once, set pairing.repeats"
+        )
     return RunSpec(
         dataset=resource_id("datasets", "run.dataset", spec.dataset),
         judges=judges,
@@ -144,47 +146,47 @@ def run_spec(spec: run_service_pb2.RunSpec) -> RunSpec:
     )
 
 
-def pairing(said: run_service_pb2.Pairing) -> Pairing:
-    """What to compare."""
-    if min(said.count, said.prompts, said.turn, said.repeats, said.seed) < 0:
+def pairing(message: run_service_pb2.Pairing) -> Pairing:
+    """Decode which comparisons are judged."""
+    if min(message.count, message.prompts, message.turn, message.repeats, message.seed) < 0:
         raise InvalidInput("run.pairing", "count, prompts, turn, repeats and seed cannot be negative")
     return Pairing(
-        policy=optional_enum(PairPolicy, said.policy, "pairing.policy") or PairPolicy.ALL,
-        reference_contestant=said.reference_contestant,
-        count=said.count,
-        contestants=tuple(said.contestants),
-        categories=tuple(said.categories),
-        tags=tuple(said.tags),
-        prompts=said.prompts,
-        turns=optional_enum(TurnPolicy, said.turns, "pairing.turns") or TurnPolicy.LAST,
-        turn=said.turn,
-        orders=optional_enum(OrderPolicy, said.orders, "pairing.orders") or OrderPolicy.BOTH,
-        repeats=said.repeats or 1,
-        seed=said.seed,
-        cache_tag=said.cache_tag,
-        round_size=said.round_size,
-        top=said.top,
-        precision=said.precision,
-        separated=said.separated,
+        policy=optional_enum(PairPolicy, message.policy, "pairing.policy") or PairPolicy.ALL,
+        reference_contestant=message.reference_contestant,
+        count=message.count,
+        contestants=tuple(message.contestants),
+        categories=tuple(message.categories),
+        tags=tuple(message.tags),
+        prompts=message.prompts,
+        turns=optional_enum(TurnPolicy, message.turns, "pairing.turns") or TurnPolicy.LAST,
+        turn=message.turn,
+        orders=optional_enum(OrderPolicy, message.orders, "pairing.orders") or OrderPolicy.BOTH,
+        repeats=message.repeats or 1,
+        seed=message.seed,
+        cache_tag=message.cache_tag,
+        round_size=message.round_size,
+        top=message.top,
+        precision=message.precision,
+        separated=message.separated,
     )
 
 
-def verdict_query(said: verdict_pb2.VerdictFilter) -> VerdictQuery:
-    """What narrows a run's verdicts."""
+def verdict_query(message: verdict_pb2.VerdictFilter) -> VerdictQuery:
+    """Decode a filter of verdicts."""
     return VerdictQuery(
-        judges=tuple(resource_id("judges", "filter.judges", name) for name in said.judges),
-        contestants=tuple(said.contestants),
-        prompt_ids=tuple(said.prompt_ids),
-        categories=tuple(said.categories),
-        statuses=tuple(enum(VerdictStatus, value, "filter.statuses") for value in said.statuses),
-        states=tuple(enum(ItemState, value, "filter.states") for value in said.states),
-        outcomes=tuple(enum(Outcome, value, "filter.outcomes") for value in said.outcomes),
+        judges=tuple(resource_id("judges", "filter.judges", name) for name in message.judges),
+        contestants=tuple(message.contestants),
+        prompt_ids=tuple(message.prompt_ids),
+        categories=tuple(message.categories),
+        statuses=tuple(enum(VerdictStatus, value, "filter.statuses") for value in message.statuses),
+        states=tuple(enum(ItemState, value, "filter.states") for value in message.states),
+        outcomes=tuple(enum(Outcome, value, "filter.outcomes") for value in message.outcomes),
     )
 
 
-def part(said: outcome_pb2.Slice) -> Part:
-    """The part of the data asked for."""
-    return Part(said.category, said.turn, said.left, said.right, said.tag)
+def part(message: outcome_pb2.Slice) -> Part:
+    """Decode the requested part of the data."""
+    return Part(message.category, message.turn, message.left, message.right, message.tag)
 
 
 def rank_options(message: ranking_service_pb2.RankingOptions) -> RankOptions:
@@ -267,13 +269,13 @@ def _given(**fields: Any) -> dict[str, Any]:  # whatever the fields hold
     return {name: field for name, field in fields.items() if field}
 
 
-def inline(said: judge_service_pb2.InlineComparison) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """The texts of a comparison given in a request: prompt, left, right, all of one length."""
-    asked, left, right = tuple(said.prompt), tuple(said.left), tuple(said.right)
-    if not asked or len(asked) != len(left) or len(asked) != len(right):
+def inline(message: judge_service_pb2.InlineComparison) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Return the prompt, left and right texts of a comparison, which must have the same number of turns."""
+    prompt_texts, left, right = tuple(message.prompt), tuple(message.left), tuple(message.right)
+    if not prompt_texts or len(prompt_texts) != len(left) or len(prompt_texts) != len(right):
         raise InvalidInput(
-            "judged.texts",
+            "input.texts",
             "prompt, left and right must have the same number of turns, at least 1",
             reason="MISSING_TURN",
         )
-    return asked, left, right
+    return prompt_texts, left, right

@@ -1,4 +1,4 @@
-"""From the wire back to the nouns that the service made: runs, judges, plans and verdicts, as a bundle holds them."""
+"""Decode the runs, judges, plans, and verdicts in a bundle, which the service itself encoded."""
 
 from __future__ import annotations
 
@@ -13,143 +13,145 @@ from judge.planning.named_plan import PlanEntry
 from judge.rpc.decode import enum, optional_enum, run_spec
 
 OF_REPLIES = (VerdictStatus.REFUSED, VerdictStatus.FILTERED, VerdictStatus.TRUNCATED)
-"""Statuses that a reply has by itself; others are read from it."""
+"""The statuses that a reply has itself; the others follow from its parsed verdict."""
 DIGITS = 9
-"""Probabilities are kept with so many."""
+"""Decimal digits of a stored probability."""
 
 
-def run(said: run_service_pb2.Run) -> Run:
-    """A run of view FULL."""
-    spec = run_service_pb2.RunSpec(dataset=said.dataset, judges=said.judges, pairing=said.pairing, budget=said.budget)
+def run(message: run_service_pb2.Run) -> Run:
+    """Decode a run of view FULL."""
+    spec = run_service_pb2.RunSpec(
+        dataset=message.dataset, judges=message.judges, pairing=message.pairing, budget=message.budget
+    )
     return Run(
         row=0,
-        run_id=resource_id("runs", "name", said.name),
-        request_id=said.request_id,
-        spec=_checked(run_spec(spec), said),
-        dataset_revision=said.dataset_revision,
-        judges=tuple(definition(one) for one in said.definitions),
-        plan_hash=said.plan_hash,
-        state=enum(RunState, said.state, "state"),
-        reason=said.state_reason,
-        message=said.state_message,
-        revision=said.revision,
-        counts=RunCounts(said.counts.planned, by_status=dict(said.counts.by_status)),
-        cost_micros=said.cost_micros,
-        create_time=said.create_time.ToMicroseconds() / 1e6,
-        end_time=said.end_time.ToMicroseconds() / 1e6 if said.HasField("end_time") else None,
-        never_started=optional_enum(ItemState, said.never_started, "never_started"),
-        round=said.round,
+        run_id=resource_id("runs", "name", message.name),
+        request_id=message.request_id,
+        spec=_checked(run_spec(spec), message),
+        dataset_revision=message.dataset_revision,
+        judges=tuple(definition(each) for each in message.definitions),
+        plan_hash=message.plan_hash,
+        state=enum(RunState, message.state, "state"),
+        reason=message.state_reason,
+        message=message.state_message,
+        revision=message.revision,
+        counts=RunCounts(message.counts.planned, by_status=dict(message.counts.by_status)),
+        cost_micros=message.cost_micros,
+        create_time=message.create_time.ToMicroseconds() / 1e6,
+        end_time=message.end_time.ToMicroseconds() / 1e6 if message.HasField("end_time") else None,
+        never_started=optional_enum(ItemState, message.never_started, "never_started"),
+        round=message.round,
     )
 
 
-def _checked(spec: RunSpec, said: run_service_pb2.Run) -> RunSpec:
-    if [f"judges/{name}" for name in spec.judges] != [one.name for one in said.definitions]:
+def _checked(spec: RunSpec, message: run_service_pb2.Run) -> RunSpec:
+    if [f"judges/{name}" for name in spec.judges] != [each.name for each in message.definitions]:
         raise InvalidInput("definitions", "the definitions are not those of the run's judges")
     return spec
 
 
-def definition(said: judge_service_pb2.JudgeDefinition) -> JudgeDefinition:
-    """A judge as frozen into a run."""
-    sampling = said.sampling
+def definition(message: judge_service_pb2.JudgeDefinition) -> JudgeDefinition:
+    """Decode a judge as it is frozen into a run."""
+    sampling = message.sampling
     return JudgeDefinition(
-        name=resource_id("judges", "name", said.name),
-        backend=said.backend,
+        name=resource_id("judges", "name", message.name),
+        backend=message.backend,
         rubric=Rubric(
-            said.rubric,
-            tuple(_variant(one) for one in said.variants),
-            said.rubric_version,
-            said.tie_band if said.HasField("tie_band") else None,
+            message.rubric,
+            tuple(_variant(each) for each in message.variants),
+            message.rubric_version,
+            message.tie_band if message.HasField("tie_band") else None,
         ),
-        parser=said.parser,
-        model=said.model,
+        parser=message.parser,
+        model=message.model,
         sampling=Sampling(
             sampling.max_output_tokens,
             sampling.temperature if sampling.HasField("temperature") else None,
             sampling.seed if sampling.HasField("seed") else None,
             sampling.effort,
         ),
-        scope=said.scope,
-        weights=said.weights,
+        scope=message.scope,
+        weights=message.weights,
     )
 
 
-def _variant(said: judge_service_pb2.RubricVariant) -> RubricVariant:
+def _variant(message: judge_service_pb2.RubricVariant) -> RubricVariant:
     try:
-        form = AnswerForm(said.form)
+        form = AnswerForm(message.form)
     except ValueError:
-        raise InvalidInput("form", f"form {said.form!r} is none of {', '.join(AnswerForm)}") from None
+        raise InvalidInput("form", f"form {message.form!r} is none of {', '.join(AnswerForm)}") from None
     return RubricVariant(
-        name=said.variant,
-        system=said.system,
-        user=said.user,
+        name=message.variant,
+        system=message.system,
+        user=message.user,
         form=form,
-        multi_turn=said.multi_turn if said.HasField("multi_turn") else None,
-        with_reference=said.with_reference if said.HasField("with_reference") else None,
-        categories=tuple(said.categories),
-        steps=said.steps,
+        multi_turn=message.multi_turn if message.HasField("multi_turn") else None,
+        with_reference=message.with_reference if message.HasField("with_reference") else None,
+        categories=tuple(message.categories),
+        steps=message.steps,
     )
 
 
-def presentation(said: outcome_pb2.Presentation) -> PresentationNames:
-    """A showing."""
-    order = enum(Order, said.order, "presentation.order")
+def presentation(message: outcome_pb2.Presentation) -> PresentationNames:
+    """Decode a presentation."""
+    order = enum(Order, message.order, "presentation.order")
     return PresentationNames(
-        said.prompt_id, said.turn, said.left, said.right, order, said.left_sample, said.right_sample
+        message.prompt_id, message.turn, message.left, message.right, order, message.left_sample, message.right_sample
     )
 
 
-def plan_entry(said: run_service_pb2.PlannedPresentation) -> PlanEntry:
-    """One showing of a plan."""
-    return PlanEntry(presentation(said.presentation), said.comparison_id)
+def plan_entry(message: run_service_pb2.PlannedPresentation) -> PlanEntry:
+    """Decode one presentation of a plan."""
+    return PlanEntry(presentation(message.presentation), message.comparison_id)
 
 
-def verdict(said: verdict_pb2.Verdict) -> Verdict:
-    """A verdict of view FULL."""
-    names = presentation(said.presentation)
+def verdict(message: verdict_pb2.Verdict) -> Verdict:
+    """Decode a verdict of view FULL."""
+    names = presentation(message.presentation)
     return Verdict(
-        judge=resource_id("judges", "judge", said.judge),
+        judge=resource_id("judges", "judge", message.judge),
         presentation=names,
-        category=said.category,
-        position=said.position,
-        comparison_id=said.comparison_id,
-        reply=_reply(said) if said.status else None,
-        parsed_verdicts=tuple(_parsed_verdict(one, names.order) for one in said.parsed_verdicts),
-        state=optional_enum(ItemState, said.state, "state"),
-        cache_tag=said.cache_tag,
-        repeat=said.repeat,
-        reused=said.reused,
-        create_time=said.create_time.ToMicroseconds() / 1e6 if said.HasField("create_time") else 0.0,
+        category=message.category,
+        position=message.position,
+        comparison_id=message.comparison_id,
+        reply=_reply(message) if message.status else None,
+        parsed_verdicts=tuple(_parsed_verdict(each, names.order) for each in message.parsed_verdicts),
+        state=optional_enum(ItemState, message.state, "state"),
+        cache_tag=message.cache_tag,
+        repeat=message.repeat,
+        reused=message.reused,
+        create_time=message.create_time.ToMicroseconds() / 1e6 if message.HasField("create_time") else 0.0,
     )
 
 
-def _reply(said: verdict_pb2.Verdict) -> Reply:
-    status, used = enum(VerdictStatus, said.status, "status"), said.usage
+def _reply(message: verdict_pb2.Verdict) -> Reply:
+    status, usage = enum(VerdictStatus, message.status, "status"), message.usage
     return Reply(
-        said.raw,
+        message.raw,
         status if status in OF_REPLIES else VerdictStatus.OK,
         Usage(
-            used.input_tokens,
-            used.cached_input_tokens,
-            used.output_tokens,
-            used.cost_micros,
-            used.latency_ms,
-            used.tries,
+            usage.input_tokens,
+            usage.cached_input_tokens,
+            usage.output_tokens,
+            usage.cost_micros,
+            usage.latency_ms,
+            usage.tries,
         ),
-        said.model,
-        tuple((one.token, one.logprob) for one in said.logprobs),
+        message.model,
+        tuple((each.token, each.logprob) for each in message.logprobs),
     )
 
 
-def _parsed_verdict(said: verdict_pb2.ParsedVerdict, order: Order) -> ParsedVerdict:
-    outcome = optional_enum(Outcome, said.outcome, "parsed_verdicts.outcome")
-    first = said.probability_left if said.HasField("probability_left") else None
+def _parsed_verdict(message: verdict_pb2.ParsedVerdict, order: Order) -> ParsedVerdict:
+    outcome = optional_enum(Outcome, message.outcome, "parsed_verdicts.outcome")
+    first = message.probability_left if message.HasField("probability_left") else None
     if first is not None and order is Order.RIGHT_FIRST:
-        # It was turned round with a rounding of its own, which its digits take back.
+        # Encoding subtracted it from 1, which added a rounding error; the stored digits remove it.
         first = round(1 - first, DIGITS)
     return ParsedVerdict(
-        said.parser,
+        message.parser,
         None if outcome is None else Preference.of(outcome, order),
-        said.reason,
+        message.reason,
         first,
-        said.strength if said.HasField("strength") else None,
+        message.strength if message.HasField("strength") else None,
     )

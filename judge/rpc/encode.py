@@ -1,4 +1,4 @@
-"""From the nouns to the wire."""
+"""Encode what the service knows as messages of the API."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from judge.votes.votes import Part
 
 
 def timestamp(seconds: float) -> Timestamp:
-    """A time."""
+    """Encode a time in seconds since the Unix epoch."""
     stamp = Timestamp()
     stamp.FromMicroseconds(round(seconds * 1_000_000))
     return stamp
 
 
 def interval(low: float | None, high: float | None) -> outcome_pb2.Interval | None:
-    """An interval; None where there is none. An end that is not known is absent."""
+    """Encode an interval; None if both ends are unknown. An unknown end is absent."""
     ends = [None if end is None or math.isnan(end) else end for end in (low, high)]
     return None if ends == [None, None] else outcome_pb2.Interval(low=ends[0], high=ends[1])
 
 
 def dataset(summary: DatasetSummary, tenant: str) -> dataset_service_pb2.Dataset:
-    """A dataset."""
+    """Encode a dataset."""
     return dataset_service_pb2.Dataset(
         name=f"datasets/{summary.name}",
         revision=summary.revision,
@@ -60,7 +60,7 @@ def dataset(summary: DatasetSummary, tenant: str) -> dataset_service_pb2.Dataset
         annotators=[
             dataset_service_pb2.AnnotatorCount(
                 annotator=name,
-                kind=kind.value,  # type: ignore[arg-type]  # our numbers are the wire's
+                kind=kind.value,  # type: ignore[arg-type]  # the wire has the same numbers
                 labels=n,
             )
             for (name, kind), n in sorted(summary.annotators.items())
@@ -74,7 +74,7 @@ def dataset(summary: DatasetSummary, tenant: str) -> dataset_service_pb2.Dataset
 
 
 def sampling(settings: Sampling) -> judge_service_pb2.Sampling:
-    """Sampling settings."""
+    """Encode sampling settings."""
     return judge_service_pb2.Sampling(
         temperature=settings.temperature,
         max_output_tokens=settings.max_output_tokens,
@@ -84,18 +84,18 @@ def sampling(settings: Sampling) -> judge_service_pb2.Sampling:
 
 
 def judge(card: JudgeCard, *, whole: bool = False) -> judge_service_pb2.Judge:
-    """A judge; with its rubric's variants if *whole*."""
-    what, price, limits, can = card.definition, card.price, card.limits, card.capabilities
+    """Encode a judge; with its rubric's variants if *whole*."""
+    frozen, price, limits, can = card.definition, card.price, card.limits, card.capabilities
     return judge_service_pb2.Judge(
-        name=f"judges/{what.name}",
-        backend=what.backend,
-        model=what.model,
-        rubric=what.rubric.name,
-        rubric_hash=what.rubric.hash,
-        rubric_version=what.rubric.version,
-        parser=what.parser,
-        fingerprint=what.fingerprint,
-        baseline=what.baseline,
+        name=f"judges/{frozen.name}",
+        backend=frozen.backend,
+        model=frozen.model,
+        rubric=frozen.rubric.name,
+        rubric_hash=frozen.rubric.hash,
+        rubric_version=frozen.rubric.version,
+        parser=frozen.parser,
+        fingerprint=frozen.fingerprint,
+        baseline=frozen.baseline,
         available=not card.unavailable_reason,
         unavailable_reason=card.unavailable_reason,
         capabilities=judge_service_pb2.Capabilities(
@@ -124,29 +124,29 @@ def judge(card: JudgeCard, *, whole: bool = False) -> judge_service_pb2.Judge:
             deadline_seconds=limits.deadline_seconds,
             max_failed_share=limits.max_failed_share,
         ),
-        variants=[variant(one) for one in what.rubric.variants] if whole else [],
-        sampling=sampling(what.sampling),
+        variants=[variant(each) for each in frozen.rubric.variants] if whole else [],
+        sampling=sampling(frozen.sampling),
         batch=card.batch,
     )
 
 
-def variant(one: RubricVariant) -> judge_service_pb2.RubricVariant:
-    """One wording of a rubric."""
+def variant(rubric_variant: RubricVariant) -> judge_service_pb2.RubricVariant:
+    """Encode a variant of a rubric."""
     return judge_service_pb2.RubricVariant(
-        variant=one.name,
-        applies=one.applies,
-        system=one.system,
-        user=one.user,
-        form=one.form.value,
-        multi_turn=one.multi_turn,
-        with_reference=one.with_reference,
-        categories=one.categories,
-        steps=one.steps,
+        variant=rubric_variant.name,
+        applies=rubric_variant.applies,
+        system=rubric_variant.system,
+        user=rubric_variant.user,
+        form=rubric_variant.form.value,
+        multi_turn=rubric_variant.multi_turn,
+        with_reference=rubric_variant.with_reference,
+        categories=rubric_variant.categories,
+        steps=rubric_variant.steps,
     )
 
 
 def definition(frozen: JudgeDefinition) -> judge_service_pb2.JudgeDefinition:
-    """A judge as frozen into a run."""
+    """Encode a judge as it is frozen into a run."""
     rubric = frozen.rubric
     return judge_service_pb2.JudgeDefinition(
         name=f"judges/{frozen.name}",
@@ -161,12 +161,12 @@ def definition(frozen: JudgeDefinition) -> judge_service_pb2.JudgeDefinition:
         rubric_version=rubric.version,
         rubric_hash=rubric.hash,
         tie_band=rubric.tie_band,
-        variants=[variant(one) for one in rubric.variants],
+        variants=[variant(each) for each in rubric.variants],
     )
 
 
 def preview(rendered: RenderedPrompt, *, stored: bool) -> judge_service_pb2.PromptPreview:
-    """Exactly what a judge would be sent."""
+    """Encode exactly what a judge would be sent."""
     return judge_service_pb2.PromptPreview(
         variant=rendered.variant,
         messages=[
@@ -182,31 +182,31 @@ def preview(rendered: RenderedPrompt, *, stored: bool) -> judge_service_pb2.Prom
     )
 
 
-def pairing(said: Pairing) -> run_service_pb2.Pairing:
-    """What is compared."""
+def pairing(settings: Pairing) -> run_service_pb2.Pairing:
+    """Encode which comparisons are judged."""
     return run_service_pb2.Pairing(
-        policy=said.policy.value,  # type: ignore[arg-type]  # our numbers are the wire's
-        reference_contestant=said.reference_contestant,
-        count=said.count,
-        contestants=said.contestants,
-        categories=said.categories,
-        tags=said.tags,
-        prompts=said.prompts,
-        turns=said.turns.value,  # type: ignore[arg-type]  # as above
-        turn=said.turn,
-        orders=said.orders.value,  # type: ignore[arg-type]  # as above
-        repeats=said.repeats,
-        seed=said.seed,
-        cache_tag=said.cache_tag,
-        round_size=said.round_size,
-        top=said.top,
-        precision=said.precision,
-        separated=said.separated,
+        policy=settings.policy.value,  # type: ignore[arg-type]  # the wire has the same numbers
+        reference_contestant=settings.reference_contestant,
+        count=settings.count,
+        contestants=settings.contestants,
+        categories=settings.categories,
+        tags=settings.tags,
+        prompts=settings.prompts,
+        turns=settings.turns.value,  # type: ignore[arg-type]  # as above
+        turn=settings.turn,
+        orders=settings.orders.value,  # type: ignore[arg-type]  # as above
+        repeats=settings.repeats,
+        seed=settings.seed,
+        cache_tag=settings.cache_tag,
+        round_size=settings.round_size,
+        top=settings.top,
+        precision=settings.precision,
+        separated=settings.separated,
     )
 
 
 def run_spec(spec: RunSpec) -> run_service_pb2.RunSpec:
-    """What a run would be, in one canonical form."""
+    """Encode a run's specification, in one canonical form."""
     return run_service_pb2.RunSpec(
         dataset=f"datasets/{spec.dataset}",
         judges=[f"judges/{name}" for name in spec.judges],
@@ -216,9 +216,9 @@ def run_spec(spec: RunSpec) -> run_service_pb2.RunSpec:
 
 
 def run(row: Run, tenant: str, rate: float = 0.0, *, full: bool = False) -> run_service_pb2.Run:
-    """A run; with its judges' definitions if *full*.
+    """Encode a run; with its judges' definitions if *full*.
 
-    Showings never begun are counted by what became of them once the run has ended.
+    Once the run has ended, presentations that were never started are counted by their final state.
     """
     counts = row.counts
     by_status = {name: n for name, n in sorted(counts.by_status.items()) if n}
@@ -235,7 +235,7 @@ def run(row: Run, tenant: str, rate: float = 0.0, *, full: bool = False) -> run_
         judges=spec.judges,
         pairing=spec.pairing,
         budget=spec.budget,
-        state=row.state.value,  # type: ignore[arg-type]  # our numbers are the wire's
+        state=row.state.value,  # type: ignore[arg-type]  # the wire has the same numbers
         state_reason=row.reason,
         state_message=row.message,
         revision=row.revision,
@@ -260,28 +260,28 @@ def run(row: Run, tenant: str, rate: float = 0.0, *, full: bool = False) -> run_
             run_service_pb2.JudgeSpending(judge=f"judges/{frozen.name}", **asdict(spent))
             for frozen, spent in zip(row.judges, row.spent, strict=True)
         ],
-        never_started=row.never_started.value if row.never_started else 0,  # type: ignore[arg-type]  # our numbers are the wire's
+        never_started=row.never_started.value if row.never_started else 0,  # type: ignore[arg-type]  # the wire has the same numbers
         definitions=[definition(frozen) for frozen in row.judges] if full else [],
     )
 
 
-def estimate(found: RunEstimate) -> run_service_pb2.RunEstimate:
-    """What a run would take."""
+def estimate(run_estimate: RunEstimate) -> run_service_pb2.RunEstimate:
+    """Encode an estimate."""
     judges = [
         run_service_pb2.JudgeEstimate(
-            judge=f"judges/{one.judge}",
-            calls=one.calls,
-            reused=one.reused,
-            input_tokens=one.input_tokens,
-            output_tokens=one.output_tokens,
-            cost_micros=round(one.cost_micros),
-            cost_interval=outcome_pb2.Interval(low=one.low, high=one.high),
-            pilot=one.pilot,
-            price_known=one.price_known,
+            judge=f"judges/{each.judge}",
+            calls=each.calls,
+            reused=each.reused,
+            input_tokens=each.input_tokens,
+            output_tokens=each.output_tokens,
+            cost_micros=round(each.cost_micros),
+            cost_interval=outcome_pb2.Interval(low=each.low, high=each.high),
+            pilot=each.pilot,
+            price_known=each.price_known,
         )
-        for one in found.judges
+        for each in run_estimate.judges
     ]
-    whole = found.whole
+    whole = run_estimate.whole
     return run_service_pb2.RunEstimate(
         calls=whole.calls,
         reused=whole.reused,
@@ -294,7 +294,7 @@ def estimate(found: RunEstimate) -> run_service_pb2.RunEstimate:
 
 
 def presentation(names: PresentationNames) -> outcome_pb2.Presentation:
-    """A showing."""
+    """Encode a presentation."""
     return outcome_pb2.Presentation(
         prompt_id=names.prompt_id,
         turn=names.turn,
@@ -302,12 +302,12 @@ def presentation(names: PresentationNames) -> outcome_pb2.Presentation:
         right=names.right,
         left_sample=names.left_sample,
         right_sample=names.right_sample,
-        order=names.order.value,  # type: ignore[arg-type]  # our numbers are the wire's
+        order=names.order.value,  # type: ignore[arg-type]  # the wire has the same numbers
     )
 
 
 def verdict(row: Verdict, run_id: str = "", *, full: bool = True) -> verdict_pb2.Verdict:
-    """A verdict; without raw text and other readings unless *full*."""
+    """Encode a verdict; without its raw reply and other parsed verdicts unless *full*."""
     reply, parsed_verdict = row.reply or Reply(""), row.parsed_verdict
     usage = reply.usage
     probability = _left(parsed_verdict, row) if parsed_verdict else None
@@ -317,7 +317,7 @@ def verdict(row: Verdict, run_id: str = "", *, full: bool = True) -> verdict_pb2
         presentation=presentation(row.presentation),
         category=row.category,
         comparison_id=row.comparison_id,
-        status=row.status.value if row.status else 0,  # type: ignore[arg-type]  # our numbers are the wire's
+        status=row.status.value if row.status else 0,  # type: ignore[arg-type]  # the wire has the same numbers
         state=row.state.value if row.state and row.reply is None else 0,  # type: ignore[arg-type]  # as above
         outcome=row.outcome.value if row.outcome else 0,  # type: ignore[arg-type]  # as above
         probability_left=probability,
@@ -357,7 +357,7 @@ def _parsed_verdict(parsed_verdict: ParsedVerdict, row: Verdict) -> verdict_pb2.
     outcome = parsed_verdict.preference.outcome(row.presentation.order).value if parsed_verdict.preference else 0
     return verdict_pb2.ParsedVerdict(
         parser=parsed_verdict.parser,
-        status=parsed_verdict.status.value,  # type: ignore[arg-type]  # our numbers are the wire's
+        status=parsed_verdict.status.value,  # type: ignore[arg-type]  # the wire has the same numbers
         outcome=outcome,  # type: ignore[arg-type]  # as above
         probability_left=_left(parsed_verdict, row),
         reason=parsed_verdict.reason,
@@ -365,15 +365,15 @@ def _parsed_verdict(parsed_verdict: ParsedVerdict, row: Verdict) -> verdict_pb2.
     )
 
 
-def planned_presentation(one: PlanEntry) -> run_service_pb2.PlannedPresentation:
-    """One showing of a plan."""
+def planned_presentation(entry: PlanEntry) -> run_service_pb2.PlannedPresentation:
+    """Encode one presentation of a plan."""
     return run_service_pb2.PlannedPresentation(
-        presentation=presentation(one.presentation), comparison_id=one.comparison_id
+        presentation=presentation(entry.presentation), comparison_id=entry.comparison_id
     )
 
 
 def planned_round(rounds: Rounds, number: int) -> run_service_pb2.PlannedRound:
-    """Row *number* of *rounds*, from 0."""
+    """Encode row *number* of *rounds*, from 0."""
     row, plan = rounds.rows[number], rounds.plan(number)
     presentations = plan.presentations if plan else 0
     return run_service_pb2.PlannedRound(
@@ -381,6 +381,8 @@ def planned_round(rounds: Rounds, number: int) -> run_service_pb2.PlannedRound:
     )
 
 
-def part(said: Part) -> outcome_pb2.Slice:
-    """The part of the data a figure covers."""
-    return outcome_pb2.Slice(category=said.category, turn=said.turn, left=said.left, right=said.right, tag=said.tag)
+def part(selected: Part) -> outcome_pb2.Slice:
+    """Encode the part of the data that a figure covers."""
+    return outcome_pb2.Slice(
+        category=selected.category, turn=selected.turn, left=selected.left, right=selected.right, tag=selected.tag
+    )

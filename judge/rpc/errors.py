@@ -1,4 +1,4 @@
-"""Our errors, translated where they leave: one table, and google.rpc details for programs."""
+"""Translates the service's errors into gRPC statuses with google.rpc details, by one table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from judge.domain import errors
 from judge.log.events import logger
 from judge.rpc.handlers import Wrapped
 
-DOMAIN = "judge"
+DOMAIN = "judge.api.v1"
 CODES: dict[type[errors.JudgeError], grpc.StatusCode] = {
     errors.InvalidInput: grpc.StatusCode.INVALID_ARGUMENT,
     errors.NotFound: grpc.StatusCode.NOT_FOUND,
@@ -34,92 +34,92 @@ log = logger("rpc")
 
 
 class _Undecodable:
-    """Stands for a body that is not the message it should be."""
+    """Stands for a request body that could not be decoded."""
 
 
 UNDECODABLE = _Undecodable()
 
 
 def code_of(error: errors.JudgeError) -> grpc.StatusCode:
-    """The status code of *error*: that of its nearest ancestor in the table."""
+    """Return the status code of *error*: that of its nearest ancestor in the table."""
     return next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), grpc.StatusCode.INTERNAL)
 
 
 def status_of(error: errors.JudgeError) -> status_pb2.Status:
-    """*error* as a google.rpc.Status with its details."""
+    """Return *error* as a google.rpc.Status with its details."""
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.fields)
-    details = [_packed(info)]
+    details = [_pack(info)]
     if isinstance(error, errors.InvalidInput):
         violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.message)
-        details.append(_packed(error_details_pb2.BadRequest(field_violations=[violation])))
+        details.append(_pack(error_details_pb2.BadRequest(field_violations=[violation])))
     if isinstance(error, (errors.Busy, errors.StoreFailed, errors.Draining)):
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromSeconds(RETRY_SECONDS)
-        details.append(_packed(retry))
+        details.append(_pack(retry))
     return status_pb2.Status(code=code_of(error).value[0], message=error.message, details=details)
 
 
-def _packed(message: Any) -> AnyMessage:
+def _pack(message: Any) -> AnyMessage:
     packed = AnyMessage()
     packed.Pack(message)
     return packed
 
 
 async def abort(context: grpc.aio.ServicerContext[Any, Any], error: errors.JudgeError) -> NoReturn:
-    """End the call with *error*."""
+    """End a call with *error*."""
     status = status_of(error).SerializeToString()
-    # What the call has set already, its request id, stays.
+    # Keep the trailers that are already set, such as the request id.
     trailers = (*(context.trailing_metadata() or ()), ("grpc-status-details-bin", status))
     await context.abort(code_of(error), error.message, trailers)
     raise AssertionError
 
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
-    """Translates our errors, answers an undecodable body with INVALID_ARGUMENT, and never lets a traceback out."""
+    """Translates errors, answers an undecodable body with INVALID_ARGUMENT, and never lets a traceback out."""
 
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
-        """The handler with its errors translated."""
+        """Return the handler with its errors translated."""
         handler = await continuation(handler_call_details)
         if handler is None:
             return handler
-        return _Translated(handler, handler_call_details.method)
+        return _TranslatingHandler(handler, handler_call_details.method)
 
 
-class _Translated(Wrapped):
+class _TranslatingHandler(Wrapped):
     def __init__(self, handler: Any, method: str) -> None:
         super().__init__(handler)
-        self.request_deserializer = _lenient(handler.request_deserializer)
+        self.request_deserializer = _lenient_deserializer(handler.request_deserializer)
         self._method = method
 
     async def reply(self, behaviour: Any, request: Any, context: Any) -> Any:
-        async with _translated(context, self._method):
+        async with _translate_errors(context, self._method):
             return await behaviour(self._decoded(request), context)
 
     async def replies(self, behaviour: Any, request: Any, context: Any) -> AsyncIterator[Any]:
-        async with _translated(context, self._method):
+        async with _translate_errors(context, self._method):
             made = behaviour(self._decoded(request), context)
             if inspect.isawaitable(made):
-                # It writes its replies itself, as the health service's Watch does.
+                # It writes its replies itself, like Watch of the health service.
                 await made
                 return
             async for reply in made:
                 yield reply
 
     def _decoded(self, request: Any) -> Any:
-        return _checked(request) if self.request_streaming else _whole(request)
+        return _check_requests(request) if self.request_streaming else _check_request(request)
 
 
 @contextlib.asynccontextmanager
-async def _translated(context: Any, method: str) -> AsyncIterator[None]:
-    """Ends the call with our error where one is raised inside; what is not ours is logged and told in a sentence."""
+async def _translate_errors(context: Any, method: str) -> AsyncIterator[None]:
+    """End the call with the status of an error that is raised inside. Unexpected errors are logged."""
     try:
         yield
     except (errors.JudgeError, ValueError, ArithmeticError) as error:
-        await abort(context, _ours(error, method))
+        await abort(context, _as_judge_error(error, method))
     except (asyncio.CancelledError, grpc.aio.AbortError):
         raise
     except Exception:
@@ -127,28 +127,30 @@ async def _translated(context: Any, method: str) -> AsyncIterator[None]:
         await context.abort(grpc.StatusCode.INTERNAL, "an unexpected error; the server's log has it")
 
 
-async def _checked(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+async def _check_requests(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
     async for request in requests:
-        yield _whole(request)
+        yield _check_request(request)
 
 
-def _whole(request: Any) -> Any:
+def _check_request(request: Any) -> Any:
     if request is UNDECODABLE:
-        raise errors.InvalidInput("body", "the request body is not the message this method takes", reason="UNDECODABLE")
+        raise errors.InvalidInput(
+            "body", "the request body is not a valid message of this method", reason="UNDECODABLE"
+        )
     return request
 
 
-def _lenient(deserialize: Any) -> Any:
+def _lenient_deserializer(deserialize: Any) -> Any:
     def attempt(body: bytes) -> Any:
         try:
             return deserialize(body)
-        except Exception:  # noqa: BLE001  # whatever the decoder raises, the body is at fault
+        except Exception:  # noqa: BLE001  # whatever the decoder raises, the body is invalid
             return UNDECODABLE
 
     return attempt if deserialize else None
 
 
-def _ours(error: Exception, method: str) -> errors.JudgeError:
+def _as_judge_error(error: Exception, method: str) -> errors.JudgeError:
     if isinstance(error, errors.JudgeError):
         return error
     if type(error) is ValueError:

@@ -1,4 +1,4 @@
-"""What an interceptor gives back: a method's handler with something around its behaviour."""
+"""A base class for interceptors: a method's handler, wrapped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import grpc
 
 
 class Wrapped(grpc.RpcMethodHandler):  # type: ignore[type-arg]  # a plain class at run time
-    """The *handler* of a method, called through *reply* or *replies*."""
+    """Wraps the *handler* of a method; subclasses implement `reply` and `replies`."""
 
     def __init__(self, handler: Any) -> None:
         self.request_streaming = handler.request_streaming
@@ -25,8 +25,8 @@ class Wrapped(grpc.RpcMethodHandler):  # type: ignore[type-arg]  # a plain class
 
     @abstractmethod
     async def reply(self, behaviour: Any, request: Any, context: Any) -> Any:
-        """The one reply of *behaviour* to a request, or to a stream of them."""
+        """Return the reply of *behaviour* to a request or to a stream of requests."""
 
     @abstractmethod
     def replies(self, behaviour: Any, request: Any, context: Any) -> AsyncIterator[Any]:
-        """The stream of replies of *behaviour* to a request, or to a stream of them."""
+        """Yield the replies of *behaviour* to a request or to a stream of requests."""

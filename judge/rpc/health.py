@@ -1,7 +1,7 @@
-"""grpc.health.v1: `liveness` says that the process is there; the empty name and each service, that they can work.
+"""Health checks (grpc.health.v1): `liveness` means that the process is alive, the other names that it can work.
 
-They can while the store is reachable and has a schema that this release works with, which is looked at every few
-seconds: another release may migrate it meanwhile.
+The service can work while its store answers and has a schema that this release knows. Both are checked every few
+seconds, because a later release may migrate the store in the meantime.
 """
 
 from __future__ import annotations
@@ -18,43 +18,43 @@ from judge.ports.clock import Clock
 from judge.ports.store import Store
 
 EVERY = 5.0
-"""Seconds between two looks at the store."""
+"""Seconds between two checks of the store."""
 ANSWER = 5.0
-"""Seconds in which the store answers, or is away."""
+"""Seconds after which a store that does not answer counts as unreachable."""
 LIVENESS, WHOLE = "liveness", ""
 log = logger("health")
 
 
 class Health:
-    """Says whether *services* can work, from what the store says."""
+    """Reports whether *services* can work, by checking the store."""
 
     def __init__(self, store: Store, clock: Clock, services: Sequence[str], *, every: float = EVERY) -> None:
         self.servicer = health.aio.HealthServicer()
         self._store, self._clock, self._every = store, clock, every
         self._names = (WHOLE, *services)
         self._ready = True
-        self._looking: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Say that all is well, as the store was when it was opened, and go on looking."""
+        """Report SERVING, because the store was just opened, and start checking it."""
         for name in (LIVENESS, *self._names):
             await self.servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
-        self._looking = asyncio.create_task(self._look())
+        self._watching = asyncio.create_task(self._watch_store())
 
     async def drain(self) -> None:
-        """Say NOT_SERVING from now on, whatever the store says."""
+        """Report NOT_SERVING from now on, whatever the store's state."""
         await self.servicer.enter_graceful_shutdown()
-        if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.gather(self._looking, return_exceptions=True)
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
 
-    async def _look(self) -> None:
+    async def _watch_store(self) -> None:
         while True:
             await self._clock.sleep(self._every)
-            await self._say(await self._wrong())
+            await self._set_ready(await self._find_problem())
 
-    async def _wrong(self) -> str:
-        """Why the store cannot be worked with; "" if it can."""
+    async def _find_problem(self) -> str:
+        """Return why the store cannot be used; "" if it can."""
         with contextlib.suppress(TimeoutError):
             try:
                 async with asyncio.timeout(ANSWER):
@@ -64,15 +64,15 @@ class Health:
             return ""
         return f"the store has not answered for {ANSWER:g} s"
 
-    async def _say(self, wrong: str) -> None:
-        ready = not wrong
+    async def _set_ready(self, problem: str) -> None:
+        ready = not problem
         if ready == self._ready:
             return
         self._ready = ready
-        said = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
+        status = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
         for name in self._names:
-            await self.servicer.set(name, said)
+            await self.servicer.set(name, status)
         if ready:
             log.info("service.ready")
         else:
-            log.warning("service.not_ready", message=wrong)
+            log.warning("service.not_ready", message=problem)

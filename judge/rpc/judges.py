@@ -21,11 +21,11 @@ from judge.rpc.datasets import TENANT
 from judge.runs.lifecycle import RunLifecycle
 
 STREAMED_CALLS = 64
-"""So many comparisons of one stream are judged at once."""
+"""The number of comparisons of one stream that are judged at the same time."""
 
 
 class JudgeServicer(judge_service_pb2_grpc.JudgeServiceServicer):
-    """Decodes, asks one judge, encodes."""
+    """Implements JudgeService."""
 
     def __init__(self, store: Store, judges: Judges, runs: RunLifecycle, single: Single) -> None:
         self._store, self._judges, self._runs, self._single = store, judges, runs, single
@@ -40,24 +40,24 @@ class JudgeServicer(judge_service_pb2_grpc.JudgeServiceServicer):
         return pb.ListJudgesResponse(judges=[encode.judge(cards[n]) for n in names[:size]], next_page_token=more)
 
     async def GetJudge(self, request: pb.GetJudgeRequest, context: Any) -> pb.GetJudgeResponse:
-        """Describe a judge."""
+        """Return a judge with its rubric."""
         return pb.GetJudgeResponse(judge=encode.judge(await self._card(request.name, "name"), whole=True))
 
     async def PreviewPrompt(self, request: pb.PreviewPromptRequest, context: Any) -> pb.PreviewPromptResponse:
-        """Show exactly what would be sent, and send nothing."""
+        """Return exactly what would be sent, without sending it."""
         card = await self._card(request.judge, "judge")
         if not card.definition.rubric.variants:
-            raise InvalidInput("judge", f"judge {card.definition.name!r} is recorded: nothing is ever sent to it")
-        asked = await self._single_request(request.input)
-        rendered = await self._single.preview(card, asked)
-        stored = await self._single.stored(TENANT, card, asked)
+            raise InvalidInput("judge", f"judge {card.definition.name!r} is recorded, so nothing is ever sent to it")
+        single = await self._single_request(request.input)
+        rendered = await self._single.preview(card, single)
+        stored = await self._single.stored(TENANT, card, single)
         return pb.PreviewPromptResponse(preview=encode.preview(rendered, stored=stored))
 
     async def JudgeComparison(self, request: pb.JudgeComparisonRequest, context: Any) -> pb.JudgeComparisonResponse:
         """Judge one comparison now."""
         card = await self._card(request.judge, "judge")
-        asked = await self._single_request(request.input)
-        verdict = await self._single.judge(TENANT, card, asked, request.cache_tag, request.repeat)
+        single = await self._single_request(request.input)
+        verdict = await self._single.judge(TENANT, card, single, request.cache_tag, request.repeat)
         return pb.JudgeComparisonResponse(verdict=encode.verdict(verdict))
 
     async def JudgeComparisons(
@@ -65,35 +65,35 @@ class JudgeServicer(judge_service_pb2_grpc.JudgeServiceServicer):
         request_iterator: AsyncIterator[pb.JudgeComparisonsRequest],
         context: Any,
     ) -> AsyncIterator[pb.JudgeComparisonsResponse]:
-        """Judge a stream of comparisons; what is asked is read only as fast as verdicts are taken."""
+        """Judge a stream of comparisons, reading requests only as fast as the caller reads verdicts."""
         requests = aiter(request_iterator)
-        asked: asyncio.Future[pb.JudgeComparisonsRequest | None] | None = None
+        next_request: asyncio.Future[pb.JudgeComparisonsRequest | None] | None = None
         judging: set[asyncio.Future[pb.JudgeComparisonsResponse]] = set()
         ended = False
         try:
             while not ended or judging:
-                if asked is None and not ended and len(judging) < STREAMED_CALLS:
-                    asked = asyncio.ensure_future(anext(requests, None))
-                await asyncio.wait(_all(judging, asked), return_when=asyncio.FIRST_COMPLETED)
-                if asked is not None and asked.done():
-                    request, asked = asked.result(), None
+                if next_request is None and not ended and len(judging) < STREAMED_CALLS:
+                    next_request = asyncio.ensure_future(anext(requests, None))
+                await asyncio.wait(_all(judging, next_request), return_when=asyncio.FIRST_COMPLETED)
+                if next_request is not None and next_request.done():
+                    request, next_request = next_request.result(), None
                     ended = request is None
                     if request is not None:
                         judging.add(asyncio.ensure_future(self._streamed(request)))
-                for one in [one for one in judging if one.done()]:
-                    judging.discard(one)
-                    yield one.result()
+                for finished in [task for task in judging if task.done()]:
+                    judging.discard(finished)
+                    yield finished.result()
         finally:
-            for task in _all(judging, asked):
+            for task in _all(judging, next_request):
                 task.cancel()
 
     async def _streamed(self, request: pb.JudgeComparisonsRequest) -> pb.JudgeComparisonsResponse:
-        """The verdict on one of a stream, or why there is none: nothing that is wrong with one ends the others."""
+        """Judge one comparison of a stream. An error becomes its response and does not end the stream."""
         try:
             reply = await self.JudgeComparison(request.comparison, None)
         except CallFailed as failed:
             state = ItemState.__members__.get(failed.reason, failed.state)
-            return pb.JudgeComparisonsResponse(id=request.id, state=state.value, message=failed.message)  # type: ignore[arg-type]  # our numbers are the wire's
+            return pb.JudgeComparisonsResponse(id=request.id, state=state.value, message=failed.message)  # type: ignore[arg-type]  # the wire has the same numbers
         except JudgeError as wrong:
             rejected = ItemState.REJECTED.value
             message = f"{wrong.reason}: {wrong.message}"
@@ -105,15 +105,15 @@ class JudgeServicer(judge_service_pb2_grpc.JudgeServiceServicer):
 
     async def _single_request(self, judge_input: pb.JudgeInput) -> SingleRequest:
         if judge_input.dataset:
-            said = judge_input.presentation
+            shown = judge_input.presentation
             names = PresentationNames(
-                said.prompt_id,
-                said.turn or 1,
-                said.left,
-                said.right,
-                decode.optional_enum(Order, said.order, "presentation.order") or Order.LEFT_FIRST,
-                said.left_sample,
-                said.right_sample,
+                prompt_id=shown.prompt_id,
+                turn=shown.turn or 1,
+                left=shown.left,
+                right=shown.right,
+                order=decode.optional_enum(Order, shown.order, "presentation.order") or Order.LEFT_FIRST,
+                left_sample=shown.left_sample,
+                right_sample=shown.right_sample,
             )
             return await self._single.of_dataset(TENANT, resource_id("datasets", "dataset", judge_input.dataset), names)
         prompt, left, right = decode.inline(judge_input.texts)
@@ -122,5 +122,5 @@ class JudgeServicer(judge_service_pb2_grpc.JudgeServiceServicer):
         return self._single.of_texts(texts, order)
 
 
-def _all(judging: set[asyncio.Future[Any]], asked: asyncio.Future[Any] | None) -> set[asyncio.Future[Any]]:
-    return judging if asked is None else {*judging, asked}
+def _all(judging: set[asyncio.Future[Any]], next_request: asyncio.Future[Any] | None) -> set[asyncio.Future[Any]]:
+    return judging if next_request is None else {*judging, next_request}

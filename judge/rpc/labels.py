@@ -1,4 +1,4 @@
-"""Labels as columns: as rows of an upload, and as they are where they are streamed and stored nowhere."""
+"""Labels as columns, uploaded or streamed."""
 
 from __future__ import annotations
 
@@ -25,29 +25,31 @@ _Index = npt.NDArray[np.int64]
 
 
 def label_columns(columns: ds.LabelColumns) -> Iterator[ds.Label]:
-    """Columns as rows, numbered from *first_row*."""
+    """Yield columns of labels as rows, numbered from *first_row*."""
     for row in range(_rows(columns)):
         yield _row(columns, row)
 
 
 def _rows(columns: ds.LabelColumns) -> int:
-    """How many rows there are; InvalidInput where columns differ in length, or a row points outside the names."""
+    """Return the number of rows. Raises InvalidInput if columns differ in length or a code is out of range."""
     n = len(columns.outcome)
     pointing = (columns.left, columns.right, columns.prompt, columns.annotator)
     for name, column in zip(("left", "right", "prompt", "annotator"), pointing, strict=True):
         if len(column) != n:
-            raise InvalidInput(f"columns.{name}", f"columns.{name} has another length than columns.outcome")
+            raise InvalidInput(f"columns.{name}", f"columns.{name} is not as long as columns.outcome")
     if columns.turn and len(columns.turn) != n:
-        raise InvalidInput("columns.turn", "columns.turn has another length than columns.outcome")
+        raise InvalidInput("columns.turn", "columns.turn is not as long as columns.outcome")
     codes = np.array(pointing, dtype=np.int64)
     outside = ((codes < 0) | (codes >= len(columns.names))).any(axis=0)
     if outside.any():
-        raise InvalidInput("columns.names", f"columns row {outside.argmax()} points outside names")
+        raise InvalidInput(
+            "columns.names", f"row {outside.argmax()} of columns has a code that is not an index of names"
+        )
     return n
 
 
 def _row(columns: ds.LabelColumns, row: int) -> ds.Label:
-    """One row of *columns*."""
+    """Return one row of *columns*."""
     names = columns.names
     return ds.Label(
         label_id=str(columns.first_row + row),
@@ -62,7 +64,7 @@ def _row(columns: ds.LabelColumns, row: int) -> ds.Label:
 
 
 class Labels:
-    """What was streamed so far: 18 bytes a label, and its comparisons and annotators once."""
+    """The labels streamed so far: 18 bytes per label, and each comparison and annotator once."""
 
     def __init__(self) -> None:
         self._wheres: Numbers[ComparisonKey] = Numbers()
@@ -70,14 +72,14 @@ class Labels:
         self._parts: list[tuple[_Index, _Index, Codes, Codes]] = []
 
     def add(self, message: pb.MeasureAgreementRequest) -> None:
-        """The labels of a message, rows and columns; InvalidInput naming the first that is none."""
+        """Add the labels of a message. Raises InvalidInput for the first invalid one."""
         if message.labels:
             self._add_rows(message.labels)
         if message.HasField("columns"):
             self._add_columns(message.columns)
 
     def votes(self, source: Source, part: Part) -> SourceVotes:
-        """What *source* says in *part* of the data; NotFound if it takes no label."""
+        """Return the votes of *source* in *part* of the data. Raises NotFound if no label matches."""
         if source.kind not in (SourceKind.PEOPLE, SourceKind.LABELS):
             raise InvalidInput("source", f"a stream of labels has no source {source}; use people or labels:PATTERN")
         item, annotator, outcome, kind = map(np.concatenate, zip(*(self._parts or [_NOTHING]), strict=True))
@@ -89,8 +91,8 @@ class Labels:
         if not taken.any():
             raise NotFound(f"source {source} matches no label", reason="EMPTY_SOURCE")
         taken &= part.among(wheres, {}, {})[item]
-        told = Columns(wheres, annotators, item.astype(np.int32), annotator.astype(np.int32), outcome).among(taken)
-        rows = merged(told, source.merge)
+        columns = Columns(wheres, annotators, item.astype(np.int32), annotator.astype(np.int32), outcome).among(taken)
+        rows = merged(columns, source.merge)
         return SourceVotes(str(source), rows, {}, {}, len(rows), len(rows), parser="label")
 
     def _add_rows(self, rows: Sequence[ds.Label]) -> None:
@@ -107,7 +109,7 @@ class Labels:
         )
 
     def _add_columns(self, columns: ds.LabelColumns) -> None:
-        """Each comparison, annotator and outcome is looked at once, where it first stands."""
+        """Decode each distinct comparison, annotator, and outcome once, at its first row."""
         n = _rows(columns)
         if n == 0:
             return
@@ -123,8 +125,8 @@ class Labels:
         turns, when = np.unique(turn, return_inverse=True)
         _, first, at = np.unique(where * turns.size + when, return_index=True, return_inverse=True)
         _, speaks, who = np.unique(annotator, return_index=True, return_inverse=True)
-        said = np.unique(outcome, return_index=True)[1]
-        labels = {row: decode.label(_row(columns, row)) for row in np.unique([*first, *speaks, *said]).tolist()}
+        of_outcome = np.unique(outcome, return_index=True)[1]
+        labels = {row: decode.label(_row(columns, row)) for row in np.unique([*first, *speaks, *of_outcome]).tolist()}
         placed = [labelled_at(labels[row]) for row in first.tolist()]
         flipped = np.array([turned for _, turned in placed], dtype=np.bool_)[at]
         code = (outcome - 1).astype(np.int8)

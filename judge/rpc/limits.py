@@ -1,6 +1,6 @@
-"""What bounds a call: how many there are of its kind, how long it may take, and the server's own end.
+"""Limits on calls: how many of a kind run at once, and how long one may take.
 
-Health checks and reflection are never bounded. A deadline of the caller's own holds too: gRPC sees to it.
+Health checks and reflection have no limits. The caller's own deadline applies too; gRPC enforces it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ REQUEST_ID_LENGTH = 128
 
 @dataclass(frozen=True)
 class Limit:
-    """At most *calls* of a kind at once; each may take *seconds*, or as a stream be without progress so long."""
+    """At most *calls* of a kind run at once. Each may take *seconds*; a stream may make no progress for that long."""
 
     kind: str
     calls: int
@@ -52,38 +52,38 @@ BY_METHOD: Mapping[str, Limit] = {
 
 
 def limit_of(handler: Any, method: str) -> Limit:
-    """The limit of a *method* by its name, else by its kind."""
+    """Return the limit of a *method*, by its name or else by its kind."""
     if (named := BY_METHOD.get(method.rpartition("/")[2])) is not None:
         return named
     return STREAM if handler.response_streaming else UPLOAD if handler.request_streaming else UNARY
 
 
 class _Call:
-    """A call at work: ends it from outside, and says why."""
+    """A running call, which can be ended from outside with a reason."""
 
     def __init__(self, seconds: float) -> None:
         self._task = asyncio.current_task()
         self._seconds = seconds
-        self._timer = self._armed()
+        self._timer = self._start_timer()
         self._sending = False
         self.why: JudgeError | None = None
 
-    def _armed(self) -> asyncio.TimerHandle:
+    def _start_timer(self) -> asyncio.TimerHandle:
         return asyncio.get_running_loop().call_later(self._seconds, self._late)
 
     def _late(self) -> None:
         self.end(DeadlinePassed(f"no progress for {self._seconds:g} s"), sending=True)
 
-    def progressed(self) -> None:
-        """Begin to count anew."""
+    def note_progress(self) -> None:
+        """Restart the timer."""
         self._timer.cancel()
-        self._timer = self._armed()
+        self._timer = self._start_timer()
 
     def end(self, why: JudgeError, *, sending: bool = False) -> None:
-        """Cancel the call's task; the caller is told *why*.
+        """Cancel the call's task, and tell the caller *why*.
 
-        A task cancelled while gRPC is *sending* its reply ends without a word: only a caller that takes nothing is
-        left like that. Any other is told once its reply has gone.
+        A task that is cancelled while gRPC is *sending* its reply cannot say why. Only a caller that reads nothing ends
+        like that; for others, the call ends after the reply has been sent.
         """
         if self.why is None and self._task is not None:
             self.why = why
@@ -92,7 +92,7 @@ class _Call:
 
     @contextmanager
     def sending(self) -> Iterator[None]:
-        """While gRPC has the reply."""
+        """Mark the time during which gRPC sends a reply."""
         self._sending = True
         yield
         self._sending = False
@@ -104,7 +104,7 @@ class _Call:
 
 
 class LimitInterceptor(grpc.aio.ServerInterceptor):
-    """Bounds every call of ours, gives each an id in logs and trailers, and ends streams when the server drains."""
+    """Applies limits, gives each call an id in logs and trailers, and ends streams when the server drains."""
 
     def __init__(self) -> None:
         self._running: Counter[str] = Counter()
@@ -112,30 +112,30 @@ class LimitInterceptor(grpc.aio.ServerInterceptor):
         self._draining = False
 
     def drain(self) -> None:
-        """Take no new call, and end every stream; other calls may finish."""
+        """Refuse new calls and end all streams; other calls may finish."""
         self._draining = True
         for call in list(self._streams):
-            call.end(Draining("the server is stopping; try again"))
+            call.end(Draining("the server is shutting down; try again"))
 
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
-        """The handler, bounded."""
+        """Return the handler with its limit."""
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
         if handler is None or not method.startswith(OURS):
             return handler
-        return _Bounded(handler, self, limit_of(handler, method))
+        return _LimitedHandler(handler, self, limit_of(handler, method))
 
     @contextmanager
     def call(self, limit: Limit, context: Any, *, streams: bool) -> Iterator[_Call]:
-        """Count the call in, or raise what refuses it."""
+        """Count a running call. Raises Busy or Draining if it is refused."""
         if self._draining:
-            raise Draining("the server is stopping; try again")
+            raise Draining("the server is shutting down; try again")
         if self._running[limit.kind] >= limit.calls:
-            raise Busy(f"{limit.calls} {limit.kind} calls are at work; try again", reason="TOO_MANY_CALLS")
+            raise Busy(f"{limit.calls} {limit.kind} calls are already running; try again", reason="TOO_MANY_CALLS")
         request_id = _request_id(context)
         context.set_trailing_metadata(((REQUEST_ID, request_id),))
         structlog.contextvars.bind_contextvars(request_id=request_id)
@@ -155,35 +155,35 @@ class LimitInterceptor(grpc.aio.ServerInterceptor):
             self._running[limit.kind] -= 1
 
 
-class _Bounded(Wrapped):
+class _LimitedHandler(Wrapped):
     def __init__(self, handler: Any, limits: LimitInterceptor, limit: Limit) -> None:
         super().__init__(handler)
         self._limits, self._limit = limits, limit
 
     async def reply(self, behaviour: Any, request: Any, context: Any) -> Any:
         with self._limits.call(self._limit, context, streams=self.request_streaming) as call:
-            return await behaviour(self._counted(request, call), context)
+            return await behaviour(self._count_progress(request, call), context)
 
     async def replies(self, behaviour: Any, request: Any, context: Any) -> AsyncIterator[Any]:
         with self._limits.call(self._limit, context, streams=True) as call:
-            async for reply in behaviour(self._counted(request, call), context):
-                call.progressed()
+            async for reply in behaviour(self._count_progress(request, call), context):
+                call.note_progress()
                 with call.sending():
                     yield reply
-                call.progressed()
+                call.note_progress()
 
-    def _counted(self, request: Any, call: _Call) -> Any:
-        return _counted(request, call) if self.request_streaming else request
+    def _count_progress(self, request: Any, call: _Call) -> Any:
+        return _count_progress(request, call) if self.request_streaming else request
 
 
-async def _counted(requests: AsyncIterator[Any], call: _Call) -> AsyncIterator[Any]:
+async def _count_progress(requests: AsyncIterator[Any], call: _Call) -> AsyncIterator[Any]:
     async for request in requests:
-        call.progressed()
+        call.note_progress()
         yield request
 
 
 def _request_id(context: Any) -> str:
-    """The caller's own id if it sent one that fits a header, else a new one."""
-    said = next((value for key, value in context.invocation_metadata() or () if key == REQUEST_ID), "")
-    fits = isinstance(said, str) and 0 < len(said) <= REQUEST_ID_LENGTH and said.isascii() and said.isprintable()
-    return said if fits else uuid.uuid4().hex
+    """Return the caller's request id if it is valid in a header, else a new one."""
+    sent = next((value for key, value in context.invocation_metadata() or () if key == REQUEST_ID), "")
+    fits = isinstance(sent, str) and 0 < len(sent) <= REQUEST_ID_LENGTH and sent.isascii() and sent.isprintable()
+    return sent if fits else uuid.uuid4().hex

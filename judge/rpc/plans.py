@@ -1,4 +1,4 @@
-"""A run's plan onto the wire, in batches that fit into messages."""
+"""Encode a run's plan, in batches that fit into messages."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from judge.ports.dataset_index import DatasetIndex
 from judge.rpc import encode
 
 PLAN_ROWS = 1000
-"""Showings of a batch."""
+"""Presentations in a batch."""
 PIECE = 1024 * 1024
-"""A longer row of a round comes in pieces of so many bytes."""
+"""The maximum size in bytes of a piece of a round's row."""
 
 
 def plan_batches(index: DatasetIndex, planned: Plan | Rounds) -> Iterator[ReadPlanResponse]:
-    """The answers of ReadPlan for what was *planned* over *index*: rounds, if there are any, and then showings."""
+    """Yield the responses of ReadPlan: the rounds of an adaptive run first, then all presentations."""
     plans = [planned] if isinstance(planned, Plan) else planned.plans
     if isinstance(planned, Rounds):
         for number in range(len(planned)):
@@ -31,7 +31,7 @@ def plan_batches(index: DatasetIndex, planned: Plan | Rounds) -> Iterator[ReadPl
 
 
 def pieces(whole: PlannedRound, most: int = PIECE) -> Iterator[PlannedRound]:
-    """*whole*, its row cut into pieces of at most so many bytes."""
+    """Yield the round *whole* with its row cut into pieces of at most *most* bytes."""
     for at in range(0, len(whole.row), most):
         piece = PlannedRound(number=whole.number, offset=whole.offset, presentations=whole.presentations)
         piece.row = whole.row[at : at + most]

@@ -30,13 +30,13 @@ from judge.votes.votes import SourceVotes
 
 
 class RankingServicer(ranking_service_pb2_grpc.RankingServiceServicer):
-    """Decodes, ranks in the fitting thread, encodes."""
+    """Implements RankingService."""
 
     def __init__(self, store: Store, fits: Fits) -> None:
         self._store, self._fits = store, fits
 
     async def GetLeaderboard(self, request: pb.GetLeaderboardRequest, context: Any) -> pb.GetLeaderboardResponse:
-        """Rank what a source says of a dataset's contestants."""
+        """Rank a dataset's contestants by a source."""
         options = decode.rank_options(request.options)
         dataset = resource_id("datasets", "dataset", request.dataset) if request.dataset else ""
         source = Source.parse(request.source)
@@ -47,7 +47,7 @@ class RankingServicer(ranking_service_pb2_grpc.RankingServiceServicer):
         return pb.GetLeaderboardResponse(leaderboard=reports.encode_leaderboard(leaderboard), versions=versions())
 
     async def _labels(self, votes: SourceVotes, options: RankOptions) -> Labelled | None:
-        """What the labels that ratings are to be anchored to say."""
+        """Return the labels to anchor ratings to, if requested."""
         if options.anchored_to is None:
             return None
         revision = await self._store.revision(TENANT, votes.dataset)
@@ -60,24 +60,24 @@ class RankingServicer(ranking_service_pb2_grpc.RankingServiceServicer):
         context: Any,
     ) -> pb.RankBattlesResponse:
         options: RankOptions | None = None
-        gathered = _Gathered()
+        columns = _BattleColumns()
         async for message in request_iterator:
             if options is None:
                 options = decode.rank_options(message.options)
-            gathered.add(message)
+            columns.add(message)
         if options is None:
             raise InvalidInput("options", "the stream is empty", reason="EMPTY_STREAM")
         chosen = options
         if chosen.style or chosen.by_category or chosen.targets or chosen.leave_one_out:
-            raise InvalidInput("options", "battles come without texts and categories, as a dataset's source has them")
+            raise InvalidInput("options", "style and categories need a dataset: battles have no texts or categories")
         if chosen.anchored_to or chosen.variance or chosen.decisive != 1:
-            raise InvalidInput("options", "battles come without labels and verdicts, as a dataset's source has them")
-        leaderboard = await self._fits.run(lambda: rank(alone(gathered.battles(), chosen), chosen))
+            raise InvalidInput("options", "anchors, variance and weights need a dataset: battles have no verdicts")
+        leaderboard = await self._fits.run(lambda: rank(alone(columns.battles(), chosen), chosen))
         return pb.RankBattlesResponse(leaderboard=reports.encode_leaderboard(leaderboard))
 
 
-class _Gathered:
-    """Battles of a stream, as codes: names are coded as they come."""
+class _BattleColumns:
+    """The battles of a stream, as columns of codes."""
 
     def __init__(self) -> None:
         self._names: dict[str, int] = {}
@@ -90,12 +90,12 @@ class _Gathered:
         self._n = 0
 
     def add(self, message: pb.RankBattlesRequest) -> None:
-        """Take a batch of rows and columns."""
+        """Add a batch of rows and columns."""
         if message.battles:
             rows = message.battles
             for row in rows:
                 decode.enum(Outcome, row.outcome, "battles.outcome")
-            self._take(
+            self._append(
                 [self._code(row.left) for row in rows],
                 [self._code(row.right) for row in rows],
                 [row.outcome for row in rows],
@@ -116,21 +116,23 @@ class _Gathered:
         for field, column in parts.items():
             values = np.array(column, dtype=np.int64)
             if len(values) != n:
-                raise InvalidInput(f"columns.{field}", f"columns.{field} has another length than columns.outcome")
+                raise InvalidInput(
+                    f"columns.{field}", f"columns.{field} does not have the same length as columns.outcome"
+                )
             if values.size and not 0 <= int(values.min()) <= int(values.max()) < len(names):
-                raise InvalidInput(f"columns.{field}", f"columns.{field} points outside names")
+                raise InvalidInput(f"columns.{field}", f"columns.{field} has a code that is not an index of names")
             codes[field] = values
         outcome = np.array(columns.outcome, dtype=np.int64)
         if not np.isin(outcome, list(Outcome)).all():
-            raise InvalidInput("columns.outcome", "an outcome is none of LEFT, RIGHT, TIE", reason="INVALID_ENUM")
+            raise InvalidInput("columns.outcome", "an outcome is not LEFT, RIGHT, or TIE", reason="INVALID_ENUM")
         weight = np.array(columns.weight, dtype=np.float64) if columns.weight else np.ones(n)
         if len(weight) != n:
-            raise InvalidInput("columns.weight", "columns.weight has another length than columns.outcome")
+            raise InvalidInput("columns.weight", "columns.weight is not as long as columns.outcome")
         alone = -1 - np.arange(self._n, self._n + n)
         prompt = prompts[codes["prompt"]] if "prompt" in codes else alone
-        self._take(names[codes["left"]], names[codes["right"]], outcome, weight, prompt)
+        self._append(names[codes["left"]], names[codes["right"]], outcome, weight, prompt)
 
-    def _take(self, left: Any, right: Any, outcome: Any, weight: Any, prompt: Any) -> None:
+    def _append(self, left: Any, right: Any, outcome: Any, weight: Any, prompt: Any) -> None:
         self._left.append(np.asarray(left, dtype=np.int64))
         self._right.append(np.asarray(right, dtype=np.int64))
         self._outcome.append(np.asarray(outcome, dtype=np.int8) - np.int8(1))
@@ -146,7 +148,7 @@ class _Gathered:
         return self._prompts.setdefault(name, len(self._prompts))
 
     def battles(self) -> Battles:
-        """All of it, contestants sorted by name; those without a battle are left out."""
+        """Return all battles, with contestants sorted by name, without those that have no battle."""
         if not self._n:
             raise InvalidInput("battles", "there are no battles", reason="NO_BATTLES")
         left, right = np.concatenate(self._left), np.concatenate(self._right)

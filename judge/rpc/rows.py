@@ -1,4 +1,4 @@
-"""The rows of a dataset, from the nouns to the wire. It needs nothing but them, so that a client may use it too."""
+"""Encode the rows of a dataset. Clients use this too, so it imports only the nouns and the API."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from judge.domain.dataset import Battle, ImportedVerdict, Label, ListedCompariso
 
 
 def prompt(row: Prompt) -> dataset_service_pb2.Prompt:
-    """A prompt."""
+    """Encode a prompt."""
     return dataset_service_pb2.Prompt(
         prompt_id=row.prompt_id, category=row.category, tags=row.tags, turns=row.turns, reference=row.reference
     )
 
 
 def output(row: Output) -> dataset_service_pb2.Output:
-    """An output."""
+    """Encode an output."""
     return dataset_service_pb2.Output(
         prompt_id=row.prompt_id, contestant=row.contestant, sample=row.sample, turns=row.turns
     )
 
 
 def label(row: Label) -> dataset_service_pb2.Label:
-    """A label."""
+    """Encode a label."""
     return dataset_service_pb2.Label(
         label_id=row.label_id,
         prompt_id=row.prompt_id,
         turn=row.turn,
         left=row.left,
         right=row.right,
-        outcome=row.outcome.value,  # type: ignore[arg-type]  # our numbers are the wire's
+        outcome=row.outcome.value,  # type: ignore[arg-type]  # the wire has the same numbers
         annotator=row.annotator,
         kind=row.kind.value,  # type: ignore[arg-type]  # as above
         probability=row.probability,
@@ -43,13 +43,13 @@ def label(row: Label) -> dataset_service_pb2.Label:
 
 
 def imported_verdict(row: ImportedVerdict) -> dataset_service_pb2.ImportedVerdict:
-    """A verdict made elsewhere."""
+    """Encode a verdict made elsewhere."""
     return dataset_service_pb2.ImportedVerdict(
         prompt_id=row.prompt_id,
         turn=row.turn,
         left=row.left,
         right=row.right,
-        order=row.order.value,  # type: ignore[arg-type]  # our numbers are the wire's
+        order=row.order.value,  # type: ignore[arg-type]  # the wire has the same numbers
         judge=row.judge,
         raw=row.raw,
         outcome=row.outcome.value if row.outcome else 0,  # type: ignore[arg-type]  # as above
@@ -60,7 +60,7 @@ def imported_verdict(row: ImportedVerdict) -> dataset_service_pb2.ImportedVerdic
 
 
 def listed(row: ListedComparison) -> dataset_service_pb2.ListedComparison:
-    """An explicit pair."""
+    """Encode an explicit comparison."""
     return dataset_service_pb2.ListedComparison(
         comparison_id=row.comparison_id,
         prompt_id=row.prompt_id,
@@ -73,11 +73,11 @@ def listed(row: ListedComparison) -> dataset_service_pb2.ListedComparison:
 
 
 def battle(row: Battle) -> ranking_service_pb2.Battle:
-    """A battle."""
+    """Encode a battle."""
     return ranking_service_pb2.Battle(
         left=row.left,
         right=row.right,
-        outcome=row.outcome.value,  # type: ignore[arg-type]  # our numbers are the wire's
+        outcome=row.outcome.value,  # type: ignore[arg-type]  # the wire has the same numbers
         weight=row.weight,
         prompt_id=row.prompt_id,
     )

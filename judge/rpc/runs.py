@@ -25,36 +25,36 @@ from judge.runs.reparse import reparse
 from judge.runs.watch import Watcher
 
 PAGE_BYTES = 1024 * 1024
-"""A page or a batch of verdicts ends at so many bytes."""
+"""The maximum size in bytes of a page or a batch of verdicts."""
 NEWEST = 0
 
 
 class RunServicer(run_service_pb2_grpc.RunServiceServicer):
-    """Decodes, asks the runs and the store, encodes."""
+    """Implements RunService."""
 
     def __init__(self, store: Store, runs: RunLifecycle, watcher: Watcher, fits: Fits, clock: Clock) -> None:
         self._store, self._runs, self._watcher, self._fits, self._clock = store, runs, watcher, fits, clock
 
     async def EstimateRun(self, request: pb.EstimateRunRequest, context: Any) -> pb.EstimateRunResponse:
-        """Say what a run would take."""
+        """Estimate a run."""
         return pb.EstimateRunResponse(
             estimate=encode.estimate(await self._runs.estimate(TENANT, decode.run_spec(request.run)))
         )
 
     async def ReparseRun(self, request: pb.ReparseRunRequest, context: Any) -> pb.ReparseRunResponse:
-        """Read a run's stored replies with another parser."""
-        read = await reparse(self._store, TENANT, await self._store.run(TENANT, _id(request.name)), request.parser)
-        return pb.ReparseRunResponse(read=read.read, changed=read.changed, unreadable=read.unreadable)
+        """Parse a run's stored replies with another parser."""
+        result = await reparse(self._store, TENANT, await self._store.run(TENANT, _id(request.name)), request.parser)
+        return pb.ReparseRunResponse(read=result.read, changed=result.changed, unreadable=result.unreadable)
 
     async def CreateRun(self, request: pb.CreateRunRequest, context: Any) -> pb.CreateRunResponse:
-        """Create a run, or give the one that was created with the same request id."""
+        """Create a run, or return the one that was created with the same request id."""
         spec = decode.run_spec(request.run)
         body = encode.run_spec(spec).SerializeToString(deterministic=True)
-        made = await self._runs.create(TENANT, spec, request.request_id, body)
-        return pb.CreateRunResponse(run=encode.run(made, TENANT))
+        run = await self._runs.create(TENANT, spec, request.request_id, body)
+        return pb.CreateRunResponse(run=encode.run(run, TENANT))
 
     async def GetRun(self, request: pb.GetRunRequest, context: Any) -> pb.GetRunResponse:
-        """Give a run as it is now."""
+        """Return a run."""
         full = request.view == pb.RUN_VIEW_FULL
         return pb.GetRunResponse(run=encode.run(await self._store.run(TENANT, _id(request.name)), TENANT, full=full))
 
@@ -62,37 +62,37 @@ class RunServicer(run_service_pb2_grpc.RunServiceServicer):
         """List runs, newest first."""
         size = decode.page_size(request.page_size)
         dataset = resource_id("datasets", "dataset", request.dataset) if request.dataset else ""
-        found = await self._store.runs(TENANT, dataset, decode.page_token(request.page_token, NEWEST), size + 1)
-        more = str(found[size - 1].row) if len(found) > size else ""
-        return pb.ListRunsResponse(runs=[encode.run(r, TENANT) for r in found[:size]], next_page_token=more)
+        runs = await self._store.runs(TENANT, dataset, decode.page_token(request.page_token, NEWEST), size + 1)
+        more = str(runs[size - 1].row) if len(runs) > size else ""
+        return pb.ListRunsResponse(runs=[encode.run(r, TENANT) for r in runs[:size]], next_page_token=more)
 
     async def WatchRun(self, request: pb.WatchRunRequest, context: Any) -> AsyncIterator[pb.WatchRunResponse]:
-        """Stream whole snapshots until the run ends."""
+        """Stream complete snapshots until the run ends."""
         standings = Standings(self._store, self._fits, self._clock, TENANT) if request.standings else None
         async for run, rate in self._watcher.watch(TENANT, _id(request.name), request.after_revision):
             leaderboards = await standings.of(run) if standings else []
             yield pb.WatchRunResponse(run=encode.run(run, TENANT, rate), interim=leaderboards)
 
     async def CancelRun(self, request: pb.CancelRunRequest, context: Any) -> pb.CancelRunResponse:
-        """Stop a run."""
+        """Cancel a run."""
         return pb.CancelRunResponse(run=encode.run(await self._runs.cancel(TENANT, _id(request.name)), TENANT))
 
     async def ResumeRun(self, request: pb.ResumeRunRequest, context: Any) -> pb.ResumeRunResponse:
-        """Go on with a run."""
+        """Continue a run."""
         budget = Budget(request.budget.cost_micros, request.budget.calls) if request.HasField("budget") else None
         run = await self._runs.resume(TENANT, _id(request.name), budget)
         return pb.ResumeRunResponse(run=encode.run(run, TENANT))
 
     async def ListVerdicts(self, request: pb.ListVerdictsRequest, context: Any) -> pb.ListVerdictsResponse:
-        """Page through verdicts by their place in the plan."""
+        """List verdicts by their position in the plan."""
         run = await self._store.run(TENANT, _id(request.parent, "parent"))
         size = decode.page_size(request.page_size)
         query = decode.verdict_query(request.filter)
         after = decode.page_token(request.page_token, -1)
-        found = await self._store.verdicts(run.row, query, after=after, limit=size + 1)
+        verdicts = await self._store.verdicts(run.row, query, after=after, limit=size + 1)
         full = request.view == verdict_pb2.VERDICT_VIEW_FULL
-        page, whole = _fitting([encode.verdict(v, run.run_id, full=full) for v in found[:size]])
-        more = not whole or len(found) > size
+        page, whole = _first_page([encode.verdict(v, run.run_id, full=full) for v in verdicts[:size]])
+        more = not whole or len(verdicts) > size
         return pb.ListVerdictsResponse(verdicts=page, next_page_token=str(page[-1].position) if more else "")
 
     async def StreamVerdicts(
@@ -108,13 +108,13 @@ class RunServicer(run_service_pb2_grpc.RunServiceServicer):
         while True:
             if snapshots is not None:
                 run, _ = await anext(snapshots, (run, 0.0))
-            while found := await self._store.verdicts(run.row, query, after=after, limit=1000, by_revision=True):
-                for batch, last in _batches(found, run.run_id, full=full):
-                    # A token stands only where a whole revision has been sent.
+            while verdicts := await self._store.verdicts(run.row, query, after=after, limit=1000, by_revision=True):
+                for batch, last in _batches(verdicts, run.run_id, full=full):
+                    # The token is that of the last revision that was sent completely.
                     yield pb.StreamVerdictsResponse(verdicts=batch, page_token=str(last))
-                after = found[-1].revision
+                after = verdicts[-1].revision
             if request.follow:
-                # Something is heard of the run, also while no verdict comes.
+                # Show that the stream is alive even while there are no new verdicts.
                 yield pb.StreamVerdictsResponse(page_token=str(after))
             if snapshots is None or run.state.ended:
                 return
@@ -130,29 +130,29 @@ class RunServicer(run_service_pb2_grpc.RunServiceServicer):
             planned = await stored_rounds(self._store, TENANT, run)
         else:
             planned = await build_plan(self._store, TENANT, run.spec, run.dataset_revision)
-        leaderboard = await self._store.dataset_index(TENANT, run.spec.dataset, run.dataset_revision)
-        for batch in plan_batches(leaderboard, planned):
+        index = await self._store.dataset_index(TENANT, run.spec.dataset, run.dataset_revision)
+        for batch in plan_batches(index, planned):
             yield batch
 
 
-def _batches(found: list[Verdict], run_id: str, *, full: bool) -> list[tuple[list[verdict_pb2.Verdict], int]]:
+def _batches(verdicts: list[Verdict], run_id: str, *, full: bool) -> list[tuple[list[verdict_pb2.Verdict], int]]:
     batches: list[tuple[list[verdict_pb2.Verdict], int]] = []
     rows: list[verdict_pb2.Verdict] = []
-    size, done = 0, found[0].revision - 1
-    for i, verdict in enumerate(found):
+    size, done = 0, verdicts[0].revision - 1
+    for i, verdict in enumerate(verdicts):
         row = encode.verdict(verdict, run_id, full=full)
         if rows and size + row.ByteSize() > PAGE_BYTES:
             batches.append((rows, done))
             rows, size = [], 0
         rows.append(row)
         size += row.ByteSize()
-        if i + 1 == len(found) or found[i + 1].revision != verdict.revision:
+        if i + 1 == len(verdicts) or verdicts[i + 1].revision != verdict.revision:
             done = verdict.revision
     batches.append((rows, done))
     return batches
 
 
-def _fitting(rows: list[verdict_pb2.Verdict]) -> tuple[list[verdict_pb2.Verdict], bool]:
+def _first_page(rows: list[verdict_pb2.Verdict]) -> tuple[list[verdict_pb2.Verdict], bool]:
     size = 0
     for i, row in enumerate(rows):
         size += row.ByteSize()

@@ -59,8 +59,8 @@ class Server:
         self._datasets = DatasetServicer(store)
         add = self._server
         dataset_service_pb2_grpc.add_DatasetServiceServicer_to_server(self._datasets, add)
-        watched = RunServicer(store, runs, self._watcher, self._fits, clock)
-        run_service_pb2_grpc.add_RunServiceServicer_to_server(watched, add)
+        run_servicer = RunServicer(store, runs, self._watcher, self._fits, clock)
+        run_service_pb2_grpc.add_RunServiceServicer_to_server(run_servicer, add)
         judge_service_pb2_grpc.add_JudgeServiceServicer_to_server(JudgeServicer(store, judges, runs, single), add)
         ranking_service_pb2_grpc.add_RankingServiceServicer_to_server(RankingServicer(store, self._fits), add)
         agreement = AgreementServicer(store, self._fits, families)
@@ -80,20 +80,20 @@ class Server:
         reflection.enable_server_reflection([*services, health.SERVICE_NAME, reflection.SERVICE_NAME], add)
 
     async def start(self, listen: str) -> str:
-        """Listen on *listen* (HOST:PORT or unix:PATH); the address, with the port that was chosen for port 0."""
+        """Listen on HOST:PORT or unix:PATH. Returns the address, with the actual port in place of port 0."""
         port = self._server.add_insecure_port(listen)
         await self._server.start()
         await self._health.start()
         return listen if listen.startswith("unix:") else f"{listen.rpartition(':')[0]}:{port}"
 
     async def drain(self) -> None:
-        """Say NOT_SERVING, take no new call, end every stream: each is told to try again."""
+        """Report NOT_SERVING, refuse new calls, and end all streams with a request to try again."""
         await self._health.drain()
         self._limits.drain()
         await self._watcher.close()
 
     async def stop(self) -> None:
-        """Give calls in flight some seconds, and end."""
+        """Wait a few seconds for calls in flight, and stop."""
         await self._server.stop(DRAIN_SECONDS)
         await self._single.close()
         await self._datasets.close()

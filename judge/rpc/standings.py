@@ -1,4 +1,4 @@
-"""The leaderboards of a run's judges while it is watched."""
+"""Interim leaderboards of a run that is being watched."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from judge.rpc import reports
 from judge.votes.sources import votes_of
 
 REST = 3.0
-"""So many times as long as they took standings are left as they are: one in four seconds at most goes into them."""
+"""Leaderboards are kept for this many times as long as they took to compute, so they take a quarter of the time."""
 
 
 class Standings:
-    """The leaderboards of a run's judges by what is there, for one who watches it: computed again now and then."""
+    """The interim leaderboards of a run's judges, recomputed from time to time."""
 
     def __init__(self, store: Store, fits: Fits, clock: Clock, tenant: str) -> None:
         self._store, self._fits, self._clock, self._tenant = store, fits, clock, tenant
@@ -29,7 +29,7 @@ class Standings:
         self._next = -math.inf
 
     async def of(self, run: Run) -> list[leaderboard_pb2.Leaderboard]:
-        """One for each judge with anything to rank by. Of a run that has ended they are what is there in the end."""
+        """Return one leaderboard for each judge that has verdicts; for a run that has ended, the final ones."""
         begun = self._clock.monotonic()
         if run.state.ended or begun >= self._next:
             leaderboards = [await self._leaderboard(run, judge.name) for judge in run.judges]
@@ -44,6 +44,6 @@ class Standings:
             votes = await votes_of(self._store, self._tenant, run.spec.dataset, source, options.taking)
             leaderboard = await self._fits.run(lambda: build_leaderboard(votes, options))
         except (NotFound, Precondition, Busy):
-            # Nothing is judged yet, or others wait for the one thread that fits.
+            # Nothing is judged yet, or the one thread that computes rankings is busy.
             return None
         return reports.encode_leaderboard(leaderboard)

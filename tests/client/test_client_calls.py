@@ -27,7 +27,7 @@ class Datasets(dataset_service_pb2_grpc.DatasetServiceServicer):
         self.messages: list[ds.UploadPromptsRequest] = []
 
     async def GetDataset(self, request: ds.GetDatasetRequest, context: Any) -> Any:
-        info = error_details_pb2.ErrorInfo(reason="NOT_FOUND", domain="judge", metadata={"name": request.name})
+        info = error_details_pb2.ErrorInfo(reason="NOT_FOUND", domain="judge.api.v1", metadata={"name": request.name})
         packed = AnyMessage()
         packed.Pack(info)
         status = status_pb2.Status(code=5, message="there is no such dataset", details=[packed])

@@ -20,7 +20,7 @@ from judge.app.local import running
 from judge.domain.errors import DeadlinePassed, Draining
 from judge.rpc import limits
 from judge.rpc.errors import code_of, status_of
-from judge.rpc.limits import Limit, LimitInterceptor, _Bounded, limit_of
+from judge.rpc.limits import Limit, LimitInterceptor, _LimitedHandler, limit_of
 from judge_client import JudgeClient
 from support.demo_data import settings
 
@@ -72,7 +72,7 @@ async def test_a_stream_with_no_progress_ends_and_one_that_goes_on_does_not() ->
             yield number
         await asyncio.Event().wait()
 
-    bounded = _Bounded(grpc.unary_stream_rpc_method_handler(replies), LimitInterceptor(), Limit("s", 1, seconds))
+    bounded = _LimitedHandler(grpc.unary_stream_rpc_method_handler(replies), LimitInterceptor(), Limit("s", 1, seconds))
     stream = bounded.unary_stream(8, _Context())
     seen = [await anext(stream) for _ in range(8)]
 

@@ -11,7 +11,7 @@ import pytest
 
 from judge.api.v1 import run_service_pb2 as pb
 from judge.domain.errors import Busy, DeadlinePassed, Draining
-from judge.rpc.limits import REQUEST_ID, Limit, LimitInterceptor, _Bounded
+from judge.rpc.limits import REQUEST_ID, Limit, LimitInterceptor, _LimitedHandler
 from judge_client import JudgeClient
 
 
@@ -83,7 +83,7 @@ async def test_a_stream_that_is_just_sending_is_told_when_it_has_sent() -> None:
 
     handler = grpc.unary_stream_rpc_method_handler(replies)
     limits = LimitInterceptor()
-    stream = _Bounded(handler, limits, Limit("stream", 1, 60)).unary_stream("said", _Context())
+    stream = _LimitedHandler(handler, limits, Limit("stream", 1, 60)).unary_stream("said", _Context())
     first = await anext(stream)
 
     limits.drain()

@@ -236,7 +236,7 @@ async def test_what_sways_a_judge_beyond_people(leaderboard: JudgeClient) -> Non
         await leaderboard.agreement("d", "judge:good", "people", pb.AgreementOptions(bias=True, family=["nobody"]))
     with pytest.raises(JudgeClientError, match="a family goes with bias"):
         await leaderboard.agreement("d", "judge:good", "people", pb.AgreementOptions(family=["dull"]))
-    with pytest.raises(JudgeClientError, match="beyond what a target says"):
+    with pytest.raises(JudgeClientError, match="measured against a target"):
         await leaderboard.agreement("d", "people", "", pb.AgreementOptions(bias=True))
 
 
@@ -367,10 +367,10 @@ async def test_labels_streamed_as_columns_say_what_they_say_as_rows(client: Judg
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ({"left": [0, -1]}, "columns row 1 points outside names"),
-        ({"prompt": [0, 99]}, "columns row 1 points outside names"),
-        ({"right": [0]}, "columns.right has another length than columns.outcome"),
-        ({"turn": [1]}, "columns.turn has another length than columns.outcome"),
+        ({"left": [0, -1]}, "row 1 of columns has a code that is not an index of names"),
+        ({"prompt": [0, 99]}, "row 1 of columns has a code that is not an index of names"),
+        ({"right": [0]}, "columns.right is not as long as columns.outcome"),
+        ({"turn": [1]}, "columns.turn is not as long as columns.outcome"),
         ({"turn": [1, -2]}, "turn -2 is negative"),
         ({"outcome": [1, 0]}, "outcome"),
         ({"outcome": [1, 9]}, "outcome"),

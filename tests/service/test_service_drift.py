@@ -104,7 +104,7 @@ async def test_two_judges_are_held_against_the_same_votes(client: JudgeClient) -
 @pytest.mark.parametrize(
     ("source", "target", "second_source", "sentence"),
     [
-        ("people", "", "judge:random", "a rival is held against a target: name one"),
+        ("people", "", "judge:random", "a second source is compared with a target: name one"),
         ("people", "people", "nonsense", "source 'nonsense' is none of judge:NAME"),
     ],
 )

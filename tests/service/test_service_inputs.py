@@ -101,7 +101,7 @@ async def test_a_broken_stream_leaves_whole_batches_and_may_be_sent_again(client
         pb.UploadOutputsRequest(outputs=outputs[:1001]),
     ]
 
-    with pytest.raises(JudgeClientError, match="1001 rows"):
+    with pytest.raises(JudgeClientError, match="1,001 rows"):
         await upload(client.datasets.UploadOutputs, each(messages))
     stored = (await client.get_dataset("d")).outputs - 2
     summary = await client.upload_outputs("d", outputs)

@@ -87,7 +87,7 @@ async def test_a_split_plurality_is_ranked_by_its_parts_and_not_compared(leaderb
     rates = {row.contestant: row.rating for row in found.ratings}
     wins = 1 / 2 + 0 + 1 / 3 + 1 / 2 + 1 + (1 / 3 + 1 / 2) / 2
     assert rates["b"] == pytest.approx(wins / 5, abs=1e-6)
-    with pytest.raises(JudgeClientError, match="agreement counts whole votes, and people@plurality-split has parts"):
+    with pytest.raises(JudgeClientError, match="agreement counts whole votes, but people@plurality-split has"):
         await leaderboard.agreement("d", "judge:j", "people@plurality-split")
 
 

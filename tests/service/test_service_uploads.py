@@ -22,7 +22,7 @@ async def test_a_message_of_too_many_label_rows_is_refused_whole(client: JudgeCl
     ]
     message = pb.UploadLabelsRequest(dataset="datasets/d", source="s", labels=rows)
 
-    with pytest.raises(JudgeClientError, match="1001 rows") as refused:
+    with pytest.raises(JudgeClientError, match="1,001 rows") as refused:
         await upload(client.datasets.UploadLabels, each([message]))
 
     assert refused.value.reason == "BATCH_TOO_LARGE"
