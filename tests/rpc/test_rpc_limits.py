@@ -49,7 +49,7 @@ async def test_one_call_too_many_is_refused() -> None:
     first = asyncio.create_task(_forever(limits, Limit("unary", 1, 60), begun))
     await begun.wait()
 
-    with pytest.raises(Busy, match="1 unary calls are at work"):
+    with pytest.raises(Busy, match="1 unary calls are already running"):
         await _forever(limits, Limit("unary", 1, 60), asyncio.Event())
     with pytest.raises(DeadlinePassed):
         await _forever(limits, Limit("fit", 1, 0.001), asyncio.Event())
