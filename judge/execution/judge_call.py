@@ -187,19 +187,19 @@ class _Tries:
             except TransportFailed as failure:
                 self.lost += failure.maybe_paid
                 if not failure.throttled:
-                    account.failed()
+                    account.record_failure()
                     raise
-                account.throttled(failure.retry_after)
+                account.record_throttle(failure.retry_after)
             except CallFailed:
-                account.answered()
+                account.record_answer()
                 raise
             except asyncio.CancelledError:
                 # The deadline ended it in the middle.
                 self.lost += 1
-                account.failed()
+                account.record_failure()
                 raise
             else:
-                account.answered()
+                account.record_answer()
                 used = reply.usage.input_tokens + reply.usage.output_tokens
                 account.give_back(0, self._tokens - used if used else 0, single=self._single)
                 return reply

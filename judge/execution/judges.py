@@ -8,7 +8,8 @@ from typing import Protocol, TypeAlias
 
 from judge.domain.judge import JudgeCard, JudgeDefinition, RenderedPrompt
 from judge.domain.verdict import Reply
-from judge.execution.rate_limits import Account, MemoryLimit, Slots
+from judge.execution.rate_limits import Account
+from judge.execution.slots import MemoryLimit, Slots
 from judge.ports.backend import Backend
 
 Rule: TypeAlias = Callable[[RenderedPrompt], Reply]

@@ -202,7 +202,7 @@ class ShardRunner:
         """Let at most a second of *wait* pass, or until a call has landed; why not to go on, if the run says so."""
         name = self._judge.definition.name
         if self._judge.account.down:
-            message = f"judge {name!r} has no answer from its provider; it is asked again every half minute"
+            message = f"judge {name!r} has no answer from its provider; it is tried again every half minute"
             await self._waits.tell(WaitReason.PROVIDER_DOWN, message)
         elif wait > LONG:
             await self._waits.tell(

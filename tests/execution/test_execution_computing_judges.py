@@ -19,8 +19,8 @@ from judge.domain.verdict import Reply
 from judge.engines.local import LocalEngine
 from judge.execution import run_executor as execution
 from judge.execution.judges import Rule
-from judge.execution.rate_limits import Slots
 from judge.execution.shard_runner import AT_A_TIME, LEASE
+from judge.execution.slots import Slots
 from judge.ports.records import Permit, PermitRequest, Settled, VerdictQuery
 from judge.store.sql_store import SqlStore
 from support.clocks import QuickClock, StillClock

@@ -11,17 +11,9 @@ from hypothesis import strategies as st
 from judge.config.settings import AccountSettings
 from judge.domain.errors import TransportFailed
 from judge.domain.judge import Limits
-from judge.execution.rate_limits import (
-    IN_A_ROW,
-    LAST,
-    LEASE_SECONDS,
-    OF_LAST,
-    PATIENCE,
-    PROBE_SECONDS,
-    Account,
-    MemoryLimit,
-    Slots,
-)
+from judge.execution.circuit_breaker import IN_A_ROW, LAST, OF_LAST, PATIENCE, PROBE_SECONDS
+from judge.execution.rate_limits import LEASE_SECONDS, Account
+from judge.execution.slots import MemoryLimit, Slots
 from support.clocks import StillClock
 
 
@@ -109,8 +101,8 @@ def test_a_throttled_account_slows_down_and_comes_back() -> None:
     line = Line(account, clock)
     line.go(10)
 
-    account.throttled(5.0)
-    account.throttled(None)
+    account.record_throttle(5.0)
+    account.record_throttle(None)
 
     assert account.wait() == pytest.approx(5.0)
     clock.time += 5
@@ -119,7 +111,7 @@ def test_a_throttled_account_slows_down_and_comes_back() -> None:
     slow = len(line.begun) - before
     for _ in range(100):
         clock.time += 1
-        account.answered()
+        account.record_answer()
     before = len(line.begun)
     line.go(10)
     assert slow == pytest.approx(70, abs=3)
@@ -134,14 +126,14 @@ def test_without_a_limit_of_ours_the_providers_is_found() -> None:
         clock.time += 0.02
         account.lease(1, 1)
         if number >= 45:
-            account.throttled(0.0)
+            account.record_throttle(0.0)
     assert account.lease(1000, 0) == 1000
     clock.time += 2
     for _ in range(50):
         account.lease(1, 1)
 
     for _ in range(6):
-        account.throttled(0.0)
+        account.record_throttle(0.0)
     line = Line(account, clock)
     line.go(10)
 
@@ -155,7 +147,7 @@ def test_a_few_calls_throttled_among_many_slow_nobody_down() -> None:
     line = Line(account, clock)
     line.go(5)
 
-    account.throttled(0.0)
+    account.record_throttle(0.0)
     before = len(line.begun)
     line.go(5)
 
@@ -169,10 +161,10 @@ def test_an_account_is_not_slowed_below_what_is_answered() -> None:
     line = Line(account, clock)
     line.go(0.99)
     for _ in range(80):
-        account.answered()
+        account.record_answer()
 
     for _ in range(12):
-        account.throttled(0.0)
+        account.record_throttle(0.0)
     before = len(line.begun)
     line.go(10)
 
@@ -184,10 +176,10 @@ async def test_a_circuit_opens_after_failures_in_a_row_and_lets_a_probe_through(
     clock = StillClock()
     account = Account(clock)
     for _ in range(IN_A_ROW - 1):
-        account.failed()
+        account.record_failure()
     assert not account.down
 
-    account.failed()
+    account.record_failure()
 
     assert account.down
     with pytest.raises(TransportFailed, match="down"):
@@ -196,7 +188,7 @@ async def test_a_circuit_opens_after_failures_in_a_row_and_lets_a_probe_through(
     assert account.wait() <= 0
     assert account.lease(100, 1) == 1
     assert account.wait() == PROBE_SECONDS
-    account.answered()
+    account.record_answer()
     assert not account.down
     assert account.wait() <= 0
 
@@ -206,10 +198,10 @@ def test_half_of_the_last_calls_failing_opens_it_too() -> None:
     account = Account(StillClock())
 
     for _ in range(99):
-        account.failed()
-        account.answered()
+        account.record_failure()
+        account.record_answer()
     assert not account.down
-    account.failed()
+    account.record_failure()
 
     assert account.down
 
@@ -229,7 +221,7 @@ def test_a_provider_is_failed_after_an_hour() -> None:
     clock = StillClock()
     account = Account(clock)
     for _ in range(IN_A_ROW):
-        account.failed()
+        account.record_failure()
     assert not account.exhausted
 
     clock.time += PATIENCE + 1
@@ -272,7 +264,7 @@ async def test_a_small_run_gets_most_slots_beside_a_large_one() -> None:
         await asyncio.gather(*waiting.values(), return_exceptions=True)
         if served == small:
             # As if it had only begun: what it was given is not held against it.
-            slots._given[small] = 0
+            slots._used[small] = 0
 
     assert order == [small, small, small, large] * 2
 
@@ -323,7 +315,7 @@ async def test_slots_that_were_not_used_are_not_held_against_a_run() -> None:
     await slots.take(2, run=1)
     slots.give_back(2, run=1)
 
-    assert slots._given[1] == 0
+    assert slots._used[1] == 0
     assert await slots.take(5, run=1) == 2
 
 
