@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 from judge.domain.errors import JudgeError, StoreAway, StoreFull
 from judge.domain.run import StopReason
+from judge.execution.committer import FULL_WAIT
 from judge.execution.judges import Judges
 from judge.execution.run_executor import Execution, JudgePartition, Shard, Stop
-from judge.execution.shard_runner import FULL_WAIT
 from judge.log.events import logger
 from judge.ports.clock import Clock
 from judge.ports.store import Store

@@ -17,9 +17,20 @@ from judge.domain.judge import JudgeDefinition
 from judge.domain.outcome import ItemState
 from judge.domain.run import StopReason, WaitReason
 from judge.domain.verdict import CallKey, Reply
-from judge.execution.judge_call import Work, characters, priced, read, rendered, shows_reference, worst_cost
+from judge.execution.committer import FULL_WAIT
+from judge.execution.judge_call import (
+    Work,
+    characters,
+    priced,
+    read,
+    rendered,
+    settle_from_store,
+    shows_reference,
+    worst_cost,
+)
 from judge.execution.judges import JudgeAtWork
-from judge.execution.shard_runner import FULL_WAIT, ROUNDS, Failures, Waits, reused
+from judge.execution.progress import Failures, Waits
+from judge.execution.shard_runner import ROUNDS
 from judge.log.events import logger
 from judge.ports.backend import BatchBackend, BatchItem, BatchUndecided
 from judge.ports.clock import Clock
@@ -117,7 +128,7 @@ class BatchRunner:
         permit = await self._store.permit(self._tenant, self._request(unique))
         await self._commit(
             [
-                reused(self._judge.definition, one, permit.answered[one.key])
+                settle_from_store(self._judge.definition, one, permit.answered[one.key])
                 for one in todo
                 if one.key in permit.answered
             ]
@@ -174,7 +185,7 @@ class BatchRunner:
                 again = await self._collected(provider_id, by_id, batch.attempts)
             except TransportFailed as down:
                 # What is stored by now is stored; all of it is read again.
-                await self._waits.tell(
+                await self._waits.report(
                     WaitReason.PROVIDER_DOWN, f"judge {self._judge.definition.name!r}: {down.message}"
                 )
                 if await self._rest():
@@ -202,13 +213,13 @@ class BatchRunner:
                     return "", refused
                 return await self._backend.submit(items, batch.mark), None
             except BatchUndecided as undecided:
-                await self._waits.tell(
+                await self._waits.report(
                     WaitReason.BATCH_UNDECIDED, f"judge {self._judge.definition.name!r}: {undecided}"
                 )
             except TransportFailed as down:
                 # It may have arrived: it is looked for before it is sent again.
                 fresh = False
-                await self._waits.tell(
+                await self._waits.report(
                     WaitReason.PROVIDER_DOWN, f"judge {self._judge.definition.name!r}: {down.message}"
                 )
             except CallFailed:
@@ -229,7 +240,7 @@ class BatchRunner:
                     return cancelled
                 await self._tell(WaitReason.PROVIDER_BATCH, f"batch of {items}, {progress.finished} finished")
             except TransportFailed as down:
-                await self._waits.tell(
+                await self._waits.report(
                     WaitReason.PROVIDER_DOWN, f"judge {self._judge.definition.name!r}: {down.message}"
                 )
             if await (self._rest() if cancelled else self._pause()) == StopReason.STOPPED:
@@ -278,7 +289,7 @@ class BatchRunner:
         return found
 
     async def _tell(self, reason: WaitReason, message: str) -> None:
-        await self._waits.tell(reason, f"judge {self._judge.definition.name!r}: {message}")
+        await self._waits.report(reason, f"judge {self._judge.definition.name!r}: {message}")
 
     async def _refused(self) -> StopReason | None:
         """Why the run does not go on, if it does not."""

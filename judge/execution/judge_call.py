@@ -14,7 +14,7 @@ from judge.domain.outcome import ItemState, Order
 from judge.domain.verdict import CallKey, Comparison, ParsedVerdict, Reply, Shown, Usage, digest, recorded_digest
 from judge.execution.judges import JudgeAtWork, Rule
 from judge.ports.clock import Clock
-from judge.ports.records import ItemRef, OutputText, PromptText, Settled
+from judge.ports.records import ItemRef, OutputText, PromptText, Settled, StoredAnswer
 from judge.prompts.parse import Parser, parse
 from judge.prompts.render import render, uses_reference
 
@@ -103,7 +103,7 @@ async def judge_comparison(
     The call's turn at its account has come already; tries after the first wait for theirs.
     """
     if judge.rule is not None:
-        return computed(judge, judge.rule, work, attempt)
+        return settle_by_rule(judge, judge.rule, work, attempt)
     tries = _Tries(judge, likely_tokens(judge, work.shown), single=single)
     begun = clock.monotonic()
     reply, parsed_verdict, state = None, None, None
@@ -136,13 +136,22 @@ async def judge_comparison(
     )
 
 
-def computed(judge: JudgeAtWork, rule: Rule, work: Work, attempt: int | None) -> Settled:
+def settle_by_rule(judge: JudgeAtWork, rule: Rule, work: Work, attempt: int | None) -> Settled:
     """What becomes of *work* where *rule* judges: there is nothing to wait for, to repeat or to pay."""
     try:
         reply = rule(rendered(judge.definition, work, bare=True))
     except CallFailed as failure:
         return Settled(work.key, work.item, attempt, state=failure.state, calls=1)
     return Settled(work.key, work.item, attempt, reply=reply, parsed_verdict=read(judge.definition, reply), calls=1)
+
+
+def settle_from_store(definition: JudgeDefinition, work: Work, stored: StoredAnswer) -> Settled:
+    """Settle *work* with an answer from the store, and parse it if the judge's parser has not yet."""
+    known = definition.backend == RECORDED or any(
+        parsed.parser == definition.parser for parsed in stored.parsed_verdicts
+    )
+    parsed_verdict = None if known else read(definition, stored.reply)
+    return Settled(work.key, work.item, answer=stored.answer, reply=stored.reply, parsed_verdict=parsed_verdict)
 
 
 class _Tries:

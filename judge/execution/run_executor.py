@@ -20,8 +20,9 @@ from judge.domain.outcome import ItemState
 from judge.domain.run import PairPolicy, Run, RunState, StopReason, WaitReason
 from judge.execution.batch_runner import BATCH, BatchRunner
 from judge.execution.judges import JudgeAtWork, Judges
+from judge.execution.progress import Failures
 from judge.execution.quarantine import Quarantine, Turn
-from judge.execution.shard_runner import Failures, ShardRunner
+from judge.execution.shard_runner import ShardRunner
 from judge.execution.work_items import Keys
 from judge.log.events import logger
 from judge.planning.adaptive import planned_round
