@@ -18,16 +18,8 @@ from judge.domain.outcome import ItemState
 from judge.domain.run import StopReason, WaitReason
 from judge.domain.verdict import CallKey, Reply
 from judge.execution.committer import FULL_WAIT
-from judge.execution.judge_call import (
-    Work,
-    characters,
-    priced,
-    read,
-    rendered,
-    settle_from_store,
-    shows_reference,
-    worst_cost,
-)
+from judge.execution.cost import characters, with_cost, worst_cost
+from judge.execution.judge_call import Work, parse_reply, render_prompt, settle_from_store, shows_reference
 from judge.execution.judges import JudgeAtWork
 from judge.execution.progress import Failures, Waits
 from judge.execution.shard_runner import ROUNDS
@@ -200,7 +192,7 @@ class BatchRunner:
         self, batch: ProviderBatch, by_id: dict[str, list[Work]], *, fresh: bool
     ) -> tuple[str, StopReason | None]:
         """The provider's id of *batch*: found there unless it is *fresh*, else submitted; or why there is none."""
-        items = [BatchItem(name, rendered(self._judge.definition, works[0])) for name, works in by_id.items()]
+        items = [BatchItem(name, render_prompt(self._judge.definition, works[0])) for name, works in by_id.items()]
         while True:
             try:
                 if not fresh:
@@ -284,8 +276,8 @@ class BatchRunner:
                 found.append(settled._replace(state=outcome.state))
                 self._failures.count(outcome.state)
             else:
-                reply = priced(self._judge, outcome, tries=1, seconds=0.0)
-                found.append(settled._replace(reply=reply, parsed_verdict=read(self._judge.definition, reply)))
+                reply = with_cost(self._judge, outcome, tries=1, seconds=0.0)
+                found.append(settled._replace(reply=reply, parsed_verdict=parse_reply(self._judge.definition, reply)))
         return found
 
     async def _tell(self, reason: WaitReason, message: str) -> None:

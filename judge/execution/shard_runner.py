@@ -17,15 +17,8 @@ from judge.domain.outcome import ItemState
 from judge.domain.run import StopReason, WaitReason
 from judge.domain.verdict import CallKey
 from judge.execution.committer import Committer
-from judge.execution.judge_call import (
-    Work,
-    characters,
-    judge_comparison,
-    likely_tokens,
-    settle_by_rule,
-    settle_from_store,
-    worst_cost,
-)
+from judge.execution.cost import characters, likely_tokens, worst_cost
+from judge.execution.judge_call import Work, judge_comparison, settle_by_rule, settle_from_store
 from judge.execution.judges import JudgeAtWork, Rule
 from judge.execution.progress import Failures, Waits
 from judge.ports.clock import Clock

@@ -19,18 +19,9 @@ from judge.domain.verdict import (
     recorded_digest,
     shown_digest,
 )
+from judge.execution.cost import characters, likely_tokens, worst_cost
 from judge.execution.detached import DetachedTasks
-from judge.execution.judge_call import (
-    Work,
-    characters,
-    judge_comparison,
-    likely_tokens,
-    recorded_key,
-    rendered,
-    shows_reference,
-    texts,
-    worst_cost,
-)
+from judge.execution.judge_call import Work, judge_comparison, recorded_key, render_prompt, shows_reference, texts
 from judge.execution.judges import JudgeAtWork, Judges
 from judge.execution.shard_runner import BUSY_WAIT, LEASE
 from judge.ports.clock import Clock
@@ -102,7 +93,7 @@ class Single:
     async def preview(self, card: JudgeCard, asked: SingleRequest) -> RenderedPrompt:
         """What would be sent."""
         work = Work(CallKey(0, 0, asked.shown.turn, 0, 0), asked.shown)
-        return rendered((await self._identified(card)).definition, work)
+        return render_prompt((await self._identified(card)).definition, work)
 
     async def stored(self, tenant: str, card: JudgeCard, asked: SingleRequest) -> bool:
         """Whether a verdict is stored already, so that asking again costs nothing."""

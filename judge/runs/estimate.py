@@ -17,7 +17,7 @@ import numpy as np
 
 from judge.domain.judge import RECORDED, AnswerForm, JudgeCard, Price
 from judge.domain.verdict import Usage
-from judge.execution.judge_call import CHARS_PER_TOKEN, worst_usage
+from judge.execution.cost import CHARS_PER_TOKEN, worst_usage
 from judge.execution.work_items import Keys
 from judge.planning.inputs import PAGE
 from judge.planning.plan import Plan

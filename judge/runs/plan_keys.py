@@ -13,7 +13,8 @@ from judge.columns.names import first_comers
 from judge.domain.judge import JudgeDefinition
 from judge.domain.outcome import Order
 from judge.domain.verdict import Shown
-from judge.execution.judge_call import characters, shows_reference
+from judge.execution.cost import characters
+from judge.execution.judge_call import shows_reference
 from judge.planning.plan import Plan
 from judge.ports.records import OutputText, PromptText
 from judge.ports.store import Store

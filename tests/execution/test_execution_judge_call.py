@@ -15,7 +15,8 @@ from judge.domain.errors import CallRejected, JudgeUnusable, TransportFailed
 from judge.domain.judge import RECORDED, JudgeCard, JudgeDefinition, Limits, Price, Rubric
 from judge.domain.outcome import ItemState, VerdictStatus
 from judge.domain.verdict import CallKey, Shown
-from judge.execution.judge_call import ATTEMPTS, Work, characters, judge_comparison, worst_call
+from judge.execution.cost import ATTEMPTS, characters, worst_call
+from judge.execution.judge_call import Work, judge_comparison
 from judge.execution.judges import JudgeAtWork
 from judge.ports.clock import SystemClock
 from judge.prompts.rubrics import RUBRICS

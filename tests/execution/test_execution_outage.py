@@ -14,7 +14,7 @@ from judge.app.judges import ConfiguredJudges
 from judge.config.settings import JudgeSettings
 from judge.domain.run import RunState
 from judge.execution.circuit_breaker import IN_A_ROW, PATIENCE, PROBE_SECONDS
-from judge.execution.judge_call import ATTEMPTS
+from judge.execution.cost import ATTEMPTS
 from support.clocks import StillClock
 from support.demo_data import settings
 from support.example_prompts import right_answer

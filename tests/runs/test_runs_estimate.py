@@ -5,7 +5,7 @@ import pytest
 from judge.domain.dataset import Output, Prompt
 from judge.domain.judge import JudgeCard, JudgeDefinition, Price
 from judge.domain.run import OrderPolicy, Pairing, RunSpec, TurnPolicy
-from judge.execution.judge_call import characters
+from judge.execution.cost import characters
 from judge.execution.work_items import Keys
 from judge.planning.inputs import build_plan
 from judge.prompts.rubrics import RUBRICS
