@@ -107,13 +107,13 @@ async def test_quarantined_shards_have_their_turn_one_after_another() -> None:
     """One at a time; who is stopped while it waits has none, and keeps nobody else waiting."""
     quarantine = Quarantine()
     first, second, third = quarantine.turn(), quarantine.turn(), quarantine.turn()
-    assert await first.comes()
-    waiting: Sequence[asyncio.Task[bool]] = [asyncio.create_task(turn.comes()) for turn in (second, third)]
+    assert await first.acquire()
+    waiting: Sequence[asyncio.Task[bool]] = [asyncio.create_task(turn.acquire()) for turn in (second, third)]
     await asyncio.sleep(0)
 
     second.stop()
     stopped = await waiting[0]
     early = waiting[1].done()
-    first.over()
+    first.release()
 
     assert (stopped, early, await waiting[1]) == (False, False, True)
