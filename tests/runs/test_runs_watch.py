@@ -101,7 +101,7 @@ async def test_a_watch_that_is_begun_again_and_again_asks_no_oftener() -> None:
                 await asyncio.sleep(0)
         one.cancel()
         await asyncio.gather(one, return_exceptions=True)
-        await asyncio.gather(*filter(None, [watcher._poll]))
+        await asyncio.gather(*filter(None, [watcher._polling]))
     await watcher.close()
     await store.close()
 
