@@ -18,7 +18,7 @@ from judge.domain.run import Run, RunState
 from judge.engines.activities import BEAT, Activities
 from judge.engines.temporal import TemporalEngine
 from judge.engines.temporal_connection import TemporalConnection
-from judge.engines.workflow import RunAt, ShardAt, Told
+from judge.engines.workflow import RunAt, ShardAt, StopReport
 from judge.execution.run_executor import Execution
 from judge.ports.records import Losses
 from judge.store.sql_store import SqlStore
@@ -73,11 +73,11 @@ class Desk:
     run: Run
     at: ShardAt
 
-    async def execute(self, *, attempt: int = 1, opening: str = "1") -> Told:
+    async def execute(self, *, attempt: int = 1, opening: str = "1") -> StopReport:
         """What became of the run's one shard."""
         environment = ActivityEnvironment()
         environment.info = replace(environment.info, attempt=attempt)
-        told: Told = await environment.run(self.activities.execute, replace(self.at, opening=opening))
+        told: StopReport = await environment.run(self.activities.execute, replace(self.at, opening=opening))
         return told
 
     async def now(self) -> Run:
@@ -115,7 +115,7 @@ async def test_a_store_that_is_away_is_waited_for() -> None:
 
         told = await d.execute()
 
-        assert (told, d.store.times) == (Told(), 0)
+        assert (told, d.store.times) == (StopReport(), 0)
         assert (await d.now()).counts.by_status == {"ok": PLANNED}
 
 
@@ -124,7 +124,7 @@ async def test_a_store_that_stays_away_is_looked_at_less_often_until_it_is_back(
     async with desk(always) as d:
         d.store.unknown, d.store.times = 6, 3
 
-        assert await d.execute() == Told()
+        assert await d.execute() == StopReport()
 
         assert d.clock.slept == [1, 2, 4, 8, 10, 10, 1, 1, 1]
 
@@ -136,7 +136,7 @@ async def test_a_worker_is_not_ready_outside_the_schema_range_it_knows() -> None
 
         told = await d.execute()
 
-        assert (told, d.store.unknown, d.store.begun) == (Told(), 0, 1)
+        assert (told, d.store.unknown, d.store.begun) == (StopReport(), 0, 1)
         assert (await d.now()).counts.by_status == {"ok": PLANNED}
 
 
@@ -194,7 +194,7 @@ async def test_a_missing_credential_is_told_after_others_were_asked() -> None:
                 await d.execute(attempt=attempt)
             assert (given_back.value.type, given_back.value.non_retryable) == ("NO_CREDENTIAL", False)
 
-        assert await d.execute(attempt=3) == Told("NO_CREDENTIAL", "judge 'j': there is no key")
+        assert await d.execute(attempt=3) == StopReport("NO_CREDENTIAL", "judge 'j': there is no key")
 
 
 async def test_a_run_that_is_begun_again_is_looked_at_afresh() -> None:

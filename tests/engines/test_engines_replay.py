@@ -16,7 +16,7 @@ from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
 from judge.engines.activities import Activities
-from judge.engines.workflow import PartitionAt, RunAt, RunWorkflow, ShardAt, Told, noted
+from judge.engines.workflow import PartitionAt, RunAt, RunWorkflow, ShardAt, StopReport, add_report
 from judge.ports.clock import SystemClock
 from support.workflow_histories import FOLDER, read
 
@@ -50,11 +50,11 @@ def test_histories_tell_nothing_of_the_machine() -> None:
 
 def test_what_a_history_is_given_stays_small() -> None:
     """However many shards were left alone, and for however many reasons: under 2 KB, the first named, all counted."""
-    told: tuple[Told, ...] = ()
+    told: tuple[StopReport, ...] = ()
     for shard in range(1000):
-        told = noted(told, Told("POISONED", f"positions {shard} to {shard}" + "x" * 100))
-        told = noted(told, Told("JUDGE_UNUSABLE", f"judge {shard % 20}" + "y" * 140))
-        told = noted(told, Told("CANCELLED", f"judge {shard % 20}"))
+        told = add_report(told, StopReport("POISONED", f"positions {shard} to {shard}" + "x" * 100))
+        told = add_report(told, StopReport("JUDGE_UNUSABLE", f"judge {shard % 20}" + "y" * 140))
+        told = add_report(told, StopReport("CANCELLED", f"judge {shard % 20}"))
 
     at = RunAt("default", "0" * 16, "0" * 36, 9, (10**7,) * 20, told)
     payload = JSONPlainPayloadConverter().to_payload(at)
@@ -71,9 +71,9 @@ def test_what_a_history_is_given_stays_small() -> None:
 
 def test_a_reason_is_kept_once_for_each_message() -> None:
     """Equal words are counted, not repeated."""
-    one = Told("BUDGET_STOPPED", "judge 'j'")
+    one = StopReport("BUDGET_STOPPED", "judge 'j'")
 
-    assert noted(noted((), one), one) == (replace(one, shards=2),)
+    assert add_report(add_report((), one), one) == (replace(one, shards=2),)
 
 
 STEPS = (RunWorkflow.run, *Activities(None, SystemClock()).all())  # type: ignore[arg-type]  # nothing is executed
@@ -88,7 +88,7 @@ def test_a_step_takes_one_dataclass_argument_with_defaults(step: Callable[..., o
     assert [field.name for field in fields(kind) if field.default is MISSING] == []
 
 
-@pytest.mark.parametrize("kind", [RunAt, ShardAt, PartitionAt, Told])
+@pytest.mark.parametrize("kind", [RunAt, ShardAt, PartitionAt, StopReport])
 def test_what_a_history_keeps_is_read_by_its_defaults(kind: type) -> None:
     """Of everything that is passed to and fro."""
     assert kind() == JSONPlainPayloadConverter().from_payload(Payload(metadata={}, data=b"{}"), kind)
