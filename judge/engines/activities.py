@@ -67,7 +67,8 @@ class Activities:
         self._note_opening(at)
         partitions = await self._run_step(at, lambda: self._execution.partitions(at.tenant, at.run_id, at.round))
         return [
-            PartitionAt(partition.judge, partition.first, partition.last, partition.size) for partition in partitions
+            PartitionAt(judge=partition.judge, first=partition.first, last=partition.last, size=partition.size)
+            for partition in partitions
         ]
 
     @activity.defn(name=EXECUTE)

@@ -114,7 +114,12 @@ class Account:
         calls, leased_tokens = self._max_rate * share, self._max_token_rate * share
         if not self._shared_as or (math.isinf(calls) and math.isinf(leased_tokens)):
             return None
-        return RateLimit(f"{self._shared_as}/single" if reserved else self._shared_as, calls, leased_tokens, tokens)
+        return RateLimit(
+            account=f"{self._shared_as}/single" if reserved else self._shared_as,
+            calls=calls,
+            tokens=leased_tokens,
+            tokens_each=tokens,
+        )
 
     @property
     def down(self) -> bool:

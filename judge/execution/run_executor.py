@@ -108,7 +108,9 @@ class _OpenRun:
     def keys(self, number: int, store: Store, tenant: str, judge: JudgeAtWork) -> Keys:
         """The keys of the presentations of judge *number*."""
         cache_tag = self.run.spec.pairing.cache_tag
-        return self._keys.setdefault(number, Keys(store, tenant, judge.definition, cache_tag))
+        return self._keys.setdefault(
+            number, Keys(store=store, tenant=tenant, definition=judge.definition, cache_tag=cache_tag)
+        )
 
 
 class Execution:
@@ -177,7 +179,8 @@ class Execution:
             for definition in opened.run.judges
         ]
         return tuple(
-            JudgePartition(judge, plan.first(judge), plan.first(judge + 1), size) for judge, size in enumerate(sizes)
+            JudgePartition(judge=judge, first=plan.first(judge), last=plan.first(judge + 1), size=size)
+            for judge, size in enumerate(sizes)
         )
 
     async def execute(self, tenant: str, run_id: str, shard: Shard) -> Stop:
@@ -255,9 +258,20 @@ class Execution:
         keys = opened.keys(shard.judge, store, tenant, judge)
         runner: ShardRunner | BatchRunner
         if judge.card.batch:
-            runner = BatchRunner(store, tenant, run.row, run.run_id, judge, self._clock, fence=fence, failures=failures)
+            runner = BatchRunner(
+                store=store,
+                tenant=tenant,
+                run=run.row,
+                run_id=run.run_id,
+                judge=judge,
+                clock=self._clock,
+                fence=fence,
+                failures=failures,
+            )
         else:
-            runner = ShardRunner(store, tenant, run.row, judge, self._clock, fence=fence, failures=failures)
+            runner = ShardRunner(
+                store=store, tenant=tenant, run=run.row, judge=judge, clock=self._clock, fence=fence, failures=failures
+            )
         with self._stoppable(runner, run.run_id, shard):
             if isinstance(runner, BatchRunner):
                 for batch in await store.open_batches(run.row, shard.judge):

@@ -59,7 +59,7 @@ class ShardRunner:
     ) -> None:
         self._store, self._tenant, self._run, self._judge, self._clock = store, tenant, run, judge, clock
         self._fence, self._failures = fence, failures
-        self._committer = Committer(store, tenant, run, clock)
+        self._committer = Committer(store=store, tenant=tenant, run=run, clock=clock)
         self._in_flight: set[asyncio.Task[Sequence[Work]]] = set()
         self._stopping = False
         self._waits = Waits(store, run)

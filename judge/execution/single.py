@@ -79,7 +79,10 @@ class Single:
     @staticmethod
     def of_texts(compared: Comparison, order: Order) -> SingleRequest:
         """Return the request for a comparison that is given by its texts."""
-        return SingleRequest(Shown.of(compared, order), PresentationNames("", compared.turn, "left", "right", order))
+        return SingleRequest(
+            Shown.of(compared, order),
+            PresentationNames(prompt_id="", turn=compared.turn, left="left", right="right", order=order),
+        )
 
     async def _work(self, tenant: str, card: JudgeCard, request: SingleRequest, cache_tag: str, repeat: int) -> Work:
         definition, shown, names = card.definition, request.shown, request.names
@@ -93,14 +96,23 @@ class Single:
         ids = await self._store.intern(
             tenant, [bytes.fromhex(definition.call_fingerprint(shown)), prompt, first, second]
         )
-        return Work(CallKey(ids[0], ids[1], shown.turn, ids[2], ids[3], cache_tag, repeat), shown)
+        key = CallKey(
+            fingerprint=ids[0],
+            prompt=ids[1],
+            turn=shown.turn,
+            first=ids[2],
+            second=ids[3],
+            cache_tag=cache_tag,
+            repeat=repeat,
+        )
+        return Work(key, shown)
 
     async def _identified(self, card: JudgeCard) -> JudgeCard:
         return replace(card, definition=await self._judges.identified(card.definition))
 
     async def preview(self, card: JudgeCard, request: SingleRequest) -> RenderedPrompt:
         """Render what would be sent, without sending it."""
-        work = Work(CallKey(0, 0, request.shown.turn, 0, 0), request.shown)
+        work = Work(CallKey(fingerprint=0, prompt=0, turn=request.shown.turn, first=0, second=0), request.shown)
         return render_prompt((await self._identified(card)).definition, work)
 
     async def stored(self, tenant: str, card: JudgeCard, request: SingleRequest) -> bool:

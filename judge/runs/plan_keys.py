@@ -43,7 +43,9 @@ async def plan_keys(store: Store, tenant: str, definition: JudgeDefinition, plan
 
     def prompt_codes(text: PromptText, turn: int) -> tuple[int, int, int]:
         prompt = text.prompt
-        shown = Shown(prompt.turns[:turn], (), (), prompt.category, prompt.reference[:turn])
+        shown = Shown(
+            prompt=prompt.turns[:turn], first=(), second=(), category=prompt.category, reference=prompt.reference[:turn]
+        )
         content = text.referenced if shows_reference(definition, shown) else text.plain
         code = codes.setdefault(definition.call_fingerprint(shown), len(codes))
         return code, content[turn - 1], characters(shown)

@@ -92,14 +92,24 @@ async def desk(script: Script, gate: asyncio.Event | None = None, *, without: bo
     backend = Scripted(script, gate=gate)
     judges = OneJudge(backend, without=without)
     # The engine is never started: the test plays the part of Temporal.
-    service = EngineService(store, backend, TemporalEngine(store, TemporalConnection(), QuickClock()), judges)
+    service = EngineService(
+        store=store, backend=backend, engine=TemporalEngine(store, TemporalConnection(), QuickClock()), judges=judges
+    )
     await service.fill()
     run = await service.begin()
     clock = RecordingClock()
     activities = Activities(Execution(store, judges, QuickClock()), clock, others=3)
     assert await ActivityEnvironment().run(activities.begin, RunAt(TENANT, run.run_id, "1"))
     try:
-        yield Desk(service, store, judges, activities, clock, run, ShardAt(TENANT, run.run_id, "1", 0, 0, PLANNED))
+        yield Desk(
+            service=service,
+            store=store,
+            judges=judges,
+            activities=activities,
+            clock=clock,
+            run=run,
+            at=ShardAt(tenant=TENANT, run_id=run.run_id, opening="1", judge=0, first=0, last=PLANNED),
+        )
     finally:
         await store.close()
 

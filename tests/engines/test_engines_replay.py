@@ -56,7 +56,7 @@ def test_the_argument_of_a_history_stays_small() -> None:
         reports = add_report(reports, StopReport("JUDGE_UNUSABLE", f"judge {shard % 20}" + "y" * 140))
         reports = add_report(reports, StopReport("CANCELLED", f"judge {shard % 20}"))
 
-    at = RunAt("default", "0" * 16, "0" * 36, 9, (10**7,) * 20, reports)
+    at = RunAt(tenant="default", run_id="0" * 16, opening="0" * 36, round=9, cursors=(10**7,) * 20, told=reports)
     payload = JSONPlainPayloadConverter().to_payload(at)
     assert payload is not None
     assert len(payload.data) < 2048

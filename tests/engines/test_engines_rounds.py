@@ -44,7 +44,9 @@ def by_name(prompt: RenderedPrompt) -> Line:
 
 
 async def begin(h: EngineService, pairing: Pairing = ADAPTIVE, budget: Budget = Budget(), request: str = "") -> Run:  # noqa: B008  # frozen
-    return await h.runs.create(TENANT, RunSpec("d", ("j",), pairing, budget), request, request.encode())
+    return await h.runs.create(
+        TENANT, RunSpec(dataset="d", judges=("j",), pairing=pairing, budget=budget), request, request.encode()
+    )
 
 
 async def rows(h: EngineService, run: Run) -> list[bytes]:

@@ -116,7 +116,7 @@ async def engine_alone(url: str, settings: TemporalConnection) -> AsyncIterator[
     engine = TemporalEngine(store, settings, SystemClock(), every=0.2, patience=0.2)
     await engine.start()
     try:
-        yield EngineService(store, backend, engine, OneJudge(backend))
+        yield EngineService(store=store, backend=backend, engine=engine, judges=OneJudge(backend))
     finally:
         await engine.close()
         await store.close()

@@ -209,9 +209,9 @@ async def test_a_batch_has_at_most_5000_items_by_default(tmp_path: Path, vendor:
 
 def test_a_custom_id_is_base64url_of_the_keys_sha_256() -> None:
     """An id has 43 characters that every provider accepts; another order, cache tag or repeat gives another id."""
-    definition = JudgeDefinition("j", "openai", RUBRICS["brackets"], "brackets/1", model="m")
+    definition = JudgeDefinition(name="j", backend="openai", rubric=RUBRICS["brackets"], parser="brackets/1", model="m")
     shown = Shown(("q",), ("a",), ("b",))
-    work = Work(CallKey(1, 2, 1, 3, 4), shown)
+    work = Work(CallKey(fingerprint=1, prompt=2, turn=1, first=3, second=4), shown)
     digest = shown.key_digest(definition.call_fingerprint(shown), uses_reference=False)
     others = [
         Work(work.key, Shown(("q",), ("b",), ("a",))),

@@ -57,7 +57,7 @@ async def computing(
     card = replace(known.card, limits=Limits(max_failed_share=1.0))
     known.judge = replace(known.judge, card=card, rule=rule, slots=Slots(slots), backend=backend or script)
     engine = LocalEngine(store, known, store._clock)
-    service = EngineService(store, script, engine, known)
+    service = EngineService(store=store, backend=script, engine=engine, judges=known)
     await service.fill()
     yield service
     await engine.close()

@@ -76,7 +76,9 @@ def test_ratings_leave_rounded_to_1e_6(method: str) -> None:
     right = ((left + rng.integers(1, 6, left.size)) % 6).astype(np.int32)
     outcome = rng.integers(0, 3, left.size).astype(np.int8)
     prompt = rng.integers(0, 60, left.size, dtype=np.int32)
-    battles = Battles(tuple("abcdef"), left, right, outcome, cluster=prompt, n_clusters=60)
+    battles = Battles(
+        contestants=tuple("abcdef"), left=left, right=right, outcome=outcome, cluster=prompt, n_clusters=60
+    )
     options = RankOptions(method=method, reference="a")
 
     leaderboard = reports.encode_leaderboard(rank(alone(battles, options), options))

@@ -22,7 +22,7 @@ from judge.ports.clock import SystemClock
 from judge.prompts.rubrics import RUBRICS
 from support.judge_at_work import at_work
 
-WORK = Work(CallKey(1, 1, 1, 1, 2), Shown(("q",), ("a",), ("b",)))
+WORK = Work(CallKey(fingerprint=1, prompt=1, turn=1, first=1, second=2), Shown(("q",), ("a",), ("b",)))
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,9 @@ def _no_waiting() -> Iterator[None]:
 
 
 PRICE = Price(input_micros=1_000_000, output_micros=2_000_000)
-CARD = JudgeCard(JudgeDefinition("j", "scripted", RUBRICS["brackets"], "brackets/1"), price=PRICE)
+CARD = JudgeCard(
+    JudgeDefinition(name="j", backend="scripted", rubric=RUBRICS["brackets"], parser="brackets/1"), price=PRICE
+)
 WORST = worst_call(at_work(CARD, Scripted([])), characters(WORK.shown))
 
 
@@ -75,7 +77,7 @@ async def test_a_rejected_call_is_not_tried_again() -> None:
 
 async def test_law_2_what_is_not_recorded_has_a_state_and_is_no_call() -> None:
     """A recorded judge has only stored replies: nothing is rendered, and nothing is called."""
-    card = JudgeCard(JudgeDefinition("old", RECORDED, Rubric("brackets", ()), "brackets/1"))
+    card = JudgeCard(JudgeDefinition(name="old", backend=RECORDED, rubric=Rubric("brackets", ()), parser="brackets/1"))
 
     settled = await judge_comparison(at_work(card, Recorded()), WORK, 7, SystemClock())
 

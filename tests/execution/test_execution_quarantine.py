@@ -44,7 +44,7 @@ async def service() -> AsyncIterator[EngineService]:
     """A service whose engine is never started: the test hands out the shards."""
     store, backend = SqlStore.open("sqlite://", clock=QuickClock()), Scripted([])
     engine = TemporalEngine(store, TemporalConnection(), QuickClock())
-    built = EngineService(store, backend, engine, OneJudge(backend))
+    built = EngineService(store=store, backend=backend, engine=engine, judges=OneJudge(backend))
     await built.fill()
     yield built
     await store.close()

@@ -70,7 +70,7 @@ async def at_work(store: SqlStore) -> AsyncIterator[tuple[EngineService, Run]]:
     backend = Scripted(lambda _: "[[A]]")
     known = OneJudge(backend)
     engine = LocalEngine(store, known, store._clock)
-    service = EngineService(store, backend, engine, known)
+    service = EngineService(store=store, backend=backend, engine=engine, judges=known)
     await service.fill()
     yield service, await service.begin()
     await engine.close()

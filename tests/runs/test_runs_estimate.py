@@ -17,7 +17,8 @@ from judge.store.sql_store import SqlStore
 from support.clocks import StillClock
 
 FAR = JudgeCard(
-    JudgeDefinition("far", "openai", RUBRICS["brackets"], "brackets/1", model="m"), price=Price(3_000_000, 0, 9_000_000)
+    JudgeDefinition(name="far", backend="openai", rubric=RUBRICS["brackets"], parser="brackets/1", model="m"),
+    price=Price(3_000_000, 0, 9_000_000),
 )
 
 
@@ -74,7 +75,9 @@ async def test_the_keys_of_a_plan_are_those_of_its_presentations(orders: OrderPo
 
     keys = await plan_keys(store, "t", FAR.definition, plan)
 
-    work = await Keys(store, "t", FAR.definition, "").work(plan.items(range(plan.per_judge)))
+    work = await Keys(store=store, tenant="t", definition=FAR.definition, cache_tag="").work(
+        plan.items(range(plan.per_judge))
+    )
     expected = {(*item.key[:5], characters(item.shown)) for item in work}
     assert {(*key, sent) for key, sent in zip(keys.keys.T.tolist(), keys.characters.tolist(), strict=True)} == expected
     assert len(keys.characters) == len(expected)

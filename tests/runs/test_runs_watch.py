@@ -50,7 +50,12 @@ async def test_one_poll_in_500_ms_for_all_watched_runs() -> None:
     assert isinstance(store, RecordingStore)
     store.polls = []
     backend = Scripted([])
-    service = EngineService(store, backend, TemporalEngine(store, TemporalConnection(), Passing()), OneJudge(backend))
+    service = EngineService(
+        store=store,
+        backend=backend,
+        engine=TemporalEngine(store, TemporalConnection(), Passing()),
+        judges=OneJudge(backend),
+    )
     await service.fill()
     runs = [await service.begin(name, Pairing(cache_tag=name)) for name in "abc"]
     watcher = Watcher(store, store._clock)
@@ -89,7 +94,12 @@ async def test_a_watch_that_starts_again_and_again_polls_no_more_often() -> None
     assert isinstance(store, RecordingStore)
     store.polls = []
     backend = Scripted([])
-    service = EngineService(store, backend, TemporalEngine(store, TemporalConnection(), Passing()), OneJudge(backend))
+    service = EngineService(
+        store=store,
+        backend=backend,
+        engine=TemporalEngine(store, TemporalConnection(), Passing()),
+        judges=OneJudge(backend),
+    )
     await service.fill()
     run = await service.begin()
     watcher = Watcher(store, store._clock)
