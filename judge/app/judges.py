@@ -25,7 +25,8 @@ from judge.domain.judge import (
     Sampling,
 )
 from judge.execution.judges import JudgeAtWork, Rule
-from judge.execution.rate_limits import Account, MemoryLimit, Slots
+from judge.execution.rate_limits import Account
+from judge.execution.slots import MemoryLimit, Slots
 from judge.ports.backend import Backend, Serving
 from judge.ports.clock import Clock
 from judge.prompts.parse import own_parser

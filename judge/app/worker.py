@@ -24,7 +24,7 @@ async def work(config_path: Path | None) -> int:
         message = 'judge worker executes what Temporal hands out: say engine = "temporal" and store_url in the config'
         raise ConfigError(message)
     try:
-        from judge.engines.worker import working  # noqa: PLC0415  # an extra
+        from judge.engines.worker import run_worker  # noqa: PLC0415  # an extra
     except ModuleNotFoundError as missing:
         raise ConfigError(f"judge worker needs the extra [temporal]: {missing.name} is not installed") from None
     stop = asyncio.Event()
@@ -37,7 +37,7 @@ async def work(config_path: Path | None) -> int:
         stack.push_async_callback(store.close)
         judges = ConfiguredJudges(settings, clock, shared=True)
         stack.push_async_callback(judges.close)
-        async with working(store, judges, temporal_connection(settings.temporal), clock):
+        async with run_worker(store, judges, temporal_connection(settings.temporal), clock):
             # What is there by now stays: nobody needs to look through it for garbage again.
             gc.freeze()
             await stop.wait()

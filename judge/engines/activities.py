@@ -1,8 +1,8 @@
-"""What a worker does for a workflow: a step of `Execution` each, told of by heartbeats while it lasts.
+"""Temporal's activities: each is one step of `Execution`, with heartbeats while it runs.
 
-A store that is away or full, or whose schema this release does not know, is waited for, for ever. Any other error of a
-step ends the run as failed. What a worker did not finish because it stops, because another worker took over or because
-it has no credential for the judge is given back, to be tried again by whoever is there.
+If the store is away or full, or has a schema that this release does not know, a step waits for it without limit. Any
+other error of a step ends the run as FAILED. A step that a worker did not finish because it stops, because another
+worker took over, or because it has no credential for the judge is handed back, and any worker may try it again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from judge.domain.errors import JudgeError, StoreAway, StoreFull
 from judge.domain.run import StopReason
-from judge.engines.workflow import BEGIN, END, EXECUTE, PARTITIONS, QUARANTINED, PartitionAt, RunAt, ShardAt, Told
+from judge.engines.workflow import BEGIN, END, EXECUTE, PARTITIONS, QUARANTINED, PartitionAt, RunAt, ShardAt, StopReport
 from judge.execution.run_executor import OPEN_RUNS, Execution, Shard, Stop
 from judge.log.events import logger
 from judge.ports.clock import Clock
@@ -25,19 +25,21 @@ from judge.ports.clock import Clock
 BEAT = 3.0
 """Seconds between two heartbeats."""
 LONGEST_PAUSE = 10.0
-"""Seconds between two looks at a store that is away."""
+"""Most seconds between two checks of a store that is away."""
 MESSAGE = 150
-"""Letters of a message that a history keeps."""
-GIVEN_BACK = (StopReason.STOPPED, StopReason.SUPERSEDED)
+"""Characters of a message that a history keeps."""
+HAND_BACK = (StopReason.STOPPED, StopReason.SUPERSEDED)
+"""Reasons for which a shard is always handed back to Temporal."""
 OTHERS = 10
-"""So often a shard is offered to other workers before it is believed that none has the judge's credential."""
-AGAIN = timedelta(seconds=1)
+"""Attempts at a shard, by any worker, after which no worker is assumed to have the judge's credential."""
+RETRY_DELAY = timedelta(seconds=1)
+"""How long Temporal waits before it hands out again what a worker handed back."""
 T = TypeVar("T")
 log = logger("worker")
 
 
 class Activities:
-    """The steps of runs, in this process."""
+    """The activities of this process."""
 
     def __init__(self, execution: Execution, clock: Clock, *, others: int = OTHERS) -> None:
         self._execution, self._clock, self._others = execution, clock, others
@@ -45,48 +47,49 @@ class Activities:
         self._stopping = False
 
     def all(self) -> Sequence[Callable[..., Awaitable[Any]]]:
-        """Each of them."""
+        """Return all activities, to register them with Temporal."""
         return (self.begin, self.partitions, self.execute, self.end)
 
     def stop(self) -> None:
-        """Ask for no new permit and wait for no store; what is in flight finishes and commits."""
+        """Request no more permits and stop waiting for the store. Calls in flight finish and commit."""
         self._stopping = True
         self._execution.stop()
 
     @activity.defn(name=BEGIN)
     async def begin(self, at: RunAt) -> bool:
-        """Whether the run is to be executed."""
-        self._look_afresh(at)
-        return await self._kept(at, lambda: self._execution.begin(at.tenant, at.run_id))
+        """Begin the run. Returns whether to execute it."""
+        self._note_opening(at)
+        return await self._run_step(at, lambda: self._execution.begin(at.tenant, at.run_id))
 
     @activity.defn(name=PARTITIONS)
     async def partitions(self, at: RunAt) -> list[PartitionAt]:
-        """The lanes of the round that the run is at; none when the rounds before were all."""
-        self._look_afresh(at)
-        partitions = await self._kept(at, lambda: self._execution.partitions(at.tenant, at.run_id, at.round))
+        """The judge partitions of the current round; none after the last round."""
+        self._note_opening(at)
+        partitions = await self._run_step(at, lambda: self._execution.partitions(at.tenant, at.run_id, at.round))
         return [
-            PartitionAt(partition.judge, partition.first, partition.last, partition.size) for partition in partitions
+            PartitionAt(judge=partition.judge, first=partition.first, last=partition.last, size=partition.size)
+            for partition in partitions
         ]
 
     @activity.defn(name=EXECUTE)
-    async def execute(self, at: ShardAt) -> Told:
-        """Judge what is missing of a shard; why it was not finished, if it was not."""
-        self._look_afresh(at)
-        stop = await self._kept(at, lambda: self._executed(at))
-        if stop.reason in GIVEN_BACK or (
+    async def execute(self, at: ShardAt) -> StopReport:
+        """Judge what is missing in a shard. The report says why it was not finished; it is empty if it was."""
+        self._note_opening(at)
+        stop = await self._run_step(at, lambda: self._execute_shard(at))
+        if stop.reason in HAND_BACK or (
             stop.reason is StopReason.NO_CREDENTIAL and activity.info().attempt < self._others
         ):
-            raise _given_back(stop.message or "the worker stops", stop.reason)
-        return Told(encode_reason(stop.reason), stop.message[:MESSAGE])
+            raise _hand_back(stop.message or "the worker is stopping", stop.reason)
+        return StopReport(encode_reason(stop.reason), stop.message[:MESSAGE])
 
     @activity.defn(name=END)
     async def end(self, at: RunAt) -> None:
-        """Say how the run ended."""
-        await self._kept(at, lambda: self._execution.end(at.tenant, at.run_id, _stops(at.told)))
+        """Store how the run ended."""
+        await self._run_step(at, lambda: self._execution.end(at.tenant, at.run_id, _stops(at.told)))
         self._openings.pop(at.run_id, None)
 
-    def _look_afresh(self, at: RunAt | ShardAt) -> None:
-        """What is known here of an earlier beginning of the run counts no more."""
+    def _note_opening(self, at: RunAt | ShardAt) -> None:
+        """Drop what this process knows about the run, if it was begun again since."""
         if self._openings.get(at.run_id) != at.opening:
             self._execution.forget(at.run_id)
             self._openings.pop(at.run_id, None)
@@ -94,44 +97,44 @@ class Activities:
             while len(self._openings) > OPEN_RUNS:
                 self._openings.pop(next(iter(self._openings)))
 
-    async def _executed(self, at: ShardAt) -> Stop:
-        """Execute the shard. Cancelled from outside, it ends at its next permit, and what is in flight commits."""
+    async def _execute_shard(self, at: ShardAt) -> Stop:
+        """Execute the shard. If Temporal cancels it, it stops at its next permit, and calls in flight commit."""
         shard = Shard(at.judge, at.first, at.last)
-        working = asyncio.ensure_future(self._execution.execute(at.tenant, at.run_id, shard))
+        execution = asyncio.ensure_future(self._execution.execute(at.tenant, at.run_id, shard))
         try:
-            return await asyncio.shield(working)
+            return await asyncio.shield(execution)
         except asyncio.CancelledError:
             self._execution.interrupt(at.run_id, shard)
-            await asyncio.gather(working, return_exceptions=True)
+            await asyncio.gather(execution, return_exceptions=True)
             raise
 
-    async def _kept(self, at: RunAt | ShardAt, step: Callable[[], Awaitable[T]]) -> T:
-        """The result of *step*, once the store lets it be had."""
-        beating = asyncio.create_task(self._beat())
+    async def _run_step(self, at: RunAt | ShardAt, step: Callable[[], Awaitable[T]]) -> T:
+        """Return the result of *step*. Sends heartbeats, and waits while the store is full or away."""
+        heartbeats = asyncio.create_task(self._send_heartbeats())
         pause = 1.0
         try:
             while True:
                 try:
                     await self._execution.check()
-                    # It answers: if it goes away again, that is another time.
+                    # The store answers: if it goes away again, start with short pauses.
                     pause = 1.0
-                    return await self._done(at, step)
+                    return await self._fail_on_error(at, step)
                 except (StoreAway, StoreFull) as error:
                     if self._stopping:
-                        raise _given_back(error.message, error.reason) from error
+                        raise _hand_back(error.message, error.reason) from error
                     log.warning("store.waited_for", run=at.run_id, reason=error.reason)
                 await self._clock.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
         finally:
-            beating.cancel()
+            heartbeats.cancel()
 
-    async def _beat(self) -> None:
+    async def _send_heartbeats(self) -> None:
         while True:
             activity.heartbeat()
             await self._clock.sleep(BEAT)
 
-    async def _done(self, at: RunAt | ShardAt, step: Callable[[], Awaitable[T]]) -> T:
-        """The result of *step*; an error of its own is the run's end."""
+    async def _fail_on_error(self, at: RunAt | ShardAt, step: Callable[[], Awaitable[T]]) -> T:
+        """Return the result of *step*. Any error that is not the store's absence ends the run as FAILED."""
         try:
             return await step()
         except (StoreAway, StoreFull):
@@ -140,33 +143,37 @@ class Activities:
             reason, message = error.reason, error.message
         except Exception:
             log.exception("run.broken", run=at.run_id)
-            reason, message = "INTERNAL", "an unexpected error ended the run; the worker's log has it"
+            reason, message = "INTERNAL", "an unexpected error ended the run; see the worker's log"
         await self._execution.fail(at.tenant, at.run_id, reason, message)
         raise ApplicationError(message[:MESSAGE], type=reason, non_retryable=True)
 
 
-def _stops(told: Sequence[Told]) -> list[Stop]:
-    """What was *told*; of those that were only counted, the shards left alone, and reasons not told of otherwise."""
-    stops = [Stop(decode_reason(one.reason), one.message) for one in told if one.message]
+def _stops(reports: Sequence[StopReport]) -> list[Stop]:
+    """Turn *reports* back into stops.
+
+    Reports without a message only count shards. Of these, all quarantined shards become stops, and others only if no
+    report with a message has the same reason.
+    """
+    stops = [Stop(decode_reason(report.reason), report.message) for report in reports if report.message]
     named = {stop.reason for stop in stops}
-    for one in told:
-        reason = decode_reason(one.reason)
-        if not one.message and (reason is StopReason.QUARANTINED or reason not in named):
-            stops += [Stop(reason)] * one.shards
+    for report in reports:
+        reason = decode_reason(report.reason)
+        if not report.message and (reason is StopReason.QUARANTINED or reason not in named):
+            stops += [Stop(reason)] * report.shards
     return stops
 
 
 def encode_reason(reason: StopReason | None) -> str:
-    """Spell *reason* as the payloads of Temporal's histories do; "" for a shard that was finished."""
+    """Return the spelling of *reason* in Temporal's histories; empty for a shard that was finished."""
     return "" if reason is None else QUARANTINED if reason is StopReason.QUARANTINED else reason.value
 
 
 def decode_reason(spelled: str) -> StopReason | None:
-    """Return the reason that a payload of Temporal's histories spells so."""
+    """Return the reason with this spelling in Temporal's histories."""
     return StopReason.QUARANTINED if spelled == QUARANTINED else StopReason(spelled) if spelled else None
 
 
-def _given_back(message: str, reason: str) -> ApplicationError:
+def _hand_back(message: str, reason: str) -> ApplicationError:
     return ApplicationError(
-        message[:MESSAGE], type=reason, next_retry_delay=AGAIN, category=ApplicationErrorCategory.BENIGN
+        message[:MESSAGE], type=reason, next_retry_delay=RETRY_DELAY, category=ApplicationErrorCategory.BENIGN
     )

@@ -1,7 +1,8 @@
-"""The local engine: asyncio in the server's process. The stored answers are the checkpoint.
+"""The local engine: asyncio tasks in the server's process. The stored answers are the checkpoint.
 
-Each run is a task, each of its judges a lane of it, a lane works through its shards in order, WINDOW at a time. A run
-that is submitted again while it works is left alone; one that was interrupted is asked only for what is missing.
+Each run is one task. It executes the judge partitions of a round concurrently, each with WINDOW shards at a time, in
+order. Submitting a run that is being executed does not disturb it. A run that was interrupted makes only the calls that
+are missing.
 """
 
 from __future__ import annotations
@@ -11,15 +12,15 @@ from collections.abc import Iterator
 
 from judge.domain.errors import JudgeError, StoreAway, StoreFull
 from judge.domain.run import StopReason
+from judge.execution.committer import FULL_WAIT
 from judge.execution.judges import Judges
 from judge.execution.run_executor import Execution, JudgePartition, Shard, Stop
-from judge.execution.shard_runner import FULL_WAIT
 from judge.log.events import logger
 from judge.ports.clock import Clock
 from judge.ports.store import Store
 
 WINDOW = 2
-"""Shards of a lane at work at once: while the last calls of one are waited for, the next one's begin."""
+"""Shards of a partition that are open at the same time, so that one starts while another waits for its last calls."""
 log = logger("engine")
 
 
@@ -36,7 +37,7 @@ class LocalEngine:
         self._closing = False
 
     async def start(self) -> None:
-        """Go on with what a dead process left: deletions, calls that may have been paid, unfinished runs."""
+        """Continue what a dead process left: deletions, calls that may have to be paid, and unfinished runs."""
         await self._store.finish_deletions()
         orphaned = await self._store.orphan_attempts()
         unfinished = await self._store.unfinished()
@@ -45,21 +46,21 @@ class LocalEngine:
             await self.submit(tenant, run_id)
 
     async def submit(self, tenant: str, run_id: str) -> None:
-        """Begin or go on with a run."""
+        """Begin a run, or continue it."""
         if self._closing:
             return
         if run_id in self._tasks:
-            # It may be at its very end: it is looked at once more after that.
+            # Its task may be about to end, so execute the run once more after that.
             self._again.add(run_id)
         else:
             self._tasks[run_id] = asyncio.create_task(self._execute(tenant, run_id))
 
     async def cancel(self, tenant: str, run_id: str) -> None:
-        """End a run told to cancel, if no task is at it; one that is sees it at its next permit."""
+        """End a run that is CANCELLING, if no task executes it. A task that does notices at its next permit."""
         await self.submit(tenant, run_id)
 
     async def close(self) -> None:
-        """Issue no new permit, let calls in flight finish and commit."""
+        """Request no more permits, and wait until calls in flight have finished and committed."""
         self._closing = True
         self._execution.stop()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
@@ -69,12 +70,12 @@ class LocalEngine:
         try:
             while run_id in self._again and not self._closing:
                 self._again.discard(run_id)
-                await self._whole(tenant, run_id)
+                await self._execute_once(tenant, run_id)
         finally:
             self._again.discard(run_id)
             del self._tasks[run_id]
 
-    async def _whole(self, tenant: str, run_id: str) -> None:
+    async def _execute_once(self, tenant: str, run_id: str) -> None:
         try:
             while not await self._judge_missing(tenant, run_id):
                 await self._clock.sleep(FULL_WAIT)
@@ -82,11 +83,11 @@ class LocalEngine:
             await self._execution.fail(tenant, run_id, error.reason, error.message)
         except Exception:
             log.exception("run.broken", run=run_id)
-            told = "an unexpected error ended the run; the server's log has it"
-            await self._execution.fail(tenant, run_id, "INTERNAL", told)
+            message = "an unexpected error ended the run; see the server's log"
+            await self._execution.fail(tenant, run_id, "INTERNAL", message)
 
     async def _judge_missing(self, tenant: str, run_id: str) -> bool:
-        """Judge what is missing; False if the store was full, so that it is to be begun again from what is stored."""
+        """Judge what is missing. Returns False if the store was full or away, so that the run must begin again."""
         try:
             await self._judge(tenant, run_id)
         except (StoreFull, StoreAway) as error:
@@ -109,7 +110,7 @@ class LocalEngine:
         await self._execution.end(tenant, run_id, stops)
 
     async def _round(self, tenant: str, run_id: str, partitions: tuple[JudgePartition, ...]) -> list[Stop]:
-        """Execute the lanes side by side. What stops one judge does not stop the others; an error stops all."""
+        """Execute the partitions concurrently. What stops one judge does not stop the others; an error stops all."""
         halt = asyncio.Event()
         tasks = [
             asyncio.create_task(self._worker(tenant, run_id, shards, halt))
@@ -125,7 +126,7 @@ class LocalEngine:
             raise
 
     async def _worker(self, tenant: str, run_id: str, shards: Iterator[Shard], halt: asyncio.Event) -> list[Stop]:
-        """Execute shards of a lane as long as there are any and none is stopped."""
+        """Execute shards of a partition until none is left or one stopped the judge."""
         stops: list[Stop] = []
         for shard in shards:
             if self._closing or halt.is_set():

@@ -1,8 +1,8 @@
-"""The engine on Temporal: one workflow per run, which `judge worker` processes execute; this process executes none.
+"""The engine on Temporal: one workflow per run, executed by `judge worker` processes and not by this one.
 
-Whether a run is to be executed stands in its row, never in Temporal: every few seconds each unfinished run gets a
-workflow, if none runs. So a run may be created, cancelled and resumed while Temporal is away, and one whose workflow
-was lost goes on. The workflow's id is the run's: Temporal runs at most one at a time, and one started too many looks at
+The run's row decides whether a run must be executed, never Temporal. Every few seconds each unfinished run without a
+workflow gets one. So a run can be created, cancelled and resumed while Temporal is away, and a run whose workflow was
+lost continues. The workflow's id is the run's id, so Temporal runs at most one at a time. A superfluous workflow reads
 the row and ends.
 """
 
@@ -27,18 +27,18 @@ from judge.ports.clock import Clock
 from judge.ports.store import Store
 
 EVERY = 5.0
-"""Seconds between two looks at all unfinished runs."""
+"""Seconds between two checks of all unfinished runs."""
 PATIENCE = 30.0
-"""Seconds after which a run whose judge no worker could ask is tried again, and one that is being cancelled is said to
-be though no worker has told: nobody begins a call."""
+"""Seconds after which a run without a credential for its judge is tried again, and a run that is CANCELLING becomes
+CANCELLED even if no worker has confirmed it: no call of it can start any more."""
 ANSWER = 5.0
-"""Seconds in which Temporal answers, or is away."""
+"""Seconds without an answer after which Temporal counts as away."""
 UNAVAILABLE = WaitReason.ENGINE_UNAVAILABLE
 log = logger("engine")
 
 
 class TemporalEngine:
-    """Sees to it that every unfinished run has a workflow."""
+    """Makes sure that every unfinished run has a workflow."""
 
     asks_here = False
 
@@ -55,27 +55,27 @@ class TemporalEngine:
         self._store, self._settings, self._clock = store, settings, clock
         self._every, self._patience, self._shards = every, patience, shards
         self._client: Client | None = None
-        self._asked: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+        self._submitted: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
         self._reconciler: asyncio.Task[None] | None = None
         self._away = False
         self._seen: dict[str, tuple[RunState, float]] = {}
-        """The state of each unfinished run, and when it was first seen in it."""
+        """The state of each unfinished run, and when the run was first seen in it."""
 
     async def start(self) -> None:
-        """Go on with what a dead process left, whether or not Temporal is there."""
+        """Continue what a dead process left, even if Temporal is away."""
         await self._store.finish_deletions()
         self._reconciler = asyncio.create_task(self._reconcile())
 
     async def submit(self, tenant: str, run_id: str) -> None:
-        """Give the run a workflow, now or as soon as there can be one."""
-        self._asked.put_nowait((tenant, run_id))
+        """Give the run a workflow, now or as soon as Temporal answers."""
+        self._submitted.put_nowait((tenant, run_id))
 
     async def cancel(self, tenant: str, run_id: str) -> None:
-        """See to it that somebody ends the run; permits know already."""
+        """Make sure that a workflow ends the run. No permit is granted to it any more."""
         await self.submit(tenant, run_id)
 
     async def close(self) -> None:
-        """Start no more workflows. Those that run are no matter of this process."""
+        """Start no more workflows. Those that run continue in the workers."""
         if self._reconciler is not None:
             self._reconciler.cancel()
             await asyncio.gather(self._reconciler, return_exceptions=True)
@@ -85,60 +85,61 @@ class TemporalEngine:
             try:
                 unfinished = await self._store.unfinished()
                 self._seen = {run: self._seen[run] for _, run in unfinished if run in self._seen}
-                await self._see_to(unfinished)
+                await self._start_workflows(unfinished)
                 async with asyncio.timeout(self._every):
                     while True:
-                        await self._see_to([await self._asked.get()])
+                        await self._start_workflows([await self._submitted.get()])
             except TimeoutError:
                 continue
             except JudgeError as error:
                 log.warning("runs.unseen", reason=error.reason)
                 await self._clock.sleep(self._every)
             except Exception:
-                # Whatever it was: the next look is at all runs anew.
+                # Whatever the error was, the next check covers all runs again.
                 log.exception("runs.unseen")
                 await self._clock.sleep(self._every)
 
-    async def _see_to(self, runs: Sequence[tuple[str, str]]) -> None:
+    async def _start_workflows(self, runs: Sequence[tuple[str, str]]) -> None:
         away = False
         for tenant, run_id in runs:
             with contextlib.suppress(NotFound):
                 run = await self._store.run(tenant, run_id)
-                if self._is_quarantined(run):
+                if self._needs_no_workflow(run):
                     continue
                 if run.state is RunState.CANCELLING and self._seen_for(run) > self._patience:
                     await self._store.move_run(run.row, RunState.CANCELLED, never_started=ItemState.CANCELLED)
                     continue
-                away = away or not await self._started(tenant, run_id)
+                away = away or not await self._try_start(tenant, run_id)
                 await self._explain(run, away=away)
 
-    def _is_quarantined(self, run: Run) -> bool:
+    def _needs_no_workflow(self, run: Run) -> bool:
+        """Whether the run has ended, or waits for a credential and was tried less than PATIENCE seconds ago."""
         seconds = self._seen_for(run)
         tried = run.state is RunState.WAITING and run.reason == WaitReason.NO_CREDENTIAL and seconds < self._patience
         return run.state.ended or tried
 
     def _seen_for(self, run: Run) -> float:
-        """Seconds since the run was first seen in the state that it is in."""
+        """Seconds since the run was first seen in its current state."""
         now = self._clock.monotonic()
         state, since = self._seen.get(run.run_id, (run.state, now))
         self._seen[run.run_id] = (run.state, since if state is run.state else now)
         return now - self._seen[run.run_id][1]
 
     async def _explain(self, run: Run, *, away: bool) -> None:
-        """Say why a run is not begun, or no longer say so."""
+        """Store why a run has not begun, or delete that explanation."""
         if run.state is not RunState.QUEUED or away == (run.reason == UNAVAILABLE):
             return
         reason, message = "", ""
         if away:
             reason = UNAVAILABLE
-            message = f"Temporal at {self._settings.address} does not answer; the run begins when it does"
+            message = f"Temporal at {self._settings.address} does not answer; the run starts when it does"
         await self._store.explain_run(run.row, RunState.QUEUED, reason, message)
 
-    async def _started(self, tenant: str, run_id: str) -> bool:
-        """Whether the run has a workflow now."""
+    async def _try_start(self, tenant: str, run_id: str) -> bool:
+        """Start the run's workflow if it has none. Returns False if Temporal does not answer."""
         try:
             async with asyncio.timeout(2 * ANSWER):
-                await self._start(await self._connected(), tenant, run_id)
+                await self._start(await self._lazy_client(), tenant, run_id)
         except (RPCError, RuntimeError, TimeoutError) as error:
             if not self._away:
                 log.warning("engine.unavailable", address=self._settings.address, error=str(error)[:200])
@@ -160,8 +161,8 @@ class TemporalEngine:
             rpc_timeout=timedelta(seconds=ANSWER),
         )
 
-    async def _connected(self) -> Client:
-        """A client, which connects when it is first used, and again when it has to."""
+    async def _lazy_client(self) -> Client:
+        """Return a client that connects when it is first used, and again when necessary."""
         if self._client is None:
             self._client = await Client.connect(self._settings.address, namespace=self._settings.namespace, lazy=True)
         return self._client

@@ -1,11 +1,12 @@
-"""The workflow of a run: which shards are executed when, and nothing else. Temporal repeats it from its history.
+"""The workflow of a run: it only decides which shards are executed when, because Temporal replays it from its history.
 
-So it decides by what it was given and told alone, and what it is given stays small: names and numbers, under 2 KB. It
-begins the run, executes the lanes of a round side by side, each with a window of shards at work, and says how it ended.
-After so many shards it goes on in a new history, with nothing at work: what is would be cancelled.
+So its decisions depend only on its arguments and on the results of activities. These stay small: names and numbers,
+under 2 KB. The workflow begins the run, executes the judge partitions of each round concurrently, each with a window of
+open shards, and ends the run. After SHARDS shards it waits for the open ones and continues in a new history; shards
+that were open then would be cancelled.
 
-A history outlives the release that began it. Fields are added with defaults and none is renamed; `tests/engines`
-replays a history of each release.
+A history outlives the release that began it. So fields are only added, with defaults, and never renamed.
+`tests/engines` replays a history of each release.
 """
 
 from __future__ import annotations
@@ -19,27 +20,27 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 
 NAME, BEGIN, PARTITIONS, EXECUTE, END = "run", "begin", "lanes", "execute", "end"
-"""What the workflow and the activities are called at Temporal."""
+"""The names of the workflow and of the activities in Temporal."""
 SHARDS = 1000
-"""Shards in a history."""
+"""Shards that are executed in one history."""
 BEATS = timedelta(seconds=10)
-"""A worker that was not heard of for so long is dead, and its shard is given to another."""
+"""Time without a heartbeat after which a worker counts as dead, and its shard is given to another."""
 LONGEST = timedelta(days=30)
-"""No shard takes longer: so long do providers keep batches."""
-PATIENTLY = RetryPolicy(
+"""Longest time that a shard may take: as long as providers keep batches."""
+RETRY_FOREVER = RetryPolicy(
     initial_interval=timedelta(seconds=1), backoff_coefficient=2.0, maximum_interval=timedelta(seconds=30)
 )
-"""What a worker did not finish, whatever befell it, is tried again, for ever."""
+"""An activity that a worker did not finish is retried without limit, whatever the reason."""
 QUARANTINED = "POISONED"
-"""The one reason for which a lane goes on behind an unfinished shard."""
+"""The only reason for which a partition continues after an unfinished shard."""
 NAMED, KEPT = 5, 8
-"""So many messages of one reason are kept, and of all; the others are counted."""
+"""Messages that are kept: per reason, and in total. The others are only counted."""
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Told:
-    """Why shards were not finished, and how many; without a reason they were."""
+class StopReport:
+    """Why shards were not finished, and how many of them. An empty reason means that they were."""
 
     reason: str = ""
     message: str = ""
@@ -48,23 +49,23 @@ class Told:
 
 @dataclass(frozen=True)
 class RunAt:
-    """A run, and how far it is: the workflow's argument."""
+    """A run and its progress: the argument of the workflow."""
 
     tenant: str = ""
     run_id: str = ""
     opening: str = ""
-    """Tells this beginning of the run from earlier ones; "" before it has begun."""
+    """Identifies this execution of the run, among earlier ones; empty before it has begun."""
     round: int = 0
     cursors: tuple[int, ...] = ()
-    """Where each lane of the round goes on."""
-    told: tuple[Told, ...] = ()
+    """The position at which each judge partition of the round continues."""
+    told: tuple[StopReport, ...] = ()
     window: int = 4
     shards: int = SHARDS
 
 
 @dataclass(frozen=True)
 class PartitionAt:
-    """One judge's positions [first, last) in a round, to be executed *size* at a time."""
+    """One judge's positions [first, last) in a round, in shards of *size* positions."""
 
     judge: int = 0
     first: int = 0
@@ -84,16 +85,16 @@ class ShardAt:
     last: int = 0
 
 
-def noted(told: tuple[Told, ...], one: Told) -> tuple[Told, ...]:
-    """*told* and *one* more: each reason is kept, of its messages the first few; the others are counted."""
-    alike = [old for old in told if old.reason == one.reason]
-    same = next((old for old in alike if old.message == one.message), None)
-    if same is None and alike and (len(alike) >= NAMED or len(told) >= KEPT):
-        same = next((old for old in alike if not old.message), None)
-        one = replace(one, message="")
+def add_report(reports: tuple[StopReport, ...], new: StopReport) -> tuple[StopReport, ...]:
+    """Add *new* to *reports*. Every reason is kept, but only its first few messages; the others are counted."""
+    alike = [report for report in reports if report.reason == new.reason]
+    same = next((report for report in alike if report.message == new.message), None)
+    if same is None and alike and (len(alike) >= NAMED or len(reports) >= KEPT):
+        same = next((report for report in alike if not report.message), None)
+        new = replace(new, message="")
     if same is None:
-        return (*told, one)
-    return tuple(replace(old, shards=old.shards + one.shards) if old is same else old for old in told)
+        return (*reports, new)
+    return tuple(replace(report, shards=report.shards + new.shards) if report is same else report for report in reports)
 
 
 @dataclass
@@ -102,7 +103,7 @@ class _Partition:
     cursor: int
 
     @property
-    def rest(self) -> bool:
+    def unfinished(self) -> bool:
         return self.cursor < self.at.last
 
     def next(self) -> tuple[int, int]:
@@ -115,65 +116,71 @@ class _Partition:
 
 @dataclass
 class _Progress:
-    """What the lanes of a history share."""
+    """What the judge partitions of one history share."""
 
-    left: int
-    told: tuple[Told, ...]
-    broken: list[BaseException] = field(default_factory=list)
+    shards_left: int
+    reports: tuple[StopReport, ...]
+    errors: list[BaseException] = field(default_factory=list)
 
 
 @workflow.defn(name=NAME)
 class RunWorkflow:
-    """Executes a run."""
+    """Executes a run from its current progress to its end."""
 
     @workflow.run
     async def run(self, at: RunAt) -> None:
-        """Go on from *at* to the end of the run, or of this history."""
+        """Continue from *at* to the end of the run, or of this history."""
         if not at.opening:
             at = replace(at, opening=workflow.info().run_id)
-            if not await _done(BEGIN, at, bool):
+            if not await _run_activity(BEGIN, at, bool):
                 return
         progress = _Progress(at.shards, at.told)
-        while partitions := await _done(PARTITIONS, at, list[PartitionAt]):
+        while partitions := await _run_activity(PARTITIONS, at, list[PartitionAt]):
             cursors = at.cursors or tuple(partition.first for partition in partitions)
-            mine = [_Partition(partition, cursor) for partition, cursor in zip(partitions, cursors, strict=True)]
-            await asyncio.gather(*(_worker(at, partition, progress) for partition in mine for _ in range(at.window)))
-            if progress.broken:
-                raise progress.broken[0]
-            if any(partition.rest for partition in mine):
-                cursors = tuple(partition.cursor for partition in mine)
-                workflow.continue_as_new(replace(at, cursors=cursors, told=progress.told))
-            if progress.told:
+            opened = [_Partition(partition, cursor) for partition, cursor in zip(partitions, cursors, strict=True)]
+            await asyncio.gather(*(_worker(at, partition, progress) for partition in opened for _ in range(at.window)))
+            if progress.errors:
+                raise progress.errors[0]
+            if any(partition.unfinished for partition in opened):
+                cursors = tuple(partition.cursor for partition in opened)
+                workflow.continue_as_new(replace(at, cursors=cursors, told=progress.reports))
+            if progress.reports:
                 break
             at = replace(at, round=at.round + 1, cursors=())
-        await _done(END, replace(at, cursors=(), told=progress.told), type(None))
+        await _run_activity(END, replace(at, cursors=(), told=progress.reports), type(None))
 
 
 async def _worker(at: RunAt, partition: _Partition, progress: _Progress) -> None:
-    """Execute shards of a lane while there are any, none is stopped, and the history has room."""
-    while partition.rest and progress.left and not progress.broken:
-        progress.left -= 1
+    """Execute shards of a partition until none is left, one stopped the judge, or the history is full."""
+    while partition.unfinished and progress.shards_left and not progress.errors:
+        progress.shards_left -= 1
         first, last = partition.next()
         try:
-            told = await _done(
-                EXECUTE, ShardAt(at.tenant, at.run_id, at.opening, partition.at.judge, first, last), Told
+            shard = ShardAt(
+                tenant=at.tenant,
+                run_id=at.run_id,
+                opening=at.opening,
+                judge=partition.at.judge,
+                first=first,
+                last=last,
             )
+            report = await _run_activity(EXECUTE, shard, StopReport)
         except Exception as error:  # noqa: BLE001  # raised when the other shards have ended
-            progress.broken.append(error)
+            progress.errors.append(error)
             return
-        if told.reason:
-            progress.told = noted(progress.told, told)
-        if told.reason not in ("", QUARANTINED):
+        if report.reason:
+            progress.reports = add_report(progress.reports, report)
+        if report.reason not in ("", QUARANTINED):
             partition.halt()
 
 
-async def _done(activity: str, at: RunAt | ShardAt, result: type[T]) -> T:
-    done: T = await workflow.execute_activity(
-        activity,
-        at,
+async def _run_activity(name: str, argument: RunAt | ShardAt, result: type[T]) -> T:
+    output: T = await workflow.execute_activity(
+        name,
+        argument,
         result_type=result,
         start_to_close_timeout=LONGEST,
         heartbeat_timeout=BEATS,
-        retry_policy=PATIENTLY,
+        retry_policy=RETRY_FOREVER,
     )
-    return done
+    return output

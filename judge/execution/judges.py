@@ -1,4 +1,4 @@
-"""The judges that can be asked: each with its definition, its backend, its limits and its price."""
+"""The judges that can be called: each with its definition, its backend, its limits and its price."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from typing import Protocol, TypeAlias
 
 from judge.domain.judge import JudgeCard, JudgeDefinition, RenderedPrompt
 from judge.domain.verdict import Reply
-from judge.execution.rate_limits import Account, MemoryLimit, Slots
+from judge.execution.rate_limits import Account
+from judge.execution.slots import MemoryLimit, Slots
 from judge.ports.backend import Backend
 
 Rule: TypeAlias = Callable[[RenderedPrompt], Reply]
-"""Gives a reply without asking anybody. Raises a CallFailed where there is none."""
+"""Computes a reply without calling a provider. Raises CallFailed if there is none."""
 
 
 @dataclass(frozen=True)
 class JudgeAtWork:
-    """A judge with what it takes to ask it."""
+    """A judge with everything that a call needs."""
 
     card: JudgeCard
     backend: Backend
@@ -25,11 +26,11 @@ class JudgeAtWork:
     slots: Slots
     memory_limit: MemoryLimit
     rule: Rule | None = None
-    """Of a judge that computes: what its backend replies, at once."""
+    """Computes the reply at once, for a judge that needs no provider."""
 
     @property
     def definition(self) -> JudgeDefinition:
-        """What it is."""
+        """The judge's definition."""
         return self.card.definition
 
 
@@ -41,12 +42,15 @@ class Judges(Protocol):
         ...
 
     def at_work(self, definition: JudgeDefinition) -> JudgeAtWork:
-        """*definition*, frozen or present, with the account its name has here; JudgeUnusable if it has none."""
+        """Return *definition*, frozen in a run or current, with the account configured for its name.
+
+        Raises JudgeUnusable if none is configured.
+        """
         ...
 
     async def identified(self, definition: JudgeDefinition) -> JudgeDefinition:
-        """*definition* with the weights that answer now, where its model's name doesn't say whose they are.
+        """Return *definition* with an identifier of the weights served now, if its model name does not pin them.
 
-        Raises a CallFailed where their server does not say it.
+        Raises CallFailed if the server does not report them.
         """
         ...

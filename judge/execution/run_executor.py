@@ -1,8 +1,8 @@
-"""What an engine does with a run: open it, execute its shards round by round, and say how it ended.
+"""The steps of a run that engines share: begin it, execute its shards round by round, and store how it ended.
 
-Every step may be repeated, by any process: the stored answers are the checkpoint. A round's lanes are one judge's
-positions each; a lane is cut into shards, each named by its first position. A shard is executed under the number of its
-newest attempt, and is done once everything in it is settled.
+Any process may repeat any step, because the stored answers are the checkpoint. A round has one partition per judge,
+which holds that judge's positions. A partition is cut into shards, each named by its first position. A shard is
+executed under the number of its newest attempt, and is done once everything in it is settled.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from judge.domain.outcome import ItemState
 from judge.domain.run import PairPolicy, Run, RunState, StopReason, WaitReason
 from judge.execution.batch_runner import BATCH, BatchRunner
 from judge.execution.judges import JudgeAtWork, Judges
+from judge.execution.progress import Failures
 from judge.execution.quarantine import Quarantine, Turn
-from judge.execution.shard_runner import Failures, ShardRunner
+from judge.execution.shard_runner import ShardRunner
 from judge.execution.work_items import Keys
 from judge.log.events import logger
 from judge.planning.adaptive import planned_round
@@ -35,22 +36,22 @@ from judge.ports.store import Store
 SHARD = 500
 """Positions in a shard."""
 TRIES = 5
-"""So often a shard may fail for a reason of its own, or end its process, before it is left alone."""
+"""Attempts at a shard that raise an unexpected error, or that end their process, before it is quarantined."""
 NAMED = 5
-"""So many of the shards left alone are named."""
+"""Quarantined shards that a run's message names."""
 OPEN_RUNS = 16
-"""Runs whose plans are kept at hand."""
+"""Runs whose plans are kept in memory."""
 FAILURES = {
     StopReason.JUDGE_UNUSABLE: "",
-    StopReason.TOO_MANY_FAILED: " was stopped: more of its showings were left without a verdict than it may fail",
+    StopReason.TOO_MANY_FAILED: " was stopped: it failed more presentations than its max_failed_share allows",
 }
-"""What ends a run as failed once its other judges are through, and what is said of it."""
+"""Reasons for which a run has failed once its other judges have finished, and what its message adds for each."""
 log = logger("execution")
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Why a shard was not finished; without one, it was."""
+    """Why a shard was not finished; None as the reason means that it was."""
 
     reason: StopReason | None = None
     message: str = ""
@@ -67,7 +68,7 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class JudgePartition:
-    """One judge's positions [first, last) in one round, to be executed *size* at a time."""
+    """One judge's positions [first, last) in one round, in shards of *size* positions."""
 
     judge: int
     first: int
@@ -75,77 +76,81 @@ class JudgePartition:
     size: int
 
     def shards(self) -> Iterator[Shard]:
-        """Its shards, in the order of the plan."""
-        for begin in range(self.first, self.last, self.size):
-            yield Shard(self.judge, begin, min(begin + self.size, self.last))
+        """Yield the shards in the order of the plan."""
+        for first in range(self.first, self.last, self.size):
+            yield Shard(self.judge, first, min(first + self.size, self.last))
 
 
-class _Rest(TypedDict, total=False):
+class _Incomplete(TypedDict, total=False):
+    """What the store keeps about a run that is done and left something out."""
+
     reason: str
     message: str
     never_started: ItemState
 
 
 class _OpenRun:
-    """A run at work in this process: its plan, and what the shards of one judge share."""
+    """A run that this process executes: its plan, and what the shards of each judge share."""
 
     def __init__(self, run: Run, plan: Plan | Rounds) -> None:
         self.run, self.plan = run, plan
         self.waited = False
-        """Whether it was waiting for something outside when the process before this one ended."""
+        """Whether the run was WAITING when this process began it."""
         self._failures: dict[int, Failures] = {}
         self._keys: dict[int, Keys] = {}
 
     def failures(self, number: int, judge: JudgeAtWork, now: Run) -> Failures:
-        """What that judge has failed so far, in this process and, by the run as it is *now*, in others."""
-        known = self._failures.setdefault(number, Failures(judge, self.plan.per_judge))
-        known.failed = max(known.failed, now.spent[number].failed if now.spent else 0)
-        return known
+        """The failures of judge *number*: those of this process, or of all processes if *now*, the run, has more."""
+        failures = self._failures.setdefault(number, Failures(judge, self.plan.per_judge))
+        failures.failed = max(failures.failed, now.spent[number].failed if now.spent else 0)
+        return failures
 
     def keys(self, number: int, store: Store, tenant: str, judge: JudgeAtWork) -> Keys:
-        """What keys that judge's showings."""
+        """The keys of the presentations of judge *number*."""
         cache_tag = self.run.spec.pairing.cache_tag
-        return self._keys.setdefault(number, Keys(store, tenant, judge.definition, cache_tag))
+        return self._keys.setdefault(
+            number, Keys(store=store, tenant=tenant, definition=judge.definition, cache_tag=cache_tag)
+        )
 
 
 class Execution:
-    """Executes shards of runs in this process, whichever engine hands them out."""
+    """Executes shards of runs in this process, for either engine."""
 
     def __init__(self, store: Store, judges: Judges, clock: Clock, *, size: int = SHARD) -> None:
         self._store, self._judges, self._clock, self._size = store, judges, clock, size
         self._open: OrderedDict[str, _OpenRun] = OrderedDict()
         self._opening = asyncio.Lock()
         self._runners: dict[ShardRunner | BatchRunner | Turn, tuple[str, int]] = {}
-        """With the id of the run of each, and the first position of its shard."""
+        """What can be stopped, with the id of its run and the first position of its shard."""
         self._stopping = False
         self._quarantine = Quarantine()
         self._alive: dict[tuple[int, int], int] = {}
-        """By run and first position, attempts of this process of whose end the store has not heard."""
+        """Attempts of this process whose end is not stored, by run and the shard's first position."""
 
     def stop(self, *, patient: bool = False) -> None:
-        """Ask for no new permit; what is in flight finishes and commits, and if *patient* waits for room to do so."""
+        """Request no more permits. Calls in flight finish and commit; if *patient*, they wait for a full store."""
         self._stopping = True
         for runner in self._runners:
             runner.stop(patient=patient)
 
     def interrupt(self, run_id: str, shard: Shard | None = None) -> None:
-        """Let the shards of one run that are at work, or one of them, come to their end, without a new permit."""
+        """Stop requesting permits for one run, or for one of its shards. Calls in flight finish and commit."""
         for runner, (run, first) in self._runners.items():
             if run == run_id and (shard is None or shard.first == first):
                 runner.stop()
 
     def forget(self, run_id: str) -> None:
-        """Look at a run afresh: it was begun again, here or in another process."""
+        """Drop what is in memory about a run, because it was begun again, here or in another process."""
         self._open.pop(run_id, None)
 
     async def check(self) -> None:
-        """StoreAway while the store is one that this process does not work on."""
+        """Raise StoreAway if this process cannot use the store now, or does not know its schema."""
         await self._store.check()
 
     async def begin(self, tenant: str, run_id: str) -> bool:
-        """Whether the run is to be executed, and has RUNNING for its state now.
+        """Set the run to RUNNING. Returns whether to execute it.
 
-        One that was told to cancel is cancelled; one whose plan is not the one that was stored has failed.
+        A run that is CANCELLING becomes CANCELLED. A run whose plan differs from the stored one becomes FAILED.
         """
         self.forget(run_id)
         run = await self._store.run(tenant, run_id)
@@ -157,13 +162,13 @@ class Execution:
         opened = await self._opened(tenant, run_id)
         opened.waited = run.state is RunState.WAITING
         if opened.plan.hash != run.plan_hash:
-            message = "the plan rebuilt from the seed is not the one that was stored"
+            message = "the plan that this release builds differs from the stored one; create the run again"
             await self._store.move_run(run.row, RunState.FAILED, reason="PLAN_CHANGED", message=message)
             return False
         return True
 
     async def partitions(self, tenant: str, run_id: str, number: int) -> tuple[JudgePartition, ...]:
-        """The lanes of round *number*; none when the rounds before were all."""
+        """The partitions of round *number*, counted from 0; none after the last round."""
         opened = await self._opened(tenant, run_id)
         plan = await _round(self._store, opened, number)
         if plan is None:
@@ -174,16 +179,17 @@ class Execution:
             for definition in opened.run.judges
         ]
         return tuple(
-            JudgePartition(judge, plan.first(judge), plan.first(judge + 1), size) for judge, size in enumerate(sizes)
+            JudgePartition(judge=judge, first=plan.first(judge), last=plan.first(judge + 1), size=size)
+            for judge, size in enumerate(sizes)
         )
 
     async def execute(self, tenant: str, run_id: str, shard: Shard) -> Stop:
-        """Judge what is missing of a shard; why it was not finished, if it was not."""
+        """Judge what is missing in a shard. Returns why the shard was not finished, or `Stop()` if it was."""
         opened = await self._opened(tenant, run_id)
         definition = opened.run.judges[shard.judge]
         for _ in range(TRIES):
             try:
-                return await self._attempt(tenant, opened, shard, self._judges.at_work(definition))
+                return await self._execute(tenant, opened, shard, self._judges.at_work(definition))
             except JudgeUnusable as unusable:
                 return Stop(StopReason(unusable.reason), f"judge {definition.name!r}: {unusable.message}")
             except JudgeError:
@@ -192,7 +198,7 @@ class Execution:
                 log.exception("shard.broken", run=run_id, first=shard.first, last=shard.last)
         return _quarantined(definition, shard)
 
-    async def _attempt(self, tenant: str, opened: _OpenRun, shard: Shard, judge: JudgeAtWork) -> Stop:
+    async def _execute(self, tenant: str, opened: _OpenRun, shard: Shard, judge: JudgeAtWork) -> Stop:
         run = await self._store.run(tenant, opened.run.run_id)
         if run.state.ended:
             return Stop(StopReason.NOT_RUNNING)
@@ -203,44 +209,44 @@ class Execution:
             log.error("shard.quarantined", run=run.run_id, first=shard.first, last=shard.last, lost=losses.lost)
             return _quarantined(judge.definition, shard)
         if not losses.lost:
-            return await self._begun(tenant, opened, run, shard, judge, losses)
+            return await self._make_attempt(tenant, opened, run, shard, judge, losses)
         log.warning("shard.suspected", run=run.run_id, first=shard.first, last=shard.last, lost=losses.lost)
         turn = self._quarantine.turn()
-        with self._known(turn, run.run_id, shard):
-            if not await turn.comes():
+        with self._stoppable(turn, run.run_id, shard):
+            if not await turn.acquire():
                 return Stop(StopReason.STOPPED)
         try:
-            return await self._begun(tenant, opened, run, shard, judge, losses)
+            return await self._make_attempt(tenant, opened, run, shard, judge, losses)
         finally:
-            turn.over()
+            turn.release()
 
-    async def _begun(
+    async def _make_attempt(
         self, tenant: str, opened: _OpenRun, run: Run, shard: Shard, judge: JudgeAtWork, losses: Losses
     ) -> Stop:
-        """Make an attempt at a shard; whatever ends it short of the end of this process is said."""
+        """Make an attempt at a shard, and store its end unless this process dies first."""
         attempt = await self._store.begin_shard(run.row, shard.first, losses)
         if attempt is None:
             return Stop()
         self._alive[run.row, shard.first] = attempt
         if run.state is RunState.WAITING:
-            # Whoever said what it waits for may be gone.
+            # The process that stored what the run waits for may have died.
             await self._store.move_run(run.row, RunState.RUNNING)
         fence = Fence(shard.first, attempt)
         failures = opened.failures(shard.judge, judge, run)
         try:
             reason = await self._run_shard(tenant, opened, shard, judge, fence, failures)
         except Exception:
-            await self._left(run.row, fence)
+            await self._leave(run.row, fence)
             raise
         if reason:
-            await self._left(run.row, fence)
+            await self._leave(run.row, fence)
             return Stop(reason, f"judge {judge.definition.name!r}")
         await self._store.end_shard(run.row, fence)
         self._alive.pop((run.row, fence.shard), None)
         return Stop()
 
-    async def _left(self, row: int, fence: Fence) -> None:
-        """The attempt is over and not lost. Where that can't be stored, this process remembers it."""
+    async def _leave(self, row: int, fence: Fence) -> None:
+        """Store that the attempt ended and was not lost. If that fails, this process remembers it in `_alive`."""
         with contextlib.suppress(StoreFailed):
             await self._store.leave_shard(row, fence)
             self._alive.pop((row, fence.shard), None)
@@ -252,10 +258,21 @@ class Execution:
         keys = opened.keys(shard.judge, store, tenant, judge)
         runner: ShardRunner | BatchRunner
         if judge.card.batch:
-            runner = BatchRunner(store, tenant, run.row, run.run_id, judge, self._clock, fence=fence, failures=failures)
+            runner = BatchRunner(
+                store=store,
+                tenant=tenant,
+                run=run.row,
+                run_id=run.run_id,
+                judge=judge,
+                clock=self._clock,
+                fence=fence,
+                failures=failures,
+            )
         else:
-            runner = ShardRunner(store, tenant, run.row, judge, self._clock, fence=fence, failures=failures)
-        with self._known(runner, run.run_id, shard):
+            runner = ShardRunner(
+                store=store, tenant=tenant, run=run.row, judge=judge, clock=self._clock, fence=fence, failures=failures
+            )
+        with self._stoppable(runner, run.run_id, shard):
             if isinstance(runner, BatchRunner):
                 for batch in await store.open_batches(run.row, shard.judge):
                     if not shard.first <= batch.positions[0] < shard.last:
@@ -264,12 +281,12 @@ class Execution:
                     if refused := await runner.resume(batch, work):
                         return refused
             done = await store.done_positions(run.row, shard.first, shard.last)
-            left = [position for position in range(shard.first, shard.last) if position not in done]
-            return await runner.run(await keys.work(plan.items(left))) if left else None
+            missing = [position for position in range(shard.first, shard.last) if position not in done]
+            return await runner.run(await keys.work(plan.items(missing))) if missing else None
 
     @contextlib.contextmanager
-    def _known(self, runner: ShardRunner | BatchRunner | Turn, run: str, shard: Shard) -> Iterator[None]:
-        """While *runner* works it can be stopped."""
+    def _stoppable(self, runner: ShardRunner | BatchRunner | Turn, run: str, shard: Shard) -> Iterator[None]:
+        """Let `stop` and `interrupt` reach *runner* while the context is open."""
         self._runners[runner] = (run, shard.first)
         if self._stopping:
             runner.stop(patient=False)
@@ -289,15 +306,15 @@ class Execution:
             self._open.move_to_end(run_id)
             opened = self._open[run_id]
             if isinstance(opened.plan, Rounds):
-                # Another process may have planned the round that this one has a shard of.
+                # Another process may have planned the round that the shard belongs to.
                 await catch_up(self._store, opened.run.row, opened.plan)
             return opened
 
     async def end(self, tenant: str, run_id: str, stops: Sequence[Stop]) -> None:
-        """Say how the run ended, by the first of the reasons that some shard was stopped for."""
+        """Store how the run ended, given why its shards stopped."""
         self._open.pop(run_id, None)
         with contextlib.suppress(NotFound):
-            # It may have been deleted with its dataset.
+            # The run may have been deleted with its dataset.
             run = await self._store.run(tenant, run_id)
             await self._end(run, stops)
             log.info("run.ended", run=run_id, reasons=sorted({stop.reason for stop in stops if stop.reason}))
@@ -318,12 +335,12 @@ class Execution:
         elif StopReason.NO_CREDENTIAL in reasons:
             message = next(stop.message for stop in stops if stop.reason is StopReason.NO_CREDENTIAL)
             await move(row, RunState.WAITING, reason=WaitReason.NO_CREDENTIAL, message=message)
-        elif not await move(row, RunState.DONE, **_rest(stops)):
-            # Cancelled after the last permit: everything is judged, and the run says it was cancelled.
+        elif not await move(row, RunState.DONE, **_incomplete(run, stops)):
+            # The run was cancelled after its last permit. Everything is judged, but its state is CANCELLED.
             await move(row, RunState.CANCELLED, never_started=ItemState.CANCELLED)
 
     async def fail(self, tenant: str, run_id: str, reason: str, message: str) -> None:
-        """The run has failed, for a reason that is no judge's."""
+        """Set the run to FAILED, for a *reason* that has nothing to do with its judges."""
         self._open.pop(run_id, None)
         log.warning("run.failed", run=run_id, reason=reason)
         with contextlib.suppress(NotFound):
@@ -332,7 +349,7 @@ class Execution:
 
 
 async def _round(store: Store, opened: _OpenRun, number: int) -> Plan | None:
-    """The plan of round *number*, or None after the last; a run that is not adaptive has one round."""
+    """The plan of round *number*, or None after the last. A run that is not adaptive has one round."""
     if isinstance(opened.plan, Rounds):
         return await planned_round(store, opened.run, opened.plan, number)
     return None if number else opened.plan
@@ -342,16 +359,27 @@ def _quarantined(definition: JudgeDefinition, shard: Shard) -> Stop:
     return Stop(StopReason.QUARANTINED, f"positions {shard.first} to {shard.last - 1} of judge {definition.name!r}")
 
 
-def _rest(stops: Sequence[Stop]) -> _Rest:
-    """What is said of a run that is done and left something out."""
+def _incomplete(run: Run, stops: Sequence[Stop]) -> _Incomplete:
+    """What is stored of a done run that left something out; empty if it did not."""
     if any(stop.reason is StopReason.BUDGET_STOPPED for stop in stops):
-        message = "the budget was used up; resume the run with a larger one"
+        message = f"{_spent(run)}; resume the run with a larger budget"
         return {"reason": StopReason.BUDGET_STOPPED, "message": message, "never_started": ItemState.BUDGET_STOPPED}
     quarantined = [stop.message for stop in stops if stop.reason is StopReason.QUARANTINED]
     if quarantined:
-        named = "; ".join(quarantined[:NAMED]) + (
-            f"; and {len(quarantined) - NAMED} more" if len(quarantined) > NAMED else ""
-        )
-        message = f"shards that failed {TRIES} times were left out, the server's log says why: {named}"
+        names = quarantined[:NAMED]
+        if len(quarantined) > NAMED:
+            names.append(f"and {len(quarantined) - NAMED:,} more")
+        message = f"shards that failed {TRIES} times were left out; the server's log says why: {'; '.join(names)}"
         return {"reason": StopReason.QUARANTINED, "message": message, "never_started": ItemState.FAILED}
     return {}
+
+
+def _spent(run: Run) -> str:
+    """How far a run got within its budget, as part of a sentence."""
+    budget, counts = run.spec.budget, run.counts
+    parts = []
+    if budget.cost_micros:
+        parts.append(f"${run.cost_micros / 1_000_000:,.4f} of ${budget.cost_micros / 1_000_000:,.4f}")
+    if budget.calls:
+        parts.append(f"{counts.calls:,} of {budget.calls:,} calls")
+    return f"stopped at {' and '.join(parts)} with {counts.settled:,} of {counts.planned:,} presentations judged"

@@ -1,8 +1,8 @@
-"""Running a shard: ask for a permit, make only the calls it grants, free a slot only when its answer has committed.
+"""Running a shard: request permits, make only the calls they grant, and free a slot only after its answer committed.
 
-No permit, no call. A permit is void once its process has been away longer than LEASE seconds: what had not begun by
-then is asked for again. Whatever was called commits, also while the run is being cancelled, and waits in memory while
-the store has no room.
+A call without a permit is never made. A permit is void LEASE seconds after it was requested: calls that have not
+started by then need a new one. Every call that was made commits, even while the run is being cancelled, and waits in
+memory while the store is full.
 """
 
 from __future__ import annotations
@@ -12,134 +12,38 @@ import math
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 
-from judge.domain.errors import JudgeUnusable, StoreAway, StoreFull
-from judge.domain.judge import RECORDED, JudgeDefinition
-from judge.domain.outcome import FAILED, ItemState
-from judge.domain.run import RunState, StopReason, WaitReason
+from judge.domain.errors import JudgeUnusable
+from judge.domain.outcome import ItemState
+from judge.domain.run import StopReason, WaitReason
 from judge.domain.verdict import CallKey
-from judge.execution.judge_call import Work, characters, computed, judge_comparison, likely_tokens, read, worst_cost
+from judge.execution.committer import Committer
+from judge.execution.cost import characters, likely_tokens, worst_cost
+from judge.execution.judge_call import Work, judge_comparison, settle_by_rule, settle_from_store
 from judge.execution.judges import JudgeAtWork, Rule
-from judge.log.events import logger
+from judge.execution.progress import Failures, Waits
 from judge.ports.clock import Clock
-from judge.ports.records import Fence, Permit, PermitRequest, Settled, StoredAnswer
+from judge.ports.records import Fence, Permit, PermitRequest, Settled
 from judge.ports.store import RunStore
 
 LEASE = 10.0
-"""Seconds after its permit was asked for within which a call must begin."""
-FULL_WAIT = 1.0
-"""Seconds between two attempts to write to a store that is full."""
+"""Seconds after the permit was requested within which a call must start."""
 SHORT = 0.5
-"""Seconds of waiting in which nobody looks whether the run goes on: its next permit will say."""
+"""Seconds of waiting after which the run's state is not checked: the next permit does that."""
 LONG = 10.0
-"""Seconds of waiting for an account that are worth telling."""
+"""Seconds of waiting for an account that are worth reporting."""
 BUSY_WAIT = 0.05
-"""Seconds between two looks at a key that another run is calling."""
+"""Seconds between two checks of a key that another run is calling."""
 ROUNDS = 3
-"""So often a showing is asked for, each time with all its tries, before it is left without a verdict."""
+"""Times that a presentation is called, each time with all its attempts, before it fails."""
 AT_A_TIME = 50
-"""So many showings are judged by a rule before others have the loop."""
-FEWEST_FAILED = 10
-"""So many showings may always be left without a verdict, whatever share of the run they are."""
-log = logger("runs")
-
-
-class Committer:
-    """Commits what is settled in groups: whatever came while the last group was being written is the next one."""
-
-    def __init__(self, store: RunStore, tenant: str, run: int | None, clock: Clock) -> None:
-        self._store, self._tenant, self._run, self._clock = store, tenant, run, clock
-        self.patient = True
-        """Whether to wait for room in a full store, and for one that does not answer."""
-        self._waiting: list[tuple[Sequence[Settled], asyncio.Future[None]]] = []
-        self._writing: asyncio.Task[None] | None = None
-
-    async def commit(self, *settled: Settled) -> None:
-        """Return once *settled* are stored."""
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((settled, done))
-        if self._writing is None or self._writing.done():
-            self._writing = asyncio.create_task(self._write())
-        await done
-
-    async def _write(self) -> None:
-        while self._waiting:
-            group, self._waiting = self._waiting, []
-            try:
-                await self._commit([one for settled, _ in group for one in settled])
-            except Exception as error:  # noqa: BLE001  # handed to whoever waits for this group
-                for _, done in group:
-                    if not done.cancelled():
-                        done.set_exception(error)
-            else:
-                for _, done in group:
-                    if not done.cancelled():
-                        done.set_result(None)
-
-    async def _commit(self, group: Sequence[Settled]) -> None:
-        while True:
-            try:
-                return await self._store.commit(self._tenant, self._run, group)
-            except (StoreFull, StoreAway):
-                if not self.patient:
-                    raise
-            await self._clock.sleep(FULL_WAIT)
-
-
-class Waits:
-    """Says of a run what it waits for, and that it goes on."""
-
-    def __init__(self, store: RunStore, run: int) -> None:
-        self._store, self._run = store, run
-        self._told: tuple[WaitReason | None, str] = (None, "")
-
-    async def tell(self, reason: WaitReason, message: str) -> None:
-        """It waits for *reason*; said once."""
-        if self._told != (reason, message):
-            before, self._told = self._told, (reason, message)
-            await self._store.move_run(self._run, RunState.WAITING, reason=reason, message=message)
-            if before[0] != reason:
-                log.info("run.waiting", reason=reason)
-
-    async def over(self) -> None:
-        """It goes on."""
-        if self._told[0]:
-            self._told = (None, "")
-            await self._store.move_run(self._run, RunState.RUNNING)
-            log.info("run.going_on")
-
-
-class Failures:
-    """What all shards of one judge in one run know: how many of *planned* showings it left without a verdict by now."""
-
-    def __init__(self, judge: JudgeAtWork, planned: int, failed: int = 0) -> None:
-        self.failed = failed
-        self.unusable: JudgeUnusable | None = None
-        """Why no call of the judge can succeed, once one has told."""
-        self._most = max(FEWEST_FAILED, int(judge.card.limits.max_failed_share * planned))
-
-    def count(self, state: ItemState | None) -> None:
-        """A showing was settled, with a verdict or in *state*."""
-        self.failed += state in FAILED
-
-    @property
-    def too_many(self) -> bool:
-        """Whether there are more than the judge may leave."""
-        return self.failed > self._most
-
-
-def reused(definition: JudgeDefinition, work: Work, stored: StoredAnswer) -> Settled:
-    """*work* settled by an answer that is there, read by the judge's parser if it was not yet."""
-    known = definition.backend == RECORDED or any(one.parser == definition.parser for one in stored.parsed_verdicts)
-    parsed_verdict = None if known else read(definition, stored.reply)
-    return Settled(work.key, work.item, answer=stored.answer, reply=stored.reply, parsed_verdict=parsed_verdict)
+"""Presentations that a rule judges before other tasks get the event loop."""
 
 
 class ShardRunner:
-    """Runs showings of one judge in one run, under the *fence* of a shard.
+    """Judges presentations of one judge in one run, under the *fence* of a shard.
 
-    A showing that transport failed is asked for again when the others have been, in ROUNDS rounds. One that found
-    nobody at the provider is no failed showing: it is asked again when somebody is there, unless the provider has been
-    given up.
+    A presentation whose call got no answer is called again after the others, in up to ROUNDS rounds. If the provider
+    answered nothing at all in that time, the round does not count, unless the provider has been down for too long.
     """
 
     def __init__(
@@ -155,75 +59,81 @@ class ShardRunner:
     ) -> None:
         self._store, self._tenant, self._run, self._judge, self._clock = store, tenant, run, judge, clock
         self._fence, self._failures = fence, failures
-        self._committer = Committer(store, tenant, run, clock)
-        self._flying: set[asyncio.Task[Sequence[Work]]] = set()
+        self._committer = Committer(store=store, tenant=tenant, run=run, clock=clock)
+        self._in_flight: set[asyncio.Task[Sequence[Work]]] = set()
         self._stopping = False
         self._waits = Waits(store, run)
-        self._full_until = -math.inf
-        """Until when the store has no room in the judge's account."""
-        self._asked_first: dict[CallKey, int] = {}
+        self._limited_until = -math.inf
+        """Until when the rate limit that processes share allows no more calls."""
+        self._replies_before: dict[CallKey, int] = {}
+        """The account's number of replies when a key was called first."""
         self._rounds: Counter[CallKey] = Counter()
 
     def stop(self, *, patient: bool = True) -> None:
-        """Ask for no new permit; what is in flight finishes and commits, and if *patient* waits for room to do so."""
+        """Request no more permits. Calls in flight finish and commit; if *patient*, they wait for a full store."""
         self._stopping, self._committer.patient = True, patient
 
     async def run(self, work: Sequence[Work]) -> StopReason | None:
-        """Judge *work*. Returns None when all of it is settled, else why not.
+        """Judge *work*.
 
-        STOPPED, BUDGET_STOPPED, CANCELLED, NOT_RUNNING, SUPERSEDED or TOO_MANY_FAILED. Raises JudgeUnusable.
+        Returns:
+            None if all of it is settled, else why not: STOPPED, BUDGET_STOPPED, CANCELLED, NOT_RUNNING, SUPERSEDED or
+            TOO_MANY_FAILED.
+
+        Raises:
+            JudgeUnusable: No call of this judge can succeed.
         """
         todo = deque(work)
         refused: StopReason | None = None
         try:
-            while (todo or self._flying) and not refused:
+            while (todo or self._in_flight) and not refused:
                 if self._stopping:
                     refused = StopReason.STOPPED
                 elif self._failures.too_many:
                     refused = StopReason.TOO_MANY_FAILED
                 elif not todo:
-                    await self._land(todo, asyncio.FIRST_COMPLETED)
-                elif (wait := self._wait()) > 0:
+                    await self._wait_for_calls(todo, asyncio.FIRST_COMPLETED)
+                elif (wait := self._seconds_to_wait()) > 0:
                     refused = await self._pause(todo, wait)
                 else:
                     await self._waits.over()
-                    refused = await self._window(todo)
-                    self._take_landed(todo)
+                    refused = await self._start_some(todo)
+                    self._collect_ended(todo)
         finally:
-            while self._flying:
-                await self._land(todo, asyncio.ALL_COMPLETED)
+            while self._in_flight:
+                await self._wait_for_calls(todo, asyncio.ALL_COMPLETED)
         return refused
 
-    def _wait(self) -> float:
-        """Seconds until the account may be asked again."""
-        return max(self._judge.account.wait(), self._full_until - self._clock.monotonic())
+    def _seconds_to_wait(self) -> float:
+        """Seconds until the account may be called again."""
+        return max(self._judge.account.wait(), self._limited_until - self._clock.monotonic())
 
     async def _pause(self, todo: deque[Work], wait: float) -> StopReason | None:
-        """Let at most a second of *wait* pass, or until a call has landed; why not to go on, if the run says so."""
+        """Wait *wait* seconds, at most one, or until a call ends. Returns why not to continue, if the run says so."""
         name = self._judge.definition.name
         if self._judge.account.down:
-            message = f"judge {name!r} has no answer from its provider; it is asked again every half minute"
-            await self._waits.tell(WaitReason.PROVIDER_DOWN, message)
+            message = f"the provider of judge {name!r} does not answer; it is tried again every half minute"
+            await self._waits.report(WaitReason.PROVIDER_DOWN, message)
         elif wait > LONG:
-            await self._waits.tell(
-                WaitReason.RATE_LIMITED, f"the account of judge {name!r} is to be left alone for a while"
-            )
+            message = f"the account of judge {name!r} is at its rate limit; the run continues by itself"
+            await self._waits.report(WaitReason.RATE_LIMITED, message)
         timer = asyncio.ensure_future(self._clock.sleep(min(wait, 1.0)))
         try:
-            await asyncio.wait({timer, *self._flying}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({timer, *self._in_flight}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             timer.cancel()
-        self._take_landed(todo)
+        self._collect_ended(todo)
         if wait < SHORT:
             return None
         return await self._store.refusal(self._run, self._fence)
 
-    async def _window(self, todo: deque[Work]) -> StopReason | None:
+    async def _start_some(self, todo: deque[Work]) -> StopReason | None:
+        """Take slots, lease calls, request a permit for them and start what it grants. Returns why not to continue."""
         slots, account = self._judge.slots, self._judge.account
         taken = await slots.take(len(todo), self._run, self._tenant)
         try:
-            # What has ended in the meantime may say that no call of this judge can succeed.
-            self._take_landed(todo)
+            # A call that ended in the meantime may have shown that no call of this judge can succeed.
+            self._collect_ended(todo)
             if self._failures.unusable is not None:
                 raise self._failures.unusable
         except BaseException:
@@ -233,86 +143,93 @@ class ShardRunner:
             slots.give(taken)
             return StopReason.STOPPED
         tokens = likely_tokens(self._judge, todo[0].shown)
-        many = account.lease(taken, tokens)
-        slots.give_back(taken - many, self._run, self._tenant)
-        wanted = [todo.popleft() for _ in range(many)]
-        begun = 0
+        leased = account.lease(taken, tokens)
+        slots.give_back(taken - leased, self._run, self._tenant)
+        requested = [todo.popleft() for _ in range(leased)]
+        started = 0
         try:
-            asked = self._clock.monotonic()
-            permit = await self._store.permit(self._tenant, self._request(wanted))
-            begun = self._begin(wanted, permit, asked, todo)
+            requested_at = self._clock.monotonic()
+            permit = await self._store.permit(self._tenant, self._request(requested))
+            started = self._start(requested, permit, requested_at, todo)
         finally:
-            slots.give_back(many - begun, self._run, self._tenant)
-            account.give_back(many - begun, (many - begun) * tokens)
-        self._full_until = self._clock.monotonic() + permit.wait
-        await self._take_stored(wanted, permit)
-        if not begun and permit.busy and not self._flying and not permit.refused:
+            slots.give_back(leased - started, self._run, self._tenant)
+            account.give_back(leased - started, (leased - started) * tokens)
+        self._limited_until = self._clock.monotonic() + permit.wait
+        await self._commit_stored(requested, permit)
+        if not started and permit.busy and not self._in_flight and not permit.refused:
             await self._clock.sleep(BUSY_WAIT)
         return permit.refused
 
-    def _request(self, wanted: Sequence[Work]) -> PermitRequest:
+    def _request(self, requested: Sequence[Work]) -> PermitRequest:
         return PermitRequest(
-            keys=[work.key for work in wanted],
+            keys=[work.key for work in requested],
             run=self._run,
-            worst_micros=worst_cost(self._judge, max(characters(work.shown) for work in wanted)),
+            worst_micros=worst_cost(self._judge, max(characters(work.shown) for work in requested)),
             seconds=LEASE + self._judge.card.limits.deadline_seconds,
-            judge=wanted[0].item.judge if wanted[0].item else 0,
+            judge=requested[0].item.judge if requested[0].item else 0,
             fence=self._fence,
-            rate_limit=self._judge.account.shared_rate_limit(likely_tokens(self._judge, wanted[0].shown)),
+            rate_limit=self._judge.account.shared_rate_limit(likely_tokens(self._judge, requested[0].shown)),
         )
 
-    def _begin(self, wanted: list[Work], permit: Permit, asked: float, todo: deque[Work]) -> int:
-        begun: dict[int, Work] = {}
-        for work in wanted:
+    def _start(self, requested: list[Work], permit: Permit, requested_at: float, todo: deque[Work]) -> int:
+        """Start the calls that *permit* grants and put the others back into *todo*. Returns how many it started."""
+        granted: dict[int, Work] = {}
+        for work in requested:
             attempt = permit.granted.get(work.key)
-            if attempt is not None and attempt not in begun:
-                begun[attempt] = work
+            if attempt is not None and attempt not in granted:
+                granted[attempt] = work
             elif work.key not in permit.answered:
-                # Busy elsewhere, being called for an equal showing here, or refused: asked for again.
+                # Another run calls it, or this one does for an equal presentation, or it was refused: request it again.
                 todo.append(work)
-        if self._judge.rule is not None and begun:
-            self._flying.add(asyncio.create_task(self._compute(self._judge.rule, begun, asked)))
+        if self._judge.rule is not None and granted:
+            self._in_flight.add(asyncio.create_task(self._apply_rule(self._judge.rule, granted, requested_at)))
         else:
-            self._flying |= {asyncio.create_task(self._call(work, to, asked)) for to, work in begun.items()}
-        return len(begun)
+            self._in_flight |= {
+                asyncio.create_task(self._call(work, attempt, requested_at)) for attempt, work in granted.items()
+            }
+        return len(granted)
 
-    async def _compute(self, rule: Rule, begun: Mapping[int, Work], asked: float) -> Sequence[Work]:
-        """Judge what *rule* judges, under its permit, and commit all of it at once; what is to be asked for again."""
-        void = self._clock.monotonic() - asked > LEASE
-        settled: list[Settled] = []
-        broken: Exception | None = None
+    async def _apply_rule(self, rule: Rule, granted: Mapping[int, Work], requested_at: float) -> Sequence[Work]:
+        """Judge *granted* (work by attempt) by *rule* and commit it as a group. Returns what to request again."""
+        void = self._clock.monotonic() - requested_at > LEASE
+        group: list[Settled] = []
+        first_error: Exception | None = None
         try:
-            for number, (attempt, work) in enumerate(begun.items(), 1):
+            for number, (attempt, work) in enumerate(granted.items(), 1):
                 try:
-                    one = Settled(work.key, work.item, attempt) if void else computed(self._judge, rule, work, attempt)
-                except Exception as error:  # noqa: BLE001  # raised when the others are stored
-                    broken = broken or error
+                    settled = (
+                        Settled(work.key, work.item, attempt)
+                        if void
+                        else settle_by_rule(self._judge, rule, work, attempt)
+                    )
+                except Exception as error:  # noqa: BLE001  # raised once the others are stored
+                    first_error = first_error or error
                 else:
-                    settled.append(one)
+                    group.append(settled)
                 if not number % AT_A_TIME:
                     await asyncio.sleep(0)
-            await self._committer.commit(*settled)
+            await self._committer.commit(*group)
         finally:
-            self._judge.slots.give(len(begun))
-        for one in settled:
-            self._failures.count(one.state)
-        if broken is not None:
-            raise broken
-        return list(begun.values()) if void else ()
+            self._judge.slots.give(len(granted))
+        for settled in group:
+            self._failures.count(settled.state)
+        if first_error is not None:
+            raise first_error
+        return list(granted.values()) if void else ()
 
-    async def _call(self, work: Work, attempt: int, asked: float) -> Sequence[Work]:
-        """Judge *work* under its permit; what is to be asked for again."""
+    async def _call(self, work: Work, attempt: int, requested_at: float) -> Sequence[Work]:
+        """Judge *work* as the *attempt* that its permit granted. Returns *work* if it must be requested again."""
         account = self._judge.account
-        self._asked_first.setdefault(work.key, account.replies)
+        self._replies_before.setdefault(work.key, account.replies)
         again: Sequence[Work] = ()
         try:
             held = await self._judge.memory_limit.take(characters(work.shown))
             try:
-                if self._clock.monotonic() - asked > LEASE:
+                if self._clock.monotonic() - requested_at > LEASE:
                     settled, again = Settled(work.key, work.item, attempt), (work,)
                 else:
                     settled = await judge_comparison(self._judge, work, attempt, self._clock)
-                    if settled.state is ItemState.TRANSPORT_ERROR and self._asks_again(work):
+                    if settled.state is ItemState.TRANSPORT_ERROR and self._calls_again(work):
                         settled, again = settled._replace(state=None), (work,)
             finally:
                 self._judge.memory_limit.give(held)
@@ -325,37 +242,42 @@ class ShardRunner:
             self._judge.slots.give(1)
         self._failures.count(settled.state)
         if not again:
-            self._asked_first.pop(work.key, None)
+            self._replies_before.pop(work.key, None)
             self._rounds.pop(work.key, None)
         return again
 
-    def _asks_again(self, work: Work) -> bool:
+    def _calls_again(self, work: Work) -> bool:
+        """Count a round in which *work* got no answer. Returns whether there is another round for it."""
         account = self._judge.account
         self._rounds[work.key] += 1
-        nobody = account.down or account.replies == self._asked_first[work.key]
-        return (self._rounds[work.key] < ROUNDS or nobody) and not account.exhausted
+        no_replies = account.down or account.replies == self._replies_before[work.key]
+        return (self._rounds[work.key] < ROUNDS or no_replies) and not account.exhausted
 
-    async def _take_stored(self, wanted: list[Work], permit: Permit) -> None:
+    async def _commit_stored(self, requested: list[Work], permit: Permit) -> None:
+        """Commit the work whose answers were in the store already."""
         definition = self._judge.definition
-        settled = [reused(definition, one, permit.answered[one.key]) for one in wanted if one.key in permit.answered]
-        if settled:
-            await self._store.commit(self._tenant, self._run, settled)
+        group = [
+            settle_from_store(definition, work, permit.answered[work.key])
+            for work in requested
+            if work.key in permit.answered
+        ]
+        if group:
+            await self._store.commit(self._tenant, self._run, group)
 
-    async def _land(self, todo: deque[Work], until: str) -> None:
-        await asyncio.wait(self._flying, return_when=until)
-        self._take_landed(todo)
+    async def _wait_for_calls(self, todo: deque[Work], until: str) -> None:
+        await asyncio.wait(self._in_flight, return_when=until)
+        self._collect_ended(todo)
 
-    def _take_landed(self, todo: deque[Work]) -> None:
-        """Take note of the calls that have ended; JudgeUnusable before any other error of theirs."""
-        done = {task for task in self._flying if task.done()}
-        self._flying -= done
-        failures = []
-        for task in done:
+    def _collect_ended(self, todo: deque[Work]) -> None:
+        """Add to *todo* what ended calls want to be requested again. Raises their errors, JudgeUnusable first."""
+        ended = {task for task in self._in_flight if task.done()}
+        self._in_flight -= ended
+        errors = []
+        for task in ended:
             error = task.exception()
             if error is not None:
-                failures.append(error)
+                errors.append(error)
             else:
                 todo.extend(task.result())
-        if failures:
-            unusable = next((e for e in failures if isinstance(e, JudgeUnusable)), failures[0])
-            raise unusable
+        if errors:
+            raise next((error for error in errors if isinstance(error, JudgeUnusable)), errors[0])

@@ -1,4 +1,4 @@
-"""Judging one comparison now: stored and reused like any verdict, but part of no run."""
+"""Judging a single comparison at once. Its verdict is stored and reused like any other, but belongs to no run."""
 
 from __future__ import annotations
 
@@ -19,18 +19,9 @@ from judge.domain.verdict import (
     recorded_digest,
     shown_digest,
 )
+from judge.execution.cost import characters, likely_tokens, worst_cost
 from judge.execution.detached import DetachedTasks
-from judge.execution.judge_call import (
-    Work,
-    characters,
-    judge_comparison,
-    likely_tokens,
-    recorded_key,
-    rendered,
-    shows_reference,
-    texts,
-    worst_cost,
-)
+from judge.execution.judge_call import Work, judge_comparison, recorded_key, render_prompt, shows_reference, texts
 from judge.execution.judges import JudgeAtWork, Judges
 from judge.execution.shard_runner import BUSY_WAIT, LEASE
 from judge.ports.clock import Clock
@@ -40,21 +31,26 @@ from judge.ports.store import Store
 
 @dataclass(frozen=True, slots=True)
 class SingleRequest:
-    """A comparison in one order, by its texts, and by its names if it is of a dataset."""
+    """A comparison in one order: its texts, and its names if it comes from a dataset."""
 
     shown: Shown
     names: PresentationNames
 
 
 class Single:
-    """Judges one comparison at a time."""
+    """Judges single comparisons."""
 
     def __init__(self, store: Store, judges: Judges, clock: Clock) -> None:
         self._store, self._judges, self._clock = store, judges, clock
         self._calls = DetachedTasks()
 
     async def of_dataset(self, tenant: str, dataset: str, names: PresentationNames) -> SingleRequest:
-        """The texts of a showing of *dataset*; NotFound names what is missing."""
+        """Load the texts of a presentation in *dataset*.
+
+        Raises:
+            NotFound: There is no such prompt, or the contestant has no such output.
+            InvalidInput: An output does not have that many turns.
+        """
         revision = await self._store.revision(tenant, dataset)
         index = await self._store.dataset_index(tenant, dataset, revision, prompt_ids=[names.prompt_id])
         if not len(index.prompts):
@@ -64,12 +60,15 @@ class Single:
             output = named.get((names.prompt_id, contestant, sample))
             if output is None:
                 raise NotFound(
-                    f"contestant {contestant!r} has no output {sample} to prompt {names.prompt_id!r}",
+                    f"contestant {contestant!r} has no output {sample} to prompt {names.prompt_id!r} in {dataset!r}",
                     reason="UNKNOWN_CONTESTANT",
                 )
             if output.turns < names.turn:
                 raise InvalidInput(
-                    "presentation.turn", f"{contestant!r} has no turn {names.turn} there", reason="MISSING_TURN"
+                    "presentation.turn",
+                    f"the output of {contestant!r} to prompt {names.prompt_id!r} has {output.turns} turns;"
+                    f" there is no turn {names.turn}",
+                    reason="MISSING_TURN",
                 )
             rows.append(output.row)
         prompts = await self._store.prompt_texts([prompt.row])
@@ -79,11 +78,14 @@ class Single:
 
     @staticmethod
     def of_texts(compared: Comparison, order: Order) -> SingleRequest:
-        """A comparison given by its texts."""
-        return SingleRequest(Shown.of(compared, order), PresentationNames("", compared.turn, "left", "right", order))
+        """Return the request for a comparison that is given by its texts."""
+        return SingleRequest(
+            Shown.of(compared, order),
+            PresentationNames(prompt_id="", turn=compared.turn, left="left", right="right", order=order),
+        )
 
-    async def _work(self, tenant: str, card: JudgeCard, asked: SingleRequest, cache_tag: str, repeat: int) -> Work:
-        definition, shown, names = card.definition, asked.shown, asked.names
+    async def _work(self, tenant: str, card: JudgeCard, request: SingleRequest, cache_tag: str, repeat: int) -> Work:
+        definition, shown, names = card.definition, request.shown, request.names
         if definition.backend == RECORDED:
             prompt, left = recorded_key(names.prompt_id, names.left, names.left_sample)
             ends = [left, recorded_digest(names.right, names.right_sample)]
@@ -94,64 +96,77 @@ class Single:
         ids = await self._store.intern(
             tenant, [bytes.fromhex(definition.call_fingerprint(shown)), prompt, first, second]
         )
-        return Work(CallKey(ids[0], ids[1], shown.turn, ids[2], ids[3], cache_tag, repeat), shown)
+        key = CallKey(
+            fingerprint=ids[0],
+            prompt=ids[1],
+            turn=shown.turn,
+            first=ids[2],
+            second=ids[3],
+            cache_tag=cache_tag,
+            repeat=repeat,
+        )
+        return Work(key, shown)
 
     async def _identified(self, card: JudgeCard) -> JudgeCard:
         return replace(card, definition=await self._judges.identified(card.definition))
 
-    async def preview(self, card: JudgeCard, asked: SingleRequest) -> RenderedPrompt:
-        """What would be sent."""
-        work = Work(CallKey(0, 0, asked.shown.turn, 0, 0), asked.shown)
-        return rendered((await self._identified(card)).definition, work)
+    async def preview(self, card: JudgeCard, request: SingleRequest) -> RenderedPrompt:
+        """Render what would be sent, without sending it."""
+        work = Work(CallKey(fingerprint=0, prompt=0, turn=request.shown.turn, first=0, second=0), request.shown)
+        return render_prompt((await self._identified(card)).definition, work)
 
-    async def stored(self, tenant: str, card: JudgeCard, asked: SingleRequest) -> bool:
-        """Whether a verdict is stored already, so that asking again costs nothing."""
-        work = await self._work(tenant, await self._identified(card), asked, "", 0)
+    async def stored(self, tenant: str, card: JudgeCard, request: SingleRequest) -> bool:
+        """Whether the verdict is already stored, so that judging costs nothing."""
+        work = await self._work(tenant, await self._identified(card), request, "", 0)
         return work.key in await self._store.answers(tenant, [work.key])
 
-    async def judge(self, tenant: str, card: JudgeCard, asked: SingleRequest, cache_tag: str, repeat: int) -> Verdict:
-        """The verdict, from the store if it is there. Raises the CallFailed that left no reply.
+    async def judge(self, tenant: str, card: JudgeCard, request: SingleRequest, cache_tag: str, repeat: int) -> Verdict:
+        """Return the verdict, from the store if it is there.
 
-        A call once begun is finished and stored, also when its caller goes away.
+        A call that has started finishes and is stored even if the caller goes away.
+
+        Raises:
+            InvalidInput: The judge is not available here.
+            CallFailed: The judge gave no reply.
         """
         if card.unavailable_reason:
-            raise InvalidInput("judge", f"judge {card.definition.name!r} cannot be asked: {card.unavailable_reason}")
+            raise InvalidInput("judge", f"judge {card.definition.name!r} is not available: {card.unavailable_reason}")
         card = await self._identified(card)
         at_work = self._judges.at_work(card.definition)
-        # What is asked now is asked at the price of now.
+        # A single comparison never waits for a batch, so it has no batch discount.
         at_work = replace(at_work, card=replace(at_work.card, batch=False))
-        work = await self._work(tenant, card, asked, cache_tag, repeat)
+        work = await self._work(tenant, card, request, cache_tag, repeat)
         while True:
-            request = PermitRequest(
+            permit_request = PermitRequest(
                 keys=[work.key],
                 run=None,
-                worst_micros=worst_cost(at_work, characters(asked.shown)),
+                worst_micros=worst_cost(at_work, characters(request.shown)),
                 seconds=LEASE + at_work.card.limits.deadline_seconds,
-                rate_limit=at_work.account.shared_rate_limit(likely_tokens(at_work, asked.shown), single=True),
+                rate_limit=at_work.account.shared_rate_limit(likely_tokens(at_work, request.shown), single=True),
             )
-            permit = await self._store.permit(tenant, request)
+            permit = await self._store.permit(tenant, permit_request)
             if stored := permit.answered.get(work.key):
-                return _verdict(card, asked, work, stored.reply, stored.parsed_verdicts, reused=True)
+                return _verdict(card, request, work, stored.reply, stored.parsed_verdicts, reused=True)
             if work.key in permit.granted:
                 break
             await self._clock.sleep(max(BUSY_WAIT, permit.wait))
         settled = await self._calls.run(self._call(tenant, at_work, work, permit.granted[work.key]))
         if settled.reply is None or settled.parsed_verdict is None:
             state = settled.state.name if settled.state else "FAILED"
-            told = f"judge {card.definition.name!r} gave no reply: {state.lower()}"
-            raise TransportFailed(told) if state == TransportFailed.reason else CallFailed(told, reason=state)
-        return _verdict(card, asked, work, settled.reply, (settled.parsed_verdict,), reused=False)
+            message = f"judge {card.definition.name!r} gave no reply: {state.lower()}"
+            raise TransportFailed(message) if state == TransportFailed.reason else CallFailed(message, reason=state)
+        return _verdict(card, request, work, settled.reply, (settled.parsed_verdict,), reused=False)
 
     async def _call(self, tenant: str, judge: JudgeAtWork, work: Work, attempt: int) -> Settled:
         try:
-            settled = await self._ask_backend(judge, work, attempt)
+            settled = await self._take_turn(judge, work, attempt)
         except JudgeUnusable as unusable:
             await self._store.commit(tenant, None, [Settled(work.key, None, attempt, state=unusable.state, calls=1)])
             raise
         await self._store.commit(tenant, None, [settled])
         return settled
 
-    async def _ask_backend(self, judge: JudgeAtWork, work: Work, attempt: int) -> Settled:
+    async def _take_turn(self, judge: JudgeAtWork, work: Work, attempt: int) -> Settled:
         try:
             await judge.account.turn(likely_tokens(judge, work.shown), single=True)
         except TransportFailed as down:
@@ -159,13 +174,13 @@ class Single:
         return await judge_comparison(judge, work, attempt, self._clock, single=True)
 
     async def close(self) -> None:
-        """Wait for the calls in flight; each is stored."""
+        """Wait until the calls in flight have finished and are stored."""
         await self._calls.close()
 
 
 def _verdict(
     card: JudgeCard,
-    asked: SingleRequest,
+    request: SingleRequest,
     work: Work,
     reply: Reply,
     parsed_verdicts: tuple[ParsedVerdict, ...],
@@ -173,9 +188,9 @@ def _verdict(
     reused: bool,
 ) -> Verdict:
     return Verdict(
-        card.definition.name,
-        asked.names,
-        asked.shown.category,
+        judge=card.definition.name,
+        presentation=request.names,
+        category=request.shown.category,
         reply=reply,
         parsed_verdicts=parsed_verdicts,
         cache_tag=work.key.cache_tag,

@@ -1,4 +1,4 @@
-"""From positions of a plan to work: load the texts of a shard, and key each showing by content."""
+"""Turning positions of a plan into work: load the texts of a shard, and compute each presentation's key."""
 
 from __future__ import annotations
 
@@ -13,29 +13,36 @@ from judge.ports.store import DatasetStore
 
 
 class Keys:
-    """Keys showings of one judge by content; recorded judges by their contestants."""
+    """Computes the keys of one judge's presentations.
+
+    A key is made of contents; for a recorded judge, whose verdicts were uploaded, it is made of contestants.
+    """
 
     def __init__(self, store: DatasetStore, tenant: str, definition: JudgeDefinition, cache_tag: str) -> None:
         self._store, self._tenant, self._definition, self._cache_tag = store, tenant, definition, cache_tag
         self._fingerprints: dict[str, int] = {}
 
     async def work(self, items: Sequence[ItemRef]) -> list[Work]:
-        """The work of *items*, in their order."""
+        """Load the texts of *items* and return their work, in the same order."""
         prompts = await self._store.prompt_texts({item.prompt for item in items})
         outputs = await self._store.output_texts({row for item in items for row in (item.left, item.right)})
-        ready = [self._shown(item, prompts, outputs) for item in items]
-        calls = [self._definition.call_fingerprint(shown) for shown in ready]
-        if new := sorted(set(calls) - self._fingerprints.keys()):
-            ids = await self._store.intern(self._tenant, [bytes.fromhex(one) for one in new])
+        presentations = [self._shown(item, prompts, outputs) for item in items]
+        fingerprints = [self._definition.call_fingerprint(shown) for shown in presentations]
+        if new := sorted(set(fingerprints) - self._fingerprints.keys()):
+            ids = await self._store.intern(self._tenant, [bytes.fromhex(fingerprint) for fingerprint in new])
             self._fingerprints.update(zip(new, ids, strict=True))
-        contents = await self._contents(items, ready, prompts, outputs)
+        contents = await self._contents(items, presentations, prompts, outputs)
         return [
             Work(
-                CallKey(self._fingerprints[call], prompt, item.turn, first, second, self._cache_tag, item.repeat),
+                CallKey(
+                    self._fingerprints[fingerprint], prompt, item.turn, first, second, self._cache_tag, item.repeat
+                ),
                 shown,
                 item,
             )
-            for item, shown, call, (prompt, first, second) in zip(items, ready, calls, contents, strict=True)
+            for item, shown, fingerprint, (prompt, first, second) in zip(
+                items, presentations, fingerprints, contents, strict=True
+            )
         ]
 
     def _shown(self, item: ItemRef, prompts: dict[int, PromptText], outputs: dict[int, OutputText]) -> Shown:
@@ -44,32 +51,34 @@ class Keys:
     async def _contents(
         self,
         items: Sequence[ItemRef],
-        ready: Sequence[Shown],
+        presentations: Sequence[Shown],
         prompts: dict[int, PromptText],
         outputs: dict[int, OutputText],
     ) -> list[tuple[int, int, int]]:
-        ends = [
+        """The store's ids of the prompt and of the first and second output of each of *items*."""
+        outputs_shown = [
             (item.left, item.right) if item.order is Order.LEFT_FIRST else (item.right, item.left) for item in items
         ]
         if self._definition.backend == RECORDED:
-            return await self._recorded(items, ends, prompts, outputs)
-        found = []
-        for item, shown, (first, second) in zip(items, ready, ends, strict=True):
+            return await self._recorded_contents(items, outputs_shown, prompts, outputs)
+        contents = []
+        for item, shown, (first, second) in zip(items, presentations, outputs_shown, strict=True):
             prompt = prompts[item.prompt]
             at = item.turn - 1
             content = prompt.referenced[at] if shows_reference(self._definition, shown) else prompt.plain[at]
-            found.append((content, outputs[first].shown[at], outputs[second].shown[at]))
-        return found
+            contents.append((content, outputs[first].shown[at], outputs[second].shown[at]))
+        return contents
 
-    async def _recorded(
+    async def _recorded_contents(
         self,
         items: Sequence[ItemRef],
-        ends: Iterable[tuple[int, int]],
+        outputs_shown: Iterable[tuple[int, int]],
         prompts: dict[int, PromptText],
         outputs: dict[int, OutputText],
     ) -> list[tuple[int, int, int]]:
+        """The same for a recorded judge, whose ids stand for names instead of contents."""
         digests: list[bytes] = []
-        for item, (first, second) in zip(items, ends, strict=True):
+        for item, (first, second) in zip(items, outputs_shown, strict=True):
             prompt_id = prompts[item.prompt].prompt.prompt_id
             for row in (first, second):
                 output = outputs[row].output

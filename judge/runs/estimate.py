@@ -1,8 +1,9 @@
-"""What a run would take, before a cent is spent: its calls exactly, its tokens from what such calls used before.
+"""Estimating a run before it starts: the exact number of calls, and their likely tokens and cost.
 
-With at least PILOT stored replies of a judge, the mean of their tokens and costs is carried over to the calls that are
-missing, with a 95 % prediction interval for their sum: var (1/n + 1/m) m^2 for m calls after n. Without, tokens are
-guessed from letters, and the interval is what is possible: from the fewest tokens to the whole output budget.
+If the store has at least PILOT replies of a judge, the missing calls are expected to use the mean tokens and cost of
+those replies. The bounds are a 95 % prediction interval for the sum: its variance is var (1/n + 1/m) m^2 for m missing
+calls after n replies. Otherwise tokens are estimated from characters, and the bounds are the least and the most that
+the calls can cost: from the fewest tokens to the whole output budget.
 """
 
 from __future__ import annotations
@@ -17,26 +18,27 @@ import numpy as np
 
 from judge.domain.judge import RECORDED, AnswerForm, JudgeCard, Price
 from judge.domain.verdict import Usage
-from judge.execution.judge_call import CHARS_PER_TOKEN, worst_usage
+from judge.execution.cost import CHARS_PER_TOKEN, worst_usage
 from judge.execution.work_items import Keys
 from judge.planning.inputs import PAGE
 from judge.planning.plan import Plan
 from judge.ports.store import Store
-from judge.runs.plan_keys import answered, plan_keys
+from judge.runs.plan_keys import plan_keys, stored_mask
 
 PILOT = 5
-"""So many replies at least make a pilot."""
+"""Stored replies needed for an estimate from earlier calls."""
 MOST_PILOT = 1000
+"""Most stored replies that are used."""
 NORMAL_95 = 1.96
 MOST_CHARS = 6
-"""Letters in a token, at the most."""
+"""Most characters in a token."""
 LIKELY_OUTPUT = 250
-"""Tokens of a critique and its verdict, where nothing is known."""
+"""Tokens of a critique and its verdict, if nothing is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class JudgeEstimate:
-    """What one judge would take; cost and its bounds *low* and *high* in micro-USD."""
+    """What a run takes from one judge. The cost and its bounds *low* and *high* are in micro-USD."""
 
     judge: str
     calls: int = 0
@@ -52,119 +54,121 @@ class JudgeEstimate:
 
 @dataclass(frozen=True, slots=True)
 class RunEstimate:
-    """What each judge would take."""
+    """What a run takes from each of its judges."""
 
     judges: tuple[JudgeEstimate, ...]
 
     @property
     def whole(self) -> JudgeEstimate:
-        """All judges together; the bounds are the sums of theirs."""
+        """The sum over all judges. Its bounds are the sums of theirs."""
         return JudgeEstimate(
             judge="",
-            calls=sum(one.calls for one in self.judges),
-            reused=sum(one.reused for one in self.judges),
-            input_tokens=sum(one.input_tokens for one in self.judges),
-            output_tokens=sum(one.output_tokens for one in self.judges),
-            cost_micros=sum(one.cost_micros for one in self.judges),
-            low=sum(one.low for one in self.judges),
-            high=sum(one.high for one in self.judges),
-            price_known=all(one.price_known for one in self.judges),
+            calls=sum(judge.calls for judge in self.judges),
+            reused=sum(judge.reused for judge in self.judges),
+            input_tokens=sum(judge.input_tokens for judge in self.judges),
+            output_tokens=sum(judge.output_tokens for judge in self.judges),
+            cost_micros=sum(judge.cost_micros for judge in self.judges),
+            low=sum(judge.low for judge in self.judges),
+            high=sum(judge.high for judge in self.judges),
+            price_known=all(judge.price_known for judge in self.judges),
         )
 
 
-def at_most(found: RunEstimate, presentations: int) -> RunEstimate:
-    """What *found*, of all there is to compare, leaves for at most so many *presentations* of each judge."""
-    return RunEstimate(tuple(_at_most(one, presentations) for one in found.judges))
+def at_most(everything: RunEstimate, presentations: int) -> RunEstimate:
+    """Scale an estimate of *everything* there is to compare down to at most so many *presentations* of each judge."""
+    return RunEstimate(tuple(_at_most(judge, presentations) for judge in everything.judges))
 
 
-def _at_most(one: JudgeEstimate, presentations: int) -> JudgeEstimate:
-    """The most calls, each as dear as those of *one* are on average."""
-    calls = min(one.calls, presentations)
-    share = calls / one.calls if one.calls else 0.0
+def _at_most(everything: JudgeEstimate, presentations: int) -> JudgeEstimate:
+    """Take as many calls as possible, each as expensive as the average call of *everything*."""
+    calls = min(everything.calls, presentations)
+    share = calls / everything.calls if everything.calls else 0.0
     return replace(
-        one,
+        everything,
         calls=calls,
-        reused=min(one.reused, presentations - calls),
-        input_tokens=one.input_tokens * share,
-        output_tokens=one.output_tokens * share,
-        cost_micros=one.cost_micros * share,
-        low=one.low * share,
-        high=one.high * share,
+        reused=min(everything.reused, presentations - calls),
+        input_tokens=everything.input_tokens * share,
+        output_tokens=everything.output_tokens * share,
+        cost_micros=everything.cost_micros * share,
+        low=everything.low * share,
+        high=everything.high * share,
     )
 
 
 async def estimate(store: Store, tenant: str, plan: Plan, cards: Sequence[JudgeCard], cache_tag: str) -> RunEstimate:
-    """What *plan* would take of the judges *cards*, in their order."""
-    return RunEstimate(tuple([await _of_judge(store, tenant, plan, card, cache_tag) for card in cards]))
+    """Estimate what *plan* takes from each judge of *cards*, in the same order."""
+    return RunEstimate(tuple([await _estimate_judge(store, tenant, plan, card, cache_tag) for card in cards]))
 
 
-async def _of_judge(store: Store, tenant: str, plan: Plan, card: JudgeCard, cache_tag: str) -> JudgeEstimate:
+async def _estimate_judge(store: Store, tenant: str, plan: Plan, card: JudgeCard, cache_tag: str) -> JudgeEstimate:
     name = card.definition.name
     if card.definition.backend == RECORDED:
-        return JudgeEstimate(name, 0, await _recorded(store, tenant, plan, card, cache_tag))
+        return JudgeEstimate(name, calls=0, reused=await _count_recorded(store, tenant, plan, card, cache_tag))
     keys = await plan_keys(store, tenant, card.definition, plan)
-    there = await answered(store, tenant, keys, cache_tag, plan.repeats)
-    sizes, many = np.unique(np.tile(keys.characters, plan.repeats)[~there.ravel()], return_counts=True)
-    sent = Counter(dict(zip(sizes.tolist(), many.tolist(), strict=True)))
-    calls = sent.total()
+    stored = await stored_mask(store, tenant, keys, cache_tag, plan.repeats)
+    sizes, counts = np.unique(np.tile(keys.characters, plan.repeats)[~stored.ravel()], return_counts=True)
+    calls_by_size = Counter(dict(zip(sizes.tolist(), counts.tolist(), strict=True)))
+    calls = calls_by_size.total()
     reused = plan.per_judge - calls
     if card.definition.baseline:
-        return JudgeEstimate(name, calls, reused)
+        return JudgeEstimate(name, calls=calls, reused=reused)
     pilot = await store.usages(tenant, np.unique(keys.keys[0]).tolist(), MOST_PILOT)
     if len(pilot) >= PILOT:
         return _from_pilot(card, calls, reused, pilot)
-    return _from_characters(card, sent, reused)
+    return _from_characters(card, calls_by_size, reused)
 
 
-async def _recorded(store: Store, tenant: str, plan: Plan, card: JudgeCard, cache_tag: str) -> int:
-    """How many of the showings were uploaded: nobody can be asked for the others."""
-    keys, many = Keys(store, tenant, card.definition, cache_tag), 0
+async def _count_recorded(store: Store, tenant: str, plan: Plan, card: JudgeCard, cache_tag: str) -> int:
+    """Count the presentations whose verdicts were uploaded. A recorded judge cannot be called for the others."""
+    keys, n_stored = Keys(store=store, tenant=tenant, definition=card.definition, cache_tag=cache_tag), 0
     for begin in range(0, plan.per_judge, PAGE):
-        work = await keys.work(plan.items(range(begin, min(begin + PAGE, plan.per_judge))))
-        stored = await store.answers(tenant, list({one.key for one in work}))
-        many += sum(one.key in stored for one in work)
-    return many
+        page = await keys.work(plan.items(range(begin, min(begin + PAGE, plan.per_judge))))
+        answers = await store.answers(tenant, list({work.key for work in page}))
+        n_stored += sum(work.key in answers for work in page)
+    return n_stored
 
 
 def _from_pilot(card: JudgeCard, calls: int, reused: int, pilot: Sequence[Usage]) -> JudgeEstimate:
+    """Estimate from the stored usage of similar calls."""
     price = card.price or Price()
     costs = [price.cost(usage, batch=card.batch) for usage in pilot]
     cost = calls * fmean(costs)
     spread = NORMAL_95 * math.sqrt(variance(costs) * (calls + calls * calls / len(pilot)))
     return JudgeEstimate(
-        card.definition.name,
-        calls,
-        reused,
-        calls * fmean(usage.input_tokens for usage in pilot),
-        calls * fmean(usage.output_tokens for usage in pilot),
-        cost,
-        max(0.0, cost - spread),
-        cost + spread,
-        len(pilot),
-        card.price is not None,
+        judge=card.definition.name,
+        calls=calls,
+        reused=reused,
+        input_tokens=calls * fmean(usage.input_tokens for usage in pilot),
+        output_tokens=calls * fmean(usage.output_tokens for usage in pilot),
+        cost_micros=cost,
+        low=max(0.0, cost - spread),
+        high=cost + spread,
+        pilot=len(pilot),
+        price_known=card.price is not None,
     )
 
 
-def _from_characters(card: JudgeCard, sent: Counter[int], reused: int) -> JudgeEstimate:
+def _from_characters(card: JudgeCard, calls_by_size: Counter[int], reused: int) -> JudgeEstimate:
+    """Estimate from the number of characters that each call sends."""
     price, budget = card.price or Price(), card.definition.sampling.max_output_tokens
     form = card.definition.rubric.variants[0].form
     output = 1 if form is AnswerForm.CHOICE else min(budget, LIKELY_OUTPUT)
     tokens = cost = low = high = 0
-    for many, calls in sent.items():
-        likely = Usage(input_tokens=many // CHARS_PER_TOKEN, output_tokens=output)
-        fewest = Usage(input_tokens=many // MOST_CHARS, output_tokens=1)
+    for sent, calls in calls_by_size.items():
+        likely = Usage(input_tokens=sent // CHARS_PER_TOKEN, output_tokens=output)
+        fewest = Usage(input_tokens=sent // MOST_CHARS, output_tokens=1)
         tokens += calls * likely.input_tokens
         cost += calls * price.cost(likely, batch=card.batch)
         low += calls * price.cost(fewest, batch=card.batch)
-        high += calls * price.cost(worst_usage(card, many), batch=card.batch)
+        high += calls * price.cost(worst_usage(card, sent), batch=card.batch)
     return JudgeEstimate(
-        card.definition.name,
-        sent.total(),
-        reused,
-        float(tokens),
-        float(sent.total() * output),
-        float(cost),
-        float(low),
-        float(high),
+        judge=card.definition.name,
+        calls=calls_by_size.total(),
+        reused=reused,
+        input_tokens=float(tokens),
+        output_tokens=float(calls_by_size.total() * output),
+        cost_micros=float(cost),
+        low=float(low),
+        high=float(high),
         price_known=card.price is not None,
     )

@@ -1,10 +1,11 @@
-"""What callers do to a run: create it, cancel it, go on with it."""
+"""What callers do with a run: estimate, create, cancel and resume it."""
 
 from __future__ import annotations
 
 import hashlib
 import uuid
 from dataclasses import replace
+from difflib import get_close_matches
 
 from judge.domain.errors import InvalidInput, NotFound, Precondition, PriceUnknown
 from judge.domain.judge import JudgeCard, JudgeDefinition
@@ -21,23 +22,26 @@ REQUEST_ID_LENGTH = 64
 
 
 class RunLifecycle:
-    """Creates, cancels and resumes runs."""
+    """Estimates, creates, cancels and resumes runs."""
 
     def __init__(self, store: Store, engine: Engine, judges: Judges) -> None:
         self._store, self._engine, self._judges = store, engine, judges
 
     async def card(self, tenant: str, name: str) -> JudgeCard:
-        """The judge called *name*: configured here, or recorded; NotFound otherwise."""
+        """Return the judge called *name*, configured or recorded. Raises NotFound if there is none."""
         cards = self._judges.cards()
         if name in cards:
             return cards[name]
         recorded = {definition.name: definition for definition in await self._store.judge_definitions(tenant)}
         if name in recorded:
             return JudgeCard(recorded[name])
-        known = ", ".join(sorted({*cards, *recorded}))
-        raise NotFound(f"there is no judge {name!r}; there are {known}", reason="UNKNOWN_JUDGE", judge=name)
+        known = sorted({*cards, *recorded})
+        closest = "".join(f"; did you mean {match!r}?" for match in get_close_matches(name, known, n=1))
+        raise NotFound(
+            f"there is no judge {name!r}{closest}; there are {', '.join(known)}", reason="UNKNOWN_JUDGE", judge=name
+        )
 
-    async def _definition(self, tenant: str, name: str, dataset: str, *, asked: bool) -> JudgeDefinition:
+    async def _definition(self, tenant: str, name: str, dataset: str, *, available: bool) -> JudgeDefinition:
         cards = self._judges.cards()
         if name not in cards:
             for definition in await self._store.judge_definitions(tenant):
@@ -46,22 +50,24 @@ class RunLifecycle:
         card = await self.card(tenant, name)
         if card.definition.scope not in ("", dataset):
             raise NotFound(
-                f"judge {name!r} was recorded on another dataset than {dataset!r}", reason="UNKNOWN_JUDGE", judge=name
+                f"judge {name!r} was recorded on dataset {card.definition.scope!r}, not on {dataset!r}",
+                reason="UNKNOWN_JUDGE",
+                judge=name,
             )
-        if asked and card.unavailable_reason and self._engine.asks_here:
-            raise Precondition(f"judge {name!r} cannot be asked: {card.unavailable_reason}", reason="NO_CREDENTIAL")
+        if available and card.unavailable_reason and self._engine.asks_here:
+            raise Precondition(f"judge {name!r} is not available: {card.unavailable_reason}", reason="NO_CREDENTIAL")
         return card.definition
 
     async def estimate(self, tenant: str, spec: RunSpec) -> RunEstimate:
-        """What a run of *spec* would take: its calls exactly, its tokens and cost as far as can be told.
+        """Estimate a run of *spec*: the exact number of calls, and their likely tokens and cost.
 
-        Of an adaptive run, it is the most that it could take.
+        For an adaptive run these are upper limits.
         """
-        definitions = await self._definitions(tenant, spec, asked=False)
+        definitions = await self._definitions(tenant, spec, available=False)
         revision = await self._store.revision(tenant, spec.dataset)
         pairing, most = spec.pairing, 0
         if pairing.policy is PairPolicy.ADAPTIVE:
-            # Nobody knows which comparisons it will make: at most so many of all there are.
+            # Its comparisons are not known yet: estimate all there are, and scale that down to the most that it makes.
             most = (await build_rounds(self._store, tenant, spec, revision)).per_judge
             everything = replace(
                 pairing, policy=PairPolicy.ALL, count=0, round_size=0, top=0, precision=0.0, separated=False
@@ -69,27 +75,37 @@ class RunLifecycle:
             spec = replace(spec, pairing=everything)
         plan = await build_plan(self._store, tenant, spec, revision)
         cards = self._judges.cards()
-        known = [
-            replace(cards[one.name], definition=one) if one.name in cards else JudgeCard(one) for one in definitions
+        planned_cards = [
+            replace(cards.get(definition.name, JudgeCard(definition)), definition=definition)
+            for definition in definitions
         ]
-        found = await estimate(self._store, tenant, plan, known, pairing.cache_tag)
-        return at_most(found, most) if most else found
+        whole = await estimate(self._store, tenant, plan, planned_cards, pairing.cache_tag)
+        return at_most(whole, most) if most else whole
 
-    async def _definitions(self, tenant: str, spec: RunSpec, *, asked: bool = True) -> tuple[JudgeDefinition, ...]:
-        """The judges of *spec* as they are now; if they are to be *asked*, each must have its credential."""
-        found = [await self._definition(tenant, name, spec.dataset, asked=asked) for name in spec.judges]
-        return tuple([await self._judges.identified(definition) for definition in found])
+    async def _definitions(self, tenant: str, spec: RunSpec, *, available: bool = True) -> tuple[JudgeDefinition, ...]:
+        """The current judges of *spec*; if they must be *available*, each needs its credential."""
+        definitions = [await self._definition(tenant, name, spec.dataset, available=available) for name in spec.judges]
+        return tuple([await self._judges.identified(definition) for definition in definitions])
 
     async def create(self, tenant: str, spec: RunSpec, request_id: str, body: bytes) -> Run:
-        """A new run, or the one that was created with this request id and an equal *body*."""
+        """Create a run, or return the one that was created before with this request id and an equal *body*.
+
+        Raises:
+            InvalidInput: The request id is too long or not ASCII.
+            NotFound: There is no such judge or dataset.
+            PriceUnknown: The budget is in money, and the price of a judge is not configured.
+        """
         if len(request_id) > REQUEST_ID_LENGTH or not request_id.isascii():
-            raise InvalidInput("request_id", f"request_id must be at most {REQUEST_ID_LENGTH} ASCII characters")
+            raise InvalidInput(
+                "request_id",
+                f"request_id must be at most {REQUEST_ID_LENGTH} ASCII characters",
+            )
         body_hash = hashlib.sha256(body).hexdigest()
-        # Before anything else is looked at: a judge or a dataset that has gone since doesn't matter to a run that is.
+        # This comes first: a run that exists is returned even if its judge or its dataset has been deleted since.
         if (known := await self._store.requested_run(tenant, request_id, body_hash)) is not None:
             return known
         definitions = await self._definitions(tenant, spec)
-        self._priced(spec, definitions)
+        self._check_prices(spec, definitions)
         revision = await self._store.revision(tenant, spec.dataset)
         plan = await build_plan(self._store, tenant, spec, revision)
         new = NewRun(
@@ -106,7 +122,8 @@ class RunLifecycle:
         await self._engine.submit(tenant, run.run_id)
         return run
 
-    def _priced(self, spec: RunSpec, definitions: tuple[JudgeDefinition, ...]) -> None:
+    def _check_prices(self, spec: RunSpec, definitions: tuple[JudgeDefinition, ...]) -> None:
+        """Raise PriceUnknown if the budget is in money and a judge has no price."""
         if not spec.budget.cost_micros:
             return
         cards = self._judges.cards()
@@ -114,12 +131,12 @@ class RunLifecycle:
             free = definition.baseline or definition.name not in cards
             if not free and cards[definition.name].price is None:
                 raise PriceUnknown(
-                    f"a budget in money needs the price of judge {definition.name!r}; the config doesn't say it",
+                    f"a budget in money needs the price of judge {definition.name!r}; configure it or limit calls",
                     judge=definition.name,
                 )
 
     async def cancel(self, tenant: str, run_id: str) -> Run:
-        """The run, on its way to CANCELLED; one that has ended is returned unchanged."""
+        """Start to cancel a run, and return it. A run that has ended is returned unchanged."""
         run = await self._store.run(tenant, run_id)
         if not run.state.ended:
             if not await self._store.move_run(run.row, RunState.CANCELLING):
@@ -128,10 +145,13 @@ class RunLifecycle:
         return await self._store.run(tenant, run_id)
 
     async def resume(self, tenant: str, run_id: str, budget: Budget | None) -> Run:
-        """The run, queued again; showings without a verdict are tried again."""
+        """Queue a run again, and return it. Presentations without a verdict are tried again.
+
+        Raises Precondition while the run is being cancelled.
+        """
         run = await self._store.run(tenant, run_id)
         if run.state is RunState.CANCELLING:
-            raise Precondition(f"run {run_id} is still being cancelled", reason="CANCELLING")
+            raise Precondition(f"run {run_id} is still being cancelled; resume it after that", reason="CANCELLING")
         if run.state in (RunState.QUEUED, RunState.RUNNING):
             return run
         await self._store.reopen_run(run.row, budget)

@@ -1,4 +1,4 @@
-"""The keys of a plan's showings as columns: each text is looked at once, however often it is shown."""
+"""The keys of a plan's presentations as columns. Each text is processed once, no matter how often it is shown."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from judge.columns.names import first_comers
 from judge.domain.judge import JudgeDefinition
 from judge.domain.outcome import Order
 from judge.domain.verdict import Shown
-from judge.execution.judge_call import characters, shows_reference
+from judge.execution.cost import characters
+from judge.execution.judge_call import shows_reference
 from judge.planning.plan import Plan
 from judge.ports.records import OutputText, PromptText
 from judge.ports.store import Store
 
 T = TypeVar("T")
 PAGE = 1000
-"""Texts read at once."""
+"""Texts that are loaded together."""
 Numbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
 class PlanKeys:
-    """The distinct keys of one judge's showings, each of its repeats' left out.
+    """The distinct keys of one judge's presentations, without repeats.
 
-    *keys* is int64[5, n]: the store's ids of fingerprint, prompt, turn, first and second. *characters* is int64[n],
-    about how many each sends.
+    *keys* is int64[5, n]: the fingerprint, the prompt, the turn, the first and the second output; all but the turn are
+    the store's ids. *characters* is int64[n]: about how many characters each key sends.
     """
 
     keys: Numbers
@@ -37,61 +38,66 @@ class PlanKeys:
 
 
 async def plan_keys(store: Store, tenant: str, definition: JudgeDefinition, plan: Plan) -> PlanKeys:
-    """The keys of *plan*'s showings before a judge that is no recorded one."""
+    """Compute the keys of *plan*'s presentations for a judge that is not a recorded one."""
     codes: dict[str, int] = {}
 
     def prompt_codes(text: PromptText, turn: int) -> tuple[int, int, int]:
         prompt = text.prompt
-        shown = Shown(prompt.turns[:turn], (), (), prompt.category, prompt.reference[:turn])
+        shown = Shown(
+            prompt=prompt.turns[:turn], first=(), second=(), category=prompt.category, reference=prompt.reference[:turn]
+        )
         content = text.referenced if shows_reference(definition, shown) else text.plain
         code = codes.setdefault(definition.call_fingerprint(shown), len(codes))
         return code, content[turn - 1], characters(shown)
 
-    def answered(text: OutputText, turn: int) -> tuple[int, int]:
+    def output_codes(text: OutputText, turn: int) -> tuple[int, int]:
         return text.shown[turn - 1], sum(map(len, text.output.turns[:turn]))
 
-    (code, prompt, sent), which = await _looked_at(plan.prompt, plan.turn, store.prompt_texts, prompt_codes)
-    ends, turns = np.concatenate((plan.left, plan.right)), np.concatenate((plan.turn, plan.turn))
-    (shown, long), at = await _looked_at(ends, turns, store.output_texts, answered)
-    fingerprint = np.array(await store.intern(tenant, [bytes.fromhex(one) for one in codes]), dtype=np.int64)[code]
+    (code, prompt, sent), which = await _map_texts(plan.prompt, plan.turn, store.prompt_texts, prompt_codes)
+    outputs, turns = np.concatenate((plan.left, plan.right)), np.concatenate((plan.turn, plan.turn))
+    (shown, length), at = await _map_texts(outputs, turns, store.output_texts, output_codes)
+    fingerprint = np.array(await store.intern(tenant, [bytes.fromhex(text) for text in codes]), dtype=np.int64)[code]
     first, second = at[: len(plan.left)], at[len(plan.left) :]
     if plan.orders > 1:
         first, second, which = np.concatenate((first, second)), np.concatenate((second, first)), np.tile(which, 2)
         turns = np.tile(plan.turn, 2)
     else:
-        turned = plan.order == Order.RIGHT_FIRST
-        first, second, turns = np.where(turned, second, first), np.where(turned, first, second), plan.turn
+        swapped = plan.order == Order.RIGHT_FIRST
+        first, second, turns = np.where(swapped, second, first), np.where(swapped, first, second), plan.turn
     columns = (fingerprint[which], prompt[which], turns.astype(np.int64), shown[first], shown[second])
-    once, _ = first_comers(columns)
-    return PlanKeys(np.stack(columns)[:, once], (sent[which] + long[first] + long[second])[once])
+    distinct, _ = first_comers(columns)
+    return PlanKeys(np.stack(columns)[:, distinct], (sent[which] + length[first] + length[second])[distinct])
 
 
-async def _looked_at(
+async def _map_texts(
     rows: NDArray[Any],
     turns: NDArray[Any],
     read: Callable[[Collection[int]], Awaitable[Mapping[int, T]]],
-    look: Callable[[T, int], tuple[int, ...]],
+    describe: Callable[[T, int], tuple[int, ...]],
 ) -> tuple[Numbers, NDArray[np.int32]]:
-    """What *look* sees in each text up to a turn, int64[k, texts], and which of them stands at each of *rows*."""
+    """Apply *describe* to each distinct text up to a turn.
+
+    Returns the k numbers that it gives for each, int64[k, texts], and the text of each of *rows*, int32[rows].
+    """
     first, which = first_comers((rows.astype(np.int64), turns.astype(np.int64)))
-    there = list(zip(rows[first].tolist(), turns[first].tolist(), strict=True))
-    found: list[tuple[int, ...]] = []
-    for begin in range(0, len(there), PAGE):
-        page = there[begin : begin + PAGE]
+    distinct = list(zip(rows[first].tolist(), turns[first].tolist(), strict=True))
+    descriptions: list[tuple[int, ...]] = []
+    for begin in range(0, len(distinct), PAGE):
+        page = distinct[begin : begin + PAGE]
         texts = await read({row for row, _ in page})
-        found.extend(look(texts[row], turn) for row, turn in page)
-    return np.array(found, dtype=np.int64).T, which
+        descriptions.extend(describe(texts[row], turn) for row, turn in page)
+    return np.array(descriptions, dtype=np.int64).T, which
 
 
-async def answered(store: Store, tenant: str, keys: PlanKeys, cache_tag: str, repeats: int) -> NDArray[np.bool_]:
-    """Which of *keys* have an answer in that *cache_tag*, bool[repeats, n]."""
-    told = keys.keys
-    fingerprints, prompts = (np.unique(told[at]).tolist() for at in (0, 1))
+async def stored_mask(store: Store, tenant: str, keys: PlanKeys, cache_tag: str, repeats: int) -> NDArray[np.bool_]:
+    """Which of *keys* have an answer with this *cache_tag* in the store, bool[repeats, n]."""
+    columns = keys.keys
+    fingerprints, prompts = (np.unique(columns[at]).tolist() for at in (0, 1))
     stored = await store.stored_keys(tenant, fingerprints, prompts, cache_tag)
-    found = np.zeros((repeats, told.shape[1]), dtype=np.bool_)
+    mask = np.zeros((repeats, columns.shape[1]), dtype=np.bool_)
     for repeat in range(repeats):
-        here = stored[:5, stored[5] == repeat]
-        _, which = first_comers(tuple(np.concatenate((told, here), axis=1)))
-        same = which[told.shape[1] :]
-        found[repeat, same[same < told.shape[1]]] = True
-    return found
+        of_repeat = stored[:5, stored[5] == repeat]
+        _, which = first_comers(tuple(np.concatenate((columns, of_repeat), axis=1)))
+        matches = which[columns.shape[1] :]
+        mask[repeat, matches[matches < columns.shape[1]]] = True
+    return mask

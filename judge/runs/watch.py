@@ -1,6 +1,7 @@
-"""Watching runs: one poll in half a second for all that are watched, whole snapshots to each watcher.
+"""Watching runs: one poll every half second for all watched runs, and complete snapshots for each watcher.
 
-At most 4 snapshots a second, at least one in 15 s, never an older revision, the terminal one always.
+A watcher gets at most 4 snapshots a second and at least one every 15 seconds. Revisions never go back, and the snapshot
+of the run's end is always sent.
 """
 
 from __future__ import annotations
@@ -14,26 +15,29 @@ from judge.ports.clock import Clock
 from judge.ports.store import Store
 
 POLL = 0.5
-"""Seconds between two looks."""
+"""Seconds between two polls."""
 SOON = 0.25
-"""Seconds until the first look after nothing was watched: many runs are through by then."""
+"""Seconds until the first poll after a time in which nothing was watched: many runs have ended by then."""
 QUIET = 15.0
-"""Seconds after which a snapshot is sent though nothing changed."""
+"""Seconds after which a snapshot is sent even if nothing changed."""
 
 
 class Watcher:
-    """Polls the revisions of all watched runs together, while any is watched."""
+    """Polls the revisions of all watched runs together, as long as there are any."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store, self._clock = store, clock
         self._watched: dict[int, int] = {}
         self._revisions: dict[int, int] = {}
-        self._looked = asyncio.Event()
-        self._poll: asyncio.Task[None] | None = None
+        self._polled = asyncio.Event()
+        self._polling: asyncio.Task[None] | None = None
         self._last = -math.inf
 
     async def watch(self, tenant: str, run_id: str, after: int) -> AsyncIterator[tuple[Run, float]]:
-        """Snapshots of a run, each with verdicts a second since the one before, until it has ended."""
+        """Yield snapshots of a run with a revision later than *after*, until it has ended.
+
+        Each comes with the number of verdicts a second since the snapshot before.
+        """
         run = await self._store.run(tenant, run_id)
         row = run.row
         self._watched[row] = self._watched.get(row, 0) + 1
@@ -43,7 +47,7 @@ class Watcher:
                 after = run.revision
                 yield run, 0.0
             while not run.state.ended:
-                await self._next_look()
+                await self._next_poll()
                 now = self._clock.monotonic()
                 if self._revisions.get(row, after) <= after and now - sent_at < QUIET:
                     continue
@@ -56,13 +60,13 @@ class Watcher:
             if not self._watched[row]:
                 del self._watched[row]
 
-    async def _next_look(self) -> None:
-        if self._poll is None or self._poll.done():
-            self._poll = asyncio.create_task(self._look())
-        looked = self._looked
-        await looked.wait()
+    async def _next_poll(self) -> None:
+        if self._polling is None or self._polling.done():
+            self._polling = asyncio.create_task(self._run_polls())
+        polled = self._polled
+        await polled.wait()
 
-    async def _look(self) -> None:
+    async def _run_polls(self) -> None:
         pause = max(SOON, self._last + POLL - self._clock.monotonic())
         while self._watched:
             await self._clock.sleep(pause)
@@ -70,11 +74,11 @@ class Watcher:
             try:
                 self._revisions = await self._store.changes(list(self._watched))
             finally:
-                looked, self._looked = self._looked, asyncio.Event()
-                looked.set()
+                polled, self._polled = self._polled, asyncio.Event()
+                polled.set()
 
     async def close(self) -> None:
-        """Stop looking."""
-        if self._poll is not None:
-            self._poll.cancel()
-            await asyncio.gather(self._poll, return_exceptions=True)
+        """Stop polling."""
+        if self._polling is not None:
+            self._polling.cancel()
+            await asyncio.gather(self._polling, return_exceptions=True)

@@ -1,8 +1,8 @@
-"""Keep the histories of a small run, as a release leaves them at Temporal, for all later ones to replay.
+"""Save the histories that a release makes for a small run, so that all later releases can replay them.
 
     PYTHONPATH=.:tests python tests/engines/keep_histories.py RELEASE
 
-writes `histories/RELEASE-N.json`: 12 shards in three histories. What tells of the machine is written over.
+writes `histories/RELEASE-N.json`: 12 shards in three histories. Everything about the machine is overwritten.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from support.workflow_histories import FOLDER, written
 
 
 async def keep(release: str, site: Site) -> None:
-    """Run it, and write its histories."""
+    """Execute a run, and write its histories."""
     async with site.service(lambda _: "[[A]]", shards=5, size=5) as h:
         await h.fill()
         run = await h.ended(await h.begin())
         client = await Client.connect(site.address)
-        kept: list[dict[str, Any]] = []
+        histories: list[dict[str, Any]] = []
         before = None
-        while not kept or before:
-            history = await client.get_workflow_handle(run.run_id, run_id=before).fetch_history()
-            before = history.events[0].workflow_execution_started_event_attributes.continued_execution_run_id
-            kept.insert(0, history.to_json_dict())
-    for number, one in enumerate(kept, start=1):
-        (FOLDER / f"{release}-{number}.json").write_text(written(one).replace(run.run_id, "0" * 16), "utf-8")
+        while not histories or before:
+            fetched = await client.get_workflow_handle(run.run_id, run_id=before).fetch_history()
+            before = fetched.events[0].workflow_execution_started_event_attributes.continued_execution_run_id
+            histories.insert(0, fetched.to_json_dict())
+    for number, history in enumerate(histories, start=1):
+        (FOLDER / f"{release}-{number}.json").write_text(written(history).replace(run.run_id, "0" * 16), "utf-8")
 
 
 def main() -> None:
-    """Start what it takes."""
+    """Start PostgreSQL and Temporal, and save the histories."""
     with postgres() as database, temporal() as handing_out, database.fresh() as url:
         asyncio.run(keep(sys.argv[1], Site(url, handing_out.address)))
 

@@ -1,4 +1,4 @@
-"""The contract of an engine: it finishes, is bounded, can be cancelled, keeps budgets, and goes on where it stopped."""
+"""The contract of an engine: it finishes runs within their limits, and can be cancelled, resumed and restarted."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from judge.domain.run import Budget, Pairing, RunState
 from judge.ports.clock import SystemClock
 from judge.runs.watch import Watcher
 from judge.store.sql_store import SqlStore
+from judge.store.sqlite import SqliteConnections
 from support.engine_service import CONCURRENCY, PLANNED, TENANT, Site
 from support.postgres import Postgres
 from support.temporal_server import TemporalServer
@@ -21,7 +22,7 @@ from support.temporal_server import TemporalServer
 
 @pytest.fixture(params=["local", "temporal"])
 def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
-    """Each engine on the store that it is for."""
+    """Each engine with the kind of store that it is used with."""
     if request.param == "local":
         yield Site(f"sqlite:///{tmp_path / 'judge.db'}")
         return
@@ -36,7 +37,7 @@ def always(_: RenderedPrompt) -> str:
 
 
 async def test_a_run_finishes_within_its_concurrency(site: Site) -> None:
-    """Every showing has a verdict, with a call each, and never more calls at once than the judge allows."""
+    """Every presentation gets a verdict with one call, and never more calls at once than the judge allows."""
     async with site.service(always) as h:
         await h.fill()
 
@@ -48,7 +49,7 @@ async def test_a_run_finishes_within_its_concurrency(site: Site) -> None:
 
 
 async def test_a_cancelled_run_keeps_what_it_has(site: Site) -> None:
-    """No call begins after the cancel; those in flight are kept; resumed, the run asks only for the rest."""
+    """No call starts after the cancel, those in flight are kept, and a resumed run makes only the other calls."""
     gate = asyncio.Event()
     async with site.service(always, gate) as h:
         run = await h.begun()
@@ -66,7 +67,7 @@ async def test_a_cancelled_run_keeps_what_it_has(site: Site) -> None:
 
 
 async def test_a_budget_of_calls_is_kept_and_may_be_raised(site: Site) -> None:
-    """The run stops at its budget with the rest named, and goes on under a larger one without paying again."""
+    """The run stops at its budget and reports it, and continues under a larger one without paying twice."""
     async with site.service(always) as h:
         await h.fill()
         run = await h.begin(budget=Budget(calls=10))
@@ -80,8 +81,8 @@ async def test_a_budget_of_calls_is_kept_and_may_be_raised(site: Site) -> None:
     assert (resumed.counts.by_status, h.backend.calls) == ({"ok": PLANNED}, PLANNED)
 
 
-async def test_an_unfinished_run_is_gone_on_with_at_the_next_start(site: Site) -> None:
-    """An engine that stopped in the middle leaves a run that the next one finishes, with no call made again."""
+async def test_an_unfinished_run_continues_at_the_next_start(site: Site) -> None:
+    """A run whose engine stopped in the middle is finished by the next one, and no call is repeated."""
     gate = asyncio.Event()
     async with site.service(always, gate) as first:
         run = await first.begun()
@@ -97,9 +98,9 @@ async def test_two_runs_at_once_pay_each_key_once(site: Site) -> None:
     """Law 3: two runs over the same content share every call."""
     async with site.service(always) as h:
         await h.fill()
-        one, two = await h.begin("one"), await h.begin("two")
+        runs = [await h.begin("one"), await h.begin("two")]
 
-        ended = [await h.ended(one), await h.ended(two)]
+        ended = [await h.ended(run) for run in runs]
 
     assert [run.counts.by_status for run in ended] == [{"ok": PLANNED}] * 2
     assert h.backend.calls == PLANNED == sum(run.counts.calls for run in ended)
@@ -107,7 +108,7 @@ async def test_two_runs_at_once_pay_each_key_once(site: Site) -> None:
 
 
 async def test_a_small_run_beside_a_large_one_ends_long_before_it(site: Site) -> None:
-    """Fair share: begun when the large one has every slot, the small one is through when most of that is to come."""
+    """A small run that starts while a large one has every slot ends before half of the large one is done."""
     gate = asyncio.Event()
     async with site.service(always, gate) as h:
         await h.fill()
@@ -118,15 +119,15 @@ async def test_a_small_run_beside_a_large_one_ends_long_before_it(site: Site) ->
         gate.set()
 
         ended = await h.ended(small)
-        beside = await h.store.run(TENANT, large.run_id)
+        unfinished = await h.store.run(TENANT, large.run_id)
 
     assert ended.counts.by_status == {"ok": PLANNED}
-    assert beside.counts.planned == 40 * PLANNED
-    assert 0 < beside.counts.settled < beside.counts.planned / 2
+    assert unfinished.counts.planned == 40 * PLANNED
+    assert 0 < unfinished.counts.settled < unfinished.counts.planned / 2
 
 
-async def test_a_judge_that_cannot_be_asked_ends_the_run_at_once(site: Site) -> None:
-    """A wrong key is one clear reason after at most one window of calls, not a call for every showing."""
+async def test_a_judge_that_cannot_be_called_ends_the_run_at_once(site: Site) -> None:
+    """A wrong key ends the run with a clear reason after at most one window of calls."""
     async with site.service(lambda _: JudgeUnusable("the endpoint answered 401")) as h:
         await h.fill()
 
@@ -138,7 +139,7 @@ async def test_a_judge_that_cannot_be_asked_ends_the_run_at_once(site: Site) -> 
 
 
 async def test_a_watcher_sees_the_run_to_its_end(site: Site) -> None:
-    """Snapshots only ever get newer, and the last one is the terminal one."""
+    """Snapshots only get newer, and the last one is the terminal one."""
     async with site.service(always) as h:
         await h.fill()
         run = await h.begin()
@@ -154,7 +155,7 @@ async def test_a_watcher_sees_the_run_to_its_end(site: Site) -> None:
 
 
 async def test_a_full_store_pauses_a_run_until_there_is_space(tmp_path: Path) -> None:
-    """Without room the run is PAUSED, STORE_FULL; with room it goes on alone, and no answer was lost or asked again."""
+    """While the store is full the run is PAUSED; then it continues by itself, and no answer is lost or repeated."""
     gate = asyncio.Event()
     async with Site(f"sqlite:///{tmp_path / 'judge.db'}").service(lambda _: "x" * 20_000 + "[[A]]", gate) as h:
         run = await h.begun()
@@ -171,6 +172,7 @@ async def test_a_full_store_pauses_a_run_until_there_is_space(tmp_path: Path) ->
 
 
 def _limit_pages(store: SqlStore, pages: int) -> None:
+    assert isinstance(store._db, SqliteConnections)
     connections = [store._db._engine.connect() for _ in range(5)]
     for connection in connections:
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")

@@ -1,4 +1,4 @@
-"""What an engine on Temporal keeps beside the contract: long histories, dead Temporals, workers that lack a key."""
+"""The engine on Temporal, beyond the contract: long histories, Temporal away, workers without a credential."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from support.temporal_server import TemporalServer, free_port
 
 @pytest.fixture
 def site(server: Postgres, temporal_server: TemporalServer) -> Iterator[Site]:
-    """A fresh store, and the one Temporal."""
+    """A fresh store, and the shared Temporal server."""
     with server.fresh() as url:
         yield Site(url, temporal_server.address)
 
@@ -36,49 +36,49 @@ def always(_: RenderedPrompt) -> str:
     return "[[A]]"
 
 
-async def histories(site: Site, run: Run) -> int:
-    """How many histories the run has."""
+async def count_histories(site: Site, run: Run) -> int:
+    """Count the histories of *run*."""
     client = await Client.connect(site.address)
-    many, before = 0, None
-    while many == 0 or before:
+    n_histories, before = 0, None
+    while n_histories == 0 or before:
         history = await client.get_workflow_handle(run.run_id, run_id=before).fetch_history()
         before = history.events[0].workflow_execution_started_event_attributes.continued_execution_run_id
-        many += 1
-    return many
+        n_histories += 1
+    return n_histories
 
 
-async def test_a_long_run_goes_on_in_new_histories(site: Site) -> None:
-    """12 shards at 5 a history are three histories; nothing at work is cut off, nothing is asked twice."""
+async def test_a_long_run_continues_in_new_histories(site: Site) -> None:
+    """12 shards with 5 to a history make three histories; no shard is cut off, and no call is repeated."""
     async with site.service(always, shards=5, size=5) as h:
         await h.fill()
 
         run = await h.ended(await h.begin())
-        many = await histories(site, run)
+        n_histories = await count_histories(site, run)
 
     assert (run.state, run.counts.by_status, run.counts.repeated) == (RunState.DONE, {"ok": PLANNED}, 0)
-    assert (h.backend.calls, many) == (PLANNED, 3)
+    assert (h.backend.calls, n_histories) == (PLANNED, 3)
 
 
-async def test_shards_that_fail_for_a_reason_of_their_own_are_named_over_histories(site: Site) -> None:
-    """A shard whose showings break whoever judges them is left alone and named; the others are judged."""
+async def test_shards_that_raise_unexpected_errors_are_named_across_histories(site: Site) -> None:
+    """A shard whose presentations raise an unexpected error is quarantined and named; the others are judged."""
 
     def breaks(prompt: RenderedPrompt) -> str | Exception:
         return KeyError("broken") if prompt.shown.prompt == ("question 3",) else "[[A]]"
 
-    with capture_logs() as said:
+    with capture_logs() as events:
         async with site.service(breaks, shards=4, size=6) as h:
             await h.fill()
 
             run = await h.ended(await h.begin())
 
-    assert [one["first"] for one in said if one["event"] == "shard.broken"] == [18] * TRIES
+    assert [event["first"] for event in events if event["event"] == "shard.broken"] == [18] * TRIES
     assert (run.state, run.reason) == (RunState.DONE, "QUARANTINED")
     assert "positions 18 to 23 of judge 'j'" in run.message
     assert run.counts.by_status["ok"] >= PLANNED - 6
 
 
 async def test_a_runs_workflow_has_its_id_and_there_is_one_whoever_starts_it(site: Site) -> None:
-    """However often it is asked for, by however many servers: the workflow that works is left alone."""
+    """Starting a run again, from any number of servers, does not disturb its workflow."""
     gate = asyncio.Event()
     async with site.service(always, gate) as h, engine_alone(site.url, site.settings) as other:
         run = await h.begun()
@@ -96,7 +96,7 @@ async def test_a_runs_workflow_has_its_id_and_there_is_one_whoever_starts_it(sit
 
 
 async def test_a_worker_without_the_credential_leaves_the_run_to_others(site: Site) -> None:
-    """No worker with it: WAITING, NO_CREDENTIAL. As soon as one has it, the run goes on."""
+    """Without a worker that has the credential the run is WAITING, NO_CREDENTIAL; it continues when one has it."""
     async with site.service(always, without=True) as lacking:
         await lacking.fill()
         run = await lacking.begin()
@@ -111,19 +111,19 @@ async def test_a_worker_without_the_credential_leaves_the_run_to_others(site: Si
 
 @asynccontextmanager
 async def engine_alone(url: str, settings: TemporalConnection) -> AsyncIterator[EngineService]:
-    """An engine, and no worker."""
+    """An engine without a worker."""
     store, backend = SqlStore.open(url, clock=QuickClock()), Scripted(always)
     engine = TemporalEngine(store, settings, SystemClock(), every=0.2, patience=0.2)
     await engine.start()
     try:
-        yield EngineService(store, backend, engine, OneJudge(backend))
+        yield EngineService(store=store, backend=backend, engine=engine, judges=OneJudge(backend))
     finally:
         await engine.close()
         await store.close()
 
 
 async def test_a_run_is_created_and_cancelled_while_temporal_is_away() -> None:
-    """CreateRun answers; the run is QUEUED, ENGINE_UNAVAILABLE; CancelRun ends it."""
+    """CreateRun answers, the run is QUEUED as ENGINE_UNAVAILABLE, and CancelRun ends it."""
     settings = TemporalConnection(address=f"127.0.0.1:{free_port()}")
     async with engine_alone("sqlite://", settings) as h:
         await h.fill()
@@ -138,7 +138,7 @@ async def test_a_run_is_created_and_cancelled_while_temporal_is_away() -> None:
 
 
 async def test_what_was_created_while_temporal_was_away_is_executed(site: Site) -> None:
-    """As soon as a server reaches it, without anybody asking again; the run no longer says what it waited for."""
+    """The run starts as soon as a server reaches Temporal, and its reason is cleared."""
     away = replace(site.settings, address=f"127.0.0.1:{free_port()}")
     async with engine_alone(site.url, away) as h:
         await h.fill()
@@ -151,8 +151,8 @@ async def test_what_was_created_while_temporal_was_away_is_executed(site: Site) 
     assert (ended.state, ended.reason, ended.counts.by_status) == (RunState.DONE, "", {"ok": PLANNED})
 
 
-async def test_a_cancelled_run_ends_though_no_worker_is_there(site: Site) -> None:
-    """Nobody begins a call any more, so the run is not left CANCELLING for want of somebody to say so."""
+async def test_a_cancelled_run_ends_even_without_a_worker(site: Site) -> None:
+    """No call can start any more, so the run becomes CANCELLED although no worker confirms it."""
     gate = asyncio.Event()
     async with site.service(always, gate) as h:
         run = await h.begun()

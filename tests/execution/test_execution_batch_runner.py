@@ -43,27 +43,27 @@ def vendor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 
 
 def judges(vendor: str, url: str) -> ConfiguredJudges:
-    """A configuration whose judge `far` asks *vendor* at *url*."""
+    """Configure the judge `far` to call *vendor* at *url*."""
     address = url if vendor == "openai" else anthropic_url(url)
-    said = {"backend": vendor, "model": "m", "base_url": address, "rubric": "brackets", "key_env": "FAR_KEY"}
-    far = JudgeSettings.model_validate({**said, "price": PRICE, "batch": True})
+    options = {"backend": vendor, "model": "m", "base_url": address, "rubric": "brackets", "key_env": "FAR_KEY"}
+    far = JudgeSettings.model_validate({**options, "price": PRICE, "batch": True})
     return ConfiguredJudges(settings(far=far), QuickClock())
 
 
 @asynccontextmanager
 async def service(file: Path, vendor: str, url: str) -> AsyncIterator[InProcessService]:
-    """The house on *file*, with what a process before it left there."""
-    made = InProcessService(file, judges(vendor, url), QuickClock())
-    await made.engine.start()
-    yield made
+    """Start a service on *file*, with what an earlier process left there."""
+    started = InProcessService(file, judges(vendor, url), QuickClock())
+    await started.engine.start()
+    yield started
     with contextlib.suppress(asyncio.CancelledError):
-        await made.engine.close()
-    await made.store.close()
-    await made.judges.close()
+        await started.engine.close()
+    await started.store.close()
+    await started.judges.close()
 
 
 async def test_a_run_in_batches_has_every_verdict_at_the_price_of_batches(tmp_path: Path, vendor: str) -> None:
-    """One batch, one call a showing, half the cost, and the run waits for the provider and says so."""
+    """The run makes one call per presentation in one batch at half the cost, and reports that it waits."""
     provider = Provider(right_answer)
     async with provided(provider) as url, service(tmp_path / "judge.db", vendor, url) as h:
         run = await h.begin()
@@ -83,7 +83,7 @@ async def test_a_run_in_batches_has_every_verdict_at_the_price_of_batches(tmp_pa
 
 
 async def test_what_a_batch_did_not_finish_goes_into_another(tmp_path: Path, vendor: str) -> None:
-    """Failed and expired items are tried again; those that never succeed are said, and nothing of them is paid."""
+    """Failed and expired items are tried again; those that never succeed are reported and cost nothing."""
     provider = Provider(right_answer, auto_finish=True)
 
     def spoiled(name: str) -> str:
@@ -104,8 +104,8 @@ async def test_what_a_batch_did_not_finish_goes_into_another(tmp_path: Path, ven
     assert done.counts.calls == PLANNED - len(never)
 
 
-async def test_results_that_cannot_be_had_are_asked_for_again(tmp_path: Path, vendor: str) -> None:
-    """A provider that fails while a batch is collected is asked again, and nothing counts twice."""
+async def test_results_that_cannot_be_read_are_requested_again(tmp_path: Path, vendor: str) -> None:
+    """If the provider fails while a batch is collected, the results are requested again and nothing counts twice."""
     provider = Provider(right_answer, auto_finish=True, broken_results=2)
     async with provided(provider) as url, service(tmp_path / "judge.db", vendor, url) as h:
         done = await h.ended(await h.begin())
@@ -118,7 +118,7 @@ async def test_results_that_cannot_be_had_are_asked_for_again(tmp_path: Path, ve
 async def test_law_4_a_process_killed_at_submission_finds_its_batch_again(
     tmp_path: Path, vendor: str, moment: str
 ) -> None:
-    """Killed before the provider took it, it is submitted once; killed after, it is found and paid once."""
+    """The batch is submitted and paid once, whether the process dies before or after the provider gets it."""
     provider = Provider(right_answer)
     reached = asyncio.Event()
 
@@ -145,8 +145,8 @@ async def test_law_4_a_process_killed_at_submission_finds_its_batch_again(
     assert (done.counts.calls, done.counts.repeated) == (PLANNED, 0)
 
 
-async def test_a_batch_that_cannot_be_told_is_waited_for_and_never_sent_again(tmp_path: Path, vendor: str) -> None:
-    """Killed when the provider had it and nobody heard so: where only its results tell, the run waits and says so."""
+async def test_a_run_with_an_undecided_batch_waits_and_never_submits_it_again(tmp_path: Path, vendor: str) -> None:
+    """If only results identify a batch that the provider may have, the run waits as BATCH_UNDECIDED."""
     provider = Provider(right_answer)
     reached = asyncio.Event()
 
@@ -164,8 +164,8 @@ async def test_a_batch_that_cannot_be_told_is_waited_for_and_never_sent_again(tm
         await first.die()
         provider.after_submit = None
         async with service(tmp_path / "judge.db", vendor, url) as h:
-            why = "BATCH_UNDECIDED" if vendor == "anthropic" else "PROVIDER_BATCH"
-            waiting = await h.until(run, lambda now: now.reason == why)
+            reason = "BATCH_UNDECIDED" if vendor == "anthropic" else "PROVIDER_BATCH"
+            waiting = await h.until(run, lambda now: now.reason == reason)
             sent = len(provider.batches)
             provider.finish_batches()
             done = await h.ended(run)
@@ -175,7 +175,7 @@ async def test_a_batch_that_cannot_be_told_is_waited_for_and_never_sent_again(tm
 
 
 async def test_the_intent_is_stored_before_anything_is_sent(tmp_path: Path, vendor: str) -> None:
-    """When the provider hears of a batch its row is there, SUBMITTING, and every call in it is reserved."""
+    """Before a batch is submitted its row is stored as SUBMITTING, and each of its calls is reserved."""
     provider = Provider(right_answer)
     seen: list[tuple[int, int]] = []
     a, b = schema.call_attempt, schema.provider_batch
@@ -183,10 +183,10 @@ async def test_the_intent_is_stored_before_anything_is_sent(tmp_path: Path, vend
 
     async with provided(provider) as url, service(tmp_path / "judge.db", vendor, url) as h:
 
-        async def looks() -> None:
+        async def record() -> None:
             seen.append(await h.store._db.read(lambda c: (c.scalar(select(b.c.state)) or 0, c.scalar(live) or 0)))
 
-        provider.before_submit = looks
+        provider.before_submit = record
         run = await h.begin()
         await h.until(run, lambda now: now.reason == "PROVIDER_BATCH")
         provider.finish_batches()
@@ -196,7 +196,7 @@ async def test_the_intent_is_stored_before_anything_is_sent(tmp_path: Path, vend
 
 
 async def test_a_batch_has_at_most_5000_items_by_default(tmp_path: Path, vendor: str) -> None:
-    """A shard of a judge with batches is as large as a batch."""
+    """A shard of a judge that uses batches is as large as a batch."""
     async with service(tmp_path / "judge.db", vendor, "http://127.0.0.1:9/v1") as h:
         execution = Execution(h.store, h.judges, QuickClock())
         run = await h.begin()
@@ -208,10 +208,10 @@ async def test_a_batch_has_at_most_5000_items_by_default(tmp_path: Path, vendor:
 
 
 def test_a_custom_id_is_base64url_of_the_keys_sha_256() -> None:
-    """43 letters that every provider takes; another order, epoch or repeat is another id."""
-    definition = JudgeDefinition("j", "openai", RUBRICS["brackets"], "brackets/1", model="m")
+    """An id has 43 characters that every provider accepts; another order, cache tag or repeat gives another id."""
+    definition = JudgeDefinition(name="j", backend="openai", rubric=RUBRICS["brackets"], parser="brackets/1", model="m")
     shown = Shown(("q",), ("a",), ("b",))
-    work = Work(CallKey(1, 2, 1, 3, 4), shown)
+    work = Work(CallKey(fingerprint=1, prompt=2, turn=1, first=3, second=4), shown)
     digest = shown.key_digest(definition.call_fingerprint(shown), uses_reference=False)
     others = [
         Work(work.key, Shown(("q",), ("b",), ("a",))),
@@ -226,8 +226,8 @@ def test_a_custom_id_is_base64url_of_the_keys_sha_256() -> None:
     assert len({name, *(custom_id(definition, other) for other in others)}) == 4
 
 
-async def test_a_process_killed_while_a_batch_is_at_work_collects_it_later(tmp_path: Path, vendor: str) -> None:
-    """The batch's id is stored, and its calls are nobody else's."""
+async def test_a_batch_is_collected_after_the_process_that_submitted_it_died(tmp_path: Path, vendor: str) -> None:
+    """The batch's id is stored, so the next process collects it and repeats no call."""
     provider = Provider(right_answer)
     async with provided(provider) as url:
         first = InProcessService(tmp_path / "judge.db", judges(vendor, url), QuickClock())
@@ -256,7 +256,7 @@ async def test_a_cancelled_run_cancels_its_batch_and_keeps_what_was_finished(tmp
 
 
 async def test_a_budget_bounds_what_goes_into_a_batch(tmp_path: Path, vendor: str) -> None:
-    """As many items as the budget can pay at their worst, and the run says why it ended."""
+    """A batch has as many items as the budget can pay at their worst cost, and the run reports why it ended."""
     provider = Provider(right_answer, auto_finish=True)
     async with provided(provider) as url, service(tmp_path / "judge.db", vendor, url) as h:
         done = await h.ended(await h.begin(Budget(calls=7)))

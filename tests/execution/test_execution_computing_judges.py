@@ -1,4 +1,4 @@
-"""A judge that computes: its rule is asked in one go for all that a permit grants, and by the same rules."""
+"""A judge that computes: its rule judges everything that a permit grants in one go, under the same permits."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from judge.domain.verdict import Reply
 from judge.engines.local import LocalEngine
 from judge.execution import run_executor as execution
 from judge.execution.judges import Rule
-from judge.execution.rate_limits import Slots
 from judge.execution.shard_runner import AT_A_TIME, LEASE
+from judge.execution.slots import Slots
 from judge.ports.records import Permit, PermitRequest, Settled, VerdictQuery
 from judge.store.sql_store import SqlStore
 from support.clocks import QuickClock, StillClock
@@ -28,7 +28,7 @@ from support.engine_service import CONCURRENCY, PLANNED, EngineService, OneJudge
 
 
 class Counting(SqlStore):
-    """A store that keeps how much came in with each commit, and whose first *late* permits come too late."""
+    """A store that records the size of each commit, and whose first *late* permits come too late."""
 
     late = 0
     groups: Sequence[int] = ()
@@ -50,42 +50,45 @@ class Counting(SqlStore):
 async def computing(
     rule: Rule | None, backend: BaselineJudge | None = None, slots: int = 20
 ) -> AsyncIterator[EngineService]:
-    """A board, and a judge that is *rule*, or *backend* if there is none; so many *slots* of it are free."""
+    """A service whose judge computes by *rule*, or calls *backend* if there is none, with so many *slots*."""
     store = Counting.open("sqlite://", clock=QuickClock())
     script = Scripted([])
     known = OneJudge(script)
     card = replace(known.card, limits=Limits(max_failed_share=1.0))
     known.judge = replace(known.judge, card=card, rule=rule, slots=Slots(slots), backend=backend or script)
     engine = LocalEngine(store, known, store._clock)
-    service = EngineService(store, script, engine, known)
+    service = EngineService(store=store, backend=script, engine=engine, judges=known)
     await service.fill()
     yield service
     await engine.close()
     await store.close()
 
 
-async def said(service: EngineService) -> list[tuple[object, ...]]:
-    """What each verdict of a run on *service* says."""
+async def run_verdicts(service: EngineService) -> list[tuple[object, ...]]:
+    """Execute a run on *service* and return the content of each verdict."""
     run = await service.ended(await service.begin())
     page = await service.store.verdicts(run.row, VerdictQuery(), after=-1, limit=PLANNED)
-    return [(one.position, one.reply and one.reply.raw, one.outcome, one.status, one.state) for one in page]
+    return [
+        (verdict.position, verdict.reply and verdict.reply.raw, verdict.outcome, verdict.status, verdict.state)
+        for verdict in page
+    ]
 
 
 async def test_a_rule_says_what_its_backend_says() -> None:
-    """Whether it is asked at once or awaited: the same replies, outcomes and states, showing by showing."""
+    """A rule and its awaited backend give the same reply, outcome and state for each presentation."""
     for name in ("longest", "first", "random", "matches-reference"):
         backend = BaselineJudge(name)
         async with computing(backend.computed) as service, computing(None, backend) as awaited:
-            at_once, one_by_one = await said(service), await said(awaited)
+            at_once, one_by_one = await run_verdicts(service), await run_verdicts(awaited)
 
         assert at_once == one_by_one
         assert len(at_once) == PLANNED
 
 
 async def test_what_one_permit_grants_is_one_commit() -> None:
-    """60 showings with 20 slots are three groups."""
+    """60 presentations with 20 slots commit in three groups."""
     async with computing(BaselineJudge("first").computed) as service:
-        await said(service)
+        await run_verdicts(service)
         assert isinstance(service.store, Counting)
         groups = service.store.groups
 
@@ -93,7 +96,7 @@ async def test_what_one_permit_grants_is_one_commit() -> None:
 
 
 async def test_a_rule_that_breaks_on_one_presentation_costs_only_that_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The others are stored, though the shard is tried once and left alone; the run says which it was."""
+    """The others are stored, although the shard is tried only once and then quarantined."""
     monkeypatch.setattr(execution, "TRIES", 1)
 
     def rule(prompt: RenderedPrompt) -> Reply:
@@ -112,18 +115,18 @@ async def test_law_2_what_a_rule_does_not_apply_to_has_a_state_and_no_verdict() 
         raise CallRejected("not this one")
 
     async with computing(rule) as service:
-        verdicts = await said(service)
+        verdicts = await run_verdicts(service)
 
     assert {row[1:] for row in verdicts} == {(None, None, None, ItemState.REJECTED)}
 
 
 async def test_a_permit_that_comes_too_late_is_void_for_a_rule_too() -> None:
-    """Nothing is judged under it: what it granted is asked for again."""
-    asked = 0
+    """Nothing is judged under a permit that comes too late: its calls are requested again."""
+    calls = 0
 
     def rule(_: RenderedPrompt) -> Reply:
-        nonlocal asked
-        asked += 1
+        nonlocal calls
+        calls += 1
         return Reply("[[A]]")
 
     async with computing(rule) as service:
@@ -131,7 +134,7 @@ async def test_a_permit_that_comes_too_late_is_void_for_a_rule_too() -> None:
         service.store.late = 2
         run = await service.ended(await service.begin())
 
-    assert (asked, run.counts.by_status, run.counts.calls, run.counts.repeated) == (
+    assert (calls, run.counts.by_status, run.counts.calls, run.counts.repeated) == (
         PLANNED,
         {"ok": PLANNED},
         PLANNED,
@@ -140,7 +143,7 @@ async def test_a_permit_that_comes_too_late_is_void_for_a_rule_too() -> None:
 
 
 async def test_a_rule_does_not_keep_the_loop_from_others() -> None:
-    """After so many showings everybody else has a turn."""
+    """Other tasks run after every AT_A_TIME presentations."""
     turns, seen = 0, set[int]()
 
     async def others() -> None:
@@ -154,9 +157,9 @@ async def test_a_rule_does_not_keep_the_loop_from_others() -> None:
         return Reply("[[A]]")
 
     async with computing(rule, slots=PLANNED) as service:
-        beside = asyncio.create_task(others())
-        await said(service)
-        beside.cancel()
+        other_task = asyncio.create_task(others())
+        await run_verdicts(service)
+        other_task.cancel()
 
     assert PLANNED > AT_A_TIME > CONCURRENCY
     assert len(seen) == 2

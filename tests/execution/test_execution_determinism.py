@@ -1,4 +1,4 @@
-"""The same inputs give the same bytes, whatever computes them."""
+"""The same inputs give the same bytes on every machine."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ for intervals in ("bootstrap", "percentile"):
     print(intervals, digest(leaderboard))
 judged, chosen = rng.random(left.size), rng.random(left.size) < 0.3
 labelled = np.where(chosen, beaten * 1.0, np.nan)
-found = anchored(Compared(120, left, right, judged, labelled, np.full(left.size, 0.3), prompt))
-print("anchored", found.log_strengths.round(6).tolist(), found.covariance.matrix.round(9).tolist())
+fit = anchored(Compared(120, left, right, judged, labelled, np.full(left.size, 0.3), prompt))
+print("anchored", fit.log_strengths.round(6).tolist(), fit.covariance.matrix.round(9).tolist())
 """
 KERNELS = (
     {"OPENBLAS_NUM_THREADS": "1"},
@@ -70,21 +70,23 @@ def test_law_5_the_same_bytes_under_any_threads_and_kernels() -> None:
 
 @pytest.mark.parametrize("method", ["bradley-terry", "davidson", "rao-kupper", "elo", "elo-permuted", "win-rate"])
 def test_ratings_leave_rounded_to_1e_6(method: str) -> None:
-    """And their intervals to 1e-9 at the finest: the last bits of a processor stay inside."""
+    """Ratings are rounded to 1e-6 and intervals to 1e-9, so that the last bits of a processor never show."""
     rng = np.random.default_rng(3)
     left = rng.integers(0, 6, 3000, dtype=np.int32)
     right = ((left + rng.integers(1, 6, left.size)) % 6).astype(np.int32)
     outcome = rng.integers(0, 3, left.size).astype(np.int8)
     prompt = rng.integers(0, 60, left.size, dtype=np.int32)
-    battles = Battles(tuple("abcdef"), left, right, outcome, cluster=prompt, n_clusters=60)
+    battles = Battles(
+        contestants=tuple("abcdef"), left=left, right=right, outcome=outcome, cluster=prompt, n_clusters=60
+    )
     options = RankOptions(method=method, reference="a")
 
     leaderboard = reports.encode_leaderboard(rank(alone(battles, options), options))
 
-    ratings = [one.rating for one in leaderboard.ratings]
-    beside = [
-        end for one in (*leaderboard.ratings, *leaderboard.standings) for end in (one.interval.low, one.interval.high)
-    ]
+    ratings = [rating.rating for rating in leaderboard.ratings]
+    intervals = [rating.interval for rating in leaderboard.ratings]
+    intervals += [standing.interval for standing in leaderboard.standings]
+    bounds = [bound for interval in intervals for bound in (interval.low, interval.high)]
     assert [round(number, 6) for number in ratings] == ratings
-    assert [round(number, 9) for number in beside] == beside
+    assert [round(number, 9) for number in bounds] == bounds
     assert any(round(number, 3) != number for number in ratings)

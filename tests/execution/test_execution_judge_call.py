@@ -1,4 +1,4 @@
-"""Judging one showing: retries, deadlines, and what is left when nothing helps."""
+"""Judging one presentation: retries, deadlines, and the state it is left in when all of them fail."""
 
 from __future__ import annotations
 
@@ -15,25 +15,28 @@ from judge.domain.errors import CallRejected, JudgeUnusable, TransportFailed
 from judge.domain.judge import RECORDED, JudgeCard, JudgeDefinition, Limits, Price, Rubric
 from judge.domain.outcome import ItemState, VerdictStatus
 from judge.domain.verdict import CallKey, Shown
-from judge.execution.judge_call import ATTEMPTS, Work, characters, judge_comparison, worst_call
+from judge.execution.cost import ATTEMPTS, characters, worst_call
+from judge.execution.judge_call import Work, judge_comparison
 from judge.execution.judges import JudgeAtWork
 from judge.ports.clock import SystemClock
 from judge.prompts.rubrics import RUBRICS
 from support.judge_at_work import at_work
 
-WORK = Work(CallKey(1, 1, 1, 1, 2), Shown(("q",), ("a",), ("b",)))
+WORK = Work(CallKey(fingerprint=1, prompt=1, turn=1, first=1, second=2), Shown(("q",), ("a",), ("b",)))
 
 
 @pytest.fixture(autouse=True)
 def _no_waiting() -> Iterator[None]:
-    """Retries follow at once, as many as in earnest."""
+    """Retries follow at once, and there are as many as in production."""
     stamina.set_testing(True, attempts=ATTEMPTS)
     yield
     stamina.set_testing(False)
 
 
 PRICE = Price(input_micros=1_000_000, output_micros=2_000_000)
-CARD = JudgeCard(JudgeDefinition("j", "scripted", RUBRICS["brackets"], "brackets/1"), price=PRICE)
+CARD = JudgeCard(
+    JudgeDefinition(name="j", backend="scripted", rubric=RUBRICS["brackets"], parser="brackets/1"), price=PRICE
+)
 WORST = worst_call(at_work(CARD, Scripted([])), characters(WORK.shown))
 
 
@@ -43,7 +46,7 @@ def judge(backend: Scripted, *, deadline: float = 60.0) -> JudgeAtWork:
 
 @pytest.mark.parametrize("failures", range(ATTEMPTS))
 async def test_a_transport_failure_is_tried_again(failures: int) -> None:
-    """So many failures and one reply are so many calls and one, counted in the verdict's usage."""
+    """The verdict's usage counts the failed calls and the one that was answered."""
     backend = Scripted([*(TransportFailed("gone") for _ in range(failures)), "[[B]]"])
 
     settled = await judge_comparison(judge(backend), WORK, 7, SystemClock())
@@ -55,7 +58,7 @@ async def test_a_transport_failure_is_tried_again(failures: int) -> None:
 
 
 async def test_law_2_after_the_last_try_a_presentation_has_a_state_and_no_verdict() -> None:
-    """A transport that stays broken leaves transport_error, after ATTEMPTS calls."""
+    """If every call fails in transport, the state is transport_error after ATTEMPTS calls."""
     backend = Scripted(lambda _: TransportFailed("gone"))
 
     settled = await judge_comparison(judge(backend), WORK, 7, SystemClock())
@@ -73,22 +76,22 @@ async def test_a_rejected_call_is_not_tried_again() -> None:
 
 
 async def test_law_2_what_is_not_recorded_has_a_state_and_is_no_call() -> None:
-    """A recorded judge's replies are all stored: nothing is rendered, and there is nobody to call."""
-    card = JudgeCard(JudgeDefinition("old", RECORDED, Rubric("brackets", ()), "brackets/1"))
+    """A recorded judge has only stored replies: nothing is rendered, and nothing is called."""
+    card = JudgeCard(JudgeDefinition(name="old", backend=RECORDED, rubric=Rubric("brackets", ()), parser="brackets/1"))
 
     settled = await judge_comparison(at_work(card, Recorded()), WORK, 7, SystemClock())
 
     assert (settled.state, settled.reply, settled.calls) == (ItemState.NOT_RECORDED, None, 0)
 
 
-async def test_a_judge_that_cannot_be_asked_is_an_error() -> None:
-    """A wrong credential is not a showing's state: it is raised, for the run to end."""
+async def test_a_judge_that_cannot_be_called_is_an_error() -> None:
+    """A wrong credential is not a presentation's state: it is raised, and ends the run."""
     with pytest.raises(JudgeUnusable):
         await judge_comparison(judge(Scripted([JudgeUnusable("no key")])), WORK, 7, SystemClock())
 
 
-async def test_one_deadline_holds_over_all_tries() -> None:
-    """A call that hangs is ended by the judge's own deadline."""
+async def test_one_deadline_covers_all_attempts() -> None:
+    """The judge's deadline ends a call that hangs."""
     backend = Scripted([], gate=asyncio.Event())
 
     settled = await judge_comparison(judge(backend, deadline=0.01), WORK, 7, SystemClock())
@@ -98,7 +101,7 @@ async def test_one_deadline_holds_over_all_tries() -> None:
 
 
 async def test_what_was_sent_and_not_answered_is_booked_as_maybe_paid() -> None:
-    """A call that broke off counts at its worst cost beside the reply's own; one that was refused counts nothing."""
+    """A call that broke off counts at its worst cost, on top of the reply's cost; a refused call costs nothing."""
     broken = Scripted([TransportFailed("cut", maybe_paid=True), TransportFailed("429"), "[[B]]"])
 
     settled = await judge_comparison(judge(broken), WORK, 7, SystemClock())

@@ -1,4 +1,4 @@
-"""A provider that is down: the run waits, says so, and fails nothing."""
+"""A provider that is down: the run waits and reports it, and no presentation fails."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import stamina
 
 from judge.app.judges import ConfiguredJudges
 from judge.config.settings import JudgeSettings
-from judge.domain.run import RunState
-from judge.execution.judge_call import ATTEMPTS
-from judge.execution.rate_limits import IN_A_ROW, PATIENCE, PROBE_SECONDS
+from judge.domain.run import Run, RunState
+from judge.execution.circuit_breaker import IN_A_ROW, PATIENCE, PROBE_SECONDS
+from judge.execution.cost import ATTEMPTS
 from support.clocks import StillClock
 from support.demo_data import settings
 from support.example_prompts import right_answer
@@ -24,7 +24,7 @@ from support.provider_server import provided
 
 
 class PassingClock(StillClock):
-    """A clock on which time passes when somebody waits, and only then; *haste* times as much as is waited for."""
+    """A clock on which time passes only while something waits, *haste* times as fast."""
 
     def __init__(self, haste: float = 1.0) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class PassingClock(StillClock):
 
 @pytest.fixture(autouse=True)
 def _quick_retries() -> Iterator[None]:
-    """Retries follow at once, as many as in earnest."""
+    """Retries follow at once, and there are as many as in production."""
     stamina.set_testing(True, attempts=ATTEMPTS)
     yield
     stamina.set_testing(False)
@@ -45,8 +45,11 @@ def _quick_retries() -> Iterator[None]:
 
 async def through_an_outage(
     file: Path, seconds: float, concurrency: int, haste: float = 1.0
-) -> tuple[InProcessService, Provider, list[str], object]:
-    """A run whose provider is down for *seconds* from its tenth call on; what was seen of its states, and its end."""
+) -> tuple[Provider, list[str], Run]:
+    """Execute a run whose provider is down for *seconds* from its tenth call on.
+
+    Returns the provider, the states and reasons that the run went through, and the ended run.
+    """
     clock = PassingClock(haste)
     began: list[float] = []
 
@@ -69,13 +72,13 @@ async def through_an_outage(
         await h.engine.close()
         await h.store.close()
         await h.judges.close()
-    return h, provider, seen, now
+    return provider, seen, now
 
 
 @pytest.mark.parametrize("concurrency", [1, 16])
 async def test_a_provider_that_is_down_for_ten_minutes_is_waited_for(tmp_path: Path, concurrency: int) -> None:
-    """The run waits and says so, asks once in half a minute, goes on by itself, and no item is failed."""
-    _, provider, seen, run = await through_an_outage(tmp_path / "judge.db", 600, concurrency)
+    """The run reports that it waits, probes every half minute, continues by itself, and fails no presentation."""
+    provider, seen, run = await through_an_outage(tmp_path / "judge.db", 600, concurrency)
 
     assert "WAITING PROVIDER_DOWN" in seen
     assert seen[-1].startswith("RUNNING")
@@ -83,9 +86,9 @@ async def test_a_provider_that_is_down_for_ten_minutes_is_waited_for(tmp_path: P
     assert provider.faulted["cut"] <= IN_A_ROW + concurrency + 600 / PROBE_SECONDS + 1
 
 
-async def test_a_provider_that_stays_away_is_failed(tmp_path: Path) -> None:
-    """After an hour what is left has no verdict, and a state that can be tried again."""
-    _, _, _, run = await through_an_outage(tmp_path / "judge.db", PATIENCE * 10, 16, haste=20.0)
+async def test_a_run_fails_if_its_provider_stays_down(tmp_path: Path) -> None:
+    """After an hour the other presentations fail, with a state that can be tried again."""
+    _, _, run = await through_an_outage(tmp_path / "judge.db", PATIENCE * 10, 16, haste=20.0)
 
     assert (run.state, run.reason) == (RunState.FAILED, "TOO_MANY_FAILED")
     assert run.counts.by_status["ok"] == 9
@@ -95,27 +98,27 @@ async def test_a_provider_that_stays_away_is_failed(tmp_path: Path) -> None:
 async def test_a_run_whose_judge_has_no_credential_waits_for_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the key has gone since the run began, it waits and says so; the next process that has it goes on."""
+    """If the key is missing, the run reports that it waits; the next process that has the key continues it."""
     provider = Provider(right_answer)
     monkeypatch.setenv("FAR_KEY", KEY)
 
-    def begun(url: str) -> InProcessService:
+    def build(url: str) -> InProcessService:
         far = JudgeSettings(backend="openai", model="m", base_url=url, rubric="brackets", key_env="FAR_KEY")
         clock = PassingClock()
         return InProcessService(tmp_path / "judge.db", ConfiguredJudges(settings(far=far), clock), clock)
 
     async with provided(provider) as url:
-        first = begun(url)
+        first = build(url)
         run = await first.begin()
         await first.die()
         monkeypatch.delenv("FAR_KEY")
-        second = begun(url)
+        second = build(url)
         await second.engine.start()
         waiting = await second.until(run, lambda now: now.state is RunState.WAITING)
         await second.die()
         calls = sum(provider.calls.values())
         monkeypatch.setenv("FAR_KEY", KEY)
-        third = begun(url)
+        third = build(url)
         await third.engine.start()
         done = await third.ended(run)
         await third.die()
@@ -125,8 +128,8 @@ async def test_a_run_whose_judge_has_no_credential_waits_for_one(
     assert (done.state, done.counts.by_status) == (RunState.DONE, {"ok": PLANNED})
 
 
-async def test_an_account_that_is_to_be_spared_is(tmp_path: Path) -> None:
-    """A provider that names five minutes is asked nothing in them; the run says so, and no item is failed."""
+async def test_a_provider_that_names_a_delay_gets_no_call_before(tmp_path: Path) -> None:
+    """A provider that asks for five minutes of rest gets no call in that time, and no presentation fails."""
     clock = PassingClock()
     times: list[float] = []
 

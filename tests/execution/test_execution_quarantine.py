@@ -1,18 +1,19 @@
-"""A showing that ends whichever process asks for it: its shard is left alone and named, and the run ends."""
+"""A presentation that kills each process that judges it: its shard is quarantined and named, and the run ends."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import pytest
 
 from judge.backends.scripted import Scripted
-from judge.config.settings import TemporalSettings
 from judge.domain.judge import RenderedPrompt
 from judge.domain.run import Run, RunState, StopReason
 from judge.domain.verdict import Reply
 from judge.engines.temporal import TemporalEngine
+from judge.engines.temporal_connection import TemporalConnection
 from judge.execution.quarantine import Quarantine
 from judge.execution.run_executor import TRIES, Execution, Shard, Stop
 from judge.store.sql_store import SqlStore
@@ -20,19 +21,19 @@ from support.clocks import QuickClock
 from support.engine_service import PLANNED, TENANT, EngineService, OneJudge
 
 SIZE = 6
-PILL = ("question 3",)
-"""Its six showings are the shard that begins at 18."""
+DEADLY = ("question 3",)
+"""Its six presentations are the shard that begins at position 18."""
 
 
-class Deadly(Scripted):
-    """Answers all but PILL, which is the end of its process."""
+class DyingJudge(Scripted):
+    """Answers everything but DEADLY, which kills its process."""
 
     def __init__(self) -> None:
         super().__init__(lambda _: "[[A]]")
         self.died = asyncio.Event()
 
     async def reply(self, prompt: RenderedPrompt) -> Reply:
-        if prompt.shown.prompt == PILL:
+        if prompt.shown.prompt == DEADLY:
             self.died.set()
             await asyncio.Event().wait()
         return await super().reply(prompt)
@@ -40,29 +41,30 @@ class Deadly(Scripted):
 
 @pytest.fixture
 async def service() -> AsyncIterator[EngineService]:
-    """A store with a run that has begun. Its engine is never started: the test hands out the shards."""
+    """A service whose engine is never started: the test hands out the shards."""
     store, backend = SqlStore.open("sqlite://", clock=QuickClock()), Scripted([])
-    engine = TemporalEngine(store, TemporalSettings(), QuickClock())
-    made = EngineService(store, backend, engine, OneJudge(backend))
-    await made.fill()
-    yield made
+    engine = TemporalEngine(store, TemporalConnection(), QuickClock())
+    built = EngineService(store=store, backend=backend, engine=engine, judges=OneJudge(backend))
+    await built.fill()
+    yield built
     await store.close()
 
 
-async def lived(service: EngineService, run: Run) -> tuple[bool, list[Stop]]:
-    """Execute what is left of *run* in a process of its own: whether it died of it, and what it made of the shards."""
+async def execute_in_process(service: EngineService, run: Run) -> tuple[bool, list[Stop]]:
+    """Execute the rest of *run* in a simulated process. Returns whether it died, and else how each shard ended."""
     before = asyncio.all_tasks()
-    backend = Deadly()
+    backend = DyingJudge()
     execution = Execution(service.store, OneJudge(backend), QuickClock(), size=SIZE)
     assert await execution.begin(TENANT, run.run_id)
     shards = [Shard(0, first, first + SIZE) for first in range(0, PLANNED, SIZE)]
-    working = [asyncio.create_task(execution.execute(TENANT, run.run_id, shard)) for shard in shards]
+    shard_tasks = [asyncio.create_task(execution.execute(TENANT, run.run_id, shard)) for shard in shards]
     dying = asyncio.create_task(backend.died.wait())
     async with asyncio.timeout(60):
-        await asyncio.wait({dying, asyncio.gather(*working)}, return_when=asyncio.FIRST_COMPLETED)
+        ends: set[asyncio.Future[Any]] = {dying, asyncio.gather(*shard_tasks)}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     if not backend.died.is_set():
         dying.cancel()
-        return False, [task.result() for task in working]
+        return False, [task.result() for task in shard_tasks]
     while left := asyncio.all_tasks() - before:
         for task in left:
             task.cancel()
@@ -71,16 +73,16 @@ async def lived(service: EngineService, run: Run) -> tuple[bool, list[Stop]]:
 
 
 async def test_a_shard_that_kills_its_process_each_time_is_quarantined_and_named(service: EngineService) -> None:
-    """After TRIES lost attempts without progress nobody tries it again; the run ends with coverage, every other judged.
+    """After TRIES lost attempts without progress the shard is not tried again, and every other shard is judged.
 
-    Whoever was at work beside it is not blamed.
+    Shards that were executing in the same process are not blamed.
     """
     run = await service.begin()
     deaths, stops = 0, list[Stop]()
     while not stops:
-        died, stops = await lived(service, run)
+        died, stops = await execute_in_process(service, run)
         deaths += died
-    await Execution(service.store, OneJudge(Deadly()), QuickClock()).end(TENANT, run.run_id, stops)
+    await Execution(service.store, OneJudge(DyingJudge()), QuickClock()).end(TENANT, run.run_id, stops)
 
     ended = await service.store.run(TENANT, run.run_id)
     assert [stop.reason for stop in stops] == [None] * 3 + [StopReason.QUARANTINED] + [None] * 6
@@ -90,12 +92,12 @@ async def test_a_shard_that_kills_its_process_each_time_is_quarantined_and_named
     assert TRIES <= deaths <= TRIES + 1
 
 
-async def test_a_process_that_ends_while_its_run_waits_is_nobodys_fault(service: EngineService) -> None:
-    """However often: no shard is suspected of what happened while nobody was asked."""
+async def test_no_shard_is_blamed_for_a_process_that_dies_while_its_run_waits(service: EngineService) -> None:
+    """Attempts that are lost while the run is WAITING count against no shard, no matter how many there are."""
     run = await service.begin()
     died = []
     for _ in range(TRIES + 1):
-        died.append((await lived(service, run))[0])
+        died.append((await execute_in_process(service, run))[0])
         await service.store.move_run(run.row, RunState.WAITING, reason="PROVIDER_DOWN")
     losses = await service.store.shard_losses(run.row, 18, 24, waited=True)
 
@@ -103,17 +105,17 @@ async def test_a_process_that_ends_while_its_run_waits_is_nobodys_fault(service:
     assert losses.lost == 0
 
 
-async def test_quarantined_shards_have_their_turn_one_after_another() -> None:
-    """One at a time; who is stopped while it waits has none, and keeps nobody else waiting."""
+async def test_quarantined_shards_are_executed_one_after_another() -> None:
+    """One shard has its turn at a time; one that is stopped while it waits gets none and does not delay others."""
     quarantine = Quarantine()
     first, second, third = quarantine.turn(), quarantine.turn(), quarantine.turn()
-    assert await first.comes()
-    waiting: Sequence[asyncio.Task[bool]] = [asyncio.create_task(turn.comes()) for turn in (second, third)]
+    assert await first.acquire()
+    waiting: Sequence[asyncio.Task[bool]] = [asyncio.create_task(turn.acquire()) for turn in (second, third)]
     await asyncio.sleep(0)
 
     second.stop()
     stopped = await waiting[0]
     early = waiting[1].done()
-    first.over()
+    first.release()
 
     assert (stopped, early, await waiting[1]) == (False, False, True)

@@ -1,4 +1,4 @@
-"""The permit, as a worker keeps it: no permit, no call; void when late; a slot is free when its answer is stored."""
+"""How a worker obeys permits: no permit, no call; late is void; a slot is free once its answer is stored."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from sqlalchemy import func, select
 
 from judge.backends.scripted import Scripted
-from judge.domain.run import Run, RunState
+from judge.domain.run import Run, RunState, StopReason
 from judge.engines.local import LocalEngine
 from judge.execution.shard_runner import LEASE
 from judge.ports.clock import SystemClock
@@ -22,7 +22,7 @@ from support.engine_service import CONCURRENCY, PLANNED, EngineService, OneJudge
 
 
 class Passing(StillClock):
-    """A clock on which time passes when somebody waits."""
+    """A clock on which time passes only while something waits."""
 
     async def sleep(self, seconds: float) -> None:
         self.time += seconds
@@ -30,7 +30,7 @@ class Passing(StillClock):
 
 
 class Slow(SqlStore):
-    """A store whose first *late* permits with a call come *seconds* after they were asked for, by everybody's clock."""
+    """A store whose first *late* permits with a call come *seconds* after they were requested."""
 
     late, seconds = 0, 0.0
 
@@ -44,41 +44,41 @@ class Slow(SqlStore):
 
 
 class Refusing(SqlStore):
-    """A store that gives no permit, for the reason *why*."""
+    """A store that refuses every permit, for *reason*."""
 
-    why = "SUPERSEDED"
-    asked = 0
+    reason = StopReason.SUPERSEDED
+    requests = 0
 
-    async def permit(self, tenant: str, request: PermitRequest) -> Permit:  # whatever is asked
-        self.asked += 1
-        return Permit(refused=self.why)
+    async def permit(self, tenant: str, request: PermitRequest) -> Permit:
+        self.requests += 1
+        return Permit(refused=self.reason)
 
 
 class Holding(SqlStore):
-    """A store whose commits wait for *memory_limit*."""
+    """A store whose commits wait for *released*."""
 
-    memory_limit: asyncio.Event
+    released: asyncio.Event
 
     async def commit(self, tenant: str, run: int | None, settled: Sequence[Settled]) -> None:
-        await self.memory_limit.wait()
+        await self.released.wait()
         await super().commit(tenant, run, settled)
 
 
 @asynccontextmanager
 async def at_work(store: SqlStore) -> AsyncIterator[tuple[EngineService, Run]]:
-    """A run over *store*, executed by a judge and an engine that go by the store's clock."""
+    """A run on *store*, executed by an engine that uses the store's clock."""
     backend = Scripted(lambda _: "[[A]]")
     known = OneJudge(backend)
     engine = LocalEngine(store, known, store._clock)
-    service = EngineService(store, backend, engine, known)
+    service = EngineService(store=store, backend=backend, engine=engine, judges=known)
     await service.fill()
     yield service, await service.begin()
     await engine.close()
     await store.close()
 
 
-async def test_a_slot_that_is_not_begun_in_time_is_void() -> None:
-    """A permit is valid from before its request was sent: what came later than LEASE is asked for again, uncalled."""
+async def test_a_call_that_does_not_start_in_time_is_void() -> None:
+    """Calls that start later than LEASE after their permit was requested are not made but requested again."""
     store = Slow.open("sqlite://", clock=Passing())
     assert isinstance(store, Slow)
     store.late, store.seconds = 2, LEASE + 0.1
@@ -92,8 +92,8 @@ async def test_a_slot_that_is_not_begun_in_time_is_void() -> None:
     assert [tuple(row) for row in attempts] == [("failed", 2 * CONCURRENCY, 0), ("settled", PLANNED, 0)]
 
 
-async def test_a_slot_that_is_begun_in_time_is_called() -> None:
-    """However long ago the permit was asked for, up to LEASE."""
+async def test_a_call_that_starts_in_time_is_made() -> None:
+    """A permit is valid until LEASE seconds after it was requested."""
     store = Slow.open("sqlite://", clock=Passing())
     assert isinstance(store, Slow)
     store.late, store.seconds = 2, LEASE
@@ -105,44 +105,45 @@ async def test_a_slot_that_is_begun_in_time_is_called() -> None:
 
 
 async def test_no_permit_no_call() -> None:
-    """Whatever the reason, and whatever is to be judged."""
+    """A refused permit leads to no call, whatever the reason."""
     calls = {}
-    for why in ("CANCELLED", "NOT_RUNNING", "SUPERSEDED", "BUDGET_STOPPED"):
+    reasons = (StopReason.CANCELLED, StopReason.NOT_RUNNING, StopReason.SUPERSEDED, StopReason.BUDGET_STOPPED)
+    for reason in reasons:
         store = Refusing.open("sqlite://", clock=Passing())
         assert isinstance(store, Refusing)
-        store.why = why
+        store.reason = reason
         async with at_work(store) as (service, _):
             async with asyncio.timeout(60):
-                while not store.asked:  # noqa: ASYNC110  # no event tells
+                while not store.requests:  # noqa: ASYNC110  # there is no event for it
                     await asyncio.sleep(0)
-        calls[why] = service.backend.calls
+        calls[reason] = service.backend.calls
 
-    assert calls == {"CANCELLED": 0, "NOT_RUNNING": 0, "SUPERSEDED": 0, "BUDGET_STOPPED": 0}
+    assert calls == dict.fromkeys(reasons, 0)
 
 
 async def test_a_concurrency_slot_is_free_again_only_after_its_answer_has_committed() -> None:
-    """With every slot's answer there and none stored nobody is called: a crash repeats what is in flight, no more."""
+    """While the answers of all slots wait to be stored no call is made, so a crash repeats no more than these."""
     store = Holding.open("sqlite://", clock=Passing())
     assert isinstance(store, Holding)
-    store.memory_limit = asyncio.Event()
+    store.released = asyncio.Event()
     async with at_work(store) as (service, run):
         async with asyncio.timeout(60):
-            while service.backend.calls < CONCURRENCY or service.backend.in_flight:  # noqa: ASYNC110  # no event tells
+            while service.backend.calls < CONCURRENCY or service.backend.in_flight:  # noqa: ASYNC110  # there is no event
                 await asyncio.sleep(0)
         for _ in range(100):
             await asyncio.sleep(0)
         answered = service.backend.calls
-        store.memory_limit.set()
+        store.released.set()
         ended = await service.ended(run)
 
     assert answered == CONCURRENCY
     assert (ended.counts.by_status, service.backend.calls) == ({"ok": PLANNED}, PLANNED)
 
 
-def test_permits_go_by_a_clock_that_counts_suspension() -> None:
-    """CLOCK_BOOTTIME: one that stood still while a machine slept would think its permits fresh."""
+def test_permits_use_a_clock_that_counts_suspension() -> None:
+    """The clock is CLOCK_BOOTTIME: a clock that stops while the machine sleeps would keep old permits valid."""
     before = time.clock_gettime(time.CLOCK_BOOTTIME)
 
-    told = SystemClock().monotonic()
+    now = SystemClock().monotonic()
 
-    assert before <= told <= time.clock_gettime(time.CLOCK_BOOTTIME)
+    assert before <= now <= time.clock_gettime(time.CLOCK_BOOTTIME)

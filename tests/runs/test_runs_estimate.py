@@ -1,3 +1,5 @@
+"""Estimates of runs: how many calls they make, and what these send."""
+
 from __future__ import annotations
 
 import pytest
@@ -5,7 +7,7 @@ import pytest
 from judge.domain.dataset import Output, Prompt
 from judge.domain.judge import JudgeCard, JudgeDefinition, Price
 from judge.domain.run import OrderPolicy, Pairing, RunSpec, TurnPolicy
-from judge.execution.judge_call import characters
+from judge.execution.cost import characters
 from judge.execution.work_items import Keys
 from judge.planning.inputs import build_plan
 from judge.prompts.rubrics import RUBRICS
@@ -15,44 +17,45 @@ from judge.store.sql_store import SqlStore
 from support.clocks import StillClock
 
 FAR = JudgeCard(
-    JudgeDefinition("far", "openai", RUBRICS["brackets"], "brackets/1", model="m"), price=Price(3_000_000, 0, 9_000_000)
+    JudgeDefinition(name="far", backend="openai", rubric=RUBRICS["brackets"], parser="brackets/1", model="m"),
+    price=Price(3_000_000, 0, 9_000_000),
 )
 
 
-async def estimated(texts: list[str], pairing: Pairing) -> JudgeEstimate:
-    """The estimate of a run over one prompt to which each contestant gave one of *texts*."""
+async def estimate_run(texts: list[str], pairing: Pairing) -> JudgeEstimate:
+    """Estimate a run over one prompt with one contestant per text."""
     store = SqlStore.open("sqlite://", clock=StillClock())
     await store.create_dataset("t", "d")
     await store.add_prompts("t", "d", [Prompt("p", ("ask",))], replace=False)
     outputs = [Output("p", f"c{n}", (text,)) for n, text in enumerate(texts)]
     revision = (await store.add_outputs("t", "d", outputs, replace=False)).revision
     plan = await build_plan(store, "t", RunSpec("d", ("far",), pairing), revision)
-    found = await estimate(store, "t", plan, [FAR], "")
+    whole = (await estimate(store, "t", plan, [FAR], "")).whole
     await store.close()
-    return found.whole
+    return whole
 
 
 async def test_a_call_that_presentations_share_is_counted_once() -> None:
-    """Of three outputs two are equal: six showings are three calls, two with the other and one of equals."""
-    found = await estimated(["short", "the same", "the same"], Pairing())
+    """With two equal outputs of three, six presentations are three calls."""
+    estimated = await estimate_run(["short", "the same", "the same"], Pairing())
 
-    assert (3, 3) == (found.calls, found.reused)
+    assert (3, 3) == (estimated.calls, estimated.reused)
 
 
 async def test_each_repeat_is_a_call_of_its_own() -> None:
     """Repeats multiply calls, tokens and costs alike."""
-    one, four = [await estimated(["short", "longer " * 99], Pairing(repeats=n)) for n in (1, 4)]
+    once, four = [await estimate_run(["short", "longer " * 99], Pairing(repeats=n)) for n in (1, 4)]
 
-    assert (2, 8, 0) == (one.calls, four.calls, four.reused)
-    assert [4 * n for n in (one.input_tokens, one.output_tokens, one.cost_micros, one.low, one.high)] == [
+    assert (2, 8, 0) == (once.calls, four.calls, four.reused)
+    assert [4 * n for n in (once.input_tokens, once.output_tokens, once.cost_micros, once.low, once.high)] == [
         *(four.input_tokens, four.output_tokens, four.cost_micros, four.low, four.high)
     ]
-    assert 0 < one.low < one.cost_micros < one.high
+    assert 0 < once.low < once.cost_micros < once.high
 
 
 @pytest.mark.parametrize("orders", list(OrderPolicy))
 async def test_the_keys_of_a_plan_are_those_of_its_presentations(orders: OrderPolicy) -> None:
-    """Read as columns, each text looked at once, they are what each showing has for itself, and send as much."""
+    """The columns of a plan hold the key and the size that each presentation has by itself."""
     store = SqlStore.open("sqlite://", clock=StillClock())
     await store.create_dataset("t", "d")
     prompts = [
@@ -62,18 +65,20 @@ async def test_the_keys_of_a_plan_are_those_of_its_presentations(orders: OrderPo
     ]
     await store.add_prompts("t", "d", prompts, replace=False)
     outputs = [
-        Output(one.prompt_id, who, tuple(f"{who[: n % 2]} says {n}" for n in range(len(one.turns))))
-        for one in prompts
+        Output(prompt.prompt_id, who, tuple(f"{who[: n % 2]} says {n}" for n in range(len(prompt.turns))))
+        for prompt in prompts
         for who in ("ann", "anna", "ben")
     ]
     revision = (await store.add_outputs("t", "d", outputs, replace=False)).revision
     pairing = Pairing(turns=TurnPolicy.EACH, orders=orders, repeats=2, seed=3)
     plan = await build_plan(store, "t", RunSpec("d", ("far",), pairing), revision)
 
-    found = await plan_keys(store, "t", FAR.definition, plan)
+    keys = await plan_keys(store, "t", FAR.definition, plan)
 
-    work = await Keys(store, "t", FAR.definition, "").work(plan.items(range(plan.per_judge)))
-    told = {(*one.key[:5], characters(one.shown)) for one in work}
-    assert {(*key, many) for key, many in zip(found.keys.T.tolist(), found.characters.tolist(), strict=True)} == told
-    assert len(found.characters) == len(told)
+    work = await Keys(store=store, tenant="t", definition=FAR.definition, cache_tag="").work(
+        plan.items(range(plan.per_judge))
+    )
+    expected = {(*item.key[:5], characters(item.shown)) for item in work}
+    assert {(*key, sent) for key, sent in zip(keys.keys.T.tolist(), keys.characters.tolist(), strict=True)} == expected
+    assert len(keys.characters) == len(expected)
     await store.close()

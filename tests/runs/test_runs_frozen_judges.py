@@ -1,4 +1,4 @@
-"""What a run froze when it was created is what it is executed by, whatever the configuration says since."""
+"""A run is executed with what it froze when it was created, even if the configuration has changed since."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from support.provider import Provider, ProviderCall
 from support.provider_server import provided
 
 
-def service(file: Path, url: str, **said: Any) -> InProcessService:  # noqa: ANN401  # whatever a judge's settings are
-    """The house on *file* with `far` as it is configured now."""
+def service(file: Path, url: str, **options: Any) -> InProcessService:  # noqa: ANN401  # whatever a judge's settings are
+    """A service on *file* whose judge `far` is configured with *options*."""
     far = {"backend": "openai", "model": "m", "base_url": url, "rubric": "brackets", "max_output_tokens": 100}
-    judges = settings(far=JudgeSettings.model_validate({**far, **said}))
+    judges = settings(far=JudgeSettings.model_validate({**far, **options}))
     return InProcessService(file, ConfiguredJudges(judges, QuickClock()), QuickClock())
 
 
-async def closed(service: InProcessService) -> None:
+async def close(service: InProcessService) -> None:
     await service.engine.close()
     await service.store.close()
     await service.judges.close()
@@ -35,12 +35,12 @@ async def closed(service: InProcessService) -> None:
 async def test_a_worker_takes_endpoint_and_limits_from_its_own_config_and_the_judge_from_the_store(
     tmp_path: Path,
 ) -> None:
-    """Model, rubric and sampling are the run's; where and how fast it is asked is up to whoever asks."""
+    """Model, rubric and sampling come from the run; address and limits come from the process that executes it."""
     seen: list[ProviderCall] = []
 
-    def answer(asked: ProviderCall) -> str:
-        seen.append(asked)
-        return right_answer(asked)
+    def answer(call: ProviderCall) -> str:
+        seen.append(call)
+        return right_answer(call)
 
     provider = Provider(answer, key="", models=("m",))
     async with provided(provider) as url:
@@ -52,22 +52,22 @@ async def test_a_worker_takes_endpoint_and_limits_from_its_own_config_and_the_ju
         )
         await second.engine.start()
         ended = await second.ended(run)
-        await closed(second)
+        await close(second)
 
     assert (ended.state, ended.counts.by_status) == (RunState.DONE, {"ok": PLANNED})
-    rubrics = {"[[A]]" in asked.system and "[[A>>B]]" not in asked.system for asked in seen}
-    assert ({asked.model for asked in seen}, rubrics) == ({"m"}, {True})
-    assert {asked.body["max_completion_tokens"] for asked in seen} == {100}
+    rubrics = {"[[A]]" in call.system and "[[A>>B]]" not in call.system for call in seen}
+    assert ({call.model for call in seen}, rubrics) == ({"m"}, {True})
+    assert {call.body["max_completion_tokens"] for call in seen} == {100}
     assert provider.most <= 2
 
 
 async def test_resume_never_takes_a_changed_definition(tmp_path: Path) -> None:
-    """Resumed under another configuration a run asks its own judge; a new run asks the new one."""
+    """A run resumed under another configuration calls its own judge; a new run calls the new one."""
     models: list[str] = []
 
-    def answer(asked: ProviderCall) -> str:
-        models.append(asked.model)
-        return right_answer(asked)
+    def answer(call: ProviderCall) -> str:
+        models.append(call.model)
+        return right_answer(call)
 
     provider = Provider(answer, key="", models=("m", "another"))
     async with provided(provider) as url:
@@ -75,25 +75,25 @@ async def test_resume_never_takes_a_changed_definition(tmp_path: Path) -> None:
         await first.engine.start()
         run = await first.begin(Budget(calls=10))
         stopped = await first.ended(run)
-        await closed(first)
+        await close(first)
         before = len(models)
         second = service(tmp_path / "judge.db", url, model="another")
         await second.engine.start()
         await second.runs.resume(TENANT, run.run_id, Budget(calls=1000))
         resumed = await second.until(run, lambda now: now.state is RunState.DONE and not now.reason)
-        mine = models[before:]
+        after_resume = models[before:]
         fresh = await second.runs.create(TENANT, run.spec, "", b"")
         await second.ended(fresh)
-        await closed(second)
+        await close(second)
 
     assert (stopped.reason, before) == ("BUDGET_STOPPED", 10)
     assert resumed.counts.by_status == {"ok": PLANNED}
-    assert set(models[:before] + mine) == {"m"}
-    assert models[before + len(mine) :] == ["another"] * 10
+    assert set(models[:before] + after_resume) == {"m"}
+    assert models[before + len(after_resume) :] == ["another"] * 10
 
 
 async def test_a_plan_rebuilt_from_the_seed_must_match_its_stored_hash(tmp_path: Path) -> None:
-    """Where it does not, the run has failed as PLAN_CHANGED, and nobody was called."""
+    """If the hash differs, the run fails as PLAN_CHANGED and makes no call."""
     provider = Provider(right_answer, key="")
     async with provided(provider) as url:
         h = service(tmp_path / "judge.db", url)
@@ -103,7 +103,7 @@ async def test_a_plan_rebuilt_from_the_seed_must_match_its_stored_hash(tmp_path:
         await h.store._db.write(lambda c: c.execute(update(schema.run).values(plan_hash="another")))
         await h.engine.start()
         ended = await h.ended(run)
-        await closed(h)
+        await close(h)
 
     assert (ended.state, ended.reason) == (RunState.FAILED, "PLAN_CHANGED")
     assert not provider.calls

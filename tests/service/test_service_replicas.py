@@ -14,7 +14,7 @@ from judge.api.v1 import run_service_pb2 as pb
 from judge.app.judges import ConfiguredJudges
 from judge.app.local import running
 from judge.config.settings import TemporalSettings
-from judge.engines.worker import working
+from judge.engines.worker import run_worker
 from judge.ports.clock import SystemClock
 from judge.store.sql_store import SqlStore
 from judge_client import JudgeClient
@@ -43,7 +43,7 @@ class Replicas:
         clock = SystemClock()
         judges = ConfiguredJudges(settings(), clock, shared=True)
         self.worker.push_async_callback(judges.close)
-        await self.worker.enter_async_context(working(self.store, judges, self.temporal, clock))
+        await self.worker.enter_async_context(run_worker(self.store, judges, self.temporal, clock))
 
 
 @pytest.fixture

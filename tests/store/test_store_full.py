@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 
 from judge.domain.errors import AlreadyExists, NotFound, StoreFailed, StoreFull
 from judge.domain.run import RunState
-from judge.execution.shard_runner import Committer
+from judge.execution.committer import Committer
 from judge.ports.clock import Clock
 from judge.ports.records import Settled
 from judge.ports.store import RunStore

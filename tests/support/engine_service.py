@@ -17,7 +17,7 @@ from judge.domain.run import Pairing, Run, RunSpec
 from judge.engines.local import LocalEngine
 from judge.engines.temporal import TemporalEngine
 from judge.engines.temporal_connection import TemporalConnection
-from judge.engines.worker import working
+from judge.engines.worker import run_worker
 from judge.engines.workflow import SHARDS
 from judge.execution.judges import JudgeAtWork, Judges
 from judge.execution.run_executor import SHARD
@@ -133,7 +133,7 @@ class Site:
             engine: Engine = LocalEngine(store, known, QuickClock())
             if self.address:
                 clock = SystemClock()
-                await stack.enter_async_context(working(store, known, self.settings, clock, others=2, size=size))
+                await stack.enter_async_context(run_worker(store, known, self.settings, clock, others=2, size=size))
                 engine = TemporalEngine(store, self.settings, clock, every=0.5, patience=0.5, shards=shards)
             await engine.start()
             stack.push_async_callback(engine.close)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from judge.domain.judge import JudgeCard
 from judge.execution.judges import JudgeAtWork
-from judge.execution.rate_limits import Account, MemoryLimit, Slots
+from judge.execution.rate_limits import Account
+from judge.execution.slots import MemoryLimit, Slots
 from judge.ports.backend import Backend
 from judge.ports.clock import Clock
 from support.clocks import StillClock

@@ -1,0 +1,53 @@
+"""What calls send, use and cost: known only roughly before they are made, exactly afterward."""
+
+from __future__ import annotations
+
+import math
+
+from judge.domain.judge import JudgeCard
+from judge.domain.verdict import Reply, Shown, Usage
+from judge.execution.judges import JudgeAtWork
+
+ATTEMPTS = 5
+"""Calls that may be made for one presentation before its deadline, if they get no answer."""
+OVERHEAD_CHARS = 2400
+"""Characters that a rubric adds to the texts, roughly."""
+CHARS_PER_TOKEN, FEWEST_CHARS = 4, 1.5
+"""Characters in a token: usual, and fewest."""
+
+
+def characters(shown: Shown) -> int:
+    """Characters that are sent to judge *shown*, roughly."""
+    return sum(map(len, (*shown.prompt, *shown.first, *shown.second, *shown.reference))) + OVERHEAD_CHARS
+
+
+def likely_tokens(judge: JudgeAtWork, shown: Shown) -> int:
+    """Tokens that a call takes from the account's limit, roughly: the input and the whole output budget."""
+    return characters(shown) // CHARS_PER_TOKEN + judge.definition.sampling.max_output_tokens
+
+
+def worst_usage(card: JudgeCard, sent: int) -> Usage:
+    """The most that a call of *sent* characters can use: a cautious count of tokens and the whole output budget."""
+    tokens = math.ceil(sent / FEWEST_CHARS)
+    return Usage(
+        input_tokens=tokens, written_input_tokens=tokens, output_tokens=card.definition.sampling.max_output_tokens
+    )
+
+
+def worst_cost(judge: JudgeAtWork, sent: int) -> int:
+    """The most that a presentation of *sent* characters can cost, in micro-USD: each attempt at its worst."""
+    return worst_call(judge, sent) * (1 if judge.card.batch else ATTEMPTS)
+
+
+def worst_call(judge: JudgeAtWork, sent: int) -> int:
+    """The most that one call of *sent* characters can cost, in micro-USD; 0 if the judge has no price."""
+    card = judge.card
+    return card.price.cost(worst_usage(card, sent), batch=card.batch) if card.price else 0
+
+
+def with_cost(judge: JudgeAtWork, reply: Reply, *, tries: int, seconds: float) -> Reply:
+    """Return *reply* with its cost, the number of calls made for it, and how long they took."""
+    price = judge.card.price
+    cost = price.cost(reply.usage, batch=judge.card.batch) if price else 0
+    usage = reply.usage._replace(cost_micros=cost, latency_ms=round(seconds * 1000), tries=tries)
+    return reply._replace(usage=usage)

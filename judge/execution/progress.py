@@ -1,0 +1,57 @@
+"""What the shards of a run report while they work: what the run waits for, and how many calls failed."""
+
+from __future__ import annotations
+
+from judge.domain.errors import JudgeUnusable
+from judge.domain.outcome import FAILED, ItemState
+from judge.domain.run import RunState, WaitReason
+from judge.execution.judges import JudgeAtWork
+from judge.log.events import logger
+from judge.ports.store import RunStore
+
+FEWEST_FAILED = 10
+"""Presentations that may always fail, even where they are a larger share of the run than the judge may fail."""
+log = logger("runs")
+
+
+class Waits:
+    """Stores what a run waits for, and that it continues."""
+
+    def __init__(self, store: RunStore, run: int) -> None:
+        self._store, self._run = store, run
+        self._reason: WaitReason | None = None
+        self._message = ""
+
+    async def report(self, reason: WaitReason, message: str) -> None:
+        """Store that the run waits for *reason*; does nothing if that is what was stored last."""
+        if (self._reason, self._message) != (reason, message):
+            before, self._reason, self._message = self._reason, reason, message
+            await self._store.move_run(self._run, RunState.WAITING, reason=reason, message=message)
+            if before != reason:
+                log.info("run.waiting", reason=reason)
+
+    async def over(self) -> None:
+        """Store that the run continues, if it waited."""
+        if self._reason:
+            self._reason, self._message = None, ""
+            await self._store.move_run(self._run, RunState.RUNNING)
+            log.info("run.going_on")
+
+
+class Failures:
+    """How many presentations have failed, of those *planned* for one judge of a run. All its shards share this."""
+
+    def __init__(self, judge: JudgeAtWork, planned: int, failed: int = 0) -> None:
+        self.failed = failed
+        self.unusable: JudgeUnusable | None = None
+        """Why no call of the judge can succeed, once a call has revealed it."""
+        self._allowed = max(FEWEST_FAILED, int(judge.card.limits.max_failed_share * planned))
+
+    def count(self, state: ItemState | None) -> None:
+        """Count a presentation that was settled: with a verdict (None), or in *state*."""
+        self.failed += state in FAILED
+
+    @property
+    def too_many(self) -> bool:
+        """Whether more presentations have failed than the judge's limit allows."""
+        return self.failed > self._allowed
