@@ -38,7 +38,7 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/.made
 	$(EDITABLE)
 	touch $@
 
-demo: $(VENV)/.server  ## judge the bundled answers with two yardsticks, rank, and measure agreement
+demo: $(VENV)/.server  ## judge the bundled answers with two baseline judges, rank, and measure agreement
 	$(BIN)/judge demo
 
 serve: $(VENV)/.server  ## run the server with ./judge.toml or the defaults

@@ -1,1 +1,1 @@
-"""The door for programs: decode, call, encode."""
+"""The gRPC services: decode, call, encode."""
