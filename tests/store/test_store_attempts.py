@@ -11,7 +11,7 @@ from judge.ports.records import Settled
 from support.clocks import passed
 
 if TYPE_CHECKING:
-    from conftest import Scene
+    from support.scene import Scene
 
 TENANT = "default"
 

@@ -14,8 +14,8 @@ from judge.ports.verdict_columns import STATUSES, VerdictColumns
 from judge.store.verdict_columns import PAGE
 
 if TYPE_CHECKING:
-    from conftest import Scene
     from judge.domain.verdict import CallKey
+    from support.scene import Scene
 
 TENANT = "default"
 

@@ -12,7 +12,7 @@ from judge.ports.records import Settled, VerdictQuery
 from support.clocks import passed
 
 if TYPE_CHECKING:
-    from conftest import Scene
+    from support.scene import Scene
 
 TENANT = "default"
 ALL = VerdictQuery()

@@ -15,8 +15,8 @@ from judge.store.sql_store import SqlStore
 from judge.store.sqlite import SqliteConnections
 
 if TYPE_CHECKING:
-    from conftest import Scene
     from support.clocks import StillClock
+    from support.scene import Scene
 
 TENANT = "default"
 MANY = 20

@@ -18,10 +18,10 @@ from judge.store.clock import JUMP
 from judge.store.copy import Copied, copy_store
 from judge.store.schema import metadata
 from judge.store.sql_store import SqlStore
+from support.scene import Scene
 from support.schemas import EXPANDED, REVISIONS, Killed, engine_of, fill, migrated, rows_of, scripts_until
 
 if TYPE_CHECKING:
-    from conftest import Scene
     from support.clocks import StillClock
     from support.postgres import Postgres
 
@@ -115,12 +115,12 @@ def test_no_id_is_given_twice(places: Places, clock: StillClock, here: str, ther
 
 @DIRECTIONS
 async def test_a_run_that_has_not_ended_goes_on_in_the_copy(
-    places: Places, clock: StillClock, scene_of: type[Scene], here: str, there: str
+    places: Places, clock: StillClock, here: str, there: str
 ) -> None:
     """Verdicts, fences, batches and the store's time are kept; calls in flight are booked when the engine starts."""
     url, target = places.new(here), places.new(there)
     store = SqlStore.open(url, clock=clock)
-    scene = await scene_of(store, clock).fill()
+    scene = await Scene(store, clock).fill()
     run = await scene.run()
     keys = await scene.keys(9)
     await scene.answer(keys[:3], run)

@@ -14,7 +14,7 @@ from judge.store.many_rows import ids_among
 from judge.store.rows import ids_of
 
 if TYPE_CHECKING:
-    from conftest import Scene
+    from support.scene import Scene
 
 TENANT = "default"
 

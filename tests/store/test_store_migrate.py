@@ -21,10 +21,10 @@ from judge.ports.records import VerdictQuery
 from judge.store.migrate import SCRIPTS, _known, migrate
 from judge.store.schema import metadata
 from judge.store.sql_store import SqlStore
+from support.scene import Scene
 from support.schemas import killed_at
 
 if TYPE_CHECKING:
-    from conftest import Scene
     from support.clocks import StillClock
 
 TENANT = "default"
@@ -123,13 +123,11 @@ async def test_what_is_no_store_is_refused(tmp_path: Path, clock: StillClock) ->
             SqlStore.open(url, clock=clock)
 
 
-async def test_reopening_a_file_keeps_all(
-    tmp_path: Path, file_url: str, clock: StillClock, scene_of: type[Scene]
-) -> None:
+async def test_reopening_a_file_keeps_all(tmp_path: Path, file_url: str, clock: StillClock) -> None:
     """What was committed is there for the next process, in a folder with any name."""
     url = file_url.replace("judge.db", "100% new/judge.db")
     store = SqlStore.open(url, clock=clock)
-    scene = await scene_of(store, clock).fill()
+    scene = await Scene(store, clock).fill()
     run = await scene.run()
     await scene.answer(await scene.keys(3), run)
     before = await store.run(TENANT, "run-1")

@@ -17,7 +17,7 @@ from judge.store.sql_store import SqlStore
 from support.clocks import passed
 
 if TYPE_CHECKING:
-    from conftest import Scene
+    from support.scene import Scene
 
 TENANT = "default"
 HOUR = 3600.0

@@ -18,6 +18,7 @@ from judge.store.migrate import SCRIPTS, migrate_shared
 from judge.store.postgresql import migrate_postgresql
 from judge.store.schema import metadata
 from judge.store.sql_store import SqlStore
+from support.scene import Scene
 from support.schemas import (
     CONTRACTED,
     EXPANDED,
@@ -34,7 +35,6 @@ from support.schemas import (
 )
 
 if TYPE_CHECKING:
-    from conftest import Scene
     from support.clocks import StillClock
     from support.postgres import Postgres
 
@@ -149,12 +149,12 @@ def test_of_two_processes_that_migrate_one_finds_it_done(bare_url: str) -> None:
 
 
 async def test_an_old_replica_works_beside_a_new_one_until_the_schema_contracts(
-    url: str, tmp_path: Path, clock: StillClock, scene_of: type[Scene]
+    url: str, tmp_path: Path, clock: StillClock
 ) -> None:
     """On an expanded schema the release of before reads and commits; on a contracted one it says what it lacks."""
     migrated(url)
     old = SqlStore.open(url, clock=clock)
-    scene = await scene_of(old, clock).fill()
+    scene = await Scene(old, clock).fill()
     run = await scene.run()
 
     migrated(url, scripts_until(tmp_path / "expanded", LAST, EXPANDED))

@@ -8,7 +8,7 @@ from judge.domain.run import Run, RunState
 from judge.ports.records import Fence, Losses, NewBatch, PermitRequest
 
 if TYPE_CHECKING:
-    from conftest import Scene
+    from support.scene import Scene
 
 TENANT = "default"
 LAST = 500

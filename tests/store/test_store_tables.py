@@ -13,7 +13,7 @@ from judge.store import schema
 from judge.store.schema import KEY, metadata
 
 if TYPE_CHECKING:
-    from conftest import Scene
+    from support.scene import Scene
 
 TENANT = "default"
 OF_ALL = {"tenant", "store_clock", "account"}

@@ -15,7 +15,7 @@ from judge.domain.verdict import SOURCE_PARSER, CallKey, ParsedVerdict, digest, 
 from judge.ports.records import Settled, VerdictQuery
 
 if TYPE_CHECKING:
-    from conftest import Scene
+    from support.scene import Scene
 
 TENANT = "default"
 LABEL = Label("l1", "p0", "a", "b", Outcome.TIE, "ann", AnnotatorKind.HUMAN, tie_kind=TieKind.BOTH_BAD, probability=0.5)

@@ -13,7 +13,7 @@ from judge.domain.verdict import CallKey, ParsedVerdict, Reply, Verdict
 from judge.ports.records import Settled, VerdictQuery
 
 if TYPE_CHECKING:
-    from conftest import Scene
+    from support.scene import Scene
 
 TENANT = "default"
 ALL = VerdictQuery()
