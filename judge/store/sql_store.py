@@ -1,4 +1,4 @@
-"""Where it is kept: SQL through SQLAlchemy Core, on SQLite or PostgreSQL; `sqlite://` keeps it in memory."""
+"""The store: SQL through SQLAlchemy Core, on SQLite or PostgreSQL. `sqlite://` is a store in memory."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class SqlStore(
     Verdicts,
     VerdictTables,
 ):
-    """The store of one database."""
+    """A store in one database."""
 
     def __init__(self, connections: Connections, clock: Clock) -> None:
         self._db, self._clock = connections, clock
@@ -45,13 +45,13 @@ class SqlStore(
 
     @classmethod
     def open(cls, url: str, *, clock: Clock) -> SqlStore:
-        """The store at *url*. A file's schema is brought up to date; that of PostgreSQL must be."""
+        """Open the store at *url*. A file is migrated; a PostgreSQL database must be migrated already."""
         return cls(PostgresqlConnections(url) if is_postgresql(url) else SqliteConnections(url), clock)
 
     async def check(self) -> None:
-        """Return if the database answers and has a schema that this release works with; StoreAway otherwise."""
+        """Return if the database answers and this release works with its schema. Raises StoreAway otherwise."""
         await self._db.check()
 
     async def close(self) -> None:
-        """Finish what is being written, and let go."""
+        """Finish writes in progress and close the store."""
         await self._db.close()

@@ -1,4 +1,4 @@
-"""The contract of reading verdicts as columns: they say what the verdicts themselves say."""
+"""The contract of verdicts as columns: they have the same values as the verdicts themselves."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 TENANT = "default"
 
 
-def told(columns: VerdictColumns | None) -> list[tuple[object, ...]]:
-    """Each row of *columns*, with names for codes."""
+def rows_of_columns(columns: VerdictColumns | None) -> list[tuple[object, ...]]:
+    """Return the rows of *columns*, with names instead of codes."""
     assert columns is not None
     numbers = zip(
         [columns.prompt_ids[code] for code in columns.prompt],
@@ -42,8 +42,8 @@ def told(columns: VerdictColumns | None) -> list[tuple[object, ...]]:
     return list(numbers)
 
 
-def said(verdicts: list[Verdict]) -> list[tuple[object, ...]]:
-    """The same of verdicts."""
+def rows_of_verdicts(verdicts: list[Verdict]) -> list[tuple[object, ...]]:
+    """Return the same rows, made from verdicts."""
     rows: list[tuple[object, ...]] = []
     for v in verdicts:
         shown, parsed_verdict = v.presentation, v.parsed_verdict
@@ -64,8 +64,8 @@ def said(verdicts: list[Verdict]) -> list[tuple[object, ...]]:
     return rows
 
 
-async def mixed(scene: Scene, keys: list[CallKey], run: int) -> None:
-    """A verdict of every kind, by two judges, in both orders, some with probabilities, the last one pages away."""
+async def commit_every_kind(scene: Scene, keys: list[CallKey], run: int) -> None:
+    """Commit verdicts of every kind, by two judges, in both orders, some with probabilities, the last pages away."""
     sure = ParsedVerdict("brackets", Preference.FIRST, probability_first=0.1 + 0.2, strength=1 / 3)
     strong = ParsedVerdict("brackets", Preference.TIE, strength=1.0)
     turned = scene.item(6, prompt=2, pair="bc")._replace(order=Order.RIGHT_FIRST, turn=2, repeat=3)
@@ -84,18 +84,19 @@ async def mixed(scene: Scene, keys: list[CallKey], run: int) -> None:
 
 @pytest.mark.parametrize("judge", [0, 1])
 async def test_columns_say_what_the_verdicts_say(scene: Scene, judge: int) -> None:
-    """Showing, order, status, preference, probability, strength and call are the same, row for row."""
+    """Presentation, order, status, preference, probability, strength and answer are the same in each row."""
     run = await scene.run()
-    await mixed(scene, await scene.keys(8), run.row)
+    await commit_every_kind(scene, await scene.keys(8), run.row)
 
     columns = await scene.store.run_columns(run.row, judge)
 
     query = VerdictQuery(judges=(run.judges[judge].name,))
-    assert told(columns) == said(await scene.store.verdicts(run.row, query, after=-1, limit=100))
-    assert len(told(columns)) == [7, 1][judge]
+    assert rows_of_columns(columns) == rows_of_verdicts(await scene.store.verdicts(run.row, query, after=-1, limit=100))
+    assert len(rows_of_columns(columns)) == [7, 1][judge]
 
 
 async def test_columns_of_a_run_without_a_verdict_are_none(scene: Scene) -> None:
+    """Neither the run nor the dataset has columns of a judge that has said nothing."""
     run = await scene.run()
 
     assert await scene.store.run_columns(run.row, 0) is None
@@ -103,7 +104,7 @@ async def test_columns_of_a_run_without_a_verdict_are_none(scene: Scene) -> None
 
 
 async def test_a_reply_that_only_another_parser_has_read_is_left_to_the_rows(scene: Scene) -> None:
-    """Which of its readings counts is then for the verdict itself to say."""
+    """If a verdict by another parser counts, there are no columns, and the verdicts must be read as rows."""
     run = await scene.run()
     [key] = await scene.keys(1)
     await scene.store.commit(
@@ -114,7 +115,7 @@ async def test_a_reply_that_only_another_parser_has_read_is_left_to_the_rows(sce
 
 
 async def test_columns_of_a_judge_hold_each_presentation_once_in_every_cache_tag(scene: Scene) -> None:
-    """Of what several runs show alike the newest answer counts, at the first one's place."""
+    """If several runs have the same presentation, the newest answer counts, at the place of the first."""
     keys = await scene.keys(5)
     first, second = await scene.run("run-1"), await scene.run("run-2")
     await scene.answer(keys[:2], first)
@@ -125,5 +126,5 @@ async def test_columns_of_a_judge_hold_each_presentation_once_in_every_cache_tag
 
     columns = await scene.store.judge_columns(TENANT, "d", "strict")
 
-    assert told(columns) == said(await scene.store.judge_verdicts(TENANT, "d", "strict"))
-    assert "rejected" not in [row[8] for row in told(columns)]
+    assert rows_of_columns(columns) == rows_of_verdicts(await scene.store.judge_verdicts(TENANT, "d", "strict"))
+    assert "rejected" not in [row[8] for row in rows_of_columns(columns)]

@@ -17,8 +17,8 @@ from support.clocks import StillClock
 
 TENANT = "default"
 JUDGES = (
-    JudgeDefinition("strict", "openai", Rubric("brackets", ()), "brackets", model="m-1"),
-    JudgeDefinition("kind", "openai", Rubric("brackets", ()), "brackets", model="m-2"),
+    JudgeDefinition(name="strict", backend="openai", rubric=Rubric("brackets", ()), parser="brackets", model="m-1"),
+    JudgeDefinition(name="kind", backend="openai", rubric=Rubric("brackets", ()), parser="brackets", model="m-2"),
 )
 
 
