@@ -1,4 +1,4 @@
-"""Permits and commits: the only way to make a call, and the only way to store its answer."""
+"""Permits and commits. No call is made without a permit, and no answer is stored without a commit."""
 
 from __future__ import annotations
 

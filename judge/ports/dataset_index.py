@@ -37,7 +37,7 @@ class IndexedOutput:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PromptIndex:
-    """Prompts as columns of one length, in the order of upload, which is the order of *row*."""
+    """Prompts as columns of equal length, in the order of upload, which is the order of *row*."""
 
     row: Rows
     prompt_id: Sequence[str]
@@ -63,7 +63,7 @@ class PromptIndex:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OutputIndex:
-    """Outputs as columns of one length, in the order of upload.
+    """Outputs as columns of equal length, in the order of upload.
 
     *prompt* holds the rows of prompts. *contestant* holds places in *contestants*, which are sorted by name.
     """

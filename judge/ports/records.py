@@ -1,4 +1,4 @@
-"""What the store's ports take and return: texts, presentations, permits, batches and answers."""
+"""Records that the store's ports take and return: texts, presentations, permits, batches and answers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ItemRef(NamedTuple):
 
     position: int
     judge: int
-    """The judge's place in the run's list."""
+    """The judge's place in the run's list of judges."""
     prompt: int
     turn: int
     left: int
@@ -68,7 +68,7 @@ class BatchState(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class ProviderBatch:
-    """A batch as the store has it, with the attempts of its calls."""
+    """A stored batch, with the attempts of its calls."""
 
     row: int
     state: BatchState
@@ -118,7 +118,7 @@ class PermitRequest:
     worst_micros: int
     seconds: float
     judge: int = 0
-    """The judge's place in the run's list."""
+    """The judge's place in the run's list of judges."""
     fence: Fence | None = None
     """The attempt at a shard that makes the request, if any."""
     rate_limit: RateLimit | None = None

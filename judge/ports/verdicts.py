@@ -14,7 +14,7 @@ from judge.ports.verdict_columns import VerdictColumns
 
 
 class VerdictStore(Protocol):
-    """Verdicts and their parsed verdicts."""
+    """Verdicts of runs, judges and datasets, and the parsed verdicts of their replies."""
 
     async def run_answers(self, row: int, after: int, limit: int) -> list[tuple[int, int, StoredAnswer]]:
         """Return a page of a run's replies after position *after*: position, place of the judge, and answer."""

@@ -60,28 +60,8 @@ class SqlRuns:
             mine = dataset_row(c, tenant, run.spec.dataset, "shared")["id"]
             made = c.execute(insert(s.run).values(self._row(run, owner, mine)))
             number = made.inserted_primary_key[0]  # type: ignore[index]
-            judges = [
-                {
-                    "run_id": number,
-                    "number": i,
-                    "tenant_id": owner,
-                    "dataset_id": mine,
-                    "name": judge.name,
-                    "fingerprint": judge.fingerprint,
-                }
-                for i, judge in enumerate(run.judges)
-            ]
-            c.execute(insert(s.run_judge), judges)
-            versions = [
-                {
-                    "tenant_id": owner,
-                    "name": judge.name,
-                    "fingerprint": judge.fingerprint,
-                    "definition": from_definition(judge),
-                }
-                for judge in run.judges
-            ]
-            c.execute(insert_or_skip(c, s.judge_version), versions)
+            c.execute(insert(s.run_judge), _judge_rows(run, owner=owner, number=number, dataset=mine))
+            c.execute(insert_or_skip(c, s.judge_version), _version_rows(run, owner))
             return run.run_id
 
         return await self.run(tenant, await self._db.write(work))
@@ -187,29 +167,9 @@ class SqlRuns:
             run = c.execute(query).first()
             if run is None:
                 return False
-            counts = dict(run.by_status)
-            failed = {name.name.lower() for name in ItemState}
             c.execute(delete(s.run_item).where(_i.run_id == row, _i.answer_id.is_(None)))
             reopen_shards(c, row)
-            values: dict[str, Any] = {
-                "state": RunState.QUEUED.value,
-                "reason": "",
-                "message": "",
-                "never_started": None,
-                "end_time": None,
-                "spent": {judge: astuple(replace(Spent(*used), failed=0)) for judge, used in run.spent.items()},
-                "by_status": {name: n for name, n in counts.items() if name not in failed},
-                "revision": run.revision + 1,
-            }
-            if budget is not None:
-                spec = to_spec(run.spec)
-                spec = replace(spec, budget=budget)
-                values |= {
-                    "budget_micros": budget.cost_micros,
-                    "budget_calls": budget.calls,
-                    "spec": from_spec(spec),
-                }
-            c.execute(update(s.run).where(s.run.c.id == row).values(values))
+            c.execute(update(s.run).where(s.run.c.id == row).values(_values_when_queued_again(run, budget)))
             return True
 
         return await self._db.write(work)
@@ -277,6 +237,56 @@ def _requested_run_id(c: Connection, tenant: str, request_id: str, body_hash: st
         message = f"request id {request_id!r} was already used for run {old.run_id} with different settings"
         raise RequestIdReused(message, run=f"runs/{old.run_id}")
     return None if old is None else str(old.run_id)
+
+
+def _judge_rows(run: NewRun, *, owner: int, number: int, dataset: int) -> list[dict[str, Any]]:
+    """Return the judges of a run, each with its place in the run."""
+    return [
+        {
+            "run_id": number,
+            "number": place,
+            "tenant_id": owner,
+            "dataset_id": dataset,
+            "name": judge.name,
+            "fingerprint": judge.fingerprint,
+        }
+        for place, judge in enumerate(run.judges)
+    ]
+
+
+def _version_rows(run: NewRun, owner: int) -> list[dict[str, Any]]:
+    """Return the versions of the judges of a run."""
+    return [
+        {
+            "tenant_id": owner,
+            "name": judge.name,
+            "fingerprint": judge.fingerprint,
+            "definition": from_definition(judge),
+        }
+        for judge in run.judges
+    ]
+
+
+def _values_when_queued_again(run: Any, budget: Budget | None) -> dict[str, Any]:  # noqa: ANN401  # a row
+    """Return what changes in a run's row when the run is queued again, perhaps with another budget."""
+    states = {state.name.lower() for state in ItemState}
+    values: dict[str, Any] = {
+        "state": RunState.QUEUED.value,
+        "reason": "",
+        "message": "",
+        "never_started": None,
+        "end_time": None,
+        "spent": {judge: astuple(replace(Spent(*used), failed=0)) for judge, used in run.spent.items()},
+        "by_status": {name: n for name, n in run.by_status.items() if name not in states},
+        "revision": run.revision + 1,
+    }
+    if budget is not None:
+        values |= {
+            "budget_micros": budget.cost_micros,
+            "budget_calls": budget.calls,
+            "spec": from_spec(replace(to_spec(run.spec), budget=budget)),
+        }
+    return values
 
 
 def _run(row: Any) -> Run:  # noqa: ANN401  # a row

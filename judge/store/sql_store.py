@@ -1,4 +1,4 @@
-"""The store: SQL through SQLAlchemy Core, on SQLite or PostgreSQL. `sqlite://` is a store in memory."""
+"""The store of one database, put together from its parts."""
 
 from __future__ import annotations
 

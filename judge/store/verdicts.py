@@ -64,8 +64,8 @@ def _verdicts(
         rows = rows if by_revision else rows[:limit]
         if rows:
             after = rows[-1].revision if by_revision else rows[-1].position
-        made = _with_names(c, rows, judges)
-        verdicts.extend(v for v in made if not query.outcomes or v.outcome in query.outcomes)
+        page = _with_names(c, rows, judges)
+        verdicts.extend(v for v in page if not query.outcomes or v.outcome in query.outcomes)
         if not more:
             break
     return verdicts if by_revision else verdicts[:limit]
@@ -106,39 +106,56 @@ def _with_names(c: Connection, rows: Sequence[Any], judges: Sequence[Mapping[str
         mine = [r.answer_id for r in rows if r.answer_id is not None and judges[r.judge]["parser"] == parser]
         by_answer = parsed_verdicts_of(c, mine, parser)
         parsed_verdicts.update({(answer, parser): ordered for answer, ordered in by_answer.items()})
-    made = []
-    for r in rows:
-        judge = judges[r.judge]
-        answer = answers.get(r.answer_id)
-        left, right, prompt = outputs[r.left], outputs[r.right], prompts[r.prompt]
-        names = PresentationNames(
-            prompt_id=prompt.prompt_id,
-            turn=r.turn,
-            left=left.contestant,
-            right=right.contestant,
-            order=Order(r.order),
-            left_sample=left.sample,
-            right_sample=right.sample,
+    return [
+        _verdict(
+            row,
+            judge=judges[row.judge],
+            names=_presentation_names(row, prompts[row.prompt], outputs[row.left], outputs[row.right]),
+            category=prompts[row.prompt].category,
+            answer=answers.get(row.answer_id),
+            parsed_verdicts=parsed_verdicts.get((row.answer_id, judges[row.judge]["parser"]), ()),
         )
-        made.append(
-            Verdict(
-                judge=judge["name"],
-                presentation=names,
-                category=prompt.category,
-                position=r.position,
-                comparison_id=r.comparison_id,
-                reply=reply_of(answer) if answer else None,
-                parsed_verdicts=parsed_verdicts.get((r.answer_id, judge["parser"]), ()),
-                state=ItemState(r.state) if r.state else None,
-                cache_tag=answer.cache_tag if answer else "",
-                repeat=r.repeat,
-                reused=r.reused,
-                create_time=answer.create_time if answer else 0.0,
-                revision=r.revision,
-                answer=answer.id if answer else 0,
-            )
-        )
-    return made
+        for row in rows
+    ]
+
+
+def _presentation_names(row: Any, prompt: Any, left: Any, right: Any) -> PresentationNames:  # noqa: ANN401  # rows
+    return PresentationNames(
+        prompt_id=prompt.prompt_id,
+        turn=row.turn,
+        left=left.contestant,
+        right=right.contestant,
+        order=Order(row.order),
+        left_sample=left.sample,
+        right_sample=right.sample,
+    )
+
+
+def _verdict(
+    row: Any,  # noqa: ANN401  # a row
+    *,
+    judge: Mapping[str, Any],
+    names: PresentationNames,
+    category: str,
+    answer: Any,  # noqa: ANN401  # a row, or None
+    parsed_verdicts: tuple[ParsedVerdict, ...],
+) -> Verdict:
+    return Verdict(
+        judge=judge["name"],
+        presentation=names,
+        category=category,
+        position=row.position,
+        comparison_id=row.comparison_id,
+        reply=reply_of(answer) if answer else None,
+        parsed_verdicts=parsed_verdicts,
+        state=ItemState(row.state) if row.state else None,
+        cache_tag=answer.cache_tag if answer else "",
+        repeat=row.repeat,
+        reused=row.reused,
+        create_time=answer.create_time if answer else 0.0,
+        revision=row.revision,
+        answer=answer.id if answer else 0,
+    )
 
 
 def _verdicts_of_runs(c: Connection, dataset: int, judge: str, recorded: str) -> list[Verdict]:

@@ -207,7 +207,7 @@ async def test_uploads_sort_rows_into_new_equal_and_refused(store: SqlStore) -> 
 
 
 async def test_resume_forgets_only_presentations_without_a_verdict(store: SqlStore) -> None:
-    """Law 2: a transport error is tried again; a verdict is not."""
+    """Law 2: resuming repeats transport errors but no verdicts."""
     run = await make_run(store)
     first, second = await keys(store)
     permit = await store.permit(TENANT, asks(run, [first, second]))

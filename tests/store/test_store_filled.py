@@ -61,7 +61,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.mark.parametrize("revision", REVISIONS)
 async def test_a_filled_store_is_resumed_and_nothing_is_paid_twice(url: str, tmp_path: Path, revision: str) -> None:
-    """Runs that stopped are resumed to their end, and a new run of the same content makes no call."""
+    """Stopped runs are resumed and finish, and a new run of the same content makes no call."""
     migrated(url, scripts_until(tmp_path / "scripts", revision))
     with engine_of(url).begin() as connection:
         insert_rows(connection, rows_of(revision))
