@@ -43,13 +43,13 @@ class VerdictStore(Protocol):
         """
         ...
 
-    async def run_columns(self, row: int, judge: int) -> VerdictColumns | None:
+    async def run_columns(self, row: int, judge: int) -> VerdictColumns:
         """Return the verdicts of a run's judge, by its place, in the order of the plan.
 
-        None if there are none yet, or if a verdict that counts is not by the judge's own parser. Then use `verdicts`.
+        Each has the parsed verdict that counts. The columns are empty if there are no verdicts yet.
         """
         ...
 
-    async def judge_columns(self, tenant: str, dataset: str, judge: str) -> VerdictColumns | None:
-        """Return the verdicts of `judge_verdicts` as columns, or None if only `judge_verdicts` has them, as above."""
+    async def judge_columns(self, tenant: str, dataset: str, judge: str) -> VerdictColumns:
+        """Return the verdicts of `judge_verdicts` as columns. Raises NotFound if there is no verdict."""
         ...

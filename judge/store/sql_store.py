@@ -19,7 +19,6 @@ from judge.store.sqlite import SqliteConnections
 from judge.store.stored_keys import StoredKeys
 from judge.store.uploads import Uploads
 from judge.store.verdict_columns import VerdictTables
-from judge.store.verdicts import Verdicts
 
 
 class SqlStore(
@@ -34,7 +33,6 @@ class SqlStore(
     Commits,
     ParsedVerdicts,
     StoredKeys,
-    Verdicts,
     VerdictTables,
 ):
     """A store in one database."""

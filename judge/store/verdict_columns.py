@@ -1,11 +1,12 @@
 """Verdicts in SQL as columns. A page is one row of texts, one for each column, so that no row becomes an object.
 
-Only verdicts by their judge's own parser can be read like this. If others count, the result is None, and the caller
-reads the verdicts as rows.
+Only verdicts by their judge's own parser can be read like this. If others count, or verdicts were imported, verdicts
+are read as rows and then turned into columns.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,15 +19,20 @@ from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select
 from judge.columns.names import coded, first_comers
 from judge.domain.judge import RECORDED
 from judge.domain.outcome import ItemState, VerdictStatus
+from judge.domain.verdict import Verdict
+from judge.ports.parsed_verdicts import as_columns
+from judge.ports.records import VerdictQuery
 from judge.ports.verdict_columns import VerdictColumns, state_code
 from judge.store import schema as s
-from judge.store.connections import Connections
 from judge.store.revisions import dataset_row
 from judge.store.rows import by_id
 from judge.store.text_columns import as_numbers, as_texts
+from judge.store.verdicts import Verdicts
 
 PAGE = 20_000
 """The number of positions that are read in one transaction."""
+ROWS = 1_000
+"""The number of verdicts that are read as rows in one transaction."""
 _TURN = 1 << 20
 """A turn and a repeat are read as one number: turn * _TURN + repeat. So no repeat may reach this."""
 _BASE = 16
@@ -93,24 +99,40 @@ def _numbers() -> tuple[ColumnElement[int], ...]:
     return (i.position, i.prompt, i.turn * _TURN + i.repeat, i.left, i.right, func.coalesce(i.answer_id, 0), codes)
 
 
-class VerdictTables:
-    """The part of RunStore about verdicts as columns."""
+class VerdictTables(Verdicts):
+    """The part of RunStore about verdicts, as rows and as columns."""
 
-    _db: Connections
+    async def run_columns(self, row: int, judge: int) -> VerdictColumns:
+        """Return the verdicts of a run's judge, by its place, in the order of the plan."""
+        columns = await self._columns(await self._db.read(lambda c: _partitions(c, [(row, judge)])))
+        if columns is None:
+            columns = await asyncio.to_thread(as_columns, await self._run_verdicts(row, judge))
+        return columns
 
-    async def run_columns(self, row: int, judge: int) -> VerdictColumns | None:
-        """Return the verdicts of a run's judge in the order of the plan, or None if they must be read as rows."""
-        return await self._columns(await self._db.read(lambda c: _partitions(c, [(row, judge)])))
-
-    async def judge_columns(self, tenant: str, dataset: str, judge: str) -> VerdictColumns | None:
-        """Return the verdicts of `judge_verdicts`, or None if they must be read as rows or there are none."""
+    async def judge_columns(self, tenant: str, dataset: str, judge: str) -> VerdictColumns:
+        """Return the verdicts of `judge_verdicts` as columns. Raises NotFound if there is no verdict."""
 
         def work(c: Connection) -> list[_Partition]:
             return _partitions(c, _runs_of(c, dataset_row(c, tenant, dataset)["id"], judge))
 
-        return await self._columns(await self._db.read(work), distinct=True)
+        columns = await self._columns(await self._db.read(work), distinct=True)
+        if columns is None:
+            columns = await asyncio.to_thread(as_columns, await self.judge_verdicts(tenant, dataset, judge))
+        return columns
+
+    async def _run_verdicts(self, row: int, judge: int) -> list[Verdict]:
+        """Read all verdicts of a run's judge as rows."""
+        judges = await self._db.read(lambda c: c.scalar(select(s.run.c.judges).where(s.run.c.id == row)))
+        if judges is None:
+            return []
+        query = VerdictQuery(judges=(judges[judge]["name"],))
+        verdicts: list[Verdict] = []
+        while page := await self.verdicts(row, query, after=verdicts[-1].position if verdicts else -1, limit=ROWS):
+            verdicts.extend(page)
+        return verdicts
 
     async def _columns(self, partitions: Sequence[_Partition], *, distinct: bool = False) -> VerdictColumns | None:
+        """Return the verdicts of some partitions, or None if they must be read as rows."""
         pages: list[tuple[Columns, Measures]] = []
         cache_tags = sorted({partition.cache_tag for partition in partitions})
         for partition in partitions:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from judge.domain.outcome import ItemState, Order, Preference, VerdictStatus
+from judge.domain.dataset import ImportedVerdict
+from judge.domain.errors import NotFound
+from judge.domain.outcome import ItemState, Order, Outcome, Preference, VerdictStatus
 from judge.domain.verdict import ParsedVerdict, Reply, Verdict
 from judge.ports.records import Settled, VerdictQuery
 from judge.ports.verdict_columns import STATUSES, VerdictColumns
@@ -20,9 +22,8 @@ if TYPE_CHECKING:
 TENANT = "default"
 
 
-def rows_of_columns(columns: VerdictColumns | None) -> list[tuple[object, ...]]:
+def rows_of_columns(columns: VerdictColumns) -> list[tuple[object, ...]]:
     """Return the rows of *columns*, with names instead of codes."""
-    assert columns is not None
     numbers = zip(
         [columns.prompt_ids[code] for code in columns.prompt],
         columns.turn.tolist(),
@@ -95,23 +96,43 @@ async def test_columns_say_what_the_verdicts_say(scene: Scene, judge: int) -> No
     assert len(rows_of_columns(columns)) == [7, 1][judge]
 
 
-async def test_columns_of_a_run_without_a_verdict_are_none(scene: Scene) -> None:
-    """Neither the run nor the dataset has columns of a judge that has said nothing."""
+async def test_a_run_without_a_verdict_has_empty_columns(scene: Scene) -> None:
+    """A run that has no verdict yet has columns without rows, and a judge without verdicts is not found."""
     run = await scene.run()
 
-    assert await scene.store.run_columns(run.row, 0) is None
-    assert await scene.store.judge_columns(TENANT, "d", "strict") is None
+    assert rows_of_columns(await scene.store.run_columns(run.row, 0)) == []
+    with pytest.raises(NotFound):
+        await scene.store.judge_columns(TENANT, "d", "strict")
 
 
-async def test_a_reply_that_only_another_parser_has_read_is_left_to_the_rows(scene: Scene) -> None:
-    """If a verdict by another parser counts, there are no columns, and the verdicts must be read as rows."""
+async def test_columns_hold_verdicts_of_another_parser(scene: Scene) -> None:
+    """If a reply was parsed only by another parser, that parsed verdict counts, in columns as in rows."""
     run = await scene.run()
-    [key] = await scene.keys(1)
-    await scene.store.commit(
-        TENANT, run.row, [scene.called(key, None, 0, parsed_verdict=ParsedVerdict("other", Preference.FIRST))]
+    keys = await scene.keys(2)
+    other = ParsedVerdict("other", Preference.SECOND)
+    done = [scene.called(keys[0], None, 0, parsed_verdict=other), scene.called(keys[1], None, 1)]
+    await scene.store.commit(TENANT, run.row, done)
+
+    columns = await scene.store.run_columns(run.row, 0)
+    of_judge = await scene.store.judge_columns(TENANT, "d", "strict")
+
+    query = VerdictQuery(judges=("strict",))
+    assert rows_of_columns(columns) == rows_of_verdicts(await scene.store.verdicts(run.row, query, after=-1, limit=9))
+    assert rows_of_columns(of_judge) == rows_of_verdicts(await scene.store.judge_verdicts(TENANT, "d", "strict"))
+    assert [Preference.SECOND, Preference.FIRST] == columns.preference.tolist()
+
+
+async def test_columns_hold_imported_verdicts(scene: Scene) -> None:
+    """Verdicts that were made elsewhere are in the columns of their judge, with the source's outcome."""
+    verdict = ImportedVerdict(
+        prompt_id="p0", left="a", right="b", order=Order.RIGHT_FIRST, judge="gpt", outcome=Outcome.LEFT
     )
+    await scene.store.add_verdicts(TENANT, "d", [(verdict, None)], replace=False)
 
-    assert await scene.store.run_columns(run.row, 0) is None
+    columns = await scene.store.judge_columns(TENANT, "d", "gpt")
+
+    assert rows_of_columns(columns) == rows_of_verdicts(await scene.store.judge_verdicts(TENANT, "d", "gpt"))
+    assert [Preference.SECOND] == columns.preference.tolist()
 
 
 async def test_columns_of_a_judge_hold_each_presentation_once_in_every_cache_tag(scene: Scene) -> None:
