@@ -1,1 +1,1 @@
-"""The Protocols between the floors: what a store, a backend, an engine and a clock must do."""
+"""The Protocols between the layers: what a store, a backend, an engine and a clock must do."""

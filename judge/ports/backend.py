@@ -1,4 +1,4 @@
-"""Who answers: a backend takes a rendered prompt and gives a reply, or says why there is none."""
+"""Backends: they take a rendered prompt and return a reply, or raise why there is none."""
 
 from __future__ import annotations
 
@@ -12,37 +12,40 @@ from judge.domain.verdict import Reply
 
 
 class Backend(Protocol):
-    """One model behind one endpoint, or a computation. Makes one attempt; retries and deadlines are around it."""
+    """One model behind one endpoint, or a computation.
+
+    It makes one attempt for each prompt. Its callers add retries and deadlines.
+    """
 
     @property
     def capabilities(self) -> Capabilities:
-        """What it can do."""
+        """What the backend can do."""
         ...
 
     async def reply(self, prompt: RenderedPrompt) -> Reply:
-        """The reply to *prompt*, with its usage but without cost.
+        """Return the reply to *prompt*, with its usage but without cost.
 
         Raises a CallFailed: TransportFailed, CallRejected, PromptTooLong, NotRecorded or JudgeUnusable.
         """
         ...
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         ...
 
 
 @runtime_checkable
 class Serving(Protocol):
-    """A backend whose model's name doesn't say whose weights answer."""
+    """A backend whose model name does not identify the weights that answer."""
 
     async def weights(self) -> str:
-        """Whose weights answer, as their server says. Raises a CallFailed."""
+        """Return the name of the weights that answer, as their server reports it. Raises a CallFailed."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class BatchItem:
-    """One call of a batch. *custom_id* fits every provider: at most 64 of A-Z, a-z, 0-9, - and _."""
+    """One call of a batch. *custom_id* suits every provider: at most 64 characters of A-Z, a-z, 0-9, - and _."""
 
     custom_id: str
     prompt: RenderedPrompt
@@ -50,39 +53,39 @@ class BatchItem:
 
 @dataclass(frozen=True, slots=True)
 class BatchProgress:
-    """How far a batch is: whether the provider is through with it, and how many items it has finished."""
+    """The progress of a batch: whether the provider has ended it, and how many items are finished."""
 
     ended: bool
     finished: int = 0
 
 
 class BatchUndecided(Exception):
-    """Whether a batch was taken cannot be said yet; the message says what is waited for."""
+    """It is not known yet whether the provider took a batch. The message says what is missing."""
 
 
 @runtime_checkable
 class BatchBackend(Protocol):
-    """A provider's batch API. Each method makes one attempt and raises a CallFailed where there is no answer."""
+    """A provider's batch API. Each method makes one attempt and raises a CallFailed if there is no answer."""
 
     async def submit(self, items: Sequence[BatchItem], mark: str) -> str:
-        """Hand *items* over as one batch, which carries *mark* where the provider keeps one; the provider's id."""
+        """Submit *items* as one batch and return the provider's id. It carries *mark* if the provider stores marks."""
         ...
 
     async def find(self, mark: str, custom_ids: Collection[str], since: float, known: Collection[str]) -> str:
-        """The id of the batch submitted after *since* (seconds since 1970) with *mark* or *custom_ids*, or "".
+        """Return the id of the batch submitted after *since* (seconds since 1970) with *mark* or *custom_ids*, or "".
 
-        *known* are ids of batches that are others. Raises BatchUndecided while it cannot be said.
+        *known* holds the ids of other batches. Raises BatchUndecided while the answer is not known.
         """
         ...
 
     async def progress(self, batch: str) -> BatchProgress:
-        """How far the batch is."""
+        """Return the progress of the batch."""
         ...
 
     def results(self, batch: str) -> AsyncIterator[tuple[str, Reply | CallFailed]]:
-        """What became of each finished item, by custom id; items of which there is nothing never began."""
+        """Yield a reply or a failure for each finished item, by custom id. Missing items were never started."""
         ...
 
     async def cancel(self, batch: str) -> None:
-        """Ask the provider to finish nothing more of it; what is finished stays to be collected."""
+        """Ask the provider to stop the batch. Items that are finished can still be collected."""
         ...

@@ -1,4 +1,4 @@
-"""Permits and commits: the only way to make a call, and the only way to store its answer."""
+"""Permits and commits. No call is made without a permit, and no answer is stored without a commit."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ class CallStore(Protocol):
     """Permits, answers and commits."""
 
     async def permit(self, tenant: str, request: PermitRequest) -> Permit:
-        """In one write transaction: what exists, what is being called, and an attempt for what may be called now.
+        """Return which keys have an answer, which are being called, and an attempt for each that may be called now.
 
-        A live attempt past its *until* is orphaned, booked as spent at its worst cost, and its key granted anew.
+        All in one write transaction. A live attempt past its *until* is orphaned and booked as spent at its worst
+        cost, and its key is granted again.
         """
         ...
 
@@ -34,29 +35,33 @@ class CallStore(Protocol):
         ...
 
     async def answers(self, tenant: str, keys: Sequence[CallKey]) -> dict[CallKey, StoredAnswer]:
-        """Those of *keys* that have an answer; reads only."""
+        """Return the answers of those *keys* that have one; reads only."""
         ...
 
     async def stored_keys(
         self, tenant: str, fingerprints: Collection[int], prompts: Collection[int], cache_tag: str
     ) -> NDArray[np.int64]:
-        """The keys with these *fingerprints* and *prompts* that have an answer in that *cache_tag*, int64[6, n].
+        """Return the keys with these *fingerprints* and *prompts* that have an answer under *cache_tag*, int64[6, n].
 
-        Their columns are fingerprint, prompt, turn, first, second and repeat.
+        The six rows are fingerprint, prompt, turn, first, second and repeat.
         """
         ...
 
     async def commit(self, tenant: str, run: int | None, settled: Sequence[Settled]) -> None:
-        """In one write transaction: answers, readings, showings, attempts, the run's counts, cost and revision.
+        """Store answers, parsed verdicts, presentations and attempts, and update the run's counts, cost and revision.
 
-        Safe to repeat. Where another answer came first under a key, that one stays and the cost is booked as repeated.
+        All in one write transaction, which is safe to repeat. If a key already has an answer, that answer stays and
+        the cost of the new one is booked as repeated.
         """
         ...
 
     async def orphan_attempts(self) -> int:
-        """Book every live attempt outside a batch as spent: for the process that holds the store, when it starts."""
+        """Book every live attempt outside a batch as spent, and return how many there were.
+
+        The process that holds the store calls this when it starts.
+        """
         ...
 
     async def usages(self, tenant: str, fingerprints: Collection[int], limit: int) -> list[Usage]:
-        """What at most *limit* stored calls of these fingerprints used."""
+        """Return the usage of at most *limit* stored calls of judges with these *fingerprints*."""
         ...

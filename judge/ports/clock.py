@@ -1,4 +1,4 @@
-"""Time comes in as an argument."""
+"""Clocks: code that needs the time takes one as an argument."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells the time and waits."""
+    """A source of time that can also wait."""
 
     def now(self) -> float:
-        """Seconds since 1970."""
+        """Return the seconds since 1970."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds on a clock that never goes back and counts suspension."""
+        """Return the seconds on a clock that never goes back and counts suspension."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Wait for some *seconds*."""
         ...
 
 
 class SystemClock:
-    """The machine's clocks."""
+    """The clocks of the machine."""
 
     def now(self) -> float:
-        """Seconds since 1970."""
+        """Return the seconds since 1970."""
         return time.time()
 
     def monotonic(self) -> float:
-        """Seconds on a clock that never goes back and counts suspension where the system has one."""
+        """Return the seconds on a clock that never goes back, and counts suspension if the system has such a clock."""
         return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
     async def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Wait for some *seconds*."""
         await asyncio.sleep(seconds)

@@ -1,4 +1,4 @@
-"""What a dataset lets be compared, as columns: half a million outputs are five arrays, and no text."""
+"""The prompts and outputs of a dataset as columns: half a million outputs are five arrays, without texts."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 Rows = NDArray[np.int64]
-"""A store's ids of rows."""
+"""Ids of rows in a store."""
 Counts = NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
 class IndexedPrompt:
-    """A prompt as a plan needs it: its row, its names, its number of turns; no text."""
+    """A prompt as a plan needs it: its row, names and number of turns, without its texts."""
 
     row: int
     prompt_id: str
@@ -37,7 +37,7 @@ class IndexedOutput:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PromptIndex:
-    """Prompts as columns of one length, in the order of upload, which is the order of *row*."""
+    """Prompts as columns of equal length, in the order of upload, which is the order of *row*."""
 
     row: Rows
     prompt_id: Sequence[str]
@@ -50,11 +50,11 @@ class PromptIndex:
 
     def __getitem__(self, place: int) -> IndexedPrompt:
         return IndexedPrompt(
-            int(self.row[place]),
-            self.prompt_id[place],
-            self.category[place],
-            self.tags[place],
-            int(self.turns[place]),
+            row=int(self.row[place]),
+            prompt_id=self.prompt_id[place],
+            category=self.category[place],
+            tags=self.tags[place],
+            turns=int(self.turns[place]),
         )
 
     def __iter__(self) -> Iterator[IndexedPrompt]:
@@ -63,9 +63,9 @@ class PromptIndex:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OutputIndex:
-    """Outputs as columns of one length, in the order of upload.
+    """Outputs as columns of equal length, in the order of upload.
 
-    *prompt* holds rows of prompts, *contestant* places in *contestants*, who are in the order of their names.
+    *prompt* holds the rows of prompts. *contestant* holds places in *contestants*, which are sorted by name.
     """
 
     row: Rows
@@ -80,11 +80,11 @@ class OutputIndex:
 
     def __getitem__(self, place: int) -> IndexedOutput:
         return IndexedOutput(
-            int(self.row[place]),
-            int(self.prompt[place]),
-            self.contestants[self.contestant[place]],
-            int(self.sample[place]),
-            int(self.turns[place]),
+            row=int(self.row[place]),
+            prompt=int(self.prompt[place]),
+            contestant=self.contestants[self.contestant[place]],
+            sample=int(self.sample[place]),
+            turns=int(self.turns[place]),
         )
 
     def __iter__(self) -> Iterator[IndexedOutput]:
@@ -93,13 +93,13 @@ class OutputIndex:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DatasetIndex:
-    """What one revision of a dataset lets be compared."""
+    """The prompts and outputs that one revision of a dataset allows to compare."""
 
     revision: int
     prompts: PromptIndex
     outputs: OutputIndex
 
     def named(self) -> dict[tuple[str, str, int], IndexedOutput]:
-        """Each output by its prompt's id, its contestant and its sample."""
+        """Return each output by its prompt's id, its contestant and its sample."""
         ids = dict(zip(self.prompts.row.tolist(), self.prompts.prompt_id, strict=True))
         return {(ids[output.prompt], output.contestant, output.sample): output for output in self.outputs}

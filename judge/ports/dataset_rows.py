@@ -14,56 +14,56 @@ from judge.ports.records import (
 
 
 class RowReader(Protocol):
-    """Reads rows, what they let be compared, and their texts."""
+    """Reads rows, their index and their texts."""
 
     async def read_prompts(
         self, tenant: str, name: str, revision: int, after: int, limit: int
     ) -> list[tuple[int, Prompt]]:
-        """A page of rows in upload order, each with its row id; *after* is the last row id read (0 to begin)."""
+        """Return a page of rows in upload order, each with its row id. *after* is the last row id read (0 to begin)."""
         ...
 
     async def read_outputs(
         self, tenant: str, name: str, revision: int, after: int, limit: int
     ) -> list[tuple[int, Output]]:
-        """A page of rows in upload order."""
+        """Return a page of rows in upload order."""
         ...
 
     async def read_labels(
         self, tenant: str, name: str, revision: int, after: int, limit: int
     ) -> list[tuple[int, str, Label]]:
-        """A page of rows in upload order, each with its row id and source."""
+        """Return a page of rows in upload order, each with its row id and source."""
         ...
 
     async def read_verdicts(
         self, tenant: str, name: str, revision: int, after: int, limit: int
     ) -> list[tuple[int, ImportedVerdict]]:
-        """A page of rows in upload order."""
+        """Return a page of rows in upload order."""
         ...
 
     async def read_comparisons(
         self, tenant: str, name: str, revision: int, after: int, limit: int
     ) -> list[tuple[int, ListedComparison]]:
-        """A page of rows in upload order."""
+        """Return a page of rows in upload order."""
         ...
 
     async def dataset_index(
         self, tenant: str, name: str, revision: int, *, prompt_ids: Collection[str] | None = None
     ) -> DatasetIndex:
-        """What *revision* of the dataset lets be compared, on all its prompts or on those of *prompt_ids*."""
+        """Return the index of the dataset at *revision*, with all prompts or only those in *prompt_ids*."""
         ...
 
     async def prompt_index(self, tenant: str, name: str, revision: int) -> PromptIndex:
-        """The prompts of *revision* alone."""
+        """Return the prompts of the dataset at *revision*, without outputs."""
         ...
 
     async def prompt_texts(self, rows: Collection[int]) -> dict[int, PromptText]:
-        """Texts by prompt row."""
+        """Return the texts of prompts, by row."""
         ...
 
     async def output_texts(self, rows: Collection[int]) -> dict[int, OutputText]:
-        """Texts by output row."""
+        """Return the texts of outputs, by row."""
         ...
 
     async def intern(self, tenant: str, digests: Sequence[bytes]) -> list[int]:
-        """The id of each digest; the same digest always has the same id in a tenant."""
+        """Return the id of each digest. The same digest always has the same id in a tenant."""
         ...

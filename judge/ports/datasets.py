@@ -11,25 +11,28 @@ class DatasetRows(Protocol):
     """Datasets. Every method raises NotFound for a dataset that does not exist."""
 
     async def create_dataset(self, tenant: str, name: str) -> DatasetSummary:
-        """An empty dataset; AlreadyExists if the name is taken."""
+        """Create an empty dataset. Raises AlreadyExists if the name is taken."""
         ...
 
     async def dataset(self, tenant: str, name: str) -> DatasetSummary:
-        """The dataset with its contestants, categories and annotators."""
+        """Return the dataset with its contestants, categories and annotators."""
         ...
 
     async def datasets(self, tenant: str, after: str, limit: int) -> list[DatasetSummary]:
-        """At most *limit* datasets by name, after the name *after*, without contestants, categories, annotators."""
+        """Return at most *limit* datasets whose names come after *after*, sorted by name.
+
+        They come without contestants, categories and annotators.
+        """
         ...
 
     async def delete_dataset(self, tenant: str, name: str) -> None:
-        """Make it unreadable, remove its runs, and delete what no other dataset of the tenant holds."""
+        """Make the dataset unreadable, remove its runs, and delete what no other dataset of the tenant holds."""
         ...
 
     async def finish_deletions(self) -> int:
-        """Go on with deletions that a dead process left undone; how many there were."""
+        """Finish deletions that a dead process left incomplete, and return how many there were."""
         ...
 
     async def revision(self, tenant: str, name: str) -> int:
-        """The present revision of the dataset, without counting what it holds."""
+        """Return the present revision of the dataset, without counting its rows."""
         ...

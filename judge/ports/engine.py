@@ -1,4 +1,4 @@
-"""Where runs are executed."""
+"""Engines, which execute runs."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from typing import Protocol
 
 
 class Engine(Protocol):
-    """Executes runs; may be told of one more than once."""
+    """Executes runs. A run may be submitted more than once."""
 
     asks_here: bool
-    """Whether judges are asked by this process, so that it needs their credentials."""
+    """Whether this process calls the judges, so that it needs their credentials."""
 
     async def start(self) -> None:
-        """Go on with every unfinished run."""
+        """Continue every unfinished run."""
         ...
 
     async def submit(self, tenant: str, run_id: str) -> None:
-        """Begin or go on with a run; returns at once."""
+        """Start or continue a run. Returns at once."""
         ...
 
     async def cancel(self, tenant: str, run_id: str) -> None:
-        """See to it that a run told to cancel ends; returns at once."""
+        """Make sure that a run in the state CANCELLING ends. Returns at once."""
         ...
 
     async def close(self) -> None:
-        """Issue no new call, let calls in flight finish and commit."""
+        """Start no new call, and let calls in flight finish and commit."""
         ...

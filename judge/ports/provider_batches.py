@@ -1,4 +1,4 @@
-"""Batches at a provider."""
+"""The store's port for batches at a provider."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ class BatchStore(Protocol):
     """Batches at a provider: the intent is stored before anything is sent."""
 
     async def open_batches(self, run: int, judge: int) -> list[ProviderBatch]:
-        """The run's batches of that judge that are neither collected nor abandoned, oldest first."""
+        """Return the batches of a run's *judge* that are neither collected nor abandoned, oldest first."""
         ...
 
     async def move_batch(self, row: int, state: BatchState, *, provider_id: str = "") -> None:
-        """Say where a batch stands. What of an abandoned or a collected one was never answered ends, unpaid."""
+        """Set the state of a batch.
+
+        Calls of a collected or abandoned batch that have no answer end as failed and cost nothing.
+        """
         ...
 
     async def provider_batches(self, tenant: str) -> set[str]:
-        """The provider's ids of every batch that is known."""
+        """Return the provider's ids of all batches that are known."""
         ...

@@ -1,4 +1,4 @@
-"""What the store's ports take and return: texts, presentations, permits, batches and answers."""
+"""Records that the store's ports take and return: texts, presentations, permits, batches and answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from judge.domain.verdict import CallKey, ParsedVerdict, Reply
 
 @dataclass(frozen=True, slots=True)
 class PromptText:
-    """A prompt's texts. *plain* and *referenced* hold, per turn, the interned id of its content up to that turn."""
+    """A prompt's texts. *plain* and *referenced* hold the interned id of its content up to each turn."""
 
     prompt: Prompt
     plain: tuple[int, ...]
@@ -24,18 +24,18 @@ class PromptText:
 
 @dataclass(frozen=True, slots=True)
 class OutputText:
-    """An output's texts. *shown* holds, per turn, the interned id of its content up to that turn."""
+    """An output's texts. *shown* holds the interned id of its content up to each turn."""
 
     output: Output
     shown: tuple[int, ...]
 
 
 class ItemRef(NamedTuple):
-    """One showing of a run: its place in the plan, and what is shown, by rows."""
+    """One presentation of a run: its place in the plan, and the rows of what is shown."""
 
     position: int
     judge: int
-    """The judge's place in the run's list."""
+    """The judge's place in the run's list of judges."""
     prompt: int
     turn: int
     left: int
@@ -47,17 +47,17 @@ class ItemRef(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NewBatch:
-    """The intent to submit a batch: the positions of the keys asked for, in their order, and what marks it."""
+    """The intent to submit a batch: the positions of its keys, in the order of the keys, and the batch's mark."""
 
     positions: Sequence[int]
     mark: str
 
 
 class BatchState(IntEnum):
-    """Where a provider's batch stands."""
+    """The state of a batch at a provider."""
 
     SUBMITTING = 1
-    """It is about to be submitted, or was: nobody has heard its id."""
+    """It is about to be submitted, or was submitted and its id is not known yet."""
     SUBMITTED = 2
     """The provider has it."""
     COLLECTED = 3
@@ -68,7 +68,7 @@ class BatchState(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class ProviderBatch:
-    """A batch as the store has it, with the attempts of its calls."""
+    """A stored batch, with the attempts of its calls."""
 
     row: int
     state: BatchState
@@ -81,7 +81,7 @@ class ProviderBatch:
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """The attempt at a shard on whose behalf calls are made; worth nothing once there is a newer one."""
+    """The attempt at a shard for which calls are made. It is void once there is a newer attempt."""
 
     shard: int
     attempt: int
@@ -89,16 +89,16 @@ class Fence:
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """How many attempts at a shard were lost in a row: each ended with its process, and settled nothing."""
+    """How many attempts at a shard were lost in a row. Each ended with its process and settled nothing."""
 
     lost: int = 0
     settled: int = 0
-    """Showings of the shard that are settled by now."""
+    """Presentations of the shard that are settled so far."""
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """What an account may be asked by all processes together, a second; and how many tokens a call takes."""
+    """The calls and tokens per second that all processes together may use of an account, and the tokens of a call."""
 
     account: str
     calls: float
@@ -108,9 +108,9 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class PermitRequest:
-    """Asks to call *keys* for a run (or for none: a single comparison), each costing at most *worst_micros*.
+    """A request to call *keys*, each for at most *worst_micros*. *run* is None for a single comparison.
 
-    The calls have ended *seconds* from now, by the store's clock, or are given up.
+    A call that has not ended *seconds* from now, by the store's clock, is lost.
     """
 
     keys: Sequence[CallKey]
@@ -118,20 +118,20 @@ class PermitRequest:
     worst_micros: int
     seconds: float
     judge: int = 0
-    """The judge's place in the run's list."""
+    """The judge's place in the run's list of judges."""
     fence: Fence | None = None
-    """The attempt that asks, if it is one at a shard."""
+    """The attempt at a shard that makes the request, if any."""
     rate_limit: RateLimit | None = None
-    """The account's limits, where the store is to keep them."""
+    """The account's limits, if the store enforces them."""
     batch: NewBatch | None = None
-    """The provider's batch that the calls are to be made in."""
+    """The provider's batch that will hold the calls."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredAnswer:
-    """An answer that exists.
+    """An answer that is stored, with all its parsed verdicts.
 
-    *parsed_verdicts* are all its readings; without one of the judge's parser, it is to be read.
+    If none of them is by the judge's parser, the reply still has to be parsed.
     """
 
     answer: int
@@ -141,10 +141,11 @@ class StoredAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """What may be called: *granted* keys with their attempts; what exists; what another run is calling right now.
+    """The answer to a PermitRequest.
 
-    *refused* says why nothing, or not everything, was granted: CANCELLED, NOT_RUNNING, SUPERSEDED or BUDGET_STOPPED.
-    granted for it. *wait* is for how many seconds the account has no room for more.
+    *granted* holds the keys that may be called, with their attempts. *answered* holds those that have an answer. *busy*
+    holds those that somebody else is calling now. *refused* says why not everything was granted: CANCELLED,
+    NOT_RUNNING, SUPERSEDED or BUDGET_STOPPED. *wait* is the number of seconds until the account allows more calls.
     """
 
     granted: Mapping[CallKey, int] = field(default_factory=dict)
@@ -153,11 +154,11 @@ class Permit:
     refused: StopReason | None = None
     wait: float = 0.0
     batch: int | None = None
-    """The row of the batch that was asked for, if anything was granted for it."""
+    """The row of the requested batch, if anything was granted for it."""
 
 
 class Settled(NamedTuple):
-    """What became of one showing. A call carries its *attempt*; a reused answer carries *answer* instead of a reply."""
+    """The result of one presentation. A call has its *attempt*; a reused answer has *answer* instead of a reply."""
 
     key: CallKey
     item: ItemRef | None
@@ -167,14 +168,14 @@ class Settled(NamedTuple):
     parsed_verdict: ParsedVerdict | None = None
     state: ItemState | None = None
     calls: int = 0
-    """Calls made for it, tries included."""
+    """The calls made for it, including retries."""
     lost_micros: int = 0
-    """What calls that were sent and never answered may have cost, at the worst, beside the reply's own cost."""
+    """The worst cost of calls that were sent but never answered, in addition to the reply's own cost."""
 
 
 @dataclass(frozen=True, slots=True)
 class VerdictQuery:
-    """Narrows a run's verdicts; empty fields do not narrow."""
+    """A filter of a run's verdicts. Empty fields do not filter."""
 
     judges: Collection[str] = ()
     contestants: Collection[str] = ()

@@ -14,61 +14,74 @@ class RunRows(Protocol):
     """Runs and their states."""
 
     async def create_run(self, tenant: str, run: NewRun) -> Run:
-        """Store it as QUEUED; with the request id and body hash of a run that exists, that run as it is now.
+        """Store a run as QUEUED. If a run with its request id and body hash exists, return that run as it is now.
 
-        Raises RequestIdReused if the request id belongs to a run with another body hash.
+        Raises RequestIdReused if the request id belongs to a run with a different body hash.
         """
         ...
 
     async def requested_run(self, tenant: str, request_id: str, body_hash: str) -> Run | None:
-        """The run that was created with *request_id*, or None; RequestIdReused if its body hash was another."""
+        """Return the run that was created with *request_id*, or None.
+
+        Raises RequestIdReused if the run has a different body hash.
+        """
         ...
 
     async def run(self, tenant: str, run_id: str) -> Run:
-        """The run as it is now; NotFound otherwise. While the store has no room, one at work is PAUSED, STORE_FULL."""
+        """Return the run as it is now. While the store is full, a running run is PAUSED with the reason STORE_FULL.
+
+        Raises NotFound.
+        """
         ...
 
     async def runs(self, tenant: str, dataset: str, before: int, limit: int) -> list[Run]:
-        """At most *limit* runs, newest first, with rows before *before* (0: from the newest); *dataset* "" is any."""
+        """Return at most *limit* runs, newest first, with rows before *before* (0: from the newest).
+
+        *dataset* "" stands for all datasets.
+        """
         ...
 
     async def unfinished(self) -> list[tuple[str, str]]:
-        """Tenant and run id of every run that has not ended, oldest first."""
+        """Return the tenant and run id of every run that has not ended, oldest first."""
         ...
 
     async def move_run(
         self, row: int, state: RunState, *, reason: str = "", message: str = "", never_started: ItemState | None = None
     ) -> bool:
-        """Change a run's state; False, changing nothing, if TRANSITIONS doesn't allow it from where it is."""
+        """Change a run's state. Return False and change nothing if TRANSITIONS does not allow it."""
         ...
 
     async def explain_run(self, row: int, state: RunState, reason: str, message: str) -> bool:
-        """Say why a run is in *state*; False, changing nothing, if it no longer is."""
+        """Store why a run is in *state*. Return False and change nothing if it is in another state."""
         ...
 
     async def reopen_run(self, row: int, budget: Budget | None) -> bool:
-        """Queue an ended, paused or waiting run again, forget its showings without a verdict, replace its budget."""
+        """Queue a run again that has ended, is paused or waits. Return False and change nothing for other runs.
+
+        Its presentations without a verdict are removed. *budget* replaces its budget, unless it is None.
+        """
         ...
 
     async def done_positions(self, row: int, first: int, last: int) -> set[int]:
-        """The positions in [first, last) that have a verdict or a final state."""
+        """Return the positions in [first, last) that have a verdict or a final state."""
         ...
 
     async def add_round(self, row: int, number: int, plan: bytes, planned: int) -> bytes:
-        """Write round *number* of a run, which then has *planned* positions; what stands there, if another was first.
+        """Store round *number* of a run, which then has *planned* positions, and return the stored plan.
 
-        A plan that begins with a zero byte is no round, but says that there are no more. Raises NotFound.
+        If the round is already stored, it stays and is returned instead. A plan that begins with a zero byte is not a
+        round; it means that there are no more rounds. Raises NotFound.
         """
         ...
 
     async def rounds(self, row: int, first: int) -> list[bytes]:
-        """What stands as round *first* and the rounds after it, in their order."""
+        """Return the plans of round *first* and the rounds after it, in order."""
         ...
 
     async def changes(self, rows: Collection[int]) -> dict[int, int]:
-        """The present revision of each run, by row."""
+        """Return the present revision of each run, by row."""
         ...
 
     async def judge_definitions(self, tenant: str) -> list[JudgeDefinition]:
-        """The newest version of every recorded judge."""
+        """Return the recorded judges of the tenant, newest first."""
         ...

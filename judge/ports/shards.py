@@ -11,27 +11,27 @@ from judge.ports.records import (
 
 
 class ShardStore(Protocol):
-    """Attempts at shards: the newest one counts."""
+    """Attempts at shards. Only the newest attempt counts."""
 
     async def shard_losses(self, row: int, shard: int, last: int, *, alive: int = 0, waited: bool = False) -> Losses:
-        """What a new attempt at the positions [shard, last) has to know of those before; reads only.
+        """Return how many attempts at the positions [shard, last) were lost before a new one begins; reads only.
 
-        The attempt with the number *alive* is known not to have ended with its process. If the run *waited* for
-        something outside when the newest one ended, that was not the shard's doing.
+        *alive* is the number of an attempt that did not end with its process. If the run *waited* for something
+        outside when the newest attempt ended, the shard did not cause the loss.
         """
         ...
 
     async def begin_shard(self, row: int, shard: int, losses: Losses = Losses()) -> int | None:  # noqa: B008  # it is frozen
-        """The number of a new attempt at a shard of a run, which had these *losses* before; None if it is done.
+        """Begin an attempt at a shard with these *losses*, and return its number, or None if the shard is done.
 
-        Calls in flight of an earlier attempt are booked as spent at their worst, and may be made again.
+        Calls in flight of an earlier attempt are booked as spent at their worst cost and may be made again.
         """
         ...
 
     async def leave_shard(self, row: int, fence: Fence) -> None:
-        """The attempt ended in order, without the shard being done; it is not lost."""
+        """Record that the attempt ended in order before the shard was done, so that it does not count as lost."""
         ...
 
     async def end_shard(self, row: int, fence: Fence) -> None:
-        """The shard is done, if the attempt is still its newest."""
+        """Mark the shard as done, if the attempt is still its newest."""
         ...

@@ -1,8 +1,8 @@
-"""Where it is kept. One Protocol; the same contract suite runs over every store.
+"""The store's port: one Protocol, and every store passes the same contract suite.
 
-Laws: a batch or a commit is whole or absent; an answer exists once per key; a call is made only under a permit; a run's
-revision grows with every change to it, and its rows carry the revision they came with. A write for which there is no
-room raises StoreFull and changes nothing.
+Laws: a batch or a commit is stored completely or not at all. A key has at most one answer. A call is made only with a
+permit. Every change to a run raises its revision, and each of its rows has the revision it came with. A write that
+does not fit on the disk raises StoreFull and changes nothing.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from judge.ports.verdicts import VerdictStore
 
 
 class DatasetStore(DatasetRows, UploadStore, RowReader, Protocol):
-    """Everything about datasets."""
+    """The part of the store about datasets."""
 
 
 class RunStore(RunRows, ShardStore, CallStore, BatchStore, VerdictStore, Protocol):
-    """Everything about runs, calls and verdicts."""
+    """The part of the store about runs, calls and verdicts."""
 
 
 class Store(DatasetStore, RunStore, Protocol):
-    """Everything that is kept."""
+    """The whole store."""
 
     async def check(self) -> None:
-        """Return if the store can be worked with; StoreAway if it is not reachable or its schema is not known."""
+        """Return if the store can be used. Raises StoreAway if it is not reachable or its schema is not known."""
         ...
 
     async def close(self) -> None:
-        """Finish what is being written and let go."""
+        """Finish writes in progress and close the store."""
         ...

@@ -1,4 +1,4 @@
-"""A judge's verdicts as columns: a million of them are some arrays, and no text."""
+"""A judge's verdicts as columns: a million verdicts are a few arrays, without texts."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from numpy.typing import NDArray
 from judge.domain.outcome import ItemState, VerdictStatus
 
 UNREAD = "unread"
-"""The status of a reply that no parser has read yet."""
+"""The status of a reply that has no parsed verdict yet."""
 STATUSES: Sequence[str] = (
     "",
     *(status.name.lower() for status in VerdictStatus),
     *(state.name.lower() for state in ItemState),
     UNREAD,
 )
-"""The names of the statuses and states, at the places that a column of them holds."""
+"""The names of statuses and states. A column of statuses holds places in this list."""
 
 
 def state_code(state: int) -> int:
-    """The place of an ItemState's name."""
+    """Return the place of an ItemState in STATUSES."""
     return len(VerdictStatus) + state
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VerdictColumns:
-    """n verdicts in their stored order, each with the reading that counts.
+    """n verdicts in their stored order, each with the parsed verdict that counts.
 
-    *prompt* is int32[n], places in *prompt_ids*; *left* and *right* are int32[n], places in *contestants*. Both lists
+    *prompt* is int32[n], places in *prompt_ids*. *left* and *right* are int32[n], places in *contestants*. Both lists
     are sorted and distinct. *turn*, *left_sample*, *right_sample* and *repeat* are int32[n]. *order* is int8[n], an
-    Order; *status* int8[n], places in STATUSES; *preference* int8[n], a Preference or 0. *probability_first* and
-    *strength* are float64[n], NaN where there is none. *answer* is int64[n], the store's numbers of calls, or 0.
+    Order. *status* is int8[n], places in STATUSES. *preference* is int8[n], a Preference or 0. *probability_first* and
+    *strength* are float64[n], NaN if there is none. *answer* is int64[n], the ids of answers, 0 if there is none.
     """
 
     prompt_ids: Sequence[str]

@@ -1,4 +1,4 @@
-"""Stored verdicts: paged, as columns, and read again by another parser."""
+"""Stored verdicts: in pages, as columns, and parsed again by another parser."""
 
 from __future__ import annotations
 
@@ -14,41 +14,42 @@ from judge.ports.verdict_columns import VerdictColumns
 
 
 class VerdictStore(Protocol):
-    """Verdicts and their parsed verdicts."""
+    """Verdicts of runs, judges and datasets, and the parsed verdicts of their replies."""
 
     async def run_answers(self, row: int, after: int, limit: int) -> list[tuple[int, int, StoredAnswer]]:
-        """A page of a run's replies after position *after*: position, judge's place, answer."""
+        """Return a page of a run's replies after position *after*: position, place of the judge, and answer."""
         ...
 
     async def add_parsed_verdicts(self, tenant: str, parsed_verdicts: Sequence[tuple[int, ParsedVerdict]]) -> None:
-        """Add readings of answers; one that is there stays as it is."""
+        """Add pairs of an answer's id and a parsed verdict of it. Those that exist stay as they are."""
         ...
 
     async def verdicts(
         self, row: int, query: VerdictQuery, *, after: int, limit: int, by_revision: bool = False
     ) -> list[Verdict]:
-        """A page of verdicts after position *after* (-1 to begin), by position.
+        """Return a page of verdicts after position *after* (-1 to begin), sorted by position.
 
-        With *by_revision*: after revision *after*, whole revisions only (so more than *limit* if one is larger).
+        With *by_revision*, return those after revision *after*, sorted by revision. Revisions are returned completely,
+        so a page has more than *limit* verdicts if one revision does.
         """
         ...
 
     async def judge_verdicts(self, tenant: str, dataset: str, judge: str) -> list[Verdict]:
-        """All verdicts of a judge over a dataset, one per answer and showing: imported ones as uploaded, then by run.
+        """Return all verdicts of a judge over a dataset, one per answer and presentation.
 
-        Within a run they stand by their place in the plan, never by arrival, so that order-dependent methods repeat.
-
-        Where runs hold several versions of the judge, only those of the newest. Raises NotFound if there is none.
+        Imported verdicts come first, as uploaded, then those of runs. The verdicts of a run are sorted by their place
+        in the plan, never by arrival, so that methods that depend on the order are reproducible. If runs have several
+        versions of the judge, only the newest version counts. Raises NotFound if there is no verdict.
         """
         ...
 
-    async def run_columns(self, row: int, judge: int) -> VerdictColumns | None:
-        """The verdicts of a run's judge, by its place, in the order of the plan, by the reading that counts.
+    async def run_columns(self, row: int, judge: int) -> VerdictColumns:
+        """Return the verdicts of a run's judge, by its place, in the order of the plan.
 
-        None where there are none yet, or the reading that counts is not of the judge's own parser: `verdicts` has them.
+        Each has the parsed verdict that counts. The columns are empty if there are no verdicts yet.
         """
         ...
 
-    async def judge_columns(self, tenant: str, dataset: str, judge: str) -> VerdictColumns | None:
-        """What `judge_verdicts` gives, as columns; None, as above, where only that has them."""
+    async def judge_columns(self, tenant: str, dataset: str, judge: str) -> VerdictColumns:
+        """Return the verdicts of `judge_verdicts` as columns. Raises NotFound if there is no verdict."""
         ...

@@ -1,1 +1,1 @@
-"""Persistence: SQL through SQLAlchemy Core, on SQLite or PostgreSQL; `sqlite://` keeps it in memory."""
+"""The store: SQL through SQLAlchemy Core, on SQLite or PostgreSQL. `sqlite://` is a store in memory."""

@@ -1,4 +1,4 @@
-"""Calls that nobody will settle: their attempts end, and what they may have cost is booked in their runs."""
+"""Attempts that nobody will settle: they are closed, and what they may have cost is booked in their runs."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ from sqlalchemy import Connection, select, update
 
 from judge.domain.run import Spent
 from judge.store import schema as s
-from judge.store.many_rows import changed
+from judge.store.many_rows import update_rows
 from judge.store.rows import spent_with
 
 
 def end(c: Connection, rows: Sequence[Any]) -> list[Any]:
-    """Attempts that nobody will settle are orphaned, and spent at their worst cost; those that were still live."""
+    """Close attempts that nobody will settle as orphaned, at their worst cost; return those that were still live."""
     ended = settle(c, [(row.id, "orphaned", row.worst_micros) for row in rows])
     mine = {attempt for attempt, _ in ended}
     return [row for row in rows if row.id in mine]
 
 
 def settle(c: Connection, rows: Sequence[tuple[int, str, int]]) -> Sequence[tuple[int, int]]:
-    """Close attempts, by id with a state and a cost each; the id and judge of those that were still live."""
+    """Close attempts, given as id, state and cost; return the id and judge of those that were still live."""
     a = s.call_attempt.c
-    return changed(c, s.call_attempt, ("state", "cost_micros"), sorted(rows), [a.id, a.judge], where=s.LIVE.text)
+    return update_rows(
+        c, s.call_attempt, ("state", "cost_micros"), sorted(rows), [a.id, a.judge], condition=s.LIVE.text
+    )
 
 
 def book(c: Connection, rows: Sequence[Any]) -> None:
-    """What orphaned attempts may have cost, in their runs."""
+    """Add what orphaned attempts may have cost to their runs."""
     for run in sorted({row.run_id for row in rows if row.run_id is not None}):
         mine = [row for row in rows if row.run_id == run]
         spent: dict[int, Spent] = {}

@@ -1,4 +1,4 @@
-"""A batch of rows: sorted into new, equal, replacing and refused, and written in one revision."""
+"""A batch of rows: sorted into new, duplicate, replacing and rejected rows, and written in one revision."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Added = Mapping[Identity, dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class NewRow:
-    """A row to be added: its identity, its content, and the field, reason and sentence if it is refused."""
+    """A row to add: its identity and content. If it is refused: the field, the reason and the message."""
 
     identity: Identity
     values: dict[str, Any]
@@ -37,28 +37,43 @@ def add_batch(
     meaning: Callable[[Row], Any] | None = None,
     complete: Callable[[Added], None] | None = None,
 ) -> BatchResult:
-    """Write what is new or replaces. *meaning* is what two equal rows share; *complete* adds to the rows' values."""
+    """Write the rows that are new or replace others.
+
+    Two rows are equal if *meaning* returns the same for both. *complete* adds values to the rows that are written.
+    """
     identity = s.IDENTITY[table.name]
     existing = _existing(c, table, dataset["id"], identity, [row.identity for row in new])
-    taken = _Sorted(table.name, identity, existing, meaning)
+    batch = _SortedBatch(table.name, identity, existing, meaning)
     for number, row in enumerate(new):
-        taken.take(number, row, replace=replace)
-    rejections = tuple(taken.rejections)
-    if not taken.added:
-        return BatchResult(0, taken.duplicates, 0, rejections, dataset["revision"])
+        batch.take(number, row, replace=replace)
+    rejections = tuple(batch.rejections)
+    if not batch.added:
+        return BatchResult(
+            accepted=0,
+            duplicates=batch.duplicates,
+            replaced=0,
+            rejections=rejections,
+            revision=dataset["revision"],
+        )
     revision = dataset["revision"] + 1
-    for chunk in chunks(taken.closed):
+    for chunk in chunks(batch.closed):
         c.execute(update(table).where(table.c.id.in_(chunk)).values(removed=revision))
     if complete:
-        complete(taken.added)
+        complete(batch.added)
     own = {"tenant_id": dataset["tenant_id"], "dataset_id": dataset["id"], "added": revision}
-    c.execute(insert(table), [{**own, **values} for values in taken.added.values()])
+    c.execute(insert(table), [{**own, **values} for values in batch.added.values()])
     c.execute(update(s.dataset).where(s.dataset.c.id == dataset["id"]).values(revision=revision))
-    return BatchResult(taken.accepted, taken.duplicates, taken.replaced, rejections, revision)
+    return BatchResult(
+        accepted=batch.accepted,
+        duplicates=batch.duplicates,
+        replaced=batch.replaced,
+        rejections=rejections,
+        revision=revision,
+    )
 
 
-class _Sorted:
-    """A batch's rows, sorted; earlier rows of the batch count as existing."""
+class _SortedBatch:
+    """Sorts the rows of a batch. Earlier rows of the batch count as existing."""
 
     def __init__(
         self, kind: str, identity: tuple[str, ...], existing: Added, meaning: Callable[[Row], Any] | None
@@ -96,15 +111,15 @@ class _Sorted:
         return all(old[name] == value for name, value in new.items())
 
     def _differs(self, number: int, fresh: NewRow) -> Rejection:
-        told = " ".join(str(part) for part in fresh.identity)
-        message = f"{self._kind} {told} is there with other content; upload with replace to change it"
-        return Rejection(number, self._identity[-1], f"{self._kind.upper()}_DIFFERS", message)
+        key = " ".join(str(part) for part in fresh.identity)
+        message = f"{self._kind} {key} already exists with different content; upload with replace to change it"
+        return Rejection(row=number, field=self._identity[-1], reason=f"{self._kind.upper()}_DIFFERS", message=message)
 
 
 def _existing(
     c: Connection, table: Table, dataset: int, identity: tuple[str, ...], wanted: list[Identity]
 ) -> dict[Identity, dict[str, Any]]:
-    looked_up = [(dataset, *one) for one in dict.fromkeys(wanted)]
-    ids = ids_among(c, table, ("dataset_id", *identity), looked_up, where=f"{table.name}.removed IS NULL")
+    keys = [(dataset, *row_identity) for row_identity in dict.fromkeys(wanted)]
+    ids = ids_among(c, table, ("dataset_id", *identity), keys, condition=f"{table.name}.removed IS NULL")
     rows = [row._asdict() for row in by_id(c, (table,), ids).values()]
     return {tuple(row[name] for name in identity): row for row in rows}

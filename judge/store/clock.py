@@ -1,8 +1,8 @@
-"""The store's own clock: seconds that all its processes agree on, and that no wall clock can move.
+"""The store's own clock: seconds that all its processes agree on, whatever happens to the system clocks.
 
-It goes on by what its source went on since it was last looked at, but never back, and never by more than JUMP at once:
-a clock that somebody sets an hour ahead makes no permit run out and no account overflow. The source is PostgreSQL's
-own clock, or for a file the one of the machine that counts suspension.
+It advances by as much as its source did since the last look, but never goes back and never advances by more than JUMP
+seconds at once. So if somebody sets a clock an hour ahead, no permit expires and no rate limit is exceeded. The source
+is PostgreSQL's own clock, or, for a file, the machine's clock that counts suspension.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from judge.store.connections import Connections
 from judge.store.dialects import alone
 
 JUMP = 10.0
-"""So many seconds at most are taken for real between two looks."""
+"""The most seconds that the clock advances between two looks."""
 TICK = 1.0
-"""Seconds for which a process goes on by its own clock before it looks again."""
+"""Seconds for which a process uses its own clock before it looks again."""
 
 
 class StoreClock:
-    """Tells the store's time, looking at most once in TICK seconds."""
+    """The store's time, read from the database at most once in TICK seconds."""
 
     def __init__(self, db: Connections, clock: Clock) -> None:
         self._db, self._clock = db, clock
@@ -29,15 +29,15 @@ class StoreClock:
         self._known = False
 
     async def now(self) -> float:
-        """Seconds since the store was made, as far as anybody worked on it."""
+        """Return the seconds since the store was created, not counting the time when no process used it."""
         since = self._clock.monotonic() - self._looked
         if not self._known or not 0 <= since < TICK:
-            self._elapsed = await self._db.write(lambda c: _ticked(c, self._clock.monotonic()))
+            self._elapsed = await self._db.write(lambda c: _advance(c, self._clock.monotonic()))
             self._looked, self._known, since = self._clock.monotonic(), True, 0.0
         return self._elapsed + since
 
 
-def _ticked(c: Connection, monotonic: float) -> float:
+def _advance(c: Connection, monotonic: float) -> float:
     now = monotonic if alone(c) else float(c.scalar(select(func.extract("epoch", func.clock_timestamp()))) or 0)
     t = s.store_clock.c
     row = c.execute(select(s.store_clock).where(t.id == 1).with_for_update()).first()

@@ -1,7 +1,7 @@
-"""Commits: the one way an answer comes in. Whole or not at all, safe to repeat, counted once.
+"""Commits: the only way to store an answer. A commit is complete or absent, safe to repeat, and counted once.
 
-An attempt is settled only while it is live, and a showing counts only when its row goes in: so a list of settled
-showings may be committed again. Under a key that has an answer already, that answer stays.
+An attempt is settled only while it is live, and a presentation is counted only when its row is inserted. So the same
+settled presentations may be committed again. If a key already has an answer, that answer stays.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ _RUN = (
     .join(s.dataset, s.dataset.c.id == s.run.c.dataset_id)
     .where(s.run.c.id == bindparam("run"), s.dataset.c.revision != GONE)
 )
-_THERE = _RUN.with_for_update(read=True, of=s.dataset)
-_HELD = _RUN.with_for_update(of=s.run)
+_OF_DATASET_THAT_EXISTS = _RUN.with_for_update(read=True, of=s.dataset)
+_LOCKED = _RUN.with_for_update(of=s.run)
 _JUDGES = select(s.run.c.judges).where(s.run.c.id == bindparam("run"))
-_COUNTED = (
+_ADD_COUNTS = (
     update(s.run)
     .where(s.run.c.id == bindparam("this"))
     .values(
@@ -65,8 +65,8 @@ _COUNTED = (
 )
 
 
-class _Taken(NamedTuple):
-    """One of what is settled, the id of the answer under its key, and if that is new, who brought it in."""
+class _StoredResult(NamedTuple):
+    """A settled presentation, the id of the answer under its key, and, if that is new, the one that brought it."""
 
     done: Settled
     answer: int | None = None
@@ -74,31 +74,31 @@ class _Taken(NamedTuple):
 
 
 class Commits:
-    """The part of RunStore that takes answers in."""
+    """The part of RunStore that stores answers."""
 
     _db: Connections
     _clock: Clock
 
     async def commit(self, tenant: str, run: int | None, settled: Sequence[Settled]) -> None:
-        """Answers, readings, showings, attempts, and the run's counts, cost and revision, in one transaction."""
+        """Store answers and presentations, and update the run's counts, cost and revision, in one transaction."""
         now = self._clock.now()
         await self._db.write(lambda c: _commit(c, tenant_id(c, tenant), run, settled, now))
 
 
 def _commit(c: Connection, owner: int, run: int | None, settled: Sequence[Settled], now: float) -> None:
-    row = None if run is None else c.execute(_THERE, {"run": run}).first()
+    row = None if run is None else c.execute(_OF_DATASET_THAT_EXISTS, {"run": run}).first()
     if run is not None and row is None:
-        # Its dataset is being deleted: what was spent is booked, and no text comes in.
-        _settle(c, list(map(_Taken, settled)))
+        # Its dataset is being deleted: book what was spent, and store no text.
+        _settle(c, list(map(_StoredResult, settled)))
         return
-    taken = _store_answers(c, owner, settled, now)
-    spent, repeated = _settle(c, taken)
+    results = _store_answers(c, owner, settled, now)
+    spent, repeated = _settle(c, results)
     if row is None:
         return
     if not alone(c):
-        # Held from here to the end: everything before went on beside other commits of the run.
-        row = c.execute(_HELD, {"run": run}).one()
-    inserted = _inserted(c, _items(c, owner, row.id, row.revision + 1, taken))
+        # Locked from here to the end. Until here, other commits of the run could go on at the same time.
+        row = c.execute(_LOCKED, {"run": run}).one()
+    inserted = _insert_items(c, _items(c, owner, row.id, row.revision + 1, results))
     for judge, failed in Counter(item[JUDGE] for item in inserted if item[STATE] in FAILED).items():
         spent[judge] = spent.get(judge, Spent()) + Spent(failed=failed)
     whole = sum(spent.values(), Spent())
@@ -113,10 +113,10 @@ def _commit(c: Connection, owner: int, run: int | None, settled: Sequence[Settle
         "revision": row.revision + 1,
     }
     if inserted or whole != Spent() or repeated:
-        c.execute(_COUNTED, counted)
+        c.execute(_ADD_COUNTS, counted)
 
 
-def _store_answers(c: Connection, owner: int, settled: Sequence[Settled], now: float) -> list[_Taken]:
+def _store_answers(c: Connection, owner: int, settled: Sequence[Settled], now: float) -> list[_StoredResult]:
     called: dict[CallKey, Settled] = {}
     for done in settled:
         if done.reply is not None and done.answer is None:
@@ -124,7 +124,7 @@ def _store_answers(c: Connection, owner: int, settled: Sequence[Settled], now: f
     rows = [answer_row(owner, key, called[key].reply or _NOTHING, now) for key in sorted(called)]
     made = insert_keyed_rows(c, s.answer, ANSWER, rows)
     present = stored_answers(c, owner, [key for key in called if key not in made])
-    taken = []
+    results = []
     parsed_verdicts = []
     for done in settled:
         id_, by = made.get(done.key), None
@@ -134,15 +134,15 @@ def _store_answers(c: Connection, owner: int, settled: Sequence[Settled], now: f
             id_ = present[done.key].answer
         else:
             id_ = done.answer
-        taken.append(_Taken(done, id_, by))
-        if done.parsed_verdict is not None and id_ is not None and _is_of(done, by, present):
+        results.append(_StoredResult(done, id_, by))
+        if done.parsed_verdict is not None and id_ is not None and _is_from(done, by, present):
             parsed_verdicts.append(parsed_verdict_row(owner, id_, done.parsed_verdict))
     insert_rows(c, s.parsed_verdict, PARSED_VERDICT, parsed_verdicts)
-    return taken
+    return results
 
 
-def _is_of(done: Settled, by: Settled | None, present: Mapping[CallKey, StoredAnswer]) -> bool:
-    """Whether *done*'s reading is one of the answer that stays under its key."""
+def _is_from(done: Settled, by: Settled | None, present: Mapping[CallKey, StoredAnswer]) -> bool:
+    """Whether the parsed verdict in *done* was made from the answer that stays under its key."""
     if done.answer is not None or done is by:
         return True
     kept = by.reply if by is not None else present[done.key].reply
@@ -151,14 +151,14 @@ def _is_of(done: Settled, by: Settled | None, present: Mapping[CallKey, StoredAn
     return (storable(done.reply.raw), done.reply.status) == (storable(kept.raw), kept.status)
 
 
-def _settle(c: Connection, taken: Sequence[_Taken]) -> tuple[dict[int, Spent], int]:
-    """Close the attempts that are still live; what this adds to the run, by judge, and its repeated calls."""
-    mine = {one.done.attempt: one for one in taken if one.done.attempt is not None}
-    closed = {attempt: _closed(one) for attempt, one in mine.items()}
+def _settle(c: Connection, results: Sequence[_StoredResult]) -> tuple[dict[int, Spent], int]:
+    """Close the attempts that are still live. Return what the run spent on them, by judge, and its repeated calls."""
+    by_attempt = {result.done.attempt: result for result in results if result.done.attempt is not None}
+    closed = {attempt: _closing(result) for attempt, result in by_attempt.items()}
     used: dict[int, list[tuple[int, ...]]] = {}
     repeated = 0
     for attempt, judge in settle(c, [(attempt, *how) for attempt, how in closed.items()]):
-        (state, cost), done = closed[attempt], mine[attempt].done
+        (state, cost), done = closed[attempt], by_attempt[attempt].done
         usage = (done.reply or _NOTHING).usage
         tokens = (usage.input_tokens, usage.cached_input_tokens, usage.output_tokens)
         used.setdefault(judge, []).append((done.calls, cost, *tokens))
@@ -166,19 +166,21 @@ def _settle(c: Connection, taken: Sequence[_Taken]) -> tuple[dict[int, Spent], i
     return {judge: Spent(*map(sum, zip(*rows, strict=True))) for judge, rows in used.items()}, repeated
 
 
-def _closed(one: _Taken) -> tuple[str, int]:
-    """The state that an attempt ends in, and its cost in micro-USD."""
-    done = one.done
+def _closing(result: _StoredResult) -> tuple[str, int]:
+    """Return the state that an attempt ends in, and its cost in micro-USD."""
+    done = result.done
     if done.reply is None:
         return "failed", done.lost_micros
-    return "repeated" if one.by is None else "settled", done.lost_micros + done.reply.usage.cost_micros
+    return "repeated" if result.by is None else "settled", done.lost_micros + done.reply.usage.cost_micros
 
 
-def _items(c: Connection, owner: int, run: int, revision: int, taken: Sequence[_Taken]) -> list[tuple[Any, ...]]:
-    """The showings' rows: of those with an answer or a final state."""
-    statuses = _Statuses(c, run, [one.answer for one in taken if one.answer is not None and one.by is None])
+def _items(
+    c: Connection, owner: int, run: int, revision: int, results: Sequence[_StoredResult]
+) -> list[tuple[Any, ...]]:
+    """Return the rows of the presentations that have an answer or a final state."""
+    statuses = _Statuses(c, run, [answer for _, answer, by in results if answer is not None and by is None])
     rows = []
-    for done, answer, by in taken:
+    for done, answer, by in results:
         item = done.item
         if item is None or (answer is None and done.state in (None, ItemState.PENDING)):
             continue
@@ -214,7 +216,7 @@ def _items(c: Connection, owner: int, run: int, revision: int, taken: Sequence[_
 
 
 class _Statuses:
-    """The status of each answer as a judge of a run sees it: the same that its verdict will have."""
+    """The status of each answer by the parser of a judge of a run: the same status that its verdict will have."""
 
     def __init__(self, c: Connection, run: int, answers: Sequence[int]) -> None:
         ids = sorted(set(answers))
@@ -227,18 +229,19 @@ class _Statuses:
         self._parsers = [judge["parser"] for judge in c.scalar(_JUDGES, {"run": run}) or ()] if ids else []
 
     def of(self, answer: int, judge: int) -> str:
-        """The name of its status."""
+        """Return the name of the status of an *answer* by a *judge*, given by its place in the run."""
         replied = VerdictStatus(self._replies.get(answer, VerdictStatus.OK))
-        return _NAMES[status_of(replied, self._counted(self._parsed_verdicts.get(answer, ()), self._parsers[judge]))]
+        parsed_verdicts = self._parsed_verdicts.get(answer, ())
+        return _NAMES[status_of(replied, self._parsed_verdict_that_counts(parsed_verdicts, self._parsers[judge]))]
 
     @staticmethod
-    def _counted(parsed_verdicts: Sequence[ParsedVerdict], parser: str) -> ParsedVerdict | None:
+    def _parsed_verdict_that_counts(parsed_verdicts: Sequence[ParsedVerdict], parser: str) -> ParsedVerdict | None:
         by_parser = {parsed_verdict.parser: parsed_verdict for parsed_verdict in parsed_verdicts}
         last = parsed_verdicts[-1] if parsed_verdicts else None
         return by_parser.get(SOURCE_PARSER) or by_parser.get(parser) or last
 
 
-def _inserted(c: Connection, items: Sequence[tuple[Any, ...]]) -> Sequence[tuple[Any, ...]]:
-    """Those of *items* that were not there yet."""
+def _insert_items(c: Connection, items: Sequence[tuple[Any, ...]]) -> Sequence[tuple[Any, ...]]:
+    """Insert presentations and return those that were not stored yet."""
     first = {item[POSITION]: item for item in reversed(items)}
     return [first[position] for (position,) in insert_rows(c, s.run_item, ITEM, items, [s.run_item.c.position])]

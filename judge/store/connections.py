@@ -1,4 +1,4 @@
-"""Connections: functions of a connection are run as transactions, on SQLite or on PostgreSQL."""
+"""Connections, which run functions of a connection as transactions, on SQLite or PostgreSQL."""
 
 from __future__ import annotations
 
@@ -11,23 +11,26 @@ T = TypeVar("T")
 
 
 class Connections(Protocol):
-    """Runs functions of a connection: writes whole or not at all, reads beside them."""
+    """Runs functions of a connection as transactions. Reads run at the same time as writes."""
 
     full: bool
-    """Whether the last write failed for want of room."""
+    """Whether the last write failed because the disk is full."""
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """The result of *work* in one write transaction; *work* may be run again where others were in the way."""
+        """Run *work* in one write transaction and return its result.
+
+        If another transaction gets in its way, *work* may be run again.
+        """
         ...
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """The result of *work* in one read transaction, which sees one moment."""
+        """Run *work* in one read transaction, which sees one moment, and return its result."""
         ...
 
     async def check(self) -> None:
-        """Return if the database answers and has a schema that this release works with; StoreAway otherwise."""
+        """Return if the database answers and this release works with its schema. Raises StoreAway otherwise."""
         ...
 
     async def close(self) -> None:
-        """Finish what is being written, and let go."""
+        """Finish writes in progress and close all connections."""
         ...

@@ -1,11 +1,12 @@
-"""A store copied into another, a file or PostgreSQL, runs that have not ended too.
+"""Copies a store into another one. Each is a file or PostgreSQL. Runs that have not ended are copied too.
 
-Everything goes in one transaction of the target, out of one moment of the source: killed anywhere, the copy leaves an
-empty target, and nobody serves half of one. Ids stay, and counters of ids stay ahead of every id that was ever given.
+The copy is one transaction of the target and reads one moment of the source. If it is killed anywhere, the target is
+empty, so nobody serves an incomplete store. Ids stay the same, and the target's id counters stay above every id that
+the source ever gave.
 
-The store's clock is copied as it stands. Its time goes on where it was, because permits and accounts are in it; the
-source it was last read from is another now, and moves it by ten seconds at most, as any jump of a clock does. Calls
-that were in flight stay so: the engine that starts on the target books them as spent, as after any end of a process.
+The store's clock is copied unchanged, because permits and rate limits use its time. Its source is another clock now,
+which advances it by ten seconds at most, like any jump of a clock. Calls in flight stay in flight: the engine that
+starts on the target books them as spent, as it does after the end of any process.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from sqlalchemy import JSON, Column, Connection, Row, Table, Text, cast, exc, fu
 from judge.domain.errors import InvalidInput, Precondition, StoreFailed
 from judge.ports.clock import Clock
 from judge.store.migrate import check_schema, migrate
-from judge.store.postgresql import EXECUTING, is_postgresql, postgresql_engine, told
+from judge.store.postgresql import EXECUTING, is_postgresql, opening, postgresql_engine
 from judge.store.schema import metadata
 from judge.store.sqlite import SQLITE_FILE, file_of, sqlite_engine
 
@@ -33,12 +34,12 @@ OTHERS = f"""
     WHERE datname = current_database() AND application_name = 'judge' AND pid <> pg_backend_pid()
     AND NOT EXISTS (SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.locktype = 'advisory' AND l.objid = {EXECUTING})
 """  # noqa: S608  # a number of our own
-"""Connections of other servers and workers: all but this one, and the one that holds the store."""
+"""The number of connections of other servers and workers: all except this one and the one that holds the store."""
 
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """What was copied of a table."""
+    """How many rows of a table were copied, and how long it took."""
 
     table: str
     rows: int
@@ -46,14 +47,14 @@ class Copied:
 
 
 def copy_store(source_url: str, target_url: str, clock: Clock, tell: Callable[[Copied], None]) -> list[Copied]:
-    """Copy every table of a store into an empty one that has the present schema, and *tell* of each.
+    """Copy every table of a store into an empty store with the present schema, and call *tell* after each table.
 
-    Whoever calls holds both stores, so that no process executes runs on them.
+    The caller must hold both stores, so that no process executes runs on them.
     """
     if source_url == target_url:
         raise InvalidInput("to", "a store cannot be copied into itself")
     done = []
-    with _open_source(source_url) as source, _writing(target_url) as target:
+    with _open_source(source_url) as source, _open_target(target_url) as target:
         try:
             for each in metadata.sorted_tables:
                 began = clock.monotonic()
@@ -67,8 +68,8 @@ def copy_store(source_url: str, target_url: str, clock: Clock, tell: Callable[[C
 
 
 def _copy(source: Connection, target: Connection, each: Table) -> int:
-    """Copy a table by its primary key; how many rows it has."""
-    # A document goes as the text it is kept as.
+    """Copy a table in the order of its primary key, and return its number of rows."""
+    # A JSON document is copied as the text that the database stores.
     columns = [cast(column, Text) if isinstance(column.type, JSON) else column for column in each.columns]
     ordered = select(*columns).order_by(*each.primary_key.columns)
     rows = 0
@@ -78,17 +79,17 @@ def _copy(source: Connection, target: Connection, each: Table) -> int:
         except (exc.DBAPIError, target.dialect.loaded_dbapi.Error) as error:
             first, last = (dict(zip(each.columns.keys(), row, strict=True)) for row in (page[0], page[-1]))
             keys = [[row[key.name] for key in each.primary_key.columns] for row in (first, last)]
-            message = f"of the table {each.name} a row from {keys[0]} to {keys[1]} cannot be stored"
+            message = f"table {each.name}: a row between {keys[0]} and {keys[1]} cannot be stored"
             raise StoreFailed(f"{message}: {getattr(error, 'orig', error)}") from error
         rows += len(page)
     if rows != (present := _count(target, each)):
-        raise StoreFailed(f"of the table {each.name} {present} rows arrived and not {rows}; nothing was copied")
-    _count_on(source, target, each)
+        raise StoreFailed(f"table {each.name}: {present:,} of {rows:,} rows arrived; nothing was copied")
+    _advance_counter(source, target, each)
     return rows
 
 
 def _add(c: Connection, each: Table, rows: Sequence[Row[Any]]) -> None:
-    """Add rows of all columns: several times faster than statements that the library makes."""
+    """Insert rows of all columns. This is several times faster than statements that SQLAlchemy makes."""
     names = ", ".join(f'"{column.name}"' for column in each.columns)
     if c.dialect.name == "sqlite":
         values = ", ".join("?" * len(each.columns))
@@ -105,12 +106,12 @@ def _count(c: Connection, each: Table) -> int:
     return c.scalar(select(func.count()).select_from(each)) or 0
 
 
-def _count_on(source: Connection, target: Connection, each: Table) -> None:
-    """No id that the source ever gave is given by the target."""
+def _advance_counter(source: Connection, target: Connection, each: Table) -> None:
+    """Make sure that the target never gives an id that the source gave."""
     column = each.autoincrement_column
     if column is None:
         return
-    highest = max(_given(source, column), source.scalar(select(func.max(column))) or 0)
+    highest = max(_highest_id(source, column), source.scalar(select(func.max(column))) or 0)
     if not highest:
         return
     if target.dialect.name == "sqlite":
@@ -122,8 +123,8 @@ def _count_on(source: Connection, target: Connection, each: Table) -> None:
         target.execute(select(func.setval(_sequence(target, column), highest)))
 
 
-def _given(c: Connection, column: Column[Any]) -> int:
-    """The highest id that was ever given, as far as the database counts."""
+def _highest_id(c: Connection, column: Column[Any]) -> int:
+    """Return the highest id that was ever given, or 0 if the database does not count."""
     if c.dialect.name == "sqlite":
         if not column.table.dialect_options["sqlite"]["autoincrement"]:
             return 0
@@ -137,40 +138,40 @@ def _sequence(c: Connection, column: Column[Any]) -> str:
 
 
 def check_source(url: str) -> None:
-    """StoreFailed if *url* is a file that is not there; it is not made."""
+    """Raise StoreFailed if *url* is a file that does not exist. The file is not created."""
     if not is_postgresql(url) and not (url.startswith(SQLITE_FILE) and Path(url.removeprefix(SQLITE_FILE)).is_file()):
         raise StoreFailed(f"there is no store at {url!r} to copy from")
 
 
 @contextlib.contextmanager
 def _open_source(url: str) -> Iterator[Connection]:
-    """One moment of a store that nobody writes to."""
+    """Open one moment of a store that nobody writes to."""
     check_source(url)
-    with _opened(url, "BEGIN", "SHARE") as connection:
+    with _open(url, "BEGIN", "SHARE") as connection:
         yield connection
 
 
 @contextlib.contextmanager
-def _writing(url: str) -> Iterator[Connection]:
-    """An empty store to which nobody else writes."""
+def _open_target(url: str) -> Iterator[Connection]:
+    """Open an empty store that nobody else writes to."""
     if not is_postgresql(url):
         file_of(url)
-    with _opened(url, "BEGIN IMMEDIATE", "EXCLUSIVE") as connection:
+    with _open(url, "BEGIN IMMEDIATE", "EXCLUSIVE") as connection:
         counts = {each.name: _count(connection, each) for each in metadata.sorted_tables}
-        there = ", ".join(f"{name} ({many})" for name, many in counts.items() if many)
+        there = ", ".join(f"{name} ({rows:,})" for name, rows in counts.items() if rows)
         if there:
-            raise Precondition(f"a store is copied into an empty one, and in this one there is {there}")
+            raise Precondition(f"the target of a copy must be empty, but it has rows in these tables: {there}")
         yield connection
 
 
 @contextlib.contextmanager
-def _opened(url: str, begin: str, lock: str) -> Iterator[Connection]:
-    """A transaction on a store with the present schema, with what others may do to its tables locked."""
+def _open(url: str, begin: str, lock: str) -> Iterator[Connection]:
+    """Open a transaction on a store with the present schema, and lock its tables against others."""
     shared = is_postgresql(url)
     engine = postgresql_engine(url, WAITING, "REPEATABLE READ") if shared else sqlite_engine(url)
     try:
         with contextlib.ExitStack() as stack:
-            with told(url):
+            with opening(url):
                 if not shared:
                     migrate(engine)
                 connection = stack.enter_context(engine.connect())
@@ -185,10 +186,10 @@ def _opened(url: str, begin: str, lock: str) -> Iterator[Connection]:
 
 
 def _lock(c: Connection, mode: str) -> None:
-    """Lock all tables before the transaction's moment is chosen, which is when it first reads."""
+    """Lock all tables before the transaction's first read, which chooses the moment that it sees."""
     check_schema(c, exactly=True)
     if others := c.scalar(text(OTHERS)):
-        raise Precondition(f"{others} connections of servers or workers are open to the store; end them to copy it")
+        raise Precondition(f"{others} connections of servers or workers are open to the store; stop them and try again")
     c.rollback()
     names = ", ".join(f'"{each.name}"' for each in metadata.sorted_tables)
     c.exec_driver_sql(f"LOCK TABLE {names} IN {mode} MODE")

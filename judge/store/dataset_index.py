@@ -1,4 +1,4 @@
-"""Boards in SQL: read in blocks into columns, without a text and without an object a row."""
+"""Dataset indexes in SQL, read in blocks into columns, without texts and without an object for each row."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from sqlalchemy import Connection, Select, Table, Text, cast, func, literal, sel
 from judge.ports.dataset_index import DatasetIndex, OutputIndex, PromptIndex, Rows
 from judge.store import schema as s
 from judge.store.connections import Connections
-from judge.store.revisions import CHUNK, Row, at, found, live
+from judge.store.revisions import CHUNK, Row, dataset_row, valid_at, valid_now
 
 BLOCK = 2_000
-"""Rows turned into columns at once."""
+"""Rows that are turned into columns at once."""
 
 
 class DatasetIndexes:
-    """The part of DatasetStore that says what can be compared."""
+    """The part of DatasetStore that reads dataset indexes."""
 
     _db: Connections
 
     async def revision(self, tenant: str, name: str) -> int:
-        """The present revision of the dataset, without counting what it holds."""
-        return await self._db.read(lambda c: int(found(c, tenant, name)["revision"]))
+        """Return the present revision of the dataset, without counting its rows."""
+        return await self._db.read(lambda c: int(dataset_row(c, tenant, name)["revision"]))
 
     async def dataset_index(
         self, tenant: str, name: str, revision: int, *, prompt_ids: Collection[str] | None = None
     ) -> DatasetIndex:
-        """What *revision* of the dataset lets be compared, on all its prompts or on those of *prompt_ids*."""
+        """Return the index of the dataset at *revision*, with all prompts or only those in *prompt_ids*."""
 
         def work(c: Connection) -> DatasetIndex:
-            dataset = found(c, tenant, name)
+            dataset = dataset_row(c, tenant, name)
             prompts = _prompts(c, dataset, revision, prompt_ids)
             return DatasetIndex(revision, prompts, _outputs(c, dataset, revision, prompts, prompt_ids))
 
         return await self._db.read(work)
 
     async def prompt_index(self, tenant: str, name: str, revision: int) -> PromptIndex:
-        """The prompts of *revision* alone."""
-        return await self._db.read(lambda c: _prompts(c, found(c, tenant, name), revision, None))
+        """Return the prompts of the dataset at *revision*, without outputs."""
+        return await self._db.read(lambda c: _prompts(c, dataset_row(c, tenant, name), revision, None))
 
 
 def _prompts(c: Connection, dataset: Row, revision: int, wanted: Collection[str] | None) -> PromptIndex:
@@ -51,24 +51,24 @@ def _prompts(c: Connection, dataset: Row, revision: int, wanted: Collection[str]
     query = select(p.id, p.prompt_id, p.category, cast(p.tags, Text), func.json_array_length(p.plain)).order_by(p.id)
     ids, turns = array("q"), array("i")
     names, categories, tags = list[str](), list[str](), list[tuple[str, ...]]()
-    read: dict[str, tuple[str, ...]] = {}
-    one: dict[str, str] = {}
+    parsed: dict[str, tuple[str, ...]] = {}
+    shared: dict[str, str] = {}
     for row, name, category, text, given in chain.from_iterable(_blocks(c, query, s.prompt, dataset, revision, wanted)):
         if wanted is None or name in wanted:
             ids.append(row)
             names.append(name)
-            # A category is the same text for thousands of prompts: kept once.
-            categories.append(one.setdefault(category, category))
-            tags.append(read[text] if text in read else read.setdefault(text, tuple(json.loads(text))))
+            # Thousands of prompts have the same category, so its text is kept once.
+            categories.append(shared.setdefault(category, category))
+            tags.append(parsed[text] if text in parsed else parsed.setdefault(text, tuple(json.loads(text))))
             turns.append(given)
-    return PromptIndex(np.array(ids), names, categories, tags, np.array(turns))
+    return PromptIndex(row=np.array(ids), prompt_id=names, category=categories, tags=tags, turns=np.array(turns))
 
 
 def _outputs(
     c: Connection, dataset: Row, revision: int, prompts: PromptIndex, wanted: Collection[str] | None
 ) -> OutputIndex:
     o = s.output.c
-    # Where every prompt has one turn, so has every output; how many it was given is not looked up then.
+    # If every prompt has one turn, every output has one turn too, and its turns need not be counted.
     several = prompts.turns.max(initial=1) > 1
     query = select(
         o.id, o.prompt_id, o.contestant, o.sample, func.json_array_length(o.shown) if several else literal(1)
@@ -88,18 +88,18 @@ def _outputs(
     number = np.zeros(len(met), dtype=np.int32)
     number[[met[name] for name in contestants]] = np.arange(len(contestants), dtype=np.int32)
     return OutputIndex(
-        row,
-        prompts.row[prompt],
-        number[contestant],
-        sample.astype(np.int32),
-        # A prompt that was replaced by a shorter one lets no more turns be judged than it has.
-        np.minimum(given, prompts.turns[prompt]).astype(np.int32),
-        contestants,
+        row=row,
+        prompt=prompts.row[prompt],
+        contestant=number[contestant],
+        sample=sample.astype(np.int32),
+        # If a prompt was replaced by a shorter one, the extra turns of its outputs cannot be judged.
+        turns=np.minimum(given, prompts.turns[prompt]).astype(np.int32),
+        contestants=contestants,
     )
 
 
 def _upload_order(columns: Rows) -> Rows:
-    """*columns* by the first of them, without what is on no prompt."""
+    """Return *columns* sorted by the first of them, without outputs whose prompt is missing."""
     there = columns[:, columns[1] >= 0]
     return there[:, np.argsort(there[0])]
 
@@ -107,11 +107,13 @@ def _upload_order(columns: Rows) -> Rows:
 def _blocks(
     c: Connection, query: Select[Any], table: Table, dataset: Row, revision: int, wanted: Collection[str] | None
 ) -> Iterator[Sequence[tuple[Any, ...]]]:
-    """The rows of *query* in blocks; if not many prompts are *wanted*, only those on them.
+    """Yield the rows of *query* in blocks. If only a few prompts are *wanted*, only rows of these are read.
 
-    They are the driver's own tuples: half a million rows dressed up take longer than to read.
+    The rows are the driver's own tuples, because SQLAlchemy's rows take longer to make than to read.
     """
-    valid = live(table, dataset["id"]) if revision >= dataset["revision"] else at(table, dataset["id"], revision)
+    valid = (
+        valid_now(table, dataset["id"]) if revision >= dataset["revision"] else valid_at(table, dataset["id"], revision)
+    )
     if wanted is not None and len(wanted) <= CHUNK:
         valid &= table.c.prompt_id.in_(wanted)
     cursor = c.execute(query.where(valid)).cursor

@@ -1,4 +1,4 @@
-"""Datasets in SQL: rows are append-only, each valid from one revision to another."""
+"""Datasets in SQL. Rows are append-only, and each is valid from one revision until before another."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from judge.ports.records import OutputText, PromptText
 from judge.store import schema as s
 from judge.store.connections import Connections
 from judge.store.definitions import to_imported, to_label, to_listed
-from judge.store.interning import interned, known, tenant_id
-from judge.store.revisions import GONE, Row, at, chunks, found, live
+from judge.store.interning import intern, known_ids, tenant_id
+from judge.store.revisions import GONE, Row, chunks, dataset_row, valid_at, valid_now
 
 
 class Datasets:
-    """The part of DatasetStore that makes datasets and reads them."""
+    """The part of DatasetStore that creates datasets and reads them."""
 
     _db: Connections
     _clock: Clock
 
     async def create_dataset(self, tenant: str, name: str) -> DatasetSummary:
-        """An empty dataset; AlreadyExists if the name is taken."""
+        """Create an empty dataset. Raises AlreadyExists if the name is taken."""
 
         def work(c: Connection) -> None:
             owner = tenant_id(c, tenant)
             taken = select(s.dataset.c.revision).where(s.dataset.c.tenant_id == owner, s.dataset.c.name == name)
             old = c.scalar(taken)
             if old is not None:
-                told = "is still being deleted" if old == GONE else "exists already"
-                raise AlreadyExists(f"dataset {name!r} {told}", dataset=name)
+                status = "is still being deleted" if old == GONE else "already exists"
+                raise AlreadyExists(f"dataset {name!r} {status}", dataset=name)
             row = {"tenant_id": owner, "name": name, "revision": 0, "create_time": self._clock.now()}
             c.execute(insert(s.dataset).values(row))
 
@@ -45,11 +45,11 @@ class Datasets:
         return await self.dataset(tenant, name)
 
     async def dataset(self, tenant: str, name: str) -> DatasetSummary:
-        """The dataset with its contestants, categories and annotators."""
-        return await self._db.read(lambda c: _summary(c, found(c, tenant, name), whole=True))
+        """Return the dataset with its contestants, categories and annotators."""
+        return await self._db.read(lambda c: _summary(c, dataset_row(c, tenant, name), whole=True))
 
     async def datasets(self, tenant: str, after: str, limit: int) -> list[DatasetSummary]:
-        """At most *limit* datasets by name, after *after*."""
+        """Return at most *limit* datasets whose names come after *after*, sorted by name."""
 
         def work(c: Connection) -> list[DatasetSummary]:
             owned = s.dataset.c.tenant_id == select(s.tenant.c.id).where(s.tenant.c.name == tenant).scalar_subquery()
@@ -62,34 +62,35 @@ class Datasets:
     async def read_prompts(
         self, tenant: str, name: str, revision: int, after: int, limit: int
     ) -> list[tuple[int, Prompt]]:
-        """A page of prompts in upload order."""
+        """Return a page of prompts in upload order."""
         return [(r.id, _prompt(r)) for r in await self._page(s.prompt, tenant, name, revision, after, limit)]
 
     async def read_outputs(
         self, tenant: str, name: str, revision: int, after: int, limit: int
     ) -> list[tuple[int, Output]]:
-        """A page of outputs in upload order."""
+        """Return a page of outputs in upload order."""
         return [(r.id, _output(r)) for r in await self._page(s.output, tenant, name, revision, after, limit)]
 
     async def read_labels(
         self, tenant: str, name: str, revision: int, after: int, limit: int
     ) -> list[tuple[int, str, Label]]:
-        """A page of labels in upload order, each with its source."""
+        """Return a page of labels in upload order, each with its source."""
         page = await self._page(s.label, tenant, name, revision, after, limit)
         return [(r.id, r.source, to_label(r.body)) for r in page]
 
     async def delete_labels(self, tenant: str, name: str, annotators: str) -> int:
-        """Take out the labels of *annotators* from the next revision on; how many they were."""
-        who = s.label.c.annotator
+        """Remove the labels of *annotators* from the next revision on, and return how many there were."""
+        annotator = s.label.c.annotator
 
         def work(c: Connection) -> int:
-            dataset = found(c, tenant, name, "alone")
-            there = live(s.label, dataset["id"])
-            chosen = [one for one in c.scalars(select(who).where(there).distinct()) if fnmatchcase(one, annotators)]
+            dataset = dataset_row(c, tenant, name, "alone")
+            there = valid_now(s.label, dataset["id"])
+            names = c.scalars(select(annotator).where(there).distinct())
+            chosen = [label_annotator for label_annotator in names if fnmatchcase(label_annotator, annotators)]
             revision = dataset["revision"] + 1
             gone = 0
             for chunk in chunks(chosen):
-                gone += c.execute(update(s.label).where(there, who.in_(chunk)).values(removed=revision)).rowcount
+                gone += c.execute(update(s.label).where(there, annotator.in_(chunk)).values(removed=revision)).rowcount
             if gone:
                 c.execute(update(s.dataset).where(s.dataset.c.id == dataset["id"]).values(revision=revision))
             return gone
@@ -99,52 +100,61 @@ class Datasets:
     async def read_verdicts(
         self, tenant: str, name: str, revision: int, after: int, limit: int
     ) -> list[tuple[int, ImportedVerdict]]:
-        """A page of imported verdicts in upload order."""
+        """Return a page of imported verdicts in upload order."""
         page = await self._page(s.recorded, tenant, name, revision, after, limit)
         return [(r.id, to_imported(r.body)) for r in page]
 
     async def read_comparisons(
         self, tenant: str, name: str, revision: int, after: int, limit: int
     ) -> list[tuple[int, ListedComparison]]:
-        """A page of explicit pairs in upload order."""
+        """Return a page of listed comparisons in upload order."""
         page = await self._page(s.comparison, tenant, name, revision, after, limit)
         return [(r.id, to_listed(r.body)) for r in page]
 
     async def _page(self, table: Table, tenant: str, name: str, revision: int, after: int, limit: int) -> Sequence[Any]:
         def work(c: Connection) -> Sequence[Any]:
-            there = at(table, found(c, tenant, name)["id"], revision)
+            there = valid_at(table, dataset_row(c, tenant, name)["id"], revision)
             return c.execute(select(table).where(there, table.c.id > after).order_by(table.c.id).limit(limit)).all()
 
         return await self._db.read(work)
 
     async def prompt_texts(self, rows: Collection[int]) -> dict[int, PromptText]:
-        """Texts by prompt row."""
+        """Return the texts of prompts, by row."""
         p = s.prompt.c
-        found = await self._by_id(
+        prompts = await self._by_id(
             rows, (p.id, p.prompt_id, p.category), (p.turns, p.tags, p.reference, p.plain, p.referenced)
         )
         return {
             row: PromptText(
-                Prompt(prompt_id, tuple(turns), category, tuple(tags), tuple(reference)),
+                Prompt(
+                    prompt_id=prompt_id,
+                    turns=tuple(turns),
+                    category=category,
+                    tags=tuple(tags),
+                    reference=tuple(reference),
+                ),
                 tuple(plain),
                 tuple(referenced),
             )
-            for row, prompt_id, category, turns, tags, reference, plain, referenced in found
+            for row, prompt_id, category, turns, tags, reference, plain, referenced in prompts
         }
 
     async def output_texts(self, rows: Collection[int]) -> dict[int, OutputText]:
-        """Texts by output row."""
+        """Return the texts of outputs, by row."""
         o = s.output.c
-        found = await self._by_id(rows, (o.id, o.prompt_id, o.contestant, o.sample), (o.turns, o.shown))
+        outputs = await self._by_id(rows, (o.id, o.prompt_id, o.contestant, o.sample), (o.turns, o.shown))
         return {
-            row: OutputText(Output(prompt_id, contestant, tuple(turns), sample), tuple(shown))
-            for row, prompt_id, contestant, sample, turns, shown in found
+            row: OutputText(Output(prompt_id, contestant, turns=tuple(turns), sample=sample), tuple(shown))
+            for row, prompt_id, contestant, sample, turns, shown in outputs
         }
 
     async def _by_id(
         self, rows: Collection[int], columns: tuple[Column[Any], ...], lists: tuple[Column[Any], ...]
     ) -> list[tuple[Any, ...]]:
-        """*columns*, an id first, and *lists* of *rows*. All lists are read as one, which takes half the time."""
+        """Return *columns*, the first of them an id, and *lists* of *rows*.
+
+        All lists are parsed as one JSON text, which takes half the time.
+        """
         query = select(*columns, *(cast(column, Text) for column in lists))
 
         def work(c: Connection) -> list[tuple[Any, ...]]:
@@ -152,20 +162,20 @@ class Datasets:
                 tuple(row) for chunk in chunks(sorted(rows)) for row in c.execute(query.where(columns[0].in_(chunk)))
             ]
 
-        found = await self._db.read(work)
+        selected = await self._db.read(work)
         plain = len(columns)
-        texts = ",".join([text for row in found for text in row[plain:]])
+        texts = ",".join([text for row in selected for text in row[plain:]])
         read = iter(json.loads(f"[{texts}]"))
-        return [(*row[:plain], *islice(read, len(lists))) for row in found]
+        return [(*row[:plain], *islice(read, len(lists))) for row in selected]
 
     async def intern(self, tenant: str, digests: Sequence[bytes]) -> list[int]:
-        """The id of each digest."""
-        present = await self._db.read(lambda c: known(c, tenant, digests))
+        """Return the id of each digest, which is stored if it is new."""
+        present = await self._db.read(lambda c: known_ids(c, tenant, digests))
         if all(d in present for d in digests):
             return [present[d] for d in digests]
 
         def work(c: Connection) -> list[int]:
-            ids = interned(c, tenant_id(c, tenant), digests)
+            ids = intern(c, tenant_id(c, tenant), digests)
             return [ids[d] for d in digests]
 
         return await self._db.write(work)
@@ -175,11 +185,11 @@ def _summary(c: Connection, row: Row, *, whole: bool) -> DatasetSummary:
     mine = row["id"]
 
     def counted(table: Table) -> int:
-        return c.scalar(select(func.count()).select_from(table).where(live(table, mine))) or 0
+        return c.scalar(select(func.count()).select_from(table).where(valid_now(table, mine))) or 0
 
     def grouped(table: Table, *columns: str) -> dict[Any, int]:
         by = [table.c[name] for name in columns]
-        query = select(*by, func.count()).where(live(table, mine)).group_by(*by)
+        query = select(*by, func.count()).where(valid_now(table, mine)).group_by(*by)
         return {tuple(r)[:-1] if len(by) > 1 else r[0]: r[-1] for r in c.execute(query)} if whole else {}
 
     annotators = {(n, AnnotatorKind(k)): count for (n, k), count in grouped(s.label, "annotator", "kind").items()}
@@ -200,8 +210,14 @@ def _summary(c: Connection, row: Row, *, whole: bool) -> DatasetSummary:
 
 
 def _prompt(row: Any) -> Prompt:  # noqa: ANN401  # a row
-    return Prompt(row.prompt_id, tuple(row.turns), row.category, tuple(row.tags), tuple(row.reference))
+    return Prompt(
+        prompt_id=row.prompt_id,
+        turns=tuple(row.turns),
+        category=row.category,
+        tags=tuple(row.tags),
+        reference=tuple(row.reference),
+    )
 
 
 def _output(row: Any) -> Output:  # noqa: ANN401
-    return Output(row.prompt_id, row.contestant, tuple(row.turns), row.sample)
+    return Output(row.prompt_id, row.contestant, turns=tuple(row.turns), sample=row.sample)

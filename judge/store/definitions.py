@@ -1,4 +1,4 @@
-"""Judges, runs' specs and dataset rows to JSON and back, without loss."""
+"""Converts judges, run specs and dataset rows to JSON and back, without loss."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from judge.domain.run import Budget, OrderPolicy, Pairing, PairPolicy, RunSpec, 
 
 
 def from_definition(definition: JudgeDefinition) -> dict[str, Any]:
-    """A judge as JSON."""
+    """Return a judge as JSON."""
     return asdict(definition)
 
 
 def to_definition(body: Mapping[str, Any]) -> JudgeDefinition:
-    """A judge from JSON."""
+    """Return a judge from JSON."""
     rubric = body["rubric"]
     variants = tuple(
         RubricVariant(**{**v, "form": AnswerForm(v["form"]), "categories": tuple(v["categories"])})
@@ -30,29 +30,34 @@ def to_definition(body: Mapping[str, Any]) -> JudgeDefinition:
 
 
 def from_spec(spec: RunSpec) -> dict[str, Any]:
-    """A run's spec as JSON."""
+    """Return a run's spec as JSON."""
     return asdict(spec)
 
 
 def to_spec(body: Mapping[str, Any]) -> RunSpec:
-    """A run's spec from JSON."""
-    said = body["pairing"]
+    """Return a run's spec from JSON."""
+    fields = body["pairing"]
     pairing = Pairing(
         **{
-            **said,
-            "policy": PairPolicy(said["policy"]),
-            "turns": TurnPolicy(said["turns"]),
-            "orders": OrderPolicy(said["orders"]),
-            "contestants": tuple(said["contestants"]),
-            "categories": tuple(said["categories"]),
-            "tags": tuple(said["tags"]),
+            **fields,
+            "policy": PairPolicy(fields["policy"]),
+            "turns": TurnPolicy(fields["turns"]),
+            "orders": OrderPolicy(fields["orders"]),
+            "contestants": tuple(fields["contestants"]),
+            "categories": tuple(fields["categories"]),
+            "tags": tuple(fields["tags"]),
         }
     )
-    return RunSpec(body["dataset"], tuple(body["judges"]), pairing, Budget(**body["budget"]))
+    return RunSpec(
+        dataset=body["dataset"],
+        judges=tuple(body["judges"]),
+        pairing=pairing,
+        budget=Budget(**body["budget"]),
+    )
 
 
 def to_label(body: Mapping[str, Any]) -> Label:
-    """A label from JSON."""
+    """Return a label from JSON."""
     return Label(
         **{
             **body,
@@ -65,7 +70,7 @@ def to_label(body: Mapping[str, Any]) -> Label:
 
 
 def to_imported(body: Mapping[str, Any]) -> ImportedVerdict:
-    """An imported verdict from JSON."""
+    """Return an imported verdict from JSON."""
     return ImportedVerdict(
         **{
             **body,
@@ -77,5 +82,5 @@ def to_imported(body: Mapping[str, Any]) -> ImportedVerdict:
 
 
 def to_listed(body: Mapping[str, Any]) -> ListedComparison:
-    """A listed comparison from JSON."""
+    """Return a listed comparison from JSON."""
     return ListedComparison(**body)

@@ -1,7 +1,8 @@
-"""Deletion: an answer lives while some dataset of its tenant holds its prompt and both outputs.
+"""Deletion of datasets. An answer is kept as long as some dataset of its tenant has its prompt and both outputs.
 
-A dataset that is being deleted has the revision GONE: nobody reads it, its runs are cancelled, its name is not free.
-Then its rows go, a batch a transaction. Killed in between, the rest goes when the store is next opened for work.
+A dataset that is being deleted has the revision GONE: nobody can read it, its runs are cancelled, and its name is
+still taken. Then its rows are deleted in batches, each in a transaction. If the process ends in between, the next
+process that opens the store for work deletes the rest.
 """
 
 from __future__ import annotations
@@ -15,28 +16,28 @@ from judge.ports.clock import Clock
 from judge.store import schema as s
 from judge.store.connections import Connections
 from judge.store.imports import recorded_definition
-from judge.store.revisions import GONE, Row, chunks, found
+from judge.store.revisions import GONE, Row, chunks, dataset_row
 
 BATCH = 20_000
-"""Rows looked at or deleted in one transaction."""
+"""Rows that are checked or deleted in one transaction."""
 _OF_RUNS = (s.run_item, s.run_judge, s.run_shard, s.run_round, s.provider_batch)
 _OF_DATASETS = (s.label, s.comparison)
 _TEXTS = (s.prompt, s.output)
 
 
 class Deletion:
-    """The part of DatasetStore that deletes."""
+    """The part of DatasetStore that deletes datasets."""
 
     _db: Connections
     _clock: Clock
 
     async def delete_dataset(self, tenant: str, name: str) -> None:
-        """Remove it with its runs, and what no other dataset of the tenant holds. Costs stay in call_attempt."""
+        """Delete a dataset, its runs, and what no other dataset of the tenant has. Costs stay in call_attempt."""
         now = self._clock.now()
-        await self._finish(await self._db.write(lambda c: _begin(c, found(c, tenant, name, "alone"), now)))
+        await self._finish(await self._db.write(lambda c: _begin(c, dataset_row(c, tenant, name, "alone"), now)))
 
     async def finish_deletions(self) -> int:
-        """Delete what is left of datasets whose deletion was interrupted; how many there were."""
+        """Delete what is left of datasets whose deletion was interrupted, and return how many there were."""
         query = select(s.dataset).where(s.dataset.c.revision == GONE)
         rows = await self._db.read(lambda c: [dict(row) for row in c.execute(query).mappings()])
         for row in rows:
@@ -55,7 +56,7 @@ class Deletion:
 
 
 def _begin(c: Connection, dataset: Row, now: float) -> Row:
-    """Make the dataset unreadable, cancel its runs, forget the judges recorded on it."""
+    """Make the dataset unreadable, cancel its runs, and delete the judges that are recorded on it."""
     mine = dataset["id"]
     c.execute(update(s.dataset).where(s.dataset.c.id == mine).values(revision=GONE))
     r, v = s.run.c, s.judge_version.c
@@ -70,7 +71,7 @@ def _begin(c: Connection, dataset: Row, now: float) -> Row:
 
 
 def _some_rows(c: Connection, mine: int) -> bool:
-    """Delete a batch of what hangs on the dataset and its runs, but texts; False when there is no more."""
+    """Delete a batch of rows of the dataset and its runs, but no texts. Return False if there are no more."""
     runs = select(s.run.c.id).where(s.run.c.dataset_id == mine)
     parts: list[tuple[Table, ColumnElement[bool]]] = [(table, table.c.run_id.in_(runs)) for table in _OF_RUNS]
     parts += [(table, table.c.dataset_id == mine) for table in _OF_DATASETS]
@@ -83,7 +84,7 @@ def _batch(c: Connection, table: Table, which: ColumnElement[bool]) -> bool:
 
 
 def _some_recorded(c: Connection, mine: int) -> bool:
-    """Delete a batch of uploaded verdicts with their answers, which are keyed by this dataset's judges alone."""
+    """Delete a batch of uploaded verdicts with their answers, which only this dataset's judges use."""
     r = s.recorded.c
     rows = c.execute(select(r.id, r.answer_id).where(r.dataset_id == mine).limit(BATCH)).all()
     _delete_answers(c, {row.answer_id for row in rows})
@@ -93,7 +94,10 @@ def _some_recorded(c: Connection, mine: int) -> bool:
 
 
 def _some_answers(c: Connection, dataset: Row, after: int) -> int | None:
-    """Delete what nobody else holds of a batch of the tenant's answers; the last one looked at, None at the end."""
+    """Delete those of a batch of the tenant's answers that no other dataset uses.
+
+    Return the id of the last answer that was checked, or None at the end.
+    """
     owner = dataset["tenant_id"]
     others = select(s.dataset.c.id).where(s.dataset.c.tenant_id == owner, s.dataset.c.revision != GONE)
     held = _contents(c, *(table.c.dataset_id.in_(others) for table in _TEXTS))
@@ -106,7 +110,7 @@ def _some_answers(c: Connection, dataset: Row, after: int) -> int | None:
 
 
 def _some_texts(c: Connection, dataset: Row) -> bool:
-    """Delete a batch of prompts and outputs, and the ids of the contents that nobody has any more."""
+    """Delete a batch of prompts and outputs, and the ids of contents that no row has any more."""
     doomed = [
         table.c.id.in_(select(table.c.id).where(table.c.dataset_id == dataset["id"]).order_by(table.c.id).limit(BATCH))
         for table in _TEXTS
@@ -132,7 +136,7 @@ def _delete_answers(c: Connection, answers: set[int]) -> None:
 
 
 def _contents(c: Connection, prompts: ColumnElement[bool], outputs: ColumnElement[bool]) -> set[int]:
-    """The interned ids of the texts that these prompts and outputs show."""
+    """Return the interned ids of the texts of these prompts and outputs."""
     p, o = s.prompt.c, s.output.c
     shown = {i for row in c.execute(select(p.plain, p.referenced).where(prompts)) for ids in row for i in ids}
     shown.update(i for row in c.execute(select(o.shown).where(outputs)) for i in row.shown)

@@ -1,4 +1,4 @@
-"""Where SQLite and PostgreSQL differ: rows that may be there already, and who else may write."""
+"""Differences between SQLite and PostgreSQL: inserting rows that may exist, and who else may write."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def alone(c: Connection) -> bool:
     return c.dialect.name == "sqlite"
 
 
-def adding(c: Connection, table: Table) -> Any:  # noqa: ANN401  # either dialect's insert
-    """An insert into *table* that leaves alone what is there."""
+def insert_or_skip(c: Connection, table: Table) -> Any:  # noqa: ANN401  # either dialect's insert
+    """Return an insert into *table* that skips rows that already exist."""
     insert = sqlite.insert if c.dialect.name == "sqlite" else postgresql.insert
     return insert(table).on_conflict_do_nothing()

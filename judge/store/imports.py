@@ -1,4 +1,7 @@
-"""Verdicts made elsewhere, as answers of a recorded judge: keyed by their contestants, never merged by content."""
+"""Verdicts made elsewhere, stored as answers of a recorded judge.
+
+Their keys are made of their contestants, so they are never merged because of equal content.
+"""
 
 from __future__ import annotations
 
@@ -13,28 +16,30 @@ from judge.domain.outcome import Order, Outcome, Preference, VerdictStatus
 from judge.domain.verdict import SOURCE_PARSER, CallKey, ParsedVerdict, Reply, digest, recorded_digest
 from judge.store import schema as s
 from judge.store.definitions import from_definition
-from judge.store.dialects import adding
-from judge.store.interning import interned
-from judge.store.many_rows import changed, insert_rows
+from judge.store.dialects import insert_or_skip
+from judge.store.interning import intern
+from judge.store.many_rows import insert_rows, update_rows
 from judge.store.rows import ANSWER, PARSED_VERDICT, answer_row, ids_of, insert_keyed_rows, parsed_verdict_row
 
 FINAL = (VerdictStatus.REFUSED, VerdictStatus.FILTERED, VerdictStatus.TRUNCATED)
 
 
 def recorded_definition(judge: str, dataset: str) -> JudgeDefinition:
-    """The judge that verdicts uploaded to *dataset* under the name *judge* belong to."""
-    return JudgeDefinition(judge, RECORDED, Rubric("brackets", ()), "brackets", scope=dataset)
+    """Return the judge of the verdicts that are uploaded to *dataset* under the name *judge*."""
+    return JudgeDefinition(
+        name=judge, backend=RECORDED, rubric=Rubric("brackets", ()), parser="brackets", scope=dataset
+    )
 
 
 def imported_identity(verdict: ImportedVerdict) -> tuple[str, str, int, str, str, int]:
-    """What makes two verdicts the same call of a judge: who was shown first, not who is called left."""
+    """Return what makes two verdicts the same call of a judge: who was shown first, not who is called left."""
     ends = (verdict.left, verdict.right)
     first, second = ends if verdict.order is Order.LEFT_FIRST else ends[::-1]
     return verdict.judge, verdict.prompt_id, verdict.turn, first, second, verdict.repeat
 
 
 def imported_meaning(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What two equal verdicts share, whichever contestant each of them calls left."""
+    """Return what two equal verdicts share, whichever contestant each of them calls left."""
     body = row["body"]
     preference = body["outcome"] and Preference.of(Outcome(body["outcome"]), Order(body["order"]))
     return body["raw"], preference, body["status"], body["reason"]
@@ -46,18 +51,21 @@ def store_answers(
     verdicts: Sequence[tuple[ImportedVerdict, ParsedVerdict | None]],
     now: float,
 ) -> list[int]:
-    """The answer of each verdict, with the source's reading and our own. An answer under the same key gives way."""
+    """Store the answer of each verdict, with the outcome of its source and our parsed verdict, and return its id.
+
+    An existing answer under the same key is moved to another key.
+    """
     owner = dataset["tenant_id"]
     definitions = {v.judge: recorded_definition(v.judge, dataset["name"]) for v, _ in verdicts}
     versions = [
         {"tenant_id": owner, "name": name, "fingerprint": d.fingerprint, "definition": from_definition(d)}
         for name, d in definitions.items()
     ]
-    c.execute(adding(c, s.judge_version), versions)
+    c.execute(insert_or_skip(c, s.judge_version), versions)
     keys = _keys(c, owner, {name: bytes.fromhex(d.fingerprint) for name, d in definitions.items()}, verdicts)
-    # A run that showed an old answer keeps it, under a key that nobody asks for.
+    # A run that uses an old answer keeps it, under a key that nobody asks for.
     old = [(answer, -answer) for answer in ids_of(c, s.answer, owner, keys)]
-    changed(c, s.answer, ("repeat",), old, [s.answer.c.id])
+    update_rows(c, s.answer, ("repeat",), old, [s.answer.c.id])
     made = insert_keyed_rows(
         c,
         s.answer,
@@ -86,9 +94,17 @@ def _keys(
         judge, prompt, _, first, second, _ = imported_identity(verdict)
         ends = recorded_digest(first, 0), recorded_digest(second, 0)
         parts.append((fingerprints[judge], digest("prompt-id", prompt), *ends))
-    ids = interned(c, owner, [part for four in parts for part in four])
+    ids = intern(c, owner, [part for four in parts for part in four])
     return [
-        CallKey(ids[judge], ids[prompt], verdict.turn, ids[first], ids[second], "", verdict.repeat)
+        CallKey(
+            fingerprint=ids[judge],
+            prompt=ids[prompt],
+            turn=verdict.turn,
+            first=ids[first],
+            second=ids[second],
+            cache_tag="",
+            repeat=verdict.repeat,
+        )
         for (judge, prompt, first, second), (verdict, _) in zip(parts, verdicts, strict=True)
     ]
 

@@ -1,8 +1,8 @@
-"""Rows by the hundred, going in, looked up and changed: statements that are made once.
+"""Statements that insert, look up and update hundreds of rows at once.
 
-SQLAlchemy's own statements over many rows spend several times what the database does on each row's parameters. To
-SQLite the rows go as VALUES in groups of a few sizes, so that statements repeat and stay prepared; to PostgreSQL as one
-array a column, so that it plans one short statement.
+SQLAlchemy's own statements over many rows need several times as long as the database, because of each row's parameters.
+For SQLite, the rows are sent as VALUES in groups of a few sizes, so that statements repeat and stay prepared. For
+PostgreSQL, they are sent as one array for each column, so that it plans one short statement.
 """
 
 from __future__ import annotations
@@ -33,89 +33,95 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeEngine
 
 GROUPS = (500, 100, 20, 5, 1)
-"""Rows in a statement; the largest keeps below SQLite's 32,766 parameters at 65 columns."""
+"""Rows in a statement. With 65 columns, the largest group stays below SQLite's limit of 32,766 parameters."""
 Rows = Sequence[Sequence[Any]]
 
 
 def insert_rows(
     c: Connection, table: Table, names: tuple[str, ...], rows: Rows, back: Sequence[Column[Any]] = ()
 ) -> Sequence[Any]:
-    """Insert *rows* of the columns *names*, leaving alone what is there; *back* of those that went in."""
+    """Insert *rows* with the columns *names*, skip those that exist, and return the columns *back* of the others."""
     if not rows:
         return []
-    told = _told(table, names, rows)
+    encoded = _encode_json(table, names, rows)
     returning = tuple(column.name for column in back)
     if c.dialect.name == "sqlite":
-        return _by_values(c, told, lambda many: _insert(table, names, many, returning), answers=bool(back))
-    result = c.execute(_insert_arrays(table, names, returning), _arrays(table, names, told))
+        return _by_values(c, encoded, lambda n_rows: _insert(table, names, n_rows, returning), answers=bool(back))
+    result = c.execute(_insert_arrays(table, names, returning), _arrays(table, names, encoded))
     return result.all() if back else []
 
 
-def ids_among(c: Connection, table: Table, names: tuple[str, ...], rows: Rows, *, where: str = "") -> list[int]:
-    """The ids of what *table* has with one of *rows* in its columns *names*, and of which *where* holds."""
+def ids_among(c: Connection, table: Table, names: tuple[str, ...], rows: Rows, *, condition: str = "") -> list[int]:
+    """Return the ids of the rows of *table* whose columns *names* are among *rows* and that meet the *condition*."""
     if not rows:
         return []
     if c.dialect.name == "sqlite":
-        return [one[0] for one in _by_values(c, rows, lambda many: _lookup(table, names, where, many))]
-    return list(c.scalars(_lookup_arrays(table, names, where), _arrays(table, names, rows)))
+        return [row[0] for row in _by_values(c, rows, lambda n_rows: _lookup(table, names, condition, n_rows))]
+    return list(c.scalars(_lookup_arrays(table, names, condition), _arrays(table, names, rows)))
 
 
-def changed(
-    c: Connection, table: Table, names: tuple[str, ...], rows: Rows, back: Sequence[Column[Any]], *, where: str = ""
+def update_rows(
+    c: Connection, table: Table, names: tuple[str, ...], rows: Rows, back: Sequence[Column[Any]], *, condition: str = ""
 ) -> Sequence[Any]:
-    """Write *rows*, an id each and what goes into the columns *names*, if *where* holds; *back* of what is changed."""
+    """Update rows that meet the *condition*, and return their columns *back*.
+
+    Each of *rows* is an id and the new values of the columns *names*.
+    """
     if not rows:
         return []
     returning = tuple(column.name for column in back)
     if c.dialect.name == "sqlite":
-        return _by_values(c, rows, lambda many: _update(table, names, where, many, returning))
+        return _by_values(c, rows, lambda n_rows: _update(table, names, condition, n_rows, returning))
     arrays = _arrays(table, ("id", *names), rows)
-    return c.execute(_update_arrays(table, names, where, returning), arrays).all()
+    return c.execute(_update_arrays(table, names, condition, returning), arrays).all()
 
 
 def _by_values(c: Connection, rows: Rows, sql: Callable[[int], str], *, answers: bool = True) -> list[Any]:
-    """What the statement that *sql* gives for so many rows answers, group by group, if it *answers* at all."""
-    found: list[Any] = []
+    """Execute the statement that *sql* makes for a number of rows, group by group.
+
+    Return the rows that it gives back, if it *answers*.
+    """
+    returned: list[Any] = []
     begin = 0
     for size in GROUPS:
         while len(rows) - begin >= size:
             values = tuple(chain.from_iterable(rows[begin : begin + size]))
             cursor = c.exec_driver_sql(sql(size), values).cursor
             if answers and cursor is not None:
-                # The driver's own tuples: rows dressed up take longer than to read.
-                found.extend(cursor.fetchall())
+                # These are the driver's own tuples. SQLAlchemy's rows take longer to make than to read.
+                returned.extend(cursor.fetchall())
             begin += size
-    return found
+    return returned
 
 
 @lru_cache(maxsize=64)
-def _insert(table: Table, names: tuple[str, ...], many: int, back: tuple[str, ...]) -> str:
-    insert = f"INSERT INTO {_quoted((table.name,))} ({_quoted(names)}) {_values(len(names), many)}"
+def _insert(table: Table, names: tuple[str, ...], n_rows: int, back: tuple[str, ...]) -> str:
+    insert = f"INSERT INTO {_quote_list((table.name,))} ({_quote_list(names)}) {_values(len(names), n_rows)}"
     return f"{insert} ON CONFLICT DO NOTHING{_returning(back)}"
 
 
 @lru_cache(maxsize=64)
-def _lookup(table: Table, names: tuple[str, ...], where: str, many: int) -> str:
-    """Joined crosswise, the table is searched for each row; for a tuple IN the same VALUES SQLite reads all of it."""
-    parts, own = _parts(names), _quoted((table.name,))
-    same = [f"{own}.{name} = {part}" for name, part in zip(_each_quoted(names), parts, strict=True)]
-    wanted = f"WITH wanted({','.join(parts)}) AS ({_values(len(names), many)})"
-    condition = " AND ".join([*same, where] if where else same)
-    return f"{wanted} SELECT {own}.id FROM wanted CROSS JOIN {own} ON {condition}"  # noqa: S608  # names of our own
+def _lookup(table: Table, names: tuple[str, ...], condition: str, n_rows: int) -> str:
+    """Return a lookup by CROSS JOIN, which uses an index. With a tuple IN (VALUES ...), SQLite would read all rows."""
+    parts, own = _parts(names), _quote_list((table.name,))
+    same = [f"{own}.{name} = {part}" for name, part in zip(_quote(names), parts, strict=True)]
+    wanted = f"WITH wanted({','.join(parts)}) AS ({_values(len(names), n_rows)})"
+    matches = " AND ".join([*same, condition] if condition else same)
+    return f"{wanted} SELECT {own}.id FROM wanted CROSS JOIN {own} ON {matches}"  # noqa: S608  # names of our own
 
 
 @lru_cache(maxsize=64)
-def _update(table: Table, names: tuple[str, ...], where: str, many: int, back: tuple[str, ...]) -> str:
+def _update(table: Table, names: tuple[str, ...], condition: str, n_rows: int, back: tuple[str, ...]) -> str:
     parts = _parts(("id", *names))
-    set_to = ",".join(f"{name} = {part}" for name, part in zip(_each_quoted(names), parts[1:], strict=True))
-    wanted = f"WITH wanted({','.join(parts)}) AS ({_values(len(parts), many)})"
-    own = _quoted((table.name,))
+    set_to = ",".join(f"{name} = {part}" for name, part in zip(_quote(names), parts[1:], strict=True))
+    wanted = f"WITH wanted({','.join(parts)}) AS ({_values(len(parts), n_rows)})"
+    own = _quote_list((table.name,))
     change = f"{wanted} UPDATE {own} SET {set_to} FROM wanted WHERE {own}.id = {parts[0]}"  # noqa: S608  # names of our own
-    return change + (f" AND {where}" if where else "") + _returning(back)
+    return change + (f" AND {condition}" if condition else "") + _returning(back)
 
 
-def _values(many: int, rows: int) -> str:
-    return "VALUES " + ",".join(["(" + ",".join("?" * many) + ")"] * rows)
+def _values(n_columns: int, n_rows: int) -> str:
+    return "VALUES " + ",".join(["(" + ",".join("?" * n_columns) + ")"] * n_rows)
 
 
 def _parts(names: Sequence[str]) -> list[str]:
@@ -123,21 +129,21 @@ def _parts(names: Sequence[str]) -> list[str]:
 
 
 def _returning(back: tuple[str, ...]) -> str:
-    return f" RETURNING {_quoted(back)}" if back else ""
+    return f" RETURNING {_quote_list(back)}" if back else ""
 
 
-def _quoted(names: Sequence[str]) -> str:
-    return ",".join(_each_quoted(names))
+def _quote_list(names: Sequence[str]) -> str:
+    return ",".join(_quote(names))
 
 
-def _each_quoted(names: Sequence[str]) -> list[str]:
+def _quote(names: Sequence[str]) -> list[str]:
     quote = sqlite.dialect().identifier_preparer.quote_identifier
     return [quote(name) for name in names]
 
 
 @lru_cache(maxsize=64)
 def _insert_arrays(table: Table, names: tuple[str, ...], back: tuple[str, ...]) -> Any:  # noqa: ANN401  # a statement
-    documents, parts = _documents(table, names), _unnested(table, names).c
+    documents, parts = _documents(table, names), _unnest(table, names).c
     columns = [
         cast(part, table.c[name].type) if name in documents else part for name, part in zip(names, parts, strict=True)
     ]
@@ -146,27 +152,28 @@ def _insert_arrays(table: Table, names: tuple[str, ...], back: tuple[str, ...]) 
 
 
 @lru_cache(maxsize=64)
-def _lookup_arrays(table: Table, names: tuple[str, ...], where: str) -> Any:  # noqa: ANN401  # a statement
-    wanted = tuple_(*(table.c[name] for name in names)).in_(select(*_unnested(table, names).c))
-    return select(table.c.id).where(wanted, text(where or "true"))
+def _lookup_arrays(table: Table, names: tuple[str, ...], condition: str) -> Any:  # noqa: ANN401  # a statement
+    wanted = tuple_(*(table.c[name] for name in names)).in_(select(*_unnest(table, names).c))
+    return select(table.c.id).where(wanted, text(condition or "true"))
 
 
 @lru_cache(maxsize=64)
-def _update_arrays(table: Table, names: tuple[str, ...], where: str, back: tuple[str, ...]) -> Any:  # noqa: ANN401  # a statement
-    row, *parts = _unnested(table, ("id", *names)).c
-    change = update(table).where(table.c.id == row, text(where or "true")).values(dict(zip(names, parts, strict=True)))
+def _update_arrays(table: Table, names: tuple[str, ...], condition: str, back: tuple[str, ...]) -> Any:  # noqa: ANN401  # a statement
+    row, *parts = _unnest(table, ("id", *names)).c
+    change = update(table).where(table.c.id == row, text(condition or "true"))
+    change = change.values(dict(zip(names, parts, strict=True)))
     return change.returning(*(table.c[name] for name in back))
 
 
-def _unnested(table: Table, names: tuple[str, ...]) -> Any:  # noqa: ANN401  # a table value
-    """The arrays of `_arrays` as a table: a column for each of *names*, in their order."""
+def _unnest(table: Table, names: tuple[str, ...]) -> Any:  # noqa: ANN401  # a table value
+    """Return the arrays of `_arrays` as a table with a column for each of *names*, in the same order."""
     kinds = _kinds(table, names)
     arrays = [cast(bindparam(f"all_{n}", type_=Text), ARRAY(kind)) for n, kind in enumerate(kinds)]
     return func.unnest(*arrays).table_valued(*_parts(names), name="rows").render_derived()
 
 
 def _arrays(table: Table, names: tuple[str, ...], rows: Rows) -> dict[str, str]:
-    """What goes into the columns *names*, an array each; what holds JSON goes as texts."""
+    """Return an array of values for each of the columns *names*. Values of JSON columns are texts."""
     kinds, columns = _kinds(table, names), zip(*rows, strict=True)
     return {
         f"all_{n}": _array(values, texts=isinstance(kind, String))
@@ -181,33 +188,33 @@ def _kinds(table: Table, names: tuple[str, ...]) -> tuple[TypeEngine[Any], ...]:
 
 
 def _array(values: Sequence[Any], *, texts: bool) -> str:
-    """*values* as PostgreSQL reads an array. Its driver writes one too, a dozen times as slowly, element by element."""
+    """Return *values* in PostgreSQL's notation of arrays. Its driver writes arrays too, but is a dozen times slower."""
     if texts:
-        told = ["NULL" if value is None else f'"{_escaped(value)}"' for value in values]
+        elements = ["NULL" if value is None else f'"{_escape(value)}"' for value in values]
     else:
-        told = ["NULL" if value is None else str(value) for value in values]
-    return "{" + ",".join(told) + "}"
+        elements = ["NULL" if value is None else str(value) for value in values]
+    return "{" + ",".join(elements) + "}"
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
 @lru_cache(maxsize=64)
 def _documents(table: Table, names: tuple[str, ...]) -> frozenset[str]:
-    """The columns that hold JSON."""
+    """Return the columns that hold JSON."""
     return frozenset(name for name in names if isinstance(table.c[name].type, JSON))
 
 
-def _told(table: Table, names: tuple[str, ...], rows: Rows) -> Rows:
-    """*rows* with JSON written out."""
+def _encode_json(table: Table, names: tuple[str, ...], rows: Rows) -> Rows:
+    """Return *rows* with the values of JSON columns encoded."""
     documents = _documents(table, names)
     if not documents:
         return rows
-    at = [names.index(name) for name in documents]
-    told = [list(row) for row in rows]
-    for row in told:
-        for place in at:
-            # Most often there is nothing: written out here, it costs a tenth.
+    places = [names.index(name) for name in documents]
+    encoded = [list(row) for row in rows]
+    for row in encoded:
+        for place in places:
+            # Most values are empty. Handling them here takes a tenth of the time.
             row[place] = "[]" if row[place] == () else json.dumps(row[place])
-    return told
+    return encoded

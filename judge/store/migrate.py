@@ -1,16 +1,16 @@
 """Migrations, and the schemas that a release works with.
 
-Killed at any statement, a migration leaves the old schema: all of it is a single transaction on either database. A
-file is brought up to date when it is opened, after a copy was made. A PostgreSQL is by `judge migrate`, one process at
-a time; a server never does.
+A migration is a single transaction on either database, so if it is killed at any statement, the old schema remains. A
+file is migrated when it is opened, after a copy was made. A PostgreSQL database is migrated only by `judge migrate`,
+one process at a time, never by a server.
 
-A schema changes in two steps, a release apart. The first expands it: new tables, new columns that may be left out. The
-releases of before go on with it. The second contracts it, when no such release is in use any more. So each script says
-in *works_with* the oldest revision whose release still reads and writes what it leaves (itself, if it says nothing),
-and the newest script's word is stored in alembic_version beside the revision. A release works with the newest revision
-it knows, and with a later one whose *works_with* it knows; with no other it starts.
+A schema changes in two steps, one release apart. The first step expands it with new tables and optional columns, and
+earlier releases continue to work. The second step contracts it, when no such release is in use any more. So each script
+states in *works_with* the oldest revision whose release can still read and write the new schema (by default the
+script's own). The newest script's *works_with* is stored in alembic_version next to the revision. A release works with
+the newest revision it knows, and with a later one whose *works_with* it knows. With any other it does not start.
 
-A store that is new gets its tables at once: the same ones, in a quarter of the time.
+A new store gets all its tables at once. They are the same as those that the scripts make, in a quarter of the time.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from judge.store.schema import metadata
 
 SCRIPTS = Path(__file__).parent / "migrations"
 SHARED = 0x6A756468
-"""The number of the advisory lock of the process that migrates."""
+"""The number of the advisory lock that the migrating process takes."""
 LOCK_SECONDS = 5
-"""So long a migration waits for a table: whoever wants that table meanwhile waits behind it."""
+"""How long a migration waits for a table. Whoever needs that table meanwhile waits behind it."""
 VERSION = Table(
     "alembic_version",
     MetaData(),
@@ -42,7 +42,7 @@ VERSION = Table(
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What a release knows: its *newest* revision, all *revisions*, and what the newest *works_with*."""
+    """The revisions that a release knows, the *newest* of them, and the oldest one that the newest *works_with*."""
 
     newest: str
     revisions: frozenset[str]
@@ -50,64 +50,65 @@ class _Known:
 
 
 def migrate(engine: Engine, scripts: Path = SCRIPTS) -> None:
-    """Bring a file's schema up to date; one that had an older one is kept beside it as NAME.before-REVISION."""
+    """Migrate a file to the newest schema. A file with an older schema is first copied to NAME.before-REVISION."""
     with engine.connect() as connection:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-        before, now = _upgraded(connection, scripts, copy=True)
+        before, now = _upgrade(connection, scripts, copy=True)
         if before != now:
             connection.commit()
 
 
 def migrate_shared(engine: Engine, scripts: Path = SCRIPTS) -> tuple[str | None, str]:
-    """Bring the schema of a PostgreSQL up to date; what it was and what it is."""
+    """Migrate a PostgreSQL database to the newest schema. Return the revisions before and after."""
     with engine.connect() as connection:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({SHARED})")
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
-        told = _upgraded(connection, scripts, copy=False)
+        revisions = _upgrade(connection, scripts, copy=False)
         connection.commit()
-        return told
+        return revisions
 
 
 def check_schema(connection: Connection, scripts: Path = SCRIPTS, *, exactly: bool = False) -> None:
-    """StoreFailed unless this release works with the schema; if *exactly*, unless it is the newest it knows."""
+    """Raise StoreFailed unless this release works with the schema. If *exactly*, it must be the newest it knows."""
     known, present = _known(scripts), _present(connection)
     if present == known.newest:
         return
     if present in known.revisions or present is None:
-        has = f"schema {present}" if present else "no schema"
-        raise StoreFailed(f"the store has {has}, and this release works with {known.newest}: run `judge migrate`")
+        schema = f"schema {present}" if present else "no schema"
+        raise StoreFailed(f"the store has {schema}, but this release needs {known.newest}: run `judge migrate`")
     _check_newer(connection, known, present)
     if exactly:
-        raise StoreFailed(f"the store has schema {present}, and this needs the release that made it")
+        raise StoreFailed(f"the store has schema {present}, not {known.newest}: use the release that made it")
 
 
 def _check_newer(connection: Connection, known: _Known, present: str) -> None:
-    """StoreFailed unless the revision *present*, which is none that is known, works with this release."""
+    """Raise StoreFailed unless the unknown revision *present* works with this release."""
     oldest = _works_with(connection)
     if oldest not in known.revisions:
         raise StoreFailed(
-            f"the store has schema {present}, which a newer release made and which works with releases from schema"
-            f" {oldest} on; this release has {known.newest}: use a newer one"
+            f"the store has schema {present} of a newer release, which needs a release with schema {oldest} or later;"
+            f" this release has {known.newest}: use a newer release"
         )
 
 
 @lru_cache(maxsize=1)
 def _known(scripts: Path) -> _Known:
-    """Read from the scripts' text: alembic takes a quarter of a second to load, and few stores need it."""
-    said = [_constants(path) for path in (scripts / "versions").glob("*.py")]
-    revisions = frozenset(one["revision"] for one in said)
-    [newest] = [one for one in said if one["revision"] not in {other.get("down_revision") for other in said}]
+    """Read the revisions from the text of the scripts, because loading alembic takes a quarter of a second."""
+    constants = [_constants(path) for path in (scripts / "versions").glob("*.py")]
+    followed = {script.get("down_revision") for script in constants}
+    revisions = frozenset(script["revision"] for script in constants)
+    [newest] = [script for script in constants if script["revision"] not in followed]
     return _Known(newest["revision"], revisions, newest.get("works_with", newest["revision"]))
 
 
 def _constants(script: Path) -> dict[str, str]:
-    """The texts that a script gives names to at its top level, each on a line of its own."""
-    found = {}
+    """Return the string constants that a script assigns at its top level."""
+    constants = {}
     for line in ast.parse(script.read_text("utf-8")).body:
         match line:
             case ast.Assign(targets=[ast.Name(name)], value=ast.Constant(str(value))):
-                found[name] = value
-    return found
+                constants[name] = value
+    return constants
 
 
 def _present(connection: Connection) -> str | None:
@@ -117,7 +118,7 @@ def _present(connection: Connection) -> str | None:
 
 
 def _works_with(connection: Connection) -> str | None:
-    """The oldest revision whose release works with the schema, as its newest script said."""
+    """Return the oldest revision whose release works with the schema, as its newest script stored it."""
     if not _says_works_with(connection):
         return None
     return connection.scalar(select(VERSION.c.works_with))
@@ -127,8 +128,8 @@ def _says_works_with(connection: Connection) -> bool:
     return any(column["name"] == "works_with" for column in inspect(connection).get_columns(VERSION.name))
 
 
-def _upgraded(connection: Connection, scripts: Path, *, copy: bool) -> tuple[str | None, str]:
-    """Upgrade in the transaction that is open; the revision before and after."""
+def _upgrade(connection: Connection, scripts: Path, *, copy: bool) -> tuple[str | None, str]:
+    """Upgrade in the open transaction. Return the revisions before and after."""
     known, present = _known(scripts), _present(connection)
     if present == known.newest:
         return present, present
@@ -150,8 +151,8 @@ def _upgraded(connection: Connection, scripts: Path, *, copy: bool) -> tuple[str
 
 
 def _run(connection: Connection, scripts: Path) -> None:
-    """Run the scripts that the schema has not seen."""
-    from alembic import command  # noqa: PLC0415  # slow to load, and only a store of before needs it
+    """Run the scripts that are newer than the schema."""
+    from alembic import command  # noqa: PLC0415  # slow to load, and only older stores need it
     from alembic.config import Config  # noqa: PLC0415  # as above
 
     config = Config()
@@ -161,7 +162,7 @@ def _run(connection: Connection, scripts: Path) -> None:
 
 
 def _copy(connection: Connection, suffix: str) -> None:
-    """Copy the file as it was before this transaction, by a connection of its own."""
+    """Copy the file as it was before this transaction, with a connection of its own."""
     file = connection.engine.url.database
     if not file or file == ":memory:":
         return

@@ -1,4 +1,4 @@
-"""Readings beside answers: what is there is read again by another parser, and nothing is asked."""
+"""Parsed verdicts of stored answers. Replies can be parsed again by another parser without a call."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from judge.store.rows import PARSED_VERDICT, parsed_verdict_row, parsed_verdicts
 
 
 class ParsedVerdicts:
-    """The part of RunStore about readings."""
+    """The part of RunStore about parsed verdicts."""
 
     _db: Connections
 
     async def run_answers(self, row: int, after: int, limit: int) -> list[tuple[int, int, StoredAnswer]]:
-        """A page of a run's replies after position *after*: position, judge's place, answer."""
+        """Return a page of a run's replies after position *after*: position, place of the judge, and answer."""
         i = s.run_item.c
 
         def work(c: Connection) -> list[tuple[int, int, StoredAnswer]]:
@@ -33,20 +33,20 @@ class ParsedVerdicts:
                 .limit(limit)
             )
             rows = c.execute(query).all()
-            parsed_verdicts = parsed_verdicts_of(c, [found.id for found in rows])
+            parsed_verdicts = parsed_verdicts_of(c, [answer.id for answer in rows])
             return [
                 (
-                    found.position,
-                    found.judge,
-                    StoredAnswer(found.id, reply_of(found), parsed_verdicts.get(found.id, ())),
+                    answer.position,
+                    answer.judge,
+                    StoredAnswer(answer.id, reply_of(answer), parsed_verdicts.get(answer.id, ())),
                 )
-                for found in rows
+                for answer in rows
             ]
 
         return await self._db.read(work)
 
     async def add_parsed_verdicts(self, tenant: str, parsed_verdicts: Sequence[tuple[int, ParsedVerdict]]) -> None:
-        """Add readings of answers; one that is there stays as it is."""
+        """Add pairs of an answer's id and a parsed verdict of it. Those that exist stay as they are."""
 
         def work(c: Connection) -> None:
             owner = tenant_id(c, tenant)
@@ -61,7 +61,7 @@ class ParsedVerdicts:
             await self._db.write(work)
 
     async def usages(self, tenant: str, fingerprints: Collection[int], limit: int) -> list[Usage]:
-        """What at most *limit* stored calls of these fingerprints used."""
+        """Return the usage of at most *limit* stored calls of judges with these *fingerprints*."""
         a = s.answer.c
         owner = select(s.tenant.c.id).where(s.tenant.c.name == tenant).scalar_subquery()
         query = select(s.answer).where(a.tenant_id == owner, a.fingerprint.in_(sorted(fingerprints))).limit(limit)

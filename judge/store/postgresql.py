@@ -1,7 +1,7 @@
-"""PostgreSQL: several processes write at once, each transaction short, and whoever was in another's way tries again.
+"""PostgreSQL: several processes write at once in short transactions, and repeat those that conflict.
 
-A paused client must not hold everybody: idle transactions end after two seconds, a lock is waited for at most five and
-a write takes at most ten. The schema is brought up to date by `judge migrate` alone, never by a server.
+A paused client must not block everybody. So PostgreSQL ends write transactions that are idle for two seconds, waits at
+most five seconds for a lock, and lets a write take at most ten. Only `judge migrate` migrates the schema.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from judge.store.migrate import check_schema, migrate_shared
 T = TypeVar("T")
 SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
 THREADS = 4
-"""Of writers, and of readers, each with a connection."""
+"""The number of threads that write, and of those that read. Each has its own connection."""
 TRIES = 5
 WRITING = "-c idle_in_transaction_session_timeout=2s -c lock_timeout=5s -c transaction_timeout=10s"
 READ_ONLY = "-c idle_in_transaction_session_timeout=30s -c lock_timeout=5s -c transaction_timeout=120s"
@@ -29,25 +29,25 @@ DISK_FULL = "53100"
 GONE = ("08", "57P", "25P03", "25P04")
 """The server is stopping or starting, the connection is lost, or the transaction was idle or open for too long."""
 UNKNOWN = ("42703", "42P01")
-"""A column or a table is not there: somebody may have migrated while this process was at work."""
-IN_THE_WAY = ("40001", "40P01", "55P03", "23505")
-"""Serialization, deadlock, a lock not had in time, and a unique key that another transaction took meanwhile."""
+"""A column or a table does not exist: somebody may have migrated the store while this process was running."""
+CONFLICTS = ("40001", "40P01", "55P03", "23505")
+"""A serialization failure, a deadlock, a lock timeout, or a unique key that another transaction inserted first."""
 NEEDS = {
-    "42501": "judge migrate needs a role that owns the store's tables and may create some in their schema",
-    "55P03": "judge migrate needs each table to itself for a moment; nothing was changed, try again",
+    "42501": "judge migrate needs a role that owns the store's tables and may create tables in their schema",
+    "55P03": "judge migrate could not lock a table within 5 seconds; nothing was changed, try again",
 }
-"""What a migration lacked, by what the database says."""
+"""What a migration needs, by the error code of the database."""
 EXECUTING = 0x6A756467
-"""The number of the advisory lock of the one process whose own engine executes runs."""
+"""The number of the advisory lock of the only process whose own engine executes runs."""
 
 
 def is_postgresql(url: str) -> bool:
-    """Whether *url* is one of PostgreSQL."""
+    """Whether *url* is the URL of a PostgreSQL database."""
     return url.partition("://")[0] in SCHEMES
 
 
 class PostgresqlConnections:
-    """Writes in some threads, each in a READ COMMITTED transaction; reads in others, each of one moment."""
+    """Runs writes in some threads, as READ COMMITTED transactions, and reads in others, which see one moment each."""
 
     def __init__(self, url: str) -> None:
         self.full = False
@@ -57,16 +57,16 @@ class PostgresqlConnections:
         self._readers = ThreadPoolExecutor(THREADS, thread_name_prefix="store-reader")
         self._checker = ThreadPoolExecutor(1, thread_name_prefix="store-checker")
         try:
-            with told(url), self._read_only.connect() as connection:
+            with opening(url), self._read_only.connect() as connection:
                 check_schema(connection)
         except BaseException:
             self._release()
             raise
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """The result of *work* in one write transaction, whole or not at all."""
+        """Run *work* in one write transaction and return its result. If it fails, nothing is written."""
         try:
-            result = await asyncio.get_running_loop().run_in_executor(self._writers, self._written, work)
+            result = await asyncio.get_running_loop().run_in_executor(self._writers, self._write_with_retries, work)
         except StoreFull:
             self.full = True
             raise
@@ -74,21 +74,21 @@ class PostgresqlConnections:
         return result
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """The result of *work* in one read transaction."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, _transacted, self._read_only, work)
+        """Run *work* in one read transaction and return its result."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, _transact, self._read_only, work)
 
     async def check(self) -> None:
-        """Return if the database answers and has a schema that this release works with; StoreAway otherwise."""
-        await asyncio.get_running_loop().run_in_executor(self._checker, _transacted, self._read_only, _known)
+        """Return if the database answers and this release works with its schema. Raises StoreAway otherwise."""
+        await asyncio.get_running_loop().run_in_executor(self._checker, _transact, self._read_only, _check_schema)
 
-    def _written(self, work: Callable[[Connection], T]) -> T:
+    def _write_with_retries(self, work: Callable[[Connection], T]) -> T:
         for _ in range(TRIES - 1):
-            with contextlib.suppress(_InTheWay):
-                return _transacted(self._writing, work)
-        return _transacted(self._writing, work)
+            with contextlib.suppress(_Conflict):
+                return _transact(self._writing, work)
+        return _transact(self._writing, work)
 
     async def close(self) -> None:
-        """Finish what is being written, and let go."""
+        """Finish writes in progress and close all connections."""
         await asyncio.to_thread(self._release)
 
     def _release(self) -> None:
@@ -98,11 +98,11 @@ class PostgresqlConnections:
         self._read_only.dispose()
 
 
-class _InTheWay(StoreAway):
-    """Another transaction was in the way: the same one may succeed when tried again."""
+class _Conflict(StoreAway):
+    """Another transaction got in the way. The same work may succeed when it is tried again."""
 
 
-def _transacted(engine: Engine, work: Callable[[Connection], T]) -> T:
+def _transact(engine: Engine, work: Callable[[Connection], T]) -> T:
     try:
         with engine.connect() as connection:
             result = work(connection)
@@ -111,15 +111,12 @@ def _transacted(engine: Engine, work: Callable[[Connection], T]) -> T:
     except exc.DBAPIError as error:
         if _state(error).startswith(UNKNOWN):
             with engine.connect() as connection:
-                _known(connection)
+                _check_schema(connection)
         raise _kind(error)(f"the store failed: {error.orig}") from error
 
 
-def _known(connection: Connection) -> None:
-    """StoreAway if the schema is one that this release does not work with: for this process there is no store.
-
-    Another release's processes go on with what it leaves.
-    """
+def _check_schema(connection: Connection) -> None:
+    """Raise StoreAway if this release does not work with the schema. Processes of another release may still work."""
     try:
         check_schema(connection)
     except StoreFailed as error:
@@ -127,7 +124,7 @@ def _known(connection: Connection) -> None:
 
 
 def _state(error: BaseException | None) -> str:
-    """What the database calls *error*, if it does."""
+    """Return the error code that the database gives *error*, or "" if there is none."""
     return getattr(getattr(error, "orig", None), "sqlstate", None) or ""
 
 
@@ -135,22 +132,22 @@ def _kind(error: exc.DBAPIError) -> type[StoreFailed]:
     state = _state(error)
     if state == DISK_FULL:
         return StoreFull
-    if state in IN_THE_WAY:
-        return _InTheWay
-    # Without a state no server has answered.
+    if state in CONFLICTS:
+        return _Conflict
+    # If there is no error code, no server has answered.
     away = state.startswith(GONE) or (not state and isinstance(error, exc.OperationalError))
     return StoreAway if away or error.connection_invalidated else StoreFailed
 
 
 def migrate_postgresql(url: str) -> tuple[str | None, str]:
-    """Bring the schema at *url* up to date; what it was and what it is.
+    """Migrate the database at *url* to the newest schema. Return the revisions before and after.
 
-    It needs a role that owns the tables and may create some, and each table to itself for a moment: servers and workers
-    may go on meanwhile, and what could not be had in 5 seconds fails it, with nothing changed.
+    The role must own the tables and be allowed to create tables. Servers and workers may keep running. If the migration
+    cannot lock a table within 5 seconds, it fails and changes nothing.
     """
     engine = postgresql_engine(url, "", "READ COMMITTED")
     try:
-        with told(url):
+        with opening(url):
             return migrate_shared(engine)
     except StoreFailed as error:
         needs = NEEDS.get(_state(error.__cause__))
@@ -163,13 +160,13 @@ def migrate_postgresql(url: str) -> tuple[str | None, str]:
 
 @contextlib.contextmanager
 def executing(url: str) -> Iterator[None]:
-    """Be the one process whose own engine executes the runs of this store; StoreHeld if there is one."""
+    """Be the only process whose own engine executes the runs of this store. Raises StoreHeld if there is another."""
     engine = postgresql_engine(url, "", "AUTOCOMMIT")
     try:
-        with told(url), engine.connect() as connection:
+        with opening(url), engine.connect() as connection:
             if not connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({EXECUTING})").scalar():
                 raise StoreHeld(
-                    "another server executes the runs of this store; end it, or use it with --server HOST:PORT"
+                    "another server executes the runs of this store; stop it, or use it with --server HOST:PORT"
                 )
             yield
     finally:
@@ -177,8 +174,8 @@ def executing(url: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def told(url: str) -> Iterator[None]:
-    """What the database says against it, as StoreFailed."""
+def opening(url: str) -> Iterator[None]:
+    """Raise StoreFailed, with the URL without its password, if the database refuses."""
     try:
         yield
     except exc.DBAPIError as error:
@@ -187,17 +184,17 @@ def told(url: str) -> Iterator[None]:
 
 
 def postgresql_engine(url: str, options: str, isolation: str) -> Engine:
-    """Connections to the database at *url*, with these *options* and in this *isolation*."""
+    """Return an engine for the database at *url*, with these connection *options* and this *isolation* level."""
     try:
         import psycopg  # noqa: F401, PLC0415  # an extra
     except ImportError:
-        raise StoreFailed("a store on PostgreSQL needs the extra [postgresql]") from None
+        raise StoreFailed("a store on PostgreSQL needs the extra [postgresql]: psycopg is not installed") from None
     parsed: URL = make_url(url).set(drivername="postgresql+psycopg")
     return create_engine(
         parsed,
         isolation_level=isolation,
         pool_size=THREADS,
-        # One for whoever asks whether it is there while all are busy.
+        # One more for `check` while all are busy.
         max_overflow=1,
         pool_pre_ping=True,
         connect_args={"options": options, "application_name": "judge", "connect_timeout": 10},

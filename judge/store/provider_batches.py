@@ -1,4 +1,4 @@
-"""Batches at a provider: the intent is a row before anything is sent, and a batch is that row until it is collected."""
+"""Batches at a provider. The intent to submit a batch is stored as a row before anything is sent."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ OPEN = (BatchState.SUBMITTING.value, BatchState.SUBMITTED.value)
 
 
 class ProviderBatches:
-    """The part of RunStore about batches."""
+    """The part of RunStore about batches at a provider."""
 
     _db: Connections
 
     async def open_batches(self, run: int, judge: int) -> list[ProviderBatch]:
-        """The run's batches of that judge that are neither collected nor abandoned, oldest first."""
+        """Return the batches of a run's *judge* that are neither collected nor abandoned, oldest first."""
         b, a = s.provider_batch.c, s.call_attempt.c
 
         def work(c: Connection) -> list[ProviderBatch]:
             query = select(s.provider_batch).where(b.run_id == run, b.judge == judge, b.state.in_(OPEN))
-            found = []
+            batches = []
             for row in c.execute(query.order_by(b.id)).all():
                 live = c.execute(select(s.call_attempt).where(a.batch_id == row.id, s.LIVE)).all()
-                found.append(_batch(row, {key_of(attempt): attempt.id for attempt in live}))
-            return found
+                batches.append(_batch(row, {key_of(attempt): attempt.id for attempt in live}))
+            return batches
 
         return await self._db.read(work)
 
     async def move_batch(self, row: int, state: BatchState, *, provider_id: str = "") -> None:
-        """Say where a batch stands. What of an abandoned or a collected batch was never answered ends, unpaid."""
+        """Set the state of a batch. Calls of a collected or abandoned one that have no answer end as failed."""
         b, a = s.provider_batch.c, s.call_attempt.c
         values: dict[str, Any] = {"state": state.value}
         if provider_id:
@@ -49,7 +49,7 @@ class ProviderBatches:
         await self._db.write(work)
 
     async def provider_batches(self, tenant: str) -> set[str]:
-        """The provider's ids of every batch that is known."""
+        """Return the provider's ids of all batches that are known."""
         b = s.provider_batch.c
         owner = select(s.tenant.c.id).where(s.tenant.c.name == tenant).scalar_subquery()
         query = select(b.provider_id).where(b.tenant_id == owner, b.provider_id.is_not(None))
@@ -57,11 +57,11 @@ class ProviderBatches:
 
 
 def add_batch(c: Connection, owner: int, request: PermitRequest, granted: set[CallKey], wall: float) -> int:
-    """The row of the batch that *request* intends, with the positions of what was *granted*."""
+    """Insert the batch of a *request*, with the positions of the *granted* keys, and return its row."""
     batch = request.batch
     if batch is None:
-        raise AssertionError
-    positions = [at for key, at in zip(request.keys, batch.positions, strict=True) if key in granted]
+        raise AssertionError("the request has no batch")
+    positions = [position for key, position in zip(request.keys, batch.positions, strict=True) if key in granted]
     made = c.execute(
         insert(s.provider_batch).values(
             tenant_id=owner,
@@ -78,11 +78,11 @@ def add_batch(c: Connection, owner: int, request: PermitRequest, granted: set[Ca
 
 def _batch(row: Any, attempts: dict[CallKey, int]) -> ProviderBatch:  # noqa: ANN401  # a row
     return ProviderBatch(
-        row.id,
-        BatchState(row.state),
-        row.mark,
-        row.provider_id or "",
-        row.create_time,
-        tuple(row.positions),
-        attempts,
+        row=row.id,
+        state=BatchState(row.state),
+        mark=row.mark,
+        provider_id=row.provider_id or "",
+        create_time=row.create_time,
+        positions=tuple(row.positions),
+        attempts=attempts,
     )

@@ -1,4 +1,4 @@
-"""What a dataset's tables have in common: whose rows they are, and at which revisions."""
+"""What the tables of a dataset have in common: their dataset and the revisions at which their rows are valid."""
 
 from __future__ import annotations
 
@@ -18,12 +18,16 @@ Row = Mapping[str, Any]
 
 
 def chunks(values: Sequence[T]) -> list[Sequence[T]]:
-    """*values* in pieces that fit a statement."""
+    """Return *values* in chunks that fit into a statement."""
     return [values[begin : begin + CHUNK] for begin in range(0, len(values), CHUNK)]
 
 
-def found(c: Connection, tenant: str, name: str, lock: Literal["", "shared", "alone"] = "") -> Row:
-    """The dataset's row; NotFound otherwise. With a *lock* nobody deletes it meanwhile, or nobody writes it at all."""
+def dataset_row(c: Connection, tenant: str, name: str, lock: Literal["", "shared", "alone"] = "") -> Row:
+    """Return the dataset's row. Raises NotFound.
+
+    With the *lock* "shared", nobody can delete the dataset until the transaction ends. With "alone", nobody can change
+    it.
+    """
     query = (
         select(s.dataset)
         .join(s.tenant, s.tenant.c.id == s.dataset.c.tenant_id)
@@ -37,12 +41,12 @@ def found(c: Connection, tenant: str, name: str, lock: Literal["", "shared", "al
     return dict(row)
 
 
-def live(table: Table, dataset: int) -> Any:  # noqa: ANN401  # an SQL expression
-    """That a row is of the *dataset* as it is now."""
+def valid_now(table: Table, dataset: int) -> Any:  # noqa: ANN401  # an SQL expression
+    """Return the condition that a row belongs to the *dataset* as it is now."""
     return (table.c.dataset_id == dataset) & table.c.removed.is_(None)
 
 
-def at(table: Table, dataset: int, revision: int) -> Any:  # noqa: ANN401  # an SQL expression
-    """That a row is of the *dataset* as it was at *revision*."""
+def valid_at(table: Table, dataset: int, revision: int) -> Any:  # noqa: ANN401  # an SQL expression
+    """Return the condition that a row belongs to the *dataset* as it was at *revision*."""
     valid = (table.c.added <= revision) & or_(table.c.removed.is_(None), table.c.removed > revision)
     return (table.c.dataset_id == dataset) & valid

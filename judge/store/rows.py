@@ -1,4 +1,4 @@
-"""Rows of answers, readings and keys to the nouns, and back."""
+"""Converts answers, parsed verdicts and keys to rows and back."""
 
 from __future__ import annotations
 
@@ -21,36 +21,39 @@ _parts_of = attrgetter(*CallKey._fields)
 
 
 def key_of(row: Any) -> CallKey:  # noqa: ANN401  # a row
-    """The key in a row's columns."""
+    """Return the key in a row's columns."""
     return CallKey(*_parts_of(row))
 
 
-def ids_of(c: Connection, table: Table, owner: int, keys: Sequence[CallKey], *, where: str = "") -> list[int]:
-    """The ids of the rows of *table* that have one of *keys*, and of which *where* holds."""
-    return ids_among(c, table, s.KEY, [(owner, *key) for key in keys], where=where)
+def ids_of(c: Connection, table: Table, owner: int, keys: Sequence[CallKey], *, condition: str = "") -> list[int]:
+    """Return the ids of the rows of *table* that have one of *keys* and meet the *condition*."""
+    return ids_among(c, table, s.KEY, [(owner, *key) for key in keys], condition=condition)
 
 
 def insert_keyed_rows(
     c: Connection, table: Table, names: tuple[str, ...], rows: Sequence[Sequence[Any]]
 ) -> dict[CallKey, int]:
-    """Insert *rows* of a *table* whose rows have keys; the id of each that was not there, by its key."""
+    """Insert *rows* into a *table* whose rows have keys. Return the ids of those that did not exist, by key."""
     back = [table.c[name] for name in ("id", *CallKey._fields)]
     return {CallKey(*key): id_ for id_, *key in insert_rows(c, table, names, rows, back)}
 
 
 def by_id(c: Connection, columns: Sequence[Any], ids: Collection[int]) -> dict[int, Any]:
-    """What rows have in *columns*, an id or a table among them, by their *ids*, in the order of these."""
+    """Return the *columns* of rows, by id, in ascending order of their *ids*.
+
+    The columns must include the id, or a table that has one.
+    """
     ordered = sorted(ids)
-    found: dict[int, Any] = {}
+    rows: dict[int, Any] = {}
     for begin in range(0, len(ordered), CHUNK):
         query = select(*columns)
         query = query.where(query.selected_columns.id.in_(ordered[begin : begin + CHUNK]))
-        found.update({row.id: row for row in c.execute(query.order_by(query.selected_columns.id))})
-    return found
+        rows.update({row.id: row for row in c.execute(query.order_by(query.selected_columns.id))})
+    return rows
 
 
 def storable(text: str) -> str:
-    """*text* as every database can hold it: half a surrogate pair becomes a question mark, as does a NUL."""
+    """Return *text* as every database can store it. Half a surrogate pair and NUL become question marks."""
     if text.isascii() and "\0" not in text:
         return text
     return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "?")
@@ -70,11 +73,11 @@ ANSWER = (
     "tries",
     "create_time",
 )
-"""The columns of an answer, but for its id."""
+"""The columns of an answer, without its id."""
 
 
 def answer_row(owner: int, key: CallKey, reply: Reply, now: float) -> tuple[Any, ...]:
-    """An answer as a row."""
+    """Return an answer as a row."""
     usage = reply.usage
     return (
         owner,
@@ -82,8 +85,8 @@ def answer_row(owner: int, key: CallKey, reply: Reply, now: float) -> tuple[Any,
         storable(reply.raw),
         int(reply.status),
         storable(reply.model),
-        # JSON has no infinity: a token that cannot be is left out, which is what parsers make of it.
-        tuple(one for one in reply.logprobs if math.isfinite(one[1])) if reply.logprobs else (),
+        # JSON has no infinity, so impossible tokens are left out. Parsers treat missing tokens in the same way.
+        tuple(pair for pair in reply.logprobs if math.isfinite(pair[1])) if reply.logprobs else (),
         usage.input_tokens,
         usage.cached_input_tokens,
         usage.output_tokens,
@@ -95,11 +98,11 @@ def answer_row(owner: int, key: CallKey, reply: Reply, now: float) -> tuple[Any,
 
 
 PARSED_VERDICT = ("answer_id", "parser", "tenant_id", "preference", "reason", "probability_first", "strength")
-"""The columns of a reading."""
+"""The columns of a parsed verdict."""
 
 
 def parsed_verdict_row(owner: int, answer: int, parsed_verdict: ParsedVerdict) -> tuple[Any, ...]:
-    """A reading as a row."""
+    """Return a parsed verdict as a row."""
     return (
         answer,
         parsed_verdict.parser,
@@ -112,17 +115,25 @@ def parsed_verdict_row(owner: int, answer: int, parsed_verdict: ParsedVerdict) -
 
 
 def reply_of(row: Any) -> Reply:  # noqa: ANN401  # a row
-    """The reply of an answer's row."""
+    """Return the reply in an answer's row."""
     usage = Usage(
-        row.input_tokens, row.cached_input_tokens, row.output_tokens, row.cost_micros, row.latency_ms, row.tries
+        input_tokens=row.input_tokens,
+        cached_input_tokens=row.cached_input_tokens,
+        output_tokens=row.output_tokens,
+        cost_micros=row.cost_micros,
+        latency_ms=row.latency_ms,
+        tries=row.tries,
     )
     logprobs = tuple((token, value) for token, value in row.logprobs)
-    return Reply(row.raw, VerdictStatus(row.status), usage, row.model, logprobs)
+    return Reply(raw=row.raw, status=VerdictStatus(row.status), usage=usage, model=row.model, logprobs=logprobs)
 
 
 def parsed_verdicts_of(c: Connection, answers: Sequence[int], parser: str = "") -> dict[int, tuple[ParsedVerdict, ...]]:
-    """The readings of each answer: the source's first, then by parser, that of *parser* last, where it counts."""
-    found: dict[int, list[ParsedVerdict]] = {}
+    """Return the parsed verdicts of each answer: the source's first, then sorted by parser, that of *parser* last.
+
+    The last one counts, unless there is one of the source.
+    """
+    by_answer: dict[int, list[ParsedVerdict]] = {}
     for begin in range(0, len(answers), CHUNK):
         chunk = answers[begin : begin + CHUNK]
         query = (
@@ -130,18 +141,24 @@ def parsed_verdicts_of(c: Connection, answers: Sequence[int], parser: str = "") 
         )
         for row in c.execute(query):
             preference = None if row.preference is None else Preference(row.preference)
-            parsed_verdict = ParsedVerdict(row.parser, preference, row.reason, row.probability_first, row.strength)
-            found.setdefault(row.answer_id, []).append(parsed_verdict)
+            parsed_verdict = ParsedVerdict(
+                parser=row.parser,
+                preference=preference,
+                reason=row.reason,
+                probability_first=row.probability_first,
+                strength=row.strength,
+            )
+            by_answer.setdefault(row.answer_id, []).append(parsed_verdict)
     last = {SOURCE_PARSER: -1, parser: 1}
     return {
         answer: tuple(sorted(parsed_verdicts, key=lambda r: last.get(r.parser, 0)))
-        for answer, parsed_verdicts in found.items()
+        for answer, parsed_verdicts in by_answer.items()
     }
 
 
 def spent_with(before: Mapping[str, Sequence[int]], more: Mapping[int, Spent]) -> dict[str, Sequence[int]]:
-    """A run's spending by judge as its row keeps it, with *more* of some judges."""
-    found = dict(before)
+    """Return a run's spending by judge as its row stores it, with *more* spending of some judges added."""
+    by_judge = dict(before)
     for judge, spent in more.items():
-        found[str(judge)] = astuple(Spent(*found.get(str(judge), ())) + spent)
-    return found
+        by_judge[str(judge)] = astuple(Spent(*by_judge.get(str(judge), ())) + spent)
+    return by_judge

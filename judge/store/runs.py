@@ -1,4 +1,4 @@
-"""Runs in SQL: their rows, their states, what they still need."""
+"""Runs in SQL: their rows, states, rounds and settled positions."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 from judge.domain.errors import AlreadyExists, NotFound, RequestIdReused, StoreFull
 from judge.domain.judge import JudgeDefinition
 from judge.domain.outcome import ItemState
-from judge.domain.run import ENDED, TRANSITIONS, Budget, NewRun, Run, RunCounts, RunSpec, RunState, Spent
+from judge.domain.run import ENDED, TRANSITIONS, Budget, NewRun, Run, RunCounts, RunState, Spent
 from judge.ports.clock import Clock
 from judge.store import schema as s
 from judge.store.connections import Connections
 from judge.store.definitions import from_definition, from_spec, to_definition, to_spec
-from judge.store.dialects import adding
+from judge.store.dialects import insert_or_skip
 from judge.store.interning import tenant_id
-from judge.store.revisions import GONE, found
-from judge.store.shards import reopened
+from judge.store.revisions import GONE, dataset_row
+from judge.store.shards import reopen_shards
 
 _ROUND = (
     select(func.count())
@@ -27,14 +27,14 @@ _ROUND = (
     .scalar_subquery()
     .label("at_round")
 )
-"""How many rounds a run has; a plan that begins with zero is none."""
-_THERE = (
+"""The number of a run's rounds. A plan that begins with a zero byte is not a round."""
+_EXISTING_RUNS = (
     select(s.run, _ROUND)
     .join(s.tenant, s.tenant.c.id == s.run.c.tenant_id)
     .join(s.dataset, s.dataset.c.id == s.run.c.dataset_id)
     .where(s.dataset.c.revision != GONE)
 )
-_ONE = _THERE.where(s.tenant.c.name == bindparam("of"), s.run.c.run_id == bindparam("called"))
+_RUN_BY_ID = _EXISTING_RUNS.where(s.tenant.c.name == bindparam("of"), s.run.c.run_id == bindparam("called"))
 _i = s.run_item.c
 _SETTLED = select(_i.position).where(
     _i.run_id == bindparam("run"), _i.position >= bindparam("first"), _i.position < bindparam("last")
@@ -42,53 +42,33 @@ _SETTLED = select(_i.position).where(
 
 
 class SqlRuns:
-    """The part of RunStore about runs themselves."""
+    """The part of RunStore about runs and their rounds."""
 
     _db: Connections
     _clock: Clock
 
     async def create_run(self, tenant: str, run: NewRun) -> Run:
-        """Store it as QUEUED, or give the one that has its request id and body."""
+        """Store a run as QUEUED, or return the one that has its request id and body hash."""
 
         def work(c: Connection) -> str:
             owner = tenant_id(c, tenant)
-            if (old := _requested(c, tenant, run.request_id, run.body_hash)) is not None:
+            if (old := _requested_run_id(c, tenant, run.request_id, run.body_hash)) is not None:
                 return old
             taken = select(s.run.c.id).where(s.run.c.tenant_id == owner, s.run.c.run_id == run.run_id)
             if c.scalar(taken) is not None:
-                raise AlreadyExists(f"run {run.run_id!r} exists already", run=f"runs/{run.run_id}")
-            mine = found(c, tenant, run.spec.dataset, "shared")["id"]
+                raise AlreadyExists(f"run {run.run_id!r} already exists", run=f"runs/{run.run_id}")
+            mine = dataset_row(c, tenant, run.spec.dataset, "shared")["id"]
             made = c.execute(insert(s.run).values(self._row(run, owner, mine)))
             number = made.inserted_primary_key[0]  # type: ignore[index]
-            judges = [
-                {
-                    "run_id": number,
-                    "number": i,
-                    "tenant_id": owner,
-                    "dataset_id": mine,
-                    "name": judge.name,
-                    "fingerprint": judge.fingerprint,
-                }
-                for i, judge in enumerate(run.judges)
-            ]
-            c.execute(insert(s.run_judge), judges)
-            versions = [
-                {
-                    "tenant_id": owner,
-                    "name": judge.name,
-                    "fingerprint": judge.fingerprint,
-                    "definition": from_definition(judge),
-                }
-                for judge in run.judges
-            ]
-            c.execute(adding(c, s.judge_version), versions)
+            c.execute(insert(s.run_judge), _judge_rows(run, owner=owner, number=number, dataset=mine))
+            c.execute(insert_or_skip(c, s.judge_version), _version_rows(run, owner))
             return run.run_id
 
         return await self.run(tenant, await self._db.write(work))
 
     async def requested_run(self, tenant: str, request_id: str, body_hash: str) -> Run | None:
-        """The run that was created with *request_id* and this body, if there is one."""
-        run_id = await self._db.read(lambda c: _requested(c, tenant, request_id, body_hash))
+        """Return the run that was created with *request_id* and this body hash, if there is one."""
+        run_id = await self._db.read(lambda c: _requested_run_id(c, tenant, request_id, body_hash))
         return None if run_id is None else await self.run(tenant, run_id)
 
     def _row(self, run: NewRun, owner: int, dataset: int) -> dict[str, Any]:
@@ -112,27 +92,25 @@ class SqlRuns:
         }
 
     async def run(self, tenant: str, run_id: str) -> Run:
-        """The run as it is now."""
+        """Return the run as it is now."""
 
         def work(c: Connection) -> Run:
-            row = c.execute(_ONE, {"of": tenant, "called": run_id}).first()
+            row = c.execute(_RUN_BY_ID, {"of": tenant, "called": run_id}).first()
             if row is None:
                 raise NotFound(f"there is no run {run_id!r}", reason="UNKNOWN_RUN", run=run_id)
             return _run(row)
 
-        found_run = await self._db.read(work)
-        if self._db.full and found_run.state is RunState.RUNNING:
-            # There is no room to write it down, so it is told from memory; it goes on when there is room again.
-            return replace(
-                found_run, state=RunState.PAUSED, reason=StoreFull.reason, message="the store's disk is full"
-            )
-        return found_run
+        run = await self._db.read(work)
+        if self._db.full and run.state is RunState.RUNNING:
+            # The disk is full, so this state cannot be stored. The run continues when the disk has space again.
+            return replace(run, state=RunState.PAUSED, reason=StoreFull.reason, message="the store's disk is full")
+        return run
 
     async def runs(self, tenant: str, dataset: str, before: int, limit: int) -> list[Run]:
-        """At most *limit* runs, newest first."""
+        """Return at most *limit* runs, newest first."""
 
         def work(c: Connection) -> list[Run]:
-            query = _THERE.where(s.tenant.c.name == tenant).order_by(s.run.c.id.desc()).limit(limit)
+            query = _EXISTING_RUNS.where(s.tenant.c.name == tenant).order_by(s.run.c.id.desc()).limit(limit)
             if before:
                 query = query.where(s.run.c.id < before)
             if dataset:
@@ -142,7 +120,7 @@ class SqlRuns:
         return await self._db.read(work)
 
     async def unfinished(self) -> list[tuple[str, str]]:
-        """Tenant and id of every run that has not ended, oldest first."""
+        """Return the tenant and run id of every run that has not ended, oldest first."""
 
         def work(c: Connection) -> list[tuple[str, str]]:
             query = (
@@ -158,7 +136,7 @@ class SqlRuns:
     async def move_run(
         self, row: int, state: RunState, *, reason: str = "", message: str = "", never_started: ItemState | None = None
     ) -> bool:
-        """Change a run's state, if the table of transitions allows it."""
+        """Change a run's state, if TRANSITIONS allows it. Return whether it changed."""
         before = [old.value for old, new in TRANSITIONS.items() if state in new]
         values: dict[str, Any] = {
             "state": state.value,
@@ -175,13 +153,13 @@ class SqlRuns:
         return await self._db.write(work)
 
     async def explain_run(self, row: int, state: RunState, reason: str, message: str) -> bool:
-        """Say why a run is in *state*, if it still is."""
+        """Store why a run is in *state*, if it still is. Return whether it is."""
         change = update(s.run).where(s.run.c.id == row, s.run.c.state == state.value)
-        told = change.values(reason=reason, message=message, revision=s.run.c.revision + 1)
-        return await self._db.write(lambda c: c.execute(told).rowcount == 1)
+        change = change.values(reason=reason, message=message, revision=s.run.c.revision + 1)
+        return await self._db.write(lambda c: c.execute(change).rowcount == 1)
 
     async def reopen_run(self, row: int, budget: Budget | None) -> bool:
-        """Queue a run again and forget its showings without a verdict."""
+        """Queue a run again and remove its presentations without a verdict. Return whether it was possible."""
         before = [state.value for state in (*sorted(ENDED), RunState.PAUSED, RunState.WAITING)]
 
         def work(c: Connection) -> bool:
@@ -189,64 +167,44 @@ class SqlRuns:
             run = c.execute(query).first()
             if run is None:
                 return False
-            counts = dict(run.by_status)
-            failed = {name.name.lower() for name in ItemState}
             c.execute(delete(s.run_item).where(_i.run_id == row, _i.answer_id.is_(None)))
-            reopened(c, row)
-            values: dict[str, Any] = {
-                "state": RunState.QUEUED.value,
-                "reason": "",
-                "message": "",
-                "never_started": None,
-                "end_time": None,
-                "spent": {judge: astuple(replace(Spent(*used), failed=0)) for judge, used in run.spent.items()},
-                "by_status": {name: n for name, n in counts.items() if name not in failed},
-                "revision": run.revision + 1,
-            }
-            if budget is not None:
-                spec = to_spec(run.spec)
-                spec = RunSpec(spec.dataset, spec.judges, spec.pairing, budget)
-                values |= {
-                    "budget_micros": budget.cost_micros,
-                    "budget_calls": budget.calls,
-                    "spec": from_spec(spec),
-                }
-            c.execute(update(s.run).where(s.run.c.id == row).values(values))
+            reopen_shards(c, row)
+            c.execute(update(s.run).where(s.run.c.id == row).values(_values_when_queued_again(run, budget)))
             return True
 
         return await self._db.write(work)
 
     async def done_positions(self, row: int, first: int, last: int) -> set[int]:
-        """The positions in [first, last) that have a verdict or a final state."""
-        told = {"run": row, "first": first, "last": last}
-        return await self._db.read(lambda c: set(c.scalars(_SETTLED, told)))
+        """Return the positions in [first, last) that have a verdict or a final state."""
+        parameters = {"run": row, "first": first, "last": last}
+        return await self._db.read(lambda c: set(c.scalars(_SETTLED, parameters)))
 
     async def add_round(self, row: int, number: int, plan: bytes, planned: int) -> bytes:
-        """Write round *number*, if nobody has; what stands there."""
+        """Store round *number*, unless it is already stored, and return the stored plan."""
 
         def work(c: Connection) -> bytes:
             run = s.run.c
             owner = c.scalar(select(run.tenant_id).where(run.id == row))
             if owner is None:
-                raise NotFound("the run is gone with its dataset", reason="UNKNOWN_RUN")
+                raise NotFound("the run was deleted with its dataset", reason="UNKNOWN_RUN")
             r = s.run_round.c
             values = {"run_id": row, "round": number, "tenant_id": owner, "plan": plan}
-            if c.execute(adding(c, s.run_round).values(values).returning(r.round)).first() is not None:
+            if c.execute(insert_or_skip(c, s.run_round).values(values).returning(r.round)).first() is not None:
                 change = update(s.run).where(run.id == row)
                 c.execute(change.values(planned=planned, revision=run.revision + 1))
-            stands = select(r.plan).where(r.run_id == row, r.round == number)
-            return bytes(c.execute(stands).scalar_one())
+            stored = select(r.plan).where(r.run_id == row, r.round == number)
+            return bytes(c.execute(stored).scalar_one())
 
         return await self._db.write(work)
 
     async def rounds(self, row: int, first: int) -> list[bytes]:
-        """What stands as round *first* and after it."""
+        """Return the plans of round *first* and the rounds after it, in order."""
         r = s.run_round.c
         query = select(r.plan).where(r.run_id == row, r.round >= first).order_by(r.round)
         return await self._db.read(lambda c: [bytes(plan) for plan in c.scalars(query)])
 
     async def judge_definitions(self, tenant: str) -> list[JudgeDefinition]:
-        """Every recorded judge, newest first."""
+        """Return the recorded judges of the tenant, newest first."""
 
         def work(c: Connection) -> list[JudgeDefinition]:
             query = (
@@ -255,18 +213,18 @@ class SqlRuns:
                 .where(s.tenant.c.name == tenant)
                 .order_by(s.judge_version.c.id.desc())
             )
-            found = [to_definition(body) for body in c.scalars(query)]
-            return [definition for definition in found if definition.scope]
+            definitions = [to_definition(body) for body in c.scalars(query)]
+            return [definition for definition in definitions if definition.scope]
 
         return await self._db.read(work)
 
     async def changes(self, rows: Collection[int]) -> dict[int, int]:
-        """The present revision of each run, by row."""
+        """Return the present revision of each run, by row."""
         query = select(s.run.c.id, s.run.c.revision).where(s.run.c.id.in_(list(rows)))
         return await self._db.read(lambda c: {row.id: row.revision for row in c.execute(query)})
 
 
-def _requested(c: Connection, tenant: str, request_id: str, body_hash: str) -> str | None:
+def _requested_run_id(c: Connection, tenant: str, request_id: str, body_hash: str) -> str | None:
     if not request_id:
         return None
     query = (
@@ -276,9 +234,59 @@ def _requested(c: Connection, tenant: str, request_id: str, body_hash: str) -> s
     )
     old = c.execute(query).first()
     if old is not None and old.body_hash != body_hash:
-        message = f"request id {request_id!r} belongs to run {old.run_id} with another body"
+        message = f"request id {request_id!r} was already used for run {old.run_id} with different settings"
         raise RequestIdReused(message, run=f"runs/{old.run_id}")
     return None if old is None else str(old.run_id)
+
+
+def _judge_rows(run: NewRun, *, owner: int, number: int, dataset: int) -> list[dict[str, Any]]:
+    """Return the judges of a run, each with its place in the run."""
+    return [
+        {
+            "run_id": number,
+            "number": place,
+            "tenant_id": owner,
+            "dataset_id": dataset,
+            "name": judge.name,
+            "fingerprint": judge.fingerprint,
+        }
+        for place, judge in enumerate(run.judges)
+    ]
+
+
+def _version_rows(run: NewRun, owner: int) -> list[dict[str, Any]]:
+    """Return the versions of the judges of a run."""
+    return [
+        {
+            "tenant_id": owner,
+            "name": judge.name,
+            "fingerprint": judge.fingerprint,
+            "definition": from_definition(judge),
+        }
+        for judge in run.judges
+    ]
+
+
+def _values_when_queued_again(run: Any, budget: Budget | None) -> dict[str, Any]:  # noqa: ANN401  # a row
+    """Return what changes in a run's row when the run is queued again, perhaps with another budget."""
+    states = {state.name.lower() for state in ItemState}
+    values: dict[str, Any] = {
+        "state": RunState.QUEUED.value,
+        "reason": "",
+        "message": "",
+        "never_started": None,
+        "end_time": None,
+        "spent": {judge: astuple(replace(Spent(*used), failed=0)) for judge, used in run.spent.items()},
+        "by_status": {name: n for name, n in run.by_status.items() if name not in states},
+        "revision": run.revision + 1,
+    }
+    if budget is not None:
+        values |= {
+            "budget_micros": budget.cost_micros,
+            "budget_calls": budget.calls,
+            "spec": from_spec(replace(to_spec(run.spec), budget=budget)),
+        }
+    return values
 
 
 def _run(row: Any) -> Run:  # noqa: ANN401  # a row
@@ -294,7 +302,13 @@ def _run(row: Any) -> Run:  # noqa: ANN401  # a row
         reason=row.reason,
         message=row.message,
         revision=row.revision,
-        counts=RunCounts(row.planned, row.reused, row.calls, row.repeated, dict(row.by_status)),
+        counts=RunCounts(
+            planned=row.planned,
+            reused=row.reused,
+            calls=row.calls,
+            repeated=row.repeated,
+            by_status=dict(row.by_status),
+        ),
         cost_micros=row.cost_micros,
         create_time=row.create_time,
         end_time=row.end_time,

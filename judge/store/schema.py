@@ -1,6 +1,6 @@
-"""The tables. The tenant stands in every key; texts' hashes are interned once, and keys are tuples of integers.
+"""The tables. Every key includes the tenant. Hashes of texts are interned, so that keys are tuples of integers.
 
-An id is never given twice (hence AUTOINCREMENT): who still holds the id of a row that was deleted finds nothing.
+An id is never given twice (hence AUTOINCREMENT), so the id of a deleted row never leads to another row.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ IDENTITY = {
 
 
 def _rows(name: str, *columns: Column[object]) -> Table:
-    """A table of a dataset's rows: append-only, each valid from the revision *added* to before *removed*."""
+    """Return a table of a dataset's rows. They are append-only, and valid from the revision *added* until *removed*."""
     now = text("removed IS NULL")
     return Table(
         name,
@@ -301,4 +301,4 @@ call_attempt = Table(
     sqlite_autoincrement=True,
 )
 LIVE = text("call_attempt.state = 'live'")
-"""That an attempt is live, written out so that the partial index serves it."""
+"""The condition that an attempt is live, with a literal so that the partial index can be used."""

@@ -1,7 +1,7 @@
-"""Attempts at shards: the newest is the one that counts, and what an earlier one was calling may be called again.
+"""Attempts at shards. Only the newest attempt counts, and calls of an earlier one may be made again.
 
-An attempt that nobody ended was lost with its process. If nothing was settled in it, that may be the shard's doing, so
-such attempts are counted; any progress begins the count anew.
+An attempt that nobody ended was lost with its process. If it settled nothing, the shard itself may be the cause, so
+such attempts are counted. Any progress resets the count.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from judge.store.attempts import book, end
 from judge.store.connections import Connections
 
 OPEN, DONE, AT_WORK = 1, 2, 3
-# Made once, for they are asked with every shard and every permit.
+# These statements are built once, because every shard and every permit uses them.
 _h, _i, _a = s.run_shard.c, s.run_item.c, s.call_attempt.c
 _THIS = (_h.run_id == bindparam("run")) & (_h.shard == bindparam("at"))
 _NEWEST = _THIS & (_h.attempt == bindparam("of"))
-_LEFT = update(s.run_shard).where(_NEWEST, _h.state == AT_WORK).values(state=OPEN)
-_ENDED = update(s.run_shard).where(_NEWEST).values(state=DONE)
-_KNOWN = select(_h.attempt, _h.state, _h.lost, _h.settled).where(_THIS)
-_HELD = _KNOWN.with_for_update()
+_LEAVE = update(s.run_shard).where(_NEWEST, _h.state == AT_WORK).values(state=OPEN)
+_MARK_DONE = update(s.run_shard).where(_NEWEST).values(state=DONE)
+_STATE = select(_h.attempt, _h.state, _h.lost, _h.settled).where(_THIS)
+_STATE_LOCKED = _STATE.with_for_update()
 _ATTEMPT = select(_h.attempt).where(_THIS)
-_ATTEMPT_HELD = _ATTEMPT.with_for_update(read=True)
+_ATTEMPT_LOCKED = _ATTEMPT.with_for_update(read=True)
 _SETTLED = (
     select(func.count())
     .select_from(s.run_item)
@@ -42,41 +42,44 @@ class Shards:
     _db: Connections
 
     async def shard_losses(self, row: int, shard: int, last: int, *, alive: int = 0, waited: bool = False) -> Losses:
-        """How many attempts at [shard, last) were lost in a row, the newest too unless it is *alive*, or *waited*."""
+        """Return how many attempts at [shard, last) were lost in a row.
+
+        The newest attempt counts too, unless it is *alive* or the run *waited*.
+        """
         losses, at_work = await self._db.read(lambda c: _losses(c, row, shard, last))
         return replace(losses, lost=losses.lost + (at_work not in (0, alive) and not waited))
 
     async def begin_shard(self, row: int, shard: int, losses: Losses = Losses()) -> int | None:  # noqa: B008  # frozen
-        """The number of a new attempt at a shard of a run; None if it is done."""
-        return await self._db.write(lambda c: _begun(c, row, shard, losses))
+        """Begin an attempt at a shard of a run, and return its number, or None if the shard is done."""
+        return await self._db.write(lambda c: _begin(c, row, shard, losses))
 
     async def leave_shard(self, row: int, fence: Fence) -> None:
-        """The attempt ended in order, if it is still the newest."""
-        await self._db.write(lambda c: c.execute(_LEFT, _told(row, fence)))
+        """Record that the attempt ended in order, if it is still the newest."""
+        await self._db.write(lambda c: c.execute(_LEAVE, _parameters(row, fence)))
 
     async def end_shard(self, row: int, fence: Fence) -> None:
-        """The shard is done, if the attempt is still its newest."""
-        await self._db.write(lambda c: c.execute(_ENDED, _told(row, fence)))
+        """Mark the shard as done, if the attempt is still its newest."""
+        await self._db.write(lambda c: c.execute(_MARK_DONE, _parameters(row, fence)))
 
 
-def _told(run: int, fence: Fence) -> dict[str, int]:
+def _parameters(run: int, fence: Fence) -> dict[str, int]:
     return {"run": run, "at": fence.shard, "of": fence.attempt}
 
 
 def _losses(c: Connection, run: int, shard: int, last: int) -> tuple[Losses, int]:
-    """What is known of attempts before the newest; and the number of that one if nobody ended it, else 0."""
-    row = c.execute(_KNOWN, {"run": run, "at": shard}).first()
+    """Return the losses before the newest attempt, and the number of that attempt if nobody ended it, else 0."""
+    row = c.execute(_STATE, {"run": run, "at": shard}).first()
     settled = c.scalar(_SETTLED, {"run": run, "at": shard, "last": last}) or 0
     if row is None or settled > row.settled:
         return Losses(0, settled), 0
-    # What a provider has is neither settled nor lost.
+    # Calls in a batch at a provider are neither settled nor lost.
     batch = select(_a.id).where(_a.run_id == run, _a.shard == shard, _a.batch_id.is_not(None), s.LIVE).limit(1)
     lost = row.state == AT_WORK and c.scalar(batch) is None
     return Losses(row.lost, settled), row.attempt if lost else 0
 
 
-def _begun(c: Connection, run: int, shard: int, losses: Losses) -> int | None:
-    row = c.execute(_HELD, {"run": run, "at": shard}).first()
+def _begin(c: Connection, run: int, shard: int, losses: Losses) -> int | None:
+    row = c.execute(_STATE_LOCKED, {"run": run, "at": shard}).first()
     if row is None:
         first = {
             "run_id": run,
@@ -100,12 +103,12 @@ def _begun(c: Connection, run: int, shard: int, losses: Losses) -> int | None:
     return int(row.attempt) + 1
 
 
-def fenced(c: Connection, run: int, fence: Fence, *, held: bool) -> bool:
-    """Whether *fence* is of its shard's newest attempt; if *held*, none begins until this transaction ends."""
-    told = {"run": run, "at": fence.shard}
-    return bool(c.scalar(_ATTEMPT_HELD if held else _ATTEMPT, told) == fence.attempt)
+def is_newest_attempt(c: Connection, run: int, fence: Fence, *, lock: bool) -> bool:
+    """Whether *fence* is the newest attempt at its shard. With *lock*, none begins until this transaction ends."""
+    parameters = {"run": run, "at": fence.shard}
+    return bool(c.scalar(_ATTEMPT_LOCKED if lock else _ATTEMPT, parameters) == fence.attempt)
 
 
-def reopened(c: Connection, run: int) -> None:
-    """Every shard of a run is to be looked at again."""
+def reopen_shards(c: Connection, run: int) -> None:
+    """Open every shard of a run again."""
     c.execute(update(s.run_shard).where(s.run_shard.c.run_id == run).values(state=OPEN, lost=0, settled=0))

@@ -1,4 +1,4 @@
-"""Where it is kept: SQL through SQLAlchemy Core, on SQLite or PostgreSQL; `sqlite://` keeps it in memory."""
+"""The store of one database, put together from its parts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from judge.store.sqlite import SqliteConnections
 from judge.store.stored_keys import StoredKeys
 from judge.store.uploads import Uploads
 from judge.store.verdict_columns import VerdictTables
-from judge.store.verdicts import Verdicts
 
 
 class SqlStore(
@@ -34,10 +33,9 @@ class SqlStore(
     Commits,
     ParsedVerdicts,
     StoredKeys,
-    Verdicts,
     VerdictTables,
 ):
-    """The store of one database."""
+    """A store in one database."""
 
     def __init__(self, connections: Connections, clock: Clock) -> None:
         self._db, self._clock = connections, clock
@@ -45,13 +43,13 @@ class SqlStore(
 
     @classmethod
     def open(cls, url: str, *, clock: Clock) -> SqlStore:
-        """The store at *url*. A file's schema is brought up to date; that of PostgreSQL must be."""
+        """Open the store at *url*. A file is migrated; a PostgreSQL database must be migrated already."""
         return cls(PostgresqlConnections(url) if is_postgresql(url) else SqliteConnections(url), clock)
 
     async def check(self) -> None:
-        """Return if the database answers and has a schema that this release works with; StoreAway otherwise."""
+        """Return if the database answers and this release works with its schema. Raises StoreAway otherwise."""
         await self._db.check()
 
     async def close(self) -> None:
-        """Finish what is being written, and let go."""
+        """Finish writes in progress and close the store."""
         await self._db.close()

@@ -1,4 +1,4 @@
-"""SQLite: one writer thread with BEGIN IMMEDIATE, readers on their own threads, and the migration at the door."""
+"""SQLite: one writer thread with BEGIN IMMEDIATE, readers in their own threads, and a migration on opening."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ READERS = 2
 BUSY_SECONDS = 30
 JOURNAL_BYTES = 64 * 1024 * 1024
 CACHE_KIB = 32 * 1024
-"""Pages that each connection keeps, at most: with SQLite's own 2 MiB a million verdicts take a sixth longer to rank."""
+"""Each connection's page cache. With SQLite's default of 2 MiB, ranking a million verdicts takes a sixth longer."""
 IDLE_SECONDS = 5.0
 """Seconds without a write after which the journal is folded into the database and emptied."""
 
 
 class SqliteConnections:
-    """Runs functions of a connection: writes one after another, each in a transaction; reads beside them."""
+    """Runs writes one after another, each in a transaction, and reads at the same time."""
 
     def __init__(self, url: str, *, idle_seconds: float = IDLE_SECONDS) -> None:
         self.full = False
@@ -45,13 +45,13 @@ class SqliteConnections:
         self._readers = self._writer if memory else ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
         self._checker = self._writer if memory else ThreadPoolExecutor(1, thread_name_prefix="store-checker")
         try:
-            self._writer.submit(_migrated, self._engine, url).result()
+            self._writer.submit(_migrate, self._engine, url).result()
         except BaseException:
             self._release()
             raise
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """The result of *work* in one write transaction, whole or not at all."""
+        """Run *work* in one write transaction and return its result. If it fails, nothing is written."""
         try:
             result = await asyncio.get_running_loop().run_in_executor(
                 self._writer, self._transact, work, "BEGIN IMMEDIATE"
@@ -60,11 +60,11 @@ class SqliteConnections:
             self.full = True
             raise
         self.full = False
-        self._quiet_from_now()
+        self._schedule_checkpoint()
         return result
 
-    def _quiet_from_now(self) -> None:
-        """Fold the journal away when nothing was written for a while."""
+    def _schedule_checkpoint(self) -> None:
+        """Fold the journal into the database after a while without a write."""
         if self._idle is not None:
             self._idle.cancel()
         if not self._closed:
@@ -72,19 +72,19 @@ class SqliteConnections:
             self._idle = loop.call_later(self._idle_seconds, self._writer.submit, self._checkpoint)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """The result of *work* in one read transaction."""
+        """Run *work* in one read transaction and return its result."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._transact, work, "BEGIN")
 
     async def check(self) -> None:
-        """Return if the file can be read: its schema is this release's since it was opened."""
-        there = partial(self._transact, lambda c: c.exec_driver_sql("SELECT 1 FROM alembic_version").all(), "BEGIN")
-        await asyncio.get_running_loop().run_in_executor(self._checker, there)
+        """Return if the file can be read. Its schema has been this release's since it was opened."""
+        query = partial(self._transact, lambda c: c.exec_driver_sql("SELECT 1 FROM alembic_version").all(), "BEGIN")
+        await asyncio.get_running_loop().run_in_executor(self._checker, query)
 
     def _transact(self, work: Callable[[Connection], T], begin: str) -> T:
         try:
             with self._engine.connect() as connection:
                 connection.exec_driver_sql(begin)
-                # What is not committed is rolled back when the connection goes back to its pool.
+                # Without a commit, the connection is rolled back when it returns to its pool.
                 result = work(connection)
                 connection.commit()
                 return result
@@ -94,14 +94,14 @@ class SqliteConnections:
             raise kind(f"the store failed: {error.orig}") from error
 
     def _checkpoint(self) -> None:
-        # A reader in the way is not waited for: the next quiet moment will do.
+        # Do not wait for a reader. The next idle moment is early enough.
         with contextlib.suppress(exc.DBAPIError), self._engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA busy_timeout=0")
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
             connection.exec_driver_sql(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
 
     async def close(self) -> None:
-        """Finish what is being written, and let go."""
+        """Finish writes in progress and close all connections."""
         self._closed = True
         if self._idle is not None:
             self._idle.cancel()
@@ -114,7 +114,7 @@ class SqliteConnections:
 
 
 def sqlite_engine(url: str) -> Engine:
-    """Connections to the file at *url*, each without a transaction until one is begun in so many words."""
+    """Return an engine for the file at *url*. Its connections have no transaction until a BEGIN statement."""
     options: dict[str, Any] = {"poolclass": StaticPool} if url == MEMORY else {}
     connect_args = {"check_same_thread": False, "timeout": BUSY_SECONDS}
     engine = create_engine(url, connect_args=connect_args, isolation_level="AUTOCOMMIT", **options)
@@ -123,18 +123,18 @@ def sqlite_engine(url: str) -> Engine:
 
 
 def file_of(url: str) -> Path:
-    """The file at *url*, in a folder that is there; StoreFailed if it is none."""
+    """Return the file at *url*, and create its folder if needed. Raises StoreFailed if *url* is not a file's."""
     path = Path(url.removeprefix(SQLITE_FILE))
     if not url.startswith(SQLITE_FILE) or not path.name:
-        raise StoreFailed(f"store {url!r} is none of {MEMORY}, {SQLITE_FILE}PATH and postgresql://HOST/NAME")
+        raise StoreFailed(f"unknown store {url!r}: use {MEMORY}, {SQLITE_FILE}PATH or postgresql://HOST/NAME")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreFailed(f"the store's folder {path.parent} cannot be made: {error}") from error
+        raise StoreFailed(f"the store's folder {path.parent} cannot be created: {error}") from error
     return path
 
 
-def _migrated(engine: Engine, url: str) -> None:
+def _migrate(engine: Engine, url: str) -> None:
     try:
         migrate(engine)
     except exc.DBAPIError as error:

@@ -1,4 +1,4 @@
-"""Which calls have an answer, as columns: a page is one row of texts, as it is for verdicts."""
+"""The keys of calls that have an answer, as columns. A page is one row of texts, as it is for verdicts."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from judge.store.connections import Connections
 from judge.store.text_columns import as_numbers, as_texts
 
 PROMPTS = 200
-"""Contents of prompts asked for in one transaction."""
+"""The number of prompts that are looked up in one transaction."""
 
 
 class StoredKeys:
-    """The part of RunStore about what is answered."""
+    """The part of RunStore about keys that have an answer."""
 
     _db: Connections
 
     async def stored_keys(
         self, tenant: str, fingerprints: Collection[int], prompts: Collection[int], cache_tag: str
     ) -> NDArray[np.int64]:
-        """The keys with these *fingerprints* and *prompts* that have an answer, int64[6, n]."""
+        """Return the keys with these *fingerprints* and *prompts* that have an answer, int64[6, n]."""
         wanted = sorted(prompts)
-        found = [np.empty((6, 0), dtype=np.int64)]
+        pages = [np.empty((6, 0), dtype=np.int64)]
         for begin in range(0, len(wanted), PROMPTS):
             asked = wanted[begin : begin + PROMPTS]
-            found.append(await self._db.read(lambda c, asked=asked: _page(c, tenant, fingerprints, asked, cache_tag)))  # type: ignore[misc]  # bound here
-        return np.concatenate(found, axis=1)
+            pages.append(await self._db.read(lambda c, asked=asked: _page(c, tenant, fingerprints, asked, cache_tag)))  # type: ignore[misc]  # bound here
+        return np.concatenate(pages, axis=1)
 
 
 def _page(

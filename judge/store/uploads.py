@@ -14,8 +14,8 @@ from judge.store import schema as s
 from judge.store.batches import Added, NewRow, add_batch
 from judge.store.connections import Connections
 from judge.store.imports import imported_identity, imported_meaning, store_answers
-from judge.store.interning import interned
-from judge.store.revisions import Row, chunks, found, live
+from judge.store.interning import intern
+from judge.store.revisions import Row, chunks, dataset_row, valid_now
 
 
 class Uploads:
@@ -33,7 +33,7 @@ class Uploads:
                 for p in rows
                 for ref in ((), p.reference)
             ]
-            ids = interned(c, row["tenant_id"], [d for group in digests for d in group])
+            ids = intern(c, row["tenant_id"], [d for group in digests for d in group])
             return [
                 NewRow(
                     (p.prompt_id,),
@@ -58,7 +58,7 @@ class Uploads:
         def new(c: Connection, row: Row) -> list[NewRow]:
             turns = _turns(c, row["id"], {o.prompt_id for o in rows})
             digests = [[shown_digest(o.turns[:t]) for t in range(1, len(o.turns) + 1)] for o in rows]
-            ids = interned(c, row["tenant_id"], [d for group in digests for d in group])
+            ids = intern(c, row["tenant_id"], [d for group in digests for d in group])
             return [
                 NewRow(
                     (o.prompt_id, o.contestant, o.sample),
@@ -69,7 +69,7 @@ class Uploads:
                         "turns": list(o.turns),
                         "shown": [ids[d] for d in group],
                     },
-                    _unfit(o.prompt_id, len(o.turns), turns, required=True),
+                    _problem(o.prompt_id, len(o.turns), turns, required=True),
                 )
                 for o, group in zip(rows, digests, strict=True)
             ]
@@ -93,7 +93,7 @@ class Uploads:
                         "kind": r.kind.value,
                         "body": asdict(r),
                     },
-                    _unfit(r.prompt_id, r.turn, turns, required=False),
+                    _problem(r.prompt_id, r.turn, turns, required=False),
                 )
                 for r in rows
             ]
@@ -107,13 +107,13 @@ class Uploads:
         now = self._clock.now()
 
         def work(c: Connection) -> BatchResult:
-            dataset = found(c, tenant, name, "alone")
+            dataset = dataset_row(c, tenant, name, "alone")
             turns = _turns(c, dataset["id"], {verdict.prompt_id for verdict, _ in rows})
             new, own = [], {}
             for verdict, parsed_verdict in rows:
                 identity = imported_identity(verdict)
                 values = {**dict(zip(s.IDENTITY["recorded"], identity, strict=True)), "body": asdict(verdict)}
-                new.append(NewRow(identity, values, _unfit(verdict.prompt_id, verdict.turn, turns, required=False)))
+                new.append(NewRow(identity, values, _problem(verdict.prompt_id, verdict.turn, turns, required=False)))
                 own[id(values)] = (verdict, parsed_verdict)
 
             def complete(added: Added) -> None:
@@ -128,7 +128,7 @@ class Uploads:
     async def add_comparisons(
         self, tenant: str, name: str, rows: Sequence[ListedComparison], *, replace: bool
     ) -> BatchResult:
-        """Add a batch of explicit pairs."""
+        """Add a batch of listed comparisons."""
 
         def new(c: Connection, row: Row) -> list[NewRow]:
             prompts = {r.prompt_id for r in rows}
@@ -136,17 +136,20 @@ class Uploads:
             known = {
                 (o.prompt_id, o.contestant, o.sample)
                 for chunk in chunks(sorted(prompts))
-                for o in c.execute(select(s.output).where(live(s.output, row["id"]), s.output.c.prompt_id.in_(chunk)))
+                for o in c.execute(
+                    select(s.output).where(valid_now(s.output, row["id"]), s.output.c.prompt_id.in_(chunk))
+                )
             }
-            made = []
+            new_rows = []
             for r in rows:
-                refused = _unfit(r.prompt_id, r.turn, turns, required=True)
-                for field, who, sample in (("left", r.left, r.left_sample), ("right", r.right, r.right_sample)):
-                    if refused is None and (r.prompt_id, who, sample) not in known:
-                        refused = (field, "UNKNOWN_OUTPUT", f"{who!r} has no output {sample} to {r.prompt_id!r}")
+                refused = _problem(r.prompt_id, r.turn, turns, required=True)
+                for field, contestant, sample in (("left", r.left, r.left_sample), ("right", r.right, r.right_sample)):
+                    if refused is None and (r.prompt_id, contestant, sample) not in known:
+                        message = f"contestant {contestant!r} has no output {sample} to prompt {r.prompt_id!r}"
+                        refused = (field, "UNKNOWN_OUTPUT", message)
                 values = {"comparison_id": r.comparison_id, "body": asdict(r)}
-                made.append(NewRow((r.comparison_id,), values, refused))
-            return made
+                new_rows.append(NewRow((r.comparison_id,), values, refused))
+            return new_rows
 
         return await self._add(tenant, name, s.comparison, new, replace=replace)
 
@@ -160,7 +163,7 @@ class Uploads:
         replace: bool,
     ) -> BatchResult:
         def work(c: Connection) -> BatchResult:
-            row = found(c, tenant, name, "alone")
+            row = dataset_row(c, tenant, name, "alone")
             return add_batch(c, row, table, new(c, row), replace=replace)
 
         return await self._db.write(work)
@@ -171,13 +174,13 @@ def _turns(c: Connection, dataset: int, prompts: Collection[str]) -> dict[str, i
     return {
         r.prompt_id: len(r.plain)
         for chunk in chunks(sorted(prompts))
-        for r in c.execute(select(p.prompt_id, p.plain).where(live(s.prompt, dataset), p.prompt_id.in_(chunk)))
+        for r in c.execute(select(p.prompt_id, p.plain).where(valid_now(s.prompt, dataset), p.prompt_id.in_(chunk)))
     }
 
 
-def _unfit(prompt: str, turn: int, turns: Mapping[str, int], *, required: bool) -> tuple[str, str, str] | None:
+def _problem(prompt: str, turn: int, turns: Mapping[str, int], *, required: bool) -> tuple[str, str, str] | None:
     if prompt not in turns:
         return ("prompt_id", "UNKNOWN_PROMPT", f"there is no prompt {prompt!r}") if required else None
     if turn > turns[prompt]:
-        return "turn", "EXTRA_TURN", f"prompt {prompt!r} has {turns[prompt]} turns, not {turn}"
+        return "turn", "EXTRA_TURN", f"prompt {prompt!r} has {turns[prompt]} turns, so there is no turn {turn}"
     return None

@@ -1,4 +1,4 @@
-"""Verdicts in SQL: paged by place in the plan, followed by revision, or all of one judge over a dataset."""
+"""Verdicts in SQL: in pages by position, by revision, or all verdicts of one judge over a dataset."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from judge.ports.records import VerdictQuery
 from judge.store import schema as s
 from judge.store.connections import Connections
 from judge.store.imports import recorded_definition
-from judge.store.revisions import found
+from judge.store.revisions import dataset_row
 from judge.store.rows import by_id, parsed_verdicts_of, reply_of
 
 
@@ -26,18 +26,18 @@ class Verdicts:
     async def verdicts(
         self, row: int, query: VerdictQuery, *, after: int, limit: int, by_revision: bool = False
     ) -> list[Verdict]:
-        """A page of verdicts by position, or whole revisions."""
+        """Return a page of verdicts by position, or by complete revisions."""
         return await self._db.read(lambda c: _verdicts(c, row, query, after, limit, by_revision=by_revision))
 
     async def judge_verdicts(self, tenant: str, dataset: str, judge: str) -> list[Verdict]:
-        """All verdicts of the newest version of a judge over a dataset."""
+        """Return all verdicts of the newest version of a judge over a dataset. Raises NotFound if there are none."""
 
         def work(c: Connection) -> list[Verdict]:
-            mine = found(c, tenant, dataset)["id"]
+            mine = dataset_row(c, tenant, dataset)["id"]
             recorded = recorded_definition(judge, dataset).fingerprint
-            rows = [*_imported(c, mine, judge), *_made(c, mine, judge, recorded)]
+            rows = [*_imported_verdicts(c, mine, judge), *_verdicts_of_runs(c, mine, judge, recorded)]
             if not rows:
-                message = f"judge {judge!r} has no verdict over dataset {dataset!r}"
+                message = f"judge {judge!r} has no verdicts over dataset {dataset!r}"
                 raise NotFound(message, reason="EMPTY_SOURCE", judge=judge)
             return rows
 
@@ -50,13 +50,13 @@ def _verdicts(
     i = s.run_item.c
     order = i.revision if by_revision else i.position
     judges = c.execute(select(s.run.c.judges).where(s.run.c.id == row)).scalar_one_or_none() or []
-    wanted = _wanted(row, query, [judge["name"] for judge in judges])
-    found: list[Verdict] = []
-    while len(found) < limit and not (by_revision and found):
+    wanted = _query(row, query, [judge["name"] for judge in judges])
+    verdicts: list[Verdict] = []
+    while len(verdicts) < limit and not (by_revision and verdicts):
         rows = list(c.execute(wanted.where(order > after).order_by(order, i.position).limit(limit + 1)))
         more = len(rows) > limit
         if more and by_revision:
-            # Whole revisions only: those that fit, or the first one alone if it is larger.
+            # Return complete revisions: those that fit, or only the first one if it is larger than a page.
             last = rows[-1].revision
             rows = [r for r in rows if r.revision < last] or list(
                 c.execute(wanted.where(i.revision == last).order_by(i.position))
@@ -64,22 +64,22 @@ def _verdicts(
         rows = rows if by_revision else rows[:limit]
         if rows:
             after = rows[-1].revision if by_revision else rows[-1].position
-        made = _named(c, rows, judges)
-        found.extend(v for v in made if not query.outcomes or v.outcome in query.outcomes)
+        page = _with_names(c, rows, judges)
+        verdicts.extend(v for v in page if not query.outcomes or v.outcome in query.outcomes)
         if not more:
             break
-    return found if by_revision else found[:limit]
+    return verdicts if by_revision else verdicts[:limit]
 
 
-def _wanted(row: int, query: VerdictQuery, names: Sequence[str]) -> Select[Any]:
+def _query(row: int, query: VerdictQuery, names: Sequence[str]) -> Select[Any]:
     i, p, o = s.run_item.c, s.prompt.c, s.output.c
     wanted = select(s.run_item).where(i.run_id == row)
     dataset = select(s.run.c.dataset_id).where(s.run.c.id == row).scalar_subquery()
     if query.judges:
         wanted = wanted.where(i.judge.in_([n for n, name in enumerate(names) if name in query.judges]))
     if query.statuses or query.states:
-        told = {status.name.lower() for status in (*query.statuses, *query.states)}
-        wanted = wanted.where(i.status.in_(told))
+        statuses = {status.name.lower() for status in (*query.statuses, *query.states)}
+        wanted = wanted.where(i.status.in_(statuses))
     if query.prompt_ids:
         wanted = wanted.where(
             i.prompt.in_(select(p.id).where(p.dataset_id == dataset, p.prompt_id.in_(list(query.prompt_ids))))
@@ -94,7 +94,7 @@ def _wanted(row: int, query: VerdictQuery, names: Sequence[str]) -> Select[Any]:
     return wanted
 
 
-def _named(c: Connection, rows: Sequence[Any], judges: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+def _with_names(c: Connection, rows: Sequence[Any], judges: Sequence[Mapping[str, Any]]) -> list[Verdict]:
     prompts = by_id(c, [s.prompt.c.id, s.prompt.c.prompt_id, s.prompt.c.category], {r.prompt for r in rows})
     outputs = by_id(
         c, [s.output.c.id, s.output.c.contestant, s.output.c.sample], {end for r in rows for end in (r.left, r.right)}
@@ -104,45 +104,70 @@ def _named(c: Connection, rows: Sequence[Any], judges: Sequence[Mapping[str, Any
     parsed_verdicts: dict[tuple[int, str], tuple[ParsedVerdict, ...]] = {}
     for parser in sorted({judges[r.judge]["parser"] for r in rows}):
         mine = [r.answer_id for r in rows if r.answer_id is not None and judges[r.judge]["parser"] == parser]
-        parsed_verdicts.update({(answer, parser): told for answer, told in parsed_verdicts_of(c, mine, parser).items()})
-    made = []
-    for r in rows:
-        judge = judges[r.judge]
-        answer = answers.get(r.answer_id)
-        left, right, prompt = outputs[r.left], outputs[r.right], prompts[r.prompt]
-        names = PresentationNames(
-            prompt.prompt_id, r.turn, left.contestant, right.contestant, Order(r.order), left.sample, right.sample
+        by_answer = parsed_verdicts_of(c, mine, parser)
+        parsed_verdicts.update({(answer, parser): ordered for answer, ordered in by_answer.items()})
+    return [
+        _verdict(
+            row,
+            judge=judges[row.judge],
+            names=_presentation_names(row, prompts[row.prompt], outputs[row.left], outputs[row.right]),
+            category=prompts[row.prompt].category,
+            answer=answers.get(row.answer_id),
+            parsed_verdicts=parsed_verdicts.get((row.answer_id, judges[row.judge]["parser"]), ()),
         )
-        made.append(
-            Verdict(
-                judge["name"],
-                names,
-                prompt.category,
-                r.position,
-                r.comparison_id,
-                reply_of(answer) if answer else None,
-                parsed_verdicts.get((r.answer_id, judge["parser"]), ()),
-                ItemState(r.state) if r.state else None,
-                answer.cache_tag if answer else "",
-                r.repeat,
-                r.reused,
-                answer.create_time if answer else 0.0,
-                r.revision,
-                answer.id if answer else 0,
-            )
-        )
-    return made
+        for row in rows
+    ]
 
 
-def _made(c: Connection, dataset: int, judge: str, recorded: str) -> list[Verdict]:
-    """Verdicts made in runs, by the judge's newest version, one per showing: where a text was replaced, the newer.
+def _presentation_names(row: Any, prompt: Any, left: Any, right: Any) -> PresentationNames:  # noqa: ANN401  # rows
+    return PresentationNames(
+        prompt_id=prompt.prompt_id,
+        turn=row.turn,
+        left=left.contestant,
+        right=right.contestant,
+        order=Order(row.order),
+        left_sample=left.sample,
+        right_sample=right.sample,
+    )
 
-    A run of the *recorded* judge makes none: it shows again what was uploaded.
+
+def _verdict(
+    row: Any,  # noqa: ANN401  # a row
+    *,
+    judge: Mapping[str, Any],
+    names: PresentationNames,
+    category: str,
+    answer: Any,  # noqa: ANN401  # a row, or None
+    parsed_verdicts: tuple[ParsedVerdict, ...],
+) -> Verdict:
+    return Verdict(
+        judge=judge["name"],
+        presentation=names,
+        category=category,
+        position=row.position,
+        comparison_id=row.comparison_id,
+        reply=reply_of(answer) if answer else None,
+        parsed_verdicts=parsed_verdicts,
+        state=ItemState(row.state) if row.state else None,
+        cache_tag=answer.cache_tag if answer else "",
+        repeat=row.repeat,
+        reused=row.reused,
+        create_time=answer.create_time if answer else 0.0,
+        revision=row.revision,
+        answer=answer.id if answer else 0,
+    )
+
+
+def _verdicts_of_runs(c: Connection, dataset: int, judge: str, recorded: str) -> list[Verdict]:
+    """Return verdicts that runs made, by the judge's newest version, one for each presentation.
+
+    If a text was replaced, the newer verdict counts. A run of the *recorded* judge makes no verdicts of its own; it
+    only repeats uploaded ones.
     """
     j = s.run_judge.c
     runs = c.execute(select(s.run_judge).where(j.dataset_id == dataset, j.name == judge).order_by(j.run_id)).all()
     newest = runs[-1].fingerprint if runs else recorded
-    found: dict[tuple[Any, ...], Verdict] = {}
+    verdicts: dict[tuple[Any, ...], Verdict] = {}
     for run in runs:
         if run.fingerprint != newest or newest == recorded:
             continue
@@ -152,12 +177,12 @@ def _made(c: Connection, dataset: int, judge: str, recorded: str) -> list[Verdic
             after = page[-1].position
             for verdict in page:
                 key = (verdict.presentation, cache_tag, verdict.repeat)
-                if key not in found or verdict.reply is not None:
-                    found[key] = verdict
-    return list(found.values())
+                if key not in verdicts or verdict.reply is not None:
+                    verdicts[key] = verdict
+    return list(verdicts.values())
 
 
-def _imported(c: Connection, dataset: int, judge: str) -> list[Verdict]:
+def _imported_verdicts(c: Connection, dataset: int, judge: str) -> list[Verdict]:
     r = s.recorded.c
     rows = c.execute(
         select(s.recorded).where(r.dataset_id == dataset, r.judge == judge, r.removed.is_(None)).order_by(r.id)
@@ -170,10 +195,16 @@ def _imported(c: Connection, dataset: int, judge: str) -> list[Verdict]:
     categories = {row.prompt_id: row.category for row in c.execute(known)}
     return [
         Verdict(
-            judge,
-            PresentationNames(row.prompt_id, row.turn, row.body["left"], row.body["right"], Order(row.body["order"])),
-            categories.get(row.prompt_id, ""),
-            position,
+            judge=judge,
+            presentation=PresentationNames(
+                prompt_id=row.prompt_id,
+                turn=row.turn,
+                left=row.body["left"],
+                right=row.body["right"],
+                order=Order(row.body["order"]),
+            ),
+            category=categories.get(row.prompt_id, ""),
+            position=position,
             reply=reply_of(answers[row.answer_id]),
             parsed_verdicts=parsed_verdicts.get(row.answer_id, ()),
             repeat=row.repeat,

@@ -15,13 +15,13 @@ from judge.domain.verdict import Verdict
 from judge.planning.inputs import PAGE, all_labels
 from judge.planning.rounds import Rounds, stored_rounds
 from judge.ports.dataset_index import IndexedPrompt
+from judge.ports.parsed_verdicts import as_columns
 from judge.ports.records import VerdictQuery
 from judge.ports.store import Store
 from judge.ports.verdict_columns import VerdictColumns
 from judge.votes.comparisons import ComparisonKey
 from judge.votes.from_verdicts import JudgeVerdicts, PromptAttributes, judge_votes
 from judge.votes.juries import jury_votes
-from judge.votes.parsed_verdicts import as_columns
 from judge.votes.shared_codes import merged
 from judge.votes.vote_table import Columns
 from judge.votes.votes import SourceVotes, Taking, Vote
@@ -114,16 +114,18 @@ def oriented(prompt_id: str, turn: int, left: tuple[str, int], right: tuple[str,
 async def _verdicts_of(store: Store, tenant: str, dataset: str, source: Source, parser: str) -> JudgeVerdicts:
     if source.kind is not SourceKind.RUN:
         adaptive = await _adaptively(store, tenant, dataset, source.name)
-        told = None if parser else await store.judge_columns(tenant, dataset, source.name)
-        if told is None:
+        if parser:
             verdicts = await store.judge_verdicts(tenant, dataset, source.name)
             told = await asyncio.to_thread(as_columns, verdicts, parser)
+        else:
+            told = await store.judge_columns(tenant, dataset, source.name)
         return JudgeVerdicts(source.name, told, adaptive=adaptive)
     run = await store.run(tenant, source.run)
     name = _judge_in(run, source)
-    told = None if parser else await store.run_columns(run.row, [judge.name for judge in run.judges].index(name))
-    if told is None:
+    if parser:
         told = await asyncio.to_thread(as_columns, await _run_verdicts(store, run.row, name), parser)
+    else:
+        told = await store.run_columns(run.row, [judge.name for judge in run.judges].index(name))
     return _with_uniform_sample(_in_run(run, name, told), await _rounds(store, tenant, run))
 
 

@@ -51,7 +51,7 @@ def test_without_its_schema_nothing_starts(tmp_path: Path, empty: str, command: 
     """One sentence says what the store has, what this release knows, and what to do."""
     result = judge(tmp_path, command, f'engine = "temporal"\nstore_url = "{empty}"')
 
-    assert refused(result) == f"the store has no schema, and this release works with {NEWEST}: run `judge migrate`"
+    assert refused(result) == f"the store has no schema, but this release needs {NEWEST}: run `judge migrate`"
 
 
 @pytest.mark.parametrize(

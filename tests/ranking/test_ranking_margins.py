@@ -6,8 +6,8 @@ import pytest
 
 from judge.domain.outcome import Order, Outcome, Reconcile, VerdictStatus
 from judge.domain.verdict import ParsedVerdict, Preference, PresentationNames, Reply, Verdict
+from judge.ports.parsed_verdicts import as_columns
 from judge.votes.from_verdicts import JudgeVerdicts, PromptAttributes, judge_votes
-from judge.votes.parsed_verdicts import as_columns
 from judge.votes.votes import SourceVotes, Taking
 
 

@@ -1,4 +1,4 @@
-"""The contract of permits: what may be called, under which budget, and what becomes of calls nobody settles."""
+"""The contract of permits: what may be called, under which budget, and what happens to calls nobody settles."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from judge.ports.records import Settled
 from support.clocks import passed
 
 if TYPE_CHECKING:
-    from conftest import Scene
+    from support.scene import Scene
 
 TENANT = "default"
 
 
 async def test_a_key_twice_in_a_request_is_granted_once(scene: Scene) -> None:
-    """Two equal showings share one call."""
+    """Two equal presentations share one call."""
     run = await scene.run()
     [key] = await scene.keys(1)
 
@@ -28,7 +28,7 @@ async def test_a_key_twice_in_a_request_is_granted_once(scene: Scene) -> None:
 
 
 async def test_no_permit_after_cancel(scene: Scene) -> None:
-    """A run that is told to cancel calls nobody any more; a call in flight still commits."""
+    """A run that is being cancelled gets no more permits, and a call in flight still commits."""
     run = await scene.run()
     keys = await scene.keys(2)
     attempt = (await scene.permit(keys[:1], run)).granted[keys[0]]
@@ -42,7 +42,7 @@ async def test_no_permit_after_cancel(scene: Scene) -> None:
 
 
 async def test_no_permit_for_a_run_that_rests(scene: Scene) -> None:
-    """A run that is done, failed or paused gets no permit, and neither does one that is not there."""
+    """A run that is done, failed or paused gets no permit, and neither does a run that does not exist."""
     run = await scene.run()
     [key] = await scene.keys(1)
     refused = []
@@ -51,13 +51,13 @@ async def test_no_permit_for_a_run_that_rests(scene: Scene) -> None:
         refused.append((await scene.permit([key], run)).refused)
     await scene.store.move_run(run.row, RunState.RUNNING)
     await scene.store.move_run(run.row, RunState.DONE)
-    refused += [(await scene.permit([key], one)).refused for one in (run, replace(run, row=run.row + 1))]
+    refused += [(await scene.permit([key], ended)).refused for ended in (run, replace(run, row=run.row + 1))]
 
     assert refused == ["NOT_RUNNING", None, None, "NOT_RUNNING", None, "NOT_RUNNING", "CANCELLED"]
 
 
 async def test_a_lost_attempt_is_booked_as_spent(scene: Scene) -> None:
-    """An attempt past its time counts at its worst cost, and its key may be called again."""
+    """An attempt past its time is booked at its worst cost, and its key may be called again."""
     run = await scene.run()
     [key] = await scene.keys(1)
     lost = (await scene.permit([key], run, worst=50)).granted[key]
@@ -76,7 +76,7 @@ async def test_a_lost_attempt_is_booked_as_spent(scene: Scene) -> None:
 
 
 async def test_a_starting_process_books_all_live_attempts(scene: Scene) -> None:
-    """What a dead process was calling is booked as spent when the next one starts."""
+    """Calls in flight of a dead process are booked as spent when the next process starts."""
     run = await scene.run()
     keys = await scene.keys(3)
     await scene.permit(keys[:2], run, worst=50)
@@ -90,7 +90,7 @@ async def test_a_starting_process_books_all_live_attempts(scene: Scene) -> None:
 
 
 async def test_two_overlapping_runs_pay_each_key_once(scene: Scene) -> None:
-    """Two runs at once over the same keys call each of them once between them."""
+    """Two runs at the same time over the same keys call each key once between them."""
     runs = [await scene.run(f"run-{n}") for n in range(2)]
     keys = await scene.keys(40)
 
@@ -105,7 +105,7 @@ async def test_two_overlapping_runs_pay_each_key_once(scene: Scene) -> None:
             await asyncio.sleep(0)
             await scene.store.commit(TENANT, runs[which].row, done)
             calls += len(permit.granted)
-            settled = {one.key for one in done}
+            settled = {presentation.key for presentation in done}
             todo = [k for k in todo if k not in settled]
             todo = todo[1:] + todo[:1]
         return calls
@@ -120,7 +120,7 @@ async def test_two_overlapping_runs_pay_each_key_once(scene: Scene) -> None:
 
 
 async def test_a_budget_of_calls_is_kept(scene: Scene) -> None:
-    """No more calls are granted than the budget allows, those in flight included."""
+    """No more calls are granted than the budget allows, including those in flight."""
     run = await scene.run(budget=Budget(calls=3))
     keys = await scene.keys(5)
     first = await scene.permit(keys[:2], run)
@@ -135,7 +135,7 @@ async def test_a_budget_of_calls_is_kept(scene: Scene) -> None:
 
 
 async def test_a_budget_in_money_is_kept_at_the_worst_cost(scene: Scene) -> None:
-    """A call is granted only if it fits the budget at its worst cost; what it really cost is free again."""
+    """A call is granted only if the budget covers its worst cost. When it is settled, only its real cost counts."""
     run = await scene.run(budget=Budget(cost_micros=100))
     keys = await scene.keys(5)
 
@@ -147,7 +147,7 @@ async def test_a_budget_in_money_is_kept_at_the_worst_cost(scene: Scene) -> None
 
 
 async def test_a_lost_attempt_counts_against_the_budget_of_calls(scene: Scene) -> None:
-    """An attempt nobody settled may have been a call, so it uses up the budget."""
+    """An attempt that nobody settled may have been a call, so it counts against the budget."""
     run = await scene.run(budget=Budget(calls=1))
     keys = await scene.keys(1)
     await scene.permit(keys, run)

@@ -1,4 +1,4 @@
-"""The contract of reading verdicts as columns: they say what the verdicts themselves say."""
+"""The contract of verdicts as columns: they have the same values as the verdicts themselves."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from judge.domain.outcome import ItemState, Order, Preference, VerdictStatus
+from judge.domain.dataset import ImportedVerdict
+from judge.domain.errors import NotFound
+from judge.domain.outcome import ItemState, Order, Outcome, Preference, VerdictStatus
 from judge.domain.verdict import ParsedVerdict, Reply, Verdict
 from judge.ports.records import Settled, VerdictQuery
 from judge.ports.verdict_columns import STATUSES, VerdictColumns
 from judge.store.verdict_columns import PAGE
 
 if TYPE_CHECKING:
-    from conftest import Scene
     from judge.domain.verdict import CallKey
+    from support.scene import Scene
 
 TENANT = "default"
 
 
-def told(columns: VerdictColumns | None) -> list[tuple[object, ...]]:
-    """Each row of *columns*, with names for codes."""
-    assert columns is not None
+def rows_of_columns(columns: VerdictColumns) -> list[tuple[object, ...]]:
+    """Return the rows of *columns*, with names instead of codes."""
     numbers = zip(
         [columns.prompt_ids[code] for code in columns.prompt],
         columns.turn.tolist(),
@@ -42,8 +43,8 @@ def told(columns: VerdictColumns | None) -> list[tuple[object, ...]]:
     return list(numbers)
 
 
-def said(verdicts: list[Verdict]) -> list[tuple[object, ...]]:
-    """The same of verdicts."""
+def rows_of_verdicts(verdicts: list[Verdict]) -> list[tuple[object, ...]]:
+    """Return the same rows, made from verdicts."""
     rows: list[tuple[object, ...]] = []
     for v in verdicts:
         shown, parsed_verdict = v.presentation, v.parsed_verdict
@@ -64,8 +65,8 @@ def said(verdicts: list[Verdict]) -> list[tuple[object, ...]]:
     return rows
 
 
-async def mixed(scene: Scene, keys: list[CallKey], run: int) -> None:
-    """A verdict of every kind, by two judges, in both orders, some with probabilities, the last one pages away."""
+async def commit_every_kind(scene: Scene, keys: list[CallKey], run: int) -> None:
+    """Commit verdicts of every kind, by two judges, in both orders, some with probabilities, the last pages away."""
     sure = ParsedVerdict("brackets", Preference.FIRST, probability_first=0.1 + 0.2, strength=1 / 3)
     strong = ParsedVerdict("brackets", Preference.TIE, strength=1.0)
     turned = scene.item(6, prompt=2, pair="bc")._replace(order=Order.RIGHT_FIRST, turn=2, repeat=3)
@@ -84,37 +85,58 @@ async def mixed(scene: Scene, keys: list[CallKey], run: int) -> None:
 
 @pytest.mark.parametrize("judge", [0, 1])
 async def test_columns_say_what_the_verdicts_say(scene: Scene, judge: int) -> None:
-    """Showing, order, status, preference, probability, strength and call are the same, row for row."""
+    """Presentation, order, status, preference, probability, strength and answer are the same in each row."""
     run = await scene.run()
-    await mixed(scene, await scene.keys(8), run.row)
+    await commit_every_kind(scene, await scene.keys(8), run.row)
 
     columns = await scene.store.run_columns(run.row, judge)
 
     query = VerdictQuery(judges=(run.judges[judge].name,))
-    assert told(columns) == said(await scene.store.verdicts(run.row, query, after=-1, limit=100))
-    assert len(told(columns)) == [7, 1][judge]
+    assert rows_of_columns(columns) == rows_of_verdicts(await scene.store.verdicts(run.row, query, after=-1, limit=100))
+    assert len(rows_of_columns(columns)) == [7, 1][judge]
 
 
-async def test_columns_of_a_run_without_a_verdict_are_none(scene: Scene) -> None:
+async def test_a_run_without_a_verdict_has_empty_columns(scene: Scene) -> None:
+    """A run that has no verdict yet has columns without rows, and a judge without verdicts is not found."""
     run = await scene.run()
 
-    assert await scene.store.run_columns(run.row, 0) is None
-    assert await scene.store.judge_columns(TENANT, "d", "strict") is None
+    assert rows_of_columns(await scene.store.run_columns(run.row, 0)) == []
+    with pytest.raises(NotFound):
+        await scene.store.judge_columns(TENANT, "d", "strict")
 
 
-async def test_a_reply_that_only_another_parser_has_read_is_left_to_the_rows(scene: Scene) -> None:
-    """Which of its readings counts is then for the verdict itself to say."""
+async def test_columns_hold_verdicts_of_another_parser(scene: Scene) -> None:
+    """If a reply was parsed only by another parser, that parsed verdict counts, in columns as in rows."""
     run = await scene.run()
-    [key] = await scene.keys(1)
-    await scene.store.commit(
-        TENANT, run.row, [scene.called(key, None, 0, parsed_verdict=ParsedVerdict("other", Preference.FIRST))]
+    keys = await scene.keys(2)
+    other = ParsedVerdict("other", Preference.SECOND)
+    done = [scene.called(keys[0], None, 0, parsed_verdict=other), scene.called(keys[1], None, 1)]
+    await scene.store.commit(TENANT, run.row, done)
+
+    columns = await scene.store.run_columns(run.row, 0)
+    of_judge = await scene.store.judge_columns(TENANT, "d", "strict")
+
+    query = VerdictQuery(judges=("strict",))
+    assert rows_of_columns(columns) == rows_of_verdicts(await scene.store.verdicts(run.row, query, after=-1, limit=9))
+    assert rows_of_columns(of_judge) == rows_of_verdicts(await scene.store.judge_verdicts(TENANT, "d", "strict"))
+    assert [Preference.SECOND, Preference.FIRST] == columns.preference.tolist()
+
+
+async def test_columns_hold_imported_verdicts(scene: Scene) -> None:
+    """Verdicts that were made elsewhere are in the columns of their judge, with the source's outcome."""
+    verdict = ImportedVerdict(
+        prompt_id="p0", left="a", right="b", order=Order.RIGHT_FIRST, judge="gpt", outcome=Outcome.LEFT
     )
+    await scene.store.add_verdicts(TENANT, "d", [(verdict, None)], replace=False)
 
-    assert await scene.store.run_columns(run.row, 0) is None
+    columns = await scene.store.judge_columns(TENANT, "d", "gpt")
+
+    assert rows_of_columns(columns) == rows_of_verdicts(await scene.store.judge_verdicts(TENANT, "d", "gpt"))
+    assert [Preference.SECOND] == columns.preference.tolist()
 
 
 async def test_columns_of_a_judge_hold_each_presentation_once_in_every_cache_tag(scene: Scene) -> None:
-    """Of what several runs show alike the newest answer counts, at the first one's place."""
+    """If several runs have the same presentation, the newest answer counts, at the place of the first."""
     keys = await scene.keys(5)
     first, second = await scene.run("run-1"), await scene.run("run-2")
     await scene.answer(keys[:2], first)
@@ -125,5 +147,5 @@ async def test_columns_of_a_judge_hold_each_presentation_once_in_every_cache_tag
 
     columns = await scene.store.judge_columns(TENANT, "d", "strict")
 
-    assert told(columns) == said(await scene.store.judge_verdicts(TENANT, "d", "strict"))
-    assert "rejected" not in [row[8] for row in told(columns)]
+    assert rows_of_columns(columns) == rows_of_verdicts(await scene.store.judge_verdicts(TENANT, "d", "strict"))
+    assert "rejected" not in [row[8] for row in rows_of_columns(columns)]

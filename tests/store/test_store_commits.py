@@ -1,4 +1,4 @@
-"""The contract of commits: answers come in once, with their showings, readings, counts and costs."""
+"""The contract of commits: an answer is stored once, with its presentation, parsed verdict, counts and cost."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from judge.ports.records import Settled, VerdictQuery
 from support.clocks import passed
 
 if TYPE_CHECKING:
-    from conftest import Scene
+    from support.scene import Scene
 
 TENANT = "default"
 ALL = VerdictQuery()
 
 
 async def test_an_answer_commits_once_with_its_counts(scene: Scene) -> None:
-    """An answer, its showing, the calls, the cost and the revision come in one commit."""
+    """One commit stores an answer and its presentation, and updates the run's calls, cost and revision."""
     run = await scene.run()
     [key] = await scene.keys(1)
 
@@ -35,7 +35,7 @@ async def test_an_answer_commits_once_with_its_counts(scene: Scene) -> None:
 
 
 async def test_the_first_of_two_answers_to_a_key_stays(scene: Scene) -> None:
-    """Where two call one key, the first answer stays, and the second's cost is booked as repeated."""
+    """If two runs call one key, the first answer stays, and the second one's cost is booked as repeated."""
     first, second = await scene.run("run-1"), await scene.run("run-2")
     [key] = await scene.keys(1)
     early = (await scene.permit([key], first)).granted[key]
@@ -57,7 +57,7 @@ async def test_the_first_of_two_answers_to_a_key_stays(scene: Scene) -> None:
 
 
 async def test_a_losing_reply_leaves_no_parsed_verdict_on_the_answer_that_stays(scene: Scene) -> None:
-    """What was read from a reply that came second is never said of the answer that came first."""
+    """The parsed verdict of a reply that came second is not stored for the answer that came first."""
     run = await scene.run()
     [key] = await scene.keys(1)
     await scene.store.commit(TENANT, None, [scene.called(key, None)])
@@ -71,7 +71,7 @@ async def test_a_losing_reply_leaves_no_parsed_verdict_on_the_answer_that_stays(
 
 
 async def test_a_commit_is_safe_to_repeat(scene: Scene) -> None:
-    """A commit that succeeded but was reported failed changes nothing when it is made again."""
+    """A commit that succeeded but was reported as failed changes nothing when it is repeated."""
     run = await scene.run()
     keys = await scene.keys(3)
     granted = (await scene.permit(keys, run)).granted
@@ -90,7 +90,7 @@ async def test_a_commit_is_safe_to_repeat(scene: Scene) -> None:
 
 
 async def test_a_commit_needs_no_run(scene: Scene) -> None:
-    """A single comparison is stored without a run, and found by the next who asks."""
+    """A single comparison is stored without a run, and the next permit returns its answer."""
     [key] = await scene.keys(1)
     attempt = (await scene.permit([key])).granted[key]
 
@@ -103,7 +103,7 @@ async def test_a_commit_needs_no_run(scene: Scene) -> None:
 
 
 async def test_a_reused_answer_is_counted_and_not_called(scene: Scene) -> None:
-    """A run that finds an answer takes it, with its status, without a call."""
+    """A run uses a stored answer, with its status, without a call."""
     keys = await scene.keys(2)
     refusal = Reply("I will not", VerdictStatus.REFUSED)
     done = [scene.called(keys[0], None), scene.called(keys[1], None, reply=refusal, parsed_verdict=None)]
@@ -111,8 +111,8 @@ async def test_a_reused_answer_is_counted_and_not_called(scene: Scene) -> None:
     run = await scene.run()
     answered = (await scene.permit(keys, run)).answered
 
-    found = [Settled(key, scene.item(n), answer=answered[key].answer) for n, key in enumerate(keys)]
-    await scene.store.commit(TENANT, run.row, found)
+    reused = [Settled(key, scene.item(n), answer=answered[key].answer) for n, key in enumerate(keys)]
+    await scene.store.commit(TENANT, run.row, reused)
 
     after = await scene.store.run(TENANT, "run-1")
     assert after.counts.by_status == {"ok": 1, "refused": 1}
@@ -121,7 +121,7 @@ async def test_a_reused_answer_is_counted_and_not_called(scene: Scene) -> None:
 
 
 async def test_a_run_counts_what_its_own_parser_reads(scene: Scene) -> None:
-    """Of several readings of an answer, that of the run's own parser counts, and the source's before any."""
+    """Of several parsed verdicts of an answer, the one by the run's own parser counts, unless the source has one."""
     keys = await scene.keys(2)
     unreadable = ParsedVerdict("newer", None, "two verdicts")
     await scene.store.commit(TENANT, None, [scene.called(key, None) for key in keys])
@@ -131,8 +131,8 @@ async def test_a_run_counts_what_its_own_parser_reads(scene: Scene) -> None:
     run = await scene.run()
     answered = (await scene.permit(keys, run)).answered
 
-    found = [Settled(key, scene.item(n), answer=answered[key].answer) for n, key in enumerate(keys)]
-    await scene.store.commit(TENANT, run.row, found)
+    reused = [Settled(key, scene.item(n), answer=answered[key].answer) for n, key in enumerate(keys)]
+    await scene.store.commit(TENANT, run.row, reused)
 
     seen = await scene.store.verdicts(run.row, ALL, after=-1, limit=10)
     assert (await scene.store.run(TENANT, "run-1")).counts.by_status == {"ok": 2}
@@ -141,12 +141,12 @@ async def test_a_run_counts_what_its_own_parser_reads(scene: Scene) -> None:
 
 
 async def test_what_may_have_been_paid_counts_as_spent(scene: Scene) -> None:
-    """A call that broke off is booked at what it may have cost, beside what a reply cost; once, also if repeated."""
+    """A call that broke off is booked at its worst cost, in addition to a reply's cost, and only once."""
     run = await scene.run()
-    one, two = await scene.keys(2)
-    granted = (await scene.permit([one, two], run)).granted
-    failed = Settled(one, scene.item(0), granted[one], state=ItemState.TRANSPORT_ERROR, calls=2, lost_micros=30)
-    done = [failed, scene.called(two, granted[two], 1, lost_micros=15)]
+    lost, answered = await scene.keys(2)
+    granted = (await scene.permit([lost, answered], run)).granted
+    failed = Settled(lost, scene.item(0), granted[lost], state=ItemState.TRANSPORT_ERROR, calls=2, lost_micros=30)
+    done = [failed, scene.called(answered, granted[answered], 1, lost_micros=15)]
 
     for _ in range(2):
         await scene.store.commit(TENANT, run.row, done)
@@ -156,7 +156,7 @@ async def test_what_may_have_been_paid_counts_as_spent(scene: Scene) -> None:
 
 
 async def test_a_failed_call_may_be_called_again(scene: Scene) -> None:
-    """A call that failed settles its attempt and leaves a state, and its key is free."""
+    """A failed call settles its attempt and stores a state, and its key can be called again."""
     run = await scene.run()
     [key] = await scene.keys(1)
     attempt = (await scene.permit([key], run)).granted[key]
@@ -172,7 +172,7 @@ async def test_a_failed_call_may_be_called_again(scene: Scene) -> None:
 
 
 async def test_tenants_share_no_answers(scene: Scene) -> None:
-    """An answer of one tenant is not another's."""
+    """An answer of one tenant is invisible to another."""
     [key] = await scene.keys(1)
 
     await scene.store.commit("another", None, [scene.called(key, None)])
@@ -181,7 +181,7 @@ async def test_tenants_share_no_answers(scene: Scene) -> None:
 
 
 async def test_a_reply_with_broken_unicode_is_kept(scene: Scene) -> None:
-    """Half a surrogate pair in a reply doesn't lose the group it came with."""
+    """A reply with half a surrogate pair does not fail the commit that it is part of."""
     keys = await scene.keys(2)
 
     broken = scene.called(keys[0], None, reply=Reply("[[A]] \ud83d"))
@@ -190,8 +190,8 @@ async def test_a_reply_with_broken_unicode_is_kept(scene: Scene) -> None:
     assert set((await scene.permit(keys)).answered) == set(keys)
 
 
-async def test_texts_come_back_letter_by_letter(scene: Scene) -> None:
-    """Replies, models, logprobs and reasons, whatever a database's own notation makes of their letters.
+async def test_texts_come_back_unchanged(scene: Scene) -> None:
+    """Replies, models, logprobs and reasons may contain any characters of a database's own notation.
 
     A logprob of minus infinity, which JSON does not have, is left out.
     """
@@ -209,12 +209,12 @@ async def test_texts_come_back_letter_by_letter(scene: Scene) -> None:
         "é 好 \N{SLIGHTLY SMILING FACE}",
         "x" * 5000,
     )
-    drawn = Random(7)  # noqa: S311  # the same letters each time
+    drawn = Random(7)  # noqa: S311  # the same characters each time
     texts = [*whole, *("".join(drawn.choices("ab\"\\'{},NUL \n", k=drawn.randrange(12))) for _ in range(600))]
     run, keys = await scene.run(), await scene.keys(len(texts))
     granted = (await scene.permit(keys, run)).granted
-    replies = [Reply(one, model=one, logprobs=((one, -0.1), (one * 2, -math.inf))) for one in texts]
-    parsed_verdicts = [ParsedVerdict("own", None, one, strength=n / 7) for n, one in enumerate(texts)]
+    replies = [Reply(text, model=text, logprobs=((text, -0.1), (text * 2, -math.inf))) for text in texts]
+    parsed_verdicts = [ParsedVerdict("own", None, text, strength=n / 7) for n, text in enumerate(texts)]
 
     done = [
         scene.called(k, granted[k], reply=r, parsed_verdict=o)
@@ -222,7 +222,7 @@ async def test_texts_come_back_letter_by_letter(scene: Scene) -> None:
     ]
     await scene.store.commit(TENANT, run.row, done)
 
-    found = await scene.store.answers(TENANT, keys)
-    told = [(r.raw, r.model, r.logprobs) for r in (found[key].reply for key in keys)]
-    assert told == [(one, one, ((one, -0.1),)) for one in texts]
-    assert [found[key].parsed_verdicts for key in keys] == [(parsed_verdict,) for parsed_verdict in parsed_verdicts]
+    answers = await scene.store.answers(TENANT, keys)
+    stored = [(r.raw, r.model, r.logprobs) for r in (answers[key].reply for key in keys)]
+    assert stored == [(text, text, ((text, -0.1),)) for text in texts]
+    assert [answers[key].parsed_verdicts for key in keys] == [(parsed_verdict,) for parsed_verdict in parsed_verdicts]

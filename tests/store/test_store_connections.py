@@ -1,4 +1,4 @@
-"""How each database is written and read."""
+"""Connections of each database: threads, transactions, settings and time limits."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from judge.store.sql_store import SqlStore
 from judge.store.sqlite import SqliteConnections
 
 if TYPE_CHECKING:
-    from conftest import Scene
     from support.clocks import StillClock
+    from support.scene import Scene
 
 TENANT = "default"
-MANY = 20
+AT_ONCE = 20
 
 
 async def test_sqlite_write_transactions_are_begin_immediate_on_one_writer_thread(file_url: str) -> None:
-    """However many ask at once; reads have their own threads, begin deferred, and none of either fails."""
+    """Reads have their own threads and begin deferred. None fails, however many there are at once."""
     connections = SqliteConnections(file_url)
     begun: list[tuple[str, str]] = []
 
@@ -39,34 +39,37 @@ async def test_sqlite_write_transactions_are_begin_immediate_on_one_writer_threa
         reads(c)
         c.exec_driver_sql("INSERT INTO tenant (name) VALUES (hex(randomblob(16)))")
 
-    await asyncio.gather(*(run for _ in range(MANY) for run in (connections.write(writes), connections.read(reads))))
+    await asyncio.gather(*(run for _ in range(AT_ONCE) for run in (connections.write(writes), connections.read(reads))))
 
     await connections.close()
     writers = {name for statement, name in begun if statement == "BEGIN IMMEDIATE"}
     readers = {name for statement, name in begun if statement == "BEGIN"}
-    assert sorted(statement for statement, _ in begun) == ["BEGIN"] * MANY + ["BEGIN IMMEDIATE"] * MANY
+    assert sorted(statement for statement, _ in begun) == ["BEGIN"] * AT_ONCE + ["BEGIN IMMEDIATE"] * AT_ONCE
     assert len(writers) == 1
     assert not writers & readers
 
 
 async def test_sqlite_has_wal_full_sync_and_a_bounded_journal(file_url: str) -> None:
-    """On every connection, of readers as of the writer."""
+    """Every connection has these settings, those of readers too."""
     connections = SqliteConnections(file_url)
     pragmas = ("journal_mode", "synchronous", "journal_size_limit")
 
-    def told(c: Connection) -> tuple[Any, ...]:
+    def settings(c: Connection) -> tuple[Any, ...]:
         return tuple(c.exec_driver_sql(f"PRAGMA {name}").scalar() for name in pragmas)
 
-    seen = {await connections.write(told), *(await asyncio.gather(*(connections.read(told) for _ in range(4))))}
+    reads = await asyncio.gather(*(connections.read(settings) for _ in range(4)))
+    seen = {await connections.write(settings), *reads}
 
     await connections.close()
     assert seen == {("wal", 2, 64 * 1024 * 1024)}
 
 
-async def test_another_process_may_read_a_file_that_one_executes_runs_on(file_url: str, clock: StillClock) -> None:
-    """In the middle of what that one writes it sees what was stored before."""
-    one, other = SqlStore.open(file_url, clock=clock), SqlStore.open(file_url, clock=clock)
-    await one.create_dataset(TENANT, "before")
+async def test_another_process_may_read_a_file_while_a_process_executes_runs_on_it(
+    file_url: str, clock: StillClock
+) -> None:
+    """In the middle of a write it sees what was stored before."""
+    writer, reader = SqlStore.open(file_url, clock=clock), SqlStore.open(file_url, clock=clock)
+    await writer.create_dataset(TENANT, "before")
     writing, read = threading.Event(), threading.Event()
 
     def slow(c: Connection) -> None:
@@ -74,23 +77,23 @@ async def test_another_process_may_read_a_file_that_one_executes_runs_on(file_ur
         writing.set()
         assert read.wait(60)
 
-    work = asyncio.create_task(one._db.write(slow))
+    work = asyncio.create_task(writer._db.write(slow))
     await asyncio.to_thread(writing.wait, 60)
-    seen = await other.revision(TENANT, "before")
+    seen = await reader.revision(TENANT, "before")
     read.set()
     await work
-    after = await other.revision(TENANT, "before")
-    await one.close()
-    await other.close()
+    after = await reader.revision(TENANT, "before")
+    await writer.close()
+    await reader.close()
 
     assert (seen, after) == (0, 7)
 
 
-@pytest.mark.parametrize("url", ["file_url", "shared_url"])
-async def test_a_store_whose_threads_are_all_busy_is_there(url: str, request: pytest.FixtureRequest) -> None:
-    """Whether it can be worked with is asked beside long reads and writes, not behind them."""
-    where = request.getfixturevalue(url)
-    connections = PostgresqlConnections(where) if url == "shared_url" else SqliteConnections(where)
+@pytest.mark.parametrize("kind", ["file_url", "shared_url"])
+async def test_a_store_whose_threads_are_all_busy_passes_its_check(kind: str, request: pytest.FixtureRequest) -> None:
+    """The check runs at the same time as long reads and writes, not after them."""
+    url = request.getfixturevalue(kind)
+    connections = PostgresqlConnections(url) if kind == "shared_url" else SqliteConnections(url)
     done = threading.Event()
     busy = [asyncio.create_task(connections.read(lambda _: done.wait(60))) for _ in range(10)]
     busy.append(asyncio.create_task(connections.write(lambda _: done.wait(60))))
@@ -105,28 +108,28 @@ async def test_a_store_whose_threads_are_all_busy_is_there(url: str, request: py
 
 
 async def test_postgresql_sessions_set_their_time_outs(shared_url: str) -> None:
-    """On every connection, also those begun later: a paused client holds nobody."""
+    """Every connection has time limits, also those opened later, so that a paused client blocks nobody."""
     connections = PostgresqlConnections(shared_url)
     names = ("idle_in_transaction_session_timeout", "lock_timeout", "transaction_timeout")
     barrier = threading.Barrier(4)
 
-    def told(c: Connection) -> tuple[Any, ...]:
-        found = tuple(c.exec_driver_sql(f"SHOW {name}").scalar() for name in names)
-        # Each of four at once has a connection of its own.
+    def settings(c: Connection) -> tuple[Any, ...]:
+        limits = tuple(c.exec_driver_sql(f"SHOW {name}").scalar() for name in names)
+        # Four of these run at once, so each has its own connection.
         barrier.wait(60)
-        return (*found, c.exec_driver_sql("SELECT pg_backend_pid()").scalar())
+        return (*limits, c.exec_driver_sql("SELECT pg_backend_pid()").scalar())
 
-    writing = await asyncio.gather(*(connections.write(told) for _ in range(4)))
-    parsed_verdict = await asyncio.gather(*(connections.read(told) for _ in range(4)))
+    writing = await asyncio.gather(*(connections.write(settings) for _ in range(4)))
+    read_only = await asyncio.gather(*(connections.read(settings) for _ in range(4)))
 
     await connections.close()
-    assert len({pid for *_, pid in writing + parsed_verdict}) == 8
-    assert {tuple(found) for *found, _ in writing} == {("2s", "5s", "10s")}
-    assert {tuple(found) for *found, _ in parsed_verdict} == {("30s", "5s", "2min")}
+    assert len({pid for *_, pid in writing + read_only}) == 8
+    assert {tuple(limits) for *limits, _ in writing} == {("2s", "5s", "10s")}
+    assert {tuple(limits) for *limits, _ in read_only} == {("30s", "5s", "2min")}
 
 
 async def test_postgresql_ends_a_client_that_is_paused_in_a_transaction(shared_url: str) -> None:
-    """What it held is free for others long before the paused one comes back."""
+    """Its locks are free for others long before the paused client continues."""
     connections, other = PostgresqlConnections(shared_url), PostgresqlConnections(shared_url)
     held, back = threading.Event(), threading.Event()
 
@@ -151,7 +154,7 @@ async def test_postgresql_ends_a_client_that_is_paused_in_a_transaction(shared_u
 
 @pytest.mark.parametrize("store", ["shared"], indirect=True)
 async def test_hot_rows_are_written_last(scene: Scene) -> None:
-    """A run's row at the end of a commit, an account's at the end of a permit: nobody waits while others insert."""
+    """A commit updates the run's row last, and a permit the account's row, so nobody waits while others insert."""
     run = await scene.run()
     keys = await scene.keys(5)
     db: Any = scene.store._db
@@ -163,8 +166,10 @@ async def test_hot_rows_are_written_last(scene: Scene) -> None:
         if words[0] in ("INSERT", "UPDATE"):
             written.append(words[2] if words[0] == "INSERT" else words[1])
 
-    rate_limit = RateLimit("vendor", 1e6, 1e9, 1)
-    permit = await scene.store.permit(TENANT, PermitRequest(keys, run.row, 10, 60, rate_limit=rate_limit))
+    rate_limit = RateLimit(account="vendor", calls=1e6, tokens=1e9, tokens_each=1)
+    permit = await scene.store.permit(
+        TENANT, PermitRequest(keys=keys, run=run.row, worst_micros=10, seconds=60, rate_limit=rate_limit)
+    )
     permitted, written = list(written), []
     done = [scene.called(key, permit.granted[key], at) for at, key in enumerate(keys)]
     await scene.store.commit(TENANT, run.row, done)
@@ -176,7 +181,7 @@ async def test_hot_rows_are_written_last(scene: Scene) -> None:
 
 @pytest.mark.parametrize("store", ["shared"], indirect=True)
 async def test_followers_by_revision_miss_nothing_that_commits_out_of_order(scene: Scene) -> None:
-    """Ids are given before they commit; revisions when they do: whoever follows them sees every verdict once."""
+    """Revisions are given at the commit, unlike ids, so whoever follows them sees every verdict once."""
     run = await scene.run()
     keys = await scene.keys(60)
     granted = (await scene.permit(keys, run)).granted
@@ -195,7 +200,7 @@ async def test_followers_by_revision_miss_nothing_that_commits_out_of_order(scen
         return seen
 
     async with asyncio.timeout(60):
-        seen, *_ = await asyncio.gather(follows(), *map(commits, groups))
+        seen, _ = await asyncio.gather(follows(), asyncio.gather(*map(commits, groups)))
         again = await follows()
 
     assert sorted(seen) == list(range(60))

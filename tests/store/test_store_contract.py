@@ -1,9 +1,8 @@
-"""What every store does, on a file and in memory."""
+"""The contract of every store, on a file, in memory and on PostgreSQL."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
@@ -15,29 +14,20 @@ from judge.domain.run import Budget, NewRun, Run, RunSpec, RunState
 from judge.domain.verdict import CallKey, ParsedVerdict, Reply, Usage
 from judge.ports.records import ItemRef, PermitRequest, Settled, VerdictQuery
 from judge.store.sql_store import SqlStore
-from support.clocks import passed
+from support.clocks import StillClock, passed
 
 DEFINITION = JudgeDefinition(
-    "oracle", "scripted", Rubric("brackets", (RubricVariant("v", "s", "u", AnswerForm.BRACKETS),)), "brackets/1"
+    name="oracle",
+    backend="scripted",
+    rubric=Rubric("brackets", (RubricVariant(name="v", system="s", user="u", form=AnswerForm.BRACKETS),)),
+    parser="brackets/1",
 )
 TENANT = "default"
 
 
-class Clock(Protocol):
-    """The fixture's clock: it moves only when it is told to."""
-
-    time: float
-
-    def now(self) -> float: ...
-
-    def monotonic(self) -> float: ...
-
-    async def sleep(self, seconds: float) -> None: ...
-
-
 @pytest.fixture
 async def store(store: SqlStore) -> SqlStore:
-    """Each store in turn, with a prompt that two contestants answered."""
+    """Open each kind of store in turn, with a prompt that two contestants answered."""
     await store.create_dataset(TENANT, "data")
     await store.add_prompts(TENANT, "data", [Prompt("p", ("ask",), "maths")], replace=False)
     outputs = [Output("p", name, (f"text of {name}",)) for name in ("ada", "bob")]
@@ -47,31 +37,59 @@ async def store(store: SqlStore) -> SqlStore:
 
 async def make_run(store: SqlStore, name: str = "r1", *, request_id: str = "", body: str = "b", calls: int = 0) -> Run:
     spec = RunSpec("data", ("oracle",), budget=Budget(0, calls))
-    new = NewRun(name, request_id, body, spec, 2, (DEFINITION,), 4, "hash")
+    new = NewRun(
+        run_id=name,
+        request_id=request_id,
+        body_hash=body,
+        spec=spec,
+        dataset_revision=2,
+        judges=(DEFINITION,),
+        planned=4,
+        plan_hash="hash",
+    )
     return await store.create_run(TENANT, new)
 
 
 async def keys(store: SqlStore, count: int = 2) -> list[CallKey]:
     ids = await store.intern(TENANT, [bytes([number]) * 32 for number in range(count + 3)])
-    return [CallKey(ids[0], ids[1], 1, ids[2], ids[3 + number]) for number in range(count)]
+    return [
+        CallKey(fingerprint=ids[0], prompt=ids[1], turn=1, first=ids[2], second=ids[3 + number])
+        for number in range(count)
+    ]
 
 
 async def item(store: SqlStore, position: int = 0) -> ItemRef:
     index = await store.dataset_index(TENANT, "data", 2)
-    return ItemRef(position, 0, index.prompts[0].row, 1, index.outputs[0].row, index.outputs[1].row, Order(1), 0)
+    return ItemRef(
+        position=position,
+        judge=0,
+        prompt=index.prompts[0].row,
+        turn=1,
+        left=index.outputs[0].row,
+        right=index.outputs[1].row,
+        order=Order(1),
+        repeat=0,
+    )
 
 
 def asks(run: Run | None, wanted: list[CallKey], *, worst: int = 0) -> PermitRequest:
-    return PermitRequest(wanted, run.row if run else None, worst, 60)
+    return PermitRequest(keys=wanted, run=run.row if run else None, worst_micros=worst, seconds=60)
 
 
-def answered(key: CallKey, where: ItemRef | None, attempt: int, raw: str = "[[A]]", cost: int = 7) -> Settled:
+def answered(key: CallKey, presentation: ItemRef | None, attempt: int, raw: str = "[[A]]", cost: int = 7) -> Settled:
     reply = Reply(raw, usage=Usage(cost_micros=cost))
-    return Settled(key, where, attempt, reply, parsed_verdict=ParsedVerdict("brackets/1", Preference.FIRST), calls=1)
+    return Settled(
+        key=key,
+        item=presentation,
+        attempt=attempt,
+        reply=reply,
+        parsed_verdict=ParsedVerdict("brackets/1", Preference.FIRST),
+        calls=1,
+    )
 
 
-async def test_two_writers_of_one_key_leave_the_first_answer(store: SqlStore, clock: Clock) -> None:
-    """Law 3: the first commit stays; the other's call is booked as repeated and its cost is kept."""
+async def test_two_writers_of_one_key_leave_the_first_answer(store: SqlStore, clock: StillClock) -> None:
+    """Law 3: the answer committed first stays; the other call is booked as repeated, with its cost."""
     run = await make_run(store)
     [key] = await keys(store, 1)
     first = await store.permit(TENANT, asks(run, [key]))
@@ -90,7 +108,7 @@ async def test_two_writers_of_one_key_leave_the_first_answer(store: SqlStore, cl
 
 
 async def test_a_commit_reported_as_failed_may_be_repeated(store: SqlStore) -> None:
-    """Law 4: committing the same again changes nothing."""
+    """Law 4: repeating a commit changes nothing."""
     run = await make_run(store)
     [key] = await keys(store, 1)
     permit = await store.permit(TENANT, asks(run, [key]))
@@ -105,7 +123,7 @@ async def test_a_commit_reported_as_failed_may_be_repeated(store: SqlStore) -> N
 
 
 async def test_no_permit_after_cancel(store: SqlStore) -> None:
-    """A run told to cancel gets no further call; what was called before still commits."""
+    """A run that is being cancelled gets no more calls; calls made before still commit."""
     run = await make_run(store)
     first, second = await keys(store)
     await store.move_run(run.row, RunState.RUNNING)
@@ -120,7 +138,7 @@ async def test_no_permit_after_cancel(store: SqlStore) -> None:
 
 
 async def test_an_orphaned_attempt_is_booked_as_spent(store: SqlStore) -> None:
-    """What a dead process may have paid counts as spent at its worst cost, and its key can be called again."""
+    """A call of a dead process is booked at its worst cost, and its key can be called again."""
     run = await make_run(store)
     [key] = await keys(store, 1)
     await store.permit(TENANT, asks(run, [key], worst=50))
@@ -134,23 +152,23 @@ async def test_an_orphaned_attempt_is_booked_as_spent(store: SqlStore) -> None:
 
 
 async def test_two_overlapping_runs_pay_each_key_once(store: SqlStore) -> None:
-    """A key that another run is calling is waited for, then found."""
-    one, two = await make_run(store, "r1"), await make_run(store, "r2")
+    """A run waits for a key that another run is calling, and then uses its answer."""
+    first, second = await make_run(store, "r1"), await make_run(store, "r2")
     wanted = await keys(store)
-    permit = await store.permit(TENANT, asks(one, wanted))
+    permit = await store.permit(TENANT, asks(first, wanted))
 
-    waiting = await store.permit(TENANT, asks(two, wanted))
-    where = await item(store)
-    await store.commit(TENANT, one.row, [answered(key, where, permit.granted[key]) for key in wanted])
-    found = await store.permit(TENANT, asks(two, wanted))
+    waiting = await store.permit(TENANT, asks(second, wanted))
+    presentation = await item(store)
+    await store.commit(TENANT, first.row, [answered(key, presentation, permit.granted[key]) for key in wanted])
+    later = await store.permit(TENANT, asks(second, wanted))
 
     assert frozenset(wanted) == waiting.busy
     assert not waiting.granted
-    assert set(wanted) == set(found.answered)
+    assert set(wanted) == set(later.answered)
 
 
 async def test_a_budget_in_calls_grants_no_more(store: SqlStore) -> None:
-    """With one call left of the budget, one of two keys is granted, and why is said."""
+    """If one call of the budget is left, one of two keys is granted, with the reason why the other is not."""
     run = await make_run(store, calls=1)
 
     permit = await store.permit(TENANT, asks(run, await keys(store)))
@@ -158,8 +176,8 @@ async def test_a_budget_in_calls_grants_no_more(store: SqlStore) -> None:
     assert (1, "BUDGET_STOPPED") == (len(permit.granted), permit.refused)
 
 
-async def test_a_request_id_gives_its_run_and_refuses_another_body(store: SqlStore) -> None:
-    """The same id with an equal body is the same run; with another it names the run it belongs to."""
+async def test_a_request_id_gives_its_run_and_refuses_different_settings(store: SqlStore) -> None:
+    """The same id with equal settings gives the same run. With different ones, the error names the run."""
     made = await make_run(store, request_id="mine")
 
     assert made.run_id == (await make_run(store, "r2", request_id="mine")).run_id
@@ -168,7 +186,7 @@ async def test_a_request_id_gives_its_run_and_refuses_another_body(store: SqlSto
 
 
 async def test_uploads_sort_rows_into_new_equal_and_refused(store: SqlStore) -> None:
-    """Equal rows are duplicates, other text is refused unless it replaces, an output needs its prompt."""
+    """Equal rows are duplicates, other texts are refused unless they replace, and an output needs its prompt."""
     rows = [
         Output("p", "ada", ("text of ada",)),
         Output("p", "bob", ("another text",)),
@@ -189,7 +207,7 @@ async def test_uploads_sort_rows_into_new_equal_and_refused(store: SqlStore) -> 
 
 
 async def test_resume_forgets_only_presentations_without_a_verdict(store: SqlStore) -> None:
-    """Law 2: a transport error is tried again; a verdict is not."""
+    """Law 2: resuming repeats transport errors but no verdicts."""
     run = await make_run(store)
     first, second = await keys(store)
     permit = await store.permit(TENANT, asks(run, [first, second]))
@@ -206,8 +224,16 @@ async def test_resume_forgets_only_presentations_without_a_verdict(store: SqlSto
 
 
 async def test_imported_verdicts_keep_the_sources_outcome_and_our_parsed_verdict(store: SqlStore) -> None:
-    """Both readings stand beside the raw text, and the source's own counts."""
-    row = ImportedVerdict("p", "ada", "bob", Order.RIGHT_FIRST, "gpt", raw="so: [[A]]", outcome=Outcome.LEFT)
+    """The answer has both parsed verdicts, and the source's own counts."""
+    row = ImportedVerdict(
+        prompt_id="p",
+        left="ada",
+        right="bob",
+        order=Order.RIGHT_FIRST,
+        judge="gpt",
+        raw="so: [[A]]",
+        outcome=Outcome.LEFT,
+    )
     own = ParsedVerdict("brackets/1", Preference.FIRST)
 
     await store.add_verdicts(TENANT, "data", [(row, own)], replace=False)
@@ -218,23 +244,36 @@ async def test_imported_verdicts_keep_the_sources_outcome_and_our_parsed_verdict
     assert ["gpt"] == [definition.name for definition in await store.judge_definitions(TENANT)]
 
 
-async def test_law_5_a_judges_verdicts_stand_by_plan_position_not_by_arrival(store: SqlStore, clock: Clock) -> None:
-    """Answers that came in the other way round are read in the plan's order."""
+async def test_law_5_a_judges_verdicts_are_sorted_by_plan_position_not_by_arrival(
+    store: SqlStore, clock: StillClock
+) -> None:
+    """Answers that arrived in another order are read in the plan's order."""
     run = await make_run(store)
     wanted = await keys(store)
     permit = await store.permit(TENANT, asks(run, wanted))
     for position in (1, 0):
-        where = (await item(store))._replace(position=position, order=Order(position + 1))
+        presentation = (await item(store))._replace(position=position, order=Order(position + 1))
         key = wanted[position]
-        await store.commit(TENANT, run.row, [answered(key, where, permit.granted[key])])
+        await store.commit(TENANT, run.row, [answered(key, presentation, permit.granted[key])])
         clock.time += 1
 
     assert [0, 1] == [verdict.position for verdict in await store.judge_verdicts(TENANT, "data", "oracle")]
 
 
 async def test_one_annotator_may_vote_twice(store: SqlStore) -> None:
-    """A label's identity is its source and row, not who gave it."""
-    labels = [Label(str(i), "p", "ada", "bob", Outcome.LEFT, "eve", AnnotatorKind.HUMAN) for i in range(2)]
+    """A label is identified by its source and label id, not by its annotator."""
+    labels = [
+        Label(
+            label_id=str(i),
+            prompt_id="p",
+            left="ada",
+            right="bob",
+            outcome=Outcome.LEFT,
+            annotator="eve",
+            kind=AnnotatorKind.HUMAN,
+        )
+        for i in range(2)
+    ]
 
     result = await store.add_labels(TENANT, "data", labels, source="votes", replace=False)
 
@@ -243,7 +282,7 @@ async def test_one_annotator_may_vote_twice(store: SqlStore) -> None:
 
 
 async def test_names_are_taken_missing_and_deleted(store: SqlStore) -> None:
-    """A taken name, an unknown dataset and an unknown run are said; a deleted dataset is gone with its runs."""
+    """A taken name, an unknown dataset and an unknown run are errors; a deleted dataset is gone with its runs."""
     run = await make_run(store)
     with pytest.raises(AlreadyExists, match="data"):
         await store.create_dataset(TENANT, "data")
@@ -256,8 +295,8 @@ async def test_names_are_taken_missing_and_deleted(store: SqlStore) -> None:
         await store.run(TENANT, run.run_id)
 
 
-async def test_a_file_keeps_everything(tmp_path: Path, clock: Clock) -> None:
-    """Law 4: what was stored is there when the file is opened again."""
+async def test_a_file_keeps_everything(tmp_path: Path, clock: StillClock) -> None:
+    """Law 4: stored rows are there when the file is opened again."""
     url = f"sqlite:///{tmp_path}/judge.db"
     store = SqlStore.open(url, clock=clock)
     await store.create_dataset(TENANT, "kept")

@@ -1,8 +1,8 @@
-"""A store that an earlier schema's code filled is opened, migrated and resumed, and nothing is paid twice.
+"""A store that the code of an earlier schema filled is migrated and resumed, and nothing is paid twice.
 
-filled_NNNN.json holds the rows of a store that the code of schema NNNN wrote, with a run that is done, and one that its
-budget stopped after 20 of 72 calls; that of schema 0003 also has an adaptive run, stopped in its second round. These
-files are never written again.
+filled_NNNN.json holds the rows of a store that the code of schema NNNN wrote. It has a run that is done and a run that
+its budget stopped after 20 of 72 calls. That of schema 0003 also has an adaptive run that stopped in its second round.
+These files are never written again.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ Rows = dict[str, list[dict[str, Any]]]
 
 
 def rows_of(revision: str) -> Rows:
-    text: Rows = json.loads(Path(__file__).with_name(f"filled_{revision}.json").read_text("utf-8"))
-    return text
+    rows: Rows = json.loads(Path(__file__).with_name(f"filled_{revision}.json").read_text("utf-8"))
+    return rows
 
 
 def value(table: Table, name: str, stored: Any) -> Any:  # noqa: ANN401  # whatever the column holds
@@ -53,7 +53,7 @@ def insert_rows(c: Connection, stored_rows: Rows) -> None:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a database without tables."""
+    """Return the URL of a database without tables."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'judge.db'}"
     return str(request.getfixturevalue("bare_url"))
@@ -61,7 +61,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.mark.parametrize("revision", REVISIONS)
 async def test_a_filled_store_is_resumed_and_nothing_is_paid_twice(url: str, tmp_path: Path, revision: str) -> None:
-    """Runs that stopped are resumed to their end, and a new run of the same content makes no call."""
+    """Stopped runs are resumed and finish, and a new run of the same content makes no call."""
     migrated(url, scripts_until(tmp_path / "scripts", revision))
     with engine_of(url).begin() as connection:
         insert_rows(connection, rows_of(revision))

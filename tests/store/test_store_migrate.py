@@ -1,4 +1,4 @@
-"""What opening a file does to it."""
+"""Migrations of files, which happen when a file is opened."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from judge.ports.records import VerdictQuery
 from judge.store.migrate import SCRIPTS, _known, migrate
 from judge.store.schema import metadata
 from judge.store.sql_store import SqlStore
+from support.scene import Scene
 from support.schemas import killed_at
 
 if TYPE_CHECKING:
-    from conftest import Scene
     from support.clocks import StillClock
 
 TENANT = "default"
@@ -51,7 +51,7 @@ def tables(file: Path) -> set[str]:
 
 @pytest.fixture
 def newer(tmp_path: Path) -> Path:
-    """The migrations of a later release."""
+    """Return the migrations of a later release."""
     scripts = tmp_path / "later" / "migrations"
     shutil.copytree(SCRIPTS, scripts, ignore=shutil.ignore_patterns("__pycache__"))
     (scripts / "versions" / "0005_later.py").write_text(SECOND)
@@ -59,18 +59,18 @@ def newer(tmp_path: Path) -> Path:
 
 
 def test_the_migrations_make_the_schema_that_the_code_uses(tmp_path: Path) -> None:
-    """The tables that migrations make are those that the code knows."""
+    """The migrations make the tables, columns and indexes of the code's metadata."""
     engine = create_engine(f"sqlite:///{tmp_path / 'judge.db'}", isolation_level="AUTOCOMMIT", poolclass=NullPool)
     migrate(engine)
 
     with engine.connect() as connection:
-        found = compare_metadata(MigrationContext.configure(connection), metadata)
+        differences = compare_metadata(MigrationContext.configure(connection), metadata)
 
-    assert found == []
+    assert differences == []
 
 
 def test_a_migration_killed_at_any_statement_leaves_the_old_schema(tmp_path: Path, newer: Path) -> None:
-    """Wherever a migration ends, the file has the old schema or the new one, and the next try succeeds."""
+    """Wherever a migration is killed, the file has the old schema, and the next attempt succeeds."""
     file = tmp_path / "judge.db"
     killed_at(f"sqlite:///{file}", SCRIPTS, 1000)
     old = tables(file)
@@ -85,7 +85,7 @@ def test_a_migration_killed_at_any_statement_leaves_the_old_schema(tmp_path: Pat
 
 
 def test_a_first_schema_killed_half_way_leaves_nothing(tmp_path: Path) -> None:
-    """A new file is empty or whole."""
+    """A new file is empty or has the whole schema."""
     file = tmp_path / "judge.db"
     for statement in (2, 5, 20, 30):
         assert killed_at(f"sqlite:///{file}", SCRIPTS, statement)
@@ -93,7 +93,7 @@ def test_a_first_schema_killed_half_way_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_a_file_is_copied_before_it_is_migrated(tmp_path: Path, newer: Path) -> None:
-    """The old file stands beside the migrated one; a new file and one that is up to date are not copied."""
+    """The old file is copied next to the migrated one. New files and files with the present schema are not copied."""
     file = tmp_path / "judge.db"
     killed_at(f"sqlite:///{file}", SCRIPTS, 1000)
     killed_at(f"sqlite:///{file}", SCRIPTS, 1000)
@@ -106,7 +106,7 @@ def test_a_file_is_copied_before_it_is_migrated(tmp_path: Path, newer: Path) -> 
 
 
 async def test_a_file_of_a_newer_release_is_refused(tmp_path: Path, newer: Path, clock: StillClock) -> None:
-    """An older release doesn't touch what it doesn't know."""
+    """An older release does not open a schema that it does not know."""
     file = tmp_path / "judge.db"
     killed_at(f"sqlite:///{file}", newer, 1000)
 
@@ -114,8 +114,8 @@ async def test_a_file_of_a_newer_release_is_refused(tmp_path: Path, newer: Path,
         SqlStore.open(f"sqlite:///{file}", clock=clock)
 
 
-async def test_what_is_no_store_is_refused(tmp_path: Path, clock: StillClock) -> None:
-    """A file that isn't a database, and an address of another kind, are refused in words."""
+async def test_a_url_that_is_not_a_store_is_refused(tmp_path: Path, clock: StillClock) -> None:
+    """A file that is not a database and URLs of other kinds raise StoreFailed."""
     (tmp_path / "text.db").write_text("not a database, but long enough to be taken for one" * 20)
 
     for url in (f"sqlite:///{tmp_path / 'text.db'}", "redis://localhost", f"sqlite:///{tmp_path / 'text.db' / 'x'}"):
@@ -123,13 +123,11 @@ async def test_what_is_no_store_is_refused(tmp_path: Path, clock: StillClock) ->
             SqlStore.open(url, clock=clock)
 
 
-async def test_reopening_a_file_keeps_all(
-    tmp_path: Path, file_url: str, clock: StillClock, scene_of: type[Scene]
-) -> None:
-    """What was committed is there for the next process, in a folder with any name."""
+async def test_reopening_a_file_keeps_everything(tmp_path: Path, file_url: str, clock: StillClock) -> None:
+    """The next process reads what was committed, in a folder with any name."""
     url = file_url.replace("judge.db", "100% new/judge.db")
     store = SqlStore.open(url, clock=clock)
-    scene = await scene_of(store, clock).fill()
+    scene = await Scene(store, clock).fill()
     run = await scene.run()
     await scene.answer(await scene.keys(3), run)
     before = await store.run(TENANT, "run-1")
@@ -146,7 +144,7 @@ async def test_reopening_a_file_keeps_all(
 
 
 async def test_a_write_that_fails_leaves_nothing(scene: Scene) -> None:
-    """An error in the middle of a transaction undoes it, and the store goes on."""
+    """An error in the middle of a transaction undoes it, and the store keeps working."""
 
     def work(c: Connection) -> None:
         c.exec_driver_sql("DELETE FROM dataset")
@@ -158,14 +156,14 @@ async def test_a_write_that_fails_leaves_nothing(scene: Scene) -> None:
     assert (await scene.store.dataset(TENANT, "d")).revision == scene.revision
 
 
-def test_what_is_known_is_what_alembic_finds() -> None:
-    """The scripts' text, read without alembic, names the revisions and the newest of them that alembic does."""
+def test_revisions_are_read_as_alembic_reads_them() -> None:
+    """Without alembic, the scripts' text gives the same revisions, the same newest one and the same works_with."""
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS))
-    found = ScriptDirectory.from_config(config)
+    scripts = ScriptDirectory.from_config(config)
 
     known = _known(SCRIPTS)
 
-    assert found.get_heads() == [known.newest]
-    assert {one.revision for one in found.walk_revisions()} == known.revisions
-    assert found.get_revision("head").module.works_with == known.works_with
+    assert scripts.get_heads() == [known.newest]
+    assert {script.revision for script in scripts.walk_revisions()} == known.revisions
+    assert scripts.get_revision("head").module.works_with == known.works_with

@@ -1,4 +1,4 @@
-"""The contract of runs: how they are made, told, moved, reopened, and planned round by round."""
+"""The contract of runs: how they are created, listed, moved, reopened, and planned round by round."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from judge.domain.run import Budget, RunState
 from judge.ports.records import Settled, VerdictQuery
 
 if TYPE_CHECKING:
-    from conftest import Scene
+    from support.scene import Scene
 
 TENANT = "default"
 ALL = VerdictQuery()
 
 
 async def test_a_request_id_makes_one_run(scene: Scene) -> None:
-    """The same request again gives the run as it is now; with another body it is refused."""
+    """The same request again returns the run as it is now; with different settings it is refused."""
     run = await scene.run()
 
     again = await scene.store.create_run(TENANT, scene.new_run("run-9", request_id=run.request_id))
@@ -36,18 +36,18 @@ async def test_a_request_id_makes_one_run(scene: Scene) -> None:
 
 
 async def test_a_run_keeps_what_was_frozen_into_it(scene: Scene) -> None:
-    """A run comes back with its spec and judges as they were stored, and the list is newest first."""
+    """A run is returned with its spec and judges as they were stored, and runs are listed newest first."""
     new = scene.new_run("run-1", budget=Budget(5, 6))
-    made = await scene.store.create_run(TENANT, new)
+    created = await scene.store.create_run(TENANT, new)
     await scene.run("run-2")
 
-    assert (made.spec, made.judges, made.plan_hash) == (new.spec, new.judges, "plan")
-    assert (made.state, made.counts.planned, made.create_time) == (RunState.QUEUED, 100, 1000.0)
+    assert (created.spec, created.judges, created.plan_hash) == (new.spec, new.judges, "plan")
+    assert (created.state, created.counts.planned, created.create_time) == (RunState.QUEUED, 100, 1000.0)
     assert [run.run_id for run in await scene.store.runs(TENANT, "d", 0, 10)] == ["run-2", "run-1"]
     newest = (await scene.store.runs(TENANT, "", 0, 1))[0]
     assert [run.run_id for run in await scene.store.runs(TENANT, "", newest.row, 10)] == ["run-1"]
     assert await scene.store.runs(TENANT, "other", 0, 10) == []
-    assert await scene.store.changes([made.row, newest.row]) == {made.row: 1, newest.row: newest.revision}
+    assert await scene.store.changes([created.row, newest.row]) == {created.row: 1, newest.row: newest.revision}
     with pytest.raises(NotFound):
         await scene.store.run(TENANT, "run-3")
     with pytest.raises(NotFound):
@@ -55,7 +55,7 @@ async def test_a_run_keeps_what_was_frozen_into_it(scene: Scene) -> None:
 
 
 async def test_states_change_by_the_table_only(scene: Scene) -> None:
-    """A change the table of states doesn't have is refused and changes nothing."""
+    """A transition that TRANSITIONS does not have is refused and changes nothing."""
     run = await scene.run()
     scene.clock.time = 2000.0
     assert await scene.store.unfinished() == [(TENANT, "run-1")]
@@ -73,17 +73,17 @@ async def test_states_change_by_the_table_only(scene: Scene) -> None:
     assert await scene.store.unfinished() == []
 
 
-async def test_a_run_says_why_it_is_where_it_is(scene: Scene) -> None:
-    """Told only while it is there still: a run that went on meanwhile is not called back."""
+async def test_a_run_says_why_it_is_in_its_state(scene: Scene) -> None:
+    """The reason is stored only while the run is still in that state."""
     run = await scene.store.create_run(TENANT, scene.new_run("run-1"))
 
-    told = await scene.store.explain_run(run.row, RunState.QUEUED, "ENGINE_UNAVAILABLE", "nobody answers")
+    explained = await scene.store.explain_run(run.row, RunState.QUEUED, "ENGINE_UNAVAILABLE", "nobody answers")
     queued = await scene.store.run(TENANT, "run-1")
     await scene.store.move_run(run.row, RunState.RUNNING)
     late = await scene.store.explain_run(run.row, RunState.QUEUED, "ENGINE_UNAVAILABLE", "nobody answers")
     running = await scene.store.run(TENANT, "run-1")
 
-    assert (told, queued.state, queued.reason, queued.message) == (
+    assert (explained, queued.state, queued.reason, queued.message) == (
         True,
         RunState.QUEUED,
         "ENGINE_UNAVAILABLE",
@@ -93,8 +93,8 @@ async def test_a_run_says_why_it_is_where_it_is(scene: Scene) -> None:
     assert (late, running.state, running.reason) == (False, RunState.RUNNING, "")
 
 
-async def test_a_reopened_run_forgets_what_has_no_verdict(scene: Scene) -> None:
-    """Resuming keeps verdicts, forgets failures, and takes the new budget; a run at work can't be reopened."""
+async def test_a_reopened_run_forgets_presentations_without_a_verdict(scene: Scene) -> None:
+    """Resuming keeps verdicts, removes failures and sets the new budget. A running run cannot be reopened."""
     run = await scene.run()
     keys = await scene.keys(2)
     await scene.answer(keys[:1], run)
@@ -112,7 +112,7 @@ async def test_a_reopened_run_forgets_what_has_no_verdict(scene: Scene) -> None:
 
 
 async def test_reopening_without_a_budget_keeps_the_old_one(scene: Scene) -> None:
-    """A paused or waiting run is queued again as it was."""
+    """A waiting run is queued again with its budget."""
     run = await scene.run(budget=Budget(calls=4))
     await scene.store.move_run(run.row, RunState.WAITING, reason="PROVIDER_DOWN")
 
@@ -123,21 +123,21 @@ async def test_reopening_without_a_budget_keeps_the_old_one(scene: Scene) -> Non
 
 
 async def test_the_first_writer_of_a_round_wins(scene: Scene) -> None:
-    """Law 5: of several who write a round at once one is kept, all read that one, and the run grows by it once."""
+    """Law 5: if several write a round at once, one plan is kept, all get that one, and the run grows only once."""
     run = await scene.run()
     plans = [bytes([1, n]) * 1000 for n in range(6)]
 
-    stand = await asyncio.gather(*(scene.store.add_round(run.row, 0, plan, 200 + n) for n, plan in enumerate(plans)))
+    returned = await asyncio.gather(*(scene.store.add_round(run.row, 0, plan, 200 + n) for n, plan in enumerate(plans)))
 
     after = await scene.store.run(TENANT, "run-1")
     [kept] = await scene.store.rounds(run.row, 0)
-    assert [kept] * 6 == stand
+    assert [kept] * 6 == returned
     assert kept in plans
     assert (after.counts.planned, after.round, after.revision) == (200 + plans.index(kept), 1, run.revision + 1)
 
 
-async def test_rounds_stand_in_their_order_and_the_end_is_none(scene: Scene) -> None:
-    """Rounds are read from any on; a plan that begins with zero ends them, and counts as no round."""
+async def test_rounds_are_read_in_order_and_their_end_is_no_round(scene: Scene) -> None:
+    """Rounds are read from any number on. A plan that begins with a zero byte ends them and is not counted."""
     run = await scene.run()
     for number, plan in ((0, b"\1 first"), (1, b"\1 second"), (2, b"\0 no more")):
         await scene.store.add_round(run.row, number, plan, 100)

@@ -18,6 +18,7 @@ from judge.store.migrate import SCRIPTS, migrate_shared
 from judge.store.postgresql import migrate_postgresql
 from judge.store.schema import metadata
 from judge.store.sql_store import SqlStore
+from support.scene import Scene
 from support.schemas import (
     CONTRACTED,
     EXPANDED,
@@ -34,29 +35,28 @@ from support.schemas import (
 )
 
 if TYPE_CHECKING:
-    from conftest import Scene
     from support.clocks import StillClock
     from support.postgres import Postgres
 
 TENANT = "default"
 LAST = REVISIONS[-1]
 CHANGED = {("0003", "call_attempt")}
-"""What a migration has to change in rows that are there: by its revision, the table."""
+"""Tables whose rows a migration has to change, with the revision of that migration."""
 RENAMED = {"epoch": "cache_tag", "rest": "never_started", "reading": "parsed_verdict"}
-"""The tables and columns that have another name since schema 0004."""
+"""The tables and columns that schema 0004 renamed."""
 
 
 @pytest.fixture(params=["file", "shared"])
 def url(request: pytest.FixtureRequest) -> str:
-    """A database without a schema, of each kind."""
+    """Return the URL of a database without a schema, of each kind."""
     if request.param == "file":
         return str(request.getfixturevalue("file_url"))
     return str(request.getfixturevalue("bare_url"))
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
-def test_rows_of_every_earlier_schema_come_to_the_present_one(url: str, tmp_path: Path, revision: str) -> None:
-    """From each revision on the schema becomes the one that the code uses, and rows stay what they were."""
+def test_rows_of_every_earlier_schema_are_migrated_to_the_present_one(url: str, tmp_path: Path, revision: str) -> None:
+    """From each revision, the migrations lead to the schema that the code uses, and rows stay the same."""
     migrated(url, scripts_until(tmp_path / "old", revision))
     with engine_of(url).connect() as connection:
         fill(connection)
@@ -79,7 +79,7 @@ def test_rows_of_every_earlier_schema_come_to_the_present_one(url: str, tmp_path
 
 
 def test_a_new_store_has_the_schema_that_all_migrations_make(url: str, tmp_path: Path, server: Postgres) -> None:
-    """Tables made at once are those made step by step, to the last column, default, index and counter."""
+    """Tables created at once equal those created step by step, in every column, default, index and counter."""
     migrated(url)
 
     with engine_of(url).connect() as connection:
@@ -98,7 +98,7 @@ def test_a_new_store_has_the_schema_that_all_migrations_make(url: str, tmp_path:
 
 
 def test_a_migration_killed_at_any_statement_leaves_the_old_schema(url: str, tmp_path: Path) -> None:
-    """Wherever a migration ends, the schema is the old one or the new one, and the next try succeeds."""
+    """Wherever a migration is killed, the schema is the old one, and the next attempt succeeds."""
     migrated(url)
     later = scripts_until(tmp_path / "later", LAST, EXPANDED)
     with engine_of(url).connect() as connection:
@@ -116,7 +116,7 @@ def test_a_migration_killed_at_any_statement_leaves_the_old_schema(url: str, tmp
 
 
 def test_a_first_schema_killed_half_way_leaves_no_table(url: str, tmp_path: Path) -> None:
-    """A new database is empty or whole, whether its tables are made at once or step by step."""
+    """A new database is empty or complete, whether its tables are created at once or step by step."""
     for scripts in (SCRIPTS, scripts_until(tmp_path / "copy", LAST)):
         for statement in (5, 20, 40):
             assert killed_at(url, scripts, statement)
@@ -124,8 +124,8 @@ def test_a_first_schema_killed_half_way_leaves_no_table(url: str, tmp_path: Path
                 assert tables_of(connection) == []
 
 
-def test_of_two_processes_that_migrate_one_finds_it_done(bare_url: str) -> None:
-    """The second waits until the first is through, and has nothing to do."""
+def test_the_second_of_two_migrating_processes_has_nothing_to_do(bare_url: str) -> None:
+    """The second process waits until the first has finished, and then changes nothing."""
     first, second = engine_of(bare_url), engine_of(bare_url)
     half_way, asked = threading.Event(), threading.Event()
 
@@ -141,20 +141,20 @@ def test_of_two_processes_that_migrate_one_finds_it_done(bare_url: str) -> None:
             asked.set()
 
     with ThreadPoolExecutor(2) as threads:
-        one = threads.submit(migrate_shared, first)
+        migration = threads.submit(migrate_shared, first)
         assert half_way.wait(60)
-        other = threads.submit(migrate_shared, second)
+        waiting = threads.submit(migrate_shared, second)
 
-        assert [(None, LAST), (LAST, LAST)] == [one.result(60), other.result(60)]
+        assert [(None, LAST), (LAST, LAST)] == [migration.result(60), waiting.result(60)]
 
 
-async def test_an_old_replica_works_beside_a_new_one_until_the_schema_contracts(
-    url: str, tmp_path: Path, clock: StillClock, scene_of: type[Scene]
+async def test_an_old_replica_works_next_to_a_new_one_until_the_schema_contracts(
+    url: str, tmp_path: Path, clock: StillClock
 ) -> None:
-    """On an expanded schema the release of before reads and commits; on a contracted one it says what it lacks."""
+    """With an expanded schema, the earlier release reads and commits. With a contracted one, it names what it needs."""
     migrated(url)
     old = SqlStore.open(url, clock=clock)
-    scene = await scene_of(old, clock).fill()
+    scene = await Scene(old, clock).fill()
     run = await scene.run()
 
     migrated(url, scripts_until(tmp_path / "expanded", LAST, EXPANDED))
@@ -172,31 +172,31 @@ async def test_an_old_replica_works_beside_a_new_one_until_the_schema_contracts(
     assert (3, ["by the new release", None]) == (seen.counts.calls, notes)
 
     migrated(url, scripts_until(tmp_path / "contracted", LAST, EXPANDED, CONTRACTED))
-    said = (
-        "the store has schema 9002, which a newer release made and which works with releases from schema 9001 on;"
-        f" this release has {LAST}: use a newer one"
+    message = (
+        "the store has schema 9002 of a newer release, which needs a release with schema 9001 or later;"
+        f" this release has {LAST}: use a newer release"
     )
     with pytest.raises(StoreFailed) as refused:
         SqlStore.open(url, clock=clock)
     with pytest.raises(StoreFailed) as at_work:
         await old.create_dataset(TENANT, "last")
     await old.close()
-    assert said == refused.value.message
-    assert url.startswith("sqlite") or said == at_work.value.message
+    assert message == refused.value.message
+    assert url.startswith("sqlite") or message == at_work.value.message
 
 
 async def test_an_older_schema_is_refused_by_a_server(bare_url: str, tmp_path: Path, clock: StillClock) -> None:
-    """A database without a schema, or with an old one, is not touched, and it is said what to do."""
-    for scripts, has in ((None, "no schema"), (scripts_until(tmp_path / "old", "0002"), "schema 0002")):
+    """A database without a schema, or with an old one, is not changed, and the error says what to do."""
+    for scripts, schema in ((None, "no schema"), (scripts_until(tmp_path / "old", "0002"), "schema 0002")):
         if scripts is not None:
             migrated(bare_url, scripts)
         with pytest.raises(StoreFailed) as refused:
             SqlStore.open(bare_url, clock=clock)
-        assert f"the store has {has}, and this release works with {LAST}: run `judge migrate`" == refused.value.message
+        assert f"the store has {schema}, but this release needs {LAST}: run `judge migrate`" == refused.value.message
 
 
 def test_migrating_says_what_it_needs(bare_url: str) -> None:
-    """A role that may not create tables, and a table that somebody holds, are told in a sentence."""
+    """The error for a role that may not create tables says what the migration needs."""
     with engine_of(bare_url).connect() as connection:
         connection.exec_driver_sql("CREATE ROLE modest LOGIN")
         connection.commit()
@@ -210,11 +210,11 @@ def test_migrating_says_what_it_needs(bare_url: str) -> None:
         connection.commit()
 
 
-def test_no_migration_takes_back_what_one_before_it_gave_up() -> None:
-    """What the newest script says it works with holds for all before it: it never falls, and is a revision."""
-    config_free = ScriptDirectory(str(SCRIPTS))
-    said = [one.module.works_with for one in reversed(list(config_free.walk_revisions()))]
+def test_works_with_never_falls_from_one_migration_to_the_next() -> None:
+    """The newest script's works_with holds for all scripts before it, and each works_with is a revision."""
+    scripts = ScriptDirectory(str(SCRIPTS))
+    oldest = [script.module.works_with for script in reversed(list(scripts.walk_revisions()))]
 
-    assert sorted(said) == said
-    assert set(said) <= set(REVISIONS)
-    assert all(works_with <= revision for works_with, revision in zip(said, REVISIONS, strict=True))
+    assert sorted(oldest) == oldest
+    assert set(oldest) <= set(REVISIONS)
+    assert all(works_with <= revision for works_with, revision in zip(oldest, REVISIONS, strict=True))

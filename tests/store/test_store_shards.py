@@ -1,4 +1,4 @@
-"""Attempts at shards that were lost with their process: counted as long as nothing comes of them."""
+"""Attempts at shards that were lost with their process are counted as long as they settle nothing."""
 
 from __future__ import annotations
 
@@ -8,35 +8,37 @@ from judge.domain.run import Run, RunState
 from judge.ports.records import Fence, Losses, NewBatch, PermitRequest
 
 if TYPE_CHECKING:
-    from conftest import Scene
+    from support.scene import Scene
 
 TENANT = "default"
 LAST = 500
 
 
 async def attempt(scene: Scene, run: Run, *, alive: int = 0, waited: bool = False) -> tuple[Fence, int]:
-    """Begin the shard as an engine does; its fence, and how many attempts before it were lost."""
+    """Begin the shard as an engine does. Return its fence, and how many attempts before it were lost."""
     losses = await scene.store.shard_losses(run.row, 0, LAST, alive=alive, waited=waited)
     number = await scene.store.begin_shard(run.row, 0, losses)
     return Fence(0, number or 0), losses.lost
 
 
 async def test_attempts_that_end_with_their_process_are_counted(scene: Scene) -> None:
-    """Each that nobody ended and in which nothing was settled, whatever it was calling."""
+    """Each attempt that nobody ended and that settled nothing counts as lost, whatever it was calling."""
     run = await scene.run()
     keys = await scene.keys(1)
 
     lost = []
     for _ in range(6):
         fence, before = await attempt(scene, run)
-        await scene.store.permit(TENANT, PermitRequest(keys, run.row, 10, 60, fence=fence))
+        await scene.store.permit(
+            TENANT, PermitRequest(keys=keys, run=run.row, worst_micros=10, seconds=60, fence=fence)
+        )
         lost.append(before)
 
     assert lost == [0, 1, 2, 3, 4, 5]
 
 
-async def test_progress_begins_the_count_anew(scene: Scene) -> None:
-    """An attempt in which something was settled failed for no reason of the shard's own; another shard's is none."""
+async def test_progress_resets_the_count(scene: Scene) -> None:
+    """If an attempt settles something, the shard is not to blame. What another shard settles does not count."""
     run = await scene.run()
     keys = await scene.keys(3)
 
@@ -50,7 +52,7 @@ async def test_progress_begins_the_count_anew(scene: Scene) -> None:
 
 
 async def test_an_attempt_that_ended_in_order_is_not_lost(scene: Scene) -> None:
-    """Nor does it take back what was lost before it; an older attempt's word counts for nothing."""
+    """It does not reset the losses before it, and an older attempt cannot end the newest one."""
     run = await scene.run()
     old, _ = await attempt(scene, run)
     new, first = await attempt(scene, run)
@@ -64,7 +66,7 @@ async def test_an_attempt_that_ended_in_order_is_not_lost(scene: Scene) -> None:
 
 
 async def test_an_attempt_of_a_living_process_is_not_lost(scene: Scene) -> None:
-    """Its store had no room for a word of its end: it knows better itself."""
+    """A process whose full store could not record the end of an attempt knows that it is not lost."""
     run = await scene.run()
     fence, _ = await attempt(scene, run)
 
@@ -73,8 +75,8 @@ async def test_an_attempt_of_a_living_process_is_not_lost(scene: Scene) -> None:
     assert lost == 0
 
 
-async def test_who_dies_while_the_run_waits_for_something_outside_is_not_counted(scene: Scene) -> None:
-    """A provider may be down for an hour, in which servers are restarted; what was lost before stays lost."""
+async def test_an_attempt_lost_while_the_run_waits_for_something_outside_is_not_counted(scene: Scene) -> None:
+    """Servers may restart while a provider is down. Attempts that were lost before that still count."""
     run = await scene.run()
     await attempt(scene, run)
 
@@ -83,21 +85,23 @@ async def test_who_dies_while_the_run_waits_for_something_outside_is_not_counted
     assert lost == [1, 1, 1, 2]
 
 
-async def test_who_dies_while_a_provider_has_the_batch_is_not_counted(scene: Scene) -> None:
-    """A batch takes a day, and nothing is settled in it."""
+async def test_an_attempt_lost_while_a_provider_has_the_batch_is_not_counted(scene: Scene) -> None:
+    """A batch may take a day, in which nothing is settled."""
     run = await scene.run()
     keys = await scene.keys(2)
     fence, _ = await attempt(scene, run)
     batch = NewBatch([0, 1], "mark")
-    await scene.store.permit(TENANT, PermitRequest(keys, run.row, 10, 1e6, fence=fence, batch=batch))
+    await scene.store.permit(
+        TENANT, PermitRequest(keys=keys, run=run.row, worst_micros=10, seconds=1e6, fence=fence, batch=batch)
+    )
 
     lost = [(await attempt(scene, run))[1] for _ in range(3)]
 
     assert lost == [0, 0, 0]
 
 
-async def test_a_reopened_run_begins_the_count_anew(scene: Scene) -> None:
-    """Whoever resumes it has mended something, or wants to know."""
+async def test_reopening_a_run_resets_the_count(scene: Scene) -> None:
+    """Whoever resumes a run has fixed the cause, or wants to find it."""
     run = await scene.run()
     keys = await scene.keys(1)
     await scene.store.commit(TENANT, run.row, [scene.called(keys[0], None, 0)])
@@ -106,4 +110,4 @@ async def test_a_reopened_run_begins_the_count_anew(scene: Scene) -> None:
 
     await scene.store.reopen_run(run.row, None)
 
-    assert ([*lost, (await attempt(scene, run))[1]]) == [0, 1, 2, 0]
+    assert [*lost, (await attempt(scene, run))[1]] == [0, 1, 2, 0]

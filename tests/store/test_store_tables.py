@@ -1,4 +1,4 @@
-"""What the tables hold, and what they do not."""
+"""The contents of the tables."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from judge.store import schema
 from judge.store.schema import KEY, metadata
 
 if TYPE_CHECKING:
-    from conftest import Scene
+    from support.scene import Scene
 
 TENANT = "default"
 OF_ALL = {"tenant", "store_clock", "account"}
-"""Tables that are about no tenant's data."""
+"""Tables without a tenant's data."""
 
 
 def test_tenant_is_in_every_table() -> None:
-    """And in every unique index that says what is the same."""
+    """Every table with a tenant's data has the tenant, and so has the key of a call."""
     tables = [table for table in metadata.sorted_tables if table.name not in OF_ALL]
 
     assert [table.name for table in tables if "tenant_id" not in table.columns] == []
     assert KEY[0] == "tenant_id"
 
 
-def test_hashes_stand_in_one_table_and_an_answers_key_is_integers() -> None:
-    """Texts and fingerprints are interned: a digest is kept once, everything else refers to it by its number."""
+def test_hashes_are_in_one_table_and_an_answers_key_is_integers() -> None:
+    """Texts and fingerprints are interned: each digest is stored once, and other rows refer to its number."""
     digests = [
         (table.name, column.name)
         for table in metadata.sorted_tables
@@ -45,7 +45,7 @@ def test_hashes_stand_in_one_table_and_an_answers_key_is_integers() -> None:
 
 
 async def test_only_real_answers_are_answers(scene: Scene) -> None:
-    """A showing without a reply has a state in its run, and its key is as free as ever."""
+    """A presentation without a reply has a state in its run, and its key can still be called."""
     run = await scene.run()
     states = [ItemState.TRANSPORT_ERROR, ItemState.REJECTED, ItemState.TOO_LONG, ItemState.NOT_RECORDED]
     keys = await scene.keys(len(states))
@@ -53,14 +53,14 @@ async def test_only_real_answers_are_answers(scene: Scene) -> None:
     failed = [Settled(key, scene.item(at), state=states[at]) for at, key in enumerate(keys)]
     await scene.store.commit(TENANT, run.row, failed)
 
-    many = await scene.store._db.read(lambda c: c.scalar(select(func.count()).select_from(schema.answer)))
+    n_answers = await scene.store._db.read(lambda c: c.scalar(select(func.count()).select_from(schema.answer)))
     after = await scene.store.run(TENANT, "run-1")
-    assert (many, after.counts.settled) == (0, len(states))
+    assert (n_answers, after.counts.settled) == (0, len(states))
     assert set((await scene.permit(keys, run)).granted) == set(keys)
 
 
 async def test_cost_and_repeats_are_the_sums_of_attempts(scene: Scene) -> None:
-    """Answered, failed, lost, repeated and in flight: what the run has spent is what its attempts cost."""
+    """A run's cost is the sum of its attempts, be they answered, failed, lost, repeated or in flight."""
     run, other = await scene.run("run-1"), await scene.run("run-2")
     keys = await scene.keys(5)
     granted = (await scene.permit(keys[:4], run, worst=50)).granted
@@ -80,14 +80,14 @@ async def test_cost_and_repeats_are_the_sums_of_attempts(scene: Scene) -> None:
     a = schema.call_attempt.c
     sums = select(a.state, func.count(), func.sum(a.cost_micros)).where(a.run_id == run.row)
     rows = await scene.store._db.read(lambda c: c.execute(sums.group_by(a.state).order_by(a.state)).all())
-    told = {state: (many, cost) for state, many, cost in rows}
-    assert told == {"failed": (1, 20), "live": (1, 0), "orphaned": (1, 50), "repeated": (1, 9), "settled": (1, 7)}
-    assert after.cost_micros == sum(cost for _, cost in told.values())
-    assert after.counts.repeated == told["orphaned"][0] + told["repeated"][0]
+    by_state = {state: (n_attempts, cost) for state, n_attempts, cost in rows}
+    assert by_state == {"failed": (1, 20), "live": (1, 0), "orphaned": (1, 50), "repeated": (1, 9), "settled": (1, 7)}
+    assert after.cost_micros == sum(cost for _, cost in by_state.values())
+    assert after.counts.repeated == by_state["orphaned"][0] + by_state["repeated"][0]
 
 
 async def test_attempts_outlive_their_dataset_without_text(scene: Scene) -> None:
-    """DeleteDataset takes runs, texts and answers; what was paid, and until when, stays."""
+    """DeleteDataset removes runs, texts and answers, but keeps what each attempt cost."""
     run = await scene.run()
     keys = await scene.keys(2)
     await scene.answer(keys, run)

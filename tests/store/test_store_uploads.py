@@ -15,10 +15,20 @@ from judge.domain.verdict import SOURCE_PARSER, CallKey, ParsedVerdict, digest, 
 from judge.ports.records import Settled, VerdictQuery
 
 if TYPE_CHECKING:
-    from conftest import Scene
+    from support.scene import Scene
 
 TENANT = "default"
-LABEL = Label("l1", "p0", "a", "b", Outcome.TIE, "ann", AnnotatorKind.HUMAN, tie_kind=TieKind.BOTH_BAD, probability=0.5)
+LABEL = Label(
+    label_id="l1",
+    prompt_id="p0",
+    left="a",
+    right="b",
+    outcome=Outcome.TIE,
+    annotator="ann",
+    kind=AnnotatorKind.HUMAN,
+    tie_kind=TieKind.BOTH_BAD,
+    probability=0.5,
+)
 
 
 def reasons(result: BatchResult) -> list[tuple[int, str]]:
@@ -26,7 +36,7 @@ def reasons(result: BatchResult) -> list[tuple[int, str]]:
 
 
 async def test_a_batch_is_sorted_row_by_row(scene: Scene) -> None:
-    """Equal rows are duplicates, also within a batch; other content under a known id is rejected, by name."""
+    """Equal rows are duplicates, also within a batch. Other content under a known id is rejected with its id."""
     same, other = Prompt("p0", ("question 0", "and then?"), category="even"), Prompt("p0", ("another",))
     fresh = Prompt("p9", ("new",), tags=("t", "u"), reference=("r",))
 
@@ -41,7 +51,7 @@ async def test_a_batch_is_sorted_row_by_row(scene: Scene) -> None:
 
 
 async def test_a_replacement_keeps_the_old_revision(scene: Scene) -> None:
-    """A row is replaced from a revision on; whoever pinned an older one reads what was there."""
+    """A row is replaced from one revision on. Earlier revisions keep the old row."""
     before = await scene.store.read_outputs(TENANT, "d", scene.revision, 0, 100)
     row = replace(before[1][1], turns=("better",))
 
@@ -73,7 +83,7 @@ async def test_the_last_of_two_replacements_in_a_batch_stays(scene: Scene) -> No
 
 
 async def test_a_prompt_replaced_by_a_shorter_one_shows_no_more_turns(scene: Scene) -> None:
-    """What can be judged is what both the prompt and the output have."""
+    """Only turns that both the prompt and the output have can be judged."""
     result = await scene.store.add_prompts(TENANT, "d", [Prompt("p0", ("only one",))], replace=True)
 
     index = await scene.store.dataset_index(TENANT, "d", result.revision)
@@ -83,8 +93,8 @@ async def test_a_prompt_replaced_by_a_shorter_one_shows_no_more_turns(scene: Sce
     assert all(output.turns == turns[output.prompt] for output in index.outputs)
 
 
-async def test_a_leaderboard_may_be_of_some_prompts_alone(scene: Scene) -> None:
-    """Of a few prompts, or of many and some unknown, it has what the whole board has on them; its prompts alone too."""
+async def test_a_dataset_index_may_have_only_some_prompts(scene: Scene) -> None:
+    """An index of some prompts, known or not, is the part of the whole index that is about them."""
     whole = await scene.store.dataset_index(TENANT, "d", scene.revision)
     some = {"p2", "p0", "absent"}
 
@@ -100,10 +110,13 @@ async def test_a_leaderboard_may_be_of_some_prompts_alone(scene: Scene) -> None:
     assert list(whole.prompts) == list(alone)
 
 
-async def test_a_leaderboard_has_the_order_of_upload(scene: Scene) -> None:
-    """Whatever the names and the revision, rows ascend; contestants stand by name and only if they answered."""
+async def test_a_dataset_index_has_the_order_of_upload(scene: Scene) -> None:
+    """Rows ascend, whatever the names and the revision. Contestants with outputs are sorted by name."""
     await scene.store.add_prompts(TENANT, "d", [Prompt("0 first", ("ask",), tags=("t", "u"))], replace=False)
-    late = [Output("0 first", "_z", ("x",), 3), Output("p1", "A", ("x",), 1)]
+    late = [
+        Output(prompt_id="0 first", contestant="_z", turns=("x",), sample=3),
+        Output(prompt_id="p1", contestant="A", turns=("x",), sample=1),
+    ]
     revision = (await scene.store.add_outputs(TENANT, "d", late, replace=False)).revision
     await scene.store.add_outputs(TENANT, "d", [Output("p1", "later", ("x",))], replace=False)
     assert revision + 1 == await scene.store.revision(TENANT, "d")
@@ -119,7 +132,11 @@ async def test_a_leaderboard_has_the_order_of_upload(scene: Scene) -> None:
 
 async def test_outputs_need_their_prompt(scene: Scene) -> None:
     """An output to an unknown prompt, or with more turns than its prompt, is rejected."""
-    rows = [Output("nope", "a", ("x",)), Output("p0", "a", ("x", "y", "z"), 1), Output("p0", "a", ("x",))]
+    rows = [
+        Output("nope", "a", ("x",)),
+        Output(prompt_id="p0", contestant="a", turns=("x", "y", "z"), sample=1),
+        Output("p0", "a", ("x",)),
+    ]
 
     result = await scene.store.add_outputs(TENANT, "d", rows, replace=False)
 
@@ -128,7 +145,7 @@ async def test_outputs_need_their_prompt(scene: Scene) -> None:
 
 
 async def test_labels_may_come_before_what_they_label(scene: Scene) -> None:
-    """Prompt and outputs may be absent; a label is known by its source and id, and comes back whole."""
+    """A label's prompt and outputs may be absent. A label is identified by its source and id."""
     rows = [LABEL, replace(LABEL, label_id="l2", prompt_id="absent", turn=7), replace(LABEL, label_id="l3", turn=3)]
 
     result = await scene.store.add_labels(TENANT, "d", rows, source="s", replace=False)
@@ -143,8 +160,8 @@ async def test_labels_may_come_before_what_they_label(scene: Scene) -> None:
     assert [source for _, source, _ in rest] == ["t"]
 
 
-async def test_labels_are_taken_out_from_the_next_revision_on(scene: Scene) -> None:
-    """Of whom the pattern names, letter case counting; who pinned the revision before still reads them all."""
+async def test_labels_are_deleted_from_the_next_revision_on(scene: Scene) -> None:
+    """The pattern is case-sensitive, and the revision before still has all labels."""
     people = ("ann", "anton", "Ann", "bea")
     rows = [replace(LABEL, label_id=who, annotator=who) for who in people]
     before = await scene.store.add_labels(TENANT, "d", rows, source="s", replace=False)
@@ -160,9 +177,9 @@ async def test_labels_are_taken_out_from_the_next_revision_on(scene: Scene) -> N
         await scene.store.delete_labels(TENANT, "none", "*")
 
 
-async def test_listed_comparisons_name_what_is_there(scene: Scene) -> None:
+async def test_listed_comparisons_need_their_prompt_and_outputs(scene: Scene) -> None:
     """A listed comparison of an unknown prompt or output is rejected."""
-    good = ListedComparison("c1", "p0", "a", "b")
+    good = ListedComparison(comparison_id="c1", prompt_id="p0", left="a", right="b")
     rows = [
         good,
         replace(good, comparison_id="c2", prompt_id="no"),
@@ -173,19 +190,26 @@ async def test_listed_comparisons_name_what_is_there(scene: Scene) -> None:
 
     result = await scene.store.add_comparisons(TENANT, "d", rows, replace=False)
 
-    found = ["UNKNOWN_PROMPT", "UNKNOWN_OUTPUT", "EXTRA_TURN", "COMPARISON_DIFFERS"]
-    assert [reason for _, reason in reasons(result)] == found
+    expected = ["UNKNOWN_PROMPT", "UNKNOWN_OUTPUT", "EXTRA_TURN", "COMPARISON_DIFFERS"]
+    assert [reason for _, reason in reasons(result)] == expected
     assert [c for _, c in await scene.store.read_comparisons(TENANT, "d", result.revision, 0, 9)] == [good]
 
 
-async def test_a_summary_counts_what_is_there_now(scene: Scene) -> None:
+async def test_a_summary_counts_the_present_revision(scene: Scene) -> None:
     """Contestants, categories and annotators are counted at the present revision."""
     await scene.store.add_prompts(TENANT, "d", [Prompt("p0", ("shorter",), category="odd")], replace=True)
     await scene.store.add_labels(TENANT, "d", [LABEL], source="s", replace=False)
     await scene.store.add_verdicts(
         TENANT,
         "d",
-        [(ImportedVerdict("p0", "a", "b", Order.LEFT_FIRST, "j", outcome=Outcome.LEFT), None)],
+        [
+            (
+                ImportedVerdict(
+                    prompt_id="p0", left="a", right="b", order=Order.LEFT_FIRST, judge="j", outcome=Outcome.LEFT
+                ),
+                None,
+            )
+        ],
         replace=False,
     )
 
@@ -199,7 +223,7 @@ async def test_a_summary_counts_what_is_there_now(scene: Scene) -> None:
 
 
 async def test_datasets_are_listed_by_name(scene: Scene) -> None:
-    """A page of datasets begins after the last name read, and is the tenant's own."""
+    """A page of datasets begins after the last name of the previous one, and has only the tenant's own."""
     for name in ("a", "e"):
         await scene.store.create_dataset(TENANT, name)
     await scene.store.create_dataset("another", "z")
@@ -214,7 +238,7 @@ async def test_datasets_are_listed_by_name(scene: Scene) -> None:
 
 
 async def test_texts_carry_the_ids_of_their_content(scene: Scene) -> None:
-    """Equal content has one id whoever wrote it, per turn; a reference makes another prompt."""
+    """Equal content has one id for each turn, whoever wrote it. A reference makes another prompt."""
     await scene.store.add_outputs(TENANT, "d", [Output("p1", "echo", ("a on p0", "more"))], replace=False)
     rows = [Prompt("p8", ("question 0",), reference=("r",))]
     result = await scene.store.add_prompts(TENANT, "d", rows, replace=False)
@@ -233,8 +257,10 @@ async def test_texts_carry_the_ids_of_their_content(scene: Scene) -> None:
 
 
 async def test_imported_verdicts_have_the_sources_outcome_and_our_parsed_verdict(scene: Scene) -> None:
-    """The source's outcome counts, our own reading stands beside it, and every row comes back as uploaded."""
-    base = ImportedVerdict("p0", "a", "b", Order.RIGHT_FIRST, "gpt", raw="[[A]]", outcome=Outcome.LEFT)
+    """The source's outcome counts, our own parsed verdict is stored too, and every row is read back as uploaded."""
+    base = ImportedVerdict(
+        prompt_id="p0", left="a", right="b", order=Order.RIGHT_FIRST, judge="gpt", raw="[[A]]", outcome=Outcome.LEFT
+    )
     own = ParsedVerdict("brackets", Preference.FIRST)
     rows = [
         (base, own),
@@ -260,27 +286,37 @@ async def test_imported_verdicts_have_the_sources_outcome_and_our_parsed_verdict
 
 
 async def test_the_same_presentation_from_both_sides_is_one_verdict(scene: Scene) -> None:
-    """Left and right are the uploader's words: the same call told with them exchanged is a duplicate or differs."""
-    told = ImportedVerdict("p0", "a", "b", Order.LEFT_FIRST, "gpt", outcome=Outcome.LEFT)
-    mirrored = ImportedVerdict("p0", "b", "a", Order.RIGHT_FIRST, "gpt", outcome=Outcome.RIGHT)
+    """Left and right are the uploader's words. The same call with both exchanged is a duplicate, or differs."""
+    uploaded = ImportedVerdict(
+        prompt_id="p0", left="a", right="b", order=Order.LEFT_FIRST, judge="gpt", outcome=Outcome.LEFT
+    )
+    mirrored = ImportedVerdict(
+        prompt_id="p0", left="b", right="a", order=Order.RIGHT_FIRST, judge="gpt", outcome=Outcome.RIGHT
+    )
     other = replace(mirrored, outcome=Outcome.LEFT)
 
-    result = await scene.store.add_verdicts(TENANT, "d", [(v, None) for v in (told, mirrored, other)], replace=False)
+    result = await scene.store.add_verdicts(
+        TENANT, "d", [(v, None) for v in (uploaded, mirrored, other)], replace=False
+    )
 
     assert (result.accepted, result.duplicates, reasons(result)) == (1, 1, [(2, "VERDICT_DIFFERS")])
 
 
 async def recorded_key(scene: Scene, first: str = "a", second: str = "b") -> CallKey:
-    definition = JudgeDefinition("gpt", RECORDED, Rubric("brackets", ()), "brackets", scope="d")
+    definition = JudgeDefinition(
+        name="gpt", backend=RECORDED, rubric=Rubric("brackets", ()), parser="brackets", scope="d"
+    )
     parts = [digest("prompt-id", "p0"), recorded_digest(first, 0), recorded_digest(second, 0)]
     ids = await scene.store.intern(TENANT, [bytes.fromhex(definition.fingerprint), *parts])
-    return CallKey(ids[0], ids[1], 1, ids[2], ids[3])
+    return CallKey(fingerprint=ids[0], prompt=ids[1], turn=1, first=ids[2], second=ids[3])
 
 
 async def test_a_run_finds_imported_verdicts_by_their_contestants(scene: Scene) -> None:
-    """A run over a recorded judge finds its answers, and they are not counted twice among the judge's verdicts."""
-    told = ImportedVerdict("p0", "a", "b", Order.LEFT_FIRST, "gpt", outcome=Outcome.TIE)
-    await scene.store.add_verdicts(TENANT, "d", [(told, None)], replace=False)
+    """A run of a recorded judge uses its answers, and they do not count twice among the judge's verdicts."""
+    uploaded = ImportedVerdict(
+        prompt_id="p0", left="a", right="b", order=Order.LEFT_FIRST, judge="gpt", outcome=Outcome.TIE
+    )
+    await scene.store.add_verdicts(TENANT, "d", [(uploaded, None)], replace=False)
     [definition] = await scene.store.judge_definitions(TENANT)
     run = await scene.run(judges=(definition,))
     key = await recorded_key(scene)
@@ -294,16 +330,20 @@ async def test_a_run_finds_imported_verdicts_by_their_contestants(scene: Scene) 
 
 
 async def test_a_replaced_verdict_leaves_runs_as_they_were(scene: Scene) -> None:
-    """A run that showed an imported verdict keeps it when it is replaced; who asks now gets the new one."""
-    told = ImportedVerdict("p0", "a", "b", Order.LEFT_FIRST, "gpt", outcome=Outcome.LEFT)
-    await scene.store.add_verdicts(TENANT, "d", [(told, None)], replace=False)
+    """A run that used an imported verdict keeps it when it is replaced. Later requests get the new one."""
+    uploaded = ImportedVerdict(
+        prompt_id="p0", left="a", right="b", order=Order.LEFT_FIRST, judge="gpt", outcome=Outcome.LEFT
+    )
+    await scene.store.add_verdicts(TENANT, "d", [(uploaded, None)], replace=False)
     [definition] = await scene.store.judge_definitions(TENANT)
     run = await scene.run(judges=(definition,))
     key = await recorded_key(scene)
     stored = (await scene.permit([key], run)).answered[key]
     await scene.store.commit(TENANT, run.row, [Settled(key, scene.item(0), answer=stored.answer)])
 
-    result = await scene.store.add_verdicts(TENANT, "d", [(replace(told, outcome=Outcome.RIGHT), None)], replace=True)
+    result = await scene.store.add_verdicts(
+        TENANT, "d", [(replace(uploaded, outcome=Outcome.RIGHT), None)], replace=True
+    )
 
     assert result.replaced == 1
     [old] = await scene.store.verdicts(run.row, VerdictQuery(), after=-1, limit=9)
@@ -313,7 +353,7 @@ async def test_a_replaced_verdict_leaves_runs_as_they_were(scene: Scene) -> None
 
 
 async def test_many_imported_verdicts_come_in_one_batch(scene: Scene) -> None:
-    """A full batch of a thousand verdicts is stored and read back in order."""
+    """A batch of 1,000 verdicts is stored and read back in order."""
     ends = [("a", "b"), ("a", "c"), ("b", "c")]
     rows = [
         ImportedVerdict(f"q{n // 3}", *ends[n % 3], Order.LEFT_FIRST, "gpt", raw=f"[[A]] {n}", outcome=Outcome.LEFT)
@@ -328,18 +368,20 @@ async def test_many_imported_verdicts_come_in_one_batch(scene: Scene) -> None:
 
 
 async def test_a_deleted_dataset_takes_its_answers_along(scene: Scene) -> None:
-    """Rows, runs, recorded judges and answers about texts that nobody else holds are gone, and the name is free."""
+    """Rows, runs, recorded judges and answers about texts of no other dataset are gone, and the name is free."""
     texts = await scene.store.prompt_texts(scene.prompts)
     shown = await scene.store.output_texts(list(scene.outputs.values()))
     prompt = texts[scene.prompts[0]].plain[0]
     first, second = (shown[scene.outputs[scene.prompts[0], who]].shown[0] for who in "ab")
     [fingerprint] = await scene.store.intern(TENANT, [b"f" * 32])
-    key = CallKey(fingerprint, prompt, 1, first, second)
+    key = CallKey(fingerprint=fingerprint, prompt=prompt, turn=1, first=first, second=second)
     run = await scene.run()
     attempt = (await scene.permit([key], run)).granted[key]
     await scene.store.commit(TENANT, run.row, [scene.called(key, attempt, 0)])
-    told = ImportedVerdict("p0", "a", "b", Order.LEFT_FIRST, "gpt", outcome=Outcome.LEFT)
-    await scene.store.add_verdicts(TENANT, "d", [(told, None)], replace=False)
+    uploaded = ImportedVerdict(
+        prompt_id="p0", left="a", right="b", order=Order.LEFT_FIRST, judge="gpt", outcome=Outcome.LEFT
+    )
+    await scene.store.add_verdicts(TENANT, "d", [(uploaded, None)], replace=False)
     imported = await recorded_key(scene)
     await scene.store.create_dataset(TENANT, "twin")
     await scene.store.add_prompts(TENANT, "twin", [texts[scene.prompts[0]].prompt], replace=False)
@@ -363,7 +405,7 @@ async def test_a_deleted_dataset_takes_its_answers_along(scene: Scene) -> None:
 
 
 async def test_a_call_that_outlives_its_dataset_leaves_no_text(scene: Scene) -> None:
-    """A commit for a run that was deleted meanwhile books the call and stores nothing else; ids are not reused."""
+    """A commit for a run that was deleted meanwhile books the call and stores no text. Ids are not reused."""
     run = await scene.run()
     [key] = await scene.keys(1)
     attempt = (await scene.permit([key], run)).granted[key]
@@ -381,15 +423,17 @@ async def test_a_call_that_outlives_its_dataset_leaves_no_text(scene: Scene) -> 
     assert (await scene.permit([key], run)).refused == "CANCELLED"
 
 
-async def test_what_is_not_there_is_not_found(scene: Scene) -> None:
-    """Every method of a dataset that doesn't exist says so."""
+async def test_a_missing_dataset_is_not_found(scene: Scene) -> None:
+    """Every method about a dataset that does not exist raises NotFound."""
     store = scene.store
-    told = ImportedVerdict("p0", "a", "b", Order.LEFT_FIRST, "j", outcome=Outcome.LEFT)
+    uploaded = ImportedVerdict(
+        prompt_id="p0", left="a", right="b", order=Order.LEFT_FIRST, judge="j", outcome=Outcome.LEFT
+    )
     attempts = [
         store.dataset(TENANT, "x"),
         store.delete_dataset(TENANT, "x"),
         store.add_prompts(TENANT, "x", [Prompt("p", ("t",))], replace=False),
-        store.add_verdicts(TENANT, "x", [(told, None)], replace=False),
+        store.add_verdicts(TENANT, "x", [(uploaded, None)], replace=False),
         store.read_labels(TENANT, "x", 1, 0, 9),
         store.revision(TENANT, "x"),
         store.prompt_index(TENANT, "x", 1),
@@ -404,7 +448,7 @@ async def test_what_is_not_there_is_not_found(scene: Scene) -> None:
 
 
 async def test_equal_texts_have_equal_keys_in_every_dataset(scene: Scene) -> None:
-    """The same texts in another dataset have the same key, so nobody is called again."""
+    """The same texts in another dataset have the same key, so that no call is repeated."""
     ours = await scene.store.output_texts(list(scene.outputs.values()))
 
     await scene.fill("twin")

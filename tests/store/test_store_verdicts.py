@@ -1,10 +1,10 @@
-"""The contract of reading verdicts: by place in the plan, by revision, narrowed, or all of one judge."""
+"""The contract of verdicts: in pages by position or revision, filtered, or all of one judge."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,15 +13,15 @@ from judge.domain.verdict import CallKey, ParsedVerdict, Reply, Verdict
 from judge.ports.records import Settled, VerdictQuery
 
 if TYPE_CHECKING:
-    from conftest import Scene
+    from support.scene import Scene
 
 TENANT = "default"
 ALL = VerdictQuery()
 GROUPS = (3, 1, 5, 2, 1)
 
 
-async def committed(scene: Scene, groups: tuple[int, ...] = GROUPS) -> tuple[int, list[CallKey]]:
-    """A run with a commit per group, positions from the end to the beginning."""
+async def commit_groups(scene: Scene, groups: tuple[int, ...] = GROUPS) -> tuple[int, list[CallKey]]:
+    """Create a run with one commit for each group, which fill positions from the last to the first."""
     run = await scene.run()
     keys = await scene.keys(sum(groups))
     position = sum(groups)
@@ -37,8 +37,8 @@ def places(verdicts: list[Verdict]) -> list[int]:
 
 @pytest.mark.parametrize("limit", [1, 4, 12, 50])
 async def test_pages_by_position_hold_everything_once(scene: Scene, limit: int) -> None:
-    """Reading on after the last position gives every verdict once, in the plan's order."""
-    row, keys = await committed(scene)
+    """Pages after the last position return every verdict once, in the plan's order."""
+    row, keys = await commit_groups(scene)
     seen: list[int] = []
 
     while page := await scene.store.verdicts(row, ALL, after=seen[-1] if seen else -1, limit=limit):
@@ -50,8 +50,8 @@ async def test_pages_by_position_hold_everything_once(scene: Scene, limit: int) 
 
 @pytest.mark.parametrize("limit", [1, 4, 12, 50])
 async def test_pages_by_revision_hold_whole_commits(scene: Scene, limit: int) -> None:
-    """Following by revision gives whole commits, each once, never more than asked unless one commit is larger."""
-    row, keys = await committed(scene)
+    """Pages by revision hold complete commits, each once. Only a single large commit exceeds the limit."""
+    row, keys = await commit_groups(scene)
     pages: list[list[Verdict]] = []
 
     after = 0
@@ -67,8 +67,8 @@ async def test_pages_by_revision_hold_whole_commits(scene: Scene, limit: int) ->
         assert earlier[-1].revision < later[0].revision
 
 
-async def test_a_query_narrows(scene: Scene) -> None:
-    """Judges, contestants, prompts, categories, statuses, states and outcomes narrow, alone and together."""
+async def test_a_query_filters(scene: Scene) -> None:
+    """Judges, contestants, prompts, categories, statuses, states and outcomes filter, alone and together."""
     run = await scene.run()
     keys = await scene.keys(6)
     second = ParsedVerdict("brackets", Preference.SECOND)
@@ -82,26 +82,26 @@ async def test_a_query_narrows(scene: Scene) -> None:
     ]
     await scene.store.commit(TENANT, run.row, done)
 
-    async def found(limit: int = 10, **query: object) -> list[int]:
-        selected = VerdictQuery(**query)  # type: ignore[arg-type]  # as told by the name
+    async def select(limit: int = 10, **query: Any) -> list[int]:  # noqa: ANN401  # whatever VerdictQuery takes
+        selected = VerdictQuery(**query)
         return places(await scene.store.verdicts(run.row, selected, after=-1, limit=limit))
 
-    assert await found() == [0, 1, 2, 3, 4, 5]
-    assert await found(judges=["kind"]) == [1]
-    assert await found(judges=["nobody"]) == []
-    assert await found(contestants=["c"]) == [2, 5]
-    assert await found(prompt_ids=["p1"]) == [2]
-    assert await found(categories=["even"]) == [0, 1, 3, 4, 5]
-    assert await found(statuses=[VerdictStatus.UNREADABLE, VerdictStatus.FILTERED]) == [3, 4]
-    assert await found(states=[ItemState.TOO_LONG]) == [5]
-    assert await found(outcomes=[Outcome.RIGHT]) == [2]
-    assert await found(outcomes=[Outcome.LEFT], limit=1) == [0]
-    assert await found(outcomes=[Outcome.RIGHT], limit=1) == [2]
-    assert await found(judges=["strict"], outcomes=[Outcome.LEFT]) == [0]
+    assert await select() == [0, 1, 2, 3, 4, 5]
+    assert await select(judges=["kind"]) == [1]
+    assert await select(judges=["nobody"]) == []
+    assert await select(contestants=["c"]) == [2, 5]
+    assert await select(prompt_ids=["p1"]) == [2]
+    assert await select(categories=["even"]) == [0, 1, 3, 4, 5]
+    assert await select(statuses=[VerdictStatus.UNREADABLE, VerdictStatus.FILTERED]) == [3, 4]
+    assert await select(states=[ItemState.TOO_LONG]) == [5]
+    assert await select(outcomes=[Outcome.RIGHT]) == [2]
+    assert await select(outcomes=[Outcome.LEFT], limit=1) == [0]
+    assert await select(outcomes=[Outcome.RIGHT], limit=1) == [2]
+    assert await select(judges=["strict"], outcomes=[Outcome.LEFT]) == [0]
 
 
-async def test_a_judges_verdicts_are_of_its_newest_version(scene: Scene) -> None:
-    """Where runs hold several versions of a judge only the newest counts, and each showing once."""
+async def test_a_judges_verdicts_are_those_of_its_newest_version(scene: Scene) -> None:
+    """If runs have several versions of a judge, only the newest counts, and each presentation once."""
     keys = await scene.keys(4)
     old = await scene.run("run-1")
     await scene.answer(keys[:2], old)
@@ -110,8 +110,8 @@ async def test_a_judges_verdicts_are_of_its_newest_version(scene: Scene) -> None
     await scene.answer(keys[2:3], run)
     again = await scene.run("run-3", judges=newer)
     answered = (await scene.permit(keys[2:3], again)).answered
-    found = Settled(keys[2], scene.item(0), answer=answered[keys[2]].answer)
-    await scene.store.commit(TENANT, again.row, [found])
+    reused = Settled(keys[2], scene.item(0), answer=answered[keys[2]].answer)
+    await scene.store.commit(TENANT, again.row, [reused])
     scene.clock.time += 1
     await scene.store.commit(TENANT, again.row, [scene.called(keys[3], None, item=scene.item(1, prompt=2))])
 
@@ -121,7 +121,7 @@ async def test_a_judges_verdicts_are_of_its_newest_version(scene: Scene) -> None
 
 
 async def test_five_thousand_verdicts_are_read_in_pages(scene: Scene) -> None:
-    """A judge with thousands of verdicts is read whole."""
+    """All verdicts of a judge with thousands of them are read."""
     run = await scene.run()
     keys = await scene.keys(5000)
     ends = ["ab", "ac", "bc"]

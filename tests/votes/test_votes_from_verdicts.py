@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from judge.domain.outcome import LEFT_SCORE, ItemState, Order, Outcome, Preference, Reconcile, VerdictStatus
 from judge.domain.verdict import ParsedVerdict, PresentationNames, Reply, Verdict
+from judge.ports.parsed_verdicts import as_columns
 from judge.votes.comparisons import ComparisonKey
 from judge.votes.from_verdicts import JudgeVerdicts, PromptAttributes, judge_votes
-from judge.votes.parsed_verdicts import as_columns
 from judge.votes.votes import Part, SourceVotes, Taking, Vote
 
 LEADERBOARD = PromptAttributes({"p0": "x", "p1": "y"}, {"p0": ("t",), "p1": ()})

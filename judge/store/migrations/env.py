@@ -1,4 +1,4 @@
-"""Runs migrations on the connection it is given, inside the transaction that is open on it."""
+"""Runs migrations on a given connection, inside the transaction that is open on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What judging at a provider needs: batches, spending by judge, how strong a preference was."""
+"""For judging at a provider: batches, spending by judge, and the strength of a preference."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Add columns, each with a default that says what was so before."""
+    """Add columns, with defaults that describe existing rows."""
     op.add_column("reading", sa.Column("strength", sa.Float(), nullable=True))
     op.add_column("run", sa.Column("spent", sa.JSON(), nullable=False, server_default="{}"))
     op.add_column("call_attempt", sa.Column("judge", sa.Integer(), nullable=False, server_default="0"))

@@ -1,4 +1,4 @@
-"""What several processes need to work on one run: fences by shard, a clock of the store's own, accounts they share.
+"""For several processes that work on one run: fences of shards, the store's own clock, and shared rate limits.
 
 A shard counts the attempts that were lost with their process, and how much of it was settled when the last one began.
 """
@@ -16,7 +16,7 @@ ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Add two tables, counts to shards, and the shard to attempts; an attempt of before is of none."""
+    """Add two tables, counts of shards, and the shard of attempts. Existing attempts belong to no shard."""
     op.add_column("call_attempt", sa.Column("shard", ID, nullable=True))
     op.add_column("run_shard", sa.Column("lost", sa.Integer(), nullable=False, server_default="0"))
     op.add_column("run_shard", sa.Column("settled", sa.Integer(), nullable=False, server_default="0"))

@@ -1,4 +1,4 @@
-"""The field's words: renamed columns and one table, and the JSON and text in rows that used the old ones.
+"""Renames to the field's words: columns, one table, and the JSON and texts in rows that used the old words.
 
 Expanded and contracted in one step, because nothing was released before. Servers of earlier code have to be stopped
 first: they don't find their columns any more.
@@ -19,7 +19,7 @@ _RUN = sa.table("run", sa.column("id"), sa.column("spec", sa.JSON), sa.column("b
 
 
 def upgrade() -> None:
-    """Rename what has another name now, and rewrite the rows that hold such a name."""
+    """Rename columns and a table, and rewrite the rows that hold an old name."""
     op.alter_column("answer", "epoch", new_column_name="cache_tag")
     op.alter_column("call_attempt", "epoch", new_column_name="cache_tag")
     op.alter_column("run", "rest", new_column_name="never_started")
@@ -36,7 +36,7 @@ def upgrade() -> None:
 
 
 def _spec(spec: dict[str, Any]) -> dict[str, Any]:
-    """A run's spec, its pairing with a cache tag."""
+    """Return a run's spec whose pairing has a cache tag."""
     pairing = dict(spec.get("pairing", {}))
     if "epoch" in pairing:
         pairing["cache_tag"] = pairing.pop("epoch")
@@ -45,5 +45,5 @@ def _spec(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def _counts(by_status: dict[str, int]) -> dict[str, int]:
-    """A run's counts by status."""
+    """Return a run's counts by status, with the new names."""
     return {("failed" if name == "given_up" else name): n for name, n in by_status.items()}
