@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from judge.stats.adaptive import LEAST_SETTLED, TOP, Round, _top, next_round, planning_fit, wanted
+from judge.stats.adaptive import LEAST_SETTLED, TOP, Round, _top_quotas, next_round, pair_quotas, planning_fit
 
 M, PROMPTS = 6, 40
 PRESENT = np.ones((PROMPTS, M), dtype=bool)
@@ -64,7 +64,7 @@ def test_a_share_of_the_round_is_drawn_uniformly(share: float) -> None:
 
 
 def test_what_is_made_or_missing_is_not_made_again() -> None:
-    """Without an output there is no comparison; when wanted pairs run out the rest falls by lot; then it ends."""
+    """Without an output there is no comparison; when pair_quotas pairs run out the rest falls by lot; then it ends."""
     present = PRESENT.copy()
     present[:, 5] = False
     made = NOTHING.copy()
@@ -106,7 +106,9 @@ def test_a_choice_does_not_see_the_last_bits(rule: str) -> None:
     bits = np.random.default_rng(1).normal(0, 1e-14, (M, M))
     np.fill_diagonal(bits, 0)
 
-    plain, other = (wanted(wins, there, 200, np.random.default_rng(0), rule, 3) for wins in (told(), told() + bits))
+    plain, other = (
+        pair_quotas(wins, there, 200, np.random.default_rng(0), rule, 3) for wins in (told(), told() + bits)
+    )
 
     assert plain.tolist() == other.tolist()
     assert plain.sum() > 0
@@ -116,6 +118,6 @@ def test_a_choice_breaks_ties_by_index() -> None:
     """Where the draws are equal to 1e-9 the second and the third stand at the boundary of the best two."""
     equal, certain = np.zeros(4), np.eye(4) * 1e-24
 
-    many = _top(equal, certain, 50, 2, np.random.default_rng(0))
+    many = _top_quotas(equal, certain, 50, 2, np.random.default_rng(0))
 
     assert np.flatnonzero(many).tolist() == [1 * 4 + 2]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from judge.stats.alternative import CANNOT_TELL, FAILS, PASSES, alternative_annotator
 from judge.stats.ceiling import ceiling
-from judge.stats.cluster_intervals import Resamples, resampled
+from judge.stats.cluster_intervals import Resamples, bootstrap_interval
 from judge.stats.krippendorff import coincidences, krippendorff_alpha
 from judge.stats.votes import VoteColumns, pairs_between, pairs_within
 
@@ -75,7 +75,7 @@ def test_the_ceiling_is_taken_on_the_same_comparisons() -> None:
     assert (kept.comparisons, kept.votes, kept.rate.one.value, kept.rate.other.value) == (2, 4, 0.75, 0.5)
     assert (dropped.comparisons, dropped.rate.one.n, dropped.rate.other.n) == (1, 2, 1)
     assert kept.largest.value == 0.75
-    nothing = ceiling(said.where(said.item == 1), votes)
+    nothing = ceiling(said.select(said.item == 1), votes)
     assert (nothing.comparisons, nothing.rate.difference.value) == (0, None)
 
 
@@ -95,7 +95,9 @@ def test_a_bootstrap_and_the_jackknife_agree() -> None:
     right, votes = people(rng, 1000, 3, 0.7)
     said = judge(rng, right, 0.8)
     plain = ceiling(said, votes).alpha.difference
-    drawn = ceiling(said, votes, interval_method=partial(resampled, resamples=Resamples(0, 2000))).alpha.difference
+    drawn = ceiling(
+        said, votes, interval_method=partial(bootstrap_interval, resamples=Resamples(0, 2000))
+    ).alpha.difference
 
     assert drawn.standard_error == pytest.approx(plain.standard_error, rel=0.1)
     assert drawn.method == "bootstrap-se-t"
@@ -120,7 +122,7 @@ def test_the_alternative_annotator_test_knows_who_is_better() -> None:
 
     better = alternative_annotator(judge(rng, right, 0.95), votes, rng)
     guess = alternative_annotator(judge(rng, right, 0.0), votes, rng)
-    few = alternative_annotator(judge(rng, right[:35], 0.0), votes.where(votes.item < 35), rng)
+    few = alternative_annotator(judge(rng, right[:35], 0.0), votes.select(votes.item < 35), rng)
 
     assert (better.answer, better.winning_rate) == (PASSES, 1.0)
     assert (guess.answer, guess.winning_rate) == (FAILS, 0.0)
@@ -135,7 +137,7 @@ def test_the_alternative_annotator_test_knows_who_is_better() -> None:
 def test_annotators_with_few_items_are_left_out() -> None:
     rng = np.random.default_rng(5)
     right, votes = people(rng, 60, 3, 0.7)
-    votes = votes.where((votes.annotator < 2) | (votes.item < 10))
+    votes = votes.select((votes.annotator < 2) | (votes.item < 10))
 
     found = alternative_annotator(judge(rng, right, 0.9), votes, rng)
 

@@ -11,7 +11,7 @@ from judge.stats.bradley_terry import bradley_terry
 from judge.stats.cluster_intervals import t_quantile
 from judge.stats.errors import NotConverged
 from judge.stats.newton import newton
-from judge.stats.prediction_powered import Compared, anchored
+from judge.stats.prediction_powered import ComparisonColumns, anchored_fit
 
 M = 5
 LEFT, RIGHT = (side.astype(np.int32) for side in np.triu_indices(M, 1))
@@ -36,14 +36,14 @@ class World:
         """The chance that the left side of each pair wins, by prompt."""
         return 1 / (1 + np.exp(strengths[:, RIGHT] - strengths[:, LEFT]))
 
-    def drawn(self, rng: np.random.Generator, prompts: int, *, tilted: bool) -> Compared:
+    def drawn(self, rng: np.random.Generator, prompts: int, *, tilted: bool) -> ComparisonColumns:
         """Every pair on new prompts, three of ten labelled: at random, or those most where the judge is unsure."""
         at = rng.integers(0, len(self.people), prompts)
         sure = self.chance(self.judge[at]).ravel()
         label = (rng.random(sure.size) < self.chance(self.people[at]).ravel()).astype(float)
         unsure = np.where(np.abs(sure - 0.5) < 0.2, 1.0, 0.2)
         probability = np.clip(0.3 * unsure / unsure.mean(), 0.05, 1) if tilted else np.full(sure.size, 0.3)
-        return Compared(
+        return ComparisonColumns(
             M,
             np.tile(LEFT, prompts),
             np.tile(RIGHT, prompts),
@@ -60,7 +60,7 @@ def test_intervals_hold_what_people_would_say(*, tilted: bool) -> None:
     world, rng, held, replicates = World(), np.random.default_rng(7), np.zeros(M), 1000
     gains = []
     for _ in range(replicates):
-        found = anchored(world.drawn(rng, 40, tilted=tilted))
+        found = anchored_fit(world.drawn(rng, 40, tilted=tilted))
         assert found.covariance.matrix is not None
         half = t_quantile(0.95, found.covariance.freedom + 1) * np.sqrt(found.covariance.matrix.diagonal())
         held += np.abs(found.log_strengths - world.truth) <= half
@@ -75,7 +75,7 @@ def test_with_labels_on_everything_the_judge_adds_nothing() -> None:
     told = World().drawn(np.random.default_rng(1), 450, tilted=False)
     everything = replace(told, labelled=np.round(told.judged), probability=np.ones(told.judged.size))
 
-    found = anchored(everything)
+    found = anchored_fit(everything)
     outcome = (1 - everything.labelled).astype(np.int8)
     plain = bradley_terry(Battles(tuple("abcde"), told.left, told.right, outcome, cluster=told.cluster, n_clusters=450))
 
@@ -95,8 +95,8 @@ def test_a_judge_that_agrees_with_people_multiplies_the_labels() -> None:
     label = (rng.random(told.judged.size) < 0.5 + 0.4 * np.sign(told.judged - 0.5)).astype(float)
     labelled = np.where(told.chosen, label, np.nan)
 
-    twin = anchored(replace(told, judged=label, labelled=labelled))
-    coin = anchored(replace(told, judged=rng.integers(0, 2, label.size).astype(float), labelled=labelled))
+    twin = anchored_fit(replace(told, judged=label, labelled=labelled))
+    coin = anchored_fit(replace(told, judged=rng.integers(0, 2, label.size).astype(float), labelled=labelled))
 
     assert twin.weight == 1.0
     assert twin.gain == pytest.approx(1 / 0.3, rel=0.2)
@@ -108,14 +108,14 @@ def test_few_prompts_with_labels_have_no_interval_and_too_few_labels_no_rating()
     told = World().drawn(np.random.default_rng(3), 40, tilted=False)
     first = told.cluster < 4
     every_other = np.where(first, np.arange(first.size) % 2, np.nan)
-    found = anchored(replace(told, labelled=every_other, probability=np.full(first.size, 0.1)))
+    found = anchored_fit(replace(told, labelled=every_other, probability=np.full(first.size, 0.1)))
     assert found.covariance.matrix is None
     assert found.covariance.method == "none: 4 prompts with labels, at least 5 are needed"
 
     lone = np.full(told.judged.size, np.nan)
     lone[0] = 1 - np.round(told.judged[0])
     with pytest.raises(NotConverged):
-        anchored(replace(told, labelled=lone, probability=np.full(lone.size, 1e-6)))
+        anchored_fit(replace(told, labelled=lone, probability=np.full(lone.size, 1e-6)))
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_few_prompts_with_labels_have_no_interval_and_too_few_labels_no_rating()
 )
 def test_bad_comparisons_are_refused_by_name(change: dict[str, np.ndarray], sentence: str) -> None:
     zero = np.zeros(3, dtype=np.int32)
-    good = Compared(2, zero, zero + 1, np.full(3, 0.5), np.array([1.0, 0.0, np.nan]), np.ones(3), zero)
+    good = ComparisonColumns(2, zero, zero + 1, np.full(3, 0.5), np.array([1.0, 0.0, np.nan]), np.ones(3), zero)
 
     with pytest.raises(ValueError, match=sentence):
         replace(good, **change)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from judge.stats.battles import Battles
-from judge.stats.stopping import Goal, reached
+from judge.stats.stopping import Goal, is_reached
 
 STRENGTH = {"a": 1.5, "b": 1.4, "c": -0.5, "d": -0.6}
 
@@ -32,16 +32,16 @@ def battle_design(many: int, names: str = "abcd") -> Battles:
 )
 def test_a_goal_is_reached_when_all_of_it_is(goal: Goal, few: bool, many: bool) -> None:
     """Two pairs of near equals: the best two are told from the others long before everybody is from everybody."""
-    assert reached(battle_design(40), goal, 0.95) is few
-    assert reached(battle_design(400), goal, 0.95) is many
+    assert is_reached(battle_design(40), goal, 0.95) is few
+    assert is_reached(battle_design(400), goal, 0.95) is many
 
 
 def test_an_early_look_asks_for_more() -> None:
     """At the level that an early look is given, the same battles are not enough."""
     battles, goal = battle_design(150), Goal(precision=45)
 
-    assert reached(battles, goal, 0.95)
-    assert not reached(battles, goal, 0.999999)
+    assert is_reached(battles, goal, 0.95)
+    assert not is_reached(battles, goal, 0.999999)
 
 
 @pytest.mark.parametrize("left", [["a"] * 50, ["a", "b"] * 25])
@@ -51,5 +51,5 @@ def test_nothing_is_reached_while_somebody_cannot_be_ranked(left: list[str]) -> 
     battles = Battles.from_names(left, right, ["left"] * 50, cluster=list(range(50)))
     alone = Battles(("a", "b", "c"), battles.left, battles.right, battles.outcome, None, battles.cluster, 50)
 
-    assert not reached(alone, Goal(precision=1e9), 0.95)
-    assert reached(battles, Goal(precision=1e9), 0.95) is ("b" in left)
+    assert not is_reached(alone, Goal(precision=1e9), 0.95)
+    assert is_reached(battles, Goal(precision=1e9), 0.95) is ("b" in left)
