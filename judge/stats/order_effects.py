@@ -7,9 +7,10 @@ of L. Zheng et al. (2023), arXiv:2306.05685, table 2 (consistency, bias towards 
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from judge.columns import arrays
-from judge.columns.arrays import Codes, Ints
+from judge.columns.arrays import Ints
 from judge.stats.battles import LEFT, RIGHT, TIE
 from judge.stats.cluster_intervals import Estimate, ratio
 from judge.stats.errors import column_errors
@@ -36,8 +37,8 @@ class OrderEffects:
 
 
 def order_consistency(
-    first_outcome: Codes,
-    second_outcome: Codes,
+    first_outcome: npt.ArrayLike,
+    second_outcome: npt.ArrayLike,
     cluster: Ints | None = None,
     level: float = 0.95,
 ) -> OrderEffects:
