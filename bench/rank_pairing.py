@@ -14,7 +14,7 @@ import numpy as np
 from figures import Figure, told
 
 from judge.columns.arrays import Floats
-from judge.stats.adaptive import LEAST_SETTLED, TOP, planning_fit, wanted
+from judge.stats.adaptive import LEAST_SETTLED, TOP, pair_quotas, planning_fit
 
 BEST, SPREAD, NOISE, TIES = 5, 400.0, 0.1, 0.1
 UNIFORM = 0.2
@@ -149,7 +149,7 @@ def _chooser(design: str, m: int, middle: int, n: int) -> Callable[[Floats, np.r
     def adaptive(wins: Floats, rng: np.random.Generator) -> Pairs:
         n_uniform = math.ceil(UNIFORM * n)
         drawn = uniform(wins, rng, n_uniform)
-        many = np.repeat(np.arange(m * m), wanted(wins, there, n - n_uniform, rng, design, BEST))
+        many = np.repeat(np.arange(m * m), pair_quotas(wins, there, n - n_uniform, rng, design, BEST))
         return np.concatenate((drawn[0], many // m)), np.concatenate((drawn[1], many % m))
 
     return {"uniform": uniform, "baseline": baseline, "swiss": swiss}.get(design, adaptive)

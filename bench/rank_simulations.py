@@ -18,7 +18,7 @@ from judge.stats.bradley_terry import BradleyTerryFit, bradley_terry
 from judge.stats.cluster_intervals import PERCENTILE, t_quantile
 from judge.stats.errors import Disconnected, NotConverged
 from judge.stats.newton import newton
-from judge.stats.prediction_powered import Compared, anchored
+from judge.stats.prediction_powered import ComparisonColumns, anchored_fit
 from judge.stats.simultaneous import rank_intervals
 
 REPLICATES, RESAMPLED, RESAMPLES = 5000, 1000, 200
@@ -57,7 +57,7 @@ class World:
             NAMES, np.tile(LEFT, prompts), np.tile(RIGHT, prompts), outcome, cluster=cluster, n_clusters=prompts
         )
 
-    def labelled(self, rng: np.random.Generator, prompts: int, *, tilted: bool) -> Compared:
+    def labelled(self, rng: np.random.Generator, prompts: int, *, tilted: bool) -> ComparisonColumns:
         """Every pair judged on each of new prompts, three of ten labelled: at random, or where the judge is unsure."""
         at = rng.integers(0, len(self.people), prompts)
         judged = self.chance(self.judge[at]).ravel()
@@ -65,7 +65,7 @@ class World:
         unsure = np.where(np.abs(judged - 0.5) < 0.2, 1.0, 0.2)
         probability = np.clip(0.3 * unsure / unsure.mean(), 0.05, 1) if tilted else np.full(judged.size, 0.3)
         chosen = rng.random(judged.size) < probability
-        return Compared(
+        return ComparisonColumns(
             M,
             np.tile(LEFT, prompts),
             np.tile(RIGHT, prompts),
@@ -207,7 +207,7 @@ def _anchored(world: World, prompts: int, *, tilted: bool) -> Iterator[Figure]:
         rng = np.random.default_rng([prompts, tilted, replicate])
         compared = world.labelled(rng, prompts, tilted=tilted)
         try:
-            found = anchored(compared)
+            found = anchored_fit(compared)
         except NotConverged:
             continue
         if found.covariance.matrix is None:

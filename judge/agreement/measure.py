@@ -69,7 +69,7 @@ def measure(
 
 def _on(votes: VoteColumns, source: VoteColumns) -> VoteColumns:
     """What *source* says of the items of *votes*."""
-    return source.where(np.isin(source.item, votes.item))
+    return source.select(np.isin(source.item, votes.item))
 
 
 def _unit(said: str, *, among_themselves: bool) -> str:

@@ -17,7 +17,7 @@ from judge.stats.alternative import Alternative
 from judge.stats.calibration import Calibration
 from judge.stats.cascade import Cascade
 from judge.stats.ceiling import Ceiling
-from judge.stats.cluster_intervals import Estimate, Resamples, resampled
+from judge.stats.cluster_intervals import Estimate, Resamples, bootstrap_interval
 from judge.stats.drift import Drift
 from judge.stats.order_effects import OrderEffects
 from judge.stats.rank_agreement import RankAgreement
@@ -95,7 +95,9 @@ class AgreeOptions:
             return None
 
         return partial(
-            resampled, resamples=Resamples(self.seed, self.replicates), percentile=self.intervals == "percentile"
+            bootstrap_interval,
+            resamples=Resamples(self.seed, self.replicates),
+            percentile=self.intervals == "percentile",
         )
 
     @property
@@ -127,7 +129,7 @@ class Cut:
         rows = table.inside(self.part)[votes.item]
         if self.annotator:
             rows &= votes.annotator == table.annotators.index(self.annotator)
-        return votes if rows.all() else votes.where(rows)
+        return votes if rows.all() else votes.select(rows)
 
 
 def cuts_of(table: Table, votes: VoteColumns, options: AgreeOptions) -> list[Cut]:

@@ -27,7 +27,7 @@ from judge.ports.store import Store
 from judge.stats.adaptive import LEAST_SETTLED, TOP, next_round
 from judge.stats.alpha_spending import look_levels
 from judge.stats.battles import Battles
-from judge.stats.stopping import Goal, reached
+from judge.stats.stopping import Goal, is_reached
 
 HALVES = {Outcome.LEFT: 2, Outcome.TIE: 1, Outcome.RIGHT: 0}
 """Half points of the left contestant."""
@@ -99,7 +99,7 @@ def next_row(rounds: Rounds, before: Closed) -> RoundRow:
     told = ClosedComparisons.by(rounds, before)
     level = float(look_levels(pairing.rounds, LEVEL)[number - 1])
     goal = Goal(pairing.precision, pairing.separated, pairing.top)
-    if told.judged.any() and reached(told.battles(), goal, level):
+    if told.judged.any() and is_reached(told.battles(), goal, level):
         return RoundRow.end(before, offset, Ending.REACHED)
     n = min(pairing.in_round, pairing.count - told.prompt.size)
     if n <= 0:

@@ -128,7 +128,7 @@ def _crossed(selected: SelectedDataset, pairing: Pairing) -> _Comparisons:
         chosen = pairs.against(present, selected.contestants.index(pairing.reference_contestant))
     elif pairing.policy is PairPolicy.RANDOM:
         rng = np.random.default_rng([pairing.seed, 2])
-        chosen = pairs.random_balanced(present, min(pairing.count, pairs.how_many(present)), rng)
+        chosen = pairs.random_balanced(present, min(pairing.count, pairs.count_pairs(present)), rng)
     elif pairing.policy is PairPolicy.ADAPTIVE:
         chosen = first_round(selected, pairing).pairs
     else:

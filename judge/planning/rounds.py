@@ -32,7 +32,7 @@ from judge.ports.dataset_index import Counts, DatasetIndex, Rows
 from judge.ports.records import ItemRef
 from judge.ports.store import Store
 from judge.stats.adaptive import Round
-from judge.stats.pairing import PairColumns, how_many
+from judge.stats.pairing import PairColumns, count_pairs
 
 _HEAD = struct.Struct("<BBxxqii")
 
@@ -160,7 +160,7 @@ class Rounds:
         """The most showings that one judge may have."""
         orders = 2 if self.pairing.orders is OrderPolicy.BOTH else 1
         turns = int(self.selected.turns.max(initial=1)) if self.pairing.turns is TurnPolicy.EACH else 1
-        return min(self.pairing.count, how_many(self.present)) * turns * orders * self.pairing.repeats
+        return min(self.pairing.count, count_pairs(self.present)) * turns * orders * self.pairing.repeats
 
     def with_row(self, row: RoundRow) -> tuple[Plan, Rows]:
         """The plan of *row*, the next one, and which of its comparisons each comparison with a turn is."""

@@ -15,7 +15,7 @@ from judge.domain.outcome import LEFT_SCORE, Selection
 from judge.domain.source import Source
 from judge.ranking.options import Anchoring
 from judge.stats.errors import NotConverged
-from judge.stats.prediction_powered import AnchoredFit, Compared, anchored
+from judge.stats.prediction_powered import AnchoredFit, ComparisonColumns, anchored_fit
 from judge.votes.comparisons import ComparisonKey
 from judge.votes.sources import label_votes, labelled_at, labels_of
 from judge.votes.votes import SourceVotes
@@ -76,7 +76,7 @@ def anchor(votes: SourceVotes, told: Labelled, names: Sequence[str]) -> tuple[An
         message = f"{told.source} has no label on what {votes.source} has an outcome of"
         raise Precondition(message, reason="NO_COMMON_COMPARISONS")
     known = told.probability
-    compared = Compared(
+    compared = ComparisonColumns(
         len(names),
         np.array([number[where.left] for where in wheres], dtype=np.int32),
         np.array([number[where.right] for where in wheres], dtype=np.int32),
@@ -86,7 +86,7 @@ def anchor(votes: SourceVotes, told: Labelled, names: Sequence[str]) -> tuple[An
         coded([where.prompt_id for where in wheres])[1][0],
     )
     try:
-        found = anchored(compared)
+        found = anchored_fit(compared)
     except NotConverged as error:
         message = f"{many} labels are too few to anchor ratings to: {error}"
         raise Precondition(message, reason="NOT_CONVERGED") from None

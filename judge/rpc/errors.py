@@ -15,6 +15,7 @@ from google.rpc import error_details_pb2, status_pb2
 from judge.domain import errors
 from judge.log.events import logger
 from judge.rpc.handlers import Wrapped
+from judge.stats.errors import StatisticsError
 
 DOMAIN = "judge.api.v1"
 CODES: dict[type[errors.JudgeError], grpc.StatusCode] = {
@@ -153,7 +154,7 @@ def _lenient_deserializer(deserialize: Any) -> Any:
 def _as_judge_error(error: Exception, method: str) -> errors.JudgeError:
     if isinstance(error, errors.JudgeError):
         return error
-    if type(error) is ValueError:
+    if type(error) in {ValueError, StatisticsError}:
         # A statistic refuses its input in a sentence.
         return errors.InvalidInput("request", str(error))
     log.error("call.failed", method=method, error=type(error).__name__, exc_info=error)

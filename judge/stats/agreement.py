@@ -1,10 +1,10 @@
-"""How two sources of outcomes compare on the same comparisons.
+"""The agreement of two sources of outcomes on the same comparisons.
 
-The two set-ups are those of L. Zheng et al. (2023), "Judging LLM-as-a-Judge with MT-Bench and Chatbot Arena",
-arXiv:2306.05685, table 5: S1 keeps ties as a third answer, S2 counts only pairs of votes of which neither is a tie.
+The two setups are those of L. Zheng et al. (2023), "Judging LLM-as-a-Judge with MT-Bench and Chatbot Arena",
+arXiv:2306.05685, table 5: S1 counts a tie as a third answer, S2 counts only pairs of votes without a tie.
 
-Kappa depends on which contestant is called left, and a name should not matter. So by default every pair is counted in
-both orientations; "sorted" (left is the smaller name) is there because published figures were computed so.
+Kappa depends on which contestant is called left, although a name should not matter. So by default every pair is counted
+in both orientations. The orientation "sorted" (left is the smaller name) reproduces published figures.
 """
 
 from collections.abc import Callable
@@ -19,6 +19,7 @@ from judge.columns.arrays import Floats, Ints, places, present
 from judge.stats.battles import TIE
 from judge.stats.chance import both_orientations, both_roles, cohen_kappa, gwet_ac1, macro_f1
 from judge.stats.cluster_intervals import Estimate, jackknife, ratio
+from judge.stats.errors import StatisticsError
 from judge.stats.krippendorff import coincidences, krippendorff_alpha
 from judge.stats.votes import VotePairs
 
@@ -28,17 +29,17 @@ _RANGE = (-1.0, 1.0)
 
 
 IntervalMethod = Callable[[Floats, Callable[[Floats], Floats], float, int, tuple[float, float]], Estimate]
-"""How a function of summed tables gets its interval: the jackknife, or a bootstrap."""
+"""Computes the interval of a function of summed tables: the jackknife, or a bootstrap."""
 
 
 @dataclass(frozen=True, eq=False)
 class AgreementFigure:
-    """How two sources agree: what can't be computed has the value None, and *reason* says why (it is empty otherwise).
+    """The agreement of two sources. A figure that cannot be computed is None, and *reason* says why (else it is empty).
 
     *rate* is *agree* / *n*, over *n* pairs of votes on *comparisons* items of *prompts* prompts. *kappa* (Cohen), *ac1*
-    (Gwet), *alpha* and *alpha_ordinal* (Krippendorff) are beyond chance; *macro_f1* takes the target to be right.
-    Intervals are for new prompts, at *level*. *confusion* is int64[3, 3]: what the source said by what the target said
-    (LEFT, RIGHT, TIE), as stored.
+    (Gwet), *alpha* and *alpha_ordinal* (Krippendorff) are corrected for chance; *macro_f1* takes the target as the
+    truth. Intervals are for new prompts, at *level*. *confusion* is int64[3, 3]: the source's outcome (row) by the
+    target's (column), in the order LEFT, RIGHT, TIE, as stored.
     """
 
     rate: Estimate
@@ -65,51 +66,51 @@ def agreement(
     level: float = 0.95,
     interval_method: IntervalMethod | None = None,
 ) -> AgreementFigure:
-    """How the two votes of each of *pairs* agree.
+    """Measure how the two votes of each of *pairs* agree.
 
-    *interval_method* gives the intervals, where it is not the sandwich and the jackknife. *ties* is WITH (S1: a tie is
-    a third answer) or WITHOUT (S2: pairs with a tie on either side are left out); *orientation* is both or sorted, and
-    matters to what is beyond chance only. Raises ValueError for anything else.
+    *ties* is WITH (S1: a tie is a third answer) or WITHOUT (S2: pairs with a tie are left out). *orientation* is both
+    or sorted; it changes only the figures that are corrected for chance. *interval_method* replaces the sandwich and
+    the jackknife. Raises StatisticsError for other values of *ties* or *orientation*.
 
     >>> from judge.stats.votes import VoteColumns, pairs_between
     >>> zero = np.zeros(4, dtype=np.int32)
     >>> item = np.arange(4, dtype=np.int32)
-    >>> one = VoteColumns(item, np.array([0, 0, 1, 2]), item, zero)
-    >>> other = VoteColumns(item, np.array([0, 1, 1, 0]), item, zero)
-    >>> found = agreement(pairs_between(one, other))
-    >>> found.n, found.agree, found.rate.value
+    >>> source = VoteColumns(item, np.array([0, 0, 1, 2]), item, zero)
+    >>> target = VoteColumns(item, np.array([0, 1, 1, 0]), item, zero)
+    >>> figure = agreement(pairs_between(source, target))
+    >>> figure.n, figure.agree, figure.rate.value
     (4, 2, 0.5)
     """
     if ties not in ("WITH", "WITHOUT"):
-        raise ValueError(f"The treatment of ties {ties!r} is unknown: there are WITH and WITHOUT.")
+        raise StatisticsError(f"Unknown treatment of ties {ties!r}: choose WITH or WITHOUT.")
     if orientation not in ("both", "sorted"):
-        raise ValueError(f"The orientation {orientation!r} is unknown: there are both and sorted.")
+        raise StatisticsError(f"Unknown orientation {orientation!r}: choose both or sorted.")
     if ties == "WITHOUT":
-        pairs = decided(pairs)
+        pairs = without_ties(pairs)
     tables, together = prompt_tables(pairs), coincidences(pairs)
     counted = both_roles(tables) if pairs.exchangeable else tables
     if orientation == "both":
         counted, together = both_orientations(counted), both_orientations(together)
     categories = 3 if ties == "WITH" else 2
-    how = interval_method or jackknife
+    interval = interval_method or jackknife
     same = np.trace(tables, axis1=1, axis2=2)
     if interval_method is None:
-        # By prompt already, which is faster than by pair.
+        # The tables are summed by prompt already, which is faster than counting pairs again.
         rate = replace(ratio(same, tables.sum(axis=(1, 2)), None, level, (0.0, 1.0)), n=pairs.n)
     else:
         rate = interval_method(tables, share_agreeing, level, pairs.n, (0.0, 1.0))
-    kappa = how(counted, cohen_kappa, level, pairs.n, _RANGE)
+    kappa = interval(counted, cohen_kappa, level, pairs.n, _RANGE)
     return AgreementFigure(
-        rate,
-        int(same.sum()),
-        pairs.n,
-        present(pairs.item).size,
-        rate.clusters,
-        kappa,
-        how(counted, partial(gwet_ac1, categories=categories), level, pairs.n, _RANGE),
-        how(together, krippendorff_alpha, level, pairs.n, _RANGE),
-        how(together, partial(krippendorff_alpha, ordinal=True), level, pairs.n, _RANGE),
-        how(counted, macro_f1, level, pairs.n, (0.0, 1.0)),
+        rate=rate,
+        agree=int(same.sum()),
+        n=pairs.n,
+        comparisons=present(pairs.item).size,
+        prompts=rate.clusters,
+        kappa=kappa,
+        ac1=interval(counted, partial(gwet_ac1, categories=categories), level, pairs.n, _RANGE),
+        alpha=interval(together, krippendorff_alpha, level, pairs.n, _RANGE),
+        alpha_ordinal=interval(together, partial(krippendorff_alpha, ordinal=True), level, pairs.n, _RANGE),
+        macro_f1=interval(counted, macro_f1, level, pairs.n, (0.0, 1.0)),
         confusion=tables.sum(axis=0).astype(np.int64),
         ties=ties,
         orientation=orientation,
@@ -118,18 +119,18 @@ def agreement(
     )
 
 
-def decided(pairs: VotePairs) -> VotePairs:
-    """The *pairs* of which neither vote is a tie: set-up S2.
+def without_ties(pairs: VotePairs) -> VotePairs:
+    """The *pairs* in which neither vote is a tie (setup S2).
 
     >>> zero = np.zeros(2, dtype=np.int32)
-    >>> decided(VotePairs(np.array([0, 2]), np.array([1, 1]), zero, zero)).n
+    >>> without_ties(VotePairs(np.array([0, 2]), np.array([1, 1]), zero, zero)).n
     1
     """
-    return pairs.where((pairs.source != TIE) & (pairs.target != TIE))
+    return pairs.select((pairs.source != TIE) & (pairs.target != TIE))
 
 
 def share_agreeing(tables: Floats) -> Floats:
-    """The share on the diagonal of each table, float64[...]; NaN where a table is empty.
+    """The share on the diagonal of each of *tables* (float64[..., 3, 3]): float64[...], NaN where a table is empty.
 
     >>> float(share_agreeing(np.eye(3)))
     1.0
@@ -140,9 +141,9 @@ def share_agreeing(tables: Floats) -> Floats:
 
 
 def prompt_tables(pairs: VotePairs, prompts: Ints | None = None) -> Floats:
-    """How often the source said row and the target column, by prompt: float64[G, 3, 3].
+    """Count the source's outcomes (rows) by the target's (columns), for each prompt: float64[G, 3, 3].
 
-    *prompts*, sorted codes, says which; by default all that have pairs.
+    *prompts* are the G sorted codes of the prompts; by default all that have pairs.
 
     >>> from judge.stats.votes import VoteColumns, pairs_between
     >>> zero, outcome = np.zeros(2, dtype=np.int32), np.array([0, 1])

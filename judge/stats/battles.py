@@ -1,4 +1,4 @@
-"""Battles: two contestants, an outcome, a weight and a cluster, as columns of integer codes."""
+"""Battles as columns of integer codes: two contestants, an outcome, a weight and a cluster each."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ import numpy.typing as npt
 from judge.columns import arrays
 from judge.columns.arrays import Codes, Column, Floats, Ints
 from judge.columns.names import Arrow, coded, is_arrow, looked_up
+from judge.stats.errors import StatisticsError, column_errors
 
 LEFT = 0
 """The left contestant won."""
@@ -27,14 +28,14 @@ OUTCOMES = {"left": LEFT, "right": RIGHT, "tie": TIE}
 """The words for the outcome codes."""
 
 MOST_CONTESTANTS = 3000
-"""More would need gigabytes for who met whom."""
+"""More contestants would need gigabytes for the tables of pairs."""
 
 
 @dataclass(frozen=True, eq=False)
 class WinCounts:
-    """Who beat whom, summed.
+    """The sums of wins and ties by pair.
 
-    *wins* is float64[m, m]: the weighted wins of row over column, with half of their ties. *ties* is float64[m, m],
+    *wins* is float64[m, m]: the weighted wins of row over column, plus half of their ties. *ties* is float64[m, m],
     symmetric: their weighted ties. *n* is the number of battles.
     """
 
@@ -49,10 +50,10 @@ class Battles:
 
     *contestants* are the m names, sorted and distinct. *left* and *right* are int32[n], codes of contestants; *outcome*
     is int8[n] (LEFT, RIGHT, TIE); *weight* is float64[n], or None for 1 each; *cluster* is int32[n], the code of the
-    battle's prompt below *n_clusters*, or None where every battle stands for itself.
+    battle's prompt below *n_clusters*, or None if every battle is its own cluster.
 
-    Raises ValueError, naming what is wrong, where there are no battles, a column has another length, a code is out of
-    range, a weight is NaN, infinite or negative, or a contestant meets itself.
+    Raises StatisticsError if there are no battles, the columns differ in length, a code is out of range, a weight is
+    NaN, infinite or negative, or a contestant meets itself.
     """
 
     contestants: tuple[str, ...]
@@ -64,25 +65,27 @@ class Battles:
     n_clusters: int = 0
 
     def __post_init__(self) -> None:
-        """Check every column, and bring it to its type."""
+        """Check every column and convert it to its type."""
         m = len(self.contestants)
         if any(first >= second for first, second in zip(self.contestants, self.contestants[1:], strict=False)):
-            raise ValueError("The contestants must be sorted and distinct.")
-        checked: dict[str, Column | None] = {
-            "left": arrays.codes("left", self.left, m),
-            "right": arrays.codes("right", self.right, m),
-            "outcome": arrays.outcomes("outcome", self.outcome),
-            "weight": None if self.weight is None else arrays.weights("weight", self.weight),
-            "cluster": None if self.cluster is None else arrays.codes("cluster", self.cluster, self.n_clusters),
-        }
-        if arrays.same_length(**checked) == 0:
-            raise ValueError("There are no battles.")
+            raise StatisticsError("The contestants must be sorted and distinct.")
+        with column_errors():
+            checked: dict[str, Column | None] = {
+                "left": arrays.codes("left", self.left, m),
+                "right": arrays.codes("right", self.right, m),
+                "outcome": arrays.outcomes("outcome", self.outcome),
+                "weight": None if self.weight is None else arrays.weights("weight", self.weight),
+                "cluster": None if self.cluster is None else arrays.codes("cluster", self.cluster, self.n_clusters),
+            }
+            n = arrays.same_length(**checked)
+        if n == 0:
+            raise StatisticsError("There are no battles.")
         for name, column in checked.items():
             object.__setattr__(self, name, column)
         itself = self.left == self.right
         if itself.any():
             name = self.contestants[int(self.left[int(itself.argmax())])]
-            raise ValueError(f"The contestant {name!r} meets itself in battle {int(itself.argmax())}.")
+            raise StatisticsError(f"Contestant {name!r} meets itself in battle {int(itself.argmax())}.")
 
     @classmethod
     def from_names(
@@ -93,29 +96,30 @@ class Battles:
         weight: Sequence[float] | Floats | None = None,
         cluster: Sequence[Hashable] | Arrow | npt.NDArray[np.integer] | None = None,
     ) -> "Battles":
-        """The battles of contestants given by name, in the order given.
+        """Code the battles of contestants given by name, in the given order.
 
         *left* and *right* are n names; *outcomes* n words (left, right, tie) or an array of codes; *weight* n numbers;
         *cluster* n names or numbers of prompts. Names and words may be columns of Arrow or polars.
-        Contestants and clusters are coded in sorted order, so that the codes do not depend on the order of arrival.
-        Raises ValueError as the constructor does, and for an unknown outcome.
+        Contestants and clusters are coded in sorted order, so that the codes do not depend on the order of battles.
+        Raises StatisticsError as the constructor does, and for an unknown outcome.
 
         >>> Battles.from_names(["b", "a"], ["a", "c"], ["left", "tie"]).contestants
         ('a', 'b', 'c')
         """
-        contestants, (left_codes, right_codes) = coded(left, right)
+        with column_errors():
+            contestants, (left_codes, right_codes) = coded(left, right)
         for name in contestants:
             if not isinstance(name, str):
-                raise ValueError(f"A contestant is a name, not {name!r}.")  # noqa: TRY004 - bad data, as everywhere here
+                raise StatisticsError(f"A contestant must be a name (str), not {name!r}.")
         clusters, n_clusters = (None, 0) if cluster is None else cluster_codes(cluster)
         return cls(
-            contestants,
-            left_codes,
-            right_codes,
-            outcome_codes(outcomes),
-            None if weight is None else np.asarray(weight, dtype=np.float64),
-            clusters,
-            n_clusters,
+            contestants=contestants,
+            left=left_codes,
+            right=right_codes,
+            outcome=outcome_codes(outcomes),
+            weight=None if weight is None else np.asarray(weight, dtype=np.float64),
+            cluster=clusters,
+            n_clusters=n_clusters,
         )
 
     @property
@@ -124,28 +128,28 @@ class Battles:
         return self.left.size
 
     def counts(self) -> WinCounts:
-        """The m x m sums of wins and ties, weighted."""
+        """The weighted sums of wins and ties by pair."""
         return self.tally(self.weight)
 
     def tally(self, weight: Floats | None) -> WinCounts:
-        """The m x m sums of *weight* (float64[n], or None for 1 each) over wins and ties: one pass over the battles."""
-        return self.counted(self.cells(weight))
+        """The sums of *weight* (float64[n], or None for 1 each) over wins and ties by pair."""
+        return self.win_counts(self.cells(weight))
 
-    def counted(self, cells: Floats) -> WinCounts:
-        """The m x m sums of wins and ties in *cells* (float64[m, m, 3])."""
+    def win_counts(self, cells: Floats) -> WinCounts:
+        """The sums of wins and ties by pair, from *cells* (float64[m, m, 3])."""
         ties = cells[:, :, TIE] + cells[:, :, TIE].T
         return WinCounts(cells[:, :, LEFT] + cells[:, :, RIGHT].T + ties / 2, ties, self.n)
 
     def cells(self, weight: Floats | None) -> Floats:
         """The sums of *weight* (float64[n], or None for 1 each) by left, right and outcome, float64[m, m, 3].
 
-        Raises ValueError for more than MOST_CONTESTANTS.
+        Raises StatisticsError for more than 3,000 contestants.
         """
         m = len(self.contestants)
         return arrays.sums(self._keys(), weight, len(OUTCOMES) * m * m).reshape(m, m, len(OUTCOMES))
 
     def cells_without(self, cluster: Ints, without: Ints) -> Floats:
-        """The same of the battles' own weight, leaving out the battles of each cluster of *without* (int32[k]) in turn.
+        """The cells of the weighted battles, leaving out each cluster of *without* (int32[k]) in turn.
 
         *cluster* is int32[n], the code of each battle's cluster; the result is float64[k, m, m, 3].
 
@@ -155,17 +159,17 @@ class Battles:
         [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]
         """
         m, keys, weight = len(self.contestants), self._keys(), self.weight
-        found = np.empty((without.size, len(OUTCOMES) * m * m))
+        cells = np.empty((without.size, len(OUTCOMES) * m * m))
         for row, code in enumerate(without.tolist()):
             kept = cluster != code
-            found[row] = arrays.sums(keys[kept], None if weight is None else weight[kept], found.shape[1])
-        return found.reshape(-1, m, m, len(OUTCOMES))
+            cells[row] = arrays.sums(keys[kept], None if weight is None else weight[kept], cells.shape[1])
+        return cells.reshape(-1, m, m, len(OUTCOMES))
 
     def _keys(self) -> npt.NDArray[np.integer]:
-        """The place of each battle in the cells, flat."""
+        """The index of each battle in the flattened cells."""
         m = len(self.contestants)
         if m > MOST_CONTESTANTS:
-            raise ValueError(f"There are {m} contestants; at most {MOST_CONTESTANTS} can be ranked at once.")
+            raise StatisticsError(f"There are {m:,} contestants; at most {MOST_CONTESTANTS:,} can be ranked at once.")
         # 32-bit keys are made in a third of the time; 64 bits are needed above 26,000 contestants.
         fits = len(OUTCOMES) * m * m <= np.iinfo(np.int32).max
         key: npt.NDArray[np.integer] = np.multiply(self.left, m, dtype=np.int32 if fits else np.int64)
@@ -175,45 +179,50 @@ class Battles:
         return key
 
     def among(self, contestants: Sequence[int]) -> "Battles":
-        """The battles with both sides among these *contestants* (codes). Raises ValueError where there are none."""
+        """The battles between these *contestants* (codes). Raises StatisticsError if there are none."""
         kept = np.zeros(len(self.contestants), dtype=bool)
         kept[list(contestants)] = True
         rows = kept[self.left] & kept[self.right]
         code = (np.cumsum(kept) - 1).astype(np.int32)
         return Battles(
-            tuple(name for name, keep in zip(self.contestants, kept, strict=True) if keep),
-            code[self.left[rows]],
-            code[self.right[rows]],
-            self.outcome[rows],
-            None if self.weight is None else self.weight[rows],
-            None if self.cluster is None else self.cluster[rows],
-            self.n_clusters,
+            contestants=tuple(name for name, keep in zip(self.contestants, kept, strict=True) if keep),
+            left=code[self.left[rows]],
+            right=code[self.right[rows]],
+            outcome=self.outcome[rows],
+            weight=None if self.weight is None else self.weight[rows],
+            cluster=None if self.cluster is None else self.cluster[rows],
+            n_clusters=self.n_clusters,
         )
 
 
 def outcome_codes(outcomes: Sequence[str] | Arrow | npt.NDArray[np.integer]) -> Codes:
-    """The outcome codes, int8[n], of n words (left, right, tie) or of codes. Raises ValueError for an unknown one.
+    """The outcome codes, int8[n], of n words (left, right, tie) or codes.
+
+    Raises StatisticsError for an unknown outcome.
 
     >>> outcome_codes(["left", "tie", "right"]).tolist()
     [0, 2, 1]
     """
     if not is_arrow(outcomes) and (len(outcomes) == 0 or not isinstance(outcomes[0], str)):
-        return arrays.outcomes("outcome", outcomes)
+        with column_errors():
+            return arrays.outcomes("outcome", outcomes)
     try:
-        return looked_up(cast("Sequence[str] | Arrow", outcomes), OUTCOMES)
+        with column_errors():
+            return looked_up(cast("Sequence[str] | Arrow", outcomes), OUTCOMES)
     except KeyError as unknown:
-        raise ValueError(f"The outcome {unknown.args[0]!r} is unknown: there are left, right and tie.") from None
+        raise StatisticsError(f"Unknown outcome {unknown.args[0]!r}: use left, right or tie.") from None
 
 
 def cluster_codes(cluster: Sequence[Hashable] | Arrow | npt.NDArray[np.integer]) -> tuple[Ints, int]:
-    """The codes of n clusters given by name or number, int32[n], in sorted order, and how many clusters there are.
+    """The codes of n clusters given by name or number, int32[n], in sorted order, and the number of clusters.
 
-    >>> codes, many = cluster_codes(["q2", "q1", "q2"])
-    >>> codes.tolist(), many
+    >>> codes, clusters = cluster_codes(["q2", "q1", "q2"])
+    >>> codes.tolist(), clusters
     ([1, 0, 1], 2)
     """
     if isinstance(cluster, np.ndarray):
         distinct, inverse = np.unique(cluster, return_inverse=True)
         return inverse.astype(np.int32), distinct.size
-    names, (codes,) = coded(cluster)
+    with column_errors():
+        names, (codes,) = coded(cluster)
     return codes, len(names)

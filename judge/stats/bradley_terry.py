@@ -1,10 +1,10 @@
-"""Bradley-Terry strengths: the chance that i beats j is s_i / (s_i + s_j).
+"""Bradley-Terry strengths: the probability that i beats j is s_i / (s_i + s_j).
 
 R. A. Bradley, M. E. Terry (1952), "Rank Analysis of Incomplete Block Designs: I", Biometrika 39(3/4). A tie counts as
-half a win for each side, or as `tie_rules` says. With half wins and nothing else the likelihood depends on the battles
-only through the m x m sums of wins, and is concave in the log strengths, so Newton's method on those sums finds its one
-maximum in a handful of steps, if Ford's condition (see `components`) holds. Nothing is added to make an estimate exist
-where the battles do not give one, unless a ridge is asked for, which the fit then names.
+half a win for each side, or follows a model of `tie_rules`. With half wins and no effects, the likelihood depends on
+the battles only through the m x m sums of wins and is concave in the log strengths. Newton's method on those sums finds
+its only maximum in a few steps if Ford's condition holds (see `components`). If the battles determine no estimate,
+nothing is added to force one, unless the caller asks for a ridge, which the fit then reports.
 """
 
 import math
@@ -15,14 +15,15 @@ from functools import cached_property
 import numpy as np
 
 from judge.columns.arrays import Floats, Ints, rounded
+from judge.stats import sandwich
 from judge.stats.battles import Battles
 from judge.stats.cluster_intervals import t_quantile
 from judge.stats.components import strong_components
-from judge.stats.errors import Disconnected
+from judge.stats.errors import Disconnected, StatisticsError
 from judge.stats.newton import newton
-from judge.stats.paired_model import Covariates, Design, Model, climbed
+from judge.stats.paired_model import Covariates, Design, Model, maximize
 from judge.stats.ranks import ranks
-from judge.stats.sandwich import Covariance, covariance
+from judge.stats.sandwich import Covariance
 from judge.stats.scorecard import Block
 from judge.stats.simultaneous import difference_errors
 from judge.stats.tie_rules import DAVIDSON, HALF_WIN, RAO_KUPPER, RULES, expected
@@ -37,7 +38,7 @@ _PLACES = 6
 class Intervals:
     """The intervals of m ratings: *low*, *high* and *standard_error* are float64[m] in rating points.
 
-    They are NaN where *method* begins with "none: ", followed by why. *clusters* is the number of prompts.
+    They are NaN if *method* begins with "none: ", followed by the reason. *clusters* is the number of prompts.
     """
 
     low: Floats
@@ -52,8 +53,8 @@ class Intervals:
 class Differences:
     """How far each of m contestants is ahead of the *reference* (a code): rating points, float64[m] each.
 
-    *probability_better* is the approximate chance, by t of G - 1, that the contestant is truly the stronger; 0.5 for
-    the reference itself. Intervals and chances are NaN where *method* begins with "none: ".
+    *probability_better* is the approximate probability, by Student's t, that the contestant is truly stronger; 0.5 for
+    the reference itself. Intervals and probabilities are NaN if *method* begins with "none: ".
     """
 
     reference: int
@@ -69,7 +70,7 @@ class Differences:
 
 @dataclass(frozen=True)
 class Effect:
-    """What *name* is worth: its coefficient in natural log odds a unit, with its interval, NaN where there is none."""
+    """The coefficient of the effect *name*, in natural log odds per unit. Its interval is NaN if there is none."""
 
     name: str
     value: float
@@ -82,7 +83,8 @@ class Effect:
 class BradleyTerryFit:
     """A fit, with its *model* at the maximum.
 
-    What is derived from it below is rounded. *iterations* is the number of Newton steps taken, *ridge* what was added.
+    Figures derived from it are rounded, except the log strengths and their covariance. *iterations* is the number of
+    Newton steps. *ridge* is the penalty, and *strata* (int32[n_clusters]) the stratum of each cluster, if given.
     """
 
     model: Model
@@ -92,16 +94,16 @@ class BradleyTerryFit:
     ridge: float = 0.0
     strata: Ints | None = None
     resampled_covariance: Covariance | None = None
-    """In place of the sandwich, where it comes from elsewhere: a bootstrap, or labels."""
+    """Replaces the sandwich covariance, if it comes from a bootstrap or from labels."""
 
     @property
     def battles(self) -> Battles:
-        """The battles fitted."""
+        """The battles that were fitted."""
         return self.model.design.battles
 
     @property
     def log_strengths(self) -> Floats:
-        """The natural logarithms of the strengths, float64[m], which sum to zero, as computed."""
+        """The natural logarithms of the strengths, float64[m], which sum to zero; not rounded."""
         return self.model.parameters[: self.model.m]
 
     @property
@@ -111,12 +113,13 @@ class BradleyTerryFit:
 
     @property
     def ranks(self) -> Ints:
-        """The rank of each contestant, int32[m]: 1 is best, equals share the better one."""
+        """The rank of each contestant, int32[m]: 1 is best, and ties share the better rank."""
         return ranks(self.ratings)
 
     def expected(self, i: int, j: int) -> float:
-        """The expected score of contestant *i* (a code) against *j*, a tie counting half, position and style being
-        equal; rounded to 1e-6.
+        """The expected score of contestant *i* (a code) against *j*, rounded to 1e-6.
+
+        A tie counts half. Position and style are taken as equal.
         """
         return self._expected(self.log_strengths[i] - self.log_strengths[j])
 
@@ -128,16 +131,18 @@ class BradleyTerryFit:
         return round(float(expected(self.model.rule, np.array([ahead]), self.model.tau)[0]), _PLACES)
 
     def effects(self, level: float = 0.95) -> tuple[Effect, ...]:
-        """The position effect, the covariates' coefficients and the tie parameter (as far as fitted), with intervals.
+        """The position effect, the covariates' coefficients and the tie parameter, if fitted, with intervals.
 
-        The tie parameter is log nu of Davidson's model or log theta of Rao and Kupper's. Raises ValueError for a
-        senseless level.
+        The tie parameter is log nu of Davidson's model or log theta of Rao and Kupper's. Raises StatisticsError for a
+        level outside 0 to 1.
         """
         names = (*self.model.design.effects, *(("ties",) if self.model.ties else ()))
-        found, at = self.covariance, slice(self.model.m, None)
+        covariance, at = self.covariance, slice(self.model.m, None)
         values = self.model.parameters[at]
-        error = np.full(values.size, np.nan) if found.effects is None else np.sqrt(found.effects.diagonal()[at])
-        low, high = _around(values, error, level, found)
+        error = (
+            np.full(values.size, np.nan) if covariance.effects is None else np.sqrt(covariance.effects.diagonal()[at])
+        )
+        low, high = _around(values, error, level, covariance)
         columns = (rounded(values, _PLACES), low, high, rounded(error, _PLACES))
         return tuple(Effect(name, *row) for name, *row in zip(names, *(c.tolist() for c in columns), strict=True))
 
@@ -145,85 +150,106 @@ class BradleyTerryFit:
     def covariance(self) -> Covariance:
         """The covariance of the log strengths over prompts, not rounded."""
         return (
-            covariance(self.model, self.ridge, self.strata)
+            sandwich.covariance(self.model, self.ridge, self.strata)
             if self.resampled_covariance is None
             else self.resampled_covariance
         )
 
     def interval(self, level: float = 0.95) -> Intervals:
-        """The interval of every rating, for new prompts of the same mix. Raises ValueError for a senseless level."""
-        found = self.covariance
-        variance = np.full(len(self.log_strengths), np.nan) if found.matrix is None else found.matrix.diagonal()
+        """The interval of every rating, for new prompts of the same mix.
+
+        Raises StatisticsError for a level outside 0 to 1.
+        """
+        covariance = self.covariance
+        variance = (
+            np.full(len(self.log_strengths), np.nan) if covariance.matrix is None else covariance.matrix.diagonal()
+        )
         error = POINTS * np.sqrt(variance)
-        low, high = found.opened(*_around(1000 + POINTS * self.log_strengths, error, level, found))
-        return Intervals(low, high, rounded(error, _PLACES), found.method, level, found.clusters)
+        low, high = covariance.opened(*_around(1000 + POINTS * self.log_strengths, error, level, covariance))
+        return Intervals(
+            low=low,
+            high=high,
+            standard_error=rounded(error, _PLACES),
+            method=covariance.method,
+            level=level,
+            clusters=covariance.clusters,
+        )
 
     def relative_to(self, group: Sequence[int], level: float = 0.95) -> tuple[Floats, Floats, Floats]:
-        """How far everybody is ahead of the mean of a *group* (codes), and the intervals' ends: points, float64[m].
+        """How far each contestant is ahead of the mean of a *group* (codes), with its interval.
 
-        Raises ValueError for a senseless level or an empty group.
+        Returns the difference, the low end and the high end: rating points, float64[m] each. Raises StatisticsError for
+        a level outside 0 to 1 or an empty group.
 
         >>> fit = bradley_terry(Battles.from_names(["a"] * 60, ["b"] * 60, ["left", "left", "right"] * 20))
         >>> [column.round(1).tolist() for column in fit.relative_to([1])]
         [[120.4, 0.0], [24.4, 0.0], [216.4, 0.0]]
         """
         if not len(group):
-            raise ValueError("There is nobody in the group to compare with.")
-        found = self.covariance
+            raise StatisticsError("The group to compare with is empty.")
+        covariance = self.covariance
         mean = np.zeros(len(self.log_strengths))
         mean[list(group)] = 1 / len(group)
         ahead = POINTS * (self.log_strengths - mean @ self.log_strengths)
         error = np.full(ahead.size, np.nan)
-        if found.matrix is not None:
-            of_mean = found.matrix @ mean
-            error = POINTS * np.sqrt(np.maximum(found.matrix.diagonal() + mean @ of_mean - 2 * of_mean, 0))
-        low, high = found.opened(*_around(ahead, error, level, found))
+        if covariance.matrix is not None:
+            of_mean = covariance.matrix @ mean
+            error = POINTS * np.sqrt(np.maximum(covariance.matrix.diagonal() + mean @ of_mean - 2 * of_mean, 0))
+        low, high = covariance.opened(*_around(ahead, error, level, covariance))
         return rounded(ahead, _PLACES), low, high
 
     def differences(self, reference: int, level: float = 0.95) -> Differences:
-        """Every contestant's difference to the *reference* (a code), with its own interval from the same covariance.
+        """The difference of every contestant to the *reference* (a code), with its interval.
 
-        Raises ValueError for a senseless level or an unknown reference.
+        Raises StatisticsError for a level outside 0 to 1 or an unknown reference.
         """
         if not 0 <= reference < len(self.log_strengths):
-            raise ValueError(f"There is no contestant with the code {reference} to compare with.")
-        found = self.covariance
+            raise StatisticsError(f"There is no contestant with the code {reference} to compare with.")
+        covariance = self.covariance
         difference = POINTS * (self.log_strengths - self.log_strengths[reference])
         error = np.full(difference.size, np.nan)
-        if found.matrix is not None:
-            error = POINTS * difference_errors(found.matrix)[:, reference]
+        if covariance.matrix is not None:
+            error = POINTS * difference_errors(covariance.matrix)[:, reference]
         error[reference] = 0
-        low, high = found.opened(*_around(difference, error, level, found), reference)
+        low, high = covariance.opened(*_around(difference, error, level, covariance), reference)
         return Differences(
-            reference,
-            rounded(difference, _PLACES),
-            low,
-            high,
-            rounded(error, _PLACES),
-            _chance_above_zero(difference, error, found.freedom),
-            found.method,
-            level,
-            found.clusters,
+            reference=reference,
+            difference=rounded(difference, _PLACES),
+            low=low,
+            high=high,
+            standard_error=rounded(error, _PLACES),
+            probability_better=_chance_above_zero(difference, error, covariance.freedom),
+            method=covariance.method,
+            level=level,
+            clusters=covariance.clusters,
         )
 
 
 def block(fit: BradleyTerryFit, reference: int, others: Sequence[int]) -> Block | None:
-    """The differences of *others* (codes) to the *reference* with their covariance, in rating points; None without.
+    """The differences of *others* (codes) to the *reference*, in rating points, with their covariance.
+
+    Returns None if the fit has no covariance.
 
     >>> fit = bradley_terry(Battles.from_names(["a"] * 60, ["b"] * 60, ["left", "left", "right"] * 20))
-    >>> found = block(fit, 1, [0])
-    >>> None if found is None else (found.difference.round(1).tolist(), found.freedom)
+    >>> cells = block(fit, 1, [0])
+    >>> None if cells is None else (cells.difference.round(1).tolist(), cells.freedom)
     ([120.4], 59)
     """
-    found = fit.covariance
-    if found.matrix is None:
+    covariance = fit.covariance
+    if covariance.matrix is None:
         return None
     contrasts = np.zeros((len(others), fit.model.m))
     contrasts[np.arange(len(others)), list(others)] = POINTS
     contrasts[:, reference] = -POINTS
-    nowhere = np.zeros(fit.model.m)
-    low, high = (np.isinf(end)[list(others)] for end in found.opened(nowhere, nowhere, reference))
-    return Block(contrasts @ fit.log_strengths, contrasts @ found.matrix @ contrasts.T, found.freedom, low, high)
+    zeros = np.zeros(fit.model.m)
+    low, high = (np.isinf(end)[list(others)] for end in covariance.opened(zeros, zeros, reference))
+    return Block(
+        difference=contrasts @ fit.log_strengths,
+        covariance=contrasts @ covariance.matrix @ contrasts.T,
+        freedom=covariance.freedom,
+        open_low=low,
+        open_high=high,
+    )
 
 
 def bradley_terry(
@@ -237,53 +263,56 @@ def bradley_terry(
     tolerance: float = 1e-10,
     max_iterations: int = 100,
 ) -> BradleyTerryFit:
-    """The maximum-likelihood Bradley-Terry fit of *battles*.
+    """Fit the Bradley-Terry model to *battles* by maximum likelihood.
 
-    *ties* is the tie rule (`tie_rules`), *position* fits what being on the left is worth, *covariates* what else speaks
-    for a side (style control), and *ridge* takes ridge / 2 times the squared log strengths off the log likelihood.
-    *strata* (int32[n_clusters]) lets prompts vary within their strata alone.
+    *ties* is the tie rule (see `tie_rules`); without ties all rules are the same. *position* also fits the advantage of
+    being on the left, and *covariates* the effects of differences between the two sides (style control). *ridge*
+    subtracts ridge / 2 times the squared log strengths from the log likelihood. *strata* (int32[n_clusters]) restricts
+    the variation of prompts to their strata. Iteration stops when the remaining error of every parameter is less than
+    *tolerance*.
 
-    It has settled when what Newton's steps leave of any parameter is less than *tolerance*. Raises Disconnected where
-    the battles do not order all contestants on one scale, which a ridge mends, NotConverged after *max_iterations*
-    steps, and ValueError for an unknown rule, a negative ridge, nothing but ties under a rule that models them, or an
-    effect that the battles do not tell from the strengths. Without any tie every rule is the first.
+    Raises Disconnected if the battles do not order all contestants on one scale (a ridge avoids it), NotConverged after
+    *max_iterations* steps, and StatisticsError for an unknown rule, a negative ridge, only ties under a rule that
+    models them, or an effect that cannot be separated from the strengths.
 
     >>> fit = bradley_terry(Battles.from_names(["a"] * 4, ["b"] * 4, ["left", "left", "left", "right"]))
     >>> fit.expected(0, 1)
     0.75
     """
     if ties not in RULES:
-        raise ValueError(f"The tie rule {ties!r} is none of {', '.join(RULES)}.")
+        raise StatisticsError(f"Unknown tie rule {ties!r}: choose one of {', '.join(RULES)}.")
     if not (math.isfinite(ridge) and ridge >= 0):
-        raise ValueError(f"A ridge is a number from 0, and not {ridge}.")
+        raise StatisticsError(f"The ridge must be a finite number of at least 0, not {ridge}.")
     if covariates is not None and len(covariates.values) != battles.n:
-        raise ValueError(f"There are {battles.n} battles, and {len(covariates.values)} rows of covariates.")
+        raise StatisticsError(f"There are {battles.n:,} battles but {len(covariates.values):,} rows of covariates.")
     design = Design(battles, position, covariates)
-    counts = battles.counted(design.table)
+    counts = battles.win_counts(design.table)
     parts = strong_components(counts.wins)
     if len(parts) > 1 and ridge == 0:
         raise Disconnected(tuple(tuple(battles.contestants[i] for i in part) for part in parts))
-    tied, all_of_them = float(counts.ties.sum()) / 2, float(counts.wins.sum())
+    tied, total = float(counts.ties.sum()) / 2, float(counts.wins.sum())
     rule = ties if tied else HALF_WIN
-    if rule != HALF_WIN and tied == all_of_them:
-        raise ValueError(f"All battles are ties, which the rule {ties} cannot rank by.")
+    if rule != HALF_WIN and tied == total:
+        raise StatisticsError(f"All battles are ties, so the tie rule {ties} cannot rank the contestants.")
     start = np.zeros(design.m + len(design.effects) + (rule != HALF_WIN))
     if rule == RAO_KUPPER:
-        start[-1] = 2 * math.atanh(tied / all_of_them)
+        start[-1] = 2 * math.atanh(tied / total)
     elif rule == DAVIDSON:
-        start[-1] = math.log(2 * tied / (all_of_them - tied))
+        start[-1] = math.log(2 * tied / (total - tied))
     model = Model(design, rule, start)
     if start.size == design.m and ridge == 0:
         strengths, iterations = newton(counts.wins, tolerance, max_iterations)
         model = model.at(strengths)
     else:
-        model, iterations = climbed(model, ridge, tolerance, max_iterations)
-    return BradleyTerryFit(model, ties, iterations, tolerance, ridge, strata)
+        model, iterations = maximize(model, ridge, tolerance, max_iterations)
+    return BradleyTerryFit(
+        model=model, ties=ties, iterations=iterations, tolerance=tolerance, ridge=ridge, strata=strata
+    )
 
 
-def _around(centre: Floats, error: Floats, level: float, found: Covariance) -> tuple[Floats, Floats]:
-    half = error * t_quantile(level, found.freedom + 1)
-    return rounded(centre - half, _PLACES), rounded(centre + half, _PLACES)
+def _around(center: Floats, error: Floats, level: float, covariance: Covariance) -> tuple[Floats, Floats]:
+    half = error * t_quantile(level, covariance.freedom + 1)
+    return rounded(center - half, _PLACES), rounded(center + half, _PLACES)
 
 
 def _chance_above_zero(difference: Floats, error: Floats, freedom: int) -> Floats:

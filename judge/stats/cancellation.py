@@ -1,6 +1,6 @@
-"""What nobody waits for any more ends: long computations ask at each batch of resamples whether to go on.
+"""Cancellation: long computations check before each batch of resamples whether anybody still waits for the result.
 
-Whoever computes in a thread says how to tell, for that thread; where nobody says, everything is computed to its end.
+`while_wanted` sets the check for the current context, usually a thread. Without it, a computation always finishes.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ _wanted: ContextVar[Callable[[], bool] | None] = ContextVar("wanted", default=No
 
 
 class Abandoned(Exception):
-    """Nobody waits for what was being computed."""
+    """A computation ended because nobody waits for its result any more."""
 
 
 @contextmanager
 def while_wanted(wanted: Callable[[], bool]) -> Iterator[None]:
-    """What is computed inside goes on as long as *wanted* says so.
+    """Let computations inside the block continue only while *wanted* returns true.
 
     >>> with while_wanted(lambda: True):
     ...     go_on()
@@ -31,7 +31,7 @@ def while_wanted(wanted: Callable[[], bool]) -> Iterator[None]:
 
 
 def go_on() -> None:
-    """Return if somebody waits for what is being computed, or else raise Abandoned.
+    """Return if the computation should continue; otherwise raise Abandoned.
 
     >>> go_on()
     """

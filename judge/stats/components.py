@@ -1,8 +1,9 @@
-"""Whether battles order the contestants on one scale, and which contestants stand apart.
+"""Components: whether battles order the contestants on one scale, and which contestants are disconnected.
 
 L. R. Ford (1957), "Solution of a ranking problem from binary comparisons", American Mathematical Monthly 64(8): the
-Bradley-Terry estimate exists, and is unique, if and only if in every split of the contestants into two groups somebody
-of the second beat somebody of the first. That is: the digraph of wins (a tie counts both ways) is strongly connected.
+Bradley-Terry estimate exists and is unique if and only if, for every split of the contestants into two groups, some
+contestant of the second beat one of the first. That is: the digraph of wins (a tie counts both ways) is strongly
+connected.
 """
 
 from typing import Literal
@@ -20,9 +21,9 @@ NOT_CONNECTED = "not connected to the rest"
 
 
 def strong_components(wins: Floats) -> Components:
-    """The groups of contestants within which everybody is reached from everybody by wins, ordered by smallest code.
+    """The strongly connected components of the digraph of wins, ordered by smallest code.
 
-    *wins* is float64[m, m], wins of row over column with half ties.
+    *wins* is float64[m, m], wins of row over column with half of the ties.
 
     >>> strong_components(np.array([[0.0, 1.0, 1.0], [1.0, 0.0, 1.0], [0.0, 0.0, 0.0]]))
     ((0, 1), (2,))
@@ -34,7 +35,9 @@ def strong_components(wins: Floats) -> Components:
 
 
 def weak_components(wins: Floats) -> Components:
-    """The groups of contestants that battles connect, whoever won, ordered by smallest code. *wins*: float64[m, m].
+    """The groups of contestants that battles connect, whoever won, ordered by smallest code.
+
+    *wins* is float64[m, m], wins of row over column with half of the ties.
 
     >>> weak_components(np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]))
     ((0, 1), (2,))
@@ -46,38 +49,38 @@ def weak_components(wins: Floats) -> Components:
 
 
 def each_connected(met: Flags) -> bool:
-    """Whether in each of k boards battles connect everybody, whoever won. *met*: bool[k, m, m], symmetric.
+    """Whether battles connect all contestants in each of k tables, whoever won. *met* is bool[k, m, m], symmetric.
 
     >>> each_connected(np.array([[[False, True], [True, False]], [[False, False], [False, False]]]))
     False
     """
     reached = np.zeros(met.shape[:2], dtype=np.bool_)
     reached[:, :1] = True
-    many = -1
-    while many != (many := int(reached.sum())):
+    n_reached = -1
+    while n_reached != (n_reached := int(reached.sum())):
         reached |= (met & reached[:, :, None]).any(axis=1)
     return bool(reached.all())
 
 
 def rankable(wins: Floats) -> tuple[int, ...]:
-    """The contestants that can be ranked together: the one largest strong component, of two or more.
+    """The contestants that can be ranked together: the largest strong component, of two or more.
 
-    Where several components are equally large none is preferred and the answer is empty, for a choice between them
-    could only go by names. *wins* is float64[m, m].
+    If several components are equally large, the result is empty, because only names could decide between them. *wins*
+    is float64[m, m].
 
     >>> rankable(np.array([[0.0, 1.0, 1.0], [1.0, 0.0, 1.0], [0.0, 0.0, 0.0]]))
     (0, 1)
     """
-    found = strong_components(wins)
-    largest = max(map(len, found), default=0)
-    candidates = [part for part in found if len(part) == largest]
+    components = strong_components(wins)
+    largest = max(map(len, components), default=0)
+    candidates = [part for part in components if len(part) == largest]
     return candidates[0] if largest > 1 and len(candidates) == 1 else ()
 
 
 def unrankable(wins: Floats) -> dict[int, str]:
-    """Every contestant that cannot be ranked with the rest, and why. *wins* is float64[m, m].
+    """The contestants that cannot be ranked with the rest, each with the reason. *wins* is float64[m, m].
 
-    The reasons: no battles, won every battle, lost every battle, not connected to the rest.
+    The reasons are: no battles, won every battle, lost every battle, not connected to the rest.
 
     >>> unrankable(np.array([[0.0, 1.0, 1.0], [1.0, 0.0, 1.0], [0.0, 0.0, 0.0]]))
     {2: 'lost every battle'}
@@ -92,8 +95,8 @@ def _reason(won: bool, lost: bool) -> str:
 
 
 def _all_reached(edges: Flags) -> bool:
-    """Whether there is a first contestant, and everybody is reached from it."""
-    # A pass for each step away from it, which on most boards are few: there scipy takes several times as long.
+    """Whether there is a first contestant and all others can be reached from it."""
+    # One pass per step away from it. Most tables need few steps, and then scipy takes several times as long.
     reached = np.zeros(len(edges), dtype=np.bool_)
     new = np.arange(len(edges)) == 0
     while new.any():
@@ -110,5 +113,5 @@ def _components(edges: Flags, connection: Literal["strong", "weak"]) -> Componen
     groups: dict[int, list[int]] = {}
     for contestant, label in enumerate(np.asarray(labels).tolist()):
         groups.setdefault(label, []).append(contestant)
-    assert len(groups) == count  # noqa: S101 - every label is somebody's
+    assert len(groups) == count  # noqa: S101 - every label has a contestant
     return tuple(tuple(group) for group in groups.values())

@@ -1,9 +1,9 @@
 """Online Elo: ratings that move after every battle.
 
 A. E. Elo (1978), "The Rating of Chessplayers, Past and Present". The result **depends on the order of the battles**:
-the same battles in another order give other ratings. It therefore has no interval; its mean over random orders has one,
-from resampled prompts: the variance of ratings over resamples, each in one random order, times G / (G - 1), less what
-the order alone makes; with t of G - 1 degrees.
+the same battles in a different order give different ratings. So online Elo has no interval. Its mean over random orders
+has one, from resampled prompts: the variance of ratings over resamples, each in one random order, times G / (G - 1),
+minus the variance that the order alone causes, with Student's t of G - 1 degrees of freedom.
 """
 
 from collections.abc import Sequence
@@ -18,6 +18,7 @@ from judge.columns.arrays import Floats, Ints, rounded
 from judge.stats.battles import LEFT, TIE, Battles
 from judge.stats.cancellation import go_on
 from judge.stats.cluster_intervals import method_for, t_quantile
+from judge.stats.errors import StatisticsError
 from judge.stats.ranks import ranks
 
 RESAMPLED = "bootstrap-of-prompts-se-t"
@@ -26,7 +27,7 @@ _SCORE = {LEFT: 1.0, TIE: 0.5}
 
 @dataclass(frozen=True, eq=False)
 class Elo:
-    """The ratings after the last of the *battles*, and the settings they were computed with.
+    """The ratings after the last of the *battles*, and the settings behind them.
 
     *ratings* is float64[m], rounded to 1e-6; a contestant without battles keeps *start*.
     """
@@ -40,34 +41,36 @@ class Elo:
 
     @property
     def ranks(self) -> Ints:
-        """The rank of each contestant, int32[m]: 1 is best, equals share the better one."""
+        """The rank of each contestant, int32[m]: 1 is best, and ties share the better rank."""
         return ranks(self.ratings)
 
 
 def elo(battles: Battles, k: float = 4.0, start: float = 1000.0, scale: float = 400.0, base: float = 10.0) -> Elo:
-    """The online Elo ratings of *battles* in the order given, which matters.
+    """Compute the online Elo ratings of *battles* in the given order, which matters.
 
-    A win counts 1 and a tie 0.5; each battle moves both ratings by *k* times its weight times (score - expected score),
-    where the expected score is 1 / (1 + base ** ((other - own) / scale)). Raises ValueError where a setting is not
-    finite or not positive, or so large that ratings leave the range of numbers.
+    A win counts 1 and a tie 0.5. Each battle moves both ratings by *k* times its weight times (score - expected score),
+    where the expected score is 1 / (1 + base ** ((other - own) / scale)). Raises StatisticsError if a setting is not
+    finite or out of range, or so large that the ratings overflow.
 
     >>> elo(Battles.from_names(["a", "a"], ["b", "b"], ["left", "tie"])).ratings.tolist()
     [1001.976975, 998.023025]
     """
-    _checked(k, start, scale, base)
+    _check_settings(k, start, scale, base)
     try:
         ratings = _play(battles, k, start, scale, base)
     except OverflowError:
-        raise ValueError(f"Elo's ratings leave the range of numbers with k = {k:g} and scale = {scale:g}.") from None
-    return Elo(battles, k, start, scale, base, rounded(np.array(ratings), 6))
+        raise StatisticsError(
+            f"The Elo ratings overflow with k = {k:g} and scale = {scale:g}: use a smaller k or a larger scale."
+        ) from None
+    return Elo(battles=battles, k=k, start=start, scale=scale, base=base, ratings=rounded(np.array(ratings), 6))
 
 
 @dataclass(frozen=True, eq=False)
 class PermutedElo:
     """Elo averaged over random orders of the *battles*: *ratings* and their spread *order_sd*, float64[m].
 
-    *order_sd* says how far one order's rating lies from the mean; it is no interval. *low*, *high* and *standard_error*
-    are for new prompts, and NaN where *method* begins with "none: ".
+    *order_sd* is the standard deviation over orders; it is no interval. *low*, *high* and *standard_error* are for new
+    prompts, and NaN if *method* begins with "none: ".
     """
 
     battles: Battles
@@ -82,7 +85,7 @@ class PermutedElo:
 
     @property
     def ranks(self) -> Ints:
-        """The rank of each contestant, int32[m]: 1 is best, equals share the better one."""
+        """The rank of each contestant, int32[m]: 1 is best, and ties share the better rank."""
         return ranks(self.ratings)
 
 
@@ -96,20 +99,21 @@ def permuted_elo(
     base: float = 10.0,
     level: float = 0.95,
 ) -> PermutedElo:
-    """The mean of `elo` over so many random *permutations* of *battles*, its doubt from as many resamples of prompts.
+    """Compute the mean of `elo` over random *permutations* of *battles*, with its uncertainty over prompts.
 
-    Raises ValueError as `elo` does, for fewer than 2 permutations and for a senseless level.
+    The uncertainty comes from as many resamples of prompts. Raises StatisticsError like `elo`, and for fewer than 2
+    permutations or a level outside 0 to 1.
 
-    >>> found = permuted_elo(Battles.from_names(["a", "a"], ["b", "b"], ["left", "tie"]), np.random.default_rng(0))
-    >>> found.ratings.round(1).tolist(), found.method
+    >>> average = permuted_elo(Battles.from_names(["a", "a"], ["b", "b"], ["left", "tie"]), np.random.default_rng(0))
+    >>> average.ratings.round(1).tolist(), average.method
     ([1002.0, 998.0], 'none: 2 prompts, at least 5 are needed')
     """
     if permutations < 2:  # noqa: PLR2004 - a spread needs two
-        raise ValueError(f"A mean over orders with its spread needs at least 2 of them, and not {permutations}.")
-    settings = _checked(k, start, scale, base)
+        raise StatisticsError(f"The mean over orders needs at least 2 permutations, not {permutations}.")
+    settings = _check_settings(k, start, scale, base)
     orders = rng.permuted(np.tile(np.arange(battles.n, dtype=np.int32), (permutations, 1)), axis=1)
-    played = _play_many(battles, orders, *settings)
-    order_sd = played.std(axis=0, ddof=1)
+    by_order = _play_many(battles, orders, *settings)
+    order_sd = by_order.std(axis=0, ddof=1)
     cluster = np.arange(battles.n, dtype=np.int32) if battles.cluster is None else battles.cluster
     _, code = np.unique(cluster, return_inverse=True)
     clusters = int(code.max()) + 1
@@ -121,22 +125,22 @@ def permuted_elo(
         variance = again.var(axis=0, ddof=1) * clusters / (clusters - 1) - np.square(order_sd)
         method, error = RESAMPLED, np.sqrt(np.maximum(variance, np.square(order_sd) / permutations))
         half = quantile * error
-    mean = played.mean(axis=0)
+    mean = by_order.mean(axis=0)
     return PermutedElo(
-        battles,
-        permutations,
-        rounded(mean, 6),
-        rounded(order_sd, 6),
-        rounded(mean - half, 6),
-        rounded(mean + half, 6),
-        rounded(error, 6),
-        method,
-        clusters,
+        battles=battles,
+        permutations=permutations,
+        ratings=rounded(mean, 6),
+        order_sd=rounded(order_sd, 6),
+        low=rounded(mean - half, 6),
+        high=rounded(mean + half, 6),
+        standard_error=rounded(error, 6),
+        method=method,
+        clusters=clusters,
     )
 
 
 def _resampled(code: Ints, clusters: int, replicates: int, rng: np.random.Generator) -> Ints:
-    """So many resamples of clusters, each in a random order: battles, int32[replicates, n], -1 for none."""
+    """Resamples of clusters, each in a random order: battles, int32[replicates, n], -1 for no battle."""
     members = np.argsort(code, kind="stable")
     ends = np.cumsum(np.bincount(code, minlength=clusters))
     drawn = [
@@ -150,7 +154,7 @@ def _resampled(code: Ints, clusters: int, replicates: int, rng: np.random.Genera
 
 
 def _play_many(battles: Battles, orders: Ints, k: float, start: float, scale: float, base: float) -> Floats:
-    """The last ratings of battles in several *orders* (int32[R, n], -1 for no battle) side by side: float64[R, m]."""
+    """The final ratings for each of several *orders* (int32[R, n], -1 for no battle): float64[R, m]."""
     ratings = np.full((len(orders), len(battles.contestants)), start)
     row = np.arange(len(orders))
     scores = np.array([_SCORE.get(code, 0.0) for code in range(3)])
@@ -165,20 +169,24 @@ def _play_many(battles: Battles, orders: Ints, k: float, start: float, scale: fl
         ratings[row, left] = own + change
         ratings[row, right] = other - change
     if not np.isfinite(ratings).all():
-        raise ValueError(f"Elo's ratings leave the range of numbers with k = {k:g} and scale = {scale:g}.")
+        raise StatisticsError(
+            f"The Elo ratings overflow with k = {k:g} and scale = {scale:g}: use a smaller k or a larger scale."
+        )
     return ratings
 
 
-def _checked(k: float, start: float, scale: float, base: float) -> tuple[float, float, float, float]:
+def _check_settings(k: float, start: float, scale: float, base: float) -> tuple[float, float, float, float]:
     sound = {"k": k > 0, "scale": scale > 0, "base": base > 1, "start": True}
     for (name, in_range), value in zip(sound.items(), (k, scale, base, start), strict=True):
         if not (isfinite(value) and in_range):
-            raise ValueError(f"Elo needs a finite start, k and scale above 0 and a base above 1; {name} is {value}.")
+            raise StatisticsError(
+                f"Elo needs a finite start, k and scale above 0, and a base above 1; {name} is {value}."
+            )
     return k, start, scale, base
 
 
 def _play(battles: Battles, k: float, start: float, scale: float, base: float) -> list[float]:
-    # The loop is all there is to it, so it works in natural units, and on what a number needs not be made for.
+    # This loop takes all the time. It works in natural units, and walks over bytes if codes are small.
     unit = log(base) / scale
     ratings = [start * unit] * len(battles.contestants)
     scores = [_SCORE.get(code, 0.0) for code in range(3)]
@@ -193,5 +201,5 @@ def _play(battles: Battles, k: float, start: float, scale: float, base: float) -
 
 
 def _numbers(codes: npt.NDArray[np.integer]) -> Sequence[int]:
-    """The *codes* to walk over: as bytes, if they are small, which is faster than a list."""
+    """The *codes* as bytes if they are small, which is faster to iterate over than a list."""
     return codes.astype(np.uint8).tobytes() if codes.max() <= np.iinfo(np.uint8).max else codes.tolist()

@@ -1,14 +1,22 @@
-"""What a statistic can refuse.
+"""The errors of the statistics.
 
-ValueError
-├── (plain)         an input that has no meaning: a NaN weight, an unknown outcome, a contestant against itself
-└── Disconnected    the battles do not order the contestants on one scale
-ArithmeticError
-└── NotConverged    the iterations ended before the estimate stood still
+StatisticsError(ValueError)     the input has no meaning for this statistic: an unknown rule, a NaN weight
+├── Disconnected                the battles do not order the contestants on one scale
+└── NotConverged                the iterations ended before the estimate settled
+
+Any other ValueError that leaves this package (from NumPy, or `zip(strict=True)`) is a bug. `Abandoned` (in
+`cancellation`) is no error of the input: it ends a computation that nobody waits for.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-class Disconnected(ValueError):
+
+class StatisticsError(ValueError):
+    """A statistic refuses its input. The message says what is wrong with it."""
+
+
+class Disconnected(StatisticsError):
     """The contestants fall into several components: some never met, or won or lost every battle against the rest.
 
     *components* are the strongly connected components, as tuples of contestants in the order of their codes.
@@ -18,13 +26,16 @@ class Disconnected(ValueError):
         self.components = components
         parts = _shortened([_shortened(list(part), ", ") for part in components], "; ")
         super().__init__(
-            f"The contestants cannot be put on one scale: they fall into {len(components)} components ({parts}), "
+            f"The contestants cannot be put on one scale: they fall into {len(components):,} components ({parts}), "
             f"between which all wins go one way or there are no battles.",
         )
 
 
-class NotConverged(ArithmeticError):
-    """The estimate still moved by more than *tolerance* after so many *iterations*; most of all that of *moving*."""
+class NotConverged(StatisticsError):
+    """The estimate still moved by more than *tolerance* after *iterations* steps.
+
+    *moving* is the effect that moved most, or empty when that was a strength or the tie parameter.
+    """
 
     def __init__(self, iterations: int, tolerance: float, moving: str = "") -> None:
         self.iterations = iterations
@@ -34,6 +45,24 @@ class NotConverged(ArithmeticError):
         super().__init__(f"The fit did not settle to within {tolerance:g} in {iterations} iterations{why}.")
 
 
+@contextmanager
+def column_errors() -> Iterator[None]:
+    """Raise what `judge.columns` refuses (a ValueError) as a StatisticsError.
+
+    >>> with column_errors():
+    ...     raise ValueError("The column left holds a code outside 0 to 2.")
+    Traceback (most recent call last):
+    ...
+    judge.stats.errors.StatisticsError: The column left holds a code outside 0 to 2.
+    """
+    try:
+        yield
+    except StatisticsError:
+        raise
+    except ValueError as error:
+        raise StatisticsError(str(error)) from None
+
+
 def _shortened(words: list[str], comma: str, most: int = 5) -> str:
-    rest = [f"and {len(words) - most} more"] if len(words) > most else []
+    rest = [f"and {len(words) - most:,} more"] if len(words) > most else []
     return comma.join(words[:most] + rest)

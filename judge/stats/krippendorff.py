@@ -1,12 +1,12 @@
-"""Krippendorff's alpha: agreement beyond chance among any number of votes a comparison.
+"""Krippendorff's alpha: agreement corrected for chance among any number of votes per comparison.
 
-A comparison with m votes puts each ordered pair of them, 1 / (m - 1) times, into a table of coincidences o; n_c is the
-sum of a row and n that of all. With d(c, k) how far two outcomes lie apart,
+A comparison with m votes adds each ordered pair of them, with weight 1 / (m - 1), to a table of coincidences o. n_c is
+the sum of a row, and n the sum of the table. With d(c, k) the distance between two outcomes,
 
     alpha = 1 - (n - 1) * sum of o_ck d(c, k) / sum of n_c n_k d(c, k).
 
-Nominal: d is 1 where they differ. Ordinal, with left before tie before right: d is the square of the votes between the
-two, counting half of those on either end. K. Krippendorff (2004), "Content Analysis", chapter 11; A. F. Hayes, K.
+Nominal: d is 1 if they differ. Ordinal, in the order left, tie, right: d is the squared number of votes between the
+two, with half of the votes at either end. K. Krippendorff (2004), "Content Analysis", chapter 11; A. F. Hayes, K.
 Krippendorff (2007), "Answering the Call for a Standard Reliability Measure for Coding Data", Communication Methods and
 Measures 1(1).
 """
@@ -18,14 +18,14 @@ from judge.stats.battles import LEFT, RIGHT, TIE
 from judge.stats.votes import VotePairs
 
 _SCALE = [LEFT, TIE, RIGHT]
-"""The outcomes from one end to the other."""
+"""The outcomes in ordinal order."""
 
 
 def coincidences(pairs: VotePairs, prompts: Ints | None = None) -> Floats:
-    """The tables of coincidences by prompt, float64[G, 3, 3], of all *pairs* of votes.
+    """The table of coincidences of each prompt, float64[G, 3, 3].
 
-    *prompts*, sorted codes, says which; by default all that have pairs. Of two sources each pair is a
-    comparison of its own, with two votes; of one group all votes on an item are together.
+    *prompts* are the G sorted codes of the prompts; by default all that have pairs. If *pairs* are between two sources,
+    each pair counts as a comparison with two votes. If they are within one group, all votes on an item belong together.
 
     >>> from judge.stats.votes import VoteColumns, pairs_within
     >>> zero = np.zeros(3, dtype=np.int32)
@@ -38,15 +38,15 @@ def coincidences(pairs: VotePairs, prompts: Ints | None = None) -> Floats:
         # m votes are m (m - 1) / 2 pairs.
         weight = (2 / (np.sqrt(1 + 8 * np.maximum(np.bincount(pairs.item), 1)) - 1))[pairs.item]
     cell = places(pairs.cluster, prompts) * 9 + pairs.source * 3 + pairs.target
-    found = sums(cell, weight, 9 * prompts.size).reshape(-1, 3, 3)
-    return found + np.swapaxes(found, -1, -2)
+    tables = sums(cell, weight, 9 * prompts.size).reshape(-1, 3, 3)
+    return tables + np.swapaxes(tables, -1, -2)
 
 
 def krippendorff_alpha(tables: Floats, *, ordinal: bool = False) -> Floats:
-    """Alpha of each table of coincidences, float64[...]; NaN where a table is empty, or all votes are the same.
+    """Alpha of each table of coincidences, float64[...]; NaN where a table is empty or all votes are the same.
 
-    >>> one, other, prompt = np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2]), np.arange(4)
-    >>> tables = coincidences(VotePairs(one, other, prompt, prompt)).sum(axis=0)
+    >>> source, target, prompt = np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2]), np.arange(4)
+    >>> tables = coincidences(VotePairs(source, target, prompt, prompt)).sum(axis=0)
     >>> round(float(krippendorff_alpha(tables)), 4), round(float(krippendorff_alpha(tables, ordinal=True)), 4)
     (0.6667, 0.4167)
     """
@@ -61,6 +61,6 @@ def krippendorff_alpha(tables: Floats, *, ordinal: bool = False) -> Floats:
 
 
 def _ordinal(each: Floats) -> Floats:
-    """How far apart outcomes are, float64[..., 3, 3], by how many votes lie between them."""
+    """The ordinal distance of outcomes, float64[..., 3, 3], from the number of votes *each* has."""
     upto = np.cumsum(each, axis=-1) - each / 2
     return np.square(upto[..., :, None] - upto[..., None, :])

@@ -1,7 +1,8 @@
-"""Newton's method on the sums of wins that a Bradley-Terry likelihood depends on: for one fit, or for many at once.
+"""Newton's method for the Bradley-Terry likelihood of sums of wins: for one fit, or for many at once.
 
-The gradient is a row sum of A - A' with A = wins * (chance of the opposite). Written so, it is antisymmetric to the
-last bit, rounding cancels between contestants, and convergence does not depend on the number of battles.
+The gradient is a row sum of A - A' with A = wins * (probability of the opposite outcome). In this form it is
+antisymmetric to the last bit, rounding cancels between contestants, and convergence does not depend on the number of
+battles.
 """
 
 import math
@@ -17,14 +18,15 @@ _NEAR = 0.1
 _TOGETHER = 16
 _STEPS = 12
 _SETTLED = 4e-3
-"""A step of Newton's this small leaves its square: nothing beside a standard error."""
+"""After a Newton step this small, the remaining error is about its square: negligible next to a standard error."""
 
 
 def newton(wins: Floats, tolerance: float, max_iterations: int, start: Floats | None = None) -> tuple[Floats, int]:
-    """The log strengths of half wins, float64[m], summing to 0, and the steps taken.
+    """Fit the log strengths, float64[m] summing to 0, to sums of wins. Returns them and the number of steps.
 
-    *wins* is float64[m, m]; entries may be negative where they and their opposite sum to a number that is not. Raises
-    NotConverged.
+    *wins* is float64[m, m], with half of the ties. An entry may be negative if its sum with the mirrored entry is not.
+    Iteration begins at *start*, and stops when the remaining error is less than *tolerance*. Raises NotConverged after
+    *max_iterations* steps.
 
     >>> strengths, _ = newton(np.array([[0.0, 3.0], [1.0, 0.0]]), 1e-10, 100)
     >>> strengths.round(4).tolist()
@@ -32,7 +34,7 @@ def newton(wins: Floats, tolerance: float, max_iterations: int, start: Floats | 
     """
     wins = wins / wins.max()
     battles = wins + wins.T
-    # The log odds of everybody's score are three steps nearer than zero, on a board where many met many.
+    # In a dense table, the log odds of each contestant's score are three steps closer than zero.
     strengths: Floats = np.log(wins.sum(axis=1) / wins.sum(axis=0)) if start is None else start
     chances = _chances(strengths)
     gradient = _gradient(wins, chances)
@@ -48,32 +50,33 @@ def newton(wins: Floats, tolerance: float, max_iterations: int, start: Floats | 
             gradient = _gradient(wins, chances)
             if float(gradient @ step) >= -uphill / 2:
                 break
-        # What is left after a step of Newton's is of the order of its square.
+        # The error after a Newton step is of the order of its square.
         if np.abs(step).max() <= _NEAR * math.sqrt(tolerance):
             return strengths - strengths.mean(), iteration
     raise NotConverged(max_iterations, tolerance)
 
 
-def refitted(wins: Floats, start: Floats) -> list[Floats]:
-    """The log strengths, float64[m], of each of k boards near a fit: *wins* is float64[k, m, m], *start* that fit's.
+def refit(wins: Floats, start: Floats) -> list[Floats]:
+    """Fit the log strengths, float64[m] each, to k tables of wins that are close to the table of another fit.
 
-    Newton's method for some boards at a time, which is faster than one by one; a board it leaves unsettled is fitted
-    alone. Raises NotConverged where that fails.
+    *wins* is float64[k, m, m], and *start* float64[m], the log strengths of that other fit. Several tables are fitted
+    at once, which is faster than one by one. A table that does not settle is fitted alone. Raises NotConverged if that
+    fails.
 
     >>> wins = np.array([[[0.0, 3.0], [1.0, 0.0]], [[0.0, 2.0], [2.0, 0.0]]])
-    >>> [one.round(4).tolist() for one in refitted(wins, np.zeros(2))]
+    >>> [strengths.round(4).tolist() for strengths in refit(wins, np.zeros(2))]
     [[0.5493, -0.5493], [0.0, 0.0]]
     """
     chances = _chances(start)
-    # From one start all take their first step with the mean board's information, which saves solving for each.
+    # All start at the same point, so the first step uses the information of the mean table for all of them.
     battles = wins.mean(axis=0) if len(wins) else np.zeros_like(chances)
     inverse = np.linalg.inv(_information(battles + battles.T, chances)) if len(wins) else battles
-    found: list[Floats] = []
+    fits: list[Floats] = []
     for block in np.array_split(wins, range(_TOGETHER, len(wins), _TOGETHER)):
         surprise = block * chances.T
         gradient = (surprise - surprise.transpose(0, 2, 1)).sum(axis=2)
-        found.extend(_near(block, start + gradient @ inverse))
-    return found
+        fits.extend(_near(block, start + gradient @ inverse))
+    return fits
 
 
 def _near(wins: Floats, strengths: Floats) -> list[Floats]:
@@ -103,7 +106,9 @@ def _near(wins: Floats, strengths: Floats) -> list[Floats]:
 
 
 def information(wins: Floats, log_strengths: Floats) -> Floats:
-    """The information of *log_strengths*, float64[m], in half wins, made invertible as `grounded` does: float64[m, m].
+    """The information matrix of *log_strengths* (float64[m]), invertible as from `make_invertible`: float64[m, m].
+
+    *wins* is float64[m, m], wins of row over column with half of the ties.
 
     >>> information(np.array([[0.0, 3.0], [1.0, 0.0]]), np.zeros(2)).tolist()
     [[1.5, -0.5], [-0.5, 1.5]]
@@ -112,7 +117,7 @@ def information(wins: Floats, log_strengths: Floats) -> Floats:
 
 
 def _chances(log_strengths: Floats) -> Floats:
-    """The chance that row beats column, float64[m, m]."""
+    """The probability that row beats column, float64[m, m]."""
     strength: Floats = np.exp(log_strengths)
     chances: Floats = strength[:, None] / np.add.outer(strength, strength)
     return chances
@@ -125,7 +130,7 @@ def _gradient(wins: Floats, chances: Floats) -> Floats:
 
 
 def _information(battles: Floats, chances: Floats) -> Floats:
-    """The information of the log strengths, made invertible as `grounded` does, float64[m, m]."""
+    """The information matrix of the log strengths, invertible as from `make_invertible`: float64[m, m]."""
     information: Floats = battles * chances * chances.T
     np.negative(information, out=information)
     trace = -float(information.sum()) + float(information.trace())

@@ -1,8 +1,8 @@
-"""A model of battles at some parameters: its gradient, its information, and the score of each prompt.
+"""A model of battles at given parameters: its gradient, its information, and the score of each prompt.
 
-The parameters are m log strengths, then what else speaks for the left side (its position, covariates), then the tie
-parameter of rules that have one. Whatever has no covariates depends on a battle by who met and how it ended alone, and
-is computed once for each such cell.
+The parameters are m log strengths, then the effects (position and covariates), then the tie parameter of rules that
+have one. Without covariates, the terms of a battle depend only on its pair and outcome, and are computed once for each
+such cell.
 """
 
 from dataclasses import dataclass, replace
@@ -13,40 +13,47 @@ import numpy.typing as npt
 
 from judge.columns.arrays import Codes, Flags, Floats, Ints, sums
 from judge.stats.battles import OUTCOMES, Battles
-from judge.stats.errors import NotConverged
+from judge.stats.errors import NotConverged, StatisticsError
 from judge.stats.tie_rules import HALF_WIN, RAO_KUPPER, Terms, terms
 
 Rows = slice | npt.NDArray[np.integer] | Flags
 POSITION = "position"
-"""The name of what being on the left, or shown first, is worth."""
+"""The name of the effect of being on the left, or shown first."""
 _ENDS = len(OUTCOMES)
 _TABLE = 1 << 20
-"""A table of derivatives may always be this large."""
+"""A table of derivatives may have this many entries even if there are fewer battles."""
 _FURTHEST = 700.0
 _SHARES = tuple(0.5**halvings for halvings in range(30))
 _IDENTIFIED = 1e-9
-"""An effect with a smaller share of its information left beside the others cannot be told from them."""
+"""An effect is not identified if the other parameters leave a smaller share of its information."""
 
 
 @dataclass(frozen=True, eq=False)
 class Covariates:
-    """What else speaks for the left side: *values* is float64[n, p], left less right, one column a *name*."""
+    """Differences between the sides of n battles: *values* is float64[n, p], left minus right, a column per name.
+
+    Raises StatisticsError if a value is NaN or infinite, or the number of columns is not that of *names*.
+    """
 
     names: tuple[str, ...]
     values: Floats
 
     def __post_init__(self) -> None:
-        """Raises ValueError where a value is NaN or infinite, or there is not a column a name."""
+        """Check the values."""
         if self.values.ndim != 2 or self.values.shape[1] != len(self.names):  # noqa: PLR2004 - rows and columns
-            raise ValueError(f"{len(self.names)} covariates need as many columns, not an array {self.values.shape}.")
+            raise StatisticsError(
+                f"{len(self.names)} covariates need that many columns, not an array of shape {self.values.shape}."
+            )
         for name, column in zip(self.names, self.values.T, strict=True):
             if not np.isfinite(column).all():
-                raise ValueError(f"The covariate {name!r} holds a value that is NaN or infinite.")
+                raise StatisticsError(
+                    f"Covariate {name!r} has a NaN or infinite value in battle {int((~np.isfinite(column)).argmax())}."
+                )
 
 
 @dataclass(frozen=True, eq=False)
 class _Cells:
-    """Battles that are alike, taken together: who met, how it ended, their weight, and what multiplies the effects."""
+    """Groups of equal battles: the pair, the outcome, the summed weight, and the covariates of the effects."""
 
     left: npt.NDArray[np.integer]
     right: npt.NDArray[np.integer]
@@ -57,7 +64,7 @@ class _Cells:
 
 @dataclass(frozen=True, eq=False)
 class Design:
-    """What does not move with the parameters: *battles*, and whether a *position* and *covariates* are fitted."""
+    """The parts of a model without its parameters: *battles*, and whether to fit *position* and *covariates*."""
 
     battles: Battles
     position: bool = False
@@ -75,7 +82,7 @@ class Design:
         return ((POSITION,) if self.position else ()) + named
 
     def among(self, rows: Rows) -> "Design":
-        """The same of some of the battles; their clusters are left out."""
+        """The same with only some of the battles and without clusters."""
         kept = replace(
             self.battles,
             left=self.battles.left[rows],
@@ -84,22 +91,24 @@ class Design:
             weight=None if self.battles.weight is None else self.battles.weight[rows],
             cluster=None,
         )
-        told = self.covariates
-        return replace(self, battles=kept, covariates=told and replace(told, values=told.values[rows]))
+        covariates = self.covariates
+        return replace(
+            self, battles=kept, covariates=covariates and replace(covariates, values=covariates.values[rows])
+        )
 
     def columns(self, rows: Rows) -> Floats:
-        """What multiplies the effects in each battle of *rows*, float64[k, effects]."""
+        """The factors of the effects in each battle of *rows*, float64[k, effects]."""
         first = np.ones((self.battles.left[rows].size, int(self.position)))
         return first if self.covariates is None else np.column_stack((first, self.covariates.values[rows]))
 
     @cached_property
     def table(self) -> Floats:
-        """The summed weight by left, right and outcome, float64[m, m, 3]: one pass over the battles."""
+        """The summed weight by left, right and outcome, float64[m, m, 3], from one pass over the battles."""
         return self.battles.cells(self.battles.weight)
 
     @cached_property
     def cells(self) -> _Cells:
-        """The battles, taken together where they are alike."""
+        """The battles, grouped where they are equal."""
         if self.covariates is not None:
             battles = self.battles
             weight = np.ones(battles.n) if battles.weight is None else battles.weight
@@ -115,8 +124,8 @@ class Design:
             return cells.weight
         if self.covariates is not None:
             return np.square(weight)
-        found: Floats = self.battles.cells(np.square(weight))[cells.left, cells.right, cells.outcome]
-        return found
+        squared: Floats = self.battles.cells(np.square(weight))[cells.left, cells.right, cells.outcome]
+        return squared
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,32 +152,33 @@ class Model:
         return float(self.parameters[-1]) if self.ties else 0.0
 
     def at(self, parameters: Floats) -> "Model":
-        """The same at other *parameters*."""
+        """The model at other *parameters*."""
         return replace(self, parameters=parameters)
 
     def among(self, rows: Rows) -> "Model":
-        """The same of some of the battles; their clusters are left out."""
+        """The same with only some of the battles and without clusters."""
         return replace(self, design=self.design.among(rows))
 
     def gradient(self) -> Floats:
         """The gradient of the log likelihood, float64[parameters]."""
-        cells, found = self.design.cells, self._terms
-        return _summed(cells, self.m, cells.weight * found.eta, cells.weight * found.tau, tie=self.ties)
+        cells, derivatives = self.design.cells, self._terms
+        return _summed(cells, self.m, cells.weight * derivatives.eta, cells.weight * derivatives.tau, tie=self.ties)
 
     def information(self) -> Floats:
         """The negated second derivatives of the log likelihood, float64[parameters, parameters]."""
-        cells, found = self.design.cells, self._terms
-        columns = (cells.weight * column for column in (found.eta_eta, found.eta_tau, found.tau_tau))
+        cells, derivatives = self.design.cells, self._terms
+        columns = (cells.weight * column for column in (derivatives.eta_eta, derivatives.eta_tau, derivatives.tau_tau))
         return _assembled(cells, self.m, *columns, tie=self.ties)
 
     @property
     def small(self) -> bool:
-        """Whether strengths are all there is, of so few that a table of who met whom is as good as the battles."""
+        """Whether there are only strengths, and few enough for a table of pairs to replace the battles."""
         return self.parameters.size == self.m and _ENDS * self.m**2 <= _TABLE
 
     def informations(self, tables: Floats) -> Floats:
-        """The information in each of k *tables* of other battles, float64[k, m, m, 3], of a `small` model, to the
-        same bits as one by one: float64[k, m, m].
+        """The information of a `small` model in each of k *tables* of other battles, float64[k, m, m].
+
+        *tables* is float64[k, m, m, 3], cells of battles. The results are the same bits as one by one.
         """
         m, diagonal = self.m, np.arange(self.m)
         weighted = tables * self._by_cell.eta_eta.reshape(m, m, _ENDS)
@@ -179,13 +189,15 @@ class Model:
         return whole
 
     def meat(self) -> Floats:
-        """The sum of U U' over single battles, U their scores."""
-        weight, found = self.design.squared_weight(), self._terms
-        columns = (weight * column for column in (found.eta**2, found.eta * found.tau, found.tau**2))
+        """The sum of U U' over battles, with U the score of a battle."""
+        weight, derivatives = self.design.squared_weight(), self._terms
+        columns = (
+            weight * column for column in (derivatives.eta**2, derivatives.eta * derivatives.tau, derivatives.tau**2)
+        )
         return _assembled(self.design.cells, self.m, *columns, tie=self.ties)
 
     def scores(self, rows: Rows, cluster: Ints, clusters: int) -> Floats:
-        """The summed score of each cluster, float64[clusters, parameters]. *cluster* has the code of each of *rows*."""
+        """The summed score of each cluster, float64[clusters, parameters]. *cluster* has a code for each of *rows*."""
         m, battles = self.m, self.design.battles
         eta, tau = self._by_battle(rows)
         at = cluster.astype(np.intp) * m
@@ -197,7 +209,7 @@ class Model:
         return np.column_stack((strengths.reshape(clusters, m), *columns))
 
     def _by_battle(self, rows: Rows) -> tuple[Floats, Floats]:
-        """The weighted derivatives by eta and tau of each battle of *rows*."""
+        """The weighted derivatives with respect to eta and tau of each battle of *rows*."""
         battles = self.design.battles
         left, right, outcome = battles.left[rows], battles.right[rows], battles.outcome[rows]
         if self.design.covariates is not None:
@@ -206,27 +218,27 @@ class Model:
             at = (left.astype(np.intp) * self.m + right) * _ENDS + outcome
             eta, tau = self._by_cell.eta[at], self._by_cell.tau[at]
         else:
-            found = terms(self.rule, outcome, self._eta(left, right, self.design.columns(rows)), self.tau)
-            eta, tau = found.eta, found.tau
+            derivatives = terms(self.rule, outcome, self._eta(left, right, self.design.columns(rows)), self.tau)
+            eta, tau = derivatives.eta, derivatives.tau
         if battles.weight is None:
             return eta, tau
         weight = battles.weight[rows]
         return eta * weight, tau * weight
 
     def _eta(self, left: npt.NDArray[np.integer], right: npt.NDArray[np.integer], columns: Floats) -> Floats:
-        """How far the left side is ahead."""
+        """The advantage of the left side, in natural log odds."""
         ahead: Floats = self.parameters[left] - self.parameters[right]
         return ahead + columns @ self.parameters[self.m : self.m + columns.shape[1]]
 
     @cached_property
     def _terms(self) -> Terms:
-        """The derivatives of each of the design's cells."""
+        """The derivatives of each cell of the design."""
         cells = self.design.cells
         return terms(self.rule, cells.outcome, self._eta(cells.left, cells.right, cells.columns), self.tau)
 
     @cached_property
     def _by_cell(self) -> Terms:
-        """The derivatives of every battle there could be, float64[m * m * 3]."""
+        """The derivatives of every possible battle, float64[m * m * 3]."""
         left, right, outcome = np.indices((self.m, self.m, _ENDS)).reshape(3, -1)
         columns = np.ones((left.size, int(self.design.position)))
         return terms(self.rule, outcome.astype(np.int8), self._eta(left, right, columns), self.tau)
@@ -242,7 +254,7 @@ def _summed(cells: _Cells, m: int, eta: Floats, tau: Floats, *, tie: bool) -> Fl
 
 
 def _assembled(cells: _Cells, m: int, eta_eta: Floats, eta_tau: Floats, tau_tau: Floats, *, tie: bool) -> Floats:
-    """The sum over cells of the outer products of (left - right, columns, tie), with those three weights."""
+    """The sum over cells of the outer products of (left - right, columns, tie), weighted by the derivatives."""
     columns = cells.columns
     size = m + columns.shape[1] + tie
     matrix = np.zeros((size, size))
@@ -260,27 +272,27 @@ def _assembled(cells: _Cells, m: int, eta_eta: Floats, eta_tau: Floats, tau_tau:
     return matrix
 
 
-def climbed(model: Model, ridge: float, tolerance: float, max_iterations: int) -> tuple[Model, int]:
-    """*model* at its maximum, and the Newton steps taken; *ridge* / 2 times the squared log strengths is taken off.
+def maximize(model: Model, ridge: float, tolerance: float, max_iterations: int) -> tuple[Model, int]:
+    """Maximize the likelihood of *model*. Returns the model at its maximum and the number of Newton steps.
 
-    The strengths sum to zero. Raises NotConverged, and ValueError for an effect that the battles don't tell from the
-    strengths.
+    *ridge* / 2 times the squared log strengths is subtracted from the log likelihood. The strengths sum to zero. Raises
+    NotConverged, and StatisticsError for an effect that the battles cannot separate from the strengths.
 
     >>> from judge.stats.battles import Battles
     >>> design = Design(Battles.from_names(["a"] * 4, ["b"] * 4, ["left", "left", "left", "right"]), position=False)
-    >>> model, _ = climbed(Model(design, HALF_WIN, np.zeros(2)), 0.0, 1e-10, 100)
+    >>> model, _ = maximize(Model(design, HALF_WIN, np.zeros(2)), 0.0, 1e-10, 100)
     >>> model.parameters.round(4).tolist()
     [0.5493, -0.5493]
     """
     m = model.m
     penalty = np.zeros(model.parameters.size)
     penalty[:m] = ridge
-    _told(model)
+    _check_identified(model)
     step = np.zeros(model.parameters.size)
     for iteration in range(1, max_iterations + 1):
         gradient = model.gradient() - penalty * model.parameters
         try:
-            matrix = grounded(model.information() + np.diag(penalty), m)
+            matrix = make_invertible(model.information() + np.diag(penalty), m)
             step = np.linalg.solve(matrix, gradient).astype(np.float64, copy=False)
         except np.linalg.LinAlgError:
             raise NotConverged(iteration, tolerance, _moving(model, step)) from None
@@ -291,13 +303,13 @@ def climbed(model: Model, ridge: float, tolerance: float, max_iterations: int) -
 
 
 def _moving(model: Model, step: Floats) -> str:
-    """The effect that the last *step* moved most, or nothing where that is a strength or the tie parameter."""
+    """The effect that the last *step* moved most; empty if that was a strength or the tie parameter."""
     at = int(np.abs(step).argmax()) - model.m
     return model.design.effects[at] if 0 <= at < len(model.design.effects) else ""
 
 
 def _moved(model: Model, step: Floats, penalty: Floats, uphill: float) -> Model:
-    """*model* after the *step*, or after a half, a quarter ... of it where it would pass the maximum by far."""
+    """*model* after the *step*, which is halved while it would go far beyond the maximum."""
     moved, m = model, model.m
     for share in _SHARES:
         parameters = np.clip(model.parameters + share * step, -_FURTHEST, _FURTHEST)
@@ -310,26 +322,29 @@ def _moved(model: Model, step: Floats, penalty: Floats, uphill: float) -> Model:
     return moved
 
 
-def _told(model: Model) -> None:
-    """Raises ValueError where the battles do not tell an effect from the strengths and the other effects."""
-    m, many = model.m, len(model.design.effects)
-    if not many:
+def _check_identified(model: Model) -> None:
+    """Raise StatisticsError if the battles cannot separate an effect from the strengths and the other effects."""
+    m, n_effects = model.m, len(model.design.effects)
+    if not n_effects:
         return
-    matrix = grounded(model.information(), m)[: m + many, : m + many]
+    matrix = make_invertible(model.information(), m)[: m + n_effects, : m + n_effects]
     between = matrix[:m, m:]
     alone = matrix[m:, m:]
-    left = alone - between.T @ np.linalg.solve(matrix[:m, :m], between)
-    size = np.sqrt(alone.diagonal())
-    if not size.all() or np.linalg.eigvalsh(left / np.outer(size, size)).min() < _IDENTIFIED:
-        named = ", ".join(model.design.effects)
-        raise ValueError(f"These battles do not tell {named} from the contestants' strengths: nobody changes sides.")
+    remaining = alone - between.T @ np.linalg.solve(matrix[:m, :m], between)
+    scale = np.sqrt(alone.diagonal())
+    if not scale.all() or np.linalg.eigvalsh(remaining / np.outer(scale, scale)).min() < _IDENTIFIED:
+        names = ", ".join(model.design.effects)
+        raise StatisticsError(
+            f"These battles cannot separate {names} from the contestants' strengths: nobody changes sides."
+        )
 
 
-def grounded(matrix: Floats, m: int) -> Floats:
-    """The information *matrix* made invertible, or each in a stack of them: as much information is given about the sum
-    of the m strengths as there is about one of them on average.
+def make_invertible(matrix: Floats, m: int) -> Floats:
+    """Make an information *matrix* (or a stack of them) invertible, whose first m rows are log strengths.
 
-    >>> grounded(np.array([[1.0, -1.0], [-1.0, 1.0]]), 2).tolist()
+    The battles say nothing about the sum of the strengths. It gets as much information as one strength has on average.
+
+    >>> make_invertible(np.array([[1.0, -1.0], [-1.0, 1.0]]), 2).tolist()
     [[1.5, -0.5], [-0.5, 1.5]]
     """
     whole = matrix.copy()

@@ -1,10 +1,10 @@
-"""Which outputs are compared, and in which order they are shown: integers and a seeded generator, nothing else.
+"""Pairing: which outputs to compare, and in which order to present them. Only integers and a seeded generator.
 
-Where every contestant answered every prompt, balanced random pairs come from a round robin by the circle method (T. P.
-Kirkman (1847), "On a problem in combinations"): the rounds hold each pair once, and each contestant once in a round
-(or one rests, if their number is odd). Dealing that cycle out to prompts in turn, each prompt sees a pair at most once,
-and at any point contestants differ by at most two in how often they were dealt. Where outputs are missing, the next
-pair of a prompt is always the least used contestant with the least used partner it has not met there.
+If every contestant answered every prompt, balanced random pairs come from a round robin by the circle method (T. P.
+Kirkman (1847), "On a problem in combinations"). Its rounds contain each pair once, and each round contains each
+contestant once (with an odd number, one contestant rests). The cycle is dealt to the prompts in turn, so that a prompt
+gets a pair at most once, and the numbers of pairs of two contestants never differ by more than two. If outputs are
+missing, the next pair of a prompt is the least used contestant with the least used partner it has not met there.
 """
 
 import heapq
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from judge.columns.arrays import Flags, Ints
+from judge.stats.errors import StatisticsError
 
 _BLOCK = 1 << 18
 
@@ -37,7 +38,9 @@ class PairColumns:
 
 @dataclass(frozen=True, eq=False)
 class PresentationOrders:
-    """k showings: *comparison* is int32[k], a row of the comparisons; *left_first* is bool[k], which side comes first.
+    """k presentations of comparisons.
+
+    *comparison* is int32[k], the row of the comparison. *left_first* is bool[k], whether left is shown first.
 
     Rows are ordered by comparison, left first before right first.
     """
@@ -46,29 +49,29 @@ class PresentationOrders:
     left_first: Flags
 
 
-def how_many(present: Flags) -> int:
-    """The number of pairs on all prompts. *present* is bool[prompts, contestants].
+def count_pairs(present: Flags) -> int:
+    """Count the pairs on all prompts. *present* is bool[prompts, contestants].
 
-    >>> how_many(np.array([[True, True, False], [True, True, True]]))
+    >>> count_pairs(np.array([[True, True, False], [True, True, True]]))
     4
     """
     return int(_pairs_of(_answers(present)).sum())
 
 
 def all_pairs(present: Flags) -> PairColumns:
-    """Every pair of contestants, on every prompt that both answered. *present* is bool[prompts, contestants].
+    """All pairs of contestants, on every prompt that both answered. *present* is bool[prompts, contestants].
 
-    >>> found = all_pairs(np.array([[True, True, False], [True, True, True]]))
-    >>> list(zip(found.prompt.tolist(), found.left.tolist(), found.right.tolist()))
+    >>> pairs = all_pairs(np.array([[True, True, False], [True, True, True]]))
+    >>> list(zip(pairs.prompt.tolist(), pairs.left.tolist(), pairs.right.tolist()))
     [(0, 0, 1), (1, 0, 1), (1, 0, 2), (1, 1, 2)]
     """
-    many = _answers(present)
-    offset = np.append(0, np.cumsum(_pairs_of(many)))
-    prompt = np.repeat(np.arange(len(many), dtype=np.int32), _pairs_of(many))
+    answers = _answers(present)
+    offset = np.append(0, np.cumsum(_pairs_of(answers)))
+    prompt = np.repeat(np.arange(len(answers), dtype=np.int32), _pairs_of(answers))
     left, right = np.empty(offset[-1], dtype=np.int32), np.empty(offset[-1], dtype=np.int32)
-    for k in np.unique(many[many > 1]).tolist():
+    for k in np.unique(answers[answers > 1]).tolist():
         first, second = np.triu_indices(k, 1)
-        prompts = np.flatnonzero(many == k)
+        prompts = np.flatnonzero(answers == k)
         for block in np.array_split(prompts, 1 + prompts.size * first.size // _BLOCK):
             who = np.nonzero(present[block])[1].reshape(block.size, k).astype(np.int32)
             at = offset[block][:, None] + np.arange(first.size)
@@ -77,17 +80,17 @@ def all_pairs(present: Flags) -> PairColumns:
 
 
 def against(present: Flags, reference: int) -> PairColumns:
-    """Every other contestant against the *reference* (a code), on every prompt for which both have an output.
+    """All pairs with the *reference* (a code), on every prompt that both contestants answered.
 
-    *present* is bool[prompts, contestants]. Raises ValueError for an unknown reference.
+    *present* is bool[prompts, contestants]. Raises StatisticsError for an unknown reference.
 
-    >>> found = against(np.array([[True, True, False], [True, True, True]]), 1)
-    >>> list(zip(found.prompt.tolist(), found.left.tolist(), found.right.tolist()))
+    >>> pairs = against(np.array([[True, True, False], [True, True, True]]), 1)
+    >>> list(zip(pairs.prompt.tolist(), pairs.left.tolist(), pairs.right.tolist()))
     [(0, 0, 1), (1, 0, 1), (1, 1, 2)]
     """
     _answers(present)
     if not 0 <= reference < present.shape[1]:
-        raise ValueError(f"There is no contestant with the code {reference} to compare with.")
+        raise StatisticsError(f"There is no contestant with the code {reference} to compare with.")
     both = present & present[:, [reference]]
     both[:, reference] = False
     prompt, other = (column.astype(np.int32) for column in np.nonzero(both))
@@ -95,34 +98,36 @@ def against(present: Flags, reference: int) -> PairColumns:
 
 
 def random_balanced(present: Flags, n: int, rng: np.random.Generator) -> PairColumns:
-    """*n* random pairs, none twice on a prompt, with prompts and contestants used as evenly as the outputs allow.
+    """Draw *n* distinct random pairs that use prompts and contestants as evenly as the outputs allow.
 
-    *present* is bool[prompts, contestants]. Every prompt has the same number of pairs but for one, or all its pairs
-    where it has fewer. If no output is missing, every contestant has the same number of pairs but for two. The draw
-    depends on *rng* alone. Raises ValueError where there are fewer than *n* pairs, or n is negative.
+    *present* is bool[prompts, contestants]. The numbers of pairs of two prompts differ by at most one, unless a prompt
+    has no more pairs. If no output is missing, those of two contestants differ by at most two. The draw depends only on
+    *rng*. Raises StatisticsError if *n* is negative or there are fewer than *n* pairs.
 
-    >>> found = random_balanced(np.ones((2, 4), dtype=bool), 4, np.random.default_rng(0))
-    >>> found.prompt.tolist(), np.bincount(np.concatenate((found.left, found.right))).tolist()
+    >>> pairs = random_balanced(np.ones((2, 4), dtype=bool), 4, np.random.default_rng(0))
+    >>> pairs.prompt.tolist(), np.bincount(np.concatenate((pairs.left, pairs.right))).tolist()
     ([0, 0, 1, 1], [2, 2, 2, 2])
     """
-    many = _answers(present)
-    exist = int(_pairs_of(many).sum())
-    if not 0 <= n <= exist:
-        raise ValueError(f"{n} pairs were asked for, and {exist} exist.")
-    quota = _quotas(_pairs_of(many), n, rng)
-    if (present[many > 0][:, present.any(axis=0)]).all():
-        return _dealt(present, quota, rng)
+    answers = _answers(present)
+    available = int(_pairs_of(answers).sum())
+    if not 0 <= n <= available:
+        raise StatisticsError(
+            f"The number of random pairs must be from 0 to {available:,} (all that exist), not {n:,}."
+        )
+    quota = _quotas(_pairs_of(answers), n, rng)
+    if (present[answers > 0][:, present.any(axis=0)]).all():
+        return _deal(present, quota, rng)
     return _least_used(present, quota, rng)
 
 
 def orders(n: int, policy: Literal["both", "one", "random"], rng: np.random.Generator) -> PresentationOrders:
-    """In which order each of *n* comparisons is shown.
+    """The presentation orders of *n* comparisons, ordered by comparison.
 
-    By *policy*: "both" shows each twice, left first and then right first; "one" shows left first; "random" tosses a
-    coin of *rng* for each. Raises ValueError for another policy.
+    The *policy* "both" presents each comparison twice, left first and then right first. "one" presents left first, and
+    "random" draws the order of each from *rng*. Raises StatisticsError for any other policy.
 
-    >>> found = orders(2, "both", np.random.default_rng(0))
-    >>> found.comparison.tolist(), found.left_first.tolist()
+    >>> result = orders(2, "both", np.random.default_rng(0))
+    >>> result.comparison.tolist(), result.left_first.tolist()
     ([0, 0, 1, 1], [True, False, True, False])
     """
     rows = np.arange(n, dtype=np.int32)
@@ -132,27 +137,29 @@ def orders(n: int, policy: Literal["both", "one", "random"], rng: np.random.Gene
         return PresentationOrders(rows, np.ones(n, dtype=bool))
     if policy == "random":
         return PresentationOrders(rows, rng.integers(0, 2, n, dtype=np.int8) == 0)
-    raise ValueError(f"The order policy {policy!r} is unknown: there are both, one and random.")
+    raise StatisticsError(f"Unknown order policy {policy!r}: choose both, one or random.")
 
 
 def _answers(present: Flags) -> Wide:
-    """How many contestants answered each prompt, int64[prompts]."""
+    """The number of contestants that answered each prompt, int64[prompts]."""
     if present.ndim != 2 or present.dtype != np.bool_:  # noqa: PLR2004 - prompts by contestants
-        raise ValueError("What is present must be a table of booleans, prompts by contestants.")
-    many: Wide = np.count_nonzero(present, axis=1).astype(np.int64)
-    return many
+        raise StatisticsError(
+            f"present must be bool[prompts, contestants], not {present.dtype} of shape {present.shape}."
+        )
+    answers: Wide = np.count_nonzero(present, axis=1).astype(np.int64)
+    return answers
 
 
-def _pairs_of(many: Wide) -> Wide:
-    pairs: Wide = many * (many - 1) // 2
+def _pairs_of(answers: Wide) -> Wide:
+    pairs: Wide = answers * (answers - 1) // 2
     return pairs
 
 
 def _quotas(capacity: Wide, n: int, rng: np.random.Generator) -> Wide:
-    """How many of *n* pairs each prompt gets: equally many, but at most its *capacity*; the odd ones fall by lot."""
+    """Distribute *n* pairs over prompts: equally, but at most the *capacity* of each. *rng* draws who gets the rest."""
     ascending = np.sort(capacity)
     below = np.append(0, np.cumsum(ascending))
-    # With every prompt filled up to the level ascending[i], this many pairs are dealt:
+    # The number of pairs that are dealt when every prompt is filled up to the level ascending[i]:
     dealt = below[:-1] + ascending * np.arange(capacity.size, 0, -1)
     full = int(np.searchsorted(dealt, n, side="right"))
     if full == capacity.size:
@@ -163,8 +170,8 @@ def _quotas(capacity: Wide, n: int, rng: np.random.Generator) -> Wide:
     return quota
 
 
-def _dealt(present: Flags, quota: Wide, rng: np.random.Generator) -> PairColumns:
-    """Pairs dealt from the round robin, where whoever answers anything answers everything."""
+def _deal(present: Flags, quota: Wide, rng: np.random.Generator) -> PairColumns:
+    """Deal pairs from the round robin. Contestants with any output have an output for every prompt."""
     who = rng.permutation(np.flatnonzero(present.any(axis=0))).astype(np.int32)
     first, second = _round_robin(who.size, rng)
     prompts = rng.permutation(quota.size)
@@ -172,12 +179,12 @@ def _dealt(present: Flags, quota: Wide, rng: np.random.Generator) -> PairColumns
     if prompt.size == 0:
         return PairColumns(prompt, prompt.copy(), prompt.copy())
     at = np.arange(prompt.size) % first.size
-    one, other = who[first][at], who[second][at]
-    return _ordered(prompt, np.minimum(one, other), np.maximum(one, other), present.shape[1])
+    first_code, second_code = who[first][at], who[second][at]
+    return _ordered(prompt, np.minimum(first_code, second_code), np.maximum(first_code, second_code), present.shape[1])
 
 
 def _round_robin(m: int, rng: np.random.Generator) -> tuple[Wide, Wide]:
-    """The pairs of *m* players by rounds (in random order) of the circle method: each pair once."""
+    """All pairs of *m* contestants, in the rounds of the circle method, which are in random order."""
     seats = m + m % 2
     rounds = rng.permutation(max(seats - 1, 0))[:, None]
     steps = np.arange(1, seats // 2)
@@ -189,10 +196,10 @@ def _round_robin(m: int, rng: np.random.Generator) -> tuple[Wide, Wide]:
 
 
 def _least_used(present: Flags, quota: Wide, rng: np.random.Generator) -> PairColumns:
-    """Pairs of the least used, prompt by prompt: fewest outputs first, while the others can still make up for it."""
-    many = _answers(present)
+    """Pair the least used contestants, prompt by prompt. Prompts with few outputs come first; the others balance."""
+    answers = _answers(present)
     prompts = rng.permutation(quota.size)
-    prompts = prompts[np.argsort(many[prompts], kind="stable")]
+    prompts = prompts[np.argsort(answers[prompts], kind="stable")]
     ends = np.cumsum(quota[prompts]).tolist()
     used = [0] * present.shape[1]
     pairs = np.empty((ends[-1], 2), dtype=np.int32)
@@ -206,9 +213,9 @@ def _least_used(present: Flags, quota: Wide, rng: np.random.Generator) -> PairCo
 
 
 def _pairs_on_one_prompt(who: list[int], size: int, used: list[int]) -> list[tuple[int, int]]:
-    """*size* distinct pairs of *who*, each of the least *used* so far (earlier in *who* first); counts them in."""
+    """Draw *size* distinct pairs of the least *used* in *who* (earlier first), and add them to *used*."""
     k = len(who)
-    # An entry is k * uses + place: one integer compares, and is kept, much faster than a tuple.
+    # An entry is k * uses + place, because integers compare much faster than tuples.
     heap = [k * used[contestant] + place for place, contestant in enumerate(who)]
     heapq.heapify(heap)
     met = [bytearray(k) for _ in who]
@@ -227,9 +234,9 @@ def _pairs_on_one_prompt(who: list[int], size: int, used: list[int]) -> list[tup
             pairs.append((who[place], who[partner]))
         for entry in passed:
             heapq.heappush(heap, entry)
-    for one, other in pairs:
-        used[one] += 1
-        used[other] += 1
+    for first, second in pairs:
+        used[first] += 1
+        used[second] += 1
     return pairs
 
 

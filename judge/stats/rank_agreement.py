@@ -1,12 +1,12 @@
-"""How far two leaderboards of the same contestants are one: their order, and how one's ratings go with the other's.
+"""The agreement of two leaderboards of the same contestants, in order and in ratings.
 
 Spearman's rho and Kendall's tau-b compare the orders: C. Spearman (1904), American Journal of Psychology 15(1); M. G.
-Kendall (1945), Biometrika 33(3). The slope is that of the one's log strengths on the other's, both of mean 0, by least
-squares: below 1 the judge tells contestants less apart than people do. Strengths are measured with error, which pulls
-the slope towards 0 where there are few votes.
+Kendall (1945), Biometrika 33(3). The slope is the least-squares slope of the first log strengths on the second, both
+with mean 0. A slope below 1 means that the judge separates contestants less than people do. Errors in the strengths
+pull the slope towards 0 if there are few votes.
 
-All of it is doubted by drawing prompts anew for both at once: the interval of the slope by the standard error of the
-resamples and t, that of a rank correlation by their percentiles, as it has a bound at 1.
+Intervals come from resampled prompts, the same for both leaderboards: by standard error and t for the slope, and by
+percentiles for the rank correlations, which have a bound at 1.
 """
 
 from dataclasses import dataclass
@@ -17,25 +17,31 @@ from judge.columns.arrays import Floats
 from judge.stats.battles import Battles
 from judge.stats.bootstrap import resampled_wins
 from judge.stats.bradley_terry import POINTS, bradley_terry
-from judge.stats.cluster_intervals import FEWEST, Estimate, checked_level, method_for, replicated
+from judge.stats.cluster_intervals import (
+    FEWEST,
+    Estimate,
+    check_level,
+    interval_from_replicates,
+    method_for,
+    without_interval,
+)
 from judge.stats.components import strong_components
-from judge.stats.newton import refitted
+from judge.stats.errors import StatisticsError
+from judge.stats.newton import refit
 
 UNRANKED = "none: in more than 1 % of resamples somebody cannot be ranked"
 _PLACES = 6
 _FEWEST = 3
 
-
 _LEVEL = 1e-18
-"""What is left of a sum of squares where all are the same."""
+"""Smaller sums of squares are rounding errors of zero: all values are equal."""
 
 
 @dataclass(frozen=True, eq=False)
 class RankAgreement:
     """Two leaderboards of m *contestants*: *spearman*, *kendall* and the *slope* of the first on the second.
 
-    *residuals* is float64[m], how far a contestant's rating in the first is above what the second and the slope give,
-    in rating points.
+    *residuals* is float64[m], the rating in the first minus the prediction from the second and the slope, in points.
     """
 
     contestants: tuple[str, ...]
@@ -46,52 +52,66 @@ class RankAgreement:
 
 
 def rank_agreement(
-    one: Battles, other: Battles, rng: np.random.Generator, level: float = 0.95, replicates: int = 1000
+    first_battles: Battles,
+    second_battles: Battles,
+    rng: np.random.Generator,
+    level: float = 0.95,
+    replicates: int = 1000,
 ) -> RankAgreement:
-    """How the ratings by battles *one* go with those by *other*, of the same contestants and clusters (prompts).
+    """Compare the ratings from two sets of battles between the same contestants on the same clusters (prompts).
 
-    Raises ValueError where contestants or clusters are not the same, or are fewer than three, or all are level, and
-    Disconnected where one of the two does not rank them all.
+    Raises StatisticsError if the contestants or the numbers of clusters differ, if there are fewer than three
+    contestants, or if all ratings of a leaderboard are equal. Raises Disconnected if one of them cannot be ranked.
 
     >>> left, right = ["a", "b", "a"] * 20, ["b", "c", "c"] * 20
     >>> prompts = np.repeat(np.arange(20), 3)
     >>> words = ["left", "left", "left", "right", "right", "left"] * 10
     >>> people = Battles.from_names(left, right, words, cluster=prompts)
-    >>> found = rank_agreement(people, people, np.random.default_rng(0), replicates=50)
-    >>> found.spearman.value, found.slope.value
+    >>> agreement = rank_agreement(people, people, np.random.default_rng(0), replicates=50)
+    >>> agreement.spearman.value, agreement.slope.value
     (1.0, 1.0)
     """
-    checked_level(level)
-    if one.cluster is None or other.cluster is None:
-        raise ValueError("Two leaderboards are compared over prompts: their battles need clusters.")
-    if one.contestants != other.contestants or one.n_clusters != other.n_clusters:
-        raise ValueError("Two leaderboards are compared on the same contestants and prompts.")
-    if len(one.contestants) < _FEWEST:
-        raise ValueError(f"An order of {len(one.contestants)} contestants has nothing to be compared with.")
-    first, second = (bradley_terry(battles).log_strengths for battles in (one, other))
-    values = _compared(first[None, :], second[None, :])[0]
+    check_level(level)
+    if first_battles.cluster is None or second_battles.cluster is None:
+        raise StatisticsError("Comparing two leaderboards needs battles with clusters (their prompts).")
+    if first_battles.contestants != second_battles.contestants or first_battles.n_clusters != second_battles.n_clusters:
+        raise StatisticsError("Comparing two leaderboards needs the same contestants and prompts in both.")
+    if len(first_battles.contestants) < _FEWEST:
+        raise StatisticsError(
+            f"Comparing two leaderboards needs at least {_FEWEST} contestants, not {len(first_battles.contestants)}."
+        )
+    first_strengths, second_strengths = (
+        bradley_terry(battles).log_strengths for battles in (first_battles, second_battles)
+    )
+    values = _figures(first_strengths[None, :], second_strengths[None, :])[0]
     if np.isnan(values).any():
-        raise ValueError("On one of the two leaderboards all contestants are level, which is no order.")
-    drawn = _resampled(one, other, (first, second), rng, replicates)
-    clusters = one.n_clusters
-    many = len(one.contestants)
-    residuals = np.round(POINTS * (first - values[2] * second), _PLACES)
+        raise StatisticsError(
+            "All contestants of one leaderboard have the same rating, so there is no order to compare."
+        )
+    drawn = _resampled(first_battles, second_battles, (first_strengths, second_strengths), rng, replicates)
+    clusters = first_battles.n_clusters
+    m = len(first_battles.contestants)
+    residuals = np.round(POINTS * (first_strengths - values[2] * second_strengths), _PLACES)
 
-    def told(at: int, *, percentile: bool) -> Estimate:
+    def interval(at: int, *, percentile: bool) -> Estimate:
         value = float(values[at])
         if clusters < FEWEST:
-            return Estimate(round(value, _PLACES), None, None, None, method_for(clusters), level, many, clusters)
-        return replicated(
-            value, drawn[:, at], replicates, level, many, clusters, percentile=percentile, undetermined=UNRANKED
+            return without_interval(round(value, _PLACES), method_for(clusters), level, m, clusters)
+        return interval_from_replicates(
+            value, drawn[:, at], replicates, level, m, clusters, percentile=percentile, undetermined=UNRANKED
         )
 
     return RankAgreement(
-        one.contestants, told(0, percentile=True), told(1, percentile=True), told(2, percentile=False), residuals
+        contestants=first_battles.contestants,
+        spearman=interval(0, percentile=True),
+        kendall=interval(1, percentile=True),
+        slope=interval(2, percentile=False),
+        residuals=residuals,
     )
 
 
-def _compared(first: Floats, second: Floats) -> Floats:
-    """Spearman's rho, Kendall's tau and the slope of each row, float64[k, 3]; NaN where a side is level."""
+def _figures(first: Floats, second: Floats) -> Floats:
+    """Spearman's rho, Kendall's tau and the slope of each row, float64[k, 3]; NaN where all values are equal."""
     signs = [np.sign(np.round(x[:, :, None] - x[:, None, :], 9)) for x in (first, second)]
     ranked = [sign.sum(axis=2) for sign in signs]
     rho = _cosine(*ranked)
@@ -105,28 +125,32 @@ def _cosine(x: Floats, y: Floats) -> Floats:
 
 
 def _ratio(top: Floats, bottom: Floats) -> Floats:
-    found: Floats = top / np.where(bottom > _LEVEL, bottom, np.nan)
-    return found
+    quotient: Floats = top / np.where(bottom > _LEVEL, bottom, np.nan)
+    return quotient
 
 
 def _resampled(
-    one: Battles, other: Battles, start: tuple[Floats, Floats], rng: np.random.Generator, replicates: int
+    first_battles: Battles,
+    second_battles: Battles,
+    start: tuple[Floats, Floats],
+    rng: np.random.Generator,
+    replicates: int,
 ) -> Floats:
-    """The same of resampled prompts, drawn for both at once, float64[k, 3]; those that fall apart are left out."""
+    """The three figures of resamples that can be ranked, float64[k, 3]. Both leaderboards use the same prompts."""
     seed = int(rng.integers(2**63))
     resamples = []
-    for battles in (one, other):
+    for battles in (first_battles, second_battles):
         # The same seed draws the same prompts for both.
         again = np.random.default_rng(seed)
         drawn = resampled_wins(battles, battles.cluster, battles.n_clusters, again, replicates)
         resamples.append(np.concatenate(list(drawn)))
-    held = np.array(
+    rankable = np.array(
         [all(len(strong_components(leaderboard[i])) == 1 for leaderboard in resamples) for i in range(replicates)],
         dtype=bool,
     )
-    if not held.any():
+    if not rankable.any():
         return np.empty((0, 3))
     first, second = (
-        np.array(refitted(leaderboard[held], at)) for leaderboard, at in zip(resamples, start, strict=True)
+        np.array(refit(leaderboard[rankable], at)) for leaderboard, at in zip(resamples, start, strict=True)
     )
-    return _compared(first, second)
+    return _figures(first, second)

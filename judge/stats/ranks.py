@@ -1,4 +1,4 @@
-"""Ranks: one is best, and equals share the better rank."""
+"""Ranks: 1 is best, and ties share the better rank."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from judge.columns.arrays import Floats, Ints
 
 
 def ranks(ratings: Floats) -> Ints:
-    """The rank of each of the m *ratings* (float64[m], larger is better), int32[m]: one more than those above it.
+    """The rank of each of the m *ratings* (float64[m], larger is better), int32[m]: 1 plus the number of better ones.
 
     >>> ranks(np.array([900.0, 1100.0, 900.0])).tolist()
     [2, 1, 2]

@@ -3,11 +3,11 @@
 The scores of a prompt's battles sum to U_g, and the information is H. For G prompts:
 
 - CR1, from 40 prompts on: G / (G - 1) * H^- (sum of U_g U_g') H^-.
-- CR3, from 5 to 39: the jackknife (G - 1) / G * sum of d_g d_g', where d_g = -(H - H_g)^- U_g is the change that
-  leaving prompt g out makes, in one Newton step from the whole fit.
+- CR3, from 5 to 39: the jackknife (G - 1) / G * sum of d_g d_g', where d_g = -(H - H_g)^- U_g is the change from
+  leaving prompt g out, in one Newton step from the whole fit.
 
-With strata, CR1 sums G_s / (G_s - 1) times the squares about each stratum's own mean score. A ridge is part of H. The
-strengths sum to zero, so H^- is the inverse on the vectors that do. A. C. Cameron, D. L. Miller (2015), Journal of
+With strata, CR1 sums G_s / (G_s - 1) times the squares around the mean score of each stratum. A ridge is part of H. The
+strengths sum to zero, so H^- is the inverse on vectors that sum to zero. A. C. Cameron, D. L. Miller (2015), Journal of
 Human Resources 50(2), sections II and VI; J. G. MacKinnon, M. O. Nielsen, M. D. Webb (2023), "Fast and reliable
 jackknife and bootstrap methods for cluster-robust inference", Journal of Applied Econometrics 38(5).
 """
@@ -21,22 +21,22 @@ from judge.columns.arrays import Flags, Floats, Ints, sums
 from judge.stats.battles import Battles
 from judge.stats.cluster_intervals import ALIKE, FEWEST, JACKKNIFE, SANDWICH, method_for
 from judge.stats.components import each_connected, weak_components
-from judge.stats.paired_model import Model, grounded
+from judge.stats.paired_model import Model, make_invertible
 
 _CELLS = 1 << 22
-"""How many cells of scores are held at once: 32 MB."""
+"""The number of entries of scores in memory at once: 32 MB."""
 
 _NOTHING = 1e-18
-"""A variance that is zero but for rounding."""
+"""Smaller variances are rounding errors of zero."""
 
 
 @dataclass(frozen=True, eq=False)
 class Covariance:
-    """The covariance of the m log strengths, float64[m, m], natural, summing to zero; or None, and *method* says why.
+    """The covariance *matrix* of the m natural log strengths, float64[m, m]; or None, and *method* has the reason.
 
-    *effects* is that of all parameters, float64[p, p], as a `Model` orders them. *clusters* is the number of prompts
-    with battles that count, and *freedom* the degrees of freedom of Student's t. *open_above* and *open_below*,
-    bool[m], say whose intervals have no end there, where anybody's has none.
+    *effects* is the covariance of all parameters, float64[p, p], in the order of a `Model`. *clusters* is the number of
+    prompts with battles of positive weight. *open_above* and *open_below*, bool[m], mark the contestants whose interval
+    has no upper or lower end; they are None if all intervals have both.
     """
 
     matrix: Floats | None
@@ -49,11 +49,14 @@ class Covariance:
 
     @property
     def freedom(self) -> int:
-        """The degrees of freedom: clusters less strata."""
+        """The degrees of freedom of Student's t: clusters minus strata."""
         return max(self.clusters - self.strata, 1)
 
     def opened(self, low: Floats, high: Floats, reference: int | None = None) -> tuple[Floats, Floats]:
-        """The intervals of all contestants, float64[m] each, with the ends that are open; of differences, if to one."""
+        """Replace the ends of intervals (float64[m] each) that are open by infinities.
+
+        With a *reference* (a code), the intervals are of differences to it.
+        """
         if self.open_above is None or self.open_below is None:
             return low, high
         above, below = self.open_above, self.open_below
@@ -64,15 +67,16 @@ class Covariance:
 
 
 def covariance(model: Model, ridge: float = 0.0, strata: Ints | None = None) -> Covariance:
-    """The covariance of the parameters of *model*, at its maximum.
+    """Compute the covariance of the parameters of *model* at its maximum.
 
-    *strata* is int32[n_clusters], the stratum of each cluster; then the clusters vary within their strata alone.
+    *ridge* is the penalty of the fit. *strata* is int32[n_clusters], the stratum of each cluster; with it, clusters
+    vary only within their strata.
 
     >>> from judge.stats.battles import Battles
     >>> from judge.stats.bradley_terry import bradley_terry
     >>> fit = bradley_terry(Battles.from_names(["a"] * 60, ["b"] * 60, ["left", "left", "right"] * 20))
-    >>> found = covariance(fit.model)
-    >>> found.method, found.clusters, found.freedom
+    >>> result = covariance(fit.model)
+    >>> result.method, result.clusters, result.freedom
     ('sandwich-cr1-t', 60, 59)
     """
     m = model.m
@@ -85,15 +89,15 @@ def covariance(model: Model, ridge: float = 0.0, strata: Ints | None = None) -> 
     if strata is not None and cluster is not None and clusters >= FEWEST:
         kinds = strata[occupied]
         scores = model.scores(slice(None), cluster, clusters)
-        inner, many = _stratified(scores, kinds)
-        if many is None:
+        meat, n_strata = _stratified(scores, kinds)
+        if n_strata is None:
             return Covariance(None, "none: a stratum has a single prompt", clusters)
-        bread = np.linalg.inv(grounded(model.information() + np.diag(penalty), m))
-        return _checked(bread @ inner @ bread, m, f"{SANDWICH}-stratified", clusters, many)
+        bread = np.linalg.inv(make_invertible(model.information() + np.diag(penalty), m))
+        return _checked(bread @ meat @ bread, m, f"{SANDWICH}-stratified", clusters, n_strata)
     if method == SANDWICH:
-        inner = model.meat() if cluster is None else _meat(model, cluster, clusters)
-        bread = np.linalg.inv(grounded(model.information() + np.diag(penalty), m))
-        return _checked(clusters / (clusters - 1) * bread @ inner @ bread, m, method, clusters)
+        meat = model.meat() if cluster is None else _meat(model, cluster, clusters)
+        bread = np.linalg.inv(make_invertible(model.information() + np.diag(penalty), m))
+        return _checked(clusters / (clusters - 1) * bread @ meat @ bread, m, method, clusters)
     if method == JACKKNIFE:
         code = np.arange(battles.n, dtype=np.int32) if cluster is None else cluster
         shifts = _shifts(model, code, clusters, penalty)
@@ -106,11 +110,11 @@ def covariance(model: Model, ridge: float = 0.0, strata: Ints | None = None) -> 
 def _checked(matrix: Floats, m: int, method: str, clusters: int, strata: int = 1) -> Covariance:
     if matrix[:m, :m].diagonal().max() <= _NOTHING:
         return Covariance(None, ALIKE, clusters)
-    return Covariance(matrix[:m, :m], method, clusters, matrix, strata)
+    return Covariance(matrix=matrix[:m, :m], method=method, clusters=clusters, effects=matrix, strata=strata)
 
 
 def _counting(model: Model) -> Model:
-    """The model of the battles of positive weight."""
+    """The model with only the battles of positive weight."""
     battles = model.design.battles
     if battles.weight is None or battles.weight.all():
         return model
@@ -121,7 +125,7 @@ def _counting(model: Model) -> Model:
 
 
 def _occupied(battles: Battles) -> tuple[Ints | None, int, Ints]:
-    """The cluster codes without gaps, int32[n], or None; how many there are (as many as battles); which they were."""
+    """The cluster codes without gaps, int32[n] or None; the number of clusters; and the codes they had before."""
     if battles.cluster is None:
         return None, battles.n, np.empty(0, dtype=np.int32)
     occupied = np.bincount(battles.cluster, minlength=battles.n_clusters) > 0
@@ -130,7 +134,7 @@ def _occupied(battles: Battles) -> tuple[Ints | None, int, Ints]:
 
 
 def _meat(model: Model, cluster: Ints, clusters: int) -> Floats:
-    """The sum of U_g U_g' over clusters, with at most a block of them held at once."""
+    """The sum of U_g U_g' over clusters, with at most one block of them in memory."""
     size = model.parameters.size
     meat = np.zeros((size, size))
     for rows, first, count in blocks(cluster, clusters, max(1, _CELLS // size)):
@@ -140,7 +144,7 @@ def _meat(model: Model, cluster: Ints, clusters: int) -> Floats:
 
 
 def blocks(cluster: Ints, clusters: int, size: int) -> Iterator[tuple[slice | Ints, int, int]]:
-    """Rows of at most *size* clusters at a time, with the first cluster and the number of clusters.
+    """Yield the rows of at most *size* clusters at a time, with the first cluster and the number of clusters.
 
     >>> [(rows.tolist(), first, count) for rows, first, count in blocks(np.array([2, 0, 1, 0]), 3, 2)]
     [([1, 3, 2], 0, 2), ([0], 2, 1)]
@@ -156,30 +160,31 @@ def blocks(cluster: Ints, clusters: int, size: int) -> Iterator[tuple[slice | In
 
 
 def _stratified(scores: Floats, strata: Ints) -> tuple[Floats, int | None]:
-    """The sum of squares of *scores* about the means of their strata, and how many there are; None if one has a
-    single cluster.
+    """The sum of squares of *scores* around the means of their strata, and the number of strata.
+
+    The number is None if exactly one stratum has a single cluster.
     """
     kinds, code = np.unique(strata, return_inverse=True)
-    many = np.bincount(code).astype(np.float64)
-    alone = many == 1
+    sizes = np.bincount(code).astype(np.float64)
+    alone = sizes == 1
     if alone.sum() == 1:
         return scores, None
     if alone.any():
-        # Strata of one are put together, which makes the doubt larger rather than smaller: W. G. Cochran (1977), 5A.12.
+        # Strata of one cluster are merged, which overestimates the variance: W. G. Cochran (1977), 5A.12.
         kinds, code = np.unique(np.where(alone[code], -1, code), return_inverse=True)
-        many = np.bincount(code).astype(np.float64)
-    about = scores - np.stack([sums(code, column) / many for column in scores.T], axis=1)[code]
-    return about.T @ (about * (many / (many - 1))[code][:, None]), kinds.size
+        sizes = np.bincount(code).astype(np.float64)
+    about = scores - np.stack([sums(code, column) / sizes for column in scores.T], axis=1)[code]
+    return about.T @ (about * (sizes / (sizes - 1))[code][:, None]), kinds.size
 
 
 def _shifts(model: Model, cluster: Ints, clusters: int, penalty: Floats) -> Floats | None:
-    """What leaving out each cluster does to the parameters, float64[clusters, p]; None where that disconnects them."""
+    """The change of the parameters without each cluster, float64[clusters, p]; None if that disconnects them."""
     scores = model.scores(slice(None), cluster, clusters)
     shifts = np.empty_like(scores)
     for some, rest in (_rests if model.small else _single_rests)(model, cluster, clusters):
         if rest is None:
             return None
-        held = grounded(rest + np.diag(penalty), model.m)
+        held = make_invertible(rest + np.diag(penalty), model.m)
         try:
             shifts[some] = np.linalg.solve(held, -scores[some, :, None])[:, :, 0]
         except np.linalg.LinAlgError:
@@ -188,8 +193,9 @@ def _shifts(model: Model, cluster: Ints, clusters: int, penalty: Floats) -> Floa
 
 
 def _rests(model: Model, cluster: Ints, clusters: int) -> Iterator[tuple[Ints, Floats | None]]:
-    """Some clusters at a time, and the information without each of them, float64[k, p, p]; None where the battles left
-    do not connect the contestants.
+    """Yield clusters in blocks, with the information without each of them, float64[k, p, p].
+
+    The information is None if the remaining battles do not connect the contestants.
     """
     size = max(1, _CELLS // (4 * model.m**2))
     for first in range(0, clusters, size):
@@ -201,7 +207,7 @@ def _rests(model: Model, cluster: Ints, clusters: int) -> Iterator[tuple[Ints, F
 
 
 def _single_rests(model: Model, cluster: Ints, clusters: int) -> Iterator[tuple[Ints, Floats | None]]:
-    """The same for any model, one cluster at a time."""
+    """The same as `_rests` for any model, one cluster at a time."""
     m, battles = model.m, model.design.battles
     pair = battles.left.astype(np.intp) * m + battles.right
     for g in range(clusters):

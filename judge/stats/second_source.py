@@ -1,14 +1,14 @@
-"""Two judges against the same votes: which of them agrees with people more, and how many votes it takes to tell.
+"""The agreement of two sources with the same votes: which is higher, and how many votes it takes to find out.
 
-Both are held against the same votes of the same comparisons, so that what is hard for both is hard for neither; the
-difference has an interval of its own, from both figures over the same prompts.
+Both sources are compared with the same votes on the same comparisons, so hard comparisons affect both equally. The
+difference has its own interval, from both figures over the same prompts.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from judge.stats.agreement import IntervalMethod, Ties, decided, prompt_tables, share_agreeing
+from judge.stats.agreement import IntervalMethod, Ties, prompt_tables, share_agreeing, without_ties
 from judge.stats.battles import TIE
 from judge.stats.ceiling import PairedEstimate, paired_estimate
 from judge.stats.cluster_intervals import jackknife
@@ -18,11 +18,11 @@ from judge.stats.votes import VoteColumns, pairs_between
 
 @dataclass(frozen=True)
 class SecondSourceComparison:
-    """The raw agreement of two judges with the same *votes* on so many *comparisons* of so many *prompts*.
+    """The raw agreement (*rate*) of two sources with the same *votes* on *comparisons* of *prompts*, which are counts.
 
-    *detectable* is the smallest difference that these prompts would tell from 0 with power 0.8; *needed* the number of
-    prompts, and *needed_votes* of votes if there are as many a prompt as now, that it takes to tell the difference
-    wanted. All three are None without an interval.
+    *detectable* is the smallest difference that these prompts would detect with power 0.8. *needed* is the number of
+    prompts that it takes to detect the difference of interest, and *needed_votes* the number of votes on them, with as
+    many votes per prompt as now. All three are None without an interval.
     """
 
     rate: PairedEstimate
@@ -44,37 +44,37 @@ def compare_sources(
     interval_method: IntervalMethod = jackknife,
     wanted: float = 0.05,
 ) -> SecondSourceComparison:
-    """How the *judge* and its *second* agree with *people* on what both have an outcome of.
+    """Compare how the *judge* and a *second* source agree with *people* on the comparisons that both have judged.
 
-    *ties* is WITH (S1), or WITHOUT (S2): where neither of them nor the vote is a tie. *wanted* is the difference one
-    would like to tell from 0.
+    *ties* is WITH (S1) or WITHOUT (S2: pairs in which neither the vote nor a source's outcome is a tie). *wanted* is
+    the difference to detect.
 
     >>> item = np.arange(10, dtype=np.int32)
-    >>> people, other = (VoteColumns(item, np.tile(said, 5), item, item) for said in ([0, 1], [0, 0]))
-    >>> found = compare_sources(people, other, people)
-    >>> found.rate.one.value, found.rate.other.value, found.votes
+    >>> people, other = (VoteColumns(item, np.tile(outcome, 5), item, item) for outcome in ([0, 1], [0, 0]))
+    >>> result = compare_sources(people, other, people)
+    >>> result.rate.one.value, result.rate.other.value, result.votes
     (1.0, 0.5, 10)
     """
     if ties == "WITHOUT":
-        judge, second = (side.where(side.outcome != TIE) for side in (judge, second))
+        judge, second = (side.select(side.outcome != TIE) for side in (judge, second))
     common = np.intersect1d(judge.item, second.item)
-    people = people.where(np.isin(people.item, common))
-    sides = [pairs_between(side.where(np.isin(side.item, common)), people) for side in (judge, second)]
+    people = people.select(np.isin(people.item, common))
+    sides = [pairs_between(side.select(np.isin(side.item, common)), people) for side in (judge, second)]
     if ties == "WITHOUT":
-        people = people.where(people.outcome != TIE)
-        sides = [decided(side) for side in sides]
+        people = people.select(people.outcome != TIE)
+        sides = [without_ties(side) for side in sides]
     prompts = np.unique(people.cluster)
     tables = np.stack([prompt_tables(side, prompts) for side in sides], axis=1)
     rate = paired_estimate(tables, share_agreeing, level, sides[0].n, sides[1].n, interval_method, 0.0)
     error = rate.difference.standard_error
     needed = prompts_needed(error, prompts.size, wanted, level) if error else None
     return SecondSourceComparison(
-        rate,
-        np.unique(people.item).size,
-        people.n,
-        prompts.size,
-        ties,
-        round(detectable(error, prompts.size, level), 6) if error else None,
-        needed,
-        needed and -(-needed * people.n // prompts.size),
+        rate=rate,
+        comparisons=np.unique(people.item).size,
+        votes=people.n,
+        prompts=prompts.size,
+        ties=ties,
+        detectable=round(detectable(error, prompts.size, level), 6) if error else None,
+        needed=needed,
+        needed_votes=needed and -(-needed * people.n // prompts.size),
     )

@@ -1,13 +1,13 @@
-"""What holds for all contestants at once: ranks, every pair, and the chance of being the best.
+"""Inference on all contestants at once: ranks, all pairs, and the probability of being the best.
 
 Ranks. With critical value c, the quantile of the largest |difference| / standard error over all pairs under the fitted
 covariance, contestant i is significantly behind those whose difference to it exceeds c standard errors. Its rank then
-lies in [1 + significantly better, m - significantly worse], for all contestants at once at the level asked for: M.
+lies in [1 + significantly better, m - significantly worse], for all contestants at once at the requested level: M.
 Mogstad, J. P. Romano, A. M. Shaikh, D. Wilhelm (2024), "Inference for Ranks with Applications to Mobility across
-Neighbourhoods and Academic Achievement across Countries", Review of Economic Studies 91(1). Percentiles of drawn ranks
-do not have that property.
+Neighbourhoods and Academic Achievement across Countries", Review of Economic Studies 91(1). Percentiles of ranks in
+draws do not have that property.
 
-Planning. A difference of d is detected with power 1 - b where d / error is at least t(1 - a / 2) + t(1 - b), and the
+Planning. A difference of d is detected with power 1 - b if d / error is at least t(1 - a / 2) + t(1 - b), and the
 error falls with the square root of the number of prompts: J. Cohen (1988), "Statistical Power Analysis".
 """
 
@@ -16,18 +16,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from judge.columns.arrays import Floats, Ints, rounded
-from judge.stats.cluster_intervals import checked_level, t_quantile
+from judge.stats.cluster_intervals import check_level, t_quantile
+from judge.stats.errors import StatisticsError
 
 DRAWS = 1000
-"""Draws from the fitted covariance, unless told otherwise: a level of 0.95 is then met to within 0.014."""
+"""The default number of draws from the fitted covariance: a level of 0.95 is met to within 0.014."""
 _PLACES = 6
 _SLIGHT = 1e-10
-"""Added to each variance, as a share of their mean, so that a covariance of lower rank has a root."""
+"""Added to each variance, as a share of their mean, so that a covariance of lower rank has a Cholesky root."""
 
 
 @dataclass(frozen=True, eq=False)
 class Ranks:
-    """The ranks that cannot be excluded, int32[m] each, for all contestants at once at *level*.
+    """The best (*low*) and worst (*high*) ranks that cannot be excluded, int32[m] each, at *level* for all at once.
 
     *critical* is the critical value, in standard errors of a difference.
     """
@@ -40,7 +41,7 @@ class Ranks:
 
 @dataclass(frozen=True, eq=False)
 class PairwiseDifferences:
-    """Every difference of two contestants, float64[m, m], row less column, each with its own interval."""
+    """The differences of all pairs of contestants, float64[m, m], row minus column, each with its own interval."""
 
     difference: Floats
     low: Floats
@@ -56,22 +57,22 @@ def rank_intervals(
     level: float = 0.95,
     draws: int = DRAWS,
 ) -> Ranks:
-    """The ranks that cannot be excluded of m *strengths* (float64[m]) with that *covariance* (float64[m, m]).
+    """The ranks that cannot be excluded for m *strengths* (float64[m]) with a *covariance* (float64[m, m]).
 
-    *freedom* is the degrees of freedom of the covariance. Raises ValueError for a senseless level.
+    *freedom* is the degrees of freedom of the covariance. Raises StatisticsError for a level outside 0 to 1.
 
-    >>> found = rank_intervals(np.array([2.0, 0.0, 0.1]), np.eye(3) * 0.01, 60, np.random.default_rng(0))
-    >>> found.low.tolist(), found.high.tolist()
+    >>> ranks = rank_intervals(np.array([2.0, 0.0, 0.1]), np.eye(3) * 0.01, 60, np.random.default_rng(0))
+    >>> ranks.low.tolist(), ranks.high.tolist()
     ([1, 2, 2], [1, 3, 3])
     """
     errors = difference_errors(covariance)
     most = np.sort(_largest(covariance, errors, freedom, rng, draws))
-    at = min(int(np.ceil((draws + 1) * checked_level(level))), draws) - 1
+    at = min(int(np.ceil((draws + 1) * check_level(level))), draws) - 1
     critical = float(most[at])
     ahead = np.subtract.outer(strengths, strengths) > critical * errors
     m = strengths.size
     low, high = 1 + ahead.sum(axis=0), m - ahead.sum(axis=1)
-    return Ranks(low.astype(np.int32), high.astype(np.int32), level, critical)
+    return Ranks(low=low.astype(np.int32), high=high.astype(np.int32), level=level, critical=critical)
 
 
 def probability_best(
@@ -79,23 +80,24 @@ def probability_best(
 ) -> Floats:
     """The share of draws in which each of the m contestants has the largest strength: float64[m], summing to 1.
 
-    >>> found = probability_best(np.array([1.0, 0.0]), np.eye(2) * 0.1, 79, np.random.default_rng(0))
-    >>> bool(found[0] > 0.97), float(found.sum())
+    >>> draws_of_strengths = probability_best(np.array([1.0, 0.0]), np.eye(2) * 0.1, 79, np.random.default_rng(0))
+    >>> bool(draws_of_strengths[0] > 0.97), float(draws_of_strengths.sum())
     (True, 1.0)
     """
-    found = strengths + _strengths_drawn(covariance, freedom, rng, draws)
-    return np.bincount(found.argmax(axis=1), minlength=strengths.size) / draws
+    draws_of_strengths = strengths + _draw_strengths(covariance, freedom, rng, draws)
+    return np.bincount(draws_of_strengths.argmax(axis=1), minlength=strengths.size) / draws
 
 
 def pairs(
     strengths: Floats, covariance: Floats, freedom: int, scale: float, level: float = 0.95
 ) -> PairwiseDifferences:
-    """Every difference between two contestants in units of *scale* log strengths, with intervals of its own each.
+    """The differences of all pairs of contestants, each with its own interval.
 
-    The intervals are not adjusted for their number. Raises ValueError for a senseless level.
+    The differences are log strengths times *scale*. The intervals are not adjusted for their number. Raises
+    StatisticsError for a level outside 0 to 1.
 
-    >>> found = pairs(np.array([1.0, 0.0]), np.eye(2) * 0.02, 79, 100.0)
-    >>> found.difference.tolist(), found.standard_error.round(1).tolist()
+    >>> differences = pairs(np.array([1.0, 0.0]), np.eye(2) * 0.02, 79, 100.0)
+    >>> differences.difference.tolist(), differences.standard_error.round(1).tolist()
     ([[0.0, 100.0], [-100.0, 0.0]], [[0.0, 20.0], [20.0, 0.0]])
     """
     difference = scale * np.subtract.outer(strengths, strengths)
@@ -106,7 +108,7 @@ def pairs(
 
 
 def difference_errors(covariance: Floats) -> Floats:
-    """The standard error of every difference, float64[m, m].
+    """The standard errors of the differences of all pairs, float64[m, m].
 
     >>> difference_errors(np.eye(2) * 2.0).tolist()
     [[0.0, 2.0], [2.0, 0.0]]
@@ -119,61 +121,61 @@ def difference_errors(covariance: Floats) -> Floats:
 
 
 def detectable(error: float, clusters: int, level: float = 0.95, power: float = 0.8) -> float:
-    """The smallest true difference that an interval of *level* would exclude 0 for with that *power*.
+    """The smallest true difference for which an interval of *level* excludes 0 with a given *power*.
 
-    *error* is the standard error of the difference, over so many *clusters* (prompts); the result has its unit.
+    *error* is the standard error of the difference over *clusters* prompts. The result has the same unit.
 
     >>> round(detectable(10.0, 80), 1)
     28.4
     """
-    return error * (t_quantile(level, clusters) + t_quantile(2 * checked_level(power) - 1, clusters))
+    return error * (t_quantile(level, clusters) + t_quantile(2 * check_level(power) - 1, clusters))
 
 
 def prompts_needed(error: float, clusters: int, difference: float, level: float = 0.95, power: float = 0.8) -> int:
-    """How many prompts of the same mix it takes to detect a *difference* with that *power*.
+    """The number of prompts of the same mix that it takes to detect a *difference* with a given *power*.
 
-    *error* is the standard error of the difference now, over so many *clusters*. Raises ValueError unless the
+    *error* is the present standard error of the difference over *clusters* prompts. Raises StatisticsError unless the
     difference is positive.
 
     >>> prompts_needed(10.0, 80, 14.2)
     320
     """
     if not difference > 0:
-        raise ValueError(f"A difference to be detected is more than 0, and not {difference}.")
+        raise StatisticsError(f"The difference to detect must be more than 0, not {difference}.")
     return max(2, int(np.ceil(round(clusters * (detectable(error, clusters, level, power) / difference) ** 2, 6))))
 
 
-def drawn(covariance: Floats, freedom: int, rng: np.random.Generator, draws: int) -> Floats:
-    """Draws of a multivariate t with mean 0 and that *covariance* of its normal part, float64[draws, k].
+def draw_multivariate_t(covariance: Floats, freedom: int, rng: np.random.Generator, draws: int) -> Floats:
+    """Draw from a multivariate t with mean 0: float64[draws, k].
 
-    Cholesky's root moves with the covariance no further than rounding does, unlike eigenvectors: other kernels of the
-    same machine draw the same.
+    *covariance* is float64[k, k], that of the normal part. A Cholesky root, unlike eigenvectors, is not sensitive to
+    rounding, so different linear algebra kernels draw the same.
 
-    >>> drawn(np.eye(2), 79, np.random.default_rng(0), 5).shape
+    >>> draw_multivariate_t(np.eye(2), 79, np.random.default_rng(0), 5).shape
     (5, 2)
     """
     k = covariance.shape[0]
     slight = _SLIGHT * float(covariance.trace()) / max(k, 1) or 1.0
     root = np.linalg.cholesky(covariance + slight * np.eye(k))
     wide = np.sqrt(freedom / rng.chisquare(freedom, draws))
-    found: Floats = (rng.standard_normal((draws, k)) @ root.T) * wide[:, None]
-    return found
+    result: Floats = (rng.standard_normal((draws, k)) @ root.T) * wide[:, None]
+    return result
 
 
-def _strengths_drawn(covariance: Floats, freedom: int, rng: np.random.Generator, draws: int) -> Floats:
-    """Draws of strengths up to what all of them have in common, which makes their covariance, of rank m - 1, whole."""
-    return drawn(covariance + covariance.diagonal().mean(), freedom, rng, draws)
+def _draw_strengths(covariance: Floats, freedom: int, rng: np.random.Generator, draws: int) -> Floats:
+    """Draw strengths up to a common shift, which makes their covariance, of rank m - 1, positive definite."""
+    return draw_multivariate_t(covariance + covariance.diagonal().mean(), freedom, rng, draws)
 
 
 def _largest(covariance: Floats, errors: Floats, freedom: int, rng: np.random.Generator, draws: int) -> Floats:
-    """Of each draw, the largest |difference| in standard errors over all pairs: float64[draws]."""
-    found = _strengths_drawn(covariance, freedom, rng, draws).T.astype(np.float32)
-    m = len(found)
+    """The largest |difference| in standard errors over all pairs in each draw: float64[draws]."""
+    strengths = _draw_strengths(covariance, freedom, rng, draws).T.astype(np.float32)
+    m = len(strengths)
     most = np.zeros(draws, dtype=np.float32)
     with np.errstate(divide="ignore"):
         scale = np.where(errors > 0, 1 / errors, 0).astype(np.float32)
     for i in range(m - 1):
-        spread = np.abs(found[i + 1 :] - found[i])
+        spread = np.abs(strengths[i + 1 :] - strengths[i])
         spread *= scale[i, i + 1 :, None]
         np.maximum(most, spread.max(axis=0), out=most)
     return most.astype(np.float64)

@@ -1,8 +1,8 @@
-"""When verdicts say enough: the precision asked for, or everybody told apart who is to be.
+"""Stopping rules: stop when intervals are precise enough, or when all required pairs are significantly different.
 
-Whoever looks after each round and stops on what he sees takes the level of each look from `looks`. Pairs need no
-further adjustment: all of them must be told apart, so that one pair of equals alone keeps the rule from stopping, with
-the level of its own intervals.
+A rule that looks after each round takes the level of each look from `alpha_spending`. Pairs need no further adjustment,
+because all of them must be significantly different: a single pair of equal contestants prevents stopping, at the level
+of its own interval.
 """
 
 from dataclasses import dataclass
@@ -21,10 +21,11 @@ _PLACES = 6
 
 @dataclass(frozen=True)
 class Goal:
-    """What is to be reached: all that is asked for of the two, or never without either.
+    """The conditions for stopping. If both are set, both must hold; if none is set, the goal is never reached.
 
-    *precision* is rating points to either side of every rating. *separated* is everybody told from everybody, or the
-    best *top* from all others where it is not 0.
+    *precision* is the largest half-width of the intervals of all ratings, in rating points; 0 for no condition.
+    *separated* requires that all pairs are significantly different, or, if *top* is not 0, each of the best *top* from
+    each of the others.
     """
 
     precision: float = 0.0
@@ -32,13 +33,13 @@ class Goal:
     top: int = 0
 
 
-def reached(battles: Battles, goal: Goal, level: float) -> bool:
-    """Whether intervals of *level* over prompts say that *goal* is reached. Never while somebody can't be ranked.
+def is_reached(battles: Battles, goal: Goal, level: float) -> bool:
+    """Whether intervals of *level* over prompts reach the *goal*. False while some contestant cannot be ranked.
 
     >>> even = Battles.from_names(["a"] * 400, ["b"] * 400, ["left", "right"] * 200)
-    >>> reached(even, Goal(precision=20), 0.95), reached(even, Goal(precision=15), 0.95)
+    >>> is_reached(even, Goal(precision=20), 0.95), is_reached(even, Goal(precision=15), 0.95)
     (True, False)
-    >>> reached(even, Goal(separated=True), 0.95)
+    >>> is_reached(even, Goal(separated=True), 0.95)
     False
     """
     if not goal.precision and not goal.separated:
@@ -49,23 +50,23 @@ def reached(battles: Battles, goal: Goal, level: float) -> bool:
         return False
     if fit.covariance.matrix is None or fit.covariance.open_above is not None:
         return False
-    return (not goal.precision or _narrow(fit, goal.precision, level)) and (
-        not goal.separated or _apart(fit, goal.top, level)
+    return (not goal.precision or _is_precise(fit, goal.precision, level)) and (
+        not goal.separated or _is_separated(fit, goal.top, level)
     )
 
 
-def _narrow(fit: BradleyTerryFit, precision: float, level: float) -> bool:
-    found = fit.interval(level)
-    return bool((rounded((found.high - found.low) / 2, _PLACES) <= precision).all())
+def _is_precise(fit: BradleyTerryFit, precision: float, level: float) -> bool:
+    intervals = fit.interval(level)
+    return bool((rounded((intervals.high - intervals.low) / 2, _PLACES) <= precision).all())
 
 
-def _apart(fit: BradleyTerryFit, top: int, level: float) -> bool:
-    found = fit.covariance
-    assert found.matrix is not None  # noqa: S101  # the caller has looked
-    half = t_quantile(level, found.freedom + 1) * difference_errors(found.matrix)
-    told = rounded(POINTS * (np.abs(np.subtract.outer(fit.log_strengths, fit.log_strengths)) - half), _PLACES) > 0
+def _is_separated(fit: BradleyTerryFit, top: int, level: float) -> bool:
+    covariance = fit.covariance
+    assert covariance.matrix is not None  # noqa: S101 - the caller has checked
+    half = t_quantile(level, covariance.freedom + 1) * difference_errors(covariance.matrix)
+    separated = rounded(POINTS * (np.abs(np.subtract.outer(fit.log_strengths, fit.log_strengths)) - half), _PLACES) > 0
     if top:
         order = np.argsort(-fit.ratings, kind="stable")
-        return bool(told[np.ix_(order[:top], order[top:])].all())
-    np.fill_diagonal(told, val=True)
-    return bool(told.all())
+        return bool(separated[np.ix_(order[:top], order[top:])].all())
+    np.fill_diagonal(separated, val=True)
+    return bool(separated.all())

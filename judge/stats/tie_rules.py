@@ -1,11 +1,11 @@
-"""What a tie is: the chances of a win, a loss and a tie as functions of how far the left side is ahead.
+"""Tie rules: the probabilities of a win, a loss and a tie as functions of the advantage of the left side.
 
-*eta* is the log strength of the left side less that of the right one, with whatever else speaks for the left side.
+*eta* is the log strength of the left side minus that of the right one, plus the effects (position and covariates).
 
 - HALF_WIN: a tie is half a win for each (R. A. Bradley, M. E. Terry (1952), Biometrika 39(3/4)).
 - DAVIDSON: left e^(eta/2), right e^(-eta/2), tie e^tau, each over their sum (R. R. Davidson (1970), Journal of the
-  American Statistical Association 65(329)). With what one side is worth inside eta it is the model of R. R. Davidson,
-  R. J. Beaver (1977), Biometrics 33(4).
+  American Statistical Association 65(329)). With a position effect in eta it is the model of R. R. Davidson, R. J.
+  Beaver (1977), Biometrics 33(4).
 - RAO_KUPPER: left s(eta - tau), right s(-eta - tau), tie the rest, with s the logistic function and tau > 0 (P. V.
   Rao, L. L. Kupper (1967), Journal of the American Statistical Association 62(317)).
 
@@ -23,12 +23,12 @@ HALF_WIN = "half-win"
 DAVIDSON = "davidson"
 RAO_KUPPER = "rao-kupper"
 RULES = (HALF_WIN, DAVIDSON, RAO_KUPPER)
-"""The rules by name."""
+"""The names of the rules."""
 
 
 @dataclass(frozen=True, eq=False)
 class Terms:
-    """The first and second derivatives of each battle's log likelihood, float64[k] each, the second ones negated."""
+    """The derivatives of each battle's log likelihood, float64[k] each: first ones, and negated second ones."""
 
     eta: Floats
     tau: Floats
@@ -38,7 +38,7 @@ class Terms:
 
 
 def expected(rule: str, eta: Floats, tau: float) -> Floats:
-    """The expected score of the left side, a tie counting half: the shape of *eta*.
+    """The expected score of the left side, where a tie counts half, in the shape of *eta*.
 
     >>> expected(RAO_KUPPER, np.array([0.0, 1.0]), 0.5).round(4).tolist()
     [0.5, 0.72]
@@ -52,10 +52,10 @@ def expected(rule: str, eta: Floats, tau: float) -> Floats:
 
 
 def terms(rule: str, outcome: Codes, eta: Floats, tau: float) -> Terms:
-    """The derivatives for battles with that *outcome* (int8[k]), by *eta* (float64[k]) and *tau*.
+    """The derivatives for battles with *outcome* (int8[k]), with respect to *eta* (float64[k]) and *tau*.
 
-    >>> found = terms(HALF_WIN, np.array([LEFT, TIE], dtype=np.int8), np.zeros(2), 0.0)
-    >>> found.eta.tolist()
+    >>> derivatives = terms(HALF_WIN, np.array([LEFT, TIE], dtype=np.int8), np.zeros(2), 0.0)
+    >>> derivatives.eta.tolist()
     [0.5, 0.0]
     """
     tie = outcome == TIE
@@ -82,7 +82,7 @@ def terms(rule: str, outcome: Codes, eta: Floats, tau: float) -> Terms:
 
 
 def _logistic(eta: Floats) -> Floats:
-    # By tanh, which neither overflows nor loses the smaller half.
+    # tanh does not overflow, and keeps the precision of small values.
     half: Floats = 0.5 + 0.5 * np.tanh(0.5 * eta)
     return half
 

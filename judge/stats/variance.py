@@ -1,10 +1,10 @@
-"""How far verdicts vary from prompt to prompt, from judge to judge, from order to order and from repeat to repeat.
+"""Variance components of verdicts: between prompts, judges, presentation orders and repeats.
 
-Nested analysis of variance: a pair of contestants meets on prompts, on each judges speak, each in one order or both,
-and each perhaps repeatedly. The expected mean squares are those of S. R. Searle, G. Casella, C. E. McCulloch (1992),
-"Variance Components", chapter 3, with the variances below a level estimated first (the means of the groups below have
-them divided by their number), which allows for unequal numbers. A level with nobody to differ from, such as one repeat
-each, is not estimated, and its share is in the level above.
+This is a nested analysis of variance. A pair of contestants meets on prompts; each prompt has verdicts of judges, each
+judge one or both orders, and each order one or more repeats. The expected mean squares are those of S. R. Searle, G.
+Casella, C. E. McCulloch (1992), "Variance Components", chapter 3. Inner levels are estimated first, and the means of
+their groups have those variances divided by the group size, which allows for unequal group sizes. A level with only one
+member in each group, such as a single repeat, is not estimated; its variance is part of the level above.
 """
 
 from dataclasses import dataclass
@@ -12,16 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from judge.columns.arrays import Floats, Ints, sums
+from judge.stats.errors import StatisticsError
 
 LEVELS = ("prompt", "judge", "order", "repeat")
-"""From the outside to the inside."""
+"""From the outermost to the innermost level."""
 
 _PLACES = 9
 
 
 @dataclass(frozen=True)
 class Component:
-    """The variance of *level*, in squared shares of a comparison, and its *share* of all; None where not estimated."""
+    """The *variance* of a *level*, in squared left scores, and its *share* of the total; None if not estimated."""
 
     level: str
     variance: float | None
@@ -29,43 +30,43 @@ class Component:
 
 
 def components_of_variance(outcome: Floats, pair: Ints, prompt: Ints, judge: Ints, order: Ints) -> list[Component]:
-    """The variance of *outcome* (float64[n], the share for the left contestant, 0 to 1) by `LEVELS`.
+    """Estimate the variance of *outcome* (float64[n], left scores from 0 to 1) at each of `LEVELS`.
 
-    *pair*, *prompt*, *judge* and *order* are int32[n] codes; rows that agree in all of them are repeats. Negative
-    estimates are 0. Raises ValueError without rows.
+    *pair*, *prompt*, *judge* and *order* are int32[n] codes; rows with the same four codes are repeats. Negative
+    estimates become 0. Raises StatisticsError without rows.
 
     >>> same = np.zeros(4, dtype=np.int32)
     >>> prompts = np.array([0, 0, 1, 1], dtype=np.int32)
-    >>> found = components_of_variance(np.array([1.0, 0.0, 1.0, 0.0]), same, prompts, same, same)
-    >>> [(one.level, one.variance) for one in found]
+    >>> variances = components_of_variance(np.array([1.0, 0.0, 1.0, 0.0]), same, prompts, same, same)
+    >>> [(component.level, component.variance) for component in variances]
     [('prompt', 0.0), ('judge', None), ('order', None), ('repeat', 0.5)]
     """
     if outcome.size == 0:
-        raise ValueError("There are no outcomes.")
+        raise StatisticsError("Variance components need at least one outcome.")
     codes = [pair, prompt, judge, order]
     means, uncertainty = outcome, np.zeros(outcome.size)
-    found: dict[str, float | None] = {}
+    variances: dict[str, float | None] = {}
     for level, name in reversed(list(enumerate(LEVELS))):
-        # Rows are the members of this level; those that share all the codes outside it are of one group.
+        # Rows are the members of this level. Rows with the same outer codes form a group.
         group = np.unique(np.column_stack(codes[: level + 1]), axis=0, return_inverse=True)[1].ravel()
-        many = sums(group)
-        inside = sums(group, means) / many
-        freedom = float((many - 1).sum())
+        sizes = sums(group)
+        inside = sums(group, means) / sizes
+        freedom = float((sizes - 1).sum())
         variance = None
         if freedom > 0:
             squares = float(np.square(means - inside[group]).sum())
-            # A member's mean has the doubt of what is inside it: in a group of k, (k - 1) / k of it is in the squares.
-            expected = float((uncertainty * (1 - 1 / many[group])).sum())
+            # Inner levels add to the variance of a member's mean: a group of k has (k - 1) / k of it in its squares.
+            expected = float((uncertainty * (1 - 1 / sizes[group])).sum())
             variance = max((squares - expected) / freedom, 0.0)
-        found[name] = variance
-        # The mean of a group has a k-th of its members' variance, and of their doubt on average another k-th.
-        uncertainty = (sums(group, uncertainty) / many + (variance or 0.0)) / many
-        first = np.zeros(many.size, dtype=np.intp)
+        variances[name] = variance
+        # The mean of a group of k has 1 / k of its members' variance and of the mean of their uncertainties.
+        uncertainty = (sums(group, uncertainty) / sizes + (variance or 0.0)) / sizes
+        first = np.zeros(sizes.size, dtype=np.intp)
         first[group[::-1]] = np.arange(group.size)[::-1]
         codes = [column[first] for column in codes]
         means = inside
-    whole = sum(variance or 0.0 for variance in found.values())
-    return [_component(name, found[name], whole) for name in LEVELS]
+    whole = sum(variance or 0.0 for variance in variances.values())
+    return [_component(name, variances[name], whole) for name in LEVELS]
 
 
 def _component(level: str, variance: float | None, whole: float) -> Component:

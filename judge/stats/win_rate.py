@@ -1,6 +1,6 @@
-"""Win rates: the share of its battles that a contestant wins, a tie counting half.
+"""Win rates: the share of its battles that a contestant wins, where a tie counts half.
 
-The share is a ratio of two sums over prompts, and its interval that of a ratio estimator (see `clustered`).
+The share is a ratio of two sums over prompts, with the interval of a ratio estimator (see `cluster_intervals`).
 """
 
 from dataclasses import dataclass
@@ -10,14 +10,15 @@ import numpy as np
 from judge.columns.arrays import Floats, Ints
 from judge.stats.battles import LEFT, TIE, Battles
 from judge.stats.cluster_intervals import Estimate, ratio
+from judge.stats.errors import StatisticsError
 
 
 @dataclass(frozen=True, eq=False)
 class WinRates:
     """The win rate of each contestant of *battles*, with its interval, in the order of the contestants' codes.
 
-    With a *reference* (a code) only battles against it count, and its own rate has no value; without, all count. A
-    contestant without battles that count has no value either.
+    With a *reference* (a code), only battles against it count, and its own rate has no value. A contestant without
+    counted battles has no value either.
     """
 
     battles: Battles
@@ -27,17 +28,17 @@ class WinRates:
 
 
 def win_rates(battles: Battles, reference: int | None = None, level: float = 0.95) -> WinRates:
-    """The win rate of every contestant: against the contestant with the code *reference*, or over all its battles.
+    """Compute the win rate of every contestant, against the *reference* (a code) or over all its battles.
 
-    Raises ValueError for a senseless level or an unknown reference.
+    Raises StatisticsError for a level outside 0 to 1 or an unknown reference.
 
-    >>> found = win_rates(Battles.from_names(["a"] * 20, ["b"] * 20, ["left", "tie"] * 10), 1)
-    >>> found.rates[0].value, found.rates[0].method
+    >>> result = win_rates(Battles.from_names(["a"] * 20, ["b"] * 20, ["left", "tie"] * 10), 1)
+    >>> result.rates[0].value, result.rates[0].method
     (0.75, 'jackknife-cr3-t')
     """
     m = len(battles.contestants)
     if reference is not None and not 0 <= reference < m:
-        raise ValueError(f"There is no contestant with the code {reference} to compare with.")
+        raise StatisticsError(f"There is no contestant with the code {reference} to compare with.")
     contestant, score, weight, cluster = _sides(battles, reference)
     order = np.argsort(contestant, kind="stable")
     ends = np.searchsorted(contestant, np.arange(m + 1), sorter=order)
@@ -49,11 +50,11 @@ def win_rates(battles: Battles, reference: int | None = None, level: float = 0.9
                 score[rows] * weight[rows], weight[rows], None if cluster is None else cluster[rows], level, (0.0, 1.0)
             ),
         )
-    return WinRates(battles, reference, level, tuple(rates))
+    return WinRates(battles=battles, reference=reference, level=level, rates=tuple(rates))
 
 
 def _sides(battles: Battles, reference: int | None) -> tuple[Ints, Floats, Floats, Ints | None]:
-    """One row for each side of each battle that counts: whose, its score, its weight and its cluster."""
+    """The contestant, score, weight and cluster of each side of each counted battle, one row each."""
     seen_left = np.ones(battles.n, dtype=bool) if reference is None else battles.right == reference
     seen_right = np.ones(battles.n, dtype=bool) if reference is None else battles.left == reference
     left_score = np.where(battles.outcome == TIE, 0.5, battles.outcome == LEFT)

@@ -22,7 +22,7 @@ from judge.rpc import reports
 from judge.ranking.battles import alone
 from judge.ranking.rank import rank
 from judge.ranking.options import RankOptions
-from judge.stats.prediction_powered import Compared, anchored
+from judge.stats.prediction_powered import ComparisonColumns, anchored_fit
 from judge.stats.battles import Battles
 
 def digest(leaderboard):
@@ -47,7 +47,7 @@ for intervals in ("bootstrap", "percentile"):
     print(intervals, digest(leaderboard))
 judged, chosen = rng.random(left.size), rng.random(left.size) < 0.3
 labelled = np.where(chosen, beaten * 1.0, np.nan)
-fit = anchored(Compared(120, left, right, judged, labelled, np.full(left.size, 0.3), prompt))
+fit = anchored_fit(ComparisonColumns(120, left, right, judged, labelled, np.full(left.size, 0.3), prompt))
 print("anchored", fit.log_strengths.round(6).tolist(), fit.covariance.matrix.round(9).tolist())
 """
 KERNELS = (

@@ -1,4 +1,4 @@
-"""Battles and votes from the published MT-bench files, and seeded synthetic ones."""
+"""Fixtures: battles and votes from the published MT-bench files, and simulated ones."""
 
 import gzip
 import json
@@ -83,7 +83,7 @@ def _votes(rows: list[Row]) -> VoteColumns:
 def _random_battles(
     seed: int, n: int = 600, m: int = 5, prompts: int | None = 60, *, weighted: bool = False
 ) -> Battles:
-    """Battles of contestants half a unit of log strength apart, with ties and an effect of the prompt on each."""
+    """Simulate battles of contestants half a unit of log strength apart, with ties and prompt effects."""
     rng = np.random.default_rng(seed)
     left = rng.integers(0, m, n)
     right = (left + rng.integers(1, m, n)) % m

@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from itertools import combinations
 from random import Random
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -8,11 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
-from judge.stats.agreement import AgreementFigure, agreement
+from judge.stats.agreement import AgreementFigure, Ties, agreement
 from judge.stats.battles import LEFT, RIGHT, TIE
 from judge.stats.chance import both_orientations, cohen_kappa, gwet_ac1
+from judge.stats.errors import StatisticsError
 from judge.stats.order_effects import order_consistency
 from judge.stats.votes import NOBODY, VoteColumns, VotePairs, majority, pairs_between, pairs_within, plurality
+from stats.known import known
 
 SWAPPED = np.array([RIGHT, LEFT, TIE], dtype=np.int8)
 
@@ -31,12 +34,12 @@ def ballots(draw: st.DrawFn) -> VoteColumns:
 
 
 def figures(figure: AgreementFigure) -> dict[str, object]:
-    """Everything a figure says, as something that compares."""
+    """All fields of a figure, as values that can be compared."""
     return {name: np.asarray(value).tolist() for name, value in vars(figure).items()}
 
 
 def test_the_plurality_is_what_most_said() -> None:
-    """Most votes win; a tie for most is a tie, or no vote."""
+    """The outcome with the most votes wins. Several with the most give a tie, or no vote."""
     cast = votes((5, LEFT, 1, 0), (5, LEFT, 1, 1), (5, TIE, 1, 2), (2, LEFT, 0, 0), (2, RIGHT, 0, 1), (7, TIE, 1, 0))
 
     kept, dropped = plurality(cast), plurality(cast, "drop")
@@ -48,7 +51,7 @@ def test_the_plurality_is_what_most_said() -> None:
 
 
 def test_the_majority_is_more_than_half() -> None:
-    """Two of four are a plurality and no majority."""
+    """Two of four votes are a plurality but not a majority."""
     cast = votes((1, LEFT, 0, 0), (1, LEFT, 0, 1), (1, TIE, 0, 2), (1, RIGHT, 0, 3), (2, TIE, 0, 0), (3, LEFT, 0, 0))
 
     assert (majority(cast).item.tolist(), majority(cast).outcome.tolist()) == ([2, 3], [TIE, LEFT])
@@ -58,7 +61,7 @@ def test_the_majority_is_more_than_half() -> None:
 @settings(deadline=None, max_examples=60)
 @given(ballots(), ballots())
 def test_pairs_are_those_of_two_loops(source: VoteColumns, target: VoteColumns) -> None:
-    """Between: each target vote with each source vote on its item. Within: each unordered pair, without order."""
+    """Pairs between and within sources equal those of two nested loops."""
     between, within, apart = (
         pairs_between(source, target),
         pairs_within(target),
@@ -78,18 +81,18 @@ def test_pairs_are_those_of_two_loops(source: VoteColumns, target: VoteColumns) 
 
 @settings(deadline=None, max_examples=60)
 @given(ballots(), ballots(), st.sampled_from(["WITH", "WITHOUT"]))
-def test_kappa_equals_that_of_scikit_learn(source: VoteColumns, target: VoteColumns, ties: str) -> None:
-    """An independent implementation of Cohen's kappa finds the same, as stored and in both orientations."""
+def test_kappa_equals_that_of_scikit_learn(source: VoteColumns, target: VoteColumns, ties: Ties) -> None:
+    """Cohen's kappa equals that of scikit-learn, as stored and in both orientations."""
     pairs = pairs_between(source, target)
     kept = np.ones(pairs.n, dtype=bool) if ties == "WITH" else (pairs.source != TIE) & (pairs.target != TIE)
-    one, other = pairs.source[kept], pairs.target[kept]
+    source_outcome, target_outcome = pairs.source[kept], pairs.target[kept]
     as_stored, both = agreement(pairs, ties, "sorted"), agreement(pairs, ties)
 
     assert as_stored.n == both.n == int(kept.sum())
-    assert as_stored.agree == both.agree == int((one == other).sum())
+    assert as_stored.agree == both.agree == int((source_outcome == target_outcome).sum())
     for figure, left, right in (
-        (as_stored, one, other),
-        (both, np.r_[one, SWAPPED[one]], np.r_[other, SWAPPED[other]]),
+        (as_stored, source_outcome, target_outcome),
+        (both, np.r_[source_outcome, SWAPPED[source_outcome]], np.r_[target_outcome, SWAPPED[target_outcome]]),
     ):
         if left.size and len(set(left) | set(right)) > 1:
             assert figure.kappa.value == pytest.approx(cohen_kappa_score(left, right), abs=1e-8)
@@ -101,9 +104,9 @@ def test_kappa_equals_that_of_scikit_learn(source: VoteColumns, target: VoteColu
 @settings(deadline=None, max_examples=60)
 @given(ballots(), ballots(), st.sampled_from(["WITH", "WITHOUT"]), st.randoms(use_true_random=False))
 def test_law_9_exchanging_left_and_right_or_reordering_votes_changes_no_agreement(
-    source: VoteColumns, target: VoteColumns, ties: str, random: Random
+    source: VoteColumns, target: VoteColumns, ties: Ties, random: Random
 ) -> None:
-    """Which contestant is called left on which comparison, and the order of votes, change no figure of agreement."""
+    """Exchanging left and right on some comparisons, or reordering votes, changes no figure of agreement."""
     exchanged = np.array([random.random() < 0.5 for _ in range(12)])
 
     def again(cast: VoteColumns) -> VoteColumns:
@@ -115,13 +118,13 @@ def test_law_9_exchanging_left_and_right_or_reordering_votes_changes_no_agreemen
         (pairs_between(source, target), pairs_between(again(source), again(target))),
         (pairs_within(source), pairs_within(again(source))),
     ):
-        one, other = figures(agreement(before, ties)), figures(agreement(after, ties))
-        del one["confusion"], other["confusion"]
-        assert one == other
+        figures_before, figures_after = figures(agreement(before, ties)), figures(agreement(after, ties))
+        del figures_before["confusion"], figures_after["confusion"]
+        assert figures_before == figures_after
 
 
 def test_pairs_within_one_group_have_no_source() -> None:
-    """Kappa among people counts each pair in both roles; the table shows each once, smaller outcome code first."""
+    """Kappa within a group counts each pair in both roles. The table has each once, smaller outcome code first."""
     cast = votes((0, RIGHT, 0, 0), (0, LEFT, 0, 1), (1, TIE, 1, 0), (1, TIE, 1, 1))
 
     figure = agreement(pairs_within(cast), orientation="sorted")
@@ -151,7 +154,7 @@ def test_what_cannot_be_computed_is_absent_with_a_reason() -> None:
 
 
 def test_ac1_is_gwets() -> None:
-    """Gwet's own formula by hand: chance is q (1 - q) summed over categories, by one less than their number."""
+    """AC1 equals Gwet's formula, computed by hand."""
     table = np.array([[[40.0, 6, 2], [4, 30, 3], [1, 5, 9]]])
     q = (table[0].sum(axis=0) + table[0].sum(axis=1)) / 200
     chance = (q * (1 - q)).sum() / 2
@@ -160,7 +163,7 @@ def test_ac1_is_gwets() -> None:
 
 
 def test_kappa_depends_on_names_and_both_orientations_do_not() -> None:
-    """A judge that follows people only where the left one is better: renaming moves kappa as stored, not in both."""
+    """Renaming changes kappa as stored but not in both orientations, for a judge that prefers left."""
     table = np.array([[60.0, 5, 0], [10, 5, 0], [3, 3, 2]])
     renamed = table[[1, 0, 2]][:, [1, 0, 2]]
     half = np.array([[30.0, 4, 0], [6, 31, 0], [3, 3, 2]])
@@ -170,25 +173,27 @@ def test_kappa_depends_on_names_and_both_orientations_do_not() -> None:
 
 
 def test_kappas_interval_is_the_jackknife_over_prompts() -> None:
-    """The standard error of kappa is that of computing it anew without each prompt."""
+    """The standard error of kappa equals that of recomputing kappa without each prompt."""
     rng = np.random.default_rng(4)
     truth = rng.integers(0, 3, 240)
-    one, other = (np.where(rng.random(240) < 0.7, truth, rng.integers(0, 3, 240)) for _ in range(2))
-    cluster = np.repeat(np.arange(20), 12)
-    whole = cohen_kappa_score(one, other)
-    without = [cohen_kappa_score(one[cluster != g], other[cluster != g]) for g in range(20)]
+    source_outcome, target_outcome = (np.where(rng.random(240) < 0.7, truth, rng.integers(0, 3, 240)) for _ in range(2))
+    cluster = np.repeat(np.arange(20, dtype=np.int32), 12)
+    whole = cohen_kappa_score(source_outcome, target_outcome)
+    without = [cohen_kappa_score(source_outcome[cluster != g], target_outcome[cluster != g]) for g in range(20)]
     error = np.sqrt(19 / 20 * np.square(np.array(without) - whole).sum())
 
-    pairs = VotePairs(one.astype(np.int8), other.astype(np.int8), np.arange(240, dtype=np.int32), cluster)
+    pairs = VotePairs(
+        source_outcome.astype(np.int8), target_outcome.astype(np.int8), np.arange(240, dtype=np.int32), cluster
+    )
     figure = agreement(pairs, orientation="sorted")
 
-    assert figure.kappa.high - figure.kappa.low == pytest.approx(2 * 2.093024054 * error, rel=1e-6)
+    assert known(figure.kappa.high) - known(figure.kappa.low) == pytest.approx(2 * 2.093024054 * error, rel=1e-6)
     assert figure.kappa.method == figure.ac1.method == "jackknife-cr3-t"
-    assert figure.ac1.low < figure.ac1.value < figure.ac1.high
+    assert known(figure.ac1.low) < known(figure.ac1.value) < known(figure.ac1.high)
 
 
 def test_order_effects_are_counted_by_kind() -> None:
-    """The same twice, the first slot twice, the second slot twice, and leanings towards a slot with one tie."""
+    """Outcomes are counted as consistent, preferring a position, or leaning to it with one tie."""
     first = [LEFT, LEFT, RIGHT, LEFT, TIE, RIGHT, TIE, TIE]
     second = [LEFT, RIGHT, LEFT, TIE, RIGHT, TIE, LEFT, TIE]
 
@@ -201,13 +206,13 @@ def test_order_effects_are_counted_by_kind() -> None:
 
 
 def test_a_judge_that_always_takes_the_first_is_never_consistent() -> None:
-    """The yardstick `first`: consistency 0, share of the first slot 1, both with the exact interval over prompts."""
+    """A judge that always takes the first has consistency 0 and a first share of 1, with exact intervals."""
     effects = order_consistency(np.full(60, LEFT), np.full(60, RIGHT), np.repeat(np.arange(30), 2))
 
     assert (effects.consistency.value, effects.first_share.value) == (0.0, 1.0)
     assert effects.prefers_first == 60
     assert effects.consistency.method == "exact-binomial-over-prompts"
-    assert 0 < effects.consistency.high < 0.13
+    assert 0 < known(effects.consistency.high) < 0.13
 
 
 @pytest.mark.parametrize(
@@ -217,17 +222,17 @@ def test_a_judge_that_always_takes_the_first_is_never_consistent() -> None:
         (lambda: votes((-1, 0, 0, 0)), "item holds a code"),
         (lambda: votes((0, 0, 0, 0), (0, 0, 1, 1)), "several prompts"),
         (lambda: VoteColumns(np.array([0]), np.array([0]), np.array([0]), np.array([0, 1])), "differ in length"),
-        (lambda: plurality(votes((0, 0, 0, 0)), "coin"), "'coin' is unknown"),
-        (lambda: agreement(pairs_within(votes()), "MAYBE"), "'MAYBE' is unknown"),
-        (lambda: agreement(pairs_within(votes()), orientation="up"), "'up' is unknown"),
+        (lambda: plurality(votes((0, 0, 0, 0)), cast("Any", "coin")), "rule for ties 'coin'"),
+        (lambda: agreement(pairs_within(votes()), cast("Any", "MAYBE")), "treatment of ties 'MAYBE'"),
+        (lambda: agreement(pairs_within(votes()), orientation=cast("Any", "up")), "orientation 'up'"),
         (lambda: agreement(pairs_within(votes()), level=95), "level of an interval"),
         (lambda: order_consistency([0, 1], [0]), "differ in length"),
         (lambda: order_consistency([4], [0]), "first_outcome holds an unknown outcome"),
     ],
 )
 def test_bad_votes_are_refused_by_name(ask: Callable[..., object], sentence: str) -> None:
-    """Each thing that is wrong with votes is a ValueError that says which."""
-    with pytest.raises(ValueError, match=sentence):
+    """Every defect of votes raises a StatisticsError that names it."""
+    with pytest.raises(StatisticsError, match=sentence):
         ask()
 
 

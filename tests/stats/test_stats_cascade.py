@@ -1,103 +1,105 @@
-"""A cascade's guarantee, also where comparisons of a prompt are alike."""
+"""The guarantee of a cascade holds, also with correlated comparisons of a prompt."""
 
 import numpy as np
 import pytest
 from scipy.special import ndtri
 
 from judge.stats.cascade import cascade
+from judge.stats.errors import StatisticsError
+from stats.known import known
 
 EACH, ALIKE, TARGET = 10, 0.1, 0.85
-"""Comparisons of a prompt, the correlation of what a judge gets right of two of them, and the agreement asked for."""
+"""The comparisons per prompt, the correlation of a judge's agreement on two of them, and the target."""
 
 
-def drawn(rng: np.random.Generator, prompts: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """How sure a judge is and whether it agrees: more often the surer, and alike within a prompt."""
+def simulate_judge(rng: np.random.Generator, prompts: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Simulate a judge's confidence and agreement, which rises with confidence and correlates within prompts."""
     sure = rng.random(prompts * EACH)
-    return sure, *agreeing(rng, prompts, 0.226, 0.1 + 1.6 * sure)
+    return sure, *simulate_agreement(rng, prompts, 0.226, 0.1 + 1.6 * sure)
 
 
-def agreeing(
+def simulate_agreement(
     rng: np.random.Generator, prompts: int, shared: float, most: float | np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Whether a judge agrees: where a normal variable, *shared* by a prompt to that share, is less than *most*."""
+    """Simulate agreement: a normal variable, of which a prompt shares *shared*, is less than *most*."""
     cluster = np.repeat(np.arange(prompts, dtype=np.int32), EACH)
     common, own = rng.normal(size=prompts)[cluster], rng.normal(size=cluster.size)
     return np.sqrt(shared) * common + np.sqrt(1 - shared) * own < most, cluster
 
 
 def correlation(agrees: np.ndarray) -> float:
-    """Of two comparisons of a prompt, whether the judge agrees."""
+    """The correlation of the judge's agreement on two comparisons of a prompt."""
     right = agrees.reshape(-1, EACH).astype(float)
     return float(np.mean([np.corrcoef(right[:, 0], right[:, at])[0, 1] for at in range(1, EACH)]))
 
 
 def test_the_guarantee_holds_with_prompts_that_are_alike() -> None:
-    """In at most a tenth of 400 replicates is the agreement at the threshold chosen below the target in truth."""
+    """The true agreement at the chosen threshold is below the target in at most a tenth of 400 replicates."""
     rng = np.random.default_rng(1)
-    sure, agrees, _ = drawn(rng, 100_000)
+    sure, agrees, _ = simulate_judge(rng, 100_000)
     order = np.argsort(-sure)
     truth = np.cumsum(agrees[order]) / np.arange(1, sure.size + 1)
-    chosen = [cascade(*drawn(rng, 300), rng, TARGET, delta=0.1).threshold for _ in range(400)]
-    reached = [truth[int((sure >= threshold).sum()) - 1] for threshold in chosen if threshold is not None]
+    chosen = [cascade(*simulate_judge(rng, 300), rng, TARGET, delta=0.1).threshold for _ in range(400)]
+    true_agreement = [truth[int((sure >= threshold).sum()) - 1] for threshold in chosen if threshold is not None]
 
     assert correlation(agrees) == pytest.approx(ALIKE, abs=0.005)
-    assert len(reached) > 200
-    assert sum(one < TARGET for one in reached) / 400 <= 0.1
+    assert len(true_agreement) > 200
+    assert sum(agreement < TARGET for agreement in true_agreement) / 400 <= 0.1
 
 
 def test_a_judge_just_below_the_target_is_seldom_let_through() -> None:
-    """The worst case: it agrees a hair less than asked for. One comparison a prompt keeps the chance; all do not."""
+    """Testing one comparison per prompt keeps the error rate in the worst case; testing all of them does not."""
     rng = np.random.default_rng(2)
     sure, least = np.ones(300 * EACH), float(ndtri(TARGET)) - 1e-6
     passed = np.zeros(2)
     for _ in range(1000):
-        agrees, cluster = agreeing(rng, 300, 0.21, least)
+        agrees, cluster = simulate_agreement(rng, 300, 0.21, least)
         alone = np.arange(sure.size, dtype=np.int32)
         passed += [cascade(sure, agrees, code, rng, TARGET).threshold is not None for code in (cluster, alone)]
 
-    assert correlation(agreeing(rng, 100_000, 0.21, least)[0]) == pytest.approx(ALIKE, abs=0.005)
+    assert correlation(simulate_agreement(rng, 100_000, 0.21, least)[0]) == pytest.approx(ALIKE, abs=0.005)
     assert 0.05 < passed[0] / 1000 <= 0.12
     assert passed[1] / 1000 > 0.14
 
 
 def test_steps_go_from_strict_to_lax_and_stop_holding_once() -> None:
-    found = cascade(*drawn(np.random.default_rng(2), 400), np.random.default_rng(0), target=0.8)
+    result = cascade(*simulate_judge(np.random.default_rng(2), 400), np.random.default_rng(0), target=0.8)
 
-    shares = [step.share for step in found.steps]
+    shares = [step.share for step in result.steps]
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
-    held = [step.held for step in found.steps]
+    held = [step.held for step in result.steps]
     first, last = held.index(True), len(held) - held[::-1].index(True)
     assert all(held[first:last])
-    assert found.threshold == found.steps[last - 1].threshold
-    assert found.steps[first].agreement.value > found.steps[-1].agreement.value
+    assert result.threshold == result.steps[last - 1].threshold
+    assert known(result.steps[first].agreement.value) > known(result.steps[-1].agreement.value)
 
 
 def test_what_cannot_be_guaranteed_is_not() -> None:
-    """A judge that agrees half the time, or too few prompts to tell: no threshold."""
+    """A judge that agrees half the time, or too few prompts, give no threshold."""
     rng = np.random.default_rng(3)
     sure, agrees, cluster = rng.random(600), rng.random(600) < 0.5, np.arange(600, dtype=np.int32)
 
     assert cascade(sure, agrees, cluster, rng).threshold is None
     assert cascade(sure[:9], np.ones(9, dtype=bool), cluster[:9], rng, target=0.9).threshold is None
-    with pytest.raises(ValueError, match="between 0 and 1"):
+    with pytest.raises(StatisticsError, match="between 0 and 1"):
         cascade(sure, agrees, cluster, rng, target=1)
-    with pytest.raises(ValueError, match="no comparison"):
+    with pytest.raises(StatisticsError, match="at least one comparison"):
         cascade(sure[:0], agrees[:0], cluster[:0], rng)
 
 
 def test_the_next_one_answers_the_rest() -> None:
-    """Where the judge is not sure enough somebody who is always right answers; where nobody does, nothing counts."""
+    """The second source answers below the threshold. Comparisons that neither answers do not count."""
     rng = np.random.default_rng(7)
     prompt = np.arange(300, dtype=np.int32)
     sure = np.repeat([1.0, 0.5, 0.0], 100)
     agrees = rng.random(300) < np.repeat([0.95, 0.8, 0.5], 100)
-    found = cascade(sure, agrees, prompt, rng, 0.9, otherwise=np.ones(300))
+    result = cascade(sure, agrees, prompt, rng, 0.9, otherwise=np.ones(300))
     some = cascade(sure, agrees, prompt, rng, 0.9, otherwise=np.where(prompt < 250, 1.0, np.nan))
 
-    for step, both in zip(found.steps, some.steps, strict=True):
+    for step, both in zip(result.steps, some.steps, strict=True):
         answered = sure >= step.threshold
-        assert step.together.value == pytest.approx((agrees[answered].sum() + (~answered).sum()) / 300, abs=1e-8)
-        told = answered | (prompt < 250)
-        assert both.together.n == told.sum()
+        assert known(step.together).value == pytest.approx((agrees[answered].sum() + (~answered).sum()) / 300, abs=1e-8)
+        has_outcome = answered | (prompt < 250)
+        assert known(both.together).n == has_outcome.sum()
     assert cascade(sure, agrees, prompt, rng, 0.9).steps[0].together is None

@@ -17,7 +17,7 @@ MODULES = sorted(
 
 
 def test_importing_statistics_does_not_import_scipy() -> None:
-    """SciPy is slow to import, so it is imported where it is used."""
+    """Importing the statistics does not import SciPy, which is slow."""
     imports = "; ".join(f"import {name}" for name in MODULES)
     check = f"import sys; {imports}; print(sorted(name for name in sys.modules if name.split('.')[0] == 'scipy'))"
 
@@ -28,7 +28,7 @@ def test_importing_statistics_does_not_import_scipy() -> None:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_the_examples_in_docstrings_run(name: str) -> None:
-    """What the documentation shows is what comes out."""
+    """The examples in docstrings give the results that they show."""
     assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 

@@ -1,11 +1,11 @@
-"""Tie rules, position, covariates and ridge, beside implementations that share nothing with ours."""
+"""Tie rules, position, covariates and ridge agree with independent implementations."""
 
 from collections.abc import Callable
 
 import choix
 import numpy as np
 import pytest
-import statsmodels.api as sm
+import statsmodels.api as sm  # type: ignore[import-untyped]
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
@@ -13,13 +13,14 @@ from scipy.optimize import minimize
 from judge.columns.arrays import Floats
 from judge.stats.battles import LEFT, RIGHT, TIE, Battles
 from judge.stats.bradley_terry import BradleyTerryFit, bradley_terry
-from judge.stats.errors import Disconnected
+from judge.stats.errors import Disconnected, StatisticsError
 from judge.stats.paired_model import Covariates
 from judge.stats.tie_rules import DAVIDSON, HALF_WIN, RAO_KUPPER, RULES, expected, terms
+from stats.known import known
 
 
 def chances(rule: str, eta: Floats, tau: float) -> Floats:
-    """The chances of left, right and tie as the papers write them: float64[3, k]."""
+    """The probabilities of left, right and tie as the papers write them: float64[3, k]."""
     if rule == DAVIDSON:
         odds, nu = np.exp(eta), np.exp(tau)
         whole = odds + 1 + nu * np.sqrt(odds)
@@ -32,23 +33,33 @@ def chances(rule: str, eta: Floats, tau: float) -> Floats:
 def log_likelihood(rule: str, outcome: np.ndarray, eta: Floats, tau: float) -> Floats:
     if rule == HALF_WIN:
         score = np.where(outcome == TIE, 0.5, outcome == LEFT)
-        return score * eta - np.log1p(np.exp(eta))
-    return np.log(chances(rule, eta, tau))[outcome, np.arange(eta.size)]
+        half_wins: Floats = score * eta - np.log1p(np.exp(eta))
+        return half_wins
+    likelihood: Floats = np.log(chances(rule, eta, tau))[outcome, np.arange(eta.size)]
+    return likelihood
 
 
 def battles_from(rng: np.random.Generator, m: int, n: int, *, weighted: bool, prompts: int = 50) -> Battles:
-    """Random battles in which everybody meets the next one in both orders with every outcome."""
+    """Random battles in which each contestant meets the next in both orders with every outcome."""
     left = np.concatenate((np.arange(m).repeat(3), (np.arange(m).repeat(3) + 1) % m, rng.integers(0, m, n)))
     right = np.concatenate(((np.arange(m).repeat(3) + 1) % m, np.arange(m).repeat(3), np.zeros(n, dtype=int)))
     right[6 * m :] = (left[6 * m :] + rng.integers(1, m, n)) % m
     outcome = np.concatenate((np.tile([LEFT, RIGHT, TIE], 2 * m), rng.choice([LEFT, LEFT, RIGHT, TIE], n)))
     weight = rng.integers(1, 5, left.size) / 2 if weighted else None
     cluster = rng.integers(0, prompts, left.size)
-    return Battles(tuple(f"c{i:02}" for i in range(m)), left, right, outcome.astype(np.int8), weight, cluster, prompts)
+    return Battles(
+        contestants=tuple(f"c{i:02}" for i in range(m)),
+        left=left.astype(np.int32),
+        right=right.astype(np.int32),
+        outcome=outcome.astype(np.int8),
+        weight=weight,
+        cluster=cluster.astype(np.int32),
+        n_clusters=prompts,
+    )
 
 
-def maximised(battles: Battles, rule: str, *, position: bool, extra: Floats | None, ridge: float) -> Floats:
-    """The maximum found by a general optimiser from the likelihood alone, the first strength being zero."""
+def maximum_of_likelihood(battles: Battles, rule: str, *, position: bool, extra: Floats | None, ridge: float) -> Floats:
+    """The maximum that a general optimizer finds from the likelihood alone."""
     m = len(battles.contestants)
     columns = np.empty((battles.n, 0)) if extra is None else extra
     if position:
@@ -59,34 +70,34 @@ def maximised(battles: Battles, rule: str, *, position: bool, extra: Floats | No
         strengths = parameters[:m]
         eta = strengths[battles.left] - strengths[battles.right] + columns @ parameters[m : m + columns.shape[1]]
         tau = parameters[-1] if rule == DAVIDSON else np.exp(parameters[-1])
-        told = weight @ log_likelihood(rule, battles.outcome, eta, tau)
-        return float(-told + ridge / 2 * strengths @ strengths + strengths.sum() ** 2)
+        likelihood = weight @ log_likelihood(rule, battles.outcome, eta, tau)
+        return float(-likelihood + ridge / 2 * strengths @ strengths + strengths.sum() ** 2)
 
     start = np.zeros(m + columns.shape[1] + 1)
-    found = minimize(worse, start, method="BFGS", options={"gtol": 1e-7}).x
+    best: Floats = minimize(worse, start, method="BFGS", options={"gtol": 1e-7}).x
     if rule == RAO_KUPPER:
-        found[-1] = np.exp(found[-1])
-    return found[:-1] if rule == HALF_WIN else found
+        best[-1] = np.exp(best[-1])
+    return best[:-1] if rule == HALF_WIN else best
 
 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("outcome", [LEFT, RIGHT, TIE])
 def test_derivatives_are_those_of_the_papers_likelihood(rule: str, outcome: int) -> None:
-    """First and second derivatives agree with differences of the log likelihood as published."""
+    """First and second derivatives agree with finite differences of the published log likelihood."""
     eta, tau, h = np.linspace(-3, 3, 13), 0.7, 1e-5
-    said = np.full(eta.size, outcome, dtype=np.int8)
-    found = terms(rule, said, eta, tau)
+    outcomes = np.full(eta.size, outcome, dtype=np.int8)
+    derivatives = terms(rule, outcomes, eta, tau)
 
     def at(more: float, wider: float) -> Floats:
-        return log_likelihood(rule, said, eta + more, tau + wider)
+        return log_likelihood(rule, outcomes, eta + more, tau + wider)
 
-    np.testing.assert_allclose(found.eta, (at(h, 0) - at(-h, 0)) / (2 * h), atol=1e-8)
-    np.testing.assert_allclose(found.tau, (at(0, h) - at(0, -h)) / (2 * h), atol=1e-8)
+    np.testing.assert_allclose(derivatives.eta, (at(h, 0) - at(-h, 0)) / (2 * h), atol=1e-8)
+    np.testing.assert_allclose(derivatives.tau, (at(0, h) - at(0, -h)) / (2 * h), atol=1e-8)
     h = 1e-3
-    np.testing.assert_allclose(-found.eta_eta, (at(h, 0) - 2 * at(0, 0) + at(-h, 0)) / h**2, atol=1e-5)
-    np.testing.assert_allclose(-found.tau_tau, (at(0, h) - 2 * at(0, 0) + at(0, -h)) / h**2, atol=1e-5)
+    np.testing.assert_allclose(-derivatives.eta_eta, (at(h, 0) - 2 * at(0, 0) + at(-h, 0)) / h**2, atol=1e-5)
+    np.testing.assert_allclose(-derivatives.tau_tau, (at(0, h) - 2 * at(0, 0) + at(0, -h)) / h**2, atol=1e-5)
     mixed = (at(h, h) - at(h, -h) - at(-h, h) + at(-h, -h)) / (4 * h**2)
-    np.testing.assert_allclose(-found.eta_tau, mixed, atol=1e-5)
+    np.testing.assert_allclose(-derivatives.eta_tau, mixed, atol=1e-5)
 
 
 @pytest.mark.parametrize("rule", [DAVIDSON, RAO_KUPPER])
@@ -111,21 +122,21 @@ def test_the_expected_score_counts_a_tie_as_half(rule: str) -> None:
 def test_fits_are_the_maximum_of_the_likelihood(
     seed: int, m: int, rule: str, position: bool, styled: bool, weighted: bool, ridge: float
 ) -> None:
-    """Every combination of rule, position, covariates, weights and ridge, against a general optimiser."""
+    """Every combination of rule, position, covariates, weights and ridge equals the result of a general optimizer."""
     rng = np.random.default_rng(seed)
     battles = battles_from(rng, m, 60, weighted=weighted)
     extra = rng.normal(size=(battles.n, 2)) if styled else None
-    told = None if extra is None else Covariates(("length", "lists"), extra)
+    covariates = None if extra is None else Covariates(("length", "lists"), extra)
 
-    fit = bradley_terry(battles, ties=rule, position=position, covariates=told, ridge=ridge)
+    fit = bradley_terry(battles, ties=rule, position=position, covariates=covariates, ridge=ridge)
 
-    best = maximised(battles, rule, position=position, extra=extra, ridge=ridge)
+    best = maximum_of_likelihood(battles, rule, position=position, extra=extra, ridge=ridge)
     np.testing.assert_allclose(fit.model.parameters, best, atol=2e-6)
     assert np.abs(fit.log_strengths.sum()) < 1e-12
 
 
 def test_covariances_equal_those_of_statsmodels(random_battles: Callable[..., Battles]) -> None:
-    """Half wins with a position and covariates are a logistic regression; its clustered sandwich is ours."""
+    """With half wins, position and covariates, the covariance equals that of a clustered logistic regression."""
     rng = np.random.default_rng(3)
     for weighted in (False, True):
         battles = random_battles(5, n=500, weighted=weighted)
@@ -139,16 +150,16 @@ def test_covariances_equal_those_of_statsmodels(random_battles: Callable[..., Ba
 
         fit = bradley_terry(battles, position=True, covariates=Covariates(("x",), extra))
 
-        # Weights are halves here: doubled they are numbers of rows, and the sandwich is the same.
-        many = 1 if battles.weight is None else (2 * battles.weight).astype(int)
-        each = np.repeat(rows, many)
+        # Doubled, the weights are numbers of rows, and the sandwich stays the same.
+        n_rows = 1 if battles.weight is None else (2 * battles.weight).astype(int)
+        each = np.repeat(rows, n_rows)
         peer = sm.GLM(score[each], design[each], family=sm.families.Binomial()).fit(
-            tol=1e-12, cov_type="cluster", cov_kwds={"groups": battles.cluster[each], "use_correction": False}
+            tol=1e-12, cov_type="cluster", cov_kwds={"groups": known(battles.cluster)[each], "use_correction": False}
         )
-        g = np.unique(battles.cluster).size
+        g = np.unique(known(battles.cluster)).size
         to_first = np.eye(m + 2)
         to_first[1:m, 0] = -1
-        ours = (to_first @ fit.covariance.effects @ to_first.T)[1:, 1:]
+        ours = (to_first @ known(fit.covariance.effects) @ to_first.T)[1:, 1:]
         parameters = (to_first @ fit.model.parameters)[1:]
         np.testing.assert_allclose(parameters, peer.params, atol=1e-8)
         np.testing.assert_allclose(ours, peer.cov_params() * g / (g - 1), rtol=1e-6, atol=1e-10)
@@ -157,7 +168,7 @@ def test_covariances_equal_those_of_statsmodels(random_battles: Callable[..., Ba
 @settings(max_examples=15, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 10**6), m=st.integers(2, 8))
 def test_strengths_equal_those_of_choix(seed: int, m: int) -> None:
-    """Without ties, against iterative Luce spectral ranking run to its end."""
+    """Without ties, the strengths equal those of iterative Luce spectral ranking."""
     rng = np.random.default_rng(seed)
     battles = battles_from(rng, m, 100, weighted=False)
     decided = battles.outcome != TIE
@@ -174,21 +185,23 @@ def test_strengths_equal_those_of_choix(seed: int, m: int) -> None:
 def test_law_9_swapping_the_sides_turns_the_position_effect_and_nothing_else(rule: str) -> None:
     battles = battles_from(np.random.default_rng(1), 4, 300, weighted=False)
     swap = np.array([RIGHT, LEFT, TIE], dtype=np.int8)
-    other = Battles(battles.contestants, battles.right, battles.left, swap[battles.outcome], None, battles.cluster, 50)
+    exchanged = Battles(
+        battles.contestants, battles.right, battles.left, swap[battles.outcome], None, battles.cluster, 50
+    )
 
-    def told(fit: BradleyTerryFit) -> tuple[list[float], list[float], float]:
+    def figures(fit: BradleyTerryFit) -> tuple[list[float], list[float], float]:
         by_name = {effect.name: effect for effect in fit.effects()}
         return fit.ratings.tolist(), fit.interval().low.tolist(), by_name["position"].value
 
-    one, two = (told(bradley_terry(b, ties=rule, position=True)) for b in (battles, other))
+    plain, swapped = (figures(bradley_terry(b, ties=rule, position=True)) for b in (battles, exchanged))
 
-    np.testing.assert_allclose(one[0], two[0], atol=2e-6)
-    np.testing.assert_allclose(one[1], two[1], atol=2e-6)
-    assert one[2] == pytest.approx(-two[2], abs=2e-6)
-    assert one[2] > 0.1
+    np.testing.assert_allclose(plain[0], swapped[0], atol=2e-6)
+    np.testing.assert_allclose(plain[1], swapped[1], atol=2e-6)
+    assert plain[2] == pytest.approx(-swapped[2], abs=2e-6)
+    assert plain[2] > 0.1
 
 
-def test_every_rule_is_the_same_where_nobody_ties(random_battles: Callable[..., Battles]) -> None:
+def test_without_ties_all_rules_are_the_same(random_battles: Callable[..., Battles]) -> None:
     battles = random_battles(3)
     decided = battles.outcome != TIE
     plain = Battles(battles.contestants, battles.left[decided], battles.right[decided], battles.outcome[decided])
@@ -203,20 +216,20 @@ def test_nothing_but_ties_is_refused_by_a_rule_that_models_them(rule: str) -> No
     battles = Battles.from_names(["a", "b", "c"], ["b", "c", "a"], ["tie"] * 3)
 
     assert bradley_terry(battles).ratings.tolist() == [1000.0] * 3
-    with pytest.raises(ValueError, match="All battles are ties"):
+    with pytest.raises(StatisticsError, match="All battles are ties"):
         bradley_terry(battles, ties=rule)
 
 
 def test_a_position_that_nobody_changes_is_refused() -> None:
-    """If a is always shown first, being a and being first are one thing."""
+    """If a is always shown first, its strength cannot be separated from the position."""
     battles = Battles.from_names(["a"] * 9, ["b"] * 9, ["left", "right", "left"] * 3)
 
-    with pytest.raises(ValueError, match="do not tell position"):
+    with pytest.raises(StatisticsError, match="cannot separate position"):
         bradley_terry(battles, position=True)
 
 
 def test_a_ridge_ranks_what_cannot_be_ranked_and_is_named() -> None:
-    """An unbeaten contestant gets a finite rating only where a ridge is asked for."""
+    """An unbeaten contestant gets a finite rating only with a ridge."""
     battles = Battles.from_names(["a", "a", "b"], ["b", "c", "c"], ["left", "left", "left"])
     with pytest.raises(Disconnected):
         bradley_terry(battles)
@@ -230,27 +243,27 @@ def test_a_ridge_ranks_what_cannot_be_ranked_and_is_named() -> None:
 
 @pytest.mark.parametrize("ridge", [-1.0, float("nan"), float("inf")])
 def test_a_senseless_ridge_is_refused(ridge: float, random_battles: Callable[..., Battles]) -> None:
-    with pytest.raises(ValueError, match="ridge"):
+    with pytest.raises(StatisticsError, match="ridge"):
         bradley_terry(random_battles(1), ridge=ridge)
 
 
 def test_senseless_covariates_are_refused(random_battles: Callable[..., Battles]) -> None:
     battles = random_battles(1)
-    with pytest.raises(ValueError, match="NaN"):
+    with pytest.raises(StatisticsError, match="NaN"):
         Covariates(("x",), np.full((battles.n, 1), np.nan))
-    with pytest.raises(ValueError, match="rows of covariates"):
+    with pytest.raises(StatisticsError, match="rows of covariates"):
         bradley_terry(battles, covariates=Covariates(("x",), np.ones((3, 1))))
-    with pytest.raises(ValueError, match="do not tell"):
+    with pytest.raises(StatisticsError, match="cannot separate"):
         bradley_terry(battles, covariates=Covariates(("x",), np.zeros((battles.n, 1))))
 
 
 def test_strata_take_what_they_differ_by_out_of_the_uncertainty() -> None:
-    """Two categories in which opposite contestants win: between them much doubt, within them little."""
+    """If opposite contestants win in two categories, strata by category reduce the uncertainty."""
     rng = np.random.default_rng(2)
     prompts = 60
-    cluster = np.repeat(np.arange(prompts), 4)
-    favoured = np.where(cluster % 2 == 0, 0.9, 0.1)
-    outcome = np.where(rng.random(cluster.size) < favoured, LEFT, RIGHT).astype(np.int8)
+    cluster = np.repeat(np.arange(prompts, dtype=np.int32), 4)
+    favored = np.where(cluster % 2 == 0, 0.9, 0.1)
+    outcome = np.where(rng.random(cluster.size) < favored, LEFT, RIGHT).astype(np.int8)
     zero = np.zeros(cluster.size, dtype=np.int32)
     battles = Battles(("a", "b"), zero, zero + 1, outcome, None, cluster, prompts)
 

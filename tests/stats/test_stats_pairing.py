@@ -1,6 +1,7 @@
 import hashlib
 import tracemalloc
 from collections.abc import Callable
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -10,19 +11,20 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from judge.columns.arrays import Flags
+from judge.stats.errors import StatisticsError
 from judge.stats.pairing import PairColumns, against, all_pairs, orders, random_balanced
 
-Counted = npt.NDArray[np.integer]
+Degrees = npt.NDArray[np.integer]
 TABLES = arrays(bool, st.tuples(st.integers(1, 8), st.integers(1, 7)))
 
 
 def rows(pairs: PairColumns) -> list[tuple[int, int, int]]:
-    """The pairs as tuples."""
+    """Return the pairs as tuples."""
     return list(zip(pairs.prompt.tolist(), pairs.left.tolist(), pairs.right.tolist(), strict=True))
 
 
 def every(present: Flags) -> list[tuple[int, int, int]]:
-    """Every pair by three loops."""
+    """Return all pairs, from three loops."""
     prompts, contestants = present.shape
     return [
         (p, i, j)
@@ -33,22 +35,22 @@ def every(present: Flags) -> list[tuple[int, int, int]]:
     ]
 
 
-def degrees(pairs: PairColumns, contestants: int) -> Counted:
-    """How often each contestant is in a pair."""
+def degrees(pairs: PairColumns, contestants: int) -> Degrees:
+    """Count the pairs of each contestant."""
     return np.bincount(np.concatenate((pairs.left, pairs.right)), minlength=contestants)
 
 
 @settings(deadline=None)
 @given(TABLES)
 def test_all_pairs_are_those_of_three_loops(present: Flags) -> None:
-    """Every pair whose two outputs are there, by prompt, then left, then right."""
+    """All pairs are those of three loops, ordered by prompt, left and right."""
     assert rows(all_pairs(present)) == every(present)
 
 
 @settings(deadline=None)
 @given(TABLES, st.data())
 def test_pairs_against_a_reference_all_hold_it(present: Flags, data: st.DataObject) -> None:
-    """Against a reference: of all pairs, those it is in."""
+    """The pairs against a reference are those of all pairs that contain it."""
     reference = data.draw(st.integers(0, present.shape[1] - 1))
 
     assert rows(against(present, reference)) == [row for row in every(present) if reference in row[1:]]
@@ -59,7 +61,7 @@ def test_pairs_against_a_reference_all_hold_it(present: Flags, data: st.DataObje
 def test_where_nothing_is_missing_pairs_are_balanced_to_two(
     prompts: int, contestants: int, data: st.DataObject
 ) -> None:
-    """No repeats, contestants used equally often but for two, prompts and pairs but for one."""
+    """Without missing outputs, counts differ by at most two for contestants and one for prompts and pairs."""
     present = np.ones((prompts, contestants), dtype=bool)
     n = data.draw(st.integers(0, prompts * contestants * (contestants - 1) // 2))
 
@@ -80,7 +82,7 @@ def test_where_nothing_is_missing_pairs_are_balanced_to_two(
 @settings(deadline=None, max_examples=200)
 @given(TABLES, st.data())
 def test_where_outputs_are_missing_only_existing_pairs_are_drawn(present: Flags, data: st.DataObject) -> None:
-    """No repeats, none of a missing output, and no prompt has two more than another that has pairs left."""
+    """Pairs are distinct and have both outputs, and the counts of prompts with pairs left differ by at most one."""
     capacity = np.bincount([p for p, _, _ in every(present)], minlength=len(present))
     n = data.draw(st.integers(0, int(capacity.sum())))
 
@@ -96,7 +98,7 @@ def test_where_outputs_are_missing_only_existing_pairs_are_drawn(present: Flags,
 
 @pytest.mark.parametrize("seed", range(5))
 def test_with_a_tenth_of_outputs_missing_contestants_are_still_balanced(seed: int) -> None:
-    """Contestants with more outputs missing are made up for on other prompts: used equally often but for two."""
+    """With missing outputs, the counts of contestants still differ by at most two."""
     rng = np.random.default_rng(seed)
     present = rng.random((60, 12)) < np.linspace(0.8, 1.0, 12)
 
@@ -106,7 +108,7 @@ def test_with_a_tenth_of_outputs_missing_contestants_are_still_balanced(seed: in
 
 
 def test_a_seed_names_one_plan_on_every_machine() -> None:
-    """The same seed gives the same pairs, to the byte, today and tomorrow; another seed gives others."""
+    """The same seed gives the same pairs to the byte, and another seed gives others."""
     full, holey = np.ones((40, 9), dtype=bool), np.random.default_rng(0).random((40, 9)) < 0.8
 
     def digest(present: Flags, seed: int) -> str:
@@ -119,20 +121,20 @@ def test_a_seed_names_one_plan_on_every_machine() -> None:
 
 
 def test_two_orders_one_order_or_a_coin() -> None:
-    """Both orders show each comparison twice, left first and then right; one shows left; a coin is fair and seeded."""
-    both, one = (orders(3, policy, np.random.default_rng(0)) for policy in ("both", "one"))
+    """Policy "both" presents each comparison twice, "one" left first, and "random" in a fair and seeded order."""
+    both, single = (orders(3, policy, np.random.default_rng(0)) for policy in ("both", "one"))
     coin, again = (orders(10_000, "random", np.random.default_rng(5)) for _ in range(2))
 
     assert both.comparison.tolist() == [0, 0, 1, 1, 2, 2]
     assert both.left_first.tolist() == [True, False] * 3
-    assert (one.comparison.tolist(), one.left_first.tolist()) == ([0, 1, 2], [True] * 3)
+    assert (single.comparison.tolist(), single.left_first.tolist()) == ([0, 1, 2], [True] * 3)
     assert coin.left_first.tolist() == again.left_first.tolist()
     assert 4_800 < coin.left_first.sum() < 5_200
 
 
 @pytest.mark.parametrize("plan", ["all", "random", "against"])
 def test_a_million_pairs_take_less_than_100_megabytes(plan: str) -> None:
-    """Memory stays flat: the columns, one sorted key, and little else."""
+    """The peak memory for a million pairs is less than 100 MB."""
     present = np.ones((5_300, 20), dtype=bool) if plan != "against" else np.ones((10_000, 101), dtype=bool)
     plans = {
         "all": lambda: all_pairs(present),
@@ -152,22 +154,22 @@ def test_a_million_pairs_take_less_than_100_megabytes(plan: str) -> None:
 @pytest.mark.parametrize(
     ("ask", "sentence"),
     [
-        (lambda rng: random_balanced(np.ones((2, 3), dtype=bool), 7, rng), "7 pairs were asked for, and 6 exist"),
-        (lambda rng: random_balanced(np.ones((2, 3), dtype=bool), -1, rng), "-1 pairs"),
-        (lambda _: all_pairs(np.ones((2, 3))), "table of booleans"),
-        (lambda _: all_pairs(np.ones(3, dtype=bool)), "table of booleans"),
+        (lambda rng: random_balanced(np.ones((2, 3), dtype=bool), 7, rng), r"from 0 to 6 \(all that exist\), not 7"),
+        (lambda rng: random_balanced(np.ones((2, 3), dtype=bool), -1, rng), "not -1"),
+        (lambda _: all_pairs(cast("Flags", np.ones((2, 3)))), r"must be bool\[prompts, contestants\], not"),
+        (lambda _: all_pairs(np.ones(3, dtype=bool)), r"must be bool\[prompts, contestants\], not"),
         (lambda _: against(np.ones((2, 3), dtype=bool), 3), "no contestant with the code 3"),
-        (lambda rng: orders(2, "twice", rng), "'twice' is unknown"),
+        (lambda rng: orders(2, cast("Any", "twice"), rng), "Unknown order policy 'twice'"),
     ],
 )
 def test_bad_plans_are_refused_in_words(ask: Callable[..., object], sentence: str) -> None:
-    """More pairs than exist, a table of numbers, an unknown reference or policy: a ValueError that says which."""
-    with pytest.raises(ValueError, match=sentence):
+    """Too many pairs, a table of numbers, and an unknown reference or policy raise a StatisticsError that says so."""
+    with pytest.raises(StatisticsError, match=sentence):
         ask(np.random.default_rng(0))
 
 
 def test_nothing_present_gives_no_pairs() -> None:
-    """Prompts without outputs have no pairs, and asking for none of them is no error."""
+    """Prompts without outputs have no pairs, and drawing zero pairs is no error."""
     empty = np.zeros((3, 4), dtype=bool)
 
     for pairs in (all_pairs(empty), against(empty, 0), random_balanced(empty, 0, np.random.default_rng(0))):

@@ -1,6 +1,7 @@
-"""A judge beside people: Krippendorff's alpha, the ceiling on the same comparisons, the alternative-annotator test."""
+"""A judge compared with people: Krippendorff's alpha, the ceiling, and the alternative-annotator test."""
 
 from functools import partial
+from typing import Literal
 
 import krippendorff
 import numpy as np
@@ -8,25 +9,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from judge.stats.agreement import Ties
 from judge.stats.alternative import CANNOT_TELL, FAILS, PASSES, alternative_annotator
 from judge.stats.ceiling import ceiling
-from judge.stats.cluster_intervals import Resamples, resampled
+from judge.stats.cluster_intervals import Resamples, bootstrap_interval
+from judge.stats.errors import StatisticsError
 from judge.stats.krippendorff import coincidences, krippendorff_alpha
 from judge.stats.votes import VoteColumns, pairs_between, pairs_within
+from stats.known import known
 
 PLACE = np.array([0, 2, 1])
-"""Left, right and tie on the scale on which a tie is in the middle."""
+"""The positions of left, right and tie on a scale with the tie in the middle."""
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2)), min_size=1, max_size=80))
 def test_alpha_equals_that_of_krippendorff(rows: list[tuple[int, int]]) -> None:
-    """The package of that name, from how often each outcome was said of each comparison; nominal and ordinal."""
+    """Nominal and ordinal alpha equal those of the krippendorff package."""
     item, outcome = (np.array(column, dtype=np.int32) for column in zip(*rows, strict=True))
     counts = np.zeros((10, 3))
     np.add.at(counts, (item, PLACE[outcome]), 1)
     counts = counts[counts.sum(axis=1) > 1]
-    tables = coincidences(pairs_within(VoteColumns(item, outcome.astype(np.int8), item, np.arange(item.size))))
-    for ordinal, level in ((False, "nominal"), (True, "ordinal")):
+    tables = coincidences(
+        pairs_within(VoteColumns(item, outcome.astype(np.int8), item, np.arange(item.size, dtype=np.int32)))
+    )
+    levels: tuple[tuple[bool, Literal["nominal", "ordinal"]], ...] = ((False, "nominal"), (True, "ordinal"))
+    for ordinal, level in levels:
         ours = float(krippendorff_alpha(tables.sum(axis=0), ordinal=ordinal))
         if np.count_nonzero(counts.sum(axis=0)) < 2:
             assert np.isnan(ours)
@@ -35,12 +42,12 @@ def test_alpha_equals_that_of_krippendorff(rows: list[tuple[int, int]]) -> None:
 
 
 def people(rng: np.random.Generator, items: int, annotators: int, agree: float) -> tuple[np.ndarray, VoteColumns]:
-    """What is right of each item, and the votes of annotators who see it with that chance; ten items a prompt."""
+    """Simulate the true outcome of items, ten per prompt, and votes that see it with probability *agree*."""
     right = rng.integers(0, 3, items)
     item = np.repeat(np.arange(items, dtype=np.int32), annotators)
     seen = rng.random(item.size) < agree
     outcome = np.where(seen, right[item], rng.integers(0, 3, item.size)).astype(np.int8)
-    return right, VoteColumns(item, outcome, item // 10, np.tile(np.arange(annotators), items))
+    return right, VoteColumns(item, outcome, item // 10, np.tile(np.arange(annotators, dtype=np.int32), items))
 
 
 def judge(rng: np.random.Generator, right: np.ndarray, agree: float) -> VoteColumns:
@@ -50,61 +57,70 @@ def judge(rng: np.random.Generator, right: np.ndarray, agree: float) -> VoteColu
 
 
 @pytest.mark.parametrize("ties", ["WITH", "WITHOUT"])
-def test_a_judge_that_sees_as_much_as_people_is_at_their_ceiling(ties: str) -> None:
-    """The difference is about 0 with an interval that holds it; a better judge is above it, in alpha too."""
+def test_a_judge_that_sees_as_much_as_people_is_at_their_ceiling(ties: Ties) -> None:
+    """The difference is about 0 for a judge like people, and above 0 for a better one, in rate and alpha."""
     rng = np.random.default_rng(4)
     right, votes = people(rng, 800, 3, 0.7)
     alike, better = (ceiling(judge(rng, right, share), votes, ties) for share in (0.7, 1.0))
 
-    for beside in (alike.rate, alike.alpha):
-        assert beside.difference.low < 0 < beside.difference.high
-        assert beside.difference.value == pytest.approx(beside.one.value - beside.other.value, abs=1e-8)
-    assert better.rate.difference.low > 0
-    assert better.alpha.difference.low > 0
+    for pair in (alike.rate, alike.alpha):
+        assert known(pair.difference.low) < 0 < known(pair.difference.high)
+        assert known(pair.difference.value) == pytest.approx(known(pair.one.value) - known(pair.other.value), abs=1e-8)
+    assert known(better.rate.difference.low) > 0
+    assert known(better.alpha.difference.low) > 0
     assert (alike.ties, alike.votes) == (ties, 3 * alike.comparisons)
 
 
 def test_the_ceiling_is_taken_on_the_same_comparisons() -> None:
-    """Items with one vote, or without the judge, do not count; with ties dropped neither does a tie of the judge."""
+    """Items with one vote or without the judge do not count; without ties, neither does a tie of the judge."""
     item = np.array([0, 0, 1, 2, 2, 3, 3], dtype=np.int32)
-    votes = VoteColumns(item, np.array([0, 0, 1, 1, 0, 2, 0]), item, np.arange(7))
-    said = VoteColumns(np.array([0, 1, 3], dtype=np.int32), np.array([0, 1, 2]), np.array([0, 1, 3]), np.full(3, 9))
+    votes = VoteColumns(item, np.array([0, 0, 1, 1, 0, 2, 0]), item, np.arange(7, dtype=np.int32))
+    judge_votes = VoteColumns(
+        np.array([0, 1, 3], dtype=np.int32), np.array([0, 1, 2]), np.array([0, 1, 3]), np.full(3, 9)
+    )
 
-    kept, dropped = ceiling(said, votes), ceiling(said, votes, "WITHOUT")
+    kept, dropped = ceiling(judge_votes, votes), ceiling(judge_votes, votes, "WITHOUT")
 
     assert (kept.comparisons, kept.votes, kept.rate.one.value, kept.rate.other.value) == (2, 4, 0.75, 0.5)
     assert (dropped.comparisons, dropped.rate.one.n, dropped.rate.other.n) == (1, 2, 1)
     assert kept.largest.value == 0.75
-    nothing = ceiling(said.where(said.item == 1), votes)
+    nothing = ceiling(judge_votes.select(judge_votes.item == 1), votes)
     assert (nothing.comparisons, nothing.rate.difference.value) == (0, None)
 
 
-def test_more_prompts_are_wanted_for_a_smaller_difference() -> None:
-    """Half the difference takes four times the prompts; what is detectable now takes those there are."""
+def test_more_prompts_are_needed_for_a_smaller_difference() -> None:
+    """Half the difference needs four times the prompts, and the detectable difference needs the present number."""
     rng = np.random.default_rng(6)
     right, votes = people(rng, 1000, 3, 0.7)
-    said = judge(rng, right, 0.7)
-    one, half = (ceiling(said, votes, wanted=wanted) for wanted in (0.04, 0.02))
+    judge_votes = judge(rng, right, 0.7)
+    whole, half = (ceiling(judge_votes, votes, wanted=wanted) for wanted in (0.04, 0.02))
 
-    assert half.needed == pytest.approx(4 * one.needed, rel=0.05)
-    assert ceiling(said, votes, wanted=one.detectable).needed == pytest.approx(100, abs=1)
+    assert known(half.needed) == pytest.approx(4 * known(whole.needed), rel=0.05)
+    assert ceiling(judge_votes, votes, wanted=known(whole.detectable)).needed == pytest.approx(100, abs=1)
 
 
 def test_a_bootstrap_and_the_jackknife_agree() -> None:
     rng = np.random.default_rng(6)
     right, votes = people(rng, 1000, 3, 0.7)
-    said = judge(rng, right, 0.8)
-    plain = ceiling(said, votes).alpha.difference
-    drawn = ceiling(said, votes, interval_method=partial(resampled, resamples=Resamples(0, 2000))).alpha.difference
+    judge_votes = judge(rng, right, 0.8)
+    plain = ceiling(judge_votes, votes).alpha.difference
+    drawn = ceiling(
+        judge_votes, votes, interval_method=partial(bootstrap_interval, resamples=Resamples(0, 2000))
+    ).alpha.difference
 
     assert drawn.standard_error == pytest.approx(plain.standard_error, rel=0.1)
     assert drawn.method == "bootstrap-se-t"
 
 
 def test_resamples_are_the_same_in_every_block_and_every_time() -> None:
-    """Few clusters are drawn once and kept, many are drawn some at a time: always what the seed draws at once."""
-    few, many = Resamples(5, 200), Resamples(5, 3)
-    for resamples, clusters, blocks in ((few, 12, 1), (few, 12, 1), (many, 500_000, 2), (many, 500_000, 2)):
+    """Kept draws and draws in blocks equal those that the seed gives at once."""
+    few_clusters, few_replicates = Resamples(5, 200), Resamples(5, 3)
+    for resamples, clusters, blocks in (
+        (few_clusters, 12, 1),
+        (few_clusters, 12, 1),
+        (few_replicates, 500_000, 2),
+        (few_replicates, 500_000, 2),
+    ):
         drawn = list(resamples.of(clusters))
         at_once = np.random.default_rng(5).multinomial(clusters, np.full(clusters, 1 / clusters), resamples.replicates)
         assert len(drawn) == blocks
@@ -112,15 +128,13 @@ def test_resamples_are_the_same_in_every_block_and_every_time() -> None:
 
 
 def test_the_alternative_annotator_test_knows_who_is_better() -> None:
-    """A judge better than people passes, one that guesses fails; where so few items would not let parity pass, it says
-    that it cannot tell.
-    """
+    """A judge better than people passes and one that guesses fails. With too few items the test cannot tell."""
     rng = np.random.default_rng(5)
     right, votes = people(rng, 400, 4, 0.7)
 
     better = alternative_annotator(judge(rng, right, 0.95), votes, rng)
     guess = alternative_annotator(judge(rng, right, 0.0), votes, rng)
-    few = alternative_annotator(judge(rng, right[:35], 0.0), votes.where(votes.item < 35), rng)
+    few = alternative_annotator(judge(rng, right[:35], 0.0), votes.select(votes.item < 35), rng)
 
     assert (better.answer, better.winning_rate) == (PASSES, 1.0)
     assert (guess.answer, guess.winning_rate) == (FAILS, 0.0)
@@ -135,21 +149,21 @@ def test_the_alternative_annotator_test_knows_who_is_better() -> None:
 def test_annotators_with_few_items_are_left_out() -> None:
     rng = np.random.default_rng(5)
     right, votes = people(rng, 60, 3, 0.7)
-    votes = votes.where((votes.annotator < 2) | (votes.item < 10))
+    votes = votes.select((votes.annotator < 2) | (votes.item < 10))
 
-    found = alternative_annotator(judge(rng, right, 0.9), votes, rng)
+    test = alternative_annotator(judge(rng, right, 0.9), votes, rng)
 
-    assert ([row.annotator for row in found.annotators], found.left_out) == ([0, 1], (2,))
+    assert ([row.annotator for row in test.annotators], test.left_out) == ([0, 1], (2,))
     nobody = alternative_annotator(judge(rng, right, 0.9), votes, rng, least=100)
     assert (nobody.winning_rate, nobody.answer, nobody.left_out) == (None, CANNOT_TELL, (0, 1, 2))
-    with pytest.raises(ValueError, match="Epsilon lies from 0 to 1"):
+    with pytest.raises(StatisticsError, match="epsilon must be from 0 to 1"):
         alternative_annotator(judge(rng, right, 0.9), votes, rng, epsilon=2)
 
 
-def test_pairs_of_two_sources_are_comparisons_of_their_own() -> None:
-    """Two coders' alpha: each pair has two votes, whatever else was said of the item."""
+def test_pairs_of_two_sources_count_as_separate_comparisons() -> None:
+    """Between two sources, each pair is a comparison with two votes, whatever other votes the item has."""
     zero = np.zeros(3, dtype=np.int32)
-    one = VoteColumns(zero[:1], np.array([0]), zero[:1], zero[:1])
-    many = VoteColumns(zero, np.array([0, 0, 1]), zero, np.arange(3))
+    single = VoteColumns(zero[:1], np.array([0]), zero[:1], zero[:1])
+    three = VoteColumns(zero, np.array([0, 0, 1]), zero, np.arange(3, dtype=np.int32))
 
-    assert coincidences(pairs_between(one, many)).tolist() == [[[4.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]]
+    assert coincidences(pairs_between(single, three)).tolist() == [[[4.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]]

@@ -1,17 +1,19 @@
-"""Ratings anchored to labels: right whatever the judge is worth, and surer than labels alone where it is worth much."""
+"""Ratings anchored to labels are unbiased with any judge, and more precise with a good one."""
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from judge.columns.arrays import Floats
 from judge.stats.battles import Battles
 from judge.stats.bradley_terry import bradley_terry
 from judge.stats.cluster_intervals import t_quantile
-from judge.stats.errors import NotConverged
+from judge.stats.errors import NotConverged, StatisticsError
 from judge.stats.newton import newton
-from judge.stats.prediction_powered import Compared, anchored
+from judge.stats.prediction_powered import ComparisonColumns, anchored_fit
 
 M = 5
 LEFT, RIGHT = (side.astype(np.int32) for side in np.triu_indices(M, 1))
@@ -19,7 +21,7 @@ PAIRS = LEFT.size
 
 
 class World:
-    """People and a biased judge, who see each prompt alike in part."""
+    """People and a biased judge, whose opinions correlate within prompts."""
 
     def __init__(self, prompts: int = 20_000) -> None:
         rng = np.random.default_rng(99)
@@ -32,18 +34,19 @@ class World:
         self.truth = newton(wins, 1e-10, 100)[0]
 
     @staticmethod
-    def chance(strengths: np.ndarray) -> np.ndarray:
-        """The chance that the left side of each pair wins, by prompt."""
-        return 1 / (1 + np.exp(strengths[:, RIGHT] - strengths[:, LEFT]))
+    def chance(strengths: Floats) -> Floats:
+        """The probability that the left side of each pair wins, by prompt."""
+        chance: Floats = 1 / (1 + np.exp(strengths[:, RIGHT] - strengths[:, LEFT]))
+        return chance
 
-    def drawn(self, rng: np.random.Generator, prompts: int, *, tilted: bool) -> Compared:
-        """Every pair on new prompts, three of ten labelled: at random, or those most where the judge is unsure."""
+    def draw(self, rng: np.random.Generator, prompts: int, *, tilted: bool) -> ComparisonColumns:
+        """Draw all pairs on new prompts, 30 % of them labeled: at random, or more often where the judge is unsure."""
         at = rng.integers(0, len(self.people), prompts)
         sure = self.chance(self.judge[at]).ravel()
         label = (rng.random(sure.size) < self.chance(self.people[at]).ravel()).astype(float)
         unsure = np.where(np.abs(sure - 0.5) < 0.2, 1.0, 0.2)
         probability = np.clip(0.3 * unsure / unsure.mean(), 0.05, 1) if tilted else np.full(sure.size, 0.3)
-        return Compared(
+        return ComparisonColumns(
             M,
             np.tile(LEFT, prompts),
             np.tile(RIGHT, prompts),
@@ -55,48 +58,50 @@ class World:
 
 
 @pytest.mark.parametrize("tilted", [False, True])
-def test_intervals_hold_what_people_would_say(*, tilted: bool) -> None:
-    """95 % intervals over 40 prompts hold 92 to 98 % of the time, for labels at random and from a tilted queue."""
+def test_intervals_cover_the_ratings_of_people(*, tilted: bool) -> None:
+    """The 95 % intervals over 40 prompts cover 92 to 98 %, for both kinds of labeling."""
     world, rng, held, replicates = World(), np.random.default_rng(7), np.zeros(M), 1000
     gains = []
     for _ in range(replicates):
-        found = anchored(world.drawn(rng, 40, tilted=tilted))
-        assert found.covariance.matrix is not None
-        half = t_quantile(0.95, found.covariance.freedom + 1) * np.sqrt(found.covariance.matrix.diagonal())
-        held += np.abs(found.log_strengths - world.truth) <= half
-        gains.append(found.gain)
+        fit = anchored_fit(world.draw(rng, 40, tilted=tilted))
+        assert fit.covariance.matrix is not None
+        half = t_quantile(0.95, fit.covariance.freedom + 1) * np.sqrt(fit.covariance.matrix.diagonal())
+        held += np.abs(fit.log_strengths - world.truth) <= half
+        gains.append(fit.gain)
 
     assert 0.92 <= (held / replicates).mean() <= 0.98, held / replicates
     assert np.nanmean(gains) > 1.1
 
 
 def test_with_labels_on_everything_the_judge_adds_nothing() -> None:
-    """The fit and its covariance are those of the labels, and the gain is 1; more labels on the same change nothing."""
-    told = World().drawn(np.random.default_rng(1), 450, tilted=False)
-    everything = replace(told, labelled=np.round(told.judged), probability=np.ones(told.judged.size))
+    """With all labels, the fit is that of the labels, the gain is 1, and more labels change nothing."""
+    columns = World().draw(np.random.default_rng(1), 450, tilted=False)
+    everything = replace(columns, labelled=np.round(columns.judged), probability=np.ones(columns.judged.size))
 
-    found = anchored(everything)
+    fit = anchored_fit(everything)
     outcome = (1 - everything.labelled).astype(np.int8)
-    plain = bradley_terry(Battles(tuple("abcde"), told.left, told.right, outcome, cluster=told.cluster, n_clusters=450))
+    plain = bradley_terry(
+        Battles(tuple("abcde"), columns.left, columns.right, outcome, cluster=columns.cluster, n_clusters=450)
+    )
 
-    assert np.allclose(found.log_strengths, plain.log_strengths, atol=1e-8)
-    assert found.covariance.matrix is not None
+    assert np.allclose(fit.log_strengths, plain.log_strengths, atol=1e-8)
+    assert fit.covariance.matrix is not None
     assert plain.covariance.matrix is not None
-    assert np.allclose(found.covariance.matrix, plain.covariance.matrix, rtol=1e-6)
-    assert (found.weight, found.gain) == (0.0, 1.0)
-    assert found.more_labels == 1.0
-    assert math.sqrt(0.5) < found.more_prompts < 1.0
+    assert np.allclose(fit.covariance.matrix, plain.covariance.matrix, rtol=1e-6)
+    assert (fit.weight, fit.gain) == (0.0, 1.0)
+    assert fit.more_labels == 1.0
+    assert math.sqrt(0.5) < fit.more_prompts < 1.0
 
 
 def test_a_judge_that_agrees_with_people_multiplies_the_labels() -> None:
-    """One that says what they say is worth as many labels as it has verdicts; one that tosses coins is worth none."""
+    """A verdict of a perfect judge counts like a label; a verdict of a random judge counts nothing."""
     world, rng = World(), np.random.default_rng(2)
-    told = world.drawn(rng, 450, tilted=False)
-    label = (rng.random(told.judged.size) < 0.5 + 0.4 * np.sign(told.judged - 0.5)).astype(float)
-    labelled = np.where(told.chosen, label, np.nan)
+    columns = world.draw(rng, 450, tilted=False)
+    label = (rng.random(columns.judged.size) < 0.5 + 0.4 * np.sign(columns.judged - 0.5)).astype(float)
+    labelled = np.where(columns.chosen, label, np.nan)
 
-    twin = anchored(replace(told, judged=label, labelled=labelled))
-    coin = anchored(replace(told, judged=rng.integers(0, 2, label.size).astype(float), labelled=labelled))
+    twin = anchored_fit(replace(columns, judged=label, labelled=labelled))
+    coin = anchored_fit(replace(columns, judged=rng.integers(0, 2, label.size).astype(float), labelled=labelled))
 
     assert twin.weight == 1.0
     assert twin.gain == pytest.approx(1 / 0.3, rel=0.2)
@@ -105,32 +110,32 @@ def test_a_judge_that_agrees_with_people_multiplies_the_labels() -> None:
 
 
 def test_few_prompts_with_labels_have_no_interval_and_too_few_labels_no_rating() -> None:
-    told = World().drawn(np.random.default_rng(3), 40, tilted=False)
-    first = told.cluster < 4
+    columns = World().draw(np.random.default_rng(3), 40, tilted=False)
+    first = columns.cluster < 4
     every_other = np.where(first, np.arange(first.size) % 2, np.nan)
-    found = anchored(replace(told, labelled=every_other, probability=np.full(first.size, 0.1)))
-    assert found.covariance.matrix is None
-    assert found.covariance.method == "none: 4 prompts with labels, at least 5 are needed"
+    fit = anchored_fit(replace(columns, labelled=every_other, probability=np.full(first.size, 0.1)))
+    assert fit.covariance.matrix is None
+    assert fit.covariance.method == "none: 4 prompts with labels, at least 5 are needed"
 
-    lone = np.full(told.judged.size, np.nan)
-    lone[0] = 1 - np.round(told.judged[0])
+    lone = np.full(columns.judged.size, np.nan)
+    lone[0] = 1 - np.round(columns.judged[0])
     with pytest.raises(NotConverged):
-        anchored(replace(told, labelled=lone, probability=np.full(lone.size, 1e-6)))
+        anchored_fit(replace(columns, labelled=lone, probability=np.full(lone.size, 1e-6)))
 
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
         ({"labelled": np.full(3, np.nan)}, "No comparison has a label"),
-        ({"judged": np.array([0.5, 2.0, 0.5])}, "share lies outside 0 to 1"),
-        ({"probability": np.array([0.0, 1.0, 1.0])}, "not above 0 and at most 1"),
+        ({"judged": np.array([0.5, 2.0, 0.5])}, "left score lies outside 0 to 1"),
+        ({"probability": np.array([0.0, 1.0, 1.0])}, "must be above 0 and at most 1"),
         ({"right": np.zeros(3, dtype=np.int32)}, "meets itself"),
         ({"judged": np.array([0.5])}, "differ in length"),
     ],
 )
-def test_bad_comparisons_are_refused_by_name(change: dict[str, np.ndarray], sentence: str) -> None:
+def test_bad_comparisons_are_refused_by_name(change: dict[str, Any], sentence: str) -> None:
     zero = np.zeros(3, dtype=np.int32)
-    good = Compared(2, zero, zero + 1, np.full(3, 0.5), np.array([1.0, 0.0, np.nan]), np.ones(3), zero)
+    good = ComparisonColumns(2, zero, zero + 1, np.full(3, 0.5), np.array([1.0, 0.0, np.nan]), np.ones(3), zero)
 
-    with pytest.raises(ValueError, match=sentence):
+    with pytest.raises(StatisticsError, match=sentence):
         replace(good, **change)

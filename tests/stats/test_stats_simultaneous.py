@@ -1,9 +1,10 @@
-"""What is said of all contestants at once."""
+"""Inference on all contestants at once: ranks, pairs and planning."""
 
 import numpy as np
 import pytest
 from scipy.stats import studentized_range
 
+from judge.stats.errors import StatisticsError
 from judge.stats.ranks import ranks
 from judge.stats.simultaneous import (
     detectable,
@@ -16,34 +17,34 @@ from judge.stats.simultaneous import (
 
 @pytest.mark.parametrize("m", [3, 10, 30])
 def test_the_critical_value_of_independent_contestants_is_tukeys(m: int) -> None:
-    """Equal and independent errors: the largest difference is the studentised range, over the root of two."""
-    found = rank_intervals(np.zeros(m), np.eye(m), 40, np.random.default_rng(m), draws=40_000)
+    """With equal and independent errors, the critical value is that of the studentized range over sqrt(2)."""
+    ranks_of_equals = rank_intervals(np.zeros(m), np.eye(m), 40, np.random.default_rng(m), draws=40_000)
 
-    assert found.critical == pytest.approx(studentized_range.ppf(0.95, m, 40) / np.sqrt(2), rel=0.01)
+    assert ranks_of_equals.critical == pytest.approx(studentized_range.ppf(0.95, m, 40) / np.sqrt(2), rel=0.01)
 
 
 @pytest.mark.parametrize("gap", [0.0, 0.3, 3.0])
 def test_rank_intervals_hold_all_ranks_at_once(gap: float) -> None:
-    """All equal, and ladders with steps of a part of a standard error: at least 94 % of 1,000 boards."""
+    """The intervals cover all true ranks in at least 94 % of 1,000 leaderboards, also with equal contestants."""
     m, rng = 10, np.random.default_rng(5)
-    truth = np.arange(m) * gap
+    truth = np.arange(m, dtype=np.float64) * gap
     place = ranks(truth) if gap else np.ones(m, dtype=int)
     worst = place if gap else np.full(m, m)
     held = 0
     for _ in range(1000):
-        found = rank_intervals(truth + rng.standard_normal(m), np.eye(m), 10_000, rng, draws=400)
-        held += bool((found.low <= place).all() and (found.high >= worst).all())
+        intervals = rank_intervals(truth + rng.standard_normal(m), np.eye(m), 10_000, rng, draws=400)
+        held += bool((intervals.low <= place).all() and (intervals.high >= worst).all())
     assert held >= 940
 
 
 def test_rank_intervals_separate_what_is_far_apart() -> None:
-    found = rank_intervals(np.array([0.0, 9.0, 9.1]), np.eye(3) * 0.01, 60, np.random.default_rng(0))
+    intervals = rank_intervals(np.array([0.0, 9.0, 9.1]), np.eye(3) * 0.01, 60, np.random.default_rng(0))
 
-    assert (found.low.tolist(), found.high.tolist()) == ([3, 1, 1], [3, 2, 2])
+    assert (intervals.low.tolist(), intervals.high.tolist()) == ([3, 1, 1], [3, 2, 2])
 
 
 def test_the_chance_of_being_best_is_that_of_the_draws() -> None:
-    """Two equal contestants share it, and one far behind has none."""
+    """Two equal contestants share the probability of being best, and one far behind has none."""
     chance = probability_best(np.array([1.0, 1.0, -9.0]), np.eye(3) * 0.1, 50, np.random.default_rng(1), draws=20_000)
 
     assert chance.sum() == pytest.approx(1)
@@ -52,26 +53,26 @@ def test_the_chance_of_being_best_is_that_of_the_draws() -> None:
 
 
 def test_pairs_have_the_errors_of_differences() -> None:
-    """What two contestants share is not part of their difference."""
+    """What two contestants have in common does not widen the interval of their difference."""
     covariance = np.array([[0.04, 0.03], [0.03, 0.04]])
-    found = pairs(np.array([0.3, 0.1]), covariance, 10_000_000, 1.0)
+    differences = pairs(np.array([0.3, 0.1]), covariance, 10_000_000, 1.0)
 
-    assert found.standard_error[0, 1] == pytest.approx(np.sqrt(0.02), abs=1e-6)
-    assert found.difference[1, 0] == pytest.approx(-0.2)
-    assert (found.high - found.low)[0, 1] == pytest.approx(2 * 1.959964 * np.sqrt(0.02), abs=1e-5)
-    assert found.difference[0, 0] == found.low[0, 0] == found.high[0, 0] == 0
+    assert differences.standard_error[0, 1] == pytest.approx(np.sqrt(0.02), abs=1e-6)
+    assert differences.difference[1, 0] == pytest.approx(-0.2)
+    assert (differences.high - differences.low)[0, 1] == pytest.approx(2 * 1.959964 * np.sqrt(0.02), abs=1e-5)
+    assert differences.difference[0, 0] == differences.low[0, 0] == differences.high[0, 0] == 0
 
 
 def test_a_difference_is_detected_as_often_as_planned() -> None:
-    """With the prompts that the plan asks for, 80 % of intervals exclude zero."""
+    """With the number of prompts needed, 80 % of intervals exclude zero."""
     rng = np.random.default_rng(3)
     spread, truth, level = 100.0, 30.0, 0.95
     needed = prompts_needed(spread / np.sqrt(80), 80, truth, level)
     sample = rng.normal(truth, spread, (4000, needed))
     error = sample.std(axis=1, ddof=1) / np.sqrt(needed)
-    found = np.abs(sample.mean(axis=1)) > 1.98 * error
+    detected = np.abs(sample.mean(axis=1)) > 1.98 * error
 
-    assert found.mean() == pytest.approx(0.8, abs=0.03)
+    assert detected.mean() == pytest.approx(0.8, abs=0.03)
     assert detectable(spread / np.sqrt(needed), needed) == pytest.approx(truth, rel=0.01)
-    with pytest.raises(ValueError, match="more than 0"):
+    with pytest.raises(StatisticsError, match="more than 0"):
         prompts_needed(1.0, 80, 0.0)
