@@ -57,9 +57,10 @@ def demo_command(service: ServiceTarget, more: tuple[str, ...]) -> int:
                 reports = [(name, await client.agreement("demo", f"run:{run_id}/{name}", GOLD)) for name in judges]
                 summary(reports, "the gold labels")
         click.echo(
-            "\nThe labels are right by construction: a right answer beats a wrong one. Preferring\n"
-            "the longer answer agrees with them less often than tossing a coin. Looking for the\n"
-            "reference answer does well, but misses right answers in other words."
+            "\nThe labels are right by construction: a right answer beats a wrong one.\n"
+            "Preferring the longer answer agrees with them less often than tossing a coin.\n"
+            "Looking for the reference answer does well, but misses right answers that use\n"
+            "other words."
         )
         return exit_code(ended)
 

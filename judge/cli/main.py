@@ -13,6 +13,8 @@ import click
 
 from judge.cli.group import FAILED, WRONG_USE, cli
 
+__all__ = ["cli", "main"]
+
 
 def _commands() -> None:
     # Commands register when they are imported, and the group must exist before.

@@ -54,7 +54,7 @@ def test_pairwise_prompts_become_rubrics_with_our_fences() -> None:
 
 
 def test_together_they_choose_by_turn_and_reference_answer() -> None:
-    """The joint rubric chooses as FastChat does: math if there is a reference, multi-turn for two turns, else general."""
+    """The joint rubric chooses as FastChat does: math with a reference, multi-turn for two turns, else general."""
     together = checked(rubrics_of(lines(GENERAL, LATER, MATHS))["fastchat"])
 
     def used(turns: int, *, reference: bool) -> str:
