@@ -68,9 +68,9 @@ def bundle_command(
 @BUNDLE
 @click.option("--json", "as_json", is_flag=True, help="Print the bytes of each leaderboard.")
 def replay_command(bundle: Path, *, as_json: bool) -> int:
-    """Rank the run in BUNDLE again, from its raw replies, without a server or a network.
+    """Rank the run in BUNDLE again, offline.
 
-    Exits with 1 if a leaderboard differs from the one in the bundle by a single byte.
+    Everything is computed from the raw replies, without a server or a network. Exits with 1 if a leaderboard differs from the one in the bundle by a single byte.
     """
     from judge.app.replay import replay  # noqa: PLC0415  # numpy when needed
 

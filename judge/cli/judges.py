@@ -26,7 +26,10 @@ _CAPABILITIES = ("temperature", "seed", "logprobs", "json_schema", "choice", "ba
 @click.option("--json", "as_json", is_flag=True, help="Print the judge as JSON.")
 @click.pass_obj
 def judges_command(service: ServiceTarget, name: str | None, *, as_json: bool) -> int:
-    """List the judges, or describe the judge NAME: its model, rubric, settings, limits, and price."""
+    """List the judges, or describe one.
+
+    The description of the judge NAME has its model, rubric, settings, limits, and price.
+    """
 
     async def work() -> int:
         async with connected(service) as client:

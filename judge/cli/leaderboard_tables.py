@@ -21,10 +21,10 @@ COLUMNS = ("contestant", "rank", "ranks", "rating", "low", "high", "win_rate", "
 STANDINGS = {1: "ahead", 2: "behind", 3: "cannot tell"}
 TIES = {"half-win": "ties count as half a win", "input": "ties count as given"}
 RECONCILE = {
-    "tie": "a tie if the two orders disagree",
-    "drop": "dropped if the two orders disagree",
-    "each": "each order counts on its own",
-    "soft": "a fractional win if the two orders disagree",
+    "tie": "A comparison whose two orders disagree is a tie.",
+    "drop": "A comparison whose two orders disagree is dropped.",
+    "each": "Each order counts on its own.",
+    "soft": "A comparison whose two orders disagree is a fractional win.",
 }
 """What the values of two fields mean, in words."""
 
@@ -84,8 +84,8 @@ def _print_methods(leaderboard: Leaderboard) -> None:
     out.print(f"{'; '.join(methods)}.")
     if leaderboard.HasField("coverage"):
         coverage = leaderboard.coverage
-        reconcile = RECONCILE.get(leaderboard.reconcile, leaderboard.reconcile)
-        out.print(f"Verdicts used: {coverage.usable:,} of {coverage.planned:,}; {reconcile}.")
+        used = f"Verdicts used: {coverage.usable:,} of {coverage.planned:,}."
+        out.print(f"{used} {RECONCILE.get(leaderboard.reconcile, '')}".rstrip())
     if leaderboard.replicates:
         out.print(
             f"Bootstrap: {leaderboard.replicates:,} resamples; {leaderboard.replicates_apart:,} of them could not be "

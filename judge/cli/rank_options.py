@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 C = TypeVar("C", bound="Callable[..., Any]")
 RECONCILE = click.Choice(["tie", "drop", "each", "soft"])
 RECONCILE_HELP = (
-    "If a judge contradicts itself in the two orders, count a tie, drop the comparison, count each order on its own, "
-    "or count a fractional win (soft)."
+    "What to do if a judge contradicts itself in the two orders: count a tie, drop the comparison, count each order on "
+    "its own, or count a fractional win (soft)."
 )
 PARSER_HELP = (
     "Use the verdicts of this parser, or `source` for outcomes that were imported. By default, the judge's own parser."
@@ -62,7 +62,7 @@ _OPTIONS = (
         type=click.Choice(["max-t", "holm", "none"]),
         default="max-t",
         show_default=True,
-        help="Adjust comparisons with the reference for their number.",
+        help="How to adjust for the number of comparisons with the reference.",
     ),
     click.option(
         "--difference",

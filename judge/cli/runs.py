@@ -217,9 +217,9 @@ def run_command(  # one option each
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
 @click.pass_obj
 def reparse_command(service: ServiceTarget, name: str, parser: str, *, as_json: bool) -> int:
-    """Parse the stored replies of the run NAME again, without any call.
+    """Parse the stored replies of a run again.
 
-    The new verdicts are kept next to the old ones: `judge rank --parser PARSER` uses them.
+    No calls are made. The new verdicts are kept next to the old ones: `judge rank --parser PARSER` uses them.
     """
 
     async def work() -> int:

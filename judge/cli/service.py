@@ -26,7 +26,10 @@ def serve_command(service: ServiceTarget, listen: str | None) -> int:
 @cli.command("worker")
 @click.pass_obj
 def worker_command(service: ServiceTarget) -> int:
-    """Run a worker, which executes shards of runs for Temporal, until it is interrupted or terminated."""
+    """Run a worker until it is interrupted or terminated.
+
+    It executes shards of runs that Temporal assigns to it.
+    """
     _by_config(service, "worker")
     from judge.app.worker import work  # noqa: PLC0415  # it loads the whole service
 
