@@ -70,7 +70,8 @@ def bundle_command(
 def replay_command(bundle: Path, *, as_json: bool) -> int:
     """Rank the run in BUNDLE again, offline.
 
-    Everything is computed from the raw replies, without a server or a network. Exits with 1 if a leaderboard differs from the one in the bundle by a single byte.
+    Everything is computed from the raw replies, without a server or a network.
+    Exits with 1 if a leaderboard differs from the one in the bundle by a single byte.
     """
     from judge.app.replay import replay  # noqa: PLC0415  # numpy when needed
 
