@@ -67,7 +67,7 @@ def _number(path: Path, line: int, value: str) -> float:
     try:
         return float(value)
     except ValueError:
-        message = f"{path} line {line} has a weight that is not a number: {value!r:.60}"
+        message = f"{path} line {line} has an invalid weight: {value!r:.60} is not a number"
         raise InvalidInput("weight", message, reason="INVALID_ROW") from None
 
 

@@ -28,7 +28,7 @@ def name(row: Row, *names: str) -> str:
     """Read a name. It may be written as an integer."""
     value = needed(row, *names)
     if type(value) not in (str, int):
-        raise ValueError(f"has a {names[0]} that is not a name: {value!r:.60}")
+        raise ValueError(f"has an invalid {names[0]}: {value!r:.60} is not a name")
     return str(value)
 
 
@@ -36,7 +36,7 @@ def text(row: Row, *names: str) -> str | None:
     """Read a text; None if it is missing."""
     value = first(row, *names)
     if value is not None and not isinstance(value, str):
-        raise ValueError(f"has a {names[0]} that is not a text: {value!r:.60}")
+        raise ValueError(f"has an invalid {names[0]}: {value!r:.60} is not a text")
     return value
 
 
@@ -46,7 +46,7 @@ def texts(row: Row, field: str) -> tuple[str, ...]:
     if value is None:
         return ()
     if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
-        raise ValueError(f"has {field} that is not a list of texts")
+        raise ValueError(f"has an invalid {field}: {value!r:.60} is not a list of texts")
     return tuple(value)
 
 
@@ -54,7 +54,7 @@ def rows(row: Row, field: str) -> list[Row]:
     """Read a list of objects, which must not be empty."""
     value = needed(row, field)
     if not isinstance(value, list) or not value or not all(isinstance(entry, dict) for entry in value):
-        raise ValueError(f"has {field} that is not a list of objects")
+        raise ValueError(f"has an invalid {field}: {value!r:.60} is not a list of objects")
     return value
 
 
@@ -64,7 +64,7 @@ def whole(row: Row, field: str, missing: int = 0, least: int = 0) -> int:
     if value is None:
         return missing
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= LARGEST:
-        raise ValueError(f"has a {field} that is not an integer of {least} or more: {value!r:.60}")
+        raise ValueError(f"has an invalid {field}: {value!r:.60} is not an integer from {least} to {LARGEST:,}")
     return value
 
 
@@ -79,7 +79,7 @@ def number(row: Row, field: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ValueError(f"has a {field} that is not a finite number: {value!r:.60}")
+        raise ValueError(f"has an invalid {field}: {value!r:.60} is not a finite number")
     return float(value)
 
 
@@ -87,5 +87,5 @@ def flag(row: Row, field: str) -> bool:
     """Read true or false; false if it is missing."""
     value = first(row, field)
     if value is not None and type(value) is not bool:
-        raise ValueError(f"has a {field} that is neither true nor false: {value!r:.60}")
+        raise ValueError(f"has an invalid {field}: {value!r:.60} is neither true nor false")
     return value is True

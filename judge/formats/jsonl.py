@@ -204,7 +204,7 @@ def battle(_: int, row: Row) -> Battle:
     left, right = _pair(row)
     weight = fields.number(row, "weight")
     if weight is not None and weight <= 0:
-        raise ValueError(f"has the weight {weight:g}; weights must be positive")
+        raise ValueError(f"has an invalid weight: {weight:g} is not positive")
     prompt = _prompt_id(row) if fields.first(row, "prompt_id", "question_id") is not None else ""
     outcome, _tie_kind = words.outcome(fields.needed(row, "outcome", "winner"))
     return Battle(left=left, right=right, outcome=outcome, weight=weight, prompt_id=prompt)

@@ -109,7 +109,7 @@ def test_formats_jsonl_aliases(tmp_path: Path) -> None:
     ("line", "message"),
     [
         (b'{"prompt_id": "1", "le', "is not valid JSON: .* in column"),
-        (b'{"prompt_id": "1\t"}', "is not valid JSON: Invalid control character in column 16$"),
+        (b'{"prompt_id": "1\t"}', "is not valid JSON: Invalid control character in column 17$"),
         (b'{"prompt_id": "\xff"}', "is not UTF-8"),
         (b"[1]", "is not a JSON object"),
         (b'{"prompt_id": "1", "left": "m", "right": "n", "annotator": "x"}', "has no field 'outcome'"),
@@ -120,7 +120,7 @@ def test_formats_jsonl_aliases(tmp_path: Path) -> None:
         (b'{"prompt_id": "1", "strength": NaN}', "NaN is not a number"),
         (
             b'{"prompt_id": "1", "left": "m", "right": "n", "judge": ["x"], "winner": "a"}',
-            "annotator that is not a name",
+            "has an invalid annotator: .* is not a name",
         ),
     ],
 )
