@@ -146,7 +146,7 @@ class Bundle:
     def lines(self, name: str) -> Iterator[bytes]:
         """Yield the lines of a member."""
         with self._open(name) as member:
-            while line := _checked_read(name, lambda: member.readline(MOST_BYTES)):
+            while line := _read_member(name, lambda: member.readline(MOST_BYTES)):
                 if len(line) == MOST_BYTES:
                     raise damaged(name, f"a line is longer than {MOST_BYTES:,} bytes")
                 yield line
@@ -154,7 +154,7 @@ class Bundle:
     def text(self, name: str) -> str:
         """Return the whole text of a member."""
         with self._open(name) as member:
-            whole = _checked_read(name, lambda: member.read(MOST_BYTES))
+            whole = _read_member(name, lambda: member.read(MOST_BYTES))
         if len(whole) == MOST_BYTES:
             raise damaged(name, f"it is longer than {MOST_BYTES:,} bytes")
         try:
@@ -205,17 +205,17 @@ class Bundle:
 
     def _chunks(self, name: str) -> Iterator[bytes]:
         with self._open(name) as member:
-            while chunk := _checked_read(name, lambda: member.read(AT_ONCE)):
+            while chunk := _read_member(name, lambda: member.read(AT_ONCE)):
                 yield chunk
 
     def _open(self, name: str) -> IO[bytes]:
         try:
-            return _checked_read(name, lambda: self._zip.open(name))
+            return _read_member(name, lambda: self._zip.open(name))
         except KeyError:
             raise damaged(name, "it is missing") from None
 
 
-def _checked_read(name: str, read: Callable[[], T]) -> T:
+def _read_member(name: str, read: Callable[[], T]) -> T:
     """Call *read*. Errors that zipfile raises for damaged data become an InvalidInput that names the member."""
     try:
         return read()

@@ -110,7 +110,7 @@ class Bundling:
                 written[same] = f"dataset/{when}/{part}.jsonl"
                 with self._writer.member(written[same]) as write:
                     async for row in self._part(dataset, part, revision):
-                        write(spelling.row(row if self._request.texts else _hashed(row)))
+                        write(spelling.row(row if self._request.texts else _hash_texts(row)))
             parts[part]["member"] = written[same]
         return parts
 
@@ -136,7 +136,7 @@ class Bundling:
             return plan
         n_rounds = 0
         with self._writer.member(ROUNDS) as write:
-            for planned_round in joined(pieces):
+            for planned_round in join_pieces(pieces):
                 n_rounds += 1
                 write(spelling.row(spelling.plain(planned_round)))
         return plan | {"rounds": {"member": ROUNDS, "rows": n_rounds}}
@@ -168,7 +168,7 @@ class Bundling:
         return {"member": member, "request": spelling.plain(request)}
 
 
-def joined(pieces: Iterable[run_service_pb2.PlannedRound]) -> Iterator[run_service_pb2.PlannedRound]:
+def join_pieces(pieces: Iterable[run_service_pb2.PlannedRound]) -> Iterator[run_service_pb2.PlannedRound]:
     """Join *pieces* of rounds to whole rounds. The pieces of a round follow one another."""
     for _, group in groupby(pieces, lambda piece: piece.number):
         first, *others = group
@@ -176,7 +176,7 @@ def joined(pieces: Iterable[run_service_pb2.PlannedRound]) -> Iterator[run_servi
         yield first
 
 
-def _hashed(row: dict[str, Any]) -> dict[str, Any]:
+def _hash_texts(row: dict[str, Any]) -> dict[str, Any]:
     """Replace each text of a row by its hash. The number of turns stays the same."""
     return {
         name: [hashlib.sha256(text.encode()).hexdigest() for text in value] if name in ("turns", "reference") else value

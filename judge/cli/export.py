@@ -50,7 +50,7 @@ def _word(field: Any, value: int) -> str:  # noqa: ANN401  # as above
     return words.word(getattr(outcome, field.enum_type.name)(value))
 
 
-async def _of_run(client: JudgeClient, name: str) -> AsyncIterator[dict[str, Any]]:
+async def _run_rows(client: JudgeClient, name: str) -> AsyncIterator[dict[str, Any]]:
     from judge.api.v1 import verdict_pb2  # noqa: PLC0415  # grpc's messages when needed
 
     async for verdict in client.list_verdicts(name, view=verdict_pb2.VERDICT_VIEW_FULL, page_size=1000):
@@ -58,7 +58,7 @@ async def _of_run(client: JudgeClient, name: str) -> AsyncIterator[dict[str, Any
         yield row | {"judge": row["judge"].removeprefix("judges/")}
 
 
-async def _of_dataset(client: JudgeClient, name: str, kind: str) -> AsyncIterator[dict[str, Any]]:
+async def _dataset_rows(client: JudgeClient, name: str, kind: str) -> AsyncIterator[dict[str, Any]]:
     from judge.api.v1 import dataset_service_pb2  # noqa: PLC0415  # grpc's messages when needed
 
     part = dataset_service_pb2.DatasetPart.Value(f"DATASET_PART_{kind.upper()}")
@@ -69,7 +69,7 @@ async def _of_dataset(client: JudgeClient, name: str, kind: str) -> AsyncIterato
 
 
 @contextlib.contextmanager
-def _written(output: Path | None) -> Iterator[TextIO]:
+def _open_output(output: Path | None) -> Iterator[TextIO]:
     """Open standard output, or a file that appears under its name only once it is complete."""
     if output is None:
         yield sys.stdout
@@ -113,7 +113,7 @@ def _rows(kind: str) -> None:
     @OUTPUT
     @click.pass_obj
     def command(service: ServiceTarget, dataset: str, output: Path | None) -> None:
-        _write(service, kind, output, lambda client: _of_dataset(client, dataset, kind))
+        _write(service, kind, output, lambda client: _dataset_rows(client, dataset, kind))
 
 
 for _kind in ("prompts", "outputs", "labels", "comparisons"):
@@ -133,7 +133,7 @@ def verdicts_command(service: ServiceTarget, dataset: str | None, run_name: str 
         service,
         "verdicts",
         output,
-        lambda client: _of_run(client, run_name) if run_name else _of_dataset(client, dataset or "", "verdicts"),
+        lambda client: _run_rows(client, run_name) if run_name else _dataset_rows(client, dataset or "", "verdicts"),
     )
 
 
@@ -146,7 +146,7 @@ def _write(
     async def work() -> int:
         n_rows = 0
         async with connected(service) as client:
-            with _written(output) as file:
+            with _open_output(output) as file:
                 async for row in rows_of(client):
                     file.write(json.dumps(row, ensure_ascii=False) + "\n")
                     n_rows += 1

@@ -49,8 +49,16 @@ def test_formats_battles_of_columns_of_winners(tmp_path: Path) -> None:
     [
         ("b.csv", "left,right,outcome\nm,n,left\nm,n,won\n", "line 3 .*won"),
         ("b.csv", "left,right,outcome\nm,n\n", "line 2 does not have as many fields"),
-        ("b.csv", "left,right,outcome,weight\nm,n,tie,much\n", "line 2 has an invalid weight: 'much' is not a number"),
-        ("b.csv", "left,right,outcome,weight\nm,n,tie,nan\n", "line 2 has an invalid weight: nan is not a finite number"),
+        (
+            "b.csv",
+            "left,right,outcome,weight\nm,n,tie,much\n",
+            "line 2 has an invalid weight: 'much' is not a number",
+        ),
+        (
+            "b.csv",
+            "left,right,outcome,weight\nm,n,tie,nan\n",
+            "line 2 has an invalid weight: nan is not a finite number",
+        ),
         ("b.csv", "left,outcome\nm,tie\n", "line 2 has no field 'right'"),
         ("b.csv", "model_a,model_b,winner_model_a,winner_model_b,winner_tie\nm,n,1,1,0\n", "line 2 has 2 winners"),
         ("b.csv.gz", "left", "is not valid CSV"),

@@ -50,7 +50,7 @@ def error_of(error: grpc.aio.AioRpcError) -> JudgeClientError:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Convert a gRPC error that is raised inside to a JudgeClientError."""
     try:
         yield
