@@ -15,7 +15,7 @@ from judge.app.bundles import Contents
 from judge.app.replay import Replayed, replayed
 from judge.bundles.archive import ANSWERS, MANIFEST, PLAN, ROUNDS, Bundle, Mismatch
 from judge.bundles.plan_checks import first_of, known_parser, wrong_places, wrong_plan
-from judge.bundles.round_checks import said_since, wrong_rounds
+from judge.bundles.round_checks import late_answers, wrong_rounds
 from judge.domain.errors import InvalidInput
 from judge.domain.run import PairPolicy
 from judge.domain.verdict import SOURCE_PARSER
@@ -167,7 +167,7 @@ def _versions(contents: Contents) -> Iterator[str]:
 def _late(contents: Contents) -> Iterator[str]:
     """What the plan did not know."""
     if contents.rounds is not None:
-        yield from said_since(contents.rounds, contents.answers)
+        yield from late_answers(contents.rounds, contents.answers)
 
 
 def _unread(contents: Contents) -> Iterator[str]:

@@ -1,1 +1,1 @@
-"""A run as one file: the archive, and checks of what it says."""
+"""A run as one file: the archive, and checks of its content."""

@@ -1,7 +1,8 @@
-"""A bundle's file: a zip whose manifest has the SHA-256 of every other member, and a line beside it has its own.
+"""The file of a bundle: a zip with a manifest, which lists the SHA-256 of every other member.
 
-The same content gives the same bytes: members stand in the order of their writing, without times, owners or modes.
-Nothing is ever unpacked to disk. What is wrong is told by its member, as an InvalidInput of that field.
+`manifest.json.sha256` holds the manifest's own SHA-256. The same content gives the same bytes: members are in the order
+of writing and have no times, owners, or modes. Nothing is ever unpacked to disk. An error names the damaged member: it
+is an InvalidInput whose field is the member's name.
 """
 
 from __future__ import annotations
@@ -25,39 +26,39 @@ MANIFEST = "manifest.json"
 SEAL = "manifest.json.sha256"
 """The manifest's own SHA-256, as sha256sum writes and checks it."""
 DAMAGED = "BUNDLE_DAMAGED"
-"""The reason of every error that a bundle makes."""
+"""The reason of every error about a damaged bundle."""
 PLAN, ANSWERS = "plan.jsonl", "answers.jsonl"
-"""What was to be shown, and what was answered."""
+"""The presentations of the plan, and the verdicts on them."""
 ROUNDS = "rounds.jsonl"
-"""Of an adaptive run, what its plan follows from."""
+"""The rounds from which the plan of an adaptive run follows."""
 MOST_BYTES = 128 * 1024 * 1024
-"""A row, the manifest and a leaderboard are at most so long."""
+"""The largest size of a row, of the manifest, and of a leaderboard."""
 AT_ONCE = 1024 * 1024
 _LOCAL = struct.Struct("<4s5H3I2H")
-"""A zip's header before each member: signature, ..., sizes, and the lengths of its name and of what follows it."""
+"""The local header of a zip member. Its last fields are both sizes and the lengths of the name and the extra field."""
 _ZIP64 = struct.Struct("<2HQQ")
 _WIDE = 0xFFFFFFFF
-"""In place of a size that stands in the zip64 part."""
+"""The value of a size that is stored in the zip64 extra field instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """What does not match, and in which member."""
+    """A member of a bundle, and what in it does not match."""
 
     member: str
-    told: str
+    message: str
 
     def __str__(self) -> str:
-        return f"{self.member}: {self.told}"
+        return f"{self.member}: {self.message}"
 
 
-def damaged(member: str, told: str) -> InvalidInput:
-    """The error that says what is wrong with a *member*."""
-    return InvalidInput(member, f"{member}: {told}", reason=DAMAGED)
+def damaged(member: str, message: str) -> InvalidInput:
+    """Make the error that says what is wrong with a *member*."""
+    return InvalidInput(member, f"{member}: {message}", reason=DAMAGED)
 
 
 class BundleWriter:
-    """Writes a bundle into *file*: its members one after another, its manifest last. It ends with its context."""
+    """Writes a bundle to *file*: member after member, and the manifest last. Leaving the context closes the zip."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._zip = zipfile.ZipFile(file, "w")
@@ -65,7 +66,7 @@ class BundleWriter:
 
     @contextmanager
     def member(self, name: str) -> Iterator[Callable[[str], None]]:
-        """What writes text to the member called *name*."""
+        """Yield a function that writes text to the member *name*."""
         state, size = hashlib.sha256(), 0
         with self._zip.open(_entry(name), "w", force_zip64=True) as member:
 
@@ -86,7 +87,7 @@ class BundleWriter:
         self._zip.close()
 
     def finish(self, manifest: Mapping[str, object]) -> str:
-        """Write the *manifest* with what the members are; its SHA-256, which names the bundle."""
+        """Write the *manifest* with the size and hash of each member. Returns its SHA-256, the name of the bundle."""
         whole = {"format": FORMAT, **manifest, "members": self._members}
         with self.member(MANIFEST) as write:
             write(json.dumps(whole, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
@@ -105,13 +106,13 @@ def _entry(name: str) -> zipfile.ZipInfo:
 
 
 class Bundle:
-    """A bundle that is read: its *manifest*, and its members' lines. Raises InvalidInput naming what is damaged."""
+    """Reads the manifest and the members of a bundle. Raises InvalidInput with the member that is damaged."""
 
     def __init__(self, path: Path) -> None:
         try:
             self._zip = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error):
-            raise _cut(path) from None
+            raise _cut_error(path) from None
         try:
             self.manifest = self._manifest()
         except BaseException:
@@ -129,40 +130,40 @@ class Bundle:
             manifest = json.loads(self.text(MANIFEST))
         except (ValueError, RecursionError):
             raise damaged(MANIFEST, "it is not JSON") from None
-        said = manifest.get("format") if isinstance(manifest, dict) else None
-        if said != FORMAT:
-            raise damaged(MANIFEST, f"the bundle has the format {said!r}; this release reads {FORMAT}")
+        version = manifest.get("format") if isinstance(manifest, dict) else None
+        if version != FORMAT:
+            raise damaged(MANIFEST, f"the bundle has the format {version!r}; this release reads {FORMAT}")
         members = manifest.get("members")
-        if not isinstance(members, dict) or not all(isinstance(one, dict) for one in members.values()):
+        if not isinstance(members, dict) or not all(isinstance(member, dict) for member in members.values()):
             raise damaged(MANIFEST, "it lists no members")
         return dict(manifest)
 
     @property
     def digest(self) -> str:
-        """The manifest's SHA-256, which names the bundle."""
+        """The manifest's SHA-256, which identifies the bundle."""
         return self._digest(MANIFEST)
 
     def lines(self, name: str) -> Iterator[bytes]:
-        """The lines of a member."""
-        with self._opened(name) as member:
-            while line := _checked_read(name, lambda: member.readline(MOST_BYTES)):
+        """Yield the lines of a member."""
+        with self._open(name) as member:
+            while line := _read_member(name, lambda: member.readline(MOST_BYTES)):
                 if len(line) == MOST_BYTES:
-                    raise damaged(name, f"a line is longer than {MOST_BYTES} bytes")
+                    raise damaged(name, f"a line is longer than {MOST_BYTES:,} bytes")
                 yield line
 
     def text(self, name: str) -> str:
-        """The whole of a member."""
-        with self._opened(name) as member:
-            whole = _checked_read(name, lambda: member.read(MOST_BYTES))
+        """Return the whole text of a member."""
+        with self._open(name) as member:
+            whole = _read_member(name, lambda: member.read(MOST_BYTES))
         if len(whole) == MOST_BYTES:
-            raise damaged(name, f"it is longer than {MOST_BYTES} bytes")
+            raise damaged(name, f"it is longer than {MOST_BYTES:,} bytes")
         try:
             return whole.decode()
         except UnicodeDecodeError:
             raise damaged(name, "it is not UTF-8") from None
 
     def mismatches(self) -> Iterator[Mismatch]:
-        """Members that are not what the manifest says, missing or not in it; and the manifest's own seal."""
+        """Yield members that are missing, not listed, there twice, or of another SHA-256 than the manifest says."""
         there = self._zip.namelist()
         listed = self.manifest["members"]
         for name in sorted({*listed, MANIFEST, SEAL} - set(there)):
@@ -170,31 +171,31 @@ class Bundle:
         for name in sorted(set(there) - {*listed, MANIFEST, SEAL}):
             yield Mismatch(name, "it is not in the manifest")
         for name in sorted({name for name in there if there.count(name) > 1}):
-            yield Mismatch(name, "it is there more than once")
+            yield Mismatch(name, "the file holds it more than once")
         if SEAL in there:
-            yield from self._sealed()
+            yield from self._seal_mismatches()
         for name in sorted(set(there) & set(listed)):
-            yield from self._hashed(name, listed[name].get("sha256"), "the manifest")
+            yield from self._hash_mismatches(name, listed[name].get("sha256"), "the manifest")
 
-    def _sealed(self) -> Iterator[Mismatch]:
+    def _seal_mismatches(self) -> Iterator[Mismatch]:
         try:
             seal = self.text(SEAL)
         except InvalidInput as error:
             yield Mismatch(SEAL, error.message.removeprefix(f"{SEAL}: "))
             return
         if seal != f"{seal.partition(' ')[0]}  {MANIFEST}\n":
-            yield Mismatch(SEAL, "it is not a line of sha256sum's for the manifest")
+            yield Mismatch(SEAL, "it is not the line that sha256sum writes for the manifest")
         else:
-            yield from self._hashed(MANIFEST, seal.partition(" ")[0], SEAL)
+            yield from self._hash_mismatches(MANIFEST, seal.partition(" ")[0], SEAL)
 
-    def _hashed(self, name: str, said: object, where: str) -> Iterator[Mismatch]:
+    def _hash_mismatches(self, name: str, expected: object, origin: str) -> Iterator[Mismatch]:
         try:
-            found = self._digest(name)
+            digest = self._digest(name)
         except InvalidInput as error:
             yield Mismatch(name, error.message.removeprefix(f"{name}: "))
             return
-        if found != said:
-            yield Mismatch(name, f"its SHA-256 is {found}, and {where} says {said}")
+        if digest != expected:
+            yield Mismatch(name, f"its SHA-256 is {digest}, but {origin} says {expected}")
 
     def _digest(self, name: str) -> str:
         state = hashlib.sha256()
@@ -203,19 +204,19 @@ class Bundle:
         return state.hexdigest()
 
     def _chunks(self, name: str) -> Iterator[bytes]:
-        with self._opened(name) as member:
-            while chunk := _checked_read(name, lambda: member.read(AT_ONCE)):
+        with self._open(name) as member:
+            while chunk := _read_member(name, lambda: member.read(AT_ONCE)):
                 yield chunk
 
-    def _opened(self, name: str) -> IO[bytes]:
+    def _open(self, name: str) -> IO[bytes]:
         try:
-            return _checked_read(name, lambda: self._zip.open(name))
+            return _read_member(name, lambda: self._zip.open(name))
         except KeyError:
             raise damaged(name, "it is missing") from None
 
 
-def _checked_read(name: str, read: Callable[[], T]) -> T:
-    """What *read* gives; what zip says of a damaged member is told by the member's name."""
+def _read_member(name: str, read: Callable[[], T]) -> T:
+    """Call *read*. Errors that zipfile raises for damaged data become an InvalidInput that names the member."""
     try:
         return read()
     except (
@@ -230,8 +231,8 @@ def _checked_read(name: str, read: Callable[[], T]) -> T:
         raise damaged(name, f"it cannot be read: {error or type(error).__name__}") from None
 
 
-def _cut(path: Path) -> InvalidInput:
-    """What is wrong with a file that has no zip's end: where it ends instead."""
+def _cut_error(path: Path) -> InvalidInput:
+    """Make the error for a file without the end of a zip: it names the member in which, or after which, it ends."""
     size, offset, name = path.stat().st_size, 0, ""
     with path.open("rb") as file:
         while offset < size:
@@ -239,13 +240,12 @@ def _cut(path: Path) -> InvalidInput:
             head = file.read(_LOCAL.size)
             if len(head) < _LOCAL.size or head[:4] != b"PK\3\4":
                 break
-            *_, packed, _, named, extra = _LOCAL.unpack(head)
-            name = file.read(named).decode("utf-8", "replace")
+            *_, packed, _, name_length, extra = _LOCAL.unpack(head)
+            name = file.read(name_length).decode("utf-8", "replace")
             more = file.read(extra)
             if packed == _WIDE and len(more) >= _ZIP64.size:
                 packed = _ZIP64.unpack(more[: _ZIP64.size])[3]
-            offset += _LOCAL.size + named + extra + packed
+            offset += _LOCAL.size + name_length + extra + packed
     if not name:
-        return InvalidInput("bundle", f"{path.name} is no bundle: it is no zip file", reason=DAMAGED)
-    where = "the file ends inside of it" if offset > size else "the file ends or is broken after it"
-    return damaged(name, where)
+        return InvalidInput("bundle", f"{path.name} is not a bundle: it is not a zip file", reason=DAMAGED)
+    return damaged(name, "the file ends inside of it" if offset > size else "the file ends or is damaged after it")

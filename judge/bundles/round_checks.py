@@ -1,4 +1,4 @@
-"""Rounds held against what they follow from: the seed, the rows before them and the answers. No store is needed."""
+"""Compare rounds with what they follow from: the seed, the rounds before them, and the answers. No store is needed."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from judge.ports.dataset_index import DatasetIndex
 
 
 def wrong_rounds(index: DatasetIndex, rounds: Rounds, counted: int) -> Iterator[str]:
-    """Where *rounds* over *index* are not as many as were *counted*, and the first that doesn't follow from others.
+    """Plan each round again, and yield the first that differs, and whether there are not as many as the run *counted*.
 
-    Whatever comes after that one follows from something else, and is not looked at.
+    Rounds after the first wrong one follow from it and are not checked.
     """
-    many = sum(row.ending is None for row in rounds.rows)
-    if many != counted:
-        yield f"there are {many} rounds, and the run counts {counted}"
+    n_rounds = sum(row.ending is None for row in rounds.rows)
+    if n_rounds != counted:
+        yield f"there are {n_rounds} rounds, but the run counts {counted}"
     before = Rounds(index, rounds.pairing, rounds.judges)
     for number, row in enumerate(rounds.rows):
         body = row.to_bytes()
@@ -28,22 +28,22 @@ def wrong_rounds(index: DatasetIndex, rounds: Rounds, counted: int) -> Iterator[
         before.add(number, body)
 
 
-def said_since(rounds: Rounds, verdicts: Sequence[Verdict]) -> Iterator[str]:
-    """That *verdicts* say something else of closed rounds than what the round after them was planned by, if so."""
+def late_answers(rounds: Rounds, verdicts: Sequence[Verdict]) -> Iterator[str]:
+    """Yield a note if *verdicts* on closed rounds differ from those by which the next round was planned."""
     in_order = sorted(verdicts, key=lambda verdict: verdict.position)
-    places = [verdict.position for verdict in in_order]
-    many = 0
+    positions = [verdict.position for verdict in in_order]
+    n_different = 0
     for number, (plan, after) in enumerate(zip(rounds.plans, rounds.rows[1:], strict=False)):
-        of_round = slice(bisect_left(places, plan.offset), bisect_left(places, plan.first(rounds.judges)))
-        many += _differ(closed_by(rounds, number, in_order[of_round]), after.before)
-    if many:
-        told = "1 comparison" if many == 1 else f"{many} comparisons"
+        of_round = slice(bisect_left(positions, plan.offset), bisect_left(positions, plan.first(rounds.judges)))
+        n_different += _count_different(closed_by(rounds, number, in_order[of_round]), after.before)
+    if n_different:
+        subject = "1 comparison has" if n_different == 1 else f"{n_different:,} comparisons have"
         yield (
-            f"of {told} the answers say something else than when the round after theirs was planned: "
-            "they were given, or read anew, since then"
+            f"{subject} other answers than when the next round was planned: "
+            "they were given, or parsed again, after that"
         )
 
 
-def _differ(now: Closed, then: Closed) -> int:
-    """Of how many comparisons something else was said."""
+def _count_different(now: Closed, then: Closed) -> int:
+    """Count the comparisons with another outcome, or another number of verdicts."""
     return int(((now.halves != then.halves) | (now.judged != then.judged)).sum())

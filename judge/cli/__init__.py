@@ -1,1 +1,1 @@
-"""The commands: argv in, exit code out. Nothing heavy is imported before a command needs it."""
+"""The command line. A command imports heavy packages only when it needs them."""

@@ -84,13 +84,17 @@ def second_sources(report: AgreementReport, wanted: float) -> None:
 def leaderboards(report: AgreementReport) -> None:
     """Compare the two leaderboards, and show agreement by rating difference."""
     if report.HasField("rank_agreement"):
-        told = report.rank_agreement
-        figures = {"Spearman": told.spearman, "Kendall": told.kendall, "slope of the source's ratings": told.slope}
-        words = ", ".join(f"{name} {share(found)}" for name, found in figures.items())
+        ranks = report.rank_agreement
+        figures = {
+            "Spearman": ranks.spearman,
+            "Kendall": ranks.kendall,
+            "slope of the source's ratings": ranks.slope,
+        }
+        words = ", ".join(f"{name} {share(estimate)}" for name, estimate in figures.items())
         console().print(
-            f"The two leaderboards ({told.spearman.n} contestants, {told.spearman.prompts} prompts): {words}."
+            f"The two leaderboards ({ranks.spearman.n} contestants, {ranks.spearman.prompts} prompts): {words}."
         )
-        off = sorted(told.residuals, key=lambda row: -abs(row.residual))[:MOST_OFF]
+        off = sorted(ranks.residuals, key=lambda row: -abs(row.residual))[:MOST_OFF]
         words = ", ".join(f"{row.contestant} {row.residual:+.0f}" for row in off)
         console().print(f"Largest residuals, in rating points: {words}.\n")
     rows = [
@@ -107,23 +111,23 @@ def leaderboards(report: AgreementReport) -> None:
         table("Agreement by difference of the target's ratings", ("points", "ties", "agreement", "n", "prompts"), rows)
 
 
-def calibrated(report: AgreementReport) -> None:
+def calibration_curve(report: AgreementReport) -> None:
     """Show how well the source's probabilities are calibrated."""
     if not report.HasField("calibration"):
         return
-    told = report.calibration
+    calibration = report.calibration
     rows = [
         (f"{step.low:.1f} to {step.high:.1f}", str(step.n), f"{step.sure:.3f}", f"{step.right:.3f}")
-        for step in told.curve
+        for step in calibration.curve
     ]
     table("Calibration: how sure the source is, and how often it is right", ("sure", "votes", "mean", "right"), rows)
-    figures = {"Brier": told.brier, "log loss": told.log_loss, "calibration error": told.ece}
-    words = ", ".join(f"{name} {share(found)}" for name, found in figures.items())
-    console().print(f"{words}: {told.brier.n:,} votes on {told.brier.prompts:,} prompts.")
-    if told.HasField("temperature"):
+    figures = {"Brier": calibration.brier, "log loss": calibration.log_loss, "calibration error": calibration.ece}
+    words = ", ".join(f"{name} {share(estimate)}" for name, estimate in figures.items())
+    console().print(f"{words}: {calibration.brier.n:,} votes on {calibration.brier.prompts:,} prompts.")
+    if calibration.HasField("temperature"):
         console().print(
-            f"Temperature {told.temperature:.2f}: log loss {share(told.log_loss_after)}, calibration error "
-            f"{share(told.ece_after)}, each on prompts it was not fitted on."
+            f"Temperature {calibration.temperature:.2f}: log loss {share(calibration.log_loss_after)}, calibration "
+            f"error {share(calibration.ece_after)}, each on prompts it was not fitted on."
         )
     console().print()
 
@@ -132,18 +136,18 @@ def bias(report: AgreementReport) -> None:
     """Show what influences the source beyond the target's outcomes."""
     if not report.HasField("bias"):
         return
-    told = report.bias
-    rows = [(row.name, with_interval(f"{row.value:+.3f}", row.interval)) for row in told.effects]
+    influences = report.bias
+    rows = [(row.name, with_interval(f"{row.value:+.3f}", row.interval)) for row in influences.effects]
     if rows:
         table("What influences the source", ("effect", "log odds, fitted together"), rows)
-        console().print(f"{told.comparisons:,} comparisons on {told.prompts:,} prompts.")
-    if told.reason:
-        console().print(f"Style: {told.reason}.")
-    if told.HasField("self_preference"):
-        found = told.self_preference
+        console().print(f"{influences.comparisons:,} comparisons on {influences.prompts:,} prompts.")
+    if influences.reason:
+        console().print(f"Style: {influences.reason}.")
+    if influences.HasField("self_preference"):
+        preference = influences.self_preference
         console().print(
-            f"Self-preference: its own family scores {change(found)} compared with the target, over {found.n:,} "
-            f"comparisons on {found.prompts:,} prompts."
+            f"Self-preference: its own family scores {change(preference)} compared with the target, over "
+            f"{preference.n:,} comparisons on {preference.prompts:,} prompts."
         )
     console().print()
 
@@ -152,7 +156,7 @@ def cascade(report: AgreementReport) -> None:
     """Show where the source can answer alone."""
     if not report.HasField("cascade"):
         return
-    told = report.cascade
+    rule = report.cascade
     rows = [
         (
             f"{step.threshold:.3f}",
@@ -163,20 +167,20 @@ def cascade(report: AgreementReport) -> None:
             "yes" if step.held else "no",
             *((share(step.together),) if step.HasField("together") else ()),
         )
-        for step in told.steps
+        for step in rule.steps
     ]
-    together = ("with second",) if any(step.HasField("together") for step in told.steps) else ()
+    together = ("with second",) if any(step.HasField("together") for step in rule.steps) else ()
     columns = ("sure", "answers", "agreement", "n", "p", "guaranteed", *together)
     table("Cascade: the source answers where it is sure", columns, rows)
-    if told.HasField("threshold"):
+    if rule.HasField("threshold"):
         words = (
-            f"Where it is at least {told.threshold:.3f} sure ({told.share:.0%} of comparisons), agreement is at least "
-            f"{told.target:g}"
+            f"Where it is at least {rule.threshold:.3f} sure ({rule.share:.0%} of comparisons), agreement is at least "
+            f"{rule.target:g}"
         )
     else:
-        words = f"No threshold guarantees an agreement of {told.target:g}"
+        words = f"No threshold guarantees an agreement of {rule.target:g}"
     console().print(
-        f"{words}, with {1 - told.delta:.0%} confidence, for new prompts of the same kind and the same contestants.\n"
+        f"{words}, with {1 - rule.delta:.0%} confidence, for new prompts of the same kind and the same contestants.\n"
     )
 
 
@@ -184,17 +188,17 @@ def alternative(report: AgreementReport) -> None:
     """Show the alternative-annotator test."""
     if not report.HasField("alternative_annotator"):
         return
-    told, out = report.alternative_annotator, console()
-    beaten = sum(row.beaten for row in told.annotators)
+    test, out = report.alternative_annotator, console()
+    beaten = sum(row.beaten for row in test.annotators)
     out.print(
-        f"Alternative-annotator test (epsilon {told.epsilon:g}, q {told.q:g}): {told.answer}. The source wins against "
-        f"{beaten} of {len(told.annotators)} annotators"
-        + (f", winning rate {told.winning_rate:.3f}." if told.HasField("winning_rate") else ".")
+        f"Alternative-annotator test (epsilon {test.epsilon:g}, q {test.q:g}): {test.answer}. The source wins against "
+        f"{beaten} of {len(test.annotators)} annotators"
+        + (f", winning rate {test.winning_rate:.3f}." if test.HasField("winning_rate") else ".")
     )
-    if told.HasField("parity_passes"):
-        out.print(f"A source as good as an annotator would pass with probability {told.parity_passes:.0%}.")
-    if told.left_out:
-        out.print(f"{len(told.left_out)} annotators with fewer than {told.least_items} items don't count.")
+    if test.HasField("parity_passes"):
+        out.print(f"A source as good as an annotator would pass with probability {test.parity_passes:.0%}.")
+    if test.left_out:
+        out.print(f"{len(test.left_out)} annotators with fewer than {test.least_items} items don't count.")
     out.print()
 
 
@@ -202,14 +206,14 @@ def drift(report: AgreementReport) -> None:
     """Show what changed between two runs of a judge."""
     if not report.HasField("drift"):
         return
-    told, out = report.drift, console()
-    known = told.noise.HasField("value")
+    changes, out = report.drift, console()
+    known = changes.noise.HasField("value")
     out.print(
-        f"Drift from target to source: {told.answer}. {share(told.changed)} of the verdicts changed "
-        f"({told.presentations:,} presentations of {told.changed.prompts:,} prompts)."
+        f"Drift from target to source: {changes.answer}. {share(changes.changed)} of the verdicts changed "
+        f"({changes.presentations:,} presentations of {changes.changed.prompts:,} prompts)."
     )
     if known:
-        out.print(f"Repeated calls differ by {share(told.noise)}; beyond that noise: {change(told.beyond)}.")
+        out.print(f"Repeated calls differ by {share(changes.noise)}; beyond that noise: {change(changes.beyond)}.")
     else:
         out.print("No presentation was judged twice, so the noise is unknown: judge with --repeats 2.")
-    out.print(f"Share of ties {change(told.ties)}; share won by what was shown first {change(told.first)}.")
+    out.print(f"Share of ties {change(changes.ties)}; share won by what was shown first {change(changes.first)}.")

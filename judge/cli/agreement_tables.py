@@ -52,7 +52,7 @@ def agreement(report: AgreementReport, title: str, wanted: float) -> None:
     diagnostics.ceilings(report, wanted)
     diagnostics.second_sources(report, wanted)
     diagnostics.leaderboards(report)
-    diagnostics.calibrated(report)
+    diagnostics.calibration_curve(report)
     diagnostics.bias(report)
     diagnostics.cascade(report)
     diagnostics.alternative(report)
@@ -62,9 +62,9 @@ def agreement(report: AgreementReport, title: str, wanted: float) -> None:
     if report.order_consistency.n:
         console().print(_orders(report))
     if report.HasField("repeats_agree"):
-        found = report.repeats_agree
+        repeats = report.repeats_agree
         console().print(
-            f"Repeated calls agree {share(found)} of the time ({found.n:,} pairs on {found.prompts:,} prompts)."
+            f"Repeated calls agree {share(repeats)} of the time ({repeats.n:,} pairs on {repeats.prompts:,} prompts)."
         )
     diagnostics.drift(report)
     console().print(
@@ -96,10 +96,10 @@ def _confusion(figure: AgreementFigure) -> None:
 
 def _coverage(report: AgreementReport) -> None:
     """Print how much of each source could be used, and the status of the rest."""
-    for name, found in (("source", report.source_coverage), ("target", report.target_coverage)):
-        if found.usable < found.planned:
-            statuses = ", ".join(f"{status} {n:,}" for status, n in sorted(found.by_status.items()))
-            console().print(f"{name}: {found.usable:,} of {found.planned:,} usable ({statuses}).")
+    for name, coverage in (("source", report.source_coverage), ("target", report.target_coverage)):
+        if coverage.usable < coverage.planned:
+            statuses = ", ".join(f"{status} {n:,}" for status, n in sorted(coverage.by_status.items()))
+            console().print(f"{name}: {coverage.usable:,} of {coverage.planned:,} usable ({statuses}).")
 
 
 def _intervals(whole: Sequence[AgreementFigure]) -> None:

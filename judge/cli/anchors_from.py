@@ -1,4 +1,4 @@
-"""An earlier leaderboard, whose scale a later one is to keep."""
+"""Keep the scale of an earlier leaderboard."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 async def earlier_leaderboard(client: JudgeClient, dataset: str, earlier: str, options: RankingOptions) -> Leaderboard:
-    """An earlier leaderboard: of a file, or of a source ranked by the same *options*."""
+    """Read an earlier leaderboard from a file, or rank a source by the same *options*.
+
+    Raises BadParameter if the file holds no leaderboard.
+    """
     from google.protobuf import json_format  # noqa: PLC0415  # when needed
 
     from judge.api.v1 import leaderboard_pb2  # noqa: PLC0415
@@ -26,22 +29,25 @@ async def earlier_leaderboard(client: JudgeClient, dataset: str, earlier: str, o
     try:
         return json_format.Parse(Path(earlier).read_text("utf-8"), leaderboard_pb2.Leaderboard())
     except (json_format.ParseError, UnicodeDecodeError) as error:
-        raise click.BadParameter(f"{earlier} is no leaderboard that judge rank --json printed: {error}") from None
+        raise click.BadParameter(f"{earlier} is not a leaderboard as printed by judge rank --json: {error}") from None
 
 
 def keep_scale(options: RankingOptions, earlier: Leaderboard) -> None:
-    """Have *options* keep the scale of an *earlier* leaderboard: its anchor if it had one, else the mean of all."""
-    from judge.api.v1.leaderboard_pb2 import RATING_SCALE_ELO  # noqa: PLC0415
-    from judge.api.v1.ranking_service_pb2 import Anchor  # noqa: PLC0415
+    """Fix the anchor of an *earlier* leaderboard in *options*, or the mean of its ratings if it had no anchor.
+
+    Raises UsageError if *options* have an anchor of their own or another scale.
+    """
+    from judge.api.v1.leaderboard_pb2 import RATING_SCALE_ELO  # noqa: PLC0415  # grpc's messages when needed
+    from judge.api.v1.ranking_service_pb2 import Anchor  # noqa: PLC0415  # as above
 
     if options.HasField("anchor"):
         raise click.UsageError("--anchor and --anchors-from exclude each other")
     if earlier.scale != (options.scale or RATING_SCALE_ELO):
         scale = word(earlier, "scale")
-        raise click.UsageError(f"the earlier leaderboard is on the scale {scale}; --scale must be the same")
-    rated = [Anchor(contestant=one.contestant, rating=one.rating) for one in earlier.ratings]
-    fixed = [one for one in rated if one.contestant == earlier.anchor]
+        raise click.UsageError(f"the earlier leaderboard has the scale {scale}: use --scale {scale}")
+    anchors = [Anchor(contestant=rating.contestant, rating=rating.rating) for rating in earlier.ratings]
+    fixed = [anchor for anchor in anchors if anchor.contestant == earlier.anchor]
     if fixed:
         options.anchor.CopyFrom(fixed[0])
     else:
-        options.anchors.extend(rated)
+        options.anchors.extend(anchors)

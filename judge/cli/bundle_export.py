@@ -1,4 +1,4 @@
-"""A run as a bundle, from what any server tells of it. Nothing is computed here."""
+"""Write a run as a bundle, from what its server returns. Nothing is computed here."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from judge_client.runs import ENDED
 
 PARTS = ("prompts", "outputs", "labels", "verdicts", "comparisons")
 REFUSED = "FAILED_PRECONDITION"
-"""The code of a leaderboard that there is not: nobody can be ranked, or not on one scale."""
+"""The code of an error that says that contestants cannot be ranked."""
 NEEDED = {
     run_service_pb2.PAIR_POLICY_LABELLED: {"labels"},
     run_service_pb2.PAIR_POLICY_LISTED: {"comparisons"},
 }
-"""What a plan is made from, besides prompts and outputs."""
+"""What a plan is made from, in addition to prompts and outputs."""
 
 
 @dataclass(frozen=True)
 class BundleRequest:
-    """What is to be in a bundle: a run's leaderboards by these *options*, with *texts* or without."""
+    """Which run a bundle holds, the *options* of its leaderboards, and whether it holds the *texts*."""
 
     run: str
     options: RankingOptions
@@ -38,21 +38,28 @@ class BundleRequest:
 
 
 class Bundling:
-    """Writes what *client* is told into *writer*."""
+    """Writes a run that *client* reads into *writer*."""
 
-    def __init__(self, client: JudgeClient, writer: BundleWriter, asked: BundleRequest) -> None:
-        self._client, self._writer, self._asked = client, writer, asked
+    def __init__(self, client: JudgeClient, writer: BundleWriter, request: BundleRequest) -> None:
+        self._client, self._writer, self._request = client, writer, request
         self._versions: dict[str, str] = {}
         self.answers = 0
-        """So many were written."""
+        """How many verdicts were written."""
 
     async def write(self) -> str:
-        """Write all of it; the manifest's SHA-256. Raises UsageError where the run or its dataset change meanwhile."""
-        run = await self._client.get_run(self._asked.run, run_service_pb2.RUN_VIEW_FULL)
+        """Write the whole bundle and return the SHA-256 of its manifest.
+
+        Raises UsageError if the run has not ended, or if the run or its dataset changes meanwhile.
+        """
+        run = await self._client.get_run(self._request.run, run_service_pb2.RUN_VIEW_FULL)
         if run.state not in ENDED:
-            raise click.UsageError(f"{run.name} is still at work: a bundle is of a run that has ended")
+            raise click.UsageError(
+                f"{run.name} has not ended yet: wait for it with `judge watch {run.name}`, then export it"
+            )
         if not run.definitions:
-            raise click.UsageError("this server does not tell a run's judges: it is older than bundles")
+            raise click.UsageError(
+                "this server is too old for bundles: it does not return the definitions of a run's judges"
+            )
         present = (await self._client.get_dataset(run.dataset)).revision
         dataset = await self._dataset(run, present)
         plan = await self._plan(run)
@@ -60,12 +67,12 @@ class Bundling:
         leaderboards = [await self._leaderboard(run, judge) for judge in run.judges]
         now = await self._client.get_run(run.name)
         if (now.revision, (await self._client.get_dataset(run.dataset)).revision) != (run.revision, present):
-            raise click.UsageError(f"{run.name} or its dataset changed while it was exported: export it again")
+            raise click.UsageError(f"{run.name} or its dataset changed during the export: export it again")
         return self._writer.finish(
             {
                 "run": spelling.plain(run),
-                "seeds": spelling.seeds(run, self._asked.options),
-                "dataset": {"name": run.dataset, "texts": self._asked.texts, **dataset},
+                "seeds": spelling.seeds(run, self._request.options),
+                "dataset": {"name": run.dataset, "texts": self._request.texts, **dataset},
                 "plan": plan,
                 "leaderboards": leaderboards,
                 "versions": self._versions,
@@ -73,8 +80,8 @@ class Bundling:
         )
 
     async def _dataset(self, run: run_service_pb2.Run, present: int) -> dict[str, Any]:
-        """The dataset as it was planned, and as it is ranked; a part that is equal in both is written once."""
-        options = self._asked.options
+        """Write the dataset as it was planned and as it is ranked. A part that is equal in both is written once."""
+        options = self._request.options
         needed = {"prompts", "outputs", *NEEDED.get(run.pairing.policy, ())}
         ranked = (
             {"prompts"} | ({"outputs"} if options.style else set()) | ({"labels"} if options.anchored_to else set())
@@ -88,14 +95,14 @@ class Bundling:
     async def _revision(
         self, dataset: str, revision: int, needed: set[str], when: str, written: dict[tuple[str, str], str]
     ) -> dict[str, Any]:
-        """What each part of a *revision* is: its rows, their SHA-256, and a member where it is *needed*."""
-        told: dict[str, Any] = {"revision": revision}
+        """Count and hash the rows of each part of a *revision*, and write the parts that are *needed*."""
+        parts: dict[str, Any] = {"revision": revision}
         for part in PARTS:
-            state, many = hashlib.sha256(), 0
+            state, n_rows = hashlib.sha256(), 0
             async for row in self._part(dataset, part, revision):
                 state.update(spelling.row(row).encode())
-                many += 1
-            told[part] = {"rows": many, "sha256": state.hexdigest()}
+                n_rows += 1
+            parts[part] = {"rows": n_rows, "sha256": state.hexdigest()}
             if part not in needed:
                 continue
             same = (part, state.hexdigest())
@@ -103,9 +110,9 @@ class Bundling:
                 written[same] = f"dataset/{when}/{part}.jsonl"
                 with self._writer.member(written[same]) as write:
                     async for row in self._part(dataset, part, revision):
-                        write(spelling.row(row if self._asked.texts else _hashed(row)))
-            told[part]["member"] = written[same]
-        return told
+                        write(spelling.row(row if self._request.texts else _hash_texts(row)))
+            parts[part]["member"] = written[same]
+        return parts
 
     async def _part(self, dataset: str, part: str, revision: int) -> AsyncIterator[dict[str, Any]]:
         wanted = dataset_service_pb2.DatasetPart.Value(f"DATASET_PART_{part.upper()}")
@@ -118,21 +125,21 @@ class Bundling:
                 yield spelling.plain(row) | source
 
     async def _plan(self, run: run_service_pb2.Run) -> dict[str, Any]:
-        many, pieces = 0, list[run_service_pb2.PlannedRound]()
+        n_presentations, pieces = 0, list[run_service_pb2.PlannedRound]()
         with self._writer.member(PLAN) as write:
             async for batch in self._client.read_plan(run.name):
-                many += len(batch.presentations)
+                n_presentations += len(batch.presentations)
                 pieces.extend(batch.rounds)
-                write("".join(spelling.row(spelling.plain(one)) for one in batch.presentations))
-        told = {"hash": run.plan_hash, "member": PLAN, "presentations": many}
+                write("".join(spelling.row(spelling.plain(presentation)) for presentation in batch.presentations))
+        plan = {"hash": run.plan_hash, "member": PLAN, "presentations": n_presentations}
         if run.pairing.policy != run_service_pb2.PAIR_POLICY_ADAPTIVE:
-            return told
-        rows = 0
+            return plan
+        n_rounds = 0
         with self._writer.member(ROUNDS) as write:
-            for one in joined(pieces):
-                rows += 1
-                write(spelling.row(spelling.plain(one)))
-        return told | {"rounds": {"member": ROUNDS, "rows": rows}}
+            for planned_round in join_pieces(pieces):
+                n_rounds += 1
+                write(spelling.row(spelling.plain(planned_round)))
+        return plan | {"rounds": {"member": ROUNDS, "rows": n_rounds}}
 
     async def _answers(self, run: run_service_pb2.Run) -> None:
         with self._writer.member(ANSWERS) as write:
@@ -145,7 +152,7 @@ class Bundling:
     async def _leaderboard(self, run: run_service_pb2.Run, judge: str) -> dict[str, Any]:
         name = judge.removeprefix("judges/")
         source = f"run:{run.name.removeprefix('runs/')}/{name}"
-        request = GetLeaderboardRequest(source=source, options=self._asked.options)
+        request = GetLeaderboardRequest(source=source, options=self._request.options)
         try:
             reply = await self._client.leaderboard_reply(request)
         except JudgeClientError as error:
@@ -161,16 +168,16 @@ class Bundling:
         return {"member": member, "request": spelling.plain(request)}
 
 
-def joined(pieces: Iterable[run_service_pb2.PlannedRound]) -> Iterator[run_service_pb2.PlannedRound]:
-    """Whole rounds of *pieces*, in which those of one round follow one another."""
-    for _, of_one in groupby(pieces, lambda piece: piece.number):
-        first, *others = of_one
+def join_pieces(pieces: Iterable[run_service_pb2.PlannedRound]) -> Iterator[run_service_pb2.PlannedRound]:
+    """Join *pieces* of rounds to whole rounds. The pieces of a round follow one another."""
+    for _, group in groupby(pieces, lambda piece: piece.number):
+        first, *others = group
         first.row = b"".join((first.row, *(piece.row for piece in others)))
         yield first
 
 
-def _hashed(row: dict[str, Any]) -> dict[str, Any]:
-    """*row* with hashes in place of its texts; how many turns there are stays."""
+def _hash_texts(row: dict[str, Any]) -> dict[str, Any]:
+    """Replace each text of a row by its hash. The number of turns stays the same."""
     return {
         name: [hashlib.sha256(text.encode()).hexdigest() for text in value] if name in ("turns", "reference") else value
         for name, value in row.items()

@@ -1,4 +1,4 @@
-"""`judge export bundle`, `judge replay` and `judge verify`: a run as one file, ranked again and checked offline."""
+"""`judge export bundle`, `judge replay`, and `judge verify`."""
 
 from __future__ import annotations
 
@@ -18,65 +18,76 @@ BUNDLE = click.argument("bundle", type=click.Path(exists=True, dir_okay=False, p
 
 
 @export.command("bundle")
-@click.option("--run", "run_name", required=True, help="The run: it must have ended.")
+@click.option("--run", "run_name", required=True, help="The run. It must have ended.")
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The file to write."
 )
-@click.option("--without-texts", is_flag=True, help="Hashes in place of the texts of prompts and outputs.")
+@click.option("--without-texts", is_flag=True, help="Write hashes instead of the texts of prompts and outputs.")
 @ranking
 @click.pass_obj
-def bundle_command(where: ServiceTarget, /, run_name: str, output: Path, *, without_texts: bool, **said: Any) -> None:  # noqa: ANN401  # how to rank
-    """Write a run as one file that `judge replay` ranks again and `judge verify` checks.
+def bundle_command(
+    service: ServiceTarget,
+    /,
+    run_name: str,
+    output: Path,
+    *,
+    without_texts: bool,
+    **values: Any,  # noqa: ANN401  # the options of ranking
+) -> None:
+    """Write a run as one file.
 
-    Prints the SHA-256 of its manifest, which names all of its content.
+    `judge replay` ranks the file again, and `judge verify` checks it. Prints the SHA-256 of the file's manifest, which
+    identifies its content. Options of ranking apply to the leaderboards in the file.
     """
     from judge.bundles.archive import BundleWriter  # noqa: PLC0415
     from judge.cli.bundle_export import BundleRequest, Bundling  # noqa: PLC0415  # grpc's messages when needed
 
-    options = ranking_options(**said)
+    options = ranking_options(**values)
     if without_texts and options.style:
-        raise click.UsageError("--style looks at the texts, which --without-texts leaves out")
+        raise click.UsageError("--style needs the texts, which --without-texts leaves out")
     target = output.resolve()
-    beside = target.with_name(f"{target.name}.part")
+    partial = target.with_name(f"{target.name}.part")
 
     async def work() -> str:
-        with beside.open("wb") as file, BundleWriter(file) as writer:
-            async with connected(where) as client:
-                bundling = Bundling(client, writer, BundleRequest(run_name, options, not without_texts))
+        with partial.open("wb") as file, BundleWriter(file) as writer:
+            async with connected(service) as client:
+                bundling = Bundling(client, writer, BundleRequest(run_name, options, texts=not without_texts))
                 digest = await bundling.write()
-        click.echo(f"{output}: {bundling.answers} answers of {run_name}", err=True)
+        click.echo(f"Wrote {bundling.answers:,} verdicts of {run_name} to {output}. SHA-256 of the manifest:", err=True)
         return digest
 
     try:
         digest = run(work())
-        beside.replace(target)
+        partial.replace(target)
     finally:
-        beside.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
     click.echo(digest)
 
 
 @cli.command("replay", cls=click.Command)
 @BUNDLE
-@click.option("--json", "as_json", is_flag=True, help="Print each leaderboard's bytes.")
+@click.option("--json", "as_json", is_flag=True, help="Print the bytes of each leaderboard.")
 def replay_command(bundle: Path, *, as_json: bool) -> int:
-    """Rank again what BUNDLE holds, from its raw replies, without a server or a network.
+    """Rank the run in BUNDLE again, offline.
 
-    Exits with 1 where a leaderboard has other bytes than the one in the bundle.
+    Everything is computed from the raw replies, without a server or a network.
+    Exits with 1 if a leaderboard differs from the one in the bundle by a single byte.
     """
     from judge.app.replay import replay  # noqa: PLC0415  # numpy when needed
 
-    found = replay(bundle)
-    for one in found:
+    replays = replay(bundle)
+    for replayed in replays:
         if as_json:
-            click.echo(one.now, nl=False)
+            click.echo(replayed.now, nl=False)
         else:
-            _shown(one.source, one.now)
-        told = "the same bytes as in the bundle" if one.same else f"OTHER bytes than {one.member} in the bundle"
-        click.echo(f"{one.source}: {told}", err=True)
-    return 0 if all(one.same for one in found) else FAILED
+            _print_replayed(replayed.source, replayed.now)
+        result = "identical to" if replayed.same else "DIFFERENT from"
+        click.echo(f"{replayed.source}: {result} {replayed.member} in the bundle", err=True)
+    return 0 if all(replayed.same for replayed in replays) else FAILED
 
 
-def _shown(source: str, text: str) -> None:
+def _print_replayed(source: str, text: str) -> None:
+    """Print a leaderboard from its JSON, or why the contestants are not ranked."""
     from judge.api.v1.leaderboard_pb2 import Leaderboard  # noqa: PLC0415  # grpc's messages when needed
     from judge.rpc import bundle_json  # noqa: PLC0415
 
@@ -89,22 +100,30 @@ def _shown(source: str, text: str) -> None:
 
 @cli.command("verify", cls=click.Command)
 @BUNDLE
-@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the mismatches as JSON.")
 def verify_command(bundle: Path, *, as_json: bool) -> int:
-    """Say what in BUNDLE does not match: hashes, judges, plan, rounds, readings, counts and leaderboards.
+    """Check that everything in BUNDLE matches.
 
-    Exits with 1 where something does not.
+    Checks hashes, judges, plan, rounds, parsed verdicts, counts, and leaderboards, and prints a line for each mismatch.
+    Exits with 1 if there is one.
     """
     from judge.app.verify import verify  # noqa: PLC0415  # numpy when needed
 
-    found = verify(bundle)
+    report = verify(bundle)
     if as_json:
-        mismatches = [{"member": one.member, "message": one.told} for one in found.mismatches]
-        click.echo(json.dumps({"manifest_sha256": found.digest, "mismatches": mismatches, "notes": found.notes}))
+        mismatches = [{"member": mismatch.member, "message": mismatch.message} for mismatch in report.mismatches]
+        click.echo(json.dumps({"manifest_sha256": report.digest, "mismatches": mismatches, "notes": report.notes}))
     else:
-        for one in found.mismatches:
-            click.echo(one)
-        for note in found.notes:
+        for mismatch in report.mismatches:
+            click.echo(mismatch)
+        for note in report.notes:
             click.echo(f"note: {note}")
-        click.echo(f"{len(found.mismatches) or 'nothing'} does not match in {found.digest}", err=True)
-    return FAILED if found.mismatches else 0
+        click.echo(_verification(len(report.mismatches), report.digest), err=True)
+    return FAILED if report.mismatches else 0
+
+
+def _verification(n_mismatches: int, digest: str) -> str:
+    if not n_mismatches:
+        return f"Bundle verified: everything matches (manifest {digest})."
+    count = "1 mismatch" if n_mismatches == 1 else f"{n_mismatches:,} mismatches"
+    return f"Bundle NOT verified: {count} (manifest {digest})."

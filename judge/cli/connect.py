@@ -1,4 +1,4 @@
-"""To a server, or to a service made in this process; and proto messages as JSON."""
+"""Connect to a server, or to a service in this process, and print proto messages as JSON."""
 
 from __future__ import annotations
 
@@ -21,36 +21,37 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ServiceTarget:
-    """Which server, or which configuration for the service in this process."""
+    """The address of a server, or the configuration of a service in this process."""
 
     server: str | None
     config: Path | None
 
 
 @contextlib.asynccontextmanager
-async def connected(where: ServiceTarget) -> AsyncIterator[JudgeClient]:
-    """A client of the server named, or of a service in this process on the embedded store."""
+async def connected(service: ServiceTarget) -> AsyncIterator[JudgeClient]:
+    """Yield a client of the server, or, if none is named, of a service in this process on the embedded store."""
     from judge_client import JudgeClient  # noqa: PLC0415  # grpc is imported when it is needed
 
     async with contextlib.AsyncExitStack() as stack:
-        address = where.server
+        address = service.server
         if address is None:
             try:
-                from judge.app.local import local_server  # noqa: PLC0415  # the whole house, only without a server
+                from judge.app.local import local_server  # noqa: PLC0415  # only without a server
             except ModuleNotFoundError as missing:
-                message = f"without --server HOST:PORT this needs the extra [server]: {missing.name} is not installed"
+                missing_package = f"{missing.name} is not installed"
+                message = f"{missing_package}: install judge with the extra [server], or use --server HOST:PORT"
                 raise click.UsageError(message) from None
-            address = await stack.enter_async_context(local_server(where.config))
+            address = await stack.enter_async_context(local_server(service.config))
         yield await stack.enter_async_context(JudgeClient(address))
 
 
 def run(work: Coroutine[object, object, T]) -> T:
-    """The result of *work*."""
+    """Run *work* to its end and return its result."""
     return asyncio.run(work)
 
 
 def echo_json(message: Message) -> None:
-    """Print *message* as proto JSON with proto field names, zeros shown."""
+    """Print *message* as proto JSON, with the field names of the proto files and with zeros."""
     from google.protobuf.json_format import MessageToJson  # noqa: PLC0415  # only with --json
 
     click.echo(MessageToJson(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True))

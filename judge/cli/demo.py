@@ -1,4 +1,4 @@
-"""`judge demo`: the whole way on the bundled answers, keyless and offline."""
+"""`judge demo`: import, judge, rank, and measure agreement on the bundled dataset, offline and without a key."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from judge.cli.connect import ServiceTarget, run
 from judge.cli.data import upload
 from judge.cli.group import cli
 from judge.cli.leaderboard_tables import print_leaderboard
-from judge.cli.runs import exit_code, followed, told
+from judge.cli.runs import exit_code, follow_run, run_summary
 
 BUNDLED = Path(__file__).parents[1] / "demo"
 JUDGES = ("longest", "matches-reference")
@@ -20,13 +20,17 @@ GOLD = "labels:construction"
 
 
 @cli.command("demo")
-@click.option("--judge", "more", multiple=True, help="Another configured judge, for instance openai.")
+@click.option("--judge", "more", multiple=True, help="Another judge of the configuration. Repeatable.")
 @click.pass_obj
-def demo_command(where: ServiceTarget, more: tuple[str, ...]) -> int:
-    """Judge the bundled answers with two yardsticks, rank, and measure agreement."""
+def demo_command(service: ServiceTarget, more: tuple[str, ...]) -> int:
+    """Judge and rank the bundled answers, and measure agreement.
+
+    Two baseline judges, which need no model, judge 480 comparisons of five contestants. Their verdicts are compared
+    with labels that are right by construction. Nothing is kept.
+    """
     from judge.api.v1 import ranking_service_pb2  # noqa: PLC0415  # grpc's messages when needed
     from judge.api.v1 import run_service_pb2 as pb  # noqa: PLC0415
-    from judge.app.local import local_server  # noqa: PLC0415  # the whole house
+    from judge.app.local import local_server  # noqa: PLC0415  # it loads the whole service
     from judge.formats import jsonl  # noqa: PLC0415
     from judge_client import JudgeClient  # noqa: PLC0415
 
@@ -36,16 +40,16 @@ def demo_command(where: ServiceTarget, more: tuple[str, ...]) -> int:
         with tempfile.TemporaryDirectory(prefix="judge-demo-") as folder:
             url = f"sqlite:///{folder}/judge.db"
             async with (
-                local_server(where.config, store_url=url, listen="127.0.0.1:0") as address,
+                local_server(service.config, store_url=url, listen="127.0.0.1:0") as address,
                 JudgeClient(address) as client,
             ):
-                click.echo(f"server on {address}", err=True)
+                click.echo(f"The demo's server listens on {address}.", err=True)
                 await upload(client, "demo", jsonl.read(BUNDLED))
                 spec = pb.RunSpec(dataset="datasets/demo", judges=[f"judges/{name}" for name in judges])
-                ended = await followed(client, (await client.create_run(spec)).name)
-                click.echo(told(ended), err=True)
+                ended = await follow_run(client, (await client.create_run(spec)).name)
+                click.echo(run_summary(ended), err=True)
                 run_id = ended.name.removeprefix("runs/")
-                # To `longest` the shortest contestant loses every battle: it is named, and the others are ranked.
+                # With `longest`, the shortest contestant loses every battle and cannot be ranked; rank the others.
                 largest = ranking_service_pb2.RankingOptions(degenerate=ranking_service_pb2.DEGENERATE_LARGEST)
                 for name in judges:
                     leaderboard = await client.leaderboard("demo", f"run:{run_id}/{name}", largest)
@@ -53,9 +57,10 @@ def demo_command(where: ServiceTarget, more: tuple[str, ...]) -> int:
                 reports = [(name, await client.agreement("demo", f"run:{run_id}/{name}", GOLD)) for name in judges]
                 summary(reports, "the gold labels")
         click.echo(
-            "The labels follow from how the answers were made. Preferring the longer answer\n"
-            "agrees with them less often than a coin would; looking the answer up does well,\n"
-            "and misses where a right answer is put in other words."
+            "\nThe labels are right by construction: a right answer beats a wrong one.\n"
+            "Preferring the longer answer agrees with them less often than tossing a coin.\n"
+            "Looking for the reference answer does well, but misses right answers that use\n"
+            "other words."
         )
         return exit_code(ended)
 

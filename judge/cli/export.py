@@ -1,4 +1,4 @@
-"""`judge export`: rows as `judge import` reads them."""
+"""`judge export`: write rows as `judge import` reads them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def as_row(message: Message) -> dict[str, Any]:
-    """*message* as a row: words instead of the wire's names for them, a showing's fields beside the others."""
+    """Convert a message to a row of JSON lines: enums become words, and the fields of a presentation are inlined."""
     row: dict[str, Any] = {}
     for field, value in message.ListFields():
         if field.name == "presentation":
@@ -43,14 +43,14 @@ def _plain(field: Any, value: Any) -> Any:  # noqa: ANN401  # protobuf's descrip
 
 
 def _word(field: Any, value: int) -> str:  # noqa: ANN401  # as above
-    """The word that is read back: the wire's enums have the names and numbers of ours."""
+    """Return the word that an import reads back as *value*. The API's enums have the names and numbers of ours."""
     from judge.domain import outcome  # noqa: PLC0415  # when needed
     from judge.formats import words  # noqa: PLC0415
 
     return words.word(getattr(outcome, field.enum_type.name)(value))
 
 
-async def _of_run(client: JudgeClient, name: str) -> AsyncIterator[dict[str, Any]]:
+async def _run_rows(client: JudgeClient, name: str) -> AsyncIterator[dict[str, Any]]:
     from judge.api.v1 import verdict_pb2  # noqa: PLC0415  # grpc's messages when needed
 
     async for verdict in client.list_verdicts(name, view=verdict_pb2.VERDICT_VIEW_FULL, page_size=1000):
@@ -58,7 +58,7 @@ async def _of_run(client: JudgeClient, name: str) -> AsyncIterator[dict[str, Any
         yield row | {"judge": row["judge"].removeprefix("judges/")}
 
 
-async def _of_dataset(client: JudgeClient, name: str, kind: str) -> AsyncIterator[dict[str, Any]]:
+async def _dataset_rows(client: JudgeClient, name: str, kind: str) -> AsyncIterator[dict[str, Any]]:
     from judge.api.v1 import dataset_service_pb2  # noqa: PLC0415  # grpc's messages when needed
 
     part = dataset_service_pb2.DatasetPart.Value(f"DATASET_PART_{kind.upper()}")
@@ -69,14 +69,14 @@ async def _of_dataset(client: JudgeClient, name: str, kind: str) -> AsyncIterato
 
 
 @contextlib.contextmanager
-def _written(output: Path | None) -> Iterator[TextIO]:
-    """Standard output, or a file that is there only once it is whole."""
+def _open_output(output: Path | None) -> Iterator[TextIO]:
+    """Open standard output, or a file that appears under its name only once it is complete."""
     if output is None:
         yield sys.stdout
         return
     target = output.resolve()
     if target.exists() and not target.is_file():
-        # A device or a pipe is written to, never replaced.
+        # A device or a pipe must not be replaced.
         with target.open("w", encoding="utf-8") as file:
             yield file
         return
@@ -93,22 +93,27 @@ def _written(output: Path | None) -> Iterator[TextIO]:
 @cli.group("export", cls=Commands, params=[SERVER, CONFIG])
 @click.pass_context
 def export(context: click.Context, server: str | None, config: Path | None) -> None:
-    """Write rows as JSON lines, as `judge import` reads them; or a run as a bundle."""
+    """Write rows as JSON lines, or a run as a bundle."""
     context.obj = ServiceTarget(server or context.obj.server, config or context.obj.config)
 
 
-OUTPUT = click.option("-o", "--output", type=click.Path(path_type=Path), help="A file; default is standard output.")
+OUTPUT = click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="The file to write; .gz compresses it.  [default: standard output]",
+)
 
 
 def _rows(kind: str) -> None:
-    """Register the command that writes the rows of this *kind*."""
+    """Register the command that exports rows of this *kind*."""
 
-    @export.command(kind, help=f"Write {kind} as JSON lines, as `judge import` reads them.")
+    @export.command(kind, help=f"Write {kind} as JSON lines that `judge import` reads.")
     @click.option("--dataset", required=True, help="The dataset to read.")
     @OUTPUT
     @click.pass_obj
-    def command(where: ServiceTarget, dataset: str, output: Path | None) -> None:
-        _write(where, kind, output, lambda client: _of_dataset(client, dataset, kind))
+    def command(service: ServiceTarget, dataset: str, output: Path | None) -> None:
+        _write(service, kind, output, lambda client: _dataset_rows(client, dataset, kind))
 
 
 for _kind in ("prompts", "outputs", "labels", "comparisons"):
@@ -116,37 +121,37 @@ for _kind in ("prompts", "outputs", "labels", "comparisons"):
 
 
 @export.command("verdicts")
-@click.option("--dataset", help="The dataset to read, for the verdicts imported into it.")
-@click.option("--run", "run_name", help="A run's verdicts instead.")
+@click.option("--dataset", help="Write the verdicts that were imported into this dataset.")
+@click.option("--run", "run_name", help="Write the verdicts of this run.")
 @OUTPUT
 @click.pass_obj
-def verdicts_command(where: ServiceTarget, dataset: str | None, run_name: str | None, output: Path | None) -> None:
-    """Write verdicts as JSON lines, as `judge import` reads them."""
+def verdicts_command(service: ServiceTarget, dataset: str | None, run_name: str | None, output: Path | None) -> None:
+    """Write verdicts as JSON lines that `judge import` reads."""
     if (dataset is None) == (run_name is None):
-        raise click.UsageError("name a --dataset, or a --run to export its verdicts")
+        raise click.UsageError("name either a --dataset or a --run, whose verdicts are exported")
     _write(
-        where,
+        service,
         "verdicts",
         output,
-        lambda client: _of_run(client, run_name) if run_name else _of_dataset(client, dataset or "", "verdicts"),
+        lambda client: _run_rows(client, run_name) if run_name else _dataset_rows(client, dataset or "", "verdicts"),
     )
 
 
 def _write(
-    where: ServiceTarget,
+    service: ServiceTarget,
     kind: str,
     output: Path | None,
     rows_of: Callable[[JudgeClient], AsyncIterator[dict[str, Any]]],
 ) -> None:
     async def work() -> int:
-        many = 0
-        async with connected(where) as client:
-            with _written(output) as file:
+        n_rows = 0
+        async with connected(service) as client:
+            with _open_output(output) as file:
                 async for row in rows_of(client):
                     file.write(json.dumps(row, ensure_ascii=False) + "\n")
-                    many += 1
-        return many
+                    n_rows += 1
+        return n_rows
 
-    many = run(work())
+    n_rows = run(work())
     if output is not None:
-        click.echo(f"{output}: {many} {kind}", err=True)
+        click.echo(f"Wrote {n_rows:,} {kind} to {output}.", err=True)

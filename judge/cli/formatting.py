@@ -20,23 +20,23 @@ def with_interval(value: str, interval: Interval) -> str:
     return f"{value} [{interval.low:.2f}, {interval.high:.2f}]" if interval.HasField("low") else value
 
 
-def share(found: Estimated) -> str:
+def share(estimate: Estimated) -> str:
     """Format a share with its interval; a dash where it is unknown."""
-    return with_interval(f"{found.value:.3f}", found.interval) if found.HasField("value") else NOTHING
+    return with_interval(f"{estimate.value:.3f}", estimate.interval) if estimate.HasField("value") else NOTHING
 
 
-def change(found: Estimated) -> str:
+def change(estimate: Estimated) -> str:
     """Format a difference with its sign and its interval."""
-    return with_interval(f"{found.value:+.3f}", found.interval) if found.HasField("value") else NOTHING
+    return with_interval(f"{estimate.value:+.3f}", estimate.interval) if estimate.HasField("value") else NOTHING
 
 
-def bare(found: Estimated) -> str:
+def bare(estimate: Estimated) -> str:
     """Format a share without its interval."""
-    return f"{found.value:.3f}" if found.HasField("value") else NOTHING
+    return f"{estimate.value:.3f}" if estimate.HasField("value") else NOTHING
 
 
-def part(told: Slice, annotator: str = "") -> str:
-    """The part of the data that a figure covers; "all" where it is narrowed by nothing."""
-    pair = " / ".join(filter(None, (told.left, told.right)))
-    words = (f"turn {told.turn}" if told.turn else "", told.category, pair, told.tag, annotator)
+def part(covered: Slice, annotator: str = "") -> str:
+    """Name the part of the data that a figure covers, or "all"."""
+    pair = " / ".join(filter(None, (covered.left, covered.right)))
+    words = (f"turn {covered.turn}" if covered.turn else "", covered.category, pair, covered.tag, annotator)
     return " ".join(filter(None, words)) or "all"

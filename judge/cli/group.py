@@ -1,4 +1,4 @@
-"""The command group `judge`, and the options that every command takes."""
+"""The command group `judge` and the options that every command takes."""
 
 from __future__ import annotations
 
@@ -14,27 +14,29 @@ WRONG_USE = 2
 
 
 SERVER = click.Option(
-    ["--server"], metavar="HOST:PORT", help="Use this server; without it, work in process on the own store."
+    ["--server"],
+    metavar="HOST:PORT",
+    help="Use this server. By default, the command runs the service in its own process.",
 )
-CONFIG = click.Option(["--config"], type=click.Path(path_type=Path), help="The TOML file to read.")
+CONFIG = click.Option(["--config"], type=click.Path(path_type=Path), help="The configuration file (TOML).")
 
 
 class _Command(click.Command):
-    """A command, which takes the options of `judge` itself behind its name too; those said last count."""
+    """A command that also takes the options of `judge` after its name. Of an option given twice, the last counts."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # click's own arguments
         super().__init__(*args, **kwargs)
         self.params = [*self.params, SERVER, CONFIG]
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  # whatever the command returns
-        """Run the command against the server that was named."""
+        """Run the command on the server that was named before or after it."""
         server, config = ctx.params.pop("server"), ctx.params.pop("config")
         ctx.obj = ServiceTarget(server or ctx.obj.server, config or ctx.obj.config)
         return super().invoke(ctx)
 
 
 class Commands(click.Group):
-    """A group whose commands take the options of `judge` itself."""
+    """A group whose commands also take the options of `judge`."""
 
     command_class = _Command
 
@@ -46,5 +48,5 @@ class Commands(click.Group):
 )
 @click.pass_context
 def cli(context: click.Context, server: str | None, config: Path | None) -> None:
-    """Say which model answers better, how surely, and whether the judge can be trusted."""
+    """Judge pairs of model outputs, rank the models, and measure how far judges agree with people."""
     context.obj = ServiceTarget(server, config)

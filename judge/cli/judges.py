@@ -1,4 +1,4 @@
-"""`judge judges` and `judge rubric`: who can be asked, and exactly what they would be sent."""
+"""`judge judges` and `judge rubric`: which judges there are, and exactly what they are sent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 QUESTION = "Name a prime number between 20 and 30."
 ANSWERS = ("23 is prime.", "21, because it is odd.")
-"""What a preview shows where no dataset is named."""
+"""The comparison that a preview shows if no dataset is named."""
 _CAPABILITIES = ("temperature", "seed", "logprobs", "json_schema", "choice", "batch", "reasoning")
 
 
@@ -26,24 +26,30 @@ _CAPABILITIES = ("temperature", "seed", "logprobs", "json_schema", "choice", "ba
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print the judge as JSON.")
 @click.pass_obj
-def judges_command(where: ServiceTarget, name: str | None, *, as_json: bool) -> int:
-    """List the judges, or describe the judge NAME: what it takes, costs and may be asked."""
+def judges_command(service: ServiceTarget, name: str | None, *, as_json: bool) -> int:
+    """List the judges, or describe one.
+
+    The description of the judge NAME has its model, rubric, settings, limits, and price.
+    """
 
     async def work() -> int:
-        async with connected(where) as client:
+        async with connected(service) as client:
             if name is None:
-                found = [judge async for judge in client.list_judges()]
-                for judge in found if as_json else ():
+                judges = [judge async for judge in client.list_judges()]
+                for judge in judges if as_json else ():
                     echo_json(judge)
                 if not as_json:
-                    rows = [(_short(one), one.backend, one.model or "-", one.rubric, _available(one)) for one in found]
+                    rows = [
+                        (_short(judge), judge.backend, judge.model or "-", judge.rubric, _available(judge))
+                        for judge in judges
+                    ]
                     table("Judges", ("judge", "backend", "model", "rubric", "available"), rows)
                 return 0
             judge = await client.get_judge(f"judges/{name}")
             if as_json:
                 echo_json(judge)
             else:
-                _described(judge)
+                _print_judge(judge)
             return 0
 
     return run(work())
@@ -57,52 +63,59 @@ def _available(judge: Judge) -> str:
     return "yes" if judge.available else judge.unavailable_reason
 
 
-def _described(judge: Judge) -> None:
+def _print_judge(judge: Judge) -> None:
     limits, price, sampling = judge.limits, judge.price, judge.sampling
-    can = [name.replace("_", " ") for name in _CAPABILITIES if getattr(judge.capabilities, name)]
+    settings = [name.replace("_", " ") for name in _CAPABILITIES if getattr(judge.capabilities, name)]
     lines = [
-        f"judge        {_short(judge)} ({_available(judge)})",
-        f"backend      {judge.backend} {judge.model}",
-        f"rubric       {judge.rubric}, version {judge.rubric_version}, {judge.rubric_hash[:16]}",
+        f"judge        {_short(judge)}",
+        f"available    {_available(judge)}",
+        f"backend      {judge.backend}",
+        f"model        {judge.model or '-'}",
+        f"rubric       {judge.rubric}, version {judge.rubric_version}, hash {judge.rubric_hash[:16]}",
         f"parser       {judge.parser}",
         f"fingerprint  {judge.fingerprint[:16]}",
-        f"takes        {', '.join(can) or 'no settings'}",
-        f"sent         at most {sampling.max_output_tokens} output tokens"
+        f"can take     {', '.join(settings) or 'no settings'}",
+        f"is sent      at most {sampling.max_output_tokens:,} output tokens"
         + (f", temperature {sampling.temperature:g}" if sampling.HasField("temperature") else "")
         + (f", seed {sampling.seed}" if sampling.HasField("seed") else "")
         + (f", effort {sampling.effort}" if sampling.effort else ""),
-        f"limits       {limits.concurrency} calls at once, {limits.deadline_seconds:g} s a call",
-        f"account      requests a minute {limits.requests_per_minute or '-'}, tokens {limits.tokens_per_minute or '-'}",
+        f"limits       {limits.concurrency:,} calls at once, {limits.deadline_seconds:g} s per call",
+        f"rate limit   {_rate(limits.requests_per_minute, 'requests')}, {_rate(limits.tokens_per_minute, 'tokens')}",
     ]
     if price.known:
-        batch = f"; {price.batch_percent} % of it in a batch" if judge.batch else ""
-        prices = (price.input_micros, price.cached_input_micros, price.output_micros)
-        told = zip(("in", "cached", "out"), map(usd, prices), strict=True)
-        lines.append("price        USD a million tokens: " + ", ".join(f"{n} {name}" for name, n in told) + batch)
+        batch = f"; {price.batch_percent}% of that in a batch" if judge.batch else ""
+        lines.append(
+            f"price        USD per million tokens: {usd(price.input_micros)} in, {usd(price.cached_input_micros)} "
+            f"cached, {usd(price.output_micros)} out{batch}"
+        )
     else:
         lines.append("price        unknown")
-    lines += [f"variant      {one.variant}: {one.applies}, {one.form}" for one in judge.variants]
+    lines += [f"variant      {variant.variant}: {variant.applies}, {variant.form}" for variant in judge.variants]
     for line in lines:
         click.echo(textwrap.fill(line, 79, subsequent_indent=" " * 13, break_long_words=False))
 
 
+def _rate(limit: int, unit: str) -> str:
+    return f"{limit:,} {unit} per minute" if limit else f"no limit on {unit}"
+
+
 @cli.group("rubric")
 def rubric_group() -> None:
-    """Look at what judges are asked."""
+    """Show what judges are asked."""
 
 
 @rubric_group.command("preview")
 @click.argument("judge")
-@click.option("--dataset", default="", help="Show a comparison of this dataset; without it, one made up.")
-@click.option("--prompt", "prompt_id", default="", help="Which prompt; without it the dataset's first.")
-@click.option("--left", default="", help="Which contestant; without it the first by name.")
-@click.option("--right", default="", help="Which contestant; without it the second by name.")
-@click.option("--turn", default=1, show_default=True)
-@click.option("--swap", is_flag=True, help="Show the right answer first.")
+@click.option("--dataset", default="", help="Show a comparison of this dataset. By default, an example.")
+@click.option("--prompt", "prompt_id", default="", help="The prompt. By default, the first of the dataset.")
+@click.option("--left", default="", help="The left contestant. By default, the first by name.")
+@click.option("--right", default="", help="The right contestant. By default, the second by name.")
+@click.option("--turn", default=1, show_default=True, help="The turn, counted from 1.")
+@click.option("--swap", is_flag=True, help="Show the output of the right contestant first.")
 @click.option("--json", "as_json", is_flag=True, help="Print the preview as JSON.")
 @click.pass_obj
 def preview_command(
-    where: ServiceTarget,
+    service: ServiceTarget,
     judge: str,
     dataset: str,
     prompt_id: str,
@@ -113,16 +126,16 @@ def preview_command(
     swap: bool,
     as_json: bool,
 ) -> int:
-    """Show exactly what JUDGE would be sent; nothing is sent, and nothing is spent."""
+    """Show exactly what JUDGE would be sent. Nothing is sent, and nothing is spent."""
 
     async def work() -> int:
-        async with connected(where) as client:
-            judged = await _judge_input(client, dataset, prompt_id, (left, right), turn, swap=swap)
-            preview = await client.preview_prompt(judge, judged)
+        async with connected(service) as client:
+            judge_input = await _judge_input(client, dataset, prompt_id, (left, right), turn, swap=swap)
+            preview = await client.preview_prompt(judge, judge_input)
             if as_json:
                 echo_json(preview)
             else:
-                _shown(preview)
+                _print_preview(preview)
             return 0
 
     return run(work())
@@ -138,8 +151,8 @@ async def _judge_input(
         left, right = ANSWERS
         texts = judge_service_pb2.InlineComparison(prompt=[QUESTION], left=[left], right=[right], order=order)
         return judge_service_pb2.JudgeInput(texts=texts)
-    found = await client.get_dataset(dataset)
-    others = [one.contestant for one in found.contestants if one.contestant not in ends]
+    contestants = [row.contestant for row in (await client.get_dataset(dataset)).contestants]
+    others = [contestant for contestant in contestants if contestant not in ends]
     left, right = (end or others.pop(0) for end in ends) if len(others) >= ends.count("") else ends
     if not prompt_id:
         async for page in client.read_dataset(dataset, [dataset_service_pb2.DATASET_PART_PROMPTS]):
@@ -149,13 +162,14 @@ async def _judge_input(
     return judge_service_pb2.JudgeInput(dataset=f"datasets/{dataset}", presentation=presentation)
 
 
-def _shown(preview: PromptPreview) -> None:
-    out = console()
-    held = f", held to {', '.join(preview.choices)}" if preview.choices else ""
-    held += ", held to a JSON schema" if preview.json_schema else ""
-    stored = "; a verdict is stored already" if preview.stored else ""
-    told = f"variant {preview.variant}, answer form {preview.form}{held}; at most "
-    out.print(f"{told}{preview.sampling.max_output_tokens} output tokens{stored}", markup=False)
+def _print_preview(preview: PromptPreview) -> None:
+    constraint = f", restricted to {', '.join(preview.choices)}" if preview.choices else ""
+    constraint += ", restricted to a JSON schema" if preview.json_schema else ""
+    stored = " A verdict for it is stored already." if preview.stored else ""
+    console().print(
+        f"Rubric variant {preview.variant}; answer form {preview.form}{constraint}; "
+        f"at most {preview.sampling.max_output_tokens:,} output tokens.{stored}"
+    )
     for message in preview.messages:
         click.echo(f"\n--- {word(message, 'role')} ---")
         click.echo(message.content)

@@ -1,4 +1,4 @@
-"""Leaderboards for people, at most 80 columns wide, and for spreadsheets."""
+"""Leaderboards as tables of at most 80 columns, and as CSV and Parquet."""
 
 from __future__ import annotations
 
@@ -20,10 +20,18 @@ if TYPE_CHECKING:
 Unknown = TypeVar("Unknown", str, None)
 COLUMNS = ("contestant", "rank", "ranks", "rating", "low", "high", "win_rate", "n", "prompts", "best", "order_sd")
 STANDINGS = {1: "ahead", 2: "behind", 3: "cannot tell"}
+TIES = {"half-win": "ties count as half a win", "input": "ties count as given"}
+RECONCILE = {
+    "tie": "A comparison whose two orders disagree is a tie.",
+    "drop": "A comparison whose two orders disagree is dropped.",
+    "each": "Each order counts on its own.",
+    "soft": "A comparison whose two orders disagree is a fractional win.",
+}
+"""What the values of two fields mean, in words."""
 
 
 def print_leaderboard(leaderboard: Leaderboard, title: str) -> None:
-    """Print a leaderboard with its intervals, standings, notes and who could not be ranked."""
+    """Print a leaderboard with its intervals, standings and notes, and the contestants that could not be ranked."""
     digits = {"share": 3, "natural": 2}.get(word(leaderboard, "scale"), 0)
     rows = [
         (
@@ -33,8 +41,8 @@ def print_leaderboard(leaderboard: Leaderboard, title: str) -> None:
             f"{rating.rating:.{digits or 1}f}",
             spread(rating.interval, digits),
             f"{rating.expected_score:.3f}" if rating.HasField("expected_score") else "-",
-            str(rating.n),
-            str(rating.prompts),
+            f"{rating.n:,}",
+            f"{rating.prompts:,}",
         )
         for rating in leaderboard.ratings
     ]
@@ -50,52 +58,62 @@ def print_leaderboard(leaderboard: Leaderboard, title: str) -> None:
         out.print(f"{effect.name}: {effect.value:+.3f} {unit}, {spread(effect.interval, 3)}")
     for rating in leaderboard.ratings:
         if rating.HasField("order_sd"):
-            out.print(f"{rating.contestant}: spread over orders {rating.order_sd:.1f}")
-    _told(leaderboard)
-    _anchored(leaderboard)
-    _more(leaderboard, title, digits)
+            out.print(f"{rating.contestant}: the rating varies by {rating.order_sd:.1f} over random orders (SD)")
+    _print_methods(leaderboard)
+    _print_anchoring(leaderboard)
+    _print_extras(leaderboard, title, digits)
 
 
-def _told(leaderboard: Leaderboard) -> None:
-    """How the figures above came about."""
+def _print_methods(leaderboard: Leaderboard) -> None:
+    """Print how the figures were computed, and from how many verdicts."""
     out = console()
-    told = f"{word(leaderboard, 'method')}, {leaderboard.interval_method}, ties {leaderboard.ties}"
+    methods = [
+        f"Method: {word(leaderboard, 'method')}",
+        f"intervals: {leaderboard.interval_method}",
+        TIES.get(leaderboard.ties, f"ties: {leaderboard.ties}"),
+    ]
     if (inference := word(leaderboard, "inference")) != "new-prompts":
-        told += f", inference over {inference}"
+        methods.append(f"inference over {inference}")
     if leaderboard.adaptive:
-        told += ", pairs chosen adaptively"
+        methods.append("pairs chosen adaptively")
     if leaderboard.ridge:
-        told += f", ridge {leaderboard.ridge:g}"
+        methods.append(f"ridge {leaderboard.ridge:g}")
     if leaderboard.anchor:
-        told += f", {leaderboard.anchor} fixed"
+        methods.append(f"the rating of {leaderboard.anchor} is fixed")
     if leaderboard.anchors:
-        told += f", the mean of {', '.join(leaderboard.anchors)} fixed"
+        methods.append(f"the mean of {', '.join(leaderboard.anchors)} is fixed")
+    out.print(f"{'; '.join(methods)}.")
     if leaderboard.HasField("coverage"):
         coverage = leaderboard.coverage
-        told += f", orders {leaderboard.reconcile}, coverage {coverage.usable} of {coverage.planned}"
-    out.print(told)
+        used = f"Verdicts used: {coverage.usable:,} of {coverage.planned:,}."
+        out.print(f"{used} {RECONCILE.get(leaderboard.reconcile, '')}".rstrip())
     if leaderboard.replicates:
-        out.print(f"{leaderboard.replicates} resamples, {leaderboard.replicates_apart} of which could not be ranked")
+        out.print(
+            f"Bootstrap: {leaderboard.replicates:,} resamples; {leaderboard.replicates_apart:,} of them could not be "
+            "ranked."
+        )
     for note in leaderboard.notes:
         out.print(note)
     out.print()
 
 
 def leaderboard_csv(leaderboard: Leaderboard) -> None:
-    """Print the ratings as CSV; empty where something was not computed."""
+    """Print the ratings as CSV. A cell is empty if its value was not computed."""
     out = csv.writer(sys.stdout, lineterminator="\n")
     out.writerow(COLUMNS)
     out.writerows(_rows(leaderboard))
 
 
 def leaderboard_parquet(leaderboard: Leaderboard, path: Path) -> None:
-    """Write the ratings as Parquet; null where something was not computed. UsageError without the extra data."""
+    """Write the ratings as Parquet. A cell is null if its value was not computed. Raises UsageError without polars."""
     try:
         import polars as pl  # noqa: PLC0415  # of an extra, and slow to import
     except ImportError:
-        raise click.UsageError("--parquet needs polars (the extra data): pip install polars") from None
-    told = (pl.String, pl.Int32, pl.String, *[pl.Float64] * 4, pl.Int64, pl.Int64, *[pl.Float64] * 2)
-    schema = dict(zip(COLUMNS, told, strict=True))
+        raise click.UsageError(
+            "--parquet needs polars: pip install polars, or install judge with the extra [data]"
+        ) from None
+    types = (pl.String, pl.Int32, pl.String, *[pl.Float64] * 4, pl.Int64, pl.Int64, *[pl.Float64] * 2)
+    schema = dict(zip(COLUMNS, types, strict=True))
     pl.DataFrame(_rows(leaderboard), schema=schema, orient="row").write_parquet(path)
 
 
@@ -119,11 +137,11 @@ def _rows(leaderboard: Leaderboard) -> list[tuple[object, ...]]:
 
 
 def _ranks(rating: Rating, unknown: Unknown) -> str | Unknown:
-    """The ranks that cannot be excluded, or *unknown*."""
+    """Format the ranks that cannot be ruled out, such as 2-3, or return *unknown*."""
     if not rating.HasField("rank_interval"):
         return unknown
-    found = rating.rank_interval
-    return f"{found.low}-{found.high}" if found.low < found.high else str(found.low)
+    ranks = rating.rank_interval
+    return f"{ranks.low}-{ranks.high}" if ranks.low < ranks.high else str(ranks.low)
 
 
 def _standings(leaderboard: Leaderboard, digits: int) -> None:
@@ -131,86 +149,91 @@ def _standings(leaderboard: Leaderboard, digits: int) -> None:
         return
     rows = [
         (
-            one.contestant,
-            STANDINGS[one.standing],
-            f"{one.difference:+.{digits or 1}f}",
-            spread(one.interval, digits),
-            f"{one.detectable_difference:.{digits}f}" if one.HasField("detectable_difference") else "-",
-            str(one.prompts_needed) if one.HasField("prompts_needed") else "-",
+            standing.contestant,
+            STANDINGS[standing.standing],
+            f"{standing.difference:+.{digits or 1}f}",
+            spread(standing.interval, digits),
+            f"{standing.detectable_difference:.{digits}f}" if standing.HasField("detectable_difference") else "-",
+            f"{standing.prompts_needed:,}" if standing.HasField("prompts_needed") else "-",
         )
-        for one in leaderboard.standings
+        for standing in leaderboard.standings
     ]
     first = leaderboard.standings[0]
     adjustment = word(first, "adjustment")
-    adjusted = "each on its own" if adjustment == "none" else f"{adjustment} over all cells"
-    title = f"Against {first.reference_contestant} ({adjusted})"
+    adjusted = "not adjusted" if adjustment == "none" else f"adjusted for multiple comparisons by {adjustment}"
+    title = f"Compared with {first.reference_contestant}, {adjusted}"
     table(title, ("contestant", "is", "by", "interval", "detectable", "prompts needed"), rows)
 
 
-def _more(leaderboard: Leaderboard, title: str, digits: int) -> None:
-    """What was asked for besides."""
+def _print_extras(leaderboard: Leaderboard, title: str, digits: int) -> None:
+    """Print the parts of a leaderboard that it has only on request."""
     if leaderboard.differences:
         rows = [
-            (one.left, one.right, f"{one.difference:+.{digits or 1}f}", spread(one.interval, digits))
-            for one in leaderboard.differences
+            (pair.left, pair.right, f"{pair.difference:+.{digits or 1}f}", spread(pair.interval, digits))
+            for pair in leaderboard.differences
         ]
-        table("Differences, each with an interval of its own", ("left", "right", "by", "interval"), rows)
+        table(
+            "Differences (intervals are not adjusted for multiple comparisons)",
+            ("left", "right", "by", "interval"),
+            rows,
+        )
     if leaderboard.target_shares:
         rows = [
-            (one.contestant, str(one.ahead), str(one.behind), str(one.categories - one.ahead - one.behind))
-            for one in leaderboard.target_shares
+            (row.contestant, str(row.ahead), str(row.behind), str(row.categories - row.ahead - row.behind))
+            for row in leaderboard.target_shares
         ]
-        table("Categories", ("contestant", "ahead in", "behind in", "cannot tell in"), rows)
+        table("Number of target categories", ("contestant", "ahead in", "behind in", "cannot tell in"), rows)
     if leaderboard.variance:
-        told = [(one.variance, one.share) if one.HasField("variance") else None for one in leaderboard.variance]
-        split = [
-            (one.level, f"{found[0]:.4f}" if found else "-", f"{found[1]:.0%}" if found else "-")
-            for one, found in zip(leaderboard.variance, told, strict=True)
+        components = [
+            (row.level, f"{row.variance:.4f}", f"{row.share:.0%}")
+            if row.HasField("variance")
+            else (row.level, "-", "-")
+            for row in leaderboard.variance
         ]
-        table("Variance of verdicts", ("level", "variance", "share"), split)
+        table("Variance of verdicts", ("level", "variance", "share"), components)
     for what in ("category", "judge"):
         left_out = [out for out in leaderboard.left_out if bool(out.judge) == (what == "judge")]
         if left_out:
-            moved = [(one.contestant, str(one.rank), *_moved(left_out, one)) for one in leaderboard.ratings]
-            table(f"Ranks when a {what} is left out", ("contestant", "rank", "best", "worst", "changed by"), moved)
+            ranks = [(row.contestant, str(row.rank), *_rank_changes(left_out, row)) for row in leaderboard.ratings]
+            table(f"Ranks with one {what} left out", ("contestant", "rank", "best", "worst", "changed by"), ranks)
     for inner in leaderboard.slices:
         print_leaderboard(inner, f"{title}: {inner.slice.category or '(no category)'}")
     if leaderboard.HasField("uniform_sample"):
-        print_leaderboard(leaderboard.uniform_sample, f"{title}, by lot alone")
+        print_leaderboard(leaderboard.uniform_sample, f"{title}, uniform sample only")
     if leaderboard.HasField("without_style"):
         print_leaderboard(leaderboard.without_style, f"{title}, without style control")
 
 
-def _anchored(leaderboard: Leaderboard) -> None:
-    """What anchoring to labels gave, and what would help more."""
+def _print_anchoring(leaderboard: Leaderboard) -> None:
+    """Print what the judge adds to the labels, and which further labels would help most."""
     if not leaderboard.HasField("anchoring"):
         return
-    told, out = leaderboard.anchoring, console()
-    gain = f"{told.gain:.2f}" if told.HasField("gain") else "not known, as labels alone rank nobody"
+    anchoring, out = leaderboard.anchoring, console()
+    gain = f"{anchoring.gain:.2f}" if anchoring.HasField("gain") else "unknown, because labels alone rank nobody"
     out.print(
-        f"Anchored to {told.labels_source}: {told.labelled} of {told.comparisons} comparisons labelled, on "
-        f"{told.labelled_prompts} prompts; the judge's weight is {told.judge_weight:.2f}."
+        f"Anchored to {anchoring.labels_source}: {anchoring.labelled:,} of {anchoring.comparisons:,} comparisons have "
+        f"labels, on {anchoring.labelled_prompts:,} prompts. The judge's weight is {anchoring.judge_weight:.2f}."
     )
-    out.print(f"Effective sample size in units of the labels': {gain}.")
-    more, wider = told.twice_the_labels, told.twice_the_prompts
-    better = "more labels per prompt help more" if more < wider else "more prompts help more"
+    out.print(f"Effective sample size, relative to the labels alone: {gain}.")
+    more, wider = anchoring.twice_the_labels, anchoring.twice_the_prompts
+    better = "More labels per prompt help more." if more < wider else "More prompts help more."
     out.print(
-        f"Twice the labels on these prompts: standard errors x {more:.2f}; as many labels on twice the prompts: "
-        f"x {wider:.2f}: {better}."
+        f"Twice the labels on these prompts would multiply standard errors by {more:.2f}; as many labels on twice the "
+        f"prompts, by {wider:.2f}. {better}"
     )
-    if told.assumed_random:
-        out.print("No label says with what probability it was chosen: they are taken as drawn at random.")
-    if told.unused:
-        out.print(f"{told.unused} labelled comparisons have no outcome of the judge and are not used.")
+    if anchoring.assumed_random:
+        out.print("No label has a selection probability, so labels are treated as drawn at random.")
+    if anchoring.unused:
+        out.print(f"{anchoring.unused:,} labeled comparisons have no outcome of the judge and are not used.")
     out.print()
 
 
-def _moved(left_out: Sequence[LeftOut], rating: Rating) -> tuple[str, str, str]:
-    """The best and the worst rank without one of what is left out, and which of it changes the rank."""
-    found = {
+def _rank_changes(left_out: Sequence[LeftOut], rating: Rating) -> tuple[str, str, str]:
+    """Return a contestant's best and worst rank with something left out, and the names of what changes its rank."""
+    ranks = {
         out.judge or out.category: out.ranks[rating.contestant] for out in left_out if rating.contestant in out.ranks
     }
-    if not found:
+    if not ranks:
         return "-", "-", "-"
-    changed = [what or "(none)" for what, rank in sorted(found.items()) if rank != rating.rank]
-    return str(min(found.values())), str(max(found.values())), ", ".join(changed) or "none"
+    changed = [name or "(none)" for name, rank in sorted(ranks.items()) if rank != rating.rank]
+    return str(min(ranks.values())), str(max(ranks.values())), ", ".join(changed) or "none"

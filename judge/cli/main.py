@@ -1,6 +1,6 @@
-"""`judge`: the entry, and how every error becomes one sentence and an exit code.
+"""The entry point of `judge`. Every error becomes one sentence on stderr and an exit code.
 
-Exit codes: 0 done, 1 failed, 2 wrong use, 3 done with less than full coverage.
+Exit codes: 0 success, 1 failure, 2 wrong use, 3 a run that ended without all of its verdicts.
 """
 
 from __future__ import annotations
@@ -13,25 +13,27 @@ import click
 
 from judge.cli.group import FAILED, WRONG_USE, cli
 
+__all__ = ["cli", "main"]
+
 
 def _commands() -> None:
-    # Imported here so that the group exists before its commands register.
-    from judge.cli import bundles, data, demo, export, judges, rank_and_agree, runs, service, store  # noqa: F401, PLC0415  # they register themselves
+    # Commands register when they are imported, and the group must exist before.
+    from judge.cli import bundles, data, demo, export, judges, rank_and_agree, runs, service, store  # noqa: F401, PLC0415  # an import registers the commands
 
 
 def main() -> None:
-    """Run the command line and leave with its exit code."""
-    # Before numpy loads: on fits as small as ours a second BLAS thread costs more than it brings.
+    """Run the command line and exit with its code."""
+    # Set before numpy loads: for fits as small as these, a second BLAS thread costs more time than it saves.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _commands()
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name="judge", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         _leave(WRONG_USE)
     except (click.Abort, KeyboardInterrupt):
         _leave(FAILED)
-    except Exception as error:  # noqa: BLE001  # a person gets a sentence, whatever happened
+    except Exception as error:  # noqa: BLE001  # users get a sentence, not a traceback
         click.echo(f"judge: {_sentence(error)}", err=True)
         _leave(FAILED)
     _leave(code if isinstance(code, int) else 0)
@@ -39,7 +41,7 @@ def main() -> None:
 
 def _leave(code: int) -> NoReturn:
     if "temporalio" in sys.modules:
-        # Its threads may still run while the interpreter is taken down, which has crashed.
+        # Temporal's threads may still run while the interpreter shuts down, which has crashed it.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

@@ -10,10 +10,10 @@ import click
 from judge.cli.agreement_tables import agreement
 from judge.cli.anchors_from import earlier_leaderboard, keep_scale
 from judge.cli.connect import ServiceTarget, connected, echo_json, run
-from judge.cli.disagreement_view import disagreement
+from judge.cli.disagreement_view import print_disagreement
 from judge.cli.group import cli
 from judge.cli.leaderboard_tables import leaderboard_csv, leaderboard_parquet, print_leaderboard
-from judge.cli.rank_options import RECONCILE, ranking, ranking_options
+from judge.cli.rank_options import PARSER_HELP, RECONCILE, RECONCILE_HELP, ranking, ranking_options
 from judge.rpc.enum_words import value
 
 if TYPE_CHECKING:
@@ -21,30 +21,32 @@ if TYPE_CHECKING:
 
 
 def _battles(path: Path) -> list[Battle]:
-    """The battles of a file; a wrong row is named."""
+    """Read the battles of a file. Raises InvalidInput with the file and the row that is wrong."""
     from judge.formats import battles  # noqa: PLC0415  # when needed
-    from judge.rpc import rows  # noqa: PLC0415  # the nouns to the wire
+    from judge.rpc import rows  # noqa: PLC0415  # when needed
 
     return [rows.battle(battle) for battle in battles.read(path)]
 
 
 @cli.command("rank")
 @click.argument("source")
-@click.option("--dataset", default="", help="The dataset of the source.")
+@click.option("--dataset", default="", help="The dataset that SOURCE belongs to.")
 @ranking
 @click.option(
     "--anchors-from",
     "earlier",
     default="",
     metavar="FILE|SOURCE",
-    help="Keep the scale of an earlier leaderboard: what --json printed, or a source such as run:RUN/JUDGE.",
+    help="Keep the scale of an earlier leaderboard: a file that --json printed, or a source such as run:RUN/JUDGE.",
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Print the ratings as CSV.")
-@click.option("--parquet", type=click.Path(dir_okay=False, path_type=Path), help="Write the ratings as Parquet here.")
+@click.option(
+    "--parquet", type=click.Path(dir_okay=False, path_type=Path), help="Write the ratings to this Parquet file."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the leaderboard as JSON.")
 @click.pass_obj
 def rank_command(
-    where: ServiceTarget,
+    service: ServiceTarget,
     /,
     source: str,
     dataset: str,
@@ -53,13 +55,17 @@ def rank_command(
     *,
     as_csv: bool,
     as_json: bool,
-    **said: Any,  # noqa: ANN401  # how to rank
+    **values: Any,  # noqa: ANN401  # the options of ranking
 ) -> None:
-    """Rank what SOURCE says: judge:NAME, run:RUN/JUDGE, people, labels:PATTERN, jury:A+B, or a file of battles."""
-    options = ranking_options(**said)
+    """Rank the contestants by the outcomes of SOURCE.
+
+    SOURCE is judge:NAME, run:RUN/JUDGE, people, labels:PATTERN, jury:A+B, or a file of battles (.jsonl, .csv, or
+    .parquet).
+    """
+    options = ranking_options(**values)
 
     async def work() -> None:
-        async with connected(where) as client:
+        async with connected(service) as client:
             if earlier:
                 keep_scale(options, await earlier_leaderboard(client, dataset, earlier, options))
             if Path(source).is_file():
@@ -81,11 +87,21 @@ def rank_command(
 @cli.command("agree")
 @click.argument("source")
 @click.argument("target", required=False, default="")
-@click.option("--dataset", required=True, help="The dataset of both.")
-@click.option("--unit", type=click.Choice(["vote", "plurality"]), help="What is counted.")
-@click.option("--orientation", type=click.Choice(["both", "sorted"]), default="both", show_default=True)
-@click.option("--reconcile", type=RECONCILE, default="tie", show_default=True)
-@click.option("--parser", default="", help="Which reading of replies: source, or a parser's name.")
+@click.option("--dataset", required=True, help="The dataset that both sources belong to.")
+@click.option(
+    "--unit",
+    type=click.Choice(["vote", "plurality"]),
+    help="Compare SOURCE with each vote of TARGET, or with the plurality of its votes.",
+)
+@click.option(
+    "--orientation",
+    type=click.Choice(["both", "sorted"]),
+    default="both",
+    show_default=True,
+    help="For chance-corrected coefficients: take each pair both ways round, or with its names sorted.",
+)
+@click.option("--reconcile", type=RECONCILE, default="tie", show_default=True, help=RECONCILE_HELP)
+@click.option("--parser", default="", help=PARSER_HELP)
 @click.option(
     "--ties",
     type=click.Choice(["with", "without"]),
@@ -96,26 +112,51 @@ def rank_command(
     "cuts",
     multiple=True,
     type=click.Choice(["turn", "category", "pair", "annotator"]),
-    help="Figures by it too. Repeatable.",
+    help="Also break the results down by this field. Repeatable.",
 )
-@click.option("--level", default=0.95, show_default=True, help="The level of the intervals.")
-@click.option("--intervals", type=click.Choice(["bootstrap", "percentile"]), help="In place of the jackknife.")
-@click.option("--replicates", default=2000, show_default=True, help="Resamples of a bootstrap.")
-@click.option("--seed", default=0, show_default=True, help="Of resamples and draws.")
-@click.option("--epsilon", default=0.2, show_default=True, help="What an annotator costs more than a judge.")
-@click.option("--q", default=0.05, show_default=True, help="The false discovery rate over annotators.")
-@click.option("--least-items", default=30, show_default=True, help="Items an annotator needs to be tested against.")
-@click.option("--bias", is_flag=True, help="Also what sways SOURCE beyond TARGET: length, markdown, family.")
-@click.option("--family", multiple=True, help="A contestant of SOURCE's own family. Repeatable.")
-@click.option("--difference-to-detect", default=0.05, show_default=True, help="To be told from 0: how many prompts?")
-@click.option("--second-source", default="", help="Another source: which of the two agrees with TARGET more?")
-@click.option("--cascade-target", default=0.0, help="Where may SOURCE answer alone, with this agreement?")
-@click.option("--cascade-delta", default=0.1, show_default=True, help="The chance that this guarantee fails.")
+@click.option("--level", default=0.95, show_default=True, help="Confidence level of the intervals.")
+@click.option(
+    "--intervals",
+    type=click.Choice(["bootstrap", "percentile"]),
+    help="Compute intervals by a bootstrap, not by the sandwich and the jackknife.",
+)
+@click.option("--replicates", default=2000, show_default=True, help="Number of bootstrap resamples.")
+@click.option("--seed", default=0, show_default=True, help="Seed of everything that is drawn at random.")
+@click.option(
+    "--epsilon",
+    default=0.2,
+    show_default=True,
+    help="Alternative-annotator test: the advantage a judge gets because annotators cost more.",
+)
+@click.option("--q", default=0.05, show_default=True, help="Alternative-annotator test: the false discovery rate.")
+@click.option(
+    "--least-items",
+    default=30,
+    show_default=True,
+    help="Alternative-annotator test: how many items an annotator needs to count.",
+)
+@click.option("--bias", is_flag=True, help="Also estimate what sways SOURCE: length, markdown, its own family.")
+@click.option("--family", multiple=True, help="A contestant of SOURCE's own model family, for --bias. Repeatable.")
+@click.option(
+    "--difference-to-detect",
+    default=0.05,
+    show_default=True,
+    help="Report how many prompts would detect a difference of this size.",
+)
+@click.option("--second-source", default="", help="Another source: test which of the two agrees more with TARGET.")
+@click.option(
+    "--cascade-target",
+    default=0.0,
+    help="Find how sure SOURCE must be to answer alone with at least this agreement.",
+)
+@click.option(
+    "--cascade-delta", default=0.1, show_default=True, help="The probability that --cascade-target is missed."
+)
 @click.option("--unreadable-as-tie", is_flag=True, help="Count verdicts without an outcome as ties.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.pass_obj
 def agree_command(
-    where: ServiceTarget,
+    service: ServiceTarget,
     /,
     source: str,
     target: str,
@@ -130,14 +171,18 @@ def agree_command(
     difference_to_detect: float,
     *,
     as_json: bool,
-    **said: Any,  # noqa: ANN401  # the options that are called as the wire calls them
+    **others: Any,  # noqa: ANN401  # options that have the names of the message's fields
 ) -> None:
-    """Say how far SOURCE agrees with TARGET, or SOURCE's annotators among themselves."""
+    """Measure how far SOURCE agrees with TARGET.
+
+    Without TARGET, measure how far SOURCE's annotators agree with each other. Sources are judge:NAME, run:RUN/JUDGE,
+    jury:A+B, people, or labels:PATTERN.
+    """
     from judge.api.v1 import agreement_service_pb2, outcome_pb2  # noqa: PLC0415
 
-    named = f"AGREEMENT_UNIT_{unit.upper()}" if unit else "AGREEMENT_UNIT_UNSPECIFIED"
+    unit_name = f"AGREEMENT_UNIT_{unit.upper()}" if unit else "AGREEMENT_UNIT_UNSPECIFIED"
     options = agreement_service_pb2.AgreementOptions(
-        unit=agreement_service_pb2.AgreementUnit.Value(named),
+        unit=agreement_service_pb2.AgreementUnit.Value(unit_name),
         orientation=agreement_service_pb2.Orientation.Value(f"ORIENTATION_{orientation.upper()}"),
         reconcile=outcome_pb2.Reconcile.Value(f"RECONCILE_{reconcile.upper()}"),
         parser=parser,
@@ -148,11 +193,11 @@ def agree_command(
         intervals=value(outcome_pb2.IntervalMethod, intervals or ""),
         ties=agreement_service_pb2.Ties.Value(f"TIES_{ties.upper() if ties else 'UNSPECIFIED'}"),
         difference_to_detect=difference_to_detect,
-        **said,
+        **others,
     )
 
     async def work() -> None:
-        async with connected(where) as client:
+        async with connected(service) as client:
             report = await client.agreement(dataset, source, target, options)
         if as_json:
             echo_json(report)
@@ -165,16 +210,20 @@ def agree_command(
 @cli.command("disagreements")
 @click.argument("source")
 @click.argument("target")
-@click.option("--dataset", required=True, help="The dataset of both.")
-@click.option("--limit", default=10, show_default=True, help="How many to print.")
+@click.option("--dataset", required=True, help="The dataset that both sources belong to.")
+@click.option("--limit", default=10, show_default=True, help="Print at most so many.")
 @click.option("--category", default="", help="Only prompts of this category.")
 @click.option("--turn", default=0, help="Only this turn.")
-@click.option("--contestant", "ends", multiple=True, help="Only pairs with it; twice for one pair.")
-@click.option("--least-votes", default=1, show_default=True, help="Only where the target has so many votes.")
-@click.option("--json", "as_json", is_flag=True, help="Print them as JSON, one after another.")
+@click.option(
+    "--contestant", "ends", multiple=True, help="Only pairs with this contestant. Give it twice for one pair."
+)
+@click.option(
+    "--least-votes", default=1, show_default=True, help="Only comparisons with at least so many votes of TARGET."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print each as JSON.")
 @click.pass_obj
 def disagreements_command(
-    where: ServiceTarget,
+    service: ServiceTarget,
     /,
     source: str,
     target: str,
@@ -187,16 +236,19 @@ def disagreements_command(
     *,
     as_json: bool,
 ) -> None:
-    """Print where SOURCE disagrees with most of TARGET's votes, many votes against a sure judge first."""
+    """Print the comparisons on which SOURCE contradicts TARGET.
+
+    Those come first where many votes of TARGET contradict a SOURCE that is sure.
+    """
     from judge.api.v1 import outcome_pb2  # noqa: PLC0415
 
     if len(ends) > 2:  # noqa: PLR2004  # a pair
-        raise click.UsageError("--contestant is given once or twice")
+        raise click.UsageError(f"--contestant was given {len(ends)} times; give it once, or twice for one pair")
     left, right = (*ends, "", "")[:2]
     part = outcome_pb2.Slice(category=category, turn=turn, left=left, right=right)
 
     async def work() -> None:
-        async with connected(where) as client:
+        async with connected(service) as client:
             shown = 0
             rows = client.list_disagreements(dataset, source, target, part, least_votes, min(limit, 1000))
             async for row in rows:
@@ -206,6 +258,6 @@ def disagreements_command(
                 if as_json:
                     echo_json(row)
                 else:
-                    disagreement(row)
+                    print_disagreement(row)
 
     run(work())

@@ -1,4 +1,4 @@
-"""How to rank, as options of a command."""
+"""The options of commands that rank."""
 
 from __future__ import annotations
 
@@ -16,21 +16,28 @@ if TYPE_CHECKING:
 C = TypeVar("C", bound="Callable[..., Any]")
 RECONCILE = click.Choice(["tie", "drop", "each", "soft"])
 METHOD = click.Choice(["bradley-terry", "davidson", "rao-kupper", "elo", "elo-permuted", "win-rate"])
+RECONCILE_HELP = (
+    "What to do if a judge contradicts itself in the two orders: count a tie, drop the comparison, count each order on "
+    "its own, or count a fractional win (soft)."
+)
+PARSER_HELP = (
+    "Use the verdicts of this parser, or `source` for outcomes that were imported. By default, the judge's own parser."
+)
 INTERVALS = click.Choice(["sandwich", "bootstrap", "bootstrap-t", "percentile"])
 INFERENCE = click.Choice(["new-prompts", "fixed-prompts", "annotators", "unclustered"])
 
 
-def _anchor(_: click.Context, __: click.Parameter, said: str) -> tuple[str, float] | None:
-    """CONTESTANT=RATING."""
-    name, _equals, rating = said.rpartition("=")
-    if not said:
+def _anchor(_: click.Context, __: click.Parameter, value: str) -> tuple[str, float] | None:
+    """Split CONTESTANT=RATING; None for an empty value. Raises BadParameter for anything else."""
+    name, _equals, rating = value.rpartition("=")
+    if not value:
         return None
     try:
         if name:
             return name, float(rating)
     except ValueError:
         pass
-    raise click.BadParameter(f"{said!r} is not CONTESTANT=RATING, for instance base=1000")
+    raise click.BadParameter(f"{value!r} is not NAME=RATING, such as base=1000")
 
 
 _OPTIONS = (
@@ -41,38 +48,89 @@ _OPTIONS = (
         show_default=True,
         help="How contestants are ranked.",
     ),
-    click.option("--k", default=4.0, show_default=True, help="Elo's K."),
-    click.option("--start", default=1000.0, show_default=True, help="Elo's start."),
-    click.option("--permutations", default=100, show_default=True, help="Orders of elo-permuted."),
-    click.option("--by", type=click.Choice(["category"]), help="Also by category."),
-    click.option("--target", "targets", multiple=True, help="A category wanted: where is each ahead? Repeatable."),
-    click.option("--reference", default="", help="The reference contestant."),
-    click.option("--adjust", type=click.Choice(["max-t", "holm", "none"]), default="max-t", show_default=True),
-    click.option("--difference", default=30.0, show_default=True, help="The difference you would like to detect."),
-    click.option("--level", default=0.95, show_default=True, help="The level of the intervals."),
-    click.option("--inference", type=INFERENCE, default="new-prompts", show_default=True, help="What would vary."),
-    click.option("--strata", is_flag=True, help="Prompts vary within their categories alone."),
-    click.option("--scale", type=click.Choice(["elo", "natural"]), default="elo", show_default=True),
+    click.option("--k", default=4.0, show_default=True, help="Elo's K factor."),
+    click.option("--start", default=1000.0, show_default=True, help="Elo's initial rating."),
+    click.option(
+        "--permutations", default=100, show_default=True, help="Random orders of the battles for elo-permuted."
+    ),
+    click.option("--by", type=click.Choice(["category"]), help="Also rank each category on its own."),
+    click.option(
+        "--target",
+        "targets",
+        multiple=True,
+        help="Count in how many of these categories each contestant is ahead of the reference. Repeatable.",
+    ),
+    click.option("--reference", default="", help="Compare every contestant with this one."),
+    click.option(
+        "--adjust",
+        type=click.Choice(["max-t", "holm", "none"]),
+        default="max-t",
+        show_default=True,
+        help="How to adjust for the number of comparisons with the reference.",
+    ),
+    click.option(
+        "--difference",
+        default=30.0,
+        show_default=True,
+        help="Report how many prompts would detect a difference of so many rating points.",
+    ),
+    click.option("--level", default=0.95, show_default=True, help="Confidence level of the intervals."),
+    click.option(
+        "--inference",
+        type=INFERENCE,
+        default="new-prompts",
+        show_default=True,
+        help="What would change if the study were repeated.",
+    ),
+    click.option("--strata", is_flag=True, help="Let prompts vary only within their category."),
+    click.option(
+        "--scale",
+        type=click.Choice(["elo", "natural"]),
+        default="elo",
+        show_default=True,
+        help="elo has a mean of 1000; natural is the log strength.",
+    ),
     click.option("--anchor", default="", callback=_anchor, metavar="NAME=RATING", help="Fix a contestant's rating."),
-    click.option("--ridge", default=0.0, show_default=True, help="Pull log strengths together, and say so."),
-    click.option("--position", is_flag=True, help="Fit what the left side is worth."),
-    click.option("--style", is_flag=True, help="Take length and markdown out; print both."),
-    click.option("--pairs", is_flag=True, help="Every difference too."),
-    click.option("--leave-one-out", is_flag=True, help="The ranks without each category, and each judge, too."),
-    click.option("--intervals", type=INTERVALS, default="sandwich", show_default=True, help="How they are computed."),
-    click.option("--replicates", default=1000, show_default=True, help="Resamples of a bootstrap."),
-    click.option("--anchored-to", default="", metavar="LABELS", help="Anchor a judge's ratings to people's labels."),
-    click.option("--variance", is_flag=True, help="Split the variance of verdicts too."),
-    click.option("--decisive-weight", default=1.0, show_default=True, help="What a decisive Likert verdict counts as."),
-    click.option("--reconcile", type=RECONCILE, default="tie", show_default=True),
-    click.option("--parser", default="", help="Which reading of replies: source, or a parser's name."),
-    click.option("--largest", is_flag=True, help="Rank the largest part of a board that falls apart."),
-    click.option("--seed", default=0, show_default=True, help="Of draws and permutations."),
+    click.option(
+        "--ridge",
+        default=0.0,
+        show_default=True,
+        help="Penalty that pulls strengths together, so that everyone can be ranked; 0 is none.",
+    ),
+    click.option("--position", is_flag=True, help="Also estimate the advantage of the left side."),
+    click.option("--style", is_flag=True, help="Control for length and markdown; also rank without this control."),
+    click.option("--pairs", is_flag=True, help="Also print the difference of every two contestants."),
+    click.option(
+        "--leave-one-out", is_flag=True, help="Also print the ranks with each category, or each judge, left out."
+    ),
+    click.option(
+        "--intervals", type=INTERVALS, default="sandwich", show_default=True, help="How intervals are computed."
+    ),
+    click.option("--replicates", default=1000, show_default=True, help="Number of bootstrap resamples."),
+    click.option(
+        "--anchored-to",
+        default="",
+        metavar="LABELS",
+        help="Correct the judge's ratings by these labels: people, or labels:PATTERN.",
+    ),
+    click.option(
+        "--variance", is_flag=True, help="Also split the variance of verdicts by prompts, judges, orders, and repeats."
+    ),
+    click.option(
+        "--decisive-weight",
+        default=1.0,
+        show_default=True,
+        help="How many battles a decisive Likert verdict counts as.",
+    ),
+    click.option("--reconcile", type=RECONCILE, default="tie", show_default=True, help=RECONCILE_HELP),
+    click.option("--parser", default="", help=PARSER_HELP),
+    click.option("--largest", is_flag=True, help="If not everyone can be compared, rank the largest group that can."),
+    click.option("--seed", default=0, show_default=True, help="Seed of everything that is drawn at random."),
 )
 
 
 def ranking(command: C) -> C:
-    """*command* with the options that say how to rank; `ranking_options` takes them as they come."""
+    """Add the options of ranking to a command. Their values go to `ranking_options`."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -93,10 +151,10 @@ def ranking_options(
     scale: str,
     inference: str,
     intervals: str,
-    **said: Any,  # noqa: ANN401  # the options that are called as the wire calls them
+    **others: Any,  # noqa: ANN401  # options that have the names of the message's fields
 ) -> RankingOptions:
-    """The options as the wire has them."""
-    from judge.api.v1 import leaderboard_pb2, outcome_pb2, ranking_service_pb2  # noqa: PLC0415  # when needed
+    """Build the message from the values of the command's options."""
+    from judge.api.v1 import leaderboard_pb2, outcome_pb2, ranking_service_pb2  # noqa: PLC0415  # grpc's messages when needed
 
     return ranking_service_pb2.RankingOptions(
         reference_contestant=reference,
@@ -112,5 +170,5 @@ def ranking_options(
         anchor=ranking_service_pb2.Anchor(contestant=anchor[0], rating=anchor[1]) if anchor else None,
         position_effect=position,
         degenerate=ranking_service_pb2.DEGENERATE_LARGEST if largest else ranking_service_pb2.DEGENERATE_REFUSE,
-        **said,
+        **others,
     )

@@ -1,4 +1,4 @@
-"""`judge run` and `judge watch`."""
+"""`judge run`, `judge reparse`, and `judge watch`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import click
 
 from judge.cli.connect import ServiceTarget, connected, echo_json, run
 from judge.cli.group import FAILED, cli
-from judge.cli.tables import estimated, usd
+from judge.cli.tables import print_estimate, usd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from judge_client import JudgeClient
 
 PARTIAL = 3
+PAIR_POLICIES = ("all", "against", "random", "adaptive", "labelled", "listed")
 
 
 def exit_code(ended: Run) -> int:
-    """0 for full coverage, 3 for less, 1 for a run that failed."""
+    """Return 0 if every verdict is there, 3 if some are missing, and 1 if the run failed."""
     from judge.api.v1.run_service_pb2 import RUN_STATE_FAILED  # noqa: PLC0415  # grpc's messages when needed
 
     if ended.state == RUN_STATE_FAILED:
@@ -28,18 +29,27 @@ def exit_code(ended: Run) -> int:
     return 0 if ended.counts.by_status.get("ok", 0) == ended.counts.planned else PARTIAL
 
 
-def told(ended: Run) -> str:
-    """How a run ended, in one line."""
-    counts = ", ".join(f"{n} {name}" for name, n in sorted(ended.counts.by_status.items()))
-    message = f"; {ended.state_message}" if ended.state_message else ""
-    cost = f", {usd(ended.cost_micros)} USD" if ended.cost_micros else ""
-    rounds = f" in {ended.round} rounds" if ended.round else ""
-    done = f"{counts or 'nothing judged'} of {ended.counts.planned}{rounds}, {ended.counts.calls} calls{cost}"
-    return f"{ended.name}: {done}{message}"
+def run_summary(state: Run) -> str:
+    """Say how far a run has got, how many calls it made, what they cost, and why it stopped early."""
+    counts, budget = state.counts, state.budget
+    by_status = dict(counts.by_status)
+    done = by_status.pop("ok", 0)
+    others = ", ".join(f"{n:,} {status.replace('_', ' ')}" for status, n in sorted(by_status.items()))
+    calls = f"{counts.calls:,} of at most {budget.calls:,} calls" if budget.calls else f"{counts.calls:,} calls"
+    limit = f" of at most ${usd(budget.cost_micros)}" if budget.cost_micros else ""
+    parts = (
+        f"{state.name}: {done:,} of {counts.planned:,} verdicts done",
+        f" ({others})" if others else "",
+        f" in {state.round} rounds" if state.round else "",
+        f", {calls}",
+        f", ${usd(state.cost_micros)}{limit}" if state.cost_micros else "",
+        f". {state.state_message[:1].upper()}{state.state_message[1:]}" if state.state_message else "",
+    )
+    return "".join(parts).removesuffix(".") + "."
 
 
-async def followed(client: JudgeClient, name: str) -> Run:
-    """The run once it has ended, with a progress bar on stderr."""
+async def follow_run(client: JudgeClient, name: str) -> Run:
+    """Show a progress bar on stderr until the run ends, and return its last state."""
     from rich.console import Console  # noqa: PLC0415  # rich is imported when a bar is shown
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
@@ -51,75 +61,92 @@ async def followed(client: JudgeClient, name: str) -> Run:
         snapshot = None
         async for snapshot in client.watch_run(name):
             counts = snapshot.counts
-            doing = f"waiting: {snapshot.state_reason}" if snapshot.state == RUN_STATE_WAITING else "judging"
-            doing += f", round {snapshot.round}" if snapshot.round else ""
-            progress.update(bar, description=doing, total=counts.planned, completed=counts.planned - counts.pending)
+            activity = f"waiting: {snapshot.state_reason}" if snapshot.state == RUN_STATE_WAITING else "judging"
+            activity += f", round {snapshot.round}" if snapshot.round else ""
+            progress.update(bar, description=activity, total=counts.planned, completed=counts.planned - counts.pending)
     return snapshot if snapshot is not None else await client.get_run(name)
 
 
 def _pairing(pairs: str, turns: str, orders: str) -> Pairing:
+    """Build the message from the options of `judge run`. Raises BadParameter for values that are not understood."""
     from judge.api.v1 import run_service_pb2 as pb  # noqa: PLC0415
 
     kind, _, rest = pairs.partition(":")
-    if kind not in ("all", "against", "random", "adaptive", "labelled", "listed"):
-        raise click.BadParameter(f"{pairs!r} is none of all, against:NAME, random:N, adaptive, labelled, listed")
-    made = pb.Pairing(policy=pb.PairPolicy.Value(f"PAIR_POLICY_{kind.upper()}"))
+    if kind not in PAIR_POLICIES:
+        known = "all, against:NAME, random:N, adaptive, labelled, or listed"
+        raise click.BadParameter(f"{pairs!r} is unknown; use {known}", param_hint="--pairs")
+    pairing = pb.Pairing(policy=pb.PairPolicy.Value(f"PAIR_POLICY_{kind.upper()}"))
     if kind == "against":
-        made.reference_contestant = rest
+        pairing.reference_contestant = rest
     if kind == "adaptive" and rest:
-        raise click.BadParameter("adaptive takes its number as --count N")
+        raise click.BadParameter(f"{pairs!r} has no number; use --pairs adaptive --count N", param_hint="--pairs")
     if kind == "random":
         if not rest.isdigit():
-            raise click.BadParameter("random needs a number: random:N")
-        made.count = int(rest)
+            raise click.BadParameter(
+                f"{pairs!r} needs the number of comparisons, such as random:500", param_hint="--pairs"
+            )
+        pairing.count = int(rest)
     if turns.isdigit():
-        made.turns, made.turn = pb.TURN_POLICY_NUMBER, int(turns)
+        pairing.turns, pairing.turn = pb.TURN_POLICY_NUMBER, int(turns)
     elif turns in ("last", "each"):
-        made.turns = pb.TurnPolicy.Value(f"TURN_POLICY_{turns.upper()}")
+        pairing.turns = pb.TurnPolicy.Value(f"TURN_POLICY_{turns.upper()}")
     else:
-        raise click.BadParameter(f"{turns!r} is none of last, each, N")
-    made.orders = pb.OrderPolicy.Value(f"ORDER_POLICY_{orders.upper()}")
-    return made
+        raise click.BadParameter(f"{turns!r} is unknown; use last, each, or a number", param_hint="--turns")
+    pairing.orders = pb.OrderPolicy.Value(f"ORDER_POLICY_{orders.upper()}")
+    return pairing
 
 
-def _add_adaptive(pairing: Pairing, pairs: str, said: Mapping[str, Any]) -> None:
-    """Put the options of adaptive runs into *pairing*."""
-    if pairs == "adaptive" and said["count"] < 1:
-        raise click.UsageError("--pairs adaptive needs --count: the most comparisons it may make")
-    for name, value in said.items():
+def _add_adaptive(pairing: Pairing, pairs: str, options: Mapping[str, Any]) -> None:
+    """Put the options of adaptive runs into *pairing*. Raises UsageError if they do not fit *pairs*."""
+    if pairs == "adaptive" and options["count"] < 1:
+        raise click.UsageError("--pairs adaptive needs --count N, the largest number of comparisons")
+    for name, value in options.items():
         if value:
             if pairs != "adaptive":
-                raise click.UsageError(f"--{name.replace('_', '-')} goes with --pairs adaptive")
+                raise click.UsageError(f"--{name.replace('_', '-')} needs --pairs adaptive")
             setattr(pairing, name, value)
 
 
 @cli.command("run")
 @click.argument("dataset")
-@click.option("--judge", "judges", multiple=True, required=True, help="A judge's name; may be given more than once.")
+@click.option("--judge", "judges", multiple=True, required=True, help="A judge's name. Repeatable.")
 @click.option(
-    "--pairs", default="all", show_default=True, help="all, against:NAME, random:N, adaptive, labelled or listed."
+    "--pairs",
+    default="all",
+    show_default=True,
+    help="Which pairs to compare: all, against:NAME, random:N, adaptive, labelled, or listed.",
 )
-@click.option("--count", default=0, help="The most comparisons an adaptive run makes.")
-@click.option("--round-size", default=0, help="Comparisons in a round of an adaptive run; 0 is a tenth of --count.")
-@click.option("--top", default=0, help="Compare to find the best so many, not the whole order.")
-@click.option("--precision", default=0.0, help="End once every rating is known to so many points either way.")
-@click.option("--separated", is_flag=True, help="End once everybody is told apart, or the best --top from the rest.")
-@click.option("--turns", default="last", show_default=True, help="last, each, or a number.")
-@click.option("--orders", type=click.Choice(["both", "one", "random"]), default="both", show_default=True)
-@click.option("--category", "categories", multiple=True, help="Only prompts of this category.")
-@click.option("--contestant", "contestants", multiple=True, help="Only these contestants.")
-@click.option("--repeats", default=1, show_default=True)
-@click.option("--seed", default=0, show_default=True)
-@click.option("--cache-tag", default="", help="Judge the same content afresh under this word.")
-@click.option("--budget-usd", type=float, default=0.0, help="Spend no more than this; 0 is no limit.")
-@click.option("--budget-calls", type=int, default=0, help="Make no more calls than this; 0 is no limit.")
-@click.option("--request-id", default=None, help="The same id gives the same run.")
-@click.option("--estimate", is_flag=True, help="Say what it would take, and judge nothing.")
-@click.option("--detach", is_flag=True, help="Print the run's name and leave it at work (needs --server).")
+@click.option("--count", default=0, help="Adaptive: make at most so many comparisons.")
+@click.option("--round-size", default=0, help="Adaptive: comparisons in a round; 0 means a tenth of --count.")
+@click.option("--top", default=0, help="Adaptive: find the best N contestants, not the whole order.")
+@click.option("--precision", default=0.0, help="Adaptive: stop once every rating is known to within so many points.")
+@click.option(
+    "--separated",
+    is_flag=True,
+    help="Adaptive: stop once all contestants, or the best --top and the rest, are significantly different.",
+)
+@click.option("--turns", default="last", show_default=True, help="Which turns to judge: last, each, or a number.")
+@click.option(
+    "--orders",
+    type=click.Choice(["both", "one", "random"]),
+    default="both",
+    show_default=True,
+    help="Show each pair in both orders, with the left output first, or in a random order.",
+)
+@click.option("--category", "categories", multiple=True, help="Only prompts of this category. Repeatable.")
+@click.option("--contestant", "contestants", multiple=True, help="Only contestants of this name. Repeatable.")
+@click.option("--repeats", default=1, show_default=True, help="How often to judge each pair in each order.")
+@click.option("--seed", default=0, show_default=True, help="Seed of everything that is drawn at random.")
+@click.option("--cache-tag", default="", help="Any word; a new one judges again what has stored verdicts.")
+@click.option("--budget-usd", type=float, default=0.0, help="Spend at most so many USD; 0 means no limit.")
+@click.option("--budget-calls", type=int, default=0, help="Make at most so many calls; 0 means no limit.")
+@click.option("--request-id", default=None, help="Any string; the same one never starts a second run.")
+@click.option("--estimate", is_flag=True, help="Print the number of calls and the cost, and judge nothing.")
+@click.option("--detach", is_flag=True, help="Print the run's name and don't wait for it. Needs --server.")
 @click.option("--json", "as_json", is_flag=True, help="Print the run as JSON.")
 @click.pass_obj
 def run_command(  # one option each
-    where: ServiceTarget,
+    service: ServiceTarget,
     /,
     dataset: str,
     judges: tuple[str, ...],
@@ -138,13 +165,19 @@ def run_command(  # one option each
     estimate: bool,
     detach: bool,
     as_json: bool,
-    **adaptive: Any,  # noqa: ANN401  # the options of adaptive runs, called as the wire calls them
+    **adaptive: Any,  # noqa: ANN401  # the options of adaptive runs, which have the names of the message's fields
 ) -> int:
-    """Judge the pairs of DATASET; print the run's name and wait for it."""
+    """Judge pairs of outputs in DATASET.
+
+    Prints the run's name and waits until the run ends. Verdicts that are stored already cost nothing. Exits with 0 if
+    every verdict is there, with 3 if some are missing, and with 1 if the run failed.
+    """
     from judge.api.v1 import run_service_pb2 as pb  # noqa: PLC0415
 
-    if detach and where.server is None:
-        raise click.UsageError("--detach needs --server: without one the run would end with this command")
+    if detach and service.server is None:
+        raise click.UsageError(
+            "--detach needs --server HOST:PORT: without a server, the run ends when this command does"
+        )
     pairing = _pairing(pairs, turns, orders)
     _add_adaptive(pairing, pairs, adaptive)
     pairing.categories.extend(categories)
@@ -158,44 +191,47 @@ def run_command(  # one option each
     )
 
     async def work() -> int:
-        async with connected(where) as client:
+        async with connected(service) as client:
             if estimate:
-                found = await client.estimate_run(spec)
+                estimate_reply = await client.estimate_run(spec)
                 if as_json:
-                    echo_json(found)
+                    echo_json(estimate_reply)
                 else:
-                    estimated(found)
+                    print_estimate(estimate_reply)
                 return 0
-            made = await client.create_run(spec, request_id)
+            created = await client.create_run(spec, request_id)
             if not as_json:
-                click.echo(made.name)
-            ended = made if detach else await followed(client, made.name)
+                click.echo(created.name)
+            last = created if detach else await follow_run(client, created.name)
             if as_json:
-                echo_json(ended)
-            click.echo(told(ended), err=True)
-            return 0 if detach else exit_code(ended)
+                echo_json(last)
+            click.echo(run_summary(last), err=True)
+            return 0 if detach else exit_code(last)
 
     return run(work())
 
 
 @cli.command("reparse")
 @click.argument("name")
-@click.option("--parser", default="", help="Such as brackets or likert-8~1.5; without it the judges' own.")
+@click.option("--parser", default="", help="Such as brackets or likert-8~1.5. By default, each judge's own parser.")
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
 @click.pass_obj
-def reparse_command(where: ServiceTarget, name: str, parser: str, *, as_json: bool) -> int:
-    """Read the stored replies of the run NAME with another parser; no call is made.
+def reparse_command(service: ServiceTarget, name: str, parser: str, *, as_json: bool) -> int:
+    """Parse the stored replies of a run again.
 
-    The new readings stand beside the old ones: `judge rank --parser PARSER` uses them.
+    No calls are made. The new verdicts are kept next to the old ones: `judge rank --parser PARSER` uses them.
     """
 
     async def work() -> int:
-        async with connected(where) as client:
-            read = await client.reparse_run(name if name.startswith("runs/") else f"runs/{name}", parser)
+        async with connected(service) as client:
+            counts = await client.reparse_run(name if name.startswith("runs/") else f"runs/{name}", parser)
             if as_json:
-                echo_json(read)
+                echo_json(counts)
             else:
-                click.echo(f"{read.read} replies read, {read.changed} otherwise, {read.unreadable} unreadable")
+                click.echo(
+                    f"{counts.read:,} replies parsed: {counts.changed:,} with another result, "
+                    f"{counts.unreadable:,} unreadable."
+                )
             return 0
 
     return run(work())
@@ -205,15 +241,15 @@ def reparse_command(where: ServiceTarget, name: str, parser: str, *, as_json: bo
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print the run as JSON when it has ended.")
 @click.pass_obj
-def watch_command(where: ServiceTarget, name: str, *, as_json: bool) -> int:
-    """Wait for the run NAME with a progress bar."""
+def watch_command(service: ServiceTarget, name: str, *, as_json: bool) -> int:
+    """Show the progress of the run NAME until it ends."""
 
     async def work() -> int:
-        async with connected(where) as client:
-            ended = await followed(client, name if name.startswith("runs/") else f"runs/{name}")
+        async with connected(service) as client:
+            ended = await follow_run(client, name if name.startswith("runs/") else f"runs/{name}")
             if as_json:
                 echo_json(ended)
-            click.echo(told(ended), err=True)
+            click.echo(run_summary(ended), err=True)
             return exit_code(ended)
 
     return run(work())

@@ -9,39 +9,48 @@ from judge.cli.group import cli
 
 
 @cli.command("serve")
-@click.option("--listen", metavar="HOST:PORT", help="Where to listen; default 127.0.0.1:50051.")
+@click.option("--listen", metavar="HOST:PORT", help="The address to listen on.  [default: 127.0.0.1:50051]")
 @click.pass_obj
-def serve_command(where: ServiceTarget, listen: str | None) -> int:
-    """Serve until told to stop, then drain."""
-    if where.server:
-        raise click.UsageError("serve is the server; say where with --listen HOST:PORT")
-    from judge.app.serve import serve  # noqa: PLC0415  # the whole house
+def serve_command(service: ServiceTarget, listen: str | None) -> int:
+    """Run the server until it is interrupted or terminated.
 
-    return run(serve(where.config, listen))
+    It then takes no more calls and finishes those that it has.
+    """
+    if service.server:
+        raise click.UsageError("--server does not apply to serve; to choose the address, use --listen HOST:PORT")
+    from judge.app.serve import serve  # noqa: PLC0415  # it loads the whole service
+
+    return run(serve(service.config, listen))
 
 
 @cli.command("worker")
 @click.pass_obj
-def worker_command(where: ServiceTarget) -> int:
-    """Execute shards of runs that Temporal hands out, until told to stop."""
-    _by_config(where, "worker")
-    from judge.app.worker import work  # noqa: PLC0415  # the whole house
+def worker_command(service: ServiceTarget) -> int:
+    """Run a worker until it is interrupted or terminated.
 
-    return run(work(where.config))
+    It executes shards of runs that Temporal assigns to it.
+    """
+    _by_config(service, "worker")
+    from judge.app.worker import work  # noqa: PLC0415  # it loads the whole service
+
+    return run(work(service.config))
 
 
 @cli.command("migrate")
 @click.pass_obj
-def migrate_command(where: ServiceTarget) -> int:
-    """Bring the schema of the store on PostgreSQL up to date."""
-    _by_config(where, "migrate")
-    from judge.app.schema import migrated  # noqa: PLC0415  # the whole house
+def migrate_command(service: ServiceTarget) -> int:
+    """Bring the schema of a PostgreSQL store up to date."""
+    _by_config(service, "migrate")
+    from judge.app.schema import migrated  # noqa: PLC0415  # it loads the whole service
 
-    before, now = migrated(where.config)
-    click.echo(f"schema {now}: up to date" if before == now else f"schema {before or 'none'} -> {now}")
+    before, now = migrated(service.config)
+    if before == now:
+        click.echo(f"The schema is up to date ({now}).")
+    else:
+        click.echo(f"Migrated the schema from {before or 'none'} to {now}.")
     return 0
 
 
-def _by_config(where: ServiceTarget, command: str) -> None:
-    if where.server:
-        raise click.UsageError(f"{command} takes the store from the config, not from a server")
+def _by_config(service: ServiceTarget, command: str) -> None:
+    if service.server:
+        raise click.UsageError(f"--server does not apply to {command}: it uses the store of the configuration")

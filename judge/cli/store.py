@@ -1,4 +1,4 @@
-"""`judge store`: a store as a whole."""
+"""`judge store`: copy a store."""
 
 from __future__ import annotations
 
@@ -15,32 +15,31 @@ if TYPE_CHECKING:
 
 @cli.group("store")
 def store_group() -> None:
-    """Move a store as a whole."""
+    """Copy a whole store."""
 
 
 @store_group.command("copy")
 @click.argument("source", metavar="FROM")
 @click.argument("target", metavar="TO")
 @click.pass_obj
-def copy_command(where: ServiceTarget, source: str, target: str) -> None:
-    """Copy the store FROM into the empty store TO, unfinished runs too.
+def copy_command(service: ServiceTarget, source: str, target: str) -> None:
+    """Copy the store FROM into the empty store TO, with its unfinished runs.
 
-    Each is sqlite:///PATH or postgresql://USER@HOST/NAME. Nobody may serve
-    them meanwhile; afterwards serve TO, and FROM no more.
+    Each is sqlite:///PATH or postgresql://USER@HOST/NAME. Stop every server of
+    both before. Afterwards, start servers on TO only.
     """
-    if where.server:
-        raise click.UsageError("a store is copied from and to where it is kept, not through a server")
+    if service.server:
+        raise click.UsageError("--server does not apply to store copy: it reads and writes the stores themselves")
     from judge.app.store_copy import copy_exclusively  # noqa: PLC0415  # loads the store, which takes a while
 
-    done = copy_exclusively(source, target, _tell)
-    rows, seconds = sum(one.rows for one in done), sum(one.seconds for one in done)
-    _line("in all", rows, seconds)
-    click.echo("Runs that have not ended go on where TO is served. Served again, FROM would pay for them again.")
+    tables = copy_exclusively(source, target, _print_table)
+    _print_line("total", sum(table.rows for table in tables), sum(table.seconds for table in tables))
+    click.echo("Unfinished runs continue on TO. Do not serve FROM again: it would pay for them a second time.")
 
 
-def _tell(copied: Copied) -> None:
-    _line(copied.table, copied.rows, copied.seconds)
+def _print_table(copied: Copied) -> None:
+    _print_line(copied.table, copied.rows, copied.seconds)
 
 
-def _line(name: str, rows: int, seconds: float) -> None:
+def _print_line(name: str, rows: int, seconds: float) -> None:
     click.echo(f"{name:<16}{rows:>12,} rows {seconds:>8.1f} s")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def console() -> Console:
-    """Standard output, as wide as the terminal or 80 columns; what it prints is text, whatever names are made of."""
+    """Return a console on standard output, as wide as the terminal or 80 columns. It interprets no markup in names."""
     from rich.console import Console  # noqa: PLC0415  # rich is imported when a table is printed
 
     width = None if sys.stdout.isatty() else 80
@@ -22,46 +22,51 @@ def console() -> Console:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, whole: bool = False) -> None:
-    """Print a table; every column but the first is aligned to the right, if *whole* only the first is folded."""
+    """Print a table. All columns but the first are aligned to the right; with *whole*, their cells are never folded."""
     from rich.table import Table  # noqa: PLC0415  # as above
 
-    made = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    grid = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for number, column in enumerate(columns):
-        made.add_column(column, justify="right" if number else "left", overflow="fold", no_wrap=whole and number > 0)
+        grid.add_column(column, justify="right" if number else "left", overflow="fold", no_wrap=whole and number > 0)
     for row in rows:
-        made.add_row(*row)
-    console().print(made)
+        grid.add_row(*row)
+    console().print(grid)
     console().print()
 
 
 def spread(interval: Interval, digits: int) -> str:
-    """An interval, or a dash where there is none."""
+    """Format an interval; a dash if an end is unknown."""
     if not interval.HasField("low") or not interval.HasField("high"):
         return "-"
     return f"{interval.low:.{digits}f} to {interval.high:.{digits}f}"
 
 
 def usd(micros: float) -> str:
-    """Micro-USD as USD, with as many digits as it takes."""
-    return f"{micros / 1_000_000:.{2 if micros >= 1_000_000 else 4}f}"  # noqa: PLR2004  # a dollar
+    """Format micro-USD as USD: four decimals below one dollar, two above. Exactly nothing is 0.00."""
+    return f"{micros / 1_000_000:,.{2 if micros >= 1_000_000 or not micros else 4}f}"  # noqa: PLR2004  # a dollar
 
 
-def estimated(found: RunEstimate) -> None:
-    """Print what a run would take, by judge."""
+def print_estimate(estimate: RunEstimate) -> None:
+    """Print the calls, tokens, and cost of a run for each judge. Nothing has been spent."""
     rows = [
         (
-            one.judge.removeprefix("judges/"),
-            str(one.calls),
-            str(one.reused),
-            f"{one.input_tokens:.0f}",
-            f"{one.output_tokens:.0f}",
-            usd(one.cost_micros) if one.price_known else "unknown",
-            f"{usd(one.cost_interval.low)} to {usd(one.cost_interval.high)}" if one.price_known else "-",
+            row.judge.removeprefix("judges/"),
+            f"{row.calls:,}",
+            f"{row.reused:,}",
+            f"{row.input_tokens:,.0f}",
+            f"{row.output_tokens:,.0f}",
+            usd(row.cost_micros) if row.price_known else "unknown",
+            f"{usd(row.cost_interval.low)} to {usd(row.cost_interval.high)}" if row.price_known else "-",
         )
-        for one in found.judges
+        for row in estimate.judges
     ]
-    table("What it would take", ("judge", "calls", "stored", "in", "out", "USD", "between"), rows)
-    for one in found.judges:
-        told = f"from {one.pilot} replies that are stored" if one.pilot else "from letters; bounds are what is possible"
-        if one.input_tokens and one.price_known:
-            console().print(f"{one.judge.removeprefix('judges/')}: tokens {told}")
+    columns = ("judge", "calls", "reused", "tokens in", "tokens out", "USD", "USD range")
+    table("Estimate of the run", columns, rows)
+    for row in estimate.judges:
+        if row.input_tokens and row.price_known:
+            basis = (
+                f"estimated from {row.pilot:,} stored replies; the range is a 95% interval"
+                if row.pilot
+                else "estimated from the number of characters; the range is what is possible"
+            )
+            console().print(f"{row.judge.removeprefix('judges/')}: tokens are {basis}.")

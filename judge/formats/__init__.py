@@ -1,1 +1,1 @@
-"""Other tools' files, read as the project's own nouns. A wrong line is named by file and number."""
+"""Readers of files, ours and other tools'. An error names the file and the line that is wrong."""

@@ -1,4 +1,4 @@
-"""Files of battles: JSON lines, CSV and Parquet, each row read alike; `.gz` of the first two."""
+"""Read battles from JSON lines, CSV, or Parquet. JSON lines and CSV may be gzipped."""
 
 from __future__ import annotations
 
@@ -12,35 +12,38 @@ from judge.domain.dataset import Battle
 from judge.domain.errors import InvalidInput
 from judge.formats import jsonl
 from judge.formats.fields import Row
-from judge.formats.lines import read_rows, taken
+from judge.formats.lines import parse_row, read_rows
 
 _ONE_OF = {"winner_model_a": "left", "winner_model_b": "right", "winner_tie": "tie"}
-"""Columns of 0 and 1 in place of a winner: the Arena's table of 55 thousand preferences."""
+"""Columns of 0 and 1 that replace a winner, as in Chatbot Arena's table of 55,000 preferences."""
 _ROWS = 1 << 14
 
 
 def read(path: Path) -> Iterator[Battle]:
-    """The battles of a file, by what its name ends with; InvalidInput names the file and the row that is wrong."""
+    """Read the battles of a file, whose format follows from the end of its name.
+
+    Raises InvalidInput with the file and the row that is wrong.
+    """
     ending = "".join(path.suffixes[-2:]).lower().removesuffix(".gz").rpartition(".")[2]
     if ending == "csv":
         for number, row in _csv(path):
-            yield taken(path, f"line {number}", _battle, number, row)
+            yield parse_row(path, f"line {number}", _battle, number, row)
     elif ending == "parquet":
         for number, row in _parquet(path):
-            yield taken(path, f"row {number}", _battle, number, row)
+            yield parse_row(path, f"row {number}", _battle, number, row)
     elif ending in {"jsonl", "ndjson"}:
         yield from read_rows(path, _battle)
     else:
-        told = f"{path} is a file of battles by its place, but its name ends with none of .jsonl, .csv, .parquet"
-        raise InvalidInput("path", told, reason="UNKNOWN_FORMAT")
+        message = f"{path} cannot be read as battles: its name must end with .jsonl, .csv, or .parquet"
+        raise InvalidInput("path", message, reason="UNKNOWN_FORMAT")
 
 
 def _battle(number: int, row: Row) -> Battle:
     if "winner_tie" in row:
-        said = [word for column, word in _ONE_OF.items() if row.get(column) in (1, "1", True)]
-        if len(said) != 1:
-            raise ValueError(f"has {len(said)} winners: one of {', '.join(_ONE_OF)} is 1")
-        row = {**row, "outcome": said[0]}
+        outcomes = [outcome for column, outcome in _ONE_OF.items() if row.get(column) in (1, "1", True)]
+        if len(outcomes) != 1:
+            raise ValueError(f"has {len(outcomes)} winners: exactly one of {', '.join(_ONE_OF)} must be 1")
+        row = {**row, "outcome": outcomes[0]}
     return jsonl.battle(number, row)
 
 
@@ -50,32 +53,32 @@ def _csv(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             rows = csv.DictReader(lines, strict=True)
             for row in rows:
                 if None in row or None in row.values():
-                    told = f"{path} line {rows.line_num} has not as many fields as the first line"
-                    raise InvalidInput(path.name, told, reason="INVALID_ROW")
-                found: dict[str, Any] = {name: value for name, value in row.items() if value}
-                if "weight" in found:
-                    found["weight"] = _number(path, rows.line_num, found["weight"])
-                yield rows.line_num, found
+                    message = f"{path} line {rows.line_num} does not have as many fields as the header"
+                    raise InvalidInput(path.name, message, reason="INVALID_ROW")
+                values: dict[str, Any] = {name: value for name, value in row.items() if value}
+                if "weight" in values:
+                    values["weight"] = _number(path, rows.line_num, values["weight"])
+                yield rows.line_num, values
     except (csv.Error, EOFError, UnicodeDecodeError, gzip.BadGzipFile) as error:
-        raise InvalidInput(path.name, f"{path} is not CSV: {error}", reason="NOT_CSV") from None
+        raise InvalidInput(path.name, f"{path} is not valid CSV: {error}", reason="NOT_CSV") from None
 
 
-def _number(path: Path, line: int, said: str) -> float:
+def _number(path: Path, line: int, value: str) -> float:
     try:
-        return float(said)
+        return float(value)
     except ValueError:
-        told = f"{path} line {line} has a weight that is no number: {said!r:.60}"
-        raise InvalidInput("weight", told, reason="INVALID_ROW") from None
+        message = f"{path} line {line} has an invalid weight: {value!r:.60} is not a number"
+        raise InvalidInput("weight", message, reason="INVALID_ROW") from None
 
 
 def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
         import polars as pl  # noqa: PLC0415  # of an extra, and slow to import
     except ImportError:
-        told = f"{path} needs polars to be read (the extra data): pip install polars"
-        raise InvalidInput("path", told, reason="EXTRA_NEEDED") from None
+        message = f"{path} needs polars to be read: pip install polars, or install judge with the extra [data]"
+        raise InvalidInput("path", message, reason="EXTRA_NEEDED") from None
     try:
         frame = pl.read_parquet(path)
     except pl.exceptions.PolarsError as error:
-        raise InvalidInput(path.name, f"{path} is not Parquet: {error}", reason="NOT_PARQUET") from None
+        raise InvalidInput(path.name, f"{path} is not valid Parquet: {error}", reason="NOT_PARQUET") from None
     yield from enumerate(frame.iter_rows(named=True, buffer_size=_ROWS), 1)

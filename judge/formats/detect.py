@@ -1,4 +1,4 @@
-"""Which format a path is in."""
+"""Detect the format of a path and read it."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ READERS = {"jsonl": jsonl.read, "fastchat": fastchat.read}
 
 
 def detect(path: Path) -> str:
-    """The format's name; InvalidInput naming the path if it is none we know."""
+    """Return the name of the format of *path*. Raises InvalidInput if it is missing or in no known format."""
     if not path.exists():
         raise InvalidInput("path", f"{path} does not exist", reason="NO_SUCH_PATH")
     if (path / "question.jsonl").is_file():
         return "fastchat"
     if any(map(jsonl.kind_of, [path] if path.is_file() else path.iterdir())):
         return "jsonl"
-    raise InvalidInput("path", f"{path} is in no format we know: {', '.join(sorted(READERS))}", reason="UNKNOWN_FORMAT")
+    expected = ", ".join(f"{kind}.jsonl" for kind in jsonl.KINDS)
+    message = f"{path} is in no known format: expected {expected}, or a FastChat folder with question.jsonl"
+    raise InvalidInput("path", message, reason="UNKNOWN_FORMAT")
 
 
 def read(path: Path, name: str | None = None) -> Import:
-    """What *path* holds, in the format *name* or the one it looks like."""
+    """Read *path* in the format *name*, or in the format that is detected."""
     if name is not None and name not in READERS:
         known = ", ".join(sorted(READERS))
-        raise InvalidInput("format", f"format {name!r} is unknown; there are {known}", reason="UNKNOWN_FORMAT")
+        raise InvalidInput("format", f"format {name!r} is unknown; use one of {known}", reason="UNKNOWN_FORMAT")
     return READERS[name or detect(path)](path)

@@ -1,4 +1,4 @@
-"""FastChat's own layout: question.jsonl, model_answer/, reference_answer/, *_pair.jsonl judgments and vote files."""
+"""FastChat's layout: question.jsonl, model_answer/, reference_answer/, judgments in *_pair.jsonl, and votes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ References = dict[str, tuple[str, ...]]
 
 
 def read(path: Path) -> Import:
-    """The rows of a FastChat folder. Vote files' labels have the file's name as source and the line as id."""
+    """Read a FastChat folder. A vote becomes a label with its file's name as source and its line number as id."""
     answers = sorted((path / "model_answer").glob("*.jsonl"))
     judgments = _judgments(path / "model_judgment")
     votes = sorted(path.glob("*votes.jsonl"))
@@ -30,12 +30,12 @@ def read(path: Path) -> Import:
 
 
 def _judgments(folder: Path) -> list[Path]:
-    found = sorted([*folder.glob("*_pair.jsonl"), *folder.glob("*_pair.jsonl.gz")])
-    return found or sorted(folder.glob("*_pair.sample.jsonl"))
+    files = sorted([*folder.glob("*_pair.jsonl"), *folder.glob("*_pair.jsonl.gz")])
+    return files or sorted(folder.glob("*_pair.sample.jsonl"))
 
 
 def _references(folder: Path) -> References | None:
-    """The reference answers by question; None where there is no folder of them."""
+    """Read the reference answers by question; None if the folder is missing."""
     if not folder.is_dir():
         return None
     return dict(pair for file in sorted(folder.glob("*.jsonl")) for pair in read_rows(file, _reference))
@@ -51,16 +51,22 @@ def _reference(_: int, row: Row) -> tuple[str, tuple[str, ...]]:
 
 def _prompt(references: References | None, _: int, row: Row) -> Prompt:
     name, turns = _question(row), fields.texts(row, "turns")
-    # FastChat shows judges its reference answers only; a question's own are notes with gaps, for want of any better.
+    # FastChat shows judges only the reference answers of that folder. A question's own are notes, and may have gaps.
     notes = tuple(takewhile(bool, fields.texts(row, "reference")))
     reference = notes if references is None else references.get(name, ())
-    return Prompt(name, turns, fields.text(row, "category") or "", (), reference[: len(turns)])
+    return Prompt(
+        prompt_id=name,
+        turns=turns,
+        category=fields.text(row, "category") or "",
+        tags=(),
+        reference=reference[: len(turns)],
+    )
 
 
 def _outputs(_: int, row: Row) -> list[Output]:
     question, model = _question(row), fields.name(row, "model_id")
     return [
-        Output(question, model, turns, fields.whole(choice, "index"))
+        Output(prompt_id=question, contestant=model, turns=turns, sample=fields.whole(choice, "index"))
         for choice in fields.rows(row, "choices")
         if (turns := fields.texts(choice, "turns"))
     ]
@@ -91,8 +97,8 @@ def _games(row: Row) -> Iterator[ImportedVerdict]:
     if not judge:
         raise KeyError("judge")
     for game, order in (("g1", Order.LEFT_FIRST), ("g2", Order.RIGHT_FIRST)):
-        said = fields.needed(row, f"{game}_winner")
-        unread = said == words.ERROR
+        winner = fields.needed(row, f"{game}_winner")
+        unreadable = winner == words.ERROR
         yield ImportedVerdict(
             prompt_id=_question(row),
             left=fields.name(row, "model_1"),
@@ -101,6 +107,6 @@ def _games(row: Row) -> Iterator[ImportedVerdict]:
             judge=judge,
             turn=fields.turn(row),
             raw=fields.text(row, f"{game}_judgment"),
-            outcome=None if unread else words.outcome(said)[0],
-            status=VerdictStatus.UNREADABLE if unread else VerdictStatus.OK,
+            outcome=None if unreadable else words.outcome(winner)[0],
+            status=VerdictStatus.UNREADABLE if unreadable else VerdictStatus.OK,
         )

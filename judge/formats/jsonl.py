@@ -1,7 +1,7 @@
-"""The project's own format: prompts, outputs, labels, verdicts and comparisons, alone or in a folder.
+"""The project's own format: files of prompts, outputs, labels, verdicts, and comparisons, alone or in a folder.
 
-A file's name begins with what it holds; `human_labels` and `judge_verdicts` are read as labels and verdicts. A verdict
-row that stands for both orders is no showing: it is a label of a model.
+A file's name begins with what it holds; `human_labels` and `judge_verdicts` hold labels and verdicts, too. A row of
+verdicts that merges both orders is not a verdict on one presentation, so it becomes a label by a model.
 """
 
 from __future__ import annotations
@@ -27,46 +27,49 @@ _NAME = re.compile(rf"(?:human_(?=labels)|judge_(?=verdicts))?({'|'.join(KINDS)}
 
 
 def kind_of(path: Path) -> str | None:
-    """Which kind of rows the file at *path* holds by its name; None if its name says none."""
+    """Return the kind of rows that a file holds, by its name; None if the name does not say."""
     match = _NAME.fullmatch(path.name)
     return match[1] if match else None
 
 
 def read(path: Path) -> Import:
-    """The rows of a folder, or of one file. Battles are left to be ranked; InvalidInput if there is nothing else."""
-    found = _files(path)
-    battles = tuple(found.pop("battles", ()))
-    if battles and not found:
-        told = f"{path} holds battles, which are not imported: rank them with judge rank {battles[0]}"
-        raise InvalidInput("path", told, reason="BATTLES")
-    if not found:
+    """Read a folder or a file. Battles are listed but not read, because they are ranked and not imported.
+
+    Raises InvalidInput if there is nothing to import.
+    """
+    files = _files(path)
+    battles = tuple(files.pop("battles", ()))
+    if battles and not files:
+        message = f"{path} holds battles, which are not imported; rank them with: judge rank {battles[0]}"
+        raise InvalidInput("path", message, reason="BATTLES")
+    if not files:
         raise InvalidInput("path", f"{path} holds none of {', '.join(f'{kind}.jsonl' for kind in KINDS)}")
-    labels, verdicts = found.get("labels", ()), found.get("verdicts", ())
+    labels, verdicts = files.get("labels", ()), files.get("verdicts", ())
     return Import(
-        prompts=partial(_all, found.get("prompts", ()), _prompt),
-        outputs=partial(_all, found.get("outputs", ()), _output),
+        prompts=partial(_all, files.get("prompts", ()), _prompt),
+        outputs=partial(_all, files.get("outputs", ()), _output),
         labels=partial(_labels, labels, verdicts),
         verdicts=lambda: (row for row in _all(verdicts, _verdict) if row is not None),
-        comparisons=partial(_all, found.get("comparisons", ()), _listed),
+        comparisons=partial(_all, files.get("comparisons", ()), _listed),
         battles=battles,
     )
 
 
 def _files(path: Path) -> dict[str, list[Path]]:
-    """Files by kind. A file that is there plain and as `.gz` is read once."""
-    found: dict[str, list[Path]] = defaultdict(list)
+    """Return the files by kind. Of a file that is present both plain and as `.gz`, only the plain one is used."""
+    files: dict[str, list[Path]] = defaultdict(list)
     names = {entry.name for entry in path.iterdir()} if path.is_dir() else {path.name}
     folder = path if path.is_dir() else path.parent
     for name in sorted(names):
         file = folder / name
         if (kind := kind_of(file)) and file.is_file() and name.removesuffix(".gz") not in names - {name}:
-            found[kind].append(file)
-    return found
+            files[kind].append(file)
+    return files
 
 
-def _all(files: Iterable[Path], made: Callable[[int, Row], T]) -> Iterator[T]:
+def _all(files: Iterable[Path], parse: Callable[[int, Row], T]) -> Iterator[T]:
     for file in files:
-        yield from read_rows(file, made)
+        yield from read_rows(file, parse)
 
 
 def _labels(labels: Iterable[Path], verdicts: Iterable[Path]) -> Iterator[tuple[str, Label]]:
@@ -97,35 +100,37 @@ def _turns(row: Row) -> tuple[str, ...]:
 
 def _prompt(_: int, row: Row) -> Prompt:
     return Prompt(
-        _prompt_id(row),
-        _turns(row),
-        fields.text(row, "category") or "",
-        fields.texts(row, "tags"),
-        fields.texts(row, "reference"),
+        prompt_id=_prompt_id(row),
+        turns=_turns(row),
+        category=fields.text(row, "category") or "",
+        tags=fields.texts(row, "tags"),
+        reference=fields.texts(row, "reference"),
     )
 
 
 def _output(_: int, row: Row) -> Output:
     contestant = fields.name(row, "contestant", "model")
-    return Output(_prompt_id(row), contestant, _turns(row), fields.whole(row, "sample"))
+    return Output(
+        prompt_id=_prompt_id(row), contestant=contestant, turns=_turns(row), sample=fields.whole(row, "sample")
+    )
 
 
 def _sourced_label(file: str, number: int, row: Row) -> tuple[str, Label]:
-    # A row's own source counts only beside its own id: together they are its identity.
+    # A row's own source counts only with its own id, because both together identify a label.
     own = fields.text(row, "source") if fields.first(row, "label_id") is not None else None
     return checked_name("source", own or file), _label(number, row)
 
 
 def _label(number: int, row: Row) -> Label:
     left, right = _pair(row)
-    said, implied = words.outcome(fields.needed(row, "outcome", "winner"))
+    outcome, implied = words.outcome(fields.needed(row, "outcome", "winner"))
     tie_kind, selection = fields.first(row, "tie_kind"), fields.first(row, "selection")
     return Label(
         label_id=str(number) if fields.first(row, "label_id") is None else fields.name(row, "label_id"),
         prompt_id=_prompt_id(row),
         left=left,
         right=right,
-        outcome=said,
+        outcome=outcome,
         annotator=fields.name(row, "annotator", "judge"),
         kind=words.member(AnnotatorKind, "kind", fields.first(row, "kind") or "human"),
         turn=fields.turn(row),
@@ -145,7 +150,7 @@ def _is_reconciled(row: Row) -> bool:
 
 
 def _reconciled(number: int, row: Row) -> Label | None:
-    """The label of a verdict row that stands for both orders; None for a showing."""
+    """Read a row of verdicts that merges both orders as a label; None for a verdict on one presentation."""
     if not _is_reconciled(row):
         return None
     inconsistent = {"tie_kind": words.word(TieKind.INCONSISTENT)} if fields.flag(row, "inconsistent") else {}
@@ -153,19 +158,19 @@ def _reconciled(number: int, row: Row) -> Label | None:
 
 
 def _verdict(_: int, row: Row) -> ImportedVerdict | None:
-    """The verdict of a row; None if it stands for both orders, or has a `state`: nothing was said then."""
+    """Read a verdict; None for a row that merges both orders, or that has a `state`, which means no verdict."""
     if _is_reconciled(row) or fields.first(row, "state") is not None:
         return None
     if fields.whole(row, "left_sample") or fields.whole(row, "right_sample"):
-        raise ValueError("is about another sample than 0, which an uploaded verdict cannot be")
+        raise ValueError("has a sample other than 0, which imported verdicts do not support")
     left, right = _pair(row)
     order = words.order(fields.needed(row, "first", "order"))
-    said, status = fields.first(row, "outcome", "winner"), fields.first(row, "status")
-    if said == words.ERROR:
-        said, status = None, status or words.word(VerdictStatus.UNREADABLE)
-    outcome, tie_kind = words.outcome(said) if said is not None else (None, None)
+    winner, status = fields.first(row, "outcome", "winner"), fields.first(row, "status")
+    if winner == words.ERROR:
+        winner, status = None, status or words.word(VerdictStatus.UNREADABLE)
+    outcome, tie_kind = words.outcome(winner) if winner is not None else (None, None)
     if tie_kind is TieKind.INCONSISTENT:
-        raise ValueError("says that one showing contradicts itself; order: both stands for two")
+        raise ValueError("has an inconsistent tie for a single order; a row that merges both needs order: both")
     return ImportedVerdict(
         prompt_id=_prompt_id(row),
         left=left,
@@ -195,10 +200,11 @@ def _listed(_: int, row: Row) -> ListedComparison:
 
 
 def battle(_: int, row: Row) -> Battle:
-    """A battle of a row; how a tie came about makes no difference to it."""
+    """Read a battle. All kinds of ties count the same."""
     left, right = _pair(row)
     weight = fields.number(row, "weight")
     if weight is not None and weight <= 0:
-        raise ValueError(f"has the weight {weight}, which is not positive")
+        raise ValueError(f"has an invalid weight: {weight:g} is not positive")
     prompt = _prompt_id(row) if fields.first(row, "prompt_id", "question_id") is not None else ""
-    return Battle(left, right, words.outcome(fields.needed(row, "outcome", "winner"))[0], weight, prompt)
+    outcome, _tie_kind = words.outcome(fields.needed(row, "outcome", "winner"))
+    return Battle(left=left, right=right, outcome=outcome, weight=weight, prompt_id=prompt)

@@ -1,9 +1,11 @@
-"""FastChat's judge_prompts.jsonl as rubrics: its pairwise prompts, each in the wording of its file, our fences around
-the texts. Scores of single answers are no comparisons and are left out.
+"""Read FastChat's judge_prompts.jsonl as rubrics.
 
-Prompts that are variants of one question become one rubric: `pair-v2` has pair-v2 for the first turn and
-pair-v2-multi-turn for later ones. The rubric `fastchat` is FastChat's own choice: the prompt for maths where there is
-a reference answer, the general one otherwise. Where a file has no prompt for later turns, later turns have none.
+The wording is the file's; only the fences around the texts are ours. Prompts for scores of single answers are left out,
+because they compare nothing.
+
+Variants of one prompt become one rubric: `pair-v2` uses pair-v2 for the first turn and pair-v2-multi-turn for later
+ones. The rubric `fastchat` chooses as FastChat does: the prompt for math if there is a reference answer, otherwise the
+general one. If a file has no prompt for later turns, its rubric cannot judge them.
 """
 
 from __future__ import annotations
@@ -18,14 +20,14 @@ from judge.domain.judge import AnswerForm, Rubric, RubricVariant
 
 MULTI_TURN = "-multi-turn"
 TOGETHER = "fastchat"
-"""The rubric of all general and mathematical prompts together."""
+"""The name of the rubric that joins the general prompts and those for math."""
 _TEXTS: Mapping[str, str] = {
     "question": "question",
     "answer_a": "answer_a",
     "answer_b": "answer_b",
     "ref_answer": "reference",
 }
-"""Their placeholders and our names; a number behind one is a turn, whose text stands in our lists."""
+"""FastChat's placeholders and our names. A placeholder that ends with a number is a turn, an entry of our lists."""
 _LISTS: Mapping[str, str] = {
     "question": "questions",
     "answer_a": "answers_a",
@@ -36,61 +38,64 @@ _PLACEHOLDER = re.compile(r"\{(question|answer_a|answer_b|ref_answer)(?:_([1-9])
 
 
 def rubrics_of(lines: Iterable[str]) -> dict[str, Rubric]:
-    """The rubrics of a file's *lines*, by name. InvalidInput names the line that is wrong."""
+    """Return the rubrics of a file's *lines*, by name. Raises InvalidInput with the line that is wrong."""
     by_name: dict[str, list[RubricVariant]] = {}
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        said = _object(number, line)
-        if said["type"] == "pairwise":
-            by_name.setdefault(said["name"].removesuffix(MULTI_TURN), []).append(_variant(number, said))
-    found = {name: Rubric(name, tuple(variants)) for name, variants in by_name.items()}
-    together = sorted((one for said in by_name.values() for one in said), key=lambda one: not one.with_reference)
-    # Where two prompts are meant for the same, nobody could say which one is to be used.
+        row = _object(number, line)
+        if row["type"] == "pairwise":
+            by_name.setdefault(row["name"].removesuffix(MULTI_TURN), []).append(_variant(number, row))
+    rubrics = {name: Rubric(name, tuple(variants)) for name, variants in by_name.items()}
+    together = sorted(
+        (variant for variants in by_name.values() for variant in variants),
+        key=lambda variant: not variant.with_reference,
+    )
+    # If two prompts apply to the same case, it is undefined which one to use.
     if len({(variant.multi_turn, variant.with_reference) for variant in together}) == len(together) > 1:
-        found[TOGETHER] = Rubric(TOGETHER, tuple(together))
-    return found
+        rubrics[TOGETHER] = Rubric(TOGETHER, tuple(together))
+    return rubrics
 
 
 def _object(number: int, line: str) -> dict[str, Any]:
     try:
-        said = json.loads(line)
+        row = json.loads(line)
     except ValueError:
-        said = None
-    if not isinstance(said, dict):
+        row = None
+    if not isinstance(row, dict):
         raise InvalidInput(f"line {number}", "is not one JSON object", reason="BAD_RUBRIC")
     for name in ("name", "type", "system_prompt", "prompt_template"):
-        if not isinstance(said.get(name), str):
-            raise InvalidInput(f"line {number}", f"has no text {name!r}", reason="BAD_RUBRIC")
-    return said
+        if not isinstance(row.get(name), str):
+            raise InvalidInput(f"line {number}", f"has no text in the field {name!r}", reason="BAD_RUBRIC")
+    return row
 
 
-def _variant(number: int, said: Mapping[str, Any]) -> RubricVariant:
-    if said.get("output_format", "[[A]]") != "[[A]]":
-        told = f"asks for answers as {said['output_format']!r}; only [[A]] can be read"
-        raise InvalidInput(f"line {number}", told, reason="BAD_RUBRIC")
+def _variant(number: int, row: Mapping[str, Any]) -> RubricVariant:
+    if row.get("output_format", "[[A]]") != "[[A]]":
+        message = f"asks for answers in the form {row['output_format']!r}; only [[A]] is supported"
+        raise InvalidInput(f"line {number}", message, reason="BAD_RUBRIC")
     return RubricVariant(
-        name=said["name"],
-        system=_template(said["system_prompt"]),
-        user=_template(said["prompt_template"]),
+        name=row["name"],
+        system=_template(row["system_prompt"]),
+        user=_template(row["prompt_template"]),
         form=AnswerForm.BRACKETS,
-        multi_turn=said["name"].endswith(MULTI_TURN),
-        with_reference=True if "{ref_answer" in said["prompt_template"] else None,
+        multi_turn=row["name"].endswith(MULTI_TURN),
+        with_reference=True if "{ref_answer" in row["prompt_template"] else None,
     )
 
 
 def _template(text: str) -> str:
-    """*text*, in which texts stand for {placeholders}, as one of our templates, in which all else is literal."""
+    """Convert a text with FastChat's {placeholders} to a template of ours, in which everything else is literal."""
     parts = []
-    at = 0
-    for found in _PLACEHOLDER.finditer(text):
-        name, turn = found[1], found[2]
+    end = 0
+    for match in _PLACEHOLDER.finditer(text):
+        name, turn = match[1], match[2]
         value = f"{_LISTS[name]}[{int(turn) - 1}]" if turn else _TEXTS[name]
-        parts += [_raw(text[at : found.start()]), "{{ " + value + " }}"]
-        at = found.end()
-    return "".join([*parts, _raw(text[at:])])
+        parts += [_raw(text[end : match.start()]), "{{ " + value + " }}"]
+        end = match.end()
+    return "".join([*parts, _raw(text[end:])])
 
 
 def _raw(text: str) -> str:
-    """*text* for a template, whatever braces it has; the last line break too, which a template would swallow."""
+    """Escape a text for a template if it has braces, or a line break at an end, which a template would drop."""
     return "{{ " + json.dumps(text, ensure_ascii=False) + " }}" if re.search(r"[{}]|\n\Z|\A\n", text) else text

@@ -1,4 +1,4 @@
-"""The words of files and what they stand for: the one table, for reading and for writing."""
+"""The words of files and their meanings, for reading and for writing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OUTCOMES: dict[str, tuple[Outcome, TieKind | None]] = {
     "tie (bothbad)": (Outcome.TIE, TieKind.BOTH_BAD),
     "both_bad": (Outcome.TIE, TieKind.BOTH_BAD),
 }
-"""An outcome, and how a tie came about where the word says it."""
+"""An outcome, and the kind of tie if the word says it."""
 ORDERS = {
     "left": Order.LEFT_FIRST,
     "a": Order.LEFT_FIRST,
@@ -34,39 +34,40 @@ ORDERS = {
     "model_b": Order.RIGHT_FIRST,
     "ba": Order.RIGHT_FIRST,
 }
-"""Who was shown first; the word that is written stands before its aliases."""
+"""Which output was shown first. The first word of each order is the one that is written."""
 BOTH = "both"
-"""Instead of an order: the verdicts of both orders, merged already."""
+"""Used instead of an order for verdicts that merge both orders."""
 ERROR = "error"
-"""Instead of an outcome: a reply that its source could not read."""
+"""Used instead of an outcome for a reply that its source could not parse."""
 
 
 def outcome(word: object) -> tuple[Outcome, TieKind | None]:
-    """What *word* stands for; ValueError for any other word, which is never a tie."""
+    """Return the outcome, and the kind of tie. Raises ValueError for an unknown word; it is never taken for a tie."""
     try:
         return OUTCOMES[str(word)]
     except KeyError:
-        raise ValueError(f"has the unknown outcome {word!r:.60}") from None
+        raise ValueError(f"has the unknown outcome {word!r:.60}; known are {', '.join(OUTCOMES)}") from None
 
 
 def order(word: object) -> Order:
-    """Who was shown first; ValueError for an unknown word."""
+    """Return which output was shown first. Raises ValueError for an unknown word."""
     try:
         return ORDERS[str(word)]
     except KeyError:
-        raise ValueError(f"has the unknown order {word!r:.60}") from None
+        raise ValueError(f"has the unknown order {word!r:.60}; known are {', '.join(ORDERS)}") from None
 
 
 def member(kind: type[E_], field: str, word: object) -> E_:
-    """The member of *kind* called *word*, in small letters; ValueError naming the *field* if there is none."""
+    """Return the member of *kind* that *word* names in lower case. Raises ValueError with the *field* if none does."""
     for candidate in kind:
         if word == candidate.name.lower():
             return candidate
-    raise ValueError(f"has the unknown {field} {word!r:.60}")
+    known = ", ".join(candidate.name.lower() for candidate in kind)
+    raise ValueError(f"has the unknown {field} {word!r:.60}; known are {known}")
 
 
 def word(noun: IntEnum) -> str:
-    """The word that is read back as *noun*."""
+    """Return the word that is read back as *noun*."""
     if isinstance(noun, Order):
-        return next(told for told, meant in ORDERS.items() if meant is noun)
+        return next(written for written, order in ORDERS.items() if order is noun)
     return noun.name.lower()

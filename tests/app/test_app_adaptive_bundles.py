@@ -233,15 +233,15 @@ def _exchanged(text: str) -> str:
         ),
         (
             {"rounds": lambda text: "".join(text.splitlines(keepends=True)[:-2])},
-            "rounds.jsonl: there are 2 rounds, and the run counts 3",
+            "rounds.jsonl: there are 2 rounds, but the run counts 3",
         ),
         (
             {"rounds": lambda text: "".join(text.splitlines(keepends=True)[:-2])},
-            "plan.jsonl: rebuilt, it has 160 places, and the run 240",
+            "plan.jsonl: rebuilt, it has 160 positions, but the run has 240",
         ),
         ({"manifest": in_json(_other_seed)}, "rounds.jsonl: line 1 is not the round that follows from the seed"),
         ({"manifest": in_json(_other_seed)}, "plan.jsonl: rebuilt, its hash is"),
-        ({"manifest": in_json(_fewer_rounds)}, "rounds.jsonl: there are 3 rounds, and the run counts 2"),
+        ({"manifest": in_json(_fewer_rounds)}, "rounds.jsonl: there are 3 rounds, but the run counts 2"),
         ({"plan": in_row(45, _swapped)}, "plan.jsonl: presentation 45 is not the one that was planned"),
         ({"answers": _exchanged}, "answers.jsonl: position 80 is not the presentation that is planned there"),
         ({"answers": _exchanged}, "answers.jsonl: position 160 is not the presentation that is planned there"),
@@ -312,7 +312,7 @@ async def test_what_a_resumed_run_was_told_later_is_a_note(tmp_path: Path, monke
     [note] = verify(after).notes
     assert (verify(before).mismatches, verify(after).mismatches) == ((), ())
     assert verify(before).notes == ()
-    assert note.endswith("they were given, or read anew, since then")
+    assert note.endswith("they were given, or parsed again, after that")
     assert run.counts.by_status["rejected"] > 0
     assert dict(later.counts.by_status) == {"ok": 2 * COUNT}
     assert members(before)[ROUNDS] == members(after)[ROUNDS]

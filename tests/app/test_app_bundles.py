@@ -250,7 +250,7 @@ def _no_turn(row: dict[str, Any]) -> None:
         ({"answers": in_row(7, _swapped)}, "answers.jsonl: position 7 is not the presentation that is planned there"),
         (
             {"answers": lambda text: text.partition("\n")[2]},
-            f"answers.jsonl: they are {2 * PLANNED - 1} ok, and the run counts {2 * PLANNED} ok",
+            f"answers.jsonl: they are {2 * PLANNED - 1} ok, but the run counts {2 * PLANNED} ok",
         ),
         ({"answers": lambda text: text + "{\n"}, f"answers.jsonl: line {2 * PLANNED + 1}: it is not a JSON object"),
         ({"plan": in_row(5, _swapped)}, "plan.jsonl: presentation 5 is not the one that was planned"),
@@ -261,7 +261,7 @@ def _no_turn(row: dict[str, Any]) -> None:
         ({"manifest": in_json(_other_seed)}, "manifest.json: seeds.plan is 7, not 1"),
         (
             {"manifest": in_json(_other_count)},
-            f"answers.jsonl: they are {2 * PLANNED} ok, and the run counts {2 * PLANNED - 20} ok",
+            f"answers.jsonl: they are {2 * PLANNED} ok, but the run counts {2 * PLANNED - 20} ok",
         ),
         ({"manifest": in_json(_other_hash)}, "manifest.json: dataset.planned.outputs has not the SHA-256 of dataset/"),
         ({"longest": in_json(_other_rating)}, "leaderboards/longest.json: ranked again, ratings[0].rating is 1"),

@@ -1,4 +1,4 @@
-"""A bundle's file: what was written comes out, and no byte of it changes unseen."""
+"""The file of a bundle: what was written can be read, and every changed byte is detected."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from judge.domain.errors import InvalidInput
 NAMES = ("plan.jsonl", "answers.jsonl", "leaderboards/one.json")
 
 
-def made(path: Path) -> bytes:
-    """A small bundle's bytes."""
+def write_bundle(path: Path) -> bytes:
+    """Write a small bundle and return its bytes."""
     with path.open("wb") as file, BundleWriter(file) as writer:
         for name in NAMES:
             with writer.member(name) as write:
@@ -31,8 +31,8 @@ def content(path: Path) -> dict[str, bytes]:
 
 
 def test_a_bundle_holds_what_was_written(tmp_path: Path) -> None:
-    """Members by name and line by line, the manifest last but for its seal, and nothing that does not match."""
-    made(tmp_path / "b.zip")
+    """Its members have their names and lines, the manifest and its hash come last, and everything matches."""
+    write_bundle(tmp_path / "b.zip")
 
     with Bundle(tmp_path / "b.zip") as bundle:
         assert [b'{"plan.jsonl": 0}\n', b'{"plan.jsonl": 1}\n', b'{"plan.jsonl": 2}\n'] == list(bundle.lines(NAMES[0]))
@@ -43,26 +43,26 @@ def test_a_bundle_holds_what_was_written(tmp_path: Path) -> None:
 
 
 def test_no_byte_changes_unseen(tmp_path: Path) -> None:
-    """Whichever bit is turned: it is told, or every member has the content it had (it was a date, say)."""
-    whole = made(path := tmp_path / "b.zip")
+    """If a bit is flipped, either a mismatch is reported or every member is unchanged (the bit was in a date, say)."""
+    whole = write_bundle(path := tmp_path / "b.zip")
     before, unseen = content(path), 0
 
     for at in range(len(whole)):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ (1 << at % 8)]) + whole[at + 1 :])
         try:
             with Bundle(path) as bundle:
-                told = list(bundle.mismatches())
+                mismatches = list(bundle.mismatches())
         except InvalidInput:
             continue
-        if not told:
+        if not mismatches:
             unseen += 1
             assert content(path) == before, at
     assert unseen < len(whole) / 2
 
 
 def test_no_cut_goes_unseen(tmp_path: Path) -> None:
-    """Wherever the file ends, it cannot be read; a cut inside of a member names it."""
-    whole = made(path := tmp_path / "b.zip")
+    """A bundle that ends early cannot be read, wherever it ends."""
+    whole = write_bundle(path := tmp_path / "b.zip")
 
     for end in range(len(whole)):
         path.write_bytes(whole[:end])
@@ -71,7 +71,7 @@ def test_no_cut_goes_unseen(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("manifest", "told"),
+    ("manifest", "message"),
     [
         ("[]", "the bundle has the format None; this release reads judge-bundle/2"),
         (
@@ -83,10 +83,10 @@ def test_no_cut_goes_unseen(tmp_path: Path) -> None:
         (json.dumps({"members": {}}), "the bundle has the format None"),
     ],
 )
-def test_a_manifest_that_is_none_is_told(tmp_path: Path, manifest: str, told: str) -> None:
-    """Another release's bundle, or somebody's joke."""
+def test_a_manifest_that_is_none_is_refused(tmp_path: Path, manifest: str, message: str) -> None:
+    """Bundles of other releases and manifests of another form are refused."""
     with zipfile.ZipFile(tmp_path / "b.zip", "w") as opened:
         opened.writestr(MANIFEST, manifest)
 
-    with pytest.raises(InvalidInput, match=told):
+    with pytest.raises(InvalidInput, match=message):
         Bundle(tmp_path / "b.zip")

@@ -1,11 +1,11 @@
-"""Rows of rounds that somebody else holds: what does not follow from the seed and the rows before it is told."""
+"""Rounds of a bundle: one that does not follow from the seed and the rounds before it is reported."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from judge.bundles.round_checks import said_since, wrong_rounds
+from judge.bundles.round_checks import late_answers, wrong_rounds
 from judge.domain.errors import InvalidInput
 from judge.domain.outcome import Preference
 from judge.domain.run import Pairing, PairPolicy
@@ -19,11 +19,11 @@ INDEX = uneven_index()
 HEAD, COMPARISON = 20, 13
 """Bytes of a row: before its comparisons, and of each."""
 EVERY = 3
-"""One of so many bytes is changed."""
+"""Every third byte is changed."""
 
 
 def all_rounds() -> Rounds:
-    """The rounds of a run with two judges, to the end."""
+    """Plan all rounds of a run with two judges."""
     rounds, closed = Rounds(INDEX, PAIRING, 2), NOTHING
     while not rounds.ended:
         rounds.add(len(rounds), next_row(rounds, closed).to_bytes())
@@ -33,8 +33,8 @@ def all_rounds() -> Rounds:
     return rounds
 
 
-def found_in(bodies: list[bytes]) -> str:
-    """What is told of these rows: why one is not taken, or what doesn't follow."""
+def problems_in(bodies: list[bytes]) -> str:
+    """Say why a row is refused, or what does not follow."""
     rounds = Rounds(INDEX, PAIRING, 2)
     try:
         for body in bodies:
@@ -45,63 +45,63 @@ def found_in(bodies: list[bytes]) -> str:
 
 
 def test_what_was_planned_follows() -> None:
-    """Nothing is told of rows as they are stored, nor of those that there were before the end."""
+    """Stored rows have no problem, with or without the row of the end."""
     bodies = [row.to_bytes() for row in all_rounds().rows]
 
-    assert ["", ""] == [found_in(bodies), found_in(bodies[:-1])]
-    assert found_in(bodies[:-2]) == "there are 2 rounds, and the run counts 3"
-    assert found_in([]) == "there are 0 rounds, and the run counts 3"
+    assert ["", ""] == [problems_in(bodies), problems_in(bodies[:-1])]
+    assert problems_in(bodies[:-2]) == "there are 2 rounds, but the run counts 3"
+    assert problems_in([]) == "there are 0 rounds, but the run counts 3"
 
 
 @pytest.mark.parametrize("number", range(4))
 def test_no_byte_of_what_a_row_plans_changes_unseen(number: int) -> None:
-    """Wherever it stands before what the round before said, the row is not taken, or said not to follow."""
+    """A changed byte makes a row unusable, or it no longer follows. The record of the round before is left out."""
     bodies = [row.to_bytes() for row in all_rounds().rows]
     body, plans = bodies[number], HEAD + COMPARISON * all_rounds().rows[number].drawn.pairs.n
 
     for at in range(number % EVERY, plans, EVERY):
         changed = body[:at] + bytes([body[at] ^ (1 << at % 8)]) + body[at + 1 :]
-        assert found_in([*bodies[:number], changed, *bodies[number + 1 :]]), at
+        assert problems_in([*bodies[:number], changed, *bodies[number + 1 :]]), at
 
 
 def test_rows_have_one_order_and_one_end() -> None:
-    """None is left out, comes twice, or comes after the last; nor has one too few bytes or too many."""
+    """Rows that are missing, repeated, after the end, too short, or too long are reported."""
     bodies = [row.to_bytes() for row in all_rounds().rows]
     goes_on = "it does not go on from the row before it"
 
-    assert found_in([*bodies, bodies[-1]]) == goes_on
-    assert found_in([bodies[0], bodies[0]]) == goes_on
-    assert found_in([bodies[0], bodies[2]]) == goes_on
-    assert found_in(bodies[1:]) == goes_on
-    assert found_in([bodies[0] + b"\0"]) == "it is not spelled as rows are"
+    assert problems_in([*bodies, bodies[-1]]) == goes_on
+    assert problems_in([bodies[0], bodies[0]]) == goes_on
+    assert problems_in([bodies[0], bodies[2]]) == goes_on
+    assert problems_in(bodies[1:]) == goes_on
+    assert problems_in([bodies[0] + b"\0"]) == "it is not spelled as rows are"
     assert {"it is not the row of a round over these outputs"} == {
-        found_in([bodies[0][:many]]) for many in (0, HEAD - 1, HEAD, len(bodies[0]) - 1)
+        problems_in([bodies[0][:n_bytes]]) for n_bytes in (0, HEAD - 1, HEAD, len(bodies[0]) - 1)
     }
 
 
 def test_answers_that_a_round_did_not_know_are_counted() -> None:
-    """Nothing is told where all was known; a comparison whose answer is another is one, whatever its orders."""
+    """There is no note if all answers were known. A comparison with another answer counts once, whatever its orders."""
     index = full_index()
     rounds = Rounds(index, PAIRING, 1)
     rounds.add(0, next_row(rounds, NOTHING).to_bytes())
-    before = [said(rounds, position, Preference.FIRST) for position in range(16)]
+    before = [verdict_at(rounds, position, Preference.FIRST) for position in range(16)]
     rounds.add(1, next_row(rounds, closed_by(rounds, 0, before)).to_bytes())
-    open_round = [said(rounds, position, Preference.SECOND) for position in range(16, 32)]
+    open_round = [verdict_at(rounds, position, Preference.SECOND) for position in range(16, 32)]
 
     later = [
-        said(rounds, position, Preference.SECOND if position in (4, 6, 7) else Preference.FIRST)
+        verdict_at(rounds, position, Preference.SECOND if position in (4, 6, 7) else Preference.FIRST)
         for position in range(16)
     ]
 
-    assert [] == list(said_since(rounds, before + open_round))
-    [note] = said_since(rounds, before[:2] + later[2:] + open_round)
-    assert note.startswith("of 1 comparison the answers say something else")
-    [note] = said_since(rounds, before[2:])
-    assert note.startswith("of 1 comparison the")
+    assert [] == list(late_answers(rounds, before + open_round))
+    [note] = late_answers(rounds, before[:2] + later[2:] + open_round)
+    assert note.startswith("1 comparison has other answers than when the next round was planned")
+    [note] = late_answers(rounds, before[2:])
+    assert note.startswith("1 comparison has")
 
 
-def said(rounds: Rounds, position: int, preference: Preference) -> Verdict:
-    """A verdict on what stands at *position*."""
+def verdict_at(rounds: Rounds, position: int, preference: Preference) -> Verdict:
+    """Make a verdict on the presentation at *position*."""
     [item] = rounds.items([position])
     names = PresentationNames("p", item.turn, "left", "right", item.order)
     return Verdict(

@@ -1,4 +1,4 @@
-"""`judge` in processes of its own, and one real server for all the commands that only need some server."""
+"""Run `judge` in child processes, with one real server for all commands that need one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Judge = Callable[..., Done]
 
 
 def judge(home: Path, *arguments: str | Path) -> Done:
-    """`judge` in a process of its own, with a home of its own, which is where it stands."""
+    """Run `judge` in a child process, with *home* as its JUDGE_HOME and its working directory."""
     argv = [sys.executable, "-m", "judge.cli", *map(str, arguments)]
     environment = {**os.environ, "JUDGE_HOME": str(home)}
     return subprocess.run(argv, capture_output=True, text=True, check=False, env=environment, cwd=home)
@@ -26,7 +26,7 @@ def judge(home: Path, *arguments: str | Path) -> Done:
 
 @pytest.fixture(scope="session")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where `judge serve` listens, a process of its own on a store in a file; it ends well when nobody needs it."""
+    """Start `judge serve` on a store in a file and yield its address. It must end with 0 when it is terminated."""
     home = tmp_path_factory.mktemp("served")
     (home / "judge.toml").write_text("log_json = true\n", "utf-8")
     environment = {**os.environ, "JUDGE_HOME": str(home), "JUDGE_CONFIG": str(home / "judge.toml")}
@@ -34,11 +34,11 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with subprocess.Popen(argv, env=environment, stderr=subprocess.PIPE, text=True) as child:
         assert child.stderr is not None
         try:
-            at = _started(child.stderr)
-            # A log that nobody reads would fill its pipe.
+            address = _address(child.stderr)
+            # A log that is not read would fill its pipe and block the server.
             reader = threading.Thread(target=child.stderr.read)
             reader.start()
-            yield at
+            yield address
             child.terminate()
             assert child.wait(30) == 0
         finally:
@@ -46,7 +46,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         reader.join()
 
 
-def _started(log: IO[str]) -> str:
+def _address(log: IO[str]) -> str:
     lines = []
     for line in log:
         lines.append(line)
@@ -57,12 +57,12 @@ def _started(log: IO[str]) -> str:
 
 @pytest.fixture
 def embedded(tmp_path: Path) -> Judge:
-    """`judge` without a server, on a store of the test's own that its commands share."""
+    """Run `judge` without a server, on a store that all commands of a test share."""
     return lambda *arguments: judge(tmp_path, *arguments)
 
 
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory, address: str) -> Judge:
-    """`judge` at the server that the tests share; each has datasets of names of its own."""
+    """Run `judge` with the server that all tests share. Each test uses dataset names of its own."""
     home = tmp_path_factory.mktemp("home")
     return lambda *arguments: judge(home, "--server", address, *arguments)

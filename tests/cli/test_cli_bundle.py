@@ -1,4 +1,4 @@
-"""`judge export bundle` at a server, `judge replay` and `judge verify` in processes without a network."""
+"""`judge export bundle` with a server; `judge replay` and `judge verify` in processes without a network."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ print(json.dumps(done))
 
 
 class Done(NamedTuple):
-    """What a command left behind."""
+    """The exit code and the output of a command."""
 
     code: int
     out: str
@@ -50,17 +50,17 @@ class Done(NamedTuple):
 
 
 def offline(*commands: Sequence[str | Path], **environment: str) -> list[Done]:
-    """Each of *commands* of `judge` in one process in which every socket refuses and there is no home."""
+    """Run *commands* of `judge` in one process that has no home and in which every socket refuses."""
     argv = [sys.executable, "-c", NO_NETWORK, json.dumps([list(map(str, command)) for command in commands])]
     everything = {**os.environ, "JUDGE_HOME": "/nonexistent", **environment}
     done = subprocess.run(argv, capture_output=True, text=True, check=False, env=everything)
     assert (done.returncode, done.stderr) == (0, "")
-    return [Done(*one) for one in json.loads(done.stdout)]
+    return [Done(*fields) for fields in json.loads(done.stdout)]
 
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory, served: Judge) -> tuple[Path, str, str]:
-    """A bundle of a run of two judges; what the service ranked by one of them; the digest that export printed."""
+    """Export a run of two judges. Returns its path, the service's leaderboard of one judge, and the printed digest."""
     assert served("import", DEMO, "--dataset", "bundled").returncode == 0
     run = served("run", "bundled", "--judge", "longest", "--judge", "random").stdout.strip()
     path = tmp_path_factory.mktemp("bundle") / "run.zip"
@@ -74,31 +74,33 @@ def exported(tmp_path_factory: pytest.TempPathFactory, served: Judge) -> tuple[P
 def test_cli_replay_gives_the_same_bytes_offline_under_any_threads_and_kernels(
     exported: tuple[Path, str, str],
 ) -> None:
-    """What it prints is what the bundle holds, and what the service said."""
+    """It prints what the bundle holds and what the service returned."""
     path, ranked, _ = exported
     first, second = (members(path)[f"leaderboards/{name}.json"].decode() for name in ("longest", "random"))
 
     done = [offline(["replay", path, "--json"], **kernel) for kernel in KERNELS]
 
-    assert [[(0, first + second)]] * len(KERNELS) == [[one[:2] for one in found] for found in done]
+    assert [[(0, first + second)]] * len(KERNELS) == [
+        [(command.code, command.out) for command in commands] for commands in done
+    ]
     assert spelling.leaderboard_json(spelling.message_of(Leaderboard, json.loads(ranked))) == second
 
 
 def test_cli_replay_and_verify_say_that_everything_matches(exported: tuple[Path, str, str]) -> None:
-    """Replay prints what `judge rank` prints; verify says under which hash, which is the one that export printed."""
+    """Replay prints what `judge rank` prints. Verify prints the hash that export printed."""
     path, _, digest = exported
 
     replayed, verified, as_json = offline(["replay", path], ["verify", path], ["verify", path, "--json"])
 
     assert replayed.code == 0
     assert "95% interval" in replayed.out
-    assert replayed.err.count("the same bytes as in the bundle") == 2
-    assert (0, "", f"nothing does not match in {digest}\n") == verified
+    assert replayed.err.count(" in the bundle") == replayed.err.count("identical to") == 2
+    assert (0, "", f"Bundle verified: everything matches (manifest {digest}).\n") == verified
     assert {"manifest_sha256": digest, "mismatches": [], "notes": []} == json.loads(as_json.out)
 
 
 def test_cli_a_changed_or_cut_bundle_fails(exported: tuple[Path, str, str], tmp_path: Path) -> None:
-    """With other bytes replay and verify exit with 1, and say where; so they do, in a sentence, with too few."""
+    """Replay and verify exit with 1 and name the member that differs, or in which the file ends."""
 
     def better(leaderboard: dict[str, object]) -> None:
         leaderboard["battles"] = 1
@@ -110,18 +112,21 @@ def test_cli_a_changed_or_cut_bundle_fails(exported: tuple[Path, str, str], tmp_
     replayed, verified, *refused = offline(*((command, path) for path in (other, cut) for command in COMMANDS))
 
     assert (replayed.code, verified.code) == (1, 1)
-    assert "OTHER bytes than leaderboards/random.json in the bundle" in replayed.err
+    assert "DIFFERENT from leaderboards/random.json in the bundle" in replayed.err
     assert verified.out == "leaderboards/random.json: ranked again, battles is 480, not 1\n"
-    assert [(1, "judge: answers.jsonl: the file ends inside of it\n")] * 2 == [(one.code, one.err) for one in refused]
+    assert verified.err.startswith("Bundle NOT verified: 1 mismatch (manifest ")
+    assert [(1, "judge: answers.jsonl: the file ends inside of it\n")] * 2 == [
+        (done.code, done.err) for done in refused
+    ]
 
 
 def test_cli_a_bundle_that_cannot_be_leaves_no_file(served: Judge, tmp_path: Path) -> None:
-    """A run that there is not, and texts that are wanted and left out."""
+    """An unknown run, and style control without texts, are refused."""
     options = ("--run", "none", "-o", tmp_path / "b.zip")
     missing = served("export", "bundle", *options)
     both = served("export", "bundle", *options, "--style", "--without-texts")
 
     assert (missing.returncode, both.returncode) == (1, 2)
     assert "there is no run 'none'" in missing.stderr
-    assert "--style looks at the texts" in both.stderr
+    assert "--style needs the texts" in both.stderr
     assert not list(tmp_path.glob("b.zip*"))

@@ -1,4 +1,4 @@
-"""What is imported comes out again; what cannot be imported leaves nothing behind."""
+"""Imported rows can be exported again. An import that fails leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ Judge = Callable[..., subprocess.CompletedProcess[str]]
 KINDS = ("prompts", "outputs", "labels", "verdicts", "comparisons")
 
 
-def written(path: Path, *rows: dict[str, object]) -> None:
+def write_rows(path: Path, *rows: dict[str, object]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
 
 
 def test_cli_export_writes_what_import_reads(served: Judge, tmp_path: Path) -> None:
-    """Every kind of row, exported, imported elsewhere and exported again, is the same text."""
+    """Rows of every kind are the same text after an export, an import elsewhere, and another export."""
     (folder := tmp_path / "in").mkdir()
     for name in ("prompts", "outputs", "labels"):
         (folder / f"{name}.jsonl").write_text((DEMO / f"{name}.jsonl").read_text("utf-8"), "utf-8")
     prompt = json.loads((DEMO / "prompts.jsonl").read_text("utf-8").splitlines()[0])["prompt_id"]
     pair = {"prompt_id": prompt, "left": "padded", "right": "concise"}
-    written(folder / "comparisons.jsonl", pair | {"comparison_id": "mine", "turn": 1})
-    written(
+    write_rows(folder / "comparisons.jsonl", pair | {"comparison_id": "mine", "turn": 1})
+    write_rows(
         folder / "verdicts.jsonl",
         pair | {"judge": "old", "first": "right", "raw": "[[B]]", "outcome": "left", "reason": "shorter"},
         pair | {"judge": "old", "first": "left", "raw": "hm", "status": "unreadable"},
@@ -50,7 +50,7 @@ def test_cli_export_writes_what_import_reads(served: Judge, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("wrong", ['{"prompt_id": "2", "te', '{"prompt_id": "2"}'])
 def test_cli_a_wrong_line_leaves_no_dataset(served: Judge, tmp_path: Path, wrong: str) -> None:
-    """The file and the line are named in one sentence, and nothing was made or stored."""
+    """The file and the line are named in one sentence, and no dataset is created."""
     (tmp_path / "prompts.jsonl").write_text('{"prompt_id": "1", "text": "q"}\n' + wrong, "utf-8")
 
     done = served("import", tmp_path, "--dataset", "wrong-line")
@@ -64,26 +64,26 @@ def test_cli_a_wrong_line_leaves_no_dataset(served: Judge, tmp_path: Path, wrong
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "message"),
     [("", "there is no row to import"), ('{"prompt_id": "1", "model": "m", "text": "a"}', "no prompt '1'")],
 )
-def test_cli_an_import_of_nothing_leaves_no_dataset(served: Judge, tmp_path: Path, row: str, said: str) -> None:
-    """Where no row was there, or none was taken, the dataset that was made for them goes again."""
+def test_cli_an_import_of_nothing_leaves_no_dataset(served: Judge, tmp_path: Path, row: str, message: str) -> None:
+    """If there is no row, or none is accepted, the dataset that was created for them is deleted."""
     (tmp_path / "outputs.jsonl").write_text(row, "utf-8")
 
     done = served("import", tmp_path, "--dataset", "no-row")
     looked = served("export", "prompts", "--dataset", "no-row")
 
     assert done.returncode == 1
-    assert said in done.stderr
+    assert message in done.stderr
     assert "no dataset 'no-row'" in looked.stderr
 
 
 def test_cli_a_dataset_that_was_there_stays(embedded: Judge, tmp_path: Path) -> None:
-    """A later import of which no row is taken takes nothing away."""
-    written(tmp_path / "prompts.jsonl", {"prompt_id": "1", "text": "q"})
+    """A later import without an accepted row deletes nothing."""
+    write_rows(tmp_path / "prompts.jsonl", {"prompt_id": "1", "text": "q"})
     embedded("import", tmp_path / "prompts.jsonl", "--dataset", "mine")
-    written(tmp_path / "outputs.jsonl", {"prompt_id": "2", "model": "m", "text": "a"})
+    write_rows(tmp_path / "outputs.jsonl", {"prompt_id": "2", "model": "m", "text": "a"})
 
     done = embedded("import", tmp_path / "outputs.jsonl", "--dataset", "mine")
     looked = embedded("export", "prompts", "--dataset", "mine")
@@ -106,11 +106,11 @@ def test_cli_an_unknown_format_is_named(served: Judge, tmp_path: Path) -> None:
     done = served("import", tmp_path / "table.csv", "--dataset", "mine")
 
     assert done.returncode == 1
-    assert "table.csv is in no format we know: fastchat, jsonl" in done.stderr
+    assert "table.csv is in no known format: expected prompts.jsonl, outputs.jsonl" in done.stderr
 
 
 def test_cli_import_needs_no_server_packages() -> None:
-    """Reading files and putting them on the wire loads none of what only the server has."""
+    """Reading and uploading files loads no package that only the server needs."""
     heavy = "{'numpy', 'scipy', 'pydantic', 'sqlalchemy', 'openai', 'structlog', 'jinja2'}"
     code = (
         "import sys; from judge.formats import detect; from judge.rpc import rows; from judge.cli import data, export, "
@@ -123,8 +123,8 @@ def test_cli_import_needs_no_server_packages() -> None:
 
 
 def test_cli_export_follows_links_and_packs_what_is_called_gz(served: Judge, tmp_path: Path) -> None:
-    """A link stays a link, a device stays a device, and a `.gz` is one that import reads."""
-    written(tmp_path / "prompts.jsonl", {"prompt_id": "1", "text": "q"})
+    """A link stays a link, a device stays a device, and import can read an exported `.gz`."""
+    write_rows(tmp_path / "prompts.jsonl", {"prompt_id": "1", "text": "q"})
     (tmp_path / "link.jsonl").symlink_to(tmp_path / "target.jsonl")
     assert served("import", tmp_path / "prompts.jsonl", "--dataset", "links-1").returncode == 0
 
@@ -142,29 +142,29 @@ def test_cli_export_follows_links_and_packs_what_is_called_gz(served: Judge, tmp
 
 
 def test_cli_rank_reads_and_writes_tables(served: Judge, tmp_path: Path) -> None:
-    """A CSV of battles is ranked without a dataset, and the ratings come out alike as CSV and as Parquet."""
+    """A CSV of battles is ranked without a dataset, and CSV and Parquet hold the same ratings."""
     rows = ["left,right,outcome,prompt_id", *(f"m,n,{'left' if n % 3 else 'right'},q{n}" for n in range(50))]
     (tmp_path / "battles.csv").write_text("\n".join(rows), "utf-8")
 
-    told = served("rank", tmp_path / "battles.csv", "--csv")
+    printed = served("rank", tmp_path / "battles.csv", "--csv")
     assert served("rank", tmp_path / "battles.csv", "--parquet", tmp_path / "out.parquet").returncode == 0
 
-    assert told.returncode == 0, told.stderr
-    written = pl.read_csv(told.stdout.encode(), schema_overrides={"ranks": pl.String, "order_sd": pl.Float64})
+    assert printed.returncode == 0, printed.stderr
+    written = pl.read_csv(printed.stdout.encode(), schema_overrides={"ranks": pl.String, "order_sd": pl.Float64})
     assert written["contestant"].to_list() == ["m", "n"]
     assert_frame_equal(written, pl.read_parquet(tmp_path / "out.parquet"), check_dtypes=False)
 
 
 def test_cli_prints_names_as_they_are(served: Judge, tmp_path: Path) -> None:
-    """A name with colons or brackets in it is neither a picture nor a style."""
+    """Colons and brackets in names are not taken for emoji or styles."""
     rows = [
         "left,right,outcome,prompt_id",
         *(f"[bold]:one:,[/x],{'left' if n % 3 else 'right'},q{n}" for n in range(9)),
     ]
     (tmp_path / "battles.csv").write_text("\n".join(rows), "utf-8")
 
-    told = served("rank", tmp_path / "battles.csv")
+    printed = served("rank", tmp_path / "battles.csv")
 
-    assert told.returncode == 0, told.stderr
-    assert "[bold]:one:" in told.stdout
-    assert "[/x]" in told.stdout
+    assert printed.returncode == 0, printed.stderr
+    assert "[bold]:one:" in printed.stdout
+    assert "[/x]" in printed.stdout

@@ -1,4 +1,4 @@
-"""`judge migrate`, and what `serve` and `worker` refuse in one sentence."""
+"""`judge migrate`, and the sentences with which `serve` and `worker` refuse to start."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from judge.cli import main
+from judge.cli.group import cli
 from judge.store.migrate import SCRIPTS
 from judge.store.postgresql import executing
 from support.postgres import Postgres
@@ -27,35 +28,35 @@ def empty(server: Postgres) -> Iterator[str]:
 def judge(folder: Path, command: str, text: str) -> Result:
     config = folder / "judge.toml"
     config.write_text(text, "utf-8")
-    return CliRunner().invoke(main.cli, [command, "--config", str(config)], standalone_mode=False)
+    return CliRunner().invoke(cli, [command, "--config", str(config)], standalone_mode=False)
 
 
-def refused(result: Result) -> str:
-    """The sentence that the command ended with."""
-    assert result.exception is not None
+def refusal(result: Result) -> str:
+    """Return the sentence that the command ended with."""
+    assert isinstance(result.exception, Exception)
     return main._sentence(result.exception)
 
 
 def test_migrate_says_from_where_to_where(tmp_path: Path, empty: str) -> None:
-    """The first time it makes the schema; the second time there is nothing to do."""
+    """The first migration creates the schema; the second finds nothing to do."""
     first, second = (judge(tmp_path, "migrate", f'store_url = "{empty}"') for _ in range(2))
 
-    assert [(one.return_value, one.output) for one in (first, second)] == [
-        (0, f"schema none -> {NEWEST}\n"),
-        (0, f"schema {NEWEST}: up to date\n"),
+    assert [(result.return_value, result.output) for result in (first, second)] == [
+        (0, f"Migrated the schema from none to {NEWEST}.\n"),
+        (0, f"The schema is up to date ({NEWEST}).\n"),
     ]
 
 
 @pytest.mark.parametrize("command", ["serve", "worker"])
 def test_without_its_schema_nothing_starts(tmp_path: Path, empty: str, command: str) -> None:
-    """One sentence says what the store has, what this release knows, and what to do."""
+    """One sentence says which schema the store has, which one this release needs, and what to do."""
     result = judge(tmp_path, command, f'engine = "temporal"\nstore_url = "{empty}"')
 
-    assert refused(result) == f"the store has no schema, but this release needs {NEWEST}: run `judge migrate`"
+    assert refusal(result) == f"the store has no schema, but this release needs {NEWEST}: run `judge migrate`"
 
 
 @pytest.mark.parametrize(
-    ("command", "text", "said"),
+    ("command", "text", "message"),
     [
         ("worker", "", "Temporal hands out"),
         ("worker", 'store_url = "postgresql://nobody@localhost/none"', 'say engine = "temporal"'),
@@ -63,16 +64,16 @@ def test_without_its_schema_nothing_starts(tmp_path: Path, empty: str, command: 
         ("migrate", 'store_url = "sqlite:///judge.db"', "when it is opened"),
     ],
 )
-def test_what_cannot_be_done_is_one_sentence(tmp_path: Path, command: str, text: str, said: str) -> None:
-    sentence = refused(judge(tmp_path, command, text))
+def test_what_cannot_be_done_is_one_sentence(tmp_path: Path, command: str, text: str, message: str) -> None:
+    sentence = refusal(judge(tmp_path, command, text))
 
-    assert said in sentence
+    assert message in sentence
     assert "\n" not in sentence
 
 
 def test_one_server_of_its_own_engine_executes_the_runs_of_a_store(tmp_path: Path, server: Postgres) -> None:
-    """A second one is refused: it would execute the same runs."""
+    """A second server is refused, because it would execute the same runs."""
     with server.fresh() as url, executing(url):
         result = judge(tmp_path, "serve", f'store_url = "{url}"')
 
-    assert refused(result).startswith("another server executes the runs of this store")
+    assert refusal(result).startswith("another server executes the runs of this store")

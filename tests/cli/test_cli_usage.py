@@ -1,3 +1,5 @@
+"""Help texts, wrong use, and failures of the command line."""
+
 from __future__ import annotations
 
 import subprocess
@@ -8,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from judge.cli import main
+from judge.cli.group import cli
 
 main._commands()
 COMMANDS = (
@@ -30,7 +33,7 @@ COMMANDS = (
 
 
 def test_cli_help_lists_every_command() -> None:
-    result = CliRunner().invoke(main.cli, ["--help"])
+    result = CliRunner().invoke(cli, ["--help"])
 
     assert result.exit_code == 0
     assert set(COMMANDS) <= set(result.output.split())
@@ -38,7 +41,7 @@ def test_cli_help_lists_every_command() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_cli_every_command_has_help(command: str) -> None:
-    result = CliRunner().invoke(main.cli, [command, "--help"])
+    result = CliRunner().invoke(cli, [command, "--help"])
 
     assert result.exit_code == 0
     assert "Usage:" in result.output
@@ -67,15 +70,15 @@ def test_cli_every_command_has_help(command: str) -> None:
     ],
 )
 def test_cli_wrong_use_is_2(argv: list[str]) -> None:
-    """Wrong use is told before a service is started or a file is read."""
-    result = CliRunner().invoke(main.cli, argv)
+    """Wrong use is reported before a service is started or a file is read."""
+    result = CliRunner().invoke(cli, argv)
 
     assert result.exit_code == 2
 
 
 @pytest.mark.parametrize("after", [False, True])
 def test_cli_failure_is_one_sentence(tmp_path: Path, *, after: bool) -> None:
-    """A server that nobody answers for, named before or after the command, is one sentence on stderr, exit code 1."""
+    """A server that does not answer gives one sentence on stderr and exit code 1. It may be named after the command."""
     server = ["--server", f"unix:{tmp_path}/nobody"]
     command = ["judges", "--json"]
     argv = [sys.executable, "-m", "judge.cli", *(command + server if after else server + command)]
@@ -88,7 +91,7 @@ def test_cli_failure_is_one_sentence(tmp_path: Path, *, after: bool) -> None:
 
 
 def test_cli_help_imports_nothing_heavy() -> None:
-    """Making the command line imports neither grpc nor numpy, rich or sqlalchemy."""
+    """Building the command line imports no grpc, numpy, rich, or sqlalchemy."""
     heavy = "{'grpc', 'numpy', 'rich', 'sqlalchemy', 'google.protobuf', 'pydantic'}"
     code = f"import sys; from judge.cli import main; main._commands(); print(sorted({heavy} & set(sys.modules)))"
 

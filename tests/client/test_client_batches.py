@@ -1,3 +1,5 @@
+"""Batches of rows: their limits, and that rows are read lazily."""
+
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
@@ -7,7 +9,7 @@ from judge_client.batches import BATCH_BYTES, batches
 
 
 async def test_client_batches_hold_at_most_a_thousand_rows() -> None:
-    """2,500 small rows are three batches, in order."""
+    """2,500 small rows make three batches, in order."""
     rows = [Prompt(prompt_id=str(i)) for i in range(2500)]
 
     got = [batch async for batch in batches(rows)]
@@ -17,7 +19,7 @@ async def test_client_batches_hold_at_most_a_thousand_rows() -> None:
 
 
 async def test_client_batches_stay_under_the_byte_limit() -> None:
-    """Rows of 1 MiB go three to a batch; a batch of several stays under 3.5 MiB."""
+    """A batch holds three rows of 1 MiB and stays below 3.5 MiB."""
     rows = [Prompt(prompt_id=str(i), turns=["x" * 1024 * 1024]) for i in range(7)]
 
     got = [batch async for batch in batches(rows)]
@@ -27,7 +29,7 @@ async def test_client_batches_stay_under_the_byte_limit() -> None:
 
 
 async def test_client_batches_read_rows_only_as_they_go_out() -> None:
-    """The first batch is there before the second batch's rows are read."""
+    """The first batch is complete before the rows of the second are read."""
     taken = []
 
     def rows() -> Iterator[Prompt]:
@@ -42,10 +44,11 @@ async def test_client_batches_read_rows_only_as_they_go_out() -> None:
 
 
 async def test_client_batches_take_async_rows_and_no_rows() -> None:
-    """An async iterable will do; no rows are no batches."""
+    """Async iterables are accepted, and no rows make no batches."""
 
     async def rows() -> AsyncIterator[Prompt]:
         yield Prompt(prompt_id="a")
 
     assert [[Prompt(prompt_id="a")]] == [batch async for batch in batches(rows())]
-    assert [batch async for batch in batches([])] == []
+    no_rows: list[Prompt] = []
+    assert [batch async for batch in batches(no_rows)] == []

@@ -1,5 +1,5 @@
 # ruff: noqa: ANN401, N802  # a servicer's signature is the contract's
-"""The client against a tiny real server on a unix socket."""
+"""The client with a small real server on a Unix socket."""
 
 from __future__ import annotations
 
@@ -81,19 +81,21 @@ class Rankings(ranking_service_pb2_grpc.RankingServiceServicer):
 
 
 class FakeServer:
-    """A server with one servicer of each kind."""
+    """The servicers of the server."""
 
     def __init__(self) -> None:
-        self.datasets, self.runs = Datasets(), Runs()
+        self.datasets = Datasets()  # type: ignore[abstract]  # abstract in the stubs only; grpc answers UNIMPLEMENTED
+        self.runs = Runs()  # type: ignore[abstract]  # as above
 
 
 @pytest_asyncio.fixture
 async def service(tmp_path: Path) -> AsyncIterator[tuple[FakeServer, JudgeClient]]:
     made = FakeServer()
+    rankings = Rankings()  # type: ignore[abstract]  # as above
     server = grpc.aio.server()
     dataset_service_pb2_grpc.add_DatasetServiceServicer_to_server(made.datasets, server)
     run_service_pb2_grpc.add_RunServiceServicer_to_server(made.runs, server)
-    ranking_service_pb2_grpc.add_RankingServiceServicer_to_server(Rankings(), server)
+    ranking_service_pb2_grpc.add_RankingServiceServicer_to_server(rankings, server)
     address = f"unix:{tmp_path}/s"
     server.add_insecure_port(address)
     await server.start()
@@ -103,7 +105,7 @@ async def service(tmp_path: Path) -> AsyncIterator[tuple[FakeServer, JudgeClient
 
 
 async def test_client_errors_carry_code_reason_and_fields(service: tuple[FakeServer, JudgeClient]) -> None:
-    """A refusal is decoded from the google.rpc.Status in the trailers."""
+    """The error is decoded from the google.rpc.Status in the trailers."""
     _, client = service
 
     with pytest.raises(JudgeClientError) as caught:
@@ -116,7 +118,7 @@ async def test_client_errors_carry_code_reason_and_fields(service: tuple[FakeSer
 
 
 async def test_client_lists_go_over_all_pages(service: tuple[FakeServer, JudgeClient]) -> None:
-    """Five datasets in pages of two are five datasets."""
+    """Five datasets in pages of two are yielded as five datasets."""
     _, client = service
 
     names = [dataset.name async for dataset in client.list_datasets()]
@@ -125,7 +127,7 @@ async def test_client_lists_go_over_all_pages(service: tuple[FakeServer, JudgeCl
 
 
 async def test_client_upload_names_its_dataset_once(service: tuple[FakeServer, JudgeClient]) -> None:
-    """The first message has the dataset and `replace`; the others have rows."""
+    """Only the first message has the dataset and `replace`."""
     made, client = service
 
     summary = await client.upload_prompts("d", (ds.Prompt(prompt_id=str(i)) for i in range(1500)), replace=True)
@@ -146,7 +148,7 @@ async def test_client_upload_of_nothing_still_names_its_dataset(service: tuple[F
 
 
 async def test_client_upload_error_of_the_rows_comes_out_as_itself(service: tuple[FakeServer, JudgeClient]) -> None:
-    """A reader that breaks off in the middle is not a cancelled call."""
+    """An error in reading the rows is raised as it is, not as a cancelled call."""
     _, client = service
 
     def rows() -> Iterator[ds.Prompt]:
@@ -159,7 +161,7 @@ async def test_client_upload_error_of_the_rows_comes_out_as_itself(service: tupl
 
 
 async def test_client_upload_refused_half_way_says_why(service: tuple[FakeServer, JudgeClient]) -> None:
-    """When the service ends the stream, its answer is the error."""
+    """If the service ends the stream early, its reply is the error."""
     _, client = service
     rows = (ds.Prompt(prompt_id="bad" if i == 3 else str(i)) for i in range(200_000))
 
@@ -170,7 +172,7 @@ async def test_client_upload_refused_half_way_says_why(service: tuple[FakeServer
 
 
 async def test_client_watch_goes_on_from_the_last_revision(service: tuple[FakeServer, JudgeClient]) -> None:
-    """Two lost connections are taken up where they broke; the last snapshot ends the watch."""
+    """A lost connection is resumed from the last revision, and the last snapshot ends the watch."""
     made, client = service
 
     revisions = [run.revision async for run in client.watch_run("r", pause=0)]

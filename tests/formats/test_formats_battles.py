@@ -1,4 +1,4 @@
-"""Files of battles: what CSV and Parquet say is what JSON lines say, and a wrong row is named."""
+"""Battles read from JSON lines, CSV, and Parquet are equal, and an error names the wrong row."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ def csv_of(rows: list[dict[str, object]]) -> str:
 
 
 def test_formats_battles_are_the_same_in_every_file(tmp_path: Path) -> None:
-    """JSON lines, CSV and Parquet, compressed or not."""
+    """JSON lines, CSV, and Parquet hold the same battles, compressed or not."""
     (tmp_path / "b.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS), "utf-8")
     (tmp_path / "b.csv").write_text(csv_of(ROWS), "utf-8")
     (tmp_path / "b.csv.gz").write_bytes(gzip.compress(csv_of(ROWS).encode()))
     pl.DataFrame(ROWS).write_parquet(tmp_path / "b.parquet")
 
-    found = {path.name: list(read(path)) for path in tmp_path.iterdir()}
+    battles_of = {path.name: list(read(path)) for path in tmp_path.iterdir()}
 
-    assert len(found["b.jsonl"]) == 2
-    assert all(battles == found["b.jsonl"] for battles in found.values())
+    assert len(battles_of["b.jsonl"]) == 2
+    assert all(battles == battles_of["b.jsonl"] for battles in battles_of.values())
 
 
 def test_formats_battles_of_columns_of_winners(tmp_path: Path) -> None:
-    """Three columns of 0 and 1, as in the Arena's table."""
+    """Three columns of 0 and 1 are read as a winner, as in Chatbot Arena's table."""
     (path := tmp_path / "b.csv").write_text(
         "model_a,model_b,winner_model_a,winner_model_b,winner_tie\nm,n,0,1,0\nm,n,0,0,1\n"
     )
@@ -45,21 +45,30 @@ def test_formats_battles_of_columns_of_winners(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said"),
+    ("name", "text", "message"),
     [
         ("b.csv", "left,right,outcome\nm,n,left\nm,n,won\n", "line 3 .*won"),
-        ("b.csv", "left,right,outcome\nm,n\n", "line 2 has not as many fields"),
-        ("b.csv", "left,right,outcome,weight\nm,n,tie,much\n", "line 2 has a weight that is no number: 'much'"),
-        ("b.csv", "left,right,outcome,weight\nm,n,tie,nan\n", "line 2 has a weight that is no finite number"),
-        ("b.csv", "left,outcome\nm,tie\n", "line 2 lacks 'right'"),
+        ("b.csv", "left,right,outcome\nm,n\n", "line 2 does not have as many fields"),
+        (
+            "b.csv",
+            "left,right,outcome,weight\nm,n,tie,much\n",
+            "line 2 has an invalid weight: 'much' is not a number",
+        ),
+        (
+            "b.csv",
+            "left,right,outcome,weight\nm,n,tie,nan\n",
+            "line 2 has an invalid weight: nan is not a finite number",
+        ),
+        ("b.csv", "left,outcome\nm,tie\n", "line 2 has no field 'right'"),
         ("b.csv", "model_a,model_b,winner_model_a,winner_model_b,winner_tie\nm,n,1,1,0\n", "line 2 has 2 winners"),
-        ("b.csv.gz", "left", "is not CSV"),
-        ("b.parquet", "left", "is not Parquet"),
-        ("b.txt", "left", r"ends with none of .jsonl, .csv, .parquet"),
+        ("b.csv.gz", "left", "is not valid CSV"),
+        ("b.parquet", "left", "is not valid Parquet"),
+        ("b.txt", "left", r"its name must end with .jsonl, .csv, or .parquet"),
     ],
 )
-def test_formats_a_wrong_battle_is_named(tmp_path: Path, name: str, text: str, said: str) -> None:
+def test_formats_a_wrong_battle_is_named(tmp_path: Path, name: str, text: str, message: str) -> None:
+    """The error has the row and what is wrong with it."""
     (path := tmp_path / name).write_text(text, "utf-8")
 
-    with pytest.raises(InvalidInput, match=said):
+    with pytest.raises(InvalidInput, match=message):
         list(read(path))

@@ -1,3 +1,5 @@
+"""Files of our own format and FastChat folders, read as prompts, outputs, labels, and verdicts."""
+
 from __future__ import annotations
 
 import gzip
@@ -50,27 +52,27 @@ def fastchat(tmp_path: Path) -> Path:
 
 
 def test_formats_fastchat_folder(fastchat: Path) -> None:
-    """A folder is prompts with their references, outputs, labels by file and two verdicts a judgment."""
-    found = read(fastchat)
+    """A folder holds prompts with their reference answers, outputs, and labels by file."""
+    content = read(fastchat)
 
-    (prompt,), (output,) = found.prompts(), found.outputs()
+    (prompt,), (output,) = content.prompts(), content.outputs()
     assert (detect(fastchat), prompt.prompt_id, prompt.reference) == ("fastchat", "81", ("r1", "r2"))
     assert (output.contestant, output.turns) == ("m", ("", "b"))
-    assert dict(found.counts().labels) == {"gpt4_pair_votes.jsonl": 1, "human_votes.jsonl": 3}
+    assert dict(content.counts().labels) == {"gpt4_pair_votes.jsonl": 1, "human_votes.jsonl": 3}
 
 
 def test_formats_fastchat_judgment_is_two_verdicts(fastchat: Path) -> None:
-    """g1 showed model_1 first, g2 model_2; an error is unreadable and keeps its text; a sample is not read twice."""
-    one, two = read(fastchat).verdicts()
+    """Game 1 shows model_1 first, game 2 model_2. An error is unreadable and keeps its text. The sample is skipped."""
+    first, second = read(fastchat).verdicts()
 
-    assert (one.left, one.right, one.judge, one.turn) == ("m", "n", "j", 2)
-    assert (one.order, one.outcome, one.raw) == (Order.LEFT_FIRST, Outcome.LEFT, "[[A]]")
-    assert (two.order, two.outcome, two.raw) == (Order.RIGHT_FIRST, None, "hm")
-    assert two.status is VerdictStatus.UNREADABLE
+    assert (first.left, first.right, first.judge, first.turn) == ("m", "n", "j", 2)
+    assert (first.order, first.outcome, first.raw) == (Order.LEFT_FIRST, Outcome.LEFT, "[[A]]")
+    assert (second.order, second.outcome, second.raw) == (Order.RIGHT_FIRST, None, "hm")
+    assert second.status is VerdictStatus.UNREADABLE
 
 
 def test_formats_fastchat_votes_are_all_kept(fastchat: Path) -> None:
-    """Repeated votes and both orientations stay, told apart by their line."""
+    """Repeated votes and both orientations are kept; their line numbers distinguish them."""
     labels = list(read(fastchat).labels())
 
     people = [label for source, label in labels if source == "human_votes.jsonl"]
@@ -86,17 +88,17 @@ def test_formats_fastchat_votes_are_all_kept(fastchat: Path) -> None:
 
 
 def test_formats_jsonl_aliases(tmp_path: Path) -> None:
-    """A folder with the names other tools use reads like one with ours."""
+    """The field names of other tools are read like ours."""
     write(tmp_path / "prompts.jsonl", {"question_id": 1, "text": "q"})
     write(tmp_path / "outputs.jsonl.gz", {"prompt_id": "1", "model": "m", "turns": ["a"]})
     pair = {"prompt_id": "1", "model_a": "m", "model_b": "n"}
     write(tmp_path / "labels.jsonl", pair | {"winner": "b", "annotator": "x"})
     write(tmp_path / "verdicts.jsonl", pair | {"first": "right", "judge": "j", "raw": "[[A]]"})
 
-    found = read(tmp_path)
+    content = read(tmp_path)
 
-    (prompt,), (output,), (verdict,) = found.prompts(), found.outputs(), found.verdicts()
-    ((source, label),) = found.labels()
+    (prompt,), (output,), (verdict,) = content.prompts(), content.outputs(), content.verdicts()
+    ((source, label),) = content.labels()
     assert source == "labels.jsonl"
     assert (prompt.prompt_id, prompt.turns, output.contestant) == ("1", ("q",), "m")
     assert (label.outcome, label.kind, label.label_id) == (Outcome.RIGHT, AnnotatorKind.HUMAN, "1")
@@ -104,32 +106,36 @@ def test_formats_jsonl_aliases(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
-        (b'{"prompt_id": "1", "le', "is not JSON"),
+        (b'{"prompt_id": "1", "le', "is not valid JSON: .* in column"),
+        (b'{"prompt_id": "1\t"}', "is not valid JSON: Invalid control character in column 17$"),
         (b'{"prompt_id": "\xff"}', "is not UTF-8"),
         (b"[1]", "is not a JSON object"),
-        (b'{"prompt_id": "1", "left": "m", "right": "n", "annotator": "x"}', "lacks 'outcome'"),
+        (b'{"prompt_id": "1", "left": "m", "right": "n", "annotator": "x"}', "has no field 'outcome'"),
         (b'{"prompt_id": "1", "left": "m", "right": "n", "annotator": "x", "winner": "c"}', "unknown outcome 'c'"),
         (b'{"prompt_id": "1", "left": "m", "right": "m", "annotator": "x", "winner": "a"}', "compared with itself"),
         (b'{"prompt_id": "\\ud800"}', "lone surrogate"),
         (b'{"prompt_id": "1", "prompt_id": "2"}', "'prompt_id' is there twice"),
-        (b'{"prompt_id": "1", "strength": NaN}', "NaN is no number"),
-        (b'{"prompt_id": "1", "left": "m", "right": "n", "judge": ["x"], "winner": "a"}', "annotator that is no name"),
+        (b'{"prompt_id": "1", "strength": NaN}', "NaN is not a number"),
+        (
+            b'{"prompt_id": "1", "left": "m", "right": "n", "judge": ["x"], "winner": "a"}',
+            "has an invalid annotator: .* is not a name",
+        ),
     ],
 )
-def test_formats_wrong_line_is_named(tmp_path: Path, line: bytes, said: str) -> None:
-    """Whatever is wrong with a line, the error has the file and the line's number; an unknown word is never a tie."""
+def test_formats_wrong_line_is_named(tmp_path: Path, line: bytes, message: str) -> None:
+    """The error has the file and the line. An unknown word is an error and never a tie."""
     row = {"prompt_id": "1", "left": "m", "right": "n", "annotator": "x", "outcome": "tie"}
     path = tmp_path / "labels.jsonl"
     path.write_bytes(json.dumps(row).encode() + b"\n\n" + line)
 
-    with pytest.raises(InvalidInput, match=f"labels.jsonl line 3.*{said}"):
+    with pytest.raises(InvalidInput, match=f"labels.jsonl line 3.*{message}"):
         read(path).counts()
 
 
 def test_formats_unknown_path_is_named(tmp_path: Path) -> None:
-    """Neither an empty folder, nor a strange file, nor a missing one is a format."""
+    """An empty folder, an unknown file, and a missing file are errors that name the path."""
     strange = write(tmp_path / "strange.jsonl", {"x": 1})
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -144,29 +150,29 @@ def test_formats_unknown_path_is_named(tmp_path: Path) -> None:
 def test_formats_rows_are_read_anew_each_time(tmp_path: Path) -> None:
     path = write(tmp_path / "prompts.jsonl", {"prompt_id": "1", "turns": ["q"]})
 
-    found = read(path)
+    content = read(path)
 
-    assert list(found.prompts()) == list(found.prompts()) != []
+    assert list(content.prompts()) == list(content.prompts()) != []
 
 
 def test_formats_reference_answers_of_their_own_folder_are_the_ones_that_count(fastchat: Path) -> None:
-    """A question's inline reference is read only where there is no folder of reference answers."""
+    """A question's own reference is read only if there is no folder of reference answers."""
     row = {"question_id": 81, "turns": ["q1", "q2"], "reference": ["inline", ""]}
     other = {"question_id": 82, "turns": ["q1", "q2"], "reference": ["inline", ""]}
     write(fastchat / "question.jsonl", row, other)
-    beside = [prompt.reference for prompt in read(fastchat).prompts()]
+    with_folder = [prompt.reference for prompt in read(fastchat).prompts()]
     (fastchat / "reference_answer/g.jsonl").unlink()
     (fastchat / "reference_answer").rmdir()
 
-    alone = [prompt.reference for prompt in read(fastchat).prompts()]
+    without_folder = [prompt.reference for prompt in read(fastchat).prompts()]
 
-    assert (beside, alone) == ([("r1", "r2"), ()], [("inline",), ("inline",)])
+    assert (with_folder, without_folder) == ([("r1", "r2"), ()], [("inline",), ("inline",)])
 
 
 def test_formats_a_verdict_of_both_orders_is_a_label_of_a_model(tmp_path: Path) -> None:
-    """`order: ab` and `ba` are showings, `error` an unreadable one; `both` was merged already, and is no showing."""
+    """Rows with `order: ab` or `ba` are verdicts, and `error` is an unreadable one. Rows with `both` are labels."""
     pair = {"prompt_id": "1", "model_a": "m", "model_b": "n", "judge": "j"}
-    rows = [
+    rows: list[dict[str, Any]] = [
         pair | {"order": "ab", "winner": "a", "raw": "[[A]]"},
         pair | {"order": "ba", "winner": "error", "raw": "hm"},
         pair | {"order": "both", "winner": "tie", "inconsistent": True},
@@ -174,12 +180,13 @@ def test_formats_a_verdict_of_both_orders_is_a_label_of_a_model(tmp_path: Path) 
     ]
     write(tmp_path / "judge_verdicts_j.jsonl.gz", *rows)
 
-    found = read(tmp_path)
+    content = read(tmp_path)
 
-    one, two = found.verdicts()
-    labels = [label for _, label in found.labels()]
-    assert (one.order, one.outcome, two.order, two.outcome) == (Order.LEFT_FIRST, Outcome.LEFT, Order.RIGHT_FIRST, None)
-    assert two.status is VerdictStatus.UNREADABLE
+    first, second = content.verdicts()
+    labels = [label for _, label in content.labels()]
+    assert (first.order, first.outcome) == (Order.LEFT_FIRST, Outcome.LEFT)
+    assert (second.order, second.outcome) == (Order.RIGHT_FIRST, None)
+    assert second.status is VerdictStatus.UNREADABLE
     assert [(label.kind, label.outcome, label.tie_kind) for label in labels] == [
         (AnnotatorKind.MODEL, Outcome.TIE, TieKind.INCONSISTENT),
         (AnnotatorKind.MODEL, Outcome.RIGHT, None),
@@ -188,7 +195,7 @@ def test_formats_a_verdict_of_both_orders_is_a_label_of_a_model(tmp_path: Path) 
 
 def test_formats_words_of_arenas_for_a_tie(tmp_path: Path) -> None:
     pair = {"prompt_id": "1", "left": "m", "right": "n", "judge": "x"}
-    write(tmp_path / "labels.jsonl", *(pair | {"winner": said} for said in ("tie (bothbad)", "both_bad", "tie")))
+    write(tmp_path / "labels.jsonl", *(pair | {"winner": word} for word in ("tie (bothbad)", "both_bad", "tie")))
 
     kinds = [label.tie_kind for _, label in read(tmp_path).labels()]
 
@@ -196,7 +203,7 @@ def test_formats_words_of_arenas_for_a_tie(tmp_path: Path) -> None:
 
 
 def test_formats_a_file_cut_off_in_the_middle_is_named(tmp_path: Path) -> None:
-    """The file and the line at which a compressed file breaks off."""
+    """The error has the line at which a compressed file breaks off."""
     path = write(tmp_path / "prompts.jsonl.gz", *({"prompt_id": str(n), "text": f"{n * n}"} for n in range(500)))
     path.write_bytes(path.read_bytes()[:-40])
 
@@ -215,10 +222,10 @@ def test_formats_battles_are_ranked_not_imported(tmp_path: Path) -> None:
 
 
 def test_formats_words_of_battles(tmp_path: Path) -> None:
-    """A battle takes every word that a label does, and a tie of any kind is a tie."""
+    """Battles accept every word that labels do, and all kinds of ties are ties."""
     pair = {"model_a": "m", "model_b": "n", "question_id": 1, "weight": 2}
-    said = ("model_a", "right", "tie (inconsistent)", "tie (bothbad)", "both_bad")
-    path = write(tmp_path / "battles.jsonl", *(pair | {"winner": word} for word in said))
+    winners = ("model_a", "right", "tie (inconsistent)", "tie (bothbad)", "both_bad")
+    path = write(tmp_path / "battles.jsonl", *(pair | {"winner": winner} for winner in winners))
 
     battles = list(read_rows(path, battle))
 

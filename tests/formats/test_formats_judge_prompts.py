@@ -40,21 +40,21 @@ def lines(*rows: object) -> list[str]:
 
 
 def test_pairwise_prompts_become_rubrics_with_our_fences() -> None:
-    """The file's words stay as they are, braces too; texts stand behind fences where it had placeholders."""
-    found = rubrics_of(lines(GENERAL, LATER, MATHS, SCORE))
+    """The file's wording is kept, braces included. Fenced texts replace its placeholders."""
+    rubrics = rubrics_of(lines(GENERAL, LATER, MATHS, SCORE))
 
-    one = render(checked(found["duel"]), Shown(("q",), ("a",), ("b",)), "print", Sampling())
-    nonce = one.nonce
-    assert set(found) == {"duel", "duel-maths", "fastchat"}
-    assert one.messages[0].content == GENERAL["system_prompt"]
-    assert one.messages[1].content == (
+    prompt = render(checked(rubrics["duel"]), Shown(("q",), ("a",), ("b",)), "print", Sampling())
+    nonce = prompt.nonce
+    assert set(rubrics) == {"duel", "duel-maths", "fastchat"}
+    assert prompt.messages[0].content == GENERAL["system_prompt"]
+    assert prompt.messages[1].content == (
         f"Q <<<question {nonce}>>>\nq\n<<<end {nonce}>>>\nA <<<answer_a {nonce}>>>\na\n<<<end {nonce}>>>\n"
         f"B <<<answer_b {nonce}>>>\nb\n<<<end {nonce}>>>\n"
     )
 
 
 def test_together_they_choose_by_turn_and_reference_answer() -> None:
-    """As FastChat does: maths with its reference answer, two turns where there are two, else the general one."""
+    """The joint rubric chooses as FastChat does: math with a reference, multi-turn for two turns, else general."""
     together = checked(rubrics_of(lines(GENERAL, LATER, MATHS))["fastchat"])
 
     def used(turns: int, *, reference: bool) -> str:
@@ -68,7 +68,7 @@ def test_together_they_choose_by_turn_and_reference_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "message"),
     [
         ("{", "not one JSON object"),
         ("[]", "not one JSON object"),
@@ -76,8 +76,9 @@ def test_together_they_choose_by_turn_and_reference_answer() -> None:
         (json.dumps(GENERAL | {"output_format": "[[rating]]"}), "rating"),
     ],
 )
-def test_a_wrong_line_is_named(line: str, told: str) -> None:
-    with pytest.raises(InvalidInput, match=told) as caught:
+def test_a_wrong_line_is_named(line: str, message: str) -> None:
+    """The error's field is the number of the line."""
+    with pytest.raises(InvalidInput, match=message) as caught:
         rubrics_of([*lines(GENERAL), line])
 
     assert caught.value.field == "line 2"
@@ -85,11 +86,11 @@ def test_a_wrong_line_is_named(line: str, told: str) -> None:
 
 @pytest.mark.skipif("JUDGE_TEST_DATA" not in os.environ, reason="needs the data sets")
 def test_fastchats_own_file_is_read() -> None:
-    """Both of its pairwise questions, each for one turn and for two."""
+    """Its pairwise prompts become rubrics, each for one turn and for two."""
     file = Path(os.environ["JUDGE_TEST_DATA"]) / "mt-bench" / "fastchat" / "judge_prompts.jsonl"
-    found = rubrics_of(file.read_text("utf-8").splitlines())
+    rubrics = rubrics_of(file.read_text("utf-8").splitlines())
 
-    names = {name: sorted(variant.name for variant in checked(rubric).variants) for name, rubric in found.items()}
+    names = {name: sorted(variant.name for variant in checked(rubric).variants) for name, rubric in rubrics.items()}
     assert names["pair-v2"] == ["pair-v2", "pair-v2-multi-turn"]
     assert names["pair-math-v1"] == ["pair-math-v1", "pair-math-v1-multi-turn"]
     assert len(names["fastchat"]) == 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from judge.api.v1.run_service_pb2 import PlannedRound
-from judge.cli.bundle_export import joined
+from judge.cli.bundle_export import join_pieces
 from judge.domain.run import Pairing, PairPolicy
 from judge.planning.adaptive import next_row
 from judge.planning.rounds import NOTHING, Rounds
@@ -22,7 +22,7 @@ def test_rows_of_rounds_are_whole_again_once_joined(most: int) -> None:
 
     assert max(len(piece.row) for piece in cut) <= most
     assert (len(cut) == len(rounds)) == (most >= 60)
-    assert rounds == list(joined(cut))
+    assert rounds == list(join_pieces(cut))
 
 
 def test_a_run_that_has_not_begun_tells_the_first_round_that_it_will_have() -> None:

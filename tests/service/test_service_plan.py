@@ -6,7 +6,7 @@ import pytest
 
 from judge.api.v1 import run_service_pb2 as pb
 from judge.api.v1 import verdict_pb2
-from judge.cli.bundle_export import joined
+from judge.cli.bundle_export import join_pieces
 from judge.planning.rounds import Ending, RoundRow
 from judge_client import JudgeClient
 from support.demo_data import upload_demo
@@ -33,7 +33,7 @@ async def test_every_verdict_has_the_place_that_the_plan_gives_it(client: JudgeC
     run, batches = await read(client, PAIRINGS[kind])
 
     presentations = [one.presentation for batch in batches for one in batch.presentations]
-    rounds = list(joined([one for batch in batches for one in batch.rounds]))
+    rounds = list(join_pieces([one for batch in batches for one in batch.rounds]))
     sizes = [(one.offset, one.presentations) for one in rounds] or [(0, len(presentations))]
     places, first = {}, 0
     for offset, n in sizes:

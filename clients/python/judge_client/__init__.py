@@ -1,9 +1,9 @@
 """An async client of the judge service.
 
     async with JudgeClient("127.0.0.1:50051") as client:
-        board = await client.leaderboard("demo", "people")
+        leaderboard = await client.leaderboard("demo", "people")
 
-It knows the wire (`judge.api`) and nothing else of the service.
+Of the service, it imports only the generated API (`judge.api`).
 """
 
 from judge_client.client import JudgeClient

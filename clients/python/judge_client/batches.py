@@ -1,4 +1,4 @@
-"""Rows cut into batches, lazily: at most 1,000 rows, and under 3.5 MiB, unless a single row has more."""
+"""Split rows into batches of at most 1,000 rows and less than 3.5 MiB, unless a single row is larger."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from google.protobuf.message import Message
 BATCH_ROWS = 1000
 BATCH_BYTES = 3 * 1024 * 1024 + 512 * 1024
 FRAME = 8
-"""Bytes that a row takes in a batch besides its own, at most."""
+"""The most bytes that a batch adds to the size of a row."""
 M = TypeVar("M", bound=Message)
 T = TypeVar("T")
 
 
 async def each(rows: Iterable[T] | AsyncIterable[T]) -> AsyncIterator[T]:
-    """The *rows*, whichever way they come."""
+    """Yield the rows of an iterable or an async iterable."""
     if isinstance(rows, AsyncIterable):
         async for row in rows:
             yield row
@@ -28,7 +28,7 @@ async def each(rows: Iterable[T] | AsyncIterable[T]) -> AsyncIterator[T]:
 async def batches(
     rows: Iterable[M] | AsyncIterable[M], *, most: int = BATCH_ROWS, size: int = BATCH_BYTES
 ) -> AsyncIterator[list[M]]:
-    """The *rows* in lists of at most *most* rows and under *size* bytes; no list is empty."""
+    """Yield lists of at most *most* rows and less than *size* bytes. No list is empty, and rows are read lazily."""
     batch: list[M] = []
     total = 0
     async for row in each(rows):

@@ -1,4 +1,4 @@
-"""One call over the channel, with its errors translated."""
+"""Calls over a channel. Errors of gRPC become JudgeClientError."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Any, TypeVar
 
 from grpc import aio
 
-from judge_client.errors import translated
+from judge_client.errors import translate_errors
 
 Q = TypeVar("Q")
 R = TypeVar("R")
 BROKEN = "Internal error from Core"
-"""What gRPC says of a write that met a call already ended, before it has heard how the call ended."""
+"""The details of gRPC's error for a write to a call that has ended, until gRPC knows how the call ended."""
 PATIENCE = 100
-"""How often, each 10 ms, the ending is asked for."""
+"""How often the end of a call is asked for, once every 10 ms."""
 
 
 async def unary(method: aio.UnaryUnaryMultiCallable[Q, R], request: Q, timeout: float | None) -> R:  # noqa: ASYNC109  # gRPC's own deadline
-    """The reply to *request*."""
-    with translated():
+    """Return the reply to *request*. *timeout* is in seconds; None means no deadline."""
+    with translate_errors():
         return await method(request, timeout=timeout)
 
 
 async def pages(method: aio.UnaryUnaryMultiCallable[Any, R], request: Any, timeout: float | None) -> AsyncIterator[R]:  # noqa: ANN401, ASYNC109  # any List request; gRPC's own deadline
-    """The replies to *request* page by page, until one has no next page."""
+    """Yield the pages of a List request. *timeout* is in seconds and applies to each page."""
     while True:
         page = await unary(method, request, timeout)
         yield page
@@ -35,10 +35,10 @@ async def pages(method: aio.UnaryUnaryMultiCallable[Any, R], request: Any, timeo
 
 
 async def stream(method: aio.UnaryStreamMultiCallable[Q, R], request: Q) -> AsyncIterator[R]:
-    """The replies to *request*; leaving early cancels the call."""
+    """Yield the replies to *request*. Leaving early cancels the call."""
     call = method(request)
     try:
-        with translated():
+        with translate_errors():
             async for reply in call:
                 yield reply
     finally:
@@ -46,7 +46,7 @@ async def stream(method: aio.UnaryStreamMultiCallable[Q, R], request: Q) -> Asyn
 
 
 async def duplex(method: aio.StreamStreamMultiCallable[Q, R], requests: AsyncIterable[Q]) -> AsyncIterator[R]:
-    """The replies to *requests*, which are written while replies are read; leaving early cancels the call."""
+    """Yield the replies to *requests*, which are sent while replies are read. Leaving early cancels the call."""
     call: Any = method()
 
     async def write() -> None:
@@ -56,12 +56,12 @@ async def duplex(method: aio.StreamStreamMultiCallable[Q, R], requests: AsyncIte
 
     writing = asyncio.ensure_future(write())
     try:
-        with translated():
+        with translate_errors():
             async for reply in call:
                 yield reply
         if not writing.done() or writing.exception() is None:
             return
-        # Reading the requests failed, and not the call: it would wait for more of them for ever.
+        # Reading the requests failed, not the call, which would wait for further requests forever.
         raise writing.exception() or AssertionError
     finally:
         writing.cancel()
@@ -69,37 +69,36 @@ async def duplex(method: aio.StreamStreamMultiCallable[Q, R], requests: AsyncIte
 
 
 async def upload(method: aio.StreamUnaryMultiCallable[Q, R], requests: AsyncIterable[Q]) -> R:
-    """The reply to all *requests*, each sent when the one before it was taken.
+    """Send *requests* one after another and return the reply to all of them.
 
-    They are written one by one, and not handed to gRPC as an iterator, so that an error in reading the rows comes
-    out as itself and not as a cancelled call.
+    They are not passed to gRPC as an iterator, so an error in reading them is raised as it is, not as a cancelled call.
     """
     call: Any = method()
     try:
-        with translated():
+        with translate_errors():
             try:
-                reply: R = await _sent(call, requests)
+                reply: R = await _send(call, requests)
             except aio.AioRpcError as error:
-                raise (await _told(call) if error.details() == BROKEN else error) from None
+                raise (await _final_error(call) if error.details() == BROKEN else error) from None
             return reply
     finally:
         call.cancel()
 
 
-async def _sent(call: Any, requests: AsyncIterable[Any]) -> Any:  # noqa: ANN401  # gRPC's call objects are untyped
+async def _send(call: Any, requests: AsyncIterable[Any]) -> Any:  # noqa: ANN401  # gRPC's call objects are untyped
     try:
         async for request in requests:
             await call.write(request)
         await call.done_writing()
     except asyncio.InvalidStateError:
-        # The service ended the call already; its answer says why.
+        # The service has ended the call; its reply says why.
         if not call.done():
             raise
     return await call
 
 
-async def _told(call: Any) -> aio.AioRpcError:  # noqa: ANN401  # as above
-    """How *call* ended, once gRPC has heard it."""
+async def _final_error(call: Any) -> aio.AioRpcError:  # noqa: ANN401  # as above
+    """Wait until gRPC knows how *call* ended, and return that error."""
     for _ in range(PATIENCE):
         if await call.details() != BROKEN:
             break

@@ -1,4 +1,4 @@
-"""The client: all five services over one channel."""
+"""The client of all five services, over one channel."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ from judge_client.runs import RunCalls
 class JudgeClient(DatasetCalls, RunCalls, JudgeCalls, ReportCalls):
     """A client of the service at an address, `HOST:PORT` or `unix:/path`.
 
-    Its methods return what stands inside the reply and raise JudgeClientError. The stubs themselves are `datasets`,
-    `runs`, `judges`, `rankings` and `agreements`.
+    Methods return the content of the reply and raise JudgeClientError if a call fails. The generated stubs are
+    `datasets`, `runs`, `judges`, `rankings`, and `agreements`.
     """

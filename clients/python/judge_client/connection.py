@@ -8,14 +8,14 @@ from typing import Self
 from grpc import aio
 
 MESSAGE_BYTES = 16 * 1024 * 1024
-"""The largest message either way."""
+"""The largest message in either direction."""
 OPTIONS = (("grpc.max_receive_message_length", MESSAGE_BYTES), ("grpc.max_send_message_length", MESSAGE_BYTES))
 
 
 class Connection:
-    """A channel to *address* (`HOST:PORT` or `unix:/path`), open between `async with` and its end.
+    """A channel to *address* (`HOST:PORT` or `unix:/path`), which is open inside `async with`.
 
-    *timeout* is the deadline of a single call in seconds; streams have none.
+    *timeout* is the deadline of a single call in seconds. Streams have none.
     """
 
     def __init__(self, address: str, *, timeout: float | None = None) -> None:
@@ -25,7 +25,7 @@ class Connection:
 
     @property
     def channel(self) -> aio.Channel:
-        """The open channel; RuntimeError outside of `async with`."""
+        """The open channel. Raises RuntimeError outside of `async with`."""
         if self._channel is None:
             message = "the client is not open; use `async with JudgeClient(...)`"
             raise RuntimeError(message)

@@ -1,4 +1,4 @@
-"""DatasetService."""
+"""Calls of DatasetService."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Q = TypeVar("Q", bound=Message)
 
 
 class DatasetCalls(Connection):
-    """Makes, fills, reads and deletes datasets."""
+    """Creates, fills, reads, and deletes datasets."""
 
     @property
     def datasets(self) -> dataset_service_pb2_grpc.DatasetServiceAsyncStub:
@@ -27,49 +27,49 @@ class DatasetCalls(Connection):
         return dataset_service_pb2_grpc.DatasetServiceStub(self.channel)
 
     async def create_dataset(self, dataset: str) -> pb.Dataset:
-        """A new, empty dataset; ALREADY_EXISTS if the name is taken."""
+        """Create an empty dataset. Raises JudgeClientError (ALREADY_EXISTS) if the name is taken."""
         request = pb.CreateDatasetRequest(dataset_id=dataset.removeprefix("datasets/"))
         return (await unary(self.datasets.CreateDataset, request, self.timeout)).dataset
 
     async def get_dataset(self, dataset: str) -> pb.Dataset:
-        """The dataset with its contestants, categories and annotators."""
+        """Return the dataset with its contestants, categories, and annotators."""
         request = pb.GetDatasetRequest(name=dataset_name(dataset))
         return (await unary(self.datasets.GetDataset, request, self.timeout)).dataset
 
     async def list_datasets(self, page_size: int = 0) -> AsyncIterator[pb.Dataset]:
-        """All datasets by name, page by page."""
+        """Yield all datasets, sorted by name. Pages are read lazily."""
         request = pb.ListDatasetsRequest(page_size=page_size)
         async for page in pages(self.datasets.ListDatasets, request, self.timeout):
             for dataset in page.datasets:
                 yield dataset
 
     async def delete_dataset(self, dataset: str) -> None:
-        """Makes the dataset unreadable at once."""
+        """Delete the dataset. It is unreadable at once."""
         await unary(self.datasets.DeleteDataset, pb.DeleteDatasetRequest(name=dataset_name(dataset)), self.timeout)
 
     async def delete_labels(self, dataset: str, annotators: str) -> int:
-        """Takes out the labels of *annotators*, `*` standing for anything; how many they were."""
+        """Delete the labels of *annotators*, where `*` matches anything. Returns the number of deleted labels."""
         request = pb.DeleteLabelsRequest(dataset=dataset_name(dataset), annotators=annotators)
         return (await unary(self.datasets.DeleteLabels, request, self.timeout)).deleted
 
     async def upload_prompts(
         self, dataset: str, rows: Iterable[pb.Prompt] | AsyncIterable[pb.Prompt], *, replace: bool = False
     ) -> pb.UploadSummary:
-        """Adds prompts."""
+        """Add prompts. With *replace*, a row replaces a stored one of the same identity."""
         messages = _messages(pb.UploadPromptsRequest, "prompts", rows, dataset, replace=replace)
         return (await upload(self.datasets.UploadPrompts, messages)).summary
 
     async def upload_outputs(
         self, dataset: str, rows: Iterable[pb.Output] | AsyncIterable[pb.Output], *, replace: bool = False
     ) -> pb.UploadSummary:
-        """Adds outputs."""
+        """Add outputs. With *replace*, a row replaces a stored one of the same identity."""
         messages = _messages(pb.UploadOutputsRequest, "outputs", rows, dataset, replace=replace)
         return (await upload(self.datasets.UploadOutputs, messages)).summary
 
     async def upload_labels(
         self, dataset: str, rows: Iterable[pb.Label] | AsyncIterable[pb.Label], *, source: str, replace: bool = False
     ) -> pb.UploadSummary:
-        """Adds labels; *source* says where they come from, and with a label's id it is the label's identity."""
+        """Add labels. A label is identified by *source*, which says where it comes from, and its own id."""
         messages = _messages(pb.UploadLabelsRequest, "labels", rows, dataset, replace=replace, source=source)
         return (await upload(self.datasets.UploadLabels, messages)).summary
 
@@ -81,7 +81,7 @@ class DatasetCalls(Connection):
         replace: bool = False,
         rubric: str = "",
     ) -> pb.UploadSummary:
-        """Adds verdicts made elsewhere; the parser of *rubric* reads their raw texts, `brackets` if it is empty."""
+        """Add verdicts from elsewhere. Their raw texts are parsed as replies to *rubric*, by default `brackets`."""
         messages = _messages(pb.UploadVerdictsRequest, "verdicts", rows, dataset, replace=replace, rubric=rubric)
         return (await upload(self.datasets.UploadVerdicts, messages)).summary
 
@@ -92,14 +92,17 @@ class DatasetCalls(Connection):
         *,
         replace: bool = False,
     ) -> pb.UploadSummary:
-        """Adds explicit pairs with the caller's own ids."""
+        """Add comparisons with ids of the caller's own, for runs over listed pairs."""
         messages = _messages(pb.UploadComparisonsRequest, "comparisons", rows, dataset, replace=replace)
         return (await upload(self.datasets.UploadComparisons, messages)).summary
 
     async def read_dataset(
         self, dataset: str, parts: Sequence[pb.DatasetPart.ValueType] = (), revision: int = 0
     ) -> AsyncIterator[pb.ReadDatasetResponse]:
-        """The rows as they were uploaded, in batches of one part each; no *parts* means all; *revision* 0 is now."""
+        """Yield the rows as they were uploaded, in batches of one part each.
+
+        No *parts* means all of them. *revision* 0 means the present one.
+        """
         request = pb.ReadDatasetRequest(name=dataset_name(dataset), parts=parts, revision=revision)
         async for batch in stream(self.datasets.ReadDataset, request):
             yield batch
@@ -112,7 +115,7 @@ async def _messages(
     dataset: str,
     **first: Any,  # noqa: ANN401  # a field of the first message
 ) -> AsyncIterator[Q]:
-    """Batches as messages of *kind*; the first one names the *dataset*, and there always is one."""
+    """Yield batches as messages of *kind*. There is at least one message, and the first names the *dataset*."""
     head: dict[str, Any] = {"dataset": dataset_name(dataset), **first}
     async for batch in batches(rows):
         yield kind(**head, **{field: batch})

@@ -1,7 +1,4 @@
-"""What a call can end with.
-
-JudgeClientError        the service, or the way to it, said no: a gRPC code, a reason for programs, a sentence
-"""
+"""The error of a failed call, and how a gRPC error becomes one."""
 
 from __future__ import annotations
 
@@ -16,7 +13,11 @@ DETAILS = "grpc-status-details-bin"
 
 
 class JudgeClientError(Exception):
-    """A call failed: gRPC *code*, *reason* in UPPER_SNAKE (empty if the service gave none), *fields* it is about."""
+    """A call failed.
+
+    *code* is gRPC's. *reason* is the service's, in UPPER_SNAKE, and empty if it gave none. *fields* says what the
+    error is about.
+    """
 
     def __init__(
         self, message: str, code: grpc.StatusCode, reason: str = "", fields: Mapping[str, str] | None = None
@@ -29,7 +30,7 @@ class JudgeClientError(Exception):
 
 
 def error_of(error: grpc.aio.AioRpcError) -> JudgeClientError:
-    """What the service said, read from the google.rpc.Status in the trailers of *error*."""
+    """Convert a gRPC error, with the reason and fields of the google.rpc.Status in its trailers."""
     message = error.details() or error.code().name
     reason, fields = "", dict[str, str]()
     for key, value in error.trailing_metadata() or ():
@@ -49,8 +50,8 @@ def error_of(error: grpc.aio.AioRpcError) -> JudgeClientError:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Turns a gRPC error into ours."""
+def translate_errors() -> Iterator[None]:
+    """Convert a gRPC error that is raised inside to a JudgeClientError."""
     try:
         yield
     except grpc.aio.AioRpcError as error:

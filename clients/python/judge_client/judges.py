@@ -1,4 +1,4 @@
-"""JudgeService."""
+"""Calls of JudgeService."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from judge_client.names import judge_name
 
 
 class JudgeCalls(Connection):
-    """Knows the judges, and asks them one thing at a time."""
+    """Lists judges, previews prompts, and judges single comparisons."""
 
     @property
     def judges(self) -> judge_service_pb2_grpc.JudgeServiceAsyncStub:
@@ -20,25 +20,25 @@ class JudgeCalls(Connection):
         return judge_service_pb2_grpc.JudgeServiceStub(self.channel)
 
     async def list_judges(self, page_size: int = 0) -> AsyncIterator[pb.Judge]:
-        """All judges by name, page by page."""
+        """Yield all judges, sorted by name. Pages are read lazily."""
         request = pb.ListJudgesRequest(page_size=page_size)
         async for page in pages(self.judges.ListJudges, request, self.timeout):
             for judge in page.judges:
                 yield judge
 
     async def get_judge(self, judge: str) -> pb.Judge:
-        """The judge with its rubric's variants."""
+        """Return the judge with the variants of its rubric."""
         return (await unary(self.judges.GetJudge, pb.GetJudgeRequest(name=judge_name(judge)), self.timeout)).judge
 
     async def preview_prompt(self, judge: str, judge_input: pb.JudgeInput) -> pb.PromptPreview:
-        """Exactly what the judge would be sent; nothing is sent."""
+        """Return exactly what the judge would be sent. Nothing is sent."""
         request = pb.PreviewPromptRequest(judge=judge_name(judge), input=judge_input)
         return (await unary(self.judges.PreviewPrompt, request, self.timeout)).preview
 
     async def judge_comparison(
         self, judge: str, judge_input: pb.JudgeInput, *, cache_tag: str = "", repeat: int = 0
     ) -> verdict_pb2.Verdict:
-        """One verdict, now."""
+        """Judge one comparison and return its verdict."""
         request = pb.JudgeComparisonRequest(
             judge=judge_name(judge), input=judge_input, cache_tag=cache_tag, repeat=repeat
         )
@@ -47,9 +47,9 @@ class JudgeCalls(Connection):
     async def judge_comparisons(
         self, requests: AsyncIterable[pb.JudgeComparisonsRequest]
     ) -> AsyncIterator[pb.JudgeComparisonsResponse]:
-        """A verdict for each of *requests*, or why there is none, as they come; each carries its request's id.
+        """Yield a verdict for each of *requests*, or why there is none, in the order in which they are ready.
 
-        Requests are read as fast as the service takes them, and it takes them only as fast as verdicts are taken here.
+        Each response carries the id of its request. Requests are read no faster than their verdicts are consumed.
         """
         async for response in duplex(self.judges.JudgeComparisons, requests):
             yield response

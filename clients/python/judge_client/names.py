@@ -1,4 +1,4 @@
-"""Resource names. A bare name and a full one both do."""
+"""Resource names. Bare names and full names are both accepted."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ def _full(collection: str, name: str) -> str:
 
 
 def dataset_name(name: str) -> str:
-    """`datasets/NAME`; empty stays empty."""
+    """Return `datasets/NAME`. An empty name stays empty."""
     return _full("datasets", name)
 
 
 def judge_name(name: str) -> str:
-    """`judges/NAME`; empty stays empty."""
+    """Return `judges/NAME`. An empty name stays empty."""
     return _full("judges", name)
 
 
 def run_name(name: str) -> str:
-    """`runs/ID`; empty stays empty."""
+    """Return `runs/ID`. An empty name stays empty."""
     return _full("runs", name)
 
 
 def resource_id(name: str) -> str:
-    """The last part of a resource name."""
+    """Return the last part of a resource name."""
     return name.rpartition("/")[2]

@@ -1,4 +1,4 @@
-"""RankingService and AgreementService."""
+"""Calls of RankingService and AgreementService."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from judge_client.connection import Connection
 from judge_client.names import dataset_name
 
 BATTLES = 20_000
-"""Battles of a message, at most."""
+"""The most battles in a message."""
 BATTLE_BYTES = 8 * 1024 * 1024
-"""Bytes of a message of battles, at most; the service takes 16 MiB."""
+"""The most bytes in a message of battles. The service accepts 16 MiB."""
 
 
 class ReportCalls(Connection):
@@ -42,7 +42,7 @@ class ReportCalls(Connection):
     async def leaderboard(
         self, dataset: str, source: str, options: RankingOptions | None = None
     ) -> leaderboard_pb2.Leaderboard:
-        """What *source* (`judge:NAME`, `run:RUN/JUDGE`, `people`, `labels:PATTERN`, `jury:A+B`) says."""
+        """Rank by *source*: `judge:NAME`, `run:RUN/JUDGE`, `people`, `labels:PATTERN`, or `jury:A+B`."""
         request = ranking_service_pb2.GetLeaderboardRequest(
             dataset=dataset_name(dataset), source=source, options=options
         )
@@ -51,19 +51,19 @@ class ReportCalls(Connection):
     async def leaderboard_reply(
         self, request: ranking_service_pb2.GetLeaderboardRequest
     ) -> ranking_service_pb2.GetLeaderboardResponse:
-        """The whole reply to *request*: the leaderboard, and the versions of what computed it."""
+        """Return the whole reply to *request*: the leaderboard, and the versions of the software that computed it."""
         return await unary(self.rankings.GetLeaderboard, request, self.timeout)
 
     async def rank_battles(
         self, battles: Iterable[Battle] | AsyncIterable[Battle] | BattleColumns, options: RankingOptions | None = None
     ) -> leaderboard_pb2.Leaderboard:
-        """The leaderboard of *battles*, as rows or as columns (in one message of at most 16 MiB); nothing is stored."""
+        """Rank *battles*, given as rows or as columns (one message of at most 16 MiB). Nothing is stored."""
         return (await upload(self.rankings.RankBattles, _battles(battles, options))).leaderboard
 
     async def agreement(
         self, dataset: str, source: str, target: str = "", options: AgreementOptions | None = None
     ) -> AgreementReport:
-        """How far two sources agree; without *target*, how far the annotators of *source* agree among themselves."""
+        """Measure how far two sources agree, or, without *target*, the annotators of *source* with each other."""
         request = agreement_service_pb2.GetAgreementRequest(
             dataset=dataset_name(dataset), source=source, target=target, options=options
         )
@@ -78,7 +78,7 @@ class ReportCalls(Connection):
         least_votes: int = 0,
         page_size: int = 0,
     ) -> AsyncIterator[agreement_service_pb2.Disagreement]:
-        """The comparisons on which two sources disagree, those from which most can be learned first."""
+        """Yield the comparisons on which two sources disagree, the most informative ones first."""
         request = agreement_service_pb2.ListDisagreementsRequest(
             dataset=dataset_name(dataset),
             source=source,
@@ -100,7 +100,7 @@ class ReportCalls(Connection):
         target: str = "",
         options: AgreementOptions | None = None,
     ) -> AgreementReport:
-        """How far two sources among *labels* agree; nothing is stored."""
+        """Measure how far two sources among *labels* agree. Nothing is stored."""
         messages = _labels(labels, MeasureAgreementRequest(options=options, source=source, target=target))
         return (await upload(self.agreements.MeasureAgreement, messages)).report
 
