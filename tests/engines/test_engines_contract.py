@@ -51,7 +51,7 @@ async def test_a_cancelled_run_keeps_what_it_has(site: Site) -> None:
     """No call begins after the cancel; those in flight are kept; resumed, the run asks only for the rest."""
     gate = asyncio.Event()
     async with site.service(always, gate) as h:
-        run = await h.begun()
+        run = await h.start_busy_run()
 
         await h.runs.cancel(TENANT, run.run_id)
         gate.set()
@@ -84,7 +84,7 @@ async def test_an_unfinished_run_is_gone_on_with_at_the_next_start(site: Site) -
     """An engine that stopped in the middle leaves a run that the next one finishes, with no call made again."""
     gate = asyncio.Event()
     async with site.service(always, gate) as first:
-        run = await first.begun()
+        run = await first.start_busy_run()
     async with site.service(always) as second:
         ended = await second.ended(run)
 
@@ -157,7 +157,7 @@ async def test_a_full_store_pauses_a_run_until_there_is_space(tmp_path: Path) ->
     """Without room the run is PAUSED, STORE_FULL; with room it goes on alone, and no answer was lost or asked again."""
     gate = asyncio.Event()
     async with Site(f"sqlite:///{tmp_path / 'judge.db'}").service(lambda _: "x" * 20_000 + "[[A]]", gate) as h:
-        run = await h.begun()
+        run = await h.start_busy_run()
 
         _limit_pages(h.store, 1)
         gate.set()

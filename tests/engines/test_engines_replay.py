@@ -18,7 +18,7 @@ from temporalio.workflow import NondeterminismError
 from judge.engines.activities import Activities
 from judge.engines.workflow import PartitionAt, RunAt, RunWorkflow, ShardAt, Told, noted
 from judge.ports.clock import SystemClock
-from support.workflow_histories import FOLDER, read
+from support.workflow_histories import FOLDER, read_history
 
 HISTORIES = sorted(FOLDER.glob("*.json"))
 
@@ -30,12 +30,12 @@ async def replayed(history: dict[str, Any]) -> None:
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
 async def test_a_history_is_replayed(path: Path) -> None:
     """The workflow decides as it did when the history was made."""
-    assert await replayed(read(path)) is None
+    assert await replayed(read_history(path)) is None
 
 
 async def test_a_history_that_the_workflow_would_not_have_made_is_told() -> None:
     """Were a step another one, or in another place, the replay would say so."""
-    other = json.loads(json.dumps(read(HISTORIES[0])).replace('"lanes"', '"tracks"'))
+    other = json.loads(json.dumps(read_history(HISTORIES[0])).replace('"lanes"', '"tracks"'))
 
     with pytest.raises(NondeterminismError):
         await replayed(other)

@@ -81,7 +81,7 @@ async def test_a_runs_workflow_has_its_id_and_there_is_one_whoever_starts_it(sit
     """However often it is asked for, by however many servers: the workflow that works is left alone."""
     gate = asyncio.Event()
     async with site.service(always, gate) as h, engine_alone(site.url, site.settings) as other:
-        run = await h.begun()
+        run = await h.start_busy_run()
         client = await Client.connect(site.address)
         before = await client.get_workflow_handle(run.run_id).describe()
         for engine in (h.engine, other.engine) * 3:
@@ -155,7 +155,7 @@ async def test_a_cancelled_run_ends_though_no_worker_is_there(site: Site) -> Non
     """Nobody begins a call any more, so the run is not left CANCELLING for want of somebody to say so."""
     gate = asyncio.Event()
     async with site.service(always, gate) as h:
-        run = await h.begun()
+        run = await h.start_busy_run()
     async with engine_alone(site.url, site.settings) as alone:
         await alone.runs.cancel(TENANT, run.run_id)
 

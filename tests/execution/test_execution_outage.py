@@ -20,7 +20,7 @@ from support.demo_data import settings
 from support.example_prompts import right_answer
 from support.in_process_service import PLANNED, InProcessService
 from support.provider import KEY, Provider, ProviderCall
-from support.provider_server import provided
+from support.provider_server import serving_provider
 
 
 class PassingClock(StillClock):
@@ -57,7 +57,7 @@ async def through_an_outage(
 
     provider = Provider(right_answer, key="", faults=down)
     seen = []
-    async with provided(provider) as url:
+    async with serving_provider(provider) as url:
         far = JudgeSettings(backend="openai", model="m", base_url=url, rubric="brackets", concurrency=concurrency)
         h = InProcessService(file, ConfiguredJudges(settings(far=far), clock), clock)
         await h.engine.start()
@@ -104,7 +104,7 @@ async def test_a_run_whose_judge_has_no_credential_waits_for_one(
         clock = PassingClock()
         return InProcessService(tmp_path / "judge.db", ConfiguredJudges(settings(far=far), clock), clock)
 
-    async with provided(provider) as url:
+    async with serving_provider(provider) as url:
         first = begun(url)
         run = await first.begin()
         await first.die()
@@ -135,7 +135,7 @@ async def test_an_account_that_is_to_be_spared_is(tmp_path: Path) -> None:
         return "throttled-long" if len(times) == 10 else ""
 
     provider = Provider(right_answer, key="", faults=limited)
-    async with provided(provider) as url:
+    async with serving_provider(provider) as url:
         far = JudgeSettings(backend="openai", model="m", base_url=url, rubric="brackets", concurrency=1)
         h = InProcessService(tmp_path / "judge.db", ConfiguredJudges(settings(far=far), clock), clock)
         await h.engine.start()

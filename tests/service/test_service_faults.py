@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from judge.api.v1 import run_service_pb2, verdict_pb2
 from judge_client import JudgeClient, JudgeClientError
-from support.service_process import Endpoint, Process, begun, configure, environment, listening, serving
+from support.service_process import Endpoint, Process, configure, environment, listening, serving, start_run
 
 PROMPTS, CONTESTANTS, CONCURRENCY = 20, 3, 8
 PLANNED = PROMPTS * CONTESTANTS * 2
@@ -37,8 +37,8 @@ async def test_law_4_a_killed_server_loses_nothing_and_repeats_only_what_was_in_
     async with asyncio.timeout(90), listening(endpoint) as url:
         home = configure(tmp_path, url, concurrency=CONCURRENCY)
         async with serving(home) as first, JudgeClient(first.address) as client:
-            run = await begun(client, PROMPTS, "far")
-            await endpoint.until_holding(CONCURRENCY)
+            run = await start_run(client, PROMPTS, "far")
+            await endpoint.wait_until_holding(CONCURRENCY)
             await _settled(client, run, 40)
             seen = await _verdicts(client, run)
             await first.kill()
@@ -61,8 +61,8 @@ async def test_sigterm_finishes_what_is_in_flight_and_exits_0(tmp_path: Path) ->
     async with asyncio.timeout(90), listening(endpoint) as url:
         home = configure(tmp_path, url, concurrency=CONCURRENCY)
         async with serving(home) as first, JudgeClient(first.address) as client:
-            run = await begun(client, PROMPTS, "far")
-            await endpoint.until_holding(CONCURRENCY)
+            run = await start_run(client, PROMPTS, "far")
+            await endpoint.wait_until_holding(CONCURRENCY)
             watched = asyncio.create_task(_watched(client, run))
             await _settled(client, run, 40)
             first.child.send_signal(signal.SIGTERM)
@@ -72,7 +72,7 @@ async def test_sigterm_finishes_what_is_in_flight_and_exits_0(tmp_path: Path) ->
                 ready = (await health_pb2_grpc.HealthStub(channel).Check(asked)).status
             in_flight = endpoint.holding
             endpoint.let_go()
-            code = await first.terminated()
+            code = await first.wait_for_exit()
         async with serving(home) as second, JudgeClient(second.address) as client:
             ended = await client.wait_run(run)
 
@@ -95,9 +95,9 @@ async def test_a_run_goes_on_when_its_client_goes_away(tmp_path: Path) -> None:
     endpoint = Endpoint(held_after=10)
     async with asyncio.timeout(60), listening(endpoint) as url, serving(configure(tmp_path, url)) as server:
         async with JudgeClient(server.address) as client:
-            run = await begun(client, PROMPTS, "far")
+            run = await start_run(client, PROMPTS, "far")
             watching = asyncio.create_task(_watched(client, run))
-            await endpoint.until_holding(8)
+            await endpoint.wait_until_holding(8)
             watching.cancel()
         endpoint.let_go()
         async with JudgeClient(server.address) as client:

@@ -13,8 +13,8 @@ import psycopg
 from judge.api.v1 import run_service_pb2
 from judge_client import JudgeClient
 from support.postgres import Postgres
-from support.schemas import engine_of, fill, migrated
-from support.service_process import Endpoint, begun, configure, environment, listening, serving
+from support.schemas import engine_of, fill, migrate_url
+from support.service_process import Endpoint, configure, environment, listening, serving, start_run
 
 PROMPTS, CONCURRENCY = 20, 8
 PLANNED = PROMPTS * 3 * 2
@@ -58,8 +58,8 @@ async def test_a_run_goes_on_where_its_store_was_moved_to(tmp_path: Path, server
         async with asyncio.timeout(180), listening(endpoint) as url:
             home = configure(tmp_path, url, concurrency=CONCURRENCY)
             async with serving(home) as first, JudgeClient(first.address) as client:
-                run = await begun(client, PROMPTS, "far")
-                await endpoint.until_holding(CONCURRENCY)
+                run = await start_run(client, PROMPTS, "far")
+                await endpoint.wait_until_holding(CONCURRENCY)
                 held = await told(home, source, target)
                 await first.kill()
             endpoint.let_go()
@@ -82,7 +82,7 @@ async def test_a_run_goes_on_where_its_store_was_moved_to(tmp_path: Path, server
 async def test_a_copy_that_is_killed_half_way_leaves_nothing(tmp_path: Path, server: Postgres) -> None:
     """Kill -9 while the last table is copied: PostgreSQL has none of it, and the next copy is whole."""
     source = f"sqlite:///{tmp_path / 'judge.db'}"
-    migrated(source)
+    migrate_url(source)
     with engine_of(source).connect() as connection:
         fill(connection)
         connection.commit()

@@ -18,7 +18,7 @@ from judge_client import JudgeClient
 from support.demo_data import settings, upload_demo
 from support.example_prompts import right_answer
 from support.provider import KEY, PASSING, Provider, ProviderCall, rotating
-from support.provider_server import anthropic_url, provided
+from support.provider_server import anthropic_url, serving_provider
 
 DEMO = pb.RunSpec(dataset="datasets/demo", judges=["judges/far"])
 THREE = pb.Pairing(contestants=["concise", "padded", "subtle"])
@@ -37,7 +37,7 @@ def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @asynccontextmanager
 async def service(provider: Provider, vendor: str = "openai", **said: Any) -> AsyncIterator[JudgeClient]:  # noqa: ANN401  # a judge's settings
     """A client of a service whose judge `far` asks *provider* on the wire of *vendor*."""
-    async with provided(provider) as url:
+    async with serving_provider(provider) as url:
         address = anthropic_url(url) if vendor == "anthropic" else url
         far = {"backend": vendor, "model": "m", "base_url": address, "rubric": "brackets", "key_env": "FAR_KEY"}
         made = settings(far=JudgeSettings.model_validate({**far, "concurrency": 16, **said}))

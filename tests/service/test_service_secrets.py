@@ -17,7 +17,7 @@ from judge.api.v1 import run_service_pb2 as pb
 from judge_client import JudgeClient, JudgeClientError
 from support.example_prompts import right_answer
 from support.provider import Provider
-from support.provider_server import anthropic_url, provided
+from support.provider_server import anthropic_url, serving_provider
 from support.service_process import environment, serving
 
 KEY = "canary-key-5f2e81c09b7d"  # pragma: allowlist secret
@@ -69,7 +69,7 @@ async def test_no_key_and_no_judged_text_is_in_a_log_an_error_or_the_configurati
     """At debug level, with a provider that echoes both in its errors; all calls arrive at the address configured."""
     provider = Provider(right_answer, key=KEY, faults=lambda asked, _: "echo" if asked.drawn < 0.2 else "")
     errors: list[str] = []
-    async with provided(provider) as url:
+    async with serving_provider(provider) as url:
         urls = {"openai": url, "anthropic": anthropic_url(url), "vllm": url}
         text = 'log_json = true\nlog_level = "debug"\n'
         text += "".join(JUDGE.format(name=f"by-{vendor}", vendor=vendor, url=urls[vendor]) for vendor in urls)
@@ -94,7 +94,7 @@ async def test_no_key_and_no_judged_text_is_in_a_log_an_error_or_the_configurati
                     errors += [str(error), repr(error), repr(error.__dict__)]
             errors += [str(judge) async for judge in client.list_judges()]
             process.child.terminate()
-            assert await process.terminated() == 0
+            assert await process.wait_for_exit() == 0
 
     told = "".join(process.log)
     assert run.counts.by_status["ok"] > 60
@@ -139,7 +139,7 @@ async def test_law_4_a_server_killed_between_submit_and_store_finds_its_batch_an
         await hold.wait()
 
     provider.after_submit = taken
-    async with provided(provider) as url:
+    async with serving_provider(provider) as url:
         address = url if vendor == "openai" else anthropic_url(url)
         text = "log_json = true\n" + JUDGE.format(name="far", vendor=vendor, url=address) + "batch = true\n"
         (tmp_path / "judge.toml").write_text(text, "utf-8")

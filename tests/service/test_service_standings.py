@@ -7,7 +7,7 @@ from pathlib import Path
 
 from judge.api.v1 import run_service_pb2
 from judge_client import JudgeClient
-from support.service_process import Endpoint, begun, configure, listening, serving
+from support.service_process import Endpoint, configure, listening, serving, start_run
 
 PROMPTS, CONCURRENCY = 20, 8
 PLANNED = PROMPTS * 3 * 2
@@ -20,7 +20,7 @@ async def test_standings_are_interim_until_the_run_has_ended(tmp_path: Path) -> 
     async with asyncio.timeout(90), listening(endpoint) as url:
         home = configure(tmp_path, url, concurrency=CONCURRENCY)
         async with serving(home) as process, JudgeClient(process.address) as client:
-            run = await begun(client, PROMPTS, "far", "longest")
+            run = await start_run(client, PROMPTS, "far", "longest")
             seen = []
             async for snapshot in client.watch_standings(run):
                 seen.append(snapshot)

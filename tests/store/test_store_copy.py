@@ -18,7 +18,7 @@ from judge.store.clock import JUMP
 from judge.store.copy import Copied, copy_store
 from judge.store.schema import metadata
 from judge.store.sql_store import SqlStore
-from support.schemas import EXPANDED, REVISIONS, Killed, engine_of, fill, migrated, rows_of, scripts_until
+from support.schemas import EXPANDED, REVISIONS, ProcessKilled, engine_of, fill, migrate_url, rows_of, scripts_until
 
 if TYPE_CHECKING:
     from conftest import Scene
@@ -60,7 +60,7 @@ def copied(source: str, target: str, clock: StillClock) -> list[Copied]:
 
 def filled(url: str) -> dict[str, list[tuple[object, ...]]]:
     """The rows of a store that has some in every table, more of them than go at once in one."""
-    migrated(url)
+    migrate_url(url)
     with engine_of(url).connect() as connection:
         fill(connection)
         texts = [{"tenant_id": 1, "hash": number.to_bytes(32, "big")} for number in range(300)]
@@ -100,7 +100,7 @@ def ids(url: str, table: Table, content: bytes = b"new") -> int:
 def test_no_id_is_given_twice(places: Places, clock: StillClock, here: str, there: str) -> None:
     """The target's ids go on after the highest that the source ever gave, though its row was deleted."""
     source, target = places.new(here), places.new(there)
-    migrated(source)
+    migrate_url(source)
     content = metadata.tables["content"]
     given = ids(source, content)
     with engine_of(source).connect() as connection:
@@ -156,13 +156,13 @@ def test_a_copy_killed_anywhere_leaves_an_empty_store(places: Places, clock: Sti
     """Whatever statement it dies at, there is nothing in the target, and the next copy into it is whole."""
     source, target = places.new("file"), places.new(there)
     rows = filled(source)
-    migrated(target)
+    migrate_url(target)
     left = [0]
 
     def counted(c: Connection, *_: object) -> None:
         left[0] -= c.engine.url.database in target
         if left[0] < 0:
-            raise Killed
+            raise ProcessKilled
 
     kills = 0
     event.listen(Engine, "before_cursor_execute", counted)
@@ -171,7 +171,7 @@ def test_a_copy_killed_anywhere_leaves_an_empty_store(places: Places, clock: Sti
             left[0] = statement
             try:
                 copied(source, target, clock)
-            except Killed:
+            except ProcessKilled:
                 kills += 1
                 with engine_of(target).connect() as connection:
                     left[0] = 1000
@@ -208,7 +208,7 @@ def test_a_store_that_holds_something_is_not_copied_into(places: Places, clock: 
     """It is said what is there, and nothing changes."""
     source, target = places.new("file"), places.new(there)
     filled(source)
-    migrated(target)
+    migrate_url(target)
     ids(target, metadata.tables["content"])
 
     with pytest.raises(Precondition) as refused:
@@ -226,7 +226,7 @@ def test_what_cannot_be_copied_is_told(places: Places, clock: StillClock, bare_u
     nowhere = f"sqlite:///{tmp_path / 'none' / 'judge.db'}"
     filled(source)
     newer = places.new("file")
-    migrated(newer, scripts_until(tmp_path / "later", REVISIONS[-1], EXPANDED))
+    migrate_url(newer, scripts_until(tmp_path / "later", REVISIONS[-1], EXPANDED))
 
     for one, other, kind, said in (
         (nowhere, places.new("file"), StoreFailed, "there is no store"),
@@ -245,7 +245,7 @@ def test_what_cannot_be_copied_is_told(places: Places, clock: StillClock, bare_u
 def test_a_row_that_the_target_cannot_hold_is_named(places: Places, clock: StillClock) -> None:
     """PostgreSQL keeps no NUL in a text; the table and the rows are told, and nothing is copied."""
     source, target = places.new("file"), places.new("shared")
-    migrated(source)
+    migrate_url(source)
     dataset = metadata.tables["dataset"]
     with engine_of(source).connect() as connection:
         for number, name in ((7, "fine"), (8, "a\0b")):

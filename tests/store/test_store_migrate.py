@@ -21,7 +21,7 @@ from judge.ports.records import VerdictQuery
 from judge.store.migrate import SCRIPTS, _known, migrate
 from judge.store.schema import metadata
 from judge.store.sql_store import SqlStore
-from support.schemas import killed_at
+from support.schemas import kill_migration
 
 if TYPE_CHECKING:
     from conftest import Scene
@@ -72,11 +72,11 @@ def test_the_migrations_make_the_schema_that_the_code_uses(tmp_path: Path) -> No
 def test_a_migration_killed_at_any_statement_leaves_the_old_schema(tmp_path: Path, newer: Path) -> None:
     """Wherever a migration ends, the file has the old schema or the new one, and the next try succeeds."""
     file = tmp_path / "judge.db"
-    killed_at(f"sqlite:///{file}", SCRIPTS, 1000)
+    kill_migration(f"sqlite:///{file}", SCRIPTS, 1000)
     old = tables(file)
 
     killed = 0
-    while killed_at(f"sqlite:///{file}", newer, killed):
+    while kill_migration(f"sqlite:///{file}", newer, killed):
         assert tables(file) == old
         killed += 1
 
@@ -88,19 +88,19 @@ def test_a_first_schema_killed_half_way_leaves_nothing(tmp_path: Path) -> None:
     """A new file is empty or whole."""
     file = tmp_path / "judge.db"
     for statement in (2, 5, 20, 30):
-        assert killed_at(f"sqlite:///{file}", SCRIPTS, statement)
+        assert kill_migration(f"sqlite:///{file}", SCRIPTS, statement)
         assert tables(file) == set()
 
 
 def test_a_file_is_copied_before_it_is_migrated(tmp_path: Path, newer: Path) -> None:
     """The old file stands beside the migrated one; a new file and one that is up to date are not copied."""
     file = tmp_path / "judge.db"
-    killed_at(f"sqlite:///{file}", SCRIPTS, 1000)
-    killed_at(f"sqlite:///{file}", SCRIPTS, 1000)
+    kill_migration(f"sqlite:///{file}", SCRIPTS, 1000)
+    kill_migration(f"sqlite:///{file}", SCRIPTS, 1000)
     old = tables(file)
     assert [path.name for path in tmp_path.glob("judge.db.before*")] == []
 
-    killed_at(f"sqlite:///{file}", newer, 1000)
+    kill_migration(f"sqlite:///{file}", newer, 1000)
 
     assert tables(tmp_path / "judge.db.before-0005") == old
 
@@ -108,7 +108,7 @@ def test_a_file_is_copied_before_it_is_migrated(tmp_path: Path, newer: Path) -> 
 async def test_a_file_of_a_newer_release_is_refused(tmp_path: Path, newer: Path, clock: StillClock) -> None:
     """An older release doesn't touch what it doesn't know."""
     file = tmp_path / "judge.db"
-    killed_at(f"sqlite:///{file}", newer, 1000)
+    kill_migration(f"sqlite:///{file}", newer, 1000)
 
     with pytest.raises(StoreFailed, match="newer release"):
         SqlStore.open(f"sqlite:///{file}", clock=clock)

@@ -1,4 +1,4 @@
-"""Clocks that tests give to what asks for the time."""
+"""Fake clocks for code that takes a clock as an argument."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from judge.store.sql_store import SqlStore
 
 
 class StillClock:
-    """A clock that moves only when it is told to."""
+    """A clock that moves only when a test moves it or somebody sleeps on it."""
 
     def __init__(self) -> None:
         self.time = 1000.0
@@ -29,14 +29,14 @@ class StillClock:
 
 
 class QuickClock(StillClock):
-    """A clock that stands still, on which others get their turn while somebody sleeps."""
+    """A clock that stands still. A sleep only lets other tasks run."""
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(0)
 
 
-async def passed(store: SqlStore, clock: StillClock, seconds: float) -> None:
-    """Let so many seconds pass on the store's own clock, which takes no more than JUMP at once for real."""
+async def pass_time(store: SqlStore, clock: StillClock, seconds: float) -> None:
+    """Let *seconds* pass on the store's clock, in steps of JUMP, because the store ignores larger jumps."""
     moved = schema.store_clock.c.source
 
     while seconds > 0:

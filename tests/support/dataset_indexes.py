@@ -1,4 +1,4 @@
-"""A board with everything that a plan has to cope with: gaps, samples out of order, unequal turns, tags, categories."""
+"""Dataset indexes for tests of plans, with gaps, samples out of order, unequal turns, tags and categories."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from judge.ports.dataset_index import DatasetIndex, IndexedOutput, IndexedPrompt
 
 
 def index_of(prompts: Sequence[IndexedPrompt], outputs: Sequence[IndexedOutput]) -> DatasetIndex:
-    """The board of these prompts and outputs."""
+    """Return the dataset index of these prompts and outputs."""
     names = sorted({output.contestant for output in outputs})
     return DatasetIndex(
         revision=1,
@@ -35,7 +35,7 @@ def index_of(prompts: Sequence[IndexedPrompt], outputs: Sequence[IndexedOutput])
 def uneven_index(
     prompts: int = 30, names: Sequence[str] = ("dan", "ada", "cy", "bob", "eve", "élodie")
 ) -> DatasetIndex:
-    """About a third of the outputs absent, some given two or three times, the later sample sometimes first."""
+    """Return an index where a third of the outputs is missing and others have two or three samples, not in order."""
     asked = [
         IndexedPrompt(1000 + 3 * p, f"q{p * 7 % 31}-ß", ("maths", "code", "")[p % 3], _tags(p), 1 + p % 3)
         for p in range(prompts)
@@ -55,7 +55,7 @@ def uneven_index(
 
 
 def full_index(prompts: int = 12, names: Sequence[str] = ("bob", "a", "d", "c", "e")) -> DatasetIndex:
-    """Every contestant on every prompt, two turns each."""
+    """Return an index where every contestant has an output of two turns for every prompt."""
     asked = [IndexedPrompt(1 + p, f"p{p:02}", "", (), 2) for p in range(prompts)]
     outputs = [
         IndexedOutput(100 + n, 1 + n // len(names), names[n % len(names)], 0, 2) for n in range(prompts * len(names))
