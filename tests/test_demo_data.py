@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from itertools import combinations, permutations
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,7 @@ COMPUTED = {
 }
 
 
-def rows(name: str) -> list[dict]:
+def rows(name: str) -> list[dict[str, Any]]:
     with (DEMO / name).open(encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
 
@@ -73,16 +74,17 @@ def text_length(prompt_id: str, contestant: str) -> int:
     return len(TEXT[prompt_id, contestant])
 
 
-def preferred_side(label: dict, worth: Callable[[str, str], int]) -> str:
+def preferred_side(label: dict[str, Any], worth: Callable[[str, str], int]) -> str:
     left, right = (worth(label["prompt_id"], label[side]) for side in ("left", "right"))
     return "tie" if left == right else "left" if left > right else "right"
 
 
-def agreement(labels: list[dict], worth: Callable[[str, str], int]) -> float:
-    return sum(preferred_side(label, worth) == label["outcome"] for label in labels) / len(labels)
+def agreement(labels: list[dict[str, Any]], worth: Callable[[str, str], int]) -> float:
+    n_agreeing = sum(1 for label in labels if preferred_side(label, worth) == label["outcome"])
+    return n_agreeing / len(labels)
 
 
-def gold_label(prompt_id: str, left: str, right: str) -> dict:
+def gold_label(prompt_id: str, left: str, right: str) -> dict[str, Any]:
     left_right, right_right = left in RIGHT, right in RIGHT
     label = {
         "prompt_id": prompt_id,

@@ -18,6 +18,7 @@ from judge.app.judges import ConfiguredJudges
 from judge.app.local import local_server
 from judge.backends.http import Endpoint
 from judge.cli import main
+from judge.cli.group import cli
 from judge.config.settings import Settings, load
 from judge.domain.errors import JudgeUnusable
 from judge.prompts.library import rubric_of
@@ -63,7 +64,7 @@ def _commands() -> Iterator[tuple[Path, str, bool]]:
 
 def _parse(words: list[str]) -> None:
     """Parse the words after `judge` as the command line does, without running anything. Raises UsageError."""
-    command: click.Command | None = main.cli
+    command: click.Command | None = cli
     name: str | None = "judge"
     context = None
     while isinstance(command, click.Group):
@@ -118,7 +119,7 @@ def _options(command: click.Command) -> Iterator[str]:
 
 def test_options_in_the_documentation_exist() -> None:
     """Every option named in a sentence belongs to a command."""
-    known = {*_options(main.cli), *OTHERS_OPTIONS}
+    known = {*_options(cli), *OTHERS_OPTIONS}
 
     for page in PAGES:
         text = BLOCK.sub("", page.read_text("utf-8"))

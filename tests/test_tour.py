@@ -8,6 +8,8 @@ from judge.api.v1 import agreement_service_pb2, outcome_pb2, ranking_service_pb2
 from judge_client import JudgeClient, JudgeClientError
 from support.demo_data import upload_demo
 
+LEFT, RIGHT = outcome_pb2.OUTCOME_LEFT, outcome_pb2.OUTCOME_RIGHT
+
 
 async def test_the_way_of_one_comparison(client: JudgeClient) -> None:
     """Two baseline judges judge every pair of uploaded outputs in both orders; a ranking and agreement come out."""
@@ -100,7 +102,7 @@ async def test_law_6_a_graph_that_falls_apart_is_said_with_its_parts(client: Jud
     battles = [
         o.Battle(left=left, right=right, outcome=outcome, prompt_id=str(i))
         for i in range(12)
-        for left, right, outcome in (("ace", "bob", 1), ("ace", "cy", 1), ("bob", "cy", 1 + i % 2))
+        for left, right, outcome in (("ace", "bob", LEFT), ("ace", "cy", LEFT), ("bob", "cy", (LEFT, RIGHT)[i % 2]))
     ]
 
     try:

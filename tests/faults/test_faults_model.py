@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from judge.domain.dataset import Output, Prompt
 from judge.domain.judge import JudgeDefinition, Rubric
 from judge.domain.outcome import ItemState, Order, Preference
-from judge.domain.run import Budget, NewRun, RunSpec, RunState
+from judge.domain.run import Budget, NewRun, RunSpec, RunState, StopReason
 from judge.domain.verdict import CallKey, ParsedVerdict, Reply, Usage
 from judge.ports.records import Fence, ItemRef, Permit, PermitRequest, Settled
 from judge.store.clock import JUMP, TICK
@@ -158,7 +158,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert {self.keys[key] for key in busy} == permit.busy
         assert {self.keys[key] for key in known} == permit.answered.keys()
         dear = len(set(keys) - known - busy) > len(granted)
-        assert permit.refused == ("BUDGET_STOPPED" if dear else "")
+        assert permit.refused == (StopReason.BUDGET_STOPPED if dear else None)
         made, until = permit.granted.items(), now + LEASE + JUMP
         self.model.grant(Attempt(number, self.numbers[key], run, shard, WORST, until) for key, number in made)
 
@@ -175,7 +175,7 @@ class LedgerMachine(RuleBasedStateMachine):
             if attempt.run == first.run
         }
         done = [(attempt, data.draw(st.booleans())) for attempt in mine.values()]
-        settled = [self.settled(attempt, replied=replied) for attempt, replied in done]
+        settled = [self.settled_call(attempt, replied=replied) for attempt, replied in done]
 
         for _ in range(times):
             self.await_on_store(self.store.commit(TENANT, self.rows[first.run], settled))

@@ -81,7 +81,7 @@ async def test_a_stream_that_is_sending_is_drained_after_it_has_sent() -> None:
         yield request
         yield request
 
-    handler = grpc.unary_stream_rpc_method_handler(replies)
+    handler: Any = grpc.unary_stream_rpc_method_handler(replies)
     limits = LimitInterceptor()
     stream = _Bounded(handler, limits, Limit("stream", 1, 60)).unary_stream("said", _Context())
     first = await anext(stream)

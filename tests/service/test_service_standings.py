@@ -1,4 +1,4 @@
-"""Watching a run with its standings: who is ahead by what is there, marked as interim until the run has ended."""
+"""Watching a run with its standings, which are marked as interim until the run has ended."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HELD = 40
 
 
 async def test_standings_are_interim_until_the_run_has_ended(tmp_path: Path) -> None:
-    """They are by what is there; the last snapshot's are those that GetLeaderboard gives."""
+    """Interim standings use the verdicts so far; the last snapshot's standings equal GetLeaderboard's."""
     endpoint = Endpoint(held_after=HELD)
     async with asyncio.timeout(90), listening(endpoint) as url:
         home = configure(tmp_path, url, concurrency=CONCURRENCY)

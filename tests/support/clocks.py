@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
-from sqlalchemy import update
+from sqlalchemy import Connection, update
 
 from judge.store import schema
 from judge.store.clock import JUMP
@@ -35,15 +36,17 @@ class QuickClock(StillClock):
         await asyncio.sleep(0)
 
 
+def _move_shared_clock(seconds: float, c: Connection) -> None:
+    """Move the clock that the processes of one store share. A database with one process has none."""
+    if not alone(c):
+        c.execute(update(schema.store_clock).values(source=schema.store_clock.c.source - seconds))
+
+
 async def pass_time(store: SqlStore, clock: StillClock, seconds: float) -> None:
     """Let *seconds* pass on the store's clock, in steps of JUMP, because the store ignores larger jumps."""
-    moved = schema.store_clock.c.source
-
     while seconds > 0:
         step = min(seconds, JUMP)
         clock.time += step
-        await store._db.write(
-            lambda c, step=step: None if alone(c) else c.execute(update(schema.store_clock).values(source=moved - step))
-        )
+        await store._db.write(partial(_move_shared_clock, step))
         await store._time.now()
         seconds -= step

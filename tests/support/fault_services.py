@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from support.child_processes import Child
 
@@ -53,13 +53,19 @@ class ServiceProcesses(Protocol):
 
     name: str
     judge_config: JudgeConfig
-    fronts: Sequence[Child]
-    """The processes that answer clients."""
-    workers: Sequence[Child]
-    """The processes that call judges. A process may do both."""
     address: str
     """Where clients connect. It stays the same while the service runs."""
     store_url: str
+
+    @property
+    def fronts(self) -> Sequence[Child]:
+        """The processes that answer clients."""
+        ...
+
+    @property
+    def workers(self) -> Sequence[Child]:
+        """The processes that call judges. A process may do both."""
+        ...
 
     @property
     def killable(self) -> Sequence[Child]:
@@ -73,6 +79,9 @@ class ServiceProcesses(Protocol):
     async def close(self) -> None:
         """End everything."""
         ...
+
+
+S = TypeVar("S", bound=ServiceProcesses)
 
 
 class Kind(Protocol):
@@ -122,7 +131,7 @@ def environment(name: str, folder: Path, env: Env) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def running_service(service: ServiceProcesses) -> AsyncIterator[ServiceProcesses]:
+async def running_service(service: S) -> AsyncIterator[S]:
     """Start *service*, and end it on exit, whatever state its processes are in."""
     try:
         await service.start()

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from judge.domain.outcome import ItemState
-from judge.domain.run import ENDED, TRANSITIONS, Budget, RunState
+from judge.domain.run import ENDED, TRANSITIONS, Budget, RunState, StopReason
 
 STOPPED = (RunState.CANCELLING, RunState.CANCELLED)
 WORKING = (RunState.QUEUED, RunState.RUNNING, RunState.WAITING)
@@ -79,14 +79,14 @@ class Ledger:
             run.calls, run.repeated, run.cost = run.calls + 1, run.repeated + 1, run.cost + attempt.worst
         return len(orphaned)
 
-    def refusal(self, run: int, shard: int, attempt: int) -> str:
-        """Return why an attempt at a shard gets no permit; "" if it gets one."""
+    def refusal(self, run: int, shard: int, attempt: int) -> StopReason | None:
+        """Return why an attempt at a shard gets no permit; None if it gets one."""
         row = self.runs[run]
         if row.state in STOPPED:
-            return "CANCELLED"
+            return StopReason.CANCELLED
         if row.state not in WORKING:
-            return "NOT_RUNNING"
-        return "" if row.shards[shard] == attempt else "SUPERSEDED"
+            return StopReason.NOT_RUNNING
+        return None if row.shards[shard] == attempt else StopReason.SUPERSEDED
 
     def begin(self, run: int, shard: int) -> int | None:
         """Begin a new attempt at a shard and return its number; None if the shard is done.

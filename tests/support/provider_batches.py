@@ -118,22 +118,20 @@ def results(provider: Provider, batch: Batch, *, failed: bool | None = None) -> 
 def _line(provider: Provider, batch: Batch, item: Mapping[str, Any], became: str) -> dict[str, Any]:
     name, openai = item["custom_id"], batch.wire == "openai"
     request_body = item["body" if openai else "params"]
-    request_body: dict[str, Any] = {}
+    reply: dict[str, Any] = {}
     if became == "succeeded":
         digest = hashlib.sha256(json.dumps(request_body).encode()).hexdigest()
-        request_body = provider.reply(parse_call(batch.wire, request_body, digest))
+        reply = provider.reply(parse_call(batch.wire, request_body, digest))
     if not openai:
         error = {"type": "error", "error": {"type": "api_error", "message": "no"}, "request_id": None}
-        more = {"succeeded": {"message": request_body}, "errored": {"error": error}}.get(became, {})
+        more = {"succeeded": {"message": reply}, "errored": {"error": error}}.get(became, {})
         return {"custom_id": name, "result": {"type": became, **more}}
     line: dict[str, Any] = {"id": f"batch_req_{name}", "custom_id": name, "response": None, "error": None}
     if became in _CODES:
         return line | {"error": {"code": _CODES[became], "message": "This request could not be executed."}}
     if became == "errored":
-        request_body = {"error": {"message": "no", "type": "server_error", "param": None, "code": "server_error"}}
-    return line | {
-        "response": {"status_code": _STATUSES.get(became, 200), "request_id": f"req_{name}", "body": request_body}
-    }
+        reply = {"error": {"message": "no", "type": "server_error", "param": None, "code": "server_error"}}
+    return line | {"response": {"status_code": _STATUSES.get(became, 200), "request_id": f"req_{name}", "body": reply}}
 
 
 def store_file(provider: Provider, name: str, content: str) -> dict[str, Any]:
