@@ -30,7 +30,7 @@ T = TypeVar("T")
 STEPS = 10_000
 STEPS_EACH = 200
 TENANT = "default"
-JUDGE = JudgeDefinition("far", "openai", Rubric("brackets", ()), "brackets", model="m")
+JUDGE = JudgeDefinition(name="far", backend="openai", rubric=Rubric("brackets", ()), parser="brackets", model="m")
 RUNS, KEYS, WORST, COST = 3, 12, 10, 7
 LEASE = 60.0
 HOUR = 3600.0
@@ -104,7 +104,17 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def item(self, key: int) -> ItemRef:
         """Return the presentation of *key*, whose position in every run's plan is its number."""
-        return ItemRef(key, 0, self.prompt, 1, self.left, self.right, Order.LEFT_FIRST, 0, f"c{key}")
+        return ItemRef(
+            position=key,
+            judge=0,
+            prompt=self.prompt,
+            turn=1,
+            left=self.left,
+            right=self.right,
+            order=Order.LEFT_FIRST,
+            repeat=0,
+            comparison_id=f"c{key}",
+        )
 
     @rule(seconds=st.sampled_from([1.0, LEASE / 2, LEASE + JUMP + 1]))
     def time_goes_on(self, seconds: float) -> None:
@@ -147,7 +157,9 @@ class LedgerMachine(RuleBasedStateMachine):
         now, known = self.await_on_store(self.store._time.now()), set(keys) & self.model.answered
         granted, busy = ([], set[int]()) if refused else self.model.permit(run, keys, WORST, now)
         wanted = [self.keys[key] for key in keys]
-        request = PermitRequest(wanted, self.rows[run], WORST, LEASE, fence=Fence(shard, attempt))
+        request = PermitRequest(
+            keys=wanted, run=self.rows[run], worst_micros=WORST, seconds=LEASE, fence=Fence(shard, attempt)
+        )
 
         permit = self.await_on_store(self.store.permit(TENANT, request))
 
@@ -160,7 +172,10 @@ class LedgerMachine(RuleBasedStateMachine):
         dear = len(set(keys) - known - busy) > len(granted)
         assert permit.refused == (StopReason.BUDGET_STOPPED if dear else None)
         made, until = permit.granted.items(), now + LEASE + JUMP
-        self.model.grant(Attempt(number, self.numbers[key], run, shard, WORST, until) for key, number in made)
+        self.model.grant(
+            Attempt(id=number, key=self.numbers[key], run=run, shard=shard, worst=WORST, until=until)
+            for key, number in made
+        )
 
     @precondition(lambda self: self.model.attempts)
     @rule(data=st.data(), times=st.integers(1, 2))

@@ -58,13 +58,16 @@ async def test_a_shard_that_kills_its_process_is_quarantined_and_the_run_ends(
     """After a few deaths the shard is quarantined and named, and the run ends with the other verdicts."""
     store, backend = SqlStore.open(site.url, clock=QuickClock()), Scripted([])
     service = EngineService(
-        store, backend, TemporalEngine(store, TemporalConnection(), QuickClock()), OneJudge(backend)
+        store=store,
+        backend=backend,
+        engine=TemporalEngine(store, TemporalConnection(), QuickClock()),
+        judges=OneJudge(backend),
     )
     await service.fill()
     run = await service.begin()
     env = {**os.environ, "PYTHONPATH": ":".join((str(TESTS), *sys.path))}
     command = (sys.executable, str(TESTS / "support" / "deadly_process.py"), site.url, site.address)
-    child = Child("deadly", command, env, folder, "deadly.started")
+    child = Child(name="deadly", command=command, env=env, folder=folder, started="deadly.started")
     deaths = 0
     try:
         async with asyncio.timeout(PATIENCE):

@@ -131,7 +131,7 @@ async def test_a_watcher_of_a_servers_health_gets_every_change(url: str, tmp_pat
     clock = Ticking()
     store = SqlStore.open(url, clock=SystemClock())
     judges = ConfiguredJudges(settings(), clock)
-    server = Server(store, LocalEngine(store, judges, clock), judges, clock, {})
+    server = Server(store=store, engine=LocalEngine(store, judges, clock), judges=judges, clock=clock, families={})
     address = await server.start(f"unix:{tmp_path / 'socket'}")
     async with asyncio.timeout(60), grpc.aio.insecure_channel(address) as channel:
         watching: Any = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=SERVICES[0]))

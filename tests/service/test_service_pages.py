@@ -69,7 +69,7 @@ async def counting_server(tmp_path: Path) -> AsyncIterator[tuple[JudgeClient, Pa
     store.pages = {}
     judges = ConfiguredJudges(settings(), clock)
     engine = LocalEngine(store, judges, QuickClock())
-    server = Server(store, engine, judges, clock, {})
+    server = Server(store=store, engine=engine, judges=judges, clock=clock, families={})
     address = await server.start(f"unix:{tmp_path / 'socket'}")
     async with JudgeClient(address) as client:
         yield client, store

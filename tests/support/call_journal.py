@@ -90,7 +90,7 @@ async def fake_provider(folder: Path, *, slowest: float = 0.02, word: str = "") 
     journal = folder / "calls.txt"
     path = ":".join((str(HERE.parent), *sys.path))
     command = (sys.executable, str(HERE / "provider_process.py"), str(journal), str(slowest), word)
-    child = Child("provider", command, {"PYTHONPATH": path}, folder, "provider.started")
+    child = Child(name="provider", command=command, env={"PYTHONPATH": path}, folder=folder, started="provider.started")
     try:
         event = await child.start()
         yield FakeProvider(str(event["address"]), journal, child)

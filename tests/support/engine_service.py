@@ -39,7 +39,7 @@ class OneJudge:
     """One judge called `j` with scripted replies. If *without* is true, it is unusable for lack of a credential."""
 
     def __init__(self, backend: Scripted, *, without: bool = False) -> None:
-        definition = JudgeDefinition("j", "scripted", RUBRICS["brackets"], "brackets/1")
+        definition = JudgeDefinition(name="j", backend="scripted", rubric=RUBRICS["brackets"], parser="brackets/1")
         missing = "there is no key" if without else ""
         self.card = JudgeCard(definition, limits=Limits(concurrency=CONCURRENCY), unavailable_reason=missing)
         self.judge, self.without = at_work(self.card, backend, QuickClock()), without
@@ -140,4 +140,4 @@ class Site:
             stack.push_async_callback(engine.close)
             if gate is not None:
                 stack.callback(gate.set)
-            yield EngineService(store, backend, engine, known)
+            yield EngineService(store=store, backend=backend, engine=engine, judges=known)

@@ -20,7 +20,7 @@ def prompt(
     form: str = "brackets",
     sampling: Sampling = Sampling(),  # noqa: B008
 ) -> RenderedPrompt:
-    shown = Shown(("What is 17 times 23?",), (first,), (second,), "", reference)
+    shown = Shown(prompt=("What is 17 times 23?",), first=(first,), second=(second,), category="", reference=reference)
     return render(RUBRICS[form], shown, form, sampling)
 
 

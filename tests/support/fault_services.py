@@ -108,7 +108,13 @@ class LocalService:
         self.store_url = f"sqlite:///{self.store}"
         config = folder / "judge.toml"
         config.write_text(judge_config.config(self.address, self.store_url), "utf-8")
-        serve = Child("serve", command("serve", config), environment("serve", folder, env), folder, "server.started")
+        serve = Child(
+            name="serve",
+            command=command("serve", config),
+            env=environment("serve", folder, env),
+            folder=folder,
+            started="server.started",
+        )
         self.fronts = self.workers = self.killable = (serve,)
 
     async def start(self) -> None:

@@ -33,7 +33,9 @@ class InProcessService:
         outputs = [Output(p.prompt_id, who, (f"{who} on {p.prompt_id}",)) for p in prompts for who in "abc"]
         await self.store.add_prompts(TENANT, "d", prompts, replace=False)
         await self.store.add_outputs(TENANT, "d", outputs, replace=False)
-        return await self.runs.create(TENANT, RunSpec("d", ("far",), Pairing(), budget), "", b"")
+        return await self.runs.create(
+            TENANT, RunSpec(dataset="d", judges=("far",), pairing=Pairing(), budget=budget), "", b""
+        )
 
     async def until(self, run: Run, reached: Callable[[Run], bool]) -> Run:
         async with asyncio.timeout(30):

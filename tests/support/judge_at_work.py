@@ -13,4 +13,10 @@ from support.clocks import StillClock
 def at_work(card: JudgeCard, backend: Backend, clock: Clock | None = None, **account: float) -> JudgeAtWork:
     """Return the judge of *card* that calls *backend* within the rate limits *account*."""
     own_account = Account(clock or StillClock(), **account)  # type: ignore[arg-type]  # rates and shares
-    return JudgeAtWork(card, backend, own_account, Slots(card.limits.concurrency), MemoryLimit())
+    return JudgeAtWork(
+        card=card,
+        backend=backend,
+        account=own_account,
+        slots=Slots(card.limits.concurrency),
+        memory_limit=MemoryLimit(),
+    )

@@ -99,7 +99,9 @@ def parse_call(wire: str, body: Mapping[str, Any], digest: str) -> ProviderCall:
     system = body.get("system", "")
     system = system if isinstance(system, str) else "".join(block["text"] for block in system)
     texts = {message["role"]: message["content"] for message in body["messages"]}
-    return ProviderCall(wire, body["model"], texts.get("system", system), texts["user"], body, digest)
+    return ProviderCall(
+        wire=wire, model=body["model"], system=texts.get("system", system), user=texts["user"], body=body, hash=digest
+    )
 
 
 def problem(

@@ -88,7 +88,13 @@ class TemporalService:
 
     def _child(self, name: str, started: str, env: Env) -> Child:
         variables = environment(name, self._folder, env)
-        return Child(name, command(name.partition("-")[0], self._config(name)), variables, self._folder, started)
+        return Child(
+            name=name,
+            command=command(name.partition("-")[0], self._config(name)),
+            env=variables,
+            folder=self._folder,
+            started=started,
+        )
 
     def _config(self, name: str) -> Path:
         return self._folder / f"{name}.toml"
