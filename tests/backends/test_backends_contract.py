@@ -25,8 +25,8 @@ from judge.prompts.render import render
 from judge.prompts.rubrics import BRACKETS, RUBRICS
 from support.backend_contract import (
     TEXTS,
-    test_a_reply_is_read_as_one_preference,
-    test_capabilities_are_told,
+    test_a_reply_is_parsed_as_one_preference,
+    test_capabilities_are_known,
     test_closing_twice_is_fine,
     test_concurrent_calls_are_independent,
 )
@@ -35,8 +35,8 @@ from support.provider import KEY, Provider
 from support.provider_server import anthropic_url, serving_provider
 
 __all__ = [
-    "test_a_reply_is_read_as_one_preference",
-    "test_capabilities_are_told",
+    "test_a_reply_is_parsed_as_one_preference",
+    "test_capabilities_are_known",
     "test_closing_twice_is_fine",
     "test_concurrent_calls_are_independent",
 ]
