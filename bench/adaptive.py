@@ -1,6 +1,6 @@
-"""Do adaptive runs say what is true? Coverage and bias of their leaderboards, and what ending early does to them.
+"""Coverage and bias of the leaderboards of adaptive runs, and the effect of ending early.
 
-Rounds are planned by the product's own code over few prompts with effects; a JSON line a figure.
+The product's own code plans the rounds, over few prompts with random effects. Prints one JSON line per figure.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import os
 import sys
 from collections.abc import Iterator
 
-# Before numpy loads: fits are too small for a second BLAS thread.
+# Set before numpy loads: fits are too small for a second BLAS thread.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from figures import Figure, told
-from simulated_rounds import Held, World, held
+from figures import Figure, progress
+from simulated_rounds import Coverage, World, measure_coverage
 
 from judge.domain.run import Pairing, PairPolicy
 
@@ -26,7 +26,7 @@ EARLY: tuple[tuple[str, Pairing], ...] = (
 
 
 def figures(runs: int) -> Iterator[Figure]:
-    """Runs to their count over 80 and 40 prompts, for the whole order and the best two; then runs that end early."""
+    """Measure runs to their count over 80 and 40 prompts, for the whole order and the best two, then early ends."""
     world = World()
     for prompts, count in ((80, 480), (40, 240)):
         for top in (0, 2):
@@ -34,41 +34,47 @@ def figures(runs: int) -> Iterator[Figure]:
             name = f"{count} of {prompts * 15} comparisons over {prompts} prompts, " + (
                 f"for the best {top}" if top else "for the whole order"
             )
-            told(name)
-            whole, uniform = held(world, prompts, pairing, runs)
-            yield from _told(name, whole)
-            yield from _told(f"{name}, by lot alone", uniform)
+            progress(name)
+            all_comparisons, uniform = measure_coverage(world, prompts, pairing, runs)
+            yield from _coverage_figures(name, all_comparisons)
+            yield from _coverage_figures(f"{name}, uniform sample only", uniform)
     for what, pairing in EARLY:
         name = f"80 prompts, ended {what}"
-        told(name)
-        whole, _ = held(world, 80, pairing, runs)
-        yield Figure("adaptive", f"{name}: runs that reached it", whole.reached, "share")
-        yield from _told(name, whole)
+        progress(name)
+        all_comparisons, _ = measure_coverage(world, 80, pairing, runs)
+        yield Figure(
+            bench="adaptive", figure=f"{name}: runs that reached it", value=all_comparisons.reached, unit="share"
+        )
+        yield from _coverage_figures(name, all_comparisons)
 
 
-def _told(name: str, found: Held) -> Iterator[Figure]:
-    met = 0.93 <= found.mean <= 0.97 and found.worst >= 0.9
+def _coverage_figures(name: str, coverage: Coverage) -> Iterator[Figure]:
+    met = 0.93 <= coverage.mean <= 0.97 and coverage.worst >= 0.9
     yield Figure(
-        "adaptive",
-        f"coverage of 95 % of pairs: {name}",
-        found.mean,
-        f"of {found.runs}",
-        f"worst pair {found.worst:.3f}; {found.comparisons:.0f} comparisons in {found.rounds:.1f} rounds",
-        None,
-        "0.93 to 0.97, the worst pair >= 0.9",
-        met,
+        bench="adaptive",
+        figure=f"coverage of 95 % of pairs: {name}",
+        value=coverage.mean,
+        unit=f"of {coverage.runs}",
+        peer=f"worst pair {coverage.worst:.3f}; {coverage.comparisons:.0f} comparisons in {coverage.rounds:.1f} rounds",
+        goal="0.93 to 0.97, the worst pair >= 0.9",
+        met=met,
     )
-    yield Figure("adaptive", f"mean bias of differences: {name}", found.mean_bias, "Elo, + is too far apart")
+    yield Figure(
+        bench="adaptive",
+        figure=f"mean bias of differences: {name}",
+        value=coverage.mean_bias,
+        unit="Elo, + is too far apart",
+    )
 
 
 def main(runs: int) -> None:
-    """Print every figure, and which goals were met."""
-    found = []
+    """Print every figure, then which goals were met."""
+    results = []
     for figure in figures(runs):
         print(figure, flush=True)
-        found.append(figure)
-    met = [figure.figure for figure in found if figure.met]
-    missed = [figure.figure for figure in found if figure.met is False]
+        results.append(figure)
+    met = [figure.figure for figure in results if figure.met]
+    missed = [figure.figure for figure in results if figure.met is False]
     print(json.dumps({"bench": "adaptive", "met": met, "missed": missed}))
 
 

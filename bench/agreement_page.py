@@ -1,4 +1,4 @@
-"""The commands of docs/agreement.md, run as written in an empty folder, beside what the page says that they print."""
+"""Run the commands of docs/agreement.md in an empty folder and compare their output with the page."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ PAGE = Path(__file__).parents[1] / "docs" / "agreement.md"
 LEFT_OUT = "..."
 
 
-def shown(page: str) -> Iterator[tuple[str, list[str]]]:
-    """Each command, and the lines that it is said to print; a block that begins without one goes on with the last."""
+def commands_of(page: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield each command with its documented output. A block that begins without a command continues the last one."""
     command, lines = "", list[str]()
     for line in "\n".join(re.findall(r"```console\n(.*?)```", page, re.DOTALL)).splitlines():
         if line.startswith("$ judge "):
@@ -29,11 +29,11 @@ def shown(page: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def differences(data: Path) -> Iterator[str]:
-    """What the page says and its commands do not print, in that order; *data* holds the folder mt-bench."""
+    """Yield documented lines that a command does not print, in order. *data* contains the folder mt-bench."""
     with tempfile.TemporaryDirectory(prefix="agreement-page-") as folder:
         (Path(folder) / "mt-bench").symlink_to((data / "mt-bench").resolve())
         environment = {**os.environ, "JUDGE_HOME": folder}
-        for command, lines in shown(PAGE.read_text("utf-8")):
+        for command, lines in commands_of(PAGE.read_text("utf-8")):
             words = [sys.executable, "-m", "judge.cli", *shlex.split(command)]
             done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=True)
             printed = iter([" ".join(line.split()) for line in (done.stdout + done.stderr).splitlines()])

@@ -1,4 +1,4 @@
-"""An endpoint that costs little: answers every POST after a fixed time, on kept connections, in a process of its own.
+"""A cheap endpoint in a process of its own that answers every POST after a fixed time, on persistent connections.
 
 usage: endpoint.py MILLISECONDS; prints its port.
 """
@@ -33,8 +33,8 @@ ANTHROPIC = json.dumps(
 ).encode()
 
 
-class Answering(asyncio.Protocol):
-    """One connection: reads a request by its Content-Length, answers when its time has come."""
+class AnsweringProtocol(asyncio.Protocol):
+    """One connection: reads requests by their Content-Length and answers each after a delay."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -42,11 +42,11 @@ class Answering(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember where to answer."""
+        """Store the transport for replies."""
         self._transport = transport  # type: ignore[assignment]  # a stream's transport
 
     def data_received(self, data: bytes) -> None:
-        """Answer each whole request."""
+        """Answer each complete request."""
         self._buffer += data
         while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
             head = self._buffer[:end].lower()
@@ -65,9 +65,9 @@ class Answering(asyncio.Protocol):
 
 
 async def main(milliseconds: float) -> None:
-    """Serve until the process is ended."""
+    """Serve until the process ends."""
     server = await asyncio.get_running_loop().create_server(
-        lambda: Answering(milliseconds / 1000), "127.0.0.1", 0, backlog=4096
+        lambda: AnsweringProtocol(milliseconds / 1000), "127.0.0.1", 0, backlog=4096
     )
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()

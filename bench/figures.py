@@ -1,4 +1,4 @@
-"""A figure of a bench: one JSON line, beside its peer in the same run and the goal it is held against."""
+"""A figure of a benchmark: one JSON line with a peer measured in the same run and a goal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from statistics import median
 
 @dataclass(frozen=True)
 class Figure:
-    """What was measured. *ratio* is ours to the peer's; *goal* says what *met* was judged by."""
+    """One measurement. *ratio* compares it with the peer; *goal* describes the condition that *met* tests."""
 
     bench: str
     figure: str
@@ -29,15 +29,15 @@ class Figure:
         return json.dumps(row)
 
 
-def told(message: str) -> None:
-    """Say how far the bench is, on stderr."""
+def progress(message: str) -> None:
+    """Print the progress of a benchmark to stderr."""
     print(message, file=sys.stderr, flush=True)
 
 
 def interleaved(rounds: int, *timed: Callable[[], float]) -> list[float]:
-    """The median of what each of *timed* gives over *rounds*, taken in turns so that noise meets all alike."""
-    taken: list[list[float]] = [[] for _ in timed]
+    """Return the median result of each of *timed* over *rounds*, measured in turns so that noise affects all alike."""
+    measured: list[list[float]] = [[] for _ in timed]
     for _ in range(rounds):
-        for place, once in zip(taken, timed, strict=True):
+        for place, once in zip(measured, timed, strict=True):
             place.append(once())
-    return [median(values) for values in taken]
+    return [median(values) for values in measured]

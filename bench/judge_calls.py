@@ -1,6 +1,6 @@
-"""What a judge's call costs our process, beside the default SDK client and the SDK's own raw path, in one run.
+"""CPU and memory of a judge's call in our process, compared with the default SDK client and the SDK's raw path.
 
-The endpoint is a process of its own; CPU is this process's. A call is a whole one: a rendered prompt in, a reply out.
+The endpoint is a process of its own; CPU time is this process's. A call takes a rendered prompt and returns a reply.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from time import process_time
 
 import openai
 import psutil
-from figures import Figure, told
+from figures import Figure, progress
 
 from judge.backends.anthropic import Anthropic
 from judge.backends.http import Endpoint
@@ -38,17 +38,17 @@ ANSWER = "A sentence of an answer that goes on for a while, as answers do. " * 1
 Asking = Callable[[RenderedPrompt], Awaitable[object]]
 
 
-def prompts(many: int) -> list[RenderedPrompt]:
-    """Prompts of about 600 tokens."""
+def prompts(n: int) -> list[RenderedPrompt]:
+    """Return *n* prompts of about 600 tokens each."""
     return [
         render(RUBRICS["brackets"], Shown((f"Question {n}?",), (ANSWER,), (ANSWER,)), "print", Sampling())
-        for n in range(many)
+        for n in range(n)
     ]
 
 
 @contextmanager
 def endpoint(milliseconds: int) -> Iterator[str]:
-    """The base URL of an endpoint in a process of its own."""
+    """Run an endpoint in a process of its own and yield its base URL."""
     file = Path(__file__).with_name("endpoint.py")
     process = subprocess.Popen([sys.executable, str(file), str(milliseconds)], stdout=subprocess.PIPE, text=True)
     try:
@@ -60,7 +60,7 @@ def endpoint(milliseconds: int) -> Iterator[str]:
 
 
 def default_client(url: str) -> tuple[Asking, Callable[[], Awaitable[None]]]:
-    """OpenAI's SDK as its documentation uses it."""
+    """Return the call and close functions of OpenAI's SDK, used as its documentation shows."""
     client = openai.AsyncOpenAI(base_url=url, api_key="none", max_retries=0)
 
     async def ask(prompt: RenderedPrompt) -> object:
@@ -71,7 +71,7 @@ def default_client(url: str) -> tuple[Asking, Callable[[], Awaitable[None]]]:
 
 
 def raw_path(url: str) -> tuple[Asking, Callable[[], Awaitable[None]]]:
-    """The SDK's own way below its typed layer, on aiohttp."""
+    """Return the call and close functions of the SDK below its typed layer, on aiohttp."""
     import httpx2  # noqa: PLC0415  # where it is used
 
     http = openai.DefaultAioHttpClient(limits=httpx2.Limits(max_connections=1000, max_keepalive_connections=1000))
@@ -86,13 +86,13 @@ def raw_path(url: str) -> tuple[Asking, Callable[[], Awaitable[None]]]:
 
 
 def ours(make: Callable[[str], Backend]) -> Callable[[str], tuple[Asking, Callable[[], Awaitable[None]]]]:
-    """One of our backends."""
+    """Return a function that makes the call and close functions of one of our backends for a URL."""
 
-    def made(url: str) -> tuple[Asking, Callable[[], Awaitable[None]]]:
+    def make_client(url: str) -> tuple[Asking, Callable[[], Awaitable[None]]]:
         backend = make(url)
         return backend.reply, backend.close
 
-    return made
+    return make_client
 
 
 CLIENTS: dict[str, Callable[[str], tuple[Asking, Callable[[], Awaitable[None]]]]] = {
@@ -105,7 +105,10 @@ CLIENTS: dict[str, Callable[[str], tuple[Asking, Callable[[], Awaitable[None]]]]
 
 
 async def cost(name: str, url: str, at_once: int, asked: list[RenderedPrompt]) -> tuple[float, int]:
-    """CPU milliseconds a call of client *name*, *at_once* calls at a time on warm connections; calls that failed."""
+    """Measure CPU milliseconds per call of client *name*, and failed calls.
+
+    There are *at_once* calls in flight on warm connections.
+    """
     ask, close = CLIENTS[name](url)
     left = iter(asked)
     failed = 0
@@ -127,10 +130,10 @@ async def cost(name: str, url: str, at_once: int, asked: list[RenderedPrompt]) -
     return spent * 1000 / len(asked), failed
 
 
-async def held(name: str, url: str, many: int) -> float:
-    """KiB of memory a call in flight."""
+async def measure_memory(name: str, url: str, n_calls: int) -> float:
+    """Return the memory of one call in flight in KiB."""
     ask, close = CLIENTS[name](url)
-    asked = prompts(many)
+    asked = prompts(n_calls)
     await ask(asked[0])
     gc.collect()
     before = psutil.Process().memory_info().rss
@@ -139,12 +142,12 @@ async def held(name: str, url: str, many: int) -> float:
     most = psutil.Process().memory_info().rss
     await asyncio.gather(*calls, return_exceptions=True)
     await close()
-    return (most - before) / many / 1024
+    return (most - before) / n_calls / 1024
 
 
-def held_elsewhere(name: str, url: str) -> float:
-    """The same in a fresh process, whose memory nothing else has grown."""
-    script = f"import asyncio, judge_calls; print(asyncio.run(judge_calls.held({name!r}, {url!r}, 1000)))"
+def measure_memory_in_new_process(name: str, url: str) -> float:
+    """Return the memory of one call in flight in KiB, measured in a new process."""
+    script = f"import asyncio, judge_calls; print(asyncio.run(judge_calls.measure_memory({name!r}, {url!r}, 1000)))"
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=Path(__file__).parent, check=True, capture_output=True, text=True
     )
@@ -152,34 +155,43 @@ def held_elsewhere(name: str, url: str) -> float:
 
 
 def figures() -> Iterator[Figure]:
-    """Calls per CPU second beside the default client's and the raw path's; time-outs; memory in flight."""
+    """Measure CPU per call next to the default client and the raw path, failures, and memory in flight."""
     for milliseconds in LATENCIES:
         with endpoint(milliseconds) as url:
             for at_once in AT_ONCE:
-                told(f"judge calls: {at_once} at once, {milliseconds} ms")
-                yield from _compared(url, at_once, milliseconds)
+                progress(f"judge calls: {at_once} at once, {milliseconds} ms")
+                yield from _compare(url, at_once, milliseconds)
             if milliseconds == max(LATENCIES):
                 for name in OURS_TIMES:
-                    kib = held_elsewhere(name, url)
-                    yield Figure("judge calls", f"{name}: memory a call in flight", kib, "KiB")
+                    kib = measure_memory_in_new_process(name, url)
+                    yield Figure(bench="judge calls", figure=f"{name}: memory a call in flight", value=kib, unit="KiB")
 
 
-def _compared(url: str, at_once: int, milliseconds: int) -> Iterator[Figure]:
-    many = max(at_once, 10 if milliseconds > min(LATENCIES) else 40) if at_once == 1 else max(at_once, 256)
+def _compare(url: str, at_once: int, milliseconds: int) -> Iterator[Figure]:
+    n_calls = max(at_once, 10 if milliseconds > min(LATENCIES) else 40) if at_once == 1 else max(at_once, 256)
     rounds = ROUNDS if at_once <= 64 else 1  # the default client takes minutes for more
-    asked = prompts(many)
-    taken: dict[str, list[float]] = {name: [] for name in CLIENTS}
+    asked = prompts(n_calls)
+    cpu_by_client: dict[str, list[float]] = {name: [] for name in CLIENTS}
     failed = dict.fromkeys(CLIENTS, 0)
     for _ in range(rounds):
         for name in CLIENTS:
             spent, lost = asyncio.run(cost(name, url, at_once, asked))
-            taken[name].append(spent)
+            cpu_by_client[name].append(spent)
             failed[name] += lost
-    middle = {name: sorted(values)[len(values) // 2] for name, values in taken.items()}
-    where = f"{at_once} at once, {milliseconds} ms"
+    median_cpu = {name: sorted(values)[len(values) // 2] for name, values in cpu_by_client.items()}
+    conditions = f"{at_once} at once, {milliseconds} ms"
     for name, goal in OURS_TIMES.items():
-        times, share = middle["default"] / middle[name], middle["raw"] / middle[name]
+        times, share = median_cpu["default"] / median_cpu[name], median_cpu["raw"] / median_cpu[name]
         limit = f">= {goal:g} x, <= {CPU_MS} ms, >= {RAW_SHARE} x the raw path, none failed"
-        met = times >= goal and middle[name] <= CPU_MS and share >= RAW_SHARE and not failed[name]
-        peer = f"default openai client {middle['default']:.2f} ms, {failed['default']} failed; raw {share:.2f} x"
-        yield Figure("judge calls", f"{name}: CPU a call, {where}", middle[name], "ms", peer, times, limit, met)
+        met = times >= goal and median_cpu[name] <= CPU_MS and share >= RAW_SHARE and not failed[name]
+        peer = f"default openai client {median_cpu['default']:.2f} ms, {failed['default']} failed; raw {share:.2f} x"
+        yield Figure(
+            bench="judge calls",
+            figure=f"{name}: CPU a call, {conditions}",
+            value=median_cpu[name],
+            unit="ms",
+            peer=peer,
+            ratio=times,
+            goal=limit,
+            met=met,
+        )

@@ -1,17 +1,17 @@
-"""Runs every bench, one after another, and prints a JSON line a figure; the last line says which goals were met."""
+"""Run every benchmark in turn and print one JSON line per figure. The last line says which goals were met."""
 
 from __future__ import annotations
 
 import json
 import os
 
-# Before numpy loads: fits are too small for a second BLAS thread, and figures are of one core.
+# Set before numpy loads: fits are too small for a second BLAS thread, and figures are for one core.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def main() -> None:
-    """Run them all."""
-    import judge_calls  # noqa: PLC0415  # after the line above
+    """Run all benchmarks."""
+    import judge_calls  # noqa: PLC0415  # after the environment is set
     import run_speed  # noqa: PLC0415
     import startup  # noqa: PLC0415
     import uploads  # noqa: PLC0415

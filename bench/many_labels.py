@@ -1,4 +1,4 @@
-"""A million labels of a hundred annotators, streamed to a server as columns: what their agreement costs it."""
+"""The cost of agreement of a million labels by a hundred annotators, streamed to a server as columns."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from judge_client import JudgeClient
 LABELS, ANNOTATORS, EACH = 1_000_000, 100, 20
 CONTESTANTS, PER_PROMPT = 20, 10
 SEEN = 0.6
-"""How often an annotator sees what is right; else the outcome is drawn."""
+"""The probability that an annotator sees the true outcome; otherwise the outcome is random."""
 SECONDS, MEGABYTES = 10.0, 1000.0
 
 
 def columns() -> ds.LabelColumns:
-    """20 votes on each of 50,000 comparisons, 10 a prompt."""
+    """Return 20 votes on each of 50,000 comparisons, with 10 comparisons per prompt."""
     rng = np.random.default_rng(0)
     items = LABELS // EACH
     prompts = items // PER_PROMPT
@@ -30,7 +30,7 @@ def columns() -> ds.LabelColumns:
     left = rng.integers(0, CONTESTANTS, items)
     right = (left + rng.integers(1, CONTESTANTS, items)) % CONTESTANTS
     truth = rng.integers(1, 4, items)
-    said = np.where(rng.random(LABELS) < SEEN, truth[item], rng.integers(1, 4, LABELS))
+    outcome = np.where(rng.random(LABELS) < SEEN, truth[item], rng.integers(1, 4, LABELS))
     person = (7 * item + 5 * np.tile(np.arange(EACH), items)) % ANNOTATORS
     return ds.LabelColumns(
         names=names,
@@ -39,23 +39,23 @@ def columns() -> ds.LabelColumns:
         prompt=(np.arange(items) % prompts)[item].tolist(),
         turn=(1 + np.arange(items) // prompts)[item].tolist(),
         annotator=(prompts + CONTESTANTS + person).tolist(),
-        outcome=said.tolist(),
+        outcome=outcome.tolist(),
         kind=outcome_pb2.ANNOTATOR_KIND_HUMAN,
     )
 
 
-async def measured(server: Served, labels: ds.LabelColumns) -> None:
-    """Among themselves, and one beside the others: the server's CPU seconds and its peak memory."""
+async def measure(server: Served, labels: ds.LabelColumns) -> None:
+    """Print the server's CPU seconds and peak memory for people among themselves and for one person and the others."""
     async with JudgeClient(server.address) as client:
         for source, target in (("people", ""), ("labels:person-1", "people@plurality")):
-            begun = server.cpu_seconds
+            begin = server.cpu_seconds
             report = await client.measure_agreement(labels, source, target)
-            took, peak = server.cpu_seconds - begun, _peak(server)
-            held = took <= SECONDS and peak <= MEGABYTES
+            seconds, peak = server.cpu_seconds - begin, _peak(server)
+            met = seconds <= SECONDS and peak <= MEGABYTES
             print(
                 f"10^6 labels of {ANNOTATORS} annotators, {source}{' and ' if target else ''}{target} "
-                f"({report.figures[0].n:,} pairs): {took:.1f} s of the server's CPU, {peak:.0f} MB at most "
-                f"(at most {SECONDS:g} s and {MEGABYTES:g} MB: {held})"
+                f"({report.figures[0].n:,} pairs): {seconds:.1f} s of the server's CPU, {peak:.0f} MB at most "
+                f"(at most {SECONDS:g} s and {MEGABYTES:g} MB: {met})"
             )
 
 
@@ -65,10 +65,10 @@ def _peak(server: Served) -> float:
 
 
 def main() -> None:
-    """Print both."""
+    """Measure both reports."""
     labels = columns()
     with served() as server:
-        asyncio.run(measured(server, labels))
+        asyncio.run(measure(server, labels))
 
 
 if __name__ == "__main__":

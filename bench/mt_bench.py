@@ -1,6 +1,6 @@
-"""MT-bench through the service, beside the figures that were published or cross-checked; ends with 1 if one differs.
+"""Compare MT-bench through the service with published or cross-checked figures. Exits with 1 if one differs.
 
-The folder is FastChat's own layout, imported as it stands: people's votes, GPT-4's verdicts already merged over both
+The folder has FastChat's own layout: people's votes, GPT-4's verdicts already merged over both
 orders (labels of an annotator of kind MODEL), and the replies of Llama-2-70B in both orders (a recorded judge).
 """
 
@@ -40,7 +40,7 @@ PERCENT = {
     ("human, human", 1): (63, 81),
     ("human, human", 2): (67, 82),
 }
-"""The same as the paper prints it."""
+"""The same in percent, as the paper prints it."""
 KAPPA = {
     ("sorted", "with ties"): (0.5047, 1814),
     ("sorted", "without ties"): (0.7670, 1078),
@@ -68,12 +68,12 @@ RATINGS = {
 }
 """Bradley-Terry and online Elo of each contestant, cross-checked with evalica 0.4.2."""
 LLAMA_ORDERS = {"same in both orders": 1417, "different": 610, "with an unparsed side": 373}
-"""Llama-2-70B by the source's own outcomes."""
+"""Comparisons by whether Llama-2-70B's two orders agree, by the source's own outcomes."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """A figure of ours beside one that was published or cross-checked."""
+    """One of our figures next to a published or cross-checked one."""
 
     what: str
     ours: float
@@ -82,7 +82,7 @@ class Check:
 
     @property
     def holds(self) -> bool:
-        """Whether they are the same, as far as the known one was printed."""
+        """Whether they are equal to the precision of the known figure."""
         return abs(self.ours - self.known) <= self.within + 1e-9
 
     def __str__(self) -> str:
@@ -92,7 +92,7 @@ class Check:
 
 
 async def table_5(client: JudgeClient) -> AsyncIterator[Check]:
-    """Agreement of GPT-4 with the experts and of experts with each other, by turn."""
+    """Check the agreement of GPT-4 with experts and of experts with each other, by turn."""
     options = agreements.AgreementOptions(by_turn=True)
     people = "labels:expert_*"
     reports = {
@@ -109,19 +109,19 @@ async def table_5(client: JudgeClient) -> AsyncIterator[Check]:
 
 
 async def kappas(client: JudgeClient) -> AsyncIterator[Check]:
-    """GPT-4 against the plurality of all annotators; a tie for most votes is a tie."""
+    """Check the kappa of GPT-4 and the plurality of all annotators, where a tie for most votes is a tie."""
     for (orientation, ties), (kappa, n) in KAPPA.items():
         options = agreements.AgreementOptions(
             orientation=agreements.Orientation.Value(f"ORIENTATION_{orientation.upper()}"),
             ties=agreements.TIES_WITH if ties == "with ties" else agreements.TIES_WITHOUT,
         )
         figure = (await client.agreement(DATASET, GPT4, "people@plurality", options)).figures[0]
-        yield Check(f"kappa, {orientation} orientation, {ties}", figure.kappa, kappa, 0.00005)
+        yield Check(what=f"kappa, {orientation} orientation, {ties}", ours=figure.kappa, known=kappa, within=0.00005)
         yield Check(f"kappa, {orientation} orientation, {ties}: comparisons", figure.n, n)
 
 
 async def ratings(client: JudgeClient) -> AsyncIterator[Check]:
-    """Bradley-Terry and online Elo, of people and of GPT-4."""
+    """Check Bradley-Terry and online Elo ratings of people and of GPT-4."""
     for source, known in RATINGS.items():
         for column, method in enumerate((RANKING_METHOD_BRADLEY_TERRY, RANKING_METHOD_ELO)):
             options = ranking_service_pb2.RankingOptions(method=method)
@@ -130,21 +130,21 @@ async def ratings(client: JudgeClient) -> AsyncIterator[Check]:
             for contestant, figures in known.items():
                 # Both sides are printed to 0.01, so they are compared as printed.
                 value = round(ours[contestant], 2)
-                yield Check(f"{method}, {source}, {contestant}", value, figures[column], 0.01)
+                yield Check(what=f"{method}, {source}, {contestant}", ours=value, known=figures[column], within=0.01)
 
 
 async def orders(client: JudgeClient) -> AsyncIterator[Check]:
-    """Whether Llama-2-70B says the same in both orders, by the source's outcomes."""
+    """Check how often Llama-2-70B gives the same outcome in both orders, by the source's outcomes."""
     options = agreements.AgreementOptions(parser="source")
-    found = (await client.agreement(DATASET, f"judge:{LLAMA}", "people", options)).order_consistency
+    consistency = (await client.agreement(DATASET, f"judge:{LLAMA}", "people", options)).order_consistency
     for (what, known), ours in zip(
-        LLAMA_ORDERS.items(), (found.consistent, found.inconsistent, found.incomplete), strict=True
+        LLAMA_ORDERS.items(), (consistency.consistent, consistency.inconsistent, consistency.incomplete), strict=True
     ):
         yield Check(f"{LLAMA}: {what}", ours, known)
 
 
 async def parsed_verdicts(client: JudgeClient) -> AsyncIterator[verdict_pb2.Verdict]:
-    """Each recorded verdict with its raw text, the source's reading and our own: a run over the recorded judge."""
+    """Run the recorded judge and yield each verdict with its raw text, the source's parsed verdict and ours."""
     spec = run_service_pb2.RunSpec(
         dataset=f"datasets/{DATASET}",
         judges=[f"judges/{LLAMA}"],
@@ -157,7 +157,7 @@ async def parsed_verdicts(client: JudgeClient) -> AsyncIterator[verdict_pb2.Verd
 
 @dataclass(frozen=True)
 class Difference:
-    """A reply that the source reads in one way and our parser in another."""
+    """A reply that the source and our parser parse differently."""
 
     presentation: str
     source: str
@@ -175,7 +175,7 @@ def _word(parsed_verdict: verdict_pb2.ParsedVerdict) -> str:
 
 
 def difference(verdict: verdict_pb2.Verdict) -> Difference | None:
-    """How the readings of *verdict* differ, if they do."""
+    """Return how the source's and our parsed verdict differ, or None if they agree."""
     parsed_verdicts = {
         parsed_verdict.parser.partition("/")[0]: parsed_verdict for parsed_verdict in verdict.parsed_verdicts
     }
@@ -186,18 +186,16 @@ def difference(verdict: verdict_pb2.Verdict) -> Difference | None:
     order = "ab" if shown.order == outcome_pb2.ORDER_LEFT_FIRST else "ba"
     reason = ours.reason or "one verdict in brackets"
     name = f"{shown.prompt_id} turn {shown.turn} {shown.left} / {shown.right} {order}"
-    return Difference(name, _word(source), _word(ours), reason)
+    return Difference(presentation=name, source=_word(source), ours=_word(ours), reason=reason)
 
 
 def failures(checks: list[Check], statuses: Counter[str], differences: list[Difference]) -> int:
-    """Print what was found; how many checks do not hold."""
+    """Print all results and return the number of checks that fail."""
     print(f"{'figure':<52} {'ours':>11} {'known':>11}")
     print("\n".join(str(check) for check in checks))
     usable = statuses["left"] + statuses["right"] + statuses["tie"]
-    print(
-        f"\nour own reading of {statuses.total()} replies of {LLAMA}: ok {usable}, unreadable {statuses['unreadable']}"
-    )
-    print(f"{len(differences)} read otherwise than by the source:")
+    print(f"\nour parser on {statuses.total():,} replies of {LLAMA}: ok {usable}, unreadable {statuses['unreadable']}")
+    print(f"{len(differences)} parsed differently by the source:")
     print("\n".join(str(row) for row in differences))
     wrong = [check for check in checks if not check.holds]
     print(f"\n{len(checks) - len(wrong)} of {len(checks)} figures are equal")
@@ -205,7 +203,7 @@ def failures(checks: list[Check], statuses: Counter[str], differences: list[Diff
 
 
 async def main(data: Path) -> int:
-    """Import *data*, ask the service for every figure, print them beside the known ones; 1 if one differs."""
+    """Import *data*, print every figure of the service next to the known one, and return 1 if one differs."""
     with tempfile.TemporaryDirectory(prefix="mt-bench-") as folder:
         url = f"sqlite:///{folder}/judge.db"
         async with local_server(store_url=url, listen="127.0.0.1:0") as address, JudgeClient(address) as client:
@@ -215,7 +213,7 @@ async def main(data: Path) -> int:
             checks = [check for part in (table_5, kappas, ratings, orders) async for check in part(client)]
             verdicts = [verdict async for verdict in parsed_verdicts(client)]
     by_us = Counter(_word(next(r for r in verdict.parsed_verdicts if r.parser != "source")) for verdict in verdicts)
-    differences = [found for verdict in verdicts if (found := difference(verdict)) is not None]
+    differences = [row for verdict in verdicts if (row := difference(verdict)) is not None]
     return 1 if failures(checks, by_us, differences) else 0
 
 

@@ -1,6 +1,7 @@
-"""The ranking bench: simulations, pairing, and speed beside the peers; a JSON line a figure, the goals met at the end.
+"""The ranking benchmarks: simulations, pairing, and speed next to peers. Prints one JSON line per figure.
 
-Run by an environment that has the peers: evalica, arenakit, arena-rank and choix.
+Run it in an environment with the peers: evalica, arenakit, arena-rank and choix. The last line says which goals were
+met.
 """
 
 from __future__ import annotations
@@ -9,15 +10,15 @@ import json
 import os
 import sys
 
-# Before numpy loads: fits are too small for a second BLAS thread, and figures are of one core.
+# Set before numpy loads: fits are too small for a second BLAS thread, and figures are for one core.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 PARTS = ("speed", "pairing", "simulations")
 
 
 def main(parts: list[str]) -> None:
-    """Run the *parts* asked for, or all."""
-    import rank_pairing  # noqa: PLC0415  # after the line above
+    """Run *parts*, or all of them if there are none."""
+    import rank_pairing  # noqa: PLC0415  # after the environment is set
     import rank_simulations  # noqa: PLC0415
     import rank_speed  # noqa: PLC0415
 

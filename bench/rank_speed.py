@@ -1,7 +1,7 @@
-"""Rankings beside their peers: a million battles of a hundred contestants, CPU time, interleaved, medians.
+"""The speed of rankings next to their peers: median CPU times of a million battles of a hundred contestants.
 
-Peers get the container they read fastest; what turns names into it is a figure of its own. Ours reads the container
-that the figure names.
+Measurements are interleaved. Peers get the container that they read fastest; converting names into it is a separate
+figure. Our code reads the container that the figure names.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 from evalica import _brzo
-from figures import Figure, interleaved, told
+from figures import Figure, interleaved, progress
 
 from judge.stats.battles import Battles
 from judge.stats.bootstrap import bootstrap
@@ -40,7 +40,7 @@ TOLERANCE, LIMIT = 1e-8, 1000
 
 
 class Data:
-    """The same battles, as everybody likes them best."""
+    """The same battles in the container that each library reads fastest."""
 
     def __init__(self, contestants: int = CONTESTANTS, battles: int = BATTLES) -> None:
         rng = np.random.default_rng(20261125)
@@ -51,13 +51,18 @@ class Data:
         beaten = rng.random(battles) > 1 / (1 + np.exp(strength[self.right] - strength[self.left]))
         self.outcome = np.where(rng.random(battles) < 0.1, 2, beaten).astype(np.int8)
         self.prompt = rng.integers(0, PROMPTS, battles).astype(np.int32)
-        self.coded = Battles(self.names, self.left, self.right, self.outcome)
+        self.coded = Battles(contestants=self.names, left=self.left, right=self.right, outcome=self.outcome)
         self.clustered = Battles(
-            self.names, self.left, self.right, self.outcome, cluster=self.prompt, n_clusters=PROMPTS
+            contestants=self.names,
+            left=self.left,
+            right=self.right,
+            outcome=self.outcome,
+            cluster=self.prompt,
+            n_clusters=PROMPTS,
         )
 
-    def spelled(self) -> None:
-        """The same by name: lists, a frame of polars and one of pandas."""
+    def add_names(self) -> None:
+        """Add the battles by name, as lists, a polars frame and a pandas frame."""
         self.lefts, self.rights = ([self.names[c] for c in side.tolist()] for side in (self.left, self.right))
         self.words = [WORDS[code] for code in self.outcome.tolist()]
         self.winners = [WINNERS[code] for code in self.outcome.tolist()]
@@ -68,9 +73,9 @@ class Data:
 
 
 def figures() -> Iterator[Figure]:
-    """Everything, in order."""
+    """Run all measurements in order."""
     data = Data()
-    data.spelled()
+    data.add_names()
     yield from _fits(data)
     yield from _frames(data)
     yield _sandwiches()
@@ -81,7 +86,7 @@ def figures() -> Iterator[Figure]:
 
 
 def _fits(data: Data) -> Iterator[Figure]:
-    told("fits")
+    progress("fits")
     key = (data.left.astype(np.intp) * CONTESTANTS + data.right) * len(WORDS) + data.outcome
     size = len(WORDS) * CONTESTANTS**2
     lists = (data.left.tolist(), data.right.tolist(), [1.0] * BATTLES)
@@ -142,7 +147,7 @@ def _fits(data: Data) -> Iterator[Figure]:
 
 
 def _sandwiches() -> Figure:
-    """How far our unclustered standard errors lie from arena-rank's, at the same ratings of random weighted boards."""
+    """Compare our unclustered standard errors with arena-rank's at the same ratings of 20 random weighted designs."""
     furthest = 0.0
     for seed in range(20):
         rng = np.random.default_rng(seed)
@@ -151,7 +156,7 @@ def _sandwiches() -> Figure:
         right = (left + rng.integers(1, m, n)) % m
         outcome = rng.integers(0, 3, n).astype(np.int8)
         names = tuple(f"{i:02}" for i in range(m))
-        # A weight a pair, as arena-rank has them.
+        # One weight per pair, as arena-rank requires.
         weights = rng.uniform(0.2, 3, (m, m))
         weights = weights + weights.T
         sides = left.astype(np.int32), right.astype(np.int32)
@@ -163,13 +168,13 @@ def _sandwiches() -> Figure:
                 "winner": [THEIRS[o] for o in outcome],
             }
         )
-        told_theirs = arena_data.PairDataset.from_pandas(frame)
+        their_data = arena_data.PairDataset.from_pandas(frame)
         hessian, meat = arena_models.BradleyTerry.compute_hessian_and_covariance(
             np.asarray(fit.log_strengths),
-            told_theirs.pairs,
-            told_theirs.outcomes,
-            told_theirs.counts,
-            np.asarray(told_theirs.counts) * weights[tuple(np.asarray(told_theirs.pairs).T)],
+            their_data.pairs,
+            their_data.outcomes,
+            their_data.counts,
+            np.asarray(their_data.counts) * weights[tuple(np.asarray(their_data.pairs).T)],
             0.0,
             m,
         )
@@ -179,12 +184,12 @@ def _sandwiches() -> Figure:
         if matrix is None:
             raise RuntimeError(fit.covariance.method)
         furthest = max(furthest, float(np.abs(np.sqrt(matrix.diagonal()) / theirs - 1).max()))
-    name = "sandwich standard errors, furthest from arena-rank's on 20 boards"
-    return Figure("rank", name, furthest, "relative", "", None, "<= 1e-6", furthest <= 1e-6)  # the goal
+    name = "sandwich standard errors, furthest from arena-rank's on 20 designs"
+    return Figure(bench="rank", figure=name, value=furthest, unit="relative", goal="<= 1e-6", met=furthest <= 1e-6)
 
 
 def _frames(data: Data) -> Iterator[Figure]:
-    told("frames")
+    progress("frames")
 
     def ours() -> BradleyTerryFit:
         battles = Battles.from_names(data.frame["left"], data.frame["right"], data.frame["outcome"])
@@ -199,11 +204,11 @@ def _frames(data: Data) -> Iterator[Figure]:
     first = _cpu(theirs)()
     mine, warm = interleaved(3, _cpu(ours), _cpu(theirs))
     yield _figure("ratings and sandwich intervals from a frame", mine, "arena-rank, warm", warm, warm / mine, least=40)
-    yield Figure("rank", "the same, arena-rank's first", first * 1000, "ms")
+    yield Figure(bench="rank", figure="the same, arena-rank's first", value=first * 1000, unit="ms")
 
 
 def _bootstraps(data: Data) -> Iterator[Figure]:
-    told("bootstraps")
+    progress("bootstraps")
     alone, clustered = bradley_terry(data.coded), bradley_terry(data.clustered)
     wide = Data(contestants=300)
     three_hundred = bradley_terry(wide.coded)
@@ -247,13 +252,13 @@ def _bootstraps(data: Data) -> Iterator[Figure]:
 
 
 def _standard_errors(data: Data) -> Iterator[Figure]:
-    told("intervals")
+    progress("intervals")
     fit = bradley_terry(data.clustered)
     matrix, freedom = fit.covariance.matrix, fit.covariance.freedom
     if matrix is None:
         raise RuntimeError(fit.covariance.method)
 
-    def counted() -> BradleyTerryFit:
+    def with_covariance() -> BradleyTerryFit:
         again = bradley_terry(data.coded)
         again.covariance  # noqa: B018  # computed when asked for
         return again
@@ -263,7 +268,7 @@ def _standard_errors(data: Data) -> Iterator[Figure]:
 
     whole, fitted, by_prompt, ranked, best = interleaved(
         ROUNDS,
-        _cpu(counted),
+        _cpu(with_covariance),
         _cpu(lambda: bradley_terry(data.coded)),
         _cpu(sandwich),
         _cpu(lambda: rank_intervals(fit.log_strengths, matrix, freedom, np.random.default_rng(1))),
@@ -276,7 +281,7 @@ def _standard_errors(data: Data) -> Iterator[Figure]:
 
 
 def _online(data: Data) -> Iterator[Figure]:
-    told("Elo")
+    progress("Elo")
 
     def ours() -> object:
         return elo(Battles.from_names(data.lefts, data.rights, data.words))
@@ -289,24 +294,31 @@ def _online(data: Data) -> Iterator[Figure]:
 
 
 def _memory() -> Figure:
-    """Bytes a battle beyond the input, of a fit with its intervals: in a process of its own."""
-    told("memory")
+    """Measure the memory per battle of a fit with intervals beyond its input, in a process of its own."""
+    progress("memory")
     out = subprocess.run([sys.executable, __file__], capture_output=True, text=True, check=True).stdout
-    found = float(out)
-    return Figure("rank", "10^7 battles, beyond the input", found, "bytes a battle", "", None, "< 64", found < 64)
+    bytes_per_battle = float(out)
+    return Figure(
+        bench="rank",
+        figure="10^7 battles, beyond the input",
+        value=bytes_per_battle,
+        unit="bytes a battle",
+        goal="< 64",
+        met=bytes_per_battle < 64,
+    )
 
 
-def _beyond_the_input() -> float:
-    many = 10_000_000
-    data = Data(battles=many).clustered
+def _measure_beyond_the_input() -> float:
+    n_battles = 10_000_000
+    data = Data(battles=n_battles).clustered
     before = _memory_of("VmRSS")
     Path("/proc/self/clear_refs").write_text("5", "ascii")
     bradley_terry(data).interval()
-    return (_memory_of("VmHWM") - before) / many
+    return (_memory_of("VmHWM") - before) / n_battles
 
 
 def _memory_of(what: str) -> int:
-    """A figure of /proc/self/status in bytes; the high-water mark VmHWM starts anew when 5 is written to clear_refs."""
+    """Return a figure of /proc/self/status in bytes. Writing 5 to clear_refs resets the high-water mark VmHWM."""
     lines = Path("/proc/self/status").read_text("ascii").splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{what}:"))
 
@@ -326,18 +338,28 @@ def _figure(
         goal, met = f">= {least:g} x faster", ratio >= least
     elif most is not None:
         goal, met = f"<= {most:g} x", ratio <= most
-    return Figure("rank", name, ours * 1000, "ms", f"{peer}: {theirs * 1000:.4g} ms", ratio, goal, met)
+    return Figure(
+        bench="rank",
+        figure=name,
+        value=ours * 1000,
+        unit="ms",
+        peer=f"{peer}: {theirs * 1000:.4g} ms",
+        ratio=ratio,
+        goal=goal,
+        met=met,
+    )
 
 
 def _goal(name: str, took: float, most: float | None) -> Figure:
     goal = "" if most is None else f"< {most * 1000:g} ms"
-    return Figure("rank", name, took * 1000, "ms", "", None, goal, None if most is None else took < most)
+    met = None if most is None else took < most
+    return Figure(bench="rank", figure=name, value=took * 1000, unit="ms", goal=goal, met=met)
 
 
 def _same(ours: BradleyTerryFit, theirs: evalica.BradleyTerryResult) -> None:
     scores = np.log10([theirs.scores[name] for name in ours.battles.contestants])
     if not np.allclose(ours.ratings, 1000 + 400 * (scores - scores.mean()), atol=0.01):
-        message = "evalica and we do not agree"
+        message = "our ratings differ from evalica's by more than 0.01"
         raise RuntimeError(message)
 
 
@@ -355,4 +377,4 @@ def _cpu(work: Callable[[], object]) -> Callable[[], float]:
 
 
 if __name__ == "__main__":
-    print(_beyond_the_input())
+    print(_measure_beyond_the_input())

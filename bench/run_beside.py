@@ -1,11 +1,11 @@
-"""A run of 10,000 comparisons in both orders, with an instant judge, beside a bare asyncio loop that writes its rows.
+"""A run of 10,000 comparisons in both orders with an instant judge, next to a bare asyncio loop that writes its rows.
 
-The judge is a yardstick, once as it is, a rule that is asked at once for all that a permit grants, and once as if it
-were far away: rendered, in a task of its own, with a deadline, tries and an account for every call.
+The judge is a baseline judge. It runs once as usual, as a rule that judges all granted presentations at once, and
+once like a remote judge: each call is rendered and has a task, a deadline, retries and a rate limit.
 
-The bare loop has the rows ready: for each it makes a task that awaits a judge, and commits them in groups with the
-driver, in a thread, into the same tables with the same indexes and the same sync. It renders, reads and checks nothing,
-and asks for no permits.
+The bare loop starts with the finished rows. For each row it makes a task that awaits a judge, and it commits rows in
+groups with the driver, in a thread, into the same tables with the same indexes and the same sync. It does not render,
+parse or check anything, and needs no permits.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from figures import Figure, interleaved, told
+from figures import Figure, interleaved, progress
 
 from judge.app.judges import ConfiguredJudges
 from judge.config.settings import load
@@ -44,8 +44,8 @@ TENANT = "default"
 
 
 def figures() -> Iterator[Figure]:
-    """Seconds of the run in units of the bare loop's."""
-    told(f"runs: {VERDICTS} verdicts of an instant judge, beside a bare loop over the same rows")
+    """Measure the time of the run relative to the bare loop."""
+    progress(f"runs: {VERDICTS:,} verdicts of an instant judge, next to a bare loop over the same rows")
     with tempfile.TemporaryDirectory(prefix="judge-bench-") as folder:
         home = Path(folder)
         asyncio.run(_run(home / "rows.db"))
@@ -59,45 +59,45 @@ def figures() -> Iterator[Figure]:
         )
     ratio = mine / bare
     yield Figure(
-        "runs",
-        "local engine on SQLite",
-        VERDICTS / mine,
-        "verdicts/s",
-        f"a bare asyncio loop: {VERDICTS / bare:.0f}/s",
-        ratio,
-        f"<= {GOAL} x its time",
-        ratio <= GOAL,
+        bench="runs",
+        figure="local engine on SQLite",
+        value=VERDICTS / mine,
+        unit="verdicts/s",
+        peer=f"a bare asyncio loop: {VERDICTS / bare:.0f}/s",
+        ratio=ratio,
+        goal=f"<= {GOAL} x its time",
+        met=ratio <= GOAL,
     )
     yield Figure(
-        "runs",
-        "the same, each call awaited by itself",
-        VERDICTS / awaited,
-        "verdicts/s",
-        f"a bare asyncio loop: {VERDICTS / bare:.0f}/s",
-        awaited / bare,
+        bench="runs",
+        figure="the same, each call awaited by itself",
+        value=VERDICTS / awaited,
+        unit="verdicts/s",
+        peer=f"a bare asyncio loop: {VERDICTS / bare:.0f}/s",
+        ratio=awaited / bare,
     )
 
 
-class _Awaited(ConfiguredJudges):
-    """Judges that are asked as if they were far away, also those that compute."""
+class _RemoteJudges(ConfiguredJudges):
+    """Judges that are all called like remote judges, even those that only compute."""
 
     def at_work(self, definition: JudgeDefinition) -> JudgeAtWork:
         return replace(super().at_work(definition), rule=None)
 
 
 async def _run(file: Path, *, awaited: bool = False) -> float:
-    """Seconds from CreateRun to the end that the run has; its watcher hears of that up to half a second later."""
+    """Return the seconds from CreateRun to the run's end time. A watcher sees the end up to half a second later."""
     clock = SystemClock()
     store = SqlStore.open(f"sqlite:///{file}", clock=clock)
-    judges = (_Awaited if awaited else ConfiguredJudges)(load(None), clock)
+    judges = (_RemoteJudges if awaited else ConfiguredJudges)(load(None), clock)
     engine = LocalEngine(store, judges, clock)
     await _fill(store)
-    begun = clock.now()
+    begin = clock.now()
     run = await RunLifecycle(store, engine, judges).create(TENANT, RunSpec("bench", ("longest",)), "", b"")
     watcher = Watcher(store, clock)
     async for now, _ in watcher.watch(TENANT, run.run_id, 0):
         run = now
-    seconds = (run.end_time or math.inf) - begun
+    seconds = (run.end_time or math.inf) - begin
     await watcher.close()
     await engine.close()
     await judges.close()
@@ -112,8 +112,8 @@ async def _fill(store: SqlStore) -> None:
     await store.create_dataset(TENANT, "bench")
     prompts = [Prompt(f"p{n}", (f"What is {n}? " * 10,)) for n in range(PROMPTS)]
     outputs = [
-        Output(one.prompt_id, f"m{who}", (f"It is {one.prompt_id}, says {who}. " * (10 + who),))
-        for one in prompts
+        Output(prompt.prompt_id, f"m{who}", (f"It is {prompt.prompt_id}, says {who}. " * (10 + who),))
+        for prompt in prompts
         for who in range(CONTESTANTS)
     ]
     await store.add_prompts(TENANT, "bench", prompts, replace=False)
@@ -122,13 +122,13 @@ async def _fill(store: SqlStore) -> None:
 
 
 def _rows(file: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """What a run wrote, table by table, in its order."""
+    """Return the rows that a run wrote, by table and in order."""
     with sqlite3.connect(file) as database:
         return {table: database.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall() for table in TABLES}  # noqa: S608  # our own
 
 
 async def _bare(schema: Path, file: Path, rows: dict[str, list[tuple[Any, ...]]]) -> float:
-    """Seconds to judge and write as many rows with nothing around it."""
+    """Return the seconds that a bare loop needs to judge and write the same rows."""
     thread = ThreadPoolExecutor(1)
     loop = asyncio.get_running_loop()
     database = await loop.run_in_executor(thread, _empty, schema, file)
@@ -143,19 +143,19 @@ async def _bare(schema: Path, file: Path, rows: dict[str, list[tuple[Any, ...]]]
             done = loop.create_future()
             waiting.append((number, done))
             if writing is None or writing.done():
-                writing = loop.create_task(written())
+                writing = loop.create_task(write_groups())
             await done
 
-    async def written() -> None:
+    async def write_groups() -> None:
         while waiting:
             group, waiting[:] = waiting[:GROUP], waiting[GROUP:]
             await loop.run_in_executor(thread, _write, database, rows, [number for number, _ in group])
             for _, done in group:
                 done.set_result(None)
 
-    begun = perf_counter()
+    begin = perf_counter()
     await asyncio.gather(*(judge_one(number) for number in range(VERDICTS)))
-    seconds = perf_counter() - begun
+    seconds = perf_counter() - begin
     await loop.run_in_executor(thread, database.close)
     thread.shutdown()
     return seconds

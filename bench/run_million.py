@@ -1,7 +1,7 @@
 """A million verdicts of an instant judge on one SQLite file, by a real server that is killed half-way.
 
-Held: memory stays flat and under 1 GB, the third 100,000 is as fast as the first, the run goes on within a minute of
-the server's start, the leaderboard takes under 5 s, and the last page of verdicts comes as fast as the first.
+The goals: memory stays flat and under 1 GB, the third 100,000 verdicts are as fast as the first, the run resumes
+within a minute of the server's start, the leaderboard takes under 5 s, and the last page is as fast as the first.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from statistics import median
 from time import perf_counter
 
 import numpy as np
-from figures import Figure, told
+from figures import Figure, progress
 from server import Served, served_in
 
 from judge.api.v1 import dataset_service_pb2 as pb
@@ -30,159 +30,190 @@ PART, PIECE = 100_000, 20_000
 MIB = 1024 * 1024
 LOOKS, LEADERBOARDS, RUNS = 5, 3, 3
 IN_FLIGHT = WINDOW * SHARD
-"""Calls at once of a judge that computes: the whole of each shard at work."""
+"""The most calls in flight of a judge that computes: all presentations of each open shard."""
 
 
 @dataclass
-class Seen:
-    """What a watcher saw of one server's part of a run."""
+class Watched:
+    """What a watcher saw of the part of a run that one server executed."""
 
-    begun: float = field(default_factory=perf_counter)
+    begin_time: float = field(default_factory=perf_counter)
     first: float = 0.0
-    """Seconds until the first verdict that was not there before."""
+    """Seconds until the first new verdict."""
     marks: list[tuple[int, float]] = field(default_factory=list)
-    """Verdicts, and the seconds at which there were as many."""
+    """Numbers of verdicts with the time in seconds at which they were reached."""
     rss: list[int] = field(default_factory=list)
 
     def rate(self, low: int, high: int) -> float:
-        """Verdicts a second between two counts: the median over pieces, for others use the machine too."""
+        """Return verdicts per second between two counts: a median over pieces, because the machine may be busy."""
         counts, seconds = zip(*self.marks, strict=True)
-        # A watcher looks twice a second; between two looks the verdicts came evenly, as far as anybody knows.
+        # A watcher looks twice a second, so verdicts are interpolated between two looks.
         at = np.interp(np.arange(low, high + 1, PIECE), counts, seconds)
         return float(np.median(PIECE / np.diff(at)))
 
 
 def figures(verdicts: int) -> Iterator[Figure]:
-    """The figures of one run of about so many verdicts."""
+    """Measure a run of about *verdicts* verdicts."""
     prompts = max(1, round(verdicts / (2 * PAIRS)))
     total = prompts * PAIRS * 2
-    told(f"runs: {total} verdicts of an instant judge on SQLite, the server killed half-way")
-    begun = [_begun(prompts) for _ in range(RUNS - 1)] if total // 2 >= 3 * PART else []
+    progress(f"runs: {total:,} verdicts of an instant judge on SQLite, with the server killed half-way")
+    beginnings = [_watch_beginning(prompts) for _ in range(RUNS - 1)] if total // 2 >= 3 * PART else []
     with tempfile.TemporaryDirectory(prefix="judge-bench-") as folder:
         home = Path(folder)
         with served_in(home) as server:
-            run, created, before = asyncio.run(_until(server, prompts, total // 2))
+            run, created, before = asyncio.run(_run_until(server, prompts, total // 2))
             server.process.kill()
         with served_in(home) as server:
-            after, ended = asyncio.run(_rest(server, run))
+            after, ended = asyncio.run(_watch_rest(server, run))
             yield from _of_run(total, created, before, after, ended)
-            yield from _third([*begun, before]) if begun else ()
+            yield from _third([*beginnings, before]) if beginnings else ()
             yield from asyncio.run(_measure_reads(server, run, total))
 
 
-def _begun(prompts: int) -> Seen:
-    """The beginning of such a run by a server of its own."""
+def _watch_beginning(prompts: int) -> Watched:
+    """Watch the beginning of such a run on a server of its own."""
     with tempfile.TemporaryDirectory(prefix="judge-bench-") as folder, served_in(Path(folder)) as server:
-        return asyncio.run(_until(server, prompts, 3 * PART))[2]
+        return asyncio.run(_run_until(server, prompts, 3 * PART))[2]
 
 
-async def _until(server: Served, prompts: int, upto: int) -> tuple[str, float, Seen]:
-    """A run as far as *upto* verdicts: its name, the seconds that it took to create it, and what was seen."""
+async def _run_until(server: Served, prompts: int, upto: int) -> tuple[str, float, Watched]:
+    """Run until *upto* verdicts. Return the run's name, the seconds that CreateRun took, and what was seen."""
     async with JudgeClient(server.address) as client:
         await _upload(client, prompts)
         spec = run_service_pb2.RunSpec(dataset="datasets/bench", judges=["judges/longest"])
-        begun = perf_counter()
+        begin = perf_counter()
         run = (await client.create_run(spec)).name
-        created = perf_counter() - begun
-        return run, created, await _seen(client, server, run, upto=upto)
+        created = perf_counter() - begin
+        return run, created, await _watch(client, server, run, upto=upto)
 
 
-async def _rest(server: Served, run: str) -> tuple[Seen, run_service_pb2.Run]:
+async def _watch_rest(server: Served, run: str) -> tuple[Watched, run_service_pb2.Run]:
     async with JudgeClient(server.address) as client:
-        seen = await _seen(client, server, run, upto=0)
+        seen = await _watch(client, server, run, upto=0)
         return seen, await client.get_run(run)
 
 
-async def _seen(client: JudgeClient, server: Served, run: str, *, upto: int) -> Seen:
-    """Watch until there are *upto* verdicts, or to the end."""
-    seen, before = Seen(), -1
+async def _watch(client: JudgeClient, server: Served, run: str, *, upto: int) -> Watched:
+    """Watch a run until *upto* verdicts, or to the end if *upto* is 0."""
+    watched, before = Watched(), -1
     async for now in client.watch_run(run):
         count = now.counts.planned - now.counts.pending
-        if 0 <= before < count and not seen.first:
-            seen.first = perf_counter() - seen.begun
+        if 0 <= before < count and not watched.first:
+            watched.first = perf_counter() - watched.begin_time
         before = count if before < 0 else before
-        seen.marks.append((count, perf_counter()))
-        seen.rss.append(server.rss)
+        watched.marks.append((count, perf_counter()))
+        watched.rss.append(server.rss)
         if upto and count >= upto:
             break
-    return seen
+    return watched
 
 
-def _of_run(total: int, created: float, before: Seen, after: Seen, ended: run_service_pb2.Run) -> Iterator[Figure]:
+def _of_run(
+    total: int, created: float, before: Watched, after: Watched, ended: run_service_pb2.Run
+) -> Iterator[Figure]:
     lost = total - ended.counts.by_status.get("ok", 0)
-    yield Figure("runs", "verdicts lost to a kill", lost, "verdicts", goal="0", met=lost == 0)
+    yield Figure(bench="runs", figure="verdicts lost to a kill", value=lost, unit="verdicts", goal="0", met=lost == 0)
     yield Figure(
-        "runs",
-        "calls repeated after a kill",
-        ended.counts.repeated,
-        "calls",
+        bench="runs",
+        figure="calls repeated after a kill",
+        value=ended.counts.repeated,
+        unit="calls",
         goal=f"<= {IN_FLIGHT}",
         met=ended.counts.repeated <= IN_FLIGHT,
     )
-    yield Figure("runs", "CreateRun", created, "s")
-    yield Figure("runs", "going on after a kill", after.first, "s", goal="< 60 s", met=after.first < 60)
+    yield Figure(bench="runs", figure="CreateRun", value=created, unit="s")
+    yield Figure(
+        bench="runs",
+        figure="going on after a kill",
+        value=after.first,
+        unit="s",
+        goal="< 60 s",
+        met=after.first < 60,
+    )
     peak = max(*before.rss, *after.rss) / MIB
-    yield Figure("runs", "server memory, the most", peak, "MiB", goal="< 1024 MiB", met=peak < 1024)
+    yield Figure(
+        bench="runs",
+        figure="server memory, the most",
+        value=peak,
+        unit="MiB",
+        goal="< 1024 MiB",
+        met=peak < 1024,
+    )
     late = len(after.rss) // 2
     grown = (median(after.rss[-LOOKS:]) - median(after.rss[late : late + LOOKS])) / MIB
-    yield Figure("runs", "server memory, last quarter of the run", grown, "MiB more", goal="< 32 MiB", met=grown < 32)
-
-
-def _third(seen: list[Seen]) -> Iterator[Figure]:
-    """Whether a store that has grown is slower: in medians over several runs, for one pair tells of the machine."""
-    pairs = [(one.rate(0, PART), one.rate(2 * PART, 3 * PART)) for one in seen]
-    ratios = sorted(third / first for first, third in pairs)
     yield Figure(
-        "runs",
-        "the third 100,000",
-        median(third for _, third in pairs),
-        "verdicts/s",
-        f"the first: {median(first for first, _ in pairs):.0f}/s; ratios {', '.join(f'{one:.2f}' for one in ratios)}",
-        median(ratios),
-        ">= 0.9 x",
-        median(ratios) >= 0.9,
+        bench="runs",
+        figure="server memory, last quarter of the run",
+        value=grown,
+        unit="MiB more",
+        goal="< 32 MiB",
+        met=grown < 32,
+    )
+
+
+def _third(seen: list[Watched]) -> Iterator[Figure]:
+    """Measure whether a large store is slower: medians over several runs, because one run depends on the machine."""
+    pairs = [(part.rate(0, PART), part.rate(2 * PART, 3 * PART)) for part in seen]
+    ratios = sorted(third / first for first, third in pairs)
+    shown = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+    yield Figure(
+        bench="runs",
+        figure="the third 100,000",
+        value=median(third for _, third in pairs),
+        unit="verdicts/s",
+        peer=f"the first: {median(first for first, _ in pairs):.0f}/s; ratios {shown}",
+        ratio=median(ratios),
+        goal=">= 0.9 x",
+        met=median(ratios) >= 0.9,
     )
 
 
 async def _measure_reads(server: Served, run: str, total: int) -> list[Figure]:
-    """The leaderboard from the store, and pages at both ends."""
+    """Measure the leaderboard from the store, and the first and last page of verdicts."""
     async with JudgeClient(server.address) as client:
         source = f"run:{run.removeprefix('runs/')}/longest"
-        taken = []
+        seconds = []
         for _ in range(LEADERBOARDS):
-            begun = perf_counter()
+            begin = perf_counter()
             leaderboard = await client.leaderboard("bench", source)
-            taken.append(perf_counter() - begun)
-        ranked = median(taken)
+            seconds.append(perf_counter() - begin)
+        leaderboard_seconds = median(seconds)
         first = await _page(client, run, 0)
         last = await _page(client, run, total - 1000)
     if len(leaderboard.ratings) != CONTESTANTS:
         message = f"the leaderboard has {len(leaderboard.ratings)} ratings"
         raise RuntimeError(message)
     return [
-        Figure("runs", "leaderboard from the store", ranked, "s", goal="< 5 s", met=ranked < 5),
         Figure(
-            "runs",
-            "ListVerdicts, the last page",
-            last,
-            "s",
-            f"the first: {first:.3f} s",
-            last / first,
-            "<= 1.5 x",
-            last <= 1.5 * first,
+            bench="runs",
+            figure="leaderboard from the store",
+            value=leaderboard_seconds,
+            unit="s",
+            goal="< 5 s",
+            met=leaderboard_seconds < 5,
+        ),
+        Figure(
+            bench="runs",
+            figure="ListVerdicts, the last page",
+            value=last,
+            unit="s",
+            peer=f"the first: {first:.3f} s",
+            ratio=last / first,
+            goal="<= 1.5 x",
+            met=last <= 1.5 * first,
         ),
     ]
 
 
 async def _page(client: JudgeClient, run: str, begin: int) -> float:
-    """Seconds for the page of verdicts from position *begin* on; the median of some."""
-    asked = run_service_pb2.ListVerdictsRequest(parent=run, page_size=1000, page_token=str(begin - 1))
-    taken = []
+    """Return the median seconds of a page of verdicts that starts at position *begin*."""
+    request = run_service_pb2.ListVerdictsRequest(parent=run, page_size=1000, page_token=str(begin - 1))
+    seconds = []
     for _ in range(LOOKS):
-        began = perf_counter()
-        await client.runs.ListVerdicts(asked)
-        taken.append(perf_counter() - began)
-    return median(taken)
+        start = perf_counter()
+        await client.runs.ListVerdicts(request)
+        seconds.append(perf_counter() - start)
+    return median(seconds)
 
 
 async def _upload(client: JudgeClient, prompts: int) -> None:

@@ -1,4 +1,4 @@
-"""A run of 10,000 comparisons in both orders with an instant judge on a real server, beside the bare driver."""
+"""A run of 10,000 comparisons in both orders with an instant judge on a real server, next to the bare driver."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter
 
-from figures import Figure, told
+from figures import Figure, progress
 from server import Served, served
 
 from judge.api.v1 import dataset_service_pb2 as pb
@@ -23,15 +23,29 @@ CPU_MS = 0.5
 
 
 def figures() -> Iterator[Figure]:
-    """Verdicts a second, the service's own CPU for one, and how a bare loop over the driver compares."""
-    told(f"runs: {VERDICTS} verdicts of an instant judge")
+    """Measure verdicts per second next to a bare loop over the driver, and the service's CPU per verdict."""
+    progress(f"runs: {VERDICTS:,} verdicts of an instant judge")
     with served() as server:
         seconds, cpu = asyncio.run(_run(server))
     bare = VERDICTS / _bare_driver()
     rate = VERDICTS / seconds
-    yield Figure("runs", "verdicts", rate, "1/s", f"sqlite3, {GROUP} rows a commit: {bare:.0f}/s", rate / bare)
+    yield Figure(
+        bench="runs",
+        figure="verdicts",
+        value=rate,
+        unit="1/s",
+        peer=f"sqlite3, {GROUP} rows a commit: {bare:.0f}/s",
+        ratio=rate / bare,
+    )
     each = cpu / VERDICTS * 1000
-    yield Figure("runs", "CPU of the service per verdict", each, "ms", goal=f"< {CPU_MS} ms", met=each < CPU_MS)
+    yield Figure(
+        bench="runs",
+        figure="CPU of the service per verdict",
+        value=each,
+        unit="ms",
+        goal=f"< {CPU_MS} ms",
+        met=each < CPU_MS,
+    )
 
 
 async def _run(server: Served) -> tuple[float, float]:
@@ -45,10 +59,10 @@ async def _run(server: Served) -> tuple[float, float]:
         ]
         await client.upload_prompts("bench", prompts)
         await client.upload_outputs("bench", outputs)
-        begun, cpu = perf_counter(), server.cpu_seconds
+        begin, cpu = perf_counter(), server.cpu_seconds
         spec = run_service_pb2.RunSpec(dataset="datasets/bench", judges=["judges/longest"])
         run = await client.wait_run((await client.create_run(spec)).name)
-        spent = perf_counter() - begun, server.cpu_seconds - cpu
+        spent = perf_counter() - begin, server.cpu_seconds - cpu
     if run.counts.by_status.get("ok") != VERDICTS:
         message = f"the run ended with {dict(run.counts.by_status)}"
         raise RuntimeError(message)
@@ -56,19 +70,19 @@ async def _run(server: Served) -> tuple[float, float]:
 
 
 def _bare_driver() -> float:
-    """Seconds to write as many rows of a like size with the driver alone, in groups, with full sync."""
+    """Return the seconds to write as many rows of similar size with the driver alone, in groups, with full sync."""
     with tempfile.TemporaryDirectory(prefix="judge-bench-") as folder:
         database = sqlite3.connect(Path(folder) / "bare.db", isolation_level=None)
         database.execute("PRAGMA journal_mode=WAL")
         database.execute("PRAGMA synchronous=FULL")
         database.execute("CREATE TABLE answer (id INTEGER PRIMARY KEY, a INT, b INT, c INT, d INT, raw TEXT)")
         database.execute("CREATE UNIQUE INDEX by_key ON answer (a, b, c, d)")
-        begun = perf_counter()
+        begin = perf_counter()
         for group in range(0, VERDICTS, GROUP):
             rows = [(1, n, n + 1, n + 2, "x" * ROW_BYTES) for n in range(group, min(group + GROUP, VERDICTS))]
             database.execute("BEGIN IMMEDIATE")
             database.executemany("INSERT INTO answer (a, b, c, d, raw) VALUES (?, ?, ?, ?, ?)", rows)
             database.execute("COMMIT")
-        seconds = perf_counter() - begun
+        seconds = perf_counter() - begin
         database.close()
     return seconds

@@ -1,4 +1,4 @@
-"""The same run by a server on SQLite, and by workers on Temporal and PostgreSQL: real processes, an instant judge."""
+"""The same run by a server on SQLite and by workers on Temporal and PostgreSQL: real processes, an instant judge."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from time import time
 
-from figures import Figure, interleaved, told
-from server import Served, begun, served_in
+from figures import Figure, interleaved, progress
+from server import Served, served_in, server_with_settings
 
 from judge.api.v1 import dataset_service_pb2 as ds
 from judge.api.v1 import run_service_pb2 as pb
@@ -34,8 +34,8 @@ address = "{address}"
 
 
 def figures() -> Iterator[Figure]:
-    """Seconds of the run on Temporal in units of the local one's."""
-    told(f"runs: {VERDICTS} verdicts of an instant judge, by {WORKERS} workers beside one process")
+    """Measure the time of the run on Temporal relative to the local run."""
+    progress(f"runs: {VERDICTS:,} verdicts of an instant judge, by {WORKERS} workers next to one process")
     with tempfile.TemporaryDirectory(prefix="judge-bench-") as folder, contextlib.ExitStack() as stack:
         alone = stack.enter_context(served_in(Path(folder)))
         shared = stack.enter_context(_with_workers())
@@ -51,22 +51,22 @@ def figures() -> Iterator[Figure]:
         )
     ratio = workers / local
     yield Figure(
-        "runs",
-        f"Temporal and PostgreSQL, {WORKERS} workers",
-        VERDICTS / workers,
-        "verdicts/s",
-        f"the local engine on SQLite: {VERDICTS / local:.0f}/s",
-        ratio,
-        f"<= {GOAL} x its time",
-        ratio <= GOAL,
+        bench="runs",
+        figure=f"Temporal and PostgreSQL, {WORKERS} workers",
+        value=VERDICTS / workers,
+        unit="verdicts/s",
+        peer=f"the local engine on SQLite: {VERDICTS / local:.0f}/s",
+        ratio=ratio,
+        goal=f"<= {GOAL} x its time",
+        met=ratio <= GOAL,
     )
 
 
 @contextlib.contextmanager
 def _with_workers() -> Iterator[Served]:
-    """A server that executes nothing, and workers, on a PostgreSQL and a Temporal of their own."""
+    """Run a server that executes nothing, and workers, with their own PostgreSQL and Temporal."""
     sys.path.append(str(Path(__file__).parents[1] / "tests"))
-    from support.postgres import postgres  # noqa: PLC0415  # the tests' real servers
+    from support.postgres import postgres  # noqa: PLC0415  # the real servers of the tests
     from support.temporal_server import temporal  # noqa: PLC0415  # as above
 
     with (
@@ -77,7 +77,7 @@ def _with_workers() -> Iterator[Served]:
     ):
         home = Path(folder)
         text = SHARED.format(store=database.create("bench"), address=server.address)
-        front = stack.enter_context(begun(home, text))
+        front = stack.enter_context(server_with_settings(home, text))
         environment = {**os.environ, "JUDGE_HOME": str(home), "JUDGE_CONFIG": str(home / "judge.toml")}
         for number in range(WORKERS):
             log = stack.enter_context((home / f"worker-{number}.log").open("w"))
@@ -104,13 +104,13 @@ async def _fill(address: str) -> None:
 
 
 async def _run(address: str, cache_tag: int) -> float:
-    """Seconds from CreateRun to the end that the run has, of verdicts that no earlier *cache_tag* has."""
+    """Return the seconds from CreateRun to the run's end time. A new *cache_tag* makes all verdicts new."""
     async with JudgeClient(address) as client:
         pairing = pb.Pairing(cache_tag=f"round {cache_tag}")
         spec = pb.RunSpec(dataset="datasets/bench", judges=["judges/longest"], pairing=pairing)
         begin = time()
         run = await client.wait_run((await client.create_run(spec)).name)
-        # A watcher hears of the end up to half a second later.
+        # A watcher sees the end up to half a second later.
         seconds = run.end_time.ToNanoseconds() / 1e9 - begin
     if dict(run.counts.by_status) != {"ok": VERDICTS} or run.counts.calls != VERDICTS:
         message = f"the run ended with {dict(run.counts.by_status)} and {run.counts.calls} calls"

@@ -1,6 +1,6 @@
-"""Large runs: beside a bare loop, beside workers on Temporal, and a million verdicts on a file with a kill between.
+"""Large runs: next to a bare loop, on Temporal with workers, and a million verdicts on SQLite with a kill half-way.
 
-python bench/runs.py [VERDICTS]        a million by default
+python bench/runs.py [VERDICTS]        1,000,000 by default
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ import json
 import os
 import sys
 
-# Before numpy loads: figures are of one core.
+# Set before numpy loads: figures are for one core.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def main() -> None:
-    """Run both, and say which goals were met."""
-    import run_beside  # noqa: PLC0415  # after the line above
+    """Run all three, and print which goals were met."""
+    import run_beside  # noqa: PLC0415  # after the environment is set
     import run_million  # noqa: PLC0415  # as above
     import run_workers  # noqa: PLC0415  # as above
 

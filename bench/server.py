@@ -1,4 +1,4 @@
-"""A real `judge serve` process on loopback with a store of its own, for benches of the service."""
+"""A real `judge serve` process on loopback with a store of its own, for benchmarks of the service."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ LOOK = 0.05
 
 @dataclass(frozen=True)
 class Served:
-    """Where the server listens, and its process."""
+    """The address of a server and its process."""
 
     address: str
     process: psutil.Process
 
     @property
     def cpu_seconds(self) -> float:
-        """CPU time of the server so far."""
+        """CPU seconds of the server so far."""
         times = self.process.cpu_times()
         return float(times.user + times.system)
 
@@ -40,26 +40,26 @@ class Served:
 
 @contextlib.contextmanager
 def served() -> Iterator[Served]:
-    """A server that starts with an empty store and is ended at the end."""
+    """Run a server with an empty store until exit."""
     with tempfile.TemporaryDirectory(prefix="judge-bench-") as home, served_in(Path(home)) as server:
         yield server
 
 
 @contextlib.contextmanager
 def served_in(home: Path) -> Iterator[Served]:
-    """A server on the store in *home*, which is ended at the end."""
-    with begun(home, "log_json = true\n") as server:
+    """Run a server on the store in *home* until exit."""
+    with server_with_settings(home, "log_json = true\n") as server:
         yield server
 
 
 @contextlib.contextmanager
-def begun(home: Path, settings: str) -> Iterator[Served]:
-    """A server with *settings* and whatever else is in *home*, which is ended at the end."""
+def server_with_settings(home: Path, settings: str) -> Iterator[Served]:
+    """Run a server with *settings* on the store in *home* until exit."""
     config, log = home / "judge.toml", home / "server.log"
     config.write_text(settings, "utf-8")
     environment = {**os.environ, "JUDGE_HOME": str(home), "JUDGE_CONFIG": str(config)}
     command = [sys.executable, "-m", "judge.cli", "serve", "--listen", "127.0.0.1:0"]
-    # Its log goes to a file: a pipe that nobody reads would hold it up.
+    # The log goes to a file, because a pipe that nobody reads would block the server.
     with log.open("w") as out, subprocess.Popen(command, env=environment, stderr=out) as child:
         try:
             yield Served(_address(child, log), psutil.Process(child.pid))

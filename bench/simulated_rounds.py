@@ -1,7 +1,7 @@
-"""Adaptive runs without a store or a judge: rounds planned by the product, verdicts drawn from a world with prompts.
+"""Adaptive runs without a store or a judge: the product plans the rounds, and verdicts are simulated.
 
-Every contestant takes every prompt differently, the prompts of a run are few and drawn anew for each, and one verdict
-in ten is a tie. The truth is what the intervals claim to hold: the strengths that fit all prompts of the world.
+Every prompt has a random effect on every contestant. Each run draws its few prompts anew, and one verdict in ten is a
+tie. The truth, which the intervals should contain, is the fit over all prompts of the world.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TIES, EFFECT, PROMPTS_OF_THE_WORLD = 0.1, 0.7, 20_000
 
 
 class World:
-    """So many contestants *spread* Elo points apart from first to last, and what prompts make of them."""
+    """Contestants whose strengths spread evenly over *spread* Elo points, and the effects of prompts on them."""
 
     def __init__(self, contestants: int = 6, spread: float = 300.0) -> None:
         rng = np.random.default_rng(99)
@@ -34,13 +34,13 @@ class World:
         self.strengths = middle + rng.normal(0, EFFECT, (PROMPTS_OF_THE_WORLD, contestants))
         self.left, self.right = np.triu_indices(contestants, 1)
         chance = 1 / (1 + np.exp(self.strengths[:, self.right] - self.strengths[:, self.left]))
-        share = TIES / 2 + (1 - TIES) * chance.mean(axis=0)
+        left_score = TIES / 2 + (1 - TIES) * chance.mean(axis=0)
         wins = np.zeros((contestants, contestants))
-        wins[self.left, self.right], wins[self.right, self.left] = share, 1 - share
+        wins[self.left, self.right], wins[self.right, self.left] = left_score, 1 - left_score
         self.truth: Floats = newton(wins, 1e-12, 100)[0]
 
     def index(self, prompts: int) -> DatasetIndex:
-        """A board of so many prompts that everybody answered."""
+        """Return the index of a dataset of *prompts* prompts with an output of every contestant."""
         m = self.truth.size
         rows = np.arange(prompts * m, dtype=np.int64)
         asked = PromptIndex(
@@ -62,17 +62,17 @@ class World:
 
 
 @dataclass(frozen=True, eq=False)
-class Ran:
-    """A run that has ended: all that was said, which of it fell by lot, and why it ended after how many rounds."""
+class SimulatedRun:
+    """A run that has ended: its comparisons, which of them are the uniform sample, its rounds and why it ended."""
 
-    told: ClosedComparisons
+    closed: ClosedComparisons
     uniform_sample: Flags
-    rounds: int
+    n_rounds: int
     ending: Ending | None
 
 
-def ran(world: World, index: DatasetIndex, pairing: Pairing) -> Ran:
-    """A run of *pairing* whose prompts and verdicts are drawn with its seed."""
+def simulate_run(world: World, index: DatasetIndex, pairing: Pairing) -> SimulatedRun:
+    """Simulate a run of *pairing* whose prompts and verdicts are drawn with its seed."""
     rng = np.random.default_rng([pairing.seed, 17])
     at = world.strengths[rng.integers(0, len(world.strengths), len(index.prompts))]
     rounds, closed = Rounds(index, pairing, 1), NOTHING
@@ -84,18 +84,23 @@ def ran(world: World, index: DatasetIndex, pairing: Pairing) -> Ran:
         halves = np.where(rng.random(pairs.n) < TIES, 1, won).astype(np.int32)
         closed = Closed(halves, np.ones(pairs.n, dtype=np.int32))
     uniform = np.concatenate([row.drawn.uniform for row in rounds.rows])
-    return Ran(ClosedComparisons.by(rounds, closed), uniform, len(rounds) - 1, rounds.rows[-1].ending)
+    return SimulatedRun(
+        closed=ClosedComparisons.by(rounds, closed),
+        uniform_sample=uniform,
+        n_rounds=len(rounds) - 1,
+        ending=rounds.rows[-1].ending,
+    )
 
 
 @dataclass(frozen=True, eq=False)
-class Held:
-    """Over runs: how often the 95 % interval of each pair's difference held the truth, and its mean error in Elo."""
+class Coverage:
+    """How often the 95 % interval of each pair's difference contains the truth over runs, and its mean error in Elo."""
 
     coverage: Floats
     bias: Floats
     runs: int
     comparisons: float
-    """Made in a run, by lot and otherwise."""
+    """The mean number of comparisons of a run, uniform or not."""
     rounds: float
     reached: float
     """The share of runs that ended at their goal."""
@@ -112,53 +117,53 @@ class Held:
 
     @property
     def mean_bias(self) -> float:
-        """How much too far apart the better and the worse of a pair are put on average, in Elo."""
+        """The mean error of the difference between the better and the worse of a pair, in Elo; + is too far apart."""
         return float(self.bias.mean())
 
 
-def held(world: World, prompts: int, pairing: Pairing, runs: int) -> tuple[Held, Held]:
-    """What so many runs say with all that was compared, and with what fell by lot alone."""
+def measure_coverage(world: World, prompts: int, pairing: Pairing, runs: int) -> tuple[Coverage, Coverage]:
+    """Simulate *runs* runs and return the coverage with all comparisons, and with the uniform sample only."""
     index = world.index(prompts)
-    made = [ran(world, index, replace(pairing, seed=seed)) for seed in range(runs)]
-    whole = [one.told.battles() for one in made]
-    uniform = [_only(one).battles() for one in made]
-    return _held(world, made, whole), _held(world, made, uniform)
+    runs_made = [simulate_run(world, index, replace(pairing, seed=seed)) for seed in range(runs)]
+    whole = [run.closed.battles() for run in runs_made]
+    uniform = [_uniform_comparisons(run).battles() for run in runs_made]
+    return _coverage(world, runs_made, whole), _coverage(world, runs_made, uniform)
 
 
-def _only(one: Ran) -> ClosedComparisons:
-    told, uniform = one.told, one.uniform_sample
-    columns = (told.prompt, told.left, told.right, told.halves, told.judged)
-    return ClosedComparisons(told.names, *(column[uniform] for column in columns))
+def _uniform_comparisons(run: SimulatedRun) -> ClosedComparisons:
+    comparisons, uniform = run.closed, run.uniform_sample
+    columns = (comparisons.prompt, comparisons.left, comparisons.right, comparisons.halves, comparisons.judged)
+    return ClosedComparisons(comparisons.names, *(column[uniform] for column in columns))
 
 
-def _held(world: World, made: list[Ran], battles: list[Battles]) -> Held:
+def _coverage(world: World, made: list[SimulatedRun], battles: list[Battles]) -> Coverage:
     inside, errors = [], []
     truth = POINTS * (world.truth[world.left] - world.truth[world.right])
-    for one in battles:
-        found = _differences(world, one)
-        if found is not None:
-            inside.append(np.abs(found[0] - truth) <= found[1])
-            errors.append(found[0] - truth)
-    return Held(
-        np.mean(inside, axis=0),
-        np.mean(errors, axis=0),
-        len(inside),
-        float(np.mean([one.told.prompt.size for one in made])),
-        float(np.mean([one.rounds for one in made])),
-        float(np.mean([one.ending is Ending.REACHED for one in made])),
+    for run_battles in battles:
+        difference = _differences(world, run_battles)
+        if difference is not None:
+            inside.append(np.abs(difference[0] - truth) <= difference[1])
+            errors.append(difference[0] - truth)
+    return Coverage(
+        coverage=np.mean(inside, axis=0),
+        bias=np.mean(errors, axis=0),
+        runs=len(inside),
+        comparisons=float(np.mean([run.closed.prompt.size for run in made])),
+        rounds=float(np.mean([run.n_rounds for run in made])),
+        reached=float(np.mean([run.ending is Ending.REACHED for run in made])),
     )
 
 
 def _differences(world: World, battles: Battles) -> tuple[Floats, Floats] | None:
-    """Each pair's difference and half the width of its interval, in Elo; None where nobody can be ranked."""
+    """Return each pair's difference and the half-width of its interval in Elo; None if nobody can be ranked."""
     try:
         fit = bradley_terry(battles)
     except Disconnected:
         return None
-    found = fit.covariance
-    if found.matrix is None or found.open_above is not None:
+    covariance = fit.covariance
+    if covariance.matrix is None or covariance.open_above is not None:
         return None
-    error = difference_errors(found.matrix)[world.left, world.right]
+    error = difference_errors(covariance.matrix)[world.left, world.right]
     strengths = fit.log_strengths
-    half = t_quantile(0.95, found.freedom + 1) * error
+    half = t_quantile(0.95, covariance.freedom + 1) * error
     return POINTS * (strengths[world.left] - strengths[world.right]), POINTS * half

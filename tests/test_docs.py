@@ -1,4 +1,4 @@
-"""The documentation is tested: its settings load, its commands parse, its examples run, its links lead somewhere."""
+"""Tests of the documentation: its settings load, its commands parse, its examples run, its links have targets."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from judge.app.judges import ConfiguredJudges
 from judge.app.local import local_server
 from judge.backends.http import Endpoint
 from judge.cli import main
+from judge.cli.group import cli
 from judge.config.settings import Settings, load
 from judge.domain.errors import JudgeUnusable
 from judge.prompts.library import rubric_of
@@ -29,16 +30,16 @@ main._commands()
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "deploy" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 README_LINES = 150
-"""The README has at most so many lines."""
+"""The largest number of lines of the README."""
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"(?:^|^\$ |\$\(|^time |exec serve )judge (?=\S)([^)\n]*)", re.MULTILINE)
 INLINE = re.compile(r"`(?:time )?judge ([^`\n]+)`")
 OTHERS_OPTIONS = {"--data-parallel-size-local", "--data-parallel-address"}
-"""Options of vLLM that are named in sentences."""
+"""Options of vLLM that the documentation mentions."""
 
 
 def _blocks(page: Path, *languages: str) -> list[str]:
-    """The code blocks of a page in one of *languages*, "" for blocks without one."""
+    """Return the code blocks of a page in *languages*; "" stands for blocks without a language."""
     return [block for language, block in BLOCK.findall(page.read_text("utf-8")) if language in languages]
 
 
@@ -50,7 +51,10 @@ SETTINGS = [
 
 
 def _commands() -> Iterator[tuple[Path, str, bool]]:
-    """Each page's commands without `judge`: those of code blocks, which are complete, and those within sentences."""
+    """Yield each command with its page, without the word `judge`, and whether it is complete.
+
+    Commands in code blocks are complete. Commands within sentences may leave out arguments.
+    """
     for page in PAGES:
         for block in _blocks(page, "", "console"):
             yield from ((page, command, True) for command in COMMAND.findall(block))
@@ -60,7 +64,7 @@ def _commands() -> Iterator[tuple[Path, str, bool]]:
 
 def _parse(words: list[str]) -> None:
     """Parse the words after `judge` as the command line does, without running anything. Raises UsageError."""
-    command: click.Command | None = main.cli
+    command: click.Command | None = cli
     name: str | None = "judge"
     context = None
     while isinstance(command, click.Group):
@@ -75,7 +79,7 @@ def _parse(words: list[str]) -> None:
 
 @pytest.mark.parametrize(("page", "block"), SETTINGS)
 def test_settings_in_the_documentation_are_right(page: Path, block: str) -> None:
-    """Every TOML block is a configuration that starts, or a rubric."""
+    """Every TOML block is a valid configuration or a valid rubric."""
     body = tomllib.loads(block)
 
     if block.startswith("# rubrics/"):
@@ -86,7 +90,7 @@ def test_settings_in_the_documentation_are_right(page: Path, block: str) -> None
 
 
 def test_commands_in_the_documentation_parse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every `judge` command has options and arguments that exist; those within sentences may leave some out."""
+    """Every `judge` command uses options and arguments that exist."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run.zip").touch()
     parsed = 0
@@ -105,7 +109,7 @@ def test_commands_in_the_documentation_parse(tmp_path: Path, monkeypatch: pytest
 
 
 def _options(command: click.Command) -> Iterator[str]:
-    """Every option of *command* and of the commands in it."""
+    """Yield every option of *command* and of its subcommands."""
     for parameter in command.params:
         yield from parameter.opts
     if isinstance(command, click.Group):
@@ -114,8 +118,8 @@ def _options(command: click.Command) -> Iterator[str]:
 
 
 def test_options_in_the_documentation_exist() -> None:
-    """Every option named in a sentence is one of some command."""
-    known = {*_options(main.cli), *OTHERS_OPTIONS}
+    """Every option named in a sentence belongs to a command."""
+    known = {*_options(cli), *OTHERS_OPTIONS}
 
     for page in PAGES:
         text = BLOCK.sub("", page.read_text("utf-8"))
@@ -123,7 +127,7 @@ def test_options_in_the_documentation_exist() -> None:
 
 
 def test_commands_that_do_not_exist_are_found() -> None:
-    """The check of commands tells a wrong option, a wrong command and a missing argument apart from right ones."""
+    """The check rejects a wrong option, a wrong command and a missing argument, and accepts a correct command."""
     for words in (["run", "mine", "--jugde", "gpt"], ["rnak", "people"], ["rubric"], ["judges", "a", "b"]):
         with pytest.raises(click.UsageError):
             _parse(words)
@@ -143,14 +147,14 @@ def test_targets_in_the_documentation_exist() -> None:
 
 
 def test_python_in_the_documentation_compiles() -> None:
-    """Every Python block is valid; parts of a program may await at the top level."""
+    """Every Python block compiles. Parts of a program may use await at the top level."""
     for page in PAGES:
         for block in _blocks(page, "python"):
             compile(block, page.name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
 
 async def test_the_program_in_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    """The five minutes from Python end in a leaderboard that ranks the contestants by their mistakes."""
+    """The Python example of the README prints a leaderboard that ranks the contestants by their mistakes."""
     [source] = _blocks(ROOT / "README.md", "python")
     names: dict[str, Any] = {"__name__": "readme"}
     exec(source, names)  # noqa: S102  # our own page
@@ -164,12 +168,12 @@ async def test_the_program_in_the_readme_runs(capsys: pytest.CaptureFixture[str]
 
 
 def test_the_readme_is_short() -> None:
-    """Whoever wants to know more finds it behind a link."""
+    """The README is short and links to the details."""
     assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= README_LINES
 
 
 async def test_the_backend_in_the_documentation_answers() -> None:
-    """The example is a whole backend: it replies, and a wrong key makes it unusable."""
+    """The example backend replies, and raises JudgeUnusable for a wrong key."""
     page = ROOT / "docs" / "backends.md"
     [source] = [block for block in _blocks(page, "python") if "class Echo" in block]
     names: dict[str, type] = {}
@@ -192,7 +196,7 @@ async def test_the_backend_in_the_documentation_answers() -> None:
     assert (reply.raw, reply.usage.input_tokens) == ("True: [[A]]", 7)
 
 
-def test_links_in_the_documentation_lead_somewhere() -> None:
+def test_links_in_the_documentation_have_targets() -> None:
     """Every relative link names a file that exists and, after a #, one of its headings."""
     for page in PAGES:
         for link, _, anchor in re.findall(r"\]\(([^)#:]+)(#([^)]+))?\)", page.read_text("utf-8")):
@@ -204,7 +208,7 @@ def test_links_in_the_documentation_lead_somewhere() -> None:
 
 
 def test_files_in_the_documentation_exist() -> None:
-    """Every file of this repository that is named in a sentence exists."""
+    """Every file of this repository that a sentence names exists."""
     folders = "bench|clients|deploy|docs|judge|proto|tests"
     for page in PAGES:
         for path in re.findall(rf"`((?:{folders})/[\w./-]*)`", page.read_text("utf-8")):
@@ -212,7 +216,7 @@ def test_files_in_the_documentation_exist() -> None:
 
 
 def test_the_settings_of_the_deployment_are_right(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They start, with a key; and their words are those of the composition."""
+    """The deployment's settings load with an API key and name the hosts of compose.yaml."""
     monkeypatch.setenv("OPENAI_API_KEY", "-")
     settings = load(ROOT / "deploy" / "judge.toml")
     composed = (ROOT / "deploy" / "compose.yaml").read_text("utf-8")

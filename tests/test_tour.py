@@ -1,4 +1,4 @@
-"""The way of one comparison, from the request to the leaderboard, over a real socket."""
+"""A tour of the service over a real socket, from the upload to the leaderboard."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from judge.api.v1 import agreement_service_pb2, outcome_pb2, ranking_service_pb2
 from judge_client import JudgeClient, JudgeClientError
 from support.demo_data import upload_demo
 
+LEFT, RIGHT = outcome_pb2.OUTCOME_LEFT, outcome_pb2.OUTCOME_RIGHT
+
 
 async def test_the_way_of_one_comparison(client: JudgeClient) -> None:
-    """Outputs go in, two yardsticks judge every pair in both orders, a ranking and an agreement table come out."""
+    """Two baseline judges judge every pair of uploaded outputs in both orders; a ranking and agreement come out."""
     await upload_demo(client)
     spec = run_service_pb2.RunSpec(dataset="datasets/demo", judges=["judges/longest", "judges/matches-reference"])
 
@@ -36,7 +38,7 @@ async def test_the_way_of_one_comparison(client: JudgeClient) -> None:
 
 
 async def test_law_1_verdicts_keep_their_raw_text_and_page_by_place_in_the_plan(client: JudgeClient) -> None:
-    """A verdict is one call on one showing with its raw text; pages and the stream give each of them once."""
+    """A verdict is one call on one presentation with its raw text; pages and the stream return each verdict once."""
     await upload_demo(client)
     spec = run_service_pb2.RunSpec(dataset="datasets/demo", judges=["judges/longest"])
     run = await client.wait_run((await client.create_run(spec)).name)
@@ -51,7 +53,7 @@ async def test_law_1_verdicts_keep_their_raw_text_and_page_by_place_in_the_plan(
 
 
 async def test_law_1_how_two_orders_are_reconciled_is_a_reports_parameter(client: JudgeClient) -> None:
-    """A judge that always prefers what is shown first: all ties, no vote, or one win each, and no call is made anew."""
+    """A judge that always prefers the first output gives only ties, no votes or one win each, without new calls."""
     await upload_demo(client)
     spec = run_service_pb2.RunSpec(dataset="datasets/demo", judges=["judges/first"])
     run = await client.wait_run((await client.create_run(spec)).name)
@@ -69,7 +71,7 @@ async def test_law_1_how_two_orders_are_reconciled_is_a_reports_parameter(client
 
 
 async def test_law_3_a_second_run_of_the_same_content_pays_nothing(client: JudgeClient) -> None:
-    """Never pay twice: the second run reuses every verdict and makes no call."""
+    """The second run reuses every verdict and makes no call."""
     await upload_demo(client)
     spec = run_service_pb2.RunSpec(dataset="datasets/demo", judges=["judges/longest"])
     first = await client.wait_run((await client.create_run(spec)).name)
@@ -81,7 +83,7 @@ async def test_law_3_a_second_run_of_the_same_content_pays_nothing(client: Judge
 
 
 async def test_law_5_the_same_inputs_give_the_same_leaderboard_byte_for_byte(client: JudgeClient) -> None:
-    """Two datasets with the same rows, judged alike, give equal bytes but for the source's name."""
+    """Two datasets with the same rows and the same judge give byte-identical leaderboards."""
     leaderboards = []
     for name in ("one", "two"):
         await upload_demo(client, name)
@@ -95,18 +97,18 @@ async def test_law_5_the_same_inputs_give_the_same_leaderboard_byte_for_byte(cli
 
 
 async def test_law_6_a_graph_that_falls_apart_is_said_with_its_parts(client: JudgeClient) -> None:
-    """A contestant that won everything is named, never papered over; the largest part is ranked on request."""
+    """A contestant that won every battle is named in the error, and the largest component is ranked on request."""
     o = ranking_service_pb2
     battles = [
         o.Battle(left=left, right=right, outcome=outcome, prompt_id=str(i))
         for i in range(12)
-        for left, right, outcome in (("ace", "bob", 1), ("ace", "cy", 1), ("bob", "cy", 1 + i % 2))
+        for left, right, outcome in (("ace", "bob", LEFT), ("ace", "cy", LEFT), ("bob", "cy", (LEFT, RIGHT)[i % 2]))
     ]
 
     try:
         await client.rank_battles(battles)
         refused = ""
-    except Exception as error:  # noqa: BLE001  # the client's own error is looked at below
+    except Exception as error:  # noqa: BLE001  # checked below
         refused = str(error)
     leaderboard = await client.rank_battles(battles, o.RankingOptions(degenerate=o.DEGENERATE_LARGEST))
 

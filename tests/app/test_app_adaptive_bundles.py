@@ -22,11 +22,11 @@ from judge.config.settings import JudgeSettings
 from judge.domain.errors import InvalidInput
 from judge.rpc import bundle_json as spelling
 from judge_client import JudgeClient
-from support.bundle_files import LARGEST, exported, forged, in_json, in_row, members, written
+from support.bundle_files import LARGEST, export_bundle, forge_bundle, in_json, in_row, members, write_bundle
 from support.demo_data import settings, upload_demo
 from support.example_prompts import right_answer
 from support.provider import KEY, Provider, ProviderCall
-from support.provider_server import provided
+from support.provider_server import serving_provider
 
 COUNT, ROUND = 60, 20
 ROUNDS_THERE = 3
@@ -60,7 +60,7 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
     async def made() -> None:
         async with running(settings(), store_url="sqlite://", listen=None) as address, JudgeClient(address) as client:
-            await exported(client, (await ran(client, spec("longest", "random"))).name, path)
+            await export_bundle(client, (await ran(client, spec("longest", "random"))).name, path)
 
     asyncio.run(made())
     return members(path)
@@ -82,7 +82,7 @@ async def test_an_adaptive_run_is_ranked_again_to_the_services_bytes(
     client: JudgeClient, run: pb.Run, tmp_path: Path, options: Options
 ) -> None:
     """With how many rounds there were, and with the board over what fell by lot; nothing does not match."""
-    await exported(client, run.name, path := tmp_path / "b.zip", options)
+    await export_bundle(client, run.name, path := tmp_path / "b.zip", options)
 
     found = replay(path)
 
@@ -104,8 +104,8 @@ async def test_an_adaptive_run_is_ranked_again_to_the_services_bytes(
 
 async def test_the_rounds_have_a_member_of_their_own(client: JudgeClient, run: pb.Run, tmp_path: Path) -> None:
     """One line a round and one for the end, which the manifest counts; the same run gives the same file."""
-    first = await exported(client, run.name, path := tmp_path / "a.zip")
-    second = await exported(client, run.name, tmp_path / "b.zip")
+    first = await export_bundle(client, run.name, path := tmp_path / "a.zip")
+    second = await export_bundle(client, run.name, tmp_path / "b.zip")
 
     content = members(path)
     rows = [json.loads(line) for line in content[ROUNDS].splitlines()]
@@ -127,12 +127,12 @@ def test_a_changed_byte_of_the_rounds_is_named(content: dict[str, bytes], tmp_pa
     """By its member, which replay refuses; so where the member is missing."""
     rounds = content[ROUNDS]
 
-    path = written(tmp_path / "changed.zip", content | {ROUNDS: rounds.replace(b"A", b"B", 1)})
+    path = write_bundle(tmp_path / "changed.zip", content | {ROUNDS: rounds.replace(b"A", b"B", 1)})
 
     assert told(path)[0].startswith(f"{ROUNDS}: its SHA-256 is")
     with pytest.raises(InvalidInput, match=ROUNDS):
         replay(path)
-    without = written(tmp_path / "without.zip", {name: data for name, data in content.items() if name != ROUNDS})
+    without = write_bundle(tmp_path / "without.zip", {name: data for name, data in content.items() if name != ROUNDS})
     assert f"{ROUNDS}: it is missing" in told(without)
 
 
@@ -251,7 +251,7 @@ def test_who_makes_the_hashes_anew_is_found_out_by_what_rounds_follow_from(
     content: dict[str, bytes], tmp_path: Path, changed: dict[str, Callable[[str], str]], named: str
 ) -> None:
     """A change under right hashes contradicts the seed, the rows before it, the plan, the answers or a leaderboard."""
-    found = told(forged(tmp_path / "forged.zip", content, **changed))
+    found = told(forge_bundle(tmp_path / "forged.zip", content, **changed))
 
     assert any(one.startswith(named) for one in found), found
 
@@ -268,7 +268,7 @@ async def test_every_adaptive_plan_is_rebuilt(client: JudgeClient, tmp_path: Pat
     """One order and repeats, or both at each turn: each answer is in its place, also without any texts."""
     run = await ran(client, spec("random", "first", **pairing))
 
-    await exported(client, run.name, path := tmp_path / "b.zip", texts=False)
+    await export_bundle(client, run.name, path := tmp_path / "b.zip", texts=False)
 
     assert verify(path).mismatches == ()
     assert all(one.same for one in replay(path))
@@ -279,7 +279,7 @@ async def test_an_adaptive_run_that_was_stopped_has_the_rounds_it_came_to(client
     """A budget's end in the second round leaves two rounds and no row of an end; the replay says so too."""
     run = await ran(client, spec("random", budget=pb.Budget(calls=50)))
 
-    await exported(client, run.name, path := tmp_path / "b.zip")
+    await export_bundle(client, run.name, path := tmp_path / "b.zip")
 
     [one] = replay(path)
     assert (verify(path).mismatches, verify(path).notes) == ((), ())
@@ -297,17 +297,17 @@ async def test_what_a_resumed_run_was_told_later_is_a_note(tmp_path: Path, monke
         return "rejected" if away[0] and asked.drawn < 0.25 else ""
 
     monkeypatch.setenv("FAR_KEY", KEY)
-    async with provided(Provider(right_answer, fault, models=("gpt-4o-mini",))) as url:
+    async with serving_provider(Provider(right_answer, fault, models=("gpt-4o-mini",))) as url:
         far = {"backend": "openai", "model": "gpt-4o-mini", "base_url": url, "key_env": "FAR_KEY", "rubric": "brackets"}
         judges = settings(far=JudgeSettings.model_validate({**far, "max_failed_share": 1.0}))
         async with running(judges, store_url="sqlite://", listen=None) as address, JudgeClient(address) as client:
             async with asyncio.timeout(120):
                 run = await ran(client, spec("far"))
-                await exported(client, run.name, before := tmp_path / "before.zip")
+                await export_bundle(client, run.name, before := tmp_path / "before.zip")
                 away[0] = False
                 await client.resume_run(run.name)
                 later = await client.wait_run(run.name)
-            await exported(client, run.name, after := tmp_path / "after.zip")
+            await export_bundle(client, run.name, after := tmp_path / "after.zip")
 
     [note] = verify(after).notes
     assert (verify(before).mismatches, verify(after).mismatches) == ((), ())

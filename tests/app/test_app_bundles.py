@@ -26,11 +26,11 @@ from judge.config.settings import JudgeSettings
 from judge.domain.errors import InvalidInput
 from judge.rpc import bundle_json as spelling
 from judge_client import JudgeClient
-from support.bundle_files import LARGEST, exported, forged, in_json, in_row, members, written
+from support.bundle_files import LARGEST, export_bundle, forge_bundle, in_json, in_row, members, write_bundle
 from support.demo_data import settings, upload_demo
 from support.example_prompts import right_answer
 from support.provider import KEY, Provider, ProviderCall
-from support.provider_server import provided
+from support.provider_server import serving_provider
 
 FEW = pb.Pairing(prompts=12, seed=1)
 BOTH = pb.RunSpec(dataset="datasets/demo", judges=["judges/longest", "judges/random"], pairing=FEW)
@@ -64,7 +64,7 @@ async def run(service: JudgeClient) -> pb.Run:
 @shared_fixture
 async def bundle(service: JudgeClient, run: pb.Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run's bundle, which nobody changes."""
-    await exported(service, run.name, path := tmp_path_factory.mktemp("bundle") / "b.zip")
+    await export_bundle(service, run.name, path := tmp_path_factory.mktemp("bundle") / "b.zip")
     return path
 
 
@@ -75,7 +75,7 @@ async def small(service: JudgeClient, tmp_path_factory: pytest.TempPathFactory) 
     spec = pb.RunSpec(dataset="datasets/six", judges=BOTH.judges, pairing=pb.Pairing())
     made = await service.wait_run((await service.create_run(spec)).name)
     options = Options(style=True, anchored_to="", degenerate=ranking.DEGENERATE_LARGEST)
-    await exported(service, made.name, path := tmp_path_factory.mktemp("small") / "b.zip", options)
+    await export_bundle(service, made.name, path := tmp_path_factory.mktemp("small") / "b.zip", options)
     return path
 
 
@@ -108,7 +108,7 @@ async def test_a_bundle_is_ranked_again_to_the_services_bytes(
     service: JudgeClient, run: pb.Run, tmp_path: Path, options: Options
 ) -> None:
     """For each of two judges the replay is what the service says, and what the bundle holds; nothing does not match."""
-    await exported(service, run.name, path := tmp_path / "b.zip", options)
+    await export_bundle(service, run.name, path := tmp_path / "b.zip", options)
 
     found = replay(path)
 
@@ -124,7 +124,7 @@ async def test_a_bundle_is_ranked_again_to_the_services_bytes(
 @shared_loop
 async def test_who_cannot_be_ranked_is_refused_again(service: JudgeClient, run: pb.Run, tmp_path: Path) -> None:
     """A judge whose board falls apart has its refusal in the bundle, in the service's own words."""
-    await exported(service, run.name, path := tmp_path / "b.zip", Options())
+    await export_bundle(service, run.name, path := tmp_path / "b.zip", Options())
 
     first, second = (json.loads(one.now) for one in replay(path))
 
@@ -136,8 +136,8 @@ async def test_who_cannot_be_ranked_is_refused_again(service: JudgeClient, run: 
 @shared_loop
 async def test_the_same_run_gives_the_same_file(service: JudgeClient, run: pb.Run, tmp_path: Path) -> None:
     """Byte for byte, and under the same name."""
-    first = await exported(service, run.name, tmp_path / "a.zip")
-    second = await exported(service, run.name, tmp_path / "b.zip")
+    first = await export_bundle(service, run.name, tmp_path / "a.zip")
+    second = await export_bundle(service, run.name, tmp_path / "b.zip")
 
     assert first == second == verify(tmp_path / "a.zip").digest
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
@@ -167,7 +167,7 @@ def test_any_changed_byte_is_named_by_its_member(small: Path, tmp_path: Path) ->
     for name, data in content.items():
         at = data.index(b"a")
         changed = content | {name: data[:at] + b"e" + data[at + 1 :]}
-        found = told(written(tmp_path / "changed.zip", changed))
+        found = told(write_bundle(tmp_path / "changed.zip", changed))
         named = MANIFEST if name == SEAL else name
         assert any(one.startswith(f"{named}: its SHA-256 is") for one in found), (name, found)
         with pytest.raises(InvalidInput, match=named):
@@ -175,9 +175,9 @@ def test_any_changed_byte_is_named_by_its_member(small: Path, tmp_path: Path) ->
         if name == MANIFEST:
             continue
         without = {one: data for one, data in content.items() if one != name}
-        assert f"{name}: it is missing" in told(written(tmp_path / "without.zip", without))
+        assert f"{name}: it is missing" in told(write_bundle(tmp_path / "without.zip", without))
     more = content | {"more.txt": b"x"}
-    assert told(written(tmp_path / "more.zip", more)) == ["more.txt: it is not in the manifest"]
+    assert told(write_bundle(tmp_path / "more.zip", more)) == ["more.txt: it is not in the manifest"]
 
 
 def test_a_file_that_is_cut_or_broken_says_where(small: Path, tmp_path: Path) -> None:
@@ -271,7 +271,7 @@ def test_who_makes_the_hashes_anew_is_found_out_by_what_follows(
     bundle: Path, tmp_path: Path, changed: dict[str, Callable[[str], str]], named: str
 ) -> None:
     """A change under right hashes contradicts the rest of the bundle, and is named there."""
-    found = told(forged(tmp_path / "forged.zip", members(bundle), **changed))
+    found = told(forge_bundle(tmp_path / "forged.zip", members(bundle), **changed))
 
     assert any(one.startswith(named) for one in found), found
 
@@ -280,7 +280,7 @@ def test_other_versions_are_a_note_and_no_mismatch(bundle: Path, tmp_path: Path)
     def older(manifest: dict[str, Any]) -> None:
         manifest["versions"]["numpy"] = "1.0"
 
-    found = verify(forged(tmp_path / "older.zip", members(bundle), manifest=in_json(older)))
+    found = verify(forge_bundle(tmp_path / "older.zip", members(bundle), manifest=in_json(older)))
 
     assert found.mismatches == ()
     assert [note.partition(" when")[0] for note in found.notes] == ["numpy was 1.0"]
@@ -292,7 +292,7 @@ def test_a_parsed_verdict_of_a_parser_that_is_gone_is_taken_as_it_is(bundle: Pat
     def gone(text: str) -> str:
         return text.replace('"brackets/1"', '"brackets/99"')
 
-    found = verify(forged(tmp_path / "gone.zip", members(bundle), answers=gone))
+    found = verify(forge_bundle(tmp_path / "gone.zip", members(bundle), answers=gone))
 
     assert found.mismatches == ()
     assert found.notes == (
@@ -305,8 +305,8 @@ async def test_a_bundle_without_texts_is_ranked_and_planned_alike(
     service: JudgeClient, run: pb.Run, tmp_path: Path
 ) -> None:
     """No text of a prompt or an output is in it; its dataset has the hashes of the one with texts."""
-    await exported(service, run.name, tmp_path / "with.zip")
-    await exported(service, run.name, tmp_path / "without.zip", texts=False)
+    await export_bundle(service, run.name, tmp_path / "with.zip")
+    await export_bundle(service, run.name, tmp_path / "without.zip", texts=False)
 
     having, lacking = members(tmp_path / "with.zip"), members(tmp_path / "without.zip")
     found = verify(tmp_path / "without.zip")
@@ -326,7 +326,7 @@ async def test_a_dataset_that_grew_is_there_as_planned_and_as_ranked(client: Jud
     prompt = json.loads((Path("judge/demo") / "prompts.jsonl").read_text("utf-8").splitlines()[0])
     await client.upload_prompts("demo", [ds.Prompt(**{**prompt, "category": "other"})], replace=True)
     late = Options(degenerate=ranking.DEGENERATE_LARGEST, by_category=True, style=True)
-    await exported(client, run.name, path := tmp_path / "b.zip", late)
+    await export_bundle(client, run.name, path := tmp_path / "b.zip", late)
 
     found, names = replay(path), set(members(path))
 
@@ -359,7 +359,7 @@ async def test_every_plan_is_rebuilt(client: JudgeClient, tmp_path: Path, pairin
     spec = pb.RunSpec(dataset="datasets/demo", judges=["judges/random", "judges/first"], pairing=pairing)
     run = await client.wait_run((await client.create_run(spec)).name)
 
-    await exported(client, run.name, path := tmp_path / "b.zip")
+    await export_bundle(client, run.name, path := tmp_path / "b.zip")
 
     assert verify(path).mismatches == ()
     assert run.counts.planned == members(path)["answers.jsonl"].count(b"\n")
@@ -382,9 +382,9 @@ async def test_a_recorded_judge_is_ranked_again(client: JudgeClient, tmp_path: P
     spec = pb.RunSpec(dataset="datasets/demo", judges=["judges/old"], pairing=both)
     run = await client.wait_run((await client.create_run(spec)).name)
 
-    await exported(client, run.name, path := tmp_path / "b.zip")
+    await export_bundle(client, run.name, path := tmp_path / "b.zip")
     [by_source] = replay(path)
-    await exported(client, run.name, path, Options(parser="brackets", degenerate=ranking.DEGENERATE_LARGEST))
+    await export_bundle(client, run.name, path, Options(parser="brackets", degenerate=ranking.DEGENERATE_LARGEST))
     [by_text] = replay(path)
 
     assert verify(path).mismatches == ()
@@ -409,7 +409,7 @@ async def test_failures_and_unreadable_replies_keep_their_coverage(
 
     monkeypatch.setenv("FAR_KEY", KEY)
     provider = Provider(answer, fault, models=("gpt-4o-mini",))
-    async with provided(provider) as url:
+    async with serving_provider(provider) as url:
         far = {"backend": "openai", "model": "gpt-4o-mini", "base_url": url, "key_env": "FAR_KEY", "rubric": rubric}
         judges = settings(far=JudgeSettings.model_validate({**far, "max_failed_share": 1.0}))
         async with running(judges, store_url="sqlite://", listen=None) as address, JudgeClient(address) as client:
@@ -419,9 +419,9 @@ async def test_failures_and_unreadable_replies_keep_their_coverage(
             async with asyncio.timeout(60):
                 run = await client.wait_run((await client.create_run(spec)).name)
             soft = Options(degenerate=ranking.DEGENERATE_LARGEST, reconcile=words.RECONCILE_SOFT, decisive_weight=3.0)
-            await exported(client, run.name, path := tmp_path / "b.zip", soft)
+            await export_bundle(client, run.name, path := tmp_path / "b.zip", soft)
             await client.reparse_run(run.name, "brackets")
-            await exported(client, run.name, tmp_path / "reparsed.zip", soft)
+            await export_bundle(client, run.name, tmp_path / "reparsed.zip", soft)
 
     far_leaderboard, longest = (json.loads(one.now) for one in replay(path))
     assert (verify(path).mismatches, verify(tmp_path / "reparsed.zip").mismatches) == ((), ())
@@ -439,7 +439,7 @@ async def test_a_run_that_was_stopped_keeps_what_was_never_begun(client: JudgeCl
     spec = pb.RunSpec(dataset="datasets/demo", judges=["judges/random"], pairing=FEW, budget=pb.Budget(calls=100))
     run = await client.wait_run((await client.create_run(spec)).name)
 
-    await exported(client, run.name, path := tmp_path / "b.zip")
+    await export_bundle(client, run.name, path := tmp_path / "b.zip")
 
     [one] = replay(path)
     assert verify(path).mismatches == ()
@@ -450,14 +450,14 @@ async def test_a_run_that_was_stopped_keeps_what_was_never_begun(client: JudgeCl
 async def test_a_run_that_failed_keeps_what_was_left_pending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A judge with a wrong key has no leaderboard; the other judge's is ranked again."""
     monkeypatch.setenv("FAR_KEY", "wrong")
-    async with provided(Provider(right_answer)) as url:
+    async with serving_provider(Provider(right_answer)) as url:
         far = {"backend": "openai", "model": "m", "base_url": url, "key_env": "FAR_KEY", "rubric": "brackets"}
         judges = settings(far=JudgeSettings.model_validate(far))
         async with running(judges, store_url="sqlite://", listen=None) as address, JudgeClient(address) as client:
             await upload_demo(client)
             spec = pb.RunSpec(dataset="datasets/demo", judges=["judges/far", "judges/random"], pairing=FEW)
             run = await client.wait_run((await client.create_run(spec)).name)
-            await exported(client, run.name, path := tmp_path / "b.zip")
+            await export_bundle(client, run.name, path := tmp_path / "b.zip")
 
     refused, leaderboard = (json.loads(one.now) for one in replay(path))
     assert run.state == pb.RUN_STATE_FAILED

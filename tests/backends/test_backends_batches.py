@@ -15,7 +15,7 @@ from judge.domain.verdict import Reply
 from judge.ports.backend import BatchBackend, BatchItem, BatchUndecided
 from support.example_prompts import prompt, right_answer
 from support.provider import KEY, Batch, Provider
-from support.provider_server import anthropic_url, provided
+from support.provider_server import anthropic_url, serving_provider
 
 MAKE: Mapping[str, Callable[[str, str], OpenAI | Anthropic]] = {
     "anthropic": lambda url, key: Anthropic("m", Endpoint(anthropic_url(url), key)),
@@ -32,7 +32,7 @@ def vendor(request: pytest.FixtureRequest) -> str:
 
 @asynccontextmanager
 async def at(vendor: str, provider: Provider, key: str = KEY) -> AsyncIterator[BatchBackend]:
-    async with provided(provider) as url:
+    async with serving_provider(provider) as url:
         backend = MAKE[vendor](url, key)
         assert isinstance(backend, BatchBackend)
         try:

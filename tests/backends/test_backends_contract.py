@@ -25,18 +25,18 @@ from judge.prompts.render import render
 from judge.prompts.rubrics import BRACKETS, RUBRICS
 from support.backend_contract import (
     TEXTS,
-    test_a_reply_is_read_as_one_preference,
-    test_capabilities_are_told,
+    test_a_reply_is_parsed_as_one_preference,
+    test_capabilities_are_known,
     test_closing_twice_is_fine,
     test_concurrent_calls_are_independent,
 )
 from support.example_prompts import prompt, right_answer, verdict_of
 from support.provider import KEY, Provider
-from support.provider_server import anthropic_url, provided
+from support.provider_server import anthropic_url, serving_provider
 
 __all__ = [
-    "test_a_reply_is_read_as_one_preference",
-    "test_capabilities_are_told",
+    "test_a_reply_is_parsed_as_one_preference",
+    "test_capabilities_are_known",
     "test_closing_twice_is_fine",
     "test_concurrent_calls_are_independent",
 ]
@@ -52,7 +52,7 @@ async def backend_named(name: str) -> AsyncIterator[Backend]:
     """The backend called *name*, ready to answer any prompt of this file."""
     if name in AT_A_PROVIDER:
         provider = Provider(right_answer)
-        async with provided(provider) as url:
+        async with serving_provider(provider) as url:
             one = AT_A_PROVIDER[name](url)
             yield one
             await one.close()

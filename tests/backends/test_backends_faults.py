@@ -21,7 +21,7 @@ from judge.domain.outcome import VerdictStatus
 from judge.ports.backend import Backend
 from support.example_prompts import prompt, right_answer
 from support.provider import FAULTS, KEY, Provider
-from support.provider_server import anthropic_url, provided
+from support.provider_server import anthropic_url, serving_provider
 
 JUDGED = "a judged text that belongs in no error message at all, whatever happens to it on the way"
 MAKE: Mapping[str, Callable[..., Backend]] = {
@@ -53,7 +53,7 @@ def vendor(request: pytest.FixtureRequest) -> str:
 async def failing(vendor: str, fault: str, **said: object) -> AsyncIterator[tuple[Backend, Provider]]:
     """A backend of *vendor* at a provider that answers everything with *fault*."""
     provider = Provider(right_answer, faults=lambda *_: fault)
-    async with provided(provider) as url:
+    async with serving_provider(provider) as url:
         backend = MAKE[vendor](url, **{"api_key": KEY, "timeout_seconds": 0.3, **said})
         try:
             yield backend, provider
@@ -93,7 +93,7 @@ async def test_a_reply_that_ended_otherwise_has_its_own_status(vendor: str, ende
 async def test_a_slow_answer_is_waited_for_as_long_as_bytes_come(vendor: str) -> None:
     """A time-out is for silence; the deadline of the whole call is kept around the backend."""
     provider = Provider(right_answer, faults=lambda *_: "slow", drip=0.0001)
-    async with provided(provider) as url:
+    async with serving_provider(provider) as url:
         backend = MAKE[vendor](url, api_key=KEY, timeout_seconds=5.0)
         reply = await backend.reply(prompt())
         await backend.close()
@@ -119,7 +119,7 @@ async def test_a_wrong_key_and_an_unknown_model_make_a_judge_unusable(vendor: st
     assert wrong not in caught.value.message
 
     provider = Provider(right_answer, models=("another",))
-    async with provided(provider) as url:
+    async with serving_provider(provider) as url:
         backend = MAKE[vendor](url, api_key=KEY)
         with pytest.raises(JudgeUnusable, match="404"):
             await backend.reply(prompt())
@@ -135,7 +135,7 @@ async def test_a_cancelled_call_ends_at_once_and_leaves_the_backend_in_order(ven
         return "" if before else "hang"
 
     provider = Provider(right_answer, faults=first_hangs)
-    async with provided(provider) as url:
+    async with serving_provider(provider) as url:
         backend = MAKE[vendor](url, api_key=KEY)
         call = asyncio.create_task(backend.reply(prompt()))
         await hung.wait()
@@ -152,7 +152,7 @@ async def test_a_cancelled_call_ends_at_once_and_leaves_the_backend_in_order(ven
 async def test_more_calls_at_once_than_connections_are_all_answered(vendor: str) -> None:
     """Those for whom there is no connection wait for one, however long the queue is."""
     provider = Provider(right_answer)
-    async with provided(provider) as url:
+    async with serving_provider(provider) as url:
         backend = MAKE[vendor](url, api_key=KEY, max_connections=8, connect_timeout_seconds=2.0)
         replies = await asyncio.gather(*(backend.reply(prompt(f"{number} 391")) for number in range(300)))
         await backend.close()

@@ -8,7 +8,7 @@ import pytest
 
 from support.example_prompts import prompt, right_answer
 from support.provider import KEY, Provider
-from support.provider_server import anthropic_url, provided
+from support.provider_server import anthropic_url, serving_provider
 
 SYSTEM, USER = (message.content for message in prompt("17 times 23 is 391.").messages)
 ERRORS = {
@@ -46,7 +46,7 @@ async def ask_anthropic(client: anthropic.AsyncAnthropic) -> anthropic.types.Mes
 
 async def test_a_reply_is_of_the_sdks_own_types() -> None:
     """Text, usage, cached tokens and alternatives stand where the typed layer looks for them."""
-    async with provided(Provider(right_answer)) as url, openai_at(url) as one, anthropic_at(url) as other:
+    async with serving_provider(Provider(right_answer)) as url, openai_at(url) as one, anthropic_at(url) as other:
         completion, message = await ask_openai(one), await ask_anthropic(other)
 
     choice = completion.choices[0]
@@ -58,7 +58,7 @@ async def test_a_reply_is_of_the_sdks_own_types() -> None:
 @pytest.mark.parametrize("fault", ERRORS)
 async def test_a_fault_is_the_sdks_own_error(fault: str) -> None:
     provider = Provider(right_answer, faults=lambda *_: fault)
-    async with provided(provider) as url, openai_at(url) as one, anthropic_at(url) as other:
+    async with serving_provider(provider) as url, openai_at(url) as one, anthropic_at(url) as other:
         with pytest.raises(getattr(openai, ERRORS[fault])):
             await ask_openai(one)
         with pytest.raises(getattr(anthropic, ERRORS[fault])):
@@ -67,7 +67,11 @@ async def test_a_fault_is_the_sdks_own_error(fault: str) -> None:
 
 async def test_a_wrong_key_is_the_sdks_own_error() -> None:
     wrong = "another-key-0123456789"  # pragma: allowlist secret
-    async with provided(Provider(right_answer)) as url, openai_at(url, wrong) as one, anthropic_at(url, wrong) as other:
+    async with (
+        serving_provider(Provider(right_answer)) as url,
+        openai_at(url, wrong) as one,
+        anthropic_at(url, wrong) as other,
+    ):
         with pytest.raises(openai.AuthenticationError):
             await ask_openai(one)
         with pytest.raises(anthropic.AuthenticationError):
@@ -77,7 +81,7 @@ async def test_a_wrong_key_is_the_sdks_own_error() -> None:
 async def test_batches_are_of_the_sdks_own_types() -> None:
     """Submitted, listed, polled and read through the typed layer."""
     async with (
-        provided(Provider(right_answer, auto_finish=True)) as url,
+        serving_provider(Provider(right_answer, auto_finish=True)) as url,
         openai_at(url) as one,
         anthropic_at(url) as other,
     ):

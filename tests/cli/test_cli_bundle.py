@@ -14,7 +14,7 @@ import pytest
 
 from judge.api.v1.leaderboard_pb2 import Leaderboard
 from judge.rpc import bundle_json as spelling
-from support.bundle_files import forged, in_json, members
+from support.bundle_files import forge_bundle, in_json, members
 from support.demo_data import DEMO
 
 Judge = Callable[..., subprocess.CompletedProcess[str]]
@@ -105,7 +105,7 @@ def test_cli_a_changed_or_cut_bundle_fails(exported: tuple[Path, str, str], tmp_
     def better(leaderboard: dict[str, object]) -> None:
         leaderboard["battles"] = 1
 
-    other = forged(tmp_path / "forged.zip", members(exported[0]), random=in_json(better))
+    other = forge_bundle(tmp_path / "forged.zip", members(exported[0]), random=in_json(better))
     whole = exported[0].read_bytes()
     (cut := tmp_path / "cut.zip").write_bytes(whole[: whole.index(b"answers.jsonl") + 1000])
 

@@ -14,7 +14,7 @@ from judge.execution.run_executor import SHARD
 from support.clocks import StillClock
 from support.example_prompts import prompt, right_answer
 from support.provider import KEY, Provider
-from support.provider_server import provided
+from support.provider_server import serving_provider
 
 SECRET = "sk-secret-0123456789"  # pragma: allowlist secret
 
@@ -182,7 +182,7 @@ async def test_the_weights_behind_a_served_name_make_another_judge(
     monkeypatch.setenv("FAR_KEY", KEY)
     provider = Provider(right_answer)
     clock = StillClock()
-    async with provided(provider) as url:
+    async with serving_provider(provider) as url:
         (tmp_path / "judge.toml").write_text(
             f'[judges.near]\nbackend = "vllm"\nmodel = "m"\nbase_url = "{url}"\nkey_env = "FAR_KEY"\nrevision = "r1"\n',
             "utf-8",

@@ -16,7 +16,7 @@ from temporalio.client import Client
 from support.engine_service import Site
 from support.postgres import postgres
 from support.temporal_server import temporal
-from support.workflow_histories import FOLDER, written
+from support.workflow_histories import FOLDER, history_text
 
 
 async def keep(release: str, site: Site) -> None:
@@ -32,7 +32,7 @@ async def keep(release: str, site: Site) -> None:
             before = fetched.events[0].workflow_execution_started_event_attributes.continued_execution_run_id
             histories.insert(0, fetched.to_json_dict())
     for number, history in enumerate(histories, start=1):
-        (FOLDER / f"{release}-{number}.json").write_text(written(history).replace(run.run_id, "0" * 16), "utf-8")
+        (FOLDER / f"{release}-{number}.json").write_text(history_text(history).replace(run.run_id, "0" * 16), "utf-8")
 
 
 def main() -> None:

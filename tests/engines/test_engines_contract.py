@@ -52,7 +52,7 @@ async def test_a_cancelled_run_keeps_what_it_has(site: Site) -> None:
     """No call starts after the cancel, those in flight are kept, and a resumed run makes only the other calls."""
     gate = asyncio.Event()
     async with site.service(always, gate) as h:
-        run = await h.begun()
+        run = await h.start_busy_run()
 
         await h.runs.cancel(TENANT, run.run_id)
         gate.set()
@@ -85,7 +85,7 @@ async def test_an_unfinished_run_continues_at_the_next_start(site: Site) -> None
     """A run whose engine stopped in the middle is finished by the next one, and no call is repeated."""
     gate = asyncio.Event()
     async with site.service(always, gate) as first:
-        run = await first.begun()
+        run = await first.start_busy_run()
     async with site.service(always) as second:
         ended = await second.ended(run)
 
@@ -158,7 +158,7 @@ async def test_a_full_store_pauses_a_run_until_there_is_space(tmp_path: Path) ->
     """While the store is full the run is PAUSED; then it continues by itself, and no answer is lost or repeated."""
     gate = asyncio.Event()
     async with Site(f"sqlite:///{tmp_path / 'judge.db'}").service(lambda _: "x" * 20_000 + "[[A]]", gate) as h:
-        run = await h.begun()
+        run = await h.start_busy_run()
 
         _limit_pages(h.store, 1)
         gate.set()

@@ -18,7 +18,7 @@ from temporalio.workflow import NondeterminismError
 from judge.engines.activities import Activities
 from judge.engines.workflow import PartitionAt, RunAt, RunWorkflow, ShardAt, StopReport, add_report
 from judge.ports.clock import SystemClock
-from support.workflow_histories import FOLDER, read
+from support.workflow_histories import FOLDER, read_history
 
 HISTORIES = sorted(FOLDER.glob("*.json"))
 
@@ -30,12 +30,12 @@ async def replay(history: dict[str, Any]) -> None:
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
 async def test_a_history_is_replayed(path: Path) -> None:
     """The workflow makes the same decisions as when the history was made; otherwise the replay raises."""
-    await replay(read(path))
+    await replay(read_history(path))
 
 
 async def test_a_history_that_the_workflow_would_not_have_made_is_an_error() -> None:
     """A replay fails if the history has another step than the workflow takes."""
-    other = json.loads(json.dumps(read(HISTORIES[0])).replace('"lanes"', '"tracks"'))
+    other = json.loads(json.dumps(read_history(HISTORIES[0])).replace('"lanes"', '"tracks"'))
 
     with pytest.raises(NondeterminismError):
         await replay(other)

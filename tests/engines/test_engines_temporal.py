@@ -81,7 +81,7 @@ async def test_a_runs_workflow_has_its_id_and_there_is_one_whoever_starts_it(sit
     """Starting a run again, from any number of servers, does not disturb its workflow."""
     gate = asyncio.Event()
     async with site.service(always, gate) as h, engine_alone(site.url, site.settings) as other:
-        run = await h.begun()
+        run = await h.start_busy_run()
         client = await Client.connect(site.address)
         before = await client.get_workflow_handle(run.run_id).describe()
         for engine in (h.engine, other.engine) * 3:
@@ -155,7 +155,7 @@ async def test_a_cancelled_run_ends_even_without_a_worker(site: Site) -> None:
     """No call can start any more, so the run becomes CANCELLED although no worker confirms it."""
     gate = asyncio.Event()
     async with site.service(always, gate) as h:
-        run = await h.begun()
+        run = await h.start_busy_run()
     async with engine_alone(site.url, site.settings) as alone:
         await alone.runs.cancel(TENANT, run.run_id)
 

@@ -31,7 +31,7 @@ from support.demo_data import settings
 from support.example_prompts import right_answer
 from support.in_process_service import PLANNED, TENANT, InProcessService
 from support.provider import KEY, Provider
-from support.provider_server import anthropic_url, provided
+from support.provider_server import anthropic_url, serving_provider
 
 PRICE = {"input": 2.0, "output": 8.0, "cached_input": 1.0, "batch": 0.5}
 
@@ -65,7 +65,7 @@ async def service(file: Path, vendor: str, url: str) -> AsyncIterator[InProcessS
 async def test_a_run_in_batches_has_every_verdict_at_the_price_of_batches(tmp_path: Path, vendor: str) -> None:
     """The run makes one call per presentation in one batch at half the cost, and reports that it waits."""
     provider = Provider(right_answer)
-    async with provided(provider) as url, service(tmp_path / "judge.db", vendor, url) as h:
+    async with serving_provider(provider) as url, service(tmp_path / "judge.db", vendor, url) as h:
         run = await h.begin()
         waiting = await h.until(run, lambda now: now.state is RunState.WAITING)
         provider.finish_batches()
@@ -92,7 +92,7 @@ async def test_what_a_batch_did_not_finish_goes_into_another(tmp_path: Path, ven
         return "expired" if len(provider.batches) == 1 and name < "G" else ""
 
     provider.spoiled = spoiled
-    async with provided(provider) as url, service(tmp_path / "judge.db", vendor, url) as h:
+    async with serving_provider(provider) as url, service(tmp_path / "judge.db", vendor, url) as h:
         done = await h.ended(await h.begin())
 
     names = {item["custom_id"] for item in provider.batches[0].items}
@@ -107,7 +107,7 @@ async def test_what_a_batch_did_not_finish_goes_into_another(tmp_path: Path, ven
 async def test_results_that_cannot_be_read_are_requested_again(tmp_path: Path, vendor: str) -> None:
     """If the provider fails while a batch is collected, the results are requested again and nothing counts twice."""
     provider = Provider(right_answer, auto_finish=True, broken_results=2)
-    async with provided(provider) as url, service(tmp_path / "judge.db", vendor, url) as h:
+    async with serving_provider(provider) as url, service(tmp_path / "judge.db", vendor, url) as h:
         done = await h.ended(await h.begin())
 
     assert provider.broken_results == 0
@@ -127,7 +127,7 @@ async def test_law_4_a_process_killed_at_submission_finds_its_batch_again(
         await asyncio.sleep(3600)
 
     setattr(provider, f"{moment}_submit", killed)
-    async with provided(provider) as url:
+    async with serving_provider(provider) as url:
         first = InProcessService(tmp_path / "judge.db", judges(vendor, url), QuickClock())
         await first.engine.start()
         run = await first.begin()
@@ -155,7 +155,7 @@ async def test_a_run_with_an_undecided_batch_waits_and_never_submits_it_again(tm
         await asyncio.sleep(3600)
 
     provider.after_submit = killed
-    async with provided(provider) as url:
+    async with serving_provider(provider) as url:
         first = InProcessService(tmp_path / "judge.db", judges(vendor, url), QuickClock())
         await first.engine.start()
         run = await first.begin()
@@ -181,7 +181,7 @@ async def test_the_intent_is_stored_before_anything_is_sent(tmp_path: Path, vend
     a, b = schema.call_attempt, schema.provider_batch
     live = select(func.count()).where(a.c.state == "live", a.c.batch_id.is_not(None))
 
-    async with provided(provider) as url, service(tmp_path / "judge.db", vendor, url) as h:
+    async with serving_provider(provider) as url, service(tmp_path / "judge.db", vendor, url) as h:
 
         async def record() -> None:
             seen.append(await h.store._db.read(lambda c: (c.scalar(select(b.c.state)) or 0, c.scalar(live) or 0)))
@@ -229,7 +229,7 @@ def test_a_custom_id_is_base64url_of_the_keys_sha_256() -> None:
 async def test_a_batch_is_collected_after_the_process_that_submitted_it_died(tmp_path: Path, vendor: str) -> None:
     """The batch's id is stored, so the next process collects it and repeats no call."""
     provider = Provider(right_answer)
-    async with provided(provider) as url:
+    async with serving_provider(provider) as url:
         first = InProcessService(tmp_path / "judge.db", judges(vendor, url), QuickClock())
         await first.engine.start()
         run = await first.begin()
@@ -245,7 +245,7 @@ async def test_a_batch_is_collected_after_the_process_that_submitted_it_died(tmp
 
 async def test_a_cancelled_run_cancels_its_batch_and_keeps_what_was_finished(tmp_path: Path, vendor: str) -> None:
     provider = Provider(right_answer)
-    async with provided(provider) as url, service(tmp_path / "judge.db", vendor, url) as h:
+    async with serving_provider(provider) as url, service(tmp_path / "judge.db", vendor, url) as h:
         run = await h.begin()
         await h.until(run, lambda now: now.reason == "PROVIDER_BATCH")
         await h.runs.cancel(TENANT, run.run_id)
@@ -258,7 +258,7 @@ async def test_a_cancelled_run_cancels_its_batch_and_keeps_what_was_finished(tmp
 async def test_a_budget_bounds_what_goes_into_a_batch(tmp_path: Path, vendor: str) -> None:
     """A batch has as many items as the budget can pay at their worst cost, and the run reports why it ended."""
     provider = Provider(right_answer, auto_finish=True)
-    async with provided(provider) as url, service(tmp_path / "judge.db", vendor, url) as h:
+    async with serving_provider(provider) as url, service(tmp_path / "judge.db", vendor, url) as h:
         done = await h.ended(await h.begin(Budget(calls=7)))
 
     assert [len(batch.items) for batch in provider.batches] == [7]
@@ -270,7 +270,7 @@ async def test_a_wrong_key_ends_a_run_in_batches_at_once(
 ) -> None:
     monkeypatch.setenv("FAR_KEY", "another-key-0123456789")
     provider = Provider(right_answer)
-    async with provided(provider) as url, service(tmp_path / "judge.db", vendor, url) as h:
+    async with serving_provider(provider) as url, service(tmp_path / "judge.db", vendor, url) as h:
         done = await h.ended(await h.begin())
 
     assert (done.state, done.reason, done.counts.calls) == (RunState.FAILED, "JUDGE_UNUSABLE", 0)

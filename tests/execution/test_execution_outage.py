@@ -20,7 +20,7 @@ from support.demo_data import settings
 from support.example_prompts import right_answer
 from support.in_process_service import PLANNED, InProcessService
 from support.provider import KEY, Provider, ProviderCall
-from support.provider_server import provided
+from support.provider_server import serving_provider
 
 
 class PassingClock(StillClock):
@@ -60,7 +60,7 @@ async def through_an_outage(
 
     provider = Provider(right_answer, key="", faults=down)
     seen = []
-    async with provided(provider) as url:
+    async with serving_provider(provider) as url:
         far = JudgeSettings(backend="openai", model="m", base_url=url, rubric="brackets", concurrency=concurrency)
         h = InProcessService(file, ConfiguredJudges(settings(far=far), clock), clock)
         await h.engine.start()
@@ -107,7 +107,7 @@ async def test_a_run_whose_judge_has_no_credential_waits_for_one(
         clock = PassingClock()
         return InProcessService(tmp_path / "judge.db", ConfiguredJudges(settings(far=far), clock), clock)
 
-    async with provided(provider) as url:
+    async with serving_provider(provider) as url:
         first = build(url)
         run = await first.begin()
         await first.die()
@@ -138,7 +138,7 @@ async def test_a_provider_that_names_a_delay_gets_no_call_before(tmp_path: Path)
         return "throttled-long" if len(times) == 10 else ""
 
     provider = Provider(right_answer, key="", faults=limited)
-    async with provided(provider) as url:
+    async with serving_provider(provider) as url:
         far = JudgeSettings(backend="openai", model="m", base_url=url, rubric="brackets", concurrency=1)
         h = InProcessService(tmp_path / "judge.db", ConfiguredJudges(settings(far=far), clock), clock)
         await h.engine.start()

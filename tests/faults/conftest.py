@@ -1,4 +1,4 @@
-"""Scenarios on whole houses of processes; each says in one line what was lost and what was repeated."""
+"""Fixtures of the fault suite. Each scenario runs real processes and reports in one line what it lost and repeated."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from support.fault_reports import SAID, Say
+from support.fault_reports import REPORT_PROPERTY, Say
 from support.fault_services import Kind, LocalService
 from support.postgres import postgres
 from support.temporal_server import TemporalServer
@@ -20,13 +20,13 @@ CALLS = 10_000
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """A size for a quick look; what is promised is promised of the usual one."""
-    parser.addoption("--calls", type=int, default=CALLS, help="calls of a run of the usual size")
+    """Add the option --calls. Small sizes are for a quick look; the guarantees are checked at the default size."""
+    parser.addoption("--calls", type=int, default=CALLS, help="number of calls in a run of the usual size")
 
 
 @pytest.fixture
 def calls(request: pytest.FixtureRequest) -> int:
-    """How many calls a run of the usual size has."""
+    """The number of calls in a run of the usual size."""
     return int(request.config.getoption("--calls"))
 
 
@@ -40,39 +40,44 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def servers(temporal_server: TemporalServer) -> Iterator[Servers]:
-    """What all houses on Temporal stand on."""
+    """The servers that all services on Temporal share."""
     with postgres() as server:
         yield Servers(server, temporal_server)
 
 
 @pytest.fixture
 def on_temporal(servers: Servers) -> partial[TemporalService]:
-    """Makes a house on Temporal."""
+    """Makes a service on Temporal."""
     return partial(TemporalService, servers=servers)
 
 
 @pytest.fixture(params=["local", "temporal"])
 def kind(request: pytest.FixtureRequest) -> Kind:
-    """Each kind of house in turn. A scenario takes them both unless it says otherwise."""
+    """Each kind of service in turn. Most scenarios run on both."""
     made: Kind = LocalService if request.param == "local" else request.getfixturevalue("on_temporal")
     return made
 
 
 @pytest.fixture
 def say(record_property: Callable[[str, object], None]) -> Say:
-    """Takes the line that a scenario has to say."""
-    return lambda line: record_property(SAID, line)
+    """Reports the result line of a scenario."""
+    return lambda line: record_property(REPORT_PROPERTY, line)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What every scenario said, whether it passed or not."""
-    reports = [one for many in terminalreporter.stats.values() for one in many if isinstance(one, pytest.TestReport)]
+    """Print the line of every scenario, whether it passed or not."""
+    reports = [
+        report
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if isinstance(report, pytest.TestReport)
+    ]
     lines = [
-        f"{report.head_line}: {said}"
+        f"{report.head_line}: {line}"
         for report in reports
         if report.when == "call"
-        for name, said in report.user_properties
-        if name == SAID
+        for name, line in report.user_properties
+        if name == REPORT_PROPERTY
     ]
     if lines:
         terminalreporter.section("lost and repeated")

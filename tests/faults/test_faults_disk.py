@@ -1,4 +1,4 @@
-"""A disk that is full: the run says so, waits, and goes on alone."""
+"""A full disk: the run reports it, pauses, and resumes by itself when there is space again."""
 
 from __future__ import annotations
 
@@ -12,28 +12,30 @@ from pathlib import Path
 import pytest
 
 from judge.api.v1 import run_service_pb2 as pb
-from support.call_journal import faked
+from support.call_journal import fake_provider
 from support.fault_reports import PATIENCE, Say
-from support.fault_services import JudgeConfig, LocalService, standing
-from support.watched_run import Watched, begun, present, verdicts
+from support.fault_services import JudgeConfig, LocalService, running_service
+from support.watched_run import RunWatcher, current_run, start_run, verdicts
 
 SIZE = "8m"
 FULL_SECONDS = 3.0
 QUIET_SECONDS = 1.0
-"""Seconds after it said that it is paused in which a call may still begin, under a permit from before."""
+"""Seconds after the pause in which a call may still begin under an earlier permit."""
 BLOCK = 4096
 
 
 async def _run(*command: str) -> None:
     child = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
-    _, told = await child.communicate()
-    assert child.returncode == 0, f"{' '.join(command)} failed, and a full disk needs it (as root): {told.decode()}"
+    _, errors = await child.communicate()
+    assert child.returncode == 0, (
+        f"{' '.join(command)} failed; this test needs it to mount a small disk, as root: {errors.decode()}"
+    )
 
 
 @contextlib.asynccontextmanager
 async def small_disk(at: Path) -> AsyncIterator[Path]:
-    """A file system of SIZE mounted at *at*."""
-    at.mkdir()  # noqa: ASYNC240  # one folder, and nobody waits
+    """Mount a file system of SIZE at *at*, and unmount it on exit."""
+    at.mkdir()  # noqa: ASYNC240  # one folder, and no other task waits
     await _run("mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(at))
     try:
         yield at
@@ -42,7 +44,7 @@ async def small_disk(at: Path) -> AsyncIterator[Path]:
 
 
 def fill(ballast: Path) -> None:
-    """Take every block that is free."""
+    """Write to the file *ballast* until the disk is full."""
     with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:
             file.write(bytes(BLOCK))
@@ -53,39 +55,41 @@ def fill(ballast: Path) -> None:
 async def test_a_full_disk_pauses_a_run_which_goes_on_alone_when_there_is_space(
     folder: Path, say: Say, journal: str
 ) -> None:
-    """8 MiB, full in the middle: PAUSED, STORE_FULL, no call; with room it goes on alone; 0 lost, 0 repeated.
+    """A run on a full disk pauses as STORE_FULL without calls, and resumes with nothing lost or repeated.
 
-    Once while the store's journal would have to grow, once when it has room of its own that is written over.
+    The 8 MiB disk fills up once while the store's journal has to grow, and once while it overwrites old content.
     """
     calls = 1_000
     async with (
         asyncio.timeout(PATIENCE),
-        faked(folder) as fake,
+        fake_provider(folder) as fake,
         small_disk(folder / "disk") as disk,
-        standing(LocalService(folder, JudgeConfig(fake.url), store=disk / "judge.db")) as service,
+        running_service(LocalService(folder, JudgeConfig(fake.url), store=disk / "judge.db")) as service,
     ):
-        run = await begun(service.address, calls)
+        run = await start_run(service.address, calls)
         store = disk / "judge.db"
         before = store.stat().st_size
-        await fake.reached(30)
+        await fake.wait_for_calls(30)
         while journal == "is used again" and store.stat().st_size == before:
             await asyncio.sleep(0.01)
         fill(disk / "ballast")
         grown = store.stat().st_size > before
-        while (paused := await present(service.address, run)).state == pb.RUN_STATE_RUNNING:
+        while (paused := await current_run(service.address, run)).state == pb.RUN_STATE_RUNNING:
             await asyncio.sleep(0.05)
-        told = time.monotonic()
+        paused_at = time.monotonic()
         await asyncio.sleep(FULL_SECONDS)
-        still = await present(service.address, run)
-        late = fake.read().begun_after(told + QUIET_SECONDS)
+        still = await current_run(service.address, run)
+        late = fake.read().begun_after(paused_at + QUIET_SECONDS)
         (disk / "ballast").unlink()
-        ended = await Watched().watch(service.address, run)
+        ended = await RunWatcher().watch(service.address, run)
         kept = await verdicts(service.address, run)
 
     lost, reason = calls - len(kept), paused.state_reason
     say(f"lost {lost} repeated {fake.read().repeated} (at most 0), {reason}, {late} calls while it was paused")
     assert grown is (journal == "is used again")
-    assert [(one.state, one.state_reason) for one in (paused, still)] == [(pb.RUN_STATE_PAUSED, "STORE_FULL")] * 2
+    assert [(snapshot.state, snapshot.state_reason) for snapshot in (paused, still)] == [
+        (pb.RUN_STATE_PAUSED, "STORE_FULL")
+    ] * 2
     assert late == 0
     assert (ended.state, dict(ended.counts.by_status)) == (pb.RUN_STATE_DONE, {"ok": calls})
     assert (lost, fake.repeated, ended.counts.repeated) == (0, 0, 0)

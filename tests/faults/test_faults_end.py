@@ -1,4 +1,4 @@
-"""What was told to end: a run that is cancelled, processes that are asked to finish what they are at."""
+"""Orderly ends: a run is cancelled, and processes get SIGTERM."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from pathlib import Path
 
 from judge.api.v1 import run_service_pb2 as pb
 from judge_client import JudgeClient
-from support.call_journal import faked
+from support.call_journal import fake_provider
 from support.fault_reports import PATIENCE, Say
-from support.fault_services import JudgeConfig, Kind, standing
-from support.watched_run import Watched, begun, present, verdicts
+from support.fault_services import JudgeConfig, Kind, running_service
+from support.watched_run import RunWatcher, current_run, start_run, verdicts
 
 SEEN_SECONDS = 2.0
-"""A cancellation is seen by every process within so long."""
+"""The time within which every process sees a cancellation."""
 SLOWEST = 2.0
 GRACE = 5.0
-"""Seconds beside a call's deadline within which a process ends that was asked to."""
+"""Seconds beyond a call's deadline within which a process exits after SIGTERM."""
 
 
 async def test_a_cancelled_run_makes_no_new_call(kind: Kind, folder: Path, calls: int, say: Say) -> None:
-    """Cancelled at 40 %: no call begins later than 2 s after that, and what was paid is stored and readable."""
+    """After a cancellation at 40 %, no call begins later than 2 s, and every paid verdict is stored and readable."""
     calls //= 10
     async with (
         asyncio.timeout(PATIENCE),
-        faked(folder) as fake,
-        standing(kind(folder, JudgeConfig(fake.url))) as service,
+        fake_provider(folder) as fake,
+        running_service(kind(folder, JudgeConfig(fake.url))) as service,
     ):
-        run = await begun(service.address, calls)
-        await fake.reached(calls * 4 // 10)
+        run = await start_run(service.address, calls)
+        await fake.wait_for_calls(calls * 4 // 10)
         async with JudgeClient(service.address) as client:
-            told = time.monotonic()
+            cancelled_at = time.monotonic()
             await client.cancel_run(run)
-        ended = await Watched().watch(service.address, run)
+        ended = await RunWatcher().watch(service.address, run)
         await asyncio.sleep(SEEN_SECONDS + 1.0)
         kept = await verdicts(service.address, run)
-        late, after = fake.read().begun_after(told + SEEN_SECONDS), fake.begun_after(told)
+        late, after = fake.read().begun_after(cancelled_at + SEEN_SECONDS), fake.begun_after(cancelled_at)
 
     lost = fake.answered - len(kept)
     say(f"lost {lost} repeated {fake.repeated} (at most 0), {after} calls after the cancellation, {late} after 2 s")
@@ -46,26 +46,26 @@ async def test_a_cancelled_run_makes_no_new_call(kind: Kind, folder: Path, calls
 
 
 async def test_sigterm_finishes_what_is_in_flight(kind: Kind, folder: Path, say: Say) -> None:
-    """Every process asked to end, twice in a run, ends in time with 0; no call is lost, none is made again."""
+    """Every process gets SIGTERM twice in a run and exits in time with 0; no call is lost or repeated."""
     calls, judged_in = 300, 5.0
     codes, waits = [], []
     async with (
         asyncio.timeout(PATIENCE),
-        faked(folder, slowest=SLOWEST) as fake,
-        standing(kind(folder, JudgeConfig(fake.url, 32, deadline=judged_in))) as service,
+        fake_provider(folder, slowest=SLOWEST) as fake,
+        running_service(kind(folder, JudgeConfig(fake.url, 32, deadline=judged_in))) as service,
     ):
-        run = await begun(service.address, calls)
+        run = await start_run(service.address, calls)
         for moment in (calls // 3, calls * 2 // 3):
-            await fake.reached(moment)
+            await fake.wait_for_calls(moment)
             for child in {child.name: child for child in (*service.workers, *service.fronts)}.values():
-                asked = time.monotonic()
+                asked_at = time.monotonic()
                 child.ask_to_end()
-                codes.append(await child.ended(judged_in + GRACE + SLOWEST))
-                waits.append(time.monotonic() - asked)
+                codes.append(await child.wait_for_exit(judged_in + GRACE + SLOWEST))
+                waits.append(time.monotonic() - asked_at)
                 await child.start()
-        ended = await Watched().watch(service.address, run)
+        ended = await RunWatcher().watch(service.address, run)
         kept = await verdicts(service.address, run)
-        now = await present(service.address, run)
+        now = await current_run(service.address, run)
 
     lost, longest = calls - len(kept), max(waits)
     say(f"lost {lost} repeated {fake.read().repeated} (at most 0), ended after {longest:.1f} s at the most")

@@ -1,4 +1,4 @@
-"""A small run beside a very large one."""
+"""A small run next to a very large one."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from statistics import mean
 
 from judge.api.v1 import run_service_pb2 as pb
 from judge_client import JudgeClient
-from support.call_journal import faked
+from support.call_journal import fake_provider
 from support.fault_reports import PATIENCE, Say
-from support.fault_services import JudgeConfig, LocalService, standing
-from support.watched_run import Watched, spec, upload
+from support.fault_services import JudgeConfig, LocalService, running_service
+from support.watched_run import RunWatcher, spec, upload
 
 TINY, SMALL, LARGE_TIMES = 20, 100, 10
 TIMES = 2
@@ -19,22 +19,22 @@ CONCURRENCY = 8
 
 
 async def _seconds(client: JudgeClient, address: str, cache_tag: str, dataset: str = "small") -> float:
-    """How long a run of that epoch took, by the server's own clock."""
+    """Run *dataset* with this cache tag and return its duration in seconds by the server's clock."""
     run = await client.create_run(spec(dataset, pairing=pb.Pairing(cache_tag=cache_tag)))
-    ended = await Watched().watch(address, run.name)
+    ended = await RunWatcher().watch(address, run.name)
     assert (ended.state, ended.counts.by_status["ok"]) == (pb.RUN_STATE_DONE, ended.counts.planned)
     return ended.end_time.ToNanoseconds() / 1e9 - ended.create_time.ToNanoseconds() / 1e9
 
 
 async def test_a_small_run_beside_a_large_one_takes_at_most_twice_its_time(folder: Path, calls: int, say: Say) -> None:
-    """100 calls beside 100,000 of the same judge: at most 2 x the time that they take alone; means of two.
+    """A run of 100 calls next to 100,000 of the same judge takes at most twice its time alone, in means of two runs.
 
-    The judge takes half a second for a call, as judges do: its slots are what the two runs share.
+    A call takes half a second on average, so the judge's slots are what the two runs share.
     """
     async with (
         asyncio.timeout(PATIENCE),
-        faked(folder, slowest=1.0) as fake,
-        standing(LocalService(folder, JudgeConfig(fake.url, CONCURRENCY))) as service,
+        fake_provider(folder, slowest=1.0) as fake,
+        running_service(LocalService(folder, JudgeConfig(fake.url, CONCURRENCY))) as service,
         JudgeClient(service.address) as client,
     ):
         await upload(client, TINY, "tiny")
@@ -43,11 +43,11 @@ async def test_a_small_run_beside_a_large_one_takes_at_most_twice_its_time(folde
         await _seconds(client, service.address, "warm", "tiny")
         alone = [await _seconds(client, service.address, f"alone-{n}") for n in range(TIMES)]
         large = await client.create_run(spec("large", pairing=pb.Pairing(repeats=LARGE_TIMES)))
-        await fake.reached(TINY + SMALL * TIMES + SMALL // 2)
+        await fake.wait_for_calls(TINY + SMALL * TIMES + SMALL // 2)
         beside = [await _seconds(client, service.address, f"beside-{n}") for n in range(TIMES)]
         still = await client.get_run(large.name)
         await client.cancel_run(large.name)
-        ended = await Watched().watch(service.address, large.name)
+        ended = await RunWatcher().watch(service.address, large.name)
 
     lost = fake.read().answered - (TINY + 2 * TIMES * SMALL + ended.counts.by_status["ok"])
     ratio = mean(beside) / mean(alone)
@@ -56,5 +56,5 @@ async def test_a_small_run_beside_a_large_one_takes_at_most_twice_its_time(folde
         f"{mean(beside):.2f} s beside {large.counts.planned}: {ratio:.2f} x (at most 2)"
     )
     assert (still.state, still.counts.planned) == (pb.RUN_STATE_RUNNING, calls * LARGE_TIMES)
-    assert (lost, fake.repeated, fake.most) == (0, 0, CONCURRENCY)
+    assert (lost, fake.repeated, fake.max_in_flight) == (0, 0, CONCURRENCY)
     assert ratio <= 2

@@ -1,4 +1,4 @@
-"""Processes that are killed, at any moment, without a chance to do anything about it."""
+"""Processes that get SIGKILL at any moment."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from judge.api.v1 import run_service_pb2 as pb
-from support.call_journal import faked
+from support.call_journal import fake_provider
 from support.fault_reports import PATIENCE, Say
-from support.fault_services import JudgeConfig, Kind, standing
-from support.killing import PATIENT, drawn, killing
-from support.watched_run import Watched, begun, verdicts
+from support.fault_services import JudgeConfig, Kind, running_service
+from support.killing import PATIENT, draw_moments, kill_processes
+from support.watched_run import RunWatcher, start_run, verdicts
 
 KILLS = 20
 CONCURRENCY = 16
@@ -22,19 +22,19 @@ CONCURRENCY = 16
 async def test_law_4_twenty_kills_lose_nothing_and_repeat_only_what_was_in_flight(
     kind: Kind, folder: Path, calls: int, say: Say
 ) -> None:
-    """Kill -9 of random processes, 20 times in a run of 10,000 calls: 0 lost, repeated at most kills x in flight."""
+    """After 20 kills in a run of 10,000 calls, nothing is lost, and at most the calls in flight are repeated."""
     rng = random.Random(20)
-    moments = drawn(rng, calls, KILLS)
-    watched = Watched()
+    moments = draw_moments(rng, calls, KILLS)
+    watched = RunWatcher()
     async with (
         asyncio.timeout(PATIENCE),
-        faked(folder) as fake,
-        standing(kind(folder, JudgeConfig(fake.url, CONCURRENCY, deadline=PATIENT))) as service,
+        fake_provider(folder) as fake,
+        running_service(kind(folder, JudgeConfig(fake.url, CONCURRENCY, deadline=PATIENT))) as service,
     ):
-        run = await begun(service.address, calls)
+        run = await start_run(service.address, calls)
         following = asyncio.create_task(watched.follow(service.address, run))
         watching = asyncio.create_task(watched.watch(service.address, run))
-        await killing(fake, moments, service.killable, rng)
+        await kill_processes(fake, moments, service.killable, rng)
         ended = await watching
         await following
         kept = await verdicts(service.address, run)
@@ -53,25 +53,25 @@ async def test_law_4_twenty_kills_lose_nothing_and_repeat_only_what_was_in_fligh
 async def test_a_watcher_reaches_the_terminal_snapshot_however_often_its_server_dies(
     kind: Kind, folder: Path, calls: int, say: Say, watchers: int
 ) -> None:
-    """The front killed 10 times: the run finishes, and each watcher sees it end and never an older revision."""
+    """The server is killed 10 times; the run ends, and each watcher sees the end and never an older revision."""
     rng = random.Random(10)
     calls, kills = calls // 10, 10
-    moments = drawn(rng, calls, kills)
-    seen = [Watched() for _ in range(watchers)]
+    moments = draw_moments(rng, calls, kills)
+    seen = [RunWatcher() for _ in range(watchers)]
     async with (
         asyncio.timeout(PATIENCE),
-        faked(folder) as fake,
-        standing(kind(folder, JudgeConfig(fake.url, CONCURRENCY, deadline=PATIENT))) as service,
+        fake_provider(folder) as fake,
+        running_service(kind(folder, JudgeConfig(fake.url, CONCURRENCY, deadline=PATIENT))) as service,
     ):
-        run = await begun(service.address, calls)
-        watching = [asyncio.create_task(one.watch(service.address, run)) for one in seen]
-        await killing(fake, moments, service.fronts, rng)
+        run = await start_run(service.address, calls)
+        watching = [asyncio.create_task(watcher.watch(service.address, run)) for watcher in seen]
+        await kill_processes(fake, moments, service.fronts, rng)
         ends = await asyncio.gather(*watching)
         kept = await verdicts(service.address, run)
 
     lost, most = calls - len(kept), kills * CONCURRENCY
     say(f"lost {lost} repeated {fake.read().repeated} (at most {most}), {len(ends)} watchers saw the end")
     assert {end.state for end in ends} == {pb.RUN_STATE_DONE}
-    assert [one.backwards for one in seen] == [0] * watchers
+    assert [watcher.backwards for watcher in seen] == [0] * watchers
     assert lost == 0
     assert fake.repeated <= most

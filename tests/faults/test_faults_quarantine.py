@@ -1,4 +1,4 @@
-"""A showing that kills whichever process asks for it, in earnest."""
+"""A presentation that kills every process that judges it, with real processes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TESTS = Path(__file__).parents[1]
 
 @pytest.fixture(params=["local", "temporal"])
 def site(request: pytest.FixtureRequest, folder: Path) -> Iterator[Site]:
-    """Each engine on the store that it is for."""
+    """Each engine on the store that it is meant for."""
     if request.param == "local":
         yield Site(f"sqlite:///{folder / 'judge.db'}")
         return
@@ -39,8 +39,8 @@ def site(request: pytest.FixtureRequest, folder: Path) -> Iterator[Site]:
         yield Site(stack.enter_context(server.fresh()), engine.address)
 
 
-async def lived(child: Child, store: SqlStore, run: Run) -> bool:
-    """Start the process, and wait until it has died or the run has ended; whether it died."""
+async def wait_for_death(child: Child, store: SqlStore, run: Run) -> bool:
+    """Start the process, wait until it dies or the run ends, and return whether it died."""
     await child.start()
     dying = asyncio.create_task(child.alive.wait())
     while not dying.done():
@@ -55,20 +55,23 @@ async def lived(child: Child, store: SqlStore, run: Run) -> bool:
 async def test_a_shard_that_kills_its_process_is_quarantined_and_the_run_ends(
     site: Site, folder: Path, say: Say
 ) -> None:
-    """After so many processes nobody tries it again: the shard is named, and the run ends with coverage."""
+    """After a few deaths the shard is quarantined and named, and the run ends with the other verdicts."""
     store, backend = SqlStore.open(site.url, clock=QuickClock()), Scripted([])
     service = EngineService(
-        store, backend, TemporalEngine(store, TemporalConnection(), QuickClock()), OneJudge(backend)
+        store=store,
+        backend=backend,
+        engine=TemporalEngine(store, TemporalConnection(), QuickClock()),
+        judges=OneJudge(backend),
     )
     await service.fill()
     run = await service.begin()
     env = {**os.environ, "PYTHONPATH": ":".join((str(TESTS), *sys.path))}
     command = (sys.executable, str(TESTS / "support" / "deadly_process.py"), site.url, site.address)
-    child = Child("deadly", command, env, folder, "deadly.started")
+    child = Child(name="deadly", command=command, env=env, folder=folder, started="deadly.started")
     deaths = 0
     try:
         async with asyncio.timeout(PATIENCE):
-            while await lived(child, store, run):
+            while await wait_for_death(child, store, run):
                 deaths += 1
         ended = await store.run(TENANT, run.run_id)
     finally:
@@ -77,7 +80,7 @@ async def test_a_shard_that_kills_its_process_is_quarantined_and_the_run_ends(
 
     say(f"{deaths} processes died; {ended.counts.by_status}, repeated {ended.counts.repeated}: {ended.message}")
     assert (ended.state, ended.reason) == (RunState.DONE, "QUARANTINED")
-    # A process alone has the whole run in one shard; on Temporal it is cut, and every other shard is judged.
+    # A single process has the whole run in one shard. On Temporal there are several, and the others are judged.
     least, named = (PLANNED - SIZE, "positions 18 to 23") if site.address else (1, "positions 0 to 59")
     assert set(ended.counts.by_status) == {"ok"}
     assert least <= ended.counts.by_status["ok"] <= PLANNED - SIZE

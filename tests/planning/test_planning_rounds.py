@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from simulated_rounds import World, held
+from simulated_rounds import World, measure_coverage
 
 from judge.domain.outcome import ItemState, Order, Preference
 from judge.domain.run import OrderPolicy, Pairing, PairPolicy, TurnPolicy
@@ -150,7 +150,7 @@ def test_intervals_of_adaptive_runs_hold_what_they_claim() -> None:
     """
     pairing = Pairing(policy=PairPolicy.ADAPTIVE, count=480, round_size=120)
 
-    whole, uniform = held(World(), 80, pairing, 100)
+    whole, uniform = measure_coverage(World(), 80, pairing, 100)
 
     print(f"bias {whole.mean_bias:+.1f} Elo, by lot alone {uniform.mean_bias:+.1f}")  # noqa: T201  # to be seen, not only bounded
     assert 0.925 <= whole.mean <= 0.975

@@ -19,16 +19,16 @@ from judge.domain.outcome import VerdictStatus
 from judge.prompts.parse import own_parser, parse
 from judge.prompts.rubrics import CHOICE
 from support.backend_contract import (
-    test_a_reply_is_read_as_one_preference,
-    test_capabilities_are_told,
+    test_a_reply_is_parsed_as_one_preference,
+    test_capabilities_are_known,
     test_closing_twice_is_fine,
     test_concurrent_calls_are_independent,
 )
 from support.example_prompts import prompt
 
 __all__ = [
-    "test_a_reply_is_read_as_one_preference",
-    "test_capabilities_are_told",
+    "test_a_reply_is_parsed_as_one_preference",
+    "test_capabilities_are_known",
     "test_closing_twice_is_fine",
     "test_concurrent_calls_are_independent",
 ]

@@ -1,4 +1,4 @@
-"""The bounds of a server, over a real socket: how many calls, for how long, and what is never bounded."""
+"""The limits of a server over a real socket: concurrent calls, deadlines, and calls without a limit."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SERVICES = (ds, pb, judge_service_pb2, ranking_service_pb2, agreement_pb)
 
 
 def test_deadlines_are_30_s_for_unary_calls_120_s_for_fits_and_60_s_without_progress_for_streams() -> None:
-    """Every method of the wire has its bound; only a judge's own deadline is longer."""
+    """Unary calls have 30 s, fits 120 s, streams 60 s without progress; judging has the judge's deadline."""
     seconds: dict[tuple[str, float], set[str]] = {}
     for module in SERVICES:
         for service in module.DESCRIPTOR.services_by_name.values():
@@ -62,12 +62,12 @@ def test_deadlines_are_30_s_for_unary_calls_120_s_for_fits_and_60_s_without_prog
 
 
 async def test_a_stream_with_no_progress_ends_and_one_that_goes_on_does_not() -> None:
-    """Each message begins the time anew, whoever sends it."""
+    """Each message of a stream restarts its timeout."""
     seconds = 0.2
 
     async def replies(request: int, _: object) -> AsyncIterator[int]:
         for number in range(request):
-            # Many steps, all of them together longer than a stream may be without progress.
+            # Many steps that together take longer than a stream may go without progress.
             await asyncio.sleep(seconds / 4)
             yield number
         await asyncio.Event().wait()
@@ -86,11 +86,11 @@ class _Context:
         return ()
 
     def set_trailing_metadata(self, trailers: object) -> None:
-        """Nobody reads them."""
+        """Ignore the trailers."""
 
 
 def test_nothing_forks() -> None:
-    """A process forked beside gRPC died: nothing in the house makes one, nor a pool of them."""
+    """No module of the service forks or uses a process pool, because a process forked next to gRPC died."""
     names = re.compile(r"multiprocessing|ProcessPoolExecutor|os\.fork")
     files = sorted((Path(limits.__file__).parents[1]).rglob("*.py"))
 
@@ -99,7 +99,7 @@ def test_nothing_forks() -> None:
 
 
 async def test_limits_refuse_no_health_check(address: str) -> None:
-    """With every place for uploads taken another upload is refused, other calls and health checks are answered."""
+    """While all upload slots are taken, another upload is refused, but other calls and health checks are answered."""
     held = asyncio.Event()
 
     async def rows() -> Any:  # noqa: ANN401  # an async generator of messages
@@ -109,15 +109,15 @@ async def test_limits_refuse_no_health_check(address: str) -> None:
     async with JudgeClient(address) as client, grpc.aio.insecure_channel(address) as channel:
         await client.create_dataset("d")
         uploads = [client.datasets.UploadPrompts(rows()) for _ in range(limits.UPLOAD.calls)]
-        # Each has its place once it is at work: the last one's row is stored when all are.
+        # All uploads hold a slot once another upload is refused.
         async with asyncio.timeout(60):
             code = grpc.StatusCode.OK
             while code is not grpc.StatusCode.RESOURCE_EXHAUSTED:
-                one: Any = client.datasets.UploadPrompts(rows())
-                done, _ = await asyncio.wait([asyncio.ensure_future(one.code())], timeout=0.2)
-                code = await one.code() if done else grpc.StatusCode.OK
+                upload: Any = client.datasets.UploadPrompts(rows())
+                done, _ = await asyncio.wait([asyncio.ensure_future(upload.code())], timeout=0.2)
+                code = await upload.code() if done else grpc.StatusCode.OK
                 if not done:
-                    one.cancel()
+                    upload.cancel()
         health = health_pb2_grpc.HealthStub(channel)
         status = (await health.Check(health_pb2.HealthCheckRequest(service=""))).status
         others = [dataset.name async for dataset in client.list_datasets()]
@@ -130,9 +130,9 @@ async def test_limits_refuse_no_health_check(address: str) -> None:
 
 
 def test_a_server_that_stops_says_unavailable_with_retry_info() -> None:
-    """Streams and calls that it ends or refuses are told to try again."""
-    told = Draining("the server is stopping; try again")
+    """Calls that a stopping server ends or refuses get UNAVAILABLE with a retry delay."""
+    error = Draining("the server is stopping; try again")
 
-    kinds = {detail.type_url.rpartition(".")[2] for detail in status_of(told).details}
-    assert code_of(told) is grpc.StatusCode.UNAVAILABLE
+    kinds = {detail.type_url.rpartition(".")[2] for detail in status_of(error).details}
+    assert code_of(error) is grpc.StatusCode.UNAVAILABLE
     assert kinds == {"ErrorInfo", "RetryInfo"}

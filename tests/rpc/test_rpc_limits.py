@@ -1,4 +1,4 @@
-"""What bounds a call."""
+"""The limits of calls."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from judge_client import JudgeClient
 
 
 class _Context:
-    """As much of a call's context as the limits look at."""
+    """The part of a call's context that the limits use."""
 
     def __init__(self) -> None:
         self.trailers: tuple[tuple[str, str], ...] = ()
@@ -35,7 +35,7 @@ async def _forever(limits: LimitInterceptor, limit: Limit, begun: asyncio.Event,
 
 
 async def test_a_call_that_takes_too_long_is_ended() -> None:
-    """After its seconds a call ends as DeadlinePassed, and its place is free again."""
+    """After its time limit a call ends as DeadlinePassed, and its slot is free again."""
     limits, limit = LimitInterceptor(), Limit("unary", 1, 0.001)
 
     for _ in range(2):
@@ -44,7 +44,7 @@ async def test_a_call_that_takes_too_long_is_ended() -> None:
 
 
 async def test_one_call_too_many_is_refused() -> None:
-    """While all places of a kind are taken another call is refused; another kind has its own places."""
+    """While all slots of a kind are taken, another call of that kind is refused; other kinds have their own slots."""
     limits, begun = LimitInterceptor(), asyncio.Event()
     first = asyncio.create_task(_forever(limits, Limit("unary", 1, 60), begun))
     await begun.wait()
@@ -57,7 +57,7 @@ async def test_one_call_too_many_is_refused() -> None:
 
 
 async def test_draining_ends_streams_and_refuses_calls() -> None:
-    """A stream at work ends as Draining, a call at work goes on, a new one is refused."""
+    """Draining ends a running stream, lets a running call go on, and refuses a new call."""
     limits, limit = LimitInterceptor(), Limit("any", 9, 60)
     begun = [asyncio.Event(), asyncio.Event()]
     stream = asyncio.create_task(_forever(limits, limit, begun[0], streams=True))
@@ -74,14 +74,14 @@ async def test_draining_ends_streams_and_refuses_calls() -> None:
     call.cancel()
 
 
-async def test_a_stream_that_is_just_sending_is_told_when_it_has_sent() -> None:
-    """A drain that meets a stream between two replies never cancels gRPC's own write: the next reply is the reason."""
+async def test_a_stream_that_is_sending_is_drained_after_it_has_sent() -> None:
+    """Draining does not cancel gRPC's write of a reply: the stream raises Draining in place of the next reply."""
 
     async def replies(request: str, _: object) -> AsyncIterator[str]:
         yield request
         yield request
 
-    handler = grpc.unary_stream_rpc_method_handler(replies)
+    handler: Any = grpc.unary_stream_rpc_method_handler(replies)
     limits = LimitInterceptor()
     stream = _LimitedHandler(handler, limits, Limit("stream", 1, 60)).unary_stream("said", _Context())
     first = await anext(stream)
@@ -95,7 +95,7 @@ async def test_a_stream_that_is_just_sending_is_told_when_it_has_sent() -> None:
 
 
 async def test_a_caller_that_goes_away_is_no_error_of_ours() -> None:
-    """A cancelled call stays cancelled."""
+    """A call that its caller cancels ends as cancelled, not as an error."""
     limits, begun = LimitInterceptor(), asyncio.Event()
     call = asyncio.create_task(_forever(limits, Limit("unary", 1, 60), begun))
     await begun.wait()
@@ -108,7 +108,7 @@ async def test_a_caller_that_goes_away_is_no_error_of_ours() -> None:
 
 @pytest.mark.parametrize("name", ["runs/none", "nonsense"])
 async def test_every_answer_carries_its_request_id(client: JudgeClient, name: str) -> None:
-    """The id that the caller sent comes back in the trailers, of an error too, beside its details."""
+    """The request id that the caller sent comes back in the trailers, also with the details of an error."""
     call: Any = client.runs.GetRun(pb.GetRunRequest(name=name), metadata=((REQUEST_ID, "mine"),))
 
     trailers = dict(await call.trailing_metadata())
@@ -118,7 +118,7 @@ async def test_every_answer_carries_its_request_id(client: JudgeClient, name: st
     assert await call.code() != grpc.StatusCode.OK
 
 
-async def test_an_id_is_given_where_none_was_sent(client: JudgeClient) -> None:
+async def test_a_call_without_a_request_id_gets_one(client: JudgeClient) -> None:
     call: Any = client.runs.ListRuns(pb.ListRunsRequest())
 
     assert len(dict(await call.trailing_metadata())[REQUEST_ID]) == 32

@@ -1,4 +1,4 @@
-"""Plans in messages: what is long comes in pieces."""
+"""Plans in messages: long rows are split into pieces."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from support.dataset_indexes import full_index
 
 @pytest.mark.parametrize("most", [1, 7, 39, 40, 1000])
 def test_rows_of_rounds_are_whole_again_once_joined(most: int) -> None:
-    """However long a piece may be, and however rounds follow one another; a row that fits is one piece."""
+    """Joining the pieces of rounds gives the rounds back, for any size of pieces; a row that fits is one piece."""
     rounds = [PlannedRound(number=n, offset=n * 8, presentations=n, row=bytes(range(20 * n))) for n in (1, 2, 3)]
 
-    cut = [piece for one in rounds for piece in pieces(one, most)]
+    cut = [piece for planned_round in rounds for piece in pieces(planned_round, most)]
 
     assert max(len(piece.row) for piece in cut) <= most
     assert (len(cut) == len(rounds)) == (most >= 60)
@@ -26,7 +26,7 @@ def test_rows_of_rounds_are_whole_again_once_joined(most: int) -> None:
 
 
 def test_a_run_that_has_not_begun_tells_the_first_round_that_it_will_have() -> None:
-    """Which follows from the seed alone; once the round has begun, its row is there too."""
+    """The presentations of the first round follow from the seed; once the round has begun, its row is sent too."""
     rounds = Rounds(index := full_index(), Pairing(policy=PairPolicy.ADAPTIVE, count=40, round_size=10), 1)
 
     waiting = list(plan_batches(index, rounds))

@@ -16,7 +16,7 @@ from support.demo_data import settings
 from support.example_prompts import right_answer
 from support.in_process_service import PLANNED, TENANT, InProcessService
 from support.provider import Provider, ProviderCall
-from support.provider_server import provided
+from support.provider_server import serving_provider
 
 
 def service(file: Path, url: str, **options: Any) -> InProcessService:  # noqa: ANN401  # whatever a judge's settings are
@@ -43,7 +43,7 @@ async def test_a_worker_takes_endpoint_and_limits_from_its_own_config_and_the_ju
         return right_answer(call)
 
     provider = Provider(answer, key="", models=("m",))
-    async with provided(provider) as url:
+    async with serving_provider(provider) as url:
         first = service(tmp_path / "judge.db", "http://127.0.0.1:9/v1")
         run = await first.begin()
         await first.die()
@@ -70,7 +70,7 @@ async def test_resume_never_takes_a_changed_definition(tmp_path: Path) -> None:
         return right_answer(call)
 
     provider = Provider(answer, key="", models=("m", "another"))
-    async with provided(provider) as url:
+    async with serving_provider(provider) as url:
         first = service(tmp_path / "judge.db", url)
         await first.engine.start()
         run = await first.begin(Budget(calls=10))
@@ -95,7 +95,7 @@ async def test_resume_never_takes_a_changed_definition(tmp_path: Path) -> None:
 async def test_a_plan_rebuilt_from_the_seed_must_match_its_stored_hash(tmp_path: Path) -> None:
     """If the hash differs, the run fails as PLAN_CHANGED and makes no call."""
     provider = Provider(right_answer, key="")
-    async with provided(provider) as url:
+    async with serving_provider(provider) as url:
         h = service(tmp_path / "judge.db", url)
         run = await h.begin()
         await h.die()

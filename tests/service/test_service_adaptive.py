@@ -1,4 +1,4 @@
-"""Adaptive runs over the wire: what they may take, how far they are, and how their leaderboards say what they are."""
+"""Adaptive runs over the wire: their cost, their progress, and how their leaderboards are marked."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ COUNT, ROUND = 100, 20
 UNIFORM_SHARE = ROUND + 4 * 7
 
 
-def spec(**said: object) -> pb.RunSpec:
-    pairing = pb.Pairing(policy=pb.PAIR_POLICY_ADAPTIVE, count=COUNT, round_size=ROUND, **said)  # type: ignore[arg-type]  # fields
+def spec(**fields: object) -> pb.RunSpec:
+    pairing = pb.Pairing(policy=pb.PAIR_POLICY_ADAPTIVE, count=COUNT, round_size=ROUND, **fields)  # type: ignore[arg-type]  # fields
     return pb.RunSpec(dataset="datasets/demo", judges=["judges/random"], pairing=pairing)
 
 
-async def test_an_adaptive_run_says_what_it_is(client: JudgeClient) -> None:
-    """Its rounds are counted, its leaderboard is labelled, and what fell by lot is ranked alone beside it."""
+async def test_an_adaptive_run_is_marked_as_adaptive(client: JudgeClient) -> None:
+    """An adaptive run counts its rounds; its leaderboard is marked as adaptive and has the uniform sample's ranking."""
     await upload_demo(client)
     estimate = await client.estimate_run(spec())
     created = await client.create_run(spec())
@@ -37,8 +37,10 @@ async def test_an_adaptive_run_says_what_it_is(client: JudgeClient) -> None:
     }
 
 
-async def test_a_judges_leaderboard_tells_that_some_of_its_pairs_were_chosen(client: JudgeClient) -> None:
-    """A judge over runs of both kinds is labelled, with a word on where the part by lot is; without one it is not."""
+async def test_a_judges_leaderboard_is_marked_when_some_of_its_pairs_were_chosen_adaptively(
+    client: JudgeClient,
+) -> None:
+    """A judge's leaderboard over both kinds of runs is marked, and a note says where the uniform sample is."""
     await upload_demo(client)
     both = ["judges/random", "judges/first"]
     some = pb.RunSpec(
@@ -57,8 +59,8 @@ async def test_a_judges_leaderboard_tells_that_some_of_its_pairs_were_chosen(cli
     assert not any("adaptively" in note for note in before.notes)
 
 
-async def test_what_is_stored_already_is_not_in_the_most_that_a_run_may_take(client: JudgeClient) -> None:
-    """Where every pair has its verdicts, an adaptive run makes no call, and that is what the estimate says."""
+async def test_stored_verdicts_are_not_counted_in_the_estimate(client: JudgeClient) -> None:
+    """When every pair has its verdicts, an adaptive run makes no call, and the estimate says so."""
     await upload_demo(client)
     everything = pb.RunSpec(dataset="datasets/demo", judges=["judges/random"])
     await client.wait_run((await client.create_run(everything)).name)

@@ -1,9 +1,10 @@
-"""The agreement report over the wire: a judge beside people on the same comparisons, and what is refused by name."""
+"""The agreement report over the wire: a judge and people on the same comparisons, and rejected options."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,8 +24,8 @@ PROMPTS, PEOPLE = 40, ("ann", "bob", "cat")
 
 
 @pytest.fixture
-async def leaderboard(client: JudgeClient) -> JudgeClient:
-    """Three people's votes on every pair of 40 prompts in two categories, and a judge that sees as much as they do."""
+async def service(client: JudgeClient) -> JudgeClient:
+    """A service with three people's votes on all pairs of 40 prompts of two categories, and an equally good judge."""
     rng = np.random.default_rng(11)
     strength = dict(zip(NAMES, (1.0, 0.4, -0.2, -1.2), strict=True))
     await client.create_dataset("d")
@@ -34,14 +35,15 @@ async def leaderboard(client: JudgeClient) -> JudgeClient:
     await client.upload_prompts("d", prompts)
     outputs = [ds.Output(prompt_id=f"p{n}", contestant=name, turns=["text"]) for n in range(PROMPTS) for name in NAMES]
     await client.upload_outputs("d", outputs)
-    labels, verdicts = [], []
+    labels: list[ds.Label] = []
+    verdicts: list[ds.ImportedVerdict] = []
     for prompt in range(PROMPTS):
         for i, left in enumerate(NAMES):
             for right in NAMES[i + 1 :]:
                 chance = 1 / (1 + math.exp(strength[right] - strength[left]))
-                right_one = int(rng.choice(3, p=[chance * 0.8, (1 - chance) * 0.8, 0.2]))
+                truth_code = int(rng.choice(3, p=[chance * 0.8, (1 - chance) * 0.8, 0.2]))
 
-                def seen(truth: int = right_one) -> int:
+                def draw_outcome(truth: int = truth_code) -> outcome_pb2.Outcome.ValueType:
                     return OUTCOMES[truth if rng.random() < 0.7 else int(rng.integers(3))]
 
                 labels.extend(
@@ -51,7 +53,7 @@ async def leaderboard(client: JudgeClient) -> JudgeClient:
                         turn=1,
                         left=left,
                         right=right,
-                        outcome=seen(),
+                        outcome=draw_outcome(),
                         annotator=name,
                         kind=outcome_pb2.ANNOTATOR_KIND_HUMAN,
                     )
@@ -63,16 +65,16 @@ async def leaderboard(client: JudgeClient) -> JudgeClient:
                 if prompt == 0:
                     verdict.status = outcome_pb2.VERDICT_STATUS_UNREADABLE
                 else:
-                    verdict.outcome = seen()
+                    verdict.outcome = draw_outcome()
                 verdicts.append(verdict)
     await client.upload_labels("d", labels, source="people")
     await client.upload_verdicts("d", verdicts)
     return client
 
 
-async def test_a_judge_beside_people(leaderboard: JudgeClient) -> None:
-    """Both figures on the same comparisons, by category too; the difference of a judge that sees as much holds 0."""
-    report = await leaderboard.agreement("d", "judge:good", "people", pb.AgreementOptions(by_category=True))
+async def test_a_judge_compared_with_people(service: JudgeClient) -> None:
+    """A judge as good as people agrees as much as they do: the interval of the difference contains 0."""
+    report = await service.agreement("d", "judge:good", "people", pb.AgreementOptions(by_category=True))
 
     parts = [(row.slice.category, row.ties) for row in report.ceilings]
     assert parts == [(part, ties) for part in ("", "code", "prose") for ties in (pb.TIES_WITH, pb.TIES_WITHOUT)]
@@ -87,8 +89,8 @@ async def test_a_judge_beside_people(leaderboard: JudgeClient) -> None:
     assert 0 < figure.macro_f1 < 1
 
 
-async def test_may_it_stand_in_for_these_annotators(leaderboard: JudgeClient) -> None:
-    report = await leaderboard.agreement("d", "judge:good", "people")
+async def test_a_judge_may_replace_annotators(service: JudgeClient) -> None:
+    report = await service.agreement("d", "judge:good", "people")
     test = report.alternative_annotator
 
     assert [row.annotator for row in test.annotators] == list(PEOPLE)
@@ -96,13 +98,13 @@ async def test_may_it_stand_in_for_these_annotators(leaderboard: JudgeClient) ->
     assert test.answer == "passes"
     assert test.winning_rate == 1.0
     assert test.parity_passes > 0.9
-    few = await leaderboard.agreement("d", "judge:good", "people", pb.AgreementOptions(least_items=1000))
+    few = await service.agreement("d", "judge:good", "people", pb.AgreementOptions(least_items=1000))
     assert few.alternative_annotator.answer == "cannot tell"
     assert list(few.alternative_annotator.left_out) == list(PEOPLE)
 
 
-async def test_two_leaderboards_and_how_far_apart(leaderboard: JudgeClient) -> None:
-    report = await leaderboard.agreement("d", "judge:good", "people")
+async def test_the_rankings_of_judge_and_people_are_compared(service: JudgeClient) -> None:
+    report = await service.agreement("d", "judge:good", "people")
 
     orders = report.rank_agreement
     assert orders.spearman.value > 0.5
@@ -113,21 +115,21 @@ async def test_two_leaderboards_and_how_far_apart(leaderboard: JudgeClient) -> N
     assert [row.low for row in kept] == sorted(row.low for row in kept)
 
 
-async def test_bootstraps_and_unreadable_verdicts(leaderboard: JudgeClient) -> None:
-    """The same seed gives the same bytes; what is unreadable is left out, or a tie by request."""
+async def test_bootstraps_and_unreadable_verdicts(service: JudgeClient) -> None:
+    """The same seed gives the same bytes; unreadable verdicts are left out, or count as ties on request."""
     options = pb.AgreementOptions(intervals=INTERVAL_METHOD_BOOTSTRAP, replicates=200, unreadable_as_tie=True)
-    one, two = [await leaderboard.agreement("d", "judge:good", "people", options) for _ in range(2)]
-    plain = await leaderboard.agreement("d", "judge:good", "people")
+    first, second = [await service.agreement("d", "judge:good", "people", options) for _ in range(2)]
+    plain = await service.agreement("d", "judge:good", "people")
 
-    assert one.SerializeToString(deterministic=True) == two.SerializeToString(deterministic=True)
-    assert one.figures[0].interval_method == "bootstrap-se-t"
-    assert (one.figures[0].n, plain.figures[0].n) == (40 * 6 * 3, 39 * 6 * 3)
+    assert first.SerializeToString(deterministic=True) == second.SerializeToString(deterministic=True)
+    assert first.figures[0].interval_method == "bootstrap-se-t"
+    assert (first.figures[0].n, plain.figures[0].n) == (40 * 6 * 3, 39 * 6 * 3)
 
 
-async def test_what_cannot_be_said_is_left_out_and_told(leaderboard: JudgeClient) -> None:
-    """Against a plurality there is no ceiling and no annotator; among people themselves no leaderboard beside."""
-    merged = await leaderboard.agreement("d", "judge:good", "people@plurality")
-    alone = await leaderboard.agreement("d", "people")
+async def test_figures_that_do_not_apply_are_left_out_with_a_note(service: JudgeClient) -> None:
+    """A plurality has no ceiling and no alternative annotator test; people alone have no second leaderboard."""
+    merged = await service.agreement("d", "judge:good", "people@plurality")
+    alone = await service.agreement("d", "people")
 
     for report in (merged, alone):
         assert not report.ceilings
@@ -135,7 +137,7 @@ async def test_what_cannot_be_said_is_left_out_and_told(leaderboard: JudgeClient
     assert merged.HasField("rank_agreement")
     assert not alone.HasField("rank_agreement")
     options = pb.AgreementOptions(slice=outcome_pb2.Slice(left="able", right="base"))
-    pair = await leaderboard.agreement("d", "judge:good", "people", options)
+    pair = await service.agreement("d", "judge:good", "people", options)
     assert NO_CEILING in merged.notes
     assert list(pair.notes) == ["The two leaderboards are not compared: the sources have 2 contestants in common."]
 
@@ -153,17 +155,17 @@ async def test_what_cannot_be_said_is_left_out_and_told(leaderboard: JudgeClient
         (pb.AgreementOptions(least_items=1), "two items or more"),
     ],
 )
-async def test_senseless_options_are_refused_by_name(
-    leaderboard: JudgeClient, options: pb.AgreementOptions, sentence: str
+async def test_invalid_agreement_options_are_rejected(
+    service: JudgeClient, options: pb.AgreementOptions, sentence: str
 ) -> None:
     with pytest.raises(JudgeClientError, match=sentence):
-        await leaderboard.agreement("d", "judge:good", "people", options)
+        await service.agreement("d", "judge:good", "people", options)
 
 
-async def test_disagreements_come_with_all_there_is_to_read(leaderboard: JudgeClient) -> None:
-    """Most votes against the judge first; texts, verdicts and labels come along; pages hold each once."""
-    rows = [row async for row in leaderboard.list_disagreements("d", "judge:good", "people", page_size=7)]
-    again = [row async for row in leaderboard.list_disagreements("d", "judge:good", "people")]
+async def test_disagreements_come_with_texts_verdicts_and_labels(service: JudgeClient) -> None:
+    """Disagreements are listed by votes against the judge, with texts, verdicts and labels, each on one page only."""
+    rows = [row async for row in service.list_disagreements("d", "judge:good", "people", page_size=7)]
+    again = [row async for row in service.list_disagreements("d", "judge:good", "people")]
 
     assert [row.presentation for row in rows] == [row.presentation for row in again]
     assert len({row.presentation.SerializeToString() for row in rows}) == len(rows) > 20
@@ -177,22 +179,22 @@ async def test_disagreements_come_with_all_there_is_to_read(leaderboard: JudgeCl
     assert [verdict.judge for verdict in first.verdicts] == ["judges/good"]
 
 
-async def test_disagreements_are_filtered(leaderboard: JudgeClient) -> None:
+async def test_disagreements_are_filtered(service: JudgeClient) -> None:
     part = outcome_pb2.Slice(category="code", left="able")
-    rows = [row async for row in leaderboard.list_disagreements("d", "judge:good", "people", part)]
+    rows = [row async for row in service.list_disagreements("d", "judge:good", "people", part)]
 
     assert rows
     assert all(row.category == "code" and "able" in (row.presentation.left, row.presentation.right) for row in rows)
-    many = [row async for row in leaderboard.list_disagreements("d", "judge:good", "people", least_votes=4)]
-    assert not many
+    with_four_votes = [row async for row in service.list_disagreements("d", "judge:good", "people", least_votes=4)]
+    assert not with_four_votes
     with pytest.raises(JudgeClientError, match="has several votes a comparison"):
-        _ = [row async for row in leaderboard.list_disagreements("d", "people", "judge:good")]
+        _ = [row async for row in service.list_disagreements("d", "people", "judge:good")]
     with pytest.raises(JudgeClientError, match="least_votes cannot be negative"):
-        _ = [row async for row in leaderboard.list_disagreements("d", "judge:good", "people", least_votes=-1)]
+        _ = [row async for row in service.list_disagreements("d", "judge:good", "people", least_votes=-1)]
 
 
-async def test_what_sways_a_judge_beyond_people(leaderboard: JudgeClient) -> None:
-    """A judge that takes the longer text whatever it says, and one contestant for its own, is found out at both."""
+async def test_biases_of_a_judge_are_measured_against_people(service: JudgeClient) -> None:
+    """The report shows both biases of a judge that prefers longer texts and one contestant; a fair judge shows none."""
     rng = np.random.default_rng(3)
     outputs, verdicts = [], []
     for prompt in range(PROMPTS):
@@ -216,32 +218,32 @@ async def test_what_sways_a_judge_beyond_people(leaderboard: JudgeClient) -> Non
                         outcome=outcome,
                     )
                 )
-    await leaderboard.upload_outputs("d", outputs, replace=True)
-    await leaderboard.upload_verdicts("d", verdicts)
+    await service.upload_outputs("d", outputs, replace=True)
+    await service.upload_verdicts("d", verdicts)
     options = pb.AgreementOptions(bias=True, family=["dull"])
 
-    found = (await leaderboard.agreement("d", "judge:wordy", "people", options)).bias
-    fair = (await leaderboard.agreement("d", "judge:good", "people", options)).bias
+    wordy = (await service.agreement("d", "judge:wordy", "people", options)).bias
+    good = (await service.agreement("d", "judge:good", "people", options)).bias
 
-    effects = {row.name: row for row in found.effects}
+    effects = {row.name: row for row in wordy.effects}
     assert list(effects) == ["people", "length"]
     assert effects["length"].interval.low > 0.5
-    assert "headers, lists, bold, code differ on too few prompts" in found.reason
-    assert found.self_preference.interval.low > 0.1
-    plain = {row.name: row for row in fair.effects}
+    assert "headers, lists, bold, code differ on too few prompts" in wordy.reason
+    assert wordy.self_preference.interval.low > 0.1
+    plain = {row.name: row for row in good.effects}
     assert plain["people"].interval.low > 0
     assert plain["length"].interval.low < 0 < plain["length"].interval.high
-    assert fair.self_preference.interval.low < 0 < fair.self_preference.interval.high
+    assert good.self_preference.interval.low < 0 < good.self_preference.interval.high
     with pytest.raises(JudgeClientError, match="no comparison has the contestant 'nobody'"):
-        await leaderboard.agreement("d", "judge:good", "people", pb.AgreementOptions(bias=True, family=["nobody"]))
+        await service.agreement("d", "judge:good", "people", pb.AgreementOptions(bias=True, family=["nobody"]))
     with pytest.raises(JudgeClientError, match="a family goes with bias"):
-        await leaderboard.agreement("d", "judge:good", "people", pb.AgreementOptions(family=["dull"]))
-    with pytest.raises(JudgeClientError, match="measured against a target"):
-        await leaderboard.agreement("d", "people", "", pb.AgreementOptions(bias=True))
+        await service.agreement("d", "judge:good", "people", pb.AgreementOptions(family=["dull"]))
+    with pytest.raises(JudgeClientError, match="beyond what a target says"):
+        await service.agreement("d", "people", "", pb.AgreementOptions(bias=True))
 
 
-def labels(**said: list[int]) -> list[ds.Label]:
-    """Votes of annotators on prompts in turn, by outcome code."""
+def labels(**codes_by_annotator: list[int]) -> list[ds.Label]:
+    """Return labels from outcome codes by annotator: one code per prompt, -1 for no label."""
     return [
         ds.Label(
             label_id=f"{name}-{n}",
@@ -253,21 +255,21 @@ def labels(**said: list[int]) -> list[ds.Label]:
             annotator=name,
             kind=outcome_pb2.ANNOTATOR_KIND_HUMAN,
         )
-        for name, codes in said.items()
+        for name, codes in codes_by_annotator.items()
         for n, code in enumerate(codes)
         if code >= 0
     ]
 
 
 async def test_a_judges_family_may_be_configured() -> None:
-    """By the name of a judge or annotator; the family that a request names comes first, and a stranger is left out."""
+    """A family is configured by the name of a judge or annotator; a request may override it; others are ignored."""
     made = settings().model_copy(update={"families": {"mine": ("a", "stranger"), "other": ("stranger",)}})
     rows = labels(mine=[0] * 30, other=[0] * 30, people=[0, 1] * 15)
     options = [pb.AgreementOptions(bias=True, family=family) for family in ((), ("b",))]
     async with running(made, store_url="sqlite://", listen=None) as address, JudgeClient(address) as client:
         await client.create_dataset("d")
         await client.upload_labels("d", rows, source="people")
-        own, named = [(await client.agreement("d", "labels:mine", "labels:people", one)).bias for one in options]
+        own, named = [(await client.agreement("d", "labels:mine", "labels:people", choice)).bias for choice in options]
         other = (await client.agreement("d", "labels:other", "labels:people", options[0])).bias
 
     assert (own.self_preference.value, own.self_preference.n) == (0.5, 30)
@@ -277,13 +279,13 @@ async def test_a_judges_family_may_be_configured() -> None:
 
 
 def numbers(message: Message) -> Iterator[tuple[str, float]]:
-    """Every number of a message and what it holds, by name."""
+    """Yield every double in a message and its submessages, with the name of its field."""
     for field, value in message.ListFields():
-        for one in value if field.is_repeated else [value]:
-            if field.type == field.TYPE_MESSAGE and not field.message_type.GetOptions().map_entry:
-                yield from numbers(one)
+        for item in value if field.is_repeated else [value]:
+            if field.message_type is not None and not field.message_type.GetOptions().map_entry:
+                yield from numbers(item)
             elif field.type == field.TYPE_DOUBLE:
-                yield field.name, one
+                yield field.name, item
 
 
 NO_PAIR = "There is no pair of votes on the same comparison."
@@ -293,7 +295,7 @@ ITSELF = "Both sides are labels:x: each of its votes meets itself, which says no
 
 
 @pytest.mark.parametrize(
-    ("said", "source", "target", "told"),
+    ("codes_by_annotator", "source", "target", "phrases"),
     [
         ({"x": [0, -1], "y": [-1, 0]}, "labels:x", "labels:y", (NO_PAIR, NO_CEILING, "No cascade: the sources have")),
         ({"x": [0, 1, 2]}, "people", "", (NO_PAIR, "people is one annotator, who has nobody to be compared with.")),
@@ -305,39 +307,41 @@ ITSELF = "Both sides are labels:x: each of its votes meets itself, which says no
         ({"x": [0, 1], "y": [0, 0]}, "people", "labels:*", ("@plurality makes them one",)),
     ],
 )
-async def test_what_can_not_be_computed_says_why(
-    client: JudgeClient, said: dict[str, list[int]], source: str, target: str, told: tuple[str, ...]
+async def test_a_figure_that_cannot_be_computed_says_why(
+    client: JudgeClient, codes_by_annotator: dict[str, list[int]], source: str, target: str, phrases: tuple[str, ...]
 ) -> None:
-    """No overlap, one annotator, all ties, one value, the same on both sides: words, and never a NaN."""
+    """A figure that cannot be computed has a reason, and no figure is NaN."""
     options = pb.AgreementOptions(orientation=pb.ORIENTATION_SORTED, cascade_target=0.8, by_pair=True)
-    report = await client.measure_agreement(labels(**said), source, target, options)
+    report = await client.measure_agreement(labels(**codes_by_annotator), source, target, options)
 
-    words = [*(figure.reason for figure in report.figures), *report.notes]
-    assert [one for one in told if not any(one in word for word in words)] == []
+    texts = [*(figure.reason for figure in report.figures), *report.notes]
+    assert [phrase for phrase in phrases if not any(phrase in text for text in texts)] == []
     assert all(figure.HasField("rate") or figure.reason for figure in report.figures)
     assert [name for name, value in numbers(report) if not math.isfinite(value) and name != "high"] == []
 
 
-def columns(rows: list[ds.Label], **more: object) -> ds.LabelColumns:
+def columns(rows: list[ds.Label]) -> ds.LabelColumns:
+    """Return the same labels as columns."""
     names = sorted({name for row in rows for name in (row.prompt_id, row.left, row.right, row.annotator)})
     at = {name: number for number, name in enumerate(names)}
-    told = {
-        "left": [at[row.left] for row in rows],
-        "right": [at[row.right] for row in rows],
-        "prompt": [at[row.prompt_id] for row in rows],
-        "annotator": [at[row.annotator] for row in rows],
-        "turn": [row.turn for row in rows],
-        "outcome": [row.outcome for row in rows],
-    }
-    return ds.LabelColumns(names=names, kind=outcome_pb2.ANNOTATOR_KIND_HUMAN, **{**told, **more})
+    return ds.LabelColumns(
+        names=names,
+        kind=outcome_pb2.ANNOTATOR_KIND_HUMAN,
+        left=[at[row.left] for row in rows],
+        right=[at[row.right] for row in rows],
+        prompt=[at[row.prompt_id] for row in rows],
+        annotator=[at[row.annotator] for row in rows],
+        turn=[row.turn for row in rows],
+        outcome=[row.outcome for row in rows],
+    )
 
 
 def random_labels(rng: np.random.Generator, n: int) -> list[ds.Label]:
-    """Labels by four people in both orientations, some of them twice on the same comparison."""
-    found = []
+    """Return labels by four people in both orientations, with some comparisons labeled twice by the same person."""
+    labels = []
     for row in range(n):
         left, right = rng.permutation(list(NAMES))[:2]
-        found.append(
+        labels.append(
             ds.Label(
                 label_id=str(row),
                 prompt_id=f"p{rng.integers(8)}",
@@ -349,19 +353,19 @@ def random_labels(rng: np.random.Generator, n: int) -> list[ds.Label]:
                 kind=outcome_pb2.ANNOTATOR_KIND_HUMAN,
             )
         )
-    return found
+    return labels
 
 
 @pytest.mark.parametrize("target", ["", "people", "labels:person-1@plurality", "labels:person-[23]@majority"])
-async def test_labels_streamed_as_columns_say_what_they_say_as_rows(client: JudgeClient, target: str) -> None:
+async def test_labels_streamed_as_columns_give_the_same_report_as_rows(client: JudgeClient, target: str) -> None:
     rows = random_labels(np.random.default_rng(8), 500)
     options = pb.AgreementOptions(by_turn=True, by_pair=True, by_annotator=True)
-    one = await client.measure_agreement(rows, "labels:person-*", target, options)
-    other = await client.measure_agreement(columns(rows), "labels:person-*", target, options)
+    from_rows = await client.measure_agreement(rows, "labels:person-*", target, options)
+    from_columns = await client.measure_agreement(columns(rows), "labels:person-*", target, options)
 
-    assert one.figures[0].n > 100
-    assert len(one.figures) >= 20
-    assert one == other
+    assert from_rows.figures[0].n > 100
+    assert len(from_rows.figures) >= 20
+    assert from_rows == from_columns
 
 
 @pytest.mark.parametrize(
@@ -379,8 +383,15 @@ async def test_labels_streamed_as_columns_say_what_they_say_as_rows(client: Judg
         ({"names": ["a", "b", "", "d"]}, "is empty"),
     ],
 )
-async def test_a_wrong_column_is_named(client: JudgeClient, wrong: dict[str, object], sentence: str) -> None:
-    told = {"left": [0, 0], "right": [1, 1], "prompt": [2, 2], "annotator": [3, 3], "turn": [1, 1], "outcome": [1, 2]}
-    made = ds.LabelColumns(**{"names": ["a", "b", "p", "ann"], "kind": 1, **told, **wrong})
+async def test_a_wrong_column_is_named(client: JudgeClient, wrong: dict[str, Any], sentence: str) -> None:
+    valid: dict[str, Any] = {
+        "left": [0, 0],
+        "right": [1, 1],
+        "prompt": [2, 2],
+        "annotator": [3, 3],
+        "turn": [1, 1],
+        "outcome": [1, 2],
+    }
+    columns_message = ds.LabelColumns(**{"names": ["a", "b", "p", "ann"], "kind": 1, **valid, **wrong})
     with pytest.raises(JudgeClientError, match=sentence):
-        await client.measure_agreement(made, "labels:*")
+        await client.measure_agreement(columns_message, "labels:*")

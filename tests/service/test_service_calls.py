@@ -1,4 +1,4 @@
-"""The calls that no other test makes over a socket: judges asked directly, listed pairs, stateless agreement."""
+"""Calls over a socket that no other test makes: direct judgments, listed pairs, stateless agreement."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from judge_client import JudgeClient, JudgeClientError
 from support.demo_data import rows, upload_demo
 
 FULL = verdict_pb2.VERDICT_VIEW_FULL
+LEFT, HUMAN = outcome_pb2.OUTCOME_LEFT, outcome_pb2.ANNOTATOR_KIND_HUMAN
 
 
 def _judge_input(order: outcome_pb2.Order.ValueType = outcome_pb2.ORDER_LEFT_FIRST) -> judge_service_pb2.JudgeInput:
-    """The first prompt of the bundled answers, `concise` against `padded`."""
+    """Return the first prompt of the demo dataset with `concise` against `padded`."""
     prompt = rows("prompts.jsonl")[0]["prompt_id"]
     presentation = outcome_pb2.Presentation(prompt_id=prompt, turn=1, left="concise", right="padded", order=order)
     return judge_service_pb2.JudgeInput(dataset="datasets/demo", presentation=presentation)
 
 
 async def test_judges_are_listed_and_described(client: JudgeClient) -> None:
-    """Every yardstick is there with its rubric and fingerprint; an unknown one is not found."""
+    """Every baseline judge is listed with its rubric and fingerprint; an unknown judge is NOT_FOUND."""
     listed = {judge.name async for judge in client.list_judges(page_size=2)}
     longest = await client.get_judge("longest")
 
@@ -37,26 +38,26 @@ async def test_judges_are_listed_and_described(client: JudgeClient) -> None:
     assert unknown.value.code == grpc.StatusCode.NOT_FOUND
 
 
-async def test_a_preview_is_what_would_be_sent_and_costs_nothing(client: JudgeClient) -> None:
-    """The same showing gives the same messages, with both answers fenced; no verdict comes of it."""
+async def test_a_preview_shows_the_messages_and_makes_no_call(client: JudgeClient) -> None:
+    """A preview of a presentation returns the same messages each time, and stores no verdict."""
     await upload_demo(client)
 
-    one, two = [await client.preview_prompt("longest", _judge_input()) for _ in range(2)]
+    preview, second_preview = [await client.preview_prompt("longest", _judge_input()) for _ in range(2)]
     first, second = [
         row["turns"][0] if "turns" in row else row["text"]
         for who in ("concise", "padded")
         for row in rows("outputs.jsonl")
         if (row["prompt_id"], row["contestant"]) == (_judge_input().presentation.prompt_id, who)
     ]
-    user = one.messages[-1].content
+    user = preview.messages[-1].content
 
-    assert one == two
+    assert preview == second_preview
     assert user.index(first) < user.index(second)
-    assert not one.stored
+    assert not preview.stored
 
 
 async def test_one_comparison_is_judged_now_stored_and_reused(client: JudgeClient) -> None:
-    """Law 3: the verdict comes at once, then from the store, and a run over the same pair pays nothing for it."""
+    """A verdict is judged once, then comes from the store; a run over the same pair pays nothing for it."""
     await upload_demo(client)
     fresh = await client.judge_comparison("longest", _judge_input())
     again = await client.judge_comparison("longest", _judge_input())
@@ -75,7 +76,7 @@ async def test_one_comparison_is_judged_now_stored_and_reused(client: JudgeClien
 
 
 async def test_listed_pairs_come_back_with_their_callers_ids(client: JudgeClient) -> None:
-    """An explicit pair's id is on both of its verdicts; nothing else is judged."""
+    """The id of a listed pair is on both of its verdicts, and nothing else is judged."""
     await upload_demo(client)
     shown = _judge_input().presentation
     pair = pb.ListedComparison(
@@ -97,7 +98,7 @@ async def test_listed_pairs_come_back_with_their_callers_ids(client: JudgeClient
 
 
 async def test_streamed_labels_agree_as_stored_ones_do(client: JudgeClient) -> None:
-    """MeasureAgreement stores nothing, and says of the same labels what GetAgreement says."""
+    """MeasureAgreement stores nothing and returns the same figures as GetAgreement for the same labels."""
     await client.create_dataset("d")
     await client.upload_prompts("d", [pb.Prompt(prompt_id=f"p{n}", turns=["q"]) for n in range(12)])
     labels = [
@@ -125,7 +126,7 @@ async def test_streamed_labels_agree_as_stored_ones_do(client: JudgeClient) -> N
     assert list(measured.figures) == list(stored.figures)
 
 
-async def test_an_ended_run_is_returned_unchanged_by_cancel_and_gone_with_its_dataset(client: JudgeClient) -> None:
+async def test_cancelling_an_ended_run_changes_nothing_and_deleting_its_dataset_deletes_it(client: JudgeClient) -> None:
     await upload_demo(client)
     spec = run_service_pb2.RunSpec(dataset="datasets/demo", judges=["judges/longest"])
     run = await client.wait_run((await client.create_run(spec)).name)
@@ -144,8 +145,8 @@ async def test_an_ended_run_is_returned_unchanged_by_cancel_and_gone_with_its_da
 
 
 @pytest.mark.parametrize("servicer", [DatasetServicer, RunServicer, JudgeServicer, RankingServicer, AgreementServicer])
-def test_every_call_of_the_contract_is_built(servicer: type) -> None:
-    """Nothing of the contract is left to the base class, which answers UNIMPLEMENTED."""
+def test_every_method_of_the_api_is_implemented(servicer: type) -> None:
+    """Every method of the API is implemented; the base class would answer UNIMPLEMENTED."""
     [base] = servicer.__bases__
     calls = [name for name in vars(base) if name[0].isupper()]
 
@@ -153,8 +154,8 @@ def test_every_call_of_the_contract_is_built(servicer: type) -> None:
     assert [name for name in calls if name not in vars(servicer)] == []
 
 
-async def test_an_annotators_labels_are_taken_out(client: JudgeClient) -> None:
-    """By name, with `*` for anything; their ids are free again."""
+async def test_an_annotators_labels_are_deleted(client: JudgeClient) -> None:
+    """Labels are deleted by the annotator's name, where `*` matches anything, and their ids can be used again."""
     await client.create_dataset("d")
     rows = [_label(f"{who}{n}", who) for who in ("eve", "ella", "Eve", "adam") for n in range(3)]
     before = await client.upload_labels("d", rows, source="s")
@@ -164,7 +165,7 @@ async def test_an_annotators_labels_are_taken_out(client: JudgeClient) -> None:
     again = await client.upload_labels("d", rows, source="s")
 
     assert deleted == [6, 0, 3]
-    assert (there.labels, [one.annotator for one in there.annotators]) == (3, ["Eve"])
+    assert (there.labels, [annotator.annotator for annotator in there.annotators]) == (3, ["Eve"])
     assert (there.revision, again.accepted, again.duplicates) == (before.revision + 2, 9, 3)
 
 
@@ -172,10 +173,10 @@ async def test_an_annotators_labels_are_taken_out(client: JudgeClient) -> None:
     ("dataset", "annotators", "code"),
     [("d", "", grpc.StatusCode.INVALID_ARGUMENT), ("none", "*", grpc.StatusCode.NOT_FOUND)],
 )
-async def test_labels_to_be_taken_out_are_named(
+async def test_deleting_labels_needs_a_pattern_and_a_dataset(
     client: JudgeClient, dataset: str, annotators: str, code: grpc.StatusCode
 ) -> None:
-    """Nobody's labels are taken out for want of a name."""
+    """An empty pattern is rejected instead of deleting labels; an unknown dataset is NOT_FOUND."""
     await client.create_dataset("d")
 
     with pytest.raises(JudgeClientError) as refused:
@@ -185,4 +186,6 @@ async def test_labels_to_be_taken_out_are_named(
 
 
 def _label(label_id: str, annotator: str) -> pb.Label:
-    return pb.Label(label_id=label_id, prompt_id="p", left="a", right="b", outcome=1, annotator=annotator, kind=1)
+    return pb.Label(
+        label_id=label_id, prompt_id="p", left="a", right="b", outcome=LEFT, annotator=annotator, kind=HUMAN
+    )

@@ -1,4 +1,4 @@
-"""A judge held against itself under another epoch, and against a rival on the same votes, over the wire."""
+"""A judge compared with itself under another cache tag, and with a second source on the same votes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OUTCOMES = (outcome_pb2.OUTCOME_LEFT, outcome_pb2.OUTCOME_RIGHT)
 
 @pytest.fixture
 async def client(client: JudgeClient) -> JudgeClient:
-    """Three contestants on 30 prompts; people find the longer output better, mostly."""
+    """Three contestants on 30 prompts; people mostly prefer the longer output."""
     rng = np.random.default_rng(3)
     await client.create_dataset("d")
     await client.upload_prompts("d", [ds.Prompt(prompt_id=f"p{n}", turns=[f"question {n}"]) for n in range(PROMPTS)])
@@ -31,9 +31,17 @@ async def client(client: JudgeClient) -> JudgeClient:
             for j in range(i + 1, 3):
                 shorter = int(sizes[i] < sizes[j])
                 outcome = OUTCOMES[shorter if rng.random() < 0.9 else 1 - shorter]
-                where = {"prompt_id": f"p{n}", "turn": 1, "left": NAMES[i], "right": NAMES[j]}
-                kind = outcome_pb2.ANNOTATOR_KIND_HUMAN
-                labels.append(ds.Label(label_id=f"{n}{i}{j}", annotator="ann", kind=kind, outcome=outcome, **where))
+                label = ds.Label(
+                    label_id=f"{n}{i}{j}",
+                    prompt_id=f"p{n}",
+                    turn=1,
+                    left=NAMES[i],
+                    right=NAMES[j],
+                    annotator="ann",
+                    kind=outcome_pb2.ANNOTATOR_KIND_HUMAN,
+                    outcome=outcome,
+                )
+                labels.append(label)
     await client.upload_outputs("d", outputs)
     await client.upload_labels("d", labels, source="people")
     return client
@@ -52,7 +60,7 @@ async def run_judge(client: JudgeClient, cache_tag: str, judge: str = "random") 
 async def test_the_same_judge_under_another_cache_tag_differs_no_more_than_from_itself(
     client: JudgeClient,
 ) -> None:
-    old, new, other = [await run_judge(client, *said) for said in (("may",), ("june",), ("june", "longest"))]
+    old, new, other = [await run_judge(client, *arguments) for arguments in (("may",), ("june",), ("june", "longest"))]
 
     same = (await client.agreement("d", new, old)).drift
     changed = (await client.agreement("d", other, old)).drift
@@ -65,20 +73,20 @@ async def test_the_same_judge_under_another_cache_tag_differs_no_more_than_from_
     assert changed.changed.value == pytest.approx(2 / 3, abs=0.1)
 
 
-async def test_what_two_judges_said_is_there_to_be_read(client: JudgeClient) -> None:
-    """Both orders' verdicts of both judges, and no labels."""
+async def test_disagreements_of_two_judges_have_the_verdicts_of_both(client: JudgeClient) -> None:
+    """Disagreements of two judges have the verdicts of both in both orders, and no labels."""
     old, new = [await run_judge(client, "may", judge) for judge in ("random", "longest")]
     rows = [row async for row in client.list_disagreements("d", new, old)]
 
     assert len(rows) > 20
     for row in rows:
-        assert [said.judge for said in row.verdicts] == ["judges/longest"] * 4
-        assert [said.judge for said in row.target_verdicts] == ["judges/random"] * 4
+        assert [verdict.judge for verdict in row.verdicts] == ["judges/longest"] * 4
+        assert [verdict.judge for verdict in row.target_verdicts] == ["judges/random"] * 4
         assert row.source_outcome != row.target_outcome
         assert not row.labels
 
 
-async def test_verdicts_that_are_the_same_calls_are_said_to_be(client: JudgeClient) -> None:
+async def test_drift_between_runs_that_share_their_calls_is_not_reported(client: JudgeClient) -> None:
     old, again = [await run_judge(client, "may") for _ in range(2)]
     report = await client.agreement("d", again, old)
 
@@ -87,18 +95,18 @@ async def test_verdicts_that_are_the_same_calls_are_said_to_be(client: JudgeClie
     assert not (await client.agreement("d", old, "people")).HasField("drift")
 
 
-async def test_two_judges_are_held_against_the_same_votes(client: JudgeClient) -> None:
+async def test_two_judges_are_compared_on_the_same_votes(client: JudgeClient) -> None:
     long, dice = await run_judge(client, "", "longest"), await run_judge(client, "")
     options = pb.AgreementOptions(second_source=dice, difference_to_detect=0.1)
-    kept, dropped = (await client.agreement("d", long, "people", options)).second_sources
+    with_ties, without_ties = (await client.agreement("d", long, "people", options)).second_sources
 
-    assert (kept.ties, dropped.ties) == (pb.TIES_WITH, pb.TIES_WITHOUT)
-    assert (kept.votes, kept.prompts, kept.comparisons) == (90, PROMPTS, 90)
-    assert kept.source.value == pytest.approx(0.9, abs=0.07)
-    assert kept.difference.value == pytest.approx(kept.source.value - kept.second_source.value, abs=1e-6)
-    assert kept.difference.interval.low > 0
-    assert kept.votes_needed == 3 * kept.prompts_needed > 0
-    assert dropped.votes < kept.votes
+    assert (with_ties.ties, without_ties.ties) == (pb.TIES_WITH, pb.TIES_WITHOUT)
+    assert (with_ties.votes, with_ties.prompts, with_ties.comparisons) == (90, PROMPTS, 90)
+    assert with_ties.source.value == pytest.approx(0.9, abs=0.07)
+    assert with_ties.difference.value == pytest.approx(with_ties.source.value - with_ties.second_source.value, abs=1e-6)
+    assert with_ties.difference.interval.low > 0
+    assert with_ties.votes_needed == 3 * with_ties.prompts_needed > 0
+    assert without_ties.votes < with_ties.votes
 
 
 @pytest.mark.parametrize(
@@ -108,7 +116,7 @@ async def test_two_judges_are_held_against_the_same_votes(client: JudgeClient) -
         ("people", "people", "nonsense", "source 'nonsense' is none of judge:NAME"),
     ],
 )
-async def test_a_second_source_that_cannot_be_is_refused_by_name(
+async def test_an_invalid_second_source_is_rejected(
     client: JudgeClient, source: str, target: str, second_source: str, sentence: str
 ) -> None:
     with pytest.raises(JudgeClientError, match=sentence):

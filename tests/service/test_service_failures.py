@@ -1,4 +1,4 @@
-"""A judge that fails in each of its ways: what becomes of the showings, and of the leaderboard."""
+"""A judge that fails in different ways: the status of the presentations, and the leaderboard."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from judge.api.v1 import dataset_service_pb2 as pb
-from judge.api.v1 import run_service_pb2
+from judge.api.v1 import outcome_pb2, run_service_pb2
 from judge_client import JudgeClient, JudgeClientError
 from support.service_process import Endpoint, listening, serving
 
+LEFT, LEFT_FIRST = outcome_pb2.OUTCOME_LEFT, outcome_pb2.ORDER_LEFT_FIRST
 JUDGE = """
 [judges.{name}]
 backend = "openai"
@@ -28,12 +29,12 @@ FAILING = {
     "none": (Endpoint(text="I would rather not say."), "unreadable"),
     "both": (Endpoint(text="[[A]] or [[B]]"), "unreadable"),
 }
-"""How a judge fails, by the judge's name, and what its showings become."""
+"""The endpoint of each failing judge, by the judge's name, and the status of its presentations."""
 
 
 @asynccontextmanager
 async def failing(home: Path) -> AsyncIterator[JudgeClient]:
-    """A client of a server with those judges."""
+    """Run a server with the failing judges and yield a client."""
     async with AsyncExitStack() as stack:
         text = "log_json = true\n"
         for name, (endpoint, _) in FAILING.items():
@@ -45,8 +46,8 @@ async def failing(home: Path) -> AsyncIterator[JudgeClient]:
 
 
 async def test_law_2_a_failure_is_never_a_score_and_never_a_tie(tmp_path: Path) -> None:
-    """Every showing has its status or state in the run's counts, and none of it is ranked."""
-    found = {}
+    """Every failed presentation is counted by its status, and none is ranked."""
+    outcomes = {}
     async with asyncio.timeout(120), failing(tmp_path) as client:
         await client.create_dataset("d")
         await client.upload_prompts("d", [pb.Prompt(prompt_id="p", turns=["q"])])
@@ -58,22 +59,27 @@ async def test_law_2_a_failure_is_never_a_score_and_never_a_tie(tmp_path: Path) 
             run = await client.wait_run((await client.create_run(spec)).name)
             with pytest.raises(JudgeClientError) as refused:
                 await client.leaderboard("d", f"run:{run.name.removeprefix('runs/')}/{name}")
-            found[name] = run, refused.value.code.name
+            outcomes[name] = run, refused.value.code.name
 
-    for name, (run, code) in found.items():
+    for name, (run, code) in outcomes.items():
         assert dict(run.counts.by_status) == {FAILING[name][1]: 6}
         assert run.state == run_service_pb2.RUN_STATE_DONE
         assert code in ("FAILED_PRECONDITION", "INVALID_ARGUMENT", "NOT_FOUND")
-    assert found.keys() == FAILING.keys()
+    assert outcomes.keys() == FAILING.keys()
 
 
 async def test_law_2_a_presentation_that_is_not_recorded_says_so_and_ends_no_run(client: JudgeClient) -> None:
-    """Of a recorded judge one order was uploaded: the other has the state not_recorded, no call was made for it."""
+    """If a recorded judge has only one order, the other is counted as not_recorded, without a call; the run ends."""
     await client.create_dataset("d")
     await client.upload_prompts("d", [pb.Prompt(prompt_id="p", turns=["q"])])
     await client.upload_outputs("d", [pb.Output(prompt_id="p", contestant=who, turns=[f"{who} says"]) for who in "ab"])
     await client.upload_verdicts(
-        "d", [pb.ImportedVerdict(judge="old", prompt_id="p", left="a", right="b", order=1, raw="[[A]]", outcome=1)]
+        "d",
+        [
+            pb.ImportedVerdict(
+                judge="old", prompt_id="p", left="a", right="b", order=LEFT_FIRST, raw="[[A]]", outcome=LEFT
+            )
+        ],
     )
     spec = run_service_pb2.RunSpec(dataset="datasets/d", judges=["judges/old"])
 

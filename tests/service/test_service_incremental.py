@@ -1,4 +1,4 @@
-"""Adding to a dataset that was judged: only what is new is called, and the old leaderboard's scale can be kept."""
+"""Additions to a judged dataset: only what is new is judged, and the old leaderboard's scale can be kept."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from judge.api.v1.leaderboard_pb2 import RANKING_METHOD_ELO
 from judge.api.v1.ranking_service_pb2 import Anchor, RankingOptions
 from judge.app.local import running
 from judge.cli import main
+from judge.cli.group import cli
 from judge_client import JudgeClient, JudgeClientError
 from support.demo_data import settings
 
@@ -29,7 +30,7 @@ def prompts(begin: int, end: int) -> list[ds.Prompt]:
 
 
 def outputs(names: tuple[str, ...], begin: int, end: int) -> list[ds.Output]:
-    """Answers whose lengths go round, so that everybody sometimes wins."""
+    """Return outputs whose lengths vary by prompt, so that every contestant sometimes wins."""
     places = {name: place for place, name in enumerate((*NAMES, "dear"))}
 
     def text(name: str, number: int) -> str:
@@ -56,12 +57,12 @@ async def old(client: JudgeClient) -> pb.Run:
     return await run_to_end(client)
 
 
-def rated(leaderboard: leaderboard_pb2.Leaderboard) -> dict[str, float]:
-    return {one.contestant: one.rating for one in leaderboard.ratings}
+def ratings_of(leaderboard: leaderboard_pb2.Leaderboard) -> dict[str, float]:
+    return {rating.contestant: rating.rating for rating in leaderboard.ratings}
 
 
 async def test_a_new_contestant_costs_its_own_presentations_and_no_other(client: JudgeClient, old: pb.Run) -> None:
-    """Law 3: the second run reuses every verdict of the first and calls the new contestant's pairs alone."""
+    """The second run reuses every verdict of the first and judges only the new contestant's pairs."""
     await client.upload_outputs("d", outputs(("dear",), 0, PROMPTS))
     estimate = await client.estimate_run(ALL)
 
@@ -74,7 +75,7 @@ async def test_a_new_contestant_costs_its_own_presentations_and_no_other(client:
 
 
 async def test_new_prompts_cost_their_own_presentations_and_no_other(client: JudgeClient, old: pb.Run) -> None:
-    """Law 3: ten more prompts are ten prompts' calls; an equal run after that makes none."""
+    """Ten more prompts cost only their own calls, and an equal run after that makes none."""
     await client.upload_prompts("d", prompts(PROMPTS, PROMPTS + 10))
     await client.upload_outputs("d", outputs(NAMES, PROMPTS, PROMPTS + 10))
 
@@ -85,7 +86,7 @@ async def test_new_prompts_cost_their_own_presentations_and_no_other(client: Jud
 
 
 async def test_an_adaptive_run_after_another_reuses_what_is_stored(client: JudgeClient, old: pb.Run) -> None:
-    """Whichever pairs an adaptive run chooses, it calls those alone that nobody has judged."""
+    """An adaptive run makes calls only for chosen pairs that are not judged yet."""
     await client.upload_outputs("d", outputs(("dear",), 0, PROMPTS))
     pairing = pb.Pairing(policy=pb.PAIR_POLICY_ADAPTIVE, count=60)
 
@@ -99,24 +100,24 @@ async def test_an_adaptive_run_after_another_reuses_what_is_stored(client: Judge
 
 
 async def test_the_old_leaderboards_scale_is_kept_on_request(client: JudgeClient, old: pb.Run) -> None:
-    """The mean of those who were rated stays where it was, differences stay what they are, and intervals are theirs."""
+    """With anchors, the mean of the old contestants stays where it was, and differences do not change."""
     source = f"run:{old.name.removeprefix('runs/')}"
     before = await client.leaderboard("d", source)
     await client.upload_outputs("d", outputs(("dear",), 0, PROMPTS))
     await run_to_end(client)
-    anchors = [Anchor(contestant=one.contestant, rating=one.rating) for one in before.ratings]
+    anchors = [Anchor(contestant=rating.contestant, rating=rating.rating) for rating in before.ratings]
 
     free = await client.leaderboard("d", "judge:longest")
     kept = await client.leaderboard("d", "judge:longest", RankingOptions(anchors=anchors))
-    one = await client.leaderboard("d", "judge:longest", RankingOptions(anchors=anchors[:1]))
+    anchored_to_one = await client.leaderboard("d", "judge:longest", RankingOptions(anchors=anchors[:1]))
 
-    now, loose = rated(kept), rated(free)
-    shift = sum(now[name] - loose[name] for name in now) / 4
+    kept_ratings, free_ratings = ratings_of(kept), ratings_of(free)
+    shift = sum(kept_ratings[name] - free_ratings[name] for name in kept_ratings) / 4
     assert list(kept.anchors) == [anchor.contestant for anchor in anchors]
-    assert sum(rated(before).values()) == pytest.approx(sum(now[name] for name in NAMES), abs=1e-5)
+    assert sum(ratings_of(before).values()) == pytest.approx(sum(kept_ratings[name] for name in NAMES), abs=1e-5)
     assert abs(shift) > 1
-    assert {name: loose[name] + shift for name in loose} == pytest.approx(now, abs=1e-5)
-    fixed = next(row for row in one.ratings if row.contestant == anchors[0].contestant)
+    assert {name: free_ratings[name] + shift for name in free_ratings} == pytest.approx(kept_ratings, abs=1e-5)
+    fixed = next(row for row in anchored_to_one.ratings if row.contestant == anchors[0].contestant)
     assert (fixed.rating, fixed.interval.low, fixed.interval.high) == (anchors[0].rating,) * 3
     for row in kept.ratings:
         assert row.interval.low < row.rating < row.interval.high
@@ -138,19 +139,19 @@ async def test_the_old_leaderboards_scale_is_kept_on_request(client: JudgeClient
     ],
 )
 @pytest.mark.usefixtures("old")
-async def test_senseless_anchors_are_refused(client: JudgeClient, options: RankingOptions, sentence: str) -> None:
+async def test_invalid_anchors_are_rejected(client: JudgeClient, options: RankingOptions, sentence: str) -> None:
     with pytest.raises(JudgeClientError, match=sentence):
         await client.leaderboard("d", "judge:longest", options)
 
 
 async def print_ranking(address: str, *arguments: str) -> Result:
-    """What `judge rank` prints as JSON of *arguments*, at the server there."""
+    """Run `judge rank --json` with *arguments* against the server at *address*."""
     argv = ["rank", *arguments, "--dataset", "d", "--json", "--server", address]
-    return await asyncio.to_thread(CliRunner().invoke, main.cli, argv)
+    return await asyncio.to_thread(CliRunner().invoke, cli, argv)
 
 
 async def test_rank_takes_the_scale_of_an_earlier_leaderboard_from_a_file_or_a_run(tmp_path: Path) -> None:
-    """`--anchors-from` with what `--json` printed, and with the run itself, give the same ratings."""
+    """`--anchors-from` gives the same ratings from the output of `--json` and from the run itself."""
     async with running(settings(), store_url="sqlite://", listen=None) as address, JudgeClient(address) as client:
         await client.create_dataset("d")
         await client.upload_prompts("d", prompts(0, PROMPTS))
@@ -167,6 +168,6 @@ async def test_rank_takes_the_scale_of_an_earlier_leaderboard_from_a_file_or_a_r
         other = await print_ranking(address, "judge:longest", "--anchors-from", source, "--anchor", "able=1000")
 
     assert by_file.output == by_run.output
-    names = [one["contestant"] for one in json.loads(earlier.read_text())["ratings"]]
+    names = [rating["contestant"] for rating in json.loads(earlier.read_text())["ratings"]]
     assert names == json.loads(by_file.output)["anchors"]
     assert (other.exit_code, "exclude each other" in other.output) == (2, True)

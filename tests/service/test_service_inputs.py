@@ -1,4 +1,4 @@
-"""Bad input over a real socket: a clear error that names the thing, and nothing half-written."""
+"""Invalid input over a real socket: the error names the cause, and nothing is stored in part."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from judge.api.v1 import (
     agreement_service_pb2,
     dataset_service_pb2,
     judge_service_pb2,
+    outcome_pb2,
     ranking_service_pb2,
     run_service_pb2,
 )
@@ -21,6 +22,7 @@ from judge_client.batches import each
 from judge_client.calls import upload
 
 LARGE = 10 * 1024 * 1024
+LEFT, HUMAN = outcome_pb2.OUTCOME_LEFT, outcome_pb2.ANNOTATOR_KIND_HUMAN
 SERVICES = (
     agreement_service_pb2,
     dataset_service_pb2,
@@ -30,8 +32,8 @@ SERVICES = (
 )
 
 
-async def _leaderboard(client: JudgeClient) -> None:
-    """A dataset `d` of one two-turn prompt with two answers."""
+async def _fill(client: JudgeClient) -> None:
+    """Create a dataset `d` of one two-turn prompt with two outputs."""
     await client.create_dataset("d")
     await client.upload_prompts("d", [pb.Prompt(prompt_id="p", turns=["q", "and?"])])
     await client.upload_outputs(
@@ -55,11 +57,11 @@ def _spec(*judges: str, **pairing: Any) -> run_service_pb2.RunSpec:  # noqa: ANN
     ],
     ids=["no prompt", "other text", "no turn", "10 MB", "a turn too many"],
 )
-async def test_a_wrong_output_is_named_and_the_others_are_taken(
+async def test_an_invalid_output_is_named_and_the_others_are_stored(
     client: JudgeClient, row: pb.Output, field: str, reason: str
 ) -> None:
-    """The row, its field and the reason come back; the good row beside it is stored, the wrong one is not."""
-    await _leaderboard(client)
+    """The rejection has the row, its field and the reason; the valid row is stored, the invalid one is not."""
+    await _fill(client)
     good = pb.Output(prompt_id="p", contestant="good", turns=["x", "y"])
 
     summary = await client.upload_outputs("d", [good, row])
@@ -71,8 +73,8 @@ async def test_a_wrong_output_is_named_and_the_others_are_taken(
     assert (await client.get_dataset("d")).outputs == 3
 
 
-async def test_other_text_replaces_when_the_upload_says_so(client: JudgeClient) -> None:
-    await _leaderboard(client)
+async def test_an_upload_replaces_a_different_text_on_request(client: JudgeClient) -> None:
+    await _fill(client)
     row = pb.Output(prompt_id="p", contestant="a", turns=["other", "more"])
 
     summary = await client.upload_outputs("d", [row], replace=True)
@@ -82,8 +84,8 @@ async def test_other_text_replaces_when_the_upload_says_so(client: JudgeClient) 
 
 
 async def test_a_label_between_a_contestant_and_itself_is_rejected(client: JudgeClient) -> None:
-    await _leaderboard(client)
-    row = pb.Label(label_id="1", prompt_id="p", left="a", right="a", outcome=1, annotator="x", kind=1)
+    await _fill(client)
+    row = pb.Label(label_id="1", prompt_id="p", left="a", right="a", outcome=LEFT, annotator="x", kind=HUMAN)
 
     summary = await client.upload_labels("d", [row], source="s")
 
@@ -91,9 +93,9 @@ async def test_a_label_between_a_contestant_and_itself_is_rejected(client: Judge
     assert (await client.get_dataset("d")).labels == 0
 
 
-async def test_a_broken_stream_leaves_whole_batches_and_may_be_sent_again(client: JudgeClient) -> None:
-    """Batches before the one that broke the stream are there, whole; the same rows again count as duplicates."""
-    await _leaderboard(client)
+async def test_a_broken_stream_stores_whole_batches_and_may_be_sent_again(client: JudgeClient) -> None:
+    """Batches before the one that broke the stream are stored; sent again, their rows count as duplicates."""
+    await _fill(client)
     outputs = [pb.Output(prompt_id="p", contestant=f"c{n}", turns=["x", "y"]) for n in range(1500)]
 
     messages = [
@@ -111,7 +113,7 @@ async def test_a_broken_stream_leaves_whole_batches_and_may_be_sent_again(client
 
 
 @pytest.mark.parametrize(
-    ("spec", "code", "said"),
+    ("spec", "code", "phrase"),
     [
         (_spec("nobody"), grpc.StatusCode.NOT_FOUND, "nobody"),
         (_spec("http://127.0.0.1/v1"), grpc.StatusCode.NOT_FOUND, "there is no judge"),
@@ -122,13 +124,13 @@ async def test_a_broken_stream_leaves_whole_batches_and_may_be_sent_again(client
     ],
     ids=["judge", "a URL for a judge", "contestant", "nothing listed", "one contestant", "category"],
 )
-async def test_a_run_that_cannot_be_is_refused(
-    client: JudgeClient, spec: run_service_pb2.RunSpec, code: grpc.StatusCode, said: str
+async def test_an_impossible_run_is_rejected(
+    client: JudgeClient, spec: run_service_pb2.RunSpec, code: grpc.StatusCode, phrase: str
 ) -> None:
-    """The error names what is wrong, and no run is made."""
-    await _leaderboard(client)
+    """The error names the cause, and no run is created."""
+    await _fill(client)
 
-    with pytest.raises(JudgeClientError, match=said) as refused:
+    with pytest.raises(JudgeClientError, match=phrase) as refused:
         await client.create_run(spec)
 
     assert refused.value.code == code
@@ -136,8 +138,8 @@ async def test_a_run_that_cannot_be_is_refused(
 
 
 async def test_a_request_id_is_one_run(client: JudgeClient) -> None:
-    """The same id and body give the run as it is now; another body is ALREADY_EXISTS and names the run."""
-    await _leaderboard(client)
+    """A repeated request id returns its run; with different settings it is ALREADY_EXISTS and names the run."""
+    await _fill(client)
     run = await client.create_run(_spec(), "mine")
     await client.wait_run(run.name)
 
@@ -163,18 +165,18 @@ async def test_a_request_id_is_one_run(client: JudgeClient) -> None:
 async def test_an_undecodable_body_is_an_invalid_argument(
     client: JudgeClient, method: str, body: bytes, *, streams: bool
 ) -> None:
-    """What is no message, or holds text that is not UTF-8, is INVALID_ARGUMENT with a reason."""
-    make = client.channel.stream_unary if streams else client.channel.unary_unary
+    """A body that is no message, or has text that is not UTF-8, is INVALID_ARGUMENT with a reason."""
+    make: Any = client.channel.stream_unary if streams else client.channel.unary_unary
     if method.endswith("WatchRun"):
         make = client.channel.unary_stream
-    call: Any = make(f"/judge.api.v1.{method}")(each([body]) if streams else body)
+    call = make(f"/judge.api.v1.{method}")(each([body]) if streams else body)
 
     assert await call.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert b"UNDECODABLE" in dict(await call.trailing_metadata())["grpc-status-details-bin"]
 
 
 def test_law_7_no_request_has_a_field_for_an_address_a_key_or_a_template() -> None:
-    """A client names a judge: in no message that is sent is there a place for anything else."""
+    """A client can only name a judge: no request has a field for a URL, a key or a template."""
     forbidden = {"url", "uri", "key", "path", "template", "endpoint", "credential", "host", "header", "headers"}
     seen: dict[str, set[str]] = {}
 

@@ -1,4 +1,4 @@
-"""Judging through a whole service: what it would take, what it took, a stream of rewards, and other readings."""
+"""Judging through a whole service: estimates, spending, streams of comparisons, and other parsers."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ SPEC = pb.RunSpec(dataset="datasets/demo", judges=["judges/far"], pairing=pb.Pai
 
 
 class Endpoint:
-    """A chat completion for every call: its text by *answer*, its tokens by its letters."""
+    """Answers every call with a chat completion: its text from *answer*, one input token per character."""
 
     def __init__(self, answer: Callable[[str], str] = lambda _: "[[A]]", gate: asyncio.Event | None = None) -> None:
         self._answer, self._gate = answer, gate
         self.bodies: list[dict[str, Any]] = []
-        self.in_flight = self.most = 0
+        self.in_flight = self.max_in_flight = 0
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         self.bodies.append(body)
         self.in_flight += 1
-        self.most = max(self.most, self.in_flight)
+        self.max_in_flight = max(self.max_in_flight, self.in_flight)
         if self._gate is not None:
             await self._gate.wait()
         self.in_flight -= 1
@@ -53,10 +53,17 @@ class Endpoint:
 
 
 @asynccontextmanager
-async def service(endpoint: Endpoint | Handler, **said: Any) -> AsyncIterator[JudgeClient]:  # noqa: ANN401  # a judge's settings
-    """A client of a service whose judge `far` asks *endpoint*."""
+async def service(endpoint: Endpoint | Handler, **judge_settings: Any) -> AsyncIterator[JudgeClient]:  # noqa: ANN401  # a judge's settings
+    """Run a service whose judge `far` calls *endpoint*, and yield a client."""
     async with serving(endpoint.handle if isinstance(endpoint, Endpoint) else endpoint) as url:
-        far = {"backend": "openai", "model": "m", "base_url": url, "rubric": "brackets", "price": PRICE, **said}
+        far = {
+            "backend": "openai",
+            "model": "m",
+            "base_url": url,
+            "rubric": "brackets",
+            "price": PRICE,
+            **judge_settings,
+        }
         with_far = settings(far=JudgeSettings.model_validate(far))
         async with running(with_far, store_url="sqlite://", listen=None) as address, JudgeClient(address) as client:
             yield client
@@ -67,7 +74,7 @@ def texts(number: int) -> js.JudgeInput:
 
 
 async def test_an_estimate_counts_calls_exactly_and_spends_nothing() -> None:
-    """Calls are those the run then makes; without a pilot the real cost lies within the bounds of what is possible."""
+    """The estimated calls equal those of the run; without a pilot, the real cost lies within the estimated bounds."""
     endpoint = Endpoint()
     async with service(endpoint) as client:
         await upload_demo(client)
@@ -84,8 +91,8 @@ async def test_an_estimate_counts_calls_exactly_and_spends_nothing() -> None:
     assert (again.calls, again.reused, again.cost_micros) == (0, run.counts.planned, 0)
 
 
-async def test_with_a_pilot_an_estimate_carries_its_costs_over() -> None:
-    """A few prompts judged before say what the others will cost, with an interval that holds it."""
+async def test_an_estimate_extrapolates_the_costs_of_a_pilot() -> None:
+    """The cost of a few judged prompts predicts the cost of all prompts within 20 %."""
     async with service(Endpoint()) as client:
         await upload_demo(client)
         pilot = await client.wait_run((await client.create_run(SPEC)).name)
@@ -99,8 +106,8 @@ async def test_with_a_pilot_an_estimate_carries_its_costs_over() -> None:
     assert estimate.cost_micros == pytest.approx(run.cost_micros, rel=0.2)
 
 
-async def test_what_each_judge_used_is_told_to_the_providers_own_count() -> None:
-    """Calls, tokens and cost by judge add up to the run's."""
+async def test_the_spending_of_each_judge_matches_the_providers_count() -> None:
+    """Calls, tokens and cost by judge match the provider's counts and add up to the run's cost."""
     endpoint = Endpoint()
     spec = pb.RunSpec(dataset="datasets/demo", judges=["judges/longest", "judges/far"], pairing=pb.Pairing(prompts=6))
     async with service(endpoint) as client:
@@ -118,8 +125,8 @@ async def test_what_each_judge_used_is_told_to_the_providers_own_count() -> None
     assert run.cost_micros == far.cost_micros
 
 
-async def test_other_parsed_verdicts_cost_no_call_and_stand_beside_the_first() -> None:
-    """A reply can be read by another parser; reports choose which reading counts."""
+async def test_other_parsed_verdicts_cost_no_call_and_are_stored_with_the_first() -> None:
+    """Parsing replies with another parser makes no call and keeps the first parsed verdict."""
     endpoint = Endpoint(lambda requests: "[[A>B]]" if "concise" in requests or len(requests) % 2 else "[[4]]")
     async with service(endpoint, rubric="likert-5") as client:
         await upload_demo(client)
@@ -153,27 +160,27 @@ async def test_other_parsed_verdicts_cost_no_call_and_stand_beside_the_first() -
 
 
 async def test_a_stream_of_comparisons_gets_a_verdict_each() -> None:
-    """Answers carry the caller's ids; what is wrong with one comparison leaves the others alone."""
+    """Responses carry the caller's ids, and an invalid comparison does not affect the others."""
     bad = js.JudgeComparisonsRequest(id="bad", comparison=js.JudgeComparisonRequest(judge="judges/nobody"))
 
     async def requests() -> AsyncIterator[js.JudgeComparisonsRequest]:
         for number in range(100):
-            one = js.JudgeComparisonRequest(judge="judges/far", input=texts(number))
-            yield js.JudgeComparisonsRequest(id=str(number), comparison=one)
+            comparison = js.JudgeComparisonRequest(judge="judges/far", input=texts(number))
+            yield js.JudgeComparisonsRequest(id=str(number), comparison=comparison)
         yield bad
 
     async with service(Endpoint()) as client:
-        told = {response.id: response async for response in client.judge_comparisons(requests())}
+        responses = {response.id: response async for response in client.judge_comparisons(requests())}
 
-    assert told.keys() == {"bad", *map(str, range(100))}
-    refused = told.pop("bad")
+    assert responses.keys() == {"bad", *map(str, range(100))}
+    refused = responses.pop("bad")
     assert refused.state == outcome_pb2.ITEM_STATE_REJECTED
     assert "nobody" in refused.message
-    assert {response.verdict.outcome for response in told.values()} == {outcome_pb2.OUTCOME_LEFT}
+    assert {response.verdict.outcome for response in responses.values()} == {outcome_pb2.OUTCOME_LEFT}
 
 
 async def test_a_stream_of_comparisons_is_read_only_as_fast_as_it_is_judged() -> None:
-    """While calls hang, the service takes so many requests and no more; when they end, it goes on."""
+    """While calls hang, the service reads 64 requests and no more; it goes on when they end."""
     gate = asyncio.Event()
     endpoint = Endpoint(gate=gate)
     sent = 0
@@ -183,36 +190,36 @@ async def test_a_stream_of_comparisons_is_read_only_as_fast_as_it_is_judged() ->
         for number in range(400):
             sent += 1
             long = js.InlineComparison(prompt=[f"question {number}"], left=["x" * 20_000], right=["y"])
-            one = js.JudgeComparisonRequest(judge="judges/far", input=js.JudgeInput(texts=long))
-            yield js.JudgeComparisonsRequest(id=str(number), comparison=one)
+            comparison = js.JudgeComparisonRequest(judge="judges/far", input=js.JudgeInput(texts=long))
+            yield js.JudgeComparisonsRequest(id=str(number), comparison=comparison)
 
-    async def held() -> int:
-        """The requests taken, once no more are."""
+    async def wait_until_held() -> int:
+        """Wait until no more requests are read, and return the calls in flight."""
         async with asyncio.timeout(30):
-            while endpoint.in_flight < 64 or sent == 400:  # noqa: ASYNC110  # nothing tells
+            while endpoint.in_flight < 64 or sent == 400:  # noqa: ASYNC110  # there is no event to wait for
                 await asyncio.sleep(0.01)
         return endpoint.in_flight
 
     async with service(endpoint, concurrency=200) as client:
-        told: list[str] = []
+        answered: list[str] = []
 
-        async def taken() -> None:
+        async def read_answers() -> None:
             async for response in client.judge_comparisons(requests()):
-                told.append(response.id)  # noqa: PERF401  # counted while it grows
+                answered.append(response.id)  # noqa: PERF401  # counted while it grows
 
-        taking = asyncio.create_task(taken())
-        in_flight = await held()
-        before = list(told)
+        taking = asyncio.create_task(read_answers())
+        in_flight = await wait_until_held()
+        before = list(answered)
         gate.set()
         await taking
 
     assert (in_flight, before) == (64, [])
-    assert sorted(map(int, told)) == list(range(400))
-    assert endpoint.most == 64
+    assert sorted(map(int, answered)) == list(range(400))
+    assert endpoint.max_in_flight == 64
 
 
-async def test_a_soft_preference_is_kept_and_counts_where_it_is_asked_for() -> None:
-    """A choice keeps its probabilities, and a soft outcome is their mean over both orders."""
+async def test_a_soft_preference_is_stored_with_its_probability() -> None:
+    """A verdict of a choice rubric keeps the probability that left is better, in both orders."""
 
     async def sure_of_the_first(request: web.Request) -> web.StreamResponse:
         body = await request.json()
@@ -229,12 +236,12 @@ async def test_a_soft_preference_is_kept_and_counts_where_it_is_asked_for() -> N
         run = await client.wait_run((await client.create_run(SPEC)).name)
         verdicts = [verdict async for verdict in client.list_verdicts(run.name)]
 
-    shares = {(verdict.presentation.order, round(verdict.probability_left, 3)) for verdict in verdicts}
-    assert shares == {(outcome_pb2.ORDER_LEFT_FIRST, 0.9), (outcome_pb2.ORDER_RIGHT_FIRST, 0.1)}
+    probabilities = {(verdict.presentation.order, round(verdict.probability_left, 3)) for verdict in verdicts}
+    assert probabilities == {(outcome_pb2.ORDER_LEFT_FIRST, 0.9), (outcome_pb2.ORDER_RIGHT_FIRST, 0.1)}
 
 
-async def test_own_rubrics_are_found_and_shown_as_they_are_sent(tmp_path: Path) -> None:
-    """A rubric in the folder is a judge's to use; what a preview shows is what the endpoint gets."""
+async def test_rubrics_in_a_folder_are_used_and_previewed_as_sent(tmp_path: Path) -> None:
+    """A judge can use a rubric from the folder, and a preview shows what the endpoint receives."""
     own = 'form = "brackets"\nversion = 7\ncriteria = ["Kindness: it is kind."]\n[[variants]]\n'
     own += (
         'name = "mine"\ncategories = ["{c}"]\nsystem = "Judge."\nuser = "{{{{ answer_a }}}} or {{{{ answer_b }}}}?"\n'
@@ -259,7 +266,7 @@ async def test_own_rubrics_are_found_and_shown_as_they_are_sent(tmp_path: Path) 
     assert (card.rubric, card.rubric_version, card.variants[0].variant) == ("kind", 7, "mine")
 
 
-async def test_an_error_of_a_providers_is_told_and_stores_no_verdict() -> None:
+async def test_a_providers_error_is_reported_and_stores_no_verdict() -> None:
     async def refuse(_: web.Request) -> web.StreamResponse:
         return web.Response(text=json.dumps({"error": {"code": "invalid_api_key"}}), status=401)
 

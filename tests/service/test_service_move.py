@@ -1,4 +1,4 @@
-"""A store is moved to another database in the middle of a run, by `judge store copy`, with real processes."""
+"""Moving a store to another database in the middle of a run with `judge store copy`, with real processes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import psycopg
 from judge.api.v1 import run_service_pb2
 from judge_client import JudgeClient
 from support.postgres import Postgres
-from support.schemas import engine_of, fill, migrated
-from support.service_process import Endpoint, begun, configure, environment, listening, serving
+from support.schemas import engine_of, fill, migrate_url
+from support.service_process import Endpoint, configure, environment, listening, serving, start_run
 
 PROMPTS, CONCURRENCY = 20, 8
 PLANNED = PROMPTS * 3 * 2
@@ -28,7 +28,7 @@ BLOCKED = f"""
 
 @asynccontextmanager
 async def copying(home: Path, source: str, target: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """`judge store copy`, ended at the end if it still runs."""
+    """Run `judge store copy`, which is killed on exit if it still runs."""
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "judge.cli", "store", "copy", source, target),
         env=environment(home),
@@ -43,27 +43,27 @@ async def copying(home: Path, source: str, target: str) -> AsyncIterator[asyncio
             await child.wait()
 
 
-async def told(home: Path, source: str, target: str) -> tuple[int | None, str, str]:
-    """The exit code of a copy, and what it said."""
+async def copy_store(home: Path, source: str, target: str) -> tuple[int | None, str, str]:
+    """Run `judge store copy` to its end and return its exit code, stdout and stderr."""
     async with copying(home, source, target) as child:
         out, err = await child.communicate()
         return child.returncode, out.decode(), err.decode()
 
 
-async def test_a_run_goes_on_where_its_store_was_moved_to(tmp_path: Path, server: Postgres) -> None:
-    """Killed on a file and moved to PostgreSQL, it ends by itself; repeated is what was in flight, and paid is told."""
+async def test_a_run_goes_on_after_its_store_was_moved(tmp_path: Path, server: Postgres) -> None:
+    """A run killed on SQLite and moved to PostgreSQL finishes there; at most the calls in flight are repeated."""
     endpoint = Endpoint(held_after=40)
     source = f"sqlite:///{tmp_path / 'judge.db'}"
     with server.fresh() as target:
         async with asyncio.timeout(180), listening(endpoint) as url:
             home = configure(tmp_path, url, concurrency=CONCURRENCY)
             async with serving(home) as first, JudgeClient(first.address) as client:
-                run = await begun(client, PROMPTS, "far")
-                await endpoint.until_holding(CONCURRENCY)
-                held = await told(home, source, target)
+                run = await start_run(client, PROMPTS, "far")
+                await endpoint.wait_until_holding(CONCURRENCY)
+                held = await copy_store(home, source, target)
                 await first.kill()
             endpoint.let_go()
-            moved = await told(home, source, target)
+            moved = await copy_store(home, source, target)
             config = (home / "judge.toml").read_text("utf-8")
             (home / "judge.toml").write_text(f'store_url = "{target}"\n{config}', "utf-8")
             async with serving(home) as second, JudgeClient(second.address) as client:
@@ -80,9 +80,9 @@ async def test_a_run_goes_on_where_its_store_was_moved_to(tmp_path: Path, server
 
 
 async def test_a_copy_that_is_killed_half_way_leaves_nothing(tmp_path: Path, server: Postgres) -> None:
-    """Kill -9 while the last table is copied: PostgreSQL has none of it, and the next copy is whole."""
+    """If a copy is killed, PostgreSQL has none of its rows, and the next copy is complete."""
     source = f"sqlite:///{tmp_path / 'judge.db'}"
-    migrated(source)
+    migrate_url(source)
     with engine_of(source).connect() as connection:
         fill(connection)
         connection.commit()
@@ -101,7 +101,7 @@ async def test_a_copy_that_is_killed_half_way_leaves_nothing(tmp_path: Path, ser
         left = watching.execute("SELECT (SELECT count(*) FROM answer), (SELECT count(*) FROM run)").fetchone()
         watching.execute("DROP TRIGGER wait ON tenant")
         async with asyncio.timeout(120):
-            code, out, _ = await told(home, source, target)
+            code, out, _ = await copy_store(home, source, target)
         whole = watching.execute("SELECT (SELECT count(*) FROM answer), (SELECT count(*) FROM run)").fetchone()
 
     assert all(b" 2 rows" in line for line in lines)

@@ -1,4 +1,4 @@
-"""Streams and lists: pages of at most 1,000 rows, each a transaction of its own, and nothing open in between."""
+"""Streams and lists: pages of at most 1,000 rows, each read in its own transaction, with no open cursor in between."""
 
 from __future__ import annotations
 
@@ -24,33 +24,33 @@ from support.clocks import QuickClock
 from support.demo_data import settings
 
 PROMPTS, CHARACTERS = 1300, 20_000
-"""So many rows, each so long, that no window of a stream holds them all."""
+"""Enough rows, long enough, that no flow-control window of a stream holds them all."""
 PLANNED = PROMPTS * 2
 MOST = 1000
 
 
-class Remembering(SqlStore):
-    """A store that remembers how many rows each of its pages had."""
+class PageCountingStore(SqlStore):
+    """A store that records how many rows each of its pages had."""
 
     pages: dict[str, list[int]]
 
-    async def _remembered(self, name: str, asked: Callable[..., Any], *args: Any, **said: Any) -> Any:  # noqa: ANN401  # whatever a page is
-        page = await asked(*args, **said)
+    async def _count_rows(self, name: str, read_page: Callable[..., Any], *arguments: Any, **options: Any) -> Any:  # noqa: ANN401  # whatever a page is
+        page = await read_page(*arguments, **options)
         self.pages.setdefault(name, []).append(len(page))
         return page
 
     async def read_prompts(self, *args: Any) -> Any:  # noqa: ANN401  # as above
-        return await self._remembered("prompts", super().read_prompts, *args)
+        return await self._count_rows("prompts", super().read_prompts, *args)
 
     async def read_outputs(self, *args: Any) -> Any:  # noqa: ANN401  # as above
-        return await self._remembered("outputs", super().read_outputs, *args)
+        return await self._count_rows("outputs", super().read_outputs, *args)
 
-    async def verdicts(self, *args: Any, **said: Any) -> Any:  # noqa: ANN401  # as above
-        return await self._remembered("verdicts", super().verdicts, *args, **said)
+    async def verdicts(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401  # as above
+        return await self._count_rows("verdicts", super().verdicts, *arguments, **options)
 
 
-async def filled(client: JudgeClient, characters: int) -> str:
-    """Upload PROMPTS prompts of so many *characters*, answered by two; a run over them, ended."""
+async def fill_and_run(client: JudgeClient, characters: int) -> str:
+    """Upload PROMPTS prompts of *characters* characters with two outputs each, and return the name of an ended run."""
     await client.create_dataset("d")
     text = "x" * characters
     await client.upload_prompts("d", [ds.Prompt(prompt_id=f"p{n}", turns=[f"{n} {text}"]) for n in range(PROMPTS)])
@@ -61,15 +61,15 @@ async def filled(client: JudgeClient, characters: int) -> str:
 
 
 @pytest.fixture
-async def remembered(tmp_path: Path) -> AsyncIterator[tuple[JudgeClient, Remembering]]:
-    """A client of a server over a store that remembers."""
+async def counting_server(tmp_path: Path) -> AsyncIterator[tuple[JudgeClient, PageCountingStore]]:
+    """A client of a server over a store that counts the rows of its pages, and that store."""
     clock = SystemClock()
-    store = Remembering.open(f"sqlite:///{tmp_path / 'judge.db'}", clock=clock)
-    assert isinstance(store, Remembering)
+    store = PageCountingStore.open(f"sqlite:///{tmp_path / 'judge.db'}", clock=clock)
+    assert isinstance(store, PageCountingStore)
     store.pages = {}
     judges = ConfiguredJudges(settings(), clock)
     engine = LocalEngine(store, judges, QuickClock())
-    server = Server(store, engine, judges, clock, {})
+    server = Server(store=store, engine=engine, judges=judges, clock=clock, families={})
     address = await server.start(f"unix:{tmp_path / 'socket'}")
     async with JudgeClient(address) as client:
         yield client, store
@@ -80,10 +80,10 @@ async def remembered(tmp_path: Path) -> AsyncIterator[tuple[JudgeClient, Remembe
     await store.close()
 
 
-async def test_pages_have_at_most_1000_rows(remembered: tuple[JudgeClient, Remembering]) -> None:
-    """Of whatever is streamed or listed; together they are everything, once."""
-    client, store = remembered
-    run = await filled(client, 10)
+async def test_pages_have_at_most_1000_rows(counting_server: tuple[JudgeClient, PageCountingStore]) -> None:
+    """Pages of streams and lists have at most 1,000 rows and together contain everything once."""
+    client, store = counting_server
+    run = await fill_and_run(client, 10)
     store.pages.clear()
 
     read = [message async for message in client.datasets.ReadDataset(ds.ReadDatasetRequest(name="datasets/d"))]
@@ -92,7 +92,7 @@ async def test_pages_have_at_most_1000_rows(remembered: tuple[JudgeClient, Remem
 
     assert set(store.pages) == {"prompts", "outputs", "verdicts"}
     assert max(store.pages["prompts"] + store.pages["outputs"]) <= MOST
-    # One more row than a list's page tells whether there is another page.
+    # A list reads one more row than its page has, to know whether there is another page.
     assert MOST / 2 < max(store.pages["verdicts"]) <= MOST + 1
     assert sum(len(message.prompts) for message in read) == PROMPTS
     assert sum(len(batch.verdicts) for batch in streamed) == PLANNED
@@ -108,20 +108,20 @@ STREAMS: Mapping[str, Callable[[JudgeClient, str], Any]] = {
 
 
 async def test_no_cursor_is_open_while_a_stream_waits_for_its_reader(tmp_path: Path) -> None:
-    """A reader that stops in the middle keeps no journal from being folded away, however much is written meanwhile."""
+    """A reader that stops in the middle of a stream does not keep SQLite from truncating its journal."""
     file = tmp_path / "judge.db"
-    emptied = {}
+    checkpoints = {}
     async with (
         running(settings(), store_url=f"sqlite:///{file}", listen=None) as address,
         JudgeClient(address) as client,
     ):
-        run = await filled(client, CHARACTERS)
+        run = await fill_and_run(client, CHARACTERS)
         for name, begin in STREAMS.items():
             stream = begin(client, run)
             await anext(aiter(stream))
             await client.create_dataset(f"written-{name}")
             with closing(sqlite3.connect(file, timeout=30)) as other:
-                emptied[name] = other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                checkpoints[name] = other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             stream.cancel()
 
-    assert emptied == {"dataset": (0, 0, 0), "verdicts": (0, 0, 0)}
+    assert checkpoints == {"dataset": (0, 0, 0), "verdicts": (0, 0, 0)}

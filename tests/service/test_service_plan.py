@@ -1,4 +1,4 @@
-"""ReadPlan: a plan over the wire, as its verdicts' places have it."""
+"""ReadPlan returns a plan over the wire that matches the positions of its verdicts."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ PAIRINGS = {
 }
 
 
-async def read(client: JudgeClient, pairing: pb.Pairing) -> tuple[pb.Run, list[pb.ReadPlanResponse]]:
-    """A run that has ended, and its plan."""
+async def read_plan_of(client: JudgeClient, pairing: pb.Pairing) -> tuple[pb.Run, list[pb.ReadPlanResponse]]:
+    """Run *pairing* to its end, and return the run and its plan."""
     await upload_demo(client)
     spec = pb.RunSpec(dataset="datasets/demo", judges=[f"judges/{name}" for name in JUDGES], pairing=pairing)
     run = await client.wait_run((await client.create_run(spec)).name)
@@ -28,13 +28,13 @@ async def read(client: JudgeClient, pairing: pb.Pairing) -> tuple[pb.Run, list[p
 
 
 @pytest.mark.parametrize("kind", PAIRINGS)
-async def test_every_verdict_has_the_place_that_the_plan_gives_it(client: JudgeClient, kind: str) -> None:
-    """By offset, judge, showing and repeat, as the wire's description counts them; a plan made at once is one round."""
-    run, batches = await read(client, PAIRINGS[kind])
+async def test_every_verdict_has_its_position_in_the_plan(client: JudgeClient, kind: str) -> None:
+    """Positions follow from offset, judge, presentation and repeat as the API documents; other plans are one round."""
+    run, batches = await read_plan_of(client, PAIRINGS[kind])
 
-    presentations = [one.presentation for batch in batches for one in batch.presentations]
-    rounds = list(join_pieces([one for batch in batches for one in batch.rounds]))
-    sizes = [(one.offset, one.presentations) for one in rounds] or [(0, len(presentations))]
+    presentations = [planned.presentation for batch in batches for planned in batch.presentations]
+    rounds = list(join_pieces([piece for batch in batches for piece in batch.rounds]))
+    sizes = [(planned.offset, planned.presentations) for planned in rounds] or [(0, len(presentations))]
     places, first = {}, 0
     for offset, n in sizes:
         for j, judge in enumerate(run.judges):
@@ -42,19 +42,19 @@ async def test_every_verdict_has_the_place_that_the_plan_gives_it(client: JudgeC
                 for r in range(REPEATS):
                     places[offset + (j * n + i) * REPEATS + r] = (judge, presentations[first + i], r)
         first += n
-    told = {one.position: (one.judge, one.presentation, one.repeat) async for one in client.list_verdicts(run.name)}
-    assert told == places
+    stored_places = {v.position: (v.judge, v.presentation, v.repeat) async for v in client.list_verdicts(run.name)}
+    assert stored_places == places
     assert {run.plan_hash} == {batch.plan_hash for batch in batches}
 
 
 async def test_the_rounds_of_an_adaptive_run_come_first_with_their_rows(client: JudgeClient) -> None:
-    """Each with its number, places and comparisons; the last row has none, and says why there are no more."""
-    run, batches = await read(client, PAIRINGS["adaptive"])
+    """Each round has its number, offset and comparisons; the last row has none and says why the run ended."""
+    run, batches = await read_plan_of(client, PAIRINGS["adaptive"])
 
-    rounds = [one for batch in batches for one in batch.rounds]
-    rows = [RoundRow.of(one.row) for one in rounds]
+    rounds = [planned for batch in batches for planned in batch.rounds]
+    rows = [RoundRow.of(planned.row) for planned in rounds]
     assert [(1, 0, 50), (2, 200, 50), (3, 400, 20), (4, 480, 0)] == [
-        (one.number, one.offset, one.presentations) for one in rounds
+        (planned.number, planned.offset, planned.presentations) for planned in rounds
     ]
     assert [25, 25, 10, 0] == [row.drawn.pairs.n for row in rows]
     assert [None, None, None, Ending.COUNT] == [row.ending for row in rows]
@@ -62,10 +62,10 @@ async def test_the_rounds_of_an_adaptive_run_come_first_with_their_rows(client: 
     assert [bool(batch.rounds) for batch in batches] == [True] * 4 + [False]
 
 
-async def test_another_run_has_no_rounds(client: JudgeClient) -> None:
-    run, batches = await read(client, PAIRINGS["at-once"])
+async def test_a_run_that_is_not_adaptive_has_no_rounds(client: JudgeClient) -> None:
+    run, batches = await read_plan_of(client, PAIRINGS["at-once"])
 
-    assert [] == [one for batch in batches for one in batch.rounds]
+    assert [] == [piece for batch in batches for piece in batch.rounds]
     assert run.counts.planned == sum(len(batch.presentations) for batch in batches) * len(JUDGES) * REPEATS
     full = [v async for v in client.list_verdicts(run.name, view=verdict_pb2.VERDICT_VIEW_FULL)]
     assert run.counts.planned == len(full)

@@ -1,4 +1,4 @@
-"""A whole service at a provider that fails in every way: what ends equal, what waits, what stops at once."""
+"""A whole service with a provider that fails in every way: runs recover, judges stop, failures are counted."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from judge_client import JudgeClient
 from support.demo_data import settings, upload_demo
 from support.example_prompts import right_answer
 from support.provider import KEY, PASSING, Provider, ProviderCall, rotating
-from support.provider_server import anthropic_url, provided
+from support.provider_server import anthropic_url, serving_provider
 
 DEMO = pb.RunSpec(dataset="datasets/demo", judges=["judges/far"])
 THREE = pb.Pairing(contestants=["concise", "padded", "subtle"])
-"""Every prompt, with three of the five who answered."""
+"""Every prompt, with three of the five contestants."""
 
 
 @pytest.fixture(autouse=True)
 def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Retries follow at once, as many as in earnest."""
+    """Retry without delay, as often as in production."""
     monkeypatch.setenv("FAR_KEY", KEY)
     stamina.set_testing(True, attempts=5)
     yield
@@ -35,24 +35,26 @@ def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def service(provider: Provider, vendor: str = "openai", **said: Any) -> AsyncIterator[JudgeClient]:  # noqa: ANN401  # a judge's settings
-    """A client of a service whose judge `far` asks *provider* on the wire of *vendor*."""
-    async with provided(provider) as url:
+async def service(provider: Provider, vendor: str = "openai", **judge_settings: Any) -> AsyncIterator[JudgeClient]:  # noqa: ANN401  # a judge's settings
+    """Run a service whose judge `far` calls *provider* through the API of *vendor*, and yield a client."""
+    async with serving_provider(provider) as url:
         address = anthropic_url(url) if vendor == "anthropic" else url
         far = {"backend": vendor, "model": "m", "base_url": address, "rubric": "brackets", "key_env": "FAR_KEY"}
-        made = settings(far=JudgeSettings.model_validate({**far, "concurrency": 16, **said}))
+        made = settings(far=JudgeSettings.model_validate({**far, "concurrency": 16, **judge_settings}))
         async with running(made, store_url="sqlite://", listen=None) as address, JudgeClient(address) as client:
             yield client
 
 
 async def table(client: JudgeClient, run: str) -> list[tuple[object, ...]]:
-    """A run's verdicts, without what may differ from run to run: usage and times."""
-    found = client.list_verdicts(run, view=verdict_pb2.VERDICT_VIEW_FULL, page_size=1000)
-    return [(v.position, v.status, v.state, v.outcome, v.raw, v.presentation.SerializeToString()) async for v in found]
+    """Return a run's verdicts without usage and times, which may differ between runs."""
+    verdicts = client.list_verdicts(run, view=verdict_pb2.VERDICT_VIEW_FULL, page_size=1000)
+    return [
+        (v.position, v.status, v.state, v.outcome, v.raw, v.presentation.SerializeToString()) async for v in verdicts
+    ]
 
 
 async def upload_datasets(client: JudgeClient) -> None:
-    """200 prompts with five contestants: 2,000 comparisons, and as many calls in one order."""
+    """Upload 200 prompts with five contestants: 2,000 comparisons, and as many calls in one order."""
     await client.create_dataset("d")
     prompts = [ds.Prompt(prompt_id=f"p{n}", turns=[f"question {n}"]) for n in range(200)]
     outputs = [
@@ -66,9 +68,9 @@ async def upload_datasets(client: JudgeClient) -> None:
 
 @pytest.mark.parametrize(("vendor", "prompts"), [("vllm", 200), ("openai", 30), ("anthropic", 30)])
 async def test_a_run_at_a_failing_provider_ends_equal_to_a_clean_one(vendor: str, prompts: int) -> None:
-    """With 30 % of the calls of 2,000 verdicts failing in every way that passes, the verdict table is the clean run's.
+    """When 30 % of the calls fail with transient faults, the verdicts equal those of a run without faults.
 
-    2,000 on one wire, and 300 on each of the others.
+    There are 2,000 verdicts for one vendor and 300 for each of the others.
     """
     one_order = pb.Pairing(orders=pb.ORDER_POLICY_ONE, prompts=prompts)
     spec = pb.RunSpec(dataset="datasets/d", judges=["judges/far"], pairing=one_order)
@@ -83,7 +85,7 @@ async def test_a_run_at_a_failing_provider_ends_equal_to_a_clean_one(vendor: str
             tables.append(await table(client, run.name))
 
     assert set(provider.faulted) == set(PASSING)
-    failed = len([body for body, many in provider.calls.items() if many > 1])
+    failed = len([body for body, n_calls in provider.calls.items() if n_calls > 1])
     assert len(tables[0]) == prompts * 10
     assert failed == pytest.approx(0.3 * prompts * 10, rel=0.25)
     assert tables[0] == tables[1]
@@ -91,8 +93,8 @@ async def test_a_run_at_a_failing_provider_ends_equal_to_a_clean_one(vendor: str
 
 @pytest.mark.parametrize("vendor", ["openai", "anthropic"])
 @pytest.mark.parametrize("wrong", ["key", "model"])
-async def test_a_judge_that_cannot_be_asked_stops_at_the_first_call(vendor: str, wrong: str) -> None:
-    """One call, one reason that names the judge; the other judge of the run goes on to its end."""
+async def test_an_unusable_judge_stops_at_the_first_call(vendor: str, wrong: str) -> None:
+    """A wrong key or model stops the judge after one call, with a reason; the run's other judge finishes."""
     provider = Provider(right_answer, key="other" if wrong == "key" else KEY)  # pragma: allowlist secret
     if wrong == "model":
         provider.models = ("another",)
@@ -108,13 +110,13 @@ async def test_a_judge_that_cannot_be_asked_stops_at_the_first_call(vendor: str,
     assert run.counts.by_status["ok"] == run.counts.planned // 2
 
 
-async def test_an_overlong_prompt_fails_that_item_and_no_other() -> None:
-    """The showing says too_long; everything else has a verdict."""
+async def test_an_overlong_prompt_fails_only_that_presentation() -> None:
+    """Presentations of an overlong prompt have the status too_long, and all others have a verdict."""
 
-    def overflowing(asked: ProviderCall, _: int) -> str:
+    def fault(asked: ProviderCall, _: int) -> str:
         return "overflow" if "17 times 23" in asked.user else ""
 
-    async with service(Provider(right_answer, faults=overflowing)) as client:
+    async with service(Provider(right_answer, faults=fault)) as client:
         await upload_demo(client)
         spec = pb.RunSpec(dataset="datasets/demo", judges=["judges/far"], pairing=THREE)
         run = await client.wait_run((await client.create_run(spec)).name)
@@ -124,7 +126,7 @@ async def test_an_overlong_prompt_fails_that_item_and_no_other() -> None:
 
 
 async def test_a_judge_that_fails_more_than_its_share_is_stopped() -> None:
-    """Where every fourth showing is refused, the judge stops long before the end, and the run says why."""
+    """If the provider rejects every fourth call, the judge stops early, and the run says why."""
     provider = Provider(right_answer, faults=lambda asked, _: "rejected" if asked.drawn < 0.25 else "")
     async with service(provider, concurrency=8) as client:
         await upload_demo(client)
@@ -137,7 +139,7 @@ async def test_a_judge_that_fails_more_than_its_share_is_stopped() -> None:
 
 
 async def test_refusals_and_truncations_are_verdicts_and_no_failures() -> None:
-    """However many there are: they are the judge's answers, with statuses of their own."""
+    """Refused, truncated and filtered replies count as verdicts with their own statuses, however many there are."""
     kinds = ("refusal", "truncated", "filtered", "")
     provider = Provider(right_answer, faults=lambda asked, _: kinds[int(asked.drawn * 4)])
     async with service(provider) as client:

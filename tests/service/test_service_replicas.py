@@ -1,4 +1,4 @@
-"""Replicas: several servers over one PostgreSQL, and a worker that they share. Whoever is asked knows everything."""
+"""Replicas: several servers over one PostgreSQL with a shared worker. Every server knows everything."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from judge.api.v1 import run_service_pb2 as pb
 from judge.app.judges import ConfiguredJudges
 from judge.app.local import running
 from judge.config.settings import TemporalSettings
+from judge.engines.temporal_connection import TemporalConnection
 from judge.engines.worker import run_worker
 from judge.ports.clock import SystemClock
 from judge.store.sql_store import SqlStore
@@ -30,16 +31,16 @@ SPEC = pb.RunSpec(
 
 @dataclass
 class Replicas:
-    """Clients of two servers, and what it takes to put a worker beside them."""
+    """Clients of two servers, and what is needed to start a worker."""
 
-    one: JudgeClient
-    other: JudgeClient
+    first: JudgeClient
+    second: JudgeClient
     worker: AsyncExitStack
     store: SqlStore
-    temporal: TemporalSettings
+    temporal: TemporalConnection
 
     async def work(self) -> None:
-        """Let a worker begin."""
+        """Start a worker."""
         clock = SystemClock()
         judges = ConfiguredJudges(settings(), clock, shared=True)
         self.worker.push_async_callback(judges.close)
@@ -52,22 +53,24 @@ async def replicas(server: Postgres, temporal_server: TemporalServer) -> AsyncIt
     async with AsyncExitStack() as stack:
         url = stack.enter_context(server.fresh())
         temporal = TemporalSettings(address=temporal_server.address, task_queue=make_url(url).database or "judge")
-        said = settings().model_copy(update={"engine": "temporal", "temporal": temporal})
+        server_settings = settings().model_copy(update={"engine": "temporal", "temporal": temporal})
         addresses = [
-            await stack.enter_async_context(running(said, store_url=url, listen=None)) for _ in ("one", "other")
+            await stack.enter_async_context(running(server_settings, store_url=url, listen=None))
+            for _ in ("one", "other")
         ]
         clients = [await stack.enter_async_context(JudgeClient(address)) for address in addresses]
         store = SqlStore.open(url, clock=SystemClock())
         stack.push_async_callback(store.close)
         worker = await stack.enter_async_context(AsyncExitStack())
         await upload_demo(clients[0])
-        yield Replicas(clients[0], clients[1], worker, store, temporal)
+        connection = TemporalConnection(address=temporal.address, task_queue=temporal.task_queue)
+        yield Replicas(first=clients[0], second=clients[1], worker=worker, store=store, temporal=connection)
 
 
 async def test_a_run_is_watched_to_its_end_on_any_replica(replicas: Replicas) -> None:
-    """Never an older revision, the terminal state always, though another server was asked to begin it."""
-    run = await replicas.one.create_run(SPEC)
-    watching = [asyncio.create_task(_watched(client, run.name)) for client in (replicas.one, replicas.other)]
+    """Watchers on either server see increasing revisions up to the terminal state."""
+    run = await replicas.first.create_run(SPEC)
+    watching = [asyncio.create_task(_watch(client, run.name)) for client in (replicas.first, replicas.second)]
     await replicas.work()
     async with asyncio.timeout(60):
         seen = await asyncio.gather(*watching)
@@ -80,9 +83,9 @@ async def test_a_run_is_watched_to_its_end_on_any_replica(replicas: Replicas) ->
 
 
 async def test_verdicts_are_followed_to_their_end_on_any_replica(replicas: Replicas) -> None:
-    """Each once, whichever server is asked, from before the first one came."""
-    run = await replicas.one.create_run(SPEC)
-    following = [asyncio.create_task(_followed(client, run.name)) for client in (replicas.one, replicas.other)]
+    """Following verdicts on either server returns each verdict once."""
+    run = await replicas.first.create_run(SPEC)
+    following = [asyncio.create_task(_follow(client, run.name)) for client in (replicas.first, replicas.second)]
     await replicas.work()
     async with asyncio.timeout(60):
         seen = await asyncio.gather(*following)
@@ -91,21 +94,21 @@ async def test_verdicts_are_followed_to_their_end_on_any_replica(replicas: Repli
 
 
 async def test_a_server_executes_no_shard_and_a_worker_does(replicas: Replicas) -> None:
-    """On Temporal a run has its workflow from its server, and not one verdict until there is a worker."""
-    run = await replicas.one.create_run(SPEC)
+    """On Temporal a run makes no call until there is a worker."""
+    run = await replicas.first.create_run(SPEC)
     async with asyncio.timeout(60):
-        first = await anext(aiter(replicas.other.watch_run(run.name)))
+        first = await anext(aiter(replicas.second.watch_run(run.name)))
         await replicas.work()
-        ended = await replicas.other.wait_run(run.name)
+        ended = await replicas.second.wait_run(run.name)
 
     assert (first.state, first.counts.calls) == (pb.RUN_STATE_QUEUED, 0)
     assert (ended.state, ended.counts.calls) == (pb.RUN_STATE_DONE, PLANNED)
 
 
-async def _watched(client: JudgeClient, run: str) -> list[pb.Run]:
+async def _watch(client: JudgeClient, run: str) -> list[pb.Run]:
     return [snapshot async for snapshot in client.watch_run(run)]
 
 
-async def _followed(client: JudgeClient, run: str) -> list[int]:
+async def _follow(client: JudgeClient, run: str) -> list[int]:
     batches = [batch async for batch in client.stream_verdicts(run, follow=True)]
     return [verdict.position for batch in batches for verdict in batch.verdicts]

@@ -1,4 +1,4 @@
-"""A canary: with everything set to betray them, a key and a judged text are in no place but their own."""
+"""Canaries for secrets: a key and a judged text appear only where they belong, even at debug level."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from judge.api.v1 import run_service_pb2 as pb
 from judge_client import JudgeClient, JudgeClientError
 from support.example_prompts import right_answer
 from support.provider import Provider
-from support.provider_server import anthropic_url, provided
+from support.provider_server import anthropic_url, serving_provider
 from support.service_process import environment, serving
 
 KEY = "canary-key-5f2e81c09b7d"  # pragma: allowlist secret
@@ -32,30 +32,30 @@ key_env = "CANARY_KEY"
 price = {{ input = 1.0, output = 1.0 }}
 """
 TEXTS_OF = {"prompt": {"turns", "reference"}, "output": {"turns"}, "answer": {"raw"}, "parsed_verdict": {"reason"}}
-"""The columns that texts belong in."""
+"""The columns that may contain judged texts, by table."""
 
 
 def columns_with(database: Path, word: str) -> set[tuple[str, str]]:
-    """Every column of every table in which *word* stands somewhere."""
-    found = set()
+    """Return every table and column that contains *word*."""
+    columns = set()
     with closing(sqlite3.connect(database)) as connection:
         tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         for table in tables:
             rows = connection.execute(f'SELECT * FROM "{table}"')  # noqa: S608  # the schema's own names
             names = [column[0] for column in rows.description]
             for row in rows:
-                found |= {(table, name) for name, value in zip(names, row, strict=True) if word in str(value)}
-    return found
+                columns |= {(table, name) for name, value in zip(names, row, strict=True) if word in str(value)}
+    return columns
 
 
 def files_with(folder: Path, word: str) -> list[str]:
-    """The store's files in whose bytes *word* stands."""
+    """Return the store's files that contain *word*."""
     return [file.name for file in folder.glob("judge.db*") if word.encode() in file.read_bytes()]
 
 
 @pytest.fixture(autouse=True)
 def _traps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What an environment may hold that would send a key elsewhere, or print it."""
+    """Set environment variables that could send a key elsewhere or print it."""
     trap = "http://127.0.0.1:9"
     for name in ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, trap)
@@ -66,10 +66,10 @@ def _traps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_no_key_and_no_judged_text_is_in_a_log_an_error_or_the_configuration(tmp_path: Path) -> None:
-    """At debug level, with a provider that echoes both in its errors; all calls arrive at the address configured."""
+    """Keys and texts stay out of logs and errors at debug level, although the provider echoes both in its errors."""
     provider = Provider(right_answer, key=KEY, faults=lambda asked, _: "echo" if asked.drawn < 0.2 else "")
     errors: list[str] = []
-    async with provided(provider) as url:
+    async with serving_provider(provider) as url:
         urls = {"openai": url, "anthropic": anthropic_url(url), "vllm": url}
         text = 'log_json = true\nlog_level = "debug"\n'
         text += "".join(JUDGE.format(name=f"by-{vendor}", vendor=vendor, url=urls[vendor]) for vendor in urls)
@@ -94,21 +94,21 @@ async def test_no_key_and_no_judged_text_is_in_a_log_an_error_or_the_configurati
                     errors += [str(error), repr(error), repr(error.__dict__)]
             errors += [str(judge) async for judge in client.list_judges()]
             process.child.terminate()
-            assert await process.terminated() == 0
+            assert await process.wait_for_exit() == 0
 
-    told = "".join(process.log)
+    log = "".join(process.log)
     assert run.counts.by_status["ok"] > 60
     assert run.counts.by_status["rejected"] > 5
     assert len(errors) > 10
-    assert not [line for line in (*errors, told) if KEY in line or TEXT in line]
+    assert not [line for line in (*errors, log) if KEY in line or TEXT in line]
     assert columns_with(tmp_path / "judge.db", KEY) == set()
     for table, column in columns_with(tmp_path / "judge.db", TEXT):
         assert column in TEXTS_OF[table], (table, column)
     assert not files_with(tmp_path, KEY)
 
 
-def test_a_key_in_a_misspelt_field_is_not_repeated(tmp_path: Path) -> None:
-    """The sentence names the file and the field; what stands there is nobody's business."""
+def test_a_key_in_a_misspelled_field_is_not_printed(tmp_path: Path) -> None:
+    """The error about a misspelled setting names the field but not its value."""
     config = tmp_path / "judge.toml"
     config.write_text(f'[judges.far]\nbackend = "openai"\nmodel = "m"\nkey_envv = "{KEY}"\n', "utf-8")
 
@@ -130,16 +130,16 @@ def test_a_key_in_a_misspelt_field_is_not_repeated(tmp_path: Path) -> None:
 async def test_law_4_a_server_killed_between_submit_and_store_finds_its_batch_and_pays_once(
     tmp_path: Path, vendor: str
 ) -> None:
-    """Kill -9 when the provider has the batch and we have not heard so: afterwards one batch, and each call once."""
+    """A server killed after submitting a batch finds that batch again and makes each call once."""
     provider = Provider(right_answer, key=KEY)
     submitted, hold = asyncio.Event(), asyncio.Event()
 
-    async def taken() -> None:
+    async def hold_submission() -> None:
         submitted.set()
         await hold.wait()
 
-    provider.after_submit = taken
-    async with provided(provider) as url:
+    provider.after_submit = hold_submission
+    async with serving_provider(provider) as url:
         address = url if vendor == "openai" else anthropic_url(url)
         text = "log_json = true\n" + JUDGE.format(name="far", vendor=vendor, url=address) + "batch = true\n"
         (tmp_path / "judge.toml").write_text(text, "utf-8")
@@ -160,7 +160,7 @@ async def test_law_4_a_server_killed_between_submit_and_store_finds_its_batch_an
             async with asyncio.timeout(30):
                 done = await client.wait_run(run.name)
 
-    paid = {name: many for name, many in provider.calls.items() if name.startswith("batch ")}
+    paid = {name: n_calls for name, n_calls in provider.calls.items() if name.startswith("batch ")}
     assert len(provider.batches) == 1
     assert (done.state, dict(done.counts.by_status)) == (pb.RUN_STATE_DONE, {"ok": 60})
     assert (done.counts.calls, done.counts.repeated, len(paid)) == (60, 0, 60)

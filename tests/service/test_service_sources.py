@@ -1,4 +1,4 @@
-"""Sources with a rule of their own: for a judge's two orders, for ties among people's votes; and what is refused."""
+"""Sources with their own rule: for a judge's two orders or for ties among people's votes; and invalid rules."""
 
 from __future__ import annotations
 
@@ -14,26 +14,42 @@ from judge_client import JudgeClient, JudgeClientError
 LEFT, RIGHT, TIE = outcome_pb2.OUTCOME_LEFT, outcome_pb2.OUTCOME_RIGHT, outcome_pb2.OUTCOME_TIE
 ORDERS = (outcome_pb2.ORDER_LEFT_FIRST, outcome_pb2.ORDER_RIGHT_FIRST)
 VOTES = {0: (LEFT, RIGHT), 1: (LEFT, LEFT, RIGHT), 2: (LEFT, TIE, RIGHT), 3: (TIE, RIGHT), 4: (RIGHT,)}
-"""What people say of each prompt."""
+"""People's votes by prompt."""
 
 
 @pytest.fixture
-async def leaderboard(client: JudgeClient) -> JudgeClient:
-    """Two contestants on ten prompts; a judge whose orders part on every other one; people who part on some."""
+async def service(client: JudgeClient) -> JudgeClient:
+    """Two contestants on ten prompts; the judge's orders differ on every other one, and people sometimes disagree."""
     await client.create_dataset("d")
     await client.upload_prompts("d", [ds.Prompt(prompt_id=f"p{n}", turns=[f"question {n}"]) for n in range(10)])
     outputs = [ds.Output(prompt_id=f"p{n}", contestant=name, turns=[f"{name} {n}"]) for n in range(10) for name in "ab"]
     await client.upload_outputs("d", outputs)
-    where = [{"prompt_id": f"p{n}", "turn": 1, "left": "a", "right": "b"} for n in range(10)]
     kind = outcome_pb2.ANNOTATOR_KIND_HUMAN
     labels = [
-        ds.Label(label_id=f"{n}-{who}", annotator=f"person-{who}", kind=kind, outcome=outcome, **where[n])
+        ds.Label(
+            label_id=f"{n}-{who}",
+            annotator=f"person-{who}",
+            kind=kind,
+            outcome=outcome,
+            prompt_id=f"p{n}",
+            turn=1,
+            left="a",
+            right="b",
+        )
         for n, votes in VOTES.items()
         for who, outcome in enumerate(votes)
     ]
     await client.upload_labels("d", labels, source="people")
     verdicts = [
-        ds.ImportedVerdict(judge="j", order=order, outcome=RIGHT if n % 2 and order == ORDERS[1] else LEFT, **where[n])
+        ds.ImportedVerdict(
+            judge="j",
+            order=order,
+            outcome=RIGHT if n % 2 and order == ORDERS[1] else LEFT,
+            prompt_id=f"p{n}",
+            turn=1,
+            left="a",
+            right="b",
+        )
         for n in range(10)
         for order in ORDERS
     ]
@@ -42,21 +58,21 @@ async def leaderboard(client: JudgeClient) -> JudgeClient:
 
 
 @pytest.mark.parametrize("rule", ["tie", "drop", "each", "soft"])
-async def test_a_judge_may_have_its_own_rule_for_two_orders(leaderboard: JudgeClient, rule: str) -> None:
-    """The rule in the source's name is what the same rule is in the options, whatever these say."""
+async def test_a_judge_may_have_its_own_rule_for_two_orders(service: JudgeClient, rule: str) -> None:
+    """A rule in the source's name acts like the same rule in the options, and overrides them."""
     code = outcome_pb2.Reconcile.Value(f"RECONCILE_{rule.upper()}")
     other = outcome_pb2.RECONCILE_DROP if rule == "tie" else outcome_pb2.RECONCILE_TIE
-    told = await leaderboard.agreement("d", "judge:j", "people", pb.AgreementOptions(reconcile=code))
-    named = await leaderboard.agreement("d", f"judge:j@{rule}", "people", pb.AgreementOptions(reconcile=other))
+    by_option = await service.agreement("d", "judge:j", "people", pb.AgreementOptions(reconcile=code))
+    by_name = await service.agreement("d", f"judge:j@{rule}", "people", pb.AgreementOptions(reconcile=other))
 
-    assert named.figures[0].n == told.figures[0].n == {"tie": 11, "drop": 6, "each": 22, "soft": 11}[rule]
-    assert [figure.agree for figure in named.figures] == [figure.agree for figure in told.figures]
-    assert named.figures[0].source == f"judge:j@{rule}"
+    assert by_name.figures[0].n == by_option.figures[0].n == {"tie": 11, "drop": 6, "each": 22, "soft": 11}[rule]
+    assert [figure.agree for figure in by_name.figures] == [figure.agree for figure in by_option.figures]
+    assert by_name.figures[0].source == f"judge:j@{rule}"
 
 
-async def test_a_judge_may_be_held_against_itself_under_another_rule(leaderboard: JudgeClient) -> None:
-    """Where the orders part, one rule says tie and the other nothing: they agree on what is left."""
-    report = await leaderboard.agreement("d", "judge:j@drop", "judge:j@tie")
+async def test_a_judge_may_be_compared_with_itself_under_another_rule(service: JudgeClient) -> None:
+    """Where the orders differ, one rule gives a tie and the other nothing, so they agree on the rest."""
+    report = await service.agreement("d", "judge:j@drop", "judge:j@tie")
     assert (report.both, report.target_only, report.figures[0].rate) == (5, 5, 1.0)
 
 
@@ -69,38 +85,38 @@ async def test_a_judge_may_be_held_against_itself_under_another_rule(leaderboard
     ],
 )
 async def test_a_tie_for_most_is_what_the_source_says(
-    leaderboard: JudgeClient, merge: str, outcomes: dict[int, outcome_pb2.Outcome]
+    service: JudgeClient, merge: str, outcomes: dict[int, outcome_pb2.Outcome.ValueType]
 ) -> None:
     figure = (
-        await leaderboard.agreement("d", "people", f"people@{merge}", pb.AgreementOptions(ties=pb.TIES_WITH))
+        await service.agreement("d", "people", f"people@{merge}", pb.AgreementOptions(ties=pb.TIES_WITH))
     ).figures[0]
     columns = [sum(figure.confusion[column::3]) for column in range(3)]
     votes = {n: len(VOTES[n]) for n in outcomes}
-    assert columns == [sum(many for n, many in votes.items() if outcomes[n] == said) for said in (LEFT, RIGHT, TIE)]
+    assert columns == [sum(votes[n] for n in votes if outcomes[n] == outcome) for outcome in (LEFT, RIGHT, TIE)]
 
 
-async def test_a_split_plurality_is_ranked_by_its_parts_and_not_compared(leaderboard: JudgeClient) -> None:
-    """Five comparisons count one battle each: b has 1/2 + 1/3 + 1/2 + 1, and half of the ties."""
-    found = await leaderboard.leaderboard(
+async def test_a_split_plurality_is_ranked_by_its_parts_and_not_compared(service: JudgeClient) -> None:
+    """Each comparison counts as one battle that is split among its votes; half of each tie counts as a win."""
+    leaderboard = await service.leaderboard(
         "d", "people@plurality-split", RankingOptions(method=RANKING_METHOD_WIN_RATE, reference_contestant="a")
     )
-    rates = {row.contestant: row.rating for row in found.ratings}
+    rates = {row.contestant: row.rating for row in leaderboard.ratings}
     wins = 1 / 2 + 0 + 1 / 3 + 1 / 2 + 1 + (1 / 3 + 1 / 2) / 2
     assert rates["b"] == pytest.approx(wins / 5, abs=1e-6)
     with pytest.raises(JudgeClientError, match="agreement counts whole votes, but people@plurality-split has"):
-        await leaderboard.agreement("d", "judge:j", "people@plurality-split")
+        await service.agreement("d", "judge:j", "people@plurality-split")
 
 
 @pytest.mark.parametrize(
     "source", ["judge:j@plurality", "run:r/j@majority", "people@soft", "labels:", "jury:j+k@split"]
 )
-async def test_a_rule_that_does_not_go_with_a_source_is_refused(leaderboard: JudgeClient, source: str) -> None:
+async def test_a_rule_that_does_not_fit_its_source_is_rejected(service: JudgeClient, source: str) -> None:
     with pytest.raises(JudgeClientError, match=r"is none of judge:NAME|a jury is merged"):
-        await leaderboard.agreement("d", source, "people")
+        await service.agreement("d", source, "people")
 
 
 async def test_labels_without_outputs_are_compared_and_ranked_and_what_needs_texts_says_so(client: JudgeClient) -> None:
-    """Nothing but labels was uploaded: figures and leaderboards stand, style has no text, and reading shows names."""
+    """With labels alone, agreement and leaderboards work, but disagreements have no texts and bias needs outputs."""
     await client.create_dataset("bare")
     labels = [
         ds.Label(

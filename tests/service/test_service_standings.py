@@ -1,4 +1,4 @@
-"""Watching a run with its standings: who is ahead by what is there, marked as interim until the run has ended."""
+"""Watching a run with its standings, which are marked as interim until the run has ended."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from judge.api.v1 import run_service_pb2
 from judge_client import JudgeClient
-from support.service_process import Endpoint, begun, configure, listening, serving
+from support.service_process import Endpoint, configure, listening, serving, start_run
 
 PROMPTS, CONCURRENCY = 20, 8
 PLANNED = PROMPTS * 3 * 2
@@ -15,12 +15,12 @@ HELD = 40
 
 
 async def test_standings_are_interim_until_the_run_has_ended(tmp_path: Path) -> None:
-    """They are by what is there; the last snapshot's are those that GetLeaderboard gives."""
+    """Interim standings use the verdicts so far; the last snapshot's standings equal GetLeaderboard's."""
     endpoint = Endpoint(held_after=HELD)
     async with asyncio.timeout(90), listening(endpoint) as url:
         home = configure(tmp_path, url, concurrency=CONCURRENCY)
         async with serving(home) as process, JudgeClient(process.address) as client:
-            run = await begun(client, PROMPTS, "far", "longest")
+            run = await start_run(client, PROMPTS, "far", "longest")
             seen = []
             async for snapshot in client.watch_standings(run):
                 seen.append(snapshot)

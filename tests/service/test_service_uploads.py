@@ -1,4 +1,4 @@
-"""Uploads over a real socket: what a message may hold."""
+"""Uploads over a real socket: how many rows a message may have."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from judge_client import JudgeClient, JudgeClientError
 from judge_client.batches import each
 from judge_client.calls import upload
 
-MANY = 1001
+N_ROWS = 1001
+LEFT, HUMAN = outcome_pb2.OUTCOME_LEFT, outcome_pb2.ANNOTATOR_KIND_HUMAN
 
 
 async def test_a_message_of_too_many_label_rows_is_refused_whole(client: JudgeClient) -> None:
-    """At most 1,000 label rows a message; none of a larger one is stored."""
+    """A message with more than 1,000 label rows is rejected, and none of its rows is stored."""
     await client.create_dataset("d")
     rows = [
-        pb.Label(label_id=str(i), prompt_id="p", left="a", right="b", outcome=1, annotator="x", kind=1)
-        for i in range(MANY)
+        pb.Label(label_id=str(i), prompt_id="p", left="a", right="b", outcome=LEFT, annotator="x", kind=HUMAN)
+        for i in range(N_ROWS)
     ]
     message = pb.UploadLabelsRequest(dataset="datasets/d", source="s", labels=rows)
 
@@ -30,19 +31,19 @@ async def test_a_message_of_too_many_label_rows_is_refused_whole(client: JudgeCl
 
 
 async def test_columns_may_hold_more_than_rows(client: JudgeClient) -> None:
-    """More than 1,000 labels come in one message as columns."""
+    """A message may have more than 1,000 labels as columns."""
     await client.create_dataset("d")
     columns = pb.LabelColumns(
         names=["a", "b", "p", "x"],
-        left=[0] * MANY,
-        right=[1] * MANY,
-        prompt=[2] * MANY,
-        annotator=[3] * MANY,
-        outcome=[outcome_pb2.OUTCOME_LEFT] * MANY,
+        left=[0] * N_ROWS,
+        right=[1] * N_ROWS,
+        prompt=[2] * N_ROWS,
+        annotator=[3] * N_ROWS,
+        outcome=[outcome_pb2.OUTCOME_LEFT] * N_ROWS,
         kind=outcome_pb2.ANNOTATOR_KIND_HUMAN,
     )
     message = pb.UploadLabelsRequest(dataset="datasets/d", source="s", columns=columns)
 
     reply = await upload(client.datasets.UploadLabels, each([message]))
 
-    assert reply.summary.accepted == MANY
+    assert reply.summary.accepted == N_ROWS

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from judge.domain.run import Budget, RunState
 from judge.ports.records import Settled
-from support.clocks import passed
+from support.clocks import pass_time
 
 if TYPE_CHECKING:
     from support.scene import Scene
@@ -62,7 +62,7 @@ async def test_a_lost_attempt_is_booked_as_spent(scene: Scene) -> None:
     [key] = await scene.keys(1)
     lost = (await scene.permit([key], run, worst=50)).granted[key]
     assert (await scene.permit([key], run)).busy == {key}
-    await passed(scene.store, scene.clock, 75)
+    await pass_time(scene.store, scene.clock, 75)
 
     again = (await scene.permit([key], run)).granted[key]
 
@@ -151,6 +151,6 @@ async def test_a_lost_attempt_counts_against_the_budget_of_calls(scene: Scene) -
     run = await scene.run(budget=Budget(calls=1))
     keys = await scene.keys(1)
     await scene.permit(keys, run)
-    await passed(scene.store, scene.clock, 75)
+    await pass_time(scene.store, scene.clock, 75)
 
     assert (await scene.permit(keys, run)).refused == "BUDGET_STOPPED"

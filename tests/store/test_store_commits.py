@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from judge.domain.outcome import ItemState, Preference, VerdictStatus
 from judge.domain.verdict import SOURCE_PARSER, ParsedVerdict, Reply, Usage
 from judge.ports.records import Settled, VerdictQuery
-from support.clocks import passed
+from support.clocks import pass_time
 
 if TYPE_CHECKING:
     from support.scene import Scene
@@ -39,7 +39,7 @@ async def test_the_first_of_two_answers_to_a_key_stays(scene: Scene) -> None:
     first, second = await scene.run("run-1"), await scene.run("run-2")
     [key] = await scene.keys(1)
     early = (await scene.permit([key], first)).granted[key]
-    await passed(scene.store, scene.clock, 100)
+    await pass_time(scene.store, scene.clock, 100)
     late = (await scene.permit([key], second)).granted[key]
     other = Reply("[[B]]", usage=Usage(cost_micros=9))
 

@@ -14,7 +14,7 @@ from judge.domain.run import Budget, NewRun, Run, RunSpec, RunState
 from judge.domain.verdict import CallKey, ParsedVerdict, Reply, Usage
 from judge.ports.records import ItemRef, PermitRequest, Settled, VerdictQuery
 from judge.store.sql_store import SqlStore
-from support.clocks import StillClock, passed
+from support.clocks import StillClock, pass_time
 
 DEFINITION = JudgeDefinition(
     name="oracle",
@@ -93,7 +93,7 @@ async def test_two_writers_of_one_key_leave_the_first_answer(store: SqlStore, cl
     run = await make_run(store)
     [key] = await keys(store, 1)
     first = await store.permit(TENANT, asks(run, [key]))
-    await passed(store, clock, 100)
+    await pass_time(store, clock, 100)
     second = await store.permit(TENANT, asks(run, [key]))
 
     await store.commit(TENANT, run.row, [answered(key, await item(store), second.granted[key], "[[A]] second")])

@@ -19,7 +19,7 @@ from judge.store.copy import Copied, copy_store
 from judge.store.schema import metadata
 from judge.store.sql_store import SqlStore
 from support.scene import Scene
-from support.schemas import EXPANDED, REVISIONS, Killed, engine_of, fill, migrated, rows_of, scripts_until
+from support.schemas import EXPANDED, REVISIONS, ProcessKilled, engine_of, fill, migrate_url, rows_of, scripts_until
 
 if TYPE_CHECKING:
     from support.clocks import StillClock
@@ -60,7 +60,7 @@ def copy(source: str, target: str, clock: StillClock) -> list[Copied]:
 
 def fill_every_table(url: str) -> dict[str, list[tuple[object, ...]]]:
     """Fill every table of a new store, one of them with more rows than are copied at once, and return the rows."""
-    migrated(url)
+    migrate_url(url)
     with engine_of(url).connect() as connection:
         fill(connection)
         texts = [{"tenant_id": 1, "hash": number.to_bytes(32, "big")} for number in range(300)]
@@ -100,7 +100,7 @@ def insert_row(url: str, table: Table, content: bytes = b"new") -> int:
 def test_no_id_is_given_twice(places: Places, clock: StillClock, here: str, there: str) -> None:
     """The target's next id is above the highest that the source ever gave, even if that row was deleted."""
     source, target = places.new(here), places.new(there)
-    migrated(source)
+    migrate_url(source)
     content = metadata.tables["content"]
     given = insert_row(source, content)
     with engine_of(source).connect() as connection:
@@ -163,13 +163,13 @@ def test_a_copy_killed_anywhere_leaves_an_empty_store(places: Places, clock: Sti
     """If it is killed at any statement, the target is empty, and the next copy into it is complete."""
     source, target = places.new("file"), places.new(there)
     rows = fill_every_table(source)
-    migrated(target)
+    migrate_url(target)
     left = [0]
 
     def kill_at_zero(c: Connection, *_: object) -> None:
         left[0] -= str(c.engine.url.database) in target
         if left[0] < 0:
-            raise Killed
+            raise ProcessKilled
 
     kills = 0
     event.listen(Engine, "before_cursor_execute", kill_at_zero)
@@ -178,7 +178,7 @@ def test_a_copy_killed_anywhere_leaves_an_empty_store(places: Places, clock: Sti
             left[0] = statement
             try:
                 copy(source, target, clock)
-            except Killed:
+            except ProcessKilled:
                 kills += 1
                 with engine_of(target).connect() as connection:
                     left[0] = 1000
@@ -215,7 +215,7 @@ def test_a_store_that_has_rows_is_not_copied_into(places: Places, clock: StillCl
     """The error names its tables that have rows, and nothing changes."""
     source, target = places.new("file"), places.new(there)
     fill_every_table(source)
-    migrated(target)
+    migrate_url(target)
     insert_row(target, metadata.tables["content"])
 
     with pytest.raises(Precondition) as refused:
@@ -235,7 +235,7 @@ def test_stores_that_cannot_be_copied_are_refused(
     nowhere = f"sqlite:///{tmp_path / 'none' / 'judge.db'}"
     fill_every_table(source)
     newer = places.new("file")
-    migrated(newer, scripts_until(tmp_path / "later", REVISIONS[-1], EXPANDED))
+    migrate_url(newer, scripts_until(tmp_path / "later", REVISIONS[-1], EXPANDED))
 
     for copy_from, copy_to, error, message in (
         (nowhere, places.new("file"), StoreFailed, "there is no store"),
@@ -254,7 +254,7 @@ def test_stores_that_cannot_be_copied_are_refused(
 def test_a_row_that_the_target_cannot_hold_is_named(places: Places, clock: StillClock) -> None:
     """PostgreSQL cannot store NUL in a text. The error names the table and the rows, and nothing is copied."""
     source, target = places.new("file"), places.new("shared")
-    migrated(source)
+    migrate_url(source)
     dataset = metadata.tables["dataset"]
     with engine_of(source).connect() as connection:
         for number, name in ((7, "fine"), (8, "a\0b")):

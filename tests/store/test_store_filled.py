@@ -18,7 +18,7 @@ from judge.api.v1 import run_service_pb2 as pb
 from judge.app.local import running
 from judge_client import JudgeClient
 from support.demo_data import settings
-from support.schemas import engine_of, migrated, scripts_until, tables_of
+from support.schemas import engine_of, migrate_url, scripts_until, tables_of
 
 REVISIONS = ("0001", "0002", "0003")
 Rows = dict[str, list[dict[str, Any]]]
@@ -62,10 +62,10 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.mark.parametrize("revision", REVISIONS)
 async def test_a_filled_store_is_resumed_and_nothing_is_paid_twice(url: str, tmp_path: Path, revision: str) -> None:
     """Stopped runs are resumed and finish, and a new run of the same content makes no call."""
-    migrated(url, scripts_until(tmp_path / "scripts", revision))
+    migrate_url(url, scripts_until(tmp_path / "scripts", revision))
     with engine_of(url).begin() as connection:
         insert_rows(connection, rows_of(revision))
-    migrated(url)
+    migrate_url(url)
 
     again = pb.RunSpec(dataset="datasets/small", judges=["judges/longest"])
     async with running(settings(), store_url=url, listen=None) as address, JudgeClient(address) as client:

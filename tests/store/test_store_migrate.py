@@ -22,7 +22,7 @@ from judge.store.migrate import SCRIPTS, _known, migrate
 from judge.store.schema import metadata
 from judge.store.sql_store import SqlStore
 from support.scene import Scene
-from support.schemas import killed_at
+from support.schemas import kill_migration
 
 if TYPE_CHECKING:
     from support.clocks import StillClock
@@ -72,11 +72,11 @@ def test_the_migrations_make_the_schema_that_the_code_uses(tmp_path: Path) -> No
 def test_a_migration_killed_at_any_statement_leaves_the_old_schema(tmp_path: Path, newer: Path) -> None:
     """Wherever a migration is killed, the file has the old schema, and the next attempt succeeds."""
     file = tmp_path / "judge.db"
-    killed_at(f"sqlite:///{file}", SCRIPTS, 1000)
+    kill_migration(f"sqlite:///{file}", SCRIPTS, 1000)
     old = tables(file)
 
     killed = 0
-    while killed_at(f"sqlite:///{file}", newer, killed):
+    while kill_migration(f"sqlite:///{file}", newer, killed):
         assert tables(file) == old
         killed += 1
 
@@ -88,19 +88,19 @@ def test_a_first_schema_killed_half_way_leaves_nothing(tmp_path: Path) -> None:
     """A new file is empty or has the whole schema."""
     file = tmp_path / "judge.db"
     for statement in (2, 5, 20, 30):
-        assert killed_at(f"sqlite:///{file}", SCRIPTS, statement)
+        assert kill_migration(f"sqlite:///{file}", SCRIPTS, statement)
         assert tables(file) == set()
 
 
 def test_a_file_is_copied_before_it_is_migrated(tmp_path: Path, newer: Path) -> None:
     """The old file is copied next to the migrated one. New files and files with the present schema are not copied."""
     file = tmp_path / "judge.db"
-    killed_at(f"sqlite:///{file}", SCRIPTS, 1000)
-    killed_at(f"sqlite:///{file}", SCRIPTS, 1000)
+    kill_migration(f"sqlite:///{file}", SCRIPTS, 1000)
+    kill_migration(f"sqlite:///{file}", SCRIPTS, 1000)
     old = tables(file)
     assert [path.name for path in tmp_path.glob("judge.db.before*")] == []
 
-    killed_at(f"sqlite:///{file}", newer, 1000)
+    kill_migration(f"sqlite:///{file}", newer, 1000)
 
     assert tables(tmp_path / "judge.db.before-0005") == old
 
@@ -108,7 +108,7 @@ def test_a_file_is_copied_before_it_is_migrated(tmp_path: Path, newer: Path) -> 
 async def test_a_file_of_a_newer_release_is_refused(tmp_path: Path, newer: Path, clock: StillClock) -> None:
     """An older release does not open a schema that it does not know."""
     file = tmp_path / "judge.db"
-    killed_at(f"sqlite:///{file}", newer, 1000)
+    kill_migration(f"sqlite:///{file}", newer, 1000)
 
     with pytest.raises(StoreFailed, match="newer release"):
         SqlStore.open(f"sqlite:///{file}", clock=clock)

@@ -14,7 +14,7 @@ from judge.domain.verdict import CallKey
 from judge.ports.records import Fence, Permit, PermitRequest, RateLimit, VerdictQuery
 from judge.store import schema
 from judge.store.sql_store import SqlStore
-from support.clocks import passed
+from support.clocks import pass_time
 
 if TYPE_CHECKING:
     from support.scene import Scene
@@ -73,7 +73,7 @@ async def test_a_permit_runs_out_by_the_stores_clock(scene: Scene) -> None:
     keys = await scene.keys(1)
     await request_permit(scene.store, keys, run)
 
-    await passed(scene.store, scene.clock, 75)
+    await pass_time(scene.store, scene.clock, 75)
     again = await request_permit(scene.store, keys, run)
 
     after = await scene.store.run(TENANT, "run-1")
@@ -147,7 +147,7 @@ async def test_all_processes_together_keep_an_accounts_rate_limit(scene: Scene) 
 
     first = await scene.store.permit(TENANT, request)
     second = await scene.store.permit(TENANT, replace(request, keys=keys[5:]))
-    await passed(scene.store, scene.clock, 5)
+    await pass_time(scene.store, scene.clock, 5)
     third = await scene.store.permit(TENANT, replace(request, keys=keys[5:]))
 
     assert [len(permit.granted) for permit in (first, second, third)] == [5, 0, 5]

@@ -23,12 +23,12 @@ from support.schemas import (
     CONTRACTED,
     EXPANDED,
     REVISIONS,
-    described,
+    describe_schema,
     engine_of,
     fill,
-    killed_at,
-    migrated,
-    renamed,
+    kill_migration,
+    migrate_url,
+    rename_columns,
     rows_of,
     scripts_until,
     tables_of,
@@ -57,7 +57,7 @@ def url(request: pytest.FixtureRequest) -> str:
 @pytest.mark.parametrize("revision", REVISIONS)
 def test_rows_of_every_earlier_schema_are_migrated_to_the_present_one(url: str, tmp_path: Path, revision: str) -> None:
     """From each revision, the migrations lead to the schema that the code uses, and rows stay the same."""
-    migrated(url, scripts_until(tmp_path / "old", revision))
+    migrate_url(url, scripts_until(tmp_path / "old", revision))
     with engine_of(url).connect() as connection:
         fill(connection)
         connection.commit()
@@ -65,10 +65,10 @@ def test_rows_of_every_earlier_schema_are_migrated_to_the_present_one(url: str, 
         tables = tables_of(connection)
         before = rows_of(connection, tables)
 
-    migrated(url)
+    migrate_url(url)
 
     with engine_of(url).connect() as connection:
-        after = rows_of(connection, [renamed(table, RENAMED) for table in tables])
+        after = rows_of(connection, [rename_columns(table, RENAMED) for table in tables])
         differing = compare_metadata(MigrationContext.configure(connection), metadata)
     changed = {name for at, name in CHANGED if at > revision}
     assert differing == []
@@ -80,38 +80,38 @@ def test_rows_of_every_earlier_schema_are_migrated_to_the_present_one(url: str, 
 
 def test_a_new_store_has_the_schema_that_all_migrations_make(url: str, tmp_path: Path, server: Postgres) -> None:
     """Tables created at once equal those created step by step, in every column, default, index and counter."""
-    migrated(url)
+    migrate_url(url)
 
     with engine_of(url).connect() as connection:
-        at_once = described(connection)
+        at_once = describe_schema(connection)
     if url.startswith("sqlite"):
         other = f"sqlite:///{tmp_path / 'steps.db'}"
-        migrated(other, scripts_until(tmp_path / "copy", LAST))
+        migrate_url(other, scripts_until(tmp_path / "copy", LAST))
         with engine_of(other).connect() as connection:
-            assert at_once == described(connection)
+            assert at_once == describe_schema(connection)
     else:
         with server.fresh(template="template1") as other:
-            migrated(other, scripts_until(tmp_path / "copy", LAST))
+            migrate_url(other, scripts_until(tmp_path / "copy", LAST))
             with engine_of(other).connect() as connection:
-                assert at_once == described(connection)
+                assert at_once == describe_schema(connection)
     assert set(metadata.tables) < set(at_once)
 
 
 def test_a_migration_killed_at_any_statement_leaves_the_old_schema(url: str, tmp_path: Path) -> None:
     """Wherever a migration is killed, the schema is the old one, and the next attempt succeeds."""
-    migrated(url)
+    migrate_url(url)
     later = scripts_until(tmp_path / "later", LAST, EXPANDED)
     with engine_of(url).connect() as connection:
-        old = described(connection)
+        old = describe_schema(connection)
 
     killed = 0
-    while killed_at(url, later, killed):
+    while kill_migration(url, later, killed):
         with engine_of(url).connect() as connection:
-            assert old == described(connection)
+            assert old == describe_schema(connection)
         killed += 1
 
     with engine_of(url).connect() as connection:
-        assert set(old) | {"extra"} == set(described(connection))
+        assert set(old) | {"extra"} == set(describe_schema(connection))
     assert killed > 5
 
 
@@ -119,7 +119,7 @@ def test_a_first_schema_killed_half_way_leaves_no_table(url: str, tmp_path: Path
     """A new database is empty or complete, whether its tables are created at once or step by step."""
     for scripts in (SCRIPTS, scripts_until(tmp_path / "copy", LAST)):
         for statement in (5, 20, 40):
-            assert killed_at(url, scripts, statement)
+            assert kill_migration(url, scripts, statement)
             with engine_of(url).connect() as connection:
                 assert tables_of(connection) == []
 
@@ -152,12 +152,12 @@ async def test_an_old_replica_works_next_to_a_new_one_until_the_schema_contracts
     url: str, tmp_path: Path, clock: StillClock
 ) -> None:
     """With an expanded schema, the earlier release reads and commits. With a contracted one, it names what it needs."""
-    migrated(url)
+    migrate_url(url)
     old = SqlStore.open(url, clock=clock)
     scene = await Scene(old, clock).fill()
     run = await scene.run()
 
-    migrated(url, scripts_until(tmp_path / "expanded", LAST, EXPANDED))
+    migrate_url(url, scripts_until(tmp_path / "expanded", LAST, EXPANDED))
     with engine_of(url).connect() as new:
         new.exec_driver_sql("UPDATE dataset SET note = 'by the new release'")
         new.exec_driver_sql("INSERT INTO extra VALUES (2)")
@@ -171,7 +171,7 @@ async def test_an_old_replica_works_next_to_a_new_one_until_the_schema_contracts
         notes = new.exec_driver_sql("SELECT note FROM dataset ORDER BY id").scalars().all()
     assert (3, ["by the new release", None]) == (seen.counts.calls, notes)
 
-    migrated(url, scripts_until(tmp_path / "contracted", LAST, EXPANDED, CONTRACTED))
+    migrate_url(url, scripts_until(tmp_path / "contracted", LAST, EXPANDED, CONTRACTED))
     message = (
         "the store has schema 9002 of a newer release, which needs a release with schema 9001 or later;"
         f" this release has {LAST}: use a newer release"
@@ -189,7 +189,7 @@ async def test_an_older_schema_is_refused_by_a_server(bare_url: str, tmp_path: P
     """A database without a schema, or with an old one, is not changed, and the error says what to do."""
     for scripts, schema in ((None, "no schema"), (scripts_until(tmp_path / "old", "0002"), "schema 0002")):
         if scripts is not None:
-            migrated(bare_url, scripts)
+            migrate_url(bare_url, scripts)
         with pytest.raises(StoreFailed) as refused:
             SqlStore.open(bare_url, clock=clock)
         assert f"the store has {schema}, but this release needs {LAST}: run `judge migrate`" == refused.value.message

@@ -100,11 +100,11 @@ def read_repository(root: Path) -> tuple[list[Identifier], list[Text]]:
 def python_identifiers(path: str, source: str) -> Iterator[Identifier]:
     """Yield the file's name and every identifier of its syntax tree, strings that look like one among them."""
     stem = path.rpartition("/")[2].removesuffix(".py")
-    yield Identifier(path, 1, stem, Kind.DEFINITION)
+    yield Identifier(path=path, line=1, name=stem, kind=Kind.DEFINITION)
     for node in ast.walk(_parsed(source)):
         if named := _name(node):
             name, kind = named
-            yield Identifier(path, getattr(node, "lineno", 1), name, kind)
+            yield Identifier(path=path, line=getattr(node, "lineno", 1), name=name, kind=kind)
 
 
 def _name(node: ast.AST) -> tuple[str, Kind] | None:
@@ -167,7 +167,7 @@ def proto_identifiers(path: str, source: str) -> Iterator[Identifier]:
     for expression, kind in ((PROTO_TYPE, Kind.DEFINITION), (PROTO_FIELD, Kind.OWN)):
         for match in expression.finditer(code):
             name = next(filter(None, match.groups()))
-            yield Identifier(path, _line(code, match.start()), name, kind)
+            yield Identifier(path=path, line=_line(code, match.start()), name=name, kind=kind)
 
 
 def proto_texts(path: str, source: str) -> Iterator[Text]:
@@ -190,7 +190,7 @@ def _line(text: str, offset: int) -> int:
 def page_identifiers(path: str, source: str) -> Iterator[Identifier]:
     """Yield the words of a page that look like identifiers: snake case, camel case and options of a command."""
     for match in COMPOUND.finditer(source):
-        yield Identifier(path, _line(source, match.start()), match.group(), Kind.STRING)
+        yield Identifier(path=path, line=_line(source, match.start()), name=match.group(), kind=Kind.STRING)
 
 
 def page_texts(path: str, source: str) -> Iterator[Text]:

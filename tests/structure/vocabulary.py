@@ -119,7 +119,7 @@ NOUN = r"\b(?:a|an|the|each|every|one|no|per|this|that|same|first|second|other|a
 PHRASES = (
     RetiredPhrase("yardstick", r"\byardsticks?\b", "baseline judge"),
     RetiredPhrase("a showing", rf"{NOUN} showing\b|\bshowings\b", "presentation, or call when a call is meant"),
-    RetiredPhrase("epoch", r"\bepochs?\b", "cache tag", r"unix epoch|since the epoch|training epochs?"),
+    RetiredPhrase("epoch", r"\bepochs?\b", "cache tag", innocent=r"unix epoch|since the epoch|training epochs?"),
     RetiredPhrase("a reading", rf"{NOUN} reading\b|\breadings\b|\breading of a reply\b", "parsed verdict"),
     RetiredPhrase("by lot", r"\bby lot\b|\bthe lot\b", "uniform sample, drawn uniformly"),
     RetiredPhrase(
@@ -127,11 +127,11 @@ PHRASES = (
         r"\b(?:told|tell|tells|telling)\b[\w\s]{0,40}\bapart\b|\btold from 0\b",
         "separated, significantly different; of things that are no statistics: distinguished",
     ),
-    RetiredPhrase("doubt", r"\bdoubts?\b", "uncertainty", r"(?:in|no|without) doubt\b"),
+    RetiredPhrase("doubt", r"\bdoubts?\b", "uncertainty", innocent=r"(?:in|no|without) doubt\b"),
     RetiredPhrase("2,000 letters", r"(?:\d|\b(?:many|more|of|in|few|fewer|and|than)) letters\b", "characters"),
     RetiredPhrase("rival", r"\brivals?\b", "second source"),
     RetiredPhrase("lane", r"\blanes?\b", "judge partition"),
-    RetiredPhrase("pace", r"\bpaced?\b", "rate limit", r"keeps? pace"),
+    RetiredPhrase("pace", r"\bpaced?\b", "rate limit", innocent=r"keeps? pace"),
     RetiredPhrase(
         "no room", r"\b(?:no|has|have|had|there is|there was) room\b", "the disk is full, the limit is reached"
     ),

@@ -1,1 +1,1 @@
-"""What tests share: fakes, real servers, processes and data. Nothing here is a test."""
+"""What tests share: fakes, real servers, processes and data. This package contains no tests."""

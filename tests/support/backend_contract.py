@@ -1,6 +1,6 @@
-"""The contract of a backend: a test file that has the fixtures *backend* and *form* imports these tests.
+"""The contract of a backend. A test file that has the fixtures *backend* and *form* imports these tests.
 
-*form* is the name of a rubric in whose form the backend can be made to answer.
+*form* is the name of a rubric. The backend answers in the form of that rubric.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from support.example_prompts import prompt
 TEXTS = (("17 times 23 is 391.", "It is 411."), ("It is 411.", "17 times 23 is 391."))
 
 
-async def test_a_reply_is_read_as_one_preference(backend: Backend, form: str) -> None:
-    """Each backend answers in the form that is asked for."""
+async def test_a_reply_is_parsed_as_one_preference(backend: Backend, form: str) -> None:
+    """A backend replies in the requested form, so the rubric's parser finds one preference."""
     reply = await backend.reply(prompt(form=form))
 
     assert reply.status is VerdictStatus.OK
     assert parse(own_parser(RUBRICS[form]), reply).preference is not None
 
 
-async def test_capabilities_are_told(backend: Backend) -> None:
-    """What a backend can do is known without a call."""
+async def test_capabilities_are_known(backend: Backend) -> None:
+    """A backend reports its capabilities without making a call."""
     assert isinstance(backend.capabilities, Capabilities)
 
 
 async def test_closing_twice_is_fine(backend: Backend, form: str) -> None:
-    """A second close does nothing."""
+    """Closing a backend a second time does nothing."""
     await backend.reply(prompt(form=form))
 
     await backend.close()
@@ -39,11 +39,11 @@ async def test_closing_twice_is_fine(backend: Backend, form: str) -> None:
 
 
 async def test_concurrent_calls_are_independent(backend: Backend, form: str) -> None:
-    """Many calls at once get what each would get alone."""
+    """Concurrent calls get the same replies as the same calls made one at a time."""
     cold = Sampling(temperature=0.0)
     prompts = [prompt(*texts, form=form, sampling=cold) for texts in TEXTS] * 10
-    alone = {one.nonce: (await backend.reply(one)).raw for one in prompts[:2]}
+    alone = {rendered.nonce: (await backend.reply(rendered)).raw for rendered in prompts[:2]}
 
-    together = await asyncio.gather(*(backend.reply(one) for one in prompts))
+    together = await asyncio.gather(*(backend.reply(rendered) for rendered in prompts))
 
-    assert [alone[one.nonce] for one in prompts] == [reply.raw for reply in together]
+    assert [alone[rendered.nonce] for rendered in prompts] == [reply.raw for reply in together]

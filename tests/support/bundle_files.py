@@ -1,4 +1,4 @@
-"""Bundles for tests: written from a service, and changed behind its back."""
+"""Bundles for tests: exported from a service, or tampered with."""
 
 from __future__ import annotations
 
@@ -16,66 +16,69 @@ from judge_client import JudgeClient
 LARGEST = RankingOptions(degenerate=DEGENERATE_LARGEST)
 
 
-async def exported(
+async def export_bundle(
     client: JudgeClient, run: str, path: Path, options: RankingOptions = LARGEST, *, texts: bool = True
 ) -> str:
-    """The run's bundle at *path*; its manifest's SHA-256."""
+    """Write the bundle of a run to *path* and return the SHA-256 of its manifest."""
     with path.open("wb") as file, BundleWriter(file) as writer:
         return await Bundling(client, writer, BundleRequest(run, options, texts)).write()
 
 
 def members(path: Path) -> dict[str, bytes]:
-    """What is in a bundle."""
+    """Return the content of each file in a bundle, by name."""
     with zipfile.ZipFile(path) as opened:
         return {name: opened.read(name) for name in opened.namelist()}
 
 
-def written(path: Path, content: dict[str, bytes]) -> Path:
-    """A zip of *content*, whatever its manifest says."""
+def write_bundle(path: Path, content: dict[str, bytes]) -> Path:
+    """Write *content* to a zip file at *path*, even if it contradicts its manifest."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as opened:
         for name, data in content.items():
             opened.writestr(name, data)
     return path
 
 
-def forged(path: Path, content: dict[str, bytes], **changed: Callable[[str], str]) -> Path:
-    """The same by somebody who makes every hash anew: *changed* are members by the end of their name, less its type."""
-    made = dict(content)
-    for stem, change in changed.items():
-        [name] = [one for one in made if one.rpartition("/")[2].rpartition(".")[0] == stem]
-        after = change(made[name].decode())
-        assert after != made[name].decode(), f"{stem} was not changed"
-        made[name] = after.encode()
-    manifest = json.loads(made[MANIFEST])
+def forge_bundle(path: Path, content: dict[str, bytes], **changes: Callable[[str], str]) -> Path:
+    """Write a tampered bundle whose hashes are all recomputed.
+
+    *changes* maps a member's file name, without folder and extension, to a function that changes its text.
+    """
+    forged = dict(content)
+    for stem, change in changes.items():
+        [name] = [member for member in forged if member.rpartition("/")[2].rpartition(".")[0] == stem]
+        after = change(forged[name].decode())
+        assert after != forged[name].decode(), f"{stem} was not changed"
+        forged[name] = after.encode()
+    manifest = json.loads(forged[MANIFEST])
     manifest["members"] = {
         name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-        for name, data in made.items()
+        for name, data in forged.items()
         if name not in {MANIFEST, SEAL}
     }
-    made[MANIFEST] = json.dumps(manifest).encode()
-    made[SEAL] = f"{hashlib.sha256(made[MANIFEST]).hexdigest()}  {MANIFEST}\n".encode()
-    return written(path, made)
+    forged[MANIFEST] = json.dumps(manifest).encode()
+    forged[SEAL] = f"{hashlib.sha256(forged[MANIFEST]).hexdigest()}  {MANIFEST}\n".encode()
+    return write_bundle(path, forged)
 
 
 def in_row(number: int, change: Callable[[dict[str, object]], object]) -> Callable[[str], str]:
-    """A change of one row of JSON lines."""
+    """Return a function that changes row *number* of a JSON Lines text."""
 
-    def changed(text: str) -> str:
+    def edit(text: str) -> str:
         lines = text.splitlines(keepends=True)
         body = json.loads(lines[number])
         change(body)
         lines[number] = json.dumps(body) + "\n"
         return "".join(lines)
 
-    return changed
+    return edit
 
 
 def in_json(change: Callable[[dict[str, object]], object]) -> Callable[[str], str]:
-    """A change of one JSON object."""
+    """Return a function that changes a JSON object."""
 
-    def changed(text: str) -> str:
+    def edit(text: str) -> str:
         body = json.loads(text)
         change(body)
         return json.dumps(body)
 
-    return changed
+    return edit

@@ -1,4 +1,4 @@
-"""What the provider wrote down: which calls were made, how often, and when."""
+"""The journal of the fake provider: which calls were made, how often, and when."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ HERE = Path(__file__).parent
 
 
 @dataclass
-class Faked:
-    """A provider's process at *url*, and its journal as far as it was read."""
+class FakeProvider:
+    """A fake provider in a process of its own at *url*, and its journal as far as it has been read."""
 
     url: str
     path: Path
     provider: Child
     calls: Counter[str] = field(default_factory=Counter)
-    """How often each thing was asked."""
-    begun: list[float] = field(default_factory=list)
-    """When each call began, in order, on the machine's monotonic clock."""
+    """How often each request was made."""
+    begin_times: list[float] = field(default_factory=list)
+    """When each call began, in order, in seconds on the machine's monotonic clock."""
     answered: int = 0
     in_flight: int = 0
-    most: int = 0
-    """The most calls at once."""
+    max_in_flight: int = 0
+    """The most calls in flight at the same time."""
     _read: int = 0
 
-    def read(self) -> Faked:
-        """Itself, after reading on in the journal."""
+    def read(self) -> FakeProvider:
+        """Read the new lines of the journal and return this object."""
         with self.path.open("r", encoding="ascii") as file:
             file.seek(self._read)
             text = file.read()
@@ -44,21 +44,21 @@ class Faked:
             what, asked, at = line.split(" ")
             if what == "+":
                 self.calls[asked] += 1
-                self.begun.append(float(at))
+                self.begin_times.append(float(at))
             self.answered += what == "-"
             self.in_flight += 1 if what == "+" else -1
-            self.most = max(self.most, self.in_flight)
+            self.max_in_flight = max(self.max_in_flight, self.in_flight)
         return self
 
-    async def reached(self, calls: int, seconds: float = 600.0) -> None:
-        """Wait until so many calls were begun."""
+    async def wait_for_calls(self, calls: int, seconds: float = 600.0) -> None:
+        """Wait until *calls* calls have begun."""
         async with asyncio.timeout(seconds):
-            while len(self.read().begun) < calls:
+            while len(self.read().begin_times) < calls:
                 await asyncio.sleep(LOOK_SECONDS)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """While it lasts no call ends, so that what is in flight stays there."""
+    def hold_calls(self) -> Iterator[None]:
+        """Stop the provider within the context, so that calls in flight stay in flight."""
         self.provider.stop()
         try:
             yield
@@ -67,32 +67,32 @@ class Faked:
 
     @property
     def repeated(self) -> int:
-        """How many calls were made again."""
+        """How many calls repeated an earlier one."""
         return self.calls.total() - len(self.calls)
 
     def begun_after(self, moment: float) -> int:
-        """How many calls began after *moment*."""
-        return len(self.begun) - bisect_right(self.begun, moment)
+        """Count the calls that began after *moment*, on the machine's monotonic clock."""
+        return len(self.begin_times) - bisect_right(self.begin_times, moment)
 
     def most_within(self, seconds: float) -> int:
-        """The most calls that began within any *seconds*."""
+        """Return the largest number of calls that began within any window of *seconds*."""
         most = first = 0
-        for last, at in enumerate(self.begun):
-            while at - self.begun[first] >= seconds:
+        for last, at in enumerate(self.begin_times):
+            while at - self.begin_times[first] >= seconds:
                 first += 1
             most = max(most, last - first + 1)
         return most
 
 
 @asynccontextmanager
-async def faked(folder: Path, *, slowest: float = 0.02, word: str = "") -> AsyncIterator[Faked]:
-    """A provider in a process of its own, whose calls take at most *slowest* seconds."""
+async def fake_provider(folder: Path, *, slowest: float = 0.02, word: str = "") -> AsyncIterator[FakeProvider]:
+    """Run a provider in a process of its own. Its calls take at most *slowest* seconds."""
     journal = folder / "calls.txt"
     path = ":".join((str(HERE.parent), *sys.path))
     command = (sys.executable, str(HERE / "provider_process.py"), str(journal), str(slowest), word)
-    child = Child("provider", command, {"PYTHONPATH": path}, folder, "provider.started")
+    child = Child(name="provider", command=command, env={"PYTHONPATH": path}, folder=folder, started="provider.started")
     try:
-        told = await child.start()
-        yield Faked(str(told["address"]), journal, child)
+        event = await child.start()
+        yield FakeProvider(str(event["address"]), journal, child)
     finally:
         await child.kill()

@@ -1,4 +1,4 @@
-"""Processes that are started, killed, stopped, gone on with, and asked to end. What they say goes to files."""
+"""Child processes that tests start, kill, suspend, resume and terminate. Their output goes to files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LOOK_SECONDS = 0.02
 
 @dataclass
 class Child:
-    """One process of a house: *command* says the event *started*, as a line of JSON, once it is at work."""
+    """One process of a service. *command* logs the event *started*, as a line of JSON, when it is ready."""
 
     name: str
     command: Sequence[str]
@@ -28,26 +28,29 @@ class Child:
 
     @property
     def alive(self) -> asyncio.subprocess.Process:
-        """The process; AssertionError if none was started."""
+        """The process. Raises AssertionError if it was never started."""
         assert self.process is not None, f"{self.name} was not started"
         return self.process
 
     @property
     def log(self) -> Path:
-        """What the present process says."""
+        """The output file of the current process."""
         return self.folder / f"{self.name}-{self.starts}.log"
 
     async def start(self) -> dict[str, Any]:
-        """Start it; what it said when it was at work."""
+        """Start the process, wait until it is ready, and return its event *started*."""
         self.starts += 1
         with self.log.open("wb") as out:
             self.process = await asyncio.create_subprocess_exec(
                 *self.command, env=dict(self.env), stdout=out, stderr=asyncio.subprocess.STDOUT
             )
-        return await self.told(self.started)
+        return await self.wait_for_event(self.started)
 
-    async def told(self, event: str, seconds: float = START_SECONDS) -> dict[str, Any]:
-        """The first line that tells of *event*, once it is there; AssertionError with the log if the process ended."""
+    async def wait_for_event(self, event: str, seconds: float = START_SECONDS) -> dict[str, Any]:
+        """Wait for the first log line with *event* and return it.
+
+        Raises AssertionError with the end of the log if the process ends first, TimeoutError after *seconds*.
+        """
         async with asyncio.timeout(seconds):
             while not (lines := self.lines(event)):
                 assert self.alive.returncode is None, f"{self.name} ended: {self.log.read_text('utf-8')[-2000:]}"
@@ -55,30 +58,30 @@ class Child:
         return lines[0]
 
     def lines(self, event: str) -> list[dict[str, Any]]:
-        """What the present process has told of *event* so far."""
+        """Return the log lines of the current process with *event*."""
         whole = self.log.read_text("utf-8").splitlines(keepends=True)
-        told = [json.loads(line) for line in whole if line.startswith("{") and line.endswith("\n")]
-        return [line for line in told if line.get("event") == event]
+        events = [json.loads(line) for line in whole if line.startswith("{") and line.endswith("\n")]
+        return [line for line in events if line.get("event") == event]
 
     async def kill(self) -> None:
-        """End it without a chance to do anything about it."""
+        """Send SIGKILL and wait for the end."""
         if self.process is not None and self.process.returncode is None:
             self.process.kill()
             await self.process.wait()
 
     def stop(self) -> None:
-        """Let it do nothing at all until it goes on."""
+        """Suspend the process with SIGSTOP."""
         self.alive.send_signal(signal.SIGSTOP)
 
     def go_on(self) -> None:
-        """Let it go on as if nothing had been."""
+        """Resume the process with SIGCONT."""
         self.alive.send_signal(signal.SIGCONT)
 
     def ask_to_end(self) -> None:
-        """Tell it to finish what it is at."""
+        """Send SIGTERM, which asks the process to finish its work and exit."""
         self.alive.send_signal(signal.SIGTERM)
 
-    async def ended(self, seconds: float) -> int:
-        """Its exit code, once it has ended by itself."""
+    async def wait_for_exit(self, seconds: float) -> int:
+        """Wait up to *seconds* for the process to exit and return its exit code."""
         async with asyncio.timeout(seconds):
             return await self.alive.wait()

@@ -1,10 +1,11 @@
-"""Clocks that tests give to what asks for the time."""
+"""Fake clocks for code that takes a clock as an argument."""
 
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
-from sqlalchemy import update
+from sqlalchemy import Connection, update
 
 from judge.store import schema
 from judge.store.clock import JUMP
@@ -13,7 +14,7 @@ from judge.store.sql_store import SqlStore
 
 
 class StillClock:
-    """A clock that moves only when it is told to."""
+    """A clock that moves only when a test moves it or somebody sleeps on it."""
 
     def __init__(self) -> None:
         self.time = 1000.0
@@ -29,21 +30,23 @@ class StillClock:
 
 
 class QuickClock(StillClock):
-    """A clock that stands still, on which others get their turn while somebody sleeps."""
+    """A clock that stands still. A sleep only lets other tasks run."""
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(0)
 
 
-async def passed(store: SqlStore, clock: StillClock, seconds: float) -> None:
-    """Let so many seconds pass on the store's own clock, which takes no more than JUMP at once for real."""
-    moved = schema.store_clock.c.source
+def _move_shared_clock(seconds: float, c: Connection) -> None:
+    """Move the clock that the processes of one store share. A database with one process has none."""
+    if not alone(c):
+        c.execute(update(schema.store_clock).values(source=schema.store_clock.c.source - seconds))
 
+
+async def pass_time(store: SqlStore, clock: StillClock, seconds: float) -> None:
+    """Let *seconds* pass on the store's clock, in steps of JUMP, because the store ignores larger jumps."""
     while seconds > 0:
         step = min(seconds, JUMP)
         clock.time += step
-        await store._db.write(
-            lambda c, step=step: None if alone(c) else c.execute(update(schema.store_clock).values(source=moved - step))
-        )
+        await store._db.write(partial(_move_shared_clock, step))
         await store._time.now()
         seconds -= step

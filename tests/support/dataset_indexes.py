@@ -1,4 +1,4 @@
-"""A board with everything that a plan has to cope with: gaps, samples out of order, unequal turns, tags, categories."""
+"""Dataset indexes for tests of plans, with gaps, samples out of order, unequal turns, tags and categories."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from judge.ports.dataset_index import DatasetIndex, IndexedOutput, IndexedPrompt
 
 
 def index_of(prompts: Sequence[IndexedPrompt], outputs: Sequence[IndexedOutput]) -> DatasetIndex:
-    """The board of these prompts and outputs."""
+    """Return the dataset index of these prompts and outputs."""
     names = sorted({output.contestant for output in outputs})
     return DatasetIndex(
         revision=1,
@@ -35,9 +35,15 @@ def index_of(prompts: Sequence[IndexedPrompt], outputs: Sequence[IndexedOutput])
 def uneven_index(
     prompts: int = 30, names: Sequence[str] = ("dan", "ada", "cy", "bob", "eve", "élodie")
 ) -> DatasetIndex:
-    """About a third of the outputs absent, some given two or three times, the later sample sometimes first."""
+    """Return an index where a third of the outputs is missing and others have two or three samples, not in order."""
     asked = [
-        IndexedPrompt(1000 + 3 * p, f"q{p * 7 % 31}-ß", ("maths", "code", "")[p % 3], _tags(p), 1 + p % 3)
+        IndexedPrompt(
+            row=1000 + 3 * p,
+            prompt_id=f"q{p * 7 % 31}-ß",
+            category=("maths", "code", "")[p % 3],
+            tags=_tags(p),
+            turns=1 + p % 3,
+        )
         for p in range(prompts)
     ]
     given = [
@@ -48,17 +54,24 @@ def uneven_index(
         if (p * p + 2 * c * p + c) % 7 > 1
     ]
     outputs = [
-        IndexedOutput(5000 + n, asked[p].row, names[c], sample, 1 + (p * 3 + c + sample) % asked[p].turns)
+        IndexedOutput(
+            row=5000 + n,
+            prompt=asked[p].row,
+            contestant=names[c],
+            sample=sample,
+            turns=1 + (p * 3 + c + sample) % asked[p].turns,
+        )
         for n, (p, c, sample) in enumerate(given)
     ]
     return index_of(asked, outputs)
 
 
 def full_index(prompts: int = 12, names: Sequence[str] = ("bob", "a", "d", "c", "e")) -> DatasetIndex:
-    """Every contestant on every prompt, two turns each."""
-    asked = [IndexedPrompt(1 + p, f"p{p:02}", "", (), 2) for p in range(prompts)]
+    """Return an index where every contestant has an output of two turns for every prompt."""
+    asked = [IndexedPrompt(row=1 + p, prompt_id=f"p{p:02}", category="", tags=(), turns=2) for p in range(prompts)]
     outputs = [
-        IndexedOutput(100 + n, 1 + n // len(names), names[n % len(names)], 0, 2) for n in range(prompts * len(names))
+        IndexedOutput(row=100 + n, prompt=1 + n // len(names), contestant=names[n % len(names)], sample=0, turns=2)
+        for n in range(prompts * len(names))
     ]
     return index_of(asked, outputs)
 

@@ -1,4 +1,4 @@
-"""A process that executes runs, and that one showing is the end of.
+"""A process that executes runs and kills itself when it judges one particular prompt.
 
 python deadly_process.py STORE_URL [TEMPORAL_ADDRESS]
 """
@@ -18,16 +18,16 @@ PILL, SIZE = "question 3", 6
 
 
 def answer(prompt: RenderedPrompt) -> str:
-    """The first is better; asked for PILL, no more."""
+    """Prefer the first output. Kill this process if the prompt is PILL."""
     if prompt.shown.prompt == (PILL,):
         os.kill(os.getpid(), signal.SIGKILL)
     return "[[A]]"
 
 
 async def work(url: str, address: str) -> None:
-    """Execute what there is until the process is ended."""
+    """Execute runs until the process ends."""
     async with Site(url, address).service(answer, size=SIZE):
-        print(json.dumps({"event": "deadly.started"}), flush=True)  # noqa: T201  # whoever started it reads this
+        print(json.dumps({"event": "deadly.started"}), flush=True)  # noqa: T201  # the parent process reads this
         await asyncio.Event().wait()
 
 

@@ -1,4 +1,4 @@
-"""The bundled answers, and a configuration that does not depend on the environment."""
+"""The demo dataset that ships with the service, and settings that do not depend on the environment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BASELINE_JUDGES = ("longest", "first", "random", "matches-reference")
 
 
 def settings(**judges: JudgeSettings) -> Settings:
-    """A configuration with the yardsticks and *judges*, whatever the environment says."""
+    """Return settings with the baseline judges and *judges*, independent of the environment."""
     named = {
         name: JudgeSettings.model_validate({"backend": name, "rubric": "brackets", "concurrency": 64})
         for name in BASELINE_JUDGES
@@ -25,25 +25,25 @@ def settings(**judges: JudgeSettings) -> Settings:
 
 
 def rows(name: str) -> list[dict[str, Any]]:
-    """The rows of one file of the bundled answers."""
+    """Return the rows of one file of the demo dataset."""
     return [json.loads(line) for line in (DEMO / name).read_text("utf-8").splitlines()]
 
 
 async def upload_demo(client: JudgeClient, dataset: str = "demo", prompts: int | None = None) -> None:
-    """Put the bundled answers and labels in *dataset*, or those to the first *prompts*."""
+    """Upload the demo dataset to *dataset*, or only its first *prompts* prompts with their outputs and labels."""
     await client.create_dataset(dataset)
-    asked = rows("prompts.jsonl")[:prompts]
-    some = {row["prompt_id"] for row in asked}
-    await client.upload_prompts(dataset, [pb.Prompt(**row) for row in asked])
-    outputs = [pb.Output(**row) for row in rows("outputs.jsonl") if row["prompt_id"] in some]
+    prompt_rows = rows("prompts.jsonl")[:prompts]
+    prompt_ids = {row["prompt_id"] for row in prompt_rows}
+    await client.upload_prompts(dataset, [pb.Prompt(**row) for row in prompt_rows])
+    outputs = [pb.Output(**row) for row in rows("outputs.jsonl") if row["prompt_id"] in prompt_ids]
     await client.upload_outputs(dataset, outputs)
     labels = []
-    for row in (one for one in rows("labels.jsonl") if one["prompt_id"] in some):
-        words = {
+    for row in (row for row in rows("labels.jsonl") if row["prompt_id"] in prompt_ids):
+        fields = {
             "outcome": outcome_pb2.Outcome.Value(f"OUTCOME_{row['outcome'].upper()}"),
             "kind": outcome_pb2.ANNOTATOR_KIND_GOLD,
         }
         if row.get("tie_kind"):
-            words["tie_kind"] = outcome_pb2.TieKind.Value(f"TIE_KIND_{row['tie_kind'].upper()}")
-        labels.append(pb.Label(**{**row, **words}))
+            fields["tie_kind"] = outcome_pb2.TieKind.Value(f"TIE_KIND_{row['tie_kind'].upper()}")
+        labels.append(pb.Label(**{**row, **fields}))
     await client.upload_labels(dataset, labels, source="demo")

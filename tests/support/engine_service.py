@@ -1,4 +1,4 @@
-"""A store with a small board, an engine over it, and one judge: the same house for every engine."""
+"""A store with a small dataset, an engine over it, and one judge: the same service for every engine."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from support.judge_at_work import at_work
 TENANT, CONCURRENCY = "default", 4
 PLANNED = 10 * 3 * 2
 LOOK = 0.01
-"""Seconds between two looks at a run that nobody tells of."""
+"""Seconds between two looks at a run."""
 
 
 class OneJudge:
-    """One judge called `j`, which says what it is told to. *without* a credential it cannot be asked here."""
+    """One judge called `j` with scripted replies. If *without* is true, it is unusable for lack of a credential."""
 
     def __init__(self, backend: Scripted, *, without: bool = False) -> None:
-        definition = JudgeDefinition("j", "scripted", RUBRICS["brackets"], "brackets/1")
+        definition = JudgeDefinition(name="j", backend="scripted", rubric=RUBRICS["brackets"], parser="brackets/1")
         missing = "there is no key" if without else ""
         self.card = JudgeCard(definition, limits=Limits(concurrency=CONCURRENCY), unavailable_reason=missing)
         self.judge, self.without = at_work(self.card, backend, QuickClock()), without
@@ -57,7 +57,7 @@ class OneJudge:
 
 
 class EngineService:
-    """A store with a board of ten prompts and three contestants, and an engine over it with one judge."""
+    """A store with a dataset of ten prompts and three contestants, and an engine over it with one judge."""
 
     def __init__(self, store: SqlStore, backend: Scripted, engine: Engine, judges: Judges) -> None:
         self.store, self.backend, self.engine = store, backend, engine
@@ -70,23 +70,23 @@ class EngineService:
         await self.store.add_prompts(TENANT, "d", prompts, replace=False)
         await self.store.add_outputs(TENANT, "d", outputs, replace=False)
 
-    async def begin(self, request_id: str = "", pairing: Pairing = Pairing(), **said: object) -> Run:  # noqa: B008  # frozen
-        spec = RunSpec("d", ("j",), pairing, **said)  # type: ignore[arg-type]  # a budget
+    async def begin(self, request_id: str = "", pairing: Pairing = Pairing(), **options: object) -> Run:  # noqa: B008  # frozen
+        spec = RunSpec("d", ("j",), pairing, **options)  # type: ignore[arg-type]  # a budget
         return await self.runs.create(TENANT, spec, request_id, request_id.encode())
 
-    async def begun(self) -> Run:
-        """A run over the board, with a call in flight in every slot."""
+    async def start_busy_run(self) -> Run:
+        """Start a run over the dataset and wait until every slot has a call in flight."""
         await self.fill()
         run = await self.begin()
         await self.busy()
         return run
 
     async def until(self, run: Run, reached: Callable[[Run], bool]) -> Run:
-        """The run, once it has come so far."""
+        """Wait until the run satisfies *reached* and return it."""
         async with asyncio.timeout(60):
-            while not reached(found := await self.store.run(TENANT, run.run_id)):  # no event tells
+            while not reached(current := await self.store.run(TENANT, run.run_id)):  # there is no event to wait for
                 await asyncio.sleep(LOOK)
-        return found
+        return current
 
     async def busy(self) -> None:
         """Wait until every slot has a call in flight."""
@@ -95,20 +95,20 @@ class EngineService:
                 await asyncio.sleep(0)
 
     async def ended(self, run: Run) -> Run:
-        """The run, ended."""
+        """Wait until the run has ended and return it."""
         return await self.until(run, lambda now: now.state.ended)
 
 
 @dataclass(frozen=True)
 class Site:
-    """Where houses are built: a store's URL, and the address of Temporal if it hands out the shards."""
+    """Where services run: the URL of a store, and the address of Temporal if Temporal hands out the shards."""
 
     url: str
     address: str = ""
 
     @property
     def settings(self) -> TemporalConnection:
-        """Runs of one store meet the workers of that store."""
+        """The connection to Temporal. Each store has a task queue of its own, so its runs reach only its workers."""
         return TemporalConnection(address=self.address, task_queue=make_url(self.url).database or "judge")
 
     @asynccontextmanager
@@ -121,9 +121,10 @@ class Site:
         shards: int = SHARDS,
         size: int = SHARD,
     ) -> AsyncIterator[EngineService]:
-        """An engine at work; at the end it stops, and calls in flight finish and commit.
+        """Run an engine. On exit it stops, and calls in flight finish and commit.
 
-        On Temporal it may be *without* the judge's credential, and have *shards* in a history and *size* in a shard.
+        *script* gives the judge's replies, which wait for *gate* if there is one. If *without* is true, the worker
+        lacks the judge's credential. On Temporal a history has at most *shards* shards of *size* presentations.
         """
         async with AsyncExitStack() as stack:
             store = SqlStore.open(self.url, clock=QuickClock())
@@ -139,4 +140,4 @@ class Site:
             stack.push_async_callback(engine.close)
             if gate is not None:
                 stack.callback(gate.set)
-            yield EngineService(store, backend, engine, known)
+            yield EngineService(store=store, backend=backend, engine=engine, judges=known)

@@ -1,4 +1,4 @@
-"""A prompt to ask a backend, and what a judge says to it in the form that is asked for."""
+"""An example prompt for backends, and replies to it in the requested form."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ def prompt(
     form: str = "brackets",
     sampling: Sampling = Sampling(),  # noqa: B008
 ) -> RenderedPrompt:
-    shown = Shown(("What is 17 times 23?",), (first,), (second,), "", reference)
+    shown = Shown(prompt=("What is 17 times 23?",), first=(first,), second=(second,), category="", reference=reference)
     return render(RUBRICS[form], shown, form, sampling)
 
 
-def verdict_of(one: RenderedPrompt, letter: str) -> str:
-    """A reply that says *letter* in the form that is asked for."""
-    if one.form is AnswerForm.LIKERT:
-        return f"[[{SCALES[one.steps][0 if letter == 'A' else -1]}]]"
-    if one.form is AnswerForm.REASONED:
+def verdict_of(rendered: RenderedPrompt, letter: str) -> str:
+    """Return a reply that prefers *letter* in the form that *rendered* requests."""
+    if rendered.form is AnswerForm.LIKERT:
+        return f"[[{SCALES[rendered.steps][0 if letter == 'A' else -1]}]]"
+    if rendered.form is AnswerForm.REASONED:
         return json.dumps({"critique": "", "verdict": letter})
-    return letter if one.form is AnswerForm.CHOICE else f"[[{letter}]]"
+    return letter if rendered.form is AnswerForm.CHOICE else f"[[{letter}]]"
 
 
 def right_answer(asked: ProviderCall) -> str:
-    """A provider's answer, in the form that its system message asks for: A if the first answer holds 391, else B."""
+    """Return a provider's reply in the form that the system message requests: A if answer A contains 391, else B."""
     first = asked.user.split("<<<answer_a ")[1].split(">>>\n", 1)[1].split("\n<<<end")[0]
     letter = "A" if "391" in first else "B"
     if "JSON object" in asked.system:

@@ -1,11 +1,12 @@
-"""What every scenario has in common: a line to say, and an end."""
+"""What every fault scenario shares: a line to report and a time limit."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-SAID = "faults.said"
+REPORT_PROPERTY = "faults.said"
+"""The property of a test report that holds a scenario's line."""
 PATIENCE = 840.0
-"""Seconds within which a scenario ends, however busy the machine is."""
+"""The time limit of a scenario in seconds, generous enough for a busy machine."""
 Say = Callable[[str], None]
-"""Takes what a scenario has to say, in one line: what was lost, what was repeated, and how much may be."""
+"""Reports the result of a scenario in one line: what was lost, what was repeated, and how much may be."""

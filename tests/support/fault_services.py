@@ -1,4 +1,4 @@
-"""Houses: the processes that make a whole service, how they are started and killed. One class for each engine."""
+"""The processes that make up a whole service, and how to start and kill them. One class for each engine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from support.child_processes import Child
 
@@ -34,17 +34,17 @@ NO_ENV: Env = {}
 
 @dataclass(frozen=True)
 class JudgeConfig:
-    """How the judge `far` asks the provider at *url*."""
+    """The settings of the judge `far`, which calls the provider at *url*."""
 
     url: str
     concurrency: int = 16
     deadline: float = 5.0
     requests_per_minute: int = 0
     price: float = 0.0
-    """USD for a million tokens, of input as of output."""
+    """USD per million tokens, the same for input and output."""
 
     def config(self, listen: str, store: str) -> str:
-        """What a house over *store* finds in its config."""
+        """Return the configuration file of a service that listens at *listen* and uses *store*."""
         return CONFIG.format(listen=listen, store=store, **asdict(self))
 
 
@@ -53,17 +53,23 @@ class ServiceProcesses(Protocol):
 
     name: str
     judge_config: JudgeConfig
-    fronts: Sequence[Child]
-    """Answer clients."""
-    workers: Sequence[Child]
-    """Ask judges. A process may do both."""
     address: str
-    """Where clients call; the same as long as the house stands."""
+    """Where clients connect. It stays the same while the service runs."""
     store_url: str
 
     @property
+    def fronts(self) -> Sequence[Child]:
+        """The processes that answer clients."""
+        ...
+
+    @property
+    def workers(self) -> Sequence[Child]:
+        """The processes that call judges. A process may do both."""
+        ...
+
+    @property
     def killable(self) -> Sequence[Child]:
-        """What may be killed at any time, and is then started again."""
+        """The processes that may be killed at any time and are started again."""
         ...
 
     async def start(self) -> None:
@@ -75,18 +81,21 @@ class ServiceProcesses(Protocol):
         ...
 
 
+S = TypeVar("S", bound=ServiceProcesses)
+
+
 class Kind(Protocol):
-    """Makes a house of one kind in *folder*."""
+    """Makes a service of one kind in *folder*."""
 
     def __call__(
         self, folder: Path, judge_config: JudgeConfig, *, workers: int = 2, env: Env = NO_ENV
     ) -> ServiceProcesses:
-        """A house that does not stand yet; *env* tells each process by its name what it finds in its environment."""
+        """Return a service that is not started yet. *env* holds environment variables by the name of a process."""
         ...
 
 
 class LocalService:
-    """`judge serve` over a file of SQLite: one process does everything, so *workers* is of no account."""
+    """`judge serve` over an SQLite file. One process does everything, so *workers* is ignored."""
 
     name = "local"
 
@@ -99,7 +108,13 @@ class LocalService:
         self.store_url = f"sqlite:///{self.store}"
         config = folder / "judge.toml"
         config.write_text(judge_config.config(self.address, self.store_url), "utf-8")
-        serve = Child("serve", command("serve", config), environment("serve", folder, env), folder, "server.started")
+        serve = Child(
+            name="serve",
+            command=command("serve", config),
+            env=environment("serve", folder, env),
+            folder=folder,
+            started="server.started",
+        )
         self.fronts = self.workers = self.killable = (serve,)
 
     async def start(self) -> None:
@@ -112,18 +127,18 @@ class LocalService:
 
 
 def command(what: str, config: Path) -> tuple[str, ...]:
-    """What starts a process of a house."""
+    """Return the command line of a process that runs `judge` with subcommand *what*."""
     return (sys.executable, "-m", "judge.cli", what, "--config", str(config))
 
 
 def environment(name: str, folder: Path, env: Env) -> dict[str, str]:
-    """The environment of the process *name* of a house in *folder*."""
+    """Return the environment of the process *name* of a service in *folder*."""
     return {**os.environ, "JUDGE_HOME": str(folder), **env.get(name, {})}
 
 
 @asynccontextmanager
-async def standing(service: ServiceProcesses) -> AsyncIterator[ServiceProcesses]:
-    """*service*, started and at the end ended, whatever state its processes are in."""
+async def running_service(service: S) -> AsyncIterator[S]:
+    """Start *service*, and end it on exit, whatever state its processes are in."""
     try:
         await service.start()
         yield service

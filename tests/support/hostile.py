@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001  # texts as an attacker would write them, long lines and look-alike letters among them
-"""Texts that want to be more than judged: what models, or people through them, may write to win a comparison."""
+"""Prompt injections: texts that a model, or a person through it, may write to win a comparison."""
 
 from __future__ import annotations
 

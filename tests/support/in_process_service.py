@@ -1,4 +1,4 @@
-"""A store, an engine and configured judges without a server, on a clock of the test's own."""
+"""A store, an engine and configured judges without a server, on the test's own clock."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PLANNED = 10 * 3 * 2
 
 
 class InProcessService:
-    """A store in a file, a board of ten prompts and three contestants, and the judges configured, one called `far`."""
+    """A store in a file, a dataset of ten prompts and three contestants, and configured judges, one called `far`."""
 
     def __init__(self, file: Path, judges: ConfiguredJudges, clock: Clock) -> None:
         self.store = SqlStore.open(f"sqlite:///{file}", clock=clock)
@@ -33,19 +33,21 @@ class InProcessService:
         outputs = [Output(p.prompt_id, who, (f"{who} on {p.prompt_id}",)) for p in prompts for who in "abc"]
         await self.store.add_prompts(TENANT, "d", prompts, replace=False)
         await self.store.add_outputs(TENANT, "d", outputs, replace=False)
-        return await self.runs.create(TENANT, RunSpec("d", ("far",), Pairing(), budget), "", b"")
+        return await self.runs.create(
+            TENANT, RunSpec(dataset="d", judges=("far",), pairing=Pairing(), budget=budget), "", b""
+        )
 
     async def until(self, run: Run, reached: Callable[[Run], bool]) -> Run:
         async with asyncio.timeout(30):
-            while not reached(found := await self.store.run(TENANT, run.run_id)):  # no event tells
+            while not reached(current := await self.store.run(TENANT, run.run_id)):  # there is no event to wait for
                 await asyncio.sleep(0)
-        return found
+        return current
 
     async def ended(self, run: Run) -> Run:
         return await self.until(run, lambda now: now.state.ended)
 
     async def die(self) -> None:
-        """End everything in the middle, as a killed process does: nothing more is written."""
+        """Stop everything at once, as when a process is killed: nothing more is written."""
         for task in self.engine._tasks.values():
             task.cancel()
         await asyncio.gather(*self.engine._tasks.values(), return_exceptions=True)

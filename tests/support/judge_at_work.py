@@ -1,4 +1,4 @@
-"""A judge at work for tests: a card, a backend, and an account of its own."""
+"""A judge that is ready to be called: a card, a backend, and an account of its own."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ from support.clocks import StillClock
 
 
 def at_work(card: JudgeCard, backend: Backend, clock: Clock | None = None, **account: float) -> JudgeAtWork:
-    """The judge of *card* that asks *backend*, within the limits of its *account*."""
-    mine = Account(clock or StillClock(), **account)  # type: ignore[arg-type]  # rates and shares
-    return JudgeAtWork(card, backend, mine, Slots(card.limits.concurrency), MemoryLimit())
+    """Return the judge of *card* that calls *backend* within the rate limits *account*."""
+    own_account = Account(clock or StillClock(), **account)  # type: ignore[arg-type]  # rates and shares
+    return JudgeAtWork(
+        card=card,
+        backend=backend,
+        account=own_account,
+        slots=Slots(card.limits.concurrency),
+        memory_limit=MemoryLimit(),
+    )

@@ -1,4 +1,4 @@
-"""Processes that are killed while they have calls in flight."""
+"""Kill processes while they have calls in flight."""
 
 from __future__ import annotations
 
@@ -7,23 +7,25 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from support.call_journal import Faked
+from support.call_journal import FakeProvider
 from support.child_processes import Child
 
 PATIENT = 60.0
-"""Seconds that a call may take: longer than a process takes to start while nothing is answered."""
+"""The deadline of a call in seconds: longer than a process takes to start."""
 
 
-async def killing(fake: Faked, moments: Sequence[int], victims: Sequence[Child], rng: random.Random) -> None:
-    """Kill one of *victims* each time that so many calls were begun, with calls in flight, and start it again.
+async def kill_processes(
+    fake: FakeProvider, moments: Sequence[int], victims: Sequence[Child], rng: random.Random
+) -> None:
+    """Kill one of *victims*, with calls in flight, whenever one of *moments* calls have begun, and start it again.
 
-    The run goes on while it starts, but not beyond the next moment.
+    The run goes on while the process starts, but not beyond the next moment.
     """
     async with asyncio.TaskGroup() as starting:
         last: asyncio.Task[Any] | None = None
         for moment in moments:
-            await fake.reached(moment)
-            with fake.held():
+            await fake.wait_for_calls(moment)
+            with fake.hold_calls():
                 if last is not None:
                     await last
                 victim = rng.choice(victims)
@@ -31,6 +33,6 @@ async def killing(fake: Faked, moments: Sequence[int], victims: Sequence[Child],
             last = starting.create_task(victim.start())
 
 
-def drawn(rng: random.Random, calls: int, many: int) -> list[int]:
-    """So many moments in a run of so many calls, neither at its very beginning nor at its end."""
-    return sorted(rng.sample(range(calls // 50, calls - calls // 20), many))
+def draw_moments(rng: random.Random, calls: int, n: int) -> list[int]:
+    """Draw *n* moments, as numbers of calls, in a run of *calls* calls; none is near its beginning or its end."""
+    return sorted(rng.sample(range(calls // 50, calls - calls // 20), n))

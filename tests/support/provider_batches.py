@@ -1,4 +1,4 @@
-"""The fake provider's batches: their states, and the vendors' own shapes of files, batches, listings and results."""
+"""Batches of the fake provider: their states, and files, batches, listings and results in the vendors' formats."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from support.provider import Batch, Provider, asked_of
+from support.provider import Batch, Provider, parse_call
 
 CREATED = 4_102_444_800
-"""When everything here is made, in seconds: in the year 2100, so that no test's own clock is ahead of it."""
+"""When everything is created, as a Unix time: in the year 2100, so that no test's clock is ahead of it."""
 _CREATED, _ENDED, _EXPIRES = "2100-01-01T00:00:00Z", "2100-01-01T01:00:00Z", "2100-01-02T00:00:00Z"
 _STATUSES = {"errored": 500}
 _CODES = {"expired": "batch_expired", "canceled": "batch_cancelled"}
 
 
-def polled(provider: Provider, batch: Batch) -> None:
-    """One look at *batch*: it leaves validation, ends by itself if it may, or has been cancelled for good."""
+def poll(provider: Provider, batch: Batch) -> None:
+    """Advance *batch* as one poll does: it leaves validation, ends if it may end by itself, or is cancelled."""
     batch.polls += 1
     if batch.cancelled:
         batch.ended = batch.ended or batch.polls > batch.cancelled_at
@@ -27,13 +27,13 @@ def polled(provider: Provider, batch: Batch) -> None:
 
 
 def cancel(batch: Batch) -> None:
-    """Ask *batch* to stop: it is through with that at the second look."""
+    """Ask *batch* to stop. It has stopped at the second poll after that."""
     if not batch.ended:
         batch.cancelled, batch.cancelled_at = True, batch.polls + 1
 
 
 def outcomes(provider: Provider, batch: Batch) -> dict[str, str]:
-    """What became of each item: processing, succeeded, errored, expired or canceled."""
+    """Return the status of each item by custom id: processing, succeeded, errored, expired or canceled."""
     names = [str(item["custom_id"]) for item in batch.items]
     if not batch.ended:
         return dict.fromkeys(names, "processing")
@@ -42,8 +42,8 @@ def outcomes(provider: Provider, batch: Batch) -> dict[str, str]:
     return {name: provider.spoiled(name) or "succeeded" for name in names}
 
 
-def told(provider: Provider, batch: Batch) -> dict[str, Any]:
-    """*batch* as its wire tells it."""
+def batch_object(provider: Provider, batch: Batch) -> dict[str, Any]:
+    """Return *batch* in the format of its API."""
     became = outcomes(provider, batch)
     return (_openai if batch.wire == "openai" else _anthropic)(batch, Counter(became.values()))
 
@@ -88,8 +88,8 @@ def _anthropic(batch: Batch, counts: Mapping[str, int]) -> dict[str, Any]:
 
 
 def page(objects: Sequence[Mapping[str, Any]], limit: int, after: str) -> dict[str, Any] | None:
-    """So many of *objects* at most, from the one behind *after*; None where there is no such object."""
-    ids = [one["id"] for one in objects]
+    """Return a page of at most *limit* objects after the one with the id *after*; None if there is no such object."""
+    ids = [batch["id"] for batch in objects]
     if after and after not in ids:
         return None
     rest = objects[ids.index(after) + 1 :] if after else objects
@@ -99,7 +99,10 @@ def page(objects: Sequence[Mapping[str, Any]], limit: int, after: str) -> dict[s
 
 
 def results(provider: Provider, batch: Batch, *, failed: bool | None = None) -> str:
-    """The lines of a batch's results, in an order of their own: all, or those of the output or of the error file."""
+    """Return the lines of a batch's results, not in the order of its items.
+
+    *failed* selects the lines of the error file (true) or of the output file (false); None selects all.
+    """
     became = outcomes(provider, batch)
     lines = []
     for item in sorted(batch.items, key=lambda item: str(item["custom_id"])):
@@ -114,25 +117,25 @@ def results(provider: Provider, batch: Batch, *, failed: bool | None = None) -> 
 
 def _line(provider: Provider, batch: Batch, item: Mapping[str, Any], became: str) -> dict[str, Any]:
     name, openai = item["custom_id"], batch.wire == "openai"
-    body = item["body" if openai else "params"]
-    said: dict[str, Any] = {}
+    request_body = item["body" if openai else "params"]
+    reply: dict[str, Any] = {}
     if became == "succeeded":
-        digest = hashlib.sha256(json.dumps(body).encode()).hexdigest()
-        said = provider.reply(asked_of(batch.wire, body, digest))
+        digest = hashlib.sha256(json.dumps(request_body).encode()).hexdigest()
+        reply = provider.reply(parse_call(batch.wire, request_body, digest))
     if not openai:
         error = {"type": "error", "error": {"type": "api_error", "message": "no"}, "request_id": None}
-        more = {"succeeded": {"message": said}, "errored": {"error": error}}.get(became, {})
+        more = {"succeeded": {"message": reply}, "errored": {"error": error}}.get(became, {})
         return {"custom_id": name, "result": {"type": became, **more}}
     line: dict[str, Any] = {"id": f"batch_req_{name}", "custom_id": name, "response": None, "error": None}
     if became in _CODES:
         return line | {"error": {"code": _CODES[became], "message": "This request could not be executed."}}
     if became == "errored":
-        said = {"error": {"message": "no", "type": "server_error", "param": None, "code": "server_error"}}
-    return line | {"response": {"status_code": _STATUSES.get(became, 200), "request_id": f"req_{name}", "body": said}}
+        reply = {"error": {"message": "no", "type": "server_error", "param": None, "code": "server_error"}}
+    return line | {"response": {"status_code": _STATUSES.get(became, 200), "request_id": f"req_{name}", "body": reply}}
 
 
-def uploaded(provider: Provider, name: str, content: str) -> dict[str, Any]:
-    """A file that was uploaded, as OpenAI tells it."""
+def store_file(provider: Provider, name: str, content: str) -> dict[str, Any]:
+    """Store an uploaded file and return its description in OpenAI's format."""
     file_id = f"file-{len(provider.files)}"
     provider.files[file_id] = content
     about = {"id": file_id, "object": "file", "bytes": len(content.encode()), "created_at": CREATED}

@@ -1,10 +1,10 @@
-"""The provider as a process of its own: OpenAI's wire on loopback, and a journal of every call with its times.
+"""The fake provider as a process of its own: OpenAI's API on loopback, and a journal of every call with its times.
 
     python provider_process.py JOURNAL SLOWEST [WORD]
 
-A call takes between nothing and SLOWEST seconds, by what it asks. Its answer names what was asked and how often it had
-been asked before, so that a stored answer tells which call brought it. *WORD* is what each answer ends with, over and
-over, up to 2,000 letters: for answers that need room.
+A call takes between 0 and SLOWEST seconds, depending on its body. Its answer contains the hash of the body and how
+often the same body came before, so that a stored answer shows which call it came from. WORD is repeated at the end of
+each answer, up to 2,000 characters, for tests that need long answers.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from support.loopback import serving
 from support.provider import Provider, ProviderCall
 
 FILLED = 2000
-"""Letters of an answer that is filled up."""
+"""Characters that *word* fills at the end of an answer."""
 
 
-class Journaled:
-    """Answers every call, and writes down when it began and when it ended."""
+class JournalingProvider:
+    """Answers every call and records in a journal when it began and when it ended."""
 
     def __init__(self, journal: TextIO, slowest: float, word: str) -> None:
         self._journal, self._slowest, self._word = journal, slowest, word
@@ -40,7 +40,7 @@ class Journaled:
         return f"[[{letter}]] {asked.hash[:16]} {self._provider.calls[asked.hash]} {filling}".rstrip()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Answer one request in its time."""
+        """Answer one request after its delay."""
         if request.method != "POST":
             return await provider_server.handle(self._provider, request)
         asked = hashlib.sha256(await request.read()).hexdigest()
@@ -55,10 +55,10 @@ class Journaled:
 
 
 async def provide(path: Path, slowest: float, word: str) -> None:
-    """Provide until the process is ended, and say at which URL."""
+    """Serve until the process ends, and print the URL."""
     with path.open("w", encoding="ascii", buffering=1) as journal:
-        async with serving(Journaled(journal, slowest, word).handle) as url:
-            print(json.dumps({"event": "provider.started", "address": url}), flush=True)  # noqa: T201  # whoever started it reads this
+        async with serving(JournalingProvider(journal, slowest, word).handle) as url:
+            print(json.dumps({"event": "provider.started", "address": url}), flush=True)  # noqa: T201  # the parent process reads this
             await asyncio.Event().wait()
 
 

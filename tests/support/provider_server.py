@@ -1,4 +1,4 @@
-"""The fake provider's server: which request is what, on both wires."""
+"""The server of the fake provider: it routes the requests of both APIs."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from anthropic._constants import ANTHROPIC_API_VERSION
 
 from support import provider_batches as batches
 from support.loopback import serving
-from support.provider import FAULTS, Batch, Provider, asked_of, problem
+from support.provider import FAULTS, Batch, Provider, parse_call, problem
 
 BATCHES = {"openai": "/v1/batches", "anthropic": "/v1/messages/batches"}
 AFTER = {"openai": "after", "anthropic": "after_id"}
 PAGE = 20
-"""So many objects of a listing come at once, where nothing else is asked for."""
+"""The default page size of a listing."""
 MOST = 100
+"""The largest page size of a listing."""
 
 
 @asynccontextmanager
-async def provided(provider: Provider) -> AsyncIterator[str]:
-    """*provider* on loopback; its base URL for OpenAI's wire. Anthropic's is the same without /v1."""
+async def serving_provider(provider: Provider) -> AsyncIterator[str]:
+    """Serve *provider* on loopback and yield its base URL for OpenAI's API. Anthropic's is the same without /v1."""
     async with serving(partial(handle, provider)) as url:
         try:
             yield url
@@ -34,28 +35,28 @@ async def provided(provider: Provider) -> AsyncIterator[str]:
 
 
 def anthropic_url(url: str) -> str:
-    """The base URL for Anthropic's wire."""
+    """Return the base URL for Anthropic's API."""
     return url.removesuffix("/v1")
 
 
 async def handle(provider: Provider, request: web.Request) -> web.StreamResponse:
-    """Answer any request of either wire. Both take the key as a bearer's; Anthropic's wants its version too."""
+    """Answer a request of either API. Both take the key as a bearer token; Anthropic's also requires its version."""
     provider.requests.append((request.method, request.path, dict(request.headers)))
     wire = "anthropic" if request.path.startswith("/v1/messages") else "openai"
     if (refused := _refused(provider, request, wire)) is not None:
         return refused
     parts = request.path.strip("/").split("/")
     if parts[:2] == ["v1", "files"]:
-        return await _on_files(provider, request, parts[2:])
+        return await _handle_files(provider, request, parts[2:])
     if request.path.startswith(BATCHES[wire]):
-        return await _on_batches(provider, request, wire)
+        return await _handle_batches(provider, request, wire)
     if request.path == "/v1/models":
         about = {"object": "model", "created": batches.CREATED, "owned_by": "provider"}
         models = [{"id": name, "root": name, **about} for name in provider.models]
         return web.json_response({"object": "list", "data": models})
     if request.path not in ("/v1/chat/completions", "/v1/messages"):
         return problem(wire, 404, "not_found", "not_found_error", f"no such path: {request.path}")
-    return await _called(provider, request, wire)
+    return await _complete(provider, request, wire)
 
 
 def _refused(provider: Provider, request: web.Request, wire: str) -> web.Response | None:
@@ -67,9 +68,9 @@ def _refused(provider: Provider, request: web.Request, wire: str) -> web.Respons
     return None
 
 
-async def _called(provider: Provider, request: web.Request, wire: str) -> web.StreamResponse:
+async def _complete(provider: Provider, request: web.Request, wire: str) -> web.StreamResponse:
     raw = await request.read()
-    asked = asked_of(wire, json.loads(raw), hashlib.sha256(raw).hexdigest())
+    asked = parse_call(wire, json.loads(raw), hashlib.sha256(raw).hexdigest())
     before = provider.calls[asked.hash]
     provider.calls[asked.hash] += 1
     provider.in_flight += 1
@@ -85,12 +86,12 @@ async def _called(provider: Provider, request: web.Request, wire: str) -> web.St
         provider.in_flight -= 1
 
 
-async def _on_files(provider: Provider, request: web.Request, parts: list[str]) -> web.Response:
-    """A file uploaded, or the content of one: of a batch's, only once it is there."""
+async def _handle_files(provider: Provider, request: web.Request, parts: list[str]) -> web.Response:
+    """Store an uploaded file or return the content of one. A batch's files exist only after the batch has ended."""
     if not parts:
         form = await request.post()
         file: Any = form["file"]
-        return web.json_response(batches.uploaded(provider, file.filename, file.file.read().decode()))
+        return web.json_response(batches.store_file(provider, file.filename, file.file.read().decode()))
     kind, _, batch_id = parts[0].partition("-")
     batch = _batch(provider, "openai", batch_id)
     if kind in {"out", "err"} and batch is not None and batch.ended:
@@ -100,11 +101,13 @@ async def _on_files(provider: Provider, request: web.Request, parts: list[str]) 
     return web.Response(text=provider.files[parts[0]])
 
 
-async def _on_batches(provider: Provider, request: web.Request, wire: str) -> web.StreamResponse:
+async def _handle_batches(provider: Provider, request: web.Request, wire: str) -> web.StreamResponse:
     path = request.path.removeprefix(BATCHES[wire]).strip("/")
     if not path:
         return (
-            await _submitted(provider, request, wire) if request.method == "POST" else _listed(provider, request, wire)
+            await _submit_batch(provider, request, wire)
+            if request.method == "POST"
+            else _list_batches(provider, request, wire)
         )
     batch_id, _, what = path.partition("/")
     batch = _batch(provider, wire, batch_id)
@@ -115,8 +118,8 @@ async def _on_batches(provider: Provider, request: web.Request, wire: str) -> we
     if what == "cancel":
         batches.cancel(batch)
     else:
-        batches.polled(provider, batch)
-    return web.json_response(batches.told(provider, batch))
+        batches.poll(provider, batch)
+    return web.json_response(batches.batch_object(provider, batch))
 
 
 def _batch(provider: Provider, wire: str, batch_id: str) -> Batch | None:
@@ -130,7 +133,7 @@ def _results(provider: Provider, batch: Batch, *, failed: bool | None = None) ->
     return web.Response(text=batches.results(provider, batch, failed=failed))
 
 
-async def _submitted(provider: Provider, request: web.Request, wire: str) -> web.Response:
+async def _submit_batch(provider: Provider, request: web.Request, wire: str) -> web.Response:
     if provider.before_submit is not None:
         await provider.before_submit()
     body = await request.json()
@@ -141,18 +144,24 @@ async def _submitted(provider: Provider, request: web.Request, wire: str) -> web
         items = [json.loads(line) for line in provider.files[file].splitlines()]
     else:
         items = body["requests"]
-    batch = Batch(f"batch_{len(provider.batches)}", wire, items, body.get("metadata") or {}, file)
+    batch = Batch(
+        id=f"batch_{len(provider.batches)}",
+        wire=wire,
+        items=items,
+        metadata=body.get("metadata") or {},
+        input_file_id=file,
+    )
     provider.batches.append(batch)
     if provider.after_submit is not None:
         await provider.after_submit()
-    return web.json_response(batches.told(provider, batch))
+    return web.json_response(batches.batch_object(provider, batch))
 
 
-def _listed(provider: Provider, request: web.Request, wire: str) -> web.Response:
-    """The newest batches first, a page at a time."""
+def _list_batches(provider: Provider, request: web.Request, wire: str) -> web.Response:
+    """Return one page of batches, newest first."""
     after, limit = request.query.get(AFTER[wire], ""), int(request.query.get("limit", PAGE))
-    mine = [batches.told(provider, batch) for batch in reversed(provider.batches) if batch.wire == wire]
-    found = batches.page(mine, limit, after) if 1 <= limit <= MOST else None
-    if found is None:
+    mine = [batches.batch_object(provider, batch) for batch in reversed(provider.batches) if batch.wire == wire]
+    page_of_batches = batches.page(mine, limit, after) if 1 <= limit <= MOST else None
+    if page_of_batches is None:
         return problem(wire, 400, "", "invalid_request_error", f"no such page: {request.query_string}")
-    return web.json_response(found)
+    return web.json_response(page_of_batches)

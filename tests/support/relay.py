@@ -1,4 +1,4 @@
-"""A way between a process and what it stands on, which can be closed for a while, or lose an answer."""
+"""A relay between a process and a server it depends on. It can block the connection for a while or lose replies."""
 
 from __future__ import annotations
 
@@ -8,76 +8,76 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-Way = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-MANY = 65536
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+CHUNK_BYTES = 65536
 COMMITTED = b"COMMIT\0"
 
 
 class Relay:
-    """Passes on what comes, both ways. While it is not `open` it keeps everything, and nobody is told why."""
+    """Passes data on in both directions. While `open` is not set, it silently holds everything back."""
 
-    def __init__(self, onward: Callable[[], Awaitable[Way]]) -> None:
+    def __init__(self, onward: Callable[[], Awaitable[Connection]]) -> None:
         self._onward = onward
-        self._ways: set[asyncio.Task[None]] = set()
+        self._connections: set[asyncio.Task[None]] = set()
         self.open = asyncio.Event()
         self.open.set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Pass on between whoever came and where the way leads, until one of them ends it."""
-        mine = asyncio.current_task()
-        assert mine is not None
-        self._ways.add(mine)
+        """Relay one connection until either side closes it."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections.add(task)
         try:
             await self.open.wait()
             far_reader, far_writer = await self._onward()
-            ways = [
-                asyncio.create_task(self.there(reader, far_writer)),
-                asyncio.create_task(self.back(far_reader, writer)),
+            directions = [
+                asyncio.create_task(self.forward(reader, far_writer)),
+                asyncio.create_task(self.backward(far_reader, writer)),
             ]
             try:
-                await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                # Before anything is waited for: whoever closes the relay may interrupt that.
+                # Abort before the first await, because closing the relay may interrupt it.
                 far_writer.transport.abort()
-                for way in ways:
-                    way.cancel()
-                await asyncio.gather(*ways, return_exceptions=True)
+                for direction in directions:
+                    direction.cancel()
+                await asyncio.gather(*directions, return_exceptions=True)
         except OSError:
             pass
         finally:
             writer.transport.abort()
-            self._ways.discard(mine)
+            self._connections.discard(task)
 
-    async def there(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Pass on what is asked."""
-        while data := await reader.read(MANY):
+    async def forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass on requests."""
+        while data := await reader.read(CHUNK_BYTES):
             await self.open.wait()
             writer.write(data)
             await writer.drain()
 
-    async def back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Pass on what is answered."""
-        await self.there(reader, writer)
+    async def backward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass on replies."""
+        await self.forward(reader, writer)
 
     async def close(self) -> None:
-        """End every way."""
-        ways = list(self._ways)
-        for way in ways:
-            way.cancel()
-        await asyncio.gather(*ways, return_exceptions=True)
+        """Close every connection."""
+        tasks = list(self._connections)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
-class Unheard(Relay):
-    """The way to a PostgreSQL: of a `share` of all commits nobody hears, for there the connection is lost."""
+class LossyRelay(Relay):
+    """A relay to PostgreSQL that drops the connection instead of confirming a commit, for a `share` of all commits."""
 
-    def __init__(self, onward: Callable[[], Awaitable[Way]], rng: random.Random) -> None:
+    def __init__(self, onward: Callable[[], Awaitable[Connection]], rng: random.Random) -> None:
         super().__init__(onward)
         self._rng = rng
         self.share = 0.0
-        self.unheard = 0
+        self.lost_commits = 0
 
-    async def back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Pass on message after message, until one is lost."""
+    async def backward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass on messages one by one, until the confirmation of a commit is dropped."""
         while True:
             try:
                 head = await reader.readexactly(5)
@@ -85,15 +85,15 @@ class Unheard(Relay):
             except asyncio.IncompleteReadError:
                 return
             if head[:1] == b"C" and body == COMMITTED and self._rng.random() < self.share:
-                self.unheard += 1
+                self.lost_commits += 1
                 return
             writer.write(head + body)
             await writer.drain()
 
 
 @asynccontextmanager
-async def relayed(address: str) -> AsyncIterator[tuple[Relay, str]]:
-    """A way to *address* over loopback, and its own address."""
+async def relaying(address: str) -> AsyncIterator[tuple[Relay, str]]:
+    """Run a relay to *address* on loopback, and yield it with its own address."""
     host, _, port = address.rpartition(":")
     relay = Relay(lambda: asyncio.open_connection(host, int(port)))
     server = await asyncio.start_server(relay.serve, "127.0.0.1", 0)
@@ -106,10 +106,10 @@ async def relayed(address: str) -> AsyncIterator[tuple[Relay, str]]:
 
 
 @asynccontextmanager
-async def unheard(socket: Path, mine: Path, rng: random.Random) -> AsyncIterator[Unheard]:
-    """A way to the PostgreSQL that listens at *socket*, at a socket *mine* of its own."""
-    relay = Unheard(lambda: asyncio.open_unix_connection(socket), rng)
-    server = await asyncio.start_unix_server(relay.serve, mine)
+async def losing_commits(socket: Path, own_socket: Path, rng: random.Random) -> AsyncIterator[LossyRelay]:
+    """Run a lossy relay to the PostgreSQL that listens at *socket*. The relay listens at *own_socket*."""
+    relay = LossyRelay(lambda: asyncio.open_unix_connection(socket), rng)
+    server = await asyncio.start_unix_server(relay.serve, own_socket)
     try:
         yield relay
     finally:

@@ -1,4 +1,4 @@
-"""Schemas of other releases: their migrations, rows in whatever tables they have, and what a schema is made of."""
+"""Schemas of other releases: their migrations, rows for all of their tables, and descriptions to compare."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from judge.store.postgresql import is_postgresql
 
 REVISIONS = sorted(path.name[:4] for path in (SCRIPTS / "versions").glob("0*.py"))
 EXPANDED = '''
-"""A later schema, with which the release of before goes on."""
+"""A later schema that the previous release can still use."""
 import sqlalchemy as sa
 from alembic import op
 
@@ -45,7 +45,7 @@ def upgrade() -> None:
     op.execute("INSERT INTO extra VALUES (1)")
 '''
 CONTRACTED = '''
-"""The schema after that, with which only the release of 9001 goes on."""
+"""A still later schema that only the release of 9001 can use."""
 from alembic import op
 
 revision = "9002"
@@ -58,12 +58,12 @@ def upgrade() -> None:
 '''
 
 
-class Killed(BaseException):
-    """Stands for the end of a process."""
+class ProcessKilled(BaseException):
+    """Simulates the death of a process."""
 
 
 def scripts_until(folder: Path, revision: str, *later: str) -> Path:
-    """The migrations of the release whose newest was *revision*, and those *later* ones, in the new *folder*."""
+    """Write the migrations up to *revision*, followed by the sources *later*, to a new *folder* and return it."""
     shutil.copytree(SCRIPTS, folder, ignore=shutil.ignore_patterns("__pycache__"))
     for script in (folder / "versions").glob("0*.py"):
         if script.name[:4] > revision:
@@ -74,54 +74,54 @@ def scripts_until(folder: Path, revision: str, *later: str) -> Path:
 
 
 def engine_of(url: str) -> Engine:
-    """An engine on either database that keeps no connection."""
+    """Return an engine for either database that keeps no connection open."""
     if is_postgresql(url):
         return create_engine(url.replace("postgresql://", "postgresql+psycopg://"), poolclass=NullPool)
     return create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
 
 
-def migrated(url: str, scripts: Path = SCRIPTS) -> None:
-    """Bring the schema at *url* up to what *scripts* know."""
-    migrated_with(engine_of(url), scripts)
+def migrate_url(url: str, scripts: Path = SCRIPTS) -> None:
+    """Migrate the schema at *url* to the newest revision of *scripts*."""
+    migrate_engine(engine_of(url), scripts)
 
 
-def migrated_with(engine: Engine, scripts: Path = SCRIPTS) -> None:
-    """Bring the schema up to what *scripts* know, by this *engine*."""
+def migrate_engine(engine: Engine, scripts: Path = SCRIPTS) -> None:
+    """Migrate the schema of *engine* to the newest revision of *scripts*."""
     if engine.dialect.name == "sqlite":
         migrate(engine, scripts)
     else:
         migrate_shared(engine, scripts)
 
 
-def killed_at(url: str, scripts: Path, statement: int) -> bool:
-    """Migrate and die before so many statements; whether it got that far."""
+def kill_migration(url: str, scripts: Path, statement: int) -> bool:
+    """Migrate, but die after *statement* statements. Return whether the migration got that far."""
     engine = engine_of(url)
-    left = [statement]
+    remaining = [statement]
 
     @event.listens_for(engine, "before_cursor_execute")
     def _(*_: object) -> None:
-        left[0] -= 1
-        if left[0] < 0:
-            raise Killed
+        remaining[0] -= 1
+        if remaining[0] < 0:
+            raise ProcessKilled
 
     try:
-        migrated_with(engine, scripts)
-    except Killed:
+        migrate_engine(engine, scripts)
+    except ProcessKilled:
         return True
     return False
 
 
 def tables_of(c: Connection, names: Iterable[str] = ()) -> list[Table]:
-    """The tables that are there but for Alembic's, or those of these *names*, as the database knows them."""
-    found = MetaData()
-    found.reflect(c, only=list(names) or None)
-    return [table for table in found.sorted_tables if table.name != "alembic_version"]
+    """Return the database's tables, or those with *names*, without Alembic's."""
+    metadata = MetaData()
+    metadata.reflect(c, only=list(names) or None)
+    return [table for table in metadata.sorted_tables if table.name != "alembic_version"]
 
 
-def fill(c: Connection, many: int = 2) -> None:
-    """Put rows into every table: each column has another value in each row."""
+def fill(c: Connection, n_rows: int = 2) -> None:
+    """Insert *n_rows* rows into every table, with different values in each row and column."""
     for table in tables_of(c):
-        for number in range(1, many + 1):
+        for number in range(1, n_rows + 1):
             row = {column.name: _value(column.type, number, place) for place, column in enumerate(table.columns)}
             c.execute(table.insert().values(row))
 
@@ -141,31 +141,36 @@ def _value(kind: Any, number: int, place: int) -> Any:  # noqa: ANN401  # whatev
 
 
 def rows_of(c: Connection, tables: Iterable[Table]) -> dict[str, list[tuple[Any, ...]]]:
-    """All rows of *tables*, by key, of the columns that those tables have."""
+    """Return all rows of *tables*, in the order of their primary keys."""
     return {t.name: [tuple(row) for row in c.execute(select(t).order_by(*t.primary_key.columns))] for t in tables}
 
 
-def renamed(table: Table, names: Mapping[str, str]) -> Table:
-    """*table* and its columns under those of their *names* that changed."""
+def rename_columns(table: Table, names: Mapping[str, str]) -> Table:
+    """Return *table* with the table and columns in *names* renamed."""
     columns = [
         Column(names.get(column.name, column.name), column.type, primary_key=column.primary_key) for column in table.c
     ]
     return Table(names.get(table.name, table.name), MetaData(), *columns)
 
 
-def described(c: Connection) -> dict[str, Any]:
-    """Everything about the tables that are there, as the database tells it."""
+def describe_schema(c: Connection) -> dict[str, Any]:
+    """Return the columns, keys, indexes and constraints of all tables, as the database reports them."""
     look = inspect(c)
-    found: dict[str, Any] = {}
+    description: dict[str, Any] = {}
     for name in sorted(look.get_table_names()):
         columns = [{**column, "type": str(column["type"])} for column in look.get_columns(name)]
         indexes = [
-            (one["name"], one["column_names"], one["unique"], {k: str(v) for k, v in one["dialect_options"].items()})
-            for one in sorted(look.get_indexes(name), key=lambda one: str(one["name"]))
+            (
+                index["name"],
+                index["column_names"],
+                index["unique"],
+                {k: str(v) for k, v in index["dialect_options"].items()},
+            )
+            for index in sorted(look.get_indexes(name), key=lambda index: str(index["name"]))
         ]
-        uniques = sorted(str(one["column_names"]) for one in look.get_unique_constraints(name))
-        found[name] = (columns, look.get_pk_constraint(name)["constrained_columns"], indexes, uniques)
+        uniques = sorted(str(constraint["column_names"]) for constraint in look.get_unique_constraints(name))
+        description[name] = (columns, look.get_pk_constraint(name)["constrained_columns"], indexes, uniques)
     if c.dialect.name == "sqlite":
         counted = c.exec_driver_sql("SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%'")
-        found["counted"] = sorted(name for (name,) in counted)
-    return found
+        description["counted"] = sorted(name for (name,) in counted)
+    return description

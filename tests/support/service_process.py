@@ -1,4 +1,4 @@
-"""A real `judge serve` process, and a judge's endpoint in the test's own process that counts and holds its calls."""
+"""A real `judge serve` process, and a fake judge endpoint in the test's process that counts and holds calls."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ concurrency = {concurrency}
 
 @dataclass
 class Endpoint:
-    """Answers chat completions: at once until *held_after* calls were answered, the others when `release` is set."""
+    """Answers the first *held_after* chat completions at once, and the others when `release` is set."""
 
     held_after: int | None = None
     text: str = "[[A]]"
@@ -45,7 +45,7 @@ class Endpoint:
     answered: int = 0
 
     async def handle(self, request: web.Request) -> web.Response:
-        """Count the call by its body, hold it if it is to be held, and reply."""
+        """Count the call by its body, hold it if necessary, and reply."""
         body = await request.read()
         self.calls[hashlib.sha256(body).hexdigest()] += 1
         if self.held_after is not None and self.answered >= self.held_after:
@@ -66,34 +66,34 @@ class Endpoint:
             self.changed.notify_all()
 
     def let_go(self) -> None:
-        """Answer the calls that are held, and hold no more."""
+        """Answer the held calls and hold no more."""
         self.held_after = None
         self.release.set()
 
-    async def until_holding(self, many: int) -> None:
-        """Wait until so many calls are held."""
+    async def wait_until_holding(self, n: int) -> None:
+        """Wait until *n* calls are held."""
         async with asyncio.timeout(30), self.changed:
-            await self.changed.wait_for(lambda: self.holding >= many)
+            await self.changed.wait_for(lambda: self.holding >= n)
 
     @property
     def repeated(self) -> int:
-        """How many calls were made again."""
+        """How many calls repeated an earlier one."""
         return sum(count - 1 for count in self.calls.values())
 
 
 def listening(endpoint: Endpoint) -> AbstractAsyncContextManager[str]:
-    """The endpoint on loopback; its base URL."""
+    """Serve the endpoint on loopback and yield its base URL."""
     return loopback.serving(endpoint.handle)
 
 
 def configure(home: Path, url: str = "http://127.0.0.1:9/v1", *, concurrency: int = 8) -> Path:
-    """Write the home's judge.toml with one judge called `far` at *url*."""
+    """Write *home*/judge.toml with one judge called `far` at *url*, and return *home*."""
     (home / "judge.toml").write_text(CONFIG.format(url=url, concurrency=concurrency), "utf-8")
     return home
 
 
 def environment(home: Path) -> dict[str, str]:
-    """An environment whose store and configuration are in *home*."""
+    """Return an environment whose store and configuration are in *home*."""
     return {**os.environ, "JUDGE_HOME": str(home), "JUDGE_CONFIG": str(home / "judge.toml")}
 
 
@@ -106,19 +106,19 @@ class Process:
     log: list[str]
 
     async def kill(self) -> None:
-        """End it without a chance to do anything about it."""
+        """Send SIGKILL and wait for the end."""
         self.child.kill()
         await self.child.wait()
 
-    async def terminated(self) -> int:
-        """Its exit code, once it has ended by itself."""
+    async def wait_for_exit(self) -> int:
+        """Wait up to 30 seconds for the process to exit and return its exit code."""
         async with asyncio.timeout(30):
             return await self.child.wait()
 
 
 @asynccontextmanager
 async def serving(home: Path) -> AsyncIterator[Process]:
-    """A server on the store in *home*; ended at the end if it still runs."""
+    """Run a server on the store in *home*. It is killed on exit if it still runs."""
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "judge.cli", "serve", "--listen", "127.0.0.1:0"),
         env=environment(home),
@@ -129,7 +129,7 @@ async def serving(home: Path) -> AsyncIterator[Process]:
     try:
         async with asyncio.timeout(30):
             address = await _address(child.stderr, log)
-        reader = asyncio.create_task(_drained(child.stderr, log))
+        reader = asyncio.create_task(_drain(child.stderr, log))
         yield Process(address, child, log)
     finally:
         if child.returncode is None:
@@ -146,21 +146,21 @@ async def _address(lines: asyncio.StreamReader, log: list[str]) -> str:
     raise AssertionError("the server did not start: " + "".join(log))
 
 
-async def _drained(lines: asyncio.StreamReader, log: list[str]) -> None:
+async def _drain(lines: asyncio.StreamReader, log: list[str]) -> None:
     while line := await lines.readline():
         log.append(line.decode())
 
 
-async def begun(client: JudgeClient, prompts: int, *judges: str) -> str:
-    """The name of a run of *judges* over so many prompts with three contestants, uploaded to the dataset `d`."""
+async def start_run(client: JudgeClient, prompts: int, *judges: str) -> str:
+    """Upload *prompts* prompts with three contestants to the dataset `d`, start a run of *judges*, return its name."""
     await client.create_dataset("d")
-    asked = [ds.Prompt(prompt_id=f"p{n}", turns=[f"question {n}"]) for n in range(prompts)]
+    prompt_rows = [ds.Prompt(prompt_id=f"p{n}", turns=[f"question {n}"]) for n in range(prompts)]
     outputs = [
         ds.Output(prompt_id=p.prompt_id, contestant=who, turns=[f"{who} on {p.prompt_id}"])
-        for p in asked
+        for p in prompt_rows
         for who in "abc"
     ]
-    await client.upload_prompts("d", asked)
+    await client.upload_prompts("d", prompt_rows)
     await client.upload_outputs("d", outputs)
     spec = run_service_pb2.RunSpec(dataset="datasets/d", judges=[f"judges/{name}" for name in judges])
     return (await client.create_run(spec)).name

@@ -1,4 +1,4 @@
-"""Temporal's real development server in a folder, on a free port of loopback."""
+"""Temporal's development server in a folder, on a free port of loopback."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 class TemporalServer:
-    """A server at *address*, which may be ended and begun again on what it keeps."""
+    """A server at *address* that can be stopped and started again on the same data."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._port = folder, free_port()
@@ -19,7 +19,7 @@ class TemporalServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def begin(self) -> None:
-        """Start it, and wait until it listens."""
+        """Start the server and wait until it listens."""
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
@@ -36,7 +36,7 @@ class TemporalServer:
             raise AssertionError("Temporal did not start: " + (self._folder / "log").read_text("utf-8"))
 
     def end(self) -> None:
-        """End it at once, without a chance to do anything about it."""
+        """Kill the server."""
         if self._process is not None:
             self._process.kill()
             self._process.communicate()
@@ -44,7 +44,7 @@ class TemporalServer:
 
 @contextlib.contextmanager
 def temporal() -> Iterator[TemporalServer]:
-    """A server that is there for as long as it is used."""
+    """Run a server until exit."""
     with tempfile.TemporaryDirectory(prefix="judge-temporal-", ignore_cleanup_errors=True) as folder:
         server = TemporalServer(Path(folder))
         try:
@@ -55,7 +55,7 @@ def temporal() -> Iterator[TemporalServer]:
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    """Return a free port of loopback."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])

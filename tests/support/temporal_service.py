@@ -1,6 +1,6 @@
-"""The house on Temporal: `judge serve` and some `judge worker`, in a database and a task queue of its own.
+"""The service on Temporal: `judge serve` and several `judge worker`, with a database and a task queue of its own.
 
-PostgreSQL and Temporal are lent: starting them takes longer than many a scenario.
+PostgreSQL and Temporal are shared between services, because starting them takes longer than many scenarios.
 """
 
 from __future__ import annotations
@@ -28,43 +28,43 @@ address = "{address}"
 task_queue = "{queue}"
 """
 SOCKET = ".s.PGSQL.5432"
-"""What PostgreSQL calls its socket."""
+"""The name of PostgreSQL's socket."""
 _numbers = count(1)
 
 
 @dataclass(frozen=True)
 class Servers:
-    """What houses stand on. Whoever lets one go away sees to it that it comes back."""
+    """The servers that services share. A test that stops one must start it again."""
 
     postgres: Postgres
     temporal: TemporalServer
 
     @property
     def socket(self) -> Path:
-        """Where PostgreSQL listens."""
+        """The socket where PostgreSQL listens."""
         return Path(str(make_url(self.postgres.uri).query["host"])) / SOCKET
 
     def end_store(self) -> None:
-        """Let PostgreSQL stop at once, as its mode `immediate` does."""
+        """Stop PostgreSQL at once, as its shutdown mode `immediate` does."""
         os.kill(self.postgres.server.get_pid(), signal.SIGQUIT)
 
     def begin_store(self) -> None:
-        """Start PostgreSQL again on what it keeps."""
+        """Start PostgreSQL again on the same data."""
         self.postgres.server.start()
 
 
 @dataclass(frozen=True)
 class Detour:
-    """Where a process finds what it stands on, if not where everybody does."""
+    """Where one process finds its servers, if not where the others do."""
 
     temporal: str = ""
-    """An address of Temporal's."""
+    """The address of Temporal, or "" for the usual one."""
     store: str = ""
-    """The folder of a socket of PostgreSQL's."""
+    """The folder of PostgreSQL's socket, or "" for the usual one."""
 
 
 class TemporalService:
-    """One process that answers clients, and *workers* that ask judges. *detours* are told by a process's name."""
+    """One process that answers clients, and *workers* that call judges. *detours* is keyed by a process's name."""
 
     name = "temporal"
 
@@ -87,8 +87,14 @@ class TemporalService:
         self.killable = (*self.fronts, *self.workers)
 
     def _child(self, name: str, started: str, env: Env) -> Child:
-        told = environment(name, self._folder, env)
-        return Child(name, command(name.partition("-")[0], self._config(name)), told, self._folder, started)
+        variables = environment(name, self._folder, env)
+        return Child(
+            name=name,
+            command=command(name.partition("-")[0], self._config(name)),
+            env=variables,
+            folder=self._folder,
+            started=started,
+        )
 
     def _config(self, name: str) -> Path:
         return self._folder / f"{name}.toml"

@@ -1,4 +1,4 @@
-"""A board of a wanted size, a run over it, and what a client sees of the run while processes die."""
+"""A dataset of a given size, a run over it, and what a client sees of the run while processes die."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from judge_client.runs import ENDED
 FULL = verdict_pb2.VERDICT_VIEW_FULL
 CONTESTANTS = "abcde"
 PER_PROMPT = len(CONTESTANTS) * (len(CONTESTANTS) - 1)
-"""Calls a prompt: every two contestants in both orders."""
+"""Calls per prompt: every pair of contestants in both orders."""
 AGAIN_SECONDS = 0.1
 
 
-def spec(dataset: str = "d", **said: object) -> pb.RunSpec:
-    """A run of the judge `far` over everything in *dataset*."""
-    return pb.RunSpec(dataset=f"datasets/{dataset}", judges=["judges/far"], **said)  # type: ignore[arg-type]  # protobuf's own names
+def spec(dataset: str = "d", **fields: object) -> pb.RunSpec:
+    """Return the spec of a run of the judge `far` over all of *dataset*."""
+    return pb.RunSpec(dataset=f"datasets/{dataset}", judges=["judges/far"], **fields)  # type: ignore[arg-type]  # protobuf's own names
 
 
 async def upload(client: JudgeClient, calls: int, dataset: str = "d") -> None:
-    """A dataset whose run needs so many calls, a multiple of PER_PROMPT."""
+    """Upload a dataset whose run needs *calls* calls, a multiple of PER_PROMPT."""
     assert calls % PER_PROMPT == 0
     numbers = range(calls // PER_PROMPT)
     await client.create_dataset(dataset)
@@ -41,38 +41,38 @@ async def upload(client: JudgeClient, calls: int, dataset: str = "d") -> None:
     await client.upload_outputs(dataset, outputs)
 
 
-async def begun(address: str, calls: int, dataset: str = "d", **said: object) -> str:
-    """The name of a run of so many calls, just begun."""
+async def start_run(address: str, calls: int, dataset: str = "d", **fields: object) -> str:
+    """Start a run of *calls* calls and return its name."""
     async with JudgeClient(address) as client:
         await upload(client, calls, dataset)
-        return (await client.create_run(spec(dataset, **said))).name
+        return (await client.create_run(spec(dataset, **fields))).name
 
 
-async def present(address: str, run: str) -> pb.Run:
-    """The run as it is now, asked again while nobody answers."""
+async def current_run(address: str, run: str) -> pb.Run:
+    """Return the run's current state, retrying while the server is unavailable."""
     async with JudgeClient(address, timeout=5.0) as client:
         while True:
             try:
                 return await client.get_run(run)
             except JudgeClientError as error:
-                _passing(error)
+                _raise_unless_unavailable(error)
             await asyncio.sleep(AGAIN_SECONDS)
 
 
 async def verdicts(address: str, run: str) -> dict[int, str]:
-    """The raw text of each verdict that is there, by position."""
+    """Return the raw text of each stored verdict by position."""
     async with JudgeClient(address) as client:
         return {v.position: v.raw async for v in client.list_verdicts(run, view=FULL, page_size=1000) if v.raw}
 
 
 @dataclass
-class Watched:
-    """What one client was told of a run: every snapshot, and every verdict."""
+class RunWatcher:
+    """What one client receives about a run: every snapshot and every verdict, as raw text by position."""
 
     snapshots: list[pb.Run] = field(default_factory=list)
-    told: dict[int, str] = field(default_factory=dict)
+    verdicts: dict[int, str] = field(default_factory=dict)
     changed: list[int] = field(default_factory=list)
-    """Positions of verdicts that were told twice, and not the same both times."""
+    """Positions of verdicts that were received twice with different texts."""
 
     @property
     def last(self) -> pb.Run:
@@ -86,7 +86,7 @@ class Watched:
         return sum(after < before for before, after in pairwise(revisions))
 
     async def watch(self, address: str, run: str) -> pb.Run:
-        """Watch the run to its end, and watch again whenever the way to it is lost; the terminal snapshot."""
+        """Watch the run to its end, reconnecting whenever the connection is lost, and return the terminal snapshot."""
         async with JudgeClient(address) as client:
             while not (self.snapshots and self.last.state in ENDED):
                 after = self.last.revision if self.snapshots else 0
@@ -94,12 +94,12 @@ class Watched:
                     async for snapshot in client.watch_run(run, after_revision=after):
                         self.snapshots.append(snapshot)
                 except JudgeClientError as error:
-                    _passing(error)
+                    _raise_unless_unavailable(error)
                 await asyncio.sleep(AGAIN_SECONDS)
         return self.last
 
     async def follow(self, address: str, run: str) -> None:
-        """Follow the run's verdicts to its end, and go on after the last batch whenever the way to it is lost."""
+        """Follow the run's verdicts to its end, resuming after the last batch whenever the connection is lost."""
         token, over = "", False
         async with JudgeClient(address) as client:
             while not over:
@@ -109,20 +109,20 @@ class Watched:
                         self._take(batch.verdicts)
                     over = True
                 except JudgeClientError as error:
-                    _passing(error)
+                    _raise_unless_unavailable(error)
                     await asyncio.sleep(AGAIN_SECONDS)
 
-    def _take(self, told: object) -> None:
-        for verdict in told:  # type: ignore[attr-defined]  # protobuf's own container
-            if verdict.raw and self.told.setdefault(verdict.position, verdict.raw) != verdict.raw:
+    def _take(self, verdicts: object) -> None:
+        for verdict in verdicts:  # type: ignore[attr-defined]  # protobuf's own container
+            if verdict.raw and self.verdicts.setdefault(verdict.position, verdict.raw) != verdict.raw:
                 self.changed.append(verdict.position)
 
     def lost(self, kept: dict[int, str], planned: int) -> int:
-        """Showings without a verdict among *kept*, and verdicts that were told and are others now."""
-        return planned - len(kept) + len(self.changed) + sum(kept.get(at) != raw for at, raw in self.told.items())
+        """Count presentations without a verdict in *kept*, and received verdicts that differ from those stored now."""
+        return planned - len(kept) + len(self.changed) + sum(kept.get(at) != raw for at, raw in self.verdicts.items())
 
 
-def _passing(error: JudgeClientError) -> None:
-    """Raise *error* unless it tells of a server that is away."""
+def _raise_unless_unavailable(error: JudgeClientError) -> None:
+    """Raise *error* unless it means that the server is unavailable."""
     if error.code not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
         raise error

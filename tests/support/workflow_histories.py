@@ -1,4 +1,4 @@
-"""Workflow histories as files: readable, and without what only tells of the machine that made them."""
+"""Workflow histories as files: readable, and without details of the machine that recorded them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ OF_THE_MACHINE = ("identity", "workerVersion", "requestId", "prevAutoResetPoints
 QUEUE = "judge"
 
 
-def written(history: dict[str, Any]) -> str:
-    """*history* as a file holds it: payloads decoded, one task queue."""
+def history_text(history: dict[str, Any]) -> str:
+    """Return the text of a file for *history*, with decoded payloads and one task queue."""
     return json.dumps(_each(history, lambda text: json.loads(base64.b64decode(text))), indent=1) + "\n"
 
 
-def read(path: Path) -> dict[str, Any]:
-    """The history of a file, as Temporal has it."""
+def read_history(path: Path) -> dict[str, Any]:
+    """Read a history from a file, in Temporal's format."""
     whole = json.loads(path.read_text("utf-8"))
     made: dict[str, Any] = _each(whole, lambda value: base64.b64encode(json.dumps(value).encode()).decode())
     return made
