@@ -164,10 +164,10 @@ async def test_more_calls_at_once_than_connections_are_all_answered(vendor: str)
 TRAPPED = """
 import asyncio, sys
 sys.path[:0] = {paths!r}
-from test_backends_faults import MAKE, KEY, JUDGED, Provider, provided, prompt, right_answer
+from test_backends_faults import MAKE, KEY, JUDGED, Provider, serving_provider, prompt, right_answer
 async def main():
     provider = Provider(right_answer)
-    async with provided(provider) as url:
+    async with serving_provider(provider) as url:
         for make in MAKE.values():
             backend = make(url, api_key=KEY)
             await backend.reply(prompt(JUDGED))
