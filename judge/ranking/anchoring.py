@@ -13,7 +13,7 @@ from judge.domain.dataset import Label
 from judge.domain.errors import InvalidInput, Precondition
 from judge.domain.outcome import LEFT_SCORE, Selection
 from judge.domain.source import Source
-from judge.ranking.options import Anchoring
+from judge.ranking.leaderboard import Anchoring
 from judge.stats.errors import NotConverged
 from judge.stats.prediction_powered import AnchoredFit, Compared, anchored
 from judge.votes.comparisons import ComparisonKey

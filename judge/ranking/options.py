@@ -1,19 +1,19 @@
-"""What a ranking says: contestants and ratings, standings against a reference contestant, and what else was fitted."""
+"""What a ranking is asked for: the method, the options of its fit, its intervals and the parts of the data."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 from judge.domain.errors import InvalidInput
 from judge.domain.outcome import Reconcile
 from judge.domain.source import Source, SourceKind
 from judge.stats.bootstrap import SE_T, STUDENTISED
+from judge.stats.bradley_terry import POINTS
 from judge.stats.cluster_intervals import PERCENTILE
-from judge.stats.scorecard import ADJUSTMENTS, MAX_T, Block
+from judge.stats.scorecard import ADJUSTMENTS, MAX_T
 from judge.stats.tie_rules import DAVIDSON, HALF_WIN, RAO_KUPPER
-from judge.stats.variance import Component
-from judge.votes.votes import WHOLE, Part, SourceVotes, Taking
+from judge.votes.votes import WHOLE, Part, Taking
 
 TIES = {"bradley-terry": HALF_WIN, DAVIDSON: DAVIDSON, RAO_KUPPER: RAO_KUPPER}
 """The tie rule of each method that fits strengths."""
@@ -66,8 +66,13 @@ class RankOptions:
 
     @property
     def taking(self) -> Taking:
-        """How the votes that are ranked are taken."""
+        """How votes are taken from the source that is ranked."""
         return Taking(self.reconcile, self.parser, self.part, self.decisive)
+
+    @property
+    def scale_factor(self) -> float:
+        """How many units of the scale asked for one Elo point is."""
+        return 1.0 if self.scale == "elo" else 1 / POINTS
 
     def __post_init__(self) -> None:
         known = {
@@ -153,145 +158,3 @@ class RankOptions:
             raise InvalidInput("options.anchored_to", f"ratings anchored to labels go with the default {told} only")
         if self.anchored_to.kind not in (SourceKind.PEOPLE, SourceKind.LABELS):
             raise InvalidInput("options.anchored_to", "ratings are anchored to people or labels:PATTERN")
-
-
-@dataclass(frozen=True, slots=True)
-class RatingRow:
-    """One contestant's place. NaN where there is no interval, None for what was not computed."""
-
-    contestant: str
-    rating: float
-    low: float
-    high: float
-    rank: int
-    n: int
-    prompts: int
-    expected: float | None = None
-    ranks: tuple[int, int] | None = None
-    """The ranks that cannot be excluded, for all contestants at once."""
-    best: float | None = None
-    """The probability of being the best."""
-    order_sd: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StandingRow:
-    """One contestant against the reference contestant; *low* and *high* are adjusted for the number of cells."""
-
-    contestant: str
-    difference: float
-    low: float
-    high: float
-    probability_better: float
-    detectable: float = math.nan
-    """The smallest difference that would be detected with these prompts, with power 0.8."""
-    needed: int | None = None
-    """How many prompts it takes to detect the difference wanted."""
-
-    @property
-    def standing(self) -> str:
-        """AHEAD, BEHIND or CANNOT_TELL."""
-        if self.low > 0:
-            return "AHEAD"
-        return "BEHIND" if self.high < 0 else "CANNOT_TELL"
-
-
-@dataclass(frozen=True, slots=True)
-class PairRow:
-    """The difference of two contestants, with an interval of its own."""
-
-    left: str
-    right: str
-    difference: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
-class EffectRow:
-    """What was fitted beside the strengths: natural log odds a unit."""
-
-    name: str
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
-class ShareRow:
-    """Of the wanted categories, in how many a contestant is ahead of and behind the reference contestant."""
-
-    contestant: str
-    ahead: int
-    behind: int
-    cells: int
-
-
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """The ranks without one category or one judge; a contestant that cannot be ranked without it is absent."""
-
-    category: str
-    ranks: tuple[tuple[str, int], ...]
-    judge: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Anchoring:
-    """What the labels were, and what anchoring to them gave."""
-
-    source: str
-    labelled: int
-    comparisons: int
-    prompts: int
-    weight: float
-    gain: float
-    more_labels: float
-    more_prompts: float
-    assumed_random: bool
-    unused: int
-
-
-@dataclass(frozen=True)
-class Leaderboard:
-    """A leaderboard."""
-
-    options: RankOptions
-    part: Part
-    interval_method: str
-    ratings: tuple[RatingRow, ...]
-    unranked: tuple[tuple[str, str], ...] = ()
-    components: tuple[tuple[str, ...], ...] = ()
-    prompts: int = 0
-    battles: int = 0
-    standings: tuple[StandingRow, ...] = ()
-    slices: tuple[Leaderboard, ...] = ()
-    votes: SourceVotes | None = None
-    notes: tuple[str, ...] = field(default=())
-    pairs: tuple[PairRow, ...] = ()
-    effects: tuple[EffectRow, ...] = ()
-    shares: tuple[ShareRow, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
-    without_style: Leaderboard | None = None
-    uniform_sample: Leaderboard | None = None
-    """Of an adaptive run: the same over what fell by lot."""
-    resamples: tuple[int, int] | None = None
-    """Of a bootstrap: how many were drawn, and how many could not be ranked."""
-    anchoring: Anchoring | None = None
-    variance: tuple[Component, ...] = ()
-    block: Block | None = None
-    """The differences behind the standings, in their order."""
-
-    @property
-    def scale(self) -> str:
-        """Elo points, natural log strength or a share."""
-        return "share" if self.options.method == "win-rate" else self.options.scale
-
-    @property
-    def ties(self) -> str:
-        """The tie rule."""
-        return TIES.get(self.options.method, HALF_WIN)
-
-    def noted(self, *notes: str) -> Leaderboard:
-        """The same with *notes* added."""
-        return replace(self, notes=(*self.notes, *notes))

@@ -10,7 +10,7 @@ from judge.agreement.disagreements import Disagreement
 from judge.agreement.options import Cut, Figure, Report
 from judge.api.v1 import agreement_service_pb2, leaderboard_pb2, outcome_pb2
 from judge.domain.outcome import Outcome
-from judge.ranking.options import Anchoring, Leaderboard, StandingRow
+from judge.ranking.leaderboard import Anchoring, Leaderboard, StandingRow
 from judge.rpc import rows
 from judge.rpc.encode import interval, part, verdict
 from judge.stats.agreement import AgreementFigure
