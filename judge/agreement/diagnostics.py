@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from judge.agreement.cuts import Cut, agreement_by_ties, list_cuts
 from judge.agreement.leaderboards import leaderboards, steps
-from judge.agreement.options import TIES, AgreeOptions, Cut, Diagnostics, cuts_of, figured
+from judge.agreement.options import TIES, AgreeOptions
+from judge.agreement.report import Diagnostics
 from judge.columns.arrays import Floats, sums
 from judge.domain.outcome import Reconcile
 from judge.stats.agreement import AgreementFigure
@@ -124,7 +126,9 @@ def _leaderboards(
     gaps = [
         (least, most, figure)
         for least, most, votes in steps(table, target, both.ratings)
-        for _, figure in figured(pairs_between(source.where(np.isin(source.item, votes.item)), votes), options)
+        for _, figure in agreement_by_ties(
+            pairs_between(source.where(np.isin(source.item, votes.item)), votes), options
+        )
     ]
     return both.orders, tuple(gaps), note
 
@@ -145,7 +149,7 @@ def _people(
         return (), None, SEVERAL
     interval_method = options.interval_method or jackknife
     ceilings: list[tuple[Cut, Ceiling]] = []
-    for cut in cuts_of(table, target.where(np.isin(target.item, common)), options):
+    for cut in list_cuts(table, target.where(np.isin(target.item, common)), options):
         every = Cut(cut.part)
         people, judge = every.of(table, target), every.of(table, source)
         one = table.annotators.index(cut.annotator) if cut.annotator else None

@@ -7,9 +7,11 @@ from itertools import combinations
 
 import numpy as np
 
+from judge.agreement.cuts import agreement_by_ties, list_cuts
 from judge.agreement.diagnostics import diagnose
 from judge.agreement.drift import drifted
-from judge.agreement.options import AgreeOptions, Diagnostics, Figure, Report, cuts_of, figured
+from judge.agreement.options import AgreeOptions
+from judge.agreement.report import Diagnostics, Figure, Report
 from judge.columns.names import coded
 from judge.domain.errors import InvalidInput
 from judge.domain.outcome import whole
@@ -35,10 +37,12 @@ def measure(
     if unit == "PLURALITY":
         theirs = plurality(every)
     figures = []
-    for cut in cuts_of(table, theirs, options):
+    for cut in list_cuts(table, theirs, options):
         counted = cut.of(table, theirs)
         pairs = pairs_within(counted) if target is None else pairs_between(_on(counted, ours), counted)
-        figures += [Figure(cut.part, ties, unit, figure, cut.annotator) for ties, figure in figured(pairs, options)]
+        figures += [
+            Figure(cut.part, ties, unit, figure, cut.annotator) for ties, figure in agreement_by_ties(pairs, options)
+        ]
     mine, other = np.unique(ours.item), np.unique(theirs.item)
     both = np.intersect1d(mine, other).size
     consistency, incomplete = _consistency(source, options.level)

@@ -9,7 +9,8 @@ from typing import Any
 from judge.agreement.bias import bias
 from judge.agreement.disagreements import disagreements, told
 from judge.agreement.measure import measure
-from judge.agreement.options import AgreeOptions, Report
+from judge.agreement.options import AgreeOptions
+from judge.agreement.report import Report
 from judge.api.v1 import agreement_service_pb2 as pb
 from judge.api.v1 import agreement_service_pb2_grpc
 from judge.domain.errors import InvalidInput

@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 
 from judge.agreement.bias import Bias
+from judge.agreement.cuts import Cut
 from judge.agreement.disagreements import Disagreement
-from judge.agreement.options import Cut, Figure, Report
+from judge.agreement.report import Figure, Report
 from judge.api.v1 import agreement_service_pb2, leaderboard_pb2, outcome_pb2
 from judge.domain.outcome import Outcome
 from judge.ranking.leaderboard import Anchoring, Leaderboard, StandingRow

@@ -142,11 +142,14 @@ async def test_what_cannot_be_said_is_left_out_and_told(leaderboard: JudgeClient
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (pb.AgreementOptions(intervals="guess"), "intervals 'guess' are none of bootstrap, percentile"),
-        (pb.AgreementOptions(intervals="bootstrap", replicates=1), "replicates is from 2"),
-        (pb.AgreementOptions(epsilon=2), "epsilon lies between 0 and 1"),
-        (pb.AgreementOptions(q=1), "q lies between 0 and 1"),
-        (pb.AgreementOptions(least_items=1), "two items or more"),
+        (
+            pb.AgreementOptions(intervals="guess"),
+            "intervals must be bootstrap, percentile or empty, but they are 'guess'",
+        ),
+        (pb.AgreementOptions(intervals="bootstrap", replicates=1), "replicates must be from 2"),
+        (pb.AgreementOptions(epsilon=2), "epsilon must be between 0 and 1"),
+        (pb.AgreementOptions(q=1), "q must be between 0 and 1"),
+        (pb.AgreementOptions(least_items=1), "least_items must be 2 or more"),
     ],
 )
 async def test_senseless_options_are_refused_by_name(
