@@ -36,7 +36,7 @@ class _BesidePeople(Style):
     people: Mapping[ComparisonKey, float] = field(default_factory=dict)
 
     def difference(self, vote: Vote) -> Floats:
-        return np.append(self.people[vote.where], super().difference(vote))
+        return np.append(self.people[vote.key], super().difference(vote))
 
 
 @dataclass(frozen=True)
@@ -62,15 +62,15 @@ def bias(source: SourceVotes, target: SourceVotes, style: Style | str, family: C
     """
     left_scores: dict[ComparisonKey, list[float]] = {}
     for vote in target.rows:
-        left_scores.setdefault(vote.where, []).append(LEFT_SCORE[vote.outcome])
-    people = {where: sum(told) / len(told) for where, told in left_scores.items()}
-    rows = tuple(vote for vote in source.rows if vote.where in people)
+        left_scores.setdefault(vote.key, []).append(LEFT_SCORE[vote.outcome])
+    people = {key: sum(told) / len(told) for key, told in left_scores.items()}
+    rows = tuple(vote for vote in source.rows if vote.key in people)
     own = _family(rows, people, family, level) if family else None
-    known = len({vote.where for vote in rows}), len({vote.where.prompt_id for vote in rows})
+    known = len({vote.key for vote in rows}), len({vote.key.prompt_id for vote in rows})
     if isinstance(style, str):
         return Bias((), style, own, *known)
     difference = _BesidePeople(
-        (PEOPLE, *style.names), style.of, {where: 2 * left_score - 1 for where, left_score in people.items()}
+        (PEOPLE, *style.names), style.of, {key: 2 * left_score - 1 for key, left_score in people.items()}
     )
     if not rows:
         return Bias((), "the sources have no comparison in common", own, *known)
@@ -86,7 +86,7 @@ def bias(source: SourceVotes, target: SourceVotes, style: Style | str, family: C
 def _family(
     rows: Collection[Vote], people: Mapping[ComparisonKey, float], family: Collection[str], level: float
 ) -> Estimate:
-    ends = {end for vote in rows for end in (vote.where.left, vote.where.right)}
+    ends = {end for vote in rows for end in (vote.key.left, vote.key.right)}
     unknown = sorted(set(family) - ends)
     if unknown:
         raise InvalidInput(
@@ -94,11 +94,11 @@ def _family(
         )
     gaps, prompts = [], []
     for vote in rows:
-        left, right = vote.where.left in family, vote.where.right in family
+        left, right = vote.key.left in family, vote.key.right in family
         if left == right:
             continue
         left_score = LEFT_SCORE[vote.outcome] if vote.left_score is None else vote.left_score
-        gap = left_score - people[vote.where]
+        gap = left_score - people[vote.key]
         gaps.append(gap if left else -gap)
-        prompts.append(vote.where.prompt_id)
+        prompts.append(vote.key.prompt_id)
     return mean(np.array(gaps), coded(prompts)[1][0] if prompts else None, level, (-1.0, 1.0))

@@ -26,7 +26,7 @@ class Cut:
         rows = table.inside(self.part)[votes.item]
         if self.annotator:
             rows &= votes.annotator == table.annotators.index(self.annotator)
-        return votes if rows.all() else votes.where(rows)
+        return votes if rows.all() else votes.select(rows)
 
 
 def list_cuts(table: Table, votes: VoteColumns, options: AgreeOptions) -> list[Cut]:

@@ -78,7 +78,7 @@ def _cascaded(
     rows = np.isin(source.votes.item, most.item)
     if not rows.any():
         return None, "No cascade: the sources have no comparison in common."
-    votes, left_score = source.votes.where(rows), source.left_score[rows]
+    votes, left_score = source.votes.select(rows), source.left_score[rows]
     right = most.outcome[np.searchsorted(most.item, votes.item)] == votes.outcome
     sure = np.where(np.isnan(left_score), 1.0, np.abs(2 * left_score - 1))
     otherwise = None if second is None else _right(second.votes, most, votes)
@@ -107,7 +107,7 @@ def _calibrated(source: Side, target: VoteColumns, options: AgreeOptions) -> tup
     item, left_score = source.votes.item[told], source.left_score[told]
     if not (left_score * 4 % 1).any():
         return None, "No calibration: the source gave no probabilities." if asked else ""
-    votes = target.where(np.isin(target.item, item) & (target.outcome != TIE))
+    votes = target.select(np.isin(target.item, item) & (target.outcome != TIE))
     if votes.n == 0:
         return None, "No calibration: no vote of the target other than a tie is on what the source gave a chance."
     order = np.argsort(item, kind="stable")
@@ -127,7 +127,7 @@ def _leaderboards(
         (least, most, figure)
         for least, most, votes in steps(table, target, both.ratings)
         for _, figure in agreement_by_ties(
-            pairs_between(source.where(np.isin(source.item, votes.item)), votes), options
+            pairs_between(source.select(np.isin(source.item, votes.item)), votes), options
         )
     ]
     return both.orders, tuple(gaps), note
@@ -149,7 +149,7 @@ def _people(
         return (), None, SEVERAL
     interval_method = options.interval_method or jackknife
     ceilings: list[tuple[Cut, Ceiling]] = []
-    for cut in list_cuts(table, target.where(np.isin(target.item, common)), options):
+    for cut in list_cuts(table, target.select(np.isin(target.item, common)), options):
         every = Cut(cut.part)
         people, judge = every.of(table, target), every.of(table, source)
         one = table.annotators.index(cut.annotator) if cut.annotator else None

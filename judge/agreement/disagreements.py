@@ -33,7 +33,7 @@ class Disagreement:
     of the comparison, and so are the source's *verdicts*, and the target's *labels* or *target_verdicts*.
     """
 
-    where: ComparisonKey
+    key: ComparisonKey
     category: str
     source: Outcome
     target: Outcome
@@ -50,19 +50,19 @@ class Disagreement:
 
 def ordered(source: SourceVotes, target: SourceVotes, least: int = 1) -> list[Disagreement]:
     """Where *source* and most of *target*'s votes disagree and there are at least so many votes, best first."""
-    said = {vote.where: vote for vote in source.rows}
+    said = {vote.key: vote for vote in source.rows}
     if len(said) < len(source.rows):
         raise InvalidInput(
             "source", f"source {source.source} has several votes a comparison; @plurality makes them one"
         )
     counts: dict[ComparisonKey, Counter[Outcome]] = {}
     for vote in target.rows:
-        counts.setdefault(vote.where, Counter())[vote.outcome] += 1
+        counts.setdefault(vote.key, Counter())[vote.outcome] += 1
     found = []
-    for where, votes in counts.items():
-        if where not in said or votes.total() < least:
+    for key, votes in counts.items():
+        if key not in said or votes.total() < least:
             continue
-        mine = said[where]
+        mine = said[key]
         most = max(votes.values())
         leading = [outcome for outcome, many in votes.items() if many == most]
         theirs = leading[0] if len(leading) == 1 else Outcome.TIE
@@ -71,9 +71,9 @@ def ordered(source: SourceVotes, target: SourceVotes, least: int = 1) -> list[Di
         left_score = LEFT_SCORE[mine.outcome] if mine.left_score is None else mine.left_score
         sure = _TIE_SURE if mine.outcome is Outcome.TIE else 2 * abs(left_score - 0.5)
         informative = round((most - votes[mine.outcome]) * sure, 6)
-        category = source.categories.get(where.prompt_id, "")
-        found.append(Disagreement(where, category, mine.outcome, theirs, left_score, dict(votes), informative))
-    return sorted(found, key=lambda one: (-one.informative, astuple(one.where)))
+        category = source.categories.get(key.prompt_id, "")
+        found.append(Disagreement(key, category, mine.outcome, theirs, left_score, dict(votes), informative))
+    return sorted(found, key=lambda one: (-one.informative, astuple(one.key)))
 
 
 async def disagreements(
@@ -89,45 +89,45 @@ async def told(
     store: Store, tenant: str, dataset: str, source: Source, target: Source, rows: Sequence[Disagreement]
 ) -> list[Disagreement]:
     """*rows* with the texts of both outputs, the verdicts of both sources that are judges, and the target's labels."""
-    wheres = {row.where for row in rows}
+    keys = {row.key for row in rows}
     revision = await store.revision(tenant, dataset)
-    index = await store.dataset_index(tenant, dataset, revision, prompt_ids={where.prompt_id for where in wheres})
+    index = await store.dataset_index(tenant, dataset, revision, prompt_ids={key.prompt_id for key in keys})
     prompts = {prompt.prompt_id: prompt.row for prompt in index.prompts}
     outputs = index.named()
 
-    def at(where: ComparisonKey, *, left: bool) -> int | None:
-        name, sample = (where.left, where.left_sample) if left else (where.right, where.right_sample)
-        output = outputs.get((where.prompt_id, name, sample))
+    def at(key: ComparisonKey, *, left: bool) -> int | None:
+        name, sample = (key.left, key.left_sample) if left else (key.right, key.right_sample)
+        output = outputs.get((key.prompt_id, name, sample))
         return None if output is None else output.row
 
-    known = {where: (at(where, left=True), at(where, left=False)) for where in wheres}
-    asked = await store.prompt_texts({prompts[where.prompt_id] for where in wheres if where.prompt_id in prompts})
+    known = {key: (at(key, left=True), at(key, left=False)) for key in keys}
+    asked = await store.prompt_texts({prompts[key.prompt_id] for key in keys if key.prompt_id in prompts})
     texts = await store.output_texts({row for ends in known.values() for row in ends if row is not None})
-    verdicts, others = [await verdicts_on(store, tenant, dataset, one, wheres) for one in (source, target)]
+    verdicts, others = [await verdicts_on(store, tenant, dataset, one, keys) for one in (source, target)]
     labels: dict[ComparisonKey, list[Label]] = {}
     if target.kind in (SourceKind.PEOPLE, SourceKind.LABELS):
         everything = [label async for _, label in all_labels(store, tenant, dataset, revision)]
         for label in labels_of(target, everything):
-            where, _ = labelled_at(label)
-            if where in wheres:
-                labels.setdefault(where, []).append(label)
+            key, _ = labelled_at(label)
+            if key in keys:
+                labels.setdefault(key, []).append(label)
 
     def turns(row: int | None) -> tuple[str, ...]:
         return texts[row].output.turns if row in texts else ()
 
     found = []
     for row in rows:
-        prompt = asked.get(prompts.get(row.where.prompt_id, -1))
-        left, right = known[row.where]
+        prompt = asked.get(prompts.get(row.key.prompt_id, -1))
+        left, right = known[row.key]
         found.append(
             replace(
                 row,
                 prompt=prompt.prompt.turns if prompt else (),
                 left=turns(left),
                 right=turns(right),
-                verdicts=tuple(verdicts.get(row.where, ())),
-                labels=tuple(labels.get(row.where, ())),
-                target_verdicts=tuple(others.get(row.where, ())),
+                verdicts=tuple(verdicts.get(row.key, ())),
+                labels=tuple(labels.get(row.key, ())),
+                target_verdicts=tuple(others.get(row.key, ())),
             )
         )
     return found

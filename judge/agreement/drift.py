@@ -27,13 +27,13 @@ def drifted(before: SourceVotes, after: SourceVotes, level: float) -> Drift | st
         return f"Not compared as before and after: {shared} verdicts are the same calls in both; use another epoch."
     (old,), (new,) = before.left_scores.values(), after.left_scores.values()
     tables, first, prompts = [], [], []
-    for where, by_order in old.items():
+    for key, by_order in old.items():
         for order, shares in by_order.items():
-            counts = [_counted(side) for side in (shares, new.get(where, {}).get(order, ()))]
+            counts = [_counted(side) for side in (shares, new.get(key, {}).get(order, ()))]
             if all(map(sum, counts)):
                 tables.append(counts)
                 first.append(0 if order is Order.LEFT_FIRST else 1)
-                prompts.append(where.prompt_id)
+                prompts.append(key.prompt_id)
     if not tables:
         return "Not compared as before and after: no showing has a verdict in both."
     sides = np.array(tables, dtype=np.float64)

@@ -42,7 +42,7 @@ def leaderboards(
     many = int(np.count_nonzero(both))
     if many < FEWEST:
         return Leaderboards(None, {}, f"the sources have {many} contestants in common")
-    kept = [votes.where((both[left] & both[right])[votes.item]) for votes in (source, target)]
+    kept = [votes.select((both[left] & both[right])[votes.item]) for votes in (source, target)]
     prompts = np.unique(np.concatenate([votes.cluster for votes in kept]))
     code = np.cumsum(both) - 1
     ratings: dict[str, float] = {}
@@ -72,5 +72,5 @@ def steps(table: Table, votes: VoteColumns, ratings: Mapping[str, float]) -> lis
     names, left, right = table.contestants
     rating = np.array([ratings.get(name, nan) for name in names])
     apart = np.abs(rating[left] - rating[right])[votes.item]
-    found = [(least, most, votes.where((least <= apart) & (apart < most))) for least, most in pairwise(GAPS)]
+    found = [(least, most, votes.select((least <= apart) & (apart < most))) for least, most in pairwise(GAPS)]
     return [step for step in found if step[2].n]

@@ -73,7 +73,7 @@ def measure(
 
 def _on(votes: VoteColumns, source: VoteColumns) -> VoteColumns:
     """What *source* says of the items of *votes*."""
-    return source.where(np.isin(source.item, votes.item))
+    return source.select(np.isin(source.item, votes.item))
 
 
 def _unit(said: str, *, among_themselves: bool) -> str:
@@ -92,12 +92,12 @@ def _repeats(votes: SourceVotes, level: float) -> Estimate | None:
     """How often two repeats of the same showing have the same outcome; None where nothing was repeated."""
     same, prompts = [], []
     for told in votes.left_scores.values():
-        for where, by_order in told.items():
+        for key, by_order in told.items():
             for shares in by_order.values():
                 said = [whole(share) for share in shares if share is not None]
                 for pair in combinations(said, 2):
                     same.append(float(pair[0] is pair[1]))
-                    prompts.append(where.prompt_id)
+                    prompts.append(key.prompt_id)
     if not same:
         return None
     return mean(np.array(same), coded(prompts)[1][0], level, (0.0, 1.0))
@@ -111,7 +111,7 @@ def _consistency(votes: SourceVotes, level: float) -> tuple[OrderEffects | None,
     found = order_consistency(
         np.array([o.left_first - 1 for o in whole if o.left_first], dtype=np.int8),
         np.array([o.right_first - 1 for o in whole if o.right_first], dtype=np.int8),
-        coded([o.where.prompt_id for o in whole])[1][0],
+        coded([o.key.prompt_id for o in whole])[1][0],
         level=level,
     )
     return found, incomplete

@@ -38,18 +38,18 @@ def labelled(source: Source, labels: Iterable[Label]) -> Labelled:
     taken = labels_of(source, labels)
     said: dict[ComparisonKey, list[float]] = {}
     for vote in label_votes(source, taken):
-        said.setdefault(vote.where, []).append(LEFT_SCORE[vote.outcome])
+        said.setdefault(vote.key, []).append(LEFT_SCORE[vote.outcome])
     chosen: dict[ComparisonKey, float] = {}
     queued: set[ComparisonKey] = set()
     for label in taken:
-        where, _ = labelled_at(label)
-        if where not in said:
+        key, _ = labelled_at(label)
+        if key not in said:
             continue
         if label.selection is Selection.QUEUE:
-            queued.add(where)
+            queued.add(key)
         probability = label.selection_probability
-        if probability is not None and chosen.setdefault(where, probability) != probability:
-            told = f"labels on one comparison of {where.prompt_id!r} were chosen with different probabilities"
+        if probability is not None and chosen.setdefault(key, probability) != probability:
+            told = f"labels on one comparison of {key.prompt_id!r} were chosen with different probabilities"
             raise InvalidInput("options.anchored_to", told, reason="UNKNOWN_PROBABILITY")
     unknown = said.keys() - chosen.keys()
     if unknown and (chosen or queued):
@@ -67,23 +67,23 @@ def anchor(votes: SourceVotes, told: Labelled, names: Sequence[str]) -> tuple[An
     number = {name: code for code, name in enumerate(names)}
     judged: dict[ComparisonKey, list[float]] = {}
     for vote in votes.rows:
-        if vote.where.left in number and vote.where.right in number:
+        if vote.key.left in number and vote.key.right in number:
             left_score = LEFT_SCORE[vote.outcome] if vote.left_score is None else vote.left_score
-            judged.setdefault(vote.where, []).append(left_score)
-    wheres = list(judged)
-    many = sum(where in told.left_scores for where in wheres)
+            judged.setdefault(vote.key, []).append(left_score)
+    keys = list(judged)
+    many = sum(key in told.left_scores for key in keys)
     if not many:
         message = f"{told.source} has no label on what {votes.source} has an outcome of"
         raise Precondition(message, reason="NO_COMMON_COMPARISONS")
     known = told.probability
     compared = Compared(
         len(names),
-        np.array([number[where.left] for where in wheres], dtype=np.int32),
-        np.array([number[where.right] for where in wheres], dtype=np.int32),
-        np.array([sum(judged[where]) / len(judged[where]) for where in wheres]),
-        np.array([told.left_scores.get(where, np.nan) for where in wheres]),
-        _probabilities(wheres, known, many),
-        coded([where.prompt_id for where in wheres])[1][0],
+        np.array([number[key.left] for key in keys], dtype=np.int32),
+        np.array([number[key.right] for key in keys], dtype=np.int32),
+        np.array([sum(judged[key]) / len(judged[key]) for key in keys]),
+        np.array([told.left_scores.get(key, np.nan) for key in keys]),
+        _probabilities(keys, known, many),
+        coded([key.prompt_id for key in keys])[1][0],
     )
     try:
         found = anchored(compared)
@@ -93,7 +93,7 @@ def anchor(votes: SourceVotes, told: Labelled, names: Sequence[str]) -> tuple[An
     return found, Anchoring(
         told.source,
         many,
-        len(wheres),
+        len(keys),
         found.labelled_prompts,
         round(found.weight, 6),
         round(found.gain, 6),
@@ -104,7 +104,7 @@ def anchor(votes: SourceVotes, told: Labelled, names: Sequence[str]) -> tuple[An
     )
 
 
-def _probabilities(wheres: Sequence[ComparisonKey], known: dict[ComparisonKey, float] | None, many: int) -> Floats:
+def _probabilities(keys: Sequence[ComparisonKey], known: dict[ComparisonKey, float] | None, many: int) -> Floats:
     if known is None:
-        return np.full(len(wheres), many / len(wheres))
-    return np.array([known.get(where, 1.0) for where in wheres])
+        return np.full(len(keys), many / len(keys))
+    return np.array([known.get(key, 1.0) for key in keys])

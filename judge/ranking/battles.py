@@ -30,9 +30,9 @@ class Style:
 
     def difference(self, vote: Vote) -> Floats:
         """What the left output has more of than the right one."""
-        where = vote.where
-        left = self.of[where.prompt_id, where.left, where.left_sample, where.turn]
-        return left - self.of[where.prompt_id, where.right, where.right_sample, where.turn]
+        key = vote.key
+        left = self.of[key.prompt_id, key.left, key.left_sample, key.turn]
+        return left - self.of[key.prompt_id, key.right, key.right_sample, key.turn]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,15 +76,15 @@ def battle_design(votes: SourceVotes, options: RankOptions, style: Style | None 
     if not len(rows):
         raise Precondition(f"source {votes.source} has no usable outcome to rank", reason="NO_OUTCOMES")
     of, outcome, weight = _parts(rows)
-    prompt_ids, by_vote = named(rows.prompt, rows.wheres.prompt_ids)
+    prompt_ids, by_vote = named(rows.prompt, rows.keys.prompt_ids)
     prompts = by_vote[of]
     cluster, strata = _clusters(votes, rows, options, of, prompts, [votes.categories.get(p, "") for p in prompt_ids])
-    left, right = rows.wheres.left[rows.item][of], rows.wheres.right[rows.item][of]
+    left, right = rows.keys.left[rows.item][of], rows.keys.right[rows.item][of]
     if rows.left_first is not None:
         turned = rows.left_first[of] == 0
         left, right = np.where(turned, right, left), np.where(turned, left, right)
         outcome = np.where(turned, FLIPPED[outcome], outcome)
-    contestants, ends = named(np.concatenate((left, right)), rows.wheres.contestants)
+    contestants, ends = named(np.concatenate((left, right)), rows.keys.contestants)
     battles = Battles(
         contestants,
         ends[: of.size],

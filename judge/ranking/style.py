@@ -49,7 +49,7 @@ def _all_features(texts: Sequence[str]) -> list[Floats]:
 async def style_of(store: Store, tenant: str, votes: SourceVotes) -> Style:
     """The features of every output that *votes* are about. Raises InvalidInput where the dataset has no such text."""
     revision = await store.revision(tenant, votes.dataset)
-    prompt_ids = {vote.where.prompt_id for vote in votes.rows}
+    prompt_ids = {vote.key.prompt_id for vote in votes.rows}
     index = await store.dataset_index(tenant, votes.dataset, revision, prompt_ids=prompt_ids)
     rows = {named: output.row for named, output in index.named().items()}
     wanted = _sides(votes, rows)
@@ -74,8 +74,8 @@ def _sides(votes: SourceVotes, known: Container[tuple[str, str, int]]) -> list[_
             side
             for vote in votes.rows
             for side in (
-                (vote.where.prompt_id, vote.where.left, vote.where.left_sample, vote.where.turn),
-                (vote.where.prompt_id, vote.where.right, vote.where.right_sample, vote.where.turn),
+                (vote.key.prompt_id, vote.key.left, vote.key.left_sample, vote.key.turn),
+                (vote.key.prompt_id, vote.key.right, vote.key.right_sample, vote.key.turn),
             )
         }
     )

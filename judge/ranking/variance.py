@@ -14,9 +14,9 @@ from judge.votes.votes import SourceVotes
 def variance_of(votes: SourceVotes) -> tuple[Component, ...]:
     """The variance of what goes to the left, by level. Precondition where there are no verdicts."""
     rows = [
-        ((where.left, where.right), (where.prompt_id, where.turn), judge, order, share)
+        ((key.left, key.right), (key.prompt_id, key.turn), judge, order, share)
         for judge, told in votes.left_scores.items()
-        for where, by_order in told.items()
+        for key, by_order in told.items()
         for order, shares in by_order.items()
         for share in shares
         if share is not None

@@ -101,7 +101,7 @@ class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
 
     def _family(self, name: str, source: SourceVotes) -> tuple[str, ...]:
         """The contestants of the configured family of *name* that the *source* has an outcome of."""
-        known = {end for vote in source.rows for end in (vote.where.left, vote.where.right)}
+        known = {end for vote in source.rows for end in (vote.key.left, vote.key.right)}
         return tuple(one for one in self._families.get(name, ()) if one in known)
 
     async def _style(self, source: SourceVotes) -> Style | str:

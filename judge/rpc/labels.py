@@ -65,7 +65,7 @@ class Labels:
     """What was streamed so far: 18 bytes a label, and its comparisons and annotators once."""
 
     def __init__(self) -> None:
-        self._wheres: Numbers[ComparisonKey] = Numbers()
+        self._keys: Numbers[ComparisonKey] = Numbers()
         self._annotators: Numbers[str] = Numbers()
         self._parts: list[tuple[_Index, _Index, Codes, Codes]] = []
 
@@ -81,15 +81,15 @@ class Labels:
         if source.kind not in (SourceKind.PEOPLE, SourceKind.LABELS):
             raise InvalidInput("source", f"a stream of labels has no source {source}; use people or labels:PATTERN")
         item, annotator, outcome, kind = map(np.concatenate, zip(*(self._parts or [_NOTHING]), strict=True))
-        wheres, annotators = ComparisonIndex.of(self._wheres), tuple(self._annotators)
+        keys, annotators = ComparisonIndex.of(self._keys), tuple(self._annotators)
         if source.kind is SourceKind.PEOPLE:
             taken = kind == AnnotatorKind.HUMAN
         else:
             taken = np.array([source.takes(name) for name in annotators], dtype=np.bool_)[annotator]
         if not taken.any():
             raise NotFound(f"source {source} matches no label", reason="EMPTY_SOURCE")
-        taken &= part.among(wheres, {}, {})[item]
-        told = Columns(wheres, annotators, item.astype(np.int32), annotator.astype(np.int32), outcome).among(taken)
+        taken &= part.among(keys, {}, {})[item]
+        told = Columns(keys, annotators, item.astype(np.int32), annotator.astype(np.int32), outcome).among(taken)
         rows = merged(told, source.merge)
         return SourceVotes(str(source), rows, {}, {}, len(rows), len(rows), parser="label")
 
@@ -99,7 +99,7 @@ class Labels:
         outcome = np.array([label.outcome - 1 for label in labels], dtype=np.int8)
         self._parts.append(
             (
-                self._wheres.of(where for where, _ in placed).astype(np.int64),
+                self._keys.of(where for where, _ in placed).astype(np.int64),
                 self._annotators.of(label.annotator for label in labels).astype(np.int64),
                 np.where([flipped for _, flipped in placed], FLIPPED[outcome], outcome),
                 np.array([label.kind for label in labels], dtype=np.int8),
@@ -130,7 +130,7 @@ class Labels:
         code = (outcome - 1).astype(np.int8)
         self._parts.append(
             (
-                self._wheres.of(where for where, _ in placed)[at].astype(np.int64),
+                self._keys.of(where for where, _ in placed)[at].astype(np.int64),
                 self._annotators.of(labels[row].annotator for row in speaks.tolist())[who].astype(np.int64),
                 np.where(flipped, FLIPPED[code], code),
                 np.full(n, columns.kind, dtype=np.int8),

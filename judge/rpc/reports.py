@@ -332,7 +332,7 @@ def _alternative(found: Alternative, names: Sequence[str]) -> agreement_service_
 
 def disagreement(row: Disagreement) -> agreement_service_pb2.Disagreement:
     """A comparison to be read."""
-    where = row.where
+    where = row.key
     return agreement_service_pb2.Disagreement(
         presentation=outcome_pb2.Presentation(
             prompt_id=where.prompt_id,

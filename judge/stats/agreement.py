@@ -125,7 +125,7 @@ def decided(pairs: VotePairs) -> VotePairs:
     >>> decided(VotePairs(np.array([0, 2]), np.array([1, 1]), zero, zero)).n
     1
     """
-    return pairs.where((pairs.source != TIE) & (pairs.target != TIE))
+    return pairs.select((pairs.source != TIE) & (pairs.target != TIE))
 
 
 def share_agreeing(tables: Floats) -> Floats:

@@ -73,17 +73,17 @@ def ceiling(
     (10, 0.75, 0.5)
     """
     if ties == "WITHOUT":
-        judge = judge.where(judge.outcome != TIE)
+        judge = judge.select(judge.outcome != TIE)
     items, many = np.unique(people.item, return_counts=True)
     common = np.intersect1d(items[many > 1], judge.item)
-    people = people.where(np.isin(people.item, common))
-    judge, theirs = judge.where(np.isin(judge.item, common)), people
+    people = people.select(np.isin(people.item, common))
+    judge, theirs = judge.select(np.isin(judge.item, common)), people
     if annotator is None:
         within = pairs_within(people)
     else:
-        theirs, others = (people.where(np.equal(people.annotator == annotator, own)) for own in (True, False))
+        theirs, others = (people.select(np.equal(people.annotator == annotator, own)) for own in (True, False))
         within = pairs_between(others, theirs)
-        theirs = theirs.where(np.isin(theirs.item, others.item))
+        theirs = theirs.select(np.isin(theirs.item, others.item))
     between = pairs_between(judge, theirs)
     if ties == "WITHOUT":
         between, within = decided(between), decided(within)
@@ -100,7 +100,7 @@ def ceiling(
         np.unique(theirs.item).size,
         theirs.n,
         ties,
-        _largest(theirs.where(theirs.outcome != TIE) if ties == "WITHOUT" else theirs, level),
+        _largest(theirs.select(theirs.outcome != TIE) if ties == "WITHOUT" else theirs, level),
         round(detectable(error, clusters, level), 6) if error else None,
         prompts_needed(error, clusters, wanted, level) if error else None,
     )

@@ -56,12 +56,12 @@ def compare_sources(
     (1.0, 0.5, 10)
     """
     if ties == "WITHOUT":
-        judge, second = (side.where(side.outcome != TIE) for side in (judge, second))
+        judge, second = (side.select(side.outcome != TIE) for side in (judge, second))
     common = np.intersect1d(judge.item, second.item)
-    people = people.where(np.isin(people.item, common))
-    sides = [pairs_between(side.where(np.isin(side.item, common)), people) for side in (judge, second)]
+    people = people.select(np.isin(people.item, common))
+    sides = [pairs_between(side.select(np.isin(side.item, common)), people) for side in (judge, second)]
     if ties == "WITHOUT":
-        people = people.where(people.outcome != TIE)
+        people = people.select(people.outcome != TIE)
         sides = [decided(side) for side in sides]
     prompts = np.unique(people.cluster)
     tables = np.stack([prompt_tables(side, prompts) for side in sides], axis=1)

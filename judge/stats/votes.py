@@ -51,7 +51,7 @@ class VoteColumns:
         """The number of votes."""
         return self.item.size
 
-    def where(self, rows: Flags | npt.NDArray[np.integer]) -> "VoteColumns":
+    def select(self, rows: Flags | npt.NDArray[np.integer]) -> "VoteColumns":
         """The votes in these *rows*."""
         return VoteColumns(self.item[rows], self.outcome[rows], self.cluster[rows], self.annotator[rows])
 
@@ -75,7 +75,7 @@ class VotePairs:
         """The number of pairs."""
         return self.source.size
 
-    def where(self, rows: Flags | npt.NDArray[np.integer]) -> "VotePairs":
+    def select(self, rows: Flags | npt.NDArray[np.integer]) -> "VotePairs":
         """The pairs in these *rows*."""
         return VotePairs(self.source[rows], self.target[rows], self.item[rows], self.cluster[rows], self.exchangeable)
 

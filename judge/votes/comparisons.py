@@ -38,19 +38,19 @@ class ComparisonIndex(Sequence[ComparisonKey]):
     right_sample: Ints
 
     @staticmethod
-    def of(wheres: Iterable[ComparisonKey]) -> ComparisonIndex:
+    def of(keys: Iterable[ComparisonKey]) -> ComparisonIndex:
         """These comparisons; themselves if they are columns."""
-        if isinstance(wheres, ComparisonIndex):
-            return wheres
-        told = tuple(wheres)
-        prompt_ids, (prompt,) = coded([where.prompt_id for where in told])
-        contestants, (left, right) = coded([where.left for where in told], [where.right for where in told])
+        if isinstance(keys, ComparisonIndex):
+            return keys
+        told = tuple(keys)
+        prompt_ids, (prompt,) = coded([key.prompt_id for key in told])
+        contestants, (left, right) = coded([key.left for key in told], [key.right for key in told])
         turn, left_sample, right_sample = (
             np.array(column, dtype=np.int32)
             for column in (
-                [where.turn for where in told],
-                [where.left_sample for where in told],
-                [where.right_sample for where in told],
+                [key.turn for key in told],
+                [key.left_sample for key in told],
+                [key.right_sample for key in told],
             )
         )
         return ComparisonIndex(prompt_ids, contestants, prompt, turn, left, right, left_sample, right_sample)

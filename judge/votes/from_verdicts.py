@@ -47,15 +47,15 @@ class PromptAttributes:
 def judge_votes(judged: JudgeVerdicts, source: str, taking: Taking, attributes: PromptAttributes) -> SourceVotes:
     """The votes that *taking* makes of what was *judged*."""
     verdicts, partial = judged.verdicts, taking.part != WHOLE
-    wheres, flipped = _oriented(verdicts)
-    kept = taking.part.among(wheres, attributes.categories, attributes.tags)
+    keys, flipped = _oriented(verdicts)
+    kept = taking.part.among(keys, attributes.categories, attributes.tags)
     status = verdicts.status[kept]
     many = np.bincount(status, minlength=len(STATUSES)).tolist()
     statuses = Counter({name: count for name, count in zip(STATUSES, many, strict=True) if count})
     planned = 0 if partial else judged.planned
     if planned > status.size:
         statuses[judged.never_started.name.lower() if judged.never_started else "pending"] += planned - status.size
-    distinct, item = wheres.among(kept).distinct()
+    distinct, item = keys.among(kept).distinct()
     order = np.where(flipped, len(Order) + 1 - verdicts.order, verdicts.order)[kept].astype(np.int8)
     left_score = _left_scores(verdicts, kept, order, soft=taking.reconcile is Reconcile.SOFT)
     if taking.unreadable_as_tie:
@@ -129,7 +129,7 @@ def reconciled(told: ByOrder, reconcile: Reconcile, judge: str) -> Columns:
     outcomes = np.where(there, wholes(means), -1)[usable]
     same = (outcomes[:, 0] == outcomes[:, 1]) | (outcomes < 0).any(axis=1)
     outcome = wholes(one) if reconcile is Reconcile.SOFT else np.where(same, outcomes.max(axis=1), TIE).astype(np.int8)
-    votes = _votes(told.wheres, np.flatnonzero(usable), outcome, judge)
+    votes = _votes(told.keys, np.flatnonzero(usable), outcome, judge)
     if told.weights_of_both is not None:
         votes = replace(votes, weight=np.where(outcome == TIE, 1.0, told.weights_of_both[usable]))
     if reconcile is Reconcile.SOFT:
@@ -141,12 +141,12 @@ def _each(told: ByOrder, judge: str) -> Columns:
     means = told.means.ravel()
     cell = np.flatnonzero(~np.isnan(means))
     outcome = wholes(means[cell])
-    votes = _votes(told.wheres, cell // ORDERS, outcome, judge)
+    votes = _votes(told.keys, cell // ORDERS, outcome, judge)
     weight = None if told.weights is None else np.where(outcome == TIE, 1.0, told.weights.ravel()[cell])
     first = (cell % ORDERS == Order.LEFT_FIRST - 1).astype(np.int8)
     return replace(votes, left_first=first, weight=weight)
 
 
-def _votes(wheres: ComparisonIndex, item: NDArray[np.integer], outcome: Codes, judge: str) -> Columns:
+def _votes(keys: ComparisonIndex, item: NDArray[np.integer], outcome: Codes, judge: str) -> Columns:
     at = item.astype(np.int32)
-    return Columns(wheres, (judge,), at, np.zeros(at.size, dtype=np.int32), outcome)
+    return Columns(keys, (judge,), at, np.zeros(at.size, dtype=np.int32), outcome)

@@ -16,14 +16,14 @@ def jury_votes(jury: Source, members: Sequence[SourceVotes]) -> SourceVotes:
     """One vote for each comparison on which enough *members* have an outcome; others are counted as too_few_members."""
     said: dict[ComparisonKey, list[tuple[float, Vote]]] = {}
     for member, votes in zip(jury.members, members, strict=True):
-        said.update((where, []) for where in votes.comparisons - said.keys())
+        said.update((key, []) for key in votes.comparisons - said.keys())
         for vote in votes.rows:
-            said[vote.where].append((member.weight, vote))
+            said[vote.key].append((member.weight, vote))
     rows: list[Vote] = []
     statuses: Counter[str] = Counter()
-    for where in sorted(said, key=astuple):
-        enough = len(said[where]) >= jury.least
-        found = _jury_vote(where, said[where], jury) if enough else None
+    for key in sorted(said, key=astuple):
+        enough = len(said[key]) >= jury.least
+        found = _jury_vote(key, said[key], jury) if enough else None
         statuses["ok" if found else "no_majority" if enough else "too_few_members"] += 1
         rows += [found] if found else []
     one = members[0]
@@ -43,7 +43,7 @@ def jury_votes(jury: Source, members: Sequence[SourceVotes]) -> SourceVotes:
     )
 
 
-def _jury_vote(where: ComparisonKey, votes: Sequence[tuple[float, Vote]], jury: Source) -> Vote | None:
+def _jury_vote(key: ComparisonKey, votes: Sequence[tuple[float, Vote]], jury: Source) -> Vote | None:
     """What a jury says of a comparison; None where no outcome has more than half of the weight and it must."""
     all_of_them = sum(weight for weight, _ in votes)
     if jury.merge is Merge.MEAN:
@@ -51,17 +51,17 @@ def _jury_vote(where: ComparisonKey, votes: Sequence[tuple[float, Vote]], jury: 
             (w, LEFT_SCORE[vote.outcome] if vote.left_score is None else vote.left_score) for w, vote in votes
         ]
         left_score = round(sum(weight * left_score for weight, left_score in left_scores) / all_of_them, 12)
-        return Vote(where, whole(left_score), str(jury), left_score)
+        return Vote(key, whole(left_score), str(jury), left_score)
     weights = dict.fromkeys(Outcome, 0.0)
     for weight, vote in votes:
         weights[vote.outcome] += weight
     most = max(weights.values())
     leading = [outcome for outcome, weight in weights.items() if weight == most]
     if jury.merge is Merge.MAJORITY:
-        return Vote(where, leading[0], str(jury)) if most > all_of_them / 2 else None
+        return Vote(key, leading[0], str(jury)) if most > all_of_them / 2 else None
     if jury.merge is Merge.PLURALITY_DROP and len(leading) > 1:
         return None
-    return Vote(where, leading[0] if len(leading) == 1 else Outcome.TIE, str(jury))
+    return Vote(key, leading[0] if len(leading) == 1 else Outcome.TIE, str(jury))
 
 
 def without(jury: Source, votes: SourceVotes, judge: str) -> SourceVotes:

@@ -46,7 +46,7 @@ async def _votes_of(store: Store, tenant: str, dataset: str, source: Source, tak
 
         def said() -> SourceVotes:
             told = Columns.of(label_votes(source, labels))
-            rows = told.among(taking.part.among(told.wheres, categories, tags)[told.item])
+            rows = told.among(taking.part.among(told.keys, categories, tags)[told.item])
             return SourceVotes(str(source), rows, categories, tags, usable=len(rows), planned=len(rows), parser="label")
 
         return await asyncio.to_thread(said)
@@ -93,8 +93,8 @@ def label_votes(source: Source, labels: Iterable[Label]) -> Sequence[Vote]:
     """The votes that *source* takes from *labels*, in their order. NotFound if it takes none."""
     rows = []
     for label in labels_of(source, labels):
-        where, flipped = labelled_at(label)
-        rows.append(Vote(where, label.outcome.flipped if flipped else label.outcome, label.annotator))
+        key, flipped = labelled_at(label)
+        rows.append(Vote(key, label.outcome.flipped if flipped else label.outcome, label.annotator))
     return merged(rows, source.merge)
 
 
@@ -191,7 +191,7 @@ async def _adaptively(store: Store, tenant: str, dataset: str, judge: str) -> bo
 
 
 async def verdicts_on(
-    store: Store, tenant: str, dataset: str, source: Source, wheres: Collection[ComparisonKey]
+    store: Store, tenant: str, dataset: str, source: Source, keys: Collection[ComparisonKey]
 ) -> dict[ComparisonKey, list[Verdict]]:
     """The verdicts behind a judge's, a run's or a jury's votes on some comparisons; nothing of labels."""
     if source.kind in (SourceKind.PEOPLE, SourceKind.LABELS):
@@ -200,9 +200,9 @@ async def verdicts_on(
     found: dict[ComparisonKey, list[Verdict]] = {}
     for judge in judges:
         for verdict in await _verdicts(store, tenant, dataset, judge):
-            where = _where(verdict)
-            if where in wheres:
-                found.setdefault(where, []).append(verdict)
+            key = _where(verdict)
+            if key in keys:
+                found.setdefault(key, []).append(verdict)
     return found
 
 

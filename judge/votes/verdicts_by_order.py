@@ -24,7 +24,7 @@ LeftScores = Mapping[ComparisonKey, Mapping[Order, Sequence[float | None]]]
 class OutcomesByOrder:
     """A comparison's outcome in each order, where both were shown; None where there is no verdict."""
 
-    where: ComparisonKey
+    key: ComparisonKey
     left_first: Outcome | None
     right_first: Outcome | None
 
@@ -36,14 +36,14 @@ def wholes(left_scores: Floats) -> Codes:
 
 @dataclass(frozen=True, eq=False)
 class ByOrder:
-    """n verdicts on *wheres*, which are distinct and in the order of their coming.
+    """n verdicts on *keys*, which are distinct and in the order of their coming.
 
-    *item* is int32[n], whose comparison each is; *order* int8[n], what was shown first, as *wheres* have left and
+    *item* is int32[n], whose comparison each is; *order* int8[n], what was shown first, as *keys* have left and
     right; *left_score* float64[n], what goes to the left, NaN where there is no outcome; *weight* float64[n], how many
     votes each counts, or None for one; *answer* int64[n], the store's numbers of calls, or 0.
     """
 
-    wheres: ComparisonIndex
+    keys: ComparisonIndex
     item: Ints
     order: Codes
     left_score: Floats
@@ -62,22 +62,22 @@ class ByOrder:
 
     @cached_property
     def shown(self) -> Flags:
-        """Of each comparison, bool[wheres, orders]: whether it was shown so."""
+        """Of each comparison, bool[keys, orders]: whether it was shown so."""
         return self._counted(np.ones(self.item.size, dtype=np.bool_)) > 0
 
     @cached_property
     def means(self) -> Floats:
-        """Of each comparison, float64[wheres, orders]: the mean over repeats; NaN where there is no outcome."""
+        """Of each comparison, float64[keys, orders]: the mean over repeats; NaN where there is no outcome."""
         return self._mean(self.left_score)
 
     @cached_property
     def weights(self) -> Floats | None:
-        """Of each comparison, float64[wheres, orders]: how many votes its outcome counts; None for one each."""
+        """Of each comparison, float64[keys, orders]: how many votes its outcome counts; None for one each."""
         return None if self.weight is None else self._mean(self.weight)
 
     @cached_property
     def weights_of_both(self) -> Floats | None:
-        """Of each comparison, float64[wheres]: the same over both orders."""
+        """Of each comparison, float64[keys]: the same over both orders."""
         if self.weight is None:
             return None
         sums = self._summed(self.weight).sum(axis=1)
@@ -87,32 +87,32 @@ class ByOrder:
         return _divided(self._summed(value), self._counted(self.told))
 
     def _summed(self, value: Floats) -> Floats:
-        size = len(self.wheres) * ORDERS
+        size = len(self.keys) * ORDERS
         sums: Floats = np.bincount(self.cell[self.told], value[self.told], size).astype(np.float64)
         return sums.reshape(-1, ORDERS)
 
     def _counted(self, rows: Flags) -> NDArray[np.int64]:
-        return np.bincount(self.cell[rows], minlength=len(self.wheres) * ORDERS).reshape(-1, ORDERS)
+        return np.bincount(self.cell[rows], minlength=len(self.keys) * ORDERS).reshape(-1, ORDERS)
 
     @cached_property
     def orders(self) -> tuple[OutcomesByOrder, ...]:
         """The outcomes of what was shown in both orders."""
         both: Flags = np.logical_and.reduce(self.shown, axis=1)
         return tuple(
-            OutcomesByOrder(where, *(None if isnan(left_score) else whole(left_score) for left_score in left_scores))
-            for where, left_scores in zip(self.wheres.among(both), self.means[both].tolist(), strict=True)
+            OutcomesByOrder(key, *(None if isnan(left_score) else whole(left_score) for left_score in left_scores))
+            for key, left_scores in zip(self.keys.among(both), self.means[both].tolist(), strict=True)
         )
 
     @cached_property
     def left_scores(self) -> LeftScores:
         """What each verdict gives to the left."""
-        wheres = list(self.wheres)
-        found: dict[ComparisonKey, dict[Order, list[float | None]]] = {where: {} for where in wheres}
+        keys = list(self.keys)
+        found: dict[ComparisonKey, dict[Order, list[float | None]]] = {key: {} for key in keys}
         for item, order, left_score in zip(
             self.item.tolist(), self.order.tolist(), self.left_score.tolist(), strict=True
         ):
             said = None if isnan(left_score) else left_score
-            found[wheres[item]].setdefault(Order(order), []).append(said)
+            found[keys[item]].setdefault(Order(order), []).append(said)
         return found
 
     @cached_property

@@ -22,13 +22,13 @@ BOTH = -1
 
 @dataclass(frozen=True, eq=False)
 class Columns(Sequence[Vote]):
-    """n votes: int32[n] codes of *wheres* and *annotators*, and int8[n], the outcomes' codes.
+    """n votes: int32[n] codes of *keys* and *annotators*, and int8[n], the outcomes' codes.
 
     *left_score* is float64[n], how much goes to the left, NaN where that is whole; *left_first* is int8[n], 1, 0 or
     BOTH; *weight* is float64[n]. Each may be None: whole, BOTH, one.
     """
 
-    wheres: ComparisonIndex
+    keys: ComparisonIndex
     annotators: Sequence[str]
     item: Ints
     annotator: Ints
@@ -43,7 +43,7 @@ class Columns(Sequence[Vote]):
         if isinstance(rows, Columns):
             return rows
         items, people = Numbers[ComparisonKey](), Numbers[str]()
-        item, annotator = items.of(vote.where for vote in rows), people.of(vote.annotator for vote in rows)
+        item, annotator = items.of(vote.key for vote in rows), people.of(vote.annotator for vote in rows)
         return Columns(
             ComparisonIndex.of(items),
             tuple(people),
@@ -69,14 +69,14 @@ class Columns(Sequence[Vote]):
         left_score = np.nan if self.left_score is None else float(self.left_score[at])
         first = BOTH if self.left_first is None else int(self.left_first[at])
         weight = 1.0 if self.weight is None else float(self.weight[at])
-        where = self.wheres[int(self.item[at])]
-        return _vote(where, int(self.outcome[at]), self.annotators[self.annotator[at]], left_score, first, weight)
+        key = self.keys[int(self.item[at])]
+        return _vote(key, int(self.outcome[at]), self.annotators[self.annotator[at]], left_score, first, weight)
 
     def __iter__(self) -> Iterator[Vote]:
-        n, wheres = len(self), list(self.wheres)
+        n, keys = len(self), list(self.keys)
         return map(
             _vote,
-            map(wheres.__getitem__, self.item.tolist()),
+            map(keys.__getitem__, self.item.tolist()),
             self.outcome.tolist(),
             map(self.annotators.__getitem__, self.annotator.tolist()),
             repeat(np.nan, n) if self.left_score is None else self.left_score.tolist(),
@@ -87,7 +87,7 @@ class Columns(Sequence[Vote]):
     def among(self, rows: slice | Flags | Ints) -> Columns:
         """The votes in these *rows*."""
         return Columns(
-            self.wheres,
+            self.keys,
             self.annotators,
             self.item[rows],
             self.annotator[rows],
@@ -100,9 +100,9 @@ class Columns(Sequence[Vote]):
     def compact(self) -> Columns:
         """The same votes, without comparisons that have none."""
         used, item = np.unique(self.item, return_inverse=True)
-        if used.size == len(self.wheres):
+        if used.size == len(self.keys):
             return self
-        return replace(self, wheres=self.wheres.among(used), item=item.astype(np.int32))
+        return replace(self, keys=self.keys.among(used), item=item.astype(np.int32))
 
     @property
     def left_scores(self) -> Floats:
@@ -115,25 +115,25 @@ class Columns(Sequence[Vote]):
     @property
     def prompt(self) -> Ints:
         """The code of each vote's prompt, int32[n]."""
-        return self.wheres.prompt[self.item]
+        return self.keys.prompt[self.item]
 
 
-def _vote(where: ComparisonKey, code: int, annotator: str, left_score: float, first: int, weight: float) -> Vote:
+def _vote(key: ComparisonKey, code: int, annotator: str, left_score: float, first: int, weight: float) -> Vote:
     told = None if isnan(left_score) else left_score
-    return Vote(where, Outcome(code + 1), annotator, told, None if first == BOTH else bool(first), weight)
+    return Vote(key, Outcome(code + 1), annotator, told, None if first == BOTH else bool(first), weight)
 
 
 def categories_of(votes: SourceVotes) -> list[str]:
     """The categories that *votes* are on, sorted."""
     rows = Columns.of(votes.rows)
-    names = rows.wheres.prompt_ids
+    names = rows.keys.prompt_ids
     return sorted({votes.categories.get(names[code], "") for code in np.unique(rows.prompt).tolist()})
 
 
 def in_category(votes: SourceVotes, category: str, *, other: bool = False) -> SourceVotes:
     """Those of *votes* in *category*, or those in every *other*."""
     rows = Columns.of(votes.rows)
-    inside = [(votes.categories.get(name, "") == category) != other for name in rows.wheres.prompt_ids]
+    inside = [(votes.categories.get(name, "") == category) != other for name in rows.keys.prompt_ids]
     return replace(votes, rows=rows.among(np.array(inside, dtype=np.bool_)[rows.prompt]))
 
 

@@ -20,7 +20,7 @@ class Vote:
     *left_first* says what was shown first, where each order is a vote of its own. *weight* is how many votes it counts.
     """
 
-    where: ComparisonKey
+    key: ComparisonKey
     outcome: Outcome
     annotator: str = ""
     left_score: float | None = None
@@ -61,7 +61,7 @@ class SourceVotes:
     @property
     def comparisons(self) -> frozenset[ComparisonKey]:
         """Of judges: all that they have verdicts on, usable or not."""
-        return frozenset(where for told in self.behind.values() for where in told.wheres)
+        return frozenset(key for told in self.behind.values() for key in told.keys)
 
     @property
     def left_scores(self) -> Mapping[str, LeftScores]:
@@ -76,7 +76,7 @@ class SourceVotes:
     @property
     def uniform_votes(self) -> SourceVotes:
         """Of an adaptive run: the votes on what fell by lot."""
-        rows = tuple(v for v in self.rows if (v.where.prompt_id, v.where.left, v.where.right) in self.uniform_sample)
+        rows = tuple(v for v in self.rows if (v.key.prompt_id, v.key.left, v.key.right) in self.uniform_sample)
         return replace(self, rows=rows)
 
 
@@ -90,23 +90,21 @@ class Part:
     right: str = ""
     tag: str = ""
 
-    def among(
-        self, wheres: ComparisonIndex, categories: Mapping[str, str], tags: Mapping[str, tuple[str, ...]]
-    ) -> Flags:
-        """Which of *wheres* belong to it, bool[n]."""
-        kept = np.ones(len(wheres), dtype=np.bool_)
+    def among(self, keys: ComparisonIndex, categories: Mapping[str, str], tags: Mapping[str, tuple[str, ...]]) -> Flags:
+        """Which of *keys* belong to it, bool[n]."""
+        kept = np.ones(len(keys), dtype=np.bool_)
         if self.turn:
-            kept &= wheres.turn == self.turn
+            kept &= keys.turn == self.turn
         for end in filter(None, (self.left, self.right)):
-            named = np.array([name == end for name in wheres.contestants], dtype=np.bool_)
-            kept &= named[wheres.left] | named[wheres.right]
+            named = np.array([name == end for name in keys.contestants], dtype=np.bool_)
+            kept &= named[keys.left] | named[keys.right]
         if self.category or self.tag:
             asked = [
                 (not self.category or categories.get(name, "") == self.category)
                 and (not self.tag or self.tag in tags.get(name, ()))
-                for name in wheres.prompt_ids
+                for name in keys.prompt_ids
             ]
-            kept &= np.array(asked, dtype=np.bool_)[wheres.prompt]
+            kept &= np.array(asked, dtype=np.bool_)[keys.prompt]
         return kept
 
 

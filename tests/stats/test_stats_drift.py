@@ -90,7 +90,7 @@ def test_two_judges_are_separated_on_the_same_votes(ties: str) -> None:
     rng = np.random.default_rng(3)
     right, votes = people(rng, 500, 0.8)
     good, poor = (judge(rng, right, seen) for seen in (0.8, 0.5))
-    found = compare_sources(good, poor.where(poor.item % 2 == 0), votes, ties)
+    found = compare_sources(good, poor.select(poor.item % 2 == 0), votes, ties)
 
     kept = ((votes.item % 2 == 0) & (poor.outcome != 2)[votes.item] & (good.outcome != 2)[votes.item]) | (
         ties == "WITH"
@@ -122,7 +122,7 @@ def test_judges_without_a_comparison_in_common_cannot_be_separated() -> None:
     rng = np.random.default_rng(5)
     right, votes = people(rng, 20, 0.8)
     said = judge(rng, right, 0.8)
-    found = compare_sources(said.where(said.item < 10), said.where(said.item >= 10), votes)
+    found = compare_sources(said.select(said.item < 10), said.select(said.item >= 10), votes)
     assert (found.votes, found.rate.difference.value, found.needed) == (0, None, None)
 
 
@@ -130,7 +130,7 @@ def test_an_annotator_is_held_against_the_judge_and_against_everybody_else() -> 
     """Brute force: the judge's agreement with one person's votes, and the other people's with the same votes."""
     rng = np.random.default_rng(6)
     right, votes = people(rng, 40, 0.6)
-    votes = votes.where(rng.random(votes.n) < 0.8)
+    votes = votes.select(rng.random(votes.n) < 0.8)
     said = judge(rng, right, 0.7)
     found = ceiling(said, votes, interval_method=jackknife, annotator=1)
 

@@ -75,7 +75,7 @@ def test_the_ceiling_is_taken_on_the_same_comparisons() -> None:
     assert (kept.comparisons, kept.votes, kept.rate.one.value, kept.rate.other.value) == (2, 4, 0.75, 0.5)
     assert (dropped.comparisons, dropped.rate.one.n, dropped.rate.other.n) == (1, 2, 1)
     assert kept.largest.value == 0.75
-    nothing = ceiling(said.where(said.item == 1), votes)
+    nothing = ceiling(said.select(said.item == 1), votes)
     assert (nothing.comparisons, nothing.rate.difference.value) == (0, None)
 
 
@@ -120,7 +120,7 @@ def test_the_alternative_annotator_test_knows_who_is_better() -> None:
 
     better = alternative_annotator(judge(rng, right, 0.95), votes, rng)
     guess = alternative_annotator(judge(rng, right, 0.0), votes, rng)
-    few = alternative_annotator(judge(rng, right[:35], 0.0), votes.where(votes.item < 35), rng)
+    few = alternative_annotator(judge(rng, right[:35], 0.0), votes.select(votes.item < 35), rng)
 
     assert (better.answer, better.winning_rate) == (PASSES, 1.0)
     assert (guess.answer, guess.winning_rate) == (FAILS, 0.0)
@@ -135,7 +135,7 @@ def test_the_alternative_annotator_test_knows_who_is_better() -> None:
 def test_annotators_with_few_items_are_left_out() -> None:
     rng = np.random.default_rng(5)
     right, votes = people(rng, 60, 3, 0.7)
-    votes = votes.where((votes.annotator < 2) | (votes.item < 10))
+    votes = votes.select((votes.annotator < 2) | (votes.item < 10))
 
     found = alternative_annotator(judge(rng, right, 0.9), votes, rng)
 
