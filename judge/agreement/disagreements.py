@@ -19,7 +19,7 @@ from judge.domain.verdict import Verdict
 from judge.planning.inputs import all_labels
 from judge.ports.store import Store
 from judge.votes.comparisons import ComparisonKey
-from judge.votes.sources import labelled_at, labels_of, verdicts_on, votes_of
+from judge.votes.sources import labels_of, oriented_key, verdicts_on, votes_of
 from judge.votes.votes import Part, SourceVotes, Taking
 
 _TIE_SURE = 0.5
@@ -108,7 +108,7 @@ async def told(
     if target.kind in (SourceKind.PEOPLE, SourceKind.LABELS):
         everything = [label async for _, label in all_labels(store, tenant, dataset, revision)]
         for label in labels_of(target, everything):
-            key, _ = labelled_at(label)
+            key, _ = oriented_key(label)
             if key in keys:
                 labels.setdefault(key, []).append(label)
 

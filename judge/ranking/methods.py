@@ -29,8 +29,10 @@ from judge.stats.ranks import ranks
 from judge.stats.win_rate import win_rates
 
 ELO_NOTE = "Online Elo depends on the order of the battles; Bradley-Terry does not."
-PERMUTED_NOTE = "order_sd is how far one order of the battles lies from the mean over orders; it is no interval."
-POSITION_NOTE = "The position effect has no bound here: it is left out, and both orders of all comparisons balance it."
+PERMUTED_NOTE = "order_sd is the standard deviation over random orders of the battles; it is not an interval."
+POSITION_NOTE = (
+    "The position effect is unbounded here, so it is not fitted; showing all comparisons in both orders balances it."
+)
 
 
 def fit_leaderboard(design: BattleDesign, options: RankOptions) -> Leaderboard:

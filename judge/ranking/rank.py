@@ -14,7 +14,7 @@ import numpy as np
 from judge.columns.arrays import Floats
 from judge.domain.errors import Incomparable, InvalidInput
 from judge.domain.source import Source
-from judge.ranking.anchoring import Labelled
+from judge.ranking.anchoring import AnchorLabels
 from judge.ranking.battles import FEWEST_PROMPTS, BattleDesign, Style, battle_design
 from judge.ranking.leaderboard import Leaderboard, LeaveOneOut
 from judge.ranking.methods import fit_leaderboard
@@ -26,14 +26,14 @@ from judge.votes.juries import without
 from judge.votes.vote_table import categories_of, in_category
 from judge.votes.votes import SourceVotes
 
-ADAPTIVE_NOTE = "The pairs were chosen adaptively, in {rounds}; what fell by lot is ranked alone beside this."
+ADAPTIVE_NOTE = "The pairs were chosen adaptively, in {rounds}; the uniform sample is also ranked alone."
 SOME_ADAPTIVE_NOTE = (
-    "Some of the pairs were chosen adaptively; rank their run as run:RUN/JUDGE to see what fell by lot alone."
+    "Some of the pairs were chosen adaptively; rank their run as run:RUN/JUDGE to see its uniform sample alone."
 )
 
 
 def build_leaderboard(
-    votes: SourceVotes, options: RankOptions, style: Style | None = None, labels: Labelled | None = None
+    votes: SourceVotes, options: RankOptions, style: Style | None = None, labels: AnchorLabels | None = None
 ) -> Leaderboard:
     """Rank the contestants by *votes*, with the slices and the sensitivity checks that *options* ask for.
 
@@ -91,7 +91,7 @@ def _fit(design: BattleDesign, options: RankOptions) -> Leaderboard:
     leaderboard = fit_leaderboard(rankable, options)
     if rankable.rare:
         leaderboard = leaderboard.with_notes(
-            f"Left out of the fit, differing on fewer than {FEWEST_PROMPTS} prompts: {', '.join(rankable.rare)}."
+            f"Not fitted, since they differ on fewer than {FEWEST_PROMPTS} prompts: {', '.join(rankable.rare)}."
         )
     return replace(
         leaderboard,
@@ -123,7 +123,7 @@ def _rankable(
 
 def _why_incomparable(names: Sequence[str], wins: Floats) -> str:
     reasons = "; ".join(f"{names[i]} {reason}" for i, reason in sorted(unrankable(wins).items()))
-    return f"the contestants cannot be put on one scale: {reasons}; ask for the largest part to rank the others"
+    return f"the contestants cannot be put on one scale: {reasons}; to rank the others, ask for the largest component"
 
 
 def _slices(
@@ -181,7 +181,9 @@ def _ranks(votes: SourceVotes, options: RankOptions, style: Style | None) -> tup
 def _check_targets(options: RankOptions, categories: Sequence[str]) -> None:
     unknown = sorted(set(options.targets) - set(categories))
     if unknown:
-        raise InvalidInput("options.target_categories", f"no battle is of the category {unknown[0]!r}")
+        known = ", ".join(filter(None, categories)) or "none"
+        message = f"no battle is in the category {unknown[0]!r}; the categories are {known}"
+        raise InvalidInput("options.target_categories", message)
 
 
 def _check_contestants(names: Sequence[str], options: RankOptions) -> None:
@@ -190,7 +192,7 @@ def _check_contestants(names: Sequence[str], options: RankOptions) -> None:
         if name and name not in names:
             raise InvalidInput(
                 f"options.{field}",
-                f"{field.replace('_', ' ')} {name!r} has no battle; there are {', '.join(names)}",
+                f"{field.replace('_', ' ')} {name!r} has no battle; the contestants are {', '.join(names)}",
                 reason="UNKNOWN_CONTESTANT",
             )
     if options.anchors and not any(name in names for name, _ in options.anchors):

@@ -17,7 +17,7 @@ from judge.rpc import decode
 from judge.stats.battles import FLIPPED
 from judge.votes.comparisons import ComparisonIndex, ComparisonKey
 from judge.votes.shared_codes import merged
-from judge.votes.sources import labelled_at
+from judge.votes.sources import oriented_key
 from judge.votes.vote_table import Columns, Numbers
 from judge.votes.votes import Part, SourceVotes
 
@@ -95,7 +95,7 @@ class Labels:
 
     def _add_rows(self, rows: Sequence[ds.Label]) -> None:
         labels = [decode.label(row) for row in rows]
-        placed = [labelled_at(label) for label in labels]
+        placed = [oriented_key(label) for label in labels]
         outcome = np.array([label.outcome - 1 for label in labels], dtype=np.int8)
         self._parts.append(
             (
@@ -125,7 +125,7 @@ class Labels:
         _, speaks, who = np.unique(annotator, return_index=True, return_inverse=True)
         said = np.unique(outcome, return_index=True)[1]
         labels = {row: decode.label(_row(columns, row)) for row in np.unique([*first, *speaks, *said]).tolist()}
-        placed = [labelled_at(labels[row]) for row in first.tolist()]
+        placed = [oriented_key(labels[row]) for row in first.tolist()]
         flipped = np.array([turned for _, turned in placed], dtype=np.bool_)[at]
         code = (outcome - 1).astype(np.int8)
         self._parts.append(

@@ -93,12 +93,12 @@ def label_votes(source: Source, labels: Iterable[Label]) -> Sequence[Vote]:
     """The votes that *source* takes from *labels*, in their order. NotFound if it takes none."""
     rows = []
     for label in labels_of(source, labels):
-        key, flipped = labelled_at(label)
+        key, flipped = oriented_key(label)
         rows.append(Vote(key, label.outcome.flipped if flipped else label.outcome, label.annotator))
     return merged(rows, source.merge)
 
 
-def labelled_at(label: Label) -> tuple[ComparisonKey, bool]:
+def oriented_key(label: Label) -> tuple[ComparisonKey, bool]:
     """The comparison that *label* is on, and whether that turned it round."""
     return oriented(label.prompt_id, label.turn, (label.left, label.left_sample), (label.right, label.right_sample))
 

@@ -127,7 +127,7 @@ async def test_ratings_are_anchored_to_labels(leaderboard: JudgeClient) -> None:
 async def test_labels_of_unknown_probability_are_flagged_or_refused(leaderboard: JudgeClient) -> None:
     """None known: taken as random, and said. Some known, or a queue: refused, with how many."""
     await leaderboard.upload_labels("d", [label(0, "able", "base", 0)], source="more")
-    with pytest.raises(JudgeClientError, match="1 of 181 labelled comparisons do not say with what probability"):
+    with pytest.raises(JudgeClientError, match="the selection probability of 1 of 181 labeled comparisons is unknown"):
         await leaderboard.leaderboard("d", "judge:good", RankingOptions(anchored_to="people"))
 
     rng = np.random.default_rng(8)
@@ -143,7 +143,7 @@ async def test_labels_of_unknown_probability_are_flagged_or_refused(leaderboard:
     for row in queued:
         row.annotator = "queued"
     await leaderboard.upload_labels("d", queued, source="queue")
-    with pytest.raises(JudgeClientError, match="9 of 9 labelled comparisons"):
+    with pytest.raises(JudgeClientError, match="9 of 9 labeled comparisons"):
         await leaderboard.leaderboard("d", "judge:good", RankingOptions(anchored_to="labels:queued"))
 
 
@@ -172,15 +172,18 @@ async def test_repeats_of_a_judge_are_compared(leaderboard: JudgeClient) -> None
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (RankingOptions(intervals="guess"), "intervals 'guess' is none of sandwich, bootstrap"),
-        (RankingOptions(intervals="bootstrap", replicates=1), "replicates is from 2"),
-        (RankingOptions(intervals="bootstrap", strata=True), "no strata"),
-        (RankingOptions(intervals="percentile", anchor=Anchor(contestant="able", rating=1)), "go with no anchor"),
+        (RankingOptions(intervals="guess"), "unknown intervals 'guess'; use one of sandwich, bootstrap"),
+        (RankingOptions(intervals="bootstrap", replicates=1), "replicates must be from 2 to 10,000, but it is 1"),
+        (RankingOptions(intervals="bootstrap", strata=True), "leave out strata"),
+        (
+            RankingOptions(intervals="percentile", anchor=Anchor(contestant="able", rating=1)),
+            "cannot be combined with an anchor",
+        ),
         (RankingOptions(intervals="bootstrap", method="elo"), "method elo has no intervals"),
         (RankingOptions(anchored_to="judge:poor"), "anchored to people or labels:PATTERN"),
         (RankingOptions(anchored_to="labels:nobody"), "matches no label"),
-        (RankingOptions(anchored_to="people", style=True), "default style only"),
-        (RankingOptions(decisive_weight=0.5), "decisive_weight cannot be 0.5"),
+        (RankingOptions(anchored_to="people", style=True), "need the default style"),
+        (RankingOptions(decisive_weight=0.5), "decisive_weight must be 1 or more, but it is 0.5"),
     ],
 )
 async def test_what_cannot_be_ranked_so_is_refused_by_name(
