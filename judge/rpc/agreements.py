@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from judge.agreement.bias import bias
-from judge.agreement.disagreements import disagreements, told
+from judge.agreement.disagreements import load_details, load_disagreements
 from judge.agreement.measure import measure
 from judge.agreement.options import AgreeOptions
 from judge.agreement.report import Report
@@ -91,9 +91,9 @@ class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
         if request.least_votes < 0:
             raise InvalidInput("least_votes", "least_votes cannot be negative")
         least, part = max(request.least_votes, 1), decode.part(request.slice)
-        found = await disagreements(self._store, TENANT, dataset, source, target, part, least)
+        found = await load_disagreements(self._store, TENANT, dataset, source, target, part, least)
         begin, size = decode.page_token(request.page_token, 0), decode.page_size(request.page_size)
-        page = await told(self._store, TENANT, dataset, source, target, found[max(begin, 0) :][:size])
+        page = await load_details(self._store, TENANT, dataset, source, target, found[max(begin, 0) :][:size])
         return pb.ListDisagreementsResponse(
             disagreements=[reports.disagreement(row) for row in page],
             next_page_token=str(begin + size) if begin + size < len(found) else "",

@@ -288,14 +288,14 @@ def numbers(message: Message) -> Iterator[tuple[str, float]]:
 NO_PAIR = "There is no pair of votes on the same comparison."
 SAME_VALUE = "Kappa is not determined: all votes are the same, so chance alone would always agree."
 NO_CEILING = "No ceiling: no comparison has two votes of the target and an outcome of the source."
-ITSELF = "Both sides are labels:x: each of its votes meets itself, which says nothing; leave the target out."
+ITSELF = "Both sides are labels:x, so each vote is compared with itself, which means nothing; leave the target out."
 
 
 @pytest.mark.parametrize(
     ("said", "source", "target", "told"),
     [
         ({"x": [0, -1], "y": [-1, 0]}, "labels:x", "labels:y", (NO_PAIR, NO_CEILING, "No cascade: the sources have")),
-        ({"x": [0, 1, 2]}, "people", "", (NO_PAIR, "people is one annotator, who has nobody to be compared with.")),
+        ({"x": [0, 1, 2]}, "people", "", (NO_PAIR, "people has one annotator, so there is nobody to compare with.")),
         ({"x": [0, 1, 2], "j": [0, 1, 1]}, "labels:j", "people", ("2 contestants in common",)),
         ({"x": [2] * 9, "y": [2] * 9}, "labels:x", "labels:y", (SAME_VALUE, "without a tie on the same comparison")),
         ({"x": [0] * 9, "y": [0] * 9}, "labels:x", "labels:y", (SAME_VALUE, "so its cascade has one step")),

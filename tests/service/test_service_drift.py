@@ -83,7 +83,9 @@ async def test_verdicts_that_are_the_same_calls_are_said_to_be(client: JudgeClie
     report = await client.agreement("d", again, old)
 
     assert not report.HasField("drift")
-    assert report.notes[0].endswith(f"{PROMPTS * 3 * 2 * 2} verdicts are the same calls in both; use another epoch.")
+    assert report.notes[0].endswith(
+        f"{PROMPTS * 3 * 2 * 2:,} verdicts are the same calls in both; use another cache tag."
+    )
     assert not (await client.agreement("d", old, "people")).HasField("drift")
 
 
