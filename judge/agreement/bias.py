@@ -26,12 +26,12 @@ from judge.votes.comparisons import ComparisonKey
 from judge.votes.votes import SourceVotes, Vote
 
 PEOPLE = "people"
-"""The name of what people say, beside the style."""
+"""The name of the covariate that holds people's votes."""
 
 
 @dataclass(frozen=True)
-class _BesidePeople(Style):
-    """Style, with what people give to the left of each comparison, from -1 to 1, before it."""
+class _StyleAndPeople(Style):
+    """Style with one more covariate first: people's mean vote on the comparison, from -1 (right) to 1 (left)."""
 
     people: Mapping[ComparisonKey, float] = field(default_factory=dict)
 
@@ -63,23 +63,23 @@ def bias(source: SourceVotes, target: SourceVotes, style: Style | str, family: C
     left_scores: dict[ComparisonKey, list[float]] = {}
     for vote in target.rows:
         left_scores.setdefault(vote.key, []).append(LEFT_SCORE[vote.outcome])
-    people = {key: sum(told) / len(told) for key, told in left_scores.items()}
+    people = {key: sum(scores) / len(scores) for key, scores in left_scores.items()}
     rows = tuple(vote for vote in source.rows if vote.key in people)
     own = _family(rows, people, family, level) if family else None
     known = len({vote.key for vote in rows}), len({vote.key.prompt_id for vote in rows})
     if isinstance(style, str):
         return Bias((), style, own, *known)
-    difference = _BesidePeople(
+    difference = _StyleAndPeople(
         (PEOPLE, *style.names), style.of, {key: 2 * left_score - 1 for key, left_score in people.items()}
     )
     if not rows:
         return Bias((), "the sources have no comparison in common", own, *known)
     try:
-        told = battle_design(replace(source, rows=rows), RankOptions(level=level), difference)
-        fit = bradley_terry(told.battles, covariates=told.style)
+        design = battle_design(replace(source, rows=rows), RankOptions(level=level), difference)
+        fit = bradley_terry(design.battles, covariates=design.style)
     except (Disconnected, NotConverged, ValueError) as error:
         return Bias((), str(error), own, *known)
-    reason = f"{', '.join(told.rare)} differ on too few prompts to be told" if told.rare else ""
+    reason = f"{', '.join(design.rare)} differ on too few prompts to be fitted" if design.rare else ""
     return Bias(fit.effects(level), reason, own, *known)
 
 
