@@ -26,17 +26,17 @@ from judge.votes.comparisons import ComparisonKey
 from judge.votes.votes import SourceVotes, Vote
 
 PEOPLE = "people"
-"""The name of what people say, beside the style."""
+"""The name of the covariate that holds people's votes."""
 
 
 @dataclass(frozen=True)
-class _BesidePeople(Style):
-    """Style, with what people give to the left of each comparison, from -1 to 1, before it."""
+class _StyleAndPeople(Style):
+    """Style with one more covariate first: people's mean vote on the comparison, from -1 (right) to 1 (left)."""
 
     people: Mapping[ComparisonKey, float] = field(default_factory=dict)
 
     def difference(self, vote: Vote) -> Floats:
-        return np.append(self.people[vote.where], super().difference(vote))
+        return np.append(self.people[vote.key], super().difference(vote))
 
 
 @dataclass(frozen=True)
@@ -62,31 +62,31 @@ def bias(source: SourceVotes, target: SourceVotes, style: Style | str, family: C
     """
     left_scores: dict[ComparisonKey, list[float]] = {}
     for vote in target.rows:
-        left_scores.setdefault(vote.where, []).append(LEFT_SCORE[vote.outcome])
-    people = {where: sum(told) / len(told) for where, told in left_scores.items()}
-    rows = tuple(vote for vote in source.rows if vote.where in people)
+        left_scores.setdefault(vote.key, []).append(LEFT_SCORE[vote.outcome])
+    people = {key: sum(scores) / len(scores) for key, scores in left_scores.items()}
+    rows = tuple(vote for vote in source.rows if vote.key in people)
     own = _family(rows, people, family, level) if family else None
-    known = len({vote.where for vote in rows}), len({vote.where.prompt_id for vote in rows})
+    known = len({vote.key for vote in rows}), len({vote.key.prompt_id for vote in rows})
     if isinstance(style, str):
         return Bias((), style, own, *known)
-    difference = _BesidePeople(
-        (PEOPLE, *style.names), style.of, {where: 2 * left_score - 1 for where, left_score in people.items()}
+    difference = _StyleAndPeople(
+        (PEOPLE, *style.names), style.of, {key: 2 * left_score - 1 for key, left_score in people.items()}
     )
     if not rows:
         return Bias((), "the sources have no comparison in common", own, *known)
     try:
-        told = battle_design(replace(source, rows=rows), RankOptions(level=level), difference)
-        fit = bradley_terry(told.battles, covariates=told.style)
+        design = battle_design(replace(source, rows=rows), RankOptions(level=level), difference)
+        fit = bradley_terry(design.battles, covariates=design.style)
     except (Disconnected, NotConverged, ValueError) as error:
         return Bias((), str(error), own, *known)
-    reason = f"{', '.join(told.rare)} differ on too few prompts to be told" if told.rare else ""
+    reason = f"{', '.join(design.rare)} differ on too few prompts to be fitted" if design.rare else ""
     return Bias(fit.effects(level), reason, own, *known)
 
 
 def _family(
     rows: Collection[Vote], people: Mapping[ComparisonKey, float], family: Collection[str], level: float
 ) -> Estimate:
-    ends = {end for vote in rows for end in (vote.where.left, vote.where.right)}
+    ends = {end for vote in rows for end in (vote.key.left, vote.key.right)}
     unknown = sorted(set(family) - ends)
     if unknown:
         raise InvalidInput(
@@ -94,11 +94,11 @@ def _family(
         )
     gaps, prompts = [], []
     for vote in rows:
-        left, right = vote.where.left in family, vote.where.right in family
+        left, right = vote.key.left in family, vote.key.right in family
         if left == right:
             continue
         left_score = LEFT_SCORE[vote.outcome] if vote.left_score is None else vote.left_score
-        gap = left_score - people[vote.where]
+        gap = left_score - people[vote.key]
         gaps.append(gap if left else -gap)
-        prompts.append(vote.where.prompt_id)
+        prompts.append(vote.key.prompt_id)
     return mean(np.array(gaps), coded(prompts)[1][0] if prompts else None, level, (-1.0, 1.0))

@@ -1,11 +1,13 @@
-"""What people tell of a judge besides how often it agrees with them."""
+"""What people's votes show about a judge besides how often it agrees with them."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from judge.agreement.cuts import Cut, agreement_by_ties, list_cuts
 from judge.agreement.leaderboards import leaderboards, steps
-from judge.agreement.options import TIES, AgreeOptions, Cut, Diagnostics, cuts_of, figured
+from judge.agreement.options import TIES, AgreeOptions
+from judge.agreement.report import Diagnostics
 from judge.columns.arrays import Floats, sums
 from judge.domain.outcome import Reconcile
 from judge.stats.agreement import AgreementFigure
@@ -21,32 +23,32 @@ from judge.stats.votes import NOBODY, VoteColumns, pairs_between, plurality
 from judge.votes.shared_codes import Side, Table
 
 RESAMPLES = 1000
-"""Resamples of the two leaderboards."""
+"""How often the two leaderboards are resampled."""
 
 NO_CEILING = "No ceiling: no comparison has two votes of the target and an outcome of the source."
-SEVERAL = "No ceiling: the source has several votes on a comparison; @plurality makes them one."
+SEVERAL = "No ceiling: the source has several votes on a comparison; use @plurality to make them one."
 ONE_STEP = (
-    "The source is as sure of one comparison as of another, so its cascade has one step: reconcile soft tells how sure "
-    "it is by its probabilities or its two orders."
+    "The source is equally sure of all comparisons, so its cascade has one step; with reconcile soft, its "
+    "probabilities or its two orders show how sure it is."
 )
 
 
 def diagnose(table: Table, every: VoteColumns, target: VoteColumns, options: AgreeOptions) -> Diagnostics:
-    """All of it of the *table*'s first source: *every* vote of the target, and the *target* that it is counted with."""
+    """Diagnose the first source of *table* by *every* vote of the target and by those that are counted, *target*."""
     source = table.sides[0]
     calibrated, uncalibrated = _calibrated(source, target, options)
     orders, gaps, unordered = _leaderboards(table, source.votes, target, options)
     ceilings, test, alone = _people(table, source.votes, every, options)
     cascaded, unsure = _cascaded(source, target, options, *table.sides[2:])
     return Diagnostics(
-        calibrated,
-        orders,
-        gaps,
-        tuple(filter(None, (uncalibrated, unordered, alone, unsure))),
-        ceilings,
-        test,
-        tuple(table.annotators),
-        cascaded,
+        calibration=calibrated,
+        orders=orders,
+        gaps=gaps,
+        notes=tuple(filter(None, (uncalibrated, unordered, alone, unsure))),
+        ceilings=ceilings,
+        alternative=test,
+        annotators=tuple(table.annotators),
+        cascade=cascaded,
         second_sources=tuple(
             compare_sources(
                 source.votes,
@@ -66,9 +68,9 @@ def diagnose(table: Table, every: VoteColumns, target: VoteColumns, options: Agr
 def _cascaded(
     source: Side, target: VoteColumns, options: AgreeOptions, second: Side | None = None
 ) -> tuple[Cascade | None, str]:
-    """Where the source may answer alone, if asked, held against the target's plurality; and why that says little.
+    """The cascade that lets the source answer alone where it is sure, if asked for, and a note if it means little.
 
-    A *second* answers the rest.
+    It is compared with the target's plurality. A *second* source answers the other comparisons.
     """
     if not options.cascade_target:
         return None, ""
@@ -81,33 +83,36 @@ def _cascaded(
     sure = np.where(np.isnan(left_score), 1.0, np.abs(2 * left_score - 1))
     otherwise = None if second is None else _right(second.votes, most, votes)
     rng, target_share, delta = np.random.default_rng(options.seed), options.cascade_target, options.cascade_delta
-    found = cascade(sure, right, votes.cluster, rng, target_share, delta, options.level, otherwise)
-    return found, ONE_STEP if len(found.steps) == 1 else ""
+    result = cascade(sure, right, votes.cluster, rng, target_share, delta, options.level, otherwise)
+    return result, ONE_STEP if len(result.steps) == 1 else ""
 
 
-def _right(second: VoteColumns, most: VoteColumns, asked: VoteColumns) -> Floats:
-    """The share of the *second*'s votes that are what *most* people say, for each row of *asked*; NaN without any."""
+def _right(second: VoteColumns, most: VoteColumns, votes: VoteColumns) -> Floats:
+    """The share of the *second* source's votes that equal *most*, for each row of *votes*; NaN without any."""
     pairs = pairs_between(second, most)
-    size = int(max(asked.item.max(), most.item.max())) + 1
+    size = int(max(votes.item.max(), most.item.max())) + 1
     same = sums(pairs.item, (pairs.source == pairs.target).astype(np.float64), size)
-    many = sums(pairs.item, size=size)
-    found: Floats = (same / np.where(many > 0, many, np.nan))[asked.item]
-    return found
+    counts = sums(pairs.item, size=size)
+    share: Floats = (same / np.where(counts > 0, counts, np.nan))[votes.item]
+    return share
 
 
 def _calibrated(source: Side, target: VoteColumns, options: AgreeOptions) -> tuple[Calibration | None, str]:
-    """What the source's probabilities are worth, if it has other than those that two orders make of whole outcomes.
+    """The calibration of the source's probabilities, or if soft votes are asked for, why it is unknown.
 
-    Otherwise why that is not known, where it was asked for.
+    Left scores that are multiples of 1/4 come from two orders without probabilities and are not calibrated.
     """
     asked = options.reconcile is Reconcile.SOFT
-    told = ~np.isnan(source.left_score)
-    item, left_score = source.votes.item[told], source.left_score[told]
+    soft = ~np.isnan(source.left_score)
+    item, left_score = source.votes.item[soft], source.left_score[soft]
     if not (left_score * 4 % 1).any():
         return None, "No calibration: the source gave no probabilities." if asked else ""
     votes = target.select(np.isin(target.item, item) & (target.outcome != TIE))
     if votes.n == 0:
-        return None, "No calibration: no vote of the target other than a tie is on what the source gave a chance."
+        return (
+            None,
+            "No calibration: the target has only ties on the comparisons that the source gave probabilities for.",
+        )
     order = np.argsort(item, kind="stable")
     given = left_score[order][np.searchsorted(item[order], votes.item)]
     rng = np.random.default_rng(options.seed)
@@ -118,13 +123,15 @@ def _calibrated(source: Side, target: VoteColumns, options: AgreeOptions) -> tup
 def _leaderboards(
     table: Table, source: VoteColumns, target: VoteColumns, options: AgreeOptions
 ) -> tuple[RankAgreement | None, tuple[tuple[float, float, AgreementFigure], ...], str]:
-    """The two leaderboards, agreement by how far apart contestants are in the target's, and why there are none."""
+    """The two leaderboards, the agreement by distance in the target's, and why they are missing."""
     both = leaderboards(table, source, target, options.level, RESAMPLES, options.seed)
     note = f"The two leaderboards are not compared: {both.reason.rstrip('.')}." if both.reason else ""
     gaps = [
         (least, most, figure)
         for least, most, votes in steps(table, target, both.ratings)
-        for _, figure in figured(pairs_between(source.select(np.isin(source.item, votes.item)), votes), options)
+        for _, figure in agreement_by_ties(
+            pairs_between(source.select(np.isin(source.item, votes.item)), votes), options
+        )
     ]
     return both.orders, tuple(gaps), note
 
@@ -132,27 +139,29 @@ def _leaderboards(
 def _people(
     table: Table, source: VoteColumns, target: VoteColumns, options: AgreeOptions
 ) -> tuple[tuple[tuple[Cut, Ceiling], ...], Alternative | None, str]:
-    """The source beside the target's votes among themselves, the alternative-annotator test, and why one is not there.
+    """The ceilings by the target's own annotators, the alternative-annotator test, and why one of them is missing.
 
-    Nothing where no comparison has two votes of the target, or the source has several on one.
+    Both are missing if no comparison has two votes of the target, or if the source has several votes on one.
     """
-    mine, many = np.unique(source.item, return_counts=True)
+    mine, n_votes = np.unique(source.item, return_counts=True)
     items, votes = np.unique(target.item, return_counts=True)
     common = np.intersect1d(mine, items[votes > 1])
     if common.size == 0:
         return (), None, NO_CEILING
-    if many.max() > 1:
+    if n_votes.max() > 1:
         return (), None, SEVERAL
     interval_method = options.interval_method or jackknife
     ceilings: list[tuple[Cut, Ceiling]] = []
-    for cut in cuts_of(table, target.select(np.isin(target.item, common)), options):
+    for cut in list_cuts(table, target.select(np.isin(target.item, common)), options):
         every = Cut(cut.part)
         people, judge = every.of(table, target), every.of(table, source)
-        one = table.annotators.index(cut.annotator) if cut.annotator else None
+        annotator = table.annotators.index(cut.annotator) if cut.annotator else None
         ceilings.extend(
             (
                 cut,
-                ceiling(judge, people, ties, options.orientation, options.level, interval_method, options.wanted, one),
+                ceiling(
+                    judge, people, ties, options.orientation, options.level, interval_method, options.wanted, annotator
+                ),
             )
             for ties in TIES[options.ties]
         )

@@ -19,7 +19,7 @@ from judge.domain.verdict import Verdict
 from judge.planning.inputs import all_labels
 from judge.ports.store import Store
 from judge.votes.comparisons import ComparisonKey
-from judge.votes.sources import labelled_at, labels_of, verdicts_on, votes_of
+from judge.votes.sources import labels_of, oriented_key, verdicts_on, votes_of
 from judge.votes.votes import Part, SourceVotes, Taking
 
 _TIE_SURE = 0.5
@@ -27,13 +27,13 @@ _TIE_SURE = 0.5
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A comparison of which the source says *source* and most of the target's votes something else.
+    """A comparison on which the outcome of the source differs from that of most of the target's votes.
 
-    *left_score* is how much the source gives to the left; *votes* counts the target's by outcome. The texts are those
-    of the comparison, and so are the source's *verdicts*, and the target's *labels* or *target_verdicts*.
+    *left_score* is the source's; *votes* counts the target's votes by outcome. The texts, the source's *verdicts* and
+    the target's *labels* or *target_verdicts* are empty until `load_details` adds them.
     """
 
-    where: ComparisonKey
+    key: ComparisonKey
     category: str
     source: Outcome
     target: Outcome
@@ -48,86 +48,99 @@ class Disagreement:
     target_verdicts: tuple[Verdict, ...] = field(default=())
 
 
-def ordered(source: SourceVotes, target: SourceVotes, least: int = 1) -> list[Disagreement]:
-    """Where *source* and most of *target*'s votes disagree and there are at least so many votes, best first."""
-    said = {vote.where: vote for vote in source.rows}
-    if len(said) < len(source.rows):
+def find_disagreements(source: SourceVotes, target: SourceVotes, least: int = 1) -> list[Disagreement]:
+    """The comparisons on which *source* and most of *target*'s votes disagree, the most informative first.
+
+    Comparisons with fewer than *least* votes of the target are left out. Raises InvalidInput if the source has several
+    votes on one comparison.
+    """
+    by_key = {vote.key: vote for vote in source.rows}
+    if len(by_key) < len(source.rows):
         raise InvalidInput(
-            "source", f"source {source.source} has several votes a comparison; @plurality makes them one"
+            "source",
+            f"source {source.source} has several votes on a comparison; use {source.source}@plurality to make them one",
         )
     counts: dict[ComparisonKey, Counter[Outcome]] = {}
     for vote in target.rows:
-        counts.setdefault(vote.where, Counter())[vote.outcome] += 1
-    found = []
-    for where, votes in counts.items():
-        if where not in said or votes.total() < least:
+        counts.setdefault(vote.key, Counter())[vote.outcome] += 1
+    rows = []
+    for key, votes in counts.items():
+        if key not in by_key or votes.total() < least:
             continue
-        mine = said[where]
+        mine = by_key[key]
         most = max(votes.values())
-        leading = [outcome for outcome, many in votes.items() if many == most]
+        leading = [outcome for outcome, count in votes.items() if count == most]
         theirs = leading[0] if len(leading) == 1 else Outcome.TIE
         if theirs is mine.outcome or most == votes[mine.outcome]:
             continue
         left_score = LEFT_SCORE[mine.outcome] if mine.left_score is None else mine.left_score
         sure = _TIE_SURE if mine.outcome is Outcome.TIE else 2 * abs(left_score - 0.5)
-        informative = round((most - votes[mine.outcome]) * sure, 6)
-        category = source.categories.get(where.prompt_id, "")
-        found.append(Disagreement(where, category, mine.outcome, theirs, left_score, dict(votes), informative))
-    return sorted(found, key=lambda one: (-one.informative, astuple(one.where)))
+        rows.append(
+            Disagreement(
+                key=key,
+                category=source.categories.get(key.prompt_id, ""),
+                source=mine.outcome,
+                target=theirs,
+                left_score=left_score,
+                votes=dict(votes),
+                informative=round((most - votes[mine.outcome]) * sure, 6),
+            )
+        )
+    return sorted(rows, key=lambda row: (-row.informative, astuple(row.key)))
 
 
-async def disagreements(
+async def load_disagreements(
     store: Store, tenant: str, dataset: str, source: Source, target: Source, part: Part, least: int
 ) -> list[Disagreement]:
-    """All of them, without texts."""
+    """Load the votes of both sources and find all disagreements, without texts."""
     taking = Taking(Reconcile.SOFT, part=part)
-    mine, theirs = [await votes_of(store, tenant, dataset, one, taking) for one in (source, target)]
-    return ordered(mine, theirs, least)
+    mine, theirs = [await votes_of(store, tenant, dataset, side, taking) for side in (source, target)]
+    return find_disagreements(mine, theirs, least)
 
 
-async def told(
+async def load_details(
     store: Store, tenant: str, dataset: str, source: Source, target: Source, rows: Sequence[Disagreement]
 ) -> list[Disagreement]:
-    """*rows* with the texts of both outputs, the verdicts of both sources that are judges, and the target's labels."""
-    wheres = {row.where for row in rows}
+    """Add the texts of the comparisons, the verdicts of sources that are judges, and the target's labels to *rows*."""
+    keys = {row.key for row in rows}
     revision = await store.revision(tenant, dataset)
-    index = await store.dataset_index(tenant, dataset, revision, prompt_ids={where.prompt_id for where in wheres})
+    index = await store.dataset_index(tenant, dataset, revision, prompt_ids={key.prompt_id for key in keys})
     prompts = {prompt.prompt_id: prompt.row for prompt in index.prompts}
     outputs = index.named()
 
-    def at(where: ComparisonKey, *, left: bool) -> int | None:
-        name, sample = (where.left, where.left_sample) if left else (where.right, where.right_sample)
-        output = outputs.get((where.prompt_id, name, sample))
+    def row_of(key: ComparisonKey, *, left: bool) -> int | None:
+        name, sample = (key.left, key.left_sample) if left else (key.right, key.right_sample)
+        output = outputs.get((key.prompt_id, name, sample))
         return None if output is None else output.row
 
-    known = {where: (at(where, left=True), at(where, left=False)) for where in wheres}
-    asked = await store.prompt_texts({prompts[where.prompt_id] for where in wheres if where.prompt_id in prompts})
-    texts = await store.output_texts({row for ends in known.values() for row in ends if row is not None})
-    verdicts, others = [await verdicts_on(store, tenant, dataset, one, wheres) for one in (source, target)]
+    outputs_of = {key: (row_of(key, left=True), row_of(key, left=False)) for key in keys}
+    prompt_texts = await store.prompt_texts({prompts[key.prompt_id] for key in keys if key.prompt_id in prompts})
+    texts = await store.output_texts({row for ends in outputs_of.values() for row in ends if row is not None})
+    verdicts, others = [await verdicts_on(store, tenant, dataset, side, keys) for side in (source, target)]
     labels: dict[ComparisonKey, list[Label]] = {}
     if target.kind in (SourceKind.PEOPLE, SourceKind.LABELS):
         everything = [label async for _, label in all_labels(store, tenant, dataset, revision)]
         for label in labels_of(target, everything):
-            where, _ = labelled_at(label)
-            if where in wheres:
-                labels.setdefault(where, []).append(label)
+            key, _ = oriented_key(label)
+            if key in keys:
+                labels.setdefault(key, []).append(label)
 
     def turns(row: int | None) -> tuple[str, ...]:
         return texts[row].output.turns if row in texts else ()
 
-    found = []
+    detailed = []
     for row in rows:
-        prompt = asked.get(prompts.get(row.where.prompt_id, -1))
-        left, right = known[row.where]
-        found.append(
+        prompt = prompt_texts.get(prompts.get(row.key.prompt_id, -1))
+        left, right = outputs_of[row.key]
+        detailed.append(
             replace(
                 row,
                 prompt=prompt.prompt.turns if prompt else (),
                 left=turns(left),
                 right=turns(right),
-                verdicts=tuple(verdicts.get(row.where, ())),
-                labels=tuple(labels.get(row.where, ())),
-                target_verdicts=tuple(others.get(row.where, ())),
+                verdicts=tuple(verdicts.get(row.key, ())),
+                labels=tuple(labels.get(row.key, ())),
+                target_verdicts=tuple(others.get(row.key, ())),
             )
         )
-    return found
+    return detailed

@@ -1,4 +1,4 @@
-"""The same showings judged twice, by two runs or under two names: what has changed."""
+"""What changed between two verdicts on the same presentations, by two runs or under two names."""
 
 from __future__ import annotations
 
@@ -12,35 +12,36 @@ from judge.stats.drift import Drift, drift
 from judge.votes.votes import SourceVotes
 
 
-def drifted(before: SourceVotes, after: SourceVotes, level: float) -> Drift | str:
-    """What has changed from *before* to *after* on the showings judged in both, or why that is not said.
+def measure_drift(before: SourceVotes, after: SourceVotes, level: float) -> Drift | str:
+    """The change from *before* to *after* on the presentations that both have verdicts on, or why it is unknown.
 
-    Nothing is said at all where one of the two is not a single judge.
+    The reason is empty if one of the two is not a single judge.
     """
     if before.source == after.source:
         return (
-            f"Both sides are {after.source}: each of its votes meets itself, which says nothing; leave the target out."
+            f"Both sides are {after.source}, so each vote is compared with itself, which means nothing; "
+            "leave the target out."
         )
     if len(before.behind) != 1 or len(after.behind) != 1:
         return ""
     if shared := len(before.calls & after.calls):
-        return f"Not compared as before and after: {shared} verdicts are the same calls in both; use another epoch."
+        return f"No drift: {shared:,} verdicts are the same calls in both; use another cache tag."
     (old,), (new,) = before.left_scores.values(), after.left_scores.values()
     tables, first, prompts = [], [], []
-    for where, by_order in old.items():
-        for order, shares in by_order.items():
-            counts = [_counted(side) for side in (shares, new.get(where, {}).get(order, ()))]
+    for key, by_order in old.items():
+        for order, left_scores in by_order.items():
+            counts = [_outcome_counts(side) for side in (left_scores, new.get(key, {}).get(order, ()))]
             if all(map(sum, counts)):
                 tables.append(counts)
                 first.append(0 if order is Order.LEFT_FIRST else 1)
-                prompts.append(where.prompt_id)
+                prompts.append(key.prompt_id)
     if not tables:
-        return "Not compared as before and after: no showing has a verdict in both."
+        return "No drift: no presentation has a verdict in both."
     sides = np.array(tables, dtype=np.float64)
     return drift(sides[:, 0], sides[:, 1], np.array(first, dtype=np.int32), coded(prompts)[1][0], level)
 
 
-def _counted(shares: Sequence[float | None]) -> list[int]:
-    """How many repeats said left, right, tie."""
-    said = [whole(share) for share in shares if share is not None]
-    return [said.count(outcome) for outcome in Outcome]
+def _outcome_counts(left_scores: Sequence[float | None]) -> list[int]:
+    """How many repeats are left, right and tie."""
+    outcomes = [whole(left_score) for left_score in left_scores if left_score is not None]
+    return [outcomes.count(outcome) for outcome in Outcome]

@@ -1,4 +1,4 @@
-"""Two sources' leaderboards beside each other, and their agreement by how far apart contestants are."""
+"""Compare the leaderboards of two sources, and their agreement by the distance between contestants."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from judge.stats.votes import VoteColumns
 from judge.votes.shared_codes import Table
 
 GAPS = (0.0, 50.0, 100.0, 200.0, 400.0, inf)
-"""The ends of the steps of distance, in rating points of the target."""
+"""The boundaries of the distance steps, in rating points of the target's leaderboard."""
 FEWEST = 3
+"""Fewer common contestants make no order to compare."""
 
 
 @dataclass(frozen=True)
 class Leaderboards:
-    """How the two orders agree, or *reason* why that is not known; and the target's *ratings*."""
+    """How the two orders agree, or the *reason* why that is unknown, and the target's *ratings*."""
 
     orders: RankAgreement | None
     ratings: Mapping[str, float]
@@ -33,21 +34,21 @@ class Leaderboards:
 def leaderboards(
     table: Table, source: VoteColumns, target: VoteColumns, level: float, replicates: int, seed: int
 ) -> Leaderboards:
-    """The ratings of the contestants that both know, by each source's own votes."""
+    """Rank the contestants that both sources have, each by its own votes, and compare the two orders."""
     names, left, right = table.contestants
     known = [np.zeros(len(names), dtype=np.bool_) for _ in range(2)]
-    for votes, named in zip((source, target), known, strict=True):
-        named[left[votes.item]] = named[right[votes.item]] = True
+    for votes, has in zip((source, target), known, strict=True):
+        has[left[votes.item]] = has[right[votes.item]] = True
     both = known[0] & known[1]
-    many = int(np.count_nonzero(both))
-    if many < FEWEST:
-        return Leaderboards(None, {}, f"the sources have {many} contestants in common")
+    n_common = int(np.count_nonzero(both))
+    if n_common < FEWEST:
+        return Leaderboards(None, {}, f"the sources have {n_common} contestants in common")
     kept = [votes.select((both[left] & both[right])[votes.item]) for votes in (source, target)]
     prompts = np.unique(np.concatenate([votes.cluster for votes in kept]))
     code = np.cumsum(both) - 1
     ratings: dict[str, float] = {}
     try:
-        one, other = (
+        source_battles, target_battles = (
             Battles(
                 tuple(name for name, held in zip(names, both.tolist(), strict=True) if held),
                 code[left[votes.item]],
@@ -58,19 +59,19 @@ def leaderboards(
             )
             for votes in kept
         )
-        ratings.update(zip(other.contestants, bradley_terry(other).ratings.tolist(), strict=True))
-        orders = rank_agreement(one, other, np.random.default_rng(seed), level, replicates)
+        ratings.update(zip(target_battles.contestants, bradley_terry(target_battles).ratings.tolist(), strict=True))
+        orders = rank_agreement(source_battles, target_battles, np.random.default_rng(seed), level, replicates)
     except Disconnected as error:
-        return Leaderboards(None, ratings, f"one of the two does not rank them all: {error}")
+        return Leaderboards(None, ratings, f"one of the two sources cannot rank all contestants: {error}")
     except (NotConverged, ValueError) as error:
         return Leaderboards(None, ratings, str(error))
     return Leaderboards(orders, ratings)
 
 
 def steps(table: Table, votes: VoteColumns, ratings: Mapping[str, float]) -> list[tuple[float, float, VoteColumns]]:
-    """*votes* by how far apart their contestants are in *ratings*: from, to, and the votes; no empty steps."""
+    """*votes* by the distance of their contestants in *ratings*: from, to and the votes, without empty steps."""
     names, left, right = table.contestants
     rating = np.array([ratings.get(name, nan) for name in names])
-    apart = np.abs(rating[left] - rating[right])[votes.item]
-    found = [(least, most, votes.select((least <= apart) & (apart < most))) for least, most in pairwise(GAPS)]
-    return [step for step in found if step[2].n]
+    distance = np.abs(rating[left] - rating[right])[votes.item]
+    all_steps = [(least, most, votes.select((least <= distance) & (distance < most))) for least, most in pairwise(GAPS)]
+    return [step for step in all_steps if step[2].n]

@@ -7,9 +7,11 @@ from itertools import combinations
 
 import numpy as np
 
+from judge.agreement.cuts import agreement_by_ties, list_cuts
 from judge.agreement.diagnostics import diagnose
-from judge.agreement.drift import drifted
-from judge.agreement.options import AgreeOptions, Diagnostics, Figure, Report, cuts_of, figured
+from judge.agreement.drift import measure_drift
+from judge.agreement.options import AgreeOptions
+from judge.agreement.report import Diagnostics, Figure, Report
 from judge.columns.names import coded
 from judge.domain.errors import InvalidInput
 from judge.domain.outcome import whole
@@ -23,91 +25,94 @@ from judge.votes.votes import SourceVotes
 def measure(
     source: SourceVotes, target: SourceVotes | None, options: AgreeOptions, second: SourceVotes | None = None
 ) -> Report:
-    """The report of *source* against *target*, or among the source's own annotators without one.
+    """Report how far *source* agrees with *target*, or without a target, its own annotators with each other.
 
-    A *second* is held against the same votes of the target, beside the source.
+    A *second* source is compared with the same votes of the target. Raises InvalidInput for a unit that does not fit.
     """
     unit = _unit(options.unit, among_themselves=target is None)
-    told = [source, *(votes for votes in (target, second) if votes is not None)]
-    table = Table.of(source.categories, *(votes.rows for votes in told))
+    sources = [source, *(votes for votes in (target, second) if votes is not None)]
+    table = Table.of(source.categories, *(votes.rows for votes in sources))
     ours = table.sides[0].votes
     every = theirs = ours if target is None else table.sides[1].votes
     if unit == "PLURALITY":
         theirs = plurality(every)
     figures = []
-    for cut in cuts_of(table, theirs, options):
+    for cut in list_cuts(table, theirs, options):
         counted = cut.of(table, theirs)
         pairs = pairs_within(counted) if target is None else pairs_between(_on(counted, ours), counted)
-        figures += [Figure(cut.part, ties, unit, figure, cut.annotator) for ties, figure in figured(pairs, options)]
+        figures += [
+            Figure(cut.part, ties, unit, figure, cut.annotator) for ties, figure in agreement_by_ties(pairs, options)
+        ]
     mine, other = np.unique(ours.item), np.unique(theirs.item)
     both = np.intersect1d(mine, other).size
     consistency, incomplete = _consistency(source, options.level)
-    found = Diagnostics()
+    diagnostics = Diagnostics()
     if target is None and np.unique(ours.annotator).size == 1:
-        found = Diagnostics(notes=(f"{source.source} is one annotator, who has nobody to be compared with.",))
+        diagnostics = Diagnostics(notes=(f"{source.source} has one annotator, so there is nobody to compare with.",))
     if target is not None:
-        found = diagnose(table, every, theirs, options)
-        changed = drifted(target, source, options.level)
-        if isinstance(changed, str):
-            found = replace(found, notes=(*filter(None, (changed,)), *found.notes))
+        diagnostics = diagnose(table, every, theirs, options)
+        drift = measure_drift(target, source, options.level)
+        if isinstance(drift, str):
+            diagnostics = replace(diagnostics, notes=(*filter(None, (drift,)), *diagnostics.notes))
         else:
-            found = replace(found, drift=changed)
+            diagnostics = replace(diagnostics, drift=drift)
     return Report(
-        source,
-        target or source,
-        options,
-        tuple(figures),
-        mine.size - both,
-        other.size - both,
-        both,
-        consistency,
-        incomplete,
-        _repeats(source, options.level),
-        found,
+        source=source,
+        target=target or source,
+        options=options,
+        figures=tuple(figures),
+        source_only=mine.size - both,
+        target_only=other.size - both,
+        both=both,
+        consistency=consistency,
+        incomplete=incomplete,
+        repeats=_repeats(source, options.level),
+        diagnostics=diagnostics,
     )
 
 
 def _on(votes: VoteColumns, source: VoteColumns) -> VoteColumns:
-    """What *source* says of the items of *votes*."""
+    """The votes of *source* on the items of *votes*."""
     return source.select(np.isin(source.item, votes.item))
 
 
-def _unit(said: str, *, among_themselves: bool) -> str:
+def _unit(unit: str, *, among_themselves: bool) -> str:
     if among_themselves:
-        if said not in ("UNSPECIFIED", "ANNOTATOR_PAIR"):
-            raise InvalidInput("options.unit", "one source alone is compared by unit ANNOTATOR_PAIR")
+        if unit not in ("UNSPECIFIED", "ANNOTATOR_PAIR"):
+            raise InvalidInput("options.unit", f"without a target, use unit ANNOTATOR_PAIR, not {unit}")
         return "ANNOTATOR_PAIR"
-    if said == "ANNOTATOR_PAIR":
+    if unit == "ANNOTATOR_PAIR":
         raise InvalidInput(
-            "options.unit", "unit ANNOTATOR_PAIR compares one source's own annotators; leave target empty"
+            "options.unit",
+            "unit ANNOTATOR_PAIR needs a single source: leave target empty, or choose another unit",
         )
-    return "VOTE" if said == "UNSPECIFIED" else said
+    return "VOTE" if unit == "UNSPECIFIED" else unit
 
 
 def _repeats(votes: SourceVotes, level: float) -> Estimate | None:
-    """How often two repeats of the same showing have the same outcome; None where nothing was repeated."""
+    """How often two repeats of the same presentation have the same outcome; None if nothing was repeated."""
     same, prompts = [], []
-    for told in votes.left_scores.values():
-        for where, by_order in told.items():
-            for shares in by_order.values():
-                said = [whole(share) for share in shares if share is not None]
-                for pair in combinations(said, 2):
-                    same.append(float(pair[0] is pair[1]))
-                    prompts.append(where.prompt_id)
+    for by_key in votes.left_scores.values():
+        for key, by_order in by_key.items():
+            for left_scores in by_order.values():
+                outcomes = [whole(left_score) for left_score in left_scores if left_score is not None]
+                for first, second in combinations(outcomes, 2):
+                    same.append(float(first is second))
+                    prompts.append(key.prompt_id)
     if not same:
         return None
     return mean(np.array(same), coded(prompts)[1][0], level, (0.0, 1.0))
 
 
 def _consistency(votes: SourceVotes, level: float) -> tuple[OrderEffects | None, int]:
-    whole = [o for o in votes.orders if o.left_first is not None and o.right_first is not None]
-    incomplete = len(votes.orders) - len(whole)
+    complete = [o for o in votes.orders if o.left_first is not None and o.right_first is not None]
+    incomplete = len(votes.orders) - len(complete)
     if not votes.orders:
         return None, 0
-    found = order_consistency(
-        np.array([o.left_first - 1 for o in whole if o.left_first], dtype=np.int8),
-        np.array([o.right_first - 1 for o in whole if o.right_first], dtype=np.int8),
-        coded([o.where.prompt_id for o in whole])[1][0],
+    consistency = order_consistency(
+        np.array([o.left_first - 1 for o in complete if o.left_first], dtype=np.int8),
+        np.array([o.right_first - 1 for o in complete if o.right_first], dtype=np.int8),
+        coded([o.key.prompt_id for o in complete])[1][0],
         level=level,
     )
-    return found, incomplete
+    return consistency, incomplete

@@ -11,7 +11,7 @@ from judge.app.bundles import Contents
 from judge.bundles.archive import DAMAGED, MANIFEST, Bundle, damaged
 from judge.domain.errors import InvalidInput, JudgeError, Precondition
 from judge.domain.source import Source
-from judge.ranking.anchoring import labelled
+from judge.ranking.anchoring import anchor_labels
 from judge.ranking.rank import build_leaderboard
 from judge.ranking.style import style_in
 from judge.rpc import bundle_json as spelling
@@ -62,7 +62,7 @@ def _rebuilt_leaderboard(contents: Contents, request: GetLeaderboardRequest) -> 
             contents.run, source, contents.answers, contents.ranked_prompts, options.taking, contents.rounds
         )
         style = style_in(contents.turns, votes) if options.style else None
-        told = labelled(options.anchored_to, contents.labels("ranked")) if options.anchored_to else None
+        told = anchor_labels(options.anchored_to, contents.labels("ranked")) if options.anchored_to else None
         return spelling.leaderboard_json(reports.encode_leaderboard(build_leaderboard(votes, options, style, told)))
     except Precondition as refused:
         return spelling.refusal(refused.reason, refused.message)

@@ -1,4 +1,4 @@
-"""A plan by its names, and a board from rows: what a plan is made of outside of a store."""
+"""A plan by the names of its presentations, and a dataset index from rows, both without a store."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from judge.planning.plan import Plan
 from judge.ports.dataset_index import DatasetIndex, OutputIndex, PromptIndex
 
 BLOCK = 1000
-"""Showings named at once."""
+"""Presentations named at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlanEntry:
-    """One showing of a plan, and the caller's id of it if it was listed."""
+    """One presentation of a plan, and the caller's id of its comparison if it was listed."""
 
     presentation: PresentationNames
     comparison_id: str = ""
 
 
 def named(index: DatasetIndex, plans: Sequence[Plan]) -> Iterator[PlanEntry]:
-    """The showings of *plans*, which were made over *index*, one plan after another."""
+    """The presentations of *plans*, which were made over *index*, one plan after another."""
     prompts = dict(zip(index.prompts.row.tolist(), index.prompts.prompt_id, strict=True))
     outputs = {output.row: output for output in index.outputs}
-    for item in (one for plan in plans for block in _blocks(plan) for one in plan.items(block)):
+    for item in (item for plan in plans for block in _blocks(plan) for item in plan.items(block)):
         left, right = outputs[item.left], outputs[item.right]
         names = PresentationNames(
             prompts[item.prompt],
@@ -49,10 +49,12 @@ def _blocks(plan: Plan) -> Iterator[range]:
 
 
 def index_of(revision: int, prompts: Iterable[Prompt], outputs: Iterable[Output]) -> DatasetIndex:
-    """The board of these rows, in the order of upload: what a store makes of the same."""
+    """The dataset index of these rows in upload order, as a store makes it."""
     prompt_index = prompts_of(prompts)
     place = {prompt_id: number for number, prompt_id in enumerate(prompt_index.prompt_id)}
-    rows = [(row, place[one.prompt_id], one) for row, one in enumerate(outputs, 1) if one.prompt_id in place]
+    rows = [
+        (row, place[output.prompt_id], output) for row, output in enumerate(outputs, 1) if output.prompt_id in place
+    ]
     contestants = sorted({output.contestant for _, _, output in rows})
     number = {name: code for code, name in enumerate(contestants)}
     at = np.array([prompt for _, prompt, _ in rows], dtype=np.int64)
@@ -70,7 +72,7 @@ def index_of(revision: int, prompts: Iterable[Prompt], outputs: Iterable[Output]
 
 
 def prompts_of(prompts: Iterable[Prompt]) -> PromptIndex:
-    """The prompts' part of a board."""
+    """The index of *prompts* in upload order."""
     rows = list(prompts)
     return PromptIndex(
         row=np.arange(1, len(rows) + 1, dtype=np.int64),

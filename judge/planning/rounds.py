@@ -4,10 +4,10 @@ A row holds the comparisons of its round as codes, and what the round before it 
 function of the seed and of rows before it, and a verdict that comes late changes none. The row after the last round has
 no comparisons and says why there are no more. Positions go on from round to round, judge by judge within each.
 
-A row's bytes are little-endian: 1 for a round and 0 for the end, why it ended, two bytes of nothing, the first position
+A row's bytes are little-endian: 1 for a round and 0 for the end, why it ended, two bytes of padding, the first position
 (int64), the numbers of comparisons of this round and the one before (int32); then this round's prompts, left and right
-contestants (int32 each) and which fell by lot (a byte each); then the half points of the left ones of the round before,
-and how many judges have given them (int32 each).
+contestants (int32 each) and which comparisons were drawn uniformly (a byte each); then the half points of the left
+contestants of the round before, and how many judges gave them (int32 each).
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ class Ending(IntEnum):
     """Why there are no more rounds."""
 
     COUNT = 1
-    """As many comparisons are made as were asked for."""
+    """As many comparisons as were asked for have been made."""
     REACHED = 2
-    """The precision asked for is reached, or all is told apart that was to be."""
+    """The requested precision is reached, or every required pair is significantly different."""
     EXHAUSTED = 3
     """Every comparison there is has been made."""
 
 
 SENTENCES = {
     Ending.COUNT: "as many comparisons as were asked for",
-    Ending.REACHED: "what was to be told is told",
+    Ending.REACHED: "the goal was reached",
     Ending.EXHAUSTED: "there is nothing more to compare",
 }
 """How a run ended."""
@@ -65,7 +65,7 @@ class Closed:
 
 
 NOTHING = Closed(np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int32))
-"""What was said before the first round."""
+"""The state before the first round."""
 _NOBODY = PairColumns(*[np.zeros(0, dtype=np.int32)] * 3)
 
 
@@ -88,8 +88,8 @@ class RoundRow:
         pairs = self.drawn.pairs
         head = _HEAD.pack(self.ending is None, self.ending or 0, self.offset, pairs.n, len(self.before.halves))
         columns = (pairs.prompt, pairs.left, pairs.right, self.before.halves, self.before.judged)
-        told = [column.astype("<i4").tobytes() for column in columns]
-        return b"".join((head, *told[:3], self.drawn.uniform.astype("u1").tobytes(), *told[3:]))
+        parts = [column.astype("<i4").tobytes() for column in columns]
+        return b"".join((head, *parts[:3], self.drawn.uniform.astype("u1").tobytes(), *parts[3:]))
 
     @staticmethod
     def of(body: bytes) -> RoundRow:
@@ -97,11 +97,11 @@ class RoundRow:
         going_on, ending, offset, n, closed = _HEAD.unpack_from(body)
         at = _HEAD.size
 
-        def column(many: int, kind: str = "<i4") -> NDArray[np.int32]:
+        def column(count: int, kind: str = "<i4") -> NDArray[np.int32]:
             nonlocal at
-            found = np.frombuffer(body, dtype=kind, count=many, offset=at).astype(np.int32)
-            at += many * np.dtype(kind).itemsize
-            return found
+            values = np.frombuffer(body, dtype=kind, count=count, offset=at).astype(np.int32)
+            at += count * np.dtype(kind).itemsize
+            return values
 
         pairs = PairColumns(column(n), column(n), column(n))
         uniform = column(n, "u1").astype(bool)
@@ -142,8 +142,8 @@ class Rounds:
     @property
     def so_far(self) -> str:
         """How many rounds there are, and why there are no more."""
-        many, ending = len(self._plans), self.rows[-1].ending if self.rows else None
-        return f"{many} round{'' if many == 1 else 's'}" + (f": {SENTENCES[ending]}" if ending else "")
+        n_rounds, ending = len(self._plans), self.rows[-1].ending if self.rows else None
+        return f"{n_rounds} round{'' if n_rounds == 1 else 's'}" + (f": {SENTENCES[ending]}" if ending else "")
 
     @property
     def n_positions(self) -> int:
@@ -157,7 +157,7 @@ class Rounds:
 
     @cached_property
     def per_judge(self) -> int:
-        """The most showings that one judge may have."""
+        """The most presentations that one judge may have."""
         orders = 2 if self.pairing.orders is OrderPolicy.BOTH else 1
         turns = int(self.selected.turns.max(initial=1)) if self.pairing.turns is TurnPolicy.EACH else 1
         return min(self.pairing.count, count_pairs(self.present)) * turns * orders * self.pairing.repeats
@@ -215,7 +215,7 @@ class Rounds:
         return [item for number, mine in by_round for item in self._plans[number][0].items(list(mine))]
 
     def uniform_sample(self) -> Iterator[tuple[str, str, str]]:
-        """The comparisons that fell by lot, whatever had been said: prompt, left and right contestant by name."""
+        """The comparisons that were drawn uniformly: prompt, left and right contestant by name."""
         prompts, names = self.selected.prompt_ids, self.selected.contestants
         for row in self.rows:
             pairs, uniform = row.drawn.pairs, row.drawn.uniform

@@ -1,4 +1,4 @@
-"""A judge's votes beside people's labels on some of the same comparisons, for ratings anchored to the labels."""
+"""Anchor the ratings by a judge to people's labels on some of the same comparisons."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from judge.domain.dataset import Label
 from judge.domain.errors import InvalidInput, Precondition
 from judge.domain.outcome import LEFT_SCORE, Selection
 from judge.domain.source import Source
-from judge.ranking.options import Anchoring
+from judge.ranking.leaderboard import Anchoring
 from judge.stats.errors import NotConverged
 from judge.stats.prediction_powered import AnchoredFit, ComparisonColumns, anchored_fit
 from judge.votes.comparisons import ComparisonKey
-from judge.votes.sources import label_votes, labelled_at, labels_of
+from judge.votes.sources import label_votes, labels_of, oriented_key
 from judge.votes.votes import SourceVotes
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """What labels say of comparisons: their mean share for the left, and the probability of being chosen for labels.
+class AnchorLabels:
+    """Labels that ratings are anchored to: by comparison, their mean left score and the probability of a label.
 
-    The probability is None where no label says it and none comes from a queue: then they are taken as drawn at random.
+    *probability* is None if no label gives a probability and none comes from a queue. The labeled comparisons then
+    count as drawn at random.
     """
 
     source: str
@@ -33,78 +34,99 @@ class Labelled:
     probability: dict[ComparisonKey, float] | None
 
 
-def labelled(source: Source, labels: Iterable[Label]) -> Labelled:
-    """What *source* takes from *labels*. InvalidInput where the probability of being labelled is not known of all."""
-    taken = labels_of(source, labels)
-    said: dict[ComparisonKey, list[float]] = {}
-    for vote in label_votes(source, taken):
-        said.setdefault(vote.where, []).append(LEFT_SCORE[vote.outcome])
-    chosen: dict[ComparisonKey, float] = {}
-    queued: set[ComparisonKey] = set()
-    for label in taken:
-        where, _ = labelled_at(label)
-        if where not in said:
+def anchor_labels(source: Source, labels: Iterable[Label]) -> AnchorLabels:
+    """The labels of *source*, by comparison.
+
+    Raises InvalidInput UNKNOWN_PROBABILITY if the selection probability is known for some comparisons only, or if
+    labels from a queue have none.
+    """
+    own_labels = labels_of(source, labels)
+    left_scores: dict[ComparisonKey, list[float]] = {}
+    for vote in label_votes(source, own_labels):
+        left_scores.setdefault(vote.key, []).append(LEFT_SCORE[vote.outcome])
+    return AnchorLabels(
+        source=str(source),
+        left_scores={key: sum(scores) / len(scores) for key, scores in left_scores.items()},
+        probability=_selection_probabilities(own_labels, left_scores.keys()),
+    )
+
+
+def _selection_probabilities(
+    labels: Iterable[Label], keys: Iterable[ComparisonKey]
+) -> dict[ComparisonKey, float] | None:
+    keys = set(keys)
+    probabilities: dict[ComparisonKey, float] = {}
+    any_queued = False
+    for label in labels:
+        key, _ = oriented_key(label)
+        if key not in keys:
             continue
-        if label.selection is Selection.QUEUE:
-            queued.add(where)
+        any_queued |= label.selection is Selection.QUEUE
         probability = label.selection_probability
-        if probability is not None and chosen.setdefault(where, probability) != probability:
-            told = f"labels on one comparison of {where.prompt_id!r} were chosen with different probabilities"
-            raise InvalidInput("options.anchored_to", told, reason="UNKNOWN_PROBABILITY")
-    unknown = said.keys() - chosen.keys()
-    if unknown and (chosen or queued):
+        if probability is not None and probabilities.setdefault(key, probability) != probability:
+            message = (
+                f"labels on one comparison of prompt {key.prompt_id!r} have different selection probabilities: "
+                f"{probabilities[key]} and {probability}"
+            )
+            raise InvalidInput("options.anchored_to", message, reason="UNKNOWN_PROBABILITY")
+    unknown = keys - probabilities.keys()
+    if unknown and (probabilities or any_queued):
         raise InvalidInput(
             "options.anchored_to",
-            f"{len(unknown)} of {len(said)} labelled comparisons do not say with what probability they were chosen, "
-            "and others were not drawn at random: ratings anchored to them would be biased",
+            f"the selection probability of {len(unknown):,} of {len(keys):,} labeled comparisons is unknown, "
+            "and others were not drawn at random, so ratings anchored to these labels would be biased; "
+            "upload the labels with their selection_probability",
             reason="UNKNOWN_PROBABILITY",
         )
-    return Labelled(str(source), {w: sum(s) / len(s) for w, s in said.items()}, chosen or None)
+    return probabilities or None
 
 
-def anchor(votes: SourceVotes, told: Labelled, names: Sequence[str]) -> tuple[AnchoredFit, Anchoring]:
-    """The ratings of *names* by a judge's *votes*, anchored to what was *told*."""
-    number = {name: code for code, name in enumerate(names)}
-    judged: dict[ComparisonKey, list[float]] = {}
+def anchor(votes: SourceVotes, labels: AnchorLabels, names: Sequence[str]) -> tuple[AnchoredFit, Anchoring]:
+    """The ratings of the contestants *names* by a judge's *votes*, anchored to *labels*.
+
+    Raises Precondition NO_COMMON_COMPARISONS if no labeled comparison has a vote, and NOT_CONVERGED if there are too
+    few labels.
+    """
+    code = {name: i for i, name in enumerate(names)}
+    left_scores: dict[ComparisonKey, list[float]] = {}
     for vote in votes.rows:
-        if vote.where.left in number and vote.where.right in number:
+        if vote.key.left in code and vote.key.right in code:
             left_score = LEFT_SCORE[vote.outcome] if vote.left_score is None else vote.left_score
-            judged.setdefault(vote.where, []).append(left_score)
-    wheres = list(judged)
-    many = sum(where in told.left_scores for where in wheres)
-    if not many:
-        message = f"{told.source} has no label on what {votes.source} has an outcome of"
+            left_scores.setdefault(vote.key, []).append(left_score)
+    keys = list(left_scores)
+    n_labeled = sum(key in labels.left_scores for key in keys)
+    if not n_labeled:
+        message = f"{labels.source} has no label on a comparison that {votes.source} has an outcome for"
         raise Precondition(message, reason="NO_COMMON_COMPARISONS")
-    known = told.probability
     compared = ComparisonColumns(
-        len(names),
-        np.array([number[where.left] for where in wheres], dtype=np.int32),
-        np.array([number[where.right] for where in wheres], dtype=np.int32),
-        np.array([sum(judged[where]) / len(judged[where]) for where in wheres]),
-        np.array([told.left_scores.get(where, np.nan) for where in wheres]),
-        _probabilities(wheres, known, many),
-        coded([where.prompt_id for where in wheres])[1][0],
+        m=len(names),
+        left=np.array([code[key.left] for key in keys], dtype=np.int32),
+        right=np.array([code[key.right] for key in keys], dtype=np.int32),
+        judged=np.array([sum(left_scores[key]) / len(left_scores[key]) for key in keys]),
+        labelled=np.array([labels.left_scores.get(key, np.nan) for key in keys]),
+        probability=_probabilities(keys, labels.probability, n_labeled),
+        cluster=coded([key.prompt_id for key in keys])[1][0],
     )
     try:
-        found = anchored_fit(compared)
+        fit = anchored_fit(compared)
     except NotConverged as error:
-        message = f"{many} labels are too few to anchor ratings to: {error}"
+        message = f"{n_labeled:,} labels are too few to anchor ratings to: {error}"
         raise Precondition(message, reason="NOT_CONVERGED") from None
-    return found, Anchoring(
-        told.source,
-        many,
-        len(wheres),
-        found.labelled_prompts,
-        round(found.weight, 6),
-        round(found.gain, 6),
-        round(found.more_labels, 6),
-        round(found.more_prompts, 6),
-        known is None,
-        len(told.left_scores) - many,
+    return fit, Anchoring(
+        source=labels.source,
+        labelled=n_labeled,
+        comparisons=len(keys),
+        prompts=fit.labelled_prompts,
+        weight=round(fit.weight, 6),
+        gain=round(fit.gain, 6),
+        more_labels=round(fit.more_labels, 6),
+        more_prompts=round(fit.more_prompts, 6),
+        assumed_random=labels.probability is None,
+        unused=len(labels.left_scores) - n_labeled,
     )
 
 
-def _probabilities(wheres: Sequence[ComparisonKey], known: dict[ComparisonKey, float] | None, many: int) -> Floats:
+def _probabilities(keys: Sequence[ComparisonKey], known: dict[ComparisonKey, float] | None, n_labeled: int) -> Floats:
     if known is None:
-        return np.full(len(wheres), many / len(wheres))
-    return np.array([known.get(where, 1.0) for where in wheres])
+        return np.full(len(keys), n_labeled / len(keys))
+    return np.array([known.get(key, 1.0) for key in keys])

@@ -1,4 +1,4 @@
-"""From votes to battles, with what the doubt is over: prompts, annotators, or nothing but the battles."""
+"""From votes to battles, clustered by what the uncertainty is over: prompts, annotators, or single battles."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from judge.columns.arrays import Codes, Floats, Ints
 from judge.columns.names import coded
 from judge.domain.errors import InvalidInput, Precondition
-from judge.ranking.anchoring import Labelled
+from judge.ranking.anchoring import AnchorLabels
 from judge.ranking.options import RankOptions
 from judge.stats.battles import FLIPPED, LEFT, RIGHT, Battles, cluster_codes
 from judge.stats.paired_model import Covariates
@@ -18,153 +18,174 @@ from judge.votes.vote_table import BOTH, Columns
 from judge.votes.votes import SourceVotes, Vote
 
 FEWEST_PROMPTS = 10
-"""A covariate that differs on fewer prompts is not fitted: all battles may easily go one way on them."""
+"""A covariate that differs on fewer prompts is not fitted, since all battles on them may easily go one way."""
 
 
 @dataclass(frozen=True)
 class Style:
-    """Covariates of outputs, by prompt, contestant, sample and turn: float64[p] each, one number a *name*."""
+    """Covariates of outputs, by prompt, contestant, sample and turn: float64[p] each, one number per name."""
 
     names: tuple[str, ...]
     of: Mapping[tuple[str, str, int, int], Floats]
 
     def difference(self, vote: Vote) -> Floats:
-        """What the left output has more of than the right one."""
-        where = vote.where
-        left = self.of[where.prompt_id, where.left, where.left_sample, where.turn]
-        return left - self.of[where.prompt_id, where.right, where.right_sample, where.turn]
+        """The covariates of the left output minus those of the right one, float64[p]."""
+        key = vote.key
+        left = self.of[key.prompt_id, key.left, key.left_sample, key.turn]
+        return left - self.of[key.prompt_id, key.right, key.right_sample, key.turn]
 
 
 @dataclass(frozen=True, eq=False)
 class BattleDesign:
-    """*battles*, clustered by what the doubt is over; *prompts* are their prompts, int32[n].
+    """Battles, clustered by what the uncertainty is over, and what else goes into a fit.
 
-    *presentations* says that each has its first-shown output on the left.
+    *prompts* are the codes of the battles' prompts, int32[n]. With *presentations*, the left output of each battle is
+    the one that was shown first.
     """
 
     battles: Battles
     prompts: Ints
     presentations: bool = False
     complete: bool = True
-    """Every comparison was shown in both orders as often."""
+    """Every comparison was shown equally often in both orders."""
     style: Covariates | None = None
     strata: Ints | None = None
     rare: tuple[str, ...] = ()
     """Covariates that differ on too few prompts to be fitted."""
     votes: SourceVotes | None = None
-    labels: Labelled | None = None
-    """What the ratings are anchored to, and the votes that are."""
+    """The votes behind the battles, if the ratings are anchored."""
+    labels: AnchorLabels | None = None
+    """What the ratings are anchored to."""
 
     def among(self, contestants: Sequence[int]) -> BattleDesign:
-        """The battles with both sides among these *contestants* (codes)."""
+        """The battles whose two sides are both among *contestants* (codes)."""
         kept = np.isin(self.battles.left, contestants) & np.isin(self.battles.right, contestants)
         style = self.style and replace(self.style, values=self.style.values[kept])
         return replace(self, battles=self.battles.among(contestants), prompts=self.prompts[kept], style=style)
 
 
 def battle_design(votes: SourceVotes, options: RankOptions, style: Style | None = None) -> BattleDesign:
-    """*votes* as battles; a soft outcome is two battles with the shares as weights.
+    """The battles of *votes*. A left score between 0 and 1 makes two battles, weighted by it and by its complement.
 
-    Raises Precondition where there are none, InvalidInput for clusters that the votes don't have.
+    Raises Precondition NO_OUTCOMES if there are no votes, and InvalidInput for a position effect or clusters that the
+    votes do not have.
     """
     rows = Columns.of(votes.rows)
     presentations = rows.left_first is not None and bool((rows.left_first != BOTH).any())
     if options.position and not presentations:
         raise InvalidInput(
-            "options.position_effect", "the position is known where each order counts on its own: reconcile each"
+            "options.position_effect", "a position effect needs votes with one order each; use reconcile each"
         )
     if not len(rows):
-        raise Precondition(f"source {votes.source} has no usable outcome to rank", reason="NO_OUTCOMES")
-    of, outcome, weight = _parts(rows)
-    prompt_ids, by_vote = named(rows.prompt, rows.wheres.prompt_ids)
-    prompts = by_vote[of]
-    cluster, strata = _clusters(votes, rows, options, of, prompts, [votes.categories.get(p, "") for p in prompt_ids])
-    left, right = rows.wheres.left[rows.item][of], rows.wheres.right[rows.item][of]
+        raise Precondition(f"source {votes.source} has no usable outcomes to rank", reason="NO_OUTCOMES")
+    vote, outcome, weight = _parts(rows)
+    prompt_ids, prompt_of_vote = compress_codes(rows.prompt, rows.keys.prompt_ids)
+    prompts = prompt_of_vote[vote]
+    categories = [votes.categories.get(prompt_id, "") for prompt_id in prompt_ids]
+    cluster, strata = _clusters(votes, rows, options, vote, prompts, categories)
+    left, right = rows.keys.left[rows.item][vote], rows.keys.right[rows.item][vote]
     if rows.left_first is not None:
-        turned = rows.left_first[of] == 0
-        left, right = np.where(turned, right, left), np.where(turned, left, right)
-        outcome = np.where(turned, FLIPPED[outcome], outcome)
-    contestants, ends = named(np.concatenate((left, right)), rows.wheres.contestants)
+        flipped = rows.left_first[vote] == 0
+        left, right = np.where(flipped, right, left), np.where(flipped, left, right)
+        outcome = np.where(flipped, FLIPPED[outcome], outcome)
+    contestants, sides = compress_codes(np.concatenate((left, right)), rows.keys.contestants)
+    clusters, n_clusters = cluster_codes(cluster)
     battles = Battles(
         contestants,
-        ends[: of.size],
-        ends[of.size :],
+        sides[: vote.size],
+        sides[vote.size :],
         outcome,
         None if bool((weight == 1).all()) else weight,
-        *cluster_codes(cluster),
+        cluster=clusters,
+        n_clusters=n_clusters,
     )
-    covariates, rare = (None, ()) if style is None else _scaled(rows, style, of, prompts)
-    return BattleDesign(battles, prompts, presentations, _complete(rows), covariates, strata, rare)
+    covariates, rare = (None, ()) if style is None else _covariates(rows, style, vote, prompts)
+    return BattleDesign(
+        battles=battles,
+        prompts=prompts,
+        presentations=presentations,
+        complete=_complete(rows),
+        style=covariates,
+        strata=strata,
+        rare=rare,
+    )
 
 
 def _parts(rows: Columns) -> tuple[Ints, Codes, Floats]:
-    """Which vote each battle is a part of, with its outcome and weight: a share that is not whole makes two."""
+    """The vote of each battle, its outcome and its weight: a left score between 0 and 1 makes two battles."""
     left_score = np.full(len(rows), np.nan) if rows.left_score is None else rows.left_score
-    parted = ~(np.isnan(left_score) | (left_score == 0) | (left_score == 1))
-    of = np.repeat(np.arange(len(rows), dtype=np.int32), 1 + parted)
-    second = np.zeros(of.size, dtype=np.bool_)
-    second[1:] = of[1:] == of[:-1]
-    weight = np.where(parted[of], np.where(second, 1 - left_score[of], left_score[of]), 1.0)
+    split = ~(np.isnan(left_score) | (left_score == 0) | (left_score == 1))
+    vote = np.repeat(np.arange(len(rows), dtype=np.int32), 1 + split)
+    second = np.zeros(vote.size, dtype=np.bool_)
+    second[1:] = vote[1:] == vote[:-1]
+    weight = np.where(split[vote], np.where(second, 1 - left_score[vote], left_score[vote]), 1.0)
     if rows.weight is not None:
-        weight = weight * rows.weight[of]
-    outcome = np.where(parted[of], np.where(second, RIGHT, LEFT), rows.outcome[of]).astype(np.int8)
-    return of, outcome, weight
+        weight = weight * rows.weight[vote]
+    outcome = np.where(split[vote], np.where(second, RIGHT, LEFT), rows.outcome[vote]).astype(np.int8)
+    return vote, outcome, weight
 
 
-def named(codes: Ints, names: Sequence[str]) -> tuple[tuple[str, ...], Ints]:
-    """Those of the sorted *names* that *codes* have, and each code's place among them, int32[n].
+def compress_codes(codes: Ints, names: Sequence[str]) -> tuple[tuple[str, ...], Ints]:
+    """The *names* that occur in *codes*, in their order, and the codes among these names alone, int32[n].
 
-    >>> named(np.array([2, 0, 2]), ["a", "b", "c"])[0]
+    >>> compress_codes(np.array([2, 0, 2]), ["a", "b", "c"])[0]
     ('a', 'c')
     """
-    there = np.zeros(len(names), dtype=np.bool_)
-    there[codes] = True
-    place = (np.cumsum(there) - 1).astype(np.int32)
-    return tuple(names[code] for code in np.flatnonzero(there).tolist()), place[codes]
+    used = np.zeros(len(names), dtype=np.bool_)
+    used[codes] = True
+    new_code = (np.cumsum(used) - 1).astype(np.int32)
+    return tuple(names[code] for code in np.flatnonzero(used).tolist()), new_code[codes]
 
 
 def _clusters(
-    votes: SourceVotes, rows: Columns, options: RankOptions, of: Ints, prompts: Ints, categories: Sequence[str]
+    votes: SourceVotes, rows: Columns, options: RankOptions, vote: Ints, prompts: Ints, categories: Sequence[str]
 ) -> tuple[Ints, Ints | None]:
     """The cluster of each battle and, if asked for, the stratum of each cluster."""
     if options.inference == "annotators":
         if not all(rows.annotators[code] for code in np.unique(rows.annotator).tolist()):
-            raise InvalidInput("options.inference", f"source {votes.source} has no annotators to vary")
+            raise InvalidInput(
+                "options.inference", f"inference annotators needs annotators, which source {votes.source} does not have"
+            )
         names, (code,) = coded(rows.annotators)
-        return named(code[rows.annotator], names)[1][of], None
+        return compress_codes(code[rows.annotator], names)[1][vote], None
     if options.inference == "fixed-prompts":
-        by_vote = np.zeros(len(rows), dtype=np.int32)
-        by_vote[of] = prompts
-        return of, by_vote
+        prompt_of_vote = np.zeros(len(rows), dtype=np.int32)
+        prompt_of_vote[vote] = prompts
+        return vote, prompt_of_vote
     if options.inference == "unclustered":
-        return of, None
+        return vote, None
     return prompts, coded(categories)[1][0] if options.strata else None
 
 
 def _complete(rows: Columns) -> bool:
-    """Whether every comparison was shown in one order as often as in the other."""
+    """Whether every comparison was shown equally often in both orders."""
     if rows.left_first is None:
         return True
     signs = np.array([-1.0, 1.0, 0.0])[rows.left_first]
     return not np.bincount(rows.item, signs).any()
 
 
-def _scaled(rows: Columns, style: Style, of: Ints, prompts: Ints) -> tuple[Covariates, tuple[str, ...]]:
-    """The covariates of each battle, in units of their root mean square and not centred; and those too rare."""
-    difference = np.array([style.difference(vote) * (-1 if vote.left_first is False else 1) for vote in rows])[of]
+def _covariates(rows: Columns, style: Style, vote: Ints, prompts: Ints) -> tuple[Covariates, tuple[str, ...]]:
+    """The covariates of each battle, in units of their root mean square and not centered; and the names too rare."""
+    difference = np.array([style.difference(row) * (-1 if row.left_first is False else 1) for row in rows])[vote]
     common = [len(np.unique(prompts[column != 0])) >= FEWEST_PROMPTS for column in difference.T]
     size = np.sqrt(np.square(difference[:, common]).mean(axis=0))
-    names = tuple(name for name, told in zip(style.names, common, strict=True) if told)
-    rare = tuple(name for name, told in zip(style.names, common, strict=True) if not told)
+    names = tuple(name for name, is_common in zip(style.names, common, strict=True) if is_common)
+    rare = tuple(name for name, is_common in zip(style.names, common, strict=True) if not is_common)
     return Covariates(names, difference[:, common] / size), rare
 
 
-def alone(battles: Battles, options: RankOptions) -> BattleDesign:
-    """*battles* from outside, whose clusters are prompts; those without stand alone."""
+def design_from_battles(battles: Battles, options: RankOptions) -> BattleDesign:
+    """The design of *battles* whose clusters are prompts; without clusters, each battle is a prompt of its own.
+
+    Raises InvalidInput for inference over annotators and for strata, which battles do not have.
+    """
     each = np.arange(battles.n, dtype=np.int32)
     prompts = each if battles.cluster is None else battles.cluster
     if options.inference == "annotators" or options.strata:
-        raise InvalidInput("options", "battles come without annotators and categories")
+        raise InvalidInput(
+            "options", "inference annotators and strata need a source: battles have no annotators and no categories"
+        )
     if options.inference == "unclustered":
         return BattleDesign(replace(battles, cluster=None, n_clusters=0), prompts)
     if options.inference == "fixed-prompts":

@@ -1,4 +1,4 @@
-"""The one thread that computes for long. What nobody waits for any more ends at its next batch of resamples."""
+"""The one thread for long computations. A fit that nobody waits for any more ends at its next batch of resamples."""
 
 from __future__ import annotations
 
@@ -13,33 +13,36 @@ from judge.stats.cancellation import while_wanted
 
 T = TypeVar("T")
 QUEUE = 8
-"""Fits that may wait for the one thread; more are refused."""
+"""How many fits may wait for the thread; further ones are refused."""
 
 
 class Fits:
-    """Runs what computes for long in one thread, with a bounded queue, so that no call waits on the event loop."""
+    """Run long computations in one thread with a bounded queue, so that they never block the event loop."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="fit")
         self._waiting = 0
 
     async def run(self, compute: Callable[[], T]) -> T:
-        """The result of *compute*; Busy if the queue is full. Cancelled, it leaves the thread to the next one."""
+        """Return the result of *compute*. If the caller is cancelled, the thread goes on to the next computation.
+
+        Raises Busy if the queue is full.
+        """
         if self._waiting > QUEUE:
-            raise Busy(f"{QUEUE} fits are waiting already; try again in a moment")
-        left = threading.Event()
+            raise Busy(f"{QUEUE} fits are already waiting; try again in a moment")
+        abandoned = threading.Event()
 
         def wanted() -> T:
-            with while_wanted(lambda: not left.is_set()):
+            with while_wanted(lambda: not abandoned.is_set()):
                 return compute()
 
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, wanted)
         finally:
-            left.set()
+            abandoned.set()
             self._waiting -= 1
 
     def close(self) -> None:
-        """Let the thread end."""
+        """Cancel what waits, and let the thread end."""
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -1,19 +1,21 @@
-"""What a ranking says: contestants and ratings, standings against a reference contestant, and what else was fitted."""
+"""What a ranking is asked for: the method, the options of its fit, its intervals and the parts of the data."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
 
 from judge.domain.errors import InvalidInput
 from judge.domain.outcome import Reconcile
 from judge.domain.source import Source, SourceKind
 from judge.stats.bootstrap import SE_T, STUDENTISED
+from judge.stats.bradley_terry import POINTS
 from judge.stats.cluster_intervals import PERCENTILE
-from judge.stats.scorecard import ADJUSTMENTS, MAX_T, Block
+from judge.stats.scorecard import ADJUSTMENTS, MAX_T
 from judge.stats.tie_rules import DAVIDSON, HALF_WIN, RAO_KUPPER
-from judge.stats.variance import Component
-from judge.votes.votes import WHOLE, Part, SourceVotes, Taking
+from judge.votes.votes import WHOLE, Part, Taking
 
 TIES = {"bradley-terry": HALF_WIN, DAVIDSON: DAVIDSON, RAO_KUPPER: RAO_KUPPER}
 """The tie rule of each method that fits strengths."""
@@ -21,13 +23,13 @@ METHODS = (*TIES, "elo", "elo-permuted", "win-rate")
 SCALES = ("elo", "natural")
 INFERENCES = ("new-prompts", "fixed-prompts", "annotators", "unclustered")
 INTERVALS = {"sandwich": "", "bootstrap": SE_T, "bootstrap-t": STUDENTISED, "percentile": PERCENTILE}
-"""The intervals there are, and the kind of bootstrap they come of."""
+"""The kinds of intervals, and the bootstrap that each comes from."""
 MOST_PERMUTATIONS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class RankOptions:
-    """How to rank."""
+    """How to rank. Raises InvalidInput, naming the field, for values and combinations that are not possible."""
 
     method: str = "bradley-terry"
     k: float = 4.0
@@ -43,15 +45,15 @@ class RankOptions:
     inference: str = "new-prompts"
     strata: bool = False
     position: bool = False
-    """Fit what the left side is worth; verdicts that count for each order always do."""
+    """Fit the advantage of the left side. It is always fitted when each order is a vote of its own."""
     ridge: float = 0.0
     anchor: tuple[str, float] | None = None
     anchors: tuple[tuple[str, float], ...] = ()
-    """Contestants whose mean rating is fixed at the mean of these, where no single one is."""
+    """Contestants whose mean rating is fixed at the mean of these ratings; not with *anchor*."""
     pairs: bool = False
     adjustment: str = MAX_T
     wanted: float = 30.0
-    """The difference to the reference that one would like to detect, in rating points."""
+    """The difference to the reference contestant that should be detected, in rating points."""
     targets: tuple[str, ...] = ()
     permutations: int = 100
     seed: int = 0
@@ -62,12 +64,17 @@ class RankOptions:
     anchored_to: Source | None = None
     variance: bool = False
     decisive: float = 1.0
-    """How many votes a verdict of full strength on a Likert scale counts as."""
+    """How many votes a verdict of full strength on a Likert scale counts for."""
 
     @property
     def taking(self) -> Taking:
-        """How the votes that are ranked are taken."""
+        """How votes are taken from the source that is ranked."""
         return Taking(self.reconcile, self.parser, self.part, self.decisive)
+
+    @property
+    def scale_factor(self) -> float:
+        """How many units of the scale asked for one Elo point is."""
+        return 1.0 if self.scale == "elo" else 1 / POINTS
 
     def __post_init__(self) -> None:
         known = {
@@ -77,35 +84,42 @@ class RankOptions:
             "adjustment": (self.adjustment, ADJUSTMENTS),
             "intervals": (self.intervals, tuple(INTERVALS)),
         }
-        for name, (said, allowed) in known.items():
-            if said not in allowed:
-                raise InvalidInput(f"options.{name}", f"{name} {said!r} is none of {', '.join(allowed)}")
+        for name, (value, allowed) in known.items():
+            if value not in allowed:
+                raise InvalidInput(f"options.{name}", _unknown_value(name, value, allowed))
         numbers = {
-            "ridge": (self.ridge, self.ridge >= 0),
-            "difference_to_detect": (self.wanted, self.wanted > 0),
-            "level": (self.level, 0 < self.level < 1),
-            "decisive_weight": (self.decisive, self.decisive >= 1),
+            "ridge": (self.ridge, "0 or more", self.ridge >= 0),
+            "difference_to_detect": (self.wanted, "more than 0", self.wanted > 0),
+            "level": (self.level, "between 0 and 1", 0 < self.level < 1),
+            "decisive_weight": (self.decisive, "1 or more", self.decisive >= 1),
         }
-        for name, (value, sound) in numbers.items():
-            if not (math.isfinite(value) and sound):
-                raise InvalidInput(f"options.{name}", f"{name} cannot be {value}")
-        for name, many in {"permutations": self.permutations, "replicates": self.replicates}.items():
-            if not 2 <= many <= MOST_PERMUTATIONS:  # noqa: PLR2004  # a spread needs two
-                raise InvalidInput(f"options.{name}", f"{name} is from 2 to {MOST_PERMUTATIONS}")
-        self._fitting()
-        self._resampled()
-        self._anchored()
+        for name, (number, limits, valid) in numbers.items():
+            if not (math.isfinite(number) and valid):
+                raise InvalidInput(f"options.{name}", f"{name} must be {limits}, but it is {number}")
+        for name, count in {"permutations": self.permutations, "replicates": self.replicates}.items():
+            if not 2 <= count <= MOST_PERMUTATIONS:  # noqa: PLR2004  # a standard deviation needs two
+                raise InvalidInput(
+                    f"options.{name}", f"{name} must be from 2 to {MOST_PERMUTATIONS:,}, but it is {count:,}"
+                )
+        self._check_anchors()
+        self._check_method()
+        self._check_bootstrap()
+        self._check_anchoring()
 
-    def _fitting(self) -> None:
+    def _check_anchors(self) -> None:
         fixed = (*self.anchors, *([self.anchor] if self.anchor else []))
         if not all(math.isfinite(rating) for _, rating in fixed):
-            raise InvalidInput("options.anchor", "an anchor's rating is a finite number")
+            raise InvalidInput("options.anchor", "the rating of an anchor must be a finite number")
         if self.anchors and self.anchor is not None:
-            raise InvalidInput("options.anchors", "either one contestant is an anchor, or an earlier leaderboard's are")
+            raise InvalidInput(
+                "options.anchors", "give either one anchor or the anchors of an earlier leaderboard, not both"
+            )
         if len({name for name, _ in self.anchors}) < len(self.anchors):
-            raise InvalidInput("options.anchors", "a contestant is named twice among the anchors")
+            raise InvalidInput("options.anchors", "the anchors name a contestant twice")
+
+    def _check_method(self) -> None:
         if self.method == "win-rate" and not self.reference:
-            raise InvalidInput("options.reference_contestant", "win-rate needs a reference contestant")
+            raise InvalidInput("options.reference_contestant", "method win-rate needs a reference contestant")
         fitted = {
             "style": self.style,
             "anchor": self.anchor is not None,
@@ -120,20 +134,27 @@ class RankOptions:
             "anchored_to": self.anchored_to is not None,
         }
         if self.method not in TIES and any(fitted.values()):
-            told = ", ".join(name for name, asked in fitted.items() if asked)
-            raise InvalidInput(f"options.{told}", f"method {self.method} has no {told}; {', '.join(TIES)} have")
+            names = ", ".join(name for name, is_set in fitted.items() if is_set)
+            message = f"method {self.method} has no {names}; choose one of {', '.join(TIES)}, or leave {names} out"
+            raise InvalidInput(f"options.{names}", message)
         if self.strata and self.inference != "new-prompts":
-            raise InvalidInput("options.strata", "strata are of prompts, and go with inference new-prompts")
+            raise InvalidInput("options.strata", f"strata need inference new-prompts, not {self.inference}")
 
-    def _resampled(self) -> None:
+    def _check_bootstrap(self) -> None:
         if self.intervals == "sandwich":
             return
         if self.inference == "fixed-prompts" or self.strata:
-            raise InvalidInput("options.intervals", "a bootstrap draws prompts from all of them: no strata, none fixed")
+            raise InvalidInput(
+                "options.intervals",
+                f"intervals {self.intervals} resample all prompts: leave out strata and inference fixed-prompts",
+            )
         if (self.anchor is not None or self.anchors) and self.intervals != "bootstrap":
-            raise InvalidInput("options.intervals", f"intervals {self.intervals} go with no anchor; bootstrap does")
+            raise InvalidInput(
+                "options.intervals",
+                f"intervals {self.intervals} cannot be combined with an anchor; intervals bootstrap can",
+            )
 
-    def _anchored(self) -> None:
+    def _check_anchoring(self) -> None:
         if self.anchored_to is None:
             return
         other = {
@@ -149,149 +170,17 @@ class RankOptions:
             "decisive_weight": self.decisive != 1,
         }
         if any(other.values()):
-            told = ", ".join(name for name, asked in other.items() if asked)
-            raise InvalidInput("options.anchored_to", f"ratings anchored to labels go with the default {told} only")
+            names = ", ".join(name for name, is_set in other.items() if is_set)
+            raise InvalidInput("options.anchored_to", f"ratings anchored to labels need the default {names}")
         if self.anchored_to.kind not in (SourceKind.PEOPLE, SourceKind.LABELS):
-            raise InvalidInput("options.anchored_to", "ratings are anchored to people or labels:PATTERN")
+            raise InvalidInput(
+                "options.anchored_to", f"ratings can be anchored to people or labels:PATTERN, not to {self.anchored_to}"
+            )
 
 
-@dataclass(frozen=True, slots=True)
-class RatingRow:
-    """One contestant's place. NaN where there is no interval, None for what was not computed."""
-
-    contestant: str
-    rating: float
-    low: float
-    high: float
-    rank: int
-    n: int
-    prompts: int
-    expected: float | None = None
-    ranks: tuple[int, int] | None = None
-    """The ranks that cannot be excluded, for all contestants at once."""
-    best: float | None = None
-    """The probability of being the best."""
-    order_sd: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StandingRow:
-    """One contestant against the reference contestant; *low* and *high* are adjusted for the number of cells."""
-
-    contestant: str
-    difference: float
-    low: float
-    high: float
-    probability_better: float
-    detectable: float = math.nan
-    """The smallest difference that would be detected with these prompts, with power 0.8."""
-    needed: int | None = None
-    """How many prompts it takes to detect the difference wanted."""
-
-    @property
-    def standing(self) -> str:
-        """AHEAD, BEHIND or CANNOT_TELL."""
-        if self.low > 0:
-            return "AHEAD"
-        return "BEHIND" if self.high < 0 else "CANNOT_TELL"
-
-
-@dataclass(frozen=True, slots=True)
-class PairRow:
-    """The difference of two contestants, with an interval of its own."""
-
-    left: str
-    right: str
-    difference: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
-class EffectRow:
-    """What was fitted beside the strengths: natural log odds a unit."""
-
-    name: str
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
-class ShareRow:
-    """Of the wanted categories, in how many a contestant is ahead of and behind the reference contestant."""
-
-    contestant: str
-    ahead: int
-    behind: int
-    cells: int
-
-
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """The ranks without one category or one judge; a contestant that cannot be ranked without it is absent."""
-
-    category: str
-    ranks: tuple[tuple[str, int], ...]
-    judge: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Anchoring:
-    """What the labels were, and what anchoring to them gave."""
-
-    source: str
-    labelled: int
-    comparisons: int
-    prompts: int
-    weight: float
-    gain: float
-    more_labels: float
-    more_prompts: float
-    assumed_random: bool
-    unused: int
-
-
-@dataclass(frozen=True)
-class Leaderboard:
-    """A leaderboard."""
-
-    options: RankOptions
-    part: Part
-    interval_method: str
-    ratings: tuple[RatingRow, ...]
-    unranked: tuple[tuple[str, str], ...] = ()
-    components: tuple[tuple[str, ...], ...] = ()
-    prompts: int = 0
-    battles: int = 0
-    standings: tuple[StandingRow, ...] = ()
-    slices: tuple[Leaderboard, ...] = ()
-    votes: SourceVotes | None = None
-    notes: tuple[str, ...] = field(default=())
-    pairs: tuple[PairRow, ...] = ()
-    effects: tuple[EffectRow, ...] = ()
-    shares: tuple[ShareRow, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
-    without_style: Leaderboard | None = None
-    uniform_sample: Leaderboard | None = None
-    """Of an adaptive run: the same over what fell by lot."""
-    resamples: tuple[int, int] | None = None
-    """Of a bootstrap: how many were drawn, and how many could not be ranked."""
-    anchoring: Anchoring | None = None
-    variance: tuple[Component, ...] = ()
-    block: Block | None = None
-    """The differences behind the standings, in their order."""
-
-    @property
-    def scale(self) -> str:
-        """Elo points, natural log strength or a share."""
-        return "share" if self.options.method == "win-rate" else self.options.scale
-
-    @property
-    def ties(self) -> str:
-        """The tie rule."""
-        return TIES.get(self.options.method, HALF_WIN)
-
-    def noted(self, *notes: str) -> Leaderboard:
-        """The same with *notes* added."""
-        return replace(self, notes=(*self.notes, *notes))
+def _unknown_value(name: str, value: str, allowed: Sequence[str]) -> str:
+    """The message for a value that is not allowed, with the closest one that is."""
+    closest = get_close_matches(value, allowed, n=1)
+    return f"unknown {name} {value!r}; use one of {', '.join(allowed)}" + (
+        f" (did you mean {closest[0]}?)" if closest else ""
+    )

@@ -1,7 +1,7 @@
-"""How outputs look: their length and their markdown, as covariates of a fit (style control).
+"""Style control: the length and the markdown of outputs as covariates of a fit.
 
 W.-L. Chiang, T. Li, J. E. Gonzalez, I. Stoica (2024), "Does Style Matter? Disentangling Style and Substance in Chatbot
-Arena". Here each is the logarithm of one more than the count, left less right, in units of its root mean square.
+Arena". Here each covariate is log(1 + count), left minus right, in units of its root mean square.
 """
 
 from __future__ import annotations
@@ -26,19 +26,20 @@ _COUNTED: Final = {
     "bold": re.compile(r"\*\*[^*\n]+\*\*|__[^_\n]+__"),
 }
 NAMES: Final = ("length", *_COUNTED, "code")
-"""The covariates: letters, headers, list items, words in bold, blocks of code."""
-AT_ONCE = 500
+"""The covariates: characters, headers, list items, bold passages, blocks of code."""
+BATCH = 500
+"""Outputs read from the store at once."""
 _Side = tuple[str, str, int, int]
 
 
 def features(text: str) -> Floats:
-    r"""log(1 + count) of letters, headers, list items, bold passages and blocks of code in *text*: float64[5].
+    r"""log(1 + count) of characters, headers, list items, bold passages and blocks of code in *text*: float64[5].
 
     >>> np.expm1(features("# A\n- **b**\n- c")).round().tolist()
     [15.0, 1.0, 2.0, 1.0, 0.0]
     """
     prose, blocks = _CODE.subn("", text)
-    counts = [len(text), *(len(found.findall(prose)) for found in _COUNTED.values()), blocks]
+    counts = [len(text), *(len(pattern.findall(prose)) for pattern in _COUNTED.values()), blocks]
     return np.log1p(np.array(counts, dtype=np.float64))
 
 
@@ -47,39 +48,46 @@ def _all_features(texts: Sequence[str]) -> list[Floats]:
 
 
 async def style_of(store: Store, tenant: str, votes: SourceVotes) -> Style:
-    """The features of every output that *votes* are about. Raises InvalidInput where the dataset has no such text."""
+    """The style of every output that *votes* are about. Raises InvalidInput if the dataset lacks an output."""
     revision = await store.revision(tenant, votes.dataset)
-    prompt_ids = {vote.where.prompt_id for vote in votes.rows}
+    prompt_ids = {vote.key.prompt_id for vote in votes.rows}
     index = await store.dataset_index(tenant, votes.dataset, revision, prompt_ids=prompt_ids)
-    rows = {named: output.row for named, output in index.named().items()}
-    wanted = _sides(votes, rows)
+    rows = {name: output.row for name, output in index.named().items()}
+    all_sides = _sides(votes, rows)
     of: dict[_Side, Floats] = {}
-    for start in range(0, len(wanted), AT_ONCE):
-        sides = wanted[start : start + AT_ONCE]
+    for start in range(0, len(all_sides), BATCH):
+        sides = all_sides[start : start + BATCH]
         texts = await store.output_texts({rows[side[:3]] for side in sides})
-        told = [texts[rows[side[:3]]].output.turns[side[3] - 1] for side in sides]
-        of.update(zip(sides, await asyncio.to_thread(_all_features, told), strict=True))
+        turns = [texts[rows[side[:3]]].output.turns[side[3] - 1] for side in sides]
+        of.update(zip(sides, await asyncio.to_thread(_all_features, turns), strict=True))
     return Style(NAMES, of)
 
 
 def style_in(outputs: Mapping[tuple[str, str, int], Sequence[str]], votes: SourceVotes) -> Style:
-    """The same from *outputs* at hand: an output's turns by prompt, contestant and sample."""
+    """The style of *outputs*, given as the turns by prompt, contestant and sample.
+
+    Raises InvalidInput if an output that *votes* are about is missing.
+    """
     return Style(NAMES, {side: features(outputs[side[:3]][side[3] - 1]) for side in _sides(votes, outputs)})
 
 
 def _sides(votes: SourceVotes, known: Container[tuple[str, str, int]]) -> list[_Side]:
-    """The outputs, each with its turn, that *votes* are about. InvalidInput where one is not *known*."""
-    wanted = sorted(
+    """The outputs that *votes* are about, with their turns, sorted. Raises InvalidInput if one is not *known*."""
+    sides = sorted(
         {
             side
             for vote in votes.rows
             for side in (
-                (vote.where.prompt_id, vote.where.left, vote.where.left_sample, vote.where.turn),
-                (vote.where.prompt_id, vote.where.right, vote.where.right_sample, vote.where.turn),
+                (vote.key.prompt_id, vote.key.left, vote.key.left_sample, vote.key.turn),
+                (vote.key.prompt_id, vote.key.right, vote.key.right_sample, vote.key.turn),
             )
         }
     )
-    missing = [side for side in wanted if side[:3] not in known]
+    missing = [side for side in sides if side[:3] not in known]
     if missing:
-        raise InvalidInput("options.style", f"the output of {missing[0][1]} for prompt {missing[0][0]} is not stored")
-    return wanted
+        prompt_id, contestant, sample, _ = missing[0]
+        message = (
+            f"{contestant!r} has no output for prompt {prompt_id!r}, sample {sample}; upload it, or leave style out"
+        )
+        raise InvalidInput("options.style", message)
+    return sides

@@ -1,4 +1,4 @@
-"""How far a judge's, or a jury's, verdicts vary with prompts, judges, orders and repeats."""
+"""How much the verdicts of a judge or a jury vary with prompts, judges, orders and repeats."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from judge.votes.votes import SourceVotes
 
 
 def variance_of(votes: SourceVotes) -> tuple[Component, ...]:
-    """The variance of what goes to the left, by level. Precondition where there are no verdicts."""
+    """The variance of the left scores by level. Raises Precondition NO_OUTCOMES if there are no verdicts."""
     rows = [
-        ((where.left, where.right), (where.prompt_id, where.turn), judge, order, share)
-        for judge, told in votes.left_scores.items()
-        for where, by_order in told.items()
-        for order, shares in by_order.items()
-        for share in shares
-        if share is not None
+        ((key.left, key.right), (key.prompt_id, key.turn), judge, order, left_score)
+        for judge, by_key in votes.left_scores.items()
+        for key, by_order in by_key.items()
+        for order, left_scores in by_order.items()
+        for left_score in left_scores
+        if left_score is not None
     ]
     if not rows:
-        raise Precondition(f"source {votes.source} has no verdicts whose variance could be split", reason="NO_OUTCOMES")
-    pairs, prompts, judges, orders, outcome = zip(*rows, strict=True)
+        raise Precondition(f"source {votes.source} has no verdicts to split the variance of", reason="NO_OUTCOMES")
+    pairs, prompts, judges, orders, left_scores = zip(*rows, strict=True)
     pair, prompt, judge = (coded(column)[1][0] for column in (pairs, prompts, judges))
     first = np.array([order is Order.LEFT_FIRST for order in orders], dtype=np.int32)
-    return tuple(components_of_variance(np.array(outcome), pair, prompt, judge, first))
+    return tuple(components_of_variance(np.array(left_scores), pair, prompt, judge, first))

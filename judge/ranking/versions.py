@@ -1,4 +1,4 @@
-"""The versions of what computes: a number that differs may differ because of them."""
+"""The versions of the libraries that compute figures: another version may give another figure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DISTRIBUTIONS = {"judge": "judge-service", "numpy": "numpy", "scipy": "scipy"}
 
 @lru_cache(maxsize=1)
 def versions() -> MappingProxyType[str, str]:
-    """Python's version and that of each of our distributions; "unknown" where it runs from bare files."""
+    """The versions of Python and of each distribution; "unknown" for one that is not installed."""
     return MappingProxyType(
         {name: _version(distribution) for name, distribution in DISTRIBUTIONS.items()}
         | {"python": platform.python_version()}

@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from judge.agreement.bias import bias
-from judge.agreement.disagreements import disagreements, told
+from judge.agreement.disagreements import load_details, load_disagreements
 from judge.agreement.measure import measure
-from judge.agreement.options import AgreeOptions, Report
+from judge.agreement.options import AgreeOptions
+from judge.agreement.report import Report
 from judge.api.v1 import agreement_service_pb2 as pb
 from judge.api.v1 import agreement_service_pb2_grpc
 from judge.domain.errors import InvalidInput
@@ -94,9 +95,9 @@ class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
         if request.least_votes < 0:
             raise InvalidInput("least_votes", "least_votes cannot be negative")
         least, part = max(request.least_votes, 1), decode.part(request.slice)
-        rows = await disagreements(self._store, TENANT, dataset, source, target, part, least)
+        rows = await load_disagreements(self._store, TENANT, dataset, source, target, part, least)
         begin, size = decode.page_token(request.page_token, 0), decode.page_size(request.page_size)
-        page = await told(self._store, TENANT, dataset, source, target, rows[max(begin, 0) :][:size])
+        page = await load_details(self._store, TENANT, dataset, source, target, rows[max(begin, 0) :][:size])
         return pb.ListDisagreementsResponse(
             disagreements=[reports.disagreement(row) for row in page],
             next_page_token=str(begin + size) if begin + size < len(rows) else "",
@@ -104,7 +105,7 @@ class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
 
     def _family(self, name: str, source: SourceVotes) -> tuple[str, ...]:
         """Return the contestants in the family configured for *name* that *source* has an outcome of."""
-        known = {end for vote in source.rows for end in (vote.where.left, vote.where.right)}
+        known = {end for vote in source.rows for end in (vote.key.left, vote.key.right)}
         return tuple(contestant for contestant in self._families.get(name, ()) if contestant in known)
 
     async def _style(self, source: SourceVotes) -> Style | str:

@@ -17,7 +17,7 @@ from judge.rpc import decode
 from judge.stats.battles import FLIPPED
 from judge.votes.comparisons import ComparisonIndex, ComparisonKey
 from judge.votes.shared_codes import merged
-from judge.votes.sources import labelled_at
+from judge.votes.sources import oriented_key
 from judge.votes.vote_table import Columns, Numbers
 from judge.votes.votes import Part, SourceVotes
 
@@ -67,7 +67,7 @@ class Labels:
     """The labels streamed so far: 18 bytes per label, and each comparison and annotator once."""
 
     def __init__(self) -> None:
-        self._wheres: Numbers[ComparisonKey] = Numbers()
+        self._keys: Numbers[ComparisonKey] = Numbers()
         self._annotators: Numbers[str] = Numbers()
         self._parts: list[tuple[_Index, _Index, Codes, Codes]] = []
 
@@ -83,25 +83,25 @@ class Labels:
         if source.kind not in (SourceKind.PEOPLE, SourceKind.LABELS):
             raise InvalidInput("source", f"a stream of labels has no source {source}; use people or labels:PATTERN")
         item, annotator, outcome, kind = map(np.concatenate, zip(*(self._parts or [_NOTHING]), strict=True))
-        wheres, annotators = ComparisonIndex.of(self._wheres), tuple(self._annotators)
+        keys, annotators = ComparisonIndex.of(self._keys), tuple(self._annotators)
         if source.kind is SourceKind.PEOPLE:
             taken = kind == AnnotatorKind.HUMAN
         else:
             taken = np.array([source.takes(name) for name in annotators], dtype=np.bool_)[annotator]
         if not taken.any():
             raise NotFound(f"source {source} matches no label", reason="EMPTY_SOURCE")
-        taken &= part.among(wheres, {}, {})[item]
-        columns = Columns(wheres, annotators, item.astype(np.int32), annotator.astype(np.int32), outcome).among(taken)
+        taken &= part.among(keys, {}, {})[item]
+        columns = Columns(keys, annotators, item.astype(np.int32), annotator.astype(np.int32), outcome).among(taken)
         rows = merged(columns, source.merge)
         return SourceVotes(str(source), rows, {}, {}, len(rows), len(rows), parser="label")
 
     def _add_rows(self, rows: Sequence[ds.Label]) -> None:
         labels = [decode.label(row) for row in rows]
-        placed = [labelled_at(label) for label in labels]
+        placed = [oriented_key(label) for label in labels]
         outcome = np.array([label.outcome - 1 for label in labels], dtype=np.int8)
         self._parts.append(
             (
-                self._wheres.of(where for where, _ in placed).astype(np.int64),
+                self._keys.of(where for where, _ in placed).astype(np.int64),
                 self._annotators.of(label.annotator for label in labels).astype(np.int64),
                 np.where([flipped for _, flipped in placed], FLIPPED[outcome], outcome),
                 np.array([label.kind for label in labels], dtype=np.int8),
@@ -127,12 +127,12 @@ class Labels:
         _, speaks, who = np.unique(annotator, return_index=True, return_inverse=True)
         of_outcome = np.unique(outcome, return_index=True)[1]
         labels = {row: decode.label(_row(columns, row)) for row in np.unique([*first, *speaks, *of_outcome]).tolist()}
-        placed = [labelled_at(labels[row]) for row in first.tolist()]
+        placed = [oriented_key(labels[row]) for row in first.tolist()]
         flipped = np.array([turned for _, turned in placed], dtype=np.bool_)[at]
         code = (outcome - 1).astype(np.int8)
         self._parts.append(
             (
-                self._wheres.of(where for where, _ in placed)[at].astype(np.int64),
+                self._keys.of(where for where, _ in placed)[at].astype(np.int64),
                 self._annotators.of(labels[row].annotator for row in speaks.tolist())[who].astype(np.int64),
                 np.where(flipped, FLIPPED[code], code),
                 np.full(n, columns.kind, dtype=np.int8),

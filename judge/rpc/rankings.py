@@ -15,8 +15,8 @@ from judge.domain.outcome import Outcome
 from judge.domain.source import Source
 from judge.planning.inputs import all_labels
 from judge.ports.store import Store
-from judge.ranking.anchoring import Labelled, labelled
-from judge.ranking.battles import alone
+from judge.ranking.anchoring import AnchorLabels, anchor_labels
+from judge.ranking.battles import design_from_battles
 from judge.ranking.compute import Fits
 from judge.ranking.options import RankOptions
 from judge.ranking.rank import build_leaderboard, rank
@@ -46,13 +46,13 @@ class RankingServicer(ranking_service_pb2_grpc.RankingServiceServicer):
         leaderboard = await self._fits.run(lambda: build_leaderboard(votes, options, style, labels))
         return pb.GetLeaderboardResponse(leaderboard=reports.encode_leaderboard(leaderboard), versions=versions())
 
-    async def _labels(self, votes: SourceVotes, options: RankOptions) -> Labelled | None:
+    async def _labels(self, votes: SourceVotes, options: RankOptions) -> AnchorLabels | None:
         """Return the labels to anchor ratings to, if requested."""
         if options.anchored_to is None:
             return None
         revision = await self._store.revision(TENANT, votes.dataset)
         rows = [label async for _, label in all_labels(self._store, TENANT, votes.dataset, revision)]
-        return labelled(options.anchored_to, rows)
+        return anchor_labels(options.anchored_to, rows)
 
     async def RankBattles(
         self,
@@ -72,7 +72,7 @@ class RankingServicer(ranking_service_pb2_grpc.RankingServiceServicer):
             raise InvalidInput("options", "style and categories need a dataset: battles have no texts or categories")
         if chosen.anchored_to or chosen.variance or chosen.decisive != 1:
             raise InvalidInput("options", "anchors, variance and weights need a dataset: battles have no verdicts")
-        leaderboard = await self._fits.run(lambda: rank(alone(columns.battles(), chosen), chosen))
+        leaderboard = await self._fits.run(lambda: rank(design_from_battles(columns.battles(), chosen), chosen))
         return pb.RankBattlesResponse(leaderboard=reports.encode_leaderboard(leaderboard))
 
 

@@ -6,11 +6,12 @@ import math
 from collections.abc import Sequence
 
 from judge.agreement.bias import Bias
+from judge.agreement.cuts import Cut
 from judge.agreement.disagreements import Disagreement
-from judge.agreement.options import Cut, Figure, Report
+from judge.agreement.report import Figure, Report
 from judge.api.v1 import agreement_service_pb2, leaderboard_pb2, outcome_pb2
 from judge.domain.outcome import Outcome
-from judge.ranking.options import Anchoring, Leaderboard, StandingRow
+from judge.ranking.leaderboard import Anchoring, Leaderboard, StandingRow
 from judge.rpc import rows
 from judge.rpc.encode import interval, part, verdict
 from judge.rpc.enum_words import value
@@ -332,7 +333,7 @@ def _alternative(found: Alternative, names: Sequence[str]) -> agreement_service_
 
 def disagreement(row: Disagreement) -> agreement_service_pb2.Disagreement:
     """A comparison to be read."""
-    where = row.where
+    where = row.key
     return agreement_service_pb2.Disagreement(
         presentation=outcome_pb2.Presentation(
             prompt_id=where.prompt_id,

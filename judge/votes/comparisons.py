@@ -1,4 +1,4 @@
-"""Comparisons by their names, one or as columns."""
+"""Comparisons by their names, as single keys and as columns."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from judge.columns.names import coded, first_comers
 
 @dataclass(frozen=True, slots=True)
 class ComparisonKey:
-    """A comparison by its names, left being the smaller."""
+    """A comparison by its names; the smaller name is on the left."""
 
     prompt_id: str
     turn: int
@@ -38,22 +38,31 @@ class ComparisonIndex(Sequence[ComparisonKey]):
     right_sample: Ints
 
     @staticmethod
-    def of(wheres: Iterable[ComparisonKey]) -> ComparisonIndex:
-        """These comparisons; themselves if they are columns."""
-        if isinstance(wheres, ComparisonIndex):
-            return wheres
-        told = tuple(wheres)
-        prompt_ids, (prompt,) = coded([where.prompt_id for where in told])
-        contestants, (left, right) = coded([where.left for where in told], [where.right for where in told])
+    def of(keys: Iterable[ComparisonKey]) -> ComparisonIndex:
+        """The index of *keys*; *keys* itself if it is an index."""
+        if isinstance(keys, ComparisonIndex):
+            return keys
+        rows = tuple(keys)
+        prompt_ids, (prompt,) = coded([key.prompt_id for key in rows])
+        contestants, (left, right) = coded([key.left for key in rows], [key.right for key in rows])
         turn, left_sample, right_sample = (
             np.array(column, dtype=np.int32)
             for column in (
-                [where.turn for where in told],
-                [where.left_sample for where in told],
-                [where.right_sample for where in told],
+                [key.turn for key in rows],
+                [key.left_sample for key in rows],
+                [key.right_sample for key in rows],
             )
         )
-        return ComparisonIndex(prompt_ids, contestants, prompt, turn, left, right, left_sample, right_sample)
+        return ComparisonIndex(
+            prompt_ids=prompt_ids,
+            contestants=contestants,
+            prompt=prompt,
+            turn=turn,
+            left=left,
+            right=right,
+            left_sample=left_sample,
+            right_sample=right_sample,
+        )
 
     def __len__(self) -> int:
         return self.prompt.size
@@ -63,7 +72,7 @@ class ComparisonIndex(Sequence[ComparisonKey]):
     @overload
     def __getitem__(self, at: slice) -> ComparisonIndex: ...
     def __getitem__(self, at: int | slice) -> ComparisonKey | ComparisonIndex:
-        """The comparison, or some of them."""
+        """The comparison at a position, or those of a slice."""
         if isinstance(at, slice):
             return self.among(at)
         return ComparisonKey(
@@ -92,11 +101,11 @@ class ComparisonIndex(Sequence[ComparisonKey]):
 
     @property
     def columns(self) -> tuple[Ints, ...]:
-        """What makes two comparisons the same."""
+        """The columns that identify a comparison."""
         return (self.prompt, self.turn, self.left, self.right, self.left_sample, self.right_sample)
 
     def distinct(self) -> tuple[ComparisonIndex, Ints]:
-        """Each comparison once, in the order of their coming; and for each of these, int32[n], which one it is.
+        """Each comparison once, in the order of first occurrence, and the position of every row among them, int32[n].
 
         >>> key, other = ComparisonKey("p", 1, "a", "b"), ComparisonKey("p", 2, "a", "b")
         >>> keys, item = ComparisonIndex.of([other, key, other]).distinct()

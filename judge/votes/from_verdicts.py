@@ -17,14 +17,14 @@ from judge.domain.outcome import ItemState, Order, Preference, Reconcile, Verdic
 from judge.ports.verdict_columns import STATUSES, VerdictColumns
 from judge.stats.battles import TIE
 from judge.votes.comparisons import ComparisonIndex
-from judge.votes.verdicts_by_order import ORDERS, ByOrder, wholes
+from judge.votes.verdicts_by_order import ORDERS, ByOrder, outcome_codes
 from judge.votes.vote_table import Columns
 from judge.votes.votes import WHOLE, SourceVotes, Taking
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JudgeVerdicts:
-    """What is stored of a judge: its verdicts, and of a run how many were planned and what became of the rest."""
+    """The stored verdicts of a judge and, for a run, how many were planned and the state of those never started."""
 
     name: str
     verdicts: VerdictColumns
@@ -38,41 +38,41 @@ class JudgeVerdicts:
 
 @dataclass(frozen=True, slots=True)
 class PromptAttributes:
-    """What is known of a dataset's prompts, by their ids."""
+    """The categories and the tags of a dataset's prompts, by prompt id."""
 
     categories: Mapping[str, str]
     tags: Mapping[str, tuple[str, ...]]
 
 
 def judge_votes(judged: JudgeVerdicts, source: str, taking: Taking, attributes: PromptAttributes) -> SourceVotes:
-    """The votes that *taking* makes of what was *judged*."""
+    """The votes that *taking* makes of a judge's verdicts."""
     verdicts, partial = judged.verdicts, taking.part != WHOLE
-    wheres, flipped = _oriented(verdicts)
-    kept = taking.part.among(wheres, attributes.categories, attributes.tags)
+    keys, flipped = _oriented(verdicts)
+    kept = taking.part.among(keys, attributes.categories, attributes.tags)
     status = verdicts.status[kept]
-    many = np.bincount(status, minlength=len(STATUSES)).tolist()
-    statuses = Counter({name: count for name, count in zip(STATUSES, many, strict=True) if count})
+    counts = np.bincount(status, minlength=len(STATUSES)).tolist()
+    statuses = Counter({name: count for name, count in zip(STATUSES, counts, strict=True) if count})
     planned = 0 if partial else judged.planned
     if planned > status.size:
         statuses[judged.never_started.name.lower() if judged.never_started else "pending"] += planned - status.size
-    distinct, item = wheres.among(kept).distinct()
+    distinct, item = keys.among(kept).distinct()
     order = np.where(flipped, len(Order) + 1 - verdicts.order, verdicts.order)[kept].astype(np.int8)
     left_score = _left_scores(verdicts, kept, order, soft=taking.reconcile is Reconcile.SOFT)
     if taking.unreadable_as_tie:
         left_score = np.where(np.isnan(left_score), 0.5, left_score)
     weight = None if taking.decisive == 1 else _weights(verdicts.strength[kept], taking.decisive)
-    told = ByOrder(distinct, item, order, left_score, weight, verdicts.answer[kept])
+    by_order = ByOrder(distinct, item, order, left_score, weight, verdicts.answer[kept])
     return SourceVotes(
-        source,
-        reconciled(told, taking.reconcile, judged.name),
-        attributes.categories,
-        attributes.tags,
-        statuses["ok"],
-        max(status.size, planned),
-        dict(sorted(statuses.items())),
-        taking.parser or "own",
-        judged.interim,
-        behind={judged.name: told},
+        source=source,
+        rows=reconcile_orders(by_order, taking.reconcile, judged.name),
+        categories=attributes.categories,
+        tags=attributes.tags,
+        usable=statuses["ok"],
+        planned=max(status.size, planned),
+        by_status=dict(sorted(statuses.items())),
+        parser=taking.parser or "own",
+        interim=judged.interim,
+        behind={judged.name: by_order},
         adaptive=judged.adaptive,
         rounds=judged.rounds,
         uniform_sample=judged.uniform_sample,
@@ -80,7 +80,7 @@ def judge_votes(judged: JudgeVerdicts, source: str, taking: Taking, attributes: 
 
 
 def _oriented(verdicts: VerdictColumns) -> tuple[ComparisonIndex, Flags]:
-    """What each verdict is on, the smaller name being left, and whether that turned it round."""
+    """The comparison of each verdict with the smaller name on the left, and whether that swapped the two sides."""
     left, right, left_sample, right_sample = (
         verdicts.left,
         verdicts.right,
@@ -101,7 +101,7 @@ def _oriented(verdicts: VerdictColumns) -> tuple[ComparisonIndex, Flags]:
 
 
 def _left_scores(verdicts: VerdictColumns, kept: Flags, order: Codes, *, soft: bool) -> Floats:
-    """How much of each goes to the left: all, half or nothing, or if *soft*, its probability where it has one."""
+    """Each verdict's left score: 1, 0.5 or 0, or if *soft*, its probability if it has one; NaN without an outcome."""
     preference = verdicts.preference[kept]
     left_first = order == Order.LEFT_FIRST
     left_score = np.where((preference == Preference.FIRST) == left_first, 1.0, 0.0)
@@ -114,39 +114,43 @@ def _left_scores(verdicts: VerdictColumns, kept: Flags, order: Codes, *, soft: b
 
 
 def _weights(strength: Floats, decisive: float) -> Floats:
-    """*decisive* for a verdict of full strength, 1 for half of it or less, and in between in between."""
+    """Weights from 1, for a strength of one half or less, linearly to *decisive*, for full strength."""
     return 1 + (decisive - 1) * np.maximum(2 * np.nan_to_num(strength) - 1, 0.0)
 
 
-def reconciled(told: ByOrder, reconcile: Reconcile, judge: str) -> Columns:
-    """The votes that the orders of *told* make: one a comparison, or one an order where each counts on its own."""
+def reconcile_orders(by_order: ByOrder, reconcile: Reconcile, judge: str) -> Columns:
+    """One vote per comparison from its two orders, or one per order if each counts on its own."""
     if reconcile is Reconcile.EACH:
-        return _each(told, judge)
-    means, shown = told.means, told.shown
-    there = ~np.isnan(means)
-    usable = (there == shown).all(axis=1)
-    one = np.where(there, means, 0.0).sum(axis=1)[usable] / there[usable].sum(axis=1)
-    outcomes = np.where(there, wholes(means), -1)[usable]
+        return _vote_per_order(by_order, judge)
+    means, shown = by_order.means, by_order.shown
+    known = ~np.isnan(means)
+    usable = (known == shown).all(axis=1)
+    left_score = np.where(known, means, 0.0).sum(axis=1)[usable] / known[usable].sum(axis=1)
+    outcomes = np.where(known, outcome_codes(means), -1)[usable]
     same = (outcomes[:, 0] == outcomes[:, 1]) | (outcomes < 0).any(axis=1)
-    outcome = wholes(one) if reconcile is Reconcile.SOFT else np.where(same, outcomes.max(axis=1), TIE).astype(np.int8)
-    votes = _votes(told.wheres, np.flatnonzero(usable), outcome, judge)
-    if told.weights_of_both is not None:
-        votes = replace(votes, weight=np.where(outcome == TIE, 1.0, told.weights_of_both[usable]))
+    outcome = (
+        outcome_codes(left_score)
+        if reconcile is Reconcile.SOFT
+        else np.where(same, outcomes.max(axis=1), TIE).astype(np.int8)
+    )
+    votes = _votes(by_order.keys, np.flatnonzero(usable), outcome, judge)
+    if by_order.weights_of_both is not None:
+        votes = replace(votes, weight=np.where(outcome == TIE, 1.0, by_order.weights_of_both[usable]))
     if reconcile is Reconcile.SOFT:
-        return replace(votes, left_score=one)
+        return replace(votes, left_score=left_score)
     return votes.among(same) if reconcile is Reconcile.DROP else votes
 
 
-def _each(told: ByOrder, judge: str) -> Columns:
-    means = told.means.ravel()
+def _vote_per_order(by_order: ByOrder, judge: str) -> Columns:
+    means = by_order.means.ravel()
     cell = np.flatnonzero(~np.isnan(means))
-    outcome = wholes(means[cell])
-    votes = _votes(told.wheres, cell // ORDERS, outcome, judge)
-    weight = None if told.weights is None else np.where(outcome == TIE, 1.0, told.weights.ravel()[cell])
+    outcome = outcome_codes(means[cell])
+    votes = _votes(by_order.keys, cell // ORDERS, outcome, judge)
+    weight = None if by_order.weights is None else np.where(outcome == TIE, 1.0, by_order.weights.ravel()[cell])
     first = (cell % ORDERS == Order.LEFT_FIRST - 1).astype(np.int8)
     return replace(votes, left_first=first, weight=weight)
 
 
-def _votes(wheres: ComparisonIndex, item: NDArray[np.integer], outcome: Codes, judge: str) -> Columns:
+def _votes(keys: ComparisonIndex, item: NDArray[np.integer], outcome: Codes, judge: str) -> Columns:
     at = item.astype(np.int32)
-    return Columns(wheres, (judge,), at, np.zeros(at.size, dtype=np.int32), outcome)
+    return Columns(keys, (judge,), at, np.zeros(at.size, dtype=np.int32), outcome)

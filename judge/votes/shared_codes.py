@@ -29,9 +29,9 @@ class Side:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """What several sources say, their comparisons being *wheres*; *categories* are by prompt."""
+    """What several sources say, their comparisons being *keys*; *categories* are by prompt."""
 
-    wheres: ComparisonIndex
+    keys: ComparisonIndex
     annotators: Sequence[str]
     sides: tuple[Side, ...]
     categories: Mapping[str, str]
@@ -41,36 +41,36 @@ class Table:
         """The votes of all *sources*."""
         columns = [Columns.of(rows).compact() for rows in sources]
         items, people = Numbers[ComparisonKey](), Numbers[str]()
-        told = [(items.of(rows.wheres)[rows.item], people.of(rows.annotators)[rows.annotator]) for rows in columns]
-        wheres, annotators = ComparisonIndex.of(items), tuple(people)
+        told = [(items.of(rows.keys)[rows.item], people.of(rows.annotators)[rows.annotator]) for rows in columns]
+        keys, annotators = ComparisonIndex.of(items), tuple(people)
         sides = tuple(
             Side(
-                Coded(item, rows.outcome, wheres.prompt[item], annotator),
+                Coded(item, rows.outcome, keys.prompt[item], annotator),
                 np.full(len(rows), np.nan) if rows.left_score is None else rows.left_score,
             )
             for rows, (item, annotator) in zip(columns, told, strict=True)
         )
-        return Table(wheres, annotators, sides, categories)
+        return Table(keys, annotators, sides, categories)
 
     @property
     def contestants(self) -> tuple[tuple[str, ...], Ints, Ints]:
         """The names, sorted, and the code of each comparison's left and right."""
-        return tuple(self.wheres.contestants), self.wheres.left, self.wheres.right
+        return tuple(self.keys.contestants), self.keys.left, self.keys.right
 
     @property
     def turn(self) -> Ints:
         """Of each comparison, int32[items]."""
-        return self.wheres.turn
+        return self.keys.turn
 
     @cached_property
     def category(self) -> tuple[tuple[str, ...], Ints]:
         """The names, and the code of each comparison's."""
-        names, (code,) = coded([self.categories.get(where.prompt_id, "") for where in self.wheres])
+        names, (code,) = coded([self.categories.get(key.prompt_id, "") for key in self.keys])
         return tuple(map(str, names)), code
 
     def inside(self, part: Part) -> Flags:
         """Which comparisons belong to *part*, by turn, category and contestants."""
-        return replace(part, tag="").among(self.wheres, self.categories, {})
+        return replace(part, tag="").among(self.keys, self.categories, {})
 
 
 def merged(rows: Sequence[Vote], merge: Merge) -> Sequence[Vote]:
@@ -82,9 +82,9 @@ def merged(rows: Sequence[Vote], merge: Merge) -> Sequence[Vote]:
     if merge is Merge.PLURALITY_SPLIT:
         parts, weight = split_plurality(votes)
         told_by = zip(parts.item.tolist(), parts.outcome.tolist(), weight.tolist(), strict=True)
-        return [Vote(told.wheres[at], Outcome(code + 1), f"@{merge}", weight=part) for at, code, part in told_by]
+        return [Vote(told.keys[at], Outcome(code + 1), f"@{merge}", weight=part) for at, code, part in told_by]
     if merge is Merge.MAJORITY:
         one = majority(votes)
     else:
         one = plurality(votes, "drop" if merge is Merge.PLURALITY_DROP else "tie")
-    return Columns(told.wheres, (f"@{merge}",), one.item, np.zeros(one.n, dtype=np.int32), one.outcome)
+    return Columns(told.keys, (f"@{merge}",), one.item, np.zeros(one.n, dtype=np.int32), one.outcome)

@@ -1,4 +1,4 @@
-"""From a source's text to votes."""
+"""Load the votes of a source from a store."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ from judge.votes.votes import SourceVotes, Taking, Vote
 
 
 async def votes_of(store: Store, tenant: str, dataset: str, source: Source, taking: Taking) -> SourceVotes:
-    """What *source* says of *dataset*; a run's is its own where none is named."""
+    """Load the votes of *source* on *dataset*; for a run, *dataset* may be empty and is then the run's own.
+
+    Raises InvalidInput if no dataset is known, and NotFound if the source matches nothing.
+    """
     if source.kind is SourceKind.RUN and not dataset:
         dataset = (await store.run(tenant, source.run)).spec.dataset
     if not dataset:
@@ -44,24 +47,25 @@ async def _votes_of(store: Store, tenant: str, dataset: str, source: Source, tak
     if source.kind in (SourceKind.PEOPLE, SourceKind.LABELS):
         labels = [label async for _, label in all_labels(store, tenant, dataset, revision)]
 
-        def said() -> SourceVotes:
-            told = Columns.of(label_votes(source, labels))
-            rows = told.among(taking.part.among(told.wheres, categories, tags)[told.item])
+        def votes_from_labels() -> SourceVotes:
+            votes = Columns.of(label_votes(source, labels))
+            rows = votes.among(taking.part.among(votes.keys, categories, tags)[votes.item])
             return SourceVotes(str(source), rows, categories, tags, usable=len(rows), planned=len(rows), parser="label")
 
-        return await asyncio.to_thread(said)
+        return await asyncio.to_thread(votes_from_labels)
     attributes = PromptAttributes(categories, tags)
     if source.kind is SourceKind.JURY:
         if taking.reconcile is Reconcile.EACH:
             raise InvalidInput(
-                "options.reconcile", "a jury has one outcome a comparison; reconcile its members' orders"
+                "options.reconcile",
+                "a jury has one vote per comparison: choose another reconcile than each",
             )
         if source.merge is Merge.MEAN and taking.reconcile is Reconcile.TIE:
-            # A mean of probabilities: a member whose orders part is in the middle, as far as they part.
+            # The mean of soft votes keeps how far a member's two orders differ.
             taking = replace(taking, reconcile=Reconcile.SOFT)
         members = [Source(SourceKind.JUDGE, name=member.judge) for member in source.members]
-        told = [await _judge_votes(store, tenant, dataset, member, taking, attributes) for member in members]
-        return await asyncio.to_thread(jury_votes, source, told)
+        member_votes = [await _judge_votes(store, tenant, dataset, member, taking, attributes) for member in members]
+        return await asyncio.to_thread(jury_votes, source, member_votes)
     return await _judge_votes(store, tenant, dataset, source, taking, attributes)
 
 
@@ -73,12 +77,12 @@ async def _judge_votes(
 
 
 def _taking(source: Source, taking: Taking) -> Taking:
-    """How *source* is taken: it may say itself how orders are reconciled."""
+    """*taking* with the reconcile that *source* names, if it names one."""
     return replace(taking, reconcile=source.reconcile) if source.reconcile else taking
 
 
 def labels_of(source: Source, labels: Iterable[Label]) -> list[Label]:
-    """The labels that *source* takes, in their order. NotFound if it takes none."""
+    """Those of *labels* that *source* matches, in their order. Raises NotFound if there are none."""
     taken = [
         label
         for label in labels
@@ -90,21 +94,21 @@ def labels_of(source: Source, labels: Iterable[Label]) -> list[Label]:
 
 
 def label_votes(source: Source, labels: Iterable[Label]) -> Sequence[Vote]:
-    """The votes that *source* takes from *labels*, in their order. NotFound if it takes none."""
+    """The votes of *source* from *labels*, in their order. Raises NotFound if it matches none."""
     rows = []
     for label in labels_of(source, labels):
-        where, flipped = labelled_at(label)
-        rows.append(Vote(where, label.outcome.flipped if flipped else label.outcome, label.annotator))
+        key, flipped = oriented_key(label)
+        rows.append(Vote(key, label.outcome.flipped if flipped else label.outcome, label.annotator))
     return merged(rows, source.merge)
 
 
-def labelled_at(label: Label) -> tuple[ComparisonKey, bool]:
-    """The comparison that *label* is on, and whether that turned it round."""
+def oriented_key(label: Label) -> tuple[ComparisonKey, bool]:
+    """The comparison of *label* with the smaller name on the left, and whether that swapped the two sides."""
     return oriented(label.prompt_id, label.turn, (label.left, label.left_sample), (label.right, label.right_sample))
 
 
 def oriented(prompt_id: str, turn: int, left: tuple[str, int], right: tuple[str, int]) -> tuple[ComparisonKey, bool]:
-    """The comparison with the smaller name on the left, and whether that turned it round."""
+    """The comparison with the smaller name on the left, and whether that swapped the two sides."""
     flipped = right < left
     if flipped:
         left, right = right, left
@@ -116,17 +120,17 @@ async def _verdicts_of(store: Store, tenant: str, dataset: str, source: Source, 
         adaptive = await _adaptively(store, tenant, dataset, source.name)
         if parser:
             verdicts = await store.judge_verdicts(tenant, dataset, source.name)
-            told = await asyncio.to_thread(as_columns, verdicts, parser)
+            columns = await asyncio.to_thread(as_columns, verdicts, parser)
         else:
-            told = await store.judge_columns(tenant, dataset, source.name)
-        return JudgeVerdicts(source.name, told, adaptive=adaptive)
+            columns = await store.judge_columns(tenant, dataset, source.name)
+        return JudgeVerdicts(source.name, columns, adaptive=adaptive)
     run = await store.run(tenant, source.run)
     name = _judge_in(run, source)
     if parser:
-        told = await asyncio.to_thread(as_columns, await _run_verdicts(store, run.row, name), parser)
+        columns = await asyncio.to_thread(as_columns, await _run_verdicts(store, run.row, name), parser)
     else:
-        told = await store.run_columns(run.row, [judge.name for judge in run.judges].index(name))
-    return _with_uniform_sample(_in_run(run, name, told), await _rounds(store, tenant, run))
+        columns = await store.run_columns(run.row, [judge.name for judge in run.judges].index(name))
+    return _with_uniform_sample(_in_run(run, name, columns), await _rounds(store, tenant, run))
 
 
 def _judge_in(run: Run, source: Source) -> str:
@@ -149,19 +153,19 @@ def run_votes(
     taking: Taking,
     rounds: Rounds | None = None,
 ) -> SourceVotes:
-    """What a *source* of *run* says by these *verdicts*, in the order of its plan, without a store.
+    """The votes of a *source* of *run* by its *verdicts*, which are in the order of its plan, without a store.
 
-    Of an adaptive run, *rounds* are its own.
+    *rounds* are those of the run, if it is adaptive. Raises InvalidInput for a source of another run.
     """
     if (source.kind, source.run) != (SourceKind.RUN, run.run_id):
-        raise InvalidInput("source", f"source {source} is none of run {run.run_id}", reason="INVALID_SOURCE")
+        raise InvalidInput("source", f"source {source} does not belong to run {run.run_id}", reason="INVALID_SOURCE")
     name = _judge_in(run, source)
-    asked = tuple(prompts)
-    told = as_columns([verdict for verdict in verdicts if verdict.judge == name], taking.parser)
+    rows = tuple(prompts)
+    columns = as_columns([verdict for verdict in verdicts if verdict.judge == name], taking.parser)
     attributes = PromptAttributes(
-        {prompt.prompt_id: prompt.category for prompt in asked}, {prompt.prompt_id: prompt.tags for prompt in asked}
+        {prompt.prompt_id: prompt.category for prompt in rows}, {prompt.prompt_id: prompt.tags for prompt in rows}
     )
-    judged = _with_uniform_sample(_in_run(run, name, told), rounds)
+    judged = _with_uniform_sample(_in_run(run, name, columns), rounds)
     votes = judge_votes(judged, str(source), _taking(source, taking), attributes)
     return replace(votes, dataset=run.spec.dataset)
 
@@ -174,7 +178,7 @@ async def _rounds(store: Store, tenant: str, run: Run) -> Rounds | None:
 
 
 def _with_uniform_sample(judged: JudgeVerdicts, rounds: Rounds | None) -> JudgeVerdicts:
-    """*judged* with what an adaptive run drew by lot in its *rounds*."""
+    """*judged* with the uniform sample of an adaptive run's *rounds*."""
     if rounds is None:
         return judged
     uniform_sample = frozenset((prompt, min(ends), max(ends)) for prompt, *ends in rounds.uniform_sample())
@@ -193,19 +197,19 @@ async def _adaptively(store: Store, tenant: str, dataset: str, judge: str) -> bo
 
 
 async def verdicts_on(
-    store: Store, tenant: str, dataset: str, source: Source, wheres: Collection[ComparisonKey]
+    store: Store, tenant: str, dataset: str, source: Source, keys: Collection[ComparisonKey]
 ) -> dict[ComparisonKey, list[Verdict]]:
-    """The verdicts behind a judge's, a run's or a jury's votes on some comparisons; nothing of labels."""
+    """Load the verdicts behind the votes of a judge, a run or a jury on *keys*; labels have none."""
     if source.kind in (SourceKind.PEOPLE, SourceKind.LABELS):
         return {}
     judges = [Source(SourceKind.JUDGE, name=member.judge) for member in source.members] or [source]
-    found: dict[ComparisonKey, list[Verdict]] = {}
+    by_key: dict[ComparisonKey, list[Verdict]] = {}
     for judge in judges:
         for verdict in await _verdicts(store, tenant, dataset, judge):
-            where = _where(verdict)
-            if where in wheres:
-                found.setdefault(where, []).append(verdict)
-    return found
+            key = _key(verdict)
+            if key in keys:
+                by_key.setdefault(key, []).append(verdict)
+    return by_key
 
 
 async def _verdicts(store: Store, tenant: str, dataset: str, source: Source) -> list[Verdict]:
@@ -216,15 +220,15 @@ async def _verdicts(store: Store, tenant: str, dataset: str, source: Source) -> 
 
 
 async def _run_verdicts(store: Store, row: int, judge: str) -> list[Verdict]:
-    found: list[Verdict] = []
+    verdicts: list[Verdict] = []
     after = -1
     while page := await store.verdicts(row, VerdictQuery(judges=(judge,)), after=after, limit=PAGE):
-        found.extend(page)
+        verdicts.extend(page)
         after = page[-1].position
-    return found
+    return verdicts
 
 
-def _where(verdict: Verdict) -> ComparisonKey:
+def _key(verdict: Verdict) -> ComparisonKey:
     presentation = verdict.presentation
     left, right = (presentation.left, presentation.left_sample), (presentation.right, presentation.right_sample)
     return oriented(presentation.prompt_id, presentation.turn, left, right)[0]

@@ -1,4 +1,4 @@
-"""Votes as columns: a million are some arrays."""
+"""Votes as columns, so that a million votes are a few arrays."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from judge.votes.votes import SourceVotes, Vote
 
 T = TypeVar("T")
 BOTH = -1
-"""What was shown first, where a vote is of both orders, or of none."""
+"""The code of `left_first` for a vote that is made of both orders, or of none."""
 
 
 @dataclass(frozen=True, eq=False)
 class Columns(Sequence[Vote]):
-    """n votes: int32[n] codes of *wheres* and *annotators*, and int8[n], the outcomes' codes.
+    """n votes: *item* and *annotator* are int32[n] codes of *keys* and *annotators*, *outcome* is int8[n].
 
-    *left_score* is float64[n], how much goes to the left, NaN where that is whole; *left_first* is int8[n], 1, 0 or
-    BOTH; *weight* is float64[n]. Each may be None: whole, BOTH, one.
+    *left_score* is float64[n], NaN if it follows from the outcome; *left_first* is int8[n], 1, 0 or BOTH; *weight* is
+    float64[n]. Each of the three may be None: it follows from the outcome, BOTH, 1.
     """
 
-    wheres: ComparisonIndex
+    keys: ComparisonIndex
     annotators: Sequence[str]
     item: Ints
     annotator: Ints
@@ -39,11 +39,11 @@ class Columns(Sequence[Vote]):
 
     @staticmethod
     def of(rows: Sequence[Vote]) -> Columns:
-        """These votes; themselves if they are columns."""
+        """The columns of *rows*; *rows* itself if it is columns."""
         if isinstance(rows, Columns):
             return rows
         items, people = Numbers[ComparisonKey](), Numbers[str]()
-        item, annotator = items.of(vote.where for vote in rows), people.of(vote.annotator for vote in rows)
+        item, annotator = items.of(vote.key for vote in rows), people.of(vote.annotator for vote in rows)
         return Columns(
             ComparisonIndex.of(items),
             tuple(people),
@@ -63,20 +63,20 @@ class Columns(Sequence[Vote]):
     @overload
     def __getitem__(self, at: slice) -> Columns: ...
     def __getitem__(self, at: int | slice) -> Vote | Columns:
-        """The vote, or some of them."""
+        """The vote at a position, or those of a slice."""
         if isinstance(at, slice):
             return self.among(at)
         left_score = np.nan if self.left_score is None else float(self.left_score[at])
         first = BOTH if self.left_first is None else int(self.left_first[at])
         weight = 1.0 if self.weight is None else float(self.weight[at])
-        where = self.wheres[int(self.item[at])]
-        return _vote(where, int(self.outcome[at]), self.annotators[self.annotator[at]], left_score, first, weight)
+        key = self.keys[int(self.item[at])]
+        return _vote(key, int(self.outcome[at]), self.annotators[self.annotator[at]], left_score, first, weight)
 
     def __iter__(self) -> Iterator[Vote]:
-        n, wheres = len(self), list(self.wheres)
+        n, keys = len(self), list(self.keys)
         return map(
             _vote,
-            map(wheres.__getitem__, self.item.tolist()),
+            map(keys.__getitem__, self.item.tolist()),
             self.outcome.tolist(),
             map(self.annotators.__getitem__, self.annotator.tolist()),
             repeat(np.nan, n) if self.left_score is None else self.left_score.tolist(),
@@ -87,7 +87,7 @@ class Columns(Sequence[Vote]):
     def among(self, rows: slice | Flags | Ints) -> Columns:
         """The votes in these *rows*."""
         return Columns(
-            self.wheres,
+            self.keys,
             self.annotators,
             self.item[rows],
             self.annotator[rows],
@@ -98,15 +98,15 @@ class Columns(Sequence[Vote]):
         )
 
     def compact(self) -> Columns:
-        """The same votes, without comparisons that have none."""
+        """The same votes, without the comparisons that no vote is on."""
         used, item = np.unique(self.item, return_inverse=True)
-        if used.size == len(self.wheres):
+        if used.size == len(self.keys):
             return self
-        return replace(self, wheres=self.wheres.among(used), item=item.astype(np.int32))
+        return replace(self, keys=self.keys.among(used), item=item.astype(np.int32))
 
     @property
     def left_scores(self) -> Floats:
-        """How much of each goes to the left, float64[n]."""
+        """The left score of each vote, float64[n]: 1 left, 0.5 tie, 0 right, or what a soft vote gives."""
         of_outcome = np.array([LEFT_SCORE[outcome] for outcome in Outcome])[self.outcome]
         return (
             of_outcome if self.left_score is None else np.where(np.isnan(self.left_score), of_outcome, self.left_score)
@@ -115,31 +115,31 @@ class Columns(Sequence[Vote]):
     @property
     def prompt(self) -> Ints:
         """The code of each vote's prompt, int32[n]."""
-        return self.wheres.prompt[self.item]
+        return self.keys.prompt[self.item]
 
 
-def _vote(where: ComparisonKey, code: int, annotator: str, left_score: float, first: int, weight: float) -> Vote:
-    told = None if isnan(left_score) else left_score
-    return Vote(where, Outcome(code + 1), annotator, told, None if first == BOTH else bool(first), weight)
+def _vote(key: ComparisonKey, code: int, annotator: str, left_score: float, first: int, weight: float) -> Vote:
+    soft = None if isnan(left_score) else left_score
+    return Vote(key, Outcome(code + 1), annotator, soft, None if first == BOTH else bool(first), weight)
 
 
 def categories_of(votes: SourceVotes) -> list[str]:
-    """The categories that *votes* are on, sorted."""
+    """The categories of the prompts that *votes* are on, sorted."""
     rows = Columns.of(votes.rows)
-    names = rows.wheres.prompt_ids
+    names = rows.keys.prompt_ids
     return sorted({votes.categories.get(names[code], "") for code in np.unique(rows.prompt).tolist()})
 
 
 def in_category(votes: SourceVotes, category: str, *, other: bool = False) -> SourceVotes:
-    """Those of *votes* in *category*, or those in every *other*."""
+    """Those of *votes* in *category*, or with *other*, those in all other categories."""
     rows = Columns.of(votes.rows)
-    inside = [(votes.categories.get(name, "") == category) != other for name in rows.wheres.prompt_ids]
+    inside = [(votes.categories.get(name, "") == category) != other for name in rows.keys.prompt_ids]
     return replace(votes, rows=rows.among(np.array(inside, dtype=np.bool_)[rows.prompt]))
 
 
 class Numbers(dict[T, int]):
-    """Numbers names in the order of their coming."""
+    """Numbers for names, in the order of first occurrence."""
 
     def of(self, names: Iterable[T]) -> Ints:
-        """The number of each of *names*."""
+        """The number of each of *names*; new names get the next ones."""
         return np.array([self.setdefault(name, len(self)) for name in names], dtype=np.int32)

@@ -15,12 +15,13 @@ from judge.votes.verdicts_by_order import ByOrder, LeftScores, OutcomesByOrder
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """One outcome on a comparison. *left_score* is how much of it goes to the left, other than whole only if soft.
+    """One outcome on a comparison.
 
-    *left_first* says what was shown first, where each order is a vote of its own. *weight* is how many votes it counts.
+    *left_score* is 1 for left, 0.5 for a tie, 0 for right, or in between for a soft vote; None means that it follows
+    from the outcome. *left_first* is set if each order is a vote of its own. *weight* is how many votes it counts for.
     """
 
-    where: ComparisonKey
+    key: ComparisonKey
     outcome: Outcome
     annotator: str = ""
     left_score: float | None = None
@@ -30,7 +31,7 @@ class Vote:
 
 @dataclass(frozen=True)
 class SourceVotes:
-    """What a source says: its votes in stored order, the two orders of its comparisons, and its coverage."""
+    """The votes of a source in stored order, the verdicts behind them, and its coverage."""
 
     source: str
     rows: Sequence[Vote]
@@ -43,46 +44,46 @@ class SourceVotes:
     interim: bool = False
     dataset: str = ""
     behind: Mapping[str, ByOrder] = field(default_factory=dict)
-    """Of judges: what each said, before anything was reconciled."""
+    """The verdicts of each judge, before orders are reconciled."""
     members: tuple[SourceVotes, ...] = ()
-    """Of a jury."""
+    """The votes of a jury's members."""
     adaptive: bool = False
-    """Verdicts had a part in choosing what was compared."""
+    """Whether verdicts influenced which comparisons were made."""
     rounds: str = ""
-    """Of an adaptive run: how many rounds it had, and why there were no more."""
+    """For an adaptive run, how many rounds it had, and why there were no more."""
     uniform_sample: frozenset[tuple[str, str, str]] = frozenset()
-    """Of an adaptive run: the prompt and the contestants, by name, of what fell by lot."""
+    """For an adaptive run, the prompt and the contestants of each comparison that was drawn uniformly."""
 
     @property
     def orders(self) -> tuple[OutcomesByOrder, ...]:
-        """Of one judge: the two orders of its comparisons."""
-        return () if self.members else tuple(row for told in self.behind.values() for row in told.orders)
+        """For a single judge, the outcomes of its comparisons in both orders."""
+        return () if self.members else tuple(row for by_order in self.behind.values() for row in by_order.orders)
 
     @property
     def comparisons(self) -> frozenset[ComparisonKey]:
-        """Of judges: all that they have verdicts on, usable or not."""
-        return frozenset(where for told in self.behind.values() for where in told.wheres)
+        """For judges, all comparisons that have a verdict, usable or not."""
+        return frozenset(key for by_order in self.behind.values() for key in by_order.keys)
 
     @property
     def left_scores(self) -> Mapping[str, LeftScores]:
-        """Of judges: what goes to the left by each one's verdicts."""
-        return {name: told.left_scores for name, told in self.behind.items()}
+        """For judges, the left scores of each one's verdicts."""
+        return {name: by_order.left_scores for name, by_order in self.behind.items()}
 
     @property
     def calls(self) -> frozenset[int]:
-        """Of judges: the calls behind their verdicts, by the store's numbers."""
-        return frozenset(call for told in self.behind.values() for call in told.calls)
+        """For judges, the store's ids of the calls behind their verdicts."""
+        return frozenset(call for by_order in self.behind.values() for call in by_order.calls)
 
     @property
     def uniform_votes(self) -> SourceVotes:
-        """Of an adaptive run: the votes on what fell by lot."""
-        rows = tuple(v for v in self.rows if (v.where.prompt_id, v.where.left, v.where.right) in self.uniform_sample)
+        """For an adaptive run, the votes on its uniform sample."""
+        rows = tuple(v for v in self.rows if (v.key.prompt_id, v.key.left, v.key.right) in self.uniform_sample)
         return replace(self, rows=rows)
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The part of the data a figure covers; empty fields do not narrow."""
+    """The part of the data that a figure covers; an empty field means everything."""
 
     category: str = ""
     turn: int = 0
@@ -90,23 +91,21 @@ class Part:
     right: str = ""
     tag: str = ""
 
-    def among(
-        self, wheres: ComparisonIndex, categories: Mapping[str, str], tags: Mapping[str, tuple[str, ...]]
-    ) -> Flags:
-        """Which of *wheres* belong to it, bool[n]."""
-        kept = np.ones(len(wheres), dtype=np.bool_)
+    def among(self, keys: ComparisonIndex, categories: Mapping[str, str], tags: Mapping[str, tuple[str, ...]]) -> Flags:
+        """Which of *keys* belong to this part, bool[n]."""
+        kept = np.ones(len(keys), dtype=np.bool_)
         if self.turn:
-            kept &= wheres.turn == self.turn
+            kept &= keys.turn == self.turn
         for end in filter(None, (self.left, self.right)):
-            named = np.array([name == end for name in wheres.contestants], dtype=np.bool_)
-            kept &= named[wheres.left] | named[wheres.right]
+            named = np.array([name == end for name in keys.contestants], dtype=np.bool_)
+            kept &= named[keys.left] | named[keys.right]
         if self.category or self.tag:
-            asked = [
+            selected = [
                 (not self.category or categories.get(name, "") == self.category)
                 and (not self.tag or self.tag in tags.get(name, ()))
-                for name in wheres.prompt_ids
+                for name in keys.prompt_ids
             ]
-            kept &= np.array(asked, dtype=np.bool_)[wheres.prompt]
+            kept &= np.array(selected, dtype=np.bool_)[keys.prompt]
         return kept
 
 
@@ -116,9 +115,9 @@ WHOLE = Part()
 
 @dataclass(frozen=True, slots=True)
 class Taking:
-    """How votes are taken from a source: two orders made one by *reconcile*, from which *parser*, of which *part*.
+    """How votes are taken from a source: how orders are reconciled, by which parser, and of which part of the data.
 
-    A verdict of a Likert scale counts as up to *decisive* votes, by its strength. With *unreadable_as_tie* a verdict
+    A verdict on a Likert scale counts for up to *decisive* votes, by its strength. With *unreadable_as_tie* a verdict
     without an outcome is a tie.
     """
 

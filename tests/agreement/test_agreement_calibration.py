@@ -20,14 +20,14 @@ def said(name: str, rows: list[Vote]) -> SourceVotes:
 def test_probabilities_are_held_against_votes_that_are_no_ties() -> None:
     """Only a source with probabilities of its own has them; two orders that part are no probability."""
     rng = np.random.default_rng(0)
-    wheres = [ComparisonKey(f"p{n // 5}", 1, "a", "b", n % 5) for n in range(200)]
+    keys = [ComparisonKey(f"p{n // 5}", 1, "a", "b", n % 5) for n in range(200)]
     chance = rng.random(200).round(3)
     people = [
-        Vote(where, Outcome.TIE if n % 10 == 0 else Outcome.LEFT if rng.random() < chance[n] else Outcome.RIGHT, "p")
-        for n, where in enumerate(wheres)
+        Vote(key, Outcome.TIE if n % 10 == 0 else Outcome.LEFT if rng.random() < chance[n] else Outcome.RIGHT, "p")
+        for n, key in enumerate(keys)
     ]
-    soft = [Vote(where, Outcome.LEFT, left_score=float(share)) for where, share in zip(wheres, chance, strict=True)]
-    halves = [Vote(where, Outcome.TIE, left_score=0.5) for where in wheres]
+    soft = [Vote(key, Outcome.LEFT, left_score=float(share)) for key, share in zip(keys, chance, strict=True)]
+    halves = [Vote(key, Outcome.TIE, left_score=0.5) for key in keys]
 
     found = measure(said("j", soft), said("p", people), AgreeOptions()).diagnostics.calibration
 
@@ -36,17 +36,17 @@ def test_probabilities_are_held_against_votes_that_are_no_ties() -> None:
     assert found.ece.value is not None
     assert found.ece.value < 0.15
     assert measure(said("j", halves), said("p", people), AgreeOptions()).diagnostics.calibration is None
-    ties = [Vote(where, Outcome.TIE, "p") for where in wheres]
+    ties = [Vote(key, Outcome.TIE, "p") for key in keys]
     assert measure(said("j", soft), said("p", ties), AgreeOptions()).diagnostics.calibration is None
 
 
 def test_a_cascade_answers_where_the_judge_is_sure() -> None:
     """Sure and right, or unsure and wrong: it may answer alone on the sure half; without a target nothing is said."""
-    wheres = [ComparisonKey(f"p{n}", 1, "a", "b") for n in range(400)]
-    people = [Vote(where, Outcome.LEFT, "p") for where in wheres]
+    keys = [ComparisonKey(f"p{n}", 1, "a", "b") for n in range(400)]
+    people = [Vote(key, Outcome.LEFT, "p") for key in keys]
     soft = [
-        Vote(where, Outcome.LEFT if n % 2 else Outcome.RIGHT, left_score=0.97 if n % 2 else 0.45)
-        for n, where in enumerate(wheres)
+        Vote(key, Outcome.LEFT if n % 2 else Outcome.RIGHT, left_score=0.97 if n % 2 else 0.45)
+        for n, key in enumerate(keys)
     ]
 
     found = measure(said("j", soft), said("p", people), AgreeOptions(cascade_target=0.9)).diagnostics.cascade

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from judge.ranking.battles import alone
+from judge.ranking.battles import design_from_battles
 from judge.ranking.options import RankOptions
 from judge.ranking.rank import rank
 from judge.rpc import reports
@@ -19,7 +19,7 @@ SCRIPT = """
 import hashlib
 import numpy as np
 from judge.rpc import reports
-from judge.ranking.battles import alone
+from judge.ranking.battles import design_from_battles
 from judge.ranking.rank import rank
 from judge.ranking.options import RankOptions
 from judge.stats.prediction_powered import ComparisonColumns, anchored_fit
@@ -39,11 +39,11 @@ names = tuple(f"c{i:03}" for i in range(120))
 battles = Battles(names, left, right, outcome, cluster=prompt, n_clusters=150)
 for method in ("bradley-terry", "davidson", "rao-kupper", "elo", "win-rate"):
     options = RankOptions(method=method, reference="c000")
-    leaderboard = rank(alone(battles, options), options)
+    leaderboard = rank(design_from_battles(battles, options), options)
     print(method, digest(leaderboard))
 for intervals in ("bootstrap", "percentile"):
     options = RankOptions(intervals=intervals, reference="c000", replicates=50)
-    leaderboard = rank(alone(battles, options), options)
+    leaderboard = rank(design_from_battles(battles, options), options)
     print(intervals, digest(leaderboard))
 judged, chosen = rng.random(left.size), rng.random(left.size) < 0.3
 labelled = np.where(chosen, beaten * 1.0, np.nan)
@@ -81,7 +81,7 @@ def test_ratings_leave_rounded_to_1e_6(method: str) -> None:
     )
     options = RankOptions(method=method, reference="a")
 
-    leaderboard = reports.encode_leaderboard(rank(alone(battles, options), options))
+    leaderboard = reports.encode_leaderboard(rank(design_from_battles(battles, options), options))
 
     ratings = [rating.rating for rating in leaderboard.ratings]
     intervals = [rating.interval for rating in leaderboard.ratings]

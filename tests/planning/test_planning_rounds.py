@@ -95,7 +95,7 @@ def test_at_least_a_fifth_of_every_round_is_drawn_uniformly_and_the_first_one_al
 
 
 def said(rounds: Rounds, of: dict[tuple[int, int, Order], Preference | None]) -> list[Verdict]:
-    """Verdicts on the first round, by judge, comparison and order: the first shown is better where nothing is told."""
+    """Verdicts on the first round; unless *of* gives a preference, the output that was shown first is better."""
     verdicts = []
     for item in rounds.items(range(rounds.n_positions)):
         plan = rounds.plan(0)

@@ -147,12 +147,12 @@ async def test_figures_that_do_not_apply_are_left_out_with_a_note(service: Judge
     [
         (
             pb.AgreementOptions(intervals=INTERVAL_METHOD_BOOTSTRAP_T),
-            "intervals 'bootstrap-t' are none of bootstrap, percentile",
+            "intervals must be bootstrap, percentile or empty, but they are 'bootstrap-t'",
         ),
-        (pb.AgreementOptions(intervals=INTERVAL_METHOD_BOOTSTRAP, replicates=1), "replicates is from 2"),
-        (pb.AgreementOptions(epsilon=2), "epsilon lies between 0 and 1"),
-        (pb.AgreementOptions(q=1), "q lies between 0 and 1"),
-        (pb.AgreementOptions(least_items=1), "two items or more"),
+        (pb.AgreementOptions(intervals=INTERVAL_METHOD_BOOTSTRAP, replicates=1), "replicates must be from 2"),
+        (pb.AgreementOptions(epsilon=2), "epsilon must be between 0 and 1"),
+        (pb.AgreementOptions(q=1), "q must be between 0 and 1"),
+        (pb.AgreementOptions(least_items=1), "least_items must be 2 or more"),
     ],
 )
 async def test_invalid_agreement_options_are_rejected(
@@ -291,14 +291,14 @@ def numbers(message: Message) -> Iterator[tuple[str, float]]:
 NO_PAIR = "There is no pair of votes on the same comparison."
 SAME_VALUE = "Kappa is not determined: all votes are the same, so chance alone would always agree."
 NO_CEILING = "No ceiling: no comparison has two votes of the target and an outcome of the source."
-ITSELF = "Both sides are labels:x: each of its votes meets itself, which says nothing; leave the target out."
+ITSELF = "Both sides are labels:x, so each vote is compared with itself, which means nothing; leave the target out."
 
 
 @pytest.mark.parametrize(
     ("codes_by_annotator", "source", "target", "phrases"),
     [
         ({"x": [0, -1], "y": [-1, 0]}, "labels:x", "labels:y", (NO_PAIR, NO_CEILING, "No cascade: the sources have")),
-        ({"x": [0, 1, 2]}, "people", "", (NO_PAIR, "people is one annotator, who has nobody to be compared with.")),
+        ({"x": [0, 1, 2]}, "people", "", (NO_PAIR, "people has one annotator, so there is nobody to compare with.")),
         ({"x": [0, 1, 2], "j": [0, 1, 1]}, "labels:j", "people", ("2 contestants in common",)),
         ({"x": [2] * 9, "y": [2] * 9}, "labels:x", "labels:y", (SAME_VALUE, "without a tie on the same comparison")),
         ({"x": [0] * 9, "y": [0] * 9}, "labels:x", "labels:y", (SAME_VALUE, "so its cascade has one step")),

@@ -91,7 +91,9 @@ async def test_drift_between_runs_that_share_their_calls_is_not_reported(client:
     report = await client.agreement("d", again, old)
 
     assert not report.HasField("drift")
-    assert report.notes[0].endswith(f"{PROMPTS * 3 * 2 * 2} verdicts are the same calls in both; use another epoch.")
+    assert report.notes[0].endswith(
+        f"{PROMPTS * 3 * 2 * 2:,} verdicts are the same calls in both; use another cache tag."
+    )
     assert not (await client.agreement("d", old, "people")).HasField("drift")
 
 

@@ -144,7 +144,7 @@ async def test_ratings_are_anchored_to_labels(service: JudgeClient) -> None:
 async def test_labels_of_unknown_probability_are_flagged_or_rejected(service: JudgeClient) -> None:
     """If no probability is known, labels are assumed random and flagged; partly known ones and queues are rejected."""
     await service.upload_labels("d", [label(0, "able", "base", 0)], source="more")
-    with pytest.raises(JudgeClientError, match="1 of 181 labelled comparisons do not say with what probability"):
+    with pytest.raises(JudgeClientError, match="the selection probability of 1 of 181 labeled comparisons is unknown"):
         await service.leaderboard("d", "judge:good", RankingOptions(anchored_to="people"))
 
     rng = np.random.default_rng(8)
@@ -160,7 +160,7 @@ async def test_labels_of_unknown_probability_are_flagged_or_rejected(service: Ju
     for row in queued:
         row.annotator = "queued"
     await service.upload_labels("d", queued, source="queue")
-    with pytest.raises(JudgeClientError, match="9 of 9 labelled comparisons"):
+    with pytest.raises(JudgeClientError, match="9 of 9 labeled comparisons"):
         await service.leaderboard("d", "judge:good", RankingOptions(anchored_to="labels:queued"))
 
 
@@ -193,17 +193,17 @@ async def test_repeats_of_a_judge_are_compared(service: JudgeClient) -> None:
             RankingOptions(intervals=99),  # type: ignore[arg-type]  # a number of a later release
             "options.intervals must be one of sandwich, bootstrap, bootstrap-t, percentile, not 99",
         ),
-        (RankingOptions(intervals=INTERVAL_METHOD_BOOTSTRAP, replicates=1), "replicates is from 2"),
-        (RankingOptions(intervals=INTERVAL_METHOD_BOOTSTRAP, strata=True), "no strata"),
+        (RankingOptions(intervals=INTERVAL_METHOD_BOOTSTRAP, replicates=1), "replicates must be from 2 to 10,000, but it is 1"),
+        (RankingOptions(intervals=INTERVAL_METHOD_BOOTSTRAP, strata=True), "leave out strata"),
         (
             RankingOptions(intervals=INTERVAL_METHOD_PERCENTILE, anchor=Anchor(contestant="able", rating=1)),
-            "go with no anchor",
+            "cannot be combined with an anchor",
         ),
         (RankingOptions(intervals=INTERVAL_METHOD_BOOTSTRAP, method=RANKING_METHOD_ELO), "method elo has no intervals"),
         (RankingOptions(anchored_to="judge:poor"), "anchored to people or labels:PATTERN"),
         (RankingOptions(anchored_to="labels:nobody"), "matches no label"),
-        (RankingOptions(anchored_to="people", style=True), "default style only"),
-        (RankingOptions(decisive_weight=0.5), "decisive_weight cannot be 0.5"),
+        (RankingOptions(anchored_to="people", style=True), "need the default style"),
+        (RankingOptions(decisive_weight=0.5), "decisive_weight must be 1 or more, but it is 0.5"),
     ],
 )
 async def test_options_that_do_not_fit_together_are_rejected(

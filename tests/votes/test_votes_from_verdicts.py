@@ -80,32 +80,32 @@ def by_hand(told: list[Verdict], reconcile: Reconcile) -> list[Vote]:
         flipped = ends[1] < ends[0]
         (left, left_sample), (right, right_sample) = sorted(ends)
         order = Order(3 - s.order) if flipped else s.order
-        where = ComparisonKey(s.prompt_id, s.turn, left, right, left_sample, right_sample)
+        key = ComparisonKey(s.prompt_id, s.turn, left, right, left_sample, right_sample)
         said = left_score(one, soft=reconcile is Reconcile.SOFT, flipped=flipped)
-        grouped.setdefault(where, {}).setdefault(order, []).append(said)
+        grouped.setdefault(key, {}).setdefault(order, []).append(said)
     votes: list[Vote] = []
-    for where, by_order in grouped.items():
+    for key, by_order in grouped.items():
         means: dict[Order, float | None] = {}
         for order in sorted(by_order):
             known = [one for one in by_order[order] if one is not None]
             means[order] = sum(known) / len(known) if known else None
-        votes += reconciled(where, means, reconcile)
+        votes += reconciled(key, means, reconcile)
     return votes
 
 
-def reconciled(where: ComparisonKey, means: dict[Order, float | None], reconcile: Reconcile) -> list[Vote]:
+def reconciled(key: ComparisonKey, means: dict[Order, float | None], reconcile: Reconcile) -> list[Vote]:
     known = {order: mean for order, mean in means.items() if mean is not None}
     if reconcile is Reconcile.EACH:
-        return [Vote(where, of(m), "j", left_first=order is Order.LEFT_FIRST) for order, m in known.items()]
+        return [Vote(key, of(m), "j", left_first=order is Order.LEFT_FIRST) for order, m in known.items()]
     if len(known) < len(means):
         return []
     mean = sum(known.values()) / len(known)
     if reconcile is Reconcile.SOFT:
-        return [Vote(where, of(mean), "j", mean)]
+        return [Vote(key, of(mean), "j", mean)]
     outcomes = {of(m) for m in known.values()}
     if len(outcomes) == 1:
-        return [Vote(where, outcomes.pop(), "j")]
-    return [] if reconcile is Reconcile.DROP else [Vote(where, Outcome.TIE, "j")]
+        return [Vote(key, outcomes.pop(), "j")]
+    return [] if reconcile is Reconcile.DROP else [Vote(key, Outcome.TIE, "j")]
 
 
 def of(mean: float) -> Outcome:
@@ -158,9 +158,7 @@ def test_behind_the_votes_is_all_that_was_said(told: list[Verdict]) -> None:
     assert sum(one is not None for one in left_scores) == found.usable
     assert found.comparisons == set(found.left_scores["j"])
     assert found.calls == {one.answer for one in told if one.answer}
-    assert {row.where for row in found.orders} == {
-        w for w, by in found.left_scores["j"].items() if len(by) == len(Order)
-    }
+    assert {row.key for row in found.orders} == {w for w, by in found.left_scores["j"].items() if len(by) == len(Order)}
 
 
 def test_a_strong_verdict_counts_as_several_votes_and_an_unreadable_one_as_a_tie_where_asked() -> None:

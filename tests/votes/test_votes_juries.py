@@ -21,12 +21,12 @@ LEFT, RIGHT, TIE = Outcome.LEFT, Outcome.RIGHT, Outcome.TIE
 
 def said(*outcomes: Outcome | None) -> SourceVotes:
     """What a judge says of the comparisons p0, p1, ...; None where its verdict is of no use."""
-    wheres = [ComparisonKey(f"p{n}", 1, "a", "b") for n in range(len(outcomes))]
-    rows = tuple(Vote(where, outcome) for where, outcome in zip(wheres, outcomes, strict=True) if outcome)
-    n = len(wheres)
+    keys = [ComparisonKey(f"p{n}", 1, "a", "b") for n in range(len(outcomes))]
+    rows = tuple(Vote(key, outcome) for key, outcome in zip(keys, outcomes, strict=True) if outcome)
+    n = len(keys)
     nothing, item = np.full(n, np.nan), np.arange(n, dtype=np.int32)
     behind = ByOrder(
-        ComparisonIndex.of(wheres), item, np.ones(n, dtype=np.int8), nothing, None, np.zeros(n, dtype=np.int64)
+        ComparisonIndex.of(keys), item, np.ones(n, dtype=np.int8), nothing, None, np.zeros(n, dtype=np.int64)
     )
     return SourceVotes("judge:x", rows, {}, {}, len(rows), n, behind={"x": behind})
 
@@ -69,7 +69,7 @@ def test_the_order_of_a_jurys_comparisons_does_not_depend_on_its_members_order()
     forth = jury_votes(Source.parse("jury:a+b"), [one, two])
     back = jury_votes(Source.parse("jury:b+a"), [two, one])
 
-    assert [(v.where, v.outcome) for v in forth.rows] == [(v.where, v.outcome) for v in back.rows]
+    assert [(v.key, v.outcome) for v in forth.rows] == [(v.key, v.outcome) for v in back.rows]
 
 
 @pytest.mark.parametrize("text", ["jury:a+b>=2@plurality", "jury:a*2+b+c>=1@mean", "jury:a+b+c>=3@majority"])

@@ -1,0 +1,158 @@
+"""What a ranking returns: ratings, standings against a reference contestant, and what else was fitted."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+
+from judge.ranking.options import TIES, RankOptions
+from judge.stats.scorecard import Block
+from judge.stats.tie_rules import HALF_WIN
+from judge.stats.variance import Component
+from judge.votes.votes import Part, SourceVotes
+
+
+@dataclass(frozen=True, slots=True)
+class RatingRow:
+    """One contestant's rating. NaN where there is no interval, None for what was not computed."""
+
+    contestant: str
+    rating: float
+    low: float
+    high: float
+    rank: int
+    n: int
+    """The number of battles."""
+    prompts: int
+    expected: float | None = None
+    """The expected win rate against the reference contestant, or else against the average contestant."""
+    ranks: tuple[int, int] | None = None
+    """The lowest and the highest rank that cannot be excluded, simultaneously for all contestants."""
+    best: float | None = None
+    """The probability of being the best."""
+    order_sd: float | None = None
+    """The standard deviation of Elo over random orders of the battles."""
+
+
+@dataclass(frozen=True, slots=True)
+class StandingRow:
+    """One contestant against the reference contestant; *low* and *high* are adjusted for the number of cells."""
+
+    contestant: str
+    difference: float
+    low: float
+    high: float
+    probability_better: float
+    detectable: float = math.nan
+    """The smallest difference that these prompts would detect with power 0.8."""
+    needed: int | None = None
+    """How many prompts it takes to detect the difference that the options name."""
+
+    @property
+    def standing(self) -> str:
+        """AHEAD, BEHIND or CANNOT_TELL."""
+        if self.low > 0:
+            return "AHEAD"
+        return "BEHIND" if self.high < 0 else "CANNOT_TELL"
+
+
+@dataclass(frozen=True, slots=True)
+class PairRow:
+    """The difference between two contestants, with an interval that is not adjusted for the number of pairs."""
+
+    left: str
+    right: str
+    difference: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class EffectRow:
+    """A coefficient that was fitted together with the strengths, in natural log odds per unit."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class ShareRow:
+    """In how many of the requested categories a contestant is ahead of and behind the reference contestant."""
+
+    contestant: str
+    ahead: int
+    behind: int
+    cells: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveOneOut:
+    """The ranks without one category or one judge. Contestants that cannot be ranked without it are missing."""
+
+    category: str
+    ranks: tuple[tuple[str, int], ...]
+    judge: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Anchoring:
+    """The labels that ratings were anchored to, and what they contributed."""
+
+    source: str
+    labelled: int
+    comparisons: int
+    prompts: int
+    weight: float
+    gain: float
+    more_labels: float
+    more_prompts: float
+    assumed_random: bool
+    unused: int
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """Contestants ranked by one method, over one part of the data."""
+
+    options: RankOptions
+    part: Part
+    interval_method: str
+    ratings: tuple[RatingRow, ...]
+    unranked: tuple[tuple[str, str], ...] = ()
+    """Contestants that cannot be ranked, each with the reason."""
+    components: tuple[tuple[str, ...], ...] = ()
+    prompts: int = 0
+    battles: int = 0
+    standings: tuple[StandingRow, ...] = ()
+    slices: tuple[Leaderboard, ...] = ()
+    votes: SourceVotes | None = None
+    notes: tuple[str, ...] = field(default=())
+    pairs: tuple[PairRow, ...] = ()
+    effects: tuple[EffectRow, ...] = ()
+    shares: tuple[ShareRow, ...] = ()
+    left_out: tuple[LeaveOneOut, ...] = ()
+    without_style: Leaderboard | None = None
+    uniform_sample: Leaderboard | None = None
+    """For an adaptive run, the leaderboard of its uniform sample."""
+    resamples: tuple[int, int] | None = None
+    """For a bootstrap, how many resamples were drawn, and how many of them could not be ranked."""
+    anchoring: Anchoring | None = None
+    variance: tuple[Component, ...] = ()
+    block: Block | None = None
+    """The differences behind the standings, in their order."""
+
+    @property
+    def scale(self) -> str:
+        """The unit of the ratings: `elo` points, `natural` log strength, or a `share` for win rates."""
+        return "share" if self.options.method == "win-rate" else self.options.scale
+
+    @property
+    def ties(self) -> str:
+        """The tie rule."""
+        return TIES.get(self.options.method, HALF_WIN)
+
+    def with_notes(self, *notes: str) -> Leaderboard:
+        """The same leaderboard with *notes* added."""
+        return replace(self, notes=(*self.notes, *notes))

@@ -1,0 +1,179 @@
+"""How each method of ranking makes a leaderboard: Bradley-Terry and its variants, Elo, and win rates."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from judge.columns.arrays import Floats
+from judge.domain.errors import Incomparable, InvalidInput, Precondition
+from judge.ranking.anchoring import anchor
+from judge.ranking.battles import BattleDesign
+from judge.ranking.leaderboard import Anchoring, EffectRow, Leaderboard
+from judge.ranking.options import INTERVALS, TIES, RankOptions
+from judge.ranking.rows import (
+    expected_win_rates,
+    pair_rows,
+    rating_rows,
+    sorted_leaderboard,
+    standing_rows,
+    with_simultaneous_ranks,
+)
+from judge.stats.bootstrap import SE_T, STUDENTISED, bootstrap
+from judge.stats.bradley_terry import POINTS, BradleyTerryFit, Intervals, block, bradley_terry
+from judge.stats.elo import elo, permuted_elo
+from judge.stats.errors import Disconnected, NotConverged
+from judge.stats.ranks import ranks
+from judge.stats.win_rate import win_rates
+
+ELO_NOTE = "Online Elo depends on the order of the battles; Bradley-Terry does not."
+PERMUTED_NOTE = "order_sd is the standard deviation over random orders of the battles; it is not an interval."
+POSITION_NOTE = (
+    "The position effect is unbounded here, so it is not fitted; showing all comparisons in both orders balances it."
+)
+
+
+def fit_leaderboard(design: BattleDesign, options: RankOptions) -> Leaderboard:
+    """The leaderboard of *design* by the method that *options* name, without the intervals of its standings.
+
+    Raises Incomparable where contestants cannot be put on one scale, Precondition where a fit does not converge, and
+    InvalidInput for options that the data do not allow.
+    """
+    methods = {"elo": _elo, "elo-permuted": _permuted_elo, "win-rate": _win_rate}
+    method = methods.get(options.method, _bradley_terry)
+    try:
+        return method(design, options)
+    except Disconnected as error:
+        raise Incomparable(str(error), error.components) from None
+    except NotConverged as error:
+        raise Precondition(str(error), reason="NOT_CONVERGED") from None
+    except ValueError as error:
+        raise InvalidInput("options", str(error)) from None
+
+
+def _bradley_terry(design: BattleDesign, options: RankOptions) -> Leaderboard:
+    fit, notes = _fit(design, options)
+    fit, anchoring = _anchor(fit, design)
+    fit, intervals, resamples = _intervals(fit, options)
+    rating, low, high = (np.round(column, 6) + 0.0 for column in _on_scale(fit, intervals, options))
+    bounds = list(zip(low.tolist(), high.tolist(), strict=True))
+    rows = rating_rows(design, rating.tolist(), bounds, expected_win_rates(fit, options))
+    leaderboard = sorted_leaderboard(options, intervals.method, with_simultaneous_ranks(rows, fit, options))
+    leaderboard = replace(
+        leaderboard.with_notes(*notes),
+        effects=tuple(EffectRow(e.name, e.value, e.low, e.high) for e in fit.effects(options.level)),
+        pairs=pair_rows(fit, options) if options.pairs else (),
+        anchoring=anchoring,
+        resamples=resamples,
+    )
+    names = fit.battles.contestants
+    if options.reference not in names:
+        return leaderboard
+    reference = names.index(options.reference)
+    others = [i for i in range(len(names)) if i != reference]
+    return replace(
+        leaderboard, standings=standing_rows(fit, options, reference, others), block=block(fit, reference, others)
+    )
+
+
+def _fit(design: BattleDesign, options: RankOptions) -> tuple[BradleyTerryFit, tuple[str, ...]]:
+    """Fit the strengths, and return notes on what had to be left out of the fit."""
+    position = options.position or design.presentations
+
+    def fit(*, position: bool) -> BradleyTerryFit:
+        return bradley_terry(
+            design.battles,
+            ties=TIES[options.method],
+            position=position,
+            covariates=design.style,
+            ridge=options.ridge,
+            strata=design.strata,
+        )
+
+    try:
+        return fit(position=position), ()
+    except NotConverged:
+        if options.position or not (design.presentations and design.complete):
+            raise
+        return fit(position=False), (POSITION_NOTE,)
+
+
+def _anchor(fit: BradleyTerryFit, design: BattleDesign) -> tuple[BradleyTerryFit, Anchoring | None]:
+    """*fit* with its strengths anchored to the labels of *design*, if it has any."""
+    if design.labels is None or design.votes is None:
+        return fit, None
+    anchored, anchoring = anchor(design.votes, design.labels, design.battles.contestants)
+    model = fit.model.at(anchored.log_strengths)
+    return replace(fit, model=model, resampled_covariance=anchored.covariance), anchoring
+
+
+def _intervals(fit: BradleyTerryFit, options: RankOptions) -> tuple[BradleyTerryFit, Intervals, tuple[int, int] | None]:
+    """*fit* with the uncertainty asked for, the intervals of its ratings and, for a bootstrap, its resamples.
+
+    The resamples are how many were drawn, and how many of them could not be ranked.
+    """
+    kind = INTERVALS[options.intervals]
+    if not kind:
+        return fit, fit.interval(options.level), None
+    rng = np.random.default_rng(options.seed)
+    resampled = bootstrap(fit, rng, options.replicates, studentise=kind == STUDENTISED)
+    resamples = resampled.drawn, resampled.apart
+    fit_again = replace(fit, resampled_covariance=resampled.covariance())
+    intervals = fit_again.interval(options.level)
+    if kind == SE_T or fit_again.covariance.matrix is None:
+        return fit_again, intervals, resamples
+    low, high = (np.round(1000 + POINTS * end, 6) for end in resampled.bounds(fit, kind, options.level))
+    low, high = fit_again.covariance.opened(low, high)
+    return fit_again, replace(intervals, low=low, high=high, method=kind), resamples
+
+
+def _on_scale(fit: BradleyTerryFit, intervals: Intervals, options: RankOptions) -> list[Floats]:
+    """The ratings and the ends of their intervals, on the scale asked for and shifted to the anchors."""
+    names, factor = fit.battles.contestants, options.scale_factor
+    if options.anchor is not None and options.anchor[0] in names:
+        against = fit.differences(names.index(options.anchor[0]), options.level)
+        return [options.anchor[1] + factor * column for column in (against.difference, against.low, against.high)]
+    if anchors := [(names.index(name), rating) for name, rating in options.anchors if name in names]:
+        columns = fit.relative_to([code for code, _ in anchors], options.level)
+        middle = math.fsum(rating for _, rating in anchors) / len(anchors)
+        return [middle + factor * column for column in columns]
+    middle = 1000.0 if options.scale == "elo" else 0.0
+    return [middle + factor * (column - 1000) for column in (fit.ratings, intervals.low, intervals.high)]
+
+
+def _elo(design: BattleDesign, options: RankOptions) -> Leaderboard:
+    n_contestants = len(design.battles.contestants)
+    ratings = elo(design.battles, options.k, options.start).ratings.tolist()
+    rows = rating_rows(design, ratings, [(math.nan, math.nan)] * n_contestants, [None] * n_contestants)
+    return sorted_leaderboard(options, "none: online Elo depends on the order of its battles", rows).with_notes(
+        ELO_NOTE
+    )
+
+
+def _permuted_elo(design: BattleDesign, options: RankOptions) -> Leaderboard:
+    rng = np.random.default_rng(options.seed)
+    fit = permuted_elo(design.battles, rng, options.permutations, options.k, options.start, level=options.level)
+    bounds = list(zip(fit.low.tolist(), fit.high.tolist(), strict=True))
+    rows = rating_rows(design, fit.ratings.tolist(), bounds, [None] * len(bounds))
+    rows = [replace(row, order_sd=sd) for row, sd in zip(rows, fit.order_sd.tolist(), strict=True)]
+    return sorted_leaderboard(options, fit.method, rows).with_notes(PERMUTED_NOTE)
+
+
+def _win_rate(design: BattleDesign, options: RankOptions) -> Leaderboard:
+    battles = design.battles
+    if options.reference not in battles.contestants:
+        return sorted_leaderboard(options, f"none: {options.reference} has no battle here", ())
+    rates = win_rates(battles, battles.contestants.index(options.reference), options.level).rates
+    known = [i for i, rate in enumerate(rates) if rate.value is not None]
+    values = [round(rate.value or 0.0, 6) for rate in rates]
+    bounds = [(_or_nan(rate.low), _or_nan(rate.high)) for rate in rates]
+    places = dict(zip(known, ranks(np.array([rates[i].value for i in known])).tolist(), strict=True))
+    rows = rating_rows(design, values, bounds, values)
+    method = next((rates[i].method for i in known), "none: no battle against the reference")
+    return sorted_leaderboard(options, method, [replace(rows[i], rank=places[i]) for i in known])
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value

@@ -1,0 +1,153 @@
+"""The rows of a leaderboard: ratings, standings against the reference contestant, pairs and shares."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from judge.ranking.battles import BattleDesign
+from judge.ranking.leaderboard import Leaderboard, PairRow, RatingRow, ShareRow, StandingRow
+from judge.ranking.options import RankOptions
+from judge.stats.bradley_terry import POINTS, BradleyTerryFit
+from judge.stats.ranks import ranks
+from judge.stats.scorecard import intervals, levels
+from judge.stats.simultaneous import detectable, pairs, probability_best, prompts_needed, rank_intervals
+
+
+def sorted_leaderboard(options: RankOptions, interval_method: str, rows: Sequence[RatingRow]) -> Leaderboard:
+    """A leaderboard of *rows*, sorted by rank and then by name."""
+    ratings = tuple(sorted(rows, key=lambda row: (row.rank, row.contestant)))
+    return Leaderboard(options=options, part=options.part, interval_method=interval_method, ratings=ratings)
+
+
+def rating_rows(
+    design: BattleDesign,
+    ratings: Sequence[float],
+    bounds: Sequence[tuple[float, float]],
+    expected: Sequence[float | None],
+) -> list[RatingRow]:
+    """A row for each contestant of *design*, in the order of their codes.
+
+    *bounds* are the ends of the intervals, *expected* the expected win rates.
+    """
+    counts = _counts(design)
+    return [
+        RatingRow(
+            contestant=name,
+            rating=ratings[i],
+            low=bounds[i][0],
+            high=bounds[i][1],
+            rank=place,
+            n=counts[i][0],
+            prompts=counts[i][1],
+            expected=expected[i],
+        )
+        for i, (name, place) in enumerate(
+            zip(design.battles.contestants, ranks(np.array(ratings)).tolist(), strict=True)
+        )
+    ]
+
+
+def _counts(design: BattleDesign) -> list[tuple[int, int]]:
+    """How many battles each contestant was in, and on how many prompts."""
+    n_contestants = len(design.battles.contestants)
+    contestant = np.concatenate((design.battles.left, design.battles.right)).astype(np.int64)
+    n_prompts = int(design.prompts.max()) + 1
+    seen = np.unique(contestant * n_prompts + np.tile(design.prompts, 2))
+    battles = np.bincount(contestant, minlength=n_contestants)
+    prompts = np.bincount(seen // n_prompts, minlength=n_contestants)
+    return list(zip(battles.tolist(), prompts.tolist(), strict=True))
+
+
+def expected_win_rates(fit: BradleyTerryFit, options: RankOptions) -> list[float | None]:
+    """Each contestant's expected win rate against the reference contestant, or else against the average one."""
+    names = fit.battles.contestants
+    if options.reference in names:
+        reference = names.index(options.reference)
+        return [fit.expected(i, reference) if i != reference else 0.5 for i in range(len(names))]
+    return [fit.expected_against_mean(i) for i in range(len(names))]
+
+
+def with_simultaneous_ranks(rows: list[RatingRow], fit: BradleyTerryFit, options: RankOptions) -> list[RatingRow]:
+    """*rows*, in the order of codes, with the ranks that cannot be excluded and the probabilities of being the best."""
+    covariance = fit.covariance
+    if covariance.matrix is None or covariance.open_above is not None or len(rows) < 2:  # noqa: PLR2004  # a rank needs two
+        return rows
+    rng = np.random.default_rng(options.seed)
+    ranges = rank_intervals(fit.log_strengths, covariance.matrix, covariance.freedom, rng, options.level)
+    best = probability_best(fit.log_strengths, covariance.matrix, covariance.freedom, rng).tolist()
+    columns = zip(rows, ranges.low.tolist(), ranges.high.tolist(), best, strict=True)
+    return [replace(row, ranks=(low, high), best=probability) for row, low, high, probability in columns]
+
+
+def pair_rows(fit: BradleyTerryFit, options: RankOptions) -> tuple[PairRow, ...]:
+    """The difference between every two contestants, in the order of their codes."""
+    names, covariance = fit.battles.contestants, fit.covariance
+    m = len(names)
+    matrix = np.full((m, m), np.nan) if covariance.matrix is None else covariance.matrix
+    table = pairs(fit.log_strengths, matrix, covariance.freedom, options.scale_factor * POINTS, options.level)
+    columns = [column.tolist() for column in (table.difference, table.low, table.high)]
+    return tuple(
+        PairRow(names[i], names[j], *(column[i][j] for column in columns)) for i in range(m) for j in range(i + 1, m)
+    )
+
+
+def standing_rows(
+    fit: BradleyTerryFit, options: RankOptions, reference: int, others: Sequence[int]
+) -> tuple[StandingRow, ...]:
+    """The standings of *others* (codes) against *reference*; `adjust_standings` adds their intervals."""
+    factor = options.scale_factor
+    against = fit.differences(reference, options.level)
+    clusters = fit.covariance.freedom + 1
+    rows = []
+    for i in others:
+        error = float(against.standard_error[i])
+        known = math.isfinite(error) and error > 0
+        rows.append(
+            StandingRow(
+                contestant=fit.battles.contestants[i],
+                difference=round(factor * float(against.difference[i]), 6),
+                low=math.nan,
+                high=math.nan,
+                probability_better=float(against.probability_better[i]),
+                detectable=round(factor * detectable(error, clusters, options.level), 6) if known else math.nan,
+                needed=prompts_needed(error, clusters, options.wanted, options.level) if known else None,
+            )
+        )
+    return tuple(rows)
+
+
+def adjust_standings(leaderboards: Sequence[Leaderboard], options: RankOptions) -> tuple[Leaderboard, ...]:
+    """*leaderboards* with intervals of their standings that are adjusted for all cells of all of them."""
+    blocks = [leaderboard.block for leaderboard in leaderboards if leaderboard.block is not None]
+    block_levels = iter(levels(blocks, options.adjustment, np.random.default_rng(options.seed), options.level))
+    adjusted = []
+    for leaderboard in leaderboards:
+        if leaderboard.block is None:
+            adjusted.append(leaderboard)
+            continue
+        bounds = intervals(leaderboard.block, next(block_levels))
+        lows, highs = ((np.round(options.scale_factor * column, 6) + 0.0).tolist() for column in bounds)
+        rows = zip(leaderboard.standings, lows, highs, strict=True)
+        standings = tuple(replace(row, low=low, high=high) for row, low, high in rows)
+        adjusted.append(replace(leaderboard, standings=standings))
+    return tuple(adjusted)
+
+
+def share_rows(slices: Sequence[Leaderboard], options: RankOptions) -> tuple[ShareRow, ...]:
+    """In how many of the target categories (all, if none is named) each contestant is ahead and behind."""
+    targets = [s for s in slices if not options.targets or s.part.category in options.targets]
+    cells = [(row.contestant, row.standing) for leaderboard in targets for row in leaderboard.standings]
+    names = sorted({name for name, _ in cells})
+    return tuple(
+        ShareRow(
+            contestant=name,
+            ahead=cells.count((name, "AHEAD")),
+            behind=cells.count((name, "BEHIND")),
+            cells=len(targets),
+        )
+        for name in names
+    )
