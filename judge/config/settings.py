@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
+from judge.domain.judge import BASELINE_JUDGES, BaselineName
+
 DEFAULT_LISTEN = "127.0.0.1:50051"
 
 
@@ -57,13 +59,10 @@ class CapabilitySettings(_Strict):
     reasoning: bool | None = None
 
 
-BASELINE_JUDGE_NAMES = ("longest", "first", "random", "matches-reference")
-
-
 class JudgeSettings(_Strict):
     """One judge, as `[judges.NAME]` has it. A credential is named, never held."""
 
-    backend: Literal["openai", "anthropic", "vllm", "vllm_engine", "longest", "first", "random", "matches-reference"]
+    backend: Literal["openai", "anthropic", "vllm", "vllm_engine", BaselineName]
     model: str = ""
     rubric: str = "reasoned"
     tie_band: float | None = Field(default=None, ge=0)
@@ -89,7 +88,7 @@ class JudgeSettings(_Strict):
     @model_validator(mode="after")
     def _complete(self) -> JudgeSettings:
         wrong = ""
-        if self.backend not in BASELINE_JUDGE_NAMES and not self.model:
+        if self.backend not in BASELINE_JUDGES and not self.model:
             wrong = f"a judge of backend {self.backend} needs a model"
         elif self.backend == "vllm" and not self.base_url:
             wrong = "a judge of backend vllm needs the base_url of its server"
@@ -219,7 +218,7 @@ def load(given: Path | None = None) -> Settings:
 
 def _from_environment() -> dict[str, JudgeSettings]:
     baselines = {
-        name: JudgeSettings.model_validate({"backend": name, "rubric": "brackets"}) for name in BASELINE_JUDGE_NAMES
+        name: JudgeSettings.model_validate({"backend": name, "rubric": "brackets"}) for name in BASELINE_JUDGES
     }
     for vendor in ("openai", "anthropic"):
         prefix, key_env = f"JUDGE_{vendor.upper()}", f"{vendor.upper()}_API_KEY"

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from judge.domain.errors import InvalidInput
 from judge.domain.verdict import Shown, Usage, digest
@@ -214,8 +214,10 @@ def _hashed(what: RubricVariant | Sampling) -> str:
 
 RECORDED = "recorded"
 """The backend of judges whose verdicts were uploaded."""
-BASELINE_JUDGES = ("first", "longest", "matches-reference", "random")
-"""Keyless judges: a judge that cannot beat them is worth nothing."""
+BaselineName = Literal["longest", "first", "random", "matches-reference"]
+"""The name of a baseline judge, which is its backend too."""
+BASELINE_JUDGES: tuple[str, ...] = get_args(BaselineName)
+"""The baseline judges. They need no key and no model. A judge that does no better than they do is worth nothing."""
 
 
 @dataclass(frozen=True, slots=True)
