@@ -27,8 +27,7 @@ async def work(config_path: Path | None) -> int:
         from judge.engines.worker import working  # noqa: PLC0415  # an extra
     except ModuleNotFoundError as missing:
         raise ConfigError(
-            f"judge worker needs the package {missing.name}, which is not installed. "
-            "Install judge-service[temporal]"
+            f"judge worker needs the package {missing.name}, which is not installed. Install judge-service[temporal]"
         ) from None
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
