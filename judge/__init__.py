@@ -1,1 +1,1 @@
-"""Measure language models with language models, honestly."""
+"""Compare language models with LLM judges, rank them, and measure how far the judges agree with people."""

@@ -1,1 +1,1 @@
-"""The only room that has seen every other one; it wires them."""
+"""Wiring: the only package that imports all the others and connects them."""

@@ -1,7 +1,8 @@
-"""Judges from the configuration: each with its definition, its account, and its backend made when it is first asked."""
+"""The configured judges: their definitions, accounts and limits, and their backends, which are created on first use."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 
@@ -10,7 +11,8 @@ from judge.backends import anthropic, openai, vllm, vllm_engine
 from judge.backends.baseline import BaselineJudge
 from judge.backends.http import Endpoint
 from judge.backends.recorded import Recorded
-from judge.config.settings import ConfigError, JudgeSettings, PriceSettings, Settings
+from judge.config.problems import closest, in_section
+from judge.config.settings import AccountSettings, ConfigError, JudgeSettings, PriceSettings, Settings
 from judge.domain.errors import InvalidInput, JudgeUnusable
 from judge.domain.judge import (
     BASELINE_JUDGES,
@@ -34,16 +36,16 @@ from judge.prompts.parse import own_parser
 MICROS = 1_000_000
 """Micro-USD in a USD."""
 OWN_LIMITS = Limits(concurrency=512, max_failed_share=1.0)
-"""Of judges that ask nobody outside, unless the config says otherwise: the whole of a shard at once."""
+"""The limits of judges that call no provider, unless the configuration sets others: a whole shard at once."""
 WEIGHTS_SECONDS = 30.0
-"""For so long a server's word on its weights is taken; a backend checks it again when it is first asked."""
+"""How long a server's answer about its weights is trusted. A backend checks it again on its first call."""
 OUTPUT_TOKENS = 1024
 THINKING_TOKENS = 4096
-"""For models that think first, whose thinking counts."""
+"""For reasoning models, whose reasoning counts as output."""
 CHOICE_TOKENS = 16
-"""What one token needs, with room for what a model may put around it."""
+"""For an answer of one token, with a margin for what a model may write around it."""
 CACHE_WRITE = {"anthropic": 1.25}
-"""What a provider charges for input that it writes to its cache, as a share of other input."""
+"""The price of input that a provider writes to its cache, as a multiple of the price of other input."""
 _CAPABILITIES: Mapping[str, Callable[[str], Capabilities]] = {
     "openai": openai.capabilities,
     "anthropic": anthropic.capabilities,
@@ -54,13 +56,14 @@ _BASE_URLS = {"openai": openai.BASE_URL, "anthropic": anthropic.BASE_URL}
 
 
 class ConfiguredJudges:
-    """The judges that *settings* name. Raises ConfigError for one that cannot be as it is described.
+    """The judges that *settings* describe. Raises ConfigError if a judge's settings contradict each other.
 
-    With *shared* the store keeps the limits of their accounts, among all processes that ask.
+    If *shared*, the store keeps the rate limits of the accounts for all processes together.
     """
 
     def __init__(self, settings: Settings, clock: Clock, *, shared: bool = False) -> None:
         self._settings = settings.judges
+        self._origin = settings.origin
         self._clock, self._shared = clock, shared
         rubrics = rubrics_in(settings.rubrics)
         self._cards = {name: _card(name, settings, rubrics) for name in settings.judges}
@@ -70,62 +73,82 @@ class ConfiguredJudges:
         self._slots: dict[str, Slots] = {}
         self._memory_limit = MemoryLimit()
         self._weights: dict[str, tuple[str, float]] = {}
-        """Whose weights answer for a judge, and until when that is believed."""
+        """By judge: the weights that answer for it, and until when that answer is trusted."""
 
     def cards(self) -> dict[str, JudgeCard]:
-        """Every configured judge by name."""
+        """Return every configured judge by name."""
         return dict(self._cards)
 
     def at_work(self, definition: JudgeDefinition) -> JudgeAtWork:
-        """*definition* with its name's account here; JudgeUnusable if there is none, or it is of another backend."""
+        """Return the judge of a *definition*, with the backend, account and limits configured here under its name.
+
+        Raises JudgeUnusable if no judge of that name and backend is configured, or its key is missing.
+        """
         if definition.backend == RECORDED:
             return self._own(definition, OWN_LIMITS, Recorded())
         if definition.baseline:
             card, baseline = self._cards.get(definition.name), BaselineJudge(definition.backend)
             return self._own(definition, card.limits if card else OWN_LIMITS, baseline, baseline.computed)
-        said, card = self._settings.get(definition.name), self._cards.get(definition.name)
-        if said is None or card is None or said.backend != definition.backend:
-            raise JudgeUnusable(f"judge {definition.name!r} of backend {definition.backend} is not in this config")
+        settings, card = self._settings.get(definition.name), self._cards.get(definition.name)
+        if settings is None or card is None or settings.backend != definition.backend:
+            raise JudgeUnusable(
+                f"judge {definition.name!r} of backend {definition.backend} is not in {self._origin}. "
+                f"Add it there under the same name, and restart"
+            )
         if card.unavailable_reason:
             raise JudgeUnusable(
-                f"judge {definition.name!r} cannot be asked: {card.unavailable_reason}", reason="NO_CREDENTIAL"
+                f"judge {definition.name!r} cannot be called: {card.unavailable_reason}. Set the key, and restart",
+                reason="NO_CREDENTIAL",
             )
         slots = self._slots.setdefault(definition.name, Slots(card.limits.concurrency, ramp=True))
-        backend, account = self._backend(definition, said), self._account(said)
-        return JudgeAtWork(replace(card, definition=definition), backend, account, slots, self._memory_limit)
+        return JudgeAtWork(
+            card=replace(card, definition=definition),
+            backend=self._backend(definition, settings),
+            account=self._account(settings),
+            slots=slots,
+            memory_limit=self._memory_limit,
+        )
 
     def _own(
         self, definition: JudgeDefinition, limits: Limits, backend: Backend, rule: Rule | None = None
     ) -> JudgeAtWork:
-        """A judge that asks nobody outside."""
-        card = JudgeCard(definition, limits=limits, price=Price())
-        return JudgeAtWork(card, backend, Account(self._clock), Slots(limits.concurrency), self._memory_limit, rule)
+        """Return a judge that calls no provider and costs nothing."""
+        return JudgeAtWork(
+            card=JudgeCard(definition, limits=limits, price=Price()),
+            backend=backend,
+            account=Account(self._clock),
+            slots=Slots(limits.concurrency),
+            memory_limit=self._memory_limit,
+            rule=rule,
+        )
 
     async def identified(self, definition: JudgeDefinition) -> JudgeDefinition:
-        """*definition* with the weights that answer now, where its model's name does not say whose they are."""
-        said = self._settings.get(definition.name)
-        if said is None or definition.backend in (RECORDED, *BASELINE_JUDGES) or definition.weights:
+        """Return *definition* with the weights that answer now, if the name of its model does not identify them."""
+        settings = self._settings.get(definition.name)
+        if settings is None or definition.backend in (RECORDED, *BASELINE_JUDGES) or definition.weights:
             return definition
-        backend = self._backend(definition, said)
+        backend = self._backend(definition, settings)
         if not isinstance(backend, Serving):
             return definition
-        told, until = self._weights.get(definition.name, ("", 0.0))
-        if not told or self._clock.monotonic() > until:
-            told = await backend.weights() + (f"@{said.revision}" if said.revision else "")
-            self._weights[definition.name] = (told, self._clock.monotonic() + WEIGHTS_SECONDS)
-        return replace(definition, weights=told)
+        weights, until = self._weights.get(definition.name, ("", 0.0))
+        if not weights or self._clock.monotonic() > until:
+            weights = await backend.weights() + (f"@{settings.revision}" if settings.revision else "")
+            self._weights[definition.name] = (weights, self._clock.monotonic() + WEIGHTS_SECONDS)
+        return replace(definition, weights=weights)
 
-    def _backend(self, definition: JudgeDefinition, said: JudgeSettings) -> Backend:
+    def _backend(self, definition: JudgeDefinition, settings: JudgeSettings) -> Backend:
         key = (definition.name, definition.fingerprint)
         if key not in self._backends:
-            self._backends[key] = _made(definition, said)
+            self._backends[key] = _create_backend(definition, settings)
         return self._backends[key]
 
-    def _account(self, said: JudgeSettings) -> Account:
-        """The account that *said* names, or else the one that its endpoint and key make."""
-        name = said.account or f"{said.backend} {said.base_url} {said.key_env or said.key_file or ''}"
+    def _account(self, settings: JudgeSettings) -> Account:
+        """Return the account that *settings* name, or else the one that endpoint and key have in common."""
+        name = (
+            settings.account or f"{settings.backend} {settings.base_url} {settings.key_env or settings.key_file or ''}"
+        )
         if name not in self._accounts:
-            limits = self._limits.get(said.account)
+            limits = self._limits.get(settings.account)
             self._accounts[name] = (
                 Account(self._clock)
                 if limits is None
@@ -134,124 +157,155 @@ class ConfiguredJudges:
                     requests_per_minute=limits.requests_per_minute,
                     tokens_per_minute=limits.tokens_per_minute,
                     single_share=limits.single_share,
-                    shared_as=said.account if self._shared else "",
+                    shared_as=settings.account if self._shared else "",
                 )
             )
         return self._accounts[name]
 
     async def close(self) -> None:
-        """Let go of every connection."""
+        """Close the connections of all backends."""
         for backend in self._backends.values():
             await backend.close()
 
 
-def _made(definition: JudgeDefinition, said: JudgeSettings) -> Backend:
-    secret = said.key()
-    key = secret.get_secret_value() if secret else ""
-    can = _can(said)
-    if said.backend == "vllm_engine":
-        return vllm_engine.VllmEngine(definition.model, revision=said.revision)
+def _create_backend(definition: JudgeDefinition, settings: JudgeSettings) -> Backend:
+    secret = settings.key()
+    can = _capabilities(settings)
+    if settings.backend == "vllm_engine":
+        return vllm_engine.VllmEngine(definition.model, revision=settings.revision)
     endpoint = Endpoint(
-        said.base_url or _BASE_URLS.get(said.backend, ""),
-        key,
-        timeout_seconds=said.deadline_seconds,
-        max_connections=min(said.concurrency, 1000),
+        settings.base_url or _BASE_URLS.get(settings.backend, ""),
+        secret.get_secret_value() if secret else "",
+        timeout_seconds=settings.deadline_seconds,
+        max_connections=min(settings.concurrency, 1000),
     )
-    if said.backend == "anthropic":
+    if settings.backend == "anthropic":
         return anthropic.Anthropic(definition.model, endpoint, can=can)
-    if said.backend == "vllm":
-        weights = definition.weights.removesuffix(f"@{said.revision}") if said.revision else definition.weights
+    if settings.backend == "vllm":
+        weights = definition.weights.removesuffix(f"@{settings.revision}") if settings.revision else definition.weights
         return vllm.Vllm(definition.model, endpoint, weights=weights, can=can)
     return openai.OpenAI(
         definition.model,
         endpoint,
-        organization=said.organization,
-        project=said.project,
+        organization=settings.organization,
+        project=settings.project,
         can=can,
-        legacy_max_tokens=said.legacy_max_tokens,
+        legacy_max_tokens=settings.legacy_max_tokens,
     )
 
 
-def _can(said: JudgeSettings) -> Capabilities:
-    if said.backend not in _CAPABILITIES:
+def _capabilities(settings: JudgeSettings) -> Capabilities:
+    """Return what the model supports: the backend's own table, corrected by the configuration."""
+    if settings.backend not in _CAPABILITIES:
         return Capabilities()
-    told = said.capabilities.model_dump(exclude_none=True)
-    return replace(_CAPABILITIES[said.backend](said.model), **told)
+    return replace(
+        _CAPABILITIES[settings.backend](settings.model), **settings.capabilities.model_dump(exclude_none=True)
+    )
 
 
 def _card(name: str, settings: Settings, rubrics: Mapping[str, Rubric]) -> JudgeCard:
-    said = settings.judges[name]
-    rubric = rubrics.get(said.rubric)
-    if rubric is None:
-        message = f"judges.{name}.rubric: there is no rubric {said.rubric!r}; there are {', '.join(sorted(rubrics))}"
-        raise ConfigError(message)
+    judge, can = settings.judges[name], _capabilities(settings.judges[name])
     try:
-        parser = own_parser(rubric, said.tie_band).name
+        definition = _definition(name, judge, can, rubrics)
     except InvalidInput as error:
-        message = f"judges.{name}.tie_band: {error.message}"
+        message = f"{settings.origin}: {in_section(('judges', name))}{error.message}"
         raise ConfigError(message) from None
-    can = _can(said)
-    definition = JudgeDefinition(
+    price = judge.price or settings.prices.get(judge.model)
+    return JudgeCard(
+        definition=definition,
+        capabilities=can,
+        limits=_limits(judge, settings.accounts.get(judge.account)),
+        price=_price(price, judge.backend) if price else (Price() if definition.baseline else None),
+        unavailable_reason=_missing_key(judge),
+        batch=judge.batch,
+    )
+
+
+def _definition(name: str, judge: JudgeSettings, can: Capabilities, rubrics: Mapping[str, Rubric]) -> JudgeDefinition:
+    """Return the definition of the judge called *name*. Raises InvalidInput, which names the setting that is wrong."""
+    rubric = rubrics.get(judge.rubric)
+    if rubric is None:
+        raise InvalidInput(
+            "rubric", f"rubric = {judge.rubric!r} does not exist. {closest(judge.rubric, sorted(rubrics))}"
+        )
+    try:
+        parser = own_parser(rubric, judge.tie_band).name
+    except InvalidInput as error:
+        raise InvalidInput("tie_band", f"tie_band: {error.message}") from None
+    _check_support(judge, can)
+    return JudgeDefinition(
         name=name,
-        backend=said.backend,
+        backend=judge.backend,
         rubric=rubric,
         parser=parser,
-        model=said.model,
-        sampling=_sampling(name, can, said, rubric),
-    )
-    price = said.price or settings.prices.get(said.model)
-    own = definition.baseline and "concurrency" not in said.model_fields_set
-    account = settings.accounts.get(said.account)
-    return JudgeCard(
-        definition,
-        can,
-        Limits(
-            concurrency=OWN_LIMITS.concurrency if own else said.concurrency,
-            requests_per_minute=account.requests_per_minute if account else 0,
-            tokens_per_minute=account.tokens_per_minute if account else 0,
-            deadline_seconds=said.deadline_seconds,
-            max_failed_share=1.0 if definition.baseline else said.max_failed_share,
-        ),
-        _price(price, said.backend) if price else (Price() if definition.baseline else None),
-        _missing_key(said),
-        said.batch,
+        model=judge.model,
+        sampling=_sampling(judge, can, rubric),
     )
 
 
-def _sampling(name: str, can: Capabilities, said: JudgeSettings, rubric: Rubric) -> Sampling:
-    """What is sent of the settings. What was asked for and cannot be sent is wrong, never left out in silence."""
-    wanted = {"temperature": said.temperature is not None, "seed": said.seed is not None, "batch": said.batch}
-    wanted["reasoning"] = bool(said.effort)
-    able = asdict(can)
-    baseline = said.backend in BASELINE_JUDGES
-    for field, asked in wanted.items():
-        if asked and not able[field] and not baseline:
-            setting = "effort" if field == "reasoning" else field
-            message = (
-                f"judges.{name}.{setting}: {said.backend}'s model {said.model!r} takes none, as far as is known; leave "
-                f"it out, or say capabilities = {{ {field} = true }}"
+def _limits(judge: JudgeSettings, account: AccountSettings | None) -> Limits:
+    baseline = judge.backend in BASELINE_JUDGES
+    keeps_default = baseline and "concurrency" not in judge.model_fields_set
+    return Limits(
+        concurrency=OWN_LIMITS.concurrency if keeps_default else judge.concurrency,
+        requests_per_minute=account.requests_per_minute if account else 0,
+        tokens_per_minute=account.tokens_per_minute if account else 0,
+        deadline_seconds=judge.deadline_seconds,
+        max_failed_share=1.0 if baseline else judge.max_failed_share,
+    )
+
+
+def _check_support(judge: JudgeSettings, can: Capabilities) -> None:
+    """Refuse a setting that the model does not support: it is never left out silently. Raises InvalidInput."""
+    if judge.backend in BASELINE_JUDGES:
+        return
+    values = {
+        "temperature": judge.temperature,
+        "seed": judge.seed,
+        "batch": judge.batch or None,
+        "reasoning": judge.effort or None,
+    }
+    supported = asdict(can)
+    for capability, value in values.items():
+        if value is not None and not supported[capability]:
+            setting = "effort" if capability == "reasoning" else capability
+            shown = "" if isinstance(value, str) else f" = {json.dumps(value)}"
+            raise InvalidInput(
+                setting,
+                f"{setting}{shown}: model {judge.model!r} of backend {judge.backend} does not support it. "
+                f"Remove the setting, or, if the model does support it, add capabilities = {{ {capability} = true }}",
             )
-            raise ConfigError(message)
+
+
+def _sampling(judge: JudgeSettings, can: Capabilities, rubric: Rubric) -> Sampling:
+    """Return the settings that are sent with each call."""
     short = rubric.variants[0].form is AnswerForm.CHOICE
-    usual = THINKING_TOKENS if can.reasoning else CHOICE_TOKENS if short else OUTPUT_TOKENS
-    tokens = said.max_output_tokens or (OUTPUT_TOKENS if baseline else usual)
-    temperature = 0.0 if said.temperature is None else said.temperature
-    return Sampling(tokens, temperature if can.temperature else None, said.seed if can.seed else None, said.effort)
+    default_tokens = THINKING_TOKENS if can.reasoning else CHOICE_TOKENS if short else OUTPUT_TOKENS
+    if judge.backend in BASELINE_JUDGES:
+        default_tokens = OUTPUT_TOKENS
+    temperature = 0.0 if judge.temperature is None else judge.temperature
+    return Sampling(
+        max_output_tokens=judge.max_output_tokens or default_tokens,
+        temperature=temperature if can.temperature else None,
+        seed=judge.seed if can.seed else None,
+        effort=judge.effort,
+    )
 
 
-def _missing_key(said: JudgeSettings) -> str:
-    if not said.names_key or said.key() is not None:
+def _missing_key(settings: JudgeSettings) -> str:
+    if not settings.names_key or settings.key() is not None:
         return ""
-    return f"no key in {said.key_env or said.key_file}"
+    return f"no key in {settings.key_env or settings.key_file}"
 
 
-def _price(said: PriceSettings, backend: str) -> Price:
-    cached = said.input if said.cached_input is None else said.cached_input
-    written = said.input * CACHE_WRITE.get(backend, 1.0) if said.cache_write is None else said.cache_write
+def _price(settings: PriceSettings, backend: str) -> Price:
+    cached = settings.input if settings.cached_input is None else settings.cached_input
+    default_write = settings.input * CACHE_WRITE.get(backend, 1.0)
+    written = default_write if settings.cache_write is None else settings.cache_write
     return Price(
-        round(said.input * MICROS),
-        round(cached * MICROS),
-        round(said.output * MICROS),
-        round(said.batch * 100),
-        round(written * MICROS),
+        input_micros=round(settings.input * MICROS),
+        cached_input_micros=round(cached * MICROS),
+        output_micros=round(settings.output * MICROS),
+        batch_percent=round(settings.batch * 100),
+        cache_write_micros=round(written * MICROS),
     )

@@ -1,4 +1,4 @@
-"""A whole service in this process: store, engine, judges and a real gRPC server on loopback or a unix socket."""
+"""The whole service in this process: store, engine, judges, and a gRPC server on loopback or a Unix socket."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def local_server(
     listen: str | None = None,
     log_level: str = "warning",
 ) -> AsyncIterator[str]:
-    """A running service; gives the address to call it at. Without *listen* that is a private unix socket."""
+    """Run a service, and yield its address. Without *listen*, that is a private Unix socket."""
     settings = load(config_path)
     log.configure(log_level)
     async with running(settings, store_url=store_url, listen=listen) as address:
@@ -39,7 +39,7 @@ async def local_server(
 
 @contextlib.asynccontextmanager
 async def running(settings: Settings, *, store_url: str | None, listen: str | None) -> AsyncIterator[str]:
-    """The service that *settings* describe, started and, at the end, drained."""
+    """Run the service that *settings* describe, and yield its address. Calls in flight are finished at the end."""
     url = store_url or _default_url(settings)
     clock = SystemClock()
     async with contextlib.AsyncExitStack() as stack:
@@ -64,7 +64,7 @@ async def running(settings: Settings, *, store_url: str | None, listen: str | No
 
 
 def _executing(url: str) -> contextlib.AbstractContextManager[None]:
-    """While this process executes the runs of the store, no other does."""
+    """Keep other processes from executing the runs of the store inside the `with` block."""
     if url.startswith(SQLITE):
         return held(Path(url.removeprefix(SQLITE)))
     return executing(url) if is_postgresql(url) else contextlib.nullcontext()
@@ -74,10 +74,13 @@ def _temporal(store: SqlStore, settings: Settings, clock: Clock) -> Engine:
     try:
         from judge.engines.temporal import TemporalEngine  # noqa: PLC0415  # an extra
     except ModuleNotFoundError as missing:
-        raise ConfigError(f'engine "temporal" needs the extra [temporal]: {missing.name} is not installed') from None
+        raise ConfigError(
+            f'{settings.origin}: engine = "temporal" needs the package {missing.name}, which is not installed. '
+            "Install judge-service[temporal]"
+        ) from None
     return TemporalEngine(store, temporal_connection(settings.temporal), clock)
 
 
 def _default_url(settings: Settings) -> str:
-    """As configured, else `$JUDGE_HOME/judge.db`."""
+    """Return the configured URL, or else that of `$JUDGE_HOME/judge.db`."""
     return settings.store_url or f"{SQLITE}{judge_home() / 'judge.db'}"

@@ -1,4 +1,4 @@
-"""One process executes runs on an embedded store. It holds a lock beside the file; a second one is told who does."""
+"""A lock file next to an embedded store, so that only one process executes its runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from judge.domain.errors import StoreHeld
 
 @contextlib.contextmanager
 def held(database: Path) -> Iterator[None]:
-    """Hold the lock of *database*; StoreHeld, naming the process that has it, otherwise. Freed with the process."""
+    """Hold the lock of *database* inside the `with` block. The system frees it when the process ends.
+
+    Raises StoreHeld, which names the process, if another one holds it.
+    """
     path = database.with_name(database.name + ".lock")
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="ascii") as file:
@@ -23,7 +26,7 @@ def held(database: Path) -> Iterator[None]:
             file.seek(0)
             owner = file.read().strip() or "unknown"
             raise StoreHeld(
-                f"the store {database} is held by process {owner}; end it, or use its server with --server HOST:PORT",
+                f"the store {database} is held by process {owner}. Stop it, or use its server with --server HOST:PORT",
                 pid=owner,
             ) from None
         file.truncate(0)

@@ -1,4 +1,4 @@
-"""The rubrics that judges may use: the built-in ones, and those in the configuration's folder."""
+"""The rubrics that judges may use: the built-in ones, and those in the configured folder."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from judge.prompts.library import checked, rubric_of
 from judge.prompts.rubrics import RUBRICS
 
 JUDGE_PROMPTS = "judge_prompts.jsonl"
-"""FastChat's file, as it stands."""
+"""FastChat's file of judge prompts, which is read unchanged."""
 
 
 def rubrics_in(folder: Path | None) -> dict[str, Rubric]:
-    """Every rubric by name: built in, one for each TOML file of *folder*, those of its judge_prompts.jsonl.
+    """Return every rubric by name: the built-in ones, each TOML file of *folder*, and its judge_prompts.jsonl.
 
-    ConfigError names the file that is wrong, and what is wrong with it.
+    Raises ConfigError if a file is wrong or a name is taken.
     """
-    found = dict(RUBRICS)
+    rubrics = dict(RUBRICS)
     for path in sorted(folder.iterdir()) if folder else ():
         if path.suffix == ".toml" or path.name == JUDGE_PROMPTS:
-            made = _read(path)
-            if taken := sorted(made.keys() & found.keys()):
-                message = f"rubric {path}: there is a rubric {taken[0]!r} already"
+            additions = _read(path)
+            if taken := sorted(additions.keys() & rubrics.keys()):
+                message = f"rubric {path}: the name {taken[0]!r} already belongs to another rubric. Choose another name"
                 raise ConfigError(message)
-            found |= made
-    return found
+            rubrics |= additions
+    return rubrics
 
 
 def _read(path: Path) -> dict[str, Rubric]:

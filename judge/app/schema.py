@@ -1,4 +1,4 @@
-"""`judge migrate`: the schema of a store on PostgreSQL."""
+"""`judge migrate`: update the schema of a store on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from judge.store.postgresql import is_postgresql, migrate_postgresql
 
 
 def migrated(config_path: Path | None) -> tuple[str | None, str]:
-    """Bring the schema of the configured store up to date; what it was and what it is."""
-    url = load(config_path).store_url
-    if not is_postgresql(url):
-        message = "judge migrate is for a store_url on PostgreSQL; a file is brought up to date when it is opened"
-        raise ConfigError(message)
-    return migrate_postgresql(url)
+    """Update the schema of the configured store. Return its version before and after.
+
+    Raises ConfigError if the store is not on PostgreSQL.
+    """
+    settings = load(config_path)
+    if not is_postgresql(settings.store_url):
+        message = "judge migrate needs a store_url on PostgreSQL. A store in a file is updated when it is opened"
+        raise ConfigError(f"{settings.origin}: {message}")
+    return migrate_postgresql(settings.store_url)

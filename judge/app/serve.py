@@ -1,4 +1,4 @@
-"""`judge serve`: run until told to stop, then drain."""
+"""`judge serve`: serve until a signal stops the process, then finish the calls in flight."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from judge.log import events as log
 
 
 async def serve(config_path: Path | None, listen: str | None) -> int:
-    """Serve until SIGTERM or SIGINT; 0 when everything in flight was finished and stored."""
+    """Serve until SIGTERM or SIGINT. Return 0 when everything in flight is finished and stored."""
     settings = load(config_path)
     log.configure(settings.log_level, json=settings.log_json)
     address = listen or settings.listen
     if not address.startswith("unix:") and not loopback(address.rpartition(":")[0].strip("[]")):
         raise InvalidInput(
-            "listen", f"this release has no TLS and no tokens, so it listens on loopback only, not on {address!r}"
+            "listen",
+            f"cannot listen on {address!r}: this release has no TLS and no access tokens, so it listens on loopback "
+            f"only. Use 127.0.0.1:PORT or unix:PATH",
         )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -29,7 +31,7 @@ async def serve(config_path: Path | None, listen: str | None) -> int:
     logger = log.logger("app")
     async with running(settings, store_url=None, listen=address) as bound:
         logger.info("server.started", address=bound)
-        # What is there by now stays: nobody needs to look through it for garbage again.
+        # Everything loaded so far is needed until the end, so the garbage collector need not scan it again.
         gc.freeze()
         await stop.wait()
         logger.info("server.stopping")

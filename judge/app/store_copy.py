@@ -1,4 +1,4 @@
-"""`judge store copy`: one store copied into another while no process executes runs on either."""
+"""`judge store copy`: copy a store into another while no process executes runs on either."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Copied", "copy_exclusively"]
 
 
 def copy_exclusively(source: str, target: str, report: Callable[[Copied], None]) -> Sequence[Copied]:
-    """Copy the store at the URL *source* into the empty one at *target*; *report* hears of each table as it ends.
+    """Copy the store at the URL *source* into the empty one at *target*, and call *report* after each table.
 
     Raises StoreHeld if a process executes runs on one of them.
     """

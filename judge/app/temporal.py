@@ -1,4 +1,4 @@
-"""Temporal's settings from the configuration, as the engine takes them."""
+"""From the configured settings of Temporal to the engine's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from judge.engines.temporal_connection import TemporalConnection
 
 
 def temporal_connection(settings: TemporalSettings) -> TemporalConnection:
-    """The connection that *settings* describe."""
+    """Return the connection that *settings* describe."""
     return TemporalConnection(
         address=settings.address,
         namespace=settings.namespace,

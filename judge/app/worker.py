@@ -1,4 +1,4 @@
-"""`judge worker`: execute shards that Temporal hands out, until told to stop."""
+"""`judge worker`: execute the shards that Temporal assigns, until a signal stops the process."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ from judge.store.sql_store import SqlStore
 
 
 async def work(config_path: Path | None) -> int:
-    """Work until SIGTERM or SIGINT; 0 when everything in flight was finished and stored."""
+    """Work until SIGTERM or SIGINT. Return 0 when everything in flight is finished and stored."""
     settings = load(config_path)
     log.configure(settings.log_level, json=settings.log_json)
     if settings.engine != "temporal":
-        message = 'judge worker executes what Temporal hands out: say engine = "temporal" and store_url in the config'
-        raise ConfigError(message)
+        message = 'judge worker needs engine = "temporal" and a store_url on PostgreSQL. Set both'
+        raise ConfigError(f"{settings.origin}: {message}")
     try:
         from judge.engines.worker import run_worker  # noqa: PLC0415  # an extra
     except ModuleNotFoundError as missing:
-        raise ConfigError(f"judge worker needs the extra [temporal]: {missing.name} is not installed") from None
+        raise ConfigError(
+            f"judge worker needs the package {missing.name}, which is not installed. Install judge-service[temporal]"
+        ) from None
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -38,7 +40,7 @@ async def work(config_path: Path | None) -> int:
         judges = ConfiguredJudges(settings, clock, shared=True)
         stack.push_async_callback(judges.close)
         async with run_worker(store, judges, temporal_connection(settings.temporal), clock):
-            # What is there by now stays: nobody needs to look through it for garbage again.
+            # Everything loaded so far is needed until the end, so the garbage collector need not scan it again.
             gc.freeze()
             await stop.wait()
             logger.info("worker.stopping")

@@ -1,1 +1,1 @@
-"""Who answers: one file for each kind of judge, each behind the port in judge.ports.backend."""
+"""Backends: one module for each kind of judge, all with the interface in judge.ports.backend."""

@@ -1,7 +1,7 @@
-"""Keyless judges that compute instead of reading: a judge that cannot beat them is worth nothing.
+"""Baseline judges, which need no model and no key. A judge that does no better than they do is worth nothing.
 
-They look at the bare texts of the prompt, never at the messages, and answer in the form that the rubric asks for, so
-that their replies take the same way through parsers and reports as everyone else's.
+They compute their verdict from the texts, not from the messages, and answer in the form that the rubric asks for. So
+their replies are parsed and reported like those of any other judge.
 """
 
 from __future__ import annotations
@@ -28,39 +28,41 @@ _REASONED = {Preference.FIRST: "A", Preference.SECOND: "B", Preference.TIE: "tie
 
 
 class BaselineJudge:
-    """The yardstick *name*: longest, first, random or matches-reference.
+    """The baseline judge *name*: longest, first, random or matches-reference.
 
-    Raises InvalidInput where there is none of that name.
+    Raises InvalidInput if *name* is another one.
     """
 
     def __init__(self, name: str) -> None:
         if name not in _RULES:
-            raise InvalidInput("backend", f"there is no yardstick {name!r}; there are {', '.join(BASELINE_JUDGES)}")
+            raise InvalidInput(
+                "backend", f"there is no baseline judge {name!r}. Choose one of: {', '.join(BASELINE_JUDGES)}"
+            )
         self.name = name
         self._rule = _RULES[name]
 
     @property
     def capabilities(self) -> Capabilities:
-        """Nothing that a model can be asked for."""
+        """None of a model's capabilities."""
         return Capabilities()
 
     async def reply(self, prompt: RenderedPrompt) -> Reply:
-        """What the rule says of the texts. Raises CallRejected where the rule does not apply to them."""
+        """Return the rule's verdict on the texts. Raises CallRejected if the rule does not apply to them."""
         return self.computed(prompt)
 
     def computed(self, prompt: RenderedPrompt) -> Reply:
-        """The same, at once."""
+        """Do the same as `reply`, without waiting."""
         if not prompt.shown.first or not prompt.shown.second:
             raise CallRejected("the prompt has no answers to compare")
         preference, sentence = self._rule(prompt)
-        return Reply(raw=_told(prompt, preference, sentence), model=self.name)
+        return Reply(raw=_answer(prompt, preference, sentence), model=self.name)
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there are no connections."""
 
 
-def _told(prompt: RenderedPrompt, preference: Preference, sentence: str) -> str:
-    """A reply in the form that *prompt* asks for."""
+def _answer(prompt: RenderedPrompt, preference: Preference, sentence: str) -> str:
+    """Return the answer in the form that *prompt* asks for."""
     if prompt.form is AnswerForm.REASONED:
         return json.dumps({"critique": sentence, "verdict": _REASONED[preference]})
     if prompt.form is AnswerForm.CHOICE:
@@ -70,7 +72,7 @@ def _told(prompt: RenderedPrompt, preference: Preference, sentence: str) -> str:
 
 
 def longest(prompt: RenderedPrompt) -> tuple[Preference, str]:
-    """The answer with more characters in the turn judged."""
+    """Prefer the answer with more characters in the judged turn."""
     first, second = len(prompt.shown.first[-1]), len(prompt.shown.second[-1])
     if first == second:
         return Preference.TIE, f"Both answers are equally long: {first} characters."
@@ -80,28 +82,28 @@ def longest(prompt: RenderedPrompt) -> tuple[Preference, str]:
 
 
 def first(prompt: RenderedPrompt) -> tuple[Preference, str]:  # noqa: ARG001
-    """The answer shown first, whatever it says."""
+    """Prefer the answer shown first, whatever it says."""
     return Preference.FIRST, "The first answer is shown first."
 
 
 def random(prompt: RenderedPrompt) -> tuple[Preference, str]:
-    """One of the three, drawn by the hash of the verdict's key: the same call always has the same answer."""
+    """Draw one of the three preferences with the hash of the verdict's key, so equal calls have equal answers."""
     drawn = int.from_bytes(hashlib.sha256(f"random yardstick {prompt.nonce}".encode()).digest())
     return Preference(1 + drawn % len(Preference)), "Drawn by lot."
 
 
 def matches_reference(prompt: RenderedPrompt) -> tuple[Preference, str]:
-    """The only answer that holds the reference answer of the turn judged as a phrase of its own.
+    """Prefer the only answer that contains the reference answer of the judged turn as a separate phrase.
 
     Case, white space and Unicode compatibility forms do not matter. A number does not match inside a longer one: 39
-    stands neither in 390 nor in 39.5, but it stands in "39.". Raises CallRejected where the prompt has no reference.
+    is neither in 390 nor in 39.5, but it is in "39.". Raises CallRejected if the prompt has no reference answer.
     """
     shown = prompt.shown
     reference = _normalized(shown.reference[shown.turn - 1]) if len(shown.reference) >= shown.turn else ""
     if not reference:
-        raise CallRejected("the prompt has no reference answer for the turn that is judged")
-    # Neither a word character nor a decimal separator before a digit may continue the phrase on either side; a sign
-    # before a number makes it another number.
+        raise CallRejected("the prompt has no reference answer for the judged turn")
+    # On neither side may the phrase continue with a word character, or with a decimal separator and a digit. A sign
+    # before a number makes it a different number.
     before = r"(?<![\w])(?<!\d[.,])(?<!(?<![\w)])[-\N{MINUS SIGN}])" if reference[0].isdigit() else r"(?<!\w)"
     after = r"(?!\w)(?![.,]\d)" if reference[-1].isdigit() else r"(?!\w)"
     phrase = re.compile(before + re.escape(reference) + after)
@@ -115,7 +117,7 @@ def matches_reference(prompt: RenderedPrompt) -> tuple[Preference, str]:
 
 
 def _normalized(text: str) -> str:
-    """*text* in one case and one Unicode form, with single spaces."""
+    """Return *text* in one case and one Unicode form, with single spaces."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 

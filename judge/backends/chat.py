@@ -1,4 +1,4 @@
-"""Chat completions, as OpenAI, vLLM and others that speak OpenAI's way ask and answer them."""
+"""Requests and replies of chat completions, as OpenAI, vLLM and compatible servers have them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from judge.domain.outcome import VerdictStatus
 from judge.domain.verdict import Reply, Usage
 
 TOP_LOGPROBS = 10
-"""So many alternatives of a token are asked for: A, B and C with and without a space, and some more."""
+"""How many alternatives of a token are requested: A, B and C with and without a space, and some more."""
 _STATUSES = {"length": VerdictStatus.TRUNCATED, "content_filter": VerdictStatus.FILTERED}
 
 
 def request(
     model: str, prompt: RenderedPrompt, can: Capabilities, *, budget: str = "max_completion_tokens"
 ) -> dict[str, Any]:
-    """The body that asks *model* for *prompt*, but for its answer's form. *budget* names the field of output tokens."""
+    """Return the request's body, without the answer's form. *budget* names the field with the output tokens."""
     sampling = prompt.sampling
     body: dict[str, Any] = {
         "model": model,
@@ -38,9 +38,9 @@ def request(
 
 
 def completion(content: bytes | str | Mapping[str, Any], elapsed_ms: int, choices: Sequence[str] = ()) -> Reply:
-    """The reply in a chat completion, as OpenAI and vLLM send it. *choices* are the tokens that may decide.
+    """Return the reply in a chat completion. *choices* are the tokens that may be a verdict.
 
-    Raises TransportFailed where it is none.
+    Raises TransportFailed if *content* is no chat completion.
     """
     try:
         answer = json.loads(content) if isinstance(content, bytes | str) else content
@@ -52,19 +52,19 @@ def completion(content: bytes | str | Mapping[str, Any], elapsed_ms: int, choice
         usage = _usage(answer.get("usage"), elapsed_ms)
         logprobs = _deciding(choice.get("logprobs"), choices) if choices else ()
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
-        raise no_reply("the endpoint's answer is no chat completion") from None
+        raise no_reply("the endpoint's answer is not a chat completion") from None
     status = _STATUSES.get(finish, VerdictStatus.OK) if isinstance(finish, str) else VerdictStatus.OK
     if isinstance(refusal, str) and refusal:
         raw, status = refusal, VerdictStatus.REFUSED
     if not isinstance(raw, str):
         if status is VerdictStatus.OK:
-            raise no_reply("the endpoint's answer holds no text")
+            raise no_reply("the endpoint's answer contains no text")
         raw = ""
     return Reply(storable(raw), status, usage, storable(model) if isinstance(model, str) else "", logprobs)
 
 
 def _usage(usage: Any, elapsed_ms: int) -> Usage:  # noqa: ANN401
-    """The tokens that the provider counts, as far as it says."""
+    """Return the provider's own counts of tokens, or 0 for those that it does not give."""
     usage = usage or {}
     details = usage.get("prompt_tokens_details") or {}
     input_tokens = int(usage.get("prompt_tokens") or 0)
@@ -77,11 +77,13 @@ def _usage(usage: Any, elapsed_ms: int) -> Usage:  # noqa: ANN401
 
 
 def _deciding(logprobs: Any, choices: Sequence[str]) -> tuple[tuple[str, float], ...]:  # noqa: ANN401
-    """The alternatives of the first token that is one of *choices*, if there are any."""
+    """Return the alternatives of the first token that is one of *choices*, or nothing."""
     for token in (logprobs or {}).get("content") or ():
         if token["token"].strip() in choices:
-            told = [(storable(each["token"]), float(each["logprob"])) for each in token.get("top_logprobs") or ()]
-            if token["token"] not in {name for name, _ in told}:
-                told.append((storable(token["token"]), float(token["logprob"])))
-            return tuple(told)
+            alternatives = [
+                (storable(each["token"]), float(each["logprob"])) for each in token.get("top_logprobs") or ()
+            ]
+            if token["token"] not in {name for name, _ in alternatives}:
+                alternatives.append((storable(token["token"]), float(token["logprob"])))
+            return tuple(alternatives)
     return ()

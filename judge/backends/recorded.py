@@ -1,4 +1,4 @@
-"""A judge whose verdicts were made elsewhere: it answers from its records and never makes anything up."""
+"""Recorded judges, which answer only with verdicts that were made elsewhere."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from judge.domain.verdict import Reply
 
 
 class Recorded:
-    """A judge that answers with *replies*, by the prompt's nonce. Without any, nothing is recorded."""
+    """A judge that answers with *replies*, by the nonce of the prompt."""
 
     def __init__(self, replies: Mapping[str, Reply] | None = None) -> None:
         self._replies = MappingProxyType(dict(replies or {}))
 
     @property
     def capabilities(self) -> Capabilities:
-        """Nothing that a model can be asked for."""
+        """None of a model's capabilities."""
         return Capabilities()
 
     async def reply(self, prompt: RenderedPrompt) -> Reply:
-        """The recorded reply. Raises NotRecorded where there is none."""
+        """Return the recorded reply. Raises NotRecorded if there is none."""
         try:
             return self._replies[prompt.nonce]
         except KeyError:
-            raise NotRecorded("no verdict is recorded for this showing") from None
+            raise NotRecorded("no verdict is recorded for this presentation") from None
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there are no connections."""

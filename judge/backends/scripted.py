@@ -1,4 +1,4 @@
-"""A judge that says what it is told to, for tests."""
+"""A judge for tests, which answers with given replies."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from judge.domain.judge import Capabilities, RenderedPrompt
 from judge.domain.verdict import Reply
 
 Line = Reply | str | Exception
-"""What is said to one call: a reply, a reply's raw text, or an error to raise."""
+"""The answer to one call: a reply, the raw text of a reply, or an error to raise."""
 Script = Callable[[RenderedPrompt], Line]
-"""What is said to a prompt."""
+"""The answer to each prompt."""
 
 
 class Scripted:
-    """A judge that answers by *script*: a function of the prompt, or one line a call, in the order of calls.
+    """A judge that answers with *script*: a function of the prompt, or one line per call in the order of the calls.
 
-    Each call passes *gate* first: it waits until the event is set, or holds the semaphore while it answers. Counts
-    calls, how many are in flight, and the most that ever were. A script of lines that is used up raises IndexError.
+    Each call passes *gate* first: it waits until the event is set, or holds the semaphore while it answers. The judge
+    counts its calls, how many are in flight, and the highest number that ever were. A call after the last line raises
+    IndexError.
     """
 
     def __init__(
@@ -39,16 +40,16 @@ class Scripted:
 
     @property
     def capabilities(self) -> Capabilities:
-        """As it was told."""
+        """The given capabilities."""
         return self._capabilities
 
     @property
     def calls(self) -> int:
-        """How many calls were made."""
+        """The number of calls so far."""
         return len(self.prompts)
 
     async def reply(self, prompt: RenderedPrompt) -> Reply:
-        """The script's next line."""
+        """Return or raise the script's next line."""
         self.prompts.append(prompt)
         self.in_flight += 1
         self.max_in_flight = max(self.max_in_flight, self.in_flight)
@@ -71,11 +72,11 @@ class Scripted:
 
 
 def _in_order(lines: Iterator[Line]) -> Script:
-    """A script that says *lines*, one a call."""
+    """Return a script that gives one of *lines* per call."""
 
     def script(prompt: RenderedPrompt) -> Line:  # noqa: ARG001
         for line in lines:
             return line
-        raise IndexError("the script is used up")
+        raise IndexError("the script has no line for this call")
 
     return script

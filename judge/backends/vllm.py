@@ -1,7 +1,7 @@
-"""A `vllm serve` near by, spoken to without an SDK: one pool of kept connections, JSON in and JSON out.
+"""Models on a `vllm serve` server, called with plain JSON over a pool of kept connections, without an SDK.
 
-A choice is one constrained token with its probabilities, a reasoned answer is held to its JSON schema by the server's
-grammar. Whose weights answer under the model's name is asked of the server, and is part of what was asked.
+A choice is one constrained token with its probabilities. The server's grammar holds a reasoned answer to its JSON
+schema. The server also says whose weights answer under the model's name, and they are part of the call's fingerprint.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _OK = 200
 
 
 def capabilities(model: str) -> Capabilities:  # noqa: ARG001  # all models alike; the config knows better
-    """What vLLM does for every model."""
+    """Return what vLLM supports for every model."""
     return Capabilities(temperature=True, seed=True, logprobs=True, json_schema=True, choice=True)
 
 
 class Vllm:
     """The *model* that the server at *endpoint* serves under that name.
 
-    *weights* is what was said to answer when the run began: other weights under the same name are refused.
+    *weights* are those that answered when the run began. Other weights under the same name are refused.
     """
 
     def __init__(
@@ -58,11 +58,11 @@ class Vllm:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the server does for the model."""
+        """What the server supports for the model."""
         return self._can
 
     async def reply(self, prompt: RenderedPrompt) -> Reply:
-        """The model's reply to *prompt*, in one attempt."""
+        """Return the model's reply to *prompt*, in one attempt. Raises a CallFailed."""
         if not self._checked:
             await self._check()
         started = time.perf_counter()
@@ -70,30 +70,30 @@ class Vllm:
         return completion(content, round((time.perf_counter() - started) * 1000), prompt.choices)
 
     async def weights(self) -> str:
-        """The root that the server names for the model."""
+        """Return the root that the server reports for the model. Raises JudgeUnusable if it does not serve it."""
         content = await self._request("GET", "/models", None, None)
         try:
-            served = {one["id"]: one for one in json.loads(content)["data"]}
+            served = {entry["id"]: entry for entry in json.loads(content)["data"]}
         except (ValueError, LookupError, TypeError):
-            raise no_reply("the endpoint's answer is no list of models") from None
+            raise no_reply("the endpoint's answer is not a list of models") from None
         if self._model not in served:
-            told = ", ".join(sorted(map(str, served)))
-            raise JudgeUnusable(f"the server does not serve {self._model!r}; it serves {told or 'nothing'}")
+            names = ", ".join(sorted(map(str, served)))
+            raise JudgeUnusable(f"the server does not serve {self._model!r}; it serves {names or 'nothing'}")
         return str(served[self._model].get("root") or self._model)
 
     async def _check(self) -> None:
         now = await self.weights()
         if now != self._weights:
-            raise JudgeUnusable(f"{self._model!r} is served by the weights {now} now, and was by {self._weights}")
+            raise JudgeUnusable(f"the weights behind {self._model!r} have changed from {self._weights} to {now}")
         self._checked = True
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         if self._session is not None:
             await self._session.close()
 
     def _body(self, prompt: RenderedPrompt) -> dict[str, Any]:
-        """The request's body."""
+        """Return the request's body."""
         body = request(self._model, prompt, self._can)
         if prompt.json_schema and self._can.json_schema:
             body["structured_outputs"] = {"json": json.loads(prompt.json_schema)}
@@ -114,14 +114,14 @@ class Vllm:
         if status == _OK:
             return content
         try:
-            said = json.loads(content)
+            error_body = json.loads(content)
         except (ValueError, RecursionError):
-            said = None
+            error_body = None
         lowered = {name.lower(): value for name, value in headers.items()}
-        raise failure(status, said, lowered, secrets=self._secrets, prompt=prompt)
+        raise failure(status, error_body, lowered, secrets=self._secrets, prompt=prompt)
 
     def _opened(self) -> Any:  # noqa: ANN401  # aiohttp is imported where it is used
-        """The session, made on the loop that uses it."""
+        """Create the session on the event loop that uses it."""
         import aiohttp  # noqa: PLC0415
 
         connector = aiohttp.TCPConnector(limit=self._max_connections, keepalive_timeout=60)

@@ -1,7 +1,8 @@
-"""One TOML file and the environment, read once, at the door.
+"""The settings, read once at start-up from one TOML file and the environment.
 
-`--config`, else `$JUDGE_CONFIG`, else `./judge.toml`, else `$JUDGE_HOME/judge.toml`, else the yardsticks alone, with
-`openai` and `anthropic` where `OPENAI_API_KEY` and `JUDGE_OPENAI_MODEL` (or theirs) are in the environment.
+The file is the first of: `--config`, `$JUDGE_CONFIG`, `./judge.toml`, `$JUDGE_HOME/judge.toml`. The baseline judges are
+always there. The judge `openai` is added if the environment has `JUDGE_OPENAI_MODEL` and either `OPENAI_API_KEY` or
+`JUDGE_OPENAI_BASE_URL`, and the judge `anthropic` likewise.
 """
 
 from __future__ import annotations
@@ -13,13 +14,19 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError, model_validator
+
+from judge.config.problems import closest, wrong_setting
+from judge.domain.judge import BASELINE_JUDGES, BaselineName
 
 DEFAULT_LISTEN = "127.0.0.1:50051"
 
 
 class ConfigError(ValueError):
-    """The configuration is wrong; the message names the file and the field, never a value."""
+    """The configuration is wrong. The message names the file, the section and the setting, and says what to do.
+
+    It never repeats a value that may be a credential in the wrong place.
+    """
 
 
 class _Strict(BaseModel):
@@ -27,7 +34,7 @@ class _Strict(BaseModel):
 
 
 class PriceSettings(_Strict):
-    """Prices in USD per million tokens. *batch* is the share of them that a batch costs."""
+    """Prices in USD per million tokens. A call in a batch costs the share *batch* of them."""
 
     input: float = Field(ge=0)
     output: float = Field(ge=0)
@@ -37,16 +44,16 @@ class PriceSettings(_Strict):
 
 
 class AccountSettings(_Strict):
-    """An account at a provider: what all judges that use it may ask for together. 0 means no limit of ours."""
+    """An account at a provider, with the limits that all its judges share. 0 means no limit on our side."""
 
     requests_per_minute: int = Field(default=0, ge=0)
     tokens_per_minute: int = Field(default=0, ge=0)
     single_share: float = Field(default=0.1, ge=0, lt=1)
-    """The share kept for single comparisons, which never wait behind runs."""
+    """The share of the limits that is reserved for single comparisons, so that they never wait for runs."""
 
 
 class CapabilitySettings(_Strict):
-    """What a model takes, where the backend's own table is wrong about it."""
+    """What a model supports, where the backend's own table is wrong about it. None keeps the table's answer."""
 
     temperature: bool | None = None
     seed: bool | None = None
@@ -57,13 +64,10 @@ class CapabilitySettings(_Strict):
     reasoning: bool | None = None
 
 
-BASELINE_JUDGE_NAMES = ("longest", "first", "random", "matches-reference")
-
-
 class JudgeSettings(_Strict):
-    """One judge, as `[judges.NAME]` has it. A credential is named, never held."""
+    """One judge: the section `[judges.NAME]`. It names the place of a credential and never holds the credential."""
 
-    backend: Literal["openai", "anthropic", "vllm", "vllm_engine", "longest", "first", "random", "matches-reference"]
+    backend: Literal["openai", "anthropic", "vllm", "vllm_engine", BaselineName]
     model: str = ""
     rubric: str = "reasoned"
     tie_band: float | None = Field(default=None, ge=0)
@@ -88,19 +92,19 @@ class JudgeSettings(_Strict):
 
     @model_validator(mode="after")
     def _complete(self) -> JudgeSettings:
-        wrong = ""
-        if self.backend not in BASELINE_JUDGE_NAMES and not self.model:
-            wrong = f"a judge of backend {self.backend} needs a model"
+        problem = ""
+        if self.backend not in BASELINE_JUDGES and not self.model:
+            problem = f'backend = "{self.backend}" needs a model: add model = "NAME"'
         elif self.backend == "vllm" and not self.base_url:
-            wrong = "a judge of backend vllm needs the base_url of its server"
-        elif self.names_key and _in_the_clear(self.base_url):
-            wrong = "a key is not sent over http:// to another machine; use https://"
-        if wrong:
-            raise ValueError(wrong)
+            problem = 'backend = "vllm" needs the address of its server: add base_url = "http://127.0.0.1:8000/v1"'
+        elif self.names_key and _is_unencrypted(self.base_url):
+            problem = "base_url: a key is not sent over http:// to another machine. Use https://"
+        if problem:
+            raise ValueError(problem)
         return self
 
     def key(self) -> SecretStr | None:
-        """The credential named, if it is there."""
+        """Read the credential from the file or the environment variable that is named; None if there is none."""
         if self.key_file is not None:
             return SecretStr(self.key_file.read_text("utf-8").strip()) if self.key_file.is_file() else None
         value = os.environ.get(self.key_env, "") if self.key_env else ""
@@ -108,44 +112,56 @@ class JudgeSettings(_Strict):
 
     @property
     def names_key(self) -> bool:
-        """Whether a credential is named at all; keyless endpoints name none."""
+        """Whether a credential is named. An endpoint without keys needs none."""
         return bool(self.key_env or self.key_file)
 
 
 class TemporalSettings(_Strict):
-    """The Temporal that hands out shards: its frontend, and what is ours there."""
+    """The Temporal service that distributes shards: its frontend, and our namespace and task queue there."""
 
-    address: str = Field(default="127.0.0.1:7233", pattern=r"^(\[[0-9A-Fa-f:]+\]|[^\s:/]+):\d{1,5}$")
+    address: str = Field(
+        default="127.0.0.1:7233", pattern=r"^(\[[0-9A-Fa-f:]+\]|[^\s:/]+):\d{1,5}$", examples=["127.0.0.1:7233"]
+    )
     """HOST:PORT."""
     namespace: str = Field(default="default", min_length=1)
     task_queue: str = Field(default="judge", min_length=1, max_length=200)
     window: int = Field(default=4, ge=1, le=100)
-    """Shards of each judge of a run that are at work at once, over all workers."""
+    """The most shards of one judge in one run that all workers together execute at the same time."""
 
 
 class Settings(_Strict):
-    """Everything that can be set."""
+    """All settings."""
 
     listen: str = DEFAULT_LISTEN
     store_url: str = ""
     engine: Literal["local", "temporal"] = "local"
-    """Who executes runs: the server itself, or `judge worker` processes that Temporal hands shards to."""
+    """What executes runs: the server itself, or `judge worker` processes that get shards from Temporal."""
     temporal: TemporalSettings = TemporalSettings()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_json: bool = False
     rubrics: Path | None = None
-    """The folder of own rubrics; without it, `rubrics` beside the file, if there is one."""
+    """The folder of your own rubrics. The default is `rubrics` next to the file, if that folder exists."""
     accounts: dict[str, AccountSettings] = Field(default_factory=dict)
     prices: dict[str, PriceSettings] = Field(default_factory=dict)
-    """Prices by model, for judges that name none of their own."""
+    """Prices by model, for judges without a price of their own."""
     judges: dict[str, JudgeSettings] = Field(default_factory=dict)
     families: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """The contestants of a judge's own family, by the name of the judge or annotator."""
+    _file: Path | None = PrivateAttr(default=None)
+
+    @property
+    def origin(self) -> str:
+        """Where the settings come from, for messages: the file, or `configuration` if no file was read."""
+        return str(self._file or "configuration")
+
+    def set_file(self, file: Path | None) -> None:
+        """Remember the *file* that the settings were read from."""
+        self._file = file
 
     @model_validator(mode="after")
     def _shared_store(self) -> Settings:
         if self.engine == "temporal" and not self.store_url.startswith("postgresql://"):
-            message = 'engine "temporal" needs a store that processes share: store_url = "postgresql://..."'
+            message = 'engine = "temporal" needs a store that processes can share: set store_url = "postgresql://..."'
             raise ValueError(message)
         return self
 
@@ -153,18 +169,22 @@ class Settings(_Strict):
     def _accounts_exist(self) -> Settings:
         for name, judge in self.judges.items():
             if judge.account and judge.account not in self.accounts:
-                message = f"judge {name} is of account {judge.account}, which no [accounts.{judge.account}] describes"
+                message = (
+                    f'[judges.{name}] account = "{judge.account}": there is no [accounts.{judge.account}]. '
+                    f"{closest(judge.account, self.accounts) or 'Add that section.'}"
+                )
                 raise ValueError(message)
         return self
 
 
-def _in_the_clear(url: str) -> bool:
+def _is_unencrypted(url: str) -> bool:
+    """Whether a request to *url* would cross a network without TLS."""
     parts = urlsplit(url)
     return parts.scheme == "http" and not loopback(parts.hostname or "")
 
 
 def loopback(host: str) -> bool:
-    """Whether *host*, a name or an address, is this machine and nothing else."""
+    """Whether *host*, a name or an address, can only be this machine."""
     if host == "localhost":
         return True
     try:
@@ -174,12 +194,12 @@ def loopback(host: str) -> bool:
 
 
 def judge_home() -> Path:
-    """`$JUDGE_HOME`, default `~/.judge`."""
+    """Return `$JUDGE_HOME`, or `~/.judge` if that is not set."""
     return Path(os.environ.get("JUDGE_HOME", "") or Path.home() / ".judge")
 
 
 def config_file(given: Path | None = None) -> Path | None:
-    """The file that is read: the first that is named or exists."""
+    """Return the file to read: the one *given*, the one that the environment names, or the first that exists."""
     if given is not None:
         return given
     if named := os.environ.get("JUDGE_CONFIG"):
@@ -188,44 +208,57 @@ def config_file(given: Path | None = None) -> Path | None:
 
 
 def load(given: Path | None = None) -> Settings:
-    """The settings of the file and the environment; ConfigError names what is wrong."""
+    """Read the settings from the file and the environment.
+
+    Raises ConfigError if the file cannot be read, is not TOML, or has a wrong setting.
+    """
     path = config_file(given)
-    raw: dict[str, object] = {}
-    if path is not None:
-        try:
-            raw = tomllib.loads(path.read_text("utf-8"))
-        except OSError as error:
-            message = f"config {path} cannot be read: {error.strerror}"
-            raise ConfigError(message) from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            message = f"config {path} is not TOML: {error}"
-            raise ConfigError(message) from None
     try:
-        settings = Settings.model_validate(raw)
+        settings = Settings.model_validate({} if path is None else _read_toml(path))
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        message = f"config {path}: {where}: {first['msg']}"
+        message = f"{path}: {wrong_setting(error, Settings)}"
         raise ConfigError(message) from None
-    update: dict[str, object] = {"judges": {**_from_environment(), **settings.judges}}
+    update: dict[str, object] = {"judges": {**_baseline_judges(), **_judges_in_environment(), **settings.judges}}
     if path is not None:
-        folder = path.parent / (settings.rubrics or "rubrics")
-        if settings.rubrics is not None and not folder.is_dir():
-            message = f"config {path}: rubrics: there is no folder {folder}"
-            raise ConfigError(message)
-        update["rubrics"] = folder if folder.is_dir() else None
-    return settings.model_copy(update=update)
+        update["rubrics"] = _rubric_folder(path, settings)
+    settings = settings.model_copy(update=update)
+    settings.set_file(path)
+    return settings
 
 
-def _from_environment() -> dict[str, JudgeSettings]:
-    baselines = {
-        name: JudgeSettings.model_validate({"backend": name, "rubric": "brackets"}) for name in BASELINE_JUDGE_NAMES
-    }
+def _read_toml(path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        message = f"{path}: the configuration cannot be read: {error.strerror}"
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        message = f"{path}: the configuration is not valid TOML: {error}"
+    raise ConfigError(message) from None
+
+
+def _rubric_folder(path: Path, settings: Settings) -> Path | None:
+    folder = path.parent / (settings.rubrics or "rubrics")
+    if settings.rubrics is not None and not folder.is_dir():
+        message = f"{path}: rubrics: there is no folder {folder}. Create it, or name another one"
+        raise ConfigError(message)
+    return folder if folder.is_dir() else None
+
+
+def _baseline_judges() -> dict[str, JudgeSettings]:
+    return {name: JudgeSettings.model_validate({"backend": name, "rubric": "brackets"}) for name in BASELINE_JUDGES}
+
+
+def _judges_in_environment() -> dict[str, JudgeSettings]:
+    judges = {}
     for vendor in ("openai", "anthropic"):
         prefix, key_env = f"JUDGE_{vendor.upper()}", f"{vendor.upper()}_API_KEY"
         model, url = os.environ.get(f"{prefix}_MODEL", ""), os.environ.get(f"{prefix}_BASE_URL", "")
         key = os.environ.get(key_env, "")
         if model and (url or key):
-            said = {"backend": vendor, "model": model, "base_url": url, "key_env": key_env if key else ""}
-            baselines[vendor] = JudgeSettings.model_validate(said)
-    return baselines
+            body = {"backend": vendor, "model": model, "base_url": url, "key_env": key_env if key else ""}
+            try:
+                judges[vendor] = JudgeSettings.model_validate(body)
+            except ValidationError as error:
+                message = f"environment variables {prefix}_*: {wrong_setting(error, JudgeSettings)}"
+                raise ConfigError(message) from None
+    return judges

@@ -1,4 +1,4 @@
-"""Datasets: prompts, the outputs given to them, labels and imported verdicts. Constructors refuse what is wrong."""
+"""Datasets: prompts, outputs, labels and imported verdicts. Their constructors raise InvalidInput for wrong values."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from judge.domain.names import checked_name, checked_text
 from judge.domain.outcome import AnnotatorKind, Order, Outcome, Selection, TieKind, VerdictStatus
 
 BATCH_ROWS = 1000
-"""An upload's batch has at most so many rows."""
+"""The most rows in one batch of an upload."""
 BATCH_BYTES = 4 * 1024 * 1024
-"""An upload's batch has at most so many bytes."""
+"""The most bytes in one batch of an upload."""
 LISTED_REJECTIONS = 1000
-"""An upload's reply lists so many rejections and counts the rest."""
+"""The most rejections that an upload's reply lists. The rest are counted."""
 
 
 def _checked_turns(field_name: str, turns: Sequence[str]) -> None:
@@ -28,7 +28,7 @@ def _checked_pair(turn: int, left: str, right: str) -> None:
     if left == right:
         raise InvalidInput("right", f"contestant {left!r} is compared with itself", reason="SELF_COMPARISON")
     if turn < 0:
-        raise InvalidInput("turn", f"turn {turn} is negative; turns count from 1", reason="INVALID_TURN")
+        raise InvalidInput("turn", f"turn {turn} is negative. Turns count from 1", reason="INVALID_TURN")
 
 
 def _checked_share(field_name: str, share: float | None) -> None:
@@ -38,7 +38,7 @@ def _checked_share(field_name: str, share: float | None) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What was asked: one or more turns, a category, tags, an optional reference answer."""
+    """A prompt: one or more turns, a category, tags, and an optional reference answer."""
 
     prompt_id: str
     turns: tuple[str, ...]
@@ -60,7 +60,7 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One contestant's answer to one prompt: a text per turn. An empty text is an answer; a missing one is not."""
+    """One contestant's answer to one prompt, with a text per turn. An empty text is an answer too."""
 
     prompt_id: str
     contestant: str
@@ -81,7 +81,7 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """An outcome given from outside by an annotator. Its identity is its source and *label_id*."""
+    """An annotator's outcome. It is identified by its source and *label_id*."""
 
     label_id: str
     prompt_id: str
@@ -115,7 +115,7 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class ImportedVerdict:
-    """A verdict made elsewhere: a reply's raw text, or an outcome, or both."""
+    """A verdict made elsewhere: the raw text of a reply, an outcome, or both."""
 
     prompt_id: str
     left: str
@@ -138,12 +138,10 @@ class ImportedVerdict:
         if self.repeat < 0:
             raise InvalidInput("repeat", f"repeat {self.repeat} is negative", reason="INVALID_REPEAT")
         if self.outcome is not None and self.status not in (None, VerdictStatus.OK):
-            raise InvalidInput(
-                "status", "a verdict with an outcome cannot have another status than ok", reason="CONTRADICTION"
-            )
+            raise InvalidInput("status", "a verdict with an outcome must have the status OK", reason="CONTRADICTION")
         if self.outcome is None and self.status is VerdictStatus.OK and self.raw is None:
             raise InvalidInput(
-                "outcome", "an ok verdict needs an outcome or a raw text to read one from", reason="MISSING_OUTCOME"
+                "outcome", "a verdict with status OK needs an outcome, or a raw text to parse", reason="MISSING_OUTCOME"
             )
         if self.outcome is None and self.status is None and self.raw is None:
             raise InvalidInput(
@@ -153,7 +151,7 @@ class ImportedVerdict:
 
 @dataclass(frozen=True, slots=True)
 class ListedComparison:
-    """One explicit pair, with the caller's own id. *turn* 0 is the last turn both have."""
+    """A pair listed by the caller, with the caller's own id. *turn* 0 is the last turn that both outputs have."""
 
     comparison_id: str
     prompt_id: str
@@ -171,7 +169,7 @@ class ListedComparison:
 
 @dataclass(frozen=True, slots=True)
 class Battle:
-    """Two contestants and an outcome, with a weight (None is 1) and the prompt it was fought over, if known."""
+    """Two contestants and an outcome, with a weight (None means 1) and the prompt, if it is known."""
 
     left: str
     right: str
@@ -182,7 +180,7 @@ class Battle:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A row that was not taken: where it stood, which field, and why."""
+    """A row that was not accepted: its position, the wrong field, and the reason."""
 
     row: int
     field: str
@@ -193,7 +191,7 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """What became of one batch."""
+    """The result of one batch of an upload."""
 
     accepted: int = 0
     duplicates: int = 0
@@ -204,7 +202,7 @@ class BatchResult:
 
 @dataclass(frozen=True, slots=True)
 class DatasetSummary:
-    """A dataset as it is at one revision: counts, and who is in it."""
+    """A dataset at one revision: its counts, contestants, categories and annotators."""
 
     name: str
     revision: int

@@ -1,28 +1,28 @@
-"""The tree of errors, and when each is raised.
+"""The error classes, and when each is raised.
 
     JudgeError
     |-- InvalidInput            a request or a row is wrong; names the field
-    |-- NotFound                what was named does not exist
+    |-- NotFound                the named resource does not exist
     |-- AlreadyExists           the name is taken
-    |   `-- RequestIdReused     the request id belongs to a run with another body; names the run
-    |-- Precondition            the request is right, but not in this state of things
-    |   |-- Incomparable        contestants cannot be ranked on one scale; names the parts
-    |   |-- StoreHeld           another process executes runs on this store; names it
-    |   `-- PriceUnknown        a budget in money with a judge whose price is unknown
-    |-- Busy                    a bounded queue is full; try again
-    |-- DeadlinePassed          the call took longer than such a call may
-    |-- Draining                the server is stopping; try again
-    |-- StoreFailed             the store could not keep or read something
-    |   |-- StoreFull           there is no room for a write; there may be later
-    |   `-- StoreAway           the database does not answer; it may later
-    `-- CallFailed              a judge gave no reply; says what becomes of the showing
-        |-- TransportFailed     no reply, or 408, 409, 429, 5xx: may be tried again
+    |   `-- RequestIdReused     the request id was already used with different settings; names the run
+    |-- Precondition            the request is valid, but not in the current state
+    |   |-- Incomparable        the contestants cannot be ranked on one scale; names the groups
+    |   |-- StoreHeld           another process executes runs on this store; names the process
+    |   `-- PriceUnknown        a budget in money for a judge whose price is unknown
+    |-- Busy                    a bounded queue is full; the request may be retried
+    |-- DeadlinePassed          the call exceeded its time limit
+    |-- Draining                the server is stopping; the request may be retried
+    |-- StoreFailed             the store could not write or read
+    |   |-- StoreFull           the disk is full; the write may be retried when there is space
+    |   `-- StoreAway           the database does not answer; the request may be retried
+    `-- CallFailed              a judge gave no reply; gives the state of the presentation
+        |-- TransportFailed     no reply, or 408, 409, 429, 5xx; the call may be retried
         |-- CallRejected        the provider refused this request (4xx)
         |-- PromptTooLong       the prompt does not fit the judge's context
-        |-- NotRecorded         a recorded judge has no verdict on this showing
-        `-- JudgeUnusable       credential, model or endpoint is wrong: no call of this judge can succeed
+        |-- NotRecorded         a recorded judge has no verdict on this presentation
+        `-- JudgeUnusable       credential, model or endpoint is wrong, so no call of this judge can succeed
 
-Each carries a *reason* in UPPER_SNAKE, which is what programs read, and a sentence, which is what people read.
+Each carries a *reason* in UPPER_SNAKE for programs and a sentence for people.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from judge.domain.outcome import ItemState
 
 
 class JudgeError(Exception):
-    """The root: a *reason* for programs, a sentence for people, the *fields* it is about."""
+    """The root: a *reason* for programs, a sentence for people, and the *fields* that the error is about."""
 
     reason = "INTERNAL"
 
@@ -43,7 +43,7 @@ class JudgeError(Exception):
 
 
 class InvalidInput(JudgeError):
-    """A request or a row is wrong; *field* says where."""
+    """Raised when a request or a row is wrong. *field* names the part that is."""
 
     reason = "INVALID"
 
@@ -53,31 +53,34 @@ class InvalidInput(JudgeError):
 
 
 class NotFound(JudgeError):
-    """What was named does not exist."""
+    """Raised when the named resource does not exist."""
 
     reason = "NOT_FOUND"
 
 
 class AlreadyExists(JudgeError):
-    """The name is taken."""
+    """Raised when the name is taken."""
 
     reason = "ALREADY_EXISTS"
 
 
 class RequestIdReused(AlreadyExists):
-    """The request id belongs to a run with another body."""
+    """Raised when a request id was already used for a run with different settings."""
 
     reason = "REQUEST_ID_REUSED"
 
 
 class Precondition(JudgeError):
-    """The request is right, but not in this state of things."""
+    """Raised when a request is valid, but not in the current state."""
 
     reason = "PRECONDITION"
 
 
 class Incomparable(Precondition):
-    """Contestants cannot be ranked on one scale: the board falls apart, or someone won or lost everything."""
+    """Raised when contestants cannot be ranked on one scale.
+
+    Either no comparison connects some groups of them, or one of them won or lost every comparison.
+    """
 
     reason = "NOT_COMPARABLE"
 
@@ -87,68 +90,69 @@ class Incomparable(Precondition):
 
 
 class StoreHeld(Precondition):
-    """Another process executes runs on this store."""
+    """Raised when another process executes runs on this store."""
 
     reason = "STORE_HELD"
 
 
 class PriceUnknown(Precondition):
-    """A budget in money with a judge whose price the config does not say."""
+    """Raised when a budget in money includes a judge that has no price in the configuration."""
 
     reason = "PRICE_UNKNOWN"
 
 
 class Busy(JudgeError):
-    """A bounded queue is full; the same request may succeed later."""
+    """Raised when a bounded queue is full. The same request may succeed later."""
 
     reason = "BUSY"
 
 
 class DeadlinePassed(JudgeError):
-    """The call took longer than such a call may, or a stream made no progress."""
+    """Raised when a call exceeded its time limit, or a stream made no progress."""
 
     reason = "DEADLINE_PASSED"
 
 
 class Draining(JudgeError):
-    """The server is stopping; the same request may succeed at the next one."""
+    """Raised when the server is stopping. The same request may succeed on the next one."""
 
     reason = "DRAINING"
 
 
 class StoreFailed(JudgeError):
-    """The store could not keep or read something."""
+    """Raised when the store could not write or read."""
 
     reason = "STORE_FAILED"
 
 
 class StoreFull(StoreFailed):
-    """There is no room for a write, and it changed nothing; there may be room later."""
+    """Raised when the disk is full. The write changed nothing, and may succeed when there is space."""
 
     reason = "STORE_FULL"
 
 
 class StoreAway(StoreFailed):
-    """The database does not answer, or has a schema that this release does not know: SCHEMA_UNKNOWN.
+    """Raised when the database does not answer, or has a schema that this release does not know (SCHEMA_UNKNOWN).
 
-    Whether a write was made is not known; it may be tried again.
+    It is unknown whether a write was made. The write may be retried.
     """
 
     reason = "STORE_AWAY"
 
 
 class CallFailed(JudgeError):
-    """A judge gave no reply; *state* is what becomes of the showing."""
+    """Raised when a judge gave no reply. *state* is the resulting state of the presentation."""
 
     reason = "CALL_FAILED"
     state = ItemState.FAILED
 
 
 class TransportFailed(CallFailed):
-    """No reply, or 408, 409, 429, 5xx. May be tried again, after *retry_after* seconds if the provider said so.
+    """Raised when there was no reply, or the status was 408, 409, 429 or 5xx. The call may be retried.
 
-    *maybe_paid*: the request was sent and no answer heard, so that the provider may have worked and charge for it.
-    *throttled*: the provider said that it is asked too often, so that the account is to slow down.
+    *retry_after* is how many seconds the provider asked us to wait, if it did. *maybe_paid* says that the request was
+    sent but not answered, so the provider may charge for it. *throttled* says that the provider reported too many
+    requests, so the account must slow down.
     """
 
     reason = "TRANSPORT_ERROR"
@@ -167,27 +171,27 @@ class TransportFailed(CallFailed):
 
 
 class CallRejected(CallFailed):
-    """The provider refused this request (4xx); asking again would not help."""
+    """Raised when the provider refused this request (4xx). A retry would not help."""
 
     reason = "CALL_REJECTED"
     state = ItemState.REJECTED
 
 
 class PromptTooLong(CallFailed):
-    """The prompt does not fit the judge's context."""
+    """Raised when the prompt does not fit the judge's context."""
 
     reason = "PROMPT_TOO_LONG"
     state = ItemState.TOO_LONG
 
 
 class NotRecorded(CallFailed):
-    """A recorded judge has no verdict on this showing."""
+    """Raised when a recorded judge has no verdict on this presentation."""
 
     reason = "NOT_RECORDED"
     state = ItemState.NOT_RECORDED
 
 
 class JudgeUnusable(CallFailed):
-    """Credential, model or endpoint is wrong: no call of this judge can succeed until the config is mended."""
+    """Raised when credential, model or endpoint is wrong. No call of this judge can succeed until that is corrected."""
 
     reason = "JUDGE_UNUSABLE"

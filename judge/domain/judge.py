@@ -1,4 +1,4 @@
-"""Judges: a backend, a model, a rubric and sampling settings, under a name; and the hash of what changes the reply."""
+"""Judges: a name, a backend, a model, a rubric and sampling settings, and a hash of what changes the reply."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from judge.domain.errors import InvalidInput
 from judge.domain.verdict import Shown, Usage, digest
 
 
 class AnswerForm(StrEnum):
-    """How a rubric wants its answer, and so how it is read."""
+    """The form of answer that a rubric asks for, which decides how the answer is parsed."""
 
     BRACKETS = "brackets"
     """Free text that ends in [[A]], [[B]] or [[C]]."""
     REASONED = "reasoned"
     """A JSON object with the critique before the verdict."""
     CHOICE = "choice"
-    """One token, A, B or C, with its probabilities where the backend gives them."""
+    """One token, A, B or C, with its probabilities if the backend gives them."""
     LIKERT = "likert"
     """Free text that ends in one step of a scale, in double brackets."""
 
 
 NONCE_DIGITS = 16
-"""Hex digits of the verdict key in a fence's markers."""
+"""How many hex digits of the verdict key stand in a fence's markers."""
 CHOICES = ("A", "B", "C")
 """The tokens of a choice: the first answer, the second, a tie."""
 
@@ -42,15 +42,15 @@ class RubricVariant:
     multi_turn: bool | None = None
     """Used for turns after the first (True), for the first (False), for any (None)."""
     with_reference: bool | None = None
-    """Used where a reference answer exists (True), where none does (False), for any (None)."""
+    """Used for prompts with a reference answer (True), without one (False), for any (None)."""
     categories: tuple[str, ...] = ()
-    """Used for these categories; none means any."""
+    """Used for these categories. An empty tuple means any category."""
     steps: int = 0
-    """Of a scale: how many steps it has, 5 or 8."""
+    """The steps of the scale, 5 or 8, if the answer is a step of a scale."""
 
     @property
     def applies(self) -> str:
-        """When the variant is used, in words."""
+        """A description of when the variant is used."""
         turn = {None: "any turn", True: "turns after the first", False: "the first turn"}[self.multi_turn]
         reference = {None: "", True: ", with a reference answer", False: ", without a reference answer"}
         categories = f", categories {', '.join(self.categories)}" if self.categories else ""
@@ -67,21 +67,24 @@ class RubricVariant:
 
 @dataclass(frozen=True)
 class Rubric:
-    """The question put to a judge and its answer form, in variants; the first that fits is used.
+    """The question for a judge and the form of its answer, in variants. The first variant that fits is used.
 
-    All variants of a rubric want their answer in the same form. Raises InvalidInput otherwise.
+    Raises InvalidInput if the variants ask for answers in different forms.
     """
 
     name: str
     variants: tuple[RubricVariant, ...]
     version: int = 1
-    """Counted by whoever writes it; the hash is what tells two rubrics apart."""
+    """Counted by the author. Two rubrics are distinguished by their hashes, not by this number."""
     tie_band: float | None = None
-    """How near to the middle is a tie, for the parser; None leaves the form's own. Not part of what is sent."""
+    """For the parser: how near to the middle is a tie. None means the form's own value. It is not sent."""
 
     def __post_init__(self) -> None:
         if len({(variant.form, variant.steps) for variant in self.variants}) > 1:
-            raise InvalidInput("rubric", f"the variants of rubric {self.name} want their answers in different forms")
+            raise InvalidInput(
+                "rubric",
+                f"the variants of rubric {self.name} ask for answers in different forms. Use one form for all",
+            )
 
     @cached_property
     def hash(self) -> str:
@@ -90,11 +93,11 @@ class Rubric:
 
     @cached_property
     def by_category(self) -> bool:
-        """Whether a prompt's category decides what is sent."""
+        """Whether what is sent depends on a prompt's category."""
         return any(variant.categories for variant in self.variants)
 
     def variant(self, shown: Shown) -> RubricVariant | None:
-        """The first variant meant for *shown*."""
+        """Return the first variant that fits *shown*, or None."""
         for variant in self.variants:
             if variant.fits(shown):
                 return variant
@@ -103,18 +106,18 @@ class Rubric:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """Sampling settings sent with a call. None leaves the provider's default."""
+    """Sampling settings that are sent with a call. None means the provider's default."""
 
     max_output_tokens: int = 1024
     temperature: float | None = None
     seed: int | None = None
     effort: str = ""
-    """How hard a reasoning model is to think, in its provider's word; "" leaves the default."""
+    """The effort of a reasoning model, in its provider's word. An empty string means the default."""
 
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a judge can do. What it cannot is never sent to it."""
+    """What a judge supports. Settings that it does not support are never sent to it."""
 
     temperature: bool = False
     seed: bool = False
@@ -123,14 +126,15 @@ class Capabilities:
     choice: bool = False
     batch: bool = False
     reasoning: bool = False
-    """It thinks before it answers: the output budget covers the thinking too, and `effort` is taken."""
+    """It reasons before it answers. The output budget includes the reasoning, and `effort` is supported."""
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Prices in micro-USD per million tokens. *batch_percent* is what a batch costs of that.
+    """Prices in micro-USD per million tokens. A call in a batch costs *batch_percent* of them.
 
-    *cache_write_micros* is what input costs that a provider writes to its cache, where it charges for that.
+    *cache_write_micros* is the price of input that the provider writes to its cache. None means the price of other
+    input.
     """
 
     input_micros: int = 0
@@ -140,7 +144,7 @@ class Price:
     cache_write_micros: int | None = None
 
     def cost(self, usage: Usage, *, batch: bool = False) -> int:
-        """The cost of a call in micro-USD, rounded up."""
+        """Return the cost of a call in micro-USD, rounded up."""
         fresh = usage.input_tokens - usage.cached_input_tokens - usage.written_input_tokens
         written = self.input_micros if self.cache_write_micros is None else self.cache_write_micros
         total = (
@@ -154,19 +158,19 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How hard a judge may be driven. Requests and tokens are its account's, which other judges may share."""
+    """The limits of a judge. Those on requests and tokens belong to its account, which other judges may share."""
 
     concurrency: int = 16
     requests_per_minute: int = 0
     tokens_per_minute: int = 0
     deadline_seconds: float = 120.0
     max_failed_share: float = 0.05
-    """The share of a run's showings that may be left without a verdict before the judge is stopped."""
+    """The share of a run's presentations that may end without a verdict before the judge is stopped."""
 
 
 @dataclass(frozen=True)
 class JudgeDefinition:
-    """A judge as frozen into a run: everything that changes its reply, and nothing secret."""
+    """A judge as a run stores it: everything that changes its reply, and nothing secret."""
 
     name: str
     backend: str
@@ -175,22 +179,23 @@ class JudgeDefinition:
     model: str = ""
     sampling: Sampling = Sampling()
     scope: str = ""
-    """For recorded judges: the dataset whose uploads they answer from."""
+    """For recorded judges: the dataset whose uploaded verdicts they answer with."""
     weights: str = ""
-    """For served models: whose weights answer under the model's name, as their server says."""
+    """For served models: the weights that answer under the model's name, as the server reports them."""
 
     @cached_property
     def fingerprint(self) -> str:
-        """The call fingerprint: SHA-256 in hex of backend, model, rubric as sent and sampling; not name or parser."""
+        """The call fingerprint: SHA-256 in hex of backend, model, weights, rubric and sampling; no name, no parser."""
         if self.backend == RECORDED:
             return digest(RECORDED, self.scope, self.name).hex()
         weights = (self.weights,) if self.weights else ()
         return digest(self.backend, self.model, self.rubric.hash, _hashed(self.sampling), *weights).hex()
 
     def call_fingerprint(self, shown: Shown) -> str:
-        """The fingerprint of a call on *shown*: the judge's own, with the variant where prompts choose it by category.
+        """Return the fingerprint of a call on *shown*.
 
-        Turn, texts and reference answer are in a verdict's key already; a category is not.
+        It is the judge's own. If the rubric depends on the category, the variant is added, because a verdict's key
+        covers turn, texts and reference answer, but not the category.
         """
         if not self.rubric.by_category:
             return self.fingerprint
@@ -204,23 +209,26 @@ class JudgeDefinition:
 
 
 _ADDED = {"steps": 0, "effort": ""}
-"""Fields that came later: left out of a hash while they say nothing, so that what was hashed before keeps its hash."""
+"""Fields added later. At these values they are left out of a hash, so that older hashes stay the same."""
 
 
-def _hashed(what: RubricVariant | Sampling) -> str:
-    body = {name: value for name, value in asdict(what).items() if name not in _ADDED or value != _ADDED[name]}
+def _hashed(settings: RubricVariant | Sampling) -> str:
+    """Return the text that is hashed for a variant or for sampling settings."""
+    body = {name: value for name, value in asdict(settings).items() if name not in _ADDED or value != _ADDED[name]}
     return json.dumps(body, sort_keys=True)
 
 
 RECORDED = "recorded"
 """The backend of judges whose verdicts were uploaded."""
-BASELINE_JUDGES = ("first", "longest", "matches-reference", "random")
-"""Keyless judges: a judge that cannot beat them is worth nothing."""
+BaselineName = Literal["longest", "first", "random", "matches-reference"]
+"""The name of a baseline judge, which is its backend too."""
+BASELINE_JUDGES: tuple[str, ...] = get_args(BaselineName)
+"""The baseline judges. They need no key and no model. A judge that does no better than they do is worth nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class JudgeCard:
-    """A judge as a client may see it."""
+    """What a client may know of a judge."""
 
     definition: JudgeDefinition
     capabilities: Capabilities = Capabilities()
@@ -228,7 +236,7 @@ class JudgeCard:
     price: Price | None = None
     unavailable_reason: str = ""
     batch: bool = False
-    """Runs send its showings through the provider's batch API."""
+    """Whether runs use the provider's batch API."""
 
 
 class Message(NamedTuple):
@@ -239,7 +247,7 @@ class Message(NamedTuple):
 
 
 class RenderedPrompt(NamedTuple):
-    """Exactly what is sent: the messages, the answer form with its JSON schema, the settings; and the call's key."""
+    """Exactly what is sent (messages, answer form with its JSON schema, settings), and the parts of the call's key."""
 
     variant: str
     messages: tuple[Message, ...]
@@ -247,11 +255,11 @@ class RenderedPrompt(NamedTuple):
     sampling: Sampling
     json_schema: str = ""
     choices: tuple[str, ...] = ()
-    """The tokens of which the reply is to be one, if its form is a choice."""
+    """The tokens that the reply may be, if its form is a choice."""
     steps: int = 0
-    """Of a scale: how many steps it has."""
+    """The steps of the scale, if the answer is a step of a scale."""
     shown: Shown = Shown((), (), ())
-    """The bare texts, for judges that compute rather than read."""
+    """The texts without fences, for judges that compute."""
     fingerprint: str = ""
     shows_reference: bool = False
     cache_tag: str = ""
@@ -259,7 +267,7 @@ class RenderedPrompt(NamedTuple):
 
     @property
     def nonce(self) -> str:
-        """The fence's code: the first digits of the key's hash."""
+        """The code in the fence's markers: the first hex digits of the key's hash."""
         key = self.shown.key_digest(
             self.fingerprint, uses_reference=self.shows_reference, cache_tag=self.cache_tag, repeat=self.repeat
         )

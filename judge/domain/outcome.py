@@ -35,7 +35,7 @@ class Order(IntEnum):
 
 
 class Preference(IntEnum):
-    """What a judge says of what it was shown, before un-shuffling."""
+    """A judge's verdict in the order in which it was shown the outputs."""
 
     FIRST = 1
     """The output shown first is better."""
@@ -45,18 +45,18 @@ class Preference(IntEnum):
     """Neither is better."""
 
     def outcome(self, order: Order) -> Outcome:
-        """The outcome in the comparison's own orientation, when it was shown in *order*."""
-        told = Outcome(self.value)
-        return told if order is Order.LEFT_FIRST else told.flipped
+        """Return the outcome in the comparison's own orientation, if it was shown in *order*."""
+        outcome = Outcome(self.value)
+        return outcome if order is Order.LEFT_FIRST else outcome.flipped
 
     @staticmethod
     def of(outcome: Outcome, order: Order) -> Preference:
-        """What a judge must have said for *outcome* to come of a showing in *order*."""
+        """Return the preference that means *outcome* when the comparison is shown in *order*."""
         return Preference((outcome if order is Order.LEFT_FIRST else outcome.flipped).value)
 
 
 class VerdictStatus(IntEnum):
-    """What became of a judge's reply. All are final and reused."""
+    """The status of a judge's reply. All are final and reused."""
 
     OK = 1
     """Exactly one verdict was read from the reply."""
@@ -71,7 +71,7 @@ class VerdictStatus(IntEnum):
 
 
 class ItemState(IntEnum):
-    """What became of a showing without a verdict: a fact of a run, tried again when it is resumed."""
+    """The state of a presentation without a verdict. Resuming the run tries it again."""
 
     PENDING = 1
     """Not judged yet."""
@@ -80,19 +80,19 @@ class ItemState(IntEnum):
     REJECTED = 3
     """The provider refused the request itself (4xx)."""
     TRANSPORT_ERROR = 4
-    """The provider failed more often than is tried again."""
+    """The provider failed at every attempt."""
     NOT_RECORDED = 5
-    """A recorded judge has no verdict on this showing."""
+    """A recorded judge has no verdict on this presentation."""
     BUDGET_STOPPED = 6
-    """The run's budget was used up before."""
+    """The run's budget was used up first."""
     CANCELLED = 7
-    """The run was cancelled before."""
+    """The run was cancelled first."""
     FAILED = 8
-    """Given up after repeated failures of another kind."""
+    """Failed repeatedly for another reason."""
 
 
 FAILED = frozenset({ItemState.TRANSPORT_ERROR, ItemState.REJECTED, ItemState.TOO_LONG, ItemState.FAILED})
-"""What counts against the share of a run's showings that a judge may leave without a verdict."""
+"""The states that count towards a judge's `max_failed_share`."""
 
 
 class AnnotatorKind(IntEnum):
@@ -101,13 +101,13 @@ class AnnotatorKind(IntEnum):
     HUMAN = 1
     """A person."""
     MODEL = 2
-    """A model whose verdicts were made and merged elsewhere."""
+    """A model whose verdicts were made elsewhere."""
     GOLD = 3
-    """Right by construction."""
+    """Correct by construction."""
 
 
 class TieKind(IntEnum):
-    """How a tie came about."""
+    """The kind of a tie."""
 
     PLAIN = 1
     """Both outputs are equally good."""
@@ -129,7 +129,7 @@ class Selection(IntEnum):
 
 
 class Reconcile(IntEnum):
-    """How the verdicts on a comparison's two orders become one outcome: a report's choice, never stored."""
+    """How the verdicts on a comparison's two orders become one outcome. Reports choose it; it is never stored."""
 
     TIE = 1
     """Orders that disagree make a tie (inconsistent)."""
@@ -142,22 +142,22 @@ class Reconcile(IntEnum):
 
 
 LEFT_SCORE = {Outcome.LEFT: 1.0, Outcome.RIGHT: 0.0, Outcome.TIE: 0.5}
-"""How much of a vote each outcome gives to the left: all, nothing or half."""
+"""The left score of each outcome."""
 
 
 def whole(share: float) -> Outcome:
-    """The outcome that a *share* for the left amounts to."""
+    """Return the outcome that a left score (*share*) is closest to: above 0.5 left, below 0.5 right, else a tie."""
     return Outcome.LEFT if share > 0.5 else Outcome.RIGHT if share < 0.5 else Outcome.TIE  # noqa: PLR2004  # half
 
 
 def mean_share(shares: Sequence[float | None]) -> float | None:
-    """The mean of those that are told; None where none is."""
-    told = [share for share in shares if share is not None]
-    return sum(told) / len(told) if told else None
+    """Return the mean of the left scores that are not None, or None if there are none."""
+    scores = [share for share in shares if share is not None]
+    return sum(scores) / len(scores) if scores else None
 
 
 def both_orders(by_order: Mapping[Order, Sequence[float | None]]) -> Outcome | None:
-    """The one outcome of the orders shown: a tie where they part, None where one of them has none."""
+    """Return the outcome of the orders shown together: a tie if they disagree, None if one of them has no outcome."""
     shares = [mean_share(by_order[order]) for order in sorted(by_order)]
     outcomes = {whole(share) for share in shares if share is not None}
     if None in shares or not outcomes:

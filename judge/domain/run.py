@@ -1,7 +1,7 @@
-"""Runs: one plan over one revision of a dataset, executed. The table below is the diagram of its states.
+"""Runs: the execution of one plan over one revision of a dataset, and the table of a run's states (TRANSITIONS).
 
-QUEUED -> RUNNING -> DONE is the straight way. A run that waits or is paused goes on by itself or by ResumeRun; a
-run that ended may be resumed while some showing has no verdict.
+A run normally goes QUEUED -> RUNNING -> DONE. A waiting run continues by itself, and a paused one when it is resumed.
+A run that has ended may be resumed as long as some presentation has no verdict.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from judge.domain.outcome import ItemState
 
 
 class RunState(IntEnum):
-    """Where a run stands."""
+    """The state of a run."""
 
     QUEUED = 1
-    """Not begun."""
+    """Not started yet."""
     RUNNING = 2
-    """At work."""
+    """Being executed."""
     WAITING = 3
-    """Waiting for something outside; goes on by itself."""
+    """Waiting for something outside. Continues by itself."""
     PAUSED = 4
-    """Stopped for a reason; goes on when that is mended, or resumed."""
+    """Stopped for a reason. Continues when it is resumed."""
     CANCELLING = 5
     """Calls in flight are being finished."""
     CANCELLED = 6
     """Cancelled."""
     DONE = 7
-    """Every showing has a verdict or a final state."""
+    """Every presentation has a verdict or a final state."""
     FAILED = 8
     """Ended by an error."""
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will happen unless somebody resumes the run."""
+        """Whether nothing more happens unless somebody resumes the run."""
         return self in ENDED
 
 
@@ -59,9 +59,9 @@ TRANSITIONS: Mapping[RunState, frozenset[RunState]] = {
 
 
 MOST_ROUNDS = 1000
-"""Rounds of an adaptive run."""
+"""The most rounds that an adaptive run may have."""
 ROUNDS = 10
-"""Rounds of an adaptive run that says nothing else."""
+"""The default number of rounds of an adaptive run."""
 
 
 class StopReason(StrEnum):
@@ -108,7 +108,7 @@ class PairPolicy(IntEnum):
     """Which pairs are compared."""
 
     ALL = 1
-    """Every two contestants, on every prompt both answered."""
+    """Every two contestants, on every prompt that both answered."""
     AGAINST = 2
     """Every contestant against the reference contestant."""
     RANDOM = 3
@@ -161,22 +161,22 @@ class Pairing:
     seed: int = 0
     cache_tag: str = ""
     round_size: int = 0
-    """Comparisons in a round, for ADAPTIVE; 0 is a tenth of *count*."""
+    """For ADAPTIVE: comparisons in a round. 0 means a tenth of *count*."""
     top: int = 0
-    """For ADAPTIVE, who the best so many are; 0 is the whole order."""
+    """For ADAPTIVE: find out only which contestants are the best *top*. 0 means the whole ranking."""
     precision: float = 0.0
-    """For ADAPTIVE, rating points to either side that end it once no interval is wider; 0 ends nothing."""
+    """For ADAPTIVE: stop once every interval is within this many rating points of its rating. 0 means never."""
     separated: bool = False
-    """For ADAPTIVE, whether it ends once all that is to be told apart is."""
+    """For ADAPTIVE: whether to stop once every required pair is significantly different."""
 
     @property
     def in_round(self) -> int:
-        """Comparisons in a whole round."""
+        """The comparisons of a full round."""
         return self.round_size or math.ceil(self.count / ROUNDS)
 
     @property
     def rounds(self) -> int:
-        """The most rounds, which is how often anybody looks whether to end it."""
+        """The most rounds, each of which ends with a check whether to stop."""
         return math.ceil(self.count / self.in_round)
 
     def __post_init__(self) -> None:
@@ -187,23 +187,28 @@ class Pairing:
         if self.turns is TurnPolicy.NUMBER and self.turn < 1:
             raise InvalidInput("pairing.turn", "turn NUMBER needs a turn of at least 1")
         if self.repeats < 1 or self.prompts < 0:
-            raise InvalidInput("pairing.repeats", "repeats and prompts cannot be negative")
+            raise InvalidInput("pairing.repeats", "repeats must be at least 1, and prompts at least 0")
         self._adaptive()
 
     def _adaptive(self) -> None:
         for name in ("round_size", "top", "precision"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
-                raise InvalidInput(f"pairing.{name}", f"{name} is a number from 0; 0 leaves it to the default")
+                raise InvalidInput(
+                    f"pairing.{name}", f"{name} must be a finite number of 0 or more, not {getattr(self, name)}"
+                )
         if self.policy is PairPolicy.ADAPTIVE:
             if self.count < 1:
                 raise InvalidInput("pairing.count", "pairing ADAPTIVE needs a count: the most comparisons it may make")
             if self.rounds > MOST_ROUNDS:
-                message = f"{self.count} comparisons in rounds of {self.round_size} are more than {MOST_ROUNDS} rounds"
+                message = (
+                    f"{self.count:,} comparisons in rounds of {self.in_round:,} are more than {MOST_ROUNDS:,} rounds. "
+                    "Choose a larger round_size"
+                )
                 raise InvalidInput("pairing.round_size", message)
             return
         for name in ("round_size", "top", "precision", "separated"):
             if getattr(self, name):
-                raise InvalidInput(f"pairing.{name}", f"{name} goes with pairing ADAPTIVE")
+                raise InvalidInput(f"pairing.{name}", f"{name} works only with pairing ADAPTIVE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +225,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class RunSpec:
-    """What a run would be: a dataset, judges by name, pairing and budget."""
+    """The settings of a run: a dataset, judges by name, pairing and budget."""
 
     dataset: str
     judges: tuple[str, ...]
@@ -230,7 +235,7 @@ class RunSpec:
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
-    """A run about to be stored: what was asked for, and what was frozen."""
+    """A run before it is stored: its settings, and the plan and judges that follow from them."""
 
     run_id: str
     request_id: str
@@ -244,7 +249,7 @@ class NewRun:
 
 @dataclass(frozen=True, slots=True)
 class RunCounts:
-    """How far a run is: showings by verdict status or item state, and calls."""
+    """The progress of a run: presentations by verdict status or item state, and calls."""
 
     planned: int = 0
     reused: int = 0
@@ -254,18 +259,18 @@ class RunCounts:
 
     @property
     def settled(self) -> int:
-        """Showings that have a verdict or a final state."""
+        """Presentations that have a verdict or a final state."""
         return sum(self.by_status.values())
 
     @property
     def pending(self) -> int:
-        """Showings without either."""
+        """Presentations that have neither."""
         return self.planned - self.settled
 
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What a judge used in a run: calls, micro-USD, tokens by the provider's own count; and what it failed to judge."""
+    """What a judge used in a run: calls, micro-USD, and tokens as the provider counts them."""
 
     calls: int = 0
     cost_micros: int = 0
@@ -273,23 +278,23 @@ class Spent:
     cached_input_tokens: int = 0
     output_tokens: int = 0
     failed: int = 0
-    """Showings left without a verdict for a reason of the judge's or its provider's."""
+    """Presentations without a verdict because the judge or its provider failed."""
 
     def __add__(self, other: Spent) -> Spent:
-        """Both together."""
+        """Return the sum of both, field by field."""
         return Spent(
-            self.calls + other.calls,
-            self.cost_micros + other.cost_micros,
-            self.input_tokens + other.input_tokens,
-            self.cached_input_tokens + other.cached_input_tokens,
-            self.output_tokens + other.output_tokens,
-            self.failed + other.failed,
+            calls=self.calls + other.calls,
+            cost_micros=self.cost_micros + other.cost_micros,
+            input_tokens=self.input_tokens + other.input_tokens,
+            cached_input_tokens=self.cached_input_tokens + other.cached_input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            failed=self.failed + other.failed,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run as the store has it."""
+    """A stored run."""
 
     row: int
     run_id: str
@@ -307,8 +312,8 @@ class Run:
     create_time: float
     end_time: float | None
     never_started: ItemState | None = None
-    """What became of the showings never begun, once the run has ended: budget_stopped or cancelled."""
+    """The state of the presentations that were never started when the run ended: budget_stopped or cancelled."""
     spent: tuple[Spent, ...] = ()
     """By judge, in the order of *judges*."""
     round: int = 0
-    """The round at work, or the last one, counted from 1; 0 without rounds."""
+    """The current or last round, counted from 1. 0 if the run has no rounds."""

@@ -1,9 +1,9 @@
-"""Sources: outcomes to rank or compare, named in one line of text.
+"""Sources of outcomes to rank or compare, each named in one line of text.
 
 judge:NAME   run:RUN/JUDGE      each optionally @tie, @drop, @each or @soft: how its two orders become one outcome
 people       labels:PATTERN     each optionally @plurality, @plurality-drop, @plurality-split or @majority
-jury:A+B*2+C>=2                 judges with weights, and how many must have an outcome; optionally @plurality-drop,
-                                @majority or @mean
+jury:A+B*2+C>=2                 judges with weights, and how many of them must have an outcome; optionally
+                                @plurality-drop, @majority or @mean
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class SourceKind(StrEnum):
     LABELS = "labels"
     """Labels by annotator name."""
     JURY = "jury"
-    """Several judges' verdicts over a dataset, made one outcome a comparison."""
+    """Several judges' verdicts over a dataset, merged into one outcome per comparison."""
 
 
 LABELS = ("plurality", "plurality-drop", "plurality-split", "majority")
@@ -40,22 +40,22 @@ class Merge(StrEnum):
     """How several votes on a comparison become one."""
 
     NONE = ""
-    """They don't."""
+    """They are not merged."""
     PLURALITY = "plurality"
-    """Most votes; a tie for most is a tie."""
+    """The outcome with the most votes. If several have the most, the outcome is a tie."""
     PLURALITY_DROP = "plurality-drop"
-    """Most votes; a tie for most is nothing."""
+    """The outcome with the most votes. If several have the most, there is no outcome."""
     PLURALITY_SPLIT = "plurality-split"
-    """Most votes; a tie for most is a part of a vote for each, which rankings know."""
+    """The outcome with the most votes. If several have the most, each gets a part of a vote (in rankings only)."""
     MAJORITY = "majority"
-    """More than half of the votes, else nothing."""
+    """The outcome with more than half of the votes, or else none."""
     MEAN = "mean"
-    """The mean of a jury's shares: a soft outcome."""
+    """The mean of the jury's left scores: a soft outcome."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A judge of a jury, and how much its word weighs."""
+    """A judge of a jury, and the weight of its vote."""
 
     judge: str
     weight: float = 1.0
@@ -66,11 +66,11 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A parsed source. *name* is the judge, or the pattern of annotators; *run* the run's id.
+    """A parsed source. *name* is the judge or the pattern of annotators, and *run* is the run's id.
 
-    Of a judge: how its two orders become one outcome (*reconcile*), if not as the report says.
+    *reconcile* says how a judge's two orders become one outcome. None means the report's own rule.
 
-    Of a jury: its *members*, and the *least* number of them that must have an outcome on a comparison.
+    A jury has *members*. At least *least* of them must have an outcome on a comparison.
     """
 
     kind: SourceKind
@@ -83,13 +83,13 @@ class Source:
 
     @staticmethod
     def parse(text: str, field: str = "source") -> Source:
-        """The source that *text* names; InvalidInput naming *field* otherwise."""
+        """Return the source that *text* names. Raises InvalidInput, which names *field*, if it names none."""
         body, at, merge = text.partition("@")
         if body.startswith("jury:"):
             return _jury(body.removeprefix("jury:"), merge or Merge.PLURALITY, field)
         head, _, rest = body.partition(":")
         if head in (SourceKind.PEOPLE, SourceKind.LABELS) and at and merge not in LABELS:
-            # An annotator's name may itself hold an @.
+            # An annotator's name may contain an @.
             body, rest, merge = text, text.partition(":")[2], ""
         if body == SourceKind.PEOPLE:
             return Source(SourceKind.PEOPLE, merge=Merge(merge))
@@ -110,7 +110,7 @@ class Source:
         )
 
     def takes(self, annotator: str) -> bool:
-        """Whether a labels source takes *annotator*."""
+        """Whether the source includes the labels of *annotator*."""
         return fnmatchcase(annotator, self.name)
 
     def __str__(self) -> str:
@@ -127,28 +127,28 @@ class Source:
 def _jury(body: str, merge: str, field: str) -> Source:
     names, at_least, least = body.partition(">=")
     members = tuple(_member(part, field) for part in names.split("+"))
-    many = int(least) if least.isascii() and least.isdigit() else 0
-    told = ""
+    quorum = int(least) if least.isascii() and least.isdigit() else 0
+    problem = ""
     if len({member.judge for member in members}) < max(len(members), 2):
-        told = f"a jury has two different judges or more, not {names!r}"
+        problem = f"a jury needs at least two different judges, not {names!r}"
     elif merge not in JURIES:
-        told = f"a jury is merged @{', @'.join(JURIES)}, not @{merge}"
-    elif at_least and not 1 <= many <= len(members):
-        told = f"{least!r} is no number of members from 1 to {len(members)}"
-    if told:
-        raise InvalidInput(field, told, reason="INVALID_SOURCE")
-    # Unless said: more than half of the members.
-    return Source(SourceKind.JURY, merge=Merge(merge), members=members, least=many or len(members) // 2 + 1)
+        problem = f"a jury can be merged with @{', @'.join(JURIES)}, not with @{merge}"
+    elif at_least and not 1 <= quorum <= len(members):
+        problem = f">={least} must be a number of members from 1 to {len(members)}"
+    if problem:
+        raise InvalidInput(field, problem, reason="INVALID_SOURCE")
+    # The default is more than half of the members.
+    return Source(SourceKind.JURY, merge=Merge(merge), members=members, least=quorum or len(members) // 2 + 1)
 
 
 def _member(text: str, field: str) -> Member:
-    name, star, said = text.partition("*")
+    name, star, number = text.partition("*")
     try:
-        weight = float(said) if star else 1.0
+        weight = float(number) if star else 1.0
     except ValueError:
         weight = 0.0
     if not name or not 0 < weight < math.inf:
         raise InvalidInput(
-            field, f"{text!r} is no member of a jury: a judge, or a judge*weight", reason="INVALID_SOURCE"
+            field, f"{text!r} cannot be a member of a jury. Write JUDGE or JUDGE*WEIGHT", reason="INVALID_SOURCE"
         )
     return Member(name, weight)

@@ -1,4 +1,4 @@
-"""A verdict is one call on one showing: its key, the reply as it came, and what a parser reads from it."""
+"""Verdicts: the key of a call, the judge's reply, and what parsers read from it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import NamedTuple
 from judge.domain.outcome import LEFT_SCORE, ItemState, Order, Outcome, Preference, VerdictStatus
 
 RECENT = 128
-"""Texts whose hashes are at hand: a shard shows the same ones many times."""
+"""How many hashes of long texts are cached. A shard shows the same texts many times."""
 SHORT = 64
-"""Letters of a text whose bytes are at hand as well: names and hashes come again and again."""
+"""Texts of at most so many characters are cached as bytes too, since names and hashes repeat often."""
 SOURCE_PARSER = "source"
-"""The name of the reading that an imported verdict's own source made."""
+"""The parser's name of an imported verdict's own outcome."""
 
 
 def digest(*parts: str) -> bytes:
-    """SHA-256 of *parts*, each with its length, so that no two lists of parts meet."""
+    """Return the SHA-256 of *parts*. Each is preceded by its length, so different lists never give the same bytes."""
     return hashlib.sha256(b"".join([_short(part) if len(part) <= SHORT else _part(part) for part in parts])).digest()
 
 
@@ -32,23 +32,23 @@ _short = lru_cache(maxsize=4096)(_part)
 
 @lru_cache(maxsize=RECENT)
 def prompt_digest(turns: tuple[str, ...], reference: tuple[str, ...]) -> bytes:
-    """The hash of a prompt's *turns* up to the one judged, with the *reference* shown (empty if none is)."""
+    """Return the hash of a prompt's *turns* up to the judged one, and of the *reference* shown (empty if none is)."""
     return digest("prompt", str(len(turns)), *turns, *reference)
 
 
 @lru_cache(maxsize=RECENT)
 def shown_digest(turns: tuple[str, ...]) -> bytes:
-    """The hash of an output's *turns* up to the one judged."""
+    """Return the hash of an output's *turns* up to the judged one."""
     return digest("output", *turns)
 
 
 def recorded_digest(contestant: str, sample: int) -> bytes:
-    """The hash that stands for an output in an imported verdict's key: its contestant, never its text."""
+    """Return the hash of an output in an imported verdict's key, which covers its contestant and not its text."""
     return digest("recorded", contestant, str(sample))
 
 
 class CallKey(NamedTuple):
-    """What makes two calls the same call: content, not names. The ids are the store's, unique per hash and tenant."""
+    """The content that two equal calls share, without names. The ids are the store's, one per hash and tenant."""
 
     fingerprint: int
     prompt: int
@@ -60,7 +60,7 @@ class CallKey(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """The texts of two outputs to one prompt, up to the turn that is judged."""
+    """The texts of two outputs to one prompt, up to the judged turn."""
 
     prompt: tuple[str, ...]
     left: tuple[str, ...]
@@ -75,7 +75,7 @@ class Comparison(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """A comparison in one order: what a judge sees, and nothing else of it."""
+    """A comparison in one order, as a judge sees it."""
 
     prompt: tuple[str, ...]
     first: tuple[str, ...]
@@ -90,7 +90,7 @@ class Shown(NamedTuple):
 
     @staticmethod
     def of(comparison: Comparison, order: Order) -> Shown:
-        """*comparison* in *order*."""
+        """Return *comparison* in *order*."""
         left_first = order is Order.LEFT_FIRST
         return Shown(
             prompt=comparison.prompt,
@@ -101,7 +101,7 @@ class Shown(NamedTuple):
         )
 
     def key_digest(self, fingerprint: str, *, uses_reference: bool, cache_tag: str = "", repeat: int = 0) -> bytes:
-        """The verdict key's own hash: equal here, in an export and in a replay. The fence's nonce derives from it."""
+        """Return the hash of the verdict's key, the same in exports and replays. The fence's nonce derives from it."""
         return digest(
             "key",
             fingerprint,
@@ -115,7 +115,7 @@ class Shown(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """What a call used: tokens, micro-USD, milliseconds, tries."""
+    """What a call used: tokens, micro-USD, milliseconds, attempts."""
 
     input_tokens: int = 0
     cached_input_tokens: int = 0
@@ -124,30 +124,30 @@ class Usage(NamedTuple):
     latency_ms: int = 0
     tries: int = 1
     written_input_tokens: int = 0
-    """Of the input tokens, those that the provider wrote to its cache and charges for apart; in the cost, not kept."""
+    """Input tokens that the provider wrote to its cache at a price of their own. Part of the cost; not stored."""
 
 
 class Reply(NamedTuple):
-    """What a judge answered, as it came. *status* is ok unless the judge refused, was filtered or was cut off."""
+    """A judge's unchanged answer. *status* is OK unless the judge refused, was filtered or was cut off."""
 
     raw: str
     status: VerdictStatus = VerdictStatus.OK
     usage: Usage = Usage()
     model: str = ""
     logprobs: tuple[tuple[str, float], ...] = ()
-    """Of the deciding token: its alternatives with their natural log probabilities, if the backend gives them."""
+    """The alternatives of the deciding token with their natural log probabilities, if the backend gives them."""
 
 
 class ParsedVerdict(NamedTuple):
-    """What one parser reads from a reply: exactly one preference, or unreadable with the reason why."""
+    """What one parser reads from a reply: exactly one preference, or none and the reason."""
 
     parser: str
     preference: Preference | None
     reason: str = ""
     probability_first: float | None = None
-    """The probability that what is shown first is better, a tie counting half to each."""
+    """The probability that the output shown first is better. A tie counts half."""
     strength: float | None = None
-    """How far from the middle of its scale the answer was, from 0 to 1."""
+    """The distance of the answer from the middle of its scale, from 0 to 1."""
 
     @property
     def status(self) -> VerdictStatus:
@@ -156,7 +156,7 @@ class ParsedVerdict(NamedTuple):
 
 
 def status_of(replied: VerdictStatus, parsed_verdict: ParsedVerdict | None) -> VerdictStatus:
-    """A verdict's status: the reply's own, or where that is in order, that of the *parsed_verdict* that counts."""
+    """Return a verdict's status: the reply's own, or if that is OK, the status of *parsed_verdict*."""
     if replied is not VerdictStatus.OK:
         return replied
     return parsed_verdict.status if parsed_verdict else VerdictStatus.UNREADABLE
@@ -164,7 +164,7 @@ def status_of(replied: VerdictStatus, parsed_verdict: ParsedVerdict | None) -> V
 
 @dataclass(frozen=True, slots=True)
 class PresentationNames:
-    """A showing by its names: which comparison of a dataset, in which order."""
+    """A presentation by its names: a comparison of a dataset, and the order in which it is shown."""
 
     prompt_id: str
     turn: int
@@ -177,7 +177,7 @@ class PresentationNames:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one judge said of one showing, with its place in a run; or why it said nothing."""
+    """A judge's verdict on one presentation, or the reason why there is none, with its position in a run."""
 
     judge: str
     presentation: PresentationNames
@@ -193,11 +193,11 @@ class Verdict:
     create_time: float = 0.0
     revision: int = 0
     answer: int = 0
-    """The store's number of the call behind it, which several verdicts may share; 0 where there was none."""
+    """The store's number of the call, which several verdicts may share. 0 if there was no call."""
 
     @property
     def parsed_verdict(self) -> ParsedVerdict | None:
-        """The reading that counts: the source's own outcome of an imported verdict, else the newest parser's."""
+        """The parsed verdict that counts: an imported verdict's own outcome, or else the newest parser's."""
         for parsed_verdict in self.parsed_verdicts:
             if parsed_verdict.parser == SOURCE_PARSER:
                 return parsed_verdict
@@ -205,12 +205,12 @@ class Verdict:
 
     @property
     def status(self) -> VerdictStatus | None:
-        """The reply's status, or the reading's where the reply itself is in order; None without a reply."""
+        """The reply's status, or if that is OK, the parsed verdict's. None without a reply."""
         return None if self.reply is None else status_of(self.reply.status, self.parsed_verdict)
 
     @property
     def outcome(self) -> Outcome | None:
-        """The outcome in the comparison's own orientation, if the status is ok."""
+        """The outcome in the comparison's own orientation, if the status is OK."""
         parsed_verdict = self.parsed_verdict
         if self.status is not VerdictStatus.OK or parsed_verdict is None or parsed_verdict.preference is None:
             return None
@@ -218,6 +218,6 @@ class Verdict:
 
 
 def share_of(verdict: Verdict) -> float | None:
-    """How much of a verdict goes to its own left: all, half or nothing; None without an outcome."""
+    """Return the left score of a verdict, or None without an outcome."""
     outcome = verdict.outcome
     return None if outcome is None else LEFT_SCORE[outcome]

@@ -1,1 +1,1 @@
-"""Structured events."""
+"""Structured log events."""

@@ -1,4 +1,4 @@
-"""Events as `noun.past_participle` with values as fields. Judged texts and keys are never fields."""
+"""Log events, named `noun.past_participle`, with values as fields. Judged texts and keys are never fields."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import structlog
 
 
 def configure(level: str = "info", *, json: bool = False) -> None:
-    """Log to stderr from *level* up, as lines for people or as JSON. Called once, at the door."""
+    """Log to stderr from *level* up, as lines for people or as JSON. Call it once, at start-up."""
     renderer = structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=False)
     structlog.configure(
         processors=[
@@ -26,6 +26,6 @@ def configure(level: str = "info", *, json: bool = False) -> None:
 
 
 def logger(name: str) -> structlog.typing.FilteringBoundLogger:
-    """The logger of the room called *name*."""
+    """Return the logger of the component called *name*."""
     log: structlog.typing.FilteringBoundLogger = structlog.get_logger(component=name)
     return log

@@ -1,1 +1,1 @@
-"""What a judge is asked and what is read from its answer: rubrics, rendering and parsers, all pure."""
+"""Rubrics, the rendering of prompts, and the parsers of replies. All functions are pure."""

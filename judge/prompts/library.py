@@ -1,16 +1,16 @@
-"""A rubric that somebody wrote, from its data: own criteria in the built-in wording, or an own wording altogether.
+"""Rubrics that users write as data, with their own criteria in the built-in wording or with their own wording.
 
-    version = 2                         # counted by its writer
+    version = 2                         # counted by the author
     form = "reasoned"                   # reasoned, brackets, choice or likert
     steps = 5                           # of likert: 5 or 8
     tie_band = 1                        # of likert and choice: how near to the middle is a tie
-    criteria = ["Kindness: ...", "..."] # in the built-in wording, the weightiest first
+    criteria = ["Kindness: ...", "..."] # in the built-in wording, the most important first
 
     [[variants]]                        # other criteria for some categories
     categories = ["code"]
     criteria = ["It runs: ..."]
 
-    [[variants]]                        # or an own wording: two templates (see render.py for what they get)
+    [[variants]]                        # or a wording of your own: two templates (variables: see render.py)
     name = "summaries"
     categories = ["summaries"]
     turns = "any"                       # first, later or any
@@ -18,13 +18,14 @@
     system = "..."
     user = "... {{ question }} ... {{ answer_a }} ... {{ answer_b }}"
 
-The first variant that fits a showing is used. Where some variant or the rubric itself names criteria, the built-in
-wording with the rubric's criteria, or else its own, is used for all that no variant is meant for.
+The first variant that fits a presentation is used. If the rubric or a variant has criteria, the built-in wording covers
+everything that no variant fits, with the rubric's criteria or else the built-in ones.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -64,48 +65,66 @@ class _Rubric(_Strict):
 
 
 def rubric_of(name: str, body: Mapping[str, Any]) -> Rubric:
-    """The rubric called *name* that *body* describes; InvalidInput names what is wrong with it."""
+    """Return the rubric called *name* that *body* describes. Raises InvalidInput, which names the wrong field."""
     try:
-        said = _Rubric.model_validate(body)
+        data = _Rubric.model_validate(body)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        raise InvalidInput(".".join(str(part) for part in first["loc"]), first["msg"], reason="BAD_RUBRIC") from None
-    Parser(said.form, said.steps, said.tie_band)
-    variants = [one for number, variant in enumerate(said.variants) for one in _variants(said, number, variant)]
-    if said.criteria or not variants or any(variant.criteria for variant in said.variants):
-        if not said.criteria and not variants:
+        raise _wrong_field(error) from None
+    Parser(data.form, data.steps, data.tie_band)
+    variants = [variant for number, section in enumerate(data.variants) for variant in _variants(data, number, section)]
+    if data.criteria or not variants or any(section.criteria for section in data.variants):
+        if not data.criteria and not variants:
             raise InvalidInput("criteria", "a rubric needs criteria or variants", reason="BAD_RUBRIC")
-        variants += wordings(said.form, said.steps, said.criteria or CRITERIA)
-    return checked(Rubric(name, tuple(variants), said.version, said.tie_band))
+        variants += wordings(data.form, data.steps, data.criteria or CRITERIA)
+    return checked(Rubric(name=name, variants=tuple(variants), version=data.version, tie_band=data.tie_band))
 
 
-def _variants(said: _Rubric, number: int, variant: _Variant) -> tuple[RubricVariant, ...]:
-    where = f"variants.{number}"
-    if variant.criteria:
-        if variant.system is not None or variant.user is not None:
-            raise InvalidInput(where, "a variant has either criteria or an own system and user", reason="BAD_RUBRIC")
-        return wordings(said.form, said.steps, variant.criteria, categories=variant.categories)
-    if variant.system is None or variant.user is None:
-        raise InvalidInput(where, "a variant needs criteria, or both system and user", reason="BAD_RUBRIC")
-    one = RubricVariant(
-        name=variant.name or f"variant-{number + 1}",
-        system=variant.system,
-        user=variant.user,
-        form=said.form,
-        multi_turn=_TURNS[variant.turns],
-        with_reference=variant.reference,
-        categories=variant.categories,
-        steps=said.steps,
+def _wrong_field(error: ValidationError) -> InvalidInput:
+    """Return the first problem of a rubric's data, with the closest field for an unknown one."""
+    problem = error.errors(include_input=False, include_url=False)[0]
+    location = [str(part) for part in problem["loc"]]
+    message = problem["msg"]
+    if problem["type"] == "extra_forbidden":
+        fields = list((_Variant if location[0] == "variants" else _Rubric).model_fields)
+        close = get_close_matches(location[-1], fields, n=1)
+        advice = f'Did you mean "{close[0]}"?' if close else f"Choose one of: {', '.join(fields)}."
+        message = f"unknown field. {advice}"
+    return InvalidInput(".".join(location), message, reason="BAD_RUBRIC")
+
+
+def _variants(data: _Rubric, number: int, section: _Variant) -> tuple[RubricVariant, ...]:
+    """Return the variants that section *number* of a rubric describes: several if it has criteria, else one."""
+    path = f"variants.{number}"
+    if section.criteria:
+        if section.system is not None or section.user is not None:
+            message = "a variant has either criteria or its own system and user, not both"
+            raise InvalidInput(path, message, reason="BAD_RUBRIC")
+        return wordings(data.form, data.steps, section.criteria, categories=section.categories)
+    if section.system is None or section.user is None:
+        raise InvalidInput(path, "a variant needs criteria, or both system and user", reason="BAD_RUBRIC")
+    variant = RubricVariant(
+        name=section.name or f"variant-{number + 1}",
+        system=section.system,
+        user=section.user,
+        form=data.form,
+        multi_turn=_TURNS[section.turns],
+        with_reference=section.reference,
+        categories=section.categories,
+        steps=data.steps,
     )
-    return (one,)
+    return (variant,)
 
 
 def checked(rubric: Rubric) -> Rubric:
-    """*rubric*, once each of its variants has been seen to show both answers of what it is meant for."""
+    """Return *rubric*. Raises InvalidInput if a variant fails to render or does not show both answers."""
     for variant in rubric.variants:
         used = variables(variant.system) | variables(variant.user)
         if not all(used & names for names in _ANSWERS):
-            raise InvalidInput("user", f"{variant.name} does not show both answers", reason="BAD_RUBRIC")
+            raise InvalidInput(
+                "user",
+                f"variant {variant.name} does not show both answers: use answer_a and answer_b",
+                reason="BAD_RUBRIC",
+            )
         turns = ("x", "y") if variant.multi_turn else ("x",)
         category = variant.categories[0] if variant.categories else ""
         reference = () if variant.with_reference is False else turns

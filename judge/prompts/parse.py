@@ -1,6 +1,6 @@
-"""What is read from a judge's reply: exactly one preference, or unreadable with the reason why. Nothing is guessed.
+"""Parsers of judges' replies. They give exactly one preference, or none and the reason. Nothing is guessed.
 
-A parser's version goes up whenever the same text would be read differently: readings of both then stand side by side.
+A parser's version is raised whenever it would parse the same text differently. The verdicts of both versions are kept.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ PARSER_VERSIONS: Mapping[AnswerForm, int] = MappingProxyType(dict.fromkeys(Answe
 SCALES: Mapping[int, tuple[str, ...]] = MappingProxyType(
     {5: ("A>>B", "A>B", "A=B", "B>A", "B>>A"), 8: ("1", "2", "3", "4", "5", "6", "7", "8")}
 )
-"""The steps of each scale, from the first answer's end to the second's."""
+"""The steps of each scale, from the strongest preference for the first answer to that for the second."""
 BANDS: Mapping[tuple[AnswerForm, int], float] = MappingProxyType(
     {(AnswerForm.CHOICE, 0): 0.125, (AnswerForm.LIKERT, 5): 0.0, (AnswerForm.LIKERT, 8): 0.5}
 )
-"""How near to the middle is a tie where nothing else is said.
+"""The default tie bands: how near to the middle an answer is a tie.
 
-Of a choice, in natural log odds of A against B: weights served in bf16 put them on a grid of 0.125, so that less is
-nothing. Of a scale, in steps from its middle: 4 and 5 of eight are a tie.
+A choice's band is in natural log odds of A against B. Weights served in bf16 put the odds on a grid of 0.125, so a
+smaller difference means nothing. A scale's band is in steps from its middle: 4 and 5 of eight steps are a tie.
 """
 
 _BRACKETS = re.compile(r"\[\[(\s*(?:a|b|c|tie)\s*)\]\]", re.ASCII | re.IGNORECASE)
-"""All that means to be a verdict in brackets, rightly spelled or not."""
+"""Everything that is meant as a verdict in brackets, spelled correctly or not."""
 _STEPS = re.compile(r"\[\[(\s*(?:[ab]\s*[<>=]{1,3}\s*[ab]|[a-c]|tie|-?[0-9.]+)\s*)\]\]", re.ASCII | re.IGNORECASE)
-"""All that means to be a step of some scale, rightly spelled or not."""
+"""Everything that is meant as a step of some scale, spelled correctly or not."""
 _BRACKETED = re.compile(r"\[\[[^\[\]]{1,40}\]\]")
-"""Whatever else stands in double brackets: told as the reason why there is no verdict."""
+"""Anything else in double brackets, which is quoted in the reason why there is no verdict."""
 _BRACKET_PREFERENCES = {"A": Preference.FIRST, "B": Preference.SECOND, "C": Preference.TIE}
 _REASONED_PREFERENCES = {"a": Preference.FIRST, "b": Preference.SECOND, "tie": Preference.TIE}
 _CODE_FENCE = re.compile(r"```(?:json)?[ \t]*\r?\n(.*?)\r?\n?```", re.ASCII | re.IGNORECASE | re.DOTALL)
@@ -47,14 +47,14 @@ _NAME = re.compile(r"(?P<form>[a-z]+)(?:-(?P<steps>[0-9]+))?(?:/(?P<version>[0-9
 
 
 class _Unreadable(Exception):
-    """There is no verdict, or more than one; the message says which."""
+    """Raised when there is no verdict, or more than one. The message says which."""
 
 
 @dataclass(frozen=True)
 class Parser:
-    """How replies of an answer form are read. *tie_band* None means the form's own; only choice and likert have one.
+    """A parser of replies in one answer form. Only choice and likert have a tie band; None means the default one.
 
-    Raises InvalidInput for a scale that there is not, or a band where none belongs.
+    Raises InvalidInput for an unknown scale, or a tie band that the form cannot have.
     """
 
     form: AnswerForm
@@ -63,39 +63,52 @@ class Parser:
 
     def __post_init__(self) -> None:
         if (self.form is AnswerForm.LIKERT) != (self.steps in SCALES) or (self.steps and self.steps not in SCALES):
-            raise InvalidInput("steps", f"a scale has {' or '.join(map(str, SCALES))} steps, and only likert has one")
+            raise InvalidInput(
+                "steps",
+                f"form {self.form.value} cannot have {self.steps} steps: likert has {' or '.join(map(str, SCALES))}",
+            )
+        allowed = (
+            "Only choice and likert have one." if self._own is None else "It must be a finite number of 0 or more."
+        )
         if self.tie_band is not None and (self._own is None or not 0 <= self.tie_band < math.inf):
-            raise InvalidInput("tie_band", f"{self.form.value} has no tie band of {self.tie_band}")
+            raise InvalidInput(
+                "tie_band", f"form {self.form.value} cannot have a tie band of {self.tie_band}. {allowed}"
+            )
 
     @staticmethod
     @lru_cache(maxsize=256)
     def named(name: str) -> Parser:
-        """The parser called *name*, such as brackets/1, likert-8/1~1.5 or choice; InvalidInput if there is none."""
-        found = _NAME.fullmatch(name)
+        """Return the parser called *name*, such as brackets/1, likert-8/1~1.5 or choice.
+
+        Raises InvalidInput if there is none.
+        """
+        match = _NAME.fullmatch(name)
         try:
-            if found is None:
+            if match is None:
                 raise ValueError(name)
-            form, band = AnswerForm(found["form"]), found["band"]
-            made = Parser(form, int(found["steps"] or 0), float(band) if band else None)
+            form, band = AnswerForm(match["form"]), match["band"]
+            parser = Parser(form, int(match["steps"] or 0), float(band) if band else None)
         except ValueError:
-            found = None
-        if found is None or int(found["version"] or PARSER_VERSIONS[form]) != PARSER_VERSIONS[form]:
-            known = ", ".join(Parser(*one).name for one in _FORMS)
+            match = None
+        if match is None or int(match["version"] or PARSER_VERSIONS[form]) != PARSER_VERSIONS[form]:
+            known = ", ".join(Parser(form, steps).name for form, steps in _FORMS)
             raise InvalidInput(
-                "parser", f"there is no parser {name!r}; there are {known}, with ~BAND", reason="UNKNOWN_PARSER"
+                "parser",
+                f"there is no parser {name!r}. Choose one of: {known}; ~BAND may follow choice and likert",
+                reason="UNKNOWN_PARSER",
             )
-        return made
+        return parser
 
     @cached_property
     def name(self) -> str:
-        """Form, scale and version, and the band where it is not the form's own."""
+        """Form, scale and version, and the tie band if it is not the default one."""
         steps = f"-{self.steps}" if self.steps else ""
         band = f"~{self.tie_band:g}" if self.tie_band is not None and self.tie_band != self._own else ""
         return f"{self.form.value}{steps}/{PARSER_VERSIONS[self.form]}{band}"
 
     @property
     def band(self) -> float:
-        """The band that counts."""
+        """The tie band in use."""
         return self.tie_band if self.tie_band is not None else self._own or 0.0
 
     @property
@@ -110,13 +123,13 @@ _FORMS = (
 
 
 def own_parser(rubric: Rubric, tie_band: float | None = None) -> Parser:
-    """The parser of *rubric*'s answers, with its own band unless *tie_band* says otherwise."""
+    """Return the parser of *rubric*'s answers, with *tie_band* or else the rubric's own."""
     form, steps = rubric.variants[0].form, rubric.variants[0].steps
     return Parser(form, steps, rubric.tie_band if tie_band is None else tie_band)
 
 
 def parse(parser: Parser, reply: Reply) -> ParsedVerdict:
-    """What *parser* reads from *reply*."""
+    """Parse *reply* with *parser*. Never raises: without a verdict, the result has no preference but a reason."""
     try:
         return _PARSERS[parser.form](parser, reply)
     except _Unreadable as unreadable:
@@ -124,13 +137,13 @@ def parse(parser: Parser, reply: Reply) -> ParsedVerdict:
 
 
 def _brackets(parser: Parser, reply: Reply) -> ParsedVerdict:
-    """The one verdict among [[A]], [[B]] and [[C]]; the same one may stand there more than once."""
+    """Parse the only verdict among [[A]], [[B]] and [[C]]. The same one may be repeated."""
     verdict = _bracketed(_BRACKETS, reply.raw, tuple(_BRACKET_PREFERENCES), "[[A]], [[B]] and [[C]]")
     return ParsedVerdict(parser.name, _BRACKET_PREFERENCES[verdict])
 
 
 def _likert(parser: Parser, reply: Reply) -> ParsedVerdict:
-    """The one step of the parser's scale; the same one may stand there more than once."""
+    """Parse the only step of the parser's scale. The same one may be repeated."""
     scale = SCALES[parser.steps]
     step = _bracketed(_STEPS, reply.raw, scale, f"[[{scale[0]}]] to [[{scale[-1]}]]")
     middle = (parser.steps - 1) / 2
@@ -140,23 +153,26 @@ def _likert(parser: Parser, reply: Reply) -> ParsedVerdict:
     return ParsedVerdict(parser.name, preference, strength=abs(off) / middle)
 
 
-def _bracketed(pattern: re.Pattern[str], raw: str, known: Sequence[str], told: str) -> str:
-    """The one of *known* that stands in *raw* in double brackets, and nothing that means to be another."""
-    found: set[str] = set(pattern.findall(raw))
-    if not found:
+def _bracketed(pattern: re.Pattern[str], raw: str, known: Sequence[str], options: str) -> str:
+    """Return the only text in double brackets in *raw* that *pattern* matches, which must be one of *known*.
+
+    *options* describes *known* in the reason of an _Unreadable. Reasons are stored: another wording is a new version.
+    """
+    verdicts: set[str] = set(pattern.findall(raw))
+    if not verdicts:
         other = _BRACKETED.search(raw)
-        missing = f"{other[0]} is none of {told}" if other else f"{told.replace(' and ', ' or ')} is missing"
+        missing = f"{other[0]} is none of {options}" if other else f"{options.replace(' and ', ' or ')} is missing"
         raise _Unreadable(f"no verdict: {missing}")
-    if len(found) > 1:
-        raise _Unreadable("several verdicts: " + ", ".join(sorted(f"[[{text}]]" for text in found)))
-    verdict = found.pop()
+    if len(verdicts) > 1:
+        raise _Unreadable("several verdicts: " + ", ".join(sorted(f"[[{text}]]" for text in verdicts)))
+    verdict = verdicts.pop()
     if verdict not in known:
-        raise _Unreadable(f"no verdict: [[{verdict}]] is none of {told}")
+        raise _Unreadable(f"no verdict: [[{verdict}]] is none of {options}")
     return verdict
 
 
 def _choice(parser: Parser, reply: Reply) -> ParsedVerdict:
-    """The one token that the reply is, and from its alternatives the probability that the first answer is better."""
+    """Parse a reply of one token. Its alternatives give the probability that the first answer is better."""
     token = reply.raw.strip()
     if token not in CHOICES:
         raise _Unreadable("no verdict: the reply is none of A, B and C")
@@ -172,13 +188,13 @@ def _choice(parser: Parser, reply: Reply) -> ParsedVerdict:
 
 
 def _log_mass(choice: str, logprobs: Sequence[tuple[str, float]]) -> float:
-    """The log of the probability of all tokens that say *choice*, with or without space around it."""
+    """Return the log of the total probability of all tokens that are *choice*, with or without white space."""
     mass = sum(math.exp(min(log, 0.0)) for token, log in logprobs if token.strip() == choice)
     return math.log(mass) if mass > 0 else -math.inf
 
 
 def _reasoned(parser: Parser, reply: Reply) -> ParsedVerdict:
-    """The verdict of a reply that is one JSON object with a critique and a verdict, and the critique."""
+    """Parse a reply that is one JSON object with a critique and a verdict."""
     text = reply.raw.strip()
     in_fence = _CODE_FENCE.fullmatch(text)
     answer = _json_object(in_fence[1] if in_fence else text)
@@ -195,7 +211,7 @@ def _reasoned(parser: Parser, reply: Reply) -> ParsedVerdict:
 
 
 def _json_object(text: str) -> dict[str, object]:
-    """*text* as one JSON object without any key twice."""
+    """Parse *text* as one JSON object in which no key is repeated."""
     try:
         answer = json.loads(text, object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError):
@@ -206,7 +222,7 @@ def _json_object(text: str) -> dict[str, object]:
 
 
 def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """*pairs* as a dict, if no key comes twice."""
+    """Return *pairs* as a dict. Raises _Unreadable if a key is repeated."""
     answer = dict(pairs)
     if len(answer) != len(pairs):
         raise _Unreadable("the reply has a key twice")
@@ -214,7 +230,7 @@ def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _storable(text: str) -> str:
-    """*text* without what JSON can escape and UTF-8 or a database cannot hold: lone surrogates and NUL."""
+    """Return *text* without lone surrogates and NUL, which JSON can escape but UTF-8 or a database cannot store."""
     return text.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 

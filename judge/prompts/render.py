@@ -1,20 +1,20 @@
-"""From a showing to exactly what is sent, with every judged text behind a fence.
+"""Rendering: from a presentation to exactly what is sent, with every judged text inside a fence.
 
-What a template gets. Texts come fenced already, so no template can show one bare:
+A template gets these variables. Texts are fenced already, so no template can show one without its fence:
 
-    questions, answers_a, answers_b     a list each, one fenced text a turn
-    question, answer_a, answer_b        those of the turn judged
-    references, reference               all, and the judged turn's; [] and "" without one
-    turn, nonce                         the turn judged, counted from 1; the fence's code
+    questions, answers_a, answers_b     lists with one fenced text per turn
+    question, answer_a, answer_b        those of the judged turn
+    references, reference               those of all turns, and of the judged one; [] and "" without any
+    turn, nonce                         the judged turn, counted from 1, and the fence's code
 
-Why a judged text cannot step out of its fence:
+Why a judged text cannot leave its fence:
 
-1. The closing marker holds the nonce, and the nonce is a hash over the texts themselves, the judge and the prompt.
-   Whoever writes a text would have to guess 64 bits that change with every letter of it.
-2. Should a text hold the nonce all the same, in either case, each occurrence is struck out with asterisks before the
-   text is fenced: no marker with the right code ever stands inside. The key is made of the text as it was.
-3. Texts enter a template as values and are never compiled, so that braces in them are only braces.
-4. Parsers read the judge's reply alone and never the prompt.
+1. The closing marker contains the nonce, and the nonce is a hash of the texts, the judge and the prompt. The author of
+   a text would have to guess 64 bits that change with every character of it.
+2. If a text contains the nonce all the same, in upper or lower case, each occurrence is replaced by asterisks before
+   the text is fenced, so no marker with the right code is ever inside. The key is computed from the original text.
+3. Texts enter a template as values and are never compiled, so braces in them have no effect.
+4. Parsers read only the judge's reply, never the prompt.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ REASONED_SCHEMA: Final = (
 _REFERENCE_NAMES = frozenset({"reference", "references"})
 _TEMPLATE_ERRORS = (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
-# Prompts are plain text for a model: HTML escapes would change what is judged, and the fence does the guarding.
+# Prompts are plain text for a model. HTML escapes would change what is judged, and the fence is the protection.
 _environment = ImmutableSandboxedEnvironment(
     autoescape=False, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
 )
@@ -56,17 +56,17 @@ def render(
     repeat: int = 0,
     bare: bool = False,
 ) -> RenderedPrompt:
-    """Exactly what is sent to the judge with *fingerprint* about *shown*: equal inputs give equal prompts.
+    """Return exactly what is sent to the judge with *fingerprint* for *shown*. Equal inputs give equal prompts.
 
-    If *bare*, it has no messages: for judges that compute from the texts alone.
-    Raises InvalidInput where no variant of *rubric* fits, turns are missing, or a template fails.
+    If *bare*, the prompt has no messages. That is for judges that compute from the texts alone.
+    Raises InvalidInput if no variant of *rubric* fits, turns are missing, or a template fails.
     """
     variant = _variant(rubric, shown)
     if not shown.prompt or not len(shown.prompt) == len(shown.first) == len(shown.second):
         raise InvalidInput(
             "turns",
-            f"a showing needs as many answers as questions, and at least one: got {len(shown.prompt)} questions, "
-            f"{len(shown.first)} first and {len(shown.second)} second answers",
+            f"a presentation needs one or more questions and an answer from both to each, not {len(shown.prompt)} "
+            f"questions, {len(shown.first)} first and {len(shown.second)} second answers",
         )
     prompt = RenderedPrompt(
         variant=variant.name,
@@ -86,28 +86,28 @@ def render(
 
 
 def uses_reference(rubric: Rubric, shown: Shown) -> bool:
-    """Whether the reference answer of *shown* is part of what *rubric* sends, and so of the verdict's key.
+    """Whether *rubric* sends the reference answer of *shown*, which makes it part of the verdict's key.
 
-    Raises InvalidInput where no variant fits.
+    Raises InvalidInput if no variant fits.
     """
     return _reads_reference(_variant(rubric, shown), shown)
 
 
 def fenced(name: str, text: str, nonce: str) -> str:
-    """*text* between markers with *nonce*; the nonce itself is struck out wherever the text holds it."""
+    """Return *text* between markers with *nonce*. If the text contains the nonce, asterisks replace it."""
     if nonce in text.lower():
         text = re.sub(re.escape(nonce), "*" * len(nonce), text, flags=re.IGNORECASE)
     return f"<<<{name} {nonce}>>>\n{text}\n<<<end {nonce}>>>"
 
 
 def _variant(rubric: Rubric, shown: Shown) -> RubricVariant:
-    """The variant of *rubric* meant for *shown*."""
+    """Return the variant of *rubric* that fits *shown*. Raises InvalidInput if none does."""
     variant = rubric.variant(shown)
     if variant is None:
         applies = "; ".join(f"{v.name}: {v.applies}" for v in rubric.variants)
         raise InvalidInput(
             "rubric",
-            f"no variant of rubric {rubric.name} is meant for turn {shown.turn}, category {shown.category!r}, "
+            f"no variant of rubric {rubric.name} fits turn {shown.turn}, category {shown.category!r}, "
             f"{'with' if shown.reference else 'without'} a reference answer (it has: {applies})",
             reason="NO_RUBRIC_VARIANT",
         )
@@ -120,7 +120,7 @@ def _reads_reference(variant: RubricVariant, shown: Shown) -> bool:
 
 
 def _values(shown: Shown, nonce: str) -> dict[str, object]:
-    """What a template gets."""
+    """Return the values of a template's variables."""
     questions = _fenced_turns("question", shown.prompt, nonce, shown.turn)
     answers_a = _fenced_turns("answer_a", shown.first, nonce, shown.turn)
     answers_b = _fenced_turns("answer_b", shown.second, nonce, shown.turn)
@@ -140,7 +140,7 @@ def _values(shown: Shown, nonce: str) -> dict[str, object]:
 
 
 def _fenced_turns(name: str, texts: Sequence[str], nonce: str, turns: int) -> list[str]:
-    """*texts* fenced, each under *name*, with its turn where there are several."""
+    """Return *texts* in fences called *name*, with the number of the turn if there are several."""
     return [fenced(f"{name}_{at}" if turns > 1 else name, text, nonce) for at, text in enumerate(texts, 1)]
 
 
@@ -152,34 +152,34 @@ def _messages(rubric: Rubric, variant: RubricVariant, values: dict[str, object])
 
 
 def _rendered(rubric: Rubric, source: str, values: dict[str, object]) -> str:
-    """The template *source* with *values*."""
+    """Return the template *source*, rendered with *values*."""
     try:
         return _template(source).render(values) if variables(source) else _constant(source)
     except _TEMPLATE_ERRORS as error:
         raise InvalidInput(
-            "rubric", f"a template of rubric {rubric.name} fails: {type(error).__name__}", reason="BAD_TEMPLATE"
+            "rubric", f"a template of rubric {rubric.name} fails with {type(error).__name__}", reason="BAD_TEMPLATE"
         ) from error
 
 
 @lru_cache(maxsize=256)
 def _template(source: str) -> Template:
-    """*source* compiled, once."""
+    """Compile *source*. The result is cached."""
     template = _environment.from_string(source)
-    # They are copied for each prompt: a plain dictionary is, in a tenth of the time of the chain that jinja makes.
+    # The globals are copied for each prompt. Copying a dict takes a tenth of the time of jinja's own chained mapping.
     template.globals = dict(template.globals)
     return template
 
 
 @lru_cache(maxsize=256)
 def _constant(source: str) -> str:
-    """What a template that takes nothing from outside always gives."""
+    """Render a template that has no variables. The result is cached."""
     return _template(source).render()
 
 
 @lru_cache(maxsize=256)
 def variables(source: str) -> frozenset[str]:
-    """The names that the template *source* takes from outside."""
+    """Return the names of the variables of the template *source*. Raises InvalidInput if it cannot be parsed."""
     try:
         return frozenset(meta.find_undeclared_variables(_environment.parse(source)))
     except TemplateError as error:
-        raise InvalidInput("rubric", f"a template cannot be read: {error}", reason="BAD_TEMPLATE") from error
+        raise InvalidInput("rubric", f"a template is not valid Jinja2: {error}", reason="BAD_TEMPLATE") from error

@@ -1,7 +1,7 @@
 """The built-in rubrics, as data.
 
-A rubric's system message holds no variable: it is the same for every call that uses the variant, so that a provider may
-cache it. Everything that changes stands in the user message, and every text in it comes fenced (see render.py).
+A rubric's system message has no variable. It is the same for every call with the same variant, so a provider may cache
+it. Everything that changes is in the user message, where every text is fenced (see render.py).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CRITERIA: Final = (
     "Doing what was asked: every part of the question, in the form and with the limits it sets.",
     "Usefulness: clear, to the point, with the depth that the question calls for and no more.",
 )
-"""What counts where a rubric says nothing else, the weightiest first."""
+"""The default criteria, the most important first."""
 
 _CRITERIA = """\
 What counts, in this order:
@@ -109,8 +109,10 @@ Reference answer{{ " to question " ~ loop.index if turn > 1 }}:
 def wordings(
     form: AnswerForm, steps: int = 0, criteria: Sequence[str] = CRITERIA, *, categories: tuple[str, ...] = ()
 ) -> tuple[RubricVariant, ...]:
-    """The built-in wording for an answer in *form*, weighing *criteria*: for each kind of turn, with and without
-    a reference answer, for prompts of *categories* (none means any).
+    """Return the built-in wording for answers in *form* that are judged by *criteria*.
+
+    It has a variant for the first turn and for later ones, each with and without a reference answer, for prompts of
+    *categories* (none means any).
     """
     return tuple(
         _variant(form, steps, criteria, categories, multi_turn=multi_turn, with_reference=with_reference)
@@ -150,7 +152,7 @@ def _variant(
 
 
 def _literal(text: str) -> str:
-    """*text* so that a template shows it as it is."""
+    """Return *text* with its template syntax escaped, so that a template shows it unchanged."""
     return re.sub(r"\{[{%#]|[%#}]\}", lambda braces: "{{ " + repr(braces[0]) + " }}", text)
 
 
@@ -163,7 +165,7 @@ CHOICE = Rubric("choice", wordings(AnswerForm.CHOICE))
 LIKERT_5 = Rubric("likert-5", wordings(AnswerForm.LIKERT, 5))
 """Five steps from A>>B to B>>A, as Arena-Hard has them (arXiv:2406.11939)."""
 LIKERT_8 = Rubric("likert-8", wordings(AnswerForm.LIKERT, 8))
-"""Eight steps, of which the middle two are a tie, as in Hugging Face's study of labels by people and GPT-4 (2023)."""
+"""Eight steps, the middle two being a tie, as in Hugging Face's study of labels by people and GPT-4 (2023)."""
 RUBRICS: Mapping[str, Rubric] = MappingProxyType(
     {rubric.name: rubric for rubric in (REASONED, BRACKETS, CHOICE, LIKERT_5, LIKERT_8)}
 )

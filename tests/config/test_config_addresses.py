@@ -12,19 +12,20 @@ from judge.domain.errors import InvalidInput
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
-def test_this_machine(host: str) -> None:
+def test_loopback_addresses_are_this_machine(host: str) -> None:
+    """All of 127.0.0.0/8 is, and ::1, and the name localhost."""
     assert loopback(host)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "127.0.0.1.example.org", "127.example.org", "localhost.example.org", ""])  # noqa: S104  # refused below
-def test_another_machine(host: str) -> None:
-    """A name that only looks like loopback is not."""
+def test_other_addresses_are_other_machines(host: str) -> None:
+    """A name that only looks like loopback is not loopback."""
     assert not loopback(host)
 
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:1", "127.0.0.1.example.org:1", "[::]:1"])
 async def test_the_server_listens_on_loopback_only(tmp_path: Path, listen: str) -> None:
-    """Any other address is refused before the store is opened."""
+    """The server refuses any other address before it opens the store."""
     config = tmp_path / "judge.toml"
     config.write_text(f'store_url = "sqlite:///{tmp_path}/judge.db"\n', "utf-8")
 
@@ -36,7 +37,7 @@ async def test_the_server_listens_on_loopback_only(tmp_path: Path, listen: str) 
 
 @pytest.mark.parametrize("url", ["http://example.org/v1", "HTTP://127.0.0.1.example.org/v1", "http://a@example.org"])
 def test_a_key_is_not_sent_in_the_clear(tmp_path: Path, url: str) -> None:
-    """http:// with a key is refused off loopback, in a sentence that names the judge."""
+    """A key with http:// to another machine is an error that names the judge."""
     config = tmp_path / "judge.toml"
     body = f'[judges.far]\nbackend = "openai"\nmodel = "m"\nbase_url = "{url}"\nkey_env = "KEY"\n'
     config.write_text(body, "utf-8")
@@ -46,6 +47,7 @@ def test_a_key_is_not_sent_in_the_clear(tmp_path: Path, url: str) -> None:
 
 
 def test_a_key_may_be_sent_to_this_machine() -> None:
+    """The traffic does not leave it, so http:// is allowed."""
     named = JudgeSettings(backend="openai", model="m", base_url="http://127.0.0.1:8000/v1", key_env="KEY")
 
     assert named.names_key

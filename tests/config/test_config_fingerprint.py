@@ -1,4 +1,4 @@
-"""What makes another judge: a call fingerprint covers what changes the reply, and nothing else."""
+"""A call fingerprint covers what changes the reply, and nothing else."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ ALIKE = {
     "batch": "true",
     "tie_band": "0.4",
 }
-"""Settings that do not: where, by whom, for how much and how fast it is asked, and how its reply is read."""
+"""Settings that do not change the reply: endpoint, credential, price and limits, and how the reply is read."""
 
 
-def definition(folder: Path, name: str = "j", **said: str) -> JudgeDefinition:
-    lines = [f"{field} = {value}" for field, value in {**BASE, **said}.items()]
+def definition(folder: Path, name: str = "j", **settings: str) -> JudgeDefinition:
+    lines = [f"{field} = {value}" for field, value in {**BASE, **settings}.items()]
     text = "\n".join(["[accounts.far]", "requests_per_minute = 60", f"[judges.{name}]", *lines])
     (folder / "judge.toml").write_text(text, "utf-8")
     return ConfiguredJudges(load(folder / "judge.toml"), StillClock()).cards()[name].definition
@@ -50,7 +50,7 @@ def definition(folder: Path, name: str = "j", **said: str) -> JudgeDefinition:
 
 @pytest.mark.parametrize("field", OTHERWISE)
 def test_the_call_fingerprint_covers_what_changes_the_reply(tmp_path: Path, field: str) -> None:
-    """Backend, model, rubric and answer form, sampling."""
+    """Backend, model, rubric with its answer form, and sampling are covered."""
     other = definition(tmp_path, **{field: OTHERWISE[field]})
 
     assert other.fingerprint != definition(tmp_path).fingerprint
@@ -58,18 +58,19 @@ def test_the_call_fingerprint_covers_what_changes_the_reply(tmp_path: Path, fiel
 
 @pytest.mark.parametrize("field", ALIKE)
 def test_the_call_fingerprint_never_covers_parser_url_credential_price_or_limits(tmp_path: Path, field: str) -> None:
-    """A verdict is reused whatever it costs now and wherever it is asked for."""
+    """A verdict is reused even if the judge's price or endpoint has changed."""
     other = definition(tmp_path, **{field: ALIKE[field]})
 
     assert other.fingerprint == definition(tmp_path).fingerprint
 
 
-def test_the_call_fingerprint_is_no_name(tmp_path: Path) -> None:
+def test_the_call_fingerprint_does_not_cover_the_name(tmp_path: Path) -> None:
+    """Two judges that differ only in name share their verdicts."""
     assert definition(tmp_path, "another").fingerprint == definition(tmp_path).fingerprint
 
 
 def test_another_parser_is_another_definition(tmp_path: Path) -> None:
-    """It stands beside the call fingerprint, not in it."""
+    """The parser is part of the definition, but not of the call fingerprint."""
     wide = definition(tmp_path, tie_band="0.4")
 
     assert wide.parser != definition(tmp_path).parser

@@ -1,7 +1,8 @@
-"""Judges as the configuration describes them: what they take, what is sent, and what is wrong before any call."""
+"""Judges in the configuration: what they support, what is sent, and which errors are reported before any call."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,8 +26,8 @@ def cards(folder: Path, text: str) -> dict[str, JudgeCard]:
 
 
 def test_a_reasoning_model_is_sent_no_temperature_and_says_so(tmp_path: Path) -> None:
-    """What a model refuses is known by its name, told as a capability, and not sent."""
-    found = cards(
+    """The name of a model tells what it refuses. The capabilities say so, and it is not sent."""
+    by_name = cards(
         tmp_path,
         """
         [judges.thinks]
@@ -43,7 +44,7 @@ def test_a_reasoning_model_is_sent_no_temperature_and_says_so(tmp_path: Path) ->
         """,
     )
 
-    thinks, plain, claude = (found[name] for name in ("thinks", "plain", "claude"))
+    thinks, plain, claude = (by_name[name] for name in ("thinks", "plain", "claude"))
     assert (thinks.capabilities.temperature, thinks.capabilities.logprobs, thinks.capabilities.reasoning) == (
         False,
         False,
@@ -56,42 +57,61 @@ def test_a_reasoning_model_is_sent_no_temperature_and_says_so(tmp_path: Path) ->
 
 
 def test_the_config_knows_better_than_the_table(tmp_path: Path) -> None:
-    """A capability that is said is believed."""
-    found = cards(
+    """A capability in the configuration overrides the backend's table."""
+    by_name = cards(
         tmp_path,
         '[judges.j]\nbackend = "openai"\nmodel = "o3"\ntemperature = 1.0\ncapabilities = { temperature = true }\n',
     )
 
-    assert found["j"].definition.sampling.temperature == 1.0
+    assert by_name["j"].definition.sampling.temperature == 1.0
 
 
 @pytest.mark.parametrize(
-    ("lines", "told"),
+    ("lines", "message"),
     [
-        ('model = "o3"\ntemperature = 0.5', "judges.j.temperature"),
-        ('model = "o3"\nseed = 1', "judges.j.seed"),
-        ('model = "gpt-4o"\neffort = "low"', "judges.j.effort"),
-        ('model = "m"\nrubric = "nowhere"', "judges.j.rubric: there is no rubric 'nowhere'; there are brackets"),
-        ('model = "m"\nrubric = "brackets"\ntie_band = 1', "judges.j.tie_band"),
-        ('model = "m"\naccount = "a"', "no \\[accounts.a\\]"),
-        ("", "needs a model"),
-        (f'model = "m"\nkey = "{SECRET}"', "judges.j.key"),
-        (f'model = "m"\napi_key = "{SECRET}"', "judges.j.api_key"),
-        (f'model = "m"\nkey_evn = "{SECRET}"', "judges.j.key_evn"),
+        ('model = "o3"\ntemperature = 0.5', "[judges.j] temperature = 0.5: model 'o3' of backend openai"),
+        ('model = "o3"\nseed = 1', "[judges.j] seed = 1: model 'o3' of backend openai does not support it"),
+        ('model = "gpt-4o"\neffort = "low"', "[judges.j] effort: model 'gpt-4o' of backend openai does not support it"),
+        ('model = "m"\nrubric = "choise"', "[judges.j] rubric = 'choise' does not exist. Did you mean \"choice\"?"),
+        ('model = "m"\nrubric = "nowhere"', "[judges.j] rubric = 'nowhere' does not exist. Choose one of: brackets, "),
+        ('model = "m"\nrubric = "brackets"\ntie_band = 1', "[judges.j] tie_band: "),
+        ('model = "m"\naccount = "a"', '[judges.j] account = "a": there is no [accounts.a]. Add that section.'),
+        ("", '[judges.j] backend = "openai" needs a model: add model = "NAME"'),
+        (f'model = "m"\nkey = "{SECRET}"', "[judges.j] key is not a known setting. "),
+        (f'model = "m"\napi_key = "{SECRET}"', "[judges.j] api_key is not a known setting. "),
+        (f'model = "m"\nkey_evn = "{SECRET}"', '[judges.j] key_evn is not a known setting. Did you mean "key_env"?'),
+        (f'model = "m"\nseed = "{SECRET}"', "[judges.j] seed must be a whole number"),
+        ('model = "m"\nconcurrency = 0', "[judges.j] concurrency = 0: must be greater than or equal to 1"),
+        ('model = "m"\nbatch = 3.5', "[judges.j] batch = 3.5: must be true or false"),
+        ('model = "m"\nprice = { input = 1.0 }', "[judges.j.price] needs the setting output"),
         ('model = "m"\nkey_env = "K"\nbase_url = "http://far.example/v1"', "http://"),
+        ('model = "m"\n[judges.k]\nbackend = "opnai"', '"opnai" is not a known value. Did you mean "openai"?'),
+        ('model = "m"\n[judge.k]\nbackend = "openai"', "judge is not a known setting or section. Did you"),
     ],
 )
-def test_a_wrong_setting_is_named_and_no_value_is_told(tmp_path: Path, lines: str, told: str) -> None:
-    """With the judge and the field, before anything is asked; a secret in the wrong place is not repeated."""
-    with pytest.raises(ConfigError, match=told) as caught:
+def test_an_error_names_the_file_the_section_and_the_setting(tmp_path: Path, lines: str, message: str) -> None:
+    """It suggests the closest name and does not repeat a secret that is in the wrong place."""
+    with pytest.raises(ConfigError, match=f"^{re.escape(str(tmp_path))}/judge.toml: .*{re.escape(message)}") as caught:
         cards(tmp_path, f'[judges.j]\nbackend = "openai"\n{lines}\n')
 
     assert SECRET not in str(caught.value)
 
 
+def test_a_wrong_variable_of_the_environment_is_a_configuration_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message names the group of variables."""
+    monkeypatch.setenv("JUDGE_OPENAI_MODEL", "m")
+    monkeypatch.setenv("JUDGE_OPENAI_BASE_URL", "http://far.example/v1")
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+
+    with pytest.raises(ConfigError, match=r"^environment variables JUDGE_OPENAI_\*: base_url: a key is not sent"):
+        cards(tmp_path, "")
+
+
 def test_a_price_is_the_judges_or_its_models(tmp_path: Path) -> None:
-    """In micro-USD a million tokens; a batch costs half, and writing to Anthropic's cache a quarter more."""
-    found = cards(
+    """It is in micro-USD per million tokens. A batch costs half, and writing to Anthropic's cache a quarter more."""
+    by_name = cards(
         tmp_path,
         """
         [prices."m"]
@@ -110,17 +130,17 @@ def test_a_price_is_the_judges_or_its_models(tmp_path: Path) -> None:
         """,
     )
 
-    own, table = found["own"].price, found["table"].price
+    own, table = by_name["own"].price, by_name["table"].price
     assert own is not None
     assert table is not None
     assert (own.input_micros, own.cached_input_micros, own.output_micros) == (1_000_000, 250_000, 4_000_000)
     assert (own.batch_percent, table.batch_percent) == (40, 50)
     assert (table.input_micros, table.cache_write_micros) == (2_000_000, 2_500_000)
-    assert found["none"].price is None
+    assert by_name["none"].price is None
 
 
-def test_rubrics_beside_the_file_are_found_and_wrong_ones_named(tmp_path: Path) -> None:
-    """A TOML file is a rubric of its name; one that is wrong, or takes a built-in name, stops the start."""
+def test_rubrics_next_to_the_file_are_loaded_and_wrong_ones_are_named(tmp_path: Path) -> None:
+    """Each TOML file is a rubric of that name. A wrong file or a built-in name is a configuration error."""
     folder = tmp_path / "rubrics"
     folder.mkdir()
     (folder / "kind.toml").write_text('form = "choice"\ncriteria = ["Kind."]\n', "utf-8")
@@ -133,12 +153,12 @@ def test_rubrics_beside_the_file_are_found_and_wrong_ones_named(tmp_path: Path) 
         cards(tmp_path, judge)
     (folder / "kind.toml").rename(folder / "choice.toml")
     (folder / "choice.toml").write_text('form = "choice"\ncriteria = ["Kind."]\n', "utf-8")
-    with pytest.raises(ConfigError, match="'choice' already"):
+    with pytest.raises(ConfigError, match="'choice' already belongs to another rubric"):
         cards(tmp_path, judge)
 
 
 def test_judges_of_one_account_share_its_limits(tmp_path: Path) -> None:
-    """By the account that is named, or else by endpoint and key."""
+    """Judges share the account that they name, or else the one of their endpoint and key."""
     (tmp_path / "judge.toml").write_text(
         """
         [accounts.a]
@@ -178,7 +198,7 @@ def test_judges_of_one_account_share_its_limits(tmp_path: Path) -> None:
 async def test_the_weights_behind_a_served_name_make_another_judge(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They are asked of the server, believed for a while, and part of the fingerprint; a revision can be added."""
+    """The server is asked for them once in a while. They and the configured revision are part of the fingerprint."""
     monkeypatch.setenv("FAR_KEY", KEY)
     provider = Provider(right_answer)
     clock = StillClock()
@@ -189,25 +209,22 @@ async def test_the_weights_behind_a_served_name_make_another_judge(
         )
         judges = ConfiguredJudges(load(tmp_path / "judge.toml"), clock)
         bare = judges.cards()["near"].definition
-        one, same = await judges.identified(bare), await judges.identified(bare)
+        served, served_again = await judges.identified(bare), await judges.identified(bare)
         asked = len(provider.requests)
         clock.time += 60
         await judges.identified(bare)
-        reply = await judges.at_work(one).backend.reply(prompt())
+        reply = await judges.at_work(served).backend.reply(prompt())
         await judges.close()
 
-    assert (one.weights, asked, len([path for _, path, _ in provider.requests if path == "/v1/models"])) == (
-        "m@r1",
-        1,
-        3,
-    )
-    assert one == same
-    assert one.fingerprint != bare.fingerprint
+    checks = [path for _, path, _ in provider.requests if path == "/v1/models"]
+    assert (served.weights, asked, len(checks)) == ("m@r1", 1, 3)
+    assert served == served_again
+    assert served.fingerprint != bare.fingerprint
     assert reply.raw == "So: [[A]]"
 
 
-def test_a_baseline_judge_takes_a_shard_at_once_unless_it_is_told_otherwise(tmp_path: Path) -> None:
-    """It asks nobody, so that few at once would spare nobody anything; what is said of it is done all the same."""
+def test_a_baseline_judge_takes_a_shard_at_once_unless_concurrency_is_set(tmp_path: Path) -> None:
+    """It calls no provider that a lower concurrency could protect."""
     (tmp_path / "judge.toml").write_text(
         '[judges.mine]\nbackend = "longest"\n[judges.few]\nbackend = "longest"\nconcurrency = 3\n', "utf-8"
     )
@@ -216,10 +233,11 @@ def test_a_baseline_judge_takes_a_shard_at_once_unless_it_is_told_otherwise(tmp_
     removed = replace(cards["few"].definition, name="removed")
 
     at_work = [
-        judges.at_work(one) for one in (*(cards[name].definition for name in ("longest", "mine", "few")), removed)
+        judges.at_work(definition)
+        for definition in (*(cards[name].definition for name in ("longest", "mine", "few")), removed)
     ]
 
-    assert [one.card.limits.concurrency for one in at_work] == [512, 512, 3, 512]
+    assert [judge.card.limits.concurrency for judge in at_work] == [512, 512, 3, 512]
     assert [cards[name].limits.concurrency for name in ("longest", "mine", "few")] == [512, 512, 3]
     assert SHARD <= OWN_LIMITS.concurrency == 512
-    assert all(one.rule is not None for one in at_work)
+    assert all(judge.rule is not None for judge in at_work)

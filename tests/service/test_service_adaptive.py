@@ -77,9 +77,12 @@ async def test_stored_verdicts_are_not_counted_in_the_estimate(client: JudgeClie
     [
         (pb.Pairing(policy=pb.PAIR_POLICY_ADAPTIVE), "needs a count"),
         (pb.Pairing(policy=pb.PAIR_POLICY_ADAPTIVE, count=9, top=5), "best 5 of 5 contestants leave nobody out"),
-        (pb.Pairing(policy=pb.PAIR_POLICY_ADAPTIVE, count=9000, round_size=1), "more than 1000 rounds"),
-        (pb.Pairing(policy=pb.PAIR_POLICY_ADAPTIVE, count=9, precision=-1), "precision is a number from 0"),
-        (pb.Pairing(precision=20), "precision goes with pairing ADAPTIVE"),
+        (pb.Pairing(policy=pb.PAIR_POLICY_ADAPTIVE, count=9000, round_size=1), "more than 1,000 rounds"),
+        (
+            pb.Pairing(policy=pb.PAIR_POLICY_ADAPTIVE, count=9, precision=-1),
+            "precision must be a finite number",
+        ),
+        (pb.Pairing(precision=20), "precision works only with pairing ADAPTIVE"),
     ],
 )
 async def test_senseless_adaptive_runs_are_refused(client: JudgeClient, pairing: pb.Pairing, sentence: str) -> None:

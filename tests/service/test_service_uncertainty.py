@@ -193,7 +193,10 @@ async def test_repeats_of_a_judge_are_compared(service: JudgeClient) -> None:
             RankingOptions(intervals=99),  # type: ignore[arg-type]  # a number of a later release
             "options.intervals must be one of sandwich, bootstrap, bootstrap-t, percentile, not 99",
         ),
-        (RankingOptions(intervals=INTERVAL_METHOD_BOOTSTRAP, replicates=1), "replicates must be from 2 to 10,000, but it is 1"),
+        (
+            RankingOptions(intervals=INTERVAL_METHOD_BOOTSTRAP, replicates=1),
+            "replicates must be from 2 to 10,000, but it is 1",
+        ),
         (RankingOptions(intervals=INTERVAL_METHOD_BOOTSTRAP, strata=True), "leave out strata"),
         (
             RankingOptions(intervals=INTERVAL_METHOD_PERCENTILE, anchor=Anchor(contestant="able", rating=1)),
