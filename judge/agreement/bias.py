@@ -21,7 +21,7 @@ from judge.ranking.battles import Style, battle_design
 from judge.ranking.options import RankOptions
 from judge.stats.bradley_terry import Effect, bradley_terry
 from judge.stats.cluster_intervals import Estimate, mean
-from judge.stats.errors import Disconnected, NotConverged
+from judge.stats.errors import StatisticsError
 from judge.votes.comparisons import ComparisonKey
 from judge.votes.votes import SourceVotes, Vote
 
@@ -77,7 +77,7 @@ def bias(source: SourceVotes, target: SourceVotes, style: Style | str, family: C
     try:
         design = battle_design(replace(source, rows=rows), RankOptions(level=level), difference)
         fit = bradley_terry(design.battles, covariates=design.style)
-    except (Disconnected, NotConverged, ValueError) as error:
+    except StatisticsError as error:
         return Bias((), str(error), own, *known)
     reason = f"{', '.join(design.rare)} differ on too few prompts to be fitted" if design.rare else ""
     return Bias(fit.effects(level), reason, own, *known)

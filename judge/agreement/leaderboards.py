@@ -11,7 +11,7 @@ import numpy as np
 
 from judge.stats.battles import Battles
 from judge.stats.bradley_terry import bradley_terry
-from judge.stats.errors import Disconnected, NotConverged
+from judge.stats.errors import Disconnected, StatisticsError
 from judge.stats.rank_agreement import RankAgreement, rank_agreement
 from judge.stats.votes import VoteColumns
 from judge.votes.shared_codes import Table
@@ -63,7 +63,7 @@ def leaderboards(
         orders = rank_agreement(source_battles, target_battles, np.random.default_rng(seed), level, replicates)
     except Disconnected as error:
         return Leaderboards(None, ratings, f"one of the two sources cannot rank all contestants: {error}")
-    except (NotConverged, ValueError) as error:
+    except StatisticsError as error:
         return Leaderboards(None, ratings, str(error))
     return Leaderboards(orders, ratings)
 

@@ -15,7 +15,8 @@ from judge.ranking.anchoring import anchor_labels
 from judge.ranking.rank import build_leaderboard
 from judge.ranking.style import style_in
 from judge.rpc import bundle_json as spelling
-from judge.rpc import decode, reports
+from judge.rpc import decode
+from judge.rpc.encode_leaderboard import encode_leaderboard
 from judge.votes.sources import run_votes
 
 
@@ -63,6 +64,6 @@ def _rebuilt_leaderboard(contents: Contents, request: GetLeaderboardRequest) -> 
         )
         style = style_in(contents.turns, votes) if options.style else None
         told = anchor_labels(options.anchored_to, contents.labels("ranked")) if options.anchored_to else None
-        return spelling.leaderboard_json(reports.encode_leaderboard(build_leaderboard(votes, options, style, told)))
+        return spelling.leaderboard_json(encode_leaderboard(build_leaderboard(votes, options, style, told)))
     except Precondition as refused:
         return spelling.refusal(refused.reason, refused.message)

@@ -24,7 +24,7 @@ from judge.ranking.rows import (
 from judge.stats.bootstrap import SE_T, STUDENTISED, bootstrap
 from judge.stats.bradley_terry import POINTS, BradleyTerryFit, Intervals, block, bradley_terry
 from judge.stats.elo import elo, permuted_elo
-from judge.stats.errors import Disconnected, NotConverged
+from judge.stats.errors import Disconnected, NotConverged, StatisticsError
 from judge.stats.ranks import ranks
 from judge.stats.win_rate import win_rates
 
@@ -49,7 +49,7 @@ def fit_leaderboard(design: BattleDesign, options: RankOptions) -> Leaderboard:
         raise Incomparable(str(error), error.components) from None
     except NotConverged as error:
         raise Precondition(str(error), reason="NOT_CONVERGED") from None
-    except ValueError as error:
+    except StatisticsError as error:
         raise InvalidInput("options", str(error)) from None
 
 

@@ -20,8 +20,9 @@ from judge.ports.store import Store
 from judge.ranking.battles import Style
 from judge.ranking.compute import Fits
 from judge.ranking.style import style_of
-from judge.rpc import decode, reports
+from judge.rpc import decode
 from judge.rpc.datasets import TENANT
+from judge.rpc.encode_agreement import encode_agreement, encode_disagreement
 from judge.rpc.labels import Labels
 from judge.votes.sources import votes_of
 from judge.votes.votes import SourceVotes
@@ -56,7 +57,7 @@ class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
             return replace(report, diagnostics=replace(report.diagnostics, bias=swayed))
 
         report = await self._fits.run(compute_report)
-        return pb.GetAgreementResponse(report=reports.agreement(report))
+        return pb.GetAgreementResponse(report=encode_agreement(report))
 
     async def MeasureAgreement(
         self,
@@ -84,7 +85,7 @@ class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
             return measure(labels.votes(source, options.part), target_votes, options, second_votes)
 
         report = await self._fits.run(compute_report)
-        return pb.MeasureAgreementResponse(report=reports.agreement(report))
+        return pb.MeasureAgreementResponse(report=encode_agreement(report))
 
     async def ListDisagreements(
         self, request: pb.ListDisagreementsRequest, context: Any
@@ -99,7 +100,7 @@ class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
         begin, size = decode.page_token(request.page_token, 0), decode.page_size(request.page_size)
         page = await load_details(self._store, TENANT, dataset, source, target, rows[max(begin, 0) :][:size])
         return pb.ListDisagreementsResponse(
-            disagreements=[reports.disagreement(row) for row in page],
+            disagreements=[encode_disagreement(row) for row in page],
             next_page_token=str(begin + size) if begin + size < len(rows) else "",
         )
 

@@ -22,7 +22,7 @@ from judge.planning.named_plan import PlanEntry
 from judge.planning.rounds import Rounds
 from judge.rpc.enum_words import value
 from judge.runs.estimate import RunEstimate
-from judge.votes.votes import Part
+from judge.votes.votes import Part, SourceVotes
 
 
 def timestamp(seconds: float) -> Timestamp:
@@ -386,3 +386,8 @@ def part(selected: Part) -> outcome_pb2.Slice:
     return outcome_pb2.Slice(
         category=selected.category, turn=selected.turn, left=selected.left, right=selected.right, tag=selected.tag
     )
+
+
+def coverage(votes: SourceVotes) -> outcome_pb2.Coverage:
+    """Encode how many of the planned verdicts a source could use."""
+    return outcome_pb2.Coverage(usable=votes.usable, planned=votes.planned, by_status=votes.by_status)

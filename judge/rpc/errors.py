@@ -119,13 +119,15 @@ async def _translate_errors(context: Any, method: str) -> AsyncIterator[None]:
     """End the call with the status of an error that is raised inside. Unexpected errors are logged."""
     try:
         yield
-    except (errors.JudgeError, ValueError, ArithmeticError) as error:
-        await abort(context, _as_judge_error(error, method))
+    except errors.JudgeError as error:
+        await abort(context, error)
+    except StatisticsError as error:
+        await abort(context, errors.InvalidInput("request", str(error)))
     except (asyncio.CancelledError, grpc.aio.AbortError):
         raise
     except Exception:
         log.exception("call.failed", method=method)
-        await context.abort(grpc.StatusCode.INTERNAL, "an unexpected error; the server's log has it")
+        await abort(context, errors.JudgeError("an unexpected error; see the server's log"))
 
 
 async def _check_requests(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
@@ -149,13 +151,3 @@ def _lenient_deserializer(deserialize: Any) -> Any:
             return UNDECODABLE
 
     return attempt if deserialize else None
-
-
-def _as_judge_error(error: Exception, method: str) -> errors.JudgeError:
-    if isinstance(error, errors.JudgeError):
-        return error
-    if type(error) in {ValueError, StatisticsError}:
-        # A statistic refuses its input in a sentence.
-        return errors.InvalidInput("request", str(error))
-    log.error("call.failed", method=method, error=type(error).__name__, exc_info=error)
-    return errors.JudgeError("an unexpected error; the server's log has it")

@@ -22,8 +22,9 @@ from judge.ranking.options import RankOptions
 from judge.ranking.rank import build_leaderboard, rank
 from judge.ranking.style import style_of
 from judge.ranking.versions import versions
-from judge.rpc import decode, reports
+from judge.rpc import decode
 from judge.rpc.datasets import TENANT
+from judge.rpc.encode_leaderboard import encode_leaderboard
 from judge.stats.battles import Battles
 from judge.votes.sources import votes_of
 from judge.votes.votes import SourceVotes
@@ -44,7 +45,7 @@ class RankingServicer(ranking_service_pb2_grpc.RankingServiceServicer):
         style = await style_of(self._store, TENANT, votes) if options.style else None
         labels = await self._labels(votes, options)
         leaderboard = await self._fits.run(lambda: build_leaderboard(votes, options, style, labels))
-        return pb.GetLeaderboardResponse(leaderboard=reports.encode_leaderboard(leaderboard), versions=versions())
+        return pb.GetLeaderboardResponse(leaderboard=encode_leaderboard(leaderboard), versions=versions())
 
     async def _labels(self, votes: SourceVotes, options: RankOptions) -> AnchorLabels | None:
         """Return the labels to anchor ratings to, if requested."""
@@ -73,7 +74,7 @@ class RankingServicer(ranking_service_pb2_grpc.RankingServiceServicer):
         if chosen.anchored_to or chosen.variance or chosen.decisive != 1:
             raise InvalidInput("options", "anchors, variance and weights need a dataset: battles have no verdicts")
         leaderboard = await self._fits.run(lambda: rank(design_from_battles(columns.battles(), chosen), chosen))
-        return pb.RankBattlesResponse(leaderboard=reports.encode_leaderboard(leaderboard))
+        return pb.RankBattlesResponse(leaderboard=encode_leaderboard(leaderboard))
 
 
 class _BattleColumns:

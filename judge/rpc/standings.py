@@ -13,7 +13,7 @@ from judge.ports.store import Store
 from judge.ranking.compute import Fits
 from judge.ranking.options import RankOptions
 from judge.ranking.rank import build_leaderboard
-from judge.rpc import reports
+from judge.rpc.encode_leaderboard import encode_leaderboard
 from judge.votes.sources import votes_of
 
 REST = 3.0
@@ -46,4 +46,4 @@ class Standings:
         except (NotFound, Precondition, Busy):
             # Nothing is judged yet, or the one thread that computes rankings is busy.
             return None
-        return reports.encode_leaderboard(leaderboard)
+        return encode_leaderboard(leaderboard)

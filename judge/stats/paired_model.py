@@ -330,9 +330,13 @@ def _check_identified(model: Model) -> None:
     matrix = make_invertible(model.information(), m)[: m + n_effects, : m + n_effects]
     between = matrix[:m, m:]
     alone = matrix[m:, m:]
-    remaining = alone - between.T @ np.linalg.solve(matrix[:m, :m], between)
     scale = np.sqrt(alone.diagonal())
-    if not scale.all() or np.linalg.eigvalsh(remaining / np.outer(scale, scale)).min() < _IDENTIFIED:
+    try:
+        remaining = alone - between.T @ np.linalg.solve(matrix[:m, :m], between)
+        identified = scale.all() and np.linalg.eigvalsh(remaining / np.outer(scale, scale)).min() >= _IDENTIFIED
+    except np.linalg.LinAlgError:
+        identified = False
+    if not identified:
         names = ", ".join(model.design.effects)
         raise StatisticsError(
             f"These battles cannot separate {names} from the contestants' strengths: nobody changes sides."

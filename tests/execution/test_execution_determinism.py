@@ -12,13 +12,13 @@ import pytest
 from judge.ranking.battles import design_from_battles
 from judge.ranking.options import RankOptions
 from judge.ranking.rank import rank
-from judge.rpc import reports
+from judge.rpc.encode_leaderboard import encode_leaderboard
 from judge.stats.battles import Battles
 
 SCRIPT = """
 import hashlib
 import numpy as np
-from judge.rpc import reports
+from judge.rpc.encode_leaderboard import encode_leaderboard
 from judge.ranking.battles import design_from_battles
 from judge.ranking.rank import rank
 from judge.ranking.options import RankOptions
@@ -26,7 +26,7 @@ from judge.stats.prediction_powered import ComparisonColumns, anchored_fit
 from judge.stats.battles import Battles
 
 def digest(leaderboard):
-    encoded = reports.encode_leaderboard(leaderboard)
+    encoded = encode_leaderboard(leaderboard)
     return hashlib.sha256(encoded.SerializeToString(deterministic=True)).hexdigest()
 
 rng = np.random.default_rng(7)
@@ -81,7 +81,7 @@ def test_ratings_leave_rounded_to_1e_6(method: str) -> None:
     )
     options = RankOptions(method=method, reference="a")
 
-    leaderboard = reports.encode_leaderboard(rank(design_from_battles(battles, options), options))
+    leaderboard = encode_leaderboard(rank(design_from_battles(battles, options), options))
 
     ratings = [rating.rating for rating in leaderboard.ratings]
     intervals = [rating.interval for rating in leaderboard.ratings]
