@@ -196,7 +196,7 @@ def test_a_file_that_is_cut_or_broken_says_where(small: Path, tmp_path: Path) ->
         else:
             assert any(one.startswith(f"{name}: ") for one in told(path)), name
     path.write_bytes(b"no zip")
-    with pytest.raises(InvalidInput, match="it is no zip file"):
+    with pytest.raises(InvalidInput, match="it is not a zip file"):
         replay(path)
 
 

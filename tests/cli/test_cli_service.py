@@ -58,8 +58,8 @@ def test_without_its_schema_nothing_starts(tmp_path: Path, empty: str, command: 
 @pytest.mark.parametrize(
     ("command", "text", "message"),
     [
-        ("worker", "", "Temporal hands out"),
-        ("worker", 'store_url = "postgresql://nobody@localhost/none"', 'say engine = "temporal"'),
+        ("worker", "", 'needs engine = "temporal"'),
+        ("worker", 'store_url = "postgresql://nobody@localhost/none"', 'needs engine = "temporal"'),
         ("worker", 'engine = "temporal"', "store_url"),
         ("migrate", 'store_url = "sqlite:///judge.db"', "when it is opened"),
     ],

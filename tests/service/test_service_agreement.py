@@ -187,7 +187,7 @@ async def test_disagreements_are_filtered(service: JudgeClient) -> None:
     assert all(row.category == "code" and "able" in (row.presentation.left, row.presentation.right) for row in rows)
     with_four_votes = [row async for row in service.list_disagreements("d", "judge:good", "people", least_votes=4)]
     assert not with_four_votes
-    with pytest.raises(JudgeClientError, match="has several votes a comparison"):
+    with pytest.raises(JudgeClientError, match="has several votes on a comparison"):
         _ = [row async for row in service.list_disagreements("d", "people", "judge:good")]
     with pytest.raises(JudgeClientError, match="least_votes cannot be negative"):
         _ = [row async for row in service.list_disagreements("d", "judge:good", "people", least_votes=-1)]
@@ -238,7 +238,7 @@ async def test_biases_of_a_judge_are_measured_against_people(service: JudgeClien
         await service.agreement("d", "judge:good", "people", pb.AgreementOptions(bias=True, family=["nobody"]))
     with pytest.raises(JudgeClientError, match="a family goes with bias"):
         await service.agreement("d", "judge:good", "people", pb.AgreementOptions(family=["dull"]))
-    with pytest.raises(JudgeClientError, match="beyond what a target says"):
+    with pytest.raises(JudgeClientError, match="bias is measured against a target"):
         await service.agreement("d", "people", "", pb.AgreementOptions(bias=True))
 
 
@@ -304,7 +304,7 @@ ITSELF = "Both sides are labels:x, so each vote is compared with itself, which m
         ({"x": [0] * 9, "y": [0] * 9}, "labels:x", "labels:y", (SAME_VALUE, "so its cascade has one step")),
         ({"x": [0, 1, 2] * 3}, "labels:x", "labels:x", (ITSELF,)),
         ({"x": [0, 1], "y": [0, 0], "z": [1, 1]}, "labels:x", "labels:[yz]", ("2 contestants in common",)),
-        ({"x": [0, 1], "y": [0, 0]}, "people", "labels:*", ("@plurality makes them one",)),
+        ({"x": [0, 1], "y": [0, 0]}, "people", "labels:*", ("@plurality to make them one",)),
     ],
 )
 async def test_a_figure_that_cannot_be_computed_says_why(

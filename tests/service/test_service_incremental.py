@@ -129,9 +129,9 @@ async def test_the_old_leaderboards_scale_is_kept_on_request(client: JudgeClient
         (RankingOptions(anchors=[Anchor(contestant="nobody", rating=1)]), "none of the anchors nobody"),
         (
             RankingOptions(anchors=[Anchor(contestant="able", rating=1)], anchor=Anchor(contestant="able", rating=1)),
-            "either one contestant is an anchor",
+            "give either one anchor or the anchors",
         ),
-        (RankingOptions(anchors=[Anchor(contestant="able", rating=1)] * 2), "named twice"),
+        (RankingOptions(anchors=[Anchor(contestant="able", rating=1)] * 2), "name a contestant twice"),
         (
             RankingOptions(anchors=[Anchor(contestant="able", rating=1)], method=RANKING_METHOD_ELO),
             "method elo has no anchors",

@@ -107,4 +107,4 @@ async def test_a_copy_that_is_killed_half_way_leaves_nothing(tmp_path: Path, ser
     assert all(b" 2 rows" in line for line in lines)
     assert (0, 0) == left
     assert (0, (2, 2)) == (code, whole)
-    assert "in all" in out
+    assert "total" in out

@@ -122,7 +122,7 @@ def test_a_key_in_a_misspelled_field_is_not_printed(tmp_path: Path) -> None:
     )
 
     assert done.returncode == 1
-    assert "judges.far.key_envv" in done.stderr
+    assert "[judges.far] key_envv is not a known setting" in done.stderr
     assert KEY not in done.stdout + done.stderr
 
 
