@@ -93,12 +93,12 @@ def failure(
 ) -> CallFailed:
     """Return our error for an answer with an error *status*. The only place that translates them.
 
-    Its message has the provider's code and, if *prompt* is given, the provider's message, but never any of the *secrets*
-    and no texts of the prompt.
+    Its message has the provider's code and, if *prompt* is given, the provider's message, without the *secrets* and
+    without texts of the prompt.
     """
     if status < _CLIENT_ERRORS:
         return JudgeUnusable(
-            f"the endpoint answered {status}, a redirect, which is not followed because that would pass on the API key. "
+            f"the endpoint answered {status}, a redirect, which is not followed to keep the API key from other servers. "
             "Set base_url to the final address"
         )
     code, provider_message = _code_and_message(body)
