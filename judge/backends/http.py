@@ -98,7 +98,7 @@ def failure(
     """
     if status < _CLIENT_ERRORS:
         return JudgeUnusable(
-            f"the endpoint answered {status}, a redirect, which is not followed to keep the API key from other servers. "
+            f"the endpoint answered {status}, a redirect, which is not followed to protect the API key. "
             "Set base_url to the final address"
         )
     code, provider_message = _code_and_message(body)
