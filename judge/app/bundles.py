@@ -1,4 +1,4 @@
-"""What a bundle holds, from its members to the nouns."""
+"""The contents of a bundle, decoded from its members into domain objects."""
 
 from __future__ import annotations
 
@@ -32,18 +32,19 @@ from judge.rpc import decode_bundle as restore
 A = TypeVar("A")
 M = TypeVar("M", bound=Message)
 T = TypeVar("T")
+_JSON_KINDS = {bool: "true or false", dict: "an object", list: "an array", str: "a string"}
 
 
 class Contents:
-    """What stands in a *bundle*, decoded when it is asked for. Raises InvalidInput naming the member that is wrong."""
+    """The contents of a *bundle*, each decoded at its first use. Raises InvalidInput with the member that is wrong."""
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
 
     @cached_property
     def run_message(self) -> RunMessage:
-        """The run as the wire has it."""
-        return self._of_manifest("run", partial(spelling.message_of, RunMessage), self._said(dict, "run"))
+        """The run as a message."""
+        return self._of_manifest("run", partial(spelling.message_of, RunMessage), self._manifest_value(dict, "run"))
 
     @cached_property
     def run(self) -> Run:
@@ -52,44 +53,47 @@ class Contents:
 
     @cached_property
     def plan(self) -> Sequence[PlanEntry]:
-        """The plan's showings."""
+        """The presentations of the plan, in order."""
         return self._rows(PLAN, PlannedPresentation, restore.plan_entry)
 
     @cached_property
     def round_messages(self) -> Sequence[PlannedRound]:
-        """The rounds of an adaptive run, as the wire has them; of another one, none."""
+        """The rounds of an adaptive run as messages. Other runs have none."""
         if self.run.spec.pairing.policy is not PairPolicy.ADAPTIVE:
             return ()
         return self._rows(ROUNDS, PlannedRound, lambda message: message)
 
     @cached_property
     def rounds(self) -> Rounds | None:
-        """The plan of an adaptive run, as its rows have it."""
+        """The plan of an adaptive run, restored from its rounds. None for other runs."""
         run = self.run
         if run.spec.pairing.policy is not PairPolicy.ADAPTIVE:
             return None
         messages, index = self.round_messages, self.planning.index
         try:
-            found = Rounds(index, run.spec.pairing, len(run.judges))
+            rounds = Rounds(index, run.spec.pairing, len(run.judges))
         except JudgeError as error:
             raise damaged(PLAN, f"it cannot be rebuilt: {error.message}") from None
         for number, message in enumerate(messages, 1):
-            _named(ROUNDS, number, found.restore, message.row)
-        return found
+            _decode_line(ROUNDS, number, rounds.restore, message.row)
+        return rounds
 
     @cached_property
     def answer_messages(self) -> Sequence[VerdictMessage]:
-        """The answers with their readings, as the wire has them."""
+        """The verdicts as messages, with what was parsed from their replies when the bundle was made."""
         return self._rows(ANSWERS, VerdictMessage, lambda message: message)
 
     @cached_property
     def answers(self) -> Sequence[Verdict]:
-        """The answers with the readings that are made of them now."""
-        return [_named(ANSWERS, number, _read, message) for number, message in enumerate(self.answer_messages, 1)]
+        """The verdicts, with what this release parses from their replies."""
+        return [
+            _decode_line(ANSWERS, number, _decode_verdict, message)
+            for number, message in enumerate(self.answer_messages, 1)
+        ]
 
     @cached_property
     def planning(self) -> Planning:
-        """What the plan was made from."""
+        """The data from which the plan was made."""
         prompts = self._rows(self._part("planned", "prompts"), PromptMessage, decode.prompt)
         outputs = self._rows(self._part("planned", "outputs"), OutputMessage, decode.output)
         listed = (
@@ -101,88 +105,88 @@ class Contents:
 
     @cached_property
     def ranked_prompts(self) -> PromptIndex:
-        """The prompts as they were ranked, with their categories and tags."""
+        """The prompts with the categories and tags that they had when the run was ranked."""
         return prompts_of(self._rows(self._part("ranked", "prompts"), PromptMessage, decode.prompt))
 
     @cached_property
     def turns(self) -> Mapping[tuple[str, str, int], Sequence[str]]:
-        """The outputs as they were ranked: their turns by prompt, contestant and sample."""
+        """The turns of the outputs when the run was ranked, by prompt, contestant and sample."""
         rows = self._rows(self._part("ranked", "outputs"), OutputMessage, decode.output)
         return {(output.prompt_id, output.contestant, output.sample): output.turns for output in rows}
 
     def labels(self, when: str) -> Sequence[Label]:
-        """The labels as they were when the run was `planned` or `ranked`; none where none were needed."""
+        """Return the labels at the time *when* the run was `planned` or `ranked`. Empty if no labels were needed."""
         return self._rows(self._part(when, "labels"), LabelMessage, decode.label) if self._has(when, "labels") else ()
 
     def requests(self) -> Sequence[tuple[str, GetLeaderboardRequest]]:
-        """The members that hold leaderboards, each with what was asked for."""
-        found = []
-        for one in self._said(list, "leaderboards"):
-            if not isinstance(one, dict) or not {"member", "request"} <= one.keys():
-                raise damaged(MANIFEST, "a leaderboard has no member or no request")
+        """Return each member that holds a leaderboard, with the request that the leaderboard answers."""
+        requests = []
+        for entry in self._manifest_value(list, "leaderboards"):
+            if not isinstance(entry, dict) or not {"member", "request"} <= entry.keys():
+                raise damaged(MANIFEST, "an entry of leaderboards has no member or no request")
             message = self._of_manifest(
-                "leaderboards", partial(spelling.message_of, GetLeaderboardRequest), one["request"]
+                "leaderboards", partial(spelling.message_of, GetLeaderboardRequest), entry["request"]
             )
-            found.append((str(one["member"]), message))
-        return found
+            requests.append((str(entry["member"]), message))
+        return requests
 
     def hashes(self) -> Sequence[tuple[str, str, object]]:
-        """Each part of the dataset that a member has: which part, which member, and the SHA-256 of its rows."""
+        """Return the parts of the dataset that have a member: the part, its member, and the SHA-256 of its rows."""
         return [
-            (f"dataset.{when}.{part}", str(told["member"]), told.get("sha256"))
+            (f"dataset.{when}.{part}", str(entry["member"]), entry.get("sha256"))
             for when in ("planned", "ranked")
-            for part, told in sorted(self._said(dict, "dataset", when).items())
-            if isinstance(told, dict) and "member" in told
+            for part, entry in sorted(self._manifest_value(dict, "dataset", when).items())
+            if isinstance(entry, dict) and "member" in entry
         ]
 
     @property
     def versions(self) -> Mapping[str, str]:
-        """The versions of what computed the leaderboards."""
-        return self._said(dict, "versions")
+        """The versions of the software that computed the leaderboards."""
+        return self._manifest_value(dict, "versions")
 
     @property
     def texts(self) -> bool:
-        """Whether prompts and outputs have their texts."""
-        return self._said(bool, "dataset", "texts")
+        """Whether the bundle has the texts of prompts and outputs."""
+        return self._manifest_value(bool, "dataset", "texts")
 
-    def _said(self, kind: type[T], *path: str) -> T:
-        """What the manifest says at *path*; InvalidInput if that is nothing of this *kind*."""
-        found: object = self._bundle.manifest
+    def _manifest_value(self, kind: type[T], *path: str) -> T:
+        """Return the value at *path* in the manifest. Raises InvalidInput unless it is of this *kind*."""
+        value: object = self._bundle.manifest
         for name in path:
-            found = found.get(name) if isinstance(found, dict) else None
-        if not isinstance(found, kind):
-            raise damaged(MANIFEST, f"{'.'.join(path)} is no {kind.__name__}")
-        return found
+            value = value.get(name) if isinstance(value, dict) else None
+        if not isinstance(value, kind):
+            raise damaged(MANIFEST, f"{'.'.join(path)} must be {_JSON_KINDS[kind]}")
+        return value
 
     def _part(self, when: str, part: str) -> str:
-        return self._said(str, "dataset", when, part, "member")
+        return self._manifest_value(str, "dataset", when, part, "member")
 
     def _has(self, when: str, part: str) -> bool:
-        return "member" in self._said(dict, "dataset", when, part)
+        return "member" in self._manifest_value(dict, "dataset", when, part)
 
-    def _of_manifest(self, what: str, made: Callable[[A], T], body: A) -> T:
+    def _of_manifest(self, field: str, decode_body: Callable[[A], T], body: A) -> T:
         try:
-            return made(body)
+            return decode_body(body)
         except InvalidInput as error:
-            raise damaged(MANIFEST, f"{what}: {error.message}") from None
+            raise damaged(MANIFEST, f"{field}: {error.message}") from None
 
-    def _rows(self, member: str, kind: type[M], made: Callable[[M], T]) -> list[T]:
+    def _rows(self, member: str, kind: type[M], decode_message: Callable[[M], T]) -> list[T]:
         def row(line: bytes) -> T:
             body = spelling.body_of(line)
-            # Of a label: where it comes from, which is no part of the message.
+            # Labels also have their source, which is not a field of the message.
             body.pop("source", None)
-            return made(spelling.message_of(kind, body))
+            return decode_message(spelling.message_of(kind, body))
 
-        return [_named(member, number, row, line) for number, line in enumerate(self._bundle.lines(member), 1)]
+        return [_decode_line(member, number, row, line) for number, line in enumerate(self._bundle.lines(member), 1)]
 
 
-def _read(message: VerdictMessage) -> Verdict:
+def _decode_verdict(message: VerdictMessage) -> Verdict:
     return read_again(restore.verdict(message))
 
 
-def _named(member: str, number: int, made: Callable[[A], T], line: A) -> T:
-    """What is *made* of a line; what is wrong with it is told by its place."""
+def _decode_line(member: str, number: int, decode_line: Callable[[A], T], line: A) -> T:
+    """Decode a line of a member. Raises InvalidInput with the number of the line if it is wrong."""
     try:
-        return made(line)
+        return decode_line(line)
     except InvalidInput as error:
         raise damaged(member, f"line {number}: {error.message}") from None

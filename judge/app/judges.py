@@ -88,7 +88,7 @@ class ConfiguredJudges:
             return self._own(definition, OWN_LIMITS, Recorded())
         if definition.baseline:
             card, baseline = self._cards.get(definition.name), BaselineJudge(definition.backend)
-            return self._own(definition, card.limits if card else OWN_LIMITS, baseline, baseline.computed)
+            return self._own(definition, card.limits if card else OWN_LIMITS, baseline, baseline.compute_reply)
         settings, card = self._settings.get(definition.name), self._cards.get(definition.name)
         if settings is None or card is None or settings.backend != definition.backend:
             raise JudgeUnusable(

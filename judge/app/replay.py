@@ -1,4 +1,4 @@
-"""A bundle's leaderboards, ranked again with no server, no store and no network."""
+"""Compute the leaderboards of a bundle again, without a server, a store or a network."""
 
 from __future__ import annotations
 
@@ -21,39 +21,39 @@ from judge.votes.sources import run_votes
 
 
 @dataclass(frozen=True, slots=True)
-class Replayed:
-    """A leaderboard that was asked for: the member that holds it, its text there, and its text now."""
+class ReplayedLeaderboard:
+    """A leaderboard of a bundle: its source, its member, the text *stored* there, and its text as computed *now*."""
 
     source: str
     member: str
-    told: str
+    stored: str
     now: str
 
     @property
     def same(self) -> bool:
-        """Whether the bytes are equal."""
-        return self.told == self.now
+        """Whether both texts are equal, byte for byte."""
+        return self.stored == self.now
 
 
-def replay(path: Path) -> list[Replayed]:
-    """Every leaderboard of the bundle at *path*. Raises InvalidInput where the bundle is damaged."""
+def replay(path: Path) -> list[ReplayedLeaderboard]:
+    """Compute every leaderboard of the bundle at *path* again. Raises InvalidInput if the bundle is damaged."""
     with Bundle(path) as bundle:
-        if (wrong := next(bundle.mismatches(), None)) is not None:
-            raise InvalidInput(wrong.member, f"{path.name} is damaged: {wrong}", reason=DAMAGED)
-        return list(replayed(bundle, Contents(bundle)))
+        if (mismatch := next(bundle.mismatches(), None)) is not None:
+            raise InvalidInput(mismatch.member, f"{path.name} is damaged: {mismatch}", reason=DAMAGED)
+        return list(replay_leaderboards(bundle, Contents(bundle)))
 
 
-def replayed(bundle: Bundle, contents: Contents) -> Iterator[Replayed]:
-    """The leaderboards of a *bundle* that is open."""
+def replay_leaderboards(bundle: Bundle, contents: Contents) -> Iterator[ReplayedLeaderboard]:
+    """Compute the leaderboards of an open *bundle* again. Raises InvalidInput if the bundle is damaged."""
     for member, request in contents.requests():
-        told = bundle.text(member)
+        stored = bundle.text(member)
         try:
             now = _rebuilt_leaderboard(contents, request)
         except (JudgeError, ValueError) as error:
             if isinstance(error, JudgeError) and error.reason == DAMAGED:
                 raise
-            raise damaged(MANIFEST, f"{request.source} cannot be ranked as it says: {error}") from None
-        yield Replayed(request.source, member, told, now)
+            raise damaged(MANIFEST, f"{request.source} cannot be ranked with the stored options: {error}") from None
+        yield ReplayedLeaderboard(source=request.source, member=member, stored=stored, now=now)
 
 
 def _rebuilt_leaderboard(contents: Contents, request: GetLeaderboardRequest) -> str:
@@ -63,7 +63,7 @@ def _rebuilt_leaderboard(contents: Contents, request: GetLeaderboardRequest) -> 
             contents.run, source, contents.answers, contents.ranked_prompts, options.taking, contents.rounds
         )
         style = style_in(contents.turns, votes) if options.style else None
-        told = anchor_labels(options.anchored_to, contents.labels("ranked")) if options.anchored_to else None
-        return spelling.leaderboard_json(encode_leaderboard(build_leaderboard(votes, options, style, told)))
+        anchors = anchor_labels(options.anchored_to, contents.labels("ranked")) if options.anchored_to else None
+        return spelling.leaderboard_json(encode_leaderboard(build_leaderboard(votes, options, style, anchors)))
     except Precondition as refused:
         return spelling.refusal(refused.reason, refused.message)

@@ -48,10 +48,10 @@ class BaselineJudge:
 
     async def reply(self, prompt: RenderedPrompt) -> Reply:
         """Return the rule's verdict on the texts. Raises CallRejected if the rule does not apply to them."""
-        return self.computed(prompt)
+        return self.compute_reply(prompt)
 
-    def computed(self, prompt: RenderedPrompt) -> Reply:
-        """Do the same as `reply`, without waiting."""
+    def compute_reply(self, prompt: RenderedPrompt) -> Reply:
+        """Return the same as `reply`, as a plain function."""
         if not prompt.shown.first or not prompt.shown.second:
             raise CallRejected("the prompt has no answers to compare")
         preference, sentence = self._rule(prompt)
@@ -88,8 +88,8 @@ def first(prompt: RenderedPrompt) -> tuple[Preference, str]:  # noqa: ARG001
 
 def random(prompt: RenderedPrompt) -> tuple[Preference, str]:
     """Draw one of the three preferences with the hash of the verdict's key, so equal calls have equal answers."""
-    drawn = int.from_bytes(hashlib.sha256(f"random yardstick {prompt.nonce}".encode()).digest())
-    return Preference(1 + drawn % len(Preference)), "Drawn by lot."
+    number = int.from_bytes(hashlib.sha256(f"random yardstick {prompt.nonce}".encode()).digest())
+    return Preference(1 + number % len(Preference)), "Drawn by lot."
 
 
 def matches_reference(prompt: RenderedPrompt) -> tuple[Preference, str]:

@@ -60,7 +60,13 @@ def completion(content: bytes | str | Mapping[str, Any], elapsed_ms: int, choice
         if status is VerdictStatus.OK:
             raise no_reply("the endpoint's answer contains no text")
         raw = ""
-    return Reply(storable(raw), status, usage, storable(model) if isinstance(model, str) else "", logprobs)
+    return Reply(
+        raw=storable(raw),
+        status=status,
+        usage=usage,
+        model=storable(model) if isinstance(model, str) else "",
+        logprobs=logprobs,
+    )
 
 
 def _usage(usage: Any, elapsed_ms: int) -> Usage:  # noqa: ANN401

@@ -1,4 +1,4 @@
-"""OpenAI's chat completions, at OpenAI or at any endpoint that speaks the same way, and its batches."""
+"""OpenAI's chat completions and batches, at OpenAI or at an endpoint with the same API."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from judge.domain.verdict import Reply
 from judge.ports.backend import BatchItem, BatchProgress
 
 BASE_URL: Final = "https://api.openai.com/v1"
-"""Where OpenAI itself answers."""
+"""The address of OpenAI's own API."""
 _PATH = "/chat/completions"
 _REASONING = ("o1", "o3", "o4", "gpt-5")
-"""Families of models that think first, and refuse a temperature, a seed and logprobs."""
+"""Families of reasoning models, which refuse a temperature, a seed and logprobs."""
 _PLAIN = ("gpt-5-chat",)
 _ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 _MARK = "judge_batch"
 _RECENT = 1000
-"""So many of the provider's newest batches are looked through for a mark."""
+"""How many of the provider's newest batches are searched for a mark."""
 
 
 def capabilities(model: str) -> Capabilities:
-    """What *model* takes, as far as its name tells; the config knows better."""
+    """Return what *model* supports, judging by its name. The configuration can override it."""
     reasoning = model.startswith(_REASONING) and not model.startswith(_PLAIN)
     return Capabilities(
         temperature=not reasoning,
@@ -40,9 +40,9 @@ def capabilities(model: str) -> Capabilities:
 
 
 class OpenAI:
-    """The *model* behind *endpoint*. *can* says what the model takes; nothing else is sent.
+    """The *model* at *endpoint*. *can* is what the model supports; parameters that it does not support are not sent.
 
-    *legacy_max_tokens* is for endpoints that want the output budget as max_tokens instead of max_completion_tokens.
+    *legacy_max_tokens* is for endpoints that call the output budget max_tokens instead of max_completion_tokens.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class OpenAI:
         can: Capabilities | None = None,
         legacy_max_tokens: bool = False,
     ) -> None:
-        import openai  # noqa: PLC0415  # 0.8 s: whoever has no such judge does not wait for it
+        import openai  # noqa: PLC0415  # 0.8 s; imported only if there is such a judge
 
         self._model = model
         self._can = can or capabilities(model)
@@ -74,20 +74,20 @@ class OpenAI:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the model takes."""
+        """What the model supports."""
         return self._can
 
     async def reply(self, prompt: RenderedPrompt) -> Reply:
-        """The model's reply to *prompt*, in one attempt."""
+        """Return the model's reply to *prompt*, in one attempt. Raises a CallFailed."""
         content, elapsed = await self._sdk.post(_PATH, self._body(prompt), prompt)
         return completion(content, elapsed, prompt.choices)
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         await self._sdk.close()
 
     def _body(self, prompt: RenderedPrompt) -> dict[str, Any]:
-        """The request's body."""
+        """Return the request's body."""
         body = request(self._model, prompt, self._can, budget=self._budget)
         if prompt.json_schema and self._can.json_schema:
             schema = {"name": "verdict", "strict": True, "schema": json.loads(prompt.json_schema)}
@@ -95,7 +95,7 @@ class OpenAI:
         return body
 
     async def submit(self, items: Sequence[BatchItem], mark: str) -> str:
-        """Upload *items* as a file and make a batch of it."""
+        """Upload *items* as a file, start a batch with it, and return the batch's id."""
         lines = [
             json.dumps(
                 {"custom_id": item.custom_id, "method": "POST", "url": "/v1" + _PATH, "body": self._body(item.prompt)}
@@ -113,22 +113,22 @@ class OpenAI:
         return str(batch.id)
 
     async def find(self, mark: str, custom_ids: Collection[str], since: float, known: Collection[str]) -> str:  # noqa: ARG002  # a mark is enough here
-        """The newest batch with *mark*."""
-        async for batch in self._sdk.listed(self._sdk.client.batches.list(limit=100), _RECENT):
+        """Return the id of the newest batch with *mark*, or "" if there is none."""
+        async for batch in self._sdk.list_items(self._sdk.client.batches.list(limit=100), _RECENT):
             if (batch.metadata or {}).get(_MARK) == mark:
                 return str(batch.id)
         return ""
 
     async def progress(self, batch: str) -> BatchProgress:
-        """How far the batch is."""
-        told = await self._sdk.request(self._sdk.client.batches.retrieve(batch))
-        counts = told.request_counts
-        return BatchProgress(told.status in _ENDED, counts.completed + counts.failed if counts else 0)
+        """Return the progress of the batch."""
+        retrieved = await self._sdk.request(self._sdk.client.batches.retrieve(batch))
+        counts = retrieved.request_counts
+        return BatchProgress(retrieved.status in _ENDED, counts.completed + counts.failed if counts else 0)
 
     async def results(self, batch: str) -> AsyncIterator[tuple[str, Reply | CallFailed]]:
-        """The lines of the batch's two files."""
-        told = await self._sdk.request(self._sdk.client.batches.retrieve(batch))
-        for file in (told.output_file_id, told.error_file_id):
+        """Yield the custom id and the result of each item, from the batch's two files."""
+        retrieved = await self._sdk.request(self._sdk.client.batches.retrieve(batch))
+        for file in (retrieved.output_file_id, retrieved.error_file_id):
             if not file:
                 continue
             for line in (await self._sdk.get(f"/files/{file}/content")).splitlines():
@@ -136,16 +136,16 @@ class OpenAI:
                     yield _result(line)
 
     async def cancel(self, batch: str) -> None:
-        """Ask for no more of it."""
+        """Cancel the batch. Items that are already finished keep their results."""
         await self._sdk.request(self._sdk.client.batches.cancel(batch))
 
 
 def _result(line: bytes) -> tuple[str, Reply | CallFailed]:
-    """What a line of a batch's files says. Raises TransportFailed where it says nothing."""
+    """Return the custom id and the result in a line of a batch's files. Raises TransportFailed if it has none."""
     try:
-        said = json.loads(line)
-        custom_id = str(said["custom_id"])
-        response = said.get("response") or {}
+        entry = json.loads(line)
+        custom_id = str(entry["custom_id"])
+        response = entry.get("response") or {}
         status, body = int(response.get("status_code") or 0), response.get("body")
     except (ValueError, LookupError, TypeError, AttributeError):
         raise TransportFailed("a line of the batch's results cannot be read") from None
@@ -153,8 +153,8 @@ def _result(line: bytes) -> tuple[str, Reply | CallFailed]:
     if status == ok:
         try:
             return custom_id, completion(body or {}, 0, CHOICES)
-        except TransportFailed as none:
-            return custom_id, none
+        except TransportFailed as error:
+            return custom_id, error
     if status:
         return custom_id, failure(status, body, {})
     return custom_id, TransportFailed("the batch ended before this item was finished")

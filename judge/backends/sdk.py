@@ -1,7 +1,7 @@
-"""What the two vendors' SDKs share: each is asked below its typed layer, and told everything.
+"""The client of a vendor's SDK, used below its typed layer and configured completely.
 
-`client.post` with a bare response keeps an SDK's connections, addresses and errors at a third of its CPU. Both SDKs
-would take addresses, keys, proxies and headers from the environment where they are not told otherwise.
+`client.post` with a bare response keeps an SDK's connections, addresses and errors, and needs a third of the CPU of the
+typed layer. Both SDKs take addresses, keys, proxies and headers from the environment unless all of them are set here.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from judge.backends.http import Endpoint, failure, own_headers, silenced, unanswered
+from judge.backends.http import Endpoint, failure, no_answer, own_headers, silence_loggers
 from judge.domain.judge import RenderedPrompt
 
 if TYPE_CHECKING:
@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 KEYLESS = "none"
-"""Sent as the key to an endpoint that wants none."""
+"""The key that is sent to an endpoint without one."""
 
 
 class Sdk:
-    """The *vendor*'s *client* at *endpoint*, told *told* besides; it sends the key, *headers* and no others.
+    """A *client* of the *vendor*'s SDK for *endpoint*. *settings* are further arguments of the client.
 
-    An endpoint's time-out is how long a connection may be silent; the deadline of a call is kept around it, not here.
+    It sends the key, *headers*, and no headers of the SDK's own. The endpoint's timeout is how long a connection may be
+    silent. The caller sets the deadline of a call.
     """
 
     def __init__(
@@ -36,22 +37,22 @@ class Sdk:
         endpoint: Endpoint,
         *,
         headers: Mapping[str, str],
-        **told: object,
+        **settings: object,
     ) -> None:
-        # The SDKs take 0.8 s and more to import: whoever has no such judge does not wait for them.
+        # Importing an SDK takes 0.8 s or more, so it is imported only if there is such a judge.
         import aiohttp  # noqa: PLC0415
         import httpx2  # noqa: PLC0415
 
-        silenced(vendor.__name__, "httpx2")
-        key, most = endpoint.api_key or KEYLESS, endpoint.max_connections
+        silence_loggers(vendor.__name__, "httpx2")
+        key, max_connections = endpoint.api_key or KEYLESS, endpoint.max_connections
         timeout = httpx2.Timeout(endpoint.timeout_seconds, connect=endpoint.connect_timeout_seconds, pool=None)
-        sent = {"Authorization": f"Bearer {key}", "User-Agent": "judge", **headers}
+        all_headers = {"Authorization": f"Bearer {key}", "User-Agent": "judge", **headers}
         http_client = vendor.DefaultAioHttpClient(
             trust_env=False,
             follow_redirects=False,
             timeout=timeout,
-            limits=httpx2.Limits(max_connections=most, max_keepalive_connections=most),
-            event_hooks={"request": [own_headers(sent)]},
+            limits=httpx2.Limits(max_connections=max_connections, max_keepalive_connections=max_connections),
+            event_hooks={"request": [own_headers(all_headers)]},
         )
         self.client = client(
             base_url=endpoint.base_url,
@@ -61,7 +62,7 @@ class Sdk:
             default_headers={},
             default_query={},
             http_client=http_client,
-            **told,
+            **settings,
         )
         self._secrets = (endpoint.api_key,) if endpoint.api_key else ()
         self._response_type = httpx2.Response
@@ -70,45 +71,46 @@ class Sdk:
         self._no_answer = (vendor.APIError, httpx2.HTTPError, aiohttp.ClientError, OSError)
 
     async def post(self, path: str, body: Mapping[str, Any], prompt: RenderedPrompt) -> tuple[bytes, int]:
-        """The content of the answer to one call, and the milliseconds it took. Raises a CallFailed."""
+        """Return the content of the answer to one call, and how many milliseconds it took. Raises a CallFailed."""
         started = time.perf_counter()
-        with self._translated(prompt):
+        with self._translate_errors(prompt):
             response = await self.client.post(path, body=body, cast_to=self._response_type)
         return response.content, round((time.perf_counter() - started) * 1000)
 
     async def get(self, path: str) -> bytes:
-        """The content behind *path*. Raises a CallFailed."""
-        with self._translated(None):
+        """Return the content at *path*. Raises a CallFailed."""
+        with self._translate_errors(None):
             response = await self.client.get(path, cast_to=self._response_type)
         content: bytes = response.content
         return content
 
     async def request(self, call: Awaitable[T]) -> T:
-        """What a *call* through the SDK gives. Raises a CallFailed."""
-        with self._translated(None):
+        """Return the result of a *call* through the SDK. Raises a CallFailed."""
+        with self._translate_errors(None):
             return await call
 
-    async def listed(self, page: Awaitable[Any], most: int) -> AsyncIterator[Any]:
-        """What a listing gives from its first *page* on, until *most* were seen. Raises a CallFailed."""
+    async def list_items(self, first_page: Awaitable[Any], limit: int) -> AsyncIterator[Any]:
+        """Yield the items of a listing page by page. Get no more pages after *limit* items. Raises a CallFailed."""
+        next_page = first_page
         while True:
-            found = await self.request(page)
-            for one in found.data:
-                yield one
-            most -= len(found.data)
-            if most <= 0 or not found.has_next_page():
+            page = await self.request(next_page)
+            for item in page.data:
+                yield item
+            limit -= len(page.data)
+            if limit <= 0 or not page.has_next_page():
                 return
-            page = found.get_next_page()
+            next_page = page.get_next_page()
 
     @contextmanager
-    def _translated(self, prompt: RenderedPrompt | None) -> Iterator[None]:
+    def _translate_errors(self, prompt: RenderedPrompt | None) -> Iterator[None]:
         try:
             yield
         except self._status_error as error:
             code = error.status_code
             raise failure(code, error.body, error.response.headers, secrets=self._secrets, prompt=prompt) from None
         except self._no_answer as error:
-            raise unanswered(error, self._unsent) from None
+            raise no_answer(error, self._unsent) from None
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         await self.client.close()

@@ -1,7 +1,7 @@
-"""Models on a `vllm serve` server, called with plain JSON over a pool of kept connections, without an SDK.
+"""Models on a `vllm serve` server, called with plain JSON over a pool of persistent connections, without an SDK.
 
-A choice is one constrained token with its probabilities. The server's grammar holds a reasoned answer to its JSON
-schema. The server also says whose weights answer under the model's name, and they are part of the call's fingerprint.
+A choice is one constrained token with its probabilities. The server constrains a reasoned answer to its JSON schema.
+The server also reports which weights it serves under the model's name; they are part of the call's fingerprint.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from judge.backends.chat import completion, request
-from judge.backends.http import Endpoint, failure, no_reply, unanswered
+from judge.backends.http import Endpoint, failure, no_answer, no_reply
 from judge.domain.errors import JudgeUnusable
 from judge.domain.judge import Capabilities, RenderedPrompt
 from judge.domain.verdict import Reply
@@ -19,7 +19,7 @@ from judge.domain.verdict import Reply
 _OK = 200
 
 
-def capabilities(model: str) -> Capabilities:  # noqa: ARG001  # all models alike; the config knows better
+def capabilities(model: str) -> Capabilities:  # noqa: ARG001  # the same for all models
     """Return what vLLM supports for every model."""
     return Capabilities(temperature=True, seed=True, logprobs=True, json_schema=True, choice=True)
 
@@ -38,7 +38,7 @@ class Vllm:
         weights: str = "",
         can: Capabilities | None = None,
     ) -> None:
-        import aiohttp  # noqa: PLC0415  # whoever has no such judge does not wait for it
+        import aiohttp  # noqa: PLC0415  # imported only if there is such a judge
 
         self._model, self._weights = model, weights
         self._checked = not weights
@@ -82,9 +82,11 @@ class Vllm:
         return str(served[self._model].get("root") or self._model)
 
     async def _check(self) -> None:
-        now = await self.weights()
-        if now != self._weights:
-            raise JudgeUnusable(f"the weights behind {self._model!r} have changed from {self._weights} to {now}")
+        weights = await self.weights()
+        if weights != self._weights:
+            raise JudgeUnusable(
+                f"the weights behind {self._model!r} have changed from {self._weights} to {weights}. Start a new run"
+            )
         self._checked = True
 
     async def close(self) -> None:
@@ -102,7 +104,7 @@ class Vllm:
         return body
 
     async def _request(self, method: str, path: str, body: bytes | None, prompt: RenderedPrompt | None) -> bytes:
-        session = self._session or self._opened()
+        session = self._session or self._open_session()
         try:
             async with session.request(
                 method, self._url + path, data=body, headers=self._headers, allow_redirects=False
@@ -110,7 +112,7 @@ class Vllm:
                 content = await response.read()
                 status, headers = response.status, response.headers
         except self._no_answer as error:
-            raise unanswered(error, self._unsent) from None
+            raise no_answer(error, self._unsent) from None
         if status == _OK:
             return content
         try:
@@ -120,7 +122,7 @@ class Vllm:
         lowered = {name.lower(): value for name, value in headers.items()}
         raise failure(status, error_body, lowered, secrets=self._secrets, prompt=prompt)
 
-    def _opened(self) -> Any:  # noqa: ANN401  # aiohttp is imported where it is used
+    def _open_session(self) -> Any:  # noqa: ANN401  # aiohttp is imported where it is used
         """Create the session on the event loop that uses it."""
         import aiohttp  # noqa: PLC0415
 

@@ -1,7 +1,7 @@
-"""vLLM's engine in this process, for offline batches on a machine with a GPU of its own (the extra `[vllm]`).
+"""vLLM's engine in this process, for offline runs on a machine with its own GPU (needs the extra `[vllm]`).
 
-The weights are loaded at the first call, in a thread; all calls then share the engine's own batching. A choice is one
-constrained token with its probabilities, a reasoned answer is held to its JSON schema.
+The first call loads the weights in a thread. After that, the engine batches all calls. A choice is one constrained
+token with its probabilities, and a reasoned answer is constrained to its JSON schema.
 """
 
 from __future__ import annotations
@@ -21,13 +21,16 @@ from judge.domain.outcome import VerdictStatus
 from judge.domain.verdict import Reply, Usage
 
 
-def capabilities(model: str) -> Capabilities:  # noqa: ARG001  # all models alike; the config knows better
-    """What vLLM does for every model."""
+def capabilities(model: str) -> Capabilities:  # noqa: ARG001  # the same for all models
+    """Return what vLLM supports for every model."""
     return Capabilities(temperature=True, seed=True, logprobs=True, json_schema=True, choice=True)
 
 
 class VllmEngine:
-    """The weights of *model*, a folder or a name that vLLM knows, at *revision*. *engine* are vLLM's own arguments."""
+    """An engine with the weights of *model*, a folder or a name that vLLM knows, at *revision*.
+
+    *engine* holds further arguments of vLLM's engine.
+    """
 
     def __init__(self, model: str, *, revision: str = "", engine: dict[str, Any] | None = None) -> None:
         self._model, self._revision = model, revision
@@ -37,18 +40,18 @@ class VllmEngine:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the engine does."""
+        """What the engine supports."""
         return capabilities(self._model)
 
     async def weights(self) -> str:
-        """The folder or the name that the weights are loaded from."""
+        """Return the folder or the name from which the weights are loaded."""
         return self._model
 
     async def reply(self, prompt: RenderedPrompt) -> Reply:
-        """The model's reply to *prompt*."""
+        """Return the model's reply to *prompt*. Raises a CallFailed."""
         engine = await self._engine()
         started = time.perf_counter()
-        text = self._templated(prompt)
+        text = self._apply_template(prompt)
         from vllm.exceptions import VLLMValidationError  # noqa: PLC0415  # an extra
 
         final = None
@@ -56,14 +59,14 @@ class VllmEngine:
             async for output in engine.generate(text, _parameters(prompt), request_id=uuid.uuid4().hex):
                 final = output
         except (ValueError, VLLMValidationError) as error:
-            # All that we send but the prompt is of our own making.
+            # The prompt is the only argument that does not come from our own code.
             raise PromptTooLong(f"the engine refused the prompt: {type(error).__name__}") from None
         if final is None or not final.outputs:
-            raise TransportFailed("the engine gave no output")
+            raise TransportFailed("the engine returned no output")
         return _reply(final, self._model, prompt, round((time.perf_counter() - started) * 1000))
 
     async def close(self) -> None:
-        """Let go of the weights."""
+        """Stop the engine and release the weights."""
         loading, self._loading = self._loading, None
         if loading is None:
             return
@@ -71,26 +74,26 @@ class VllmEngine:
         if not isinstance(loaded[0], BaseException):
             loaded[0].shutdown()
 
-    def _templated(self, prompt: RenderedPrompt) -> str:
+    def _apply_template(self, prompt: RenderedPrompt) -> str:
         messages = [{"role": message.role, "content": encodable(message.content)} for message in prompt.messages]
         templated: str = self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         return templated
 
     async def _engine(self) -> Any:  # noqa: ANN401  # vllm is no dependency of the server
         if self._loading is None:
-            self._loading = asyncio.create_task(self._loaded())
+            self._loading = asyncio.create_task(self._load())
         return await asyncio.shield(self._loading)
 
-    async def _loaded(self) -> Any:  # noqa: ANN401  # as above
+    async def _load(self) -> Any:  # noqa: ANN401  # as above
         try:
-            from vllm.engine.arg_utils import AsyncEngineArgs  # noqa: PLC0415  # an extra, and minutes to import
+            from vllm.engine.arg_utils import AsyncEngineArgs  # noqa: PLC0415  # an extra that takes minutes to import
             from vllm.v1.engine.async_llm import AsyncLLM  # noqa: PLC0415  # as above
         except ImportError:
-            raise JudgeUnusable("the engine needs vllm: install judge-service[vllm]") from None
+            raise JudgeUnusable("the package vllm is not installed. Install judge-service[vllm]") from None
         arguments = AsyncEngineArgs(model=self._model, revision=self._revision or None, **self._arguments)
         engine = await asyncio.to_thread(AsyncLLM.from_engine_args, arguments)
         tokenizer = engine.get_tokenizer()
-        # Releases differ in whether it is to be waited for.
+        # In some releases of vLLM, get_tokenizer is a coroutine.
         self._tokenizer = await tokenizer if inspect.isawaitable(tokenizer) else tokenizer
         return engine
 
@@ -99,34 +102,37 @@ def _parameters(prompt: RenderedPrompt) -> Any:  # noqa: ANN401  # vllm is no de
     from vllm import SamplingParams  # noqa: PLC0415  # an extra
     from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams  # noqa: PLC0415  # an extra
 
-    held = None
+    constraint = None
     if prompt.choices:
-        held = StructuredOutputsParams(choice=list(prompt.choices))
+        constraint = StructuredOutputsParams(choice=list(prompt.choices))
     elif prompt.json_schema:
-        held = StructuredOutputsParams(json=json.loads(prompt.json_schema))
+        constraint = StructuredOutputsParams(json=json.loads(prompt.json_schema))
     sampling = prompt.sampling
     return SamplingParams(
         max_tokens=sampling.max_output_tokens,
         temperature=0.0 if sampling.temperature is None else sampling.temperature,
         seed=sampling.seed,
         logprobs=TOP_LOGPROBS if prompt.choices else None,
-        structured_outputs=held,
+        structured_outputs=constraint,
         output_kind=RequestOutputKind.FINAL_ONLY,
     )
 
 
 def _reply(output: Any, model: str, prompt: RenderedPrompt, elapsed_ms: int) -> Reply:  # noqa: ANN401  # vllm's own
-    told = output.outputs[0]
+    completion = output.outputs[0]
     logprobs: tuple[tuple[str, float], ...] = ()
-    for token, alternatives in zip(told.token_ids, told.logprobs or (), strict=False):
+    for token, alternatives in zip(completion.token_ids, completion.logprobs or (), strict=False):
         if (alternatives[token].decoded_token or "").strip() in prompt.choices:
-            logprobs = tuple((storable(one.decoded_token or ""), one.logprob) for one in alternatives.values())
+            logprobs = tuple(
+                (storable(alternative.decoded_token or ""), alternative.logprob)
+                for alternative in alternatives.values()
+            )
             break
     usage = Usage(
         input_tokens=len(output.prompt_token_ids or ()),
         cached_input_tokens=output.num_cached_tokens or 0,
-        output_tokens=len(told.token_ids),
+        output_tokens=len(completion.token_ids),
         latency_ms=elapsed_ms,
     )
-    status = VerdictStatus.TRUNCATED if told.finish_reason == "length" else VerdictStatus.OK
-    return Reply(storable(told.text), status, usage, model, logprobs)
+    status = VerdictStatus.TRUNCATED if completion.finish_reason == "length" else VerdictStatus.OK
+    return Reply(raw=storable(completion.text), status=status, usage=usage, model=model, logprobs=logprobs)

@@ -1,4 +1,4 @@
-"""An adaptive run as one file: ranked again to the same bytes, planned again row by row."""
+"""The bundle of an adaptive run is ranked again to the same bytes and planned again row by row."""
 
 from __future__ import annotations
 
@@ -29,45 +29,45 @@ from support.provider import KEY, Provider, ProviderCall
 from support.provider_server import serving_provider
 
 COUNT, ROUND = 60, 20
-ROUNDS_THERE = 3
+N_ROUNDS = 3
 HEAD = 20
-"""The bytes of a row before its comparisons."""
+"""How many bytes a row has before its comparisons."""
 Options = ranking.RankingOptions
 
 
-def spec(*judges: str, budget: pb.Budget | None = None, **said: Any) -> pb.RunSpec:  # noqa: ANN401  # a pairing's fields
-    told = {"policy": pb.PAIR_POLICY_ADAPTIVE, "count": COUNT, "round_size": ROUND, "seed": 3, **said}
+def spec(*judges: str, budget: pb.Budget | None = None, **fields: Any) -> pb.RunSpec:  # noqa: ANN401  # a pairing's fields
+    pairing = {"policy": pb.PAIR_POLICY_ADAPTIVE, "count": COUNT, "round_size": ROUND, "seed": 3, **fields}
     names = [f"judges/{name}" for name in judges]
-    return pb.RunSpec(dataset="datasets/demo", judges=names, pairing=pb.Pairing(**told), budget=budget)
+    return pb.RunSpec(dataset="datasets/demo", judges=names, pairing=pb.Pairing(**pairing), budget=budget)
 
 
-async def ran(client: JudgeClient, asked: pb.RunSpec) -> pb.Run:
-    """A run over the bundled answers, ended."""
+async def run_to_its_end(client: JudgeClient, run_spec: pb.RunSpec) -> pb.Run:
+    """Run over the demo dataset, and return the run after its end."""
     await upload_demo(client)
-    return await client.wait_run((await client.create_run(asked)).name)
+    return await client.wait_run((await client.create_run(run_spec)).name)
 
 
 @pytest.fixture
 async def run(client: JudgeClient) -> pb.Run:
-    """An adaptive run of two yardsticks."""
-    return await ran(client, spec("longest", "random"))
+    """An adaptive run of two baseline judges."""
+    return await run_to_its_end(client, spec("longest", "random"))
 
 
 @pytest.fixture(scope="module")
 def content(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """The members of such a run's bundle, made once."""
+    """The members of the bundle of such a run, which is made once."""
     path = tmp_path_factory.mktemp("bundle") / "b.zip"
 
-    async def made() -> None:
+    async def make_bundle() -> None:
         async with running(settings(), store_url="sqlite://", listen=None) as address, JudgeClient(address) as client:
-            await export_bundle(client, (await ran(client, spec("longest", "random"))).name, path)
+            await export_bundle(client, (await run_to_its_end(client, spec("longest", "random"))).name, path)
 
-    asyncio.run(made())
+    asyncio.run(make_bundle())
     return members(path)
 
 
-def told(path: Path) -> list[str]:
-    return [str(one) for one in verify(path).mismatches]
+def mismatches(path: Path) -> list[str]:
+    return [str(mismatch) for mismatch in verify(path).mismatches]
 
 
 @pytest.mark.parametrize(
@@ -81,18 +81,18 @@ def told(path: Path) -> list[str]:
 async def test_an_adaptive_run_is_ranked_again_to_the_services_bytes(
     client: JudgeClient, run: pb.Run, tmp_path: Path, options: Options
 ) -> None:
-    """With how many rounds there were, and with the board over what fell by lot; nothing does not match."""
+    """Each leaderboard has the number of rounds and the ratings over the uniform sample, and everything matches."""
     await export_bundle(client, run.name, path := tmp_path / "b.zip", options)
 
-    found = replay(path)
+    replays = replay(path)
 
-    leaderboards = [json.loads(one.now) for one in found]
-    assert [one.told for one in found] == [one.now for one in found]
-    assert [spelling.leaderboard_json(await client.leaderboard("", one.source, options)) for one in found] == [
-        one.now for one in found
-    ]
+    leaderboards = [json.loads(replayed.now) for replayed in replays]
+    assert [replayed.stored for replayed in replays] == [replayed.now for replayed in replays]
+    assert [
+        spelling.leaderboard_json(await client.leaderboard("", replayed.source, options)) for replayed in replays
+    ] == [replayed.now for replayed in replays]
     assert all(
-        f"in {ROUNDS_THERE} rounds: as many comparisons as were asked for" in leaderboard["notes"][0]
+        f"in {N_ROUNDS} rounds: as many comparisons as were asked for" in leaderboard["notes"][0]
         for leaderboard in leaderboards
     )
     assert [True, True] == [
@@ -103,7 +103,7 @@ async def test_an_adaptive_run_is_ranked_again_to_the_services_bytes(
 
 
 async def test_the_rounds_have_a_member_of_their_own(client: JudgeClient, run: pb.Run, tmp_path: Path) -> None:
-    """One line a round and one for the end, which the manifest counts; the same run gives the same file."""
+    """The member has one line for each round and one for the end, and the same run always gives the same file."""
     first = await export_bundle(client, run.name, path := tmp_path / "a.zip")
     second = await export_bundle(client, run.name, tmp_path / "b.zip")
 
@@ -118,33 +118,33 @@ async def test_the_rounds_have_a_member_of_their_own(client: JudgeClient, run: p
         "hash": run.plan_hash,
         "member": "plan.jsonl",
         "presentations": 2 * COUNT,
-        "rounds": {"member": ROUNDS, "rows": ROUNDS_THERE + 1},
+        "rounds": {"member": ROUNDS, "rows": N_ROUNDS + 1},
     }
     assert (first, path.read_bytes()) == (second, (tmp_path / "b.zip").read_bytes())
 
 
 def test_a_changed_byte_of_the_rounds_is_named(content: dict[str, bytes], tmp_path: Path) -> None:
-    """By its member, which replay refuses; so where the member is missing."""
+    """Verify names the member with the rounds if it was changed or is missing, and replay refuses a changed one."""
     rounds = content[ROUNDS]
 
     path = write_bundle(tmp_path / "changed.zip", content | {ROUNDS: rounds.replace(b"A", b"B", 1)})
 
-    assert told(path)[0].startswith(f"{ROUNDS}: its SHA-256 is")
+    assert mismatches(path)[0].startswith(f"{ROUNDS}: its SHA-256 is")
     with pytest.raises(InvalidInput, match=ROUNDS):
         replay(path)
     without = write_bundle(tmp_path / "without.zip", {name: data for name, data in content.items() if name != ROUNDS})
-    assert f"{ROUNDS}: it is missing" in told(without)
+    assert f"{ROUNDS}: it is missing" in mismatches(without)
 
 
-def of_row(change: Callable[[bytearray], object]) -> Callable[[dict[str, Any]], None]:
-    """A change of the bytes of a row."""
+def in_body(change: Callable[[bytearray], object]) -> Callable[[dict[str, Any]], None]:
+    """Return a function that changes the bytes of a row."""
 
-    def changed(line: dict[str, Any]) -> None:
+    def edit(line: dict[str, Any]) -> None:
         body = bytearray(base64.b64decode(line["row"]))
         change(body)
         line["row"] = base64.b64encode(body).decode()
 
-    return changed
+    return edit
 
 
 def _other_sample(body: bytearray) -> None:
@@ -167,7 +167,7 @@ def _shorter(body: bytearray) -> None:
     del body[30:]
 
 
-def _too_much_said(body: bytearray) -> None:
+def _unknown_outcome(body: bytearray) -> None:
     body[HEAD + 13 * ROUND] = 5
 
 
@@ -183,44 +183,47 @@ def _fewer_rounds(manifest: dict[str, Any]) -> None:
     manifest["run"]["round"] -= 1
 
 
-def _swapped(line: dict[str, Any]) -> None:
+def _swap_sides(line: dict[str, Any]) -> None:
     line["presentation"]["left"], line["presentation"]["right"] = (
         line["presentation"]["right"],
         line["presentation"]["left"],
     )
 
 
-def _exchanged(text: str) -> str:
-    """The first answer of the second round has the place of one of the third, and the other way round."""
+def _exchange_answers(text: str) -> str:
+    """Exchange the positions of the first answer of the second round and the first one of the third."""
     lines = [json.loads(line) for line in text.splitlines()]
-    one, other = 4 * ROUND, 8 * ROUND
-    lines[one], lines[other] = {**lines[other], "position": str(one)}, {**lines[one], "position": str(other)}
+    second, third = 4 * ROUND, 8 * ROUND
+    lines[second], lines[third] = (
+        {**lines[third], "position": str(second)},
+        {**lines[second], "position": str(third)},
+    )
     return "".join(json.dumps(line) + "\n" for line in lines)
 
 
 @pytest.mark.parametrize(
-    ("changed", "named"),
+    ("changes", "mismatch"),
     [
         (
-            {"rounds": in_row(0, of_row(_other_sample))},
+            {"rounds": in_row(0, in_body(_other_sample))},
             "rounds.jsonl: line 1 is not the round that follows from the seed",
         ),
         (
-            {"rounds": in_row(1, of_row(_other_sample))},
+            {"rounds": in_row(1, in_body(_other_sample))},
             "rounds.jsonl: line 2 is not the round that follows from the seed",
         ),
         (
-            {"rounds": in_row(1, of_row(_other_sample))},
+            {"rounds": in_row(1, in_body(_other_sample))},
             "leaderboards/random.json: ranked again, uniform_sample.battles is",
         ),
-        ({"rounds": in_row(2, of_row(_other_pair))}, "plan.jsonl: presentation 80 is not the one that was planned"),
-        ({"rounds": in_row(1, of_row(_nobody))}, "rounds.jsonl: line 2: it compares what there is not"),
-        ({"rounds": in_row(1, of_row(_longer))}, "rounds.jsonl: line 2: it is not spelled as rows are"),
-        ({"rounds": in_row(1, of_row(_shorter))}, "rounds.jsonl: line 2: it is not the row of a round over these"),
-        ({"rounds": in_row(1, of_row(_too_much_said))}, "rounds.jsonl: line 2: it says of the round before what no"),
+        ({"rounds": in_row(2, in_body(_other_pair))}, "plan.jsonl: presentation 80 is not the one that was planned"),
+        ({"rounds": in_row(1, in_body(_nobody))}, "rounds.jsonl: line 2: it compares what there is not"),
+        ({"rounds": in_row(1, in_body(_longer))}, "rounds.jsonl: line 2: it is not spelled as rows are"),
+        ({"rounds": in_row(1, in_body(_shorter))}, "rounds.jsonl: line 2: it is not the row of a round over these"),
+        ({"rounds": in_row(1, in_body(_unknown_outcome))}, "rounds.jsonl: line 2: it says of the round before what no"),
         (
             {"rounds": in_row(1, _other_presentations)},
-            "rounds.jsonl: line 2: its presentations is not what its row makes",
+            "rounds.jsonl: line 2: its presentations does not follow from its row",
         ),
         ({"rounds": lambda text: text + text.splitlines()[-1] + "\n"}, "rounds.jsonl: line 5: it does not go on from"),
         (
@@ -242,18 +245,18 @@ def _exchanged(text: str) -> str:
         ({"manifest": in_json(_other_seed)}, "rounds.jsonl: line 1 is not the round that follows from the seed"),
         ({"manifest": in_json(_other_seed)}, "plan.jsonl: rebuilt, its hash is"),
         ({"manifest": in_json(_fewer_rounds)}, "rounds.jsonl: there are 3 rounds, but the run counts 2"),
-        ({"plan": in_row(45, _swapped)}, "plan.jsonl: presentation 45 is not the one that was planned"),
-        ({"answers": _exchanged}, "answers.jsonl: position 80 is not the presentation that is planned there"),
-        ({"answers": _exchanged}, "answers.jsonl: position 160 is not the presentation that is planned there"),
+        ({"plan": in_row(45, _swap_sides)}, "plan.jsonl: presentation 45 is not the one that was planned"),
+        ({"answers": _exchange_answers}, "answers.jsonl: position 80 is not the presentation that is planned there"),
+        ({"answers": _exchange_answers}, "answers.jsonl: position 160 is not the presentation that is planned there"),
     ],
 )
-def test_who_makes_the_hashes_anew_is_found_out_by_what_rounds_follow_from(
-    content: dict[str, bytes], tmp_path: Path, changed: dict[str, Callable[[str], str]], named: str
+def test_a_change_of_the_rounds_is_detected_under_recomputed_hashes(
+    content: dict[str, bytes], tmp_path: Path, changes: dict[str, Callable[[str], str]], mismatch: str
 ) -> None:
-    """A change under right hashes contradicts the seed, the rows before it, the plan, the answers or a leaderboard."""
-    found = told(forge_bundle(tmp_path / "forged.zip", content, **changed))
+    """The change contradicts the seed, the rows before it, the plan, the answers or a leaderboard."""
+    messages = mismatches(forge_bundle(tmp_path / "forged.zip", content, **changes))
 
-    assert any(one.startswith(named) for one in found), found
+    assert any(message.startswith(mismatch) for message in messages), messages
 
 
 @pytest.mark.parametrize(
@@ -265,36 +268,38 @@ def test_who_makes_the_hashes_anew_is_found_out_by_what_rounds_follow_from(
     ids=["one-order", "each-turn"],
 )
 async def test_every_adaptive_plan_is_rebuilt(client: JudgeClient, tmp_path: Path, pairing: dict[str, Any]) -> None:
-    """One order and repeats, or both at each turn: each answer is in its place, also without any texts."""
-    run = await ran(client, spec("random", "first", **pairing))
+    """With one order and repeats, or both orders at each turn, each answer is in its place, even without texts."""
+    run = await run_to_its_end(client, spec("random", "first", **pairing))
 
     await export_bundle(client, run.name, path := tmp_path / "b.zip", texts=False)
 
     assert verify(path).mismatches == ()
-    assert all(one.same for one in replay(path))
+    assert all(replayed.same for replayed in replay(path))
     assert run.counts.planned == members(path)["answers.jsonl"].count(b"\n")
 
 
-async def test_an_adaptive_run_that_was_stopped_has_the_rounds_it_came_to(client: JudgeClient, tmp_path: Path) -> None:
-    """A budget's end in the second round leaves two rounds and no row of an end; the replay says so too."""
-    run = await ran(client, spec("random", budget=pb.Budget(calls=50)))
+async def test_a_stopped_adaptive_run_has_the_rounds_that_it_began(client: JudgeClient, tmp_path: Path) -> None:
+    """A budget used up in the second round leaves two rounds and no row for the end, and the replay says so."""
+    run = await run_to_its_end(client, spec("random", budget=pb.Budget(calls=50)))
 
     await export_bundle(client, run.name, path := tmp_path / "b.zip")
 
-    [one] = replay(path)
+    [replayed] = replay(path)
     assert (verify(path).mismatches, verify(path).notes) == ((), ())
     assert members(path)[ROUNDS].count(b"\n") == run.round == 2
-    assert one.same
-    assert "in 2 rounds;" in json.loads(one.now)["notes"][0]
+    assert replayed.same
+    assert "in 2 rounds;" in json.loads(replayed.now)["notes"][0]
     assert run.counts.by_status["budget_stopped"] == 2 * 2 * ROUND - 50
 
 
-async def test_what_a_resumed_run_was_told_later_is_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its plan stays what it was, and its leaderboard has what the plan did not know: nothing of it does not match."""
-    away = [True]
+async def test_verdicts_that_a_resumed_run_gets_later_are_a_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The plan stays the same, the leaderboard uses the later verdicts too, and everything still matches."""
+    failing = [True]
 
-    def fault(asked: ProviderCall, _: int) -> str:
-        return "rejected" if away[0] and asked.drawn < 0.25 else ""
+    def fault(call: ProviderCall, _: int) -> str:
+        return "rejected" if failing[0] and call.drawn < 0.25 else ""
 
     monkeypatch.setenv("FAR_KEY", KEY)
     async with serving_provider(Provider(right_answer, fault, models=("gpt-4o-mini",))) as url:
@@ -302,9 +307,9 @@ async def test_what_a_resumed_run_was_told_later_is_a_note(tmp_path: Path, monke
         judges = settings(far=JudgeSettings.model_validate({**far, "max_failed_share": 1.0}))
         async with running(judges, store_url="sqlite://", listen=None) as address, JudgeClient(address) as client:
             async with asyncio.timeout(120):
-                run = await ran(client, spec("far"))
+                run = await run_to_its_end(client, spec("far"))
                 await export_bundle(client, run.name, before := tmp_path / "before.zip")
-                away[0] = False
+                failing[0] = False
                 await client.resume_run(run.name)
                 later = await client.wait_run(run.name)
             await export_bundle(client, run.name, after := tmp_path / "after.zip")

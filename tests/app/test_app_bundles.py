@@ -1,4 +1,4 @@
-"""A run as one file: ranked again to the same bytes with no service, and whatever does not match is named."""
+"""A bundle is ranked again to the same bytes without a service, and verify names everything that does not match."""
 
 from __future__ import annotations
 
@@ -44,43 +44,43 @@ shared_fixture = pytest_asyncio.fixture(scope="module", loop_scope="module")
 
 @shared_fixture
 async def service() -> AsyncIterator[JudgeClient]:
-    """A client of one service, for the tests that change nothing in it."""
+    """A client of the service that is shared by the tests that do not change it."""
     async with running(settings(), store_url="sqlite://", listen=None) as address, JudgeClient(address) as connected:
         yield connected
 
 
 async def run_both_judges(client: JudgeClient) -> pb.Run:
-    """A run of two yardsticks over the bundled answers, ended."""
+    """Run two baseline judges over the demo dataset, and return the run after its end."""
     await upload_demo(client)
     return await client.wait_run((await client.create_run(BOTH)).name)
 
 
 @shared_fixture
 async def run(service: JudgeClient) -> pb.Run:
-    """Such a run in the one service."""
+    """Such a run in the shared service."""
     return await run_both_judges(service)
 
 
 @shared_fixture
 async def bundle(service: JudgeClient, run: pb.Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run's bundle, which nobody changes."""
+    """The bundle of that run. No test changes it."""
     await export_bundle(service, run.name, path := tmp_path_factory.mktemp("bundle") / "b.zip")
     return path
 
 
 @shared_fixture
 async def small(service: JudgeClient, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle with every kind of member, of a run over six prompts, which nobody changes."""
+    """The bundle of a run over six prompts, with every kind of member. No test changes it."""
     await upload_demo(service, "six", prompts=6)
     spec = pb.RunSpec(dataset="datasets/six", judges=BOTH.judges, pairing=pb.Pairing())
-    made = await service.wait_run((await service.create_run(spec)).name)
+    ended = await service.wait_run((await service.create_run(spec)).name)
     options = Options(style=True, anchored_to="", degenerate=ranking.DEGENERATE_LARGEST)
-    await export_bundle(service, made.name, path := tmp_path_factory.mktemp("small") / "b.zip", options)
+    await export_bundle(service, ended.name, path := tmp_path_factory.mktemp("small") / "b.zip", options)
     return path
 
 
-def told(path: Path) -> list[str]:
-    return [str(one) for one in verify(path).mismatches]
+def mismatches(path: Path) -> list[str]:
+    return [str(mismatch) for mismatch in verify(path).mismatches]
 
 
 @pytest.mark.parametrize(
@@ -107,26 +107,29 @@ def told(path: Path) -> list[str]:
 async def test_a_bundle_is_ranked_again_to_the_services_bytes(
     service: JudgeClient, run: pb.Run, tmp_path: Path, options: Options
 ) -> None:
-    """For each of two judges the replay is what the service says, and what the bundle holds; nothing does not match."""
+    """For both judges, the replay equals the service's leaderboard and the stored one, and everything matches."""
     await export_bundle(service, run.name, path := tmp_path / "b.zip", options)
 
-    found = replay(path)
+    replays = replay(path)
 
     run_id = run.name.removeprefix("runs/")
-    assert [f"run:{run_id}/longest", f"run:{run_id}/random"] == [one.source for one in found]
-    for one in found:
-        assert one.told == one.now
-        if "refused" not in json.loads(one.now):
-            assert spelling.leaderboard_json(await service.leaderboard("", one.source, options)) == one.now
+    assert [f"run:{run_id}/longest", f"run:{run_id}/random"] == [replayed.source for replayed in replays]
+    for replayed in replays:
+        assert replayed.stored == replayed.now
+        if "refused" not in json.loads(replayed.now):
+            leaderboard = await service.leaderboard("", replayed.source, options)
+            assert spelling.leaderboard_json(leaderboard) == replayed.now
     assert (verify(path).mismatches, verify(path).notes) == ((), ())
 
 
 @shared_loop
-async def test_who_cannot_be_ranked_is_refused_again(service: JudgeClient, run: pb.Run, tmp_path: Path) -> None:
-    """A judge whose board falls apart has its refusal in the bundle, in the service's own words."""
+async def test_a_judge_that_cannot_be_ranked_is_refused_again(
+    service: JudgeClient, run: pb.Run, tmp_path: Path
+) -> None:
+    """If a judge's contestants are not comparable, the bundle has the refusal in the service's words."""
     await export_bundle(service, run.name, path := tmp_path / "b.zip", Options())
 
-    first, second = (json.loads(one.now) for one in replay(path))
+    first, second = (json.loads(replayed.now) for replayed in replay(path))
 
     assert first["refused"]["reason"] == "NOT_COMPARABLE"
     assert "concise lost every battle" in first["refused"]["message"]
@@ -135,7 +138,7 @@ async def test_who_cannot_be_ranked_is_refused_again(service: JudgeClient, run: 
 
 @shared_loop
 async def test_the_same_run_gives_the_same_file(service: JudgeClient, run: pb.Run, tmp_path: Path) -> None:
-    """Byte for byte, and under the same name."""
+    """Two exports of a run are equal byte for byte and have the same digest."""
     first = await export_bundle(service, run.name, tmp_path / "a.zip")
     second = await export_bundle(service, run.name, tmp_path / "b.zip")
 
@@ -143,14 +146,14 @@ async def test_the_same_run_gives_the_same_file(service: JudgeClient, run: pb.Ru
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
 
 
-def test_the_manifest_says_what_was_done(run: pb.Run, bundle: Path) -> None:
-    """Plan, judges with their rubrics' text, the dataset's hashes, seeds, versions, and a hash of each member."""
+def test_the_manifest_describes_the_run(run: pb.Run, bundle: Path) -> None:
+    """It has the plan, the judges with their rubrics, the dataset's hashes, seeds, versions, and each member's hash."""
     content = members(bundle)
     manifest = json.loads(content[MANIFEST])
 
     assert manifest["plan"] == {"hash": run.plan_hash, "member": "plan.jsonl", "presentations": PLANNED}
-    assert [one["fingerprint"] for one in manifest["run"]["definitions"]] == list(run.fingerprints)
-    assert all("{{ question }}" in one["variants"][0]["user"] for one in manifest["run"]["definitions"])
+    assert [definition["fingerprint"] for definition in manifest["run"]["definitions"]] == list(run.fingerprints)
+    assert all("{{ question }}" in definition["variants"][0]["user"] for definition in manifest["run"]["definitions"])
     assert manifest["seeds"] == {"judges": {}, "plan": 1, "ranking": 0}
     assert {"judge", "numpy", "python", "scipy"} == manifest["versions"].keys()
     assert {"prompts": 48, "outputs": 240, "labels": 480} == {
@@ -161,27 +164,27 @@ def test_the_manifest_says_what_was_done(run: pb.Run, bundle: Path) -> None:
 
 
 def test_any_changed_byte_is_named_by_its_member(small: Path, tmp_path: Path) -> None:
-    """Whichever member another byte stands in, verify names it and replay refuses; so where it is missing or new."""
+    """Verify names a member that was changed, removed or added, and replay refuses a bundle with a changed one."""
     content = members(small)
 
     for name, data in content.items():
         at = data.index(b"a")
         changed = content | {name: data[:at] + b"e" + data[at + 1 :]}
-        found = told(write_bundle(tmp_path / "changed.zip", changed))
+        messages = mismatches(write_bundle(tmp_path / "changed.zip", changed))
         named = MANIFEST if name == SEAL else name
-        assert any(one.startswith(f"{named}: its SHA-256 is") for one in found), (name, found)
+        assert any(message.startswith(f"{named}: its SHA-256 is") for message in messages), (name, messages)
         with pytest.raises(InvalidInput, match=named):
             replay(tmp_path / "changed.zip")
         if name == MANIFEST:
             continue
-        without = {one: data for one, data in content.items() if one != name}
-        assert f"{name}: it is missing" in told(write_bundle(tmp_path / "without.zip", without))
+        without = {other: other_data for other, other_data in content.items() if other != name}
+        assert f"{name}: it is missing" in mismatches(write_bundle(tmp_path / "without.zip", without))
     more = content | {"more.txt": b"x"}
-    assert told(write_bundle(tmp_path / "more.zip", more)) == ["more.txt: it is not in the manifest"]
+    assert mismatches(write_bundle(tmp_path / "more.zip", more)) == ["more.txt: it is not in the manifest"]
 
 
-def test_a_file_that_is_cut_or_broken_says_where(small: Path, tmp_path: Path) -> None:
-    """A cut file names the member it ends in; a broken member is named, and the others are still looked at."""
+def test_errors_about_cut_or_broken_files_name_the_member(small: Path, tmp_path: Path) -> None:
+    """The error about a cut file names the member in which it ends; a broken member does not hide the others."""
     path, whole = tmp_path / "b.zip", small.read_bytes()
     starts = {name: whole.index(name.encode()) + len(name) + 40 for name in members(small)}
 
@@ -194,7 +197,7 @@ def test_a_file_that_is_cut_or_broken_says_where(small: Path, tmp_path: Path) ->
             with pytest.raises(InvalidInput, match=f"{name}: it cannot be read"):
                 verify(path)
         else:
-            assert any(one.startswith(f"{name}: ") for one in told(path)), name
+            assert any(message.startswith(f"{name}: ") for message in mismatches(path)), name
     path.write_bytes(b"no zip")
     with pytest.raises(InvalidInput, match="it is not a zip file"):
         replay(path)
@@ -228,7 +231,7 @@ def _other_rating(leaderboard: dict[str, Any]) -> None:
     leaderboard["ratings"][0]["rating"] += 1
 
 
-def _swapped(row: dict[str, Any]) -> None:
+def _swap_sides(row: dict[str, Any]) -> None:
     row["presentation"]["left"], row["presentation"]["right"] = (
         row["presentation"]["right"],
         row["presentation"]["left"],
@@ -240,63 +243,74 @@ def _no_turn(row: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "named"),
+    ("changes", "mismatch"),
     [
         (
             {"answers": in_row(7, _other_outcome)},
-            "answers.jsonl: position 7: read again, the reply gives another outcome",
+            "answers.jsonl: position 7: parsed again, the reply gives another outcome",
         ),
-        ({"answers": in_row(7, _other_text)}, "answers.jsonl: position 7: read again, the reply gives another outcome"),
-        ({"answers": in_row(7, _swapped)}, "answers.jsonl: position 7 is not the presentation that is planned there"),
+        (
+            {"answers": in_row(7, _other_text)},
+            "answers.jsonl: position 7: parsed again, the reply gives another outcome",
+        ),
+        (
+            {"answers": in_row(7, _swap_sides)},
+            "answers.jsonl: position 7 is not the presentation that is planned there",
+        ),
         (
             {"answers": lambda text: text.partition("\n")[2]},
             f"answers.jsonl: they are {2 * PLANNED - 1} ok, but the run counts {2 * PLANNED} ok",
         ),
         ({"answers": lambda text: text + "{\n"}, f"answers.jsonl: line {2 * PLANNED + 1}: it is not a JSON object"),
-        ({"plan": in_row(5, _swapped)}, "plan.jsonl: presentation 5 is not the one that was planned"),
+        ({"plan": in_row(5, _swap_sides)}, "plan.jsonl: presentation 5 is not the one that was planned"),
         ({"outputs": lambda text: text.partition("\n")[2]}, "plan.jsonl: rebuilt, its hash is"),
         ({"outputs": in_row(0, _no_turn)}, "dataset/planned/outputs.jsonl: line 1: "),
-        ({"manifest": in_json(_other_rubric)}, "manifest.json: judge longest: its rubric_hash is not what"),
-        ({"manifest": in_json(_other_rubric)}, "manifest.json: judge longest: its fingerprint is not what"),
+        ({"manifest": in_json(_other_rubric)}, "manifest.json: judge longest: its rubric_hash does not follow"),
+        ({"manifest": in_json(_other_rubric)}, "manifest.json: judge longest: its fingerprint does not follow"),
         ({"manifest": in_json(_other_seed)}, "manifest.json: seeds.plan is 7, not 1"),
         (
             {"manifest": in_json(_other_count)},
             f"answers.jsonl: they are {2 * PLANNED} ok, but the run counts {2 * PLANNED - 20} ok",
         ),
-        ({"manifest": in_json(_other_hash)}, "manifest.json: dataset.planned.outputs has not the SHA-256 of dataset/"),
+        (
+            {"manifest": in_json(_other_hash)},
+            "manifest.json: the SHA-256 of dataset.planned.outputs is not that of dataset/",
+        ),
         ({"longest": in_json(_other_rating)}, "leaderboards/longest.json: ranked again, ratings[0].rating is 1"),
     ],
 )
-def test_who_makes_the_hashes_anew_is_found_out_by_what_follows(
-    bundle: Path, tmp_path: Path, changed: dict[str, Callable[[str], str]], named: str
+def test_a_change_is_detected_under_recomputed_hashes(
+    bundle: Path, tmp_path: Path, changes: dict[str, Callable[[str], str]], mismatch: str
 ) -> None:
-    """A change under right hashes contradicts the rest of the bundle, and is named there."""
-    found = told(forge_bundle(tmp_path / "forged.zip", members(bundle), **changed))
+    """The change contradicts another part of the bundle, and the mismatch names that part."""
+    messages = mismatches(forge_bundle(tmp_path / "forged.zip", members(bundle), **changes))
 
-    assert any(one.startswith(named) for one in found), found
+    assert any(message.startswith(mismatch) for message in messages), messages
 
 
 def test_other_versions_are_a_note_and_no_mismatch(bundle: Path, tmp_path: Path) -> None:
+    """Different versions of the software do not make a bundle wrong."""
+
     def older(manifest: dict[str, Any]) -> None:
         manifest["versions"]["numpy"] = "1.0"
 
-    found = verify(forge_bundle(tmp_path / "older.zip", members(bundle), manifest=in_json(older)))
+    verification = verify(forge_bundle(tmp_path / "older.zip", members(bundle), manifest=in_json(older)))
 
-    assert found.mismatches == ()
-    assert [note.partition(" when")[0] for note in found.notes] == ["numpy was 1.0"]
+    assert verification.mismatches == ()
+    assert [note.partition(";")[0] for note in verification.notes] == ["the run was ranked with numpy 1.0"]
 
 
-def test_a_parsed_verdict_of_a_parser_that_is_gone_is_taken_as_it_is(bundle: Path, tmp_path: Path) -> None:
-    """It cannot be read again, which is a note; the leaderboard follows from what was read then."""
+def test_verdicts_of_a_removed_parser_are_not_checked(bundle: Path, tmp_path: Path) -> None:
+    """A note says so, and the leaderboard follows from the stored parsed verdicts."""
 
-    def gone(text: str) -> str:
+    def rename_parser(text: str) -> str:
         return text.replace('"brackets/1"', '"brackets/99"')
 
-    found = verify(forge_bundle(tmp_path / "gone.zip", members(bundle), answers=gone))
+    verification = verify(forge_bundle(tmp_path / "gone.zip", members(bundle), answers=rename_parser))
 
-    assert found.mismatches == ()
-    assert found.notes == (
-        f"{2 * PLANNED} readings of brackets/99, a parser that this release has not, were taken as they are",
+    assert verification.mismatches == ()
+    assert verification.notes == (
+        f"{2 * PLANNED:,} verdicts parsed by brackets/99 were not checked: this release does not have that parser",
     )
 
 
@@ -304,35 +318,38 @@ def test_a_parsed_verdict_of_a_parser_that_is_gone_is_taken_as_it_is(bundle: Pat
 async def test_a_bundle_without_texts_is_ranked_and_planned_alike(
     service: JudgeClient, run: pb.Run, tmp_path: Path
 ) -> None:
-    """No text of a prompt or an output is in it; its dataset has the hashes of the one with texts."""
+    """The bundle has no text of a prompt or an output, but the same dataset hashes as the bundle with texts."""
     await export_bundle(service, run.name, tmp_path / "with.zip")
     await export_bundle(service, run.name, tmp_path / "without.zip", texts=False)
 
-    having, lacking = members(tmp_path / "with.zip"), members(tmp_path / "without.zip")
-    found = verify(tmp_path / "without.zip")
+    with_texts, without_texts = members(tmp_path / "with.zip"), members(tmp_path / "without.zip")
+    verification = verify(tmp_path / "without.zip")
 
     assert replay(tmp_path / "with.zip") == replay(tmp_path / "without.zip")
-    assert found.mismatches == ()
-    assert found.notes == ("prompts and outputs are there as hashes, without their texts",)
-    asked = json.loads(having["dataset/planned/prompts.jsonl"].splitlines()[0])["turns"][0].encode()
-    assert [asked in data for data in having.values()].count(True) == 1
-    assert not any(asked in data for data in lacking.values())
-    assert json.loads(having[MANIFEST])["dataset"]["planned"] == json.loads(lacking[MANIFEST])["dataset"]["planned"]
+    assert verification.mismatches == ()
+    assert verification.notes == ("the bundle has the hashes of prompts and outputs, not their texts",)
+    question = json.loads(with_texts["dataset/planned/prompts.jsonl"].splitlines()[0])["turns"][0].encode()
+    assert [question in data for data in with_texts.values()].count(True) == 1
+    assert not any(question in data for data in without_texts.values())
+    assert (
+        json.loads(with_texts[MANIFEST])["dataset"]["planned"]
+        == json.loads(without_texts[MANIFEST])["dataset"]["planned"]
+    )
 
 
-async def test_a_dataset_that_grew_is_there_as_planned_and_as_ranked(client: JudgeClient, tmp_path: Path) -> None:
-    """Categories that changed after the run are those of the leaderboard; the plan is still that of its revision."""
+async def test_a_changed_dataset_is_stored_as_planned_and_as_ranked(client: JudgeClient, tmp_path: Path) -> None:
+    """The leaderboard uses categories that changed after the run; the plan still follows from its own revision."""
     run = await run_both_judges(client)
     prompt = json.loads((Path("judge/demo") / "prompts.jsonl").read_text("utf-8").splitlines()[0])
     await client.upload_prompts("demo", [ds.Prompt(**{**prompt, "category": "other"})], replace=True)
     late = Options(degenerate=ranking.DEGENERATE_LARGEST, by_category=True, style=True)
     await export_bundle(client, run.name, path := tmp_path / "b.zip", late)
 
-    found, names = replay(path), set(members(path))
+    replays, names = replay(path), set(members(path))
 
     assert verify(path).mismatches == ()
-    assert all(one.same for one in found)
-    assert "other" in [part["slice"].get("category") for part in json.loads(found[1].now)["slices"]]
+    assert all(replayed.same for replayed in replays)
+    assert "other" in [part["slice"].get("category") for part in json.loads(replays[1].now)["slices"]]
     assert {"dataset/planned/prompts.jsonl", "dataset/ranked/prompts.jsonl"} <= names
     assert "dataset/ranked/outputs.jsonl" not in names
 
@@ -348,7 +365,7 @@ async def test_a_dataset_that_grew_is_there_as_planned_and_as_ranked(client: Jud
     ids=["labelled", "listed", "random", "against"],
 )
 async def test_every_plan_is_rebuilt(client: JudgeClient, tmp_path: Path, pairing: pb.Pairing) -> None:
-    """Whatever it was made from is in the bundle."""
+    """The bundle has everything that the plan was made from."""
     await upload_demo(client)
     prompts = [json.loads(line) for line in (Path("judge/demo") / "prompts.jsonl").read_text("utf-8").splitlines()]
     pairs = [
@@ -366,16 +383,22 @@ async def test_every_plan_is_rebuilt(client: JudgeClient, tmp_path: Path, pairin
 
 
 async def test_a_recorded_judge_is_ranked_again(client: JudgeClient, tmp_path: Path) -> None:
-    """What its source said counts before what we read; the other reading can be asked for."""
+    """The imported outcome counts by default; the outcome parsed from the reply can be requested."""
     await upload_demo(client)
     prompts = [json.loads(line) for line in (Path("judge/demo") / "prompts.jsonl").read_text("utf-8").splitlines()]
-    pair = {"judge": "old", "left": "padded", "right": "concise"}
+    outcomes = (words.OUTCOME_LEFT, words.OUTCOME_RIGHT, words.OUTCOME_TIE)
     rows = [
         ds.ImportedVerdict(
-            **pair, prompt_id=row["prompt_id"], order=order, raw=f"[[{'AB'[order - 1]}]]", outcome=1 + n % 3
+            judge="old",
+            left="padded",
+            right="concise",
+            prompt_id=row["prompt_id"],
+            order=order,
+            raw=f"[[{'AB'[order - 1]}]]",
+            outcome=outcomes[n % 3],
         )
         for n, row in enumerate(prompts)
-        for order in (1, 2)
+        for order in (words.ORDER_LEFT_FIRST, words.ORDER_RIGHT_FIRST)
     ]
     await client.upload_verdicts("demo", rows)
     both = pb.Pairing(contestants=["padded", "concise"])
@@ -399,13 +422,13 @@ FAULTS = ("refusal", "filtered", "truncated", "overflow", "rejected")
 async def test_failures_and_unreadable_replies_keep_their_coverage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rubric: str
 ) -> None:
-    """Refused, filtered, cut off, unreadable, too long, rejected: all are counted as the run counts them."""
+    """Replies of every status are counted in the coverage as the run counts them."""
 
-    def answer(asked: ProviderCall) -> str:
-        return "I would rather not say." if asked.drawn > 0.9 else right_answer(asked)
+    def answer(call: ProviderCall) -> str:
+        return "I would rather not say." if call.drawn > 0.9 else right_answer(call)
 
-    def fault(asked: ProviderCall, _: int) -> str:
-        return FAULTS[int(asked.drawn * 20)] if asked.drawn < 0.25 else ""
+    def fault(call: ProviderCall, _: int) -> str:
+        return FAULTS[int(call.drawn * 20)] if call.drawn < 0.25 else ""
 
     monkeypatch.setenv("FAR_KEY", KEY)
     provider = Provider(answer, fault, models=("gpt-4o-mini",))
@@ -423,7 +446,7 @@ async def test_failures_and_unreadable_replies_keep_their_coverage(
             await client.reparse_run(run.name, "brackets")
             await export_bundle(client, run.name, tmp_path / "reparsed.zip", soft)
 
-    far_leaderboard, longest = (json.loads(one.now) for one in replay(path))
+    far_leaderboard, longest = (json.loads(replayed.now) for replayed in replay(path))
     assert (verify(path).mismatches, verify(tmp_path / "reparsed.zip").mismatches) == ((), ())
     counted = Counter(far_leaderboard["coverage"]["by_status"]) + Counter(longest["coverage"]["by_status"])
     assert dict(run.counts.by_status) == counted
@@ -433,21 +456,21 @@ async def test_failures_and_unreadable_replies_keep_their_coverage(
     assert replay(path)[0].now == replay(tmp_path / "reparsed.zip")[0].now
 
 
-async def test_a_run_that_was_stopped_keeps_what_was_never_begun(client: JudgeClient, tmp_path: Path) -> None:
-    """A budget's end is in the coverage, and in the replay's."""
+async def test_a_stopped_run_keeps_the_calls_that_were_never_started(client: JudgeClient, tmp_path: Path) -> None:
+    """Presentations that the budget stopped are counted in the coverage of the run and of the replay."""
     await upload_demo(client)
     spec = pb.RunSpec(dataset="datasets/demo", judges=["judges/random"], pairing=FEW, budget=pb.Budget(calls=100))
     run = await client.wait_run((await client.create_run(spec)).name)
 
     await export_bundle(client, run.name, path := tmp_path / "b.zip")
 
-    [one] = replay(path)
+    [replayed] = replay(path)
     assert verify(path).mismatches == ()
-    assert json.loads(one.now)["coverage"]["by_status"] == dict(run.counts.by_status)
+    assert json.loads(replayed.now)["coverage"]["by_status"] == dict(run.counts.by_status)
     assert run.counts.by_status["budget_stopped"] == PLANNED - 100
 
 
-async def test_a_run_that_failed_keeps_what_was_left_pending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failed_run_keeps_its_pending_presentations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A judge with a wrong key has no leaderboard; the other judge's is ranked again."""
     monkeypatch.setenv("FAR_KEY", "wrong")
     async with serving_provider(Provider(right_answer)) as url:
@@ -459,7 +482,7 @@ async def test_a_run_that_failed_keeps_what_was_left_pending(tmp_path: Path, mon
             run = await client.wait_run((await client.create_run(spec)).name)
             await export_bundle(client, run.name, path := tmp_path / "b.zip")
 
-    refused, leaderboard = (json.loads(one.now) for one in replay(path))
+    refused, leaderboard = (json.loads(replayed.now) for replayed in replay(path))
     assert run.state == pb.RUN_STATE_FAILED
     assert verify(path).mismatches == ()
     assert refused["refused"]["reason"] == "NO_OUTCOMES"

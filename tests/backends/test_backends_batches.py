@@ -1,4 +1,4 @@
-"""The batch APIs of both vendors, through their SDKs against the fake provider."""
+"""The batch APIs of both vendors work through their SDKs against the fake provider."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ async def at(vendor: str, provider: Provider, key: str = KEY) -> AsyncIterator[B
             await backend.close()
 
 
-async def collected(backend: BatchBackend, batch: str) -> dict[str, Reply | CallFailed]:
+async def collect_results(backend: BatchBackend, batch: str) -> dict[str, Reply | CallFailed]:
     return {name: outcome async for name, outcome in backend.results(batch)}
 
 
-async def test_a_batch_is_submitted_waited_for_and_collected(vendor: str) -> None:
-    """Each item comes back under its own id, in whatever order, with its usage."""
+async def test_a_batch_gives_a_reply_for_each_item(vendor: str) -> None:
+    """Each item has a reply under its own id, with its usage, when the batch has ended."""
     provider = Provider(right_answer)
     async with at(vendor, provider) as backend:
         batch = await backend.submit(ITEMS, "mark")
         before = await backend.progress(batch)
         provider.finish_batches()
         after = await backend.progress(batch)
-        outcomes = await collected(backend, batch)
+        outcomes = await collect_results(backend, batch)
 
     assert (before.ended, before.finished, after.ended, after.finished) == (False, 0, True, 5)
     assert sorted(outcomes) == IDS
@@ -63,68 +63,74 @@ async def test_a_batch_is_submitted_waited_for_and_collected(vendor: str) -> Non
         assert outcome.usage.input_tokens > outcome.usage.cached_input_tokens > 0
 
 
-async def test_what_a_batch_did_not_finish_is_a_transport_failure(vendor: str) -> None:
-    """Failed and expired items are said by id; the others stand."""
+async def test_an_unfinished_item_of_a_batch_is_a_transport_failure(vendor: str) -> None:
+    """Failed and expired items have an error under their ids, and the other items have replies."""
     wrong = {"item-1": "errored", "item-3": "expired"}
     provider = Provider(right_answer, spoiled=lambda name: wrong.get(name, ""))
     async with at(vendor, provider) as backend:
         batch = await backend.submit(ITEMS, "mark")
         provider.finish_batches()
-        outcomes = await collected(backend, batch)
+        outcomes = await collect_results(backend, batch)
 
-    failed = {name for name, outcome in outcomes.items() if isinstance(outcome, TransportFailed)}
-    assert failed == set(wrong)
+    failed_ids = {name for name, outcome in outcomes.items() if isinstance(outcome, TransportFailed)}
+    assert failed_ids == set(wrong)
     assert sum(isinstance(outcome, Reply) for outcome in outcomes.values()) == 3
 
 
-async def test_a_cancelled_batch_ends_and_gives_what_it_has(vendor: str) -> None:
+async def test_a_cancelled_batch_ends_without_its_unfinished_items(vendor: str) -> None:
+    """Items that were not finished when the batch was canceled are transport failures."""
     provider = Provider(right_answer)
     async with at(vendor, provider) as backend:
         batch = await backend.submit(ITEMS, "mark")
         await backend.cancel(batch)
         ended = [(await backend.progress(batch)).ended for _ in range(2)]
-        outcomes = await collected(backend, batch)
+        outcomes = await collect_results(backend, batch)
 
     assert ended == [False, True]
     assert sorted(outcomes) == IDS
     assert all(isinstance(outcome, TransportFailed) for outcome in outcomes.values())
 
 
-async def test_a_batch_is_found_again_and_never_one_of_others(vendor: str) -> None:
-    """By its mark, or where the provider keeps none, by what is in it once it has ended."""
+async def test_find_returns_the_own_batch_only(vendor: str) -> None:
+    """A batch is identified by its mark or, if the provider stores no marks, by its custom ids after it has ended."""
     provider = Provider(right_answer)
     others = [BatchItem(f"other-{number}", prompt(f"{number}")) for number in range(5)]
     async with at(vendor, provider) as backend:
-        nothing = await backend.find("mark", IDS, 0.0, set())
+        before = await backend.find("mark", IDS, 0.0, set())
         other = await backend.submit(others, "another mark")
         batch = await backend.submit(ITEMS, "mark")
         if vendor == "anthropic":
             with pytest.raises(BatchUndecided):
                 await backend.find("mark", IDS, 0.0, set())
         provider.finish_batches()
-        found = await backend.find("mark", IDS, 0.0, set())
-        lost = await backend.find("a third mark", ["third"], 0.0, {other, batch})
+        after = await backend.find("mark", IDS, 0.0, set())
+        unknown = await backend.find("a third mark", ["third"], 0.0, {other, batch})
 
-    assert (nothing, found, lost) == ("", batch, "")
+    assert (before, after, unknown) == ("", batch, "")
 
 
-async def test_a_batch_is_found_behind_many_others(vendor: str) -> None:
-    """The provider lists a hundred at a time, the newest first."""
+async def test_find_searches_several_pages_of_batches(vendor: str) -> None:
+    """The provider lists 100 batches per page, the newest first."""
     provider = Provider(right_answer)
     async with at(vendor, provider) as backend:
         batch = await backend.submit(ITEMS, "mark")
         for number in range(230):
             other = {"custom_id": f"other-{number}"}
-            provider.batches.append(Batch(f"later_{number}", vendor, [other] * len(ITEMS), {"judge_batch": "another"}))
+            provider.batches.append(
+                Batch(
+                    id=f"later_{number}", wire=vendor, items=[other] * len(ITEMS), metadata={"judge_batch": "another"}
+                )
+            )
         provider.finish_batches()
         known = {other.id for other in provider.batches if other.id != batch}
-        found = await backend.find("mark", IDS, 0.0, known)
+        own_batch = await backend.find("mark", IDS, 0.0, known)
         pages = [path for _, path, _ in provider.requests if path.endswith("/batches")]
 
-    assert (found, len(pages)) == (batch, 1 + 3)
+    assert (own_batch, len(pages)) == (batch, 1 + 3)
 
 
 async def test_a_wrong_key_makes_the_judge_unusable(vendor: str) -> None:
+    """The error has the status of the provider's answer, and not the key."""
     wrong = "another-key-0123456789"  # pragma: allowlist secret
     async with at(vendor, Provider(right_answer), wrong) as backend:
         with pytest.raises(JudgeUnusable, match="401") as caught:

@@ -1,4 +1,4 @@
-"""The contract of a backend, over every one of them; and what the keyless ones say."""
+"""Every backend fulfills the contract, and the backends without a key follow their rules."""
 
 from __future__ import annotations
 
@@ -49,26 +49,26 @@ AT_A_PROVIDER: Mapping[str, Callable[[str], Backend]] = {
 
 @asynccontextmanager
 async def backend_named(name: str) -> AsyncIterator[Backend]:
-    """The backend called *name*, ready to answer any prompt of this file."""
+    """A backend that can answer any prompt of this file."""
     if name in AT_A_PROVIDER:
         provider = Provider(right_answer)
         async with serving_provider(provider) as url:
-            one = AT_A_PROVIDER[name](url)
-            yield one
-            await one.close()
+            backend = AT_A_PROVIDER[name](url)
+            yield backend
+            await backend.close()
         return
     if name == "recorded":
         prompts = [prompt(*texts, form=form) for texts in TEXTS for form in RUBRICS]
-        yield Recorded({one.nonce: scripted(one) for one in prompts})
+        yield Recorded({rendered.nonce: scripted_reply(rendered) for rendered in prompts})
     elif name == "scripted":
-        yield Scripted(scripted)
+        yield Scripted(scripted_reply)
     else:
         yield BaselineJudge(name)
 
 
-def scripted(one: RenderedPrompt) -> Reply:
-    verdict = "A" if "391" in one.shown.first[-1] else "B"
-    return Reply(raw=verdict_of(one, verdict))
+def scripted_reply(rendered: RenderedPrompt) -> Reply:
+    letter = "A" if "391" in rendered.shown.first[-1] else "B"
+    return Reply(raw=verdict_of(rendered, letter))
 
 
 NAMES = (*AT_A_PROVIDER, "recorded", "scripted", *BASELINE_JUDGES)
@@ -76,8 +76,8 @@ NAMES = (*AT_A_PROVIDER, "recorded", "scripted", *BASELINE_JUDGES)
 
 @pytest.fixture(params=NAMES)
 async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
-    async with backend_named(request.param) as one:
-        yield one
+    async with backend_named(request.param) as named_backend:
+        yield named_backend
 
 
 @pytest.fixture(params=RUBRICS)
@@ -85,41 +85,42 @@ def form(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-async def test_nothing_is_recorded_without_records() -> None:
-    """A recorded judge never makes anything up."""
+async def test_a_call_that_was_not_recorded_is_an_error() -> None:
+    """A recorded judge without records has no reply to any prompt."""
     with pytest.raises(NotRecorded):
         await Recorded().reply(prompt())
 
 
-async def said(name: str, one: RenderedPrompt) -> Preference | None:
-    return parse(Parser(one.form, one.steps), await BaselineJudge(name).reply(one)).preference
+async def preference_of(name: str, rendered: RenderedPrompt) -> Preference | None:
+    reply = await BaselineJudge(name).reply(rendered)
+    return parse(Parser(rendered.form, rendered.steps), reply).preference
 
 
 @pytest.mark.parametrize("form", RUBRICS)
-async def test_the_longest_answer_in_the_turn_judged_wins(form: str) -> None:
-    """Only the turn judged counts, and equal lengths are a tie."""
+async def test_longest_prefers_the_longer_answer_in_the_judged_turn(form: str) -> None:
+    """Only the judged turn counts, and equal lengths are a tie."""
     shown = Shown(("q", "q"), ("x" * 99, "ab"), ("x", "abc"))
 
-    assert await said("longest", render(BRACKETS, shown, "judge", Sampling())) is Preference.SECOND
-    assert await said("longest", prompt("abc", "ab", form=form)) is Preference.FIRST
-    assert await said("longest", prompt("abc", "cba", form=form)) is Preference.TIE
+    assert await preference_of("longest", render(BRACKETS, shown, "judge", Sampling())) is Preference.SECOND
+    assert await preference_of("longest", prompt("abc", "ab", form=form)) is Preference.FIRST
+    assert await preference_of("longest", prompt("abc", "cba", form=form)) is Preference.TIE
     reply = await BaselineJudge("longest").reply(prompt("x" * 120, "x" * 80))
     assert reply == Reply("The first answer is longer: 120 against 80 characters. [[A]]", model="longest")
     assert reply.usage == Usage()
 
 
-async def test_the_first_answer_wins() -> None:
-    """Whatever it says."""
-    assert await said("first", prompt("", "better")) is Preference.FIRST
+async def test_first_prefers_the_first_answer() -> None:
+    """The first answer wins even if it is empty."""
+    assert await preference_of("first", prompt("", "better")) is Preference.FIRST
 
 
 async def test_the_same_call_has_the_same_random_answer() -> None:
-    """Drawn by the key: equal for equal keys, and all three over many."""
+    """The random judge answers equal prompts equally, and uses all three preferences about equally often."""
     prompts = [prompt(str(number)) for number in range(300)]
-    drawn = [await said("random", one) for one in prompts]
+    preferences = [await preference_of("random", rendered) for rendered in prompts]
 
-    assert drawn == [await said("random", one) for one in prompts]
-    assert all(70 < drawn.count(preference) < 130 for preference in Preference)
+    assert preferences == [await preference_of("random", rendered) for rendered in prompts]
+    assert all(70 < preferences.count(preference) < 130 for preference in Preference)
 
 
 @pytest.mark.parametrize(
@@ -141,35 +142,37 @@ async def test_the_same_call_has_the_same_random_answer() -> None:
         ("391", "", False),
     ],
 )
-async def test_a_reference_answer_matches_as_a_phrase_of_its_own(reference: str, text: str, *, matches: bool) -> None:
-    """Case and white space do not matter, the borders of words and numbers do; swapping flips."""
-    there = prompt(text, "nothing", reference=(reference,))
-    swapped = prompt("nothing", text, reference=(reference,))
+async def test_a_reference_answer_matches_only_as_a_separate_phrase(
+    reference: str, text: str, *, matches: bool
+) -> None:
+    """Case and white space do not matter, but the borders of words and numbers do. Swapping flips the preference."""
+    shown_first = prompt(text, "nothing", reference=(reference,))
+    shown_second = prompt("nothing", text, reference=(reference,))
 
-    assert await said("matches-reference", there) is (Preference.FIRST if matches else Preference.TIE)
-    assert await said("matches-reference", swapped) is (Preference.SECOND if matches else Preference.TIE)
+    assert await preference_of("matches-reference", shown_first) is (Preference.FIRST if matches else Preference.TIE)
+    assert await preference_of("matches-reference", shown_second) is (Preference.SECOND if matches else Preference.TIE)
 
 
 async def test_a_reference_answer_in_both_is_a_tie() -> None:
-    """Both right is no preference."""
-    assert await said("matches-reference", prompt("391", "391!")) is Preference.TIE
+    """If both answers contain the reference answer, neither is preferred."""
+    assert await preference_of("matches-reference", prompt("391", "391!")) is Preference.TIE
 
 
 @pytest.mark.parametrize("reference", [(), ("",), ("  ",)])
-async def test_without_a_reference_answer_there_is_no_match(reference: tuple[str, ...]) -> None:
-    """A failure is never a tie."""
+async def test_a_prompt_without_a_reference_answer_is_rejected(reference: tuple[str, ...]) -> None:
+    """A missing reference answer is an error and not a tie."""
     with pytest.raises(CallRejected, match="no reference answer"):
         await BaselineJudge("matches-reference").reply(prompt(reference=reference))
 
 
-def test_an_unknown_baseline_judge_is_wrong_input() -> None:
-    """Its error names those there are."""
+def test_an_unknown_baseline_judge_is_invalid_input() -> None:
+    """The error names the baseline judges that exist."""
     with pytest.raises(InvalidInput, match="longest"):
         BaselineJudge("shortest")
 
 
-async def test_a_script_is_said_in_order_and_its_errors_are_raised() -> None:
-    """One line a call."""
+async def test_each_call_gets_the_next_line_of_the_script() -> None:
+    """Replies are returned, errors are raised, and a call after the last line fails."""
     backend = Scripted(["[[A]]", TransportFailed("cut"), Reply("[[B]]")])
 
     assert (await backend.reply(prompt())).raw == "[[A]]"
@@ -182,7 +185,7 @@ async def test_a_script_is_said_in_order_and_its_errors_are_raised() -> None:
 
 
 async def test_a_scripted_judge_waits_at_its_gate() -> None:
-    """All calls are in flight until the gate opens; a cancelled one is in flight no more."""
+    """All calls are in flight until the gate opens, and a canceled call no longer is."""
     gate = asyncio.Event()
     backend = Scripted(lambda _: "[[A]]", gate=gate)
     calls = [asyncio.create_task(backend.reply(prompt())) for _ in range(5)]
@@ -197,8 +200,8 @@ async def test_a_scripted_judge_waits_at_its_gate() -> None:
     assert (backend.calls, backend.max_in_flight, backend.in_flight) == (5, 5, 0)
 
 
-async def test_a_semaphore_is_a_gate_too() -> None:
-    """It is held while a call is answered and let go afterwards."""
+async def test_a_scripted_judge_holds_its_semaphore_while_it_answers() -> None:
+    """Calls answer one at a time, and the semaphore is free afterwards."""
     gate = asyncio.Semaphore(1)
     backend = Scripted(lambda _: "[[A]]", gate=gate)
 

@@ -1,4 +1,4 @@
-"""What every backend with a provider makes of each way in which one can fail."""
+"""Every backend with a provider turns each fault of the provider into the right error or status."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from support.provider_server import anthropic_url, serving_provider
 
 JUDGED = "a judged text that belongs in no error message at all, whatever happens to it on the way"
 MAKE: Mapping[str, Callable[..., Backend]] = {
-    "anthropic": lambda url, **said: Anthropic("m", Endpoint(anthropic_url(url), **said)),
-    "openai": lambda url, **said: OpenAI("m", Endpoint(url, **said)),
-    "vllm": lambda url, **said: Vllm("m", Endpoint(url, **said)),
+    "anthropic": lambda url, **endpoint: Anthropic("m", Endpoint(anthropic_url(url), **endpoint)),
+    "openai": lambda url, **endpoint: OpenAI("m", Endpoint(url, **endpoint)),
+    "vllm": lambda url, **endpoint: Vllm("m", Endpoint(url, **endpoint)),
 }
 RAISED: Mapping[str, type[CallFailed]] = {
     **dict.fromkeys(
@@ -50,11 +50,11 @@ def vendor(request: pytest.FixtureRequest) -> str:
 
 
 @asynccontextmanager
-async def failing(vendor: str, fault: str, **said: object) -> AsyncIterator[tuple[Backend, Provider]]:
-    """A backend of *vendor* at a provider that answers everything with *fault*."""
+async def failing(vendor: str, fault: str, **endpoint: object) -> AsyncIterator[tuple[Backend, Provider]]:
+    """A backend of *vendor* at a provider that answers every call with *fault*."""
     provider = Provider(right_answer, faults=lambda *_: fault)
     async with serving_provider(provider) as url:
-        backend = MAKE[vendor](url, **{"api_key": KEY, "timeout_seconds": 0.3, **said})
+        backend = MAKE[vendor](url, **{"api_key": KEY, "timeout_seconds": 0.3, **endpoint})
         try:
             yield backend, provider
         finally:
@@ -62,27 +62,27 @@ async def failing(vendor: str, fault: str, **said: object) -> AsyncIterator[tupl
 
 
 @pytest.mark.parametrize("fault", RAISED)
-async def test_a_fault_is_one_of_our_errors(vendor: str, fault: str) -> None:
-    """One attempt, one error, with what the provider asked for; neither key nor text is in it."""
+async def test_a_fault_raises_the_right_error(vendor: str, fault: str) -> None:
+    """The error follows one attempt, has the provider's retry time, and contains neither the key nor judged texts."""
     async with failing(vendor, fault) as (backend, provider):
         with pytest.raises(CallFailed) as caught:
             await backend.reply(prompt(JUDGED))
 
-    told = repr(caught.value) + caught.value.message
+    printed = repr(caught.value) + caught.value.message
     assert type(caught.value) is RAISED[fault]
     assert sum(provider.calls.values()) == 1
-    assert KEY not in told
-    assert JUDGED[:40] not in told
+    assert KEY not in printed
+    assert JUDGED[:40] not in printed
     if isinstance(caught.value, TransportFailed):
         assert caught.value.maybe_paid == (fault in MAYBE_PAID)
         assert caught.value.throttled == fault.startswith("throttled")
-        wanted = {"throttled": 0.0, "throttled-ms": 0.001, "throttled-long": 300.0}.get(fault)
-        assert caught.value.retry_after == wanted
+        expected = {"throttled": 0.0, "throttled-ms": 0.001, "throttled-long": 300.0}.get(fault)
+        assert caught.value.retry_after == expected
 
 
 @pytest.mark.parametrize("ended", ENDED)
-async def test_a_reply_that_ended_otherwise_has_its_own_status(vendor: str, ended: str) -> None:
-    """Refusals and replies cut off are replies, kept as they came."""
+async def test_a_refused_or_truncated_reply_has_its_own_status(vendor: str, ended: str) -> None:
+    """Refusals and truncated replies keep the text that the provider sent."""
     async with failing(vendor, ended) as (backend, _):
         reply = await backend.reply(prompt())
 
@@ -90,8 +90,8 @@ async def test_a_reply_that_ended_otherwise_has_its_own_status(vendor: str, ende
     assert reply.raw
 
 
-async def test_a_slow_answer_is_waited_for_as_long_as_bytes_come(vendor: str) -> None:
-    """A time-out is for silence; the deadline of the whole call is kept around the backend."""
+async def test_a_slow_answer_does_not_time_out_while_bytes_arrive(vendor: str) -> None:
+    """The timeout limits the silence between two bytes, not the whole call."""
     provider = Provider(right_answer, faults=lambda *_: "slow", drip=0.0001)
     async with serving_provider(provider) as url:
         backend = MAKE[vendor](url, api_key=KEY, timeout_seconds=5.0)
@@ -102,7 +102,7 @@ async def test_a_slow_answer_is_waited_for_as_long_as_bytes_come(vendor: str) ->
 
 
 async def test_law_7_no_redirect_is_followed(vendor: str) -> None:
-    """Our key goes to the address that is configured and nowhere else."""
+    """The key is sent only to the configured address."""
     async with failing(vendor, "redirect") as (backend, provider):
         with pytest.raises(JudgeUnusable, match="redirect"):
             await backend.reply(prompt())
@@ -111,7 +111,7 @@ async def test_law_7_no_redirect_is_followed(vendor: str) -> None:
 
 
 async def test_a_wrong_key_and_an_unknown_model_make_a_judge_unusable(vendor: str) -> None:
-    """Both are said by the provider, without the key that it echoes."""
+    """The error has the status of the provider's answer, and not the key that the provider quotes."""
     wrong = "another-key-9876543210"  # pragma: allowlist secret
     async with failing(vendor, "", api_key=wrong) as (backend, _):
         with pytest.raises(JudgeUnusable, match="401") as caught:
@@ -126,8 +126,8 @@ async def test_a_wrong_key_and_an_unknown_model_make_a_judge_unusable(vendor: st
         await backend.close()
 
 
-async def test_a_cancelled_call_ends_at_once_and_leaves_the_backend_in_order(vendor: str) -> None:
-    """Whoever waits for a call that hangs may go away; the next call is answered."""
+async def test_a_cancelled_call_ends_at_once_and_the_next_call_works(vendor: str) -> None:
+    """A call that hangs can be canceled without harm to the backend."""
     hung = asyncio.Event()
 
     def first_hangs(_: object, before: int) -> str:
@@ -150,7 +150,7 @@ async def test_a_cancelled_call_ends_at_once_and_leaves_the_backend_in_order(ven
 
 
 async def test_more_calls_at_once_than_connections_are_all_answered(vendor: str) -> None:
-    """Those for whom there is no connection wait for one, however long the queue is."""
+    """Calls wait for a free connection, however long the queue is."""
     provider = Provider(right_answer)
     async with serving_provider(provider) as url:
         backend = MAKE[vendor](url, api_key=KEY, max_connections=8, connect_timeout_seconds=2.0)
@@ -180,7 +180,7 @@ asyncio.run(main())
 
 
 def test_law_7_neither_addresses_nor_logs_come_from_the_environment() -> None:
-    """With every variable that the SDKs know set to a trap: all calls arrive, and nothing of them is printed."""
+    """With traps in all variables that the SDKs read, all calls still arrive, and nothing about them is printed."""
     trap = "http://127.0.0.1:9"
     names = ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "http_proxy")
     environment = {**os.environ, **dict.fromkeys(names, trap), "NO_PROXY": "", "no_proxy": ""}
@@ -188,7 +188,7 @@ def test_law_7_neither_addresses_nor_logs_come_from_the_environment() -> None:
     environment |= {"ANTHROPIC_CUSTOM_HEADERS": "X-Trap: 1", "ANTHROPIC_AUTH_TOKEN": "trap"}
     paths = [path for path in sys.path if path]
 
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", TRAPPED.format(paths=[os.path.dirname(__file__), *paths])],  # noqa: PTH120  # for sys.path
         env=environment,
         capture_output=True,
@@ -197,13 +197,13 @@ def test_law_7_neither_addresses_nor_logs_come_from_the_environment() -> None:
         timeout=60,
     )
 
-    said = done.stdout + done.stderr
-    assert done.returncode == 0, said
-    assert KEY not in said
-    assert JUDGED not in said
+    output = process.stdout + process.stderr
+    assert process.returncode == 0, output
+    assert KEY not in output
+    assert JUDGED not in output
 
 
-def test_every_fault_is_looked_at() -> None:
-    """A fault that the provider knows is one of this file's."""
+def test_every_fault_is_tested() -> None:
+    """This file lists every fault of the fake provider."""
     assert set(FAULTS) - {"slow", "filtered"} == set(RAISED) | set(ENDED)
     assert logging.getLogger("openai").level == logging.CRITICAL

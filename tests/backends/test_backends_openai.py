@@ -1,4 +1,4 @@
-"""What OpenAI's wire is sent, and what its answers mean."""
+"""The OpenAI backend sends the right requests and understands every answer."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def openai_at(
     timeout_seconds: float = 120.0,
     **settings: Any,  # noqa: ANN401
 ) -> AsyncIterator[OpenAI]:
-    """The backend against a server that answers by *handler*."""
+    """A backend at a server that answers with *handler*."""
     async with serving(handler) as base_url:
         backend = OpenAI("loopback", Endpoint(base_url, api_key, timeout_seconds=timeout_seconds), **settings)
         try:
@@ -62,7 +62,7 @@ async def openai_at(
 
 
 def answering(body: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Handler:
-    """A handler that always answers with *body*."""
+    """Return a handler that always answers with *body*."""
 
     async def handler(request: web.Request) -> web.StreamResponse:
         await request.read()
@@ -72,44 +72,44 @@ def answering(body: object, *, status: int = 200, headers: dict[str, str] | None
     return handler
 
 
-async def test_what_openai_is_sent() -> None:
-    """Model, messages, budget, schema and our headers; settings that are not set are not sent."""
-    seen: list[tuple[str, Mapping[str, str], dict[str, Any]]] = []
+async def test_a_request_has_only_what_is_set() -> None:
+    """It has the model, messages, budget, schema and our headers; parameters that are not set are not sent."""
+    requests: list[tuple[str, Mapping[str, str], dict[str, Any]]] = []
 
     async def handler(request: web.Request) -> web.StreamResponse:
-        seen.append((request.path, request.headers, await request.json()))
+        requests.append((request.path, request.headers, await request.json()))
         return web.json_response(completion('{"critique": "c", "verdict": "A"}'))
 
-    one = prompt(form="reasoned", sampling=Sampling(max_output_tokens=77, temperature=0.0, seed=5))
+    rendered = prompt(form="reasoned", sampling=Sampling(max_output_tokens=77, temperature=0.0, seed=5))
     async with openai_at(handler, organization="org-1", project="proj-1") as backend:
-        reply = await backend.reply(one)
+        reply = await backend.reply(rendered)
         await backend.reply(prompt())
     async with openai_at(
         handler, can=Capabilities(temperature=True, seed=True), legacy_max_tokens=True, api_key=""
     ) as backend:
-        await backend.reply(one)
+        await backend.reply(rendered)
         assert not backend.capabilities.json_schema
 
-    path, headers, body = seen[0]
+    path, headers, body = requests[0]
     assert path == "/v1/chat/completions"
     assert headers["Authorization"] == f"Bearer {KEY}"
     assert (headers["OpenAI-Organization"], headers["OpenAI-Project"]) == ("org-1", "proj-1")
     assert not [name for name in headers if name.lower().startswith("x-stainless")]
     assert body == {
         "model": "loopback",
-        "messages": [{"role": message.role, "content": message.content} for message in one.messages],
+        "messages": [{"role": message.role, "content": message.content} for message in rendered.messages],
         "max_completion_tokens": 77,
         "temperature": 0.0,
         "seed": 5,
         "response_format": {
             "type": "json_schema",
-            "json_schema": {"name": "verdict", "strict": True, "schema": json.loads(one.json_schema)},
+            "json_schema": {"name": "verdict", "strict": True, "schema": json.loads(rendered.json_schema)},
         },
     }
-    assert seen[1][2].keys() == {"model", "messages", "max_completion_tokens"}
-    assert seen[2][2].keys() == {"model", "messages", "max_tokens", "temperature", "seed"}
-    assert seen[2][1]["Authorization"] == "Bearer none"
-    assert "OpenAI-Organization" not in seen[2][1]
+    assert requests[1][2].keys() == {"model", "messages", "max_completion_tokens"}
+    assert requests[2][2].keys() == {"model", "messages", "max_tokens", "temperature", "seed"}
+    assert requests[2][1]["Authorization"] == "Bearer none"
+    assert "OpenAI-Organization" not in requests[2][1]
     assert reply.model == "loopback-2026-01-01"
     usage = reply.usage
     assert (usage.input_tokens, usage.cached_input_tokens, usage.output_tokens, usage.cost_micros) == (100, 64, 7, 0)
@@ -128,8 +128,8 @@ async def test_what_openai_is_sent() -> None:
         (completion("\ud800\0[[A]]"), VerdictStatus.OK, "?\N{REPLACEMENT CHARACTER}[[A]]"),
     ],
 )
-async def test_how_openai_ended_its_reply(body: object, status: VerdictStatus, raw: str) -> None:
-    """Cut off, filtered and refused replies are replies, with their status and usage."""
+async def test_the_finish_reason_decides_the_status(body: object, status: VerdictStatus, raw: str) -> None:
+    """Truncated, filtered and refused replies have their own status."""
     async with openai_at(answering(body)) as backend:
         reply = await backend.reply(prompt())
 
@@ -170,8 +170,8 @@ def problem(code: str | None, message: str = "no") -> dict[str, Any]:
         (200, {**completion("[[A]]"), "usage": {"prompt_tokens": "many"}}, TransportFailed),
     ],
 )
-async def test_what_openai_may_answer_instead(status: int, body: object, kind: type[CallFailed]) -> None:
-    """Every other answer is one of our errors."""
+async def test_an_answer_without_a_reply_is_an_error(status: int, body: object, kind: type[CallFailed]) -> None:
+    """The status, and for some the code or the message, decide which error it is."""
     async with openai_at(answering(body, status=status)) as backend:
         with pytest.raises(CallFailed) as caught:
             await backend.reply(prompt())
@@ -193,26 +193,26 @@ async def test_what_openai_may_answer_instead(status: int, body: object, kind: t
         ({"Retry-After": "Wed, 21 Oct 2026 07:28:30 GMT", "Date": "Wed, 21 Oct 2026 07:28:00 GMT"}, 30.0),
     ],
 )
-async def test_openai_may_say_when_to_come_back(headers: dict[str, str], seconds: float | None) -> None:
-    """Seconds, milliseconds or a date against the server's own clock."""
-    calls = 0
-    inner = answering(problem("rate_limit_exceeded"), status=429, headers=headers)
+async def test_the_provider_can_say_when_to_retry(headers: dict[str, str], seconds: float | None) -> None:
+    """The time is given in seconds, in milliseconds, or as a date that is compared with the server's own clock."""
+    n_calls = 0
+    answer = answering(problem("rate_limit_exceeded"), status=429, headers=headers)
 
     async def handler(request: web.Request) -> web.StreamResponse:
-        nonlocal calls
-        calls += 1
-        return await inner(request)
+        nonlocal n_calls
+        n_calls += 1
+        return await answer(request)
 
     async with openai_at(handler) as backend:
         with pytest.raises(TransportFailed) as caught:
             await backend.reply(prompt())
 
     assert caught.value.retry_after == seconds
-    assert calls == 1
+    assert n_calls == 1
 
 
 async def test_a_connection_that_is_cut_is_a_transport_failure() -> None:
-    """Before the answer, and in the middle of it; what was sent may have been paid."""
+    """Whether it is cut before or within the answer, the call may have been paid."""
 
     async def before(request: web.Request) -> web.StreamResponse:
         assert request.transport is not None
@@ -234,8 +234,8 @@ async def test_a_connection_that_is_cut_is_a_transport_failure() -> None:
             assert cut.value.maybe_paid
 
 
-async def test_nobody_listening_is_a_transport_failure() -> None:
-    """The server is gone; nothing was sent, and nothing can have been paid."""
+async def test_an_unreachable_server_is_a_transport_failure() -> None:
+    """Nothing was sent, so the call cannot have been paid."""
     async with serving(answering(completion("[[A]]"))) as base_url:
         pass
     backend = OpenAI("loopback", Endpoint(base_url))
@@ -249,7 +249,7 @@ async def test_nobody_listening_is_a_transport_failure() -> None:
 
 
 async def test_silence_is_a_transport_failure() -> None:
-    """A server that never answers is given up after the time-out."""
+    """A call to a server that never answers fails after the timeout."""
     over = asyncio.Event()
 
     async def handler(request: web.Request) -> web.StreamResponse:  # noqa: ARG001
@@ -264,7 +264,7 @@ async def test_silence_is_a_transport_failure() -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 async def test_a_redirect_is_not_followed(status: int) -> None:
-    """The key goes to no other address."""
+    """The key is not sent to another address."""
     visited: list[str] = []
 
     async def elsewhere(request: web.Request) -> web.StreamResponse:
@@ -281,11 +281,11 @@ async def test_a_redirect_is_not_followed(status: int) -> None:
 
 
 async def test_law_7_the_environment_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither addresses, keys, headers nor proxies are taken from the environment."""
-    plain: list[dict[str, str]] = []
+    """The environment sets neither addresses, keys, headers nor proxies."""
+    sent_headers: list[dict[str, str]] = []
 
     async def handler(request: web.Request) -> web.StreamResponse:
-        plain.append({name: value for name, value in request.headers.items() if name != "Host"})
+        sent_headers.append({name: value for name, value in request.headers.items() if name != "Host"})
         return web.json_response(completion("[[A]]"))
 
     async with openai_at(handler, api_key="") as backend:
@@ -310,14 +310,14 @@ async def test_law_7_the_environment_changes_nothing(monkeypatch: pytest.MonkeyP
     async with openai_at(handler, api_key="") as backend:
         await backend.reply(prompt())
 
-    assert plain[0] == plain[1]
+    assert sent_headers[0] == sent_headers[1]
     backend = OpenAI("m", Endpoint(BASE_URL))
     assert backend._sdk.client.base_url.host == "api.openai.com"
     await backend.close()
 
 
 async def test_neither_key_nor_texts_are_in_an_error() -> None:
-    """Even where the provider echoes them, in its message or in a page; what it says otherwise is kept, trimmed."""
+    """Keys and texts that the provider quotes are removed; the rest of its message is kept, but trimmed."""
     echoes: list[object] = [
         problem("bad", f"Incorrect key {KEY}" + "x" * 500),
         problem("bad", f"Invalid input: {JUDGED_TEXT}"),
@@ -330,9 +330,9 @@ async def test_neither_key_nor_texts_are_in_an_error() -> None:
             async with openai_at(answering(body, status=status)) as backend:
                 with pytest.raises(CallFailed) as caught:
                     await backend.reply(prompt(JUDGED_TEXT))
-            told = repr(caught.value) + caught.value.message + repr(caught.value.fields)
-            assert KEY not in told
-            assert JUDGED_TEXT[:40] not in told
+            printed = repr(caught.value) + caught.value.message + repr(caught.value.fields)
+            assert KEY not in printed
+            assert JUDGED_TEXT[:40] not in printed
             assert len(caught.value.message) < 250
             assert caught.value.__cause__ is None
             assert caught.value.__suppress_context__

@@ -1,4 +1,4 @@
-"""A real `vllm serve` on the CPU, with a small random model. Without vLLM there is nothing to collect here."""
+"""Fixtures with a real `vllm serve` on the CPU and a small random model. No tests are collected without vLLM."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ READY_SECONDS = 300.0
 
 @dataclass(frozen=True)
 class Served:
-    """Where a server listens, and the folder of the weights that it serves as `judge`."""
+    """A server's address, the folder of the weights that it serves under the name `judge`, and its log."""
 
     url: str
     weights: str
@@ -35,7 +35,7 @@ class Served:
 
     @property
     def root(self) -> str:
-        """Its address without the version of the API."""
+        """The address without the version of the API."""
         return self.url.removesuffix("/v1")
 
 
@@ -51,7 +51,7 @@ def model() -> Path:
 
 @contextmanager
 def serving(model: Path, log: Path, *flags: str) -> Iterator[Served]:
-    """A server of *model*; ended, with all that it started, at the end."""
+    """Start a server for *model*, and end it and all its processes at the end."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -77,9 +77,9 @@ def serving(model: Path, log: Path, *flags: str) -> Iterator[Served]:
 
 
 def _until_ready(process: subprocess.Popen[bytes], health: str, log: Path) -> None:
-    """Ask until the server answers, or it has ended, or it takes too long."""
-    until = time.monotonic() + READY_SECONDS
-    while time.monotonic() < until:
+    """Wait until the server answers. Raises AssertionError if it ends first or takes too long."""
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
         if process.poll() is not None:
             raise AssertionError("vllm serve ended: " + log.read_text("utf-8")[-3000:])
         try:
@@ -87,11 +87,11 @@ def _until_ready(process: subprocess.Popen[bytes], health: str, log: Path) -> No
                 return
         except OSError:
             time.sleep(0.5)
-    raise AssertionError("vllm serve did not come up: " + log.read_text("utf-8")[-3000:])
+    raise AssertionError(f"vllm serve was not ready after {READY_SECONDS:.0f} s: " + log.read_text("utf-8")[-3000:])
 
 
 @pytest.fixture(scope="session")
 def served(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The server that all tests share."""
-    with serving(model, tmp_path_factory.mktemp("vllm") / "serve.log", "--max-num-seqs", "64") as one:
-        yield one
+    with serving(model, tmp_path_factory.mktemp("vllm") / "serve.log", "--max-num-seqs", "64") as shared:
+        yield shared

