@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from judge.columns.arrays import Flags, Floats, Ints
-from judge.columns.names import coded
+from judge.columns.names import encode_names
 from judge.domain.outcome import Outcome
 from judge.domain.source import Merge
 from judge.stats.votes import VoteColumns as Coded
@@ -65,7 +65,7 @@ class Table:
     @cached_property
     def category(self) -> tuple[tuple[str, ...], Ints]:
         """The names, and the code of each comparison's."""
-        names, (code,) = coded([self.categories.get(key.prompt_id, "") for key in self.keys])
+        names, (code,) = encode_names([self.categories.get(key.prompt_id, "") for key in self.keys])
         return tuple(map(str, names)), code
 
     def inside(self, part: Part) -> Flags:
