@@ -214,15 +214,21 @@ def _exchanged(text: str) -> str:
             "leaderboards/random.json: ranked again, uniform_sample.battles is",
         ),
         ({"rounds": in_row(2, of_row(_other_pair))}, "plan.jsonl: presentation 80 is not the one that was planned"),
-        ({"rounds": in_row(1, of_row(_nobody))}, "rounds.jsonl: line 2: it compares what there is not"),
-        ({"rounds": in_row(1, of_row(_longer))}, "rounds.jsonl: line 2: it is not spelled as rows are"),
+        (
+            {"rounds": in_row(1, of_row(_nobody))},
+            "rounds.jsonl: line 2: it compares prompts or contestants that",
+        ),
+        ({"rounds": in_row(1, of_row(_longer))}, "rounds.jsonl: line 2: its bytes are not the bytes that a row has"),
         ({"rounds": in_row(1, of_row(_shorter))}, "rounds.jsonl: line 2: it is not the row of a round over these"),
-        ({"rounds": in_row(1, of_row(_too_much_said))}, "rounds.jsonl: line 2: it says of the round before what no"),
+        (
+            {"rounds": in_row(1, of_row(_too_much_said))},
+            "rounds.jsonl: line 2: its result of the round before",
+        ),
         (
             {"rounds": in_row(1, _other_presentations)},
             "rounds.jsonl: line 2: its presentations is not what its row makes",
         ),
-        ({"rounds": lambda text: text + text.splitlines()[-1] + "\n"}, "rounds.jsonl: line 5: it does not go on from"),
+        ({"rounds": lambda text: text + text.splitlines()[-1] + "\n"}, "rounds.jsonl: line 5: it does not follow from"),
         (
             {"rounds": lambda text: "".join(text.splitlines(keepends=True)[:-1])},
             "manifest.json: plan.rounds.rows is 3, not 4",
