@@ -76,12 +76,12 @@ class ComparisonIndex(Sequence[ComparisonKey]):
         if isinstance(at, slice):
             return self.among(at)
         return ComparisonKey(
-            self.prompt_ids[self.prompt[at]],
-            int(self.turn[at]),
-            self.contestants[self.left[at]],
-            self.contestants[self.right[at]],
-            int(self.left_sample[at]),
-            int(self.right_sample[at]),
+            prompt_id=self.prompt_ids[self.prompt[at]],
+            turn=int(self.turn[at]),
+            left=self.contestants[self.left[at]],
+            right=self.contestants[self.right[at]],
+            left_sample=int(self.left_sample[at]),
+            right_sample=int(self.right_sample[at]),
         )
 
     def __iter__(self) -> Iterator[ComparisonKey]:
