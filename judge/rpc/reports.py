@@ -276,8 +276,8 @@ def _drift(found: Drift) -> agreement_service_pb2.Drift:
 
 def _paired_estimate(figures: PairedEstimate) -> agreement_service_pb2.PairedEstimate:
     return agreement_service_pb2.PairedEstimate(
-        source=_estimated(figures.one),
-        target=_estimated(figures.other),
+        source=_estimated(figures.first),
+        target=_estimated(figures.second),
         difference=_estimated(figures.difference),
     )
 
@@ -288,8 +288,8 @@ def _second_source_comparison(found: SecondSourceComparison) -> agreement_servic
         comparisons=found.comparisons,
         votes=found.votes,
         prompts=found.prompts,
-        source=_estimated(found.rate.one),
-        second_source=_estimated(found.rate.other),
+        source=_estimated(found.rate.first),
+        second_source=_estimated(found.rate.second),
         difference=_estimated(found.rate.difference),
         detectable_difference=found.detectable,
         prompts_needed=found.needed,
