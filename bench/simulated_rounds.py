@@ -13,7 +13,7 @@ import numpy as np
 from judge.columns.arrays import Flags, Floats
 from judge.domain.run import Pairing
 from judge.planning.adaptive import ClosedComparisons, next_row
-from judge.planning.rounds import NOTHING, Closed, Ending, Rounds
+from judge.planning.rounds import NOTHING, Ending, RoundResult, Rounds
 from judge.ports.dataset_index import DatasetIndex, OutputIndex, PromptIndex
 from judge.stats.battles import Battles
 from judge.stats.bradley_terry import POINTS, bradley_terry
@@ -82,7 +82,7 @@ def simulate_run(world: World, index: DatasetIndex, pairing: Pairing) -> Simulat
         ahead = at[pairs.prompt, pairs.left] - at[pairs.prompt, pairs.right]
         won = 2 * (rng.random(pairs.n) < 1 / (1 + np.exp(-ahead)))
         halves = np.where(rng.random(pairs.n) < TIES, 1, won).astype(np.int32)
-        closed = Closed(halves, np.ones(pairs.n, dtype=np.int32))
+        closed = RoundResult(halves, np.ones(pairs.n, dtype=np.int32))
     uniform = np.concatenate([row.drawn.uniform for row in rounds.rows])
     return SimulatedRun(
         closed=ClosedComparisons.by(rounds, closed),

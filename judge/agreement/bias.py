@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from judge.columns.arrays import Floats
-from judge.columns.names import coded
+from judge.columns.names import encode_names
 from judge.domain.errors import InvalidInput
 from judge.domain.outcome import LEFT_SCORE
 from judge.ranking.battles import Style, battle_design
@@ -101,4 +101,4 @@ def _family(
         gap = left_score - people[vote.key]
         gaps.append(gap if left else -gap)
         prompts.append(vote.key.prompt_id)
-    return mean(np.array(gaps), coded(prompts)[1][0] if prompts else None, level, (-1.0, 1.0))
+    return mean(np.array(gaps), encode_names(prompts)[1][0] if prompts else None, level, (-1.0, 1.0))

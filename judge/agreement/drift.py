@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from judge.columns.names import coded
+from judge.columns.names import encode_names
 from judge.domain.outcome import Order, Outcome, whole
 from judge.stats.drift import Drift, drift
 from judge.votes.votes import SourceVotes
@@ -38,7 +38,7 @@ def measure_drift(before: SourceVotes, after: SourceVotes, level: float) -> Drif
     if not tables:
         return "No drift: no presentation has a verdict in both."
     sides = np.array(tables, dtype=np.float64)
-    return drift(sides[:, 0], sides[:, 1], np.array(first, dtype=np.int32), coded(prompts)[1][0], level)
+    return drift(sides[:, 0], sides[:, 1], np.array(first, dtype=np.int32), encode_names(prompts)[1][0], level)
 
 
 def _outcome_counts(left_scores: Sequence[float | None]) -> list[int]:

@@ -12,7 +12,7 @@ from judge.agreement.diagnostics import diagnose
 from judge.agreement.drift import measure_drift
 from judge.agreement.options import AgreeOptions
 from judge.agreement.report import Diagnostics, Figure, Report
-from judge.columns.names import coded
+from judge.columns.names import encode_names
 from judge.domain.errors import InvalidInput
 from judge.domain.outcome import whole
 from judge.stats.cluster_intervals import Estimate, mean
@@ -101,7 +101,7 @@ def _repeats(votes: SourceVotes, level: float) -> Estimate | None:
                     prompts.append(key.prompt_id)
     if not same:
         return None
-    return mean(np.array(same), coded(prompts)[1][0], level, (0.0, 1.0))
+    return mean(np.array(same), encode_names(prompts)[1][0], level, (0.0, 1.0))
 
 
 def _consistency(votes: SourceVotes, level: float) -> tuple[OrderEffects | None, int]:
@@ -112,7 +112,7 @@ def _consistency(votes: SourceVotes, level: float) -> tuple[OrderEffects | None,
     consistency = order_consistency(
         np.array([o.left_first - 1 for o in complete if o.left_first], dtype=np.int8),
         np.array([o.right_first - 1 for o in complete if o.right_first], dtype=np.int8),
-        coded([o.key.prompt_id for o in complete])[1][0],
+        encode_names([o.key.prompt_id for o in complete])[1][0],
         level=level,
     )
     return consistency, incomplete

@@ -12,10 +12,10 @@ from judge.domain.dataset import Label, ListedComparison
 from judge.domain.errors import InvalidInput, JudgeError
 from judge.domain.run import PairPolicy, Run
 from judge.domain.verdict import SOURCE_PARSER, ParsedVerdict, PresentationNames, Verdict
-from judge.planning.named_plan import PlanEntry, named
+from judge.planning.named_plan import PlanEntry, plan_entries
 from judge.planning.plan import make_plan
 from judge.planning.rounds import Rounds
-from judge.planning.selection import Named
+from judge.planning.selection import NamedComparisons
 from judge.ports.dataset_index import DatasetIndex
 from judge.prompts.parse import Parser, parse
 
@@ -31,7 +31,7 @@ class Planning:
     labels: Sequence[Label] = ()
     listed: Sequence[ListedComparison] = ()
 
-    def named(self, policy: PairPolicy) -> Named | None:
+    def named(self, policy: PairPolicy) -> NamedComparisons | None:
         """Return the rows that name the pairs of a policy; None if the policy does not use any."""
         rows: Sequence[Label] | Sequence[ListedComparison]
         if policy is PairPolicy.LABELLED:
@@ -40,7 +40,7 @@ class Planning:
             rows = self.listed
         else:
             return None
-        named_pairs = Named(self.index)
+        named_pairs = NamedComparisons(self.index)
         named_pairs.add(rows)
         return named_pairs
 
@@ -94,7 +94,7 @@ def wrong_plan(run: Run, planning: Planning, entries: Sequence[PlanEntry], round
         yield f"rebuilt, its hash is {rebuilt}, but the run's is {run.plan_hash}"
     if planned != run.counts.planned:
         yield f"rebuilt, it has {planned:,} positions, but the run has {run.counts.planned:,}"
-    pairs = zip_longest(named(planning.index, plans), entries)
+    pairs = zip_longest(plan_entries(planning.index, plans), entries)
     yield from first_of(
         f"presentation {n} is not the one that was planned" for n, (mine, theirs) in enumerate(pairs) if mine != theirs
     )

@@ -6,8 +6,8 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
 from judge.domain.verdict import Verdict
-from judge.planning.adaptive import closed_by, next_row
-from judge.planning.rounds import Closed, Rounds
+from judge.planning.adaptive import next_row, round_result
+from judge.planning.rounds import RoundResult, Rounds
 from judge.ports.dataset_index import DatasetIndex
 
 
@@ -35,7 +35,7 @@ def late_answers(rounds: Rounds, verdicts: Sequence[Verdict]) -> Iterator[str]:
     n_different = 0
     for number, (plan, after) in enumerate(zip(rounds.plans, rounds.rows[1:], strict=False)):
         of_round = slice(bisect_left(positions, plan.offset), bisect_left(positions, plan.first(rounds.judges)))
-        n_different += _count_different(closed_by(rounds, number, in_order[of_round]), after.before)
+        n_different += _count_different(round_result(rounds, number, in_order[of_round]), after.before)
     if n_different:
         subject = "1 comparison has" if n_different == 1 else f"{n_different:,} comparisons have"
         yield (
@@ -44,6 +44,6 @@ def late_answers(rounds: Rounds, verdicts: Sequence[Verdict]) -> Iterator[str]:
         )
 
 
-def _count_different(now: Closed, then: Closed) -> int:
+def _count_different(now: RoundResult, then: RoundResult) -> int:
     """Count the comparisons with another outcome, or another number of verdicts."""
     return int(((now.halves != then.halves) | (now.judged != then.judged)).sum())

@@ -129,7 +129,7 @@ class TurnPolicy(IntEnum):
     EACH = 2
     """Each turn that both outputs have."""
     NUMBER = 3
-    """The turn given."""
+    """The turn with the given number."""
 
 
 class OrderPolicy(IntEnum):
@@ -163,7 +163,7 @@ class Pairing:
     round_size: int = 0
     """For ADAPTIVE: comparisons in a round. 0 means a tenth of *count*."""
     top: int = 0
-    """For ADAPTIVE: find out only which contestants are the best *top*. 0 means the whole ranking."""
+    """For ADAPTIVE: only determine the *top* best contestants. 0 means the whole ranking."""
     precision: float = 0.0
     """For ADAPTIVE: stop once every interval is within this many rating points of its rating. 0 means never."""
     separated: bool = False
@@ -188,9 +188,9 @@ class Pairing:
             raise InvalidInput("pairing.turn", "turn NUMBER needs a turn of at least 1")
         if self.repeats < 1 or self.prompts < 0:
             raise InvalidInput("pairing.repeats", "repeats must be at least 1, and prompts at least 0")
-        self._adaptive()
+        self._check_adaptive()
 
-    def _adaptive(self) -> None:
+    def _check_adaptive(self) -> None:
         for name in ("round_size", "top", "precision"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
                 raise InvalidInput(

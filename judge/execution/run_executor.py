@@ -25,7 +25,7 @@ from judge.execution.quarantine import Quarantine, Turn
 from judge.execution.shard_runner import ShardRunner
 from judge.execution.work_items import Keys
 from judge.log.events import logger
-from judge.planning.adaptive import planned_round
+from judge.planning.adaptive import plan_round
 from judge.planning.inputs import build_plan
 from judge.planning.plan import Plan
 from judge.planning.rounds import Rounds, build_rounds, catch_up
@@ -351,7 +351,7 @@ class Execution:
 async def _round(store: Store, opened: _OpenRun, number: int) -> Plan | None:
     """The plan of round *number*, or None after the last. A run that is not adaptive has one round."""
     if isinstance(opened.plan, Rounds):
-        return await planned_round(store, opened.run, opened.plan, number)
+        return await plan_round(store, opened.run, opened.plan, number)
     return None if number else opened.plan
 
 

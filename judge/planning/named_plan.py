@@ -1,4 +1,4 @@
-"""A plan by the names of its presentations, and a dataset index from rows, both without a store."""
+"""Name the presentations of a plan, and build a dataset index from rows, without a store."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ from judge.planning.plan import Plan
 from judge.ports.dataset_index import DatasetIndex, OutputIndex, PromptIndex
 
 BLOCK = 1000
-"""Presentations named at once."""
+"""The number of presentations in a block."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlanEntry:
-    """One presentation of a plan, and the caller's id of its comparison if it was listed."""
+    """A presentation of a plan, and the caller's id of its comparison if it was listed."""
 
     presentation: PresentationNames
     comparison_id: str = ""
 
 
-def named(index: DatasetIndex, plans: Sequence[Plan]) -> Iterator[PlanEntry]:
-    """The presentations of *plans*, which were made over *index*, one plan after another."""
+def plan_entries(index: DatasetIndex, plans: Sequence[Plan]) -> Iterator[PlanEntry]:
+    """Yield the presentations of *plans*, which were made over *index*, one plan after another."""
     prompts = dict(zip(index.prompts.row.tolist(), index.prompts.prompt_id, strict=True))
     outputs = {output.row: output for output in index.outputs}
     for item in (item for plan in plans for block in _blocks(plan) for item in plan.items(block)):
         left, right = outputs[item.left], outputs[item.right]
         names = PresentationNames(
-            prompts[item.prompt],
-            item.turn,
-            left.contestant,
-            right.contestant,
-            item.order,
-            left.sample,
-            right.sample,
+            prompt_id=prompts[item.prompt],
+            turn=item.turn,
+            left=left.contestant,
+            right=right.contestant,
+            order=item.order,
+            left_sample=left.sample,
+            right_sample=right.sample,
         )
         yield PlanEntry(names, item.comparison_id)
 
 
 def _blocks(plan: Plan) -> Iterator[range]:
-    """The positions of the first judge's first repeats, some at a time."""
+    """Yield the positions of the first judge's first repeats, in blocks."""
     for begin in range(plan.offset, plan.first(1), BLOCK * plan.repeats):
         yield range(begin, min(begin + BLOCK * plan.repeats, plan.first(1)), plan.repeats)
 
 
 def index_of(revision: int, prompts: Iterable[Prompt], outputs: Iterable[Output]) -> DatasetIndex:
-    """The dataset index of these rows in upload order, as a store makes it."""
+    """Build the dataset index of *prompts* and *outputs* in upload order, as a store does."""
     prompt_index = prompts_of(prompts)
     place = {prompt_id: number for number, prompt_id in enumerate(prompt_index.prompt_id)}
     rows = [

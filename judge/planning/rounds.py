@@ -1,13 +1,15 @@
-"""The rounds of an adaptive run, as they are stored: one row each, written once, and all that planning may know.
+"""The rounds of an adaptive run as they are stored: one row each, written once. Planning uses nothing else.
 
-A row holds the comparisons of its round as codes, and what the round before it said when it closed. So a round is a
-function of the seed and of rows before it, and a verdict that comes late changes none. The row after the last round has
-no comparisons and says why there are no more. Positions go on from round to round, judge by judge within each.
+A row holds the comparisons of its round as codes, and the result of the round before it when that round closed. So a
+round is a function of the seed and the rows before it, and a late verdict changes no round. The row after the last
+round has no comparisons and says why there are no more. Positions continue from round to round, and within a round they
+are numbered judge by judge.
 
-A row's bytes are little-endian: 1 for a round and 0 for the end, why it ended, two bytes of padding, the first position
-(int64), the numbers of comparisons of this round and the one before (int32); then this round's prompts, left and right
-contestants (int32 each) and which comparisons were drawn uniformly (a byte each); then the half points of the left
-contestants of the round before, and how many judges gave them (int32 each).
+A row's bytes are little-endian: 1 for a round and 0 for the end; the reason for the end; two bytes of padding; the
+first position (int64); the numbers of comparisons of this round and the round before (int32). Then come this round's
+prompts, left contestants and right contestants (int32 each), and whether each comparison was drawn uniformly (a byte
+each). Then come, for the round before, the half points of the left contestants and the number of judges that gave them
+(int32 each).
 """
 
 from __future__ import annotations
@@ -41,11 +43,11 @@ class Ending(IntEnum):
     """Why there are no more rounds."""
 
     COUNT = 1
-    """As many comparisons as were asked for have been made."""
+    """The requested number of comparisons has been made."""
     REACHED = 2
     """The requested precision is reached, or every required pair is significantly different."""
     EXHAUSTED = 3
-    """Every comparison there is has been made."""
+    """Every possible comparison has been made."""
 
 
 SENTENCES = {
@@ -53,38 +55,38 @@ SENTENCES = {
     Ending.REACHED: "the goal was reached",
     Ending.EXHAUSTED: "there is nothing more to compare",
 }
-"""How a run ended."""
+"""The ending in words, for notes on leaderboards."""
 
 
 @dataclass(frozen=True, eq=False)
-class Closed:
-    """What a round said: half points of the left contestant and how many judges gave them, int32[n] each."""
+class RoundResult:
+    """The half points of each left contestant and the number of judges that gave them, int32[n] each."""
 
     halves: Counts
     judged: Counts
 
 
-NOTHING = Closed(np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int32))
-"""The state before the first round."""
-_NOBODY = PairColumns(*[np.zeros(0, dtype=np.int32)] * 3)
+NOTHING = RoundResult(np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int32))
+"""The result before the first round."""
+_NO_PAIRS = PairColumns(*[np.zeros(0, dtype=np.int32)] * 3)
 
 
 @dataclass(frozen=True, eq=False)
 class RoundRow:
-    """A round's comparisons and its first position, what the one before said; or why there are no more rounds."""
+    """A round's comparisons and first position, and the result of the round before; or why there are no more rounds."""
 
     drawn: Round
-    before: Closed
+    before: RoundResult
     offset: int
     ending: Ending | None = None
 
     @staticmethod
-    def end(before: Closed, offset: int, ending: Ending) -> RoundRow:
+    def end(before: RoundResult, offset: int, ending: Ending) -> RoundRow:
         """The row after the last round."""
-        return RoundRow(Round(_NOBODY, np.zeros(0, dtype=bool)), before, offset, ending)
+        return RoundRow(drawn=Round(_NO_PAIRS, np.zeros(0, dtype=bool)), before=before, offset=offset, ending=ending)
 
     def to_bytes(self) -> bytes:
-        """The row as it is stored."""
+        """The stored form of the row."""
         pairs = self.drawn.pairs
         head = _HEAD.pack(self.ending is None, self.ending or 0, self.offset, pairs.n, len(self.before.halves))
         columns = (pairs.prompt, pairs.left, pairs.right, self.before.halves, self.before.judged)
@@ -93,8 +95,8 @@ class RoundRow:
 
     @staticmethod
     def of(body: bytes) -> RoundRow:
-        """The row that is stored as *body*."""
-        going_on, ending, offset, n, closed = _HEAD.unpack_from(body)
+        """The row whose stored form is *body*."""
+        is_round, ending, offset, n, closed = _HEAD.unpack_from(body)
         at = _HEAD.size
 
         def column(count: int, kind: str = "<i4") -> NDArray[np.int32]:
@@ -105,12 +107,14 @@ class RoundRow:
 
         pairs = PairColumns(column(n), column(n), column(n))
         uniform = column(n, "u1").astype(bool)
-        before = Closed(column(closed), column(closed))
-        return RoundRow(Round(pairs, uniform), before, offset, None if going_on else Ending(ending))
+        before = RoundResult(column(closed), column(closed))
+        return RoundRow(
+            drawn=Round(pairs, uniform), before=before, offset=offset, ending=None if is_round else Ending(ending)
+        )
 
 
 class Rounds:
-    """The plan of an adaptive run, as far as its rounds are planned."""
+    """The plans of the rounds of an adaptive run, as far as they are planned."""
 
     def __init__(self, index: DatasetIndex, pairing: Pairing, judges: int) -> None:
         self.pairing, self.judges = pairing, judges
@@ -121,7 +125,7 @@ class Rounds:
         self._firsts: list[int] = []
 
     def __len__(self) -> int:
-        """How many rows there are, the one after the last round with them."""
+        """The number of rows, including the row after the last round."""
         return len(self.rows)
 
     @property
@@ -131,23 +135,23 @@ class Rounds:
 
     @property
     def hash(self) -> str:
-        """Of the first round, which nothing but the seed has a part in."""
+        """The hash of the first round's plan, which depends on no verdict."""
         return self._first.hash
 
     @property
     def plans(self) -> Sequence[Plan]:
-        """The plans of all rounds; before there is any row, of the first one that there will be."""
+        """The plans of all rounds; before the first row is stored, the plan of the first round."""
         return [plan for plan, _ in self._plans] or [self._first]
 
     @property
     def so_far(self) -> str:
-        """How many rounds there are, and why there are no more."""
+        """The number of rounds and why there are no more, in words."""
         n_rounds, ending = len(self._plans), self.rows[-1].ending if self.rows else None
         return f"{n_rounds} round{'' if n_rounds == 1 else 's'}" + (f": {SENTENCES[ending]}" if ending else "")
 
     @property
     def n_positions(self) -> int:
-        """The positions of all rounds planned."""
+        """The number of positions of all rounds planned so far."""
         return sum(plan.n_positions for plan, _ in self._plans)
 
     @cached_property
@@ -157,18 +161,18 @@ class Rounds:
 
     @cached_property
     def per_judge(self) -> int:
-        """The most presentations that one judge may have."""
+        """The largest number of presentations that a judge may have."""
         orders = 2 if self.pairing.orders is OrderPolicy.BOTH else 1
         turns = int(self.selected.turns.max(initial=1)) if self.pairing.turns is TurnPolicy.EACH else 1
         return min(self.pairing.count, count_pairs(self.present)) * turns * orders * self.pairing.repeats
 
     def with_row(self, row: RoundRow) -> tuple[Plan, Rows]:
-        """The plan of *row*, the next one, and which of its comparisons each comparison with a turn is."""
+        """The plan of *row*, which is the next one, and the index in *row* of each of the plan's comparisons."""
         pairs, number = row.drawn.pairs, len(self.rows)
         return round_plan(self.selected, self.pairing, self.judges, pairs, number=number, offset=row.offset)
 
     def add(self, number: int, body: bytes) -> None:
-        """Take in row *number* as it is stored, if it isn't here yet."""
+        """Add row *number* from its stored form, unless it is already here."""
         if number == len(self.rows):
             row = RoundRow.of(body)
             if row.ending is None:
@@ -177,28 +181,28 @@ class Rounds:
             self.rows.append(row)
 
     def restore(self, body: bytes) -> None:
-        """Take in *body* as the next row. Raises InvalidInput where it is no row, or doesn't go on from those here."""
+        """Add *body* as the next row. Raises InvalidInput if it is no row, or does not follow the rows already here."""
         try:
             row = RoundRow.of(body)
-            if wrong := self._unfit(row, body):
-                raise InvalidInput("row", wrong)
+            if problem := self._problem_with(row, body):
+                raise InvalidInput("row", problem)
             self.add(len(self), body)
         except (struct.error, ValueError, IndexError):
             raise InvalidInput("row", "it is not the row of a round over these outputs") from None
 
-    def _unfit(self, row: RoundRow, body: bytes) -> str:
-        pairs, many = row.drawn.pairs, len(self.selected.contestants)
-        ends = ((pairs.prompt, len(self.selected.prompt_ids)), (pairs.left, many), (pairs.right, many))
+    def _problem_with(self, row: RoundRow, body: bytes) -> str:
+        pairs, m = row.drawn.pairs, len(self.selected.contestants)
+        limits = ((pairs.prompt, len(self.selected.prompt_ids)), (pairs.left, m), (pairs.right, m))
         closed = self.rows[-1].drawn.pairs.n if self.rows else 0
-        said = row.before
+        result = row.before
         if row.to_bytes() != body:
-            return "it is not spelled as rows are"
-        if self.ended or row.offset != self.n_positions or said.halves.size != closed:
-            return "it does not go on from the row before it"
-        if any(((codes < 0) | (codes >= known)).any() for codes, known in ends):
-            return "it compares what there is not"
-        if ((said.halves < 0) | (said.halves > 2 * said.judged) | (said.judged > self.judges)).any():
-            return "it says of the round before what no judges can have said"
+            return "its bytes are not the bytes that a row has"
+        if self.ended or row.offset != self.n_positions or result.halves.size != closed:
+            return "it does not follow from the row before it"
+        if any(((codes < 0) | (codes >= known)).any() for codes, known in limits):
+            return "it compares prompts or contestants that do not exist"
+        if ((result.halves < 0) | (result.halves > 2 * result.judged) | (result.judged > self.judges)).any():
+            return "its result of the round before is impossible for this number of judges"
         return ""
 
     def plan(self, number: int) -> Plan | None:
@@ -206,16 +210,16 @@ class Rounds:
         return self._plans[number][0] if number < len(self._plans) else None
 
     def made_of(self, number: int) -> Rows:
-        """Which of the comparisons of round *number* each of its plan's is."""
+        """The index of the drawn comparison that each comparison of the plan of round *number* was made from."""
         return self._plans[number][1]
 
     def items(self, positions: Sequence[int]) -> list[ItemRef]:
-        """What stands at each of *positions*, in their order."""
+        """The presentation at each of *positions*, in the same order."""
         by_round = groupby(positions, key=lambda position: bisect_right(self._firsts, position) - 1)
-        return [item for number, mine in by_round for item in self._plans[number][0].items(list(mine))]
+        return [item for number, in_round in by_round for item in self._plans[number][0].items(list(in_round))]
 
     def uniform_sample(self) -> Iterator[tuple[str, str, str]]:
-        """The comparisons that were drawn uniformly: prompt, left and right contestant by name."""
+        """Yield the comparisons that were drawn uniformly: prompt, left and right contestant by name."""
         prompts, names = self.selected.prompt_ids, self.selected.contestants
         for row in self.rows:
             pairs, uniform = row.drawn.pairs, row.drawn.uniform
@@ -225,27 +229,27 @@ class Rounds:
 
 
 async def build_rounds(store: Store, tenant: str, spec: RunSpec, revision: int) -> Rounds:
-    """The rounds of a run of *spec* over *revision* of its dataset, without any row yet."""
+    """Build the rounds of a run of *spec* over *revision* of its dataset, without any row yet."""
     index = await store.dataset_index(tenant, spec.dataset, revision)
     return await asyncio.to_thread(Rounds, index, spec.pairing, len(spec.judges))
 
 
-async def stored_rounds(store: Store, tenant: str, run: Run) -> Rounds:
-    """The rounds of *run* as far as they are stored."""
+async def load_rounds(store: Store, tenant: str, run: Run) -> Rounds:
+    """Load the rounds of *run* as far as they are stored."""
     rounds = await build_rounds(store, tenant, run.spec, run.dataset_revision)
     bodies = await store.rounds(run.row, 0)
-    # Nobody else has these rounds yet, so that they may be filled elsewhere than on the event loop.
-    await asyncio.to_thread(_take_in, rounds, 0, bodies)
+    # Nobody else uses these rounds yet, so another thread than the event loop's may fill them.
+    await asyncio.to_thread(_add_rows, rounds, 0, bodies)
     return rounds
 
 
 async def catch_up(store: Store, run: int, rounds: Rounds) -> None:
-    """Take in the rows that are stored of the run in row *run* by now."""
+    """Add the rows that have been stored meanwhile for the run in row *run*."""
     first = len(rounds)
     if not rounds.ended:
-        _take_in(rounds, first, await store.rounds(run, first))
+        _add_rows(rounds, first, await store.rounds(run, first))
 
 
-def _take_in(rounds: Rounds, first: int, bodies: Iterable[bytes]) -> None:
+def _add_rows(rounds: Rounds, first: int, bodies: Iterable[bytes]) -> None:
     for number, body in enumerate(bodies, first):
         rounds.add(number, body)

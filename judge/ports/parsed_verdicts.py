@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from judge.columns.names import coded
+from judge.columns.names import encode_names
 from judge.domain.verdict import SOURCE_PARSER, ParsedVerdict, Verdict
 from judge.ports.verdict_columns import STATUSES, UNREAD, VerdictColumns
 
@@ -35,8 +35,8 @@ def as_columns(verdicts: Sequence[Verdict], parser: str = "") -> VerdictColumns:
     """*verdicts* as columns, by *parser*."""
     shown = [verdict.presentation for verdict in verdicts]
     chosen = [chosen_parsed_verdict(verdict, parser) or NO_PARSED_VERDICT for verdict in verdicts]
-    prompt_ids, (prompt,) = coded([s.prompt_id for s in shown])
-    contestants, (left, right) = coded([s.left for s in shown], [s.right for s in shown])
+    prompt_ids, (prompt,) = encode_names([s.prompt_id for s in shown])
+    contestants, (left, right) = encode_names([s.left for s in shown], [s.right for s in shown])
     return VerdictColumns(
         prompt_ids,
         contestants,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from judge.columns.arrays import Floats
-from judge.columns.names import coded
+from judge.columns.names import encode_names
 from judge.domain.dataset import Label
 from judge.domain.errors import InvalidInput, Precondition
 from judge.domain.outcome import LEFT_SCORE, Selection
@@ -105,7 +105,7 @@ def anchor(votes: SourceVotes, labels: AnchorLabels, names: Sequence[str]) -> tu
         judged=np.array([sum(left_scores[key]) / len(left_scores[key]) for key in keys]),
         labelled=np.array([labels.left_scores.get(key, np.nan) for key in keys]),
         probability=_probabilities(keys, labels.probability, n_labeled),
-        cluster=coded([key.prompt_id for key in keys])[1][0],
+        cluster=encode_names([key.prompt_id for key in keys])[1][0],
     )
     try:
         fit = anchored_fit(compared)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from judge.columns.arrays import Codes, Floats, Ints
-from judge.columns.names import coded
+from judge.columns.names import encode_names
 from judge.domain.errors import InvalidInput, Precondition
 from judge.ranking.anchoring import AnchorLabels
 from judge.ranking.options import RankOptions
@@ -146,7 +146,7 @@ def _clusters(
             raise InvalidInput(
                 "options.inference", f"inference annotators needs annotators, which source {votes.source} does not have"
             )
-        names, (code,) = coded(rows.annotators)
+        names, (code,) = encode_names(rows.annotators)
         return compress_codes(code[rows.annotator], names)[1][vote], None
     if options.inference == "fixed-prompts":
         prompt_of_vote = np.zeros(len(rows), dtype=np.int32)
@@ -154,7 +154,7 @@ def _clusters(
         return vote, prompt_of_vote
     if options.inference == "unclustered":
         return vote, None
-    return prompts, coded(categories)[1][0] if options.strata else None
+    return prompts, encode_names(categories)[1][0] if options.strata else None
 
 
 def _complete(rows: Columns) -> bool:

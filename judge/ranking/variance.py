@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from judge.columns.names import coded
+from judge.columns.names import encode_names
 from judge.domain.errors import Precondition
 from judge.domain.outcome import Order
 from judge.stats.variance import Component, components_of_variance
@@ -24,6 +24,6 @@ def variance_of(votes: SourceVotes) -> tuple[Component, ...]:
     if not rows:
         raise Precondition(f"source {votes.source} has no verdicts to split the variance of", reason="NO_OUTCOMES")
     pairs, prompts, judges, orders, left_scores = zip(*rows, strict=True)
-    pair, prompt, judge = (coded(column)[1][0] for column in (pairs, prompts, judges))
+    pair, prompt, judge = (encode_names(column)[1][0] for column in (pairs, prompts, judges))
     first = np.array([order is Order.LEFT_FIRST for order in orders], dtype=np.int32)
     return tuple(components_of_variance(np.array(left_scores), pair, prompt, judge, first))

@@ -163,8 +163,8 @@ def _drift(drift: Drift) -> agreement_service_pb2.Drift:
 
 def _paired_estimate(figures: PairedEstimate) -> agreement_service_pb2.PairedEstimate:
     return agreement_service_pb2.PairedEstimate(
-        source=_estimated(figures.one),
-        target=_estimated(figures.other),
+        source=_estimated(figures.first),
+        target=_estimated(figures.second),
         difference=_estimated(figures.difference),
     )
 
@@ -175,8 +175,8 @@ def _second_source_comparison(compared: SecondSourceComparison) -> agreement_ser
         comparisons=compared.comparisons,
         votes=compared.votes,
         prompts=compared.prompts,
-        source=_estimated(compared.rate.one),
-        second_source=_estimated(compared.rate.other),
+        source=_estimated(compared.rate.first),
+        second_source=_estimated(compared.rate.second),
         difference=_estimated(compared.rate.difference),
         detectable_difference=compared.detectable,
         prompts_needed=compared.needed,

@@ -16,7 +16,7 @@ from judge.domain.source import Source, SourceKind
 from judge.rpc import decode
 from judge.stats.battles import FLIPPED
 from judge.votes.comparisons import ComparisonIndex, ComparisonKey
-from judge.votes.shared_codes import merged
+from judge.votes.shared_codes import merge_votes
 from judge.votes.sources import oriented_key
 from judge.votes.vote_table import Columns, Numbers
 from judge.votes.votes import Part, SourceVotes
@@ -92,7 +92,7 @@ class Labels:
             raise NotFound(f"source {source} matches no label", reason="EMPTY_SOURCE")
         taken &= part.among(keys, {}, {})[item]
         columns = Columns(keys, annotators, item.astype(np.int32), annotator.astype(np.int32), outcome).among(taken)
-        rows = merged(columns, source.merge)
+        rows = merge_votes(columns, source.merge)
         return SourceVotes(str(source), rows, {}, {}, len(rows), len(rows), parser="label")
 
     def _add_rows(self, rows: Sequence[ds.Label]) -> None:

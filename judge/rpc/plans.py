@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from judge.api.v1.run_service_pb2 import PlannedRound, ReadPlanResponse
-from judge.planning.named_plan import named
+from judge.planning.named_plan import plan_entries
 from judge.planning.plan import Plan
 from judge.planning.rounds import Rounds
 from judge.ports.dataset_index import DatasetIndex
@@ -25,7 +25,7 @@ def plan_batches(index: DatasetIndex, planned: Plan | Rounds) -> Iterator[ReadPl
         for number in range(len(planned)):
             for piece in pieces(encode.planned_round(planned, number)):
                 yield ReadPlanResponse(plan_hash=planned.hash, rounds=[piece])
-    presentations = named(index, plans)
+    presentations = plan_entries(index, plans)
     while batch := list(islice(presentations, PLAN_ROWS)):
         yield ReadPlanResponse(plan_hash=planned.hash, presentations=map(encode.planned_presentation, batch))
 

@@ -12,7 +12,7 @@ from judge.domain.run import Budget, PairPolicy
 from judge.domain.verdict import Verdict
 from judge.planning.inputs import build_plan
 from judge.planning.plan import Plan
-from judge.planning.rounds import Rounds, stored_rounds
+from judge.planning.rounds import Rounds, load_rounds
 from judge.ports.clock import Clock
 from judge.ports.store import Store
 from judge.ranking.compute import Fits
@@ -127,7 +127,7 @@ class RunServicer(run_service_pb2_grpc.RunServiceServicer):
         run = await self._store.run(TENANT, _id(request.name))
         planned: Plan | Rounds
         if run.spec.pairing.policy is PairPolicy.ADAPTIVE:
-            planned = await stored_rounds(self._store, TENANT, run)
+            planned = await load_rounds(self._store, TENANT, run)
         else:
             planned = await build_plan(self._store, TENANT, run.spec, run.dataset_revision)
         index = await self._store.dataset_index(TENANT, run.spec.dataset, run.dataset_revision)

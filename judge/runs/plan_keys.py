@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from judge.columns.names import first_comers
+from judge.columns.names import first_occurrences
 from judge.domain.judge import JudgeDefinition
 from judge.domain.outcome import Order
 from judge.domain.verdict import Shown
@@ -65,7 +65,7 @@ async def plan_keys(store: Store, tenant: str, definition: JudgeDefinition, plan
         swapped = plan.order == Order.RIGHT_FIRST
         first, second, turns = np.where(swapped, second, first), np.where(swapped, first, second), plan.turn
     columns = (fingerprint[which], prompt[which], turns.astype(np.int64), shown[first], shown[second])
-    distinct, _ = first_comers(columns)
+    distinct, _ = first_occurrences(columns)
     return PlanKeys(np.stack(columns)[:, distinct], (sent[which] + length[first] + length[second])[distinct])
 
 
@@ -79,7 +79,7 @@ async def _map_texts(
 
     Returns the k numbers that it gives for each, int64[k, texts], and the text of each of *rows*, int32[rows].
     """
-    first, which = first_comers((rows.astype(np.int64), turns.astype(np.int64)))
+    first, which = first_occurrences((rows.astype(np.int64), turns.astype(np.int64)))
     distinct = list(zip(rows[first].tolist(), turns[first].tolist(), strict=True))
     descriptions: list[tuple[int, ...]] = []
     for begin in range(0, len(distinct), PAGE):
@@ -97,7 +97,7 @@ async def stored_mask(store: Store, tenant: str, keys: PlanKeys, cache_tag: str,
     mask = np.zeros((repeats, columns.shape[1]), dtype=np.bool_)
     for repeat in range(repeats):
         of_repeat = stored[:5, stored[5] == repeat]
-        _, which = first_comers(tuple(np.concatenate((columns, of_repeat), axis=1)))
+        _, which = first_occurrences(tuple(np.concatenate((columns, of_repeat), axis=1)))
         matches = which[columns.shape[1] :]
         mask[repeat, matches[matches < columns.shape[1]]] = True
     return mask

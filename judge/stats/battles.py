@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from judge.columns import arrays
 from judge.columns.arrays import Codes, Column, Floats, Ints
-from judge.columns.names import Arrow, coded, is_arrow, looked_up
+from judge.columns.names import Arrow, encode_names, is_arrow, look_up_codes
 from judge.stats.errors import StatisticsError, column_errors
 
 LEFT = 0
@@ -107,7 +107,7 @@ class Battles:
         ('a', 'b', 'c')
         """
         with column_errors():
-            contestants, (left_codes, right_codes) = coded(left, right)
+            contestants, (left_codes, right_codes) = encode_names(left, right)
         for name in contestants:
             if not isinstance(name, str):
                 raise StatisticsError(f"A contestant must be a name (str), not {name!r}.")
@@ -208,7 +208,7 @@ def outcome_codes(outcomes: Sequence[str] | Arrow | npt.NDArray[np.integer]) -> 
             return arrays.outcomes("outcome", outcomes)
     try:
         with column_errors():
-            return looked_up(cast("Sequence[str] | Arrow", outcomes), OUTCOMES)
+            return look_up_codes(cast("Sequence[str] | Arrow", outcomes), OUTCOMES)
     except KeyError as unknown:
         raise StatisticsError(f"Unknown outcome {unknown.args[0]!r}: use left, right or tie.") from None
 
@@ -224,5 +224,5 @@ def cluster_codes(cluster: Sequence[Hashable] | Arrow | npt.NDArray[np.integer])
         distinct, inverse = np.unique(cluster, return_inverse=True)
         return inverse.astype(np.int32), distinct.size
     with column_errors():
-        names, (codes,) = coded(cluster)
+        names, (codes,) = encode_names(cluster)
     return codes, len(names)

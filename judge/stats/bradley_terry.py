@@ -14,7 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
-from judge.columns.arrays import Floats, Ints, rounded
+from judge.columns.arrays import Floats, Ints, round_to
 from judge.stats import sandwich
 from judge.stats.battles import Battles
 from judge.stats.cluster_intervals import t_quantile
@@ -109,7 +109,7 @@ class BradleyTerryFit:
     @property
     def ratings(self) -> Floats:
         """1000 + 400 log10(strength / geometric mean strength), float64[m], rounded to 1e-6: their mean is 1000."""
-        return rounded(1000 + POINTS * self.log_strengths, _PLACES)
+        return round_to(1000 + POINTS * self.log_strengths, _PLACES)
 
     @property
     def ranks(self) -> Ints:
@@ -143,7 +143,7 @@ class BradleyTerryFit:
             np.full(values.size, np.nan) if covariance.effects is None else np.sqrt(covariance.effects.diagonal()[at])
         )
         low, high = _around(values, error, level, covariance)
-        columns = (rounded(values, _PLACES), low, high, rounded(error, _PLACES))
+        columns = (round_to(values, _PLACES), low, high, round_to(error, _PLACES))
         return tuple(Effect(name, *row) for name, *row in zip(names, *(c.tolist() for c in columns), strict=True))
 
     @cached_property
@@ -169,7 +169,7 @@ class BradleyTerryFit:
         return Intervals(
             low=low,
             high=high,
-            standard_error=rounded(error, _PLACES),
+            standard_error=round_to(error, _PLACES),
             method=covariance.method,
             level=level,
             clusters=covariance.clusters,
@@ -196,7 +196,7 @@ class BradleyTerryFit:
             of_mean = covariance.matrix @ mean
             error = POINTS * np.sqrt(np.maximum(covariance.matrix.diagonal() + mean @ of_mean - 2 * of_mean, 0))
         low, high = covariance.opened(*_around(ahead, error, level, covariance))
-        return rounded(ahead, _PLACES), low, high
+        return round_to(ahead, _PLACES), low, high
 
     def differences(self, reference: int, level: float = 0.95) -> Differences:
         """The difference of every contestant to the *reference* (a code), with its interval.
@@ -214,10 +214,10 @@ class BradleyTerryFit:
         low, high = covariance.opened(*_around(difference, error, level, covariance), reference)
         return Differences(
             reference=reference,
-            difference=rounded(difference, _PLACES),
+            difference=round_to(difference, _PLACES),
             low=low,
             high=high,
-            standard_error=rounded(error, _PLACES),
+            standard_error=round_to(error, _PLACES),
             probability_better=_chance_above_zero(difference, error, covariance.freedom),
             method=covariance.method,
             level=level,
@@ -312,7 +312,7 @@ def bradley_terry(
 
 def _around(center: Floats, error: Floats, level: float, covariance: Covariance) -> tuple[Floats, Floats]:
     half = error * t_quantile(level, covariance.freedom + 1)
-    return rounded(center - half, _PLACES), rounded(center + half, _PLACES)
+    return round_to(center - half, _PLACES), round_to(center + half, _PLACES)
 
 
 def _chance_above_zero(difference: Floats, error: Floats, freedom: int) -> Floats:
@@ -320,4 +320,4 @@ def _chance_above_zero(difference: Floats, error: Floats, freedom: int) -> Float
 
     t = np.where(difference == 0, 0.0, np.copysign(np.inf, difference))
     np.divide(difference, error, out=t, where=error != 0)
-    return rounded(stdtr(freedom, t), _PLACES)
+    return round_to(stdtr(freedom, t), _PLACES)

@@ -22,10 +22,10 @@ from judge.stats.votes import VoteColumns, pairs_between, pairs_within
 
 @dataclass(frozen=True)
 class PairedEstimate:
-    """A figure of two sources, *one* and *other*, and the *difference*: the first minus the second."""
+    """A figure of two sources, *first* and *second*, and the *difference*: the first minus the second."""
 
-    one: Estimate
-    other: Estimate
+    first: Estimate
+    second: Estimate
     difference: Estimate
 
 
@@ -69,7 +69,7 @@ def ceiling(
     >>> people = VoteColumns(item, np.tile([0, 0, 0, 1], 5), item, np.arange(20))
     >>> judge = VoteColumns(item[::2], np.zeros(10, dtype=int), item[::2], np.full(10, 99))
     >>> result = ceiling(judge, people)
-    >>> result.comparisons, result.rate.one.value, result.rate.other.value
+    >>> result.comparisons, result.rate.first.value, result.rate.second.value
     (10, 0.75, 0.5)
     """
     if ties == "WITHOUT":
@@ -120,14 +120,14 @@ def paired_estimate(
     tables: Floats,
     statistic: Callable[[Floats], Floats],
     level: float,
-    ones: int,
-    others: int,
+    n_first: int,
+    n_second: int,
     interval_method: IntervalMethod,
     least: float,
 ) -> PairedEstimate:
     """Compute a *statistic* of both sources in *tables* (float64[G, 2, 3, 3]), and the difference.
 
-    *ones* and *others* are the numbers of pairs behind each source. The statistic lies from *least* to 1.
+    *n_first* and *n_second* are the numbers of pairs behind each source. The statistic lies from *least* to 1.
 
     >>> tables = np.tile([np.eye(3), np.ones((3, 3))], (5, 1, 1, 1))
     >>> paired_estimate(tables, share_agreeing, 0.95, 15, 45, jackknife, 0.0).difference.value
@@ -135,11 +135,11 @@ def paired_estimate(
     """
     if len(tables) == 0:
         nothing = without_interval(None, "none: there is no comparison with votes for both", level, 0, 0)
-        return PairedEstimate(nothing, nothing, nothing)
+        return PairedEstimate(first=nothing, second=nothing, difference=nothing)
     return PairedEstimate(
-        interval_method(tables, lambda t: statistic(t[:, 0]), level, ones, (least, 1.0)),
-        interval_method(tables, lambda t: statistic(t[:, 1]), level, others, (least, 1.0)),
+        interval_method(tables, lambda t: statistic(t[:, 0]), level, n_first, (least, 1.0)),
+        interval_method(tables, lambda t: statistic(t[:, 1]), level, n_second, (least, 1.0)),
         interval_method(
-            tables, lambda t: statistic(t[:, 0]) - statistic(t[:, 1]), level, ones, (least - 1.0, 1.0 - least)
+            tables, lambda t: statistic(t[:, 0]) - statistic(t[:, 1]), level, n_first, (least - 1.0, 1.0 - least)
         ),
     )

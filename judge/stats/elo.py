@@ -14,7 +14,7 @@ from math import exp, isfinite, log
 import numpy as np
 import numpy.typing as npt
 
-from judge.columns.arrays import Floats, Ints, rounded
+from judge.columns.arrays import Floats, Ints, round_to
 from judge.stats.battles import LEFT, TIE, Battles
 from judge.stats.cancellation import go_on
 from judge.stats.cluster_intervals import method_for, t_quantile
@@ -62,7 +62,7 @@ def elo(battles: Battles, k: float = 4.0, start: float = 1000.0, scale: float = 
         raise StatisticsError(
             f"The Elo ratings overflow with k = {k:g} and scale = {scale:g}: use a smaller k or a larger scale."
         ) from None
-    return Elo(battles=battles, k=k, start=start, scale=scale, base=base, ratings=rounded(np.array(ratings), 6))
+    return Elo(battles=battles, k=k, start=start, scale=scale, base=base, ratings=round_to(np.array(ratings), 6))
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,11 +129,11 @@ def permuted_elo(
     return PermutedElo(
         battles=battles,
         permutations=permutations,
-        ratings=rounded(mean, 6),
-        order_sd=rounded(order_sd, 6),
-        low=rounded(mean - half, 6),
-        high=rounded(mean + half, 6),
-        standard_error=rounded(error, 6),
+        ratings=round_to(mean, 6),
+        order_sd=round_to(order_sd, 6),
+        low=round_to(mean - half, 6),
+        high=round_to(mean + half, 6),
+        standard_error=round_to(error, 6),
         method=method,
         clusters=clusters,
     )

@@ -11,6 +11,8 @@ Any other ValueError that leaves this package (from NumPy, or `zip(strict=True)`
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from judge.columns.errors import ColumnError
+
 
 class StatisticsError(ValueError):
     """A statistic refuses its input. The message says what is wrong with it."""
@@ -47,19 +49,17 @@ class NotConverged(StatisticsError):
 
 @contextmanager
 def column_errors() -> Iterator[None]:
-    """Raise what `judge.columns` refuses (a ValueError) as a StatisticsError.
+    """Translate a ColumnError of `judge.columns` into a StatisticsError.
 
     >>> with column_errors():
-    ...     raise ValueError("The column left holds a code outside 0 to 2.")
+    ...     raise ColumnError("The column left holds a code outside 0 to 2.")
     Traceback (most recent call last):
     ...
     judge.stats.errors.StatisticsError: The column left holds a code outside 0 to 2.
     """
     try:
         yield
-    except StatisticsError:
-        raise
-    except ValueError as error:
+    except ColumnError as error:
         raise StatisticsError(str(error)) from None
 
 

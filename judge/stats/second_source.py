@@ -52,7 +52,7 @@ def compare_sources(
     >>> item = np.arange(10, dtype=np.int32)
     >>> people, other = (VoteColumns(item, np.tile(outcome, 5), item, item) for outcome in ([0, 1], [0, 0]))
     >>> result = compare_sources(people, other, people)
-    >>> result.rate.one.value, result.rate.other.value, result.votes
+    >>> result.rate.first.value, result.rate.second.value, result.votes
     (1.0, 0.5, 10)
     """
     if ties == "WITHOUT":

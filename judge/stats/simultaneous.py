@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from judge.columns.arrays import Floats, Ints, rounded
+from judge.columns.arrays import Floats, Ints, round_to
 from judge.stats.cluster_intervals import check_level, t_quantile
 from judge.stats.errors import StatisticsError
 
@@ -104,7 +104,7 @@ def pairs(
     error = scale * difference_errors(covariance)
     half = t_quantile(level, freedom + 1) * error
     columns = (difference, difference - half, difference + half, error)
-    return PairwiseDifferences(*(rounded(column, _PLACES) for column in columns))
+    return PairwiseDifferences(*(round_to(column, _PLACES) for column in columns))
 
 
 def difference_errors(covariance: Floats) -> Floats:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from judge.columns.arrays import rounded
+from judge.columns.arrays import round_to
 from judge.stats.battles import Battles
 from judge.stats.bradley_terry import POINTS, BradleyTerryFit, bradley_terry
 from judge.stats.cluster_intervals import t_quantile
@@ -57,14 +57,14 @@ def is_reached(battles: Battles, goal: Goal, level: float) -> bool:
 
 def _is_precise(fit: BradleyTerryFit, precision: float, level: float) -> bool:
     intervals = fit.interval(level)
-    return bool((rounded((intervals.high - intervals.low) / 2, _PLACES) <= precision).all())
+    return bool((round_to((intervals.high - intervals.low) / 2, _PLACES) <= precision).all())
 
 
 def _is_separated(fit: BradleyTerryFit, top: int, level: float) -> bool:
     covariance = fit.covariance
     assert covariance.matrix is not None  # noqa: S101 - the caller has checked
     half = t_quantile(level, covariance.freedom + 1) * difference_errors(covariance.matrix)
-    separated = rounded(POINTS * (np.abs(np.subtract.outer(fit.log_strengths, fit.log_strengths)) - half), _PLACES) > 0
+    separated = round_to(POINTS * (np.abs(np.subtract.outer(fit.log_strengths, fit.log_strengths)) - half), _PLACES) > 0
     if top:
         order = np.argsort(-fit.ratings, kind="stable")
         return bool(separated[np.ix_(order[:top], order[top:])].all())

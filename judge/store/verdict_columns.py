@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select
 
-from judge.columns.names import coded, first_comers
+from judge.columns.names import encode_names, first_occurrences
 from judge.domain.judge import RECORDED
 from judge.domain.outcome import ItemState, VerdictStatus
 from judge.domain.verdict import Verdict
@@ -193,10 +193,12 @@ def _with_names(c: Connection, numbers: Columns, measures: Measures, *, distinct
     _, prompts, turns, lefts, rights, answer, codes, cache_tag = numbers
     p, o = s.prompt.c, s.output.c
     asked, which = np.unique(prompts, return_inverse=True)
-    prompt_ids, (code,) = coded([row.prompt_id for row in by_id(c, (p.id, p.prompt_id), asked.tolist()).values()])
+    prompt_ids, (code,) = encode_names(
+        [row.prompt_id for row in by_id(c, (p.id, p.prompt_id), asked.tolist()).values()]
+    )
     shown, ends = np.unique(np.concatenate((lefts, rights)), return_inverse=True)
     outputs = by_id(c, (o.id, o.contestant, o.sample), shown.tolist()).values()
-    contestants, (who,) = coded([row.contestant for row in outputs])
+    contestants, (who,) = encode_names([row.contestant for row in outputs])
     samples = np.array([row.sample for row in outputs], dtype=np.int32)
     left, right = ends[: lefts.size], ends[lefts.size :]
     rest, preference = np.divmod(codes, _BASE)
@@ -226,7 +228,7 @@ def _with_names(c: Connection, numbers: Columns, measures: Measures, *, distinct
 
 def _newest(presentation: Sequence[NDArray[Any]], answer: Columns) -> NDArray[np.int64]:
     """Return the row of each distinct *presentation*, in the order of first rows: its last answer, or its first row."""
-    first, which = first_comers(presentation)
+    first, which = first_occurrences(presentation)
     last = np.full(first.size, -1, dtype=np.int64)
     np.maximum.at(last, which, np.where(answer > 0, np.arange(answer.size), -1))
     return np.where(last < 0, first, last)

@@ -9,7 +9,7 @@ from typing import overload
 import numpy as np
 
 from judge.columns.arrays import Flags, Ints
-from judge.columns.names import coded, first_comers
+from judge.columns.names import encode_names, first_occurrences
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,8 @@ class ComparisonIndex(Sequence[ComparisonKey]):
         if isinstance(keys, ComparisonIndex):
             return keys
         rows = tuple(keys)
-        prompt_ids, (prompt,) = coded([key.prompt_id for key in rows])
-        contestants, (left, right) = coded([key.left for key in rows], [key.right for key in rows])
+        prompt_ids, (prompt,) = encode_names([key.prompt_id for key in rows])
+        contestants, (left, right) = encode_names([key.left for key in rows], [key.right for key in rows])
         turn, left_sample, right_sample = (
             np.array(column, dtype=np.int32)
             for column in (
@@ -76,12 +76,12 @@ class ComparisonIndex(Sequence[ComparisonKey]):
         if isinstance(at, slice):
             return self.among(at)
         return ComparisonKey(
-            self.prompt_ids[self.prompt[at]],
-            int(self.turn[at]),
-            self.contestants[self.left[at]],
-            self.contestants[self.right[at]],
-            int(self.left_sample[at]),
-            int(self.right_sample[at]),
+            prompt_id=self.prompt_ids[self.prompt[at]],
+            turn=int(self.turn[at]),
+            left=self.contestants[self.left[at]],
+            right=self.contestants[self.right[at]],
+            left_sample=int(self.left_sample[at]),
+            right_sample=int(self.right_sample[at]),
         )
 
     def __iter__(self) -> Iterator[ComparisonKey]:
@@ -112,5 +112,5 @@ class ComparisonIndex(Sequence[ComparisonKey]):
         >>> len(keys), item.tolist()
         (2, [0, 1, 0])
         """
-        first, item = first_comers(self.columns)
+        first, item = first_occurrences(self.columns)
         return self.among(first), item

@@ -44,42 +44,44 @@ class PromptAttributes:
     tags: Mapping[str, tuple[str, ...]]
 
 
-def judge_votes(judged: JudgeVerdicts, source: str, taking: Taking, attributes: PromptAttributes) -> SourceVotes:
+def judge_votes(judge: JudgeVerdicts, source: str, taking: Taking, attributes: PromptAttributes) -> SourceVotes:
     """The votes that *taking* makes of a judge's verdicts."""
-    verdicts, partial = judged.verdicts, taking.part != WHOLE
-    keys, flipped = _oriented(verdicts)
+    verdicts, partial = judge.verdicts, taking.part != WHOLE
+    keys, flipped = _orient(verdicts)
     kept = taking.part.among(keys, attributes.categories, attributes.tags)
     status = verdicts.status[kept]
     counts = np.bincount(status, minlength=len(STATUSES)).tolist()
     statuses = Counter({name: count for name, count in zip(STATUSES, counts, strict=True) if count})
-    planned = 0 if partial else judged.planned
+    planned = 0 if partial else judge.planned
     if planned > status.size:
-        statuses[judged.never_started.name.lower() if judged.never_started else "pending"] += planned - status.size
+        statuses[judge.never_started.name.lower() if judge.never_started else "pending"] += planned - status.size
     distinct, item = keys.among(kept).distinct()
     order = np.where(flipped, len(Order) + 1 - verdicts.order, verdicts.order)[kept].astype(np.int8)
     left_score = _left_scores(verdicts, kept, order, soft=taking.reconcile is Reconcile.SOFT)
     if taking.unreadable_as_tie:
         left_score = np.where(np.isnan(left_score), 0.5, left_score)
     weight = None if taking.decisive == 1 else _weights(verdicts.strength[kept], taking.decisive)
-    by_order = ByOrder(distinct, item, order, left_score, weight, verdicts.answer[kept])
+    by_order = ByOrder(
+        keys=distinct, item=item, order=order, left_score=left_score, weight=weight, answer=verdicts.answer[kept]
+    )
     return SourceVotes(
         source=source,
-        rows=reconcile_orders(by_order, taking.reconcile, judged.name),
+        rows=reconcile_orders(by_order, taking.reconcile, judge.name),
         categories=attributes.categories,
         tags=attributes.tags,
         usable=statuses["ok"],
         planned=max(status.size, planned),
         by_status=dict(sorted(statuses.items())),
         parser=taking.parser or "own",
-        interim=judged.interim,
-        behind={judged.name: by_order},
-        adaptive=judged.adaptive,
-        rounds=judged.rounds,
-        uniform_sample=judged.uniform_sample,
+        interim=judge.interim,
+        behind={judge.name: by_order},
+        adaptive=judge.adaptive,
+        rounds=judge.rounds,
+        uniform_sample=judge.uniform_sample,
     )
 
 
-def _oriented(verdicts: VerdictColumns) -> tuple[ComparisonIndex, Flags]:
+def _orient(verdicts: VerdictColumns) -> tuple[ComparisonIndex, Flags]:
     """The comparison of each verdict with the smaller name on the left, and whether that swapped the two sides."""
     left, right, left_sample, right_sample = (
         verdicts.left,
@@ -88,16 +90,17 @@ def _oriented(verdicts: VerdictColumns) -> tuple[ComparisonIndex, Flags]:
         verdicts.right_sample,
     )
     flipped = (right < left) | ((right == left) & (right_sample < left_sample))
-    return ComparisonIndex(
-        verdicts.prompt_ids,
-        verdicts.contestants,
-        verdicts.prompt,
-        verdicts.turn,
-        np.where(flipped, right, left),
-        np.where(flipped, left, right),
-        np.where(flipped, right_sample, left_sample),
-        np.where(flipped, left_sample, right_sample),
-    ), flipped
+    keys = ComparisonIndex(
+        prompt_ids=verdicts.prompt_ids,
+        contestants=verdicts.contestants,
+        prompt=verdicts.prompt,
+        turn=verdicts.turn,
+        left=np.where(flipped, right, left),
+        right=np.where(flipped, left, right),
+        left_sample=np.where(flipped, right_sample, left_sample),
+        right_sample=np.where(flipped, left_sample, right_sample),
+    )
+    return keys, flipped
 
 
 def _left_scores(verdicts: VerdictColumns, kept: Flags, order: Codes, *, soft: bool) -> Floats:
@@ -153,4 +156,6 @@ def _vote_per_order(by_order: ByOrder, judge: str) -> Columns:
 
 def _votes(keys: ComparisonIndex, item: NDArray[np.integer], outcome: Codes, judge: str) -> Columns:
     at = item.astype(np.int32)
-    return Columns(keys, (judge,), at, np.zeros(at.size, dtype=np.int32), outcome)
+    return Columns(
+        keys=keys, annotators=(judge,), item=at, annotator=np.zeros(at.size, dtype=np.int32), outcome=outcome
+    )

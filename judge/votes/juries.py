@@ -54,7 +54,7 @@ def _jury_vote(key: ComparisonKey, votes: Sequence[tuple[float, Vote]], jury: So
             (w, LEFT_SCORE[vote.outcome] if vote.left_score is None else vote.left_score) for w, vote in votes
         ]
         left_score = round(sum(weight * left_score for weight, left_score in left_scores) / total, 12)
-        return Vote(key, whole(left_score), str(jury), left_score)
+        return Vote(key, whole(left_score), annotator=str(jury), left_score=left_score)
     weights = dict.fromkeys(Outcome, 0.0)
     for weight, vote in votes:
         weights[vote.outcome] += weight

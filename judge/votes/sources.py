@@ -13,7 +13,7 @@ from judge.domain.run import PairPolicy, Run
 from judge.domain.source import Merge, Source, SourceKind
 from judge.domain.verdict import Verdict
 from judge.planning.inputs import PAGE, all_labels
-from judge.planning.rounds import Rounds, stored_rounds
+from judge.planning.rounds import Rounds, load_rounds
 from judge.ports.dataset_index import IndexedPrompt
 from judge.ports.parsed_verdicts import as_columns
 from judge.ports.records import VerdictQuery
@@ -22,7 +22,7 @@ from judge.ports.verdict_columns import VerdictColumns
 from judge.votes.comparisons import ComparisonKey
 from judge.votes.from_verdicts import JudgeVerdicts, PromptAttributes, judge_votes
 from judge.votes.juries import jury_votes
-from judge.votes.shared_codes import merged
+from judge.votes.shared_codes import merge_votes
 from judge.votes.vote_table import Columns
 from judge.votes.votes import SourceVotes, Taking, Vote
 
@@ -36,10 +36,10 @@ async def votes_of(store: Store, tenant: str, dataset: str, source: Source, taki
         dataset = (await store.run(tenant, source.run)).spec.dataset
     if not dataset:
         raise InvalidInput("dataset", f"source {source} needs a dataset")
-    return replace(await _votes_of(store, tenant, dataset, source, taking), dataset=dataset)
+    return replace(await _load_votes(store, tenant, dataset, source, taking), dataset=dataset)
 
 
-async def _votes_of(store: Store, tenant: str, dataset: str, source: Source, taking: Taking) -> SourceVotes:
+async def _load_votes(store: Store, tenant: str, dataset: str, source: Source, taking: Taking) -> SourceVotes:
     revision = await store.revision(tenant, dataset)
     prompts = await store.prompt_index(tenant, dataset, revision)
     categories = dict(zip(prompts.prompt_id, prompts.category, strict=True))
@@ -50,7 +50,15 @@ async def _votes_of(store: Store, tenant: str, dataset: str, source: Source, tak
         def votes_from_labels() -> SourceVotes:
             votes = Columns.of(label_votes(source, labels))
             rows = votes.among(taking.part.among(votes.keys, categories, tags)[votes.item])
-            return SourceVotes(str(source), rows, categories, tags, usable=len(rows), planned=len(rows), parser="label")
+            return SourceVotes(
+                source=str(source),
+                rows=rows,
+                categories=categories,
+                tags=tags,
+                usable=len(rows),
+                planned=len(rows),
+                parser="label",
+            )
 
         return await asyncio.to_thread(votes_from_labels)
     attributes = PromptAttributes(categories, tags)
@@ -58,22 +66,24 @@ async def _votes_of(store: Store, tenant: str, dataset: str, source: Source, tak
         if taking.reconcile is Reconcile.EACH:
             raise InvalidInput(
                 "options.reconcile",
-                "a jury has one vote per comparison: choose another reconcile than each",
+                "a jury has one vote per comparison: choose a reconcile other than each",
             )
         if source.merge is Merge.MEAN and taking.reconcile is Reconcile.TIE:
             # The mean of soft votes keeps how far a member's two orders differ.
             taking = replace(taking, reconcile=Reconcile.SOFT)
         members = [Source(SourceKind.JUDGE, name=member.judge) for member in source.members]
-        member_votes = [await _judge_votes(store, tenant, dataset, member, taking, attributes) for member in members]
+        member_votes = [
+            await _load_judge_votes(store, tenant, dataset, member, taking, attributes) for member in members
+        ]
         return await asyncio.to_thread(jury_votes, source, member_votes)
-    return await _judge_votes(store, tenant, dataset, source, taking, attributes)
+    return await _load_judge_votes(store, tenant, dataset, source, taking, attributes)
 
 
-async def _judge_votes(
+async def _load_judge_votes(
     store: Store, tenant: str, dataset: str, source: Source, taking: Taking, attributes: PromptAttributes
 ) -> SourceVotes:
-    judged = await _verdicts_of(store, tenant, dataset, source, taking.parser)
-    return await asyncio.to_thread(judge_votes, judged, str(source), _taking(source, taking), attributes)
+    judge_verdicts = await _load_verdicts(store, tenant, dataset, source, taking.parser)
+    return await asyncio.to_thread(judge_votes, judge_verdicts, str(source), _taking(source, taking), attributes)
 
 
 def _taking(source: Source, taking: Taking) -> Taking:
@@ -82,15 +92,15 @@ def _taking(source: Source, taking: Taking) -> Taking:
 
 
 def labels_of(source: Source, labels: Iterable[Label]) -> list[Label]:
-    """Those of *labels* that *source* matches, in their order. Raises NotFound if there are none."""
-    taken = [
+    """The labels that *source* matches, in their order. Raises NotFound if there are none."""
+    matching = [
         label
         for label in labels
         if (label.kind is AnnotatorKind.HUMAN if source.kind is SourceKind.PEOPLE else source.takes(label.annotator))
     ]
-    if not taken:
+    if not matching:
         raise NotFound(f"source {source} matches no label", reason="EMPTY_SOURCE")
-    return taken
+    return matching
 
 
 def label_votes(source: Source, labels: Iterable[Label]) -> Sequence[Vote]:
@@ -99,25 +109,33 @@ def label_votes(source: Source, labels: Iterable[Label]) -> Sequence[Vote]:
     for label in labels_of(source, labels):
         key, flipped = oriented_key(label)
         rows.append(Vote(key, label.outcome.flipped if flipped else label.outcome, label.annotator))
-    return merged(rows, source.merge)
+    return merge_votes(rows, source.merge)
 
 
 def oriented_key(label: Label) -> tuple[ComparisonKey, bool]:
     """The comparison of *label* with the smaller name on the left, and whether that swapped the two sides."""
-    return oriented(label.prompt_id, label.turn, (label.left, label.left_sample), (label.right, label.right_sample))
+    return orient(label.prompt_id, label.turn, (label.left, label.left_sample), (label.right, label.right_sample))
 
 
-def oriented(prompt_id: str, turn: int, left: tuple[str, int], right: tuple[str, int]) -> tuple[ComparisonKey, bool]:
+def orient(prompt_id: str, turn: int, left: tuple[str, int], right: tuple[str, int]) -> tuple[ComparisonKey, bool]:
     """The comparison with the smaller name on the left, and whether that swapped the two sides."""
     flipped = right < left
     if flipped:
         left, right = right, left
-    return ComparisonKey(prompt_id, turn, left[0], right[0], left[1], right[1]), flipped
+    key = ComparisonKey(
+        prompt_id=prompt_id,
+        turn=turn,
+        left=left[0],
+        right=right[0],
+        left_sample=left[1],
+        right_sample=right[1],
+    )
+    return key, flipped
 
 
-async def _verdicts_of(store: Store, tenant: str, dataset: str, source: Source, parser: str) -> JudgeVerdicts:
+async def _load_verdicts(store: Store, tenant: str, dataset: str, source: Source, parser: str) -> JudgeVerdicts:
     if source.kind is not SourceKind.RUN:
-        adaptive = await _adaptively(store, tenant, dataset, source.name)
+        adaptive = await _has_adaptive_run(store, tenant, dataset, source.name)
         if parser:
             verdicts = await store.judge_verdicts(tenant, dataset, source.name)
             columns = await asyncio.to_thread(as_columns, verdicts, parser)
@@ -127,10 +145,10 @@ async def _verdicts_of(store: Store, tenant: str, dataset: str, source: Source, 
     run = await store.run(tenant, source.run)
     name = _judge_in(run, source)
     if parser:
-        columns = await asyncio.to_thread(as_columns, await _run_verdicts(store, run.row, name), parser)
+        columns = await asyncio.to_thread(as_columns, await _load_run_verdicts(store, run.row, name), parser)
     else:
         columns = await store.run_columns(run.row, [judge.name for judge in run.judges].index(name))
-    return _with_uniform_sample(_in_run(run, name, columns), await _rounds(store, tenant, run))
+    return _with_uniform_sample(_in_run(run, name, columns), await _load_rounds(store, tenant, run))
 
 
 def _judge_in(run: Run, source: Source) -> str:
@@ -142,7 +160,13 @@ def _judge_in(run: Run, source: Source) -> str:
 
 
 def _in_run(run: Run, name: str, verdicts: VerdictColumns) -> JudgeVerdicts:
-    return JudgeVerdicts(name, verdicts, run.counts.planned // len(run.judges), not run.state.ended, run.never_started)
+    return JudgeVerdicts(
+        name=name,
+        verdicts=verdicts,
+        planned=run.counts.planned // len(run.judges),
+        interim=not run.state.ended,
+        never_started=run.never_started,
+    )
 
 
 def run_votes(
@@ -153,9 +177,9 @@ def run_votes(
     taking: Taking,
     rounds: Rounds | None = None,
 ) -> SourceVotes:
-    """The votes of a *source* of *run* by its *verdicts*, which are in the order of its plan, without a store.
+    """The votes of a *source* of *run* from its *verdicts* in the order of the plan, without a store.
 
-    *rounds* are those of the run, if it is adaptive. Raises InvalidInput for a source of another run.
+    *rounds* are the run's rounds, if it is adaptive. Raises InvalidInput for a source of another run.
     """
     if (source.kind, source.run) != (SourceKind.RUN, run.run_id):
         raise InvalidInput("source", f"source {source} does not belong to run {run.run_id}", reason="INVALID_SOURCE")
@@ -165,27 +189,27 @@ def run_votes(
     attributes = PromptAttributes(
         {prompt.prompt_id: prompt.category for prompt in rows}, {prompt.prompt_id: prompt.tags for prompt in rows}
     )
-    judged = _with_uniform_sample(_in_run(run, name, columns), rounds)
-    votes = judge_votes(judged, str(source), _taking(source, taking), attributes)
+    judge_verdicts = _with_uniform_sample(_in_run(run, name, columns), rounds)
+    votes = judge_votes(judge_verdicts, str(source), _taking(source, taking), attributes)
     return replace(votes, dataset=run.spec.dataset)
 
 
-async def _rounds(store: Store, tenant: str, run: Run) -> Rounds | None:
-    """The rounds of *run*, if it is adaptive."""
+async def _load_rounds(store: Store, tenant: str, run: Run) -> Rounds | None:
+    """Load the rounds of *run*, if it is adaptive."""
     if run.spec.pairing.policy is not PairPolicy.ADAPTIVE:
         return None
-    return await stored_rounds(store, tenant, run)
+    return await load_rounds(store, tenant, run)
 
 
-def _with_uniform_sample(judged: JudgeVerdicts, rounds: Rounds | None) -> JudgeVerdicts:
-    """*judged* with the uniform sample of an adaptive run's *rounds*."""
+def _with_uniform_sample(judge_verdicts: JudgeVerdicts, rounds: Rounds | None) -> JudgeVerdicts:
+    """*judge_verdicts* with the uniform sample of an adaptive run's *rounds*."""
     if rounds is None:
-        return judged
+        return judge_verdicts
     uniform_sample = frozenset((prompt, min(ends), max(ends)) for prompt, *ends in rounds.uniform_sample())
-    return replace(judged, adaptive=True, rounds=rounds.so_far, uniform_sample=uniform_sample)
+    return replace(judge_verdicts, adaptive=True, rounds=rounds.so_far, uniform_sample=uniform_sample)
 
 
-async def _adaptively(store: Store, tenant: str, dataset: str, judge: str) -> bool:
+async def _has_adaptive_run(store: Store, tenant: str, dataset: str, judge: str) -> bool:
     """Whether some run of *judge* over *dataset* was adaptive."""
     before = 0
     while page := await store.runs(tenant, dataset, before, PAGE):
@@ -205,21 +229,21 @@ async def verdicts_on(
     judges = [Source(SourceKind.JUDGE, name=member.judge) for member in source.members] or [source]
     by_key: dict[ComparisonKey, list[Verdict]] = {}
     for judge in judges:
-        for verdict in await _verdicts(store, tenant, dataset, judge):
+        for verdict in await _load_verdict_list(store, tenant, dataset, judge):
             key = _key(verdict)
             if key in keys:
                 by_key.setdefault(key, []).append(verdict)
     return by_key
 
 
-async def _verdicts(store: Store, tenant: str, dataset: str, source: Source) -> list[Verdict]:
+async def _load_verdict_list(store: Store, tenant: str, dataset: str, source: Source) -> list[Verdict]:
     if source.kind is not SourceKind.RUN:
         return await store.judge_verdicts(tenant, dataset, source.name)
     run = await store.run(tenant, source.run)
-    return await _run_verdicts(store, run.row, _judge_in(run, source))
+    return await _load_run_verdicts(store, run.row, _judge_in(run, source))
 
 
-async def _run_verdicts(store: Store, row: int, judge: str) -> list[Verdict]:
+async def _load_run_verdicts(store: Store, row: int, judge: str) -> list[Verdict]:
     verdicts: list[Verdict] = []
     after = -1
     while page := await store.verdicts(row, VerdictQuery(judges=(judge,)), after=after, limit=PAGE):
@@ -231,4 +255,4 @@ async def _run_verdicts(store: Store, row: int, judge: str) -> list[Verdict]:
 def _key(verdict: Verdict) -> ComparisonKey:
     presentation = verdict.presentation
     left, right = (presentation.left, presentation.left_sample), (presentation.right, presentation.right_sample)
-    return oriented(presentation.prompt_id, presentation.turn, left, right)[0]
+    return orient(presentation.prompt_id, presentation.turn, left, right)[0]

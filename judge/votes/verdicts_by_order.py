@@ -1,4 +1,4 @@
-"""What a judge said of comparisons in each of their orders, before the orders are reconciled."""
+"""A judge's verdicts on comparisons in each order, before the orders are reconciled."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class ByOrder:
     @cached_property
     def shown(self) -> Flags:
         """Whether each comparison was shown in each order, bool[keys, orders]."""
-        return self._counted(np.ones(self.item.size, dtype=np.bool_)) > 0
+        return self._counts(np.ones(self.item.size, dtype=np.bool_)) > 0
 
     @cached_property
     def means(self) -> Floats:
@@ -80,18 +80,18 @@ class ByOrder:
         """The mean weight over both orders, float64[keys]; None for one each."""
         if self.weight is None:
             return None
-        sums = self._summed(self.weight).sum(axis=1)
-        return _divided(sums, self._counted(self.has_outcome).sum(axis=1))
+        sums = self._sums(self.weight).sum(axis=1)
+        return _quotient(sums, self._counts(self.has_outcome).sum(axis=1))
 
     def _mean(self, value: Floats) -> Floats:
-        return _divided(self._summed(value), self._counted(self.has_outcome))
+        return _quotient(self._sums(value), self._counts(self.has_outcome))
 
-    def _summed(self, value: Floats) -> Floats:
+    def _sums(self, value: Floats) -> Floats:
         size = len(self.keys) * ORDERS
         sums: Floats = np.bincount(self.cell[self.has_outcome], value[self.has_outcome], size).astype(np.float64)
         return sums.reshape(-1, ORDERS)
 
-    def _counted(self, rows: Flags) -> NDArray[np.int64]:
+    def _counts(self, rows: Flags) -> NDArray[np.int64]:
         return np.bincount(self.cell[rows], minlength=len(self.keys) * ORDERS).reshape(-1, ORDERS)
 
     @cached_property
@@ -121,6 +121,6 @@ class ByOrder:
         return frozenset(np.unique(self.answer[self.answer != 0]).tolist())
 
 
-def _divided(sums: Floats, counts: NDArray[np.int64]) -> Floats:
+def _quotient(sums: Floats, counts: NDArray[np.int64]) -> Floats:
     quotient: Floats = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
     return quotient

@@ -17,7 +17,7 @@ from judge.votes.votes import SourceVotes, Vote
 
 T = TypeVar("T")
 BOTH = -1
-"""The code of `left_first` for a vote that is made of both orders, or of none."""
+"""The code of `left_first` for a vote that is made from both orders, or from none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,14 +45,16 @@ class Columns(Sequence[Vote]):
         items, people = Numbers[ComparisonKey](), Numbers[str]()
         item, annotator = items.of(vote.key for vote in rows), people.of(vote.annotator for vote in rows)
         return Columns(
-            ComparisonIndex.of(items),
-            tuple(people),
-            item,
-            annotator,
-            np.array([vote.outcome - 1 for vote in rows], dtype=np.int8),
-            np.array([np.nan if vote.left_score is None else vote.left_score for vote in rows], dtype=np.float64),
-            np.array([BOTH if vote.left_first is None else vote.left_first for vote in rows], dtype=np.int8),
-            np.array([vote.weight for vote in rows], dtype=np.float64),
+            keys=ComparisonIndex.of(items),
+            annotators=tuple(people),
+            item=item,
+            annotator=annotator,
+            outcome=np.array([vote.outcome - 1 for vote in rows], dtype=np.int8),
+            left_score=np.array(
+                [np.nan if vote.left_score is None else vote.left_score for vote in rows], dtype=np.float64
+            ),
+            left_first=np.array([BOTH if vote.left_first is None else vote.left_first for vote in rows], dtype=np.int8),
+            weight=np.array([vote.weight for vote in rows], dtype=np.float64),
         )
 
     def __len__(self) -> int:
@@ -87,14 +89,14 @@ class Columns(Sequence[Vote]):
     def among(self, rows: slice | Flags | Ints) -> Columns:
         """The votes in these *rows*."""
         return Columns(
-            self.keys,
-            self.annotators,
-            self.item[rows],
-            self.annotator[rows],
-            self.outcome[rows],
-            None if self.left_score is None else self.left_score[rows],
-            None if self.left_first is None else self.left_first[rows],
-            None if self.weight is None else self.weight[rows],
+            keys=self.keys,
+            annotators=self.annotators,
+            item=self.item[rows],
+            annotator=self.annotator[rows],
+            outcome=self.outcome[rows],
+            left_score=None if self.left_score is None else self.left_score[rows],
+            left_first=None if self.left_first is None else self.left_first[rows],
+            weight=None if self.weight is None else self.weight[rows],
         )
 
     def compact(self) -> Columns:
@@ -106,7 +108,7 @@ class Columns(Sequence[Vote]):
 
     @property
     def left_scores(self) -> Floats:
-        """The left score of each vote, float64[n]: 1 left, 0.5 tie, 0 right, or what a soft vote gives."""
+        """The left score of each vote, float64[n]: 1 left, 0.5 tie, 0 right, or the value of a soft vote."""
         of_outcome = np.array([LEFT_SCORE[outcome] for outcome in Outcome])[self.outcome]
         return (
             of_outcome if self.left_score is None else np.where(np.isnan(self.left_score), of_outcome, self.left_score)
@@ -120,18 +122,25 @@ class Columns(Sequence[Vote]):
 
 def _vote(key: ComparisonKey, code: int, annotator: str, left_score: float, first: int, weight: float) -> Vote:
     soft = None if isnan(left_score) else left_score
-    return Vote(key, Outcome(code + 1), annotator, soft, None if first == BOTH else bool(first), weight)
+    return Vote(
+        key=key,
+        outcome=Outcome(code + 1),
+        annotator=annotator,
+        left_score=soft,
+        left_first=None if first == BOTH else bool(first),
+        weight=weight,
+    )
 
 
 def categories_of(votes: SourceVotes) -> list[str]:
-    """The categories of the prompts that *votes* are on, sorted."""
+    """The categories of the prompts that have *votes*, sorted."""
     rows = Columns.of(votes.rows)
     names = rows.keys.prompt_ids
     return sorted({votes.categories.get(names[code], "") for code in np.unique(rows.prompt).tolist()})
 
 
 def in_category(votes: SourceVotes, category: str, *, other: bool = False) -> SourceVotes:
-    """Those of *votes* in *category*, or with *other*, those in all other categories."""
+    """The votes in *category*, or with *other*, in all other categories."""
     rows = Columns.of(votes.rows)
     inside = [(votes.categories.get(name, "") == category) != other for name in rows.keys.prompt_ids]
     return replace(votes, rows=rows.among(np.array(inside, dtype=np.bool_)[rows.prompt]))

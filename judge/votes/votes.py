@@ -66,7 +66,7 @@ class SourceVotes:
 
     @property
     def left_scores(self) -> Mapping[str, LeftScores]:
-        """For judges, the left scores of each one's verdicts."""
+        """For judges, the left scores of the verdicts of each judge."""
         return {name: by_order.left_scores for name, by_order in self.behind.items()}
 
     @property
@@ -115,7 +115,7 @@ WHOLE = Part()
 
 @dataclass(frozen=True, slots=True)
 class Taking:
-    """How votes are taken from a source: how orders are reconciled, by which parser, and of which part of the data.
+    """How a source becomes votes: how orders are reconciled, which parser counts, and which part of the data is used.
 
     A verdict on a Likert scale counts for up to *decisive* votes, by its strength. With *unreadable_as_tie* a verdict
     without an outcome is a tie.

@@ -1,4 +1,4 @@
-"""When a report says what a judge's probabilities are worth, and where it may answer alone."""
+"""When a report has the calibration of a judge's probabilities, and a cascade."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from judge.votes.comparisons import ComparisonKey
 from judge.votes.votes import SourceVotes, Vote
 
 
-def said(name: str, rows: list[Vote]) -> SourceVotes:
-    return SourceVotes(name, tuple(rows), {}, {}, len(rows), len(rows))
+def votes_of(name: str, rows: list[Vote]) -> SourceVotes:
+    return SourceVotes(source=name, rows=tuple(rows), categories={}, tags={}, usable=len(rows), planned=len(rows))
 
 
-def test_probabilities_are_held_against_votes_that_are_no_ties() -> None:
-    """Only a source with probabilities of its own has them; two orders that part are no probability."""
+def test_calibration_compares_probabilities_to_votes_that_are_no_ties() -> None:
+    """Only a source with probabilities has a calibration. Two orders that differ are not a probability."""
     rng = np.random.default_rng(0)
-    keys = [ComparisonKey(f"p{n // 5}", 1, "a", "b", n % 5) for n in range(200)]
+    keys = [ComparisonKey(prompt_id=f"p{n // 5}", turn=1, left="a", right="b", left_sample=n % 5) for n in range(200)]
     chance = rng.random(200).round(3)
     people = [
         Vote(key, Outcome.TIE if n % 10 == 0 else Outcome.LEFT if rng.random() < chance[n] else Outcome.RIGHT, "p")
@@ -29,33 +29,34 @@ def test_probabilities_are_held_against_votes_that_are_no_ties() -> None:
     soft = [Vote(key, Outcome.LEFT, left_score=float(share)) for key, share in zip(keys, chance, strict=True)]
     halves = [Vote(key, Outcome.TIE, left_score=0.5) for key in keys]
 
-    found = measure(said("j", soft), said("p", people), AgreeOptions()).diagnostics.calibration
+    calibration = measure(votes_of("j", soft), votes_of("p", people), AgreeOptions()).diagnostics.calibration
 
-    assert found is not None
-    assert found.brier.n == 180
-    assert found.ece.value is not None
-    assert found.ece.value < 0.15
-    assert measure(said("j", halves), said("p", people), AgreeOptions()).diagnostics.calibration is None
+    assert calibration is not None
+    assert calibration.brier.n == 180
+    assert calibration.ece.value is not None
+    assert calibration.ece.value < 0.15
+    assert measure(votes_of("j", halves), votes_of("p", people), AgreeOptions()).diagnostics.calibration is None
     ties = [Vote(key, Outcome.TIE, "p") for key in keys]
-    assert measure(said("j", soft), said("p", ties), AgreeOptions()).diagnostics.calibration is None
+    assert measure(votes_of("j", soft), votes_of("p", ties), AgreeOptions()).diagnostics.calibration is None
 
 
 def test_a_cascade_answers_where_the_judge_is_sure() -> None:
-    """Sure and right, or unsure and wrong: it may answer alone on the sure half; without a target nothing is said."""
-    keys = [ComparisonKey(f"p{n}", 1, "a", "b") for n in range(400)]
+    """A judge that is right whenever it is sure may answer alone on that half. Without a target there is no cascade."""
+    keys = [ComparisonKey(prompt_id=f"p{n}", turn=1, left="a", right="b") for n in range(400)]
     people = [Vote(key, Outcome.LEFT, "p") for key in keys]
     soft = [
         Vote(key, Outcome.LEFT if n % 2 else Outcome.RIGHT, left_score=0.97 if n % 2 else 0.45)
         for n, key in enumerate(keys)
     ]
 
-    found = measure(said("j", soft), said("p", people), AgreeOptions(cascade_target=0.9)).diagnostics.cascade
-
-    assert found is not None
-    assert (found.threshold, found.share) == (0.94, 0.5)
-    assert measure(said("j", soft), said("p", people), AgreeOptions()).diagnostics.cascade is None
     options = AgreeOptions(cascade_target=0.9)
-    both = measure(said("j", soft), said("p", people), options, said("r", people[:300])).diagnostics.cascade
+
+    cascade = measure(votes_of("j", soft), votes_of("p", people), options).diagnostics.cascade
+
+    assert cascade is not None
+    assert (cascade.threshold, cascade.share) == (0.94, 0.5)
+    assert measure(votes_of("j", soft), votes_of("p", people), AgreeOptions()).diagnostics.cascade is None
+    both = measure(votes_of("j", soft), votes_of("p", people), options, votes_of("r", people[:300])).diagnostics.cascade
     assert both is not None
     first = both.steps[0].together
     assert first is not None

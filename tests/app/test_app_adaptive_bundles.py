@@ -217,15 +217,21 @@ def _exchange_answers(text: str) -> str:
             "leaderboards/random.json: ranked again, uniform_sample.battles is",
         ),
         ({"rounds": in_row(2, in_body(_other_pair))}, "plan.jsonl: presentation 80 is not the one that was planned"),
-        ({"rounds": in_row(1, in_body(_nobody))}, "rounds.jsonl: line 2: it compares what there is not"),
-        ({"rounds": in_row(1, in_body(_longer))}, "rounds.jsonl: line 2: it is not spelled as rows are"),
+        (
+            {"rounds": in_row(1, in_body(_nobody))},
+            "rounds.jsonl: line 2: it compares prompts or contestants that",
+        ),
+        ({"rounds": in_row(1, in_body(_longer))}, "rounds.jsonl: line 2: its bytes are not the bytes that a row has"),
         ({"rounds": in_row(1, in_body(_shorter))}, "rounds.jsonl: line 2: it is not the row of a round over these"),
-        ({"rounds": in_row(1, in_body(_unknown_outcome))}, "rounds.jsonl: line 2: it says of the round before what no"),
+        (
+            {"rounds": in_row(1, in_body(_unknown_outcome))},
+            "rounds.jsonl: line 2: its result of the round before",
+        ),
         (
             {"rounds": in_row(1, _other_presentations)},
             "rounds.jsonl: line 2: its presentations does not follow from its row",
         ),
-        ({"rounds": lambda text: text + text.splitlines()[-1] + "\n"}, "rounds.jsonl: line 5: it does not go on from"),
+        ({"rounds": lambda text: text + text.splitlines()[-1] + "\n"}, "rounds.jsonl: line 5: it does not follow from"),
         (
             {"rounds": lambda text: "".join(text.splitlines(keepends=True)[:-1])},
             "manifest.json: plan.rounds.rows is 3, not 4",

@@ -10,8 +10,8 @@ from judge.domain.errors import InvalidInput
 from judge.domain.outcome import Preference
 from judge.domain.run import Pairing, PairPolicy
 from judge.domain.verdict import ParsedVerdict, PresentationNames, Reply, Verdict
-from judge.planning.adaptive import closed_by, next_row
-from judge.planning.rounds import NOTHING, Closed, Rounds
+from judge.planning.adaptive import next_row, round_result
+from judge.planning.rounds import NOTHING, RoundResult, Rounds
 from support.dataset_indexes import full_index, uneven_index
 
 PAIRING = Pairing(policy=PairPolicy.ADAPTIVE, count=24, round_size=8, seed=3)
@@ -29,7 +29,7 @@ def all_rounds() -> Rounds:
         rounds.add(len(rounds), next_row(rounds, closed).to_bytes())
         rng = np.random.default_rng(len(rounds))
         judged = rng.integers(0, 3, rounds.rows[-1].drawn.pairs.n, dtype=np.int32)
-        closed = Closed(rng.integers(0, 2 * judged + 1, dtype=np.int32), judged)
+        closed = RoundResult(rng.integers(0, 2 * judged + 1, dtype=np.int32), judged)
     return rounds
 
 
@@ -67,13 +67,13 @@ def test_no_byte_of_what_a_row_plans_changes_unseen(number: int) -> None:
 def test_rows_have_one_order_and_one_end() -> None:
     """Rows that are missing, repeated, after the end, too short, or too long are reported."""
     bodies = [row.to_bytes() for row in all_rounds().rows]
-    goes_on = "it does not go on from the row before it"
+    goes_on = "it does not follow from the row before it"
 
     assert problems_in([*bodies, bodies[-1]]) == goes_on
     assert problems_in([bodies[0], bodies[0]]) == goes_on
     assert problems_in([bodies[0], bodies[2]]) == goes_on
     assert problems_in(bodies[1:]) == goes_on
-    assert problems_in([bodies[0] + b"\0"]) == "it is not spelled as rows are"
+    assert problems_in([bodies[0] + b"\0"]) == "its bytes are not the bytes that a row has"
     assert {"it is not the row of a round over these outputs"} == {
         problems_in([bodies[0][:n_bytes]]) for n_bytes in (0, HEAD - 1, HEAD, len(bodies[0]) - 1)
     }
@@ -85,7 +85,7 @@ def test_answers_that_a_round_did_not_know_are_counted() -> None:
     rounds = Rounds(index, PAIRING, 1)
     rounds.add(0, next_row(rounds, NOTHING).to_bytes())
     before = [verdict_at(rounds, position, Preference.FIRST) for position in range(16)]
-    rounds.add(1, next_row(rounds, closed_by(rounds, 0, before)).to_bytes())
+    rounds.add(1, next_row(rounds, round_result(rounds, 0, before)).to_bytes())
     open_round = [verdict_at(rounds, position, Preference.SECOND) for position in range(16, 32)]
 
     later = [

@@ -1,7 +1,7 @@
-"""Hashes that stored verdicts, runs and batches depend on never change, whatever our names for things become.
+"""The hashes that stored verdicts, runs and batches depend on never change, even if names in the code do.
 
-The values in golden_hashes.json were written by the code of schema 0003. Never write that file anew: a hash that
-differs means that every verdict stored under the old one would be paid for again.
+The values in golden_hashes.json were written by the code of schema 0003. Never regenerate that file. If a hash differs,
+every verdict stored under the old one would be paid for again.
 """
 
 from __future__ import annotations
@@ -86,9 +86,9 @@ system = "Compare."
 user = "{{ question }} A: {{ answer_a }} B: {{ answer_b }}"
 """
 SHOWN = {
-    "one-turn": Shown(("What is 17 x 23?",), ("391.",), ("400.",), "maths"),
-    "two-turns": Shown(("Hi", "Élodie?"), ("a", "b"), ("c", "\ud800 d"), "code"),
-    "reference": Shown(("What is 2 + 2?",), ("4",), ("5",), "summaries", ("4",)),
+    "one-turn": Shown(prompt=("What is 17 x 23?",), first=("391.",), second=("400.",), category="maths"),
+    "two-turns": Shown(prompt=("Hi", "Élodie?"), first=("a", "b"), second=("c", "\ud800 d"), category="code"),
+    "reference": Shown(prompt=("What is 2 + 2?",), first=("4",), second=("5",), category="summaries", reference=("4",)),
 }
 RUN_SPECS = {
     "plain": run_service_pb2.RunSpec(dataset="datasets/demo", judges=["judges/longest"]),
@@ -102,7 +102,7 @@ RUN_SPECS = {
     ),
 }
 AGAIN = b"\x08\x03\x18\x28\x6a\x05again"
-"""A Pairing as it goes over the wire: RANDOM, a count of 40, the string of field 13."""
+"""The wire form of a Pairing: RANDOM, a count of 40, and the string in field 13."""
 
 
 def judges(folder: Path) -> dict[str, JudgeDefinition]:
@@ -110,53 +110,53 @@ def judges(folder: Path) -> dict[str, JudgeDefinition]:
     (folder / "rubrics" / "by-category.toml").write_text(BY_CATEGORY, "utf-8")
     (folder / "judge.toml").write_text(CONFIG, "utf-8")
     cards = ConfiguredJudges(load(folder / "judge.toml"), StillClock()).cards()
-    found = {name: cards[name].definition for name in cards if name in CONFIG}
-    found["vllm-with-weights"] = replace(found["vllm"], weights="org/model@abc")
-    found["recorded"] = JudgeDefinition(
+    by_name = {name: cards[name].definition for name in cards if name in CONFIG}
+    by_name["vllm-with-weights"] = replace(by_name["vllm"], weights="org/model@abc")
+    by_name["recorded"] = JudgeDefinition(
         name="gpt-4", backend="recorded", rubric=RUBRICS["brackets"], parser="brackets/1", scope="mt"
     )
-    return found
+    return by_name
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    """Every hash that is kept in a store, in a bundle or at a provider, by a name of its own."""
-    found = {f"rubric/{name}": rubric.hash for name, rubric in RUBRICS.items()}
+    """Return every hash that a store, a bundle or a provider keeps, under a unique name."""
+    by_name = {f"rubric/{name}": rubric.hash for name, rubric in RUBRICS.items()}
     for name, judge in judges(folder).items():
-        found[f"fingerprint/{name}"] = judge.fingerprint
+        by_name[f"fingerprint/{name}"] = judge.fingerprint
         for shown_name, shown in SHOWN.items():
             call = judge.call_fingerprint(shown)
-            found[f"call/{name}/{shown_name}"] = call
+            by_name[f"call/{name}/{shown_name}"] = call
             again = shown.key_digest(call, uses_reference=True, cache_tag="again", repeat=2)
-            found[f"key/{name}/{shown_name}"] = shown.key_digest(call, uses_reference=False).hex()
-            found[f"key-again/{name}/{shown_name}"] = again.hex()
+            by_name[f"key/{name}/{shown_name}"] = shown.key_digest(call, uses_reference=False).hex()
+            by_name[f"key-again/{name}/{shown_name}"] = again.hex()
             if judge.rubric.variant(shown) is not None:
                 prompt = render(judge.rubric, shown, call, judge.sampling, cache_tag="again", repeat=2)
-                found[f"nonce/{name}/{shown_name}"] = prompt.nonce
+                by_name[f"nonce/{name}/{shown_name}"] = prompt.nonce
                 key = CallKey(1, 2, shown.turn, 3, 4, "again", 2)
-                found[f"custom-id/{name}/{shown_name}"] = custom_id(judge, Work(key, shown))
+                by_name[f"custom-id/{name}/{shown_name}"] = custom_id(judge, Work(key, shown))
                 text = "\0".join(f"{message.role}\0{message.content}" for message in prompt.messages)
-                found[f"messages/{name}/{shown_name}"] = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+                by_name[f"messages/{name}/{shown_name}"] = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
     for name, shown in SHOWN.items():
-        found[f"prompt/{name}"] = prompt_digest(shown.prompt, shown.reference).hex()
-        found[f"output/{name}"] = shown_digest(shown.first).hex()
-    found["recorded-output"] = recorded_digest("model-a", 3).hex()
-    found["digest"] = digest("a", "", "é" * 100).hex()
+        by_name[f"prompt/{name}"] = prompt_digest(shown.prompt, shown.reference).hex()
+        by_name[f"output/{name}"] = shown_digest(shown.first).hex()
+    by_name["recorded-output"] = recorded_digest("model-a", 3).hex()
+    by_name["digest"] = digest("a", "", "é" * 100).hex()
     for name, spec in RUN_SPECS.items():
-        found[f"body/{name}"] = body_hash(spec)
+        by_name[f"body/{name}"] = body_hash(spec)
     again_spec = run_service_pb2.RunSpec(dataset="datasets/demo", judges=["judges/longest"])
     again_spec.pairing.ParseFromString(AGAIN)
-    found["body/again"] = body_hash(again_spec)
-    return found
+    by_name["body/again"] = body_hash(again_spec)
+    return by_name
 
 
 def body_hash(spec: run_service_pb2.RunSpec) -> str:
-    """As CreateRun hashes the run that it is asked for."""
+    """Return the hash that CreateRun stores for a requested run."""
     return hashlib.sha256(encode.run_spec(decode.run_spec(spec)).SerializeToString(deterministic=True)).hexdigest()
 
 
 @pytest.mark.parametrize("kind", sorted({name.partition("/")[0] for name in GOLDEN}))
 def test_hashes_are_what_they_have_always_been(tmp_path: Path, kind: str) -> None:
-    """Fingerprints of every backend, rubrics, keys, nonces, messages and request bodies hash to their first values."""
+    """Fingerprints of all backends, rubrics, keys, nonces, messages and request bodies have their original hashes."""
     now = {name: value for name, value in hashes(tmp_path).items() if name.partition("/")[0] == kind}
 
     assert {name: value for name, value in GOLDEN.items() if name.partition("/")[0] == kind} == now

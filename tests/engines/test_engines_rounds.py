@@ -17,7 +17,7 @@ from judge.domain.judge import RenderedPrompt
 from judge.domain.run import Budget, Pairing, PairPolicy, Run, RunSpec, RunState
 from judge.engines.local import LocalEngine
 from judge.execution.run_executor import Execution, Stop
-from judge.planning.adaptive import planned_round
+from judge.planning.adaptive import plan_round
 from judge.planning.rounds import Ending, RoundRow, build_rounds
 from judge.ports.records import VerdictQuery
 from judge.runs.lifecycle import RunLifecycle
@@ -169,7 +169,7 @@ async def test_the_first_writer_of_a_round_wins(url: str) -> None:
         await h.store._db.write(lambda c: c.execute(second))
 
         plans = await asyncio.gather(
-            *(planned_round(h.store, run, rounds_of_process, 1) for rounds_of_process in plans_of_processes)
+            *(plan_round(h.store, run, rounds_of_process, 1) for rounds_of_process in plans_of_processes)
         )
         stored = await h.store.add_round(run.row, 1, b"\1 another", 999)
 
@@ -189,7 +189,7 @@ async def test_no_round_is_planned_before_the_last_one_has_closed(url: str) -> N
         rounds = await build_rounds(h.store, TENANT, run.spec, run.dataset_revision)
 
         with pytest.raises(Precondition, match="7 presentations are not settled") as refused:
-            await planned_round(h.store, run, rounds, 1)
+            await plan_round(h.store, run, rounds, 1)
 
     assert (run.state, run.reason, run.counts.settled) == (RunState.DONE, "BUDGET_STOPPED", 5)
     assert refused.value.reason == "ROUND_OPEN"

@@ -78,7 +78,7 @@ async def test_a_rule_says_what_its_backend_says() -> None:
     """A rule and its awaited backend give the same reply, outcome and state for each presentation."""
     for name in ("longest", "first", "random", "matches-reference"):
         backend = BaselineJudge(name)
-        async with computing(backend.computed) as service, computing(None, backend) as awaited:
+        async with computing(backend.compute_reply) as service, computing(None, backend) as awaited:
             at_once, one_by_one = await run_verdicts(service), await run_verdicts(awaited)
 
         assert at_once == one_by_one
@@ -87,7 +87,7 @@ async def test_a_rule_says_what_its_backend_says() -> None:
 
 async def test_what_one_permit_grants_is_one_commit() -> None:
     """60 presentations with 20 slots commit in three groups."""
-    async with computing(BaselineJudge("first").computed) as service:
+    async with computing(BaselineJudge("first").compute_reply) as service:
         await run_verdicts(service)
         assert isinstance(service.store, Counting)
         groups = service.store.groups

@@ -1,6 +1,6 @@
-"""Stored runs are rebuilt from their seed: every plan ever made must come out again, byte for byte.
+"""Stored runs are rebuilt from their seed, so every plan must stay the same, byte for byte.
 
-The golden file was written by the first planner, row by row in Python; it is never written anew.
+The golden file was written by the first planner, which worked row by row in Python. Never regenerate it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from judge.domain.dataset import Label, ListedComparison
 from judge.domain.outcome import AnnotatorKind, Outcome
 from judge.domain.run import OrderPolicy, Pairing, PairPolicy, TurnPolicy
 from judge.planning.plan import Plan, make_plan
-from judge.planning.selection import Named
+from judge.planning.selection import NamedComparisons
 from judge.ports.dataset_index import DatasetIndex
 from support.dataset_indexes import full_index, uneven_index
 
@@ -40,7 +40,13 @@ NARROWED = {
     "tags": Pairing(tags=("hard",)),
     "prompts": Pairing(prompts=7, seed=9),
     "everything": Pairing(
-        PairPolicy.RANDOM, "", 8, ("ada", "bob", "cy", "élodie"), ("maths", ""), ("hard", "long"), 6, seed=11
+        policy=PairPolicy.RANDOM,
+        count=8,
+        contestants=("ada", "bob", "cy", "élodie"),
+        categories=("maths", ""),
+        tags=("hard", "long"),
+        prompts=6,
+        seed=11,
     ),
     "repeats": Pairing(repeats=3, cache_tag="again", seed=1),
     "labelled-narrowed": Pairing(PairPolicy.LABELLED, categories=("maths",), contestants=("ada", "bob", "dan")),
@@ -49,34 +55,34 @@ NARROWED = {
 
 
 def cases() -> dict[str, tuple[DatasetIndex, Pairing, int]]:
-    """Every policy in every order and turn, on both boards, and each way of leaving something out."""
-    found = {}
-    for where, index in INDEXES.items():
+    """Return every policy in every order and turn, on both datasets, and each way to select a part of a dataset."""
+    by_name = {}
+    for index_name, index in INDEXES.items():
         for name, pairing in POLICIES.items():
             for orders in OrderPolicy:
                 for turns in TurnPolicy:
                     turn = 2 if turns is TurnPolicy.NUMBER else 0
                     asked = replace(pairing, orders=orders, turns=turns, turn=turn)
-                    found[f"{where}/{name}/{orders.name}/{turns.name}"] = index, asked, 1
+                    by_name[f"{index_name}/{name}/{orders.name}/{turns.name}"] = index, asked, 1
     for name, pairing in NARROWED.items():
         for turns in TurnPolicy:
             turn = 1 if turns is TurnPolicy.NUMBER else 0
             asked = replace(pairing, turns=turns, turn=turn, orders=OrderPolicy.RANDOM)
-            found[f"narrowed/{name}/{turns.name}"] = INDEXES["uneven"], asked, 2
-    return found
+            by_name[f"narrowed/{name}/{turns.name}"] = INDEXES["uneven"], asked, 2
+    return by_name
 
 
 def labels_on(index: DatasetIndex) -> list[Label]:
-    """Labels on many pairs, some twice and turned round, at turns that exist or not, some of nobody's output."""
+    """Return labels on many pairs: some repeated or swapped, some at turns or of contestants that do not exist."""
     ids = [prompt.prompt_id for prompt in index.prompts]
     names = [*sorted({output.contestant for output in index.outputs}), "nobody"]
-    many = len(names)
-    made = [
+    n_names = len(names)
+    labels = [
         Label(
             label_id=f"{n}",
             prompt_id=ids[n * 11 % len(ids)],
-            left=names[n // 5 % many],
-            right=names[(n // 5 + 1 + n % (many - 1)) % many],
+            left=names[n // 5 % n_names],
+            right=names[(n // 5 + 1 + n % (n_names - 1)) % n_names],
             outcome=Outcome.LEFT,
             annotator="x",
             kind=AnnotatorKind.HUMAN,
@@ -84,19 +90,37 @@ def labels_on(index: DatasetIndex) -> list[Label]:
         )
         for n in range(900)
     ]
-    return [Label("0", "absent", names[0], names[1], Outcome.TIE, "x", AnnotatorKind.HUMAN), *made]
+    absent = Label(
+        label_id="0",
+        prompt_id="absent",
+        left=names[0],
+        right=names[1],
+        outcome=Outcome.TIE,
+        annotator="x",
+        kind=AnnotatorKind.HUMAN,
+    )
+    return [absent, *labels]
 
 
 def listed_on(index: DatasetIndex) -> list[ListedComparison]:
-    """The labels' comparisons as the caller's, under ids of his; turn 0 leaves the turn to the pairing."""
+    """Return the labels' comparisons as listed by a caller, with ids. Turn 0 leaves the turn to the pairing."""
     return [
-        ListedComparison(f"id {label.label_id}/é", label.prompt_id, label.left, label.right, label.turn)
+        ListedComparison(
+            comparison_id=f"id {label.label_id}/é",
+            prompt_id=label.prompt_id,
+            left=label.left,
+            right=label.right,
+            turn=label.turn,
+        )
         for label in labels_on(index)
     ]
 
 
 CASES = cases()
-NAMED = {index: (Named(index, labels_on(index)), Named(index, listed_on(index))) for index in INDEXES.values()}
+NAMED = {
+    index: (NamedComparisons(index, labels_on(index)), NamedComparisons(index, listed_on(index)))
+    for index in INDEXES.values()
+}
 
 
 def plan_of(case: str) -> Plan:
@@ -105,8 +129,8 @@ def plan_of(case: str) -> Plan:
     return make_plan(index, pairing, judges, listed if pairing.policy is PairPolicy.LISTED else labelled)
 
 
-def told(plan: Plan) -> list[object]:
-    """The hash, the number of positions, and a digest of what stands at each."""
+def summary(plan: Plan) -> list[object]:
+    """Return the hash, the number of positions, and a digest of all presentations."""
     state = hashlib.sha256()
     for item in plan.items(range(plan.n_positions)):
         ends = (item.position, item.judge, item.prompt, item.turn, item.left, item.right, item.order.value, item.repeat)
@@ -115,12 +139,12 @@ def told(plan: Plan) -> list[object]:
 
 
 @pytest.mark.parametrize("case", sorted(CASES))
-def test_a_plan_is_what_it_ever_was(case: str) -> None:
-    """The hash and every position are those that runs were stored with."""
-    assert told(plan_of(case)) == GOLDEN[case]
+def test_a_plan_never_changes(case: str) -> None:
+    """The hash and every position are the same as when runs were stored."""
+    assert summary(plan_of(case)) == GOLDEN[case]
 
 
-def test_every_plan_that_was_kept_is_tried() -> None:
-    """No golden plan is left out, and none is empty."""
+def test_every_golden_plan_is_checked() -> None:
+    """Every golden plan has a case, and none is empty."""
     assert set(GOLDEN) == set(CASES)
     assert all(planned for _, planned, _ in GOLDEN.values())

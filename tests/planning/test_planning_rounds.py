@@ -1,10 +1,11 @@
-"""Rounds of adaptive runs: functions of what is stored, the same bytes on any processor, and true enough."""
+"""Rounds of adaptive runs depend only on what is stored, are the same on any processor, and give valid intervals."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,32 +15,32 @@ from simulated_rounds import World, measure_coverage
 from judge.domain.outcome import ItemState, Order, Preference
 from judge.domain.run import OrderPolicy, Pairing, PairPolicy, TurnPolicy
 from judge.domain.verdict import ParsedVerdict, PresentationNames, Reply, Verdict
-from judge.planning.adaptive import ClosedComparisons, closed_by, next_row
-from judge.planning.rounds import NOTHING, Closed, Ending, RoundRow, Rounds
+from judge.planning.adaptive import ClosedComparisons, next_row, round_result
+from judge.planning.rounds import NOTHING, Ending, RoundResult, RoundRow, Rounds
 from support.dataset_indexes import full_index, uneven_index
 
 ADAPTIVE = Pairing(policy=PairPolicy.ADAPTIVE, count=100, round_size=20)
 
 
-def told(rounds: Rounds, seed: int) -> Closed:
-    """What two judges, of whom one is often silent, make of the last round."""
+def random_result(rounds: Rounds, seed: int) -> RoundResult:
+    """Return a random result of the last round from two judges, some of whose verdicts are missing."""
     rng = np.random.default_rng([seed, len(rounds)])
     n = rounds.rows[-1].drawn.pairs.n
     judged = rng.integers(0, 3, n, dtype=np.int32)
-    return Closed(rng.integers(0, 2 * judged + 1, dtype=np.int32), judged)
+    return RoundResult(rng.integers(0, 2 * judged + 1, dtype=np.int32), judged)
 
 
 def all_rounds(pairing: Pairing, seed: int = 1) -> Rounds:
-    """The rounds of a run over an uneven board, to the end."""
+    """Return all rounds of a run over an uneven dataset."""
     rounds = Rounds(uneven_index(), pairing, 2)
     rounds.add(0, next_row(rounds, NOTHING).to_bytes())
     while not rounds.ended:
-        rounds.add(len(rounds), next_row(rounds, told(rounds, seed)).to_bytes())
+        rounds.add(len(rounds), next_row(rounds, random_result(rounds, seed)).to_bytes())
     return rounds
 
 
-def test_law_5_a_row_is_read_as_it_was_written() -> None:
-    """Bytes to a row and back are the same bytes: codes, lots, half points, the first position, and the end."""
+def test_law_5_a_stored_row_is_decoded_without_loss() -> None:
+    """Decoding a row and encoding it again gives the same bytes, for rounds and for the end."""
     bodies = [row.to_bytes() for row in all_rounds(ADAPTIVE).rows]
 
     assert bodies == [RoundRow.of(body).to_bytes() for body in bodies]
@@ -47,20 +48,20 @@ def test_law_5_a_row_is_read_as_it_was_written() -> None:
     assert bodies[1] == all_rounds(ADAPTIVE).rows[1].to_bytes()
 
 
-def test_law_5_a_round_is_a_function_of_the_seed_and_of_what_closed_before() -> None:
-    """Other verdicts change the rounds after them and none before; another seed changes the first."""
-    one, other, reseeded = (
+def test_law_5_a_round_depends_only_on_the_seed_and_the_rounds_before_it() -> None:
+    """Other verdicts change the rounds after them, but none before. Another seed changes the first round."""
+    bodies, with_other_verdicts, reseeded = (
         [row.to_bytes() for row in all_rounds(pairing, seed).rows]
         for pairing, seed in ((ADAPTIVE, 1), (ADAPTIVE, 2), (Pairing(policy=PairPolicy.ADAPTIVE, count=100, seed=9), 1))
     )
 
-    assert one[0] == other[0]
-    assert one[1] != other[1]
-    assert one[0] != reseeded[0]
+    assert bodies[0] == with_other_verdicts[0]
+    assert bodies[1] != with_other_verdicts[1]
+    assert bodies[0] != reseeded[0]
 
 
 @pytest.mark.parametrize(
-    ("said", "presentations"),
+    ("options", "presentations"),
     [
         ({}, 100 * 2),
         ({"repeats": 3}, 100 * 2 * 3),
@@ -69,9 +70,9 @@ def test_law_5_a_round_is_a_function_of_the_seed_and_of_what_closed_before() -> 
         ({"turns": TurnPolicy.EACH}, None),
     ],
 )
-def test_positions_go_on_from_round_to_round(said: dict[str, int], presentations: int | None) -> None:
-    """Each position is one showing of one judge, in whatever round; no comparison is made twice, whatever is absent."""
-    rounds = all_rounds(Pairing(**{"policy": PairPolicy.ADAPTIVE, "count": 100, "round_size": 20, **said}))  # type: ignore[arg-type]  # fields
+def test_positions_continue_from_round_to_round(options: dict[str, int], presentations: int | None) -> None:
+    """Each position is one presentation to one judge, and no comparison is made twice, whatever outputs are missing."""
+    rounds = all_rounds(Pairing(**{"policy": PairPolicy.ADAPTIVE, "count": 100, "round_size": 20, **options}))  # type: ignore[arg-type]  # fields
 
     items = rounds.items(range(rounds.n_positions))
 
@@ -82,11 +83,11 @@ def test_positions_go_on_from_round_to_round(said: dict[str, int], presentations
     assert [plan.first(0) for plan in plans[1:]] == [plan.first(2) for plan in plans[:-1]]
     for plan in plans:
         assert {item.judge for item in items[plan.first(1) : plan.first(2)]} == {1}
-    assert rounds.rows[-1].ending is (Ending.EXHAUSTED if said.get("count") else Ending.COUNT)
+    assert rounds.rows[-1].ending is (Ending.EXHAUSTED if options.get("count") else Ending.COUNT)
 
 
-def test_at_least_a_fifth_of_every_round_is_drawn_uniformly_and_the_first_one_altogether() -> None:
-    """What can be fitted alone is there from the first round on."""
+def test_at_least_a_fifth_of_every_round_is_drawn_uniformly() -> None:
+    """The first round is drawn uniformly as a whole, so an unbiased sample exists from the start."""
     uniform = [row.drawn.uniform for row in all_rounds(ADAPTIVE).rows[:-1]]
 
     assert uniform[0].all()
@@ -94,35 +95,35 @@ def test_at_least_a_fifth_of_every_round_is_drawn_uniformly_and_the_first_one_al
     assert len(set(all_rounds(ADAPTIVE).uniform_sample())) == sum(int(uniform.sum()) for uniform in uniform)
 
 
-def said(rounds: Rounds, of: dict[tuple[int, int, Order], Preference | None]) -> list[Verdict]:
-    """Verdicts on the first round; unless *of* gives a preference, the output that was shown first is better."""
+def verdicts_on(rounds: Rounds, preferences: dict[tuple[int, int, Order], Preference | None]) -> list[Verdict]:
+    """Return verdicts on the first round. Without an entry in *preferences*, the output shown first is better."""
     verdicts = []
     for item in rounds.items(range(rounds.n_positions)):
         plan = rounds.plan(0)
         assert plan is not None
         _, at = plan.comparison(item.position)
-        names = PresentationNames("p", item.turn, "left", "right", item.order)
-        preference = of.get((item.judge, at, item.order), Preference.FIRST)
+        names = PresentationNames(prompt_id="p", turn=item.turn, left="left", right="right", order=item.order)
+        preference = preferences.get((item.judge, at, item.order), Preference.FIRST)
         parsed_verdict = ParsedVerdict("brackets/1", preference) if preference else None
-        told = (
-            {"reply": Reply("said"), "parsed_verdicts": (parsed_verdict,)}
+        verdict = Verdict("j", names, position=item.position)
+        verdicts.append(
+            replace(verdict, reply=Reply("reply"), parsed_verdicts=(parsed_verdict,))
             if parsed_verdict
-            else {"state": ItemState.REJECTED}
+            else replace(verdict, state=ItemState.REJECTED)
         )
-        verdicts.append(Verdict("j", names, position=item.position, **told))  # type: ignore[arg-type]  # fields
     return verdicts
 
 
-def test_a_round_says_what_judges_make_of_both_orders() -> None:
-    """Who prefers one side in both orders has an outcome, whose orders part has a tie, who lacks one has none."""
+def test_a_closed_round_reconciles_both_orders_of_each_judge() -> None:
+    """The same side in both orders wins, different sides are a tie, and a missing order gives no outcome."""
     left_first, right_first = Order
     rounds = Rounds(full_index(), ADAPTIVE, 2)
     rounds.add(0, next_row(rounds, NOTHING).to_bytes())
 
-    closed = closed_by(
+    closed = round_result(
         rounds,
         0,
-        said(
+        verdicts_on(
             rounds,
             {
                 (0, 0, right_first): Preference.SECOND,
@@ -134,25 +135,26 @@ def test_a_round_says_what_judges_make_of_both_orders() -> None:
         ),
     )
 
-    told = ClosedComparisons.by(rounds, closed)
+    comparisons = ClosedComparisons.by(rounds, closed)
     pairs = rounds.rows[0].drawn.pairs
     assert [3, 1, 1, 0] + [2] * 16 == closed.halves.tolist()
     assert [2, 2, 1, 0] + [2] * 16 == closed.judged.tolist()
-    assert told.wins().sum() == 19
-    assert (told.battles().n, told.battles().weight is None) == (2 * 19, False)
-    assert told.wins()[pairs.left[0], pairs.right[0]] % 0.5 == 0.25
+    assert comparisons.wins().sum() == 19
+    assert (comparisons.battles().n, comparisons.battles().weight is None) == (2 * 19, False)
+    assert comparisons.wins()[pairs.left[0], pairs.right[0]] % 0.5 == 0.25
 
 
-def test_intervals_of_adaptive_runs_hold_what_they_claim() -> None:
-    """Over few prompts with effects, 95 % intervals of differences hold the truth, of all pairs and of the worst one.
+def test_intervals_of_adaptive_runs_have_their_nominal_coverage() -> None:
+    """With few prompts that have effects, 95 % intervals of differences cover the truth, also for the worst pair.
 
-    Too few runs to hold the goal itself (93 to 97 %, the worst pair 90 %), which the bench does with ten times as many.
+    These are too few runs to check the goal itself (93 to 97 %, 90 % for the worst pair). The bench does that with ten
+    times as many.
     """
     pairing = Pairing(policy=PairPolicy.ADAPTIVE, count=480, round_size=120)
 
     whole, uniform = measure_coverage(World(), 80, pairing, 100)
 
-    print(f"bias {whole.mean_bias:+.1f} Elo, by lot alone {uniform.mean_bias:+.1f}")  # noqa: T201  # to be seen, not only bounded
+    print(f"bias {whole.mean_bias:+.1f} Elo, uniform sample alone {uniform.mean_bias:+.1f}")  # noqa: T201  # shows the value behind the bounds
     assert 0.925 <= whole.mean <= 0.975
     assert 0.925 <= uniform.mean <= 0.975
     assert min(whole.worst, uniform.worst) >= 0.88
@@ -164,7 +166,7 @@ SCRIPT = """
 import hashlib
 from simulated_rounds import World
 from judge.domain.run import Pairing, PairPolicy
-from judge.planning.rounds import NOTHING, Closed, Rounds
+from judge.planning.rounds import NOTHING, RoundResult, Rounds
 from judge.planning.adaptive import next_row
 import numpy as np
 
@@ -176,14 +178,14 @@ for top in (0, 7):
         rounds.add(len(rounds), next_row(rounds, closed).to_bytes())
         pairs = rounds.rows[-1].drawn.pairs
         strong = np.random.default_rng(len(rounds)).random(pairs.n) < 0.5 + (pairs.right - pairs.left) / 90
-        closed = Closed(2 * strong.astype(np.int32), np.ones(pairs.n, dtype=np.int32))
+        closed = RoundResult(2 * strong.astype(np.int32), np.ones(pairs.n, dtype=np.int32))
     print(top, [hashlib.sha256(row.to_bytes()).hexdigest() for row in rounds.rows])
 """
 KERNELS = ({"OPENBLAS_NUM_THREADS": "1"}, {"OPENBLAS_NUM_THREADS": "2"}, {"OPENBLAS_CORETYPE": "Nehalem"})
 
 
-def test_law_5_the_same_rounds_under_any_threads_and_kernels() -> None:
-    """One and two BLAS threads, and another CPU's kernels, plan the same rounds byte for byte, by either rule."""
+def test_law_5_threads_and_kernels_do_not_change_rounds() -> None:
+    """One and two BLAS threads, and the kernels of another CPU, plan the same rounds byte for byte, by either rule."""
     path = os.pathsep.join([str(Path.cwd()), *sys.path])
     printed = [
         subprocess.run(

@@ -1,4 +1,4 @@
-"""Rubrics that somebody wrote: what may stand in one, and what is said of one that is wrong."""
+"""Rubrics in configuration files: what they may contain, and how mistakes in them are reported."""
 
 from __future__ import annotations
 
@@ -17,54 +17,54 @@ from judge.prompts.rubrics import RUBRICS, wordings
 OWN = {"system": "Judge.", "user": "{{ question }} {{ answer_a }} {{ answer_b }}"}
 
 
-def sent(rubric: Rubric, category: str = "", *, turns: int = 1) -> RenderedPrompt:
+def render_for(rubric: Rubric, category: str = "", *, turns: int = 1) -> RenderedPrompt:
     texts = tuple("xy"[:turns])
-    return render(rubric, Shown(texts, texts, texts, category, ()), "print", Sampling())
+    return render(rubric, Shown(prompt=texts, first=texts, second=texts, category=category), "print", Sampling())
 
 
-def test_own_criteria_stand_in_the_built_in_wording() -> None:
-    """In the order given, as they are written, whatever braces they hold; the rest is the built-in rubric."""
+def test_custom_criteria_are_put_into_the_built_in_wording() -> None:
+    """They keep their order and text, including braces. The rest is the built-in rubric."""
     rubric = rubric_of("kind", {"form": "brackets", "criteria": ["Kindness: {{ kind }} {% x %}", "Brevity"]})
 
-    system = sent(rubric).messages[0].content
+    system = render_for(rubric).messages[0].content
     assert "1. Kindness: {{ kind }} {% x %}\n2. Brevity" in system
     assert "Correctness" not in system
     assert [v.name for v in rubric.variants] == [v.name for v in RUBRICS["brackets"].variants]
 
 
 def test_a_category_may_have_criteria_of_its_own() -> None:
-    """Its prompts are judged by them, all others by the rubric's."""
+    """Prompts of the category are judged by them, and all others by the rubric's own criteria."""
     code = {"categories": ["code"], "criteria": ["It runs."]}
     rubric = rubric_of("mixed", {"form": "choice", "variants": [code]})
 
-    assert "It runs." in sent(rubric, "code").messages[0].content
-    assert "It runs." in sent(rubric, "code", turns=2).messages[0].content
-    assert "Correctness" in sent(rubric, "writing").messages[0].content
+    assert "It runs." in render_for(rubric, "code").messages[0].content
+    assert "It runs." in render_for(rubric, "code", turns=2).messages[0].content
+    assert "Correctness" in render_for(rubric, "writing").messages[0].content
 
 
-def test_an_own_wording_is_used_where_it_is_meant_to_be() -> None:
-    """A variant may be for the first turn or later ones, with a reference answer or without."""
+def test_a_custom_variant_is_used_only_for_the_prompts_it_is_meant_for() -> None:
+    """A variant may be for the first turn or later turns, with or without a reference answer."""
     later = {"name": "later", "turns": "later", **OWN}
     first = {"name": "first", "turns": "first", "reference": False, **OWN}
     rubric = rubric_of("own", {"form": "likert", "steps": 5, "tie_band": 1, "version": 3, "variants": [later, first]})
 
-    assert (sent(rubric).variant, sent(rubric, turns=2).variant) == ("first", "later")
+    assert (render_for(rubric).variant, render_for(rubric, turns=2).variant) == ("first", "later")
     assert (rubric.version, own_parser(rubric).name) == (3, "likert-5/1~1")
     with pytest.raises(InvalidInput, match="no variant"):
-        render(rubric, Shown(("q",), ("a",), ("b",), "", ("r",)), "print", Sampling())
+        render(rubric, Shown(prompt=("q",), first=("a",), second=("b",), reference=("r",)), "print", Sampling())
 
 
-def test_a_rubrics_hash_is_of_what_is_sent() -> None:
-    """Version and tie band change nothing for the judge; a word in a criterion does."""
-    one = rubric_of("one", {"form": "choice", "criteria": ["Kind."]})
+def test_a_rubrics_hash_depends_only_on_what_is_sent() -> None:
+    """Version and tie band do not change what is sent, but a word in a criterion does."""
+    rubric = rubric_of("one", {"form": "choice", "criteria": ["Kind."]})
     same = rubric_of("two", {"form": "choice", "criteria": ["Kind."], "version": 9, "tie_band": 2})
     other = rubric_of("one", {"form": "choice", "criteria": ["Kind!"]})
 
-    assert one.hash == same.hash != other.hash
+    assert rubric.hash == same.hash != other.hash
 
 
 @pytest.mark.parametrize(
-    ("body", "field", "told"),
+    ("body", "field", "message"),
     [
         ({}, "form", "required"),
         ({"form": "tarot"}, "form", "reasoned"),
@@ -83,15 +83,15 @@ def test_a_rubrics_hash_is_of_what_is_sent() -> None:
         ({"form": "choice", "variants": [{**OWN, "system": "{{ ''.__class__.__mro__ }}"}]}, "rubric", "SecurityError"),
     ],
 )
-def test_what_is_wrong_with_a_rubric_is_said_when_it_is_read(body: dict[str, Any], field: str, told: str) -> None:
-    """With the field, and before any run has begun."""
-    with pytest.raises(InvalidInput, match=told) as caught:
+def test_a_mistake_in_a_rubric_is_reported_when_it_is_loaded(body: dict[str, Any], field: str, message: str) -> None:
+    """The error names the field, before any run starts."""
+    with pytest.raises(InvalidInput, match=message) as caught:
         rubric_of("wrong", body)
 
     assert caught.value.field == field
 
 
-def test_all_variants_of_a_rubric_want_the_same_answer() -> None:
-    """One parser reads all replies of a judge."""
+def test_all_variants_of_a_rubric_have_the_same_answer_form() -> None:
+    """A single parser reads all replies of a judge."""
     with pytest.raises(InvalidInput, match="different forms"):
         Rubric("mixed", wordings(AnswerForm.CHOICE) + wordings(AnswerForm.BRACKETS))

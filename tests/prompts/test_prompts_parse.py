@@ -52,7 +52,7 @@ A, B, TIE = Preference.FIRST, Preference.SECOND, Preference.TIE
     ],
 )
 def test_brackets(raw: str, preference: Preference | None) -> None:
-    """Exactly one distinct verdict in its exact form, or none at all."""
+    """A reply has exactly one distinct verdict in the exact form, or none is read."""
     parsed_verdict = read(AnswerForm.BRACKETS, raw)
 
     assert preference == parsed_verdict.preference
@@ -61,7 +61,7 @@ def test_brackets(raw: str, preference: Preference | None) -> None:
 
 
 def test_several_verdicts_are_named() -> None:
-    """The reason says which verdicts stand against each other."""
+    """The reason lists the different verdicts."""
     assert read(AnswerForm.BRACKETS, "[[B]][[A]]").reason == "several verdicts: [[A]], [[B]]"
 
 
@@ -107,7 +107,7 @@ def test_several_verdicts_are_named() -> None:
     ],
 )
 def test_reasoned(raw: str, preference: Preference | None) -> None:
-    """The whole reply is one object with exactly one verdict, or nothing is read."""
+    """The whole reply is a single object with exactly one verdict, or nothing is read."""
     parsed_verdict = read(AnswerForm.REASONED, raw)
 
     assert preference == parsed_verdict.preference
@@ -116,7 +116,7 @@ def test_reasoned(raw: str, preference: Preference | None) -> None:
 
 
 def test_the_critique_becomes_the_reason() -> None:
-    """What the judge gave as its critique is kept, and can be stored whatever it escaped."""
+    """The judge's critique is kept, without characters that cannot be stored."""
     assert read(AnswerForm.REASONED, '{"critique": "A is right.", "verdict": "A"}').reason == "A is right."
     assert (
         read(AnswerForm.REASONED, '{"critique": "\\ud800\\u0000", "verdict": "A"}').reason
@@ -125,7 +125,7 @@ def test_the_critique_becomes_the_reason() -> None:
 
 
 def test_every_answer_form_has_a_parser_with_a_version() -> None:
-    """A reading names its parser and version, and the name finds the parser again."""
+    """A parsed verdict names its parser and version, and the name identifies the parser."""
     assert set(AnswerForm) == set(PARSER_VERSIONS)
     names = [parser.name for parser in PARSERS]
     assert ["brackets/1", "choice/1", "likert-5/1", "likert-8/1", "reasoned/1"] == sorted(names)
@@ -134,7 +134,7 @@ def test_every_answer_form_has_a_parser_with_a_version() -> None:
 
 
 def test_a_tie_band_of_its_own_is_part_of_a_parsers_name() -> None:
-    """Two bands are two parsers, whose readings stand side by side."""
+    """Two bands are two parsers, whose parsed verdicts are stored side by side."""
     assert Parser.named("likert-8/1~1.5") == Parser(AnswerForm.LIKERT, 8, 1.5)
     assert Parser(AnswerForm.LIKERT, 8, 1.5).name == "likert-8/1~1.5"
     assert Parser(AnswerForm.LIKERT, 8, 0.5).name == "likert-8/1"
@@ -144,8 +144,8 @@ def test_a_tie_band_of_its_own_is_part_of_a_parsers_name() -> None:
 @pytest.mark.parametrize(
     "name", ["", "likert", "likert-6", "brackets/2", "brackets~1", "choice-5", "likert-5~", "likert-5~1.2.3", "A"]
 )
-def test_an_unknown_parser_is_named_with_those_there_are(name: str) -> None:
-    """A parser of another version than ours is unknown too: what it read then cannot be read again."""
+def test_an_unknown_parser_is_refused(name: str) -> None:
+    """A parser of another version is unknown too, because its results cannot be reproduced."""
     with pytest.raises(InvalidInput) as caught:
         Parser.named(name)
 
@@ -183,7 +183,7 @@ def test_an_unknown_parser_is_named_with_those_there_are(name: str) -> None:
     ],
 )
 def test_likert(raw: str, steps: int, band: float | None, preference: Preference | None, strength: float) -> None:
-    """Exactly one step of the scale; near enough to the middle is a tie, and how far from it is kept."""
+    """A reply has exactly one step of the scale. A step near the middle is a tie, and the distance is the strength."""
     parsed_verdict = parse(Parser(AnswerForm.LIKERT, steps, band), Reply(raw))
 
     assert (preference, strength) == (parsed_verdict.preference, parsed_verdict.strength)
@@ -218,7 +218,7 @@ def logs(**shares: float) -> tuple[tuple[str, float], ...]:
 def test_choice(
     raw: str, logprobs: tuple[tuple[str, float], ...], preference: Preference | None, probability: float | None
 ) -> None:
-    """The reply is one token; its alternatives give the probability of the first answer, a tie counting half."""
+    """The reply is one token. Its alternatives give the probability of the first answer, where a tie counts half."""
     parsed_verdict = parse(Parser(AnswerForm.CHOICE), Reply(raw, logprobs=logprobs))
 
     assert preference == parsed_verdict.preference
@@ -227,8 +227,8 @@ def test_choice(
     )
 
 
-def test_within_its_band_a_choice_is_a_tie() -> None:
-    """Log odds on the grid of half precision say nothing below its step; the band is the caller's to widen or drop."""
+def test_a_choice_within_the_tie_band_is_a_tie() -> None:
+    """The default band covers the rounding of log odds in half precision. A caller may widen it or set it to 0."""
     near = Reply("A", logprobs=logs(A=0.52, B=0.48))
 
     assert parse(Parser(AnswerForm.CHOICE, tie_band=0.0), near).preference is A
@@ -242,30 +242,30 @@ filler = st.text(alphabet="ABCabc[]{}\"':, \nverditx`", max_size=30)
 def test_nothing_is_read_from_two_different_verdicts_in_brackets(
     before: str, verdicts: list[str], between: str, after: str
 ) -> None:
-    """Whatever stands around them, two different verdicts are no verdict."""
+    """Two different verdicts are no verdict, whatever text is around them."""
     assert read(AnswerForm.BRACKETS, before + verdicts[0] + between + verdicts[1] + after).preference is None
 
 
 @given(filler, st.permutations(["A", "B", "tie"]), filler)
 def test_nothing_is_read_from_two_different_verdicts_in_json(before: str, verdicts: list[str], between: str) -> None:
-    """Two objects, or two keys in one, are no verdict."""
-    one, other = (json.dumps({"critique": before, "verdict": verdict}) for verdict in verdicts[:2])
+    """Two objects, or two keys in an object, are no verdict."""
+    first, second = (json.dumps({"critique": before, "verdict": verdict}) for verdict in verdicts[:2])
 
-    assert read(AnswerForm.REASONED, one + between + other).preference is None
-    assert read(AnswerForm.REASONED, one[:-1] + ", " + other[1:]).preference is None
+    assert read(AnswerForm.REASONED, first + between + second).preference is None
+    assert read(AnswerForm.REASONED, first[:-1] + ", " + second[1:]).preference is None
 
 
 @given(st.text())
 def test_a_parsed_verdict_is_one_preference_or_a_reason(raw: str) -> None:
-    """Any text at all gives a reading, and never raises."""
+    """Any text gives a parsed verdict and raises nothing."""
     for parser in PARSERS:
         parsed_verdict = parse(parser, Reply(raw))
         assert parsed_verdict.preference in Preference if parsed_verdict.preference else parsed_verdict.reason
 
 
 @given(st.text(alphabet="xyz .\n", max_size=20), st.sampled_from(["A", "B", "C"]))
-def test_swapping_the_characters_flips_the_parsed_verdict(text: str, letter: str) -> None:
-    """The same verdict with A and B exchanged, in the other order, is the same outcome."""
+def test_swapping_a_and_b_flips_the_parsed_verdict(text: str, letter: str) -> None:
+    """The same verdict with A and B exchanged, in the other order, gives the same outcome."""
     swapped = {"A": "B", "B": "A", "C": "C"}[letter]
     for parser, template in (
         (Parser(AnswerForm.BRACKETS), lambda mark: f"{text}[[{mark}]]"),
@@ -277,7 +277,7 @@ def test_swapping_the_characters_flips_the_parsed_verdict(text: str, letter: str
         (Parser(AnswerForm.LIKERT, 5), lambda mark: f"{text}[[{ {'A': 'A>B', 'B': 'B>A', 'C': 'A=B'}[mark] }]]"),
         (Parser(AnswerForm.LIKERT, 8), lambda mark: f"{text}[[{ {'A': 3, 'B': 6, 'C': 4}[mark] }]]"),
     ):
-        one, other = (parse(parser, Reply(template(mark))).preference for mark in (letter, swapped))
-        assert one is not None
-        assert other is not None
-        assert one.outcome(Order.LEFT_FIRST) is other.outcome(Order.RIGHT_FIRST)
+        preference, flipped = (parse(parser, Reply(template(mark))).preference for mark in (letter, swapped))
+        assert preference is not None
+        assert flipped is not None
+        assert preference.outcome(Order.LEFT_FIRST) is flipped.outcome(Order.RIGHT_FIRST)

@@ -1,4 +1,4 @@
-"""The one thread that computes for long."""
+"""Long computations run in a single thread with a bounded queue."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ BATTLES = Battles.from_names(["a"] * 1000, ["b"] * 1000, ["left"] * 1000)
 
 @pytest.fixture
 def fits() -> Iterator[Fits]:
-    made = Fits()
-    yield made
-    made.close()
+    fits = Fits()
+    yield fits
+    fits.close()
 
 
 async def test_fits_run_in_one_bounded_thread_with_a_queue_of_8(fits: Fits) -> None:
-    """One at a time and off the event loop; eight wait; one more is RESOURCE_EXHAUSTED; then there is room again."""
+    """Fits run one at a time, off the event loop. Eight may wait, and the next is refused until the queue has space."""
     release, threads = threading.Event(), set()
 
     def held() -> None:
@@ -52,25 +52,30 @@ async def test_fits_run_in_one_bounded_thread_with_a_queue_of_8(fits: Fits) -> N
     assert threading.main_thread() not in threads
 
 
-def _resampled(code: bool) -> None:  # which of two ways
-    clusters = np.arange(1000, dtype=np.int32) if code else None
+def _resample(*, prompts: bool) -> None:
+    clusters = np.arange(1000, dtype=np.int32) if prompts else None
     for _ in resampled_wins(BATTLES, clusters, 1000, np.random.default_rng(0), 10**7):
         pass
 
 
+def _loop() -> None:
+    while True:
+        go_on()
+
+
 ENDLESS: dict[str, Callable[[], object]] = {
-    "a loop that asks": lambda: [go_on() for _ in repeat(None)],
-    "bootstrap of prompts": lambda: _resampled(code=True),
-    "bootstrap of battles": lambda: _resampled(code=False),
+    "a loop that calls go_on": _loop,
+    "bootstrap of prompts": lambda: _resample(prompts=True),
+    "bootstrap of battles": lambda: _resample(prompts=False),
     "bootstrap of figures": lambda: [block.sum() for block in Resamples(0, 10**9).of(1000)],
     "orders of Elo": lambda: [permuted_elo(BATTLES, np.random.default_rng(0), 2) for _ in repeat(None)],
 }
-"""Computations that would take hours, or for ever."""
+"""Computations that would take hours, or never end."""
 
 
 @pytest.mark.parametrize("endless", ENDLESS)
 async def test_a_fit_that_nobody_waits_for_ends_at_its_next_batch(fits: Fits, endless: str) -> None:
-    """A caller that goes away leaves the thread to the next one."""
+    """When a caller goes away, the thread is free for the next caller."""
     begun = threading.Event()
 
     def compute() -> object:
@@ -85,8 +90,8 @@ async def test_a_fit_that_nobody_waits_for_ends_at_its_next_batch(fits: Fits, en
         assert await fits.run(lambda: "next") == "next"
 
 
-async def test_a_fit_that_somebody_waits_for_goes_on(fits: Fits) -> None:
-    """Neither the end of another call nor a computation outside of the thread is abandoned."""
+async def test_a_fit_that_somebody_waits_for_is_not_abandoned(fits: Fits) -> None:
+    """The end of another call abandons no later fit, and no computation outside the thread."""
     first = asyncio.create_task(fits.run(lambda: None))
     await first
     go_on()

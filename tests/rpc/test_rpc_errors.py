@@ -24,7 +24,11 @@ class Servicer(dataset_service_pb2_grpc.DatasetServiceServicer):
     def __init__(self, fail: Callable[[], object]) -> None:
         self._fail = fail
 
-    async def GetDataset(self, request: pb.GetDatasetRequest, context: Any) -> pb.GetDatasetResponse:
+    async def GetDataset(  # noqa: N802  # the name in the API
+        self,
+        request: pb.GetDatasetRequest,
+        context: Any,  # noqa: ANN401  # grpc has no public type for it
+    ) -> pb.GetDatasetResponse:
         self._fail()
         return pb.GetDatasetResponse()
 

@@ -44,9 +44,9 @@ def test_columns_of_arrow_mean_what_lists_do() -> None:
     )
     with pytest.raises(StatisticsError, match="Unknown outcome 'won'"):
         Battles.from_names(pl.Series(["a"]), pl.Series(["b"]), pl.Series(["won"]))
-    with pytest.raises(StatisticsError, match="holds texts, and not Int64"):
+    with pytest.raises(StatisticsError, match="must hold texts, not Int64"):
         Battles.from_names(pl.Series([1]), pl.Series([2]), pl.Series(["tie"]))
-    with pytest.raises(StatisticsError, match="has 1 empty places"):
+    with pytest.raises(StatisticsError, match="must have no nulls, but has 1"):
         Battles.from_names(pl.Series(["a", None]), pl.Series(["b", "b"]), pl.Series(["tie", "tie"]))
 
 

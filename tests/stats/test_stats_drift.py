@@ -102,7 +102,7 @@ def test_two_judges_are_separated_on_the_same_votes(ties: Ties) -> None:
     )
     kept &= (votes.item % 2 == 0) & ((votes.outcome != 2) | (ties == "WITH"))
     shares = [np.mean(side.outcome[votes.item[kept]] == votes.outcome[kept]) for side in (good, poor)]
-    assert [result.rate.one.value, result.rate.other.value] == pytest.approx(shares, abs=1e-8)
+    assert [result.rate.first.value, result.rate.second.value] == pytest.approx(shares, abs=1e-8)
     assert result.rate.difference.value == pytest.approx(shares[0] - shares[1], abs=1e-8)
     assert known(result.rate.difference.low) > 0
     assert result.votes == np.count_nonzero(kept)
@@ -147,6 +147,6 @@ def test_an_annotator_is_compared_to_the_judge_and_to_all_others() -> None:
         if others.size:
             ours.append(judge_votes.outcome[item] == outcome)
             theirs.extend(others == outcome)
-    assert result.rate.one.value == pytest.approx(np.mean(ours), abs=1e-8)
-    assert result.rate.other.value == pytest.approx(np.mean(theirs), abs=1e-8)
+    assert result.rate.first.value == pytest.approx(np.mean(ours), abs=1e-8)
+    assert result.rate.second.value == pytest.approx(np.mean(theirs), abs=1e-8)
     assert (result.comparisons, result.votes) == (len(ours), len(ours))

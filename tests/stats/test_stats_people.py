@@ -65,7 +65,9 @@ def test_a_judge_that_sees_as_much_as_people_is_at_their_ceiling(ties: Ties) -> 
 
     for pair in (alike.rate, alike.alpha):
         assert known(pair.difference.low) < 0 < known(pair.difference.high)
-        assert known(pair.difference.value) == pytest.approx(known(pair.one.value) - known(pair.other.value), abs=1e-8)
+        assert known(pair.difference.value) == pytest.approx(
+            known(pair.first.value) - known(pair.second.value), abs=1e-8
+        )
     assert known(better.rate.difference.low) > 0
     assert known(better.alpha.difference.low) > 0
     assert (alike.ties, alike.votes) == (ties, 3 * alike.comparisons)
@@ -81,8 +83,8 @@ def test_the_ceiling_is_taken_on_the_same_comparisons() -> None:
 
     kept, dropped = ceiling(judge_votes, votes), ceiling(judge_votes, votes, "WITHOUT")
 
-    assert (kept.comparisons, kept.votes, kept.rate.one.value, kept.rate.other.value) == (2, 4, 0.75, 0.5)
-    assert (dropped.comparisons, dropped.rate.one.n, dropped.rate.other.n) == (1, 2, 1)
+    assert (kept.comparisons, kept.votes, kept.rate.first.value, kept.rate.second.value) == (2, 4, 0.75, 0.5)
+    assert (dropped.comparisons, dropped.rate.first.n, dropped.rate.second.n) == (1, 2, 1)
     assert kept.largest.value == 0.75
     nothing = ceiling(judge_votes.select(judge_votes.item == 1), votes)
     assert (nothing.comparisons, nothing.rate.difference.value) == (0, None)

@@ -1,4 +1,4 @@
-"""Juries: formed when reported, from verdicts that are there."""
+"""Juries combine the stored verdicts of several judges when a report is requested."""
 
 from __future__ import annotations
 
@@ -19,16 +19,29 @@ from support.demo_data import upload_demo
 LEFT, RIGHT, TIE = Outcome.LEFT, Outcome.RIGHT, Outcome.TIE
 
 
-def said(*outcomes: Outcome | None) -> SourceVotes:
-    """What a judge says of the comparisons p0, p1, ...; None where its verdict is of no use."""
-    keys = [ComparisonKey(f"p{n}", 1, "a", "b") for n in range(len(outcomes))]
+def votes_of(*outcomes: Outcome | None) -> SourceVotes:
+    """Return the votes of a judge on the comparisons p0, p1, ...; None is a verdict without an outcome."""
+    keys = [ComparisonKey(prompt_id=f"p{n}", turn=1, left="a", right="b") for n in range(len(outcomes))]
     rows = tuple(Vote(key, outcome) for key, outcome in zip(keys, outcomes, strict=True) if outcome)
     n = len(keys)
     nothing, item = np.full(n, np.nan), np.arange(n, dtype=np.int32)
     behind = ByOrder(
-        ComparisonIndex.of(keys), item, np.ones(n, dtype=np.int8), nothing, None, np.zeros(n, dtype=np.int64)
+        keys=ComparisonIndex.of(keys),
+        item=item,
+        order=np.ones(n, dtype=np.int8),
+        left_score=nothing,
+        weight=None,
+        answer=np.zeros(n, dtype=np.int64),
     )
-    return SourceVotes("judge:x", rows, {}, {}, len(rows), n, behind={"x": behind})
+    return SourceVotes(
+        source="judge:x",
+        rows=rows,
+        categories={},
+        tags={},
+        usable=len(rows),
+        planned=n,
+        behind={"x": behind},
+    )
 
 
 @pytest.mark.parametrize(
@@ -48,26 +61,26 @@ def said(*outcomes: Outcome | None) -> SourceVotes:
         ("jury:a+b+c@mean", (LEFT, RIGHT, TIE), TIE),
     ],
 )
-def test_a_jury_says(jury: str, outcomes: tuple[Outcome | None, ...], expected: Outcome | None) -> None:
-    """Most weight, or more than half of it, or the mean, of the members that have an outcome, if they are enough."""
-    votes = jury_votes(Source.parse(jury), [said(outcome) for outcome in outcomes])
+def test_a_jury_votes_by_its_rule(jury: str, outcomes: tuple[Outcome | None, ...], expected: Outcome | None) -> None:
+    """The most weight, more than half of it, or the mean decides, if enough members have an outcome."""
+    votes = jury_votes(Source.parse(jury), [votes_of(outcome) for outcome in outcomes])
 
     assert [vote.outcome for vote in votes.rows] == ([expected] if expected else [])
     assert (votes.usable, votes.planned, sum(votes.by_status.values())) == (int(expected is not None), 1, 1)
 
 
 def test_the_mean_of_a_jury_is_a_soft_outcome() -> None:
-    votes = jury_votes(Source.parse("jury:a*3+b@mean"), [said(LEFT), said(RIGHT)])
+    votes = jury_votes(Source.parse("jury:a*3+b@mean"), [votes_of(LEFT), votes_of(RIGHT)])
 
     assert [vote.left_score for vote in votes.rows] == [0.75]
 
 
 def test_the_order_of_a_jurys_comparisons_does_not_depend_on_its_members_order() -> None:
-    """Law 5: an order-dependent method gives the same whoever is named first."""
-    one, two = said(LEFT, RIGHT, LEFT), said(LEFT, RIGHT, RIGHT)
+    """Law 5: a method that depends on the order of votes gives the same result whichever member is named first."""
+    a, b = votes_of(LEFT, RIGHT, LEFT), votes_of(LEFT, RIGHT, RIGHT)
 
-    forth = jury_votes(Source.parse("jury:a+b"), [one, two])
-    back = jury_votes(Source.parse("jury:b+a"), [two, one])
+    forth = jury_votes(Source.parse("jury:a+b"), [a, b])
+    back = jury_votes(Source.parse("jury:b+a"), [b, a])
 
     assert [(v.key, v.outcome) for v in forth.rows] == [(v.key, v.outcome) for v in back.rows]
 
@@ -78,7 +91,7 @@ def test_a_jurys_text_is_what_it_was_parsed_from(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("jury:a", "two different judges"),
         ("jury:a+a", "two different judges"),
@@ -90,13 +103,13 @@ def test_a_jurys_text_is_what_it_was_parsed_from(text: str) -> None:
         ("jury:a+b@median", "@median"),
     ],
 )
-def test_a_jury_that_cannot_be_is_named(text: str, told: str) -> None:
-    with pytest.raises(InvalidInput, match=told):
+def test_an_invalid_jury_is_refused(text: str, message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
         Source.parse(text)
 
 
-async def test_a_jury_ranks_what_its_members_judged(client: JudgeClient) -> None:
-    """Over the wire: the jury's name and coverage are on the board; two bad judges outvote a good one."""
+async def test_a_jury_ranks_the_comparisons_of_its_members(client: JudgeClient) -> None:
+    """The leaderboard has the jury's name and coverage, and two bad judges outvote a good one."""
     await upload_demo(client)
     names = ("longest", "first", "matches-reference")
     spec = run_service_pb2.RunSpec(dataset="datasets/demo", judges=[f"judges/{name}" for name in names])
@@ -115,6 +128,6 @@ async def test_a_jury_ranks_what_its_members_judged(client: JudgeClient) -> None
     assert ratings(heavy) == ratings(alone) != ratings(jury)
 
 
-def test_a_run_is_a_source_by_its_number_and_by_its_resource_name() -> None:
+def test_a_run_is_a_source_by_its_id_and_by_its_resource_name() -> None:
     assert Source.parse("run:runs/r1/gpt") == Source.parse("run:r1/gpt")
     assert str(Source.parse("run:runs/r1")) == "run:r1"
