@@ -135,7 +135,7 @@ def rank_command(
     show_default=True,
     help="Alternative-annotator test: how many items an annotator needs to count.",
 )
-@click.option("--bias", is_flag=True, help="Also estimate what sways SOURCE: length, markdown, its own family.")
+@click.option("--bias", is_flag=True, help="Also estimate what influences SOURCE: length, markdown, its own family.")
 @click.option("--family", multiple=True, help="A contestant of SOURCE's own model family, for --bias. Repeatable.")
 @click.option(
     "--difference-to-detect",
@@ -211,16 +211,16 @@ def agree_command(
 @click.argument("source")
 @click.argument("target")
 @click.option("--dataset", required=True, help="The dataset that both sources belong to.")
-@click.option("--limit", default=10, show_default=True, help="Print at most so many.")
+@click.option("--limit", default=10, show_default=True, help="The maximum number of comparisons to print.")
 @click.option("--category", default="", help="Only prompts of this category.")
 @click.option("--turn", default=0, help="Only this turn.")
 @click.option(
     "--contestant", "ends", multiple=True, help="Only pairs with this contestant. Give it twice for one pair."
 )
 @click.option(
-    "--least-votes", default=1, show_default=True, help="Only comparisons with at least so many votes of TARGET."
+    "--least-votes", default=1, show_default=True, help="Only comparisons with at least this many votes of TARGET."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print each as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print each disagreement as JSON.")
 @click.pass_obj
 def disagreements_command(
     service: ServiceTarget,

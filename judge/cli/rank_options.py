@@ -72,7 +72,7 @@ _OPTIONS = (
         "--difference",
         default=30.0,
         show_default=True,
-        help="Report how many prompts would detect a difference of so many rating points.",
+        help="Report how many prompts it takes to detect a difference of this many rating points.",
     ),
     click.option("--level", default=0.95, show_default=True, help="Confidence level of the intervals."),
     click.option(

@@ -116,10 +116,10 @@ def _add_adaptive(pairing: Pairing, pairs: str, options: Mapping[str, Any]) -> N
     show_default=True,
     help="Which pairs to compare: all, against:NAME, random:N, adaptive, labelled, or listed.",
 )
-@click.option("--count", default=0, help="Adaptive: make at most so many comparisons.")
+@click.option("--count", default=0, help="Adaptive: the maximum number of comparisons.")
 @click.option("--round-size", default=0, help="Adaptive: comparisons in a round; 0 means a tenth of --count.")
 @click.option("--top", default=0, help="Adaptive: find the best N contestants, not the whole order.")
-@click.option("--precision", default=0.0, help="Adaptive: stop once every rating is known to within so many points.")
+@click.option("--precision", default=0.0, help="Adaptive: stop once all intervals are within +- this many points.")
 @click.option(
     "--separated",
     is_flag=True,
@@ -137,9 +137,9 @@ def _add_adaptive(pairing: Pairing, pairs: str, options: Mapping[str, Any]) -> N
 @click.option("--contestant", "contestants", multiple=True, help="Only contestants of this name. Repeatable.")
 @click.option("--repeats", default=1, show_default=True, help="How often to judge each pair in each order.")
 @click.option("--seed", default=0, show_default=True, help="Seed of everything that is drawn at random.")
-@click.option("--cache-tag", default="", help="Any word; a new one judges again what has stored verdicts.")
-@click.option("--budget-usd", type=float, default=0.0, help="Spend at most so many USD; 0 means no limit.")
-@click.option("--budget-calls", type=int, default=0, help="Make at most so many calls; 0 means no limit.")
+@click.option("--cache-tag", default="", help="Any word. With a new word, stored verdicts are not reused.")
+@click.option("--budget-usd", type=float, default=0.0, help="The maximum cost in USD; 0 means no limit.")
+@click.option("--budget-calls", type=int, default=0, help="The maximum number of calls; 0 means no limit.")
 @click.option("--request-id", default=None, help="Any string; the same one never starts a second run.")
 @click.option("--estimate", is_flag=True, help="Print the number of calls and the cost, and judge nothing.")
 @click.option("--detach", is_flag=True, help="Print the run's name and don't wait for it. Needs --server.")

@@ -14,7 +14,7 @@ from judge.cli.group import cli
 def serve_command(service: ServiceTarget, listen: str | None) -> int:
     """Run the server until it is interrupted or terminated.
 
-    It then takes no more calls and finishes those that it has.
+    When it is told to stop, it refuses new calls and finishes those in progress.
     """
     if service.server:
         raise click.UsageError("--server does not apply to serve; to choose the address, use --listen HOST:PORT")

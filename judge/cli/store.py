@@ -25,8 +25,8 @@ def store_group() -> None:
 def copy_command(service: ServiceTarget, source: str, target: str) -> None:
     """Copy the store FROM into the empty store TO, with its unfinished runs.
 
-    Each is sqlite:///PATH or postgresql://USER@HOST/NAME. Stop every server of
-    both before. Afterwards, start servers on TO only.
+    A store is sqlite:////ABSOLUTE/PATH or postgresql://USER@HOST/NAME. First,
+    stop every server and worker of both stores. Afterwards, start them on TO only.
     """
     if service.server:
         raise click.UsageError("--server does not apply to store copy: it reads and writes the stores themselves")

@@ -849,7 +849,7 @@ class Estimated(_message.Message):
     n: _builtins.int
     """What is counted."""
     prompts: _builtins.int
-    """Prompts it is of."""
+    """The number of prompts that it is computed from."""
     @_builtins.property
     def interval(self) -> _outcome_pb2.Interval:
         """Its interval."""
@@ -1066,7 +1066,7 @@ class AnnotatorTest(_message.Message):
     P_FIELD_NUMBER: _builtins.int
     BEATEN_FIELD_NUMBER: _builtins.int
     annotator: _builtins.str
-    """The contestant."""
+    """The annotator."""
     n: _builtins.int
     """Items that other annotators voted on too."""
     source: _builtins.float
@@ -1499,7 +1499,7 @@ class ListDisagreementsRequest(_message.Message):
     page_size: _builtins.int
     """The page size: 0 means 100, and at most 1,000 are returned."""
     page_token: _builtins.str
-    """The next_page_token of the response before."""
+    """The next_page_token of the previous response."""
     least_votes: _builtins.int
     """Only comparisons with at least this many votes of the target; 0 means 1."""
     @_builtins.property

@@ -372,7 +372,7 @@ class Label(_message.Message):
     note: _builtins.str
     """The annotator's note."""
     selection: _outcome_pb2.Selection.ValueType
-    """How the comparison was selected for labelling."""
+    """How the comparison was selected for labeling."""
     selection_probability: _builtins.float
     """The probability with which it was selected, if known."""
     left_sample: _builtins.int
@@ -807,7 +807,7 @@ class ListDatasetsRequest(_message.Message):
     page_size: _builtins.int
     """The page size: 0 means 100, and at most 1,000 are returned."""
     page_token: _builtins.str
-    """The next_page_token of the response before."""
+    """The next_page_token of the previous response."""
     def __init__(
         self,
         *,

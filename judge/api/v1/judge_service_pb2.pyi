@@ -231,7 +231,7 @@ Global___Price: _TypeAlias = Price  # noqa: Y015
 
 @_typing.final
 class Limits(_message.Message):
-    """How hard a judge may be driven."""
+    """The limits on the calls to a judge."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -460,7 +460,7 @@ class ListJudgesRequest(_message.Message):
     page_size: _builtins.int
     """The page size: 0 means 100, and at most 1,000 are returned."""
     page_token: _builtins.str
-    """The next_page_token of the response before."""
+    """The next_page_token of the previous response."""
     def __init__(
         self,
         *,
@@ -704,7 +704,7 @@ class PromptPreview(_message.Message):
     json_schema: _builtins.str
     """The JSON schema that the reply must follow, if any."""
     nonce: _builtins.str
-    """The nonce in the delimiters around the judged texts; it is derived from the verdict's key."""
+    """The code in the markers around the judged texts, derived from the verdict's key."""
     stored: _builtins.bool
     """A verdict on this presentation is already stored, so it would cost nothing."""
     form: _builtins.str

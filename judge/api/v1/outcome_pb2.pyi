@@ -116,7 +116,7 @@ class _VerdictStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Verdict
     VERDICT_STATUS_FILTERED: _VerdictStatus.ValueType  # 4
     """The provider's content filter withheld the reply."""
     VERDICT_STATUS_TRUNCATED: _VerdictStatus.ValueType  # 5
-    """The reply was cut off at the output budget."""
+    """The reply was cut off at the output limit."""
 
 class VerdictStatus(_VerdictStatus, metaclass=_VerdictStatusEnumTypeWrapper):
     """The status of a judge's reply. Each is final, and reused by later runs."""
@@ -132,7 +132,7 @@ VERDICT_STATUS_REFUSED: VerdictStatus.ValueType  # 3
 VERDICT_STATUS_FILTERED: VerdictStatus.ValueType  # 4
 """The provider's content filter withheld the reply."""
 VERDICT_STATUS_TRUNCATED: VerdictStatus.ValueType  # 5
-"""The reply was cut off at the output budget."""
+"""The reply was cut off at the output limit."""
 Global___VerdictStatus: _TypeAlias = VerdictStatus  # noqa: Y015
 
 class _ItemState:
@@ -227,7 +227,7 @@ class _SelectionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Selection.V
     """Imported."""
 
 class Selection(_Selection, metaclass=_SelectionEnumTypeWrapper):
-    """How a comparison was selected for labelling."""
+    """How a comparison was selected for labeling."""
 
 SELECTION_UNSPECIFIED: Selection.ValueType  # 0
 """Unspecified: the probability of selection is unknown."""

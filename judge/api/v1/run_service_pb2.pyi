@@ -45,7 +45,7 @@ class _RunStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RunState.Val
     RUN_STATE_CANCELLED: _RunState.ValueType  # 6
     """Cancelled."""
     RUN_STATE_DONE: _RunState.ValueType  # 7
-    """Every presentation has a verdict or a final state."""
+    """Every presentation has a verdict, or a state that says why it has none."""
     RUN_STATE_FAILED: _RunState.ValueType  # 8
     """Ended by the error in state_reason."""
 
@@ -67,7 +67,7 @@ RUN_STATE_CANCELLING: RunState.ValueType  # 5
 RUN_STATE_CANCELLED: RunState.ValueType  # 6
 """Cancelled."""
 RUN_STATE_DONE: RunState.ValueType  # 7
-"""Every presentation has a verdict or a final state."""
+"""Every presentation has a verdict, or a state that says why it has none."""
 RUN_STATE_FAILED: RunState.ValueType  # 8
 """Ended by the error in state_reason."""
 Global___RunState: _TypeAlias = RunState  # noqa: Y015
@@ -860,7 +860,7 @@ class ListRunsRequest(_message.Message):
     page_size: _builtins.int
     """The page size: 0 means 100, and at most 1,000 are returned."""
     page_token: _builtins.str
-    """The next_page_token of the response before."""
+    """The next_page_token of the previous response."""
     dataset: _builtins.str
     """Only runs on this dataset; empty means all."""
     def __init__(
@@ -1136,7 +1136,7 @@ class ListVerdictsRequest(_message.Message):
     page_size: _builtins.int
     """The page size: 0 means 100, and at most 1,000 verdicts or 1 MiB are returned."""
     page_token: _builtins.str
-    """The next_page_token of the response before."""
+    """The next_page_token of the previous response."""
     view: _verdict_pb2.VerdictView.ValueType
     """How much of each to return."""
     @_builtins.property
