@@ -78,7 +78,7 @@ class World:
             left=np.tile(LEFT, prompts),
             right=np.tile(RIGHT, prompts),
             judged=judged,
-            labelled=np.where(chosen, label, np.nan),
+            labeled=np.where(chosen, label, np.nan),
             probability=probability,
             cluster=np.repeat(np.arange(prompts, dtype=np.int32), LEFT.size),
         )

@@ -34,7 +34,7 @@ class Planning:
     def named(self, policy: PairPolicy) -> NamedComparisons | None:
         """Return the rows that name the pairs of a policy; None if the policy does not use any."""
         rows: Sequence[Label] | Sequence[ListedComparison]
-        if policy is PairPolicy.LABELLED:
+        if policy is PairPolicy.LABELED:
             rows = self.labels
         elif policy is PairPolicy.LISTED:
             rows = self.listed

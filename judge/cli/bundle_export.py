@@ -22,7 +22,7 @@ PARTS = ("prompts", "outputs", "labels", "verdicts", "comparisons")
 REFUSED = "FAILED_PRECONDITION"
 """The code of an error that says that contestants cannot be ranked."""
 NEEDED = {
-    run_service_pb2.PAIR_POLICY_LABELLED: {"labels"},
+    run_service_pb2.PAIR_POLICY_LABELED: {"labels"},
     run_service_pb2.PAIR_POLICY_LISTED: {"comparisons"},
 }
 """What a plan is made from, in addition to prompts and outputs."""

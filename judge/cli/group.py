@@ -18,6 +18,9 @@ SERVER = click.Option(
     metavar="HOST:PORT",
     help="Use this server. By default, the command runs the service in its own process.",
 )
+NO_SERVER = click.Option(["--server"], hidden=True)
+WITHOUT_SERVER = {"demo", "serve", "worker", "migrate"}
+"""Commands that use no other server; their help does not offer one."""
 CONFIG = click.Option(["--config"], type=click.Path(path_type=Path), help="The configuration file (TOML).")
 
 
@@ -26,7 +29,7 @@ class _Command(click.Command):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # click's own arguments
         super().__init__(*args, **kwargs)
-        self.params = [*self.params, SERVER, CONFIG]
+        self.params = [*self.params, NO_SERVER if self.name in WITHOUT_SERVER else SERVER, CONFIG]
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  # whatever the command returns
         """Run the command on the server that was named before or after it."""

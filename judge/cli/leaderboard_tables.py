@@ -211,8 +211,8 @@ def _print_anchoring(leaderboard: Leaderboard) -> None:
     anchoring, out = leaderboard.anchoring, console()
     gain = f"{anchoring.gain:.2f}" if anchoring.HasField("gain") else "unknown, because labels alone rank nobody"
     out.print(
-        f"Anchored to {anchoring.labels_source}: {anchoring.labelled:,} of {anchoring.comparisons:,} comparisons have "
-        f"labels, on {anchoring.labelled_prompts:,} prompts. The judge's weight is {anchoring.judge_weight:.2f}."
+        f"Anchored to {anchoring.labels_source}: {anchoring.labeled:,} of {anchoring.comparisons:,} comparisons have "
+        f"labels, on {anchoring.labeled_prompts:,} prompts. The judge's weight is {anchoring.judge_weight:.2f}."
     )
     out.print(f"Effective sample size, relative to the labels alone: {gain}.")
     more, wider = anchoring.twice_the_labels, anchoring.twice_the_prompts

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from judge_client import JudgeClient
 
 PARTIAL = 3
-PAIR_POLICIES = ("all", "against", "random", "adaptive", "labelled", "listed")
+PAIR_POLICIES = ("all", "against", "random", "adaptive", "labeled", "listed")
 
 
 def exit_code(ended: Run) -> int:
@@ -73,7 +73,7 @@ def _pairing(pairs: str, turns: str, orders: str) -> Pairing:
 
     kind, _, rest = pairs.partition(":")
     if kind not in PAIR_POLICIES:
-        known = "all, against:NAME, random:N, adaptive, labelled, or listed"
+        known = "all, against:NAME, random:N, adaptive, labeled, or listed"
         raise click.BadParameter(f"{pairs!r} is unknown; use {known}", param_hint="--pairs")
     pairing = pb.Pairing(policy=pb.PairPolicy.Value(f"PAIR_POLICY_{kind.upper()}"))
     if kind == "against":
@@ -114,7 +114,7 @@ def _add_adaptive(pairing: Pairing, pairs: str, options: Mapping[str, Any]) -> N
     "--pairs",
     default="all",
     show_default=True,
-    help="Which pairs to compare: all, against:NAME, random:N, adaptive, labelled, or listed.",
+    help="Which pairs to compare: all, against:NAME, random:N, adaptive, labeled, or listed.",
 )
 @click.option("--count", default=0, help="Adaptive: the maximum number of comparisons.")
 @click.option("--round-size", default=0, help="Adaptive: comparisons in a round; 0 means a tenth of --count.")

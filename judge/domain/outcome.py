@@ -118,7 +118,7 @@ class TieKind(IntEnum):
 
 
 class Selection(IntEnum):
-    """How a labelled comparison was chosen for labelling."""
+    """How a labeled comparison was chosen for labeling."""
 
     RANDOM = 1
     """Drawn at random, with the stated probability."""

@@ -115,8 +115,8 @@ class PairPolicy(IntEnum):
     """A balanced random sample."""
     ADAPTIVE = 4
     """Rounds, each chosen from what the earlier ones showed."""
-    LABELLED = 5
-    """The comparisons that somebody labelled."""
+    LABELED = 5
+    """The comparisons that somebody labeled."""
     LISTED = 6
     """The comparisons uploaded by the caller."""
 

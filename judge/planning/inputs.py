@@ -19,7 +19,7 @@ async def build_plan(store: Store, tenant: str, spec: RunSpec, revision: int) ->
     """Build the plan of *spec* over *revision* of its dataset. The same arguments always give the same plan."""
     index = await store.dataset_index(tenant, spec.dataset, revision)
     named = None
-    if spec.pairing.policy is PairPolicy.LABELLED:
+    if spec.pairing.policy is PairPolicy.LABELED:
         named = NamedComparisons(index)
         async for _, label in all_labels(store, tenant, spec.dataset, revision):
             named.add([label])

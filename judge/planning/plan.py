@@ -103,7 +103,7 @@ class _Comparisons:
 def make_plan(index: DatasetIndex, pairing: Pairing, judges: int, named: NamedComparisons | None = None) -> Plan:
     """Make the plan of *pairing* over *index* for a number of *judges*; for ADAPTIVE, the plan of the first round.
 
-    *named* are the comparisons that were labelled or listed. Raises Precondition NO_PAIRS if the plan is empty.
+    *named* are the comparisons that were labeled or listed. Raises Precondition NO_PAIRS if the plan is empty.
     """
     selected = SelectedDataset(index, pairing)
     ids: Sequence[str] = ()
@@ -111,8 +111,8 @@ def make_plan(index: DatasetIndex, pairing: Pairing, judges: int, named: NamedCo
         named = named or NamedComparisons(index)
         comparisons = _listed_comparisons(selected, pairing, named)
         ids = [named.ids[n] for n in comparisons.made_of.tolist()]
-    elif pairing.policy is PairPolicy.LABELLED:
-        comparisons = _labelled_comparisons(selected, pairing, named or NamedComparisons(index))
+    elif pairing.policy is PairPolicy.LABELED:
+        comparisons = _labeled_comparisons(selected, pairing, named or NamedComparisons(index))
     else:
         comparisons = _paired_comparisons(selected, pairing)
     if not comparisons.prompt.size:
@@ -189,7 +189,7 @@ def _listed_comparisons(selected: SelectedDataset, pairing: Pairing, named: Name
     return _comparisons_at(prompt, left, right, first, n_turns.astype(np.int32))
 
 
-def _labelled_comparisons(selected: SelectedDataset, pairing: Pairing, named: NamedComparisons) -> _Comparisons:
+def _labeled_comparisons(selected: SelectedDataset, pairing: Pairing, named: NamedComparisons) -> _Comparisons:
     prompt, left, right, turn = selected.codes(named)
     left, right = np.minimum(left, right), np.maximum(left, right)
     present, last = selected.last_turn(prompt, left, right)

@@ -17,7 +17,7 @@ Flags = NDArray[np.bool_]
 
 
 class NamedComparisons:
-    """Comparisons that were labelled or listed, as codes of the *index*; -1 for a name that the index does not have."""
+    """Comparisons that were labeled or listed, as codes of the *index*; -1 for a name that the index does not have."""
 
     def __init__(self, index: DatasetIndex, rows: Iterable[Label | ListedComparison] = ()) -> None:
         self._prompt = {name: code for code, name in enumerate(index.prompts.prompt_id)}

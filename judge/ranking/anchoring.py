@@ -103,7 +103,7 @@ def anchor(votes: SourceVotes, labels: AnchorLabels, names: Sequence[str]) -> tu
         left=np.array([code[key.left] for key in keys], dtype=np.int32),
         right=np.array([code[key.right] for key in keys], dtype=np.int32),
         judged=np.array([sum(left_scores[key]) / len(left_scores[key]) for key in keys]),
-        labelled=np.array([labels.left_scores.get(key, np.nan) for key in keys]),
+        labeled=np.array([labels.left_scores.get(key, np.nan) for key in keys]),
         probability=_probabilities(keys, labels.probability, n_labeled),
         cluster=encode_names([key.prompt_id for key in keys])[1][0],
     )
@@ -114,9 +114,9 @@ def anchor(votes: SourceVotes, labels: AnchorLabels, names: Sequence[str]) -> tu
         raise Precondition(message, reason="NOT_CONVERGED") from None
     return fit, Anchoring(
         source=labels.source,
-        labelled=n_labeled,
+        labeled=n_labeled,
         comparisons=len(keys),
-        prompts=fit.labelled_prompts,
+        prompts=fit.labeled_prompts,
         weight=round(fit.weight, 6),
         gain=round(fit.gain, 6),
         more_labels=round(fit.more_labels, 6),

@@ -101,7 +101,7 @@ class Anchoring:
     """The labels that ratings were anchored to, and what they contributed."""
 
     source: str
-    labelled: int
+    labeled: int
     comparisons: int
     prompts: int
     weight: float

@@ -87,9 +87,9 @@ def encode_leaderboard(leaderboard: Leaderboard) -> leaderboard_pb2.Leaderboard:
 def _anchoring(anchoring: Anchoring) -> leaderboard_pb2.Anchoring:
     return leaderboard_pb2.Anchoring(
         labels_source=anchoring.source,
-        labelled=anchoring.labelled,
+        labeled=anchoring.labeled,
         comparisons=anchoring.comparisons,
-        labelled_prompts=anchoring.prompts,
+        labeled_prompts=anchoring.prompts,
         judge_weight=anchoring.weight,
         gain=None if math.isnan(anchoring.gain) else anchoring.gain,
         twice_the_labels=anchoring.more_labels,

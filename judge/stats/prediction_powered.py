@@ -42,7 +42,7 @@ _CELLS = 1 << 21
 class ComparisonColumns:
     """n comparisons of m contestants with an outcome of the judge, some with a label.
 
-    *left* and *right* are int32[n], codes below *m*. *judged* is float64[n], the judge's left score, 0 to 1. *labelled*
+    *left* and *right* are int32[n], codes below *m*. *judged* is float64[n], the judge's left score, 0 to 1. *labeled*
     is float64[n], the left score of the labels, NaN without a label. *probability* is float64[n], the probability with
     which the comparison was chosen for labeling; it is used only if there is a label. *cluster* is int32[n], the code
     of the prompt. Raises StatisticsError if a column is not like that, or there is no label.
@@ -52,13 +52,13 @@ class ComparisonColumns:
     left: Ints
     right: Ints
     judged: Floats
-    labelled: Floats
+    labeled: Floats
     probability: Floats
     cluster: Ints
 
     def __post_init__(self) -> None:
         """Check every column."""
-        names = ("left", "right", "judged", "labelled", "probability", "cluster")
+        names = ("left", "right", "judged", "labeled", "probability", "cluster")
         with column_errors():
             arrays.codes("left", self.left, self.m)
             arrays.codes("right", self.right, self.m)
@@ -70,7 +70,7 @@ class ComparisonColumns:
         chosen = self.chosen
         if not chosen.any():
             raise StatisticsError("No comparison has a label: ratings need at least some labels to anchor to.")
-        scores = np.concatenate((self.judged, self.labelled[chosen]))
+        scores = np.concatenate((self.judged, self.labeled[chosen]))
         if not ((scores >= 0) & (scores <= 1)).all():
             raise StatisticsError("A left score lies outside 0 to 1.")
         if not ((self.probability[chosen] > 0) & (self.probability[chosen] <= 1)).all():
@@ -79,7 +79,7 @@ class ComparisonColumns:
     @property
     def chosen(self) -> Flags:
         """Which comparisons have a label, bool[n]."""
-        return ~np.isnan(self.labelled)
+        return ~np.isnan(self.labeled)
 
     @property
     def inverse(self) -> Floats:
@@ -89,7 +89,7 @@ class ComparisonColumns:
     @property
     def label_score(self) -> Floats:
         """The left score of the labels, 0 without a label: float64[n]."""
-        return np.where(self.chosen, self.labelled, 0.0)
+        return np.where(self.chosen, self.labeled, 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +107,7 @@ class AnchoredFit:
     weight: float
     gain: float
     labels: int
-    labelled_prompts: int
+    labeled_prompts: int
     more_labels: float
     more_prompts: float
 
@@ -119,10 +119,10 @@ def anchored_fit(compared: ComparisonColumns) -> AnchoredFit:
 
     >>> rng = np.random.default_rng(0)
     >>> judged = rng.integers(0, 2, 200).astype(float)
-    >>> labelled = np.where(np.arange(200) % 4 == 0, judged, np.nan)
+    >>> labeled = np.where(np.arange(200) % 4 == 0, judged, np.nan)
     >>> zeros = np.zeros(200, dtype=np.int32)
     >>> prompts = np.arange(200, dtype=np.int32)
-    >>> fit = anchored_fit(ComparisonColumns(2, zeros, zeros + 1, judged, labelled, np.full(200, 0.25), prompts))
+    >>> fit = anchored_fit(ComparisonColumns(2, zeros, zeros + 1, judged, labeled, np.full(200, 0.25), prompts))
     >>> fit.labels, fit.gain > 2
     (50, True)
     """
@@ -144,7 +144,7 @@ def anchored_fit(compared: ComparisonColumns) -> AnchoredFit:
         weight=weight,
         gain=gain,
         labels=int(chosen.sum()),
-        labelled_prompts=prompts,
+        labeled_prompts=prompts,
         more_labels=more_labels,
         more_prompts=more_prompts,
     )
@@ -223,13 +223,13 @@ def _covariance(compared: ComparisonColumns, cluster: Ints, strengths: Floats, w
     alone, more, curvature = _parts(compared, strengths)
     scores = _by_prompt(compared, cluster, alone + weight * more)
     curvature = curvature * _counted(compared, weight)
-    n_labelled = int(np.unique(cluster[compared.chosen]).size)
-    if n_labelled < FEWEST:
-        return Covariance(None, f"none: {n_labelled} prompts with labels, at least {FEWEST} are needed", n_labelled)
+    n_labeled = int(np.unique(cluster[compared.chosen]).size)
+    if n_labeled < FEWEST:
+        return Covariance(None, f"none: {n_labeled} prompts with labels, at least {FEWEST} are needed", n_labeled)
     whole = _information(compared, curvature)
-    if n_labelled >= FEWEST_FOR_SANDWICH:
+    if n_labeled >= FEWEST_FOR_SANDWICH:
         shifts = scores @ np.linalg.inv(make_invertible(whole, compared.m))
-        return _checked_covariance(n_labelled / (n_labelled - 1) * shifts.T @ shifts, f"{METHOD}-cr1-t", n_labelled)
+        return _checked_covariance(n_labeled / (n_labeled - 1) * shifts.T @ shifts, f"{METHOD}-cr1-t", n_labeled)
     shifts = np.empty_like(scores)
     for rows, first, count in blocks(cluster, len(scores), max(1, _CELLS // compared.m**2)):
         without = whole - _informations(compared, rows, cluster[rows] - first, count, curvature[rows])
@@ -238,8 +238,8 @@ def _covariance(compared: ComparisonColumns, cluster: Ints, strengths: Floats, w
         try:
             shifts[block] = np.linalg.solve(held, -scores[block, :, None])[:, :, 0]
         except np.linalg.LinAlgError:
-            return Covariance(None, "none: without one of the prompts the contestants fall apart", n_labelled)
-    return _checked_covariance((n_labelled - 1) / n_labelled * shifts.T @ shifts, f"{METHOD}-cr3-t", n_labelled)
+            return Covariance(None, "none: without one of the prompts the contestants fall apart", n_labeled)
+    return _checked_covariance((n_labeled - 1) / n_labeled * shifts.T @ shifts, f"{METHOD}-cr3-t", n_labeled)
 
 
 def _checked_covariance(matrix: Floats, method: str, prompts: int) -> Covariance:

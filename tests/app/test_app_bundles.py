@@ -357,12 +357,12 @@ async def test_a_changed_dataset_is_stored_as_planned_and_as_ranked(client: Judg
 @pytest.mark.parametrize(
     "pairing",
     [
-        pb.Pairing(policy=pb.PAIR_POLICY_LABELLED, prompts=9, orders=pb.ORDER_POLICY_RANDOM, seed=4),
+        pb.Pairing(policy=pb.PAIR_POLICY_LABELED, prompts=9, orders=pb.ORDER_POLICY_RANDOM, seed=4),
         pb.Pairing(policy=pb.PAIR_POLICY_LISTED, prompts=9, repeats=3),
         pb.Pairing(policy=pb.PAIR_POLICY_RANDOM, count=60, seed=11, repeats=2, cache_tag="again"),
         pb.Pairing(policy=pb.PAIR_POLICY_AGAINST, reference_contestant="concise", prompts=9, turns=pb.TURN_POLICY_EACH),
     ],
-    ids=["labelled", "listed", "random", "against"],
+    ids=["labeled", "listed", "random", "against"],
 )
 async def test_every_plan_is_rebuilt(client: JudgeClient, tmp_path: Path, pairing: pb.Pairing) -> None:
     """The bundle has everything that the plan was made from."""

@@ -46,8 +46,8 @@ for intervals in ("bootstrap", "percentile"):
     leaderboard = rank(design_from_battles(battles, options), options)
     print(intervals, digest(leaderboard))
 judged, chosen = rng.random(left.size), rng.random(left.size) < 0.3
-labelled = np.where(chosen, beaten * 1.0, np.nan)
-fit = anchored_fit(ComparisonColumns(120, left, right, judged, labelled, np.full(left.size, 0.3), prompt))
+labeled = np.where(chosen, beaten * 1.0, np.nan)
+fit = anchored_fit(ComparisonColumns(120, left, right, judged, labeled, np.full(left.size, 0.3), prompt))
 print("anchored", fit.log_strengths.round(6).tolist(), fit.covariance.matrix.round(9).tolist())
 """
 KERNELS = (

@@ -28,7 +28,7 @@ POLICIES = {
     "few": Pairing(PairPolicy.RANDOM, count=35, seed=4),
     "many": Pairing(PairPolicy.RANDOM, count=61, seed=5),
     "most": Pairing(PairPolicy.RANDOM, count=10**6, seed=6),
-    "labelled": Pairing(PairPolicy.LABELLED),
+    "labelled": Pairing(PairPolicy.LABELED),
     "listed": Pairing(PairPolicy.LISTED),
 }
 NARROWED = {
@@ -49,7 +49,7 @@ NARROWED = {
         seed=11,
     ),
     "repeats": Pairing(repeats=3, cache_tag="again", seed=1),
-    "labelled-narrowed": Pairing(PairPolicy.LABELLED, categories=("maths",), contestants=("ada", "bob", "dan")),
+    "labelled-narrowed": Pairing(PairPolicy.LABELED, categories=("maths",), contestants=("ada", "bob", "dan")),
     "listed-narrowed": Pairing(PairPolicy.LISTED, tags=("long",), repeats=2),
 }
 
@@ -125,8 +125,8 @@ NAMED = {
 
 def plan_of(case: str) -> Plan:
     index, pairing, judges = CASES[case]
-    labelled, listed = NAMED[index]
-    return make_plan(index, pairing, judges, listed if pairing.policy is PairPolicy.LISTED else labelled)
+    labeled, listed = NAMED[index]
+    return make_plan(index, pairing, judges, listed if pairing.policy is PairPolicy.LISTED else labeled)
 
 
 def summary(plan: Plan) -> list[object]:

@@ -73,7 +73,7 @@ def test_against_plans_only_pairs_with_the_reference_contestant() -> None:
     assert all(len({item.left, item.right} & bobs) == 1 for item in plan.items(range(plan.n_positions)))
 
 
-def test_labelled_comparisons_are_planned_once() -> None:
+def test_labeled_comparisons_are_planned_once() -> None:
     """Two labels on the same comparison, in both orientations, plan it once."""
     labels = [
         Label(
@@ -92,7 +92,7 @@ def test_labelled_comparisons_are_planned_once() -> None:
         )
     ]
     plan = make_plan(
-        index(), Pairing(policy=PairPolicy.LABELLED, turns=TurnPolicy.EACH), 1, NamedComparisons(index(), labels)
+        index(), Pairing(policy=PairPolicy.LABELED, turns=TurnPolicy.EACH), 1, NamedComparisons(index(), labels)
     )
 
     assert plan.presentations == 2

@@ -130,7 +130,7 @@ async def test_ratings_are_anchored_to_labels(service: JudgeClient) -> None:
     good, poor = [await service.leaderboard("d", f"judge:{judge}", options) for judge in ("good", "poor")]
 
     anchoring = good.anchoring
-    assert (anchoring.labelled, anchoring.comparisons, anchoring.labelled_prompts) == (180, 360, 30)
+    assert (anchoring.labeled, anchoring.comparisons, anchoring.labeled_prompts) == (180, 360, 30)
     assert not anchoring.assumed_random
     assert anchoring.gain > poor.anchoring.gain
     assert anchoring.gain > 1.2

@@ -76,10 +76,10 @@ def test_intervals_cover_the_ratings_of_people(*, tilted: bool) -> None:
 def test_with_labels_on_everything_the_judge_adds_nothing() -> None:
     """With all labels, the fit is that of the labels, the gain is 1, and more labels change nothing."""
     columns = World().draw(np.random.default_rng(1), 450, tilted=False)
-    everything = replace(columns, labelled=np.round(columns.judged), probability=np.ones(columns.judged.size))
+    everything = replace(columns, labeled=np.round(columns.judged), probability=np.ones(columns.judged.size))
 
     fit = anchored_fit(everything)
-    outcome = (1 - everything.labelled).astype(np.int8)
+    outcome = (1 - everything.labeled).astype(np.int8)
     plain = bradley_terry(
         Battles(tuple("abcde"), columns.left, columns.right, outcome, cluster=columns.cluster, n_clusters=450)
     )
@@ -98,10 +98,10 @@ def test_a_judge_that_agrees_with_people_multiplies_the_labels() -> None:
     world, rng = World(), np.random.default_rng(2)
     columns = world.draw(rng, 450, tilted=False)
     label = (rng.random(columns.judged.size) < 0.5 + 0.4 * np.sign(columns.judged - 0.5)).astype(float)
-    labelled = np.where(columns.chosen, label, np.nan)
+    labeled = np.where(columns.chosen, label, np.nan)
 
-    twin = anchored_fit(replace(columns, judged=label, labelled=labelled))
-    coin = anchored_fit(replace(columns, judged=rng.integers(0, 2, label.size).astype(float), labelled=labelled))
+    twin = anchored_fit(replace(columns, judged=label, labeled=labeled))
+    coin = anchored_fit(replace(columns, judged=rng.integers(0, 2, label.size).astype(float), labeled=labeled))
 
     assert twin.weight == 1.0
     assert twin.gain == pytest.approx(1 / 0.3, rel=0.2)
@@ -113,20 +113,20 @@ def test_few_prompts_with_labels_have_no_interval_and_too_few_labels_no_rating()
     columns = World().draw(np.random.default_rng(3), 40, tilted=False)
     first = columns.cluster < 4
     every_other = np.where(first, np.arange(first.size) % 2, np.nan)
-    fit = anchored_fit(replace(columns, labelled=every_other, probability=np.full(first.size, 0.1)))
+    fit = anchored_fit(replace(columns, labeled=every_other, probability=np.full(first.size, 0.1)))
     assert fit.covariance.matrix is None
     assert fit.covariance.method == "none: 4 prompts with labels, at least 5 are needed"
 
     lone = np.full(columns.judged.size, np.nan)
     lone[0] = 1 - np.round(columns.judged[0])
     with pytest.raises(NotConverged):
-        anchored_fit(replace(columns, labelled=lone, probability=np.full(lone.size, 1e-6)))
+        anchored_fit(replace(columns, labeled=lone, probability=np.full(lone.size, 1e-6)))
 
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"labelled": np.full(3, np.nan)}, "No comparison has a label"),
+        ({"labeled": np.full(3, np.nan)}, "No comparison has a label"),
         ({"judged": np.array([0.5, 2.0, 0.5])}, "left score lies outside 0 to 1"),
         ({"probability": np.array([0.0, 1.0, 1.0])}, "must be above 0 and at most 1"),
         ({"right": np.zeros(3, dtype=np.int32)}, "meets itself"),

@@ -375,9 +375,9 @@ class Anchoring(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     LABELS_SOURCE_FIELD_NUMBER: _builtins.int
-    LABELLED_FIELD_NUMBER: _builtins.int
+    LABELED_FIELD_NUMBER: _builtins.int
     COMPARISONS_FIELD_NUMBER: _builtins.int
-    LABELLED_PROMPTS_FIELD_NUMBER: _builtins.int
+    LABELED_PROMPTS_FIELD_NUMBER: _builtins.int
     JUDGE_WEIGHT_FIELD_NUMBER: _builtins.int
     GAIN_FIELD_NUMBER: _builtins.int
     TWICE_THE_LABELS_FIELD_NUMBER: _builtins.int
@@ -386,11 +386,11 @@ class Anchoring(_message.Message):
     UNUSED_FIELD_NUMBER: _builtins.int
     labels_source: _builtins.str
     """The labels."""
-    labelled: _builtins.int
+    labeled: _builtins.int
     """Comparisons with a label."""
     comparisons: _builtins.int
     """Comparisons with an outcome of the judge."""
-    labelled_prompts: _builtins.int
+    labeled_prompts: _builtins.int
     """Prompts with labels."""
     judge_weight: _builtins.float
     """The weight of verdicts, from 0 (labels alone) to 1, chosen for the smallest variance."""
@@ -410,9 +410,9 @@ class Anchoring(_message.Message):
         self,
         *,
         labels_source: _builtins.str = ...,
-        labelled: _builtins.int = ...,
+        labeled: _builtins.int = ...,
         comparisons: _builtins.int = ...,
-        labelled_prompts: _builtins.int = ...,
+        labeled_prompts: _builtins.int = ...,
         judge_weight: _builtins.float = ...,
         gain: _builtins.float | None = ...,
         twice_the_labels: _builtins.float = ...,
@@ -422,7 +422,7 @@ class Anchoring(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_gain", b"_gain", "gain", b"gain"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gain", b"_gain", "assumed_random", b"assumed_random", "comparisons", b"comparisons", "gain", b"gain", "judge_weight", b"judge_weight", "labelled", b"labelled", "labelled_prompts", b"labelled_prompts", "labels_source", b"labels_source", "twice_the_labels", b"twice_the_labels", "twice_the_prompts", b"twice_the_prompts", "unused", b"unused"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gain", b"_gain", "assumed_random", b"assumed_random", "comparisons", b"comparisons", "gain", b"gain", "judge_weight", b"judge_weight", "labeled", b"labeled", "labeled_prompts", b"labeled_prompts", "labels_source", b"labels_source", "twice_the_labels", b"twice_the_labels", "twice_the_prompts", b"twice_the_prompts", "unused", b"unused"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__gain: _TypeAlias = _typing.Literal["gain"]  # noqa: Y015
     _WhichOneofArgType__gain: _TypeAlias = _typing.Literal["_gain", b"_gain"]  # noqa: Y015

@@ -116,7 +116,7 @@ class _PairPolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PairPolicy
     """A balanced random sample of a given size."""
     PAIR_POLICY_ADAPTIVE: _PairPolicy.ValueType  # 4
     """In rounds, each planned from the results of the earlier ones."""
-    PAIR_POLICY_LABELLED: _PairPolicy.ValueType  # 5
+    PAIR_POLICY_LABELED: _PairPolicy.ValueType  # 5
     """The comparisons that have labels."""
     PAIR_POLICY_LISTED: _PairPolicy.ValueType  # 6
     """The comparisons that the caller uploaded."""
@@ -134,7 +134,7 @@ PAIR_POLICY_RANDOM: PairPolicy.ValueType  # 3
 """A balanced random sample of a given size."""
 PAIR_POLICY_ADAPTIVE: PairPolicy.ValueType  # 4
 """In rounds, each planned from the results of the earlier ones."""
-PAIR_POLICY_LABELLED: PairPolicy.ValueType  # 5
+PAIR_POLICY_LABELED: PairPolicy.ValueType  # 5
 """The comparisons that have labels."""
 PAIR_POLICY_LISTED: PairPolicy.ValueType  # 6
 """The comparisons that the caller uploaded."""
