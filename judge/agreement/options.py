@@ -13,7 +13,7 @@ from judge.stats.agreement import IntervalMethod
 from judge.stats.cluster_intervals import Resamples, bootstrap_interval
 from judge.votes.votes import WHOLE, Part, Taking
 
-INTERVALS = ("", "bootstrap", "percentile")
+INTERVALS = ("sandwich", "bootstrap", "percentile")
 MOST_REPLICATES = 10_000
 TIES: Mapping[str, tuple[Literal["WITH", "WITHOUT"], ...]] = {
     "UNSPECIFIED": ("WITH", "WITHOUT"),
@@ -38,7 +38,7 @@ class AgreeOptions:
     by_annotator: bool = False
     parser: str = ""
     part: Part = WHOLE
-    intervals: str = ""
+    intervals: str = "sandwich"
     replicates: int = 2000
     seed: int = 0
     epsilon: float = 0.2
@@ -57,10 +57,8 @@ class AgreeOptions:
         if not 0 < self.level < 1:
             raise InvalidInput("options.level", f"level must be between 0 and 1, but it is {self.level}")
         if self.intervals not in INTERVALS:
-            known = ", ".join(filter(None, INTERVALS))
-            raise InvalidInput(
-                "options.intervals", f"intervals must be {known} or empty, but they are {self.intervals!r}"
-            )
+            known = ", ".join(INTERVALS)
+            raise InvalidInput("options.intervals", f"intervals must be one of {known}, not {self.intervals}")
         if not 2 <= self.replicates <= MOST_REPLICATES:  # noqa: PLR2004  # a standard deviation needs two
             raise InvalidInput(
                 "options.replicates", f"replicates must be from 2 to {MOST_REPLICATES:,}, but it is {self.replicates:,}"
@@ -76,6 +74,8 @@ class AgreeOptions:
             )
         if self.family and not self.bias:
             raise InvalidInput("options.family", "a family goes with bias: set bias too, or leave family empty")
+        if self.seed < 0:
+            raise InvalidInput("options.seed", f"seed must be 0 or more, but it is {self.seed}")
         if self.least_items < 2:  # noqa: PLR2004  # as above
             raise InvalidInput("options.least_items", f"least_items must be 2 or more, but it is {self.least_items}")
 
@@ -87,7 +87,7 @@ class AgreeOptions:
     @cached_property
     def interval_method(self) -> IntervalMethod | None:
         """The bootstrap of all figures, with the same resamples; None for the sandwich and the jackknife."""
-        if not self.intervals:
+        if self.intervals == "sandwich":
             return None
 
         return partial(

@@ -169,8 +169,18 @@ def encode_reason(reason: StopReason | None) -> str:
 
 
 def decode_reason(spelled: str) -> StopReason | None:
-    """Return the reason with this spelling in Temporal's histories."""
-    return StopReason.QUARANTINED if spelled == QUARANTINED else StopReason(spelled) if spelled else None
+    """Return the reason with this spelling in Temporal's histories.
+
+    A reason that only a later release knows counts as STOPPED: the run stays unfinished, and can be resumed.
+    """
+    if not spelled:
+        return None
+    if spelled == QUARANTINED:
+        return StopReason.QUARANTINED
+    if spelled not in StopReason.__members__:
+        log.warning("stop_reason.unknown", reason=spelled)
+        return StopReason.STOPPED
+    return StopReason(spelled)
 
 
 def _hand_back(message: str, reason: str) -> ApplicationError:

@@ -191,7 +191,8 @@ class Execution:
             try:
                 return await self._execute(tenant, opened, shard, self._judges.at_work(definition))
             except JudgeUnusable as unusable:
-                return Stop(StopReason(unusable.reason), f"judge {definition.name!r}: {unusable.message}")
+                reason = StopReason.__members__.get(unusable.reason, StopReason.JUDGE_UNUSABLE)
+                return Stop(reason, f"judge {definition.name!r}: {unusable.message}")
             except JudgeError:
                 raise
             except Exception:

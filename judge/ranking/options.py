@@ -92,6 +92,9 @@ class RankOptions:
             "difference_to_detect": (self.wanted, "more than 0", self.wanted > 0),
             "level": (self.level, "between 0 and 1", 0 < self.level < 1),
             "decisive_weight": (self.decisive, "1 or more", self.decisive >= 1),
+            "k": (self.k, "more than 0", self.k > 0),
+            "start": (self.start, "a number", True),
+            "seed": (self.seed, "0 or more", self.seed >= 0),
         }
         for name, (number, limits, valid) in numbers.items():
             if not (math.isfinite(number) and valid):

@@ -259,6 +259,8 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
         if not 0 <= revision <= present:
             raise InvalidInput("revision", f"dataset {name!r} has the revisions 0 to {present}, not {revision}")
         wanted = set(request.parts) - {pb.DATASET_PART_UNSPECIFIED}
+        if unknown := wanted.difference(pb.DatasetPart.values()):
+            raise InvalidInput("parts", f"parts has the unknown number {min(unknown)}", reason="INVALID_ENUM")
         readers: list[tuple[int, Any, Any, str]] = [
             (pb.DATASET_PART_PROMPTS, self._store.read_prompts, rows.prompt, "prompts"),
             (pb.DATASET_PART_OUTPUTS, self._store.read_outputs, rows.output, "outputs"),

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 OPTIONS = "options."
+MAX_ROW = 2**63 - 1
+"""The largest number that a page token can hold."""
 E_ = TypeVar("E_", bound=IntEnum)
 
 
@@ -67,10 +69,9 @@ def page_token(token: str, empty: int) -> int:
     """Return where a page of numbers starts."""
     if not token:
         return empty
-    try:
+    if token.isascii() and token.isdigit() and int(token) <= MAX_ROW:
         return int(token)
-    except ValueError:
-        raise InvalidInput("page_token", "page_token is not a token that this service returned") from None
+    raise InvalidInput("page_token", "page_token is not a token that this service returned")
 
 
 def prompt(row: dataset_service_pb2.Prompt) -> Prompt:
@@ -186,7 +187,9 @@ def verdict_query(message: verdict_pb2.VerdictFilter) -> VerdictQuery:
 
 def part(message: outcome_pb2.Slice) -> Part:
     """Decode the requested part of the data."""
-    return Part(message.category, message.turn, message.left, message.right, message.tag)
+    if message.turn < 0:
+        raise InvalidInput("slice.turn", f"slice.turn must be 0 or more, but it is {message.turn}")
+    return Part(category=message.category, turn=message.turn, left=message.left, right=message.right, tag=message.tag)
 
 
 def rank_options(message: ranking_service_pb2.RankingOptions) -> RankOptions:
@@ -202,7 +205,7 @@ def rank_options(message: ranking_service_pb2.RankingOptions) -> RankOptions:
             reconcile=optional_enum(Reconcile, message.reconcile, "options.reconcile"),
             by_category=message.by_category,
             part=part(message.slice),
-            largest=message.degenerate == ranking_service_pb2.DEGENERATE_LARGEST,
+            largest=word(message, "degenerate", OPTIONS) == "largest",
             parser=message.parser,
             scale=word(message, "scale", OPTIONS),
             inference=word(message, "inference", OPTIONS),
@@ -233,7 +236,7 @@ def agree_options(message: agreement_service_pb2.AgreementOptions) -> AgreeOptio
     return AgreeOptions(
         **_given(
             unit=_name(message, "unit"),
-            sorted_orientation=message.orientation == agreement_service_pb2.ORIENTATION_SORTED,
+            sorted_orientation=word(message, "orientation", OPTIONS) == "sorted",
             ties=_name(message, "ties"),
             level=message.level,
             reconcile=optional_enum(Reconcile, message.reconcile, "options.reconcile"),

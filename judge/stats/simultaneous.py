@@ -24,6 +24,8 @@ DRAWS = 1000
 _PLACES = 6
 _SLIGHT = 1e-10
 """Added to each variance, as a share of their mean, so that a covariance of lower rank has a Cholesky root."""
+MOST_PROMPTS = 2**31 - 1
+"""The largest number of prompts that is reported as needed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,15 +136,16 @@ def detectable(error: float, clusters: int, level: float = 0.95, power: float = 
 def prompts_needed(error: float, clusters: int, difference: float, level: float = 0.95, power: float = 0.8) -> int:
     """The number of prompts of the same mix that it takes to detect a *difference* with a given *power*.
 
-    *error* is the present standard error of the difference over *clusters* prompts. Raises StatisticsError unless the
-    difference is positive.
+    *error* is the present standard error of the difference over *clusters* prompts. The number is at least 2 and at
+    most MOST_PROMPTS. Raises StatisticsError unless the difference is positive.
 
     >>> prompts_needed(10.0, 80, 14.2)
     320
     """
     if not difference > 0:
         raise StatisticsError(f"The difference to detect must be more than 0, not {difference}.")
-    return max(2, int(np.ceil(round(clusters * (detectable(error, clusters, level, power) / difference) ** 2, 6))))
+    needed = clusters * np.square(detectable(error, clusters, level, power) / np.float64(difference))
+    return int(np.clip(np.ceil(np.round(needed, 6)), 2, MOST_PROMPTS))
 
 
 def draw_multivariate_t(covariance: Floats, freedom: int, rng: np.random.Generator, draws: int) -> Floats:

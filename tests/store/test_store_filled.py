@@ -16,9 +16,11 @@ from sqlalchemy import JSON, Boolean, Connection, Table, text
 
 from judge.api.v1 import run_service_pb2 as pb
 from judge.app.local import running
+from judge.store.migrate import SCRIPTS
 from judge_client import JudgeClient
 from support.demo_data import settings
-from support.schemas import engine_of, migrate_url, scripts_until, tables_of
+from support.schemas import describe_schema, engine_of, kill_migration, migrate_url, scripts_until, tables_of
+from support.schemas import rows_of as rows_by_key
 
 REVISIONS = ("0001", "0002", "0003")
 Rows = dict[str, list[dict[str, Any]]]
@@ -87,3 +89,46 @@ async def test_a_filled_store_is_resumed_and_nothing_is_paid_twice(url: str, tmp
     assert (adaptive is not None) == (revision == "0003")
     assert adaptive is None or {"ok": 18} == dict(adaptive.counts.by_status)
     assert (36, 0, {"ok": 36}) == (repeated.counts.reused, repeated.counts.calls, dict(repeated.counts.by_status))
+
+
+def test_rows_with_the_old_words_get_the_new_ones(url: str, tmp_path: Path) -> None:
+    """Reasons, statuses and JSON names are rewritten, and texts that contain an old name are left alone."""
+    spec = {"dataset": "d", "pairing": {"epoch": "again", "tags": ['"epoch":', "given_up"]}}
+    migrate_url(url, scripts_until(tmp_path / "scripts", "0003"))
+    with engine_of(url).begin() as connection:
+        insert_rows(connection, rows_of("0003"))
+        [run] = tables_of(connection, ["run"])
+        changed = {"spec": spec, "reason": "POISONED", "by_status": {"ok": 3, "given_up": 2}}
+        connection.execute(run.update().where(run.c.id == 1).values(changed))
+        connection.execute(text("UPDATE run_item SET status = 'given_up' WHERE run_id = 1"))
+
+    migrate_url(url)
+
+    with engine_of(url).connect() as connection:
+        [run] = tables_of(connection, ["run"])
+        row = connection.execute(run.select().where(run.c.id == 1)).one()
+        others = connection.execute(run.select().where(run.c.id != 1)).all()
+        statuses = connection.scalars(text("SELECT DISTINCT status FROM run_item WHERE run_id = 1")).all()
+    assert row.spec == {"dataset": "d", "pairing": {"cache_tag": "again", "tags": ['"epoch":', "given_up"]}}
+    assert ("QUARANTINED", {"ok": 3, "failed": 2}, ["failed"]) == (row.reason, row.by_status, statuses)
+    assert all("cache_tag" in other.spec["pairing"] and "epoch" not in other.spec["pairing"] for other in others)
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+def test_a_migration_of_a_filled_store_killed_at_any_statement_changes_nothing(
+    url: str, tmp_path: Path, revision: str
+) -> None:
+    """Wherever it is killed, the store has its old schema and its old rows, and the next attempt succeeds."""
+    migrate_url(url, scripts_until(tmp_path / "scripts", revision))
+    with engine_of(url).begin() as connection:
+        insert_rows(connection, rows_of(revision))
+    with engine_of(url).connect() as connection:
+        before = describe_schema(connection), rows_by_key(connection, tables_of(connection))
+
+    kills = 0
+    while kill_migration(url, SCRIPTS, kills):
+        with engine_of(url).connect() as connection:
+            assert before == (describe_schema(connection), rows_by_key(connection, tables_of(connection)))
+        kills += 1
+
+    assert kills > 5
