@@ -85,8 +85,10 @@ def _print_methods(leaderboard: Leaderboard) -> None:
     out.print(f"{'; '.join(methods)}.")
     if leaderboard.HasField("coverage"):
         coverage = leaderboard.coverage
-        used = f"Verdicts used: {coverage.usable:,} of {coverage.planned:,}."
-        out.print(f"{used} {RECONCILE.get(leaderboard.reconcile, '')}".rstrip())
+        of_labels = leaderboard.parser == "label"
+        used = f"{'Labels' if of_labels else 'Verdicts'} used: {coverage.usable:,} of {coverage.planned:,}."
+        rule = "" if of_labels else RECONCILE.get(leaderboard.reconcile, "")
+        out.print(f"{used} {rule}".rstrip())
     if leaderboard.replicates:
         out.print(
             f"Bootstrap: {leaderboard.replicates:,} resamples; {leaderboard.replicates_apart:,} of them could not be "

@@ -123,7 +123,8 @@ def _rankable(
 
 def _why_incomparable(names: Sequence[str], wins: Floats) -> str:
     reasons = "; ".join(f"{names[i]} {reason}" for i, reason in sorted(unrankable(wins).items()))
-    return f"the contestants cannot be put on one scale: {reasons}; to rank the others, ask for the largest component"
+    advice = "to rank the others, use the largest component (--largest)"
+    return f"the contestants cannot be put on one scale: {reasons}; {advice}"
 
 
 def _slices(

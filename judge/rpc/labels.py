@@ -101,7 +101,7 @@ class Labels:
         outcome = np.array([label.outcome - 1 for label in labels], dtype=np.int8)
         self._parts.append(
             (
-                self._keys.of(where for where, _ in placed).astype(np.int64),
+                self._keys.of(key for key, _ in placed).astype(np.int64),
                 self._annotators.of(label.annotator for label in labels).astype(np.int64),
                 np.where([flipped for _, flipped in placed], FLIPPED[outcome], outcome),
                 np.array([label.kind for label in labels], dtype=np.int8),
@@ -121,9 +121,9 @@ class Labels:
         turn = np.array(columns.turn, dtype=np.int64) if columns.turn else np.ones(n, dtype=np.int64)
         outcome = np.array(columns.outcome, dtype=np.int64)
         pair = np.unique(left * names + right, return_inverse=True)[1]
-        where = np.unique(pair * names + prompt, return_inverse=True)[1]
+        place = np.unique(pair * names + prompt, return_inverse=True)[1]
         turns, when = np.unique(turn, return_inverse=True)
-        _, first, at = np.unique(where * turns.size + when, return_index=True, return_inverse=True)
+        _, first, at = np.unique(place * turns.size + when, return_index=True, return_inverse=True)
         _, speaks, who = np.unique(annotator, return_index=True, return_inverse=True)
         of_outcome = np.unique(outcome, return_index=True)[1]
         labels = {row: decode.label(_row(columns, row)) for row in np.unique([*first, *speaks, *of_outcome]).tolist()}
@@ -132,7 +132,7 @@ class Labels:
         code = (outcome - 1).astype(np.int8)
         self._parts.append(
             (
-                self._keys.of(where for where, _ in placed)[at].astype(np.int64),
+                self._keys.of(key for key, _ in placed)[at].astype(np.int64),
                 self._annotators.of(labels[row].annotator for row in speaks.tolist())[who].astype(np.int64),
                 np.where(flipped, FLIPPED[code], code),
                 np.full(n, columns.kind, dtype=np.int8),

@@ -92,7 +92,7 @@ async def test_a_filled_store_is_resumed_and_nothing_is_paid_twice(url: str, tmp
 
 
 def test_rows_with_the_old_words_get_the_new_ones(url: str, tmp_path: Path) -> None:
-    """Reasons, statuses and JSON names are rewritten, and texts that contain an old name are left alone."""
+    """Reasons, statuses and JSON names are rewritten, and texts that contain an old name stay the same."""
     spec = {"dataset": "d", "pairing": {"epoch": "again", "tags": ['"epoch":', "given_up"]}}
     migrate_url(url, scripts_until(tmp_path / "scripts", "0003"))
     with engine_of(url).begin() as connection:

@@ -163,6 +163,12 @@ ALLOWED = (
     Allowed("judge/store/migrations/*", "a migration names the columns that a store of its day has"),
     Allowed("tests/store/test_store_migrat*.py", "stores of older schemas are filled under their own names"),
     Allowed("tests/*schemas.py", "stores of older schemas are filled under their own names"),
+    Allowed("tests/store/test_store_filled.py", "stores of older schemas are filled under their own names"),
+    Allowed("judge/domain/run.py", "OrderPolicy.ONE, as in `--orders one`", ("one",), text="ONE"),
+    Allowed("judge/store/clock.py", "PostgreSQL's word for the seconds of a time", ("epoch",)),
+    Allowed(
+        "tests/faults/test_faults_clock.py", "PostgreSQL's word for the seconds of a time", ("epoch",), text="epoch"
+    ),
     Allowed("tests/structure/*", "the words themselves are listed here"),
     Allowed("judge/engines/*.py", "the name of an activity in Temporal's histories", ("lane",), text="lanes"),
     Allowed("judge/engines/workflow.py", "a field in payloads of Temporal's histories", ("told",), text="told"),
@@ -172,6 +178,7 @@ ALLOWED = (
     Allowed("tests/prompts/*.py", "letters of the alphabet: A and B in replies, and look-alikes", ("letters",)),
     Allowed("bench/small_server.py", "letters of the alphabet: A and B in replies", ("letters",)),
     Allowed("judge/backends/*.py", "hashed: it decides what the random judge answers", text="random yardstick"),
+    Allowed("judge/backends/baseline.py", "stored as the reply of the random judge", text="Drawn by lot."),
     Allowed("judge/formats/inspect*.py", "Inspect's own word for repeated samples", ("epoch",)),
     Allowed("tests/formats/test_formats_inspect*.py", "Inspect's own word for repeated samples", ("epoch",)),
 )
