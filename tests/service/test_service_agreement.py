@@ -147,7 +147,7 @@ async def test_figures_that_do_not_apply_are_left_out_with_a_note(service: Judge
     [
         (
             pb.AgreementOptions(intervals=INTERVAL_METHOD_BOOTSTRAP_T),
-            "intervals must be bootstrap, percentile or empty, but they are 'bootstrap-t'",
+            "intervals must be one of sandwich, bootstrap, percentile, not bootstrap-t",
         ),
         (pb.AgreementOptions(intervals=INTERVAL_METHOD_BOOTSTRAP, replicates=1), "replicates must be from 2"),
         (pb.AgreementOptions(epsilon=2), "epsilon must be between 0 and 1"),
