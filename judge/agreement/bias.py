@@ -23,7 +23,8 @@ from judge.stats.bradley_terry import Effect, bradley_terry
 from judge.stats.cluster_intervals import Estimate, mean
 from judge.stats.errors import StatisticsError
 from judge.votes.comparisons import ComparisonKey
-from judge.votes.votes import SourceVotes, Vote
+from judge.votes.vote_table import VoteTable
+from judge.votes.votes import SourceVotes
 
 PEOPLE = "people"
 """The name of the covariate that holds people's votes."""
@@ -35,8 +36,8 @@ class _StyleAndPeople(Style):
 
     people: Mapping[ComparisonKey, float] = field(default_factory=dict)
 
-    def difference(self, vote: Vote) -> Floats:
-        return np.append(self.people[vote.key], super().difference(vote))
+    def difference(self, key: ComparisonKey) -> Floats:
+        return np.append(self.people[key], super().difference(key))
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,11 @@ def bias(source: SourceVotes, target: SourceVotes, style: Style | str, family: C
     *style* is that of the outputs, or why it is not known.
     Raises InvalidInput for a family of which no contestant is there.
     """
-    left_scores: dict[ComparisonKey, list[float]] = {}
-    for vote in target.rows:
-        left_scores.setdefault(vote.key, []).append(LEFT_SCORE[vote.outcome])
-    people = {key: sum(scores) / len(scores) for key, scores in left_scores.items()}
-    rows = tuple(vote for vote in source.rows if vote.key in people)
+    people = target.rows.means()
+    shared = np.array([key in people for key in source.rows.keys], dtype=np.bool_)
+    rows = source.rows.among(shared[source.rows.item]).compact()
     own = _family(rows, people, family, level) if family else None
-    known = len({vote.key for vote in rows}), len({vote.key.prompt_id for vote in rows})
+    known = len(rows.keys), np.unique(rows.keys.prompt).size
     if isinstance(style, str):
         return Bias((), style, own, *known)
     difference = _StyleAndPeople(
@@ -83,10 +82,8 @@ def bias(source: SourceVotes, target: SourceVotes, style: Style | str, family: C
     return Bias(fit.effects(level), reason, own, *known)
 
 
-def _family(
-    rows: Collection[Vote], people: Mapping[ComparisonKey, float], family: Collection[str], level: float
-) -> Estimate:
-    ends = {end for vote in rows for end in (vote.key.left, vote.key.right)}
+def _family(rows: VoteTable, people: Mapping[ComparisonKey, float], family: Collection[str], level: float) -> Estimate:
+    ends = {end for key in rows.keys for end in (key.left, key.right)}
     unknown = sorted(set(family) - ends)
     if unknown:
         raise InvalidInput(

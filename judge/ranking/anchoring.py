@@ -88,12 +88,8 @@ def anchor(votes: SourceVotes, labels: AnchorLabels, names: Sequence[str]) -> tu
     few labels.
     """
     code = {name: i for i, name in enumerate(names)}
-    left_scores: dict[ComparisonKey, list[float]] = {}
-    for vote in votes.rows:
-        if vote.key.left in code and vote.key.right in code:
-            left_score = LEFT_SCORE[vote.outcome] if vote.left_score is None else vote.left_score
-            left_scores.setdefault(vote.key, []).append(left_score)
-    keys = list(left_scores)
+    judged = {key: mean for key, mean in votes.rows.means().items() if key.left in code and key.right in code}
+    keys = list(judged)
     n_labeled = sum(key in labels.left_scores for key in keys)
     if not n_labeled:
         message = f"{labels.source} has no label on a comparison that {votes.source} has an outcome for"
@@ -102,7 +98,7 @@ def anchor(votes: SourceVotes, labels: AnchorLabels, names: Sequence[str]) -> tu
         m=len(names),
         left=np.array([code[key.left] for key in keys], dtype=np.int32),
         right=np.array([code[key.right] for key in keys], dtype=np.int32),
-        judged=np.array([sum(left_scores[key]) / len(left_scores[key]) for key in keys]),
+        judged=np.array(list(judged.values())),
         labeled=np.array([labels.left_scores.get(key, np.nan) for key in keys]),
         probability=_probabilities(keys, labels.probability, n_labeled),
         cluster=encode_names([key.prompt_id for key in keys])[1][0],

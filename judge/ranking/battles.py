@@ -14,8 +14,9 @@ from judge.ranking.anchoring import AnchorLabels
 from judge.ranking.options import RankOptions
 from judge.stats.battles import FLIPPED, LEFT, RIGHT, Battles, cluster_codes
 from judge.stats.paired_model import Covariates
-from judge.votes.vote_table import BOTH, Columns
-from judge.votes.votes import SourceVotes, Vote
+from judge.votes.comparisons import ComparisonKey
+from judge.votes.vote_table import BOTH, VoteTable
+from judge.votes.votes import SourceVotes
 
 FEWEST_PROMPTS = 10
 """A covariate that differs on fewer prompts is not fitted, since all battles on them may easily go one way."""
@@ -28,9 +29,8 @@ class Style:
     names: tuple[str, ...]
     of: Mapping[tuple[str, str, int, int], Floats]
 
-    def difference(self, vote: Vote) -> Floats:
-        """The covariates of the left output minus those of the right one, float64[p]."""
-        key = vote.key
+    def difference(self, key: ComparisonKey) -> Floats:
+        """The covariates of the left output of a comparison minus those of the right one, float64[p]."""
         left = self.of[key.prompt_id, key.left, key.left_sample, key.turn]
         return left - self.of[key.prompt_id, key.right, key.right_sample, key.turn]
 
@@ -70,7 +70,7 @@ def battle_design(votes: SourceVotes, options: RankOptions, style: Style | None 
     Raises Precondition NO_OUTCOMES if there are no votes, and InvalidInput for a position effect or clusters that the
     votes do not have.
     """
-    rows = Columns.of(votes.rows)
+    rows = votes.rows
     presentations = rows.left_first is not None and bool((rows.left_first != BOTH).any())
     if options.position and not presentations:
         raise InvalidInput(
@@ -111,7 +111,7 @@ def battle_design(votes: SourceVotes, options: RankOptions, style: Style | None 
     )
 
 
-def _parts(rows: Columns) -> tuple[Ints, Codes, Floats]:
+def _parts(rows: VoteTable) -> tuple[Ints, Codes, Floats]:
     """The vote of each battle, its outcome and its weight: a left score between 0 and 1 makes two battles."""
     left_score = np.full(len(rows), np.nan) if rows.left_score is None else rows.left_score
     split = ~(np.isnan(left_score) | (left_score == 0) | (left_score == 1))
@@ -138,7 +138,7 @@ def compress_codes(codes: Ints, names: Sequence[str]) -> tuple[tuple[str, ...], 
 
 
 def _clusters(
-    votes: SourceVotes, rows: Columns, options: RankOptions, vote: Ints, prompts: Ints, categories: Sequence[str]
+    votes: SourceVotes, rows: VoteTable, options: RankOptions, vote: Ints, prompts: Ints, categories: Sequence[str]
 ) -> tuple[Ints, Ints | None]:
     """The cluster of each battle and, if asked for, the stratum of each cluster."""
     if options.inference == "annotators":
@@ -157,7 +157,7 @@ def _clusters(
     return prompts, encode_names(categories)[1][0] if options.strata else None
 
 
-def _complete(rows: Columns) -> bool:
+def _complete(rows: VoteTable) -> bool:
     """Whether every comparison was shown equally often in both orders."""
     if rows.left_first is None:
         return True
@@ -165,9 +165,12 @@ def _complete(rows: Columns) -> bool:
     return not np.bincount(rows.item, signs).any()
 
 
-def _covariates(rows: Columns, style: Style, vote: Ints, prompts: Ints) -> tuple[Covariates, tuple[str, ...]]:
+def _covariates(rows: VoteTable, style: Style, vote: Ints, prompts: Ints) -> tuple[Covariates, tuple[str, ...]]:
     """The covariates of each battle, in units of their root mean square and not centered; and the names too rare."""
-    difference = np.array([style.difference(row) * (-1 if row.left_first is False else 1) for row in rows])[vote]
+    used, at = np.unique(rows.item, return_inverse=True)
+    difference = np.array([style.difference(key) for key in rows.keys.among(used)])[at[vote]]
+    if rows.left_first is not None:
+        difference = np.where(rows.left_first[vote, None] == 0, -difference, difference)
     common = [len(np.unique(prompts[column != 0])) >= FEWEST_PROMPTS for column in difference.T]
     size = np.sqrt(np.square(difference[:, common]).mean(axis=0))
     names = tuple(name for name, is_common in zip(style.names, common, strict=True) if is_common)

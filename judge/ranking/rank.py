@@ -23,7 +23,6 @@ from judge.ranking.rows import adjust_standings, share_rows
 from judge.ranking.variance import variance_of
 from judge.stats.components import strong_components, unrankable
 from judge.votes.juries import without
-from judge.votes.vote_table import categories_of, in_category
 from judge.votes.votes import SourceVotes
 
 ADAPTIVE_NOTE = "The pairs were chosen adaptively, in {rounds}; the uniform sample is also ranked alone."
@@ -48,7 +47,7 @@ def build_leaderboard(
         leaderboard = _add_uniform_sample(leaderboard, votes, options, style)
     if style is not None:
         leaderboard = replace(leaderboard, without_style=rank(replace(design, style=None, rare=()), options))
-    categories = categories_of(votes)
+    categories = votes.category_names
     _check_targets(options, categories)
     if options.leave_one_out:
         left_out = (*_without_categories(votes, options, style, categories), *_without_judges(votes, options, style))
@@ -136,7 +135,7 @@ def _slices(
     slices = []
     for category in categories:
         in_part = replace(lenient, part=replace(options.part, category=category))
-        slices.append(_rank_what_can_be(in_category(votes, category), in_part, style))
+        slices.append(_rank_what_can_be(votes.in_category(category), in_part, style))
     return adjust_standings(slices, options)
 
 
@@ -159,7 +158,7 @@ def _without_categories(
     votes: SourceVotes, options: RankOptions, style: Style | None, categories: Sequence[str]
 ) -> Iterator[LeaveOneOut]:
     for category in categories:
-        yield LeaveOneOut(category, _ranks(in_category(votes, category, other=True), options, style))
+        yield LeaveOneOut(category, _ranks(votes.in_category(category, other=True), options, style))
 
 
 def _without_judges(votes: SourceVotes, options: RankOptions, style: Style | None) -> Iterator[LeaveOneOut]:

@@ -50,7 +50,7 @@ def _all_features(texts: Sequence[str]) -> list[Floats]:
 async def style_of(store: Store, tenant: str, votes: SourceVotes) -> Style:
     """The style of every output that *votes* are about. Raises InvalidInput if the dataset lacks an output."""
     revision = await store.revision(tenant, votes.dataset)
-    prompt_ids = {vote.key.prompt_id for vote in votes.rows}
+    prompt_ids = {key.prompt_id for key in votes.rows.compact().keys}
     index = await store.dataset_index(tenant, votes.dataset, revision, prompt_ids=prompt_ids)
     rows = {name: output.row for name, output in index.named().items()}
     all_sides = _sides(votes, rows)
@@ -76,10 +76,10 @@ def _sides(votes: SourceVotes, known: Container[tuple[str, str, int]]) -> list[_
     sides = sorted(
         {
             side
-            for vote in votes.rows
+            for key in votes.rows.compact().keys
             for side in (
-                (vote.key.prompt_id, vote.key.left, vote.key.left_sample, vote.key.turn),
-                (vote.key.prompt_id, vote.key.right, vote.key.right_sample, vote.key.turn),
+                (key.prompt_id, key.left, key.left_sample, key.turn),
+                (key.prompt_id, key.right, key.right_sample, key.turn),
             )
         }
     )

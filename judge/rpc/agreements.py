@@ -106,7 +106,7 @@ class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
 
     def _family(self, name: str, source: SourceVotes) -> tuple[str, ...]:
         """Return the contestants in the family configured for *name* that *source* has an outcome of."""
-        known = {end for vote in source.rows for end in (vote.key.left, vote.key.right)}
+        known = {end for key in source.rows.compact().keys for end in (key.left, key.right)}
         return tuple(contestant for contestant in self._families.get(name, ()) if contestant in known)
 
     async def _style(self, source: SourceVotes) -> Style | str:

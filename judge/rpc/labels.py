@@ -18,7 +18,7 @@ from judge.stats.battles import FLIPPED
 from judge.votes.comparisons import ComparisonIndex, ComparisonKey
 from judge.votes.shared_codes import merge_votes
 from judge.votes.sources import oriented_key
-from judge.votes.vote_table import Columns, Numbers
+from judge.votes.vote_table import Numbers, VoteTable
 from judge.votes.votes import Part, SourceVotes
 
 _Index = npt.NDArray[np.int64]
@@ -91,8 +91,14 @@ class Labels:
         if not taken.any():
             raise NotFound(f"source {source} matches no label", reason="EMPTY_SOURCE")
         taken &= part.among(keys, {}, {})[item]
-        columns = Columns(keys, annotators, item.astype(np.int32), annotator.astype(np.int32), outcome).among(taken)
-        rows = merge_votes(columns, source.merge)
+        every = VoteTable(
+            keys=keys,
+            annotators=annotators,
+            item=item.astype(np.int32),
+            annotator=annotator.astype(np.int32),
+            outcome=outcome,
+        )
+        rows = merge_votes(every.among(taken), source.merge)
         return SourceVotes(str(source), rows, {}, {}, len(rows), len(rows), parser="label")
 
     def _add_rows(self, rows: Sequence[ds.Label]) -> None:

@@ -18,7 +18,7 @@ from judge.ports.verdict_columns import STATUSES, VerdictColumns
 from judge.stats.battles import TIE
 from judge.votes.comparisons import ComparisonIndex
 from judge.votes.verdicts_by_order import ORDERS, ByOrder, outcome_codes
-from judge.votes.vote_table import Columns
+from judge.votes.vote_table import VoteTable
 from judge.votes.votes import WHOLE, SourceVotes, Taking
 
 
@@ -121,7 +121,7 @@ def _weights(strength: Floats, decisive: float) -> Floats:
     return 1 + (decisive - 1) * np.maximum(2 * np.nan_to_num(strength) - 1, 0.0)
 
 
-def reconcile_orders(by_order: ByOrder, reconcile: Reconcile, judge: str) -> Columns:
+def reconcile_orders(by_order: ByOrder, reconcile: Reconcile, judge: str) -> VoteTable:
     """One vote per comparison from its two orders, or one per order if each counts on its own."""
     if reconcile is Reconcile.EACH:
         return _vote_per_order(by_order, judge)
@@ -144,7 +144,7 @@ def reconcile_orders(by_order: ByOrder, reconcile: Reconcile, judge: str) -> Col
     return votes.among(same) if reconcile is Reconcile.DROP else votes
 
 
-def _vote_per_order(by_order: ByOrder, judge: str) -> Columns:
+def _vote_per_order(by_order: ByOrder, judge: str) -> VoteTable:
     means = by_order.means.ravel()
     cell = np.flatnonzero(~np.isnan(means))
     outcome = outcome_codes(means[cell])
@@ -154,8 +154,8 @@ def _vote_per_order(by_order: ByOrder, judge: str) -> Columns:
     return replace(votes, left_first=first, weight=weight)
 
 
-def _votes(keys: ComparisonIndex, item: NDArray[np.integer], outcome: Codes, judge: str) -> Columns:
+def _votes(keys: ComparisonIndex, item: NDArray[np.integer], outcome: Codes, judge: str) -> VoteTable:
     at = item.astype(np.int32)
-    return Columns(
+    return VoteTable(
         keys=keys, annotators=(judge,), item=at, annotator=np.zeros(at.size, dtype=np.int32), outcome=outcome
     )

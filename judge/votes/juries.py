@@ -9,7 +9,8 @@ from dataclasses import astuple, replace
 from judge.domain.outcome import LEFT_SCORE, Outcome, whole
 from judge.domain.source import Merge, Source
 from judge.votes.comparisons import ComparisonKey
-from judge.votes.votes import SourceVotes, Vote
+from judge.votes.vote_table import Vote, VoteTable
+from judge.votes.votes import SourceVotes
 
 
 def jury_votes(jury: Source, members: Sequence[SourceVotes]) -> SourceVotes:
@@ -32,7 +33,7 @@ def jury_votes(jury: Source, members: Sequence[SourceVotes]) -> SourceVotes:
     first = members[0]
     return SourceVotes(
         source=str(jury),
-        rows=tuple(rows),
+        rows=VoteTable.of(rows),
         categories=first.categories,
         tags=first.tags,
         usable=len(rows),

@@ -10,12 +10,11 @@ import numpy as np
 
 from judge.columns.arrays import Flags, Floats, Ints
 from judge.columns.names import encode_names
-from judge.domain.outcome import Outcome
 from judge.domain.source import Merge
 from judge.stats.votes import VoteColumns, majority, plurality, split_plurality
 from judge.votes.comparisons import ComparisonIndex, ComparisonKey
-from judge.votes.vote_table import Columns, Numbers
-from judge.votes.votes import Part, Vote
+from judge.votes.vote_table import Numbers, VoteTable
+from judge.votes.votes import Part
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +35,9 @@ class Table:
     categories: Mapping[str, str]
 
     @staticmethod
-    def of(categories: Mapping[str, str], *sources: Sequence[Vote]) -> Table:
+    def of(categories: Mapping[str, str], *sources: VoteTable) -> Table:
         """The votes of all *sources*."""
-        columns = [Columns.of(rows).compact() for rows in sources]
+        columns = [rows.compact() for rows in sources]
         items, people = Numbers[ComparisonKey](), Numbers[str]()
         codes = [(items.of(rows.keys)[rows.item], people.of(rows.annotators)[rows.annotator]) for rows in columns]
         keys, annotators = ComparisonIndex.of(items), tuple(people)
@@ -72,24 +71,23 @@ class Table:
         return replace(part, tag="").among(self.keys, self.categories, {})
 
 
-def merge_votes(rows: Sequence[Vote], merge: Merge) -> Sequence[Vote]:
+def merge_votes(rows: VoteTable, merge: Merge) -> VoteTable:
     """Merge *rows* into one vote per comparison, as *merge* says; *rows* unchanged for NONE."""
     if merge is Merge.NONE:
         return rows
-    columns = Columns.of(rows)
-    votes = VoteColumns(item=columns.item, outcome=columns.outcome, cluster=columns.item, annotator=columns.annotator)
+    votes = VoteColumns(item=rows.item, outcome=rows.outcome, cluster=rows.item, annotator=rows.annotator)
+    weight = None
     if merge is Merge.PLURALITY_SPLIT:
-        parts, weight = split_plurality(votes)
-        split = zip(parts.item.tolist(), parts.outcome.tolist(), weight.tolist(), strict=True)
-        return [Vote(columns.keys[at], Outcome(code + 1), f"@{merge}", weight=part) for at, code, part in split]
-    if merge is Merge.MAJORITY:
+        merged, weight = split_plurality(votes)
+    elif merge is Merge.MAJORITY:
         merged = majority(votes)
     else:
         merged = plurality(votes, "drop" if merge is Merge.PLURALITY_DROP else "tie")
-    return Columns(
-        keys=columns.keys,
+    return VoteTable(
+        keys=rows.keys,
         annotators=(f"@{merge}",),
         item=merged.item,
         annotator=np.zeros(merged.n, dtype=np.int32),
         outcome=merged.outcome,
+        weight=weight,
     )

@@ -23,8 +23,8 @@ from judge.votes.comparisons import ComparisonKey
 from judge.votes.from_verdicts import JudgeVerdicts, PromptAttributes, judge_votes
 from judge.votes.juries import jury_votes
 from judge.votes.shared_codes import merge_votes
-from judge.votes.vote_table import Columns
-from judge.votes.votes import SourceVotes, Taking, Vote
+from judge.votes.vote_table import Vote, VoteTable
+from judge.votes.votes import SourceVotes, Taking
 
 
 async def votes_of(store: Store, tenant: str, dataset: str, source: Source, taking: Taking) -> SourceVotes:
@@ -48,7 +48,7 @@ async def _load_votes(store: Store, tenant: str, dataset: str, source: Source, t
         labels = [label async for _, label in all_labels(store, tenant, dataset, revision)]
 
         def votes_from_labels() -> SourceVotes:
-            votes = Columns.of(label_votes(source, labels))
+            votes = label_votes(source, labels)
             rows = votes.among(taking.part.among(votes.keys, categories, tags)[votes.item])
             return SourceVotes(
                 source=str(source),
@@ -103,13 +103,14 @@ def labels_of(source: Source, labels: Iterable[Label]) -> list[Label]:
     return matching
 
 
-def label_votes(source: Source, labels: Iterable[Label]) -> Sequence[Vote]:
+def label_votes(source: Source, labels: Iterable[Label]) -> VoteTable:
     """The votes of *source* from *labels*, in their order. Raises NotFound if it matches none."""
     rows = []
     for label in labels_of(source, labels):
         key, flipped = oriented_key(label)
-        rows.append(Vote(key, label.outcome.flipped if flipped else label.outcome, label.annotator))
-    return merge_votes(rows, source.merge)
+        outcome = label.outcome.flipped if flipped else label.outcome
+        rows.append(Vote(key=key, outcome=outcome, annotator=label.annotator))
+    return merge_votes(VoteTable.of(rows), source.merge)
 
 
 def oriented_key(label: Label) -> tuple[ComparisonKey, bool]:

@@ -1,4 +1,7 @@
-"""Votes as columns, so that a million votes are a few arrays."""
+"""Votes as one table: a row for each outcome on a comparison, oriented with the smaller name on the left.
+
+The table keeps columns, so that a million votes are a few arrays. Rankings and reports of agreement use the columns.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +16,30 @@ import numpy as np
 from judge.columns.arrays import Codes, Flags, Floats, Ints
 from judge.domain.outcome import LEFT_SCORE, Outcome
 from judge.votes.comparisons import ComparisonIndex, ComparisonKey
-from judge.votes.votes import SourceVotes, Vote
 
 T = TypeVar("T")
 BOTH = -1
 """The code of `left_first` for a vote that is made from both orders, or from none."""
 
 
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One row of a table of votes: an outcome on a comparison.
+
+    *left_score* is 1 for left, 0.5 for a tie, 0 for right, or in between for a soft vote; None means that it follows
+    from the outcome. *left_first* is set if each order is a vote of its own. *weight* is how many votes it counts for.
+    """
+
+    key: ComparisonKey
+    outcome: Outcome
+    annotator: str = ""
+    left_score: float | None = None
+    left_first: bool | None = None
+    weight: float = 1.0
+
+
 @dataclass(frozen=True, eq=False)
-class Columns(Sequence[Vote]):
+class VoteTable(Sequence[Vote]):
     """n votes: *item* and *annotator* are int32[n] codes of *keys* and *annotators*, *outcome* is int8[n].
 
     *left_score* is float64[n], NaN if it follows from the outcome; *left_first* is int8[n], 1, 0 or BOTH; *weight* is
@@ -38,13 +56,11 @@ class Columns(Sequence[Vote]):
     weight: Floats | None = None
 
     @staticmethod
-    def of(rows: Sequence[Vote]) -> Columns:
-        """The columns of *rows*; *rows* itself if it is columns."""
-        if isinstance(rows, Columns):
-            return rows
+    def of(rows: Sequence[Vote]) -> VoteTable:
+        """The table of *rows*."""
         items, people = Numbers[ComparisonKey](), Numbers[str]()
         item, annotator = items.of(vote.key for vote in rows), people.of(vote.annotator for vote in rows)
-        return Columns(
+        return VoteTable(
             keys=ComparisonIndex.of(items),
             annotators=tuple(people),
             item=item,
@@ -63,8 +79,8 @@ class Columns(Sequence[Vote]):
     @overload
     def __getitem__(self, at: int) -> Vote: ...
     @overload
-    def __getitem__(self, at: slice) -> Columns: ...
-    def __getitem__(self, at: int | slice) -> Vote | Columns:
+    def __getitem__(self, at: slice) -> VoteTable: ...
+    def __getitem__(self, at: int | slice) -> Vote | VoteTable:
         """The vote at a position, or those of a slice."""
         if isinstance(at, slice):
             return self.among(at)
@@ -86,9 +102,9 @@ class Columns(Sequence[Vote]):
             repeat(1.0, n) if self.weight is None else self.weight.tolist(),
         )
 
-    def among(self, rows: slice | Flags | Ints) -> Columns:
+    def among(self, rows: slice | Flags | Ints) -> VoteTable:
         """The votes in these *rows*."""
-        return Columns(
+        return VoteTable(
             keys=self.keys,
             annotators=self.annotators,
             item=self.item[rows],
@@ -99,7 +115,7 @@ class Columns(Sequence[Vote]):
             weight=None if self.weight is None else self.weight[rows],
         )
 
-    def compact(self) -> Columns:
+    def compact(self) -> VoteTable:
         """The same votes, without the comparisons that no vote is on."""
         used, item = np.unique(self.item, return_inverse=True)
         if used.size == len(self.keys):
@@ -113,6 +129,13 @@ class Columns(Sequence[Vote]):
         return (
             of_outcome if self.left_score is None else np.where(np.isnan(self.left_score), of_outcome, self.left_score)
         )
+
+    def means(self) -> dict[ComparisonKey, float]:
+        """The mean left score of each comparison that has votes, in the order of first votes."""
+        items, first = np.unique(self.item, return_index=True)
+        sums, counts = np.bincount(self.item, self.left_scores), np.bincount(self.item)
+        order = items[np.argsort(first)]
+        return dict(zip(self.keys.among(order), (sums[order] / counts[order]).tolist(), strict=True))
 
     @property
     def prompt(self) -> Ints:
@@ -130,20 +153,6 @@ def _vote(key: ComparisonKey, code: int, annotator: str, left_score: float, firs
         left_first=None if first == BOTH else bool(first),
         weight=weight,
     )
-
-
-def categories_of(votes: SourceVotes) -> list[str]:
-    """The categories of the prompts that have *votes*, sorted."""
-    rows = Columns.of(votes.rows)
-    names = rows.keys.prompt_ids
-    return sorted({votes.categories.get(names[code], "") for code in np.unique(rows.prompt).tolist()})
-
-
-def in_category(votes: SourceVotes, category: str, *, other: bool = False) -> SourceVotes:
-    """The votes in *category*, or with *other*, in all other categories."""
-    rows = Columns.of(votes.rows)
-    inside = [(votes.categories.get(name, "") == category) != other for name in rows.keys.prompt_ids]
-    return replace(votes, rows=rows.among(np.array(inside, dtype=np.bool_)[rows.prompt]))
 
 
 class Numbers(dict[T, int]):

@@ -1,40 +1,25 @@
-"""Votes: one row for each outcome on a comparison, oriented with the smaller name on the left."""
+"""The votes of a source, and the choices by which a source becomes votes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from judge.columns.arrays import Flags
-from judge.domain.outcome import Outcome, Reconcile
+from judge.domain.outcome import Reconcile
 from judge.votes.comparisons import ComparisonIndex, ComparisonKey
 from judge.votes.verdicts_by_order import ByOrder, LeftScores, OutcomesByOrder
-
-
-@dataclass(frozen=True, slots=True)
-class Vote:
-    """One outcome on a comparison.
-
-    *left_score* is 1 for left, 0.5 for a tie, 0 for right, or in between for a soft vote; None means that it follows
-    from the outcome. *left_first* is set if each order is a vote of its own. *weight* is how many votes it counts for.
-    """
-
-    key: ComparisonKey
-    outcome: Outcome
-    annotator: str = ""
-    left_score: float | None = None
-    left_first: bool | None = None
-    weight: float = 1.0
+from judge.votes.vote_table import VoteTable
 
 
 @dataclass(frozen=True)
 class SourceVotes:
-    """The votes of a source in stored order, the verdicts behind them, and its coverage."""
+    """The votes of a source as one table in stored order, the verdicts behind them, and its coverage."""
 
     source: str
-    rows: Sequence[Vote]
+    rows: VoteTable
     categories: Mapping[str, str]
     tags: Mapping[str, tuple[str, ...]]
     usable: int
@@ -77,8 +62,19 @@ class SourceVotes:
     @property
     def uniform_votes(self) -> SourceVotes:
         """For an adaptive run, the votes on its uniform sample."""
-        rows = tuple(v for v in self.rows if (v.key.prompt_id, v.key.left, v.key.right) in self.uniform_sample)
-        return replace(self, rows=rows)
+        drawn = [(key.prompt_id, key.left, key.right) in self.uniform_sample for key in self.rows.keys]
+        return replace(self, rows=self.rows.among(np.array(drawn, dtype=np.bool_)[self.rows.item]))
+
+    @property
+    def category_names(self) -> list[str]:
+        """The categories of the prompts that have votes, sorted."""
+        names = self.rows.keys.prompt_ids
+        return sorted({self.categories.get(names[code], "") for code in np.unique(self.rows.prompt).tolist()})
+
+    def in_category(self, category: str, *, other: bool = False) -> SourceVotes:
+        """The votes in *category*, or with *other*, in all other categories."""
+        inside = [(self.categories.get(name, "") == category) != other for name in self.rows.keys.prompt_ids]
+        return replace(self, rows=self.rows.among(np.array(inside, dtype=np.bool_)[self.rows.prompt]))
 
 
 @dataclass(frozen=True, slots=True)

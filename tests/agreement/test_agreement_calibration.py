@@ -10,11 +10,14 @@ from judge.agreement.options import AgreeOptions
 from judge.domain.errors import InvalidInput
 from judge.domain.outcome import Outcome
 from judge.votes.comparisons import ComparisonKey
-from judge.votes.votes import SourceVotes, Vote
+from judge.votes.vote_table import Vote, VoteTable
+from judge.votes.votes import SourceVotes
 
 
 def votes_of(name: str, rows: list[Vote]) -> SourceVotes:
-    return SourceVotes(source=name, rows=tuple(rows), categories={}, tags={}, usable=len(rows), planned=len(rows))
+    return SourceVotes(
+        source=name, rows=VoteTable.of(rows), categories={}, tags={}, usable=len(rows), planned=len(rows)
+    )
 
 
 def test_calibration_compares_probabilities_to_votes_that_are_no_ties() -> None:

@@ -13,7 +13,8 @@ from judge.domain.verdict import ParsedVerdict, PresentationNames, Reply, Verdic
 from judge.ports.parsed_verdicts import as_columns
 from judge.votes.comparisons import ComparisonKey
 from judge.votes.from_verdicts import JudgeVerdicts, PromptAttributes, judge_votes
-from judge.votes.votes import Part, SourceVotes, Taking, Vote
+from judge.votes.vote_table import Vote
+from judge.votes.votes import Part, SourceVotes, Taking
 
 LEADERBOARD = PromptAttributes({"p0": "x", "p1": "y"}, {"p0": ("t",), "p1": ()})
 

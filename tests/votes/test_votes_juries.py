@@ -12,7 +12,8 @@ from judge.domain.source import Source
 from judge.votes.comparisons import ComparisonIndex, ComparisonKey
 from judge.votes.juries import jury_votes
 from judge.votes.verdicts_by_order import ByOrder
-from judge.votes.votes import SourceVotes, Vote
+from judge.votes.vote_table import Vote, VoteTable
+from judge.votes.votes import SourceVotes
 from judge_client import JudgeClient
 from support.demo_data import upload_demo
 
@@ -22,7 +23,7 @@ LEFT, RIGHT, TIE = Outcome.LEFT, Outcome.RIGHT, Outcome.TIE
 def votes_of(*outcomes: Outcome | None) -> SourceVotes:
     """Return the votes of a judge on the comparisons p0, p1, ...; None is a verdict without an outcome."""
     keys = [ComparisonKey(prompt_id=f"p{n}", turn=1, left="a", right="b") for n in range(len(outcomes))]
-    rows = tuple(Vote(key, outcome) for key, outcome in zip(keys, outcomes, strict=True) if outcome)
+    rows = VoteTable.of([Vote(key, outcome) for key, outcome in zip(keys, outcomes, strict=True) if outcome])
     n = len(keys)
     nothing, item = np.full(n, np.nan), np.arange(n, dtype=np.int32)
     behind = ByOrder(
