@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 MT_BENCH = $(if $(wildcard $(DATA)/fastchat),$(DATA),$(DATA)/mt-bench)
 
-.PHONY: help demo test check fmt proto serve lock bench bench-adaptive bench-rank bench-runs mt-bench agreement test-engines test-faults test-stats test-vllm demo-llm structure
+.PHONY: help demo test check fmt proto serve lock bench bench-adaptive bench-rank bench-runs bench-stats mt-bench agreement test-engines test-faults test-stats test-vllm demo-llm structure
 
 help:  ## print this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */  \1|/' | awk -F'|' '{printf "%-12s %s\n", $$1, $$2}' | sed 's/^/  /'
@@ -113,6 +113,9 @@ bench-adaptive: $(VENV)/.dev  ## simulated adaptive runs: do their intervals hol
 
 bench-rank: $(RANK)/.made  ## rankings beside evalica, arenakit, arena-rank and choix, simulated and timed
 	PYTHONPATH=. $(RANK)/bin/python bench/rank.py
+
+bench-stats: $(VENV)/.dev  ## simulate whether intervals and tests hold on unbalanced designs (PART=NAME for one part)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python bench/stats.py $(PART)
 
 mt-bench: $(VENV)/.server  ## MT-bench (DATA=FOLDER) through the service, beside the published figures
 	$(BIN)/python bench/mt_bench.py $(MT_BENCH)
