@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -65,21 +66,22 @@ def bias(source: SourceVotes, target: SourceVotes, style: Style | str, family: C
     shared = np.array([key in people for key in source.rows.keys], dtype=np.bool_)
     rows = source.rows.among(shared[source.rows.item]).compact()
     own = _family(rows, people, family, level) if family else None
-    known = len(rows.keys), np.unique(rows.keys.prompt).size
+    comparisons, prompts = len(rows.keys), np.unique(rows.keys.prompt).size
+    result = partial(Bias, family=own, comparisons=comparisons, prompts=prompts)
     if isinstance(style, str):
-        return Bias((), style, own, *known)
+        return result(effects=(), reason=style)
     difference = _StyleAndPeople(
         (PEOPLE, *style.names), style.of, {key: 2 * left_score - 1 for key, left_score in people.items()}
     )
     if not rows:
-        return Bias((), "the sources have no comparison in common", own, *known)
+        return result(effects=(), reason="the sources have no comparison in common")
     try:
         design = battle_design(replace(source, rows=rows), RankOptions(level=level), difference)
         fit = bradley_terry(design.battles, covariates=design.style)
     except StatisticsError as error:
-        return Bias((), str(error), own, *known)
+        return result(effects=(), reason=str(error))
     reason = f"{', '.join(design.rare)} differ on too few prompts to be fitted" if design.rare else ""
-    return Bias(fit.effects(level), reason, own, *known)
+    return result(effects=fit.effects(level), reason=reason)
 
 
 def _family(rows: VoteTable, people: Mapping[ComparisonKey, float], family: Collection[str], level: float) -> Estimate:

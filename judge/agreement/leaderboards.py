@@ -50,10 +50,10 @@ def leaderboards(
     try:
         source_battles, target_battles = (
             Battles(
-                tuple(name for name, held in zip(names, both.tolist(), strict=True) if held),
-                code[left[votes.item]],
-                code[right[votes.item]],
-                votes.outcome,
+                contestants=tuple(name for name, held in zip(names, both.tolist(), strict=True) if held),
+                left=code[left[votes.item]],
+                right=code[right[votes.item]],
+                outcome=votes.outcome,
                 cluster=np.searchsorted(prompts, votes.cluster).astype(np.int32),
                 n_clusters=prompts.size,
             )

@@ -41,7 +41,8 @@ def measure(
         counted = cut.of(table, theirs)
         pairs = pairs_within(counted) if target is None else pairs_between(_on(counted, ours), counted)
         figures += [
-            Figure(cut.part, ties, unit, figure, cut.annotator) for ties, figure in agreement_by_ties(pairs, options)
+            Figure(part=cut.part, ties=ties, unit=unit, figure=figure, annotator=cut.annotator)
+            for ties, figure in agreement_by_ties(pairs, options)
         ]
     mine, other = np.unique(ours.item), np.unique(theirs.item)
     both = np.intersect1d(mine, other).size

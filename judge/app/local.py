@@ -54,7 +54,7 @@ async def running(settings: Settings, *, store_url: str | None, listen: str | No
         judges = ConfiguredJudges(settings, clock, shared=shared)
         stack.push_async_callback(judges.close)
         engine = _temporal(store, settings, clock) if shared else LocalEngine(store, judges, clock)
-        server = Server(store, engine, judges, clock, settings.families)
+        server = Server(store=store, engine=engine, judges=judges, clock=clock, families=settings.families)
         stack.push_async_callback(server.stop)
         stack.push_async_callback(engine.close)
         stack.push_async_callback(server.drain)

@@ -33,17 +33,21 @@ class Keys:
             self._fingerprints.update(zip(new, ids, strict=True))
         contents = await self._contents(items, presentations, prompts, outputs)
         return [
-            Work(
-                CallKey(
-                    self._fingerprints[fingerprint], prompt, item.turn, first, second, self._cache_tag, item.repeat
-                ),
-                shown,
-                item,
-            )
-            for item, shown, fingerprint, (prompt, first, second) in zip(
-                items, presentations, fingerprints, contents, strict=True
-            )
+            Work(self._key(item, fingerprint, content), shown, item)
+            for item, shown, fingerprint, content in zip(items, presentations, fingerprints, contents, strict=True)
         ]
+
+    def _key(self, item: ItemRef, fingerprint: str, content: tuple[int, int, int]) -> CallKey:
+        prompt, first, second = content
+        return CallKey(
+            fingerprint=self._fingerprints[fingerprint],
+            prompt=prompt,
+            turn=item.turn,
+            first=first,
+            second=second,
+            cache_tag=self._cache_tag,
+            repeat=item.repeat,
+        )
 
     def _shown(self, item: ItemRef, prompts: dict[int, PromptText], outputs: dict[int, OutputText]) -> Shown:
         return texts(prompts[item.prompt], outputs[item.left], outputs[item.right], item.turn, item.order)

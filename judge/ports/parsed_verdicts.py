@@ -38,21 +38,23 @@ def as_columns(verdicts: Sequence[Verdict], parser: str = "") -> VerdictColumns:
     prompt_ids, (prompt,) = encode_names([s.prompt_id for s in shown])
     contestants, (left, right) = encode_names([s.left for s in shown], [s.right for s in shown])
     return VerdictColumns(
-        prompt_ids,
-        contestants,
-        prompt,
-        np.array([s.turn for s in shown], dtype=np.int32),
-        left,
-        right,
-        np.array([s.left_sample for s in shown], dtype=np.int32),
-        np.array([s.right_sample for s in shown], dtype=np.int32),
-        np.array([s.order for s in shown], dtype=np.int8),
-        np.array([verdict.repeat for verdict in verdicts], dtype=np.int32),
-        np.array([CODE[status_by(verdict, parser)] for verdict in verdicts], dtype=np.int8),
-        np.array([r.preference or 0 for r in chosen], dtype=np.int8),
-        np.array([np.nan if r.probability_first is None else r.probability_first for r in chosen], dtype=np.float64),
-        np.array([np.nan if r.strength is None else r.strength for r in chosen], dtype=np.float64),
-        np.array([verdict.answer for verdict in verdicts], dtype=np.int64),
+        prompt_ids=prompt_ids,
+        contestants=contestants,
+        prompt=prompt,
+        turn=np.array([s.turn for s in shown], dtype=np.int32),
+        left=left,
+        right=right,
+        left_sample=np.array([s.left_sample for s in shown], dtype=np.int32),
+        right_sample=np.array([s.right_sample for s in shown], dtype=np.int32),
+        order=np.array([s.order for s in shown], dtype=np.int8),
+        repeat=np.array([verdict.repeat for verdict in verdicts], dtype=np.int32),
+        status=np.array([CODE[status_by(verdict, parser)] for verdict in verdicts], dtype=np.int8),
+        preference=np.array([r.preference or 0 for r in chosen], dtype=np.int8),
+        probability_first=np.array(
+            [np.nan if r.probability_first is None else r.probability_first for r in chosen], dtype=np.float64
+        ),
+        strength=np.array([np.nan if r.strength is None else r.strength for r in chosen], dtype=np.float64),
+        answer=np.array([verdict.answer for verdict in verdicts], dtype=np.int64),
     )
 
 

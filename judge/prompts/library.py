@@ -128,6 +128,6 @@ def checked(rubric: Rubric) -> Rubric:
         turns = ("x", "y") if variant.multi_turn else ("x",)
         category = variant.categories[0] if variant.categories else ""
         reference = () if variant.with_reference is False else turns
-        shown = Shown(turns, turns, turns, category, reference)
+        shown = Shown(prompt=turns, first=turns, second=turns, category=category, reference=reference)
         render(Rubric(rubric.name, (variant,)), shown, "", Sampling())
     return rubric

@@ -91,11 +91,11 @@ def battle_design(votes: SourceVotes, options: RankOptions, style: Style | None 
     contestants, sides = compress_codes(np.concatenate((left, right)), rows.keys.contestants)
     clusters, n_clusters = cluster_codes(cluster)
     battles = Battles(
-        contestants,
-        sides[: vote.size],
-        sides[vote.size :],
-        outcome,
-        None if bool((weight == 1).all()) else weight,
+        contestants=contestants,
+        left=sides[: vote.size],
+        right=sides[vote.size :],
+        outcome=outcome,
+        weight=None if bool((weight == 1).all()) else weight,
         cluster=clusters,
         n_clusters=n_clusters,
     )

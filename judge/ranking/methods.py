@@ -63,7 +63,9 @@ def _bradley_terry(design: BattleDesign, options: RankOptions) -> Leaderboard:
     leaderboard = sorted_leaderboard(options, intervals.method, with_simultaneous_ranks(rows, fit, options))
     leaderboard = replace(
         leaderboard.with_notes(*notes),
-        effects=tuple(EffectRow(e.name, e.value, e.low, e.high) for e in fit.effects(options.level)),
+        effects=tuple(
+            EffectRow(name=e.name, value=e.value, low=e.low, high=e.high) for e in fit.effects(options.level)
+        ),
         pairs=pair_rows(fit, options) if options.pairs else (),
         anchoring=anchoring,
         resamples=resamples,

@@ -69,7 +69,7 @@ class RankOptions:
     @property
     def taking(self) -> Taking:
         """How votes are taken from the source that is ranked."""
-        return Taking(self.reconcile, self.parser, self.part, self.decisive)
+        return Taking(reconcile=self.reconcile, parser=self.parser, part=self.part, decisive=self.decisive)
 
     @property
     def scale_factor(self) -> float:

@@ -235,7 +235,7 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
             try:
                 decoded.append(decode_row(row))
             except InvalidInput as error:
-                upload.reject(Rejection(number, error.field, error.reason, error.message))
+                upload.reject(Rejection(row=number, field=error.field, reason=error.reason, message=error.message))
             else:
                 places.append(number)
                 size += row.ByteSize()

@@ -76,12 +76,18 @@ def page_token(token: str, empty: int) -> int:
 
 def prompt(row: dataset_service_pb2.Prompt) -> Prompt:
     """Decode a prompt."""
-    return Prompt(row.prompt_id, tuple(row.turns), row.category, tuple(row.tags), tuple(row.reference))
+    return Prompt(
+        prompt_id=row.prompt_id,
+        turns=tuple(row.turns),
+        category=row.category,
+        tags=tuple(row.tags),
+        reference=tuple(row.reference),
+    )
 
 
 def output(row: dataset_service_pb2.Output) -> Output:
     """Decode an output."""
-    return Output(row.prompt_id, row.contestant, tuple(row.turns), row.sample)
+    return Output(prompt_id=row.prompt_id, contestant=row.contestant, turns=tuple(row.turns), sample=row.sample)
 
 
 def label(row: dataset_service_pb2.Label) -> Label:
@@ -126,7 +132,13 @@ def imported_verdict(row: dataset_service_pb2.ImportedVerdict) -> ImportedVerdic
 def listed(row: dataset_service_pb2.ListedComparison) -> ListedComparison:
     """Decode an explicit comparison."""
     return ListedComparison(
-        row.comparison_id, row.prompt_id, row.left, row.right, row.turn, row.left_sample, row.right_sample
+        comparison_id=row.comparison_id,
+        prompt_id=row.prompt_id,
+        left=row.left,
+        right=row.right,
+        turn=row.turn,
+        left_sample=row.left_sample,
+        right_sample=row.right_sample,
     )
 
 

@@ -57,18 +57,18 @@ def definition(message: judge_service_pb2.JudgeDefinition) -> JudgeDefinition:
         name=resource_id("judges", "name", message.name),
         backend=message.backend,
         rubric=Rubric(
-            message.rubric,
-            tuple(_variant(each) for each in message.variants),
-            message.rubric_version,
-            message.tie_band if message.HasField("tie_band") else None,
+            name=message.rubric,
+            variants=tuple(_variant(each) for each in message.variants),
+            version=message.rubric_version,
+            tie_band=message.tie_band if message.HasField("tie_band") else None,
         ),
         parser=message.parser,
         model=message.model,
         sampling=Sampling(
-            sampling.max_output_tokens,
-            sampling.temperature if sampling.HasField("temperature") else None,
-            sampling.seed if sampling.HasField("seed") else None,
-            sampling.effort,
+            max_output_tokens=sampling.max_output_tokens,
+            temperature=sampling.temperature if sampling.HasField("temperature") else None,
+            seed=sampling.seed if sampling.HasField("seed") else None,
+            effort=sampling.effort,
         ),
         scope=message.scope,
         weights=message.weights,
@@ -96,7 +96,13 @@ def presentation(message: outcome_pb2.Presentation) -> PresentationNames:
     """Decode a presentation."""
     order = enum(Order, message.order, "presentation.order")
     return PresentationNames(
-        message.prompt_id, message.turn, message.left, message.right, order, message.left_sample, message.right_sample
+        prompt_id=message.prompt_id,
+        turn=message.turn,
+        left=message.left,
+        right=message.right,
+        order=order,
+        left_sample=message.left_sample,
+        right_sample=message.right_sample,
     )
 
 
@@ -127,18 +133,18 @@ def verdict(message: verdict_pb2.Verdict) -> Verdict:
 def _reply(message: verdict_pb2.Verdict) -> Reply:
     status, usage = enum(VerdictStatus, message.status, "status"), message.usage
     return Reply(
-        message.raw,
-        status if status in OF_REPLIES else VerdictStatus.OK,
-        Usage(
-            usage.input_tokens,
-            usage.cached_input_tokens,
-            usage.output_tokens,
-            usage.cost_micros,
-            usage.latency_ms,
-            usage.tries,
+        raw=message.raw,
+        status=status if status in OF_REPLIES else VerdictStatus.OK,
+        usage=Usage(
+            input_tokens=usage.input_tokens,
+            cached_input_tokens=usage.cached_input_tokens,
+            output_tokens=usage.output_tokens,
+            cost_micros=usage.cost_micros,
+            latency_ms=usage.latency_ms,
+            tries=usage.tries,
         ),
-        message.model,
-        tuple((each.token, each.logprob) for each in message.logprobs),
+        model=message.model,
+        logprobs=tuple((each.token, each.logprob) for each in message.logprobs),
     )
 
 
@@ -149,9 +155,9 @@ def _parsed_verdict(message: verdict_pb2.ParsedVerdict, order: Order) -> ParsedV
         # Encoding subtracted it from 1, which added a rounding error; the stored digits remove it.
         first = round(1 - first, DIGITS)
     return ParsedVerdict(
-        message.parser,
-        None if outcome is None else Preference.of(outcome, order),
-        message.reason,
-        first,
-        message.strength if message.HasField("strength") else None,
+        parser=message.parser,
+        preference=None if outcome is None else Preference.of(outcome, order),
+        reason=message.reason,
+        probability_first=first,
+        strength=message.strength if message.HasField("strength") else None,
     )

@@ -118,7 +118,13 @@ class JudgeServicer(judge_service_pb2_grpc.JudgeServiceServicer):
             return await self._single.of_dataset(TENANT, resource_id("datasets", "dataset", judge_input.dataset), names)
         prompt, left, right = decode.inline(judge_input.texts)
         order = decode.optional_enum(Order, judge_input.texts.order, "texts.order") or Order.LEFT_FIRST
-        texts = Comparison(prompt, left, right, judge_input.texts.category, tuple(judge_input.texts.reference))
+        texts = Comparison(
+            prompt=prompt,
+            left=left,
+            right=right,
+            category=judge_input.texts.category,
+            reference=tuple(judge_input.texts.reference),
+        )
         return self._single.of_texts(texts, order)
 
 

@@ -99,7 +99,9 @@ class Labels:
             outcome=outcome,
         )
         rows = merge_votes(every.among(taken), source.merge)
-        return SourceVotes(str(source), rows, {}, {}, len(rows), len(rows), parser="label")
+        return SourceVotes(
+            source=str(source), rows=rows, categories={}, tags={}, usable=len(rows), planned=len(rows), parser="label"
+        )
 
     def _add_rows(self, rows: Sequence[ds.Label]) -> None:
         labels = [decode.label(row) for row in rows]

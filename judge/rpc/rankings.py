@@ -161,11 +161,11 @@ class _BattleColumns:
         weight = np.concatenate(self._weight)
         distinct, cluster = np.unique(np.concatenate(self._prompt), return_inverse=True)
         return Battles(
-            tuple(names[code] for code in order),
-            place[left],
-            place[right],
-            np.concatenate(self._outcome),
-            None if bool((weight == 1).all()) else weight,
-            cluster.astype(np.int32),
-            len(distinct),
+            contestants=tuple(names[code] for code in order),
+            left=place[left],
+            right=place[right],
+            outcome=np.concatenate(self._outcome),
+            weight=None if bool((weight == 1).all()) else weight,
+            cluster=cluster.astype(np.int32),
+            n_clusters=len(distinct),
         )

@@ -68,9 +68,9 @@ class RunServicer(run_service_pb2_grpc.RunServiceServicer):
 
     async def WatchRun(self, request: pb.WatchRunRequest, context: Any) -> AsyncIterator[pb.WatchRunResponse]:
         """Stream complete snapshots until the run ends."""
-        standings = Standings(self._store, self._fits, self._clock, TENANT) if request.standings else None
+        standings = Standings(store=self._store, fits=self._fits, clock=self._clock, tenant=TENANT)
         async for run, rate in self._watcher.watch(TENANT, _id(request.name), request.after_revision):
-            leaderboards = await standings.of(run) if standings else []
+            leaderboards = await standings.of(run) if request.standings else []
             yield pb.WatchRunResponse(run=encode.run(run, TENANT, rate), interim=leaderboards)
 
     async def CancelRun(self, request: pb.CancelRunRequest, context: Any) -> pb.CancelRunResponse:

@@ -39,6 +39,17 @@ from judge.runs.watch import Watcher
 
 MESSAGE_BYTES = 16 * 1024 * 1024
 DRAIN_SECONDS = 5.0
+SERVICES = [
+    module.DESCRIPTOR.services_by_name[name].full_name
+    for module, name in (
+        (dataset_service_pb2, "DatasetService"),
+        (run_service_pb2, "RunService"),
+        (judge_service_pb2, "JudgeService"),
+        (ranking_service_pb2, "RankingService"),
+        (agreement_service_pb2, "AgreementService"),
+    )
+]
+"""The full names of the services, for health checks and reflection."""
 
 
 class Server:
@@ -59,25 +70,17 @@ class Server:
         self._datasets = DatasetServicer(store)
         add = self._server
         dataset_service_pb2_grpc.add_DatasetServiceServicer_to_server(self._datasets, add)
-        run_servicer = RunServicer(store, runs, self._watcher, self._fits, clock)
+        run_servicer = RunServicer(store=store, runs=runs, watcher=self._watcher, fits=self._fits, clock=clock)
         run_service_pb2_grpc.add_RunServiceServicer_to_server(run_servicer, add)
-        judge_service_pb2_grpc.add_JudgeServiceServicer_to_server(JudgeServicer(store, judges, runs, single), add)
+        judge_service_pb2_grpc.add_JudgeServiceServicer_to_server(
+            JudgeServicer(store=store, judges=judges, runs=runs, single=single), add
+        )
         ranking_service_pb2_grpc.add_RankingServiceServicer_to_server(RankingServicer(store, self._fits), add)
         agreement = AgreementServicer(store, self._fits, families)
         agreement_service_pb2_grpc.add_AgreementServiceServicer_to_server(agreement, add)
-        services = [
-            module.DESCRIPTOR.services_by_name[name].full_name
-            for module, name in (
-                (dataset_service_pb2, "DatasetService"),
-                (run_service_pb2, "RunService"),
-                (judge_service_pb2, "JudgeService"),
-                (ranking_service_pb2, "RankingService"),
-                (agreement_service_pb2, "AgreementService"),
-            )
-        ]
-        self._health = Health(store, clock, services)
+        self._health = Health(store, clock, SERVICES)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, add)
-        reflection.enable_server_reflection([*services, health.SERVICE_NAME, reflection.SERVICE_NAME], add)
+        reflection.enable_server_reflection([*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME], add)
 
     async def start(self, listen: str) -> str:
         """Listen on HOST:PORT or unix:PATH. Returns the address, with the actual port in place of port 0."""

@@ -112,10 +112,22 @@ class Design:
         if self.covariates is not None:
             battles = self.battles
             weight = np.ones(battles.n) if battles.weight is None else battles.weight
-            return _Cells(battles.left, battles.right, battles.outcome, weight, self.columns(slice(None)))
+            return _Cells(
+                left=battles.left,
+                right=battles.right,
+                outcome=battles.outcome,
+                weight=weight,
+                columns=self.columns(slice(None)),
+            )
         left, right, outcome = np.nonzero(self.table)
         columns = np.ones((left.size, int(self.position)))
-        return _Cells(left, right, outcome.astype(np.int8), self.table[left, right, outcome], columns)
+        return _Cells(
+            left=left,
+            right=right,
+            outcome=outcome.astype(np.int8),
+            weight=self.table[left, right, outcome],
+            columns=columns,
+        )
 
     def squared_weight(self) -> Floats:
         """The sum of the squared weights of each cell's battles, float64[cells]."""

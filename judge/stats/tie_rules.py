@@ -58,26 +58,51 @@ def terms(rule: str, outcome: Codes, eta: Floats, tau: float) -> Terms:
     >>> derivatives.eta.tolist()
     [0.5, 0.0]
     """
-    tie = outcome == TIE
     if rule == HALF_WIN:
-        chance, none = _logistic(eta), np.zeros(eta.size)
-        return Terms(np.where(tie, 0.5, outcome == LEFT) - chance, none, chance * (1 - chance), none, none)
+        return _half_win_terms(outcome, eta)
     if rule == DAVIDSON:
-        left, right, tied = _davidson(eta, tau)
-        ahead = left - right
-        won = np.where(tie, 0.0, np.where(outcome == LEFT, 1.0, -1.0))
-        return Terms((won - ahead) / 2, tie - tied, (left + right - ahead**2) / 4, -tied * ahead / 2, tied * (1 - tied))
+        return _davidson_terms(outcome, eta, tau)
+    return _rao_kupper_terms(outcome, eta, tau)
+
+
+def _half_win_terms(outcome: Codes, eta: Floats) -> Terms:
+    chance, none = _logistic(eta), np.zeros(eta.size)
+    return Terms(
+        eta=np.where(outcome == TIE, 0.5, outcome == LEFT) - chance,
+        tau=none,
+        eta_eta=chance * (1 - chance),
+        eta_tau=none,
+        tau_tau=none,
+    )
+
+
+def _davidson_terms(outcome: Codes, eta: Floats, tau: float) -> Terms:
+    tie = outcome == TIE
+    left, right, tied = _davidson(eta, tau)
+    ahead = left - right
+    won = np.where(tie, 0.0, np.where(outcome == LEFT, 1.0, -1.0))
+    return Terms(
+        eta=(won - ahead) / 2,
+        tau=tie - tied,
+        eta_eta=(left + right - ahead**2) / 4,
+        eta_tau=-tied * ahead / 2,
+        tau_tau=tied * (1 - tied),
+    )
+
+
+def _rao_kupper_terms(outcome: Codes, eta: Floats, tau: float) -> Terms:
+    tie = outcome == TIE
     above, below = _logistic(eta - tau), _logistic(-eta - tau)
     not_right, not_left = outcome != RIGHT, outcome != LEFT
     miss_left, miss_right = not_right * (1 - above), not_left * (1 - below)
     spread_left, spread_right = miss_left * above, miss_right * below
     margin = -np.expm1(-2 * tau)
     return Terms(
-        miss_left - miss_right,
-        tie * (2 / margin) - miss_left - miss_right,
-        spread_left + spread_right,
-        spread_right - spread_left,
-        spread_left + spread_right + tie * (4 * np.exp(-2 * tau) / margin**2),
+        eta=miss_left - miss_right,
+        tau=tie * (2 / margin) - miss_left - miss_right,
+        eta_eta=spread_left + spread_right,
+        eta_tau=spread_right - spread_left,
+        tau_tau=spread_left + spread_right + tie * (4 * np.exp(-2 * tau) / margin**2),
     )
 
 

@@ -43,7 +43,7 @@ def add_batch(
     """
     identity = s.IDENTITY[table.name]
     existing = _existing(c, table, dataset["id"], identity, [row.identity for row in new])
-    batch = _SortedBatch(table.name, identity, existing, meaning)
+    batch = _SortedBatch(kind=table.name, identity=identity, existing=existing, meaning=meaning)
     for number, row in enumerate(new):
         batch.take(number, row, replace=replace)
     rejections = tuple(batch.rejections)

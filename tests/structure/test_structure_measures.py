@@ -306,7 +306,7 @@ def test_a_package_that_meets_every_goal_passes(write: Write, tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("name", "present"),
-    [(measure.MAX_FILE, 400), (measure.POSITIONAL, 37)],
+    [(measure.MAX_FILE, 400), (measure.POSITIONAL, 0)],
 )
 def test_a_goal_that_is_not_reached_yet_comes_no_further_away(name: str, present: int) -> None:
     """Lower a number here when the code has become better; never raise it."""
