@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Literal
 
+from judge.domain.defaults import AGREEMENT, AGREEMENT_INTERVALS
 from judge.domain.errors import InvalidInput
 from judge.domain.outcome import Reconcile
 from judge.stats.agreement import IntervalMethod
 from judge.stats.cluster_intervals import Resamples, bootstrap_interval
 from judge.votes.votes import WHOLE, Part, Taking
 
-INTERVALS = ("sandwich", "bootstrap", "percentile")
 MOST_REPLICATES = 10_000
 TIES: Mapping[str, tuple[Literal["WITH", "WITHOUT"], ...]] = {
     "UNSPECIFIED": ("WITH", "WITHOUT"),
@@ -28,36 +28,36 @@ class AgreeOptions:
     """How to compare two sources. Raises InvalidInput, naming the field, for an option that is out of range."""
 
     unit: str = "UNSPECIFIED"
-    sorted_orientation: bool = False
+    sorted_orientation: bool = AGREEMENT.orientation == "sorted"
     ties: str = "UNSPECIFIED"
-    level: float = 0.95
-    reconcile: Reconcile = Reconcile.TIE
+    level: float = AGREEMENT.level
+    reconcile: Reconcile = AGREEMENT.reconcile
     by_turn: bool = False
     by_category: bool = False
     by_pair: bool = False
     by_annotator: bool = False
     parser: str = ""
     part: Part = WHOLE
-    intervals: str = "sandwich"
-    replicates: int = 2000
-    seed: int = 0
-    epsilon: float = 0.2
-    q: float = 0.05
-    least_items: int = 30
+    intervals: str = AGREEMENT.intervals
+    replicates: int = AGREEMENT.replicates
+    seed: int = AGREEMENT.seed
+    epsilon: float = AGREEMENT.epsilon
+    q: float = AGREEMENT.q
+    least_items: int = AGREEMENT.least_items
     unreadable_as_tie: bool = False
     bias: bool = False
     family: tuple[str, ...] = ()
-    wanted: float = 0.05
+    wanted: float = AGREEMENT.difference_to_detect
     """The difference in agreement that should be detected, as a share."""
     cascade_target: float = 0.0
     """The agreement that a cascade must guarantee; 0 for no cascade."""
-    cascade_delta: float = 0.1
+    cascade_delta: float = AGREEMENT.cascade_delta
 
     def __post_init__(self) -> None:
         if not 0 < self.level < 1:
             raise InvalidInput("options.level", f"level must be between 0 and 1, but it is {self.level}")
-        if self.intervals not in INTERVALS:
-            known = ", ".join(INTERVALS)
+        if self.intervals not in AGREEMENT_INTERVALS:
+            known = ", ".join(AGREEMENT_INTERVALS)
             raise InvalidInput("options.intervals", f"intervals must be one of {known}, not {self.intervals}")
         if not 2 <= self.replicates <= MOST_REPLICATES:  # noqa: PLR2004  # a standard deviation needs two
             raise InvalidInput(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from judge.domain.defaults import RANKING
 from judge.rpc.enum_words import word
 
 if TYPE_CHECKING:
@@ -37,13 +38,12 @@ def keep_scale(options: RankingOptions, earlier: Leaderboard) -> None:
 
     Raises UsageError if *options* have an anchor of their own or another scale.
     """
-    from judge.api.v1.leaderboard_pb2 import RATING_SCALE_ELO  # noqa: PLC0415  # grpc's messages when needed
-    from judge.api.v1.ranking_service_pb2 import Anchor  # noqa: PLC0415  # as above
+    from judge.api.v1.ranking_service_pb2 import Anchor  # noqa: PLC0415  # grpc's messages when needed
 
     if options.HasField("anchor"):
         raise click.UsageError("--anchor and --anchors-from exclude each other")
-    if earlier.scale != (options.scale or RATING_SCALE_ELO):
-        scale = word(earlier, "scale")
+    scale = word(earlier, "scale")
+    if scale != (word(options, "scale") or RANKING.scale):
         raise click.UsageError(f"the earlier leaderboard has the scale {scale}: use --scale {scale}")
     anchors = [Anchor(contestant=rating.contestant, rating=rating.rating) for rating in earlier.ratings]
     fixed = [anchor for anchor in anchors if anchor.contestant == earlier.anchor]

@@ -13,6 +13,8 @@ from judge.cli.export import export
 from judge.cli.group import FAILED, cli
 from judge.cli.leaderboard_tables import print_leaderboard
 from judge.cli.rank_options import ranking, ranking_options
+from judge.cli.server_options import fill_defaults
+from judge.domain.defaults import RANKING
 
 BUNDLE = click.argument("bundle", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 
@@ -43,6 +45,8 @@ def bundle_command(
     from judge.cli.bundle_export import BundleRequest, Bundling  # noqa: PLC0415  # grpc's messages when needed
 
     options = ranking_options(**values)
+    # The bundle states every option, so that a later release with other defaults still replays the same leaderboards.
+    fill_defaults(options, RANKING)
     if without_texts and options.style:
         raise click.UsageError("--style needs the texts, which --without-texts leaves out")
     target = output.resolve()

@@ -110,7 +110,7 @@ def rubric_group() -> None:
 @click.option("--prompt", "prompt_id", default="", help="The prompt. By default, the first of the dataset.")
 @click.option("--left", default="", help="The left contestant. By default, the first by name.")
 @click.option("--right", default="", help="The right contestant. By default, the second by name.")
-@click.option("--turn", default=1, show_default=True, help="The turn, counted from 1.")
+@click.option("--turn", default=0, help="The turn, counted from 1. By default, the first.")
 @click.option("--swap", is_flag=True, help="Show the output of the right contestant first.")
 @click.option("--json", "as_json", is_flag=True, help="Print the preview as JSON.")
 @click.pass_obj

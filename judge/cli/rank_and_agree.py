@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from judge.cli.agree_options import agreement_options, comparing
 from judge.cli.agreement_tables import agreement
 from judge.cli.anchors_from import earlier_leaderboard, keep_scale
 from judge.cli.connect import ServiceTarget, connected, echo_json, run
 from judge.cli.disagreement_view import print_disagreement
 from judge.cli.group import cli
 from judge.cli.leaderboard_tables import leaderboard_csv, leaderboard_parquet, print_leaderboard
-from judge.cli.rank_options import PARSER_HELP, RECONCILE, RECONCILE_HELP, ranking, ranking_options
-from judge.rpc.enum_words import value
+from judge.cli.rank_options import ranking, ranking_options
+from judge.domain.defaults import AGREEMENT
 
 if TYPE_CHECKING:
     from judge.api.v1.ranking_service_pb2 import Battle
@@ -88,71 +89,7 @@ def rank_command(
 @click.argument("source")
 @click.argument("target", required=False, default="")
 @click.option("--dataset", required=True, help="The dataset that both sources belong to.")
-@click.option(
-    "--unit",
-    type=click.Choice(["vote", "plurality"]),
-    help="Compare SOURCE with each vote of TARGET, or with the plurality of its votes.",
-)
-@click.option(
-    "--orientation",
-    type=click.Choice(["both", "sorted"]),
-    default="both",
-    show_default=True,
-    help="For chance-corrected coefficients: take each pair both ways round, or with its names sorted.",
-)
-@click.option("--reconcile", type=RECONCILE, default="tie", show_default=True, help=RECONCILE_HELP)
-@click.option("--parser", default="", help=PARSER_HELP)
-@click.option(
-    "--ties",
-    type=click.Choice(["with", "without"]),
-    help="Report only figures with ties (S1), or only figures without them (S2).",
-)
-@click.option(
-    "--by",
-    "cuts",
-    multiple=True,
-    type=click.Choice(["turn", "category", "pair", "annotator"]),
-    help="Also break the results down by this field. Repeatable.",
-)
-@click.option("--level", default=0.95, show_default=True, help="Confidence level of the intervals.")
-@click.option(
-    "--intervals",
-    type=click.Choice(["bootstrap", "percentile"]),
-    help="Compute intervals by a bootstrap, not by the sandwich and the jackknife.",
-)
-@click.option("--replicates", default=2000, show_default=True, help="Number of bootstrap resamples.")
-@click.option("--seed", default=0, show_default=True, help="Seed of everything that is drawn at random.")
-@click.option(
-    "--epsilon",
-    default=0.2,
-    show_default=True,
-    help="Alternative-annotator test: the advantage a judge gets because annotators cost more.",
-)
-@click.option("--q", default=0.05, show_default=True, help="Alternative-annotator test: the false discovery rate.")
-@click.option(
-    "--least-items",
-    default=30,
-    show_default=True,
-    help="Alternative-annotator test: how many items an annotator needs to count.",
-)
-@click.option("--bias", is_flag=True, help="Also estimate what influences SOURCE: length, markdown, its own family.")
-@click.option("--family", multiple=True, help="A contestant of SOURCE's own model family, for --bias. Repeatable.")
-@click.option(
-    "--difference-to-detect",
-    default=0.05,
-    show_default=True,
-    help="Report how many prompts would detect a difference of this size.",
-)
-@click.option("--second-source", default="", help="Another source: test which of the two agrees more with TARGET.")
-@click.option(
-    "--cascade-target",
-    default=0.0,
-    help="Find how sure SOURCE must be to answer alone with at least this agreement.",
-)
-@click.option(
-    "--cascade-delta", default=0.1, show_default=True, help="The probability that --cascade-target is missed."
-)
-@click.option("--unreadable-as-tie", is_flag=True, help="Count verdicts without an outcome as ties.")
+@comparing
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.pass_obj
 def agree_command(
@@ -161,40 +98,17 @@ def agree_command(
     source: str,
     target: str,
     dataset: str,
-    unit: str | None,
-    orientation: str,
-    reconcile: str,
-    parser: str,
-    cuts: tuple[str, ...],
-    intervals: str | None,
-    ties: str | None,
-    difference_to_detect: float,
     *,
     as_json: bool,
-    **others: Any,  # noqa: ANN401  # options that have the names of the message's fields
+    **values: Any,  # noqa: ANN401  # the options of an agreement report
 ) -> None:
     """Measure how far SOURCE agrees with TARGET.
 
     Without TARGET, measure how far SOURCE's annotators agree with each other. Sources are judge:NAME, run:RUN/JUDGE,
     jury:A+B, people, or labels:PATTERN.
     """
-    from judge.api.v1 import agreement_service_pb2, outcome_pb2  # noqa: PLC0415
-
-    unit_name = f"AGREEMENT_UNIT_{unit.upper()}" if unit else "AGREEMENT_UNIT_UNSPECIFIED"
-    options = agreement_service_pb2.AgreementOptions(
-        unit=agreement_service_pb2.AgreementUnit.Value(unit_name),
-        orientation=agreement_service_pb2.Orientation.Value(f"ORIENTATION_{orientation.upper()}"),
-        reconcile=outcome_pb2.Reconcile.Value(f"RECONCILE_{reconcile.upper()}"),
-        parser=parser,
-        by_turn="turn" in cuts,
-        by_category="category" in cuts,
-        by_pair="pair" in cuts,
-        by_annotator="annotator" in cuts,
-        intervals=value(outcome_pb2.IntervalMethod, intervals or ""),
-        ties=agreement_service_pb2.Ties.Value(f"TIES_{ties.upper() if ties else 'UNSPECIFIED'}"),
-        difference_to_detect=difference_to_detect,
-        **others,
-    )
+    options = agreement_options(**values)
+    wanted = options.difference_to_detect or AGREEMENT.difference_to_detect
 
     async def work() -> None:
         async with connected(service) as client:
@@ -202,7 +116,7 @@ def agree_command(
         if as_json:
             echo_json(report)
         else:
-            agreement(report, f"{source} and {target or 'its own annotators'}", difference_to_detect)
+            agreement(report, f"{source} and {target or 'its own annotators'}", wanted)
 
     run(work())
 
@@ -217,9 +131,7 @@ def agree_command(
 @click.option(
     "--contestant", "ends", multiple=True, help="Only pairs with this contestant. Give it twice for one pair."
 )
-@click.option(
-    "--least-votes", default=1, show_default=True, help="Only comparisons with at least this many votes of TARGET."
-)
+@click.option("--least-votes", default=0, help="Only comparisons with at least this many votes of TARGET.")
 @click.option("--json", "as_json", is_flag=True, help="Print each disagreement as JSON.")
 @click.pass_obj
 def disagreements_command(

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from judge.cli.connect import ServiceTarget, connected, echo_json, run
 from judge.cli.group import FAILED, cli
+from judge.cli.server_options import EnumChoice, server_option
 from judge.cli.tables import print_estimate, usd
+from judge.domain.run import ROUNDS
+from judge.domain.run import Pairing as PairingOptions
+from judge.rpc.enum_words import words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +22,7 @@ if TYPE_CHECKING:
     from judge_client import JudgeClient
 
 PARTIAL = 3
-PAIR_POLICIES = ("all", "against", "random", "adaptive", "labeled", "listed")
+_option = partial(server_option, PairingOptions())
 
 
 def exit_code(ended: Run) -> int:
@@ -67,15 +72,34 @@ async def follow_run(client: JudgeClient, name: str) -> Run:
     return snapshot if snapshot is not None else await client.get_run(name)
 
 
-def _pairing(pairs: str, turns: str, orders: str) -> Pairing:
+def _pairing(pairs: str | None, turns: str | None, **fields: Any) -> Pairing:  # noqa: ANN401  # the message's fields
     """Build the message from the options of `judge run`. Raises BadParameter for values that are not understood."""
     from judge.api.v1 import run_service_pb2 as pb  # noqa: PLC0415
 
+    pairing = pb.Pairing(**fields)
+    if pairs is not None:
+        _set_policy(pairing, pairs)
+    if turns is None:
+        return pairing
+    if turns.isdigit():
+        pairing.turns, pairing.turn = pb.TURN_POLICY_NUMBER, int(turns)
+    elif turns in ("last", "each"):
+        pairing.turns = pb.TurnPolicy.Value(f"TURN_POLICY_{turns.upper()}")
+    else:
+        raise click.BadParameter(f"{turns!r} is unknown; use last, each, or a number", param_hint="--turns")
+    return pairing
+
+
+def _set_policy(pairing: Pairing, pairs: str) -> None:
+    """Set the policy of *pairing*, with the name or number that it takes. Raises BadParameter if it is unknown."""
+    from judge.api.v1 import run_service_pb2 as pb  # noqa: PLC0415
+
     kind, _, rest = pairs.partition(":")
-    if kind not in PAIR_POLICIES:
+    policies = {word: name for name, word in words(pb.PairPolicy.DESCRIPTOR).items()}
+    if kind not in policies:
         known = "all, against:NAME, random:N, adaptive, labeled, or listed"
         raise click.BadParameter(f"{pairs!r} is unknown; use {known}", param_hint="--pairs")
-    pairing = pb.Pairing(policy=pb.PairPolicy.Value(f"PAIR_POLICY_{kind.upper()}"))
+    pairing.policy = pb.PairPolicy.Value(policies[kind])
     if kind == "against":
         pairing.reference_contestant = rest
     if kind == "adaptive" and rest:
@@ -86,17 +110,9 @@ def _pairing(pairs: str, turns: str, orders: str) -> Pairing:
                 f"{pairs!r} needs the number of comparisons, such as random:500", param_hint="--pairs"
             )
         pairing.count = int(rest)
-    if turns.isdigit():
-        pairing.turns, pairing.turn = pb.TURN_POLICY_NUMBER, int(turns)
-    elif turns in ("last", "each"):
-        pairing.turns = pb.TurnPolicy.Value(f"TURN_POLICY_{turns.upper()}")
-    else:
-        raise click.BadParameter(f"{turns!r} is unknown; use last, each, or a number", param_hint="--turns")
-    pairing.orders = pb.OrderPolicy.Value(f"ORDER_POLICY_{orders.upper()}")
-    return pairing
 
 
-def _add_adaptive(pairing: Pairing, pairs: str, options: Mapping[str, Any]) -> None:
+def _add_adaptive(pairing: Pairing, pairs: str | None, options: Mapping[str, Any]) -> None:
     """Put the options of adaptive runs into *pairing*. Raises UsageError if they do not fit *pairs*."""
     if pairs == "adaptive" and options["count"] < 1:
         raise click.UsageError("--pairs adaptive needs --count N, the largest number of comparisons")
@@ -110,14 +126,14 @@ def _add_adaptive(pairing: Pairing, pairs: str, options: Mapping[str, Any]) -> N
 @cli.command("run")
 @click.argument("dataset")
 @click.option("--judge", "judges", multiple=True, required=True, help="A judge's name. Repeatable.")
-@click.option(
+@_option(
     "--pairs",
-    default="all",
-    show_default=True,
+    "policy",
+    type=str,
     help="Which pairs to compare: all, against:NAME, random:N, adaptive, labeled, or listed.",
 )
 @click.option("--count", default=0, help="Adaptive: the maximum number of comparisons.")
-@click.option("--round-size", default=0, help="Adaptive: comparisons in a round; 0 means a tenth of --count.")
+@click.option("--round-size", default=0, help=f"Adaptive: comparisons in a round. By default, --count / {ROUNDS}.")
 @click.option("--top", default=0, help="Adaptive: find the best N contestants, not the whole order.")
 @click.option("--precision", default=0.0, help="Adaptive: stop once all intervals are within +- this many points.")
 @click.option(
@@ -125,18 +141,16 @@ def _add_adaptive(pairing: Pairing, pairs: str, options: Mapping[str, Any]) -> N
     is_flag=True,
     help="Adaptive: stop once all contestants, or the best --top and the rest, are significantly different.",
 )
-@click.option("--turns", default="last", show_default=True, help="Which turns to judge: last, each, or a number.")
-@click.option(
+@_option("--turns", type=str, help="Which turns to judge: last, each, or a number.")
+@_option(
     "--orders",
-    type=click.Choice(["both", "one", "random"]),
-    default="both",
-    show_default=True,
+    type=EnumChoice("run_service_pb2", "Pairing", "orders"),
     help="Show each pair in both orders, with the left output first, or in a random order.",
 )
 @click.option("--category", "categories", multiple=True, help="Only prompts of this category. Repeatable.")
 @click.option("--contestant", "contestants", multiple=True, help="Only contestants of this name. Repeatable.")
-@click.option("--repeats", default=1, show_default=True, help="How often to judge each pair in each order.")
-@click.option("--seed", default=0, show_default=True, help="Seed of everything that is drawn at random.")
+@_option("--repeats", help="How often to judge each pair in each order.")
+@_option("--seed", help="Seed of everything that is drawn at random.")
 @click.option("--cache-tag", default="", help="Any word. With a new word, stored verdicts are not reused.")
 @click.option("--budget-usd", type=float, default=0.0, help="The maximum cost in USD; 0 means no limit.")
 @click.option("--budget-calls", type=int, default=0, help="The maximum number of calls; 0 means no limit.")
@@ -150,13 +164,13 @@ def run_command(  # one option each
     /,
     dataset: str,
     judges: tuple[str, ...],
-    pairs: str,
-    turns: str,
-    orders: str,
+    policy: str | None,
+    turns: str | None,
+    orders: str | None,
     categories: tuple[str, ...],
     contestants: tuple[str, ...],
-    repeats: int,
-    seed: int,
+    repeats: int | None,
+    seed: int | None,
     cache_tag: str,
     budget_usd: float,
     budget_calls: int,
@@ -178,11 +192,17 @@ def run_command(  # one option each
         raise click.UsageError(
             "--detach needs --server HOST:PORT: without a server, the run ends when this command does"
         )
-    pairing = _pairing(pairs, turns, orders)
-    _add_adaptive(pairing, pairs, adaptive)
-    pairing.categories.extend(categories)
-    pairing.contestants.extend(contestants)
-    pairing.repeats, pairing.seed, pairing.cache_tag = repeats, seed, cache_tag
+    pairing = _pairing(
+        policy,
+        turns,
+        orders=orders,
+        categories=categories,
+        contestants=contestants,
+        repeats=repeats,
+        seed=seed,
+        cache_tag=cache_tag,
+    )
+    _add_adaptive(pairing, policy, adaptive)
     spec = pb.RunSpec(
         dataset=f"datasets/{dataset}",
         judges=[f"judges/{name}" for name in judges],

@@ -7,20 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from judge.domain.defaults import RANKING, RATING_SCALES
 from judge.domain.errors import InvalidInput
 from judge.domain.outcome import Reconcile
 from judge.domain.source import Source, SourceKind
 from judge.stats.bootstrap import SE_T, STUDENTISED
 from judge.stats.bradley_terry import POINTS
 from judge.stats.cluster_intervals import PERCENTILE
-from judge.stats.scorecard import ADJUSTMENTS, MAX_T
+from judge.stats.scorecard import ADJUSTMENTS
 from judge.stats.tie_rules import DAVIDSON, HALF_WIN, RAO_KUPPER
 from judge.votes.votes import WHOLE, Part, Taking
 
 TIES = {"bradley-terry": HALF_WIN, DAVIDSON: DAVIDSON, RAO_KUPPER: RAO_KUPPER}
 """The tie rule of each method that fits strengths."""
 METHODS = (*TIES, "elo", "elo-permuted", "win-rate")
-SCALES = ("elo", "natural")
 INFERENCES = ("new-prompts", "fixed-prompts", "annotators", "unclustered")
 INTERVALS = {"sandwich": "", "bootstrap": SE_T, "bootstrap-t": STUDENTISED, "percentile": PERCENTILE}
 """The kinds of intervals, and the bootstrap that each comes from."""
@@ -31,39 +31,39 @@ MOST_PERMUTATIONS = 10_000
 class RankOptions:
     """How to rank. Raises InvalidInput, naming the field, for values and combinations that are not possible."""
 
-    method: str = "bradley-terry"
-    k: float = 4.0
-    start: float = 1000.0
-    level: float = 0.95
+    method: str = RANKING.method
+    k: float = RANKING.k
+    start: float = RANKING.start
+    level: float = RANKING.level
     reference: str = ""
-    reconcile: Reconcile = Reconcile.TIE
+    reconcile: Reconcile = RANKING.reconcile
     by_category: bool = False
     part: Part = WHOLE
-    largest: bool = False
+    largest: bool = RANKING.degenerate == "largest"
     parser: str = ""
-    scale: str = "elo"
-    inference: str = "new-prompts"
+    scale: str = RANKING.scale
+    inference: str = RANKING.inference
     strata: bool = False
     position: bool = False
     """Fit the advantage of the left side. It is always fitted when each order is a vote of its own."""
-    ridge: float = 0.0
+    ridge: float = RANKING.ridge
     anchor: tuple[str, float] | None = None
     anchors: tuple[tuple[str, float], ...] = ()
     """Contestants whose mean rating is fixed at the mean of these ratings; not with *anchor*."""
     pairs: bool = False
-    adjustment: str = MAX_T
-    wanted: float = 30.0
+    adjustment: str = RANKING.adjustment
+    wanted: float = RANKING.difference_to_detect
     """The difference to the reference contestant that should be detected, in rating points."""
     targets: tuple[str, ...] = ()
-    permutations: int = 100
-    seed: int = 0
+    permutations: int = RANKING.permutations
+    seed: int = RANKING.seed
     style: bool = False
     leave_one_out: bool = False
-    intervals: str = "sandwich"
-    replicates: int = 1000
+    intervals: str = RANKING.intervals
+    replicates: int = RANKING.replicates
     anchored_to: Source | None = None
     variance: bool = False
-    decisive: float = 1.0
+    decisive: float = RANKING.decisive_weight
     """How many votes a verdict of full strength on a Likert scale counts for."""
 
     @property
@@ -79,7 +79,7 @@ class RankOptions:
     def __post_init__(self) -> None:
         known = {
             "method": (self.method, METHODS),
-            "scale": (self.scale, SCALES),
+            "scale": (self.scale, RATING_SCALES),
             "inference": (self.inference, INFERENCES),
             "adjustment": (self.adjustment, ADJUSTMENTS),
             "intervals": (self.intervals, tuple(INTERVALS)),

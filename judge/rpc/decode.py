@@ -160,27 +160,29 @@ def run_spec(spec: run_service_pb2.RunSpec) -> RunSpec:
 
 
 def pairing(message: run_service_pb2.Pairing) -> Pairing:
-    """Decode which comparisons are judged."""
+    """Decode which comparisons are judged. What is not given keeps the default of Pairing."""
     if min(message.count, message.prompts, message.turn, message.repeats, message.seed) < 0:
         raise InvalidInput("run.pairing", "count, prompts, turn, repeats and seed cannot be negative")
     return Pairing(
-        policy=optional_enum(PairPolicy, message.policy, "pairing.policy") or PairPolicy.ALL,
-        reference_contestant=message.reference_contestant,
-        count=message.count,
-        contestants=tuple(message.contestants),
-        categories=tuple(message.categories),
-        tags=tuple(message.tags),
-        prompts=message.prompts,
-        turns=optional_enum(TurnPolicy, message.turns, "pairing.turns") or TurnPolicy.LAST,
-        turn=message.turn,
-        orders=optional_enum(OrderPolicy, message.orders, "pairing.orders") or OrderPolicy.BOTH,
-        repeats=message.repeats or 1,
-        seed=message.seed,
-        cache_tag=message.cache_tag,
-        round_size=message.round_size,
-        top=message.top,
-        precision=message.precision,
-        separated=message.separated,
+        **_given(
+            policy=optional_enum(PairPolicy, message.policy, "pairing.policy"),
+            reference_contestant=message.reference_contestant,
+            count=message.count,
+            contestants=tuple(message.contestants),
+            categories=tuple(message.categories),
+            tags=tuple(message.tags),
+            prompts=message.prompts,
+            turns=optional_enum(TurnPolicy, message.turns, "pairing.turns"),
+            turn=message.turn,
+            orders=optional_enum(OrderPolicy, message.orders, "pairing.orders"),
+            repeats=message.repeats,
+            seed=message.seed,
+            cache_tag=message.cache_tag,
+            round_size=message.round_size,
+            top=message.top,
+            precision=message.precision,
+            separated=message.separated,
+        )
     )
 
 
@@ -217,7 +219,7 @@ def rank_options(message: ranking_service_pb2.RankingOptions) -> RankOptions:
             reconcile=optional_enum(Reconcile, message.reconcile, "options.reconcile"),
             by_category=message.by_category,
             part=part(message.slice),
-            largest=word(message, "degenerate", OPTIONS) == "largest",
+            largest=_is(message, "degenerate", "largest"),
             parser=message.parser,
             scale=word(message, "scale", OPTIONS),
             inference=word(message, "inference", OPTIONS),
@@ -248,7 +250,7 @@ def agree_options(message: agreement_service_pb2.AgreementOptions) -> AgreeOptio
     return AgreeOptions(
         **_given(
             unit=_name(message, "unit"),
-            sorted_orientation=word(message, "orientation", OPTIONS) == "sorted",
+            sorted_orientation=_is(message, "orientation", "sorted"),
             ties=_name(message, "ties"),
             level=message.level,
             reconcile=optional_enum(Reconcile, message.reconcile, "options.reconcile"),
@@ -279,9 +281,15 @@ def _name(message: Message, field: str) -> str:
     return word(message, field, OPTIONS).upper().replace("-", "_")
 
 
+def _is(message: Message, field: str, spelled: str) -> bool | None:
+    """Return whether an enum field has the value of this word; None if it is unspecified."""
+    given = word(message, field, OPTIONS)
+    return given == spelled if given else None
+
+
 def _given(**fields: Any) -> dict[str, Any]:  # whatever the fields hold
     """Return the fields that have a value; proto3 cannot tell 0 and "" from nothing."""
-    return {name: field for name, field in fields.items() if field}
+    return {name: field for name, field in fields.items() if field or field is False}
 
 
 def inline(message: judge_service_pb2.InlineComparison) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:

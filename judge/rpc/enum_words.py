@@ -27,9 +27,9 @@ def word(message: Message, field: str, path: str = "") -> str:
     if not number:
         return ""
     if number not in kind.values_by_number:
-        known = ", ".join(_word(kind, name) for name in kind.values_by_name if kind.values_by_name[name].number)
+        known = ", ".join(words(kind).values())
         raise InvalidInput(path + field, f"{path}{field} must be one of {known}, not {number}", reason="INVALID_ENUM")
-    return _word(kind, kind.values_by_number[number].name)
+    return words(kind)[kind.values_by_number[number].name]
 
 
 def value(kind: EnumType[Any], spelled: str) -> Any:  # the enum's own value type
@@ -42,8 +42,19 @@ def value(kind: EnumType[Any], spelled: str) -> Any:  # the enum's own value typ
     return kind.Value(_prefix(kind.DESCRIPTOR) + spelled.upper().replace("-", "_")) if spelled else 0
 
 
-def _word(kind: EnumDescriptor, name: str) -> str:
-    return name.removeprefix(_prefix(kind)).lower().replace("_", "-")
+def words(kind: EnumDescriptor) -> dict[str, str]:
+    """Return the word of each value's name, apart from the unspecified value's.
+
+    >>> from judge.api.v1.outcome_pb2 import Order
+    >>> words(Order.DESCRIPTOR)
+    {'ORDER_LEFT_FIRST': 'left-first', 'ORDER_RIGHT_FIRST': 'right-first'}
+    """
+    prefix = _prefix(kind)
+    return {
+        name: name.removeprefix(prefix).lower().replace("_", "-")
+        for name, member in kind.values_by_name.items()
+        if member.number
+    }
 
 
 def _prefix(kind: EnumDescriptor) -> str:
