@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from judge.config.settings import TemporalSettings
-from judge.engines.temporal_connection import TemporalConnection
+from judge.domain.temporal_connection import TemporalConnection
 
 
 def temporal_connection(settings: TemporalSettings) -> TemporalConnection:

@@ -17,9 +17,12 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError, model_validator
 
 from judge.config.problems import closest, wrong_setting
-from judge.domain.judge import BASELINE_JUDGES, BaselineName
+from judge.domain.defaults import LISTEN
+from judge.domain.judge import BASELINE_JUDGES, SINGLE_SHARE, BaselineName, Limits
+from judge.domain.temporal_connection import TemporalConnection
 
-DEFAULT_LISTEN = "127.0.0.1:50051"
+_LIMITS = Limits()
+_TEMPORAL = TemporalConnection()
 
 
 class ConfigError(ValueError):
@@ -48,7 +51,7 @@ class AccountSettings(_Strict):
 
     requests_per_minute: int = Field(default=0, ge=0)
     tokens_per_minute: int = Field(default=0, ge=0)
-    single_share: float = Field(default=0.1, ge=0, lt=1)
+    single_share: float = Field(default=SINGLE_SHARE, ge=0, lt=1)
     """The share of the limits that is reserved for single comparisons, so that they never wait for runs."""
 
 
@@ -85,9 +88,9 @@ class JudgeSettings(_Strict):
     capabilities: CapabilitySettings = CapabilitySettings()
     revision: str = ""
     batch: bool = False
-    concurrency: int = Field(default=16, ge=1, le=2000)
-    deadline_seconds: float = Field(default=120.0, gt=0)
-    max_failed_share: float = Field(default=0.05, ge=0, le=1)
+    concurrency: int = Field(default=_LIMITS.concurrency, ge=1, le=2000)
+    deadline_seconds: float = Field(default=_LIMITS.deadline_seconds, gt=0)
+    max_failed_share: float = Field(default=_LIMITS.max_failed_share, ge=0, le=1)
     price: PriceSettings | None = None
 
     @model_validator(mode="after")
@@ -120,19 +123,19 @@ class TemporalSettings(_Strict):
     """The Temporal service that distributes shards: its frontend, and our namespace and task queue there."""
 
     address: str = Field(
-        default="127.0.0.1:7233", pattern=r"^(\[[0-9A-Fa-f:]+\]|[^\s:/]+):\d{1,5}$", examples=["127.0.0.1:7233"]
+        default=_TEMPORAL.address, pattern=r"^(\[[0-9A-Fa-f:]+\]|[^\s:/]+):\d{1,5}$", examples=["127.0.0.1:7233"]
     )
     """HOST:PORT."""
-    namespace: str = Field(default="default", min_length=1)
-    task_queue: str = Field(default="judge", min_length=1, max_length=200)
-    window: int = Field(default=4, ge=1, le=100)
+    namespace: str = Field(default=_TEMPORAL.namespace, min_length=1)
+    task_queue: str = Field(default=_TEMPORAL.task_queue, min_length=1, max_length=200)
+    window: int = Field(default=_TEMPORAL.window, ge=1, le=100)
     """The most shards of one judge in one run that all workers together execute at the same time."""
 
 
 class Settings(_Strict):
     """All settings."""
 
-    listen: str = DEFAULT_LISTEN
+    listen: str = LISTEN
     store_url: str = ""
     engine: Literal["local", "temporal"] = "local"
     """What executes runs: the server itself, or `judge worker` processes that get shards from Temporal."""

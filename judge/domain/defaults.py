@@ -55,6 +55,8 @@ class AgreementDefaults:
     cascade_delta: float = 0.1
 
 
+LISTEN = "127.0.0.1:50051"
+"""The address of a server whose configuration names none."""
 RANKING = RankingDefaults()
 AGREEMENT = AgreementDefaults()
 AGREEMENT_INTERVALS = ("sandwich", "bootstrap", "percentile")

@@ -156,6 +156,10 @@ class Price:
         return -(-total * (self.batch_percent if batch else 100) // 100_000_000)
 
 
+SINGLE_SHARE = 0.1
+"""The share of an account's rate limits that is reserved for single comparisons, unless the account sets another."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The limits of a judge. Those on requests and tokens belong to its account, which other judges may share."""

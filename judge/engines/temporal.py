@@ -20,7 +20,7 @@ from temporalio.service import RPCError
 from judge.domain.errors import JudgeError, NotFound
 from judge.domain.outcome import ItemState
 from judge.domain.run import Run, RunState, WaitReason
-from judge.engines.temporal_connection import TemporalConnection
+from judge.domain.temporal_connection import TemporalConnection
 from judge.engines.workflow import NAME, SHARDS, RunAt
 from judge.log.events import logger
 from judge.ports.clock import Clock

@@ -11,8 +11,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
+from judge.domain.temporal_connection import TemporalConnection
 from judge.engines.activities import OTHERS, Activities
-from judge.engines.temporal_connection import TemporalConnection
 from judge.engines.workflow import RunWorkflow
 from judge.execution.judges import Judges
 from judge.execution.run_executor import SHARD, Execution

@@ -15,6 +15,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from judge.domain.errors import TransportFailed
+from judge.domain.judge import SINGLE_SHARE
 from judge.execution.circuit_breaker import PROBE_SECONDS, CircuitBreaker
 from judge.ports.records import RateLimit
 
@@ -86,7 +87,7 @@ class Account:
         *,
         requests_per_minute: int = 0,
         tokens_per_minute: int = 0,
-        single_share: float = 0.1,
+        single_share: float = SINGLE_SHARE,
         shared_as: str = "",
     ) -> None:
         self._clock, self._shared_as = clock, shared_as

@@ -15,9 +15,9 @@ from judge.backends.scripted import Script, Scripted
 from judge.domain.errors import JudgeUnusable, StoreAway
 from judge.domain.judge import RenderedPrompt
 from judge.domain.run import Run, RunState
+from judge.domain.temporal_connection import TemporalConnection
 from judge.engines.activities import BEAT, Activities
 from judge.engines.temporal import TemporalEngine
-from judge.engines.temporal_connection import TemporalConnection
 from judge.engines.workflow import RunAt, ShardAt, StopReport
 from judge.execution.run_executor import Execution
 from judge.ports.records import Losses

@@ -14,8 +14,8 @@ from temporalio.client import Client
 from judge.backends.scripted import Scripted
 from judge.domain.judge import RenderedPrompt
 from judge.domain.run import Run, RunState
+from judge.domain.temporal_connection import TemporalConnection
 from judge.engines.temporal import TemporalEngine
-from judge.engines.temporal_connection import TemporalConnection
 from judge.execution.run_executor import TRIES
 from judge.ports.clock import SystemClock
 from judge.store.sql_store import SqlStore

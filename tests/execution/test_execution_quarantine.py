@@ -11,9 +11,9 @@ import pytest
 from judge.backends.scripted import Scripted
 from judge.domain.judge import RenderedPrompt
 from judge.domain.run import Run, RunState, StopReason
+from judge.domain.temporal_connection import TemporalConnection
 from judge.domain.verdict import Reply
 from judge.engines.temporal import TemporalEngine
-from judge.engines.temporal_connection import TemporalConnection
 from judge.execution.quarantine import Quarantine
 from judge.execution.run_executor import TRIES, Execution, Shard, Stop
 from judge.store.sql_store import SqlStore

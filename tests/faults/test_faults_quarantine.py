@@ -13,8 +13,8 @@ import pytest
 
 from judge.backends.scripted import Scripted
 from judge.domain.run import Run, RunState
+from judge.domain.temporal_connection import TemporalConnection
 from judge.engines.temporal import TemporalEngine
-from judge.engines.temporal_connection import TemporalConnection
 from judge.execution.run_executor import TRIES
 from judge.store.sql_store import SqlStore
 from support.child_processes import Child

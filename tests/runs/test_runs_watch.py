@@ -11,8 +11,8 @@ from pathlib import Path
 import judge
 from judge.backends.scripted import Scripted
 from judge.domain.run import Pairing, Run, RunState
+from judge.domain.temporal_connection import TemporalConnection
 from judge.engines.temporal import TemporalEngine
-from judge.engines.temporal_connection import TemporalConnection
 from judge.runs.watch import POLL, Watcher
 from judge.store.sql_store import SqlStore
 from support.clocks import StillClock

@@ -14,7 +14,7 @@ from judge.api.v1 import run_service_pb2 as pb
 from judge.app.judges import ConfiguredJudges
 from judge.app.local import running
 from judge.config.settings import TemporalSettings
-from judge.engines.temporal_connection import TemporalConnection
+from judge.domain.temporal_connection import TemporalConnection
 from judge.engines.worker import run_worker
 from judge.ports.clock import SystemClock
 from judge.store.sql_store import SqlStore

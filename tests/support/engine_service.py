@@ -14,9 +14,9 @@ from judge.domain.dataset import Output, Prompt
 from judge.domain.errors import JudgeUnusable
 from judge.domain.judge import JudgeCard, JudgeDefinition, Limits, RenderedPrompt
 from judge.domain.run import Pairing, Run, RunSpec
+from judge.domain.temporal_connection import TemporalConnection
 from judge.engines.local import LocalEngine
 from judge.engines.temporal import TemporalEngine
-from judge.engines.temporal_connection import TemporalConnection
 from judge.engines.worker import run_worker
 from judge.engines.workflow import SHARDS
 from judge.execution.judges import JudgeAtWork, Judges
