@@ -6,11 +6,11 @@ import click
 
 from judge.cli.connect import ServiceTarget, run
 from judge.cli.group import cli
-from judge.domain.defaults import LISTEN
+from judge.domain.defaults import LISTEN_ADDRESS
 
 
 @cli.command("serve")
-@click.option("--listen", metavar="HOST:PORT", help=f"The address to listen on.  [default: {LISTEN}]")
+@click.option("--listen", metavar="HOST:PORT", help=f"The address to listen on.  [default: {LISTEN_ADDRESS}]")
 @click.pass_obj
 def serve_command(service: ServiceTarget, listen: str | None) -> int:
     """Run the server until it is interrupted or terminated.

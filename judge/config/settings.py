@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError, model_validator
 
 from judge.config.problems import closest, wrong_setting
-from judge.domain.defaults import LISTEN
+from judge.domain.defaults import LISTEN_ADDRESS
 from judge.domain.judge import BASELINE_JUDGES, SINGLE_SHARE, BaselineName, Limits
 from judge.domain.temporal_connection import TemporalConnection
 
@@ -135,7 +135,7 @@ class TemporalSettings(_Strict):
 class Settings(_Strict):
     """All settings."""
 
-    listen: str = LISTEN
+    listen: str = LISTEN_ADDRESS
     store_url: str = ""
     engine: Literal["local", "temporal"] = "local"
     """What executes runs: the server itself, or `judge worker` processes that get shards from Temporal."""

@@ -55,7 +55,7 @@ class AgreementDefaults:
     cascade_delta: float = 0.1
 
 
-LISTEN = "127.0.0.1:50051"
+LISTEN_ADDRESS = "127.0.0.1:50051"
 """The address of a server whose configuration names none."""
 RANKING = RankingDefaults()
 AGREEMENT = AgreementDefaults()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from judge.app.temporal import temporal_connection
 from judge.config.settings import AccountSettings, JudgeSettings, Settings, TemporalSettings
-from judge.domain.defaults import LISTEN
+from judge.domain.defaults import LISTEN_ADDRESS
 from judge.domain.judge import SINGLE_SHARE, Limits
 from judge.domain.temporal_connection import TemporalConnection
 
@@ -37,4 +37,4 @@ def test_settings_that_are_not_given_are_those_of_the_service() -> None:
         judge.max_failed_share,
     )
     assert TemporalConnection() == temporal_connection(TemporalSettings())
-    assert (LISTEN, SINGLE_SHARE) == (Settings().listen, AccountSettings().single_share)
+    assert (LISTEN_ADDRESS, SINGLE_SHARE) == (Settings().listen, AccountSettings().single_share)
