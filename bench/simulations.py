@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import sys
 
-import coverage
+import design_coverage
 
-PARTS = {"coverage": coverage.rows}
+PARTS = {"coverage": design_coverage.rows}
 
 
 def main() -> None:
