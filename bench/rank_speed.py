@@ -25,11 +25,12 @@ from evalica import _brzo
 from figures import Figure, interleaved, progress
 
 from judge.stats.battles import Battles
+from judge.stats.best import probability_best
 from judge.stats.bootstrap import bootstrap
 from judge.stats.bradley_terry import BradleyTerryFit, bradley_terry
 from judge.stats.elo import elo
 from judge.stats.newton import newton
-from judge.stats.simultaneous import probability_best, rank_intervals
+from judge.stats.simultaneous import rank_intervals
 
 BATTLES, CONTESTANTS, PROMPTS, REPLICATES = 1_000_000, 100, 1000, 1000
 ROUNDS = 5

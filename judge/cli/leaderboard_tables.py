@@ -18,7 +18,22 @@ if TYPE_CHECKING:
     from judge.api.v1.leaderboard_pb2 import Leaderboard, LeftOut, Rating
 
 Unknown = TypeVar("Unknown", str, None)
-COLUMNS = ("contestant", "rank", "ranks", "rating", "low", "high", "win_rate", "n", "prompts", "best", "order_sd")
+COLUMNS = (
+    "contestant",
+    "rank",
+    "ranks",
+    "rating",
+    "low",
+    "high",
+    "win_rate",
+    "n",
+    "prompts",
+    "best",
+    "order_sd",
+    "win_rate_against",
+)
+AVERAGE = "average"
+"""What win rates are against without a reference contestant: a contestant of average rating."""
 STANDINGS = {1: "ahead", 2: "behind", 3: "cannot tell"}
 TIES = {"half-win": "ties count as half a win", "input": "ties count as given"}
 RECONCILE = {
@@ -47,7 +62,7 @@ def print_leaderboard(leaderboard: Leaderboard, title: str) -> None:
         for rating in leaderboard.ratings
     ]
     level = f"{leaderboard.level:.0%} interval"
-    against = leaderboard.standings[0].reference_contestant if leaderboard.standings else "average"
+    against = leaderboard.expected_against or AVERAGE
     table(title, ("contestant", "rank", "ranks", "rating", level, f"win rate\nvs. {against}", "n", "prompts"), rows)
     out = console()
     for row in leaderboard.unranked:
@@ -59,6 +74,8 @@ def print_leaderboard(leaderboard: Leaderboard, title: str) -> None:
     for rating in leaderboard.ratings:
         if rating.HasField("order_sd"):
             out.print(f"{rating.contestant}: the rating varies by {rating.order_sd:.1f} over random orders (SD)")
+    for finding in leaderboard.goodness_of_fit.findings:
+        out.print(finding)
     _print_methods(leaderboard)
     _print_anchoring(leaderboard)
     _print_extras(leaderboard, title, digits)
@@ -114,7 +131,7 @@ def leaderboard_parquet(leaderboard: Leaderboard, path: Path) -> None:
         raise click.UsageError(
             "--parquet needs polars: pip install polars, or install judge with the extra [data]"
         ) from None
-    types = (pl.String, pl.Int32, pl.String, *[pl.Float64] * 4, pl.Int64, pl.Int64, *[pl.Float64] * 2)
+    types = (pl.String, pl.Int32, pl.String, *[pl.Float64] * 4, pl.Int64, pl.Int64, *[pl.Float64] * 2, pl.String)
     schema = dict(zip(COLUMNS, types, strict=True))
     pl.DataFrame(_rows(leaderboard), schema=schema, orient="row").write_parquet(path)
 
@@ -133,6 +150,7 @@ def _rows(leaderboard: Leaderboard) -> list[tuple[object, ...]]:
             rating.prompts,
             rating.probability_best if rating.HasField("probability_best") else None,
             rating.order_sd if rating.HasField("order_sd") else None,
+            leaderboard.expected_against or AVERAGE if rating.HasField("expected_score") else None,
         )
         for rating in leaderboard.ratings
     ]

@@ -89,6 +89,12 @@ _OPTIONS = (
     click.option(
         "--variance", is_flag=True, help="Also split the variance of verdicts by prompts, judges, orders, and repeats."
     ),
+    click.option(
+        "--fit",
+        "goodness_of_fit",
+        is_flag=True,
+        help="Also test what ratings cannot show: pairs that they do not predict, cycles, and variation between prompts.",
+    ),
     _option("--decisive-weight", help="How many battles a decisive Likert verdict counts as."),
     _option("--reconcile", type=_choice("reconcile"), help=RECONCILE_HELP),
     click.option("--parser", help=PARSER_HELP),

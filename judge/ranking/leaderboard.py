@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 
+from judge.ranking.goodness_of_fit import FitReport
 from judge.ranking.options import TIES, RankOptions
 from judge.stats.scorecard import Block
 from judge.stats.tie_rules import HALF_WIN
@@ -140,6 +141,7 @@ class Leaderboard:
     """For a bootstrap, how many resamples were drawn, and how many of them could not be ranked."""
     anchoring: Anchoring | None = None
     variance: tuple[Component, ...] = ()
+    goodness_of_fit: FitReport | None = None
     block: Block | None = None
     """The differences behind the standings, in their order."""
 
@@ -147,6 +149,13 @@ class Leaderboard:
     def scale(self) -> str:
         """The unit of the ratings: `elo` points, `natural` log strength, or a `share` for win rates."""
         return "share" if self.options.method == "win-rate" else self.options.scale
+
+    @property
+    def expected_against(self) -> str:
+        """The contestant that expected win rates are against; empty for one of average rating."""
+        reference = self.options.reference
+        ranked = any(row.contestant == reference for row in self.ratings)
+        return reference if ranked or self.options.method == "win-rate" else ""
 
     @property
     def ties(self) -> str:

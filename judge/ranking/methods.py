@@ -11,6 +11,7 @@ from judge.columns.arrays import Floats
 from judge.domain.errors import Incomparable, InvalidInput, Precondition
 from judge.ranking.anchoring import anchor
 from judge.ranking.battles import BattleDesign
+from judge.ranking.goodness_of_fit import fit_report
 from judge.ranking.leaderboard import Anchoring, EffectRow, Leaderboard
 from judge.ranking.options import INTERVALS, TIES, RankOptions
 from judge.ranking.rows import (
@@ -69,6 +70,7 @@ def _bradley_terry(design: BattleDesign, options: RankOptions) -> Leaderboard:
         pairs=pair_rows(fit, options) if options.pairs else (),
         anchoring=anchoring,
         resamples=resamples,
+        goodness_of_fit=fit_report(fit, options) if options.goodness_of_fit else None,
     )
     names = fit.battles.contestants
     if options.reference not in names:
@@ -174,7 +176,8 @@ def _win_rate(design: BattleDesign, options: RankOptions) -> Leaderboard:
     places = dict(zip(known, ranks(np.array([rates[i].value for i in known])).tolist(), strict=True))
     rows = rating_rows(design, values, bounds, values)
     method = next((rates[i].method for i in known), "none: no battle against the reference")
-    return sorted_leaderboard(options, method, [replace(rows[i], rank=places[i]) for i in known])
+    counted = [replace(rows[i], rank=places[i], n=rates[i].n, prompts=rates[i].clusters) for i in known]
+    return sorted_leaderboard(options, method, counted)
 
 
 def _or_nan(value: float | None) -> float:

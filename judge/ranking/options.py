@@ -63,6 +63,7 @@ class RankOptions:
     replicates: int = RANKING.replicates
     anchored_to: Source | None = None
     variance: bool = False
+    goodness_of_fit: bool = False
     decisive: float = RANKING.decisive_weight
     """How many votes a verdict of full strength on a Likert scale counts for."""
 
@@ -108,6 +109,7 @@ class RankOptions:
         self._check_method()
         self._check_bootstrap()
         self._check_anchoring()
+        self._check_goodness_of_fit()
 
     def _check_anchors(self) -> None:
         fixed = (*self.anchors, *([self.anchor] if self.anchor else []))
@@ -135,6 +137,7 @@ class RankOptions:
             "leave_one_out": self.leave_one_out,
             "intervals": self.intervals != "sandwich",
             "anchored_to": self.anchored_to is not None,
+            "goodness_of_fit": self.goodness_of_fit,
         }
         if self.method not in TIES and any(fitted.values()):
             names = ", ".join(name for name, is_set in fitted.items() if is_set)
@@ -179,6 +182,17 @@ class RankOptions:
             raise InvalidInput(
                 "options.anchored_to", f"ratings can be anchored to people or labels:PATTERN, not to {self.anchored_to}"
             )
+
+    def _check_goodness_of_fit(self) -> None:
+        other = {
+            "inference": self.inference != "new-prompts",
+            "ridge": self.ridge > 0,
+            "anchored_to": self.anchored_to is not None,
+        }
+        if self.goodness_of_fit and any(other.values()):
+            names = ", ".join(name for name, is_set in other.items() if is_set)
+            message = f"goodness of fit is tested over prompts, on the fit of all battles: leave out {names}"
+            raise InvalidInput("options.goodness_of_fit", message)
 
 
 def _unknown_value(name: str, value: str, allowed: Sequence[str]) -> str:

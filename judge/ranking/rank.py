@@ -172,7 +172,14 @@ def _ranks(votes: SourceVotes, options: RankOptions, style: Style | None) -> tup
     if not votes.rows:
         return ()
     ranks_only = replace(
-        options, largest=True, reference="", anchor=None, anchors=(), pairs=False, intervals="sandwich"
+        options,
+        largest=True,
+        reference="",
+        anchor=None,
+        anchors=(),
+        pairs=False,
+        intervals="sandwich",
+        goodness_of_fit=False,
     )
     leaderboard = _fit(battle_design(votes, options, style), ranks_only)
     return tuple((row.contestant, row.rank) for row in leaderboard.ratings)

@@ -11,10 +11,11 @@ import numpy as np
 from judge.ranking.battles import BattleDesign
 from judge.ranking.leaderboard import Leaderboard, PairRow, RatingRow, ShareRow, StandingRow
 from judge.ranking.options import RankOptions
+from judge.stats.best import probability_best
 from judge.stats.bradley_terry import POINTS, BradleyTerryFit
 from judge.stats.ranks import ranks
 from judge.stats.scorecard import intervals, levels
-from judge.stats.simultaneous import detectable, pairs, probability_best, prompts_needed, rank_intervals
+from judge.stats.simultaneous import detectable, pairs, prompts_needed, rank_intervals
 
 
 def sorted_leaderboard(options: RankOptions, interval_method: str, rows: Sequence[RatingRow]) -> Leaderboard:

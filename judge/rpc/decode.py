@@ -241,6 +241,7 @@ def rank_options(message: ranking_service_pb2.RankingOptions) -> RankOptions:
             anchored_to=anchored_to,
             variance=message.variance,
             decisive=message.decisive_weight,
+            goodness_of_fit=message.goodness_of_fit,
         )
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from judge.api.v1 import leaderboard_pb2
+from judge.ranking.goodness_of_fit import FitReport
 from judge.ranking.leaderboard import Anchoring, Leaderboard, StandingRow
 from judge.rpc.encode import coverage, interval, part
 from judge.rpc.enum_words import value
@@ -81,6 +82,43 @@ def encode_leaderboard(leaderboard: Leaderboard) -> leaderboard_pb2.Leaderboard:
             leaderboard_pb2.VarianceComponent(level=component.level, variance=component.variance, share=component.share)
             for component in leaderboard.variance
         ],
+        goodness_of_fit=_goodness_of_fit(leaderboard.goodness_of_fit) if leaderboard.goodness_of_fit else None,
+        expected_against=leaderboard.expected_against,
+    )
+
+
+def _goodness_of_fit(report: FitReport) -> leaderboard_pb2.GoodnessOfFit:
+    share = report.between_prompts
+    return leaderboard_pb2.GoodnessOfFit(
+        findings=report.findings,
+        pairs=[
+            leaderboard_pb2.PairFit(
+                left=row.left,
+                right=row.right,
+                observed=row.observed,
+                expected=row.expected,
+                prompts=row.prompts,
+                statistic=row.statistic,
+                p=row.p,
+            )
+            for row in report.pairs
+        ],
+        pairs_reason=report.pairs_reason,
+        triads=[
+            leaderboard_pb2.TriadFit(
+                contestants=row.contestants,
+                scores=row.scores,
+                statistic=row.statistic,
+                p=row.p,
+                each_ahead=row.each_ahead,
+            )
+            for row in report.triads
+        ],
+        triads_tested=report.triads_tested,
+        triads_reason=report.triads_reason,
+        smallest_triad_p=report.smallest_triad_p,
+        share_between_prompts=share.value,
+        share_interval=interval(share.low, share.high),
     )
 
 

@@ -17,6 +17,12 @@ Components = tuple[tuple[int, ...], ...]
 NO_BATTLES = "no battles"
 WON_ALL = "won every battle"
 LOST_ALL = "lost every battle"
+WON_AGAINST_RANKED = "won every battle against ranked contestants"
+LOST_TO_RANKED = "lost every battle against ranked contestants"
+NO_RANKED_OPPONENT = "met no ranked contestant"
+WON_OUTSIDE = "won every battle outside its group"
+LOST_OUTSIDE = "lost every battle outside its group"
+BETWEEN = "won every battle against some groups and lost every battle against others"
 NOT_CONNECTED = "not connected to the rest"
 
 
@@ -80,18 +86,42 @@ def rankable(wins: Floats) -> tuple[int, ...]:
 def unrankable(wins: Floats) -> dict[int, str]:
     """The contestants that cannot be ranked with the rest, each with the reason. *wins* is float64[m, m].
 
-    The reasons are: no battles, won every battle, lost every battle, not connected to the rest.
+    A contestant without a battle, or that won or lost every battle, is said to be that. Others are in a group of
+    several, or met others that are not ranked: the reason is how they did against the ranked contestants, or, if nobody
+    is ranked, against those outside their group. Only those whom no chain of battles connects are not connected.
 
     >>> unrankable(np.array([[0.0, 1.0, 1.0], [1.0, 0.0, 1.0], [0.0, 0.0, 0.0]]))
     {2: 'lost every battle'}
     """
-    ranked = set(rankable(wins))
-    won, lost = wins.sum(axis=1) > 0, wins.sum(axis=0) > 0
-    return {i: _reason(bool(won[i]), bool(lost[i])) for i in range(len(wins)) if i not in ranked}
+    ranked = rankable(wins)
+    group = {i: part for part in strong_components(wins) for i in part}
+    connected = {i: part for part in weak_components(wins) for i in part}
+    reasons = {}
+    for i in range(len(wins)):
+        if i in ranked:
+            continue
+        others = ranked or tuple(j for j in range(len(wins)) if j not in group[i])
+        joined = not set(connected[i]).isdisjoint(others)
+        reasons[i] = _overall(wins, i) or _against(wins, i, others, joined=joined, ranked=bool(ranked))
+    return reasons
 
 
-def _reason(won: bool, lost: bool) -> str:
-    return {(False, False): NO_BATTLES, (True, False): WON_ALL, (False, True): LOST_ALL}.get((won, lost), NOT_CONNECTED)
+def _overall(wins: Floats, i: int) -> str:
+    """The reason of a contestant without a win or without a loss; empty for others."""
+    won, lost = bool(wins[i].any()), bool(wins[:, i].any())
+    return {(False, False): NO_BATTLES, (True, False): WON_ALL, (False, True): LOST_ALL}.get((won, lost), "")
+
+
+def _against(wins: Floats, i: int, others: tuple[int, ...], *, joined: bool, ranked: bool) -> str:
+    """How contestant *i* did against *others*, the ranked ones or those outside its group."""
+    won, lost = bool(wins[i, list(others)].any()), bool(wins[list(others), i].any())
+    if won and lost:
+        return BETWEEN
+    if won:
+        return WON_AGAINST_RANKED if ranked else WON_OUTSIDE
+    if lost:
+        return LOST_TO_RANKED if ranked else LOST_OUTSIDE
+    return NO_RANKED_OPPONENT if joined else NOT_CONNECTED
 
 
 def _all_reached(edges: Flags) -> bool:

@@ -1,4 +1,4 @@
-"""Inference on all contestants at once: ranks, all pairs, and the probability of being the best.
+"""Inference on all contestants at once: ranks and all pairs.
 
 Ranks. With critical value c, the quantile of the largest |difference| / standard error over all pairs under the fitted
 covariance, contestant i is significantly behind those whose difference to it exceeds c standard errors. Its rank then
@@ -75,19 +75,6 @@ def rank_intervals(
     m = strengths.size
     low, high = 1 + ahead.sum(axis=0), m - ahead.sum(axis=1)
     return Ranks(low=low.astype(np.int32), high=high.astype(np.int32), level=level, critical=critical)
-
-
-def probability_best(
-    strengths: Floats, covariance: Floats, freedom: int, rng: np.random.Generator, draws: int = DRAWS
-) -> Floats:
-    """The share of draws in which each of the m contestants has the largest strength: float64[m], summing to 1.
-
-    >>> draws_of_strengths = probability_best(np.array([1.0, 0.0]), np.eye(2) * 0.1, 79, np.random.default_rng(0))
-    >>> bool(draws_of_strengths[0] > 0.97), float(draws_of_strengths.sum())
-    (True, 1.0)
-    """
-    draws_of_strengths = strengths + _draw_strengths(covariance, freedom, rng, draws)
-    return np.bincount(draws_of_strengths.argmax(axis=1), minlength=strengths.size) / draws
 
 
 def pairs(

@@ -9,7 +9,6 @@ from judge.stats.ranks import ranks
 from judge.stats.simultaneous import (
     detectable,
     pairs,
-    probability_best,
     prompts_needed,
     rank_intervals,
 )
@@ -41,15 +40,6 @@ def test_rank_intervals_separate_what_is_far_apart() -> None:
     intervals = rank_intervals(np.array([0.0, 9.0, 9.1]), np.eye(3) * 0.01, 60, np.random.default_rng(0))
 
     assert (intervals.low.tolist(), intervals.high.tolist()) == ([3, 1, 1], [3, 2, 2])
-
-
-def test_the_chance_of_being_best_is_that_of_the_draws() -> None:
-    """Two equal contestants share the probability of being best, and one far behind has none."""
-    chance = probability_best(np.array([1.0, 1.0, -9.0]), np.eye(3) * 0.1, 50, np.random.default_rng(1), draws=20_000)
-
-    assert chance.sum() == pytest.approx(1)
-    assert chance[:2] == pytest.approx([0.5, 0.5], abs=0.015)
-    assert chance[2] == 0
 
 
 def test_pairs_have_the_errors_of_differences() -> None:

@@ -216,6 +216,8 @@ class Leaderboard(_message.Message):
     VARIANCE_FIELD_NUMBER: _builtins.int
     UNIFORM_SAMPLE_FIELD_NUMBER: _builtins.int
     ANCHORS_FIELD_NUMBER: _builtins.int
+    GOODNESS_OF_FIT_FIELD_NUMBER: _builtins.int
+    EXPECTED_AGAINST_FIELD_NUMBER: _builtins.int
     method: Global___RankingMethod.ValueType
     """The method."""
     scale: Global___RatingScale.ValueType
@@ -252,6 +254,8 @@ class Leaderboard(_message.Message):
     """Resamples that could not be ranked and are left out. A contestant that is unconnected in more than 1% of the
     resamples has an open interval.
     """
+    expected_against: _builtins.str
+    """The contestant that expected scores are against; empty for a contestant of average rating on this leaderboard."""
     @_builtins.property
     def slice(self) -> _outcome_pb2.Slice:
         """The part of the data that is ranked."""
@@ -322,6 +326,10 @@ class Leaderboard(_message.Message):
     def anchors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The contestants whose mean rating is fixed, if any."""
 
+    @_builtins.property
+    def goodness_of_fit(self) -> Global___GoodnessOfFit:
+        """How well the ratings show the battles, if requested."""
+
     def __init__(
         self,
         *,
@@ -359,14 +367,175 @@ class Leaderboard(_message.Message):
         variance: _abc.Iterable[Global___VarianceComponent] | None = ...,
         uniform_sample: Global___Leaderboard | None = ...,
         anchors: _abc.Iterable[_builtins.str] | None = ...,
+        goodness_of_fit: Global___GoodnessOfFit | None = ...,
+        expected_against: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["anchoring", b"anchoring", "coverage", b"coverage", "slice", b"slice", "uniform_sample", b"uniform_sample", "without_style", b"without_style"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["anchoring", b"anchoring", "coverage", b"coverage", "goodness_of_fit", b"goodness_of_fit", "slice", b"slice", "uniform_sample", b"uniform_sample", "without_style", b"without_style"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adaptive", b"adaptive", "anchor", b"anchor", "anchoring", b"anchoring", "anchors", b"anchors", "battles", b"battles", "components", b"components", "coverage", b"coverage", "differences", b"differences", "effects", b"effects", "inference", b"inference", "interim", b"interim", "interval_method", b"interval_method", "left_out", b"left_out", "level", b"level", "method", b"method", "notes", b"notes", "parser", b"parser", "prompts", b"prompts", "ratings", b"ratings", "reconcile", b"reconcile", "replicates", b"replicates", "replicates_apart", b"replicates_apart", "ridge", b"ridge", "scale", b"scale", "slice", b"slice", "slices", b"slices", "source", b"source", "standings", b"standings", "target_shares", b"target_shares", "ties", b"ties", "uniform_sample", b"uniform_sample", "unranked", b"unranked", "variance", b"variance", "without_style", b"without_style"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adaptive", b"adaptive", "anchor", b"anchor", "anchoring", b"anchoring", "anchors", b"anchors", "battles", b"battles", "components", b"components", "coverage", b"coverage", "differences", b"differences", "effects", b"effects", "expected_against", b"expected_against", "goodness_of_fit", b"goodness_of_fit", "inference", b"inference", "interim", b"interim", "interval_method", b"interval_method", "left_out", b"left_out", "level", b"level", "method", b"method", "notes", b"notes", "parser", b"parser", "prompts", b"prompts", "ratings", b"ratings", "reconcile", b"reconcile", "replicates", b"replicates", "replicates_apart", b"replicates_apart", "ridge", b"ridge", "scale", b"scale", "slice", b"slice", "slices", b"slices", "source", b"source", "standings", b"standings", "target_shares", b"target_shares", "ties", b"ties", "uniform_sample", b"uniform_sample", "unranked", b"unranked", "variance", b"variance", "without_style", b"without_style"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Leaderboard: _TypeAlias = Leaderboard  # noqa: Y015
+
+@_typing.final
+class GoodnessOfFit(_message.Message):
+    """How well ratings, one number for each contestant, show the battles. P-values come from random flips of the prompts'
+    signs, and are adjusted for the number of pairs or triads by the largest statistic of each flip.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FINDINGS_FIELD_NUMBER: _builtins.int
+    PAIRS_FIELD_NUMBER: _builtins.int
+    PAIRS_REASON_FIELD_NUMBER: _builtins.int
+    TRIADS_FIELD_NUMBER: _builtins.int
+    TRIADS_TESTED_FIELD_NUMBER: _builtins.int
+    TRIADS_REASON_FIELD_NUMBER: _builtins.int
+    SMALLEST_TRIAD_P_FIELD_NUMBER: _builtins.int
+    SHARE_BETWEEN_PROMPTS_FIELD_NUMBER: _builtins.int
+    SHARE_INTERVAL_FIELD_NUMBER: _builtins.int
+    pairs_reason: _builtins.str
+    """Why no pair was tested; empty otherwise."""
+    triads_tested: _builtins.int
+    """Number of triads tested."""
+    triads_reason: _builtins.str
+    """Why no triad was tested; empty otherwise."""
+    smallest_triad_p: _builtins.float
+    """The smallest p-value of all triads; absent without a test."""
+    share_between_prompts: _builtins.float
+    """The share of the variance of outcomes that lies between prompts; absent if these battles do not determine it."""
+    @_builtins.property
+    def findings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """One sentence for each question: pairs, cycles, prompts."""
+
+    @_builtins.property
+    def pairs(self) -> _containers.RepeatedCompositeFieldContainer[Global___PairFit]:
+        """All pairs that were tested, those that fit worst first."""
+
+    @_builtins.property
+    def triads(self) -> _containers.RepeatedCompositeFieldContainer[Global___TriadFit]:
+        """The significant triads, those that fit worst first."""
+
+    @_builtins.property
+    def share_interval(self) -> _outcome_pb2.Interval:
+        """Its interval."""
+
+    def __init__(
+        self,
+        *,
+        findings: _abc.Iterable[_builtins.str] | None = ...,
+        pairs: _abc.Iterable[Global___PairFit] | None = ...,
+        pairs_reason: _builtins.str = ...,
+        triads: _abc.Iterable[Global___TriadFit] | None = ...,
+        triads_tested: _builtins.int = ...,
+        triads_reason: _builtins.str = ...,
+        smallest_triad_p: _builtins.float | None = ...,
+        share_between_prompts: _builtins.float | None = ...,
+        share_interval: _outcome_pb2.Interval | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_share_between_prompts", b"_share_between_prompts", "_smallest_triad_p", b"_smallest_triad_p", "share_between_prompts", b"share_between_prompts", "share_interval", b"share_interval", "smallest_triad_p", b"smallest_triad_p"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_share_between_prompts", b"_share_between_prompts", "_smallest_triad_p", b"_smallest_triad_p", "findings", b"findings", "pairs", b"pairs", "pairs_reason", b"pairs_reason", "share_between_prompts", b"share_between_prompts", "share_interval", b"share_interval", "smallest_triad_p", b"smallest_triad_p", "triads", b"triads", "triads_reason", b"triads_reason", "triads_tested", b"triads_tested"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__share_between_prompts: _TypeAlias = _typing.Literal["share_between_prompts"]  # noqa: Y015
+    _WhichOneofArgType__share_between_prompts: _TypeAlias = _typing.Literal["_share_between_prompts", b"_share_between_prompts"]  # noqa: Y015
+    _WhichOneofReturnType__smallest_triad_p: _TypeAlias = _typing.Literal["smallest_triad_p"]  # noqa: Y015
+    _WhichOneofArgType__smallest_triad_p: _TypeAlias = _typing.Literal["_smallest_triad_p", b"_smallest_triad_p"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__share_between_prompts) -> _WhichOneofReturnType__share_between_prompts | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__smallest_triad_p) -> _WhichOneofReturnType__smallest_triad_p | None: ...
+
+Global___GoodnessOfFit: _TypeAlias = GoodnessOfFit  # noqa: Y015
+
+@_typing.final
+class PairFit(_message.Message):
+    """A pair of contestants beside what their ratings say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEFT_FIELD_NUMBER: _builtins.int
+    RIGHT_FIELD_NUMBER: _builtins.int
+    OBSERVED_FIELD_NUMBER: _builtins.int
+    EXPECTED_FIELD_NUMBER: _builtins.int
+    PROMPTS_FIELD_NUMBER: _builtins.int
+    STATISTIC_FIELD_NUMBER: _builtins.int
+    P_FIELD_NUMBER: _builtins.int
+    left: _builtins.str
+    """The contestant."""
+    right: _builtins.str
+    """The other contestant."""
+    observed: _builtins.float
+    """The mean score of left; a tie counts half."""
+    expected: _builtins.float
+    """The mean score that the fit expects."""
+    prompts: _builtins.int
+    """Number of prompts on which they met."""
+    statistic: _builtins.float
+    """The difference in units of its variation, at most the square root of the number of prompts."""
+    p: _builtins.float
+    """The p-value, adjusted for the number of pairs."""
+    def __init__(
+        self,
+        *,
+        left: _builtins.str = ...,
+        right: _builtins.str = ...,
+        observed: _builtins.float = ...,
+        expected: _builtins.float = ...,
+        prompts: _builtins.int = ...,
+        statistic: _builtins.float = ...,
+        p: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected", b"expected", "left", b"left", "observed", b"observed", "p", b"p", "prompts", b"prompts", "right", b"right", "statistic", b"statistic"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PairFit: _TypeAlias = PairFit  # noqa: Y015
+
+@_typing.final
+class TriadFit(_message.Message):
+    """Three contestants whose scores do not add up on one scale."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTESTANTS_FIELD_NUMBER: _builtins.int
+    SCORES_FIELD_NUMBER: _builtins.int
+    STATISTIC_FIELD_NUMBER: _builtins.int
+    P_FIELD_NUMBER: _builtins.int
+    EACH_AHEAD_FIELD_NUMBER: _builtins.int
+    statistic: _builtins.float
+    """The sum of the three differences in units of its variation."""
+    p: _builtins.float
+    """The p-value, adjusted for the number of triads."""
+    each_ahead: _builtins.bool
+    """Each score is itself significantly above 0.5, adjusted for all pairs."""
+    @_builtins.property
+    def contestants(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Each scores more than expected against the next, and the last against the first."""
+
+    @_builtins.property
+    def scores(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Their mean scores, in this order; a cycle if all are above 0.5."""
+
+    def __init__(
+        self,
+        *,
+        contestants: _abc.Iterable[_builtins.str] | None = ...,
+        scores: _abc.Iterable[_builtins.float] | None = ...,
+        statistic: _builtins.float = ...,
+        p: _builtins.float = ...,
+        each_ahead: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contestants", b"contestants", "each_ahead", b"each_ahead", "p", b"p", "scores", b"scores", "statistic", b"statistic"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TriadFit: _TypeAlias = TriadFit  # noqa: Y015
 
 @_typing.final
 class Anchoring(_message.Message):
@@ -494,11 +663,15 @@ class Rating(_message.Message):
     prompts: _builtins.int
     """Prompts of these battles."""
     expected_score: _builtins.float
-    """The expected score against the reference contestant, or without one, against the average contestant."""
+    """The expected score against the contestant that the leaderboard names in expected_against or, if that is empty,
+    against a contestant of average rating.
+    """
     order_sd: _builtins.float
     """The standard deviation of permuted Elo over orders; not an interval."""
     probability_best: _builtins.float
-    """The probability of being the best; absent if not computed."""
+    """The probability of being the best of the contestants here, if their true strengths come from one normal
+    distribution, so that being first by luck is allowed for. Absent if not computed.
+    """
     @_builtins.property
     def interval(self) -> _outcome_pb2.Interval:
         """Its interval."""
@@ -639,7 +812,9 @@ class ContestantStanding(_message.Message):
     difference: _builtins.float
     """The contestant's rating minus the reference contestant's."""
     probability_better: _builtins.float
-    """The probability that the contestant is better; absent without an interval."""
+    """1 less the one-sided p-value of the difference: not adjusted, and not a probability for a contestant that was
+    picked because it is ahead. Absent without an interval.
+    """
     standing: Global___Standing.ValueType
     """The conclusion."""
     adjustment: Global___Adjustment.ValueType
@@ -707,7 +882,7 @@ class Difference(_message.Message):
     difference: _builtins.float
     """The left rating minus the right one."""
     probability_better: _builtins.float
-    """The probability that left is better; absent without an interval."""
+    """1 less the one-sided p-value of the difference, not adjusted; absent without an interval."""
     @_builtins.property
     def interval(self) -> _outcome_pb2.Interval:
         """Its interval."""
