@@ -105,18 +105,18 @@ def tally(world: World, replicates: int, flips: int = FLIPS) -> Tally:
     for replicate in range(replicates):
         rng = np.random.default_rng([world.strengths.size, world.prompts, len(world.sizes), replicate])
         fit = world.fit(rng)
-        found = None if fit is None else goodness_of_fit(fit.model, rng, flips=flips)
-        if found is None or found.pairs is None:
+        fit_test = None if fit is None else goodness_of_fit(fit.model, rng, flips=flips)
+        if fit_test is None or fit_test.pairs is None:
             continue
         result.tested += 1
-        result.pairs += bool(found.pairs.p.min() <= LEVEL)
-        result.share += found.between_prompts.value or 0.0
-        if found.triads is None:
+        result.pairs += bool(fit_test.pairs.p.min() <= LEVEL)
+        result.share += fit_test.between_prompts.value or 0.0
+        if fit_test.triads is None:
             continue
         result.with_triads += 1
-        significant = found.triads.p <= LEVEL
+        significant = fit_test.triads.p <= LEVEL
         result.triads += bool(significant.any())
-        planted = (found.triads.contestants == [0, 1, 2]).all(axis=1) & (found.triads.scores.min(axis=1) > 0.5)  # half
+        planted = (fit_test.triads.contestants == [0, 1, 2]).all(axis=1) & (fit_test.triads.scores.min(axis=1) > 0.5)  # half
         result.cycle += bool((significant & planted).any())
     return result
 

@@ -9,7 +9,7 @@ from scipy.stats import norm
 from judge.columns.arrays import Floats
 from judge.stats.best import probability_best, variance_of_strengths
 
-MANY = 10_000_000
+FREEDOM = 10_000_000
 """So many degrees of freedom that Student's t is normal."""
 
 
@@ -29,7 +29,7 @@ def test_equal_errors_are_shrunk_by_the_excess_of_their_variance() -> None:
     spread = strengths.var(ddof=1)
     kept = 1 - error / spread
     rng = np.random.default_rng(0)
-    best = probability_best(strengths, error * np.eye(5), MANY, rng, draws=100_000)
+    best = probability_best(strengths, error * np.eye(5), FREEDOM, rng, draws=100_000)
 
     assert variance_of_strengths(strengths, error * np.eye(5)) == pytest.approx(spread - error)
     assert best == pytest.approx(best_by_quadrature(kept * strengths, np.sqrt(kept * error)), abs=0.006)

@@ -62,11 +62,11 @@ def test_p_values_are_those_of_all_flips() -> None:
     largest = np.array([np.abs(np.array(signs) @ residuals / error).max() for signs in product((-1, 1), repeat=8)])
     statistic = np.abs(residuals.sum(axis=0)) / error
     exact = (largest[:, None] >= statistic - 1e-9).mean(axis=0)
-    found = goodness_of_fit(model, np.random.default_rng(0), flips=9999)
+    fit_test = goodness_of_fit(model, np.random.default_rng(0), flips=9999)
 
-    assert found.pairs is not None
-    assert np.abs(found.pairs.statistic) == pytest.approx(statistic, abs=1e-6)
-    assert found.pairs.p == pytest.approx(exact, abs=0.015)
+    assert fit_test.pairs is not None
+    assert np.abs(fit_test.pairs.statistic) == pytest.approx(statistic, abs=1e-6)
+    assert fit_test.pairs.p == pytest.approx(exact, abs=0.015)
 
 
 @pytest.mark.parametrize("sizes", ["equal", "pareto"])
@@ -124,10 +124,10 @@ def test_without_enough_data_there_is_a_reason(left: str, right: str, prompts: i
     sides = (list(left * 2 * prompts), list(right * 2 * prompts))
     outcomes = ["left"] * len(left) + ["right"] * len(left)
     battles = Battles.from_names(*sides, outcomes * prompts, cluster=np.repeat(np.arange(prompts), 2 * len(left)))
-    found = goodness_of_fit(bradley_terry(battles).model, np.random.default_rng(0))
+    fit_test = goodness_of_fit(bradley_terry(battles).model, np.random.default_rng(0))
 
-    assert (found.pairs, found.triads) == (None, None)
-    assert (found.pairs_reason, found.triads_reason) == (reason, reason)
+    assert (fit_test.pairs, fit_test.triads) == (None, None)
+    assert (fit_test.pairs_reason, fit_test.triads_reason) == (reason, reason)
 
 
 def test_triads_need_three_contestants_who_met_each_other() -> None:
@@ -138,11 +138,11 @@ def test_triads_need_three_contestants_who_met_each_other() -> None:
         (["left"] * 5 + ["right"] * 3) * 30,
         cluster=np.arange(240) // 8,
     )
-    found = goodness_of_fit(bradley_terry(battles).model, np.random.default_rng(0))
+    fit_test = goodness_of_fit(bradley_terry(battles).model, np.random.default_rng(0))
 
-    assert found.pairs is not None
-    assert found.triads is None
-    assert found.triads_reason == "no three contestants all met each other on 8 prompts"
+    assert fit_test.pairs is not None
+    assert fit_test.triads is None
+    assert fit_test.triads_reason == "no three contestants all met each other on 8 prompts"
 
 
 @pytest.mark.parametrize(("clustering", "truth"), [(0.0, 0.0), (0.3, 2 / np.pi * np.arcsin(0.15) * 2)])
