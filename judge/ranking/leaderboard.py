@@ -26,11 +26,11 @@ class RatingRow:
     """The number of battles."""
     prompts: int
     expected: float | None = None
-    """The expected win rate against the reference contestant, or else against the average contestant."""
+    """The expected win rate against the leaderboard's `expected_against`."""
     ranks: tuple[int, int] | None = None
     """The lowest and the highest rank that cannot be excluded, simultaneously for all contestants."""
     best: float | None = None
-    """The probability of being the best."""
+    """The probability of being the best, if the true strengths come from one normal distribution."""
     order_sd: float | None = None
     """The standard deviation of Elo over random orders of the battles."""
 
@@ -66,6 +66,8 @@ class PairRow:
     difference: float
     low: float
     high: float
+    probability_better: float = math.nan
+    """1 less the one-sided p-value of the difference."""
 
 
 @dataclass(frozen=True, slots=True)

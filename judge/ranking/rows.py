@@ -81,7 +81,10 @@ def with_simultaneous_ranks(rows: list[RatingRow], fit: BradleyTerryFit, options
     ranges = rank_intervals(fit.log_strengths, covariance.matrix, covariance.freedom, rng, options.level)
     best = probability_best(fit.log_strengths, covariance.matrix, covariance.freedom, rng).tolist()
     columns = zip(rows, ranges.low.tolist(), ranges.high.tolist(), best, strict=True)
-    return [replace(row, ranks=(low, high), best=probability) for row, low, high, probability in columns]
+    return [
+        replace(row, ranks=(low, high), best=None if math.isnan(probability) else probability)
+        for row, low, high, probability in columns
+    ]
 
 
 def pair_rows(fit: BradleyTerryFit, options: RankOptions) -> tuple[PairRow, ...]:
@@ -90,7 +93,8 @@ def pair_rows(fit: BradleyTerryFit, options: RankOptions) -> tuple[PairRow, ...]
     m = len(names)
     matrix = np.full((m, m), np.nan) if covariance.matrix is None else covariance.matrix
     table = pairs(fit.log_strengths, matrix, covariance.freedom, options.scale_factor * POINTS, options.level)
-    columns = [column.tolist() for column in (table.difference, table.low, table.high)]
+    better = np.column_stack([fit.differences(j).probability_better for j in range(m)])
+    columns = [column.tolist() for column in (table.difference, table.low, table.high, better)]
     return tuple(
         PairRow(names[i], names[j], *(column[i][j] for column in columns)) for i in range(m) for j in range(i + 1, m)
     )

@@ -51,7 +51,11 @@ def encode_leaderboard(leaderboard: Leaderboard) -> leaderboard_pb2.Leaderboard:
         parser=votes.parser if votes else "",
         differences=[
             leaderboard_pb2.Difference(
-                left=row.left, right=row.right, difference=row.difference, interval=interval(row.low, row.high)
+                left=row.left,
+                right=row.right,
+                difference=row.difference,
+                interval=interval(row.low, row.high),
+                probability_better=None if math.isnan(row.probability_better) else row.probability_better,
             )
             for row in leaderboard.pairs
         ],

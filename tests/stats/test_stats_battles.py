@@ -148,6 +148,36 @@ def test_unrankable_contestants_have_a_reason() -> None:
     assert unrankable(wins) == {2: "won every battle", 3: "lost every battle", 4: "no battles"}
 
 
+def test_who_met_everybody_is_not_called_unconnected() -> None:
+    """A contestant that beat only the unranked lost to all ranked contestants; it is not disconnected from them."""
+    won = {"ab", "bc", "ca", "ad", "bd", "cd", "de", "ae", "fa", "fg", "gh"}
+    names = "abcdefgh"
+    wins = np.array([[float(i + j in won) for j in names] for i in names])
+
+    assert rankable(wins) == (0, 1, 2)
+    assert unrankable(wins) == {
+        3: "lost every battle against ranked contestants",
+        4: "lost every battle",
+        5: "won every battle",
+        6: "met no ranked contestant",
+        7: "lost every battle",
+    }
+
+
+def test_groups_of_one_size_say_how_they_did_against_each_other() -> None:
+    """If nobody can be ranked, the reason is how a contestant did outside its group."""
+    tied = np.array([[0, 1], [1, 0]])
+    wins = np.kron(np.eye(3), tied)
+    wins[0:2, 2:4] = wins[2:4, 4:6] = 1
+
+    assert rankable(wins) == ()
+    assert list(unrankable(wins).values()) == [
+        *["won every battle outside its group"] * 2,
+        *["won every battle against some groups and lost every battle against others"] * 2,
+        *["lost every battle outside its group"] * 2,
+    ]
+
+
 def test_of_two_equal_leaderboards_none_is_preferred() -> None:
     """If two components are equally large, neither is chosen, because only names could decide."""
     wins = np.kron(np.eye(2), np.array([[0, 1], [1, 0]]))
