@@ -93,7 +93,7 @@ _OPTIONS = (
         "--fit",
         "goodness_of_fit",
         is_flag=True,
-        help="Also test what ratings cannot show: pairs that they do not predict, cycles, and variation between prompts.",
+        help="Also test what ratings cannot show: pairs they do not predict, cycles, and variation between prompts.",
     ),
     _option("--decisive-weight", help="How many battles a decisive Likert verdict counts as."),
     _option("--reconcile", type=_choice("reconcile"), help=RECONCILE_HELP),
