@@ -9,7 +9,8 @@ Statistics 29(4). The winning rate is the share of annotators that the judge bea
 
 The paper's t test takes items as independent. Several items of one prompt are not, and at the boundary of its
 hypothesis it then beats an annotator in far more than 5 % of cases. So the answer is by prompt: the same test with the
-variance and the degrees of freedom of `linearized`. The paper's figures are kept next to it.
+variance and the degrees of freedom of `linearized`, and no annotator is beaten on fewer than 5 prompts. The paper's
+figures are kept next to it.
 
 A judge exactly at parity (mean d of 0) passes with a probability that depends on the spread and number of prompts. If
 that probability is below 80 %, a judge that does not pass may still be good enough, and the answer is "cannot tell".
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from judge.columns.arrays import Flags, Floats, Ints
+from judge.stats.cluster_intervals import FEWEST
 from judge.stats.errors import StatisticsError
 from judge.stats.linearized import Linearized, linearized_mean
 from judge.stats.votes import VoteColumns
@@ -177,8 +179,11 @@ def _annotators(gaps: Sequence[_Gap], epsilon: float, q: float) -> tuple[Annotat
 
 
 def _spread(means: Sequence[Linearized]) -> tuple[Floats, Floats]:
-    """The standard errors and the degrees of freedom of *means*, float64[m] each; NaN for a mean of one cluster."""
-    errors = [mean.variance**0.5 if mean.clusters > 1 else np.nan for mean in means]
+    """The standard errors and the degrees of freedom of *means*, float64[m] each.
+
+    The standard error of a mean over too few clusters is NaN.
+    """
+    errors = [mean.variance**0.5 if mean.clusters >= FEWEST else np.nan for mean in means]
     return np.array(errors), np.array([mean.freedom for mean in means])
 
 
@@ -186,7 +191,8 @@ def _parity(gaps: Sequence[_Gap], rng: np.random.Generator, epsilon: float, q: f
     """The probability that a judge with a mean gap of 0 to every annotator passes."""
     error, freedom = _spread([gap.over_prompts for gap in gaps])
     drawn = rng.standard_normal((_DRAWS, error.size)) * error
-    return float((_discoveries(_p_values(drawn, error, freedom, epsilon), q).mean(axis=1) >= ENOUGH).mean())
+    errors = error * np.sqrt(rng.chisquare(freedom, (_DRAWS, error.size)) / freedom)
+    return float((_discoveries(_p_values(drawn, errors, freedom, epsilon), q).mean(axis=1) >= ENOUGH).mean())
 
 
 def _answer(rate: float | None, parity: float | None) -> str:
