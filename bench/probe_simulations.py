@@ -119,20 +119,20 @@ class Tally:
     estimates: tuple[Estimate, ...]
 
     @property
-    def told(self) -> tuple[Estimate, ...]:
+    def printed(self) -> tuple[Estimate, ...]:
         """Those with an interval."""
         return tuple(estimate for estimate in self.estimates if estimate.low is not None)
 
     @property
     def significant(self) -> float:
         """The share of intervals without 0."""
-        outside = [(estimate.low or 0) > 0 or (estimate.high or 0) < 0 for estimate in self.told]
+        outside = [(estimate.low or 0) > 0 or (estimate.high or 0) < 0 for estimate in self.printed]
         return float(np.mean(outside)) if outside else float("nan")
 
     @property
     def mean(self) -> float:
         """The mean estimate."""
-        return float(np.mean([estimate.value for estimate in self.told])) if self.told else float("nan")
+        return float(np.mean([estimate.value for estimate in self.printed])) if self.printed else float("nan")
 
 
 def tally(world: World, probe: str, replicates: int = REPLICATES, seed: int = SEED) -> Tally:
@@ -189,37 +189,37 @@ def rows(replicates: int = REPLICATES) -> Iterator[Figure]:
     for name, world in FAMILY_NULLS.items():
         yield _null(f"family: {name}", tally(world, FAMILY, replicates))
     for name, (probe, world) in PLANTED.items():
-        found = tally(world, probe, replicates)
+        result = tally(world, probe, replicates)
         progress(f"planted {name}")
         yield Figure(
             bench=BENCH,
             figure=f"planted {name}: significant",
-            value=found.significant,
-            unit=f"of {len(found.told)}",
-            peer=f"mean estimate {found.mean:.3f}, power without bias .05",
+            value=result.significant,
+            unit=f"of {len(result.printed)}",
+            peer=f"mean estimate {result.mean:.3f}, power without bias .05",
         )
     for name, draw in OTHERS.items():
         for sizes, prompts, mean_size in SHAPES:
             p = SEED, prompts, mean_size
-            found = Tally(
+            result = Tally(
                 tuple(
                     draw(np.random.default_rng([*p, replicate]), sizes, prompts, mean_size)
                     for replicate in range(replicates)
                 )
             )
-            yield _null(f"{name}: {prompts} {sizes} prompts of {mean_size}", found)
+            yield _null(f"{name}: {prompts} {sizes} prompts of {mean_size}", result)
     yield from _alternative(replicates)
 
 
-def _null(name: str, found: Tally) -> Figure:
+def _null(name: str, result: Tally) -> Figure:
     progress(name)
-    n, share = len(found.told), found.significant
+    n, share = len(result.printed), result.significant
     error = (0.05 * 0.95 / max(n, 1)) ** 0.5
     return Figure(
         bench=BENCH,
         figure=f"no bias, {name}: significant",
         value=share,
-        unit=f"of {n} told of {len(found.estimates)}",
+        unit=f"of {n} printed of {len(result.estimates)}",
         peer=f"Monte-Carlo error {error:.3f}",
         goal=f"{LOWEST} to {HIGHEST}",
         met=LOWEST - 2 * error <= share <= HIGHEST + 2 * error,

@@ -288,10 +288,10 @@ async def test_a_probe_that_cannot_tell_says_why() -> None:
     async with running(made, store_url="sqlite://", listen=None) as address, JudgeClient(address) as client:
         await client.create_dataset("d")
         await client.upload_labels("d", rows, source="people")
-        found = (await client.agreement("d", "labels:mine", "labels:people", pb.AgreementOptions(bias=True))).bias
+        swayed = (await client.agreement("d", "labels:mine", "labels:people", pb.AgreementOptions(bias=True))).bias
 
-    assert not found.self_preference.HasField("value")
-    assert found.self_preference.interval_method.startswith("none: people tell too few other contestants apart")
+    assert not swayed.self_preference.HasField("value")
+    assert swayed.self_preference.interval_method.startswith("none: people tell too few other contestants apart")
 
 
 def round_robin(**favorites: str) -> list[ds.Label]:
