@@ -81,8 +81,8 @@ async def same_items(client: JudgeClient) -> AsyncIterator[Check]:
     yield Check("S2: its percentile interval, high", difference.interval.high, 0.038, within=0.005)
     test = report.alternative_annotator
     yield Check("alternative annotator: experts used", len(test.annotators), 26)
-    yield Check("alternative annotator: rejected", sum(row.beaten for row in test.annotators), 9)
-    yield Check("alternative annotator: winning rate", test.winning_rate, 0.346, within=0.0005)
+    yield Check("alternative annotator: rejected", sum(row.paper_beaten for row in test.annotators), 9)
+    yield Check("alternative annotator: winning rate", test.paper_winning_rate, 0.346, within=0.0005)
     print(f"the report with 2,000 resamples takes {took:.2f} s of CPU (at most {SECONDS:g}: {took <= SECONDS})")
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import sys
 
 import design_coverage
+import probe_simulations
 
-PARTS = {"coverage": design_coverage.rows}
+PARTS = {"coverage": design_coverage.rows, "probes": probe_simulations.rows}
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from judge.cli.formatting import TIES, TREATMENTS, bare, change, part, share, wi
 from judge.cli.tables import console, table
 
 if TYPE_CHECKING:
-    from judge.api.v1.agreement_service_pb2 import AgreementReport
+    from judge.api.v1.agreement_service_pb2 import AgreementReport, Estimated
 
 MOST_OFF = 3
 """How many of the largest residuals are printed."""
@@ -136,20 +136,32 @@ def bias(report: AgreementReport) -> None:
     """Show what influences the source beyond the target's outcomes."""
     if not report.HasField("bias"):
         return
-    influences = report.bias
+    influences, out = report.bias, console()
     rows = [(row.name, with_interval(f"{row.value:+.3f}", row.interval)) for row in influences.effects]
     if rows:
-        table("What influences the source", ("effect", "log odds, fitted together"), rows)
-        console().print(f"{influences.comparisons:,} comparisons on {influences.prompts:,} prompts.")
-    if influences.reason:
-        console().print(f"Style: {influences.reason}.")
-    if influences.HasField("self_preference"):
-        preference = influences.self_preference
-        console().print(
-            f"Self-preference: its own family scores {change(preference)} compared with the target, over "
-            f"{preference.n:,} comparisons on {preference.prompts:,} prompts."
+        table("What influences the source", ("effect", "log odds"), rows)
+    if influences.sharpness.HasField("value"):
+        out.print(
+            f"Between outputs of one contestant, the source's log odds are {share(influences.sharpness)} times the "
+            "target's."
         )
-    console().print()
+    out.print(f"{influences.comparisons:,} comparisons on {influences.prompts:,} prompts.")
+    if influences.reason:
+        out.print(f"Style{'' if rows else ': cannot tell'}: {influences.reason.rstrip('.')}.")
+    if influences.HasField("self_preference"):
+        _self_preference(influences.self_preference)
+    out.print()
+
+
+def _self_preference(preference: Estimated) -> None:
+    if not preference.interval.HasField("low"):
+        reason = preference.interval_method.removeprefix("none: ").rstrip(".")
+        console().print(f"Self-preference: cannot tell: {reason}.")
+        return
+    console().print(
+        f"Self-preference: its own family scores {change(preference)} compared with what the source's view of the "
+        f"others implies, over {preference.n:,} comparisons on {preference.prompts:,} prompts."
+    )
 
 
 def cascade(report: AgreementReport) -> None:
@@ -189,12 +201,17 @@ def alternative(report: AgreementReport) -> None:
     if not report.HasField("alternative_annotator"):
         return
     test, out = report.alternative_annotator, console()
-    beaten = sum(row.beaten for row in test.annotators)
+    beaten, paper = sum(row.beaten for row in test.annotators), sum(row.paper_beaten for row in test.annotators)
     out.print(
         f"Alternative-annotator test (epsilon {test.epsilon:g}, q {test.q:g}): {test.answer}. The source wins against "
         f"{beaten} of {len(test.annotators)} annotators"
         + (f", winning rate {test.winning_rate:.3f}." if test.HasField("winning_rate") else ".")
     )
+    if test.HasField("paper_winning_rate"):
+        out.print(
+            f"With the items of a prompt as independent, as in the paper: {paper} of {len(test.annotators)}, winning "
+            f"rate {test.paper_winning_rate:.3f}."
+        )
     if test.HasField("parity_passes"):
         out.print(f"A source as good as an annotator would pass with probability {test.parity_passes:.0%}.")
     if test.left_out:

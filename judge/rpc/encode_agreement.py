@@ -109,13 +109,15 @@ def _calibration(calibration: Calibration) -> agreement_service_pb2.Calibration:
 def _bias(bias: Bias) -> agreement_service_pb2.Bias:
     return agreement_service_pb2.Bias(
         effects=[
-            leaderboard_pb2.Effect(name=row.name, value=row.value, interval=interval(row.low, row.high))
-            for row in bias.effects
+            leaderboard_pb2.Effect(name=name, value=effect.value or 0.0, interval=interval(effect.low, effect.high))
+            for name, effect in bias.effects
         ],
         reason=bias.reason,
         self_preference=_estimated(bias.family) if bias.family else None,
         comparisons=bias.comparisons,
         prompts=bias.prompts,
+        sharpness=_estimated(bias.sharpness) if bias.sharpness else None,
+        other_votes_z=bias.z,
     )
 
 
@@ -203,11 +205,20 @@ def _alternative(test: Alternative, names: Sequence[str]) -> agreement_service_p
     return agreement_service_pb2.AlternativeAnnotator(
         answer=test.answer,
         winning_rate=test.winning_rate,
+        paper_winning_rate=test.paper_winning_rate,
         advantage=test.advantage,
         parity_passes=test.parity,
         annotators=[
             agreement_service_pb2.AnnotatorTest(
-                annotator=names[row.annotator], n=row.n, source=row.judge, own=row.own, p=row.p, beaten=row.beaten
+                annotator=names[row.annotator],
+                n=row.n,
+                prompts=row.prompts,
+                source=row.judge,
+                own=row.own,
+                p=row.p,
+                beaten=row.beaten,
+                paper_p=row.paper_p,
+                paper_beaten=row.paper_beaten,
             )
             for row in test.annotators
         ],

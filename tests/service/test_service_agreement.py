@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -226,12 +227,14 @@ async def test_biases_of_a_judge_are_measured_against_people(service: JudgeClien
     good = (await service.agreement("d", "judge:good", "people", options)).bias
 
     effects = {row.name: row for row in wordy.effects}
-    assert list(effects) == ["people", "length"]
+    assert list(effects) == ["length"]
     assert effects["length"].interval.low > 0.5
+    assert wordy.sharpness.interval.low < 0 < wordy.sharpness.interval.high
     assert "headers, lists, bold, code differ on too few prompts" in wordy.reason
-    assert wordy.self_preference.interval.low > 0.1
+    assert wordy.self_preference.interval.low > 0
     plain = {row.name: row for row in good.effects}
-    assert plain["people"].interval.low > 0
+    assert good.sharpness.interval.low > 0
+    assert good.other_votes_z > 3
     assert plain["length"].interval.low < 0 < plain["length"].interval.high
     assert good.self_preference.interval.low < 0 < good.self_preference.interval.high
     with pytest.raises(JudgeClientError, match="no comparison has the contestant 'nobody'"):
@@ -264,18 +267,61 @@ def labels(**codes_by_annotator: list[int]) -> list[ds.Label]:
 async def test_a_judges_family_may_be_configured() -> None:
     """A family is configured by the name of a judge or annotator; a request may override it; others are ignored."""
     made = settings().model_copy(update={"families": {"mine": ("a", "stranger"), "other": ("stranger",)}})
-    rows = labels(mine=[0] * 30, other=[0] * 30, people=[0, 1] * 15)
     options = [pb.AgreementOptions(bias=True, family=family) for family in ((), ("b",))]
     async with running(made, store_url="sqlite://", listen=None) as address, JudgeClient(address) as client:
         await client.create_dataset("d")
-        await client.upload_labels("d", rows, source="people")
+        await client.upload_labels("d", round_robin(mine="a", other="", people=""), source="people")
         own, named = [(await client.agreement("d", "labels:mine", "labels:people", choice)).bias for choice in options]
         other = (await client.agreement("d", "labels:other", "labels:people", options[0])).bias
 
-    assert (own.self_preference.value, own.self_preference.n) == (0.5, 30)
-    assert named.self_preference.value == -0.5
+    assert own.self_preference.interval.low > 0.05
+    assert own.self_preference.n == 60
+    assert named.self_preference.value < 0
     assert not other.HasField("self_preference")
-    assert (own.comparisons, own.prompts) == (30, 30)
+    assert (own.comparisons, own.prompts) == (120, 20)
+
+
+async def test_a_probe_that_cannot_tell_says_why() -> None:
+    """With two contestants, nothing shows how sharp a judge is, so its preference for one of them means nothing."""
+    made = settings().model_copy(update={"families": {"mine": ("a",)}})
+    rows = labels(mine=[0, 0, 0, 1] * 10, people=[0, 1] * 20)
+    async with running(made, store_url="sqlite://", listen=None) as address, JudgeClient(address) as client:
+        await client.create_dataset("d")
+        await client.upload_labels("d", rows, source="people")
+        swayed = (await client.agreement("d", "labels:mine", "labels:people", pb.AgreementOptions(bias=True))).bias
+
+    assert not swayed.self_preference.HasField("value")
+    assert swayed.self_preference.interval_method.startswith("none: people tell too few other contestants apart")
+
+
+def round_robin(**favorites: str) -> list[ds.Label]:
+    """Return labels of all pairs of four contestants on 20 prompts: of people alike, but for each one's favorite."""
+    rng = np.random.default_rng(8)
+    strength = dict(zip("abcd", (0.0, 1.0, 0.0, -1.0), strict=True))
+    return [
+        ds.Label(
+            label_id=f"{name}-{prompt}-{left}{right}",
+            prompt_id=f"p{prompt}",
+            turn=1,
+            left=left,
+            right=right,
+            outcome=OUTCOMES[
+                int(
+                    rng.random()
+                    > 1
+                    / (
+                        1
+                        + math.exp(strength[right] - strength[left] - 2.0 * ((left == favorite) - (right == favorite)))
+                    )
+                )
+            ],
+            annotator=name,
+            kind=outcome_pb2.ANNOTATOR_KIND_HUMAN,
+        )
+        for name, favorite in favorites.items()
+        for prompt in range(20)
+        for left, right in combinations("abcd", 2)
+    ]
 
 
 def numbers(message: Message) -> Iterator[tuple[str, float]]:

@@ -587,7 +587,7 @@ Global___CascadeStep: _TypeAlias = CascadeStep  # noqa: Y015
 
 @_typing.final
 class Bias(_message.Message):
-    """What influences a source beyond the target, on comparisons with an outcome of both."""
+    """What influences a source beyond what the target sees, on comparisons with an outcome of both."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -596,21 +596,31 @@ class Bias(_message.Message):
     SELF_PREFERENCE_FIELD_NUMBER: _builtins.int
     COMPARISONS_FIELD_NUMBER: _builtins.int
     PROMPTS_FIELD_NUMBER: _builtins.int
+    SHARPNESS_FIELD_NUMBER: _builtins.int
+    OTHER_VOTES_Z_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """Why effects are absent, or which ones."""
     comparisons: _builtins.int
     """Comparisons with an outcome of both."""
     prompts: _builtins.int
     """Their prompts."""
+    other_votes_z: _builtins.float
+    """How well the target's other votes on an output predict a vote, in standard errors; below 3, effects are absent."""
     @_builtins.property
     def effects(self) -> _containers.RepeatedCompositeFieldContainer[_leaderboard_pb2.Effect]:
-        """people (the target's outcomes), length, headers, lists, bold, and code: natural log odds per root mean square of the
-        differences, fitted together with the contestants' strengths.
+        """length, headers, lists, bold, and code: natural log odds per root mean square of the differences, beyond those of
+        the target at the source's sharpness. An effect that the data do not identify is absent.
         """
 
     @_builtins.property
     def self_preference(self) -> Global___Estimated:
-        """The source's mean left score for its family's contestants minus the target's; absent without a family."""
+        """How much higher the source scores its family's contestants than its view of the others implies, as a share of a
+        comparison; absent without a family. Without a value, interval_method says why the data cannot tell.
+        """
+
+    @_builtins.property
+    def sharpness(self) -> Global___Estimated:
+        """The source's log odds per unit of the target's, between outputs of one contestant; absent if style was not fitted."""
 
     def __init__(
         self,
@@ -620,12 +630,16 @@ class Bias(_message.Message):
         self_preference: Global___Estimated | None = ...,
         comparisons: _builtins.int = ...,
         prompts: _builtins.int = ...,
+        sharpness: Global___Estimated | None = ...,
+        other_votes_z: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["self_preference", b"self_preference"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_other_votes_z", b"_other_votes_z", "other_votes_z", b"other_votes_z", "self_preference", b"self_preference", "sharpness", b"sharpness"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["comparisons", b"comparisons", "effects", b"effects", "prompts", b"prompts", "reason", b"reason", "self_preference", b"self_preference"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_other_votes_z", b"_other_votes_z", "comparisons", b"comparisons", "effects", b"effects", "other_votes_z", b"other_votes_z", "prompts", b"prompts", "reason", b"reason", "self_preference", b"self_preference", "sharpness", b"sharpness"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__other_votes_z: _TypeAlias = _typing.Literal["other_votes_z"]  # noqa: Y015
+    _WhichOneofArgType__other_votes_z: _TypeAlias = _typing.Literal["_other_votes_z", b"_other_votes_z"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__other_votes_z) -> _WhichOneofReturnType__other_votes_z | None: ...
 
 Global___Bias: _TypeAlias = Bias  # noqa: Y015
 
@@ -999,6 +1013,7 @@ class AlternativeAnnotator(_message.Message):
     EPSILON_FIELD_NUMBER: _builtins.int
     Q_FIELD_NUMBER: _builtins.int
     LEAST_ITEMS_FIELD_NUMBER: _builtins.int
+    PAPER_WINNING_RATE_FIELD_NUMBER: _builtins.int
     answer: _builtins.str
     """passes, fails, or cannot tell."""
     winning_rate: _builtins.float
@@ -1013,6 +1028,8 @@ class AlternativeAnnotator(_message.Message):
     """The false discovery rate."""
     least_items: _builtins.int
     """The number of items that an annotator needs."""
+    paper_winning_rate: _builtins.float
+    """The winning rate if the items of one prompt are taken as independent, as in the paper."""
     @_builtins.property
     def annotators(self) -> _containers.RepeatedCompositeFieldContainer[Global___AnnotatorTest]:
         """The annotators in the test."""
@@ -1033,19 +1050,24 @@ class AlternativeAnnotator(_message.Message):
         epsilon: _builtins.float = ...,
         q: _builtins.float = ...,
         least_items: _builtins.int = ...,
+        paper_winning_rate: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_advantage", b"_advantage", "_parity_passes", b"_parity_passes", "_winning_rate", b"_winning_rate", "advantage", b"advantage", "parity_passes", b"parity_passes", "winning_rate", b"winning_rate"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_advantage", b"_advantage", "_paper_winning_rate", b"_paper_winning_rate", "_parity_passes", b"_parity_passes", "_winning_rate", b"_winning_rate", "advantage", b"advantage", "paper_winning_rate", b"paper_winning_rate", "parity_passes", b"parity_passes", "winning_rate", b"winning_rate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_advantage", b"_advantage", "_parity_passes", b"_parity_passes", "_winning_rate", b"_winning_rate", "advantage", b"advantage", "annotators", b"annotators", "answer", b"answer", "epsilon", b"epsilon", "least_items", b"least_items", "left_out", b"left_out", "parity_passes", b"parity_passes", "q", b"q", "winning_rate", b"winning_rate"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_advantage", b"_advantage", "_paper_winning_rate", b"_paper_winning_rate", "_parity_passes", b"_parity_passes", "_winning_rate", b"_winning_rate", "advantage", b"advantage", "annotators", b"annotators", "answer", b"answer", "epsilon", b"epsilon", "least_items", b"least_items", "left_out", b"left_out", "paper_winning_rate", b"paper_winning_rate", "parity_passes", b"parity_passes", "q", b"q", "winning_rate", b"winning_rate"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__advantage: _TypeAlias = _typing.Literal["advantage"]  # noqa: Y015
     _WhichOneofArgType__advantage: _TypeAlias = _typing.Literal["_advantage", b"_advantage"]  # noqa: Y015
+    _WhichOneofReturnType__paper_winning_rate: _TypeAlias = _typing.Literal["paper_winning_rate"]  # noqa: Y015
+    _WhichOneofArgType__paper_winning_rate: _TypeAlias = _typing.Literal["_paper_winning_rate", b"_paper_winning_rate"]  # noqa: Y015
     _WhichOneofReturnType__parity_passes: _TypeAlias = _typing.Literal["parity_passes"]  # noqa: Y015
     _WhichOneofArgType__parity_passes: _TypeAlias = _typing.Literal["_parity_passes", b"_parity_passes"]  # noqa: Y015
     _WhichOneofReturnType__winning_rate: _TypeAlias = _typing.Literal["winning_rate"]  # noqa: Y015
     _WhichOneofArgType__winning_rate: _TypeAlias = _typing.Literal["_winning_rate", b"_winning_rate"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__advantage) -> _WhichOneofReturnType__advantage | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__paper_winning_rate) -> _WhichOneofReturnType__paper_winning_rate | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__parity_passes) -> _WhichOneofReturnType__parity_passes | None: ...
     @_typing.overload
@@ -1065,6 +1087,9 @@ class AnnotatorTest(_message.Message):
     OWN_FIELD_NUMBER: _builtins.int
     P_FIELD_NUMBER: _builtins.int
     BEATEN_FIELD_NUMBER: _builtins.int
+    PROMPTS_FIELD_NUMBER: _builtins.int
+    PAPER_P_FIELD_NUMBER: _builtins.int
+    PAPER_BEATEN_FIELD_NUMBER: _builtins.int
     annotator: _builtins.str
     """The annotator."""
     n: _builtins.int
@@ -1074,9 +1099,15 @@ class AnnotatorTest(_message.Message):
     own: _builtins.float
     """The share on which the annotator agrees with the others at least as much."""
     p: _builtins.float
-    """The p value."""
+    """The p value, over prompts."""
     beaten: _builtins.bool
     """The source wins against this annotator."""
+    prompts: _builtins.int
+    """Prompts of the items."""
+    paper_p: _builtins.float
+    """The p value if items are taken as independent, as in the paper."""
+    paper_beaten: _builtins.bool
+    """The source wins by that p value."""
     def __init__(
         self,
         *,
@@ -1086,10 +1117,13 @@ class AnnotatorTest(_message.Message):
         own: _builtins.float = ...,
         p: _builtins.float = ...,
         beaten: _builtins.bool = ...,
+        prompts: _builtins.int = ...,
+        paper_p: _builtins.float = ...,
+        paper_beaten: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotator", b"annotator", "beaten", b"beaten", "n", b"n", "own", b"own", "p", b"p", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotator", b"annotator", "beaten", b"beaten", "n", b"n", "own", b"own", "p", b"p", "paper_beaten", b"paper_beaten", "paper_p", b"paper_p", "prompts", b"prompts", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
