@@ -116,7 +116,8 @@ def tally(world: World, replicates: int, flips: int = FLIPS) -> Tally:
         result.with_triads += 1
         significant = fit_test.triads.p <= LEVEL
         result.triads += bool(significant.any())
-        planted = (fit_test.triads.contestants == [0, 1, 2]).all(axis=1) & (fit_test.triads.scores.min(axis=1) > 0.5)  # half
+        cyclic = fit_test.triads.scores.min(axis=1) > 0.5  # half
+        planted = (fit_test.triads.contestants == [0, 1, 2]).all(axis=1) & cyclic
         result.cycle += bool((significant & planted).any())
     return result
 

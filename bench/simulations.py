@@ -6,11 +6,18 @@ With names of parts as arguments, run only these.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
 
 import design_coverage
+import fit_simulations
 import probe_simulations
+from figures import Figure
 
-PARTS = {"coverage": design_coverage.rows, "probes": probe_simulations.rows}
+PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
+    "coverage": design_coverage.rows,
+    "fit": fit_simulations.rows,
+    "probes": probe_simulations.rows,
+}
 
 
 def main() -> None:

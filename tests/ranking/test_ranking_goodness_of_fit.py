@@ -59,11 +59,10 @@ def test_too_few_prompts_cannot_tell() -> None:
     """Each question that the data cannot answer has its reason."""
     battles = Battles.from_names(["a", "b"] * 20, ["b", "a"] * 20, ["left", "left", "right", "tie"] * 10)
 
+    reason = "there are only as many pairs as the strengths need, so that they fit every outcome"
     assert report_on(battles).findings == (
-        "Pairs: cannot tell whether their scores are what the ratings predict: there are only as many pairs as the "
-        "strengths need, so that they fit every outcome.",
-        "Cycles: cannot tell whether there are any: there are only as many pairs as the strengths need, so that they fit "
-        "every outcome.",
+        f"Pairs: cannot tell whether their scores are what the ratings predict: {reason}.",
+        f"Cycles: cannot tell whether there are any: {reason}.",
         "Prompts: cannot tell how far strengths vary between prompts: no two pairs on one prompt share a contestant.",
     )
 
@@ -101,7 +100,7 @@ def test_options_without_a_goodness_of_fit_are_refused(others: dict[str, Any], n
 
 
 def test_expected_scores_say_against_whom() -> None:
-    """A leaderboard names what expected scores are against: the reference contestant, if it is ranked, or the average."""
+    """A leaderboard names what expected scores are against: the reference contestant if ranked, or the average."""
     battles = World(np.array([0.5, 0.0, -0.5]), 20).battles(np.random.default_rng(3))
 
     def against(**options: Any) -> str:  # noqa: ANN401  # options of several types
