@@ -106,21 +106,21 @@ class _TwoFits:
     people: _Fit
     judge: _Fit
 
-    def effect(self, contrast: Floats, yardstick: Floats, level: float, n: int) -> Estimate:
-        """A *contrast* of the judge's coefficients minus kappa times people's, with kappa the ratio of *yardstick*."""
+    def effect(self, contrast: Floats, slope_contrast: Floats, level: float, n: int) -> Estimate:
+        """A *contrast* of the judge's coefficients minus kappa times people's, with kappa the ratio of *slope_contrast*."""
         of_judge, of_people = contrast @ self.judge.parameters, contrast @ self.people.parameters
-        kappa_judge, kappa_people = yardstick @ self.judge.parameters, yardstick @ self.people.parameters
+        kappa_judge, kappa_people = slope_contrast @ self.judge.parameters, slope_contrast @ self.people.parameters
         top = self.combined(
             float(of_judge * kappa_people - kappa_judge * of_people),
-            kappa_people * contrast - of_people * yardstick,
-            of_judge * yardstick - kappa_judge * contrast,
+            kappa_people * contrast - of_people * slope_contrast,
+            of_judge * slope_contrast - kappa_judge * contrast,
         )
-        return _ratio(top, self.of_people(yardstick), level, n)
+        return _ratio(top, self.of_people(slope_contrast), level, n)
 
-    def sharpness(self, yardstick: Floats, level: float, n: int) -> Estimate:
-        """Kappa: the *yardstick* of the judge's coefficients divided by that of people's."""
-        top = self.combined(float(yardstick @ self.judge.parameters), yardstick, 0 * yardstick)
-        return _ratio(top, self.of_people(yardstick), level, n)
+    def sharpness(self, slope_contrast: Floats, level: float, n: int) -> Estimate:
+        """Kappa: the *slope_contrast* of the judge's coefficients divided by that of people's."""
+        top = self.combined(float(slope_contrast @ self.judge.parameters), slope_contrast, 0 * slope_contrast)
+        return _ratio(top, self.of_people(slope_contrast), level, n)
 
     def of_people(self, contrast: Floats) -> Linearized:
         """A *contrast* of people's coefficients."""
@@ -179,13 +179,15 @@ def family_effect(votes: ProbeVotes, family: Collection[int], level: float = 0.9
     between = inside[votes.left] != inside[votes.right]
     n = int(np.count_nonzero(sums(votes.comparison[between])))
     fits = _two_fits(votes, Covariates((), np.empty((votes.left.size, 0))))
-    yardstick = _within(fits.people.parameters, inside)
-    z = fits.of_people(yardstick).z
+    slope_contrast = _within(fits.people.parameters, inside)
+    z = fits.of_people(slope_contrast).z
     if z < LEAST_Z:
-        reason = f"none: people tell too few other contestants apart to compare by: z {z:.1f}, not at least {LEAST_Z:g}"
+        reason = (
+            f"none: people see too little difference among the other contestants: z {z:.1f}, not at least {LEAST_Z:g}"
+        )
         return without_interval(None, reason, level, n, np.unique(votes.prompt[between]).size)
     contrast = np.where(inside, 1 / inside.sum(), -1 / (~inside).sum())
-    effect = fits.effect(contrast, yardstick, level, n)
+    effect = fits.effect(contrast, slope_contrast, level, n)
     return _scaled(effect, float(fits.judge.variance[between].sum() / votes.weight[between].sum()))
 
 

@@ -291,7 +291,9 @@ async def test_a_probe_that_cannot_tell_says_why() -> None:
         swayed = (await client.agreement("d", "labels:mine", "labels:people", pb.AgreementOptions(bias=True))).bias
 
     assert not swayed.self_preference.HasField("value")
-    assert swayed.self_preference.interval_method.startswith("none: people tell too few other contestants apart")
+    assert swayed.self_preference.interval_method.startswith(
+        "none: people see too little difference among the other contestants"
+    )
 
 
 def round_robin(**favorites: str) -> list[ds.Label]:

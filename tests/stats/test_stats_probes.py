@@ -143,7 +143,9 @@ def test_a_family_needs_others_to_compare_by() -> None:
         judge=votes.judge[rows],
     )
 
-    assert family_effect(two, [0]).method.startswith("none: people tell too few other contestants apart")
+    assert family_effect(two, [0]).method.startswith(
+        "none: people see too little difference among the other contestants"
+    )
     for family in ((), tuple(range(6))):
         with pytest.raises(StatisticsError, match="some of the contestants"):
             family_effect(votes, family)
