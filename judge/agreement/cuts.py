@@ -56,5 +56,6 @@ def list_cuts(table: Table, votes: VoteColumns, options: AgreeOptions) -> list[C
 
 def agreement_by_ties(pairs: VotePairs, options: AgreeOptions) -> Iterator[tuple[str, AgreementFigure]]:
     """The agreement of *pairs* with ties, without ties, or both, as *options* ask for."""
+    pairs = replace(pairs, by_comparison=options.weighting == "COMPARISONS")
     for ties in TIES[options.ties]:
         yield ties, agreement(pairs, ties, options.orientation, options.level, options.interval_method)

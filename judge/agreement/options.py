@@ -52,6 +52,10 @@ class AgreeOptions:
     cascade_target: float = 0.0
     """The agreement that a cascade must guarantee; 0 for no cascade."""
     cascade_delta: float = AGREEMENT.cascade_delta
+    weighting: str = "UNSPECIFIED"
+    """What counts once; unspecified for an annotator in figures, and for a comparison where people are beside."""
+    drift_margin: float = AGREEMENT.drift_margin
+    """The largest change beyond noise that counts as no more than noise, as a share."""
 
     def __post_init__(self) -> None:
         if not 0 < self.level < 1:
@@ -63,7 +67,13 @@ class AgreeOptions:
             raise InvalidInput(
                 "options.replicates", f"replicates must be from 2 to {MOST_REPLICATES:,}, but it is {self.replicates:,}"
             )
-        for name, share in {"epsilon": self.epsilon, "q": self.q, "difference_to_detect": self.wanted}.items():
+        shares = {
+            "epsilon": self.epsilon,
+            "q": self.q,
+            "difference_to_detect": self.wanted,
+            "drift_margin": self.drift_margin,
+        }
+        for name, share in shares.items():
             if not 0 < share < 1:
                 raise InvalidInput(f"options.{name}", f"{name} must be between 0 and 1, but it is {share}")
         if not (0 <= self.cascade_target < 1 and 0 < self.cascade_delta < 1):

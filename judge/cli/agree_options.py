@@ -27,6 +27,12 @@ _OPTIONS = (
         help="Compare SOURCE with each vote of TARGET, or with the plurality of its votes. Without TARGET, compare the "
         "votes of every two annotators.",
     ),
+    click.option(
+        "--weighting",
+        type=_choice("weighting"),
+        help="Count each comparison once, or each vote and pair of votes, as published figures do. By default, figures "
+        "count an annotator once on a comparison, and SOURCE beside TARGET's annotators counts each comparison once.",
+    ),
     _option(
         "--orientation",
         type=_choice("orientation"),
@@ -72,6 +78,7 @@ _OPTIONS = (
         help="Find how sure SOURCE must be to answer alone with at least this agreement.",
     ),
     _option("--cascade-delta", help="The probability that --cascade-target is missed."),
+    _option("--drift-margin", help="The largest change beyond noise that counts as no more than noise."),
     click.option("--unreadable-as-tie", is_flag=True, help="Count verdicts without an outcome as ties."),
 )
 

@@ -207,13 +207,16 @@ def drift(report: AgreementReport) -> None:
     if not report.HasField("drift"):
         return
     changes, out = report.drift, console()
-    known = changes.noise.HasField("value")
+    bound = f" (at most {changes.bound:.3f} beyond it, margin {changes.margin:g})" if changes.HasField("bound") else ""
+    answer = f"{changes.answer}{bound if changes.answer == 'no more than noise' else ''}"
     out.print(
-        f"Drift from target to source: {changes.answer}. {share(changes.changed)} of the verdicts changed "
+        f"Drift from target to source: {answer}. {share(changes.changed)} of the verdicts changed "
         f"({changes.presentations:,} presentations of {changes.changed.prompts:,} prompts)."
     )
-    if known:
+    if changes.beyond.HasField("value"):
         out.print(f"Repeated calls differ by {share(changes.noise)}; beyond that noise: {change(changes.beyond)}.")
     else:
-        out.print("No presentation was judged twice, so the noise is unknown: judge with --repeats 2.")
+        out.print(
+            "No presentation was judged twice on both sides, so the noise is unknown: judge both with --repeats 2."
+        )
     out.print(f"Share of ties {change(changes.ties)}; share won by what was shown first {change(changes.first)}.")

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 AGREEMENT = ("ties", "agreement", "n", "prompts", "kappa")
 OUTCOMES = ("left", "right", "tie")
 ANNOTATOR_PAIR = 3
+_WHOLE = 1e-6
+"""Counts that are closer to a whole number are whole."""
 Coefficient = Literal["kappa", "ac1", "alpha", "alpha_ordinal", "macro_f1"]
 BEYOND: dict[Coefficient, str] = {
     "kappa": "Cohen's kappa",
@@ -29,6 +31,11 @@ def _figure(figure: AgreementFigure) -> tuple[str, ...]:
     """The columns AGREEMENT of one figure."""
     rate = with_interval(f"{figure.rate:.3f}", figure.interval) if figure.HasField("rate") else NOTHING
     return TIES[figure.ties], rate, str(figure.n), str(figure.prompts), _coefficient(figure, "kappa")
+
+
+def _count(count: float) -> str:
+    """Format a count; a fraction with one digit."""
+    return f"{count:.0f}" if abs(count - round(count)) < _WHOLE else f"{count:.1f}"
 
 
 def _coefficient(figure: AgreementFigure, name: Coefficient) -> str:
@@ -64,8 +71,10 @@ def agreement(report: AgreementReport, title: str, wanted: float) -> None:
     if report.HasField("repeats_agree"):
         repeats = report.repeats_agree
         console().print(
-            f"Repeated calls agree {share(repeats)} of the time ({repeats.n:,} pairs on {repeats.prompts:,} prompts)."
+            f"Repeated calls agree {share(repeats)} of the time ({repeats.n:,} presentations on {repeats.prompts:,} "
+            "prompts)."
         )
+    _intra_annotator(report)
     diagnostics.drift(report)
     console().print(
         f"Comparisons with both: {report.both:,}; only with the source: {report.source_only:,}; "
@@ -89,9 +98,19 @@ def _confusion(figure: AgreementFigure) -> None:
         return
     ours, theirs = ("one", "other") if figure.unit == ANNOTATOR_PAIR else ("source", "target")
     lines = [figure.confusion[at : at + 3] for at in (0, 3, 6)]
-    rows = [(f"{ours} {name}", *map(str, line), str(sum(line))) for name, line in zip(OUTCOMES, lines, strict=True)]
+    rows = [(f"{ours} {name}", *map(_count, (*line, sum(line)))) for name, line in zip(OUTCOMES, lines, strict=True)]
     title = f"Outcomes of each, {TREATMENTS[figure.ties]} (left is the first name in the alphabet)"
     table(title, ("", *(f"{theirs} {name}" for name in OUTCOMES), "all"), rows)
+
+
+def _intra_annotator(report: AgreementReport) -> None:
+    """Print how often annotators who voted again on a comparison gave the same outcome."""
+    for name, again in (("source", report.source_intra_annotator), ("target", report.target_intra_annotator)):
+        if again.HasField("value"):
+            console().print(
+                f"Intra-annotator agreement of the {name}: {share(again)} of repeated votes are the same ({again.n:,} "
+                f"comparisons of an annotator on {again.prompts:,} prompts)."
+            )
 
 
 def _coverage(report: AgreementReport) -> None:

@@ -53,6 +53,8 @@ class AgreementDefaults:
     difference_to_detect: float = 0.05
     """As a share."""
     cascade_delta: float = 0.1
+    drift_margin: float = 0.05
+    """As a share of verdicts."""
 
 
 LISTEN_ADDRESS = "127.0.0.1:50051"

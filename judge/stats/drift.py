@@ -23,9 +23,6 @@ from judge.stats.battles import TIE
 from judge.stats.cluster_intervals import ALIKE, Estimate, mean, t_quantile, without_interval
 from judge.stats.errors import StatisticsError
 
-MARGIN = 0.05
-"""The default of the largest change beyond noise that counts as no more than noise."""
-
 _PAIR = 2
 _PLACES = 9
 ONE_SIDED = "none: no presentation has repeats both before and after"
@@ -79,7 +76,7 @@ class Drift:
 
 
 def drift(
-    before: Floats, after: Floats, first: Ints, cluster: Ints, level: float = 0.95, margin: float = MARGIN
+    before: Floats, after: Floats, first: Ints, cluster: Ints, level: float = 0.95, margin: float = 0.05
 ) -> Drift:
     """Measure how a judge's verdicts on n presentations have changed.
 

@@ -71,6 +71,32 @@ class VoteColumns:
         """The same votes as votes of different people, so that each of them counts, whoever gave it."""
         return replace(self, annotator=np.full(self.n, NOBODY, dtype=np.int32))
 
+    def once(self) -> "VoteColumns":
+        """One vote of each annotator on each item: the most frequent of their votes, or a TIE of several.
+
+        >>> zero = np.zeros(3, dtype=np.int32)
+        >>> VoteColumns(zero, np.array([0, 1, 1]), zero, np.array([5, 5, 6])).once().outcome.tolist()
+        [2, 1]
+        """
+        if self.ballot is None:
+            return self
+        first = np.unique(self.ballot, return_index=True)[1]
+        order = np.argsort(first)
+        merged = plurality(replace(self.anonymous(), item=self.ballot))
+        return replace(self.select(first[order]), outcome=merged.outcome[order])
+
+    def others(self, source: "VoteColumns") -> "VoteColumns":
+        """The votes whose annotator has no vote in *source* on the same item.
+
+        >>> zero = np.zeros(2, dtype=np.int32)
+        >>> votes = VoteColumns(zero, zero, zero, np.array([5, 6]))
+        >>> votes.others(votes.select(np.array([0]))).annotator.tolist()
+        [6]
+        """
+        ours, theirs = _keys(self), _keys(source)
+        rows = ~np.isin(ours, theirs[source.annotator != NOBODY])
+        return self if rows.all() else self.select(rows)
+
     @cached_property
     def ballot(self) -> Ints | None:
         """A code for the annotator and the item of each vote, int32[n]; None if no annotator voted twice on an item.
@@ -80,7 +106,7 @@ class VoteColumns:
         [0, 0, 1]
         """
         named = self.annotator != NOBODY
-        key = self.item.astype(np.int64) << 32 | self.annotator.astype(np.int64)
+        key = _keys(self)
         # Sorting finds out fastest whether any key occurs twice, which is rare.
         in_order = np.sort(key[named])
         if not (in_order[1:] == in_order[:-1]).any():
@@ -191,8 +217,10 @@ def majority(votes: VoteColumns) -> VoteColumns:
     return _together(votes, first[kept], table[kept].argmax(axis=1).astype(np.int8))
 
 
-def pairs_between(source: VoteColumns, target: VoteColumns) -> VotePairs:
+def pairs_between(source: VoteColumns, target: VoteColumns, *, same_annotator: bool = True) -> VotePairs:
     """Pair each vote of *target* with each vote of *source* on the same item, in the order of *target*.
+
+    Without *same_annotator*, a vote is not paired with a vote of the same annotator.
 
     >>> zero = np.zeros(2, dtype=np.int32)
     >>> source = VoteColumns(np.arange(2), np.array([0, 1]), zero, zero)
@@ -206,6 +234,10 @@ def pairs_between(source: VoteColumns, target: VoteColumns) -> VotePairs:
     target_rows = np.repeat(np.arange(target.n), counts)
     within = np.arange(target_rows.size) - np.repeat(np.cumsum(counts) - counts, counts)
     source_rows = order[begin[target_rows] + within]
+    if not same_annotator:
+        whose = source.annotator[source_rows]
+        kept = (whose != target.annotator[target_rows]) | (whose == NOBODY)
+        source_rows, target_rows = source_rows[kept], target_rows[kept]
     return VotePairs(
         source=source.outcome[source_rows],
         target=target.outcome[target_rows],
@@ -257,6 +289,11 @@ def pairs_of_repeats(votes: VoteColumns) -> VotePairs:
         exchangeable=True,
         ballots=ballot[first],
     )
+
+
+def _keys(votes: VoteColumns) -> npt.NDArray[np.int64]:
+    """The item and the annotator of each vote as one number."""
+    return votes.item.astype(np.int64) << 32 | votes.annotator.astype(np.int64)
 
 
 def _ballots_of_pairs(
