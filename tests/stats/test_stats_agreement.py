@@ -212,8 +212,8 @@ def test_what_is_counted_once_without_ties_is_an_annotator_with_an_outcome_left(
 
 def test_each_comparison_may_count_once() -> None:
     """With by_comparison, ten votes on one comparison count as much as one vote on another."""
-    many, single = [(0, LEFT, 0, n) for n in range(10)], (1, RIGHT, 1, 0)
-    target, source = votes(*many, single), votes((0, LEFT, 0, 50), (1, LEFT, 1, 50))
+    crowd, single = [(0, LEFT, 0, n) for n in range(10)], (1, RIGHT, 1, 0)
+    target, source = votes(*crowd, single), votes((0, LEFT, 0, 50), (1, LEFT, 1, 50))
     pairs = pairs_between(source, target)
 
     figure = agreement(replace(pairs, by_comparison=True))

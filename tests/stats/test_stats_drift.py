@@ -115,11 +115,11 @@ def test_exactly_the_same_verdicts_are_bounded_by_the_number_of_prompts() -> Non
     """Without any difference on 20 prompts the change may be 0.17, and on 100 prompts 0.04."""
     same, first = np.tile([2.0, 0, 0], (100, 1)), np.zeros(100, dtype=np.int32)
     prompt = np.arange(100, dtype=np.int32)
-    few, many = (drift(same[:n], same[:n], first[:n], prompt[:n]) for n in (20, 100))
+    of_20, of_100 = (drift(same[:n], same[:n], first[:n], prompt[:n]) for n in (20, 100))
 
-    assert (few.answer, many.answer) == ("cannot tell", "no more than noise")
-    assert known(few.bound) == pytest.approx(1 - 0.025 ** (1 / 20))
-    assert known(many.bound) == pytest.approx(0.0362, abs=1e-4)
+    assert (of_20.answer, of_100.answer) == ("cannot tell", "no more than noise")
+    assert known(of_20.bound) == pytest.approx(1 - 0.025 ** (1 / 20))
+    assert known(of_100.bound) == pytest.approx(0.0362, abs=1e-4)
 
 
 def test_a_missing_verdict_and_a_margin_out_of_range_are_refused() -> None:
