@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from judge.cli.formatting import TIES, TREATMENTS, bare, change, part, share, with_interval
 from judge.cli.tables import console, table
+from judge.rpc.enum_words import word
 
 if TYPE_CHECKING:
-    from judge.api.v1.agreement_service_pb2 import AgreementReport
+    from judge.api.v1.agreement_service_pb2 import AgreementReport, Ceiling
 
 MOST_OFF = 3
 """How many of the largest residuals are printed."""
@@ -28,11 +29,14 @@ def ceilings(report: AgreementReport, wanted: float) -> None:
                 change(getattr(row, of).difference),
             )
             for row in report.ceilings
+            if of == "rate" or not _alpha_is_agreement(row, report.orientation)
         ]
         if rows:
             title = f"Compared with the target's annotators among themselves: {name}"
             columns = ("part", "ties", "n", "prompts", "source", "themselves", "difference")
             table(title, columns, rows, whole=True)
+    if any(_alpha_is_agreement(row, report.orientation) for row in report.ceilings):
+        console().print("Without ties, in both orientations, alpha is no further finding: twice the agreement minus 1.")
     whole = [row for row in report.ceilings if (row.slice, row.annotator) == (report.figures[0].slice, "")]
     for row in whole:
         console().print(
@@ -47,6 +51,12 @@ def ceilings(report: AgreementReport, wanted: float) -> None:
             )
     if whole:
         console().print()
+
+
+def _alpha_is_agreement(row: Ceiling, orientation: str) -> bool:
+    """Whether alpha is twice the agreement minus 1: two outcomes that chance makes equally frequent, equal weights."""
+    two_outcomes = orientation == "both" and TREATMENTS[row.ties] == "without ties"
+    return two_outcomes and word(row, "weighting") == "comparisons"
 
 
 def second_sources(report: AgreementReport, wanted: float) -> None:

@@ -17,6 +17,7 @@ OUTCOMES = ("left", "right", "tie")
 ANNOTATOR_PAIR = 3
 _WHOLE = 1e-6
 """Counts that are closer to a whole number are whole."""
+AS_KAPPA = "as kappa"
 Coefficient = Literal["kappa", "ac1", "alpha", "alpha_ordinal", "macro_f1"]
 BEYOND: dict[Coefficient, str] = {
     "kappa": "Cohen's kappa",
@@ -85,11 +86,33 @@ def agreement(report: AgreementReport, title: str, wanted: float) -> None:
 
 
 def _beyond(whole: Sequence[AgreementFigure], orientation: str) -> None:
-    """Print the chance-corrected coefficients, one a row."""
-    rows = [(BEYOND[name], *(_coefficient(figure, name) for figure in whole)) for name in BEYOND]
+    """Print the chance-corrected coefficients, one a row; a coefficient that always equals kappa is not printed."""
+    alike = [orientation == "both" and TREATMENTS[figure.ties] == "without ties" for figure in whole]
+    rows = []
+    for name, words in BEYOND.items():
+        cells = [
+            AS_KAPPA if repeats and _is_kappa(figure, name) else _coefficient(figure, name)
+            for figure, repeats in zip(whole, alike, strict=True)
+        ]
+        if set(cells) != {AS_KAPPA}:
+            rows.append((words, *cells))
     columns = ("coefficient", *(TREATMENTS[figure.ties] for figure in whole))
     of = " and ".join(str(figure.comparisons) for figure in whole)
     table(f"Corrected for chance, orientation {orientation}, {of} comparisons", columns, rows)
+    if any(alike):
+        between = any(figure.unit != ANNOTATOR_PAIR for figure in whole)
+        console().print(
+            f"Without ties, in both orientations: kappa{', AC1 and alpha are' if between else ' and AC1 are'} one "
+            "finding, twice the agreement minus 1."
+        )
+
+
+def _is_kappa(figure: AgreementFigure, name: Coefficient) -> bool:
+    """Whether a coefficient equals kappa with two outcomes that chance makes equally frequent.
+
+    Among annotators, alpha gives a comparison with m votes the weight m, and agreement the weight m (m - 1) / 2.
+    """
+    return name == "ac1" or (name in ("alpha", "alpha_ordinal") and figure.unit != ANNOTATOR_PAIR)
 
 
 def _confusion(figure: AgreementFigure) -> None:

@@ -440,7 +440,9 @@ class VarianceComponent(_message.Message):
     VARIANCE_FIELD_NUMBER: _builtins.int
     SHARE_FIELD_NUMBER: _builtins.int
     level: _builtins.str
-    """prompt, judge, order or repeat."""
+    """prompt, judge, order or repeat; and the levels inside it whose variance it contains, because they are not estimated:
+    without repeats, "order and repeat".
+    """
     variance: _builtins.float
     """The variance of the left score; absent if nothing varies at this level."""
     share: _builtins.float
