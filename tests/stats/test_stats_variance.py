@@ -62,10 +62,8 @@ def test_a_level_where_nothing_differs_is_not_estimated() -> None:
 
     prompt, *others = components_of_variance(outcome, nothing, np.arange(6, dtype=np.int32), nothing, nothing)
 
-    assert (prompt.level, prompt.variance) == (
-        "prompt, judge, order and repeat",
-        pytest.approx(outcome.var(ddof=1)),
-    )
+    assert prompt.level == "prompt, judge, order and repeat"
+    assert prompt.variance == pytest.approx(outcome.var(ddof=1))
     assert [(component.variance, component.share) for component in others] == [(None, None)] * 3
     with pytest.raises(StatisticsError, match="at least one outcome"):
         components_of_variance(np.array([]), *(nothing[:0],) * 4)
