@@ -129,6 +129,7 @@ class VotePairs:
     *exchangeable* (both from one group), *source* holds the smaller outcome code. *ballots* is int32[rows], a code for
     the two annotators and the item: rows with the same code count once together, each in the same part. It is None if
     each row counts once. With *by_comparison*, each item counts once, and its pairs of annotators in the same part.
+    *annotators* are the codes of the two annotators, int32[rows] each, or None if they are not known.
     """
 
     source: Codes
@@ -138,6 +139,7 @@ class VotePairs:
     exchangeable: bool = False
     ballots: Ints | None = None
     by_comparison: bool = False
+    annotators: tuple[Ints, Ints] | None = None
 
     @cached_property
     def n(self) -> int:
@@ -168,6 +170,7 @@ class VotePairs:
             item=self.item[rows],
             cluster=self.cluster[rows],
             ballots=None if self.ballots is None else self.ballots[rows],
+            annotators=None if self.annotators is None else (self.annotators[0][rows], self.annotators[1][rows]),
         )
 
 
@@ -244,6 +247,7 @@ def pairs_between(source: VoteColumns, target: VoteColumns, *, same_annotator: b
         item=target.item[target_rows],
         cluster=target.cluster[target_rows],
         ballots=_ballots_of_pairs(source, source_rows, target, target_rows),
+        annotators=(source.annotator[source_rows], target.annotator[target_rows]),
     )
 
 
@@ -267,6 +271,7 @@ def pairs_within(votes: VoteColumns) -> VotePairs:
         cluster=votes.cluster[first],
         exchangeable=True,
         ballots=_ballots_of_pairs(votes, first, votes, second),
+        annotators=(votes.annotator[first], votes.annotator[second]),
     )
 
 
