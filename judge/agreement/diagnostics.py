@@ -173,6 +173,7 @@ def _people(
                     options.wanted,
                     annotator,
                     "VOTES" if options.weighting == "VOTES" else "COMPARISONS",
+                    new_annotators=options.new_annotators,
                 ),
             )
             for ties in TIES[options.ties]

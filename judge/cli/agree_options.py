@@ -9,7 +9,7 @@ import click
 
 from judge.cli.rank_options import PARSER_HELP, RECONCILE_HELP
 from judge.cli.server_options import EnumChoice, server_option
-from judge.domain.defaults import AGREEMENT, AGREEMENT_INTERVALS
+from judge.domain.defaults import AGREEMENT, AGREEMENT_INFERENCES, AGREEMENT_INTERVALS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +57,11 @@ _OPTIONS = (
         "--intervals",
         type=_choice("intervals", only=AGREEMENT_INTERVALS),
         help="How intervals are computed: by the sandwich, and the jackknife for coefficients, or by a bootstrap.",
+    ),
+    _option(
+        "--inference",
+        type=_choice("inference", only=AGREEMENT_INFERENCES),
+        help="What would change if the study were repeated: the prompts, or the annotators too.",
     ),
     _option("--replicates", help="Number of bootstrap resamples."),
     _option("--seed", help="Seed of everything that is drawn at random."),

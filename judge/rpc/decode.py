@@ -272,6 +272,7 @@ def agree_options(message: agreement_service_pb2.AgreementOptions) -> AgreeOptio
             cascade_delta=message.cascade_delta,
             weighting=_name(message, "weighting"),
             drift_margin=message.drift_margin,
+            inference=word(message, "inference", OPTIONS),
             parser=message.parser,
             part=part(message.slice),
         )

@@ -19,11 +19,12 @@ import numpy as np
 
 from judge.columns.arrays import Floats
 from judge.stats.agreement import IntervalMethod, Orientation, Ties, prompt_tables, share_agreeing, without_ties
+from judge.stats.agreement_two_way import coincidence_tables
 from judge.stats.battles import TIE
-from judge.stats.chance import both_orientations
 from judge.stats.cluster_intervals import Estimate, jackknife, ratio, without_interval
-from judge.stats.krippendorff import coincidences, krippendorff_alpha
+from judge.stats.krippendorff import krippendorff_alpha
 from judge.stats.simultaneous import detectable, prompts_needed
+from judge.stats.two_way import Tables, two_way
 from judge.stats.votes import VoteColumns, VotePairs, pairs_between, pairs_within, tallies
 
 Weighting = Literal["COMPARISONS", "VOTES"]
@@ -70,13 +71,16 @@ def ceiling(
     wanted: float = 0.05,
     annotator: int | None = None,
     weighting: Weighting = "COMPARISONS",
+    *,
+    new_annotators: bool = False,
 ) -> Ceiling:
     """Compare the agreement of the *judge* with *people* to the agreement of people with each other.
 
     The judge has one vote per item. *ties* is WITH (S1) or WITHOUT (S2). *orientation* is both or sorted, and changes
     only alpha. *wanted* is the difference of rates to detect. With an *annotator* (a code), compare the agreement of
     the judge with that annotator to the agreement of all others with that annotator. Published figures have the
-    *weighting* VOTES.
+    *weighting* VOTES. With *new_annotators*, intervals are for new prompts and new annotators, instead of those of the
+    *interval_method*.
 
     >>> item = np.repeat(np.arange(10, dtype=np.int32), 2)
     >>> people = VoteColumns(item, np.tile([0, 0, 0, 1], 5), item, np.arange(20))
@@ -88,15 +92,19 @@ def ceiling(
     compared = _compare(judge, people, ties, annotator, weighting)
     between, within = compared.between, compared.within
     prompts = np.unique(np.concatenate((between.cluster, within.cluster)))
-    rates = np.stack((prompt_tables(between, prompts), prompt_tables(within, prompts)), axis=1)
-    together = np.stack((coincidences(between, prompts), coincidences(within, prompts)), axis=1)
-    if orientation == "both":
-        together = both_orientations(together)
-    rate = paired_estimate(rates, share_agreeing, level, between.n, within.n, interval_method, 0.0)
+    together = coincidence_tables(orientation)
+
+    def paired(tables: Tables, statistic: Callable[[Floats], Floats], least: float) -> PairedEstimate:
+        if new_annotators:
+            return _of_new_annotators(compared, tables, statistic, level, least)
+        by_prompt = np.stack((tables(between, prompts), tables(within, prompts)), axis=1)
+        return paired_estimate(by_prompt, statistic, level, between.n, within.n, interval_method, least)
+
+    rate = paired(prompt_tables, share_agreeing, 0.0)
     error, clusters = rate.difference.standard_error, rate.difference.clusters
     return Ceiling(
         rate=rate,
-        alpha=paired_estimate(together, krippendorff_alpha, level, between.n, within.n, interval_method, -1.0),
+        alpha=paired(together, krippendorff_alpha, -1.0),
         comparisons=np.unique(compared.votes.item).size,
         votes=compared.votes.n,
         ties=ties,
@@ -149,6 +157,25 @@ def _largest(people: VoteColumns, ties: Ties, level: float, weighting: Weighting
     if weighting == "COMPARISONS":
         most, n_votes = most / n_votes, np.ones(n_votes.size)
     return ratio(most, n_votes, counted.cluster[first], level, (0.0, 1.0))
+
+
+def _of_new_annotators(
+    compared: _Compared, tables: Tables, statistic: Callable[[Floats], Floats], level: float, least: float
+) -> PairedEstimate:
+    """A *statistic* of the judge and of people, and the difference, with intervals for new prompts and annotators."""
+    between, within = compared.between, compared.within
+
+    def first(summed: Floats) -> Floats:
+        return statistic(summed[:, 0])
+
+    def difference(summed: Floats) -> Floats:
+        return statistic(summed[:, 0]) - statistic(summed[:, 1])
+
+    return PairedEstimate(
+        first=two_way([between], tables, first, level, between.n, (least, 1.0)),
+        second=two_way([within], tables, first, level, within.n, (least, 1.0)),
+        difference=two_way([between, within], tables, difference, level, between.n, (least - 1.0, 1.0 - least)),
+    )
 
 
 def paired_estimate(

@@ -41,11 +41,13 @@ def two_way(
     tables: Tables,
     statistic: Callable[[Floats], Floats],
     level: float = 0.95,
+    n: int = 0,
     bounds: tuple[float, float] | None = None,
 ) -> Estimate:
     """A function of the summed *tables* of each of *groups*, with its interval over prompts and annotators.
 
-    *statistic* maps float64[k, groups, 3, 3] to float64[k], NaN where the tables do not determine it. An annotator in
+    *statistic* maps float64[k, groups, 3, 3] to float64[k], NaN where the tables do not determine it. *n* is copied to
+    the result, and *bounds* limit the interval. An annotator in
     all pairs of a group, such as the judge, is not a cluster: the interval is for this annotator. There is no interval
     below 5 prompts, or below 5 annotators with a name. Raises StatisticsError for a level outside 0 to 1.
 
@@ -58,7 +60,6 @@ def two_way(
     'two-way-jackknife-t'
     """
     check_level(level)
-    n = groups[0].n
     prompts = [[group.cluster.astype(np.int64)] for group in groups]
     annotators, names, named = _coded([_annotators(group) for group in groups])
     n_prompts = np.unique(np.concatenate([column for columns in prompts for column in columns])).size
@@ -98,7 +99,7 @@ def _annotators(pairs: VotePairs) -> Columns:
 
 
 def _coded(annotators: Sequence[Columns]) -> tuple[list[Columns], int, int]:
-    """The same annotators with codes from 0, the number of codes, and how many of them are of annotators with a name."""
+    """The same annotators with codes from 0, the number of codes, and how many of these have a name."""
     names = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *chain.from_iterable(annotators)]))
     codes = [[np.searchsorted(names, column) for column in columns] for columns in annotators]
     return codes, names.size, int(np.count_nonzero(names >= 0))
@@ -113,10 +114,13 @@ def _clusterings(
     for sign, keys in ((1, annotators), (-1, couples)):
         if any(keys):
             yield sign, list(keys)
-            yield -sign, [
-                [prompt * names**2 + column for column in columns]
-                for (prompt,), columns in zip(prompts, keys, strict=True)
-            ]
+            yield (
+                -sign,
+                [
+                    [prompt * names**2 + column for column in columns]
+                    for (prompt,), columns in zip(prompts, keys, strict=True)
+                ],
+            )
 
 
 def _summed(groups: Sequence[VotePairs], tables: Tables, keys: Sequence[Columns]) -> Floats:

@@ -159,6 +159,7 @@ class AgreementOptions(_message.Message):
     SECOND_SOURCE_FIELD_NUMBER: _builtins.int
     WEIGHTING_FIELD_NUMBER: _builtins.int
     DRIFT_MARGIN_FIELD_NUMBER: _builtins.int
+    INFERENCE_FIELD_NUMBER: _builtins.int
     unit: Global___AgreementUnit.ValueType
     """What is counted."""
     orientation: Global___Orientation.ValueType
@@ -211,6 +212,10 @@ class AgreementOptions(_message.Message):
     """What counts once where comparisons have different numbers of votes."""
     drift_margin: _builtins.float
     """The largest change beyond noise, as a share of verdicts, that counts as no more than noise; 0 means 0.05."""
+    inference: _leaderboard_pb2.Inference.ValueType
+    """What the intervals of figures, and of the target's annotators beside the source, generalize to: NEW_PROMPTS (the
+    default) or PROMPTS_AND_ANNOTATORS. Other intervals are for new prompts.
+    """
     @_builtins.property
     def slice(self) -> _outcome_pb2.Slice:
         """Only this part of the data."""
@@ -248,10 +253,11 @@ class AgreementOptions(_message.Message):
         second_source: _builtins.str = ...,
         weighting: Global___Weighting.ValueType = ...,
         drift_margin: _builtins.float = ...,
+        inference: _leaderboard_pb2.Inference.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["slice", b"slice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bias", b"bias", "by_annotator", b"by_annotator", "by_category", b"by_category", "by_pair", b"by_pair", "by_turn", b"by_turn", "cascade_delta", b"cascade_delta", "cascade_target", b"cascade_target", "difference_to_detect", b"difference_to_detect", "drift_margin", b"drift_margin", "epsilon", b"epsilon", "family", b"family", "intervals", b"intervals", "least_items", b"least_items", "level", b"level", "orientation", b"orientation", "parser", b"parser", "q", b"q", "reconcile", b"reconcile", "replicates", b"replicates", "second_source", b"second_source", "seed", b"seed", "slice", b"slice", "ties", b"ties", "unit", b"unit", "unreadable_as_tie", b"unreadable_as_tie", "weighting", b"weighting"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bias", b"bias", "by_annotator", b"by_annotator", "by_category", b"by_category", "by_pair", b"by_pair", "by_turn", b"by_turn", "cascade_delta", b"cascade_delta", "cascade_target", b"cascade_target", "difference_to_detect", b"difference_to_detect", "drift_margin", b"drift_margin", "epsilon", b"epsilon", "family", b"family", "inference", b"inference", "intervals", b"intervals", "least_items", b"least_items", "level", b"level", "orientation", b"orientation", "parser", b"parser", "q", b"q", "reconcile", b"reconcile", "replicates", b"replicates", "second_source", b"second_source", "seed", b"seed", "slice", b"slice", "ties", b"ties", "unit", b"unit", "unreadable_as_tie", b"unreadable_as_tie", "weighting", b"weighting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -104,6 +104,8 @@ class _InferenceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Inference.V
     """Other annotators."""
     INFERENCE_UNCLUSTERED: _Inference.ValueType  # 4
     """Other battles, as if all were independent."""
+    INFERENCE_PROMPTS_AND_ANNOTATORS: _Inference.ValueType  # 5
+    """Other prompts of the same kind, judged by other annotators."""
 
 class Inference(_Inference, metaclass=_InferenceEnumTypeWrapper):
     """What intervals generalize to."""
@@ -118,6 +120,8 @@ INFERENCE_ANNOTATORS: Inference.ValueType  # 3
 """Other annotators."""
 INFERENCE_UNCLUSTERED: Inference.ValueType  # 4
 """Other battles, as if all were independent."""
+INFERENCE_PROMPTS_AND_ANNOTATORS: Inference.ValueType  # 5
+"""Other prompts of the same kind, judged by other annotators."""
 Global___Inference: _TypeAlias = Inference  # noqa: Y015
 
 class _Adjustment:
