@@ -4,6 +4,7 @@ It also exits with 1 if docs/agreement.md shows lines that its commands do not p
 
 MT-bench: experts' votes and GPT-4's verdicts, already merged over both orders. PandaLM: three annotators of 999 pairs,
 and GPT-3.5's recorded verdicts. Published figures have the smaller name on the left, so the orientation is sorted.
+They count each vote and each pair of votes.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from judge.formats import detect
 from judge_client import JudgeClient
 
 EXPERTS, PANDALM = "labels:expert_*", "pandalm"
-SORTED = pb.ORIENTATION_SORTED
+SORTED, BY_VOTES = pb.ORIENTATION_SORTED, pb.WEIGHTING_VOTES
 SAME = 0.00005
 """The tolerance of a figure that was printed with four digits."""
 ALPHA = {
@@ -48,7 +49,7 @@ SECONDS = 2.0
 async def alphas(client: JudgeClient) -> AsyncIterator[Check]:
     """Check alpha of people, of experts, and of GPT-4 with each of their votes."""
     for (source, target), (known, units) in ALPHA.items():
-        options = pb.AgreementOptions(orientation=SORTED, ties=pb.TIES_WITH)
+        options = pb.AgreementOptions(orientation=SORTED, ties=pb.TIES_WITH, weighting=BY_VOTES)
         figure = (await client.agreement(DATASET, source, target, options)).figures[0]
         name = f"alpha, {source}{' and ' if target else ''}{target}"
         yield Check(name, figure.alpha, known, within=SAME)
@@ -60,7 +61,7 @@ async def alphas(client: JudgeClient) -> AsyncIterator[Check]:
 
 async def same_items(client: JudgeClient) -> AsyncIterator[Check]:
     """Check GPT-4 and experts where two experts voted: the bootstrapped difference and the alternative annotators."""
-    options = pb.AgreementOptions(orientation=SORTED, intervals=INTERVAL_METHOD_PERCENTILE)
+    options = pb.AgreementOptions(orientation=SORTED, intervals=INTERVAL_METHOD_PERCENTILE, weighting=BY_VOTES)
     begun = process_time()
     report = await client.agreement(DATASET, GPT4, EXPERTS, options)
     took = process_time() - begun

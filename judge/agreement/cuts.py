@@ -9,6 +9,7 @@ import numpy as np
 
 from judge.agreement.options import TIES, AgreeOptions
 from judge.stats.agreement import AgreementFigure, agreement
+from judge.stats.agreement_two_way import agreement_of_new_annotators
 from judge.stats.votes import NOBODY, VoteColumns, VotePairs
 from judge.votes.shared_codes import Table
 from judge.votes.votes import Part
@@ -56,5 +57,7 @@ def list_cuts(table: Table, votes: VoteColumns, options: AgreeOptions) -> list[C
 
 def agreement_by_ties(pairs: VotePairs, options: AgreeOptions) -> Iterator[tuple[str, AgreementFigure]]:
     """The agreement of *pairs* with ties, without ties, or both, as *options* ask for."""
+    pairs = replace(pairs, by_comparison=options.weighting == "COMPARISONS")
     for ties in TIES[options.ties]:
-        yield ties, agreement(pairs, ties, options.orientation, options.level, options.interval_method)
+        figure = agreement(pairs, ties, options.orientation, options.level, options.interval_method)
+        yield ties, agreement_of_new_annotators(figure, pairs) if options.new_annotators else figure

@@ -19,13 +19,13 @@ from judge.stats.ceiling import Ceiling, ceiling
 from judge.stats.cluster_intervals import jackknife
 from judge.stats.rank_agreement import RankAgreement
 from judge.stats.second_source import compare_sources
-from judge.stats.votes import NOBODY, VoteColumns, pairs_between, plurality
+from judge.stats.votes import NOBODY, VoteColumns, pairs_between, plurality, tallies
 from judge.votes.shared_codes import Side, Table
 
 RESAMPLES = 1000
 """How often the two leaderboards are resampled."""
 
-NO_CEILING = "No ceiling: no comparison has two votes of the target and an outcome of the source."
+NO_CEILING = "No ceiling: no comparison has votes of two of the target's annotators and an outcome of the source."
 SEVERAL = "No ceiling: the source has several votes on a comparison; use @plurality to make them one."
 ONE_STEP = (
     "The source is equally sure of all comparisons, so its cascade has one step; with reconcile soft, its "
@@ -91,14 +91,16 @@ def _right(second: VoteColumns, most: VoteColumns, votes: VoteColumns) -> Floats
     """The share of the *second* source's votes that equal *most*, for each row of *votes*; NaN without any."""
     pairs = pairs_between(second, most)
     size = int(max(votes.item.max(), most.item.max())) + 1
-    same = sums(pairs.item, (pairs.source == pairs.target).astype(np.float64), size)
-    counts = sums(pairs.item, size=size)
+    weight = np.ones(pairs.item.size) if pairs.weight is None else pairs.weight
+    same, counts = sums(pairs.item, weight * (pairs.source == pairs.target), size), sums(pairs.item, weight, size)
     share: Floats = (same / np.where(counts > 0, counts, np.nan))[votes.item]
     return share
 
 
 def _calibrated(source: Side, target: VoteColumns, options: AgreeOptions) -> tuple[Calibration | None, str]:
     """The calibration of the source's probabilities, or if soft votes are asked for, why it is unknown.
+
+    Each of the target's annotators counts once on a comparison.
 
     Left scores that are multiples of 1/4 come from two orders without probabilities and are not calibrated.
     """
@@ -107,6 +109,7 @@ def _calibrated(source: Side, target: VoteColumns, options: AgreeOptions) -> tup
     item, left_score = source.votes.item[soft], source.left_score[soft]
     if not (left_score * 4 % 1).any():
         return None, "No calibration: the source gave no probabilities." if asked else ""
+    target = target.once()
     votes = target.select(np.isin(target.item, item) & (target.outcome != TIE))
     if votes.n == 0:
         return (
@@ -141,11 +144,12 @@ def _people(
 ) -> tuple[tuple[tuple[Cut, Ceiling], ...], Alternative | None, str]:
     """The ceilings by the target's own annotators, the alternative-annotator test, and why one of them is missing.
 
-    Both are missing if no comparison has two votes of the target, or if the source has several votes on one.
+    Both are missing if no comparison has votes of two of the target's annotators, or if the source has several votes on
+    one.
     """
     mine, n_votes = np.unique(source.item, return_counts=True)
-    items, votes = np.unique(target.item, return_counts=True)
-    common = np.intersect1d(mine, items[votes > 1])
+    counts, first = tallies(target.anonymous() if options.weighting == "VOTES" else target)
+    common = np.intersect1d(mine, target.item[first[counts.sum(axis=1) > 1]])
     if common.size == 0:
         return (), None, NO_CEILING
     if n_votes.max() > 1:
@@ -160,7 +164,16 @@ def _people(
             (
                 cut,
                 ceiling(
-                    judge, people, ties, options.orientation, options.level, interval_method, options.wanted, annotator
+                    judge,
+                    people,
+                    ties,
+                    options.orientation,
+                    options.level,
+                    interval_method,
+                    options.wanted,
+                    annotator,
+                    "VOTES" if options.weighting == "VOTES" else "COMPARISONS",
+                    new_annotators=options.new_annotators,
                 ),
             )
             for ties in TIES[options.ties]
@@ -168,5 +181,5 @@ def _people(
     if np.unique(target.annotator[target.annotator != NOBODY]).size < 2:  # noqa: PLR2004  # one has nobody beside it
         return tuple(ceilings), None, "No alternative-annotator test: the target has one annotator."
     rng = np.random.default_rng(options.seed)
-    test = alternative_annotator(source, target, rng, options.epsilon, options.q, options.least_items)
+    test = alternative_annotator(source, target.once(), rng, options.epsilon, options.q, options.least_items)
     return tuple(ceilings), test, ""

@@ -1,15 +1,16 @@
 """The comparisons on which two sources disagree, those from which most can be learned first.
 
 Many votes against a sure judge come first: the target's votes for its own most frequent outcome, less those for what
-the source says, times how sure the source is. A source that says tie is half as sure as one that says left or right
-outright.
+the source says, times how sure the source is. An annotator with r votes on a comparison counts 1 / r with each. A
+source that says tie is half as sure as one that says left or right outright.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, replace
+from itertools import repeat
 
 from judge.domain.dataset import Label
 from judge.domain.errors import InvalidInput
@@ -23,6 +24,9 @@ from judge.votes.sources import labels_of, oriented_key, verdicts_on, votes_of
 from judge.votes.votes import Part, SourceVotes, Taking
 
 _TIE_SURE = 0.5
+_PLACES = 9
+_SLIGHT = 1e-6
+"""Sums of weights are rounded, because three times a third is not always exactly 1."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +55,8 @@ class Disagreement:
 def find_disagreements(source: SourceVotes, target: SourceVotes, least: int = 1) -> list[Disagreement]:
     """The comparisons on which *source* and most of *target*'s votes disagree, the most informative first.
 
-    Comparisons with fewer than *least* votes of the target are left out. Raises InvalidInput if the source has several
-    votes on one comparison.
+    Comparisons with votes of fewer than *least* of the target's annotators are left out. Raises InvalidInput if the
+    source has several votes on one comparison.
     """
     by_key = {vote.key: vote for vote in source.rows}
     if len(by_key) < len(source.rows):
@@ -61,15 +65,18 @@ def find_disagreements(source: SourceVotes, target: SourceVotes, least: int = 1)
             f"source {source.source} has several votes on a comparison; use {source.source}@plurality to make them one",
         )
     counts: dict[ComparisonKey, Counter[Outcome]] = {}
-    for vote in target.rows:
+    weights: dict[ComparisonKey, dict[Outcome, float]] = {}
+    for vote, vote_weight in zip(target.rows, _weights(target), strict=True):
         counts.setdefault(vote.key, Counter())[vote.outcome] += 1
+        by_outcome = weights.setdefault(vote.key, dict.fromkeys(Outcome, 0.0))
+        by_outcome[vote.outcome] = round(by_outcome[vote.outcome] + vote_weight, _PLACES)
     rows = []
-    for key, votes in counts.items():
-        if key not in by_key or votes.total() < least:
+    for key, votes in weights.items():
+        if key not in by_key or sum(votes.values()) < least - _SLIGHT:
             continue
         mine = by_key[key]
         most = max(votes.values())
-        leading = [outcome for outcome, count in votes.items() if count == most]
+        leading = [outcome for outcome, weight in votes.items() if weight == most]
         theirs = leading[0] if len(leading) == 1 else Outcome.TIE
         if theirs is mine.outcome or most == votes[mine.outcome]:
             continue
@@ -82,11 +89,17 @@ def find_disagreements(source: SourceVotes, target: SourceVotes, least: int = 1)
                 source=mine.outcome,
                 target=theirs,
                 left_score=left_score,
-                votes=dict(votes),
+                votes=dict(counts[key]),
                 informative=round((most - votes[mine.outcome]) * sure, 6),
             )
         )
     return sorted(rows, key=lambda row: (-row.informative, astuple(row.key)))
+
+
+def _weights(votes: SourceVotes) -> Iterable[float]:
+    """How much each vote counts: 1 / r for r votes of one annotator on a comparison."""
+    weight = votes.rows.columns.weight
+    return repeat(1.0, len(votes.rows)) if weight is None else weight.tolist()
 
 
 async def load_disagreements(

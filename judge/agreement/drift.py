@@ -12,10 +12,11 @@ from judge.stats.drift import Drift, drift
 from judge.votes.votes import SourceVotes
 
 
-def measure_drift(before: SourceVotes, after: SourceVotes, level: float) -> Drift | str:
+def measure_drift(before: SourceVotes, after: SourceVotes, level: float, margin: float) -> Drift | str:
     """The change from *before* to *after* on the presentations that both have verdicts on, or why it is unknown.
 
-    The reason is empty if one of the two is not a single judge.
+    *margin* is the largest change that counts as no more than noise. The reason is empty if one of the two is not a
+    single judge.
     """
     if before.source == after.source:
         return (
@@ -38,7 +39,8 @@ def measure_drift(before: SourceVotes, after: SourceVotes, level: float) -> Drif
     if not tables:
         return "No drift: no presentation has a verdict in both."
     sides = np.array(tables, dtype=np.float64)
-    return drift(sides[:, 0], sides[:, 1], np.array(first, dtype=np.int32), encode_names(prompts)[1][0], level)
+    shown_first = np.array(first, dtype=np.int32)
+    return drift(sides[:, 0], sides[:, 1], shown_first, encode_names(prompts)[1][0], level, margin)
 
 
 def _outcome_counts(left_scores: Sequence[float | None]) -> list[int]:

@@ -54,6 +54,7 @@ def leaderboards(
                 left=code[left[votes.item]],
                 right=code[right[votes.item]],
                 outcome=votes.outcome,
+                weight=votes.weight,
                 cluster=np.searchsorted(prompts, votes.cluster).astype(np.int32),
                 n_clusters=prompts.size,
             )

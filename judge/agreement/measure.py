@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from judge.agreement.cuts import agreement_by_ties, list_cuts
+from judge.agreement.cuts import Cut, agreement_by_ties, list_cuts
 from judge.agreement.diagnostics import diagnose
 from judge.agreement.drift import measure_drift
 from judge.agreement.options import AgreeOptions
@@ -17,7 +17,8 @@ from judge.domain.errors import InvalidInput
 from judge.domain.outcome import whole
 from judge.stats.cluster_intervals import Estimate, mean
 from judge.stats.order_effects import OrderEffects, order_consistency
-from judge.stats.votes import VoteColumns, pairs_between, pairs_within, plurality
+from judge.stats.repeats import intra_annotator_agreement
+from judge.stats.votes import VoteColumns, VotePairs, pairs_between, pairs_within, plurality
 from judge.votes.shared_codes import Table
 from judge.votes.votes import SourceVotes
 
@@ -33,13 +34,14 @@ def measure(
     sources = [source, *(votes for votes in (target, second) if votes is not None)]
     table = Table.of(source.categories, *(votes.rows for votes in sources))
     ours = table.sides[0].votes
-    every = theirs = ours if target is None else table.sides[1].votes
+    # The name of an annotator means the same person in all labels.
+    other_people = target is not None and source.has_people and target.has_people and options.weighting != "VOTES"
+    every = theirs = ours if target is None else _targets_votes(table, other_people=other_people)
     if unit == "PLURALITY":
-        theirs = plurality(every)
+        theirs = plurality(every.anonymous() if options.weighting == "VOTES" else every)
     figures = []
     for cut in list_cuts(table, theirs, options):
-        counted = cut.of(table, theirs)
-        pairs = pairs_within(counted) if target is None else pairs_between(_on(counted, ours), counted)
+        pairs = _cut_pairs(cut, table, theirs, options, among_themselves=target is None, other_people=other_people)
         figures += [
             Figure(part=cut.part, ties=ties, unit=unit, figure=figure, annotator=cut.annotator)
             for ties, figure in agreement_by_ties(pairs, options)
@@ -48,11 +50,11 @@ def measure(
     both = np.intersect1d(mine, other).size
     consistency, incomplete = _consistency(source, options.level)
     diagnostics = Diagnostics()
-    if target is None and np.unique(ours.annotator).size == 1:
+    if target is None and np.unique(ours.annotator).size == 1 and not figures[0].figure.n:
         diagnostics = Diagnostics(notes=(f"{source.source} has one annotator, so there is nobody to compare with.",))
     if target is not None:
         diagnostics = diagnose(table, every, theirs, options)
-        drift = measure_drift(target, source, options.level)
+        drift = measure_drift(target, source, options.level, options.drift_margin)
         if isinstance(drift, str):
             diagnostics = replace(diagnostics, notes=(*filter(None, (drift,)), *diagnostics.notes))
         else:
@@ -68,13 +70,32 @@ def measure(
         consistency=consistency,
         incomplete=incomplete,
         repeats=_repeats(source, options.level),
+        intra_annotator=(
+            _intra_annotator(table, 0, source, options.level),
+            None if target is None else _intra_annotator(table, 1, target, options.level),
+        ),
         diagnostics=diagnostics,
     )
 
 
-def _on(votes: VoteColumns, source: VoteColumns) -> VoteColumns:
-    """The votes of *source* on the items of *votes*."""
-    return source.select(np.isin(source.item, votes.item))
+def _targets_votes(table: Table, *, other_people: bool) -> VoteColumns:
+    """The votes of the target; with *other_people*, without those of the annotator whose vote is the source's."""
+    ours, theirs = (side.votes for side in table.sides[:2])
+    single = np.unique(ours.item).size == ours.n
+    return theirs.others(ours) if other_people and single else theirs
+
+
+def _cut_pairs(
+    cut: Cut, table: Table, votes: VoteColumns, options: AgreeOptions, *, among_themselves: bool, other_people: bool
+) -> VotePairs:
+    """The pairs that *cut* counts: of *votes* among themselves, or with those of the first source of *table*."""
+    counted = cut.of(table, votes)
+    source = table.sides[0].votes
+    if options.weighting == "VOTES":
+        counted, source = counted.anonymous(), source.anonymous()
+    if among_themselves:
+        return pairs_within(counted)
+    return pairs_between(source.select(np.isin(source.item, counted.item)), counted, same_annotator=not other_people)
 
 
 def _unit(unit: str, *, among_themselves: bool) -> str:
@@ -91,18 +112,22 @@ def _unit(unit: str, *, among_themselves: bool) -> str:
 
 
 def _repeats(votes: SourceVotes, level: float) -> Estimate | None:
-    """How often two repeats of the same presentation have the same outcome; None if nothing was repeated."""
+    """How often two repeats of a presentation have the same outcome, each presentation once; None without repeats."""
     same, prompts = [], []
     for by_key in votes.left_scores.values():
         for key, by_order in by_key.items():
             for left_scores in by_order.values():
                 outcomes = [whole(left_score) for left_score in left_scores if left_score is not None]
-                for first, second in combinations(outcomes, 2):
-                    same.append(float(first is second))
+                if len(outcomes) > 1:
+                    same.append(np.mean([first is second for first, second in combinations(outcomes, 2)]))
                     prompts.append(key.prompt_id)
     if not same:
         return None
     return mean(np.array(same), encode_names(prompts)[1][0], level, (0.0, 1.0))
+
+
+def _intra_annotator(table: Table, side: int, votes: SourceVotes, level: float) -> Estimate | None:
+    return intra_annotator_agreement(table.sides[side].votes, level) if votes.has_people else None
 
 
 def _consistency(votes: SourceVotes, level: float) -> tuple[OrderEffects | None, int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Literal
 
-from judge.domain.defaults import AGREEMENT, AGREEMENT_INTERVALS
+from judge.domain.defaults import AGREEMENT, AGREEMENT_INFERENCES, AGREEMENT_INTERVALS
 from judge.domain.errors import InvalidInput
 from judge.domain.outcome import Reconcile
 from judge.stats.agreement import IntervalMethod
@@ -52,18 +52,24 @@ class AgreeOptions:
     cascade_target: float = 0.0
     """The agreement that a cascade must guarantee; 0 for no cascade."""
     cascade_delta: float = AGREEMENT.cascade_delta
+    weighting: str = "UNSPECIFIED"
+    """What counts once; unspecified for an annotator in figures, and for a comparison where people are beside."""
+    drift_margin: float = AGREEMENT.drift_margin
+    """The largest change beyond noise that counts as no more than noise, as a share."""
+    inference: str = AGREEMENT.inference
+    """What the intervals of figures, and of people beside the source, generalize to."""
 
     def __post_init__(self) -> None:
         if not 0 < self.level < 1:
             raise InvalidInput("options.level", f"level must be between 0 and 1, but it is {self.level}")
-        if self.intervals not in AGREEMENT_INTERVALS:
-            known = ", ".join(AGREEMENT_INTERVALS)
-            raise InvalidInput("options.intervals", f"intervals must be one of {known}, not {self.intervals}")
-        if not 2 <= self.replicates <= MOST_REPLICATES:  # noqa: PLR2004  # a standard deviation needs two
-            raise InvalidInput(
-                "options.replicates", f"replicates must be from 2 to {MOST_REPLICATES:,}, but it is {self.replicates:,}"
-            )
-        for name, share in {"epsilon": self.epsilon, "q": self.q, "difference_to_detect": self.wanted}.items():
+        self._check_intervals()
+        shares = {
+            "epsilon": self.epsilon,
+            "q": self.q,
+            "difference_to_detect": self.wanted,
+            "drift_margin": self.drift_margin,
+        }
+        for name, share in shares.items():
             if not 0 < share < 1:
                 raise InvalidInput(f"options.{name}", f"{name} must be between 0 and 1, but it is {share}")
         if not (0 <= self.cascade_target < 1 and 0 < self.cascade_delta < 1):
@@ -79,10 +85,32 @@ class AgreeOptions:
         if self.least_items < 2:  # noqa: PLR2004  # as above
             raise InvalidInput("options.least_items", f"least_items must be 2 or more, but it is {self.least_items}")
 
+    def _check_intervals(self) -> None:
+        if self.intervals not in AGREEMENT_INTERVALS:
+            known = ", ".join(AGREEMENT_INTERVALS)
+            raise InvalidInput("options.intervals", f"intervals must be one of {known}, not {self.intervals}")
+        if self.inference not in AGREEMENT_INFERENCES:
+            known = ", ".join(AGREEMENT_INFERENCES)
+            raise InvalidInput("options.inference", f"inference must be one of {known}, not {self.inference}")
+        if self.new_annotators and self.intervals != AGREEMENT.intervals:
+            raise InvalidInput(
+                "options.intervals",
+                f"intervals {self.intervals} resample prompts alone: leave out inference {self.inference}",
+            )
+        if not 2 <= self.replicates <= MOST_REPLICATES:  # noqa: PLR2004  # a standard deviation needs two
+            raise InvalidInput(
+                "options.replicates", f"replicates must be from 2 to {MOST_REPLICATES:,}, but it is {self.replicates:,}"
+            )
+
     @property
     def taking(self) -> Taking:
         """How votes are taken from the sources that are compared."""
         return Taking(self.reconcile, self.parser, self.part, unreadable_as_tie=self.unreadable_as_tie)
+
+    @property
+    def new_annotators(self) -> bool:
+        """Whether intervals are for new annotators too."""
+        return self.inference == "prompts-and-annotators"
 
     @cached_property
     def interval_method(self) -> IntervalMethod | None:

@@ -66,4 +66,6 @@ class Report:
     consistency: OrderEffects | None = None
     incomplete: int = 0
     repeats: Estimate | None = None
+    intra_annotator: tuple[Estimate | None, Estimate | None] = (None, None)
+    """For the source and the target, if they are labels: how often an annotator who votes again says the same."""
     diagnostics: Diagnostics = Diagnostics()

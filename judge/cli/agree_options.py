@@ -9,7 +9,7 @@ import click
 
 from judge.cli.rank_options import PARSER_HELP, RECONCILE_HELP
 from judge.cli.server_options import EnumChoice, server_option
-from judge.domain.defaults import AGREEMENT, AGREEMENT_INTERVALS
+from judge.domain.defaults import AGREEMENT, AGREEMENT_INFERENCES, AGREEMENT_INTERVALS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +26,12 @@ _OPTIONS = (
         type=_choice("unit"),
         help="Compare SOURCE with each vote of TARGET, or with the plurality of its votes. Without TARGET, compare the "
         "votes of every two annotators.",
+    ),
+    click.option(
+        "--weighting",
+        type=_choice("weighting"),
+        help="Count each comparison once, or each vote and pair of votes, as published figures do. By default, figures "
+        "count an annotator once on a comparison, and SOURCE beside TARGET's annotators counts each comparison once.",
     ),
     _option(
         "--orientation",
@@ -52,6 +58,11 @@ _OPTIONS = (
         type=_choice("intervals", only=AGREEMENT_INTERVALS),
         help="How intervals are computed: by the sandwich, and the jackknife for coefficients, or by a bootstrap.",
     ),
+    _option(
+        "--inference",
+        type=_choice("inference", only=AGREEMENT_INFERENCES),
+        help="What would change if the study were repeated: the prompts, or the annotators too.",
+    ),
     _option("--replicates", help="Number of bootstrap resamples."),
     _option("--seed", help="Seed of everything that is drawn at random."),
     _option(
@@ -72,6 +83,7 @@ _OPTIONS = (
         help="Find how sure SOURCE must be to answer alone with at least this agreement.",
     ),
     _option("--cascade-delta", help="The probability that --cascade-target is missed."),
+    _option("--drift-margin", help="The largest change beyond noise that counts as no more than noise."),
     click.option("--unreadable-as-tie", is_flag=True, help="Count verdicts without an outcome as ties."),
 )
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from judge.cli.formatting import TIES, TREATMENTS, bare, change, part, share, with_interval
 from judge.cli.tables import console, table
+from judge.rpc.enum_words import word
 
 if TYPE_CHECKING:
-    from judge.api.v1.agreement_service_pb2 import AgreementReport, Estimated
+    from judge.api.v1.agreement_service_pb2 import AgreementReport, Ceiling, Estimated
 
 MOST_OFF = 3
 """How many of the largest residuals are printed."""
@@ -28,11 +29,14 @@ def ceilings(report: AgreementReport, wanted: float) -> None:
                 change(getattr(row, of).difference),
             )
             for row in report.ceilings
+            if of == "rate" or not _alpha_is_agreement(row, report.orientation)
         ]
         if rows:
             title = f"Compared with the target's annotators among themselves: {name}"
             columns = ("part", "ties", "n", "prompts", "source", "themselves", "difference")
             table(title, columns, rows, whole=True)
+    if any(_alpha_is_agreement(row, report.orientation) for row in report.ceilings):
+        console().print("Without ties, in both orientations, alpha is no further finding: twice the agreement minus 1.")
     whole = [row for row in report.ceilings if (row.slice, row.annotator) == (report.figures[0].slice, "")]
     for row in whole:
         console().print(
@@ -47,6 +51,12 @@ def ceilings(report: AgreementReport, wanted: float) -> None:
             )
     if whole:
         console().print()
+
+
+def _alpha_is_agreement(row: Ceiling, orientation: str) -> bool:
+    """Whether alpha is twice the agreement minus 1: two outcomes that chance makes equally frequent, equal weights."""
+    two_outcomes = orientation == "both" and TREATMENTS[row.ties] == "without ties"
+    return two_outcomes and word(row, "weighting") == "comparisons"
 
 
 def second_sources(report: AgreementReport, wanted: float) -> None:
@@ -224,13 +234,16 @@ def drift(report: AgreementReport) -> None:
     if not report.HasField("drift"):
         return
     changes, out = report.drift, console()
-    known = changes.noise.HasField("value")
+    bound = f" (at most {changes.bound:.3f} beyond it, margin {changes.margin:g})" if changes.HasField("bound") else ""
+    answer = f"{changes.answer}{bound if changes.answer == 'no more than noise' else ''}"
     out.print(
-        f"Drift from target to source: {changes.answer}. {share(changes.changed)} of the verdicts changed "
+        f"Drift from target to source: {answer}. {share(changes.changed)} of the verdicts changed "
         f"({changes.presentations:,} presentations of {changes.changed.prompts:,} prompts)."
     )
-    if known:
+    if changes.beyond.HasField("value"):
         out.print(f"Repeated calls differ by {share(changes.noise)}; beyond that noise: {change(changes.beyond)}.")
     else:
-        out.print("No presentation was judged twice, so the noise is unknown: judge with --repeats 2.")
+        out.print(
+            "No presentation was judged twice on both sides, so the noise is unknown: judge both with --repeats 2."
+        )
     out.print(f"Share of ties {change(changes.ties)}; share won by what was shown first {change(changes.first)}.")

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 AGREEMENT = ("ties", "agreement", "n", "prompts", "kappa")
 OUTCOMES = ("left", "right", "tie")
 ANNOTATOR_PAIR = 3
+_WHOLE = 1e-6
+"""Counts that are closer to a whole number are whole."""
+AS_KAPPA = "as kappa"
 Coefficient = Literal["kappa", "ac1", "alpha", "alpha_ordinal", "macro_f1"]
 BEYOND: dict[Coefficient, str] = {
     "kappa": "Cohen's kappa",
@@ -29,6 +32,11 @@ def _figure(figure: AgreementFigure) -> tuple[str, ...]:
     """The columns AGREEMENT of one figure."""
     rate = with_interval(f"{figure.rate:.3f}", figure.interval) if figure.HasField("rate") else NOTHING
     return TIES[figure.ties], rate, str(figure.n), str(figure.prompts), _coefficient(figure, "kappa")
+
+
+def _count(count: float) -> str:
+    """Format a count; a fraction with one digit."""
+    return f"{count:.0f}" if abs(count - round(count)) < _WHOLE else f"{count:.1f}"
 
 
 def _coefficient(figure: AgreementFigure, name: Coefficient) -> str:
@@ -64,8 +72,10 @@ def agreement(report: AgreementReport, title: str, wanted: float) -> None:
     if report.HasField("repeats_agree"):
         repeats = report.repeats_agree
         console().print(
-            f"Repeated calls agree {share(repeats)} of the time ({repeats.n:,} pairs on {repeats.prompts:,} prompts)."
+            f"Repeated calls agree {share(repeats)} of the time ({repeats.n:,} presentations on {repeats.prompts:,} "
+            "prompts)."
         )
+    _intra_annotator(report)
     diagnostics.drift(report)
     console().print(
         f"Comparisons with both: {report.both:,}; only with the source: {report.source_only:,}; "
@@ -76,11 +86,33 @@ def agreement(report: AgreementReport, title: str, wanted: float) -> None:
 
 
 def _beyond(whole: Sequence[AgreementFigure], orientation: str) -> None:
-    """Print the chance-corrected coefficients, one a row."""
-    rows = [(BEYOND[name], *(_coefficient(figure, name) for figure in whole)) for name in BEYOND]
+    """Print the chance-corrected coefficients, one a row; a coefficient that always equals kappa is not printed."""
+    alike = [orientation == "both" and TREATMENTS[figure.ties] == "without ties" for figure in whole]
+    rows = []
+    for name, words in BEYOND.items():
+        cells = [
+            AS_KAPPA if repeats and _is_kappa(figure, name) else _coefficient(figure, name)
+            for figure, repeats in zip(whole, alike, strict=True)
+        ]
+        if set(cells) != {AS_KAPPA}:
+            rows.append((words, *cells))
     columns = ("coefficient", *(TREATMENTS[figure.ties] for figure in whole))
     of = " and ".join(str(figure.comparisons) for figure in whole)
     table(f"Corrected for chance, orientation {orientation}, {of} comparisons", columns, rows)
+    if any(alike):
+        between = any(figure.unit != ANNOTATOR_PAIR for figure in whole)
+        console().print(
+            f"Without ties, in both orientations: kappa{', AC1 and alpha are' if between else ' and AC1 are'} one "
+            "finding, twice the agreement minus 1."
+        )
+
+
+def _is_kappa(figure: AgreementFigure, name: Coefficient) -> bool:
+    """Whether a coefficient equals kappa with two outcomes that chance makes equally frequent.
+
+    Among annotators, alpha gives a comparison with m votes the weight m, and agreement the weight m (m - 1) / 2.
+    """
+    return name == "ac1" or (name in ("alpha", "alpha_ordinal") and figure.unit != ANNOTATOR_PAIR)
 
 
 def _confusion(figure: AgreementFigure) -> None:
@@ -89,9 +121,19 @@ def _confusion(figure: AgreementFigure) -> None:
         return
     ours, theirs = ("one", "other") if figure.unit == ANNOTATOR_PAIR else ("source", "target")
     lines = [figure.confusion[at : at + 3] for at in (0, 3, 6)]
-    rows = [(f"{ours} {name}", *map(str, line), str(sum(line))) for name, line in zip(OUTCOMES, lines, strict=True)]
+    rows = [(f"{ours} {name}", *map(_count, (*line, sum(line)))) for name, line in zip(OUTCOMES, lines, strict=True)]
     title = f"Outcomes of each, {TREATMENTS[figure.ties]} (left is the first name in the alphabet)"
     table(title, ("", *(f"{theirs} {name}" for name in OUTCOMES), "all"), rows)
+
+
+def _intra_annotator(report: AgreementReport) -> None:
+    """Print how often annotators who voted again on a comparison gave the same outcome."""
+    for name, again in (("source", report.source_intra_annotator), ("target", report.target_intra_annotator)):
+        if again.HasField("value"):
+            console().print(
+                f"Intra-annotator agreement of the {name}: {share(again)} of repeated votes are the same ({again.n:,} "
+                f"comparisons of an annotator on {again.prompts:,} prompts)."
+            )
 
 
 def _coverage(report: AgreementReport) -> None:

@@ -53,6 +53,9 @@ class AgreementDefaults:
     difference_to_detect: float = 0.05
     """As a share."""
     cascade_delta: float = 0.1
+    drift_margin: float = 0.05
+    """As a share of verdicts."""
+    inference: str = "new-prompts"
 
 
 LISTEN_ADDRESS = "127.0.0.1:50051"
@@ -61,5 +64,7 @@ RANKING = RankingDefaults()
 AGREEMENT = AgreementDefaults()
 AGREEMENT_INTERVALS = ("sandwich", "bootstrap", "percentile")
 """The kinds of intervals of an agreement report. A ranking has every kind that the API names."""
+AGREEMENT_INFERENCES = ("new-prompts", "prompts-and-annotators")
+"""What an agreement report can generalize to. A ranking can to everything that the API names."""
 RATING_SCALES = ("elo", "natural")
 """The scales that can be asked for. The API also names the scale of win rates, which comes with their method."""

@@ -18,6 +18,7 @@ from judge.votes.comparisons import ComparisonKey
 from judge.votes.vote_table import BOTH, VoteTable
 from judge.votes.votes import SourceVotes
 
+ELO = ("elo", "elo-permuted")
 FEWEST_PROMPTS = 10
 """A covariate that differs on fewer prompts is not fitted, since all battles on them may easily go one way."""
 
@@ -67,6 +68,9 @@ class BattleDesign:
 def battle_design(votes: SourceVotes, options: RankOptions, style: Style | None = None) -> BattleDesign:
     """The battles of *votes*. A left score between 0 and 1 makes two battles, weighted by it and by its complement.
 
+    An annotator with r labels on a comparison counts once there: each label has the weight 1 / r. Online Elo is a
+    sequence of single battles, so there each label is a battle.
+
     Raises Precondition NO_OUTCOMES if there are no votes, and InvalidInput for a position effect or clusters that the
     votes do not have.
     """
@@ -82,6 +86,9 @@ def battle_design(votes: SourceVotes, options: RankOptions, style: Style | None 
     prompt_ids, prompt_of_vote = compress_codes(rows.prompt, rows.keys.prompt_ids)
     prompts = prompt_of_vote[vote]
     categories = [votes.categories.get(prompt_id, "") for prompt_id in prompt_ids]
+    if votes.has_people and options.method not in ELO:
+        repeats = rows.columns.weight
+        weight = weight if repeats is None else weight * repeats[vote]
     cluster, strata = _clusters(votes, rows, options, vote, prompts, categories)
     left, right = rows.keys.left[rows.item][vote], rows.keys.right[rows.item][vote]
     if rows.left_first is not None:
@@ -149,9 +156,11 @@ def _clusters(
         names, (code,) = encode_names(rows.annotators)
         return compress_codes(code[rows.annotator], names)[1][vote], None
     if options.inference == "fixed-prompts":
-        prompt_of_vote = np.zeros(len(rows), dtype=np.int32)
-        prompt_of_vote[vote] = prompts
-        return vote, prompt_of_vote
+        ballot = rows.columns.ballot if votes.has_people else None
+        cluster = vote if ballot is None else ballot[vote]
+        prompt_of_cluster = np.zeros(int(cluster.max()) + 1, dtype=np.int32)
+        prompt_of_cluster[cluster] = prompts
+        return cluster, prompt_of_cluster
     if options.inference == "unclustered":
         return vote, None
     return prompts, encode_names(categories)[1][0] if options.strata else None

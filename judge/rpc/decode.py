@@ -271,6 +271,9 @@ def agree_options(message: agreement_service_pb2.AgreementOptions) -> AgreeOptio
             wanted=message.difference_to_detect,
             cascade_target=message.cascade_target,
             cascade_delta=message.cascade_delta,
+            weighting=_name(message, "weighting"),
+            drift_margin=message.drift_margin,
+            inference=word(message, "inference", OPTIONS),
             parser=message.parser,
             part=part(message.slice),
         )

@@ -56,13 +56,15 @@ def encode_agreement(report: Report) -> agreement_service_pb2.AgreementReport:
         calibration=_calibration(report.diagnostics.calibration) if report.diagnostics.calibration else None,
         bias=_bias(report.diagnostics.bias) if report.diagnostics.bias else None,
         cascade=_cascade(report.diagnostics.cascade) if report.diagnostics.cascade else None,
-        repeats_agree=_estimated(report.repeats) if report.repeats else None,
+        repeats_agree=_optional(report.repeats),
         notes=report.diagnostics.notes,
         ceilings=[_ceiling(cut, ceiling) for cut, ceiling in report.diagnostics.ceilings],
         alternative_annotator=_alternative(report.diagnostics.alternative, report.diagnostics.annotators)
         if report.diagnostics.alternative
         else None,
         drift=_drift(report.diagnostics.drift) if report.diagnostics.drift else None,
+        source_intra_annotator=_optional(report.intra_annotator[0]),
+        target_intra_annotator=_optional(report.intra_annotator[1]),
         second_sources=[_second_source_comparison(compared) for compared in report.diagnostics.second_sources],
     )
 
@@ -75,6 +77,10 @@ def _estimated(estimate: Estimate) -> agreement_service_pb2.Estimated:
         n=estimate.n,
         prompts=estimate.clusters,
     )
+
+
+def _optional(estimate: Estimate | None) -> agreement_service_pb2.Estimated | None:
+    return None if estimate is None else _estimated(estimate)
 
 
 def _orders(ranks: RankAgreement) -> agreement_service_pb2.RankAgreement:
@@ -160,6 +166,8 @@ def _drift(drift: Drift) -> agreement_service_pb2.Drift:
         beyond=_estimated(drift.beyond),
         ties=_estimated(drift.ties),
         first=_estimated(drift.first),
+        bound=drift.bound,
+        margin=drift.margin,
     )
 
 
@@ -198,6 +206,7 @@ def _ceiling(cut: Cut, ceiling: Ceiling) -> agreement_service_pb2.Ceiling:
         largest=_estimated(ceiling.largest),
         detectable_difference=ceiling.detectable,
         prompts_needed=ceiling.needed,
+        weighting=agreement_service_pb2.Weighting.Value(f"WEIGHTING_{ceiling.weighting}"),
     )
 
 

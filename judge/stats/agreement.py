@@ -3,6 +3,9 @@
 The two setups are those of L. Zheng et al. (2023), "Judging LLM-as-a-Judge with MT-Bench and Chatbot Arena",
 arXiv:2306.05685, table 5: S1 counts a tie as a third answer, S2 counts only pairs of votes without a tie.
 
+Every pair of annotators counts once on a comparison, so that a comparison with many votes counts for more, as in the
+published figures. Pairs with `by_comparison` count every comparison once.
+
 Kappa depends on which contestant is called left, although a name should not matter. So by default every pair is counted
 in both orientations. The orientation "sorted" (left is the smaller name) reproduces published figures.
 """
@@ -13,9 +16,8 @@ from functools import partial
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from judge.columns.arrays import Floats, Ints, places, present
+from judge.columns.arrays import Floats, Ints, places, present, round_to, sums
 from judge.stats.battles import TIE
 from judge.stats.chance import both_orientations, both_roles, cohen_kappa, gwet_ac1, macro_f1
 from judge.stats.cluster_intervals import Estimate, jackknife, ratio
@@ -26,6 +28,7 @@ from judge.stats.votes import VotePairs
 Ties = Literal["WITH", "WITHOUT"]
 Orientation = Literal["both", "sorted"]
 _RANGE = (-1.0, 1.0)
+_PLACES = 9
 
 
 IntervalMethod = Callable[[Floats, Callable[[Floats], Floats], float, int, tuple[float, float]], Estimate]
@@ -36,14 +39,15 @@ IntervalMethod = Callable[[Floats, Callable[[Floats], Floats], float, int, tuple
 class AgreementFigure:
     """The agreement of two sources. A figure that cannot be computed is None, and *reason* says why (else it is empty).
 
-    *rate* is *agree* / *n*, over *n* pairs of votes on *comparisons* items of *prompts* prompts. *kappa* (Cohen), *ac1*
+    *rate* is *agree* / *n*, over *n* pairs of annotators on *comparisons* items of *prompts* prompts. *agree* is a
+    fraction if an annotator voted several times on an item, or if each comparison counts once. *kappa* (Cohen), *ac1*
     (Gwet), *alpha* and *alpha_ordinal* (Krippendorff) are corrected for chance; *macro_f1* takes the target as the
-    truth. Intervals are for new prompts, at *level*. *confusion* is int64[3, 3]: the source's outcome (row) by the
-    target's (column), in the order LEFT, RIGHT, TIE, as stored.
+    truth. Intervals are for new prompts, at *level*. *confusion* is float64[3, 3] and sums to *n*: the source's outcome
+    (row) by the target's (column), in the order LEFT, RIGHT, TIE, as stored.
     """
 
     rate: Estimate
-    agree: int
+    agree: float
     n: int
     comparisons: int
     prompts: int
@@ -52,7 +56,7 @@ class AgreementFigure:
     alpha: Estimate
     alpha_ordinal: Estimate
     macro_f1: Estimate
-    confusion: npt.NDArray[np.int64]
+    confusion: Floats
     ties: Ties
     orientation: Orientation
     level: float
@@ -79,7 +83,7 @@ def agreement(
     >>> target = VoteColumns(item, np.array([0, 1, 1, 0]), item, zero)
     >>> figure = agreement(pairs_between(source, target))
     >>> figure.n, figure.agree, figure.rate.value
-    (4, 2, 0.5)
+    (4, 2.0, 0.5)
     """
     if ties not in ("WITH", "WITHOUT"):
         raise StatisticsError(f"Unknown treatment of ties {ties!r}: choose WITH or WITHOUT.")
@@ -102,7 +106,7 @@ def agreement(
     kappa = interval(counted, cohen_kappa, level, pairs.n, _RANGE)
     return AgreementFigure(
         rate=rate,
-        agree=int(same.sum()),
+        agree=round(float(same.sum()), _PLACES),
         n=pairs.n,
         comparisons=present(pairs.item).size,
         prompts=rate.clusters,
@@ -111,7 +115,7 @@ def agreement(
         alpha=interval(together, krippendorff_alpha, level, pairs.n, _RANGE),
         alpha_ordinal=interval(together, partial(krippendorff_alpha, ordinal=True), level, pairs.n, _RANGE),
         macro_f1=interval(counted, macro_f1, level, pairs.n, (0.0, 1.0)),
-        confusion=tables.sum(axis=0).astype(np.int64),
+        confusion=round_to(tables.sum(axis=0), _PLACES),
         ties=ties,
         orientation=orientation,
         level=level,
@@ -120,7 +124,7 @@ def agreement(
 
 
 def without_ties(pairs: VotePairs) -> VotePairs:
-    """The *pairs* in which neither vote is a tie (setup S2).
+    """The *pairs* in which neither vote is a tie (setup S2). Annotators and comparisons count as much as before.
 
     >>> zero = np.zeros(2, dtype=np.int32)
     >>> without_ties(VotePairs(np.array([0, 2]), np.array([1, 1]), zero, zero)).n
@@ -141,7 +145,7 @@ def share_agreeing(tables: Floats) -> Floats:
 
 
 def prompt_tables(pairs: VotePairs, prompts: Ints | None = None) -> Floats:
-    """Count the source's outcomes (rows) by the target's (columns), for each prompt: float64[G, 3, 3].
+    """Count the source's outcomes (rows) by the target's (columns), for each prompt: float64[G, 3, 3], by weight.
 
     *prompts* are the G sorted codes of the prompts; by default all that have pairs.
 
@@ -153,7 +157,7 @@ def prompt_tables(pairs: VotePairs, prompts: Ints | None = None) -> Floats:
     """
     prompts = present(pairs.cluster) if prompts is None else prompts
     cell = places(pairs.cluster, prompts) * 9 + pairs.source * 3 + pairs.target
-    return np.bincount(cell, minlength=9 * prompts.size).astype(np.float64).reshape(-1, 3, 3)
+    return sums(cell, pairs.weight, 9 * prompts.size).reshape(-1, 3, 3)
 
 
 def _reason(rate: Estimate, kappa: Estimate, ties: Ties) -> str:

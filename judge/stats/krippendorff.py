@@ -25,7 +25,8 @@ def coincidences(pairs: VotePairs, prompts: Ints | None = None) -> Floats:
     """The table of coincidences of each prompt, float64[G, 3, 3].
 
     *prompts* are the G sorted codes of the prompts; by default all that have pairs. If *pairs* are between two sources,
-    each pair counts as a comparison with two votes. If they are within one group, all votes on an item belong together.
+    each pair counts as a comparison with two votes. If they are within one group, all votes on an item belong together,
+    and an annotator with several votes on it has one vote, in parts. With `by_comparison`, each item has two votes.
 
     >>> from judge.stats.votes import VoteColumns, pairs_within
     >>> zero = np.zeros(3, dtype=np.int32)
@@ -33,10 +34,11 @@ def coincidences(pairs: VotePairs, prompts: Ints | None = None) -> Floats:
     [[[1.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]]
     """
     prompts = present(pairs.cluster) if prompts is None else prompts
-    weight = None
-    if pairs.exchangeable:
-        # m votes are m (m - 1) / 2 pairs.
-        weight = (2 / (np.sqrt(1 + 8 * np.maximum(np.bincount(pairs.item), 1)) - 1))[pairs.item]
+    weight = pairs.weight
+    if pairs.exchangeable and not pairs.by_comparison:
+        # The votes of m annotators are m (m - 1) / 2 pairs.
+        of_item = (2 / (np.sqrt(1 + 8 * np.maximum(sums(pairs.item, weight), 1)) - 1))[pairs.item]
+        weight = of_item if weight is None else weight * of_item
     cell = places(pairs.cluster, prompts) * 9 + pairs.source * 3 + pairs.target
     tables = sums(cell, weight, 9 * prompts.size).reshape(-1, 3, 3)
     return tables + np.swapaxes(tables, -1, -2)

@@ -107,7 +107,7 @@ class _TwoFits:
     judge: _Fit
 
     def effect(self, contrast: Floats, slope_contrast: Floats, level: float, n: int) -> Estimate:
-        """A *contrast* of the judge's coefficients minus kappa times people's. Kappa is the ratio of *slope_contrast*."""
+        """The judge's *contrast* minus kappa times people's; kappa is the ratio of *slope_contrast*."""
         of_judge, of_people = contrast @ self.judge.parameters, contrast @ self.people.parameters
         kappa_judge, kappa_people = slope_contrast @ self.judge.parameters, slope_contrast @ self.people.parameters
         top = self.combined(

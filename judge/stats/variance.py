@@ -4,10 +4,13 @@ This is a nested analysis of variance. A pair of contestants meets on prompts; e
 judge one or both orders, and each order one or more repeats. The expected mean squares are those of S. R. Searle, G.
 Casella, C. E. McCulloch (1992), "Variance Components", chapter 3. Inner levels are estimated first, and the means of
 their groups have those variances divided by the group size, which allows for unequal group sizes. A level with only one
-member in each group, such as a single repeat, is not estimated; its variance is part of the level above.
+member in each group, such as a single repeat, is not estimated; its variance is part of the level above, which is named
+for both: without repeats, the variance of "order and repeat" contains the noise of the calls.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 
@@ -22,7 +25,10 @@ _PLACES = 9
 
 @dataclass(frozen=True)
 class Component:
-    """The *variance* of a *level*, in squared left scores, and its *share* of the total; None if not estimated."""
+    """The *variance* of a *level*, in squared left scores, and its *share* of the total; None if not estimated.
+
+    *level* also names the levels inside it that are not estimated, because its variance contains theirs.
+    """
 
     level: str
     variance: float | None
@@ -39,7 +45,7 @@ def components_of_variance(outcome: Floats, pair: Ints, prompt: Ints, judge: Int
     >>> prompts = np.array([0, 0, 1, 1], dtype=np.int32)
     >>> variances = components_of_variance(np.array([1.0, 0.0, 1.0, 0.0]), same, prompts, same, same)
     >>> [(component.level, component.variance) for component in variances]
-    [('prompt', 0.0), ('judge', None), ('order', None), ('repeat', 0.5)]
+    [('prompt, judge and order', 0.0), ('judge', None), ('order', None), ('repeat', 0.5)]
     """
     if outcome.size == 0:
         raise StatisticsError("Variance components need at least one outcome.")
@@ -66,10 +72,14 @@ def components_of_variance(outcome: Floats, pair: Ints, prompt: Ints, judge: Int
         codes = [column[first] for column in codes]
         means = inside
     whole = sum(variance or 0.0 for variance in variances.values())
-    return [_component(name, variances[name], whole) for name in LEVELS]
+    return [_component(name, variances, whole) for name in LEVELS]
 
 
-def _component(level: str, variance: float | None, whole: float) -> Component:
+def _component(level: str, variances: Mapping[str, float | None], whole: float) -> Component:
+    variance = variances[level]
     if variance is None:
         return Component(level, None, None)
-    return Component(level, round(variance, _PLACES), round(variance / whole, _PLACES) if whole > 0 else 0.0)
+    inner = takewhile(lambda name: variances[name] is None, LEVELS[LEVELS.index(level) + 1 :])
+    *names, last = level, *inner
+    named = f"{', '.join(names)} and {last}" if names else last
+    return Component(named, round(variance, _PLACES), round(variance / whole, _PLACES) if whole > 0 else 0.0)

@@ -11,7 +11,7 @@ import numpy as np
 from judge.columns.arrays import Flags, Floats, Ints
 from judge.columns.names import encode_names
 from judge.domain.source import Merge
-from judge.stats.votes import VoteColumns, majority, plurality, split_plurality
+from judge.stats.votes import NOBODY, VoteColumns, majority, plurality, split_plurality
 from judge.votes.comparisons import ComparisonIndex, ComparisonKey
 from judge.votes.vote_table import Numbers, VoteTable
 from judge.votes.votes import Part
@@ -27,7 +27,10 @@ class Side:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """The votes of several sources on *keys*, all of their comparisons. *categories* are by prompt id."""
+    """The votes of several sources on *keys*, all of their comparisons. *categories* are by prompt id.
+
+    Votes without an annotator's name have the annotator code NOBODY.
+    """
 
     keys: ComparisonIndex
     annotators: Sequence[str]
@@ -39,7 +42,10 @@ class Table:
         """The votes of all *sources*."""
         columns = [rows.compact() for rows in sources]
         items, people = Numbers[ComparisonKey](), Numbers[str]()
-        codes = [(items.of(rows.keys)[rows.item], people.of(rows.annotators)[rows.annotator]) for rows in columns]
+        codes = [
+            (items.of(rows.keys)[rows.item], np.where(rows.unnamed, NOBODY, people.of(rows.annotators)[rows.annotator]))
+            for rows in columns
+        ]
         keys, annotators = ComparisonIndex.of(items), tuple(people)
         sides = tuple(
             Side(
@@ -75,8 +81,7 @@ def merge_votes(rows: VoteTable, merge: Merge) -> VoteTable:
     """Merge *rows* into one vote per comparison, as *merge* says; *rows* unchanged for NONE."""
     if merge is Merge.NONE:
         return rows
-    votes = VoteColumns(item=rows.item, outcome=rows.outcome, cluster=rows.item, annotator=rows.annotator)
-    weight = None
+    votes, weight = rows.columns, None
     if merge is Merge.PLURALITY_SPLIT:
         merged, weight = split_plurality(votes)
     elif merge is Merge.MAJORITY:
@@ -85,7 +90,7 @@ def merge_votes(rows: VoteTable, merge: Merge) -> VoteTable:
         merged = plurality(votes, "drop" if merge is Merge.PLURALITY_DROP else "tie")
     return VoteTable(
         keys=rows.keys,
-        annotators=(f"@{merge}",),
+        annotators=("",),
         item=merged.item,
         annotator=np.zeros(merged.n, dtype=np.int32),
         outcome=merged.outcome,

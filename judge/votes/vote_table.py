@@ -15,6 +15,7 @@ import numpy as np
 
 from judge.columns.arrays import Codes, Flags, Floats, Ints
 from judge.domain.outcome import LEFT_SCORE, Outcome
+from judge.stats.votes import NOBODY, VoteColumns
 from judge.votes.comparisons import ComparisonIndex, ComparisonKey
 
 T = TypeVar("T")
@@ -123,6 +124,11 @@ class VoteTable(Sequence[Vote]):
         return replace(self, keys=self.keys.among(used), item=item.astype(np.int32))
 
     @property
+    def unnamed(self) -> Flags:
+        """Which votes have no annotator's name, bool[n]."""
+        return np.array([not name for name in self.annotators], dtype=np.bool_)[self.annotator]
+
+    @property
     def left_scores(self) -> Floats:
         """The left score of each vote, float64[n]: 1 left, 0.5 tie, 0 right, or the value of a soft vote."""
         of_outcome = np.array([LEFT_SCORE[outcome] for outcome in Outcome])[self.outcome]
@@ -130,10 +136,18 @@ class VoteTable(Sequence[Vote]):
             of_outcome if self.left_score is None else np.where(np.isnan(self.left_score), of_outcome, self.left_score)
         )
 
+    @property
+    def columns(self) -> VoteColumns:
+        """The votes under the table's own codes; each comparison is its own cluster."""
+        annotator = np.where(self.unnamed, NOBODY, self.annotator)
+        return VoteColumns(item=self.item, outcome=self.outcome, cluster=self.item, annotator=annotator)
+
     def means(self) -> dict[ComparisonKey, float]:
-        """The mean left score of each comparison that has votes, in the order of first votes."""
+        """The mean left score of each comparison with votes, each annotator once, in the order of first votes."""
         items, first = np.unique(self.item, return_index=True)
-        sums, counts = np.bincount(self.item, self.left_scores), np.bincount(self.item)
+        weight = self.columns.weight
+        left_scores = self.left_scores if weight is None else weight * self.left_scores
+        sums, counts = np.bincount(self.item, left_scores), np.bincount(self.item, weight)
         order = items[np.argsort(first)]
         return dict(zip(self.keys.among(order), (sums[order] / counts[order]).tolist(), strict=True))
 

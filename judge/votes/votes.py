@@ -40,6 +40,11 @@ class SourceVotes:
     """For an adaptive run, the prompt and the contestants of each comparison that was drawn uniformly."""
 
     @property
+    def has_people(self) -> bool:
+        """Whether the votes are labels, so that a name is the same person's in every source of labels."""
+        return not self.behind
+
+    @property
     def orders(self) -> tuple[OutcomesByOrder, ...]:
         """For a single judge, the outcomes of its comparisons in both orders."""
         return () if self.members else tuple(row for by_order in self.behind.values() for row in by_order.orders)

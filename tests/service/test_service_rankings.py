@@ -180,6 +180,37 @@ async def test_inference_changes_the_uncertainty_and_not_the_ratings(service: Ju
     }
 
 
+async def test_labels_of_one_annotator_on_one_comparison_count_once(client: JudgeClient) -> None:
+    """Half of the labels, sent three times, change neither ratings nor intervals, except in online Elo."""
+    labels = draw_labels(20, seed=3)
+    again = [
+        ds.Label(**{f.name: v for f, v in label.ListFields()} | {"label_id": f"{label.label_id}-again-{n}"})
+        for label in labels[: len(labels) // 2]
+        for n in range(2)
+    ]
+    for name, rows in (("once", labels), ("repeated", [*labels, *again])):
+        await client.create_dataset(name)
+        await client.upload_labels(name, rows, source="drawn")
+
+    for method in ("bradley-terry", "davidson", "win-rate"):
+        for inference in (leaderboard_pb2.INFERENCE_NEW_PROMPTS, leaderboard_pb2.INFERENCE_FIXED_PROMPTS):
+            options = RankingOptions(
+                method=value(RankingMethod, method), inference=inference, reference_contestant="dull"
+            )
+            once, repeated = [
+                {row.contestant: row for row in (await client.leaderboard(name, "people", options)).ratings}
+                for name in ("once", "repeated")
+            ]
+            for contestant, row in once.items():
+                assert repeated[contestant].rating == pytest.approx(row.rating, abs=1e-4)
+                assert repeated[contestant].interval.low == pytest.approx(row.interval.low, abs=1e-4)
+    elo = RankingOptions(method=RANKING_METHOD_ELO)
+    once_elo, repeated_elo = [
+        (await client.leaderboard(name, "people", elo)).ratings[0].rating for name in ("once", "repeated")
+    ]
+    assert once_elo != repeated_elo
+
+
 async def test_style_control_gives_both_leaderboards_and_the_effects_of_style(service: JudgeClient) -> None:
     styled = await service.leaderboard("d", "people", RankingOptions(style=True))
     plain = await service.leaderboard("d", "people", RankingOptions())

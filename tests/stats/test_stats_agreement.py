@@ -1,4 +1,6 @@
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import combinations
 from random import Random
 from typing import Any, cast
@@ -14,7 +16,17 @@ from judge.stats.battles import LEFT, RIGHT, TIE
 from judge.stats.chance import both_orientations, cohen_kappa, gwet_ac1
 from judge.stats.errors import StatisticsError
 from judge.stats.order_effects import order_consistency
-from judge.stats.votes import NOBODY, VoteColumns, VotePairs, majority, pairs_between, pairs_within, plurality
+from judge.stats.votes import (
+    NOBODY,
+    VoteColumns,
+    VotePairs,
+    majority,
+    pairs_between,
+    pairs_of_repeats,
+    pairs_within,
+    plurality,
+    split_plurality,
+)
 from stats.known import known
 
 SWAPPED = np.array([RIGHT, LEFT, TIE], dtype=np.int8)
@@ -58,25 +70,37 @@ def test_the_majority_is_more_than_half() -> None:
     assert plurality(cast).outcome.tolist() == [LEFT, TIE, LEFT]
 
 
+def weighted(pairs: VotePairs) -> list[tuple[int, int, int, float]]:
+    """The item, the outcomes and the weight of each pair, sorted."""
+    weight = np.ones(pairs.item.size) if pairs.weight is None else pairs.weight
+    return sorted(zip(pairs.item.tolist(), pairs.source.tolist(), pairs.target.tolist(), weight.tolist(), strict=True))
+
+
 @settings(deadline=None, max_examples=60)
 @given(ballots(), ballots())
 def test_pairs_are_those_of_two_loops(source: VoteColumns, target: VoteColumns) -> None:
-    """Pairs between and within sources equal those of two nested loops."""
-    between, within, apart = (
-        pairs_between(source, target),
-        pairs_within(target),
-        pairs_within(target, same_annotator=False),
-    )
+    """Pairs between and within sources equal those of two nested loops; r votes of one annotator count 1 / r each."""
+    between, within, repeats = pairs_between(source, target), pairs_within(target), pairs_of_repeats(target)
 
-    rows = list(zip(target.item.tolist(), target.outcome.tolist(), target.annotator.tolist(), strict=True))
-    expected = [(i, a, b) for i, b, _ in rows for j, a in zip(source.item, source.outcome, strict=True) if i == j]
-    inner = [(a, b) for a, b in combinations(rows, 2) if a[0] == b[0]]
-    assert sorted(zip(between.item, between.source, between.target, strict=True)) == sorted(expected)
-    assert sorted(zip(within.item, within.source, within.target, strict=True)) == sorted(
-        (a[0], *sorted((a[1], b[1]))) for a, b in inner
+    ours, rows = (
+        list(zip(side.item.tolist(), side.outcome.tolist(), side.annotator.tolist(), strict=True))
+        for side in (source, target)
     )
-    assert apart.n == sum(a[2] != b[2] for a, b in inner)
-    assert within.cluster.tolist() == (within.item // 3).tolist()
+    mine, times = (Counter((item, who) for item, _, who in side) for side in (ours, rows))
+    expected = [(i, a, b, 1 / (mine[i, p] * times[i, q])) for i, b, q in rows for j, a, p in ours if i == j]
+    alike = [(a, b) for a, b in combinations(rows, 2) if a[0] == b[0]]
+    inner = [
+        (a[0], *sorted((a[1], b[1])), 1 / (times[a[0], a[2]] * times[b[0], b[2]])) for a, b in alike if a[2] != b[2]
+    ]
+    again = [
+        (a[0], *sorted((a[1], b[1])), 2 / (times[a[0], a[2]] * (times[a[0], a[2]] - 1)))
+        for a, b in alike
+        if a[2] == b[2]
+    ]
+    for pairs, loop in ((between, expected), (within, inner), (repeats, again)):
+        assert np.array(weighted(pairs)) == pytest.approx(np.array(sorted(loop)))
+        assert pairs.n == pytest.approx(sum(row[-1] for row in loop))
+        assert pairs.cluster.tolist() == (pairs.item // 3).tolist()
 
 
 @settings(deadline=None, max_examples=60)
@@ -84,18 +108,21 @@ def test_pairs_are_those_of_two_loops(source: VoteColumns, target: VoteColumns) 
 def test_kappa_equals_that_of_scikit_learn(source: VoteColumns, target: VoteColumns, ties: Ties) -> None:
     """Cohen's kappa equals that of scikit-learn, as stored and in both orientations."""
     pairs = pairs_between(source, target)
-    kept = np.ones(pairs.n, dtype=bool) if ties == "WITH" else (pairs.source != TIE) & (pairs.target != TIE)
-    source_outcome, target_outcome = pairs.source[kept], pairs.target[kept]
+    kept = np.ones(pairs.item.size, dtype=bool) if ties == "WITH" else (pairs.source != TIE) & (pairs.target != TIE)
+    counted = pairs.select(kept)
+    source_outcome, target_outcome = counted.source, counted.target
+    weight = np.ones(source_outcome.size) if counted.weight is None else counted.weight
     as_stored, both = agreement(pairs, ties, "sorted"), agreement(pairs, ties)
 
-    assert as_stored.n == both.n == int(kept.sum())
-    assert as_stored.agree == both.agree == int((source_outcome == target_outcome).sum())
+    assert as_stored.n == both.n == pytest.approx(weight.sum())
+    assert as_stored.agree == both.agree == pytest.approx(weight[source_outcome == target_outcome].sum(), abs=1e-8)
     for figure, left, right in (
         (as_stored, source_outcome, target_outcome),
         (both, np.r_[source_outcome, SWAPPED[source_outcome]], np.r_[target_outcome, SWAPPED[target_outcome]]),
     ):
         if left.size and len(set(left) | set(right)) > 1:
-            assert figure.kappa.value == pytest.approx(cohen_kappa_score(left, right), abs=1e-8)
+            weights = np.resize(weight, left.size)
+            assert figure.kappa.value == pytest.approx(cohen_kappa_score(left, right, sample_weight=weights), abs=1e-8)
         else:
             assert figure.kappa.value is None
             assert figure.reason
@@ -131,6 +158,69 @@ def test_pairs_within_one_group_have_no_source() -> None:
 
     assert figure.confusion.tolist() == [[0, 1, 0], [0, 0, 0], [0, 0, 1]]
     assert figure.kappa.value == pytest.approx(cohen_kappa_score([0, 1, 2, 2], [1, 0, 2, 2]))
+
+
+def test_an_annotator_who_votes_twice_is_not_two_who_agree() -> None:
+    """Two votes of x against one of y never agree, and x alone has nobody to agree with."""
+    three = votes(
+        *[row for item in range(12) for row in ((item, LEFT, item, 1), (item, LEFT, item, 1), (item, RIGHT, item, 2))]
+    )
+    alone = three.select(three.annotator == 1)
+
+    figure, repeats = agreement(pairs_within(three)), agreement(pairs_of_repeats(alone))
+
+    assert (figure.agree, figure.n, figure.rate.value) == (0, 12, 0)
+    assert figure.confusion.tolist() == [[0, 12, 0], [0, 0, 0], [0, 0, 0]]
+    assert figure.alpha.value == pytest.approx(1 - 47 / 24)
+    assert (pairs_within(alone).n, repeats.n, repeats.rate.value) == (0, 12, 1)
+
+
+def test_votes_without_a_name_are_votes_of_different_people() -> None:
+    """A vote without an annotator always counts, and anonymous votes are as many as there are rows."""
+    cast = votes((0, LEFT, 0, NOBODY), (0, LEFT, 0, NOBODY), (0, RIGHT, 0, 3), (0, RIGHT, 0, 3))
+
+    assert weighted(pairs_within(cast)) == [
+        (0, LEFT, LEFT, 1),
+        (0, LEFT, RIGHT, 0.5),
+        (0, LEFT, RIGHT, 0.5),
+        (0, LEFT, RIGHT, 0.5),
+        (0, LEFT, RIGHT, 0.5),
+    ]
+    assert pairs_within(cast.anonymous()).n == 6
+
+
+def test_the_plurality_counts_an_annotator_once() -> None:
+    """Two votes of x do not outvote y; a vote for each side counts half for each."""
+    cast = votes(
+        (0, LEFT, 0, 1), (0, LEFT, 0, 1), (0, RIGHT, 0, 2), (1, LEFT, 0, 1), (1, RIGHT, 0, 1), (1, RIGHT, 0, 2),
+        (2, LEFT, 0, 1), (2, LEFT, 0, 1), (2, LEFT, 0, 1), (2, RIGHT, 0, 2),
+    )  # fmt: skip
+
+    assert plurality(cast).outcome.tolist() == [TIE, RIGHT, TIE]
+    assert plurality(cast, "drop").item.tolist() == majority(cast).item.tolist() == [1]
+    assert split_plurality(cast)[1].tolist() == [0.5, 0.5, 1, 0.5, 0.5]
+
+
+def test_what_is_counted_once_without_ties_is_an_annotator_with_an_outcome_left() -> None:
+    """Without ties, an annotator who said left and tie counts once, with left."""
+    pairs = pairs_within(votes((0, LEFT, 0, 1), (0, TIE, 0, 1), (0, LEFT, 0, 2)))
+
+    with_ties, without = agreement(pairs), agreement(pairs, "WITHOUT")
+
+    assert (with_ties.n, with_ties.agree, without.n, without.agree) == (1, 0.5, 1, 1)
+
+
+def test_each_comparison_may_count_once() -> None:
+    """With by_comparison, ten votes on one comparison count as much as one vote on another."""
+    crowd, single = [(0, LEFT, 0, n) for n in range(10)], (1, RIGHT, 1, 0)
+    target, source = votes(*crowd, single), votes((0, LEFT, 0, 50), (1, LEFT, 1, 50))
+    pairs = pairs_between(source, target)
+
+    figure = agreement(replace(pairs, by_comparison=True))
+
+    assert agreement(pairs).rate.value == pytest.approx(10 / 11)
+    assert (figure.rate.value, figure.n) == (0.5, 2)
+    assert figure.confusion.tolist() == [[1, 1, 0], [0, 0, 0], [0, 0, 0]]
 
 
 def test_what_cannot_be_computed_is_absent_with_a_reason() -> None:

@@ -37,6 +37,24 @@ def test_every_level_gets_its_own_variance(kept: float) -> None:
     assert sum(component.share or 0 for component in components) == pytest.approx(1)
 
 
+def test_without_repeats_the_variance_of_orders_is_named_for_their_noise_too() -> None:
+    """A judge that flips a coin on each call has no effect of the order, but orders differ as much as repeats."""
+    rng = np.random.default_rng(1)
+    prompt, order = (column.reshape(-1).astype(np.int32) for column in np.indices((400, 2)))
+    nothing = np.zeros(prompt.size, dtype=np.int32)
+    columns = [nothing, prompt, nothing, order]
+
+    single = components_of_variance(rng.integers(0, 2, prompt.size).astype(np.float64), *columns)
+    twice = components_of_variance(
+        rng.integers(0, 2, 2 * prompt.size).astype(np.float64), *(np.tile(column, 2) for column in columns)
+    )
+
+    assert [component.level for component in single] == ["prompt and judge", "judge", "order and repeat", "repeat"]
+    assert [component.level for component in twice] == ["prompt and judge", "judge", "order", "repeat"]
+    assert single[2].variance == pytest.approx(0.25, abs=0.03)
+    assert twice[2].variance == pytest.approx(0, abs=0.03)
+
+
 def test_a_level_where_nothing_differs_is_not_estimated() -> None:
     """With one judge, one order and no repeats, only the variance between prompts is estimated."""
     nothing = np.zeros(6, dtype=np.int32)
@@ -44,6 +62,7 @@ def test_a_level_where_nothing_differs_is_not_estimated() -> None:
 
     prompt, *others = components_of_variance(outcome, nothing, np.arange(6, dtype=np.int32), nothing, nothing)
 
+    assert prompt.level == "prompt, judge, order and repeat"
     assert prompt.variance == pytest.approx(outcome.var(ddof=1))
     assert [(component.variance, component.share) for component in others] == [(None, None)] * 3
     with pytest.raises(StatisticsError, match="at least one outcome"):

@@ -56,11 +56,11 @@ class _AgreementUnitEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Agreeme
     AGREEMENT_UNIT_UNSPECIFIED: _AgreementUnit.ValueType  # 0
     """VOTE for two sources, ANNOTATOR_PAIR for one."""
     AGREEMENT_UNIT_VOTE: _AgreementUnit.ValueType  # 1
-    """Each vote of the target against the source's outcome on the same comparison."""
+    """Each annotator of the target against the source's outcome on the same comparison."""
     AGREEMENT_UNIT_PLURALITY: _AgreementUnit.ValueType  # 2
     """The target's plurality on each comparison against the source's outcome."""
     AGREEMENT_UNIT_ANNOTATOR_PAIR: _AgreementUnit.ValueType  # 3
-    """Each pair of the source's votes on the same comparison."""
+    """Each pair of the source's annotators on the same comparison."""
 
 class AgreementUnit(_AgreementUnit, metaclass=_AgreementUnitEnumTypeWrapper):
     """What is counted."""
@@ -68,12 +68,40 @@ class AgreementUnit(_AgreementUnit, metaclass=_AgreementUnitEnumTypeWrapper):
 AGREEMENT_UNIT_UNSPECIFIED: AgreementUnit.ValueType  # 0
 """VOTE for two sources, ANNOTATOR_PAIR for one."""
 AGREEMENT_UNIT_VOTE: AgreementUnit.ValueType  # 1
-"""Each vote of the target against the source's outcome on the same comparison."""
+"""Each annotator of the target against the source's outcome on the same comparison."""
 AGREEMENT_UNIT_PLURALITY: AgreementUnit.ValueType  # 2
 """The target's plurality on each comparison against the source's outcome."""
 AGREEMENT_UNIT_ANNOTATOR_PAIR: AgreementUnit.ValueType  # 3
-"""Each pair of the source's votes on the same comparison."""
+"""Each pair of the source's annotators on the same comparison."""
 Global___AgreementUnit: _TypeAlias = AgreementUnit  # noqa: Y015
+
+class _Weighting:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _WeightingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Weighting.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    WEIGHTING_UNSPECIFIED: _Weighting.ValueType  # 0
+    """An annotator, or a pair of annotators, on each comparison in the figures of agreement; and COMPARISONS where the
+    source is compared with the target's annotators among themselves.
+    """
+    WEIGHTING_COMPARISONS: _Weighting.ValueType  # 1
+    """Each comparison, with its annotators and pairs of annotators in equal parts."""
+    WEIGHTING_VOTES: _Weighting.ValueType  # 2
+    """Each vote and each pair of votes, whoever gave them, as in published figures."""
+
+class Weighting(_Weighting, metaclass=_WeightingEnumTypeWrapper):
+    """What counts once where comparisons have different numbers of votes."""
+
+WEIGHTING_UNSPECIFIED: Weighting.ValueType  # 0
+"""An annotator, or a pair of annotators, on each comparison in the figures of agreement; and COMPARISONS where the
+source is compared with the target's annotators among themselves.
+"""
+WEIGHTING_COMPARISONS: Weighting.ValueType  # 1
+"""Each comparison, with its annotators and pairs of annotators in equal parts."""
+WEIGHTING_VOTES: Weighting.ValueType  # 2
+"""Each vote and each pair of votes, whoever gave them, as in published figures."""
+Global___Weighting: _TypeAlias = Weighting  # noqa: Y015
 
 class _Orientation:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -129,6 +157,9 @@ class AgreementOptions(_message.Message):
     CASCADE_TARGET_FIELD_NUMBER: _builtins.int
     CASCADE_DELTA_FIELD_NUMBER: _builtins.int
     SECOND_SOURCE_FIELD_NUMBER: _builtins.int
+    WEIGHTING_FIELD_NUMBER: _builtins.int
+    DRIFT_MARGIN_FIELD_NUMBER: _builtins.int
+    INFERENCE_FIELD_NUMBER: _builtins.int
     unit: Global___AgreementUnit.ValueType
     """What is counted."""
     orientation: Global___Orientation.ValueType
@@ -177,6 +208,14 @@ class AgreementOptions(_message.Message):
     """The probability that this guarantee fails; 0 means 0.1."""
     second_source: _builtins.str
     """A second source, compared with the same votes of the target; empty for none."""
+    weighting: Global___Weighting.ValueType
+    """What counts once where comparisons have different numbers of votes."""
+    drift_margin: _builtins.float
+    """The largest change beyond noise, as a share of verdicts, that counts as no more than noise; 0 means 0.05."""
+    inference: _leaderboard_pb2.Inference.ValueType
+    """What the intervals of figures, and of the target's annotators beside the source, generalize to: NEW_PROMPTS (the
+    default) or PROMPTS_AND_ANNOTATORS. Other intervals are for new prompts.
+    """
     @_builtins.property
     def slice(self) -> _outcome_pb2.Slice:
         """Only this part of the data."""
@@ -212,10 +251,13 @@ class AgreementOptions(_message.Message):
         cascade_target: _builtins.float = ...,
         cascade_delta: _builtins.float = ...,
         second_source: _builtins.str = ...,
+        weighting: Global___Weighting.ValueType = ...,
+        drift_margin: _builtins.float = ...,
+        inference: _leaderboard_pb2.Inference.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["slice", b"slice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bias", b"bias", "by_annotator", b"by_annotator", "by_category", b"by_category", "by_pair", b"by_pair", "by_turn", b"by_turn", "cascade_delta", b"cascade_delta", "cascade_target", b"cascade_target", "difference_to_detect", b"difference_to_detect", "epsilon", b"epsilon", "family", b"family", "intervals", b"intervals", "least_items", b"least_items", "level", b"level", "orientation", b"orientation", "parser", b"parser", "q", b"q", "reconcile", b"reconcile", "replicates", b"replicates", "second_source", b"second_source", "seed", b"seed", "slice", b"slice", "ties", b"ties", "unit", b"unit", "unreadable_as_tie", b"unreadable_as_tie"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bias", b"bias", "by_annotator", b"by_annotator", "by_category", b"by_category", "by_pair", b"by_pair", "by_turn", b"by_turn", "cascade_delta", b"cascade_delta", "cascade_target", b"cascade_target", "difference_to_detect", b"difference_to_detect", "drift_margin", b"drift_margin", "epsilon", b"epsilon", "family", b"family", "inference", b"inference", "intervals", b"intervals", "least_items", b"least_items", "level", b"level", "orientation", b"orientation", "parser", b"parser", "q", b"q", "reconcile", b"reconcile", "replicates", b"replicates", "second_source", b"second_source", "seed", b"seed", "slice", b"slice", "ties", b"ties", "unit", b"unit", "unreadable_as_tie", b"unreadable_as_tie", "weighting", b"weighting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -248,6 +290,8 @@ class AgreementReport(_message.Message):
     CASCADE_FIELD_NUMBER: _builtins.int
     DRIFT_FIELD_NUMBER: _builtins.int
     SECOND_SOURCES_FIELD_NUMBER: _builtins.int
+    SOURCE_INTRA_ANNOTATOR_FIELD_NUMBER: _builtins.int
+    TARGET_INTRA_ANNOTATOR_FIELD_NUMBER: _builtins.int
     source_only: _builtins.int
     """Comparisons that only the source has."""
     target_only: _builtins.int
@@ -306,7 +350,7 @@ class AgreementReport(_message.Message):
 
     @_builtins.property
     def repeats_agree(self) -> Global___Estimated:
-        """How often two repeats of a presentation agree; absent without repeats."""
+        """How often two repeats of a presentation agree, where n counts presentations; absent without repeats."""
 
     @_builtins.property
     def cascade(self) -> Global___Cascade:
@@ -319,6 +363,16 @@ class AgreementReport(_message.Message):
     @_builtins.property
     def second_sources(self) -> _containers.RepeatedCompositeFieldContainer[Global___SecondSourceComparison]:
         """The source compared with the second source, if there is one: with and without ties."""
+
+    @_builtins.property
+    def source_intra_annotator(self) -> Global___Estimated:
+        """If the source is labels: how often an annotator who votes again on a comparison gives the same outcome, where n
+        counts each annotator once on a comparison; absent if nobody voted again.
+        """
+
+    @_builtins.property
+    def target_intra_annotator(self) -> Global___Estimated:
+        """The same for the target."""
 
     def __init__(
         self,
@@ -344,10 +398,12 @@ class AgreementReport(_message.Message):
         cascade: Global___Cascade | None = ...,
         drift: Global___Drift | None = ...,
         second_sources: _abc.Iterable[Global___SecondSourceComparison] | None = ...,
+        source_intra_annotator: Global___Estimated | None = ...,
+        target_intra_annotator: Global___Estimated | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["alternative_annotator", b"alternative_annotator", "bias", b"bias", "calibration", b"calibration", "cascade", b"cascade", "drift", b"drift", "order_consistency", b"order_consistency", "rank_agreement", b"rank_agreement", "repeats_agree", b"repeats_agree", "source_coverage", b"source_coverage", "target_coverage", b"target_coverage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["alternative_annotator", b"alternative_annotator", "bias", b"bias", "calibration", b"calibration", "cascade", b"cascade", "drift", b"drift", "order_consistency", b"order_consistency", "rank_agreement", b"rank_agreement", "repeats_agree", b"repeats_agree", "source_coverage", b"source_coverage", "source_intra_annotator", b"source_intra_annotator", "target_coverage", b"target_coverage", "target_intra_annotator", b"target_intra_annotator"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternative_annotator", b"alternative_annotator", "bias", b"bias", "both", b"both", "calibration", b"calibration", "cascade", b"cascade", "ceilings", b"ceilings", "drift", b"drift", "figures", b"figures", "gaps", b"gaps", "notes", b"notes", "order_consistency", b"order_consistency", "orientation", b"orientation", "parser", b"parser", "rank_agreement", b"rank_agreement", "reconcile", b"reconcile", "repeats_agree", b"repeats_agree", "second_sources", b"second_sources", "source_coverage", b"source_coverage", "source_only", b"source_only", "target_coverage", b"target_coverage", "target_only", b"target_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternative_annotator", b"alternative_annotator", "bias", b"bias", "both", b"both", "calibration", b"calibration", "cascade", b"cascade", "ceilings", b"ceilings", "drift", b"drift", "figures", b"figures", "gaps", b"gaps", "notes", b"notes", "order_consistency", b"order_consistency", "orientation", b"orientation", "parser", b"parser", "rank_agreement", b"rank_agreement", "reconcile", b"reconcile", "repeats_agree", b"repeats_agree", "second_sources", b"second_sources", "source_coverage", b"source_coverage", "source_intra_annotator", b"source_intra_annotator", "source_only", b"source_only", "target_coverage", b"target_coverage", "target_intra_annotator", b"target_intra_annotator", "target_only", b"target_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -441,10 +497,16 @@ class Drift(_message.Message):
     BEYOND_FIELD_NUMBER: _builtins.int
     TIES_FIELD_NUMBER: _builtins.int
     FIRST_FIELD_NUMBER: _builtins.int
+    BOUND_FIELD_NUMBER: _builtins.int
+    MARGIN_FIELD_NUMBER: _builtins.int
     answer: _builtins.str
     """changed, no more than noise, or cannot tell."""
     presentations: _builtins.int
     """Presentations with a verdict of both."""
+    bound: _builtins.float
+    """The upper bound of beyond, corrected for skewness; absent without an interval."""
+    margin: _builtins.float
+    """The answer is no more than noise if the bound lies below this."""
     @_builtins.property
     def changed(self) -> Global___Estimated:
         """The share of pairs of verdicts, one before and one after, that differ."""
@@ -455,8 +517,8 @@ class Drift(_message.Message):
 
     @_builtins.property
     def beyond(self) -> Global___Estimated:
-        """How far the changed share exceeds that noise, on presentations with repeats: half of the squared difference of the
-        outcomes' probabilities, 0 if nothing changed.
+        """How far the changed share exceeds that noise, on presentations with repeats on both sides: half of the squared
+        difference of the outcomes' probabilities, 0 if nothing changed.
         """
 
     @_builtins.property
@@ -477,12 +539,16 @@ class Drift(_message.Message):
         beyond: Global___Estimated | None = ...,
         ties: Global___Estimated | None = ...,
         first: Global___Estimated | None = ...,
+        bound: _builtins.float | None = ...,
+        margin: _builtins.float = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["beyond", b"beyond", "changed", b"changed", "first", b"first", "noise", b"noise", "ties", b"ties"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_bound", b"_bound", "beyond", b"beyond", "bound", b"bound", "changed", b"changed", "first", b"first", "noise", b"noise", "ties", b"ties"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "beyond", b"beyond", "changed", b"changed", "first", b"first", "noise", b"noise", "presentations", b"presentations", "ties", b"ties"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bound", b"_bound", "answer", b"answer", "beyond", b"beyond", "bound", b"bound", "changed", b"changed", "first", b"first", "margin", b"margin", "noise", b"noise", "presentations", b"presentations", "ties", b"ties"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__bound: _TypeAlias = _typing.Literal["bound"]  # noqa: Y015
+    _WhichOneofArgType__bound: _TypeAlias = _typing.Literal["_bound", b"_bound"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__bound) -> _WhichOneofReturnType__bound | None: ...
 
 Global___Drift: _TypeAlias = Drift  # noqa: Y015
 
@@ -925,7 +991,9 @@ Global___PairedEstimate: _TypeAlias = PairedEstimate  # noqa: Y015
 
 @_typing.final
 class Ceiling(_message.Message):
-    """A judge and people on the same comparisons: those with at least two votes and an outcome of the judge."""
+    """A judge and people on the same comparisons: those with votes of at least two people and an outcome of the judge. Both
+    sides count each comparison once, unless the weighting is VOTES.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -939,6 +1007,7 @@ class Ceiling(_message.Message):
     DETECTABLE_DIFFERENCE_FIELD_NUMBER: _builtins.int
     PROMPTS_NEEDED_FIELD_NUMBER: _builtins.int
     ANNOTATOR_FIELD_NUMBER: _builtins.int
+    WEIGHTING_FIELD_NUMBER: _builtins.int
     ties: Global___Ties.ValueType
     """How ties count; WITHOUT includes only comparisons on which the judge is decisive."""
     comparisons: _builtins.int
@@ -951,6 +1020,8 @@ class Ceiling(_message.Message):
     """The number of prompts of the same mix needed to detect difference_to_detect with power 0.8."""
     annotator: _builtins.str
     """By annotator: the annotator. The target's figure is then that of all other annotators with this one."""
+    weighting: Global___Weighting.ValueType
+    """What counts once."""
     @_builtins.property
     def slice(self) -> _outcome_pb2.Slice:
         """The part of the data."""
@@ -982,10 +1053,11 @@ class Ceiling(_message.Message):
         detectable_difference: _builtins.float | None = ...,
         prompts_needed: _builtins.int | None = ...,
         annotator: _builtins.str = ...,
+        weighting: Global___Weighting.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference", "_prompts_needed", b"_prompts_needed", "alpha", b"alpha", "detectable_difference", b"detectable_difference", "largest", b"largest", "prompts_needed", b"prompts_needed", "rate", b"rate", "slice", b"slice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference", "_prompts_needed", b"_prompts_needed", "alpha", b"alpha", "annotator", b"annotator", "comparisons", b"comparisons", "detectable_difference", b"detectable_difference", "largest", b"largest", "prompts_needed", b"prompts_needed", "rate", b"rate", "slice", b"slice", "ties", b"ties", "votes", b"votes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference", "_prompts_needed", b"_prompts_needed", "alpha", b"alpha", "annotator", b"annotator", "comparisons", b"comparisons", "detectable_difference", b"detectable_difference", "largest", b"largest", "prompts_needed", b"prompts_needed", "rate", b"rate", "slice", b"slice", "ties", b"ties", "votes", b"votes", "weighting", b"weighting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__detectable_difference: _TypeAlias = _typing.Literal["detectable_difference"]  # noqa: Y015
     _WhichOneofArgType__detectable_difference: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference"]  # noqa: Y015
@@ -1176,8 +1248,8 @@ class AgreementFigure(_message.Message):
     """What was counted."""
     rate: _builtins.float
     """The agreement, as a share; absent if n is 0."""
-    agree: _builtins.int
-    """Units that agree."""
+    agree: _builtins.float
+    """Units that agree. A fraction if an annotator has several votes on a comparison, or if each comparison counts once."""
     n: _builtins.int
     """Units compared."""
     prompts: _builtins.int
@@ -1233,8 +1305,10 @@ class AgreementFigure(_message.Message):
         """Alpha's interval."""
 
     @_builtins.property
-    def confusion(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """The source's outcome (rows) by the target's (columns): left, right, tie, row by row; 9 counts."""
+    def confusion(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The source's outcome (rows) by the target's (columns): left, right, tie, row by row; 9 counts, or fractions as in
+        agree.
+        """
 
     @_builtins.property
     def alpha_ordinal_interval(self) -> _outcome_pb2.Interval:
@@ -1253,7 +1327,7 @@ class AgreementFigure(_message.Message):
         ties: Global___Ties.ValueType = ...,
         unit: Global___AgreementUnit.ValueType = ...,
         rate: _builtins.float | None = ...,
-        agree: _builtins.int = ...,
+        agree: _builtins.float = ...,
         n: _builtins.int = ...,
         prompts: _builtins.int = ...,
         interval: _outcome_pb2.Interval | None = ...,
@@ -1264,7 +1338,7 @@ class AgreementFigure(_message.Message):
         ac1_interval: _outcome_pb2.Interval | None = ...,
         alpha: _builtins.float | None = ...,
         alpha_interval: _outcome_pb2.Interval | None = ...,
-        confusion: _abc.Iterable[_builtins.int] | None = ...,
+        confusion: _abc.Iterable[_builtins.float] | None = ...,
         reason: _builtins.str = ...,
         annotator: _builtins.str = ...,
         level: _builtins.float = ...,

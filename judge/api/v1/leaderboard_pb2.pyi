@@ -104,6 +104,8 @@ class _InferenceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Inference.V
     """Other annotators."""
     INFERENCE_UNCLUSTERED: _Inference.ValueType  # 4
     """Other battles, as if all were independent."""
+    INFERENCE_PROMPTS_AND_ANNOTATORS: _Inference.ValueType  # 5
+    """Other prompts of the same kind, judged by other annotators."""
 
 class Inference(_Inference, metaclass=_InferenceEnumTypeWrapper):
     """What intervals generalize to."""
@@ -118,6 +120,8 @@ INFERENCE_ANNOTATORS: Inference.ValueType  # 3
 """Other annotators."""
 INFERENCE_UNCLUSTERED: Inference.ValueType  # 4
 """Other battles, as if all were independent."""
+INFERENCE_PROMPTS_AND_ANNOTATORS: Inference.ValueType  # 5
+"""Other prompts of the same kind, judged by other annotators."""
 Global___Inference: _TypeAlias = Inference  # noqa: Y015
 
 class _Adjustment:
@@ -451,7 +455,7 @@ Global___GoodnessOfFit: _TypeAlias = GoodnessOfFit  # noqa: Y015
 
 @_typing.final
 class PairFit(_message.Message):
-    """A pair of contestants beside what their ratings say."""
+    """A pair of contestants beside what their ratings predict."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -609,7 +613,9 @@ class VarianceComponent(_message.Message):
     VARIANCE_FIELD_NUMBER: _builtins.int
     SHARE_FIELD_NUMBER: _builtins.int
     level: _builtins.str
-    """prompt, judge, order or repeat."""
+    """prompt, judge, order or repeat; and the levels inside it whose variance it contains, because they are not estimated:
+    without repeats, "order and repeat".
+    """
     variance: _builtins.float
     """The variance of the left score; absent if nothing varies at this level."""
     share: _builtins.float

@@ -165,7 +165,7 @@ class RankingOptions(_message.Message):
     decisive_weight: _builtins.float
     """The weight of a verdict of full strength on a Likert scale; 0 means 1. Arena-Hard uses 3."""
     goodness_of_fit: _builtins.bool
-    """Also test the goodness of fit over prompts: pairs that score otherwise than the ratings say, cycles, and the
+    """Also test the goodness of fit over prompts: pairs that score different from what the ratings predict, cycles, and the
     variation between prompts. For methods that fit strengths, without a ridge.
     """
     @_builtins.property

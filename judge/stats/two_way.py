@@ -1,0 +1,135 @@
+"""Intervals over prompts and annotators at once, for inference to new prompts judged by new annotators.
+
+Two pairs of votes are not independent if they share a prompt or an annotator. The variance over both is the variance
+over prompts, plus that over annotators, minus that over the annotators of each prompt, which both contain: A. C.
+Cameron, J. B. Gelbach, D. L. Miller (2011), "Robust Inference With Multiway Clustering", Journal of Business & Economic
+Statistics 29(2). Each of the three is a delete-one jackknife, and Student's t has the degrees of freedom of the smaller
+number of clusters.
+
+A pair of two annotators is left out with either. Two pairs of the same two annotators would then count twice, so the
+variance over couples of annotators is subtracted: M. Fafchamps, F. Gubert (2007), "The formation of risk sharing
+networks", Journal of Development Economics 83(2).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
+
+import numpy as np
+import numpy.typing as npt
+
+from judge.columns.arrays import Floats, Ints
+from judge.stats.cluster_intervals import FEWEST, Estimate, check_level, estimate, without_interval
+from judge.stats.votes import NOBODY, VotePairs
+
+METHOD = "two-way-jackknife-t"
+UNKNOWN = "none: without one of the prompts or annotators the figure is not determined"
+NEGATIVE = "none: the variance over prompts and annotators is not positive"
+
+Tables = Callable[[VotePairs, Ints], Floats]
+"""The tables of *pairs* in each of the clusters with these codes, float64[G, 3, 3]."""
+Columns = list[npt.NDArray[np.int64]]
+"""Keys of each row of pairs, int64[rows]: two columns if each row belongs to two clusters, such as two annotators."""
+
+_PLACES = 9
+_NOTHING = 1e-24
+"""Smaller variances are rounding errors of zero."""
+
+
+def two_way(
+    groups: Sequence[VotePairs],
+    tables: Tables,
+    statistic: Callable[[Floats], Floats],
+    level: float = 0.95,
+    n: int = 0,
+    bounds: tuple[float, float] | None = None,
+) -> Estimate:
+    """A function of the summed *tables* of each of *groups*, with its interval over prompts and annotators.
+
+    *statistic* maps float64[k, groups, 3, 3] to float64[k], NaN where the tables do not determine it. *n* is copied to
+    the result, and *bounds* limit the interval. An annotator in
+    all pairs of a group, such as the judge, is not a cluster: the interval is for this annotator. There is no interval
+    below 5 prompts, or below 5 annotators with a name. Raises StatisticsError for a level outside 0 to 1.
+
+    >>> from judge.stats.agreement import prompt_tables, share_agreeing
+    >>> from judge.stats.votes import VoteColumns, pairs_between
+    >>> item, rng = np.repeat(np.arange(20), 3), np.random.default_rng(1)
+    >>> people = VoteColumns(item, rng.integers(0, 2, 60), item, rng.integers(0, 6, 60))
+    >>> judge = VoteColumns(np.arange(20), rng.integers(0, 2, 20), np.arange(20), np.full(20, 9))
+    >>> two_way([pairs_between(judge, people)], prompt_tables, lambda t: share_agreeing(t[:, 0])).method
+    'two-way-jackknife-t'
+    """
+    check_level(level)
+    prompts = [[group.cluster.astype(np.int64)] for group in groups]
+    annotators, names, named = _coded([_annotators(group) for group in groups])
+    n_prompts = np.unique(np.concatenate([column for columns in prompts for column in columns])).size
+    total = _summed(groups, tables, [[np.zeros_like(column) for column in columns] for columns in prompts])
+    value = float(statistic(total)[0]) if n_prompts else np.nan
+    if np.isnan(value):
+        return without_interval(None, "none: the figure is not determined", level, n, n_prompts)
+    if n_prompts < FEWEST or named < FEWEST:
+        return without_interval(round(value, _PLACES), _too_few(n_prompts, named), level, n, n_prompts)
+    variance = 0.0
+    for sign, keys in _clusterings(prompts, annotators, names):
+        changes = statistic(total - _summed(groups, tables, keys)) - value
+        variance += sign * (changes.size - 1) / changes.size * float(np.square(changes).sum())
+    if not variance > _NOTHING:
+        reason = UNKNOWN if np.isnan(variance) else NEGATIVE
+        return without_interval(round(value, _PLACES), reason, level, n, n_prompts)
+    result = estimate(value, variance, METHOD, level, n, min(n_prompts, names), bounds)
+    return replace(result, clusters=n_prompts)
+
+
+def _too_few(prompts: int, annotators: int) -> str:
+    if prompts < FEWEST:
+        return f"none: {prompts} prompts, at least {FEWEST} are needed"
+    return f"none: {annotators} annotators with a name, at least {FEWEST} are needed"
+
+
+def _annotators(pairs: VotePairs) -> Columns:
+    """The annotators of each pair that are clusters; negative for those without a name.
+
+    Votes without a name are of different people. Those on one item may share a code, because their prompt is a cluster.
+    """
+    if pairs.annotators is None:
+        return []
+    unnamed = -2 - pairs.item.astype(np.int64)
+    columns = [np.where(column == NOBODY, unnamed, column) for column in pairs.annotators]
+    return columns if pairs.exchangeable else [column for column in columns if np.unique(column).size > 1]
+
+
+def _coded(annotators: Sequence[Columns]) -> tuple[list[Columns], int, int]:
+    """The same annotators with codes from 0, the number of codes, and how many of these have a name."""
+    names = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *chain.from_iterable(annotators)]))
+    codes = [[np.searchsorted(names, column) for column in columns] for columns in annotators]
+    return codes, names.size, int(np.count_nonzero(names >= 0))
+
+
+def _clusterings(
+    prompts: Sequence[Columns], annotators: Sequence[Columns], names: int
+) -> Iterator[tuple[int, list[Columns]]]:
+    """The clusterings whose variances are added (1) or subtracted (-1): the keys of each group, in columns."""
+    couples = [[np.minimum(*both) * names + np.maximum(*both)] if len(both) > 1 else [] for both in annotators]
+    yield 1, list(prompts)
+    for sign, keys in ((1, annotators), (-1, couples)):
+        if any(keys):
+            yield sign, list(keys)
+            yield (
+                -sign,
+                [
+                    [prompt * names**2 + column for column in columns]
+                    for (prompt,), columns in zip(prompts, keys, strict=True)
+                ],
+            )
+
+
+def _summed(groups: Sequence[VotePairs], tables: Tables, keys: Sequence[Columns]) -> Floats:
+    """The tables of each cluster and group, float64[clusters, groups, 3, 3]."""
+    names = np.unique(np.concatenate(list(chain.from_iterable(keys))))
+    codes = np.arange(names.size, dtype=np.int32)
+    summed = np.zeros((names.size, len(groups), 3, 3))
+    for at, (pairs, columns) in enumerate(zip(groups, keys, strict=True)):
+        for column in columns:
+            clusters = np.searchsorted(names, column).astype(np.int32)
+            summed[:, at] += tables(replace(pairs, cluster=clusters), codes)
+    return summed
