@@ -142,6 +142,8 @@ class Leaderboard:
     variance: tuple[Component, ...] = ()
     block: Block | None = None
     """The differences behind the standings, in their order."""
+    clusters: int = 0
+    """The number of prompts, or of whatever else the intervals are over, behind *block*."""
 
     @property
     def scale(self) -> str:

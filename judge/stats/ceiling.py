@@ -14,9 +14,9 @@ from judge.columns.arrays import Floats
 from judge.stats.agreement import IntervalMethod, Orientation, Ties, prompt_tables, share_agreeing, without_ties
 from judge.stats.battles import TIE
 from judge.stats.chance import both_orientations
-from judge.stats.cluster_intervals import Estimate, jackknife, ratio, without_interval
+from judge.stats.cluster_intervals import Estimate, jackknife, ratio, t_quantile, without_interval
 from judge.stats.krippendorff import coincidences, krippendorff_alpha
-from judge.stats.simultaneous import detectable, prompts_needed
+from judge.stats.planning_power import detectable, prompts_needed
 from judge.stats.votes import VoteColumns, pairs_between, pairs_within
 
 
@@ -101,8 +101,8 @@ def ceiling(
         votes=theirs.n,
         ties=ties,
         largest=_largest(theirs.select(theirs.outcome != TIE) if ties == "WITHOUT" else theirs, level),
-        detectable=round(detectable(error, clusters, level), 6) if error else None,
-        needed=prompts_needed(error, clusters, wanted, level) if error else None,
+        detectable=round(detectable(error, clusters - 1, t_quantile(level, clusters)), 6) if error else None,
+        needed=prompts_needed(error, clusters - 1, clusters, wanted, 1 - level) if error else None,
     )
 
 
