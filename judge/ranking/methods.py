@@ -25,6 +25,7 @@ from judge.stats.bootstrap import SE_T, STUDENTISED, bootstrap
 from judge.stats.bradley_terry import POINTS, BradleyTerryFit, Intervals, block, bradley_terry
 from judge.stats.elo import elo, permuted_elo
 from judge.stats.errors import Disconnected, NotConverged, StatisticsError
+from judge.stats.expected_scores import expected_scores
 from judge.stats.ranks import ranks
 from judge.stats.win_rate import win_rates
 
@@ -75,10 +76,12 @@ def _bradley_terry(design: BattleDesign, options: RankOptions) -> Leaderboard:
         return leaderboard
     reference = names.index(options.reference)
     others = [i for i in range(len(names)) if i != reference]
+    differences = block(fit, reference, others)
     return replace(
         leaderboard,
         standings=standing_rows(fit, options, reference, others),
-        block=block(fit, reference, others),
+        block=differences,
+        score_block=None if differences is None else expected_scores(fit, differences),
         clusters=fit.covariance.clusters,
     )
 

@@ -107,6 +107,8 @@ class RankingOptions(_message.Message):
     VARIANCE_FIELD_NUMBER: _builtins.int
     DECISIVE_WEIGHT_FIELD_NUMBER: _builtins.int
     ANCHORS_FIELD_NUMBER: _builtins.int
+    WITHIN_FIELD_NUMBER: _builtins.int
+    WITHIN_WIN_RATE_FIELD_NUMBER: _builtins.int
     method: _leaderboard_pb2.RankingMethod.ValueType
     """The method; unspecified means BRADLEY_TERRY."""
     k: _builtins.float
@@ -163,6 +165,10 @@ class RankingOptions(_message.Message):
     """Also split the variance of verdicts by prompt, judge, order, and repeat."""
     decisive_weight: _builtins.float
     """The weight of a verdict of full strength on a Likert scale; 0 means 1. Arena-Hard uses 3."""
+    within: _builtins.float
+    """Also test whether contestants are as good as the reference contestant within this many rating points; 0 means no."""
+    within_win_rate: _builtins.float
+    """The same for the expected score against the reference contestant, within this distance of 0.5; 0 means no."""
     @_builtins.property
     def slice(self) -> _outcome_pb2.Slice:
         """Only this part of the data."""
@@ -214,10 +220,12 @@ class RankingOptions(_message.Message):
         variance: _builtins.bool = ...,
         decisive_weight: _builtins.float = ...,
         anchors: _abc.Iterable[Global___Anchor] | None = ...,
+        within: _builtins.float = ...,
+        within_win_rate: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["anchor", b"anchor", "slice", b"slice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "anchor", b"anchor", "anchored_to", b"anchored_to", "anchors", b"anchors", "by_category", b"by_category", "decisive_weight", b"decisive_weight", "degenerate", b"degenerate", "difference_to_detect", b"difference_to_detect", "inference", b"inference", "intervals", b"intervals", "k", b"k", "leave_one_out", b"leave_one_out", "level", b"level", "method", b"method", "pairs", b"pairs", "parser", b"parser", "permutations", b"permutations", "position_effect", b"position_effect", "reconcile", b"reconcile", "reference_contestant", b"reference_contestant", "replicates", b"replicates", "ridge", b"ridge", "scale", b"scale", "seed", b"seed", "slice", b"slice", "start", b"start", "strata", b"strata", "style", b"style", "target_categories", b"target_categories", "variance", b"variance"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "anchor", b"anchor", "anchored_to", b"anchored_to", "anchors", b"anchors", "by_category", b"by_category", "decisive_weight", b"decisive_weight", "degenerate", b"degenerate", "difference_to_detect", b"difference_to_detect", "inference", b"inference", "intervals", b"intervals", "k", b"k", "leave_one_out", b"leave_one_out", "level", b"level", "method", b"method", "pairs", b"pairs", "parser", b"parser", "permutations", b"permutations", "position_effect", b"position_effect", "reconcile", b"reconcile", "reference_contestant", b"reference_contestant", "replicates", b"replicates", "ridge", b"ridge", "scale", b"scale", "seed", b"seed", "slice", b"slice", "start", b"start", "strata", b"strata", "style", b"style", "target_categories", b"target_categories", "variance", b"variance", "within", b"within", "within_win_rate", b"within_win_rate"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
