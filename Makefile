@@ -115,7 +115,7 @@ bench-rank: $(RANK)/.made  ## rankings beside evalica, arenakit, arena-rank and 
 	PYTHONPATH=. $(RANK)/bin/python bench/rank.py
 
 bench-stats: $(VENV)/.dev  ## simulate whether intervals and tests hold on unbalanced designs (PART=NAME for one part)
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python bench/stats.py $(PART)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python bench/simulations.py $(PART)
 
 mt-bench: $(VENV)/.server  ## MT-bench (DATA=FOLDER) through the service, beside the published figures
 	$(BIN)/python bench/mt_bench.py $(MT_BENCH)
