@@ -171,7 +171,8 @@ def _standings(leaderboard: Leaderboard, digits: int) -> None:
 
 def _equivalences(leaderboard: Leaderboard, digits: int) -> None:
     """Print whether contestants are as good as the reference contestant within the margins asked for."""
-    for field, unit in (("within", "rating points"), ("within_win_rate", "of a win rate of 0.5")):
+    points = "on the natural scale" if word(leaderboard, "scale") == "natural" else "rating points"
+    for field, unit in (("within", points), ("within_win_rate", "of a win rate of 0.5")):
         compared = [(row, getattr(row, field)) for row in leaderboard.standings if row.HasField(field)]
         if not compared:
             continue

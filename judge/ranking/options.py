@@ -25,6 +25,8 @@ INFERENCES = ("new-prompts", "fixed-prompts", "annotators", "unclustered")
 INTERVALS = {"sandwich": "", "bootstrap": SE_T, "bootstrap-t": STUDENTISED, "percentile": PERCENTILE}
 """The kinds of intervals, and the bootstrap that each comes from."""
 MOST_PERMUTATIONS = 10_000
+EVEN = 0.5
+"""The expected score between two contestants that are equally good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ class RankOptions:
             "ridge": (self.ridge, "0 or more", self.ridge >= 0),
             "difference_to_detect": (self.wanted, "more than 0", self.wanted > 0),
             "within": (self.within, "0 or more", self.within >= 0),
-            "within_win_rate": (self.within_win_rate, "from 0 to less than 0.5", 0 <= self.within_win_rate < 0.5),
+            "within_win_rate": (self.within_win_rate, "from 0 to less than 0.5", 0 <= self.within_win_rate < EVEN),
             "level": (self.level, "between 0 and 1", 0 < self.level < 1),
             "decisive_weight": (self.decisive, "1 or more", self.decisive >= 1),
             "k": (self.k, "more than 0", self.k > 0),
@@ -157,7 +159,7 @@ class RankOptions:
                 raise InvalidInput(f"options.{name}", f"{name} needs a reference contestant")
             if self.method in ("elo", "elo-permuted") or (self.method == "win-rate" and name == "within"):
                 raise InvalidInput(f"options.{name}", f"method {self.method} has no {name}")
-            if self.level <= 0.5:  # noqa: PLR2004  # the interval of one-sided tests has the level 2 * level - 1
+            if 2 * self.level <= 1:  # the interval of one-sided tests has the level 2 * level - 1
                 raise InvalidInput("options.level", f"{name} needs a level of more than 0.5, not {self.level}")
 
     def _check_bootstrap(self) -> None:

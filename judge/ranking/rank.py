@@ -172,7 +172,15 @@ def _ranks(votes: SourceVotes, options: RankOptions, style: Style | None) -> tup
     if not votes.rows:
         return ()
     ranks_only = replace(
-        options, largest=True, reference="", anchor=None, anchors=(), pairs=False, intervals="sandwich"
+        options,
+        largest=True,
+        reference="",
+        within=0.0,
+        within_win_rate=0.0,
+        anchor=None,
+        anchors=(),
+        pairs=False,
+        intervals="sandwich",
     )
     leaderboard = _fit(battle_design(votes, options, style), ranks_only)
     return tuple((row.contestant, row.rank) for row in leaderboard.ratings)

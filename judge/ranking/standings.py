@@ -20,6 +20,7 @@ from judge.stats.cluster_intervals import FEWEST
 from judge.stats.equivalence import equivalences
 from judge.stats.planning_power import detectable, prompts_needed
 from judge.stats.scorecard import Block, critical_values, intervals, levels
+from judge.stats.win_rate import WinRates
 
 
 def standing_rows(
@@ -36,6 +37,24 @@ def standing_rows(
             probability_better=float(against.probability_better[i]),
         )
         for i in others
+    )
+
+
+def win_rate_standings(rates: WinRates, block: Block, others: Sequence[int]) -> tuple[StandingRow, ...]:
+    """The standings of *others* (codes) by their win rates; `adjust_standings` adds their intervals."""
+    from scipy.special import stdtr  # noqa: PLC0415  # a slow import, needed only here
+
+    better = stdtr(block.freedom, block.difference / np.where(block.error > 0, block.error, 1.0))
+    columns = zip(others, block.difference.tolist(), better.tolist(), strict=True)
+    return tuple(
+        StandingRow(
+            contestant=rates.battles.contestants[i],
+            difference=round(difference, 6),
+            low=math.nan,
+            high=math.nan,
+            probability_better=round(probability, 6),
+        )
+        for i, difference, probability in columns
     )
 
 
@@ -73,8 +92,11 @@ def _with_intervals(leaderboard: Leaderboard, block: Block, cell_levels: Floats)
 def _with_planning(leaderboard: Leaderboard, block: Block, level: float) -> Leaderboard:
     """*leaderboard* with what its prompts can detect, and how many would be needed, with tests at *level*."""
     factor, wanted = leaderboard.options.scale_factor, leaderboard.options.wanted
+    if leaderboard.scale == "share":
+        wanted = 1 / (1 + 10 ** (-wanted / 400)) - 0.5
     prompts = {row.contestant: row.prompts for row in leaderboard.ratings}
-    reference = prompts.get(leaderboard.options.reference, 0)
+    # Win rates have no row of the reference contestant, which has battles wherever another has one.
+    reference = prompts.get(leaderboard.options.reference, leaderboard.prompts)
     critical = critical_values(block, np.full(block.difference.size, level))
     columns = zip(leaderboard.standings, block.error.tolist(), critical.tolist(), strict=True)
     rows = []

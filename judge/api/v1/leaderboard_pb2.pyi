@@ -667,7 +667,7 @@ class ContestantStanding(_message.Message):
     reference_contestant: _builtins.str
     """The other contestant."""
     difference: _builtins.float
-    """The contestant's rating minus the reference contestant's."""
+    """The contestant's rating minus the reference contestant's. For win rates, the win rate against it minus 0.5."""
     probability_better: _builtins.float
     """The probability that the contestant is better; absent without an interval."""
     standing: Global___Standing.ValueType
@@ -677,7 +677,9 @@ class ContestantStanding(_message.Message):
     detectable_difference: _builtins.float
     """The smallest true difference that these prompts can detect with power 0.8; absent without an interval."""
     prompts_needed: _builtins.int
-    """The number of prompts of the same mix needed to detect difference_to_detect with power 0.8."""
+    """The number of prompts of the same mix needed to detect difference_to_detect with power 0.8. For win rates, to detect
+    the expected score of a contestant that is ahead by so many rating points.
+    """
     @_builtins.property
     def slice(self) -> _outcome_pb2.Slice:
         """The part of the data."""
