@@ -19,15 +19,16 @@ from judge.ranking.rows import (
     pair_rows,
     rating_rows,
     sorted_leaderboard,
-    standing_rows,
     with_simultaneous_ranks,
 )
+from judge.ranking.standings import standing_rows, win_rate_standings
 from judge.stats.bootstrap import SE_T, STUDENTISED, bootstrap
 from judge.stats.bradley_terry import POINTS, BradleyTerryFit, Intervals, block, bradley_terry
 from judge.stats.elo import elo, permuted_elo
 from judge.stats.errors import Disconnected, NotConverged, StatisticsError
+from judge.stats.expected_scores import expected_scores
 from judge.stats.ranks import ranks
-from judge.stats.win_rate import win_rates
+from judge.stats.win_rate import advantages, win_rates
 
 ELO_NOTE = "Online Elo depends on the order of the battles; Bradley-Terry does not."
 PERMUTED_NOTE = "order_sd is the standard deviation over random orders of the battles; it is not an interval."
@@ -77,8 +78,13 @@ def _bradley_terry(design: BattleDesign, options: RankOptions) -> Leaderboard:
         return leaderboard
     reference = names.index(options.reference)
     others = [i for i in range(len(names)) if i != reference]
+    differences = block(fit, reference, others)
     return replace(
-        leaderboard, standings=standing_rows(fit, options, reference, others), block=block(fit, reference, others)
+        leaderboard,
+        standings=standing_rows(fit, options, reference, others),
+        block=differences,
+        score_block=None if differences is None else expected_scores(fit, differences),
+        clusters=fit.covariance.clusters,
     )
 
 
@@ -169,7 +175,8 @@ def _win_rate(design: BattleDesign, options: RankOptions) -> Leaderboard:
     battles = design.battles
     if options.reference not in battles.contestants:
         return sorted_leaderboard(options, f"none: {options.reference} has no battle here", ())
-    rates = win_rates(battles, battles.contestants.index(options.reference), options.level).rates
+    against = win_rates(battles, battles.contestants.index(options.reference), options.level)
+    rates = against.rates
     known = [i for i, rate in enumerate(rates) if rate.value is not None]
     values = [round(rate.value or 0.0, 6) for rate in rates]
     bounds = [(_or_nan(rate.low), _or_nan(rate.high)) for rate in rates]
@@ -177,7 +184,19 @@ def _win_rate(design: BattleDesign, options: RankOptions) -> Leaderboard:
     rows = rating_rows(design, values, bounds, values)
     method = next((rates[i].method for i in known), "none: no battle against the reference")
     counted = [replace(rows[i], rank=places[i], n=rates[i].n, prompts=rates[i].clusters) for i in known]
-    return sorted_leaderboard(options, method, counted)
+    leaderboard = sorted_leaderboard(options, method, counted)
+    compared = [i for i in known if rates[i].low is not None]
+    block = advantages(against, compared)
+    without = [
+        f"{battles.contestants[i]} ({rates[i].method.removeprefix('none: ')})" for i in known if i not in compared
+    ]
+    return replace(
+        leaderboard.with_notes(*([f"Not compared with {options.reference}: {'; '.join(without)}."] if without else [])),
+        standings=win_rate_standings(against, block, compared),
+        block=block,
+        score_block=block,
+        clusters=block.freedom + 1,
+    )
 
 
 def _or_nan(value: float | None) -> float:
