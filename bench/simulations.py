@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import sys
 
+import board_simulations
 import coverage
 
-PARTS = {"coverage": coverage.rows}
+PARTS = {"boards": board_simulations.rows, "coverage": coverage.rows}
 
 
 def main() -> None:
