@@ -8,12 +8,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 
+import board_simulations
 import design_coverage
 import fit_simulations
 import probe_simulations
 from figures import Figure
 
 PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
+    "boards": board_simulations.rows,
     "coverage": design_coverage.rows,
     "fit": fit_simulations.rows,
     "probes": probe_simulations.rows,
