@@ -8,8 +8,9 @@ from __future__ import annotations
 import sys
 
 import design_coverage
+import people_simulations
 
-PARTS = {"coverage": design_coverage.rows}
+PARTS = {"coverage": design_coverage.rows, "people": people_simulations.rows}
 
 
 def main() -> None:
