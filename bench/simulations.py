@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import board_simulations
 import design_coverage
 import fit_simulations
+import people_simulations
 import probe_simulations
 from figures import Figure
 
@@ -18,6 +19,7 @@ PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "boards": board_simulations.rows,
     "coverage": design_coverage.rows,
     "fit": fit_simulations.rows,
+    "people": people_simulations.rows,
     "probes": probe_simulations.rows,
 }
 

@@ -11,7 +11,7 @@ from judge.columns.arrays import Codes, Floats, Ints
 from judge.columns.names import encode_names
 from judge.domain.errors import InvalidInput, Precondition
 from judge.ranking.anchoring import AnchorLabels
-from judge.ranking.options import RankOptions
+from judge.ranking.options import TWO_WAY, RankOptions
 from judge.stats.battles import FLIPPED, LEFT, RIGHT, Battles, cluster_codes
 from judge.stats.paired_model import Covariates
 from judge.votes.comparisons import ComparisonKey
@@ -51,6 +51,8 @@ class BattleDesign:
     """Every comparison was shown equally often in both orders."""
     style: Covariates | None = None
     strata: Ints | None = None
+    annotators: Ints | None = None
+    """The annotator of each battle, int32[n], if the uncertainty is over prompts and annotators."""
     rare: tuple[str, ...] = ()
     """Covariates that differ on too few prompts to be fitted."""
     votes: SourceVotes | None = None
@@ -62,7 +64,13 @@ class BattleDesign:
         """The battles whose two sides are both among *contestants* (codes)."""
         kept = np.isin(self.battles.left, contestants) & np.isin(self.battles.right, contestants)
         style = self.style and replace(self.style, values=self.style.values[kept])
-        return replace(self, battles=self.battles.among(contestants), prompts=self.prompts[kept], style=style)
+        return replace(
+            self,
+            battles=self.battles.among(contestants),
+            prompts=self.prompts[kept],
+            style=style,
+            annotators=None if self.annotators is None else self.annotators[kept],
+        )
 
 
 def battle_design(votes: SourceVotes, options: RankOptions, style: Style | None = None) -> BattleDesign:
@@ -114,6 +122,7 @@ def battle_design(votes: SourceVotes, options: RankOptions, style: Style | None 
         complete=_complete(rows),
         style=covariates,
         strata=strata,
+        annotators=_annotators(votes, options)[vote] if options.inference == TWO_WAY else None,
         rare=rare,
     )
 
@@ -149,12 +158,7 @@ def _clusters(
 ) -> tuple[Ints, Ints | None]:
     """The cluster of each battle and, if asked for, the stratum of each cluster."""
     if options.inference == "annotators":
-        if not all(rows.annotators[code] for code in np.unique(rows.annotator).tolist()):
-            raise InvalidInput(
-                "options.inference", f"inference annotators needs annotators, which source {votes.source} does not have"
-            )
-        names, (code,) = encode_names(rows.annotators)
-        return compress_codes(code[rows.annotator], names)[1][vote], None
+        return _annotators(votes, options)[vote], None
     if options.inference == "fixed-prompts":
         ballot = rows.columns.ballot if votes.has_people else None
         cluster = vote if ballot is None else ballot[vote]
@@ -164,6 +168,18 @@ def _clusters(
     if options.inference == "unclustered":
         return vote, None
     return prompts, encode_names(categories)[1][0] if options.strata else None
+
+
+def _annotators(votes: SourceVotes, options: RankOptions) -> Ints:
+    """The code of each vote's annotator, int32[votes]."""
+    rows = votes.rows
+    if rows.unnamed.any():
+        raise InvalidInput(
+            "options.inference",
+            f"inference {options.inference} needs annotators, which source {votes.source} does not have",
+        )
+    names, (code,) = encode_names(rows.annotators)
+    return compress_codes(code[rows.annotator], names)[1]
 
 
 def _complete(rows: VoteTable) -> bool:
@@ -194,9 +210,11 @@ def design_from_battles(battles: Battles, options: RankOptions) -> BattleDesign:
     """
     each = np.arange(battles.n, dtype=np.int32)
     prompts = each if battles.cluster is None else battles.cluster
-    if options.inference == "annotators" or options.strata:
+    if options.inference in ("annotators", TWO_WAY) or options.strata:
         raise InvalidInput(
-            "options", "inference annotators and strata need a source: battles have no annotators and no categories"
+            "options",
+            f"inference annotators, inference {TWO_WAY} and strata need a source: battles have no annotators and no "
+            "categories",
         )
     if options.inference == "unclustered":
         return BattleDesign(replace(battles, cluster=None, n_clusters=0), prompts)

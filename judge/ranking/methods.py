@@ -28,6 +28,7 @@ from judge.stats.elo import elo, permuted_elo
 from judge.stats.errors import Disconnected, NotConverged, StatisticsError
 from judge.stats.expected_scores import expected_scores
 from judge.stats.ranks import ranks
+from judge.stats.two_way_ratings import two_way_covariance
 from judge.stats.win_rate import advantages, win_rates
 
 ELO_NOTE = "Online Elo depends on the order of the battles; Bradley-Terry does not."
@@ -58,6 +59,9 @@ def fit_leaderboard(design: BattleDesign, options: RankOptions) -> Leaderboard:
 def _bradley_terry(design: BattleDesign, options: RankOptions) -> Leaderboard:
     fit, notes = _fit(design, options)
     fit, anchoring = _anchor(fit, design)
+    if design.annotators is not None:
+        two_way = two_way_covariance(fit.model, design.annotators, options.ridge)
+        fit = replace(fit, resampled_covariance=two_way)
     fit, intervals, resamples = _intervals(fit, options)
     rating, low, high = (np.round(column, 6) + 0.0 for column in _on_scale(fit, intervals, options))
     bounds = list(zip(low.tolist(), high.tolist(), strict=True))

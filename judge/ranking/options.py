@@ -21,7 +21,8 @@ from judge.votes.votes import WHOLE, Part, Taking
 TIES = {"bradley-terry": HALF_WIN, DAVIDSON: DAVIDSON, RAO_KUPPER: RAO_KUPPER}
 """The tie rule of each method that fits strengths."""
 METHODS = (*TIES, "elo", "elo-permuted", "win-rate")
-INFERENCES = ("new-prompts", "fixed-prompts", "annotators", "unclustered")
+TWO_WAY = "prompts-and-annotators"
+INFERENCES = ("new-prompts", "fixed-prompts", "annotators", "unclustered", TWO_WAY)
 INTERVALS = {"sandwich": "", "bootstrap": SE_T, "bootstrap-t": STUDENTISED, "percentile": PERCENTILE}
 """The kinds of intervals, and the bootstrap that each comes from."""
 MOST_PERMUTATIONS = 10_000
@@ -152,6 +153,11 @@ class RankOptions:
             names = ", ".join(name for name, is_set in fitted.items() if is_set)
             message = f"method {self.method} has no {names}; choose one of {', '.join(TIES)}, or leave {names} out"
             raise InvalidInput(f"options.{names}", message)
+        if self.method not in TIES and self.inference == TWO_WAY:
+            raise InvalidInput(
+                "options.inference",
+                f"inference {TWO_WAY} needs one of the methods {', '.join(TIES)}, not {self.method}",
+            )
         if self.strata and self.inference != "new-prompts":
             raise InvalidInput("options.strata", f"strata need inference new-prompts, not {self.inference}")
 
@@ -168,10 +174,11 @@ class RankOptions:
     def _check_bootstrap(self) -> None:
         if self.intervals == "sandwich":
             return
-        if self.inference == "fixed-prompts" or self.strata:
+        if self.inference in ("fixed-prompts", TWO_WAY) or self.strata:
             raise InvalidInput(
                 "options.intervals",
-                f"intervals {self.intervals} resample all prompts: leave out strata and inference fixed-prompts",
+                f"intervals {self.intervals} resample all prompts: leave out strata and inference fixed-prompts or "
+                f"{TWO_WAY}",
             )
         if (self.anchor is not None or self.anchors) and self.intervals != "bootstrap":
             raise InvalidInput(

@@ -94,7 +94,7 @@ class BradleyTerryFit:
     ridge: float = 0.0
     strata: Ints | None = None
     resampled_covariance: Covariance | None = None
-    """Replaces the sandwich covariance, if it comes from a bootstrap or from labels."""
+    """Replaces the sandwich covariance, if it comes from a bootstrap, from labels, or is over annotators too."""
 
     @property
     def battles(self) -> Battles:

@@ -4,7 +4,8 @@ Two pairs of votes are not independent if they share a prompt or an annotator. T
 over prompts, plus that over annotators, minus that over the annotators of each prompt, which both contain: A. C.
 Cameron, J. B. Gelbach, D. L. Miller (2011), "Robust Inference With Multiway Clustering", Journal of Business & Economic
 Statistics 29(2). Each of the three is a delete-one jackknife, and Student's t has the degrees of freedom of the smaller
-number of clusters.
+number of clusters. If annotators hardly differ, the difference of the last two is noise around zero, and may be far
+below it. So the variance is at least that over prompts, and at least that over annotators.
 
 A pair of two annotators is left out with either. Two pairs of the same two annotators would then count twice, so the
 variance over couples of annotators is subtracted: M. Fafchamps, F. Gubert (2007), "The formation of risk sharing
@@ -19,12 +20,11 @@ import numpy as np
 import numpy.typing as npt
 
 from judge.columns.arrays import Floats, Ints
-from judge.stats.cluster_intervals import FEWEST, Estimate, check_level, estimate, without_interval
+from judge.stats.cluster_intervals import ALIKE, FEWEST, Estimate, check_level, estimate, without_interval
 from judge.stats.votes import NOBODY, VotePairs
 
 METHOD = "two-way-jackknife-t"
 UNKNOWN = "none: without one of the prompts or annotators the figure is not determined"
-NEGATIVE = "none: the variance over prompts and annotators is not positive"
 
 Tables = Callable[[VotePairs, Ints], Floats]
 """The tables of *pairs* in each of the clusters with these codes, float64[G, 3, 3]."""
@@ -69,13 +69,15 @@ def two_way(
         return without_interval(None, "none: the figure is not determined", level, n, n_prompts)
     if n_prompts < FEWEST or named < FEWEST:
         return without_interval(round(value, _PLACES), _too_few(n_prompts, named), level, n, n_prompts)
-    variance = 0.0
-    for sign, keys in _clusterings(prompts, annotators, names):
+    variances = np.zeros(3)
+    for clustering, sign, keys in _clusterings(prompts, annotators, names):
         changes = statistic(total - _summed(groups, tables, keys)) - value
-        variance += sign * (changes.size - 1) / changes.size * float(np.square(changes).sum())
-    if not variance > _NOTHING:
-        reason = UNKNOWN if np.isnan(variance) else NEGATIVE
-        return without_interval(round(value, _PLACES), reason, level, n, n_prompts)
+        variances[clustering] += sign * (changes.size - 1) / changes.size * float(np.square(changes).sum())
+    if np.isnan(variances).any():
+        return without_interval(round(value, _PLACES), UNKNOWN, level, n, n_prompts)
+    variance = float(max(variances[0], variances[1], variances[0] + variances[1] - variances[2]))
+    if variance <= _NOTHING:
+        return without_interval(round(value, _PLACES), ALIKE, level, n, n_prompts)
     result = estimate(value, variance, METHOD, level, n, min(n_prompts, names), bounds)
     return replace(result, clusters=n_prompts)
 
@@ -107,20 +109,15 @@ def _coded(annotators: Sequence[Columns]) -> tuple[list[Columns], int, int]:
 
 def _clusterings(
     prompts: Sequence[Columns], annotators: Sequence[Columns], names: int
-) -> Iterator[tuple[int, list[Columns]]]:
-    """The clusterings whose variances are added (1) or subtracted (-1): the keys of each group, in columns."""
-    couples = [[np.minimum(*both) * names + np.maximum(*both)] if len(both) > 1 else [] for both in annotators]
-    yield 1, list(prompts)
+) -> Iterator[tuple[int, int, list[Columns]]]:
+    """Parts of the variances over prompts (0), annotators (1) and both (2): which, the sign, and each group's keys."""
+    couples = [[np.minimum(*two) * names + np.maximum(*two)] if len(two) > 1 else [] for two in annotators]
+    yield 0, 1, list(prompts)
     for sign, keys in ((1, annotators), (-1, couples)):
         if any(keys):
-            yield sign, list(keys)
-            yield (
-                -sign,
-                [
-                    [prompt * names**2 + column for column in columns]
-                    for (prompt,), columns in zip(prompts, keys, strict=True)
-                ],
-            )
+            both = zip(prompts, keys, strict=True)
+            yield 1, sign, list(keys)
+            yield 2, sign, [[prompt * names**2 + column for column in columns] for (prompt,), columns in both]
 
 
 def _summed(groups: Sequence[VotePairs], tables: Tables, keys: Sequence[Columns]) -> Floats:

@@ -214,7 +214,7 @@ async def test_win_rates_are_compared_with_even_chances(service: JudgeClient) ->
 async def test_inference_changes_the_uncertainty_and_not_the_ratings(service: JudgeClient) -> None:
     leaderboards = {
         name: await service.leaderboard("d", "people", RankingOptions(inference=value(Inference, name)))
-        for name in ("new-prompts", "fixed-prompts", "annotators", "unclustered")
+        for name in ("new-prompts", "fixed-prompts", "annotators", "unclustered", "prompts-and-annotators")
     }
     leaderboards["strata"] = await service.leaderboard("d", "people", RankingOptions(strata=True))
 
@@ -226,7 +226,9 @@ async def test_inference_changes_the_uncertainty_and_not_the_ratings(service: Ju
         len({tuple((r.contestant, r.rating) for r in leaderboard.ratings) for leaderboard in leaderboards.values()})
         == 1
     )
-    assert len(set(width.values())) == 5
+    assert len(set(width.values())) == 6
+    assert width["prompts-and-annotators"] > width["new-prompts"]
+    assert leaderboards["prompts-and-annotators"].interval_method == "two-way-sandwich-t"
     assert width["strata"] < 0.8 * width["new-prompts"]
     assert width["fixed-prompts"] < width["new-prompts"]
     assert {name: word(leaderboard, "inference") for name, leaderboard in leaderboards.items() if name != "strata"} == {

@@ -1,0 +1,67 @@
+"""The covariance of ratings over prompts and annotators at once, for inference to new prompts and new annotators.
+
+It is the covariance over prompts, plus that over annotators, minus that over the annotators of each prompt: A. C.
+Cameron, J. B. Gelbach, D. L. Miller (2011), "Robust Inference With Multiway Clustering", Journal of Business & Economic
+Statistics 29(2). The difference of the last two may have negative variances by chance. Its negative eigenvalues are set
+to zero, as they propose for the sum, so that no variance is below that over prompts.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from judge.columns.arrays import Floats, Ints, present
+from judge.stats.cluster_intervals import FEWEST
+from judge.stats.paired_model import Model
+from judge.stats.sandwich import Covariance, covariance
+
+METHOD = "two-way-sandwich-t"
+
+
+def two_way_covariance(model: Model, annotators: Ints, ridge: float = 0.0) -> Covariance:
+    """The covariance of the parameters of *model* over its clusters, the prompts, and over *annotators*.
+
+    *annotators* is int32[n], a code for each battle. There is none below 5 prompts or 5 annotators. Student's t has the
+    degrees of freedom of the smaller number of clusters.
+
+    >>> from judge.stats.battles import Battles
+    >>> from judge.stats.bradley_terry import bradley_terry
+    >>> outcomes = (["left", "right", "left"] * 6 + ["right", "left"])[:20]
+    >>> battles = Battles.from_names(["a"] * 20, ["b"] * 20, outcomes, cluster=[f"p{n // 2}" for n in range(20)])
+    >>> result = two_way_covariance(bradley_terry(battles).model, np.arange(20, dtype=np.int32) % 6)
+    >>> result.method, result.clusters
+    ('two-way-sandwich-t', 6)
+    """
+    battles = model.design.battles
+    counted = slice(None) if battles.weight is None else battles.weight > 0
+    n_annotators = present(annotators[counted]).size
+    if n_annotators < FEWEST:
+        return Covariance(None, f"none: {n_annotators} annotators, at least {FEWEST} are needed", n_annotators)
+    prompts = np.arange(battles.n, dtype=np.int64) if battles.cluster is None else battles.cluster.astype(np.int64)
+    of_prompts = covariance(model, ridge)
+    of_annotators = covariance(_clustered(model, annotators), ridge)
+    of_both = covariance(_clustered(model, prompts << 32 | annotators), ridge)
+    parts = [part.effects for part in (of_prompts, of_annotators, of_both)]
+    if parts[0] is None:
+        return of_prompts
+    if parts[1] is None or parts[2] is None:
+        reason = (of_annotators if parts[1] is None else of_both).method
+        return Covariance(None, reason.replace("prompt", "annotator"), n_annotators)
+    matrix = parts[0] + _positive(parts[1] - parts[2])
+    m = model.m
+    clusters = min(of_prompts.clusters, n_annotators)
+    return Covariance(matrix=matrix[:m, :m], method=METHOD, clusters=clusters, effects=matrix)
+
+
+def _clustered(model: Model, cluster: npt.NDArray[np.integer]) -> Model:
+    names, codes = np.unique(cluster, return_inverse=True)
+    battles = replace(model.design.battles, cluster=codes.astype(np.int32), n_clusters=names.size)
+    return replace(model, design=replace(model.design, battles=battles))
+
+
+def _positive(matrix: Floats) -> Floats:
+    """A symmetric *matrix* without its negative eigenvalues."""
+    values, vectors = np.linalg.eigh(matrix)
+    positive: Floats = (vectors * np.maximum(values, 0)) @ vectors.T
+    return positive

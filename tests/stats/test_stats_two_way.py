@@ -1,0 +1,137 @@
+"""Intervals over prompts and annotators at once, beside a plain implementation and a simulation with known truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from judge.columns.arrays import Floats
+from judge.stats.agreement import agreement, prompt_tables, share_agreeing
+from judge.stats.agreement_two_way import agreement_of_new_annotators
+from judge.stats.ceiling import ceiling
+from judge.stats.two_way import two_way
+from judge.stats.votes import NOBODY, VoteColumns, pairs_between, pairs_within
+from stats.known import known
+
+JUDGE = 99
+
+
+def draw_votes(
+    rng: np.random.Generator, *, prompts: int = 12, annotators: int = 7, spread: float = 0.15, votes: int = 3
+) -> tuple[VoteColumns, VoteColumns]:
+    """A judge that is right, and people's votes on two items a prompt, as often right as their annotator is."""
+    right = np.clip(0.7 + rng.normal(0, spread, annotators), 0, 1)
+    items = np.arange(2 * prompts, dtype=np.int32)
+    item = np.repeat(items, votes)
+    whose = np.concatenate([rng.choice(annotators, votes, replace=False) for _ in items])
+    outcome = (rng.random(item.size) > right[whose]).astype(np.int8)
+    judge = VoteColumns(items, np.zeros(items.size, dtype=np.int8), items // 2, np.full(items.size, JUDGE))
+    return judge, VoteColumns(item, outcome, item // 2, whose)
+
+
+def deleted(rows: list[tuple[int, frozenset[int], bool]], left_out: Callable[[int, frozenset[int]], bool]) -> float:
+    return float(np.mean([same for prompt, people, same in rows if not left_out(prompt, people)]))
+
+
+def plain_variance(rows: list[tuple[int, frozenset[int], bool]]) -> float:
+    """The variance of the share of alike pairs (prompt, annotators, whether alike), by leaving out one by one."""
+    share = deleted(rows, lambda *_: False)
+    prompts = sorted({prompt for prompt, *_ in rows})
+    annotators = sorted({name for _, people, _ in rows for name in people})
+    couples = sorted({tuple(sorted(people)) for _, people, _ in rows if len(people) > 1})
+
+    def jackknife(shares: list[float]) -> float:
+        squares = np.square(np.array(shares) - share)
+        return float((squares.size - 1) / max(squares.size, 1) * squares.sum())
+
+    on_prompt = [(g, who) for g in prompts for who in (*((a,) for a in annotators), *couples)]
+    on_prompt = [(g, who) for g, who in on_prompt if any(p == g and people >= set(who) for p, people, _ in rows)]
+    over = {
+        size: jackknife(
+            [deleted(rows, lambda p, s, g=g, w=w: p == g and s >= set(w)) for g, w in on_prompt if len(w) == size]
+        )
+        for size in (1, 2)
+    }
+    of_prompts = jackknife([deleted(rows, lambda p, _, g=g: p == g) for g in prompts])
+    of_annotators = jackknife([deleted(rows, lambda _, s, a=a: a in s) for a in annotators])
+    of_couples = jackknife([deleted(rows, lambda _, s, c=c: s >= set(c)) for c in couples])
+    people = of_annotators - of_couples
+    return max(of_prompts, people, of_prompts + people - (over[1] - over[2]))
+
+
+def rate(summed: Floats) -> Floats:
+    return share_agreeing(summed[:, 0])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_variance_is_that_of_leaving_out_prompts_and_annotators_one_by_one(seed: int) -> None:
+    judge, people = draw_votes(np.random.default_rng(seed))
+    rows = list(
+        zip(
+            people.cluster.tolist(),
+            people.annotator.tolist(),
+            people.outcome.tolist(),
+            people.item.tolist(),
+            strict=True,
+        )
+    )
+    between = [(prompt, frozenset({name}), outcome == 0) for prompt, name, outcome, _ in rows]
+    within = [
+        (one[0], frozenset({one[1], other[1]}), one[2] == other[2])
+        for one, other in combinations(rows, 2)
+        if one[3] == other[3]
+    ]
+
+    for pairs, plain in ((pairs_between(judge, people), between), (pairs_within(people), within)):
+        result = two_way([pairs], prompt_tables, rate)
+        assert known(result.standard_error) == pytest.approx(plain_variance(plain) ** 0.5, abs=1e-8)
+        assert result.method == "two-way-jackknife-t"
+
+
+def test_votes_without_a_name_are_of_different_people() -> None:
+    """With as many names as votes, prompts alone matter; without names, there is no interval for new annotators."""
+    judge, people = draw_votes(np.random.default_rng(1))
+    each = replace(people, annotator=np.arange(people.n, dtype=np.int32))
+    half = replace(each, annotator=np.where(np.arange(people.n) < people.n // 2, each.annotator, NOBODY))
+
+    pairs = pairs_between(judge, each)
+    by_name = two_way([pairs], prompt_tables, rate)
+    by_prompt = agreement(pairs).rate
+    assert known(by_name.standard_error) == pytest.approx(known(by_prompt.standard_error), rel=1e-6)
+    partly = two_way([pairs_between(judge, half)], prompt_tables, rate)
+    assert known(partly.standard_error) == pytest.approx(known(by_prompt.standard_error), rel=0.01)
+    nobody = two_way([pairs_between(judge, people.anonymous())], prompt_tables, rate)
+    assert (nobody.low, nobody.method) == (None, "none: 0 annotators with a name, at least 5 are needed")
+
+
+def test_too_few_annotators_or_prompts_have_no_interval() -> None:
+    judge, four = draw_votes(np.random.default_rng(2), annotators=4)
+    short, few = draw_votes(np.random.default_rng(2), prompts=4)
+
+    figure = agreement_of_new_annotators(agreement(pairs_within(four)), pairs_within(four))
+
+    assert {figure.rate.method, figure.kappa.method, figure.alpha.method} == {
+        "none: 4 annotators with a name, at least 5 are needed"
+    }
+    assert figure.rate.value == agreement(pairs_within(four)).rate.value
+    assert ceiling(judge, four, new_annotators=True).rate.difference.low is None
+    assert two_way([pairs_between(short, few)], prompt_tables, rate).method == "none: 4 prompts, at least 5 are needed"
+
+
+def test_intervals_hold_for_new_annotators() -> None:
+    """Ten annotators who differ much: the judge's agreement is within 95 % intervals, which over prompts it is not."""
+    rng, replicates = np.random.default_rng(3), 300
+    truth = float(np.clip(0.7 + rng.normal(0, 0.15, 1_000_000), 0, 1).mean())
+    held = np.zeros(2)
+    for _ in range(replicates):
+        judge, people = draw_votes(rng, prompts=60, annotators=10)
+        pairs = pairs_between(judge, people)
+        for at, result in enumerate((two_way([pairs], prompt_tables, rate), agreement(pairs).rate)):
+            held[at] += known(result.low) <= truth <= known(result.high)
+
+    assert held[0] / replicates > 0.93 - 0.03
+    assert held[1] / replicates < 0.8
