@@ -8,7 +8,7 @@ in both orientations. The orientation "sorted" (left is the smaller name) reprod
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from judge.columns.arrays import Floats, Ints, places, present
 from judge.stats.battles import TIE
 from judge.stats.chance import both_orientations, both_roles, cohen_kappa, gwet_ac1, macro_f1
-from judge.stats.cluster_intervals import Estimate, jackknife, ratio
+from judge.stats.cluster_intervals import Estimate, jackknife, share_of_counts
 from judge.stats.errors import StatisticsError
 from judge.stats.krippendorff import coincidences, krippendorff_alpha
 from judge.stats.votes import VotePairs
@@ -95,8 +95,8 @@ def agreement(
     interval = interval_method or jackknife
     same = np.trace(tables, axis1=1, axis2=2)
     if interval_method is None:
-        # The tables are summed by prompt already, which is faster than counting pairs again.
-        rate = replace(ratio(same, tables.sum(axis=(1, 2)), None, level, (0.0, 1.0)), n=pairs.n)
+        # The tables are counted by prompt already, which is faster than counting pairs again.
+        rate = share_of_counts(same, tables.sum(axis=(1, 2)), level)
     else:
         rate = interval_method(tables, share_agreeing, level, pairs.n, (0.0, 1.0))
     kappa = interval(counted, cohen_kappa, level, pairs.n, _RANGE)

@@ -1,28 +1,32 @@
 """Intervals of figures over prompts, for inference to new prompts of the same mix.
 
-Rows of one prompt are not independent, so the G prompts are the clusters.
+Rows of one prompt are not independent, so the G prompts are the clusters. Below 5 prompts there is no interval, and
+`method` gives the reason. The variance and the critical value follow the sizes of the prompts (see `cluster_variance`).
 
-- From 40 prompts on: the linearized ("sandwich") variance times G / (G - 1), with Student's t of G - 1 degrees of
-  freedom.
-- From 5 to 39: the delete-one-prompt jackknife, (G - 1) / G times the sum of squared changes, with the same t.
-- Below 5: no interval, and `method` gives the reason.
+- A figure with two bounds, such as a share or a kappa, has the interval of a share (see `score_intervals`). If all
+  prompts have the same value, it is the exact binomial one over the effective number of prompts.
+- A figure without bounds has a symmetric interval, and none if all prompts have the same value.
 
-A. C. Cameron, D. L. Miller (2015), "A Practitioner's Guide to Cluster-Robust Inference", Journal of Human Resources
-50(2): CR1 and CR3. W. G. Cochran (1977), "Sampling Techniques", chapters 6 and 9A: the ratio estimator.
+The variance of a ratio comes from its residuals (W. G. Cochran (1977), "Sampling Techniques", chapters 6 and 9A), that
+of another function of summed tables from its changes without each prompt (the jackknife).
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from judge.columns.arrays import Flags, Floats, Ints, sums
+from judge.columns.arrays import Floats, Ints, sums
 from judge.stats.cancellation import go_on
-from judge.stats.errors import StatisticsError
+from judge.stats.cluster_variance import ClusterVariance, cluster_variance, effective, jackknife_variance
+from judge.stats.levels import check_level
+from judge.stats.score_intervals import score_interval
 
 SANDWICH = "sandwich-cr1-t"
 JACKKNIFE = "jackknife-cr3-t"
 EXACT = "exact-binomial-over-prompts"
+WHOLE_RANGE = "whole-range"
+"""Of a figure that one prompt alone determines: everything between its bounds."""
 ALIKE = "none: the prompts do not differ, so they do not tell how far a new one would"
 BOOTSTRAP = "bootstrap-se-t"
 PERCENTILE = "bootstrap-percentile"
@@ -95,17 +99,6 @@ def t_quantile(level: float, clusters: int) -> float:
     return float(stdtrit(clusters - 1, (1 + check_level(level)) / 2))
 
 
-def check_level(level: float) -> float:
-    """Return the *level* of an interval. Raises StatisticsError unless it is between 0 and 1.
-
-    >>> check_level(0.95)
-    0.95
-    """
-    if not 0 < level < 1:
-        raise StatisticsError(f"The level of an interval must be between 0 and 1, not {level}.")
-    return level
-
-
 def ratio(
     numerator: Floats,
     denominator: Floats,
@@ -116,37 +109,22 @@ def ratio(
     """The ratio of the sums of two columns, with its interval over clusters.
 
     *numerator* and *denominator* (not negative) are float64[n]. *cluster* is int32[n], or None if each row is its own
-    cluster. Rows with a zero denominator do not count. *bounds* limit the interval. If the ratio equals a bound in
-    every prompt, the interval is the exact binomial one over prompts (C. J. Clopper, E. S. Pearson (1934), Biometrika
-    26(4)). If the prompts do not differ otherwise, there is no interval. Without rows the value is None.
+    cluster. Rows with a zero denominator do not count. *bounds* are the least and the largest possible ratio of a row,
+    if there are any. Without rows the value is None.
 
     >>> rate = ratio(np.arange(50.0), np.full(50, 10.0))
     >>> rate.value, rate.method
-    (2.45, 'sandwich-cr1-t')
+    (2.45, 'cr2-t')
     """
     used = denominator > 0
-    n = int(np.count_nonzero(used))
-    top, bottom = _sums(numerator, cluster, used), _sums(denominator, cluster, used)
-    top, bottom = top[bottom > 0], bottom[bottom > 0]
-    clusters = bottom.size
-    check_level(level)
-    if n == 0:
-        return without_interval(None, "none: there is nothing to count", level, 0, 0)
-    value = float(top.sum() / bottom.sum())
-    method = method_for(clusters)
-    if method == SANDWICH:
-        residual = (top - value * bottom) / bottom.sum()
-        variance = clusters / (clusters - 1) * float(residual @ residual)
-    elif method == JACKKNIFE:
-        without = (top.sum() - top) / (bottom.sum() - bottom)
-        variance = (clusters - 1) / clusters * float(np.square(without - value).sum())
-    else:
-        return without_interval(round(value, _PLACES), method, level, n, clusters)
-    if bounds is not None and variance <= _NOTHING and value in bounds:
-        return _exact(value, bounds, level, n, clusters)
-    if variance <= _NOTHING:
-        return without_interval(round(value, _PLACES), ALIKE, level, n, clusters)
-    return estimate(value, variance, method, level, n, clusters, bounds)
+    top, bottom = numerator[used], denominator[used]
+    value = float(top.sum() / bottom.sum()) if bottom.size else 0.0
+    squares = np.square(bottom)
+    row_variance = float(np.square(top - value * bottom).sum() / max(squares.sum(), _NOTHING))
+    if cluster is not None:
+        top, bottom, squares = (sums(cluster[used], column) for column in (top, bottom, squares))
+        top, bottom, squares = (column[bottom > 0] for column in (top, bottom, squares))
+    return _ratio(_Sums(top, bottom, squares, row_variance), level, int(np.count_nonzero(used)), bounds)
 
 
 def mean(
@@ -159,9 +137,53 @@ def mean(
 
     >>> average = mean(np.tile([0.0, 1.0, 1.0], 20), np.repeat(np.arange(30, dtype=np.int32), 2))
     >>> average.value, average.clusters, average.method
-    (0.666666667, 30, 'jackknife-cr3-t')
+    (0.666666667, 30, 'cr2-t')
     """
     return ratio(values, np.ones(values.size), cluster, level, bounds)
+
+
+def share_of_counts(counted: Floats, of: Floats, level: float = 0.95) -> Estimate:
+    """A share of rows that are *counted* by cluster already: float64[G], out of so many rows *of* each, float64[G].
+
+    The same as `mean` of ones and zeros.
+
+    >>> share_of_counts(np.full(10, 3.0), np.full(10, 4.0)) == mean(
+    ...     np.tile([1.0, 1.0, 1.0, 0.0], 10), np.repeat(np.arange(10, dtype=np.int32), 4), 0.95, (0.0, 1.0)
+    ... )
+    True
+    """
+    counted, of = counted[of > 0], of[of > 0]
+    n = int(of.sum())
+    value = float(counted.sum() / n) if n else 0.0
+    return _ratio(_Sums(counted, of, of, value * (1 - value)), level, n, (0.0, 1.0))
+
+
+@dataclass(frozen=True, eq=False)
+class _Sums:
+    """What the interval of a ratio needs: sums by cluster, float64[G], and the mean squared residual of a row."""
+
+    top: Floats
+    bottom: Floats
+    squares: Floats
+    row_variance: float
+
+
+def _ratio(sums: _Sums, level: float, n: int, bounds: tuple[float, float] | None) -> Estimate:
+    check_level(level)
+    clusters = sums.bottom.size
+    if n == 0:
+        return without_interval(None, "none: there is nothing to count", level, 0, 0)
+    value = float(sums.top.sum() / sums.bottom.sum())
+    if clusters < FEWEST:
+        return without_interval(round(value, _PLACES), method_for(clusters), level, n, clusters)
+    residual = sums.top - value * sums.bottom
+    spread = cluster_variance(residual, sums.bottom, sums.squares, sums.row_variance)
+    if bounds is not None:
+        # At best all rows are independent, at worst those of a prompt are all alike.
+        least = sums.row_variance * float(sums.squares.sum()) / float(sums.bottom.sum()) ** 2
+        most = sums.row_variance / effective(sums.bottom)
+        spread = replace(spread, variance=min(max(spread.variance, least), most))
+    return _interval(value, spread, sums.bottom, "cr2-{}", level, n, bounds)
 
 
 def jackknife(
@@ -171,35 +193,66 @@ def jackknife(
     n: int = 0,
     bounds: tuple[float, float] | None = None,
 ) -> Estimate:
-    """A function of summed tables, with its delete-one-cluster jackknife interval from 5 clusters on.
+    """A function of summed tables of counts, with its interval over clusters, by leaving out each cluster.
 
-    *sums* is float64[G, ...], one table per cluster. *statistic* maps tables float64[k, ...] to float64[k], NaN where a
-    table does not determine it. *n* is copied to the result. The value is None if the sum of all tables does not
-    determine it. There is no interval if some sum without one cluster does not, or if leaving out a cluster never
-    changes the value.
+    *sums* is float64[G, ...], one table per cluster, whose total is its weight. *statistic* maps tables
+    float64[k, ...] to float64[k], NaN where a table does not determine it; tables twice as large must give the same.
+    *n* is copied to the result, and *bounds* are the least and the largest possible value, if there are any. The value
+    is None if the sum of all tables does not determine it. If some sum without one cluster does not, the interval is
+    the whole range between the bounds.
 
-    >>> result = jackknife(np.arange(1.0, 9.0)[:, None], lambda tables: tables[:, 0] ** 2)
+    >>> tables = np.array([[3.0, 1.0], [2.0, 2.0], [4.0, 0.0], [1.0, 3.0], [2.0, 2.0], [3.0, 1.0]])
+    >>> result = jackknife(tables, lambda table: table[:, 0] / table.sum(axis=1))
     >>> result.value, result.clusters, result.method
-    (1296.0, 8, 'jackknife-cr3-t')
+    (0.625, 6, 'jackknife-t')
     """
     check_level(level)
+    sums = sums[sums.reshape(sums.shape[0], -1).any(axis=1)]
     clusters = sums.shape[0]
     total = sums.sum(axis=0, keepdims=True)
     value = float(statistic(total)[0])
-    method = method_for(clusters)
     if np.isnan(value):
         return without_interval(None, "none: the figure is not determined", level, n, clusters)
-    if method.startswith("none"):
-        return without_interval(round(value, _PLACES), method, level, n, clusters)
-    without = statistic(total - sums)
-    variance = (clusters - 1) / clusters * float(np.square(without - value).sum())
-    if np.isnan(variance):
-        method = "none: without one of the prompts the figure is not determined"
-    elif variance <= _NOTHING:
-        method = "none: the figure is the same without any one of the prompts"
-    else:
-        return estimate(value, variance, JACKKNIFE, level, n, clusters, bounds)
-    return without_interval(round(value, _PLACES), method, level, n, clusters)
+    if clusters < FEWEST:
+        return without_interval(round(value, _PLACES), method_for(clusters), level, n, clusters)
+    change = value - statistic(total - sums)
+    if np.isnan(change).any():
+        if bounds is None:
+            reason = "none: without one of the prompts the figure is not determined"
+            return without_interval(round(value, _PLACES), reason, level, n, clusters)
+        return _estimate(value, bounds, None, WHOLE_RANGE, level, n, clusters)
+    weight = sums.reshape(clusters, -1).sum(axis=1)
+    spread = jackknife_variance(change, weight, total[0], statistic)
+    return _interval(value, spread, weight, "jackknife-{}", level, n, bounds)
+
+
+def _interval(
+    value: float,
+    spread: ClusterVariance,
+    weight: Floats,
+    method: str,
+    level: float,
+    n: int,
+    bounds: tuple[float, float] | None,
+) -> Estimate:
+    clusters, error = weight.size, spread.variance**0.5
+    if spread.variance <= _NOTHING:
+        if bounds is None:
+            return without_interval(round(value, _PLACES), ALIKE, level, n, clusters)
+        # None of the effective prompts differed, so this share of new ones may differ, in either direction.
+        differ = 1 - ((1 - level) / 2) ** (1 / effective(weight))
+        ends = value - differ * (value - bounds[0]), value + differ * (bounds[1] - value)
+        return _estimate(value, ends, None, EXACT, level, n, clusters)
+    critical = spread.critical_value(level)
+    if bounds is None:
+        ends = value - critical * error, value + critical * error
+        return _estimate(value, ends, error, method.format("t"), level, n, clusters)
+    width = bounds[1] - bounds[0]
+    share = min(max((value - bounds[0]) / width, 0.0), 1.0)
+    rows = share * (1 - share) * width**2 / spread.variance
+    low, high, name = score_interval(share, rows, critical, level)
+    ends = bounds[0] + width * low, bounds[0] + width * high
+    return _estimate(value, ends, error, method.format(name), level, n, clusters)
 
 
 @dataclass(eq=False)
@@ -306,10 +359,7 @@ def interval_from_replicates(
     if not percentile:
         return estimate(value, variance, BOOTSTRAP, level, n, clusters, bounds)
     low, high = np.quantile(again, [(1 - level) / 2, (1 + level) / 2]).tolist()
-    value, low, high, error = (round(figure, _PLACES) + 0.0 for figure in (value, low, high, variance**0.5))
-    return Estimate(
-        value=value, low=low, high=high, standard_error=error, method=PERCENTILE, level=level, n=n, clusters=clusters
-    )
+    return _estimate(value, (low, high), variance**0.5, PERCENTILE, level, n, clusters)
 
 
 def estimate(
@@ -331,27 +381,19 @@ def estimate(
     low, high = (value + sign * t_quantile(level, clusters) * error for sign in (-1, 1))
     if bounds is not None:
         low, high = max(low, bounds[0]), min(high, bounds[1])
-    low, high, value, error = (round(figure, _PLACES) + 0.0 for figure in (low, high, value, error))
-    return Estimate(
-        value=value, low=low, high=high, standard_error=error, method=method, level=level, n=n, clusters=clusters
-    )
+    return _estimate(value, (low, high), error, method, level, n, clusters)
 
 
-def _sums(column: Floats, cluster: Ints | None, used: Flags) -> Floats:
-    if cluster is None:
-        return column[used]
-    return sums(cluster[used], column[used])
-
-
-def _exact(value: float, bounds: tuple[float, float], level: float, n: int, clusters: int) -> Estimate:
-    from_bound = (bounds[1] - bounds[0]) * (1 - ((1 - level) / 2) ** (1 / clusters))
-    low, high = (value, value + from_bound) if value == bounds[0] else (value - from_bound, value)
+def _estimate(
+    value: float, ends: tuple[float, float], error: float | None, method: str, level: float, n: int, clusters: int
+) -> Estimate:
+    value, low, high = (round(figure, _PLACES) + 0.0 for figure in (value, *ends))
     return Estimate(
         value=value,
-        low=round(low, _PLACES),
-        high=round(high, _PLACES),
-        standard_error=None,
-        method=EXACT,
+        low=low,
+        high=high,
+        standard_error=None if error is None else round(error, _PLACES),
+        method=method,
         level=level,
         n=n,
         clusters=clusters,

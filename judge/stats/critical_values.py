@@ -16,10 +16,12 @@ The two-sided tail probability of c is then the integral over u from 0 to pi / 2
 tail, and the Laplace transform of chi-square.
 """
 
+from functools import cache
+
 import numpy as np
 
 from judge.columns.arrays import Floats
-from judge.stats.cluster_intervals import check_level
+from judge.stats.levels import check_level
 
 _NODES = 16
 """Nodes of the Gauss-Legendre rule. Critical values are correct to a millionth from a level of 0.9 on."""
@@ -108,10 +110,16 @@ def _shape(s2: Floats, s3: Floats) -> tuple[Floats, Floats, Floats]:
     return np.maximum(1 - np.square(s2) / s3, 0.0), s3 / s2, s2**3 / np.square(s3)
 
 
+@cache
+def _rule() -> tuple[Floats, Floats]:
+    """The squared sines of the nodes u, float64[16, 1], and their weights."""
+    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
+    return np.square(np.sin((nodes + 1) * np.pi / 4))[:, None], weights
+
+
 def _tail(squared: Floats, a: Floats, b: Floats, freedom: Floats) -> tuple[Floats, Floats]:
     """The two-sided tail probability of each c^2 in *squared*, and its derivative: float64[k] each."""
-    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
-    sine = np.square(np.sin((nodes + 1) * np.pi / 4))[:, None]
+    sine, weights = _rule()
     density = np.exp(-a * squared / (2 * sine) - freedom / 2 * np.log1p(b * squared / sine))
     falls = a / (2 * sine) + freedom * b / (2 * (sine + b * squared))
     return weights @ density / 2, -(weights @ (density * falls)) / 2

@@ -20,13 +20,13 @@ from judge.stats.bradley_terry import POINTS, bradley_terry
 from judge.stats.cluster_intervals import (
     FEWEST,
     Estimate,
-    check_level,
     interval_from_replicates,
     method_for,
     without_interval,
 )
 from judge.stats.components import strong_components
 from judge.stats.errors import StatisticsError
+from judge.stats.levels import check_level
 from judge.stats.newton import refit
 
 UNRANKED = "none: in more than 1 % of resamples somebody cannot be ranked"
