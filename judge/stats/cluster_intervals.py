@@ -11,14 +11,21 @@ The variance of a ratio comes from its residuals (W. G. Cochran (1977), "Samplin
 of another function of summed tables from its changes without each prompt (the jackknife).
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from judge.columns.arrays import Floats, Ints, sums
-from judge.stats.cancellation import go_on
-from judge.stats.cluster_variance import ClusterVariance, cluster_variance, effective, jackknife_variance
+from judge.stats.cluster_variance import (
+    ClusterSums,
+    ClusterVariance,
+    cluster_variance,
+    effective,
+    jackknife_variance,
+    row_bounded_variance,
+    share_sums,
+)
 from judge.stats.levels import check_level
 from judge.stats.score_intervals import score_interval
 
@@ -34,13 +41,7 @@ PERCENTILE = "bootstrap-percentile"
 FEWEST_FOR_SANDWICH = 40
 FEWEST = 5
 
-_MOST_UNDETERMINED = 0.01
 _PLACES = 9
-
-_CELLS = 1 << 20
-"""The number of draws in memory at once: 8 MB."""
-_KEPT = 8
-"""The number of draws that are kept, one for each number of clusters."""
 
 _NOTHING = 1e-24
 """Smaller variances are rounding errors of zero."""
@@ -116,15 +117,19 @@ def ratio(
     >>> rate.value, rate.method
     (2.45, 'cr2-t')
     """
+    check_level(level)
     used = denominator > 0
-    top, bottom = numerator[used], denominator[used]
-    value = float(top.sum() / bottom.sum()) if bottom.size else 0.0
-    squares = np.square(bottom)
-    row_variance = float(np.square(top - value * bottom).sum() / max(squares.sum(), _NOTHING))
+    top, bottom, n = numerator[used], denominator[used], int(np.count_nonzero(used))
+    if n == 0:
+        return without_interval(None, "none: there is nothing to count", level, 0, 0)
+    value = float(top.sum() / bottom.sum())
+    residual, weight, squares = top - value * bottom, bottom, np.square(bottom)
+    row_variance = float(residual @ residual / squares.sum())
     if cluster is not None:
-        top, bottom, squares = (sums(cluster[used], column) for column in (top, bottom, squares))
-        top, bottom, squares = (column[bottom > 0] for column in (top, bottom, squares))
-    return _ratio(_Sums(top, bottom, squares, row_variance), level, int(np.count_nonzero(used)), bounds)
+        residual, weight, squares = (sums(cluster[used], column) for column in (residual, weight, squares))
+        residual, squares, weight = residual[weight > 0], squares[weight > 0], weight[weight > 0]
+    by_cluster = ClusterSums(residual=residual, weight=weight, squares=squares, row_variance=row_variance)
+    return linear_interval(value, by_cluster, level, n, bounds)
 
 
 def mean(
@@ -152,38 +157,34 @@ def share_of_counts(counted: Floats, of: Floats, level: float = 0.95) -> Estimat
     ... )
     True
     """
-    counted, of = counted[of > 0], of[of > 0]
-    n = int(of.sum())
-    value = float(counted.sum() / n) if n else 0.0
-    return _ratio(_Sums(counted, of, of, value * (1 - value)), level, n, (0.0, 1.0))
-
-
-@dataclass(frozen=True, eq=False)
-class _Sums:
-    """What the interval of a ratio needs: sums by cluster, float64[G], and the mean squared residual of a row."""
-
-    top: Floats
-    bottom: Floats
-    squares: Floats
-    row_variance: float
-
-
-def _ratio(sums: _Sums, level: float, n: int, bounds: tuple[float, float] | None) -> Estimate:
     check_level(level)
-    clusters = sums.bottom.size
-    if n == 0:
+    counted, of = counted[of > 0], of[of > 0]
+    if of.size == 0:
         return without_interval(None, "none: there is nothing to count", level, 0, 0)
-    value = float(sums.top.sum() / sums.bottom.sum())
+    value = float(counted.sum() / of.sum())
+    return linear_interval(value, share_sums(counted, of), level, int(of.sum()), (0.0, 1.0))
+
+
+def linear_interval(
+    value: float,
+    sums: ClusterSums,
+    level: float = 0.95,
+    n: int = 0,
+    bounds: tuple[float, float] | None = None,
+) -> Estimate:
+    """A *value* that solves sum of residuals = 0, with its interval over clusters from 5 of them on.
+
+    *n* is copied to the result, and *bounds* are the least and the largest possible value of a row, if there are any.
+
+    >>> sums = ClusterSums(residual=np.array([1.0, -1, 2, -2, 0]), weight=np.full(5, 4.0), row_variance=0.25)
+    >>> linear_interval(0.5, sums).method
+    'cr2-t'
+    """
+    clusters = sums.weight.size
     if clusters < FEWEST:
         return without_interval(round(value, _PLACES), method_for(clusters), level, n, clusters)
-    residual = sums.top - value * sums.bottom
-    spread = cluster_variance(residual, sums.bottom, sums.squares, sums.row_variance)
-    if bounds is not None:
-        # At best all rows are independent, at worst those of a prompt are all alike.
-        least = sums.row_variance * float(sums.squares.sum()) / float(sums.bottom.sum()) ** 2
-        most = sums.row_variance / effective(sums.bottom)
-        spread = replace(spread, variance=min(max(spread.variance, least), most))
-    return _interval(value, spread, sums.bottom, "cr2-{}", level, n, bounds)
+    spread = cluster_variance(sums) if bounds is None else row_bounded_variance(sums)
+    return _interval(value, spread, sums.weight, "cr2-{}", level, n, bounds)
 
 
 def jackknife(
@@ -253,113 +254,6 @@ def _interval(
     low, high, name = score_interval(share, rows, critical, level)
     ends = bounds[0] + width * low, bounds[0] + width * high
     return _estimate(value, ends, error, method.format(name), level, n, clusters)
-
-
-@dataclass(eq=False)
-class Resamples:
-    """How often each cluster is drawn in each of *replicates* resamples; *seed* fixes the draws for each G.
-
-    Draws for few clusters are kept, because a report uses them again for every figure.
-    """
-
-    seed: int
-    replicates: int
-    _kept: dict[int, Floats] = field(default_factory=dict, init=False, repr=False)
-
-    def of(self, clusters: int) -> Iterator[Floats]:
-        """Yield the draws for a number of *clusters* in blocks, float64[k, *clusters*].
-
-        >>> [block.sum(axis=1).tolist() for block in Resamples(0, 3).of(5)]
-        [[5.0, 5.0, 5.0]]
-        """
-        if clusters in self._kept:
-            go_on()
-            yield self._kept[clusters]
-            return
-        rng, chances = np.random.default_rng(self.seed), np.full(clusters, 1 / clusters)
-        size = max(1, _CELLS // clusters)
-        for start in range(0, self.replicates, size):
-            go_on()
-            size_of_block = min(size, self.replicates - start)
-            block = rng.multinomial(clusters, chances, size_of_block).astype(np.float64)
-            if size_of_block == self.replicates and len(self._kept) < _KEPT:
-                self._kept[clusters] = block
-            yield block
-
-
-def bootstrap_interval(
-    sums: Floats,
-    statistic: Callable[[Floats], Floats],
-    level: float = 0.95,
-    n: int = 0,
-    bounds: tuple[float, float] | None = None,
-    *,
-    resamples: Resamples,
-    percentile: bool = False,
-) -> Estimate:
-    """A function of summed tables, with its interval by a bootstrap over clusters.
-
-    The arguments are those of `jackknife`, and *resamples* gives the draws of clusters. The interval uses the standard
-    deviation of the replicates times sqrt(G / (G - 1)), with t of G - 1. With *percentile* it is between quantiles of
-    the replicates, which is too narrow with few clusters. Resamples that do not determine the figure are left out; if
-    they are more than 1 %, there is no interval.
-
-    >>> resamples = Resamples(0, 2000)
-    >>> result = bootstrap_interval(np.arange(1.0, 9.0)[:, None], lambda tables: tables[:, 0] ** 2, resamples=resamples)
-    >>> result.value, result.clusters, result.method
-    (1296.0, 8, 'bootstrap-se-t')
-    """
-    check_level(level)
-    clusters = sums.shape[0]
-    value = float(statistic(sums.sum(axis=0, keepdims=True))[0])
-    if np.isnan(value):
-        return without_interval(None, "none: the figure is not determined", level, n, clusters)
-    if clusters < FEWEST:
-        return without_interval(round(value, _PLACES), method_for(clusters), level, n, clusters)
-    flat = sums.reshape(clusters, -1)
-    tables = np.concatenate([drawn @ flat for drawn in resamples.of(clusters)])
-    again = statistic(tables.reshape(-1, *sums.shape[1:]))
-    method = "none: the figure is not determined in more than 1 % of resamples"
-    return interval_from_replicates(
-        value,
-        again[~np.isnan(again)],
-        resamples.replicates,
-        level,
-        n,
-        clusters,
-        bounds,
-        percentile=percentile,
-        undetermined=method,
-    )
-
-
-def interval_from_replicates(
-    value: float,
-    again: Floats,
-    drawn: int,
-    level: float,
-    n: int,
-    clusters: int,
-    bounds: tuple[float, float] | None = None,
-    *,
-    percentile: bool = False,
-    undetermined: str,
-) -> Estimate:
-    """A *value* with its interval from the replicates *again* (float64[k]) of *drawn* resamples of clusters.
-
-    If more than 1 % of the replicates are missing, there is no interval, and *undetermined* is the reason.
-
-    >>> again = np.linspace(0, 2, 101)
-    >>> interval_from_replicates(1.0, again, 101, 0.9, 9, 50, percentile=True, undetermined="none: too few").low
-    0.1
-    """
-    if again.size < (1 - _MOST_UNDETERMINED) * drawn:
-        return without_interval(round(value, _PLACES), undetermined, level, n, clusters)
-    variance = float(again.var(ddof=1)) * clusters / (clusters - 1)
-    if not percentile:
-        return estimate(value, variance, BOOTSTRAP, level, n, clusters, bounds)
-    low, high = np.quantile(again, [(1 - level) / 2, (1 + level) / 2]).tolist()
-    return _estimate(value, (low, high), variance**0.5, PERCENTILE, level, n, clusters)
 
 
 def estimate(

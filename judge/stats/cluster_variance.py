@@ -22,7 +22,7 @@ and Economic Statistics 36(4); G. W. Imbens, M. Kolesár (2016), Review of Econo
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -67,25 +67,67 @@ def effective(weight: Floats) -> float:
     return float(weight.sum() ** 2 / (weight @ weight))
 
 
-def cluster_variance(residual: Floats, weight: Floats, squares: Floats, row_variance: float) -> ClusterVariance:
-    """The variance of a ratio from the *residual* of each cluster, y - v d: float64[G], in the units of y.
+@dataclass(frozen=True, eq=False)
+class ClusterSums:
+    """What the variance of a ratio is computed from, by cluster.
 
-    *weight* is d, float64[G], positive. *squares* is e, float64[G]: the sum of the squared weights of a cluster's rows.
-    *row_variance* is Q, the mean squared residual of a row of weight 1.
+    *residual* is y - v d, float64[G], in the units of y; *weight* is d, float64[G], positive. *row_variance* is Q, the
+    mean squared residual of a row of weight 1. *squares* is e, float64[G], the sum of the squared weights of the rows;
+    None stands for rows of weight 1, for which it is the weight.
+    """
 
-    >>> result = cluster_variance(np.array([1.0, -1.0, 2.0, -2.0, 0.0]), np.full(5, 4.0), np.full(5, 4.0), 0.25)
+    residual: Floats
+    weight: Floats
+    row_variance: float
+    squares: Floats | None = None
+
+    @property
+    def independent(self) -> Floats:
+        """The variance of each cluster, in units of Q, if rows were independent: float64[G]."""
+        return self.weight if self.squares is None else self.squares
+
+
+def share_sums(counted: Floats, of: Floats) -> ClusterSums:
+    """The sums of a share of rows, of which *counted* of so many (*of*) have it in each cluster: float64[G] each.
+
+    >>> share_sums(np.array([1.0, 3.0]), np.array([4.0, 4.0])).residual.tolist()
+    [-1.0, 1.0]
+    """
+    value = float(counted.sum() / of.sum())
+    return ClusterSums(residual=counted - value * of, weight=of, row_variance=value * (1 - value))
+
+
+def cluster_variance(sums: ClusterSums) -> ClusterVariance:
+    """The variance of the ratio of two sums over clusters.
+
+    >>> result = cluster_variance(share_sums(np.array([1.0, 2.0, 3.0, 4.0, 0.0]), np.full(5, 4.0)))
     >>> round(result.variance, 6), round(1 / result.s2, 6)
     (0.03125, 4.0)
     """
-    leverage = weight / weight.sum()
+    leverage = sums.weight / sums.weight.sum()
     # A prompt that is alone has leverage 1 and residual 0.
     inflation = np.divide(1.0, 1 - leverage, out=np.zeros_like(leverage), where=leverage < 1)
-    terms = np.square(residual) * inflation
-    alike = np.maximum(np.square(weight) - squares, 0.0)
-    rho = 1.0 if effective(weight) < FEWEST_EFFECTIVE else _rho(terms, squares, alike, row_variance)
-    shape = squares + rho * alike
+    terms = np.square(sums.residual) * inflation
+    alike = np.maximum(np.square(sums.weight) - sums.independent, 0.0)
+    few = effective(sums.weight) < FEWEST_EFFECTIVE
+    rho = 1.0 if few else _rho(terms, sums.independent, alike, sums.row_variance)
+    shape = sums.independent + rho * alike
     ratio, s2, s3 = _moments(shape / shape.sum(), leverage, inflation)
-    return ClusterVariance(variance=float(terms.sum()) / float(weight.sum()) ** 2 * ratio, s2=s2, s3=s3)
+    return ClusterVariance(variance=float(terms.sum()) / float(sums.weight.sum()) ** 2 * ratio, s2=s2, s3=s3)
+
+
+def row_bounded_variance(sums: ClusterSums) -> ClusterVariance:
+    """The same as `cluster_variance`, for figures of rows between two bounds: limited by what the rows can vary.
+
+    At least as if all rows were independent, and at most as if those of a cluster were all alike.
+
+    >>> row_bounded_variance(share_sums(np.full(5, 2.0), np.full(5, 4.0))).variance
+    0.0125
+    """
+    result = cluster_variance(sums)
+    least = sums.row_variance * float(sums.independent.sum()) / float(sums.weight.sum()) ** 2
+    most = sums.row_variance / effective(sums.weight)
+    return replace(result, variance=min(max(result.variance, least), most))
 
 
 def jackknife_variance(
@@ -97,16 +139,17 @@ def jackknife_variance(
 
     >>> tables = np.array([[3.0, 1.0], [2.0, 2.0], [4.0, 0.0], [1.0, 3.0], [5.0, 3.0]])
     >>> share = lambda table: table[:, 0] / table.sum(axis=1)
-    >>> total = tables.sum(axis=0)
-    >>> result = jackknife_variance(share(total[None]) - share(total - tables), tables.sum(axis=1), total, share)
-    >>> same = cluster_variance(
-    ...     tables[:, 0] - 0.625 * tables.sum(axis=1), tables.sum(axis=1), tables.sum(axis=1), 0.625 * 0.375
-    ... )
+    >>> total, weight = tables.sum(axis=0), tables.sum(axis=1)
+    >>> result = jackknife_variance(share(total[None]) - share(total - tables), weight, total, share)
+    >>> same = cluster_variance(share_sums(tables[:, 0], weight))
     >>> round(result.variance / same.variance, 6)
     1.0
     """
     # Leaving out a cluster of leverage h changes a ratio by its residual divided by (1 - h).
-    return cluster_variance(change * (weight.sum() - weight), weight, weight, _cell_variance(total, statistic))
+    residual = change * (weight.sum() - weight)
+    return cluster_variance(
+        ClusterSums(residual=residual, weight=weight, row_variance=_cell_variance(total, statistic))
+    )
 
 
 def _cell_variance(total: Floats, statistic: Callable[[Floats], Floats]) -> float:

@@ -17,10 +17,10 @@ from judge.columns.arrays import Floats
 from judge.stats.battles import Battles
 from judge.stats.bootstrap import resampled_wins
 from judge.stats.bradley_terry import POINTS, bradley_terry
+from judge.stats.cluster_bootstrap import interval_from_replicates
 from judge.stats.cluster_intervals import (
     FEWEST,
     Estimate,
-    interval_from_replicates,
     method_for,
     without_interval,
 )

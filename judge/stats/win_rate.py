@@ -34,7 +34,7 @@ def win_rates(battles: Battles, reference: int | None = None, level: float = 0.9
 
     >>> result = win_rates(Battles.from_names(["a"] * 20, ["b"] * 20, ["left", "tie"] * 10), 1)
     >>> result.rates[0].value, result.rates[0].method
-    (0.75, 'cr2-korn-graubard')
+    (0.75, 'cr2-wilson')
     """
     m = len(battles.contestants)
     if reference is not None and not 0 <= reference < m:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import beta
 from scipy.stats import t as student
 
-from judge.columns.arrays import Floats, Ints
+from judge.columns.arrays import Floats, Ints, sums
 from judge.stats.chance import cohen_kappa
 from judge.stats.cluster_intervals import (
     jackknife,
@@ -16,7 +16,7 @@ from judge.stats.cluster_intervals import (
     share_of_counts,
     without_interval,
 )
-from judge.stats.cluster_variance import cluster_variance, effective
+from judge.stats.cluster_variance import ClusterSums, cluster_variance, effective, share_sums
 from judge.stats.critical_values import critical_value
 from judge.stats.score_intervals import clopper_pearson
 from stats.known import known
@@ -52,7 +52,7 @@ def test_moments_equal_those_of_matrices(sizes: list[int]) -> None:
     residual[:2] = 1e-3, -1e-3  # far less than independent rows would vary, so rho is 0
     ratio_of_traces, s2, s3 = moments_by_matrices(weight, weight, 0.0)
 
-    result = cluster_variance(residual, weight, weight, 1.0)
+    result = cluster_variance(ClusterSums(residual=residual, weight=weight, row_variance=1.0))
 
     plain = (residual**2 / (1 - weight / weight.sum())).sum() / weight.sum() ** 2
     assert result.variance == pytest.approx(plain * ratio_of_traces)
@@ -65,7 +65,7 @@ def test_prompts_that_vary_as_wholes_have_fewer_degrees_of_freedom() -> None:
     weight = np.array([30.0, 10, 10, 5, 5, 5, 5, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1])
     residual = np.where(np.arange(weight.size) % 2, 1, -1) * weight * np.sqrt(1 - weight / weight.sum())
 
-    result = cluster_variance(residual, weight, weight, 1.0)
+    result = cluster_variance(ClusterSums(residual=residual, weight=weight, row_variance=1.0))
 
     _, s2, s3 = moments_by_matrices(weight, weight, 1.0)
     assert result.s2 == pytest.approx(s2, rel=0.02)
@@ -79,7 +79,7 @@ def test_below_five_effective_prompts_rows_count_as_alike() -> None:
     residual[1:3] = 0.1, -0.1
 
     assert effective(weight) < 5
-    assert cluster_variance(residual, weight, weight, 1.0).s2 == pytest.approx(
+    assert cluster_variance(ClusterSums(residual=residual, weight=weight, row_variance=1.0)).s2 == pytest.approx(
         moments_by_matrices(weight, weight, 1.0)[1]
     )
 
@@ -105,8 +105,8 @@ def test_a_ratio_is_that_of_the_sums() -> None:
     bottom = rng.integers(1, 4, cluster.size).astype(float)
     top = bottom * (rng.normal(size=cluster.size) + rng.normal(size=50)[cluster])
     value = top.sum() / bottom.sum()
-    weight, squares = np.bincount(cluster, bottom), np.bincount(cluster, bottom**2)
-    residual = np.bincount(cluster, top - value * bottom)
+    weight, squares = sums(cluster, bottom), sums(cluster, bottom**2)
+    residual = sums(cluster, top - value * bottom)
     terms, alike = residual**2 / (1 - weight / weight.sum()), weight**2 - squares
     row_variance = np.square(top - value * bottom).sum() / squares.sum()
     rho = (terms / row_variance - squares).sum() / alike.sum()
@@ -128,9 +128,9 @@ def test_a_ratio_is_that_of_the_sums() -> None:
 def test_a_share_has_wilsons_interval() -> None:
     """Its ends are the shares p with (v - p)^2 = c^2 p (1 - p) / n, where n is v (1 - v) / V."""
     values, cluster = draw_shares(3, 80)
-    weight, hits = np.bincount(cluster).astype(float), np.bincount(cluster, values)
+    weight, hits = sums(cluster), sums(cluster, values)
     value = values.mean()
-    spread = cluster_variance(hits - value * weight, weight, weight, value * (1 - value))
+    spread = cluster_variance(share_sums(hits, weight))
     critical = float(critical_value(0.95, np.array(spread.s2), np.array(spread.s3)))
     shrink = critical**2 * spread.variance / (value * (1 - value))
     low, high = np.sort(np.roots([1 + shrink, -2 * value - shrink, value**2]))
@@ -215,7 +215,7 @@ def test_below_five_prompts_there_is_no_interval_of_a_share() -> None:
 def test_the_jackknife_of_a_share_is_the_share() -> None:
     """For a share of summed counts, leaving out prompts gives the variance and the moments of the ratio."""
     values, cluster = draw_shares(5, 40)
-    weight, hits = np.bincount(cluster).astype(float), np.bincount(cluster, values)
+    weight, hits = sums(cluster), sums(cluster, values)
     tables = np.stack([hits, weight - hits], axis=1)
 
     left_out = jackknife(tables, lambda table: table[:, 0] / table.sum(axis=1), bounds=(0.0, 1.0))
@@ -227,16 +227,15 @@ def test_the_jackknife_of_a_share_is_the_share() -> None:
 
 def test_a_jackknife_without_an_interval_has_a_reason() -> None:
     """A statistic that is undefined without some prompt has the whole range, or without bounds no interval."""
-    sums = np.zeros((6, 2))
-    sums[0] = 1, 2
-    sums[1:, 1] = 0
+    tables = np.zeros((6, 3))
+    tables[:, 2] = 1
+    tables[0, :2] = 1, 2
 
     def share(tables: Floats) -> Floats:
         whole: Floats = np.divide(tables[:, 0], tables[:, 1], out=np.full(len(tables), np.nan), where=tables[:, 1] > 0)
         return whole
 
-    filled = np.concatenate([sums, np.ones((6, 1))], axis=1)
-    without, within = jackknife(filled, share), jackknife(filled, share, bounds=(0.0, 1.0))
+    without, within = jackknife(tables, share), jackknife(tables, share, bounds=(0.0, 1.0))
     still = jackknife(np.ones((6, 2)), lambda tables: tables[:, 0] / tables[:, 1])
 
     assert (without.value, without.low) == (0.5, None)
