@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from judge.api.v1.leaderboard_pb2 import Leaderboard, LeftOut, Rating
 
 Unknown = TypeVar("Unknown", str, None)
+NOTABLE = 0.02
+"""A mean win rate over prompts is printed if it differs from the share by this much."""
 COLUMNS = ("contestant", "rank", "ranks", "rating", "low", "high", "win_rate", "n", "prompts", "best", "order_sd")
 STANDINGS = {1: "ahead", 2: "behind", 3: "cannot tell"}
 TIES = {"half-win": "ties count as half a win", "input": "ties count as given"}
@@ -59,6 +61,9 @@ def print_leaderboard(leaderboard: Leaderboard, title: str) -> None:
     for rating in leaderboard.ratings:
         if rating.HasField("order_sd"):
             out.print(f"{rating.contestant}: the rating varies by {rating.order_sd:.1f} over random orders (SD)")
+        if rating.HasField("by_prompt") and abs(rating.by_prompt - rating.rating) >= NOTABLE:
+            by_prompt = f"{rating.by_prompt:.{digits}f}, {spread(rating.by_prompt_interval, digits)}"
+            out.print(f"{rating.contestant}: the win rate is {by_prompt}, if each prompt counts once")
     _print_methods(leaderboard)
     _print_anchoring(leaderboard)
     _print_extras(leaderboard, title, digits)

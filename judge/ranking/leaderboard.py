@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field, replace
 
 from judge.ranking.options import TIES, RankOptions
+from judge.stats.cluster_intervals import Estimate
 from judge.stats.scorecard import Block
 from judge.stats.tie_rules import HALF_WIN
 from judge.stats.variance import Component
@@ -32,6 +33,8 @@ class RatingRow:
     """The probability of being the best."""
     order_sd: float | None = None
     """The standard deviation of Elo over random orders of the battles."""
+    by_prompt: Estimate | None = None
+    """The mean win rate of the prompts, each counting once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,14 +167,16 @@ def _win_rate(design: BattleDesign, options: RankOptions) -> Leaderboard:
     battles = design.battles
     if options.reference not in battles.contestants:
         return sorted_leaderboard(options, f"none: {options.reference} has no battle here", ())
-    rates = win_rates(battles, battles.contestants.index(options.reference), options.level).rates
+    against = win_rates(battles, battles.contestants.index(options.reference), options.level)
+    rates = against.rates
     known = [i for i, rate in enumerate(rates) if rate.value is not None]
     values = [round(rate.value or 0.0, 6) for rate in rates]
     bounds = [(_or_nan(rate.low), _or_nan(rate.high)) for rate in rates]
     places = dict(zip(known, ranks(np.array([rates[i].value for i in known])).tolist(), strict=True))
     rows = rating_rows(design, values, bounds, values)
-    method = next((rates[i].method for i in known), "none: no battle against the reference")
-    return sorted_leaderboard(options, method, [replace(rows[i], rank=places[i]) for i in known])
+    method = ", ".join(dict.fromkeys(rates[i].method for i in known)) or "none: no battle against the reference"
+    ranked = [replace(rows[i], rank=places[i], by_prompt=against.by_prompt[i]) for i in known]
+    return sorted_leaderboard(options, method, ranked)
 
 
 def _or_nan(value: float | None) -> float:

@@ -147,6 +147,25 @@ def mean(
     return ratio(values, np.ones(values.size), cluster, level, bounds)
 
 
+def mean_by_cluster(
+    numerator: Floats,
+    denominator: Floats,
+    cluster: Ints | None = None,
+    level: float = 0.95,
+    bounds: tuple[float, float] | None = None,
+) -> Estimate:
+    """The mean of the clusters' own ratios, each of which counts once. The arguments are those of `ratio`.
+
+    >>> cluster = np.repeat(np.arange(5, dtype=np.int32), [1, 1, 1, 1, 6])
+    >>> mean_by_cluster(np.repeat([1.0, 0.0], [4, 6]), np.ones(10), cluster).value
+    0.8
+    """
+    if cluster is not None:
+        numerator, denominator = sums(cluster, numerator), sums(cluster, denominator)
+    used = denominator > 0
+    return mean(numerator[used] / denominator[used], None, level, bounds)
+
+
 def share_of_counts(counted: Floats, of: Floats, level: float = 0.95) -> Estimate:
     """A share of rows that are *counted* by cluster already: float64[G], out of so many rows *of* each, float64[G].
 
@@ -208,7 +227,7 @@ def jackknife(
     (0.625, 6, 'jackknife-t')
     """
     check_level(level)
-    sums = sums[sums.reshape(sums.shape[0], -1).any(axis=1)]
+    sums = sums[sums.any(axis=tuple(range(1, sums.ndim)))]
     clusters = sums.shape[0]
     total = sums.sum(axis=0, keepdims=True)
     value = float(statistic(total)[0])
