@@ -7,9 +7,15 @@ from __future__ import annotations
 
 import sys
 
+import calibration_simulations
 import design_coverage
+import share_simulations
 
-PARTS = {"coverage": design_coverage.rows}
+PARTS = {
+    "coverage": design_coverage.rows,
+    "shares": share_simulations.rows,
+    "calibration": calibration_simulations.rows,
+}
 
 
 def main() -> None:
