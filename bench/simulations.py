@@ -9,18 +9,22 @@ import sys
 from collections.abc import Callable, Iterator
 
 import board_simulations
+import calibration_simulations
 import design_coverage
 import fit_simulations
 import people_simulations
 import probe_simulations
+import share_simulations
 from figures import Figure
 
 PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "boards": board_simulations.rows,
+    "calibration": calibration_simulations.rows,
     "coverage": design_coverage.rows,
     "fit": fit_simulations.rows,
     "people": people_simulations.rows,
     "probes": probe_simulations.rows,
+    "shares": share_simulations.rows,
 }
 
 

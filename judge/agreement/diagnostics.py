@@ -79,8 +79,9 @@ def _cascaded(
     right = most.outcome[np.searchsorted(most.item, votes.item)] == votes.outcome
     sure = np.where(np.isnan(left_score), 1.0, np.abs(2 * left_score - 1))
     otherwise = None if second is None else _right(second.votes, most, votes)
-    rng, target_share, delta = np.random.default_rng(options.seed), options.cascade_target, options.cascade_delta
-    result = cascade(sure, right, votes.cluster, rng, target_share, delta, options.level, otherwise)
+    result = cascade(
+        sure, right, votes.cluster, options.cascade_target, options.cascade_delta, options.level, otherwise
+    )
     return result, ONE_STEP if len(result.steps) == 1 else ""
 
 

@@ -11,7 +11,7 @@ from judge.domain.defaults import AGREEMENT, AGREEMENT_INFERENCES, AGREEMENT_INT
 from judge.domain.errors import InvalidInput
 from judge.domain.outcome import Reconcile
 from judge.stats.agreement import IntervalMethod
-from judge.stats.cluster_intervals import Resamples, bootstrap_interval
+from judge.stats.cluster_bootstrap import Resamples, bootstrap_interval
 from judge.votes.votes import WHOLE, Part, Taking
 
 MOST_REPLICATES = 10_000

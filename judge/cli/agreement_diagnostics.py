@@ -140,6 +140,11 @@ def calibration_curve(report: AgreementReport) -> None:
         for step in calibration.curve
     ]
     table("Calibration: how sure the source is, and how often it is right", ("sure", "votes", "mean", "right"), rows)
+    if calibration.slope.HasField("value"):
+        console().print(
+            f"Recalibration slope {share(calibration.slope)}: 1 if the source is calibrated, below 1 if it is "
+            "overconfident."
+        )
     figures = {"Brier": calibration.brier, "log loss": calibration.log_loss, "calibration error": calibration.ece}
     words = ", ".join(f"{name} {share(estimate)}" for name, estimate in figures.items())
     console().print(f"{words}: {calibration.brier.n:,} votes on {calibration.brier.prompts:,} prompts.")
@@ -211,7 +216,8 @@ def cascade(report: AgreementReport) -> None:
     else:
         words = f"No threshold guarantees an agreement of {rule.target:g}"
     console().print(
-        f"{words}, with {1 - rule.delta:.0%} confidence, for new prompts of the same kind and the same contestants.\n"
+        f"{words}, with {1 - rule.delta:.0%} confidence, for the comparisons of new prompts of the same kind and the "
+        "same contestants. The confidence is asymptotic: it holds for many prompts.\n"
     )
 
 

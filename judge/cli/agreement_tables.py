@@ -18,6 +18,8 @@ ANNOTATOR_PAIR = 3
 _WHOLE = 1e-6
 """Counts that are closer to a whole number are whole."""
 AS_KAPPA = "as kappa"
+NOTABLE = 0.02
+"""A mean over prompts is printed if it differs from the share by this much."""
 Coefficient = Literal["kappa", "ac1", "alpha", "alpha_ordinal", "macro_f1"]
 BEYOND: dict[Coefficient, str] = {
     "kappa": "Cohen's kappa",
@@ -55,6 +57,7 @@ def agreement(report: AgreementReport, title: str, wanted: float) -> None:
     # The whole comes first: a figure for each treatment of ties.
     first = report.figures[0]
     whole = [figure for figure in report.figures if (figure.slice, figure.annotator) == (first.slice, first.annotator)]
+    _by_prompt(whole)
     _beyond(whole, report.orientation)
     _confusion(first)
     diagnostics.ceilings(report, wanted)
@@ -83,6 +86,16 @@ def agreement(report: AgreementReport, title: str, wanted: float) -> None:
     )
     _coverage(report)
     _intervals(whole)
+
+
+def _by_prompt(whole: Sequence[AgreementFigure]) -> None:
+    """Print the mean agreement of the prompts where it is not that of all pairs of votes."""
+    for figure in whole:
+        if abs(figure.rate_by_prompt.value - figure.rate) >= NOTABLE:
+            console().print(
+                f"{TREATMENTS[figure.ties].capitalize()}, if each prompt counts once, the agreement is "
+                f"{share(figure.rate_by_prompt)}. Above, prompts with more votes count more.\n"
+            )
 
 
 def _beyond(whole: Sequence[AgreementFigure], orientation: str) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from judge.api.v1.leaderboard_pb2 import ContestantStanding, Equivalence, Leaderboard, LeftOut, Rating
 
 Unknown = TypeVar("Unknown", str, None)
+NOTABLE = 0.02
+"""A mean win rate over prompts is printed if it differs from the share by this much."""
 COLUMNS = (
     "contestant",
     "rank",
@@ -76,6 +78,9 @@ def print_leaderboard(leaderboard: Leaderboard, title: str) -> None:
     for rating in leaderboard.ratings:
         if rating.HasField("order_sd"):
             out.print(f"{rating.contestant}: the rating varies by {rating.order_sd:.1f} over random orders (SD)")
+        if rating.HasField("by_prompt") and abs(rating.by_prompt - rating.rating) >= NOTABLE:
+            by_prompt = f"{rating.by_prompt:.{digits}f}, {spread(rating.by_prompt_interval, digits)}"
+            out.print(f"{rating.contestant}: the win rate is {by_prompt}, if each prompt counts once")
     for finding in leaderboard.goodness_of_fit.findings:
         out.print(finding)
     _print_methods(leaderboard)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from judge.ranking.goodness_of_fit import FitReport
 from judge.ranking.options import TIES, RankOptions
+from judge.stats.cluster_intervals import Estimate
 from judge.stats.equivalence import Answer
 from judge.stats.scorecard import Block
 from judge.stats.tie_rules import HALF_WIN
@@ -34,6 +35,8 @@ class RatingRow:
     """The probability of being the best, if the true strengths come from one normal distribution."""
     order_sd: float | None = None
     """The standard deviation of Elo over random orders of the battles."""
+    by_prompt: Estimate | None = None
+    """The mean win rate of the prompts, each counting once."""
 
 
 @dataclass(frozen=True, slots=True)

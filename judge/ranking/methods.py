@@ -186,8 +186,11 @@ def _win_rate(design: BattleDesign, options: RankOptions) -> Leaderboard:
     bounds = [(_or_nan(rate.low), _or_nan(rate.high)) for rate in rates]
     places = dict(zip(known, ranks(np.array([rates[i].value for i in known])).tolist(), strict=True))
     rows = rating_rows(design, values, bounds, values)
-    method = next((rates[i].method for i in known), "none: no battle against the reference")
-    counted = [replace(rows[i], rank=places[i], n=rates[i].n, prompts=rates[i].clusters) for i in known]
+    method = ", ".join(dict.fromkeys(rates[i].method for i in known)) or "none: no battle against the reference"
+    counted = [
+        replace(rows[i], rank=places[i], n=rates[i].n, prompts=rates[i].clusters, by_prompt=against.by_prompt[i])
+        for i in known
+    ]
     leaderboard = sorted_leaderboard(options, method, counted)
     compared = [i for i in known if rates[i].low is not None]
     block = advantages(against, compared)

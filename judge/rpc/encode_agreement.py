@@ -114,6 +114,8 @@ def _calibration(calibration: Calibration) -> agreement_service_pb2.Calibration:
         temperature=calibration.temperature,
         log_loss_after=_estimated(calibration.log_loss_after) if calibration.log_loss_after else None,
         ece_after=_estimated(calibration.ece_after) if calibration.ece_after else None,
+        slope=_estimated(calibration.slope),
+        debiased_error=calibration.debiased_error,
     )
 
 
@@ -304,4 +306,5 @@ def _figure(row: Figure, report: Report) -> agreement_service_pb2.AgreementFigur
         alpha_interval_method=figure.alpha.method,
         alpha_ordinal_interval_method=figure.alpha_ordinal.method,
         macro_f1_interval_method=figure.macro_f1.method,
+        rate_by_prompt=_estimated(figure.rate_by_prompt),
     )

@@ -33,6 +33,8 @@ def encode_leaderboard(leaderboard: Leaderboard) -> leaderboard_pb2.Leaderboard:
                 rank_interval=leaderboard_pb2.RankInterval(low=row.ranks[0], high=row.ranks[1]) if row.ranks else None,
                 order_sd=row.order_sd,
                 probability_best=row.best,
+                by_prompt=row.by_prompt.value if row.by_prompt else None,
+                by_prompt_interval=interval(row.by_prompt.low, row.by_prompt.high) if row.by_prompt else None,
             )
             for row in leaderboard.ratings
         ],

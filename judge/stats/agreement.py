@@ -20,7 +20,7 @@ import numpy as np
 from judge.columns.arrays import Floats, Ints, places, present, round_to, sums
 from judge.stats.battles import TIE
 from judge.stats.chance import both_orientations, both_roles, cohen_kappa, gwet_ac1, macro_f1
-from judge.stats.cluster_intervals import Estimate, jackknife, ratio
+from judge.stats.cluster_intervals import Estimate, jackknife, mean_by_cluster, share_of_counts
 from judge.stats.errors import StatisticsError
 from judge.stats.krippendorff import coincidences, krippendorff_alpha
 from judge.stats.votes import VotePairs
@@ -39,14 +39,16 @@ IntervalMethod = Callable[[Floats, Callable[[Floats], Floats], float, int, tuple
 class AgreementFigure:
     """The agreement of two sources. A figure that cannot be computed is None, and *reason* says why (else it is empty).
 
-    *rate* is *agree* / *n*, over *n* pairs of annotators on *comparisons* items of *prompts* prompts. *agree* is a
-    fraction if an annotator voted several times on an item, or if each comparison counts once. *kappa* (Cohen), *ac1*
-    (Gwet), *alpha* and *alpha_ordinal* (Krippendorff) are corrected for chance; *macro_f1* takes the target as the
-    truth. Intervals are for new prompts, at *level*. *confusion* is float64[3, 3] and sums to *n*: the source's outcome
-    (row) by the target's (column), in the order LEFT, RIGHT, TIE, as stored.
+    *rate* is *agree* / *n*, over *n* pairs of annotators on *comparisons* items of *prompts* prompts. *rate_by_prompt*
+    is the mean rate of the prompts, each of which counts once. *agree* is a fraction if an annotator voted several
+    times on an item, or if each comparison counts once. *kappa* (Cohen), *ac1* (Gwet), *alpha* and *alpha_ordinal*
+    (Krippendorff) are corrected for chance; *macro_f1* takes the target as the truth. Intervals are for new prompts, at
+    *level*. *confusion* is float64[3, 3] and sums to *n*: the source's outcome (row) by the target's (column), in the
+    order LEFT, RIGHT, TIE, as stored.
     """
 
     rate: Estimate
+    rate_by_prompt: Estimate
     agree: float
     n: int
     comparisons: int
@@ -73,8 +75,8 @@ def agreement(
     """Measure how the two votes of each of *pairs* agree.
 
     *ties* is WITH (S1: a tie is a third answer) or WITHOUT (S2: pairs with a tie are left out). *orientation* is both
-    or sorted; it changes only the figures that are corrected for chance. *interval_method* replaces the sandwich and
-    the jackknife. Raises StatisticsError for other values of *ties* or *orientation*.
+    or sorted; it changes only the figures that are corrected for chance. *interval_method* replaces the
+    intervals of `cluster_intervals`. Raises StatisticsError for other values of *ties* or *orientation*.
 
     >>> from judge.stats.votes import VoteColumns, pairs_between
     >>> zero = np.zeros(4, dtype=np.int32)
@@ -97,15 +99,16 @@ def agreement(
         counted, together = both_orientations(counted), both_orientations(together)
     categories = 3 if ties == "WITH" else 2
     interval = interval_method or jackknife
-    same = np.trace(tables, axis1=1, axis2=2)
+    same, counts = np.trace(tables, axis1=1, axis2=2), tables.sum(axis=(1, 2))
     if interval_method is None:
-        # The tables are summed by prompt already, which is faster than counting pairs again.
-        rate = replace(ratio(same, tables.sum(axis=(1, 2)), None, level, (0.0, 1.0)), n=pairs.n)
+        # The tables are counted by prompt already, which is faster than counting pairs again.
+        rate = replace(share_of_counts(same, counts, level), n=pairs.n)
     else:
         rate = interval_method(tables, share_agreeing, level, pairs.n, (0.0, 1.0))
     kappa = interval(counted, cohen_kappa, level, pairs.n, _RANGE)
     return AgreementFigure(
         rate=rate,
+        rate_by_prompt=mean_by_cluster(same, counts, None, level, (0.0, 1.0)),
         agree=round(float(same.sum()), _PLACES),
         n=pairs.n,
         comparisons=present(pairs.item).size,

@@ -10,8 +10,8 @@ looks, so the sum over looks bounds the probability of ever being wrong, however
 import numpy as np
 
 from judge.columns.arrays import Floats
-from judge.stats.cluster_intervals import check_level
 from judge.stats.errors import StatisticsError
+from judge.stats.levels import check_level
 
 MOST = 1000
 _LEAST = 1e-12

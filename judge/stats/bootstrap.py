@@ -25,9 +25,10 @@ from judge.columns.arrays import Flags, Floats, Ints, sums
 from judge.stats.battles import TIE, Battles, cluster_codes
 from judge.stats.bradley_terry import BradleyTerryFit, bradley_terry
 from judge.stats.cancellation import go_on
-from judge.stats.cluster_intervals import BOOTSTRAP, FEWEST, PERCENTILE, check_level, method_for
+from judge.stats.cluster_intervals import BOOTSTRAP, FEWEST, PERCENTILE, method_for
 from judge.stats.components import strong_components
 from judge.stats.errors import StatisticsError
+from judge.stats.levels import check_level
 from judge.stats.newton import refit
 from judge.stats.sandwich import Covariance
 from judge.stats.tie_rules import HALF_WIN

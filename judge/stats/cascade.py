@@ -3,23 +3,34 @@
 J. Jung, F. Brahman, Y. Choi (2024), "Trust or Escalate: LLM Judges with Provable Guarantees for Human Agreement",
 arXiv:2407.18370. Confidence thresholds are tested from the strictest on, each at level delta, until one fails. A
 threshold is wrong if the judge's true agreement with people above it is less than the target. Fixed-sequence testing
-keeps the probability that any wrong threshold passes below delta (P. Bauer (1991), Statistics in Medicine 10). The test
-is the exact binomial test. It begins at the first threshold with enough comparisons to pass despite two errors.
+keeps the probability that any wrong threshold passes below delta (P. Bauer (1991), Statistics in Medicine 10).
 
-Comparisons of one prompt are not independent, so the test uses one random comparison of each prompt. The reported
-shares and agreements use all comparisons. The guarantee is for new prompts of the same source and the same contestants.
+The agreement is that of comparisons, not of prompts, so a prompt with many counts for as many. Comparisons of one
+prompt are not independent. The test is therefore Korn and Graubard's one-sided exact binomial one, for the effective
+number of comparisons (see `cluster_variance` and `score_intervals`). Its level is asymptotic in the number of prompts:
+the binomial test of Jung and others is exact, but only for one comparison of each prompt. The guarantee is for new
+prompts of the same source and the same contestants.
+
+The sequence begins at the first threshold with enough comparisons to pass despite two errors. Their number is the
+effective one if the comparisons of a prompt were correlated by 0.2. It depends on the judge's confidence alone, so the
+tests stay valid.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from judge.columns.arrays import Flags, Floats, Ints
-from judge.stats.cluster_intervals import Estimate, mean, ratio
+from judge.columns.arrays import Flags, Floats, Ints, sums
+from judge.stats.cluster_intervals import FEWEST, Estimate, mean, share_of_counts
+from judge.stats.cluster_variance import effective, row_bounded_variance, share_sums
 from judge.stats.errors import StatisticsError
+from judge.stats.score_intervals import chance_of_less, exact_rows
 
 STEPS = 20
 _SPARE = 2
+_CORRELATION = 0.2
+_LEAST_LEVEL = 0.5
+"""The critical value of the one-sided test at delta is that of an interval of level 1 - 2 delta, or this."""
 _PLACES = 6
 
 
@@ -27,9 +38,9 @@ _PLACES = 6
 class CascadeStep:
     """The result at one *threshold*: the *share* of comparisons that the judge answers, and its *agreement* on them.
 
-    *tested* is the number of prompts in the test and *p* the p-value; *held* says whether the guarantee covers this
-    threshold. *together* is the agreement of the whole cascade: the judge where it answers, the second source
-    elsewhere. It is None without a second source.
+    *tested* is the effective number of comparisons in the test and *p* the p-value; *held* says whether the guarantee
+    covers this threshold. *together* is the agreement of the whole cascade: the judge where it answers, the second
+    source elsewhere. It is None without a second source.
     """
 
     threshold: float
@@ -56,7 +67,6 @@ def cascade(
     sure: Floats,
     agrees: Flags,
     cluster: Ints,
-    rng: np.random.Generator,
     target: float = 0.85,
     delta: float = 0.1,
     level: float = 0.95,
@@ -65,43 +75,33 @@ def cascade(
     """Find the confidence thresholds at which the judge agrees with people to at least *target*.
 
     *sure* is float64[n], the judge's confidence, and *agrees* bool[n], whether it agrees with people. *cluster* is
-    int32[n], the prompts, from each of which *rng* draws one comparison. *otherwise* is float64[n], whether the second
-    source agrees (1 or 0, NaN without an outcome). Raises StatisticsError without comparisons, or for a *target* or
-    *delta* that is not between 0 and 1.
+    int32[n], the prompts. *otherwise* is float64[n], whether the second source agrees (1 or 0, NaN without an outcome).
+    Raises StatisticsError without comparisons, or for a *target* or *delta* that is not between 0 and 1.
 
     >>> sure = np.tile([1.0, 0.1], 200)
-    >>> result = cascade(sure, sure > 0.5, np.arange(400, dtype=np.int32), np.random.default_rng(0), 0.9)
+    >>> result = cascade(sure, sure > 0.5, np.arange(400, dtype=np.int32), 0.9)
     >>> result.threshold, result.share
     (1.0, 0.5)
     """
-    from scipy.special import bdtr  # noqa: PLC0415 - a slow import, needed only here
-
     if not (0 < target < 1 and 0 < delta < 1):
         raise StatisticsError(f"target and delta must be between 0 and 1, not {target} and {delta}.")
     if sure.size == 0:
         raise StatisticsError("A cascade needs at least one comparison.")
-    order = rng.permutation(sure.size)
-    sample = np.zeros(sure.size, dtype=bool)
-    sample[order[np.unique(cluster[order], return_index=True)[1]]] = True
     thresholds = np.unique(np.quantile(sure, np.linspace(0, 1, STEPS + 1), method="lower"))[::-1]
     steps: list[CascadeStep] = []
-    holding, chosen = True, None
+    begun, holding, chosen = False, True, None
     for threshold in thresholds.tolist():
         answered = sure >= threshold
-        looked = answered & sample
-        tested = int(looked.sum())
-        errors = int((~agrees[looked]).sum())
-        p = float(bdtr(errors, tested, 1 - target)) if tested else 1.0
-        # The number of answers depends on the judge's confidence only, not on its errors, so the test stays valid.
-        able = bool(bdtr(_SPARE, tested, 1 - target) <= delta) if tested else False
-        held = holding and able and p <= delta
-        holding = holding and (held or not able)
-        columns = (agrees[answered].astype(np.float64), np.ones(int(answered.sum())), cluster[answered])
+        counted, of = _by_prompt(agrees[answered], cluster[answered])
+        tested, p = _test(counted, of, target, delta)
+        begun = begun or _enough(of, target, delta)
+        held = begun and holding and p <= delta
+        holding = held or not begun
         steps.append(
             CascadeStep(
                 threshold=round(threshold, _PLACES),
                 share=round(float(answered.mean()), _PLACES),
-                agreement=ratio(*columns, level, (0.0, 1.0)),
+                agreement=share_of_counts(counted, of, level),
                 tested=tested,
                 p=round(p, _PLACES),
                 held=held,
@@ -116,6 +116,33 @@ def cascade(
         target=target,
         delta=delta,
     )
+
+
+def _by_prompt(agrees: Flags, cluster: Ints) -> tuple[Floats, Floats]:
+    """The comparisons that agree, and all comparisons, by prompt: float64[G] each."""
+    of = sums(cluster)
+    return sums(cluster, agrees.astype(np.float64))[of > 0], of[of > 0]
+
+
+def _test(counted: Floats, of: Floats, target: float, delta: float) -> tuple[int, float]:
+    """The effective number of comparisons, and the p value of an agreement below *target*; 1 below 5 prompts."""
+    rows = effective(of)
+    if of.size < FEWEST:
+        return int(rows), 1.0
+    share = float(counted.sum() / of.sum())
+    if 0 < share < 1:
+        spread = row_bounded_variance(share_sums(counted, of))
+        level = max(1 - 2 * delta, _LEAST_LEVEL)
+        rows = exact_rows(share * (1 - share) / spread.variance, spread.critical_value(level), level)
+    return int(rows), chance_of_less(share, rows, target)
+
+
+def _enough(of: Floats, target: float, delta: float) -> bool:
+    """Whether a judge that agrees on all comparisons but two would pass."""
+    from scipy.special import bdtr  # noqa: PLC0415 - a slow import, needed only here
+
+    rows = float(of.sum() ** 2 / (of + _CORRELATION * (np.square(of) - of)).sum())
+    return of.size >= FEWEST and bool(bdtr(_SPARE, int(rows), 1 - target) <= delta)
 
 
 def _together(agrees: Flags, answered: Flags, otherwise: Floats, cluster: Ints, level: float) -> Estimate:

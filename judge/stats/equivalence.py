@@ -17,8 +17,8 @@ from enum import StrEnum
 import numpy as np
 
 from judge.columns.arrays import Flags, Floats
-from judge.stats.cluster_intervals import check_level
 from judge.stats.errors import StatisticsError
+from judge.stats.levels import check_level
 from judge.stats.scorecard import HOLM, NONE, Block, intervals, levels
 
 

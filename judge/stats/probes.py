@@ -27,8 +27,9 @@ import numpy as np
 from judge.columns.arrays import Flags, Floats, Ints, sums
 from judge.stats.battles import LEFT, RIGHT, Battles
 from judge.stats.bradley_terry import bradley_terry
-from judge.stats.cluster_intervals import ALIKE, FEWEST, Estimate, check_level, method_for, without_interval
+from judge.stats.cluster_intervals import ALIKE, FEWEST, Estimate, method_for, without_interval
 from judge.stats.errors import StatisticsError
+from judge.stats.levels import check_level
 from judge.stats.linearized import NOTHING, Linearized
 from judge.stats.paired_model import Covariates, make_invertible
 from judge.stats.votes import NOBODY

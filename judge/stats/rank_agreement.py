@@ -19,8 +19,9 @@ from judge.columns.arrays import Floats
 from judge.stats.attenuation import Bounded, NoisyRatings
 from judge.stats.battles import Battles
 from judge.stats.bradley_terry import POINTS, bradley_terry
-from judge.stats.cluster_intervals import ALIKE, FEWEST, Estimate, check_level, method_for, without_interval
+from judge.stats.cluster_intervals import ALIKE, FEWEST, Estimate, method_for, without_interval
 from judge.stats.errors import StatisticsError
+from judge.stats.levels import check_level
 from judge.stats.prompt_influences import PromptInfluences, prompt_influences
 
 ATTENUATED = "none: noise in the ratings attenuates it, so an interval around it would not contain the true value"

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from judge.columns.arrays import Flags, Floats
-from judge.stats.cluster_intervals import check_level
 from judge.stats.errors import StatisticsError
+from judge.stats.levels import check_level
 from judge.stats.simultaneous import draw_multivariate_t
 
 MAX_T, HOLM, NONE = "max-t", "holm", "none"

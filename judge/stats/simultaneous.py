@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from judge.columns.arrays import Floats, Ints, round_to
-from judge.stats.cluster_intervals import check_level, t_quantile
+from judge.stats.cluster_intervals import t_quantile
+from judge.stats.levels import check_level
 
 DRAWS = 1000
 """The default number of draws from the fitted covariance: a level of 0.95 is met to within 0.014."""

@@ -20,7 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from judge.columns.arrays import Floats, Ints
-from judge.stats.cluster_intervals import ALIKE, FEWEST, Estimate, check_level, estimate, without_interval
+from judge.stats.cluster_intervals import ALIKE, FEWEST, Estimate, estimate, without_interval
+from judge.stats.levels import check_level
 from judge.stats.votes import NOBODY, VotePairs
 
 METHOD = "two-way-jackknife-t"

@@ -1,6 +1,7 @@
 """Win rates: the share of its battles that a contestant wins, where a tie counts half.
 
-The share is a ratio of two sums over prompts, with the interval of a ratio estimator (see `cluster_intervals`).
+The share is a ratio of two sums over prompts, with the interval of a ratio estimator (see `cluster_intervals`). Where
+prompts with many battles are harder or easier, no interval repairs it, so the mean of the prompts' own rates is beside.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ import numpy as np
 
 from judge.columns.arrays import Floats, Ints, sums
 from judge.stats.battles import LEFT, TIE, Battles
-from judge.stats.cluster_intervals import Estimate, ratio, t_quantile
+from judge.stats.cluster_intervals import Estimate, mean_by_cluster, ratio, t_quantile
 from judge.stats.errors import StatisticsError
 from judge.stats.scorecard import Block
 
@@ -20,13 +21,14 @@ class WinRates:
     """The win rate of each contestant of *battles*, with its interval, in the order of the contestants' codes.
 
     With a *reference* (a code), only battles against it count, and its own rate has no value. A contestant without
-    counted battles has no value either.
+    counted battles has no value either. *by_prompt* has the mean win rates of the prompts, each of which counts once.
     """
 
     battles: Battles
     reference: int | None
     level: float
     rates: tuple[Estimate, ...]
+    by_prompt: tuple[Estimate, ...]
 
 
 def win_rates(battles: Battles, reference: int | None = None, level: float = 0.95) -> WinRates:
@@ -36,7 +38,7 @@ def win_rates(battles: Battles, reference: int | None = None, level: float = 0.9
 
     >>> result = win_rates(Battles.from_names(["a"] * 20, ["b"] * 20, ["left", "tie"] * 10), 1)
     >>> result.rates[0].value, result.rates[0].method
-    (0.75, 'jackknife-cr3-t')
+    (0.75, 'cr2-wilson')
     """
     m = len(battles.contestants)
     if reference is not None and not 0 <= reference < m:
@@ -44,15 +46,13 @@ def win_rates(battles: Battles, reference: int | None = None, level: float = 0.9
     contestant, score, weight, cluster = _sides(battles, reference)
     order = np.argsort(contestant, kind="stable")
     ends = np.searchsorted(contestant, np.arange(m + 1), sorter=order)
-    rates = []
+    rates, by_prompt = [], []
     for i in range(m):
         rows = order[ends[i] : ends[i + 1]]
-        rates.append(
-            ratio(
-                score[rows] * weight[rows], weight[rows], None if cluster is None else cluster[rows], level, (0.0, 1.0)
-            ),
-        )
-    return WinRates(battles=battles, reference=reference, level=level, rates=tuple(rates))
+        prompts = None if cluster is None else cluster[rows]
+        rates.append(ratio(score[rows] * weight[rows], weight[rows], prompts, level, (0.0, 1.0)))
+        by_prompt.append(mean_by_cluster(score[rows] * weight[rows], weight[rows], prompts, level, (0.0, 1.0)))
+    return WinRates(battles=battles, reference=reference, level=level, rates=tuple(rates), by_prompt=tuple(by_prompt))
 
 
 def advantages(rates: WinRates, others: Sequence[int]) -> Block:

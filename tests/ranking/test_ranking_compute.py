@@ -17,7 +17,7 @@ from judge.rpc.errors import CODES
 from judge.stats.battles import Battles
 from judge.stats.bootstrap import resampled_wins
 from judge.stats.cancellation import go_on
-from judge.stats.cluster_intervals import Resamples
+from judge.stats.cluster_bootstrap import Resamples
 from judge.stats.elo import permuted_elo
 
 PATIENCE = 60

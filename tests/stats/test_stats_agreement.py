@@ -262,8 +262,11 @@ def test_kappa_depends_on_names_and_both_orientations_do_not() -> None:
     assert cohen_kappa(half) != pytest.approx(float(cohen_kappa(table)), abs=0.05)
 
 
-def test_kappas_interval_is_the_jackknife_over_prompts() -> None:
-    """The standard error of kappa equals that of recomputing kappa without each prompt."""
+def test_kappas_interval_comes_from_leaving_out_each_prompt() -> None:
+    """With prompts of one size, kappa's standard error and degrees of freedom are those of recomputing without each.
+
+    The interval is Wilson's for (kappa + 1) / 2 and the rows that its variance is worth.
+    """
     rng = np.random.default_rng(4)
     truth = rng.integers(0, 3, 240)
     source_outcome, target_outcome = (np.where(rng.random(240) < 0.7, truth, rng.integers(0, 3, 240)) for _ in range(2))
@@ -271,14 +274,19 @@ def test_kappas_interval_is_the_jackknife_over_prompts() -> None:
     whole = cohen_kappa_score(source_outcome, target_outcome)
     without = [cohen_kappa_score(source_outcome[cluster != g], target_outcome[cluster != g]) for g in range(20)]
     error = np.sqrt(19 / 20 * np.square(np.array(without) - whole).sum())
+    # The ends solve (kappa - k)^2 = c^2 V(k), where V is proportional to (1 + k) (1 - k).
+    spread = (2.093024054 * error) ** 2 / ((1 + whole) * (1 - whole))
+    low, high = np.sort(np.roots([1 + spread, -2 * whole, whole**2 - spread]))
 
     pairs = VotePairs(
         source_outcome.astype(np.int8), target_outcome.astype(np.int8), np.arange(240, dtype=np.int32), cluster
     )
     figure = agreement(pairs, orientation="sorted")
 
-    assert known(figure.kappa.high) - known(figure.kappa.low) == pytest.approx(2 * 2.093024054 * error, rel=1e-6)
-    assert figure.kappa.method == figure.ac1.method == "jackknife-cr3-t"
+    assert figure.kappa.standard_error == pytest.approx(error, rel=1e-6)
+    assert figure.kappa.low == pytest.approx(low, abs=1e-5)
+    assert figure.kappa.high == pytest.approx(high, abs=1e-5)
+    assert figure.kappa.method == figure.ac1.method == "jackknife-wilson"
     assert known(figure.ac1.low) < known(figure.ac1.value) < known(figure.ac1.high)
 
 

@@ -1,4 +1,4 @@
-"""The guarantee of a cascade holds, also with correlated comparisons of a prompt."""
+"""The guarantee of a cascade holds by comparison, also with prompts that are alike and of unequal size."""
 
 import numpy as np
 import pytest
@@ -34,36 +34,55 @@ def correlation(agrees: np.ndarray) -> float:
 
 
 def test_the_guarantee_holds_with_prompts_that_are_alike() -> None:
-    """The true agreement at the chosen threshold is below the target in at most a tenth of 400 replicates."""
+    """The true agreement at the chosen threshold is below the target in at most a tenth of 200 replicates."""
     rng = np.random.default_rng(1)
     sure, agrees, _ = simulate_judge(rng, 100_000)
     order = np.argsort(-sure)
     truth = np.cumsum(agrees[order]) / np.arange(1, sure.size + 1)
-    chosen = [cascade(*simulate_judge(rng, 300), rng, TARGET, delta=0.1).threshold for _ in range(400)]
+    chosen = [cascade(*simulate_judge(rng, 300), TARGET, delta=0.1).threshold for _ in range(200)]
     true_agreement = [truth[int((sure >= threshold).sum()) - 1] for threshold in chosen if threshold is not None]
 
     assert correlation(agrees) == pytest.approx(ALIKE, abs=0.005)
-    assert len(true_agreement) > 200
-    assert sum(agreement < TARGET for agreement in true_agreement) / 400 <= 0.1
+    assert len(true_agreement) > 150
+    assert sum(agreement < TARGET for agreement in true_agreement) / 200 <= 0.1
 
 
 def test_a_judge_just_below_the_target_is_seldom_let_through() -> None:
-    """Testing one comparison per prompt keeps the error rate in the worst case; testing all of them does not."""
+    """The error rate is at most delta, plus two simulation errors, although all comparisons of a prompt are tested."""
     rng = np.random.default_rng(2)
     sure, least = np.ones(300 * EACH), float(ndtri(TARGET)) - 1e-6
     passed = np.zeros(2)
     for _ in range(1000):
         agrees, cluster = simulate_agreement(rng, 300, 0.21, least)
         alone = np.arange(sure.size, dtype=np.int32)
-        passed += [cascade(sure, agrees, code, rng, TARGET).threshold is not None for code in (cluster, alone)]
+        passed += [cascade(sure, agrees, code, TARGET).threshold is not None for code in (cluster, alone)]
 
     assert correlation(simulate_agreement(rng, 100_000, 0.21, least)[0]) == pytest.approx(ALIKE, abs=0.005)
     assert 0.05 < passed[0] / 1000 <= 0.12
     assert passed[1] / 1000 > 0.14
 
 
+def test_the_guarantee_holds_by_comparison_where_large_prompts_are_harder() -> None:
+    """A judge that is right on most prompts, but not on most comparisons, is not let through.
+
+    One comparison of each prompt, as it was tested before, has an agreement of 0.9; all comparisons have 0.79.
+    """
+    rng = np.random.default_rng(4)
+    size = np.repeat([2, 20], [240, 60])
+    cluster = np.repeat(np.arange(300, dtype=np.int32), size)
+    let_through = 0
+    for _ in range(200):
+        right = rng.beta(np.repeat([19.0, 7.0], [240, 60]), np.repeat([1.0, 3.0], [240, 60]))
+        agrees = rng.random(cluster.size) < right[cluster]
+        let_through += cascade(np.ones(cluster.size), agrees, cluster, TARGET).threshold is not None
+
+    assert (240 * 0.95 + 60 * 0.7) / 300 == pytest.approx(0.9)
+    assert (480 * 0.95 + 1200 * 0.7) / 1680 < TARGET
+    assert let_through / 200 <= 0.1
+
+
 def test_steps_go_from_strict_to_lax_and_stop_holding_once() -> None:
-    result = cascade(*simulate_judge(np.random.default_rng(2), 400), np.random.default_rng(0), target=0.8)
+    result = cascade(*simulate_judge(np.random.default_rng(2), 400), target=0.8)
 
     shares = [step.share for step in result.steps]
     assert shares == sorted(shares)
@@ -80,12 +99,12 @@ def test_what_cannot_be_guaranteed_is_not() -> None:
     rng = np.random.default_rng(3)
     sure, agrees, cluster = rng.random(600), rng.random(600) < 0.5, np.arange(600, dtype=np.int32)
 
-    assert cascade(sure, agrees, cluster, rng).threshold is None
-    assert cascade(sure[:9], np.ones(9, dtype=bool), cluster[:9], rng, target=0.9).threshold is None
+    assert cascade(sure, agrees, cluster).threshold is None
+    assert cascade(sure[:9], np.ones(9, dtype=bool), cluster[:9], target=0.9).threshold is None
     with pytest.raises(StatisticsError, match="between 0 and 1"):
-        cascade(sure, agrees, cluster, rng, target=1)
+        cascade(sure, agrees, cluster, target=1)
     with pytest.raises(StatisticsError, match="at least one comparison"):
-        cascade(sure[:0], agrees[:0], cluster[:0], rng)
+        cascade(sure[:0], agrees[:0], cluster[:0])
 
 
 def test_the_next_one_answers_the_rest() -> None:
@@ -94,12 +113,12 @@ def test_the_next_one_answers_the_rest() -> None:
     prompt = np.arange(300, dtype=np.int32)
     sure = np.repeat([1.0, 0.5, 0.0], 100)
     agrees = rng.random(300) < np.repeat([0.95, 0.8, 0.5], 100)
-    result = cascade(sure, agrees, prompt, rng, 0.9, otherwise=np.ones(300))
-    some = cascade(sure, agrees, prompt, rng, 0.9, otherwise=np.where(prompt < 250, 1.0, np.nan))
+    result = cascade(sure, agrees, prompt, 0.9, otherwise=np.ones(300))
+    some = cascade(sure, agrees, prompt, 0.9, otherwise=np.where(prompt < 250, 1.0, np.nan))
 
     for step, both in zip(result.steps, some.steps, strict=True):
         answered = sure >= step.threshold
         assert known(step.together).value == pytest.approx((agrees[answered].sum() + (~answered).sum()) / 300, abs=1e-8)
         has_outcome = answered | (prompt < 250)
         assert known(both.together).n == has_outcome.sum()
-    assert cascade(sure, agrees, prompt, rng, 0.9).steps[0].together is None
+    assert cascade(sure, agrees, prompt, 0.9).steps[0].together is None

@@ -8,7 +8,7 @@ from scipy.stats import t as student
 from judge.columns.arrays import Floats
 from judge.stats.battles import LEFT, RIGHT, TIE, Battles
 from judge.stats.bradley_terry import POINTS, bradley_terry
-from judge.stats.cluster_intervals import jackknife, mean, ratio, without_interval
+from judge.stats.cluster_intervals import ratio
 from judge.stats.errors import StatisticsError
 from judge.stats.sandwich import _meat
 from judge.stats.win_rate import win_rates
@@ -204,68 +204,6 @@ def test_intervals_cover_nineteen_times_in_twenty(prompts: int, method: str) -> 
         covered.append((intervals.low <= truth) & (truth <= intervals.high))
 
     assert 0.92 <= np.mean(covered) <= 0.98
-
-
-def test_a_ratio_is_that_of_the_sums() -> None:
-    """The ratio is sum over sum, with the linearized clustered variance."""
-    rng = np.random.default_rng(1)
-    cluster = np.repeat(np.arange(50, dtype=np.int32), 4)
-    bottom = rng.integers(1, 4, 200).astype(float)
-    top = bottom * (rng.random(200) + rng.random(50)[cluster])
-    value = top.sum() / bottom.sum()
-    by_prompt = (top - value * bottom).reshape(50, 4).sum(axis=1) / bottom.sum()
-    error = np.sqrt(50 / 49 * np.square(by_prompt).sum())
-
-    estimate = ratio(top, bottom, cluster)
-
-    assert estimate.value == pytest.approx(value)
-    assert estimate.standard_error == pytest.approx(error)
-    assert estimate.low == pytest.approx(value - student.ppf(0.975, 49) * error)
-    assert (estimate.n, estimate.clusters, estimate.method) == (200, 50, "sandwich-cr1-t")
-
-
-def test_a_mean_over_few_prompts_is_jackknifed() -> None:
-    """With prompts of equal size, the jackknife of a mean is the standard error of the prompts' means."""
-    values = np.random.default_rng(2).random(30)
-    cluster = np.repeat(np.arange(10, dtype=np.int32), 3)
-
-    estimate = mean(values, cluster)
-
-    assert estimate.method == "jackknife-cr3-t"
-    assert estimate.standard_error == pytest.approx(values.reshape(10, 3).mean(axis=1).std(ddof=1) / np.sqrt(10))
-
-
-def test_a_mean_of_nothing_has_no_value() -> None:
-    """Without rows there is no value and no interval, and the method says so."""
-    assert mean(np.array([])) == without_interval(None, "none: there is nothing to count", 0.95, 0, 0)
-
-
-def test_a_perfect_share_still_has_an_uncertainty() -> None:
-    """Agreement on all of 20 prompts has the exact binomial interval over prompts."""
-    estimate = mean(np.ones(40), np.repeat(np.arange(20), 2), bounds=(0.0, 1.0))
-
-    assert (estimate.value, estimate.high, estimate.method) == (1.0, 1.0, "exact-binomial-over-prompts")
-    assert estimate.low == pytest.approx(0.025 ** (1 / 20))
-
-
-def test_equal_prompts_have_no_interval() -> None:
-    """A share of one half on every prompt has no interval, rather than one of zero width."""
-    estimate = mean(np.tile([0.0, 1.0], 20), np.repeat(np.arange(20), 2), bounds=(0.0, 1.0))
-
-    assert (estimate.value, estimate.low, estimate.high) == (0.5, None, None)
-    assert estimate.method.startswith("none: the prompts do not differ")
-
-
-def test_a_jackknife_without_an_interval_has_a_reason() -> None:
-    """A statistic that is undefined without some prompt, or that no prompt changes, has no interval."""
-    sums = np.zeros((6, 2))
-    sums[0] = 1, 2
-    undefined = jackknife(sums, lambda s: np.divide(s[:, 0], s[:, 1], out=np.full(len(s), np.nan), where=s[:, 1] > 0))
-    still = jackknife(np.ones((6, 2)), lambda s: s[:, 0] / s[:, 1])
-
-    assert (undefined.value, undefined.low) == (0.5, None)
-    assert undefined.method == "none: without one of the prompts the figure is not determined"
-    assert (still.value, still.method) == (1.0, "none: the figure is the same without any one of the prompts")
 
 
 def test_win_rates_count_ties_as_halves() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from judge.stats.agreement import Ties
 from judge.stats.alternative import CANNOT_TELL, FAILS, PASSES, alternative_annotator
 from judge.stats.ceiling import ceiling
-from judge.stats.cluster_intervals import Resamples, bootstrap_interval
+from judge.stats.cluster_bootstrap import Resamples, bootstrap_interval
 from judge.stats.errors import StatisticsError
 from judge.stats.krippendorff import coincidences, krippendorff_alpha
 from judge.stats.votes import VoteColumns, pairs_between, pairs_within

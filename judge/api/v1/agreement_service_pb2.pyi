@@ -554,8 +554,8 @@ Global___Drift: _TypeAlias = Drift  # noqa: Y015
 
 @_typing.final
 class Cascade(_message.Message):
-    """A cascade: the source answers where it is sure, and the rest goes to a better source. The guarantee is for new prompts
-    of the same kind and the same contestants.
+    """A cascade: the source answers where it is sure, and the rest goes to a better source. The guarantee is for the
+    comparisons of new prompts of the same kind and the same contestants. It is asymptotic in the number of prompts.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -619,7 +619,7 @@ class CascadeStep(_message.Message):
     share: _builtins.float
     """The share of comparisons that it answers."""
     tested: _builtins.int
-    """Prompts tested, with one comparison each."""
+    """The effective number of comparisons in the test: fewer than n, because those of a prompt are not independent."""
     p: _builtins.float
     """The p value of the hypothesis that the agreement is below the target."""
     held: _builtins.bool
@@ -722,8 +722,12 @@ class Calibration(_message.Message):
     TEMPERATURE_FIELD_NUMBER: _builtins.int
     LOG_LOSS_AFTER_FIELD_NUMBER: _builtins.int
     ECE_AFTER_FIELD_NUMBER: _builtins.int
+    SLOPE_FIELD_NUMBER: _builtins.int
+    DEBIASED_ERROR_FIELD_NUMBER: _builtins.int
     temperature: _builtins.float
     """The factor to divide the source's log odds by; above 1, it is overconfident. Absent with a single prompt."""
+    debiased_error: _builtins.float
+    """The root mean square calibration error, less what chance alone would give; absent below 5 prompts."""
     @_builtins.property
     def brier(self) -> Global___Estimated:
         """The Brier score: the mean of (1 - p) squared, where p is the source's probability of the side voted for."""
@@ -748,6 +752,12 @@ class Calibration(_message.Message):
     def ece_after(self) -> Global___Estimated:
         """The calibration error with a temperature fitted on other prompts."""
 
+    @_builtins.property
+    def slope(self) -> Global___Estimated:
+        """The headline: the slope of the recalibration logit P(vote) = slope * logit p. 1 for a calibrated source, below 1 for
+        an overconfident one. Without a value if the votes do not determine it.
+        """
+
     def __init__(
         self,
         *,
@@ -758,13 +768,20 @@ class Calibration(_message.Message):
         temperature: _builtins.float | None = ...,
         log_loss_after: Global___Estimated | None = ...,
         ece_after: Global___Estimated | None = ...,
+        slope: Global___Estimated | None = ...,
+        debiased_error: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_temperature", b"_temperature", "brier", b"brier", "ece", b"ece", "ece_after", b"ece_after", "log_loss", b"log_loss", "log_loss_after", b"log_loss_after", "temperature", b"temperature"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_debiased_error", b"_debiased_error", "_temperature", b"_temperature", "brier", b"brier", "debiased_error", b"debiased_error", "ece", b"ece", "ece_after", b"ece_after", "log_loss", b"log_loss", "log_loss_after", b"log_loss_after", "slope", b"slope", "temperature", b"temperature"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_temperature", b"_temperature", "brier", b"brier", "curve", b"curve", "ece", b"ece", "ece_after", b"ece_after", "log_loss", b"log_loss", "log_loss_after", b"log_loss_after", "temperature", b"temperature"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_debiased_error", b"_debiased_error", "_temperature", b"_temperature", "brier", b"brier", "curve", b"curve", "debiased_error", b"debiased_error", "ece", b"ece", "ece_after", b"ece_after", "log_loss", b"log_loss", "log_loss_after", b"log_loss_after", "slope", b"slope", "temperature", b"temperature"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__debiased_error: _TypeAlias = _typing.Literal["debiased_error"]  # noqa: Y015
+    _WhichOneofArgType__debiased_error: _TypeAlias = _typing.Literal["_debiased_error", b"_debiased_error"]  # noqa: Y015
     _WhichOneofReturnType__temperature: _TypeAlias = _typing.Literal["temperature"]  # noqa: Y015
     _WhichOneofArgType__temperature: _TypeAlias = _typing.Literal["_temperature", b"_temperature"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__debiased_error) -> _WhichOneofReturnType__debiased_error | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__temperature) -> _WhichOneofReturnType__temperature | None: ...
 
 Global___Calibration: _TypeAlias = Calibration  # noqa: Y015
@@ -1271,6 +1288,7 @@ class AgreementFigure(_message.Message):
     ALPHA_INTERVAL_METHOD_FIELD_NUMBER: _builtins.int
     ALPHA_ORDINAL_INTERVAL_METHOD_FIELD_NUMBER: _builtins.int
     MACRO_F1_INTERVAL_METHOD_FIELD_NUMBER: _builtins.int
+    RATE_BY_PROMPT_FIELD_NUMBER: _builtins.int
     source: _builtins.str
     """The source."""
     target: _builtins.str
@@ -1351,6 +1369,10 @@ class AgreementFigure(_message.Message):
     def macro_f1_interval(self) -> _outcome_pb2.Interval:
         """Its interval."""
 
+    @_builtins.property
+    def rate_by_prompt(self) -> Global___Estimated:
+        """The mean agreement of the prompts, each counting once; in `rate`, a prompt with more units counts more."""
+
     def __init__(
         self,
         *,
@@ -1385,10 +1407,11 @@ class AgreementFigure(_message.Message):
         alpha_interval_method: _builtins.str = ...,
         alpha_ordinal_interval_method: _builtins.str = ...,
         macro_f1_interval_method: _builtins.str = ...,
+        rate_by_prompt: Global___Estimated | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_ac1", b"_ac1", "_alpha", b"_alpha", "_alpha_ordinal", b"_alpha_ordinal", "_kappa", b"_kappa", "_macro_f1", b"_macro_f1", "_rate", b"_rate", "ac1", b"ac1", "ac1_interval", b"ac1_interval", "alpha", b"alpha", "alpha_interval", b"alpha_interval", "alpha_ordinal", b"alpha_ordinal", "alpha_ordinal_interval", b"alpha_ordinal_interval", "interval", b"interval", "kappa", b"kappa", "kappa_interval", b"kappa_interval", "macro_f1", b"macro_f1", "macro_f1_interval", b"macro_f1_interval", "rate", b"rate", "slice", b"slice"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_ac1", b"_ac1", "_alpha", b"_alpha", "_alpha_ordinal", b"_alpha_ordinal", "_kappa", b"_kappa", "_macro_f1", b"_macro_f1", "_rate", b"_rate", "ac1", b"ac1", "ac1_interval", b"ac1_interval", "alpha", b"alpha", "alpha_interval", b"alpha_interval", "alpha_ordinal", b"alpha_ordinal", "alpha_ordinal_interval", b"alpha_ordinal_interval", "interval", b"interval", "kappa", b"kappa", "kappa_interval", b"kappa_interval", "macro_f1", b"macro_f1", "macro_f1_interval", b"macro_f1_interval", "rate", b"rate", "rate_by_prompt", b"rate_by_prompt", "slice", b"slice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ac1", b"_ac1", "_alpha", b"_alpha", "_alpha_ordinal", b"_alpha_ordinal", "_kappa", b"_kappa", "_macro_f1", b"_macro_f1", "_rate", b"_rate", "ac1", b"ac1", "ac1_interval", b"ac1_interval", "ac1_interval_method", b"ac1_interval_method", "agree", b"agree", "alpha", b"alpha", "alpha_interval", b"alpha_interval", "alpha_interval_method", b"alpha_interval_method", "alpha_ordinal", b"alpha_ordinal", "alpha_ordinal_interval", b"alpha_ordinal_interval", "alpha_ordinal_interval_method", b"alpha_ordinal_interval_method", "annotator", b"annotator", "comparisons", b"comparisons", "confusion", b"confusion", "interval", b"interval", "interval_method", b"interval_method", "kappa", b"kappa", "kappa_interval", b"kappa_interval", "kappa_interval_method", b"kappa_interval_method", "level", b"level", "macro_f1", b"macro_f1", "macro_f1_interval", b"macro_f1_interval", "macro_f1_interval_method", b"macro_f1_interval_method", "n", b"n", "prompts", b"prompts", "rate", b"rate", "reason", b"reason", "slice", b"slice", "source", b"source", "target", b"target", "ties", b"ties", "unit", b"unit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ac1", b"_ac1", "_alpha", b"_alpha", "_alpha_ordinal", b"_alpha_ordinal", "_kappa", b"_kappa", "_macro_f1", b"_macro_f1", "_rate", b"_rate", "ac1", b"ac1", "ac1_interval", b"ac1_interval", "ac1_interval_method", b"ac1_interval_method", "agree", b"agree", "alpha", b"alpha", "alpha_interval", b"alpha_interval", "alpha_interval_method", b"alpha_interval_method", "alpha_ordinal", b"alpha_ordinal", "alpha_ordinal_interval", b"alpha_ordinal_interval", "alpha_ordinal_interval_method", b"alpha_ordinal_interval_method", "annotator", b"annotator", "comparisons", b"comparisons", "confusion", b"confusion", "interval", b"interval", "interval_method", b"interval_method", "kappa", b"kappa", "kappa_interval", b"kappa_interval", "kappa_interval_method", b"kappa_interval_method", "level", b"level", "macro_f1", b"macro_f1", "macro_f1_interval", b"macro_f1_interval", "macro_f1_interval_method", b"macro_f1_interval_method", "n", b"n", "prompts", b"prompts", "rate", b"rate", "rate_by_prompt", b"rate_by_prompt", "reason", b"reason", "slice", b"slice", "source", b"source", "target", b"target", "ties", b"ties", "unit", b"unit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__ac1: _TypeAlias = _typing.Literal["ac1"]  # noqa: Y015
     _WhichOneofArgType__ac1: _TypeAlias = _typing.Literal["_ac1", b"_ac1"]  # noqa: Y015

@@ -686,6 +686,8 @@ class Rating(_message.Message):
     EXPECTED_SCORE_FIELD_NUMBER: _builtins.int
     ORDER_SD_FIELD_NUMBER: _builtins.int
     PROBABILITY_BEST_FIELD_NUMBER: _builtins.int
+    BY_PROMPT_FIELD_NUMBER: _builtins.int
+    BY_PROMPT_INTERVAL_FIELD_NUMBER: _builtins.int
     contestant: _builtins.str
     """The contestant."""
     rating: _builtins.float
@@ -706,6 +708,10 @@ class Rating(_message.Message):
     """The probability of being the best of the contestants here, if their true strengths come from one normal
     distribution, so that being first by luck is allowed for. Absent if not computed.
     """
+    by_prompt: _builtins.float
+    """Of win rates: the mean win rate of the prompts, each counting once; in `rating`, a prompt with more battles counts
+    more.
+    """
     @_builtins.property
     def interval(self) -> _outcome_pb2.Interval:
         """Its interval."""
@@ -713,6 +719,10 @@ class Rating(_message.Message):
     @_builtins.property
     def rank_interval(self) -> Global___RankInterval:
         """The ranks that the data cannot exclude, from simultaneous intervals of differences; absent if not computed."""
+
+    @_builtins.property
+    def by_prompt_interval(self) -> _outcome_pb2.Interval:
+        """Its interval."""
 
     def __init__(
         self,
@@ -727,17 +737,23 @@ class Rating(_message.Message):
         expected_score: _builtins.float | None = ...,
         order_sd: _builtins.float | None = ...,
         probability_best: _builtins.float | None = ...,
+        by_prompt: _builtins.float | None = ...,
+        by_prompt_interval: _outcome_pb2.Interval | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_score", b"_expected_score", "_order_sd", b"_order_sd", "_probability_best", b"_probability_best", "expected_score", b"expected_score", "interval", b"interval", "order_sd", b"order_sd", "probability_best", b"probability_best", "rank_interval", b"rank_interval"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_by_prompt", b"_by_prompt", "_expected_score", b"_expected_score", "_order_sd", b"_order_sd", "_probability_best", b"_probability_best", "by_prompt", b"by_prompt", "by_prompt_interval", b"by_prompt_interval", "expected_score", b"expected_score", "interval", b"interval", "order_sd", b"order_sd", "probability_best", b"probability_best", "rank_interval", b"rank_interval"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_score", b"_expected_score", "_order_sd", b"_order_sd", "_probability_best", b"_probability_best", "contestant", b"contestant", "expected_score", b"expected_score", "interval", b"interval", "n", b"n", "order_sd", b"order_sd", "probability_best", b"probability_best", "prompts", b"prompts", "rank", b"rank", "rank_interval", b"rank_interval", "rating", b"rating"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_by_prompt", b"_by_prompt", "_expected_score", b"_expected_score", "_order_sd", b"_order_sd", "_probability_best", b"_probability_best", "by_prompt", b"by_prompt", "by_prompt_interval", b"by_prompt_interval", "contestant", b"contestant", "expected_score", b"expected_score", "interval", b"interval", "n", b"n", "order_sd", b"order_sd", "probability_best", b"probability_best", "prompts", b"prompts", "rank", b"rank", "rank_interval", b"rank_interval", "rating", b"rating"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__by_prompt: _TypeAlias = _typing.Literal["by_prompt"]  # noqa: Y015
+    _WhichOneofArgType__by_prompt: _TypeAlias = _typing.Literal["_by_prompt", b"_by_prompt"]  # noqa: Y015
     _WhichOneofReturnType__expected_score: _TypeAlias = _typing.Literal["expected_score"]  # noqa: Y015
     _WhichOneofArgType__expected_score: _TypeAlias = _typing.Literal["_expected_score", b"_expected_score"]  # noqa: Y015
     _WhichOneofReturnType__order_sd: _TypeAlias = _typing.Literal["order_sd"]  # noqa: Y015
     _WhichOneofArgType__order_sd: _TypeAlias = _typing.Literal["_order_sd", b"_order_sd"]  # noqa: Y015
     _WhichOneofReturnType__probability_best: _TypeAlias = _typing.Literal["probability_best"]  # noqa: Y015
     _WhichOneofArgType__probability_best: _TypeAlias = _typing.Literal["_probability_best", b"_probability_best"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__by_prompt) -> _WhichOneofReturnType__by_prompt | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_score) -> _WhichOneofReturnType__expected_score | None: ...
     @_typing.overload
