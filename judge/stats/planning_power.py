@@ -12,8 +12,9 @@ by n / G.
 
 import math
 
-from judge.stats.cluster_intervals import FEWEST, check_level
+from judge.stats.cluster_intervals import FEWEST
 from judge.stats.errors import StatisticsError
+from judge.stats.levels import check_level
 
 MOST_PROMPTS = 2**31 - 1
 """The largest number of prompts that is reported as needed."""
