@@ -12,7 +12,7 @@ import numpy as np
 from figures import Figure, progress
 from numpy.typing import NDArray
 
-from judge.columns.arrays import Floats
+from judge.columns.arrays import Floats, Ints
 from judge.stats.agreement import agreement
 from judge.stats.agreement_two_way import agreement_of_new_annotators
 from judge.stats.battles import Battles
@@ -142,7 +142,7 @@ class Crowd:
         items = np.arange(3 * self.prompts, dtype=np.int32)
         # The three largest of exponential times per share are a draw without replacement.
         keys = rng.exponential(size=(items.size, self.annotators)) / share
-        whose = np.argpartition(keys, 2, axis=1)[:, :3].ravel()
+        whose = np.argpartition(keys, 2, axis=1)[:, :3].ravel().astype(np.int32)
         item = np.repeat(items, 3)
         chance = np.clip(0.7 + right[whose] + by_prompt[item // 3], 0, 1)
         truth = rng.integers(0, 2, items.size).astype(np.int8)
@@ -198,14 +198,14 @@ def new_annotators_rank(rng: np.random.Generator, replicates: int) -> Iterator[F
         true = np.array([0.6, 0.2, -0.2, -0.6])
         answers: list[tuple[bool, bool]] = []
         # The marginal strengths that a fit to many annotators and prompts has.
-        target = bradley_terry(_battles(np.random.default_rng(1), true, 40_000, 4000, taste, 6)).log_strengths
+        target = bradley_terry(_battles(np.random.default_rng(1), true, 40_000, 4000, taste, 6)[0]).log_strengths
         for _ in range(replicates):
-            battles = _battles(rng, true, prompts, annotators, taste, 6)
+            battles, whose = _battles(rng, true, prompts, annotators, taste, 6)
             try:
-                fit = bradley_terry(replace(battles, cluster=battles.cluster // annotators, n_clusters=prompts))
+                fit = bradley_terry(battles)
             except (Disconnected, NotConverged):
                 continue
-            covariance = two_way_covariance(fit.model, battles.cluster % annotators)
+            covariance = two_way_covariance(fit.model, whose)
             both = replace(fit, resampled_covariance=covariance)
             truth = (target[1] - target[0]) * 400 / np.log(10)
             holds = []
@@ -221,8 +221,8 @@ def new_annotators_rank(rng: np.random.Generator, replicates: int) -> Iterator[F
 
 def _battles(
     rng: np.random.Generator, true: Floats, prompts: int, annotators: int, taste: float, votes: int
-) -> Battles:
-    """*votes* battles of random pairs on each prompt; a cluster is the prompt times *annotators* plus the annotator."""
+) -> tuple[Battles, Ints]:
+    """*votes* battles of random pairs on each prompt, and the annotator of each."""
     of_annotator = rng.normal(0, taste, (annotators, true.size))
     of_prompt = rng.normal(0, 0.5, (prompts, true.size))
     prompt = np.repeat(np.arange(prompts), votes)
@@ -232,14 +232,15 @@ def _battles(
     strength = true + of_annotator[whose] + of_prompt[prompt]
     rows_of = np.arange(prompt.size)
     ahead = strength[rows_of, left] - strength[rows_of, right]
-    return Battles(
+    battles = Battles(
         contestants=tuple("abcd"),
         left=left.astype(np.int32),
         right=right.astype(np.int32),
         outcome=_coins(rng, 1 / (1 + np.exp(-ahead))),
-        cluster=(prompt * annotators + whose).astype(np.int32),
-        n_clusters=prompts * annotators,
+        cluster=prompt.astype(np.int32),
+        n_clusters=prompts,
     )
+    return battles, whose.astype(np.int32)
 
 
 def _holds(estimate: Estimate, truth: float) -> bool:

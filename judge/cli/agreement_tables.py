@@ -144,8 +144,8 @@ def _intra_annotator(report: AgreementReport) -> None:
     for name, again in (("source", report.source_intra_annotator), ("target", report.target_intra_annotator)):
         if again.HasField("value"):
             console().print(
-                f"Intra-annotator agreement of the {name}: {share(again)} of repeated votes are the same ({again.n:,} "
-                f"comparisons of an annotator on {again.prompts:,} prompts)."
+                f"Intra-annotator agreement of the {name}: {share(again)} of repeated votes are the same (annotators, "
+                f"once on each comparison: {again.n:,}; prompts: {again.prompts:,})."
             )
 
 

@@ -18,6 +18,8 @@ from judge.stats.votes import NOBODY, VoteColumns, pairs_between, pairs_within
 from stats.known import known
 
 JUDGE = 99
+Pair = tuple[int, frozenset[int], bool]
+"""The prompt of a pair of votes, its annotators, and whether the votes are alike."""
 
 
 def draw_votes(
@@ -33,34 +35,27 @@ def draw_votes(
     return judge, VoteColumns(item, outcome, item // 2, whose)
 
 
-def deleted(rows: list[tuple[int, frozenset[int], bool]], left_out: Callable[[int, frozenset[int]], bool]) -> float:
-    return float(np.mean([same for prompt, people, same in rows if not left_out(prompt, people)]))
+def plain_variance(pairs: list[Pair]) -> float:
+    """The variance of the share of alike pairs, by leaving out prompts, annotators and couples one by one."""
+    share = np.mean([alike for *_, alike in pairs])
+
+    def jackknife(clusters: Callable[[Pair], set[object]]) -> float:
+        of_pair = [clusters(pair) for pair in pairs]
+        changes = [
+            np.mean([pair[2] for pair, keys in zip(pairs, of_pair, strict=True) if name not in keys]) - share
+            for name in set[object]().union(*of_pair)
+        ]
+        return float((len(changes) - 1) / max(len(changes), 1) * np.square(changes).sum())
+
+    of_prompts = jackknife(lambda pair: {pair[0]})
+    people = jackknife(lambda pair: set(pair[1])) - jackknife(lambda pair: couple(pair[1]))
+    both = jackknife(lambda pair: {(pair[0], who) for who in pair[1]})
+    both -= jackknife(lambda pair: {(pair[0], who) for who in couple(pair[1])})
+    return max(of_prompts, people, of_prompts + people - both)
 
 
-def plain_variance(rows: list[tuple[int, frozenset[int], bool]]) -> float:
-    """The variance of the share of alike pairs (prompt, annotators, whether alike), by leaving out one by one."""
-    share = deleted(rows, lambda *_: False)
-    prompts = sorted({prompt for prompt, *_ in rows})
-    annotators = sorted({name for _, people, _ in rows for name in people})
-    couples = sorted({tuple(sorted(people)) for _, people, _ in rows if len(people) > 1})
-
-    def jackknife(shares: list[float]) -> float:
-        squares = np.square(np.array(shares) - share)
-        return float((squares.size - 1) / max(squares.size, 1) * squares.sum())
-
-    on_prompt = [(g, who) for g in prompts for who in (*((a,) for a in annotators), *couples)]
-    on_prompt = [(g, who) for g, who in on_prompt if any(p == g and people >= set(who) for p, people, _ in rows)]
-    over = {
-        size: jackknife(
-            [deleted(rows, lambda p, s, g=g, w=w: p == g and s >= set(w)) for g, w in on_prompt if len(w) == size]
-        )
-        for size in (1, 2)
-    }
-    of_prompts = jackknife([deleted(rows, lambda p, _, g=g: p == g) for g in prompts])
-    of_annotators = jackknife([deleted(rows, lambda _, s, a=a: a in s) for a in annotators])
-    of_couples = jackknife([deleted(rows, lambda _, s, c=c: s >= set(c)) for c in couples])
-    people = of_annotators - of_couples
-    return max(of_prompts, people, of_prompts + people - (over[1] - over[2]))
+def couple(people: frozenset[int]) -> set[object]:
+    return {people} if len(people) > 1 else set()
 
 
 def rate(summed: Floats) -> Floats:
