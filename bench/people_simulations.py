@@ -52,7 +52,7 @@ def ceilings(rng: np.random.Generator, replicates: int) -> Iterator[Figure]:
 
 
 def _one_more_person(rng: np.random.Generator, prompts: int, hard: int, easy: int, weighting: str) -> bool:
-    """Whether a judge that says left as often as people do is told apart from them. Each prompt has two items."""
+    """Whether a judge that says left as often as people do differs from them significantly. Each prompt has two items."""
     chance = np.tile([0.35, 0.95], prompts)
     items = np.arange(chance.size, dtype=np.int32)
     item = np.repeat(items, np.tile([hard, easy], prompts))
@@ -182,8 +182,9 @@ def new_annotators(rng: np.random.Generator, replicates: int) -> Iterator[Figure
                 one_way = agreement(pairs)
                 two_way = agreement_of_new_annotators(one_way, pairs)
                 held[name].append((_holds(two_way.rate, truth), _holds(one_way.rate, truth)))
-            one, two = (ceiling(judge, people, new_annotators=new).rate.difference for new in (False, True))
-            held["difference"].append((_holds(two, with_judge - among), _holds(one, with_judge - among)))
+            by_prompt, by_both = (ceiling(judge, people, new_annotators=new).rate.difference for new in (False, True))
+            truth = with_judge - among
+            held["difference"].append((_holds(by_both, truth), _holds(by_prompt, truth)))
         for name, pairs_of_answers in held.items():
             over_both, over_prompts = zip(*pairs_of_answers, strict=True)
             design = (

@@ -76,9 +76,9 @@ def test_the_variance_is_that_of_leaving_out_prompts_and_annotators_one_by_one(s
     )
     between = [(prompt, frozenset({name}), outcome == 0) for prompt, name, outcome, _ in rows]
     within = [
-        (one[0], frozenset({one[1], other[1]}), one[2] == other[2])
-        for one, other in combinations(rows, 2)
-        if one[3] == other[3]
+        (first[0], frozenset({first[1], second[1]}), first[2] == second[2])
+        for first, second in combinations(rows, 2)
+        if first[3] == second[3]
     ]
 
     for pairs, plain in ((pairs_between(judge, people), between), (pairs_within(people), within)):
