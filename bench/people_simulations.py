@@ -52,7 +52,7 @@ def ceilings(rng: np.random.Generator, replicates: int) -> Iterator[Figure]:
 
 
 def _one_more_person(rng: np.random.Generator, prompts: int, hard: int, easy: int, weighting: str) -> bool:
-    """Whether a judge that says left as often as people do differs from them significantly. Each prompt has two items."""
+    """Whether a judge that says left as often as people do differs from them. Each prompt has two items."""
     chance = np.tile([0.35, 0.95], prompts)
     items = np.arange(chance.size, dtype=np.int32)
     item = np.repeat(items, np.tile([hard, easy], prompts))
