@@ -90,13 +90,13 @@ def calibrated(design: Design, replicates: int = REPLICATES) -> Iterator[Figure]
     truth, slope = true_error(design.sharper), 1 / design.sharper
     errors = [(r.ece.low, r.ece.high) for r in results if r.ece.low is not None and r.ece.high is not None]
     slopes = [(r.slope.low, r.slope.high) for r in results if r.slope.low is not None and r.slope.high is not None]
-    where = f"log odds times {design.sharper:g}, {design.prompts} {design.kind} prompts"
+    design_name = f"log odds times {design.sharper:g}, {design.prompts} {design.kind} prompts"
     if design.sharper == 1:
         above = float(np.mean([low > 0 for low, _ in errors]))
-        yield _at_most(f"calibration error told from 0, {where}", above, 0.07, len(errors))
+        yield _at_most(f"calibration error significant, {design_name}", above, 0.07, len(errors))
     else:
-        yield _at_least(f"calibration error, {where}", [low <= truth <= high for low, high in errors])
-    yield _at_least(f"recalibration slope, {where}", [low <= slope <= high for low, high in slopes])
+        yield _at_least(f"calibration error, {design_name}", [low <= truth <= high for low, high in errors])
+    yield _at_least(f"recalibration slope, {design_name}", [low <= slope <= high for low, high in slopes])
 
 
 def _at_least(name: str, held: list[bool]) -> Figure:

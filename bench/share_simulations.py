@@ -28,7 +28,7 @@ GOAL, NORMAL = 0.93, 1.959963984540054
 SHARES = (2 / 3, 0.9, 0.95)
 ALIKE = 0.3
 """The correlation of the rows of a prompt in the grid."""
-MANY = 200_000
+POPULATION = 200_000
 """How many prompts the truth of a coefficient is computed from."""
 BLOCK = 2_000_000
 """How many numbers a block of replicates holds at most."""
@@ -110,7 +110,8 @@ def sizes(rng: np.random.Generator, kind: str, shape: tuple[int, int]) -> Sizes:
         drawn = np.minimum(np.ceil(2 * rng.random(shape) ** (-1 / 1.2)), 600)
     else:
         drawn = np.full(shape, 1 if kind == "one row" else 6)
-    return drawn.astype(np.int64)
+    size: Sizes = drawn.astype(np.int64)
+    return size
 
 
 def effective(size: Sizes) -> float:
@@ -148,7 +149,7 @@ def draw_counts(rng: np.random.Generator, size: Sizes, right: float, alike: floa
 def truth(coefficient: Coefficient, right: float, alike: float) -> float:
     """The value of a *coefficient* over very many prompts."""
     rng = np.random.default_rng(0)
-    tables = coefficient.tables(*draw_counts(rng, sizes(rng, "equal", (1, MANY)), right, alike))
+    tables = coefficient.tables(*draw_counts(rng, sizes(rng, "equal", (1, POPULATION)), right, alike))
     return float(coefficient.statistic(tables.sum(axis=1))[0])
 
 
@@ -220,8 +221,8 @@ def coefficient_coverage(
 def tied_coverage(rng: np.random.Generator, size: Sizes) -> Coverage:
     """The coverage of a share where large prompts are harder: no interval over prompts repairs this."""
     chance = 1 / (1 + np.exp(0.5 * np.log(size) - 1.5))
-    many = sizes(np.random.default_rng(1), "log-normal", (1, MANY))
-    at = float((many / (1 + np.exp(0.5 * np.log(many) - 1.5))).sum() / many.sum())
+    population = sizes(np.random.default_rng(1), "log-normal", (1, POPULATION))
+    at = float((population / (1 + np.exp(0.5 * np.log(population) - 1.5))).sum() / population.sum())
     hits, of = rng.binomial(size, chance).astype(np.float64), size.astype(np.float64)
     estimates = [share_of_counts(hits[k], of[k]) for k in range(len(of))]
     plain = plain_holds(

@@ -8,17 +8,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 
-import board_simulations
 import calibration_simulations
 import design_coverage
 import fit_simulations
+import leaderboard_simulations
 import people_simulations
 import probe_simulations
 import share_simulations
 from figures import Figure
 
 PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
-    "boards": board_simulations.rows,
+    "leaderboards": leaderboard_simulations.rows,
     "calibration": calibration_simulations.rows,
     "coverage": design_coverage.rows,
     "fit": fit_simulations.rows,

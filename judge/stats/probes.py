@@ -143,6 +143,12 @@ def style_effects(votes: ProbeVotes, style: Covariates, level: float = 0.95) -> 
 
     *style* holds the covariates of each vote, left minus right. Raises StatisticsError as `bradley_terry` does, and for
     a level outside 0 to 1.
+
+    >>> item, won = np.arange(40, dtype=np.int32), np.tile([1.0, 1, 1, 0], 10)
+    >>> left, right = np.zeros((2, 40), dtype=np.int32) + [[0], [1]]
+    >>> votes = ProbeVotes(("a", "b"), left, right, item, item + 40, item, item, item, people=won, judge=won)
+    >>> style_effects(votes, Covariates(("length",), np.tile([1.0, -1], 20)[:, None])).sharpness.method
+    "none: no output has the votes of two annotators, so people's view of it is not known"
     """
     check_level(level)
     quality = _quality(votes)
@@ -171,6 +177,12 @@ def family_effect(votes: ProbeVotes, family: Collection[int], level: float = 0.9
     The effect is a share of a comparison between the family and another contestant: the log odds times the mean of
     p (1 - p), the change of the judge's score per log odds. Raises StatisticsError as `bradley_terry` does, for a level
     outside 0 to 1, and for a family that is empty or everybody.
+
+    >>> item, won = np.arange(120, dtype=np.int32), np.repeat(np.tile([1.0, 1, 1, 1, 0], 8), 3)
+    >>> left, right = np.tile([[0, 0, 1], [1, 2, 2]], 40).astype(np.int32)
+    >>> votes = ProbeVotes(("a", "b", "c"), left, right, left, right, item, item, item // 3, people=won, judge=won)
+    >>> family_effect(votes, [0]).value
+    0.0
     """
     check_level(level)
     inside = np.zeros(len(votes.contestants), dtype=np.bool_)

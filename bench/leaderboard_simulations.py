@@ -30,7 +30,7 @@ from judge.stats.rank_agreement import RankAgreement, rank_agreement
 from judge.stats.scorecard import ADJUSTMENTS, HOLM, NONE, Block, critical_values, intervals, levels
 from judge.stats.win_rate import advantages, win_rates
 
-BENCH = "board_simulations"
+BENCH = "leaderboard_simulations"
 SEED, REPLICATES, PLANNED, STEPS = 20261130, 1000, 50, 3
 LOWEST_POWER, HIGHEST_POWER, COVERAGE, ERROR_RATE = 0.78, 0.84, 0.93, 0.05
 NAMES = tuple(f"c{i:02}" for i in range(21))
@@ -44,9 +44,9 @@ def rows(replicates: int = REPLICATES) -> Iterator[Figure]:
         for adjustment in ADJUSTMENTS:
             progress(f"power, {n_contestants} contestants, {adjustment}")
             yield from _power(n_contestants, adjustment, replicates)
-    for boards in BOARDS:
-        progress(boards.name)
-        yield from _compared(boards, replicates)
+    for leaderboards in PAIRS_OF_LEADERBOARDS:
+        progress(leaderboards.name)
+        yield from _compared(leaderboards, replicates)
     for sizes in ("equal", "Pareto"):
         for n_contestants in (2, 6, 11):
             for name in SCALES:
@@ -155,7 +155,7 @@ def _detectable(cells: Block, adjustment: str, rng: np.random.Generator) -> floa
 
 
 @dataclass(frozen=True)
-class Boards:
+class Leaderboards:
     """People's and a judge's battles of contestants on the same prompts, with a known slope.
 
     *people* and *judge* are the strengths, in log odds. Prompts are of the given *sizes*, and people have a *share* of
@@ -214,43 +214,43 @@ def _ladder(spread: float, slope: float = 1.0) -> tuple[float, ...]:
 
 _UNRELATED = (0.5, -0.5, -0.5, 0.5, 0.5, -0.5, -0.5, 0.5)
 """Strengths that are not correlated with a ladder."""
-BOARDS = (
-    Boards("eight close contestants, same order", _ladder(0.25), _ladder(0.25)),
-    Boards("eight close contestants, same order, Pareto", _ladder(0.25), _ladder(0.25), sizes="Pareto"),
-    Boards("eight close contestants, same order, common effects", _ladder(0.25), _ladder(0.25), common=True),
-    Boards("same order, few votes of people", _ladder(0.5), _ladder(0.5), share=0.1),
-    Boards("same order, few votes, log-normal", _ladder(0.5), _ladder(0.5), share=0.1, sizes="log-normal"),
-    Boards("same order, 20 prompts", _ladder(0.5), _ladder(0.5), prompts=20),
-    Boards("half as sharp, few votes", _ladder(0.8), _ladder(0.8, 0.5), share=0.1),
-    Boards("twice as sharp, few votes", _ladder(0.8), _ladder(0.8, 2.0), share=0.1),
-    Boards("unrelated", _ladder(0.5), _UNRELATED),
-    Boards("unrelated, few votes", _ladder(0.5), _UNRELATED, share=0.1),
-    Boards("people who see no difference", _ladder(0.0), _ladder(0.5)),
+PAIRS_OF_LEADERBOARDS = (
+    Leaderboards("eight close contestants, same order", _ladder(0.25), _ladder(0.25)),
+    Leaderboards("eight close contestants, same order, Pareto", _ladder(0.25), _ladder(0.25), sizes="Pareto"),
+    Leaderboards("eight close contestants, same order, common effects", _ladder(0.25), _ladder(0.25), common=True),
+    Leaderboards("same order, few votes of people", _ladder(0.5), _ladder(0.5), share=0.1),
+    Leaderboards("same order, few votes, log-normal", _ladder(0.5), _ladder(0.5), share=0.1, sizes="log-normal"),
+    Leaderboards("same order, 20 prompts", _ladder(0.5), _ladder(0.5), prompts=20),
+    Leaderboards("half as sharp, few votes", _ladder(0.8), _ladder(0.8, 0.5), share=0.1),
+    Leaderboards("twice as sharp, few votes", _ladder(0.8), _ladder(0.8, 2.0), share=0.1),
+    Leaderboards("unrelated", _ladder(0.5), _UNRELATED),
+    Leaderboards("unrelated, few votes", _ladder(0.5), _UNRELATED, share=0.1),
+    Leaderboards("people who see no difference", _ladder(0.0), _ladder(0.5)),
 )
 
 
-def _compared(boards: Boards, replicates: int) -> Iterator[Figure]:
-    rng = np.random.default_rng([SEED, BOARDS.index(boards)])
+def _compared(leaderboards: Leaderboards, replicates: int) -> Iterator[Figure]:
+    rng = np.random.default_rng([SEED, PAIRS_OF_LEADERBOARDS.index(leaderboards)])
     agreements: list[RankAgreement] = []
     for _ in range(replicates):
         try:
-            agreements.append(rank_agreement(*boards.draw(rng)))
+            agreements.append(rank_agreement(*leaderboards.draw(rng)))
         except Disconnected:
             continue
     reliability = np.median([agreement.reliabilities or (np.nan, np.nan) for agreement in agreements], axis=0)
     yield Figure(
         bench=BENCH,
-        figure=f"{boards.name}: Spearman, attenuated",
+        figure=f"{leaderboards.name}: Spearman, attenuated",
         value=float(np.mean([agreement.spearman.value or 0.0 for agreement in agreements])),
         unit=f"mean of {len(agreements)}",
         peer=f"reliabilities: judge {reliability[0]:.2f}, people {reliability[1]:.2f}",
     )
     least_squares = float(np.median([agreement.least_squares_slope for agreement in agreements]))
-    for name, truth in zip((SLOPE, PEARSON), boards.truth, strict=True):
+    for name, truth in zip((SLOPE, PEARSON), leaderboards.truth, strict=True):
         estimates = [getattr(agreement, name) for agreement in agreements]
         printed = [estimate for estimate in estimates if estimate.value is not None]
         beside = f", least squares {least_squares:.2f}" if name == SLOPE else ""
-        yield _coverage(f"{boards.name}: {name}", truth, printed, len(printed) / len(estimates), beside)
+        yield _coverage(f"{leaderboards.name}: {name}", truth, printed, len(printed) / len(estimates), beside)
 
 
 def _coverage(name: str, truth: float | None, printed: Sequence[Estimate], share: float, beside: str) -> Figure:
