@@ -146,6 +146,8 @@ class Leaderboard:
     goodness_of_fit: FitReport | None = None
     block: Block | None = None
     """The differences behind the standings, in their order."""
+    clusters: int = 0
+    """The number of prompts, or of whatever else the intervals are over, behind *block*."""
 
     @property
     def scale(self) -> str:

@@ -19,9 +19,9 @@ from judge.ranking.rows import (
     pair_rows,
     rating_rows,
     sorted_leaderboard,
-    standing_rows,
     with_simultaneous_ranks,
 )
+from judge.ranking.standings import standing_rows
 from judge.stats.bootstrap import SE_T, STUDENTISED, bootstrap
 from judge.stats.bradley_terry import POINTS, BradleyTerryFit, Intervals, block, bradley_terry
 from judge.stats.elo import elo, permuted_elo
@@ -78,7 +78,10 @@ def _bradley_terry(design: BattleDesign, options: RankOptions) -> Leaderboard:
     reference = names.index(options.reference)
     others = [i for i in range(len(names)) if i != reference]
     return replace(
-        leaderboard, standings=standing_rows(fit, options, reference, others), block=block(fit, reference, others)
+        leaderboard,
+        standings=standing_rows(fit, options, reference, others),
+        block=block(fit, reference, others),
+        clusters=fit.covariance.clusters,
     )
 
 

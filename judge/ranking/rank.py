@@ -19,7 +19,7 @@ from judge.ranking.battles import FEWEST_PROMPTS, BattleDesign, Style, battle_de
 from judge.ranking.leaderboard import Leaderboard, LeaveOneOut
 from judge.ranking.methods import fit_leaderboard
 from judge.ranking.options import TIES, RankOptions
-from judge.ranking.rows import adjust_standings, share_rows
+from judge.ranking.standings import adjust_standings, share_rows
 from judge.ranking.variance import variance_of
 from judge.stats.components import strong_components, unrankable
 from judge.votes.juries import without

@@ -1,21 +1,19 @@
-"""The rows of a leaderboard: ratings, standings against the reference contestant, pairs and shares."""
+"""The rows of a leaderboard: ratings, and the differences of all pairs."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from judge.ranking.battles import BattleDesign
-from judge.ranking.leaderboard import Leaderboard, PairRow, RatingRow, ShareRow, StandingRow
+from judge.ranking.leaderboard import Leaderboard, PairRow, RatingRow
 from judge.ranking.options import RankOptions
 from judge.stats.best import probability_best
 from judge.stats.bradley_terry import POINTS, BradleyTerryFit
 from judge.stats.ranks import ranks
-from judge.stats.scorecard import intervals, levels
-from judge.stats.simultaneous import detectable, pairs, prompts_needed, rank_intervals
+from judge.stats.simultaneous import pairs, rank_intervals
 
 
 def sorted_leaderboard(options: RankOptions, interval_method: str, rows: Sequence[RatingRow]) -> Leaderboard:
@@ -97,62 +95,4 @@ def pair_rows(fit: BradleyTerryFit, options: RankOptions) -> tuple[PairRow, ...]
     columns = [column.tolist() for column in (table.difference, table.low, table.high, better)]
     return tuple(
         PairRow(names[i], names[j], *(column[i][j] for column in columns)) for i in range(m) for j in range(i + 1, m)
-    )
-
-
-def standing_rows(
-    fit: BradleyTerryFit, options: RankOptions, reference: int, others: Sequence[int]
-) -> tuple[StandingRow, ...]:
-    """The standings of *others* (codes) against *reference*; `adjust_standings` adds their intervals."""
-    factor = options.scale_factor
-    against = fit.differences(reference, options.level)
-    clusters = fit.covariance.freedom + 1
-    rows = []
-    for i in others:
-        error = float(against.standard_error[i])
-        known = math.isfinite(error) and error > 0
-        rows.append(
-            StandingRow(
-                contestant=fit.battles.contestants[i],
-                difference=round(factor * float(against.difference[i]), 6),
-                low=math.nan,
-                high=math.nan,
-                probability_better=float(against.probability_better[i]),
-                detectable=round(factor * detectable(error, clusters, options.level), 6) if known else math.nan,
-                needed=prompts_needed(error, clusters, options.wanted, options.level) if known else None,
-            )
-        )
-    return tuple(rows)
-
-
-def adjust_standings(leaderboards: Sequence[Leaderboard], options: RankOptions) -> tuple[Leaderboard, ...]:
-    """*leaderboards* with intervals of their standings that are adjusted for all cells of all of them."""
-    blocks = [leaderboard.block for leaderboard in leaderboards if leaderboard.block is not None]
-    block_levels = iter(levels(blocks, options.adjustment, np.random.default_rng(options.seed), options.level))
-    adjusted = []
-    for leaderboard in leaderboards:
-        if leaderboard.block is None:
-            adjusted.append(leaderboard)
-            continue
-        bounds = intervals(leaderboard.block, next(block_levels))
-        lows, highs = ((np.round(options.scale_factor * column, 6) + 0.0).tolist() for column in bounds)
-        rows = zip(leaderboard.standings, lows, highs, strict=True)
-        standings = tuple(replace(row, low=low, high=high) for row, low, high in rows)
-        adjusted.append(replace(leaderboard, standings=standings))
-    return tuple(adjusted)
-
-
-def share_rows(slices: Sequence[Leaderboard], options: RankOptions) -> tuple[ShareRow, ...]:
-    """In how many of the target categories (all, if none is named) each contestant is ahead and behind."""
-    targets = [s for s in slices if not options.targets or s.part.category in options.targets]
-    cells = [(row.contestant, row.standing) for leaderboard in targets for row in leaderboard.standings]
-    names = sorted({name for name, _ in cells})
-    return tuple(
-        ShareRow(
-            contestant=name,
-            ahead=cells.count((name, "AHEAD")),
-            behind=cells.count((name, "BEHIND")),
-            cells=len(targets),
-        )
-        for name in names
     )

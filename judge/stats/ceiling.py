@@ -21,9 +21,9 @@ from judge.columns.arrays import Floats
 from judge.stats.agreement import IntervalMethod, Orientation, Ties, prompt_tables, share_agreeing, without_ties
 from judge.stats.agreement_two_way import coincidence_tables
 from judge.stats.battles import TIE
-from judge.stats.cluster_intervals import Estimate, jackknife, ratio, without_interval
+from judge.stats.cluster_intervals import Estimate, jackknife, ratio, t_quantile, without_interval
 from judge.stats.krippendorff import krippendorff_alpha
-from judge.stats.simultaneous import detectable, prompts_needed
+from judge.stats.planning_power import detectable, prompts_needed
 from judge.stats.two_way import Tables, two_way
 from judge.stats.votes import VoteColumns, VotePairs, pairs_between, pairs_within, tallies
 
@@ -110,8 +110,8 @@ def ceiling(
         ties=ties,
         weighting=weighting,
         largest=_largest(compared.votes, ties, level, weighting),
-        detectable=round(detectable(error, clusters, level), 6) if error else None,
-        needed=prompts_needed(error, clusters, wanted, level) if error else None,
+        detectable=round(detectable(error, clusters - 1, t_quantile(level, clusters)), 6) if error else None,
+        needed=prompts_needed(error, clusters - 1, clusters, wanted, 1 - level) if error else None,
     )
 
 

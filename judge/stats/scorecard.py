@@ -82,15 +82,25 @@ def intervals(block: Block, cell_levels: Floats) -> tuple[Floats, Floats]:
     >>> low.round(1).tolist(), high.round(1).tolist()
     ([20.1], [59.9])
     """
-    from scipy.special import stdtrit  # noqa: PLC0415 - a slow import, needed only here
-
-    half = stdtrit(block.freedom, (1 + cell_levels) / 2) * block.error
+    half = critical_values(block, cell_levels) * block.error
     low, high = block.difference - half, block.difference + half
     if block.open_low is not None:
         low = np.where(block.open_low, -np.inf, low)
     if block.open_high is not None:
         high = np.where(block.open_high, np.inf, high)
     return low, high
+
+
+def critical_values(block: Block, cell_levels: Floats) -> Floats:
+    """Half the width of each interval of *block* in standard errors, float64[k], at its own level (float64[k]).
+
+    >>> critical_values(Block(np.array([40.0]), np.array([[100.0]]), 79), np.array([0.95])).round(2).tolist()
+    [1.99]
+    """
+    from scipy.special import stdtrit  # noqa: PLC0415 - a slow import, needed only here
+
+    values: Floats = stdtrit(block.freedom, (1 + cell_levels) / 2)
+    return values
 
 
 def _smallest(blocks: Sequence[Block], rng: np.random.Generator) -> Floats:

@@ -6,9 +6,6 @@ lies in [1 + significantly better, m - significantly worse], for all contestants
 Mogstad, J. P. Romano, A. M. Shaikh, D. Wilhelm (2024), "Inference for Ranks with Applications to Mobility across
 Neighbourhoods and Academic Achievement across Countries", Review of Economic Studies 91(1). Percentiles of ranks in
 draws do not have that property.
-
-Planning. A difference of d is detected with power 1 - b if d / error is at least t(1 - a / 2) + t(1 - b), and the
-error falls with the square root of the number of prompts: J. Cohen (1988), "Statistical Power Analysis".
 """
 
 from dataclasses import dataclass
@@ -17,15 +14,12 @@ import numpy as np
 
 from judge.columns.arrays import Floats, Ints, round_to
 from judge.stats.cluster_intervals import check_level, t_quantile
-from judge.stats.errors import StatisticsError
 
 DRAWS = 1000
 """The default number of draws from the fitted covariance: a level of 0.95 is met to within 0.014."""
 _PLACES = 6
 _SLIGHT = 1e-10
 """Added to each variance, as a share of their mean, so that a covariance of lower rank has a Cholesky root."""
-MOST_PROMPTS = 2**31 - 1
-"""The largest number of prompts that is reported as needed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,32 +101,6 @@ def difference_errors(covariance: Floats) -> Floats:
     np.fill_diagonal(variance, 0)
     errors: Floats = np.sqrt(np.maximum(variance, 0))
     return errors
-
-
-def detectable(error: float, clusters: int, level: float = 0.95, power: float = 0.8) -> float:
-    """The smallest true difference for which an interval of *level* excludes 0 with a given *power*.
-
-    *error* is the standard error of the difference over *clusters* prompts. The result has the same unit.
-
-    >>> round(detectable(10.0, 80), 1)
-    28.4
-    """
-    return error * (t_quantile(level, clusters) + t_quantile(2 * check_level(power) - 1, clusters))
-
-
-def prompts_needed(error: float, clusters: int, difference: float, level: float = 0.95, power: float = 0.8) -> int:
-    """The number of prompts of the same mix that it takes to detect a *difference* with a given *power*.
-
-    *error* is the present standard error of the difference over *clusters* prompts. The number is at least 2 and at
-    most MOST_PROMPTS. Raises StatisticsError unless the difference is positive.
-
-    >>> prompts_needed(10.0, 80, 14.2)
-    320
-    """
-    if not difference > 0:
-        raise StatisticsError(f"The difference to detect must be more than 0, not {difference}.")
-    needed = clusters * np.square(detectable(error, clusters, level, power) / np.float64(difference))
-    return int(np.clip(np.ceil(np.round(needed, 6)), 2, MOST_PROMPTS))
 
 
 def draw_multivariate_t(covariance: Floats, freedom: int, rng: np.random.Generator, draws: int) -> Floats:

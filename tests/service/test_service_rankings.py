@@ -144,7 +144,7 @@ async def test_a_scorecard_shows_who_is_ahead_in_each_category(service: JudgeCli
 
 
 async def test_prompts_needed_to_detect_a_difference(service: JudgeClient) -> None:
-    """Detecting half the difference needs four times as many prompts."""
+    """Detecting half the difference needs about four times as many prompts; t is wider with few of them."""
     standings = []
     for difference in (30.0, 15.0):
         options = RankingOptions(reference_contestant="base", difference_to_detect=difference)
@@ -154,7 +154,7 @@ async def test_prompts_needed_to_detect_a_difference(service: JudgeClient) -> No
     for name, row in standings[0].items():
         half = row.interval.high - row.difference
         assert half < row.detectable_difference < 3 * half
-        assert standings[1][name].prompts_needed == pytest.approx(4 * row.prompts_needed, abs=4)
+        assert standings[1][name].prompts_needed == pytest.approx(4 * row.prompts_needed, rel=0.03)
 
 
 async def test_inference_changes_the_uncertainty_and_not_the_ratings(service: JudgeClient) -> None:

@@ -1,15 +1,12 @@
-"""Inference on all contestants at once: ranks, pairs and planning."""
+"""Inference on all contestants at once: ranks and pairs."""
 
 import numpy as np
 import pytest
 from scipy.stats import studentized_range
 
-from judge.stats.errors import StatisticsError
 from judge.stats.ranks import ranks
 from judge.stats.simultaneous import (
-    detectable,
     pairs,
-    prompts_needed,
     rank_intervals,
 )
 
@@ -51,18 +48,3 @@ def test_pairs_have_the_errors_of_differences() -> None:
     assert differences.difference[1, 0] == pytest.approx(-0.2)
     assert (differences.high - differences.low)[0, 1] == pytest.approx(2 * 1.959964 * np.sqrt(0.02), abs=1e-5)
     assert differences.difference[0, 0] == differences.low[0, 0] == differences.high[0, 0] == 0
-
-
-def test_a_difference_is_detected_as_often_as_planned() -> None:
-    """With the number of prompts needed, 80 % of intervals exclude zero."""
-    rng = np.random.default_rng(3)
-    spread, truth, level = 100.0, 30.0, 0.95
-    needed = prompts_needed(spread / np.sqrt(80), 80, truth, level)
-    sample = rng.normal(truth, spread, (4000, needed))
-    error = sample.std(axis=1, ddof=1) / np.sqrt(needed)
-    detected = np.abs(sample.mean(axis=1)) > 1.98 * error
-
-    assert detected.mean() == pytest.approx(0.8, abs=0.03)
-    assert detectable(spread / np.sqrt(needed), needed) == pytest.approx(truth, rel=0.01)
-    with pytest.raises(StatisticsError, match="more than 0"):
-        prompts_needed(1.0, 80, 0.0)

@@ -1,0 +1,113 @@
+"""The standings of contestants against the reference contestant, adjusted for their number.
+
+Intervals, and what the prompts can detect, depend on all leaderboards of a request: a report with twenty categories
+makes twenty times as many comparisons as one without.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from judge.columns.arrays import Floats
+from judge.ranking.leaderboard import Leaderboard, ShareRow, StandingRow
+from judge.ranking.options import RankOptions
+from judge.stats.bradley_terry import BradleyTerryFit
+from judge.stats.cluster_intervals import FEWEST
+from judge.stats.planning_power import detectable, prompts_needed
+from judge.stats.scorecard import Block, critical_values, intervals, levels
+
+
+def standing_rows(
+    fit: BradleyTerryFit, options: RankOptions, reference: int, others: Sequence[int]
+) -> tuple[StandingRow, ...]:
+    """The standings of *others* (codes) against *reference*; `adjust_standings` adds their intervals."""
+    against = fit.differences(reference, options.level)
+    return tuple(
+        StandingRow(
+            contestant=fit.battles.contestants[i],
+            difference=round(options.scale_factor * float(against.difference[i]), 6),
+            low=math.nan,
+            high=math.nan,
+            probability_better=float(against.probability_better[i]),
+        )
+        for i in others
+    )
+
+
+def adjust_standings(leaderboards: Sequence[Leaderboard], options: RankOptions) -> tuple[Leaderboard, ...]:
+    """*leaderboards* with standings that are adjusted for all cells of all of them.
+
+    The adjusted figures are the intervals, the detectable differences and the prompts needed.
+    """
+    blocks = [leaderboard.block for leaderboard in leaderboards if leaderboard.block is not None]
+    cell_levels = levels(blocks, options.adjustment, np.random.default_rng(options.seed), options.level)
+    # A single difference is found at the strictest level, which with Holm's method is that of its first step.
+    strictest = max((float(level) for column in cell_levels for level in column), default=options.level)
+    remaining = iter(cell_levels)
+    return tuple(
+        leaderboard
+        if leaderboard.block is None
+        else _with_planning(
+            _with_intervals(leaderboard, leaderboard.block, next(remaining)), leaderboard.block, strictest
+        )
+        for leaderboard in leaderboards
+    )
+
+
+def _with_intervals(leaderboard: Leaderboard, block: Block, cell_levels: Floats) -> Leaderboard:
+    """*leaderboard* with the intervals of its standings."""
+    bounds = intervals(block, cell_levels)
+    lows, highs = ((np.round(leaderboard.options.scale_factor * column, 6) + 0.0).tolist() for column in bounds)
+    rows = zip(leaderboard.standings, lows, highs, strict=True)
+    return replace(leaderboard, standings=tuple(replace(row, low=low, high=high) for row, low, high in rows))
+
+
+def _with_planning(leaderboard: Leaderboard, block: Block, level: float) -> Leaderboard:
+    """*leaderboard* with what its prompts can detect, and how many would be needed, with tests at *level*."""
+    factor, wanted = leaderboard.options.scale_factor, leaderboard.options.wanted
+    prompts = {row.contestant: row.prompts for row in leaderboard.ratings}
+    reference = prompts.get(leaderboard.options.reference, 0)
+    critical = critical_values(block, np.full(block.difference.size, level))
+    columns = zip(leaderboard.standings, block.error.tolist(), critical.tolist(), strict=True)
+    rows = []
+    for row, error, quantile in columns:
+        # An interval needs enough prompts with battles of this contestant, not only of any.
+        fewest = math.ceil(FEWEST * leaderboard.prompts / max(1, min(prompts[row.contestant], reference)))
+        known = error > 0
+        rows.append(
+            replace(
+                row,
+                detectable=round(factor * detectable(error, block.freedom, quantile), 6) if known else math.nan,
+                needed=prompts_needed(
+                    error=error,
+                    freedom=block.freedom,
+                    clusters=leaderboard.clusters,
+                    difference=wanted,
+                    alpha=1 - level,
+                    fewest=max(FEWEST, fewest),
+                )
+                if known
+                else None,
+            )
+        )
+    return replace(leaderboard, standings=tuple(rows))
+
+
+def share_rows(slices: Sequence[Leaderboard], options: RankOptions) -> tuple[ShareRow, ...]:
+    """In how many of the target categories (all, if none is named) each contestant is ahead and behind."""
+    targets = [s for s in slices if not options.targets or s.part.category in options.targets]
+    cells = [(row.contestant, row.standing) for leaderboard in targets for row in leaderboard.standings]
+    names = sorted({name for name, _ in cells})
+    return tuple(
+        ShareRow(
+            contestant=name,
+            ahead=cells.count((name, "AHEAD")),
+            behind=cells.count((name, "BEHIND")),
+            cells=len(targets),
+        )
+        for name in names
+    )
