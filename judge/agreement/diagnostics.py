@@ -22,9 +22,6 @@ from judge.stats.second_source import compare_sources
 from judge.stats.votes import NOBODY, VoteColumns, pairs_between, plurality, tallies
 from judge.votes.shared_codes import Side, Table
 
-RESAMPLES = 1000
-"""How often the two leaderboards are resampled."""
-
 NO_CEILING = "No ceiling: no comparison has votes of two of the target's annotators and an outcome of the source."
 SEVERAL = "No ceiling: the source has several votes on a comparison; use @plurality to make them one."
 ONE_STEP = (
@@ -127,7 +124,7 @@ def _leaderboards(
     table: Table, source: VoteColumns, target: VoteColumns, options: AgreeOptions
 ) -> tuple[RankAgreement | None, tuple[tuple[float, float, AgreementFigure], ...], str]:
     """The two leaderboards, the agreement by distance in the target's, and why they are missing."""
-    both = leaderboards(table, source, target, options.level, RESAMPLES, options.seed)
+    both = leaderboards(table, source, target, options.level)
     note = f"The two leaderboards are not compared: {both.reason.rstrip('.')}." if both.reason else ""
     gaps = [
         (least, most, figure)

@@ -31,9 +31,7 @@ class Leaderboards:
     reason: str = ""
 
 
-def leaderboards(
-    table: Table, source: VoteColumns, target: VoteColumns, level: float, replicates: int, seed: int
-) -> Leaderboards:
+def leaderboards(table: Table, source: VoteColumns, target: VoteColumns, level: float) -> Leaderboards:
     """Rank the contestants that both sources have, each by its own votes, and compare the two orders."""
     names, left, right = table.contestants
     known = [np.zeros(len(names), dtype=np.bool_) for _ in range(2)]
@@ -61,7 +59,7 @@ def leaderboards(
             for votes in kept
         )
         ratings.update(zip(target_battles.contestants, bradley_terry(target_battles).ratings.tolist(), strict=True))
-        orders = rank_agreement(source_battles, target_battles, np.random.default_rng(seed), level, replicates)
+        orders = rank_agreement(source_battles, target_battles, level)
     except Disconnected as error:
         return Leaderboards(None, ratings, f"one of the two sources cannot rank all contestants: {error}")
     except StatisticsError as error:

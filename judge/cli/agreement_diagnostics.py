@@ -95,14 +95,18 @@ def leaderboards(report: AgreementReport) -> None:
     """Compare the two leaderboards, and show agreement by rating difference."""
     if report.HasField("rank_agreement"):
         ranks = report.rank_agreement
-        figures = {
-            "Spearman": ranks.spearman,
-            "Kendall": ranks.kendall,
-            "slope of the source's ratings": ranks.slope,
-        }
-        words = ", ".join(f"{name} {share(estimate)}" for name, estimate in figures.items())
         console().print(
-            f"The two leaderboards ({ranks.spearman.n} contestants, {ranks.spearman.prompts} prompts): {words}."
+            f"The two leaderboards ({ranks.spearman.n} contestants, {ranks.spearman.prompts} prompts): Spearman "
+            f"{bare(ranks.spearman)}, Kendall {bare(ranks.kendall)}, both attenuated by noise in the ratings."
+        )
+        if ranks.HasField("source_reliability"):
+            console().print(
+                f"Reliability (1 means no noise): source {ranks.source_reliability:.2f}, target "
+                f"{ranks.target_reliability:.2f}."
+            )
+        console().print(
+            f"Corrected for it: slope of the source's ratings {_corrected(ranks.slope)}, Pearson's correlation "
+            f"{_corrected(ranks.pearson)}."
         )
         off = sorted(ranks.residuals, key=lambda row: -abs(row.residual))[:MOST_OFF]
         words = ", ".join(f"{row.contestant} {row.residual:+.0f}" for row in off)
@@ -119,6 +123,11 @@ def leaderboards(report: AgreementReport) -> None:
     ]
     if rows:
         table("Agreement by difference of the target's ratings", ("points", "ties", "agreement", "n", "prompts"), rows)
+
+
+def _corrected(estimate: Estimated) -> str:
+    """Format an estimate with its interval, or the reason why the data do not determine it."""
+    return share(estimate) if estimate.HasField("value") else estimate.interval_method.removeprefix("none: ")
 
 
 def calibration_curve(report: AgreementReport) -> None:

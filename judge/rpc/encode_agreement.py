@@ -84,10 +84,15 @@ def _optional(estimate: Estimate | None) -> agreement_service_pb2.Estimated | No
 
 
 def _orders(ranks: RankAgreement) -> agreement_service_pb2.RankAgreement:
+    source, target = ranks.reliabilities or (None, None)
     return agreement_service_pb2.RankAgreement(
         spearman=_estimated(ranks.spearman),
         kendall=_estimated(ranks.kendall),
         slope=_estimated(ranks.slope),
+        source_reliability=source,
+        target_reliability=target,
+        least_squares_slope=ranks.least_squares_slope,
+        pearson=_estimated(ranks.pearson),
         residuals=[
             agreement_service_pb2.Residual(contestant=name, residual=off)
             for name, off in zip(ranks.contestants, ranks.residuals.tolist(), strict=True)

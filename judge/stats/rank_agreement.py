@@ -1,35 +1,34 @@
 """The agreement of two leaderboards of the same contestants, in order and in ratings.
 
 Spearman's rho and Kendall's tau-b compare the orders: C. Spearman (1904), American Journal of Psychology 15(1); M. G.
-Kendall (1945), Biometrika 33(3). The slope is the least-squares slope of the first log strengths on the second, both
-with mean 0. A slope below 1 means that the judge separates contestants less than people do. Errors in the strengths
-pull the slope towards 0 if there are few votes.
+Kendall (1945), Biometrika 33(3). Both are *attenuated*: noise in the ratings shuffles close contestants, so two
+leaderboards with the same true order agree in less than 1. They have no interval, because one around the attenuated
+value would not contain the true one. Each leaderboard's reliability shows how strong the attenuation is.
 
-Intervals come from resampled prompts, the same for both leaderboards: by standard error and t for the slope, and by
-percentiles for the rank correlations, which have a bound at 1.
+The slope of the first log strengths on the second is corrected for the noise in the second, and for noise that both
+share because they use the same prompts (see `attenuation`). Below 1, the judge separates contestants less than people
+do. The errors come from the influences of the prompts on both leaderboards at once.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from judge.columns.arrays import Floats
+from judge.stats.attenuation import Bounded, NoisyRatings
 from judge.stats.battles import Battles
-from judge.stats.bootstrap import resampled_wins
 from judge.stats.bradley_terry import POINTS, bradley_terry
-from judge.stats.cluster_intervals import (
-    FEWEST,
-    Estimate,
-    check_level,
-    interval_from_replicates,
-    method_for,
-    without_interval,
-)
-from judge.stats.components import strong_components
+from judge.stats.cluster_intervals import ALIKE, FEWEST, Estimate, check_level, method_for, without_interval
 from judge.stats.errors import StatisticsError
-from judge.stats.newton import refit
+from judge.stats.prompt_influences import PromptInfluences, prompt_influences
 
-UNRANKED = "none: in more than 1 % of resamples somebody cannot be ranked"
+ATTENUATED = "none: noise in the ratings attenuates it, so an interval around it would not contain the true value"
+UNDETERMINED = "none: not determined, since the second leaderboard's ratings differ little more than by noise"
+UNRELIABLE = "none: not determined, since a leaderboard's reliability is below 0.6"
+FIELLER, DELTA = "fieller-t", "delta-t"
+LEAST_RELIABILITY = 0.6
+"""With less reliable ratings, a correlation without attenuation is not meaningful."""
 _PLACES = 6
 _FEWEST = 3
 
@@ -39,25 +38,26 @@ _LEVEL = 1e-18
 
 @dataclass(frozen=True, eq=False)
 class RankAgreement:
-    """Two leaderboards of m *contestants*: *spearman*, *kendall* and the *slope* of the first on the second.
+    """Two leaderboards of m *contestants*.
 
-    *residuals* is float64[m], the rating in the first minus the prediction from the second and the slope, in points.
+    *spearman* and *kendall* are attenuated and have no interval. *reliabilities* are those of the first and the second
+    leaderboard, None if they are unknown. *slope* (of the first on the second) and *pearson* are corrected for
+    attenuation, and have no value if the data do not determine them; *least_squares_slope* is not corrected.
+    *residuals*, float64[m], is the rating in the first minus the prediction from the second and the slope (the
+    least-squares slope where the other is not determined), in points.
     """
 
     contestants: tuple[str, ...]
     spearman: Estimate
     kendall: Estimate
+    reliabilities: tuple[float, float] | None
+    least_squares_slope: float
     slope: Estimate
+    pearson: Estimate
     residuals: Floats
 
 
-def rank_agreement(
-    first_battles: Battles,
-    second_battles: Battles,
-    rng: np.random.Generator,
-    level: float = 0.95,
-    replicates: int = 1000,
-) -> RankAgreement:
+def rank_agreement(first_battles: Battles, second_battles: Battles, level: float = 0.95) -> RankAgreement:
     """Compare the ratings from two sets of battles between the same contestants on the same clusters (prompts).
 
     Raises StatisticsError if the contestants or the numbers of clusters differ, if there are fewer than three
@@ -67,11 +67,91 @@ def rank_agreement(
     >>> prompts = np.repeat(np.arange(20), 3)
     >>> words = ["left", "left", "left", "right", "right", "left"] * 10
     >>> people = Battles.from_names(left, right, words, cluster=prompts)
-    >>> agreement = rank_agreement(people, people, np.random.default_rng(0), replicates=50)
-    >>> agreement.spearman.value, agreement.slope.value
+    >>> agreement = rank_agreement(people, people)
+    >>> agreement.spearman.value, agreement.least_squares_slope
     (1.0, 1.0)
     """
     check_level(level)
+    _check_comparable(first_battles, second_battles)
+    first_fit, second_fit = bradley_terry(first_battles), bradley_terry(second_battles)
+    first, second = first_fit.log_strengths, second_fit.log_strengths
+    spearman, kendall = _rank_correlations(first, second)
+    influences = prompt_influences(first_fit), prompt_influences(second_fit)
+    ratings = NoisyRatings(x=second, y=first, x_influences=influences[1].values, y_influences=influences[0].values)
+    shape = _Shape(level, len(first_battles.contestants), first_battles.n_clusters)
+    reason = _why_unknown(influences, first_battles)
+    slope, pearson = (shape.without(reason),) * 2 if reason else _corrected(ratings, influences, shape)
+    predicted = (ratings.least_squares_slope if slope.value is None else slope.value) * second
+    return RankAgreement(
+        contestants=first_battles.contestants,
+        spearman=shape.without(ATTENUATED, spearman),
+        kendall=shape.without(ATTENUATED, kendall),
+        reliabilities=None if reason else (ratings.reliabilities[1], ratings.reliabilities[0]),
+        least_squares_slope=round(ratings.least_squares_slope, _PLACES),
+        slope=slope,
+        pearson=pearson,
+        residuals=np.round(POINTS * (first - predicted), _PLACES),
+    )
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """What all estimates have in common: their *level*, the number of contestants, *m*, and that of *clusters*."""
+
+    level: float
+    m: int
+    clusters: int
+
+    def without(self, reason: str, value: float | None = None) -> Estimate:
+        """An estimate without an interval."""
+        return without_interval(
+            value if value is None else round(value, _PLACES), reason, self.level, self.m, self.clusters
+        )
+
+    def estimate(self, bounded: Bounded, method: str, undetermined: str) -> Estimate:
+        """An estimate with the interval of *bounded*; without a value if the data do not determine it."""
+        if bounded.value is None or bounded.low is None or bounded.high is None:
+            return self.without(undetermined)
+        value, low, high = (round(figure, _PLACES) for figure in (bounded.value, bounded.low, bounded.high))
+        return Estimate(
+            value=value,
+            low=low,
+            high=high,
+            standard_error=None,
+            method=method,
+            level=self.level,
+            n=self.m,
+            clusters=self.clusters,
+        )
+
+
+def _corrected(
+    ratings: NoisyRatings, influences: Sequence[PromptInfluences], shape: _Shape
+) -> tuple[Estimate, Estimate]:
+    """The slope and Pearson's correlation, corrected for attenuation."""
+    from scipy.special import stdtrit  # noqa: PLC0415 - a slow import, needed only here
+
+    freedom = max(min(fit.effective_prompts for fit in influences) - 1, 1.0)
+    critical = float(stdtrit(freedom, (1 + shape.level) / 2))
+    slope = shape.estimate(ratings.slope(critical), FIELLER, UNDETERMINED)
+    if min(ratings.reliabilities) < LEAST_RELIABILITY:
+        return slope, shape.without(UNRELIABLE)
+    return slope, shape.estimate(ratings.pearson(critical), DELTA, UNRELIABLE)
+
+
+def _why_unknown(influences: Sequence[PromptInfluences], battles: Battles) -> str:
+    """Why the errors of the ratings are unknown; empty if they are known."""
+    if battles.n_clusters < FEWEST:
+        return method_for(battles.n_clusters)
+    own_prompts = np.minimum(*(fit.own_prompts for fit in influences))
+    if own_prompts.min() < FEWEST:
+        fewest = int(own_prompts.argmin())
+        name, count = battles.contestants[fewest], int(own_prompts[fewest])
+        return f"none: {name} has {count} prompts of its own in one leaderboard, at least {FEWEST} are needed"
+    return ALIKE if any(np.square(fit.values).sum() <= _LEVEL for fit in influences) else ""
+
+
+def _check_comparable(first_battles: Battles, second_battles: Battles) -> None:
     if first_battles.cluster is None or second_battles.cluster is None:
         raise StatisticsError("Comparing two leaderboards needs battles with clusters (their prompts).")
     if first_battles.contestants != second_battles.contestants or first_battles.n_clusters != second_battles.n_clusters:
@@ -80,77 +160,18 @@ def rank_agreement(
         raise StatisticsError(
             f"Comparing two leaderboards needs at least {_FEWEST} contestants, not {len(first_battles.contestants)}."
         )
-    first_strengths, second_strengths = (
-        bradley_terry(battles).log_strengths for battles in (first_battles, second_battles)
-    )
-    values = _figures(first_strengths[None, :], second_strengths[None, :])[0]
-    if np.isnan(values).any():
+
+
+def _rank_correlations(first: Floats, second: Floats) -> tuple[float, float]:
+    """Spearman's rho and Kendall's tau-b. Raises StatisticsError if all values of one are equal."""
+    first_signs, second_signs = (np.sign(np.round(np.subtract.outer(x, x), 9)) for x in (first, second))
+    if not (first_signs.any() and second_signs.any()):
         raise StatisticsError(
             "All contestants of one leaderboard have the same rating, so there is no order to compare."
         )
-    drawn = _resampled(first_battles, second_battles, (first_strengths, second_strengths), rng, replicates)
-    clusters = first_battles.n_clusters
-    m = len(first_battles.contestants)
-    residuals = np.round(POINTS * (first_strengths - values[2] * second_strengths), _PLACES)
-
-    def interval(at: int, *, percentile: bool) -> Estimate:
-        value = float(values[at])
-        if clusters < FEWEST:
-            return without_interval(round(value, _PLACES), method_for(clusters), level, m, clusters)
-        return interval_from_replicates(
-            value, drawn[:, at], replicates, level, m, clusters, percentile=percentile, undetermined=UNRANKED
-        )
-
-    return RankAgreement(
-        contestants=first_battles.contestants,
-        spearman=interval(0, percentile=True),
-        kendall=interval(1, percentile=True),
-        slope=interval(2, percentile=False),
-        residuals=residuals,
-    )
+    rho = _cosine(first_signs.sum(axis=1), second_signs.sum(axis=1))
+    return rho, _cosine(first_signs.ravel(), second_signs.ravel())
 
 
-def _figures(first: Floats, second: Floats) -> Floats:
-    """Spearman's rho, Kendall's tau and the slope of each row, float64[k, 3]; NaN where all values are equal."""
-    signs = [np.sign(np.round(x[:, :, None] - x[:, None, :], 9)) for x in (first, second)]
-    ranked = [sign.sum(axis=2) for sign in signs]
-    rho = _cosine(*ranked)
-    tau = _cosine(*(sign.reshape(len(sign), -1) for sign in signs))
-    slope = _ratio((first * second).sum(axis=1), np.square(second).sum(axis=1))
-    return np.column_stack((rho, tau, slope))
-
-
-def _cosine(x: Floats, y: Floats) -> Floats:
-    return _ratio((x * y).sum(axis=1), np.sqrt(np.square(x).sum(axis=1) * np.square(y).sum(axis=1)))
-
-
-def _ratio(top: Floats, bottom: Floats) -> Floats:
-    quotient: Floats = top / np.where(bottom > _LEVEL, bottom, np.nan)
-    return quotient
-
-
-def _resampled(
-    first_battles: Battles,
-    second_battles: Battles,
-    start: tuple[Floats, Floats],
-    rng: np.random.Generator,
-    replicates: int,
-) -> Floats:
-    """The three figures of resamples that can be ranked, float64[k, 3]. Both leaderboards use the same prompts."""
-    seed = int(rng.integers(2**63))
-    resamples = []
-    for battles in (first_battles, second_battles):
-        # The same seed draws the same prompts for both.
-        again = np.random.default_rng(seed)
-        drawn = resampled_wins(battles, battles.cluster, battles.n_clusters, again, replicates)
-        resamples.append(np.concatenate(list(drawn)))
-    rankable = np.array(
-        [all(len(strong_components(leaderboard[i])) == 1 for leaderboard in resamples) for i in range(replicates)],
-        dtype=bool,
-    )
-    if not rankable.any():
-        return np.empty((0, 3))
-    first, second = (
-        np.array(refit(leaderboard[rankable], at)) for leaderboard, at in zip(resamples, start, strict=True)
-    )
-    return _figures(first, second)
+def _cosine(x: Floats, y: Floats) -> float:
+    return float(x @ y / np.sqrt((x @ x) * (y @ y)))

@@ -809,7 +809,9 @@ Global___ReliabilityStep: _TypeAlias = ReliabilityStep  # noqa: Y015
 
 @_typing.final
 class RankAgreement(_message.Message):
-    """How the leaderboards of the two sources agree, on the contestants that both know."""
+    """How the leaderboards of the two sources agree, on the contestants that both know. Noise in the ratings attenuates
+    correlations and the least-squares slope: it pulls them towards 0.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -817,21 +819,39 @@ class RankAgreement(_message.Message):
     KENDALL_FIELD_NUMBER: _builtins.int
     SLOPE_FIELD_NUMBER: _builtins.int
     RESIDUALS_FIELD_NUMBER: _builtins.int
+    SOURCE_RELIABILITY_FIELD_NUMBER: _builtins.int
+    TARGET_RELIABILITY_FIELD_NUMBER: _builtins.int
+    LEAST_SQUARES_SLOPE_FIELD_NUMBER: _builtins.int
+    PEARSON_FIELD_NUMBER: _builtins.int
+    source_reliability: _builtins.float
+    """The share of the variance between the source's ratings that is not noise, from 0 to 1; absent if it is unknown."""
+    target_reliability: _builtins.float
+    """The same for the target's ratings."""
+    least_squares_slope: _builtins.float
+    """The least-squares slope, attenuated by the noise in the target's ratings."""
     @_builtins.property
     def spearman(self) -> Global___Estimated:
-        """Spearman's rho."""
+        """Spearman's rho, attenuated; without an interval, since one around the attenuated value would not contain the true
+        one.
+        """
 
     @_builtins.property
     def kendall(self) -> Global___Estimated:
-        """Kendall's tau-b."""
+        """Kendall's tau-b, likewise."""
 
     @_builtins.property
     def slope(self) -> Global___Estimated:
-        """The slope of the source's ratings on the target's; below 1, the source separates contestants less."""
+        """The slope of the source's ratings on the target's, corrected for attenuation; below 1, the source separates
+        contestants less. Absent if the target's ratings differ little more than by noise.
+        """
 
     @_builtins.property
     def residuals(self) -> _containers.RepeatedCompositeFieldContainer[Global___Residual]:
         """The contestants."""
+
+    @_builtins.property
+    def pearson(self) -> Global___Estimated:
+        """Pearson's correlation of the ratings, corrected for attenuation; absent if a reliability is below 0.6."""
 
     def __init__(
         self,
@@ -840,12 +860,23 @@ class RankAgreement(_message.Message):
         kendall: Global___Estimated | None = ...,
         slope: Global___Estimated | None = ...,
         residuals: _abc.Iterable[Global___Residual] | None = ...,
+        source_reliability: _builtins.float | None = ...,
+        target_reliability: _builtins.float | None = ...,
+        least_squares_slope: _builtins.float = ...,
+        pearson: Global___Estimated | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["kendall", b"kendall", "slope", b"slope", "spearman", b"spearman"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_source_reliability", b"_source_reliability", "_target_reliability", b"_target_reliability", "kendall", b"kendall", "pearson", b"pearson", "slope", b"slope", "source_reliability", b"source_reliability", "spearman", b"spearman", "target_reliability", b"target_reliability"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kendall", b"kendall", "residuals", b"residuals", "slope", b"slope", "spearman", b"spearman"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_source_reliability", b"_source_reliability", "_target_reliability", b"_target_reliability", "kendall", b"kendall", "least_squares_slope", b"least_squares_slope", "pearson", b"pearson", "residuals", b"residuals", "slope", b"slope", "source_reliability", b"source_reliability", "spearman", b"spearman", "target_reliability", b"target_reliability"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__source_reliability: _TypeAlias = _typing.Literal["source_reliability"]  # noqa: Y015
+    _WhichOneofArgType__source_reliability: _TypeAlias = _typing.Literal["_source_reliability", b"_source_reliability"]  # noqa: Y015
+    _WhichOneofReturnType__target_reliability: _TypeAlias = _typing.Literal["target_reliability"]  # noqa: Y015
+    _WhichOneofArgType__target_reliability: _TypeAlias = _typing.Literal["_target_reliability", b"_target_reliability"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__source_reliability) -> _WhichOneofReturnType__source_reliability | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__target_reliability) -> _WhichOneofReturnType__target_reliability | None: ...
 
 Global___RankAgreement: _TypeAlias = RankAgreement  # noqa: Y015
 
@@ -860,7 +891,9 @@ class Residual(_message.Message):
     contestant: _builtins.str
     """The contestant."""
     residual: _builtins.float
-    """The source's rating minus the value predicted from the target's rating."""
+    """The source's rating minus the value predicted from the target's rating, by `slope` or, if that is absent, by
+    `least_squares_slope`.
+    """
     def __init__(
         self,
         *,
