@@ -35,6 +35,7 @@ COLUMNS = (
 AVERAGE = "average"
 """What win rates are against without a reference contestant: a contestant of average rating."""
 STANDINGS = {1: "ahead", 2: "behind", 3: "cannot tell"}
+ANSWERS = {1: "yes", 2: "no", 3: "cannot tell"}
 TIES = {"half-win": "ties count as half a win", "input": "ties count as given"}
 RECONCILE = {
     "tie": "A comparison whose two orders disagree is a tie.",
@@ -68,6 +69,7 @@ def print_leaderboard(leaderboard: Leaderboard, title: str) -> None:
     for row in leaderboard.unranked:
         out.print(f"not ranked: {row.contestant} ({row.reason})")
     _standings(leaderboard, digits)
+    _equivalences(leaderboard, digits)
     for effect in leaderboard.effects:
         unit = "log of the tie parameter" if effect.name == "ties" else "log odds"
         out.print(f"{effect.name}: {effect.value:+.3f} {unit}, {spread(effect.interval, 3)}")
@@ -183,6 +185,23 @@ def _standings(leaderboard: Leaderboard, digits: int) -> None:
     adjusted = "not adjusted" if adjustment == "none" else f"adjusted for multiple comparisons by {adjustment}"
     title = f"Compared with {first.reference_contestant}, {adjusted}"
     table(title, ("contestant", "is", "by", "interval", "detectable", "prompts needed"), rows)
+
+
+def _equivalences(leaderboard: Leaderboard, digits: int) -> None:
+    """Print whether contestants are as good as the reference contestant within the margins asked for."""
+    points = "on the natural scale" if word(leaderboard, "scale") == "natural" else "rating points"
+    for field, unit in (("within", points), ("within_win_rate", "of a win rate of 0.5")):
+        compared = [(row, getattr(row, field)) for row in leaderboard.standings if row.HasField(field)]
+        if not compared:
+            continue
+        places = 3 if field == "within_win_rate" else digits
+        rows = [
+            (row.contestant, ANSWERS[test.equivalent], ANSWERS[test.non_inferior], spread(test.interval, places))
+            for row, test in compared
+        ]
+        first, test = compared[0]
+        title = f"As good as {first.reference_contestant}, within {test.margin:g} {unit}, by two one-sided tests"
+        table(title, ("contestant", "as good", "not worse", "interval"), rows)
 
 
 def _print_extras(leaderboard: Leaderboard, title: str, digits: int) -> None:

@@ -63,6 +63,18 @@ _OPTIONS = (
         "--difference-to-detect",
         help="Report how many prompts it takes to detect a difference of this many rating points.",
     ),
+    click.option(
+        "--within",
+        type=float,
+        metavar="POINTS",
+        help="Also test whether each contestant is as good as the reference within this many rating points.",
+    ),
+    click.option(
+        "--within-win-rate",
+        type=float,
+        metavar="SHARE",
+        help="The same for the expected score against the reference: within this distance of 0.5, such as 0.05.",
+    ),
     _option("--level", help="Confidence level of the intervals."),
     _option("--inference", type=_choice("inference"), help="What would change if the study were repeated."),
     click.option("--strata", is_flag=True, help="Let prompts vary only within their category."),

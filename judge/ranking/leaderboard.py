@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from judge.ranking.goodness_of_fit import FitReport
 from judge.ranking.options import TIES, RankOptions
+from judge.stats.equivalence import Answer
 from judge.stats.scorecard import Block
 from judge.stats.tie_rules import HALF_WIN
 from judge.stats.variance import Component
@@ -36,6 +37,20 @@ class RatingRow:
 
 
 @dataclass(frozen=True, slots=True)
+class EquivalenceRow:
+    """Whether a contestant is *equivalent* and *non_inferior* to the reference contestant within a *margin*.
+
+    *low* and *high* are the interval of the two one-sided tests, in the unit of the margin.
+    """
+
+    margin: float
+    low: float
+    high: float
+    equivalent: Answer
+    non_inferior: Answer
+
+
+@dataclass(frozen=True, slots=True)
 class StandingRow:
     """One contestant against the reference contestant; *low* and *high* are adjusted for the number of cells."""
 
@@ -48,6 +63,10 @@ class StandingRow:
     """The smallest difference that these prompts would detect with power 0.8."""
     needed: int | None = None
     """How many prompts it takes to detect the difference that the options name."""
+    within: EquivalenceRow | None = None
+    """Equivalence on the scale of the ratings, if the options ask for it."""
+    within_win_rate: EquivalenceRow | None = None
+    """Equivalence of the expected score against the reference contestant, minus 0.5."""
 
     @property
     def standing(self) -> str:
@@ -146,6 +165,8 @@ class Leaderboard:
     goodness_of_fit: FitReport | None = None
     block: Block | None = None
     """The differences behind the standings, in their order."""
+    score_block: Block | None = None
+    """The expected scores against the reference contestant, minus 0.5, in the same order."""
     clusters: int = 0
     """The number of prompts, or of whatever else the intervals are over, behind *block*."""
 

@@ -21,13 +21,14 @@ from judge.ranking.rows import (
     sorted_leaderboard,
     with_simultaneous_ranks,
 )
-from judge.ranking.standings import standing_rows
+from judge.ranking.standings import standing_rows, win_rate_standings
 from judge.stats.bootstrap import SE_T, STUDENTISED, bootstrap
 from judge.stats.bradley_terry import POINTS, BradleyTerryFit, Intervals, block, bradley_terry
 from judge.stats.elo import elo, permuted_elo
 from judge.stats.errors import Disconnected, NotConverged, StatisticsError
+from judge.stats.expected_scores import expected_scores
 from judge.stats.ranks import ranks
-from judge.stats.win_rate import win_rates
+from judge.stats.win_rate import WinRates, advantages, win_rates
 
 ELO_NOTE = "Online Elo depends on the order of the battles; Bradley-Terry does not."
 PERMUTED_NOTE = "order_sd is the standard deviation over random orders of the battles; it is not an interval."
@@ -77,10 +78,12 @@ def _bradley_terry(design: BattleDesign, options: RankOptions) -> Leaderboard:
         return leaderboard
     reference = names.index(options.reference)
     others = [i for i in range(len(names)) if i != reference]
+    differences = block(fit, reference, others)
     return replace(
         leaderboard,
         standings=standing_rows(fit, options, reference, others),
-        block=block(fit, reference, others),
+        block=differences,
+        score_block=None if differences is None else expected_scores(fit, differences),
         clusters=fit.covariance.clusters,
     )
 
@@ -172,7 +175,8 @@ def _win_rate(design: BattleDesign, options: RankOptions) -> Leaderboard:
     battles = design.battles
     if options.reference not in battles.contestants:
         return sorted_leaderboard(options, f"none: {options.reference} has no battle here", ())
-    rates = win_rates(battles, battles.contestants.index(options.reference), options.level).rates
+    against = win_rates(battles, battles.contestants.index(options.reference), options.level)
+    rates = against.rates
     known = [i for i, rate in enumerate(rates) if rate.value is not None]
     values = [round(rate.value or 0.0, 6) for rate in rates]
     bounds = [(_or_nan(rate.low), _or_nan(rate.high)) for rate in rates]
@@ -180,7 +184,27 @@ def _win_rate(design: BattleDesign, options: RankOptions) -> Leaderboard:
     rows = rating_rows(design, values, bounds, values)
     method = next((rates[i].method for i in known), "none: no battle against the reference")
     counted = [replace(rows[i], rank=places[i], n=rates[i].n, prompts=rates[i].clusters) for i in known]
-    return sorted_leaderboard(options, method, counted)
+    return _with_win_rate_standings(sorted_leaderboard(options, method, counted), against)
+
+
+def _with_win_rate_standings(leaderboard: Leaderboard, against: WinRates) -> Leaderboard:
+    """*leaderboard* with the standings of the contestants whose win rates have intervals, and a note on the others."""
+    names, rates = against.battles.contestants, against.rates
+    known = [i for i, rate in enumerate(rates) if rate.value is not None]
+    compared = [i for i in known if rates[i].low is not None]
+    without = [f"{names[i]} ({rates[i].method.removeprefix('none: ')})" for i in known if i not in compared]
+    if without:
+        leaderboard = leaderboard.with_notes(
+            f"Not compared with {leaderboard.options.reference}: {'; '.join(without)}."
+        )
+    block = advantages(against, compared)
+    return replace(
+        leaderboard,
+        standings=win_rate_standings(against, block, compared),
+        block=block,
+        score_block=block,
+        clusters=max((rates[i].clusters for i in compared), default=0),
+    )
 
 
 def _or_nan(value: float | None) -> float:

@@ -25,6 +25,8 @@ INFERENCES = ("new-prompts", "fixed-prompts", "annotators", "unclustered")
 INTERVALS = {"sandwich": "", "bootstrap": SE_T, "bootstrap-t": STUDENTISED, "percentile": PERCENTILE}
 """The kinds of intervals, and the bootstrap that each comes from."""
 MOST_PERMUTATIONS = 10_000
+EVEN = 0.5
+"""The expected score between two contestants that are equally good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,10 @@ class RankOptions:
     adjustment: str = RANKING.adjustment
     wanted: float = RANKING.difference_to_detect
     """The difference to the reference contestant that should be detected, in rating points."""
+    within: float = 0.0
+    """The margin of equivalence to the reference contestant, in rating points; 0 for none."""
+    within_win_rate: float = 0.0
+    """The margin for the expected score against the reference contestant, which is 0.5 for an equal; 0 for none."""
     targets: tuple[str, ...] = ()
     permutations: int = RANKING.permutations
     seed: int = RANKING.seed
@@ -91,6 +97,8 @@ class RankOptions:
         numbers = {
             "ridge": (self.ridge, "0 or more", self.ridge >= 0),
             "difference_to_detect": (self.wanted, "more than 0", self.wanted > 0),
+            "within": (self.within, "0 or more", self.within >= 0),
+            "within_win_rate": (self.within_win_rate, "from 0 to less than 0.5", 0 <= self.within_win_rate < EVEN),
             "level": (self.level, "between 0 and 1", 0 < self.level < 1),
             "decisive_weight": (self.decisive, "1 or more", self.decisive >= 1),
             "k": (self.k, "more than 0", self.k > 0),
@@ -107,6 +115,7 @@ class RankOptions:
                 )
         self._check_anchors()
         self._check_method()
+        self._check_margins()
         self._check_bootstrap()
         self._check_anchoring()
         self._check_goodness_of_fit()
@@ -145,6 +154,16 @@ class RankOptions:
             raise InvalidInput(f"options.{names}", message)
         if self.strata and self.inference != "new-prompts":
             raise InvalidInput("options.strata", f"strata need inference new-prompts, not {self.inference}")
+
+    def _check_margins(self) -> None:
+        margins = {"within": self.within, "within_win_rate": self.within_win_rate}
+        for name in (name for name, margin in margins.items() if margin):
+            if not self.reference:
+                raise InvalidInput(f"options.{name}", f"{name} needs a reference contestant")
+            if self.method in ("elo", "elo-permuted") or (self.method == "win-rate" and name == "within"):
+                raise InvalidInput(f"options.{name}", f"method {self.method} has no {name}")
+            if 2 * self.level <= 1:  # the interval of one-sided tests has the level 2 * level - 1
+                raise InvalidInput("options.level", f"{name} needs a level of more than 0.5, not {self.level}")
 
     def _check_bootstrap(self) -> None:
         if self.intervals == "sandwich":

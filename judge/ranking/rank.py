@@ -175,6 +175,8 @@ def _ranks(votes: SourceVotes, options: RankOptions, style: Style | None) -> tup
         options,
         largest=True,
         reference="",
+        within=0.0,
+        within_win_rate=0.0,
         anchor=None,
         anchors=(),
         pairs=False,

@@ -13,12 +13,14 @@ from dataclasses import replace
 import numpy as np
 
 from judge.columns.arrays import Floats
-from judge.ranking.leaderboard import Leaderboard, ShareRow, StandingRow
+from judge.ranking.leaderboard import EquivalenceRow, Leaderboard, ShareRow, StandingRow
 from judge.ranking.options import RankOptions
 from judge.stats.bradley_terry import BradleyTerryFit
 from judge.stats.cluster_intervals import FEWEST
+from judge.stats.equivalence import equivalences
 from judge.stats.planning_power import detectable, prompts_needed
 from judge.stats.scorecard import Block, critical_values, intervals, levels
+from judge.stats.win_rate import WinRates
 
 
 def standing_rows(
@@ -38,24 +40,45 @@ def standing_rows(
     )
 
 
+def win_rate_standings(rates: WinRates, block: Block, others: Sequence[int]) -> tuple[StandingRow, ...]:
+    """The standings of *others* (codes) by their win rates; `adjust_standings` adds their intervals."""
+    from scipy.special import stdtr  # noqa: PLC0415  # a slow import, needed only here
+
+    better = stdtr(block.freedom, block.difference / np.where(block.error > 0, block.error, 1.0))
+    columns = zip(others, block.difference.tolist(), better.tolist(), strict=True)
+    return tuple(
+        StandingRow(
+            contestant=rates.battles.contestants[i],
+            difference=round(difference, 6),
+            low=math.nan,
+            high=math.nan,
+            probability_better=round(probability, 6),
+        )
+        for i, difference, probability in columns
+    )
+
+
 def adjust_standings(leaderboards: Sequence[Leaderboard], options: RankOptions) -> tuple[Leaderboard, ...]:
     """*leaderboards* with standings that are adjusted for all cells of all of them.
 
-    The adjusted figures are the intervals, the detectable differences and the prompts needed.
+    The adjusted figures are the intervals, the detectable differences, the prompts needed, and tests of equivalence.
     """
-    blocks = [leaderboard.block for leaderboard in leaderboards if leaderboard.block is not None]
+    compared = [leaderboard for leaderboard in leaderboards if leaderboard.block is not None]
+    blocks = [leaderboard.block for leaderboard in compared if leaderboard.block is not None]
     cell_levels = levels(blocks, options.adjustment, np.random.default_rng(options.seed), options.level)
     # A single difference is found at the strictest level, which with Holm's method is that of its first step.
     strictest = max((float(level) for column in cell_levels for level in column), default=options.level)
-    remaining = iter(cell_levels)
-    return tuple(
-        leaderboard
-        if leaderboard.block is None
-        else _with_planning(
-            _with_intervals(leaderboard, leaderboard.block, next(remaining)), leaderboard.block, strictest
-        )
-        for leaderboard in leaderboards
-    )
+    adjusted = [
+        _with_planning(_with_intervals(leaderboard, block, column), block, strictest)
+        for leaderboard, block, column in zip(compared, blocks, cell_levels, strict=True)
+    ]
+    if options.within:
+        adjusted = _with_equivalence(adjusted, blocks, "within", options.within, options.scale_factor, strictest)
+    if options.within_win_rate:
+        scores = [leaderboard.score_block for leaderboard in compared if leaderboard.score_block is not None]
+        adjusted = _with_equivalence(adjusted, scores, "within_win_rate", options.within_win_rate, 1.0, strictest)
+    remaining = iter(adjusted)
+    return tuple(leaderboard if leaderboard.block is None else next(remaining) for leaderboard in leaderboards)
 
 
 def _with_intervals(leaderboard: Leaderboard, block: Block, cell_levels: Floats) -> Leaderboard:
@@ -69,8 +92,11 @@ def _with_intervals(leaderboard: Leaderboard, block: Block, cell_levels: Floats)
 def _with_planning(leaderboard: Leaderboard, block: Block, level: float) -> Leaderboard:
     """*leaderboard* with what its prompts can detect, and how many would be needed, with tests at *level*."""
     factor, wanted = leaderboard.options.scale_factor, leaderboard.options.wanted
+    if leaderboard.scale == "share":
+        wanted = 1 / (1 + 10 ** (-wanted / 400)) - 0.5
     prompts = {row.contestant: row.prompts for row in leaderboard.ratings}
-    reference = prompts.get(leaderboard.options.reference, 0)
+    # Win rates have no row of the reference contestant, which has battles wherever another has one.
+    reference = prompts.get(leaderboard.options.reference, leaderboard.prompts)
     critical = critical_values(block, np.full(block.difference.size, level))
     columns = zip(leaderboard.standings, block.error.tolist(), critical.tolist(), strict=True)
     rows = []
@@ -95,6 +121,38 @@ def _with_planning(leaderboard: Leaderboard, block: Block, level: float) -> Lead
             )
         )
     return replace(leaderboard, standings=tuple(rows))
+
+
+def _with_equivalence(
+    leaderboards: Sequence[Leaderboard],
+    blocks: Sequence[Block],
+    field: str,
+    margin: float,
+    factor: float,
+    strictest: float,
+) -> list[Leaderboard]:
+    """*leaderboards* with the tests of their *blocks* against a *margin*, in *field* and in units times *factor*."""
+    options = leaderboards[0].options if leaderboards else RankOptions()
+    two_sided = [intervals(block, np.full(block.difference.size, strictest)) for block in blocks]
+    results = equivalences(blocks, margin, options.adjustment, two_sided, options.level)
+    tested = []
+    for leaderboard, result in zip(leaderboards, results, strict=True):
+        lows, highs = ((np.round(factor * column, 6) + 0.0).tolist() for column in (result.low, result.high))
+        tests = [
+            EquivalenceRow(
+                margin=round(factor * margin, 6),
+                low=low,
+                high=high,
+                equivalent=equivalent,
+                non_inferior=non_inferior,
+            )
+            for low, high, equivalent, non_inferior in zip(
+                lows, highs, result.equivalent, result.non_inferior, strict=True
+            )
+        ]
+        rows = [replace(row, **{field: test}) for row, test in zip(leaderboard.standings, tests, strict=True)]
+        tested.append(replace(leaderboard, standings=tuple(rows)))
+    return tested
 
 
 def share_rows(slices: Sequence[Leaderboard], options: RankOptions) -> tuple[ShareRow, ...]:

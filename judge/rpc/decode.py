@@ -231,6 +231,8 @@ def rank_options(message: ranking_service_pb2.RankingOptions) -> RankOptions:
             pairs=message.pairs,
             adjustment=word(message, "adjustment", OPTIONS),
             wanted=message.difference_to_detect,
+            within=message.within,
+            within_win_rate=message.within_win_rate,
             targets=tuple(message.target_categories),
             permutations=message.permutations,
             seed=message.seed,

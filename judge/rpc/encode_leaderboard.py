@@ -6,7 +6,7 @@ import math
 
 from judge.api.v1 import leaderboard_pb2
 from judge.ranking.goodness_of_fit import FitReport
-from judge.ranking.leaderboard import Anchoring, Leaderboard, StandingRow
+from judge.ranking.leaderboard import Anchoring, EquivalenceRow, Leaderboard, StandingRow
 from judge.rpc.encode import coverage, interval, part
 from judge.rpc.enum_words import value
 
@@ -153,4 +153,15 @@ def _standing(row: StandingRow, leaderboard: Leaderboard) -> leaderboard_pb2.Con
         adjustment=value(leaderboard_pb2.Adjustment, leaderboard.options.adjustment),
         detectable_difference=None if math.isnan(row.detectable) else row.detectable,
         prompts_needed=row.needed,
+        within=_equivalence(row.within) if row.within else None,
+        within_win_rate=_equivalence(row.within_win_rate) if row.within_win_rate else None,
+    )
+
+
+def _equivalence(row: EquivalenceRow) -> leaderboard_pb2.Equivalence:
+    return leaderboard_pb2.Equivalence(
+        margin=row.margin,
+        interval=interval(row.low, row.high),
+        equivalent=leaderboard_pb2.Answer.Value(f"ANSWER_{row.equivalent}"),
+        non_inferior=leaderboard_pb2.Answer.Value(f"ANSWER_{row.non_inferior}"),
     )

@@ -3,14 +3,16 @@
 The share is a ratio of two sums over prompts, with the interval of a ratio estimator (see `cluster_intervals`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from judge.columns.arrays import Floats, Ints
+from judge.columns.arrays import Floats, Ints, sums
 from judge.stats.battles import LEFT, TIE, Battles
-from judge.stats.cluster_intervals import Estimate, ratio
+from judge.stats.cluster_intervals import Estimate, ratio, t_quantile
 from judge.stats.errors import StatisticsError
+from judge.stats.scorecard import Block
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +53,52 @@ def win_rates(battles: Battles, reference: int | None = None, level: float = 0.9
             ),
         )
     return WinRates(battles=battles, reference=reference, level=level, rates=tuple(rates))
+
+
+def advantages(rates: WinRates, others: Sequence[int]) -> Block:
+    """The win rates of *others* (codes) against the reference, minus 0.5.
+
+    Each standard error is that of the rate's interval, on its wider side. The correlations come from the prompts that
+    the contestants share. Raises StatisticsError for rates without a reference or without an interval.
+
+    >>> battles = Battles.from_names(["a"] * 20, ["b"] * 20, ["left", "tie"] * 10, cluster=np.arange(20))
+    >>> cells = advantages(win_rates(battles, 1), [0])
+    >>> cells.difference.tolist(), cells.error.round(2).tolist(), cells.freedom
+    ([0.25], [0.06], 19)
+    """
+    if rates.reference is None:
+        raise StatisticsError("Advantages need win rates against a reference.")
+    values, errors, freedoms = [], [], []
+    for i in others:
+        rate = rates.rates[i]
+        if rate.value is None or rate.low is None or rate.high is None:
+            raise StatisticsError(f"The win rate of {rates.battles.contestants[i]} has no interval.")
+        values.append(rate.value - 0.5)
+        errors.append(max(rate.value - rate.low, rate.high - rate.value) / t_quantile(rates.level, rate.clusters))
+        freedoms.append(rate.clusters - 1)
+    return Block(
+        difference=np.array(values),
+        covariance=_correlations(rates, others) * np.outer(errors, errors),
+        freedom=min(freedoms, default=0),
+    )
+
+
+def _correlations(rates: WinRates, others: Sequence[int]) -> Floats:
+    """The correlations of the win rates of *others*, float64[k, k]: those of their residuals, summed over prompts."""
+    contestant, score, weight, cluster = _sides(rates.battles, rates.reference)
+    k = len(others)
+    if cluster is None:
+        return np.eye(k)
+    residuals = np.zeros((rates.battles.n_clusters, k))
+    for column, i in enumerate(others):
+        rows = contestant == i
+        excess = (score[rows] - (rates.rates[i].value or 0.0)) * weight[rows]
+        residuals[:, column] = sums(cluster[rows], excess, rates.battles.n_clusters)
+    length = np.sqrt(np.square(residuals).sum(axis=0))
+    scaled = residuals / np.where(length > 0, length, 1.0)
+    correlations: Floats = scaled.T @ scaled
+    np.fill_diagonal(correlations, 1.0)
+    return correlations
 
 
 def _sides(battles: Battles, reference: int | None) -> tuple[Ints, Floats, Floats, Ints | None]:

@@ -12,6 +12,8 @@ from judge.api.v1.leaderboard_pb2 import (
     INFERENCE_ANNOTATORS,
     RANKING_METHOD_ELO,
     RANKING_METHOD_ELO_PERMUTED,
+    RANKING_METHOD_WIN_RATE,
+    RATING_SCALE_ELO,
     RATING_SCALE_NATURAL,
     Adjustment,
     Inference,
@@ -157,6 +159,56 @@ async def test_prompts_needed_to_detect_a_difference(service: JudgeClient) -> No
         assert standings[1][name].prompts_needed == pytest.approx(4 * row.prompts_needed, rel=0.03)
 
 
+@pytest.mark.parametrize("method", ["bradley-terry", "davidson", "win-rate"])
+async def test_as_good_as_the_reference_within_a_margin(service: JudgeClient, method: str) -> None:
+    """Equivalence and non-inferiority are answers of their own: a contestant can be ahead and not worse."""
+    options = RankingOptions(
+        method=value(RankingMethod, method),
+        reference_contestant="base",
+        within_win_rate=0.2,
+        adjustment=ADJUSTMENT_HOLM,
+    )
+    leaderboard = await service.leaderboard("d", "people", options)
+
+    rows = {row.contestant: row for row in leaderboard.standings}
+    assert rows["able"].standing == leaderboard_pb2.STANDING_AHEAD
+    assert rows["able"].within_win_rate.non_inferior == leaderboard_pb2.ANSWER_YES
+    assert rows["calm"].within_win_rate.equivalent == leaderboard_pb2.ANSWER_YES
+    assert rows["calm"].within_win_rate.margin == 0.2
+    assert -0.2 < rows["calm"].within_win_rate.interval.low < rows["calm"].within_win_rate.interval.high < 0.2
+    assert not rows["calm"].HasField("within")
+
+
+@pytest.mark.parametrize("scale", [RATING_SCALE_ELO, RATING_SCALE_NATURAL])
+async def test_a_margin_in_points_follows_the_scale(service: JudgeClient, scale: leaderboard_pb2.RatingScale) -> None:
+    """A margin is given in points and reported on the scale asked for, with the same answers."""
+    options = RankingOptions(reference_contestant="base", within=200.0, scale=scale, by_category=True)
+    leaderboard = await service.leaderboard("d", "people", options)
+
+    rows = {row.contestant: row.within for row in leaderboard.standings}
+    unit = 1.0 if scale == RATING_SCALE_ELO else np.log(10) / 400
+    assert rows["calm"].margin == pytest.approx(200 * unit, abs=1e-5)
+    assert rows["calm"].equivalent == leaderboard_pb2.ANSWER_YES
+    assert -200 * unit < rows["calm"].interval.low < rows["calm"].interval.high < 200 * unit
+    assert all(row.HasField("within") for part in leaderboard.slices for row in part.standings)
+
+
+async def test_win_rates_are_compared_with_even_chances(service: JudgeClient) -> None:
+    """The standings of win rates are differences to 0.5, and are adjusted like those of ratings."""
+    options = RankingOptions(method=RANKING_METHOD_WIN_RATE, reference_contestant="base", difference_to_detect=30.0)
+    leaderboard = await service.leaderboard("d", "people", options)
+
+    rates = by_name(leaderboard)
+    for row in leaderboard.standings:
+        rate = rates[row.contestant]
+        assert row.difference == pytest.approx(rate.rating - 0.5, abs=1e-6)
+        assert row.interval.low < rate.interval.low - 0.5
+        assert 5 < row.prompts_needed
+        assert row.interval.high - row.difference < row.detectable_difference < 0.5
+    standings = {row.contestant: row.standing for row in leaderboard.standings}
+    assert standings["able"] == leaderboard_pb2.STANDING_AHEAD
+
+
 async def test_inference_changes_the_uncertainty_and_not_the_ratings(service: JudgeClient) -> None:
     leaderboards = {
         name: await service.leaderboard("d", "people", RankingOptions(inference=value(Inference, name)))
@@ -274,6 +326,11 @@ async def test_battles_with_a_position_effect_and_a_ridge(client: JudgeClient) -
         (RankingOptions(ridge=-1), "ridge"),
         (RankingOptions(difference_to_detect=-3), "difference_to_detect"),
         (RankingOptions(permutations=1), "permutations"),
+        (RankingOptions(within=20), "within needs a reference contestant"),
+        (RankingOptions(within=-1, reference_contestant="base"), "within must be 0 or more"),
+        (RankingOptions(within_win_rate=0.5, reference_contestant="base"), "within_win_rate must be from 0 to less"),
+        (RankingOptions(within=20, reference_contestant="base", level=0.5), "level of more than 0.5"),
+        (RankingOptions(within=20, reference_contestant="base", method=RANKING_METHOD_WIN_RATE), "has no within"),
         (RankingOptions(method=RANKING_METHOD_ELO, style=True), "style"),
         (RankingOptions(method=RANKING_METHOD_ELO_PERMUTED, pairs=True), "pairs"),
         (RankingOptions(anchor=Anchor(contestant="nobody", rating=1)), "nobody"),

@@ -180,6 +180,34 @@ STANDING_CANNOT_TELL: Standing.ValueType  # 3
 """The interval includes 0, or there is none."""
 Global___Standing: _TypeAlias = Standing  # noqa: Y015
 
+class _Answer:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AnswerEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Answer.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ANSWER_UNSPECIFIED: _Answer.ValueType  # 0
+    """Unspecified."""
+    ANSWER_YES: _Answer.ValueType  # 1
+    """Yes, significantly."""
+    ANSWER_NO: _Answer.ValueType  # 2
+    """No, significantly."""
+    ANSWER_CANNOT_TELL: _Answer.ValueType  # 3
+    """Neither is significant."""
+
+class Answer(_Answer, metaclass=_AnswerEnumTypeWrapper):
+    """The answer of a test."""
+
+ANSWER_UNSPECIFIED: Answer.ValueType  # 0
+"""Unspecified."""
+ANSWER_YES: Answer.ValueType  # 1
+"""Yes, significantly."""
+ANSWER_NO: Answer.ValueType  # 2
+"""No, significantly."""
+ANSWER_CANNOT_TELL: Answer.ValueType  # 3
+"""Neither is significant."""
+Global___Answer: _TypeAlias = Answer  # noqa: Y015
+
 @_typing.final
 class Leaderboard(_message.Message):
     """Contestants with their ratings and intervals."""
@@ -811,12 +839,14 @@ class ContestantStanding(_message.Message):
     ADJUSTMENT_FIELD_NUMBER: _builtins.int
     DETECTABLE_DIFFERENCE_FIELD_NUMBER: _builtins.int
     PROMPTS_NEEDED_FIELD_NUMBER: _builtins.int
+    WITHIN_FIELD_NUMBER: _builtins.int
+    WITHIN_WIN_RATE_FIELD_NUMBER: _builtins.int
     contestant: _builtins.str
     """The contestant."""
     reference_contestant: _builtins.str
     """The other contestant."""
     difference: _builtins.float
-    """The contestant's rating minus the reference contestant's."""
+    """The contestant's rating minus the reference contestant's. For win rates, the win rate against it minus 0.5."""
     probability_better: _builtins.float
     """1 less the one-sided p-value of the difference: not adjusted, and not a probability for a contestant that was
     picked because it is ahead. Absent without an interval.
@@ -828,7 +858,9 @@ class ContestantStanding(_message.Message):
     detectable_difference: _builtins.float
     """The smallest true difference that these prompts can detect with power 0.8; absent without an interval."""
     prompts_needed: _builtins.int
-    """The number of prompts of the same mix needed to detect difference_to_detect with power 0.8."""
+    """The number of prompts of the same mix needed to detect difference_to_detect with power 0.8. For win rates, to detect
+    the expected score of a contestant that is ahead by so many rating points.
+    """
     @_builtins.property
     def slice(self) -> _outcome_pb2.Slice:
         """The part of the data."""
@@ -836,6 +868,14 @@ class ContestantStanding(_message.Message):
     @_builtins.property
     def interval(self) -> _outcome_pb2.Interval:
         """The difference's interval."""
+
+    @_builtins.property
+    def within(self) -> Global___Equivalence:
+        """Whether the difference of the ratings lies within `within`, if requested."""
+
+    @_builtins.property
+    def within_win_rate(self) -> Global___Equivalence:
+        """Whether the expected score against the reference contestant lies within `within_win_rate` of 0.5, if requested."""
 
     def __init__(
         self,
@@ -850,10 +890,12 @@ class ContestantStanding(_message.Message):
         adjustment: Global___Adjustment.ValueType = ...,
         detectable_difference: _builtins.float | None = ...,
         prompts_needed: _builtins.int | None = ...,
+        within: Global___Equivalence | None = ...,
+        within_win_rate: Global___Equivalence | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference", "_probability_better", b"_probability_better", "_prompts_needed", b"_prompts_needed", "detectable_difference", b"detectable_difference", "interval", b"interval", "probability_better", b"probability_better", "prompts_needed", b"prompts_needed", "slice", b"slice"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference", "_probability_better", b"_probability_better", "_prompts_needed", b"_prompts_needed", "detectable_difference", b"detectable_difference", "interval", b"interval", "probability_better", b"probability_better", "prompts_needed", b"prompts_needed", "slice", b"slice", "within", b"within", "within_win_rate", b"within_win_rate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference", "_probability_better", b"_probability_better", "_prompts_needed", b"_prompts_needed", "adjustment", b"adjustment", "contestant", b"contestant", "detectable_difference", b"detectable_difference", "difference", b"difference", "interval", b"interval", "probability_better", b"probability_better", "prompts_needed", b"prompts_needed", "reference_contestant", b"reference_contestant", "slice", b"slice", "standing", b"standing"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference", "_probability_better", b"_probability_better", "_prompts_needed", b"_prompts_needed", "adjustment", b"adjustment", "contestant", b"contestant", "detectable_difference", b"detectable_difference", "difference", b"difference", "interval", b"interval", "probability_better", b"probability_better", "prompts_needed", b"prompts_needed", "reference_contestant", b"reference_contestant", "slice", b"slice", "standing", b"standing", "within", b"within", "within_win_rate", b"within_win_rate"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__detectable_difference: _TypeAlias = _typing.Literal["detectable_difference"]  # noqa: Y015
     _WhichOneofArgType__detectable_difference: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference"]  # noqa: Y015
@@ -869,6 +911,46 @@ class ContestantStanding(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__prompts_needed) -> _WhichOneofReturnType__prompts_needed | None: ...
 
 Global___ContestantStanding: _TypeAlias = ContestantStanding  # noqa: Y015
+
+@_typing.final
+class Equivalence(_message.Message):
+    """Whether a contestant is as good as the reference contestant within a margin, by two one-sided tests. Independent of
+    its standing: a contestant can be ahead and equivalent.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MARGIN_FIELD_NUMBER: _builtins.int
+    INTERVAL_FIELD_NUMBER: _builtins.int
+    EQUIVALENT_FIELD_NUMBER: _builtins.int
+    NON_INFERIOR_FIELD_NUMBER: _builtins.int
+    margin: _builtins.float
+    """The margin N, in the unit of the interval."""
+    equivalent: Global___Answer.ValueType
+    """YES: the interval lies between -N and N. NO: the difference is larger than N, by its two-sided interval."""
+    non_inferior: Global___Answer.ValueType
+    """Not worse by more than N. YES: the interval lies above -N. NO: the two-sided interval lies below -N."""
+    @_builtins.property
+    def interval(self) -> _outcome_pb2.Interval:
+        """The interval of the one-sided tests: of the difference of the ratings, or of the expected score minus 0.5. Its level
+        is 1 - 2 alpha where intervals have the level 1 - alpha, adjusted for the number of comparisons.
+        """
+
+    def __init__(
+        self,
+        *,
+        margin: _builtins.float = ...,
+        interval: _outcome_pb2.Interval | None = ...,
+        equivalent: Global___Answer.ValueType = ...,
+        non_inferior: Global___Answer.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["interval", b"interval"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["equivalent", b"equivalent", "interval", b"interval", "margin", b"margin", "non_inferior", b"non_inferior"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Equivalence: _TypeAlias = Equivalence  # noqa: Y015
 
 @_typing.final
 class Difference(_message.Message):

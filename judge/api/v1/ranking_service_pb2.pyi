@@ -108,6 +108,8 @@ class RankingOptions(_message.Message):
     DECISIVE_WEIGHT_FIELD_NUMBER: _builtins.int
     ANCHORS_FIELD_NUMBER: _builtins.int
     GOODNESS_OF_FIT_FIELD_NUMBER: _builtins.int
+    WITHIN_FIELD_NUMBER: _builtins.int
+    WITHIN_WIN_RATE_FIELD_NUMBER: _builtins.int
     method: _leaderboard_pb2.RankingMethod.ValueType
     """The method; unspecified means BRADLEY_TERRY."""
     k: _builtins.float
@@ -168,6 +170,10 @@ class RankingOptions(_message.Message):
     """Also test the goodness of fit over prompts: pairs that score different from what the ratings predict, cycles, and the
     variation between prompts. For methods that fit strengths, without a ridge.
     """
+    within: _builtins.float
+    """Also test whether contestants are as good as the reference contestant within this many rating points; 0 means no."""
+    within_win_rate: _builtins.float
+    """The same for the expected score against the reference contestant, within this distance of 0.5; 0 means no."""
     @_builtins.property
     def slice(self) -> _outcome_pb2.Slice:
         """Only this part of the data."""
@@ -220,10 +226,12 @@ class RankingOptions(_message.Message):
         decisive_weight: _builtins.float = ...,
         anchors: _abc.Iterable[Global___Anchor] | None = ...,
         goodness_of_fit: _builtins.bool = ...,
+        within: _builtins.float = ...,
+        within_win_rate: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["anchor", b"anchor", "slice", b"slice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "anchor", b"anchor", "anchored_to", b"anchored_to", "anchors", b"anchors", "by_category", b"by_category", "decisive_weight", b"decisive_weight", "degenerate", b"degenerate", "difference_to_detect", b"difference_to_detect", "goodness_of_fit", b"goodness_of_fit", "inference", b"inference", "intervals", b"intervals", "k", b"k", "leave_one_out", b"leave_one_out", "level", b"level", "method", b"method", "pairs", b"pairs", "parser", b"parser", "permutations", b"permutations", "position_effect", b"position_effect", "reconcile", b"reconcile", "reference_contestant", b"reference_contestant", "replicates", b"replicates", "ridge", b"ridge", "scale", b"scale", "seed", b"seed", "slice", b"slice", "start", b"start", "strata", b"strata", "style", b"style", "target_categories", b"target_categories", "variance", b"variance"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "anchor", b"anchor", "anchored_to", b"anchored_to", "anchors", b"anchors", "by_category", b"by_category", "decisive_weight", b"decisive_weight", "degenerate", b"degenerate", "difference_to_detect", b"difference_to_detect", "goodness_of_fit", b"goodness_of_fit", "inference", b"inference", "intervals", b"intervals", "k", b"k", "leave_one_out", b"leave_one_out", "level", b"level", "method", b"method", "pairs", b"pairs", "parser", b"parser", "permutations", b"permutations", "position_effect", b"position_effect", "reconcile", b"reconcile", "reference_contestant", b"reference_contestant", "replicates", b"replicates", "ridge", b"ridge", "scale", b"scale", "seed", b"seed", "slice", b"slice", "start", b"start", "strata", b"strata", "style", b"style", "target_categories", b"target_categories", "variance", b"variance", "within", b"within", "within_win_rate", b"within_win_rate"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
