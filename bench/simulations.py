@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 
 import design_coverage
 import fit_simulations
+import leaderboard_simulations
 import probe_simulations
 from figures import Figure
 
 PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "coverage": design_coverage.rows,
     "fit": fit_simulations.rows,
+    "leaderboards": leaderboard_simulations.rows,
     "probes": probe_simulations.rows,
 }
 

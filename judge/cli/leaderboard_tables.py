@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from judge.api.v1.leaderboard_pb2 import Leaderboard, LeftOut, Rating
+    from judge.api.v1.leaderboard_pb2 import ContestantStanding, Equivalence, Leaderboard, LeftOut, Rating
 
 Unknown = TypeVar("Unknown", str, None)
 COLUMNS = (
@@ -190,18 +190,22 @@ def _standings(leaderboard: Leaderboard, digits: int) -> None:
 def _equivalences(leaderboard: Leaderboard, digits: int) -> None:
     """Print whether contestants are as good as the reference contestant within the margins asked for."""
     points = "on the natural scale" if word(leaderboard, "scale") == "natural" else "rating points"
-    for field, unit in (("within", points), ("within_win_rate", "of a win rate of 0.5")):
-        compared = [(row, getattr(row, field)) for row in leaderboard.standings if row.HasField(field)]
-        if not compared:
-            continue
-        places = 3 if field == "within_win_rate" else digits
-        rows = [
-            (row.contestant, ANSWERS[test.equivalent], ANSWERS[test.non_inferior], spread(test.interval, places))
-            for row, test in compared
-        ]
-        first, test = compared[0]
-        title = f"As good as {first.reference_contestant}, within {test.margin:g} {unit}, by two one-sided tests"
-        table(title, ("contestant", "as good", "not worse", "interval"), rows)
+    rows = leaderboard.standings
+    _equivalence([(row, row.within) for row in rows if row.HasField("within")], points, digits)
+    win_rates = [(row, row.within_win_rate) for row in rows if row.HasField("within_win_rate")]
+    _equivalence(win_rates, "of a win rate of 0.5", 3)
+
+
+def _equivalence(tests: Sequence[tuple[ContestantStanding, Equivalence]], unit: str, digits: int) -> None:
+    if not tests:
+        return
+    rows = [
+        (row.contestant, ANSWERS[test.equivalent], ANSWERS[test.non_inferior], spread(test.interval, digits))
+        for row, test in tests
+    ]
+    first, test = tests[0]
+    title = f"As good as {first.reference_contestant}, within {test.margin:g} {unit}, by two one-sided tests"
+    table(title, ("contestant", "as good", "not worse", "interval"), rows)
 
 
 def _print_extras(leaderboard: Leaderboard, title: str, digits: int) -> None:

@@ -7,7 +7,7 @@ makes twenty times as many comparisons as one without.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -73,10 +73,12 @@ def adjust_standings(leaderboards: Sequence[Leaderboard], options: RankOptions) 
         for leaderboard, block, column in zip(compared, blocks, cell_levels, strict=True)
     ]
     if options.within:
-        adjusted = _with_equivalence(adjusted, blocks, "within", options.within, options.scale_factor, strictest)
+        tests = _equivalence_rows(blocks, options, options.within, options.scale_factor, strictest)
+        adjusted = _with_tests(adjusted, tests, lambda row, test: replace(row, within=test))
     if options.within_win_rate:
         scores = [leaderboard.score_block for leaderboard in compared if leaderboard.score_block is not None]
-        adjusted = _with_equivalence(adjusted, scores, "within_win_rate", options.within_win_rate, 1.0, strictest)
+        tests = _equivalence_rows(scores, options, options.within_win_rate, 1.0, strictest)
+        adjusted = _with_tests(adjusted, tests, lambda row, test: replace(row, within_win_rate=test))
     remaining = iter(adjusted)
     return tuple(leaderboard if leaderboard.block is None else next(remaining) for leaderboard in leaderboards)
 
@@ -123,36 +125,41 @@ def _with_planning(leaderboard: Leaderboard, block: Block, level: float) -> Lead
     return replace(leaderboard, standings=tuple(rows))
 
 
-def _with_equivalence(
-    leaderboards: Sequence[Leaderboard],
-    blocks: Sequence[Block],
-    field: str,
-    margin: float,
-    factor: float,
-    strictest: float,
-) -> list[Leaderboard]:
-    """*leaderboards* with the tests of their *blocks* against a *margin*, in *field* and in units times *factor*."""
-    options = leaderboards[0].options if leaderboards else RankOptions()
+def _equivalence_rows(
+    blocks: Sequence[Block], options: RankOptions, margin: float, factor: float, strictest: float
+) -> list[list[EquivalenceRow]]:
+    """The tests of all cells of *blocks* against a *margin*, in units times *factor*."""
     two_sided = [intervals(block, np.full(block.difference.size, strictest)) for block in blocks]
     results = equivalences(blocks, margin, options.adjustment, two_sided, options.level)
-    tested = []
-    for leaderboard, result in zip(leaderboards, results, strict=True):
+    rows = []
+    for result in results:
         lows, highs = ((np.round(factor * column, 6) + 0.0).tolist() for column in (result.low, result.high))
-        tests = [
-            EquivalenceRow(
-                margin=round(factor * margin, 6),
-                low=low,
-                high=high,
-                equivalent=equivalent,
-                non_inferior=non_inferior,
-            )
-            for low, high, equivalent, non_inferior in zip(
-                lows, highs, result.equivalent, result.non_inferior, strict=True
-            )
-        ]
-        rows = [replace(row, **{field: test}) for row, test in zip(leaderboard.standings, tests, strict=True)]
-        tested.append(replace(leaderboard, standings=tuple(rows)))
-    return tested
+        columns = zip(lows, highs, result.equivalent, result.non_inferior, strict=True)
+        rows.append(
+            [
+                EquivalenceRow(
+                    margin=round(factor * margin, 6),
+                    low=low,
+                    high=high,
+                    equivalent=equivalent,
+                    non_inferior=non_inferior,
+                )
+                for low, high, equivalent, non_inferior in columns
+            ]
+        )
+    return rows
+
+
+def _with_tests(
+    leaderboards: Sequence[Leaderboard],
+    tests: Sequence[Sequence[EquivalenceRow]],
+    add: Callable[[StandingRow, EquivalenceRow], StandingRow],
+) -> list[Leaderboard]:
+    """*leaderboards* with one of the *tests* added to each of their standings."""
+    return [
+        replace(leaderboard, standings=tuple(map(add, leaderboard.standings, rows)))
+        for leaderboard, rows in zip(leaderboards, tests, strict=True)
+    ]
 
 
 def share_rows(slices: Sequence[Leaderboard], options: RankOptions) -> tuple[ShareRow, ...]:

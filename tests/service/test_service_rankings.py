@@ -180,13 +180,15 @@ async def test_as_good_as_the_reference_within_a_margin(service: JudgeClient, me
 
 
 @pytest.mark.parametrize("scale", [RATING_SCALE_ELO, RATING_SCALE_NATURAL])
-async def test_a_margin_in_points_follows_the_scale(service: JudgeClient, scale: leaderboard_pb2.RatingScale) -> None:
+async def test_a_margin_in_points_follows_the_scale(
+    service: JudgeClient, scale: leaderboard_pb2.RatingScale.ValueType
+) -> None:
     """A margin is given in points and reported on the scale asked for, with the same answers."""
     options = RankingOptions(reference_contestant="base", within=200.0, scale=scale, by_category=True)
     leaderboard = await service.leaderboard("d", "people", options)
 
     rows = {row.contestant: row.within for row in leaderboard.standings}
-    unit = 1.0 if scale == RATING_SCALE_ELO else np.log(10) / 400
+    unit = np.log(10) / 400 if scale == RATING_SCALE_NATURAL else 1.0
     assert rows["calm"].margin == pytest.approx(200 * unit, abs=1e-5)
     assert rows["calm"].equivalent == leaderboard_pb2.ANSWER_YES
     assert -200 * unit < rows["calm"].interval.low < rows["calm"].interval.high < 200 * unit

@@ -9,7 +9,7 @@ from judge.stats.scorecard import HOLM, MAX_T, NONE, Block, intervals
 
 YES, NO, CANNOT_TELL = Answer.YES, Answer.NO, Answer.CANNOT_TELL
 PROMPTS, SPREAD, MARGIN = 40, 100.0, 60.0
-REPORTS = 2000
+REPORTS = 1000
 
 
 def answers(block: Block, adjustment: str = NONE, margin: float = MARGIN) -> Equivalence:
@@ -32,8 +32,8 @@ def compare(rng: np.random.Generator, truth: np.ndarray) -> Block:
 def test_claims_at_the_margin(signs: list[int], adjustment: str) -> None:
     """Where the true differences equal the margin, a claim of equivalence or non-inferiority is wrong in at most 5 %.
 
-    Adjusted, that holds for all contestants at once; unadjusted, for each. 2,000 reports have a Monte-Carlo error of
-    0.005, and two of them are allowed.
+    Adjusted, that holds for all contestants at once; unadjusted, for each. 1,000 reports have a Monte-Carlo error of
+    0.007, and two of them are allowed.
     """
     rng = np.random.default_rng([len(signs), len(adjustment)])
     truth = MARGIN * np.array(signs)
@@ -44,7 +44,7 @@ def test_claims_at_the_margin(signs: list[int], adjustment: str) -> None:
         non_inferior[report] = np.equal(result.non_inferior, YES) & (truth < 0)
     wrong = equivalent | non_inferior
 
-    assert (wrong.mean() if adjustment == NONE else wrong.any(axis=1).mean()) <= 0.06
+    assert (wrong.mean() if adjustment == NONE else wrong.any(axis=1).mean()) <= 0.064
 
 
 def test_one_contestant_at_the_margin_uses_the_whole_level() -> None:
@@ -52,7 +52,7 @@ def test_one_contestant_at_the_margin_uses_the_whole_level() -> None:
     rng = np.random.default_rng(5)
     wrong = [answers(compare(rng, np.array([-MARGIN]))).non_inferior[0] is YES for _ in range(REPORTS)]
 
-    assert np.mean(wrong) == pytest.approx(0.05, abs=0.01)
+    assert np.mean(wrong) == pytest.approx(0.05, abs=0.014)
 
 
 @pytest.mark.parametrize("truth", [MARGIN, 0.0])
@@ -62,7 +62,7 @@ def test_no_is_wrong_in_at_most_5_percent(truth: float) -> None:
     margin = max(truth, 0.01)
     wrong = [answers(compare(rng, np.array([truth])), margin=margin).equivalent[0] is NO for _ in range(REPORTS)]
 
-    assert np.mean(wrong) <= 0.06
+    assert np.mean(wrong) <= 0.064
 
 
 def test_equal_contestants_are_found_equivalent() -> None:
