@@ -44,9 +44,9 @@ def rows(replicates: int = REPLICATES) -> Iterator[Figure]:
         for adjustment in ADJUSTMENTS:
             progress(f"power, {n_contestants} contestants, {adjustment}")
             yield from _power(n_contestants, adjustment, replicates)
-    for leaderboards in PAIRS_OF_LEADERBOARDS:
-        progress(leaderboards.name)
-        yield from _compared(leaderboards, replicates)
+    for two in CASES:
+        progress(two.name)
+        yield from _compared(two, replicates)
     for sizes in ("equal", "Pareto"):
         for n_contestants in (2, 6, 11):
             for name in SCALES:
@@ -155,7 +155,7 @@ def _detectable(cells: Block, adjustment: str, rng: np.random.Generator) -> floa
 
 
 @dataclass(frozen=True)
-class Leaderboards:
+class TwoLeaderboards:
     """People's and a judge's battles of contestants on the same prompts, with a known slope.
 
     *people* and *judge* are the strengths, in log odds. Prompts are of the given *sizes*, and people have a *share* of
@@ -214,43 +214,43 @@ def _ladder(spread: float, slope: float = 1.0) -> tuple[float, ...]:
 
 _UNRELATED = (0.5, -0.5, -0.5, 0.5, 0.5, -0.5, -0.5, 0.5)
 """Strengths that are not correlated with a ladder."""
-PAIRS_OF_LEADERBOARDS = (
-    Leaderboards("eight close contestants, same order", _ladder(0.25), _ladder(0.25)),
-    Leaderboards("eight close contestants, same order, Pareto", _ladder(0.25), _ladder(0.25), sizes="Pareto"),
-    Leaderboards("eight close contestants, same order, common effects", _ladder(0.25), _ladder(0.25), common=True),
-    Leaderboards("same order, few votes of people", _ladder(0.5), _ladder(0.5), share=0.1),
-    Leaderboards("same order, few votes, log-normal", _ladder(0.5), _ladder(0.5), share=0.1, sizes="log-normal"),
-    Leaderboards("same order, 20 prompts", _ladder(0.5), _ladder(0.5), prompts=20),
-    Leaderboards("half as sharp, few votes", _ladder(0.8), _ladder(0.8, 0.5), share=0.1),
-    Leaderboards("twice as sharp, few votes", _ladder(0.8), _ladder(0.8, 2.0), share=0.1),
-    Leaderboards("unrelated", _ladder(0.5), _UNRELATED),
-    Leaderboards("unrelated, few votes", _ladder(0.5), _UNRELATED, share=0.1),
-    Leaderboards("people who see no difference", _ladder(0.0), _ladder(0.5)),
+CASES = (
+    TwoLeaderboards("eight close contestants, same order", _ladder(0.25), _ladder(0.25)),
+    TwoLeaderboards("eight close contestants, same order, Pareto", _ladder(0.25), _ladder(0.25), sizes="Pareto"),
+    TwoLeaderboards("eight close contestants, same order, common effects", _ladder(0.25), _ladder(0.25), common=True),
+    TwoLeaderboards("same order, few votes of people", _ladder(0.5), _ladder(0.5), share=0.1),
+    TwoLeaderboards("same order, few votes, log-normal", _ladder(0.5), _ladder(0.5), share=0.1, sizes="log-normal"),
+    TwoLeaderboards("same order, 20 prompts", _ladder(0.5), _ladder(0.5), prompts=20),
+    TwoLeaderboards("half as sharp, few votes", _ladder(0.8), _ladder(0.8, 0.5), share=0.1),
+    TwoLeaderboards("twice as sharp, few votes", _ladder(0.8), _ladder(0.8, 2.0), share=0.1),
+    TwoLeaderboards("unrelated", _ladder(0.5), _UNRELATED),
+    TwoLeaderboards("unrelated, few votes", _ladder(0.5), _UNRELATED, share=0.1),
+    TwoLeaderboards("people who see no difference", _ladder(0.0), _ladder(0.5)),
 )
 
 
-def _compared(leaderboards: Leaderboards, replicates: int) -> Iterator[Figure]:
-    rng = np.random.default_rng([SEED, PAIRS_OF_LEADERBOARDS.index(leaderboards)])
+def _compared(two: TwoLeaderboards, replicates: int) -> Iterator[Figure]:
+    rng = np.random.default_rng([SEED, CASES.index(two)])
     agreements: list[RankAgreement] = []
     for _ in range(replicates):
         try:
-            agreements.append(rank_agreement(*leaderboards.draw(rng)))
+            agreements.append(rank_agreement(*two.draw(rng)))
         except Disconnected:
             continue
     reliability = np.median([agreement.reliabilities or (np.nan, np.nan) for agreement in agreements], axis=0)
     yield Figure(
         bench=BENCH,
-        figure=f"{leaderboards.name}: Spearman, attenuated",
+        figure=f"{two.name}: Spearman, attenuated",
         value=float(np.mean([agreement.spearman.value or 0.0 for agreement in agreements])),
         unit=f"mean of {len(agreements)}",
         peer=f"reliabilities: judge {reliability[0]:.2f}, people {reliability[1]:.2f}",
     )
     least_squares = float(np.median([agreement.least_squares_slope for agreement in agreements]))
-    for name, truth in zip((SLOPE, PEARSON), leaderboards.truth, strict=True):
+    for name, truth in zip((SLOPE, PEARSON), two.truth, strict=True):
         estimates = [getattr(agreement, name) for agreement in agreements]
         printed = [estimate for estimate in estimates if estimate.value is not None]
         beside = f", least squares {least_squares:.2f}" if name == SLOPE else ""
-        yield _coverage(f"{leaderboards.name}: {name}", truth, printed, len(printed) / len(estimates), beside)
+        yield _coverage(f"{two.name}: {name}", truth, printed, len(printed) / len(estimates), beside)
 
 
 def _coverage(name: str, truth: float | None, printed: Sequence[Estimate], share: float, beside: str) -> Figure:

@@ -18,10 +18,10 @@ import share_simulations
 from figures import Figure
 
 PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
-    "leaderboards": leaderboard_simulations.rows,
     "calibration": calibration_simulations.rows,
     "coverage": design_coverage.rows,
     "fit": fit_simulations.rows,
+    "leaderboards": leaderboard_simulations.rows,
     "people": people_simulations.rows,
     "probes": probe_simulations.rows,
     "shares": share_simulations.rows,

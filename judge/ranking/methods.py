@@ -29,7 +29,7 @@ from judge.stats.errors import Disconnected, NotConverged, StatisticsError
 from judge.stats.expected_scores import expected_scores
 from judge.stats.ranks import ranks
 from judge.stats.two_way_ratings import two_way_covariance
-from judge.stats.win_rate import advantages, win_rates
+from judge.stats.win_rate import WinRates, advantages, win_rates
 
 ELO_NOTE = "Online Elo depends on the order of the battles; Bradley-Terry does not."
 PERMUTED_NOTE = "order_sd is the standard deviation over random orders of the battles; it is not an interval."
@@ -191,18 +191,26 @@ def _win_rate(design: BattleDesign, options: RankOptions) -> Leaderboard:
         replace(rows[i], rank=places[i], n=rates[i].n, prompts=rates[i].clusters, by_prompt=against.by_prompt[i])
         for i in known
     ]
-    leaderboard = sorted_leaderboard(options, method, counted)
+    return _with_win_rate_standings(sorted_leaderboard(options, method, counted), against)
+
+
+def _with_win_rate_standings(leaderboard: Leaderboard, against: WinRates) -> Leaderboard:
+    """*leaderboard* with the standings of the contestants whose win rates have intervals, and a note on the others."""
+    names, rates = against.battles.contestants, against.rates
+    known = [i for i, rate in enumerate(rates) if rate.value is not None]
     compared = [i for i in known if rates[i].low is not None]
+    without = [f"{names[i]} ({rates[i].method.removeprefix('none: ')})" for i in known if i not in compared]
+    if without:
+        leaderboard = leaderboard.with_notes(
+            f"Not compared with {leaderboard.options.reference}: {'; '.join(without)}."
+        )
     block = advantages(against, compared)
-    without = [
-        f"{battles.contestants[i]} ({rates[i].method.removeprefix('none: ')})" for i in known if i not in compared
-    ]
     return replace(
-        leaderboard.with_notes(*([f"Not compared with {options.reference}: {'; '.join(without)}."] if without else [])),
+        leaderboard,
         standings=win_rate_standings(against, block, compared),
         block=block,
         score_block=block,
-        clusters=block.freedom + 1,
+        clusters=max((rates[i].clusters for i in compared), default=0),
     )
 
 

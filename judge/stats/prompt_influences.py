@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from judge.columns.arrays import Floats, Ints, sums
-from judge.stats.battles import Battles
+from judge.stats.battles import LEFT, TIE
 from judge.stats.bradley_terry import BradleyTerryFit
 from judge.stats.errors import StatisticsError
 from judge.stats.paired_model import make_invertible
@@ -49,6 +49,7 @@ def prompt_influences(fit: BradleyTerryFit) -> PromptInfluences:
 
     Raises StatisticsError for battles without clusters.
 
+    >>> from judge.stats.battles import Battles
     >>> battles = Battles.from_names(["a"] * 4, ["b"] * 4, ["left", "left", "left", "right"], cluster=[0, 1, 2, 3])
     >>> from judge.stats.bradley_terry import bradley_terry
     >>> influences = prompt_influences(bradley_terry(battles))
@@ -58,22 +59,28 @@ def prompt_influences(fit: BradleyTerryFit) -> PromptInfluences:
     battles = fit.battles
     if battles.cluster is None:
         raise StatisticsError("The influence of prompts needs battles with clusters (their prompts).")
-    m, n_prompts = fit.model.m, battles.n_clusters
-    information = _information(fit, battles, battles.cluster)
+    m = fit.model.m
+    scores, information = _scores_and_information(fit, battles.cluster)
     total = information.sum(axis=0)
     leverage = information / np.where(total > 0, total, 1.0)
     # A contestant with a single prompt has a score of zero, whatever happens there.
     grown = np.where(leverage < _ALL, 1 / np.sqrt(1 - np.minimum(leverage, _ALL)), 0.0)
-    scores = fit.model.scores(slice(None), battles.cluster, n_prompts)[:, :m] * grown
-    values = scores @ np.linalg.inv(make_invertible(fit.model.information()[:m, :m], m))
+    values = (scores * grown) @ np.linalg.inv(make_invertible(fit.model.information()[:m, :m], m))
     return PromptInfluences(values=values - values.mean(axis=1, keepdims=True), leverage=leverage)
 
 
-def _information(fit: BradleyTerryFit, battles: Battles, cluster: Ints) -> Floats:
-    """The information of each prompt about each contestant, if the others were known: float64[G, m]."""
-    m, size = fit.model.m, battles.n_clusters * fit.model.m
+def _scores_and_information(fit: BradleyTerryFit, cluster: Ints) -> tuple[Floats, Floats]:
+    """The summed scores of each prompt, and its information about each contestant if the others were known.
+
+    They are float64[G, m] each.
+    """
+    battles, m = fit.battles, fit.model.m
     chance = 1 / (1 + np.exp(fit.log_strengths[battles.right] - fit.log_strengths[battles.left]))
-    alone = chance * (1 - chance) * (1.0 if battles.weight is None else battles.weight)
-    at = cluster.astype(np.intp) * m
-    table: Floats = (sums(at + battles.left, alone, size) + sums(at + battles.right, alone, size)).reshape(-1, m)
-    return table
+    weight = np.ones(battles.n) if battles.weight is None else battles.weight
+    excess = weight * (np.where(battles.outcome == TIE, 0.5, battles.outcome == LEFT) - chance)
+    alone = weight * chance * (1 - chance)
+    at, size = cluster.astype(np.intp) * m, battles.n_clusters * m
+    left, right = at + battles.left, at + battles.right
+    scores: Floats = sums(left, excess, size) - sums(right, excess, size)
+    information: Floats = sums(left, alone, size) + sums(right, alone, size)
+    return scores.reshape(-1, m), information.reshape(-1, m)
