@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 from judge.api.v1 import agreement_service_pb2 as pb
 from judge.api.v1 import dataset_service_pb2 as ds
 from judge.api.v1 import outcome_pb2
+from judge.api.v1.leaderboard_pb2 import INFERENCE_ANNOTATORS, INFERENCE_PROMPTS_AND_ANNOTATORS
 from judge.api.v1.outcome_pb2 import INTERVAL_METHOD_BOOTSTRAP, INTERVAL_METHOD_BOOTSTRAP_T
 from judge.app.local import running
 from judge_client import JudgeClient, JudgeClientError
@@ -392,6 +393,31 @@ async def test_one_annotator_twice_is_not_two_who_agree(client: JudgeClient) -> 
     # y is not compared with itself.
     assert (beside.figures[0].agree, beside.figures[0].n, beside.target_only) == (0, 12, 0)
     assert (by_votes.figures[0].agree, by_votes.figures[0].n) == (12, 36)
+
+
+async def test_intervals_for_new_annotators_are_wider(client: JudgeClient) -> None:
+    """Half of six annotators always agree with the judge and half never: another six could be quite different."""
+    names = {f"a{n}": [n % 2] * 40 for n in range(6)}
+    rows = labels(j=[0] * 40, **names)
+    chosen = pb.AgreementOptions(inference=INFERENCE_PROMPTS_AND_ANNOTATORS)
+
+    wide = await client.measure_agreement(rows, "labels:j", "labels:a*", chosen)
+    few = await client.measure_agreement(rows, "labels:j", "labels:a[0-3]", chosen)
+
+    figure = wide.figures[0]
+    assert (figure.rate, figure.interval_method) == (0.5, "two-way-jackknife-t")
+    # Six means of 0 or 1 have the standard error 0.224, and t of 5 degrees of freedom is 2.571.
+    assert (figure.interval.low, figure.interval.high) == (0, 1)
+    assert wide.ceilings[0].rate.difference.interval.high > wide.ceilings[0].rate.difference.value
+    assert few.figures[0].interval_method == "none: 4 annotators with a name, at least 5 are needed"
+    for wrong, sentence in (
+        ({"inference": INFERENCE_ANNOTATORS}, "inference must be one of new-prompts, prompts-and-annotators"),
+        ({"intervals": INTERVAL_METHOD_BOOTSTRAP}, "intervals bootstrap resample prompts alone"),
+    ):
+        options = pb.AgreementOptions(inference=INFERENCE_PROMPTS_AND_ANNOTATORS)
+        options.MergeFrom(pb.AgreementOptions(**wrong))
+        with pytest.raises(JudgeClientError, match=sentence):
+            await client.measure_agreement(rows, "labels:j", "labels:a*", options)
 
 
 async def test_the_weighting_of_judge_and_people_may_be_named(client: JudgeClient) -> None:
