@@ -7,10 +7,12 @@ from functools import partial
 from judge.columns.arrays import Floats, Ints
 from judge.stats.agreement import AgreementFigure, Orientation, prompt_tables, share_agreeing, without_ties
 from judge.stats.chance import both_orientations, both_roles, cohen_kappa, gwet_ac1, macro_f1
-from judge.stats.cluster_intervals import Estimate
+from judge.stats.cluster_intervals import Estimate, without_interval
 from judge.stats.krippendorff import coincidences, krippendorff_alpha
 from judge.stats.two_way import Tables, two_way
 from judge.stats.votes import VotePairs
+
+OF_PROMPTS = "none: the mean of the prompts has no interval over annotators"
 
 
 def agreement_of_new_annotators(figure: AgreementFigure, pairs: VotePairs) -> AgreementFigure:
@@ -33,9 +35,11 @@ def agreement_of_new_annotators(figure: AgreementFigure, pairs: VotePairs) -> Ag
     def interval(tables: Tables, statistic: Callable[[Floats], Floats], least: float = -1.0) -> Estimate:
         return two_way([pairs], tables, lambda t: statistic(t[:, 0]), figure.level, pairs.n, (least, 1.0))
 
+    by_prompt = figure.rate_by_prompt
     return replace(
         figure,
         rate=interval(prompt_tables, share_agreeing, 0.0),
+        rate_by_prompt=without_interval(by_prompt.value, OF_PROMPTS, figure.level, by_prompt.n, by_prompt.clusters),
         kappa=interval(counted, cohen_kappa),
         ac1=interval(counted, partial(gwet_ac1, categories=categories)),
         alpha=interval(together, krippendorff_alpha),
