@@ -89,6 +89,9 @@ async def test_a_judge_compared_with_people(service: JudgeClient) -> None:
     assert figure.alpha_interval.low < figure.alpha < figure.alpha_interval.high
     assert figure.alpha_ordinal > figure.alpha
     assert 0 < figure.macro_f1 < 1
+    # Every prompt has as many votes, so each counts once anyway.
+    assert figure.rate_by_prompt.value == pytest.approx(figure.rate)
+    assert (figure.rate_by_prompt.n, figure.rate_by_prompt.prompts) == (39, 39)
 
 
 async def test_a_judge_may_replace_annotators(service: JudgeClient) -> None:

@@ -204,6 +204,7 @@ async def test_win_rates_are_compared_with_even_chances(service: JudgeClient) ->
     for row in leaderboard.standings:
         rate = rates[row.contestant]
         assert row.difference == pytest.approx(rate.rating - 0.5, abs=1e-6)
+        assert rate.by_prompt_interval.low < rate.by_prompt < rate.by_prompt_interval.high
         assert row.interval.low < rate.interval.low - 0.5
         assert 5 < row.prompts_needed
         assert row.interval.high - row.difference < row.detectable_difference < 0.5

@@ -8,10 +8,13 @@ from scipy.stats import beta
 from scipy.stats import t as student
 
 from judge.columns.arrays import Floats, Ints, sums
+from judge.stats.agreement import agreement
+from judge.stats.battles import Battles
 from judge.stats.chance import cohen_kappa
 from judge.stats.cluster_intervals import (
     jackknife,
     mean,
+    mean_by_cluster,
     ratio,
     share_of_counts,
     without_interval,
@@ -19,6 +22,8 @@ from judge.stats.cluster_intervals import (
 from judge.stats.cluster_variance import ClusterSums, cluster_variance, effective, share_sums
 from judge.stats.critical_values import critical_value
 from judge.stats.score_intervals import clopper_pearson
+from judge.stats.votes import VotePairs
+from judge.stats.win_rate import win_rates
 from stats.known import known
 
 
@@ -210,6 +215,22 @@ def test_below_five_prompts_there_is_no_interval_of_a_share() -> None:
 
     assert (four.value, four.method) == (0.75, "none: 4 prompts, at least 5 are needed")
     assert known(five.low) < 0.75 < known(five.high)
+
+
+def test_each_prompt_counts_once_in_the_mean_over_prompts() -> None:
+    """A contestant that wins on nine small prompts and loses on a large one wins half of its battles, on 9 of 10."""
+    cluster = np.repeat(np.arange(10, dtype=np.int32), [1] * 9 + [9])
+    won, zero = np.repeat([1.0, 0.0], 9), np.zeros(18, dtype=np.int8)
+    outcome = (1 - won).astype(np.int8)
+    names = ["left" if win else "right" for win in won]
+
+    rates = win_rates(Battles.from_names(["a"] * 18, ["b"] * 18, names, cluster=cluster), 1)
+    figure = agreement(VotePairs(outcome, zero, np.arange(18, dtype=np.int32), cluster))
+
+    for share, by_prompt in ((rates.rates[0], rates.by_prompt[0]), (figure.rate, figure.rate_by_prompt)):
+        assert (share.value, by_prompt.value, by_prompt.n) == (0.5, 0.9, 10)
+        assert by_prompt == mean(np.repeat([1.0, 0.0], [9, 1]), bounds=(0.0, 1.0))
+    assert mean_by_cluster(2 * won, np.full(18, 2.0), cluster, bounds=(0.0, 1.0)).value == 0.9
 
 
 def test_the_jackknife_of_a_share_is_the_share() -> None:
