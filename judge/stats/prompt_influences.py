@@ -17,6 +17,7 @@ from judge.stats.battles import Battles
 from judge.stats.bradley_terry import BradleyTerryFit
 from judge.stats.errors import StatisticsError
 from judge.stats.paired_model import make_invertible
+from judge.stats.prompt_sums import sum_prompts
 
 _ALL = 1 - 1e-9
 """A prompt with more of the information about a contestant has all of it."""
@@ -64,7 +65,7 @@ def prompt_influences(fit: BradleyTerryFit) -> PromptInfluences:
     leverage = information / np.where(total > 0, total, 1.0)
     # A contestant with a single prompt has a score of zero, whatever happens there.
     grown = np.where(leverage < _ALL, 1 / np.sqrt(1 - np.minimum(leverage, _ALL)), 0.0)
-    scores = fit.model.scores(slice(None), battles.cluster, n_prompts)[:, :m] * grown
+    scores = sum_prompts(fit.model, slice(None), battles.cluster, n_prompts).score[:, :m] * grown
     values = scores @ np.linalg.inv(make_invertible(fit.model.information()[:m, :m], m))
     return PromptInfluences(values=values - values.mean(axis=1, keepdims=True), leverage=leverage)
 
