@@ -78,7 +78,9 @@ def replicate(tally: Tally, rng: np.random.Generator) -> None:
     tally.fitted += 1
     intervals = fit.interval()
     known = np.isfinite(intervals.low) & np.isfinite(intervals.high)
-    rating = 1000 + POINTS * truth
+    # An interval is relative to the mean of the contestants that have one.
+    shift = (fit.log_strengths - truth)[known].mean() if known.any() else 0.0
+    rating = 1000 + POINTS * (truth + shift)
     tally.held += known & (intervals.low <= rating) & (rating <= intervals.high)
     tally.printed += known
     tally.ratings.append(fit.ratings)
@@ -93,8 +95,7 @@ def _add_ranks(tally: Tally, fit: BradleyTerryFit) -> None:
     covariance = fit.covariance
     if covariance.matrix is None:
         return
-    rng = np.random.default_rng(0)
-    ranks = rank_intervals(fit.log_strengths, covariance.matrix, covariance.freedom, rng)
+    ranks = rank_intervals(fit.log_strengths, covariance.pairs)
     truth = tally.design.truth
     low = 1 + (truth[None, :] > truth[:, None] + 1e-9).sum(axis=1)
     high = truth.size - (truth[None, :] < truth[:, None] - 1e-9).sum(axis=1)

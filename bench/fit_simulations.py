@@ -208,10 +208,12 @@ def leader(m: int, prompts: int, truth: Callable[[np.random.Generator, int], Flo
         if fit is None or matrix is None:
             continue
         first = int(fit.log_strengths.argmax())
-        freedom = fit.covariance.freedom
+        freedom = fit.covariance.ratings.freedom
         result.fitted += 1
         result.predicted += float(probability_best(fit.log_strengths, matrix, freedom, rng)[first])
-        drawn = fit.log_strengths + draw_multivariate_t(matrix + matrix.diagonal().mean(), freedom, rng, 1000)
+        drawn = fit.log_strengths + draw_multivariate_t(
+            matrix + matrix.diagonal().mean(), float(freedom.min()), rng, 1000
+        )
         result.around_estimates += float((drawn.argmax(axis=1) == first).mean())
         best = strengths == strengths.max()
         result.observed += best[first] / best.sum()

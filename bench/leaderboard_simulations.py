@@ -151,7 +151,7 @@ def _promised(star: Star, n_contestants: int, ahead: float, adjustment: str, rng
 
 def _detectable(cells: Block, adjustment: str, rng: np.random.Generator) -> float:
     strictest = np.full(cells.difference.size, levels([cells], adjustment, rng)[0].max())
-    return detectable(float(cells.error[0]), cells.freedom, float(critical_values(cells, strictest)[0]))
+    return detectable(float(cells.error[0]), float(cells.freedom[0]), float(critical_values(cells, strictest)[0]))
 
 
 @dataclass(frozen=True)

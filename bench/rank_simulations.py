@@ -20,6 +20,7 @@ from judge.stats.errors import Disconnected, NotConverged
 from judge.stats.newton import newton
 from judge.stats.prediction_powered import ComparisonColumns, anchored_fit
 from judge.stats.simultaneous import rank_intervals
+from judge.stats.standard_errors import StandardErrors
 
 REPLICATES, RESAMPLED, RESAMPLES = 5000, 1000, 200
 PROMPTS = (80, 40, 20, 10)
@@ -118,10 +119,9 @@ def _ratings(world: World, truth: Floats, prompts: int) -> Iterator[Figure]:
 
 
 def _inside(fit: BradleyTerryFit, truth: Floats) -> Floats:
-    covariance = fit.covariance
-    if covariance.matrix is None:
+    if fit.covariance.effects is None:
         return np.ones(M)
-    half = t_quantile(0.95, covariance.freedom + 1) * np.sqrt(covariance.matrix.diagonal())
+    half = fit.covariance.ratings.half_width(0.95)
     return (np.abs(fit.log_strengths - truth) <= half).astype(float)
 
 
@@ -170,8 +170,9 @@ def _ranks(gap: float) -> Figure:
     truth = np.arange(m) * gap
     true_low = 1 + (truth[None, :] > truth[:, None]).sum(axis=1)
     true_high = m - (truth[None, :] < truth[:, None]).sum(axis=1)
+    errors = StandardErrors.of_t(np.full((m, m), np.sqrt(2)), 79)
     for _ in range(REPLICATES):
-        intervals = rank_intervals(rng.normal(truth, 1), np.eye(m), 79, rng)
+        intervals = rank_intervals(rng.normal(truth, 1), errors)
         held += (
             bool(((intervals.low <= true_low) & (true_high <= intervals.high)).all())
             if gap
@@ -225,7 +226,7 @@ def _anchored(world: World, prompts: int, *, tilted: bool) -> Iterator[Figure]:
             continue
         if fit.covariance.matrix is None:
             continue
-        half = t_quantile(0.95, fit.covariance.freedom + 1) * np.sqrt(fit.covariance.matrix.diagonal())
+        half = fit.covariance.ratings.half_width(0.95)
         held += np.abs(fit.log_strengths - world.truth) <= half
         plain += fit.log_strengths - world.truth
         gains.append(fit.gain)

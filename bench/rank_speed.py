@@ -30,6 +30,7 @@ from judge.stats.bootstrap import bootstrap
 from judge.stats.bradley_terry import BradleyTerryFit, bradley_terry
 from judge.stats.elo import elo
 from judge.stats.newton import newton
+from judge.stats.prompt_sums import sum_battles
 from judge.stats.simultaneous import rank_intervals
 
 BATTLES, CONTESTANTS, PROMPTS, REPLICATES = 1_000_000, 100, 1000, 1000
@@ -180,12 +181,13 @@ def _sandwiches() -> Figure:
             m,
         )
         bread = np.linalg.pinv(np.asarray(hessian), hermitian=True)
-        theirs = np.sqrt((bread @ np.asarray(meat) @ bread).diagonal() * n / (n - 1))
-        matrix = fit.covariance.matrix
-        if matrix is None:
-            raise RuntimeError(fit.covariance.method)
-        furthest = max(furthest, float(np.abs(np.sqrt(matrix.diagonal()) / theirs - 1).max()))
-    name = "sandwich standard errors, furthest from arena-rank's on 20 designs"
+        theirs = np.sqrt((bread @ np.asarray(meat) @ bread).diagonal())
+        # Ours are corrected for leverage, so the sandwich is compared before that.
+        sums = sum_battles(fit.model, each=True)
+        plain = np.linalg.pinv(fit.model.information(), hermitian=True)
+        ours = np.sqrt((plain @ sums.cross(sums.score, sums.score) @ plain).diagonal())
+        furthest = max(furthest, float(np.abs(ours / theirs - 1).max()))
+    name = "sandwich before the correction for leverage, furthest from arena-rank's on 20 designs"
     return Figure(bench="rank", figure=name, value=furthest, unit="relative", goal="<= 1e-6", met=furthest <= 1e-6)
 
 
@@ -255,7 +257,7 @@ def _bootstraps(data: Data) -> Iterator[Figure]:
 def _standard_errors(data: Data) -> Iterator[Figure]:
     progress("intervals")
     fit = bradley_terry(data.clustered)
-    matrix, freedom = fit.covariance.matrix, fit.covariance.freedom
+    matrix, pairs, freedom = fit.covariance.matrix, fit.covariance.pairs, fit.covariance.ratings.freedom
     if matrix is None:
         raise RuntimeError(fit.covariance.method)
 
@@ -272,7 +274,7 @@ def _standard_errors(data: Data) -> Iterator[Figure]:
         _cpu(with_covariance),
         _cpu(lambda: bradley_terry(data.coded)),
         _cpu(sandwich),
-        _cpu(lambda: rank_intervals(fit.log_strengths, matrix, freedom, np.random.default_rng(1))),
+        _cpu(lambda: rank_intervals(fit.log_strengths, pairs)),
         _cpu(lambda: probability_best(fit.log_strengths, matrix, freedom, np.random.default_rng(1))),
     )
     yield _goal("sandwich from counts", whole - fitted, 0.010)

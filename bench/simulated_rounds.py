@@ -17,10 +17,8 @@ from judge.planning.rounds import NOTHING, Ending, RoundResult, Rounds
 from judge.ports.dataset_index import DatasetIndex, OutputIndex, PromptIndex
 from judge.stats.battles import Battles
 from judge.stats.bradley_terry import POINTS, bradley_terry
-from judge.stats.cluster_intervals import t_quantile
 from judge.stats.errors import Disconnected
 from judge.stats.newton import newton
-from judge.stats.simultaneous import difference_errors
 
 TIES, EFFECT, PROMPTS_OF_THE_WORLD = 0.1, 0.7, 20_000
 
@@ -160,10 +158,8 @@ def _differences(world: World, battles: Battles) -> tuple[Floats, Floats] | None
         fit = bradley_terry(battles)
     except Disconnected:
         return None
-    covariance = fit.covariance
-    if covariance.matrix is None or covariance.open_above is not None:
+    if not fit.covariance.eligible.all():
         return None
-    error = difference_errors(covariance.matrix)[world.left, world.right]
     strengths = fit.log_strengths
-    half = t_quantile(0.95, covariance.freedom + 1) * error
+    half = fit.covariance.pairs.at((world.left, world.right)).half_width(0.95)
     return POINTS * (strengths[world.left] - strengths[world.right]), POINTS * half

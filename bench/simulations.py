@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import calibration_simulations
 import design_coverage
 import fit_simulations
+import interval_coverage
 import leaderboard_simulations
 import people_simulations
 import probe_simulations
@@ -23,6 +24,7 @@ PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "fit": fit_simulations.rows,
     "leaderboards": leaderboard_simulations.rows,
     "people": people_simulations.rows,
+    "intervals": interval_coverage.rows,
     "probes": probe_simulations.rows,
     "shares": share_simulations.rows,
 }

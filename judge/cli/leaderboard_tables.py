@@ -36,8 +36,8 @@ COLUMNS = (
 )
 AVERAGE = "average"
 """What win rates are against without a reference contestant: a contestant of average rating."""
-STANDINGS = {1: "ahead", 2: "behind", 3: "cannot tell"}
-ANSWERS = {1: "yes", 2: "no", 3: "cannot tell"}
+STANDINGS = {0: "-", 1: "ahead", 2: "behind", 3: "cannot tell"}
+ANSWERS = {0: "-", 1: "yes", 2: "no", 3: "cannot tell"}
 TIES = {"half-win": "ties count as half a win", "input": "ties count as given"}
 RECONCILE = {
     "tie": "A comparison whose two orders disagree is a tie.",

@@ -27,7 +27,7 @@ class RankingDefaults:
     scale: str = "elo"
     inference: str = "new-prompts"
     ridge: float = 0.0
-    adjustment: str = "max-t"
+    adjustment: str = "holm"
     difference_to_detect: float = 30.0
     """In rating points."""
     permutations: int = 100

@@ -37,6 +37,8 @@ class RatingRow:
     """The standard deviation of Elo over random orders of the battles."""
     by_prompt: Estimate | None = None
     """The mean win rate of the prompts, each counting once."""
+    interval_method: str = ""
+    """How the interval was computed, or "none: " and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +72,14 @@ class StandingRow:
     """Equivalence on the scale of the ratings, if the options ask for it."""
     within_win_rate: EquivalenceRow | None = None
     """Equivalence of the expected score against the reference contestant, minus 0.5."""
+    no_interval: str = ""
+    """Why there is no interval: "none: " and the reason; empty if there is one."""
 
     @property
     def standing(self) -> str:
-        """AHEAD, BEHIND or CANNOT_TELL."""
+        """AHEAD, BEHIND or CANNOT_TELL; UNSPECIFIED without an interval."""
+        if self.no_interval:
+            return "UNSPECIFIED"
         if self.low > 0:
             return "AHEAD"
         return "BEHIND" if self.high < 0 else "CANNOT_TELL"

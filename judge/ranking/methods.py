@@ -16,6 +16,7 @@ from judge.ranking.leaderboard import Anchoring, EffectRow, Leaderboard
 from judge.ranking.options import INTERVALS, TIES, RankOptions
 from judge.ranking.rows import (
     expected_win_rates,
+    interval_notes,
     pair_rows,
     rating_rows,
     sorted_leaderboard,
@@ -33,6 +34,7 @@ from judge.stats.win_rate import WinRates, advantages, win_rates
 
 ELO_NOTE = "Online Elo depends on the order of the battles; Bradley-Terry does not."
 PERMUTED_NOTE = "order_sd is the standard deviation over random orders of the battles; it is not an interval."
+ANCHOR_ONLY = "none: no contestant whose rating is fixed has an interval"
 POSITION_NOTE = (
     "The position effect is unbounded here, so it is not fitted; showing all comparisons in both orders balances it."
 )
@@ -66,9 +68,12 @@ def _bradley_terry(design: BattleDesign, options: RankOptions) -> Leaderboard:
     rating, low, high = (np.round(column, 6) + 0.0 for column in _on_scale(fit, intervals, options))
     bounds = list(zip(low.tolist(), high.tolist(), strict=True))
     rows = rating_rows(design, rating.tolist(), bounds, expected_win_rates(fit, options))
+    printed = np.where(np.isnan(low), ANCHOR_ONLY, intervals.method).tolist()
+    methods = [reason or method for reason, method in zip(intervals.reasons, printed, strict=True)]
+    rows = [replace(row, interval_method=method) for row, method in zip(rows, methods, strict=True)]
     leaderboard = sorted_leaderboard(options, intervals.method, with_simultaneous_ranks(rows, fit, options))
     leaderboard = replace(
-        leaderboard.with_notes(*notes),
+        leaderboard.with_notes(*notes, *interval_notes(fit)),
         effects=tuple(
             EffectRow(name=e.name, value=e.value, low=e.low, high=e.high) for e in fit.effects(options.level)
         ),
@@ -136,7 +141,7 @@ def _intervals(fit: BradleyTerryFit, options: RankOptions) -> tuple[BradleyTerry
     resamples = resampled.drawn, resampled.apart
     fit_again = replace(fit, resampled_covariance=resampled.covariance())
     intervals = fit_again.interval(options.level)
-    if kind == SE_T or fit_again.covariance.matrix is None:
+    if kind == SE_T or fit_again.covariance.effects is None:
         return fit_again, intervals, resamples
     low, high = (np.round(1000 + POINTS * end, 6) for end in resampled.bounds(fit, kind, options.level))
     low, high = fit_again.covariance.opened(low, high)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -15,6 +14,9 @@ from judge.stats.best import probability_best
 from judge.stats.bradley_terry import POINTS, BradleyTerryFit
 from judge.stats.ranks import ranks
 from judge.stats.simultaneous import pairs, rank_intervals
+
+FEWEST_DEGREES = 2.0
+"""Intervals with fewer degrees of freedom are noted."""
 
 
 def sorted_leaderboard(options: RankOptions, interval_method: str, rows: Sequence[RatingRow]) -> Leaderboard:
@@ -74,25 +76,45 @@ def expected_win_rates(fit: BradleyTerryFit, options: RankOptions) -> list[float
 def with_simultaneous_ranks(rows: list[RatingRow], fit: BradleyTerryFit, options: RankOptions) -> list[RatingRow]:
     """*rows*, in the order of codes, with the ranks that cannot be excluded and the probabilities of being the best."""
     covariance = fit.covariance
-    if covariance.matrix is None or covariance.open_above is not None or len(rows) < 2:  # noqa: PLR2004  # a rank needs two
+    if covariance.matrix is None or covariance.open_above is not None:
         return rows
-    rng = np.random.default_rng(options.seed)
-    ranges = rank_intervals(fit.log_strengths, covariance.matrix, covariance.freedom, rng, options.level)
-    best = probability_best(fit.log_strengths, covariance.matrix, covariance.freedom, rng).tolist()
-    columns = zip(rows, ranges.low.tolist(), ranges.high.tolist(), best, strict=True)
+    ranges = rank_intervals(fit.log_strengths, covariance.pairs, options.level)
+    rng, freedom = np.random.default_rng(options.seed), covariance.ratings.freedom
+    best = probability_best(fit.log_strengths, covariance.matrix, freedom, rng).tolist()
+    columns = zip(rows, ranges.low.tolist(), ranges.high.tolist(), best, covariance.eligible.tolist(), strict=True)
     return [
-        replace(row, ranks=(low, high), best=None if math.isnan(probability) else probability)
-        for row, low, high, probability in columns
+        replace(row, ranks=(low, high), best=probability) if eligible else row
+        for row, low, high, probability, eligible in columns
     ]
+
+
+def interval_notes(fit: BradleyTerryFit) -> tuple[str, ...]:
+    """Notes on the contestants without an interval, and on those whose interval rests on very few prompts."""
+    names, covariance = fit.battles.contestants, fit.covariance
+    if covariance.effects is None:
+        return ()
+    without = [
+        f"{name} ({reason.removeprefix('none: ')})"
+        for name, reason in zip(names, covariance.reasons, strict=True)
+        if reason
+    ]
+    freedom = covariance.ratings.freedom.tolist()
+    few = [name for name, degrees in zip(names, freedom, strict=True) if degrees < FEWEST_DEGREES]
+    notes = []
+    if without:
+        notes.append(f"No interval: {'; '.join(without)}. The other intervals are relative to the mean of the others.")
+    if few:
+        notes.append(f"One or two prompts decide how wide the intervals of these are: {', '.join(few)}.")
+    return tuple(notes)
 
 
 def pair_rows(fit: BradleyTerryFit, options: RankOptions) -> tuple[PairRow, ...]:
     """The difference between every two contestants, in the order of their codes."""
-    names, covariance = fit.battles.contestants, fit.covariance
+    names = fit.battles.contestants
     m = len(names)
-    matrix = np.full((m, m), np.nan) if covariance.matrix is None else covariance.matrix
-    table = pairs(fit.log_strengths, matrix, covariance.freedom, options.scale_factor * POINTS, options.level)
-    better = np.column_stack([fit.differences(j).probability_better for j in range(m)])
+    strengths, errors = fit.log_strengths, fit.covariance.pairs
+    table = pairs(strengths, errors, options.scale_factor * POINTS, options.level)
+    better = np.round(errors.probability_above_zero(np.subtract.outer(strengths, strengths)), 6)
     columns = [column.tolist() for column in (table.difference, table.low, table.high, better)]
     return tuple(
         PairRow(names[i], names[j], *(column[i][j] for column in columns)) for i in range(m) for j in range(i + 1, m)

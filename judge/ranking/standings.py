@@ -16,7 +16,7 @@ from judge.columns.arrays import Floats
 from judge.ranking.leaderboard import EquivalenceRow, Leaderboard, ShareRow, StandingRow
 from judge.ranking.options import RankOptions
 from judge.stats.bradley_terry import BradleyTerryFit
-from judge.stats.cluster_intervals import FEWEST
+from judge.stats.cluster_intervals import ALIKE, FEWEST
 from judge.stats.equivalence import equivalences
 from judge.stats.planning_power import detectable, prompts_needed
 from judge.stats.scorecard import Block, critical_values, intervals, levels
@@ -27,7 +27,7 @@ def standing_rows(
     fit: BradleyTerryFit, options: RankOptions, reference: int, others: Sequence[int]
 ) -> tuple[StandingRow, ...]:
     """The standings of *others* (codes) against *reference*; `adjust_standings` adds their intervals."""
-    against = fit.differences(reference, options.level)
+    against, reasons = fit.differences(reference, options.level), fit.covariance.reasons
     return tuple(
         StandingRow(
             contestant=fit.battles.contestants[i],
@@ -35,6 +35,7 @@ def standing_rows(
             low=math.nan,
             high=math.nan,
             probability_better=float(against.probability_better[i]),
+            no_interval=reasons[i] or reasons[reference] or ("" if against.standard_error[i] > 0 else ALIKE),
         )
         for i in others
     )
@@ -100,19 +101,19 @@ def _with_planning(leaderboard: Leaderboard, block: Block, level: float) -> Lead
     # Win rates have no row of the reference contestant, which has battles wherever another has one.
     reference = prompts.get(leaderboard.options.reference, leaderboard.prompts)
     critical = critical_values(block, np.full(block.difference.size, level))
-    columns = zip(leaderboard.standings, block.error.tolist(), critical.tolist(), strict=True)
+    figures = (column.tolist() for column in (block.error, block.freedom, critical))
     rows = []
-    for row, error, quantile in columns:
+    for row, error, freedom, quantile in zip(leaderboard.standings, *figures, strict=True):
         # An interval needs enough prompts with battles of this contestant, not only of any.
         fewest = math.ceil(FEWEST * leaderboard.prompts / max(1, min(prompts[row.contestant], reference)))
         known = error > 0
         rows.append(
             replace(
                 row,
-                detectable=round(factor * detectable(error, block.freedom, quantile), 6) if known else math.nan,
+                detectable=round(factor * detectable(error, freedom, quantile), 6) if known else math.nan,
                 needed=prompts_needed(
                     error=error,
-                    freedom=block.freedom,
+                    freedom=freedom,
                     clusters=leaderboard.clusters,
                     difference=wanted,
                     alpha=1 - level,

@@ -35,6 +35,7 @@ def encode_leaderboard(leaderboard: Leaderboard) -> leaderboard_pb2.Leaderboard:
                 probability_best=row.best,
                 by_prompt=row.by_prompt.value if row.by_prompt else None,
                 by_prompt_interval=interval(row.by_prompt.low, row.by_prompt.high) if row.by_prompt else None,
+                interval_method=row.interval_method or leaderboard.interval_method,
             )
             for row in leaderboard.ratings
         ],
@@ -157,6 +158,7 @@ def _standing(row: StandingRow, leaderboard: Leaderboard) -> leaderboard_pb2.Con
         prompts_needed=row.needed,
         within=_equivalence(row.within) if row.within else None,
         within_win_rate=_equivalence(row.within_win_rate) if row.within_win_rate else None,
+        no_interval=row.no_interval,
     )
 
 

@@ -148,22 +148,22 @@ class Battles:
         m = len(self.contestants)
         return arrays.sums(self._keys(), weight, len(OUTCOMES) * m * m).reshape(m, m, len(OUTCOMES))
 
-    def cells_without(self, cluster: Ints, without: Ints) -> Floats:
-        """The cells of the weighted battles, leaving out each cluster of *without* (int32[k]) in turn.
+    def own_prompts(self) -> npt.NDArray[np.integer]:
+        """The number of prompts on which each contestant has a battle of positive weight, [m].
 
-        *cluster* is int32[n], the code of each battle's cluster; the result is float64[k, m, m, 3].
-
-        >>> battles = Battles.from_names(["a", "a"], ["b", "b"], ["left", "right"])
-        >>> codes = np.arange(2, dtype=np.int32)
-        >>> battles.cells_without(codes, codes)[:, 0, 1].tolist()
-        [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]
+        >>> battles = Battles.from_names(["a", "a", "b"], ["b", "c", "c"], ["left"] * 3, cluster=["p", "p", "q"])
+        >>> battles.own_prompts().tolist()
+        [1, 2, 2]
         """
-        m, keys, weight = len(self.contestants), self._keys(), self.weight
-        cells = np.empty((without.size, len(OUTCOMES) * m * m))
-        for row, code in enumerate(without.tolist()):
-            kept = cluster != code
-            cells[row] = arrays.sums(keys[kept], None if weight is None else weight[kept], cells.shape[1])
-        return cells.reshape(-1, m, m, len(OUTCOMES))
+        m, rows = len(self.contestants), slice(None) if self.weight is None else self.weight > 0
+        left, right = self.left[rows], self.right[rows]
+        if self.cluster is None:
+            return np.bincount(np.concatenate((left, right)), minlength=m)
+        at = self.cluster[rows].astype(np.intp) * m
+        seen = np.zeros(self.n_clusters * m, dtype=np.bool_)
+        seen[at + left] = seen[at + right] = True
+        prompts: npt.NDArray[np.integer] = seen.reshape(self.n_clusters, m).sum(axis=0)
+        return prompts
 
     def _keys(self) -> npt.NDArray[np.integer]:
         """The index of each battle in the flattened cells."""

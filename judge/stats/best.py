@@ -14,7 +14,7 @@ errors do, A is 0, and everybody is the best with the same probability.
 import numpy as np
 
 from judge.columns.arrays import Floats
-from judge.stats.simultaneous import draw_multivariate_t
+from judge.stats.simultaneous import draw_multivariate_normal
 
 DRAWS = 2000
 """The default number of draws: a probability is exact to within 0.022."""
@@ -25,12 +25,12 @@ _SLIGHT = 1e-12
 
 
 def probability_best(
-    strengths: Floats, covariance: Floats, freedom: int, rng: np.random.Generator, draws: int = DRAWS
+    strengths: Floats, covariance: Floats, freedom: float | Floats, rng: np.random.Generator, draws: int = DRAWS
 ) -> Floats:
     """The probability that each of m contestants has the largest true strength: float64[m], summing to 1.
 
-    *strengths* is float64[m], *covariance* float64[m, m], and *freedom* its degrees of freedom. A contestant whose
-    variance is NaN is left out and gets NaN.
+    *strengths* is float64[m], *covariance* float64[m, m], and *freedom* the degrees of freedom of its variances: one
+    number, or one for each contestant. A contestant whose variance is NaN is left out and gets NaN.
 
     >>> clear = probability_best(np.array([1.0, 0.0]), np.eye(2) * 0.01, 79, np.random.default_rng(0))
     >>> bool(clear[0] > 0.99), float(clear.sum())
@@ -51,9 +51,12 @@ def probability_best(
         return probability
     shrinkage = np.linalg.solve(variance * np.eye(m) + errors, variance * np.eye(m))
     spread = shrinkage @ errors
-    # A common shift makes the covariance, of rank m - 1, positive definite, and does not change who is the best.
+    # A common shift, which is taken out again, makes the covariance, of rank m - 1, positive definite.
     spread = (spread + spread.T) / 2 + spread.diagonal().mean()
-    drawn = shrinkage @ centered + draw_multivariate_t(spread, freedom, rng, draws)
+    normal = draw_multivariate_normal(spread, rng, draws)
+    degrees = np.broadcast_to(freedom, strengths.shape)[known]
+    wide = np.sqrt(degrees / rng.chisquare(degrees, normal.shape))
+    drawn = shrinkage @ centered + (normal - normal.mean(axis=1, keepdims=True)) * wide
     probability[known] = np.bincount(drawn.argmax(axis=1), minlength=m) / draws
     return probability
 

@@ -25,12 +25,12 @@ from judge.columns.arrays import Flags, Floats, Ints, sums
 from judge.stats.battles import TIE, Battles, cluster_codes
 from judge.stats.bradley_terry import BradleyTerryFit, bradley_terry
 from judge.stats.cancellation import go_on
-from judge.stats.cluster_intervals import BOOTSTRAP, FEWEST, PERCENTILE, method_for
+from judge.stats.cluster_intervals import BOOTSTRAP, FEWEST, PERCENTILE
 from judge.stats.components import strong_components
 from judge.stats.errors import StatisticsError
 from judge.stats.levels import check_level
 from judge.stats.newton import refit
-from judge.stats.sandwich import Covariance
+from judge.stats.sandwich import Covariance, checked, own_prompts_reasons, too_few
 from judge.stats.tie_rules import HALF_WIN
 
 SE_T = BOOTSTRAP
@@ -51,7 +51,7 @@ class Replicates:
     *parameters* is float64[k, p], one row for each of the k resamples that could be ranked. *above* and *below* are
     float64[m], the shares of resamples in which a contestant was disconnected at the top or at the bottom.
     *studentised* is float64[k, m], the distance of each log strength from the estimate in the replicate's own standard
-    errors, or None.
+    errors, or None. *reasons* says for each contestant why it has no interval, "none: ..."; or it is empty.
     """
 
     parameters: Floats
@@ -59,6 +59,7 @@ class Replicates:
     clusters: int
     above: Floats
     below: Floats
+    reasons: tuple[str, ...]
     studentised: Floats | None = None
 
     @property
@@ -80,22 +81,16 @@ class Replicates:
         """The covariance of the parameters over replicates, times G / (G - 1); None with fewer than 5 clusters."""
         m = self.above.size
         if self.clusters < FEWEST:
-            return Covariance(None, method_for(self.clusters), self.clusters)
+            return Covariance.none(too_few(self.clusters), self.clusters, m)
         if len(self.parameters) < 2:  # noqa: PLR2004 - a spread needs two
-            return Covariance(None, "none: the resamples fall apart", self.clusters)
+            return Covariance.none("none: the resamples fall apart", self.clusters, m)
         about = self.parameters - self.parameters.mean(axis=0)
         scale = self.clusters / (self.clusters - 1) / (len(about) - 1)
         matrix = scale * about.T @ about
+        covariance = checked(Covariance(effects=matrix, method=SE_T, clusters=self.clusters, reasons=self.reasons))
         if not (self.open_above.any() or self.open_below.any()):
-            return Covariance(matrix[:m, :m], SE_T, self.clusters, effects=matrix)
-        return Covariance(
-            matrix=matrix[:m, :m],
-            method=SE_T,
-            clusters=self.clusters,
-            effects=matrix,
-            open_above=self.open_above,
-            open_below=self.open_below,
-        )
+            return covariance
+        return replace(covariance, open_above=self.open_above, open_below=self.open_below)
 
     def bounds(self, fit: BradleyTerryFit, kind: str, level: float = 0.95) -> tuple[Floats, Floats]:
         """The ends of the log strengths' intervals, float64[m] each.
@@ -105,15 +100,16 @@ class Replicates:
         """
         tail = (1 - check_level(level)) / 2
         m = self.above.size
+        known = np.array([np.nan if reason else 0.0 for reason in self.reasons])
         if kind == PERCENTILE:
             low, high = np.quantile(self.parameters[:, :m], [tail, 1 - tail], axis=0)
-            return low, high
-        if self.studentised is None or fit.covariance.matrix is None:
+            return low + known, high + known
+        if self.studentised is None or fit.covariance.effects is None:
             raise StatisticsError(
                 "bootstrap-t needs replicates with standard errors: call bootstrap with studentise=True."
             )
-        error = np.sqrt(fit.covariance.matrix.diagonal())
-        least, most = np.quantile(self.studentised, [tail, 1 - tail], axis=0)
+        error = fit.covariance.ratings.error + known
+        least, most = np.nanquantile(self.studentised, [tail, 1 - tail], axis=0)
         return fit.log_strengths - most * error, fit.log_strengths - least * error
 
 
@@ -145,6 +141,7 @@ def bootstrap(
             clusters=clusters,
             above=nobody,
             below=nobody,
+            reasons=(too_few(clusters),) * fit.model.m,
         )
     tally = _Tally(fit, [], [])
     if plain and not studentise:
@@ -192,10 +189,10 @@ class _Tally:
             # A resample without ties has no tie parameter.
             return
         if studentise:
-            matrix = refitted.covariance.matrix
-            if matrix is None:
+            if refitted.covariance.effects is None:
                 return
-            self.studentised.append((refitted.log_strengths - self.whole.log_strengths) / np.sqrt(matrix.diagonal()))
+            change = refitted.log_strengths - self.whole.log_strengths
+            self.studentised.append(change / refitted.covariance.ratings.error)
         self.parameters.append(refitted.model.parameters)
 
     def _held(self, wins: Floats) -> bool:
@@ -220,6 +217,7 @@ class _Tally:
             clusters=clusters,
             above=self.above / drawn,
             below=self.below / drawn,
+            reasons=own_prompts_reasons(self.whole.battles.own_prompts()),
             studentised=studentised,
         )
 

@@ -17,7 +17,6 @@ import numpy as np
 from judge.columns.arrays import Floats, Ints, round_to
 from judge.stats import sandwich
 from judge.stats.battles import Battles
-from judge.stats.cluster_intervals import t_quantile
 from judge.stats.components import strong_components
 from judge.stats.errors import Disconnected, StatisticsError
 from judge.stats.newton import newton
@@ -25,26 +24,32 @@ from judge.stats.paired_model import Covariates, Design, Model, maximize
 from judge.stats.ranks import ranks
 from judge.stats.sandwich import Covariance
 from judge.stats.scorecard import Block
-from judge.stats.simultaneous import difference_errors
+from judge.stats.standard_errors import StandardErrors
 from judge.stats.tie_rules import DAVIDSON, HALF_WIN, RAO_KUPPER, RULES, expected
 
 POINTS = 400 / math.log(10)
 """Rating points in one unit of log strength."""
 
 _PLACES = 6
+_SLIGHT = 1e-18
+"""Smaller variances are rounding errors of zero."""
 
 
 @dataclass(frozen=True, eq=False)
 class Intervals:
     """The intervals of m ratings: *low*, *high* and *standard_error* are float64[m] in rating points.
 
-    They are NaN if *method* begins with "none: ", followed by the reason. *clusters* is the number of prompts.
+    They are NaN if *method* begins with "none: ", followed by the reason, and for each contestant with a reason of its
+    own in *reasons*: "none: ...", or empty. An interval is relative to the mean of the contestants that have one.
+    *freedom* is the degrees of freedom of the standard errors by Satterthwaite. *clusters* is the number of prompts.
     """
 
     low: Floats
     high: Floats
     standard_error: Floats
+    freedom: Floats
     method: str
+    reasons: tuple[str, ...]
     level: float
     clusters: int
 
@@ -53,8 +58,9 @@ class Intervals:
 class Differences:
     """How far each of m contestants is ahead of the *reference* (a code): rating points, float64[m] each.
 
-    *probability_better* is the approximate probability, by Student's t, that the contestant is truly stronger; 0.5 for
-    the reference itself. Intervals and probabilities are NaN if *method* begins with "none: ".
+    *probability_better* is the approximate probability that the contestant is truly stronger; 0.5 for the reference
+    itself. Intervals and probabilities are NaN if *method* begins with "none: ", and for each contestant with a reason
+    in *reasons*.
     """
 
     reference: int
@@ -64,6 +70,7 @@ class Differences:
     standard_error: Floats
     probability_better: Floats
     method: str
+    reasons: tuple[str, ...]
     level: float
     clusters: int
 
@@ -137,13 +144,11 @@ class BradleyTerryFit:
         level outside 0 to 1.
         """
         names = (*self.model.design.effects, *(("ties",) if self.model.ties else ()))
-        covariance, at = self.covariance, slice(self.model.m, None)
-        values = self.model.parameters[at]
-        error = (
-            np.full(values.size, np.nan) if covariance.effects is None else np.sqrt(covariance.effects.diagonal()[at])
-        )
-        low, high = _around(values, error, level, covariance)
-        columns = (round_to(values, _PLACES), low, high, round_to(error, _PLACES))
+        values, errors = self.model.parameters[self.model.m :], self.covariance.of_effects
+        if self.covariance.effects is None:
+            errors = StandardErrors.unknown(values.size)
+        low, high, error = _around(values, errors, level)
+        columns = (round_to(values, _PLACES), low, high, error)
         return tuple(Effect(name, *row) for name, *row in zip(names, *(c.tolist() for c in columns), strict=True))
 
     @cached_property
@@ -161,16 +166,16 @@ class BradleyTerryFit:
         Raises StatisticsError for a level outside 0 to 1.
         """
         covariance = self.covariance
-        variance = (
-            np.full(len(self.log_strengths), np.nan) if covariance.matrix is None else covariance.matrix.diagonal()
-        )
-        error = POINTS * np.sqrt(variance)
-        low, high = covariance.opened(*_around(1000 + POINTS * self.log_strengths, error, level, covariance))
+        errors = covariance.ratings.scaled(POINTS)
+        low, high, error = _around(1000 + POINTS * self.log_strengths, errors, level)
+        low, high = covariance.opened(low, high)
         return Intervals(
             low=low,
             high=high,
-            standard_error=round_to(error, _PLACES),
+            standard_error=error,
+            freedom=errors.freedom,
             method=covariance.method,
+            reasons=covariance.reasons,
             level=level,
             clusters=covariance.clusters,
         )
@@ -191,11 +196,10 @@ class BradleyTerryFit:
         mean = np.zeros(len(self.log_strengths))
         mean[list(group)] = 1 / len(group)
         ahead = POINTS * (self.log_strengths - mean @ self.log_strengths)
-        error = np.full(ahead.size, np.nan)
-        if covariance.matrix is not None:
-            of_mean = covariance.matrix @ mean
-            error = POINTS * np.sqrt(np.maximum(covariance.matrix.diagonal() + mean @ of_mean - 2 * of_mean, 0))
-        low, high = covariance.opened(*_around(ahead, error, level, covariance))
+        low, high, _ = _around(ahead, covariance.relative_to(group).scaled(POINTS), level)
+        if len(group) == 1:
+            low[group[0]] = high[group[0]] = 0
+        low, high = covariance.opened(low, high)
         return round_to(ahead, _PLACES), low, high
 
     def differences(self, reference: int, level: float = 0.95) -> Differences:
@@ -207,19 +211,21 @@ class BradleyTerryFit:
             raise StatisticsError(f"There is no contestant with the code {reference} to compare with.")
         covariance = self.covariance
         difference = POINTS * (self.log_strengths - self.log_strengths[reference])
-        error = np.full(difference.size, np.nan)
-        if covariance.matrix is not None:
-            error = POINTS * difference_errors(covariance.matrix)[:, reference]
-        error[reference] = 0
-        low, high = covariance.opened(*_around(difference, error, level, covariance), reference)
+        errors = covariance.relative_to([reference]).scaled(POINTS)
+        low, high, error = _around(difference, errors, level)
+        better = round_to(errors.probability_above_zero(difference), _PLACES)
+        low[reference] = high[reference] = error[reference] = 0
+        better[reference] = 0.5
+        low, high = covariance.opened(low, high, reference)
         return Differences(
             reference=reference,
             difference=round_to(difference, _PLACES),
             low=low,
             high=high,
-            standard_error=round_to(error, _PLACES),
-            probability_better=_chance_above_zero(difference, error, covariance.freedom),
+            standard_error=error,
+            probability_better=better,
             method=covariance.method,
+            reasons=covariance.reasons,
             level=level,
             clusters=covariance.clusters,
         )
@@ -230,23 +236,26 @@ def block(fit: BradleyTerryFit, reference: int, others: Sequence[int]) -> Block 
 
     Returns None if the fit has no covariance.
 
+    A difference that has no interval has a standard error of NaN.
+
     >>> fit = bradley_terry(Battles.from_names(["a"] * 60, ["b"] * 60, ["left", "left", "right"] * 20))
     >>> cells = block(fit, 1, [0])
-    >>> None if cells is None else (cells.difference.round(1).tolist(), cells.freedom)
-    ([120.4], 59)
+    >>> None if cells is None else (cells.difference.round(1).tolist(), cells.errors.freedom.round(3).tolist())
+    ([120.4], [59.0])
     """
     covariance = fit.covariance
-    if covariance.matrix is None:
+    if covariance.effects is None:
         return None
-    contrasts = np.zeros((len(others), fit.model.m))
-    contrasts[np.arange(len(others)), list(others)] = POINTS
-    contrasts[:, reference] = -POINTS
-    zeros = np.zeros(fit.model.m)
-    low, high = (np.isinf(end)[list(others)] for end in covariance.opened(zeros, zeros, reference))
+    codes, zeros = list(others), np.zeros(fit.model.m)
+    errors = covariance.relative_to([reference]).scaled(POINTS).at(codes)
+    contrasts = POINTS * (np.eye(fit.model.m)[codes] - np.eye(fit.model.m)[reference])
+    matrix = contrasts @ covariance.effects[: fit.model.m, : fit.model.m] @ contrasts.T
+    scale = errors.error / np.sqrt(np.maximum(matrix.diagonal(), _SLIGHT))
+    low, high = (np.isinf(end)[codes] for end in covariance.opened(zeros, zeros, reference))
     return Block(
         difference=contrasts @ fit.log_strengths,
-        covariance=contrasts @ covariance.matrix @ contrasts.T,
-        freedom=covariance.freedom,
+        covariance=matrix * np.outer(scale, scale),
+        errors=errors,
         open_low=low,
         open_high=high,
     )
@@ -310,14 +319,9 @@ def bradley_terry(
     )
 
 
-def _around(center: Floats, error: Floats, level: float, covariance: Covariance) -> tuple[Floats, Floats]:
-    half = error * t_quantile(level, covariance.freedom + 1)
-    return round_to(center - half, _PLACES), round_to(center + half, _PLACES)
-
-
-def _chance_above_zero(difference: Floats, error: Floats, freedom: int) -> Floats:
-    from scipy.special import stdtr  # noqa: PLC0415 - a slow import, needed only here
-
-    t = np.where(difference == 0, 0.0, np.copysign(np.inf, difference))
-    np.divide(difference, error, out=t, where=error != 0)
-    return round_to(stdtr(freedom, t), _PLACES)
+def _around(center: Floats, errors: StandardErrors, level: float) -> tuple[Floats, Floats, Floats]:
+    """The ends of the intervals around *center*, and their standard errors, rounded."""
+    half = errors.half_width(level)
+    ends = center - half, center + half, errors.error
+    low, high, error = (round_to(column, _PLACES) for column in ends)
+    return low, high, error

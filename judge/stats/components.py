@@ -54,20 +54,6 @@ def weak_components(wins: Floats) -> Components:
     return _components(edges, "weak")
 
 
-def each_connected(met: Flags) -> bool:
-    """Whether battles connect all contestants in each of k tables, whoever won. *met* is bool[k, m, m], symmetric.
-
-    >>> each_connected(np.array([[[False, True], [True, False]], [[False, False], [False, False]]]))
-    False
-    """
-    reached = np.zeros(met.shape[:2], dtype=np.bool_)
-    reached[:, :1] = True
-    n_reached = -1
-    while n_reached != (n_reached := int(reached.sum())):
-        reached |= (met & reached[:, :, None]).any(axis=1)
-    return bool(reached.all())
-
-
 def rankable(wins: Floats) -> tuple[int, ...]:
     """The contestants that can be ranked together: the largest strong component, of two or more.
 

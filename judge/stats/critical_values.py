@@ -30,7 +30,9 @@ _SETTLED = 1e-6
 _ALMOST_NONE = 1e-12
 """S2 is at least this: a trillion degrees of freedom are normal."""
 _OF_THREE_MOMENTS = 0.75
-"""The exponent of `critical_value` in the critical value for many comparisons."""
+"""The largest exponent of `critical_value` in the critical value for many comparisons."""
+_FEW_DEGREES, _ENOUGH_DEGREES = 4.0, 8.0
+"""Below the first, that exponent is 0; between the two, it rises to the largest."""
 
 
 def satterthwaite_t(level: float | Floats, freedom: Floats) -> Floats:
@@ -80,19 +82,42 @@ def simultaneous_critical_value(level: float | Floats, comparisons: int, s2: Flo
     """Critical values with which the intervals of a number of *comparisons* hold together at *level*, by Bonferroni.
 
     That far in the tails, three moments are not enough if prompts differ in size, and Satterthwaite's t is too wide.
-    The result is the geometric mean of the two, `critical_value` with an exponent of 3/4. The exponent has no theory:
-    it was chosen in simulations of all differences of up to 40 contestants. With equal prompts, it makes no difference.
+    The result is a weighted geometric mean of the two, with an exponent of 3/4 for `critical_value` from 8 degrees of
+    freedom on, and of 0 up to 4. The exponents have no theory: they were chosen in simulations of all differences of up
+    to 40 contestants. With equal prompts, they make no difference.
 
-    >>> simultaneous_critical_value(0.95, 10, np.array([1 / 4, 1 / 4]), np.array([1 / 16, 1 / 10])).round(2).tolist()
-    [5.6, 4.11]
+    >>> simultaneous_critical_value(0.95, 10, np.array([1 / 8, 1 / 8]), np.array([1 / 64, 1 / 24])).round(2).tolist()
+    [3.83, 3.33]
     """
-    adjusted = 1 - _alpha(level) / max(comparisons, 1)
-    own = critical_value(adjusted, s2, s3)
     if comparisons <= 1:
-        return own
-    by_t = satterthwaite_t(adjusted, 1 / np.maximum(s2, _ALMOST_NONE))
-    blended: Floats = own**_OF_THREE_MOMENTS * by_t ** (1 - _OF_THREE_MOMENTS)
+        return critical_value(level, s2, s3)
+    return adjusted_critical_value(1 - _alpha(level) / comparisons, s2, s3)
+
+
+def adjusted_critical_value(adjusted: float | Floats, s2: Floats, s3: Floats) -> Floats:
+    """The same at a level that is *adjusted* for many comparisons: one number, or one for each of them.
+
+    >>> adjusted_critical_value(0.995, np.array([1 / 8, 1 / 8]), np.array([1 / 64, 1 / 24])).round(2).tolist()
+    [3.83, 3.33]
+    """
+    own, freedom = critical_value(adjusted, s2, s3), 1 / np.maximum(s2, _ALMOST_NONE)
+    by_t = satterthwaite_t(adjusted, freedom)
+    exponent = _OF_THREE_MOMENTS * np.clip((freedom - _FEW_DEGREES) / (_ENOUGH_DEGREES - _FEW_DEGREES), 0.0, 1.0)
+    blended: Floats = own**exponent * by_t ** (1 - exponent)
     return blended
+
+
+def tail_probability(distance: Floats, s2: Floats, s3: Floats) -> Floats:
+    """The two-sided tail probability of each *distance* from 0, in standard errors: the inverse of `critical_value`.
+
+    The arrays have one shape, and the result is NaN where an argument is.
+
+    >>> tail_probability(np.array([2.776, 0.0]), np.full(2, 1 / 4), np.full(2, 1 / 16)).round(3).tolist()
+    [0.05, 1.0]
+    """
+    moments = _shape(*(np.asarray(moment, dtype=np.float64).ravel() for moment in (s2, s3)))
+    tail, _ = _tail(np.square(np.ravel(distance)), *moments)
+    return np.clip(tail, 0.0, 1.0).reshape(np.shape(distance))
 
 
 def _alpha(level: float | Floats) -> Floats:
@@ -112,7 +137,7 @@ def _shape(s2: Floats, s3: Floats) -> tuple[Floats, Floats, Floats]:
 
 @cache
 def _rule() -> tuple[Floats, Floats]:
-    """The squared sines of the nodes u, float64[16, 1], and their weights."""
+    """The squared sines of the nodes, float64[nodes, 1], and their weights."""
     nodes, weights = np.polynomial.legendre.leggauss(_NODES)
     return np.square(np.sin((nodes + 1) * np.pi / 4))[:, None], weights
 

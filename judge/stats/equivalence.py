@@ -57,7 +57,7 @@ def equivalences(
     none. No is answered by *two_sided*, the low and high ends of two-sided intervals of each block that hold together
     at *level*. Raises StatisticsError unless the margin is positive and the level between 0 and 1.
 
-    >>> block = Block(np.array([1.0, 30.0, 90.0]), np.diag([100.0, 100.0, 100.0]), 79)
+    >>> block = Block.of_t(np.array([1.0, 30.0, 90.0]), np.diag([100.0, 100.0, 100.0]), 79)
     >>> result, = equivalences([block], 40.0, HOLM, [intervals(block, np.full(3, 0.983))])
     >>> [answer.value for answer in result.equivalent], [answer.value for answer in result.non_inferior]
     (['YES', 'CANNOT_TELL', 'NO'], ['YES', 'YES', 'YES'])

@@ -31,4 +31,9 @@ def expected_scores(fit: BradleyTerryFit, differences: Block) -> Block:
     ahead = differences.difference / POINTS
     above, score, below = (expected(fit.model.rule, ahead + step, fit.model.tau) for step in (_STEP, 0.0, -_STEP))
     gain = (above - below) / (2 * _STEP * POINTS)
-    return replace(differences, difference=score - 0.5, covariance=differences.covariance * np.outer(gain, gain))
+    return replace(
+        differences,
+        difference=score - 0.5,
+        covariance=differences.covariance * np.outer(gain, gain),
+        errors=replace(differences.errors, error=differences.errors.error * gain),
+    )

@@ -70,7 +70,10 @@ def refit(wins: Floats, start: Floats) -> list[Floats]:
     chances = _chances(start)
     # All start at the same point, so the first step uses the information of the mean table for all of them.
     battles = wins.mean(axis=0) if len(wins) else np.zeros_like(chances)
-    inverse = np.linalg.inv(_information(battles + battles.T, chances)) if len(wins) else battles
+    try:
+        inverse = np.linalg.inv(_information(battles + battles.T, chances)) if len(wins) else battles
+    except np.linalg.LinAlgError:
+        inverse = np.zeros_like(chances)
     fits: list[Floats] = []
     for block in np.array_split(wins, range(_TOGETHER, len(wins), _TOGETHER)):
         surprise = block * chances.T
@@ -94,7 +97,11 @@ def _near(wins: Floats, strengths: Floats) -> list[Floats]:
         np.negative(information, out=information)
         information[:, diagonal, diagonal] += trace
         information += (trace.sum(axis=1) / m**2)[:, None, None]
-        step = np.linalg.solve(information, gradient[:, :, None])[:, :, 0]
+        try:
+            step = np.linalg.solve(information, gradient[:, :, None])[:, :, 0]
+        except np.linalg.LinAlgError:
+            # One table without a solution stops them all, so each is fitted alone.
+            return [newton(table, _SETTLED**2, 100)[0] for table in wins]
         moved = np.abs(step).max(axis=1)
         strengths = np.clip(strengths + step, -_FURTHEST, _FURTHEST)
         if not (moved > _SETTLED).any():

@@ -8,6 +8,7 @@ import numpy as np
 from judge.columns.arrays import Floats, Ints, sums
 from judge.stats.battles import LEFT, TIE
 from judge.stats.paired_model import Model, make_invertible
+from judge.stats.prompt_sums import sum_prompts
 from judge.stats.tie_rules import Terms, expected, terms
 
 _MOST_GROUPS = 1000
@@ -126,7 +127,7 @@ def pair_scores(model: Model) -> PairScores:
         margin=sums(cell, weight * above, cells.size),
         slope_squares=float(weight @ np.square(derivatives.eta_eta)),
         residual_squares=float(weight @ np.square(derivatives.eta)),
-        scores=model.scores(slice(None), cluster % groups, groups),
+        scores=sum_prompts(model, slice(None), cluster % groups, groups).score,
         curvature=_curvature(model, pair, weight, derivatives, columns),
     )
 

@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from judge.columns.arrays import Codes, Flags, Floats, Ints, sums
+from judge.columns.arrays import Codes, Flags, Floats, sums
 from judge.stats.battles import OUTCOMES, Battles
 from judge.stats.errors import NotConverged, StatisticsError
 from judge.stats.tie_rules import HALF_WIN, RAO_KUPPER, Terms, terms
@@ -182,60 +182,40 @@ class Model:
         columns = (cells.weight * column for column in (derivatives.eta_eta, derivatives.eta_tau, derivatives.tau_tau))
         return _assembled(cells, self.m, *columns, tie=self.ties)
 
-    @property
-    def small(self) -> bool:
-        """Whether there are only strengths, and few enough for a table of pairs to replace the battles."""
-        return self.parameters.size == self.m and _ENDS * self.m**2 <= _TABLE
+    def battle_variance(self) -> Floats:
+        """The variance of a battle relative to the model's, by its score: float64[parameters].
 
-    def informations(self, tables: Floats) -> Floats:
-        """The information of a `small` model in each of k *tables* of other battles, float64[k, m, m].
-
-        *tables* is float64[k, m, m, 3], cells of battles. The results are the same bits as one by one.
+        1 if the model describes independent battles, less where ties are half wins.
         """
-        m, diagonal = self.m, np.arange(self.m)
-        weighted = tables * self._by_cell.eta_eta.reshape(m, m, _ENDS)
-        pairs = weighted[..., 0] + weighted[..., 1] + weighted[..., 2]
-        pairs = pairs + pairs.transpose(0, 2, 1)
-        whole = 0.0 - pairs
-        whole[:, diagonal, diagonal] += pairs.sum(axis=2)
-        return whole
-
-    def meat(self) -> Floats:
-        """The sum of U U' over battles, with U the score of a battle."""
-        weight, derivatives = self.design.squared_weight(), self._terms
-        columns = (
-            weight * column for column in (derivatives.eta**2, derivatives.eta * derivatives.tau, derivatives.tau**2)
-        )
-        return _assembled(self.design.cells, self.m, *columns, tie=self.ties)
-
-    def scores(self, rows: Rows, cluster: Ints, clusters: int) -> Floats:
-        """The summed score of each cluster, float64[clusters, parameters]. *cluster* has a code for each of *rows*."""
-        m, battles = self.m, self.design.battles
-        eta, tau = self._by_battle(rows)
-        at = cluster.astype(np.intp) * m
-        strengths = sums(at + battles.left[rows], eta, clusters * m)
-        strengths -= sums(at + battles.right[rows], eta, clusters * m)
-        columns = [sums(cluster, eta * column, clusters) for column in self.design.columns(rows).T]
+        squared, derivatives = self.design.squared_weight(), self._terms
+        ratio = np.full(self.parameters.size, _ratio(squared, derivatives.eta, derivatives.eta_eta))
         if self.ties:
-            columns.append(sums(cluster, tau, clusters))
-        return np.column_stack((strengths.reshape(clusters, m), *columns))
+            ratio[-1] = _ratio(squared, derivatives.tau, derivatives.tau_tau)
+        return ratio
 
-    def _by_battle(self, rows: Rows) -> tuple[Floats, Floats]:
-        """The weighted derivatives with respect to eta and tau of each battle of *rows*."""
+    def cell_derivatives(self, *, tie: bool = False) -> tuple[Floats, Floats]:
+        """The first and the negated second derivatives of a battle of each cell, as in `derivatives`."""
+        if tie:
+            return self._terms.tau, self._terms.tau_tau
+        return self._terms.eta, self._terms.eta_eta
+
+    def derivatives(self, rows: Rows, *, tie: bool = False) -> tuple[Floats, Floats]:
+        """The first and the negated second derivatives of each battle of *rows*, without its weight.
+
+        They are with respect to eta, or, for *tie*, to the tie parameter.
+        """
         battles = self.design.battles
         left, right, outcome = battles.left[rows], battles.right[rows], battles.outcome[rows]
+        at: Rows = slice(None)
         if self.design.covariates is not None:
-            eta, tau = self._terms.eta[rows], self._terms.tau[rows]
+            derivatives, at = self._terms, rows
         elif _ENDS * self.m**2 <= max(_TABLE, left.size):
-            at = (left.astype(np.intp) * self.m + right) * _ENDS + outcome
-            eta, tau = self._by_cell.eta[at], self._by_cell.tau[at]
+            derivatives, at = self._by_cell, (left.astype(np.intp) * self.m + right) * _ENDS + outcome
         else:
             derivatives = terms(self.rule, outcome, self._eta(left, right, self.design.columns(rows)), self.tau)
-            eta, tau = derivatives.eta, derivatives.tau
-        if battles.weight is None:
-            return eta, tau
-        weight = battles.weight[rows]
-        return eta * weight, tau * weight
+        if tie:
+            return derivatives.tau[at], derivatives.tau_tau[at]
+        return derivatives.eta[at], derivatives.eta_eta[at]
 
     def _eta(self, left: npt.NDArray[np.integer], right: npt.NDArray[np.integer], columns: Floats) -> Floats:
         """The advantage of the left side, in natural log odds."""
@@ -254,6 +234,11 @@ class Model:
         left, right, outcome = np.indices((self.m, self.m, _ENDS)).reshape(3, -1)
         columns = np.ones((left.size, int(self.design.position)))
         return terms(self.rule, outcome.astype(np.int8), self._eta(left, right, columns), self.tau)
+
+
+def _ratio(squared_weight: Floats, score: Floats, information: Floats) -> float:
+    expected = float(squared_weight @ information)
+    return float(squared_weight @ np.square(score)) / expected if expected > 0 else 1.0
 
 
 def _between(cells: _Cells, m: int, column: Floats) -> Floats:
@@ -353,6 +338,18 @@ def _check_identified(model: Model) -> None:
         raise StatisticsError(
             f"These battles cannot separate {names} from the contestants' strengths: nobody changes sides."
         )
+
+
+def invert(matrix: Floats, m: int) -> Floats:
+    """The inverse of an information *matrix* after `make_invertible`. Raises StatisticsError if there is none.
+
+    >>> invert(np.array([[1.0, -1.0], [-1.0, 1.0]]), 2).tolist()
+    [[0.75, 0.25], [0.25, 0.75]]
+    """
+    try:
+        return np.linalg.inv(make_invertible(matrix, m)).astype(np.float64, copy=False)
+    except np.linalg.LinAlgError:
+        raise StatisticsError("The battles hardly determine the ratings.") from None
 
 
 def make_invertible(matrix: Floats, m: int) -> Floats:

@@ -11,9 +11,9 @@ C. Fannjiang, M. I. Jordan, T. Zrnic (2023), "Prediction-powered inference", Sci
 is tuned to minimize the summed variance: A. N. Angelopoulos, J. C. Duchi, T. Zrnic (2023), "PPI++". The weights r are
 those of D. G. Horvitz, D. J. Thompson (1952), Journal of the American Statistical Association 47(260).
 
-The terms of a prompt sum to one score. The covariance of those scores is computed as in `sandwich`, with Student's t
-over the prompts that have labels: by the jackknife (CR3) below 400 such prompts and by CR1 from there on, because
-labels of small probability weigh much.
+The terms of a prompt sum to one score. The covariance of those scores is computed as in `sandwich`, with each prompt's
+leverage on each contestant, because prompts with labels, and labels of small probability above all, weigh much. Only
+prompts with labels count as a contestant's own.
 """
 
 import math
@@ -27,15 +27,15 @@ from judge.stats.cluster_intervals import FEWEST
 from judge.stats.components import strong_components
 from judge.stats.errors import NotConverged, StatisticsError, column_errors
 from judge.stats.newton import newton
-from judge.stats.paired_model import make_invertible
-from judge.stats.sandwich import Covariance, blocks
+from judge.stats.own_leverage import own_leverage
+from judge.stats.paired_model import invert
+from judge.stats.prompt_sums import PromptSums
+from judge.stats.sandwich import Covariance, checked, own_prompts_reasons, too_few
 
 METHOD = "prediction-powered"
-FEWEST_FOR_SANDWICH = 400
+_LEAST_INFORMATION = 1e-18
 _TOLERANCE = 1e-10
 _MOST_STEPS = 100
-_CELLS = 1 << 21
-"""The number of entries of leave-one-out information matrices in memory at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +115,8 @@ class AnchoredFit:
 def anchored_fit(compared: ComparisonColumns) -> AnchoredFit:
     """Estimate the log strengths that labels on all comparisons would give.
 
-    Raises NotConverged if labels and verdicts do not order the contestants on one scale.
+    Raises NotConverged if labels and verdicts do not order the contestants on one scale, and StatisticsError if they
+    hardly determine it.
 
     >>> rng = np.random.default_rng(0)
     >>> judged = rng.integers(0, 2, 200).astype(float)
@@ -176,11 +177,12 @@ def _parts(compared: ComparisonColumns, strengths: Floats) -> tuple[Floats, Floa
     return r * (compared.label_score - p), (1 - r) * (compared.judged - p), p * (1 - p)
 
 
-def _by_prompt(compared: ComparisonColumns, cluster: Ints, column: Floats) -> Floats:
-    """The sum of x times *column* by prompt: float64[G, m]."""
+def _by_prompt(compared: ComparisonColumns, cluster: Ints, column: Floats, *, against: int = -1) -> Floats:
+    """The sum of x times *column* by prompt, float64[G, m]; x is *against* for the right contestant."""
     m, n_prompts = compared.m, int(cluster.max()) + 1
     at = cluster.astype(np.intp) * m
-    table = sums(at + compared.left, column, n_prompts * m) - sums(at + compared.right, column, n_prompts * m)
+    table = sums(at + compared.left, column, n_prompts * m)
+    table += against * sums(at + compared.right, column, n_prompts * m)
     return table.reshape(n_prompts, m)
 
 
@@ -190,21 +192,6 @@ def _information(compared: ComparisonColumns, curvature: Floats) -> Floats:
     return np.diag(pair.sum(axis=1)) - pair
 
 
-def _informations(
-    compared: ComparisonColumns, rows: slice | Ints, cluster: Ints, clusters: int, curvature: Floats
-) -> Floats:
-    """The sum of *curvature* times x x' over *rows* in each cluster: float64[clusters, m, m]."""
-    m = compared.m
-    at = (cluster.astype(np.intp) * m + compared.left[rows]) * m + compared.right[rows]
-    pair = sums(at, curvature, clusters * m * m).reshape(clusters, m, m)
-    pair = pair + pair.transpose(0, 2, 1)
-    diagonal = np.arange(m)
-    met = pair.sum(axis=2)
-    np.negative(pair, out=pair)
-    pair[:, diagonal, diagonal] += met
-    return pair
-
-
 def _counted(compared: ComparisonColumns, weight: float) -> Floats:
     return weight + compared.inverse * (1 - weight)
 
@@ -212,7 +199,7 @@ def _counted(compared: ComparisonColumns, weight: float) -> Floats:
 def _tune(compared: ComparisonColumns, cluster: Ints, strengths: Floats) -> float:
     """The weight L, from 0 to 1, with the smallest summed variance of the log strengths."""
     alone, more, curvature = _parts(compared, strengths)
-    bread = np.linalg.inv(make_invertible(_information(compared, curvature), compared.m))
+    bread = invert(_information(compared, curvature), compared.m)
     labels = _by_prompt(compared, cluster, alone) @ bread
     verdicts = _by_prompt(compared, cluster, more) @ bread
     size = float(np.square(verdicts).sum())
@@ -220,32 +207,38 @@ def _tune(compared: ComparisonColumns, cluster: Ints, strengths: Floats) -> floa
 
 
 def _covariance(compared: ComparisonColumns, cluster: Ints, strengths: Floats, weight: float) -> Covariance:
-    alone, more, curvature = _parts(compared, strengths)
-    scores = _by_prompt(compared, cluster, alone + weight * more)
-    curvature = curvature * _counted(compared, weight)
+    m = compared.m
     n_labeled = int(np.unique(cluster[compared.chosen]).size)
     if n_labeled < FEWEST:
-        return Covariance(None, f"none: {n_labeled} prompts with labels, at least {FEWEST} are needed", n_labeled)
-    whole = _information(compared, curvature)
-    if n_labeled >= FEWEST_FOR_SANDWICH:
-        shifts = scores @ np.linalg.inv(make_invertible(whole, compared.m))
-        return _checked_covariance(n_labeled / (n_labeled - 1) * shifts.T @ shifts, f"{METHOD}-cr1-t", n_labeled)
-    shifts = np.empty_like(scores)
-    for rows, first, count in blocks(cluster, len(scores), max(1, _CELLS // compared.m**2)):
-        without = whole - _informations(compared, rows, cluster[rows] - first, count, curvature[rows])
-        held = without + (np.trace(without, axis1=1, axis2=2) / compared.m**2)[:, None, None]
-        block = slice(first, first + count)
-        try:
-            shifts[block] = np.linalg.solve(held, -scores[block, :, None])[:, :, 0]
-        except np.linalg.LinAlgError:
-            return Covariance(None, "none: without one of the prompts the contestants fall apart", n_labeled)
-    return _checked_covariance((n_labeled - 1) / n_labeled * shifts.T @ shifts, f"{METHOD}-cr3-t", n_labeled)
-
-
-def _checked_covariance(matrix: Floats, method: str, prompts: int) -> Covariance:
-    if not np.isfinite(matrix).all() or matrix.diagonal().max() == 0:
-        return Covariance(None, "none: the prompts do not differ", prompts)
-    return Covariance(matrix=matrix, method=method, clusters=prompts, effects=matrix)
+        return Covariance.none(too_few(n_labeled, " with labels"), n_labeled, m)
+    alone, more, curvature = _parts(compared, strengths)
+    counted = _counted(compared, weight)
+    information = _information(compared, curvature * counted)
+    score, expected = alone + weight * more, curvature * np.square(counted)
+    block = PromptSums(
+        score=_by_prompt(compared, cluster, score),
+        information=_by_prompt(compared, cluster, curvature * counted, against=1),
+        noise=_by_prompt(compared, cluster, expected, against=1),
+        alone=_by_prompt(compared, cluster, np.square(curvature * counted), against=1),
+    )
+    labels = _by_prompt(compared, cluster, compared.chosen.astype(np.float64), against=1)
+    reasons = own_prompts_reasons(np.count_nonzero(labels, axis=0), " of its own with labels")
+    leverage = own_leverage(
+        blocks=lambda: [(block, slice(None))],
+        bread=invert(information, m),
+        information=np.maximum(information.diagonal(), _LEAST_INFORMATION),
+        phi=np.full(m, float(score @ score) / float(expected.sum())),
+        pooled=np.array([not reason for reason in reasons]),
+    )
+    return checked(
+        Covariance(
+            effects=leverage.matrix,
+            method=f"{METHOD}-cr2",
+            clusters=n_labeled,
+            reasons=reasons,
+            leverage=leverage,
+        )
+    )
 
 
 def _gain(compared: ComparisonColumns, cluster: Ints, strengths: Floats, covariance: Covariance) -> float:
@@ -257,7 +250,11 @@ def _gain(compared: ComparisonColumns, cluster: Ints, strengths: Floats, covaria
         alone = _covariance(compared, cluster, _solve(compared, 0.0, strengths), 0.0).matrix
     except NotConverged:
         return math.nan
-    return math.nan if alone is None else float(alone.trace() / ours.trace())
+    if alone is None:
+        return math.nan
+    variances = np.stack((alone.diagonal(), ours.diagonal()))
+    labels, both = variances[:, np.isfinite(variances).all(axis=0)].sum(axis=1).tolist()
+    return labels / both if both > 0 else math.nan
 
 
 def _more_data(compared: ComparisonColumns, cluster: Ints, strengths: Floats, weight: float) -> tuple[float, float]:
@@ -267,7 +264,7 @@ def _more_data(compared: ComparisonColumns, cluster: Ints, strengths: Floats, we
     comparison with residual e and probability q. The labeled comparisons estimate that sum with weights r.
     """
     alone, more, curvature = _parts(compared, strengths)
-    bread = np.linalg.inv(make_invertible(_information(compared, curvature * _counted(compared, weight)), compared.m))
+    bread = invert(_information(compared, curvature * _counted(compared, weight)), compared.m)
     scores = _by_prompt(compared, cluster, alone + weight * more)
     whole = float(np.square(scores @ bread).sum())
     squared = bread @ bread

@@ -1,30 +1,39 @@
-"""The covariance of the parameters of a model of battles over prompts.
+"""The covariance of the parameters of a model of battles over prompts, and the standard errors of its contrasts.
 
-The scores of a prompt's battles sum to U_g, and the information is H. For G prompts:
+The scores of a prompt's battles sum to U_g, and the information is H. The covariance is H^- (sum of U_g U_g') H^-,
+with each prompt's scores corrected for its leverage on each contestant, and every contrast has a critical value of its
+own: see `own_leverage`. The same holds for effects and tie parameters, each with its own leverage, and with a ridge,
+which is part of H. With strata, squares are taken around the mean score of each stratum, and critical values are those
+of Satterthwaite's t. The strengths sum to zero, so H^- is the inverse on vectors that sum to zero.
 
-- CR1, from 40 prompts on: G / (G - 1) * H^- (sum of U_g U_g') H^-.
-- CR3, from 5 to 39: the jackknife (G - 1) / G * sum of d_g d_g', where d_g = -(H - H_g)^- U_g is the change from
-  leaving prompt g out, in one Newton step from the whole fit.
-
-With strata, CR1 sums G_s / (G_s - 1) times the squares around the mean score of each stratum. A ridge is part of H. The
-strengths sum to zero, so H^- is the inverse on vectors that sum to zero. A. C. Cameron, D. L. Miller (2015), Journal of
-Human Resources 50(2), sections II and VI; J. G. MacKinnon, M. O. Nielsen, M. D. Webb (2023), "Fast and reliable
-jackknife and bootstrap methods for cluster-robust inference", Journal of Applied Econometrics 38(5).
+A contestant needs at least 5 prompts of its own. On fewer, its few scores nearly cancel, because the fit follows them,
+and no correction helps. Such a contestant has a rating without an interval, and is not part of the mean that the
+intervals of the others are relative to.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
-from judge.columns.arrays import Flags, Floats, Ints, sums
+from judge.columns.arrays import Flags, Floats, Ints
 from judge.stats.battles import Battles
-from judge.stats.cluster_intervals import ALIKE, FEWEST, JACKKNIFE, SANDWICH, method_for
-from judge.stats.components import each_connected, weak_components
-from judge.stats.paired_model import Model, make_invertible
+from judge.stats.cluster_intervals import ALIKE, FEWEST
+from judge.stats.errors import StatisticsError
+from judge.stats.own_leverage import Blocks, OwnLeverage, Strata, own_leverage
+from judge.stats.paired_model import Model, invert
+from judge.stats.prompt_sums import sum_battles, sum_prompts, sum_sparse_prompts
+from judge.stats.standard_errors import StandardErrors
+
+METHOD = "sandwich-cr2"
+"""The covariance by own leverage."""
+
+NOBODY = "none: no contestant has enough prompts of its own"
 
 _CELLS = 1 << 22
-"""The number of entries of scores in memory at once: 32 MB."""
+"""The most entries of a table of prompts and parameters: 32 MB for each of about ten arrays."""
 
 _NOTHING = 1e-18
 """Smaller variances are rounding errors of zero."""
@@ -32,25 +41,96 @@ _NOTHING = 1e-18
 
 @dataclass(frozen=True, eq=False)
 class Covariance:
-    """The covariance *matrix* of the m natural log strengths, float64[m, m]; or None, and *method* has the reason.
+    """The covariance of all parameters, *effects*, float64[p, p] in the order of a `Model`; or None.
 
-    *effects* is the covariance of all parameters, float64[p, p], in the order of a `Model`. *clusters* is the number of
-    prompts with battles of positive weight. *open_above* and *open_below*, bool[m], mark the contestants whose interval
-    has no upper or lower end; they are None if all intervals have both.
+    *method* names it, or has the reason, "none: ...". *clusters* is the number of prompts with battles of positive
+    weight. *reasons* says for each of the m contestants why it has no interval, "none: ..."; or it is empty. *leverage*
+    has the precision of the variances; without it, they have the degrees of freedom of all clusters. *open_above* and
+    *open_below*, bool[m], mark the contestants whose interval has no upper or lower end; they are None if all intervals
+    have both.
     """
 
-    matrix: Floats | None
+    effects: Floats | None
     method: str
     clusters: int
-    effects: Floats | None = None
-    strata: int = 1
+    reasons: tuple[str, ...]
+    leverage: OwnLeverage | None = None
     open_above: Flags | None = None
     open_below: Flags | None = None
 
+    @classmethod
+    def none(cls, reason: str, clusters: int, m: int) -> "Covariance":
+        """No covariance of *m* contestants, with the *reason*, "none: ..."."""
+        return cls(effects=None, method=reason, clusters=clusters, reasons=(reason,) * m)
+
     @property
-    def freedom(self) -> int:
-        """The degrees of freedom of Student's t: clusters minus strata."""
-        return max(self.clusters - self.strata, 1)
+    def m(self) -> int:
+        """The number of contestants."""
+        return len(self.reasons)
+
+    @cached_property
+    def eligible(self) -> Flags:
+        """Which contestants have an interval, bool[m]."""
+        return np.array([not reason for reason in self.reasons], dtype=np.bool_)
+
+    @cached_property
+    def matrix(self) -> Floats | None:
+        """The covariance of the log strengths, relative to the mean of those with intervals: float64[m, m], or None.
+
+        It is NaN for contestants without an interval.
+        """
+        if self.effects is None:
+            return None
+        center = self.eligible / self.eligible.sum()
+        contrasts = np.eye(self.m) - center
+        matrix = contrasts @ self.effects[: self.m, : self.m] @ contrasts.T
+        scale = self.ratings.error / _roots(matrix.diagonal())
+        scaled: Floats = matrix * np.outer(scale, scale)
+        return scaled
+
+    @cached_property
+    def ratings(self) -> StandardErrors:
+        """The standard errors of the log strengths, relative to the mean of those with intervals: [m]."""
+        return self.relative_to(range(self.m))
+
+    def relative_to(self, group: Iterable[int]) -> StandardErrors:
+        """The standard errors of the log strengths, relative to the mean of a *group* (codes): [m].
+
+        Members of the group without an interval do not count. If none has one, all are NaN.
+        """
+        center = np.zeros(self.m)
+        center[[i for i in group if self.eligible[i]]] = 1
+        if self.effects is None or not center.any():
+            return StandardErrors.unknown(self.m)
+        return self._of_contrasts(np.eye(self.m) - center / center.sum()).limited_to(self.eligible)
+
+    @cached_property
+    def pairs(self) -> StandardErrors:
+        """The standard errors of the differences of all pairs, [m, m]."""
+        if self.effects is None:
+            return StandardErrors.unknown(self.m, self.m)
+        among = (slice(self.m), slice(self.m))
+        both = np.logical_and.outer(self.eligible, self.eligible)
+        if self.leverage is not None:
+            return self.leverage.of_pairs().at(among).limited_to(both)
+        matrix = self.effects[among]
+        variance = np.add.outer(matrix.diagonal(), matrix.diagonal()) - matrix - matrix.T
+        return StandardErrors.of_t(_roots(variance), max(self.clusters - 1, 1)).limited_to(both)
+
+    @property
+    def of_effects(self) -> StandardErrors:
+        """The standard errors of the parameters after the log strengths, [p - m]."""
+        if self.effects is None:
+            return StandardErrors.unknown(0)
+        return self._of_contrasts(np.eye(len(self.effects))[self.m :])
+
+    def _of_contrasts(self, contrasts: Floats) -> StandardErrors:
+        assert self.effects is not None  # noqa: S101 - the callers have checked
+        whole = np.pad(contrasts, ((0, 0), (0, len(self.effects) - contrasts.shape[1])))
+        if self.leverage is not None:
+            return self.leverage.of_contrasts(whole)
+        variance = ((whole @ self.effects) * whole).sum(axis=1)
+        return StandardErrors.of_t(_roots(variance), max(self.clusters - 1, 1))
 
     def opened(self, low: Floats, high: Floats, reference: int | None = None) -> tuple[Floats, Floats]:
         """Replace the ends of intervals (float64[m] each) that are open by infinities.
@@ -76,41 +156,80 @@ def covariance(model: Model, ridge: float = 0.0, strata: Ints | None = None) -> 
     >>> from judge.stats.bradley_terry import bradley_terry
     >>> fit = bradley_terry(Battles.from_names(["a"] * 60, ["b"] * 60, ["left", "left", "right"] * 20))
     >>> result = covariance(fit.model)
-    >>> result.method, result.clusters, result.freedom
-    ('sandwich-cr1-t', 60, 59)
+    >>> result.method, result.clusters, result.ratings.freedom.round(3).tolist()
+    ('sandwich-cr2', 60, [59.0, 59.0])
     """
     m = model.m
+    model = _counting(model)
+    cluster, clusters, occupied = _occupied(model.design.battles)
+    if clusters < FEWEST:
+        return Covariance.none(too_few(clusters), clusters, m)
+    by_stratum = None if strata is None or not occupied.size else _strata(strata[occupied])
+    if by_stratum is not None and by_stratum.sizes.min() == 1:
+        return Covariance.none("none: a stratum has a single prompt", clusters, m)
     penalty = np.zeros(model.parameters.size)
     penalty[:m] = ridge
-    model = _counting(model)
-    battles = model.design.battles
-    cluster, clusters, occupied = _occupied(battles)
-    method = method_for(clusters)
-    if strata is not None and cluster is not None and clusters >= FEWEST:
-        kinds = strata[occupied]
-        scores = model.scores(slice(None), cluster, clusters)
-        meat, n_strata = _stratified(scores, kinds)
-        if n_strata is None:
-            return Covariance(None, "none: a stratum has a single prompt", clusters)
-        bread = np.linalg.inv(make_invertible(model.information() + np.diag(penalty), m))
-        return _checked(bread @ meat @ bread, m, f"{SANDWICH}-stratified", clusters, n_strata)
-    if method == SANDWICH:
-        meat = model.meat() if cluster is None else _meat(model, cluster, clusters)
-        bread = np.linalg.inv(make_invertible(model.information() + np.diag(penalty), m))
-        return _checked(clusters / (clusters - 1) * bread @ meat @ bread, m, method, clusters)
-    if method == JACKKNIFE:
-        code = np.arange(battles.n, dtype=np.int32) if cluster is None else cluster
-        shifts = _shifts(model, code, clusters, penalty)
-        if shifts is None:
-            return Covariance(None, "none: without one of the prompts the contestants fall apart", clusters)
-        return _checked((clusters - 1) / clusters * shifts.T @ shifts, m, method, clusters)
-    return Covariance(None, method, clusters)
+    information = model.information() + np.diag(penalty)
+    try:
+        bread = invert(information, m)
+    except StatisticsError:
+        return Covariance.none("none: the battles hardly determine the ratings", clusters, m)
+    blocks = _blocks_of(model, cluster, clusters, each=by_stratum is not None)
+    own_prompts = np.sum([block.own_prompts() for block, _ in blocks()], axis=0)
+    reasons = own_prompts_reasons(own_prompts[:m].astype(np.int64))
+    pooled = np.zeros(penalty.size, dtype=np.bool_)
+    pooled[:m] = [not reason for reason in reasons]
+    leverage = own_leverage(
+        blocks=blocks,
+        bread=bread,
+        information=np.maximum(information.diagonal(), _NOTHING),
+        phi=model.battle_variance(),
+        pooled=pooled,
+        strata=by_stratum,
+    )
+    method = METHOD if by_stratum is None else f"{METHOD}-stratified"
+    return checked(
+        Covariance(effects=leverage.matrix, method=method, clusters=clusters, reasons=reasons, leverage=leverage)
+    )
 
 
-def _checked(matrix: Floats, m: int, method: str, clusters: int, strata: int = 1) -> Covariance:
-    if matrix[:m, :m].diagonal().max() <= _NOTHING:
-        return Covariance(None, ALIKE, clusters)
-    return Covariance(matrix=matrix[:m, :m], method=method, clusters=clusters, effects=matrix, strata=strata)
+def checked(covariance: Covariance) -> Covariance:
+    """The *covariance*, with a reason for each contestant whose variance is zero; none if all of them are.
+
+    >>> checked(Covariance(np.zeros((2, 2)), METHOD, clusters=9, reasons=("", ""))).method
+    'none: the prompts do not differ, so they do not tell how far a new one would'
+    """
+    known = np.isfinite(covariance.ratings.error)
+    if known.all():
+        return covariance
+    reasons = tuple(reason or ("" if known[i] else ALIKE) for i, reason in enumerate(covariance.reasons))
+    if not known.any():
+        whole = reasons[0] if len(set(reasons)) == 1 else next((r for r in reasons if r == ALIKE), NOBODY)
+        return replace(Covariance.none(whole, covariance.clusters, covariance.m), reasons=reasons)
+    return replace(covariance, reasons=reasons)
+
+
+def too_few(prompts: int, of: str = "") -> str:
+    """Why there is no interval over so few *prompts*.
+
+    >>> too_few(3, " of its own")
+    'none: 3 prompts of its own, at least 5 are needed'
+    """
+    return f"none: {prompts} prompt{'' if prompts == 1 else 's'}{of}, at least {FEWEST} are needed"
+
+
+def own_prompts_reasons(prompts: npt.NDArray[np.integer], of: str = " of its own") -> tuple[str, ...]:
+    """Why each of m contestants has no interval: too few *prompts* of its own ([m]); empty for the others.
+
+    >>> own_prompts_reasons(np.array([3, 5]))
+    ('none: 3 prompts of its own, at least 5 are needed', '')
+    """
+    return tuple("" if n >= FEWEST else too_few(n, of) for n in prompts.tolist())
+
+
+def _roots(variance: Floats) -> Floats:
+    """The square roots of variances, NaN where they are rounding errors of zero."""
+    return np.sqrt(np.where(variance > _NOTHING, variance, np.nan))
 
 
 def _counting(model: Model) -> Model:
@@ -129,88 +248,37 @@ def _occupied(battles: Battles) -> tuple[Ints | None, int, Ints]:
     if battles.cluster is None:
         return None, battles.n, np.empty(0, dtype=np.int32)
     occupied = np.bincount(battles.cluster, minlength=battles.n_clusters) > 0
+    if occupied.all():
+        return battles.cluster, battles.n_clusters, np.arange(battles.n_clusters, dtype=np.int32)
     code: Ints = (np.cumsum(occupied) - occupied).astype(np.int32)
     return code[battles.cluster], int(occupied.sum()), np.flatnonzero(occupied).astype(np.int32)
 
 
-def _meat(model: Model, cluster: Ints, clusters: int) -> Floats:
-    """The sum of U_g U_g' over clusters, with at most one block of them in memory."""
-    size = model.parameters.size
-    meat = np.zeros((size, size))
-    for rows, first, count in blocks(cluster, clusters, max(1, _CELLS // size)):
-        scores = model.scores(rows, cluster[rows] - first, count)
-        meat += scores.T @ scores
-    return meat
+def _blocks_of(model: Model, cluster: Ints | None, clusters: int, *, each: bool) -> Blocks:
+    """The sums of the prompts, in blocks of at most 32 MB if each has a single battle.
 
-
-def blocks(cluster: Ints, clusters: int, size: int) -> Iterator[tuple[slice | Ints, int, int]]:
-    """Yield the rows of at most *size* clusters at a time, with the first cluster and the number of clusters.
-
-    >>> [(rows.tolist(), first, count) for rows, first, count in blocks(np.array([2, 0, 1, 0]), 3, 2)]
-    [([1, 3, 2], 0, 2), ([0], 2, 1)]
+    With *each*, equal prompts are not counted together.
     """
-    if clusters <= size:
-        yield slice(None), 0, clusters
-        return
-    order = np.argsort(cluster, kind="stable").astype(np.int32)
-    starts = np.append(np.arange(0, clusters, size), clusters)
-    ends = np.searchsorted(cluster, starts, sorter=order)
-    for i in range(starts.size - 1):
-        yield order[ends[i] : ends[i + 1]], int(starts[i]), int(starts[i + 1] - starts[i])
+    battles = model.design.battles
+    if clusters == battles.n:
+        # Prompts of a single battle need no table of prompts and parameters.
+        in_order = model if cluster is None else model.among(np.argsort(cluster, kind="stable"))
+        single = sum_battles(in_order, each=each)
+        return lambda: single.parts(max(1, _CELLS // len(single.score)))
+    code = np.arange(battles.n, dtype=np.int32) if cluster is None else cluster
+    if clusters * model.parameters.size <= _CELLS:
+        table = sum_prompts(model, slice(None), code, clusters)
+        return lambda: [(table, slice(None))]
+    sparse = sum_sparse_prompts(model, code, clusters)
+    return lambda: [(sparse, slice(None))]
 
 
-def _stratified(scores: Floats, strata: Ints) -> tuple[Floats, int | None]:
-    """The sum of squares of *scores* around the means of their strata, and the number of strata.
-
-    The number is None if exactly one stratum has a single cluster.
-    """
+def _strata(strata: Ints) -> Strata:
+    """The strata of prompts. Several strata of one prompt are merged; a single one stays."""
     kinds, code = np.unique(strata, return_inverse=True)
-    sizes = np.bincount(code).astype(np.float64)
+    sizes = np.bincount(code)
     alone = sizes == 1
-    if alone.sum() == 1:
-        return scores, None
-    if alone.any():
-        # Strata of one cluster are merged, which overestimates the variance: W. G. Cochran (1977), 5A.12.
-        kinds, code = np.unique(np.where(alone[code], -1, code), return_inverse=True)
-        sizes = np.bincount(code).astype(np.float64)
-    about = scores - np.stack([sums(code, column) / sizes for column in scores.T], axis=1)[code]
-    return about.T @ (about * (sizes / (sizes - 1))[code][:, None]), kinds.size
-
-
-def _shifts(model: Model, cluster: Ints, clusters: int, penalty: Floats) -> Floats | None:
-    """The change of the parameters without each cluster, float64[clusters, p]; None if that disconnects them."""
-    scores = model.scores(slice(None), cluster, clusters)
-    shifts = np.empty_like(scores)
-    for some, rest in (_rests if model.small else _single_rests)(model, cluster, clusters):
-        if rest is None:
-            return None
-        held = make_invertible(rest + np.diag(penalty), model.m)
-        try:
-            shifts[some] = np.linalg.solve(held, -scores[some, :, None])[:, :, 0]
-        except np.linalg.LinAlgError:
-            return None
-    return shifts
-
-
-def _rests(model: Model, cluster: Ints, clusters: int) -> Iterator[tuple[Ints, Floats | None]]:
-    """Yield clusters in blocks, with the information without each of them, float64[k, p, p].
-
-    The information is None if the remaining battles do not connect the contestants.
-    """
-    size = max(1, _CELLS // (4 * model.m**2))
-    for first in range(0, clusters, size):
-        some = np.arange(first, min(first + size, clusters), dtype=np.int32)
-        tables = model.design.battles.cells_without(cluster, some)
-        met = tables.max(axis=3) > 0
-        connected = each_connected(met | met.transpose(0, 2, 1))
-        yield some, model.informations(tables) if connected else None
-
-
-def _single_rests(model: Model, cluster: Ints, clusters: int) -> Iterator[tuple[Ints, Floats | None]]:
-    """The same as `_rests` for any model, one cluster at a time."""
-    m, battles = model.m, model.design.battles
-    pair = battles.left.astype(np.intp) * m + battles.right
-    for g in range(clusters):
-        kept = cluster != g
-        connected = kept.any() and len(weak_components(sums(pair[kept], None, m * m).reshape(m, m))) == 1
-        yield np.array([g], dtype=np.int32), model.among(kept).information()[None] if connected else None
+    if alone.sum() > 1:
+        # This overestimates the variance: W. G. Cochran (1977), 5A.12.
+        kinds, code = np.unique(np.where(alone[code], -1, kinds[code]), return_inverse=True)
+    return Strata(code.astype(np.int32), np.bincount(code, minlength=kinds.size).astype(np.float64))

@@ -1,10 +1,14 @@
 """Simultaneous intervals for many comparisons with one reference.
 
+- "holm": the cells that differ significantly from 0 by S. Holm's step-down rule (1979), "A Simple Sequentially
+  Rejective Multiple Test Procedure", Scandinavian Journal of Statistics 6(2). All cells are tested together, by
+  Bonferroni; those that remain are tested again among fewer, until no more are significant. Each cell has the interval
+  of its last test.
 - "max-t": all intervals at the one level at which they hold together, from draws from the covariances of the cells
   (T. Hothorn, F. Bretz, P. Westfall (2008), "Simultaneous Inference in General Parametric Models", Biometrical Journal
-  50(3)), with the smallest p-value instead of the largest t, because blocks may have different degrees of freedom.
-- "holm": the cells that differ significantly from 0 by S. Holm's step-down rule (1979), "A Simple Sequentially
-  Rejective Multiple Test Procedure", Scandinavian Journal of Statistics 6(2), each with the interval of its own step.
+  50(3)), with the smallest p-value instead of the largest t, because cells may have different degrees of freedom. A
+  covariance over few prompts is too uncertain for it: with 20 contestants on 8 prompts, intervals that should hold
+  together in 95 % of cases did so in 69 %. Use it from about 100 prompts on.
 - "none": each interval at the requested level, without adjustment.
 """
 
@@ -14,15 +18,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from judge.columns.arrays import Flags, Floats
+from judge.stats.critical_values import adjusted_critical_value, tail_probability
 from judge.stats.errors import StatisticsError
 from judge.stats.levels import check_level
 from judge.stats.simultaneous import draw_multivariate_t
+from judge.stats.standard_errors import StandardErrors
 
-MAX_T, HOLM, NONE = "max-t", "holm", "none"
-ADJUSTMENTS = (MAX_T, HOLM, NONE)
+HOLM, MAX_T, NONE = "holm", "max-t", "none"
+ADJUSTMENTS = (HOLM, MAX_T, NONE)
 """The names of the adjustments."""
 DRAWS = 4000
 """Draws for max-t: a level of 0.95 is met to within 0.007."""
+_GRID = 128
+"""Tail probabilities are interpolated between this many distances, to a thousandth of their value."""
 _NOISE = 1e-14
 """Smaller variances, as a share of the largest or of a squared difference, are rounding errors of zero."""
 
@@ -31,58 +39,67 @@ _NOISE = 1e-14
 class Block:
     """The k cells of one part of the data.
 
-    *difference* is float64[k], *covariance* float64[k, k], and *freedom* the degrees of freedom. *open_low* and
-    *open_high*, bool[k], mark the intervals without a lower or an upper end. Blocks come from different prompts, so
-    they are independent of each other.
+    *difference* is float64[k], *covariance* float64[k, k], and *errors* are the k standard errors, NaN for cells that
+    have no interval. *open_low* and *open_high*, bool[k], mark the intervals without a lower or an upper end. Blocks
+    come from different prompts, so they are independent of each other.
     """
 
     difference: Floats
     covariance: Floats
-    freedom: int
+    errors: StandardErrors
     open_low: Flags | None = None
     open_high: Flags | None = None
 
+    @classmethod
+    def of_t(cls, difference: Floats, covariance: Floats, freedom: float) -> "Block":
+        """Cells whose intervals are those of Student's t, all with the same degrees of *freedom*."""
+        variance = covariance.diagonal()
+        noise = _NOISE * max(variance.max(initial=0.0), float(np.square(difference).max(initial=0.0)))
+        errors = StandardErrors.of_t(np.sqrt(np.where(variance > noise, variance, np.nan)), freedom)
+        return cls(difference=difference, covariance=covariance, errors=errors)
+
     @property
     def error(self) -> Floats:
-        """The standard errors, float64[k]; 0 where a variance is only a rounding error."""
-        variance = self.covariance.diagonal()
-        noise = _NOISE * max(variance.max(initial=0.0), float(np.square(self.difference).max(initial=0.0)))
-        error: Floats = np.sqrt(np.where(variance > noise, variance, 0.0))
-        return error
+        """The standard errors, float64[k]; 0 for cells that have none."""
+        return np.nan_to_num(self.errors.error, nan=0.0)
+
+    @property
+    def freedom(self) -> Floats:
+        """The degrees of freedom of the standard errors by Satterthwaite, float64[k]."""
+        return self.errors.freedom
 
 
 def levels(blocks: Sequence[Block], adjustment: str, rng: np.random.Generator, level: float = 0.95) -> list[Floats]:
     """The level of the interval of each cell, float64[k] per block, so that all cells hold together at *level*.
 
-    Raises StatisticsError for a level outside 0 to 1 or an unknown *adjustment*.
+    Cells without a standard error are not counted. Raises StatisticsError for a level outside 0 to 1 or an unknown
+    *adjustment*.
 
-    >>> block = Block(np.array([40.0, 5.0]), np.diag([100.0, 100.0]), 79)
+    >>> block = Block.of_t(np.array([40.0, 5.0]), np.diag([100.0, 100.0]), 79)
     >>> [round(float(x), 3) for x in levels([block], HOLM, np.random.default_rng(0))[0]]
     [0.975, 0.95]
     """
     check_level(level)
     if adjustment not in ADJUSTMENTS:
         raise StatisticsError(f"Unknown adjustment {adjustment!r}: choose one of {', '.join(ADJUSTMENTS)}.")
-    sizes = [block.difference.size for block in blocks]
-    if adjustment == NONE or sum(sizes) == 0:
-        return [np.full(size, level) for size in sizes]
-    if adjustment == MAX_T:
+    if adjustment == HOLM:
+        return _holm(blocks, level)
+    if adjustment == MAX_T and any(np.isfinite(block.errors.error).any() for block in blocks):
         smallest = float(np.quantile(_smallest(blocks, rng), 1 - level, method="lower"))
         # Three digits are more precise than the draws, and hide differences in rounding between machines.
-        return [np.full(size, 1 - float(f"{smallest:.3g}")) for size in sizes]
-    p = np.concatenate([_p_values(_t_values(block.difference, block), block.freedom) for block in blocks])
-    return np.split(_holm(p, 1 - level), np.cumsum(sizes)[:-1])
+        level = 1 - float(f"{smallest:.3g}")
+    return [np.full(block.difference.size, level) for block in blocks]
 
 
 def intervals(block: Block, cell_levels: Floats) -> tuple[Floats, Floats]:
     """The intervals of the cells of *block*, each at its own level (float64[k]): low and high, float64[k].
 
-    >>> block = Block(np.array([40.0]), np.array([[100.0]]), 79)
+    >>> block = Block.of_t(np.array([40.0]), np.array([[100.0]]), 79)
     >>> low, high = intervals(block, np.array([0.95]))
     >>> low.round(1).tolist(), high.round(1).tolist()
     ([20.1], [59.9])
     """
-    half = critical_values(block, cell_levels) * block.error
+    half = critical_values(block, cell_levels) * block.errors.error
     low, high = block.difference - half, block.difference + half
     if block.open_low is not None:
         low = np.where(block.open_low, -np.inf, low)
@@ -94,47 +111,52 @@ def intervals(block: Block, cell_levels: Floats) -> tuple[Floats, Floats]:
 def critical_values(block: Block, cell_levels: Floats) -> Floats:
     """Half the width of each interval of *block* in standard errors, float64[k], at its own level (float64[k]).
 
-    >>> critical_values(Block(np.array([40.0]), np.array([[100.0]]), 79), np.array([0.95])).round(2).tolist()
+    NaN for cells without a standard error.
+
+    >>> critical_values(Block.of_t(np.array([40.0]), np.array([[100.0]]), 79), np.array([0.95])).round(2).tolist()
     [1.99]
     """
-    from scipy.special import stdtrit  # noqa: PLC0415 - a slow import, needed only here
+    return adjusted_critical_value(cell_levels, block.errors.s2, block.errors.s3)
 
-    values: Floats = stdtrit(block.freedom, (1 + cell_levels) / 2)
-    return values
+
+def _holm(blocks: Sequence[Block], level: float) -> list[Floats]:
+    sizes = [block.difference.size for block in blocks]
+    cell_levels = np.full(sum(sizes), level)
+    if not cell_levels.size:
+        return [np.empty(0) for _ in sizes]
+    distance, s2, s3 = (
+        np.concatenate(columns)
+        for columns in zip(*((_distances(b), b.errors.s2, b.errors.s3) for b in blocks), strict=True)
+    )
+    remaining = np.flatnonzero(np.isfinite(distance))
+    while remaining.size:
+        cell_levels[remaining] = 1 - (1 - level) / remaining.size
+        critical = adjusted_critical_value(cell_levels[remaining], s2[remaining], s3[remaining])
+        significant = distance[remaining] > critical
+        if not significant.any():
+            break
+        remaining = remaining[~significant]
+    return np.split(cell_levels, np.cumsum(sizes)[:-1])
 
 
 def _smallest(blocks: Sequence[Block], rng: np.random.Generator) -> Floats:
     """The smallest p-value over all cells in each draw without differences: float64[DRAWS]."""
     smallest = np.ones(DRAWS)
     for block in blocks:
-        draws = np.where(block.error > 0, draw_multivariate_t(block.covariance, block.freedom, rng, DRAWS), 0.0)
-        largest = np.abs(_t_values(draws, block)).max(axis=1, initial=0.0)
-        np.minimum(smallest, _p_values(largest, block.freedom), out=smallest)
+        known = np.flatnonzero(np.isfinite(block.errors.error))
+        if not known.size:
+            continue
+        errors = block.errors.at(known)
+        covariance = block.covariance[np.ix_(known, known)]
+        draws = np.abs(draw_multivariate_t(covariance, errors.freedom.min(), rng, DRAWS)) / errors.error
+        grid = np.append(0.0, np.geomspace(0.5, max(float(draws.max()), 1.0), _GRID))
+        for distance, s2, s3 in zip(draws.T, errors.s2.tolist(), errors.s3.tolist(), strict=True):
+            tails = tail_probability(grid, np.full(grid.size, s2), np.full(grid.size, s3))
+            np.minimum(smallest, np.exp(np.interp(distance, grid, np.log(tails))), out=smallest)
     return smallest
 
 
-def _t_values(differences: Floats, block: Block) -> Floats:
-    """*differences*, float64[..., k], in standard errors; 0 or infinite if the standard error is 0."""
-    error = block.error
-    t = np.where(differences == 0, 0.0, np.inf)
-    np.divide(differences, error, out=t, where=(error > 0) & (differences != 0))
-    return t
-
-
-def _p_values(t: Floats, freedom: int) -> Floats:
-    from scipy.special import stdtr  # noqa: PLC0415 - as above
-
-    p: Floats = 2 * stdtr(freedom, -np.abs(t))
-    return p
-
-
-def _holm(p: Floats, alpha: float) -> Floats:
-    """The level of each cell: that of the step at which it is significant, or of the first step that fails."""
-    order = np.argsort(p, kind="stable")
-    steps = alpha / np.arange(p.size, 0, -1)
-    failed = np.flatnonzero(p[order] > steps)
-    if failed.size:
-        steps[failed[0] :] = steps[failed[0]]
-    levels = np.empty_like(p)
-    levels[order] = 1 - steps
-    return levels
+def _distances(block: Block) -> Floats:
+    """How far the differences are from 0, in standard errors, float64[k]; NaN without a standard error."""
+    distance: Floats = np.abs(block.difference) / block.errors.error
+    return distance

@@ -12,9 +12,7 @@ import numpy as np
 from judge.columns.arrays import round_to
 from judge.stats.battles import Battles
 from judge.stats.bradley_terry import POINTS, BradleyTerryFit, bradley_terry
-from judge.stats.cluster_intervals import t_quantile
 from judge.stats.errors import Disconnected, NotConverged
-from judge.stats.simultaneous import difference_errors
 
 _PLACES = 6
 
@@ -48,7 +46,7 @@ def is_reached(battles: Battles, goal: Goal, level: float) -> bool:
         fit = bradley_terry(battles)
     except (Disconnected, NotConverged):
         return False
-    if fit.covariance.matrix is None or fit.covariance.open_above is not None:
+    if fit.covariance.effects is None or fit.covariance.open_above is not None:
         return False
     return (not goal.precision or _is_precise(fit, goal.precision, level)) and (
         not goal.separated or _is_separated(fit, goal.top, level)
@@ -61,9 +59,7 @@ def _is_precise(fit: BradleyTerryFit, precision: float, level: float) -> bool:
 
 
 def _is_separated(fit: BradleyTerryFit, top: int, level: float) -> bool:
-    covariance = fit.covariance
-    assert covariance.matrix is not None  # noqa: S101 - the caller has checked
-    half = t_quantile(level, covariance.freedom + 1) * difference_errors(covariance.matrix)
+    half = fit.covariance.pairs.half_width(level)
     separated = round_to(POINTS * (np.abs(np.subtract.outer(fit.log_strengths, fit.log_strengths)) - half), _PLACES) > 0
     if top:
         order = np.argsort(-fit.ratings, kind="stable")

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from judge.columns.arrays import Floats, Ints, present
 from judge.stats.cluster_intervals import FEWEST
 from judge.stats.paired_model import Model
-from judge.stats.sandwich import Covariance, covariance
+from judge.stats.sandwich import Covariance, checked, covariance
 
 METHOD = "two-way-sandwich-t"
 
@@ -37,7 +37,8 @@ def two_way_covariance(model: Model, annotators: Ints, ridge: float = 0.0) -> Co
     counted = slice(None) if battles.weight is None else battles.weight > 0
     n_annotators = present(annotators[counted]).size
     if n_annotators < FEWEST:
-        return Covariance(None, f"none: {n_annotators} annotators, at least {FEWEST} are needed", n_annotators)
+        reason = f"none: {n_annotators} annotators, at least {FEWEST} are needed"
+        return Covariance.none(reason, n_annotators, model.m)
     prompts = np.arange(battles.n, dtype=np.int64) if battles.cluster is None else battles.cluster.astype(np.int64)
     of_prompts = covariance(model, ridge)
     of_annotators = covariance(_clustered(model, annotators), ridge)
@@ -47,11 +48,14 @@ def two_way_covariance(model: Model, annotators: Ints, ridge: float = 0.0) -> Co
         return of_prompts
     if parts[1] is None or parts[2] is None:
         reason = (of_annotators if parts[1] is None else of_both).method
-        return Covariance(None, reason.replace("prompt", "annotator"), n_annotators)
+        return Covariance.none(reason.replace("prompt", "annotator"), n_annotators, model.m)
     matrix = parts[0] + _positive(parts[1] - parts[2])
-    m = model.m
     clusters = min(of_prompts.clusters, n_annotators)
-    return Covariance(matrix=matrix[:m, :m], method=METHOD, clusters=clusters, effects=matrix)
+    reasons = tuple(
+        prompts_reason or annotators_reason.replace("prompt", "annotator")
+        for prompts_reason, annotators_reason in zip(of_prompts.reasons, of_annotators.reasons, strict=True)
+    )
+    return checked(Covariance(effects=matrix, method=METHOD, clusters=clusters, reasons=reasons))
 
 
 def _clustered(model: Model, cluster: npt.NDArray[np.integer]) -> Model:

@@ -63,8 +63,8 @@ def advantages(rates: WinRates, others: Sequence[int]) -> Block:
 
     >>> battles = Battles.from_names(["a"] * 20, ["b"] * 20, ["left", "tie"] * 10, cluster=np.arange(20))
     >>> cells = advantages(win_rates(battles, 1), [0])
-    >>> cells.difference.tolist(), cells.error.round(2).tolist(), cells.freedom
-    ([0.25], [0.06], 19)
+    >>> cells.difference.tolist(), cells.error.round(2).tolist(), cells.freedom.round(3).tolist()
+    ([0.25], [0.06], [19.0])
     """
     if rates.reference is None:
         raise StatisticsError("Advantages need win rates against a reference.")
@@ -76,10 +76,10 @@ def advantages(rates: WinRates, others: Sequence[int]) -> Block:
         values.append(rate.value - 0.5)
         errors.append(max(rate.value - rate.low, rate.high - rate.value) / t_quantile(rates.level, rate.clusters))
         freedoms.append(rate.clusters - 1)
-    return Block(
+    return Block.of_t(
         difference=np.array(values),
         covariance=_correlations(rates, others) * np.outer(errors, errors),
-        freedom=min(freedoms, default=0),
+        freedom=min(freedoms, default=1),
     )
 
 

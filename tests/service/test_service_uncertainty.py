@@ -136,7 +136,7 @@ async def test_ratings_are_anchored_to_labels(service: JudgeClient) -> None:
     assert anchoring.gain > 1.2
     assert 0 < poor.anchoring.judge_weight < anchoring.judge_weight <= 1
     assert anchoring.twice_the_labels < 1
-    assert good.interval_method == "prediction-powered-cr3-t"
+    assert good.interval_method == "prediction-powered-cr2"
     assert [rating.contestant for rating in good.ratings] == list(NAMES)
     assert all(rating.HasField("rank_interval") for rating in good.ratings)
 

@@ -10,7 +10,6 @@ from judge.stats.battles import LEFT, RIGHT, TIE, Battles
 from judge.stats.bradley_terry import POINTS, bradley_terry
 from judge.stats.cluster_intervals import ratio
 from judge.stats.errors import StatisticsError
-from judge.stats.sandwich import _meat
 from judge.stats.win_rate import win_rates
 from stats.known import known
 
@@ -32,8 +31,8 @@ def refit_without_each(battles: Battles) -> Floats:
     return np.array(fits)
 
 
-def test_the_one_step_jackknife_is_close_to_refitting(random_battles: Callable[..., Battles]) -> None:
-    """Below 40 prompts the standard errors are within 2 % of refitting without each prompt."""
+def test_few_prompts_are_close_to_refitting(random_battles: Callable[..., Battles]) -> None:
+    """On 20 prompts the standard errors are within 5 % of refitting without each prompt, with at most 19 degrees."""
     battles = random_battles(5, n=1500, prompts=20)
     fit = bradley_terry(battles)
     moved = refit_without_each(battles) - fit.log_strengths
@@ -41,25 +40,24 @@ def test_the_one_step_jackknife_is_close_to_refitting(random_battles: Callable[.
 
     intervals = fit.interval()
 
-    assert (intervals.method, intervals.clusters, intervals.level) == ("jackknife-cr3-t", 20, 0.95)
-    assert intervals.standard_error == pytest.approx(brute, rel=0.02)
-    assert intervals.high - intervals.low == pytest.approx(
-        2 * student.ppf(0.975, 19) * intervals.standard_error, abs=1e-5
-    )
+    assert (intervals.method, intervals.clusters, intervals.level) == ("sandwich-cr2", 20, 0.95)
+    assert intervals.standard_error == pytest.approx(brute, rel=0.05)
+    assert (intervals.freedom < 19).all()
+    assert (intervals.high - intervals.low >= 2 * student.ppf(0.975, 19) * intervals.standard_error).all()
 
 
 def test_the_sandwich_is_close_to_refitting(random_battles: Callable[..., Battles]) -> None:
-    """From 40 prompts on the standard errors are within 6 % of refitting without each prompt."""
+    """On 60 prompts the standard errors are within 3 % of refitting without each prompt."""
     battles = random_battles(6, n=3000, prompts=60)
     fit = bradley_terry(battles)
     brute = POINTS * np.sqrt(59 / 60 * np.square(refit_without_each(battles) - fit.log_strengths).sum(axis=0))
 
     intervals = fit.interval(0.9)
 
-    assert (intervals.method, intervals.clusters) == ("sandwich-cr1-t", 60)
-    assert intervals.standard_error == pytest.approx(brute, rel=0.06)
+    assert (intervals.method, intervals.clusters) == ("sandwich-cr2", 60)
+    assert intervals.standard_error == pytest.approx(brute, rel=0.03)
     assert intervals.high - intervals.low == pytest.approx(
-        2 * student.ppf(0.95, 59) * intervals.standard_error, abs=1e-5
+        2 * student.ppf(0.95, intervals.freedom) * intervals.standard_error, rel=0.01
     )
 
 
@@ -74,24 +72,14 @@ def test_battles_without_prompts_are_their_own_clusters(weighted: bool, random_b
     assert bradley_terry(alone).interval().clusters == 400
 
 
-def test_few_battles_without_prompts_are_jackknifed() -> None:
-    """Thirty independent battles get the jackknife over battles."""
+def test_few_battles_without_prompts_have_intervals_over_battles() -> None:
+    """Thirty independent battles are thirty prompts."""
     battles = Battles.from_names(["a"] * 30, ["b"] * 30, ["left"] * 18 + ["right"] * 12)
 
-    assert bradley_terry(battles).interval().method == "jackknife-cr3-t"
-    assert bradley_terry(battles).interval().clusters == 30
+    intervals = bradley_terry(battles).interval()
 
-
-def test_blocks_of_clusters_sum_to_the_whole(
-    random_battles: Callable[..., Battles], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Summing scores block by block gives the same sandwich."""
-    battles = replace_clusters(random_battles(8, n=500), np.random.default_rng(1).permutation(500))
-    model = bradley_terry(battles).model
-
-    monkeypatch.setattr("judge.stats.sandwich._CELLS", 5 * 37)
-
-    np.testing.assert_allclose(_meat(model, known(battles.cluster), 500), model.meat(), atol=1e-9)
+    assert (intervals.method, intervals.clusters) == ("sandwich-cr2", 30)
+    assert intervals.freedom == pytest.approx([29, 29])
 
 
 def test_below_five_prompts_there_is_no_interval(random_battles: Callable[..., Battles]) -> None:
@@ -107,13 +95,16 @@ def test_below_five_prompts_there_is_no_interval(random_battles: Callable[..., B
     assert differences.probability_better[0] == 0.5
 
 
-def test_a_leaderboard_that_hangs_on_one_prompt_has_no_interval() -> None:
-    """If leaving one prompt out disconnects contestants, the jackknife is undefined, and the method says so."""
+def test_a_contestant_that_hangs_on_one_prompt_has_no_interval() -> None:
+    """A contestant with a single prompt has no interval; the others have."""
     battles = Battles.from_names(
         ["a"] * 12 + ["b"], ["b"] * 12 + ["c"], ["left", "right", "left"] * 4 + ["tie"], cluster=[*range(6), *range(7)]
     )
 
-    assert bradley_terry(battles).interval().method.startswith("none: without one of the prompts")
+    intervals = bradley_terry(battles).interval()
+
+    assert intervals.reasons == ("", "", "none: 1 prompt of its own, at least 5 are needed")
+    assert np.isnan(intervals.low).tolist() == [False, False, True]
 
 
 def test_prompts_that_do_not_differ_give_no_interval() -> None:
@@ -131,7 +122,7 @@ def test_prompts_whose_battles_weigh_nothing_do_not_count(random_battles: Callab
 
     intervals = bradley_terry(some).interval()
 
-    assert (intervals.clusters, intervals.method) == (12, "jackknife-cr3-t")
+    assert (intervals.clusters, intervals.method) == (12, "sandwich-cr2")
 
 
 def test_battles_that_weigh_nothing_do_not_count_alone(random_battles: Callable[..., Battles]) -> None:
@@ -173,11 +164,8 @@ def test_a_level_lies_between_zero_and_one(level: float, random_battles: Callabl
             ask(level)
 
 
-@pytest.mark.parametrize(
-    ("prompts", "method"),
-    [(80, "sandwich-cr1-t"), (40, "sandwich-cr1-t"), (20, "jackknife-cr3-t"), (10, "jackknife-cr3-t")],
-)
-def test_intervals_cover_nineteen_times_in_twenty(prompts: int, method: str) -> None:
+@pytest.mark.parametrize("prompts", [80, 40, 20, 10])
+def test_intervals_cover_nineteen_times_in_twenty(prompts: int) -> None:
     """The intervals contain the truth in 95 % of 1,000 samples of prompts with their own effects."""
     rng = np.random.default_rng(20)
     m, each = 3, 6
@@ -200,7 +188,6 @@ def test_intervals_cover_nineteen_times_in_twenty(prompts: int, method: str) -> 
         outcome = np.where(rng.random(pair.size) < chance[drawn[cluster], pair], LEFT, RIGHT)
         sample = Battles(("a", "b", "c"), left[pair], right[pair], outcome, None, cluster, prompts)
         intervals = bradley_terry(sample).interval()
-        assert intervals.method == method
         covered.append((intervals.low <= truth) & (truth <= intervals.high))
 
     assert 0.92 <= np.mean(covered) <= 0.98

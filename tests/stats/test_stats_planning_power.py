@@ -17,7 +17,7 @@ def compare(rng: np.random.Generator, n_contestants: int, ahead: float = 0.0) ->
     differences = scores[:, 1:] - scores[:, :1]
     differences[:, 0] += ahead
     covariance = np.atleast_2d(np.cov(differences, rowvar=False)) / PROMPTS
-    return Block(differences.mean(axis=0), covariance, PROMPTS - 1)
+    return Block.of_t(differences.mean(axis=0), covariance, PROMPTS - 1)
 
 
 @pytest.mark.parametrize("adjustment", [NONE, HOLM, MAX_T])

@@ -10,7 +10,6 @@ import pytest
 from judge.columns.arrays import Floats
 from judge.stats.battles import Battles
 from judge.stats.bradley_terry import bradley_terry
-from judge.stats.cluster_intervals import t_quantile
 from judge.stats.errors import NotConverged, StatisticsError
 from judge.stats.newton import newton
 from judge.stats.prediction_powered import ComparisonColumns, anchored_fit
@@ -65,12 +64,12 @@ def test_intervals_cover_the_ratings_of_people(*, tilted: bool) -> None:
     for _ in range(replicates):
         fit = anchored_fit(world.draw(rng, 40, tilted=tilted))
         assert fit.covariance.matrix is not None
-        half = t_quantile(0.95, fit.covariance.freedom + 1) * np.sqrt(fit.covariance.matrix.diagonal())
+        half = fit.covariance.ratings.half_width(0.95)
         held += np.abs(fit.log_strengths - world.truth) <= half
         gains.append(fit.gain)
 
     assert 0.92 <= (held / replicates).mean() <= 0.98, held / replicates
-    assert np.nanmean(gains) > 1.1
+    assert 1.05 < np.nanmean(gains) < 1.25  # that of the estimates themselves is 1.08 and 1.12, +- 0.013
 
 
 def test_with_labels_on_everything_the_judge_adds_nothing() -> None:

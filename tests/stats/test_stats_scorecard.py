@@ -5,10 +5,18 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from judge.columns.arrays import Floats
 from judge.stats.battles import LEFT, RIGHT, Battles
 from judge.stats.elo import elo, permuted_elo
 from judge.stats.errors import StatisticsError
 from judge.stats.scorecard import ADJUSTMENTS, HOLM, MAX_T, NONE, Block, intervals, levels
+from judge.stats.standard_errors import StandardErrors
+
+
+def block_of(difference: list[float] | Floats, covariance: Floats, freedom: float) -> Block:
+    """A block whose cells all have the same degrees of freedom."""
+    errors = StandardErrors.of_t(np.sqrt(covariance.diagonal()), freedom)
+    return Block(np.asarray(difference, dtype=np.float64), covariance, errors)
 
 
 def significant_cells(blocks: list[Block], adjustment: str, rng: np.random.Generator) -> list[bool]:
@@ -27,7 +35,7 @@ def draw_blocks(rng: np.random.Generator, truth: np.ndarray) -> list[Block]:
         covariance = np.eye(truth.size) + 1
         wide = rng.chisquare(freedom) / freedom
         noise = rng.standard_normal(truth.size) + rng.standard_normal()
-        blocks.append(Block(truth + noise, covariance * wide, freedom))
+        blocks.append(block_of(truth + noise, covariance * wide, freedom))
     return blocks
 
 
@@ -47,8 +55,8 @@ def test_equal_contestants_are_separated_in_one_leaderboard_of_twenty(adjustment
 def test_holm_finds_more_than_bonferroni() -> None:
     """After one significant difference, the next is tested against fewer cells."""
     errors, freedom = np.eye(2), 1_000_000
-    first = Block(np.array([5.0, 2.1]), errors, freedom)
-    alone = Block(np.array([0.1, 2.1]), errors, freedom)
+    first = block_of([5.0, 2.1], errors, freedom)
+    alone = block_of([0.1, 2.1], errors, freedom)
     rng = np.random.default_rng(0)
 
     assert significant_cells([first], HOLM, rng) == [True, True]
@@ -56,7 +64,7 @@ def test_holm_finds_more_than_bonferroni() -> None:
 
 
 def test_max_t_of_two_independent_cells_is_sidaks() -> None:
-    block = Block(np.zeros(2), np.eye(2), 1_000_000)
+    block = block_of(np.zeros(2), np.eye(2), 1_000_000)
 
     [cell_levels] = levels([block], MAX_T, np.random.default_rng(1))
 
@@ -67,7 +75,7 @@ def test_an_empty_scorecard_and_an_unknown_adjustment() -> None:
     rng = np.random.default_rng(1)
     for adjustment in ADJUSTMENTS:
         assert levels([], adjustment, rng) == []
-    with pytest.raises(StatisticsError, match="choose one of max-t, holm, none"):
+    with pytest.raises(StatisticsError, match="choose one of holm, max-t, none"):
         levels([], "bonferroni", rng)
 
 
@@ -121,15 +129,16 @@ def test_permuted_elo_of_few_prompts_has_no_interval(random_battles: Callable[..
         permuted_elo(random_battles(3), np.random.default_rng(0), 1)
 
 
-def test_a_difference_without_uncertainty_leaves_the_others_theirs() -> None:
-    """A cell whose variance is a rounding error has an interval of zero width, and widens no other interval."""
-    mixed = Block(np.array([400.0, 12.0]), np.diag([1e-13, 25.0]), 40)
-    alone = Block(np.array([12.0]), np.array([[25.0]]), 40)
+@pytest.mark.parametrize("adjustment", ADJUSTMENTS)
+def test_a_difference_without_a_standard_error_leaves_the_others_theirs(adjustment: str) -> None:
+    """A cell without a standard error has no interval, and widens no other interval."""
+    mixed = block_of([400.0, 12.0], np.diag([np.nan, 25.0]), 40)
+    alone = block_of([12.0], np.array([[25.0]]), 40)
 
-    [levels_mixed] = levels([mixed], MAX_T, np.random.default_rng(0))
-    [levels_alone] = levels([alone], MAX_T, np.random.default_rng(0))
+    [levels_mixed] = levels([mixed], adjustment, np.random.default_rng(0))
+    [levels_alone] = levels([alone], adjustment, np.random.default_rng(0))
     low, high = intervals(mixed, levels_mixed)
 
-    assert (low[0], high[0]) == (400.0, 400.0)
+    assert np.isnan([low[0], high[0]]).all()
     assert abs(levels_mixed[1] - levels_alone[0]) < 0.005
     assert low[1] < 12.0 < high[1] < np.inf

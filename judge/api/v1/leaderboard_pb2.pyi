@@ -159,25 +159,25 @@ class _Standing:
 class _StandingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Standing.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     STANDING_UNSPECIFIED: _Standing.ValueType  # 0
-    """Unspecified."""
+    """There is no interval, so no answer."""
     STANDING_AHEAD: _Standing.ValueType  # 1
     """The adjusted interval of the difference lies above 0."""
     STANDING_BEHIND: _Standing.ValueType  # 2
     """The adjusted interval of the difference lies below 0."""
     STANDING_CANNOT_TELL: _Standing.ValueType  # 3
-    """The interval includes 0, or there is none."""
+    """The interval includes 0."""
 
 class Standing(_Standing, metaclass=_StandingEnumTypeWrapper):
     """Whether a contestant is ahead of the reference contestant."""
 
 STANDING_UNSPECIFIED: Standing.ValueType  # 0
-"""Unspecified."""
+"""There is no interval, so no answer."""
 STANDING_AHEAD: Standing.ValueType  # 1
 """The adjusted interval of the difference lies above 0."""
 STANDING_BEHIND: Standing.ValueType  # 2
 """The adjusted interval of the difference lies below 0."""
 STANDING_CANNOT_TELL: Standing.ValueType  # 3
-"""The interval includes 0, or there is none."""
+"""The interval includes 0."""
 Global___Standing: _TypeAlias = Standing  # noqa: Y015
 
 class _Answer:
@@ -688,6 +688,7 @@ class Rating(_message.Message):
     PROBABILITY_BEST_FIELD_NUMBER: _builtins.int
     BY_PROMPT_FIELD_NUMBER: _builtins.int
     BY_PROMPT_INTERVAL_FIELD_NUMBER: _builtins.int
+    INTERVAL_METHOD_FIELD_NUMBER: _builtins.int
     contestant: _builtins.str
     """The contestant."""
     rating: _builtins.float
@@ -711,6 +712,10 @@ class Rating(_message.Message):
     by_prompt: _builtins.float
     """Of win rates: the mean win rate of the prompts, each counting once; in `rating`, a prompt with more battles counts
     more.
+    """
+    interval_method: _builtins.str
+    """How the interval was computed, or "none: " and why this contestant has none. A contestant with fewer than 5 prompts
+    of its own has a rating only.
     """
     @_builtins.property
     def interval(self) -> _outcome_pb2.Interval:
@@ -739,10 +744,11 @@ class Rating(_message.Message):
         probability_best: _builtins.float | None = ...,
         by_prompt: _builtins.float | None = ...,
         by_prompt_interval: _outcome_pb2.Interval | None = ...,
+        interval_method: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_by_prompt", b"_by_prompt", "_expected_score", b"_expected_score", "_order_sd", b"_order_sd", "_probability_best", b"_probability_best", "by_prompt", b"by_prompt", "by_prompt_interval", b"by_prompt_interval", "expected_score", b"expected_score", "interval", b"interval", "order_sd", b"order_sd", "probability_best", b"probability_best", "rank_interval", b"rank_interval"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_by_prompt", b"_by_prompt", "_expected_score", b"_expected_score", "_order_sd", b"_order_sd", "_probability_best", b"_probability_best", "by_prompt", b"by_prompt", "by_prompt_interval", b"by_prompt_interval", "contestant", b"contestant", "expected_score", b"expected_score", "interval", b"interval", "n", b"n", "order_sd", b"order_sd", "probability_best", b"probability_best", "prompts", b"prompts", "rank", b"rank", "rank_interval", b"rank_interval", "rating", b"rating"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_by_prompt", b"_by_prompt", "_expected_score", b"_expected_score", "_order_sd", b"_order_sd", "_probability_best", b"_probability_best", "by_prompt", b"by_prompt", "by_prompt_interval", b"by_prompt_interval", "contestant", b"contestant", "expected_score", b"expected_score", "interval", b"interval", "interval_method", b"interval_method", "n", b"n", "order_sd", b"order_sd", "probability_best", b"probability_best", "prompts", b"prompts", "rank", b"rank", "rank_interval", b"rank_interval", "rating", b"rating"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__by_prompt: _TypeAlias = _typing.Literal["by_prompt"]  # noqa: Y015
     _WhichOneofArgType__by_prompt: _TypeAlias = _typing.Literal["_by_prompt", b"_by_prompt"]  # noqa: Y015
@@ -857,6 +863,7 @@ class ContestantStanding(_message.Message):
     PROMPTS_NEEDED_FIELD_NUMBER: _builtins.int
     WITHIN_FIELD_NUMBER: _builtins.int
     WITHIN_WIN_RATE_FIELD_NUMBER: _builtins.int
+    NO_INTERVAL_FIELD_NUMBER: _builtins.int
     contestant: _builtins.str
     """The contestant."""
     reference_contestant: _builtins.str
@@ -877,6 +884,8 @@ class ContestantStanding(_message.Message):
     """The number of prompts of the same mix needed to detect difference_to_detect with power 0.8. For win rates, to detect
     the expected score of a contestant that is ahead by so many rating points.
     """
+    no_interval: _builtins.str
+    """"none: " and why there is no interval, and so no standing; empty if there is one."""
     @_builtins.property
     def slice(self) -> _outcome_pb2.Slice:
         """The part of the data."""
@@ -908,10 +917,11 @@ class ContestantStanding(_message.Message):
         prompts_needed: _builtins.int | None = ...,
         within: Global___Equivalence | None = ...,
         within_win_rate: Global___Equivalence | None = ...,
+        no_interval: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference", "_probability_better", b"_probability_better", "_prompts_needed", b"_prompts_needed", "detectable_difference", b"detectable_difference", "interval", b"interval", "probability_better", b"probability_better", "prompts_needed", b"prompts_needed", "slice", b"slice", "within", b"within", "within_win_rate", b"within_win_rate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference", "_probability_better", b"_probability_better", "_prompts_needed", b"_prompts_needed", "adjustment", b"adjustment", "contestant", b"contestant", "detectable_difference", b"detectable_difference", "difference", b"difference", "interval", b"interval", "probability_better", b"probability_better", "prompts_needed", b"prompts_needed", "reference_contestant", b"reference_contestant", "slice", b"slice", "standing", b"standing", "within", b"within", "within_win_rate", b"within_win_rate"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference", "_probability_better", b"_probability_better", "_prompts_needed", b"_prompts_needed", "adjustment", b"adjustment", "contestant", b"contestant", "detectable_difference", b"detectable_difference", "difference", b"difference", "interval", b"interval", "no_interval", b"no_interval", "probability_better", b"probability_better", "prompts_needed", b"prompts_needed", "reference_contestant", b"reference_contestant", "slice", b"slice", "standing", b"standing", "within", b"within", "within_win_rate", b"within_win_rate"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__detectable_difference: _TypeAlias = _typing.Literal["detectable_difference"]  # noqa: Y015
     _WhichOneofArgType__detectable_difference: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference"]  # noqa: Y015

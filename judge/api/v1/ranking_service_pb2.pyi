@@ -143,7 +143,7 @@ class RankingOptions(_message.Message):
     pairs: _builtins.bool
     """Also return the difference of each pair of contestants."""
     adjustment: _leaderboard_pb2.Adjustment.ValueType
-    """How standings are adjusted for the number of comparisons; unspecified means MAX_T."""
+    """How standings are adjusted for the number of comparisons; unspecified means HOLM."""
     difference_to_detect: _builtins.float
     """The difference from the reference contestant to detect, in rating points, for prompts_needed; 0 means 30."""
     permutations: _builtins.int
