@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any, Final
 
 from judge.backends.chat import completion, request
-from judge.backends.http import Endpoint, failure
+from judge.backends.failures import failure
+from judge.backends.http import REPLY_BYTES, Endpoint, too_large
 from judge.backends.sdk import Sdk
 from judge.domain.errors import CallFailed, TransportFailed
 from judge.domain.judge import CHOICES, Capabilities, RenderedPrompt
@@ -80,7 +81,7 @@ class OpenAI:
     async def reply(self, prompt: RenderedPrompt) -> Reply:
         """Return the model's reply to *prompt*, in one attempt. Raises a CallFailed."""
         content, elapsed = await self._sdk.post(_PATH, self._body(prompt), prompt)
-        return completion(content, elapsed, prompt.choices)
+        return completion(content, elapsed, prompt.choices, prompt=prompt, secrets=self._sdk.secrets)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -149,11 +150,13 @@ def _result(line: bytes) -> tuple[str, Reply | CallFailed]:
         status, body = int(response.get("status_code") or 0), response.get("body")
     except (ValueError, LookupError, TypeError, AttributeError):
         raise TransportFailed("a line of the batch's results cannot be read") from None
+    if len(line) > REPLY_BYTES:
+        return custom_id, too_large(REPLY_BYTES)
     ok = 200
     if status == ok:
         try:
             return custom_id, completion(body or {}, 0, CHOICES)
-        except TransportFailed as error:
+        except CallFailed as error:
             return custom_id, error
     if status:
         return custom_id, failure(status, body, {})

@@ -125,6 +125,8 @@ class Usage(NamedTuple):
     tries: int = 1
     written_input_tokens: int = 0
     """Input tokens that the provider wrote to its cache at a price of their own. Part of the cost; not stored."""
+    counted: bool = True
+    """Whether the provider counted input and output. If not, the call costs the most that it can; not stored."""
 
 
 class Reply(NamedTuple):

@@ -125,6 +125,8 @@ async def test_a_request_has_only_what_is_set() -> None:
         (completion(None, refusal="I will not."), VerdictStatus.REFUSED, "I will not."),
         (completion("[[A]]", refusal=None), VerdictStatus.OK, "[[A]]"),
         ({"choices": [{"message": {"content": "[[A]]"}}]}, VerdictStatus.OK, "[[A]]"),
+        (completion(None), VerdictStatus.OK, ""),
+        ({**completion("[[A]]"), "usage": {"prompt_tokens": "many"}}, VerdictStatus.OK, "[[A]]"),
         (completion("\ud800\0[[A]]"), VerdictStatus.OK, "?\N{REPLACEMENT CHARACTER}[[A]]"),
     ],
 )
@@ -166,8 +168,6 @@ def problem(code: str | None, message: str = "no") -> dict[str, Any]:
         (200, "null", TransportFailed),
         (200, {"choices": []}, TransportFailed),
         (200, {"choices": [{}]}, TransportFailed),
-        (200, completion(None), TransportFailed),
-        (200, {**completion("[[A]]"), "usage": {"prompt_tokens": "many"}}, TransportFailed),
     ],
 )
 async def test_an_answer_without_a_reply_is_an_error(status: int, body: object, kind: type[CallFailed]) -> None:
