@@ -333,7 +333,7 @@ async def test_neither_key_nor_texts_are_in_an_error() -> None:
             printed = repr(caught.value) + caught.value.message + repr(caught.value.fields)
             assert KEY not in printed
             assert JUDGED_TEXT[:40] not in printed
-            assert len(caught.value.message) < 250
+            assert len(caught.value.message) < 280
             assert caught.value.__cause__ is None
             assert caught.value.__suppress_context__
 
