@@ -50,6 +50,7 @@ class Anthropic:
 
         self._model = model
         self._can = can or capabilities(model)
+        self._further = endpoint.body
         self._sdk = Sdk(
             anthropic,
             anthropic.AsyncAnthropic,
@@ -97,7 +98,7 @@ class Anthropic:
             output["format"] = {"type": "json_schema", "schema": json.loads(prompt.json_schema)}
         if output:
             body["output_config"] = output
-        return body
+        return {**body, **self._further}
 
     async def submit(self, items: Sequence[BatchItem], mark: str) -> str:  # noqa: ARG002  # Anthropic stores no mark
         """Start a batch with *items* and return its id."""

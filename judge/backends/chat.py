@@ -100,10 +100,10 @@ def broken(word: object, error: object, usage: Usage, **context: Any) -> CallFai
 
     What it used is booked. The provider's words are read as those of any error.
     """
-    said = read_error(error)
-    if said.status or said.codes:
-        return failure(_OK, said, {}, usage=usage, **context)
-    words = failure(_OK, said, {}, **context).message.partition(": ")[2]
+    reason = read_error(error)
+    if reason.status or reason.codes:
+        return failure(_OK, reason, {}, usage=usage, **context)
+    words = failure(_OK, reason, {}, **context).message.partition(": ")[2]
     message = f"the reply broke off: the endpoint ended it with finish reason {str(word)[:_WORD_CHARS]!r}"
     return no_reply(f"{message}: {words}" if words else message, usage)
 

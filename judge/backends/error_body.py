@@ -108,8 +108,7 @@ def _read_object(body: Mapping[str, Any], deep: int) -> ErrorBody:
     for name in ("error", "errors", "base_resp", "innererror", "response"):
         value = body.get(name)
         if isinstance(value, Mapping | str | Sequence) and value:
-            found = read_error(value, deep + 1)
-            inner = _joined(inner, found)
+            inner = _joined(inner, read_error(value, deep + 1))
     codes = tuple(str(body[name]) for name in _CODES if isinstance(body.get(name), str) and not body[name].isdigit())
     own = ErrorBody(
         status=_status(body),
@@ -158,9 +157,9 @@ def _words(value: object, deep: int) -> str:
         return _read_text(value, deep).message if value.lstrip()[:1] in ("{", "[", "<") else value
     if isinstance(value, Mapping):
         place = value.get("loc")
-        where = ".".join(map(str, place)) if isinstance(place, Sequence) and not isinstance(place, str) else ""
+        path = ".".join(map(str, place)) if isinstance(place, Sequence) and not isinstance(place, str) else ""
         words = read_error({name: each for name, each in value.items() if name != "type"}, deep + 1).message
-        return f"{where}: {words}" if where and words else words
+        return f"{path}: {words}" if path and words else words
     if isinstance(value, Sequence) and not isinstance(value, bytes) and deep <= _DEEPEST:
         return "; ".join(words for each in value[:3] if (words := _words(each, deep + 1)))
     return ""

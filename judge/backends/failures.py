@@ -146,11 +146,11 @@ def failure(
     error = body if isinstance(body, ErrorBody) else read_error(body)
     if status == _OK:
         status = error.status or _status_of(error.codes)
-        where = f"{status} (in the body of a 200)"
+        answered = f"{status} (in the body of a 200)"
     else:
-        where = str(status)
+        answered = str(status)
     words = "" if prompt is None and not quotes_nothing else error.message
-    message = f"the endpoint answered {where}" + _quotable(error.codes, words, secrets, prompt) + _advice(error)
+    message = f"the endpoint answered {answered}" + _quotable(error.codes, words, secrets, prompt) + _advice(error)
     kind = _kind(status, error)
     if kind is TransportFailed:
         return TransportFailed(message, retry_after=_retry_after(headers), throttled=status == _TOO_MANY, usage=usage)

@@ -38,6 +38,19 @@ class Endpoint:
     timeout_seconds: float = 120.0
     connect_timeout_seconds: float = 10.0
     max_connections: int = 1000
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Further headers of each request."""
+    body: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """Further fields of each request for a reply."""
+    api_version: str = ""
+    """Azure's version of the API, which also takes the key in a header of its own."""
+    further_secrets: tuple[str, ...] = field(default=(), repr=False)
+    """Secrets in *headers* and *body*."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no message may contain."""
+        return tuple(secret for secret in (self.api_key, *self.further_secrets) if secret)
 
 
 def own_headers(headers: Mapping[str, str]) -> Callable[[Any], Awaitable[None]]:
@@ -121,27 +134,27 @@ def _decoder(encoding: str) -> Callable[[bytes, int], bytes]:
     inflaters = [zlib.decompressobj(_ANY_ZLIB)]
     started = False
 
-    def decode(chunk: bytes, room: int) -> bytes:
+    def decode(chunk: bytes, most_bytes: int) -> bytes:
         nonlocal started
         if not chunk:
             return b"" if inflaters[0].eof or not started else b"?"
         try:
-            data = inflaters[0].decompress(chunk, room)
+            data = inflaters[0].decompress(chunk, most_bytes)
         except zlib.error:
             if started or encoding != "deflate":
                 raise no_reply("the endpoint's answer cannot be decompressed") from None
             inflaters[0] = zlib.decompressobj(_RAW_DEFLATE)
-            data = _raw(inflaters[0], chunk, room)
+            data = _raw(inflaters[0], chunk, most_bytes)
         started = True
         return data
 
     return decode
 
 
-def _raw(inflater: zlib._Decompress, chunk: bytes, room: int) -> bytes:
+def _raw(inflater: zlib._Decompress, chunk: bytes, most_bytes: int) -> bytes:
     """Return the first chunk of a stream without a header, decompressed."""
     try:
-        return inflater.decompress(chunk, room)
+        return inflater.decompress(chunk, most_bytes)
     except zlib.error:
         raise no_reply("the endpoint's answer cannot be decompressed") from None
 

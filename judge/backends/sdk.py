@@ -47,7 +47,7 @@ class Sdk:
         silence_loggers(vendor.__name__, "httpx2")
         key, max_connections = endpoint.api_key or KEYLESS, endpoint.max_connections
         timeout = httpx2.Timeout(endpoint.timeout_seconds, connect=endpoint.connect_timeout_seconds, pool=None)
-        all_headers = {"Authorization": f"Bearer {key}", "User-Agent": "judge", **headers}
+        all_headers = {"Authorization": f"Bearer {key}", "User-Agent": "judge", **headers, **endpoint.headers}
         http_client = vendor.DefaultAioHttpClient(
             trust_env=False,
             follow_redirects=False,
@@ -61,11 +61,11 @@ class Sdk:
             max_retries=0,
             timeout=timeout,
             default_headers={},
-            default_query={},
+            default_query={"api-version": endpoint.api_version} if endpoint.api_version else {},
             http_client=http_client,
             **settings,
         )
-        self.secrets = (endpoint.api_key,) if endpoint.api_key else ()
+        self.secrets = endpoint.secrets
         self._response_type = httpx2.Response
         self._status_error = vendor.APIStatusError
         self._unsent = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)

@@ -44,12 +44,13 @@ class Vllm:
         self._model, self._weights = model, weights
         self._checked = not weights
         self._can = can or capabilities(model)
-        self._secrets = (endpoint.api_key,) if endpoint.api_key else ()
+        self._secrets, self._further = endpoint.secrets, endpoint.body
         self._url = endpoint.base_url.rstrip("/")
         self._headers = {
             "Content-Type": "application/json",
             "User-Agent": "judge",
             "Accept-Encoding": ACCEPT_ENCODING,
+            **endpoint.headers,
         }
         if endpoint.api_key:
             self._headers["Authorization"] = f"Bearer {endpoint.api_key}"
@@ -107,7 +108,7 @@ class Vllm:
             body["structured_outputs"] = {"json": json.loads(prompt.json_schema)}
         if prompt.choices and self._can.choice:
             body["structured_outputs"] = {"choice": list(prompt.choices)}
-        return body
+        return {**body, **self._further}
 
     async def _request(self, method: str, path: str, body: bytes | None, prompt: RenderedPrompt | None) -> bytes:
         session = self._session or self._open_session()

@@ -295,7 +295,7 @@ class BatchRunner:
             if isinstance(outcome, CallFailed):
                 lost = cost_of(self._judge, outcome.usage, characters(work.shown)) if outcome.usage else 0
                 group.append(settled._replace(state=outcome.state, lost_micros=lost, reason=outcome.message))
-                self._failures.count(outcome.state)
+                self._failures.count(outcome.state, outcome.message)
             else:
                 checked = checked_reply(outcome, render_prompt(self._judge.definition, work, bare=True))
                 reply = with_cost(self._judge, checked, tries=1, seconds=0.0, sent=characters(work.shown))

@@ -72,6 +72,8 @@ def definition(message: judge_service_pb2.JudgeDefinition) -> JudgeDefinition:
         ),
         scope=message.scope,
         weights=message.weights,
+        endpoint=message.endpoint if message.HasField("endpoint") else None,
+        request=tuple(message.request),
     )
 
 

@@ -127,6 +127,9 @@ def judge(card: JudgeCard, *, whole: bool = False) -> judge_service_pb2.Judge:
         variants=[variant(each) for each in frozen.rubric.variants] if whole else [],
         sampling=sampling(frozen.sampling),
         batch=card.batch,
+        address=card.address,
+        endpoint=frozen.endpoint or "",
+        request=frozen.request,
     )
 
 
@@ -162,6 +165,8 @@ def definition(frozen: JudgeDefinition) -> judge_service_pb2.JudgeDefinition:
         rubric_hash=rubric.hash,
         tie_band=rubric.tie_band,
         variants=[variant(each) for each in rubric.variants],
+        endpoint=frozen.endpoint,
+        request=frozen.request,
     )
 
 

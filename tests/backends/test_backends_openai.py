@@ -335,7 +335,7 @@ async def test_neither_key_nor_texts_are_in_an_error() -> None:
             assert JUDGED_TEXT[:40] not in printed
             assert len(caught.value.message) < 280
             assert caught.value.__cause__ is None
-            assert caught.value.__suppress_context__
+            assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
     async with openai_at(answering(problem("bad", "Say less."), status=400)) as backend:
         with pytest.raises(CallRejected, match="answered 400: bad: Say less"):

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from judge.app.serve import serve
-from judge.config.settings import ConfigError, JudgeSettings, load, loopback
+from judge.config.addresses import loopback
+from judge.config.settings import ConfigError, JudgeSettings, load
 from judge.domain.errors import InvalidInput
 
 
