@@ -204,9 +204,9 @@ class JudgeDefinition:
         """
         if self.backend == RECORDED:
             return digest(RECORDED, self.scope, self.name).hex()
-        parts = (self.weights,) if self.weights else ()
+        parts = [self.weights] if self.weights else []
         if self.endpoint or self.request:
-            parts += (json.dumps({"endpoint": self.endpoint or "", "request": self.request}, sort_keys=True),)
+            parts.append(json.dumps({"endpoint": self.endpoint or "", "request": self.request}, sort_keys=True))
         return digest(self.backend, self.model, self.rubric.hash, _hashed(self.sampling), *parts).hex()
 
     def call_fingerprint(self, shown: Shown) -> str:

@@ -76,7 +76,8 @@ class Activities:
         """Judge what is missing in a shard. The report says why it was not finished; it is empty if it was."""
         self._note_opening(at)
         stop = await self._run_step(at, lambda: self._execute_shard(at))
-        if stop.reason in HAND_BACK or (stop.reason in MISSING_HERE and activity.info().attempt < self._others):
+        missing = stop.reason in MISSING_HERE and activity.info().attempt < self._others
+        if stop.reason is not None and (stop.reason in HAND_BACK or missing):
             raise _hand_back(stop.message or "the worker is stopping", stop.reason)
         return StopReport(encode_reason(stop.reason), stop.message[:MESSAGE])
 
