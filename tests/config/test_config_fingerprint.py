@@ -131,7 +131,7 @@ def test_of_a_secret_only_the_name_is_covered(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_schema_that_is_not_sent_makes_another_judge(tmp_path: Path) -> None:
-    """The response format is part of what is sent, where the rubric asks for base."""
+    """The response format is part of what is sent, where the rubric asks for one."""
     off = "{ json_schema = false }"
 
     base = definition(tmp_path, rubric='"reasoned"')
