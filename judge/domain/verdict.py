@@ -189,6 +189,8 @@ class Verdict:
     reply: Reply | None = None
     parsed_verdicts: tuple[ParsedVerdict, ...] = ()
     state: ItemState | None = None
+    reason: str = ""
+    """Why there is no verdict, in the provider's words as far as it said so."""
     cache_tag: str = ""
     repeat: int = 0
     reused: bool = False

@@ -327,8 +327,9 @@ def verdict(row: Verdict, run_id: str = "", *, full: bool = True) -> verdict_pb2
         outcome=row.outcome.value if row.outcome else 0,  # type: ignore[arg-type]  # as above
         probability_left=probability,
         strength=parsed_verdict.strength if parsed_verdict else None,
-        reason=parsed_verdict.reason if parsed_verdict else "",
+        reason=parsed_verdict.reason if parsed_verdict else row.reason,
         raw=reply.raw if full else "",
+        reply_status=reply.status.value if full and row.reply else 0,  # type: ignore[arg-type]  # as above
         parser=parsed_verdict.parser if parsed_verdict else "",
         parsed_verdicts=[_parsed_verdict(r, row) for r in row.parsed_verdicts] if full else [],
         cache_tag=row.cache_tag,
