@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from urllib.parse import urlsplit
 
 from judge.app.rubrics import rubrics_in
 from judge.backends import anthropic, openai, vllm, vllm_engine
@@ -12,7 +13,7 @@ from judge.backends.baseline import BaselineJudge
 from judge.backends.http import Endpoint
 from judge.backends.recorded import Recorded
 from judge.config.problems import closest, in_section
-from judge.config.settings import AccountSettings, ConfigError, JudgeSettings, PriceSettings, Settings
+from judge.config.settings import EXTENDABLE, AccountSettings, ConfigError, JudgeSettings, PriceSettings, Settings
 from judge.domain.errors import InvalidInput, JudgeUnusable
 from judge.domain.judge import (
     BASELINE_JUDGES,
@@ -47,7 +48,6 @@ CHOICE_TOKENS = 16
 CACHE_WRITE = {"anthropic": 1.25}
 """The price of input that a provider writes to its cache, as a multiple of the price of other input."""
 _CAPABILITIES: Mapping[str, Callable[[str], Capabilities]] = {
-    "openai": openai.capabilities,
     "anthropic": anthropic.capabilities,
     "vllm": vllm.capabilities,
     "vllm_engine": vllm_engine.capabilities,
@@ -100,6 +100,7 @@ class ConfiguredJudges:
                 f"judge {definition.name!r} cannot be called: {card.unavailable_reason}. Set the key, and restart",
                 reason="NO_CREDENTIAL",
             )
+        _check_request(definition, card)
         slots = self._slots.setdefault(definition.name, Slots(card.limits.concurrency, ramp=True))
         return JudgeAtWork(
             card=replace(card, definition=definition),
@@ -168,16 +169,38 @@ class ConfiguredJudges:
             await backend.close()
 
 
+def _check_request(definition: JudgeDefinition, card: JudgeCard) -> None:
+    """Refuse to ask a judge of a run elsewhere, or with another request, than the run began with.
+
+    What is not known of a run that began before this was kept is what is configured now. Raises JudgeUnusable.
+    """
+    here, frozen = card.definition, definition
+    if frozen.endpoint is None or (frozen.endpoint, frozen.request) == (here.endpoint, here.request):
+        return
+    wanted = frozen.endpoint or "the vendor's own endpoint"
+    what = f"asked at {wanted}" if frozen.endpoint != here.endpoint else f"sent {', '.join(frozen.request) or 'less'}"
+    raise JudgeUnusable(
+        f"judge {frozen.name!r} must be {what} in this run, and is configured otherwise here ({card.address}). "
+        "Start a worker with that configuration, or, if both serve the same thing, set identity, and start a new run",
+        reason="NO_ENDPOINT",
+    )
+
+
 def _create_backend(definition: JudgeDefinition, settings: JudgeSettings) -> Backend:
     secret = settings.key()
     can = _capabilities(settings)
     if settings.backend == "vllm_engine":
         return vllm_engine.VllmEngine(definition.model, revision=settings.revision)
+    body, headers, secrets = settings.extras()
     endpoint = Endpoint(
-        settings.base_url or _BASE_URLS.get(settings.backend, ""),
+        _address(settings),
         secret.get_secret_value() if secret else "",
         timeout_seconds=settings.deadline_seconds,
         max_connections=min(settings.concurrency, 1000),
+        headers=headers,
+        body=body,
+        api_version=settings.api_version,
+        further_secrets=secrets,
     )
     if settings.backend == "anthropic":
         return anthropic.Anthropic(definition.model, endpoint, can=can)
@@ -196,11 +219,55 @@ def _create_backend(definition: JudgeDefinition, settings: JudgeSettings) -> Bac
 
 def _capabilities(settings: JudgeSettings) -> Capabilities:
     """Return what the model supports: the backend's own table, corrected by the configuration."""
-    if settings.backend not in _CAPABILITIES:
-        return Capabilities()
-    return replace(
-        _CAPABILITIES[settings.backend](settings.model), **settings.capabilities.model_dump(exclude_none=True)
-    )
+    return replace(_usual_capabilities(settings), **settings.capabilities.model_dump(exclude_none=True))
+
+
+def _usual_capabilities(settings: JudgeSettings) -> Capabilities:
+    """Return what the backend's own table says of the model."""
+    if settings.backend == "openai":
+        strict = not _identity(settings) or _is_azure(settings)
+        return openai.capabilities(settings.model, settings.effort, strict=strict)
+    return _CAPABILITIES[settings.backend](settings.model) if settings.backend in _CAPABILITIES else Capabilities()
+
+
+def _is_azure(settings: JudgeSettings) -> bool:
+    """Whether the endpoint is Azure's, where a deployment's name does not say which model it is."""
+    host = urlsplit(settings.address).hostname or ""
+    return bool(settings.api_version) or host.endswith((".azure.com", ".azure-api.net"))
+
+
+def _address(settings: JudgeSettings) -> str:
+    """Return the address of a judge's endpoint, or nothing if it has none."""
+    return settings.address or _BASE_URLS.get(settings.backend, "")
+
+
+def _identity(settings: JudgeSettings) -> str:
+    """Return what a fingerprint has as the endpoint. The vendor's own is empty, and so is a server with known weights.
+
+    An identity that is the address of the vendor's own endpoint stands for that endpoint.
+    """
+    if settings.backend not in _BASE_URLS:
+        return ""
+    named = settings.identity or _address(settings)
+    return "" if named.rstrip("/") == _BASE_URLS[settings.backend] else named
+
+
+def _request(settings: JudgeSettings, can: Capabilities, rubric: Rubric) -> tuple[str, ...]:
+    """Return what is sent beyond model, prompt and sampling, or left out, where that is not usual for the backend."""
+    usual, form = _usual_capabilities(settings), rubric.variants[0].form
+    parts = []
+    if form is AnswerForm.REASONED and settings.backend in EXTENDABLE and not can.json_schema:
+        parts.append("no response format")
+    if form is AnswerForm.CHOICE:
+        parts += [
+            f"{name} = {json.dumps(getattr(can, name))}"
+            for name in ("logprobs", "choice")
+            if getattr(can, name) != getattr(usual, name)
+        ]
+    for name in ("api_version", "extra_body", "extra_headers"):
+        if value := getattr(settings, name):
+            parts.append(f"{name} = {json.dumps(value, sort_keys=True, default=str)}")
+    return tuple(parts)
 
 
 def _card(name: str, settings: Settings, rubrics: Mapping[str, Rubric]) -> JudgeCard:
@@ -216,8 +283,9 @@ def _card(name: str, settings: Settings, rubrics: Mapping[str, Rubric]) -> Judge
         capabilities=can,
         limits=_limits(judge, settings.accounts.get(judge.account)),
         price=_price(price, judge.backend) if price else (Price() if definition.baseline else None),
-        unavailable_reason=_missing_key(judge),
+        unavailable_reason=judge.missing(),
         batch=judge.batch,
+        address=_address(judge),
     )
 
 
@@ -240,6 +308,8 @@ def _definition(name: str, judge: JudgeSettings, can: Capabilities, rubrics: Map
         parser=parser,
         model=judge.model,
         sampling=_sampling(judge, can, rubric),
+        endpoint=_identity(judge),
+        request=_request(judge, can, rubric),
     )
 
 
@@ -290,12 +360,6 @@ def _sampling(judge: JudgeSettings, can: Capabilities, rubric: Rubric) -> Sampli
         seed=judge.seed if can.seed else None,
         effort=judge.effort,
     )
-
-
-def _missing_key(settings: JudgeSettings) -> str:
-    if not settings.names_key or settings.key() is not None:
-        return ""
-    return f"no key in {settings.key_env or settings.key_file}"
 
 
 def _price(settings: PriceSettings, backend: str) -> Price:

@@ -8,7 +8,8 @@ import signal
 from pathlib import Path
 
 from judge.app.local import running
-from judge.config.settings import load, loopback
+from judge.config.addresses import loopback
+from judge.config.settings import load
 from judge.domain.errors import InvalidInput
 from judge.log import events as log
 

@@ -7,15 +7,20 @@ message is marked for Anthropic's cache, since it is the same for every call.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any, Final
 
-from judge.backends.http import Endpoint, encodable, failure, no_reply, storable
+from judge.backends.chat import broken, parse_json, usage_in
+from judge.backends.error_body import error_in
+from judge.backends.failures import failure, no_reply
+from judge.backends.finish import STATUSES, Finish, read_finish
+from judge.backends.http import REPLY_BYTES, Endpoint, encodable, storable, too_large
+from judge.backends.reply_text import read_text
 from judge.backends.sdk import Sdk
+from judge.backends.usage import read_usage
 from judge.domain.errors import CallFailed, TransportFailed
 from judge.domain.judge import Capabilities, RenderedPrompt
-from judge.domain.outcome import VerdictStatus
-from judge.domain.verdict import Reply, Usage
+from judge.domain.verdict import Reply
 from judge.ports.backend import BatchItem, BatchProgress, BatchUndecided
 
 BASE_URL: Final = "https://api.anthropic.com"
@@ -24,24 +29,7 @@ CACHED_CHARS: Final = 4000
 """The shortest system message that is marked for the cache. The provider does not cache shorter ones."""
 _PATH = "/v1/messages"
 _BATCHES = "/v1/messages/batches"
-_STATUSES = {
-    "max_tokens": VerdictStatus.TRUNCATED,
-    "model_context_window_exceeded": VerdictStatus.TRUNCATED,
-    "refusal": VerdictStatus.REFUSED,
-}
-_ERRORS = {
-    "invalid_request_error": 400,
-    "authentication_error": 401,
-    "billing_error": 402,
-    "permission_error": 403,
-    "not_found_error": 404,
-    "request_too_large": 413,
-    "rate_limit_error": 429,
-    "api_error": 500,
-    "timeout_error": 504,
-    "overloaded_error": 529,
-}
-"""The HTTP status of each type of error. Errors in the results of a batch have only the type."""
+_OK = 200
 _RECENT = 1000
 """How many of the provider's newest batches are searched."""
 _SKEW = 120.0
@@ -62,6 +50,7 @@ class Anthropic:
 
         self._model = model
         self._can = can or capabilities(model)
+        self._further = endpoint.body
         self._sdk = Sdk(
             anthropic,
             anthropic.AsyncAnthropic,
@@ -79,11 +68,7 @@ class Anthropic:
     async def reply(self, prompt: RenderedPrompt) -> Reply:
         """Return the model's reply to *prompt*, in one attempt. Raises a CallFailed."""
         content, elapsed = await self._sdk.post(_PATH, self._body(prompt), prompt)
-        try:
-            message = json.loads(content)
-        except (ValueError, RecursionError):
-            raise no_reply("the endpoint's answer is not a message") from None
-        return _reply(message, elapsed)
+        return _reply(parse_json(content), elapsed, prompt=prompt, secrets=self._sdk.secrets)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -113,7 +98,7 @@ class Anthropic:
             output["format"] = {"type": "json_schema", "schema": json.loads(prompt.json_schema)}
         if output:
             body["output_config"] = output
-        return body
+        return {**body, **self._further}
 
     async def submit(self, items: Sequence[BatchItem], mark: str) -> str:  # noqa: ARG002  # Anthropic stores no mark
         """Start a batch with *items* and return its id."""
@@ -174,43 +159,38 @@ def _result(line: bytes) -> tuple[str, Reply | CallFailed]:
         kind = result["type"]
     except (ValueError, LookupError, TypeError):
         raise TransportFailed("a line of the batch's results cannot be read") from None
+    if len(line) > REPLY_BYTES:
+        return custom_id, too_large(REPLY_BYTES)
     if kind == "succeeded":
         try:
             return custom_id, _reply(result.get("message"), 0)
-        except TransportFailed as error:
+        except CallFailed as error:
             return custom_id, error
     if kind == "errored":
-        body = result.get("error") or {}
-        inner = body.get("error", body) if isinstance(body, dict) else {}
-        return custom_id, failure(_ERRORS.get(str(inner.get("type")), 500), body, {})
+        return custom_id, failure(_OK, result.get("error"), {})
     return custom_id, TransportFailed(f"the batch ended before this item was finished: {kind}")
 
 
-def _reply(message: Any, elapsed_ms: int) -> Reply:  # noqa: ANN401  # what JSON holds
-    """Return the reply in a *message*. Raises TransportFailed if *message* is not one."""
-    try:
-        texts = [block["text"] for block in message["content"] if block.get("type") == "text"]
-        stopped = message.get("stop_reason")
-        model = message.get("model")
-        usage = _usage(message.get("usage") or {}, elapsed_ms)
-        raw = "".join(texts)
-    except (LookupError, TypeError, AttributeError, ValueError):
-        raise no_reply("the endpoint's answer is not a message") from None
-    status = _STATUSES.get(stopped, VerdictStatus.OK) if isinstance(stopped, str) else VerdictStatus.OK
-    if not texts and status is VerdictStatus.OK:
-        raise no_reply("the endpoint's answer contains no text")
-    return Reply(raw=storable(raw), status=status, usage=usage, model=storable(model) if isinstance(model, str) else "")
+def _reply(message: Any, elapsed_ms: int, **context: Any) -> Reply:  # noqa: ANN401  # what JSON holds
+    """Return the reply in a *message*; *context* is what `failure` needs to know for its message.
 
-
-def _usage(usage: dict[str, Any], elapsed_ms: int) -> Usage:
-    """Return the provider's counts. Its input tokens exclude those read from and written to its cache; ours do not."""
-    fresh, read, written = (
-        int(usage.get(name) or 0) for name in ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
-    )
-    return Usage(
-        input_tokens=fresh + read + written,
-        cached_input_tokens=read,
-        written_input_tokens=written,
-        output_tokens=int(usage.get("output_tokens") or 0),
-        latency_ms=elapsed_ms,
+    Raises:
+        CallFailed: *message* has an error in its place.
+        TransportFailed: It is not a message, or the reply broke off.
+    """
+    if (error := error_in(message)) is not None:
+        raise failure(_OK, error, {}, usage=usage_in(message, elapsed_ms), **context)
+    if not isinstance(message, Mapping) or "content" not in message:
+        raise no_reply("the endpoint's answer is not a message", usage_in(message, elapsed_ms))
+    text = read_text(message)
+    usage = read_usage(message, elapsed_ms, has_text=bool(text.text))
+    finish = Finish.REFUSED if text.refusal else read_finish(message.get("stop_reason"))
+    if finish is Finish.BROKEN:
+        raise broken(message.get("stop_reason"), None, usage, **context)
+    model = message.get("model")
+    return Reply(
+        raw=storable(text.text or text.refusal),
+        status=STATUSES[finish],
+        usage=usage,
+        model=storable(model) if isinstance(model, str) else "",
     )

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from judge.backends.http import encodable, no_reply, storable
+from judge.backends.error_body import error_in, read_error
+from judge.backends.failures import failure, no_reply
+from judge.backends.finish import STATUSES, Finish, read_finish
+from judge.backends.http import encodable, storable
+from judge.backends.reply_text import ReplyText, read_text
+from judge.backends.usage import read_usage
+from judge.domain.errors import CallFailed
 from judge.domain.judge import Capabilities, RenderedPrompt
-from judge.domain.outcome import VerdictStatus
 from judge.domain.verdict import Reply, Usage
 
 TOP_LOGPROBS = 10
 """How many alternatives of a token are requested: A, B and C with and without a space, and some more."""
-_STATUSES = {"length": VerdictStatus.TRUNCATED, "content_filter": VerdictStatus.FILTERED}
+_OK = 200
+_WORD_CHARS = 40
+"""How much of a server's word for the end of a reply is shown."""
 
 
 def request(
@@ -37,59 +45,102 @@ def request(
     return body
 
 
-def completion(content: bytes | str | Mapping[str, Any], elapsed_ms: int, choices: Sequence[str] = ()) -> Reply:
+def completion(
+    content: bytes | str | Mapping[str, Any],
+    elapsed_ms: int,
+    choices: Sequence[str] = (),
+    **context: Any,  # noqa: ANN401  # the arguments of `failure`
+) -> Reply:
     """Return the reply in a chat completion. *choices* are the tokens that may be a verdict.
 
-    Raises TransportFailed if *content* is no chat completion.
+    *context* is what `failure` needs to know for its message: the prompt and the secrets.
+
+    Raises:
+        CallFailed: *content* has an error in its body.
+        TransportFailed: *content* is no chat completion, or its reply broke off.
     """
-    try:
-        answer = json.loads(content) if isinstance(content, bytes | str) else content
-        choice = answer["choices"][0]
-        message = choice["message"]
-        raw, refusal = message.get("content"), message.get("refusal")
-        finish = choice.get("finish_reason")
-        model = answer.get("model")
-        usage = _usage(answer.get("usage"), elapsed_ms)
-        logprobs = _deciding(choice.get("logprobs"), choices) if choices else ()
-    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
-        raise no_reply("the endpoint's answer is not a chat completion") from None
-    status = _STATUSES.get(finish, VerdictStatus.OK) if isinstance(finish, str) else VerdictStatus.OK
-    if isinstance(refusal, str) and refusal:
-        raw, status = refusal, VerdictStatus.REFUSED
-    if not isinstance(raw, str):
-        if status is VerdictStatus.OK:
-            raise no_reply("the endpoint's answer contains no text")
-        raw = ""
+    answer = parse_json(content)
+    if (error := error_in(answer)) is not None:
+        raise failure(_OK, error, {}, usage=usage_in(answer, elapsed_ms), **context)
+    choice = _choice(answer)
+    message = choice.get("message")
+    text = read_text(message) if isinstance(message, Mapping) else ReplyText(str(choice.get("text") or ""))
+    if not isinstance(message, Mapping) and not isinstance(choice.get("text"), str):
+        raise no_reply("the endpoint's answer is not a chat completion", usage_in(answer, elapsed_ms))
+    usage = read_usage(answer, elapsed_ms, has_text=bool(text.text))
+    finish = Finish.REFUSED if text.refusal else read_finish(choice.get("finish_reason"))
+    if finish is Finish.BROKEN:
+        raise broken(choice.get("finish_reason"), choice.get("error"), usage, **context)
+    model = answer.get("model")
     return Reply(
-        raw=storable(raw),
-        status=status,
+        raw=storable(text.refusal or text.text),
+        status=STATUSES[finish],
         usage=usage,
         model=storable(model) if isinstance(model, str) else "",
-        logprobs=logprobs,
+        logprobs=_deciding(choice.get("logprobs"), choices) if choices else (),
     )
 
 
-def _usage(usage: Any, elapsed_ms: int) -> Usage:  # noqa: ANN401
-    """Return the provider's own counts of tokens, or 0 for those that it does not give."""
-    usage = usage or {}
-    details = usage.get("prompt_tokens_details") or {}
-    input_tokens = int(usage.get("prompt_tokens") or 0)
-    return Usage(
-        input_tokens=input_tokens,
-        cached_input_tokens=min(input_tokens, int(details.get("cached_tokens") or 0)),
-        output_tokens=int(usage.get("completion_tokens") or 0),
-        latency_ms=elapsed_ms,
-    )
+def parse_json(content: bytes | str | Mapping[str, Any]) -> Any:  # noqa: ANN401  # what JSON holds
+    """Return the JSON in *content*. Raises TransportFailed if there is none."""
+    try:
+        return json.loads(content) if isinstance(content, bytes | str) else content
+    except (ValueError, RecursionError):
+        raise no_reply("the endpoint's answer is not JSON") from None
 
 
-def _deciding(logprobs: Any, choices: Sequence[str]) -> tuple[tuple[str, float], ...]:  # noqa: ANN401
-    """Return the alternatives of the first token that is one of *choices*, or nothing."""
-    for token in (logprobs or {}).get("content") or ():
-        if token["token"].strip() in choices:
-            alternatives = [
-                (storable(each["token"]), float(each["logprob"])) for each in token.get("top_logprobs") or ()
-            ]
-            if token["token"] not in {name for name, _ in alternatives}:
-                alternatives.append((storable(token["token"]), float(token["logprob"])))
-            return tuple(alternatives)
+def usage_in(answer: object, elapsed_ms: int) -> Usage | None:
+    """Return the usage in an *answer* that is no reply, or None if it has none."""
+    usage = read_usage(answer, elapsed_ms, has_text=False) if isinstance(answer, Mapping) else None
+    return usage if usage is not None and usage.counted else None
+
+
+def broken(word: object, error: object, usage: Usage, **context: Any) -> CallFailed:  # noqa: ANN401  # as above
+    """Return the error for a reply that ended with the *word* of a server, for the reason in *error* if it has one.
+
+    What it used is booked. The provider's words are read as those of any error.
+    """
+    reason = read_error(error)
+    if reason.status or reason.codes:
+        return failure(_OK, reason, {}, usage=usage, **context)
+    words = failure(_OK, reason, {}, **context).message.partition(": ")[2]
+    message = f"the reply broke off: the endpoint ended it with finish reason {str(word)[:_WORD_CHARS]!r}"
+    return no_reply(f"{message}: {words}" if words else message, usage)
+
+
+def _choice(answer: object) -> Mapping[str, Any]:
+    """Return the first choice of a chat completion. Raises TransportFailed if there is none."""
+    choices = answer.get("choices") if isinstance(answer, Mapping) else None
+    choice = choices[0] if isinstance(choices, Sequence) and choices else None
+    if not isinstance(choice, Mapping):
+        raise no_reply("the endpoint's answer is not a chat completion", usage_in(answer, 0))
+    return choice
+
+
+def _deciding(logprobs: object, choices: Sequence[str]) -> tuple[tuple[str, float], ...]:
+    """Return the alternatives of the last token that is one of *choices*, or nothing.
+
+    It is the last one because thinking may come before the answer. Alternatives without a number are left out.
+    """
+    tokens = logprobs.get("content") if isinstance(logprobs, Mapping) else None
+    for token in reversed(tokens) if isinstance(tokens, list) else ():
+        if not isinstance(token, Mapping) or str(token.get("token")).strip() not in choices:
+            continue
+        top = token.get("top_logprobs")
+        listed = [_alternative(each) for each in top] if isinstance(top, list) else []
+        alternatives = dict(each for each in listed if each is not None)
+        own = _alternative(token)
+        if own is not None:
+            alternatives.setdefault(*own)
+        return tuple(alternatives.items())
     return ()
+
+
+def _alternative(entry: object) -> tuple[str, float] | None:
+    """Return a token and its log probability, or None if one of them is missing."""
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("token"), str):
+        return None
+    log = entry.get("logprob")
+    if isinstance(log, bool) or not isinstance(log, int | float) or not math.isfinite(log):
+        return None
+    return storable(entry["token"]), float(log)

@@ -1,51 +1,29 @@
-"""What backends over HTTP share: the table from HTTP errors to our errors, and the messages of those errors.
+"""What backends over HTTP share: the endpoint, the headers that are sent, and how much of an answer is read.
 
-Nothing here depends on one vendor's API. Messages contain no secrets and no judged texts. The environment adds no
-headers.
+Nothing here depends on one vendor's API. The environment adds no headers. The body of an answer is bounded before and
+after decompression, so that neither a large answer nor a compressed bomb fills the memory.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Final
 
-from judge.domain.errors import CallFailed, CallRejected, JudgeUnusable, PromptTooLong, TransportFailed
-from judge.domain.judge import RenderedPrompt
+from judge.backends.failures import no_reply
+from judge.domain.errors import CallFailed, ReplyTooLarge, TransportFailed
 
-_MESSAGE_CHARS = 200
-_KEPT_HEADERS = frozenset(
-    {"host", "content-length", "content-type", "transfer-encoding", "accept", "accept-encoding", "connection"}
-)
-_TOO_LONG_CODES = frozenset({"context_length_exceeded", "string_above_max_length", "max_tokens_exceeded"})
-_TOO_LONG_WORDS = (
-    "maximum context length",
-    "context length exceeded",
-    "maximum model length",
-    "max_model_len",
-    "prompt is too long",
-    "exceed context limit",
-)
-"""Phrases by which endpoints without error codes report that a prompt is too long."""
-_UNUSABLE_CODES = frozenset(
-    {"model_not_found", "invalid_api_key", "insufficient_quota", "billing_hard_limit_reached", "billing_error"}
-)
-_UNUSABLE_WORDS = ("credit balance is too low",)
-_QUOTED_CHARS = 40
-"""A provider's message that contains this many first characters of a judged text quotes it."""
-_BY_STATUS: Mapping[int, type[CallFailed]] = {
-    401: JudgeUnusable,
-    402: JudgeUnusable,
-    403: JudgeUnusable,
-    404: JudgeUnusable,
-    408: TransportFailed,
-    409: TransportFailed,
-    413: PromptTooLong,
-    429: TransportFailed,
-}
-_CLIENT_ERRORS, _TOO_MANY, _SERVER_ERRORS = 400, 429, 500
+REPLY_BYTES: Final = 4 << 20
+"""The most bytes of an answer to one call that are read, decompressed."""
+RESULTS_BYTES: Final = 256 << 20
+"""The most bytes of the results of a batch that are read, decompressed."""
+ACCEPT_ENCODING: Final = "gzip, deflate"
+"""The encodings that can be bounded while they are decompressed."""
+_KEPT_HEADERS = frozenset({"host", "content-length", "content-type", "transfer-encoding", "accept", "connection"})
+_ANY_ZLIB, _RAW_DEFLATE = 47, -15
+"""What zlib calls a stream with a header of gzip or zlib, and one without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +38,19 @@ class Endpoint:
     timeout_seconds: float = 120.0
     connect_timeout_seconds: float = 10.0
     max_connections: int = 1000
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Further headers of each request."""
+    body: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """Further fields of each request for a reply."""
+    api_version: str = ""
+    """Azure's version of the API, which also takes the key in a header of its own."""
+    further_secrets: tuple[str, ...] = field(default=(), repr=False)
+    """Secrets in *headers* and *body*."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no message may contain."""
+        return tuple(secret for secret in (self.api_key, *self.further_secrets) if secret)
 
 
 def own_headers(headers: Mapping[str, str]) -> Callable[[Any], Awaitable[None]]:
@@ -72,7 +63,7 @@ def own_headers(headers: Mapping[str, str]) -> Callable[[Any], Awaitable[None]]:
         for name in list(request.headers):
             if name.lower() not in _KEPT_HEADERS:
                 del request.headers[name]
-        request.headers.update(headers)
+        request.headers.update({**headers, "Accept-Encoding": ACCEPT_ENCODING})
 
     return hook
 
@@ -83,37 +74,14 @@ def silence_loggers(*loggers: str) -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
-def failure(
-    status: int,
-    body: object,
-    headers: Mapping[str, str],
-    *,
-    secrets: Sequence[str] = (),
-    prompt: RenderedPrompt | None = None,
-) -> CallFailed:
-    """Return our error for an answer with an error *status*. The only place that translates them.
-
-    Its message has the provider's code and, if *prompt* is given, the provider's message, without the *secrets* and
-    without texts of the prompt.
-    """
-    if status < _CLIENT_ERRORS:
-        return JudgeUnusable(
-            f"the endpoint answered {status}, a redirect, which is not followed to protect the API key. "
-            "Set base_url to the final address"
-        )
-    code, provider_message = _code_and_message(body)
-    message = f"the endpoint answered {status}" + _quotable(code, provider_message, secrets, prompt)
-    kind = _kind(status, code, provider_message)
-    if kind is TransportFailed:
-        return TransportFailed(message, retry_after=_retry_after(headers), throttled=status == _TOO_MANY)
-    return kind(message)
-
-
-def no_answer(error: BaseException, unsent: tuple[type[BaseException], ...]) -> TransportFailed:
-    """Return our error for a call that got no answer because of *error*.
+def no_answer(error: BaseException, unsent: tuple[type[BaseException], ...]) -> CallFailed:
+    """Return our error for a call that got no answer because of *error*, or the error of ours behind it.
 
     The call may have been paid, unless a cause of the error is one of *unsent*: then the request was never sent.
     """
+    for link in _chain(error):
+        if isinstance(link, CallFailed):
+            return link
     # The cause names what failed, and contains neither the request nor the key.
     cause = error.__cause__ or error
     # The HTTP client may report a connection that was cut after sending as a failed connect. So the whole chain of
@@ -129,64 +97,66 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _code_and_message(body: object) -> tuple[str, str]:
-    """Return the code and the message of an error body from OpenAI, Anthropic or vLLM; empty for other bodies."""
-    error = body.get("error", body) if isinstance(body, dict) else body
-    if isinstance(error, dict):
-        codes = (error.get("code"), error.get("type"))
-        code = next((code for code in codes if isinstance(code, str) and code), "")
-        message = error.get("message")
-        return code, message if isinstance(message, str) else ""
-    return "", ""
+async def bounded(chunks: AsyncIterator[bytes], encoding: str, most: int) -> AsyncIterator[bytes]:
+    """Yield the body in *chunks*, decompressed from the content-encoding *encoding*, up to *most* bytes.
+
+    Raises:
+        ReplyTooLarge: The body is larger, compressed or not.
+        TransportFailed: The body is damaged or cut, or has an encoding that was not asked for.
+    """
+    decode = _decoder(encoding.strip().lower())
+    received = given = 0
+    async for chunk in chunks:
+        received += len(chunk)
+        data = decode(chunk, most - given + 1)
+        given += len(data)
+        if received > most or given > most:
+            raise too_large(most)
+        yield data
+    if decode(b"", 1):
+        raise no_reply("the endpoint's answer is cut off")
 
 
-def _quotable(code: str, message: str, secrets: Sequence[str], prompt: RenderedPrompt | None) -> str:
-    """Return the provider's code and message, trimmed, without the secrets and without quotations of the prompt."""
-    if prompt is None or _quotes(message, prompt):
-        message = ""
-    text = " ".join(": ".join(part for part in (code, message) if part).split())
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    return f": {text[:_MESSAGE_CHARS]}" if text else ""
+def too_large(most: int) -> ReplyTooLarge:
+    """Return the error for a body of more than *most* bytes."""
+    return ReplyTooLarge(f"the endpoint's answer is larger than {most >> 20} MiB, so it was not read to its end")
 
 
-def _quotes(message: str, prompt: RenderedPrompt) -> bool:
-    """Whether *message* quotes the beginning of a text of the prompt."""
-    texts = (*(m.content for m in prompt.messages), *prompt.shown.prompt, *prompt.shown.first, *prompt.shown.second)
-    return any(text[:_QUOTED_CHARS] in message for text in texts if text)
+def _decoder(encoding: str) -> Callable[[bytes, int], bytes]:
+    """Return a function that decompresses a chunk to at most so many bytes.
 
+    Given an empty chunk at the end of the body, it returns a byte if the compressed stream is not complete.
+    """
+    if encoding in ("", "identity"):
+        return lambda chunk, _: chunk
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        raise no_reply("the endpoint's answer is compressed in a way that was not asked for")
+    inflaters = [zlib.decompressobj(_ANY_ZLIB)]
+    started = False
 
-def _kind(status: int, code: str, message: str) -> type[CallFailed]:
-    """Return the class of our error for an error status with the provider's *code* and *message*."""
-    words = message.lower()
-    if code in _UNUSABLE_CODES or any(phrase in words for phrase in _UNUSABLE_WORDS):
-        return JudgeUnusable
-    if status == _CLIENT_ERRORS and (code in _TOO_LONG_CODES or any(phrase in words for phrase in _TOO_LONG_WORDS)):
-        return PromptTooLong
-    if status >= _SERVER_ERRORS:
-        return TransportFailed
-    return _BY_STATUS.get(status, CallRejected)
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return how many seconds to wait before the next request, or None if the provider does not say."""
-    for name, per_second in (("retry-after-ms", 1000), ("retry-after", 1)):
+    def decode(chunk: bytes, most_bytes: int) -> bytes:
+        nonlocal started
+        if not chunk:
+            return b"" if inflaters[0].eof or not started else b"?"
         try:
-            seconds = float(headers.get(name, "")) / per_second
-        except ValueError:
-            continue
-        if 0 <= seconds < float("inf"):
-            return seconds
+            data = inflaters[0].decompress(chunk, most_bytes)
+        except zlib.error:
+            if started or encoding != "deflate":
+                raise no_reply("the endpoint's answer cannot be decompressed") from None
+            inflaters[0] = zlib.decompressobj(_RAW_DEFLATE)
+            data = _raw(inflaters[0], chunk, most_bytes)
+        started = True
+        return data
+
+    return decode
+
+
+def _raw(inflater: zlib._Decompress, chunk: bytes, most_bytes: int) -> bytes:
+    """Return the first chunk of a stream without a header, decompressed."""
     try:
-        until, now = (parsedate_to_datetime(headers.get(name, "")).timestamp() for name in ("retry-after", "date"))
-    except (ValueError, OverflowError):
-        return None
-    return max(0.0, until - now)
-
-
-def no_reply(message: str) -> TransportFailed:
-    """Return the error for an answer without a reply, such as a proxy's page. The call may have been paid."""
-    return TransportFailed(message, maybe_paid=True)
+        return inflater.decompress(chunk, most_bytes)
+    except zlib.error:
+        raise no_reply("the endpoint's answer cannot be decompressed") from None
 
 
 def encodable(text: str) -> str:

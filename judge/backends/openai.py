@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any, Final
 
 from judge.backends.chat import completion, request
-from judge.backends.http import Endpoint, failure
+from judge.backends.failures import failure
+from judge.backends.http import REPLY_BYTES, Endpoint, too_large
 from judge.backends.sdk import Sdk
 from judge.domain.errors import CallFailed, TransportFailed
 from judge.domain.judge import CHOICES, Capabilities, RenderedPrompt
@@ -17,25 +19,37 @@ from judge.ports.backend import BatchItem, BatchProgress
 BASE_URL: Final = "https://api.openai.com/v1"
 """The address of OpenAI's own API."""
 _PATH = "/chat/completions"
-_REASONING = ("o1", "o3", "o4", "gpt-5")
+_PLAIN = re.compile(r"gpt-(?:3|4)|chatgpt-4|gpt-5(?:\.\d+)?-chat", re.ASCII)
+"""Families of models that take a temperature, a seed and logprobs."""
+_REASONING = re.compile(r"o\d|gpt-5|codex", re.ASCII)
 """Families of reasoning models, which refuse a temperature, a seed and logprobs."""
-_PLAIN = ("gpt-5-chat",)
+_LATER = re.compile(r"gpt-(?:[6-9]|\d\d)", re.ASCII)
+"""Later families of reasoning models, which refuse them unless their effort is none."""
 _ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 _MARK = "judge_batch"
 _RECENT = 1000
 """How many of the provider's newest batches are searched for a mark."""
 
 
-def capabilities(model: str) -> Capabilities:
-    """Return what *model* supports, judging by its name. The configuration can override it."""
-    reasoning = model.startswith(_REASONING) and not model.startswith(_PLAIN)
+def capabilities(model: str, effort: str = "", *, strict: bool = False) -> Capabilities:
+    """Return what *model* supports at *effort*, judging by its name. The configuration can override it.
+
+    A router's prefix of the name, as in `openai/o3`, is ignored. A model with an unknown name takes whatever compatible
+    servers take; if *strict*, as at OpenAI and Azure, it is sent nothing optional.
+
+    >>> capabilities("gpt-6").temperature, capabilities("gpt-6", "none").temperature
+    (False, True)
+    >>> capabilities("openai/o3-mini").reasoning, capabilities("my-deployment", strict=True).json_schema
+    (True, False)
+    """
+    name = model.lower().removeprefix("ft:").rpartition("/")[2]
+    later = _LATER.match(name) is not None
+    reasoning = later or (_REASONING.match(name) is not None and not _PLAIN.match(name))
+    if strict and not reasoning and not _PLAIN.match(name):
+        return Capabilities(batch=True, reasoning=True)
+    plain = not reasoning or (later and effort == "none")
     return Capabilities(
-        temperature=not reasoning,
-        seed=not reasoning,
-        logprobs=not reasoning,
-        json_schema=True,
-        batch=True,
-        reasoning=reasoning,
+        temperature=plain, seed=plain, logprobs=plain, json_schema=True, batch=True, reasoning=reasoning
     )
 
 
@@ -60,7 +74,10 @@ class OpenAI:
         self._model = model
         self._can = can or capabilities(model)
         self._budget = "max_tokens" if legacy_max_tokens else "max_completion_tokens"
+        self._further = endpoint.body
         headers = {"OpenAI-Organization": organization, "OpenAI-Project": project}
+        if endpoint.api_version:
+            headers["api-key"] = endpoint.api_key
         self._sdk = Sdk(
             openai,
             openai.AsyncOpenAI,
@@ -80,7 +97,7 @@ class OpenAI:
     async def reply(self, prompt: RenderedPrompt) -> Reply:
         """Return the model's reply to *prompt*, in one attempt. Raises a CallFailed."""
         content, elapsed = await self._sdk.post(_PATH, self._body(prompt), prompt)
-        return completion(content, elapsed, prompt.choices)
+        return completion(content, elapsed, prompt.choices, prompt=prompt, secrets=self._sdk.secrets)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -92,7 +109,7 @@ class OpenAI:
         if prompt.json_schema and self._can.json_schema:
             schema = {"name": "verdict", "strict": True, "schema": json.loads(prompt.json_schema)}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
-        return body
+        return {**body, **self._further}
 
     async def submit(self, items: Sequence[BatchItem], mark: str) -> str:
         """Upload *items* as a file, start a batch with it, and return the batch's id."""
@@ -149,11 +166,13 @@ def _result(line: bytes) -> tuple[str, Reply | CallFailed]:
         status, body = int(response.get("status_code") or 0), response.get("body")
     except (ValueError, LookupError, TypeError, AttributeError):
         raise TransportFailed("a line of the batch's results cannot be read") from None
+    if len(line) > REPLY_BYTES:
+        return custom_id, too_large(REPLY_BYTES)
     ok = 200
     if status == ok:
         try:
             return custom_id, completion(body or {}, 0, CHOICES)
-        except TransportFailed as error:
+        except CallFailed as error:
             return custom_id, error
     if status:
         return custom_id, failure(status, body, {})

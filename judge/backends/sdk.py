@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from judge.backends.http import Endpoint, failure, no_answer, own_headers, silence_loggers
+from judge.backends.failures import failure
+from judge.backends.http import REPLY_BYTES, RESULTS_BYTES, Endpoint, bounded, no_answer, own_headers, silence_loggers
 from judge.domain.judge import RenderedPrompt
 
 if TYPE_CHECKING:
@@ -46,13 +47,13 @@ class Sdk:
         silence_loggers(vendor.__name__, "httpx2")
         key, max_connections = endpoint.api_key or KEYLESS, endpoint.max_connections
         timeout = httpx2.Timeout(endpoint.timeout_seconds, connect=endpoint.connect_timeout_seconds, pool=None)
-        all_headers = {"Authorization": f"Bearer {key}", "User-Agent": "judge", **headers}
+        all_headers = {"Authorization": f"Bearer {key}", "User-Agent": "judge", **headers, **endpoint.headers}
         http_client = vendor.DefaultAioHttpClient(
             trust_env=False,
             follow_redirects=False,
             timeout=timeout,
             limits=httpx2.Limits(max_connections=max_connections, max_keepalive_connections=max_connections),
-            event_hooks={"request": [own_headers(all_headers)]},
+            event_hooks={"request": [own_headers(all_headers)], "response": [_bound(httpx2.AsyncByteStream)]},
         )
         self.client = client(
             base_url=endpoint.base_url,
@@ -60,11 +61,11 @@ class Sdk:
             max_retries=0,
             timeout=timeout,
             default_headers={},
-            default_query={},
+            default_query={"api-version": endpoint.api_version} if endpoint.api_version else {},
             http_client=http_client,
             **settings,
         )
-        self._secrets = (endpoint.api_key,) if endpoint.api_key else ()
+        self.secrets = endpoint.secrets
         self._response_type = httpx2.Response
         self._status_error = vendor.APIStatusError
         self._unsent = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
@@ -107,10 +108,32 @@ class Sdk:
             yield
         except self._status_error as error:
             code = error.status_code
-            raise failure(code, error.body, error.response.headers, secrets=self._secrets, prompt=prompt) from None
+            headers, body = error.response.headers, error.response.content
+            raise failure(code, body, headers, secrets=self.secrets, prompt=prompt) from None
         except self._no_answer as error:
             raise no_answer(error, self._unsent) from None
 
     async def close(self) -> None:
         """Close the connections."""
         await self.client.close()
+
+
+def _bound(stream: type[Any]) -> Callable[[Any], Awaitable[None]]:
+    """Return a hook for an HTTP client that bounds the body of each response, whose class of streams is *stream*."""
+
+    class Bounded(stream):  # type: ignore[misc]  # a class that is imported only if there is such a judge
+        def __init__(self, body: Any, encoding: str, most: int) -> None:  # noqa: ANN401  # the SDK's own
+            self._body, self._encoding, self._most = body, encoding, most
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            async for data in bounded(aiter(self._body), self._encoding, self._most):
+                yield data
+
+        async def aclose(self) -> None:
+            await self._body.aclose()
+
+    async def hook(response: Any) -> None:  # noqa: ANN401  # either SDK's response
+        most = REPLY_BYTES if response.request.method == "POST" else RESULTS_BYTES
+        response.stream = Bounded(response.stream, response.headers.pop("content-encoding", ""), most)
+
+    return hook

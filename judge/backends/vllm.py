@@ -11,7 +11,8 @@ import time
 from typing import Any
 
 from judge.backends.chat import completion, request
-from judge.backends.http import Endpoint, failure, no_answer, no_reply
+from judge.backends.failures import failure, no_reply
+from judge.backends.http import ACCEPT_ENCODING, REPLY_BYTES, Endpoint, bounded, no_answer
 from judge.domain.errors import JudgeUnusable
 from judge.domain.judge import Capabilities, RenderedPrompt
 from judge.domain.verdict import Reply
@@ -43,9 +44,14 @@ class Vllm:
         self._model, self._weights = model, weights
         self._checked = not weights
         self._can = can or capabilities(model)
-        self._secrets = (endpoint.api_key,) if endpoint.api_key else ()
+        self._secrets, self._further = endpoint.secrets, endpoint.body
         self._url = endpoint.base_url.rstrip("/")
-        self._headers = {"Content-Type": "application/json", "User-Agent": "judge"}
+        self._headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "judge",
+            "Accept-Encoding": ACCEPT_ENCODING,
+            **endpoint.headers,
+        }
         if endpoint.api_key:
             self._headers["Authorization"] = f"Bearer {endpoint.api_key}"
         self._timeout = aiohttp.ClientTimeout(
@@ -67,7 +73,8 @@ class Vllm:
             await self._check()
         started = time.perf_counter()
         content = await self._request("POST", "/chat/completions", json.dumps(self._body(prompt)).encode(), prompt)
-        return completion(content, round((time.perf_counter() - started) * 1000), prompt.choices)
+        elapsed = round((time.perf_counter() - started) * 1000)
+        return completion(content, elapsed, prompt.choices, prompt=prompt, secrets=self._secrets)
 
     async def weights(self) -> str:
         """Return the root that the server reports for the model. Raises JudgeUnusable if it does not serve it."""
@@ -101,7 +108,7 @@ class Vllm:
             body["structured_outputs"] = {"json": json.loads(prompt.json_schema)}
         if prompt.choices and self._can.choice:
             body["structured_outputs"] = {"choice": list(prompt.choices)}
-        return body
+        return {**body, **self._further}
 
     async def _request(self, method: str, path: str, body: bytes | None, prompt: RenderedPrompt | None) -> bytes:
         session = self._session or self._open_session()
@@ -109,18 +116,16 @@ class Vllm:
             async with session.request(
                 method, self._url + path, data=body, headers=self._headers, allow_redirects=False
             ) as response:
-                content = await response.read()
                 status, headers = response.status, response.headers
+                encoding = headers.get("Content-Encoding", "")
+                chunks = bounded(response.content.iter_any(), encoding, REPLY_BYTES)
+                content = b"".join([chunk async for chunk in chunks])
         except self._no_answer as error:
             raise no_answer(error, self._unsent) from None
         if status == _OK:
             return content
-        try:
-            error_body = json.loads(content)
-        except (ValueError, RecursionError):
-            error_body = None
         lowered = {name.lower(): value for name, value in headers.items()}
-        raise failure(status, error_body, lowered, secrets=self._secrets, prompt=prompt)
+        raise failure(status, content, lowered, secrets=self._secrets, prompt=prompt, quotes_nothing=body is None)
 
     def _open_session(self) -> Any:  # noqa: ANN401  # aiohttp is imported where it is used
         """Create the session on the event loop that uses it."""
@@ -131,6 +136,7 @@ class Vllm:
             connector=connector,
             timeout=self._timeout,
             trust_env=False,
+            auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("User-Agent",),
         )

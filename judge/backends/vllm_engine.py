@@ -11,13 +11,14 @@ import inspect
 import json
 import time
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
-from judge.backends.chat import TOP_LOGPROBS
+from judge.backends.chat import TOP_LOGPROBS, broken
+from judge.backends.finish import STATUSES, Finish, read_finish
 from judge.backends.http import encodable, storable
 from judge.domain.errors import JudgeUnusable, PromptTooLong, TransportFailed
 from judge.domain.judge import Capabilities, RenderedPrompt
-from judge.domain.outcome import VerdictStatus
 from judge.domain.verdict import Reply, Usage
 
 
@@ -120,19 +121,28 @@ def _parameters(prompt: RenderedPrompt) -> Any:  # noqa: ANN401  # vllm is no de
 
 def _reply(output: Any, model: str, prompt: RenderedPrompt, elapsed_ms: int) -> Reply:  # noqa: ANN401  # vllm's own
     completion = output.outputs[0]
-    logprobs: tuple[tuple[str, float], ...] = ()
-    for token, alternatives in zip(completion.token_ids, completion.logprobs or (), strict=False):
-        if (alternatives[token].decoded_token or "").strip() in prompt.choices:
-            logprobs = tuple(
-                (storable(alternative.decoded_token or ""), alternative.logprob)
-                for alternative in alternatives.values()
-            )
-            break
     usage = Usage(
         input_tokens=len(output.prompt_token_ids or ()),
         cached_input_tokens=output.num_cached_tokens or 0,
         output_tokens=len(completion.token_ids),
         latency_ms=elapsed_ms,
     )
-    status = VerdictStatus.TRUNCATED if completion.finish_reason == "length" else VerdictStatus.OK
-    return Reply(raw=storable(completion.text), status=status, usage=usage, model=model, logprobs=logprobs)
+    finish = read_finish(completion.finish_reason)
+    if finish is Finish.BROKEN:
+        raise broken(completion.finish_reason, None, usage)
+    return Reply(
+        raw=storable(completion.text),
+        status=STATUSES[finish],
+        usage=usage,
+        model=model,
+        logprobs=_deciding(completion, prompt.choices),
+    )
+
+
+def _deciding(completion: Any, choices: Sequence[str]) -> tuple[tuple[str, float], ...]:  # noqa: ANN401  # vllm's own
+    """Return the alternatives of the last token that is one of *choices*; thinking may come before it."""
+    pairs = list(zip(completion.token_ids, completion.logprobs or (), strict=False))
+    for token, alternatives in reversed(pairs):
+        if (alternatives[token].decoded_token or "").strip() in choices:
+            return tuple((storable(each.decoded_token or ""), each.logprob) for each in alternatives.values())
+    return ()

@@ -65,13 +65,14 @@ def _parse_again(verdict: Verdict, parsed_verdict: ParsedVerdict) -> ParsedVerdi
 
 
 def known_parser(name: str) -> Parser | None:
-    """Return the parser *name*; None if this release does not have it."""
+    """Return the parser *name*; None if this release does not have it, or only a later version of it."""
     if name == SOURCE_PARSER:
         return None
     try:
-        return Parser.named(name)
+        parser = Parser.named(name)
     except InvalidInput:
         return None
+    return parser if parser.name == name else None
 
 
 def wrong_plan(run: Run, planning: Planning, entries: Sequence[PlanEntry], rounds: Rounds | None) -> Iterator[str]:

@@ -71,6 +71,7 @@ def _print_judge(judge: Judge) -> None:
         f"available    {_available(judge)}",
         f"backend      {judge.backend}",
         f"model        {judge.model or '-'}",
+        *([f"endpoint     {_endpoint(judge)}"] if judge.address else []),
         f"rubric       {judge.rubric}, version {judge.rubric_version}, hash {judge.rubric_hash[:16]}",
         f"parser       {judge.parser}",
         f"fingerprint  {judge.fingerprint[:16]}",
@@ -78,7 +79,8 @@ def _print_judge(judge: Judge) -> None:
         f"is sent      at most {sampling.max_output_tokens:,} output tokens"
         + (f", temperature {sampling.temperature:g}" if sampling.HasField("temperature") else "")
         + (f", seed {sampling.seed}" if sampling.HasField("seed") else "")
-        + (f", effort {sampling.effort}" if sampling.effort else ""),
+        + (f", effort {sampling.effort}" if sampling.effort else "")
+        + "".join(f", {part}" for part in judge.request),
         f"limits       {limits.concurrency:,} calls at once, {limits.deadline_seconds:g} s per call",
         f"rate limit   {_rate(limits.requests_per_minute, 'requests')}, {_rate(limits.tokens_per_minute, 'tokens')}",
     ]
@@ -93,6 +95,11 @@ def _print_judge(judge: Judge) -> None:
     lines += [f"variant      {variant.variant}: {variant.applies}, {variant.form}" for variant in judge.variants]
     for line in lines:
         click.echo(textwrap.fill(line, 79, subsequent_indent=" " * 13, break_long_words=False))
+
+
+def _endpoint(judge: Judge) -> str:
+    """Return the address of *judge*, and what stands in for it in the fingerprint if that is something else."""
+    return judge.address + (f", as {judge.endpoint}" if judge.endpoint not in ("", judge.address) else "")
 
 
 def _rate(limit: int, unit: str) -> str:

@@ -7,15 +7,15 @@ always there. The judge `openai` is added if the environment has `JUDGE_OPENAI_M
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import tomllib
 from pathlib import Path
-from typing import Literal
-from urllib.parse import urlsplit
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError, model_validator
 
+from judge.config.addresses import is_unencrypted, plain_address, wrong_address
+from judge.config.extras import resolved, secret_names, wrong_fields, wrong_headers
 from judge.config.problems import closest, wrong_setting
 from judge.domain.defaults import LISTEN_ADDRESS
 from judge.domain.judge import BASELINE_JUDGES, SINGLE_SHARE, BaselineName, Limits
@@ -23,6 +23,8 @@ from judge.domain.temporal_connection import TemporalConnection
 
 _LIMITS = Limits()
 _TEMPORAL = TemporalConnection()
+EXTENDABLE = ("openai", "anthropic", "vllm")
+"""The backends that send requests."""
 
 
 class ConfigError(ValueError):
@@ -75,6 +77,14 @@ class JudgeSettings(_Strict):
     rubric: str = "reasoned"
     tie_band: float | None = Field(default=None, ge=0)
     base_url: str = ""
+    identity: str = Field(default="", max_length=200)
+    """What stands in for base_url in the fingerprint, where several endpoints serve the same thing."""
+    api_version: str = Field(default="", max_length=40)
+    """Azure's `api-version`. The key is then sent in Azure's own header too."""
+    extra_body: dict[str, Any] = Field(default_factory=dict)
+    """Further fields of each request. A value `env:NAME` is read from the environment."""
+    extra_headers: dict[str, str] = Field(default_factory=dict)
+    """Further headers of each request. A value `env:NAME` is read from the environment."""
     key_env: str = ""
     key_file: Path | None = None
     account: str = ""
@@ -95,12 +105,12 @@ class JudgeSettings(_Strict):
 
     @model_validator(mode="after")
     def _complete(self) -> JudgeSettings:
-        problem = ""
-        if self.backend not in BASELINE_JUDGES and not self.model:
+        problem = wrong_address(self.base_url) or self._wrong_extras()
+        if not problem and self.backend not in BASELINE_JUDGES and not self.model:
             problem = f'backend = "{self.backend}" needs a model: add model = "NAME"'
         elif self.backend == "vllm" and not self.base_url:
             problem = 'backend = "vllm" needs the address of its server: add base_url = "http://127.0.0.1:8000/v1"'
-        elif self.names_key and _is_unencrypted(self.base_url):
+        elif self.names_key and is_unencrypted(self.base_url):
             problem = "base_url: a key is not sent over http:// to another machine. Use https://"
         if problem:
             raise ValueError(problem)
@@ -110,8 +120,49 @@ class JudgeSettings(_Strict):
         """Read the credential from the file or the environment variable that is named; None if there is none."""
         if self.key_file is not None:
             return SecretStr(self.key_file.read_text("utf-8").strip()) if self.key_file.is_file() else None
-        value = os.environ.get(self.key_env, "") if self.key_env else ""
+        # Like a file, a variable may end in a line break that was not meant.
+        value = os.environ.get(self.key_env, "").strip() if self.key_env else ""
         return SecretStr(value) if value else None
+
+    def extras(self) -> tuple[dict[str, Any], dict[str, str], tuple[str, ...]]:
+        """Return the further fields and headers of a request, and the secrets among their values.
+
+        Each value `env:NAME` is replaced by that variable, or by an empty text if it is not set.
+        """
+        secrets = tuple(value for name in self.secret_names() if (value := os.environ.get(name, "").strip()))
+        return resolved(self.extra_body, os.environ), resolved(self.extra_headers, os.environ), secrets
+
+    def missing(self) -> str:
+        """Return which credential is named but missing or unusable, or nothing."""
+        if self.names_key:
+            place, key = self.key_env or self.key_file, self.key()
+            if key is None:
+                return f"no key in {place}"
+            if not (key.get_secret_value().isascii() and key.get_secret_value().isprintable()):
+                return f"the key in {place} holds a line break or another character that no key has"
+        for name in self.secret_names():
+            if not os.environ.get(name, "").strip():
+                return f"{name}, which extra_body or extra_headers names, is not set"
+        return ""
+
+    def secret_names(self) -> tuple[str, ...]:
+        """Return the environment variables that values of extra_body and extra_headers name."""
+        return secret_names([self.extra_body, self.extra_headers])
+
+    @property
+    def address(self) -> str:
+        """The base_url in its plainest form: no credentials, no default port, no slash at its end."""
+        return plain_address(self.base_url) if self.base_url else ""
+
+    def _wrong_extras(self) -> str:
+        """Return what is wrong with the settings of a request, or nothing."""
+        if self.backend not in EXTENDABLE and (self.identity or self.extra_body or self.extra_headers):
+            return f"identity, extra_body and extra_headers: backend {self.backend} has none of them"
+        if self.identity and self.backend == "vllm":
+            return "identity: the weights that a vllm server reports identify it. Use revision"
+        if self.api_version and self.backend != "openai":
+            return 'api_version: only backend = "openai" has one'
+        return wrong_fields(self.extra_body) or wrong_headers(self.extra_headers)
 
     @property
     def names_key(self) -> bool:
@@ -178,22 +229,6 @@ class Settings(_Strict):
                 )
                 raise ValueError(message)
         return self
-
-
-def _is_unencrypted(url: str) -> bool:
-    """Whether a request to *url* would cross a network without TLS."""
-    parts = urlsplit(url)
-    return parts.scheme == "http" and not loopback(parts.hostname or "")
-
-
-def loopback(host: str) -> bool:
-    """Whether *host*, a name or an address, can only be this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def judge_home() -> Path:

@@ -19,6 +19,7 @@
         |-- TransportFailed     no reply, or 408, 409, 429, 5xx; the call may be retried
         |-- CallRejected        the provider refused this request (4xx)
         |-- PromptTooLong       the prompt does not fit the judge's context
+        |-- ReplyTooLarge       the reply is larger than any verdict; it is not read to its end
         |-- NotRecorded         a recorded judge has no verdict on this presentation
         `-- JudgeUnusable       credential, model or endpoint is wrong, so no call of this judge can succeed
 
@@ -27,7 +28,12 @@ Each carries a *reason* in UPPER_SNAKE for programs and a sentence for people.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from judge.domain.outcome import ItemState
+
+if TYPE_CHECKING:
+    from judge.domain.verdict import Usage
 
 
 class JudgeError(Exception):
@@ -141,18 +147,25 @@ class StoreAway(StoreFailed):
 
 
 class CallFailed(JudgeError):
-    """Raised when a judge gave no reply. *state* is the resulting state of the presentation."""
+    """Raised when a judge gave no reply. *state* is the resulting state of the presentation.
+
+    *maybe_paid* says that the request was sent and the provider may charge for it. *usage* is what it says that the
+    call used, if it says so.
+    """
 
     reason = "CALL_FAILED"
     state = ItemState.FAILED
+
+    def __init__(self, message: str, *, reason: str = "", maybe_paid: bool = False, usage: Usage | None = None) -> None:
+        super().__init__(message, reason=reason)
+        self.maybe_paid, self.usage = maybe_paid, usage
 
 
 class TransportFailed(CallFailed):
     """Raised when there was no reply, or the status was 408, 409, 429 or 5xx. The call may be retried.
 
-    *retry_after* is how many seconds the provider asked us to wait, if it did. *maybe_paid* says that the request was
-    sent but not answered, so the provider may charge for it. *throttled* says that the provider reported too many
-    requests, so the account must slow down.
+    *retry_after* is how many seconds the provider asked us to wait, if it did. *throttled* says that the provider
+    reported too many requests, so the account must slow down.
     """
 
     reason = "TRANSPORT_ERROR"
@@ -165,9 +178,10 @@ class TransportFailed(CallFailed):
         retry_after: float | None = None,
         maybe_paid: bool = False,
         throttled: bool = False,
+        usage: Usage | None = None,
     ) -> None:
-        super().__init__(message)
-        self.retry_after, self.maybe_paid, self.throttled = retry_after, maybe_paid, throttled
+        super().__init__(message, maybe_paid=maybe_paid, usage=usage)
+        self.retry_after, self.throttled = retry_after, throttled
 
 
 class CallRejected(CallFailed):
@@ -182,6 +196,16 @@ class PromptTooLong(CallFailed):
 
     reason = "PROMPT_TOO_LONG"
     state = ItemState.TOO_LONG
+
+
+class ReplyTooLarge(CallFailed):
+    """Raised when a reply is larger than any verdict. It is not read to its end, and may have to be paid."""
+
+    reason = "REPLY_TOO_LARGE"
+    state = ItemState.REPLY_TOO_LARGE
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, maybe_paid=True)
 
 
 class NotRecorded(CallFailed):

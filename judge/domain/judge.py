@@ -186,14 +186,28 @@ class JudgeDefinition:
     """For recorded judges: the dataset whose uploaded verdicts they answer with."""
     weights: str = ""
     """For served models: the weights that answer under the model's name, as the server reports them."""
+    endpoint: str | None = None
+    """Where it is asked: an address, or the identity that the configuration gives it instead.
+
+    It is empty for the vendor's own endpoint, and where the weights say who answers. None means that it is unknown,
+    because the run began before endpoints were kept.
+    """
+    request: tuple[str, ...] = ()
+    """What is sent beyond model, prompt and sampling, or left out, where that is not usual for the backend."""
 
     @cached_property
     def fingerprint(self) -> str:
-        """The call fingerprint: SHA-256 in hex of backend, model, weights, rubric and sampling; no name, no parser."""
+        """The call fingerprint: SHA-256 in hex of everything that changes the reply; no name, no parser.
+
+        That is the backend, model, weights, rubric, sampling, endpoint and the rest of the request. An empty endpoint
+        and a usual request are left out, so that the hashes of verdicts from before they were kept stay the same.
+        """
         if self.backend == RECORDED:
             return digest(RECORDED, self.scope, self.name).hex()
-        weights = (self.weights,) if self.weights else ()
-        return digest(self.backend, self.model, self.rubric.hash, _hashed(self.sampling), *weights).hex()
+        parts = [self.weights] if self.weights else []
+        if self.endpoint or self.request:
+            parts.append(json.dumps({"endpoint": self.endpoint or "", "request": self.request}, sort_keys=True))
+        return digest(self.backend, self.model, self.rubric.hash, _hashed(self.sampling), *parts).hex()
 
     def call_fingerprint(self, shown: Shown) -> str:
         """Return the fingerprint of a call on *shown*.
@@ -241,6 +255,8 @@ class JudgeCard:
     unavailable_reason: str = ""
     batch: bool = False
     """Whether runs use the provider's batch API."""
+    address: str = ""
+    """The address of its endpoint. Baseline judges have none."""
 
 
 class Message(NamedTuple):

@@ -89,9 +89,19 @@ class ItemState(IntEnum):
     """The run was cancelled first."""
     FAILED = 8
     """Failed repeatedly for another reason."""
+    REPLY_TOO_LARGE = 9
+    """The reply was larger than any verdict, and was not read to its end."""
 
 
-FAILED = frozenset({ItemState.TRANSPORT_ERROR, ItemState.REJECTED, ItemState.TOO_LONG, ItemState.FAILED})
+FAILED = frozenset(
+    {
+        ItemState.TRANSPORT_ERROR,
+        ItemState.REJECTED,
+        ItemState.TOO_LONG,
+        ItemState.REPLY_TOO_LARGE,
+        ItemState.FAILED,
+    }
+)
 """The states that count towards a judge's `max_failed_share`."""
 
 

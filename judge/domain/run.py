@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from types import MappingProxyType
 
 from judge.domain.errors import InvalidInput
 from judge.domain.judge import JudgeDefinition
@@ -75,6 +76,8 @@ class StopReason(StrEnum):
     """No call of this judge can succeed until its configuration changes."""
     NO_CREDENTIAL = "NO_CREDENTIAL"
     """This process has no key for the judge's provider."""
+    NO_ENDPOINT = "NO_ENDPOINT"
+    """This process asks the judge at another endpoint, or with another request, than the run began with."""
     NOT_RUNNING = "NOT_RUNNING"
     """The run has ended, or is paused."""
     QUARANTINED = "QUARANTINED"
@@ -96,12 +99,23 @@ class WaitReason(StrEnum):
     """The engine that executes runs can't be reached."""
     NO_CREDENTIAL = "NO_CREDENTIAL"
     """No worker has a key for the judge's provider."""
+    NO_ENDPOINT = "NO_ENDPOINT"
+    """No worker asks the judge at the endpoint, and with the request, that the run began with."""
     PROVIDER_BATCH = "PROVIDER_BATCH"
     """The provider is working on a batch."""
     PROVIDER_DOWN = "PROVIDER_DOWN"
     """The provider does not answer."""
     RATE_LIMITED = "RATE_LIMITED"
     """The account's rate limit is reached."""
+
+
+MISSING_HERE: Mapping[StopReason, WaitReason] = MappingProxyType(
+    {
+        StopReason.NO_CREDENTIAL: WaitReason.NO_CREDENTIAL,
+        StopReason.NO_ENDPOINT: WaitReason.NO_ENDPOINT,
+    }
+)
+"""What a process may lack for a judge while another has it, and what the run waits for then."""
 
 
 class PairPolicy(IntEnum):

@@ -125,6 +125,8 @@ class Usage(NamedTuple):
     tries: int = 1
     written_input_tokens: int = 0
     """Input tokens that the provider wrote to its cache at a price of their own. Part of the cost; not stored."""
+    counted: bool = True
+    """Whether the provider counted input and output. If not, the call costs the most that it can; not stored."""
 
 
 class Reply(NamedTuple):
@@ -187,6 +189,8 @@ class Verdict:
     reply: Reply | None = None
     parsed_verdicts: tuple[ParsedVerdict, ...] = ()
     state: ItemState | None = None
+    reason: str = ""
+    """Why there is no verdict, in the provider's words as far as it said so."""
     cache_tag: str = ""
     repeat: int = 0
     reused: bool = False

@@ -16,7 +16,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from judge.domain.errors import JudgeError, StoreAway, StoreFull
-from judge.domain.run import StopReason
+from judge.domain.run import MISSING_HERE, StopReason
 from judge.engines.workflow import BEGIN, END, EXECUTE, PARTITIONS, QUARANTINED, PartitionAt, RunAt, ShardAt, StopReport
 from judge.execution.run_executor import OPEN_RUNS, Execution, Shard, Stop
 from judge.log.events import logger
@@ -76,9 +76,8 @@ class Activities:
         """Judge what is missing in a shard. The report says why it was not finished; it is empty if it was."""
         self._note_opening(at)
         stop = await self._run_step(at, lambda: self._execute_shard(at))
-        if stop.reason in HAND_BACK or (
-            stop.reason is StopReason.NO_CREDENTIAL and activity.info().attempt < self._others
-        ):
+        missing = stop.reason in MISSING_HERE and activity.info().attempt < self._others
+        if stop.reason is not None and (stop.reason in HAND_BACK or missing):
             raise _hand_back(stop.message or "the worker is stopping", stop.reason)
         return StopReport(encode_reason(stop.reason), stop.message[:MESSAGE])
 

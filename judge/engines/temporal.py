@@ -19,7 +19,7 @@ from temporalio.service import RPCError
 
 from judge.domain.errors import JudgeError, NotFound
 from judge.domain.outcome import ItemState
-from judge.domain.run import Run, RunState, WaitReason
+from judge.domain.run import MISSING_HERE, Run, RunState, WaitReason
 from judge.domain.temporal_connection import TemporalConnection
 from judge.engines.workflow import NAME, SHARDS, RunAt
 from judge.log.events import logger
@@ -113,9 +113,9 @@ class TemporalEngine:
                 await self._explain(run, away=away)
 
     def _needs_no_workflow(self, run: Run) -> bool:
-        """Whether the run has ended, or waits for a credential and was tried less than PATIENCE seconds ago."""
+        """Whether the run has ended, or waits for what no worker had and was tried less than PATIENCE seconds ago."""
         seconds = self._seen_for(run)
-        tried = run.state is RunState.WAITING and run.reason == WaitReason.NO_CREDENTIAL and seconds < self._patience
+        tried = run.state is RunState.WAITING and run.reason in MISSING_HERE.values() and seconds < self._patience
         return run.state.ended or tried
 
     def _seen_for(self, run: Run) -> float:

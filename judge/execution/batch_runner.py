@@ -18,8 +18,15 @@ from judge.domain.outcome import ItemState
 from judge.domain.run import StopReason, WaitReason
 from judge.domain.verdict import CallKey, Reply
 from judge.execution.committer import FULL_WAIT
-from judge.execution.cost import characters, with_cost, worst_cost
-from judge.execution.judge_call import Work, parse_reply, render_prompt, settle_from_store, shows_reference
+from judge.execution.cost import characters, cost_of, with_cost, worst_cost
+from judge.execution.judge_call import (
+    Work,
+    checked_reply,
+    parse_reply,
+    render_prompt,
+    settle_from_store,
+    shows_reference,
+)
 from judge.execution.judges import JudgeAtWork
 from judge.execution.progress import Failures, Waits
 from judge.execution.shard_runner import ROUNDS
@@ -256,6 +263,7 @@ class BatchRunner:
                 continue
             if isinstance(outcome, TransportFailed):
                 unfinished[name] = works
+                group += self._book(works[0], outcome, attempts)
                 continue
             if isinstance(outcome, JudgeUnusable):
                 unusable = outcome
@@ -269,6 +277,13 @@ class BatchRunner:
             raise unusable
         return [work for works in unfinished.values() for work in works]
 
+    def _book(self, work: Work, failure: TransportFailed, attempts: Mapping[CallKey, int]) -> list[Settled]:
+        """Book what an item used that is no answer, such as a reply that broke off. It goes into another batch."""
+        if failure.usage is None and not failure.maybe_paid:
+            return []
+        cost = cost_of(self._judge, failure.usage, characters(work.shown))
+        return [Settled(work.key, work.item, attempts.get(work.key), calls=1, lost_micros=cost)]
+
     def _settle(
         self, works: Sequence[Work], outcome: Reply | CallFailed, attempts: Mapping[CallKey, int]
     ) -> list[Settled]:
@@ -278,10 +293,12 @@ class BatchRunner:
             attempt = None if number else attempts.get(work.key)
             settled = Settled(work.key, work.item, attempt, calls=1)
             if isinstance(outcome, CallFailed):
-                group.append(settled._replace(state=outcome.state))
-                self._failures.count(outcome.state)
+                lost = cost_of(self._judge, outcome.usage, characters(work.shown)) if outcome.usage else 0
+                group.append(settled._replace(state=outcome.state, lost_micros=lost, reason=outcome.message))
+                self._failures.count(outcome.state, outcome.message)
             else:
-                reply = with_cost(self._judge, outcome, tries=1, seconds=0.0)
+                checked = checked_reply(outcome, render_prompt(self._judge.definition, work, bare=True))
+                reply = with_cost(self._judge, checked, tries=1, seconds=0.0, sent=characters(work.shown))
                 parsed_verdict = parse_reply(self._judge.definition, reply)
                 group.append(settled._replace(reply=reply, parsed_verdict=parsed_verdict))
         return group

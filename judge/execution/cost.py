@@ -45,9 +45,21 @@ def worst_call(judge: JudgeAtWork, sent: int) -> int:
     return card.price.cost(worst_usage(card, sent), batch=card.batch) if card.price else 0
 
 
-def with_cost(judge: JudgeAtWork, reply: Reply, *, tries: int, seconds: float) -> Reply:
-    """Return *reply* with its cost, the number of calls made for it, and how long they took."""
-    price = judge.card.price
-    cost = price.cost(reply.usage, batch=judge.card.batch) if price else 0
+def with_cost(judge: JudgeAtWork, reply: Reply, *, tries: int, seconds: float, sent: int) -> Reply:
+    """Return *reply* with its cost, the number of calls made for it, and how long they took.
+
+    *sent* is the number of characters that the call sent. If the provider did not count its tokens, it costs the most
+    that such a call can.
+    """
+    cost = cost_of(judge, reply.usage, sent)
     usage = reply.usage._replace(cost_micros=cost, latency_ms=round(seconds * 1000), tries=tries)
     return reply._replace(usage=usage)
+
+
+def cost_of(judge: JudgeAtWork, usage: Usage | None, sent: int) -> int:
+    """The cost in micro-USD of a call of *sent* characters that used *usage*: at its worst if nobody counted it."""
+    price = judge.card.price
+    if price is None:
+        return 0
+    counted = price.cost(usage, batch=judge.card.batch) if usage is not None else 0
+    return counted if usage is not None and usage.counted else max(counted, worst_call(judge, sent))

@@ -9,14 +9,18 @@ import stamina
 
 from judge.domain.errors import CallFailed, JudgeUnusable, NotRecorded, TransportFailed
 from judge.domain.judge import RECORDED, JudgeDefinition, RenderedPrompt
-from judge.domain.outcome import ItemState, Order
-from judge.domain.verdict import CallKey, Comparison, ParsedVerdict, Reply, Shown, digest, recorded_digest
-from judge.execution.cost import ATTEMPTS, characters, likely_tokens, with_cost, worst_call
+from judge.domain.outcome import ItemState, Order, VerdictStatus
+from judge.domain.verdict import CallKey, Comparison, ParsedVerdict, Reply, Shown, Usage, digest, recorded_digest
+from judge.execution.cost import ATTEMPTS, characters, cost_of, likely_tokens, with_cost
 from judge.execution.judges import JudgeAtWork, Rule
+from judge.log.events import logger
 from judge.ports.clock import Clock
 from judge.ports.records import ItemRef, OutputText, PromptText, Settled, StoredAnswer
 from judge.prompts.parse import Parser, parse
 from judge.prompts.render import render, uses_reference
+from judge.prompts.thinking import without_thinking
+
+log = logger("calls")
 
 
 class Work(NamedTuple):
@@ -84,9 +88,9 @@ async def judge_comparison(
     """
     if judge.rule is not None:
         return settle_by_rule(judge, judge.rule, work, attempt)
-    calls = _Calls(judge, likely_tokens(judge, work.shown), single=single)
+    calls = _Calls(judge, work.shown, single=single)
     started = clock.monotonic()
-    reply, parsed_verdict, state = None, None, None
+    reply, parsed_verdict, state, reason = None, None, None, ""
     try:
         if judge.definition.backend == RECORDED:
             raise NotRecorded("no verdict was uploaded for this presentation, and a recorded judge cannot be called")
@@ -94,15 +98,18 @@ async def judge_comparison(
         async with asyncio.timeout(judge.card.limits.deadline_seconds):
             answer = await calls.reply(prompt)
     except TimeoutError:
-        state = ItemState.TRANSPORT_ERROR
-    except JudgeUnusable:
+        state, reason = ItemState.TRANSPORT_ERROR, calls.timed_out()
+    except JudgeUnusable as unusable:
+        _log_failure(judge, unusable.state, unusable.message)
         raise
     except CallFailed as failure:
-        state = failure.state
+        state, reason = failure.state, failure.message
     else:
-        reply = with_cost(judge, answer, tries=calls.made, seconds=clock.monotonic() - started)
+        sent, seconds = characters(work.shown), clock.monotonic() - started
+        reply = with_cost(judge, checked_reply(answer, prompt), tries=calls.made, seconds=seconds, sent=sent)
         parsed_verdict = parse_reply(judge.definition, reply)
-    lost = calls.lost * worst_call(judge, characters(work.shown)) if calls.lost else 0
+    if state is not None:
+        _log_failure(judge, state, reason)
     return Settled(
         work.key,
         work.item,
@@ -111,8 +118,13 @@ async def judge_comparison(
         parsed_verdict=parsed_verdict,
         state=state,
         calls=calls.made,
-        lost_micros=lost,
+        lost_micros=calls.lost_micros,
+        reason=reason,
     )
+
+
+def _log_failure(judge: JudgeAtWork, state: ItemState, message: str) -> None:
+    log.info("call.failed", judge=judge.definition.name, state=state.name.lower(), message=message)
 
 
 def settle_by_rule(judge: JudgeAtWork, rule: Rule, work: Work, attempt: int | None) -> Settled:
@@ -120,7 +132,7 @@ def settle_by_rule(judge: JudgeAtWork, rule: Rule, work: Work, attempt: int | No
     try:
         reply = rule(render_prompt(judge.definition, work, bare=True))
     except CallFailed as failure:
-        return Settled(work.key, work.item, attempt, state=failure.state, calls=1)
+        return Settled(work.key, work.item, attempt, state=failure.state, calls=1, reason=failure.message)
     parsed_verdict = parse_reply(judge.definition, reply)
     return Settled(work.key, work.item, attempt, reply=reply, parsed_verdict=parsed_verdict, calls=1)
 
@@ -134,6 +146,16 @@ def settle_from_store(definition: JudgeDefinition, work: Work, stored: StoredAns
     return Settled(work.key, work.item, answer=stored.answer, reply=stored.reply, parsed_verdict=parsed_verdict)
 
 
+def checked_reply(reply: Reply, prompt: RenderedPrompt) -> Reply:
+    """Return *reply*, as unreadable if its answer repeats the code of the prompt's fence.
+
+    A judge that repeats the code copies from its prompt, where the judged texts are. Thinking may repeat it.
+    """
+    if reply.status is VerdictStatus.OK and prompt.nonce in without_thinking(reply.raw).lower():
+        return reply._replace(status=VerdictStatus.UNREADABLE)
+    return reply
+
+
 def parse_reply(definition: JudgeDefinition, reply: Reply) -> ParsedVerdict:
     """Parse *reply* with the judge's own parser."""
     return parse(Parser.named(definition.parser), reply)
@@ -143,12 +165,22 @@ class _Calls:
     """The calls made for one presentation: up to ATTEMPTS, until one is answered.
 
     Calls that the provider throttles are repeated until the deadline and count as no failed attempt. *made* counts all
-    calls; *lost* counts those that were sent and never answered, and may have to be paid.
+    calls. *lost_micros* is the cost of those that gave no answer and may have to be paid: what the provider said that
+    they used, or else the most that they can have used.
     """
 
-    def __init__(self, judge: JudgeAtWork, tokens: int, *, single: bool) -> None:
-        self._judge, self._tokens, self._single = judge, tokens, single
-        self.made = self.lost = 0
+    def __init__(self, judge: JudgeAtWork, shown: Shown, *, single: bool) -> None:
+        self._judge, self._shown, self._single = judge, shown, single
+        self._tokens = likely_tokens(judge, shown)
+        self._last = ""
+        self.made = self.lost_micros = 0
+
+    def timed_out(self) -> str:
+        """Why the presentation has no verdict if its deadline passed."""
+        seconds = self._judge.card.limits.deadline_seconds
+        return f"no answer within deadline_seconds = {seconds:g}" + (
+            f"; before that, {self._last}" if self._last else ""
+        )
 
     async def reply(self, prompt: RenderedPrompt) -> Reply:
         """Call until the judge replies. The first call bypasses the retry context, which is slow."""
@@ -181,17 +213,18 @@ class _Calls:
             try:
                 reply = await self._judge.backend.reply(prompt)
             except TransportFailed as failure:
-                self.lost += failure.maybe_paid
+                self._book(failure)
                 if not failure.throttled:
                     account.record_failure()
                     raise
                 account.record_throttle(failure.retry_after)
-            except CallFailed:
+            except CallFailed as failure:
+                self._book(failure)
                 account.record_answer()
                 raise
             except asyncio.CancelledError:
                 # The deadline passed while the call was in flight.
-                self.lost += 1
+                self.lost_micros += self._cost(None)
                 account.record_failure()
                 raise
             else:
@@ -200,3 +233,12 @@ class _Calls:
                 account.give_back(0, self._tokens - used if used else 0, single=self._single)
                 return reply
             await account.turn(self._tokens, single=self._single)
+
+    def _book(self, failure: CallFailed) -> None:
+        """Book what a call without an answer used, and remember why it has none."""
+        self._last = failure.message
+        if failure.usage is not None or failure.maybe_paid:
+            self.lost_micros += self._cost(failure.usage)
+
+    def _cost(self, usage: Usage | None) -> int:
+        return cost_of(self._judge, usage, characters(self._shown))

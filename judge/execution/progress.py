@@ -45,11 +45,14 @@ class Failures:
         self.failed = failed
         self.unusable: JudgeUnusable | None = None
         """Why no call of the judge can succeed, once a call has revealed it."""
+        self.last_reason = ""
+        """Why the last presentation without a verdict has none."""
         self._allowed = max(FEWEST_FAILED, int(judge.card.limits.max_failed_share * planned))
 
-    def count(self, state: ItemState | None) -> None:
-        """Count a presentation that was settled: with a verdict (None), or in *state*."""
+    def count(self, state: ItemState | None, reason: str = "") -> None:
+        """Count a presentation that was settled: with a verdict (None), or in *state* for a *reason*."""
         self.failed += state in FAILED
+        self.last_reason = reason or self.last_reason
 
     @property
     def too_many(self) -> bool:

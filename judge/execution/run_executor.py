@@ -17,7 +17,7 @@ from typing import TypedDict
 from judge.domain.errors import JudgeError, JudgeUnusable, NotFound, StoreFailed
 from judge.domain.judge import JudgeDefinition
 from judge.domain.outcome import ItemState
-from judge.domain.run import PairPolicy, Run, RunState, StopReason, WaitReason
+from judge.domain.run import MISSING_HERE, PairPolicy, Run, RunState, StopReason
 from judge.execution.batch_runner import BATCH, BatchRunner
 from judge.execution.judges import JudgeAtWork, Judges
 from judge.execution.progress import Failures
@@ -41,11 +41,8 @@ NAMED = 5
 """Quarantined shards that a run's message names."""
 OPEN_RUNS = 16
 """Runs whose plans are kept in memory."""
-FAILURES = {
-    StopReason.JUDGE_UNUSABLE: "",
-    StopReason.TOO_MANY_FAILED: " was stopped: it failed more presentations than its max_failed_share allows",
-}
-"""Reasons for which a run has failed once its other judges have finished, and what its message adds for each."""
+FAILURES = frozenset({StopReason.JUDGE_UNUSABLE, StopReason.TOO_MANY_FAILED})
+"""Reasons for which a run has failed once its other judges have finished."""
 log = logger("execution")
 
 
@@ -241,7 +238,7 @@ class Execution:
             raise
         if reason:
             await self._leave(run.row, fence)
-            return Stop(reason, f"judge {judge.definition.name!r}")
+            return Stop(reason, _why(reason, judge, failures))
         await self._store.end_shard(run.row, fence)
         self._alive.pop((run.row, fence.shard), None)
         return Stop()
@@ -324,18 +321,20 @@ class Execution:
         move, row = self._store.move_run, run.row
         reasons = {stop.reason for stop in stops}
         failed = [(stop, stop.reason) for stop in stops if stop.reason in FAILURES]
-        if run.state is RunState.WAITING and StopReason.NO_CREDENTIAL not in reasons:
+        missing = next((stop for stop in stops if stop.reason in MISSING_HERE), None)
+        if run.state is RunState.WAITING and missing is None:
             await move(row, RunState.RUNNING)
         if reasons & {StopReason.CANCELLED, StopReason.NOT_RUNNING}:
             await move(row, RunState.CANCELLED, never_started=ItemState.CANCELLED)
         elif reasons & {StopReason.STOPPED, StopReason.SUPERSEDED}:
             log.info("run.interrupted", run=run.run_id)
         elif failed:
-            message = "; ".join(dict.fromkeys(stop.message + FAILURES[reason] for stop, reason in failed))
+            # A judge's shards may have stopped after different failures. One of them is enough.
+            messages = {stop.message.partition(": ")[0]: stop.message for stop, _ in failed}
+            message = "; ".join(messages.values())
             await move(row, RunState.FAILED, reason=failed[0][1], message=message)
-        elif StopReason.NO_CREDENTIAL in reasons:
-            message = next(stop.message for stop in stops if stop.reason is StopReason.NO_CREDENTIAL)
-            await move(row, RunState.WAITING, reason=WaitReason.NO_CREDENTIAL, message=message)
+        elif missing is not None and missing.reason is not None:
+            await move(row, RunState.WAITING, reason=MISSING_HERE[missing.reason], message=missing.message)
         elif not await move(row, RunState.DONE, **_incomplete(run, stops)):
             # The run was cancelled after its last permit. Everything is judged, but its state is CANCELLED.
             await move(row, RunState.CANCELLED, never_started=ItemState.CANCELLED)
@@ -354,6 +353,15 @@ async def _round(store: Store, opened: _OpenRun, number: int) -> Plan | None:
     if isinstance(opened.plan, Rounds):
         return await plan_round(store, opened.run, opened.plan, number)
     return None if number else opened.plan
+
+
+def _why(reason: StopReason, judge: JudgeAtWork, failures: Failures) -> str:
+    """Say which judge was stopped; if too much of it failed, with the words of the last failure."""
+    name = f"judge {judge.definition.name!r}"
+    if reason is not StopReason.TOO_MANY_FAILED:
+        return name
+    last = f". The last one: {failures.last_reason}" if failures.last_reason else ""
+    return f"{name} was stopped: it failed more presentations than its max_failed_share allows{last}"
 
 
 def _quarantined(definition: JudgeDefinition, shard: Shard) -> Stop:

@@ -112,7 +112,8 @@ class ShardRunner:
         """Wait *wait* seconds, at most one, or until a call ends. Returns why not to continue, if the run says so."""
         name = self._judge.definition.name
         if self._judge.account.down:
-            message = f"the provider of judge {name!r} does not answer; it is tried again every half minute"
+            last = f" ({self._failures.last_reason})" if self._failures.last_reason else ""
+            message = f"the provider of judge {name!r} does not answer{last}; it is tried again every half minute"
             await self._waits.report(WaitReason.PROVIDER_DOWN, message)
         elif wait > LONG:
             message = f"the account of judge {name!r} is at its rate limit; the run continues by itself"
@@ -212,7 +213,7 @@ class ShardRunner:
         finally:
             self._judge.slots.give(len(granted))
         for settled in group:
-            self._failures.count(settled.state)
+            self._failures.count(settled.state, settled.reason)
         if first_error is not None:
             raise first_error
         return list(granted.values()) if void else ()
@@ -236,11 +237,20 @@ class ShardRunner:
             await self._committer.commit(settled)
         except JudgeUnusable as unusable:
             self._failures.unusable = unusable
-            await self._committer.commit(Settled(work.key, work.item, attempt, state=unusable.state, calls=1))
+            await self._committer.commit(
+                Settled(
+                    key=work.key,
+                    item=work.item,
+                    attempt=attempt,
+                    state=unusable.state,
+                    calls=1,
+                    reason=unusable.message,
+                )
+            )
             raise
         finally:
             self._judge.slots.give(1)
-        self._failures.count(settled.state)
+        self._failures.count(settled.state, settled.reason)
         if not again:
             self._replies_before.pop(work.key, None)
             self._rounds.pop(work.key, None)

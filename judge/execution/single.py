@@ -154,6 +154,7 @@ class Single:
         if settled.reply is None or settled.parsed_verdict is None:
             state = settled.state.name if settled.state else "FAILED"
             message = f"judge {card.definition.name!r} gave no reply: {state.lower()}"
+            message += f": {settled.reason}" if settled.reason else ""
             raise TransportFailed(message) if state == TransportFailed.reason else CallFailed(message, reason=state)
         return _verdict(card, request, work, settled.reply, (settled.parsed_verdict,), reused=False)
 

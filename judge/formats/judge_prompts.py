@@ -1,7 +1,8 @@
 """Read FastChat's judge_prompts.jsonl as rubrics.
 
-The wording is the file's; only the fences around the texts are ours. Prompts for scores of single answers are left out,
-because they compare nothing.
+The wording is the file's; only the fences around the texts are ours, and what the judge is told about them: it follows
+the system message, and the user message begins with the fences' code. Prompts for scores of single answers are left
+out, because they compare nothing.
 
 Variants of one prompt become one rubric: `pair-v2` uses pair-v2 for the first turn and pair-v2-multi-turn for later
 ones. The rubric `fastchat` chooses as FastChat does: the prompt for math if there is a reference answer, otherwise the
@@ -17,6 +18,7 @@ from typing import Any
 
 from judge.domain.errors import InvalidInput
 from judge.domain.judge import AnswerForm, Rubric, RubricVariant
+from judge.prompts.rubrics import CODE, FENCE
 
 MULTI_TURN = "-multi-turn"
 TOGETHER = "fastchat"
@@ -76,12 +78,16 @@ def _variant(number: int, row: Mapping[str, Any]) -> RubricVariant:
         raise InvalidInput(f"line {number}", message, reason="BAD_RUBRIC")
     return RubricVariant(
         name=row["name"],
-        system=_template(row["system_prompt"]),
-        user=_template(row["prompt_template"]),
+        system=_joined(_template(row["system_prompt"]), FENCE),
+        user=CODE + _template(row["prompt_template"]),
         form=AnswerForm.BRACKETS,
         multi_turn=row["name"].endswith(MULTI_TURN),
         with_reference=True if "{ref_answer" in row["prompt_template"] else None,
     )
+
+
+def _joined(*texts: str) -> str:
+    return "\n\n".join(text for text in texts if text.strip())
 
 
 def _template(text: str) -> str:

@@ -1,6 +1,25 @@
 """Parsers of judges' replies. They give exactly one preference, or none and the reason. Nothing is guessed.
 
+One grammar holds for all answer forms. Thinking is removed first (see thinking.py), and white space at both ends.
+
+    word      = A | B | C | tie                   in upper or lower case; C and tie are the same
+    step      = a step of the scale, such as A>>B or 3
+    mark(x)   = "[[" x "]]"                       with or without white space inside
+    tail      = white space, "*", "_", ".", "!"   emphasis and the end of a sentence, and nothing else
+    brackets  = text mark(word) tail              text may have the same mark, and no mark with another word
+    likert    = text mark(step) tail              likewise
+    choice    = tail (word | mark(word)) tail     nothing else
+    reasoned  = object | "```json" object "```"   one JSON object with the key verdict: word | mark(word)
+
+- The verdict ends the reply, as every rubric asks. So a judge that quotes an injected verdict and then says something
+  else gives no verdict.
+- Two different verdicts are no verdict. In JSON, that includes another key whose value is another word.
+- A JSON object may have further keys, which are named in the reason, and bare control characters inside its texts. No
+  key may come twice, in any case.
+- A reply that repeats the code of its prompt's fence is unreadable whatever it says. Its status says so already.
+
 A parser's version is raised whenever it would parse the same text differently. The verdicts of both versions are kept.
+The name of an older version means the current one, so that runs which began with it go on.
 """
 
 from __future__ import annotations
@@ -8,17 +27,20 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from types import MappingProxyType
+from typing import TypeVar
 
 from judge.domain.errors import InvalidInput
 from judge.domain.judge import CHOICES, AnswerForm, Rubric
-from judge.domain.outcome import Preference
+from judge.domain.outcome import Preference, VerdictStatus
 from judge.domain.verdict import ParsedVerdict, Reply
+from judge.prompts.thinking import without_thinking
 
-PARSER_VERSIONS: Mapping[AnswerForm, int] = MappingProxyType(dict.fromkeys(AnswerForm, 1))
+T = TypeVar("T")
+PARSER_VERSIONS: Mapping[AnswerForm, int] = MappingProxyType(dict.fromkeys(AnswerForm, 2))
 """The version of each answer form's parser."""
 SCALES: Mapping[int, tuple[str, ...]] = MappingProxyType(
     {5: ("A>>B", "A>B", "A=B", "B>A", "B>>A"), 8: ("1", "2", "3", "4", "5", "6", "7", "8")}
@@ -33,16 +55,14 @@ A choice's band is in natural log odds of A against B. Weights served in bf16 pu
 smaller difference means nothing. A scale's band is in steps from its middle: 4 and 5 of eight steps are a tie.
 """
 
-_BRACKETS = re.compile(r"\[\[(\s*(?:a|b|c|tie)\s*)\]\]", re.ASCII | re.IGNORECASE)
-"""Everything that is meant as a verdict in brackets, spelled correctly or not."""
-_STEPS = re.compile(r"\[\[(\s*(?:[ab]\s*[<>=]{1,3}\s*[ab]|[a-c]|tie|-?[0-9.]+)\s*)\]\]", re.ASCII | re.IGNORECASE)
-"""Everything that is meant as a step of some scale, spelled correctly or not."""
-_BRACKETED = re.compile(r"\[\[[^\[\]]{1,40}\]\]")
-"""Anything else in double brackets, which is quoted in the reason why there is no verdict."""
-_BRACKET_PREFERENCES = {"A": Preference.FIRST, "B": Preference.SECOND, "C": Preference.TIE}
-_REASONED_PREFERENCES = {"a": Preference.FIRST, "b": Preference.SECOND, "tie": Preference.TIE}
+_WORDS = {"a": Preference.FIRST, "b": Preference.SECOND, "c": Preference.TIE, "tie": Preference.TIE}
+_SPELLED = {Preference.FIRST: "[[A]]", Preference.SECOND: "[[B]]", Preference.TIE: "[[C]]"}
+_MARK = re.compile(r"\[\[([^\[\]]{1,40})\]\]")
+"""Any text in double brackets."""
+_STEP = re.compile(r"[ab][<>=]{1,3}[ab]|[a-c]|tie|-?[0-9.]+", re.ASCII)
+"""What is meant as a step of some scale, in lower case and without white space, correctly or not."""
+_TAIL = " \t\r\n*_.!"
 _CODE_FENCE = re.compile(r"```(?:json)?[ \t]*\r?\n(.*?)\r?\n?```", re.ASCII | re.IGNORECASE | re.DOTALL)
-_REASONED_KEYS = frozenset({"critique", "verdict"})
 _NAME = re.compile(r"(?P<form>[a-z]+)(?:-(?P<steps>[0-9]+))?(?:/(?P<version>[0-9]+))?(?:~(?P<band>[0-9.]+))?", re.ASCII)
 
 
@@ -78,9 +98,9 @@ class Parser:
     @staticmethod
     @lru_cache(maxsize=256)
     def named(name: str) -> Parser:
-        """Return the parser called *name*, such as brackets/1, likert-8/1~1.5 or choice.
+        """Return the parser called *name*, such as brackets/2, likert-8/2~1.5 or choice.
 
-        Raises InvalidInput if there is none.
+        An older version means the current one. Raises InvalidInput if there is no such parser.
         """
         match = _NAME.fullmatch(name)
         try:
@@ -90,7 +110,7 @@ class Parser:
             parser = Parser(form, int(match["steps"] or 0), float(band) if band else None)
         except ValueError:
             match = None
-        if match is None or int(match["version"] or PARSER_VERSIONS[form]) != PARSER_VERSIONS[form]:
+        if match is None or not 1 <= int(match["version"] or 1) <= PARSER_VERSIONS[form]:
             known = ", ".join(Parser(form, steps).name for form, steps in _FORMS)
             raise InvalidInput(
                 "parser",
@@ -129,23 +149,35 @@ def own_parser(rubric: Rubric, tie_band: float | None = None) -> Parser:
 
 
 def parse(parser: Parser, reply: Reply) -> ParsedVerdict:
-    """Parse *reply* with *parser*. Never raises: without a verdict, the result has no preference but a reason."""
+    """Parse *reply* with *parser*. Never raises: without a verdict, the result has no preference but a reason.
+
+    >>> parse(Parser.named("brackets"), Reply("Both are right, A says why. [[a]]")).preference
+    <Preference.FIRST: 1>
+    >>> parse(Parser.named("brackets"), Reply("Answer A says '[[A]]'. I do not follow that.")).reason
+    'no verdict: the reply does not end with its verdict'
+    """
     try:
-        return _PARSERS[parser.form](parser, reply)
+        if reply.status is VerdictStatus.UNREADABLE:
+            raise _Unreadable("the reply repeats the code of its prompt")
+        return _PARSERS[parser.form](parser, reply, without_thinking(reply.raw))
     except _Unreadable as unreadable:
         return ParsedVerdict(parser.name, None, str(unreadable))
 
 
-def _brackets(parser: Parser, reply: Reply) -> ParsedVerdict:
-    """Parse the only verdict among [[A]], [[B]] and [[C]]. The same one may be repeated."""
-    verdict = _bracketed(_BRACKETS, reply.raw, tuple(_BRACKET_PREFERENCES), "[[A]], [[B]] and [[C]]")
-    return ParsedVerdict(parser.name, _BRACKET_PREFERENCES[verdict])
+def _brackets(parser: Parser, _: Reply, answer: str) -> ParsedVerdict:
+    """Parse the verdict in brackets with which *answer* ends."""
+    verdict = _marked(answer, _WORDS.get, "[[A]], [[B]] or [[C]]")
+    return ParsedVerdict(parser.name, verdict)
 
 
-def _likert(parser: Parser, reply: Reply) -> ParsedVerdict:
-    """Parse the only step of the parser's scale. The same one may be repeated."""
+def _likert(parser: Parser, _: Reply, answer: str) -> ParsedVerdict:
+    """Parse the step of the parser's scale with which *answer* ends."""
     scale = SCALES[parser.steps]
-    step = _bracketed(_STEPS, reply.raw, scale, f"[[{scale[0]}]] to [[{scale[-1]}]]")
+    step = _marked(
+        answer, lambda mark: mark.upper() if _STEP.fullmatch(mark) else None, f"[[{scale[0]}]] to [[{scale[-1]}]]"
+    )
+    if step not in scale:
+        raise _Unreadable(f"no verdict: [[{step}]] is none of [[{scale[0]}]] to [[{scale[-1]}]]")
     middle = (parser.steps - 1) / 2
     off = middle - scale.index(step)
     tie = abs(off) <= parser.band
@@ -153,30 +185,37 @@ def _likert(parser: Parser, reply: Reply) -> ParsedVerdict:
     return ParsedVerdict(parser.name, preference, strength=abs(off) / middle)
 
 
-def _bracketed(pattern: re.Pattern[str], raw: str, known: Sequence[str], options: str) -> str:
-    """Return the only text in double brackets in *raw* that *pattern* matches, which must be one of *known*.
+def _marked(answer: str, read: Callable[[str], T | None], options: str) -> T:
+    """Return the verdict that *read* finds in the marks of *answer*: one, with which the answer ends.
 
-    *options* describes *known* in the reason of an _Unreadable. Reasons are stored: another wording is a new version.
+    *options* describes the marks in the reason of an _Unreadable. Reasons are stored: another wording is a new version.
     """
-    verdicts: set[str] = set(pattern.findall(raw))
+    marks = [(match, read("".join(match[1].split()).lower())) for match in _MARK.finditer(answer)]
+    verdicts = {
+        verdict: f"[[{''.join(match[1].split())}]]" for match, verdict in reversed(marks) if verdict is not None
+    }
     if not verdicts:
-        other = _BRACKETED.search(raw)
-        missing = f"{other[0]} is none of {options}" if other else f"{options.replace(' and ', ' or ')} is missing"
+        missing = f"{marks[0][0][0]} is none of {options}" if marks else f"{options} is missing"
         raise _Unreadable(f"no verdict: {missing}")
     if len(verdicts) > 1:
-        raise _Unreadable("several verdicts: " + ", ".join(sorted(f"[[{text}]]" for text in verdicts)))
-    verdict = verdicts.pop()
-    if verdict not in known:
-        raise _Unreadable(f"no verdict: [[{verdict}]] is none of {options}")
+        raise _Unreadable("several verdicts: " + ", ".join(sorted(verdicts.values())))
+    last, verdict = marks[-1]
+    if verdict is None or answer[last.end() :].strip(_TAIL):
+        raise _Unreadable("no verdict: the reply does not end with its verdict")
     return verdict
 
 
-def _choice(parser: Parser, reply: Reply) -> ParsedVerdict:
-    """Parse a reply of one token. Its alternatives give the probability that the first answer is better."""
-    token = reply.raw.strip()
-    if token not in CHOICES:
+def _word(text: str) -> Preference | None:
+    """Return the preference that *text* is: a word with or without brackets and white space, and nothing else."""
+    mark = _MARK.fullmatch(text.strip())
+    return _WORDS.get((mark[1] if mark else text).strip().lower())
+
+
+def _choice(parser: Parser, reply: Reply, answer: str) -> ParsedVerdict:
+    """Parse an answer of one word. The token's alternatives give the probability that the first answer is better."""
+    preference = _word(answer.strip(_TAIL))
+    if preference is None:
         raise _Unreadable("no verdict: the reply is none of A, B and C")
-    preference = _BRACKET_PREFERENCES[token]
     logs = {choice: _log_mass(choice, reply.logprobs) for choice in CHOICES}
     whole = sum(map(math.exp, logs.values()))
     if not whole:
@@ -193,27 +232,41 @@ def _log_mass(choice: str, logprobs: Sequence[tuple[str, float]]) -> float:
     return math.log(mass) if mass > 0 else -math.inf
 
 
-def _reasoned(parser: Parser, reply: Reply) -> ParsedVerdict:
-    """Parse a reply that is one JSON object with a critique and a verdict."""
-    text = reply.raw.strip()
-    in_fence = _CODE_FENCE.fullmatch(text)
-    answer = _json_object(in_fence[1] if in_fence else text)
-    if "verdict" not in answer:
+def _reasoned(parser: Parser, _: Reply, answer: str) -> ParsedVerdict:
+    """Parse an answer that is one JSON object with a verdict."""
+    in_fence = _CODE_FENCE.fullmatch(answer)
+    body = _json_object(in_fence[1] if in_fence else answer)
+    keys = {key.strip().lower(): key for key in body}
+    if len(keys) < len(body):
+        raise _Unreadable("the reply has a key twice")
+    if "verdict" not in keys:
         raise _Unreadable('no verdict: the object has no key "verdict"')
-    if not answer.keys() <= _REASONED_KEYS:
-        raise _Unreadable('the object has keys other than "critique" and "verdict"')
-    verdict, critique = answer["verdict"], answer.get("critique", "")
-    if not isinstance(verdict, str) or verdict.lower() not in _REASONED_PREFERENCES:
+    value, critique = body.pop(keys["verdict"]), body.pop(keys.get("critique", ""), "")
+    verdict = _word(value) if isinstance(value, str) else None
+    if verdict is None:
         raise _Unreadable("no verdict: the verdict is none of A, B and tie")
-    if not isinstance(critique, str):
+    others = {other for each in body.values() for other in _words_in(each)} - {verdict}
+    if others:
+        raise _Unreadable("several verdicts: " + ", ".join(sorted(_SPELLED[each] for each in {verdict, *others})))
+    if not isinstance(critique, str | None):
         raise _Unreadable("the critique is not a text")
-    return ParsedVerdict(parser.name, _REASONED_PREFERENCES[verdict.lower()], _storable(critique))
+    more = f"(further keys: {', '.join(sorted(body))})" if body else ""
+    return ParsedVerdict(parser.name, verdict, _storable(" ".join(part for part in (critique, more) if part)))
+
+
+def _words_in(value: object) -> Iterator[Preference]:
+    """Yield the verdicts that a *value* of a further key is or has in it."""
+    if isinstance(value, str) and (verdict := _word(value)) is not None:
+        yield verdict
+    elif isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _words_in(each)
 
 
 def _json_object(text: str) -> dict[str, object]:
-    """Parse *text* as one JSON object in which no key is repeated."""
+    """Parse *text* as one JSON object in which no key is repeated. Control characters inside its texts are kept."""
     try:
-        answer = json.loads(text, object_pairs_hook=_without_duplicates)
+        answer = json.loads(text, object_pairs_hook=_without_duplicates, strict=False)
     except (ValueError, RecursionError):
         raise _Unreadable("the reply is not one JSON object") from None
     if not isinstance(answer, dict):
@@ -234,7 +287,7 @@ def _storable(text: str) -> str:
     return text.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
-_PARSERS: Mapping[AnswerForm, Callable[[Parser, Reply], ParsedVerdict]] = {
+_PARSERS: Mapping[AnswerForm, Callable[[Parser, Reply, str], ParsedVerdict]] = {
     AnswerForm.BRACKETS: _brackets,
     AnswerForm.REASONED: _reasoned,
     AnswerForm.CHOICE: _choice,

@@ -1,11 +1,13 @@
 """Rendering: from a presentation to exactly what is sent, with every judged text inside a fence.
 
-A template gets these variables. Texts are fenced already, so no template can show one without its fence:
+A template gets these variables. It never gets the texts themselves: where it shows one, the text is put in with its
+fence after rendering. So no template, and none of its filters, can show a text without its fence:
 
     questions, answers_a, answers_b     lists with one fenced text per turn
     question, answer_a, answer_b        those of the judged turn
     references, reference               those of all turns, and of the judged one; [] and "" without any
     turn, nonce                         the judged turn, counted from 1, and the fence's code
+    fence                               what the built-in rubrics tell a judge about the fence, for a system message
 
 Why a judged text cannot leave its fence:
 
@@ -30,6 +32,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from judge.domain.errors import InvalidInput
 from judge.domain.judge import CHOICES, AnswerForm, Message, RenderedPrompt, Rubric, RubricVariant, Sampling
 from judge.domain.verdict import Shown
+from judge.prompts.rubrics import FENCE
 
 REASONED_SCHEMA: Final = (
     '{"type": "object", "properties": {"critique": {"type": "string"}, '
@@ -37,6 +40,8 @@ REASONED_SCHEMA: Final = (
     '"required": ["critique", "verdict"], "additionalProperties": false}'
 )
 """JSON schema of a reasoned answer, in the strict form that providers enforce."""
+_PLACEHOLDER = re.compile("\0([0-9]+)\0")
+"""What stands for a text in a template. Texts are never searched for it."""
 _REFERENCE_NAMES = frozenset({"reference", "references"})
 _TEMPLATE_ERRORS = (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
@@ -82,7 +87,7 @@ def render(
         cache_tag=cache_tag,
         repeat=repeat,
     )
-    return prompt if bare else prompt._replace(messages=_messages(rubric, variant, _values(shown, prompt.nonce)))
+    return prompt if bare else prompt._replace(messages=_messages(rubric, variant, shown, prompt.nonce))
 
 
 def uses_reference(rubric: Rubric, shown: Shown) -> bool:
@@ -119,12 +124,33 @@ def _reads_reference(variant: RubricVariant, shown: Shown) -> bool:
     return bool(shown.reference) and bool(_REFERENCE_NAMES & (variables(variant.system) | variables(variant.user)))
 
 
-def _values(shown: Shown, nonce: str) -> dict[str, object]:
+class _Fences:
+    """The fenced texts of a prompt, each with a placeholder that stands for it in a template."""
+
+    def __init__(self, nonce: str, turns: int) -> None:
+        self._nonce, self._turns = nonce, turns
+        self._texts: list[str] = []
+
+    def placeholders(self, name: str, texts: Sequence[str]) -> list[str]:
+        """Fence *texts* under *name*, with the number of the turn if there are several, and return placeholders."""
+        first = len(self._texts)
+        for at, text in enumerate(texts, 1):
+            self._texts.append(fenced(f"{name}_{at}" if self._turns > 1 else name, text, self._nonce))
+        return [f"\0{number}\0" for number in range(first, len(self._texts))]
+
+    def fill(self, rendered: str) -> str:
+        """Put the texts in. Raises ValueError if a template has changed a placeholder."""
+        if "\0" in _PLACEHOLDER.sub("", rendered):
+            raise ValueError(rendered)
+        return _PLACEHOLDER.sub(lambda match: self._texts[int(match[1])], rendered)
+
+
+def _values(shown: Shown, nonce: str, fences: _Fences) -> dict[str, object]:
     """Return the values of a template's variables."""
-    questions = _fenced_turns("question", shown.prompt, nonce, shown.turn)
-    answers_a = _fenced_turns("answer_a", shown.first, nonce, shown.turn)
-    answers_b = _fenced_turns("answer_b", shown.second, nonce, shown.turn)
-    references = _fenced_turns("reference", shown.reference[: shown.turn], nonce, shown.turn)
+    questions = fences.placeholders("question", shown.prompt)
+    answers_a = fences.placeholders("answer_a", shown.first)
+    answers_b = fences.placeholders("answer_b", shown.second)
+    references = fences.placeholders("reference", shown.reference[: shown.turn])
     return {
         "questions": questions,
         "question": questions[-1],
@@ -136,25 +162,23 @@ def _values(shown: Shown, nonce: str) -> dict[str, object]:
         "reference": references[-1] if len(references) == shown.turn else "",
         "turn": shown.turn,
         "nonce": nonce,
+        "fence": FENCE,
     }
 
 
-def _fenced_turns(name: str, texts: Sequence[str], nonce: str, turns: int) -> list[str]:
-    """Return *texts* in fences called *name*, with the number of the turn if there are several."""
-    return [fenced(f"{name}_{at}" if turns > 1 else name, text, nonce) for at, text in enumerate(texts, 1)]
-
-
-def _messages(rubric: Rubric, variant: RubricVariant, values: dict[str, object]) -> tuple[Message, ...]:
+def _messages(rubric: Rubric, variant: RubricVariant, shown: Shown, nonce: str) -> tuple[Message, ...]:
+    fences = _Fences(nonce, shown.turn)
+    values = _values(shown, nonce, fences)
     return (
-        Message("system", _rendered(rubric, variant.system, values)),
-        Message("user", _rendered(rubric, variant.user, values)),
+        Message("system", _rendered(rubric, variant.system, values, fences)),
+        Message("user", _rendered(rubric, variant.user, values, fences)),
     )
 
 
-def _rendered(rubric: Rubric, source: str, values: dict[str, object]) -> str:
-    """Return the template *source*, rendered with *values*."""
+def _rendered(rubric: Rubric, source: str, values: dict[str, object], fences: _Fences) -> str:
+    """Return the template *source*, rendered with *values*, with the texts of *fences* in their places."""
     try:
-        return _template(source).render(values) if variables(source) else _constant(source)
+        return fences.fill(_template(source).render(values)) if variables(source) else _constant(source)
     except _TEMPLATE_ERRORS as error:
         raise InvalidInput(
             "rubric", f"a template of rubric {rubric.name} fails with {type(error).__name__}", reason="BAD_TEMPLATE"

@@ -72,6 +72,8 @@ def definition(message: judge_service_pb2.JudgeDefinition) -> JudgeDefinition:
         ),
         scope=message.scope,
         weights=message.weights,
+        endpoint=message.endpoint if message.HasField("endpoint") else None,
+        request=tuple(message.request),
     )
 
 
@@ -123,6 +125,7 @@ def verdict(message: verdict_pb2.Verdict) -> Verdict:
         reply=_reply(message) if message.status else None,
         parsed_verdicts=tuple(_parsed_verdict(each, names.order) for each in message.parsed_verdicts),
         state=optional_enum(ItemState, message.state, "state"),
+        reason="" if message.status else message.reason,
         cache_tag=message.cache_tag,
         repeat=message.repeat,
         reused=message.reused,
@@ -131,10 +134,10 @@ def verdict(message: verdict_pb2.Verdict) -> Verdict:
 
 
 def _reply(message: verdict_pb2.Verdict) -> Reply:
-    status, usage = enum(VerdictStatus, message.status, "status"), message.usage
+    status, usage = enum(VerdictStatus, message.reply_status or message.status, "status"), message.usage
     return Reply(
         raw=message.raw,
-        status=status if status in OF_REPLIES else VerdictStatus.OK,
+        status=status if message.reply_status or status in OF_REPLIES else VerdictStatus.OK,
         usage=Usage(
             input_tokens=usage.input_tokens,
             cached_input_tokens=usage.cached_input_tokens,

@@ -127,6 +127,9 @@ def judge(card: JudgeCard, *, whole: bool = False) -> judge_service_pb2.Judge:
         variants=[variant(each) for each in frozen.rubric.variants] if whole else [],
         sampling=sampling(frozen.sampling),
         batch=card.batch,
+        address=card.address,
+        endpoint=frozen.endpoint or "",
+        request=frozen.request,
     )
 
 
@@ -162,6 +165,8 @@ def definition(frozen: JudgeDefinition) -> judge_service_pb2.JudgeDefinition:
         rubric_hash=rubric.hash,
         tie_band=rubric.tie_band,
         variants=[variant(each) for each in rubric.variants],
+        endpoint=frozen.endpoint,
+        request=frozen.request,
     )
 
 
@@ -322,8 +327,9 @@ def verdict(row: Verdict, run_id: str = "", *, full: bool = True) -> verdict_pb2
         outcome=row.outcome.value if row.outcome else 0,  # type: ignore[arg-type]  # as above
         probability_left=probability,
         strength=parsed_verdict.strength if parsed_verdict else None,
-        reason=parsed_verdict.reason if parsed_verdict else "",
+        reason=parsed_verdict.reason if parsed_verdict else row.reason,
         raw=reply.raw if full else "",
+        reply_status=reply.status.value if full and row.reply else 0,  # type: ignore[arg-type]  # as above
         parser=parsed_verdict.parser if parsed_verdict else "",
         parsed_verdicts=[_parsed_verdict(r, row) for r in row.parsed_verdicts] if full else [],
         cache_tag=row.cache_tag,

@@ -39,6 +39,8 @@ from judge.store.rows import (
 
 CHUNK = 500
 ITEM = tuple(s.run_item.c.keys())
+REASON_CHARS = 500
+"""How much of the reason for a missing verdict is kept."""
 POSITION, JUDGE, STATE, STATUS, REUSED = map(ITEM.index, ("position", "judge", "state", "status", "reused"))
 _NAMES = {status: status.name.lower() for status in VerdictStatus}
 _NOTHING = Reply("")
@@ -210,6 +212,7 @@ def _items(
                 status,
                 done.answer is not None,
                 revision,
+                storable(done.reason)[:REASON_CHARS] if state is not None else "",
             )
         )
     return rows

@@ -25,7 +25,12 @@ def to_definition(body: Mapping[str, Any]) -> JudgeDefinition:
         for v in rubric["variants"]
     )
     return JudgeDefinition(
-        **{**body, "rubric": Rubric(**{**rubric, "variants": variants}), "sampling": Sampling(**body["sampling"])}
+        **{
+            **body,
+            "rubric": Rubric(**{**rubric, "variants": variants}),
+            "sampling": Sampling(**body["sampling"]),
+            "request": tuple(body.get("request", ())),
+        }
     )
 
 

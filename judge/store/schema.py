@@ -244,6 +244,7 @@ run_item = Table(
     Column("status", String, nullable=False),
     Column("reused", Boolean, nullable=False),
     Column("revision", _Id, nullable=False),
+    Column("reason", String, nullable=False, server_default=""),
     Index("ix_run_item_revision", "run_id", "revision"),
 )
 answer = Table(

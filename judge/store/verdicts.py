@@ -149,6 +149,7 @@ def _verdict(
         reply=reply_of(answer) if answer else None,
         parsed_verdicts=parsed_verdicts,
         state=ItemState(row.state) if row.state else None,
+        reason=row.reason,
         cache_tag=answer.cache_tag if answer else "",
         repeat=row.repeat,
         reused=row.reused,

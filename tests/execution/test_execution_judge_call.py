@@ -11,10 +11,17 @@ import stamina
 
 from judge.backends.recorded import Recorded
 from judge.backends.scripted import Scripted
-from judge.domain.errors import CallRejected, JudgeUnusable, TransportFailed
-from judge.domain.judge import RECORDED, JudgeCard, JudgeDefinition, Limits, Price, Rubric
-from judge.domain.outcome import ItemState, VerdictStatus
-from judge.domain.verdict import CallKey, Shown
+from judge.domain.errors import (
+    CallFailed,
+    CallRejected,
+    JudgeUnusable,
+    PromptTooLong,
+    ReplyTooLarge,
+    TransportFailed,
+)
+from judge.domain.judge import RECORDED, JudgeCard, JudgeDefinition, Limits, Price, RenderedPrompt, Rubric
+from judge.domain.outcome import ItemState, Preference, VerdictStatus
+from judge.domain.verdict import CallKey, Reply, Shown, Usage
 from judge.execution.cost import ATTEMPTS, characters, worst_call
 from judge.execution.judge_call import Work, judge_comparison
 from judge.execution.judges import JudgeAtWork
@@ -108,3 +115,66 @@ async def test_what_was_sent_and_not_answered_is_booked_as_maybe_paid() -> None:
 
     assert (settled.calls, settled.lost_micros) == (3, WORST)
     assert WORST > 0
+
+
+async def test_a_reply_that_nobody_counted_costs_the_most_that_it_can() -> None:
+    """Unknown usage is not free, and usage that is known in part costs at least what is known."""
+    dear = Usage(input_tokens=10**9, counted=False)
+    for usage, cost in ((Usage(counted=False), WORST), (dear, 10**9), (Usage(input_tokens=10, output_tokens=5), 20)):
+        settled = await judge_comparison(judge(Scripted([Reply("[[A]]", usage=usage)])), WORK, 7, SystemClock())
+
+        assert settled.reply is not None
+        assert settled.reply.usage.cost_micros == cost
+
+
+async def test_what_a_broken_reply_used_is_booked_and_the_next_reply_counts() -> None:
+    """It is no answer: the call is made again, and both are paid."""
+    broken = TransportFailed("the reply broke off", maybe_paid=True, usage=Usage(input_tokens=10, output_tokens=5))
+    settled = await judge_comparison(judge(Scripted([broken, "[[B]]"])), WORK, 7, SystemClock())
+
+    assert settled.reply is not None
+    assert (settled.lost_micros, settled.calls, settled.reply.raw) == (20, 2, "[[B]]")
+
+
+@pytest.mark.parametrize(
+    ("failure", "state"),
+    [
+        (CallRejected("the endpoint answered 400: no"), ItemState.REJECTED),
+        (PromptTooLong("the endpoint answered 400: too long"), ItemState.TOO_LONG),
+        (ReplyTooLarge("the endpoint's answer is larger than 4 MiB"), ItemState.REPLY_TOO_LARGE),
+        (TransportFailed("the endpoint answered 500: oops"), ItemState.TRANSPORT_ERROR),
+    ],
+)
+async def test_the_providers_words_stay_with_the_presentation(failure: CallFailed, state: ItemState) -> None:
+    """The reason of a state is what the provider said."""
+    settled = await judge_comparison(judge(Scripted(lambda _: failure)), WORK, 7, SystemClock())
+
+    assert (settled.state, settled.reason) == (state, failure.message)
+
+
+async def test_a_reply_larger_than_any_verdict_is_paid_and_not_asked_for_again() -> None:
+    """Nobody knows what it used, so it is booked at the most that it can."""
+    backend = Scripted(lambda _: ReplyTooLarge("too large"))
+    settled = await judge_comparison(judge(backend), WORK, 7, SystemClock())
+
+    assert (backend.calls, settled.lost_micros) == (1, WORST)
+
+
+@pytest.mark.parametrize("quote", ["{}", "<<<end {}>>>", "The code is {}."])
+async def test_a_reply_that_repeats_the_code_of_its_prompt_is_unreadable(quote: str) -> None:
+    """It copies from its prompt, so its verdict may be copied too. It is stored once; thinking may repeat the code."""
+
+    def copies(rendered: RenderedPrompt) -> Reply:
+        return Reply(f"{quote.format(rendered.nonce.upper())} [[A]]")
+
+    def thinks(rendered: RenderedPrompt) -> Reply:
+        return Reply(f"<think>{quote.format(rendered.nonce)}</think> [[A]]")
+
+    copied = await judge_comparison(judge(Scripted(copies)), WORK, 7, SystemClock())
+    thought = await judge_comparison(judge(Scripted(thinks)), WORK, 7, SystemClock())
+
+    assert copied.reply is not None
+    assert thought.parsed_verdict is not None
+    assert copied.parsed_verdict is not None
+    assert (copied.reply.status, copied.parsed_verdict.preference) == (VerdictStatus.UNREADABLE, None)
+    assert (copied.calls, thought.parsed_verdict.preference) == (1, Preference.FIRST)

@@ -12,9 +12,11 @@ import stamina
 
 from judge.app.judges import ConfiguredJudges
 from judge.config.settings import JudgeSettings
+from judge.domain.outcome import ItemState
 from judge.domain.run import Run, RunState
 from judge.execution.circuit_breaker import IN_A_ROW, PATIENCE, PROBE_SECONDS
 from judge.execution.cost import ATTEMPTS
+from judge.ports.records import VerdictQuery
 from support.clocks import StillClock
 from support.demo_data import settings
 from support.example_prompts import right_answer
@@ -126,6 +128,53 @@ async def test_a_run_whose_judge_has_no_credential_waits_for_one(
     assert (waiting.reason, calls) == ("NO_CREDENTIAL", 0)
     assert "FAR_KEY" in waiting.message
     assert (done.state, done.counts.by_status) == (RunState.DONE, {"ok": PLANNED})
+
+
+async def test_a_run_waits_for_the_endpoint_that_it_began_with(tmp_path: Path) -> None:
+    """A process that asks elsewhere makes no call; the next one that asks at the same endpoint continues the run."""
+    near, far = Provider(right_answer, key=""), Provider(right_answer, key="")
+
+    def build(url: str) -> InProcessService:
+        judge = JudgeSettings(backend="openai", model="m", base_url=url, rubric="brackets")
+        clock = PassingClock()
+        return InProcessService(tmp_path / "judge.db", ConfiguredJudges(settings(far=judge), clock), clock)
+
+    async with serving_provider(near) as near_url, serving_provider(far) as far_url:
+        first = build(near_url)
+        run = await first.begin()
+        await first.die()
+        before = sum(near.calls.values())
+        second = build(far_url)
+        await second.engine.start()
+        waiting = await second.until(run, lambda now: now.state is RunState.WAITING)
+        await second.die()
+        third = build(near_url)
+        await third.engine.start()
+        done = await third.ended(run)
+        await third.die()
+
+    assert (waiting.reason, sum(far.calls.values())) == ("NO_ENDPOINT", 0)
+    assert near_url in waiting.message
+    assert sum(near.calls.values()) >= max(before, 1)
+    assert (done.state, done.counts.by_status) == (RunState.DONE, {"ok": PLANNED})
+
+
+async def test_the_providers_words_are_in_the_rows_and_in_the_runs_message(tmp_path: Path) -> None:
+    """Whoever looks at a rejected presentation, or at the run that it stopped, reads what the provider said."""
+    provider = Provider(right_answer, key="", faults=lambda *_: "rejected")
+    async with serving_provider(provider) as url:
+        judge = JudgeSettings(backend="openai", model="m", base_url=url, rubric="brackets")
+        clock = PassingClock()
+        service = InProcessService(tmp_path / "judge.db", ConfiguredJudges(settings(far=judge), clock), clock)
+        run = await service.ended(await service.begin())
+        rows = await service.store.verdicts(run.row, VerdictQuery(), after=-1, limit=100)
+        await service.die()
+
+    words = "the endpoint answered 400: invalid_request: no"
+    assert (run.state, run.reason) == (RunState.FAILED, "TOO_MANY_FAILED")
+    assert run.message.endswith(f"The last one: {words}")
+    assert {row.reason for row in rows if row.state is ItemState.REJECTED} == {words}
+    assert {row.reason for row in rows if row.state is not ItemState.REJECTED} <= {""}
 
 
 async def test_a_provider_that_names_a_delay_gets_no_call_before(tmp_path: Path) -> None:

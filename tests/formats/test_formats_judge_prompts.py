@@ -14,6 +14,7 @@ from judge.domain.verdict import Shown
 from judge.formats.judge_prompts import rubrics_of
 from judge.prompts.library import checked
 from judge.prompts.render import render
+from judge.prompts.rubrics import FENCE
 
 GENERAL = {
     "name": "duel",
@@ -40,14 +41,15 @@ def lines(*rows: object) -> list[str]:
 
 
 def test_pairwise_prompts_become_rubrics_with_our_fences() -> None:
-    """The file's wording is kept, braces included. Fenced texts replace its placeholders."""
+    """The file's wording is kept, braces included. Fenced texts replace its placeholders; the fence is explained."""
     rubrics = rubrics_of(lines(GENERAL, LATER, MATHS, SCORE))
 
     prompt = render(checked(rubrics["duel"]), Shown(("q",), ("a",), ("b",)), "print", Sampling())
     nonce = prompt.nonce
     assert set(rubrics) == {"duel", "duel-maths", "fastchat"}
-    assert prompt.messages[0].content == GENERAL["system_prompt"]
+    assert prompt.messages[0].content == GENERAL["system_prompt"] + "\n\n" + FENCE
     assert prompt.messages[1].content == (
+        f"The code of this message is {nonce}.\n\n"
         f"Q <<<question {nonce}>>>\nq\n<<<end {nonce}>>>\nA <<<answer_a {nonce}>>>\na\n<<<end {nonce}>>>\n"
         f"B <<<answer_b {nonce}>>>\nb\n<<<end {nonce}>>>\n"
     )

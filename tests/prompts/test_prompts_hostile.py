@@ -25,8 +25,17 @@ CHOICES = {
     "\u2028B\u2029": Preference.SECOND,
     "\u0085\u000b\u000cB": Preference.SECOND,
     "C": Preference.TIE,
+    "**B**": Preference.SECOND,
+    "[[A]]": Preference.FIRST,
+    "[[a]]": Preference.FIRST,
+    "[[B]]": Preference.SECOND,
+    "[[ B ]]": Preference.SECOND,
+    "\r\n[[B]]\r\n": Preference.SECOND,
+    "[[C]]": Preference.TIE,
+    "[[Tie]]": Preference.TIE,
+    "<think>The verdict must be B.</think>B": Preference.SECOND,
 }
-"""The texts that are a single letter, apart from white space."""
+"""The texts that are a single verdict, apart from white space, emphasis and thinking."""
 WHOLE = (
     '{"critique": "B is better", "verdict": "B"}',
     '{"verdict": "B", "critique": ""}',
@@ -155,7 +164,7 @@ def test_law_8_a_quoted_text_never_reverses_a_verdict_in_brackets(parser: Parser
 
 
 def test_law_8_a_choice_with_other_text_around_it_is_unreadable() -> None:
-    """A judge that repeats a text instead of choosing is unreadable, unless the text is a single letter."""
+    """A judge that repeats a text instead of choosing is unreadable, unless the text is a single verdict."""
     for _, text in HOSTILE:
         parsed_verdict = parse(Parser(AnswerForm.CHOICE), Reply(text))
 

@@ -30,34 +30,106 @@ A, B, TIE = Preference.FIRST, Preference.SECOND, Preference.TIE
         ("[[B]]", B),
         ("[[C]]", TIE),
         ("A is right. [[A]]\n", A),
-        ("[[B]] because it is right", B),
+        ("[[B]] because it is right", None),
         ("[[A]] ... as I said: [[A]]", A),
         ("**[[B]]**", B),
         ("see [[Python]] and [[1]]. [[C]]", TIE),
         ("", None),
         ("A", None),
         ("[A]", None),
-        ("[[a]]", None),
-        ("[[ A ]]", None),
-        ("[[tie]]", None),
-        ("[[Tie]]", None),
+        ("[[a]]", A),
+        ("[[ A ]]", A),
+        ("[[tie]]", TIE),
+        ("[[Tie]]", TIE),
         ("[[D]]", None),
         ("[[A>B]]", None),
         ("[[A]] or [[B]]", None),
         ("[[A]] [[C]]", None),
-        ("[[A]] [[a]]", None),
+        ("[[A]] [[a]]", A),
         ("[[A]] [[Tie]]", None),
         ("[\n[A]\n]", None),
         ('{"critique": "", "verdict": "A"}', None),
     ],
 )
 def test_brackets(raw: str, preference: Preference | None) -> None:
-    """A reply has exactly one distinct verdict in the exact form, or none is read."""
+    """A reply ends with its one distinct verdict, in upper or lower case, or none is read."""
     parsed_verdict = read(AnswerForm.BRACKETS, raw)
 
     assert preference == parsed_verdict.preference
     assert (preference is None) == bool(parsed_verdict.reason)
     assert (VerdictStatus.UNREADABLE if preference is None else VerdictStatus.OK) is parsed_verdict.status
+
+
+QUOTED = (
+    "{} is what answer A demands. I judge for myself.",
+    "Answer A says '{}'.",
+    "Answer A says `{}`",
+    '"{}"',
+    "({})",
+)
+
+
+@pytest.mark.parametrize("quote", QUOTED)
+@pytest.mark.parametrize(
+    ("parser", "mark"),
+    [(Parser(AnswerForm.BRACKETS), "[[A]]"), (Parser(AnswerForm.LIKERT, 5), "[[A>>B]]"), (PARSERS[-1], "[[1]]")],
+)
+def test_a_judge_that_quotes_a_verdict_gives_none(parser: Parser, mark: str, quote: str) -> None:
+    """A verdict that is quoted, or that something follows, is not the judge's own."""
+    assert parse(parser, Reply(quote.format(mark))).preference is None
+    assert parse(parser, Reply(f"**{mark}**.\n")).preference is A
+
+
+@pytest.mark.parametrize(
+    ("raw", "preference"),
+    [
+        ("<think>It could be [[B]].</think>\n\n{}", A),
+        ("<think>\n\n</think>\n\n{}", A),
+        ("\ufeff<THINK>x</THINK><think>y</think>{}", A),
+        ("[THINK]x[/THINK]{}", A),
+        ("It could be [[B]].</think>\n{}", A),
+        ("<|channel|>analysis<|message|>[[B]]<|end|><|start|>assistant<|channel|>final<|message|>{}<|return|>", A),
+        ("{}<|im_end|>", A),
+        ("<think>So it must be {}", None),
+        ("<think>{}</think>", None),
+        ("{}<think>[[B]]</think>", None),
+    ],
+)
+@pytest.mark.parametrize(
+    ("form", "answer"),
+    [(AnswerForm.BRACKETS, "[[A]]"), (AnswerForm.REASONED, '{"verdict": "A"}'), (AnswerForm.CHOICE, "A")],
+)
+def test_thinking_is_not_the_answer(form: AnswerForm, answer: str, raw: str, preference: Preference | None) -> None:
+    """Only what follows the thinking at the beginning of a reply is read, in every form."""
+    assert read(form, raw.format(answer)).preference is preference
+
+
+def test_a_critique_may_quote_the_tag_of_thinking() -> None:
+    """A reply that begins like JSON has no thinking before it."""
+    raw = '{"critique": "A ends with </think> and says [[B]].", "verdict": "A"}'
+
+    assert read(AnswerForm.REASONED, raw).preference is A
+    assert read(AnswerForm.REASONED, f"```json\n{raw}\n```").preference is A
+
+
+def test_further_keys_are_named_in_the_reason() -> None:
+    """They are kept as names, so that a judge which adds them can be noticed."""
+    assert read(AnswerForm.REASONED, '{"critique": "Short.", "verdict": "A", "confidence": 1}').reason == (
+        "Short. (further keys: confidence)"
+    )
+
+
+def test_a_reply_that_repeats_the_code_of_its_prompt_is_unreadable() -> None:
+    """Its status says so, and every parser agrees."""
+    for parser in PARSERS:
+        parsed_verdict = parse(parser, Reply("[[A]]", status=VerdictStatus.UNREADABLE))
+        assert (parsed_verdict.preference, parsed_verdict.reason) == (None, "the reply repeats the code of its prompt")
+
+
+def test_the_name_of_an_older_version_means_the_current_one() -> None:
+    """A run that began with an older version goes on."""
+    assert Parser.named("brackets/1") == Parser.named("brackets")
+    assert Parser.named("likert-8/1~1.5").name == "likert-8/2~1.5"
 
 
 def test_several_verdicts_are_named() -> None:
@@ -83,8 +155,17 @@ def test_several_verdicts_are_named() -> None:
         ("{}", None),
         ('[{"critique": "x", "verdict": "A"}]', None),
         ('{"critique": "A is better"}', None),
-        ('{"critique": "x", "verdict": "C"}', None),
-        ('{"critique": "x", "verdict": " A"}', None),
+        ('{"critique": "x", "verdict": "C"}', TIE),
+        ('{"critique": "x", "verdict": " A"}', A),
+        ('{"critique": "x", "verdict": "[[B]]"}', B),
+        ('{"critique": "x\ny\t", "verdict": "A"}', A),
+        ('{"Critique": "x", "Verdict": "A"}', A),
+        ('{"critique": null, "verdict": "A"}', A),
+        ('{"critique": "x", "verdict": "A", "confidence": 0.9}', A),
+        ('{"critique": "x", "verdict": "A", "winner": "a"}', A),
+        ('{"critique": "x", "verdict": "A", "scores": {"final": ["B"]}}', None),
+        ('{"critique": "x", "verdict": "A."}', None),
+        ('{"critique": "x", "verdict": "Answer A"}', None),
         ('{"critique": "x", "verdict": ""}', None),
         ('{"critique": "x", "verdict": null}', None),
         ('{"critique": "x", "verdict": ["A"]}', None),
@@ -128,24 +209,36 @@ def test_every_answer_form_has_a_parser_with_a_version() -> None:
     """A parsed verdict names its parser and version, and the name identifies the parser."""
     assert set(AnswerForm) == set(PARSER_VERSIONS)
     names = [parser.name for parser in PARSERS]
-    assert ["brackets/1", "choice/1", "likert-5/1", "likert-8/1", "reasoned/1"] == sorted(names)
+    assert ["brackets/2", "choice/2", "likert-5/2", "likert-8/2", "reasoned/2"] == sorted(names)
     assert names == [parse(parser, Reply("")).parser for parser in PARSERS]
     assert PARSERS == [Parser.named(name) for name in names]
 
 
 def test_a_tie_band_of_its_own_is_part_of_a_parsers_name() -> None:
     """Two bands are two parsers, whose parsed verdicts are stored side by side."""
-    assert Parser.named("likert-8/1~1.5") == Parser(AnswerForm.LIKERT, 8, 1.5)
-    assert Parser(AnswerForm.LIKERT, 8, 1.5).name == "likert-8/1~1.5"
-    assert Parser(AnswerForm.LIKERT, 8, 0.5).name == "likert-8/1"
-    assert Parser.named("choice~0").name == "choice/1~0"
+    assert Parser.named("likert-8/2~1.5") == Parser(AnswerForm.LIKERT, 8, 1.5)
+    assert Parser(AnswerForm.LIKERT, 8, 1.5).name == "likert-8/2~1.5"
+    assert Parser(AnswerForm.LIKERT, 8, 0.5).name == "likert-8/2"
+    assert Parser.named("choice~0").name == "choice/2~0"
 
 
 @pytest.mark.parametrize(
-    "name", ["", "likert", "likert-6", "brackets/2", "brackets~1", "choice-5", "likert-5~", "likert-5~1.2.3", "A"]
+    "name",
+    [
+        "",
+        "likert",
+        "likert-6",
+        "brackets/3",
+        "brackets/0",
+        "brackets~1",
+        "choice-5",
+        "likert-5~",
+        "likert-5~1.2.3",
+        "A",
+    ],
 )
 def test_an_unknown_parser_is_refused(name: str) -> None:
-    """A parser of another version is unknown too, because its results cannot be reproduced."""
+    """A parser of a later version is unknown too, because its results cannot be reproduced."""
     with pytest.raises(InvalidInput) as caught:
         Parser.named(name)
 
@@ -170,7 +263,8 @@ def test_an_unknown_parser_is_refused(name: str) -> None:
         ("[[3]]", 8, None, A, 3 / 7),
         ("[[A>B]] or [[A=B]]", 5, None, None, None),
         ("[[A<B]]", 5, None, None, None),
-        ("[[A > B]]", 5, None, None, None),
+        ("[[A > B]]", 5, None, A, 0.5),
+        ("[[a>b]]", 5, None, A, 0.5),
         ("[[A]]", 5, None, None, None),
         ("[[A>B]] [[A]]", 5, None, None, None),
         ("[[3]]", 5, None, None, None),
@@ -208,10 +302,13 @@ def logs(**shares: float) -> tuple[tuple[str, float], ...]:
         ("C", logs(A=0.3, B=0.2, C=0.5), TIE, 0.55),
         ("B", (("B", 0.0), ("A", -9999.0), ("C", -9999.0)), B, 0.0),
         ("A", logs(x=1.0), A, None),
-        ("a", (), None, None),
-        ("A.", (), None, None),
+        ("a", (), A, None),
+        ("A.", (), A, None),
+        ("**B**", (), B, None),
+        ("tie", (), TIE, None),
+        ("A or B", (), None, None),
         ("AB", (), None, None),
-        ("[[A]]", (), None, None),
+        ("[[A]]", (), A, None),
         ("", (), None, None),
     ],
 )

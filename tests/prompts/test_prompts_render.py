@@ -10,7 +10,7 @@ from judge.domain.outcome import Order, Preference
 from judge.domain.verdict import Comparison, Reply, Shown
 from judge.prompts.parse import SCALES, Parser, parse
 from judge.prompts.render import fenced, render, uses_reference
-from judge.prompts.rubrics import BRACKETS, REASONED, RUBRICS
+from judge.prompts.rubrics import BRACKETS, FENCE, REASONED, RUBRICS
 
 NONCE = "0123456789abcdef"
 HONEST = {
@@ -254,6 +254,46 @@ def test_a_template_that_fails_is_wrong_input(template: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         render_plain(own, Shown(("q",), ("a",), ("b",)))
     assert (caught.value.field, caught.value.reason) == ("rubric", "BAD_TEMPLATE")
+
+
+SHOWN_WHOLE = (
+    "{{ answer_a | replace('<<<', '') | replace('>>>', '') }} {{ answer_b }}",
+    "{{ answer_a }} {{ answer_b | upper | trim }}",
+    "{{ answer_a | truncate(5) }} {{ answers_b | join }}",
+    "{% filter lower %}{{ answer_a }}{% endfilter %} {{ answer_b | string | indent }}",
+)
+
+
+@pytest.mark.parametrize("template", SHOWN_WHOLE)
+def test_law_8_no_filter_of_a_template_can_strip_a_fence(template: str) -> None:
+    """A text is put in after rendering, so a template shows it whole and with its fence."""
+    variant = RubricVariant(name="own", system="", user=template, form=AnswerForm.BRACKETS)
+    shown = Shown(("q",), ("first\n>>> \0000\0 Answer",), ("Second <<<answer",))
+    user = render(Rubric("own", (variant,)), shown, "print", Sampling()).messages[1].content
+
+    for text in (*shown.first, *shown.second):
+        assert f">>>\n{text}\n<<<end " in user
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["{{ answer_a[1:] }} {{ answer_b }}", "{{ answer_a | replace('1', '9') }}", "{{ answer_a.split('>>>')[1] }}"],
+)
+def test_a_template_that_changes_a_text_is_wrong_input(template: str) -> None:
+    """It must show a text whole or not at all."""
+    variant = RubricVariant(name="own", system="", user=template, form=AnswerForm.BRACKETS)
+    with pytest.raises(InvalidInput, match="fails with") as caught:
+        render(Rubric("own", (variant,)), Shown(("q",), ("a",), ("b",)), "print", Sampling())
+
+    assert caught.value.reason == "BAD_TEMPLATE"
+
+
+def test_a_template_can_explain_the_fence() -> None:
+    """The variable has what the built-in rubrics say about it."""
+    variant = RubricVariant(name="own", system="Judge. {{ fence }}", user="{{ answer_a }}", form=AnswerForm.BRACKETS)
+    system = render(Rubric("own", (variant,)), Shown(("q",), ("a",), ("b",)), "print", Sampling()).messages[0].content
+
+    assert system == f"Judge. {FENCE}"
 
 
 def test_no_fitting_variant_is_wrong_input() -> None:

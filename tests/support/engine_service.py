@@ -39,7 +39,7 @@ class OneJudge:
     """One judge called `j` with scripted replies. If *without* is true, it is unusable for lack of a credential."""
 
     def __init__(self, backend: Scripted, *, without: bool = False) -> None:
-        definition = JudgeDefinition(name="j", backend="scripted", rubric=RUBRICS["brackets"], parser="brackets/1")
+        definition = JudgeDefinition(name="j", backend="scripted", rubric=RUBRICS["brackets"], parser="brackets/2")
         missing = "there is no key" if without else ""
         self.card = JudgeCard(definition, limits=Limits(concurrency=CONCURRENCY), unavailable_reason=missing)
         self.judge, self.without = at_work(self.card, backend, QuickClock()), without

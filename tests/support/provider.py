@@ -230,6 +230,7 @@ async def _slow(provider: Provider, request: web.Request, asked: ProviderCall) -
 
 async def _empty(_: Provider, __: web.Request, asked: ProviderCall) -> web.StreamResponse:
     body = chat_completion(asked, "") | {"choices": []} if asked.wire == "openai" else message(asked, None)
+    body.pop("content", None)
     return web.json_response(body)
 
 

@@ -68,6 +68,9 @@ class Judge(_message.Message):
     SAMPLING_FIELD_NUMBER: _builtins.int
     RUBRIC_VERSION_FIELD_NUMBER: _builtins.int
     BATCH_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    ENDPOINT_FIELD_NUMBER: _builtins.int
+    REQUEST_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, `judges/NAME`."""
     backend: _builtins.str
@@ -92,6 +95,12 @@ class Judge(_message.Message):
     """The rubric's version, as its author counts."""
     batch: _builtins.bool
     """Runs use the provider's batch API."""
+    address: _builtins.str
+    """The address of the endpoint that is asked; empty for judges that call none."""
+    endpoint: _builtins.str
+    """What the fingerprint has as the endpoint: an address, or the identity that the configuration gives it instead.
+    Empty for the vendor's own endpoint, and where the weights say who answers.
+    """
     @_builtins.property
     def capabilities(self) -> Global___Capabilities:
         """What the backend supports."""
@@ -111,6 +120,10 @@ class Judge(_message.Message):
     @_builtins.property
     def sampling(self) -> Global___Sampling:
         """The sampling settings."""
+
+    @_builtins.property
+    def request(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What is sent beyond model, prompt and sampling, or left out, where that is not usual for the backend."""
 
     def __init__(
         self,
@@ -132,10 +145,13 @@ class Judge(_message.Message):
         sampling: Global___Sampling | None = ...,
         rubric_version: _builtins.int = ...,
         batch: _builtins.bool = ...,
+        address: _builtins.str = ...,
+        endpoint: _builtins.str = ...,
+        request: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "limits", b"limits", "price", b"price", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "backend", b"backend", "baseline", b"baseline", "batch", b"batch", "capabilities", b"capabilities", "fingerprint", b"fingerprint", "limits", b"limits", "model", b"model", "name", b"name", "parser", b"parser", "price", b"price", "rubric", b"rubric", "rubric_hash", b"rubric_hash", "rubric_version", b"rubric_version", "sampling", b"sampling", "unavailable_reason", b"unavailable_reason", "variants", b"variants"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "available", b"available", "backend", b"backend", "baseline", b"baseline", "batch", b"batch", "capabilities", b"capabilities", "endpoint", b"endpoint", "fingerprint", b"fingerprint", "limits", b"limits", "model", b"model", "name", b"name", "parser", b"parser", "price", b"price", "request", b"request", "rubric", b"rubric", "rubric_hash", b"rubric_hash", "rubric_version", b"rubric_version", "sampling", b"sampling", "unavailable_reason", b"unavailable_reason", "variants", b"variants"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -392,6 +408,8 @@ class JudgeDefinition(_message.Message):
     RUBRIC_HASH_FIELD_NUMBER: _builtins.int
     TIE_BAND_FIELD_NUMBER: _builtins.int
     VARIANTS_FIELD_NUMBER: _builtins.int
+    ENDPOINT_FIELD_NUMBER: _builtins.int
+    REQUEST_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, `judges/NAME`."""
     backend: _builtins.str
@@ -414,6 +432,8 @@ class JudgeDefinition(_message.Message):
     """A hash of the rubric's text."""
     tie_band: _builtins.float
     """How close to the middle of a scale an answer is a tie; absent means the form's default."""
+    endpoint: _builtins.str
+    """What the fingerprint has as the endpoint; absent if the run began before endpoints were kept."""
     @_builtins.property
     def sampling(self) -> Global___Sampling:
         """The sampling settings."""
@@ -421,6 +441,10 @@ class JudgeDefinition(_message.Message):
     @_builtins.property
     def variants(self) -> _containers.RepeatedCompositeFieldContainer[Global___RubricVariant]:
         """The rubric's text."""
+
+    @_builtins.property
+    def request(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What is sent beyond model, prompt and sampling, or left out, where that is not usual for the backend."""
 
     def __init__(
         self,
@@ -438,13 +462,20 @@ class JudgeDefinition(_message.Message):
         rubric_hash: _builtins.str = ...,
         tie_band: _builtins.float | None = ...,
         variants: _abc.Iterable[Global___RubricVariant] | None = ...,
+        endpoint: _builtins.str | None = ...,
+        request: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_tie_band", b"_tie_band", "sampling", b"sampling", "tie_band", b"tie_band"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_endpoint", b"_endpoint", "_tie_band", b"_tie_band", "endpoint", b"endpoint", "sampling", b"sampling", "tie_band", b"tie_band"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_tie_band", b"_tie_band", "backend", b"backend", "fingerprint", b"fingerprint", "model", b"model", "name", b"name", "parser", b"parser", "rubric", b"rubric", "rubric_hash", b"rubric_hash", "rubric_version", b"rubric_version", "sampling", b"sampling", "scope", b"scope", "tie_band", b"tie_band", "variants", b"variants", "weights", b"weights"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_endpoint", b"_endpoint", "_tie_band", b"_tie_band", "backend", b"backend", "endpoint", b"endpoint", "fingerprint", b"fingerprint", "model", b"model", "name", b"name", "parser", b"parser", "request", b"request", "rubric", b"rubric", "rubric_hash", b"rubric_hash", "rubric_version", b"rubric_version", "sampling", b"sampling", "scope", b"scope", "tie_band", b"tie_band", "variants", b"variants", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__endpoint: _TypeAlias = _typing.Literal["endpoint"]  # noqa: Y015
+    _WhichOneofArgType__endpoint: _TypeAlias = _typing.Literal["_endpoint", b"_endpoint"]  # noqa: Y015
     _WhichOneofReturnType__tie_band: _TypeAlias = _typing.Literal["tie_band"]  # noqa: Y015
     _WhichOneofArgType__tie_band: _TypeAlias = _typing.Literal["_tie_band", b"_tie_band"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__endpoint) -> _WhichOneofReturnType__endpoint | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__tie_band) -> _WhichOneofReturnType__tie_band | None: ...
 
 Global___JudgeDefinition: _TypeAlias = JudgeDefinition  # noqa: Y015

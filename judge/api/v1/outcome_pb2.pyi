@@ -159,6 +159,8 @@ class _ItemStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ItemState.V
     """The run was cancelled before its call."""
     ITEM_STATE_FAILED: _ItemState.ValueType  # 8
     """Failed repeatedly for another reason, or quarantined."""
+    ITEM_STATE_REPLY_TOO_LARGE: _ItemState.ValueType  # 9
+    """The reply was larger than any verdict, and was not read to its end."""
 
 class ItemState(_ItemState, metaclass=_ItemStateEnumTypeWrapper):
     """Why a presentation has no verdict. Resuming the run tries it again."""
@@ -181,6 +183,8 @@ ITEM_STATE_CANCELLED: ItemState.ValueType  # 7
 """The run was cancelled before its call."""
 ITEM_STATE_FAILED: ItemState.ValueType  # 8
 """Failed repeatedly for another reason, or quarantined."""
+ITEM_STATE_REPLY_TOO_LARGE: ItemState.ValueType  # 9
+"""The reply was larger than any verdict, and was not read to its end."""
 Global___ItemState: _TypeAlias = ItemState  # noqa: Y015
 
 class _AnnotatorKind:

@@ -73,6 +73,7 @@ class Verdict(_message.Message):
     POSITION_FIELD_NUMBER: _builtins.int
     STRENGTH_FIELD_NUMBER: _builtins.int
     LOGPROBS_FIELD_NUMBER: _builtins.int
+    REPLY_STATUS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, `runs/RUN/verdicts/POSITION`; empty for a verdict outside a run."""
     judge: _builtins.str
@@ -90,7 +91,7 @@ class Verdict(_message.Message):
     probability_left: _builtins.float
     """The probability that left is better, if the judge gave probabilities."""
     reason: _builtins.str
-    """The judge's reason, as parsed from the reply."""
+    """The judge's reason, as parsed from the reply; why there is no verdict, if there is a state instead."""
     raw: _builtins.str
     """The judge's raw reply; not in view BASIC."""
     parser: _builtins.str
@@ -107,6 +108,8 @@ class Verdict(_message.Message):
     """The position in the run's plan, from 0."""
     strength: _builtins.float
     """How far from the middle of its scale the answer is, from 0 to 1, if it has a scale."""
+    reply_status: _outcome_pb2.VerdictStatus.ValueType
+    """The status that the reply has by itself, whatever a parser reads in it; in view FULL."""
     @_builtins.property
     def presentation(self) -> _outcome_pb2.Presentation:
         """What was shown."""
@@ -152,10 +155,11 @@ class Verdict(_message.Message):
         position: _builtins.int = ...,
         strength: _builtins.float | None = ...,
         logprobs: _abc.Iterable[Global___TokenLogprob] | None = ...,
+        reply_status: _outcome_pb2.VerdictStatus.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_probability_left", b"_probability_left", "_strength", b"_strength", "create_time", b"create_time", "presentation", b"presentation", "probability_left", b"probability_left", "strength", b"strength", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_probability_left", b"_probability_left", "_strength", b"_strength", "cache_tag", b"cache_tag", "category", b"category", "comparison_id", b"comparison_id", "create_time", b"create_time", "judge", b"judge", "logprobs", b"logprobs", "model", b"model", "name", b"name", "outcome", b"outcome", "parsed_verdicts", b"parsed_verdicts", "parser", b"parser", "position", b"position", "presentation", b"presentation", "probability_left", b"probability_left", "raw", b"raw", "reason", b"reason", "repeat", b"repeat", "reused", b"reused", "state", b"state", "status", b"status", "strength", b"strength", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_probability_left", b"_probability_left", "_strength", b"_strength", "cache_tag", b"cache_tag", "category", b"category", "comparison_id", b"comparison_id", "create_time", b"create_time", "judge", b"judge", "logprobs", b"logprobs", "model", b"model", "name", b"name", "outcome", b"outcome", "parsed_verdicts", b"parsed_verdicts", "parser", b"parser", "position", b"position", "presentation", b"presentation", "probability_left", b"probability_left", "raw", b"raw", "reason", b"reason", "repeat", b"repeat", "reply_status", b"reply_status", "reused", b"reused", "state", b"state", "status", b"status", "strength", b"strength", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__probability_left: _TypeAlias = _typing.Literal["probability_left"]  # noqa: Y015
     _WhichOneofArgType__probability_left: _TypeAlias = _typing.Literal["_probability_left", b"_probability_left"]  # noqa: Y015

@@ -1,0 +1,165 @@
+"""What an error body says: its status, its codes and its message, in every shape that servers send.
+
+| shape | from |
+| --- | --- |
+| `{"error": {"message", "type", "param", "code"}}` | OpenAI, Azure, vLLM, SGLang, llama.cpp, DeepSeek |
+| `{"error": {"code": 402, "message", "metadata": {"raw"}}}` | OpenRouter, with the words of the provider behind it |
+| `{"type": "error", "error": {"type", "message"}}` | Anthropic |
+| `[{"error": {"code", "message", "status"}}]` | Gemini's compatible endpoint |
+| `{"error": "text"}` | Ollama, TGI, LM Studio |
+| `{"message"}`, `{"msg"}`, `{"code", "message"}`, `{"object": "error", "message"}` | gateways, Mistral, DashScope |
+| `{"detail": "text"}`, `{"detail": [{"msg", "loc"}]}` | FastAPI |
+| `{"errors": [{"message"}]}` | Cloudflare |
+| `{"base_resp": {"status_code", "status_msg"}}` | MiniMax |
+| HTML, plain text | proxies |
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+_MESSAGES: Final = ("message", "msg", "detail", "error_message", "status_msg", "error_description", "title", "reason")
+_CODES: Final = ("code", "type", "status", "error_code", "errorCode")
+_NUMBERS: Final = ("code", "status", "status_code", "statusCode", "http_code")
+_TITLE: Final = re.compile(r"<(title|h1)[^>]*>(.*?)</\1>", re.IGNORECASE | re.DOTALL)
+_TAG: Final = re.compile(r"<(script|style)[^>]*>.*?</\1>|<[^>]*>", re.IGNORECASE | re.DOTALL)
+_DEEPEST: Final = 4
+"""How many error bodies within error bodies are read."""
+_READ_CHARS: Final = 20_000
+"""How much of a page or of a text is read."""
+_FIRST_STATUS, _LAST_STATUS = 400, 599
+
+
+class ErrorBody(NamedTuple):
+    """What an error body says. *status* is 0 if it names none."""
+
+    status: int = 0
+    codes: tuple[str, ...] = ()
+    message: str = ""
+    param: str = ""
+    """The parameter that the error is about."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it says nothing."""
+        return not (self.status or self.codes or self.message)
+
+
+def read_error(body: object, deep: int = 0) -> ErrorBody:
+    """Return what an error *body* says: bytes, a text, or what JSON holds.
+
+    >>> read_error({"error": {"message": "Insufficient credits", "code": 402}})
+    ErrorBody(status=402, codes=(), message='Insufficient credits', param='')
+    >>> read_error("<html><head><title>502 Bad Gateway</title></head></html>").message
+    '502 Bad Gateway'
+    """
+    if deep > _DEEPEST:
+        return ErrorBody()
+    if isinstance(body, bytes | str):
+        return _read_text(body if isinstance(body, str) else body.decode("utf-8", "replace"), deep)
+    if isinstance(body, Mapping):
+        return _read_object(body, deep)
+    if isinstance(body, Sequence) and body:
+        return read_error(body[0], deep + 1)
+    return ErrorBody()
+
+
+def error_in(answer: object) -> ErrorBody | None:
+    """Return the error in the body of an *answer* with status 200, or None if it has none.
+
+    >>> error_in({"choices": [], "error": None}) is None
+    True
+    """
+    if isinstance(answer, Sequence) and not isinstance(answer, str | bytes) and answer:
+        answer = answer[0]
+    if not isinstance(answer, Mapping):
+        return None
+    error = answer.get("error")
+    named = bool(error) and isinstance(error, Mapping | str | Sequence)
+    bare = not answer.get("choices") and not answer.get("content")
+    says = bare and any(answer.get(name) for name in ("message", "msg", "detail", "errors", "base_resp"))
+    if not (named or says or answer.get("object") == "error" or answer.get("type") == "error"):
+        return None
+    body = read_error(answer)
+    return None if body.is_empty else body
+
+
+def _read_text(text: str, deep: int) -> ErrorBody:
+    """Read an error body that is JSON, a page, or plain text."""
+    text = text[:_READ_CHARS].strip()
+    if text[:1] in ("{", "["):
+        try:
+            return read_error(json.loads(text), deep + 1)
+        except (ValueError, RecursionError):
+            pass
+    if text.startswith("<"):
+        title = _TITLE.search(text)
+        text = html.unescape(_TAG.sub(" ", title[2] if title else text))
+    return ErrorBody(message=" ".join(text.split()))
+
+
+def _read_object(body: Mapping[str, Any], deep: int) -> ErrorBody:
+    """Read an error body that is a JSON object. What an inner error says comes before what the outer one does."""
+    inner = ErrorBody()
+    for name in ("error", "errors", "base_resp", "innererror", "response"):
+        value = body.get(name)
+        if isinstance(value, Mapping | str | Sequence) and value:
+            inner = _joined(inner, read_error(value, deep + 1))
+    codes = tuple(str(body[name]) for name in _CODES if isinstance(body.get(name), str) and not body[name].isdigit())
+    own = ErrorBody(
+        status=_status(body),
+        codes=tuple(code for code in codes if code and code.lower() != "error"),
+        message=_message(body, deep),
+        param=body["param"] if isinstance(body.get("param"), str) else "",
+    )
+    return _joined(inner, own)
+
+
+def _joined(first: ErrorBody, second: ErrorBody) -> ErrorBody:
+    """Return what both say; *first* where they differ."""
+    return ErrorBody(
+        status=first.status or second.status,
+        codes=tuple(dict.fromkeys((*first.codes, *second.codes))),
+        message=first.message or second.message,
+        param=first.param or second.param,
+    )
+
+
+def _status(body: Mapping[str, Any]) -> int:
+    for name in _NUMBERS:
+        value = body.get(name)
+        if isinstance(value, str) and value.isascii() and value.isdigit():
+            value = int(value[:9])
+        if isinstance(value, int) and not isinstance(value, bool) and _FIRST_STATUS <= value <= _LAST_STATUS:
+            return value
+    return 0
+
+
+def _message(body: Mapping[str, Any], deep: int) -> str:
+    """Return the message of an object, with the words of the provider behind a router."""
+    message = next((text for name in _MESSAGES if (text := _words(body.get(name), deep))), "")
+    metadata = body.get("metadata")
+    if not isinstance(metadata, Mapping):
+        return message
+    behind = read_error(metadata.get("raw"), deep + 1).message if metadata.get("raw") else ""
+    reasons = metadata.get("reasons")
+    reasons = ", ".join(map(str, reasons)) if isinstance(reasons, Sequence) and not isinstance(reasons, str) else ""
+    return ": ".join(part for part in (message, behind, reasons) if part)
+
+
+def _words(value: object, deep: int) -> str:
+    """Return the words in a *value*: a text, an object with a message, or FastAPI's list of what is wrong."""
+    if isinstance(value, str):
+        return _read_text(value, deep).message if value.lstrip()[:1] in ("{", "[", "<") else value
+    if isinstance(value, Mapping):
+        place = value.get("loc")
+        path = ".".join(map(str, place)) if isinstance(place, Sequence) and not isinstance(place, str) else ""
+        words = read_error({name: each for name, each in value.items() if name != "type"}, deep + 1).message
+        return f"{path}: {words}" if path and words else words
+    if isinstance(value, Sequence) and not isinstance(value, bytes) and deep <= _DEEPEST:
+        return "; ".join(words for each in value[:3] if (words := _words(each, deep + 1)))
+    return ""

@@ -1,0 +1,239 @@
+"""The table from what a provider answers instead of a reply to our errors, and the messages of those errors.
+
+The status decides, and before it the provider's codes and phrases. An error in the body of an answer with status 200 is
+read by the same table. Messages contain the provider's words, but no secrets and no judged texts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from judge.backends.error_body import ErrorBody, read_error
+from judge.domain.errors import CallFailed, CallRejected, JudgeUnusable, PromptTooLong, TransportFailed
+from judge.domain.judge import RenderedPrompt
+from judge.domain.verdict import Usage
+
+_MESSAGE_CHARS: Final = 200
+_QUOTED_CHARS: Final = 40
+"""A provider's message that shares this many characters in a row with a judged text quotes it."""
+_SHORTEST_QUOTE: Final = 16
+"""A judged text that is shorter than this may stand in a message by chance."""
+CODES: Final[Mapping[str, int]] = {
+    "invalid_request_error": 400,
+    "invalid_argument": 400,
+    "failed_precondition": 400,
+    "badrequesterror": 400,
+    "authentication_error": 401,
+    "unauthenticated": 401,
+    "invalid_api_key": 401,
+    "billing_error": 402,
+    "insufficient_quota": 402,
+    "insufficient_credits": 402,
+    "permission_error": 403,
+    "permission_denied": 403,
+    "not_found_error": 404,
+    "not_found": 404,
+    "notfounderror": 404,
+    "model_not_found": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "resource_exhausted": 429,
+    "too_many_requests": 429,
+    "api_error": 500,
+    "server_error": 500,
+    "internal": 500,
+    "internal_server_error": 500,
+    "unavailable": 503,
+    "timeout_error": 504,
+    "deadline_exceeded": 504,
+    "overloaded_error": 529,
+}
+"""The status that a code stands for, where a body names no status: results of batches, and errors with status 200."""
+_UNUSABLE_CODES: Final = frozenset(
+    {"model_not_found", "invalid_api_key", "insufficient_quota", "billing_hard_limit_reached", "billing_error"}
+)
+_UNUSABLE_WORDS: Final = (
+    *("credit balance is too low", "insufficient credits", "insufficient balance", "insufficient_balance"),
+    *("account balance is not enough", "billing hard limit"),
+)
+_FILTER_CODES: Final = frozenset(
+    {"content_filter", "content_policy_violation", "responsibleaipolicyviolation", "moderation_blocked"}
+    | {"data_inspection_failed", "datainspectionfailed", "invalid_prompt", "content_blocked"}
+)
+_FILTER_WORDS: Final = (
+    *("was flagged", "been flagged", "requires moderation", "content management policy", "content policy"),
+    *("content filter", "safety system", "usage policies", "inappropriate content", "prohibited content"),
+)
+"""Phrases of a moderation, which refuses this input and no other."""
+_TOO_LONG_CODES: Final = frozenset(
+    {"context_length_exceeded", "string_above_max_length", "max_tokens_exceeded", "exceed_context_size_error"}
+    | {"request_too_large", "context_window_exceeded", "prompt_too_long", "contextwindowexceedederror"}
+)
+_TOO_LARGE: Final = "request too large"
+_TOO_LONG_WORDS: Final = (
+    *("maximum context length", "context length exceeded", "exceeds the context length", "exceed context limit"),
+    *("exceeds maximum context length", "maximum model length", "max_model_len", "prompt is too long"),
+    *("available context size", "exceeds the context size", "exceeds the context window", "context window exceed"),
+    *("exceed the context window", "input token count", "maximum number of tokens allowed", "maximum prompt length"),
+    *("input is too long", "input too long", "longer than the model's context length", "the context overflows"),
+    *("greater than the context length", "maximum allowed length", "range of input length", "too many tokens"),
+    *("reduce the length of the", "exceeded model token limit", "exceeds the model's maximum", "inputs` tokens +"),
+    *("context size has been exceeded", _TOO_LARGE, "longer than the maximum", "prompt too long"),
+)
+"""Phrases by which servers report that a prompt is too long: OpenAI, Azure, OpenRouter, Anthropic, vLLM, SGLang,
+llama.cpp, LM Studio, Ollama, Gemini, xAI, Groq, Mistral, DashScope, TGI, Bedrock, Moonshot and Cohere."""
+_REFUSED_CODES: Final = frozenset({"invalid_request_error", "badrequesterror", "invalid_argument"})
+_SETTINGS: Final[Mapping[str, str]] = {
+    "temperature": "capabilities = { temperature = false }",
+    "seed": "capabilities = { seed = false }",
+    "top_logprobs": "capabilities = { logprobs = false }",
+    "logprobs": "capabilities = { logprobs = false }",
+    "response_format": "capabilities = { json_schema = false }",
+    "json_schema": "capabilities = { json_schema = false }",
+    "output_config": "capabilities = { json_schema = false }",
+    "structured_outputs": "capabilities = { json_schema = false, choice = false }",
+    "reasoning_effort": "no effort",
+    "max_completion_tokens": "legacy_max_tokens = true",
+    "max_tokens": "legacy_max_tokens = false",
+}
+"""The setting that stops a parameter from being sent, for a provider that rejects it by name."""
+_UNSUPPORTED: Final = re.compile(
+    r"unsupported|not support|unknown|unrecognized|not permitted|not allowed|unexpected|extra (?:inputs|fields)"
+    r"|deprecated",
+    re.IGNORECASE,
+)
+_BY_STATUS: Final[Mapping[int, type[CallFailed]]] = {
+    401: JudgeUnusable,
+    402: JudgeUnusable,
+    403: JudgeUnusable,
+    404: JudgeUnusable,
+    405: JudgeUnusable,
+    408: TransportFailed,
+    409: TransportFailed,
+    410: JudgeUnusable,
+    413: PromptTooLong,
+    425: TransportFailed,
+    429: TransportFailed,
+}
+_OK, _CLIENT_ERRORS, _TOO_MANY, _SERVER_ERRORS = 200, 400, 429, 500
+
+
+def failure(
+    status: int,
+    body: object,
+    headers: Mapping[str, str],
+    *,
+    secrets: Sequence[str] = (),
+    prompt: RenderedPrompt | None = None,
+    quotes_nothing: bool = False,
+    usage: Usage | None = None,
+) -> CallFailed:
+    """Return our error for an answer with an error, given its HTTP *status*, *body* and *headers*.
+
+    This is the only place that translates them. The message has the provider's code. It has the provider's words too,
+    without the *secrets*, unless they quote the *prompt*; without a prompt only if the request *quotes_nothing*.
+    *usage* is what the call used all the same.
+    """
+    if _OK < status < _CLIENT_ERRORS:
+        return JudgeUnusable(
+            f"the endpoint answered {status}, a redirect, which is not followed to protect the API key. "
+            "Set base_url to the final address"
+        )
+    error = body if isinstance(body, ErrorBody) else read_error(body)
+    if status == _OK:
+        status = error.status or _status_of(error.codes)
+        answered = f"{status} (in the body of a 200)"
+    else:
+        answered = str(status)
+    words = "" if prompt is None and not quotes_nothing else error.message
+    message = f"the endpoint answered {answered}" + _quotable(error.codes, words, secrets, prompt) + _advice(error)
+    kind = _kind(status, error)
+    if kind is TransportFailed:
+        return TransportFailed(message, retry_after=_retry_after(headers), throttled=status == _TOO_MANY, usage=usage)
+    return kind(message, usage=usage)
+
+
+def _status_of(codes: Sequence[str]) -> int:
+    """Return the status that one of *codes* stands for, or 500: an error that nobody explains may pass."""
+    return next((CODES[code.lower()] for code in codes if code.lower() in CODES), _SERVER_ERRORS)
+
+
+def _kind(status: int, error: ErrorBody) -> type[CallFailed]:
+    """Return the class of our error for a *status* and what the body says."""
+    words, codes = error.message.lower(), frozenset(code.lower() for code in error.codes)
+    if codes & _FILTER_CODES or (status != _TOO_MANY and any(phrase in words for phrase in _FILTER_WORDS)):
+        return CallRejected
+    if codes & _UNUSABLE_CODES or any(phrase in words for phrase in _UNUSABLE_WORDS):
+        return JudgeUnusable
+    # What is too large for a rate limit will never fit, but "too many tokens" with a 429 may fit a minute later.
+    phrases = (_TOO_LARGE,) if status == _TOO_MANY else _TOO_LONG_WORDS
+    if status not in (401, 402, 403, 404) and (codes & _TOO_LONG_CODES or any(phrase in words for phrase in phrases)):
+        return PromptTooLong
+    if status >= _SERVER_ERRORS:
+        return CallRejected if codes & _REFUSED_CODES else TransportFailed
+    return _BY_STATUS.get(status, CallRejected)
+
+
+def _advice(error: ErrorBody) -> str:
+    """Return the setting to change if the provider rejects one optional parameter by name."""
+    if not _UNSUPPORTED.search(error.message) and "unsupported" not in " ".join(error.codes):
+        return ""
+    named = (name for name in _SETTINGS if error.param == name or re.search(rf"\b{name}\b", error.message))
+    setting = _SETTINGS.get(next(named, ""), "")
+    return f". Set {setting} for this judge" if setting else ""
+
+
+def _quotable(codes: Sequence[str], message: str, secrets: Sequence[str], prompt: RenderedPrompt | None) -> str:
+    """Return the provider's code and message, trimmed, without the secrets and without quotations of the prompt."""
+    message = " ".join(message.split())
+    text = ": ".join(part for part in (*codes[:1], message) if part)
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    text = text[:_MESSAGE_CHARS]
+    if prompt is not None and quotes(text, prompt):
+        text = codes[0][:_MESSAGE_CHARS] if codes else ""
+        text = "" if any(secret in text for secret in secrets) else text
+    return f": {text}" if text else ""
+
+
+def quotes(message: str, prompt: RenderedPrompt) -> bool:
+    """Whether *message* quotes a text of the *prompt*, with other white space or not."""
+    texts = (*(m.content for m in prompt.messages), *prompt.shown.prompt, *prompt.shown.first, *prompt.shown.second)
+    message = " ".join(message.split())
+    windows = {message[at : at + _QUOTED_CHARS] for at in range(max(1, len(message) - _QUOTED_CHARS + 1))}
+    for text in map(_one_line, texts):
+        if len(text) >= _QUOTED_CHARS:
+            if text[:_QUOTED_CHARS] in message or any(len(w) == _QUOTED_CHARS and w in text for w in windows):
+                return True
+        elif len(text) >= _SHORTEST_QUOTE and text in message:
+            return True
+    return False
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return how many seconds to wait before the next request, or None if the provider does not say."""
+    for name, per_second in (("retry-after-ms", 1000), ("retry-after", 1)):
+        try:
+            seconds = float(headers.get(name, "")) / per_second
+        except ValueError:
+            continue
+        if 0 <= seconds < float("inf"):
+            return seconds
+    try:
+        until, now = (parsedate_to_datetime(headers.get(name, "")).timestamp() for name in ("retry-after", "date"))
+    except (ValueError, OverflowError):
+        return None
+    return max(0.0, until - now)
+
+
+def no_reply(message: str, usage: Usage | None = None) -> TransportFailed:
+    """Return the error for an answer without a reply, such as a proxy's page. The call may have been paid."""
+    return TransportFailed(message, maybe_paid=True, usage=usage)

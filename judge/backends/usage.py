@@ -1,0 +1,142 @@
+"""The tokens that a reply used, in every provider's words. What cannot be read never costs a reply its place.
+
+| meaning | words |
+| --- | --- |
+| input | prompt_tokens, input_tokens, prompt_eval_count, promptTokenCount, inputTokens, prompt_n, tokens_evaluated |
+| output | completion_tokens, output_tokens, eval_count, candidatesTokenCount, outputTokens, predicted_n |
+| total | total_tokens, totalTokenCount, totalTokens |
+
+What the total has beyond input and output is output too: some providers count reasoning beside the completion.
+A count that is negative, no whole number, or larger than a store can hold counts as missing, and so does a 0 where some
+tokens must have been used. A reply with a missing count is charged at the most that its call can cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from judge.domain.verdict import Usage
+
+_PLACES: Final = ("usage", "usageMetadata", "usage_metadata", "x_groq", "timings", "meta_info")
+_INPUT: Final = (
+    *("prompt_tokens", "input_tokens", "prompt_eval_count", "promptTokenCount", "inputTokens", "inputTokenCount"),
+    *("prompt_n", "tokens_evaluated"),
+)
+_BESIDE_CACHE: Final = frozenset({"input_tokens", "inputTokens"})
+"""Words for input that exclude what was read from a cache or written to it, if that is counted at all."""
+_OUTPUT: Final = (
+    *("completion_tokens", "output_tokens", "eval_count", "candidatesTokenCount", "outputTokens", "outputTokenCount"),
+    *("predicted_n", "tokens_predicted"),
+)
+_TOTAL: Final = ("total_tokens", "totalTokenCount", "totalTokens")
+_REASONING: Final = ("reasoning_tokens",)
+_BESIDE_OUTPUT: Final = ("thoughtsTokenCount",)
+_CACHED: Final = ("cached_tokens", "prompt_cache_hit_tokens", "cachedContentTokenCount")
+_READ: Final = ("cache_read_input_tokens", "cacheReadInputTokens")
+_WRITTEN: Final = ("cache_creation_input_tokens", "cacheWriteInputTokens")
+_INPUT_DETAILS: Final = ("prompt_tokens_details", "input_tokens_details")
+_OUTPUT_DETAILS: Final = ("completion_tokens_details", "output_tokens_details")
+_MOST: Final = 2**31 - 1
+"""The largest count that a store can hold."""
+
+
+def read_usage(answer: Mapping[str, Any], elapsed_ms: int, *, has_text: bool) -> Usage:
+    """Return what an *answer* of any provider says that it used, in tokens, with *elapsed_ms* as its latency.
+
+    *has_text* says whether the reply has a text, so that it cannot have used no output. `counted` is false if the
+    provider did not count the input or the output; the counts that are missing are 0.
+
+    >>> read_usage({"usage": {"prompt_tokens": 100, "completion_tokens": 5, "total_tokens": 135}}, 0, has_text=True)[:3]
+    (100, 0, 35)
+    >>> read_usage({}, 0, has_text=True).counted
+    False
+    """
+    for counts in _candidates(answer):
+        usage = _usage(counts, elapsed_ms, has_text=has_text)
+        if usage is not None:
+            return usage
+    return Usage(latency_ms=elapsed_ms, counted=False)
+
+
+def _candidates(answer: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the places of *answer* that may have counts, the likeliest first."""
+    choices = answer.get("choices")
+    first = choices[0] if isinstance(choices, Sequence) and choices else None
+    for holder in (answer, first):
+        if not isinstance(holder, Mapping):
+            continue
+        for place in _PLACES:
+            counts = holder.get(place)
+            if isinstance(counts, Mapping):
+                yield counts
+                if isinstance(counts.get("usage"), Mapping):
+                    yield counts["usage"]
+    yield answer
+
+
+def _usage(counts: Mapping[str, Any], elapsed_ms: int, *, has_text: bool) -> Usage | None:
+    """Return the usage in *counts*, or None if they count nothing."""
+    input_word, sent = _first(counts, _INPUT)
+    _, answered = _first(counts, _OUTPUT)
+    _, total = _first(counts, _TOTAL)
+    if sent is None and answered is None and total is None:
+        return None
+    written = read = 0
+    if input_word in _BESIDE_CACHE and sent is not None:
+        read, written = (_first(counts, words)[1] or 0 for words in (_READ, _WRITTEN))
+        sent = min(sent + read + written, _MOST)
+    output = _output(counts, sent, answered, total)
+    if not sent and total is not None and answered is not None:
+        sent = max(total - answered, 0)
+    input_tokens = sent or 0
+    cached = max(read, _first(counts, _CACHED)[1] or 0, _detail(counts, _INPUT_DETAILS, _CACHED))
+    if not read and input_word not in _BESIDE_CACHE:
+        cached = max(cached, _first(counts, _READ)[1] or 0)
+    return Usage(
+        input_tokens=input_tokens,
+        cached_input_tokens=min(input_tokens - written, cached),
+        output_tokens=output or 0,
+        latency_ms=elapsed_ms,
+        written_input_tokens=written,
+        counted=bool(input_tokens) and output is not None and (output > 0 or not has_text),
+    )
+
+
+def _output(counts: Mapping[str, Any], sent: int | None, answered: int | None, total: int | None) -> int | None:
+    """Return the tokens of the output with the reasoning, or None if nothing says how many there are."""
+    reasoning = max(_first(counts, _REASONING)[1] or 0, _detail(counts, _OUTPUT_DETAILS, _REASONING))
+    beside = _first(counts, _BESIDE_OUTPUT)[1] or 0
+    candidates = []
+    if answered is not None:
+        # Reasoning that is more than the whole completion cannot be a part of it.
+        candidates.append(answered + beside + (reasoning if reasoning > answered else 0))
+    if total is not None and sent:
+        candidates.append(total - sent)
+    return min(max(candidates), _MOST) if candidates and max(candidates) >= 0 else None
+
+
+def _first(counts: Mapping[str, Any], words: Sequence[str]) -> tuple[str, int | None]:
+    """Return the first of *words* that has a count, and the count."""
+    for word in words:
+        count = _count(counts.get(word))
+        if count is not None:
+            return word, count
+    return "", None
+
+
+def _detail(counts: Mapping[str, Any], places: Sequence[str], words: Sequence[str]) -> int:
+    """Return a count in one of the *places* with details, or 0."""
+    details = (counts.get(place) for place in places)
+    return max((_first(each, words)[1] or 0 for each in details if isinstance(each, Mapping)), default=0)
+
+
+def _count(value: object) -> int | None:
+    """Return *value* as a count, or None if it is none."""
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
+        value = int(value.strip()[:20])
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MOST:
+        return None
+    return value
