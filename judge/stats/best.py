@@ -68,18 +68,19 @@ def variance_of_strengths(strengths: Floats, covariance: Floats) -> float:
     3.0
     """
     errors, axes = np.linalg.eigh(_centered(covariance))
-    # The first one belongs to the sum of the strengths, which is 0.
-    errors = np.maximum(errors[1:], _SLIGHT * errors[-1])
-    squares = np.square(axes[:, 1:].T @ (strengths - strengths.mean()))
+    # One axis is that of the sum of the strengths, which is 0. It adds nothing to the squares.
+    dimensions = max(strengths.size - 1, 1)
+    errors = np.maximum(errors, _SLIGHT * errors[-1])
+    squares = np.square(axes.T @ (strengths - strengths.mean()))
     if not errors.all():
-        return float(squares.sum() / max(errors.size, 1))
+        return float(squares.sum() / dimensions)
     variance = 0.0
-    if (squares / errors).sum() <= errors.size:
+    if (squares / errors).sum() <= dimensions:
         return variance
     for _ in range(_STEPS):
         # The sum falls and is convex in the variance, so that Newton's steps from 0 approach its root from below.
         weighted = squares / (variance + errors)
-        step = (weighted.sum() - errors.size) / (weighted / (variance + errors)).sum()
+        step = (weighted.sum() - dimensions) / (weighted / (variance + errors)).sum()
         variance += step
         if step <= _SETTLED * variance:
             break

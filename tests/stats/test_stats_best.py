@@ -80,3 +80,14 @@ def test_a_leader_among_equals_is_not_said_to_be_the_best() -> None:
 
 def _mean(result: Leader, total: float) -> float:
     return total / result.fitted
+
+
+def test_a_covariance_from_few_resamples_does_not_depend_on_the_order() -> None:
+    """With fewer resamples than contestants many eigenvalues are 0; none of their axes is preferred."""
+    rng = np.random.default_rng(5)
+    strengths, order = rng.normal(size=12), rng.permutation(12)
+    covariance = np.cov(rng.normal(scale=0.3, size=(6, 12)), rowvar=False)
+
+    variance = variance_of_strengths(strengths, covariance)
+
+    assert variance_of_strengths(strengths[order], covariance[np.ix_(order, order)]) == pytest.approx(variance, 1e-9)
