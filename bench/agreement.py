@@ -23,6 +23,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from agreement_page import differences
 from mt_bench import DATASET, GPT4, Check, kappas, table_5
+from refusals import refusals
 
 from judge.api.v1 import agreement_service_pb2 as pb
 from judge.api.v1.outcome_pb2 import INTERVAL_METHOD_PERCENTILE
@@ -128,6 +129,7 @@ async def main(data: Path) -> int:
     print("\n".join(str(check) for check in checks))
     wrong = [check for check in checks if not check.holds]
     print(f"\n{len(checks) - len(wrong)} of {len(checks)} figures are equal")
+    print("\n".join(refusals(data)))
     apart = list(differences(data))
     print("\n".join(apart) or "every command of docs/agreement.md prints what the page says")
     return 1 if wrong or apart else 0
