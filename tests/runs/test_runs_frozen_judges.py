@@ -21,8 +21,8 @@ from support.provider_server import serving_provider
 
 def service(file: Path, url: str, **options: Any) -> InProcessService:  # noqa: ANN401  # whatever a judge's settings are
     """A service on *file* whose judge `far` is configured with *options*."""
-    far = {"backend": "openai", "model": "m", "base_url": url, "rubric": "brackets", "max_output_tokens": 100}
-    judges = settings(far=JudgeSettings.model_validate({**far, **options}))
+    far = {"backend": "openai", "model": "m", "base_url": url, "identity": "far", "rubric": "brackets"}
+    judges = settings(far=JudgeSettings.model_validate({**far, "max_output_tokens": 100, **options}))
     return InProcessService(file, ConfiguredJudges(judges, QuickClock()), QuickClock())
 
 
@@ -35,7 +35,7 @@ async def close(service: InProcessService) -> None:
 async def test_a_worker_takes_endpoint_and_limits_from_its_own_config_and_the_judge_from_the_store(
     tmp_path: Path,
 ) -> None:
-    """Model, rubric and sampling come from the run; address and limits come from the process that executes it."""
+    """Model, rubric and sampling come from the run; limits, and an address of the same identity, from the worker."""
     seen: list[ProviderCall] = []
 
     def answer(call: ProviderCall) -> str:
