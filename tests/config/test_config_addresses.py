@@ -66,9 +66,9 @@ def test_a_key_may_be_sent_to_this_machine() -> None:
         ("https:///v1", "base_url is not an address"),
         ("https://far.example/v1 x", "base_url is not an address"),
         (
-            "https://me:hunter2@far.example/v1",
+            "https://me:hunter2@far.example/v1",  # pragma: allowlist secret
             "base_url must not hold a user or a password",
-        ),  # pragma: allowlist secret
+        ),
         ("https://far.example/v1?api-version=1", "set api_version"),
     ],
 )
