@@ -86,7 +86,7 @@ def adjust_standings(leaderboards: Sequence[Leaderboard], options: RankOptions) 
 
 def _with_intervals(leaderboard: Leaderboard, block: Block, cell_levels: Floats) -> Leaderboard:
     """*leaderboard* with the intervals of its standings."""
-    bounds = intervals(block, cell_levels)
+    bounds = intervals(block, cell_levels, leaderboard.options.level)
     lows, highs = ((np.round(leaderboard.options.scale_factor * column, 6) + 0.0).tolist() for column in bounds)
     rows = zip(leaderboard.standings, lows, highs, strict=True)
     return replace(leaderboard, standings=tuple(replace(row, low=low, high=high) for row, low, high in rows))
@@ -100,7 +100,7 @@ def _with_planning(leaderboard: Leaderboard, block: Block, level: float) -> Lead
     prompts = {row.contestant: row.prompts for row in leaderboard.ratings}
     # Win rates have no row of the reference contestant, which has battles wherever another has one.
     reference = prompts.get(leaderboard.options.reference, leaderboard.prompts)
-    critical = critical_values(block, np.full(block.difference.size, level))
+    critical = critical_values(block, np.full(block.difference.size, level), leaderboard.options.level)
     figures = (column.tolist() for column in (block.error, block.freedom, critical))
     rows = []
     for row, error, freedom, quantile in zip(leaderboard.standings, *figures, strict=True):
@@ -130,7 +130,7 @@ def _equivalence_rows(
     blocks: Sequence[Block], options: RankOptions, margin: float, factor: float, strictest: float
 ) -> list[list[EquivalenceRow]]:
     """The tests of all cells of *blocks* against a *margin*, in units times *factor*."""
-    two_sided = [intervals(block, np.full(block.difference.size, strictest)) for block in blocks]
+    two_sided = [intervals(block, np.full(block.difference.size, strictest), options.level) for block in blocks]
     results = equivalences(blocks, margin, options.adjustment, two_sided, options.level)
     rows = []
     for result in results:

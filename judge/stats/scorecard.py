@@ -10,6 +10,9 @@
   covariance over few prompts is too uncertain for it: with 20 contestants on 8 prompts, intervals that should hold
   together in 95 % of cases did so in 69 %. Use it from about 100 prompts on.
 - "none": each interval at the requested level, without adjustment.
+
+A cell at the requested level itself (no adjustment, a single cell, or the last step of Holm's rule) has the critical
+value of the interval of a pair, so that its standing never contradicts that pair.
 """
 
 from collections.abc import Sequence
@@ -18,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from judge.columns.arrays import Flags, Floats
-from judge.stats.critical_values import adjusted_critical_value, tail_probability
+from judge.stats.critical_values import adjusted_critical_value, critical_value, tail_probability
 from judge.stats.errors import StatisticsError
 from judge.stats.levels import check_level
 from judge.stats.simultaneous import draw_multivariate_t
@@ -91,15 +94,17 @@ def levels(blocks: Sequence[Block], adjustment: str, rng: np.random.Generator, l
     return [np.full(block.difference.size, level) for block in blocks]
 
 
-def intervals(block: Block, cell_levels: Floats) -> tuple[Floats, Floats]:
+def intervals(block: Block, cell_levels: Floats, level: float) -> tuple[Floats, Floats]:
     """The intervals of the cells of *block*, each at its own level (float64[k]): low and high, float64[k].
 
+    *level* is the one that was requested, from which the cells' own were adjusted.
+
     >>> block = Block.of_t(np.array([40.0]), np.array([[100.0]]), 79)
-    >>> low, high = intervals(block, np.array([0.95]))
+    >>> low, high = intervals(block, np.array([0.95]), 0.95)
     >>> low.round(1).tolist(), high.round(1).tolist()
     ([20.1], [59.9])
     """
-    half = critical_values(block, cell_levels) * block.errors.error
+    half = critical_values(block, cell_levels, level) * block.errors.error
     low, high = block.difference - half, block.difference + half
     if block.open_low is not None:
         low = np.where(block.open_low, -np.inf, low)
@@ -108,15 +113,25 @@ def intervals(block: Block, cell_levels: Floats) -> tuple[Floats, Floats]:
     return low, high
 
 
-def critical_values(block: Block, cell_levels: Floats) -> Floats:
+def critical_values(block: Block, cell_levels: Floats, level: float) -> Floats:
     """Half the width of each interval of *block* in standard errors, float64[k], at its own level (float64[k]).
 
-    NaN for cells without a standard error.
+    *level* is the one that was requested: cells at this level are not adjusted. NaN for cells without a standard error.
 
-    >>> critical_values(Block.of_t(np.array([40.0]), np.array([[100.0]]), 79), np.array([0.95])).round(2).tolist()
+    >>> critical_values(Block.of_t(np.array([40.0]), np.array([[100.0]]), 79), np.array([0.95]), 0.95).round(2).tolist()
     [1.99]
     """
-    return adjusted_critical_value(cell_levels, block.errors.s2, block.errors.s3)
+    return _critical(cell_levels, level, block.errors.s2, block.errors.s3)
+
+
+def _critical(cell_levels: Floats, level: float, s2: Floats, s3: Floats) -> Floats:
+    """The critical values of cells with the moments *s2* and *s3*, float64[k], by the rule for the level of each."""
+    critical = np.empty(cell_levels.size)
+    adjusted = cell_levels > level
+    for rule, cells in ((adjusted_critical_value, adjusted), (critical_value, ~adjusted)):
+        if cells.any():
+            critical[cells] = rule(cell_levels[cells], s2[cells], s3[cells])
+    return critical
 
 
 def _holm(blocks: Sequence[Block], level: float) -> list[Floats]:
@@ -130,13 +145,18 @@ def _holm(blocks: Sequence[Block], level: float) -> list[Floats]:
     )
     remaining = np.flatnonzero(np.isfinite(distance))
     while remaining.size:
-        cell_levels[remaining] = 1 - (1 - level) / remaining.size
-        critical = adjusted_critical_value(cell_levels[remaining], s2[remaining], s3[remaining])
+        cell_levels[remaining] = _bonferroni(level, remaining.size)
+        critical = _critical(cell_levels[remaining], level, s2[remaining], s3[remaining])
         significant = distance[remaining] > critical
         if not significant.any():
             break
         remaining = remaining[~significant]
     return np.split(cell_levels, np.cumsum(sizes)[:-1])
+
+
+def _bonferroni(level: float, comparisons: int) -> float:
+    """The level at which a number of *comparisons* hold together at *level*; exactly *level* for a single one."""
+    return level if comparisons == 1 else 1 - (1 - level) / comparisons
 
 
 def _smallest(blocks: Sequence[Block], rng: np.random.Generator) -> Floats:

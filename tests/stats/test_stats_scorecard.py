@@ -7,6 +7,7 @@ import pytest
 
 from judge.columns.arrays import Floats
 from judge.stats.battles import LEFT, RIGHT, Battles
+from judge.stats.critical_values import critical_value
 from judge.stats.elo import elo, permuted_elo
 from judge.stats.errors import StatisticsError
 from judge.stats.scorecard import ADJUSTMENTS, HOLM, MAX_T, NONE, Block, intervals, levels
@@ -23,7 +24,7 @@ def significant_cells(blocks: list[Block], adjustment: str, rng: np.random.Gener
     """The cells that differ significantly from 0."""
     significant = []
     for block, cell_levels in zip(blocks, levels(blocks, adjustment, rng), strict=True):
-        low, high = intervals(block, cell_levels)
+        low, high = intervals(block, cell_levels, 0.95)
         significant += ((low > 0) | (high < 0)).tolist()
     return significant
 
@@ -61,6 +62,18 @@ def test_holm_finds_more_than_bonferroni() -> None:
 
     assert significant_cells([first], HOLM, rng) == [True, True]
     assert significant_cells([alone], HOLM, rng) == [False, False]
+
+
+def test_the_last_step_of_holm_is_unadjusted() -> None:
+    """After all other cells are significant, the last has the critical value of a single comparison."""
+    one_large_prompt = StandardErrors(np.ones(2), np.full(2, 1 / 2), np.full(2, 0.35))
+    block = Block(np.array([1000.0, 3.0]), np.eye(2), one_large_prompt)
+
+    [cell_levels] = levels([block], HOLM, np.random.default_rng(0))
+    low, _ = intervals(block, cell_levels, 0.95)
+
+    assert 3.0 - low[1] == pytest.approx(float(critical_value(0.95, np.array([1 / 2]), np.array([0.35]))[0]))
+    assert significant_cells([block], HOLM, np.random.default_rng(0)) == [True, True]
 
 
 def test_max_t_of_two_independent_cells_is_sidaks() -> None:
@@ -137,7 +150,7 @@ def test_a_difference_without_a_standard_error_leaves_the_others_theirs(adjustme
 
     [levels_mixed] = levels([mixed], adjustment, np.random.default_rng(0))
     [levels_alone] = levels([alone], adjustment, np.random.default_rng(0))
-    low, high = intervals(mixed, levels_mixed)
+    low, high = intervals(mixed, levels_mixed, 0.95)
 
     assert np.isnan([low[0], high[0]]).all()
     assert abs(levels_mixed[1] - levels_alone[0]) < 0.005

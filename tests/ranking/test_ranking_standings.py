@@ -1,0 +1,46 @@
+"""What is said of a contestant against the reference agrees with its pair, its ranks, and the range of its scale."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from judge.ranking.battles import design_from_battles
+from judge.ranking.leaderboard import Leaderboard
+from judge.ranking.options import RankOptions
+from judge.ranking.rank import rank
+from judge.stats.battles import Battles
+from judge.stats.scorecard import HOLM, NONE
+
+
+def ranked(battles: Battles, options: RankOptions) -> Leaderboard:
+    return rank(design_from_battles(battles, options), options)
+
+
+def unequal(seed: int) -> Battles:
+    """Battles of two contestants on 6 to 20 prompts, of which few have most of the battles."""
+    rng = np.random.default_rng(seed)
+    prompts = int(rng.choice([6, 8, 10, 15, 20]))
+    sizes = np.ceil(3 * rng.pareto(1.1, prompts) + 1).clip(1, 200).astype(int)
+    prompt = np.repeat(np.arange(prompts), sizes)
+    wins = rng.random(prompt.size) < 1 / (1 + np.exp(-rng.normal(0.8, 1, prompts)[prompt]))
+    names = [f"p{code}" for code in prompt]
+    return Battles.from_names(
+        ["b"] * wins.size, ["a"] * wins.size, np.where(wins, "left", "right").tolist(), None, names
+    )
+
+
+@pytest.mark.parametrize("adjustment", [HOLM, NONE])
+def test_a_single_standing_agrees_with_its_pair_and_its_ranks(adjustment: str) -> None:
+    """Its standing has the interval of the pair, which is not adjusted either, however unequal prompts are."""
+    options = RankOptions(reference="a", pairs=True, adjustment=adjustment)
+    separate = []
+    for seed in range(30):
+        leaderboard = ranked(unequal(seed), options)
+        (standing,), (pair,) = leaderboard.standings, leaderboard.pairs
+        ranks = {row.ranks for row in leaderboard.ratings}
+        separate.append(standing.standing != "CANNOT_TELL")
+
+        assert (standing.low, standing.high) == pytest.approx((-pair.high, -pair.low), abs=1e-4, nan_ok=True)
+        assert separate[-1] == (ranks == {(1, 1), (2, 2)})
+    assert 5 < sum(separate) < 25
