@@ -10,7 +10,7 @@ from judge.ranking.leaderboard import Leaderboard
 from judge.ranking.options import RankOptions
 from judge.ranking.rank import rank
 from judge.stats.battles import Battles
-from judge.stats.scorecard import HOLM, NONE
+from judge.stats.scorecard import ADJUSTMENTS
 
 
 def ranked(battles: Battles, options: RankOptions) -> Leaderboard:
@@ -30,7 +30,7 @@ def unequal(seed: int) -> Battles:
     )
 
 
-@pytest.mark.parametrize("adjustment", [HOLM, NONE])
+@pytest.mark.parametrize("adjustment", ADJUSTMENTS)
 def test_a_single_standing_agrees_with_its_pair_and_its_ranks(adjustment: str) -> None:
     """Its standing has the interval of the pair, which is not adjusted either, however unequal prompts are."""
     options = RankOptions(reference="a", pairs=True, adjustment=adjustment)

@@ -84,6 +84,25 @@ def test_max_t_of_two_independent_cells_is_sidaks() -> None:
     assert cell_levels == pytest.approx([0.95**0.5] * 2, abs=0.004)
 
 
+@pytest.mark.parametrize("correlation", [0.0, 0.5, 0.99])
+def test_max_t_lies_between_none_and_bonferroni_for_cells_of_any_degrees_of_freedom(correlation: float) -> None:
+    """A contestant on few prompts, or whose variance is nearly that of one prompt, widens no other interval."""
+    freedom = np.array([1.01, 4.0, 39.0, 39.0])
+    s2 = 1 / freedom
+    errors = StandardErrors(np.ones(4), s2, s2**1.7)
+    block = Block(np.zeros(4), np.full((4, 4), correlation) + (1 - correlation) * np.eye(4), errors)
+    single = Block(np.zeros(1), np.eye(1), errors.at([0]))
+
+    [adjusted] = levels([block], MAX_T, np.random.default_rng(0))
+    [alone] = levels([single], MAX_T, np.random.default_rng(0))
+    half = intervals(block, adjusted, 0.95)[1]
+
+    assert (errors.half_width(0.95) <= half).all()
+    assert (half <= errors.simultaneous_half_width(0.95, 4) * (1 + 1e-9)).all()
+    assert 0.98 < half[2] / errors.simultaneous_half_width(0.95, 4)[2] or correlation > 0.4
+    assert alone == pytest.approx([0.95], abs=0)
+
+
 def test_an_empty_scorecard_and_an_unknown_adjustment() -> None:
     rng = np.random.default_rng(1)
     for adjustment in ADJUSTMENTS:
