@@ -55,11 +55,13 @@ class Block:
     open_high: Flags | None = None
 
     @classmethod
-    def of_t(cls, difference: Floats, covariance: Floats, freedom: float) -> "Block":
-        """Cells whose intervals are those of Student's t, all with the same degrees of *freedom*."""
+    def of_t(cls, difference: Floats, covariance: Floats, freedom: float | Floats) -> "Block":
+        """Cells whose intervals are those of Student's t, with the same degrees of *freedom* or each its own."""
         variance = covariance.diagonal()
         noise = _NOISE * max(variance.max(initial=0.0), float(np.square(difference).max(initial=0.0)))
-        errors = StandardErrors.of_t(np.sqrt(np.where(variance > noise, variance, np.nan)), freedom)
+        error = np.sqrt(np.where(variance > noise, variance, np.nan))
+        s2 = np.broadcast_to(1 / np.asarray(freedom, dtype=np.float64), error.shape)
+        errors = StandardErrors(error, s2, np.square(s2))
         return cls(difference=difference, covariance=covariance, errors=errors)
 
     @property

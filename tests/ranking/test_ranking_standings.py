@@ -10,7 +10,7 @@ from judge.ranking.leaderboard import Leaderboard
 from judge.ranking.options import RankOptions
 from judge.ranking.rank import rank
 from judge.stats.battles import Battles
-from judge.stats.scorecard import ADJUSTMENTS
+from judge.stats.scorecard import ADJUSTMENTS, HOLM, MAX_T, NONE
 
 
 def ranked(battles: Battles, options: RankOptions) -> Leaderboard:
@@ -44,3 +44,17 @@ def test_a_single_standing_agrees_with_its_pair_and_its_ranks(adjustment: str) -
         assert (standing.low, standing.high) == pytest.approx((-pair.high, -pair.low), abs=1e-4, nan_ok=True)
         assert separate[-1] == (ranks == {(1, 1), (2, 2)})
     assert 5 < sum(separate) < 25
+
+
+def with_newcomer(wins: int, options: RankOptions) -> Leaderboard:
+    """Rank b, with a number of *wins* over a on 40 prompts, and a newcomer that wins 4 of 5."""
+    outcomes = ["left"] * wins + ["right"] * (40 - wins) + ["left"] * 4 + ["right"]
+    names = [f"p{code}" for code in [*range(40), *range(5)]]
+    return ranked(Battles.from_names(["b"] * 40 + ["new"] * 5, ["a"] * 45, outcomes, None, names), options)
+
+
+@pytest.mark.parametrize(("adjustment", "wins"), [(NONE, 28), (HOLM, 30), (MAX_T, 30)])
+def test_a_newcomer_on_few_prompts_leaves_the_win_rates_of_others_their_standings(adjustment: str, wins: int) -> None:
+    leaderboard = with_newcomer(wins, RankOptions(reference="a", method="win-rate", adjustment=adjustment))
+
+    assert {row.contestant: row.standing for row in leaderboard.standings} == {"b": "AHEAD", "new": "CANNOT_TELL"}
