@@ -65,7 +65,7 @@ class StandingRow:
     high: float
     probability_better: float
     detectable: float = math.nan
-    """The smallest difference that these prompts would detect with power 0.8."""
+    """The smallest difference that these prompts would detect with power 0.8; NaN if they can detect none."""
     needed: int | None = None
     """How many prompts it takes to detect the difference that the options name."""
     within: EquivalenceRow | None = None

@@ -107,10 +107,11 @@ def _with_planning(leaderboard: Leaderboard, block: Block, level: float) -> Lead
         # An interval needs enough prompts with battles of this contestant, not only of any.
         fewest = math.ceil(FEWEST * leaderboard.prompts / max(1, min(prompts[row.contestant], reference)))
         known = error > 0
+        smallest = detectable(error, freedom, quantile) if known else math.nan
         rows.append(
             replace(
                 row,
-                detectable=round(factor * detectable(error, freedom, quantile), 6) if known else math.nan,
+                detectable=round(factor * smallest, 6) if smallest <= block.limit else math.nan,
                 needed=prompts_needed(
                     error=error,
                     freedom=freedom,

@@ -35,6 +35,8 @@ ADJUSTMENTS = (HOLM, MAX_T, NONE)
 """The names of the adjustments."""
 DRAWS = 4000
 """Draws for max-t: a level of 0.95 is met to within 0.007."""
+WIDEST_LEAD = 0.5
+"""No win rate and no expected score is farther than this from an even 0.5."""
 _NOISE = 1e-14
 """Smaller variances, as a share of the largest or of a squared difference, are rounding errors of zero."""
 
@@ -44,8 +46,9 @@ class Block:
     """The k cells of one part of the data.
 
     *difference* is float64[k], *covariance* float64[k, k], and *errors* are the k standard errors, NaN for cells that
-    have no interval. *open_low* and *open_high*, bool[k], mark the intervals without a lower or an upper end. Blocks
-    come from different prompts, so they are independent of each other.
+    have no interval. *open_low* and *open_high*, bool[k], mark the intervals without a lower or an upper end. No true
+    difference is farther from 0 than *limit*. Blocks come from different prompts, so they are independent of each
+    other.
     """
 
     difference: Floats
@@ -53,16 +56,17 @@ class Block:
     errors: StandardErrors
     open_low: Flags | None = None
     open_high: Flags | None = None
+    limit: float = np.inf
 
     @classmethod
-    def of_t(cls, difference: Floats, covariance: Floats, freedom: float | Floats) -> "Block":
+    def of_t(cls, difference: Floats, covariance: Floats, freedom: float | Floats, limit: float = np.inf) -> "Block":
         """Cells whose intervals are those of Student's t, with the same degrees of *freedom* or each its own."""
         variance = covariance.diagonal()
         noise = _NOISE * max(variance.max(initial=0.0), float(np.square(difference).max(initial=0.0)))
         error = np.sqrt(np.where(variance > noise, variance, np.nan))
         s2 = np.broadcast_to(1 / np.asarray(freedom, dtype=np.float64), error.shape)
         errors = StandardErrors(error, s2, np.square(s2))
-        return cls(difference=difference, covariance=covariance, errors=errors)
+        return cls(difference=difference, covariance=covariance, errors=errors, limit=limit)
 
     @property
     def error(self) -> Floats:
@@ -98,7 +102,8 @@ def levels(blocks: Sequence[Block], adjustment: str, rng: np.random.Generator, l
 def intervals(block: Block, cell_levels: Floats, level: float) -> tuple[Floats, Floats]:
     """The intervals of the cells of *block*, each at its own level (float64[k]): low and high, float64[k].
 
-    *level* is the one that was requested, from which the cells' own were adjusted.
+    *level* is the one that was requested, from which the cells' own were adjusted. No interval goes beyond the limit of
+    the differences.
 
     >>> block = Block.of_t(np.array([40.0]), np.array([[100.0]]), 79)
     >>> low, high = intervals(block, np.array([0.95]), 0.95)
@@ -111,7 +116,7 @@ def intervals(block: Block, cell_levels: Floats, level: float) -> tuple[Floats, 
         low = np.where(block.open_low, -np.inf, low)
     if block.open_high is not None:
         high = np.where(block.open_high, np.inf, high)
-    return low, high
+    return np.maximum(low, -block.limit), np.minimum(high, block.limit)
 
 
 def critical_values(block: Block, cell_levels: Floats, level: float) -> Floats:

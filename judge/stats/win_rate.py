@@ -13,7 +13,7 @@ from judge.columns.arrays import Floats, Ints, sums
 from judge.stats.battles import LEFT, TIE, Battles
 from judge.stats.cluster_intervals import Estimate, mean_by_cluster, ratio, t_quantile
 from judge.stats.errors import StatisticsError
-from judge.stats.scorecard import Block
+from judge.stats.scorecard import WIDEST_LEAD, Block
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +81,7 @@ def advantages(rates: WinRates, others: Sequence[int]) -> Block:
         difference=np.array(values),
         covariance=_correlations(rates, others) * np.outer(errors, errors),
         freedom=np.array(freedoms, dtype=np.float64),
+        limit=WIDEST_LEAD,
     )
 
 

@@ -10,7 +10,7 @@ from judge.ranking.leaderboard import Leaderboard
 from judge.ranking.options import RankOptions
 from judge.ranking.rank import rank
 from judge.stats.battles import Battles
-from judge.stats.scorecard import ADJUSTMENTS, HOLM, MAX_T, NONE
+from judge.stats.scorecard import ADJUSTMENTS, HOLM, MAX_T, NONE, WIDEST_LEAD
 
 
 def ranked(battles: Battles, options: RankOptions) -> Leaderboard:
@@ -58,3 +58,16 @@ def test_a_newcomer_on_few_prompts_leaves_the_win_rates_of_others_their_standing
     leaderboard = with_newcomer(wins, RankOptions(reference="a", method="win-rate", adjustment=adjustment))
 
     assert {row.contestant: row.standing for row in leaderboard.standings} == {"b": "AHEAD", "new": "CANNOT_TELL"}
+
+
+@pytest.mark.parametrize("method", ["win-rate", "bradley-terry"])
+def test_no_win_rate_leads_by_more_than_a_half(method: str) -> None:
+    """On 5 prompts, the intervals end where the scale does, and a difference that no prompts can have is absent."""
+    options = RankOptions(reference="a", method=method, within_win_rate=0.05)
+    newcomer = {row.contestant: row for row in with_newcomer(30, options).standings}["new"]
+
+    assert newcomer.within_win_rate is not None
+    assert newcomer.within_win_rate.high == WIDEST_LEAD
+    if method == "win-rate":
+        assert newcomer.high == WIDEST_LEAD
+        assert np.isnan(newcomer.detectable)
