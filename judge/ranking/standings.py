@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from judge.columns.arrays import Floats
-from judge.ranking.leaderboard import EquivalenceRow, Leaderboard, ShareRow, StandingRow
+from judge.ranking.leaderboard import UNSPECIFIED, EquivalenceRow, Leaderboard, ShareRow, StandingRow
 from judge.ranking.options import RankOptions
 from judge.stats.bradley_terry import BradleyTerryFit
 from judge.stats.cluster_intervals import ALIKE, FEWEST
@@ -165,7 +165,10 @@ def _with_tests(
 
 
 def share_rows(slices: Sequence[Leaderboard], options: RankOptions) -> tuple[ShareRow, ...]:
-    """In how many of the target categories (all, if none is named) each contestant is ahead and behind."""
+    """In how many of the target categories (all, if none is named) each contestant is ahead and behind.
+
+    A category in which a contestant has no interval is not counted for it.
+    """
     targets = [s for s in slices if not options.targets or s.part.category in options.targets]
     cells = [(row.contestant, row.standing) for leaderboard in targets for row in leaderboard.standings]
     names = sorted({name for name, _ in cells})
@@ -174,7 +177,7 @@ def share_rows(slices: Sequence[Leaderboard], options: RankOptions) -> tuple[Sha
             contestant=name,
             ahead=cells.count((name, "AHEAD")),
             behind=cells.count((name, "BEHIND")),
-            cells=len(targets),
+            cells=sum(cell == name and standing != UNSPECIFIED for cell, standing in cells),
         )
         for name in names
     )

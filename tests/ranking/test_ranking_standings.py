@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from judge.ranking.battles import design_from_battles
-from judge.ranking.leaderboard import Leaderboard
+from judge.ranking.leaderboard import UNSPECIFIED, Leaderboard, ShareRow
 from judge.ranking.options import RankOptions
 from judge.ranking.rank import rank
+from judge.ranking.standings import share_rows
 from judge.stats.battles import Battles
 from judge.stats.scorecard import ADJUSTMENTS, HOLM, MAX_T, NONE, WIDEST_LEAD
 
@@ -71,3 +72,16 @@ def test_no_win_rate_leads_by_more_than_a_half(method: str) -> None:
     if method == "win-rate":
         assert newcomer.high == WIDEST_LEAD
         assert np.isnan(newcomer.detectable)
+
+
+def test_a_category_without_a_standing_counts_in_no_share() -> None:
+    """Three prompts give no interval, and so no answer that could be counted."""
+    options = RankOptions(reference="a")
+    categories = []
+    for prompts in (40, 3):
+        outcomes = (["left"] * 3 + ["right"]) * 10
+        names = [f"p{code % prompts}" for code in range(40)]
+        categories.append(ranked(Battles.from_names(["b"] * 40, ["a"] * 40, outcomes, None, names), options))
+
+    assert [row.standing for category in categories for row in category.standings] == ["AHEAD", UNSPECIFIED]
+    assert share_rows(categories, options) == (ShareRow("b", ahead=1, behind=0, cells=1),)

@@ -1069,7 +1069,7 @@ class TargetShare(_message.Message):
     behind: _builtins.int
     """The number in which it is behind."""
     categories: _builtins.int
-    """The number of target categories."""
+    """The number of target categories in which it has a standing."""
     def __init__(
         self,
         *,
