@@ -14,7 +14,7 @@ from judge.stats.battles import Battles
 from judge.stats.scorecard import ADJUSTMENTS, HOLM, MAX_T, NONE, WIDEST_LEAD
 
 
-def ranked(battles: Battles, options: RankOptions) -> Leaderboard:
+def rank_battles(battles: Battles, options: RankOptions) -> Leaderboard:
     return rank(design_from_battles(battles, options), options)
 
 
@@ -37,7 +37,7 @@ def test_a_single_standing_agrees_with_its_pair_and_its_ranks(adjustment: str) -
     options = RankOptions(reference="a", pairs=True, adjustment=adjustment)
     separate = []
     for seed in range(30):
-        leaderboard = ranked(unequal(seed), options)
+        leaderboard = rank_battles(unequal(seed), options)
         (standing,), (pair,) = leaderboard.standings, leaderboard.pairs
         ranks = {row.ranks for row in leaderboard.ratings}
         separate.append(standing.standing != "CANNOT_TELL")
@@ -51,7 +51,7 @@ def with_newcomer(wins: int, options: RankOptions) -> Leaderboard:
     """Rank b, with a number of *wins* over a on 40 prompts, and a newcomer that wins 4 of 5."""
     outcomes = ["left"] * wins + ["right"] * (40 - wins) + ["left"] * 4 + ["right"]
     names = [f"p{code}" for code in [*range(40), *range(5)]]
-    return ranked(Battles.from_names(["b"] * 40 + ["new"] * 5, ["a"] * 45, outcomes, None, names), options)
+    return rank_battles(Battles.from_names(["b"] * 40 + ["new"] * 5, ["a"] * 45, outcomes, None, names), options)
 
 
 @pytest.mark.parametrize(("adjustment", "wins"), [(NONE, 28), (HOLM, 30), (MAX_T, 30)])
@@ -81,7 +81,7 @@ def test_a_category_without_a_standing_counts_in_no_share() -> None:
     for prompts in (40, 3):
         outcomes = (["left"] * 3 + ["right"]) * 10
         names = [f"p{code % prompts}" for code in range(40)]
-        categories.append(ranked(Battles.from_names(["b"] * 40, ["a"] * 40, outcomes, None, names), options))
+        categories.append(rank_battles(Battles.from_names(["b"] * 40, ["a"] * 40, outcomes, None, names), options))
 
     assert [row.standing for category in categories for row in category.standings] == ["AHEAD", UNSPECIFIED]
     assert share_rows(categories, options) == (ShareRow("b", ahead=1, behind=0, cells=1),)
