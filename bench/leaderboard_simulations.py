@@ -124,7 +124,7 @@ def _power(n_contestants: int, adjustment: str, replicates: int) -> Iterator[Fig
         detected = 0
         for _ in range(replicates):
             cells = by_ratings(star.draw(rng, _one_ahead(n_contestants, points)))
-            low, _ = intervals(cells, levels([cells], adjustment, rng)[0])
+            low, _ = intervals(cells, levels([cells], adjustment, rng)[0], 0.95)
             detected += bool(low[0] > 0)
         power = detected / replicates
         yield Figure(
@@ -151,7 +151,7 @@ def _promised(star: Star, n_contestants: int, ahead: float, adjustment: str, rng
 
 def _detectable(cells: Block, adjustment: str, rng: np.random.Generator) -> float:
     strictest = np.full(cells.difference.size, levels([cells], adjustment, rng)[0].max())
-    return detectable(float(cells.error[0]), float(cells.freedom[0]), float(critical_values(cells, strictest)[0]))
+    return detectable(float(cells.error[0]), float(cells.freedom[0]), float(critical_values(cells, strictest, 0.95)[0]))
 
 
 @dataclass(frozen=True)
@@ -289,7 +289,7 @@ def _at_the_margin(star: Star, scale: str, n_contestants: int, replicates: int) 
     wrong = np.zeros((2, replicates, k), dtype=bool)
     for replicate in range(replicates):
         cells = SCALES[scale](star.draw(rng, scores))
-        two_sided = [intervals(cells, np.full(k, 1 - 0.05 / k))]
+        two_sided = [intervals(cells, np.full(k, 1 - 0.05 / k), 0.95)]
         for row, adjustment in zip(wrong, (NONE, HOLM), strict=True):
             (result,) = equivalences([cells], margin, adjustment, two_sided)
             row[replicate] = [answer is Answer.YES for answer in result.equivalent]

@@ -14,6 +14,9 @@ from judge.stats.tie_rules import HALF_WIN
 from judge.stats.variance import Component
 from judge.votes.votes import Part, SourceVotes
 
+UNSPECIFIED = "UNSPECIFIED"
+"""The standing of a contestant without an interval."""
+
 
 @dataclass(frozen=True, slots=True)
 class RatingRow:
@@ -65,7 +68,7 @@ class StandingRow:
     high: float
     probability_better: float
     detectable: float = math.nan
-    """The smallest difference that these prompts would detect with power 0.8."""
+    """The smallest difference that these prompts would detect with power 0.8; NaN if they can detect none."""
     needed: int | None = None
     """How many prompts it takes to detect the difference that the options name."""
     within: EquivalenceRow | None = None
@@ -79,7 +82,7 @@ class StandingRow:
     def standing(self) -> str:
         """AHEAD, BEHIND or CANNOT_TELL; UNSPECIFIED without an interval."""
         if self.no_interval:
-            return "UNSPECIFIED"
+            return UNSPECIFIED
         if self.low > 0:
             return "AHEAD"
         return "BEHIND" if self.high < 0 else "CANNOT_TELL"
@@ -110,7 +113,10 @@ class EffectRow:
 
 @dataclass(frozen=True, slots=True)
 class ShareRow:
-    """In how many of the requested categories a contestant is ahead of and behind the reference contestant."""
+    """In how many of the requested categories a contestant is ahead of and behind the reference contestant.
+
+    *cells* is the number of those in which it has a standing.
+    """
 
     contestant: str
     ahead: int

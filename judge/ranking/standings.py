@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from judge.columns.arrays import Floats
-from judge.ranking.leaderboard import EquivalenceRow, Leaderboard, ShareRow, StandingRow
+from judge.ranking.leaderboard import UNSPECIFIED, EquivalenceRow, Leaderboard, ShareRow, StandingRow
 from judge.ranking.options import RankOptions
 from judge.stats.bradley_terry import BradleyTerryFit
 from judge.stats.cluster_intervals import ALIKE, FEWEST
@@ -86,7 +86,7 @@ def adjust_standings(leaderboards: Sequence[Leaderboard], options: RankOptions) 
 
 def _with_intervals(leaderboard: Leaderboard, block: Block, cell_levels: Floats) -> Leaderboard:
     """*leaderboard* with the intervals of its standings."""
-    bounds = intervals(block, cell_levels)
+    bounds = intervals(block, cell_levels, leaderboard.options.level)
     lows, highs = ((np.round(leaderboard.options.scale_factor * column, 6) + 0.0).tolist() for column in bounds)
     rows = zip(leaderboard.standings, lows, highs, strict=True)
     return replace(leaderboard, standings=tuple(replace(row, low=low, high=high) for row, low, high in rows))
@@ -100,17 +100,18 @@ def _with_planning(leaderboard: Leaderboard, block: Block, level: float) -> Lead
     prompts = {row.contestant: row.prompts for row in leaderboard.ratings}
     # Win rates have no row of the reference contestant, which has battles wherever another has one.
     reference = prompts.get(leaderboard.options.reference, leaderboard.prompts)
-    critical = critical_values(block, np.full(block.difference.size, level))
+    critical = critical_values(block, np.full(block.difference.size, level), leaderboard.options.level)
     figures = (column.tolist() for column in (block.error, block.freedom, critical))
     rows = []
     for row, error, freedom, quantile in zip(leaderboard.standings, *figures, strict=True):
         # An interval needs enough prompts with battles of this contestant, not only of any.
         fewest = math.ceil(FEWEST * leaderboard.prompts / max(1, min(prompts[row.contestant], reference)))
         known = error > 0
+        smallest = detectable(error, freedom, quantile) if known else math.nan
         rows.append(
             replace(
                 row,
-                detectable=round(factor * detectable(error, freedom, quantile), 6) if known else math.nan,
+                detectable=round(factor * smallest, 6) if smallest <= block.limit else math.nan,
                 needed=prompts_needed(
                     error=error,
                     freedom=freedom,
@@ -130,7 +131,7 @@ def _equivalence_rows(
     blocks: Sequence[Block], options: RankOptions, margin: float, factor: float, strictest: float
 ) -> list[list[EquivalenceRow]]:
     """The tests of all cells of *blocks* against a *margin*, in units times *factor*."""
-    two_sided = [intervals(block, np.full(block.difference.size, strictest)) for block in blocks]
+    two_sided = [intervals(block, np.full(block.difference.size, strictest), options.level) for block in blocks]
     results = equivalences(blocks, margin, options.adjustment, two_sided, options.level)
     rows = []
     for result in results:
@@ -164,7 +165,10 @@ def _with_tests(
 
 
 def share_rows(slices: Sequence[Leaderboard], options: RankOptions) -> tuple[ShareRow, ...]:
-    """In how many of the target categories (all, if none is named) each contestant is ahead and behind."""
+    """In how many of the target categories (all, if none is named) each contestant is ahead and behind.
+
+    A category in which a contestant has no interval is not counted for it.
+    """
     targets = [s for s in slices if not options.targets or s.part.category in options.targets]
     cells = [(row.contestant, row.standing) for leaderboard in targets for row in leaderboard.standings]
     names = sorted({name for name, _ in cells})
@@ -173,7 +177,7 @@ def share_rows(slices: Sequence[Leaderboard], options: RankOptions) -> tuple[Sha
             contestant=name,
             ahead=cells.count((name, "AHEAD")),
             behind=cells.count((name, "BEHIND")),
-            cells=len(targets),
+            cells=sum(cell == name and standing != UNSPECIFIED for cell, standing in cells),
         )
         for name in names
     )

@@ -58,7 +58,7 @@ def equivalences(
     at *level*. Raises StatisticsError unless the margin is positive and the level between 0 and 1.
 
     >>> block = Block.of_t(np.array([1.0, 30.0, 90.0]), np.diag([100.0, 100.0, 100.0]), 79)
-    >>> result, = equivalences([block], 40.0, HOLM, [intervals(block, np.full(3, 0.983))])
+    >>> result, = equivalences([block], 40.0, HOLM, [intervals(block, np.full(3, 0.983), 0.95)])
     >>> [answer.value for answer in result.equivalent], [answer.value for answer in result.non_inferior]
     (['YES', 'CANNOT_TELL', 'NO'], ['YES', 'YES', 'YES'])
     """
@@ -69,7 +69,7 @@ def equivalences(
     # A two-sided test at 2 alpha whose sign is known is a one-sided test at alpha.
     one_sided = 1 - 2 * (1 - level)
     cell_levels = levels(inner, NONE if adjustment == NONE else HOLM, np.random.default_rng(0), one_sided)
-    bounds = [intervals(block, column) for block, column in zip(blocks, cell_levels, strict=True)]
+    bounds = [intervals(block, column, one_sided) for block, column in zip(blocks, cell_levels, strict=True)]
     return [_answers(margin, *ends, *outer) for ends, outer in zip(bounds, two_sided, strict=True)]
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from judge.stats.bradley_terry import POINTS, BradleyTerryFit
-from judge.stats.scorecard import Block
+from judge.stats.scorecard import WIDEST_LEAD, Block
 from judge.stats.tie_rules import expected
 
 _STEP = 1e-4
@@ -36,4 +36,5 @@ def expected_scores(fit: BradleyTerryFit, differences: Block) -> Block:
         difference=score - 0.5,
         covariance=differences.covariance * np.outer(gain, gain),
         errors=replace(differences.errors, error=differences.errors.error * gain),
+        limit=WIDEST_LEAD,
     )

@@ -13,7 +13,7 @@ from judge.columns.arrays import Floats, Ints, sums
 from judge.stats.battles import LEFT, TIE, Battles
 from judge.stats.cluster_intervals import Estimate, mean_by_cluster, ratio, t_quantile
 from judge.stats.errors import StatisticsError
-from judge.stats.scorecard import Block
+from judge.stats.scorecard import WIDEST_LEAD, Block
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +58,9 @@ def win_rates(battles: Battles, reference: int | None = None, level: float = 0.9
 def advantages(rates: WinRates, others: Sequence[int]) -> Block:
     """The win rates of *others* (codes) against the reference, minus 0.5.
 
-    Each standard error is that of the rate's interval, on its wider side. The correlations come from the prompts that
-    the contestants share. Raises StatisticsError for rates without a reference or without an interval.
+    Each standard error is that of the rate's interval, on its wider side, with one degree of freedom less
+    than that contestant has prompts. The correlations come from the prompts that the contestants share. Raises
+    StatisticsError for rates without a reference or without an interval.
 
     >>> battles = Battles.from_names(["a"] * 20, ["b"] * 20, ["left", "tie"] * 10, cluster=np.arange(20))
     >>> cells = advantages(win_rates(battles, 1), [0])
@@ -79,7 +80,8 @@ def advantages(rates: WinRates, others: Sequence[int]) -> Block:
     return Block.of_t(
         difference=np.array(values),
         covariance=_correlations(rates, others) * np.outer(errors, errors),
-        freedom=min(freedoms, default=1),
+        freedom=np.array(freedoms, dtype=np.float64),
+        limit=WIDEST_LEAD,
     )
 
 

@@ -18,7 +18,7 @@ def answers(block: Block, adjustment: str = NONE, margin: float = MARGIN) -> Equ
     """Test the cells of a block, with two-sided intervals by Bonferroni unless nothing is adjusted."""
     k = block.difference.size
     level = 1 - 0.05 / (1 if adjustment == NONE else k)
-    return equivalences([block], margin, adjustment, [intervals(block, np.full(k, level))])[0]
+    return equivalences([block], margin, adjustment, [intervals(block, np.full(k, level), 0.95)])[0]
 
 
 def compare(rng: np.random.Generator, truth: np.ndarray) -> Block:

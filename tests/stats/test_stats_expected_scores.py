@@ -75,7 +75,7 @@ def test_claims_at_the_margin_of_a_score(method: type, adjustment: str) -> None:
 
 def equivalent(cells: Block, adjustment: str) -> Flags:
     level = np.full(cells.difference.size, 1 - 0.05 / (1 if adjustment == NONE else cells.difference.size))
-    (result,) = equivalences([cells], MARGIN, adjustment, [intervals(cells, level)])
+    (result,) = equivalences([cells], MARGIN, adjustment, [intervals(cells, level, 0.95)])
     return np.array([answer is Answer.YES for answer in result.equivalent])
 
 
@@ -100,7 +100,7 @@ def test_a_contestant_that_won_everything_has_the_exact_interval_of_its_win_rate
     rates = win_rates(compare(np.random.default_rng(4), np.array([2.0, 0.5])), 0)
     cells = advantages(rates, [1, 2])
 
-    low, _ = intervals(cells, np.full(2, 0.95))
+    low, _ = intervals(cells, np.full(2, 0.95), 0.95)
     assert low[0] == pytest.approx(rates.rates[1].low - 0.5, abs=1e-6)  # type: ignore[operator]  # it has an interval
     assert cells.difference[0] == 0.5
 

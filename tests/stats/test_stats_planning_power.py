@@ -31,13 +31,13 @@ def test_power_at_the_detectable_difference(n_contestants: int, adjustment: str)
     rng = np.random.default_rng([n_contestants, len(adjustment)])
     blocks = [compare(rng, n_contestants) for _ in range(20)]
     strictest = np.array([np.max(levels([block], adjustment, rng)) for block in blocks]).mean(keepdims=True)
-    critical = float(critical_values(compare(rng, 2), strictest)[0])
+    critical = float(critical_values(compare(rng, 2), strictest, 0.95)[0])
     ahead = detectable(np.sqrt(2 / PROMPTS) * SPREAD, PROMPTS - 1, critical)
     n_found = 0
     for _ in range(2000):
         block = compare(rng, n_contestants, ahead)
         every = np.full(block.difference.size, strictest)
-        low, _ = intervals(block, every if adjustment == MAX_T else levels([block], adjustment, rng)[0])
+        low, _ = intervals(block, every if adjustment == MAX_T else levels([block], adjustment, rng)[0], 0.95)
         n_found += bool(low[0] > 0)
 
     assert 0.78 <= n_found / 2000 <= 0.84

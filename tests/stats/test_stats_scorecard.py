@@ -7,6 +7,7 @@ import pytest
 
 from judge.columns.arrays import Floats
 from judge.stats.battles import LEFT, RIGHT, Battles
+from judge.stats.critical_values import critical_value
 from judge.stats.elo import elo, permuted_elo
 from judge.stats.errors import StatisticsError
 from judge.stats.scorecard import ADJUSTMENTS, HOLM, MAX_T, NONE, Block, intervals, levels
@@ -23,7 +24,7 @@ def significant_cells(blocks: list[Block], adjustment: str, rng: np.random.Gener
     """The cells that differ significantly from 0."""
     significant = []
     for block, cell_levels in zip(blocks, levels(blocks, adjustment, rng), strict=True):
-        low, high = intervals(block, cell_levels)
+        low, high = intervals(block, cell_levels, 0.95)
         significant += ((low > 0) | (high < 0)).tolist()
     return significant
 
@@ -63,12 +64,43 @@ def test_holm_finds_more_than_bonferroni() -> None:
     assert significant_cells([alone], HOLM, rng) == [False, False]
 
 
+def test_the_last_step_of_holm_is_unadjusted() -> None:
+    """After all other cells are significant, the last has the critical value of a single comparison."""
+    one_large_prompt = StandardErrors(np.ones(2), np.full(2, 1 / 2), np.full(2, 0.35))
+    block = Block(np.array([1000.0, 3.0]), np.eye(2), one_large_prompt)
+
+    [cell_levels] = levels([block], HOLM, np.random.default_rng(0))
+    low, _ = intervals(block, cell_levels, 0.95)
+
+    assert 3.0 - low[1] == pytest.approx(float(critical_value(0.95, np.array([1 / 2]), np.array([0.35]))[0]))
+    assert significant_cells([block], HOLM, np.random.default_rng(0)) == [True, True]
+
+
 def test_max_t_of_two_independent_cells_is_sidaks() -> None:
     block = block_of(np.zeros(2), np.eye(2), 1_000_000)
 
     [cell_levels] = levels([block], MAX_T, np.random.default_rng(1))
 
     assert cell_levels == pytest.approx([0.95**0.5] * 2, abs=0.004)
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.5, 0.99])
+def test_max_t_lies_between_none_and_bonferroni_for_cells_of_any_degrees_of_freedom(correlation: float) -> None:
+    """A contestant on few prompts, or whose variance is nearly that of one prompt, widens no other interval."""
+    freedom = np.array([1.01, 4.0, 39.0, 39.0])
+    s2 = 1 / freedom
+    errors = StandardErrors(np.ones(4), s2, s2**1.7)
+    block = Block(np.zeros(4), np.full((4, 4), correlation) + (1 - correlation) * np.eye(4), errors)
+    single = Block(np.zeros(1), np.eye(1), errors.at([0]))
+
+    [adjusted] = levels([block], MAX_T, np.random.default_rng(0))
+    [alone] = levels([single], MAX_T, np.random.default_rng(0))
+    half = intervals(block, adjusted, 0.95)[1]
+
+    assert (errors.half_width(0.95) <= half).all()
+    assert (half <= errors.simultaneous_half_width(0.95, 4) * (1 + 1e-9)).all()
+    assert 0.98 < half[2] / errors.simultaneous_half_width(0.95, 4)[2] or correlation > 0.4
+    assert alone == pytest.approx([0.95], abs=0)
 
 
 def test_an_empty_scorecard_and_an_unknown_adjustment() -> None:
@@ -137,7 +169,7 @@ def test_a_difference_without_a_standard_error_leaves_the_others_theirs(adjustme
 
     [levels_mixed] = levels([mixed], adjustment, np.random.default_rng(0))
     [levels_alone] = levels([alone], adjustment, np.random.default_rng(0))
-    low, high = intervals(mixed, levels_mixed)
+    low, high = intervals(mixed, levels_mixed, 0.95)
 
     assert np.isnan([low[0], high[0]]).all()
     assert abs(levels_mixed[1] - levels_alone[0]) < 0.005

@@ -879,7 +879,9 @@ class ContestantStanding(_message.Message):
     adjustment: Global___Adjustment.ValueType
     """How the interval is adjusted for the number of comparisons."""
     detectable_difference: _builtins.float
-    """The smallest true difference that these prompts can detect with power 0.8; absent without an interval."""
+    """The smallest true difference that these prompts can detect with power 0.8; absent without an interval, and for win
+    rates if it is more than 0.5.
+    """
     prompts_needed: _builtins.int
     """The number of prompts of the same mix needed to detect difference_to_detect with power 0.8. For win rates, to detect
     the expected score of a contestant that is ahead by so many rating points.
@@ -1069,7 +1071,7 @@ class TargetShare(_message.Message):
     behind: _builtins.int
     """The number in which it is behind."""
     categories: _builtins.int
-    """The number of target categories."""
+    """The number of target categories in which it has a standing."""
     def __init__(
         self,
         *,
