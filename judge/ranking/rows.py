@@ -74,17 +74,25 @@ def expected_win_rates(fit: BradleyTerryFit, options: RankOptions) -> list[float
 
 
 def with_simultaneous_ranks(rows: list[RatingRow], fit: BradleyTerryFit, options: RankOptions) -> list[RatingRow]:
-    """*rows*, in the order of codes, with the ranks that cannot be excluded and the probabilities of being the best."""
+    """*rows*, in the order of codes, with the ranks that cannot be excluded and the probabilities of being the best.
+
+    A contestant whose interval has an open end has no ranks and does not count for those of others, and then nobody has
+    a probability.
+    """
     covariance = fit.covariance
-    if covariance.matrix is None or covariance.open_above is not None:
+    if covariance.matrix is None:
         return rows
-    ranges = rank_intervals(fit.log_strengths, covariance.pairs, options.level)
-    rng, freedom = np.random.default_rng(options.seed), covariance.ratings.freedom
-    best = probability_best(fit.log_strengths, covariance.matrix, freedom, rng).tolist()
-    columns = zip(rows, ranges.low.tolist(), ranges.high.tolist(), best, covariance.eligible.tolist(), strict=True)
+    closed = covariance.closed
+    errors = covariance.pairs.limited_to(np.logical_and.outer(closed, closed))
+    ranges = rank_intervals(fit.log_strengths, errors, options.level)
+    best: list[float | None] = [None] * len(rows)
+    if covariance.open_above is None:
+        rng, freedom = np.random.default_rng(options.seed), covariance.ratings.freedom
+        best = list(probability_best(fit.log_strengths, covariance.matrix, freedom, rng).tolist())
+    columns = zip(rows, ranges.low.tolist(), ranges.high.tolist(), best, closed.tolist(), strict=True)
     return [
-        replace(row, ranks=(low, high), best=probability) if eligible else row
-        for row, low, high, probability, eligible in columns
+        replace(row, ranks=(low, high), best=probability) if known else row
+        for row, low, high, probability, known in columns
     ]
 
 

@@ -246,12 +246,12 @@ def block(fit: BradleyTerryFit, reference: int, others: Sequence[int]) -> Block 
     covariance = fit.covariance
     if covariance.effects is None:
         return None
-    codes, zeros = list(others), np.zeros(fit.model.m)
-    errors = covariance.relative_to([reference]).scaled(POINTS).at(codes)
+    codes, whole = list(others), covariance.relative_to([reference]).scaled(POINTS)
+    errors, ends = whole.at(codes), 0 * whole.error
     contrasts = POINTS * (np.eye(fit.model.m)[codes] - np.eye(fit.model.m)[reference])
     matrix = contrasts @ covariance.effects[: fit.model.m, : fit.model.m] @ contrasts.T
     scale = errors.error / np.sqrt(np.maximum(matrix.diagonal(), _SLIGHT))
-    low, high = (np.isinf(end)[codes] for end in covariance.opened(zeros, zeros, reference))
+    low, high = (np.isinf(end)[codes] for end in covariance.opened(ends, ends, reference))
     return Block(
         difference=contrasts @ fit.log_strengths,
         covariance=matrix * np.outer(scale, scale),

@@ -1,0 +1,68 @@
+"""Contestants with very few prompts of their own have a rating, and nothing that would need an interval."""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from judge.ranking.battles import design_from_battles
+from judge.ranking.leaderboard import Leaderboard, RatingRow
+from judge.ranking.options import RankOptions
+from judge.ranking.rank import rank
+from judge.stats.battles import Battles
+
+OTHERS = ("able", "base", "calm")
+FEW = "none: 2 prompts of its own, at least 5 are needed"
+
+
+def battles_with_few() -> Battles:
+    """Battles of three contestants on 30 prompts, and of `dull` on two of these, of which it wins one."""
+    rng, rows = np.random.default_rng(4), []
+    for prompt in range(30):
+        rows += [(left, right, "left" if rng.random() < 0.6 else "right", prompt) for left, right in pairs()]
+    rows += [("able", "dull", "left", 0), ("base", "dull", "right", 1)]
+    left, right, outcomes, prompts = zip(*rows, strict=True)
+    return Battles.from_names(left, right, outcomes, cluster=prompts)
+
+
+def pairs() -> list[tuple[str, str]]:
+    return list(combinations(OTHERS, 2))
+
+
+def ranked(options: RankOptions, battles: Battles | None = None) -> tuple[Leaderboard, dict[str, RatingRow]]:
+    leaderboard = rank(design_from_battles(battles or battles_with_few(), options), options)
+    return leaderboard, {row.contestant: row for row in leaderboard.ratings}
+
+
+@pytest.mark.parametrize("reference", ["", "able", "dull"])
+@pytest.mark.parametrize("kind", ["bootstrap", "bootstrap-t", "percentile"])
+def test_a_bootstrap_gives_it_no_interval_and_takes_nothing_from_the_others(kind: str, reference: str) -> None:
+    """It is disconnected in many resamples, but has no interval that could be open; all others keep their ranks."""
+    leaderboard, rows = ranked(RankOptions(intervals=kind, replicates=60, reference=reference))
+    dull = rows["dull"]
+
+    assert leaderboard.resamples is not None
+    assert leaderboard.resamples[1] > 6
+    assert (math.isnan(dull.low), math.isnan(dull.high), dull.ranks, dull.best) == (True, True, None, None)
+    assert dull.interval_method == FEW
+    assert all(row.low < row.rating < row.high for row in (rows[name] for name in OTHERS))
+    assert all(rows[name].ranks is not None and rows[name].best is not None for name in OTHERS)
+    for standing in leaderboard.standings:
+        known = "dull" not in (standing.contestant, reference)
+        assert (math.isfinite(standing.low), math.isfinite(standing.high)) == (known, known)
+
+
+def test_an_open_end_takes_only_its_own_ranks() -> None:
+    """A contestant that many resamples disconnect at the top has no ranks, and the others have theirs."""
+    rows = [("a", "b", "right" if prompt == 0 else "left", prompt) for prompt in range(30)]
+    rows += [(left, "c", outcome, prompt) for prompt in range(30) for left, outcome in (("b", "left"), ("b", "right"))]
+    left, right, outcomes, prompts = zip(*rows, strict=True)
+    battles = Battles.from_names(left, right, outcomes, cluster=prompts)
+    _, by_name = ranked(RankOptions(intervals="bootstrap", replicates=100), battles)
+
+    assert (by_name["a"].high, by_name["a"].ranks) == (math.inf, None)
+    assert by_name["b"].ranks == by_name["c"].ranks == (1, 3)
+    assert [row.best for row in by_name.values()] == [None] * 3
