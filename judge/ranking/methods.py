@@ -21,6 +21,7 @@ from judge.ranking.rows import (
     rating_rows,
     sorted_leaderboard,
     with_simultaneous_ranks,
+    without_interval,
 )
 from judge.ranking.standings import standing_rows, win_rate_standings
 from judge.stats.bootstrap import SE_T, STUDENTISED, bootstrap
@@ -176,8 +177,12 @@ def _permuted_elo(design: BattleDesign, options: RankOptions) -> Leaderboard:
     fit = permuted_elo(design.battles, rng, options.permutations, options.k, options.start, level=options.level)
     bounds = list(zip(fit.low.tolist(), fit.high.tolist(), strict=True))
     rows = rating_rows(design, fit.ratings.tolist(), bounds, [None] * len(bounds))
-    rows = [replace(row, order_sd=sd) for row, sd in zip(rows, fit.order_sd.tolist(), strict=True)]
-    return sorted_leaderboard(options, fit.method, rows).with_notes(PERMUTED_NOTE)
+    rows = [
+        replace(row, order_sd=sd, interval_method=reason or fit.method)
+        for row, sd, reason in zip(rows, fit.order_sd.tolist(), fit.reasons, strict=True)
+    ]
+    without = () if all(fit.reasons) else without_interval(design.battles.contestants, fit.reasons)
+    return sorted_leaderboard(options, fit.method, rows).with_notes(PERMUTED_NOTE, *without)
 
 
 def _win_rate(design: BattleDesign, options: RankOptions) -> Leaderboard:

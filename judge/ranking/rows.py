@@ -17,6 +17,7 @@ from judge.stats.simultaneous import pairs, rank_intervals
 
 FEWEST_DEGREES = 2.0
 """Intervals with fewer degrees of freedom are noted."""
+RELATIVE = "The other intervals are relative to the mean of the others."
 
 
 def sorted_leaderboard(options: RankOptions, interval_method: str, rows: Sequence[RatingRow]) -> Leaderboard:
@@ -96,21 +97,26 @@ def with_simultaneous_ranks(rows: list[RatingRow], fit: BradleyTerryFit, options
     ]
 
 
+def without_interval(names: Sequence[str], reasons: Sequence[str]) -> tuple[str, ...]:
+    """A note on those of the contestants *names* with a reason why they have no interval, "none: ..."; or nothing.
+
+    >>> without_interval(["a", "b"], ["none: 3 prompts of its own, at least 5 are needed", ""])
+    ('No interval: a (3 prompts of its own, at least 5 are needed).',)
+    """
+    without = [
+        f"{name} ({reason.removeprefix('none: ')})" for name, reason in zip(names, reasons, strict=True) if reason
+    ]
+    return (f"No interval: {'; '.join(without)}.",) if without else ()
+
+
 def interval_notes(fit: BradleyTerryFit) -> tuple[str, ...]:
     """Notes on the contestants without an interval, and on those whose interval rests on very few prompts."""
     names, covariance = fit.battles.contestants, fit.covariance
     if covariance.effects is None:
         return ()
-    without = [
-        f"{name} ({reason.removeprefix('none: ')})"
-        for name, reason in zip(names, covariance.reasons, strict=True)
-        if reason
-    ]
     freedom = covariance.ratings.freedom.tolist()
     few = [name for name, degrees in zip(names, freedom, strict=True) if degrees < FEWEST_DEGREES]
-    notes = []
-    if without:
-        notes.append(f"No interval: {'; '.join(without)}. The other intervals are relative to the mean of the others.")
+    notes = [f"{note} {RELATIVE}" for note in without_interval(names, covariance.reasons)]
     if few:
         notes.append(f"One or two prompts decide how wide the intervals of these are: {', '.join(few)}.")
     return tuple(notes)

@@ -13,6 +13,8 @@ from judge.ranking.leaderboard import Leaderboard, RatingRow
 from judge.ranking.options import RankOptions
 from judge.ranking.rank import rank
 from judge.stats.battles import Battles
+from judge.stats.cluster_intervals import ALIKE
+from judge.stats.elo import RESAMPLED
 
 OTHERS = ("able", "base", "calm")
 FEW = "none: 2 prompts of its own, at least 5 are needed"
@@ -66,3 +68,23 @@ def test_an_open_end_takes_only_its_own_ranks() -> None:
     assert (by_name["a"].high, by_name["a"].ranks) == (math.inf, None)
     assert by_name["b"].ranks == by_name["c"].ranks == (1, 3)
     assert [row.best for row in by_name.values()] == [None] * 3
+
+
+def test_elo_over_random_orders_gives_it_no_interval() -> None:
+    """Its rating has the reason beside it, and the leaderboard names it; the others have intervals."""
+    leaderboard, rows = ranked(RankOptions(method="elo-permuted", permutations=20))
+
+    assert (math.isnan(rows["dull"].low), math.isnan(rows["dull"].high)) == (True, True)
+    assert rows["dull"].interval_method == FEW
+    assert all(rows[name].low < rows[name].rating < rows[name].high for name in OTHERS)
+    assert leaderboard.interval_method == rows["able"].interval_method == RESAMPLED
+    assert "No interval: dull (2 prompts of its own, at least 5 are needed)." in leaderboard.notes
+
+
+def test_elo_of_ties_alone_has_no_interval() -> None:
+    """Where no rating ever moves, there is nothing to tell how far a new prompt would move it."""
+    battles = Battles.from_names(["a"] * 12, ["b"] * 12, ["tie"] * 12)
+    leaderboard, rows = ranked(RankOptions(method="elo-permuted", permutations=20), battles)
+
+    assert leaderboard.interval_method == ALIKE
+    assert all(math.isnan(row.low) and math.isnan(row.high) for row in rows.values())
