@@ -20,6 +20,7 @@ from judge.ranking.rows import (
     pair_rows,
     rating_rows,
     sorted_leaderboard,
+    unknown_anchors,
     with_simultaneous_ranks,
     without_interval,
 )
@@ -35,7 +36,6 @@ from judge.stats.win_rate import WinRates, advantages, win_rates
 
 ELO_NOTE = "Online Elo depends on the order of the battles; Bradley-Terry does not."
 PERMUTED_NOTE = "order_sd is the standard deviation over random orders of the battles; it is not an interval."
-ANCHOR_ONLY = "none: no contestant whose rating is fixed has an interval"
 POSITION_NOTE = (
     "The position effect is unbounded here, so it is not fitted; showing all comparisons in both orders balances it."
 )
@@ -69,12 +69,12 @@ def _bradley_terry(design: BattleDesign, options: RankOptions) -> Leaderboard:
     rating, low, high = (np.round(column, 6) + 0.0 for column in _on_scale(fit, intervals, options))
     bounds = list(zip(low.tolist(), high.tolist(), strict=True))
     rows = rating_rows(design, rating.tolist(), bounds, expected_win_rates(fit, options))
-    printed = np.where(np.isnan(low), ANCHOR_ONLY, intervals.method).tolist()
-    methods = [reason or method for reason, method in zip(intervals.reasons, printed, strict=True)]
-    rows = [replace(row, interval_method=method) for row, method in zip(rows, methods, strict=True)]
-    leaderboard = sorted_leaderboard(options, intervals.method, with_simultaneous_ranks(rows, fit, options))
+    method = unknown_anchors(fit, options) or intervals.method
+    reasons = zip(rows, intervals.reasons, strict=True)
+    rows = [replace(row, interval_method=reason or method) for row, reason in reasons]
+    leaderboard = sorted_leaderboard(options, method, with_simultaneous_ranks(rows, fit, options))
     leaderboard = replace(
-        leaderboard.with_notes(*notes, *interval_notes(fit)),
+        leaderboard.with_notes(*notes, *interval_notes(fit, options)),
         effects=tuple(
             EffectRow(name=e.name, value=e.value, low=e.low, high=e.high) for e in fit.effects(options.level)
         ),

@@ -17,6 +17,8 @@ from judge.stats.simultaneous import pairs, rank_intervals
 
 FEWEST_DEGREES = 2.0
 """Intervals with fewer degrees of freedom are noted."""
+NONE = "none: "
+"""What the reason of an interval that is missing begins with."""
 RELATIVE = "The other intervals are relative to the mean of the others."
 
 
@@ -103,20 +105,38 @@ def without_interval(names: Sequence[str], reasons: Sequence[str]) -> tuple[str,
     >>> without_interval(["a", "b"], ["none: 3 prompts of its own, at least 5 are needed", ""])
     ('No interval: a (3 prompts of its own, at least 5 are needed).',)
     """
-    without = [
-        f"{name} ({reason.removeprefix('none: ')})" for name, reason in zip(names, reasons, strict=True) if reason
-    ]
+    without = [f"{name} ({reason.removeprefix(NONE)})" for name, reason in zip(names, reasons, strict=True) if reason]
     return (f"No interval: {'; '.join(without)}.",) if without else ()
 
 
-def interval_notes(fit: BradleyTerryFit) -> tuple[str, ...]:
+def unknown_anchors(fit: BradleyTerryFit, options: RankOptions) -> str:
+    """Why no rating has an interval relative to the anchors, "none: ..."; empty if ratings have one, or no anchor."""
+    names, covariance = fit.battles.contestants, fit.covariance
+    codes = [names.index(name) for name in _anchors(fit, options)]
+    if not codes or covariance.effects is None or covariance.eligible[codes].any():
+        return ""
+    reasons = "; ".join(f"{names[i]} ({covariance.reasons[i].removeprefix(NONE)})" for i in codes)
+    return f"{NONE}no anchor has an interval: {reasons}"
+
+
+def _anchors(fit: BradleyTerryFit, options: RankOptions) -> list[str]:
+    """The contestants of *fit* whose ratings are fixed."""
+    fixed = options.anchors if options.anchor is None else (options.anchor, *options.anchors)
+    return [name for name, _ in fixed if name in fit.battles.contestants]
+
+
+def interval_notes(fit: BradleyTerryFit, options: RankOptions) -> tuple[str, ...]:
     """Notes on the contestants without an interval, and on those whose interval rests on very few prompts."""
     names, covariance = fit.battles.contestants, fit.covariance
     if covariance.effects is None:
         return ()
     freedom = covariance.ratings.freedom.tolist()
     few = [name for name, degrees in zip(names, freedom, strict=True) if degrees < FEWEST_DEGREES]
-    notes = [f"{note} {RELATIVE}" for note in without_interval(names, covariance.reasons)]
+    notes = list(without_interval(names, covariance.reasons))
+    if unknown := unknown_anchors(fit, options):
+        notes = [f"No rating has an interval, because {unknown.removeprefix(NONE)}."]
+    elif notes and not _anchors(fit, options):
+        notes = [f"{note} {RELATIVE}" for note in notes]
     if few:
         notes.append(f"One or two prompts decide how wide the intervals of these are: {', '.join(few)}.")
     return tuple(notes)

@@ -59,8 +59,8 @@ class Differences:
     """How far each of m contestants is ahead of the *reference* (a code): rating points, float64[m] each.
 
     *probability_better* is the approximate probability that the contestant is truly stronger; 0.5 for the reference
-    itself. Intervals and probabilities are NaN if *method* begins with "none: ", and for each contestant with a reason
-    in *reasons*.
+    itself. Intervals and probabilities are NaN if *method* begins with "none: ", for each contestant with a reason in
+    *reasons*, and for all if the reference has one.
     """
 
     reference: int
@@ -183,8 +183,8 @@ class BradleyTerryFit:
     def relative_to(self, group: Sequence[int], level: float = 0.95) -> tuple[Floats, Floats, Floats]:
         """How far each contestant is ahead of the mean of a *group* (codes), with its interval.
 
-        Returns the difference, the low end and the high end: rating points, float64[m] each. Raises StatisticsError for
-        a level outside 0 to 1 or an empty group.
+        Returns the difference, the low end and the high end: rating points, float64[m] each. If nobody of the group has
+        an interval, all ends are NaN. Raises StatisticsError for a level outside 0 to 1 or an empty group.
 
         >>> fit = bradley_terry(Battles.from_names(["a"] * 60, ["b"] * 60, ["left", "left", "right"] * 20))
         >>> [column.round(1).tolist() for column in fit.relative_to([1])]
@@ -197,7 +197,7 @@ class BradleyTerryFit:
         mean[list(group)] = 1 / len(group)
         ahead = POINTS * (self.log_strengths - mean @ self.log_strengths)
         low, high, _ = _around(ahead, covariance.relative_to(group).scaled(POINTS), level)
-        if len(group) == 1:
+        if len(group) == 1 and covariance.eligible[group[0]]:
             low[group[0]] = high[group[0]] = 0
         low, high = covariance.opened(low, high)
         return round_to(ahead, _PLACES), low, high
@@ -214,7 +214,8 @@ class BradleyTerryFit:
         errors = covariance.relative_to([reference]).scaled(POINTS)
         low, high, error = _around(difference, errors, level)
         better = round_to(errors.probability_above_zero(difference), _PLACES)
-        low[reference] = high[reference] = error[reference] = 0
+        if covariance.eligible[reference]:
+            low[reference] = high[reference] = error[reference] = 0
         better[reference] = 0.5
         low, high = covariance.opened(low, high, reference)
         return Differences(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,3 +89,24 @@ def test_elo_of_ties_alone_has_no_interval() -> None:
 
     assert leaderboard.interval_method == ALIKE
     assert all(math.isnan(row.low) and math.isnan(row.high) for row in rows.values())
+
+
+@pytest.mark.parametrize("fixed", [{"anchor": ("dull", 1000.0)}, {"anchors": (("dull", 1000.0),)}])
+@pytest.mark.parametrize("kind", ["sandwich", "bootstrap"])
+def test_an_anchor_without_an_interval_leaves_none_to_anybody(kind: str, fixed: dict[str, Any]) -> None:
+    """Nobody's distance from it is known, not even its own, and the leaderboard says why."""
+    leaderboard, rows = ranked(RankOptions(intervals=kind, replicates=60, **fixed))
+    unknown = "no anchor has an interval: dull (2 prompts of its own, at least 5 are needed)"
+
+    assert rows["dull"].rating == 1000
+    assert all(math.isnan(row.low) and math.isnan(row.high) for row in rows.values())
+    assert leaderboard.interval_method == rows["able"].interval_method == f"none: {unknown}"
+    assert leaderboard.notes == (f"No rating has an interval, because {unknown}.",)
+
+
+def test_beside_an_anchor_intervals_are_not_said_to_be_relative_to_a_mean() -> None:
+    """The anchor is exact and the intervals of the others are relative to it."""
+    leaderboard, rows = ranked(RankOptions(anchor=("able", 1000.0)))
+
+    assert (rows["able"].low, rows["able"].high) == (1000, 1000)
+    assert leaderboard.notes == ("No interval: dull (2 prompts of its own, at least 5 are needed).",)
