@@ -28,7 +28,7 @@ from judge.ranking.standings import standing_rows, win_rate_standings
 from judge.stats.bootstrap import SE_T, STUDENTISED, bootstrap
 from judge.stats.bradley_terry import POINTS, BradleyTerryFit, Intervals, block, bradley_terry
 from judge.stats.elo import elo, permuted_elo
-from judge.stats.errors import Disconnected, NotConverged, StatisticsError
+from judge.stats.errors import Disconnected, NoMaximum, NotConverged, StatisticsError
 from judge.stats.expected_scores import expected_scores
 from judge.stats.ranks import ranks
 from judge.stats.two_way_ratings import two_way_covariance
@@ -53,7 +53,7 @@ def fit_leaderboard(design: BattleDesign, options: RankOptions) -> Leaderboard:
         return method(design, options)
     except Disconnected as error:
         raise Incomparable(str(error), error.components) from None
-    except NotConverged as error:
+    except (NoMaximum, NotConverged) as error:
         raise Precondition(str(error), reason="NOT_CONVERGED") from None
     except StatisticsError as error:
         raise InvalidInput("options", str(error)) from None
@@ -114,7 +114,7 @@ def _fit(design: BattleDesign, options: RankOptions) -> tuple[BradleyTerryFit, t
 
     try:
         return fit(position=position), ()
-    except NotConverged:
+    except (NoMaximum, NotConverged):
         if options.position or not (design.presentations and design.complete):
             raise
         return fit(position=False), (POSITION_NOTE,)
