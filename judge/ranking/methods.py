@@ -20,13 +20,15 @@ from judge.ranking.rows import (
     pair_rows,
     rating_rows,
     sorted_leaderboard,
+    unknown_anchors,
     with_simultaneous_ranks,
+    without_interval,
 )
 from judge.ranking.standings import standing_rows, win_rate_standings
 from judge.stats.bootstrap import SE_T, STUDENTISED, bootstrap
 from judge.stats.bradley_terry import POINTS, BradleyTerryFit, Intervals, block, bradley_terry
 from judge.stats.elo import elo, permuted_elo
-from judge.stats.errors import Disconnected, NotConverged, StatisticsError
+from judge.stats.errors import Disconnected, NoMaximum, NotConverged, StatisticsError
 from judge.stats.expected_scores import expected_scores
 from judge.stats.ranks import ranks
 from judge.stats.two_way_ratings import two_way_covariance
@@ -34,7 +36,6 @@ from judge.stats.win_rate import WinRates, advantages, win_rates
 
 ELO_NOTE = "Online Elo depends on the order of the battles; Bradley-Terry does not."
 PERMUTED_NOTE = "order_sd is the standard deviation over random orders of the battles; it is not an interval."
-ANCHOR_ONLY = "none: no contestant whose rating is fixed has an interval"
 POSITION_NOTE = (
     "The position effect is unbounded here, so it is not fitted; showing all comparisons in both orders balances it."
 )
@@ -52,7 +53,7 @@ def fit_leaderboard(design: BattleDesign, options: RankOptions) -> Leaderboard:
         return method(design, options)
     except Disconnected as error:
         raise Incomparable(str(error), error.components) from None
-    except NotConverged as error:
+    except (NoMaximum, NotConverged) as error:
         raise Precondition(str(error), reason="NOT_CONVERGED") from None
     except StatisticsError as error:
         raise InvalidInput("options", str(error)) from None
@@ -68,12 +69,12 @@ def _bradley_terry(design: BattleDesign, options: RankOptions) -> Leaderboard:
     rating, low, high = (np.round(column, 6) + 0.0 for column in _on_scale(fit, intervals, options))
     bounds = list(zip(low.tolist(), high.tolist(), strict=True))
     rows = rating_rows(design, rating.tolist(), bounds, expected_win_rates(fit, options))
-    printed = np.where(np.isnan(low), ANCHOR_ONLY, intervals.method).tolist()
-    methods = [reason or method for reason, method in zip(intervals.reasons, printed, strict=True)]
-    rows = [replace(row, interval_method=method) for row, method in zip(rows, methods, strict=True)]
-    leaderboard = sorted_leaderboard(options, intervals.method, with_simultaneous_ranks(rows, fit, options))
+    method = unknown_anchors(fit, options) or intervals.method
+    reasons = zip(rows, intervals.reasons, strict=True)
+    rows = [replace(row, interval_method=reason or method) for row, reason in reasons]
+    leaderboard = sorted_leaderboard(options, method, with_simultaneous_ranks(rows, fit, options))
     leaderboard = replace(
-        leaderboard.with_notes(*notes, *interval_notes(fit)),
+        leaderboard.with_notes(*notes, *interval_notes(fit, options)),
         effects=tuple(
             EffectRow(name=e.name, value=e.value, low=e.low, high=e.high) for e in fit.effects(options.level)
         ),
@@ -113,7 +114,7 @@ def _fit(design: BattleDesign, options: RankOptions) -> tuple[BradleyTerryFit, t
 
     try:
         return fit(position=position), ()
-    except NotConverged:
+    except (NoMaximum, NotConverged):
         if options.position or not (design.presentations and design.complete):
             raise
         return fit(position=False), (POSITION_NOTE,)
@@ -176,8 +177,12 @@ def _permuted_elo(design: BattleDesign, options: RankOptions) -> Leaderboard:
     fit = permuted_elo(design.battles, rng, options.permutations, options.k, options.start, level=options.level)
     bounds = list(zip(fit.low.tolist(), fit.high.tolist(), strict=True))
     rows = rating_rows(design, fit.ratings.tolist(), bounds, [None] * len(bounds))
-    rows = [replace(row, order_sd=sd) for row, sd in zip(rows, fit.order_sd.tolist(), strict=True)]
-    return sorted_leaderboard(options, fit.method, rows).with_notes(PERMUTED_NOTE)
+    rows = [
+        replace(row, order_sd=sd, interval_method=reason or fit.method)
+        for row, sd, reason in zip(rows, fit.order_sd.tolist(), fit.reasons, strict=True)
+    ]
+    without = () if all(fit.reasons) else without_interval(design.battles.contestants, fit.reasons)
+    return sorted_leaderboard(options, fit.method, rows).with_notes(PERMUTED_NOTE, *without)
 
 
 def _win_rate(design: BattleDesign, options: RankOptions) -> Leaderboard:

@@ -17,6 +17,9 @@ from judge.stats.simultaneous import pairs, rank_intervals
 
 FEWEST_DEGREES = 2.0
 """Intervals with fewer degrees of freedom are noted."""
+NONE = "none: "
+"""What the reason of an interval that is missing begins with."""
+RELATIVE = "The other intervals are relative to the mean of the others."
 
 
 def sorted_leaderboard(options: RankOptions, interval_method: str, rows: Sequence[RatingRow]) -> Leaderboard:
@@ -74,35 +77,66 @@ def expected_win_rates(fit: BradleyTerryFit, options: RankOptions) -> list[float
 
 
 def with_simultaneous_ranks(rows: list[RatingRow], fit: BradleyTerryFit, options: RankOptions) -> list[RatingRow]:
-    """*rows*, in the order of codes, with the ranks that cannot be excluded and the probabilities of being the best."""
+    """*rows*, in the order of codes, with the ranks that cannot be excluded and the probabilities of being the best.
+
+    A contestant whose interval has an open end has no ranks and does not count for those of others, and then nobody has
+    a probability.
+    """
     covariance = fit.covariance
-    if covariance.matrix is None or covariance.open_above is not None:
+    if covariance.matrix is None:
         return rows
-    ranges = rank_intervals(fit.log_strengths, covariance.pairs, options.level)
-    rng, freedom = np.random.default_rng(options.seed), covariance.ratings.freedom
-    best = probability_best(fit.log_strengths, covariance.matrix, freedom, rng).tolist()
-    columns = zip(rows, ranges.low.tolist(), ranges.high.tolist(), best, covariance.eligible.tolist(), strict=True)
+    closed = covariance.closed
+    errors = covariance.pairs.limited_to(np.logical_and.outer(closed, closed))
+    ranges = rank_intervals(fit.log_strengths, errors, options.level)
+    best: list[float | None] = [None] * len(rows)
+    if covariance.open_above is None:
+        rng, freedom = np.random.default_rng(options.seed), covariance.ratings.freedom
+        best = list(probability_best(fit.log_strengths, covariance.matrix, freedom, rng).tolist())
+    columns = zip(rows, ranges.low.tolist(), ranges.high.tolist(), best, closed.tolist(), strict=True)
     return [
-        replace(row, ranks=(low, high), best=probability) if eligible else row
-        for row, low, high, probability, eligible in columns
+        replace(row, ranks=(low, high), best=probability) if known else row
+        for row, low, high, probability, known in columns
     ]
 
 
-def interval_notes(fit: BradleyTerryFit) -> tuple[str, ...]:
+def without_interval(names: Sequence[str], reasons: Sequence[str]) -> tuple[str, ...]:
+    """A note on those of the contestants *names* with a reason why they have no interval, "none: ..."; or nothing.
+
+    >>> without_interval(["a", "b"], ["none: 3 prompts of its own, at least 5 are needed", ""])
+    ('No interval: a (3 prompts of its own, at least 5 are needed).',)
+    """
+    without = [f"{name} ({reason.removeprefix(NONE)})" for name, reason in zip(names, reasons, strict=True) if reason]
+    return (f"No interval: {'; '.join(without)}.",) if without else ()
+
+
+def unknown_anchors(fit: BradleyTerryFit, options: RankOptions) -> str:
+    """Why no rating has an interval relative to the anchors, "none: ..."; empty if ratings have one, or no anchor."""
+    names, covariance = fit.battles.contestants, fit.covariance
+    codes = [names.index(name) for name in _anchors(fit, options)]
+    if not codes or covariance.effects is None or covariance.eligible[codes].any():
+        return ""
+    reasons = "; ".join(f"{names[i]} ({covariance.reasons[i].removeprefix(NONE)})" for i in codes)
+    return f"{NONE}no anchor has an interval: {reasons}"
+
+
+def _anchors(fit: BradleyTerryFit, options: RankOptions) -> list[str]:
+    """The contestants of *fit* whose ratings are fixed."""
+    fixed = options.anchors if options.anchor is None else (options.anchor, *options.anchors)
+    return [name for name, _ in fixed if name in fit.battles.contestants]
+
+
+def interval_notes(fit: BradleyTerryFit, options: RankOptions) -> tuple[str, ...]:
     """Notes on the contestants without an interval, and on those whose interval rests on very few prompts."""
     names, covariance = fit.battles.contestants, fit.covariance
     if covariance.effects is None:
         return ()
-    without = [
-        f"{name} ({reason.removeprefix('none: ')})"
-        for name, reason in zip(names, covariance.reasons, strict=True)
-        if reason
-    ]
     freedom = covariance.ratings.freedom.tolist()
     few = [name for name, degrees in zip(names, freedom, strict=True) if degrees < FEWEST_DEGREES]
-    notes = []
-    if without:
-        notes.append(f"No interval: {'; '.join(without)}. The other intervals are relative to the mean of the others.")
+    notes = list(without_interval(names, covariance.reasons))
+    if unknown := unknown_anchors(fit, options):
+        notes = [f"No rating has an interval, because {unknown.removeprefix(NONE)}."]
+    elif notes and not _anchors(fit, options):
+        notes = [f"{note} {RELATIVE}" for note in notes]
     if few:
         notes.append(f"One or two prompts decide how wide the intervals of these are: {', '.join(few)}.")
     return tuple(notes)

@@ -12,8 +12,8 @@ If every battle is its own cluster, battles with the same pair and outcome are c
 from a Poisson distribution: J. A. Hanley, B. MacGibbon (2006), "Creating non-parametric bootstrap samples using Poisson
 frequencies", Computer Methods and Programs in Biomedicine 83(1).
 
-A resample that cannot be ranked gives no replicate, but it is counted. If a contestant is disconnected at the top (or
-the bottom) in more than 1 % of resamples, its interval has no upper (or lower) end.
+A resample that cannot be ranked gives no replicate, but it is counted. If a contestant with enough prompts of its
+own is disconnected at the top (or the bottom) in more than 1 % of resamples, its interval has no upper (or lower) end.
 """
 
 from collections.abc import Iterator
@@ -69,12 +69,12 @@ class Replicates:
 
     @property
     def open_above(self) -> Flags:
-        """The contestants whose interval has no upper end, bool[m]."""
+        """The contestants whose interval, if they have any, has no upper end, bool[m]."""
         return self.above > MOST_APART
 
     @property
     def open_below(self) -> Flags:
-        """The contestants whose interval has no lower end, bool[m]."""
+        """The contestants whose interval, if they have any, has no lower end, bool[m]."""
         return self.below > MOST_APART
 
     def covariance(self) -> Covariance:
@@ -88,9 +88,10 @@ class Replicates:
         scale = self.clusters / (self.clusters - 1) / (len(about) - 1)
         matrix = scale * about.T @ about
         covariance = checked(Covariance(effects=matrix, method=SE_T, clusters=self.clusters, reasons=self.reasons))
-        if not (self.open_above.any() or self.open_below.any()):
+        above, below = self.open_above & covariance.eligible, self.open_below & covariance.eligible
+        if not (above.any() or below.any()):
             return covariance
-        return replace(covariance, open_above=self.open_above, open_below=self.open_below)
+        return replace(covariance, open_above=above, open_below=below)
 
     def bounds(self, fit: BradleyTerryFit, kind: str, level: float = 0.95) -> tuple[Floats, Floats]:
         """The ends of the log strengths' intervals, float64[m] each.
@@ -109,7 +110,8 @@ class Replicates:
                 "bootstrap-t needs replicates with standard errors: call bootstrap with studentise=True."
             )
         error = fit.covariance.ratings.error + known
-        least, most = np.nanquantile(self.studentised, [tail, 1 - tail], axis=0)
+        distance = np.where(np.isnan(known), 0.0, self.studentised)
+        least, most = np.nanquantile(distance, [tail, 1 - tail], axis=0)
         return fit.log_strengths - most * error, fit.log_strengths - least * error
 
 

@@ -16,9 +16,9 @@ import numpy as np
 
 from judge.columns.arrays import Floats, Ints, round_to
 from judge.stats import sandwich
-from judge.stats.battles import Battles
-from judge.stats.components import strong_components
-from judge.stats.errors import Disconnected, StatisticsError
+from judge.stats.battles import LEFT, RIGHT, TIE, Battles
+from judge.stats.components import bounds_ties, strong_components
+from judge.stats.errors import Disconnected, NoMaximum, StatisticsError
 from judge.stats.newton import newton
 from judge.stats.paired_model import Covariates, Design, Model, maximize
 from judge.stats.ranks import ranks
@@ -33,6 +33,8 @@ POINTS = 400 / math.log(10)
 _PLACES = 6
 _SLIGHT = 1e-18
 """Smaller variances are rounding errors of zero."""
+_UNBOUNDED = 1e4 / POINTS
+"""Beside a tie parameter, larger parameters are those of a likelihood that rises forever: 10,000 rating points."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +61,8 @@ class Differences:
     """How far each of m contestants is ahead of the *reference* (a code): rating points, float64[m] each.
 
     *probability_better* is the approximate probability that the contestant is truly stronger; 0.5 for the reference
-    itself. Intervals and probabilities are NaN if *method* begins with "none: ", and for each contestant with a reason
-    in *reasons*.
+    itself. Intervals and probabilities are NaN if *method* begins with "none: ", for each contestant with a reason in
+    *reasons*, and for all if the reference has one.
     """
 
     reference: int
@@ -183,8 +185,8 @@ class BradleyTerryFit:
     def relative_to(self, group: Sequence[int], level: float = 0.95) -> tuple[Floats, Floats, Floats]:
         """How far each contestant is ahead of the mean of a *group* (codes), with its interval.
 
-        Returns the difference, the low end and the high end: rating points, float64[m] each. Raises StatisticsError for
-        a level outside 0 to 1 or an empty group.
+        Returns the difference, the low end and the high end: rating points, float64[m] each. If nobody of the group has
+        an interval, all ends are NaN. Raises StatisticsError for a level outside 0 to 1 or an empty group.
 
         >>> fit = bradley_terry(Battles.from_names(["a"] * 60, ["b"] * 60, ["left", "left", "right"] * 20))
         >>> [column.round(1).tolist() for column in fit.relative_to([1])]
@@ -197,7 +199,7 @@ class BradleyTerryFit:
         mean[list(group)] = 1 / len(group)
         ahead = POINTS * (self.log_strengths - mean @ self.log_strengths)
         low, high, _ = _around(ahead, covariance.relative_to(group).scaled(POINTS), level)
-        if len(group) == 1:
+        if len(group) == 1 and covariance.eligible[group[0]]:
             low[group[0]] = high[group[0]] = 0
         low, high = covariance.opened(low, high)
         return round_to(ahead, _PLACES), low, high
@@ -214,7 +216,8 @@ class BradleyTerryFit:
         errors = covariance.relative_to([reference]).scaled(POINTS)
         low, high, error = _around(difference, errors, level)
         better = round_to(errors.probability_above_zero(difference), _PLACES)
-        low[reference] = high[reference] = error[reference] = 0
+        if covariance.eligible[reference]:
+            low[reference] = high[reference] = error[reference] = 0
         better[reference] = 0.5
         low, high = covariance.opened(low, high, reference)
         return Differences(
@@ -246,12 +249,12 @@ def block(fit: BradleyTerryFit, reference: int, others: Sequence[int]) -> Block 
     covariance = fit.covariance
     if covariance.effects is None:
         return None
-    codes, zeros = list(others), np.zeros(fit.model.m)
-    errors = covariance.relative_to([reference]).scaled(POINTS).at(codes)
+    codes, whole = list(others), covariance.relative_to([reference]).scaled(POINTS)
+    errors, ends = whole.at(codes), 0 * whole.error
     contrasts = POINTS * (np.eye(fit.model.m)[codes] - np.eye(fit.model.m)[reference])
     matrix = contrasts @ covariance.effects[: fit.model.m, : fit.model.m] @ contrasts.T
     scale = errors.error / np.sqrt(np.maximum(matrix.diagonal(), _SLIGHT))
-    low, high = (np.isinf(end)[codes] for end in covariance.opened(zeros, zeros, reference))
+    low, high = (np.isinf(end)[codes] for end in covariance.opened(ends, ends, reference))
     return Block(
         difference=contrasts @ fit.log_strengths,
         covariance=matrix * np.outer(scale, scale),
@@ -280,9 +283,10 @@ def bradley_terry(
     the variation of prompts to their strata. Iteration stops when the remaining error of every parameter is less than
     *tolerance*.
 
-    Raises Disconnected if the battles do not order all contestants on one scale (a ridge avoids it), NotConverged after
-    *max_iterations* steps, and StatisticsError for an unknown rule, a negative ridge, only ties under a rule that
-    models them, or an effect that cannot be separated from the strengths.
+    Raises Disconnected if the battles do not order all contestants on one scale, and NoMaximum if they do not bound the
+    parameter of a rule that models ties (a ridge avoids both); NotConverged after *max_iterations* steps; and
+    StatisticsError for an unknown rule, a negative ridge, only ties under a rule that models them, or an effect that
+    cannot be separated from the strengths.
 
     >>> fit = bradley_terry(Battles.from_names(["a"] * 4, ["b"] * 4, ["left", "left", "left", "right"]))
     >>> fit.expected(0, 1)
@@ -301,22 +305,40 @@ def bradley_terry(
         raise Disconnected(tuple(tuple(battles.contestants[i] for i in part) for part in parts))
     tied, total = float(counts.ties.sum()) / 2, float(counts.wins.sum())
     rule = ties if tied else HALF_WIN
-    if rule != HALF_WIN and tied == total:
-        raise StatisticsError(f"All battles are ties, so the tie rule {ties} cannot rank the contestants.")
-    start = np.zeros(design.m + len(design.effects) + (rule != HALF_WIN))
-    if rule == RAO_KUPPER:
-        start[-1] = 2 * math.atanh(tied / total)
-    elif rule == DAVIDSON:
-        start[-1] = math.log(2 * tied / (total - tied))
+    if rule != HALF_WIN:
+        _check_ties(design, rule, ridge)
+    start = _start(design, rule, tied, total)
     model = Model(design, rule, start)
     if start.size == design.m and ridge == 0:
         strengths, iterations = newton(counts.wins, tolerance, max_iterations)
         model = model.at(strengths)
     else:
         model, iterations = maximize(model, ridge, tolerance, max_iterations)
+    if model.ties and ridge == 0 and max(model.tau, np.abs(model.parameters[: model.m]).max()) > _UNBOUNDED:
+        raise NoMaximum(rule)
     return BradleyTerryFit(
         model=model, ties=ties, iterations=iterations, tolerance=tolerance, ridge=ridge, strata=strata
     )
+
+
+def _check_ties(design: Design, rule: str, ridge: float) -> None:
+    """Raise an error if *rule* cannot fit the battles of *design*: all are ties, or nothing bounds its parameter."""
+    table = design.table
+    won = table[:, :, LEFT] + table[:, :, RIGHT].T
+    if not won.any():
+        raise StatisticsError(f"All battles are ties, so the tie rule {rule} cannot rank the contestants.")
+    if ridge == 0 and not bounds_ties(won, table[:, :, TIE]):
+        raise NoMaximum(rule)
+
+
+def _start(design: Design, rule: str, tied: float, total: float) -> Floats:
+    """The parameters to begin with: equal strengths, no effects, and the observed share of ties."""
+    start = np.zeros(design.m + len(design.effects) + (rule != HALF_WIN))
+    if rule == RAO_KUPPER:
+        start[-1] = 2 * math.atanh(tied / total)
+    elif rule == DAVIDSON:
+        start[-1] = math.log(2 * tied / (total - tied))
+    return start
 
 
 def _around(center: Floats, errors: StandardErrors, level: float) -> tuple[Floats, Floats, Floats]:

@@ -4,6 +4,11 @@ L. R. Ford (1957), "Solution of a ranking problem from binary comparisons", Amer
 Bradley-Terry estimate exists and is unique if and only if, for every split of the contestants into two groups, some
 contestant of the second beat one of the first. That is: the digraph of wins (a tie counts both ways) is strongly
 connected.
+
+A model of ties needs more: their parameter and the strengths can grow together forever if there are numbers x_i with x
+of every winner at least 1 above that of the loser, and those of two that tied at most 1 apart. Along them no battle
+becomes less likely. By difference constraints there are none if and only if some cycle, from winner to loser or between
+two that tied, has more wins than ties.
 """
 
 from typing import Literal
@@ -38,6 +43,30 @@ def strong_components(wins: Floats) -> Components:
     if _all_reached(edges) and _all_reached(edges.T):
         return (tuple(range(len(wins))),)
     return _components(edges, "strong")
+
+
+def bounds_ties(won: Floats, tied: Floats) -> bool:
+    """Whether battles whose wins and ties connect all contestants give the models of ties a finite estimate.
+
+    *won* and *tied* are float64[m, m]: the wins of row over column without ties, and the ties, in either direction.
+
+    >>> won = np.array([[0.0, 0.0, 1.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    >>> tied = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 0.0]])
+    >>> bounds_ties(won, tied), bounds_ties(won + won.T, tied)
+    (False, True)
+    """
+    m = len(won)
+    if len(strong_components(won)) < m:
+        return True
+    step = np.where(won > 0, -1.0, np.where((tied > 0) | (tied.T > 0), 1.0, np.inf))
+    # Bellman and Ford's shortest ways from anywhere: they settle unless a cycle is shorter than 0.
+    way = np.zeros(m)
+    for _ in range(m):
+        shorter = np.minimum(way, (way[:, None] + step).min(axis=0))
+        if (shorter == way).all():
+            return False
+        way = shorter
+    return True
 
 
 def weak_components(wins: Floats) -> Components:

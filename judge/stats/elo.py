@@ -3,7 +3,8 @@
 A. E. Elo (1978), "The Rating of Chessplayers, Past and Present". The result **depends on the order of the battles**:
 the same battles in a different order give different ratings. So online Elo has no interval. Its mean over random orders
 has one, from resampled prompts: the variance of ratings over resamples, each in one random order, times G / (G - 1),
-minus the variance that the order alone causes, with Student's t of G - 1 degrees of freedom.
+minus the variance that the order alone causes, with Student's t of G - 1 degrees of freedom. A contestant needs
+at least 5 prompts of its own, as in `sandwich`.
 """
 
 from collections.abc import Sequence
@@ -17,12 +18,15 @@ import numpy.typing as npt
 from judge.columns.arrays import Floats, Ints, round_to
 from judge.stats.battles import LEFT, TIE, Battles
 from judge.stats.cancellation import go_on
-from judge.stats.cluster_intervals import method_for, t_quantile
+from judge.stats.cluster_intervals import ALIKE, FEWEST, t_quantile
 from judge.stats.errors import StatisticsError
 from judge.stats.ranks import ranks
+from judge.stats.sandwich import NOBODY, own_prompts_reasons, too_few
 
 RESAMPLED = "bootstrap-of-prompts-se-t"
 _SCORE = {LEFT: 1.0, TIE: 0.5}
+_SLIGHT = 1e-9
+"""A smaller error, as a share of the K factor, is a rounding error of zero."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +74,8 @@ class PermutedElo:
     """Elo averaged over random orders of the *battles*: *ratings* and their spread *order_sd*, float64[m].
 
     *order_sd* is the standard deviation over orders; it is no interval. *low*, *high* and *standard_error* are for new
-    prompts, and NaN if *method* begins with "none: ".
+    prompts, and NaN if *method* begins with "none: ", and for each contestant with a reason of its own in *reasons*:
+    "none: ...", or empty.
     """
 
     battles: Battles
@@ -81,6 +86,7 @@ class PermutedElo:
     high: Floats
     standard_error: Floats
     method: str
+    reasons: tuple[str, ...]
     clusters: int
 
     @property
@@ -117,15 +123,15 @@ def permuted_elo(
     cluster = np.arange(battles.n, dtype=np.int32) if battles.cluster is None else battles.cluster
     _, code = np.unique(cluster, return_inverse=True)
     clusters = int(code.max()) + 1
-    unknown = np.full(order_sd.size, np.nan)
-    method, error, half = method_for(clusters), unknown, unknown
+    reasons, error = (too_few(clusters),) * order_sd.size, np.full(order_sd.size, np.nan)
     quantile = t_quantile(level, max(clusters, 2))
-    if not method.startswith("none"):
+    if clusters >= FEWEST:
         again = _play_many(battles, _resampled(code.astype(np.int32), clusters, permutations, rng), *settings)
         variance = again.var(axis=0, ddof=1) * clusters / (clusters - 1) - np.square(order_sd)
-        method, error = RESAMPLED, np.sqrt(np.maximum(variance, np.square(order_sd) / permutations))
-        half = quantile * error
-    mean = by_order.mean(axis=0)
+        error = np.sqrt(np.maximum(variance, np.square(order_sd) / permutations))
+        reasons = _reasons(battles, error / k)
+        error[[bool(reason) for reason in reasons]] = np.nan
+    mean, half = by_order.mean(axis=0), quantile * error
     return PermutedElo(
         battles=battles,
         permutations=permutations,
@@ -134,9 +140,25 @@ def permuted_elo(
         low=round_to(mean - half, 6),
         high=round_to(mean + half, 6),
         standard_error=round_to(error, 6),
-        method=method,
+        method=_method(reasons),
+        reasons=reasons,
         clusters=clusters,
     )
+
+
+def _reasons(battles: Battles, error: Floats) -> tuple[str, ...]:
+    """Why each contestant has no interval, or empty. *error* is float64[m], in units of the K factor."""
+    few = own_prompts_reasons(battles.own_prompts())
+    return tuple(
+        reason or ("" if known else ALIKE) for reason, known in zip(few, (error > _SLIGHT).tolist(), strict=True)
+    )
+
+
+def _method(reasons: tuple[str, ...]) -> str:
+    """The method of the intervals; if nobody has one, the reason that all share."""
+    if not all(reasons):
+        return RESAMPLED
+    return reasons[0] if len(set(reasons)) == 1 else NOBODY
 
 
 def _resampled(code: Ints, clusters: int, replicates: int, rng: np.random.Generator) -> Ints:

@@ -2,6 +2,7 @@
 
 StatisticsError(ValueError)     the input has no meaning for this statistic: an unknown rule, a NaN weight
 ├── Disconnected                the battles do not order the contestants on one scale
+├── NoMaximum                   the likelihood rises forever, so that there is no estimate
 └── NotConverged                the iterations ended before the estimate settled
 
 Any other ValueError that leaves this package (from NumPy, or `zip(strict=True)`) is a bug. `Abandoned` (in
@@ -30,6 +31,17 @@ class Disconnected(StatisticsError):
         super().__init__(
             f"The contestants cannot be put on one scale: they fall into {len(components):,} components ({parts}), "
             f"between which all wins go one way or there are no battles.",
+        )
+
+
+class NoMaximum(StatisticsError):
+    """The tie *rule* has no finite estimate: the likelihood rises as its parameter and the strengths grow together."""
+
+    def __init__(self, rule: str) -> None:
+        self.rule = rule
+        super().__init__(
+            f"The tie rule {rule} has no estimate for these battles: its parameter and the strengths have no bound, "
+            "because too few wins contradict each other. Count ties as half a win, or use a ridge.",
         )
 
 

@@ -42,6 +42,8 @@ _LEVEL = 0.05
 _PLACES = 6
 _SLIGHT = 1e-9
 """A statistic with a smaller variance, as a share of the largest, has none but rounding errors."""
+_NOTHING = 1e-18
+"""Squared residuals below this share of the squared slopes are rounding errors of zero."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,6 +138,8 @@ def _reason(scores: PairScores, tested: Ints) -> str:
         return f"no pair met on {FEWEST} prompts"
     if np.linalg.matrix_rank(scores.curvature) >= scores.k:
         return "there are only as many pairs as the strengths need, so that they fit every outcome"
+    if np.square(scores.by_group(scores.residual)).sum() <= _NOTHING * np.square(scores.slope).sum():
+        return "on every prompt, each pair scores just what the ratings predict, so that nothing varies"
     return ""
 
 
@@ -164,7 +168,8 @@ class _Statistics:
         variance, least = (
             np.einsum("kc,kcd,kd->k", directions, squares[at], directions) for squares in (self.squares, self.least)
         )
-        slight = _SLIGHT * self.squares.diagonal().max()
+        # Where every pair scores a half on every prompt, all margins are zero, and so are their statistics.
+        slight = max(_SLIGHT * self.squares.diagonal().max(), np.finfo(np.float32).tiny)
         error = np.sqrt(np.maximum(np.maximum(variance, least), slight))
         statistic = (self.total[members] * directions).sum(axis=1) / error
         most = np.zeros(self.flipped.shape[1])

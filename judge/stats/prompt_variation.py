@@ -17,14 +17,17 @@ from judge.stats.cluster_intervals import Estimate, jackknife, without_interval
 from judge.stats.pair_scores import PairScores
 
 NO_SHARED_CONTESTANT = "none: no two pairs on one prompt share a contestant"
+NOTHING_VARIES = "none: every battle is a tie, so that outcomes do not vary"
 _SLIGHT = 1e-9
+_NOTHING = 1e-18
+"""Squared residuals below this share of the squared slopes are rounding errors of zero."""
 
 
 def share_between_prompts(scores: PairScores, level: float = 0.95) -> Estimate:
     """The share of the variance of outcomes that lies between prompts, with its interval over prompts.
 
-    It has no value where no two pairs on one prompt share a contestant. Raises StatisticsError for a level outside 0 to
-    1.
+    It has no value where no two pairs on one prompt share a contestant, or where every battle is a tie. Raises
+    StatisticsError for a level outside 0 to 1.
 
     >>> from judge.stats.battles import Battles
     >>> from judge.stats.bradley_terry import bradley_terry
@@ -35,6 +38,8 @@ def share_between_prompts(scores: PairScores, level: float = 0.95) -> Estimate:
     0.7
     """
     m, clusters = scores.model.m, scores.clusters
+    if scores.residual_squares <= _NOTHING * scores.slope_squares:
+        return without_interval(None, NOTHING_VARIES, level, scores.prompt.size, clusters)
     left, right = scores.left[scores.pair], scores.right[scores.pair]
     at = scores.prompt.astype(np.int64) * m
     size = clusters * m

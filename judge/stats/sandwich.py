@@ -118,6 +118,13 @@ class Covariance:
         return StandardErrors.of_t(_roots(variance), max(self.clusters - 1, 1)).limited_to(both)
 
     @property
+    def closed(self) -> Flags:
+        """Which contestants have an interval with both ends, bool[m]."""
+        if self.open_above is None or self.open_below is None:
+            return self.eligible
+        return self.eligible & ~self.open_above & ~self.open_below
+
+    @property
     def of_effects(self) -> StandardErrors:
         """The standard errors of the parameters after the log strengths, [p - m]."""
         if self.effects is None:
@@ -135,7 +142,8 @@ class Covariance:
     def opened(self, low: Floats, high: Floats, reference: int | None = None) -> tuple[Floats, Floats]:
         """Replace the ends of intervals (float64[m] each) that are open by infinities.
 
-        With a *reference* (a code), the intervals are of differences to it.
+        With a *reference* (a code), the intervals are of differences to it. An end that is NaN stays so: there is no
+        interval.
         """
         if self.open_above is None or self.open_below is None:
             return low, high
@@ -143,7 +151,7 @@ class Covariance:
         if reference is not None:
             above, below = above | below[reference], below | above[reference]
             above[reference] = below[reference] = False
-        return np.where(below, -np.inf, low), np.where(above, np.inf, high)
+        return np.where(below & ~np.isnan(low), -np.inf, low), np.where(above & ~np.isnan(high), np.inf, high)
 
 
 def covariance(model: Model, ridge: float = 0.0, strata: Ints | None = None) -> Covariance:

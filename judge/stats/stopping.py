@@ -12,7 +12,7 @@ import numpy as np
 from judge.columns.arrays import round_to
 from judge.stats.battles import Battles
 from judge.stats.bradley_terry import POINTS, BradleyTerryFit, bradley_terry
-from judge.stats.errors import Disconnected, NotConverged
+from judge.stats.errors import Disconnected, NoMaximum, NotConverged
 
 _PLACES = 6
 
@@ -44,7 +44,7 @@ def is_reached(battles: Battles, goal: Goal, level: float) -> bool:
         return False
     try:
         fit = bradley_terry(battles)
-    except (Disconnected, NotConverged):
+    except (Disconnected, NoMaximum, NotConverged):
         return False
     if fit.covariance.effects is None or fit.covariance.open_above is not None:
         return False

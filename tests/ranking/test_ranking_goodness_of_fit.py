@@ -67,6 +67,25 @@ def test_too_few_prompts_cannot_tell() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("outcomes", "prompts_finding"),
+    [
+        (["tie"] * 6, "Prompts: cannot tell how far strengths vary between prompts: every battle is a tie"),
+        (["left"] * 6, "Prompts: about 0% of the variance of outcomes lies between prompts, without an interval"),
+    ],
+)
+def test_outcomes_that_do_not_vary_cannot_tell(outcomes: list[str], prompts_finding: str) -> None:
+    """Where all battles are ties, or the left side wins in both orders, nothing is tested, and there is no warning."""
+    left, right = ["a", "b", "a", "b", "c", "c"] * 12, ["b", "c", "c", "a", "b", "a"] * 12
+    cluster = np.repeat(np.arange(12, dtype=np.int32), 6)
+    pairs, cycles, prompts = report_on(Battles.from_names(left, right, outcomes * 12, cluster=cluster)).findings
+    reason = "on every prompt, each pair scores just what the ratings predict, so that nothing varies."
+
+    assert pairs == f"Pairs: cannot tell whether their scores are what the ratings predict: {reason}"
+    assert cycles == f"Cycles: cannot tell whether there are any: {reason}"
+    assert prompts.startswith(prompts_finding)
+
+
 def test_the_message_has_what_the_report_has() -> None:
     """The findings go over the wire with the figures behind them, all tested pairs among them."""
     battles = World(np.zeros(4), 60, cycle=1.0).battles(np.random.default_rng(1))

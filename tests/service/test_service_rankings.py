@@ -353,7 +353,10 @@ async def test_a_contestant_on_four_prompts_has_a_rating_only(client: JudgeClien
     assert all(ratings[name].interval.low < ratings[name].rating for name in NAMES[:3])
     assert any("dull (4 prompts of its own, at least 5 are needed)" in note for note in leaderboard.notes)
     assert sum(rating.rating for rating in leaderboard.ratings) / 4 == pytest.approx(1000)
-    assert by_name(anchored)["able"].interval_method == "none: no contestant whose rating is fixed has an interval"
+    unknown = "no anchor has an interval: dull (4 prompts of its own, at least 5 are needed)"
+    assert by_name(anchored)["able"].interval_method == anchored.interval_method == f"none: {unknown}"
+    assert not any(row.interval.HasField("low") for row in anchored.ratings)
+    assert list(anchored.notes) == [f"No rating has an interval, because {unknown}."]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from scipy.optimize import minimize
 from judge.columns.arrays import Floats
 from judge.stats.battles import LEFT, RIGHT, TIE, Battles
 from judge.stats.bradley_terry import BradleyTerryFit, bradley_terry
-from judge.stats.errors import Disconnected, StatisticsError
+from judge.stats.errors import Disconnected, NoMaximum, StatisticsError
 from judge.stats.paired_model import Covariates, make_invertible
 from judge.stats.prompt_sums import sum_prompts
 from judge.stats.tie_rules import DAVIDSON, HALF_WIN, RAO_KUPPER, RULES, expected, terms
@@ -221,6 +221,36 @@ def test_nothing_but_ties_is_refused_by_a_rule_that_models_them(rule: str) -> No
     assert bradley_terry(battles).ratings.tolist() == [1000.0] * 3
     with pytest.raises(StatisticsError, match="All battles are ties"):
         bradley_terry(battles, ties=rule)
+
+
+@pytest.mark.parametrize("rule", [DAVIDSON, RAO_KUPPER])
+def test_ties_without_a_bound_are_refused(rule: str) -> None:
+    """The first beats the last and ties with the middle: more of all three parameters makes each battle likelier."""
+    left, right, words = ["a", "b", "a"] * 12, ["b", "c", "c"] * 12, ["tie", "tie", "left"] * 12
+    runaway = Battles.from_names(left, right, words)
+    bounded = Battles.from_names([*left, "a"], [*right, "c"], [*words, "right"])
+
+    with pytest.raises(NoMaximum, match=f"The tie rule {rule} has no estimate .* have no bound"):
+        bradley_terry(runaway, ties=rule)
+    assert np.abs(bradley_terry(bounded, ties=rule).model.parameters).max() < 10
+    assert bradley_terry(runaway, ties=rule, ridge=0.1).ranks.tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("rule", [DAVIDSON, RAO_KUPPER])
+@pytest.mark.parametrize("seed", range(60))
+def test_what_is_not_refused_has_a_maximum(rule: str, seed: int) -> None:
+    """A fit of a few battles, most of which agree with one order, is refused or settles at moderate parameters."""
+    rng = np.random.default_rng(seed)
+    left = rng.integers(0, 4, 10)
+    right = (left + rng.integers(1, 4, 10)) % 4
+    outcome = np.where(rng.random(10) < 0.45, TIE, (left > right) ^ (rng.random(10) < 0.12))
+    try:
+        fit = bradley_terry(Battles.from_names([*map(str, left)], [*map(str, right)], outcome), ties=rule)
+    except (Disconnected, NoMaximum):
+        return
+
+    assert np.abs(fit.model.parameters).max() < 20
+    assert fit.model.gradient() == pytest.approx(0, abs=1e-8)
 
 
 def test_a_position_that_nobody_changes_is_refused() -> None:
