@@ -263,12 +263,15 @@ def _print_anchoring(leaderboard: Leaderboard) -> None:
         f"labels, on {anchoring.labeled_prompts:,} prompts. The judge's weight is {anchoring.judge_weight:.2f}."
     )
     out.print(f"Effective sample size, relative to the labels alone: {gain}.")
-    more, wider = anchoring.twice_the_labels, anchoring.twice_the_prompts
-    better = "More labels per prompt help more." if more < wider else "More prompts help more."
-    out.print(
-        f"Twice the labels on these prompts would multiply standard errors by {more:.2f}; as many labels on twice the "
-        f"prompts, by {wider:.2f}. {better}"
-    )
+    if anchoring.labeled >= anchoring.comparisons:
+        out.print("Every comparison has a label; only more prompts help.")
+    else:
+        more, wider = anchoring.twice_the_labels, anchoring.twice_the_prompts
+        better = "More labels per prompt help more." if more < wider else "More prompts help more."
+        out.print(
+            f"Twice the labels on these prompts would multiply standard errors by {more:.2f}; as many labels on twice "
+            f"the prompts, by {wider:.2f}. {better}"
+        )
     if anchoring.assumed_random:
         out.print("No label has a selection probability, so labels are treated as drawn at random.")
     if anchoring.unused:
