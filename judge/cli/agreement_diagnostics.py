@@ -10,8 +10,10 @@ from judge.cli.tables import console, table
 from judge.rpc.enum_words import word
 
 if TYPE_CHECKING:
-    from judge.api.v1.agreement_service_pb2 import AgreementReport, Ceiling, Estimated
+    from judge.api.v1.agreement_service_pb2 import AgreementReport, Ceiling, Estimated, RankAgreement
 
+NOT_DETERMINED = "not determined, since "
+"""How some reasons begin already."""
 MOST_OFF = 3
 """How many of the largest residuals are printed."""
 
@@ -104,10 +106,7 @@ def leaderboards(report: AgreementReport) -> None:
                 f"Reliability (1 means no noise): source {ranks.source_reliability:.2f}, target "
                 f"{ranks.target_reliability:.2f}."
             )
-        console().print(
-            f"Corrected for it: slope of the source's ratings {_corrected(ranks.slope)}, Pearson's correlation "
-            f"{_corrected(ranks.pearson)}."
-        )
+        console().print(f"Corrected for it: {_corrected_both(ranks)}.")
         off = sorted(ranks.residuals, key=lambda row: -abs(row.residual))[:MOST_OFF]
         words = ", ".join(f"{row.contestant} {row.residual:+.0f}" for row in off)
         console().print(f"Largest residuals, in rating points: {words}.\n")
@@ -125,9 +124,20 @@ def leaderboards(report: AgreementReport) -> None:
         table("Agreement by difference of the target's ratings", ("points", "ties", "agreement", "n", "prompts"), rows)
 
 
+def _corrected_both(ranks: RankAgreement) -> str:
+    """The slope and Pearson's correlation, or why the data do not determine them; a common reason is given once."""
+    slope, pearson = "slope of the source's ratings", "Pearson's correlation"
+    unknown = not (ranks.slope.HasField("value") or ranks.pearson.HasField("value"))
+    if unknown and ranks.slope.interval_method == ranks.pearson.interval_method:
+        return f"{slope} and {pearson} {_corrected(ranks.slope)}"
+    return f"{slope} {_corrected(ranks.slope)}, {pearson} {_corrected(ranks.pearson)}"
+
+
 def _corrected(estimate: Estimated) -> str:
     """Format an estimate with its interval, or the reason why the data do not determine it."""
-    return share(estimate) if estimate.HasField("value") else estimate.interval_method.removeprefix("none: ")
+    if estimate.HasField("value"):
+        return share(estimate)
+    return f"{NOT_DETERMINED}{estimate.interval_method.removeprefix('none: ').removeprefix(NOT_DETERMINED)}"
 
 
 def calibration_curve(report: AgreementReport) -> None:
