@@ -31,17 +31,17 @@ ONE_STEP = (
 
 
 def diagnose(
-    table: Table, every: VoteColumns, target: VoteColumns, beside: VoteColumns, options: AgreeOptions
+    table: Table, every: VoteColumns, target: VoteColumns, of_others: VoteColumns, options: AgreeOptions
 ) -> Diagnostics:
     """Diagnose the first source of *table* by *every* vote of the target and by those that are counted, *target*.
 
-    A second source is compared with *beside*, the counted votes without those of its own annotators.
+    A second source is compared with *of_others*, the counted votes without those of its own annotators.
     """
     source = table.sides[0]
     calibrated, uncalibrated = _calibrated(source, target, options)
     orders, gaps, unordered = _leaderboards(table, source.votes, target, options)
     ceilings, test, alone = _people(table, source.votes, every, options)
-    cascaded, unsure = _cascaded(source, target, beside, options, *table.sides[2:])
+    cascaded, unsure = _cascaded(source, target, of_others, options, *table.sides[2:])
     return Diagnostics(
         calibration=calibrated,
         orders=orders,
@@ -55,7 +55,7 @@ def diagnose(
             compare_sources(
                 source.votes,
                 second.votes,
-                beside,
+                of_others,
                 ties,
                 options.level,
                 options.interval_method or jackknife,
@@ -68,12 +68,12 @@ def diagnose(
 
 
 def _cascaded(
-    source: Side, target: VoteColumns, beside: VoteColumns, options: AgreeOptions, second: Side | None = None
+    source: Side, target: VoteColumns, of_others: VoteColumns, options: AgreeOptions, second: Side | None = None
 ) -> tuple[Cascade | None, str]:
     """The cascade that lets the source answer alone where it is sure, if asked for, and a note if it means little.
 
     It is compared with the target's plurality. A *second* source answers the other comparisons, and is compared with
-    the plurality of *beside*.
+    the plurality of *of_others*.
     """
     if not options.cascade_target:
         return None, ""
@@ -84,7 +84,7 @@ def _cascaded(
     votes, left_score = source.votes.select(rows), source.left_score[rows]
     right = most.outcome[np.searchsorted(most.item, votes.item)] == votes.outcome
     sure = np.where(np.isnan(left_score), 1.0, np.abs(2 * left_score - 1))
-    otherwise = None if second is None else _right(second.votes, plurality(beside), votes)
+    otherwise = None if second is None else _right(second.votes, plurality(of_others), votes)
     result = cascade(
         sure, right, votes.cluster, options.cascade_target, options.cascade_delta, options.level, otherwise
     )

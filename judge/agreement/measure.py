@@ -53,7 +53,9 @@ def measure(
         diagnostics = Diagnostics(notes=(f"{source.source} has one annotator, so there is nobody to compare with.",))
     if target is not None:
         of_others = [_share_people(side, target, options) for side in (source, second)]
-        diagnostics = diagnose(table, every, theirs, _counted(_beside(table, of_others), unit, options), options)
+        diagnostics = diagnose(
+            table, every, theirs, _counted(_without_own_votes(table, of_others), unit, options), options
+        )
         drift = measure_drift(target, source, options.level, options.drift_margin)
         if isinstance(drift, str):
             diagnostics = replace(diagnostics, notes=(*filter(None, (drift,)), *diagnostics.notes))
@@ -91,7 +93,7 @@ def _counted(votes: VoteColumns, unit: str, options: AgreeOptions) -> VoteColumn
     return plurality(votes.anonymous() if options.weighting == "VOTES" else votes)
 
 
-def _beside(table: Table, of_others: Sequence[bool]) -> VoteColumns:
+def _without_own_votes(table: Table, of_others: Sequence[bool]) -> VoteColumns:
     """The target's votes without those of the annotators of the source and of the second source.
 
     *of_others* says of each of the two whether its annotators may be the target's.
