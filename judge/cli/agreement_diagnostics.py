@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from judge.cli.formatting import TIES, TREATMENTS, bare, change, part, share, with_interval
+from judge.cli.formatting import TIES, TREATMENTS, bare, change, part, percent, share, with_interval
 from judge.cli.tables import console, table
 from judge.rpc.enum_words import word
 
@@ -38,12 +38,12 @@ def ceilings(report: AgreementReport, wanted: float) -> None:
             columns = ("part", "ties", "n", "prompts", "source", "themselves", "difference")
             table(title, columns, rows, whole=True)
     if any(_alpha_is_agreement(row, report.orientation) for row in report.ceilings):
-        console().print("Without ties, in both orientations, alpha is no further finding: twice the agreement minus 1.")
+        console().print("Alpha is omitted: without ties it equals twice the agreement minus 1.")
     whole = [row for row in report.ceilings if (row.slice, row.annotator) == (report.figures[0].slice, "")]
     for row in whole:
         console().print(
-            f"{TREATMENTS[row.ties].capitalize()} ({row.votes:,} votes): the source agrees with "
-            f"{share(row.rate.source)}, annotators with each other {share(row.rate.target)}. "
+            f"{TREATMENTS[row.ties].capitalize()} ({row.votes:,} votes): the source agrees with annotators in "
+            f"{percent(row.rate.source)} of votes, and annotators with each other in {percent(row.rate.target)}. "
             f"No source can exceed {share(row.largest)}."
         )
         if row.HasField("prompts_needed"):
@@ -177,7 +177,7 @@ def bias(report: AgreementReport) -> None:
     if influences.sharpness.HasField("value"):
         out.print(
             f"Between outputs of one contestant, the source's log odds are {share(influences.sharpness)} times the "
-            "target's."
+            "target's (below 1: less decisive)."
         )
     out.print(f"{influences.comparisons:,} comparisons on {influences.prompts:,} prompts.")
     if influences.reason:
@@ -244,7 +244,7 @@ def alternative(report: AgreementReport) -> None:
     )
     if test.HasField("paper_winning_rate"):
         out.print(
-            f"With the items of a prompt as independent, as in the paper: {paper} of {len(test.annotators)}, winning "
+            f"If items are treated as independent, as in the paper: {paper} of {len(test.annotators)}, winning "
             f"rate {test.paper_winning_rate:.3f}."
         )
     if test.HasField("parity_passes"):

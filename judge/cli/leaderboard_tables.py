@@ -88,12 +88,19 @@ def print_leaderboard(leaderboard: Leaderboard, title: str) -> None:
     _print_extras(leaderboard, title, digits)
 
 
+def _interval_method(leaderboard: Leaderboard) -> str:
+    """The method of the intervals, or why there are none; with annotators as clusters, they are what is counted."""
+    method = leaderboard.interval_method
+    by_annotator = method.startswith("none: ") and word(leaderboard, "inference") == "annotators"
+    return method.replace("prompt", "annotator") if by_annotator else method
+
+
 def _print_methods(leaderboard: Leaderboard) -> None:
     """Print how the figures were computed, and from how many verdicts."""
     out = console()
     methods = [
         f"Method: {word(leaderboard, 'method')}",
-        f"intervals: {leaderboard.interval_method}",
+        f"intervals: {_interval_method(leaderboard)}",
         TIES.get(leaderboard.ties, f"ties: {leaderboard.ties}"),
     ]
     if (inference := word(leaderboard, "inference")) != "new-prompts":

@@ -104,7 +104,7 @@ def interval_notes(fit: BradleyTerryFit) -> tuple[str, ...]:
     if without:
         notes.append(f"No interval: {'; '.join(without)}. The other intervals are relative to the mean of the others.")
     if few:
-        notes.append(f"One or two prompts decide how wide the intervals of these are: {', '.join(few)}.")
+        notes.append(f"The intervals of these depend mostly on one or two prompts: {', '.join(few)}.")
     return tuple(notes)
 
 
