@@ -30,13 +30,18 @@ ONE_STEP = (
 )
 
 
-def diagnose(table: Table, every: VoteColumns, target: VoteColumns, options: AgreeOptions) -> Diagnostics:
-    """Diagnose the first source of *table* by *every* vote of the target and by those that are counted, *target*."""
+def diagnose(
+    table: Table, every: VoteColumns, target: VoteColumns, of_others: VoteColumns, options: AgreeOptions
+) -> Diagnostics:
+    """Diagnose the first source of *table* by *every* vote of the target and by those that are counted, *target*.
+
+    A second source is compared with *of_others*, the counted votes without those of its own annotators.
+    """
     source = table.sides[0]
     calibrated, uncalibrated = _calibrated(source, target, options)
     orders, gaps, unordered = _leaderboards(table, source.votes, target, options)
     ceilings, test, alone = _people(table, source.votes, every, options)
-    cascaded, unsure = _cascaded(source, target, options, *table.sides[2:])
+    cascaded, unsure = _cascaded(source, target, of_others, options, *table.sides[2:])
     return Diagnostics(
         calibration=calibrated,
         orders=orders,
@@ -50,7 +55,7 @@ def diagnose(table: Table, every: VoteColumns, target: VoteColumns, options: Agr
             compare_sources(
                 source.votes,
                 second.votes,
-                target,
+                of_others,
                 ties,
                 options.level,
                 options.interval_method or jackknife,
@@ -63,11 +68,12 @@ def diagnose(table: Table, every: VoteColumns, target: VoteColumns, options: Agr
 
 
 def _cascaded(
-    source: Side, target: VoteColumns, options: AgreeOptions, second: Side | None = None
+    source: Side, target: VoteColumns, of_others: VoteColumns, options: AgreeOptions, second: Side | None = None
 ) -> tuple[Cascade | None, str]:
     """The cascade that lets the source answer alone where it is sure, if asked for, and a note if it means little.
 
-    It is compared with the target's plurality. A *second* source answers the other comparisons.
+    It is compared with the target's plurality. A *second* source answers the other comparisons, and is compared with
+    the plurality of *of_others*.
     """
     if not options.cascade_target:
         return None, ""
@@ -78,7 +84,7 @@ def _cascaded(
     votes, left_score = source.votes.select(rows), source.left_score[rows]
     right = most.outcome[np.searchsorted(most.item, votes.item)] == votes.outcome
     sure = np.where(np.isnan(left_score), 1.0, np.abs(2 * left_score - 1))
-    otherwise = None if second is None else _right(second.votes, most, votes)
+    otherwise = None if second is None else _right(second.votes, plurality(of_others), votes)
     result = cascade(
         sure, right, votes.cluster, options.cascade_target, options.cascade_delta, options.level, otherwise
     )
@@ -88,7 +94,7 @@ def _cascaded(
 def _right(second: VoteColumns, most: VoteColumns, votes: VoteColumns) -> Floats:
     """The share of the *second* source's votes that equal *most*, for each row of *votes*; NaN without any."""
     pairs = pairs_between(second, most)
-    size = int(max(votes.item.max(), most.item.max())) + 1
+    size = int(max(votes.item.max(), most.item.max(initial=0))) + 1
     weight = np.ones(pairs.item.size) if pairs.weight is None else pairs.weight
     same, counts = sums(pairs.item, weight * (pairs.source == pairs.target), size), sums(pairs.item, weight, size)
     share: Floats = (same / np.where(counts > 0, counts, np.nan))[votes.item]

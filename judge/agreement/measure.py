@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
 
@@ -34,11 +35,9 @@ def measure(
     sources = [source, *(votes for votes in (target, second) if votes is not None)]
     table = Table.of(source.categories, *(votes.rows for votes in sources))
     ours = table.sides[0].votes
-    # The name of an annotator means the same person in all labels.
-    other_people = target is not None and source.has_people and target.has_people and options.weighting != "VOTES"
-    every = theirs = ours if target is None else _targets_votes(table, other_people=other_people)
-    if unit == "PLURALITY":
-        theirs = plurality(every.anonymous() if options.weighting == "VOTES" else every)
+    other_people = _share_people(source, target, options)
+    every = ours if target is None else _targets_votes(table, other_people=other_people)
+    theirs = _counted(every, unit, options)
     figures = []
     for cut in list_cuts(table, theirs, options):
         pairs = _cut_pairs(cut, table, theirs, options, among_themselves=target is None, other_people=other_people)
@@ -53,7 +52,10 @@ def measure(
     if target is None and np.unique(ours.annotator).size == 1 and not figures[0].figure.n:
         diagnostics = Diagnostics(notes=(f"{source.source} has one annotator, so there is nobody to compare with.",))
     if target is not None:
-        diagnostics = diagnose(table, every, theirs, options)
+        of_others = [_share_people(side, target, options) for side in (source, second)]
+        diagnostics = diagnose(
+            table, every, theirs, _counted(_without_own_votes(table, of_others), unit, options), options
+        )
         drift = measure_drift(target, source, options.level, options.drift_margin)
         if isinstance(drift, str):
             diagnostics = replace(diagnostics, notes=(*filter(None, (drift,)), *diagnostics.notes))
@@ -76,6 +78,30 @@ def measure(
         ),
         diagnostics=diagnostics,
     )
+
+
+def _share_people(source: SourceVotes | None, target: SourceVotes | None, options: AgreeOptions) -> bool:
+    """Whether an annotator's name means the same person in both sources, so that own votes do not count."""
+    both = source is not None and target is not None and source.has_people and target.has_people
+    return both and options.weighting != "VOTES"
+
+
+def _counted(votes: VoteColumns, unit: str, options: AgreeOptions) -> VoteColumns:
+    """The votes that figures of a *unit* count: *votes*, or the plurality of each comparison."""
+    if unit != "PLURALITY":
+        return votes
+    return plurality(votes.anonymous() if options.weighting == "VOTES" else votes)
+
+
+def _without_own_votes(table: Table, of_others: Sequence[bool]) -> VoteColumns:
+    """The target's votes without those of the annotators of the source and of the second source.
+
+    *of_others* says of each of the two whether its annotators may be the target's.
+    """
+    votes = table.sides[1].votes
+    for side, leave_out in zip((table.sides[0], *table.sides[2:]), of_others, strict=False):
+        votes = votes.others(side.votes) if leave_out else votes
+    return votes
 
 
 def _targets_votes(table: Table, *, other_people: bool) -> VoteColumns:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from judge.cli.formatting import TIES, TREATMENTS, bare, change, part, share, with_interval
+from judge.cli.formatting import TIES, TREATMENTS, bare, change, part, percent, share, with_interval
 from judge.cli.tables import console, table
 from judge.rpc.enum_words import word
 
 if TYPE_CHECKING:
-    from judge.api.v1.agreement_service_pb2 import AgreementReport, Ceiling, Estimated
+    from judge.api.v1.agreement_service_pb2 import AgreementReport, Ceiling, Estimated, RankAgreement
 
+NOT_DETERMINED = "not determined, since "
+"""How some reasons begin already."""
 MOST_OFF = 3
 """How many of the largest residuals are printed."""
 
@@ -36,12 +38,12 @@ def ceilings(report: AgreementReport, wanted: float) -> None:
             columns = ("part", "ties", "n", "prompts", "source", "themselves", "difference")
             table(title, columns, rows, whole=True)
     if any(_alpha_is_agreement(row, report.orientation) for row in report.ceilings):
-        console().print("Without ties, in both orientations, alpha is no further finding: twice the agreement minus 1.")
+        console().print("Alpha is omitted: without ties it equals twice the agreement minus 1.")
     whole = [row for row in report.ceilings if (row.slice, row.annotator) == (report.figures[0].slice, "")]
     for row in whole:
         console().print(
-            f"{TREATMENTS[row.ties].capitalize()} ({row.votes:,} votes): the source agrees with "
-            f"{share(row.rate.source)}, annotators with each other {share(row.rate.target)}. "
+            f"{TREATMENTS[row.ties].capitalize()} ({row.votes:,} votes): the source agrees with annotators in "
+            f"{percent(row.rate.source)} of votes, and annotators with each other in {percent(row.rate.target)}. "
             f"No source can exceed {share(row.largest)}."
         )
         if row.HasField("prompts_needed"):
@@ -104,10 +106,7 @@ def leaderboards(report: AgreementReport) -> None:
                 f"Reliability (1 means no noise): source {ranks.source_reliability:.2f}, target "
                 f"{ranks.target_reliability:.2f}."
             )
-        console().print(
-            f"Corrected for it: slope of the source's ratings {_corrected(ranks.slope)}, Pearson's correlation "
-            f"{_corrected(ranks.pearson)}."
-        )
+        console().print(f"Corrected for it: {_corrected_both(ranks)}.")
         off = sorted(ranks.residuals, key=lambda row: -abs(row.residual))[:MOST_OFF]
         words = ", ".join(f"{row.contestant} {row.residual:+.0f}" for row in off)
         console().print(f"Largest residuals, in rating points: {words}.\n")
@@ -125,9 +124,20 @@ def leaderboards(report: AgreementReport) -> None:
         table("Agreement by difference of the target's ratings", ("points", "ties", "agreement", "n", "prompts"), rows)
 
 
+def _corrected_both(ranks: RankAgreement) -> str:
+    """The slope and Pearson's correlation, or why the data do not determine them; a common reason is given once."""
+    slope, pearson = "slope of the source's ratings", "Pearson's correlation"
+    unknown = not (ranks.slope.HasField("value") or ranks.pearson.HasField("value"))
+    if unknown and ranks.slope.interval_method == ranks.pearson.interval_method:
+        return f"{slope} and {pearson} {_corrected(ranks.slope)}"
+    return f"{slope} {_corrected(ranks.slope)}, {pearson} {_corrected(ranks.pearson)}"
+
+
 def _corrected(estimate: Estimated) -> str:
     """Format an estimate with its interval, or the reason why the data do not determine it."""
-    return share(estimate) if estimate.HasField("value") else estimate.interval_method.removeprefix("none: ")
+    if estimate.HasField("value"):
+        return share(estimate)
+    return f"{NOT_DETERMINED}{estimate.interval_method.removeprefix('none: ').removeprefix(NOT_DETERMINED)}"
 
 
 def calibration_curve(report: AgreementReport) -> None:
@@ -167,7 +177,7 @@ def bias(report: AgreementReport) -> None:
     if influences.sharpness.HasField("value"):
         out.print(
             f"Between outputs of one contestant, the source's log odds are {share(influences.sharpness)} times the "
-            "target's."
+            "target's (below 1: less decisive)."
         )
     out.print(f"{influences.comparisons:,} comparisons on {influences.prompts:,} prompts.")
     if influences.reason:
@@ -234,7 +244,7 @@ def alternative(report: AgreementReport) -> None:
     )
     if test.HasField("paper_winning_rate"):
         out.print(
-            f"With the items of a prompt as independent, as in the paper: {paper} of {len(test.annotators)}, winning "
+            f"If items are treated as independent, as in the paper: {paper} of {len(test.annotators)}, winning "
             f"rate {test.paper_winning_rate:.3f}."
         )
     if test.HasField("parity_passes"):

@@ -18,6 +18,8 @@ ANNOTATOR_PAIR = 3
 _WHOLE = 1e-6
 """Counts that are closer to a whole number are whole."""
 AS_KAPPA = "as kappa"
+TWO_WAY = "two-way"
+"""How the names of intervals over prompts and annotators begin."""
 NOTABLE = 0.02
 """A mean over prompts is printed if it differs from the share by this much."""
 Coefficient = Literal["kappa", "ac1", "alpha", "alpha_ordinal", "macro_f1"]
@@ -144,8 +146,9 @@ def _intra_annotator(report: AgreementReport) -> None:
     for name, again in (("source", report.source_intra_annotator), ("target", report.target_intra_annotator)):
         if again.HasField("value"):
             console().print(
-                f"Intra-annotator agreement of the {name}: {share(again)} of repeated votes are the same (annotators, "
-                f"once on each comparison: {again.n:,}; prompts: {again.prompts:,})."
+                f"Intra-annotator agreement of the {name}: {share(again)} of repeated votes are the same ({again.n:,} "
+                f"comparison{'' if again.n == 1 else 's'} that one annotator judged more than once, on "
+                f"{again.prompts:,} prompt{'' if again.prompts == 1 else 's'})."
             )
 
 
@@ -164,7 +167,9 @@ def _intervals(whole: Sequence[AgreementFigure]) -> None:
     if rates:
         beyond = [method for method in others if method and method not in rates]
         others_by = f"; of the coefficients: {', '.join(beyond)}" if beyond else ""
-        console().print(f"{whole[0].level:.0%} intervals over prompts: {', '.join(rates)}{others_by}.")
+        two_way = any(method.startswith(TWO_WAY) for method in rates)
+        over = "prompts and annotators" if two_way else "prompts"
+        console().print(f"{whole[0].level:.0%} intervals over {over}: {', '.join(rates)}{others_by}.")
 
 
 def _orders(report: AgreementReport) -> str:

@@ -25,6 +25,14 @@ def share(estimate: Estimated) -> str:
     return with_interval(f"{estimate.value:.3f}", estimate.interval) if estimate.HasField("value") else NOTHING
 
 
+def percent(estimate: Estimated) -> str:
+    """Format a share in percent with its interval; a dash where it is unknown."""
+    if not estimate.HasField("value"):
+        return NOTHING
+    interval = estimate.interval
+    return f"{estimate.value:.1%}" + (f" [{interval.low:.1%}, {interval.high:.1%}]" if interval.HasField("low") else "")
+
+
 def change(estimate: Estimated) -> str:
     """Format a difference with its sign and its interval."""
     return with_interval(f"{estimate.value:+.3f}", estimate.interval) if estimate.HasField("value") else NOTHING

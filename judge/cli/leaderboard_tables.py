@@ -88,12 +88,19 @@ def print_leaderboard(leaderboard: Leaderboard, title: str) -> None:
     _print_extras(leaderboard, title, digits)
 
 
+def _interval_method(leaderboard: Leaderboard) -> str:
+    """The method of the intervals, or why there are none; with annotators as clusters, they are what is counted."""
+    method = leaderboard.interval_method
+    by_annotator = method.startswith("none: ") and word(leaderboard, "inference") == "annotators"
+    return method.replace("prompt", "annotator") if by_annotator else method
+
+
 def _print_methods(leaderboard: Leaderboard) -> None:
     """Print how the figures were computed, and from how many verdicts."""
     out = console()
     methods = [
         f"Method: {word(leaderboard, 'method')}",
-        f"intervals: {leaderboard.interval_method}",
+        f"intervals: {_interval_method(leaderboard)}",
         TIES.get(leaderboard.ties, f"ties: {leaderboard.ties}"),
     ]
     if (inference := word(leaderboard, "inference")) != "new-prompts":
@@ -263,12 +270,15 @@ def _print_anchoring(leaderboard: Leaderboard) -> None:
         f"labels, on {anchoring.labeled_prompts:,} prompts. The judge's weight is {anchoring.judge_weight:.2f}."
     )
     out.print(f"Effective sample size, relative to the labels alone: {gain}.")
-    more, wider = anchoring.twice_the_labels, anchoring.twice_the_prompts
-    better = "More labels per prompt help more." if more < wider else "More prompts help more."
-    out.print(
-        f"Twice the labels on these prompts would multiply standard errors by {more:.2f}; as many labels on twice the "
-        f"prompts, by {wider:.2f}. {better}"
-    )
+    if anchoring.labeled >= anchoring.comparisons:
+        out.print("Every comparison has a label; only more prompts help.")
+    else:
+        more, wider = anchoring.twice_the_labels, anchoring.twice_the_prompts
+        better = "More labels per prompt help more." if more < wider else "More prompts help more."
+        out.print(
+            f"Twice the labels on these prompts would multiply standard errors by {more:.2f}; as many labels on twice "
+            f"the prompts, by {wider:.2f}. {better}"
+        )
     if anchoring.assumed_random:
         out.print("No label has a selection probability, so labels are treated as drawn at random.")
     if anchoring.unused:

@@ -144,7 +144,8 @@ def _pairs_finding(report: FitReport) -> str:
 def _cycles_finding(report: FitReport) -> str:
     if report.triads_reason or report.smallest_triad_p is None:
         return f"Cycles: cannot tell whether there are any: {report.triads_reason}."
-    adjusted = f"adjusted for {report.triads_tested:,} triads"
+    triads = "triad" if report.triads_tested == 1 else "triads"
+    adjusted = f"adjusted for {report.triads_tested:,} {triads}"
     cycles = [row for row in report.triads if row.cyclic]
     if not report.triads:
         return (
@@ -153,7 +154,7 @@ def _cycles_finding(report: FitReport) -> str:
         )
     if not cycles:
         return (
-            f"Cycles: in {len(report.triads):,} of {report.triads_tested:,} triads the three scores do not add up on "
+            f"Cycles: in {len(report.triads):,} of {report.triads_tested:,} {triads} the three scores do not add up on "
             f"one scale (smallest {_p(report.smallest_triad_p)}, {adjusted}), but none of these is a cycle."
         )
     more = f"; and {len(cycles) - _MOST_NAMED:,} more" if len(cycles) > _MOST_NAMED else ""

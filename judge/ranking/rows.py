@@ -138,7 +138,7 @@ def interval_notes(fit: BradleyTerryFit, options: RankOptions) -> tuple[str, ...
     elif notes and not _anchors(fit, options):
         notes = [f"{note} {RELATIVE}" for note in notes]
     if few:
-        notes.append(f"One or two prompts decide how wide the intervals of these are: {', '.join(few)}.")
+        notes.append(f"The intervals of these depend mostly on one or two prompts: {', '.join(few)}.")
     return tuple(notes)
 
 

@@ -11,6 +11,10 @@ number of comparisons (see `cluster_variance` and `score_intervals`). Its level 
 the binomial test of Jung and others is exact, but only for one comparison of each prompt. The guarantee is for new
 prompts of the same source and the same contestants.
 
+If the judge is right or wrong on whole prompts of unequal size, the large ones on which it is wrong may be missing from
+the sample, and the variance is then too small. So the effective number is at most the one that follows from the largest
+likely correlation of the comparisons of a prompt, its upper bound at delta.
+
 The sequence begins at the first threshold with enough comparisons to pass despite two errors. Their number is the
 effective one if the comparisons of a prompt were correlated by 0.2. It depends on the judge's confidence alone, so the
 tests stay valid.
@@ -134,14 +138,39 @@ def _test(counted: Floats, of: Floats, target: float, delta: float) -> tuple[int
         spread = row_bounded_variance(share_sums(counted, of))
         level = max(1 - 2 * delta, _LEAST_LEVEL)
         rows = exact_rows(share * (1 - share) / spread.variance, spread.critical_value(level), level)
+        rows = min(rows, _rows_if_alike(of, _most_alike(counted, of, delta)))
     return int(rows), chance_of_less(share, rows, target)
+
+
+def _most_alike(counted: Floats, of: Floats, delta: float) -> float:
+    """The upper bound at *delta* of the correlation of two comparisons of a prompt; 1 if no prompt has two.
+
+    The correlation is 1 less the share of pairs of which the judge agrees with just the first or the second, compared
+    with that share among comparisons of different prompts. Its standard error is the jackknife's over prompts.
+    """
+    from scipy.special import ndtri  # noqa: PLC0415 - a slow import, needed only here
+
+    by_prompt = np.stack((counted, of, 2 * counted * (of - counted), of * (of - 1)))
+    total = by_prompt.sum(axis=1, keepdims=True)
+    right, rows, mixed, pairs = np.concatenate((total, total - by_prompt), axis=1)
+    share = right / rows
+    expected = 2 * share * (1 - share) * pairs
+    correlation = 1 - np.divide(mixed, expected, out=np.zeros_like(mixed), where=expected > 0)
+    without = correlation[1:] - correlation[1:].mean()
+    error = float(np.sqrt((of.size - 1) / of.size * (without @ without)))
+    return float(np.clip(correlation[0] + ndtri(1 - delta) * error, 0.0, 1.0))
+
+
+def _rows_if_alike(of: Floats, correlation: float) -> float:
+    """The effective number of comparisons if those of a prompt have a *correlation*."""
+    return float(of.sum() ** 2 / (of + correlation * (np.square(of) - of)).sum())
 
 
 def _enough(of: Floats, target: float, delta: float) -> bool:
     """Whether a judge that agrees on all comparisons but two would pass."""
     from scipy.special import bdtr  # noqa: PLC0415 - a slow import, needed only here
 
-    rows = float(of.sum() ** 2 / (of + _CORRELATION * (np.square(of) - of)).sum())
+    rows = _rows_if_alike(of, _CORRELATION)
     return of.size >= FEWEST and bool(bdtr(_SPARE, int(rows), 1 - target) <= delta)
 
 

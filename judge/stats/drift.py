@@ -11,17 +11,22 @@ is sum(p (p - q)), which may be 0 or negative although the judge has changed.
 That no change was found does not mean that there is none. So "no more than noise" needs an upper bound of the change
 that lies below a margin: D. J. Schuirmann (1987), J. Pharmacokinetics and Biopharmaceutics 15(6). If only a few prompts
 change, and these by much, Student's t puts the bound too low. It is corrected for skewness as in N. J. Johnson (1978),
-J. American Statistical Association 73, P. Hall (1992), J. Royal Statistical Society B 54(1).
+J. American Statistical Association 73, P. Hall (1992), J. Royal Statistical Society B 54(1). If prompts change as a
+whole and few have many presentations, those that changed may be missing from the sample. So the bound is at least the
+exact binomial one of the share of prompts that change altogether, for the effective number of prompts (Korn and
+Graubard (1998), Survey Methodology 24(2)). A margin of 0.05 takes 72 effective prompts or more.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from judge.columns.arrays import Floats, Ints, sums
 from judge.stats.battles import TIE
 from judge.stats.cluster_intervals import ALIKE, Estimate, mean, t_quantile, without_interval
+from judge.stats.cluster_variance import effective
 from judge.stats.errors import StatisticsError
+from judge.stats.score_intervals import clopper_pearson
 
 _PAIR = 2
 _PLACES = 9
@@ -34,9 +39,9 @@ class Drift:
 
     *changed* is the share of pairs of verdicts, one from before and one from after, that differ. *noise* is the share
     of pairs of repeats that differ, on the presentations that have repeats. *beyond* is the changed share minus the
-    noise, on the presentations with repeats both before and after; *bound* is its upper bound, and *margin* the largest
-    change that counts as no more than noise. *ties* is the share of ties after minus the share before. *first* is the
-    same difference for verdicts for the output shown first (a tie counts half).
+    noise, on the presentations with repeats both before and after; *bound* is its upper bound and the higher end of its
+    interval, and *margin* the largest change that counts as no more than noise. *ties* is the share of ties after minus
+    the share before. *first* is the same difference for verdicts for the output shown first (a tie counts half).
     """
 
     presentations: int
@@ -116,7 +121,10 @@ def drift(
 
 
 def _beyond(values: Floats, cluster: Ints, level: float) -> tuple[Estimate, float | None]:
-    """The mean of *values* and its upper bound, the higher end of an interval of *level* corrected for skewness."""
+    """The mean of *values* and its upper bound, the higher end of its interval of *level*.
+
+    The bound is the larger of Student's, corrected for skewness, and that of prompts that change altogether.
+    """
     if values.size == 0:
         return without_interval(None, ONE_SIDED, level, 0, 0), None
     beyond = mean(values, cluster, level)
@@ -128,7 +136,16 @@ def _beyond(values: Floats, cluster: Ints, level: float) -> tuple[Estimate, floa
         return beyond, None
     t = t_quantile(level, beyond.clusters)
     correction = _skewness(values - beyond.value, cluster) * (1 + 2 * t**2) / (6 * beyond.clusters**0.5)
-    return beyond, round(beyond.high + beyond.standard_error * correction, _PLACES)
+    skewed = beyond.high + beyond.standard_error * correction
+    bound = round(max(skewed, _share_of_prompts(beyond.value, cluster, level)), _PLACES)
+    return replace(beyond, high=bound), bound
+
+
+def _share_of_prompts(value: float, cluster: Ints, level: float) -> float:
+    """The upper bound of a mean change, if a *value* was seen and a prompt changes either altogether or not at all."""
+    size = sums(cluster)
+    seen = min(max(value, 0.0), 1.0)
+    return clopper_pearson(seen, effective(size[size > 0]), (1 - level) / 2)[1]
 
 
 def _skewness(residual: Floats, cluster: Ints) -> float:

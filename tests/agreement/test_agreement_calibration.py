@@ -59,7 +59,8 @@ def test_a_cascade_answers_where_the_judge_is_sure() -> None:
     assert cascade is not None
     assert (cascade.threshold, cascade.share) == (0.94, 0.5)
     assert measure(votes_of("j", soft), votes_of("p", people), AgreeOptions()).diagnostics.cascade is None
-    both = measure(votes_of("j", soft), votes_of("p", people), options, votes_of("r", people[:300])).diagnostics.cascade
+    second = [Vote(key, Outcome.LEFT, "r") for key in keys[:300]]
+    both = measure(votes_of("j", soft), votes_of("p", people), options, votes_of("r", second)).diagnostics.cascade
     assert both is not None
     first = both.steps[0].together
     assert first is not None

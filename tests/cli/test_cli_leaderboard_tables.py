@@ -47,6 +47,20 @@ def test_being_ahead_and_being_as_good_are_printed_apart(capsys: pytest.CaptureF
     assert "tuned cannot tell yes -0.010 to 0.080" in printed
 
 
+@pytest.mark.parametrize("labeled", [30, 60])
+def test_more_labels_are_advised_only_where_comparisons_have_none(
+    labeled: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    anchoring = pb.Anchoring(
+        labels_source="people", comparisons=60, labeled=labeled, twice_the_labels=0.7, twice_the_prompts=0.8
+    )
+    print_leaderboard(pb.Leaderboard(level=0.95, anchoring=anchoring), "Ranking")
+
+    printed = " ".join(capsys.readouterr().out.split())
+    assert ("Every comparison has a label; only more prompts help." in printed) is (labeled == 60)
+    assert ("More labels per prompt help more." in printed) is (labeled == 30)
+
+
 def test_a_margin_on_the_natural_scale_is_not_in_points(capsys: pytest.CaptureFixture[str]) -> None:
     print_leaderboard(leaderboard(pb.RATING_SCALE_NATURAL, 0.02, 0.12), "Ranking")
 

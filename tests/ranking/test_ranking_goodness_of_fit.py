@@ -51,7 +51,7 @@ def test_nothing_significant_is_not_called_a_fit() -> None:
         "Pairs: none of 3 scores differs significantly from what the ratings predict (smallest p = "
     )
     assert pairs.endswith("which does not show that the ratings fit all.")
-    assert cycles.endswith("which does not show that there are none.")
+    assert cycles.endswith("adjusted for 1 triad), which does not show that there are none.")
     assert prompts.startswith("Prompts: at most ")
 
 

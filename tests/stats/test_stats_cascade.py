@@ -122,3 +122,29 @@ def test_the_next_one_answers_the_rest() -> None:
         has_outcome = answered | (prompt < 250)
         assert known(both.together).n == has_outcome.sum()
     assert cascade(sure, agrees, prompt, 0.9).steps[0].together is None
+
+
+@pytest.mark.parametrize(("sizes", "prompts"), [("pareto", 80), ("pareto", 200), ("log-normal", 80)])
+def test_the_guarantee_holds_if_a_judge_is_right_or_wrong_on_whole_prompts(sizes: str, prompts: int) -> None:
+    """With prompts of unequal size, a judge whose true agreement is the target is let through as seldom."""
+    let_through = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        drawn = 3 * rng.pareto(1.1, prompts) + 1 if sizes == "pareto" else rng.lognormal(1.5, 1, prompts)
+        cluster = np.repeat(np.arange(prompts, dtype=np.int32), np.ceil(drawn).clip(1, 200).astype(int))
+        agrees = (rng.random(prompts) >= 0.1)[cluster]
+        let_through += cascade(np.ones(cluster.size), agrees, cluster, 0.9).threshold is not None
+
+    assert let_through / 200 <= 0.1
+
+
+def test_prompts_that_are_not_alike_still_count_by_comparison() -> None:
+    """40 prompts of 10 comparisons, right in 95 % of cases, pass a target of 0.9; 40 comparisons alone would not."""
+    rng = np.random.default_rng(5)
+    cluster = np.repeat(np.arange(40, dtype=np.int32), EACH)
+    passed = sum(
+        cascade(np.ones(cluster.size), rng.random(cluster.size) < 0.95, cluster, 0.9).threshold is not None
+        for _ in range(100)
+    )
+
+    assert passed > 80

@@ -16,7 +16,7 @@ from judge.stats.second_source import compare_sources
 from judge.stats.votes import VoteColumns
 from stats.known import known
 
-PROMPTS, PER_PROMPT = 60, 6
+PROMPTS, PER_PROMPT = 120, 6
 
 
 def simulate_drift(rng: np.random.Generator, *, moved: float, repeats: tuple[int, int] = (2, 2)) -> Drift:
@@ -109,6 +109,24 @@ def test_a_change_of_few_prompts_is_seldom_taken_for_noise() -> None:
     ]
 
     assert answers.count("no more than noise") / 2000 < 0.035
+
+
+@pytest.mark.parametrize(("sizes", "prompts"), [("pareto", 80), ("pareto", 200), ("log-normal", 80)])
+def test_few_changed_prompts_of_unequal_size_are_seldom_taken_for_noise(sizes: str, prompts: int) -> None:
+    """One prompt in twenty changes altogether, which is the margin, and the interval contains that change."""
+    noise, held = 0, 0
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        drawn = 3 * rng.pareto(1.1, prompts) + 1 if sizes == "pareto" else rng.lognormal(1.5, 1, prompts)
+        prompt = np.repeat(np.arange(prompts, dtype=np.int32), np.ceil(drawn).clip(1, 200).astype(int))
+        before = np.tile([2.0, 0, 0], (prompt.size, 1))
+        after = np.where((rng.random(prompts) < 0.05)[prompt, None], [0, 2.0, 0], before)
+        result = drift(before, after, np.zeros(prompt.size, dtype=np.int32), prompt)
+        noise += result.answer == "no more than noise"
+        held += known(result.beyond.low) <= 0.05 <= known(result.beyond.high)
+
+    assert noise / 150 <= 0.05
+    assert held / 150 >= 0.9
 
 
 def test_exactly_the_same_verdicts_are_bounded_by_the_number_of_prompts() -> None:
