@@ -26,6 +26,8 @@ _FURTHEST = 700.0
 _SHARES = tuple(0.5**halvings for halvings in range(30))
 _IDENTIFIED = 1e-9
 """An effect is not identified if the other parameters leave a smaller share of its information."""
+_TOGETHER = 1e-3
+"""Effects with a smaller part in a direction that the battles do not determine have none but rounding errors."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -328,6 +330,7 @@ def _check_identified(model: Model) -> None:
     between = matrix[:m, m:]
     alone = matrix[m:, m:]
     scale = np.sqrt(alone.diagonal())
+    _check_apart(model.design.effects, alone, scale)
     try:
         remaining = alone - between.T @ np.linalg.solve(matrix[:m, :m], between)
         identified = scale.all() and np.linalg.eigvalsh(remaining / np.outer(scale, scale)).min() >= _IDENTIFIED
@@ -337,6 +340,25 @@ def _check_identified(model: Model) -> None:
         names = ", ".join(model.design.effects)
         raise StatisticsError(
             f"These battles cannot separate {names} from the contestants' strengths: nobody changes sides."
+        )
+
+
+def _check_apart(effects: tuple[str, ...], alone: Floats, scale: Floats) -> None:
+    """Raise StatisticsError if an effect never differs between the two sides, or some always differ together.
+
+    *alone* is the information on the *effects*, float64[k, k], and *scale* the root of its diagonal.
+    """
+    if not scale.all():
+        names = ", ".join(name for name, size in zip(effects, scale.tolist(), strict=True) if not size)
+        raise StatisticsError(
+            f"These battles cannot separate the effects of {names}: the two sides never differ in it."
+        )
+    least, axes = np.linalg.eigh(alone / np.outer(scale, scale))
+    if least[0] < _IDENTIFIED:
+        together = (np.abs(axes[:, least < _IDENTIFIED]) > _TOGETHER).any(axis=1).tolist()
+        names = ", ".join(name for name, part in zip(effects, together, strict=True) if part)
+        raise StatisticsError(
+            f"These battles cannot separate the effects of {names}: they always differ together. Leave some out."
         )
 
 

@@ -261,6 +261,19 @@ def test_a_position_that_nobody_changes_is_refused() -> None:
         bradley_terry(battles, position=True)
 
 
+def test_covariates_that_differ_together_are_named(random_battles: Callable[..., Battles]) -> None:
+    """The message says what is wrong with which covariates, and blames nobody's sides."""
+    battles, names = random_battles(1, n=200, m=3), ("length", "lists", "bold")
+    length, lists = np.random.default_rng(1).normal(0, 1, (2, 200))
+    together = Covariates(names, np.column_stack((length, lists, 2 * lists)))
+    absent = Covariates(names, np.column_stack((length, lists, 0 * lists)))
+
+    with pytest.raises(StatisticsError, match="separate the effects of lists, bold: they always differ together"):
+        bradley_terry(battles, covariates=together)
+    with pytest.raises(StatisticsError, match="the effects of bold: the two sides never differ in it"):
+        bradley_terry(battles, covariates=absent)
+
+
 def test_a_ridge_ranks_what_cannot_be_ranked_and_is_named() -> None:
     """An unbeaten contestant gets a finite rating only with a ridge."""
     battles = Battles.from_names(["a", "a", "b"], ["b", "c", "c"], ["left", "left", "left"])
