@@ -35,7 +35,7 @@ def pairs() -> list[tuple[str, str]]:
     return list(combinations(OTHERS, 2))
 
 
-def ranked(options: RankOptions, battles: Battles | None = None) -> tuple[Leaderboard, dict[str, RatingRow]]:
+def leaderboard_of(options: RankOptions, battles: Battles | None = None) -> tuple[Leaderboard, dict[str, RatingRow]]:
     leaderboard = rank(design_from_battles(battles or battles_with_few(), options), options)
     return leaderboard, {row.contestant: row for row in leaderboard.ratings}
 
@@ -44,7 +44,7 @@ def ranked(options: RankOptions, battles: Battles | None = None) -> tuple[Leader
 @pytest.mark.parametrize("kind", ["bootstrap", "bootstrap-t", "percentile"])
 def test_a_bootstrap_gives_it_no_interval_and_takes_nothing_from_the_others(kind: str, reference: str) -> None:
     """It is disconnected in many resamples, but has no interval that could be open; all others keep their ranks."""
-    leaderboard, rows = ranked(RankOptions(intervals=kind, replicates=60, reference=reference))
+    leaderboard, rows = leaderboard_of(RankOptions(intervals=kind, replicates=60, reference=reference))
     dull = rows["dull"]
 
     assert leaderboard.resamples is not None
@@ -64,7 +64,7 @@ def test_an_open_end_takes_only_its_own_ranks() -> None:
     rows += [(left, "c", outcome, prompt) for prompt in range(30) for left, outcome in (("b", "left"), ("b", "right"))]
     left, right, outcomes, prompts = zip(*rows, strict=True)
     battles = Battles.from_names(left, right, outcomes, cluster=prompts)
-    _, by_name = ranked(RankOptions(intervals="bootstrap", replicates=100), battles)
+    _, by_name = leaderboard_of(RankOptions(intervals="bootstrap", replicates=100), battles)
 
     assert (by_name["a"].high, by_name["a"].ranks) == (math.inf, None)
     assert by_name["b"].ranks == by_name["c"].ranks == (1, 3)
@@ -73,7 +73,7 @@ def test_an_open_end_takes_only_its_own_ranks() -> None:
 
 def test_elo_over_random_orders_gives_it_no_interval() -> None:
     """Its rating has the reason beside it, and the leaderboard names it; the others have intervals."""
-    leaderboard, rows = ranked(RankOptions(method="elo-permuted", permutations=20))
+    leaderboard, rows = leaderboard_of(RankOptions(method="elo-permuted", permutations=20))
 
     assert (math.isnan(rows["dull"].low), math.isnan(rows["dull"].high)) == (True, True)
     assert rows["dull"].interval_method == FEW
@@ -85,7 +85,7 @@ def test_elo_over_random_orders_gives_it_no_interval() -> None:
 def test_elo_of_ties_alone_has_no_interval() -> None:
     """Where no rating ever moves, there is nothing to tell how far a new prompt would move it."""
     battles = Battles.from_names(["a"] * 12, ["b"] * 12, ["tie"] * 12)
-    leaderboard, rows = ranked(RankOptions(method="elo-permuted", permutations=20), battles)
+    leaderboard, rows = leaderboard_of(RankOptions(method="elo-permuted", permutations=20), battles)
 
     assert leaderboard.interval_method == ALIKE
     assert all(math.isnan(row.low) and math.isnan(row.high) for row in rows.values())
@@ -95,7 +95,7 @@ def test_elo_of_ties_alone_has_no_interval() -> None:
 @pytest.mark.parametrize("kind", ["sandwich", "bootstrap"])
 def test_an_anchor_without_an_interval_leaves_none_to_anybody(kind: str, fixed: dict[str, Any]) -> None:
     """Nobody's distance from it is known, not even its own, and the leaderboard says why."""
-    leaderboard, rows = ranked(RankOptions(intervals=kind, replicates=60, **fixed))
+    leaderboard, rows = leaderboard_of(RankOptions(intervals=kind, replicates=60, **fixed))
     unknown = "no anchor has an interval: dull (2 prompts of its own, at least 5 are needed)"
 
     assert rows["dull"].rating == 1000
@@ -106,7 +106,7 @@ def test_an_anchor_without_an_interval_leaves_none_to_anybody(kind: str, fixed: 
 
 def test_beside_an_anchor_intervals_are_not_said_to_be_relative_to_a_mean() -> None:
     """The anchor is exact and the intervals of the others are relative to it."""
-    leaderboard, rows = ranked(RankOptions(anchor=("able", 1000.0)))
+    leaderboard, rows = leaderboard_of(RankOptions(anchor=("able", 1000.0)))
 
     assert (rows["able"].low, rows["able"].high) == (1000, 1000)
     assert leaderboard.notes == ("No interval: dull (2 prompts of its own, at least 5 are needed).",)
