@@ -24,7 +24,7 @@ from judge.columns.arrays import Floats
 
 
 @dataclass(frozen=True)
-class Bounded:
+class BoundedFigure:
     """A *value* with its interval, or None three times if the data do not determine it."""
 
     value: float | None
@@ -32,7 +32,7 @@ class Bounded:
     high: float | None
 
 
-UNDETERMINED = Bounded(None, None, None)
+UNDETERMINED = BoundedFigure(None, None, None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ class NoisyRatings:
         """The slope of y on x, attenuated by the noise in x."""
         return float(self.x @ self.y / (self.x @ self.x))
 
-    def slope(self, critical: float) -> Bounded:
+    def slope(self, critical: float) -> BoundedFigure:
         """The slope of y on x without attenuation, with Fieller's interval at the *critical* value of t.
 
         >>> x = np.array([-1.0, 0.0, 1.0])
@@ -80,9 +80,9 @@ class NoisyRatings:
         if d <= 0 or square <= 0:
             return UNDETERMINED
         half = math.sqrt(max(0.0, linear**2 - square * constant))
-        return Bounded(n / d, (linear - half) / square, (linear + half) / square)
+        return BoundedFigure(n / d, (linear - half) / square, (linear + half) / square)
 
-    def pearson(self, critical: float) -> Bounded:
+    def pearson(self, critical: float) -> BoundedFigure:
         """Pearson's correlation without attenuation, with its interval at the *critical* value of t, from -1 to 1.
 
         >>> x = np.array([-1.0, 0.0, 1.0])
@@ -99,7 +99,7 @@ class NoisyRatings:
         influence = self._n_influences / math.sqrt(d * e) - value / 2 * (by_d / d + by_e / e)
         half = critical * math.sqrt(float(influence @ influence))
         value = min(1.0, max(-1.0, value))
-        return Bounded(value, max(-1.0, value - half), min(1.0, value + half))
+        return BoundedFigure(value, max(-1.0, value - half), min(1.0, value + half))
 
     @property
     def _products(self) -> tuple[float, float]:

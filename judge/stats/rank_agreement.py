@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from judge.columns.arrays import Floats
-from judge.stats.attenuation import Bounded, NoisyRatings
+from judge.stats.attenuation import BoundedFigure, NoisyRatings
 from judge.stats.battles import Battles
 from judge.stats.bradley_terry import POINTS, bradley_terry
 from judge.stats.cluster_intervals import ALIKE, FEWEST, Estimate, method_for, without_interval
@@ -109,7 +109,7 @@ class _Shape:
             value if value is None else round(value, _PLACES), reason, self.level, self.m, self.clusters
         )
 
-    def estimate(self, bounded: Bounded, method: str, undetermined: str) -> Estimate:
+    def estimate(self, bounded: BoundedFigure, method: str, undetermined: str) -> Estimate:
         """An estimate with the interval of *bounded*; without a value if the data do not determine it."""
         if bounded.value is None or bounded.low is None or bounded.high is None:
             return self.without(undetermined)
