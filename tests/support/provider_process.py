@@ -37,7 +37,7 @@ class JournalingProvider:
     def _answer(self, asked: ProviderCall) -> str:
         letter = "AB"[int(asked.hash[0], 16) % 2]
         filling = self._word * (FILLED // len(self._word)) if self._word else ""
-        return f"[[{letter}]] {asked.hash[:16]} {self._provider.calls[asked.hash]} {filling}".rstrip()
+        return " ".join(f"{asked.hash[:16]} {self._provider.calls[asked.hash]} {filling} [[{letter}]]".split())
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request after its delay."""
