@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from judge.columns.arrays import Floats, Ints, sums
-from judge.stats.battles import LEFT, TIE
+from judge.stats.battles import LEFT, TIE, cluster_codes
 from judge.stats.paired_model import Model, make_invertible
 from judge.stats.prompt_sums import sum_prompts
 from judge.stats.tie_rules import Terms, expected, terms
@@ -137,8 +137,7 @@ def _with_clusters(model: Model) -> tuple[Model, Ints, int]:
     battles = model.design.battles
     rows = np.ones(battles.n, dtype=np.bool_) if battles.weight is None else battles.weight > 0
     cluster = np.arange(battles.n, dtype=np.int32) if battles.cluster is None else battles.cluster
-    distinct, code = np.unique(cluster[rows], return_inverse=True)
-    return model.among(rows), code.astype(np.int32), distinct.size
+    return model.among(rows), *cluster_codes(cluster[rows])
 
 
 def _curvature(model: Model, pair: Ints, weight: Floats, derivatives: Terms, columns: Floats) -> Floats:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from judge.columns.arrays import Floats, Ints, sums
-from judge.stats.battles import LEFT, TIE
+from judge.columns.arrays import Floats, Ints
 from judge.stats.bradley_terry import BradleyTerryFit
 from judge.stats.errors import StatisticsError
 from judge.stats.paired_model import make_invertible
+from judge.stats.prompt_sums import sum_prompts
 
 _ALL = 1 - 1e-9
 """A prompt with more of the information about a contestant has all of it."""
@@ -60,27 +60,11 @@ def prompt_influences(fit: BradleyTerryFit) -> PromptInfluences:
     if battles.cluster is None:
         raise StatisticsError("The influence of prompts needs battles with clusters (their prompts).")
     m = fit.model.m
-    scores, information = _scores_and_information(fit, battles.cluster)
+    by_prompt = sum_prompts(fit.model, slice(None), battles.cluster, battles.n_clusters)
+    scores, information = by_prompt.score[:, :m], by_prompt.information[:, :m]
     total = information.sum(axis=0)
     leverage = information / np.where(total > 0, total, 1.0)
     # A contestant with a single prompt has a score of zero, whatever happens there.
     grown = np.where(leverage < _ALL, 1 / np.sqrt(1 - np.minimum(leverage, _ALL)), 0.0)
     values = (scores * grown) @ np.linalg.inv(make_invertible(fit.model.information()[:m, :m], m))
     return PromptInfluences(values=values - values.mean(axis=1, keepdims=True), leverage=leverage)
-
-
-def _scores_and_information(fit: BradleyTerryFit, cluster: Ints) -> tuple[Floats, Floats]:
-    """The summed scores of each prompt, and its information about each contestant if the others were known.
-
-    They are float64[G, m] each.
-    """
-    battles, m = fit.battles, fit.model.m
-    chance = 1 / (1 + np.exp(fit.log_strengths[battles.right] - fit.log_strengths[battles.left]))
-    weight = np.ones(battles.n) if battles.weight is None else battles.weight
-    excess = weight * (np.where(battles.outcome == TIE, 0.5, battles.outcome == LEFT) - chance)
-    alone = weight * chance * (1 - chance)
-    at, size = cluster.astype(np.intp) * m, battles.n_clusters * m
-    left, right = at + battles.left, at + battles.right
-    scores: Floats = sums(left, excess, size) - sums(right, excess, size)
-    information: Floats = sums(left, alone, size) + sums(right, alone, size)
-    return scores.reshape(-1, m), information.reshape(-1, m)

@@ -263,13 +263,8 @@ def pairs_within(votes: VoteColumns) -> VotePairs:
     if votes.ballot is not None:
         differ = votes.ballot[first] != votes.ballot[second]
         first, second = first[differ], second[differ]
-    outcomes = votes.outcome[first], votes.outcome[second]
-    return VotePairs(
-        source=np.minimum(*outcomes),
-        target=np.maximum(*outcomes),
-        item=votes.item[first],
-        cluster=votes.cluster[first],
-        exchangeable=True,
+    return replace(
+        _unordered(votes, first, second),
         ballots=_ballots_of_pairs(votes, first, votes, second),
         annotators=(votes.annotator[first], votes.annotator[second]),
     )
@@ -285,6 +280,11 @@ def pairs_of_repeats(votes: VoteColumns) -> VotePairs:
     """
     ballot = np.arange(votes.n, dtype=np.int32) if votes.ballot is None else votes.ballot
     first, second = _rows_of_pairs(ballot)
+    return replace(_unordered(votes, first, second), ballots=ballot[first])
+
+
+def _unordered(votes: VoteColumns, first: npt.NDArray[np.integer], second: npt.NDArray[np.integer]) -> VotePairs:
+    """The pairs of two rows of *votes* each, the smaller outcome first."""
     outcomes = votes.outcome[first], votes.outcome[second]
     return VotePairs(
         source=np.minimum(*outcomes),
@@ -292,7 +292,6 @@ def pairs_of_repeats(votes: VoteColumns) -> VotePairs:
         item=votes.item[first],
         cluster=votes.cluster[first],
         exchangeable=True,
-        ballots=ballot[first],
     )
 
 
