@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from judge.backends.chat import broken, parse_json, usage_in
 from judge.backends.error_body import error_in
-from judge.backends.failures import failure, no_reply
+from judge.backends.failures import failure_in_body, no_reply
 from judge.backends.finish import STATUSES, Finish, read_finish
 from judge.backends.http import REPLY_BYTES, Endpoint, encodable, storable, too_large
 from judge.backends.reply_text import read_text
@@ -29,7 +29,6 @@ CACHED_CHARS: Final = 4000
 """The shortest system message that is marked for the cache. The provider does not cache shorter ones."""
 _PATH = "/v1/messages"
 _BATCHES = "/v1/messages/batches"
-_OK = 200
 _RECENT = 1000
 """How many of the provider's newest batches are searched."""
 _SKEW = 120.0
@@ -167,7 +166,7 @@ def _result(line: bytes) -> tuple[str, Reply | CallFailed]:
         except CallFailed as error:
             return custom_id, error
     if kind == "errored":
-        return custom_id, failure(_OK, result.get("error"), {})
+        return custom_id, failure_in_body(result.get("error"))
     return custom_id, TransportFailed(f"the batch ended before this item was finished: {kind}")
 
 
@@ -179,7 +178,7 @@ def _reply(message: Any, elapsed_ms: int, **context: Any) -> Reply:  # noqa: ANN
         TransportFailed: It is not a message, or the reply broke off.
     """
     if (error := error_in(message)) is not None:
-        raise failure(_OK, error, {}, usage=usage_in(message, elapsed_ms), **context)
+        raise failure_in_body(error, usage=usage_in(message, elapsed_ms), **context)
     if not isinstance(message, Mapping) or "content" not in message:
         raise no_reply("the endpoint's answer is not a message", usage_in(message, elapsed_ms))
     text = read_text(message)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from judge.backends.error_body import error_in, read_error
-from judge.backends.failures import failure, no_reply
+from judge.backends.failures import failure_in_body, no_reply
 from judge.backends.finish import STATUSES, Finish, read_finish
 from judge.backends.http import encodable, storable
 from judge.backends.reply_text import ReplyText, read_text
@@ -19,7 +19,6 @@ from judge.domain.verdict import Reply, Usage
 
 TOP_LOGPROBS = 10
 """How many alternatives of a token are requested: A, B and C with and without a space, and some more."""
-_OK = 200
 _WORD_CHARS = 40
 """How much of a server's word for the end of a reply is shown."""
 
@@ -61,7 +60,7 @@ def completion(
     """
     answer = parse_json(content)
     if (error := error_in(answer)) is not None:
-        raise failure(_OK, error, {}, usage=usage_in(answer, elapsed_ms), **context)
+        raise failure_in_body(error, usage=usage_in(answer, elapsed_ms), **context)
     choice = _choice(answer)
     message = choice.get("message")
     text = read_text(message) if isinstance(message, Mapping) else ReplyText(str(choice.get("text") or ""))
@@ -102,8 +101,8 @@ def broken(word: object, error: object, usage: Usage, **context: Any) -> CallFai
     """
     reason = read_error(error)
     if reason.status or reason.codes:
-        return failure(_OK, reason, {}, usage=usage, **context)
-    words = failure(_OK, reason, {}, **context).message.partition(": ")[2]
+        return failure_in_body(reason, usage=usage, **context)
+    words = failure_in_body(reason, **context).message.partition(": ")[2]
     message = f"the reply broke off: the endpoint ended it with finish reason {str(word)[:_WORD_CHARS]!r}"
     return no_reply(f"{message}: {words}" if words else message, usage)
 

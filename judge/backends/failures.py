@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Any, Final
 
 from judge.backends.error_body import ErrorBody, read_error
 from judge.domain.errors import CallFailed, CallRejected, JudgeUnusable, PromptTooLong, TransportFailed
@@ -157,8 +157,13 @@ def failure(
     return kind(message, usage=usage)
 
 
+def failure_in_body(error: object, **context: Any) -> CallFailed:  # noqa: ANN401  # the arguments of `failure`
+    """Return our error for an *error* in the body of an answer with status 200; *context* is as in `failure`."""
+    return failure(_OK, error, {}, **context)
+
+
 def _status_of(codes: Sequence[str]) -> int:
-    """Return the status that one of *codes* stands for, or 500: an error that nobody explains may pass."""
+    """Return the status that one of *codes* stands for, or 500: an error without a known code may pass."""
     return next((CODES[code.lower()] for code in codes if code.lower() in CODES), _SERVER_ERRORS)
 
 
