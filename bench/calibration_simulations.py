@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from figures import Figure, progress
+from figures import Figure, monte_carlo_error, progress
 from share_simulations import Sizes
 
 from judge.columns.arrays import Flags, Floats, Ints
@@ -100,7 +100,7 @@ def calibrated(design: Design, replicates: int = REPLICATES) -> Iterator[Figure]
 
 
 def _at_least(name: str, held: list[bool]) -> Figure:
-    value, error = float(np.mean(held)), (0.93 * 0.07 / len(held)) ** 0.5
+    value, error = float(np.mean(held)), monte_carlo_error(0.93, len(held))
     return Figure(
         bench="calibration",
         figure=name,
@@ -112,7 +112,7 @@ def _at_least(name: str, held: list[bool]) -> Figure:
 
 
 def _at_most(name: str, value: float, most: float, n: int, peer: str = "") -> Figure:
-    error = (most * (1 - most) / n) ** 0.5
+    error = monte_carlo_error(most, n)
     return Figure(
         bench="calibration",
         figure=name,

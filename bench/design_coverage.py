@@ -1,4 +1,4 @@
-"""How often intervals hold on designs that nobody picked: drawn from a seed, each with a known truth.
+"""How often intervals hold on designs that are drawn from a seed, each with a known truth.
 
 For each design: the coverage of the ratings' 95 % intervals for the worst contestant, of the differences of neighbors,
 of all rank intervals at once, and the median width beside that of an oracle which knows the estimates' true spread.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -27,6 +28,11 @@ class Figure:
         if self.ratio is not None:
             row["ratio"] = round(self.ratio, 3)
         return json.dumps(row)
+
+
+def monte_carlo_error(share: float, n: int) -> float:
+    """The standard error of a simulated *share* of *n* replicates."""
+    return math.sqrt(share * (1 - share) / max(n, 1))
 
 
 def progress(message: str) -> None:

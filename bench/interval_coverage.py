@@ -7,12 +7,11 @@ contestants that have an interval, as its interval is.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-from figures import Figure, progress
+from figures import Figure, monte_carlo_error, progress
 
 from judge.columns.arrays import Floats, Ints
 from judge.stats.battles import Battles
@@ -207,7 +206,7 @@ def many_contestants() -> list[Design]:
 
 
 def rows(replicates: int = REPLICATES) -> Iterator[Figure]:
-    """Simulate all designs. A figure is the coverage of the worst contestant, beside the mean and the width."""
+    """Simulate all designs. A figure is the coverage of the worst contestant, next to the mean and the width."""
     for design in (*own_prompts(), *sizes()):
         progress(design.name)
         yield _of_ratings(design, simulate(design, replicates))
@@ -220,7 +219,7 @@ def _of_ratings(design: Design, held: Held) -> Figure:
     share = held.ratings / np.maximum(held.printed, 1)
     worst = int(np.where(held.printed > 0, share, 1).argmin())
     fitted = held.printed[worst]
-    slack = 2 * math.sqrt(_GOAL * (1 - _GOAL) / max(fitted, 1))
+    slack = 2 * monte_carlo_error(_GOAL, fitted)
     pairs = (held.differences / np.maximum(held.compared, 1))[:-1]
     # An oracle knows the variance of the estimate: its intervals have the normal width.
     oracle = 1.96 * np.nanstd(held.errors, axis=0)
@@ -239,7 +238,7 @@ def _of_ratings(design: Design, held: Held) -> Figure:
 
 def _of_ranks(design: Design, held: Held) -> Figure:
     share = held.at_once / max(held.fitted, 1)
-    slack = 2 * math.sqrt(_GOAL_AT_ONCE * (1 - _GOAL_AT_ONCE) / max(held.fitted, 1))
+    slack = 2 * monte_carlo_error(_GOAL_AT_ONCE, held.fitted)
     return Figure(
         bench="intervals",
         figure=f"all ranks at once: {design.name}",

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from designs import draw_sizes
-from figures import Figure, progress
+from figures import Figure, monte_carlo_error, progress
 
 from judge.columns.arrays import Floats, Ints
 from judge.stats.battles import Battles
@@ -267,7 +267,7 @@ def _coverage(name: str, truth: float | None, printed: Sequence[Estimate], share
     # Rounding to six digits must not exclude a correlation of exactly 1.
     ends = [(figure.low or 0.0, figure.high or 0.0) for figure in printed]
     value = float(np.mean([low - 1e-6 <= truth <= high + 1e-6 for low, high in ends]))
-    slack = 2 * math.sqrt(COVERAGE * (1 - COVERAGE) / len(printed))
+    slack = 2 * monte_carlo_error(COVERAGE, len(printed))
     median = float(np.median([figure.value or 0.0 for figure in printed]))
     return Figure(
         bench=BENCH,
@@ -293,7 +293,7 @@ def _at_the_margin(star: Star, scale: str, n_contestants: int, replicates: int) 
         for row, adjustment in zip(wrong, (NONE, HOLM), strict=True):
             (result,) = equivalences([cells], margin, adjustment, two_sided)
             row[replicate] = [answer is Answer.YES for answer in result.equivalent]
-    slack = 2 * math.sqrt(ERROR_RATE * (1 - ERROR_RATE) / replicates)
+    slack = 2 * monte_carlo_error(ERROR_RATE, replicates)
     for value, adjustment in ((wrong[0].mean(axis=0).max(), "none, the worst"), (wrong[1].any(axis=1).mean(), HOLM)):
         yield Figure(
             bench=BENCH,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from figures import Figure, progress
+from figures import Figure, monte_carlo_error, progress
 from numpy.typing import NDArray
 
 from judge.columns.arrays import Floats, Ints
@@ -250,7 +250,7 @@ def _holds(estimate: Estimate, truth: float) -> bool:
 
 def _share(what: str, answers: list[bool], replicates: int, bounds: tuple[float, float] | None) -> Figure:
     share = float(np.mean(answers))
-    error = (share * (1 - share) / replicates) ** 0.5
+    error = monte_carlo_error(share, replicates)
     if bounds is None:
         return Figure(BENCH, what, share, f"share (+-{2 * error:.3f})")
     return Figure(
@@ -265,7 +265,7 @@ def _share(what: str, answers: list[bool], replicates: int, bounds: tuple[float,
 
 def _coverage(what: str, over_both: tuple[bool, ...], over_prompts: tuple[bool, ...]) -> Figure:
     share = float(np.mean(over_both))
-    error = (LEVEL * (1 - LEVEL) / len(over_both)) ** 0.5
+    error = monte_carlo_error(LEVEL, len(over_both))
     return Figure(
         BENCH,
         f"two-way coverage of 95 %: {what}",

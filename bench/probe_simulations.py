@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from figures import Figure, progress
+from figures import Figure, monte_carlo_error, progress
 from numpy.typing import NDArray
 
 from judge.columns.arrays import Floats, Ints
@@ -30,6 +30,8 @@ from judge.stats.votes import NOBODY, VoteColumns
 BENCH = "probe_simulations"
 REPLICATES = 1000
 SEED = 20261130
+LEVEL = 0.05
+"""That of a single test."""
 LOWEST, HIGHEST = 0.03, 0.07
 M = 6
 PAIRS = np.array(np.triu_indices(M, 1)).T
@@ -214,13 +216,18 @@ def rows(replicates: int = REPLICATES) -> Iterator[Figure]:
 def _null(name: str, result: Tally) -> Figure:
     progress(name)
     n, share = len(result.printed), result.significant
-    error = (0.05 * 0.95 / max(n, 1)) ** 0.5
+    return _at_the_level(f"no bias, {name}", share, n, f"of {n} printed of {len(result.estimates)}")
+
+
+def _at_the_level(name: str, share: float, n: int, unit: str, peer: str = "") -> Figure:
+    """The *share* of *n* tests that were significant though there is nothing, which should be that of their level."""
+    error = monte_carlo_error(LEVEL, n)
     return Figure(
         bench=BENCH,
-        figure=f"no bias, {name}: significant",
+        figure=f"{name}: significant",
         value=share,
-        unit=f"of {n} printed of {len(result.estimates)}",
-        peer=f"Monte-Carlo error {error:.3f}",
+        unit=unit,
+        peer=f"{peer}Monte-Carlo error {error:.3f}",
         goal=f"{LOWEST} to {HIGHEST}",
         met=LOWEST - 2 * error <= share <= HIGHEST + 2 * error,
     )
@@ -319,17 +326,9 @@ def _alternative(replicates: int) -> Iterator[Figure]:
         )
         name = f"alternative annotator at the boundary: {prompts} {sizes} prompts of {mean_size}"
         progress(name)
-        by_prompt, independent = (p < 0.05).mean(axis=0).tolist()  # the level of a single test
-        error = (0.05 * 0.95 / replicates) ** 0.5
-        yield Figure(
-            bench=BENCH,
-            figure=f"{name}: significant",
-            value=by_prompt,
-            unit=f"of {replicates}",
-            peer=f"items as independent {independent:.3f}, Monte-Carlo error {error:.3f}",
-            goal=f"{LOWEST} to {HIGHEST}",
-            met=LOWEST - 2 * error <= by_prompt <= HIGHEST + 2 * error,
-        )
+        by_prompt, independent = (p < LEVEL).mean(axis=0).tolist()
+        peer = f"items as independent {independent:.3f}, "
+        yield _at_the_level(name, by_prompt, replicates, f"of {replicates}", peer)
 
 
 def boundary_p_values(rng: np.random.Generator, sizes: str, prompts: int, mean_size: int) -> tuple[float, float]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from judge.cli import agreement_diagnostics as diagnostics
-from judge.cli.formatting import NOTHING, TIES, TREATMENTS, part, share, with_interval
+from judge.cli.formatting import NOTABLE, NOTHING, TIES, TREATMENTS, part, share, with_interval
 from judge.cli.tables import console, table
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ _WHOLE = 1e-6
 AS_KAPPA = "as kappa"
 TWO_WAY = "two-way"
 """How the names of intervals over prompts and annotators begin."""
-NOTABLE = 0.02
-"""A mean over prompts is printed if it differs from the share by this much."""
 Coefficient = Literal["kappa", "ac1", "alpha", "alpha_ordinal", "macro_f1"]
 BEYOND: dict[Coefficient, str] = {
     "kappa": "Cohen's kappa",

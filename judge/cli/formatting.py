@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 NOTHING = "-"
 TIES = {1: "yes", 2: "no"}
 """Whether ties count (S1) or not (S2), in a column of a table."""
+NOTABLE = 0.02
+"""A mean over prompts is printed if it differs from the share of all rows by this much."""
 TREATMENTS = {1: "with ties", 2: "without ties"}
 """The same in a sentence."""
 

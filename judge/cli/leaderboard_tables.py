@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from judge.cli.formatting import NOTABLE
 from judge.cli.tables import console, spread, table
 from judge.rpc.enum_words import word
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from judge.api.v1.leaderboard_pb2 import ContestantStanding, Equivalence, Leaderboard, LeftOut, Rating
 
 Unknown = TypeVar("Unknown", str, None)
-NOTABLE = 0.02
-"""A mean win rate over prompts is printed if it differs from the share by this much."""
 COLUMNS = (
     "contestant",
     "rank",
