@@ -57,7 +57,7 @@ class AgreeOptions:
     drift_margin: float = AGREEMENT.drift_margin
     """The largest change beyond noise that counts as no more than noise, as a share."""
     inference: str = AGREEMENT.inference
-    """What the intervals of figures, and of people beside the source, generalize to."""
+    """What the intervals of figures, and of the comparison with people, generalize to."""
 
     def __post_init__(self) -> None:
         if not 0 < self.level < 1:

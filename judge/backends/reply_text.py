@@ -6,7 +6,7 @@
 | null, missing, "" | "" |
 | a list of parts | the parts of type text or output_text (or without a type), joined |
 | a part of type thinking, reasoning, redacted_thinking; one marked as a thought | nothing |
-| a part of type refusal, or a field `refusal` beside the content | a refusal |
+| a part of type refusal, or a field `refusal` next to the content | a refusal |
 | an object that is no part | the object as JSON: the server has parsed the reply |
 """
 

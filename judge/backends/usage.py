@@ -6,7 +6,7 @@
 | output | completion_tokens, output_tokens, eval_count, candidatesTokenCount, outputTokens, predicted_n |
 | total | total_tokens, totalTokenCount, totalTokens |
 
-What the total has beyond input and output is output too: some providers count reasoning beside the completion.
+What the total has beyond input and output is output too: some providers count reasoning separately.
 A count that is negative, no whole number, or larger than a store can hold counts as missing, and so does a 0 where some
 tokens must have been used. A reply with a missing count is charged at the most that its call can cost.
 """

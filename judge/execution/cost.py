@@ -57,7 +57,7 @@ def with_cost(judge: JudgeAtWork, reply: Reply, *, tries: int, seconds: float, s
 
 
 def cost_of(judge: JudgeAtWork, usage: Usage | None, sent: int) -> int:
-    """The cost in micro-USD of a call of *sent* characters that used *usage*: at its worst if nobody counted it."""
+    """The cost in micro-USD of a call of *sent* characters that used *usage*, or if that is not known, at most."""
     price = judge.card.price
     if price is None:
         return 0
