@@ -10,6 +10,7 @@ from judge.ranking.leaderboard import UNSPECIFIED, Leaderboard, ShareRow
 from judge.ranking.options import RankOptions
 from judge.ranking.rank import rank
 from judge.ranking.standings import share_rows
+from judge.rpc.encode_leaderboard import encode_leaderboard
 from judge.stats.battles import Battles
 from judge.stats.scorecard import ADJUSTMENTS, HOLM, MAX_T, NONE, WIDEST_LEAD
 
@@ -72,6 +73,20 @@ def test_no_win_rate_leads_by_more_than_a_half(method: str) -> None:
     if method == "win-rate":
         assert newcomer.high == WIDEST_LEAD
         assert np.isnan(newcomer.detectable)
+
+
+@pytest.mark.parametrize("inference", ["new-prompts", "fixed-prompts", "unclustered"])
+@pytest.mark.parametrize(("method", "wanted"), [("bradley-terry", 20.0), ("win-rate", 0.028751)])
+def test_prompts_are_needed_only_where_intervals_are_over_prompts(inference: str, method: str, wanted: float) -> None:
+    """Battles and annotators are not prompts, so their number is not given as one of prompts."""
+    options = RankOptions(reference="a", method=method, inference=inference, wanted=20.0)
+    outcomes = ["left", "left", "right"] * 20
+    battles = Battles.from_names(["b"] * 60, ["a"] * 60, outcomes, None, [f"p{code % 30}" for code in range(60)])
+    (row,) = encode_leaderboard(rank_battles(battles, options)).standings
+
+    assert row.HasField("prompts_needed") is row.HasField("difference_to_detect") is (inference == "new-prompts")
+    assert row.difference_to_detect == (wanted if inference == "new-prompts" else 0.0)
+    assert row.HasField("detectable_difference")
 
 
 def test_a_category_without_a_standing_counts_in_no_share() -> None:

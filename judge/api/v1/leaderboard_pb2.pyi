@@ -864,6 +864,7 @@ class ContestantStanding(_message.Message):
     WITHIN_FIELD_NUMBER: _builtins.int
     WITHIN_WIN_RATE_FIELD_NUMBER: _builtins.int
     NO_INTERVAL_FIELD_NUMBER: _builtins.int
+    DIFFERENCE_TO_DETECT_FIELD_NUMBER: _builtins.int
     contestant: _builtins.str
     """The contestant."""
     reference_contestant: _builtins.str
@@ -883,11 +884,15 @@ class ContestantStanding(_message.Message):
     rates if it is more than 0.5.
     """
     prompts_needed: _builtins.int
-    """The number of prompts of the same mix needed to detect difference_to_detect with power 0.8. For win rates, to detect
-    the expected score of a contestant that is ahead by so many rating points.
+    """The number of prompts of the same mix needed to detect difference_to_detect with power 0.8. Absent without an
+    interval, and if the inference is not over new prompts.
     """
     no_interval: _builtins.str
     """"none: " and why there is no interval, and so no standing; empty if there is one."""
+    difference_to_detect: _builtins.float
+    """The difference that prompts_needed is for, in the unit of `difference`. For win rates, the expected score, minus 0.5,
+    of a contestant that is ahead by the rating points of the request.
+    """
     @_builtins.property
     def slice(self) -> _outcome_pb2.Slice:
         """The part of the data."""
@@ -920,19 +925,24 @@ class ContestantStanding(_message.Message):
         within: Global___Equivalence | None = ...,
         within_win_rate: Global___Equivalence | None = ...,
         no_interval: _builtins.str = ...,
+        difference_to_detect: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference", "_probability_better", b"_probability_better", "_prompts_needed", b"_prompts_needed", "detectable_difference", b"detectable_difference", "interval", b"interval", "probability_better", b"probability_better", "prompts_needed", b"prompts_needed", "slice", b"slice", "within", b"within", "within_win_rate", b"within_win_rate"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference", "_difference_to_detect", b"_difference_to_detect", "_probability_better", b"_probability_better", "_prompts_needed", b"_prompts_needed", "detectable_difference", b"detectable_difference", "difference_to_detect", b"difference_to_detect", "interval", b"interval", "probability_better", b"probability_better", "prompts_needed", b"prompts_needed", "slice", b"slice", "within", b"within", "within_win_rate", b"within_win_rate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference", "_probability_better", b"_probability_better", "_prompts_needed", b"_prompts_needed", "adjustment", b"adjustment", "contestant", b"contestant", "detectable_difference", b"detectable_difference", "difference", b"difference", "interval", b"interval", "no_interval", b"no_interval", "probability_better", b"probability_better", "prompts_needed", b"prompts_needed", "reference_contestant", b"reference_contestant", "slice", b"slice", "standing", b"standing", "within", b"within", "within_win_rate", b"within_win_rate"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference", "_difference_to_detect", b"_difference_to_detect", "_probability_better", b"_probability_better", "_prompts_needed", b"_prompts_needed", "adjustment", b"adjustment", "contestant", b"contestant", "detectable_difference", b"detectable_difference", "difference", b"difference", "difference_to_detect", b"difference_to_detect", "interval", b"interval", "no_interval", b"no_interval", "probability_better", b"probability_better", "prompts_needed", b"prompts_needed", "reference_contestant", b"reference_contestant", "slice", b"slice", "standing", b"standing", "within", b"within", "within_win_rate", b"within_win_rate"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__detectable_difference: _TypeAlias = _typing.Literal["detectable_difference"]  # noqa: Y015
     _WhichOneofArgType__detectable_difference: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference"]  # noqa: Y015
+    _WhichOneofReturnType__difference_to_detect: _TypeAlias = _typing.Literal["difference_to_detect"]  # noqa: Y015
+    _WhichOneofArgType__difference_to_detect: _TypeAlias = _typing.Literal["_difference_to_detect", b"_difference_to_detect"]  # noqa: Y015
     _WhichOneofReturnType__probability_better: _TypeAlias = _typing.Literal["probability_better"]  # noqa: Y015
     _WhichOneofArgType__probability_better: _TypeAlias = _typing.Literal["_probability_better", b"_probability_better"]  # noqa: Y015
     _WhichOneofReturnType__prompts_needed: _TypeAlias = _typing.Literal["prompts_needed"]  # noqa: Y015
     _WhichOneofArgType__prompts_needed: _TypeAlias = _typing.Literal["_prompts_needed", b"_prompts_needed"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__detectable_difference) -> _WhichOneofReturnType__detectable_difference | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__difference_to_detect) -> _WhichOneofReturnType__difference_to_detect | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__probability_better) -> _WhichOneofReturnType__probability_better | None: ...
     @_typing.overload
