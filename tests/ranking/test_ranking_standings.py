@@ -62,6 +62,22 @@ def test_a_newcomer_on_few_prompts_leaves_the_win_rates_of_others_their_standing
     assert {row.contestant: row.standing for row in leaderboard.standings} == {"b": "AHEAD", "new": "CANNOT_TELL"}
 
 
+def test_each_win_rate_names_its_own_interval() -> None:
+    """The reason why one has none is not that of the others."""
+    outcomes = (["left", "right"] * 20, ["left"] * 10, ["left", "right", "left"])
+    lefts = [name for name, rows in zip(("b", "sure", "new"), outcomes, strict=True) for _ in rows]
+    names = [f"p{code}" for rows in outcomes for code in range(len(rows))]
+    battles = Battles.from_names(lefts, ["a"] * 53, [outcome for rows in outcomes for outcome in rows], None, names)
+    leaderboard = rank_battles(battles, RankOptions(reference="a", method="win-rate"))
+
+    assert {row.contestant: row.interval_method for row in encode_leaderboard(leaderboard).ratings} == {
+        "b": "cr2-wilson",
+        "sure": "exact-binomial-over-prompts",
+        "new": "none: 3 prompts, at least 5 are needed",
+    }
+    assert set(leaderboard.interval_method.split(", ")) == {"cr2-wilson", "exact-binomial-over-prompts"}
+
+
 @pytest.mark.parametrize("method", ["win-rate", "bradley-terry"])
 def test_no_win_rate_leads_by_more_than_a_half(method: str) -> None:
     """On 5 prompts, the intervals end where the scale does, and a difference that no prompts can have is absent."""
