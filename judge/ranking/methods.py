@@ -146,6 +146,7 @@ def _intervals(fit: BradleyTerryFit, options: RankOptions) -> tuple[BradleyTerry
     if kind == SE_T or fit_again.covariance.effects is None:
         return fit_again, intervals, resamples
     low, high = (np.round(1000 + POINTS * end, 6) for end in resampled.bounds(fit, kind, options.level))
+    low, high = (np.where(fit_again.covariance.eligible, end, np.nan) for end in (low, high))
     low, high = fit_again.covariance.opened(low, high)
     return fit_again, replace(intervals, low=low, high=high, method=kind), resamples
 

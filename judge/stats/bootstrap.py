@@ -94,17 +94,20 @@ class Replicates:
         return replace(covariance, open_above=above, open_below=below)
 
     def bounds(self, fit: BradleyTerryFit, kind: str, level: float = 0.95) -> tuple[Floats, Floats]:
-        """The ends of the log strengths' intervals, float64[m] each.
+        """The ends of the log strengths' intervals, float64[m] each, relative to the mean of those with intervals.
 
         *kind* is "bootstrap-t" or "bootstrap-percentile". Raises StatisticsError for a level outside 0 to 1, or for
         "bootstrap-t" of replicates without standard errors.
         """
         tail = (1 - check_level(level)) / 2
-        m = self.above.size
         known = np.array([np.nan if reason else 0.0 for reason in self.reasons])
+        if np.isnan(known).all():
+            return fit.log_strengths + known, fit.log_strengths + known
         if kind == PERCENTILE:
-            low, high = np.quantile(self.parameters[:, :m], [tail, 1 - tail], axis=0)
-            return low + known, high + known
+            strengths = self.parameters[:, : known.size]
+            change = _relative(strengths - fit.log_strengths, np.isfinite(known))
+            low, high = np.quantile(change, [tail, 1 - tail], axis=0)
+            return fit.log_strengths + low + known, fit.log_strengths + high + known
         if self.studentised is None or fit.covariance.effects is None:
             raise StatisticsError(
                 "bootstrap-t needs replicates with standard errors: call bootstrap with studentise=True."
@@ -166,6 +169,8 @@ class _Tally:
 
     def __post_init__(self) -> None:
         self.above, self.below = np.zeros(self.whole.model.m), np.zeros(self.whole.model.m)
+        self.reasons = own_prompts_reasons(self.whole.battles.own_prompts())
+        self.eligible = np.array([not reason for reason in self.reasons], dtype=np.bool_)
 
     def wins(self, wins: Floats) -> None:
         """Add resampled sums of wins, float64[k, m, m]."""
@@ -193,8 +198,9 @@ class _Tally:
         if studentise:
             if refitted.covariance.effects is None:
                 return
-            change = refitted.log_strengths - self.whole.log_strengths
-            self.studentised.append(change / refitted.covariance.ratings.error)
+            group = refitted.covariance.eligible & self.eligible
+            change = _relative(refitted.log_strengths - self.whole.log_strengths, group)
+            self.studentised.append(change / refitted.covariance.relative_to(np.flatnonzero(group)).error)
         self.parameters.append(refitted.model.parameters)
 
     def _held(self, wins: Floats) -> bool:
@@ -219,9 +225,17 @@ class _Tally:
             clusters=clusters,
             above=self.above / drawn,
             below=self.below / drawn,
-            reasons=own_prompts_reasons(self.whole.battles.own_prompts()),
+            reasons=self.reasons,
             studentised=studentised,
         )
+
+
+def _relative(strengths: Floats, group: Flags) -> Floats:
+    """The *strengths* (float64[..., m]) relative to the mean of a *group*; NaN if it is empty."""
+    if not group.any():
+        return np.full(strengths.shape, np.nan)
+    relative: Floats = strengths - strengths[..., group].mean(axis=-1, keepdims=True)
+    return relative
 
 
 def resampled_wins(
