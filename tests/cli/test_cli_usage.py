@@ -64,6 +64,7 @@ def test_cli_every_command_has_help(command: str) -> None:
         ["export", "labels"],
         ["export", "labels", "--run", "r"],
         ["rank", "people", "--reconcile", "guess"],
+        ["rank", "batles.csv"],
         ["serve", "--server", "127.0.0.1:1"],
         ["worker", "--server", "127.0.0.1:1"],
         ["migrate", "--server", "127.0.0.1:1"],
