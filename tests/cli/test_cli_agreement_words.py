@@ -42,6 +42,13 @@ def test_why_the_slope_is_unknown_is_said_once(
     assert f"Corrected for it: {sentence}" in printed(capsys)
 
 
+def test_who_is_left_out_of_the_two_leaderboards_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    ranks = pb.RankAgreement(left_out=["new", "newer"])
+    agreement_diagnostics.leaderboards(pb.AgreementReport(rank_agreement=ranks))
+
+    assert "Left out for fewer than 5 prompts of their own: new, newer." in printed(capsys)
+
+
 def test_agreement_is_in_percent_and_an_alpha_that_repeats_it_is_omitted(capsys: pytest.CaptureFixture[str]) -> None:
     rate = pb.PairedEstimate(source=pb.Estimated(value=0.663), target=pb.Estimated(value=0.662))
     row = pb.Ceiling(ties=pb.TIES_WITHOUT, votes=9, rate=rate, weighting=pb.WEIGHTING_COMPARISONS)
