@@ -111,6 +111,7 @@ def _goodness_of_fit(report: FitReport) -> leaderboard_pb2.GoodnessOfFit:
             for row in report.pairs
         ],
         pairs_reason=report.pairs_reason,
+        untested_pairs=report.untested,
         triads=[
             leaderboard_pb2.TriadFit(
                 contestants=row.contestants,

@@ -427,6 +427,7 @@ class GoodnessOfFit(_message.Message):
     SMALLEST_TRIAD_P_FIELD_NUMBER: _builtins.int
     SHARE_BETWEEN_PROMPTS_FIELD_NUMBER: _builtins.int
     SHARE_INTERVAL_FIELD_NUMBER: _builtins.int
+    UNTESTED_PAIRS_FIELD_NUMBER: _builtins.int
     pairs_reason: _builtins.str
     """Why no pair was tested; empty otherwise."""
     triads_tested: _builtins.int
@@ -437,6 +438,8 @@ class GoodnessOfFit(_message.Message):
     """The smallest p-value of all triads; absent without a test."""
     share_between_prompts: _builtins.float
     """The share of the variance of outcomes that lies between prompts; absent if these battles do not determine it."""
+    untested_pairs: _builtins.int
+    """The number of pairs that met on fewer than 8 prompts, and were not tested."""
     @_builtins.property
     def findings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """One sentence for each question: pairs, cycles, prompts."""
@@ -465,10 +468,11 @@ class GoodnessOfFit(_message.Message):
         smallest_triad_p: _builtins.float | None = ...,
         share_between_prompts: _builtins.float | None = ...,
         share_interval: _outcome_pb2.Interval | None = ...,
+        untested_pairs: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_share_between_prompts", b"_share_between_prompts", "_smallest_triad_p", b"_smallest_triad_p", "share_between_prompts", b"share_between_prompts", "share_interval", b"share_interval", "smallest_triad_p", b"smallest_triad_p"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_share_between_prompts", b"_share_between_prompts", "_smallest_triad_p", b"_smallest_triad_p", "findings", b"findings", "pairs", b"pairs", "pairs_reason", b"pairs_reason", "share_between_prompts", b"share_between_prompts", "share_interval", b"share_interval", "smallest_triad_p", b"smallest_triad_p", "triads", b"triads", "triads_reason", b"triads_reason", "triads_tested", b"triads_tested"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_share_between_prompts", b"_share_between_prompts", "_smallest_triad_p", b"_smallest_triad_p", "findings", b"findings", "pairs", b"pairs", "pairs_reason", b"pairs_reason", "share_between_prompts", b"share_between_prompts", "share_interval", b"share_interval", "smallest_triad_p", b"smallest_triad_p", "triads", b"triads", "triads_reason", b"triads_reason", "triads_tested", b"triads_tested", "untested_pairs", b"untested_pairs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__share_between_prompts: _TypeAlias = _typing.Literal["share_between_prompts"]  # noqa: Y015
     _WhichOneofArgType__share_between_prompts: _TypeAlias = _typing.Literal["_share_between_prompts", b"_share_between_prompts"]  # noqa: Y015
