@@ -121,6 +121,10 @@ def agree_command(
     """
     options = agreement_options(**values)
     wanted = options.difference_to_detect or AGREEMENT.difference_to_detect
+    if options.drift_margin and not all(side.startswith(("judge:", "run:")) for side in (source, target)):
+        raise click.UsageError(
+            "--drift-margin is for the drift of a judge: SOURCE and TARGET must be judge:NAME or run:RUN/JUDGE"
+        )
 
     async def work() -> None:
         async with connected(service) as client:

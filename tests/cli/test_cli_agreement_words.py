@@ -80,6 +80,18 @@ def test_a_report_says_what_its_intervals_are_over(method: str, over: str, capsy
     assert "(93 comparisons that one annotator judged more than once, on 20 prompts)" in words
 
 
+def test_nothing_to_compare_has_its_reason_first(capsys: pytest.CaptureFixture[str]) -> None:
+    """A single annotator's report has no table of dashes."""
+    figures = [pb.AgreementFigure(ties=ties, reason="no pairs") for ties in (pb.TIES_WITH, pb.TIES_WITHOUT)]
+    agreement_tables.agreement(pb.AgreementReport(figures=figures, notes=["one annotator"]), "carl", 0.05)
+
+    assert capsys.readouterr().out.splitlines()[:3] == [
+        "carl: there is nothing to compare.",
+        "one annotator",
+        "no pairs",
+    ]
+
+
 def test_too_few_annotators_are_not_called_prompts(capsys: pytest.CaptureFixture[str]) -> None:
     few = "none: 3 prompts, at least 5 are needed"
     print_leaderboard(Leaderboard(level=0.95, inference=INFERENCE_ANNOTATORS, interval_method=few), "Ranking")
