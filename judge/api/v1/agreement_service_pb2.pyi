@@ -504,7 +504,9 @@ class Drift(_message.Message):
     presentations: _builtins.int
     """Presentations with a verdict of both."""
     bound: _builtins.float
-    """The upper bound of beyond, corrected for skewness; absent without an interval."""
+    """The upper bound of beyond, corrected for skewness. It also allows for prompts that changed as a whole and may be
+    missing from the sample. Absent without an interval.
+    """
     margin: _builtins.float
     """The answer is no more than noise if the bound lies below this."""
     @_builtins.property
