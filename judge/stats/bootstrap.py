@@ -25,12 +25,12 @@ from judge.columns.arrays import Flags, Floats, Ints, sums
 from judge.stats.battles import TIE, Battles, cluster_codes
 from judge.stats.bradley_terry import BradleyTerryFit, bradley_terry
 from judge.stats.cancellation import go_on
-from judge.stats.cluster_intervals import BOOTSTRAP, FEWEST, PERCENTILE
+from judge.stats.cluster_intervals import BOOTSTRAP, PERCENTILE, too_few
 from judge.stats.components import strong_components
 from judge.stats.errors import StatisticsError
 from judge.stats.levels import check_level
 from judge.stats.newton import refit
-from judge.stats.sandwich import Covariance, checked, own_prompts_reasons, too_few
+from judge.stats.sandwich import Covariance, checked, own_prompts_reasons
 from judge.stats.tie_rules import HALF_WIN
 
 SE_T = BOOTSTRAP
@@ -80,8 +80,8 @@ class Replicates:
     def covariance(self) -> Covariance:
         """The covariance of the parameters over replicates, times G / (G - 1); None with fewer than 5 clusters."""
         m = self.above.size
-        if self.clusters < FEWEST:
-            return Covariance.none(too_few(self.clusters), self.clusters, m)
+        if few := too_few(self.clusters):
+            return Covariance.none(few, self.clusters, m)
         if len(self.parameters) < 2:  # noqa: PLR2004 - a spread needs two
             return Covariance.none("none: the resamples fall apart", self.clusters, m)
         about = self.parameters - self.parameters.mean(axis=0)
@@ -138,7 +138,7 @@ def bootstrap(
     battles = fit.battles
     clusters = battles.n if battles.cluster is None else int(np.unique(battles.cluster).size)
     plain = fit.model.rule == HALF_WIN and not fit.model.design.effects and fit.ridge == 0
-    if clusters < FEWEST:
+    if few := too_few(clusters):
         nobody = np.zeros(fit.model.m)
         return Replicates(
             parameters=np.empty((0, fit.model.parameters.size)),
@@ -146,7 +146,7 @@ def bootstrap(
             clusters=clusters,
             above=nobody,
             below=nobody,
-            reasons=(too_few(clusters),) * fit.model.m,
+            reasons=(few,) * fit.model.m,
         )
     tally = _Tally(fit, [], [])
     if plain and not studentise:

@@ -19,7 +19,7 @@ from judge.columns.arrays import Flags, Floats
 from judge.stats.attenuation import Bounded, NoisyRatings
 from judge.stats.battles import Battles
 from judge.stats.bradley_terry import POINTS, bradley_terry
-from judge.stats.cluster_intervals import ALIKE, FEWEST, Estimate, method_for, without_interval
+from judge.stats.cluster_intervals import ALIKE, FEWEST, Estimate, too_few, without_interval
 from judge.stats.errors import StatisticsError
 from judge.stats.levels import check_level
 from judge.stats.prompt_influences import PromptInfluences, prompt_influences
@@ -155,8 +155,8 @@ def _with_enough_prompts(influences: Sequence[PromptInfluences]) -> Flags:
 
 def _why_unknown(influences: Sequence[PromptInfluences], battles: Battles) -> str:
     """Why the errors of the ratings are unknown; empty if they are known."""
-    if battles.n_clusters < FEWEST:
-        return method_for(battles.n_clusters)
+    if few := too_few(battles.n_clusters):
+        return few
     own_prompts = np.minimum(*(fit.own_prompts for fit in influences))
     if own_prompts.min() < FEWEST:
         fewest = int(own_prompts.argmin())
