@@ -101,6 +101,8 @@ def leaderboards(report: AgreementReport) -> None:
             f"The two leaderboards ({ranks.spearman.n} contestants, {ranks.spearman.prompts} prompts): Spearman "
             f"{bare(ranks.spearman)}, Kendall {bare(ranks.kendall)}, both attenuated by noise in the ratings."
         )
+        if ranks.left_out:
+            console().print(f"Left out for fewer than 5 prompts of their own: {', '.join(ranks.left_out)}.")
         if ranks.HasField("source_reliability"):
             console().print(
                 f"Reliability (1 means no noise): source {ranks.source_reliability:.2f}, target "

@@ -52,14 +52,17 @@ def agreement(report: AgreementReport, title: str, wanted: float) -> None:
 
     *wanted* is the difference that the report says how to detect.
     """
-    rows = [(part(figure.slice, figure.annotator), *_figure(figure)) for figure in report.figures]
-    table(title, ("part", *AGREEMENT), rows, whole=True)
     # The whole comes first: a figure for each treatment of ties.
     first = report.figures[0]
     whole = [figure for figure in report.figures if (figure.slice, figure.annotator) == (first.slice, first.annotator)]
-    _by_prompt(whole)
-    _beyond(whole, report.orientation)
-    _confusion(first)
+    if any(figure.n for figure in report.figures):
+        rows = [(part(figure.slice, figure.annotator), *_figure(figure)) for figure in report.figures]
+        table(title, ("part", *AGREEMENT), rows, whole=True)
+        _by_prompt(whole)
+        _beyond(whole, report.orientation)
+        _confusion(first)
+    else:
+        console().print(f"{title}: there is nothing to compare.")
     diagnostics.ceilings(report, wanted)
     diagnostics.second_sources(report, wanted)
     diagnostics.leaderboards(report)

@@ -180,6 +180,7 @@ def _ranks(rating: Rating, unknown: Unknown) -> str | Unknown:
 def _standings(leaderboard: Leaderboard, digits: int) -> None:
     if not leaderboard.standings:
         return
+    wanted = [row.difference_to_detect for row in leaderboard.standings if row.HasField("prompts_needed")]
     rows = [
         (
             standing.contestant,
@@ -187,7 +188,7 @@ def _standings(leaderboard: Leaderboard, digits: int) -> None:
             f"{standing.difference:+.{digits or 1}f}",
             spread(standing.interval, digits),
             f"{standing.detectable_difference:.{digits}f}" if standing.HasField("detectable_difference") else "-",
-            f"{standing.prompts_needed:,}" if standing.HasField("prompts_needed") else "-",
+            *([f"{standing.prompts_needed:,}" if standing.HasField("prompts_needed") else "-"] if wanted else []),
         )
         for standing in leaderboard.standings
     ]
@@ -195,7 +196,15 @@ def _standings(leaderboard: Leaderboard, digits: int) -> None:
     adjustment = word(first, "adjustment")
     adjusted = "not adjusted" if adjustment == "none" else f"adjusted for multiple comparisons by {adjustment}"
     title = f"Compared with {first.reference_contestant}, {adjusted}"
-    table(title, ("contestant", "is", "by", "interval", "detectable", "prompts needed"), rows)
+    needed = [f"prompts needed\n{_wanted(wanted[0], word(leaderboard, 'scale'))}"] if wanted else []
+    table(title, ("contestant", "is", "by", "interval", "detectable", *needed), rows)
+
+
+def _wanted(difference: float, scale: str) -> str:
+    """Name the difference that a number of prompts would detect, as the end of a column's title."""
+    if scale == "share":
+        return f"for a win rate\nof {0.5 + difference:.3f}"
+    return f"for {difference:.3g}{'' if scale == 'natural' else ' points'}"
 
 
 def _equivalences(leaderboard: Leaderboard, digits: int) -> None:

@@ -6,6 +6,7 @@ Exit codes: 0 success, 1 failure, 2 wrong use, 3 a run that ended without all of
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import NoReturn
 
@@ -50,4 +51,18 @@ def _leave(code: int) -> NoReturn:
 
 def _sentence(error: Exception) -> str:
     text = str(getattr(error, "message", "") or error).strip()
-    return text or type(error).__name__
+    return _with_option_names(text) or type(error).__name__
+
+
+def _with_option_names(text: str) -> str:
+    """*text*, in which fields of a request that the command line sets have the names of their options.
+
+    Only names with an underscore are taken for fields, and none in quotes.
+    """
+    options = {
+        option.name: option.opts[0]
+        for command in cli.commands.values()
+        for option in command.params
+        if isinstance(option, click.Option) and option.name and "_" in option.name
+    }
+    return re.sub(r"(?<![\w'/.-])[a-z]+(?:_[a-z]+)+(?![\w'/.-])", lambda name: options.get(name[0], name[0]), text)

@@ -21,12 +21,23 @@ if TYPE_CHECKING:
     from judge.api.v1.ranking_service_pb2 import Battle
 
 
-def _battles(path: Path) -> list[Battle]:
-    """Read the battles of a file. Raises InvalidInput with the file and the row that is wrong."""
+def _battles(source: str) -> list[Battle] | None:
+    """Read the battles of a file, with warnings about its columns; None if *source* is not a file's name.
+
+    Raises InvalidInput with the file and the row that is wrong, and UsageError if there is no such file.
+    """
     from judge.formats import battles  # noqa: PLC0415  # when needed
     from judge.rpc import rows  # noqa: PLC0415  # when needed
 
-    return [rows.battle(battle) for battle in battles.read(path)]
+    path = Path(source)
+    if not path.is_file():
+        if battles.is_battle_file(source):
+            raise click.UsageError(f"there is no file {source}")
+        return None
+    read, warnings = battles.read_with_warnings(path)
+    for warning in warnings:
+        click.echo(f"Warning: {warning}.", err=True)
+    return [rows.battle(battle) for battle in read]
 
 
 @cli.command("rank")
@@ -64,15 +75,16 @@ def rank_command(
     .parquet).
     """
     options = ranking_options(**values)
+    battles = _battles(source)
 
     async def work() -> None:
         async with connected(service) as client:
             if earlier:
                 keep_scale(options, await earlier_leaderboard(client, dataset, earlier, options))
-            if Path(source).is_file():
-                leaderboard = await client.rank_battles(_battles(Path(source)), options)
-            else:
+            if battles is None:
                 leaderboard = await client.leaderboard(dataset, source, options)
+            else:
+                leaderboard = await client.rank_battles(battles, options)
         if as_json:
             echo_json(leaderboard)
         elif as_csv:
@@ -109,6 +121,10 @@ def agree_command(
     """
     options = agreement_options(**values)
     wanted = options.difference_to_detect or AGREEMENT.difference_to_detect
+    if options.drift_margin and not all(side.startswith(("judge:", "run:")) for side in (source, target)):
+        raise click.UsageError(
+            "--drift-margin is for the drift of a judge: SOURCE and TARGET must be judge:NAME or run:RUN/JUDGE"
+        )
 
     async def work() -> None:
         async with connected(service) as client:

@@ -129,9 +129,14 @@ def ranking_options(
     largest: bool,
     **fields: Any,  # noqa: ANN401  # options that have the names of the message's fields
 ) -> RankingOptions:
-    """Build the message from the values of the command's options. None is not sent."""
+    """Build the message from the values of the command's options. None is not sent.
+
+    Raises UsageError for an option that has no effect without another.
+    """
     from judge.api.v1 import ranking_service_pb2  # noqa: PLC0415  # grpc's messages when needed
 
+    if fields.get("difference_to_detect") is not None and not fields.get("reference_contestant"):
+        raise click.UsageError("--difference-to-detect is a difference from a contestant: name it with --reference")
     if largest:
         fields["degenerate"] = ranking_service_pb2.DEGENERATE_LARGEST
     return ranking_service_pb2.RankingOptions(

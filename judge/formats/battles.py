@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,17 @@ from judge.formats.lines import parse_row, read_rows
 
 _ONE_OF = {"winner_model_a": "left", "winner_model_b": "right", "winner_tie": "tie"}
 """Columns of 0 and 1 that replace a winner, as in Chatbot Arena's table of 55,000 preferences."""
+_PROMPT = ("prompt_id", "question_id")
+_COLUMNS = {"left", "model_a", "right", "model_b", "outcome", "winner", "weight", *_PROMPT, *_ONE_OF}
+_ENDINGS = ("csv", "parquet", "jsonl", "ndjson")
 _ROWS = 1 << 14
+_MOST_NAMED = 8
+"""More columns that are not used are counted, not named."""
+
+
+def is_battle_file(name: str) -> bool:
+    """Whether *name* ends like that of a file of battles."""
+    return ":" not in name and name.lower().removesuffix(".gz").endswith(tuple(f".{ending}" for ending in _ENDINGS))
 
 
 def read(path: Path) -> Iterator[Battle]:
@@ -24,15 +34,43 @@ def read(path: Path) -> Iterator[Battle]:
 
     Raises InvalidInput with the file and the row that is wrong.
     """
+    return _read(path, _battle)
+
+
+def read_with_warnings(path: Path) -> tuple[list[Battle], tuple[str, ...]]:
+    """Read the battles of a file like `read`, and say which of its columns are missing or were not used."""
+    names: dict[str, None] = {}
+
+    def battle(number: int, row: Row) -> Battle:
+        names.update(dict.fromkeys(row))
+        return _battle(number, row)
+
+    battles = list(_read(path, battle))
+    return battles, tuple(_warnings(path, names)) if battles else ()
+
+
+def _warnings(path: Path, names: Iterable[str]) -> Iterator[str]:
+    unused = [name for name in names if name not in _COLUMNS]
+    if not set(_PROMPT).intersection(names):
+        yield (
+            f"{path} has no column {' or '.join(_PROMPT)}, so each battle counts as a prompt of its own: if several "
+            "battles are on one prompt, the intervals are too narrow"
+        )
+    if unused:
+        more = f" and {len(unused) - _MOST_NAMED:,} more" if len(unused) > _MOST_NAMED else ""
+        yield f"columns of {path} that are not used: {', '.join(unused[:_MOST_NAMED])}{more}"
+
+
+def _read(path: Path, battle: Callable[[int, Row], Battle]) -> Iterator[Battle]:
     ending = "".join(path.suffixes[-2:]).lower().removesuffix(".gz").rpartition(".")[2]
     if ending == "csv":
         for number, row in _csv(path):
-            yield parse_row(path, f"line {number}", _battle, number, row)
+            yield parse_row(path, f"line {number}", battle, number, row)
     elif ending == "parquet":
         for number, row in _parquet(path):
-            yield parse_row(path, f"row {number}", _battle, number, row)
+            yield parse_row(path, f"row {number}", battle, number, row)
     elif ending in {"jsonl", "ndjson"}:
-        yield from read_rows(path, _battle)
+        yield from read_rows(path, battle)
     else:
         message = f"{path} cannot be read as battles: its name must end with .jsonl, .csv, or .parquet"
         raise InvalidInput("path", message, reason="UNKNOWN_FORMAT")

@@ -16,7 +16,7 @@ from typing import TypeVar
 from judge.domain.dataset import Battle, ImportedVerdict, Label, ListedComparison, Output, Prompt
 from judge.domain.errors import InvalidInput
 from judge.domain.names import checked_name
-from judge.domain.outcome import AnnotatorKind, Selection, TieKind, VerdictStatus
+from judge.domain.outcome import AnnotatorKind, Outcome, Selection, TieKind, VerdictStatus
 from judge.formats import fields, words
 from judge.formats.fields import Row
 from judge.formats.lines import Import, read_rows
@@ -89,6 +89,18 @@ def _pair(row: Row) -> tuple[str, str]:
     return fields.name(row, "left", "model_a"), fields.name(row, "right", "model_b")
 
 
+def _outcome(row: Row, left: str, right: str) -> tuple[Outcome, TieKind | None]:
+    """Read the outcome. Raises ValueError for a word that is also the name of a contestant that it does not mean."""
+    word = fields.needed(row, "outcome", "winner")
+    outcome, tie_kind = words.outcome(word)
+    if word in (left, right) and word != {Outcome.LEFT: left, Outcome.RIGHT: right}.get(outcome):
+        raise ValueError(
+            f"has the outcome {word!r}, which means {outcome.name.lower()}, but a contestant has that name: rename the "
+            "contestant, or use left, right, and tie for outcomes"
+        )
+    return outcome, tie_kind
+
+
 def _turns(row: Row) -> tuple[str, ...]:
     if fields.first(row, "turns") is not None:
         return fields.texts(row, "turns")
@@ -123,7 +135,7 @@ def _sourced_label(file: str, number: int, row: Row) -> tuple[str, Label]:
 
 def _label(number: int, row: Row) -> Label:
     left, right = _pair(row)
-    outcome, implied = words.outcome(fields.needed(row, "outcome", "winner"))
+    outcome, implied = _outcome(row, left, right)
     tie_kind, selection = fields.first(row, "tie_kind"), fields.first(row, "selection")
     return Label(
         label_id=str(number) if fields.first(row, "label_id") is None else fields.name(row, "label_id"),
@@ -206,5 +218,5 @@ def battle(_: int, row: Row) -> Battle:
     if weight is not None and weight <= 0:
         raise ValueError(f"has an invalid weight: {weight:g} is not positive")
     prompt = _prompt_id(row) if fields.first(row, "prompt_id", "question_id") is not None else ""
-    outcome, _tie_kind = words.outcome(fields.needed(row, "outcome", "winner"))
+    outcome, _tie_kind = _outcome(row, left, right)
     return Battle(left=left, right=right, outcome=outcome, weight=weight, prompt_id=prompt)

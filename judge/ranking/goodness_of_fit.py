@@ -10,10 +10,11 @@ import numpy as np
 from judge.ranking.options import RankOptions
 from judge.stats.bradley_terry import BradleyTerryFit
 from judge.stats.cluster_intervals import Estimate
-from judge.stats.goodness_of_fit import PairResiduals, Triads, goodness_of_fit
+from judge.stats.goodness_of_fit import FEWEST, PairResiduals, Triads, goodness_of_fit
 
 _MOST_NAMED = 3
 """More pairs or triads are counted, not named, in a sentence."""
+_TRIAD = 3
 _SMALL_P = 0.001
 """The flips do not resolve smaller p-values."""
 
@@ -60,12 +61,20 @@ class FitReport:
 
     pairs: tuple[PairFitRow, ...]
     pairs_reason: str
+    untested: int
+    """How many pairs met on too few prompts to be tested."""
     triads: tuple[TriadFitRow, ...]
     triads_tested: int
     smallest_triad_p: float | None
     triads_reason: str
     between_prompts: Estimate
     level: float
+
+    @property
+    def single_triad(self) -> bool:
+        """Whether there are only three contestants: the residuals of their pairs are the flow around their triad."""
+        names = {name for row in self.pairs for name in (row.left, row.right)}
+        return len(names) == len(self.pairs) == _TRIAD and not self.untested
 
     @property
     def findings(self) -> tuple[str, ...]:
@@ -81,6 +90,7 @@ def fit_report(fit: BradleyTerryFit, options: RankOptions) -> FitReport:
     return FitReport(
         pairs=() if result.pairs is None else _pair_rows(result.pairs, names),
         pairs_reason=result.pairs_reason,
+        untested=result.untested,
         triads=tuple(row for row in triads if row.p <= 1 - options.level),
         triads_tested=len(triads),
         smallest_triad_p=min((row.p for row in triads), default=None),
@@ -122,23 +132,37 @@ def _triad_rows(triads: Triads, names: Sequence[str]) -> tuple[TriadFitRow, ...]
 def _pairs_finding(report: FitReport) -> str:
     if report.pairs_reason:
         return f"Pairs: cannot tell whether their scores are what the ratings predict: {report.pairs_reason}."
+    untested = ""
+    if report.untested:
+        met = "pair met" if report.untested == 1 else "pairs met"
+        untested = f" {report.untested:,} {met} on fewer than {FEWEST} prompts and could not be tested."
+    return f"Pairs: {_tested_pairs(report)}{untested}"
+
+
+def _tested_pairs(report: FitReport) -> str:
+    """What the tests of the pairs say."""
     unlike = [row for row in report.pairs if row.p <= 1 - report.level]
     tested, first = len(report.pairs), report.pairs[0]
     adjusted = f"adjusted for {tested:,} pairs"
     if not unlike:
         return (
-            f"Pairs: none of {tested:,} scores differs significantly from what the ratings predict "
+            f"none of {tested:,} scores differs significantly from what the ratings predict "
             f"(smallest {_p(first.p)}, {adjusted}), which does not show that the ratings fit all."
         )
-    named = "; ".join(
-        f"{row.left} against {row.right} {row.observed:.2f}, predicted {row.expected:.2f} ({_p(row.p)})"
-        for row in unlike[:_MOST_NAMED]
-    )
+    if report.single_triad:
+        return (
+            f"the scores differ significantly from what the ratings predict: {_pair(first)}. The residuals of the "
+            "three pairs are one and the same, so this is also what the test of the triad shows."
+        )
     more = f"; and {len(unlike) - _MOST_NAMED:,} more" if len(unlike) > _MOST_NAMED else ""
     return (
-        f"Pairs: {len(unlike):,} of {tested:,} scores differ significantly from what the ratings predict ({adjusted}): "
-        f"{named}{more}. Compare these pairs by their own scores."
+        f"{len(unlike):,} of {tested:,} scores differ significantly from what the ratings predict ({adjusted}): "
+        f"{'; '.join(map(_pair, unlike[:_MOST_NAMED]))}{more}. Compare these pairs by their own scores."
     )
+
+
+def _pair(row: PairFitRow) -> str:
+    return f"{row.left} against {row.right} {row.observed:.2f}, predicted {row.expected:.2f} ({_p(row.p)})"
 
 
 def _cycles_finding(report: FitReport) -> str:
@@ -163,7 +187,10 @@ def _cycles_finding(report: FitReport) -> str:
 
 def _cycle(row: TriadFitRow) -> str:
     (first, second, third), scores = row.contestants, row.scores
-    sure = "" if row.each_ahead else ", though not every one of these scores is significantly above 0.50 by itself"
+    alone = (
+        ", though compared with 0.50 instead of the prediction, not every one of these scores is significant by itself"
+    )
+    sure = "" if row.each_ahead else alone
     return (
         f"{first} beats {second} ({scores[0]:.2f}), {second} beats {third} ({scores[1]:.2f}) and {third} beats {first} "
         f"({scores[2]:.2f}; {_p(row.p)}){sure}"
@@ -182,9 +209,10 @@ def _prompts_finding(share: Estimate, level: float) -> str:
             f"Prompts: about {share.value:.0%} of the variance of outcomes lies between prompts, without an interval: "
             f"{share.method.removeprefix('none: ')}."
         )
-    between = f"({level:.0%} interval {share.low:.0%} to {share.high:.0%})"
     if share.low <= 0:
-        return f"Prompts: at most {share.high:.0%} of the variance of outcomes lies between prompts {between}."
+        most = f"at most {share.high:.0%} of the variance of outcomes lies between prompts"
+        return f"Prompts: {most} ({level:.0%} interval)."
+    between = f"({level:.0%} interval {share.low:.0%} to {share.high:.0%})"
     return (
         f"Prompts: {share.value:.0%} of the variance of outcomes lies between prompts {between}: who is better depends "
         "on the prompt. The intervals over prompts allow for it."

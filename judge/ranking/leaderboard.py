@@ -70,7 +70,9 @@ class StandingRow:
     detectable: float = math.nan
     """The smallest difference that these prompts would detect with power 0.8; NaN if they can detect none."""
     needed: int | None = None
-    """How many prompts it takes to detect the difference that the options name."""
+    """How many prompts it takes to detect *wanted*; None if the intervals are not over prompts."""
+    wanted: float = math.nan
+    """The difference to detect, in the unit of *difference*."""
     within: EquivalenceRow | None = None
     """Equivalence on the scale of the ratings, if the options ask for it."""
     within_win_rate: EquivalenceRow | None = None

@@ -15,6 +15,7 @@ from judge.ranking.goodness_of_fit import fit_report
 from judge.ranking.leaderboard import Anchoring, EffectRow, Leaderboard
 from judge.ranking.options import INTERVALS, TIES, RankOptions
 from judge.ranking.rows import (
+    NONE,
     expected_win_rates,
     interval_notes,
     pair_rows,
@@ -145,6 +146,7 @@ def _intervals(fit: BradleyTerryFit, options: RankOptions) -> tuple[BradleyTerry
     if kind == SE_T or fit_again.covariance.effects is None:
         return fit_again, intervals, resamples
     low, high = (np.round(1000 + POINTS * end, 6) for end in resampled.bounds(fit, kind, options.level))
+    low, high = (np.where(fit_again.covariance.eligible, end, np.nan) for end in (low, high))
     low, high = fit_again.covariance.opened(low, high)
     return fit_again, replace(intervals, low=low, high=high, method=kind), resamples
 
@@ -196,9 +198,18 @@ def _win_rate(design: BattleDesign, options: RankOptions) -> Leaderboard:
     bounds = [(_or_nan(rate.low), _or_nan(rate.high)) for rate in rates]
     places = dict(zip(known, ranks(np.array([rates[i].value for i in known])).tolist(), strict=True))
     rows = rating_rows(design, values, bounds, values)
-    method = ", ".join(dict.fromkeys(rates[i].method for i in known)) or "none: no battle against the reference"
+    methods = list(dict.fromkeys(rates[i].method for i in known))
+    used = [method for method in methods if not method.startswith(NONE)]
+    method = ", ".join(used or methods) or "none: no battle against the reference"
     counted = [
-        replace(rows[i], rank=places[i], n=rates[i].n, prompts=rates[i].clusters, by_prompt=against.by_prompt[i])
+        replace(
+            rows[i],
+            rank=places[i],
+            n=rates[i].n,
+            prompts=rates[i].clusters,
+            by_prompt=against.by_prompt[i],
+            interval_method=rates[i].method,
+        )
         for i in known
     ]
     return _with_win_rate_standings(sorted_leaderboard(options, method, counted), against)

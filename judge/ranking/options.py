@@ -22,7 +22,8 @@ TIES = {"bradley-terry": HALF_WIN, DAVIDSON: DAVIDSON, RAO_KUPPER: RAO_KUPPER}
 """The tie rule of each method that fits strengths."""
 METHODS = (*TIES, "elo", "elo-permuted", "win-rate")
 TWO_WAY = "prompts-and-annotators"
-INFERENCES = ("new-prompts", "fixed-prompts", "annotators", "unclustered", TWO_WAY)
+OVER_PROMPTS = "new-prompts"
+INFERENCES = (OVER_PROMPTS, "fixed-prompts", "annotators", "unclustered", TWO_WAY)
 INTERVALS = {"sandwich": "", "bootstrap": SE_T, "bootstrap-t": STUDENTISED, "percentile": PERCENTILE}
 """The kinds of intervals, and the bootstrap that each comes from."""
 MOST_PERMUTATIONS = 10_000

@@ -143,13 +143,15 @@ def interval_notes(fit: BradleyTerryFit, options: RankOptions) -> tuple[str, ...
 
 
 def pair_rows(fit: BradleyTerryFit, options: RankOptions) -> tuple[PairRow, ...]:
-    """The difference between every two contestants, in the order of their codes."""
-    names = fit.battles.contestants
+    """The difference between every two contestants, in the order of their codes; an open interval leaves it open."""
+    names, covariance = fit.battles.contestants, fit.covariance
     m = len(names)
-    strengths, errors = fit.log_strengths, fit.covariance.pairs
+    strengths, errors = fit.log_strengths, covariance.pairs
     table = pairs(strengths, errors, options.scale_factor * POINTS, options.level)
+    ends = [covariance.opened(table.low[:, j], table.high[:, j], j) for j in range(m)]
+    low, high = (np.column_stack(side) for side in zip(*ends, strict=True))
     better = np.round(errors.probability_above_zero(np.subtract.outer(strengths, strengths)), 6)
-    columns = [column.tolist() for column in (table.difference, table.low, table.high, better)]
+    columns = [column.tolist() for column in (table.difference, low, high, better)]
     return tuple(
         PairRow(names[i], names[j], *(column[i][j] for column in columns)) for i in range(m) for j in range(i + 1, m)
     )

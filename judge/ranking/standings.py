@@ -14,7 +14,7 @@ import numpy as np
 
 from judge.columns.arrays import Floats
 from judge.ranking.leaderboard import UNSPECIFIED, EquivalenceRow, Leaderboard, ShareRow, StandingRow
-from judge.ranking.options import RankOptions
+from judge.ranking.options import OVER_PROMPTS, RankOptions
 from judge.stats.bradley_terry import BradleyTerryFit
 from judge.stats.cluster_intervals import ALIKE, FEWEST
 from judge.stats.equivalence import equivalences
@@ -102,6 +102,8 @@ def _with_planning(leaderboard: Leaderboard, block: Block, level: float) -> Lead
     reference = prompts.get(leaderboard.options.reference, leaderboard.prompts)
     critical = critical_values(block, np.full(block.difference.size, level), leaderboard.options.level)
     figures = (column.tolist() for column in (block.error, block.freedom, critical))
+    # Otherwise, the clusters are battles or annotators, and it would be their number.
+    over_prompts = leaderboard.options.inference == OVER_PROMPTS
     rows = []
     for row, error, freedom, quantile in zip(leaderboard.standings, *figures, strict=True):
         # An interval needs enough prompts with battles of this contestant, not only of any.
@@ -120,8 +122,9 @@ def _with_planning(leaderboard: Leaderboard, block: Block, level: float) -> Lead
                     alpha=1 - level,
                     fewest=max(FEWEST, fewest),
                 )
-                if known
+                if known and over_prompts
                 else None,
+                wanted=round(factor * wanted, 6),
             )
         )
     return replace(leaderboard, standings=tuple(rows))

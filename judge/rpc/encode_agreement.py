@@ -97,6 +97,7 @@ def _orders(ranks: RankAgreement) -> agreement_service_pb2.RankAgreement:
             agreement_service_pb2.Residual(contestant=name, residual=off)
             for name, off in zip(ranks.contestants, ranks.residuals.tolist(), strict=True)
         ],
+        left_out=ranks.left_out,
     )
 
 

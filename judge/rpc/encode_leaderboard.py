@@ -111,6 +111,7 @@ def _goodness_of_fit(report: FitReport) -> leaderboard_pb2.GoodnessOfFit:
             for row in report.pairs
         ],
         pairs_reason=report.pairs_reason,
+        untested_pairs=report.untested,
         triads=[
             leaderboard_pb2.TriadFit(
                 contestants=row.contestants,
@@ -156,6 +157,7 @@ def _standing(row: StandingRow, leaderboard: Leaderboard) -> leaderboard_pb2.Con
         adjustment=value(leaderboard_pb2.Adjustment, leaderboard.options.adjustment),
         detectable_difference=None if math.isnan(row.detectable) else row.detectable,
         prompts_needed=row.needed,
+        difference_to_detect=None if row.needed is None else row.wanted,
         within=_equivalence(row.within) if row.within else None,
         within_win_rate=_equivalence(row.within_win_rate) if row.within_win_rate else None,
         no_interval=row.no_interval,

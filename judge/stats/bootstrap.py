@@ -25,12 +25,12 @@ from judge.columns.arrays import Flags, Floats, Ints, sums
 from judge.stats.battles import TIE, Battles, cluster_codes
 from judge.stats.bradley_terry import BradleyTerryFit, bradley_terry
 from judge.stats.cancellation import go_on
-from judge.stats.cluster_intervals import BOOTSTRAP, FEWEST, PERCENTILE
+from judge.stats.cluster_intervals import BOOTSTRAP, PERCENTILE, too_few
 from judge.stats.components import strong_components
 from judge.stats.errors import StatisticsError
 from judge.stats.levels import check_level
 from judge.stats.newton import refit
-from judge.stats.sandwich import Covariance, checked, own_prompts_reasons, too_few
+from judge.stats.sandwich import Covariance, checked, own_prompts_reasons
 from judge.stats.tie_rules import HALF_WIN
 
 SE_T = BOOTSTRAP
@@ -80,8 +80,8 @@ class Replicates:
     def covariance(self) -> Covariance:
         """The covariance of the parameters over replicates, times G / (G - 1); None with fewer than 5 clusters."""
         m = self.above.size
-        if self.clusters < FEWEST:
-            return Covariance.none(too_few(self.clusters), self.clusters, m)
+        if few := too_few(self.clusters):
+            return Covariance.none(few, self.clusters, m)
         if len(self.parameters) < 2:  # noqa: PLR2004 - a spread needs two
             return Covariance.none("none: the resamples fall apart", self.clusters, m)
         about = self.parameters - self.parameters.mean(axis=0)
@@ -94,17 +94,20 @@ class Replicates:
         return replace(covariance, open_above=above, open_below=below)
 
     def bounds(self, fit: BradleyTerryFit, kind: str, level: float = 0.95) -> tuple[Floats, Floats]:
-        """The ends of the log strengths' intervals, float64[m] each.
+        """The ends of the log strengths' intervals, float64[m] each, relative to the mean of those with intervals.
 
         *kind* is "bootstrap-t" or "bootstrap-percentile". Raises StatisticsError for a level outside 0 to 1, or for
         "bootstrap-t" of replicates without standard errors.
         """
         tail = (1 - check_level(level)) / 2
-        m = self.above.size
         known = np.array([np.nan if reason else 0.0 for reason in self.reasons])
+        if np.isnan(known).all():
+            return fit.log_strengths + known, fit.log_strengths + known
         if kind == PERCENTILE:
-            low, high = np.quantile(self.parameters[:, :m], [tail, 1 - tail], axis=0)
-            return low + known, high + known
+            strengths = self.parameters[:, : known.size]
+            change = _relative(strengths - fit.log_strengths, np.isfinite(known))
+            low, high = np.quantile(change, [tail, 1 - tail], axis=0)
+            return fit.log_strengths + low + known, fit.log_strengths + high + known
         if self.studentised is None or fit.covariance.effects is None:
             raise StatisticsError(
                 "bootstrap-t needs replicates with standard errors: call bootstrap with studentise=True."
@@ -135,7 +138,7 @@ def bootstrap(
     battles = fit.battles
     clusters = battles.n if battles.cluster is None else int(np.unique(battles.cluster).size)
     plain = fit.model.rule == HALF_WIN and not fit.model.design.effects and fit.ridge == 0
-    if clusters < FEWEST:
+    if few := too_few(clusters):
         nobody = np.zeros(fit.model.m)
         return Replicates(
             parameters=np.empty((0, fit.model.parameters.size)),
@@ -143,7 +146,7 @@ def bootstrap(
             clusters=clusters,
             above=nobody,
             below=nobody,
-            reasons=(too_few(clusters),) * fit.model.m,
+            reasons=(few,) * fit.model.m,
         )
     tally = _Tally(fit, [], [])
     if plain and not studentise:
@@ -166,6 +169,8 @@ class _Tally:
 
     def __post_init__(self) -> None:
         self.above, self.below = np.zeros(self.whole.model.m), np.zeros(self.whole.model.m)
+        self.reasons = own_prompts_reasons(self.whole.battles.own_prompts())
+        self.eligible = np.array([not reason for reason in self.reasons], dtype=np.bool_)
 
     def wins(self, wins: Floats) -> None:
         """Add resampled sums of wins, float64[k, m, m]."""
@@ -193,8 +198,9 @@ class _Tally:
         if studentise:
             if refitted.covariance.effects is None:
                 return
-            change = refitted.log_strengths - self.whole.log_strengths
-            self.studentised.append(change / refitted.covariance.ratings.error)
+            group = refitted.covariance.eligible & self.eligible
+            change = _relative(refitted.log_strengths - self.whole.log_strengths, group)
+            self.studentised.append(change / refitted.covariance.relative_to(np.flatnonzero(group)).error)
         self.parameters.append(refitted.model.parameters)
 
     def _held(self, wins: Floats) -> bool:
@@ -219,9 +225,17 @@ class _Tally:
             clusters=clusters,
             above=self.above / drawn,
             below=self.below / drawn,
-            reasons=own_prompts_reasons(self.whole.battles.own_prompts()),
+            reasons=self.reasons,
             studentised=studentised,
         )
+
+
+def _relative(strengths: Floats, group: Flags) -> Floats:
+    """The *strengths* (float64[..., m]) relative to the mean of a *group*; NaN if it is empty."""
+    if not group.any():
+        return np.full(strengths.shape, np.nan)
+    relative: Floats = strengths - strengths[..., group].mean(axis=-1, keepdims=True)
+    return relative
 
 
 def resampled_wins(

@@ -12,11 +12,10 @@ from judge.columns.arrays import Floats
 from judge.stats.cancellation import go_on
 from judge.stats.cluster_intervals import (
     BOOTSTRAP,
-    FEWEST,
     PERCENTILE,
     Estimate,
     estimate,
-    method_for,
+    too_few,
     without_interval,
 )
 from judge.stats.levels import check_level
@@ -89,8 +88,8 @@ def bootstrap_interval(
     value = float(statistic(sums.sum(axis=0, keepdims=True))[0])
     if np.isnan(value):
         return without_interval(None, "none: the figure is not determined", level, n, clusters)
-    if clusters < FEWEST:
-        return without_interval(round(value, _PLACES), method_for(clusters), level, n, clusters)
+    if few := too_few(clusters):
+        return without_interval(round(value, _PLACES), few, level, n, clusters)
     flat = sums.reshape(clusters, -1)
     tables = np.concatenate([drawn @ flat for drawn in resamples.of(clusters)])
     again = statistic(tables.reshape(-1, *sums.shape[1:]))

@@ -1,7 +1,8 @@
 """Intervals of figures over prompts, for inference to new prompts of the same mix.
 
 Rows of one prompt are not independent, so the G prompts are the clusters. Below 5 prompts there is no interval, and
-`method` gives the reason. The variance and the critical value follow the sizes of the prompts (see `cluster_variance`).
+`too_few` gives the reason. The variance and the critical value follow the sizes of the prompts: see
+`cluster_variance`.
 
 - A figure with two bounds, such as a share or a kappa, has the interval of a share (see `score_intervals`). If all
   prompts have the same value, it is the exact binomial one over the effective number of prompts.
@@ -29,8 +30,6 @@ from judge.stats.cluster_variance import (
 from judge.stats.levels import check_level
 from judge.stats.score_intervals import score_interval
 
-SANDWICH = "sandwich-cr1-t"
-JACKKNIFE = "jackknife-cr3-t"
 EXACT = "exact-binomial-over-prompts"
 WHOLE_RANGE = "whole-range"
 """Of a figure that one prompt alone determines: everything between its bounds."""
@@ -38,7 +37,6 @@ ALIKE = "none: the prompts do not differ, so they do not tell how far a new one 
 BOOTSTRAP = "bootstrap-se-t"
 PERCENTILE = "bootstrap-percentile"
 
-FEWEST_FOR_SANDWICH = 40
 FEWEST = 5
 
 _PLACES = 9
@@ -76,15 +74,15 @@ def without_interval(value: float | None, reason: str, level: float, n: int, clu
     )
 
 
-def method_for(clusters: int) -> str:
-    """The name of the interval method for a number of *clusters*, or "none: ..." with the reason.
+def too_few(prompts: int, of: str = "") -> str:
+    """Why there is no interval over so few *prompts*, "none: ..."; empty if they are enough.
 
-    >>> method_for(80), method_for(20), method_for(4)
-    ('sandwich-cr1-t', 'jackknife-cr3-t', 'none: 4 prompts, at least 5 are needed')
+    >>> too_few(3, " of its own"), too_few(5)
+    ('none: 3 prompts of its own, at least 5 are needed', '')
     """
-    if clusters >= FEWEST_FOR_SANDWICH:
-        return SANDWICH
-    return JACKKNIFE if clusters >= FEWEST else f"none: {clusters} prompts, at least {FEWEST} are needed"
+    if prompts >= FEWEST:
+        return ""
+    return f"none: {prompts} prompt{'' if prompts == 1 else 's'}{of}, at least {FEWEST} are needed"
 
 
 def t_quantile(level: float, clusters: int) -> float:
@@ -200,8 +198,8 @@ def linear_interval(
     'cr2-t'
     """
     clusters = sums.weight.size
-    if clusters < FEWEST:
-        return without_interval(round(value, _PLACES), method_for(clusters), level, n, clusters)
+    if few := too_few(clusters):
+        return without_interval(round(value, _PLACES), few, level, n, clusters)
     spread = cluster_variance(sums) if bounds is None else row_bounded_variance(sums)
     return _interval(value, spread, sums.weight, "cr2-{}", level, n, bounds)
 
@@ -233,8 +231,8 @@ def jackknife(
     value = float(statistic(total)[0])
     if np.isnan(value):
         return without_interval(None, "none: the figure is not determined", level, n, clusters)
-    if clusters < FEWEST:
-        return without_interval(round(value, _PLACES), method_for(clusters), level, n, clusters)
+    if few := too_few(clusters):
+        return without_interval(round(value, _PLACES), few, level, n, clusters)
     change = value - statistic(total - sums)
     if np.isnan(change).any():
         if bounds is None:

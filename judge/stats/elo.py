@@ -18,10 +18,10 @@ import numpy.typing as npt
 from judge.columns.arrays import Floats, Ints, round_to
 from judge.stats.battles import LEFT, TIE, Battles
 from judge.stats.cancellation import go_on
-from judge.stats.cluster_intervals import ALIKE, FEWEST, t_quantile
+from judge.stats.cluster_intervals import ALIKE, t_quantile, too_few
 from judge.stats.errors import StatisticsError
 from judge.stats.ranks import ranks
-from judge.stats.sandwich import NOBODY, own_prompts_reasons, too_few
+from judge.stats.sandwich import NOBODY, own_prompts_reasons
 
 RESAMPLED = "bootstrap-of-prompts-se-t"
 _SCORE = {LEFT: 1.0, TIE: 0.5}
@@ -123,9 +123,10 @@ def permuted_elo(
     cluster = np.arange(battles.n, dtype=np.int32) if battles.cluster is None else battles.cluster
     _, code = np.unique(cluster, return_inverse=True)
     clusters = int(code.max()) + 1
-    reasons, error = (too_few(clusters),) * order_sd.size, np.full(order_sd.size, np.nan)
+    few = too_few(clusters)
+    reasons, error = (few,) * order_sd.size, np.full(order_sd.size, np.nan)
     quantile = t_quantile(level, max(clusters, 2))
-    if clusters >= FEWEST:
+    if not few:
         again = _play_many(battles, _resampled(code.astype(np.int32), clusters, permutations, rng), *settings)
         variance = again.var(axis=0, ddof=1) * clusters / (clusters - 1) - np.square(order_sd)
         error = np.sqrt(np.maximum(variance, np.square(order_sd) / permutations))

@@ -84,12 +84,13 @@ class Triads:
 class GoodnessOfFit:
     """What strengths alone do not show.
 
-    *pairs* is None where *pairs_reason* says why there is no test, and *triads* where *triads_reason* does.
-    *between_prompts* is the share of the variance of outcomes that lies between prompts.
+    *pairs* is None where *pairs_reason* says why there is no test, and *triads* where *triads_reason* does. *untested*
+    pairs met on too few prompts. *between_prompts* is the share of the variance of outcomes that lies between prompts.
     """
 
     pairs: PairResiduals | None
     pairs_reason: str
+    untested: int
     triads: Triads | None
     triads_reason: str
     between_prompts: Estimate
@@ -114,7 +115,12 @@ def goodness_of_fit(model: Model, rng: np.random.Generator, level: float = 0.95,
     reason = _reason(scores, tested)
     if reason:
         return GoodnessOfFit(
-            pairs=None, pairs_reason=reason, triads=None, triads_reason=reason, between_prompts=between
+            pairs=None,
+            pairs_reason=reason,
+            untested=scores.k - tested.size,
+            triads=None,
+            triads_reason=reason,
+            between_prompts=between,
         )
     signs = rng.choice(np.array([-1.0, 1.0]), (flips, scores.groups))
     residuals = _Statistics.of(scores.effective_residuals(), signs, scores.covariance())
@@ -123,6 +129,7 @@ def goodness_of_fit(model: Model, rng: np.random.Generator, level: float = 0.95,
     return GoodnessOfFit(
         pairs=_pairs(scores, residuals, tested),
         pairs_reason="",
+        untested=scores.k - tested.size,
         triads=_flows(scores, residuals, triads, margins) if triads.size else None,
         triads_reason="" if triads.size else f"no three contestants all met each other on {FEWEST} prompts",
         between_prompts=between,

@@ -23,14 +23,14 @@ import numpy as np
 
 from judge.columns import arrays
 from judge.columns.arrays import Flags, Floats, Ints, sums
-from judge.stats.cluster_intervals import FEWEST
+from judge.stats.cluster_intervals import too_few
 from judge.stats.components import strong_components
 from judge.stats.errors import NotConverged, StatisticsError, column_errors
 from judge.stats.newton import newton
 from judge.stats.own_leverage import own_leverage
 from judge.stats.paired_model import invert
 from judge.stats.prompt_sums import PromptSums
-from judge.stats.sandwich import Covariance, checked, own_prompts_reasons, too_few
+from judge.stats.sandwich import Covariance, checked, own_prompts_reasons
 
 METHOD = "prediction-powered"
 _LEAST_INFORMATION = 1e-18
@@ -209,8 +209,8 @@ def _tune(compared: ComparisonColumns, cluster: Ints, strengths: Floats) -> floa
 def _covariance(compared: ComparisonColumns, cluster: Ints, strengths: Floats, weight: float) -> Covariance:
     m = compared.m
     n_labeled = int(np.unique(cluster[compared.chosen]).size)
-    if n_labeled < FEWEST:
-        return Covariance.none(too_few(n_labeled, " with labels"), n_labeled, m)
+    if few := too_few(n_labeled, " with labels"):
+        return Covariance.none(few, n_labeled, m)
     alone, more, curvature = _parts(compared, strengths)
     counted = _counted(compared, weight)
     information = _information(compared, curvature * counted)

@@ -27,7 +27,7 @@ import numpy as np
 from judge.columns.arrays import Flags, Floats, Ints, sums
 from judge.stats.battles import LEFT, RIGHT, Battles
 from judge.stats.bradley_terry import bradley_terry
-from judge.stats.cluster_intervals import ALIKE, FEWEST, Estimate, method_for, without_interval
+from judge.stats.cluster_intervals import ALIKE, Estimate, too_few, without_interval
 from judge.stats.errors import StatisticsError
 from judge.stats.levels import check_level
 from judge.stats.linearized import NOTHING, Linearized
@@ -284,8 +284,8 @@ def _ratio(top: Linearized, bottom: Linearized, level: float, n: int) -> Estimat
     from scipy.special import stdtrit  # noqa: PLC0415 - a slow import, needed only here
 
     clusters = top.clusters
-    if clusters < FEWEST:
-        return without_interval(None, method_for(clusters), level, n, clusters)
+    if few := too_few(clusters):
+        return without_interval(None, few, level, n, clusters)
     inflated = top.inflation * np.stack((top.influence, bottom.influence))
     (var_top, both), (_, var_bottom) = inflated @ np.stack((top.influence, bottom.influence)).T
     value = top.value / bottom.value

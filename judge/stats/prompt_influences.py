@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from judge.columns.arrays import Floats, Ints
+from judge.columns.arrays import Flags, Floats, Ints
 from judge.stats.bradley_terry import BradleyTerryFit
 from judge.stats.errors import StatisticsError
 from judge.stats.paired_model import make_invertible
@@ -37,6 +37,11 @@ class PromptInfluences:
         """On how many prompts each contestant has battles: int32[m]."""
         counts: Ints = np.count_nonzero(self.leverage, axis=0).astype(np.int32)
         return counts
+
+    def among(self, kept: Flags) -> "PromptInfluences":
+        """The influences on some of the contestants (bool[m]), relative to their mean."""
+        values = self.values[:, kept]
+        return PromptInfluences(values=values - values.mean(axis=1, keepdims=True), leverage=self.leverage[:, kept])
 
     @property
     def effective_prompts(self) -> float:

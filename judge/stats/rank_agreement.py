@@ -15,11 +15,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from judge.columns.arrays import Floats
+from judge.columns.arrays import Flags, Floats
 from judge.stats.attenuation import BoundedFigure, NoisyRatings
 from judge.stats.battles import Battles
 from judge.stats.bradley_terry import POINTS, bradley_terry
-from judge.stats.cluster_intervals import ALIKE, FEWEST, Estimate, method_for, without_interval
+from judge.stats.cluster_intervals import ALIKE, FEWEST, Estimate, too_few, without_interval
 from judge.stats.errors import StatisticsError
 from judge.stats.levels import check_level
 from judge.stats.prompt_influences import PromptInfluences, prompt_influences
@@ -39,7 +39,7 @@ _LEVEL = 1e-18
 
 @dataclass(frozen=True, eq=False)
 class RankAgreement:
-    """Two leaderboards of m *contestants*.
+    """Two leaderboards of m *contestants*, and those *left_out* for their few prompts.
 
     *spearman* and *kendall* are attenuated and have no interval. *reliabilities* are those of the first and the second
     leaderboard, None if they are unknown. *slope* (of the first on the second) and *pearson* are corrected for
@@ -49,6 +49,7 @@ class RankAgreement:
     """
 
     contestants: tuple[str, ...]
+    left_out: tuple[str, ...]
     spearman: Estimate
     kendall: Estimate
     reliabilities: tuple[float, float] | None
@@ -60,6 +61,8 @@ class RankAgreement:
 
 def rank_agreement(first_battles: Battles, second_battles: Battles, level: float = 0.95) -> RankAgreement:
     """Compare the ratings from two sets of battles between the same contestants on the same clusters (prompts).
+
+    Contestants with fewer than 5 clusters of their own in one set are left out if at least three others remain.
 
     Raises StatisticsError if the contestants or the numbers of clusters differ, if there are fewer than three
     contestants, or if all ratings of a leaderboard are equal. Raises Disconnected if one of them cannot be ranked.
@@ -75,16 +78,20 @@ def rank_agreement(first_battles: Battles, second_battles: Battles, level: float
     check_level(level)
     _check_comparable(first_battles, second_battles)
     first_fit, second_fit = bradley_terry(first_battles), bradley_terry(second_battles)
-    first, second = first_fit.log_strengths, second_fit.log_strengths
+    whole = prompt_influences(first_fit), prompt_influences(second_fit)
+    kept = _with_enough_prompts(whole)
+    influences = whole[0].among(kept), whole[1].among(kept)
+    first, second = (fit.log_strengths[kept] - fit.log_strengths[kept].mean() for fit in (first_fit, second_fit))
     spearman, kendall = _rank_correlations(first, second)
-    influences = prompt_influences(first_fit), prompt_influences(second_fit)
     ratings = NoisyRatings(x=second, y=first, x_influences=influences[1].values, y_influences=influences[0].values)
-    shape = _Shape(level, len(first_battles.contestants), first_battles.n_clusters)
+    shape = _Shape(level, int(kept.sum()), first_battles.n_clusters)
     reason = _why_unknown(influences, first_battles)
     slope, pearson = (shape.without(reason),) * 2 if reason else _corrected(ratings, influences, shape)
+    names = np.array(first_battles.contestants, dtype=np.object_)
     predicted = (ratings.least_squares_slope if slope.value is None else slope.value) * second
     return RankAgreement(
-        contestants=first_battles.contestants,
+        contestants=tuple(names[kept].tolist()),
+        left_out=tuple(names[~kept].tolist()),
         spearman=shape.without(ATTENUATED, spearman),
         kendall=shape.without(ATTENUATED, kendall),
         reliabilities=None if reason else (ratings.reliabilities[1], ratings.reliabilities[0]),
@@ -140,10 +147,16 @@ def _corrected(
     return slope, shape.estimate(ratings.pearson(critical), DELTA, UNRELIABLE)
 
 
+def _with_enough_prompts(influences: Sequence[PromptInfluences]) -> Flags:
+    """Which contestants have enough prompts of their own in both leaderboards, bool[m]; all, if fewer than three do."""
+    kept: Flags = np.minimum(*(fit.own_prompts for fit in influences)) >= FEWEST
+    return kept if kept.sum() >= _FEWEST else np.ones_like(kept)
+
+
 def _why_unknown(influences: Sequence[PromptInfluences], battles: Battles) -> str:
     """Why the errors of the ratings are unknown; empty if they are known."""
-    if battles.n_clusters < FEWEST:
-        return method_for(battles.n_clusters)
+    if few := too_few(battles.n_clusters):
+        return few
     own_prompts = np.minimum(*(fit.own_prompts for fit in influences))
     if own_prompts.min() < FEWEST:
         fewest = int(own_prompts.argmin())

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from judge.columns.arrays import Flags, Floats, Ints
 from judge.stats.battles import Battles
-from judge.stats.cluster_intervals import ALIKE, FEWEST
+from judge.stats.cluster_intervals import ALIKE, too_few
 from judge.stats.errors import StatisticsError
 from judge.stats.own_leverage import Blocks, OwnLeverage, Strata, own_leverage
 from judge.stats.paired_model import Model, invert
@@ -170,8 +170,8 @@ def covariance(model: Model, ridge: float = 0.0, strata: Ints | None = None) -> 
     m = model.m
     model = _counting(model)
     cluster, clusters, occupied = _occupied(model.design.battles)
-    if clusters < FEWEST:
-        return Covariance.none(too_few(clusters), clusters, m)
+    if few := too_few(clusters):
+        return Covariance.none(few, clusters, m)
     by_stratum = None if strata is None or not occupied.size else _strata(strata[occupied])
     if by_stratum is not None and by_stratum.sizes.min() == 1:
         return Covariance.none("none: a stratum has a single prompt", clusters, m)
@@ -217,22 +217,13 @@ def checked(covariance: Covariance) -> Covariance:
     return replace(covariance, reasons=reasons)
 
 
-def too_few(prompts: int, of: str = "") -> str:
-    """Why there is no interval over so few *prompts*.
-
-    >>> too_few(3, " of its own")
-    'none: 3 prompts of its own, at least 5 are needed'
-    """
-    return f"none: {prompts} prompt{'' if prompts == 1 else 's'}{of}, at least {FEWEST} are needed"
-
-
 def own_prompts_reasons(prompts: npt.NDArray[np.integer], of: str = " of its own") -> tuple[str, ...]:
     """Why each of m contestants has no interval: too few *prompts* of its own ([m]); empty for the others.
 
     >>> own_prompts_reasons(np.array([3, 5]))
     ('none: 3 prompts of its own, at least 5 are needed', '')
     """
-    return tuple("" if n >= FEWEST else too_few(n, of) for n in prompts.tolist())
+    return tuple(too_few(n, of) for n in prompts.tolist())
 
 
 def _roots(variance: Floats) -> Floats:

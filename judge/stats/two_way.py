@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from judge.columns.arrays import Floats, Ints
-from judge.stats.cluster_intervals import ALIKE, FEWEST, Estimate, estimate, without_interval
+from judge.stats.cluster_intervals import ALIKE, FEWEST, Estimate, estimate, too_few, without_interval
 from judge.stats.levels import check_level
 from judge.stats.votes import NOBODY, VotePairs
 
@@ -68,8 +68,8 @@ def two_way(
     value = float(statistic(total)[0]) if n_prompts else np.nan
     if np.isnan(value):
         return without_interval(None, "none: the figure is not determined", level, n, n_prompts)
-    if n_prompts < FEWEST or named < FEWEST:
-        return without_interval(round(value, _PLACES), _too_few(n_prompts, named), level, n, n_prompts)
+    if few := too_few(n_prompts) or _few_annotators(named):
+        return without_interval(round(value, _PLACES), few, level, n, n_prompts)
     variances = np.zeros(3)
     for clustering, sign, keys in _clusterings(prompts, annotators, names):
         changes = statistic(total - _summed(groups, tables, keys)) - value
@@ -83,10 +83,8 @@ def two_way(
     return replace(result, clusters=n_prompts)
 
 
-def _too_few(prompts: int, annotators: int) -> str:
-    if prompts < FEWEST:
-        return f"none: {prompts} prompts, at least {FEWEST} are needed"
-    return f"none: {annotators} annotators with a name, at least {FEWEST} are needed"
+def _few_annotators(named: int) -> str:
+    return "" if named >= FEWEST else f"none: {named} annotators with a name, at least {FEWEST} are needed"
 
 
 def _annotators(pairs: VotePairs) -> Columns:

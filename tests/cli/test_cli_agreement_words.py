@@ -42,6 +42,13 @@ def test_why_the_slope_is_unknown_is_said_once(
     assert f"Corrected for it: {sentence}" in printed(capsys)
 
 
+def test_who_is_left_out_of_the_two_leaderboards_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    ranks = pb.RankAgreement(left_out=["new", "newer"])
+    agreement_diagnostics.leaderboards(pb.AgreementReport(rank_agreement=ranks))
+
+    assert "Left out for fewer than 5 prompts of their own: new, newer." in printed(capsys)
+
+
 def test_agreement_is_in_percent_and_an_alpha_that_repeats_it_is_omitted(capsys: pytest.CaptureFixture[str]) -> None:
     rate = pb.PairedEstimate(source=pb.Estimated(value=0.663), target=pb.Estimated(value=0.662))
     row = pb.Ceiling(ties=pb.TIES_WITHOUT, votes=9, rate=rate, weighting=pb.WEIGHTING_COMPARISONS)
@@ -71,6 +78,18 @@ def test_a_report_says_what_its_intervals_are_over(method: str, over: str, capsy
     words = printed(capsys)
     assert f"95% intervals over {over}: {method}" in words
     assert "(93 comparisons that one annotator judged more than once, on 20 prompts)" in words
+
+
+def test_nothing_to_compare_has_its_reason_first(capsys: pytest.CaptureFixture[str]) -> None:
+    """A single annotator's report has no table of dashes."""
+    figures = [pb.AgreementFigure(ties=ties, reason="no pairs") for ties in (pb.TIES_WITH, pb.TIES_WITHOUT)]
+    agreement_tables.agreement(pb.AgreementReport(figures=figures, notes=["one annotator"]), "carl", 0.05)
+
+    assert capsys.readouterr().out.splitlines()[:3] == [
+        "carl: there is nothing to compare.",
+        "one annotator",
+        "no pairs",
+    ]
 
 
 def test_too_few_annotators_are_not_called_prompts(capsys: pytest.CaptureFixture[str]) -> None:

@@ -67,3 +67,27 @@ def test_a_margin_on_the_natural_scale_is_not_in_points(capsys: pytest.CaptureFi
     printed = " ".join(capsys.readouterr().out.split())
     assert "within 30 on the natural scale" in printed
     assert "tuned yes yes 0.02 to 0.12" in printed
+
+
+@pytest.mark.parametrize(
+    ("scale", "difference", "title"),
+    [
+        (pb.RATING_SCALE_ELO, 30, "prompts needed for 30 points"),
+        (pb.RATING_SCALE_NATURAL, 0.173, "prompts needed for 0.173"),
+        (pb.RATING_SCALE_SHARE, 0.043, "prompts needed for a win rate of 0.543"),
+    ],
+)
+def test_the_prompts_needed_are_printed_with_the_difference_they_are_for(
+    scale: pb.RatingScale.ValueType, difference: float, title: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where no number is known, there is no such column."""
+    unknown = leaderboard(scale, 4, 20)
+    known = leaderboard(scale, 4, 20)
+    known.standings[0].prompts_needed, known.standings[0].difference_to_detect = 1234, difference
+    for shown in (unknown, known):
+        print_leaderboard(shown, "Ranking")
+        lines = capsys.readouterr().out.splitlines()
+        header = lines[lines.index(next(line for line in lines if "detectable" in line)) - 2 :]
+        words = " ".join(word for line in header for word in line.split())
+        assert all(part in words for part in title.split()) is (shown is known)
+        assert ("1,234" in words) is (shown is known)

@@ -64,6 +64,10 @@ def test_cli_every_command_has_help(command: str) -> None:
         ["export", "labels"],
         ["export", "labels", "--run", "r"],
         ["rank", "people", "--reconcile", "guess"],
+        ["rank", "batles.csv"],
+        ["rank", "people", "--difference-to-detect", "20"],
+        ["agree", "judge:a", "people", "--dataset", "d", "--drift-margin", "0.1"],
+        ["agree", "judge:a", "--dataset", "d", "--drift-margin", "0.1"],
         ["serve", "--server", "127.0.0.1:1"],
         ["worker", "--server", "127.0.0.1:1"],
         ["migrate", "--server", "127.0.0.1:1"],
@@ -74,6 +78,20 @@ def test_cli_wrong_use_is_2(argv: list[str]) -> None:
     result = CliRunner().invoke(cli, argv)
 
     assert result.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("method elo has no goodness_of_fit, position_effect", "method elo has no --fit, --position"),
+        ("within_win_rate needs a reference contestant", "--within-win-rate needs a reference contestant"),
+        ("reference contestant 'least_items' has no battle", "reference contestant 'least_items' has no battle"),
+        ("extra_body must be a table", "extra_body must be a table"),
+    ],
+)
+def test_cli_errors_have_the_names_of_options(message: str, shown: str) -> None:
+    """A field of a request is called as the command line calls it; other names stay."""
+    assert main._sentence(ValueError(message)) == shown
 
 
 @pytest.mark.parametrize("after", [False, True])

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from judge.domain.errors import InvalidInput
-from judge.formats.battles import read
+from judge.formats.battles import is_battle_file, read, read_with_warnings
 
 ROWS = [
     {"model_a": "m", "model_b": "n", "winner": "model_a", "question_id": "q1", "weight": 2.0},
@@ -59,6 +59,12 @@ def test_formats_battles_of_columns_of_winners(tmp_path: Path) -> None:
             "left,right,outcome,weight\nm,n,tie,nan\n",
             "line 2 has an invalid weight: nan is not a finite number",
         ),
+        (
+            "b.csv",
+            "left,right,outcome\na,b,a\nb,a,a\n",
+            "line 3 has the outcome 'a', which means left, but a contestant",
+        ),
+        ("b.csv", "left,right,outcome\nm,tie,tie\n", "line 2 .*'tie', which means tie, but a contestant has"),
         ("b.csv", "left,outcome\nm,tie\n", "line 2 has no field 'right'"),
         ("b.csv", "model_a,model_b,winner_model_a,winner_model_b,winner_tie\nm,n,1,1,0\n", "line 2 has 2 winners"),
         ("b.csv.gz", "left", "is not valid CSV"),
@@ -72,3 +78,21 @@ def test_formats_a_wrong_battle_is_named(tmp_path: Path, name: str, text: str, m
 
     with pytest.raises(InvalidInput, match=message):
         list(read(path))
+
+
+def test_formats_columns_that_are_missing_or_not_used_are_named(tmp_path: Path) -> None:
+    """Without a column of prompts, nobody should take battles for independent without knowing it."""
+    (known := tmp_path / "known.csv").write_text(csv_of(ROWS), "utf-8")
+    (unknown := tmp_path / "unknown.csv").write_text("left,right,outcome,prompt\nm,n,left,q1\n", "utf-8")
+
+    assert read_with_warnings(known) == (list(read(known)), ())
+    _, (no_prompts, not_used) = read_with_warnings(unknown)
+    assert "has no column prompt_id or question_id, so each battle counts as a prompt of its own" in no_prompts
+    assert not_used.endswith("that are not used: prompt")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("batles.csv", True), ("b.jsonl.gz", True), ("labels:a.csv", False), ("people", False)]
+)
+def test_formats_names_of_files_and_of_sources_differ(name: str, *, expected: bool) -> None:
+    assert is_battle_file(name) is expected

@@ -58,17 +58,33 @@ def test_a_bootstrap_gives_it_no_interval_and_takes_nothing_from_the_others(kind
         assert (math.isfinite(standing.low), math.isfinite(standing.high)) == (known, known)
 
 
+@pytest.mark.parametrize("kind", ["bootstrap-t", "percentile"])
+def test_intervals_from_quantiles_are_relative_to_those_who_have_one(kind: str) -> None:
+    """Its own few prompts would make the intervals of all others a fifth wider."""
+    _, usual = leaderboard_of(RankOptions())
+    _, rows = leaderboard_of(RankOptions(intervals=kind, replicates=300))
+    widths = [sum(table[name].high - table[name].low for name in OTHERS) for table in (rows, usual)]
+
+    assert 0.9 < widths[0] / widths[1] < 1.1
+
+
 def test_an_open_end_takes_only_its_own_ranks() -> None:
-    """A contestant that many resamples disconnect at the top has no ranks, and the others have theirs."""
+    """A contestant that many resamples disconnect at the top has no ranks, and the others have theirs.
+
+    Its differences to others are open as well.
+    """
     rows = [("a", "b", "right" if prompt == 0 else "left", prompt) for prompt in range(30)]
     rows += [(left, "c", outcome, prompt) for prompt in range(30) for left, outcome in (("b", "left"), ("b", "right"))]
     left, right, outcomes, prompts = zip(*rows, strict=True)
     battles = Battles.from_names(left, right, outcomes, cluster=prompts)
-    _, by_name = leaderboard_of(RankOptions(intervals="bootstrap", replicates=100), battles)
+    leaderboard, by_name = leaderboard_of(RankOptions(intervals="bootstrap", replicates=100, pairs=True), battles)
 
     assert (by_name["a"].high, by_name["a"].ranks) == (math.inf, None)
     assert by_name["b"].ranks == by_name["c"].ranks == (1, 3)
     assert [row.best for row in by_name.values()] == [None] * 3
+    highs = {row.left + row.right: row.high for row in leaderboard.pairs}
+    assert (highs["ab"], highs["ac"], math.isinf(highs["bc"])) == (math.inf, math.inf, False)
+    assert all(math.isfinite(row.low) for row in leaderboard.pairs if row.left == "a")
 
 
 def test_elo_over_random_orders_gives_it_no_interval() -> None:

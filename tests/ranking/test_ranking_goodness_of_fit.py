@@ -41,6 +41,37 @@ def test_a_cycle_is_one_sentence_with_its_condition() -> None:
     assert "of the variance of outcomes lies between prompts (95% interval" in prompts
 
 
+def test_three_residuals_that_are_the_same_are_told_once() -> None:
+    """With three contestants, the pairs and the triad are the same test, and their sentences do not contradict."""
+    rows = [("c", "b", word) for word in ["left"] * 3 + ["right"] * 2]
+    rows += [("b", "a", word) for word in ["left"] * 3 + ["right"] * 2]
+    rows += [("a", "c", word) for word in ["left"] * 3 + ["right"] * 2]
+    left, right, words = zip(*rows * 8, strict=True)
+    report = report_on(
+        Battles.from_names(left, right, words, cluster=np.arange(120) % 15 // 5 + np.arange(120) // 15 * 3)
+    )
+    pairs, cycles, prompts = report.findings
+
+    assert len(report.pairs) == 3
+    assert pairs.count("predicted") == 1
+    assert "The residuals of the three pairs are one and the same" in pairs
+    assert "by itself" not in cycles or "compared with 0.50 instead of the prediction" in cycles
+    assert "(95% interval 0%" not in prompts
+
+
+def test_pairs_that_met_on_few_prompts_are_counted() -> None:
+    """A new contestant that met each of three others on four prompts is in none of the tests."""
+    rows = [(left, right, prompt) for prompt in range(20) for left, right in (("a", "b"), ("b", "c"), ("c", "a"))]
+    rows += [("new", other, prompt) for prompt in range(4) for other in "abc"]
+    left, right, cluster = zip(*rows, strict=True)
+    words = np.random.default_rng(0).choice(["left", "right"], len(rows)).tolist()
+    battles = Battles.from_names(left, right, words, cluster=cluster)
+    message = encode_leaderboard(rank(design_from_battles(battles, OPTIONS), OPTIONS)).goodness_of_fit
+
+    assert message.untested_pairs == 3
+    assert message.findings[0].endswith(" 3 pairs met on fewer than 8 prompts and could not be tested.")
+
+
 def test_nothing_significant_is_not_called_a_fit() -> None:
     """A test that finds nothing says that it shows nothing."""
     report = report_on(World(np.array([0.5, 0.0, -0.5]), 20, clustering=0.0).battles(np.random.default_rng(3)))

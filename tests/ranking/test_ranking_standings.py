@@ -10,6 +10,7 @@ from judge.ranking.leaderboard import UNSPECIFIED, Leaderboard, ShareRow
 from judge.ranking.options import RankOptions
 from judge.ranking.rank import rank
 from judge.ranking.standings import share_rows
+from judge.rpc.encode_leaderboard import encode_leaderboard
 from judge.stats.battles import Battles
 from judge.stats.scorecard import ADJUSTMENTS, HOLM, MAX_T, NONE, WIDEST_LEAD
 
@@ -61,6 +62,22 @@ def test_a_newcomer_on_few_prompts_leaves_the_win_rates_of_others_their_standing
     assert {row.contestant: row.standing for row in leaderboard.standings} == {"b": "AHEAD", "new": "CANNOT_TELL"}
 
 
+def test_each_win_rate_names_its_own_interval() -> None:
+    """The reason why one has none is not that of the others."""
+    outcomes = (["left", "right"] * 20, ["left"] * 10, ["left", "right", "left"])
+    lefts = [name for name, rows in zip(("b", "sure", "new"), outcomes, strict=True) for _ in rows]
+    names = [f"p{code}" for rows in outcomes for code in range(len(rows))]
+    battles = Battles.from_names(lefts, ["a"] * 53, [outcome for rows in outcomes for outcome in rows], None, names)
+    leaderboard = rank_battles(battles, RankOptions(reference="a", method="win-rate"))
+
+    assert {row.contestant: row.interval_method for row in encode_leaderboard(leaderboard).ratings} == {
+        "b": "cr2-wilson",
+        "sure": "exact-binomial-over-prompts",
+        "new": "none: 3 prompts, at least 5 are needed",
+    }
+    assert set(leaderboard.interval_method.split(", ")) == {"cr2-wilson", "exact-binomial-over-prompts"}
+
+
 @pytest.mark.parametrize("method", ["win-rate", "bradley-terry"])
 def test_no_win_rate_leads_by_more_than_a_half(method: str) -> None:
     """On 5 prompts, the intervals end where the scale does, and a difference that no prompts can have is absent."""
@@ -72,6 +89,20 @@ def test_no_win_rate_leads_by_more_than_a_half(method: str) -> None:
     if method == "win-rate":
         assert newcomer.high == WIDEST_LEAD
         assert np.isnan(newcomer.detectable)
+
+
+@pytest.mark.parametrize("inference", ["new-prompts", "fixed-prompts", "unclustered"])
+@pytest.mark.parametrize(("method", "wanted"), [("bradley-terry", 20.0), ("win-rate", 0.028751)])
+def test_prompts_are_needed_only_where_intervals_are_over_prompts(inference: str, method: str, wanted: float) -> None:
+    """Battles and annotators are not prompts, so their number is not given as one of prompts."""
+    options = RankOptions(reference="a", method=method, inference=inference, wanted=20.0)
+    outcomes = ["left", "left", "right"] * 20
+    battles = Battles.from_names(["b"] * 60, ["a"] * 60, outcomes, None, [f"p{code % 30}" for code in range(60)])
+    (row,) = encode_leaderboard(rank_battles(battles, options)).standings
+
+    assert row.HasField("prompts_needed") is row.HasField("difference_to_detect") is (inference == "new-prompts")
+    assert row.difference_to_detect == (wanted if inference == "new-prompts" else 0.0)
+    assert row.HasField("detectable_difference")
 
 
 def test_a_category_without_a_standing_counts_in_no_share() -> None:

@@ -240,7 +240,7 @@ def test_what_cannot_be_computed_is_absent_with_a_reason() -> None:
     assert ties.reason == "There is no pair of votes without a tie on the same comparison."
     assert (same.rate.value, same.kappa.value, same.ac1.value) == (1.0, None, 1.0)
     assert same.reason.startswith("Kappa is not determined")
-    assert same.rate.method == "none: 1 prompts, at least 5 are needed"
+    assert same.rate.method == "none: 1 prompt, at least 5 are needed"
 
 
 def test_ac1_is_gwets() -> None:

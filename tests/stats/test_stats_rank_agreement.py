@@ -180,15 +180,34 @@ def test_a_slope_that_the_data_do_not_determine_has_no_value() -> None:
     assert next(a.pearson.method for a in agreements if known(a.reliabilities)[1] < 0.6) == UNRELIABLE
 
 
-def test_a_contestant_with_few_prompts_of_its_own_leaves_the_errors_unknown() -> None:
-    """With battles on 3 prompts, the variance of a contestant's rating is unknown, and so is what depends on it."""
+def test_contestants_with_few_prompts_of_their_own_are_left_out() -> None:
+    """With battles on 3 prompts, the variance of a rating is unknown, and takes nothing from what is said of others."""
     rng = np.random.default_rng(12)
     battles = leaderboard(np.linspace(1, -1, M), rng)
+    before = keep(battles, np.maximum(battles.left, battles.right) < M - 1)
+    five = replace(before, contestants=NAMES[:-1])
     few = keep(battles, (np.maximum(battles.left, battles.right) < M - 1) | (known(battles.cluster) < 3))
+
+    agreement, without = rank_agreement(few, battles), rank_agreement(five, five)
+
+    assert (agreement.contestants, agreement.left_out) == (NAMES[:-1], ("f",))
+    assert (without.contestants, without.left_out) == (NAMES[:-1], ())
+    assert agreement.slope.value == pytest.approx(1, abs=0.1)
+    assert known(agreement.pearson.low) <= 1
+    assert known(agreement.spearman.value) > 0.9
+    assert (agreement.spearman.n, agreement.residuals.size) == (M - 1, M - 1)
+
+
+def test_without_three_others_few_prompts_leave_the_errors_unknown() -> None:
+    """If only two have enough prompts, nobody is left out, and the variances of the others are unknown."""
+    rng = np.random.default_rng(12)
+    battles = leaderboard(np.linspace(1, -1, M), rng)
+    few = keep(battles, (np.maximum(battles.left, battles.right) < 2) | (known(battles.cluster) < 3))
 
     agreement = rank_agreement(battles, few)
 
-    assert agreement.slope.method == "none: f has 3 prompts of its own in one leaderboard, at least 5 are needed"
+    assert agreement.slope.method == "none: c has 3 prompts of its own in one leaderboard, at least 5 are needed"
+    assert agreement.left_out == ()
     assert agreement.reliabilities is None
     assert agreement.spearman.value is not None
 

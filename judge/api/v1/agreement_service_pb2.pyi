@@ -504,7 +504,9 @@ class Drift(_message.Message):
     presentations: _builtins.int
     """Presentations with a verdict of both."""
     bound: _builtins.float
-    """The upper bound of beyond, corrected for skewness; absent without an interval."""
+    """The upper bound of beyond, corrected for skewness. It also allows for prompts that changed as a whole and may be
+    missing from the sample. Absent without an interval.
+    """
     margin: _builtins.float
     """The answer is no more than noise if the bound lies below this."""
     @_builtins.property
@@ -840,6 +842,7 @@ class RankAgreement(_message.Message):
     TARGET_RELIABILITY_FIELD_NUMBER: _builtins.int
     LEAST_SQUARES_SLOPE_FIELD_NUMBER: _builtins.int
     PEARSON_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
     source_reliability: _builtins.float
     """The share of the variance between the source's ratings that is not noise, from 0 to 1; absent if it is unknown."""
     target_reliability: _builtins.float
@@ -864,11 +867,17 @@ class RankAgreement(_message.Message):
 
     @_builtins.property
     def residuals(self) -> _containers.RepeatedCompositeFieldContainer[Global___Residual]:
-        """The contestants."""
+        """The contestants that are compared."""
 
     @_builtins.property
     def pearson(self) -> Global___Estimated:
         """Pearson's correlation of the ratings, corrected for attenuation; absent if a reliability is below 0.6."""
+
+    @_builtins.property
+    def left_out(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Contestants that are left out of all figures, since they have fewer than 5 prompts of their own in one of the
+        leaderboards.
+        """
 
     def __init__(
         self,
@@ -881,10 +890,11 @@ class RankAgreement(_message.Message):
         target_reliability: _builtins.float | None = ...,
         least_squares_slope: _builtins.float = ...,
         pearson: Global___Estimated | None = ...,
+        left_out: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_source_reliability", b"_source_reliability", "_target_reliability", b"_target_reliability", "kendall", b"kendall", "pearson", b"pearson", "slope", b"slope", "source_reliability", b"source_reliability", "spearman", b"spearman", "target_reliability", b"target_reliability"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_source_reliability", b"_source_reliability", "_target_reliability", b"_target_reliability", "kendall", b"kendall", "least_squares_slope", b"least_squares_slope", "pearson", b"pearson", "residuals", b"residuals", "slope", b"slope", "source_reliability", b"source_reliability", "spearman", b"spearman", "target_reliability", b"target_reliability"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_source_reliability", b"_source_reliability", "_target_reliability", b"_target_reliability", "kendall", b"kendall", "least_squares_slope", b"least_squares_slope", "left_out", b"left_out", "pearson", b"pearson", "residuals", b"residuals", "slope", b"slope", "source_reliability", b"source_reliability", "spearman", b"spearman", "target_reliability", b"target_reliability"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__source_reliability: _TypeAlias = _typing.Literal["source_reliability"]  # noqa: Y015
     _WhichOneofArgType__source_reliability: _TypeAlias = _typing.Literal["_source_reliability", b"_source_reliability"]  # noqa: Y015

@@ -427,6 +427,7 @@ class GoodnessOfFit(_message.Message):
     SMALLEST_TRIAD_P_FIELD_NUMBER: _builtins.int
     SHARE_BETWEEN_PROMPTS_FIELD_NUMBER: _builtins.int
     SHARE_INTERVAL_FIELD_NUMBER: _builtins.int
+    UNTESTED_PAIRS_FIELD_NUMBER: _builtins.int
     pairs_reason: _builtins.str
     """Why no pair was tested; empty otherwise."""
     triads_tested: _builtins.int
@@ -437,6 +438,8 @@ class GoodnessOfFit(_message.Message):
     """The smallest p-value of all triads; absent without a test."""
     share_between_prompts: _builtins.float
     """The share of the variance of outcomes that lies between prompts; absent if these battles do not determine it."""
+    untested_pairs: _builtins.int
+    """The number of pairs that met on fewer than 8 prompts, and were not tested."""
     @_builtins.property
     def findings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """One sentence for each question: pairs, cycles, prompts."""
@@ -465,10 +468,11 @@ class GoodnessOfFit(_message.Message):
         smallest_triad_p: _builtins.float | None = ...,
         share_between_prompts: _builtins.float | None = ...,
         share_interval: _outcome_pb2.Interval | None = ...,
+        untested_pairs: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_share_between_prompts", b"_share_between_prompts", "_smallest_triad_p", b"_smallest_triad_p", "share_between_prompts", b"share_between_prompts", "share_interval", b"share_interval", "smallest_triad_p", b"smallest_triad_p"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_share_between_prompts", b"_share_between_prompts", "_smallest_triad_p", b"_smallest_triad_p", "findings", b"findings", "pairs", b"pairs", "pairs_reason", b"pairs_reason", "share_between_prompts", b"share_between_prompts", "share_interval", b"share_interval", "smallest_triad_p", b"smallest_triad_p", "triads", b"triads", "triads_reason", b"triads_reason", "triads_tested", b"triads_tested"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_share_between_prompts", b"_share_between_prompts", "_smallest_triad_p", b"_smallest_triad_p", "findings", b"findings", "pairs", b"pairs", "pairs_reason", b"pairs_reason", "share_between_prompts", b"share_between_prompts", "share_interval", b"share_interval", "smallest_triad_p", b"smallest_triad_p", "triads", b"triads", "triads_reason", b"triads_reason", "triads_tested", b"triads_tested", "untested_pairs", b"untested_pairs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__share_between_prompts: _TypeAlias = _typing.Literal["share_between_prompts"]  # noqa: Y015
     _WhichOneofArgType__share_between_prompts: _TypeAlias = _typing.Literal["_share_between_prompts", b"_share_between_prompts"]  # noqa: Y015
@@ -864,6 +868,7 @@ class ContestantStanding(_message.Message):
     WITHIN_FIELD_NUMBER: _builtins.int
     WITHIN_WIN_RATE_FIELD_NUMBER: _builtins.int
     NO_INTERVAL_FIELD_NUMBER: _builtins.int
+    DIFFERENCE_TO_DETECT_FIELD_NUMBER: _builtins.int
     contestant: _builtins.str
     """The contestant."""
     reference_contestant: _builtins.str
@@ -883,11 +888,15 @@ class ContestantStanding(_message.Message):
     rates if it is more than 0.5.
     """
     prompts_needed: _builtins.int
-    """The number of prompts of the same mix needed to detect difference_to_detect with power 0.8. For win rates, to detect
-    the expected score of a contestant that is ahead by so many rating points.
+    """The number of prompts of the same mix needed to detect difference_to_detect with power 0.8. Absent without an
+    interval, and if the inference is not over new prompts.
     """
     no_interval: _builtins.str
     """"none: " and why there is no interval, and so no standing; empty if there is one."""
+    difference_to_detect: _builtins.float
+    """The difference that prompts_needed is for, in the unit of `difference`. For win rates, the expected score, minus 0.5,
+    of a contestant that is ahead by the rating points of the request.
+    """
     @_builtins.property
     def slice(self) -> _outcome_pb2.Slice:
         """The part of the data."""
@@ -920,19 +929,24 @@ class ContestantStanding(_message.Message):
         within: Global___Equivalence | None = ...,
         within_win_rate: Global___Equivalence | None = ...,
         no_interval: _builtins.str = ...,
+        difference_to_detect: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference", "_probability_better", b"_probability_better", "_prompts_needed", b"_prompts_needed", "detectable_difference", b"detectable_difference", "interval", b"interval", "probability_better", b"probability_better", "prompts_needed", b"prompts_needed", "slice", b"slice", "within", b"within", "within_win_rate", b"within_win_rate"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference", "_difference_to_detect", b"_difference_to_detect", "_probability_better", b"_probability_better", "_prompts_needed", b"_prompts_needed", "detectable_difference", b"detectable_difference", "difference_to_detect", b"difference_to_detect", "interval", b"interval", "probability_better", b"probability_better", "prompts_needed", b"prompts_needed", "slice", b"slice", "within", b"within", "within_win_rate", b"within_win_rate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference", "_probability_better", b"_probability_better", "_prompts_needed", b"_prompts_needed", "adjustment", b"adjustment", "contestant", b"contestant", "detectable_difference", b"detectable_difference", "difference", b"difference", "interval", b"interval", "no_interval", b"no_interval", "probability_better", b"probability_better", "prompts_needed", b"prompts_needed", "reference_contestant", b"reference_contestant", "slice", b"slice", "standing", b"standing", "within", b"within", "within_win_rate", b"within_win_rate"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference", "_difference_to_detect", b"_difference_to_detect", "_probability_better", b"_probability_better", "_prompts_needed", b"_prompts_needed", "adjustment", b"adjustment", "contestant", b"contestant", "detectable_difference", b"detectable_difference", "difference", b"difference", "difference_to_detect", b"difference_to_detect", "interval", b"interval", "no_interval", b"no_interval", "probability_better", b"probability_better", "prompts_needed", b"prompts_needed", "reference_contestant", b"reference_contestant", "slice", b"slice", "standing", b"standing", "within", b"within", "within_win_rate", b"within_win_rate"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__detectable_difference: _TypeAlias = _typing.Literal["detectable_difference"]  # noqa: Y015
     _WhichOneofArgType__detectable_difference: _TypeAlias = _typing.Literal["_detectable_difference", b"_detectable_difference"]  # noqa: Y015
+    _WhichOneofReturnType__difference_to_detect: _TypeAlias = _typing.Literal["difference_to_detect"]  # noqa: Y015
+    _WhichOneofArgType__difference_to_detect: _TypeAlias = _typing.Literal["_difference_to_detect", b"_difference_to_detect"]  # noqa: Y015
     _WhichOneofReturnType__probability_better: _TypeAlias = _typing.Literal["probability_better"]  # noqa: Y015
     _WhichOneofArgType__probability_better: _TypeAlias = _typing.Literal["_probability_better", b"_probability_better"]  # noqa: Y015
     _WhichOneofReturnType__prompts_needed: _TypeAlias = _typing.Literal["prompts_needed"]  # noqa: Y015
     _WhichOneofArgType__prompts_needed: _TypeAlias = _typing.Literal["_prompts_needed", b"_prompts_needed"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__detectable_difference) -> _WhichOneofReturnType__detectable_difference | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__difference_to_detect) -> _WhichOneofReturnType__difference_to_detect | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__probability_better) -> _WhichOneofReturnType__probability_better | None: ...
     @_typing.overload
