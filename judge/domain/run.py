@@ -61,6 +61,8 @@ TRANSITIONS: Mapping[RunState, frozenset[RunState]] = {
 
 MOST_ROUNDS = 1000
 """The most rounds that an adaptive run may have."""
+MOST_POSITIONS = 2**31 - 1
+"""The most presentations that a run may have, over all judges and repeats: the API counts them in 32 bits."""
 ROUNDS = 10
 """The default number of rounds of an adaptive run."""
 
