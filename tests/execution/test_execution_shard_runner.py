@@ -6,19 +6,23 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from sqlalchemy import func, select
 
 from judge.backends.scripted import Scripted
-from judge.domain.run import Run, RunState, StopReason
+from judge.domain.judge import Price, Sampling
+from judge.domain.run import Budget, Run, RunState, StopReason
+from judge.domain.verdict import Reply, Usage
 from judge.engines.local import LocalEngine
 from judge.execution.shard_runner import LEASE
 from judge.ports.clock import SystemClock
 from judge.ports.records import Permit, PermitRequest, Settled
 from judge.store import schema
 from judge.store.sql_store import SqlStore
-from support.clocks import StillClock
+from support.clocks import QuickClock, StillClock
 from support.engine_service import CONCURRENCY, PLANNED, EngineService, OneJudge
+from support.judge_at_work import at_work as at_work_with
 
 
 class Passing(StillClock):
@@ -147,3 +151,24 @@ def test_permits_use_a_clock_that_counts_suspension() -> None:
     now = SystemClock().monotonic()
 
     assert before <= now <= time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+async def test_a_budget_is_used_by_fewer_calls_at_a_time() -> None:
+    """Calls reserve one try at its worst, ten times what they cost here, and wait for those in flight to settle."""
+    reply = Reply("[[A]]", usage=Usage(output_tokens=10))
+    backend = Scripted(lambda _: reply)
+    known = OneJudge(backend)
+    definition = replace(known.card.definition, sampling=Sampling(max_output_tokens=100))
+    known.card = replace(known.card, definition=definition, price=Price(output_micros=1_000_000))
+    known.judge = at_work_with(known.card, backend, QuickClock())
+    store = SqlStore.open("sqlite://", clock=SystemClock())
+    service = EngineService(store=store, backend=backend, engine=LocalEngine(store, known, QuickClock()), judges=known)
+    await service.fill()
+
+    ended = await service.ended(await service.begin(budget=Budget(cost_micros=250)))
+    await service.engine.close()
+    await store.close()
+
+    assert (ended.state, ended.reason) == (RunState.DONE, "BUDGET_STOPPED")
+    assert (ended.counts.by_status, ended.cost_micros) == ({"ok": 16}, 160)
+    assert backend.max_in_flight <= 2
