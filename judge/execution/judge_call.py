@@ -99,7 +99,7 @@ async def judge_comparison(
     """
     if judge.rule is not None:
         return settle_by_rule(judge, judge.rule, work, attempt)
-    calls = _Calls(judge, work.shown, single=single, reserve=reserve)
+    calls = _Calls(judge, work, single=single, reserve=reserve)
     started = clock.monotonic()
     reply, parsed_verdict, state, reason = None, None, None, ""
     try:
@@ -180,13 +180,14 @@ class _Calls:
     they used, or else the most that they can have used.
     """
 
-    def __init__(self, judge: JudgeAtWork, shown: Shown, *, single: bool, reserve: Reserve | None) -> None:
-        self._judge, self._shown, self._single, self._reserve = judge, shown, single, reserve
+    def __init__(self, judge: JudgeAtWork, work: Work, *, single: bool, reserve: Reserve | None) -> None:
+        self._judge, self._key, self._shown = judge, work.key, work.shown
+        self._single, self._reserve = single, reserve
         self._replaced_micros = 0
         """How much of *lost_micros* was reserved again."""
         self._refused = False
         """Whether the budget does not allow another call."""
-        self._tokens = likely_tokens(judge, shown)
+        self._tokens = likely_tokens(judge, work.shown)
         self._last = ""
         self.made = self.lost_micros = 0
 
@@ -239,7 +240,7 @@ class _Calls:
             except TransportFailed as failure:
                 self._book(failure)
                 if not failure.throttled:
-                    account.record_failure()
+                    account.record_failure(self._key)
                     raise
                 account.record_throttle(failure.retry_after)
                 await self._reserve_again()
@@ -250,7 +251,7 @@ class _Calls:
             except asyncio.CancelledError:
                 # The deadline passed while the call was in flight.
                 self.lost_micros += self._cost(None)
-                account.record_failure()
+                account.record_failure(self._key)
                 raise
             else:
                 account.record_answer()

@@ -100,6 +100,7 @@ class _OpenRun:
         """The failures of judge *number*: those of this process, or of all processes if *now*, the run, has more."""
         failures = self._failures.setdefault(number, Failures(judge, self.plan.per_judge))
         failures.failed = max(failures.failed, now.spent[number].failed if now.spent else 0)
+        failures.answered = failures.answered or bool(now.spent and now.spent[number].output_tokens)
         return failures
 
     def keys(self, number: int, store: Store, tenant: str, judge: JudgeAtWork) -> Keys:

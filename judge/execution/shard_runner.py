@@ -47,8 +47,8 @@ AT_A_TIME = 50
 class ShardRunner:
     """Judges presentations of one judge in one run, under the *fence* of a shard.
 
-    A presentation whose call got no answer is called again after the others, in up to ROUNDS rounds. If the provider
-    answered nothing at all in that time, the round does not count, unless the provider has been down for too long.
+    A presentation whose call got no answer is called again after the others, in up to ROUNDS rounds. A round does not
+    count while the provider is down, unless it has been down for too long.
     """
 
     def __init__(
@@ -70,8 +70,6 @@ class ShardRunner:
         self._waits = Waits(store, run)
         self._limited_until = -math.inf
         """Until when the rate limit that processes share allows no more calls."""
-        self._replies_before: dict[CallKey, int] = {}
-        """The account's number of replies when a key was called first."""
         self._rounds: Counter[CallKey] = Counter()
         self._over_budget = False
         """Whether the budget allows no more calls until a call in flight has settled."""
@@ -244,8 +242,6 @@ class ShardRunner:
 
     async def _call(self, work: Work, attempt: int, requested_at: float) -> Sequence[Work]:
         """Judge *work* as the *attempt* that its permit granted. Returns *work* if it must be requested again."""
-        account = self._judge.account
-        self._replies_before.setdefault(work.key, account.replies)
         again: Sequence[Work] = ()
         try:
             held = await self._judge.memory_limit.take(characters(work.shown))
@@ -262,23 +258,26 @@ class ShardRunner:
                 self._judge.memory_limit.give(held)
             await self._committer.commit(settled)
         except JudgeUnusable as unusable:
-            self._failures.unusable = unusable
-            await self._committer.commit(
-                Settled(
-                    key=work.key,
-                    item=work.item,
-                    attempt=attempt,
-                    state=unusable.state,
-                    calls=1,
-                    reason=unusable.message,
-                )
+            tolerated = self._failures.tolerates_denial()
+            if not tolerated:
+                self._failures.unusable = unusable
+            settled = Settled(
+                key=work.key,
+                item=work.item,
+                attempt=attempt,
+                state=ItemState.REJECTED if tolerated else unusable.state,
+                calls=1,
+                reason=unusable.message,
             )
-            raise
+            await self._committer.commit(settled)
+            if not tolerated:
+                raise
         finally:
             self._judge.slots.give(1)
+        if settled.reply is not None:
+            self._failures.note_answer()
         self._failures.count(settled.state, settled.reason)
         if not again:
-            self._replies_before.pop(work.key, None)
             self._rounds.pop(work.key, None)
         return again
 
@@ -286,8 +285,7 @@ class ShardRunner:
         """Count a round in which *work* got no answer. Returns whether there is another round for it."""
         account = self._judge.account
         self._rounds[work.key] += 1
-        no_replies = account.down or account.replies == self._replies_before[work.key]
-        return (self._rounds[work.key] < ROUNDS or no_replies) and not account.exhausted
+        return (self._rounds[work.key] < ROUNDS or account.down) and not account.exhausted
 
     async def _commit_stored(self, requested: list[Work], permit: Permit) -> None:
         """Commit the work whose answers were in the store already."""
