@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 from judge.domain.errors import AlreadyExists, JudgeError, NotFound, RequestIdReused, StoreFull
 from judge.domain.judge import JudgeDefinition
 from judge.domain.outcome import ItemState
-from judge.domain.run import ENDED, TRANSITIONS, Budget, NewRun, Run, RunCounts, RunSpec, RunState, Spent
+from judge.domain.run import ENDED, INTERRUPTED, TRANSITIONS, Budget, NewRun, Run, RunCounts, RunSpec, RunState, Spent
 from judge.log.events import logger
 from judge.ports.clock import Clock
 from judge.store import schema as s
@@ -122,13 +122,14 @@ class SqlRuns:
         return await self._db.read(work)
 
     async def unfinished(self) -> list[tuple[str, str]]:
-        """Return the tenant and run id of every run that has not ended, oldest first."""
+        """Return the tenant and run id of every run that has not ended and was not interrupted, oldest first."""
 
         def work(c: Connection) -> list[tuple[str, str]]:
             query = (
                 select(s.tenant.c.name, s.run.c.run_id)
                 .join(s.tenant, s.tenant.c.id == s.run.c.tenant_id)
                 .where(s.run.c.state.not_in([state.value for state in ENDED]))
+                .where((s.run.c.state != RunState.PAUSED.value) | (s.run.c.reason != INTERRUPTED))
                 .order_by(s.run.c.id)
             )
             return [(row.name, row.run_id) for row in c.execute(query)]
