@@ -30,16 +30,24 @@ async def local_server(
     listen: str | None = None,
     log_level: str = "warning",
 ) -> AsyncIterator[str]:
-    """Run a service, and yield its address. Without *listen*, that is a private Unix socket."""
+    """Run a service, and yield its address. Without *listen*, that is a private Unix socket.
+
+    It executes only the runs that its clients create or resume. Those that have not ended are paused at the end.
+    """
     settings = load(config_path)
     log.configure(log_level)
-    async with running(settings, store_url=store_url, listen=listen) as address:
+    async with running(settings, store_url=store_url, listen=listen, continues=False) as address:
         yield address
 
 
 @contextlib.asynccontextmanager
-async def running(settings: Settings, *, store_url: str | None, listen: str | None) -> AsyncIterator[str]:
-    """Run the service that *settings* describe, and yield its address. Calls in flight are finished at the end."""
+async def running(
+    settings: Settings, *, store_url: str | None, listen: str | None, continues: bool = True
+) -> AsyncIterator[str]:
+    """Run the service that *settings* describe, and yield its address. Calls in flight are finished at the end.
+
+    *continues* says whether it executes runs that another process left unfinished.
+    """
     url = store_url or _default_url(settings)
     clock = SystemClock()
     async with contextlib.AsyncExitStack() as stack:
@@ -53,7 +61,7 @@ async def running(settings: Settings, *, store_url: str | None, listen: str | No
         stack.push_async_callback(store.close)
         judges = ConfiguredJudges(settings, clock, shared=shared)
         stack.push_async_callback(judges.close)
-        engine = _temporal(store, settings, clock) if shared else LocalEngine(store, judges, clock)
+        engine = _temporal(store, settings, clock) if shared else LocalEngine(store, judges, clock, continues=continues)
         server = Server(store=store, engine=engine, judges=judges, clock=clock, families=settings.families)
         stack.push_async_callback(server.stop)
         stack.push_async_callback(engine.close)

@@ -30,7 +30,7 @@ async def serve(config_path: Path | None, listen: str | None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     logger = log.logger("app")
-    async with running(settings, store_url=None, listen=address) as bound:
+    async with running(settings, store_url=None, listen=address, continues=True) as bound:
         logger.info("server.started", address=bound)
         # Everything loaded so far is needed until the end, so the garbage collector need not scan it again.
         gc.freeze()

@@ -1,7 +1,8 @@
-"""`judge run`, `judge reparse`, and `judge watch`."""
+"""`judge run`, `judge resume`, `judge reparse`, and `judge watch`."""
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from judge.cli.connect import ServiceTarget, connected, echo_json, run
 from judge.cli.group import FAILED, cli
 from judge.cli.server_options import EnumChoice, server_option
 from judge.cli.tables import print_estimate, usd
-from judge.domain.run import ROUNDS
+from judge.domain.run import INTERRUPTED, ROUNDS
 from judge.domain.run import Pairing as PairingOptions
 from judge.rpc.enum_words import words
 
@@ -54,11 +55,14 @@ def run_summary(state: Run) -> str:
 
 
 async def follow_run(client: JudgeClient, name: str) -> Run:
-    """Show a progress bar on stderr until the run ends, and return its last state."""
+    """Show a progress bar on stderr until the run ends or was interrupted, and return its last state."""
     from rich.console import Console  # noqa: PLC0415  # rich is imported when a bar is shown
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
-    from judge.api.v1.run_service_pb2 import RUN_STATE_WAITING  # noqa: PLC0415  # grpc's messages when needed
+    from judge.api.v1.run_service_pb2 import (  # noqa: PLC0415  # grpc's messages when needed
+        RUN_STATE_PAUSED,
+        RUN_STATE_WAITING,
+    )
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
@@ -69,6 +73,8 @@ async def follow_run(client: JudgeClient, name: str) -> Run:
             activity = f"waiting: {snapshot.state_reason}" if snapshot.state == RUN_STATE_WAITING else "judging"
             activity += f", round {snapshot.round}" if snapshot.round else ""
             progress.update(bar, description=activity, total=counts.planned, completed=counts.planned - counts.pending)
+            if snapshot.state == RUN_STATE_PAUSED and snapshot.state_reason == INTERRUPTED:
+                break
     return snapshot if snapshot is not None else await client.get_run(name)
 
 
@@ -222,7 +228,7 @@ def run_command(  # one option each
             created = await client.create_run(spec, request_id)
             if not as_json:
                 click.echo(created.name)
-            last = created if detach else await follow_run(client, created.name)
+            last = created if detach else await _follow_or_explain(service, client, created.name)
             if as_json:
                 echo_json(last)
             click.echo(run_summary(last), err=True)
@@ -257,16 +263,57 @@ def reparse_command(service: ServiceTarget, name: str, parser: str, *, as_json: 
     return run(work())
 
 
+async def _follow_or_explain(service: ServiceTarget, client: JudgeClient, name: str) -> Run:
+    """Follow a run until it ends. If that is interrupted, say what happens to the run and how to continue."""
+    try:
+        return await follow_run(client, name)
+    except asyncio.CancelledError:
+        if service.server is None:
+            click.echo(f"Pausing {name}. Continue with: judge resume {name}", err=True)
+        else:
+            click.echo(f"{name} continues on the server. See: judge --server {service.server} watch {name}", err=True)
+        raise
+
+
+@cli.command("resume")
+@click.argument("name")
+@click.option("--budget-usd", type=float, default=None, help="A new maximum cost in USD; 0 means no limit.")
+@click.option("--json", "as_json", is_flag=True, help="Print the run as JSON.")
+@click.pass_obj
+def resume_command(service: ServiceTarget, name: str, budget_usd: float | None, *, as_json: bool) -> int:
+    """Continue the run NAME, and wait until it ends. Presentations without a verdict are tried again."""
+    from judge.api.v1 import run_service_pb2 as pb  # noqa: PLC0415
+
+    budget = None if budget_usd is None else pb.Budget(cost_micros=round(budget_usd * 1_000_000))
+
+    async def work() -> int:
+        async with connected(service) as client:
+            resumed = await client.resume_run(name if name.startswith("runs/") else f"runs/{name}", budget)
+            last = await _follow_or_explain(service, client, resumed.name)
+            if as_json:
+                echo_json(last)
+            click.echo(run_summary(last), err=True)
+            return exit_code(last)
+
+    return run(work())
+
+
 @cli.command("watch")
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print the run as JSON when it has ended.")
 @click.pass_obj
 def watch_command(service: ServiceTarget, name: str, *, as_json: bool) -> int:
-    """Show the progress of the run NAME until it ends."""
+    """Show the progress of the run NAME until it ends. Without a server, show how far it is: nothing executes it."""
+    from judge.api.v1.run_service_pb2 import RUN_STATE_CANCELLED  # noqa: PLC0415  # grpc's messages when needed
+    from judge.config.settings import load  # noqa: PLC0415  # only without a server
 
     async def work() -> int:
         async with connected(service) as client:
-            ended = await follow_run(client, name if name.startswith("runs/") else f"runs/{name}")
+            watched = name if name.startswith("runs/") else f"runs/{name}"
+            here = service.server is None and load(service.config).engine == "local"
+            ended = await (client.get_run(watched) if here else follow_run(client, watched))
+            if here and ended.state < RUN_STATE_CANCELLED:
+                click.echo(f"No process executes this run. Continue with: judge resume {ended.name}", err=True)
             if as_json:
                 echo_json(ended)
             click.echo(run_summary(ended), err=True)

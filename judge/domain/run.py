@@ -46,11 +46,15 @@ class RunState(IntEnum):
 ENDED = frozenset({RunState.CANCELLED, RunState.DONE, RunState.FAILED})
 
 TRANSITIONS: Mapping[RunState, frozenset[RunState]] = {
-    RunState.QUEUED: frozenset({RunState.RUNNING, RunState.WAITING, RunState.CANCELLED, RunState.FAILED}),
+    RunState.QUEUED: frozenset(
+        {RunState.RUNNING, RunState.WAITING, RunState.PAUSED, RunState.CANCELLED, RunState.FAILED}
+    ),
     RunState.RUNNING: frozenset(
         {RunState.WAITING, RunState.PAUSED, RunState.CANCELLING, RunState.DONE, RunState.FAILED, RunState.QUEUED}
     ),
-    RunState.WAITING: frozenset({RunState.RUNNING, RunState.CANCELLING, RunState.FAILED, RunState.QUEUED}),
+    RunState.WAITING: frozenset(
+        {RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING, RunState.FAILED, RunState.QUEUED}
+    ),
     RunState.PAUSED: frozenset({RunState.RUNNING, RunState.CANCELLING, RunState.QUEUED}),
     RunState.CANCELLING: frozenset({RunState.CANCELLED}),
     RunState.CANCELLED: frozenset({RunState.QUEUED}),
@@ -59,8 +63,12 @@ TRANSITIONS: Mapping[RunState, frozenset[RunState]] = {
 }
 
 
+INTERRUPTED = "INTERRUPTED"
+"""The reason of a run that is PAUSED because its command was interrupted. Only ResumeRun continues it."""
 MOST_ROUNDS = 1000
 """The most rounds that an adaptive run may have."""
+MOST_POSITIONS = 2**31 - 1
+"""The most presentations that a run may have, over all judges and repeats: the API counts them in 32 bits."""
 ROUNDS = 10
 """The default number of rounds of an adaptive run."""
 

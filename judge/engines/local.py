@@ -29,11 +29,17 @@ class LocalEngine:
 
     asks_here = True
 
-    def __init__(self, store: Store, judges: Judges, clock: Clock) -> None:
-        self._store, self._clock = store, clock
+    def __init__(self, store: Store, judges: Judges, clock: Clock, *, continues: bool = True) -> None:
+        """*continues* says whether unfinished runs go on by themselves when an engine starts, as on a server.
+
+        Otherwise the engine executes only the runs that are submitted, and pauses them when it closes.
+        """
+        self._store, self._clock, self._continues = store, clock, continues
         self._execution = Execution(store, judges, clock)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()
+        self._submitted: dict[tuple[str, str], None] = {}
+        """The tenant and id of every run that was submitted."""
         self._closing = False
 
     async def start(self) -> None:
@@ -42,13 +48,15 @@ class LocalEngine:
         orphaned = await self._store.orphan_attempts()
         unfinished = await self._store.unfinished()
         log.info("engine.started", orphaned=orphaned, unfinished=len(unfinished))
-        for tenant, run_id in unfinished:
-            await self.submit(tenant, run_id)
+        if self._continues:
+            for tenant, run_id in unfinished:
+                await self.submit(tenant, run_id)
 
     async def submit(self, tenant: str, run_id: str) -> None:
         """Begin a run, or continue it."""
         if self._closing:
             return
+        self._submitted[tenant, run_id] = None
         if run_id in self._tasks:
             # Its task may be about to end, so execute the run once more after that.
             self._again.add(run_id)
@@ -64,6 +72,9 @@ class LocalEngine:
         self._closing = True
         self._execution.stop()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        if not self._continues:
+            for tenant, run_id in self._submitted:
+                await self._execution.pause_interrupted(tenant, run_id)
 
     async def _execute(self, tenant: str, run_id: str) -> None:
         self._again.add(run_id)

@@ -18,7 +18,7 @@ from judge.domain.outcome import ItemState
 from judge.domain.run import StopReason, WaitReason
 from judge.domain.verdict import CallKey, Reply
 from judge.execution.committer import FULL_WAIT
-from judge.execution.cost import characters, cost_of, with_cost, worst_cost
+from judge.execution.cost import characters, cost_of, with_cost, worst_call
 from judge.execution.judge_call import (
     Work,
     checked_reply,
@@ -107,12 +107,12 @@ class BatchRunner:
                 return StopReason.TOO_MANY_FAILED
             if rounds == ROUNDS:
                 return await self._fail(todo)
-            todo, busy, refused = await self._run_batch(todo)
+            todo, later, refused = await self._run_batch(todo)
             if refused:
                 return refused
-            if busy and not (refused := await self._pause()):
-                # Another run is calling these; its answers will be in the store.
-                todo = [*todo, *busy]
+            if later and not (refused := await self._pause()):
+                # Another run is calling these, or the budget allows them only once calls in flight have settled.
+                todo = [*todo, *later]
             elif todo:
                 rounds += 1
             if refused:
@@ -129,7 +129,8 @@ class BatchRunner:
     async def _run_batch(self, todo: list[Work]) -> tuple[list[Work], list[Work], StopReason | None]:
         """Put the calls that a permit grants into one batch and complete it.
 
-        Returns the work that must be requested again, the work that another run is calling, and why not to continue.
+        Returns the work that must be requested again, the work to request later, and why not to continue. That work is
+        called by another run, or too dear while other calls of the run are in flight.
         """
         unique = list({work.key: work for work in todo}.values())
         permit = await self._store.permit(self._tenant, self._request(unique))
@@ -141,15 +142,15 @@ class BatchRunner:
             ]
         )
         granted = [work for work in todo if work.key in permit.granted]
-        busy = [work for work in todo if work.key in permit.busy]
+        later = [work for work in todo if work.key not in permit.answered and work.key not in permit.granted]
         again: list[Work] = []
         if permit.batch is not None:
             batches = await self._store.open_batches(self._run, self._judge_number(todo))
             batch = next(batch for batch in batches if batch.row == permit.batch)
             again, refused = await self._complete(batch, granted, fresh=True)
             if refused:
-                return again, busy, refused
-        return again, busy, permit.refused
+                return again, later, refused
+        return again, later, permit.refused
 
     def _judge_number(self, work: Sequence[Work]) -> int:
         item = work[0].item
@@ -160,7 +161,7 @@ class BatchRunner:
         return PermitRequest(
             keys=[work.key for work in requested],
             run=self._run,
-            worst_micros=worst_cost(self._judge, max(characters(work.shown) for work in requested)),
+            worst_micros=worst_call(self._judge, max(characters(work.shown) for work in requested)),
             seconds=RETENTION,
             judge=self._judge_number(requested),
             fence=self._fence,

@@ -1,19 +1,20 @@
 """A circuit breaker for a provider that is down: calls stop, and a probe every 30 seconds finds out when it is back.
 
-The circuit opens after 20 transport failures in a row, or after 100 failures among the last 200 calls. While it is
-open, only one call every 30 seconds may start. The first answer closes it.
+The circuit opens when 10 different presentations failed in transport and no call was answered in between. So a
+presentation that the provider can never answer does not count as an outage. While the circuit is open, only one call
+every 30 seconds may start. The first answer closes it.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from judge.domain.verdict import CallKey
     from judge.ports.clock import Clock
 
-IN_A_ROW, LAST, OF_LAST = 20, 200, 100
-"""Transport failures that open the circuit: IN_A_ROW consecutive ones, or OF_LAST of the LAST calls."""
+DISTINCT = 10
+"""Presentations that must fail without an answer to any call in between before the circuit opens."""
 PROBE_SECONDS = 30.0
 """Seconds between two probes while the circuit is open."""
 PATIENCE = 3600.0
@@ -25,9 +26,8 @@ class CircuitBreaker:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._failed: deque[bool] = deque(maxlen=LAST)
-        """Whether each of the last calls failed."""
-        self._failures_in_a_row = 0
+        self._failed: set[CallKey] = set()
+        """The presentations whose calls failed since the last answer."""
         self._next_probe = 0.0
         self._open_since: float | None = None
 
@@ -51,16 +51,14 @@ class CircuitBreaker:
 
     def record_answer(self) -> None:
         """Note that the provider answered a call, and close the circuit."""
-        self._failures_in_a_row = 0
-        self._failed.append(False)
-        if self.is_open:
-            self._open_since = None
-            self._failed.clear()
+        self._failed.clear()
+        self._open_since = None
 
-    def record_failure(self) -> None:
-        """Note that a call got no answer; open the circuit if that happened too often."""
-        self._failures_in_a_row += 1
-        self._failed.append(True)
-        if not self.is_open and (self._failures_in_a_row >= IN_A_ROW or sum(self._failed) >= OF_LAST):
+    def record_failure(self, key: CallKey) -> None:
+        """Note that a call for the presentation *key* got no answer; open the circuit if too many had none."""
+        if self.is_open:
+            return
+        self._failed.add(key)
+        if len(self._failed) >= DISTINCT:
             self._open_since = self._clock.monotonic()
             self.start_probe()

@@ -34,11 +34,6 @@ def worst_usage(card: JudgeCard, sent: int) -> Usage:
     )
 
 
-def worst_cost(judge: JudgeAtWork, sent: int) -> int:
-    """The most that a presentation of *sent* characters can cost, in micro-USD: each attempt at its worst."""
-    return worst_call(judge, sent) * (1 if judge.card.batch else ATTEMPTS)
-
-
 def worst_call(judge: JudgeAtWork, sent: int) -> int:
     """The most that one call of *sent* characters can cost, in micro-USD; 0 if the judge has no price."""
     card = judge.card

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 import stamina
@@ -20,6 +21,8 @@ from judge.prompts.parse import Parser, parse
 from judge.prompts.render import render, uses_reference
 from judge.prompts.thinking import without_thinking
 
+Reserve = Callable[[int], Awaitable[bool]]
+"""Reserves more micro-USD for a presentation's retry, and returns whether the budget allows it."""
 log = logger("calls")
 
 
@@ -70,7 +73,13 @@ def recorded_key(prompt_id: str, contestant: str, sample: int) -> tuple[bytes, b
 
 
 async def judge_comparison(
-    judge: JudgeAtWork, work: Work, attempt: int | None, clock: Clock, *, single: bool = False
+    judge: JudgeAtWork,
+    work: Work,
+    attempt: int | None,
+    clock: Clock,
+    *,
+    single: bool = False,
+    reserve: Reserve | None = None,
 ) -> Settled:
     """Call *judge* for *work*. Returns the parsed reply, or the state in which the presentation is left without one.
 
@@ -82,13 +91,15 @@ async def judge_comparison(
         attempt: The store's number of the attempt that the permit granted.
         clock: The time, and how to wait.
         single: Whether retries use the part of the rate limit that is reserved for single comparisons.
+        reserve: Called before a retry if the calls before it may have to be paid. If it returns False, there is no
+            retry. None means that nothing is reserved.
 
     Raises:
         JudgeUnusable: No call of this judge can succeed.
     """
     if judge.rule is not None:
         return settle_by_rule(judge, judge.rule, work, attempt)
-    calls = _Calls(judge, work.shown, single=single)
+    calls = _Calls(judge, work, single=single, reserve=reserve)
     started = clock.monotonic()
     reply, parsed_verdict, state, reason = None, None, None, ""
     try:
@@ -169,9 +180,14 @@ class _Calls:
     they used, or else the most that they can have used.
     """
 
-    def __init__(self, judge: JudgeAtWork, shown: Shown, *, single: bool) -> None:
-        self._judge, self._shown, self._single = judge, shown, single
-        self._tokens = likely_tokens(judge, shown)
+    def __init__(self, judge: JudgeAtWork, work: Work, *, single: bool, reserve: Reserve | None) -> None:
+        self._judge, self._key, self._shown = judge, work.key, work.shown
+        self._single, self._reserve = single, reserve
+        self._replaced_micros = 0
+        """How much of *lost_micros* was reserved again."""
+        self._refused = False
+        """Whether the budget does not allow another call."""
+        self._tokens = likely_tokens(judge, work.shown)
         self._last = ""
         self.made = self.lost_micros = 0
 
@@ -196,13 +212,22 @@ class _Calls:
                     # Counts the failure above as the first attempt, so that it decides how long to wait.
                     failed, first = first, None
                     raise failed
+                await self._reserve_again()
                 await self._judge.account.turn(self._tokens, single=self._single)
                 return await self._call(prompt)
         raise AssertionError
 
+    async def _reserve_again(self) -> None:
+        """Reserve what the failed calls may have used of the reservation. Raises TransportFailed if that is refused."""
+        lost = self.lost_micros - self._replaced_micros
+        if lost and self._reserve is not None and not await self._reserve(lost):
+            self._refused = True
+            raise TransportFailed(self._last)
+        self._replaced_micros = self.lost_micros
+
     def _retries(self, error: Exception) -> bool | float:
         """Whether to call again after *error*, or after how many seconds."""
-        if not isinstance(error, TransportFailed) or self._judge.account.down:
+        if not isinstance(error, TransportFailed) or self._judge.account.down or self._refused:
             return False
         return error.retry_after if error.retry_after is not None else True
 
@@ -215,9 +240,10 @@ class _Calls:
             except TransportFailed as failure:
                 self._book(failure)
                 if not failure.throttled:
-                    account.record_failure()
+                    account.record_failure(self._key)
                     raise
                 account.record_throttle(failure.retry_after)
+                await self._reserve_again()
             except CallFailed as failure:
                 self._book(failure)
                 account.record_answer()
@@ -225,7 +251,7 @@ class _Calls:
             except asyncio.CancelledError:
                 # The deadline passed while the call was in flight.
                 self.lost_micros += self._cost(None)
-                account.record_failure()
+                account.record_failure(self._key)
                 raise
             else:
                 account.record_answer()

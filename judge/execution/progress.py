@@ -11,6 +11,8 @@ from judge.ports.store import RunStore
 
 FEWEST_FAILED = 10
 """Presentations that may always fail, even where they are a larger share of the run than the judge may fail."""
+DENIALS = 3
+"""Calls in a row that must be refused as by a 401 or 403 before a judge that has answered stops."""
 log = logger("runs")
 
 
@@ -47,7 +49,22 @@ class Failures:
         """Why no call of the judge can succeed, once a call has revealed it."""
         self.last_reason = ""
         """Why the last presentation without a verdict has none."""
+        self.answered = False
+        """Whether the judge has answered a call of the run."""
+        self._denials = 0
         self._allowed = max(FEWEST_FAILED, int(judge.card.limits.max_failed_share * planned))
+
+    def note_answer(self) -> None:
+        """Note that the judge answered a call."""
+        self.answered, self._denials = True, 0
+
+    def tolerates_denial(self) -> bool:
+        """Count a call that was refused as if the judge were unusable. Returns whether that concerns only this call.
+
+        It does if the judge has answered before, as with a moderation's 403, unless DENIALS calls in a row are refused.
+        """
+        self._denials += 1
+        return self.answered and self._denials < DENIALS
 
     def count(self, state: ItemState | None, reason: str = "") -> None:
         """Count a presentation that was settled: with a verdict (None), or in *state* for a *reason*."""

@@ -20,6 +20,7 @@ from judge.execution.circuit_breaker import PROBE_SECONDS, CircuitBreaker
 from judge.ports.records import RateLimit
 
 if TYPE_CHECKING:
+    from judge.domain.verdict import CallKey
     from judge.ports.clock import Clock
 
 LEASE_SECONDS = 0.1
@@ -102,8 +103,6 @@ class Account:
         self._starts: deque[float] = deque(maxlen=REMEMBERED)
         self._answers: deque[float] = deque(maxlen=REMEMBERED)
         self._throttles: deque[float] = deque(maxlen=REMEMBERED)
-        self.replies = 0
-        """Calls that got any answer, including a refusal."""
 
     def shared_rate_limit(self, tokens: int, *, single: bool = False) -> RateLimit | None:
         """The limits that the store enforces across processes for calls of about *tokens*; None if it need not.
@@ -174,7 +173,6 @@ class Account:
 
     def record_answer(self) -> None:
         """Note that the provider answered a call, even if it refused it."""
-        self.replies += 1
         self._circuit.record_answer()
         now = self._clock.monotonic()
         self._answers.append(now)
@@ -182,9 +180,9 @@ class Account:
             self._grown_at = now
             self._set_rate(self._adapted_rate * FASTER)
 
-    def record_failure(self) -> None:
-        """Note that a call got no answer, or an error of the provider's own."""
-        self._circuit.record_failure()
+    def record_failure(self, key: CallKey) -> None:
+        """Note that a call for the presentation *key* got no answer, or an error of the provider's own."""
+        self._circuit.record_failure(key)
 
     def record_throttle(self, retry_after: float | None) -> None:
         """Note that the provider throttled a call: rest for *retry_after* seconds, and lower the rate if need be."""

@@ -17,7 +17,7 @@ from typing import TypedDict
 from judge.domain.errors import JudgeError, JudgeUnusable, NotFound, StoreFailed
 from judge.domain.judge import JudgeDefinition
 from judge.domain.outcome import ItemState
-from judge.domain.run import MISSING_HERE, PairPolicy, Run, RunState, StopReason
+from judge.domain.run import INTERRUPTED, MISSING_HERE, PairPolicy, Run, RunState, StopReason
 from judge.execution.batch_runner import BATCH, BatchRunner
 from judge.execution.judges import JudgeAtWork, Judges
 from judge.execution.progress import Failures
@@ -100,6 +100,7 @@ class _OpenRun:
         """The failures of judge *number*: those of this process, or of all processes if *now*, the run, has more."""
         failures = self._failures.setdefault(number, Failures(judge, self.plan.per_judge))
         failures.failed = max(failures.failed, now.spent[number].failed if now.spent else 0)
+        failures.answered = failures.answered or bool(now.spent and now.spent[number].output_tokens)
         return failures
 
     def keys(self, number: int, store: Store, tenant: str, judge: JudgeAtWork) -> Keys:
@@ -272,9 +273,8 @@ class Execution:
             )
         with self._stoppable(runner, run.run_id, shard):
             if isinstance(runner, BatchRunner):
-                for batch in await store.open_batches(run.row, shard.judge):
-                    if not shard.first <= batch.positions[0] < shard.last:
-                        continue
+                batches = await store.open_batches(run.row, shard.judge)
+                for batch in (each for each in batches if shard.first <= each.positions[0] < shard.last):
                     work = await keys.work(plan.items(batch.positions))
                     if refused := await runner.resume(batch, work):
                         return refused
@@ -331,21 +331,27 @@ class Execution:
         elif failed:
             # A judge's shards may have stopped after different failures. One of them is enough.
             messages = {stop.message.partition(": ")[0]: stop.message for stop, _ in failed}
-            message = "; ".join(messages.values())
-            await move(row, RunState.FAILED, reason=failed[0][1], message=message)
+            await move(row, RunState.FAILED, reason=failed[0][1], message="; ".join(messages.values()))
         elif missing is not None and missing.reason is not None:
             await move(row, RunState.WAITING, reason=MISSING_HERE[missing.reason], message=missing.message)
         elif not await move(row, RunState.DONE, **_incomplete(run, stops)):
             # The run was cancelled after its last permit. Everything is judged, but its state is CANCELLED.
             await move(row, RunState.CANCELLED, never_started=ItemState.CANCELLED)
 
+    async def pause_interrupted(self, tenant: str, run_id: str) -> None:
+        """Set a run that has not ended to PAUSED, so that no process continues it unless it is resumed."""
+        with contextlib.suppress(NotFound, StoreFailed):
+            run = await self._store.run(tenant, run_id)
+            message = f"its command was interrupted; continue with `judge resume runs/{run_id}`"
+            await self._store.move_run(run.row, RunState.PAUSED, reason=INTERRUPTED, message=message)
+
     async def fail(self, tenant: str, run_id: str, reason: str, message: str) -> None:
         """Set the run to FAILED, for a *reason* that has nothing to do with its judges."""
         self._open.pop(run_id, None)
         log.warning("run.failed", run=run_id, reason=reason)
         with contextlib.suppress(NotFound):
-            run = await self._store.run(tenant, run_id)
-            await self._store.move_run(run.row, RunState.FAILED, reason=reason, message=message)
+            row = (await self._store.run(tenant, run_id)).row
+            await self._store.move_run(row, RunState.FAILED, reason=reason, message=message)
 
 
 async def _round(store: Store, opened: _OpenRun, number: int) -> Plan | None:

@@ -11,13 +11,14 @@ import asyncio
 import math
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from judge.domain.errors import JudgeUnusable
 from judge.domain.outcome import ItemState
 from judge.domain.run import StopReason, WaitReason
 from judge.domain.verdict import CallKey
 from judge.execution.committer import Committer
-from judge.execution.cost import characters, likely_tokens, worst_cost
+from judge.execution.cost import characters, likely_tokens, worst_call
 from judge.execution.judge_call import Work, judge_comparison, settle_by_rule, settle_from_store
 from judge.execution.judges import JudgeAtWork, Rule
 from judge.execution.progress import Failures, Waits
@@ -29,12 +30,16 @@ LEASE = 10.0
 """Seconds after the permit was requested within which a call must start."""
 SHORT = 0.5
 """Seconds of waiting after which the run's state is not checked: the next permit does that."""
+BUDGET_WAIT = 0.1
+"""Seconds between two permits while a budget allows no call and only other shards have calls in flight."""
 LONG = 10.0
 """Seconds of waiting for an account that are worth reporting."""
 BUSY_WAIT = 0.05
 """Seconds between two checks of a key that another run is calling."""
 ROUNDS = 3
 """Times that a presentation is called, each time with all its attempts, before it fails."""
+WIDEST = 1024
+"""Calls that are requested at once, at most."""
 AT_A_TIME = 50
 """Presentations that a rule judges before other tasks get the event loop."""
 
@@ -42,8 +47,8 @@ AT_A_TIME = 50
 class ShardRunner:
     """Judges presentations of one judge in one run, under the *fence* of a shard.
 
-    A presentation whose call got no answer is called again after the others, in up to ROUNDS rounds. If the provider
-    answered nothing at all in that time, the round does not count, unless the provider has been down for too long.
+    A presentation whose call got no answer is called again after the others, in up to ROUNDS rounds. A round does not
+    count while the provider is down, unless it has been down for too long.
     """
 
     def __init__(
@@ -65,9 +70,11 @@ class ShardRunner:
         self._waits = Waits(store, run)
         self._limited_until = -math.inf
         """Until when the rate limit that processes share allows no more calls."""
-        self._replies_before: dict[CallKey, int] = {}
-        """The account's number of replies when a key was called first."""
         self._rounds: Counter[CallKey] = Counter()
+        self._over_budget = False
+        """Whether the budget allows no more calls until a call in flight has settled."""
+        self._width = WIDEST
+        """How many calls to request at once: few while the budget allows few."""
 
     def stop(self, *, patient: bool = True) -> None:
         """Request no more permits. Calls in flight finish and commit; if *patient*, they wait for a full store."""
@@ -93,6 +100,8 @@ class ShardRunner:
                     refused = StopReason.TOO_MANY_FAILED
                 elif not todo:
                     await self._wait_for_calls(todo, asyncio.FIRST_COMPLETED)
+                elif self._over_budget:
+                    await self._wait_for_budget(todo)
                 elif (wait := self._seconds_to_wait()) > 0:
                     refused = await self._pause(todo, wait)
                 else:
@@ -128,10 +137,21 @@ class ShardRunner:
             return None
         return await self._store.refusal(self._run, self._fence)
 
+    async def _wait_for_budget(self, todo: deque[Work]) -> None:
+        """Wait until a call of this shard has settled, but not for long: calls of other shards may have, too."""
+        timer = asyncio.ensure_future(self._clock.sleep(1.0 if self._in_flight else BUDGET_WAIT))
+        try:
+            await asyncio.wait({timer, *self._in_flight}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            timer.cancel()
+        self._collect_ended(todo)
+        self._over_budget = False
+
     async def _start_some(self, todo: deque[Work]) -> StopReason | None:
         """Take slots, lease calls, request a permit for them and start what it grants. Returns why not to continue."""
         slots, account = self._judge.slots, self._judge.account
-        taken = await slots.take(len(todo), self._run, self._tenant)
+        self._width = min(self._width, WIDEST)
+        taken = await slots.take(min(len(todo), self._width), self._run, self._tenant)
         try:
             # A call that ended in the meantime may have shown that no call of this judge can succeed.
             self._collect_ended(todo)
@@ -156,6 +176,8 @@ class ShardRunner:
             slots.give_back(leased - started, self._run, self._tenant)
             account.give_back(leased - started, (leased - started) * tokens)
         self._limited_until = self._clock.monotonic() + permit.wait
+        self._over_budget = permit.over_budget
+        self._width = max(1, started) if permit.over_budget else 2 * self._width
         await self._commit_stored(requested, permit)
         if not started and permit.busy and not self._in_flight and not permit.refused:
             await self._clock.sleep(BUSY_WAIT)
@@ -165,7 +187,7 @@ class ShardRunner:
         return PermitRequest(
             keys=[work.key for work in requested],
             run=self._run,
-            worst_micros=worst_cost(self._judge, max(characters(work.shown) for work in requested)),
+            worst_micros=worst_call(self._judge, max(characters(work.shown) for work in requested)),
             seconds=LEASE + self._judge.card.limits.deadline_seconds,
             judge=requested[0].item.judge if requested[0].item else 0,
             fence=self._fence,
@@ -220,8 +242,6 @@ class ShardRunner:
 
     async def _call(self, work: Work, attempt: int, requested_at: float) -> Sequence[Work]:
         """Judge *work* as the *attempt* that its permit granted. Returns *work* if it must be requested again."""
-        account = self._judge.account
-        self._replies_before.setdefault(work.key, account.replies)
         again: Sequence[Work] = ()
         try:
             held = await self._judge.memory_limit.take(characters(work.shown))
@@ -229,30 +249,35 @@ class ShardRunner:
                 if self._clock.monotonic() - requested_at > LEASE:
                     settled, again = Settled(work.key, work.item, attempt), (work,)
                 else:
-                    settled = await judge_comparison(self._judge, work, attempt, self._clock)
+                    settled = await judge_comparison(
+                        self._judge, work, attempt, self._clock, reserve=partial(self._store.reserve_again, attempt)
+                    )
                     if settled.state is ItemState.TRANSPORT_ERROR and self._calls_again(work):
                         settled, again = settled._replace(state=None), (work,)
             finally:
                 self._judge.memory_limit.give(held)
             await self._committer.commit(settled)
         except JudgeUnusable as unusable:
-            self._failures.unusable = unusable
-            await self._committer.commit(
-                Settled(
-                    key=work.key,
-                    item=work.item,
-                    attempt=attempt,
-                    state=unusable.state,
-                    calls=1,
-                    reason=unusable.message,
-                )
+            tolerated = self._failures.tolerates_denial()
+            if not tolerated:
+                self._failures.unusable = unusable
+            settled = Settled(
+                key=work.key,
+                item=work.item,
+                attempt=attempt,
+                state=ItemState.REJECTED if tolerated else unusable.state,
+                calls=1,
+                reason=unusable.message,
             )
-            raise
+            await self._committer.commit(settled)
+            if not tolerated:
+                raise
         finally:
             self._judge.slots.give(1)
+        if settled.reply is not None:
+            self._failures.note_answer()
         self._failures.count(settled.state, settled.reason)
         if not again:
-            self._replies_before.pop(work.key, None)
             self._rounds.pop(work.key, None)
         return again
 
@@ -260,8 +285,7 @@ class ShardRunner:
         """Count a round in which *work* got no answer. Returns whether there is another round for it."""
         account = self._judge.account
         self._rounds[work.key] += 1
-        no_replies = account.down or account.replies == self._replies_before[work.key]
-        return (self._rounds[work.key] < ROUNDS or no_replies) and not account.exhausted
+        return (self._rounds[work.key] < ROUNDS or account.down) and not account.exhausted
 
     async def _commit_stored(self, requested: list[Work], permit: Permit) -> None:
         """Commit the work whose answers were in the store already."""

@@ -19,7 +19,7 @@ from judge.domain.verdict import (
     recorded_digest,
     shown_digest,
 )
-from judge.execution.cost import characters, likely_tokens, worst_cost
+from judge.execution.cost import characters, likely_tokens, worst_call
 from judge.execution.detached import DetachedTasks
 from judge.execution.judge_call import Work, judge_comparison, recorded_key, render_prompt, shows_reference, texts
 from judge.execution.judges import JudgeAtWork, Judges
@@ -140,7 +140,7 @@ class Single:
             permit_request = PermitRequest(
                 keys=[work.key],
                 run=None,
-                worst_micros=worst_cost(at_work, characters(request.shown)),
+                worst_micros=worst_call(at_work, characters(request.shown)),
                 seconds=LEASE + at_work.card.limits.deadline_seconds,
                 rate_limit=at_work.account.shared_rate_limit(likely_tokens(at_work, request.shown), single=True),
             )

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from judge.domain.errors import InvalidInput, Precondition
 from judge.domain.outcome import Order
-from judge.domain.run import OrderPolicy, Pairing, PairPolicy, TurnPolicy
+from judge.domain.run import MOST_POSITIONS, OrderPolicy, Pairing, PairPolicy, TurnPolicy
 from judge.planning.selection import NamedComparisons, SelectedDataset
 from judge.ports.dataset_index import Counts, DatasetIndex, Rows
 from judge.ports.records import ItemRef
@@ -103,7 +103,8 @@ class _Comparisons:
 def make_plan(index: DatasetIndex, pairing: Pairing, judges: int, named: NamedComparisons | None = None) -> Plan:
     """Make the plan of *pairing* over *index* for a number of *judges*; for ADAPTIVE, the plan of the first round.
 
-    *named* are the comparisons that were labeled or listed. Raises Precondition NO_PAIRS if the plan is empty.
+    *named* are the comparisons that were labeled or listed. Raises Precondition NO_PAIRS if the plan is empty, and
+    InvalidInput TOO_MANY_PRESENTATIONS if it has more than MOST_POSITIONS positions.
     """
     selected = SelectedDataset(index, pairing)
     ids: Sequence[str] = ()
@@ -121,7 +122,20 @@ def make_plan(index: DatasetIndex, pairing: Pairing, judges: int, named: NamedCo
             "contestants leave 0 pairs",
             reason="NO_PAIRS",
         )
+    orders = 2 if pairing.orders is OrderPolicy.BOTH else 1
+    check_size(len(comparisons.prompt) * orders * pairing.repeats, judges)
     return _build_plan(selected, comparisons, pairing, judges, ids)
+
+
+def check_size(per_judge: int, judges: int) -> None:
+    """Raise InvalidInput if *judges* with *per_judge* presentations each are more than a run may have."""
+    if per_judge * judges > MOST_POSITIONS:
+        raise InvalidInput(
+            "pairing.repeats",
+            f"the run would have {per_judge * judges:,} presentations, counting judges and repeats; at most "
+            f"{MOST_POSITIONS:,} are allowed. Choose fewer repeats, judges or comparisons",
+            reason="TOO_MANY_PRESENTATIONS",
+        )
 
 
 def _paired_comparisons(selected: SelectedDataset, pairing: Pairing) -> _Comparisons:

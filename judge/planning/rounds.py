@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from judge.domain.errors import InvalidInput
 from judge.domain.run import OrderPolicy, Pairing, Run, RunSpec, TurnPolicy
-from judge.planning.plan import Plan, make_plan, round_plan
+from judge.planning.plan import Plan, check_size, make_plan, round_plan
 from judge.planning.selection import Flags, SelectedDataset
 from judge.ports.dataset_index import Counts, DatasetIndex, Rows
 from judge.ports.records import ItemRef
@@ -120,6 +120,7 @@ class Rounds:
         self.pairing, self.judges = pairing, judges
         self.selected = SelectedDataset(index, pairing)
         self._first = make_plan(index, pairing, judges)
+        check_size(self.per_judge, judges)
         self.rows: list[RoundRow] = []
         self._plans: list[tuple[Plan, Rows]] = []
         self._firsts: list[int] = []

@@ -30,6 +30,10 @@ class CallStore(Protocol):
         """
         ...
 
+    async def reserve_again(self, attempt: int, micros: int) -> bool:
+        """Reserve *micros* more for a live attempt, and return whether its run's budget allows that."""
+        ...
+
     async def refusal(self, run: int, fence: Fence | None) -> StopReason | None:
         """Return why *run* would get no permit now, or None if it would; reads only."""
         ...

@@ -145,7 +145,9 @@ class Permit:
 
     *granted* holds the keys that may be called, with their attempts. *answered* holds those that have an answer. *busy*
     holds those that somebody else is calling now. *refused* says why not everything was granted: CANCELLED,
-    NOT_RUNNING, SUPERSEDED or BUDGET_STOPPED. *wait* is the number of seconds until the account allows more calls.
+    NOT_RUNNING, SUPERSEDED, or BUDGET_STOPPED if the budget allows no call and none is in flight. *over_budget* says
+    that the budget allows more calls only once calls in flight have settled. *wait* is the number of seconds until the
+    account allows more calls.
     """
 
     granted: Mapping[CallKey, int] = field(default_factory=dict)
@@ -153,6 +155,7 @@ class Permit:
     busy: frozenset[CallKey] = frozenset()
     refused: StopReason | None = None
     wait: float = 0.0
+    over_budget: bool = False
     batch: int | None = None
     """The row of the requested batch, if anything was granted for it."""
 

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 OPTIONS = "options."
 MAX_ROW = 2**63 - 1
 """The largest number that a page token can hold."""
+CACHE_TAG_LENGTH = 256
+"""The most characters of a cache tag: it is part of an index, whose rows have a largest size."""
 E_ = TypeVar("E_", bound=IntEnum)
 
 
@@ -159,10 +161,17 @@ def run_spec(spec: run_service_pb2.RunSpec) -> RunSpec:
     )
 
 
+def check_cache_tag(field: str, tag: str) -> None:
+    """Raise InvalidInput if *tag* cannot be part of a key in every store."""
+    if len(tag) > CACHE_TAG_LENGTH or "\0" in tag:
+        raise InvalidInput(field, f"cache_tag must be at most {CACHE_TAG_LENGTH} characters, none of them NUL")
+
+
 def pairing(message: run_service_pb2.Pairing) -> Pairing:
     """Decode which comparisons are judged. What is not given keeps the default of Pairing."""
     if min(message.count, message.prompts, message.turn, message.repeats, message.seed) < 0:
         raise InvalidInput("run.pairing", "count, prompts, turn, repeats and seed cannot be negative")
+    check_cache_tag("pairing.cache_tag", message.cache_tag)
     return Pairing(
         **_given(
             policy=optional_enum(PairPolicy, message.policy, "pairing.policy"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -20,6 +19,7 @@ from judge.domain.run import Pairing, Run, RunSpec
 from judge.domain.verdict import ParsedVerdict, PresentationNames, Reply, Verdict
 from judge.planning.named_plan import PlanEntry
 from judge.planning.rounds import Rounds
+from judge.rpc.encode_counts import counts, spending
 from judge.rpc.enum_words import value
 from judge.runs.estimate import RunEstimate
 from judge.votes.votes import Part, SourceVotes
@@ -221,17 +221,7 @@ def run_spec(spec: RunSpec) -> run_service_pb2.RunSpec:
 
 
 def run(row: Run, tenant: str, rate: float = 0.0, *, full: bool = False) -> run_service_pb2.Run:
-    """Encode a run; with its judges' definitions if *full*.
-
-    Once the run has ended, presentations that were never started are counted by their final state.
-    """
-    counts = row.counts
-    by_status = {name: n for name, n in sorted(counts.by_status.items()) if n}
-    pending = counts.pending
-    if row.state.ended and row.never_started is not None and pending:
-        name = row.never_started.name.lower()
-        by_status[name] = by_status.get(name, 0) + pending
-        pending = 0
+    """Encode a run; with its judges' definitions if *full*."""
     spec = run_spec(row.spec)
     return run_service_pb2.Run(
         name=f"runs/{row.run_id}",
@@ -244,14 +234,7 @@ def run(row: Run, tenant: str, rate: float = 0.0, *, full: bool = False) -> run_
         state_reason=row.reason,
         state_message=row.message,
         revision=row.revision,
-        counts=run_service_pb2.RunCounts(
-            planned=counts.planned,
-            pending=pending,
-            reused=counts.reused,
-            calls=counts.calls,
-            repeated=counts.repeated,
-            by_status=by_status,
-        ),
+        counts=counts(row),
         cost_micros=row.cost_micros,
         plan_hash=row.plan_hash,
         create_time=timestamp(row.create_time),
@@ -261,10 +244,7 @@ def run(row: Run, tenant: str, rate: float = 0.0, *, full: bool = False) -> run_
         fingerprints=[frozen.fingerprint for frozen in row.judges],
         rate=rate,
         round=row.round,
-        spending=[
-            run_service_pb2.JudgeSpending(judge=f"judges/{frozen.name}", **asdict(spent))
-            for frozen, spent in zip(row.judges, row.spent, strict=True)
-        ],
+        spending=spending(row),
         never_started=row.never_started.value if row.never_started else 0,  # type: ignore[arg-type]  # the wire has the same numbers
         definitions=[definition(frozen) for frozen in row.judges] if full else [],
     )

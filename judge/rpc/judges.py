@@ -57,6 +57,7 @@ class JudgeServicer(judge_service_pb2_grpc.JudgeServiceServicer):
         """Judge one comparison now."""
         card = await self._card(request.judge, "judge")
         single = await self._single_request(request.input)
+        decode.check_cache_tag("cache_tag", request.cache_tag)
         verdict = await self._single.judge(TENANT, card, single, request.cache_tag, request.repeat)
         return pb.JudgeComparisonResponse(verdict=encode.verdict(verdict))
 

@@ -91,14 +91,14 @@ class RunLifecycle:
         """Create a run, or return the one that was created before with this request id and an equal *body*.
 
         Raises:
-            InvalidInput: The request id is too long or not ASCII.
+            InvalidInput: The request id is too long or not printable ASCII, or the plan is too large.
             NotFound: There is no such judge or dataset.
             PriceUnknown: The budget is in money, and the price of a judge is not configured.
         """
-        if len(request_id) > REQUEST_ID_LENGTH or not request_id.isascii():
+        if len(request_id) > REQUEST_ID_LENGTH or not (request_id.isascii() and request_id.isprintable()):
             raise InvalidInput(
                 "request_id",
-                f"request_id must be at most {REQUEST_ID_LENGTH} ASCII characters",
+                f"request_id must be at most {REQUEST_ID_LENGTH} printable ASCII characters",
             )
         body_hash = hashlib.sha256(body).hexdigest()
         # This comes first: a run that exists is returned even if its judge or its dataset has been deleted since.
@@ -107,7 +107,10 @@ class RunLifecycle:
         definitions = await self._definitions(tenant, spec)
         self._check_prices(spec, definitions)
         revision = await self._store.revision(tenant, spec.dataset)
-        plan = await build_plan(self._store, tenant, spec, revision)
+        if spec.pairing.policy is PairPolicy.ADAPTIVE:
+            plan = (await build_rounds(self._store, tenant, spec, revision)).plans[0]
+        else:
+            plan = await build_plan(self._store, tenant, spec, revision)
         new = NewRun(
             run_id=uuid.uuid4().hex[:16],
             request_id=request_id,
@@ -152,8 +155,8 @@ class RunLifecycle:
         run = await self._store.run(tenant, run_id)
         if run.state is RunState.CANCELLING:
             raise Precondition(f"run {run_id} is still being cancelled; resume it after that", reason="CANCELLING")
-        if run.state in (RunState.QUEUED, RunState.RUNNING):
-            return run
-        await self._store.reopen_run(run.row, budget)
+        if run.state not in (RunState.QUEUED, RunState.RUNNING):
+            await self._store.reopen_run(run.row, budget)
+        # A run that is QUEUED or RUNNING is submitted too: the process that executed it may have died.
         await self._engine.submit(tenant, run_id)
         return await self._store.run(tenant, run_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from judge.domain.run import RunState, StopReason
 from judge.domain.verdict import CallKey
@@ -13,6 +13,7 @@ from judge.ports.clock import Clock
 from judge.ports.records import Fence, Permit, PermitRequest, StoredAnswer
 from judge.store import schema as s
 from judge.store.attempts import book, end
+from judge.store.budgets import affordable, expired_attempts, reserve_again
 from judge.store.clock import JUMP, StoreClock
 from judge.store.connections import Connections
 from judge.store.dialects import alone
@@ -28,7 +29,6 @@ WORKING = (RunState.QUEUED, RunState.RUNNING, RunState.WAITING)
 STOPPED = (RunState.CANCELLING, RunState.CANCELLED)
 _RUN = s.run.c.id == bindparam("run")
 _STATE = select(s.run.c.state).where(_RUN)
-_BUDGET = select(s.run.c.budget_calls, s.run.c.budget_micros).where(_RUN)
 
 
 class Permits:
@@ -42,6 +42,10 @@ class Permits:
         """Return which keys have an answer, which are being called, and an attempt for each that may be called now."""
         now, wall = await self._time.now(), self._clock.now()
         return await self._db.write(lambda c: _permit(c, tenant_id(c, tenant), request, now, wall))
+
+    async def reserve_again(self, attempt: int, micros: int) -> bool:
+        """Reserve *micros* more for a live attempt, and return whether its run's budget allows that."""
+        return await self._db.write(lambda c: reserve_again(c, attempt, micros))
 
     async def refusal(self, run: int, fence: Fence | None) -> StopReason | None:
         """Return why *run* would get no permit now, or None if it would."""
@@ -109,21 +113,32 @@ def _permit(c: Connection, owner: int, request: PermitRequest, now: float, wall:
     if len(busy) == len(missing):
         # Nothing is left to call, so the account's rate limit does not matter.
         wait = 0.0
-    book(c, stale)
-    refused = None
+    lost = end(c, expired_attempts(c, request.run, now)) if request.run is not None and granted else []
+    book(c, [*stale, *lost])
+    refused, over_budget = None, False
     if request.run is not None and granted:
-        dear = list(granted)[_affordable(c, request.run, request, len(granted)) :]
+        allowed = affordable(c, request.run, request.worst_micros, granted.values())
+        dear = list(granted)[allowed.calls :]
         _take_back(c, [granted.pop(key) for key in dear])
-        refused = StopReason.BUDGET_STOPPED if dear else None
+        over_budget = bool(dear) and bool(granted or allowed.others)
+        refused = StopReason.BUDGET_STOPPED if dear and not over_budget else None
     if request.rate_limit and granted:
-        allowed, wait = take(c, request.rate_limit, now, len(granted))
-        _take_back(c, [granted.pop(key) for key in list(granted)[allowed:]])
+        n_allowed, wait = take(c, request.rate_limit, now, len(granted))
+        _take_back(c, [granted.pop(key) for key in list(granted)[n_allowed:]])
     batch = None
     if granted and request.batch is not None and request.run is not None:
         batch = add_batch(c, owner, request, set(granted), wall)
         mine = s.call_attempt.c.id.in_(granted.values())
         c.execute(update(s.call_attempt).where(mine).values(batch_id=batch))
-    return Permit(granted=granted, answered=answered, busy=busy, refused=refused, wait=wait, batch=batch)
+    return Permit(
+        granted=granted,
+        answered=answered,
+        busy=busy,
+        refused=refused,
+        wait=wait,
+        over_budget=over_budget,
+        batch=batch,
+    )
 
 
 def _insert_attempts(
@@ -145,22 +160,3 @@ def _take_back(c: Connection, attempts: Sequence[int]) -> None:
 def _live_attempts(c: Connection, owner: int, keys: Sequence[CallKey]) -> dict[CallKey, Any]:
     rows = by_id(c, (s.call_attempt,), ids_of(c, s.call_attempt, owner, keys, condition=s.LIVE.text))
     return {key_of(row): row for row in rows.values()}
-
-
-def _affordable(c: Connection, run: int, request: PermitRequest, more: int) -> int:
-    """Return how many of the *more* attempts that were just inserted the run's budget allows."""
-    r, a = s.run.c, s.call_attempt.c
-    row = c.execute(_BUDGET, {"run": run}).one()
-    if not row.budget_calls and not row.budget_micros:
-        return more
-    row = c.execute(select(s.run).where(r.id == run).with_for_update()).one()
-    live, worst = c.execute(
-        select(func.count(), func.coalesce(func.sum(a.worst_micros), 0)).where(a.run_id == run, s.LIVE)
-    ).one()
-    affordable = more
-    if row.budget_calls:
-        affordable = min(affordable, row.budget_calls - row.calls - (live - more))
-    if row.budget_micros and request.worst_micros:
-        before = int(worst) - more * request.worst_micros
-        affordable = min(affordable, (row.budget_micros - row.cost_micros - before) // request.worst_micros)
-    return max(affordable, 0)

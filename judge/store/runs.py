@@ -8,10 +8,11 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
-from judge.domain.errors import AlreadyExists, NotFound, RequestIdReused, StoreFull
+from judge.domain.errors import AlreadyExists, JudgeError, NotFound, RequestIdReused, StoreFull
 from judge.domain.judge import JudgeDefinition
 from judge.domain.outcome import ItemState
-from judge.domain.run import ENDED, TRANSITIONS, Budget, NewRun, Run, RunCounts, RunState, Spent
+from judge.domain.run import ENDED, INTERRUPTED, TRANSITIONS, Budget, NewRun, Run, RunCounts, RunSpec, RunState, Spent
+from judge.log.events import logger
 from judge.ports.clock import Clock
 from judge.store import schema as s
 from judge.store.connections import Connections
@@ -21,6 +22,7 @@ from judge.store.interning import tenant_id
 from judge.store.revisions import GONE, dataset_row
 from judge.store.shards import reopen_shards
 
+log = logger("runs")
 _ROUND = (
     select(func.count())
     .where(s.run_round.c.run_id == s.run.c.id, s.run_round.c.plan >= b"\1")
@@ -29,7 +31,7 @@ _ROUND = (
 )
 """The number of a run's rounds. A plan that begins with a zero byte is not a round."""
 _EXISTING_RUNS = (
-    select(s.run, _ROUND)
+    select(s.run, _ROUND, s.dataset.c.name.label("dataset"))
     .join(s.tenant, s.tenant.c.id == s.run.c.tenant_id)
     .join(s.dataset, s.dataset.c.id == s.run.c.dataset_id)
     .where(s.dataset.c.revision != GONE)
@@ -115,18 +117,19 @@ class SqlRuns:
                 query = query.where(s.run.c.id < before)
             if dataset:
                 query = query.where(s.dataset.c.name == dataset)
-            return [_run(row) for row in c.execute(query)]
+            return [_run_or_stub(row) for row in c.execute(query)]
 
         return await self._db.read(work)
 
     async def unfinished(self) -> list[tuple[str, str]]:
-        """Return the tenant and run id of every run that has not ended, oldest first."""
+        """Return the tenant and run id of every run that has not ended and was not interrupted, oldest first."""
 
         def work(c: Connection) -> list[tuple[str, str]]:
             query = (
                 select(s.tenant.c.name, s.run.c.run_id)
                 .join(s.tenant, s.tenant.c.id == s.run.c.tenant_id)
                 .where(s.run.c.state.not_in([state.value for state in ENDED]))
+                .where((s.run.c.state != RunState.PAUSED.value) | (s.run.c.reason != INTERRUPTED))
                 .order_by(s.run.c.id)
             )
             return [(row.name, row.run_id) for row in c.execute(query)]
@@ -287,6 +290,31 @@ def _values_when_queued_again(run: Any, budget: Budget | None) -> dict[str, Any]
             "spec": from_spec(replace(to_spec(run.spec), budget=budget)),
         }
     return values
+
+
+def _run_or_stub(row: Any) -> Run:  # noqa: ANN401  # a row
+    """Return a run, or what can be said of one whose stored settings are not valid, so that it breaks no list."""
+    try:
+        return _run(row)
+    except (JudgeError, ValueError, LookupError, TypeError, AttributeError) as error:
+        log.warning("run.unreadable", run=row.run_id, error=repr(error))
+    return Run(
+        row=row.id,
+        run_id=row.run_id,
+        request_id=row.request_id or "",
+        spec=RunSpec(dataset=row.dataset, judges=()),
+        dataset_revision=row.dataset_revision,
+        judges=(),
+        plan_hash=row.plan_hash,
+        state=RunState(row.state),
+        reason="UNREADABLE",
+        message="the run's stored settings cannot be read; the server's log says why",
+        revision=row.revision,
+        counts=RunCounts(planned=row.planned, reused=row.reused, calls=row.calls, repeated=row.repeated),
+        cost_micros=row.cost_micros,
+        create_time=row.create_time,
+        end_time=row.end_time,
+    )
 
 
 def _run(row: Any) -> Run:  # noqa: ANN401  # a row

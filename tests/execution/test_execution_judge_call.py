@@ -74,6 +74,22 @@ async def test_law_2_after_the_last_try_a_presentation_has_a_state_and_no_verdic
     assert (backend.calls, settled.calls) == (ATTEMPTS, ATTEMPTS)
 
 
+@pytest.mark.parametrize("allowed", [True, False])
+async def test_a_retry_reserves_again_what_the_calls_before_may_have_cost(*, allowed: bool) -> None:
+    """A call that was not sent needs no new reservation. Where the budget refuses one, there is no retry."""
+    backend = Scripted([TransportFailed("refused"), TransportFailed("cut", maybe_paid=True), "[[A]]"])
+    reserved = []
+
+    async def reserve(micros: int) -> bool:
+        reserved.append(micros)
+        return allowed
+
+    settled = await judge_comparison(judge(backend), WORK, 7, SystemClock(), reserve=reserve)
+
+    assert (reserved, settled.lost_micros) == ([WORST], WORST)
+    assert (backend.calls, settled.state) == ((3, None) if allowed else (2, ItemState.TRANSPORT_ERROR))
+
+
 async def test_a_rejected_call_is_not_tried_again() -> None:
     backend = Scripted([TransportFailed("gone"), CallRejected("no")])
 

@@ -14,7 +14,7 @@ from judge.app.judges import ConfiguredJudges
 from judge.config.settings import JudgeSettings
 from judge.domain.outcome import ItemState
 from judge.domain.run import Run, RunState
-from judge.execution.circuit_breaker import IN_A_ROW, PATIENCE, PROBE_SECONDS
+from judge.execution.circuit_breaker import DISTINCT, PATIENCE, PROBE_SECONDS
 from judge.execution.cost import ATTEMPTS
 from judge.ports.records import VerdictQuery
 from support.clocks import StillClock
@@ -85,7 +85,7 @@ async def test_a_provider_that_is_down_for_ten_minutes_is_waited_for(tmp_path: P
     assert "WAITING PROVIDER_DOWN" in seen
     assert seen[-1].startswith("RUNNING")
     assert (run.state, run.counts.by_status) == (RunState.DONE, {"ok": PLANNED})
-    assert provider.faulted["cut"] <= IN_A_ROW + concurrency + 600 / PROBE_SECONDS + 1
+    assert provider.faulted["cut"] <= (DISTINCT + concurrency) * ATTEMPTS + 600 / PROBE_SECONDS + 1
 
 
 async def test_a_run_fails_if_its_provider_stays_down(tmp_path: Path) -> None:
@@ -198,3 +198,24 @@ async def test_a_provider_that_names_a_delay_gets_no_call_before(tmp_path: Path)
     assert max(after - before for before, after in pairwise(times)) >= 300
     assert len(times) == PLANNED + 1
     assert (done.state, done.counts.by_status) == (RunState.DONE, {"ok": PLANNED})
+
+
+async def test_presentations_that_always_fail_are_no_outage(tmp_path: Path) -> None:
+    """Prompts that always meet a 500 end as transport_error after their rounds, without the patience of an outage."""
+    clock = PassingClock()
+
+    def broken(call: ProviderCall, _: int) -> str:
+        return "500" if " on p7" in call.user else ""
+
+    provider = Provider(right_answer, key="", faults=broken)
+    async with serving_provider(provider) as url:
+        far = JudgeSettings(backend="openai", model="m", base_url=url, rubric="brackets", concurrency=4)
+        h = InProcessService(tmp_path / "judge.db", ConfiguredJudges(settings(far=far), clock), clock)
+        run = await h.ended(await h.begin())
+        await h.engine.close()
+        await h.store.close()
+        await h.judges.close()
+
+    assert (run.state, run.counts.by_status) == (RunState.DONE, {"ok": PLANNED - 6, "transport_error": 6})
+    assert clock.time < 1000 + 60
+    assert provider.faulted["500"] == 6 * ATTEMPTS * 3

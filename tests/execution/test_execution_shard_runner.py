@@ -6,19 +6,26 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
+import pytest
 from sqlalchemy import func, select
 
-from judge.backends.scripted import Scripted
-from judge.domain.run import Run, RunState, StopReason
+from judge.backends.scripted import Line, Scripted
+from judge.domain.errors import JudgeUnusable
+from judge.domain.judge import Price, Sampling
+from judge.domain.run import Budget, Run, RunState, StopReason
+from judge.domain.verdict import Reply, Usage
 from judge.engines.local import LocalEngine
 from judge.execution.shard_runner import LEASE
+from judge.execution.slots import Slots
 from judge.ports.clock import SystemClock
 from judge.ports.records import Permit, PermitRequest, Settled
 from judge.store import schema
 from judge.store.sql_store import SqlStore
-from support.clocks import StillClock
+from support.clocks import QuickClock, StillClock
 from support.engine_service import CONCURRENCY, PLANNED, EngineService, OneJudge
+from support.judge_at_work import at_work as at_work_with
 
 
 class Passing(StillClock):
@@ -147,3 +154,46 @@ def test_permits_use_a_clock_that_counts_suspension() -> None:
     now = SystemClock().monotonic()
 
     assert before <= now <= time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+async def test_a_budget_is_used_by_fewer_calls_at_a_time() -> None:
+    """Calls reserve one try at its worst, ten times what they cost here, and wait for those in flight to settle."""
+    reply = Reply("[[A]]", usage=Usage(output_tokens=10))
+    backend = Scripted(lambda _: reply)
+    known = OneJudge(backend)
+    definition = replace(known.card.definition, sampling=Sampling(max_output_tokens=100))
+    known.card = replace(known.card, definition=definition, price=Price(output_micros=1_000_000))
+    known.judge = at_work_with(known.card, backend, QuickClock())
+    store = SqlStore.open("sqlite://", clock=SystemClock())
+    service = EngineService(store=store, backend=backend, engine=LocalEngine(store, known, QuickClock()), judges=known)
+    await service.fill()
+
+    ended = await service.ended(await service.begin(budget=Budget(cost_micros=250)))
+    await service.engine.close()
+    await store.close()
+
+    assert (ended.state, ended.reason) == (RunState.DONE, "BUDGET_STOPPED")
+    assert (ended.counts.by_status, ended.cost_micros) == ({"ok": 16}, 160)
+    assert backend.max_in_flight <= 2
+
+
+@pytest.mark.parametrize("denied", [2, 3])
+async def test_a_refusal_after_answers_concerns_that_call_unless_three_come_in_a_row(denied: int) -> None:
+    """Two 403s after an answer are rejections of their presentations. The third in a row stops the judge."""
+    lines: list[Line] = ["[[A]]", *(JudgeUnusable("the endpoint answered 403") for _ in range(denied))]
+    backend = Scripted([*lines, *["[[A]]"] * (PLANNED - len(lines))])
+    known = OneJudge(backend)
+    known.judge = replace(known.judge, slots=Slots(1))
+    store = SqlStore.open("sqlite://", clock=SystemClock())
+    service = EngineService(store=store, backend=backend, engine=LocalEngine(store, known, QuickClock()), judges=known)
+    await service.fill()
+
+    ended = await service.ended(await service.begin())
+    await service.engine.close()
+    await store.close()
+
+    if denied == 2:
+        assert (ended.state, ended.counts.by_status) == (RunState.DONE, {"ok": PLANNED - 2, "rejected": 2})
+    else:
+        assert (ended.state, ended.reason) == (RunState.FAILED, "JUDGE_UNUSABLE")
+        assert ended.counts.by_status == {"ok": 1, "rejected": 2, "failed": 1}

@@ -170,7 +170,11 @@ class LedgerMachine(RuleBasedStateMachine):
         assert {self.keys[key] for key in busy} == permit.busy
         assert {self.keys[key] for key in known} == permit.answered.keys()
         dear = len(set(keys) - known - busy) > len(granted)
-        assert permit.refused == (StopReason.BUDGET_STOPPED if dear else None)
+        waits = bool(granted or self.model.live(run))
+        assert (permit.refused, permit.over_budget) == (
+            StopReason.BUDGET_STOPPED if dear and not waits else None,
+            dear and waits,
+        )
         made, until = permit.granted.items(), now + LEASE + JUMP
         self.model.grant(
             Attempt(id=number, key=self.numbers[key], run=run, shard=shard, worst=WORST, until=until)
@@ -196,6 +200,16 @@ class LedgerMachine(RuleBasedStateMachine):
             self.await_on_store(self.store.commit(TENANT, self.rows[first.run], settled))
 
         self.model.settle(first.run, done, COST)
+
+    @precondition(lambda self: self.model.attempts)
+    @rule(data=st.data(), micros=st.integers(1, WORST))
+    def a_retry_reserves_again(self, data: st.DataObject, micros: int) -> None:
+        """A call in flight may reserve more only as far as the budget allows."""
+        attempt = self.model.attempts[data.draw(st.sampled_from(sorted(self.model.attempts)))]
+
+        allowed = self.await_on_store(self.store.reserve_again(attempt.id, micros))
+
+        assert self.model.reserve_again(attempt, micros) == allowed
 
     def settled_call(self, attempt: Attempt, *, replied: bool) -> Settled:
         """Return the record of a call that has ended."""
@@ -233,7 +247,8 @@ class LedgerMachine(RuleBasedStateMachine):
         """A run is reopened with a budget for *more* calls than it has spent and reserved."""
         row, live = self.model.runs[run], len(self.model.live(run))
         calls = row.calls + live + more if row.budget.calls else 0
-        micros = row.cost + (live + more) * WORST if row.budget.cost_micros else 0
+        reserved = sum(attempt.worst for attempt in self.model.live(run))
+        micros = row.cost + reserved + more * WORST if row.budget.cost_micros else 0
         budget = Budget(cost_micros=micros, calls=calls)
 
         reopened = self.await_on_store(self.store.reopen_run(self.rows[run], budget))

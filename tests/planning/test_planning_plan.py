@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from judge.domain.dataset import Label, ListedComparison
@@ -7,6 +9,7 @@ from judge.domain.errors import InvalidInput, Precondition
 from judge.domain.outcome import AnnotatorKind, Order, Outcome
 from judge.domain.run import OrderPolicy, Pairing, PairPolicy, TurnPolicy
 from judge.planning.plan import Plan, make_plan
+from judge.planning.rounds import Rounds
 from judge.planning.selection import NamedComparisons
 from judge.ports.dataset_index import DatasetIndex, IndexedOutput, IndexedPrompt
 from support.dataset_indexes import full_index, index_of
@@ -149,3 +152,26 @@ def test_rows_beyond_32_bits_are_planned() -> None:
 
     assert far.hash == make_plan(index(), Pairing(), 1).hash
     assert [item.prompt - 2**40 for item in far.items(range(6))] == [1] * 6
+
+
+@pytest.mark.parametrize("policy", [PairPolicy.ALL, PairPolicy.RANDOM])
+def test_a_plan_has_no_more_positions_than_the_api_can_count(policy: PairPolicy) -> None:
+    """Four comparisons in one order may be repeated 2**29 - 1 times, and not once more."""
+    most = Pairing(policy=policy, count=4, orders=OrderPolicy.ONE, repeats=2**29 - 1)
+    two = index(("ada", "bob"))
+
+    largest = make_plan(two, most, judges=1)
+    with pytest.raises(InvalidInput, match="at most 2,147,483,647") as caught:
+        make_plan(two, replace(most, repeats=2**29), judges=1)
+
+    assert largest.n_positions == 2**31 - 4
+    assert (caught.value.field, caught.value.reason) == ("pairing.repeats", "TOO_MANY_PRESENTATIONS")
+
+
+def test_all_rounds_together_have_no_more_positions_than_the_api_can_count() -> None:
+    """An adaptive run is refused if its rounds together could be too large, even if the first one is not."""
+    pairing = Pairing(policy=PairPolicy.ADAPTIVE, count=4, round_size=1, orders=OrderPolicy.ONE, repeats=2**29)
+
+    assert make_plan(index(("ada", "bob")), pairing, judges=1).n_positions == 2**29
+    with pytest.raises(InvalidInput, match="at most 2,147,483,647"):
+        Rounds(index(("ada", "bob")), pairing, judges=1)

@@ -196,3 +196,24 @@ def test_law_7_no_request_has_a_field_for_an_address_a_key_or_a_template() -> No
     assert [
         (name, field) for name, fields in seen.items() for field in fields if forbidden & set(field.split("_"))
     ] == []
+
+
+@pytest.mark.parametrize(
+    "pairing",
+    [
+        {"repeats": 2**31 - 1},
+        {"repeats": 2**31 - 1, "policy": run_service_pb2.PAIR_POLICY_ADAPTIVE, "count": 1},
+        {"cache_tag": "x" * 257},
+        {"cache_tag": "a\0b"},
+    ],
+    ids=["repeats", "adaptive repeats", "long tag", "NUL in tag"],
+)
+async def test_a_run_that_is_refused_does_not_exist(client: JudgeClient, pairing: dict[str, Any]) -> None:
+    """A run that is too large is invalid and creates nothing, and runs can still be listed."""
+    await _fill(client)
+
+    with pytest.raises(JudgeClientError) as caught:
+        await client.create_run(_spec(**pairing))
+
+    assert caught.value.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert [run async for run in client.list_runs()] == []

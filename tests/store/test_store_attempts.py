@@ -128,8 +128,10 @@ async def test_a_budget_of_calls_is_kept(scene: Scene) -> None:
     second = await scene.permit(keys[2:], run)
 
     assert (len(first.granted), first.refused) == (2, None)
-    assert (list(second.granted), second.refused) == ([keys[2]], "BUDGET_STOPPED")
+    assert (list(second.granted), second.refused, second.over_budget) == ([keys[2]], None, True)
     await scene.store.commit(TENANT, run.row, [scene.called(k, a, n) for n, (k, a) in enumerate(first.granted.items())])
+    assert (await scene.permit(keys[3:], run)).over_budget
+    await scene.store.commit(TENANT, run.row, [scene.called(keys[2], second.granted[keys[2]], 2)])
     assert (await scene.permit(keys[3:], run)).refused == "BUDGET_STOPPED"
     assert (await scene.permit(keys[:2], run)).refused is None
 
@@ -141,7 +143,7 @@ async def test_a_budget_in_money_is_kept_at_the_worst_cost(scene: Scene) -> None
 
     first = await scene.permit(keys[:3], run, worst=40)
 
-    assert (len(first.granted), first.refused) == (2, "BUDGET_STOPPED")
+    assert (len(first.granted), first.refused, first.over_budget) == (2, None, True)
     await scene.store.commit(TENANT, run.row, [scene.called(k, a, n) for n, (k, a) in enumerate(first.granted.items())])
     assert len((await scene.permit(keys[2:], run, worst=40)).granted) == 2
 
@@ -154,3 +156,49 @@ async def test_a_lost_attempt_counts_against_the_budget_of_calls(scene: Scene) -
     await pass_time(scene.store, scene.clock, 75)
 
     assert (await scene.permit(keys, run)).refused == "BUDGET_STOPPED"
+
+
+async def test_a_budget_stops_a_run_only_when_nothing_is_in_flight(scene: Scene) -> None:
+    """A call that does not fit waits for calls in flight to settle at their real cost, whichever worker makes them."""
+    run = await scene.run(budget=Budget(cost_micros=100))
+    keys = await scene.keys(4)
+    first = await scene.permit(keys[:1], run, worst=60)
+
+    during = await scene.permit(keys[1:], run, worst=60)
+    await scene.store.commit(TENANT, run.row, [scene.called(keys[0], first.granted[keys[0]], 0)])
+    after = await scene.permit(keys[1:2], run, worst=60)
+    await scene.store.commit(TENANT, run.row, [scene.called(keys[1], after.granted[keys[1]], 1)])
+    last = await scene.permit(keys[2:], run, worst=90)
+
+    assert (during.granted, during.refused, during.over_budget) == ({}, None, True)
+    assert (list(after.granted), after.over_budget) == ([keys[1]], False)
+    assert (last.granted, last.refused, last.over_budget) == ({}, "BUDGET_STOPPED", False)
+
+
+async def test_a_budget_does_not_wait_for_calls_that_nobody_settles(scene: Scene) -> None:
+    """What a dead worker had in flight is booked at its worst once its time is over, even if nobody asks for it."""
+    run = await scene.run(budget=Budget(cost_micros=100))
+    keys = await scene.keys(3)
+    await scene.permit(keys[:1], run, worst=60)
+    assert (await scene.permit(keys[1:2], run, worst=60)).over_budget
+
+    await pass_time(scene.store, scene.clock, 75)
+    dear = await scene.permit(keys[1:2], run, worst=60)
+    cheap = await scene.permit(keys[1:2], run, worst=40)
+
+    assert (dear.refused, list(cheap.granted)) == ("BUDGET_STOPPED", [keys[1]])
+    assert (await scene.store.run(TENANT, "run-1")).cost_micros == 60
+
+
+async def test_a_retry_reserves_again_within_the_budget(scene: Scene) -> None:
+    """More is reserved only while the attempt is live, and as far as the budget allows."""
+    run = await scene.run(budget=Budget(cost_micros=100))
+    keys = await scene.keys(2)
+    attempt = (await scene.permit(keys[:1], run, worst=40)).granted[keys[0]]
+
+    answers = [await scene.store.reserve_again(attempt, micros) for micros in (50, 11, 10)]
+    full = await scene.permit(keys[1:], run, worst=1)
+    await scene.store.commit(TENANT, run.row, [scene.called(keys[0], attempt, 0)])
+    late = await scene.store.reserve_again(attempt, 1)
+
+    assert (answers, full.over_budget, late) == ([True, False, True], True, False)

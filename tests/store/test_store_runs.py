@@ -6,11 +6,14 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import update
 
 from judge.domain.errors import AlreadyExists, NotFound, RequestIdReused
 from judge.domain.outcome import ItemState
 from judge.domain.run import Budget, RunState
 from judge.ports.records import Settled, VerdictQuery
+from judge.rpc import encode
+from judge.store import schema as s
 
 if TYPE_CHECKING:
     from support.scene import Scene
@@ -147,3 +150,29 @@ async def test_rounds_are_read_in_order_and_their_end_is_no_round(scene: Scene) 
     assert (listed.round, run.round) == (2, 0)
     with pytest.raises(NotFound):
         await scene.store.add_round(run.row + 1, 0, b"\1", 1)
+
+
+async def test_a_row_that_cannot_be_read_breaks_no_list(scene: Scene) -> None:
+    """A run whose stored settings are no longer valid is listed with its state and counts, between the others."""
+    await scene.run("run-1")
+    broken = await scene.run("run-2")
+    await scene.run("run-3")
+    spec = {"dataset": "d", "judges": ["strict"], "pairing": {"repeats": 0}, "budget": {}}
+    await scene.store._db.write(lambda c: c.execute(update(s.run).where(s.run.c.id == broken.row).values(spec=spec)))
+
+    listed = await scene.store.runs(TENANT, "d", 0, 10)
+
+    assert [run.run_id for run in listed] == ["run-3", "run-2", "run-1"]
+    assert [run.reason for run in listed] == ["", "UNREADABLE", ""]
+    assert (listed[1].row, listed[1].state, listed[1].counts.planned) == (broken.row, RunState.RUNNING, 100)
+    assert encode.run(listed[1], TENANT).name == "runs/run-2"
+
+
+async def test_counts_that_the_api_cannot_hold_break_no_list(scene: Scene) -> None:
+    """A run from before sizes were checked is listed with the largest counts that the API can hold."""
+    await scene.run(planned=2**40)
+
+    (listed,) = await scene.store.runs(TENANT, "d", 0, 10)
+    counts = encode.run(listed, TENANT).counts
+
+    assert (listed.counts.planned, counts.planned, counts.pending) == (2**40, 2**31 - 1, 2**31 - 1)

@@ -106,12 +106,27 @@ class Ledger:
             self.runs[run].done.add(shard)
 
     def permit(self, run: int, keys: Sequence[int], worst: int, now: float) -> tuple[list[int], set[int]]:
-        """Return which of *keys* are granted, and which another attempt is calling. Expired attempts are orphaned."""
+        """Return which of *keys* are granted, and which another attempt is calling.
+
+        Expired attempts at these keys are orphaned, and if the run has a budget, so are all of its own.
+        """
         calling = {key: attempt for key in keys if key not in self.answered and (attempt := self.calling(key))}
         self.orphan(attempt for attempt in calling.values() if attempt.until < now)
         busy = {key for key, attempt in calling.items() if attempt.until >= now}
         free = [key for key in dict.fromkeys(keys) if key not in self.answered and key not in busy]
+        budget = self.runs[run].budget
+        if free and (budget.calls or budget.cost_micros):
+            self.orphan(attempt for attempt in self.live(run) if attempt.until < now)
         return free[: self._affordable(run, worst, len(free))], busy
+
+    def reserve_again(self, attempt: Attempt, micros: int) -> bool:
+        """Reserve *micros* more for an attempt, and return whether it is live and the budget allows that."""
+        budget, reserved = self.runs[attempt.run].budget, sum(live.worst for live in self.live(attempt.run))
+        allowed = attempt.state == "live" and (
+            not budget.cost_micros or self.runs[attempt.run].cost + reserved + micros <= budget.cost_micros
+        )
+        attempt.worst += micros * allowed
+        return allowed
 
     def _affordable(self, run: int, worst: int, wanted: int) -> int:
         row, live = self.runs[run], self.live(run)

@@ -1,0 +1,48 @@
+"""Encode how far a run is and what it spent.
+
+The API counts in 32 bits. A run that was stored before sizes were checked may have larger counts: they are encoded as
+the largest number that the API can hold, so that such a run can still be listed, watched and cancelled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from judge.api.v1 import run_service_pb2
+from judge.domain.run import MOST_POSITIONS, Run
+
+
+def counts(run: Run) -> run_service_pb2.RunCounts:
+    """Encode a run's progress.
+
+    Once the run has ended, presentations that were never started are counted by their final state.
+    """
+    by_status = {name: n for name, n in sorted(run.counts.by_status.items()) if n}
+    pending = run.counts.pending
+    if run.state.ended and run.never_started is not None and pending:
+        name = run.never_started.name.lower()
+        by_status[name] = by_status.get(name, 0) + pending
+        pending = 0
+    return run_service_pb2.RunCounts(
+        planned=_bounded(run.counts.planned),
+        pending=_bounded(pending),
+        reused=_bounded(run.counts.reused),
+        calls=_bounded(run.counts.calls),
+        repeated=_bounded(run.counts.repeated),
+        by_status={name: _bounded(n) for name, n in by_status.items()},
+    )
+
+
+def spending(run: Run) -> list[run_service_pb2.JudgeSpending]:
+    """Encode what each judge of a run used, in their order."""
+    return [
+        run_service_pb2.JudgeSpending(
+            judge=f"judges/{frozen.name}",
+            **{**asdict(spent), "calls": _bounded(spent.calls), "failed": _bounded(spent.failed)},
+        )
+        for frozen, spent in zip(run.judges, run.spent, strict=True)
+    ]
+
+
+def _bounded(number: int) -> int:
+    return min(number, MOST_POSITIONS)
