@@ -231,13 +231,14 @@ def _columns(score: Floats, information: Floats, weight: Floats | None) -> tuple
 def sum_battles(model: Model, *, each: bool) -> BattleSums:
     """The sums of prompts with a single battle.
 
-    Equal battles are counted together unless *each* is true, or they have weights.
+    Unless *each* is true, or the battles have weights, those of equal battles are counted together, and without a tie
+    parameter those of all battles of a pair, whose score is then the root of the mean square: only squares are used.
 
     >>> from judge.stats.battles import Battles
     >>> from judge.stats.bradley_terry import bradley_terry
     >>> model = bradley_terry(Battles.from_names(["a", "a", "b"], ["b", "b", "a"], ["left", "left", "left"])).model
     >>> sum_battles(model, each=False).times.tolist(), sum_battles(model, each=True).times.tolist()
-    ([2.0, 1.0], [1.0, 1.0, 1.0])
+    ([3.0], [1.0, 1.0, 1.0])
     """
     battles, cells, m = model.design.battles, model.design.cells, model.m
     if each or battles.weight is not None:
@@ -249,6 +250,12 @@ def sum_battles(model: Model, *, each: bool) -> BattleSums:
         by_tie = model.cell_derivatives(tie=True) if model.ties else None
         by_eta, factors = model.cell_derivatives(), cells.columns.T
         sides, times = [cells.left, cells.right], cells.weight
+        if by_tie is None and model.design.covariates is None:
+            pairs, at, times = _pairs_of(model, times)
+            squares = sums(at, cells.weight * np.square(by_eta[0]), times.size)
+            # Battles of a pair differ in the score alone.
+            by_eta = np.sqrt(squares / times), by_eta[1][pairs]
+            sides, factors = [side[pairs] for side in sides], factors[:, pairs]
     scores, informations = ([column] for column in by_eta)
     scores.append(-scores[0])
     informations.append(informations[0])
@@ -268,6 +275,18 @@ def sum_battles(model: Model, *, each: bool) -> BattleSums:
         times=times,
         p=model.parameters.size,
     )
+
+
+def _pairs_of(model: Model, weight: Floats) -> tuple[Ints, Ints, Floats]:
+    """The first cell of each pair, int32[k], the pair of each cell, and the summed *weight* of the pair, float64[k].
+
+    The two sides of a pair are interchangeable unless there is an effect of position.
+    """
+    left, right = model.design.cells.left.astype(np.intp), model.design.cells.right.astype(np.intp)
+    if not model.design.position:
+        left, right = np.minimum(left, right), np.maximum(left, right)
+    _, first, at = np.unique(left * model.m + right, return_index=True, return_inverse=True)
+    return first.astype(np.int32), at.astype(np.int32), sums(at, weight, first.size)
 
 
 def sum_sparse_prompts(model: Model, cluster: Ints, clusters: int) -> SparseSums:

@@ -1,5 +1,6 @@
 """The variance by own leverage against brute force with G x G matrices."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -260,19 +261,22 @@ def test_prompts_of_one_battle_have_the_same_sums_with_effects(
     """Summed by battle, as a whole or in parts, or by prompt, effects and tie parameters have the same variance."""
     battles = replace(random_battles(9, n=150, m=4, weighted=weighted), cluster=None)
     extra = np.random.default_rng(1).normal(size=(battles.n, 1))
-    for covariates in (None, Covariates(("x",), extra)):
-        model = bradley_terry(battles, ties=rule, position=True, covariates=covariates).model
+    for covariates, position in itertools.product((None, Covariates(("x",), extra)), (False, True)):
+        model = bradley_terry(battles, ties=rule, position=position, covariates=covariates).model
         by_prompt = sum_prompts(model, slice(None), np.arange(battles.n, dtype=np.int32), battles.n)
 
         by_battle = sum_battles(model, each=False)
 
         parts = [part for part, _ in by_battle.parts(40)]
-        pairs = ((by_prompt.score, by_prompt.alone), (by_prompt.information, by_prompt.noise))
-        ours = ((by_battle.score, by_battle.alone), (by_battle.information, by_battle.noise))
+        # Scores are only ever multiplied by scores.
+        pairs = ((by_prompt.score, by_prompt.score), (by_prompt.information, by_prompt.noise))
+        ours = ((by_battle.score, by_battle.score), (by_battle.information, by_battle.noise))
         in_parts = sum(part.cross(part.information, part.noise) for part in parts)
         np.testing.assert_allclose(in_parts, by_prompt.cross(*pairs[1]), atol=1e-10)
         for (first, second), (first_sum, second_sum) in zip(pairs, ours, strict=True):
             np.testing.assert_allclose(
                 by_battle.cross(first_sum, second_sum), by_prompt.cross(first, second), atol=1e-10
             )
-            np.testing.assert_allclose(by_battle.total(second_sum), by_prompt.total(second), atol=1e-10)
+        for column in ("alone", "information", "noise"):
+            ours_of, theirs_of = getattr(by_battle, column), getattr(by_prompt, column)
+            np.testing.assert_allclose(by_battle.total(ours_of), by_prompt.total(theirs_of), atol=1e-10)
