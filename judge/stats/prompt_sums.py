@@ -21,6 +21,8 @@ from judge.stats.paired_model import Model, Rows
 
 _TOGETHER = 1 << 20
 """The number of battles whose terms are in memory at once: 8 MB for each of a few columns."""
+_DENSE = 1 << 20
+"""The entries of a dense block of prompts and parameters: 8 MB."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +168,10 @@ class SparseSums:
         left, right = (
             csr_array((column, self.parameter, starts), shape=(self.prompts, self.p)) for column in (first, second)
         )
-        product: Floats = (left.T @ right).toarray()
+        product, together = np.zeros((self.p, self.p)), max(1, _DENSE // self.p)
+        for start in range(0, self.prompts, together):
+            # The product of two sparse arrays takes several times as long, because it is dense.
+            product += left[start : start + together].T @ right[start : start + together].toarray()
         return product
 
     def grouped(self, values: Floats, group: Ints, groups: int) -> Floats:
