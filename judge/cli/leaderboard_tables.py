@@ -78,8 +78,10 @@ def print_leaderboard(leaderboard: Leaderboard, title: str) -> None:
         if rating.HasField("order_sd"):
             out.print(f"{rating.contestant}: the rating varies by {rating.order_sd:.1f} over random orders (SD)")
         if rating.HasField("by_prompt") and abs(rating.by_prompt - rating.rating) >= NOTABLE:
-            by_prompt = f"{rating.by_prompt:.{digits}f}, {spread(rating.by_prompt_interval, digits)}"
-            out.print(f"{rating.contestant}: the win rate is {by_prompt}, if each prompt counts once")
+            known = rating.HasField("by_prompt_interval")
+            interval = f" ({level} {spread(rating.by_prompt_interval, digits)})" if known else ""
+            by_prompt = f"{rating.by_prompt:.{digits}f}{interval}"
+            out.print(f"{rating.contestant}: if each prompt counts once, the win rate is {by_prompt}.")
     for finding in leaderboard.goodness_of_fit.findings:
         out.print(finding)
     _print_methods(leaderboard)

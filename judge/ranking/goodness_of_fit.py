@@ -17,6 +17,8 @@ _MOST_NAMED = 3
 _TRIAD = 3
 _SMALL_P = 0.001
 """The flips do not resolve smaller p-values."""
+_UNLIMITED = 0.995
+"""An upper end of a share from here on is printed as 100%, which limits nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +211,8 @@ def _prompts_finding(share: Estimate, level: float) -> str:
             f"Prompts: about {share.value:.0%} of the variance of outcomes lies between prompts, without an interval: "
             f"{share.method.removeprefix('none: ')}."
         )
+    if share.low <= 0 and share.high >= _UNLIMITED:
+        return f"Prompts: cannot tell how much of the variance lies between prompts ({level:.0%} interval 0% to 100%)."
     if share.low <= 0:
         most = f"at most {share.high:.0%} of the variance of outcomes lies between prompts"
         return f"Prompts: {most} ({level:.0%} interval)."

@@ -19,7 +19,7 @@ FEWEST_DEGREES = 2.0
 """Intervals with fewer degrees of freedom are noted."""
 NONE = "none: "
 """What the reason of an interval that is missing begins with."""
-RELATIVE = "The other intervals are relative to the mean of the others."
+RELATIVE = "All other intervals are relative to the mean of the contestants that have one."
 
 
 def sorted_leaderboard(options: RankOptions, interval_method: str, rows: Sequence[RatingRow]) -> Leaderboard:
@@ -134,8 +134,8 @@ def interval_notes(fit: BradleyTerryFit, options: RankOptions) -> tuple[str, ...
     few = [name for name, degrees in zip(names, freedom, strict=True) if degrees < FEWEST_DEGREES]
     notes = list(without_interval(names, covariance.reasons))
     if unknown := unknown_anchors(fit, options):
-        notes = [f"No rating has an interval, because {unknown.removeprefix(NONE)}."]
-    elif notes and not _anchors(fit, options):
+        return (f"No rating has an interval, because {unknown.removeprefix(NONE)}.",)
+    if notes and not _anchors(fit, options):
         notes = [f"{note} {RELATIVE}" for note in notes]
     if few:
         notes.append(f"The intervals of these depend mostly on one or two prompts: {', '.join(few)}.")

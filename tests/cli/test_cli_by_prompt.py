@@ -40,4 +40,14 @@ def test_the_win_rate_by_prompt_is_printed_where_it_differs(
 
     leaderboard_tables.print_leaderboard(Leaderboard(ratings=[rating], scale=RATING_SCALE_SHARE, level=0.95), "people")
 
-    assert ("able: the win rate is 0.700" in capsys.readouterr().out) is printed
+    sentence = "able: if each prompt counts once, the win rate is 0.700 (95% interval 0.600 to 0.800)."
+    assert (sentence in " ".join(capsys.readouterr().out.split())) is printed
+
+
+def test_a_win_rate_by_prompt_without_an_interval_is_printed_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    """There is no dash in its place."""
+    ratings = [Rating(contestant="able", rating=0.8, by_prompt=0.7)]
+
+    leaderboard_tables.print_leaderboard(Leaderboard(ratings=ratings, scale=RATING_SCALE_SHARE, level=0.95), "people")
+
+    assert "able: if each prompt counts once, the win rate is 0.700.\n" in capsys.readouterr().out

@@ -168,3 +168,13 @@ def test_win_rates_count_the_battles_that_they_are_of() -> None:
     options = RankOptions(reference="c01", method="win-rate")
 
     assert {(row.n, row.prompts) for row in rank(design_from_battles(battles, options), options).ratings} == {(20, 20)}
+
+
+def test_an_interval_from_none_to_all_of_the_variance_says_that_nothing_is_known() -> None:
+    """The few outcomes on five prompts do not limit how much of the variance lies between prompts."""
+    rng, pairs = np.random.default_rng(0), ("ab", "bc", "ac")
+    rows = [(*pair, "left" if rng.random() < 0.5 else "right", prompt) for prompt in range(5) for pair in pairs]
+    left, right, words, prompts = zip(*rows, strict=True)
+    *_, finding = report_on(Battles.from_names(left, right, words, cluster=prompts)).findings
+
+    assert finding == ("Prompts: cannot tell how much of the variance lies between prompts (95% interval 0% to 100%).")
