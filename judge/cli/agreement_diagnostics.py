@@ -195,8 +195,8 @@ def _self_preference(preference: Estimated) -> None:
         console().print(f"Self-preference: cannot tell: {reason}.")
         return
     console().print(
-        f"Self-preference: its own family scores {change(preference)} compared with what the source's view of the "
-        f"others implies, over {preference.n:,} comparisons on {preference.prompts:,} prompts."
+        f"Self-preference: the source scores its own family {change(preference)} above what the target's outcomes "
+        f"predict, over {preference.n:,} comparisons on {preference.prompts:,} prompts."
     )
 
 
@@ -222,8 +222,8 @@ def cascade(report: AgreementReport) -> None:
     table("Cascade: the source answers where it is sure", columns, rows)
     if rule.HasField("threshold"):
         words = (
-            f"Where it is at least {rule.threshold:.3f} sure ({rule.share:.0%} of comparisons), agreement is at least "
-            f"{rule.target:g}"
+            f"If the source alone answers the {rule.share:.0%} of comparisons where it is at least "
+            f"{rule.threshold:.3f} sure, its agreement on these is at least {rule.target:g}"
         )
     else:
         words = f"No threshold guarantees an agreement of {rule.target:g}"

@@ -286,8 +286,8 @@ def _print_anchoring(leaderboard: Leaderboard) -> None:
         more, wider = anchoring.twice_the_labels, anchoring.twice_the_prompts
         better = "More labels per prompt help more." if more < wider else "More prompts help more."
         out.print(
-            f"Twice the labels on these prompts would multiply standard errors by {more:.2f}; as many labels on twice "
-            f"the prompts, by {wider:.2f}. {better}"
+            f"If you double the labels, standard errors are multiplied by {more:.2f} with the new labels on the same "
+            f"prompts, and by {wider:.2f} with them on new prompts. {better}"
         )
     if anchoring.assumed_random:
         out.print("No label has a selection probability, so labels are treated as drawn at random.")

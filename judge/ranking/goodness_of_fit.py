@@ -149,7 +149,7 @@ def _tested_pairs(report: FitReport) -> str:
     if not unlike:
         return (
             f"none of {tested:,} scores differs significantly from what the ratings predict "
-            f"(smallest {_p(first.p)}, {adjusted}), which does not show that the ratings fit all."
+            f"(smallest {_p(first.p)}, {adjusted}). Smaller misfits may remain."
         )
     if report.single_triad:
         return (
@@ -175,8 +175,8 @@ def _cycles_finding(report: FitReport) -> str:
     cycles = [row for row in report.triads if row.cyclic]
     if not report.triads:
         return (
-            f"Cycles: none is significant (smallest {_p(report.smallest_triad_p)}, {adjusted}), which does not "
-            "show that there are none."
+            f"Cycles: none is significant (smallest {_p(report.smallest_triad_p)}, {adjusted}). Weaker "
+            "cycles may remain."
         )
     if not cycles:
         return (

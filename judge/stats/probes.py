@@ -172,7 +172,7 @@ def style_effects(votes: ProbeVotes, style: Covariates, level: float = 0.95) -> 
 
 
 def family_effect(votes: ProbeVotes, family: Collection[int], level: float = 0.95) -> Estimate:
-    """Estimate how much higher the judge scores a *family* (codes of contestants) than its view of the others implies.
+    """Estimate how much higher the judge scores a *family* (codes of contestants) than people's scores predict.
 
     The effect is a share of a comparison between the family and another contestant: the log odds times the mean of
     p (1 - p), the change of the judge's score per log odds. Raises StatisticsError as `bradley_terry` does, for a level
