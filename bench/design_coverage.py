@@ -44,7 +44,7 @@ class Tally:
     ranked: int = 0
     fitted: int = 0
 
-    def worst(self, kind: int) -> tuple[float, float]:
+    def worst(self, kind: int) -> tuple[float, int]:
         """The lowest coverage of a contestant with at least half of its intervals printed, and in how many of them.
 
         *kind* is `RATINGS` or `DIFFERENCES`.
@@ -52,10 +52,10 @@ class Tally:
         held, printed = self.held[kind], self.printed[kind]
         usual = (printed > 0) & (printed * 2 >= self.fitted)
         if not usual.any():
-            return float("nan"), 0.0
+            return float("nan"), 0
         shares = np.where(usual, held / np.where(usual, printed, 1.0), np.inf)
         at = int(shares.argmin())
-        return float(shares[at]), float(printed[at])
+        return float(shares[at]), int(printed[at])
 
     @property
     def width(self) -> float:
@@ -158,7 +158,7 @@ def _figures(tally: Tally, replicates: int, *, must: bool) -> Iterator[Figure]:
 
 
 def _figure(
-    name: str, value: float, n: float, least: float | None, peer: str = "", width: float | None = None
+    name: str, value: float, n: int, least: float | None, peer: str = "", width: float | None = None
 ) -> Figure:
     """A coverage in *n* replicates, with its Monte-Carlo error, and the goal if there is one."""
     error = monte_carlo_error(GOAL, n) if n else float("nan")
