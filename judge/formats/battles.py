@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from judge.formats.lines import parse_row, read_rows
 _ONE_OF = {"winner_model_a": "left", "winner_model_b": "right", "winner_tie": "tie"}
 """Columns of 0 and 1 that replace a winner, as in Chatbot Arena's table of 55,000 preferences."""
 _PROMPT = ("prompt_id", "question_id")
+_NEEDED = (("left", "model_a"), ("right", "model_b"), ("outcome", "winner"))
 _COLUMNS = {"left", "model_a", "right", "model_b", "outcome", "winner", "weight", *_PROMPT, *_ONE_OF}
 _ENDINGS = ("csv", "parquet", "jsonl", "ndjson")
 _ROWS = 1 << 14
@@ -38,7 +39,10 @@ def read(path: Path) -> Iterator[Battle]:
 
 
 def read_with_warnings(path: Path) -> tuple[list[Battle], tuple[str, ...]]:
-    """Read the battles of a file like `read`, and say which of its columns are missing or were not used."""
+    """Read the battles of a file like `read`, and say what of it is missing, was not used, or looks like a slip.
+
+    Raises InvalidInput for a file without battles, too.
+    """
     names: dict[str, None] = {}
 
     def battle(number: int, row: Row) -> Battle:
@@ -46,19 +50,35 @@ def read_with_warnings(path: Path) -> tuple[list[Battle], tuple[str, ...]]:
         return _battle(number, row)
 
     battles = list(_read(path, battle))
-    return battles, tuple(_warnings(path, names)) if battles else ()
+    if not battles:
+        raise InvalidInput(path.name, f"{path} has no battles", reason="NO_BATTLES")
+    return battles, (*_warnings(path, names, battles), *_alike(battles))
 
 
-def _warnings(path: Path, names: Iterable[str]) -> Iterator[str]:
+def _warnings(path: Path, names: Iterable[str], battles: Sequence[Battle]) -> Iterator[str]:
     unused = [name for name in names if name not in _COLUMNS]
+    narrow = "if several of them are on one prompt, the intervals are too narrow"
+    alone = sum(not battle.prompt_id for battle in battles)
     if not set(_PROMPT).intersection(names):
+        yield (f"{path} has no column {' or '.join(_PROMPT)}, so each battle counts as a prompt of its own: {narrow}")
+    elif alone:
+        have, count = ("has", "counts") if alone == 1 else ("have", "each count")
         yield (
-            f"{path} has no column {' or '.join(_PROMPT)}, so each battle counts as a prompt of its own: if several "
-            "battles are on one prompt, the intervals are too narrow"
+            f"{alone:,} of {len(battles):,} battles of {path} {have} no prompt and {count} as a prompt of "
+            f"{'its' if alone == 1 else 'their'} own: {narrow}"
         )
     if unused:
         more = f" and {len(unused) - _MOST_NAMED:,} more" if len(unused) > _MOST_NAMED else ""
         yield f"columns of {path} that are not used: {', '.join(unused[:_MOST_NAMED])}{more}"
+
+
+def _alike(battles: Sequence[Battle]) -> Iterator[str]:
+    """Yield the contestants whose names differ only in spaces, or in upper and lower case."""
+    alike: dict[str, set[str]] = {}
+    for name in {name for battle in battles for name in (battle.left, battle.right)}:
+        alike.setdefault("".join(name.split()).casefold(), set()).add(name)
+    for names in sorted(sorted(names) for names in alike.values() if len(names) > 1):
+        yield f"{', '.join(map(repr, names))} count as different contestants, although only spaces or capitals differ"
 
 
 def _read(path: Path, battle: Callable[[int, Row], Battle]) -> Iterator[Battle]:
@@ -82,7 +102,13 @@ def _battle(number: int, row: Row) -> Battle:
         if len(outcomes) != 1:
             raise ValueError(f"has {len(outcomes)} winners: exactly one of {', '.join(_ONE_OF)} must be 1")
         row = {**row, "outcome": outcomes[0]}
-    return jsonl.battle(number, row)
+    for names in _NEEDED:
+        if all(name not in row for name in names):
+            raise ValueError(f"has no {' or '.join(names)}. It has the fields {', '.join(row) or 'none'}")
+    battle = jsonl.battle(number, row)
+    if battle.left == battle.right:
+        raise ValueError(f"has {battle.left!r} on both sides")
+    return battle
 
 
 def _csv(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

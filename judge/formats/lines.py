@@ -91,7 +91,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 def _object(name: str, place: str, line: bytes) -> Row:
     try:
-        row = json.loads(line.decode("utf-8"), parse_constant=_no_number, object_pairs_hook=_distinct)
+        row = json.loads(line.decode("utf-8").rstrip(), parse_constant=_no_number, object_pairs_hook=_distinct)
         if b"\\u" in line:
             # UTF-8 has no lone surrogates, but an escape sequence can write one.
             json.dumps(row, ensure_ascii=False).encode("utf-8")

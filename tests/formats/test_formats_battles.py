@@ -65,7 +65,10 @@ def test_formats_battles_of_columns_of_winners(tmp_path: Path) -> None:
             "line 3 has the outcome 'a', which means left, but a contestant",
         ),
         ("b.csv", "left,right,outcome\nm,tie,tie\n", "line 2 .*'tie', which means tie, but a contestant has"),
-        ("b.csv", "left,outcome\nm,tie\n", "line 2 has no field 'right'"),
+        ("b.csv", "left,outcome\nm,tie\n", "line 2 has no right or model_b. It has the fields left, outcome"),
+        ("b.csv", "left,right,outcome\nm,n,left\nn,n,left\n", "line 3 has 'n' on both sides"),
+        ("b.jsonl", '{"left": "m", "right": "n" "outcome": "left"}\n', "line 1 is not valid JSON: .* in column 28"),
+        ("b.jsonl", '{"left": "m", "right": "n"\n', "line 1 is not valid JSON: .* in column 27"),
         ("b.csv", "model_a,model_b,winner_model_a,winner_model_b,winner_tie\nm,n,1,1,0\n", "line 2 has 2 winners"),
         ("b.csv.gz", "left", "is not valid CSV"),
         ("b.parquet", "left", "is not valid Parquet"),
@@ -89,6 +92,35 @@ def test_formats_columns_that_are_missing_or_not_used_are_named(tmp_path: Path) 
     _, (no_prompts, not_used) = read_with_warnings(unknown)
     assert "has no column prompt_id or question_id, so each battle counts as a prompt of its own" in no_prompts
     assert not_used.endswith("that are not used: prompt")
+
+
+def test_formats_battles_without_a_prompt_are_counted(tmp_path: Path) -> None:
+    """A column of prompts with gaps makes intervals too narrow as well, if less so."""
+    (path := tmp_path / "gaps.csv").write_text("left,right,outcome,prompt_id\nm,n,left,q1\nm,n,left,\n", "utf-8")
+
+    _, (warning,) = read_with_warnings(path)
+
+    assert "1 of 2 battles of " in warning
+    assert "has no prompt and counts as a prompt of its own" in warning
+
+
+def test_formats_names_that_print_alike_are_named(tmp_path: Path) -> None:
+    """A space at the end of a name makes two contestants of one."""
+    (path := tmp_path / "slips.csv").write_text(
+        "left,right,outcome,prompt_id\nm,n,left,q1\nm ,n,left,q2\nN,m,tie,q3\n", "utf-8"
+    )
+
+    _, warnings = read_with_warnings(path)
+
+    assert [warning.partition(" count as")[0] for warning in warnings] == ["'N', 'n'", "'m', 'm '"]
+
+
+def test_formats_a_file_without_battles_is_named(tmp_path: Path) -> None:
+    """A header alone is not a leaderboard."""
+    (path := tmp_path / "none.csv").write_text("left,right,outcome\n", "utf-8")
+
+    with pytest.raises(InvalidInput, match=r"none\.csv has no battles"):
+        read_with_warnings(path)
 
 
 @pytest.mark.parametrize(
