@@ -157,9 +157,7 @@ def _figures(tally: Tally, replicates: int, *, must: bool) -> Iterator[Figure]:
     )
 
 
-def _figure(
-    name: str, value: float, n: int, least: float | None, peer: str = "", width: float | None = None
-) -> Figure:
+def _figure(name: str, value: float, n: int, least: float | None, peer: str = "", width: float | None = None) -> Figure:
     """A coverage in *n* replicates, with its Monte-Carlo error, and the goal if there is one."""
     error = monte_carlo_error(GOAL, n) if n else float("nan")
     return Figure(

@@ -289,8 +289,8 @@ def _at_the_margin(star: Star, scale: str, n_contestants: int, replicates: int) 
     wrong = np.zeros((2, replicates, k), dtype=bool)
     for replicate in range(replicates):
         cells = SCALES[scale](star.draw(rng, scores))
-        two_sided = [intervals(cells, np.full(k, 1 - 0.05 / k), 0.95)]
         for row, adjustment in zip(wrong, (NONE, HOLM), strict=True):
+            two_sided = levels([cells], adjustment, np.random.default_rng(0))
             (result,) = equivalences([cells], margin, adjustment, two_sided)
             row[replicate] = [answer is Answer.YES for answer in result.equivalent]
     slack = 2 * monte_carlo_error(ERROR_RATE, replicates)

@@ -37,14 +37,27 @@ AVERAGE = "average"
 """What win rates are against without a reference contestant: a contestant of average rating."""
 STANDINGS = {0: "-", 1: "ahead", 2: "behind", 3: "cannot tell"}
 ANSWERS = {0: "-", 1: "yes", 2: "no", 3: "cannot tell"}
-TIES = {"half-win": "ties count as half a win", "input": "ties count as given"}
+TIES = {
+    "half-win": "ties count as half a win",
+    "input": "ties count as given",
+    "davidson": "ties by the model of Davidson",
+    "rao-kupper": "ties by the model of Rao and Kupper",
+}
+INFERENCES = {
+    "new-prompts": "for new prompts",
+    "fixed-prompts": "for the same prompts again",
+    "annotators": "for new annotators",
+    "prompts-and-annotators": "for new prompts and new annotators",
+    "unclustered": "as if all battles were independent",
+}
+ADJUSTMENTS = {"none": "not adjusted", "holm": "adjusted by Holm's method", "max-t": "adjusted by max-t"}
 RECONCILE = {
     "tie": "A comparison whose two orders disagree is a tie.",
     "drop": "A comparison whose two orders disagree is dropped.",
     "each": "Each order counts on its own.",
     "soft": "A comparison whose two orders disagree is a fractional win.",
 }
-"""What the values of two fields mean, in words."""
+"""What the values of these fields mean, in words."""
 
 
 def print_leaderboard(leaderboard: Leaderboard, title: str) -> None:
@@ -72,8 +85,12 @@ def print_leaderboard(leaderboard: Leaderboard, title: str) -> None:
     _standings(leaderboard, digits)
     _equivalences(leaderboard, digits)
     for effect in leaderboard.effects:
-        unit = "log of the tie parameter" if effect.name == "ties" else "log odds"
-        out.print(f"{effect.name}: {effect.value:+.3f} {unit}, {spread(effect.interval, 3)}")
+        interval = f"{level} {spread(effect.interval, 3)}"
+        if effect.name == "ties":
+            out.print(f"Tie parameter: its log is {effect.value:+.3f} ({interval}); higher means more ties.")
+        else:
+            name = "Advantage of the left side" if effect.name == "position" else effect.name
+            out.print(f"{name}: {effect.value:+.3f} log odds ({interval})")
     for rating in leaderboard.ratings:
         if rating.HasField("order_sd"):
             out.print(f"{rating.contestant}: the rating varies by {rating.order_sd:.1f} over random orders (SD)")
@@ -92,8 +109,10 @@ def print_leaderboard(leaderboard: Leaderboard, title: str) -> None:
 def _interval_method(leaderboard: Leaderboard) -> str:
     """The method of the intervals, or why there are none; with annotators as clusters, they are what is counted."""
     method = leaderboard.interval_method
-    by_annotator = method.startswith("none: ") and word(leaderboard, "inference") == "annotators"
-    return method.replace("prompt", "annotator") if by_annotator else method
+    inference = word(leaderboard, "inference")
+    if not method.startswith("none: "):
+        return f"{method}, {INFERENCES.get(inference, inference)}"
+    return method.replace("prompt", "annotator") if inference == "annotators" else method
 
 
 def _print_methods(leaderboard: Leaderboard) -> None:
@@ -104,8 +123,6 @@ def _print_methods(leaderboard: Leaderboard) -> None:
         f"intervals: {_interval_method(leaderboard)}",
         TIES.get(leaderboard.ties, f"ties: {leaderboard.ties}"),
     ]
-    if (inference := word(leaderboard, "inference")) != "new-prompts":
-        methods.append(f"inference over {inference}")
     if leaderboard.adaptive:
         methods.append("pairs chosen adaptively")
     if leaderboard.ridge:
@@ -196,10 +213,26 @@ def _standings(leaderboard: Leaderboard, digits: int) -> None:
     ]
     first = leaderboard.standings[0]
     adjustment = word(first, "adjustment")
-    adjusted = "not adjusted" if adjustment == "none" else f"adjusted for multiple comparisons by {adjustment}"
-    title = f"Compared with {first.reference_contestant}, {adjusted}"
+    adjusted = ADJUSTMENTS[adjustment] + " for multiple comparisons" * (adjustment != "none")
+    title = f"Compared with {first.reference_contestant}, at the {leaderboard.level:.0%} level, {adjusted}"
     needed = [f"prompts needed\n{_wanted(wanted[0], word(leaderboard, 'scale'))}"] if wanted else []
     table(title, ("contestant", "is", "by", "interval", "detectable", *needed), rows)
+    _print_meaning(leaderboard, adjustment, needed=bool(wanted))
+
+
+def _print_meaning(leaderboard: Leaderboard, adjustment: str, *, needed: bool) -> None:
+    """Say what the intervals of the standings, and what can be detected, mean; nothing if there is neither."""
+    if not any(row.HasField("detectable_difference") for row in leaderboard.standings):
+        return
+    wrong = f"All answers together are wrong in at most {1 - leaderboard.level:.0%} of reports."
+    at_once = {"holm": f"{wrong} The intervals belong to the answers, and do not hold all at once.", "max-t": wrong}
+    lines = [at_once.get(adjustment, ""), "Ranks are adjusted for all pairs, so they can be wider."]
+    lines.append("A detectable difference would be seen with a power of 80%.")
+    if needed:
+        lines.append(
+            "Prompts needed are prompts of the present mix, whether or not the contestant answers all of them."
+        )
+    console().print(" ".join(filter(None, lines)) + "\n")
 
 
 def _wanted(difference: float, scale: str) -> str:
@@ -226,7 +259,8 @@ def _equivalence(tests: Sequence[tuple[ContestantStanding, Equivalence]], unit: 
         for row, test in tests
     ]
     first, test = tests[0]
-    title = f"As good as {first.reference_contestant}, within {test.margin:g} {unit}, by two one-sided tests"
+    adjusted = ADJUSTMENTS["none" if word(first, "adjustment") == "none" else "holm"]
+    title = f"As good as {first.reference_contestant}, within {test.margin:.3g} {unit}, {adjusted}"
     table(title, ("contestant", "as good", "not worse", "interval"), rows)
 
 

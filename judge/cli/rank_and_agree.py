@@ -76,6 +76,10 @@ def rank_command(
     """
     options = ranking_options(**values)
     battles = _battles(source)
+    if battles is not None:
+        given = {"--dataset": dataset, "--reconcile": values["reconcile"], "--parser": values["parser"]}
+        if unused := [option for option, value in given.items() if value]:
+            raise click.UsageError(f"{source} is a file of battles: leave out {', '.join(unused)}")
 
     async def work() -> None:
         async with connected(service) as client:
@@ -92,7 +96,10 @@ def rank_command(
         elif parquet is not None:
             leaderboard_parquet(leaderboard, parquet)
         else:
-            print_leaderboard(leaderboard, f"Ranking by {source}")
+            anchor = leaderboard.anchoring.labels_source
+            print_leaderboard(
+                leaderboard, f"Ranking by {anchor}, helped by {source}" if anchor else f"Ranking by {source}"
+            )
 
     run(work())
 

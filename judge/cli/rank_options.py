@@ -135,8 +135,9 @@ def ranking_options(
     """
     from judge.api.v1 import ranking_service_pb2  # noqa: PLC0415  # grpc's messages when needed
 
-    if fields.get("difference_to_detect") is not None and not fields.get("reference_contestant"):
-        raise click.UsageError("--difference-to-detect is a difference from a contestant: name it with --reference")
+    for name, option in (("difference_to_detect", "--difference-to-detect"), ("adjustment", "--adjust")):
+        if fields.get(name) is not None and not fields.get("reference_contestant"):
+            raise click.UsageError(f"{option} is for comparisons with a contestant: name it with --reference")
     if largest:
         fields["degenerate"] = ranking_service_pb2.DEGENERATE_LARGEST
     return ranking_service_pb2.RankingOptions(

@@ -36,7 +36,7 @@ from judge.stats.two_way_ratings import two_way_covariance
 from judge.stats.win_rate import WinRates, advantages, win_rates
 
 ELO_NOTE = "Online Elo depends on the order of the battles; Bradley-Terry does not."
-PERMUTED_NOTE = "order_sd is the standard deviation over random orders of the battles; it is not an interval."
+PERMUTED_NOTE = "How far a rating varies over random orders of the battles is not its interval."
 POSITION_NOTE = (
     "The position effect is unbounded here, so it is not fitted; showing all comparisons in both orders balances it."
 )

@@ -20,7 +20,8 @@ from judge.votes.votes import WHOLE, Part, Taking
 
 TIES = {"bradley-terry": HALF_WIN, DAVIDSON: DAVIDSON, RAO_KUPPER: RAO_KUPPER}
 """The tie rule of each method that fits strengths."""
-METHODS = (*TIES, "elo", "elo-permuted", "win-rate")
+_ELO = ("elo", "elo-permuted")
+METHODS = (*TIES, *_ELO, "win-rate")
 TWO_WAY = "prompts-and-annotators"
 OVER_PROMPTS = "new-prompts"
 INFERENCES = (OVER_PROMPTS, "fixed-prompts", "annotators", "unclustered", TWO_WAY)
@@ -154,6 +155,9 @@ class RankOptions:
             names = ", ".join(name for name, is_set in fitted.items() if is_set)
             message = f"method {self.method} has no {names}; choose one of {', '.join(TIES)}, or leave {names} out"
             raise InvalidInput(f"options.{names}", message)
+        if self.method in _ELO and self.reference:
+            message = f"method {self.method} has no comparisons with a reference contestant; leave it out"
+            raise InvalidInput("options.reference_contestant", message)
         if self.method not in TIES and self.inference == TWO_WAY:
             raise InvalidInput(
                 "options.inference",
@@ -167,7 +171,7 @@ class RankOptions:
         for name in (name for name, margin in margins.items() if margin):
             if not self.reference:
                 raise InvalidInput(f"options.{name}", f"{name} needs a reference contestant")
-            if self.method in ("elo", "elo-permuted") or (self.method == "win-rate" and name == "within"):
+            if self.method in _ELO or (self.method == "win-rate" and name == "within"):
                 raise InvalidInput(f"options.{name}", f"method {self.method} has no {name}")
             if 2 * self.level <= 1:  # the interval of one-sided tests has the level 2 * level - 1
                 raise InvalidInput("options.level", f"{name} needs a level of more than 0.5, not {self.level}")

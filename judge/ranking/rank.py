@@ -21,7 +21,7 @@ from judge.ranking.methods import fit_leaderboard
 from judge.ranking.options import TIES, RankOptions
 from judge.ranking.standings import adjust_standings, share_rows
 from judge.ranking.variance import variance_of
-from judge.stats.components import strong_components, unrankable
+from judge.stats.components import rankable, strong_components, unrankable
 from judge.votes.juries import without
 from judge.votes.votes import SourceVotes
 
@@ -29,6 +29,8 @@ ADAPTIVE_NOTE = "The pairs were chosen adaptively, in {rounds}; the uniform samp
 SOME_ADAPTIVE_NOTE = (
     "Some of the pairs were chosen adaptively; rank their run as run:RUN/JUDGE to see its uniform sample alone."
 )
+_MOST_NAMED = 8
+"""More contestants of a group are counted, not named."""
 
 
 def build_leaderboard(
@@ -61,11 +63,15 @@ def build_leaderboard(
 def rank(design: BattleDesign, options: RankOptions) -> Leaderboard:
     """Rank the contestants of *design*.
 
-    Raises Incomparable, with the components, where contestants cannot be put on one scale and the options do not ask
-    for the largest component; InvalidInput for options that name a contestant without a battle.
+    Raises Incomparable, with the components, where contestants cannot be put on one scale, unless the options ask for
+    the largest component and there is one; InvalidInput for options that name a contestant without a battle.
     """
     _check_contestants(design.battles.contestants, options)
-    return adjust_standings([_fit(design, options)], options)[0]
+    leaderboard = _fit(design, options)
+    if not leaderboard.ratings:
+        names, wins = design.battles.contestants, design.battles.counts().wins
+        raise Incomparable(_why_incomparable(names, wins), leaderboard.components)
+    return adjust_standings([leaderboard], options)[0]
 
 
 def _rank_what_can_be(votes: SourceVotes, options: RankOptions, style: Style | None) -> Leaderboard:
@@ -121,9 +127,18 @@ def _rankable(
 
 
 def _why_incomparable(names: Sequence[str], wins: Floats) -> str:
+    """Why the contestants *names* have no common scale, the groups that have one each, and what can be done."""
     reasons = "; ".join(f"{names[i]} {reason}" for i, reason in sorted(unrankable(wins).items()))
-    advice = "to rank the others, use the largest component (--largest)"
-    return f"the contestants cannot be put on one scale: {reasons}; {advice}"
+    groups = [_listed([names[i] for i in group]) for group in strong_components(wins) if len(group) > 1]
+    by_group = f"; {len(groups):,} groups have a scale of their own: {'; '.join(groups)}" if len(groups) > 1 else ""
+    kept = _listed([names[i] for i in rankable(wins)])
+    advice = f"--largest ranks {kept}" if kept else "no group is larger than all others, so add battles between them"
+    return f"the contestants cannot be put on one scale: {reasons}{by_group}; {advice}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else ""
+    return f"{', '.join(names[:_MOST_NAMED])}{more}"
 
 
 def _slices(

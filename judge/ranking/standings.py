@@ -17,7 +17,7 @@ from judge.ranking.leaderboard import UNSPECIFIED, EquivalenceRow, Leaderboard, 
 from judge.ranking.options import OVER_PROMPTS, RankOptions
 from judge.stats.bradley_terry import BradleyTerryFit
 from judge.stats.cluster_intervals import ALIKE, FEWEST
-from judge.stats.equivalence import equivalences
+from judge.stats.equivalence import Answer, equivalences
 from judge.stats.planning_power import detectable, prompts_needed
 from judge.stats.scorecard import Block, critical_values, intervals, levels
 from judge.stats.win_rate import WinRates
@@ -74,14 +74,33 @@ def adjust_standings(leaderboards: Sequence[Leaderboard], options: RankOptions) 
         for leaderboard, block, column in zip(compared, blocks, cell_levels, strict=True)
     ]
     if options.within:
-        tests = _equivalence_rows(blocks, options, options.within, options.scale_factor, strictest)
+        tests = _equivalence_rows(blocks, options, options.within, options.scale_factor, cell_levels)
         adjusted = _with_tests(adjusted, tests, lambda row, test: replace(row, within=test))
     if options.within_win_rate:
         scores = [leaderboard.score_block for leaderboard in compared if leaderboard.score_block is not None]
-        tests = _equivalence_rows(scores, options, options.within_win_rate, 1.0, strictest)
+        tests = _equivalence_rows(scores, options, options.within_win_rate, 1.0, cell_levels)
         adjusted = _with_tests(adjusted, tests, lambda row, test: replace(row, within_win_rate=test))
     remaining = iter(adjusted)
-    return tuple(leaderboard if leaderboard.block is None else next(remaining) for leaderboard in leaderboards)
+    return tuple(
+        _cannot_tell(leaderboard, options) if leaderboard.block is None else next(remaining)
+        for leaderboard in leaderboards
+    )
+
+
+def _cannot_tell(leaderboard: Leaderboard, options: RankOptions) -> Leaderboard:
+    """*leaderboard*, which has no intervals, with tests of equivalence that tell nothing where they were asked for."""
+
+    def untested(margin: float) -> EquivalenceRow | None:
+        unknown, answer = math.nan, Answer.CANNOT_TELL
+        if not margin:
+            return None
+        return EquivalenceRow(margin=margin, low=unknown, high=unknown, equivalent=answer, non_inferior=answer)
+
+    within = untested(round(options.scale_factor * options.within, 6))
+    rows = [
+        replace(row, within=within, within_win_rate=untested(options.within_win_rate)) for row in leaderboard.standings
+    ]
+    return replace(leaderboard, standings=tuple(rows))
 
 
 def _with_intervals(leaderboard: Leaderboard, block: Block, cell_levels: Floats) -> Leaderboard:
@@ -131,11 +150,10 @@ def _with_planning(leaderboard: Leaderboard, block: Block, level: float) -> Lead
 
 
 def _equivalence_rows(
-    blocks: Sequence[Block], options: RankOptions, margin: float, factor: float, strictest: float
+    blocks: Sequence[Block], options: RankOptions, margin: float, factor: float, cell_levels: Sequence[Floats]
 ) -> list[list[EquivalenceRow]]:
     """The tests of all cells of *blocks* against a *margin*, in units times *factor*."""
-    two_sided = [intervals(block, np.full(block.difference.size, strictest), options.level) for block in blocks]
-    results = equivalences(blocks, margin, options.adjustment, two_sided, options.level)
+    results = equivalences(blocks, margin, options.adjustment, cell_levels, options.level)
     rows = []
     for result in results:
         lows, highs = ((np.round(factor * column, 6) + 0.0).tolist() for column in (result.low, result.high))

@@ -69,12 +69,26 @@ class RankingServicer(ranking_service_pb2_grpc.RankingServiceServicer):
         if options is None:
             raise InvalidInput("options", "the stream is empty", reason="EMPTY_STREAM")
         chosen = options
-        if chosen.style or chosen.by_category or chosen.targets or chosen.leave_one_out:
-            raise InvalidInput("options", "style and categories need a dataset: battles have no texts or categories")
-        if chosen.anchored_to or chosen.variance or chosen.decisive != 1:
-            raise InvalidInput("options", "anchors, variance and weights need a dataset: battles have no verdicts")
+        _check_needs_no_dataset(chosen)
         leaderboard = await self._fits.run(lambda: rank(design_from_battles(columns.battles(), chosen), chosen))
         return pb.RankBattlesResponse(leaderboard=encode_leaderboard(leaderboard))
+
+
+def _check_needs_no_dataset(options: RankOptions) -> None:
+    """Raise InvalidInput for options that battles alone do not allow."""
+    given = {
+        "style": options.style,
+        "by_category": options.by_category,
+        "target_categories": bool(options.targets),
+        "leave_one_out": options.leave_one_out,
+        "anchored_to": options.anchored_to is not None,
+        "variance": options.variance,
+        "decisive_weight": options.decisive != RankOptions().decisive,
+    }
+    names = [name for name, is_given in given.items() if is_given]
+    if names:
+        message = f"without a dataset, battles have no texts, categories or verdicts: leave out {', '.join(names)}"
+        raise InvalidInput(f"options.{names[0]}", message)
 
 
 class _BattleColumns:

@@ -33,7 +33,7 @@ from judge.stats.score_intervals import score_interval
 EXACT = "exact-binomial-over-prompts"
 WHOLE_RANGE = "whole-range"
 """Of a figure that one prompt alone determines: everything between its bounds."""
-ALIKE = "none: the prompts do not differ, so they do not tell how far a new one would"
+ALIKE = "none: every prompt has the same result, so nothing shows how far a new one could differ"
 BOOTSTRAP = "bootstrap-se-t"
 PERCENTILE = "bootstrap-percentile"
 

@@ -6,8 +6,10 @@ Schuirmann (1987), "A Comparison of the Two One-Sided Tests Procedure and the Po
 Pharmacokinetics and Biopharmaceutics 15(6). It is *non-inferior* if the first is. A difference that is not significant
 shows neither.
 
-With many contestants, the tests are adjusted by Holm's method, whose steps follow the distance of each interval from
-the margin. The opposite, a difference beyond the margin, is claimed by the two-sided intervals that hold together.
+With many contestants, there are three families of tests, each adjusted by Holm's method: inside the margin, not below
+it, and, two-sided, beyond it. Each family's steps follow how far the differences are from its own boundary, so whoever
+is equivalent is also non-inferior. A contestant that was found to be ahead is non-inferior too, whatever the margin is.
+With max-t, a difference is beyond the margin if its interval is.
 """
 
 from collections.abc import Sequence
@@ -19,7 +21,7 @@ import numpy as np
 from judge.columns.arrays import Flags, Floats
 from judge.stats.errors import StatisticsError
 from judge.stats.levels import check_level
-from judge.stats.scorecard import HOLM, NONE, Block, intervals, levels
+from judge.stats.scorecard import HOLM, MAX_T, NONE, Block, intervals, levels
 
 
 class Answer(StrEnum):
@@ -48,50 +50,57 @@ def equivalences(
     blocks: Sequence[Block],
     margin: float,
     adjustment: str,
-    two_sided: Sequence[tuple[Floats, Floats]],
+    two_sided: Sequence[Floats],
     level: float = 0.95,
 ) -> list[Equivalence]:
     """Test the cells of *blocks* against a *margin*, which has the unit of the differences.
 
-    Yes is answered by one-sided tests, at 1 - *level* for all cells together, or for each one if the *adjustment* is
-    none. No is answered by *two_sided*, the low and high ends of two-sided intervals of each block that hold together
-    at *level*. Raises StatisticsError unless the margin is positive and the level between 0 and 1.
+    The tests hold at 1 - *level* for all cells of a family together, or for each one if the *adjustment* is none.
+    *two_sided* has the levels of the cells' two-sided intervals by that adjustment, float64[k] per block, which say who
+    is ahead. Raises StatisticsError unless the margin is positive and the level between 0 and 1.
 
     >>> block = Block.of_t(np.array([1.0, 30.0, 90.0]), np.diag([100.0, 100.0, 100.0]), 79)
-    >>> result, = equivalences([block], 40.0, HOLM, [intervals(block, np.full(3, 0.983), 0.95)])
+    >>> result, = equivalences([block], 40.0, HOLM, [np.full(3, 0.983)])
     >>> [answer.value for answer in result.equivalent], [answer.value for answer in result.non_inferior]
     (['YES', 'CANNOT_TELL', 'NO'], ['YES', 'YES', 'YES'])
     """
     check_level(level)
     if not margin > 0:
         raise StatisticsError(f"The margin of equivalence must be more than 0, not {margin}.")
-    inner = [_to_margin(block, margin) for block in blocks]
     # A two-sided test at 2 alpha whose sign is known is a one-sided test at alpha.
     one_sided = 1 - 2 * (1 - level)
-    cell_levels = levels(inner, NONE if adjustment == NONE else HOLM, np.random.default_rng(0), one_sided)
-    bounds = [intervals(block, column, one_sided) for block, column in zip(blocks, cell_levels, strict=True)]
-    return [_answers(margin, *ends, *outer) for ends, outer in zip(bounds, two_sided, strict=True)]
+    inside = _bounds(blocks, [margin - np.abs(block.difference) for block in blocks], adjustment, one_sided)
+    above = _bounds(blocks, [block.difference + margin for block in blocks], adjustment, one_sided)
+    outer = [intervals(block, column, level) for block, column in zip(blocks, two_sided, strict=True)]
+    beyond = outer
+    if adjustment != MAX_T:
+        beyond = _bounds(blocks, [np.abs(block.difference) - margin for block in blocks], adjustment, level)
+    return [
+        Equivalence(
+            margin=margin,
+            low=low,
+            high=high,
+            equivalent=_words((low > -margin) & (high < margin), (far_high < -margin) | (far_low > margin)),
+            non_inferior=_words((least > -margin) | (lead > 0), far_high < -margin),
+        )
+        for (low, high), (least, _), (lead, _), (far_low, far_high) in zip(inside, above, outer, beyond, strict=True)
+    ]
 
 
-def _to_margin(block: Block, margin: float) -> Block:
-    """*block* with how far inside the margin each difference lies; 0 if it is outside or its interval has no end."""
-    distance = np.maximum(margin - np.abs(block.difference), 0.0)
-    for ends in (block.open_low, block.open_high):
-        if ends is not None:
-            distance = np.where(ends, 0.0, distance)
-    return replace(block, difference=distance)
+def _bounds(
+    blocks: Sequence[Block], inside: Sequence[Floats], adjustment: str, level: float
+) -> list[tuple[Floats, Floats]]:
+    """The intervals of the cells after the steps of Holm's method, which follow how far *inside* a boundary they are.
 
-
-def _answers(margin: float, low: Floats, high: Floats, outer_low: Floats, outer_high: Floats) -> Equivalence:
-    above, below = low > -margin, high < margin
-    inferior, superior = outer_high < -margin, outer_low > margin
-    return Equivalence(
-        margin=margin,
-        low=low,
-        high=high,
-        equivalent=_words(above & below, inferior | superior),
-        non_inferior=_words(above, inferior),
-    )
+    *inside* is float64[k] per block, negative outside. An interval without an end is at no distance.
+    """
+    tested = []
+    for block, distance in zip(blocks, inside, strict=True):
+        open_ends = [ends for ends in (block.open_low, block.open_high) if ends is not None]
+        is_open = np.any(open_ends, axis=0) if open_ends else np.zeros(distance.size, dtype=np.bool_)
+        tested.append(replace(block, difference=np.where(is_open, 0.0, np.maximum(distance, 0.0))))
+    cell_levels = levels(tested, NONE if adjustment == NONE else HOLM, np.random.default_rng(0), level)
+    return [intervals(block, column, level) for block, column in zip(blocks, cell_levels, strict=True)]
 
 
 def _words(yes: Flags, no: Flags) -> tuple[Answer, ...]:

@@ -14,6 +14,7 @@ intervals of the others are relative to.
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +23,7 @@ from judge.columns.arrays import Flags, Floats, Ints
 from judge.stats.battles import Battles
 from judge.stats.cluster_intervals import ALIKE, too_few
 from judge.stats.errors import StatisticsError
-from judge.stats.own_leverage import Blocks, OwnLeverage, Strata, own_leverage
+from judge.stats.own_leverage import Blocks, Strata, own_leverage
 from judge.stats.paired_model import Model, invert
 from judge.stats.prompt_sums import sum_battles, sum_prompts, sum_sparse_prompts
 from judge.stats.standard_errors import StandardErrors
@@ -37,6 +38,18 @@ _CELLS = 1 << 22
 
 _NOTHING = 1e-18
 """Smaller variances are rounding errors of zero."""
+
+
+class Leverage(Protocol):
+    """What gives the standard errors of contrasts of the parameters, and of the differences of all pairs."""
+
+    def of_contrasts(self, contrasts: Floats) -> StandardErrors:
+        """The standard errors of k *contrasts* (float64[k, p]), float64[k]."""
+        ...
+
+    def of_pairs(self) -> StandardErrors:
+        """The standard errors of the differences of all pairs of parameters, float64[p, p]."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +67,7 @@ class Covariance:
     method: str
     clusters: int
     reasons: tuple[str, ...]
-    leverage: OwnLeverage | None = None
+    leverage: Leverage | None = None
     open_above: Flags | None = None
     open_below: Flags | None = None
 
@@ -205,7 +218,7 @@ def checked(covariance: Covariance) -> Covariance:
     """The *covariance*, with a reason for each contestant whose variance is zero; none if all of them are.
 
     >>> checked(Covariance(np.zeros((2, 2)), METHOD, clusters=9, reasons=("", ""))).method
-    'none: the prompts do not differ, so they do not tell how far a new one would'
+    'none: every prompt has the same result, so nothing shows how far a new one could differ'
     """
     known = np.isfinite(covariance.ratings.error)
     if known.all():

@@ -2,28 +2,63 @@
 
 It is the covariance over prompts, plus that over annotators, minus that over the annotators of each prompt: A. C.
 Cameron, J. B. Gelbach, D. L. Miller (2011), "Robust Inference With Multiway Clustering", Journal of Business & Economic
-Statistics 29(2). The difference of the last two may have negative variances by chance. Its negative eigenvalues are set
-to zero, as they propose for the sum, so that no variance is below that over prompts.
+Statistics 29(2). The difference of the last two may have negative variances by chance. They are set to zero, so that no
+variance is below that over prompts.
+
+Each of the two variances has its own degrees of freedom, by leverage as in `own_leverage`: annotators with many votes
+determine a rating, and one of thirty may count as much as all others. Those of the sum follow by F. E. Satterthwaite
+(1946), "An Approximate Distribution of Estimates of Variance Components", Biometrics Bulletin 2(6).
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from judge.columns.arrays import Floats, Ints, present
 from judge.stats.cluster_intervals import FEWEST
+from judge.stats.own_leverage import OwnLeverage
 from judge.stats.paired_model import Model
 from judge.stats.sandwich import Covariance, checked, covariance
+from judge.stats.standard_errors import StandardErrors
 
 METHOD = "two-way-sandwich-t"
+
+
+@dataclass(frozen=True, eq=False)
+class TwoWayLeverage:
+    """The variances over *prompts*, over *annotators* and over *both*, the annotators of each prompt."""
+
+    prompts: OwnLeverage
+    annotators: OwnLeverage
+    both: OwnLeverage
+
+    def of_contrasts(self, contrasts: Floats) -> StandardErrors:
+        """The standard errors of k *contrasts* (float64[k, p]), float64[k]."""
+        parts = (self.prompts, self.annotators, self.both)
+        return _together(*(part.of_contrasts(contrasts) for part in parts))
+
+    def of_pairs(self) -> StandardErrors:
+        """The standard errors of the differences of all pairs of parameters, float64[p, p]."""
+        return _together(*(part.of_pairs() for part in (self.prompts, self.annotators, self.both)))
+
+
+def _together(prompts: StandardErrors, annotators: StandardErrors, both: StandardErrors) -> StandardErrors:
+    """The standard errors over prompts and annotators, with Satterthwaite's degrees of freedom of the sum."""
+    over_prompts, over_annotators, shared = (np.square(errors.error) for errors in (prompts, annotators, both))
+    # Below zero, annotators differ by no more than the votes of each prompt.
+    whole = over_prompts + np.maximum(over_annotators - np.nan_to_num(shared), 0.0)
+    noise = np.square(over_prompts) * prompts.s2 + np.square(over_annotators) * annotators.s2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        s2 = np.minimum(noise / np.square(whole), 1.0)
+    return StandardErrors(np.sqrt(whole), s2, np.square(s2))
 
 
 def two_way_covariance(model: Model, annotators: Ints, ridge: float = 0.0) -> Covariance:
     """The covariance of the parameters of *model* over its clusters, the prompts, and over *annotators*.
 
-    *annotators* is int32[n], a code for each battle. There is none below 5 prompts or 5 annotators. Student's t has the
-    degrees of freedom of the smaller number of clusters.
+    *annotators* is int32[n], a code for each battle. There is none below 5 prompts or 5 annotators.
+    Student's t has the degrees of freedom that follow from both variances.
 
     >>> from judge.stats.battles import Battles
     >>> from judge.stats.bradley_terry import bradley_terry
@@ -55,7 +90,9 @@ def two_way_covariance(model: Model, annotators: Ints, ridge: float = 0.0) -> Co
         prompts_reason or annotators_reason.replace("prompt", "annotator")
         for prompts_reason, annotators_reason in zip(of_prompts.reasons, of_annotators.reasons, strict=True)
     )
-    return checked(Covariance(effects=matrix, method=METHOD, clusters=clusters, reasons=reasons))
+    parts_of = (of_prompts.leverage, of_annotators.leverage, of_both.leverage)
+    leverage = TwoWayLeverage(*(part for part in parts_of if isinstance(part, OwnLeverage)))
+    return checked(Covariance(effects=matrix, method=METHOD, clusters=clusters, reasons=reasons, leverage=leverage))
 
 
 def _clustered(model: Model, cluster: npt.NDArray[np.integer]) -> Model:

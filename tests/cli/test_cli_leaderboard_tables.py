@@ -41,7 +41,7 @@ def test_being_ahead_and_being_as_good_are_printed_apart(capsys: pytest.CaptureF
 
     printed = " ".join(capsys.readouterr().out.split())
     assert "tuned ahead +12.0 2 to 22" in printed
-    assert "As good as base, within 30 rating points, by two one-sided tests" in printed
+    assert "As good as base, within 30 rating points, adjusted by Holm's method" in printed
     assert "contestant as good not worse interval tuned yes yes 4 to 20" in printed
     assert "As good as base, within 0.05 of a win rate of 0.5" in printed
     assert "tuned cannot tell yes -0.010 to 0.080" in printed

@@ -7,7 +7,7 @@ import pytest
 
 from judge.stats.equivalence import Answer, Equivalence, equivalences
 from judge.stats.errors import StatisticsError
-from judge.stats.scorecard import HOLM, MAX_T, NONE, Block, intervals
+from judge.stats.scorecard import HOLM, MAX_T, NONE, Block, intervals, levels
 
 YES, NO, CANNOT_TELL = Answer.YES, Answer.NO, Answer.CANNOT_TELL
 PROMPTS, SPREAD, MARGIN = 40, 100.0, 60.0
@@ -15,10 +15,8 @@ REPORTS = 1000
 
 
 def answers(block: Block, adjustment: str = NONE, margin: float = MARGIN) -> Equivalence:
-    """Test the cells of a block, with two-sided intervals by Bonferroni unless nothing is adjusted."""
-    k = block.difference.size
-    level = 1 - 0.05 / (1 if adjustment == NONE else k)
-    return equivalences([block], margin, adjustment, [intervals(block, np.full(k, level), 0.95)])[0]
+    """Test the cells of a block, with the levels of the adjustment for who is ahead."""
+    return equivalences([block], margin, adjustment, levels([block], adjustment, np.random.default_rng(0)))[0]
 
 
 def compare(rng: np.random.Generator, truth: np.ndarray) -> Block:
@@ -97,6 +95,34 @@ def test_holm_adjusts_less_than_bonferroni() -> None:
     assert answers(with_another, HOLM).equivalent == (CANNOT_TELL, CANNOT_TELL)
     assert answers(with_another, NONE).equivalent == (CANNOT_TELL, YES)
     assert answers(alone, MAX_T).equivalent == answers(alone, HOLM).equivalent
+
+
+def test_who_is_ahead_is_not_worse_by_anything() -> None:
+    """Four contestants far behind make Holm's last step narrow, and the fifth is ahead by it: so it is not worse."""
+    block = Block.of_t(np.array([-900.0, -900, -900, -900, 22.0]), np.diag([100.0] * 5), 1000)
+    cell_levels = levels([block], HOLM, np.random.default_rng(0))
+    low, _ = intervals(block, cell_levels[0], 0.95)
+
+    assert low[4] > 0
+    assert answers(block, HOLM, margin=0.5).non_inferior == (NO, NO, NO, NO, YES)
+
+
+def test_who_is_equivalent_is_not_worse() -> None:
+    """Each family has its own steps, and those of equivalence never go further."""
+    rng = np.random.default_rng(8)
+    for _ in range(200):
+        result = answers(compare(rng, rng.normal(0, MARGIN, 6)), HOLM)
+
+        both = zip(result.equivalent, result.non_inferior, strict=True)
+        assert all(worse is YES for same, worse in both if same is YES)
+
+
+def test_a_difference_far_beyond_the_margin_needs_no_strictest_level() -> None:
+    """No is answered by the steps of Holm's method too: the last of five at the full level."""
+    block = Block.of_t(np.array([-900.0, -900, -900, -900, 82.0]), np.diag([100.0] * 5), 1000)
+
+    assert answers(block, HOLM).equivalent == (NO, NO, NO, NO, NO)
+    assert answers(Block.of_t(np.full(5, 82.0), np.diag([100.0] * 5), 1000), HOLM).equivalent == (CANNOT_TELL,) * 5
 
 
 def test_an_open_interval_shows_nothing_on_its_open_side() -> None:

@@ -75,7 +75,7 @@ def test_claims_at_the_margin_of_a_score(method: type, adjustment: str) -> None:
 
 def equivalent(cells: Block, adjustment: str) -> Flags:
     level = np.full(cells.difference.size, 1 - 0.05 / (1 if adjustment == NONE else cells.difference.size))
-    (result,) = equivalences([cells], MARGIN, adjustment, [intervals(cells, level, 0.95)])
+    (result,) = equivalences([cells], MARGIN, adjustment, [level])
     return np.array([answer is Answer.YES for answer in result.equivalent])
 
 
