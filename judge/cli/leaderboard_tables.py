@@ -10,6 +10,7 @@ import click
 
 from judge.cli.formatting import NOTABLE
 from judge.cli.tables import console, spread, table
+from judge.domain.levels import level_text
 from judge.rpc.enum_words import word
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def print_leaderboard(leaderboard: Leaderboard, title: str) -> None:
         )
         for rating in leaderboard.ratings
     ]
-    level = f"{leaderboard.level:.0%} interval"
+    level = f"{level_text(leaderboard.level)} interval"
     against = leaderboard.expected_against or AVERAGE
     table(title, ("contestant", "rank", "ranks", "rating", level, f"win rate\nvs. {against}", "n", "prompts"), rows)
     out = console()
@@ -214,7 +215,7 @@ def _standings(leaderboard: Leaderboard, digits: int) -> None:
     first = leaderboard.standings[0]
     adjustment = word(first, "adjustment")
     adjusted = ADJUSTMENTS[adjustment] + " for multiple comparisons" * (adjustment != "none")
-    title = f"Compared with {first.reference_contestant}, at the {leaderboard.level:.0%} level, {adjusted}"
+    title = f"Compared with {first.reference_contestant}, at the {level_text(leaderboard.level)} level, {adjusted}"
     needed = [f"prompts needed\n{_wanted(wanted[0], word(leaderboard, 'scale'))}"] if wanted else []
     table(title, ("contestant", "is", "by", "interval", "detectable", *needed), rows)
     _print_meaning(leaderboard, adjustment, needed=bool(wanted))
@@ -224,7 +225,7 @@ def _print_meaning(leaderboard: Leaderboard, adjustment: str, *, needed: bool) -
     """Say what the intervals of the standings, and what can be detected, mean; nothing if there is neither."""
     if not any(row.HasField("detectable_difference") for row in leaderboard.standings):
         return
-    wrong = f"All answers together are wrong in at most {1 - leaderboard.level:.0%} of reports."
+    wrong = f"All answers together are wrong in at most {level_text(1 - leaderboard.level)} of reports."
     at_once = {"holm": f"{wrong} The intervals belong to the answers, and do not hold all at once.", "max-t": wrong}
     lines = [at_once.get(adjustment, ""), "Ranks are adjusted for all pairs, so they can be wider."]
     lines.append("A detectable difference would be seen with a power of 80%.")

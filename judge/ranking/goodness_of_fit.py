@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from judge.domain.levels import level_text
 from judge.ranking.options import RankOptions
 from judge.stats.bradley_terry import BradleyTerryFit
 from judge.stats.cluster_intervals import Estimate
@@ -212,11 +213,12 @@ def _prompts_finding(share: Estimate, level: float) -> str:
             f"{share.method.removeprefix('none: ')}."
         )
     if share.low <= 0 and share.high >= _UNLIMITED:
-        return f"Prompts: cannot tell how much of the variance lies between prompts ({level:.0%} interval 0% to 100%)."
+        unlimited = f"({level_text(level)} interval 0% to 100%)"
+        return f"Prompts: cannot tell how much of the variance lies between prompts {unlimited}."
     if share.low <= 0:
         most = f"at most {share.high:.0%} of the variance of outcomes lies between prompts"
-        return f"Prompts: {most} ({level:.0%} interval)."
-    between = f"({level:.0%} interval {share.low:.0%} to {share.high:.0%})"
+        return f"Prompts: {most} ({level_text(level)} interval)."
+    between = f"({level_text(level)} interval {share.low:.0%} to {share.high:.0%})"
     return (
         f"Prompts: {share.value:.0%} of the variance of outcomes lies between prompts {between}: who is better depends "
         "on the prompt. The intervals over prompts allow for it."

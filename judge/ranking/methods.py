@@ -13,6 +13,7 @@ from judge.ranking.anchoring import anchor
 from judge.ranking.battles import BattleDesign
 from judge.ranking.goodness_of_fit import fit_report
 from judge.ranking.leaderboard import Anchoring, EffectRow, Leaderboard
+from judge.ranking.limits import limits, uneven_prompts
 from judge.ranking.options import INTERVALS, TIES, RankOptions
 from judge.ranking.rows import (
     NONE,
@@ -75,7 +76,7 @@ def _bradley_terry(design: BattleDesign, options: RankOptions) -> Leaderboard:
     rows = [replace(row, interval_method=reason or method) for row, reason in reasons]
     leaderboard = sorted_leaderboard(options, method, with_simultaneous_ranks(rows, fit, options))
     leaderboard = replace(
-        leaderboard.with_notes(*notes, *interval_notes(fit, options)),
+        leaderboard.with_notes(*notes, *interval_notes(fit, options), *limits(fit.battles, options)),
         effects=tuple(
             EffectRow(name=e.name, value=e.value, low=e.low, high=e.high) for e in fit.effects(options.level)
         ),
@@ -184,7 +185,9 @@ def _permuted_elo(design: BattleDesign, options: RankOptions) -> Leaderboard:
         for row, sd, reason in zip(rows, fit.order_sd.tolist(), fit.reasons, strict=True)
     ]
     without = () if all(fit.reasons) else without_interval(design.battles.contestants, fit.reasons)
-    return sorted_leaderboard(options, fit.method, rows).with_notes(PERMUTED_NOTE, *without)
+    return sorted_leaderboard(options, fit.method, rows).with_notes(
+        PERMUTED_NOTE, *without, *uneven_prompts(design.battles)
+    )
 
 
 def _win_rate(design: BattleDesign, options: RankOptions) -> Leaderboard:

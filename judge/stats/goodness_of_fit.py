@@ -38,7 +38,8 @@ MOST_CONTESTANTS = 100
 """More contestants would have too many pairs and triads to flip."""
 _BLOCK = 2048
 _ROUNDING = 1e-5
-_LEVEL = 0.05
+_SMALLEST = 10
+"""A p-value below this number of flips, as a share of all, is hardly known."""
 _PLACES = 6
 _SLIGHT = 1e-9
 """A statistic with a smaller variance, as a share of the largest, has none but rounding errors."""
@@ -99,7 +100,8 @@ class GoodnessOfFit:
 def goodness_of_fit(model: Model, rng: np.random.Generator, level: float = 0.95, flips: int = FLIPS) -> GoodnessOfFit:
     """Test the fit of *model*, at its maximum without a ridge, by the clusters of its battles (prompts).
 
-    *level* is that of the interval of the share between prompts.
+    *level* is that of the interval of the share between prompts, and of whether each contestant of a cycle is ahead of
+    the next.
 
     >>> from judge.stats.battles import Battles
     >>> from judge.stats.bradley_terry import bradley_terry
@@ -112,7 +114,7 @@ def goodness_of_fit(model: Model, rng: np.random.Generator, level: float = 0.95,
     scores = pair_scores(model)
     between = share_between_prompts(scores, level)
     tested = np.flatnonzero(scores.prompts >= FEWEST).astype(np.int32)
-    reason = _reason(scores, tested)
+    reason = _reason(scores, tested) or _unresolved(1 - level, flips)
     if reason:
         return GoodnessOfFit(
             pairs=None,
@@ -130,7 +132,7 @@ def goodness_of_fit(model: Model, rng: np.random.Generator, level: float = 0.95,
         pairs=_pairs(scores, residuals, tested),
         pairs_reason="",
         untested=scores.k - tested.size,
-        triads=_flows(scores, residuals, triads, margins) if triads.size else None,
+        triads=_flows(scores, residuals, triads, margins, 1 - level) if triads.size else None,
         triads_reason="" if triads.size else f"no three contestants all met each other on {FEWEST} prompts",
         between_prompts=between,
     )
@@ -148,6 +150,13 @@ def _reason(scores: PairScores, tested: Ints) -> str:
     if np.square(scores.by_group(scores.residual)).sum() <= _NOTHING * np.square(scores.slope).sum():
         return "on every prompt, each pair scores just what the ratings predict, so that nothing varies"
     return ""
+
+
+def _unresolved(alpha: float, flips: int) -> str:
+    """Why *flips* cannot tell what is significant at *alpha*; empty if they can."""
+    if round(alpha * (flips + 1), 6) >= _SMALLEST:
+        return ""
+    return f"{flips:,} random flips cannot tell p-values below {_SMALLEST / (flips + 1):g}, so the level is too high"
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,7 +227,7 @@ def _triads(scores: PairScores, tested: Ints) -> Ints:
     return triads[(triads >= 0).all(axis=1)]
 
 
-def _flows(scores: PairScores, residuals: _Statistics, triads: Ints, margins: _Statistics) -> Triads:
+def _flows(scores: PairScores, residuals: _Statistics, triads: Ints, margins: _Statistics, alpha: float) -> Triads:
     """The tests of the flows around *triads* (pairs ab, bc and ac), each in the direction in which it is positive."""
     forward = np.tile([1.0, 1.0, -1.0], (len(triads), 1))
     statistic, p = residuals.tests(triads, forward)
@@ -230,8 +239,8 @@ def _flows(scores: PairScores, residuals: _Statistics, triads: Ints, margins: _S
     sign = np.where(backward, -1, 1)[:, None] * forward
     sign = np.where(backward[:, None], sign[:, ::-1], sign)
     every = np.arange(scores.k, dtype=np.int32)[:, None]
-    ahead, level = margins.tests(every, np.ones((scores.k, 1)))
-    significant = (level <= _LEVEL)[pairs] & (np.sign(ahead)[pairs] == sign)
+    ahead, adjusted = margins.tests(every, np.ones((scores.k, 1)))
+    significant = (adjusted <= alpha)[pairs] & (np.sign(ahead)[pairs] == sign)
     return Triads(
         contestants=cycle.astype(np.int32),
         scores=round_to(0.5 + sign * (scores.observed[pairs] - 0.5), _PLACES),

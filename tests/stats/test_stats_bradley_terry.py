@@ -120,8 +120,8 @@ def test_weights_count_like_repeated_battles(random_battles: Callable[..., Battl
     fit, fit_repeated = bradley_terry(weighted), bradley_terry(repeated)
 
     assert fit.ratings.tolist() == pytest.approx(fit_repeated.ratings.tolist(), abs=2e-6)
-    ours, theirs = known(fit.covariance.leverage), known(fit_repeated.covariance.leverage)
-    np.testing.assert_allclose(ours.matrix, theirs.matrix, atol=1e-9)
+    ours, theirs = known(fit.covariance.effects), known(fit_repeated.covariance.effects)
+    np.testing.assert_allclose(ours, theirs, atol=1e-9)
     assert fit.interval().standard_error == pytest.approx(fit_repeated.interval().standard_error, rel=0.02)
 
 

@@ -168,3 +168,25 @@ def test_without_pairs_that_share_a_contestant_there_is_no_share() -> None:
     share = share_between_prompts(pair_scores(bradley_terry(battles).model))
 
     assert (share.value, share.method) == (None, "none: no two pairs on one prompt share a contestant")
+
+
+def test_a_level_that_the_flips_cannot_resolve_is_refused() -> None:
+    """With 1,999 flips no p-value is below 1 / 2000, so that at a higher level nothing could be significant."""
+    model = bradley_terry(World(np.zeros(4), 60, cycle=1.0).battles(np.random.default_rng(1))).model
+
+    assert goodness_of_fit(model, np.random.default_rng(0), 0.995).pairs_reason == ""
+    refused = goodness_of_fit(model, np.random.default_rng(0), 0.9996)
+    assert (refused.pairs, refused.triads) == (None, None)
+    assert "1,999 random flips cannot tell p-values below 0.005" in refused.triads_reason
+
+
+def test_who_is_ahead_in_a_cycle_follows_the_level() -> None:
+    """At a stricter level, fewer contestants of a cycle are ahead of the next."""
+    model = bradley_terry(World(np.zeros(3), 40, cycle=0.9).battles(np.random.default_rng(3))).model
+    ahead = []
+    for level in (0.5, 0.995):
+        triads = goodness_of_fit(model, np.random.default_rng(0), level).triads
+        assert triads is not None
+        ahead.append(bool(triads.each_ahead[0]))
+
+    assert ahead == [True, False]

@@ -91,7 +91,9 @@ def brute_force(fit: BradleyTerryFit) -> Brute:
 
 def of_leverage(fit: BradleyTerryFit) -> OwnLeverage:
     """The variance of a fit, which must have one."""
-    return known(fit.covariance.leverage)
+    leverage = fit.covariance.leverage
+    assert isinstance(leverage, OwnLeverage)
+    return leverage
 
 
 @pytest.mark.parametrize("weighted", [False, True])
