@@ -51,6 +51,10 @@ def ceilings(report: AgreementReport, wanted: float) -> None:
                 f"These prompts can detect a difference of {row.detectable_difference:.3f} (power 0.8). "
                 f"Detecting {wanted:g} takes {row.prompts_needed:,} prompts."
             )
+        elif row.HasField("detectable_difference"):
+            console().print(
+                f"These prompts and annotators can detect a difference of {row.detectable_difference:.3f} (power 0.8)."
+            )
     if whole:
         console().print()
 

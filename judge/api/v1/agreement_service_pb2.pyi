@@ -1075,9 +1075,13 @@ class Ceiling(_message.Message):
     votes: _builtins.int
     """The number of the target's votes."""
     detectable_difference: _builtins.float
-    """The smallest difference of agreement that these prompts can detect with power 0.8; absent without an interval."""
+    """The smallest difference of agreement that these prompts (and annotators, if the intervals are for new ones too) can
+    detect with power 0.8; absent without an interval.
+    """
     prompts_needed: _builtins.int
-    """The number of prompts of the same mix needed to detect difference_to_detect with power 0.8."""
+    """The number of prompts of the same mix needed to detect difference_to_detect with power 0.8. Absent if the intervals
+    are for new annotators too, since prompts alone would not be enough.
+    """
     annotator: _builtins.str
     """By annotator: the annotator. The target's figure is then that of all other annotators with this one."""
     weighting: Global___Weighting.ValueType
