@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Literal
 from judge.cli import agreement_diagnostics as diagnostics
 from judge.cli.formatting import NOTABLE, NOTHING, TIES, TREATMENTS, part, share, with_interval
 from judge.cli.tables import console, table
+from judge.rpc.enum_words import word
 
 if TYPE_CHECKING:
     from judge.api.v1.agreement_service_pb2 import AgreementFigure, AgreementReport
 
 AGREEMENT = ("ties", "agreement", "n", "prompts", "kappa")
 OUTCOMES = ("left", "right", "tie")
-ANNOTATOR_PAIR = 3
+PLURALITY, ANNOTATOR_PAIR = 2, 3
 _WHOLE = 1e-6
 """Counts that are closer to a whole number are whole."""
 AS_KAPPA = "as kappa"
@@ -57,7 +58,7 @@ def agreement(report: AgreementReport, title: str, wanted: float) -> None:
     whole = [figure for figure in report.figures if (figure.slice, figure.annotator) == (first.slice, first.annotator)]
     if any(figure.n for figure in report.figures):
         rows = [(part(figure.slice, figure.annotator), *_figure(figure)) for figure in report.figures]
-        table(title, ("part", *AGREEMENT), rows, whole=True)
+        table(f"{title} ({_counted(first, word(report, 'weighting'))})", ("part", *AGREEMENT), rows, whole=True)
         _by_prompt(whole)
         _beyond(whole, report.orientation)
         _confusion(first)
@@ -89,6 +90,18 @@ def agreement(report: AgreementReport, title: str, wanted: float) -> None:
     )
     _coverage(report)
     _intervals(whole)
+
+
+def _counted(figure: AgreementFigure, weighting: str) -> str:
+    """What the *n* of figures counts."""
+    if figure.unit == PLURALITY:
+        return "n comparisons, by their most frequent vote"
+    if weighting == "comparisons":
+        return "n comparisons, each counted once"
+    among = figure.unit == ANNOTATOR_PAIR
+    if weighting == "votes":
+        return "n pairs of votes" if among else "n votes"
+    return f"n counts {'a pair of annotators' if among else 'an annotator'} once on a comparison"
 
 
 def _by_prompt(whole: Sequence[AgreementFigure]) -> None:

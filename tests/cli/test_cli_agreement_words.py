@@ -49,15 +49,79 @@ def test_who_is_left_out_of_the_two_leaderboards_is_said(capsys: pytest.CaptureF
     assert "Left out for fewer than 5 prompts of their own: new, newer." in printed(capsys)
 
 
-def test_agreement_is_in_percent_and_an_alpha_that_repeats_it_is_omitted(capsys: pytest.CaptureFixture[str]) -> None:
-    rate = pb.PairedEstimate(source=pb.Estimated(value=0.663), target=pb.Estimated(value=0.662))
-    row = pb.Ceiling(ties=pb.TIES_WITHOUT, votes=9, rate=rate, weighting=pb.WEIGHTING_COMPARISONS)
-    figures = [pb.AgreementFigure(ties=pb.TIES_WITHOUT)]
-    agreement_diagnostics.ceilings(pb.AgreementReport(figures=figures, ceilings=[row], orientation="both"), 0.05)
+def compared(fields: pb.Ceiling) -> pb.AgreementReport:
+    """A report on 20 prompts, 9 of which have comparisons with two annotators; without ties unless *fields* say so."""
+    rate = pb.PairedEstimate(
+        source=pb.Estimated(value=0.663, n=40),
+        target=pb.Estimated(value=0.562, n=25),
+        difference=pb.Estimated(value=0.101, prompts=9),
+    )
+    row = pb.Ceiling(ties=pb.TIES_WITHOUT, weighting=pb.WEIGHTING_COMPARISONS, comparisons=12, rate=rate)
+    row.MergeFrom(fields)
+    figures = [pb.AgreementFigure(ties=row.ties, prompts=20)]
+    return pb.AgreementReport(figures=figures, ceilings=[row], orientation="both")
 
-    words = printed(capsys)
-    assert "Alpha is omitted: without ties it equals twice the agreement minus 1." in words
-    assert "the source agrees with annotators in 66.3% of votes, and annotators with each other in 66.2%." in words
+
+def test_an_alpha_that_repeats_the_agreement_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    """Krippendorff's correction of it is at most (1 - 0.562) / (2 * 12)."""
+    agreement_diagnostics.ceilings(compared(pb.Ceiling()), 0.05)
+
+    assert (
+        "The row without ties is left out for alpha: there, alpha is twice the agreement minus 1, plus at most 0.019 "
+        "as a correction for small samples."
+    ) in printed(capsys)
+
+
+@pytest.mark.parametrize(
+    ("ties", "weighting", "part"),
+    [
+        (
+            pb.TIES_WITH,
+            pb.WEIGHTING_COMPARISONS,
+            "comparisons with two annotators or more, each counted once: the source agrees with annotators in 66.3%",
+        ),
+        (
+            pb.TIES_WITHOUT,
+            pb.WEIGHTING_COMPARISONS,
+            "comparisons on which the source and two annotators name a winner, each counted once: the source agrees",
+        ),
+        (
+            pb.TIES_WITH,
+            pb.WEIGHTING_VOTES,
+            "annotators in 66.3% of 40 votes, and annotators with each other in 56.2% of 25 pairs of votes.",
+        ),
+    ],
+)
+def test_agreement_in_percent_says_what_it_is_a_share_of(
+    ties: pb.Ties.ValueType, weighting: pb.Weighting.ValueType, part: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    agreement_diagnostics.ceilings(compared(pb.Ceiling(ties=ties, weighting=weighting)), 0.05)
+
+    assert part in printed(capsys)
+
+
+@pytest.mark.parametrize(
+    ("needed", "sentence"),
+    [
+        (1234, "Detecting 0.05 takes 1,234 prompts with such comparisons (9 of these 20 have)."),
+        (None, "These prompts and annotators can detect a difference of 0.200 (power 0.8)."),
+    ],
+)
+def test_the_prompts_needed_are_those_that_count(
+    needed: int | None, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a number, intervals are for new annotators too."""
+    agreement_diagnostics.ceilings(compared(pb.Ceiling(detectable_difference=0.2, prompts_needed=needed)), 0.05)
+
+    assert sentence in printed(capsys)
+
+
+def test_the_votes_needed_are_on_the_prompts_needed(capsys: pytest.CaptureFixture[str]) -> None:
+    row = pb.SecondSourceComparison(ties=pb.TIES_WITH, detectable_difference=0.1, prompts_needed=249, votes_needed=3308)
+    report = pb.AgreementReport(figures=[pb.AgreementFigure()], second_sources=[row])
+    agreement_diagnostics.second_sources(report, 0.05)
+
+    assert "Detecting 0.05 takes 249 prompts with as many votes each as now (3,308 votes in all)." in printed(capsys)
 
 
 @pytest.mark.parametrize(
@@ -97,3 +161,39 @@ def test_too_few_annotators_are_not_called_prompts(capsys: pytest.CaptureFixture
     print_leaderboard(Leaderboard(level=0.95, inference=INFERENCE_ANNOTATORS, interval_method=few), "Ranking")
 
     assert "intervals: none: 3 annotators, at least 5 are needed" in printed(capsys)
+
+
+@pytest.mark.parametrize(
+    ("unit", "weighting", "words"),
+    [
+        (pb.AGREEMENT_UNIT_VOTE, pb.WEIGHTING_UNSPECIFIED, "n counts an annotator once on a comparison"),
+        (pb.AGREEMENT_UNIT_VOTE, pb.WEIGHTING_COMPARISONS, "n comparisons, each counted once"),
+        (pb.AGREEMENT_UNIT_VOTE, pb.WEIGHTING_VOTES, "n votes"),
+        (pb.AGREEMENT_UNIT_PLURALITY, pb.WEIGHTING_UNSPECIFIED, "n comparisons, by their most frequent vote"),
+        (
+            pb.AGREEMENT_UNIT_ANNOTATOR_PAIR,
+            pb.WEIGHTING_UNSPECIFIED,
+            "n counts a pair of annotators once on a comparison",
+        ),
+        (pb.AGREEMENT_UNIT_ANNOTATOR_PAIR, pb.WEIGHTING_VOTES, "n pairs of votes"),
+    ],
+)
+def test_the_first_table_says_what_it_counts(
+    unit: pb.AgreementUnit.ValueType,
+    weighting: pb.Weighting.ValueType,
+    words: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    figure = pb.AgreementFigure(ties=pb.TIES_WITH, unit=unit, n=9, rate=0.5, confusion=[1.0] * 9)
+    agreement_tables.agreement(pb.AgreementReport(figures=[figure], weighting=weighting), "a and b", 0.05)
+
+    assert printed(capsys).startswith(f"a and b ({words}) part ties agreement n prompts kappa")
+
+
+def test_thresholds_that_look_alike_get_more_digits(capsys: pytest.CaptureFixture[str]) -> None:
+    steps = [pb.CascadeStep(threshold=threshold) for threshold in (0.9994, 0.9991, 0.5)]
+    agreement_diagnostics.cascade(pb.AgreementReport(cascade=pb.Cascade(steps=steps, threshold=0.9991, target=0.8)))
+
+    words = printed(capsys)
+    assert "agreement with the most frequent vote of n comparisons" in words
+    assert all(text in words for text in ("0.9994 ", "0.5000 ", "where it is at least 0.9991 sure"))
