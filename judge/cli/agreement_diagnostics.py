@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from judge.cli.formatting import TIES, TREATMENTS, bare, change, part, percent, share, with_interval
+from judge.cli.formatting import TIES, TREATMENTS, bare, change, part, percent, points, share, with_interval
 from judge.cli.tables import console, table
 from judge.rpc.enum_words import word
 
@@ -36,8 +36,8 @@ def ceilings(report: AgreementReport, wanted: float) -> None:
             if of == "rate" or not _alpha_is_agreement(row, report.orientation)
         ]
         if rows:
-            once = "each counted once" if word(report.ceilings[0], "weighting") == "comparisons" else "by their votes"
-            title = f"Compared with the target's annotators among themselves: {name} (n comparisons, {once})"
+            once = "each once" if word(report.ceilings[0], "weighting") == "comparisons" else "by their votes"
+            title = f"Compared with the target's annotators: {name} (n comparisons, {once})"
             columns = ("part", "ties", "n", "prompts", "source", "themselves", "difference")
             table(title, columns, rows, whole=True)
     _alpha_left_out(report)
@@ -126,8 +126,8 @@ def second_sources(report: AgreementReport, wanted: float) -> None:
     table(f"Source and second source on the same votes ({_counted_votes(report)})", columns, rows)
     for row in report.second_sources:
         console().print(
-            f"{TREATMENTS[row.ties].capitalize()}: the source {share(row.source)}, the second source "
-            f"{share(row.second_source)}."
+            f"{TREATMENTS[row.ties].capitalize()}: the source agrees in {percent(row.source)}, the second source in "
+            f"{percent(row.second_source)}. {_which_agrees_more(row.difference)}"
         )
         if row.HasField("prompts_needed"):
             console().print(
@@ -138,10 +138,17 @@ def second_sources(report: AgreementReport, wanted: float) -> None:
     console().print()
 
 
+def _which_agrees_more(difference: Estimated) -> str:
+    """Which of two sources agrees more, by the interval of the first less the second."""
+    if not difference.interval.HasField("low") or difference.interval.low <= 0 <= difference.interval.high:
+        return "These votes cannot tell which of the two agrees more."
+    return f"The {'source' if difference.value > 0 else 'second source'} agrees more."
+
+
 def _counted_votes(report: AgreementReport) -> str:
     """What counts once where two sources have the same votes, whatever the weighting of the figures."""
     plurality = word(report.figures[0], "unit") == "plurality"
-    return "the most frequent vote of n comparisons" if plurality else "an annotator counts once on a comparison"
+    return "the most frequent vote of n comparisons" if plurality else "each annotator once on a comparison"
 
 
 def leaderboards(report: AgreementReport) -> None:
@@ -150,7 +157,8 @@ def leaderboards(report: AgreementReport) -> None:
         ranks = report.rank_agreement
         console().print(
             f"The two leaderboards ({ranks.spearman.n} contestants, {ranks.spearman.prompts} prompts): Spearman "
-            f"{bare(ranks.spearman)}, Kendall {bare(ranks.kendall)}, both attenuated by noise in the ratings."
+            f"{bare(ranks.spearman)}, Kendall {bare(ranks.kendall)}. Noise in the ratings pulls these towards 0 on "
+            "average; they are not corrected for it."
         )
         if ranks.left_out:
             console().print(f"Left out for fewer than 5 prompts of their own: {', '.join(ranks.left_out)}.")
@@ -289,7 +297,7 @@ def cascade(report: AgreementReport) -> None:
 
 
 def _apart(thresholds: Sequence[float]) -> list[str]:
-    """The *thresholds* with three digits, or as many more as it takes to tell them apart, at most six."""
+    """The *thresholds* with three digits, or as many more as it takes to make them differ, at most six."""
     for digits in range(3, 6):
         texts = [f"{threshold:.{digits}f}" for threshold in thresholds]
         if len(set(texts)) == len(texts):
@@ -325,16 +333,23 @@ def drift(report: AgreementReport) -> None:
     if not report.HasField("drift"):
         return
     changes, out = report.drift, console()
-    bound = f" (at most {changes.bound:.3f} beyond it, margin {changes.margin:g})" if changes.HasField("bound") else ""
-    answer = f"{changes.answer}{bound if changes.answer == 'no more than noise' else ''}"
     out.print(
-        f"Drift from target to source: {answer}. {share(changes.changed)} of the verdicts changed "
-        f"({changes.presentations:,} presentations of {changes.changed.prompts:,} prompts)."
+        f"Drift from target to source: {changes.answer}. {percent(changes.changed)} of the verdicts differ between the "
+        f"two ({changes.presentations:,} presentations of {changes.changed.prompts:,} prompts)"
+        + (f", and {percent(changes.noise)} between repeats of one." if changes.noise.HasField("value") else ".")
     )
     if changes.beyond.HasField("value"):
-        out.print(f"Repeated calls differ by {share(changes.noise)}; beyond that noise: {change(changes.beyond)}.")
+        out.print(f"The excess is {points(changes.beyond)} points; the margin is {100 * changes.margin:g} points.")
+        if changes.answer == "cannot tell" and changes.beyond.prompts < changes.least_prompts:
+            out.print(
+                f"This margin takes at least {changes.least_prompts:,} prompts with repeats in both, not "
+                f"{changes.beyond.prompts:,}."
+            )
     else:
         out.print(
             "No presentation was judged twice on both sides, so the noise is unknown: judge both with --repeats 2."
         )
-    out.print(f"Share of ties {change(changes.ties)}; share won by what was shown first {change(changes.first)}.")
+    out.print(
+        f"Ties change by {points(changes.ties)} points of the verdicts, and wins of what was shown first by "
+        f"{points(changes.first)} points."
+    )
