@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from judge.cli.formatting import TIES, TREATMENTS, bare, change, part, percent, share, with_interval
+from judge.cli.formatting import TIES, TREATMENTS, bare, change, part, percent, points, share, with_interval
 from judge.cli.tables import console, table
 from judge.rpc.enum_words import word
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from judge.api.v1.agreement_service_pb2 import AgreementReport, Ceiling, Estimated, RankAgreement
 
 NOT_DETERMINED = "not determined, since "
@@ -34,25 +36,68 @@ def ceilings(report: AgreementReport, wanted: float) -> None:
             if of == "rate" or not _alpha_is_agreement(row, report.orientation)
         ]
         if rows:
-            title = f"Compared with the target's annotators among themselves: {name}"
+            once = "each once" if word(report.ceilings[0], "weighting") == "comparisons" else "by their votes"
+            title = f"Compared with the target's annotators: {name} (n comparisons, {once})"
             columns = ("part", "ties", "n", "prompts", "source", "themselves", "difference")
             table(title, columns, rows, whole=True)
-    if any(_alpha_is_agreement(row, report.orientation) for row in report.ceilings):
-        console().print("Alpha is omitted: without ties it equals twice the agreement minus 1.")
+    _alpha_left_out(report)
     whole = [row for row in report.ceilings if (row.slice, row.annotator) == (report.figures[0].slice, "")]
     for row in whole:
-        console().print(
-            f"{TREATMENTS[row.ties].capitalize()} ({row.votes:,} votes): the source agrees with annotators in "
-            f"{percent(row.rate.source)} of votes, and annotators with each other in {percent(row.rate.target)}. "
-            f"No source can exceed {share(row.largest)}."
-        )
+        console().print(f"{_both_agreements(row)} No source can exceed {percent(row.largest)}.")
         if row.HasField("prompts_needed"):
+            prompts = max(figure.prompts for figure in report.figures if figure.ties == row.ties)
             console().print(
                 f"These prompts can detect a difference of {row.detectable_difference:.3f} (power 0.8). "
-                f"Detecting {wanted:g} takes {row.prompts_needed:,} prompts."
+                f"Detecting {wanted:g} takes {row.prompts_needed:,} prompts {_present_mix(row, prompts)}."
+            )
+        elif row.HasField("detectable_difference"):
+            console().print(
+                f"These prompts and annotators can detect a difference of {row.detectable_difference:.3f} (power 0.8)."
             )
     if whole:
         console().print()
+
+
+def _alpha_left_out(report: AgreementReport) -> None:
+    """Say why rows have no alpha. Krippendorff's correction adds (1 - agreement) / (2 n) to twice the agreement - 1."""
+    left_out = [row for row in report.ceilings if _alpha_is_agreement(row, report.orientation)]
+    corrections = [
+        (1 - side.value) / (2 * row.comparisons)
+        for row in left_out
+        for side in (row.rate.source, row.rate.target)
+        if side.HasField("value") and row.comparisons
+    ]
+    if left_out:
+        rows = "The row without ties is" if len(left_out) == 1 else "The rows without ties are"
+        most = math.ceil(1000 * max(corrections, default=0)) / 1000
+        console().print(
+            f"{rows} left out for alpha: there, alpha is twice the agreement minus 1, plus at most {most:g} as a "
+            "correction for small samples."
+        )
+
+
+def _both_agreements(row: Ceiling) -> str:
+    """The agreement of the source with annotators, and of annotators with each other, and what they are shares of."""
+    source, people = row.rate.source, row.rate.target
+    treatment = TREATMENTS[row.ties].capitalize()
+    if word(row, "weighting") == "votes":
+        return (
+            f"{treatment}, over {row.comparisons:,} comparisons with two votes or more: the source agrees with "
+            f"annotators in {percent(source)} of {source.n:,} votes, and annotators with each other in "
+            f"{percent(people)} of {people.n:,} pairs of votes."
+        )
+    with_ties = TREATMENTS[row.ties] == "with ties"
+    which = "with two annotators or more" if with_ties else "on which the source and two annotators name a winner"
+    return (
+        f"{treatment}, over {row.comparisons:,} comparisons {which}, each counted once: the source agrees with "
+        f"annotators in {percent(source)}, and annotators with each other in {percent(people)}."
+    )
+
+
+def _present_mix(row: Ceiling, prompts: int) -> str:
+    """What prompts are meant where only some of so many *prompts* have comparisons that count."""
+    having = row.rate.difference.prompts
+    return "of the same kind" if having >= prompts else f"with such comparisons ({having:,} of these {prompts:,} have)"
 
 
 def _alpha_is_agreement(row: Ceiling, orientation: str) -> bool:
@@ -78,19 +123,32 @@ def second_sources(report: AgreementReport, wanted: float) -> None:
     if not rows:
         return
     columns = ("ties", "n", "votes", "prompts", "source", "second", "difference")
-    table("Source and second source on the same votes", columns, rows)
+    table(f"Source and second source on the same votes ({_counted_votes(report)})", columns, rows)
     for row in report.second_sources:
         console().print(
-            f"{TREATMENTS[row.ties].capitalize()}: the source {share(row.source)}, the second source "
-            f"{share(row.second_source)}."
+            f"{TREATMENTS[row.ties].capitalize()}: the source agrees in {percent(row.source)}, the second source in "
+            f"{percent(row.second_source)}. {_which_agrees_more(row.difference)}"
         )
         if row.HasField("prompts_needed"):
             console().print(
                 f"These prompts can detect a difference of {row.detectable_difference:.3f} (power 0.8). "
-                f"Detecting {wanted:g} takes {row.prompts_needed:,} prompts, or {row.votes_needed:,} votes (now "
-                f"{row.votes:,})."
+                f"Detecting {wanted:g} takes {row.prompts_needed:,} prompts with as many votes each as now "
+                f"({row.votes_needed:,} votes in all)."
             )
     console().print()
+
+
+def _which_agrees_more(difference: Estimated) -> str:
+    """Which of two sources agrees more, by the interval of the first less the second."""
+    if not difference.interval.HasField("low") or difference.interval.low <= 0 <= difference.interval.high:
+        return "These votes cannot tell which of the two agrees more."
+    return f"The {'source' if difference.value > 0 else 'second source'} agrees more."
+
+
+def _counted_votes(report: AgreementReport) -> str:
+    """What counts once where two sources have the same votes, whatever the weighting of the figures."""
+    plurality = word(report.figures[0], "unit") == "plurality"
+    return "the most frequent vote of n comparisons" if plurality else "each annotator once on a comparison"
 
 
 def leaderboards(report: AgreementReport) -> None:
@@ -99,7 +157,8 @@ def leaderboards(report: AgreementReport) -> None:
         ranks = report.rank_agreement
         console().print(
             f"The two leaderboards ({ranks.spearman.n} contestants, {ranks.spearman.prompts} prompts): Spearman "
-            f"{bare(ranks.spearman)}, Kendall {bare(ranks.kendall)}, both attenuated by noise in the ratings."
+            f"{bare(ranks.spearman)}, Kendall {bare(ranks.kendall)}. Noise in the ratings pulls these towards 0 on "
+            "average; they are not corrected for it."
         )
         if ranks.left_out:
             console().print(f"Left out for fewer than 5 prompts of their own: {', '.join(ranks.left_out)}.")
@@ -123,7 +182,8 @@ def leaderboards(report: AgreementReport) -> None:
         for row in report.gaps
     ]
     if rows:
-        table("Agreement by difference of the target's ratings", ("points", "ties", "agreement", "n", "prompts"), rows)
+        title = "Agreement by difference of the target's ratings (n as in the first table)"
+        table(title, ("points", "ties", "agreement", "n", "prompts"), rows)
 
 
 def _corrected_both(ranks: RankAgreement) -> str:
@@ -205,9 +265,10 @@ def cascade(report: AgreementReport) -> None:
     if not report.HasField("cascade"):
         return
     rule = report.cascade
+    thresholds = _apart([step.threshold for step in rule.steps])
     rows = [
         (
-            f"{step.threshold:.3f}",
+            threshold,
             f"{step.share:.0%}",
             share(step.agreement),
             str(step.agreement.n),
@@ -215,15 +276,17 @@ def cascade(report: AgreementReport) -> None:
             "yes" if step.held else "no",
             *((share(step.together),) if step.HasField("together") else ()),
         )
-        for step in rule.steps
+        for threshold, step in zip(thresholds, rule.steps, strict=True)
     ]
     together = ("with second",) if any(step.HasField("together") for step in rule.steps) else ()
     columns = ("sure", "answers", "agreement", "n", "p", "guaranteed", *together)
-    table("Cascade: the source answers where it is sure", columns, rows)
+    title = "Cascade: the source answers where it is sure (agreement with the most frequent vote of n comparisons)"
+    table(title, columns, rows)
     if rule.HasField("threshold"):
+        chosen = thresholds[[step.threshold for step in rule.steps].index(rule.threshold)]
         words = (
             f"If the source alone answers the {rule.share:.0%} of comparisons where it is at least "
-            f"{rule.threshold:.3f} sure, its agreement on these is at least {rule.target:g}"
+            f"{chosen} sure, its agreement on these is at least {rule.target:g}"
         )
     else:
         words = f"No threshold guarantees an agreement of {rule.target:g}"
@@ -231,6 +294,15 @@ def cascade(report: AgreementReport) -> None:
         f"{words}, with {1 - rule.delta:.0%} confidence, for the comparisons of new prompts of the same kind and the "
         "same contestants. The confidence is asymptotic: it holds for many prompts.\n"
     )
+
+
+def _apart(thresholds: Sequence[float]) -> list[str]:
+    """The *thresholds* with three digits, or as many more as it takes to make them differ, at most six."""
+    for digits in range(3, 6):
+        texts = [f"{threshold:.{digits}f}" for threshold in thresholds]
+        if len(set(texts)) == len(texts):
+            return texts
+    return [f"{threshold:.6f}" for threshold in thresholds]
 
 
 def alternative(report: AgreementReport) -> None:
@@ -261,16 +333,23 @@ def drift(report: AgreementReport) -> None:
     if not report.HasField("drift"):
         return
     changes, out = report.drift, console()
-    bound = f" (at most {changes.bound:.3f} beyond it, margin {changes.margin:g})" if changes.HasField("bound") else ""
-    answer = f"{changes.answer}{bound if changes.answer == 'no more than noise' else ''}"
     out.print(
-        f"Drift from target to source: {answer}. {share(changes.changed)} of the verdicts changed "
-        f"({changes.presentations:,} presentations of {changes.changed.prompts:,} prompts)."
+        f"Drift from target to source: {changes.answer}. {percent(changes.changed)} of the verdicts differ between the "
+        f"two ({changes.presentations:,} presentations of {changes.changed.prompts:,} prompts)"
+        + (f", and {percent(changes.noise)} between repeats of one." if changes.noise.HasField("value") else ".")
     )
     if changes.beyond.HasField("value"):
-        out.print(f"Repeated calls differ by {share(changes.noise)}; beyond that noise: {change(changes.beyond)}.")
+        out.print(f"The excess is {points(changes.beyond)} points; the margin is {100 * changes.margin:g} points.")
+        if changes.answer == "cannot tell" and changes.beyond.prompts < changes.least_prompts:
+            out.print(
+                f"This margin takes at least {changes.least_prompts:,} prompts with repeats in both, not "
+                f"{changes.beyond.prompts:,}."
+            )
     else:
         out.print(
             "No presentation was judged twice on both sides, so the noise is unknown: judge both with --repeats 2."
         )
-    out.print(f"Share of ties {change(changes.ties)}; share won by what was shown first {change(changes.first)}.")
+    out.print(
+        f"Ties change by {points(changes.ties)} points of the verdicts, and wins of what was shown first by "
+        f"{points(changes.first)} points."
+    )

@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Literal
 from judge.cli import agreement_diagnostics as diagnostics
 from judge.cli.formatting import NOTABLE, NOTHING, TIES, TREATMENTS, part, share, with_interval
 from judge.cli.tables import console, table
+from judge.rpc.enum_words import word
 
 if TYPE_CHECKING:
     from judge.api.v1.agreement_service_pb2 import AgreementFigure, AgreementReport
 
 AGREEMENT = ("ties", "agreement", "n", "prompts", "kappa")
 OUTCOMES = ("left", "right", "tie")
-ANNOTATOR_PAIR = 3
+PLURALITY, ANNOTATOR_PAIR = 2, 3
 _WHOLE = 1e-6
 """Counts that are closer to a whole number are whole."""
 AS_KAPPA = "as kappa"
+NONE = "none: "
+"""How the reason for a missing interval begins."""
 TWO_WAY = "two-way"
 """How the names of intervals over prompts and annotators begin."""
 Coefficient = Literal["kappa", "ac1", "alpha", "alpha_ordinal", "macro_f1"]
@@ -57,7 +60,7 @@ def agreement(report: AgreementReport, title: str, wanted: float) -> None:
     whole = [figure for figure in report.figures if (figure.slice, figure.annotator) == (first.slice, first.annotator)]
     if any(figure.n for figure in report.figures):
         rows = [(part(figure.slice, figure.annotator), *_figure(figure)) for figure in report.figures]
-        table(title, ("part", *AGREEMENT), rows, whole=True)
+        table(f"{title} ({_counted(first, word(report, 'weighting'))})", ("part", *AGREEMENT), rows, whole=True)
         _by_prompt(whole)
         _beyond(whole, report.orientation)
         _confusion(first)
@@ -83,12 +86,21 @@ def agreement(report: AgreementReport, title: str, wanted: float) -> None:
         )
     _intra_annotator(report)
     diagnostics.drift(report)
-    console().print(
-        f"Comparisons with both: {report.both:,}; only with the source: {report.source_only:,}; "
-        f"only with the target: {report.target_only:,}."
-    )
+    console().print(_comparisons(report))
     _coverage(report)
     _intervals(whole)
+
+
+def _counted(figure: AgreementFigure, weighting: str) -> str:
+    """What the *n* of figures counts."""
+    if figure.unit == PLURALITY:
+        return "n comparisons, by their most frequent vote"
+    if weighting == "comparisons":
+        return "n comparisons, each counted once"
+    among = figure.unit == ANNOTATOR_PAIR
+    if weighting == "votes":
+        return "n pairs of votes" if among else "n votes"
+    return f"n counts {'a pair of annotators' if among else 'an annotator'} once on a comparison"
 
 
 def _by_prompt(whole: Sequence[AgreementFigure]) -> None:
@@ -113,8 +125,10 @@ def _beyond(whole: Sequence[AgreementFigure], orientation: str) -> None:
         if set(cells) != {AS_KAPPA}:
             rows.append((words, *cells))
     columns = ("coefficient", *(TREATMENTS[figure.ties] for figure in whole))
-    of = " and ".join(str(figure.comparisons) for figure in whole)
-    table(f"Corrected for chance, orientation {orientation}, {of} comparisons", columns, rows)
+    first, *others = [(f"{figure.comparisons:,}", TREATMENTS[figure.ties]) for figure in whole]
+    of = ", ".join((" comparisons ".join(first), *(f"{n} {ties.removesuffix(' ties')}" for n, ties in others)))
+    names = "each counted both ways round" if orientation == "both" else "left is the first name in the alphabet"
+    table(f"Corrected for chance ({of}; {names})", columns, rows)
     if any(alike):
         between = any(figure.unit != ANNOTATOR_PAIR for figure in whole)
         console().print(
@@ -161,16 +175,47 @@ def _coverage(report: AgreementReport) -> None:
             console().print(f"{name}: {coverage.usable:,} of {coverage.planned:,} usable ({statuses}).")
 
 
+def _comparisons(report: AgreementReport) -> str:
+    """The number of comparisons; of a single source, those on which annotators can be compared with each other."""
+    first = report.figures[0]
+    if first.unit != ANNOTATOR_PAIR:
+        return (
+            f"Comparisons with both: {report.both:,}; only with the source: {report.source_only:,}; only with the "
+            f"target: {report.target_only:,}."
+        )
+    two = "two votes" if word(report, "weighting") == "votes" else "two annotators"
+    winner = " who name a winner" if TREATMENTS[first.ties] == "without ties" else ""
+    return f"{report.both:,} comparisons, {first.comparisons:,} of them with {two} or more{winner}."
+
+
 def _intervals(whole: Sequence[AgreementFigure]) -> None:
-    """Print how intervals were computed, or why there are none."""
-    rates = dict.fromkeys(figure.interval_method for figure in whole if figure.HasField("rate"))
-    others = dict.fromkeys(getattr(figure, f"{name}_interval_method") for figure in whole for name in BEYOND)
-    if rates:
-        beyond = [method for method in others if method and method not in rates]
-        others_by = f"; of the coefficients: {', '.join(beyond)}" if beyond else ""
-        two_way = any(method.startswith(TWO_WAY) for method in rates)
-        over = "prompts and annotators" if two_way else "prompts"
-        console().print(f"{whole[0].level:.0%} intervals over {over}: {', '.join(rates)}{others_by}.")
+    """Print what intervals are for, how they were computed, and why some are missing."""
+    rates = [figure.interval_method for figure in whole if figure.HasField("rate")]
+    missing: dict[str, dict[str, list[str]]] = {}
+    for figure in whole:
+        methods = {words: getattr(figure, f"{name}_interval_method") for name, words in BEYOND.items()}
+        for words, method in {"agreement": figure.interval_method, **methods}.items():
+            if method.startswith(NONE) and figure.HasField("rate"):
+                names = missing.setdefault(method.removeprefix(NONE).rstrip("."), {})
+                names.setdefault(words, []).append(TREATMENTS[figure.ties])
+    if any(not method.startswith(NONE) for method in rates):
+        console().print(_methods(whole, rates))
+    for reason, names in missing.items():
+        of = ", ".join(f"{words} {' and '.join(treatments)}" for words, treatments in names.items())
+        console().print(f"No interval for {of}: {reason}.")
+
+
+def _methods(whole: Sequence[AgreementFigure], rates: Sequence[str]) -> str:
+    """What intervals are for, and their methods: of the agreement, and of coefficients if there are others."""
+    others = [getattr(figure, f"{name}_interval_method") for figure in whole for name in BEYOND]
+    ways = [method for method in dict.fromkeys(rates) if not method.startswith(NONE)]
+    beyond = [method for method in dict.fromkeys(others) if method and not method.startswith(NONE)]
+    further = [method for method in beyond if method not in ways]
+    for_coefficients = f"; of the coefficients: {', '.join(further)}" if further else ""
+    two_way = any(method.startswith(TWO_WAY) for method in ways)
+    kind = "new prompts of the same kind" + (" judged by new annotators" if two_way else "")
+    rest = " Further figures have intervals for new prompts alone." if two_way else ""
+    return f"{whole[0].level:.0%} intervals are for {kind}. Methods: {', '.join(ways)}{for_coefficients}.{rest}"
 
 
 def _orders(report: AgreementReport) -> str:

@@ -36,8 +36,29 @@ def percent(estimate: Estimated) -> str:
 
 
 def change(estimate: Estimated) -> str:
-    """Format a difference with its sign and its interval."""
-    return with_interval(f"{estimate.value:+.3f}", estimate.interval) if estimate.HasField("value") else NOTHING
+    """Format a difference with its sign and its interval, with as many digits that it shows on which side of 0 it is.
+
+    >>> from judge.api.v1.agreement_service_pb2 import Estimated
+    >>> from judge.api.v1.outcome_pb2 import Interval
+    >>> change(Estimated(value=0.052, interval=Interval(low=0.002, high=0.101)))
+    '+0.052 [0.002, 0.101]'
+    """
+    if not estimate.HasField("value"):
+        return NOTHING
+    interval = estimate.interval
+    return f"{estimate.value:+.3f}" + (
+        f" [{interval.low:.3f}, {interval.high:.3f}]" if interval.HasField("low") else ""
+    )
+
+
+def points(estimate: Estimated) -> str:
+    """Format a difference of shares in percentage points, with its interval; a dash where it is unknown."""
+    if not estimate.HasField("value"):
+        return NOTHING
+    value, low, high = (
+        round(100 * x, 1) + 0.0 for x in (estimate.value, estimate.interval.low, estimate.interval.high)
+    )
+    return f"{value:+.1f}" + (f" [{low:.1f}, {high:.1f}]" if estimate.interval.HasField("low") else "")
 
 
 def bare(estimate: Estimated) -> str:

@@ -25,11 +25,12 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, 
     """Print a table. All columns but the first are aligned to the right; with *whole*, their cells are never folded."""
     from rich.table import Table  # noqa: PLC0415  # as above
 
-    grid = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    grid = Table(box=None, pad_edge=False)
     for number, column in enumerate(columns):
         grid.add_column(column, justify="right" if number else "left", overflow="fold", no_wrap=whole and number > 0)
     for row in rows:
         grid.add_row(*row)
+    console().print(title, style="italic")
     console().print(grid)
     console().print()
 

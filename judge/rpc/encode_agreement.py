@@ -66,6 +66,7 @@ def encode_agreement(report: Report) -> agreement_service_pb2.AgreementReport:
         source_intra_annotator=_optional(report.intra_annotator[0]),
         target_intra_annotator=_optional(report.intra_annotator[1]),
         second_sources=[_second_source_comparison(compared) for compared in report.diagnostics.second_sources],
+        weighting=agreement_service_pb2.Weighting.Value(f"WEIGHTING_{report.options.weighting}"),
     )
 
 
@@ -176,6 +177,7 @@ def _drift(drift: Drift) -> agreement_service_pb2.Drift:
         first=_estimated(drift.first),
         bound=drift.bound,
         margin=drift.margin,
+        least_prompts=drift.least_prompts,
     )
 
 
@@ -297,7 +299,7 @@ def _figure(row: Figure, report: Report) -> agreement_service_pb2.AgreementFigur
         alpha_ordinal_interval=interval(figure.alpha_ordinal.low, figure.alpha_ordinal.high),
         macro_f1=figure.macro_f1.value,
         macro_f1_interval=interval(figure.macro_f1.low, figure.macro_f1.high),
-        confusion=[int(cell) for line in figure.confusion for cell in line],
+        confusion=figure.confusion.ravel().tolist(),
         reason=figure.reason or "",
         annotator=row.annotator,
         level=report.options.level,

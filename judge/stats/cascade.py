@@ -91,6 +91,8 @@ def cascade(
         raise StatisticsError(f"target and delta must be between 0 and 1, not {target} and {delta}.")
     if sure.size == 0:
         raise StatisticsError("A cascade needs at least one comparison.")
+    # Confidences that are equal but for the rounding of floats are one threshold.
+    sure = np.round(sure, _PLACES)
     thresholds = np.unique(np.quantile(sure, np.linspace(0, 1, STEPS + 1), method="lower"))[::-1]
     steps: list[CascadeStep] = []
     begun, holding, chosen = False, True, None
@@ -103,7 +105,7 @@ def cascade(
         holding = held or not begun
         steps.append(
             CascadeStep(
-                threshold=round(threshold, _PLACES),
+                threshold=threshold,
                 share=round(float(answered.mean()), _PLACES),
                 agreement=share_of_counts(counted, of, level),
                 tested=tested,

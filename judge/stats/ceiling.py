@@ -21,9 +21,9 @@ from judge.columns.arrays import Floats
 from judge.stats.agreement import IntervalMethod, Orientation, Ties, prompt_tables, share_agreeing, without_ties
 from judge.stats.agreement_two_way import coincidence_tables
 from judge.stats.battles import TIE
-from judge.stats.cluster_intervals import Estimate, jackknife, ratio, t_quantile, without_interval
+from judge.stats.cluster_intervals import Estimate, jackknife, ratio, without_interval
 from judge.stats.krippendorff import krippendorff_alpha
-from judge.stats.planning_power import detectable, prompts_needed
+from judge.stats.planning_power import detectable_difference, needed_for_difference
 from judge.stats.two_way import Tables, two_way
 from judge.stats.votes import VoteColumns, VotePairs, pairs_between, pairs_within, tallies
 
@@ -46,8 +46,9 @@ class Ceiling:
 
     *comparisons* and *votes* (of people) are the counts behind them, and *weighting* says what counts once. *largest*
     is the agreement of a source that always gives the most frequent vote; no single outcome per comparison can agree
-    more. *detectable* is the smallest difference of rates that these prompts would detect with power 0.8, and *needed*
-    the number of prompts that it takes to detect the difference of interest. Both are None without an interval.
+    more. *detectable* is the smallest difference of rates that a study of this size would detect with power 0.8, and
+    *needed* the number of prompts that it takes to detect the difference of interest. Both are None without an
+    interval. If intervals are for new annotators too, *needed* is None, because more prompts alone would not help.
     """
 
     rate: PairedEstimate
@@ -101,7 +102,6 @@ def ceiling(
         return paired_estimate(by_prompt, statistic, level, between.n, within.n, interval_method, least)
 
     rate = paired(prompt_tables, share_agreeing, 0.0)
-    error, clusters = rate.difference.standard_error, rate.difference.clusters
     return Ceiling(
         rate=rate,
         alpha=paired(together, krippendorff_alpha, -1.0),
@@ -110,8 +110,8 @@ def ceiling(
         ties=ties,
         weighting=weighting,
         largest=_largest(compared.votes, ties, level, weighting),
-        detectable=round(detectable(error, clusters - 1, t_quantile(level, clusters)), 6) if error else None,
-        needed=prompts_needed(error, clusters - 1, clusters, wanted, 1 - level) if error else None,
+        detectable=detectable_difference(rate.difference),
+        needed=None if new_annotators else needed_for_difference(rate.difference, wanted),
     )
 
 

@@ -135,5 +135,13 @@ def interval_from_replicates(
     low, high = np.quantile(again, [(1 - level) / 2, (1 + level) / 2]).tolist()
     value, low, high, error = (round(figure, _PLACES) + 0.0 for figure in (value, low, high, variance**0.5))
     return Estimate(
-        value=value, low=low, high=high, standard_error=error, method=PERCENTILE, level=level, n=n, clusters=clusters
+        value=value,
+        low=low,
+        high=high,
+        standard_error=error,
+        method=PERCENTILE,
+        level=level,
+        n=n,
+        clusters=clusters,
+        freedom=clusters - 1,
     )

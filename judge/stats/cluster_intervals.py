@@ -13,7 +13,7 @@ of another function of summed tables from its changes without each prompt (the j
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -50,7 +50,8 @@ class Estimate:
     """A figure with its interval.
 
     *value* is None if there is nothing to compute it from. *low*, *high* and *standard_error* are None if *method*
-    begins with "none: ", followed by the reason. *n* counts rows, and *clusters* the prompts they come from.
+    begins with "none: ", followed by the reason. *n* counts rows, and *clusters* the prompts they come from. *freedom*
+    is the degrees of freedom of the standard error; None without one, and for intervals of other shapes.
     """
 
     value: float | None
@@ -61,6 +62,7 @@ class Estimate:
     level: float
     n: int
     clusters: int
+    freedom: float | None = None
 
 
 def without_interval(value: float | None, reason: str, level: float, n: int, clusters: int) -> Estimate:
@@ -238,7 +240,7 @@ def jackknife(
         if bounds is None:
             reason = "none: without one of the prompts the figure is not determined"
             return without_interval(round(value, _PLACES), reason, level, n, clusters)
-        return _estimate(value, bounds, None, WHOLE_RANGE, level, n, clusters)
+        return _without_error(value, bounds, WHOLE_RANGE, level, n, clusters)
     weight = sums.reshape(clusters, -1).sum(axis=1)
     spread = jackknife_variance(change, weight, total[0], statistic)
     return _interval(value, spread, weight, "jackknife-{}", level, n, bounds)
@@ -253,24 +255,24 @@ def _interval(
     n: int,
     bounds: tuple[float, float] | None,
 ) -> Estimate:
-    clusters, error = weight.size, spread.variance**0.5
+    clusters, error, freedom = weight.size, spread.variance**0.5, 1 / spread.s2
     if spread.variance <= _NOTHING:
         if bounds is None:
             return without_interval(round(value, _PLACES), ALIKE, level, n, clusters)
         # None of the effective prompts differed, so this share of new ones may differ, in either direction.
         differ = 1 - ((1 - level) / 2) ** (1 / effective(weight))
         ends = value - differ * (value - bounds[0]), value + differ * (bounds[1] - value)
-        return _estimate(value, ends, None, EXACT, level, n, clusters)
+        return _without_error(value, ends, EXACT, level, n, clusters)
     critical = spread.critical_value(level)
     if bounds is None:
         ends = value - critical * error, value + critical * error
-        return _estimate(value, ends, error, method.format("t"), level, n, clusters)
+        return _estimate(value, ends, error, method.format("t"), level, n, clusters, freedom)
     width = bounds[1] - bounds[0]
     share = min(max((value - bounds[0]) / width, 0.0), 1.0)
     rows = share * (1 - share) * width**2 / spread.variance
     low, high, name = score_interval(share, rows, critical, level)
     ends = bounds[0] + width * low, bounds[0] + width * high
-    return _estimate(value, ends, error, method.format(name), level, n, clusters)
+    return _estimate(value, ends, error, method.format(name), level, n, clusters, freedom)
 
 
 def estimate(
@@ -292,20 +294,27 @@ def estimate(
     low, high = (value + sign * t_quantile(level, clusters) * error for sign in (-1, 1))
     if bounds is not None:
         low, high = max(low, bounds[0]), min(high, bounds[1])
-    return _estimate(value, (low, high), error, method, level, n, clusters)
+    return _estimate(value, (low, high), error, method, level, n, clusters, clusters - 1)
 
 
-def _estimate(
-    value: float, ends: tuple[float, float], error: float | None, method: str, level: float, n: int, clusters: int
+def _without_error(
+    value: float, ends: tuple[float, float], method: str, level: float, n: int, clusters: int
 ) -> Estimate:
     value, low, high = (round(figure, _PLACES) + 0.0 for figure in (value, *ends))
     return Estimate(
-        value=value,
-        low=low,
-        high=high,
-        standard_error=None if error is None else round(error, _PLACES),
-        method=method,
-        level=level,
-        n=n,
-        clusters=clusters,
+        value=value, low=low, high=high, standard_error=None, method=method, level=level, n=n, clusters=clusters
     )
+
+
+def _estimate(
+    value: float,
+    ends: tuple[float, float],
+    error: float,
+    method: str,
+    level: float,
+    n: int,
+    clusters: int,
+    freedom: float,
+) -> Estimate:
+    interval = _without_error(value, ends, method, level, n, clusters)
+    return replace(interval, standard_error=round(error, _PLACES), freedom=round(freedom, _PLACES))

@@ -17,6 +17,7 @@ exact binomial one of the share of prompts that change altogether, for the effec
 Graubard (1998), Survey Methodology 24(2)). A margin of 0.05 takes 72 effective prompts or more.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -78,6 +79,14 @@ class Drift:
         if least is not None and least > 0:
             return "changed"
         return "no more than noise" if self.bound is not None and self.bound < self.margin else "cannot tell"
+
+    @property
+    def least_prompts(self) -> int:
+        """The fewest prompts of one size whose bound can lie below the margin: that of prompts that never changed.
+
+        It is 72 for a margin of 0.05 at the level 0.95.
+        """
+        return int(math.log((1 - self.beyond.level) / 2) / math.log(1 - self.margin)) + 1
 
 
 def drift(

@@ -12,7 +12,7 @@ by n / G.
 
 import math
 
-from judge.stats.cluster_intervals import FEWEST
+from judge.stats.cluster_intervals import FEWEST, Estimate
 from judge.stats.errors import StatisticsError
 from judge.stats.levels import check_level
 
@@ -33,6 +33,45 @@ def detectable(error: float, freedom: float, critical: float, power: float = 0.8
     from scipy.special import nctdtrinc  # noqa: PLC0415 - a slow import, needed only here
 
     return error * float(nctdtrinc(freedom, 1 - check_level(power), critical))
+
+
+def detectable_difference(difference: Estimate) -> float | None:
+    """The smallest true difference that would have been significant with power 0.8, by the test of this interval.
+
+    It has the standard error and the degrees of freedom of the interval; None without them. Raises StatisticsError for
+    a level outside 0 to 1.
+
+    >>> from judge.stats.cluster_intervals import estimate
+    >>> detectable_difference(estimate(0.1, 0.0025, "by hand", 0.95, 100, 80))
+    0.141811
+    """
+    from scipy.special import stdtrit  # noqa: PLC0415 - a slow import, needed only here
+
+    error, freedom = difference.standard_error, difference.freedom
+    if not error or freedom is None:
+        return None
+    critical = float(stdtrit(freedom, (1 + check_level(difference.level)) / 2))
+    return round(detectable(error, freedom, critical), 6)
+
+
+def needed_for_difference(difference: Estimate, wanted: float) -> int | None:
+    """The number of prompts of the same mix that would show a difference of the size *wanted*, as `prompts_needed`.
+
+    None if *difference* has no standard error. Raises StatisticsError unless *wanted* is positive.
+
+    >>> from judge.stats.cluster_intervals import estimate
+    >>> needed_for_difference(estimate(0.1, 0.0025, "by hand", 0.95, 100, 80), 0.142)
+    80
+    """
+    if not difference.standard_error or difference.freedom is None:
+        return None
+    return prompts_needed(
+        error=difference.standard_error,
+        freedom=difference.freedom,
+        clusters=difference.clusters,
+        difference=wanted,
+        alpha=1 - difference.level,
+    )
 
 
 def prompts_needed(

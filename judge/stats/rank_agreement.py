@@ -25,7 +25,7 @@ from judge.stats.levels import check_level
 from judge.stats.prompt_influences import PromptInfluences, prompt_influences
 
 ATTENUATED = "none: noise in the ratings attenuates it, so an interval around it would not contain the true value"
-UNDETERMINED = "none: not determined, since the second leaderboard's ratings differ little more than by noise"
+UNDETERMINED = "none: not determined, since the target's ratings hardly differ by more than noise"
 UNRELIABLE = "none: not determined, since a leaderboard's reliability is below 0.6"
 FIELLER, DELTA = "fieller-t", "delta-t"
 LEAST_RELIABILITY = 0.6

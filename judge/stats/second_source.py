@@ -11,8 +11,8 @@ import numpy as np
 from judge.stats.agreement import IntervalMethod, Ties, prompt_tables, share_agreeing, without_ties
 from judge.stats.battles import TIE
 from judge.stats.ceiling import PairedEstimate, paired_estimate
-from judge.stats.cluster_intervals import jackknife, t_quantile
-from judge.stats.planning_power import detectable, prompts_needed
+from judge.stats.cluster_intervals import jackknife
+from judge.stats.planning_power import detectable_difference, needed_for_difference
 from judge.stats.votes import VoteColumns, pairs_between
 
 
@@ -66,15 +66,14 @@ def compare_sources(
     prompts = np.unique(people.cluster)
     tables = np.stack([prompt_tables(side, prompts) for side in sides], axis=1)
     rate = paired_estimate(tables, share_agreeing, level, sides[0].n, sides[1].n, interval_method, 0.0)
-    error, clusters = rate.difference.standard_error, prompts.size
-    needed = prompts_needed(error, clusters - 1, clusters, wanted, 1 - level) if error else None
+    needed = needed_for_difference(rate.difference, wanted)
     return SecondSourceComparison(
         rate=rate,
         comparisons=np.unique(people.item).size,
         votes=people.n,
         prompts=prompts.size,
         ties=ties,
-        detectable=round(detectable(error, clusters - 1, t_quantile(level, clusters)), 6) if error else None,
+        detectable=detectable_difference(rate.difference),
         needed=needed,
         needed_votes=needed and -(-needed * people.n // prompts.size),
     )

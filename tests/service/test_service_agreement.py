@@ -398,6 +398,18 @@ async def test_one_annotator_twice_is_not_two_who_agree(client: JudgeClient) -> 
     assert (by_votes.figures[0].agree, by_votes.figures[0].n) == (12, 36)
 
 
+async def test_outcomes_of_each_add_up_to_what_is_counted(client: JudgeClient) -> None:
+    """Case: x votes for either side of five comparisons, and counts once on each, half for either outcome."""
+    rows = labels(j=[0] * 5, x=[0] * 5)
+    other = [{f.name: v for f, v in row.ListFields()} for row in rows if row.annotator == "x"]
+    rows += [
+        ds.Label(**row | {"label_id": f"{row['label_id']}-2", "outcome": outcome_pb2.OUTCOME_TIE}) for row in other
+    ]
+    figure = (await client.measure_agreement(rows, "labels:j", "labels:x")).figures[0]
+
+    assert (figure.n, sum(figure.confusion), sorted(figure.confusion)[-2:]) == (5, 5, [2.5, 2.5])
+
+
 async def test_intervals_for_new_annotators_are_wider(client: JudgeClient) -> None:
     """Half of six annotators always agree with the judge and half never: another six could be quite different."""
     names = {f"a{n}": [n % 2] * 40 for n in range(6)}

@@ -148,3 +148,13 @@ def test_prompts_that_are_not_alike_still_count_by_comparison() -> None:
     )
 
     assert passed > 80
+
+
+def test_confidences_that_differ_by_rounding_alone_are_one_threshold() -> None:
+    """The mean of three probabilities depends on their order in the last digit."""
+    low, high = 0.1 + 0.2 + 0.3, 0.3 + 0.2 + 0.1
+    sure = np.tile([low, high], 60)
+    result = cascade(sure, np.ones(120, dtype=bool), np.arange(120, dtype=np.int32), 0.5)
+
+    assert low != high
+    assert [0.6] == [step.threshold for step in result.steps]

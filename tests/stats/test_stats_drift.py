@@ -140,6 +140,16 @@ def test_exactly_the_same_verdicts_are_bounded_by_the_number_of_prompts() -> Non
     assert known(of_100.bound) == pytest.approx(0.0362, abs=1e-4)
 
 
+@pytest.mark.parametrize("margin", [0.05, 0.2])
+def test_the_least_prompts_are_those_whose_bound_can_lie_below_the_margin(margin: float) -> None:
+    same, first, prompt = np.tile([2.0, 0, 0], (100, 1)), np.zeros(100, dtype=np.int32), np.arange(100, dtype=np.int32)
+    least = drift(same, same, first, prompt, margin=margin).least_prompts
+    fewer, enough = (drift(same[:n], same[:n], first[:n], prompt[:n], margin=margin) for n in (least - 1, least))
+
+    assert ("cannot tell", "no more than noise") == (fewer.answer, enough.answer)
+    assert least == {0.05: 72, 0.2: 17}[margin]
+
+
 def test_a_missing_verdict_and_a_margin_out_of_range_are_refused() -> None:
     same, first = np.tile([2.0, 0, 0], (20, 1)), np.zeros(20, dtype=np.int32)
     with pytest.raises(StatisticsError, match="no verdict before or after"):

@@ -13,6 +13,8 @@ from judge.columns.arrays import Floats
 from judge.stats.agreement import agreement, prompt_tables, share_agreeing
 from judge.stats.agreement_two_way import agreement_of_new_annotators
 from judge.stats.ceiling import ceiling
+from judge.stats.cluster_intervals import t_quantile
+from judge.stats.planning_power import detectable
 from judge.stats.two_way import two_way
 from judge.stats.votes import NOBODY, VoteColumns, pairs_between, pairs_within
 from stats.known import known
@@ -130,3 +132,14 @@ def test_intervals_hold_for_new_annotators() -> None:
 
     assert held[0] / replicates > 0.93 - 0.03
     assert held[1] / replicates < 0.8
+
+
+def test_what_prompts_and_annotators_can_detect_follows_from_their_own_interval() -> None:
+    """Seven annotators leave six degrees of freedom, and no number of prompts makes up for them."""
+    judge, people = draw_votes(np.random.default_rng(4), prompts=40)
+    result = ceiling(judge, people, new_annotators=True)
+
+    error = known(result.rate.difference.standard_error)
+    assert round(detectable(error, 6, t_quantile(0.95, 7)), 6) == result.detectable
+    assert known(ceiling(judge, people).detectable) < known(result.detectable)
+    assert result.needed is None

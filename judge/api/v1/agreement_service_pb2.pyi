@@ -292,6 +292,7 @@ class AgreementReport(_message.Message):
     SECOND_SOURCES_FIELD_NUMBER: _builtins.int
     SOURCE_INTRA_ANNOTATOR_FIELD_NUMBER: _builtins.int
     TARGET_INTRA_ANNOTATOR_FIELD_NUMBER: _builtins.int
+    WEIGHTING_FIELD_NUMBER: _builtins.int
     source_only: _builtins.int
     """Comparisons that only the source has."""
     target_only: _builtins.int
@@ -304,6 +305,8 @@ class AgreementReport(_message.Message):
     """The orientation of chance-corrected coefficients: both or sorted."""
     parser: _builtins.str
     """The parser used: `own` for the judge's own, a parser's name, or `source`."""
+    weighting: Global___Weighting.ValueType
+    """What counts once in the figures."""
     @_builtins.property
     def figures(self) -> _containers.RepeatedCompositeFieldContainer[Global___AgreementFigure]:
         """The figures."""
@@ -400,10 +403,11 @@ class AgreementReport(_message.Message):
         second_sources: _abc.Iterable[Global___SecondSourceComparison] | None = ...,
         source_intra_annotator: Global___Estimated | None = ...,
         target_intra_annotator: Global___Estimated | None = ...,
+        weighting: Global___Weighting.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["alternative_annotator", b"alternative_annotator", "bias", b"bias", "calibration", b"calibration", "cascade", b"cascade", "drift", b"drift", "order_consistency", b"order_consistency", "rank_agreement", b"rank_agreement", "repeats_agree", b"repeats_agree", "source_coverage", b"source_coverage", "source_intra_annotator", b"source_intra_annotator", "target_coverage", b"target_coverage", "target_intra_annotator", b"target_intra_annotator"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternative_annotator", b"alternative_annotator", "bias", b"bias", "both", b"both", "calibration", b"calibration", "cascade", b"cascade", "ceilings", b"ceilings", "drift", b"drift", "figures", b"figures", "gaps", b"gaps", "notes", b"notes", "order_consistency", b"order_consistency", "orientation", b"orientation", "parser", b"parser", "rank_agreement", b"rank_agreement", "reconcile", b"reconcile", "repeats_agree", b"repeats_agree", "second_sources", b"second_sources", "source_coverage", b"source_coverage", "source_intra_annotator", b"source_intra_annotator", "source_only", b"source_only", "target_coverage", b"target_coverage", "target_intra_annotator", b"target_intra_annotator", "target_only", b"target_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternative_annotator", b"alternative_annotator", "bias", b"bias", "both", b"both", "calibration", b"calibration", "cascade", b"cascade", "ceilings", b"ceilings", "drift", b"drift", "figures", b"figures", "gaps", b"gaps", "notes", b"notes", "order_consistency", b"order_consistency", "orientation", b"orientation", "parser", b"parser", "rank_agreement", b"rank_agreement", "reconcile", b"reconcile", "repeats_agree", b"repeats_agree", "second_sources", b"second_sources", "source_coverage", b"source_coverage", "source_intra_annotator", b"source_intra_annotator", "source_only", b"source_only", "target_coverage", b"target_coverage", "target_intra_annotator", b"target_intra_annotator", "target_only", b"target_only", "weighting", b"weighting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -499,6 +503,7 @@ class Drift(_message.Message):
     FIRST_FIELD_NUMBER: _builtins.int
     BOUND_FIELD_NUMBER: _builtins.int
     MARGIN_FIELD_NUMBER: _builtins.int
+    LEAST_PROMPTS_FIELD_NUMBER: _builtins.int
     answer: _builtins.str
     """changed, no more than noise, or cannot tell."""
     presentations: _builtins.int
@@ -509,6 +514,8 @@ class Drift(_message.Message):
     """
     margin: _builtins.float
     """The answer is no more than noise if the bound lies below this."""
+    least_prompts: _builtins.int
+    """With fewer prompts than this, the bound cannot lie below the margin. Prompts of unequal size take more."""
     @_builtins.property
     def changed(self) -> Global___Estimated:
         """The share of pairs of verdicts, one before and one after, that differ."""
@@ -543,10 +550,11 @@ class Drift(_message.Message):
         first: Global___Estimated | None = ...,
         bound: _builtins.float | None = ...,
         margin: _builtins.float = ...,
+        least_prompts: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_bound", b"_bound", "beyond", b"beyond", "bound", b"bound", "changed", b"changed", "first", b"first", "noise", b"noise", "ties", b"ties"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bound", b"_bound", "answer", b"answer", "beyond", b"beyond", "bound", b"bound", "changed", b"changed", "first", b"first", "margin", b"margin", "noise", b"noise", "presentations", b"presentations", "ties", b"ties"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bound", b"_bound", "answer", b"answer", "beyond", b"beyond", "bound", b"bound", "changed", b"changed", "first", b"first", "least_prompts", b"least_prompts", "margin", b"margin", "noise", b"noise", "presentations", b"presentations", "ties", b"ties"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__bound: _TypeAlias = _typing.Literal["bound"]  # noqa: Y015
     _WhichOneofArgType__bound: _TypeAlias = _typing.Literal["_bound", b"_bound"]  # noqa: Y015
@@ -862,7 +870,7 @@ class RankAgreement(_message.Message):
     @_builtins.property
     def slope(self) -> Global___Estimated:
         """The slope of the source's ratings on the target's, corrected for attenuation; below 1, the source separates
-        contestants less. Absent if the target's ratings differ little more than by noise.
+        contestants less. Absent if the target's ratings hardly differ by more than noise.
         """
 
     @_builtins.property
@@ -1075,9 +1083,13 @@ class Ceiling(_message.Message):
     votes: _builtins.int
     """The number of the target's votes."""
     detectable_difference: _builtins.float
-    """The smallest difference of agreement that these prompts can detect with power 0.8; absent without an interval."""
+    """The smallest difference of agreement that these prompts (and annotators, if the intervals are for new ones too) can
+    detect with power 0.8; absent without an interval.
+    """
     prompts_needed: _builtins.int
-    """The number of prompts of the same mix needed to detect difference_to_detect with power 0.8."""
+    """The number of prompts of the same mix needed to detect difference_to_detect with power 0.8. Absent if the intervals
+    are for new annotators too, since prompts alone would not be enough.
+    """
     annotator: _builtins.str
     """By annotator: the annotator. The target's figure is then that of all other annotators with this one."""
     weighting: Global___Weighting.ValueType
