@@ -26,7 +26,7 @@ def agreement_of_new_annotators(figure: AgreementFigure, pairs: VotePairs) -> Ag
     >>> item, rng = np.repeat(np.arange(20), 3), np.random.default_rng(1)
     >>> pairs = pairs_within(VoteColumns(item, rng.integers(0, 2, 60), item, np.tile(np.arange(6), 10)))
     >>> agreement_of_new_annotators(agreement(pairs), pairs).rate.method
-    'two-way-jackknife-t'
+    'two-way-jackknife-wilson'
     """
     pairs = without_ties(pairs) if figure.ties == "WITHOUT" else pairs
     counted, together = counted_tables(figure.orientation), coincidence_tables(figure.orientation)

@@ -11,6 +11,7 @@ import numpy as np
 from judge.columns.arrays import Floats
 from judge.stats.cancellation import go_on
 from judge.stats.cluster_intervals import (
+    ALIKE,
     BOOTSTRAP,
     PERCENTILE,
     Estimate,
@@ -22,6 +23,8 @@ from judge.stats.levels import check_level
 
 _MOST_UNDETERMINED = 0.01
 _PLACES = 9
+_NOTHING = 1e-24
+"""Smaller variances are rounding errors of zero."""
 
 _CELLS = 1 << 20
 """The number of draws in memory at once: 8 MB."""
@@ -130,6 +133,8 @@ def interval_from_replicates(
     if again.size < (1 - _MOST_UNDETERMINED) * drawn:
         return without_interval(round(value, _PLACES), undetermined, level, n, clusters)
     variance = float(again.var(ddof=1)) * clusters / (clusters - 1)
+    if variance <= _NOTHING:
+        return without_interval(round(value, _PLACES), ALIKE, level, n, clusters)
     if not percentile:
         return estimate(value, variance, BOOTSTRAP, level, n, clusters, bounds)
     low, high = np.quantile(again, [(1 - level) / 2, (1 + level) / 2]).tolist()

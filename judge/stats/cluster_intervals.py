@@ -259,20 +259,63 @@ def _interval(
     if spread.variance <= _NOTHING:
         if bounds is None:
             return without_interval(round(value, _PLACES), ALIKE, level, n, clusters)
-        # None of the effective prompts differed, so this share of new ones may differ, in either direction.
-        differ = 1 - ((1 - level) / 2) ** (1 / effective(weight))
-        ends = value - differ * (value - bounds[0]), value + differ * (bounds[1] - value)
-        return _without_error(value, ends, EXACT, level, n, clusters)
+        return exact_interval(value, effective(weight), level, n, clusters, bounds)
     critical = spread.critical_value(level)
+    ends, name = _ends(value, spread.variance, critical, level, bounds)
+    return _estimate(value, ends, error, method.format(name), level, n, clusters, freedom)
+
+
+def exact_interval(
+    value: float, like: float, level: float, n: int, clusters: int, bounds: tuple[float, float]
+) -> Estimate:
+    """The interval of a *value* that all clusters have, which count as so many (*like*) equal ones.
+
+    None of them differed, so a share of new ones may differ that is not improbable by that, in either direction.
+
+    >>> exact_interval(1.0, 20.0, 0.95, 100, 20, (0.0, 1.0)).low
+    0.831566529
+    """
+    differ = 1 - ((1 - level) / 2) ** (1 / like)
+    ends = value - differ * (value - bounds[0]), value + differ * (bounds[1] - value)
+    return _without_error(value, ends, EXACT, level, n, clusters)
+
+
+def _ends(
+    value: float, variance: float, critical: float, level: float, bounds: tuple[float, float] | None
+) -> tuple[tuple[float, float], str]:
+    """The ends of an interval whose half is *critical* standard errors, and the name of its shape."""
     if bounds is None:
-        ends = value - critical * error, value + critical * error
-        return _estimate(value, ends, error, method.format("t"), level, n, clusters, freedom)
+        half = critical * variance**0.5
+        return (value - half, value + half), "t"
     width = bounds[1] - bounds[0]
     share = min(max((value - bounds[0]) / width, 0.0), 1.0)
-    rows = share * (1 - share) * width**2 / spread.variance
-    low, high, name = score_interval(share, rows, critical, level)
-    ends = bounds[0] + width * low, bounds[0] + width * high
-    return _estimate(value, ends, error, method.format(name), level, n, clusters, freedom)
+    low, high, name = score_interval(share, share * (1 - share) * width**2 / variance, critical, level)
+    return (bounds[0] + width * low, bounds[0] + width * high), name
+
+
+def interval_of_variance(
+    value: float,
+    variance: float,
+    freedom: float,
+    method: str,
+    level: float,
+    n: int,
+    clusters: int,
+    bounds: tuple[float, float] | None = None,
+) -> Estimate:
+    """A *value* with a positive *variance* of so many degrees of *freedom*: by t, or with *bounds* as a share.
+
+    "{}" in *method* becomes the shape of the interval. The value is not at one of its bounds.
+
+    >>> result = interval_of_variance(0.9, 0.01, 12.5, "by-hand-{}", 0.95, 100, 80, (0.0, 1.0))
+    >>> result.method, result.low, result.high
+    ('by-hand-korn-graubard', 0.47961352, 0.999215152)
+    """
+    from scipy.special import stdtrit  # noqa: PLC0415 - as in t_quantile
+
+    critical = float(stdtrit(freedom, (1 + check_level(level)) / 2))
+    ends, name = _ends(value, variance, critical, level, bounds)
+    return _estimate(value, ends, variance**0.5, method.format(name), level, n, clusters, freedom)
 
 
 def estimate(

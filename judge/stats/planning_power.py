@@ -38,8 +38,8 @@ def detectable(error: float, freedom: float, critical: float, power: float = 0.8
 def detectable_difference(difference: Estimate) -> float | None:
     """The smallest true difference that would have been significant with power 0.8, by the test of this interval.
 
-    It has the standard error and the degrees of freedom of the interval; None without them. Raises StatisticsError for
-    a level outside 0 to 1.
+    It has the standard error, the degrees of freedom and half the width of the interval, which is wider than t's where
+    prompts are unequal; None without them. Raises StatisticsError for a level outside 0 to 1.
 
     >>> from judge.stats.cluster_intervals import estimate
     >>> detectable_difference(estimate(0.1, 0.0025, "by hand", 0.95, 100, 80))
@@ -51,6 +51,8 @@ def detectable_difference(difference: Estimate) -> float | None:
     if not error or freedom is None:
         return None
     critical = float(stdtrit(freedom, (1 + check_level(difference.level)) / 2))
+    if difference.low is not None and difference.high is not None:
+        critical = max(critical, (difference.high - difference.low) / 2 / error)
     return round(detectable(error, freedom, critical), 6)
 
 

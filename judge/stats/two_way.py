@@ -3,9 +3,11 @@
 Two pairs of votes are not independent if they share a prompt or an annotator. The variance over both is the variance
 over prompts, plus that over annotators, minus that over the annotators of each prompt, which both contain: A. C.
 Cameron, J. B. Gelbach, D. L. Miller (2011), "Robust Inference With Multiway Clustering", Journal of Business & Economic
-Statistics 29(2). Each of the three is a delete-one jackknife, and Student's t has the degrees of freedom of the smaller
-number of clusters. If annotators hardly differ, the difference of the last two is noise around zero, and may be far
-below it. So the variance is at least that over prompts, and at least that over annotators.
+Statistics 29(2). Each of the three is a delete-one jackknife. If annotators hardly differ, the difference of the last
+two is noise around zero, and may be far below it. So the variance is at least that over prompts, and at least that over
+annotators. Its degrees of freedom follow by F. E. Satterthwaite (1946), "An Approximate Distribution of Estimates of
+Variance Components", Biometrics Bulletin 2(6), from the effective numbers of prompts and of annotators: one with most
+votes counts as few. A figure with two bounds has the interval of a share (see `score_intervals`).
 
 A pair of two annotators is left out with either. Two pairs of the same two annotators would then count twice, so the
 variance over couples of annotators is subtracted: M. Fafchamps, F. Gubert (2007), "The formation of risk sharing
@@ -20,11 +22,20 @@ import numpy as np
 import numpy.typing as npt
 
 from judge.columns.arrays import Floats, Ints
-from judge.stats.cluster_intervals import ALIKE, FEWEST, Estimate, estimate, too_few, without_interval
+from judge.stats.cluster_intervals import (
+    ALIKE,
+    FEWEST,
+    Estimate,
+    exact_interval,
+    interval_of_variance,
+    too_few,
+    without_interval,
+)
+from judge.stats.cluster_variance import effective
 from judge.stats.levels import check_level
 from judge.stats.votes import NOBODY, VotePairs
 
-METHOD = "two-way-jackknife-t"
+METHOD = "two-way-jackknife-{}"
 UNKNOWN = "none: without one of the prompts or annotators the figure is not determined"
 
 Tables = Callable[[VotePairs, Ints], Floats]
@@ -70,17 +81,23 @@ def two_way(
         return without_interval(None, "none: the figure is not determined", level, n, n_prompts)
     if few := too_few(n_prompts) or _few_annotators(named):
         return without_interval(round(value, _PLACES), few, level, n, n_prompts)
-    variances = np.zeros(3)
+    variances, counts = np.zeros(3), np.full(3, np.inf)
     for clustering, sign, keys in _clusterings(prompts, annotators, names):
-        changes = statistic(total - _summed(groups, tables, keys)) - value
+        left_out = _summed(groups, tables, keys)
+        changes = statistic(total - left_out) - value
         variances[clustering] += sign * (changes.size - 1) / changes.size * float(np.square(changes).sum())
+        if sign > 0:
+            counts[clustering] = effective(left_out.reshape(changes.size, -1).sum(axis=1))
     if np.isnan(variances).any():
         return without_interval(round(value, _PLACES), UNKNOWN, level, n, n_prompts)
     variance = float(max(variances[0], variances[1], variances[0] + variances[1] - variances[2]))
     if variance <= _NOTHING:
-        return without_interval(round(value, _PLACES), ALIKE, level, n, n_prompts)
-    result = estimate(value, variance, METHOD, level, n, min(n_prompts, names), bounds)
-    return replace(result, clusters=n_prompts)
+        if bounds is None:
+            return without_interval(round(value, _PLACES), ALIKE, level, n, n_prompts)
+        return exact_interval(value, float(counts.min()), level, n, n_prompts, bounds)
+    precision = np.square(variances[:2]) / np.maximum(counts[:2] - 1, 1.0)
+    freedom = max(1.0, variance**2 / float(precision.sum()))
+    return interval_of_variance(value, variance, freedom, METHOD, level, n, n_prompts, bounds)
 
 
 def _few_annotators(named: int) -> str:

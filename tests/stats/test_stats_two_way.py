@@ -13,7 +13,7 @@ from judge.columns.arrays import Floats
 from judge.stats.agreement import agreement, prompt_tables, share_agreeing
 from judge.stats.agreement_two_way import agreement_of_new_annotators
 from judge.stats.ceiling import ceiling
-from judge.stats.cluster_intervals import t_quantile
+from judge.stats.cluster_intervals import EXACT
 from judge.stats.planning_power import detectable
 from judge.stats.two_way import two_way
 from judge.stats.votes import NOBODY, VoteColumns, pairs_between, pairs_within
@@ -135,11 +135,46 @@ def test_intervals_hold_for_new_annotators() -> None:
 
 
 def test_what_prompts_and_annotators_can_detect_follows_from_their_own_interval() -> None:
-    """Seven annotators leave six degrees of freedom, and no number of prompts makes up for them."""
+    """Seven annotators leave few degrees of freedom, and no number of prompts makes up for them."""
     judge, people = draw_votes(np.random.default_rng(4), prompts=40)
     result = ceiling(judge, people, new_annotators=True)
 
-    error = known(result.rate.difference.standard_error)
-    assert round(detectable(error, 6, t_quantile(0.95, 7)), 6) == result.detectable
+    difference = result.rate.difference
+    error, freedom = known(difference.standard_error), known(difference.freedom)
+    half = (known(difference.high) - known(difference.low)) / 2
+    assert freedom < 12
+    assert known(result.detectable) >= detectable(error, freedom, half / error)
     assert known(ceiling(judge, people).detectable) < known(result.detectable)
     assert result.needed is None
+
+
+@pytest.mark.parametrize(("unequal", "fewest", "most"), [(0.0, 9, 30), (1.5, 2, 7)])
+def test_annotators_with_most_of_the_votes_leave_fewer_degrees_of_freedom(
+    unequal: float, fewest: float, most: float
+) -> None:
+    """Intervals hold for annotators with equal and with very unequal numbers of votes."""
+    rng, held, freedom, replicates = np.random.default_rng(int(unequal)), 0, [], 200
+    for _ in range(replicates):
+        share = np.exp(unequal * rng.normal(size=12))
+        annotator = rng.choice(12, 480, p=share / share.sum()).astype(np.int32)
+        right = rng.random(480) < np.clip(0.7 + rng.normal(0, 0.1, 12), 0, 1)[annotator]
+        item = np.arange(480, dtype=np.int32)
+        people = VoteColumns(item, np.where(right, 0, 1).astype(np.int8), item // 6, annotator)
+        judge = VoteColumns(item, np.zeros(480, dtype=np.int8), item // 6, np.full(480, JUDGE))
+        result = two_way([pairs_between(judge, people)], prompt_tables, rate, bounds=(0.0, 1.0))
+        held += known(result.low) <= 0.7 <= known(result.high)
+        freedom.append(known(result.freedom))
+
+    assert held / replicates > 0.93 - 2 * (0.93 * 0.07 / replicates) ** 0.5
+    assert fewest < np.median(freedom) < most
+
+
+def test_where_all_agree_the_interval_is_the_exact_one() -> None:
+    """Six annotators that never differ count as six, so the next one may still differ."""
+    item = np.arange(60, dtype=np.int32)
+    people = VoteColumns(item, np.zeros(60, dtype=np.int8), item // 3, item % 6)
+    judge = VoteColumns(item, np.zeros(60, dtype=np.int8), item // 3, np.full(60, JUDGE))
+    result = two_way([pairs_between(judge, people)], prompt_tables, rate, bounds=(0.0, 1.0))
+
+    assert (result.value, result.high, result.method) == (1.0, 1.0, EXACT)
+    assert known(result.low) == pytest.approx(0.025 ** (1 / 6))
