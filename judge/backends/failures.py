@@ -119,6 +119,16 @@ _BY_STATUS: Final[Mapping[int, type[CallFailed]]] = {
     425: TransportFailed,
     429: TransportFailed,
 }
+_NEVER: Final = frozenset({501, 505})
+"""Statuses of 500 and more by which a server says that it will never do this."""
+_DAILY: Final = re.compile(r"per[ _-]?day|\b(?:rpd|tpd|daily)\b", re.IGNORECASE)
+"""How providers name a quota that is renewed once a day: OpenAI, Groq, Gemini (PerDay), OpenRouter, Mistral."""
+_PART: Final = re.compile(r"(\d+(?:\.\d+)?) ?(ms|m(?:in\w*)?|h(?:ours?)?|s(?:ec\w*)?)(?![a-z])", re.IGNORECASE)
+_HINT: Final = re.compile(rf"(?:again|retry|resets?) (?:in|after):? ((?:{_PART.pattern}[ ,]*)+)", re.IGNORECASE)
+"""How long to wait, in the words of OpenAI, Azure, Groq and Gemini: "try again in 7m12.5s", "retry in 24s"."""
+_UNITS: Final[Mapping[str, float]] = {"h": 3600, "m": 60, "s": 1}
+DAILY_REST: Final = 600.0
+"""Seconds between two calls while a daily quota is used up and the provider does not say for how long."""
 _OK, _CLIENT_ERRORS, _TOO_MANY, _SERVER_ERRORS = 200, 400, 429, 500
 
 
@@ -152,9 +162,14 @@ def failure(
     words = "" if prompt is None and not quotes_nothing else error.message
     message = f"the endpoint answered {answered}" + _quotable(error.codes, words, secrets, prompt) + _advice(error)
     kind = _kind(status, error)
-    if kind is TransportFailed:
-        return TransportFailed(message, retry_after=_retry_after(headers), throttled=status == _TOO_MANY, usage=usage)
-    return kind(message, usage=usage)
+    if kind is not TransportFailed:
+        return kind(message, usage=usage)
+    rest = _retry_after(headers)
+    if status != _TOO_MANY:
+        return TransportFailed(message, retry_after=rest, usage=usage)
+    rest, daily = _rest(error, rest)
+    message = f"a daily quota is used up: {message}" if daily else message
+    return TransportFailed(message, retry_after=rest, throttled=True, daily=daily, usage=usage)
 
 
 def failure_in_body(error: object, **context: Any) -> CallFailed:  # noqa: ANN401  # the arguments of `failure`
@@ -179,8 +194,24 @@ def _kind(status: int, error: ErrorBody) -> type[CallFailed]:
     if status not in (401, 402, 403, 404) and (codes & _TOO_LONG_CODES or any(phrase in words for phrase in phrases)):
         return PromptTooLong
     if status >= _SERVER_ERRORS:
-        return CallRejected if codes & _REFUSED_CODES else TransportFailed
+        if _CLIENT_ERRORS <= error.status < _SERVER_ERRORS:
+            # A gateway that answers for the server behind it, which refused the request.
+            return _BY_STATUS.get(error.status, CallRejected)
+        return CallRejected if codes & _REFUSED_CODES or status in _NEVER else TransportFailed
     return _BY_STATUS.get(status, CallRejected)
+
+
+def _rest(error: ErrorBody, seconds: float | None) -> tuple[float | None, bool]:
+    """Return how many seconds to rest after a 429, and whether a daily quota is used up.
+
+    *seconds* is what the headers say. Without them, the words of the error may.
+    """
+    hint = _HINT.search(error.message)
+    if seconds is None and hint is not None:
+        parts = _PART.findall(hint[1])
+        seconds = sum(float(n) * (0.001 if unit.lower() == "ms" else _UNITS[unit[0].lower()]) for n, unit in parts)
+    daily = _DAILY.search(" ".join((*error.codes, error.message))) is not None
+    return DAILY_REST if daily and seconds is None else seconds, daily
 
 
 def _advice(error: ErrorBody) -> str:

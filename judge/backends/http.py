@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from judge.backends.causes import cause_of, chain
 from judge.backends.failures import no_reply
 from judge.domain.errors import CallFailed, ReplyTooLarge, TransportFailed
 
@@ -79,22 +80,13 @@ def no_answer(error: BaseException, unsent: tuple[type[BaseException], ...]) -> 
 
     The call may have been paid, unless a cause of the error is one of *unsent*: then the request was never sent.
     """
-    for link in _chain(error):
+    for link in chain(error):
         if isinstance(link, CallFailed):
             return link
-    # The cause names what failed, and contains neither the request nor the key.
-    cause = error.__cause__ or error
     # The HTTP client may report a connection that was cut after sending as a failed connect. So the whole chain of
     # causes is searched for an error of the library below it, which reports this correctly.
-    sent = not any(isinstance(link, unsent) for link in _chain(error))
-    return TransportFailed(f"the endpoint gave no answer: {type(cause).__name__}", maybe_paid=sent)
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield *error*, and then each cause behind it."""
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
+    sent = not any(isinstance(link, unsent) for link in chain(error))
+    return TransportFailed(f"the endpoint gave no answer: {cause_of(error)}", maybe_paid=sent)
 
 
 async def bounded(chunks: AsyncIterator[bytes], encoding: str, most: int) -> AsyncIterator[bytes]:

@@ -165,7 +165,7 @@ class TransportFailed(CallFailed):
     """Raised when there was no reply, or the status was 408, 409, 429 or 5xx. The call may be retried.
 
     *retry_after* is how many seconds the provider asked us to wait, if it did. *throttled* says that the provider
-    reported too many requests, so the account must slow down.
+    reported too many requests, so the account must slow down; *daily* that a daily quota is used up.
     """
 
     reason = "TRANSPORT_ERROR"
@@ -178,10 +178,11 @@ class TransportFailed(CallFailed):
         retry_after: float | None = None,
         maybe_paid: bool = False,
         throttled: bool = False,
+        daily: bool = False,
         usage: Usage | None = None,
     ) -> None:
         super().__init__(message, maybe_paid=maybe_paid, usage=usage)
-        self.retry_after, self.throttled = retry_after, throttled
+        self.retry_after, self.throttled, self.daily = retry_after, throttled, daily
 
 
 class CallRejected(CallFailed):

@@ -96,6 +96,8 @@ class StopReason(StrEnum):
     """A newer attempt at the same positions has begun."""
     TOO_MANY_FAILED = "TOO_MANY_FAILED"
     """The judge left more presentations without a verdict than it may."""
+    TOO_SLOW = "TOO_SLOW"
+    """The judge's first calls were all slower than its deadline."""
 
 
 class WaitReason(StrEnum):

@@ -7,7 +7,7 @@ every 30 seconds may start. The first answer closes it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from judge.domain.verdict import CallKey
@@ -21,6 +21,17 @@ PATIENCE = 3600.0
 """Seconds after which calls to a provider that is still down fail for good."""
 
 
+class Outage(NamedTuple):
+    """What is known about a provider that is down. Times are on the monotonic clock."""
+
+    since: float
+    """When the calls began to fail."""
+    until: float
+    """When calls to the provider begin to fail for good."""
+    cause: str
+    """Why the last call failed."""
+
+
 class CircuitBreaker:
     """Whether a provider answers, judged by its last calls."""
 
@@ -29,6 +40,9 @@ class CircuitBreaker:
         self._failed: set[CallKey] = set()
         """The presentations whose calls failed since the last answer."""
         self._next_probe = 0.0
+        self._cause = ""
+        self._failing_since = 0.0
+        """When the first of *_failed* failed."""
         self._open_since: float | None = None
 
     @property
@@ -40,6 +54,13 @@ class CircuitBreaker:
     def exhausted(self) -> bool:
         """Whether the provider has been down for longer than PATIENCE."""
         return self._open_since is not None and self._clock.monotonic() - self._open_since > PATIENCE
+
+    @property
+    def outage(self) -> Outage | None:
+        """What is known about the provider while the circuit is open."""
+        if self._open_since is None:
+            return None
+        return Outage(since=self._failing_since, until=self._open_since + PATIENCE, cause=self._cause)
 
     def seconds_to_probe(self) -> float:
         """Seconds until the next probe may start; at most 0 if it may start now. Only meaningful while open."""
@@ -54,10 +75,13 @@ class CircuitBreaker:
         self._failed.clear()
         self._open_since = None
 
-    def record_failure(self, key: CallKey) -> None:
-        """Note that a call for the presentation *key* got no answer; open the circuit if too many had none."""
+    def record_failure(self, key: CallKey, cause: str = "") -> None:
+        """Note that a call for the presentation *key* got no answer, and its *cause*. Open the circuit if need be."""
+        self._cause = cause or self._cause
         if self.is_open:
             return
+        if not self._failed:
+            self._failing_since = self._clock.monotonic()
         self._failed.add(key)
         if len(self._failed) >= DISTINCT:
             self._open_since = self._clock.monotonic()

@@ -16,11 +16,16 @@ from judge.execution.cost import ATTEMPTS, characters, cost_of, likely_tokens, w
 from judge.execution.judges import JudgeAtWork, Rule
 from judge.log.events import logger
 from judge.ports.clock import Clock
-from judge.ports.records import ItemRef, OutputText, PromptText, Settled, StoredAnswer
+from judge.ports.records import ItemRef, OutputText, PromptText, Setback, Settled, StoredAnswer
 from judge.prompts.parse import Parser, parse
 from judge.prompts.render import render, uses_reference
 from judge.prompts.thinking import without_thinking
 
+RESTS = 15.0
+"""Seconds that a presentation waits in a round, at most, because the provider names a delay with its failures.
+
+One presentation that always fails must end soon, whatever delay its failures name.
+"""
 Reserve = Callable[[int], Awaitable[bool]]
 """Reserves more micro-USD for a presentation's retry, and returns whether the budget allows it."""
 log = logger("calls")
@@ -99,8 +104,9 @@ async def judge_comparison(
     """
     if judge.rule is not None:
         return settle_by_rule(judge, judge.rule, work, attempt)
-    calls = _Calls(judge, work, single=single, reserve=reserve)
     started = clock.monotonic()
+    ends = started + judge.card.limits.deadline_seconds
+    calls = _Calls(judge, work, single=single, reserve=reserve, ends=ends)
     reply, parsed_verdict, state, reason = None, None, None, ""
     try:
         if judge.definition.backend == RECORDED:
@@ -131,6 +137,7 @@ async def judge_comparison(
         calls=calls.made,
         lost_micros=calls.lost_micros,
         reason=reason,
+        setback=calls.setback if state is ItemState.TRANSPORT_ERROR else None,
     )
 
 
@@ -175,12 +182,20 @@ def parse_reply(definition: JudgeDefinition, reply: Reply) -> ParsedVerdict:
 class _Calls:
     """The calls made for one presentation: up to ATTEMPTS, until one is answered.
 
-    Calls that the provider throttles are repeated until the deadline and count as no failed attempt. *made* counts all
-    calls. *lost_micros* is the cost of those that gave no answer and may have to be paid: what the provider said that
-    they used, or else the most that they can have used.
+    Calls that the provider throttles are repeated until *ends*, the deadline, and count as no failed attempt. If the
+    account has to rest for longer than that, there is no further call. *made* counts all calls. *lost_micros* is the
+    cost of those that gave no answer and may have to be paid: what the provider said that they used, or else the most
+    that they can have used.
     """
 
-    def __init__(self, judge: JudgeAtWork, work: Work, *, single: bool, reserve: Reserve | None) -> None:
+    def __init__(self, judge: JudgeAtWork, work: Work, *, single: bool, reserve: Reserve | None, ends: float) -> None:
+        self._ends = ends
+        self._throttle: TransportFailed | None = None
+        """The last failure, if it was a throttled call."""
+        self._slow = False
+        """Whether the first call ran into the deadline."""
+        self._rested = 0.0
+        """Seconds of waiting that the provider asked for before retries."""
         self._judge, self._key, self._shown = judge, work.key, work.shown
         self._single, self._reserve = single, reserve
         self._replaced_micros = 0
@@ -193,10 +208,20 @@ class _Calls:
 
     def timed_out(self) -> str:
         """Why the presentation has no verdict if its deadline passed."""
-        seconds = self._judge.card.limits.deadline_seconds
-        return f"no answer within deadline_seconds = {seconds:g}" + (
-            f"; before that, {self._last}" if self._last else ""
-        )
+        seconds = f"{self._judge.card.limits.deadline_seconds:g}"
+        if self._slow:
+            return f"slower than deadline_seconds = {seconds}"
+        return f"no answer within deadline_seconds = {seconds}" + (f"; before that, {self._last}" if self._last else "")
+
+    @property
+    def setback(self) -> Setback | None:
+        """What kept the presentation from an answer, if it is not to blame."""
+        if self._slow:
+            return Setback.SLOW
+        # A provider may refuse one presentation forever with the status of a limit.
+        throttle = self._throttle
+        limited = throttle is not None and (throttle.daily or self._judge.account.refuses_all)
+        return Setback.THROTTLED if limited else None
 
     async def reply(self, prompt: RenderedPrompt) -> Reply:
         """Call until the judge replies. The first call bypasses the retry context, which is slow."""
@@ -227,9 +252,13 @@ class _Calls:
 
     def _retries(self, error: Exception) -> bool | float:
         """Whether to call again after *error*, or after how many seconds."""
-        if not isinstance(error, TransportFailed) or self._judge.account.down or self._refused:
+        if not isinstance(error, TransportFailed) or error.throttled or self._judge.account.down or self._refused:
             return False
-        return error.retry_after if error.retry_after is not None else True
+        if error.retry_after is None:
+            return True
+        seconds = min(error.retry_after, RESTS - self._rested)
+        self._rested += seconds
+        return seconds if seconds > 0 or not error.retry_after else False
 
     async def _call(self, prompt: RenderedPrompt) -> Reply:
         account = self._judge.account
@@ -240,9 +269,13 @@ class _Calls:
             except TransportFailed as failure:
                 self._book(failure)
                 if not failure.throttled:
-                    account.record_failure(self._key)
+                    self._throttle = None
+                    account.record_failure(self._key, failure.message)
                     raise
-                account.record_throttle(failure.retry_after)
+                self._throttle = failure
+                account.record_throttle(failure.retry_after, failure.message, self._key)
+                if account.resting_until > self._ends:
+                    raise
                 await self._reserve_again()
             except CallFailed as failure:
                 self._book(failure)
@@ -251,7 +284,9 @@ class _Calls:
             except asyncio.CancelledError:
                 # The deadline passed while the call was in flight.
                 self.lost_micros += self._cost(None)
-                account.record_failure(self._key)
+                self._slow = self.made == 1
+                self._throttle = None
+                account.record_failure(self._key, self.timed_out())
                 raise
             else:
                 account.record_answer()

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from judge.domain.errors import JudgeUnusable
 from judge.domain.outcome import FAILED, ItemState
-from judge.domain.run import RunState, WaitReason
+from judge.domain.run import RunState, StopReason, WaitReason
+from judge.domain.verdict import CallKey
+from judge.execution.circuit_breaker import PROBE_SECONDS, Outage
 from judge.execution.judges import JudgeAtWork
 from judge.log.events import logger
+from judge.ports.clock import Clock
 from judge.ports.store import RunStore
 
 FEWEST_FAILED = 10
 """Presentations that may always fail, even where they are a larger share of the run than the judge may fail."""
+FIRST_SLOW = 10
+"""Presentations that a run calls, at most, before it stops because all of them were slower than the deadline."""
 DENIALS = 3
 """Calls in a row that must be refused as by a 401 or 403 before a judge that has answered stops."""
+NO_ANSWER = "the endpoint gave no answer: "
+"""How the failure of a connection begins. A sentence about the endpoint leaves it out."""
 log = logger("runs")
 
 
@@ -41,7 +50,7 @@ class Waits:
 
 
 class Failures:
-    """How many presentations have failed, of those *planned* for one judge of a run. All its shards share this."""
+    """How the calls of one judge of a run fail, of the *planned* presentations. All its shards share this."""
 
     def __init__(self, judge: JudgeAtWork, planned: int, failed: int = 0) -> None:
         self.failed = failed
@@ -52,11 +61,23 @@ class Failures:
         self.answered = False
         """Whether the judge has answered a call of the run."""
         self._denials = 0
+        self._slow: set[CallKey] = set()
+        """The presentations whose calls were slower than the deadline."""
+        self._first_slow = min(FIRST_SLOW, planned)
         self._allowed = max(FEWEST_FAILED, int(judge.card.limits.max_failed_share * planned))
 
     def note_answer(self) -> None:
         """Note that the judge answered a call."""
         self.answered, self._denials = True, 0
+
+    def note_slow(self, key: CallKey) -> None:
+        """Note that the call for the presentation *key* was slower than the judge's deadline."""
+        self._slow.add(key)
+
+    @property
+    def all_slow(self) -> bool:
+        """Whether the judge's first calls were all slower than its deadline: FIRST_SLOW, or all if there are fewer."""
+        return not self.answered and 0 < self._first_slow <= len(self._slow)
 
     def tolerates_denial(self) -> bool:
         """Count a call that was refused as if the judge were unusable. Returns whether that concerns only this call.
@@ -75,3 +96,53 @@ class Failures:
     def too_many(self) -> bool:
         """Whether more presentations have failed than the judge's limit allows."""
         return self.failed > self._allowed
+
+
+def explain_stop(reason: StopReason, judge: JudgeAtWork, failures: Failures) -> str:
+    """Say which judge was stopped; if too much of it failed, with the words of the last failure."""
+    name = f"judge {judge.definition.name!r}"
+    if reason is StopReason.TOO_SLOW:
+        seconds = f"{judge.card.limits.deadline_seconds:g}"
+        return (
+            f"{name} was stopped: its first calls were all slower than deadline_seconds = {seconds}, and each may have "
+            "to be paid. Raise deadline_seconds for this judge, or ask for shorter replies"
+        )
+    if reason is not StopReason.TOO_MANY_FAILED:
+        return name
+    last = f". The last one: {failures.last_reason}" if failures.last_reason else ""
+    return f"{name} was stopped: it failed more presentations than its max_failed_share allows{last}"
+
+
+def explain_outage(judge: JudgeAtWork, outage: Outage, clock: Clock) -> str:
+    """Say which endpoint gives no answers, since when, why, what happens next, and when the run gives up."""
+    cause = f": {outage.cause.removeprefix(NO_ANSWER)}" if outage.cause else ""
+    return (
+        f"{_where(judge)} has given no answer since {_time_of(outage.since, clock)}{cause}. "
+        f"It is tried again every {PROBE_SECONDS:.0f} seconds until {_time_of(outage.until, clock)}; "
+        "after that, what is not judged fails"
+    )
+
+
+def explain_rest(judge: JudgeAtWork, seconds: float, clock: Clock) -> str:
+    """Say that an account may not be called for some *seconds*, by its provider's limit or its configured one."""
+    until = clock.monotonic() + seconds
+    if judge.account.resting_until < until - 1:
+        return f"the account of {_where(judge)} is at its configured rate limit; the run continues by itself"
+    said = f": {judge.account.throttle}" if judge.account.throttle else ""
+    return (
+        f"{_where(judge)} allows no more calls until {_time_of(judge.account.resting_until, clock)}{said}. "
+        "The run continues by itself then"
+    )
+
+
+def _where(judge: JudgeAtWork) -> str:
+    """The judge, and the address of its endpoint."""
+    endpoint = f" at {judge.card.address}" if judge.card.address else ""
+    return f"judge {judge.definition.name!r}{endpoint}"
+
+
+def _time_of(monotonic: float, clock: Clock) -> str:
+    """Return a time of the monotonic clock as a time of day, with its date unless that is today."""
+    now = clock.now()
+    at, today = (datetime.fromtimestamp(time, UTC) for time in (now + monotonic - clock.monotonic(), now))
+    return f"{at:%H:%M} UTC" if at.date() == today.date() else f"{at:%Y-%m-%d %H:%M} UTC"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from judge.domain.errors import TransportFailed
 from judge.domain.judge import SINGLE_SHARE
-from judge.execution.circuit_breaker import PROBE_SECONDS, CircuitBreaker
+from judge.execution.circuit_breaker import DISTINCT, PROBE_SECONDS, CircuitBreaker, Outage
 from judge.ports.records import RateLimit
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ REST = 1.0
 """Seconds for which a throttled account rests if the provider does not say for how long."""
 REMEMBERED = 2000
 """Calls whose times are remembered to count those of the last second."""
+THROTTLE_PATIENCE = 25 * 3600.0
+"""Seconds after which calls fail for good if all are throttled. Within a day, any daily quota has been renewed."""
 SLOWEST = 0.1
 """Calls a second below which no account is slowed down."""
 
@@ -100,6 +102,12 @@ class Account:
         self._tokens = _schedules(self._max_token_rate, single_share)
         self._circuit = CircuitBreaker(clock)
         self._resting_until = self._slowed_at = self._grown_at = -math.inf
+        self._throttled_since: float | None = None
+        """Since when all calls have been throttled."""
+        self.throttle = ""
+        """What the provider said when it last throttled a call."""
+        self._throttled: set[CallKey] = set()
+        """The presentations whose calls were throttled since the last answer."""
         self._starts: deque[float] = deque(maxlen=REMEMBERED)
         self._answers: deque[float] = deque(maxlen=REMEMBERED)
         self._throttles: deque[float] = deque(maxlen=REMEMBERED)
@@ -128,8 +136,24 @@ class Account:
 
     @property
     def exhausted(self) -> bool:
-        """Whether the provider has been down for so long that calls to it fail for good."""
-        return self._circuit.exhausted
+        """Whether the provider has been down, or has throttled all calls, for so long that calls fail for good."""
+        since = self._throttled_since
+        return self._circuit.exhausted or (since is not None and self._clock.monotonic() - since > THROTTLE_PATIENCE)
+
+    @property
+    def outage(self) -> Outage | None:
+        """What is known about the provider while it is down."""
+        return self._circuit.outage
+
+    @property
+    def refuses_all(self) -> bool:
+        """Whether so many presentations were throttled since the last answer that none of them is to blame."""
+        return len(self._throttled) >= DISTINCT
+
+    @property
+    def resting_until(self) -> float:
+        """Until when, on the monotonic clock, the provider wants no more calls."""
+        return self._resting_until
 
     def wait(self, *, single: bool = False) -> float:
         """Seconds until the next call may start; at most 0 if it may start now."""
@@ -174,19 +198,29 @@ class Account:
     def record_answer(self) -> None:
         """Note that the provider answered a call, even if it refused it."""
         self._circuit.record_answer()
+        self._throttled_since = None
+        self._throttled.clear()
         now = self._clock.monotonic()
         self._answers.append(now)
         if self._adapted_rate < math.inf and now - self._grown_at >= 1:
             self._grown_at = now
             self._set_rate(self._adapted_rate * FASTER)
 
-    def record_failure(self, key: CallKey) -> None:
+    def record_failure(self, key: CallKey, cause: str = "") -> None:
         """Note that a call for the presentation *key* got no answer, or an error of the provider's own."""
-        self._circuit.record_failure(key)
+        self._circuit.record_failure(key, cause)
 
-    def record_throttle(self, retry_after: float | None) -> None:
-        """Note that the provider throttled a call: rest for *retry_after* seconds, and lower the rate if need be."""
+    def record_throttle(self, retry_after: float | None, message: str = "", key: CallKey | None = None) -> None:
+        """Note that the provider throttled a call, for the presentation *key*.
+
+        Rest for *retry_after* seconds, and lower the rate if need be.
+        """
         now = self._clock.monotonic()
+        self.throttle = message
+        if key is not None:
+            self._throttled.add(key)
+        if self._throttled_since is None:
+            self._throttled_since = now
         self._resting_until = max(self._resting_until, now + (REST if retry_after is None else retry_after))
         self._throttles.append(now)
         if now - self._slowed_at < 1:

@@ -20,7 +20,7 @@ from judge.domain.outcome import ItemState
 from judge.domain.run import INTERRUPTED, MISSING_HERE, PairPolicy, Run, RunState, StopReason
 from judge.execution.batch_runner import BATCH, BatchRunner
 from judge.execution.judges import JudgeAtWork, Judges
-from judge.execution.progress import Failures
+from judge.execution.progress import Failures, explain_stop
 from judge.execution.quarantine import Quarantine, Turn
 from judge.execution.shard_runner import ShardRunner
 from judge.execution.work_items import Keys
@@ -41,7 +41,7 @@ NAMED = 5
 """Quarantined shards that a run's message names."""
 OPEN_RUNS = 16
 """Runs whose plans are kept in memory."""
-FAILURES = frozenset({StopReason.JUDGE_UNUSABLE, StopReason.TOO_MANY_FAILED})
+FAILURES = frozenset({StopReason.JUDGE_UNUSABLE, StopReason.TOO_MANY_FAILED, StopReason.TOO_SLOW})
 """Reasons for which a run has failed once its other judges have finished."""
 log = logger("execution")
 
@@ -239,7 +239,7 @@ class Execution:
             raise
         if reason:
             await self._leave(run.row, fence)
-            return Stop(reason, _why(reason, judge, failures))
+            return Stop(reason, explain_stop(reason, judge, failures))
         await self._store.end_shard(run.row, fence)
         self._alive.pop((run.row, fence.shard), None)
         return Stop()
@@ -359,15 +359,6 @@ async def _round(store: Store, opened: _OpenRun, number: int) -> Plan | None:
     if isinstance(opened.plan, Rounds):
         return await plan_round(store, opened.run, opened.plan, number)
     return None if number else opened.plan
-
-
-def _why(reason: StopReason, judge: JudgeAtWork, failures: Failures) -> str:
-    """Say which judge was stopped; if too much of it failed, with the words of the last failure."""
-    name = f"judge {judge.definition.name!r}"
-    if reason is not StopReason.TOO_MANY_FAILED:
-        return name
-    last = f". The last one: {failures.last_reason}" if failures.last_reason else ""
-    return f"{name} was stopped: it failed more presentations than its max_failed_share allows{last}"
 
 
 def _quarantined(definition: JudgeDefinition, shard: Shard) -> Stop:

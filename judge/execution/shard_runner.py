@@ -21,9 +21,9 @@ from judge.execution.committer import Committer
 from judge.execution.cost import characters, likely_tokens, worst_call
 from judge.execution.judge_call import Work, judge_comparison, settle_by_rule, settle_from_store
 from judge.execution.judges import JudgeAtWork, Rule
-from judge.execution.progress import Failures, Waits
+from judge.execution.progress import Failures, Waits, explain_outage, explain_rest
 from judge.ports.clock import Clock
-from judge.ports.records import Fence, Permit, PermitRequest, Settled
+from judge.ports.records import Fence, Permit, PermitRequest, Setback, Settled
 from judge.ports.store import RunStore
 
 LEASE = 10.0
@@ -84,8 +84,8 @@ class ShardRunner:
         """Judge *work*.
 
         Returns:
-            None if all of it is settled, else why not: STOPPED, BUDGET_STOPPED, CANCELLED, NOT_RUNNING, SUPERSEDED or
-            TOO_MANY_FAILED.
+            None if all of it is settled, else why not: STOPPED, BUDGET_STOPPED, CANCELLED, NOT_RUNNING, SUPERSEDED,
+            TOO_MANY_FAILED or TOO_SLOW.
 
         Raises:
             JudgeUnusable: No call of this judge can succeed.
@@ -98,6 +98,8 @@ class ShardRunner:
                     refused = StopReason.STOPPED
                 elif self._failures.too_many:
                     refused = StopReason.TOO_MANY_FAILED
+                elif self._failures.all_slow:
+                    refused = StopReason.TOO_SLOW
                 elif not todo:
                     await self._wait_for_calls(todo, asyncio.FIRST_COMPLETED)
                 elif self._over_budget:
@@ -119,14 +121,10 @@ class ShardRunner:
 
     async def _pause(self, todo: deque[Work], wait: float) -> StopReason | None:
         """Wait *wait* seconds, at most one, or until a call ends. Returns why not to continue, if the run says so."""
-        name = self._judge.definition.name
-        if self._judge.account.down:
-            last = f" ({self._failures.last_reason})" if self._failures.last_reason else ""
-            message = f"the provider of judge {name!r} does not answer{last}; it is tried again every half minute"
-            await self._waits.report(WaitReason.PROVIDER_DOWN, message)
+        if (outage := self._judge.account.outage) is not None:
+            await self._waits.report(WaitReason.PROVIDER_DOWN, explain_outage(self._judge, outage, self._clock))
         elif wait > LONG:
-            message = f"the account of judge {name!r} is at its rate limit; the run continues by itself"
-            await self._waits.report(WaitReason.RATE_LIMITED, message)
+            await self._waits.report(WaitReason.RATE_LIMITED, explain_rest(self._judge, wait, self._clock))
         timer = asyncio.ensure_future(self._clock.sleep(min(wait, 1.0)))
         try:
             await asyncio.wait({timer, *self._in_flight}, return_when=asyncio.FIRST_COMPLETED)
@@ -160,9 +158,10 @@ class ShardRunner:
         except BaseException:
             slots.give_back(taken, self._run, self._tenant)
             raise
-        if self._stopping:
-            slots.give(taken)
-            return StopReason.STOPPED
+        if self._stopping or self._failures.all_slow or self._seconds_to_wait() > 0:
+            # This has changed while other calls held the slots.
+            slots.give_back(taken, self._run, self._tenant)
+            return StopReason.STOPPED if self._stopping else None
         tokens = likely_tokens(self._judge, todo[0].shown)
         leased = account.lease(taken, tokens)
         slots.give_back(taken - leased, self._run, self._tenant)
@@ -252,7 +251,9 @@ class ShardRunner:
                     settled = await judge_comparison(
                         self._judge, work, attempt, self._clock, reserve=partial(self._store.reserve_again, attempt)
                     )
-                    if settled.state is ItemState.TRANSPORT_ERROR and self._calls_again(work):
+                    if settled.setback is Setback.SLOW:
+                        self._failures.note_slow(work.key)
+                    if settled.state is ItemState.TRANSPORT_ERROR and self._calls_again(work, settled.setback):
                         settled, again = settled._replace(state=None), (work,)
             finally:
                 self._judge.memory_limit.give(held)
@@ -281,10 +282,10 @@ class ShardRunner:
             self._rounds.pop(work.key, None)
         return again
 
-    def _calls_again(self, work: Work) -> bool:
+    def _calls_again(self, work: Work, setback: Setback | None) -> bool:
         """Count a round in which *work* got no answer. Returns whether there is another round for it."""
         account = self._judge.account
-        self._rounds[work.key] += 1
+        self._rounds[work.key] += setback is not Setback.THROTTLED
         return (self._rounds[work.key] < ROUNDS or account.down) and not account.exhausted
 
     async def _commit_stored(self, requested: list[Work], permit: Permit) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
 from judge.domain.dataset import Output, Prompt
@@ -160,6 +160,15 @@ class Permit:
     """The row of the requested batch, if anything was granted for it."""
 
 
+class Setback(StrEnum):
+    """Why a presentation got no answer through no fault of its own."""
+
+    SLOW = "SLOW"
+    """Its first call took longer than the judge's deadline."""
+    THROTTLED = "THROTTLED"
+    """The provider throttled it, because of a daily quota or with ten others, and answered no call in between."""
+
+
 class Settled(NamedTuple):
     """The result of one presentation. A call has its *attempt*; a reused answer has *answer* instead of a reply."""
 
@@ -176,6 +185,8 @@ class Settled(NamedTuple):
     """The worst cost of calls that were sent but never answered, in addition to the reply's own cost."""
     reason: str = ""
     """Why there is no verdict, in the provider's words as far as it said so."""
+    setback: Setback | None = None
+    """What kept it from an answer, if nothing is wrong with the presentation itself."""
 
 
 @dataclass(frozen=True, slots=True)

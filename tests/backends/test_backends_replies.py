@@ -15,6 +15,7 @@ import pytest
 from aiohttp import web
 
 from judge.backends.anthropic import Anthropic
+from judge.backends.failures import DAILY_REST
 from judge.backends.finish import WORDS, Finish
 from judge.backends.http import REPLY_BYTES, Endpoint
 from judge.backends.openai import OpenAI
@@ -281,6 +282,14 @@ KINDS: Mapping[str, tuple[int, object, type[CallFailed]]] = {
         [{"error": {"code": 400, "message": "The input token count (9) exceeds the maximum number of tokens allowed"}}],
         PromptTooLong,
     ),
+    "a refusal behind a gateway's 500": (
+        500,
+        {"error": {"message": "BadRequestError: invalid image", "type": None, "code": "400"}},
+        CallRejected,
+    ),
+    "a wrong key behind a gateway's 500": (500, {"error": {"message": "bad key", "code": 401}}, JudgeUnusable),
+    "an overload behind a gateway's 502": (502, {"error": {"message": "try later", "code": 429}}, TransportFailed),
+    "not implemented": (501, {"error": {"message": "This server does not support logprobs"}}, CallRejected),
     "too large for the proxy": (413, "<html><title>413 Request Entity Too Large</title></html>", PromptTooLong),
 }
 
@@ -293,6 +302,30 @@ async def test_an_error_is_of_the_right_kind(vendor: str, kind: str) -> None:
         await reply_to(vendor, body, status=status)
 
     assert type(caught.value) is error
+
+
+QUOTAS: Mapping[str, tuple[str, float | None, bool]] = {
+    "OpenAI": ("Rate limit reached for m on requests per day (RPD): Limit 200. Please try again in 7m12s.", 432, True),
+    "Groq": ("Rate limit reached on tokens per day (TPD). Please try again in 1h2m3.5s", 3723.5, True),
+    "Gemini": ("Quota exceeded for metric GenerateRequestsPerDayPerProject. Please retry in 24.5s.", 24.5, True),
+    "OpenRouter": ("Rate limit exceeded: free-models-per-day", DAILY_REST, True),
+    "Azure": ("Too many requests. Please retry after 20 seconds.", 20, False),
+    "a minute's limit": ("Rate limit reached on tokens per min (TPM). Please try again in 6ms.", 0.006, False),
+    "in words": ("Please try again in 5 minutes.", 300, False),
+    "no delay": ("Too many requests; try again later", None, False),
+}
+
+
+@pytest.mark.parametrize("name", QUOTAS)
+async def test_a_429_says_how_long_to_rest(vendor: str, name: str) -> None:
+    """Without a header, the words do. A daily quota is named, and rests for minutes if nobody says for how long."""
+    words, seconds, daily = QUOTAS[name]
+    with pytest.raises(TransportFailed) as caught:
+        await reply_to(vendor, {"error": {"message": words}}, status=429)
+
+    assert (caught.value.throttled, caught.value.daily) == (True, daily)
+    assert caught.value.retry_after == (None if seconds is None else pytest.approx(seconds))
+    assert caught.value.message.startswith("a daily quota is used up: ") is daily
 
 
 async def test_a_rejected_parameter_names_the_setting_to_change(vendor: str) -> None:
