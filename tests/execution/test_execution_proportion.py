@@ -140,7 +140,7 @@ async def test_a_judge_that_is_throttled_all_the_time_fails_nothing_for_a_day() 
 
 async def test_one_presentation_that_is_always_throttled_fails() -> None:
     """Where the provider answers the others, a 429 for one of them is no limit of the account."""
-    words = "question 7"
+    words = " on p7"
     backend = Scripted(
         lambda prompt: (
             TransportFailed("429", retry_after=600.0, throttled=True)
