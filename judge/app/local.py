@@ -5,18 +5,21 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 from judge.app.judges import ConfiguredJudges
 from judge.app.lock import held
 from judge.app.temporal import temporal_connection
 from judge.config.settings import ConfigError, Settings, judge_home, load
+from judge.domain.errors import StoreHeld
+from judge.engines.idle import IdleEngine
 from judge.engines.local import LocalEngine
 from judge.log import events as log
 from judge.ports.clock import Clock, SystemClock
 from judge.ports.engine import Engine
 from judge.rpc.server import Server
-from judge.store.postgresql import executing, is_postgresql
+from judge.store.postgresql import executing, is_postgresql, url_without_password
 from judge.store.sql_store import SqlStore
 
 SQLITE = "sqlite:///"
@@ -29,30 +32,38 @@ async def local_server(
     store_url: str | None = None,
     listen: str | None = None,
     log_level: str = "warning",
+    executes: bool = True,
 ) -> AsyncIterator[str]:
     """Run a service, and yield its address. Without *listen*, that is a private Unix socket.
 
-    It executes only the runs that its clients create or resume. Those that have not ended are paused at the end.
+    It executes only the runs that its clients create or resume. Those that have not ended are paused at the end. If it
+    *executes* none at all, it makes no call, and other processes may use the store at the same time.
     """
     settings = load(config_path)
     log.configure(log_level)
-    async with running(settings, store_url=store_url, listen=listen, continues=False) as address:
+    async with running(settings, store_url=store_url, listen=listen, continues=False, executes=executes) as address:
         yield address
 
 
 @contextlib.asynccontextmanager
 async def running(
-    settings: Settings, *, store_url: str | None, listen: str | None, continues: bool = True
+    settings: Settings,
+    *,
+    store_url: str | None,
+    listen: str | None,
+    continues: bool = True,
+    executes: bool = True,
 ) -> AsyncIterator[str]:
     """Run the service that *settings* describe, and yield its address. Calls in flight are finished at the end.
 
-    *continues* says whether it executes runs that another process left unfinished.
+    *continues* says whether it executes runs that another process left unfinished, and *executes* whether it executes
+    any.
     """
-    url = store_url or _default_url(settings)
+    url = store_url or _url(settings)
     clock = SystemClock()
     async with contextlib.AsyncExitStack() as stack:
         shared = settings.engine == "temporal"
-        if not shared:
+        if executes and not shared:
             stack.enter_context(_executing(url))
         if listen is None:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="judge-"))
@@ -61,7 +72,13 @@ async def running(
         stack.push_async_callback(store.close)
         judges = ConfiguredJudges(settings, clock, shared=shared)
         stack.push_async_callback(judges.close)
-        engine = _temporal(store, settings, clock) if shared else LocalEngine(store, judges, clock, continues=continues)
+        engine: Engine
+        if shared:
+            engine = _temporal(store, settings, clock)
+        elif executes:
+            engine = LocalEngine(store, judges, clock, continues=continues)
+        else:
+            engine = IdleEngine(store, partial(_executing, url))
         server = Server(store=store, engine=engine, judges=judges, clock=clock, families=settings.families)
         stack.push_async_callback(server.stop)
         stack.push_async_callback(engine.close)
@@ -69,6 +86,24 @@ async def running(
         address = await server.start(listen)
         await engine.start()
         yield address
+
+
+def store_in_use(config_path: Path | None = None) -> str:
+    """Return the store that the configuration names, without a password."""
+    url = _url(load(config_path))
+    return url.removeprefix(SQLITE) if url.startswith(SQLITE) else url_without_password(url)
+
+
+def executing_process(config_path: Path | None = None) -> str | None:
+    """Return which process executes the runs of the configured store, or None if none does."""
+    settings = load(config_path)
+    if settings.engine == "temporal":
+        return "of Temporal's workers"
+    try:
+        with _executing(_url(settings)):
+            return None
+    except StoreHeld as other:
+        return other.fields.get("pid", "of another server")
 
 
 def _executing(url: str) -> contextlib.AbstractContextManager[None]:
@@ -89,6 +124,6 @@ def _temporal(store: SqlStore, settings: Settings, clock: Clock) -> Engine:
     return TemporalEngine(store, temporal_connection(settings.temporal), clock)
 
 
-def _default_url(settings: Settings) -> str:
+def _url(settings: Settings) -> str:
     """Return the configured URL, or else that of `$JUDGE_HOME/judge.db`."""
     return settings.store_url or f"{SQLITE}{judge_home() / 'judge.db'}"

@@ -12,7 +12,7 @@ from judge.cli.connect import ServiceTarget, run
 from judge.cli.data import upload
 from judge.cli.group import cli
 from judge.cli.leaderboard_tables import print_leaderboard
-from judge.cli.runs import exit_code, follow_run, run_summary
+from judge.cli.run_progress import exit_code, follow_run, run_summary
 
 BUNDLED = Path(__file__).parents[1] / "demo"
 JUDGES = ("longest", "matches-reference")

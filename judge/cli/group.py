@@ -44,9 +44,30 @@ class Commands(click.Group):
     command_class = _Command
 
 
+def version() -> str:
+    """Return the installed version."""
+    from importlib import metadata  # noqa: PLC0415  # it takes a while
+
+    try:
+        return metadata.version("judge-service")
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _print_version(context: click.Context, _: click.Parameter, value: bool) -> None:  # click's callback
+    if value:
+        click.echo(f"judge {version()}")
+        context.exit()
+
+
+VERSION = click.Option(
+    ["--version"], is_flag=True, expose_value=False, is_eager=True, callback=_print_version, help="Print the version."
+)
+
+
 @click.group(
     cls=Commands,
-    params=[SERVER, CONFIG],
+    params=[SERVER, CONFIG, VERSION],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
 )
 @click.pass_context

@@ -19,7 +19,19 @@ __all__ = ["cli", "main"]
 
 def _commands() -> None:
     # Commands register when they are imported, and the group must exist before.
-    from judge.cli import bundles, data, demo, export, judges, rank_and_agree, runs, service, store  # noqa: F401, PLC0415  # an import registers the commands
+    from judge.cli import (  # noqa: F401, PLC0415  # an import registers the commands
+        bundles,
+        data,
+        demo,
+        export,
+        judges,
+        listings,
+        rank_and_agree,
+        run_control,
+        runs,
+        service,
+        store,
+    )
 
 
 def main() -> None:

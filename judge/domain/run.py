@@ -7,6 +7,7 @@ A run that has ended may be resumed as long as some presentation has no verdict.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
@@ -14,6 +15,7 @@ from types import MappingProxyType
 
 from judge.domain.errors import InvalidInput
 from judge.domain.judge import JudgeDefinition
+from judge.domain.names import NAME_BYTES
 from judge.domain.outcome import ItemState
 
 
@@ -71,6 +73,11 @@ MOST_POSITIONS = 2**31 - 1
 """The most presentations that a run may have, over all judges and repeats: the API counts them in 32 bits."""
 ROUNDS = 10
 """The default number of rounds of an adaptive run."""
+
+
+MOST_METADATA = 32
+"""The most metadata of a run."""
+_METADATA_NAME = re.compile(r"[A-Za-z0-9._/-]{1,63}")
 
 
 class StopReason(StrEnum):
@@ -255,6 +262,25 @@ class RunSpec:
     judges: tuple[str, ...]
     pairing: Pairing = Pairing()
     budget: Budget = Budget()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """What the caller notes about the run, such as a commit. It changes nothing in what is judged."""
+
+    def __post_init__(self) -> None:
+        check_metadata("run.metadata", self.metadata)
+
+
+def check_metadata(field: str, metadata: Mapping[str, str]) -> None:
+    """Raise InvalidInput if *metadata* cannot be stored with a run, or asked for."""
+    if len(metadata) > MOST_METADATA:
+        raise InvalidInput(field, f"a run has at most {MOST_METADATA} metadata, not {len(metadata):,}")
+    for name, value in metadata.items():
+        if not _METADATA_NAME.fullmatch(name):
+            message = (
+                f"metadata {name[:80]!r} must be named by 1 to 63 of a-z, A-Z, 0-9, dot, dash, slash and underscore"
+            )
+            raise InvalidInput(field, message)
+        if "\0" in value or len(value.encode("utf-8", "replace")) > NAME_BYTES:
+            raise InvalidInput(field, f"metadata {name!r} must have a value of at most {NAME_BYTES} bytes, none NUL")
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,7 @@ def explain_outage(judge: JudgeAtWork, outage: Outage, clock: Clock) -> str:
     """Say which endpoint gives no answers, since when, why, what happens next, and when the run gives up."""
     cause = f": {outage.cause.removeprefix(NO_ANSWER)}" if outage.cause else ""
     return (
-        f"{_where(judge)} has given no answer since {_time_of(outage.since, clock)}{cause}. "
+        f"{_judge_at(judge)} has given no answer since {_time_of(outage.since, clock)}{cause}. "
         f"It is tried again every {PROBE_SECONDS:.0f} seconds until {_time_of(outage.until, clock)}; "
         "after that, what is not judged fails"
     )
@@ -127,15 +127,15 @@ def explain_rest(judge: JudgeAtWork, seconds: float, clock: Clock) -> str:
     """Say that an account may not be called for some *seconds*, by its provider's limit or its configured one."""
     until = clock.monotonic() + seconds
     if judge.account.resting_until < until - 1:
-        return f"the account of {_where(judge)} is at its configured rate limit; the run continues by itself"
-    said = f": {judge.account.throttle}" if judge.account.throttle else ""
+        return f"the account of {_judge_at(judge)} is at its configured rate limit; the run continues by itself"
+    words = f": {judge.account.throttle}" if judge.account.throttle else ""
     return (
-        f"{_where(judge)} allows no more calls until {_time_of(judge.account.resting_until, clock)}{said}. "
+        f"{_judge_at(judge)} allows no more calls until {_time_of(judge.account.resting_until, clock)}{words}. "
         "The run continues by itself then"
     )
 
 
-def _where(judge: JudgeAtWork) -> str:
+def _judge_at(judge: JudgeAtWork) -> str:
     """The judge, and the address of its endpoint."""
     endpoint = f" at {judge.card.address}" if judge.card.address else ""
     return f"judge {judge.definition.name!r}{endpoint}"

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from judge.domain.judge import JudgeDefinition
 from judge.domain.outcome import ItemState
 from judge.domain.run import Budget, NewRun, Run, RunState
+
+
+@dataclass(frozen=True, slots=True)
+class RunQuery:
+    """Which runs to list. Empty fields do not filter."""
+
+    dataset: str = ""
+    states: Collection[RunState] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 class RunRows(Protocol):
@@ -34,10 +44,14 @@ class RunRows(Protocol):
         """
         ...
 
-    async def runs(self, tenant: str, dataset: str, before: int, limit: int) -> list[Run]:
-        """Return at most *limit* runs, newest first, with rows before *before* (0: from the newest).
+    async def runs(self, tenant: str, query: RunQuery, before: int, limit: int) -> list[Run]:
+        """Return at most *limit* runs, newest first, with rows before *before* (0: from the newest)."""
+        ...
 
-        *dataset* "" stands for all datasets.
+    async def delete_run(self, tenant: str, run_id: str) -> None:
+        """Delete a run with its plan and its positions. Replies and costs stay.
+
+        Raises NotFound, or Precondition unless the run has ended.
         """
         ...
 

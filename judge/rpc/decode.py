@@ -28,9 +28,19 @@ from judge.domain.outcome import (
     TieKind,
     VerdictStatus,
 )
-from judge.domain.run import Budget, OrderPolicy, Pairing, PairPolicy, RunSpec, TurnPolicy
+from judge.domain.run import (
+    Budget,
+    OrderPolicy,
+    Pairing,
+    PairPolicy,
+    RunSpec,
+    RunState,
+    TurnPolicy,
+    check_metadata,
+)
 from judge.domain.source import Source
 from judge.ports.records import VerdictQuery
+from judge.ports.run_rows import RunQuery
 from judge.ranking.options import RankOptions
 from judge.rpc.enum_words import word
 from judge.votes.votes import Part
@@ -158,6 +168,21 @@ def run_spec(spec: run_service_pb2.RunSpec) -> RunSpec:
         judges=judges,
         pairing=pairing(spec.pairing),
         budget=Budget(spec.budget.cost_micros, spec.budget.calls),
+        metadata=dict(sorted(spec.metadata.items())),
+    )
+
+
+def run_query(request: run_service_pb2.ListRunsRequest) -> RunQuery:
+    """Decode which runs to list."""
+    metadata = dict(request.metadata)
+    check_metadata("metadata", metadata)
+    known = {state.value for state in RunState}
+    if not known.issuperset(request.states):
+        raise InvalidInput("states", "states must be states of a run")
+    return RunQuery(
+        dataset=resource_id("datasets", "dataset", request.dataset) if request.dataset else "",
+        states=[RunState(state) for state in request.states],
+        metadata=metadata,
     )
 
 

@@ -217,6 +217,7 @@ def run_spec(spec: RunSpec) -> run_service_pb2.RunSpec:
         judges=[f"judges/{name}" for name in spec.judges],
         pairing=pairing(spec.pairing),
         budget=run_service_pb2.Budget(cost_micros=spec.budget.cost_micros, calls=spec.budget.calls),
+        metadata=spec.metadata,
     )
 
 
@@ -247,6 +248,7 @@ def run(row: Run, tenant: str, rate: float = 0.0, *, full: bool = False) -> run_
         spending=spending(row),
         never_started=row.never_started.value if row.never_started else 0,  # type: ignore[arg-type]  # the wire has the same numbers
         definitions=[definition(frozen) for frozen in row.judges] if full else [],
+        metadata=spec.metadata,
     )
 
 

@@ -61,8 +61,9 @@ class RunServicer(run_service_pb2_grpc.RunServiceServicer):
     async def ListRuns(self, request: pb.ListRunsRequest, context: Any) -> pb.ListRunsResponse:
         """List runs, newest first."""
         size = decode.page_size(request.page_size)
-        dataset = resource_id("datasets", "dataset", request.dataset) if request.dataset else ""
-        runs = await self._store.runs(TENANT, dataset, decode.page_token(request.page_token, NEWEST), size + 1)
+        runs = await self._store.runs(
+            TENANT, decode.run_query(request), decode.page_token(request.page_token, NEWEST), size + 1
+        )
         more = str(runs[size - 1].row) if len(runs) > size else ""
         return pb.ListRunsResponse(runs=[encode.run(r, TENANT) for r in runs[:size]], next_page_token=more)
 
@@ -76,6 +77,11 @@ class RunServicer(run_service_pb2_grpc.RunServiceServicer):
     async def CancelRun(self, request: pb.CancelRunRequest, context: Any) -> pb.CancelRunResponse:
         """Cancel a run."""
         return pb.CancelRunResponse(run=encode.run(await self._runs.cancel(TENANT, _id(request.name)), TENANT))
+
+    async def DeleteRun(self, request: pb.DeleteRunRequest, context: Any) -> pb.DeleteRunResponse:
+        """Delete a run that has ended."""
+        await self._store.delete_run(TENANT, _id(request.name))
+        return pb.DeleteRunResponse()
 
     async def ResumeRun(self, request: pb.ResumeRunRequest, context: Any) -> pb.ResumeRunResponse:
         """Continue a run."""

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from judge.domain.errors import InvalidInput, NotFound, Precondition, PriceUnknown
 from judge.domain.judge import JudgeCard, JudgeDefinition
 from judge.domain.outcome import ItemState
-from judge.domain.run import Budget, NewRun, PairPolicy, Run, RunSpec, RunState
+from judge.domain.run import INTERRUPTED, Budget, NewRun, PairPolicy, Run, RunSpec, RunState
 from judge.execution.judges import Judges
 from judge.planning.inputs import build_plan
 from judge.planning.rounds import build_rounds
@@ -143,6 +143,9 @@ class RunLifecycle:
         run = await self._store.run(tenant, run_id)
         if not run.state.ended:
             if not await self._store.move_run(run.row, RunState.CANCELLING):
+                await self._store.move_run(run.row, RunState.CANCELLED, never_started=ItemState.CANCELLED)
+            elif run.reason == INTERRUPTED:
+                # No process executes it.
                 await self._store.move_run(run.row, RunState.CANCELLED, never_started=ItemState.CANCELLED)
             await self._engine.cancel(tenant, run_id)
         return await self._store.run(tenant, run_id)

@@ -35,12 +35,14 @@ def to_definition(body: Mapping[str, Any]) -> JudgeDefinition:
 
 
 def from_spec(spec: RunSpec) -> dict[str, Any]:
-    """Return a run's spec as JSON."""
-    return asdict(spec)
+    """Return a run's spec as JSON. Its metadata have a column of their own."""
+    body = asdict(spec)
+    del body["metadata"]
+    return body
 
 
-def to_spec(body: Mapping[str, Any]) -> RunSpec:
-    """Return a run's spec from JSON."""
+def to_spec(body: Mapping[str, Any], metadata: Mapping[str, str]) -> RunSpec:
+    """Return a run's spec from JSON, with the run's *metadata*."""
     fields = body["pairing"]
     pairing = Pairing(
         **{
@@ -58,6 +60,7 @@ def to_spec(body: Mapping[str, Any]) -> RunSpec:
         judges=tuple(body["judges"]),
         pairing=pairing,
         budget=Budget(**body["budget"]),
+        metadata=dict(metadata),
     )
 
 

@@ -1,8 +1,8 @@
 """Deletion of datasets. An answer is kept as long as some dataset of its tenant has its prompt and both outputs.
 
 A dataset that is being deleted has the revision GONE: nobody can read it, its runs are cancelled, and its name is
-still taken. Then its rows are deleted in batches, each in a transaction. If the process ends in between, the next
-process that opens the store for work deletes the rest.
+still taken. A run that is being deleted by itself has the reason DELETED. Then the rows are deleted in batches, each in
+a transaction. If the process ends in between, the next process that opens the store for work deletes the rest.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from functools import partial
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, select, tuple_, update
 
+from judge.domain.errors import NotFound, Precondition
 from judge.domain.run import ENDED, RunState
 from judge.ports.clock import Clock
 from judge.store import schema as s
 from judge.store.connections import Connections
 from judge.store.imports import recorded_definition
-from judge.store.revisions import GONE, Row, chunks, dataset_row
+from judge.store.revisions import DELETED, GONE, Row, chunks, dataset_row
 
 BATCH = 20_000
 """Rows that are checked or deleted in one transaction."""
@@ -42,7 +43,19 @@ class Deletion:
         rows = await self._db.read(lambda c: [dict(row) for row in c.execute(query).mappings()])
         for row in rows:
             await self._finish(row)
+        runs = select(s.run.c.id).where(s.run.c.reason == DELETED)
+        for run in await self._db.read(lambda c: list(c.scalars(runs))):
+            await self._finish_run(run)
         return len(rows)
+
+    async def delete_run(self, tenant: str, run_id: str) -> None:
+        """Delete a run that has ended. Its answers stay, and its costs stay in call_attempt."""
+        await self._finish_run(await self._db.write(lambda c: _begin_run(c, tenant, run_id)))
+
+    async def _finish_run(self, run: int) -> None:
+        while await self._db.write(lambda c: any(_batch(c, table, table.c.run_id == run) for table in _OF_RUNS)):
+            pass
+        await self._db.write(lambda c: c.execute(delete(s.run).where(s.run.c.id == run)))
 
     async def _finish(self, dataset: Row) -> None:
         while await self._db.write(lambda c: _some_rows(c, dataset["id"])):
@@ -61,13 +74,30 @@ def _begin(c: Connection, dataset: Row, now: float) -> Row:
     c.execute(update(s.dataset).where(s.dataset.c.id == mine).values(revision=GONE))
     r, v = s.run.c, s.judge_version.c
     working = r.state.not_in([state.value for state in ENDED])
-    ended = {"state": RunState.CANCELLED.value, "reason": "DELETED", "end_time": now, "revision": r.revision + 1}
+    ended = {"state": RunState.CANCELLED.value, "reason": DELETED, "end_time": now, "revision": r.revision + 1}
     c.execute(update(s.run).where(r.dataset_id == mine, working).values(ended))
     names = c.scalars(select(s.recorded.c.judge).where(s.recorded.c.dataset_id == mine).distinct())
     prints = sorted({recorded_definition(name, dataset["name"]).fingerprint for name in names})
     for chunk in chunks(prints):
         c.execute(delete(s.judge_version).where(v.tenant_id == dataset["tenant_id"], v.fingerprint.in_(chunk)))
     return dataset
+
+
+def _begin_run(c: Connection, tenant: str, run_id: str) -> int:
+    """Make a run that has ended unreadable, and return its row. Raises NotFound, or Precondition if it has not."""
+    r = s.run.c
+    query = select(r.id, r.state).join(s.tenant, s.tenant.c.id == r.tenant_id)
+    query = query.where(s.tenant.c.name == tenant, r.run_id == run_id, r.reason != DELETED)
+    row = c.execute(query.with_for_update(of=s.run)).first()
+    if row is None:
+        raise NotFound(f"there is no run {run_id!r}", reason="UNKNOWN_RUN", run=run_id)
+    state = RunState(row.state)
+    if not state.ended:
+        message = f"run {run_id} is {state.name}; cancel it before you delete it"
+        raise Precondition(message, reason="RUN_NOT_ENDED", run=run_id)
+    # The request id is free again at once.
+    c.execute(update(s.run).where(r.id == row.id).values(reason=DELETED, request_id=None, revision=r.revision + 1))
+    return int(row.id)
 
 
 def _some_rows(c: Connection, mine: int) -> bool:

@@ -179,8 +179,12 @@ def opening(url: str) -> Iterator[None]:
     try:
         yield
     except exc.DBAPIError as error:
-        named = make_url(url).render_as_string(hide_password=True)
-        raise StoreFailed(f"store {named!r} cannot be opened: {error.orig}") from error
+        raise StoreFailed(f"store {url_without_password(url)!r} cannot be opened: {error.orig}") from error
+
+
+def url_without_password(url: str) -> str:
+    """Return *url* with its password hidden."""
+    return make_url(url).render_as_string(hide_password=True)
 
 
 def postgresql_engine(url: str, options: str, isolation: str) -> Engine:

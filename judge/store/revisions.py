@@ -13,6 +13,8 @@ from judge.store import schema as s
 CHUNK = 500
 GONE = -1
 """The revision of a dataset that is being deleted."""
+DELETED = "DELETED"
+"""The reason of a run that is being deleted, by itself or with its dataset."""
 T = TypeVar("T")
 Row = Mapping[str, Any]
 

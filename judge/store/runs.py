@@ -14,12 +14,13 @@ from judge.domain.outcome import ItemState
 from judge.domain.run import ENDED, INTERRUPTED, TRANSITIONS, Budget, NewRun, Run, RunCounts, RunSpec, RunState, Spent
 from judge.log.events import logger
 from judge.ports.clock import Clock
+from judge.ports.run_rows import RunQuery
 from judge.store import schema as s
 from judge.store.connections import Connections
 from judge.store.definitions import from_definition, from_spec, to_definition, to_spec
 from judge.store.dialects import insert_or_skip
 from judge.store.interning import tenant_id
-from judge.store.revisions import GONE, dataset_row
+from judge.store.revisions import DELETED, GONE, dataset_row
 from judge.store.shards import reopen_shards
 
 log = logger("runs")
@@ -34,7 +35,7 @@ _EXISTING_RUNS = (
     select(s.run, _ROUND, s.dataset.c.name.label("dataset"))
     .join(s.tenant, s.tenant.c.id == s.run.c.tenant_id)
     .join(s.dataset, s.dataset.c.id == s.run.c.dataset_id)
-    .where(s.dataset.c.revision != GONE)
+    .where(s.dataset.c.revision != GONE, s.run.c.reason != DELETED)
 )
 _RUN_BY_ID = _EXISTING_RUNS.where(s.tenant.c.name == bindparam("of"), s.run.c.run_id == bindparam("called"))
 _i = s.run_item.c
@@ -82,6 +83,7 @@ class SqlRuns:
             "dataset_id": dataset,
             "dataset_revision": run.dataset_revision,
             "spec": from_spec(run.spec),
+            "metadata": dict(run.spec.metadata),
             "judges": [from_definition(judge) for judge in run.judges],
             "plan_hash": run.plan_hash,
             "state": RunState.QUEUED.value,
@@ -108,16 +110,20 @@ class SqlRuns:
             return replace(run, state=RunState.PAUSED, reason=StoreFull.reason, message="the store's disk is full")
         return run
 
-    async def runs(self, tenant: str, dataset: str, before: int, limit: int) -> list[Run]:
+    async def runs(self, tenant: str, query: RunQuery, before: int, limit: int) -> list[Run]:
         """Return at most *limit* runs, newest first."""
 
         def work(c: Connection) -> list[Run]:
-            query = _EXISTING_RUNS.where(s.tenant.c.name == tenant).order_by(s.run.c.id.desc()).limit(limit)
+            rows = _EXISTING_RUNS.where(s.tenant.c.name == tenant).order_by(s.run.c.id.desc()).limit(limit)
             if before:
-                query = query.where(s.run.c.id < before)
-            if dataset:
-                query = query.where(s.dataset.c.name == dataset)
-            return [_run_or_stub(row) for row in c.execute(query)]
+                rows = rows.where(s.run.c.id < before)
+            if query.dataset:
+                rows = rows.where(s.dataset.c.name == query.dataset)
+            if query.states:
+                rows = rows.where(s.run.c.state.in_([state.value for state in query.states]))
+            for name, value in query.metadata.items():
+                rows = rows.where(s.run.c.metadata[name].as_string() == value)
+            return [_run_or_stub(row) for row in c.execute(rows)]
 
         return await self._db.read(work)
 
@@ -287,7 +293,7 @@ def _values_when_queued_again(run: Any, budget: Budget | None) -> dict[str, Any]
         values |= {
             "budget_micros": budget.cost_micros,
             "budget_calls": budget.calls,
-            "spec": from_spec(replace(to_spec(run.spec), budget=budget)),
+            "spec": from_spec(replace(to_spec(run.spec, {}), budget=budget)),
         }
     return values
 
@@ -322,7 +328,7 @@ def _run(row: Any) -> Run:  # noqa: ANN401  # a row
         row=row.id,
         run_id=row.run_id,
         request_id=row.request_id or "",
-        spec=to_spec(row.spec),
+        spec=to_spec(row.spec, row.metadata),
         dataset_revision=row.dataset_revision,
         judges=tuple(to_definition(body) for body in row.judges),
         plan_hash=row.plan_hash,

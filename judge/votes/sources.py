@@ -17,6 +17,7 @@ from judge.planning.rounds import Rounds, load_rounds
 from judge.ports.dataset_index import IndexedPrompt
 from judge.ports.parsed_verdicts import as_columns
 from judge.ports.records import VerdictQuery
+from judge.ports.run_rows import RunQuery
 from judge.ports.store import Store
 from judge.ports.verdict_columns import VerdictColumns
 from judge.votes.comparisons import ComparisonKey
@@ -213,7 +214,7 @@ def _with_uniform_sample(judge_verdicts: JudgeVerdicts, rounds: Rounds | None) -
 async def _has_adaptive_run(store: Store, tenant: str, dataset: str, judge: str) -> bool:
     """Whether some run of *judge* over *dataset* was adaptive."""
     before = 0
-    while page := await store.runs(tenant, dataset, before, PAGE):
+    while page := await store.runs(tenant, RunQuery(dataset), before, PAGE):
         for run in page:
             if run.spec.pairing.policy is PairPolicy.ADAPTIVE and judge in run.spec.judges:
                 return True

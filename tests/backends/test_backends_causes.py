@@ -120,6 +120,6 @@ def test_the_innermost_error_names_the_cause(innermost: Exception, cause: str) -
         except Exception as error:
             raise TimeoutError("Request timed out.") from error
     except TimeoutError as outermost:
-        said = cause_of(outermost)
+        words = cause_of(outermost)
 
-    assert cause == said
+    assert cause == words

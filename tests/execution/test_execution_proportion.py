@@ -131,8 +131,8 @@ async def test_a_judge_that_is_throttled_all_the_time_fails_nothing_for_a_day() 
     await service.engine.close()
     await store.close()
 
-    said = ": a daily quota is used up: 429. The run continues by itself then"
-    assert seen == {f"judge 'j' allows no more calls{said}"}
+    words = ": a daily quota is used up: 429. The run continues by itself then"
+    assert seen == {f"judge 'j' allows no more calls{words}"}
     assert (now.state, now.reason) == (RunState.FAILED, "TOO_MANY_FAILED")
     assert THROTTLE_PATIENCE <= clock.time - began <= THROTTLE_PATIENCE + 3600
     assert backend.calls <= 4 * (THROTTLE_PATIENCE / 600 + 20)

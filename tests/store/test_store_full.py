@@ -15,6 +15,7 @@ from judge.domain.run import RunState
 from judge.execution.committer import Committer
 from judge.ports.clock import Clock
 from judge.ports.records import Settled
+from judge.ports.run_rows import RunQuery
 from judge.ports.store import RunStore
 from judge.store import schema
 from judge.store.deletion import _begin
@@ -145,7 +146,7 @@ async def test_an_interrupted_deletion_is_finished(scene: Scene) -> None:
             await unreadable
     with pytest.raises(AlreadyExists, match="still being deleted"):
         await scene.store.create_dataset(TENANT, "d")
-    listed = (await scene.store.datasets(TENANT, "", 10), await scene.store.runs(TENANT, "", 0, 10))
+    listed = (await scene.store.datasets(TENANT, "", 10), await scene.store.runs(TENANT, RunQuery(), 0, 10))
     refused = (await scene.permit([key], run)).refused
     finished = await scene.store.finish_deletions()
     tables = (schema.run, schema.run_item, schema.prompt, schema.output, schema.content, schema.dataset)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
-from judge.domain.errors import AlreadyExists, NotFound, RequestIdReused
+from judge.domain.errors import AlreadyExists, NotFound, Precondition, RequestIdReused
 from judge.domain.outcome import ItemState
 from judge.domain.run import Budget, RunState
 from judge.ports.records import Settled, VerdictQuery
+from judge.ports.run_rows import RunQuery
 from judge.rpc import encode
 from judge.store import schema as s
 
@@ -46,10 +48,10 @@ async def test_a_run_keeps_what_was_frozen_into_it(scene: Scene) -> None:
 
     assert (created.spec, created.judges, created.plan_hash) == (new.spec, new.judges, "plan")
     assert (created.state, created.counts.planned, created.create_time) == (RunState.QUEUED, 100, 1000.0)
-    assert [run.run_id for run in await scene.store.runs(TENANT, "d", 0, 10)] == ["run-2", "run-1"]
-    newest = (await scene.store.runs(TENANT, "", 0, 1))[0]
-    assert [run.run_id for run in await scene.store.runs(TENANT, "", newest.row, 10)] == ["run-1"]
-    assert await scene.store.runs(TENANT, "other", 0, 10) == []
+    assert [run.run_id for run in await scene.store.runs(TENANT, RunQuery("d"), 0, 10)] == ["run-2", "run-1"]
+    newest = (await scene.store.runs(TENANT, RunQuery(), 0, 1))[0]
+    assert [run.run_id for run in await scene.store.runs(TENANT, RunQuery(), newest.row, 10)] == ["run-1"]
+    assert await scene.store.runs(TENANT, RunQuery("other"), 0, 10) == []
     assert await scene.store.changes([created.row, newest.row]) == {created.row: 1, newest.row: newest.revision}
     with pytest.raises(NotFound):
         await scene.store.run(TENANT, "run-3")
@@ -145,7 +147,7 @@ async def test_rounds_are_read_in_order_and_their_end_is_no_round(scene: Scene) 
     for number, plan in ((0, b"\1 first"), (1, b"\1 second"), (2, b"\0 no more")):
         await scene.store.add_round(run.row, number, plan, 100)
 
-    [listed] = await scene.store.runs(TENANT, "d", 0, 10)
+    [listed] = await scene.store.runs(TENANT, RunQuery("d"), 0, 10)
     assert [b"\1 second", b"\0 no more"] == await scene.store.rounds(run.row, 1)
     assert (listed.round, run.round) == (2, 0)
     with pytest.raises(NotFound):
@@ -160,7 +162,7 @@ async def test_a_row_that_cannot_be_read_breaks_no_list(scene: Scene) -> None:
     spec = {"dataset": "d", "judges": ["strict"], "pairing": {"repeats": 0}, "budget": {}}
     await scene.store._db.write(lambda c: c.execute(update(s.run).where(s.run.c.id == broken.row).values(spec=spec)))
 
-    listed = await scene.store.runs(TENANT, "d", 0, 10)
+    listed = await scene.store.runs(TENANT, RunQuery("d"), 0, 10)
 
     assert [run.run_id for run in listed] == ["run-3", "run-2", "run-1"]
     assert [run.reason for run in listed] == ["", "UNREADABLE", ""]
@@ -172,7 +174,61 @@ async def test_counts_that_the_api_cannot_hold_break_no_list(scene: Scene) -> No
     """A run from before sizes were checked is listed with the largest counts that the API can hold."""
     await scene.run(planned=2**40)
 
-    (listed,) = await scene.store.runs(TENANT, "d", 0, 10)
+    (listed,) = await scene.store.runs(TENANT, RunQuery("d"), 0, 10)
     counts = encode.run(listed, TENANT).counts
 
     assert (listed.counts.planned, counts.planned, counts.pending) == (2**40, 2**31 - 1, 2**31 - 1)
+
+
+async def test_runs_are_listed_by_state_and_metadata(scene: Scene) -> None:
+    """A run must have all of the given values. Runs without metadata have none."""
+    plain = scene.new_run("run-1")
+    for number, metadata in enumerate(({}, {"commit": "abc"}, {"commit": "abc", "a/b.c-d_E": 'it\'s "1" %'}), 1):
+        spec = replace(plain.spec, metadata=metadata)
+        await scene.store.create_run(TENANT, replace(plain, run_id=f"run-{number}", request_id="", spec=spec))
+    first = await scene.store.run(TENANT, "run-1")
+    await scene.store.move_run(first.row, RunState.CANCELLED)
+
+    async def listed(**query: Any) -> list[str]:  # noqa: ANN401  # the query's fields
+        return [run.run_id for run in await scene.store.runs(TENANT, RunQuery(**query), 0, 10)]
+
+    assert await listed(metadata={"commit": "abc"}) == ["run-3", "run-2"]
+    assert await listed(metadata={"commit": "abc", "a/b.c-d_E": 'it\'s "1" %'}) == ["run-3"]
+    assert await listed(metadata={"commit": "ab"}) == await listed(metadata={"none": ""}) == []
+    assert await listed(states=[RunState.CANCELLED, RunState.DONE]) == ["run-1"]
+    assert await listed(states=[RunState.QUEUED], metadata={"commit": "abc"}) == ["run-3", "run-2"]
+    assert (await scene.store.run(TENANT, "run-2")).spec.metadata == {"commit": "abc"}
+    assert first.spec.metadata == {}
+
+
+async def test_a_run_is_deleted_and_its_replies_stay(scene: Scene) -> None:
+    """A run that has not ended is refused. Then another run reuses the replies, and the request id is free."""
+    run = await scene.run("run-1", request_id="first")
+    (key,) = await scene.keys(1)
+    await scene.answer([key], run)
+    with pytest.raises(Precondition, match="cancel it"):
+        await scene.store.delete_run(TENANT, "run-1")
+    await scene.store.move_run(run.row, RunState.DONE)
+
+    await scene.store.delete_run(TENANT, "run-1")
+
+    for gone in (scene.store.run(TENANT, "run-1"), scene.store.delete_run(TENANT, "run-1")):
+        with pytest.raises(NotFound):
+            await gone
+    assert await scene.store.runs(TENANT, RunQuery(), 0, 10) == []
+    assert await scene.store.done_positions(run.row, 0, 100) == set()
+    assert key in await scene.store.answers(TENANT, [key])
+    assert (await scene.run("run-2", request_id="first")).run_id == "run-2"
+
+
+async def test_a_deletion_that_was_interrupted_is_finished(scene: Scene) -> None:
+    """A run whose deletion has begun cannot be read, and the next process that executes runs deletes the rest."""
+    run = await scene.run()
+    change = update(s.run).where(s.run.c.id == run.row).values(state=RunState.DONE.value, reason="DELETED")
+    await scene.store._db.write(lambda c: c.execute(change))
+    with pytest.raises(NotFound):
+        await scene.store.run(TENANT, run.run_id)
+
+    await scene.store.finish_deletions()
+
+    assert await scene.store._db.read(lambda c: c.scalars(select(s.run.c.id)).all()) == []

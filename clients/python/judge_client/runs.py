@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 
 import grpc
@@ -49,9 +49,21 @@ class RunCalls(Connection):
         async for batch in stream(self.runs.ReadPlan, pb.ReadPlanRequest(name=run_name(run))):
             yield batch
 
-    async def list_runs(self, dataset: str = "", page_size: int = 0) -> AsyncIterator[pb.Run]:
-        """Yield all runs, or those over *dataset*, newest first. Pages are read lazily."""
-        request = pb.ListRunsRequest(page_size=page_size, dataset=dataset_name(dataset))
+    async def list_runs(
+        self,
+        dataset: str = "",
+        page_size: int = 0,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        states: Sequence[pb.RunState.ValueType] = (),
+    ) -> AsyncIterator[pb.Run]:
+        """Yield all runs, or those over *dataset*, with *metadata* and in *states*, newest first.
+
+        Pages are read lazily.
+        """
+        request = pb.ListRunsRequest(
+            page_size=page_size, dataset=dataset_name(dataset), metadata=metadata, states=states
+        )
         async for page in pages(self.runs.ListRuns, request, self.timeout):
             for run in page.runs:
                 yield run
@@ -104,6 +116,10 @@ class RunCalls(Connection):
         """Stop the run. Its verdicts so far stay readable."""
         return (await unary(self.runs.CancelRun, pb.CancelRunRequest(name=run_name(run)), self.timeout)).run
 
+    async def delete_run(self, run: str) -> None:
+        """Delete a run that has ended. Its replies stay stored, so another run reuses them."""
+        await unary(self.runs.DeleteRun, pb.DeleteRunRequest(name=run_name(run)), self.timeout)
+
     async def resume_run(self, run: str, budget: pb.Budget | None = None) -> pb.Run:
         """Resume the run, under a new *budget* if one is given."""
         request = pb.ResumeRunRequest(name=run_name(run), budget=budget)
@@ -129,6 +145,14 @@ class RunCalls(Connection):
         async for page in pages(self.runs.ListVerdicts, request, self.timeout):
             for verdict in page.verdicts:
                 yield verdict
+
+    async def get_verdict(self, run: str, position: int) -> verdict_pb2.Verdict | None:
+        """Return the verdict at a *position* of the run's plan, with its raw text, or None if there is none yet."""
+        after = str(position - 1) if position else ""
+        full = verdict_pb2.VERDICT_VIEW_FULL
+        request = pb.ListVerdictsRequest(parent=run_name(run), page_size=1, page_token=after, view=full)
+        page = await unary(self.runs.ListVerdicts, request, self.timeout)
+        return next((verdict for verdict in page.verdicts if verdict.position == position), None)
 
     async def stream_verdicts(
         self,

@@ -65,6 +65,11 @@ class RunServiceStub:
                 request_serializer=judge_dot_api_dot_v1_dot_run__service__pb2.CancelRunRequest.SerializeToString,
                 response_deserializer=judge_dot_api_dot_v1_dot_run__service__pb2.CancelRunResponse.FromString,
                 _registered_method=True)
+        self.DeleteRun = channel.unary_unary(
+                '/judge.api.v1.RunService/DeleteRun',
+                request_serializer=judge_dot_api_dot_v1_dot_run__service__pb2.DeleteRunRequest.SerializeToString,
+                response_deserializer=judge_dot_api_dot_v1_dot_run__service__pb2.DeleteRunResponse.FromString,
+                _registered_method=True)
         self.ResumeRun = channel.unary_unary(
                 '/judge.api.v1.RunService/ResumeRun',
                 request_serializer=judge_dot_api_dot_v1_dot_run__service__pb2.ResumeRunRequest.SerializeToString,
@@ -139,6 +144,13 @@ class RunServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteRun(self, request, context):
+        """Deletes a run that has ended. Replies stay stored, so another run reuses them; costs stay counted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ResumeRun(self, request, context):
         """Continues a run: presentations without a verdict are tried again. Can change the budget.
         """
@@ -206,6 +218,11 @@ def add_RunServiceServicer_to_server(servicer, server):
                     servicer.CancelRun,
                     request_deserializer=judge_dot_api_dot_v1_dot_run__service__pb2.CancelRunRequest.FromString,
                     response_serializer=judge_dot_api_dot_v1_dot_run__service__pb2.CancelRunResponse.SerializeToString,
+            ),
+            'DeleteRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteRun,
+                    request_deserializer=judge_dot_api_dot_v1_dot_run__service__pb2.DeleteRunRequest.FromString,
+                    response_serializer=judge_dot_api_dot_v1_dot_run__service__pb2.DeleteRunResponse.SerializeToString,
             ),
             'ResumeRun': grpc.unary_unary_rpc_method_handler(
                     servicer.ResumeRun,
@@ -396,6 +413,33 @@ class RunService:
             '/judge.api.v1.RunService/CancelRun',
             judge_dot_api_dot_v1_dot_run__service__pb2.CancelRunRequest.SerializeToString,
             judge_dot_api_dot_v1_dot_run__service__pb2.CancelRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/judge.api.v1.RunService/DeleteRun',
+            judge_dot_api_dot_v1_dot_run__service__pb2.DeleteRunRequest.SerializeToString,
+            judge_dot_api_dot_v1_dot_run__service__pb2.DeleteRunResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -47,6 +47,8 @@ class RunServiceStub:
     """
     CancelRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.CancelRunRequest, _run_service_pb2.CancelRunResponse]
     """Cancels a run. Its verdicts stay readable. A run that has ended is returned unchanged."""
+    DeleteRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.DeleteRunRequest, _run_service_pb2.DeleteRunResponse]
+    """Deletes a run that has ended. Replies stay stored, so another run reuses them; costs stay counted."""
     ResumeRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.ResumeRunRequest, _run_service_pb2.ResumeRunResponse]
     """Continues a run: presentations without a verdict are tried again. Can change the budget."""
     ReparseRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.ReparseRunRequest, _run_service_pb2.ReparseRunResponse]
@@ -77,6 +79,8 @@ class RunServiceAsyncStub(RunServiceStub):
     """
     CancelRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.CancelRunRequest, _run_service_pb2.CancelRunResponse]  # type: ignore[assignment]
     """Cancels a run. Its verdicts stay readable. A run that has ended is returned unchanged."""
+    DeleteRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.DeleteRunRequest, _run_service_pb2.DeleteRunResponse]  # type: ignore[assignment]
+    """Deletes a run that has ended. Replies stay stored, so another run reuses them; costs stay counted."""
     ResumeRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.ResumeRunRequest, _run_service_pb2.ResumeRunResponse]  # type: ignore[assignment]
     """Continues a run: presentations without a verdict are tried again. Can change the budget."""
     ReparseRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.ReparseRunRequest, _run_service_pb2.ReparseRunResponse]  # type: ignore[assignment]
@@ -140,6 +144,14 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.CancelRunResponse, _abc.Awaitable[_run_service_pb2.CancelRunResponse]]:
         """Cancels a run. Its verdicts stay readable. A run that has ended is returned unchanged."""
+
+    @_abc_1.abstractmethod
+    def DeleteRun(
+        self,
+        request: _run_service_pb2.DeleteRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_run_service_pb2.DeleteRunResponse, _abc.Awaitable[_run_service_pb2.DeleteRunResponse]]:
+        """Deletes a run that has ended. Replies stay stored, so another run reuses them; costs stay counted."""
 
     @_abc_1.abstractmethod
     def ResumeRun(

@@ -1,0 +1,254 @@
+"""`judge runs`, `judge show`, `judge datasets`, and `judge status`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from judge.cli.connect import ServiceTarget, connected, echo_json, echo_rows, run
+from judge.cli.group import CONFIG, FAILED, SERVER, Commands, cli, version
+from judge.cli.metadata_options import META_FILTER, as_metadata
+from judge.cli.run_control import YES, confirm, full_name
+from judge.cli.run_progress import n_done, run_summary, sentence, state_word
+from judge.cli.tables import console, table, usd
+from judge.domain.run import RunState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from google.protobuf.timestamp_pb2 import Timestamp
+
+    from judge.api.v1.dataset_service_pb2 import Dataset
+    from judge.api.v1.run_service_pb2 import Run
+    from judge.api.v1.verdict_pb2 import Verdict
+
+SHOWN = 20
+"""How many runs are listed by default."""
+STATES = [state.name.lower() for state in RunState]
+UNFINISHED = [state for state in RunState if not state.ended]
+
+
+def _time(stamp: Timestamp) -> str:
+    """Return a time in UTC to the minute."""
+    return f"{datetime.fromtimestamp(stamp.seconds, UTC):%Y-%m-%d %H:%M}"
+
+
+def _print_runs(runs: Sequence[Run]) -> None:
+    """Print a table of runs, and below it what those that have not ended wait for."""
+    rows = [
+        (
+            each.name.removeprefix("runs/"),
+            each.dataset.removeprefix("datasets/"),
+            state_word(each),
+            f"{n_done(each):,}/{each.counts.planned:,}",
+            usd(each.cost_micros),
+            _time(each.create_time),
+        )
+        for each in runs
+    ]
+    table("", ("run", "dataset", "state", "done", "USD", "created (UTC)"), rows)
+    for each in runs:
+        if each.state_message:
+            console().print(f"{each.name}: {sentence(each.state_message)}")
+
+
+@cli.command("runs")
+@click.option("--dataset", default="", help="Only runs over this dataset.")
+@click.option("--state", "states", multiple=True, type=click.Choice(STATES), help="Only in this state. Repeatable.")
+@META_FILTER
+@click.option("--limit", type=click.IntRange(min=1), default=SHOWN, show_default=True, help="How many to list.")
+@click.option("--json", "as_json", is_flag=True, help="Print each run as a line of JSON.")
+@click.pass_obj
+def runs_command(
+    service: ServiceTarget,
+    dataset: str,
+    states: tuple[str, ...],
+    meta: tuple[str, ...],
+    limit: int,
+    *,
+    as_json: bool,
+) -> int:
+    """List runs, newest first: state, progress, cost, and why they wait."""
+    wanted: Any = [RunState[state.upper()].value for state in states]
+    metadata = as_metadata(meta)
+
+    async def work() -> int:
+        runs: list[Run] = []
+        async with connected(service) as client:
+            async for each in client.list_runs(dataset, min(limit + 1, 1000), metadata=metadata, states=wanted):
+                runs.append(each)
+                if len(runs) > limit:
+                    break
+        if as_json:
+            echo_rows(runs[:limit])
+        elif runs:
+            _print_runs(runs[:limit])
+            if len(runs) > limit:
+                click.echo(f"There are more than {limit:,} runs; list more with --limit.", err=True)
+        else:
+            click.echo("There are no such runs.", err=True)
+        return 0
+
+    return run(work())
+
+
+@cli.command("status")
+@click.option("--json", "as_json", is_flag=True, help="Print each unfinished run as a line of JSON.")
+@click.pass_obj
+def status_command(service: ServiceTarget, *, as_json: bool) -> int:
+    """Show what is going on: the version, who executes runs, and unfinished runs.
+
+    It makes no call.
+    """
+    wanted: Any = [state.value for state in UNFINISHED]
+
+    async def work() -> int:
+        async with connected(service) as client:
+            runs = [each async for each in client.list_runs(states=wanted)]
+        if as_json:
+            echo_rows(runs)
+            return 0
+        click.echo(f"judge {version()}: {_executor(service)}.")
+        if runs:
+            _print_runs(runs)
+        else:
+            click.echo("No run is unfinished.")
+        return 0
+
+    return run(work())
+
+
+def _executor(service: ServiceTarget) -> str:
+    """Say which process executes runs."""
+    if service.server is not None:
+        return f"the server at {service.server} executes runs"
+    from judge.app.local import executing_process, store_in_use  # noqa: PLC0415  # only without a server
+
+    process = executing_process(service.config)
+    store = store_in_use(service.config)
+    return f"process {process} executes runs of {store}" if process else f"no process executes runs of {store}"
+
+
+@cli.command("show")
+@click.argument("name", metavar="RUN")
+@click.argument("position", type=click.IntRange(min=0), required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print the run, or the verdict, as JSON.")
+@click.pass_obj
+def show_command(service: ServiceTarget, name: str, position: int | None, *, as_json: bool) -> int:
+    """Show a run, or what was judged at a POSITION of its plan, with the reply.
+
+    Positions count from 0. `judge export verdicts --run RUN` has all of them.
+    """
+
+    async def work() -> int:
+        async with connected(service) as client:
+            shown = await client.get_run(full_name(name))
+            if position is None:
+                echo_json(shown) if as_json else _print_run(shown)
+                return 0
+            verdict = await client.get_verdict(shown.name, position)
+        if verdict is None:
+            _explain_missing(shown, position)
+            return FAILED
+        echo_json(verdict) if as_json else _print_verdict(verdict)
+        return 0
+
+    return run(work())
+
+
+def _explain_missing(shown: Run, position: int) -> None:
+    """Say why there is nothing at a position."""
+    last = shown.counts.planned - 1
+    if position > last:
+        click.echo(f"judge: {shown.name} has positions 0 to {last:,}, not {position:,}", err=True)
+    else:
+        click.echo(f"judge: position {position:,} of {shown.name} has not been judged yet", err=True)
+
+
+def _print_run(shown: Run) -> None:
+    out = console()
+    out.print(f"{shown.name} over {shown.dataset}: {state_word(shown)}", style="bold")
+    out.print(run_summary(shown).partition(": ")[2])
+    ended = f", ended {_time(shown.end_time)}" if shown.HasField("end_time") else ""
+    out.print(f"created {_time(shown.create_time)}{ended} (UTC)")
+    for name, value in sorted(shown.metadata.items()):
+        out.print(f"{name} = {value}")
+    rows = [
+        (
+            each.judge.removeprefix("judges/"),
+            f"{each.calls:,}",
+            usd(each.cost_micros),
+            f"{each.input_tokens:,}",
+            f"{each.output_tokens:,}",
+            f"{each.failed:,}",
+        )
+        for each in shown.spending
+    ]
+    table("", ("judge", "calls", "USD", "tokens in", "tokens out", "failed"), rows)
+
+
+def _print_verdict(verdict: Verdict) -> None:
+    from judge.cli.export import as_row  # noqa: PLC0415  # it needs the messages
+
+    row = as_row(verdict)
+    out = console()
+    shown = verdict.presentation
+    out.print(f"{verdict.name}: {shown.prompt_id}, turn {shown.turn}: {shown.left} and {shown.right}", style="bold")
+    first = shown.left if row.get("first", "left") == "left" else shown.right
+    out.print(f"{verdict.judge} saw {first} first")
+    result = row.get("status") or row.get("state") or "pending"
+    out.print(f"{result}" + (f": {row['outcome']}" if "outcome" in row else ""))
+    if verdict.reason:
+        out.print(f"reason: {verdict.reason}")
+    if verdict.raw:
+        out.print(f"reply: {verdict.raw}")
+    usage = verdict.usage
+    reused = ", reused from an earlier call" if verdict.reused else ""
+    out.print(f"{usage.input_tokens:,} tokens in, {usage.output_tokens:,} out, ${usd(usage.cost_micros)}{reused}")
+
+
+@cli.group("datasets", cls=Commands, params=[SERVER, CONFIG], invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="Print each dataset as a line of JSON.")
+@click.pass_context
+def datasets(context: click.Context, server: str | None, config: Path | None, *, as_json: bool) -> int:
+    """List datasets, or delete one."""
+    service = context.obj = ServiceTarget(server or context.obj.server, config or context.obj.config)
+    return 0 if context.invoked_subcommand else run(_list_datasets(service, as_json=as_json))
+
+
+async def _list_datasets(service: ServiceTarget, *, as_json: bool) -> int:
+    async with connected(service) as client:
+        rows: list[Dataset] = [each async for each in client.list_datasets()]
+    if as_json:
+        echo_rows(rows)
+    elif rows:
+        columns = ("dataset", "revision", "prompts", "outputs", "labels")
+        table("", columns, [_dataset_row(each) for each in rows])
+    else:
+        click.echo("There are no datasets.", err=True)
+    return 0
+
+
+def _dataset_row(each: Dataset) -> tuple[str, ...]:
+    counts = (each.revision, each.prompts, each.outputs, each.labels)
+    return (each.name.removeprefix("datasets/"), *(f"{count:,}" for count in counts))
+
+
+@datasets.command("delete")
+@click.argument("name", metavar="DATASET")
+@YES
+@click.pass_obj
+def delete_dataset_command(service: ServiceTarget, name: str, *, yes: bool) -> int:
+    """Delete a dataset with its runs, and the replies that no other dataset needs."""
+    confirm(f"Delete dataset {name} with its runs and replies?", yes=yes)
+
+    async def work() -> int:
+        async with connected(service) as client:
+            await client.delete_dataset(name)
+            click.echo(f"Deleted dataset {name.removeprefix('datasets/')}.", err=True)
+            return 0
+
+    return run(work())

@@ -1,0 +1,158 @@
+"""`judge watch`, `judge cancel`, `judge resume`, `judge delete`, and `judge reparse`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from judge.cli.connect import ServiceTarget, connected, echo_json, run
+from judge.cli.group import cli
+from judge.cli.run_progress import exit_code, follow_or_explain, follow_run, run_summary
+
+JSON = click.option("--json", "as_json", is_flag=True, help="Print the run as JSON.")
+YES = click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
+
+
+def full_name(run_id: str) -> str:
+    """Return the resource name of a run, which may be given without its `runs/`."""
+    return run_id if run_id.startswith("runs/") else f"runs/{run_id}"
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before something is deleted, if somebody is there to answer. Raises Abort if the answer is no."""
+    if not yes and sys.stdin.isatty():
+        click.confirm(question, abort=True, err=True)
+
+
+@cli.command("watch")
+@click.argument("name", metavar="RUN")
+@JSON
+@click.pass_obj
+def watch_command(service: ServiceTarget, name: str, *, as_json: bool) -> int:
+    """Show the progress of a run until it ends.
+
+    Without a server, another command may execute the run. If none does, this shows how far the run is.
+    """
+    from judge.api.v1.run_service_pb2 import RUN_STATE_CANCELLED  # noqa: PLC0415  # grpc's messages when needed
+
+    async def work() -> int:
+        async with connected(service) as client:
+            watched = await client.get_run(full_name(name))
+            idle = watched.state < RUN_STATE_CANCELLED and not _is_executed(service)
+            if idle:
+                click.echo(f"No process executes this run. Continue with: judge resume {watched.name}", err=True)
+            else:
+                watched = await follow_run(client, watched.name)
+            if as_json:
+                echo_json(watched)
+            click.echo(run_summary(watched), err=True)
+            return exit_code(watched)
+
+    return run(work())
+
+
+def _is_executed(service: ServiceTarget) -> bool:
+    """Whether a process executes the runs of the store."""
+    if service.server is not None:
+        return True
+    from judge.app.local import executing_process  # noqa: PLC0415  # only without a server
+
+    return executing_process(service.config) is not None
+
+
+@cli.command("cancel")
+@click.argument("name", metavar="RUN")
+@JSON
+@click.pass_obj
+def cancel_command(service: ServiceTarget, name: str, *, as_json: bool) -> int:
+    """Cancel a run: no further call is made.
+
+    Calls in flight finish and are stored. The verdicts so far stay readable, and
+    `judge resume` can continue the run. A run that has ended stays as it is.
+    """
+
+    async def work() -> int:
+        async with connected(service) as client:
+            cancelled = await client.cancel_run(full_name(name))
+            cancelled = await follow_run(client, cancelled.name)
+            if as_json:
+                echo_json(cancelled)
+            click.echo(run_summary(cancelled), err=True)
+            return 0
+
+    return run(work())
+
+
+@cli.command("resume")
+@click.argument("name", metavar="RUN")
+@click.option("--budget-usd", type=float, default=None, help="A new maximum cost in USD; 0 means no limit.")
+@JSON
+@click.pass_obj
+def resume_command(service: ServiceTarget, name: str, budget_usd: float | None, *, as_json: bool) -> int:
+    """Continue a run, and wait until it ends.
+
+    Presentations without a verdict are tried again.
+    """
+    from judge.api.v1 import run_service_pb2 as pb  # noqa: PLC0415
+
+    budget = None if budget_usd is None else pb.Budget(cost_micros=round(budget_usd * 1_000_000))
+
+    async def work() -> int:
+        async with connected(service, executes=True) as client:
+            resumed = await client.resume_run(full_name(name), budget)
+            last = await follow_or_explain(service, client, resumed.name)
+            if as_json:
+                echo_json(last)
+            click.echo(run_summary(last), err=True)
+            return exit_code(last)
+
+    return run(work())
+
+
+@cli.command("delete")
+@click.argument("name", metavar="RUN")
+@YES
+@click.pass_obj
+def delete_command(service: ServiceTarget, name: str, *, yes: bool) -> int:
+    """Delete a run that has ended.
+
+    Its replies stay stored, so another run of the same content pays for none of
+    them again. To delete them too, delete their dataset. A run that has not
+    ended must be cancelled first.
+    """
+    confirm(f"Delete {full_name(name)}?", yes=yes)
+
+    async def work() -> int:
+        async with connected(service) as client:
+            await client.delete_run(full_name(name))
+            click.echo(f"Deleted {full_name(name)}. Its replies stay stored and are reused.", err=True)
+            return 0
+
+    return run(work())
+
+
+@cli.command("reparse")
+@click.argument("name", metavar="RUN")
+@click.option("--parser", default="", help="Such as brackets or likert-8~1.5. By default, each judge's own parser.")
+@click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
+@click.pass_obj
+def reparse_command(service: ServiceTarget, name: str, parser: str, *, as_json: bool) -> int:
+    """Parse the stored replies of a run again.
+
+    No calls are made. The new verdicts are kept next to the old ones: `judge rank --parser PARSER` uses them.
+    """
+
+    async def work() -> int:
+        async with connected(service) as client:
+            counts = await client.reparse_run(full_name(name), parser)
+            if as_json:
+                echo_json(counts)
+            else:
+                click.echo(
+                    f"{counts.read:,} replies parsed: {counts.changed:,} with another result, "
+                    f"{counts.unreadable:,} unreadable."
+                )
+            return 0
+
+    return run(work())

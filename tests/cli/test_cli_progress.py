@@ -1,0 +1,72 @@
+"""What people see of a run's progress without a terminal, and how runs are named and noted."""
+
+from __future__ import annotations
+
+import click
+import pytest
+
+from judge.api.v1 import run_service_pb2 as pb
+from judge.cli.metadata_options import as_metadata
+from judge.cli.run_control import full_name
+from judge.cli.run_progress import LINE_SECONDS, ProgressLines, n_done, run_summary
+
+DOWN = "judge 'j' at http://h has given no answer since 15:04 UTC: connection refused"
+
+
+def snapshot(
+    state: pb.RunState.ValueType, reason: str = "", message: str = "", *, pending: int = 8, **by_status: int
+) -> pb.Run:
+    """Return a run of 10 presentations."""
+    counts = pb.RunCounts(planned=10, pending=pending, by_status=by_status)
+    return pb.Run(name="runs/r", state=state, state_reason=reason, state_message=message, counts=counts)
+
+
+def test_a_line_is_printed_when_the_state_changes_and_at_most_one_in_30_seconds() -> None:
+    """A change that comes too early is shown later. Progress alone prints nothing, and neither does the end."""
+    now = [0.0]
+    lines: list[str] = []
+    shown = ProgressLines(lambda: now[0], lines.append)
+
+    for seconds, state in (
+        (0, snapshot(pb.RUN_STATE_RUNNING, pending=10)),
+        (1, snapshot(pb.RUN_STATE_RUNNING, ok=2)),
+        (2, snapshot(pb.RUN_STATE_WAITING, "PROVIDER_DOWN", DOWN, ok=2)),
+        (LINE_SECONDS - 1, snapshot(pb.RUN_STATE_WAITING, "PROVIDER_DOWN", DOWN, ok=2)),
+        (LINE_SECONDS, snapshot(pb.RUN_STATE_WAITING, "PROVIDER_DOWN", DOWN, ok=2)),
+        (LINE_SECONDS + 20, snapshot(pb.RUN_STATE_WAITING, "PROVIDER_DOWN", DOWN, ok=2)),
+        (LINE_SECONDS * 3, snapshot(pb.RUN_STATE_RUNNING, pending=4, ok=6)),
+        (LINE_SECONDS * 9, snapshot(pb.RUN_STATE_DONE, pending=0, ok=10)),
+    ):
+        now[0] = seconds
+        shown.update(state)
+
+    assert lines == [
+        "runs/r: judging; 0 of 10 presentations done",
+        f"runs/r: waiting (PROVIDER_DOWN): {DOWN}; 2 of 10 presentations done",
+        "runs/r: judging; 6 of 10 presentations done",
+    ]
+
+
+def test_what_a_budget_or_a_cancel_left_undone_is_not_done() -> None:
+    """What failed is done, because nobody judges it again in this run."""
+    ended = snapshot(pb.RUN_STATE_DONE, pending=0, ok=3, transport_error=1, budget_stopped=4, cancelled=2)
+
+    assert n_done(ended) == 4
+
+
+def test_the_message_of_a_run_is_a_sentence_of_its_summary() -> None:
+    summary = run_summary(snapshot(pb.RUN_STATE_FAILED, "TOO_SLOW", "judge 'j' was stopped", ok=2))
+
+    assert summary == "runs/r: 2 of 10 verdicts done, 0 calls. Judge 'j' was stopped."
+
+
+def test_metadata_are_pairs() -> None:
+    """The value may contain an equals sign."""
+    assert as_metadata(["commit=abc", "note=a=b", "empty="]) == {"commit": "abc", "note": "a=b", "empty": ""}
+    for wrong in (["commit"], ["=x"], ["a=1", "a=2"]):
+        with pytest.raises(click.BadParameter):
+            as_metadata(wrong)
+
+
+def test_a_run_may_be_named_with_or_without_its_collection() -> None:
+    assert full_name("abc") == full_name("runs/abc") == "runs/abc"

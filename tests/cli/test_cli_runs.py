@@ -1,0 +1,130 @@
+"""The commands that list, show, cancel and delete runs and datasets."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from judge.app.lock import held
+from judge.cli import main
+from judge.cli.group import cli, version
+from support.demo_data import DEMO
+
+main._commands()
+
+
+class Commands:
+    """Runs commands in this process on a store of their own."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def __call__(self, *arguments: str) -> Result:
+        return CliRunner().invoke(cli, arguments, standalone_mode=False, env={"JUDGE_HOME": str(self.home)})
+
+    def rows(self, *arguments: str) -> list[dict[str, object]]:
+        """Return the lines of JSON that a command prints."""
+        result = self(*arguments, "--json")
+        assert result.exception is None
+        return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+@pytest.fixture
+def judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("JUDGE_CONFIG", raising=False)
+    return Commands(tmp_path)
+
+
+def begin_run(judge: Commands, *options: str) -> str:
+    """Import the demo, run a judge over a part of it, and return the run's name."""
+    judge("import", str(DEMO), "--dataset", "d")
+    result = judge("run", "d", "--judge", "longest", "--category", "arithmetic", *options)
+    return str(re.findall(r"^runs/\w+$", result.stdout, re.MULTILINE)[0])
+
+
+def sentence_of(result: Result) -> str:
+    """Return the sentence that a command failed with."""
+    assert isinstance(result.exception, Exception), result.output
+    return main._sentence(result.exception)
+
+
+def test_a_run_is_listed_shown_and_deleted(judge: Commands) -> None:
+    """With its metadata, progress and cost, and each of its verdicts by position."""
+    name = begin_run(judge, "--meta", "commit=abc")
+    run_id = name.removeprefix("runs/")
+
+    listed = judge("runs")
+    assert run_id in listed.stdout
+    assert max(map(len, listed.stdout.splitlines())) <= 80
+    assert [row["name"] for row in judge.rows("runs", "--meta", "commit=abc", "--state", "done")] == [name]
+    assert judge.rows("runs", "--meta", "commit=other") == judge.rows("runs", "--state", "running") == []
+    shown = judge("show", run_id)
+    assert "commit = abc" in shown.stdout
+    assert "longest" in shown.stdout
+    verdict = judge("show", run_id, "0")
+    assert f"{name}/verdicts/0" in verdict.stdout
+    assert "reply: " in verdict.stdout
+    beyond = judge("show", run_id, "99999")
+    assert (beyond.return_value, "not 99,999" in beyond.stderr) == (1, True)
+    cancelled = judge("cancel", run_id)
+    assert (cancelled.return_value, "verdicts done" in cancelled.stderr) == (0, True)
+
+    assert "replies stay stored" in judge("delete", run_id).stderr
+
+    assert judge.rows("runs") == []
+    assert run_id in sentence_of(judge("show", run_id))
+    assert run_id in sentence_of(judge("delete", run_id))
+    again = judge("run", "d", "--judge", "longest", "--category", "arithmetic", "--json")
+    assert json.loads(again.stdout)["counts"]["calls"] == 0
+
+
+def test_status_says_which_process_executes_runs(judge: Commands, tmp_path: Path) -> None:
+    """And commands that read work next to it, while a second one that executes is refused by name."""
+    begin_run(judge)
+    before = judge("status").stdout
+    with held(tmp_path / "judge.db"):
+        meanwhile = judge("status").stdout
+        listed = judge.rows("runs")
+        exported = judge("export", "prompts", "--dataset", "d")
+        refused = judge("run", "d", "--judge", "longest")
+
+    assert "no process executes runs" in before
+    assert re.search(r"process \d+ executes runs of .*judge\.db", meanwhile.replace("\n", ""))
+    assert len(listed) == 1
+    assert exported.stdout.count("\n") == 48
+    assert "is held by process" in sentence_of(refused)
+
+
+def test_datasets_are_listed_and_deleted(judge: Commands) -> None:
+    """An unknown one is named."""
+    begin_run(judge)
+
+    assert [(row["name"], row["prompts"]) for row in judge.rows("datasets")] == [("datasets/d", 48)]
+    assert judge("datasets", "delete", "d").stderr == "Deleted dataset d.\n"
+    assert judge("datasets").stderr == "There are no datasets.\n"
+    assert "'d'" in sentence_of(judge("datasets", "delete", "d"))
+
+
+def test_the_version_is_printed() -> None:
+    assert CliRunner().invoke(cli, ["--version"]).output == f"judge {version()}\n"
+
+
+@pytest.mark.parametrize(
+    "wrong", [("run", "d", "--judge", "longest", "--meta", "commit"), ("runs", "--state", "lost"), ("show", "r", "-1")]
+)
+def test_wrong_use_is_2(wrong: tuple[str, ...]) -> None:
+    assert CliRunner().invoke(cli, wrong).exit_code == 2
+
+
+def test_metadata_that_cannot_be_stored_are_refused(judge: Commands) -> None:
+    """The name is in the message, and no run is created."""
+    judge("import", str(DEMO), "--dataset", "d")
+    refused = judge("run", "d", "--judge", "longest", "--meta", "a b=1")
+
+    assert "'a b'" in sentence_of(refused)
+    assert judge.rows("runs") == []
