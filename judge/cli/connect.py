@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
+import threading
 from collections.abc import AsyncIterator, Coroutine, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
     from judge_client import JudgeClient
 
 T = TypeVar("T")
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+INTERRUPTED = 130
+"""The exit code of a process that was interrupted a second time."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +55,41 @@ async def connected(service: ServiceTarget, *, executes: bool = False) -> AsyncI
 
 
 def run(work: Coroutine[object, object, T]) -> T:
-    """Run *work* to its end and return its result."""
-    return asyncio.run(work)
+    """Run *work* to its end and return its result.
+
+    Ctrl-C, or a SIGTERM, cancels it, and it may finish what is in progress. A second one ends the process at once.
+    Whatever fails while it ends concerns nobody.
+
+    Raises:
+        KeyboardInterrupt: It was interrupted.
+
+    """
+    interrupted = False
+
+    def interrupt(task: asyncio.Task[object] | None) -> None:
+        nonlocal interrupted
+        if interrupted:
+            os._exit(INTERRUPTED)
+        interrupted = True
+        if task is not None:
+            task.cancel()
+
+    async def interruptible() -> T:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        loop.set_exception_handler(
+            lambda loop, context: None if interrupted else loop.default_exception_handler(context)
+        )
+        # Python delivers signals to its main thread only.
+        for number in SIGNALS if threading.current_thread() is threading.main_thread() else ():
+            loop.add_signal_handler(number, interrupt, task)
+        return await work
+
+    try:
+        return asyncio.run(interruptible())
+    except (Exception, asyncio.CancelledError):
+        if interrupted:
+            raise KeyboardInterrupt from None
+        raise
 
 
 def echo_rows(messages: Iterable[Message]) -> None:

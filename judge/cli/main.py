@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 from typing import NoReturn
 
@@ -38,8 +39,11 @@ def main() -> None:
     """Run the command line and exit with its code."""
     # Set before numpy loads: for fits as small as these, a second BLAS thread costs more time than it saves.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Until all commands are imported, Ctrl-C ends the process without a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     _commands()
     try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         code = cli.main(prog_name="judge", standalone_mode=False)
     except click.ClickException as error:
         error.show()

@@ -166,6 +166,6 @@ async def follow_or_explain(service: ServiceTarget, client: JudgeClient, name: s
             click.echo(f"Pausing {name}. Continue with: judge resume {name}", err=True)
         else:
             judge = f"judge --server {service.server}"
-            click.echo(f"{name} goes on on the server. Watch it: {judge} watch {name}", err=True)
+            click.echo(f"{name} continues on the server. Watch it: {judge} watch {name}", err=True)
             click.echo(f"Or cancel it: {judge} cancel {name}", err=True)
         raise

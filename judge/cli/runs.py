@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,8 @@ from judge.rpc.enum_words import words
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from judge.api.v1.run_service_pb2 import Pairing
+    from judge.api.v1.run_service_pb2 import Pairing, Run, RunSpec
+    from judge_client import JudgeClient
 
 _option = partial(server_option, PairingOptions())
 
@@ -74,6 +76,17 @@ def _add_adaptive(pairing: Pairing, pairs: str | None, options: Mapping[str, Any
             if pairs != "adaptive":
                 raise click.UsageError(f"--{name.replace('_', '-')} needs --pairs adaptive")
             setattr(pairing, name, value)
+
+
+async def _create(service: ServiceTarget, client: JudgeClient, spec: RunSpec, request_id: str | None) -> Run:
+    """Create a run. If that is interrupted, say that a server may have created it."""
+    try:
+        return await client.create_run(spec, request_id)
+    except asyncio.CancelledError:
+        if service.server is not None:
+            listed = f"judge --server {service.server} runs"
+            click.echo(f"The server may have created the run, and goes on with it. See: {listed}", err=True)
+        raise
 
 
 @cli.command("run")
@@ -175,7 +188,7 @@ def run_command(  # one option each
                 else:
                     print_estimate(estimate_reply)
                 return 0
-            created = await client.create_run(spec, request_id)
+            created = await _create(service, client, spec, request_id)
             if not as_json:
                 click.echo(created.name)
             last = created if detach else await follow_or_explain(service, client, created.name)

@@ -71,10 +71,15 @@ class LocalEngine:
         """Request no more permits, and wait until calls in flight have finished and committed."""
         self._closing = True
         self._execution.stop()
+        # Before the wait, in case that somebody ends the process during it; after it, in case that a run just began.
+        await self._pause()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-        if not self._continues:
-            for tenant, run_id in self._submitted:
-                await self._execution.pause_interrupted(tenant, run_id)
+        await self._pause()
+
+    async def _pause(self) -> None:
+        """Set the runs that were submitted to PAUSED, unless they continue by themselves when an engine starts."""
+        for tenant, run_id in () if self._continues else self._submitted:
+            await self._execution.pause_interrupted(tenant, run_id)
 
     async def _execute(self, tenant: str, run_id: str) -> None:
         self._again.add(run_id)

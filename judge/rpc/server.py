@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 import grpc
@@ -85,7 +86,13 @@ class Server:
     async def start(self, listen: str) -> str:
         """Listen on HOST:PORT or unix:PATH. Returns the address, with the actual port in place of port 0."""
         port = self._server.add_insecure_port(listen)
-        await self._server.start()
+        starting = asyncio.ensure_future(self._server.start())
+        try:
+            await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            # A start that is cancelled midway would make `stop` fail with an InvalidStateError of gRPC's.
+            await starting
+            raise
         await self._health.start()
         return listen if listen.startswith("unix:") else f"{listen.rpartition(':')[0]}:{port}"
 
