@@ -9,7 +9,13 @@ import structlog
 
 
 def configure(level: str = "info", *, json: bool = False) -> None:
-    """Log to stderr from *level* up, as lines for people or as JSON. Call it once, at start-up."""
+    """Log to stderr from *level* up, as lines for people or as JSON. Call it once, at start-up.
+
+    Retries are not logged one by one: what fails after them is, and a run that waits says why.
+    """
+    from stamina.instrumentation import set_on_retry_hooks  # noqa: PLC0415  # not every command retries
+
+    set_on_retry_hooks(())
     renderer = structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=False)
     structlog.configure(
         processors=[
