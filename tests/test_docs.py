@@ -70,6 +70,8 @@ def _parse(words: list[str]) -> None:
     while isinstance(command, click.Group):
         context = click.Context(command, parent=context, info_name=name)
         _, rest, _ = command.make_parser(context).parse_args(words)
+        if not rest and command.invoke_without_command:
+            return
         if not rest:
             raise click.UsageError(f"{name} needs a command")
         name, command, words = command.resolve_command(context, rest)
