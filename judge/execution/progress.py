@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 
 from judge.domain.errors import JudgeUnusable
 from judge.domain.outcome import FAILED, ItemState
-from judge.domain.run import RunState, StopReason, WaitReason
+from judge.domain.run import Run, RunState, StopReason, WaitReason
 from judge.domain.verdict import CallKey
 from judge.execution.circuit_breaker import PROBE_SECONDS, Outage
 from judge.execution.judges import JudgeAtWork
 from judge.log.events import logger
 from judge.ports.clock import Clock
+from judge.ports.records import VerdictQuery
 from judge.ports.store import RunStore
 
 FEWEST_FAILED = 10
@@ -111,6 +112,18 @@ def explain_stop(reason: StopReason, judge: JudgeAtWork, failures: Failures) -> 
         return name
     last = f". The last one: {failures.last_reason}" if failures.last_reason else ""
     return f"{name} was stopped: it failed more presentations than its max_failed_share allows{last}"
+
+
+async def explain_failures(store: RunStore, run: Run) -> str:
+    """Say how many presentations of a run failed, and why the first one did; nothing if none failed."""
+    by_state = {state: run.counts.by_status.get(state.name.lower(), 0) for state in FAILED}
+    n_failed = sum(by_state.values())
+    if not n_failed:
+        return ""
+    query = VerdictQuery(states=[state for state, n in by_state.items() if n])
+    rows = await store.verdicts(run.row, query, after=-1, limit=1)
+    why = f". The first one: {rows[0].reason}" if rows and rows[0].reason else ""
+    return f"{n_failed:,} presentations have no verdict{why}"
 
 
 def explain_outage(judge: JudgeAtWork, outage: Outage, clock: Clock) -> str:

@@ -20,7 +20,7 @@ from judge.domain.outcome import ItemState
 from judge.domain.run import INTERRUPTED, MISSING_HERE, PairPolicy, Run, RunState, StopReason
 from judge.execution.batch_runner import BATCH, BatchRunner
 from judge.execution.judges import JudgeAtWork, Judges
-from judge.execution.progress import Failures, explain_stop
+from judge.execution.progress import Failures, explain_failures, explain_stop
 from judge.execution.quarantine import Quarantine, Turn
 from judge.execution.shard_runner import ShardRunner
 from judge.execution.work_items import Keys
@@ -334,7 +334,9 @@ class Execution:
             await move(row, RunState.FAILED, reason=failed[0][1], message="; ".join(messages.values()))
         elif missing is not None and missing.reason is not None:
             await move(row, RunState.WAITING, reason=MISSING_HERE[missing.reason], message=missing.message)
-        elif not await move(row, RunState.DONE, **_incomplete(run, stops)):
+        elif not await move(
+            row, RunState.DONE, **(_incomplete(run, stops) or {"message": await explain_failures(self._store, run)})
+        ):
             # The run was cancelled after its last permit. Everything is judged, but its state is CANCELLED.
             await move(row, RunState.CANCELLED, never_started=ItemState.CANCELLED)
 

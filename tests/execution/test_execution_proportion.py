@@ -103,7 +103,9 @@ async def test_calls_that_are_slow_after_an_answer_fail_one_by_one() -> None:
     )
 
     assert (ended.state, ended.counts.by_status) == (RunState.DONE, {"ok": 1, "transport_error": 5})
-    assert set(reasons) == {"slower than deadline_seconds = 0.05"}
+    words = "slower than deadline_seconds = 0.05"
+    assert ended.message == f"5 presentations have no verdict. The first one: {words}"
+    assert set(reasons) == {words}
 
 
 async def test_a_judge_that_is_throttled_all_the_time_fails_nothing_for_a_day() -> None:
