@@ -21,7 +21,7 @@ from judge.prompts.parse import Parser, parse
 from judge.prompts.render import render, uses_reference
 from judge.prompts.thinking import without_thinking
 
-RESTS = 15.0
+RESTS = 12.0
 """Seconds that a presentation waits in a round, at most, because the provider names a delay with its failures.
 
 One presentation that always fails must end soon, whatever delay its failures name.

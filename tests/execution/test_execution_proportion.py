@@ -158,7 +158,7 @@ async def test_one_presentation_that_is_always_throttled_fails() -> None:
 
 @pytest.mark.parametrize(("retry_after", "calls"), [(None, ATTEMPTS), (0.0, ATTEMPTS), (10.0, 3), (60.0, 2)])
 async def test_a_delay_that_failures_name_is_kept_within_reason(retry_after: float | None, calls: int) -> None:
-    """A prompt that always meets a 500 waits for 15 seconds in each of three rounds, whatever its Retry-After says."""
+    """A prompt that always meets a 500 waits for 12 seconds in each of three rounds, whatever its Retry-After says."""
     backend = Scripted(lambda _: TransportFailed("500", retry_after=retry_after))
 
     ended, _ = await ended_run(backend, Pairing(prompts=1), PassingClock(), Limits(concurrency=1))
