@@ -19,6 +19,7 @@ PLURALITY, ANNOTATOR_PAIR = 2, 3
 _WHOLE = 1e-6
 """Counts that are closer to a whole number are whole."""
 AS_KAPPA = "as kappa"
+RATE = "agreement"
 NONE = "none: "
 """How the reason for a missing interval begins."""
 TWO_WAY = "two-way"
@@ -191,18 +192,25 @@ def _comparisons(report: AgreementReport) -> str:
 def _intervals(whole: Sequence[AgreementFigure]) -> None:
     """Print what intervals are for, how they were computed, and why some are missing."""
     rates = [figure.interval_method for figure in whole if figure.HasField("rate")]
+    if any(not method.startswith(NONE) for method in rates):
+        console().print(_methods(whole, rates))
+    for reason, figures in _missing_intervals(whole).items():
+        names = [f"{name} {' and '.join(treatments)}" for name, treatments in figures.items()]
+        # The reason that the agreement has none holds for its coefficients too.
+        of = next((name for name in names if name.startswith(RATE)), ", ".join(names))
+        console().print(f"No interval for {of}: {reason}.")
+
+
+def _missing_intervals(whole: Sequence[AgreementFigure]) -> dict[str, dict[str, list[str]]]:
+    """By reason, the figures without an interval, and with which treatments of ties."""
     missing: dict[str, dict[str, list[str]]] = {}
     for figure in whole:
         methods = {words: getattr(figure, f"{name}_interval_method") for name, words in BEYOND.items()}
-        for words, method in {"agreement": figure.interval_method, **methods}.items():
+        for words, method in {RATE: figure.interval_method, **methods}.items():
             if method.startswith(NONE) and figure.HasField("rate"):
-                names = missing.setdefault(method.removeprefix(NONE).rstrip("."), {})
-                names.setdefault(words, []).append(TREATMENTS[figure.ties])
-    if any(not method.startswith(NONE) for method in rates):
-        console().print(_methods(whole, rates))
-    for reason, names in missing.items():
-        of = ", ".join(f"{words} {' and '.join(treatments)}" for words, treatments in names.items())
-        console().print(f"No interval for {of}: {reason}.")
+                figures = missing.setdefault(method.removeprefix(NONE).rstrip("."), {})
+                figures.setdefault(words.replace("the same, ", "alpha, "), []).append(TREATMENTS[figure.ties])
+    return missing
 
 
 def _methods(whole: Sequence[AgreementFigure], rates: Sequence[str]) -> str:

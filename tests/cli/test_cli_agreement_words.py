@@ -294,6 +294,21 @@ def test_what_is_corrected_for_chance_is_counted_and_a_missing_interval_has_its_
     assert "No interval for Cohen's kappa with ties: the figure is not determined." in words
 
 
+def test_a_reason_that_the_agreement_has_no_interval_is_not_repeated_for_each_coefficient(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    few = "none: 3 prompts, at least 5 are needed"
+    figures = [
+        pb.AgreementFigure(ties=ties, n=9, rate=0.8, interval_method=few, kappa_interval_method=few)
+        for ties in (pb.TIES_WITH, pb.TIES_WITHOUT)
+    ]
+    agreement_tables.agreement(pb.AgreementReport(figures=figures), "a and b", 0.05)
+
+    words = printed(capsys)
+    assert "No interval for agreement with ties and without ties: 3 prompts, at least 5 are needed." in words
+    assert words.count("at least 5 are needed") == 1
+
+
 @pytest.mark.parametrize(
     ("ties", "words"),
     [(pb.TIES_WITH, "two annotators or more."), (pb.TIES_WITHOUT, "two annotators or more who name a winner.")],
