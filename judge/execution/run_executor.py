@@ -20,7 +20,7 @@ from judge.domain.outcome import ItemState
 from judge.domain.run import INTERRUPTED, MISSING_HERE, PairPolicy, Run, RunState, StopReason
 from judge.execution.batch_runner import BATCH, BatchRunner
 from judge.execution.judges import JudgeAtWork, Judges
-from judge.execution.progress import Failures
+from judge.execution.progress import Failures, Settlements
 from judge.execution.quarantine import Quarantine, Turn
 from judge.execution.shard_runner import ShardRunner
 from judge.execution.work_items import Keys
@@ -93,6 +93,7 @@ class _OpenRun:
         self.run, self.plan = run, plan
         self.waited = False
         """Whether the run was WAITING when this process began it."""
+        self.settlements = Settlements()
         self._failures: dict[int, Failures] = {}
         self._keys: dict[int, Keys] = {}
 
@@ -269,7 +270,14 @@ class Execution:
             )
         else:
             runner = ShardRunner(
-                store=store, tenant=tenant, run=run.row, judge=judge, clock=self._clock, fence=fence, failures=failures
+                store=store,
+                tenant=tenant,
+                run=run.row,
+                judge=judge,
+                clock=self._clock,
+                fence=fence,
+                failures=failures,
+                settlements=opened.settlements,
             )
         with self._stoppable(runner, run.run_id, shard):
             if isinstance(runner, BatchRunner):

@@ -117,7 +117,7 @@ def _permit(c: Connection, owner: int, request: PermitRequest, now: float, wall:
     book(c, [*stale, *lost])
     refused, over_budget = None, False
     if request.run is not None and granted:
-        allowed = affordable(c, request.run, request.worst_micros, granted.values())
+        allowed = affordable(c, request.run, request.judge, request.worst_micros, granted.values())
         dear = list(granted)[allowed.calls :]
         _take_back(c, [granted.pop(key) for key in dear])
         over_budget = bool(dear) and bool(granted or allowed.others)

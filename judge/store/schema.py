@@ -163,6 +163,7 @@ run = Table(
     Column("create_time", Float, nullable=False),
     Column("end_time", Float),
     Column("spent", JSON, nullable=False, server_default="{}"),
+    Column("recent", JSON, nullable=False, server_default="{}"),
     UniqueConstraint("tenant_id", "run_id"),
     UniqueConstraint("tenant_id", "request_id"),
     sqlite_autoincrement=True,

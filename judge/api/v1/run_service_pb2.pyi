@@ -519,6 +519,7 @@ class JudgeSpending(_message.Message):
     CACHED_INPUT_TOKENS_FIELD_NUMBER: _builtins.int
     OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
     FAILED_FIELD_NUMBER: _builtins.int
+    LOST_FIELD_NUMBER: _builtins.int
     judge: _builtins.str
     """`judges/NAME`."""
     calls: _builtins.int
@@ -533,6 +534,10 @@ class JudgeSpending(_message.Message):
     """Output tokens."""
     failed: _builtins.int
     """Presentations without a verdict because of the judge or its provider."""
+    lost: _builtins.int
+    """Calls whose process died before their answer was stored. What they cost is not known, so each counts in cost_micros
+    as what it had reserved: its maximum cost, or, under a budget in micro-USD, 1.25 times the dearest recent call.
+    """
     def __init__(
         self,
         *,
@@ -543,10 +548,11 @@ class JudgeSpending(_message.Message):
         cached_input_tokens: _builtins.int = ...,
         output_tokens: _builtins.int = ...,
         failed: _builtins.int = ...,
+        lost: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_input_tokens", b"cached_input_tokens", "calls", b"calls", "cost_micros", b"cost_micros", "failed", b"failed", "input_tokens", b"input_tokens", "judge", b"judge", "output_tokens", b"output_tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_input_tokens", b"cached_input_tokens", "calls", b"calls", "cost_micros", b"cost_micros", "failed", b"failed", "input_tokens", b"input_tokens", "judge", b"judge", "lost", b"lost", "output_tokens", b"output_tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
