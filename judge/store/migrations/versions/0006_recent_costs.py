@@ -11,5 +11,5 @@ works_with = "0004"
 
 
 def upgrade() -> None:
-    """Add a column to runs. Runs that exist have no recent calls yet, so their calls reserve their worst cost at first."""
+    """Add a column to runs. Calls of runs that exist reserve their worst cost until enough of them were answered."""
     op.add_column("run", sa.Column("recent", sa.JSON(), nullable=False, server_default="{}"))
