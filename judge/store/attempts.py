@@ -21,11 +21,9 @@ _r = s.run.c
 
 
 class LostCall(NamedTuple):
-    """An orphaned attempt: its id, its run and that run's judge if it has one, and its cost in micro-USD."""
+    """The row of an orphaned attempt, and its cost in micro-USD."""
 
-    attempt: int
-    run: int | None
-    judge: int
+    attempt: Any
     cost_micros: int
 
 
@@ -41,9 +39,9 @@ def end(c: Connection, rows: Sequence[Any]) -> list[LostCall]:
     """Close attempts that nobody will settle as orphaned, and return those that were still live."""
     runs = {row.run_id for row in rows} - {None}
     by_run = {run: c.execute(select(_r.budget_micros, _r.recent).where(_r.id == run)).first() for run in runs}
-    lost = [LostCall(row.id, row.run_id, row.judge, _cost(row, by_run)) for row in rows]
-    ended = {closed.id for closed in settle(c, [(call.attempt, "orphaned", call.cost_micros) for call in lost])}
-    return [call for call in lost if call.attempt in ended]
+    lost = [LostCall(row, _cost(row, by_run)) for row in rows]
+    ended = {closed.id for closed in settle(c, [(call.attempt.id, "orphaned", call.cost_micros) for call in lost])}
+    return [call for call in lost if call.attempt.id in ended]
 
 
 def _cost(row: Any, by_run: Mapping[int, Any]) -> int:  # noqa: ANN401  # rows
@@ -63,12 +61,13 @@ def settle(c: Connection, rows: Sequence[tuple[int, str, int]]) -> list[ClosedAt
 
 def book(c: Connection, lost: Sequence[LostCall]) -> None:
     """Add what lost calls may have cost to their runs."""
-    for run in sorted({call.run for call in lost if call.run is not None}):
-        mine = [call for call in lost if call.run == run]
+    for run in sorted({call.attempt.run_id for call in lost} - {None}):
+        mine = [call for call in lost if call.attempt.run_id == run]
         spent: dict[int, Spent] = {}
         for call in mine:
             booked = Spent(calls=1, cost_micros=call.cost_micros, lost=1)
-            spent[call.judge] = spent.get(call.judge, Spent()) + booked
+            judge = call.attempt.judge
+            spent[judge] = spent.get(judge, Spent()) + booked
         before = c.scalar(select(_r.spent).where(_r.id == run).with_for_update())
         values = {
             "repeated": _r.repeated + len(mine),
