@@ -21,9 +21,9 @@ PER_PROMPT = len(CONTESTANTS) * (len(CONTESTANTS) - 1)
 AGAIN_SECONDS = 0.1
 
 
-def spec(dataset: str = "d", **fields: object) -> pb.RunSpec:
-    """Return the spec of a run of the judge `far` over all of *dataset*."""
-    return pb.RunSpec(dataset=f"datasets/{dataset}", judges=["judges/far"], **fields)  # type: ignore[arg-type]  # protobuf's own names
+def spec(dataset: str = "d", judge: str = "far", **fields: object) -> pb.RunSpec:
+    """Return the spec of a run of *judge* over all of *dataset*."""
+    return pb.RunSpec(dataset=f"datasets/{dataset}", judges=[f"judges/{judge}"], **fields)  # type: ignore[arg-type]  # protobuf's own names
 
 
 async def upload(client: JudgeClient, calls: int, dataset: str = "d") -> None:
