@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -266,7 +267,7 @@ def estimate(run_estimate: RunEstimate) -> run_service_pb2.RunEstimate:
         )
         for each in run_estimate.judges
     ]
-    whole = run_estimate.whole
+    whole, reach = run_estimate.whole, run_estimate.reach
     return run_service_pb2.RunEstimate(
         calls=whole.calls,
         reused=whole.reused,
@@ -275,6 +276,7 @@ def estimate(run_estimate: RunEstimate) -> run_service_pb2.RunEstimate:
         cost_micros=round(whole.cost_micros),
         cost_interval=outcome_pb2.Interval(low=whole.low, high=whole.high),
         judges=judges,
+        reach=run_service_pb2.BudgetReach(**asdict(reach)) if reach is not None else None,
     )
 
 

@@ -16,7 +16,7 @@ from judge.planning.inputs import build_plan
 from judge.planning.rounds import build_rounds
 from judge.ports.engine import Engine
 from judge.ports.store import Store
-from judge.runs.estimate import RunEstimate, at_most, estimate
+from judge.runs.estimate import RunEstimate, at_most, budget_reach, estimate
 
 REQUEST_ID_LENGTH = 64
 
@@ -59,9 +59,9 @@ class RunLifecycle:
         return card.definition
 
     async def estimate(self, tenant: str, spec: RunSpec) -> RunEstimate:
-        """Estimate a run of *spec*: the exact number of calls, and their likely tokens and cost.
+        """Estimate a run of *spec*: the exact number of calls, their likely tokens and cost, and the budget's reach.
 
-        For an adaptive run these are upper limits.
+        For an adaptive run the numbers are upper limits.
         """
         definitions = await self._definitions(tenant, spec, available=False)
         revision = await self._store.revision(tenant, spec.dataset)
@@ -80,7 +80,9 @@ class RunLifecycle:
             for definition in definitions
         ]
         whole = await estimate(self._store, tenant, plan, planned_cards, pairing.cache_tag)
-        return at_most(whole, most) if most else whole
+        if most:
+            whole = at_most(whole, most)
+        return replace(whole, reach=budget_reach(whole, spec.budget))
 
     async def _definitions(self, tenant: str, spec: RunSpec, *, available: bool = True) -> tuple[JudgeDefinition, ...]:
         """The current judges of *spec*; if they must be *available*, each needs its credential."""

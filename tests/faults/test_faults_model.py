@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar, TypeVar
@@ -32,20 +33,19 @@ STEPS = 10_000
 STEPS_EACH = 200
 TENANT = "default"
 JUDGE = JudgeDefinition(name="far", backend="openai", rubric=Rubric("brackets", ()), parser="brackets", model="m")
-RUNS, KEYS, WORST = 3, 60, 10
+RUNS, KEYS, WORST = 4, 12, 10
 COSTS = (1, 2, 2, 2, 10)
 """What a call may cost."""
-WIDEST = 12
-"""The most keys in a request, and calls in a commit."""
 LEASE = 60.0
 HOUR = 3600.0
 SHARDS = 3
-BUDGETS = (Budget(), Budget(calls=8), Budget(cost_micros=8 * WORST))
-"""The initial budgets of the three runs: unlimited, limited in calls, limited in micro-USD."""
+BUDGETS = (Budget(), Budget(calls=8), Budget(cost_micros=10 * WORST), Budget(cost_micros=9 * WORST))
+"""The initial budgets of the runs: unlimited, limited in calls, limited in micro-USD. Calls of the last one were
+answered before, so that it reserves what recent calls cost."""
 
 runs = st.integers(0, RUNS - 1)
 shards = st.integers(0, SHARDS - 1)
-some_keys = st.lists(st.integers(0, KEYS - 1), min_size=1, max_size=WIDEST)
+some_keys = st.lists(st.integers(0, KEYS - 1), min_size=1, max_size=KEYS)
 
 
 class AtOnce(SqliteConnections):
@@ -59,7 +59,7 @@ class AtOnce(SqliteConnections):
 
 
 class LedgerMachine(RuleBasedStateMachine):
-    """Three runs need the same twelve keys, on a store in memory and a clock that the test moves."""
+    """Four runs need the same twelve keys, on a store in memory and a clock that the test moves."""
 
     steps: ClassVar[int] = 0
     cheap: ClassVar[int] = 0
@@ -87,11 +87,25 @@ class LedgerMachine(RuleBasedStateMachine):
             index.prompts[0].row,
             (output.row for output in index.outputs),
         )
-        texts = [bytes.fromhex(JUDGE.fingerprint), *(bytes([n]) * 32 for n in range(KEYS))]
+        texts = [bytes.fromhex(JUDGE.fingerprint), *(bytes([n]) * 32 for n in range(KEYS + FEWEST))]
         fingerprint, *shown = await self.store.intern(TENANT, texts)
         self.keys = [CallKey(fingerprint, prompt=shown[0], turn=1, first=n, second=n) for n in shown]
         self.numbers = {key: n for n, key in enumerate(self.keys)}
         self.rows = [await self._run(number, budget, revision) for number, budget in enumerate(BUDGETS)]
+        await self._answer_earlier_calls(RUNS - 1)
+
+    async def _answer_earlier_calls(self, run: int) -> None:
+        """Answer calls of *run* to keys that no step uses."""
+        request = PermitRequest(keys=self.keys[KEYS:], run=self.rows[run], worst_micros=1, seconds=LEASE)
+        granted = (await self.store.permit(TENANT, request)).granted
+        made = [
+            Attempt(id=number, key=self.numbers[key], run=run, shard=0, worst=1, until=math.inf)
+            for key, number in granted.items()
+        ]
+        settled = [self.settled_call(attempt, replied=True, cost=1) for attempt in made]
+        await self.store.commit(TENANT, self.rows[run], settled)
+        self.model.grant(made)
+        self.model.settle(run, [(attempt, True) for attempt in made], 1)
 
     async def _run(self, number: int, budget: Budget, revision: int) -> int:
         spec = RunSpec("d", ("far",), budget=budget)
@@ -195,7 +209,7 @@ class LedgerMachine(RuleBasedStateMachine):
         """Calls end with an answer or fail, in time or late, and are committed once or twice."""
         some = st.sampled_from(sorted(self.model.attempts))
         first = self.model.attempts[data.draw(some)]
-        drawn = data.draw(st.lists(some, max_size=WIDEST, unique=True))
+        drawn = data.draw(st.lists(some, max_size=3, unique=True))
         mine = {
             attempt.id: attempt
             for attempt in (first, *map(self.model.attempts.__getitem__, drawn))

@@ -171,7 +171,8 @@ async def test_a_budget_is_used_whatever_the_worst_call_costs(
         booked, lost = end.run.cost_micros / budget.cost_micros, end.run.spending[0].lost
         say(
             f"worst call {times} times as dear: {booked:.1%} of the budget booked ({lost} lost calls), "
-            f"{end.calls * MEAN / budget.cost_micros:.1%} paid, in {end.seconds / free.seconds:.2f} times the {free.seconds:.0f} s without a budget"
+            f"{end.calls * MEAN / budget.cost_micros:.1%} paid, in {end.seconds / free.seconds:.2f} times the time "
+            f"without a budget ({free.seconds:.0f} s)"
         )
     for end in ends:
         assert end.run.state_reason == "BUDGET_STOPPED"

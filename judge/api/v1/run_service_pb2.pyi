@@ -659,6 +659,7 @@ class RunEstimate(_message.Message):
     COST_MICROS_FIELD_NUMBER: _builtins.int
     COST_INTERVAL_FIELD_NUMBER: _builtins.int
     JUDGES_FIELD_NUMBER: _builtins.int
+    REACH_FIELD_NUMBER: _builtins.int
     calls: _builtins.int
     """The exact number of calls; of an adaptive run, the maximum."""
     reused: _builtins.int
@@ -677,6 +678,10 @@ class RunEstimate(_message.Message):
     def judges(self) -> _containers.RepeatedCompositeFieldContainer[Global___JudgeEstimate]:
         """The estimate of each judge, in the order of the run's judges."""
 
+    @_builtins.property
+    def reach(self) -> Global___BudgetReach:
+        """How far the run's budget reaches; absent without a budget, or if it is in money and the price is not known."""
+
     def __init__(
         self,
         *,
@@ -687,14 +692,45 @@ class RunEstimate(_message.Message):
         cost_micros: _builtins.int = ...,
         cost_interval: _outcome_pb2.Interval | None = ...,
         judges: _abc.Iterable[Global___JudgeEstimate] | None = ...,
+        reach: Global___BudgetReach | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cost_interval", b"cost_interval"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cost_interval", b"cost_interval", "reach", b"reach"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "cost_interval", b"cost_interval", "cost_micros", b"cost_micros", "input_tokens", b"input_tokens", "judges", b"judges", "output_tokens", b"output_tokens", "reused", b"reused"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "cost_interval", b"cost_interval", "cost_micros", b"cost_micros", "input_tokens", b"input_tokens", "judges", b"judges", "output_tokens", b"output_tokens", "reach", b"reach", "reused", b"reused"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RunEstimate: _TypeAlias = RunEstimate  # noqa: Y015
+
+@_typing.final
+class BudgetReach(_message.Message):
+    """How many presentations get a verdict before a run's budget is used up. Each number includes the stored verdicts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLANNED_FIELD_NUMBER: _builtins.int
+    EXPECTED_FIELD_NUMBER: _builtins.int
+    AT_WORST_FIELD_NUMBER: _builtins.int
+    planned: _builtins.int
+    """Presentations in the plan."""
+    expected: _builtins.int
+    """Presentations that the budget is enough for if each call costs what is expected."""
+    at_worst: _builtins.int
+    """Presentations that the budget is enough for if each call costs the most that it can."""
+    def __init__(
+        self,
+        *,
+        planned: _builtins.int = ...,
+        expected: _builtins.int = ...,
+        at_worst: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_worst", b"at_worst", "expected", b"expected", "planned", b"planned"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BudgetReach: _TypeAlias = BudgetReach  # noqa: Y015
 
 @_typing.final
 class JudgeEstimate(_message.Message):
