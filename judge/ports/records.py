@@ -94,6 +94,8 @@ class Losses:
     lost: int = 0
     settled: int = 0
     """Presentations of the shard that are settled so far."""
+    answered: bool = False
+    """Whether attempts were lost although the judge has answered a call of the run."""
 
 
 @dataclass(frozen=True, slots=True)
