@@ -301,8 +301,9 @@ class Spent:
     output_tokens: int = 0
     failed: int = 0
     """Presentations without a verdict because the judge or its provider failed."""
-    lost: int = 0
-    """Calls whose process died before their answer was stored. Their cost is not known, so it is booked at most."""
+    uncounted: int = 0
+    """Calls whose tokens nobody counted, so that their cost is booked at most: their process died before the answer was
+    stored, they ended without an answer and may have to be paid, or the provider did not count."""
 
     def __add__(self, other: Spent) -> Spent:
         """Return the sum of both, field by field."""
@@ -313,7 +314,7 @@ class Spent:
             cached_input_tokens=self.cached_input_tokens + other.cached_input_tokens,
             output_tokens=self.output_tokens + other.output_tokens,
             failed=self.failed + other.failed,
-            lost=self.lost + other.lost,
+            uncounted=self.uncounted + other.uncounted,
         )
 
 

@@ -12,7 +12,7 @@ from judge.domain.errors import CallFailed, JudgeUnusable, NotRecorded, Transpor
 from judge.domain.judge import RECORDED, JudgeDefinition, RenderedPrompt
 from judge.domain.outcome import ItemState, Order, VerdictStatus
 from judge.domain.verdict import CallKey, Comparison, ParsedVerdict, Reply, Shown, Usage, digest, recorded_digest
-from judge.execution.cost import ATTEMPTS, characters, cost_of, likely_tokens, with_cost
+from judge.execution.cost import ATTEMPTS, characters, cost_of, is_uncounted, likely_tokens, with_cost
 from judge.execution.judges import JudgeAtWork, Rule
 from judge.log.events import logger
 from judge.ports.clock import Clock
@@ -130,6 +130,7 @@ async def judge_comparison(
         state=state,
         calls=calls.made,
         lost_micros=calls.lost_micros,
+        uncounted=calls.uncounted + (reply is not None and is_uncounted(judge, reply.usage)),
         reason=reason,
     )
 
@@ -176,8 +177,8 @@ class _Calls:
     """The calls made for one presentation: up to ATTEMPTS, until one is answered.
 
     Calls that the provider throttles are repeated until the deadline and count as no failed attempt. *made* counts all
-    calls. *lost_micros* is the cost of those that gave no answer and may have to be paid: what the provider said that
-    they used, or else the most that they can have used.
+    calls, and *uncounted* those whose cost nobody counted. *lost_micros* is the cost of those that gave no answer and
+    may have to be paid: what the provider said that they used, or else the most that they can have used.
     """
 
     def __init__(self, judge: JudgeAtWork, work: Work, *, single: bool, reserve: Reserve | None) -> None:
@@ -189,7 +190,7 @@ class _Calls:
         """Whether the budget does not allow another call."""
         self._tokens = likely_tokens(judge, work.shown)
         self._last = ""
-        self.made = self.lost_micros = 0
+        self.made = self.lost_micros = self.uncounted = 0
 
     def timed_out(self) -> str:
         """Why the presentation has no verdict if its deadline passed."""
@@ -267,4 +268,5 @@ class _Calls:
             self.lost_micros += self._cost(failure.usage)
 
     def _cost(self, usage: Usage | None) -> int:
+        self.uncounted += is_uncounted(self._judge, usage)
         return cost_of(self._judge, usage, characters(self._shown))

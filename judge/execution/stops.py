@@ -58,7 +58,8 @@ def _spent(run: Run) -> str:
     budget, counts = run.spec.budget, run.counts
     parts = []
     if budget.cost_micros:
-        parts.append(f"${run.cost_micros / 1_000_000:,.4f} of ${budget.cost_micros / 1_000_000:,.4f}")
+        at_most = "at most " * any(judge.uncounted for judge in run.spent)
+        parts.append(f"{at_most}${run.cost_micros / 1_000_000:,.4f} of ${budget.cost_micros / 1_000_000:,.4f}")
     if budget.calls:
         parts.append(f"{counts.calls:,} of {budget.calls:,} calls")
     return f"stopped at {' and '.join(parts)} with {counts.settled:,} of {counts.planned:,} presentations judged"

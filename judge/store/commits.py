@@ -176,7 +176,14 @@ def _settle(c: Connection, results: Sequence[_StoredResult]) -> _Used:
     for attempt, judge, batch in settle(c, [(attempt, *how) for attempt, how in closed.items()]):
         (state, cost), done = closed[attempt], by_attempt[attempt].done
         usage = (done.reply or _NOTHING).usage
-        spent = Spent(done.calls, cost, usage.input_tokens, usage.cached_input_tokens, usage.output_tokens)
+        spent = Spent(
+            calls=done.calls,
+            cost_micros=cost,
+            input_tokens=usage.input_tokens,
+            cached_input_tokens=usage.cached_input_tokens,
+            output_tokens=usage.output_tokens,
+            uncounted=done.uncounted,
+        )
         used.spent[judge] = used.spent.get(judge, Spent()) + spent
         if done.reply is not None and batch is None:
             # A batch reserves as a whole, so its calls always reserve their worst cost.

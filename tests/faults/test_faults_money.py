@@ -168,9 +168,9 @@ async def test_a_budget_is_used_whatever_the_worst_call_costs(
         ]
 
     for times, end in zip(TIMES_AS_DEAR, ends, strict=True):
-        booked, lost = end.run.cost_micros / budget.cost_micros, end.run.spending[0].lost
+        booked, lost = end.run.cost_micros / budget.cost_micros, end.run.spending[0].uncounted
         say(
-            f"worst call {times} times as dear: {booked:.1%} of the budget booked ({lost} lost calls), "
+            f"worst call {times} times as dear: {booked:.1%} of the budget booked ({lost} calls lost), "
             f"{end.calls * MEAN / budget.cost_micros:.1%} paid, in {end.seconds / free.seconds:.2f} times the time "
             f"without a budget ({free.seconds:.0f} s)"
         )

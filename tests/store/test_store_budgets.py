@@ -108,7 +108,7 @@ async def test_a_lost_call_is_booked_at_what_it_reserved_and_counted(scene: Scen
 
     after = [await scene.store.run(TENANT, run.run_id) for run in runs]
     assert [run.cost_micros for run in after] == [40 + 2 * 5, 40 + 2 * 100]
-    assert [(run.counts.calls, run.spent[0].lost) for run in after] == [(12, 2), (12, 2)]
+    assert [(run.counts.calls, run.spent[0].uncounted) for run in after] == [(12, 2), (12, 2)]
 
 
 async def test_a_lost_retry_is_booked_with_its_earlier_tries(scene: Scene) -> None:

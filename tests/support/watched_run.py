@@ -41,11 +41,11 @@ async def upload(client: JudgeClient, calls: int, dataset: str = "d") -> None:
     await client.upload_outputs(dataset, outputs)
 
 
-async def start_run(address: str, calls: int, dataset: str = "d", **fields: object) -> str:
+async def start_run(address: str, calls: int, dataset: str = "d", judge: str = "far", **fields: object) -> str:
     """Start a run of *calls* calls and return its name."""
     async with JudgeClient(address) as client:
         await upload(client, calls, dataset)
-        return (await client.create_run(spec(dataset, **fields))).name
+        return (await client.create_run(spec(dataset, judge, **fields))).name
 
 
 async def current_run(address: str, run: str) -> pb.Run:

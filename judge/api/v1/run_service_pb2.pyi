@@ -519,7 +519,7 @@ class JudgeSpending(_message.Message):
     CACHED_INPUT_TOKENS_FIELD_NUMBER: _builtins.int
     OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
     FAILED_FIELD_NUMBER: _builtins.int
-    LOST_FIELD_NUMBER: _builtins.int
+    UNCOUNTED_FIELD_NUMBER: _builtins.int
     judge: _builtins.str
     """`judges/NAME`."""
     calls: _builtins.int
@@ -534,9 +534,10 @@ class JudgeSpending(_message.Message):
     """Output tokens."""
     failed: _builtins.int
     """Presentations without a verdict because of the judge or its provider."""
-    lost: _builtins.int
-    """Calls whose process died before their answer was stored. What they cost is not known, so each counts in cost_micros
-    as what it had reserved: its maximum cost, or, under a budget in micro-USD, 1.25 times the dearest recent call.
+    uncounted: _builtins.int
+    """Calls whose tokens nobody counted. Each counts in cost_micros at most: at its maximum cost if it ended without an
+    answer and may have to be paid, or if the provider did not count. If its process died before its answer was stored,
+    it counts as what it had reserved: the maximum, or under a budget in micro-USD 1.25 times the dearest recent call.
     """
     def __init__(
         self,
@@ -548,11 +549,11 @@ class JudgeSpending(_message.Message):
         cached_input_tokens: _builtins.int = ...,
         output_tokens: _builtins.int = ...,
         failed: _builtins.int = ...,
-        lost: _builtins.int = ...,
+        uncounted: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_input_tokens", b"cached_input_tokens", "calls", b"calls", "cost_micros", b"cost_micros", "failed", b"failed", "input_tokens", b"input_tokens", "judge", b"judge", "lost", b"lost", "output_tokens", b"output_tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_input_tokens", b"cached_input_tokens", "calls", b"calls", "cost_micros", b"cost_micros", "failed", b"failed", "input_tokens", b"input_tokens", "judge", b"judge", "output_tokens", b"output_tokens", "uncounted", b"uncounted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
