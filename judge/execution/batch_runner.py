@@ -284,8 +284,8 @@ class BatchRunner:
             return []
         cost = cost_of(self._judge, failure.usage, characters(work.shown))
         uncounted = int(is_uncounted(self._judge, failure.usage))
-        attempt = attempts.get(work.key)
-        return [Settled(work.key, work.item, attempt, calls=1, lost_micros=cost, uncounted=uncounted)]
+        settled = Settled(work.key, work.item, attempts.get(work.key), calls=1)
+        return [settled._replace(lost_micros=cost, unanswered=1, uncounted=uncounted)]
 
     def _settle(
         self, works: Sequence[Work], outcome: Reply | CallFailed, attempts: Mapping[CallKey, int]

@@ -130,6 +130,7 @@ async def judge_comparison(
         state=state,
         calls=calls.made,
         lost_micros=calls.lost_micros,
+        unanswered=calls.unanswered,
         uncounted=calls.uncounted + (reply is not None and is_uncounted(judge, reply.usage)),
         reason=reason,
     )
@@ -177,8 +178,9 @@ class _Calls:
     """The calls made for one presentation: up to ATTEMPTS, until one is answered.
 
     Calls that the provider throttles are repeated until the deadline and count as no failed attempt. *made* counts all
-    calls, and *uncounted* those whose cost nobody counted. *lost_micros* is the cost of those that gave no answer and
-    may have to be paid: what the provider said that they used, or else the most that they can have used.
+    calls, *unanswered* those that gave no answer and may have to be paid, and *uncounted* those of them whose cost
+    nobody counted. *lost_micros* is what the unanswered ones cost: what the provider said that they used, or else the
+    most that they can have used.
     """
 
     def __init__(self, judge: JudgeAtWork, work: Work, *, single: bool, reserve: Reserve | None) -> None:
@@ -190,7 +192,7 @@ class _Calls:
         """Whether the budget does not allow another call."""
         self._tokens = likely_tokens(judge, work.shown)
         self._last = ""
-        self.made = self.lost_micros = self.uncounted = 0
+        self.made = self.lost_micros = self.unanswered = self.uncounted = 0
 
     def timed_out(self) -> str:
         """Why the presentation has no verdict if its deadline passed."""
@@ -251,7 +253,7 @@ class _Calls:
                 raise
             except asyncio.CancelledError:
                 # The deadline passed while the call was in flight.
-                self.lost_micros += self._cost(None)
+                self._book_unanswered(None)
                 account.record_failure(self._key)
                 raise
             else:
@@ -265,8 +267,9 @@ class _Calls:
         """Book what a call without an answer used, and remember why it has none."""
         self._last = failure.message
         if failure.usage is not None or failure.maybe_paid:
-            self.lost_micros += self._cost(failure.usage)
+            self._book_unanswered(failure.usage)
 
-    def _cost(self, usage: Usage | None) -> int:
+    def _book_unanswered(self, usage: Usage | None) -> None:
+        self.unanswered += 1
         self.uncounted += is_uncounted(self._judge, usage)
-        return cost_of(self._judge, usage, characters(self._shown))
+        self.lost_micros += cost_of(self._judge, usage, characters(self._shown))

@@ -176,6 +176,8 @@ class Settled(NamedTuple):
     """The calls made for it, including retries."""
     lost_micros: int = 0
     """The worst cost of calls that were sent but never answered, in addition to the reply's own cost."""
+    unanswered: int = 0
+    """How many of the calls ended without an answer and may have to be paid."""
     uncounted: int = 0
     """How many of the calls cost something that nobody counted."""
     reason: str = ""

@@ -188,7 +188,7 @@ def _settle(c: Connection, results: Sequence[_StoredResult]) -> _Used:
         if done.reply is not None and batch is None:
             # A batch reserves as a whole, so its calls always reserve their worst cost.
             used.answered.setdefault(judge, []).append(usage.cost_micros)
-        used.repeated += state == "repeated"
+        used.repeated += (state == "repeated") + done.unanswered
     return used
 
 

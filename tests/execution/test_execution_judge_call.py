@@ -120,7 +120,7 @@ async def test_one_deadline_covers_all_attempts() -> None:
     settled = await judge_comparison(judge(backend, deadline=0.01), WORK, 7, SystemClock())
 
     assert (backend.calls, settled.state) == (1, ItemState.TRANSPORT_ERROR)
-    assert settled.lost_micros == WORST
+    assert (settled.lost_micros, settled.unanswered) == (WORST, 1)
 
 
 async def test_what_was_sent_and_not_answered_is_booked_as_maybe_paid() -> None:
@@ -129,7 +129,7 @@ async def test_what_was_sent_and_not_answered_is_booked_as_maybe_paid() -> None:
 
     settled = await judge_comparison(judge(broken), WORK, 7, SystemClock())
 
-    assert (settled.calls, settled.lost_micros) == (3, WORST)
+    assert (settled.calls, settled.unanswered, settled.lost_micros) == (3, 1, WORST)
     assert WORST > 0
 
 

@@ -355,7 +355,9 @@ class RunCounts(_message.Message):
     calls: _builtins.int
     """Calls made."""
     repeated: _builtins.int
-    """Calls that may have been paid for twice: another run stored the reply first, or no reply arrived."""
+    """Calls that may have been paid for twice: another run stored the reply first, or no reply arrived, for example
+    because the call exceeded its deadline or its process died.
+    """
     @_builtins.property
     def by_status(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """The number of presentations by verdict status or item state, in lower case."""
