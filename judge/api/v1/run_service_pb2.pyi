@@ -297,9 +297,11 @@ class Budget(_message.Message):
     COST_MICROS_FIELD_NUMBER: _builtins.int
     CALLS_FIELD_NUMBER: _builtins.int
     cost_micros: _builtins.int
-    """Cost in micro-USD."""
+    """Cost in micro-USD. Calls reserve what recent calls cost, so calls in flight at the same time that cost much more than
+    that can exceed it.
+    """
     calls: _builtins.int
-    """Calls."""
+    """Calls. Never exceeded."""
     def __init__(
         self,
         *,
