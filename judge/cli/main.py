@@ -19,7 +19,7 @@ __all__ = ["cli", "main"]
 
 def _commands() -> None:
     # Commands register when they are imported, and the group must exist before.
-    from judge.cli import bundles, data, demo, export, judges, rank_and_agree, runs, service, store  # noqa: F401, PLC0415  # an import registers the commands
+    from judge.cli import bundles, data, demo, export, judges, rank_and_agree, run_costs, runs, service, store  # noqa: F401, PLC0415  # an import registers the commands
 
 
 def main() -> None:

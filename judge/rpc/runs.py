@@ -83,6 +83,12 @@ class RunServicer(run_service_pb2_grpc.RunServiceServicer):
         run = await self._runs.resume(TENANT, _id(request.name), budget)
         return pb.ResumeRunResponse(run=encode.run(run, TENANT))
 
+    async def SetRunCost(self, request: pb.SetRunCostRequest, context: Any) -> pb.SetRunCostResponse:
+        """Replace what a judge cost in a run."""
+        judge = resource_id("judges", "judge", request.judge) if request.judge else ""
+        run = await self._runs.set_cost(TENANT, _id(request.name), judge, request.cost_micros)
+        return pb.SetRunCostResponse(run=encode.run(run, TENANT))
+
     async def ListVerdicts(self, request: pb.ListVerdictsRequest, context: Any) -> pb.ListVerdictsResponse:
         """List verdicts by their position in the plan."""
         run = await self._store.run(TENANT, _id(request.parent, "parent"))

@@ -82,3 +82,19 @@ def test_cli_estimates_and_reads_again() -> None:
     assert "The budget" not in estimate
     assert "<<<answer_a " in chosen
     assert again == "960 replies parsed: 960 with another result, 960 unreadable.\n"
+
+
+def test_cli_settles_what_a_run_cost_by_the_providers_own_total() -> None:
+    """The total is entered for one judge; a judge must be named if there are several, and be one of the run's."""
+    judge("import", str(DEMO), "--dataset", "demo")
+    name = judge("run", "demo", "--judge", "longest", "--judge", "first").stdout.split()[0]
+
+    settled = judge("settle", name, "--judge", "first", "--cost-usd", "1.5").stdout
+    unnamed, unknown = (
+        CliRunner().invoke(cli, ["settle", name, "--cost-usd", "1", *judge_option])
+        for judge_option in ([], ["--judge", "random"])
+    )
+
+    assert "calls, $1.50." in settled
+    assert "name one of longest, first" in str(unnamed.exception)
+    assert "has no judge 'random'" in str(unknown.exception)

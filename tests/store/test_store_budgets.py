@@ -133,3 +133,22 @@ async def test_a_batch_reserves_its_worst_whatever_batches_before_it_cost(scene:
     second = await permit_batch(scene, run, keys[10:], mark="two", first=10)
 
     assert (len(second.granted), second.over_budget) == (9, True)
+
+
+async def test_a_providers_own_total_replaces_what_was_counted(scene: Scene) -> None:
+    """The judge's cost becomes the total, nothing is uncounted any more, and the budget has room again."""
+    run = await scene.run(budget=Budget(cost_micros=100))
+    keys = await scene.keys(3)
+    await scene.permit(keys[:1], run, worst=90)
+    early = await scene.store.set_cost(run.row, 0, 20)
+    await scene.store.orphan_attempts()
+    lost = await scene.store.run(TENANT, run.run_id)
+
+    assert await scene.store.set_cost(run.row, 0, 20)
+
+    after = await scene.store.run(TENANT, run.run_id)
+    assert not early
+    assert (lost.cost_micros, lost.spent[0].uncounted) == (90, 1)
+    assert (after.cost_micros, after.spent[0].cost_micros, after.spent[0].uncounted) == (20, 20, 0)
+    assert after.revision > lost.revision
+    assert (await scene.permit(keys[1:2], run, worst=80)).granted

@@ -1112,6 +1112,60 @@ class ResumeRunResponse(_message.Message):
 Global___ResumeRunResponse: _TypeAlias = ResumeRunResponse  # noqa: Y015
 
 @_typing.final
+class SetRunCostRequest(_message.Message):
+    """A request to replace what a judge cost in a run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    JUDGE_FIELD_NUMBER: _builtins.int
+    COST_MICROS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`runs/ID`."""
+    judge: _builtins.str
+    """`judges/NAME`; may be empty if the run has one judge."""
+    cost_micros: _builtins.int
+    """What the provider billed for all calls of the judge in the run, in micro-USD."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        judge: _builtins.str = ...,
+        cost_micros: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost_micros", b"cost_micros", "judge", b"judge", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetRunCostRequest: _TypeAlias = SetRunCostRequest  # noqa: Y015
+
+@_typing.final
+class SetRunCostResponse(_message.Message):
+    """The run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def run(self) -> Global___Run:
+        """The run as it is now. No call of the judge is uncounted any more."""
+
+    def __init__(
+        self,
+        *,
+        run: Global___Run | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetRunCostResponse: _TypeAlias = SetRunCostResponse  # noqa: Y015
+
+@_typing.final
 class ReparseRunRequest(_message.Message):
     """A request to parse a run's replies again."""
 
