@@ -167,6 +167,7 @@ def _add_adaptive(pairing: Pairing, pairs: str | None, options: Mapping[str, Any
 @_option("--seed", help="Seed of everything that is drawn at random.")
 @click.option("--cache-tag", default="", help="Any word. With a new word, stored verdicts are not reused.")
 @click.option("--budget-usd", type=float, default=0.0, help="The maximum cost in USD; 0 means no limit.")
+@click.option("--budget-hard", is_flag=True, help="Never exceed --budget-usd, even if that is slower and leaves more.")
 @click.option("--budget-calls", type=int, default=0, help="The maximum number of calls; 0 means no limit.")
 @click.option("--request-id", default=None, help="Any string; the same one never starts a second run.")
 @click.option("--estimate", is_flag=True, help="Print the number of calls and the cost, and judge nothing.")
@@ -188,6 +189,7 @@ def run_command(  # one option each
     cache_tag: str,
     budget_usd: float,
     budget_calls: int,
+    budget_hard: bool,
     request_id: str | None,
     *,
     estimate: bool,
@@ -221,7 +223,7 @@ def run_command(  # one option each
         dataset=f"datasets/{dataset}",
         judges=[f"judges/{name}" for name in judges],
         pairing=pairing,
-        budget=pb.Budget(cost_micros=round(budget_usd * 1_000_000), calls=budget_calls),
+        budget=pb.Budget(cost_micros=round(budget_usd * 1_000_000), calls=budget_calls, hard=budget_hard),
     )
 
     async def work() -> int:
@@ -286,13 +288,16 @@ async def _follow_or_explain(service: ServiceTarget, client: JudgeClient, name: 
 @cli.command("resume")
 @click.argument("name")
 @click.option("--budget-usd", type=float, default=None, help="A new maximum cost in USD; 0 means no limit.")
+@click.option("--budget-hard", is_flag=True, help="Never exceed --budget-usd, even if that is slower and leaves more.")
 @click.option("--json", "as_json", is_flag=True, help="Print the run as JSON.")
 @click.pass_obj
-def resume_command(service: ServiceTarget, name: str, budget_usd: float | None, *, as_json: bool) -> int:
+def resume_command(
+    service: ServiceTarget, name: str, budget_usd: float | None, *, budget_hard: bool, as_json: bool
+) -> int:
     """Continue the run NAME, and wait until it ends. Presentations without a verdict are tried again."""
     from judge.api.v1 import run_service_pb2 as pb  # noqa: PLC0415
 
-    budget = None if budget_usd is None else pb.Budget(cost_micros=round(budget_usd * 1_000_000))
+    budget = None if budget_usd is None else pb.Budget(cost_micros=round(budget_usd * 1_000_000), hard=budget_hard)
 
     async def work() -> int:
         async with connected(service) as client:

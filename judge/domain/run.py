@@ -239,6 +239,8 @@ class Budget:
 
     cost_micros: int = 0
     calls: int = 0
+    hard: bool = False
+    """Whether each call reserves its maximum cost, so that nothing exceeds *cost_micros*."""
 
     def __post_init__(self) -> None:
         if self.cost_micros < 0 or self.calls < 0:

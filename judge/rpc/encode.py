@@ -217,7 +217,7 @@ def run_spec(spec: RunSpec) -> run_service_pb2.RunSpec:
         dataset=f"datasets/{spec.dataset}",
         judges=[f"judges/{name}" for name in spec.judges],
         pairing=pairing(spec.pairing),
-        budget=run_service_pb2.Budget(cost_micros=spec.budget.cost_micros, calls=spec.budget.calls),
+        budget=run_service_pb2.Budget(**asdict(spec.budget)),
     )
 
 

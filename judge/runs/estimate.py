@@ -127,7 +127,7 @@ def budget_reach(run: RunEstimate, budget: Budget) -> BudgetReach | None:
     expected = at_worst = min(whole.calls, budget.calls or whole.calls)
     if budget.cost_micros and whole.calls and whole.worst:
         worst = max(judge.worst / judge.calls for judge in run.judges if judge.calls)
-        spendable = budget.cost_micros - min(worst, budget.cost_micros / 10)
+        spendable = budget.cost_micros - (worst if budget.hard else min(worst, budget.cost_micros / 10))
         fits = worst <= budget.cost_micros
         if whole.cost_micros:
             expected = min(expected, fits * (1 + int(spendable * whole.calls / whole.cost_micros)))

@@ -38,7 +38,7 @@ class ClosedAttempt(NamedTuple):
 def end(c: Connection, rows: Sequence[Any]) -> list[LostCall]:
     """Close attempts that nobody will settle as orphaned, and return those that were still live."""
     runs = {row.run_id for row in rows} - {None}
-    by_run = {run: c.execute(select(_r.budget_micros, _r.recent).where(_r.id == run)).first() for run in runs}
+    by_run = {run: c.execute(select(_r.budget_micros, _r.recent, _r.spec).where(_r.id == run)).first() for run in runs}
     lost = [LostCall(row, _cost(row, by_run)) for row in rows]
     ended = {closed.id for closed in settle(c, [(call.attempt.id, "orphaned", call.cost_micros) for call in lost])}
     return [call for call in lost if call.attempt.id in ended]

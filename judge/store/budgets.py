@@ -3,7 +3,7 @@
 A call reserves what its recent kind has cost (`recent_costs`), and what earlier tries of it may have cost. Because a
 call may still cost its worst, one call in flight counts as that, or as TENTH of the budget if its worst is more. So
 
-- while calls reserve their worst, spending never exceeds the budget;
+- while calls reserve their worst, and always under a hard budget, spending never exceeds the budget;
 - with a worst of at most TENTH of the budget, one call may cost its worst at any time. Only if several calls that were
   in flight together cost more than they reserved can spending exceed the budget, and at most by that;
 - with a larger worst, calls start only within the first nine tenths of the budget, and only if the calls in flight

@@ -36,7 +36,11 @@ def to_definition(body: Mapping[str, Any]) -> JudgeDefinition:
 
 def from_spec(spec: RunSpec) -> dict[str, Any]:
     """Return a run's spec as JSON."""
-    return asdict(spec)
+    body = asdict(spec)
+    if not spec.budget.hard:
+        # Releases that do not know it can read the others.
+        del body["budget"]["hard"]
+    return body
 
 
 def to_spec(body: Mapping[str, Any]) -> RunSpec:

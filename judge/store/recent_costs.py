@@ -1,9 +1,9 @@
 """What the recent calls of each judge of a run cost, and what a call reserves of the run's budget because of that.
 
-Without a limit in micro-USD, and until FEWEST calls of the judge have been answered, a call reserves its worst cost.
-From then on it reserves MARGIN times the dearest of the judge's recent answered calls, but never more than its worst.
-"Recent" means the last WINDOW to 2 * WINDOW - 1 calls: a run keeps the dearest call of the current window and of the
-window before it, so that a permit reads no old attempts.
+Without a limit in micro-USD, under a hard one, and until FEWEST calls of the judge have been answered, a call reserves
+its worst cost. From then on it reserves MARGIN times the dearest of the judge's recent answered calls, but never more
+than its worst. "Recent" means the last WINDOW to 2 * WINDOW - 1 calls: a run keeps the dearest call of the current
+window and of the window before it, so that a permit reads no old attempts.
 """
 
 from __future__ import annotations
@@ -69,6 +69,6 @@ def recent_with(before: Mapping[str, Sequence[int]], costs: Mapping[int, Iterabl
 
 def reserved(run: Any, judge: int, worst_micros: int) -> int:  # noqa: ANN401  # a row
     """Return what a try of a *judge* reserves that costs at most *worst_micros*, given the row of its *run*."""
-    if not run.budget_micros:
+    if not run.budget_micros or run.spec["budget"].get("hard"):
         return worst_micros
     return int(min(worst_micros, RecentCosts(*run.recent.get(str(judge), ())).bound))

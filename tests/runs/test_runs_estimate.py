@@ -97,6 +97,7 @@ async def test_the_keys_of_a_plan_are_those_of_its_presentations(orders: OrderPo
         (Budget(cost_micros=120), (110, 10 + 1 + (120 - 12) // 2, 13)),
         # The worst call is less than a tenth of the budget, so its cost is kept.
         (Budget(cost_micros=1000), (110, 110, 10 + 25)),
+        (Budget(cost_micros=120, hard=True), (110, 10 + 1 + (120 - 40) // 2, 13)),
         (Budget(cost_micros=120, calls=5), (110, 15, 13)),
         (Budget(cost_micros=4000), (110, 110, 110)),
     ],

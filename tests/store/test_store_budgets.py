@@ -59,6 +59,19 @@ async def test_after_ten_answers_a_call_reserves_what_recent_calls_cost(scene: S
     assert (len(after.granted), after.over_budget) == ((1000 - 40 - 95) // 5 - 8, True)
 
 
+async def test_under_a_hard_budget_every_call_reserves_its_worst(scene: Scene) -> None:
+    """However many calls were answered, so nothing exceeds it; a lost call is booked at its worst, too."""
+    run = await scene.run(budget=Budget(cost_micros=1000, hard=True))
+    keys = await scene.keys(60)
+    await spend(scene, run, keys[:10], cost=4, worst=100)
+
+    permit = await scene.permit(keys[10:], run, worst=100)
+    await scene.store.orphan_attempts()
+
+    assert (len(permit.granted), permit.over_budget) == (9, True)
+    assert (await scene.store.run(TENANT, run.run_id)).cost_micros == 40 + 9 * 100
+
+
 async def test_nine_tenths_are_spent_however_dear_the_worst_call_is(scene: Scene) -> None:
     """With a worst of 40 times the cost and of four tenths of the budget, a run stops beyond nine tenths."""
     run = await scene.run(budget=Budget(cost_micros=100))

@@ -63,7 +63,7 @@ class RunRow:
     def reserves(self, worst: int) -> int:
         """Return what a call reserves that costs at most *worst*: 1.25 times the dearest recent one, after ten."""
         n = len(self.answered)
-        if not self.budget.cost_micros or n < 10:
+        if not self.budget.cost_micros or self.budget.hard or n < 10:
             return worst
         recent = self.answered[max((n - 1) // 200 - 1, 0) * 200 :]
         return min(worst, max(1, math.ceil(1.25 * max(recent))))

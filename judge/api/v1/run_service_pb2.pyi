@@ -296,21 +296,27 @@ class Budget(_message.Message):
 
     COST_MICROS_FIELD_NUMBER: _builtins.int
     CALLS_FIELD_NUMBER: _builtins.int
+    HARD_FIELD_NUMBER: _builtins.int
     cost_micros: _builtins.int
     """Cost in micro-USD. Calls reserve what recent calls cost, so calls in flight at the same time that cost much more than
     that can exceed it.
     """
     calls: _builtins.int
     """Calls. Never exceeded."""
+    hard: _builtins.bool
+    """Whether each call reserves its maximum cost, so that nothing exceeds cost_micros. The run then makes few calls at a
+    time where little of the budget remains, and leaves up to the maximum cost of one call.
+    """
     def __init__(
         self,
         *,
         cost_micros: _builtins.int = ...,
         calls: _builtins.int = ...,
+        hard: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "cost_micros", b"cost_micros"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "cost_micros", b"cost_micros", "hard", b"hard"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
