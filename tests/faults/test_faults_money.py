@@ -97,9 +97,9 @@ class Ledger:
 
 @pytest.mark.parametrize("what", ["calls", "micros"])
 async def test_a_budget_holds_whatever_dies(kind: Kind, folder: Path, calls: int, say: Say, what: str) -> None:
-    """With 5 kills, spent plus reserved never exceeds the budget; orphaned attempts count as their reservation."""
+    """With 5 kills, spent plus reserved never exceeds a hard budget; orphaned attempts count as their reservation."""
     calls, rng = calls // 5, random.Random(7)
-    budget = pb.Budget(calls=calls // 2) if what == "calls" else pb.Budget(cost_micros=calls * MICROS)
+    budget = pb.Budget(calls=calls // 2) if what == "calls" else pb.Budget(cost_micros=calls * MICROS, hard=True)
     async with (
         asyncio.timeout(PATIENCE),
         fake_provider(folder) as fake,
