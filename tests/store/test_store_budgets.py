@@ -149,7 +149,7 @@ async def test_a_batch_reserves_its_worst_whatever_batches_before_it_cost(scene:
 
 
 async def test_a_providers_own_total_replaces_what_was_counted(scene: Scene) -> None:
-    """The judge's cost becomes the total, nothing is uncounted any more, and the budget has room again."""
+    """The judge's cost becomes the total, nothing is uncounted any more, and the budget allows calls again."""
     run = await scene.run(budget=Budget(cost_micros=100))
     keys = await scene.keys(3)
     await scene.permit(keys[:1], run, worst=90)
