@@ -40,7 +40,7 @@ PLANNED = 1200
 AFFORDABLE = 1000
 """Calls that the budget pays for, and that the run without a budget makes."""
 TIMES_AS_DEAR = (40, 400)
-KILL_AT = (250, 600)
+KILL_AT = (250, 350)
 MOST_TIMES = 2.5
 """Times as long as without a budget that the test tolerates. The goal of 1.5 holds on a machine that is not busy."""
 
