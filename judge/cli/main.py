@@ -29,6 +29,7 @@ def _commands() -> None:
         listings,
         rank_and_agree,
         run_control,
+        run_costs,
         runs,
         service,
         store,

@@ -87,16 +87,19 @@ def cancel_command(service: ServiceTarget, name: str, *, as_json: bool) -> int:
 @cli.command("resume")
 @click.argument("name", metavar="RUN")
 @click.option("--budget-usd", type=float, default=None, help="A new maximum cost in USD; 0 means no limit.")
+@click.option("--budget-hard", is_flag=True, help="Never exceed --budget-usd, even if that is slower and leaves more.")
 @JSON
 @click.pass_obj
-def resume_command(service: ServiceTarget, name: str, budget_usd: float | None, *, as_json: bool) -> int:
+def resume_command(
+    service: ServiceTarget, name: str, budget_usd: float | None, *, budget_hard: bool, as_json: bool
+) -> int:
     """Continue a run, and wait until it ends.
 
     Presentations without a verdict are tried again.
     """
     from judge.api.v1 import run_service_pb2 as pb  # noqa: PLC0415
 
-    budget = None if budget_usd is None else pb.Budget(cost_micros=round(budget_usd * 1_000_000))
+    budget = None if budget_usd is None else pb.Budget(cost_micros=round(budget_usd * 1_000_000), hard=budget_hard)
 
     async def work() -> int:
         async with connected(service, executes=True) as client:

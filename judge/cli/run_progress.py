@@ -63,17 +63,25 @@ def run_summary(state: Run) -> str:
     done = by_status.pop("ok", 0)
     others = ", ".join(f"{n:,} {status.replace('_', ' ')}" for status, n in sorted(by_status.items()))
     calls = f"{counts.calls:,} of at most {budget.calls:,} calls" if budget.calls else f"{counts.calls:,} calls"
-    limit = f" of at most ${usd(budget.cost_micros)}" if budget.cost_micros else ""
     parts = (
         f"{state.name}: {done:,} of {counts.planned:,} verdicts done",
         f" ({others})" if others else "",
         f" in {state.round} rounds" if state.round else "",
         f", {calls}",
-        f", ${usd(state.cost_micros)}{limit}" if state.cost_micros else "",
+        f", {_cost(state)}" if state.cost_micros else "",
         ".",
         f" {sentence(state.state_message)}" if state.state_message else "",
     )
     return "".join(parts)
+
+
+def _cost(state: Run) -> str:
+    """Say what a run cost: "at most" if there are calls whose cost is not known, and of which budget."""
+    uncounted = sum(judge.uncounted for judge in state.spending)
+    limit = f" of ${usd(state.budget.cost_micros)}" if state.budget.cost_micros else ""
+    if not uncounted:
+        return f"${usd(state.cost_micros)}{limit}"
+    return f"at most ${usd(state.cost_micros)}{limit} (nobody counted {uncounted:,} call{'s' * (uncounted > 1)})"
 
 
 def activity(state: Run) -> str:

@@ -119,6 +119,7 @@ async def _create(service: ServiceTarget, client: JudgeClient, spec: RunSpec, re
 @_option("--seed", help="Seed of everything that is drawn at random.")
 @click.option("--cache-tag", default="", help="Any word. With a new word, stored verdicts are not reused.")
 @click.option("--budget-usd", type=float, default=0.0, help="The maximum cost in USD; 0 means no limit.")
+@click.option("--budget-hard", is_flag=True, help="Never exceed --budget-usd, even if that is slower and leaves more.")
 @click.option("--budget-calls", type=int, default=0, help="The maximum number of calls; 0 means no limit.")
 @META
 @click.option("--request-id", default=None, help="Any string; the same one never starts a second run.")
@@ -142,6 +143,7 @@ def run_command(  # one option each
     budget_usd: float,
     budget_calls: int,
     meta: tuple[str, ...],
+    budget_hard: bool,
     request_id: str | None,
     *,
     estimate: bool,
@@ -175,7 +177,7 @@ def run_command(  # one option each
         dataset=f"datasets/{dataset}",
         judges=[f"judges/{name}" for name in judges],
         pairing=pairing,
-        budget=pb.Budget(cost_micros=round(budget_usd * 1_000_000), calls=budget_calls),
+        budget=pb.Budget(cost_micros=round(budget_usd * 1_000_000), calls=budget_calls, hard=budget_hard),
         metadata=as_metadata(meta),
     )
 

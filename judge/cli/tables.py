@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from judge.api.v1.outcome_pb2 import Interval
-    from judge.api.v1.run_service_pb2 import RunEstimate
+    from judge.api.v1.run_service_pb2 import BudgetReach, RunEstimate
 
 
 def console() -> Console:
@@ -71,3 +71,19 @@ def print_estimate(estimate: RunEstimate) -> None:
                 else "estimated from the number of characters; the range is what is possible"
             )
             console().print(f"{row.judge.removeprefix('judges/')}: tokens are {basis}.")
+    if estimate.HasField("reach"):
+        console().print(_budget_reach(estimate.reach))
+
+
+def _budget_reach(reach: BudgetReach) -> str:
+    """Say how many presentations the budget is enough for."""
+    if reach.at_worst == reach.planned:
+        return f"The budget is enough for all {reach.planned:,} presentations, even if every call costs its maximum."
+    worst = f"if every call costs its maximum, for {reach.at_worst:,} ({reach.at_worst / reach.planned:.0%})"
+    if reach.expected == reach.planned:
+        return f"The budget is expected to be enough for all {reach.planned:,} presentations; {worst}."
+    share = reach.expected / reach.planned
+    return (
+        f"The budget is expected to be enough for {reach.expected:,} of {reach.planned:,} presentations ({share:.0%}); "
+        f"{worst}."
+    )

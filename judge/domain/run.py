@@ -248,6 +248,8 @@ class Budget:
 
     cost_micros: int = 0
     calls: int = 0
+    hard: bool = False
+    """Whether each call reserves its maximum cost, so that nothing exceeds *cost_micros*."""
 
     def __post_init__(self) -> None:
         if self.cost_micros < 0 or self.calls < 0:
@@ -329,6 +331,9 @@ class Spent:
     output_tokens: int = 0
     failed: int = 0
     """Presentations without a verdict because the judge or its provider failed."""
+    uncounted: int = 0
+    """Calls whose tokens nobody counted, so that their cost is booked at most: their process died before the answer was
+    stored, they ended without an answer and may have to be paid, or the provider did not count."""
 
     def __add__(self, other: Spent) -> Spent:
         """Return the sum of both, field by field."""
@@ -339,6 +344,7 @@ class Spent:
             cached_input_tokens=self.cached_input_tokens + other.cached_input_tokens,
             output_tokens=self.output_tokens + other.output_tokens,
             failed=self.failed + other.failed,
+            uncounted=self.uncounted + other.uncounted,
         )
 
 

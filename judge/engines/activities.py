@@ -18,7 +18,8 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from judge.domain.errors import JudgeError, StoreAway, StoreFull
 from judge.domain.run import MISSING_HERE, StopReason
 from judge.engines.workflow import BEGIN, END, EXECUTE, PARTITIONS, QUARANTINED, PartitionAt, RunAt, ShardAt, StopReport
-from judge.execution.run_executor import OPEN_RUNS, Execution, Shard, Stop
+from judge.execution.run_executor import OPEN_RUNS, Execution, Shard
+from judge.execution.stops import Stop
 from judge.log.events import logger
 from judge.ports.clock import Clock
 

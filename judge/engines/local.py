@@ -14,7 +14,8 @@ from judge.domain.errors import JudgeError, StoreAway, StoreFull
 from judge.domain.run import StopReason
 from judge.execution.committer import FULL_WAIT
 from judge.execution.judges import Judges
-from judge.execution.run_executor import Execution, JudgePartition, Shard, Stop
+from judge.execution.run_executor import Execution, JudgePartition, Shard
+from judge.execution.stops import Stop
 from judge.log.events import logger
 from judge.ports.clock import Clock
 from judge.ports.store import Store

@@ -18,7 +18,7 @@ from judge.domain.outcome import ItemState
 from judge.domain.run import StopReason, WaitReason
 from judge.domain.verdict import CallKey, Reply
 from judge.execution.committer import FULL_WAIT
-from judge.execution.cost import characters, cost_of, with_cost, worst_call
+from judge.execution.cost import characters, cost_of, is_uncounted, with_cost, worst_call
 from judge.execution.judge_call import (
     Work,
     checked_reply,
@@ -283,7 +283,9 @@ class BatchRunner:
         if failure.usage is None and not failure.maybe_paid:
             return []
         cost = cost_of(self._judge, failure.usage, characters(work.shown))
-        return [Settled(work.key, work.item, attempts.get(work.key), calls=1, lost_micros=cost)]
+        uncounted = int(is_uncounted(self._judge, failure.usage))
+        settled = Settled(work.key, work.item, attempts.get(work.key), calls=1)
+        return [settled._replace(lost_micros=cost, unanswered=1, uncounted=uncounted)]
 
     def _settle(
         self, works: Sequence[Work], outcome: Reply | CallFailed, attempts: Mapping[CallKey, int]
@@ -301,7 +303,8 @@ class BatchRunner:
                 checked = checked_reply(outcome, render_prompt(self._judge.definition, work, bare=True))
                 reply = with_cost(self._judge, checked, tries=1, seconds=0.0, sent=characters(work.shown))
                 parsed_verdict = parse_reply(self._judge.definition, reply)
-                group.append(settled._replace(reply=reply, parsed_verdict=parsed_verdict))
+                uncounted = int(not number and is_uncounted(self._judge, reply.usage))
+                group.append(settled._replace(reply=reply, parsed_verdict=parsed_verdict, uncounted=uncounted))
         return group
 
     async def _report_wait(self, reason: WaitReason, message: str) -> None:

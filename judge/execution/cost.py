@@ -58,3 +58,8 @@ def cost_of(judge: JudgeAtWork, usage: Usage | None, sent: int) -> int:
         return 0
     counted = price.cost(usage, batch=judge.card.batch) if usage is not None else 0
     return counted if usage is not None and usage.counted else max(counted, worst_call(judge, sent))
+
+
+def is_uncounted(judge: JudgeAtWork, usage: Usage | None) -> bool:
+    """Whether nobody counted what a call used that costs something."""
+    return judge.card.price is not None and (usage is None or not usage.counted)

@@ -12,7 +12,7 @@ from judge.domain.errors import CallFailed, JudgeUnusable, NotRecorded, Transpor
 from judge.domain.judge import RECORDED, JudgeDefinition, RenderedPrompt
 from judge.domain.outcome import ItemState, Order, VerdictStatus
 from judge.domain.verdict import CallKey, Comparison, ParsedVerdict, Reply, Shown, Usage, digest, recorded_digest
-from judge.execution.cost import ATTEMPTS, characters, cost_of, likely_tokens, with_cost
+from judge.execution.cost import ATTEMPTS, characters, cost_of, is_uncounted, likely_tokens, with_cost
 from judge.execution.judges import JudgeAtWork, Rule
 from judge.log.events import logger
 from judge.ports.clock import Clock
@@ -136,6 +136,8 @@ async def judge_comparison(
         state=state,
         calls=calls.made,
         lost_micros=calls.lost_micros,
+        unanswered=calls.unanswered,
+        uncounted=calls.uncounted + (reply is not None and is_uncounted(judge, reply.usage)),
         reason=reason,
         setback=calls.setback if state is ItemState.TRANSPORT_ERROR else None,
     )
@@ -183,9 +185,9 @@ class _Calls:
     """The calls made for one presentation: up to ATTEMPTS, until one is answered.
 
     Calls that the provider throttles are repeated until *ends*, the deadline, and count as no failed attempt. If the
-    account has to rest for longer than that, there is no further call. *made* counts all calls. *lost_micros* is the
-    cost of those that gave no answer and may have to be paid: what the provider said that they used, or else the most
-    that they can have used.
+    account has to rest for longer than that, there is no further call. *made* counts all calls, *unanswered* those that
+    gave no answer and may have to be paid, and *uncounted* those of them whose cost nobody counted. *lost_micros* is
+    what the unanswered ones cost: what the provider said that they used, or else the most that they can have used.
     """
 
     def __init__(self, judge: JudgeAtWork, work: Work, *, single: bool, reserve: Reserve | None, ends: float) -> None:
@@ -204,7 +206,7 @@ class _Calls:
         """Whether the budget does not allow another call."""
         self._tokens = likely_tokens(judge, work.shown)
         self._last = ""
-        self.made = self.lost_micros = 0
+        self.made = self.lost_micros = self.unanswered = self.uncounted = 0
 
     def timed_out(self) -> str:
         """Why the presentation has no verdict if its deadline passed."""
@@ -283,7 +285,7 @@ class _Calls:
                 raise
             except asyncio.CancelledError:
                 # The deadline passed while the call was in flight.
-                self.lost_micros += self._cost(None)
+                self._book_unanswered(None)
                 self._slow = self.made == 1
                 self._throttle = None
                 account.record_failure(self._key, self.timed_out())
@@ -299,7 +301,9 @@ class _Calls:
         """Book what a call without an answer used, and remember why it has none."""
         self._last = failure.message
         if failure.usage is not None or failure.maybe_paid:
-            self.lost_micros += self._cost(failure.usage)
+            self._book_unanswered(failure.usage)
 
-    def _cost(self, usage: Usage | None) -> int:
-        return cost_of(self._judge, usage, characters(self._shown))
+    def _book_unanswered(self, usage: Usage | None) -> None:
+        self.unanswered += 1
+        self.uncounted += is_uncounted(self._judge, usage)
+        self.lost_micros += cost_of(self._judge, usage, characters(self._shown))

@@ -1,7 +1,8 @@
-"""What the shards of a run report while they work: what the run waits for, and how many calls failed."""
+"""What the shards of a run report while they work: what the run waits for, what settled, and how many calls failed."""
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 
 from judge.domain.errors import JudgeUnusable
@@ -48,6 +49,26 @@ class Waits:
             self._reason, self._message = None, ""
             await self._store.move_run(self._run, RunState.RUNNING)
             log.info("run.going_on")
+
+
+class Settlements:
+    """Wakes shards that wait for the run's budget when a call of the run settles in this process."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        """How often calls settled so far."""
+        self._next = asyncio.Event()
+
+    def note(self) -> None:
+        """Note that calls settled, and wake all that wait."""
+        self.number += 1
+        self._next.set()
+        self._next = asyncio.Event()
+
+    async def after(self, number: int) -> None:
+        """Return once calls have settled more than *number* times."""
+        if self.number <= number:
+            await self._next.wait()
 
 
 class Failures:

@@ -12,17 +12,16 @@ import contextlib
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypedDict
 
 from judge.domain.errors import JudgeError, JudgeUnusable, NotFound, StoreFailed
-from judge.domain.judge import JudgeDefinition
 from judge.domain.outcome import ItemState
 from judge.domain.run import INTERRUPTED, MISSING_HERE, PairPolicy, Run, RunState, StopReason
 from judge.execution.batch_runner import BATCH, BatchRunner
 from judge.execution.judges import JudgeAtWork, Judges
-from judge.execution.progress import Failures, explain_failures, explain_stop
+from judge.execution.progress import Failures, Settlements, explain_failures, explain_stop
 from judge.execution.quarantine import Quarantine, Turn
 from judge.execution.shard_runner import ShardRunner
+from judge.execution.stops import Stop, incomplete, quarantined
 from judge.execution.work_items import Keys
 from judge.log.events import logger
 from judge.planning.adaptive import plan_round
@@ -37,21 +36,13 @@ SHARD = 500
 """Positions in a shard."""
 TRIES = 5
 """Attempts at a shard that raise an unexpected error, or that end their process, before it is quarantined."""
-NAMED = 5
-"""Quarantined shards that a run's message names."""
+UNANSWERED_TRIES = 50
+"""As many, if the judge has not answered any call of the run: its processes may have ended for other reasons."""
 OPEN_RUNS = 16
 """Runs whose plans are kept in memory."""
 FAILURES = frozenset({StopReason.JUDGE_UNUSABLE, StopReason.TOO_MANY_FAILED, StopReason.TOO_SLOW})
 """Reasons for which a run has failed once its other judges have finished."""
 log = logger("execution")
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Why a shard was not finished; None as the reason means that it was."""
-
-    reason: StopReason | None = None
-    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +69,6 @@ class JudgePartition:
             yield Shard(self.judge, first, min(first + self.size, self.last))
 
 
-class _Incomplete(TypedDict, total=False):
-    """What the store keeps about a run that is done and left something out."""
-
-    reason: str
-    message: str
-    never_started: ItemState
-
-
 class _OpenRun:
     """A run that this process executes: its plan, and what the shards of each judge share."""
 
@@ -93,6 +76,7 @@ class _OpenRun:
         self.run, self.plan = run, plan
         self.waited = False
         """Whether the run was WAITING when this process began it."""
+        self.settlements = Settlements()
         self._failures: dict[int, Failures] = {}
         self._keys: dict[int, Keys] = {}
 
@@ -195,7 +179,7 @@ class Execution:
                 raise
             except Exception:
                 log.exception("shard.broken", run=run_id, first=shard.first, last=shard.last)
-        return _quarantined(definition, shard)
+        return quarantined(definition, shard.first, shard.last)
 
     async def _execute(self, tenant: str, opened: _OpenRun, shard: Shard, judge: JudgeAtWork) -> Stop:
         run = await self._store.run(tenant, opened.run.run_id)
@@ -203,10 +187,13 @@ class Execution:
             return Stop(StopReason.NOT_RUNNING)
         alive = self._alive.get((run.row, shard.first), 0)
         waited = opened.waited or run.state is RunState.WAITING
-        losses = await self._store.shard_losses(run.row, shard.first, shard.last, alive=alive, waited=waited)
-        if losses.lost >= TRIES:
+        losses = await self._store.shard_losses(
+            run.row, shard.first, shard.last, judge=shard.judge, alive=alive, waited=waited
+        )
+        answers = losses.answered or judge.rule is not None
+        if losses.lost >= (TRIES if answers else UNANSWERED_TRIES):
             log.error("shard.quarantined", run=run.run_id, first=shard.first, last=shard.last, lost=losses.lost)
-            return _quarantined(judge.definition, shard)
+            return quarantined(judge.definition, shard.first, shard.last)
         if not losses.lost:
             return await self._make_attempt(tenant, opened, run, shard, judge, losses)
         log.warning("shard.suspected", run=run.run_id, first=shard.first, last=shard.last, lost=losses.lost)
@@ -269,7 +256,14 @@ class Execution:
             )
         else:
             runner = ShardRunner(
-                store=store, tenant=tenant, run=run.row, judge=judge, clock=self._clock, fence=fence, failures=failures
+                store=store,
+                tenant=tenant,
+                run=run.row,
+                judge=judge,
+                clock=self._clock,
+                fence=fence,
+                failures=failures,
+                settlements=opened.settlements,
             )
         with self._stoppable(runner, run.run_id, shard):
             if isinstance(runner, BatchRunner):
@@ -335,7 +329,9 @@ class Execution:
         elif missing is not None and missing.reason is not None:
             await move(row, RunState.WAITING, reason=MISSING_HERE[missing.reason], message=missing.message)
         elif not await move(
-            row, RunState.DONE, **(_incomplete(run, stops) or {"message": await explain_failures(self._store, run)})
+            row,
+            RunState.DONE,
+            **(incomplete(run, stops, TRIES) or {"message": await explain_failures(self._store, run)}),
         ):
             # The run was cancelled after its last permit. Everything is judged, but its state is CANCELLED.
             await move(row, RunState.CANCELLED, never_started=ItemState.CANCELLED)
@@ -361,33 +357,3 @@ async def _round(store: Store, opened: _OpenRun, number: int) -> Plan | None:
     if isinstance(opened.plan, Rounds):
         return await plan_round(store, opened.run, opened.plan, number)
     return None if number else opened.plan
-
-
-def _quarantined(definition: JudgeDefinition, shard: Shard) -> Stop:
-    return Stop(StopReason.QUARANTINED, f"positions {shard.first} to {shard.last - 1} of judge {definition.name!r}")
-
-
-def _incomplete(run: Run, stops: Sequence[Stop]) -> _Incomplete:
-    """What is stored of a done run that left something out; empty if it did not."""
-    if any(stop.reason is StopReason.BUDGET_STOPPED for stop in stops):
-        message = f"{_spent(run)}; resume the run with a larger budget"
-        return {"reason": StopReason.BUDGET_STOPPED, "message": message, "never_started": ItemState.BUDGET_STOPPED}
-    quarantined = [stop.message for stop in stops if stop.reason is StopReason.QUARANTINED]
-    if quarantined:
-        names = quarantined[:NAMED]
-        if len(quarantined) > NAMED:
-            names.append(f"and {len(quarantined) - NAMED:,} more")
-        message = f"shards that failed {TRIES} times were left out; the server's log says why: {'; '.join(names)}"
-        return {"reason": StopReason.QUARANTINED, "message": message, "never_started": ItemState.FAILED}
-    return {}
-
-
-def _spent(run: Run) -> str:
-    """How far a run got within its budget, as part of a sentence."""
-    budget, counts = run.spec.budget, run.counts
-    parts = []
-    if budget.cost_micros:
-        parts.append(f"${run.cost_micros / 1_000_000:,.4f} of ${budget.cost_micros / 1_000_000:,.4f}")
-    if budget.calls:
-        parts.append(f"{counts.calls:,} of {budget.calls:,} calls")
-    return f"stopped at {' and '.join(parts)} with {counts.settled:,} of {counts.planned:,} presentations judged"

@@ -21,7 +21,7 @@ from judge.execution.committer import Committer
 from judge.execution.cost import characters, likely_tokens, worst_call
 from judge.execution.judge_call import Work, judge_comparison, settle_by_rule, settle_from_store
 from judge.execution.judges import JudgeAtWork, Rule
-from judge.execution.progress import Failures, Waits, explain_outage, explain_rest
+from judge.execution.progress import Failures, Settlements, Waits, explain_outage, explain_rest
 from judge.ports.clock import Clock
 from judge.ports.records import Fence, Permit, PermitRequest, Setback, Settled
 from judge.ports.store import RunStore
@@ -31,7 +31,7 @@ LEASE = 10.0
 SHORT = 0.5
 """Seconds of waiting after which the run's state is not checked: the next permit does that."""
 BUDGET_WAIT = 0.1
-"""Seconds between two permits while a budget allows no call and only other shards have calls in flight."""
+"""Seconds between two permits while a budget allows no call and only other processes may have calls in flight."""
 LONG = 10.0
 """Seconds of waiting for an account that are worth reporting."""
 BUSY_WAIT = 0.05
@@ -61,9 +61,11 @@ class ShardRunner:
         *,
         fence: Fence,
         failures: Failures,
+        settlements: Settlements | None = None,
     ) -> None:
         self._store, self._tenant, self._run, self._judge, self._clock = store, tenant, run, judge, clock
         self._fence, self._failures = fence, failures
+        self._settlements = settlements or Settlements()
         self._committer = Committer(store=store, tenant=tenant, run=run, clock=clock)
         self._in_flight: set[asyncio.Task[Sequence[Work]]] = set()
         self._stopping = False
@@ -71,8 +73,8 @@ class ShardRunner:
         self._limited_until = -math.inf
         """Until when the rate limit that processes share allows no more calls."""
         self._rounds: Counter[CallKey] = Counter()
-        self._over_budget = False
-        """Whether the budget allows no more calls until a call in flight has settled."""
+        self._over_budget: int | None = None
+        """The number of settlements after which the budget may allow more calls; None if it may at any time."""
         self._width = WIDEST
         """How many calls to request at once: few while the budget allows few."""
 
@@ -102,8 +104,8 @@ class ShardRunner:
                     refused = StopReason.TOO_SLOW
                 elif not todo:
                     await self._wait_for_calls(todo, asyncio.FIRST_COMPLETED)
-                elif self._over_budget:
-                    await self._wait_for_budget(todo)
+                elif self._over_budget is not None:
+                    await self._wait_for_budget(todo, self._over_budget)
                 elif (wait := self._seconds_to_wait()) > 0:
                     refused = await self._pause(todo, wait)
                 else:
@@ -135,15 +137,17 @@ class ShardRunner:
             return None
         return await self._store.refusal(self._run, self._fence)
 
-    async def _wait_for_budget(self, todo: deque[Work]) -> None:
-        """Wait until a call of this shard has settled, but not for long: calls of other shards may have, too."""
+    async def _wait_for_budget(self, todo: deque[Work], number: int) -> None:
+        """Wait until the run has more than *number* settlements, but not long: other processes settle calls, too."""
         timer = asyncio.ensure_future(self._clock.sleep(1.0 if self._in_flight else BUDGET_WAIT))
+        settled = asyncio.ensure_future(self._settlements.after(number))
         try:
-            await asyncio.wait({timer, *self._in_flight}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({timer, settled, *self._in_flight}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             timer.cancel()
+            settled.cancel()
         self._collect_ended(todo)
-        self._over_budget = False
+        self._over_budget = None
 
     async def _start_some(self, todo: deque[Work]) -> StopReason | None:
         """Take slots, lease calls, request a permit for them and start what it grants. Returns why not to continue."""
@@ -168,14 +172,14 @@ class ShardRunner:
         requested = [todo.popleft() for _ in range(leased)]
         started = 0
         try:
-            requested_at = self._clock.monotonic()
+            requested_at, settlements = self._clock.monotonic(), self._settlements.number
             permit = await self._store.permit(self._tenant, self._request(requested))
             started = self._start(requested, permit, requested_at, todo)
         finally:
             slots.give_back(leased - started, self._run, self._tenant)
             account.give_back(leased - started, (leased - started) * tokens)
         self._limited_until = self._clock.monotonic() + permit.wait
-        self._over_budget = permit.over_budget
+        self._over_budget = settlements if permit.over_budget else None
         self._width = max(1, started) if permit.over_budget else 2 * self._width
         await self._commit_stored(requested, permit)
         if not started and permit.busy and not self._in_flight and not permit.refused:
@@ -258,6 +262,7 @@ class ShardRunner:
             finally:
                 self._judge.memory_limit.give(held)
             await self._committer.commit(settled)
+            self._settlements.note()
         except JudgeUnusable as unusable:
             tolerated = self._failures.tolerates_denial()
             if not tolerated:

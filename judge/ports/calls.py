@@ -25,13 +25,13 @@ class CallStore(Protocol):
     async def permit(self, tenant: str, request: PermitRequest) -> Permit:
         """Return which keys have an answer, which are being called, and an attempt for each that may be called now.
 
-        All in one write transaction. A live attempt past its *until* is orphaned and booked as spent at its worst
-        cost, and its key is granted again.
+        All in one write transaction. A live attempt past its *until* is orphaned and booked as spent at what it
+        reserved, and its key is granted again.
         """
         ...
 
     async def reserve_again(self, attempt: int, micros: int) -> bool:
-        """Reserve *micros* more for a live attempt, and return whether its run's budget allows that."""
+        """Reserve *micros* for the failed tries of a live attempt, and return whether its run's budget allows that."""
         ...
 
     async def refusal(self, run: int, fence: Fence | None) -> StopReason | None:
@@ -63,6 +63,13 @@ class CallStore(Protocol):
         """Book every live attempt outside a batch as spent, and return how many there were.
 
         The process that holds the store calls this when it starts.
+        """
+        ...
+
+    async def set_cost(self, run: int, judge: int, cost_micros: int) -> bool:
+        """Replace what the run's judge number *judge* cost, so that none of its calls is uncounted any more.
+
+        Returns False and changes nothing while calls of the run are live.
         """
         ...
 

@@ -94,6 +94,8 @@ class Losses:
     lost: int = 0
     settled: int = 0
     """Presentations of the shard that are settled so far."""
+    answered: bool = False
+    """Whether attempts were lost although the judge has answered a call of the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +185,10 @@ class Settled(NamedTuple):
     """The calls made for it, including retries."""
     lost_micros: int = 0
     """The worst cost of calls that were sent but never answered, in addition to the reply's own cost."""
+    unanswered: int = 0
+    """How many of the calls ended without an answer and may have to be paid."""
+    uncounted: int = 0
+    """How many of the calls cost something that nobody counted."""
     reason: str = ""
     """Why there is no verdict, in the provider's words as far as it said so."""
     setback: Setback | None = None

@@ -13,8 +13,10 @@ from judge.ports.records import (
 class ShardStore(Protocol):
     """Attempts at shards. Only the newest attempt counts."""
 
-    async def shard_losses(self, row: int, shard: int, last: int, *, alive: int = 0, waited: bool = False) -> Losses:
-        """Return how many attempts at the positions [shard, last) were lost before a new one begins; reads only.
+    async def shard_losses(
+        self, row: int, shard: int, last: int, *, judge: int = 0, alive: int = 0, waited: bool = False
+    ) -> Losses:
+        """Return how many attempts at a *judge*'s positions [shard, last) were lost before a new one; reads only.
 
         *alive* is the number of an attempt that did not end with its process. If the run *waited* for something
         outside when the newest attempt ended, the shard did not cause the loss.
@@ -24,7 +26,7 @@ class ShardStore(Protocol):
     async def begin_shard(self, row: int, shard: int, losses: Losses = Losses()) -> int | None:  # noqa: B008  # it is frozen
         """Begin an attempt at a shard with these *losses*, and return its number, or None if the shard is done.
 
-        Calls in flight of an earlier attempt are booked as spent at their worst cost and may be made again.
+        Calls in flight of an earlier attempt are booked as spent at what they reserved and may be made again.
         """
         ...
 

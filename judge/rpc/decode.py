@@ -154,6 +154,11 @@ def listed(row: dataset_service_pb2.ListedComparison) -> ListedComparison:
     )
 
 
+def budget(message: run_service_pb2.Budget) -> Budget:
+    """Decode a budget."""
+    return Budget(message.cost_micros, message.calls, hard=message.hard)
+
+
 def run_spec(spec: run_service_pb2.RunSpec) -> RunSpec:
     """Decode a run's specification."""
     if not spec.judges:
@@ -167,7 +172,7 @@ def run_spec(spec: run_service_pb2.RunSpec) -> RunSpec:
         dataset=resource_id("datasets", "run.dataset", spec.dataset),
         judges=judges,
         pairing=pairing(spec.pairing),
-        budget=Budget(spec.budget.cost_micros, spec.budget.calls),
+        budget=budget(spec.budget),
         metadata=dict(sorted(spec.metadata.items())),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -216,7 +217,7 @@ def run_spec(spec: RunSpec) -> run_service_pb2.RunSpec:
         dataset=f"datasets/{spec.dataset}",
         judges=[f"judges/{name}" for name in spec.judges],
         pairing=pairing(spec.pairing),
-        budget=run_service_pb2.Budget(cost_micros=spec.budget.cost_micros, calls=spec.budget.calls),
+        budget=run_service_pb2.Budget(**asdict(spec.budget)),
         metadata=spec.metadata,
     )
 
@@ -268,7 +269,7 @@ def estimate(run_estimate: RunEstimate) -> run_service_pb2.RunEstimate:
         )
         for each in run_estimate.judges
     ]
-    whole = run_estimate.whole
+    whole, reach = run_estimate.whole, run_estimate.reach
     return run_service_pb2.RunEstimate(
         calls=whole.calls,
         reused=whole.reused,
@@ -277,6 +278,7 @@ def estimate(run_estimate: RunEstimate) -> run_service_pb2.RunEstimate:
         cost_micros=round(whole.cost_micros),
         cost_interval=outcome_pb2.Interval(low=whole.low, high=whole.high),
         judges=judges,
+        reach=run_service_pb2.BudgetReach(**asdict(reach)) if reach is not None else None,
     )
 
 

@@ -38,7 +38,7 @@ def spending(run: Run) -> list[run_service_pb2.JudgeSpending]:
     return [
         run_service_pb2.JudgeSpending(
             judge=f"judges/{frozen.name}",
-            **{**asdict(spent), "calls": _bounded(spent.calls), "failed": _bounded(spent.failed)},
+            **{**asdict(spent), **{name: _bounded(getattr(spent, name)) for name in ("calls", "failed", "uncounted")}},
         )
         for frozen, spent in zip(run.judges, run.spent, strict=True)
     ]

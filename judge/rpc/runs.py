@@ -8,7 +8,7 @@ from typing import Any
 from judge.api.v1 import run_service_pb2 as pb
 from judge.api.v1 import run_service_pb2_grpc, verdict_pb2
 from judge.domain.names import resource_id
-from judge.domain.run import Budget, PairPolicy
+from judge.domain.run import PairPolicy
 from judge.domain.verdict import Verdict
 from judge.planning.inputs import build_plan
 from judge.planning.plan import Plan
@@ -85,9 +85,15 @@ class RunServicer(run_service_pb2_grpc.RunServiceServicer):
 
     async def ResumeRun(self, request: pb.ResumeRunRequest, context: Any) -> pb.ResumeRunResponse:
         """Continue a run."""
-        budget = Budget(request.budget.cost_micros, request.budget.calls) if request.HasField("budget") else None
+        budget = decode.budget(request.budget) if request.HasField("budget") else None
         run = await self._runs.resume(TENANT, _id(request.name), budget)
         return pb.ResumeRunResponse(run=encode.run(run, TENANT))
+
+    async def SetRunCost(self, request: pb.SetRunCostRequest, context: Any) -> pb.SetRunCostResponse:
+        """Replace what a judge cost in a run."""
+        judge = resource_id("judges", "judge", request.judge) if request.judge else ""
+        run = await self._runs.set_cost(TENANT, _id(request.name), judge, request.cost_micros)
+        return pb.SetRunCostResponse(run=encode.run(run, TENANT))
 
     async def ListVerdicts(self, request: pb.ListVerdictsRequest, context: Any) -> pb.ListVerdictsResponse:
         """List verdicts by their position in the plan."""

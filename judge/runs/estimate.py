@@ -17,6 +17,7 @@ from statistics import fmean, variance
 import numpy as np
 
 from judge.domain.judge import RECORDED, AnswerForm, JudgeCard, Price
+from judge.domain.run import Budget
 from judge.domain.verdict import Usage
 from judge.execution.cost import CHARS_PER_TOKEN, worst_usage
 from judge.execution.work_items import Keys
@@ -50,13 +51,27 @@ class JudgeEstimate:
     high: float = 0.0
     pilot: int = 0
     price_known: bool = True
+    worst: float = 0.0
+    """The most that all calls can cost, in micro-USD."""
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetReach:
+    """How many of *planned* presentations a budget is enough for, with those whose verdicts are stored already."""
+
+    planned: int
+    expected: int
+    """If each call costs what is expected."""
+    at_worst: int
+    """If each call costs the most that it can."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunEstimate:
-    """What a run takes from each of its judges."""
+    """What a run takes from each of its judges, and how far its budget reaches if it has one."""
 
     judges: tuple[JudgeEstimate, ...]
+    reach: BudgetReach | None = None
 
     @property
     def whole(self) -> JudgeEstimate:
@@ -70,6 +85,7 @@ class RunEstimate:
             cost_micros=sum(judge.cost_micros for judge in self.judges),
             low=sum(judge.low for judge in self.judges),
             high=sum(judge.high for judge in self.judges),
+            worst=sum(judge.worst for judge in self.judges),
             price_known=all(judge.price_known for judge in self.judges),
         )
 
@@ -92,7 +108,31 @@ def _at_most(everything: JudgeEstimate, presentations: int) -> JudgeEstimate:
         cost_micros=everything.cost_micros * share,
         low=everything.low * share,
         high=everything.high * share,
+        worst=everything.worst * share,
     )
+
+
+def budget_reach(run: RunEstimate, budget: Budget) -> BudgetReach | None:
+    """Return how far *budget* reaches; None if there is none, or if it is in money and a price is not known.
+
+    As `judge.store.budgets` does, this keeps the worst cost of one call, or a tenth of the budget if that is less.
+
+    >>> judge = JudgeEstimate("j", calls=100, reused=20, cost_micros=100.0, worst=4000.0)
+    >>> budget_reach(RunEstimate((judge,)), Budget(cost_micros=80))
+    BudgetReach(planned=120, expected=93, at_worst=22)
+    """
+    whole = run.whole
+    if budget == Budget() or (budget.cost_micros and not whole.price_known):
+        return None
+    expected = at_worst = min(whole.calls, budget.calls or whole.calls)
+    if budget.cost_micros and whole.calls and whole.worst:
+        worst = max(judge.worst / judge.calls for judge in run.judges if judge.calls)
+        spendable = budget.cost_micros - (worst if budget.hard else min(worst, budget.cost_micros / 10))
+        fits = worst <= budget.cost_micros
+        if whole.cost_micros:
+            expected = min(expected, fits * (1 + int(spendable * whole.calls / whole.cost_micros)))
+        at_worst = min(at_worst, fits * int(budget.cost_micros * whole.calls / whole.worst))
+    return BudgetReach(whole.calls + whole.reused, whole.reused + expected, whole.reused + at_worst)
 
 
 async def estimate(store: Store, tenant: str, plan: Plan, cards: Sequence[JudgeCard], cache_tag: str) -> RunEstimate:
@@ -113,9 +153,10 @@ async def _estimate_judge(store: Store, tenant: str, plan: Plan, card: JudgeCard
     if card.definition.baseline:
         return JudgeEstimate(name, calls=calls, reused=reused)
     pilot = await store.usages(tenant, np.unique(keys.keys[0]).tolist(), MOST_PILOT)
+    by_characters = _from_characters(card, calls_by_size, reused)
     if len(pilot) >= PILOT:
-        return _from_pilot(card, calls, reused, pilot)
-    return _from_characters(card, calls_by_size, reused)
+        return replace(_from_pilot(card, calls, reused, pilot), worst=by_characters.worst)
+    return by_characters
 
 
 async def _count_recorded(store: Store, tenant: str, plan: Plan, card: JudgeCard, cache_tag: str) -> int:
@@ -170,5 +211,6 @@ def _from_characters(card: JudgeCard, calls_by_size: Counter[int], reused: int) 
         cost_micros=float(cost),
         low=float(low),
         high=float(high),
+        worst=float(high),
         price_known=card.price is not None,
     )

@@ -16,9 +16,11 @@ from judge.planning.inputs import build_plan
 from judge.planning.rounds import build_rounds
 from judge.ports.engine import Engine
 from judge.ports.store import Store
-from judge.runs.estimate import RunEstimate, at_most, estimate
+from judge.runs.estimate import RunEstimate, at_most, budget_reach, estimate
 
 REQUEST_ID_LENGTH = 64
+MOST_MICROS = 10**15
+"""The most that a judge can cost in a run: a billion USD."""
 
 
 class RunLifecycle:
@@ -59,9 +61,9 @@ class RunLifecycle:
         return card.definition
 
     async def estimate(self, tenant: str, spec: RunSpec) -> RunEstimate:
-        """Estimate a run of *spec*: the exact number of calls, and their likely tokens and cost.
+        """Estimate a run of *spec*: the exact number of calls, their likely tokens and cost, and the budget's reach.
 
-        For an adaptive run these are upper limits.
+        For an adaptive run the numbers are upper limits.
         """
         definitions = await self._definitions(tenant, spec, available=False)
         revision = await self._store.revision(tenant, spec.dataset)
@@ -80,7 +82,9 @@ class RunLifecycle:
             for definition in definitions
         ]
         whole = await estimate(self._store, tenant, plan, planned_cards, pairing.cache_tag)
-        return at_most(whole, most) if most else whole
+        if most:
+            whole = at_most(whole, most)
+        return replace(whole, reach=budget_reach(whole, spec.budget))
 
     async def _definitions(self, tenant: str, spec: RunSpec, *, available: bool = True) -> tuple[JudgeDefinition, ...]:
         """The current judges of *spec*; if they must be *available*, each needs its credential."""
@@ -162,4 +166,29 @@ class RunLifecycle:
             await self._store.reopen_run(run.row, budget)
         # A run that is QUEUED or RUNNING is submitted too: the process that executed it may have died.
         await self._engine.submit(tenant, run_id)
+        return await self._store.run(tenant, run_id)
+
+    async def set_cost(self, tenant: str, run_id: str, judge: str, cost_micros: int) -> Run:
+        """Replace what *judge* cost in a run by what its provider billed, in micro-USD. Returns the run.
+
+        *judge* may be empty if the run has one judge.
+
+        Raises:
+            InvalidInput: The cost is negative or absurdly large, or no judge is named and the run has several.
+            NotFound: The run has no such judge.
+            Precondition: The run has not ended and is not paused, or calls of it are in flight.
+        """
+        if not 0 <= cost_micros <= MOST_MICROS:
+            raise InvalidInput("cost_micros", f"a cost must be between 0 and {MOST_MICROS:,}, not {cost_micros:,}")
+        run = await self._store.run(tenant, run_id)
+        names = [definition.name for definition in run.judges]
+        if not judge and len(names) != 1:
+            raise InvalidInput("judge", f"run {run_id} has several judges; name one of {', '.join(names)}")
+        if judge and judge not in names:
+            message = f"run {run_id} has no judge {judge!r}; it has {', '.join(names)}"
+            raise NotFound(message, reason="UNKNOWN_JUDGE", judge=judge)
+        number = names.index(judge) if judge else 0
+        rests = run.state.ended or run.state is RunState.PAUSED
+        if not rests or not await self._store.set_cost(run.row, number, cost_micros):
+            raise Precondition(f"run {run_id} has calls in flight; set its cost when it has ended", reason="NOT_ENDED")
         return await self._store.run(tenant, run_id)

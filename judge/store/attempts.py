@@ -1,47 +1,79 @@
-"""Attempts that nobody will settle: they are closed, and what they may have cost is booked in their runs."""
+"""Attempts that nobody will settle: they are closed, and what they may have cost is booked in their runs.
+
+Such a lost attempt counts as one call that cost what it reserved, besides what its earlier tries may have cost. Without
+a budget in micro-USD that is the most that a call can cost.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select, update
 
 from judge.domain.run import Spent
 from judge.store import schema as s
 from judge.store.many_rows import update_rows
+from judge.store.recent_costs import reserved
 from judge.store.rows import spent_with
 
-
-def end(c: Connection, rows: Sequence[Any]) -> list[Any]:
-    """Close attempts that nobody will settle as orphaned, at their worst cost; return those that were still live."""
-    ended = settle(c, [(row.id, "orphaned", row.worst_micros) for row in rows])
-    mine = {attempt for attempt, _ in ended}
-    return [row for row in rows if row.id in mine]
+_r = s.run.c
 
 
-def settle(c: Connection, rows: Sequence[tuple[int, str, int]]) -> Sequence[tuple[int, int]]:
-    """Close attempts, given as id, state and cost; return the id and judge of those that were still live."""
+class LostCall(NamedTuple):
+    """The row of an orphaned attempt, and its cost in micro-USD."""
+
+    attempt: Any
+    cost_micros: int
+
+
+class ClosedAttempt(NamedTuple):
+    """An attempt that was closed: its id, its judge's place in the run, and whether a provider's batch held it."""
+
+    id: int
+    judge: int
+    batch: int | None
+
+
+def end(c: Connection, rows: Sequence[Any]) -> list[LostCall]:
+    """Close attempts that nobody will settle as orphaned, and return those that were still live."""
+    runs = {row.run_id for row in rows} - {None}
+    by_run = {run: c.execute(select(_r.budget_micros, _r.recent, _r.spec).where(_r.id == run)).first() for run in runs}
+    lost = [LostCall(row, _cost(row, by_run)) for row in rows]
+    ended = {closed.id for closed in settle(c, [(call.attempt.id, "orphaned", call.cost_micros) for call in lost])}
+    return [call for call in lost if call.attempt.id in ended]
+
+
+def _cost(row: Any, by_run: Mapping[int, Any]) -> int:  # noqa: ANN401  # rows
+    run = by_run.get(row.run_id)
+    last = row.worst_micros if run is None else reserved(run, row.judge, row.worst_micros)
+    return int(row.cost_micros) + int(last)
+
+
+def settle(c: Connection, rows: Sequence[tuple[int, str, int]]) -> list[ClosedAttempt]:
+    """Close attempts, given as id, state and cost; return those that were still live."""
     a = s.call_attempt.c
-    return update_rows(
-        c, s.call_attempt, ("state", "cost_micros"), sorted(rows), [a.id, a.judge], condition=s.LIVE.text
+    closed = update_rows(
+        c, s.call_attempt, ("state", "cost_micros"), sorted(rows), [a.id, a.judge, a.batch_id], condition=s.LIVE.text
     )
+    return [ClosedAttempt(*row) for row in closed]
 
 
-def book(c: Connection, rows: Sequence[Any]) -> None:
-    """Add what orphaned attempts may have cost to their runs."""
-    for run in sorted({row.run_id for row in rows if row.run_id is not None}):
-        mine = [row for row in rows if row.run_id == run]
+def book(c: Connection, lost: Sequence[LostCall]) -> None:
+    """Add what lost calls may have cost to their runs."""
+    for run in sorted({call.attempt.run_id for call in lost} - {None}):
+        mine = [call for call in lost if call.attempt.run_id == run]
         spent: dict[int, Spent] = {}
-        for row in mine:
-            spent[row.judge] = spent.get(row.judge, Spent()) + Spent(1, row.worst_micros)
-        r = s.run.c
-        before = c.scalar(select(r.spent).where(r.id == run).with_for_update())
-        booked = {
-            "repeated": r.repeated + len(mine),
-            "calls": r.calls + len(mine),
-            "cost_micros": r.cost_micros + sum(row.worst_micros for row in mine),
+        for call in mine:
+            booked = Spent(calls=1, cost_micros=call.cost_micros, uncounted=1)
+            judge = call.attempt.judge
+            spent[judge] = spent.get(judge, Spent()) + booked
+        before = c.scalar(select(_r.spent).where(_r.id == run).with_for_update())
+        values = {
+            "repeated": _r.repeated + len(mine),
+            "calls": _r.calls + len(mine),
+            "cost_micros": _r.cost_micros + sum(call.cost_micros for call in mine),
             "spent": spent_with(before or {}, spent),
-            "revision": r.revision + 1,
+            "revision": _r.revision + 1,
         }
-        c.execute(update(s.run).where(r.id == run).values(booked))
+        c.execute(update(s.run).where(_r.id == run).values(values))

@@ -1,7 +1,16 @@
-"""A run's budget: what is spent, plus what calls in flight have reserved, never exceeds it.
+"""A run's budget: a call starts only if what is spent, and what calls in flight reserve, leave enough for it.
 
-A call reserves the most that one try can cost. A retry after a try that may have to be paid reserves again. When a call
-is settled, its real cost replaces its reservation, so calls that did not fit may fit then.
+A call reserves what its recent kind has cost (`recent_costs`), and what earlier tries of it may have cost. Because a
+call may still cost its worst, one call in flight counts as that, or as TENTH of the budget if its worst is more. So
+
+- while calls reserve their worst, and always under a hard budget, spending never exceeds the budget;
+- with a worst of at most TENTH of the budget, one call may cost its worst at any time. Only if several calls that were
+  in flight together cost more than they reserved can spending exceed the budget, and at most by that;
+- with a larger worst, calls start only within the first nine tenths of the budget, and only if the calls in flight
+  together cost more by a tenth of the budget than they reserved can spending exceed it.
+
+When a call settles, its real cost replaces its reservation, so calls that did not fit may fit then. A dear call raises
+what all calls in flight reserve from then on.
 """
 
 from __future__ import annotations
@@ -13,13 +22,18 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, select, update
 
 from judge.store import schema as s
+from judge.store.recent_costs import reserved
 
+TENTH = 10
+"""One call in flight counts as its worst cost, but at most as the budget divided by this."""
 _a = s.call_attempt.c
 _RUN = s.run.c.id == bindparam("run")
 _BUDGET = select(s.run.c.budget_calls, s.run.c.budget_micros).where(_RUN)
 _LOCKED = select(s.run).where(_RUN).with_for_update()
-_LIVE = select(func.count(), func.coalesce(func.sum(_a.worst_micros), 0)).where(_a.run_id == bindparam("run"), s.LIVE)
-_EXPIRED = select(s.call_attempt).where(_a.run_id == bindparam("run"), s.LIVE, _a.until < bindparam("now"))
+_OF_RUN = _a.run_id == bindparam("run")
+_ALIKE = (_a.judge, _a.worst_micros, _a.cost_micros)
+_LIVE = select(*_ALIKE, func.count().label("calls")).where(_OF_RUN, s.LIVE).group_by(*_ALIKE)
+_EXPIRED = select(s.call_attempt).where(_OF_RUN, s.LIVE, _a.until < bindparam("now"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,21 +44,49 @@ class Affordable:
     others: int = 0
 
 
-def affordable(c: Connection, run: int, worst_micros: int, requested: Collection[int]) -> Affordable:
+@dataclass(frozen=True, slots=True)
+class _InFlight:
+    """The calls of a run in flight: their number, what they reserve, and what one of them may cost in addition.
+
+    Both costs are in micro-USD.
+    """
+
+    calls: int
+    reserved: int
+    surprise: int
+
+
+def affordable(c: Connection, run: int, judge: int, worst_micros: int, requested: Collection[int]) -> Affordable:
     """Return how many of the *requested* attempts, which were just inserted, the run's budget allows."""
     more = len(requested)
     limits = c.execute(_BUDGET, {"run": run}).one()
     if not limits.budget_calls and not limits.budget_micros:
         return Affordable(more)
     row = c.execute(_LOCKED, {"run": run}).one()
-    live, reserved = c.execute(_LIVE, {"run": run}).one()
+    live = _in_flight(c, row)
     calls = more
     if row.budget_calls:
-        calls = min(calls, row.budget_calls - row.calls - (live - more))
+        calls = min(calls, row.budget_calls - row.calls - (live.calls - more))
     if row.budget_micros and worst_micros:
-        before = int(reserved) - more * worst_micros
-        calls = min(calls, (row.budget_micros - row.cost_micros - before) // worst_micros)
-    return Affordable(max(calls, 0), others=live - more)
+        each = reserved(row, judge, worst_micros)
+        calls = min(calls, more + _remaining(row, live) // each)
+    return Affordable(max(calls, 0), others=live.calls - more)
+
+
+def _in_flight(c: Connection, run: Any) -> _InFlight:  # noqa: ANN401  # a row
+    """Sum up the live attempts of a *run*. An attempt's cost is what its earlier tries may have cost."""
+    calls = total = surprise = 0
+    for alike in c.execute(_LIVE, {"run": run.id}):
+        each = reserved(run, alike.judge, alike.worst_micros)
+        calls += alike.calls
+        total += alike.calls * (alike.cost_micros + each)
+        surprise = max(surprise, min(alike.worst_micros, run.budget_micros // TENTH) - each)
+    return _InFlight(calls, total, surprise)
+
+
+def _remaining(run: Any, live: _InFlight) -> int:  # noqa: ANN401  # a row
+    """Return what remains of a *run*'s budget in micro-USD; negative if the calls in flight do not fit."""
+    return int(run.budget_micros) - int(run.cost_micros) - live.reserved - live.surprise
 
 
 def expired_attempts(c: Connection, run: int, now: float) -> Sequence[Any]:
@@ -56,7 +98,7 @@ def expired_attempts(c: Connection, run: int, now: float) -> Sequence[Any]:
 
 
 def reserve_again(c: Connection, attempt: int, micros: int) -> bool:
-    """Reserve *micros* more for a live *attempt*. Returns False if its run's budget does not allow that.
+    """Reserve *micros* for the tries of a live *attempt* that failed. Returns False if the budget does not allow that.
 
     The attempt is locked before the run, in the order of commits.
     """
@@ -66,8 +108,7 @@ def reserve_again(c: Connection, attempt: int, micros: int) -> bool:
         return False
     if row.run_id is not None:
         run = c.execute(_LOCKED, {"run": row.run_id}).one()
-        reserved = c.execute(_LIVE, {"run": row.run_id}).one()[1]
-        if run.budget_micros and run.cost_micros + int(reserved) + micros > run.budget_micros:
+        if run.budget_micros and micros > _remaining(run, _in_flight(c, run)):
             return False
-    c.execute(update(s.call_attempt).where(this).values(worst_micros=_a.worst_micros + micros))
+    c.execute(update(s.call_attempt).where(this).values(cost_micros=_a.cost_micros + micros))
     return True

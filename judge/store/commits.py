@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -25,6 +26,7 @@ from judge.store.dialects import alone
 from judge.store.interning import tenant_id
 from judge.store.many_rows import insert_rows
 from judge.store.permits import stored_answers
+from judge.store.recent_costs import recent_with
 from judge.store.revisions import GONE
 from judge.store.rows import (
     ANSWER,
@@ -45,7 +47,7 @@ POSITION, JUDGE, STATE, STATUS, REUSED = map(ITEM.index, ("position", "judge", "
 _NAMES = {status: status.name.lower() for status in VerdictStatus}
 _NOTHING = Reply("")
 _RUN = (
-    select(s.run.c.id, s.run.c.revision, s.run.c.spent, s.run.c.by_status)
+    select(s.run.c.id, s.run.c.revision, s.run.c.spent, s.run.c.recent, s.run.c.by_status)
     .join(s.dataset, s.dataset.c.id == s.run.c.dataset_id)
     .where(s.run.c.id == bindparam("run"), s.dataset.c.revision != GONE)
 )
@@ -61,6 +63,7 @@ _ADD_COUNTS = (
         repeated=s.run.c.repeated + bindparam("more_repeated"),
         reused=s.run.c.reused + bindparam("more_reused"),
         spent=bindparam("spent"),
+        recent=bindparam("recent"),
         by_status=bindparam("by_status"),
         revision=bindparam("revision"),
     )
@@ -73,6 +76,16 @@ class _StoredResult(NamedTuple):
     done: Settled
     answer: int | None = None
     by: Settled | None = None
+
+
+@dataclass(slots=True)
+class _Used:
+    """What a run used for settled calls: by judge in total, the cost of each answered call, and repeated calls."""
+
+    spent: dict[int, Spent] = field(default_factory=dict)
+    answered: dict[int, list[int]] = field(default_factory=dict)
+    """In micro-USD, by judge."""
+    repeated: int = 0
 
 
 class Commits:
@@ -94,7 +107,8 @@ def _commit(c: Connection, owner: int, run: int | None, settled: Sequence[Settle
         _settle(c, list(map(_StoredResult, settled)))
         return
     results = _store_answers(c, owner, settled, now)
-    spent, repeated = _settle(c, results)
+    used = _settle(c, results)
+    spent = used.spent
     if row is None:
         return
     if not alone(c):
@@ -108,13 +122,14 @@ def _commit(c: Connection, owner: int, run: int | None, settled: Sequence[Settle
         "this": row.id,
         "more_calls": whole.calls,
         "more_micros": whole.cost_micros,
-        "more_repeated": repeated,
+        "more_repeated": used.repeated,
         "more_reused": sum(map(itemgetter(REUSED), inserted)),
         "spent": spent_with(row.spent, spent),
+        "recent": recent_with(row.recent, used.answered),
         "by_status": dict(Counter(row.by_status) + Counter(map(itemgetter(STATUS), inserted))),
         "revision": row.revision + 1,
     }
-    if inserted or whole != Spent() or repeated:
+    if inserted or whole != Spent() or used.repeated:
         c.execute(_ADD_COUNTS, counted)
 
 
@@ -153,19 +168,28 @@ def _is_from(done: Settled, by: Settled | None, present: Mapping[CallKey, Stored
     return (storable(done.reply.raw), done.reply.status) == (storable(kept.raw), kept.status)
 
 
-def _settle(c: Connection, results: Sequence[_StoredResult]) -> tuple[dict[int, Spent], int]:
-    """Close the attempts that are still live. Return what the run spent on them, by judge, and its repeated calls."""
+def _settle(c: Connection, results: Sequence[_StoredResult]) -> _Used:
+    """Close the attempts that are still live. Return what the run used for them."""
     by_attempt = {result.done.attempt: result for result in results if result.done.attempt is not None}
     closed = {attempt: _closing(result) for attempt, result in by_attempt.items()}
-    used: dict[int, list[tuple[int, ...]]] = {}
-    repeated = 0
-    for attempt, judge in settle(c, [(attempt, *how) for attempt, how in closed.items()]):
+    used = _Used()
+    for attempt, judge, batch in settle(c, [(attempt, *how) for attempt, how in closed.items()]):
         (state, cost), done = closed[attempt], by_attempt[attempt].done
         usage = (done.reply or _NOTHING).usage
-        tokens = (usage.input_tokens, usage.cached_input_tokens, usage.output_tokens)
-        used.setdefault(judge, []).append((done.calls, cost, *tokens))
-        repeated += state == "repeated"
-    return {judge: Spent(*map(sum, zip(*rows, strict=True))) for judge, rows in used.items()}, repeated
+        spent = Spent(
+            calls=done.calls,
+            cost_micros=cost,
+            input_tokens=usage.input_tokens,
+            cached_input_tokens=usage.cached_input_tokens,
+            output_tokens=usage.output_tokens,
+            uncounted=done.uncounted,
+        )
+        used.spent[judge] = used.spent.get(judge, Spent()) + spent
+        if done.reply is not None and batch is None:
+            # A batch reserves as a whole, so its calls always reserve their worst cost.
+            used.answered.setdefault(judge, []).append(usage.cost_micros)
+        used.repeated += (state == "repeated") + done.unanswered
+    return used
 
 
 def _closing(result: _StoredResult) -> tuple[str, int]:

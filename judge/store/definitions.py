@@ -38,6 +38,9 @@ def from_spec(spec: RunSpec) -> dict[str, Any]:
     """Return a run's spec as JSON. Its metadata have a column of their own."""
     body = asdict(spec)
     del body["metadata"]
+    if not spec.budget.hard:
+        # Releases that do not know it can read the others.
+        del body["budget"]["hard"]
     return body
 
 

@@ -102,13 +102,13 @@ def _permit(c: Connection, owner: int, request: PermitRequest, now: float, wall:
     live = _live_attempts(c, owner, [key for key in missing if key not in granted])
     stale = end(c, [row for row in live.values() if row.until < now])
     if stale and not wait:
-        granted |= _insert_attempts(c, owner, request, [key_of(row) for row in stale], now)
+        granted |= _insert_attempts(c, owner, request, [key_of(call.attempt) for call in stale], now)
         granted = {key: granted[key] for key in missing if key in granted}
     if not alone(c) and granted:
         late = stored_answers(c, owner, list(granted))
         _take_back(c, [granted.pop(key) for key in late])
         answered = {**answered, **late}
-    others = live.keys() - map(key_of, stale) if wait else missing
+    others = live.keys() - {key_of(call.attempt) for call in stale} if wait else missing
     busy = frozenset(key for key in others if key not in granted and key not in answered)
     if len(busy) == len(missing):
         # Nothing is left to call, so the account's rate limit does not matter.
@@ -117,7 +117,7 @@ def _permit(c: Connection, owner: int, request: PermitRequest, now: float, wall:
     book(c, [*stale, *lost])
     refused, over_budget = None, False
     if request.run is not None and granted:
-        allowed = affordable(c, request.run, request.worst_micros, granted.values())
+        allowed = affordable(c, request.run, request.judge, request.worst_micros, granted.values())
         dear = list(granted)[allowed.calls :]
         _take_back(c, [granted.pop(key) for key in dear])
         over_budget = bool(dear) and bool(granted or allowed.others)

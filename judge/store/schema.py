@@ -164,6 +164,7 @@ run = Table(
     Column("end_time", Float),
     Column("spent", JSON, nullable=False, server_default="{}"),
     Column("metadata", JSON, nullable=False, server_default="{}"),
+    Column("recent", JSON, nullable=False, server_default="{}"),
     UniqueConstraint("tenant_id", "run_id"),
     UniqueConstraint("tenant_id", "request_id"),
     sqlite_autoincrement=True,

@@ -31,6 +31,11 @@ _SETTLED = (
     .select_from(s.run_item)
     .where(_i.run_id == bindparam("run"), _i.position >= bindparam("at"), _i.position < bindparam("last"))
 )
+_ANSWERED = (
+    select(_i.position)
+    .where(_i.run_id == bindparam("run"), _i.judge == bindparam("judge"), _i.answer_id.is_not(None), ~_i.reused)
+    .limit(1)
+)
 _FIRST = insert(s.run_shard).values(
     tenant_id=select(s.run.c.tenant_id).where(s.run.c.id == bindparam("of_run")).scalar_subquery()
 )
@@ -41,13 +46,21 @@ class Shards:
 
     _db: Connections
 
-    async def shard_losses(self, row: int, shard: int, last: int, *, alive: int = 0, waited: bool = False) -> Losses:
-        """Return how many attempts at [shard, last) were lost in a row.
+    async def shard_losses(
+        self, row: int, shard: int, last: int, *, judge: int = 0, alive: int = 0, waited: bool = False
+    ) -> Losses:
+        """Return how many attempts at [shard, last) of a *judge* were lost in a row.
 
         The newest attempt counts too, unless it is *alive* or the run *waited*.
         """
-        losses, at_work = await self._db.read(lambda c: _losses(c, row, shard, last))
-        return replace(losses, lost=losses.lost + (at_work not in (0, alive) and not waited))
+
+        def work(c: Connection) -> Losses:
+            losses, at_work = _losses(c, row, shard, last)
+            lost = losses.lost + (at_work not in (0, alive) and not waited)
+            answered = bool(lost) and c.scalar(_ANSWERED, {"run": row, "judge": judge}) is not None
+            return replace(losses, lost=lost, answered=answered)
+
+        return await self._db.read(work)
 
     async def begin_shard(self, row: int, shard: int, losses: Losses = Losses()) -> int | None:  # noqa: B008  # frozen
         """Begin an attempt at a shard of a run, and return its number, or None if the shard is done."""

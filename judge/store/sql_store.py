@@ -13,6 +13,7 @@ from judge.store.parsed_verdicts import ParsedVerdicts
 from judge.store.permits import Permits
 from judge.store.postgresql import PostgresqlConnections, is_postgresql
 from judge.store.provider_batches import ProviderBatches
+from judge.store.run_costs import RunCosts
 from judge.store.runs import SqlRuns
 from judge.store.shards import Shards
 from judge.store.sqlite import SqliteConnections
@@ -27,6 +28,7 @@ class SqlStore(
     Uploads,
     Deletion,
     SqlRuns,
+    RunCosts,
     Shards,
     Permits,
     ProviderBatches,

@@ -147,10 +147,12 @@ def test_an_option_that_is_not_given_is_not_sent() -> None:
 def test_the_words_of_an_option_are_those_of_the_enum() -> None:
     """A word is sent as its value. A word of the enum that cannot be asked for is not a choice."""
     options = sent(
-        ranking, ranking_options, "--method", "elo-permuted", "--adjust", "holm", "--reconcile", "soft", "--largest"
+        ranking,
+        ranking_options,
+        *("--method", "win-rate", "--reference", "base", "--adjust", "holm", "--reconcile", "soft", "--largest"),
     )
 
-    assert options.method == leaderboard_pb2.RANKING_METHOD_ELO_PERMUTED
+    assert options.method == leaderboard_pb2.RANKING_METHOD_WIN_RATE
     assert options.adjustment == leaderboard_pb2.ADJUSTMENT_HOLM
     assert options.reconcile == outcome_pb2.RECONCILE_SOFT
     assert decode.rank_options(options).largest

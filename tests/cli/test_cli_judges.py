@@ -71,11 +71,30 @@ def test_cli_estimates_and_reads_again() -> None:
     judge("import", str(DEMO), "--dataset", "demo")
 
     estimate = judge("run", "demo", "--judge", "far", "--judge", "longest", "--estimate").stdout
+    limited = judge("run", "demo", "--judge", "far", "--estimate", "--budget-calls", "96").stdout
     chosen = judge("rubric", "preview", "longest", "--dataset", "demo", "--left", "padded", "--swap").stdout
     name = judge("run", "demo", "--judge", "longest").stdout.split()[0]
     again = judge("reparse", name, "--parser", "reasoned").stdout
 
     assert max(map(len, estimate.splitlines())) <= 80
     assert estimate.splitlines()[2].split()[:3] == ["far", "960", "0"]
+    assert "The budget is expected to be enough for 96 of 960 presentations (10%)" in " ".join(limited.split())
+    assert "The budget" not in estimate
     assert "<<<answer_a " in chosen
     assert again == "960 replies parsed: 960 with another result, 960 unreadable.\n"
+
+
+def test_cli_settles_what_a_run_cost_by_the_providers_own_total() -> None:
+    """The total is entered for one judge; a judge must be named if there are several, and be one of the run's."""
+    judge("import", str(DEMO), "--dataset", "demo")
+    name = judge("run", "demo", "--judge", "longest", "--judge", "first").stdout.split()[0]
+
+    settled = judge("settle", name, "--judge", "first", "--cost-usd", "1.5").stdout
+    unnamed, unknown = (
+        CliRunner().invoke(cli, ["settle", name, "--cost-usd", "1", *judge_option])
+        for judge_option in ([], ["--judge", "random"])
+    )
+
+    assert "calls, $1.50." in settled
+    assert "name one of longest, first" in str(unnamed.exception)
+    assert "has no judge 'random'" in str(unknown.exception)

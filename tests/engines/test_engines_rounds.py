@@ -16,7 +16,8 @@ from judge.domain.errors import CallRejected, Precondition
 from judge.domain.judge import RenderedPrompt
 from judge.domain.run import Budget, Pairing, PairPolicy, Run, RunSpec, RunState
 from judge.engines.local import LocalEngine
-from judge.execution.run_executor import Execution, Stop
+from judge.execution.run_executor import Execution
+from judge.execution.stops import Stop
 from judge.planning.adaptive import plan_round
 from judge.planning.rounds import Ending, RoundRow, build_rounds
 from judge.ports.records import VerdictQuery

@@ -86,7 +86,7 @@ async def test_a_retry_reserves_again_what_the_calls_before_may_have_cost(*, all
 
     settled = await judge_comparison(judge(backend), WORK, 7, SystemClock(), reserve=reserve)
 
-    assert (reserved, settled.lost_micros) == ([WORST], WORST)
+    assert (reserved, settled.lost_micros, settled.uncounted) == ([WORST], WORST, 1)
     assert (backend.calls, settled.state) == ((3, None) if allowed else (2, ItemState.TRANSPORT_ERROR))
 
 
@@ -120,7 +120,7 @@ async def test_one_deadline_covers_all_attempts() -> None:
     settled = await judge_comparison(judge(backend, deadline=0.01), WORK, 7, SystemClock())
 
     assert (backend.calls, settled.state) == (1, ItemState.TRANSPORT_ERROR)
-    assert settled.lost_micros == WORST
+    assert (settled.lost_micros, settled.unanswered) == (WORST, 1)
 
 
 async def test_what_was_sent_and_not_answered_is_booked_as_maybe_paid() -> None:
@@ -129,7 +129,7 @@ async def test_what_was_sent_and_not_answered_is_booked_as_maybe_paid() -> None:
 
     settled = await judge_comparison(judge(broken), WORK, 7, SystemClock())
 
-    assert (settled.calls, settled.lost_micros) == (3, WORST)
+    assert (settled.calls, settled.unanswered, settled.lost_micros) == (3, 1, WORST)
     assert WORST > 0
 
 
@@ -149,7 +149,7 @@ async def test_what_a_broken_reply_used_is_booked_and_the_next_reply_counts() ->
     settled = await judge_comparison(judge(Scripted([broken, "[[B]]"])), WORK, 7, SystemClock())
 
     assert settled.reply is not None
-    assert (settled.lost_micros, settled.calls, settled.reply.raw) == (20, 2, "[[B]]")
+    assert (settled.lost_micros, settled.uncounted, settled.calls, settled.reply.raw) == (20, 0, 2, "[[B]]")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from judge.domain.temporal_connection import TemporalConnection
 from judge.domain.verdict import Reply
 from judge.engines.temporal import TemporalEngine
 from judge.execution.quarantine import Quarantine
-from judge.execution.run_executor import TRIES, Execution, Shard, Stop
+from judge.execution.run_executor import TRIES, UNANSWERED_TRIES, Execution, Shard
+from judge.execution.stops import Stop
 from judge.store.sql_store import SqlStore
 from support.clocks import QuickClock
 from support.engine_service import PLANNED, TENANT, EngineService, OneJudge
@@ -39,6 +40,15 @@ class DyingJudge(Scripted):
         return await super().reply(prompt)
 
 
+class SlowJudge(DyingJudge):
+    """Does not answer before its process dies."""
+
+    async def reply(self, prompt: RenderedPrompt) -> Reply:
+        self.died.set()
+        await asyncio.Event().wait()
+        return await super().reply(prompt)
+
+
 @pytest.fixture
 async def service() -> AsyncIterator[EngineService]:
     """A service whose engine is never started: the test hands out the shards."""
@@ -50,10 +60,12 @@ async def service() -> AsyncIterator[EngineService]:
     await store.close()
 
 
-async def execute_in_process(service: EngineService, run: Run) -> tuple[bool, list[Stop]]:
+async def execute_in_process(
+    service: EngineService, run: Run, backend: DyingJudge | None = None
+) -> tuple[bool, list[Stop]]:
     """Execute the rest of *run* in a simulated process. Returns whether it died, and else how each shard ended."""
     before = asyncio.all_tasks()
-    backend = DyingJudge()
+    backend = backend or DyingJudge()
     execution = Execution(service.store, OneJudge(backend), QuickClock(), size=SIZE)
     assert await execution.begin(TENANT, run.run_id)
     shards = [Shard(0, first, first + SIZE) for first in range(0, PLANNED, SIZE)]
@@ -90,6 +102,33 @@ async def test_a_shard_that_kills_its_process_each_time_is_quarantined_and_named
     assert "positions 18 to 23 of judge 'j'" in ended.message
     assert ended.counts.by_status == {"ok": PLANNED - SIZE}
     assert TRIES <= deaths <= TRIES + 1
+
+
+async def test_no_shard_is_blamed_for_restarts_before_the_judge_has_answered(service: EngineService) -> None:
+    """A slow judge's process may die more often than TRIES before its first answer. Then each shard is judged."""
+    run = await service.begin()
+
+    died = [(await execute_in_process(service, run, SlowJudge()))[0] for _ in range(TRIES + 2)]
+    deaths, stops = 0, list[Stop]()
+    while not stops:
+        again, stops = await execute_in_process(service, run)
+        deaths += again
+
+    assert died == [True] * (TRIES + 2)
+    assert [stop.reason for stop in stops] == [None] * 3 + [StopReason.QUARANTINED] + [None] * 6
+    assert (await service.store.run(TENANT, run.run_id)).counts.by_status == {"ok": PLANNED - SIZE}
+
+
+async def test_a_judge_that_never_answers_and_ends_each_process_is_quarantined_late(service: EngineService) -> None:
+    """A presentation that ends its process before the judge has answered anything does not do so for ever."""
+    run = await service.begin()
+    for _ in range(UNANSWERED_TRIES):
+        await execute_in_process(service, run, SlowJudge())
+
+    execution = Execution(service.store, OneJudge(DyingJudge()), QuickClock(), size=SIZE)
+    stop = await execution.execute(TENANT, run.run_id, Shard(0, 0, SIZE))
+
+    assert stop.reason is StopReason.QUARANTINED
 
 
 async def test_no_shard_is_blamed_for_a_process_that_dies_while_its_run_waits(service: EngineService) -> None:

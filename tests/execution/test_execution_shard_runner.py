@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from judge.backends.scripted import Line, Scripted
 from judge.domain.errors import JudgeUnusable
-from judge.domain.judge import Price, Sampling
+from judge.domain.judge import Price, RenderedPrompt, Sampling
 from judge.domain.run import Budget, Run, RunState, StopReason
 from judge.domain.verdict import Reply, Usage
 from judge.engines.local import LocalEngine
@@ -156,8 +156,12 @@ def test_permits_use_a_clock_that_counts_suspension() -> None:
     assert before <= now <= time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-async def test_a_budget_is_used_by_fewer_calls_at_a_time() -> None:
-    """Calls reserve one try at its worst, ten times what they cost here, and wait for those in flight to settle."""
+@pytest.mark.parametrize(("budget", "calls", "at_once"), [(130, 4, 1), (250, 23, 10)])
+async def test_a_budget_is_used_by_fewer_calls_at_a_time(budget: int, calls: int, at_once: int) -> None:
+    """Calls reserve one try at its worst, ten times what they cost here, and wait for those in flight to settle.
+
+    After ten answers they reserve what recent calls cost, so that nine tenths of the budget are used.
+    """
     reply = Reply("[[A]]", usage=Usage(output_tokens=10))
     backend = Scripted(lambda _: reply)
     known = OneJudge(backend)
@@ -168,13 +172,13 @@ async def test_a_budget_is_used_by_fewer_calls_at_a_time() -> None:
     service = EngineService(store=store, backend=backend, engine=LocalEngine(store, known, QuickClock()), judges=known)
     await service.fill()
 
-    ended = await service.ended(await service.begin(budget=Budget(cost_micros=250)))
+    ended = await service.ended(await service.begin(budget=Budget(cost_micros=budget)))
     await service.engine.close()
     await store.close()
 
     assert (ended.state, ended.reason) == (RunState.DONE, "BUDGET_STOPPED")
-    assert (ended.counts.by_status, ended.cost_micros) == ({"ok": 16}, 160)
-    assert backend.max_in_flight <= 2
+    assert (ended.counts.by_status, ended.cost_micros) == ({"ok": calls}, 10 * calls)
+    assert backend.max_in_flight <= at_once
 
 
 @pytest.mark.parametrize("denied", [2, 3])
@@ -197,3 +201,32 @@ async def test_a_refusal_after_answers_concerns_that_call_unless_three_come_in_a
     else:
         assert (ended.state, ended.reason) == (RunState.FAILED, "JUDGE_UNUSABLE")
         assert ended.counts.by_status == {"ok": 1, "rejected": 2, "failed": 1}
+
+
+class HangsOnce(Scripted):
+    """Answers everything, but the first call not before its deadline."""
+
+    async def reply(self, prompt: RenderedPrompt) -> Reply:
+        reply = await super().reply(prompt)
+        if self.calls == 1:
+            await asyncio.Event().wait()
+        return reply
+
+
+async def test_a_call_that_exceeds_its_deadline_is_made_again_and_counted_as_repeated() -> None:
+    """The provider may have answered it, so the run counts it twice, as the provider does."""
+    backend = HangsOnce(lambda _: "[[A]]")
+    known = OneJudge(backend)
+    known.card = replace(known.card, limits=replace(known.card.limits, deadline_seconds=0.2))
+    known.judge = at_work_with(known.card, backend, QuickClock())
+    store = SqlStore.open("sqlite://", clock=SystemClock())
+    service = EngineService(store=store, backend=backend, engine=LocalEngine(store, known, QuickClock()), judges=known)
+    await service.fill()
+
+    ended = await service.ended(await service.begin())
+    await service.engine.close()
+    await store.close()
+
+    assert (ended.state, ended.counts.by_status) == (RunState.DONE, {"ok": PLANNED})
+    assert (ended.counts.calls, ended.counts.repeated) == (backend.calls, backend.calls - PLANNED)
+    assert backend.calls > PLANNED

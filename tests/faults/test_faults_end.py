@@ -71,5 +71,6 @@ async def test_sigterm_finishes_what_is_in_flight(kind: Kind, folder: Path, say:
     say(f"lost {lost} repeated {fake.read().repeated} (at most 0), ended after {longest:.1f} s at the most")
     assert set(codes) == {0}
     assert longest <= judged_in + GRACE
+    assert (now.counts.calls, now.counts.repeated) == (fake.calls.total(), fake.repeated)
     assert (lost, fake.repeated, now.counts.repeated) == (0, 0, 0)
     assert (ended.state, fake.calls.total()) == (pb.RUN_STATE_DONE, calls)

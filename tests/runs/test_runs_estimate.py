@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
+
 import pytest
 
 from judge.domain.dataset import Output, Prompt
 from judge.domain.judge import JudgeCard, JudgeDefinition, Price
-from judge.domain.run import OrderPolicy, Pairing, RunSpec, TurnPolicy
+from judge.domain.run import Budget, OrderPolicy, Pairing, RunSpec, TurnPolicy
 from judge.execution.cost import characters
 from judge.execution.work_items import Keys
 from judge.planning.inputs import build_plan
 from judge.prompts.rubrics import RUBRICS
-from judge.runs.estimate import JudgeEstimate, estimate
+from judge.runs.estimate import BudgetReach, JudgeEstimate, RunEstimate, budget_reach, estimate
 from judge.runs.plan_keys import plan_keys
 from judge.store.sql_store import SqlStore
 from support.clocks import StillClock
@@ -82,3 +84,43 @@ async def test_the_keys_of_a_plan_are_those_of_its_presentations(orders: OrderPo
     assert {(*key, sent) for key, sent in zip(keys.keys.T.tolist(), keys.characters.tolist(), strict=True)} == expected
     assert len(keys.characters) == len(expected)
     await store.close()
+
+
+@pytest.mark.parametrize(
+    ("budget", "reach"),
+    [
+        (Budget(), None),
+        (Budget(calls=30), (110, 40, 40)),
+        # A call may cost 40, which does not fit.
+        (Budget(cost_micros=39), (110, 10, 10)),
+        # The worst call is more than a tenth of the budget, so a tenth is kept.
+        (Budget(cost_micros=120), (110, 10 + 1 + (120 - 12) // 2, 13)),
+        # The worst call is less than a tenth of the budget, so its cost is kept.
+        (Budget(cost_micros=1000), (110, 110, 10 + 25)),
+        (Budget(cost_micros=120, hard=True), (110, 10 + 1 + (120 - 40) // 2, 13)),
+        (Budget(cost_micros=120, calls=5), (110, 15, 13)),
+        (Budget(cost_micros=4000), (110, 110, 110)),
+    ],
+)
+def test_an_estimate_says_how_far_a_budget_reaches(budget: Budget, reach: tuple[int, int, int] | None) -> None:
+    """Of 110 presentations, 10 are stored; each call is expected to cost 2 and may cost 40."""
+    judge = JudgeEstimate("far", calls=100, reused=10, cost_micros=200.0, worst=4000.0)
+
+    reached = budget_reach(RunEstimate((judge,)), budget)
+
+    assert reach == (reached and astuple(reached))
+
+
+def test_without_a_price_no_reach_is_estimated() -> None:
+    """A budget in calls reaches as far as without a price; one in money says nothing."""
+    run = RunEstimate((JudgeEstimate("far", calls=100, price_known=False),))
+
+    assert budget_reach(run, Budget(cost_micros=1)) is None
+    assert budget_reach(run, Budget(calls=1)) == BudgetReach(planned=100, expected=1, at_worst=1)
+
+
+async def test_the_worst_cost_does_not_depend_on_earlier_replies() -> None:
+    """The worst is what all calls cost with their whole output budget, as the upper bound is without a pilot."""
+    estimated = await estimate_run(["short", "longer " * 99], Pairing())
+
+    assert estimated.worst == estimated.high > estimated.cost_micros

@@ -18,7 +18,9 @@ listen = "{listen}"
 store_url = "{store}"
 [accounts.far]
 requests_per_minute = {requests_per_minute}
-[judges.far]
+"""
+JUDGE = """
+[judges.{name}]
 backend = "openai"
 model = "m"
 base_url = "{url}"
@@ -26,7 +28,8 @@ account = "far"
 rubric = "brackets"
 concurrency = {concurrency}
 deadline_seconds = {deadline}
-price = {{ input = {price}, output = {price} }}
+price = {{ input = {input_price}, output = {price} }}
+max_output_tokens = {max_output_tokens}
 """
 Env = Mapping[str, Mapping[str, str]]
 NO_ENV: Env = {}
@@ -34,18 +37,28 @@ NO_ENV: Env = {}
 
 @dataclass(frozen=True)
 class JudgeConfig:
-    """The settings of the judge `far`, which calls the provider at *url*."""
+    """The settings of the judge `far`, which calls the provider at *url*, and of judges that differ in one setting.
+
+    For each number of tokens in *also* there is a judge `far-TOKENS` with that many output tokens at most.
+    """
 
     url: str
     concurrency: int = 16
     deadline: float = 5.0
     requests_per_minute: int = 0
     price: float = 0.0
-    """USD per million tokens, the same for input and output."""
+    """USD per million tokens of output."""
+    free_input: bool = False
+    """Whether input costs nothing. Otherwise it costs as much as output."""
+    also: tuple[int, ...] = ()
 
     def config(self, listen: str, store: str) -> str:
         """Return the configuration file of a service that listens at *listen* and uses *store*."""
-        return CONFIG.format(listen=listen, store=store, **asdict(self))
+        settings = {**asdict(self), "input_price": 0.0 if self.free_input else self.price}
+        judges = {"far": 1024} | {f"far-{tokens}": tokens for tokens in self.also}
+        return CONFIG.format(listen=listen, store=store, **settings) + "".join(
+            JUDGE.format(name=name, max_output_tokens=tokens, **settings) for name, tokens in judges.items()
+        )
 
 
 class ServiceProcesses(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,10 @@ REOPENED = ENDED | {RunState.PAUSED, RunState.WAITING}
 
 @dataclass
 class Attempt:
-    """A permitted call to a key by a shard of a run. It reserves the cost *worst* until the time *until*."""
+    """A permitted call to a key by a shard of a run, which costs at most *worst*, until the time *until*.
+
+    The cost of a live one is what its failed tries may have cost.
+    """
 
     id: int
     key: int
@@ -27,6 +31,8 @@ class Attempt:
     until: float
     state: str = "live"
     cost: int = 0
+    counted: int = 0
+    """What it was counted as when the budget last allowed a call of its run."""
 
 
 @dataclass
@@ -45,6 +51,22 @@ class RunRow:
     """The number of the newest attempt at each shard."""
     done: set[int] = field(default_factory=set)
     """Shards that are complete."""
+    answered: list[int] = field(default_factory=list)
+    """The cost of each answered call, in their order."""
+    lost: int = 0
+    overrun: int = 0
+    """What calls have cost beyond what they were counted as when the budget last allowed a call.
+
+    It starts below 0 by what one call may cost beyond its reservation.
+    """
+
+    def reserves(self, worst: int) -> int:
+        """Return what a call reserves that costs at most *worst*: 1.25 times the dearest recent one, after ten."""
+        n = len(self.answered)
+        if not self.budget.cost_micros or self.budget.hard or n < 10:
+            return worst
+        recent = self.answered[max((n - 1) // 200 - 1, 0) * 200 :]
+        return min(worst, max(1, math.ceil(1.25 * max(recent))))
 
     @property
     def by_status(self) -> Counter[str]:
@@ -71,12 +93,13 @@ class Ledger:
         )
 
     def orphan(self, attempts: Iterable[Attempt]) -> int:
-        """Book each of *attempts* as a call that cost what it reserved, and return their number."""
+        """Book each of *attempts* as a lost call that cost what it reserved, and return their number."""
         orphaned = list(attempts)
         for attempt in orphaned:
-            attempt.state, attempt.cost = "orphaned", attempt.worst
             run = self.runs[attempt.run]
-            run.calls, run.repeated, run.cost = run.calls + 1, run.repeated + 1, run.cost + attempt.worst
+            attempt.state, attempt.cost = "orphaned", attempt.cost + run.reserves(attempt.worst)
+            run.calls, run.repeated, run.cost = run.calls + 1, run.repeated + 1, run.cost + attempt.cost
+            run.lost, run.overrun = run.lost + 1, run.overrun + max(attempt.cost - attempt.counted, 0)
         return len(orphaned)
 
     def refusal(self, run: int, shard: int, attempt: int) -> StopReason | None:
@@ -119,13 +142,28 @@ class Ledger:
             self.orphan(attempt for attempt in self.live(run) if attempt.until < now)
         return free[: self._affordable(run, worst, len(free))], busy
 
+    def reserved(self, run: int) -> int:
+        """Return what the run's live attempts reserve."""
+        return sum(attempt.cost + self.runs[run].reserves(attempt.worst) for attempt in self.live(run))
+
+    def surprise(self, run: int, more: Sequence[int] = ()) -> int:
+        """Return what one of the live attempts, or of calls whose worst is *more*, may cost beyond its reservation.
+
+        At most a tenth of the budget counts.
+        """
+        row = self.runs[run]
+        worsts = [*(attempt.worst for attempt in self.live(run)), *more]
+        tenth = row.budget.cost_micros // 10
+        return max([0, *(min(worst, tenth) - row.reserves(worst) for worst in worsts)])
+
     def reserve_again(self, attempt: Attempt, micros: int) -> bool:
         """Reserve *micros* more for an attempt, and return whether it is live and the budget allows that."""
-        budget, reserved = self.runs[attempt.run].budget, sum(live.worst for live in self.live(attempt.run))
-        allowed = attempt.state == "live" and (
-            not budget.cost_micros or self.runs[attempt.run].cost + reserved + micros <= budget.cost_micros
-        )
-        attempt.worst += micros * allowed
+        row = self.runs[attempt.run]
+        used = row.cost + self.reserved(attempt.run) + self.surprise(attempt.run)
+        allowed = attempt.state == "live" and (not row.budget.cost_micros or used + micros <= row.budget.cost_micros)
+        attempt.cost += micros * allowed
+        if allowed:
+            self._count(attempt.run)
         return allowed
 
     def _affordable(self, run: int, worst: int, wanted: int) -> int:
@@ -133,13 +171,22 @@ class Ledger:
         if row.budget.calls:
             wanted = min(wanted, row.budget.calls - row.calls - len(live))
         if row.budget.cost_micros:
-            remaining = row.budget.cost_micros - row.cost - sum(attempt.worst for attempt in live)
-            wanted = min(wanted, remaining // worst)
+            remaining = row.budget.cost_micros - row.cost - self.reserved(run) - self.surprise(run, [worst])
+            wanted = min(wanted, remaining // row.reserves(worst))
         return max(wanted, 0)
 
     def grant(self, attempts: Iterable[Attempt]) -> None:
         """Record new attempts."""
-        self.attempts.update({attempt.id: attempt for attempt in attempts})
+        new = {attempt.id: attempt for attempt in attempts}
+        self.attempts.update(new)
+        for run in {attempt.run for attempt in new.values()}:
+            self._count(run)
+
+    def _count(self, run: int) -> None:
+        """Count all calls of a run in flight as what they reserve now, which the budget has just allowed."""
+        self.runs[run].overrun = -self.surprise(run)
+        for attempt in self.live(run):
+            attempt.counted = attempt.cost + self.runs[run].reserves(attempt.worst)
 
     def settle(self, run: int, done: Sequence[tuple[Attempt, bool]], cost: int) -> None:
         """Settle calls of one run in one commit. Each has an answer or has failed finally."""
@@ -153,6 +200,8 @@ class Ledger:
                     cost,
                 )
                 row.calls, row.cost = row.calls + 1, row.cost + cost
+                row.overrun += max(cost - attempt.counted, 0)
+                row.answered += [cost] * replied
                 row.repeated += attempt.state == "repeated"
         with_answer = {attempt.key for attempt, replied in done if replied}
         for attempt, _ in done:

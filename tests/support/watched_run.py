@@ -21,9 +21,9 @@ PER_PROMPT = len(CONTESTANTS) * (len(CONTESTANTS) - 1)
 AGAIN_SECONDS = 0.1
 
 
-def spec(dataset: str = "d", **fields: object) -> pb.RunSpec:
-    """Return the spec of a run of the judge `far` over all of *dataset*."""
-    return pb.RunSpec(dataset=f"datasets/{dataset}", judges=["judges/far"], **fields)  # type: ignore[arg-type]  # protobuf's own names
+def spec(dataset: str = "d", judge: str = "far", **fields: object) -> pb.RunSpec:
+    """Return the spec of a run of *judge* over all of *dataset*."""
+    return pb.RunSpec(dataset=f"datasets/{dataset}", judges=[f"judges/{judge}"], **fields)  # type: ignore[arg-type]  # protobuf's own names
 
 
 async def upload(client: JudgeClient, calls: int, dataset: str = "d") -> None:
@@ -41,11 +41,11 @@ async def upload(client: JudgeClient, calls: int, dataset: str = "d") -> None:
     await client.upload_outputs(dataset, outputs)
 
 
-async def start_run(address: str, calls: int, dataset: str = "d", **fields: object) -> str:
+async def start_run(address: str, calls: int, dataset: str = "d", judge: str = "far", **fields: object) -> str:
     """Start a run of *calls* calls and return its name."""
     async with JudgeClient(address) as client:
         await upload(client, calls, dataset)
-        return (await client.create_run(spec(dataset, **fields))).name
+        return (await client.create_run(spec(dataset, judge, **fields))).name
 
 
 async def current_run(address: str, run: str) -> pb.Run:

@@ -14,7 +14,7 @@ from judge.api.v1 import run_service_pb2_grpc, verdict_pb2
 from judge_client.calls import pages, stream, unary
 from judge_client.connection import Connection
 from judge_client.errors import JudgeClientError
-from judge_client.names import dataset_name, run_name
+from judge_client.names import dataset_name, judge_name, run_name
 
 ENDED = frozenset((pb.RUN_STATE_CANCELLED, pb.RUN_STATE_DONE, pb.RUN_STATE_FAILED))
 """The states in which a run has ended."""
@@ -124,6 +124,11 @@ class RunCalls(Connection):
         """Resume the run, under a new *budget* if one is given."""
         request = pb.ResumeRunRequest(name=run_name(run), budget=budget)
         return (await unary(self.runs.ResumeRun, request, self.timeout)).run
+
+    async def set_run_cost(self, run: str, cost_micros: int, judge: str = "") -> pb.Run:
+        """Replace what *judge* cost in the run by what its provider billed. With one judge, its name may be empty."""
+        request = pb.SetRunCostRequest(name=run_name(run), judge=judge_name(judge), cost_micros=cost_micros)
+        return (await unary(self.runs.SetRunCost, request, self.timeout)).run
 
     async def estimate_run(self, spec: pb.RunSpec) -> pb.RunEstimate:
         """Estimate the calls, tokens, and cost of a run. Nothing is spent."""

@@ -296,19 +296,27 @@ class Budget(_message.Message):
 
     COST_MICROS_FIELD_NUMBER: _builtins.int
     CALLS_FIELD_NUMBER: _builtins.int
+    HARD_FIELD_NUMBER: _builtins.int
     cost_micros: _builtins.int
-    """Cost in micro-USD."""
+    """Cost in micro-USD. Calls reserve what recent calls cost, so calls in flight at the same time that cost much more than
+    that can exceed it.
+    """
     calls: _builtins.int
-    """Calls."""
+    """Calls. Never exceeded."""
+    hard: _builtins.bool
+    """Whether each call reserves its maximum cost, so that nothing exceeds cost_micros. The run then makes few calls at a
+    time where little of the budget remains, and leaves up to the maximum cost of one call.
+    """
     def __init__(
         self,
         *,
         cost_micros: _builtins.int = ...,
         calls: _builtins.int = ...,
+        hard: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "cost_micros", b"cost_micros"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "cost_micros", b"cost_micros", "hard", b"hard"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -355,7 +363,9 @@ class RunCounts(_message.Message):
     calls: _builtins.int
     """Calls made."""
     repeated: _builtins.int
-    """Calls that may have been paid for twice: another run stored the reply first, or no reply arrived."""
+    """Calls that may have been paid for twice: another run stored the reply first, or no reply arrived, for example
+    because the call exceeded its deadline or its process died.
+    """
     @_builtins.property
     def by_status(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """The number of presentations by verdict status or item state, in lower case."""
@@ -545,6 +555,7 @@ class JudgeSpending(_message.Message):
     CACHED_INPUT_TOKENS_FIELD_NUMBER: _builtins.int
     OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
     FAILED_FIELD_NUMBER: _builtins.int
+    UNCOUNTED_FIELD_NUMBER: _builtins.int
     judge: _builtins.str
     """`judges/NAME`."""
     calls: _builtins.int
@@ -559,6 +570,11 @@ class JudgeSpending(_message.Message):
     """Output tokens."""
     failed: _builtins.int
     """Presentations without a verdict because of the judge or its provider."""
+    uncounted: _builtins.int
+    """Calls whose tokens nobody counted. Each counts in cost_micros at most: at its maximum cost if it ended without an
+    answer and may have to be paid, or if the provider did not count. If its process died before its answer was stored,
+    it counts as what it had reserved: the maximum, or under a budget in micro-USD 1.25 times the dearest recent call.
+    """
     def __init__(
         self,
         *,
@@ -569,10 +585,11 @@ class JudgeSpending(_message.Message):
         cached_input_tokens: _builtins.int = ...,
         output_tokens: _builtins.int = ...,
         failed: _builtins.int = ...,
+        uncounted: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_input_tokens", b"cached_input_tokens", "calls", b"calls", "cost_micros", b"cost_micros", "failed", b"failed", "input_tokens", b"input_tokens", "judge", b"judge", "output_tokens", b"output_tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_input_tokens", b"cached_input_tokens", "calls", b"calls", "cost_micros", b"cost_micros", "failed", b"failed", "input_tokens", b"input_tokens", "judge", b"judge", "output_tokens", b"output_tokens", "uncounted", b"uncounted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -707,6 +724,7 @@ class RunEstimate(_message.Message):
     COST_MICROS_FIELD_NUMBER: _builtins.int
     COST_INTERVAL_FIELD_NUMBER: _builtins.int
     JUDGES_FIELD_NUMBER: _builtins.int
+    REACH_FIELD_NUMBER: _builtins.int
     calls: _builtins.int
     """The exact number of calls; of an adaptive run, the maximum."""
     reused: _builtins.int
@@ -725,6 +743,10 @@ class RunEstimate(_message.Message):
     def judges(self) -> _containers.RepeatedCompositeFieldContainer[Global___JudgeEstimate]:
         """The estimate of each judge, in the order of the run's judges."""
 
+    @_builtins.property
+    def reach(self) -> Global___BudgetReach:
+        """How far the run's budget reaches; absent without a budget, or if it is in money and the price is not known."""
+
     def __init__(
         self,
         *,
@@ -735,14 +757,45 @@ class RunEstimate(_message.Message):
         cost_micros: _builtins.int = ...,
         cost_interval: _outcome_pb2.Interval | None = ...,
         judges: _abc.Iterable[Global___JudgeEstimate] | None = ...,
+        reach: Global___BudgetReach | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cost_interval", b"cost_interval"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cost_interval", b"cost_interval", "reach", b"reach"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "cost_interval", b"cost_interval", "cost_micros", b"cost_micros", "input_tokens", b"input_tokens", "judges", b"judges", "output_tokens", b"output_tokens", "reused", b"reused"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "cost_interval", b"cost_interval", "cost_micros", b"cost_micros", "input_tokens", b"input_tokens", "judges", b"judges", "output_tokens", b"output_tokens", "reach", b"reach", "reused", b"reused"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RunEstimate: _TypeAlias = RunEstimate  # noqa: Y015
+
+@_typing.final
+class BudgetReach(_message.Message):
+    """How many presentations get a verdict before a run's budget is used up. Each number includes the stored verdicts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLANNED_FIELD_NUMBER: _builtins.int
+    EXPECTED_FIELD_NUMBER: _builtins.int
+    AT_WORST_FIELD_NUMBER: _builtins.int
+    planned: _builtins.int
+    """Presentations in the plan."""
+    expected: _builtins.int
+    """Presentations that the budget is enough for if each call costs what is expected."""
+    at_worst: _builtins.int
+    """Presentations that the budget is enough for if each call costs the most that it can."""
+    def __init__(
+        self,
+        *,
+        planned: _builtins.int = ...,
+        expected: _builtins.int = ...,
+        at_worst: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_worst", b"at_worst", "expected", b"expected", "planned", b"planned"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BudgetReach: _TypeAlias = BudgetReach  # noqa: Y015
 
 @_typing.final
 class JudgeEstimate(_message.Message):
@@ -1188,6 +1241,60 @@ class ResumeRunResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResumeRunResponse: _TypeAlias = ResumeRunResponse  # noqa: Y015
+
+@_typing.final
+class SetRunCostRequest(_message.Message):
+    """A request to replace what a judge cost in a run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    JUDGE_FIELD_NUMBER: _builtins.int
+    COST_MICROS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`runs/ID`."""
+    judge: _builtins.str
+    """`judges/NAME`; may be empty if the run has one judge."""
+    cost_micros: _builtins.int
+    """What the provider billed for all calls of the judge in the run, in micro-USD."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        judge: _builtins.str = ...,
+        cost_micros: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost_micros", b"cost_micros", "judge", b"judge", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetRunCostRequest: _TypeAlias = SetRunCostRequest  # noqa: Y015
+
+@_typing.final
+class SetRunCostResponse(_message.Message):
+    """The run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def run(self) -> Global___Run:
+        """The run as it is now. No call of the judge is uncounted any more."""
+
+    def __init__(
+        self,
+        *,
+        run: Global___Run | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetRunCostResponse: _TypeAlias = SetRunCostResponse  # noqa: Y015
 
 @_typing.final
 class ReparseRunRequest(_message.Message):

@@ -75,6 +75,11 @@ class RunServiceStub:
                 request_serializer=judge_dot_api_dot_v1_dot_run__service__pb2.ResumeRunRequest.SerializeToString,
                 response_deserializer=judge_dot_api_dot_v1_dot_run__service__pb2.ResumeRunResponse.FromString,
                 _registered_method=True)
+        self.SetRunCost = channel.unary_unary(
+                '/judge.api.v1.RunService/SetRunCost',
+                request_serializer=judge_dot_api_dot_v1_dot_run__service__pb2.SetRunCostRequest.SerializeToString,
+                response_deserializer=judge_dot_api_dot_v1_dot_run__service__pb2.SetRunCostResponse.FromString,
+                _registered_method=True)
         self.ReparseRun = channel.unary_unary(
                 '/judge.api.v1.RunService/ReparseRun',
                 request_serializer=judge_dot_api_dot_v1_dot_run__service__pb2.ReparseRunRequest.SerializeToString,
@@ -158,6 +163,13 @@ class RunServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetRunCost(self, request, context):
+        """Replaces what a judge cost in a run by the provider's own total. The run must have ended or be paused.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReparseRun(self, request, context):
         """Parses a run's stored replies with another parser, without calling the judge.
         """
@@ -228,6 +240,11 @@ def add_RunServiceServicer_to_server(servicer, server):
                     servicer.ResumeRun,
                     request_deserializer=judge_dot_api_dot_v1_dot_run__service__pb2.ResumeRunRequest.FromString,
                     response_serializer=judge_dot_api_dot_v1_dot_run__service__pb2.ResumeRunResponse.SerializeToString,
+            ),
+            'SetRunCost': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetRunCost,
+                    request_deserializer=judge_dot_api_dot_v1_dot_run__service__pb2.SetRunCostRequest.FromString,
+                    response_serializer=judge_dot_api_dot_v1_dot_run__service__pb2.SetRunCostResponse.SerializeToString,
             ),
             'ReparseRun': grpc.unary_unary_rpc_method_handler(
                     servicer.ReparseRun,
@@ -467,6 +484,33 @@ class RunService:
             '/judge.api.v1.RunService/ResumeRun',
             judge_dot_api_dot_v1_dot_run__service__pb2.ResumeRunRequest.SerializeToString,
             judge_dot_api_dot_v1_dot_run__service__pb2.ResumeRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetRunCost(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/judge.api.v1.RunService/SetRunCost',
+            judge_dot_api_dot_v1_dot_run__service__pb2.SetRunCostRequest.SerializeToString,
+            judge_dot_api_dot_v1_dot_run__service__pb2.SetRunCostResponse.FromString,
             options,
             channel_credentials,
             insecure,

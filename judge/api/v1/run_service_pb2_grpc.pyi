@@ -51,6 +51,8 @@ class RunServiceStub:
     """Deletes a run that has ended. Replies stay stored, so another run reuses them; costs stay counted."""
     ResumeRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.ResumeRunRequest, _run_service_pb2.ResumeRunResponse]
     """Continues a run: presentations without a verdict are tried again. Can change the budget."""
+    SetRunCost: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.SetRunCostRequest, _run_service_pb2.SetRunCostResponse]
+    """Replaces what a judge cost in a run by the provider's own total. The run must have ended or be paused."""
     ReparseRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.ReparseRunRequest, _run_service_pb2.ReparseRunResponse]
     """Parses a run's stored replies with another parser, without calling the judge."""
     ListVerdicts: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.ListVerdictsRequest, _run_service_pb2.ListVerdictsResponse]
@@ -83,6 +85,8 @@ class RunServiceAsyncStub(RunServiceStub):
     """Deletes a run that has ended. Replies stay stored, so another run reuses them; costs stay counted."""
     ResumeRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.ResumeRunRequest, _run_service_pb2.ResumeRunResponse]  # type: ignore[assignment]
     """Continues a run: presentations without a verdict are tried again. Can change the budget."""
+    SetRunCost: _aio.UnaryUnaryMultiCallable[_run_service_pb2.SetRunCostRequest, _run_service_pb2.SetRunCostResponse]  # type: ignore[assignment]
+    """Replaces what a judge cost in a run by the provider's own total. The run must have ended or be paused."""
     ReparseRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.ReparseRunRequest, _run_service_pb2.ReparseRunResponse]  # type: ignore[assignment]
     """Parses a run's stored replies with another parser, without calling the judge."""
     ListVerdicts: _aio.UnaryUnaryMultiCallable[_run_service_pb2.ListVerdictsRequest, _run_service_pb2.ListVerdictsResponse]  # type: ignore[assignment]
@@ -160,6 +164,14 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.ResumeRunResponse, _abc.Awaitable[_run_service_pb2.ResumeRunResponse]]:
         """Continues a run: presentations without a verdict are tried again. Can change the budget."""
+
+    @_abc_1.abstractmethod
+    def SetRunCost(
+        self,
+        request: _run_service_pb2.SetRunCostRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_run_service_pb2.SetRunCostResponse, _abc.Awaitable[_run_service_pb2.SetRunCostResponse]]:
+        """Replaces what a judge cost in a run by the provider's own total. The run must have ended or be paused."""
 
     @_abc_1.abstractmethod
     def ReparseRun(

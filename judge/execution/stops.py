@@ -1,0 +1,65 @@
+"""Why shards were not finished, and what a run that is done says about what it left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypedDict
+
+from judge.domain.judge import JudgeDefinition
+from judge.domain.outcome import ItemState
+from judge.domain.run import Run, StopReason
+
+NAMED = 5
+"""Quarantined shards that a run's message names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why a shard was not finished; None as the reason means that it was."""
+
+    reason: StopReason | None = None
+    message: str = ""
+
+
+class Incomplete(TypedDict, total=False):
+    """What the store keeps about a run that is done and left something out."""
+
+    reason: str
+    message: str
+    never_started: ItemState
+
+
+def quarantined(definition: JudgeDefinition, first: int, last: int) -> Stop:
+    """Return why the positions [first, last) of a judge are left out."""
+    return Stop(StopReason.QUARANTINED, f"positions {first} to {last - 1} of judge {definition.name!r}")
+
+
+def incomplete(run: Run, stops: Sequence[Stop], tries: int) -> Incomplete:
+    """Return what is stored of a done run that left something out; empty if it did not.
+
+    *tries* is the number of attempts after which a shard was quarantined.
+    """
+    if any(stop.reason is StopReason.BUDGET_STOPPED for stop in stops):
+        message = f"{_spent(run)}; resume the run with a larger budget"
+        return {"reason": StopReason.BUDGET_STOPPED, "message": message, "never_started": ItemState.BUDGET_STOPPED}
+    left_out = [stop.message for stop in stops if stop.reason is StopReason.QUARANTINED]
+    if left_out:
+        names = left_out[:NAMED]
+        if len(left_out) > NAMED:
+            names.append(f"and {len(left_out) - NAMED:,} more")
+        message = f"shards that failed {tries} times were left out; the server's log says why: {'; '.join(names)}"
+        return {"reason": StopReason.QUARANTINED, "message": message, "never_started": ItemState.FAILED}
+    return {}
+
+
+def _spent(run: Run) -> str:
+    """How far a run got within its budget, as part of a sentence."""
+    budget, counts = run.spec.budget, run.counts
+    parts = []
+    if budget.cost_micros:
+        at_most = "at most " * any(judge.uncounted for judge in run.spent)
+        parts.append(f"{at_most}${run.cost_micros / 1_000_000:,.4f} of ${budget.cost_micros / 1_000_000:,.4f}")
+    if budget.calls:
+        parts.append(f"{counts.calls:,} of {budget.calls:,} calls")
+    return f"stopped at {' and '.join(parts)} with {counts.settled:,} of {counts.planned:,} presentations judged"
