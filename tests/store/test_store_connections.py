@@ -192,11 +192,11 @@ async def test_followers_by_revision_miss_nothing_that_commits_out_of_order(scen
 
     async def follows() -> list[int]:
         seen: list[int] = []
-        after = 0
+        after = (0, 0)
         while len(seen) < 60:
-            page = await scene.store.verdicts(run.row, VerdictQuery(), after=after, limit=10, by_revision=True)
+            page = await scene.store.verdicts_by_revision(run.row, VerdictQuery(), after=after, limit=10)
             seen += [verdict.position for verdict in page]
-            after = page[-1].revision if page else after
+            after = (page[-1].revision, page[-1].position) if page else after
         return seen
 
     async with asyncio.timeout(60):
