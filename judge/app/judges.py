@@ -186,13 +186,11 @@ def _check_request(definition: JudgeDefinition, card: JudgeCard) -> None:
     )
 
 
-def _create_backend(definition: JudgeDefinition, settings: JudgeSettings) -> Backend:
+def endpoint_of(settings: JudgeSettings) -> Endpoint:
+    """Return the endpoint of a judge, with its key and what is sent to it."""
     secret = settings.key()
-    can = _capabilities(settings)
-    if settings.backend == "vllm_engine":
-        return vllm_engine.VllmEngine(definition.model, revision=settings.revision)
     body, headers, secrets = settings.extras()
-    endpoint = Endpoint(
+    return Endpoint(
         _address(settings),
         secret.get_secret_value() if secret else "",
         timeout_seconds=settings.deadline_seconds,
@@ -201,7 +199,15 @@ def _create_backend(definition: JudgeDefinition, settings: JudgeSettings) -> Bac
         body=body,
         api_version=settings.api_version,
         further_secrets=secrets,
+        proxy=settings.proxy_address(),
     )
+
+
+def _create_backend(definition: JudgeDefinition, settings: JudgeSettings) -> Backend:
+    can = _capabilities(settings)
+    if settings.backend == "vllm_engine":
+        return vllm_engine.VllmEngine(definition.model, revision=settings.revision)
+    endpoint = endpoint_of(settings)
     if settings.backend == "anthropic":
         return anthropic.Anthropic(definition.model, endpoint, can=can)
     if settings.backend == "vllm":

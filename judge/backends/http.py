@@ -47,11 +47,13 @@ class Endpoint:
     """Azure's version of the API, which also takes the key in a header of its own."""
     further_secrets: tuple[str, ...] = field(default=(), repr=False)
     """Secrets in *headers* and *body*."""
+    proxy: str = field(default="", repr=False)
+    """The address of the HTTP proxy through which requests go. It may have a password."""
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """What no message may contain."""
-        return tuple(secret for secret in (self.api_key, *self.further_secrets) if secret)
+        return tuple(secret for secret in (self.api_key, *self.further_secrets, self.proxy) if secret)
 
 
 def own_headers(headers: Mapping[str, str]) -> Callable[[Any], Awaitable[None]]:

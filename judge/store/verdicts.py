@@ -88,7 +88,7 @@ def _page(
     # The outcome is known only once a presentation has been read, so then there may be many to read for a page.
     n_read = max(limit, CHUNK) if query.outcomes else limit
     while len(verdicts) < limit:
-        rows = list(c.execute(_narrowed(following(after), row, query, names).limit(n_read)))
+        rows = list(c.execute(_with_filter(following(after), row, query, names).limit(n_read)))
         fitting = _that_fit(c, rows)
         page = _with_names(c, fitting, judges)
         verdicts.extend(v for v in page if not query.outcomes or v.outcome in query.outcomes)
@@ -115,7 +115,7 @@ def _that_fit(c: Connection, rows: Sequence[Any]) -> Sequence[Any]:
     return rows
 
 
-def _narrowed(wanted: Select[Any], row: int, query: VerdictQuery, names: Sequence[str]) -> Select[Any]:
+def _with_filter(wanted: Select[Any], row: int, query: VerdictQuery, names: Sequence[str]) -> Select[Any]:
     """Return *wanted*, which selects presentations, only for those of a run that *query* asks for."""
     i, p, o = s.run_item.c, s.prompt.c, s.output.c
     wanted = wanted.where(i.run_id == row)

@@ -58,11 +58,11 @@ async def test_a_write_is_limited_in_time_on_every_version(old_server: Postgres)
 
     with old_server.fresh() as url:
         connections = PostgresqlConnections(url)
-        writing, reading = await connections.write(limits), await connections.read(limits)
+        of_writes, of_reads = await connections.write(limits), await connections.read(limits)
         await connections.close()
 
-    assert "10000" in writing
-    assert "120000" in reading
+    assert "10000" in of_writes
+    assert "120000" in of_reads
 
 
 def test_an_older_version_is_refused_by_name() -> None:
