@@ -133,7 +133,7 @@ def _read_object(body: Mapping[str, Any], deep: int) -> ErrorBody:
 
 def _plain(body: Mapping[str, Any]) -> dict[str, Any]:
     """Return *body* with the names of its fields in lower case, without dashes and underscores."""
-    plain = {str(name).lower().replace("_", "").replace("-", ""): value for name, value in reversed(body.items())}
+    plain = {str(name).lower().replace("_", "").replace("-", ""): value for name, value in body.items()}
     return {**plain, **{name: body[name] for name in body if name in plain}}
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from test_backends_replies import MAKE, USED, answered, body_of, reply_to
 
 import judge
 from judge.backends import usage
@@ -18,6 +17,7 @@ from judge.backends.finish import WORDS
 from judge.domain.errors import CallFailed, CallRejected, JudgeUnusable, PromptTooLong, TransportFailed
 from judge.domain.outcome import VerdictStatus
 from support.example_prompts import prompt
+from support.provider_replies import MAKE, USED, answered, body_of, reply_to
 
 DOCS = Path(judge.__file__).parents[1] / "docs" / "judges.md"
 
