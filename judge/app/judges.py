@@ -71,7 +71,7 @@ class ConfiguredJudges:
         self._accounts: dict[str, Account] = {}
         self._limits = settings.accounts
         self._slots: dict[str, Slots] = {}
-        self._memory_limit = MemoryLimit()
+        self._memory_limit, self._reply_limit = MemoryLimit(), MemoryLimit()
         self._weights: dict[str, tuple[str, float]] = {}
         """By judge: the weights that answer for it, and until when that answer is trusted."""
 
@@ -108,6 +108,7 @@ class ConfiguredJudges:
             account=self._account(settings),
             slots=slots,
             memory_limit=self._memory_limit,
+            reply_limit=self._reply_limit,
         )
 
     def _own(

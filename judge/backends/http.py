@@ -15,6 +15,7 @@ from typing import Any, Final
 from judge.backends.causes import cause_of, chain
 from judge.backends.failures import no_reply
 from judge.domain.errors import CallFailed, ReplyTooLarge, TransportFailed
+from judge.ports.reply_memory import LARGE_BYTES, reserve_memory
 
 REPLY_BYTES: Final = 4 << 20
 """The most bytes of an answer to one call that are read, decompressed."""
@@ -94,6 +95,8 @@ def no_answer(error: BaseException, unsent: tuple[type[BaseException], ...]) -> 
 async def bounded(chunks: AsyncIterator[bytes], encoding: str, most: int) -> AsyncIterator[bytes]:
     """Yield the body in *chunks*, decompressed from the content-encoding *encoding*, up to *most* bytes.
 
+    A body that turns out to be large waits until there is memory for it.
+
     Raises:
         ReplyTooLarge: The body is larger, compressed or not.
         TransportFailed: The body is damaged or cut, or has an encoding that was not asked for.
@@ -103,6 +106,8 @@ async def bounded(chunks: AsyncIterator[bytes], encoding: str, most: int) -> Asy
     async for chunk in chunks:
         received += len(chunk)
         data = decode(chunk, most - given + 1)
+        if given <= LARGE_BYTES < given + len(data):
+            await reserve_memory(most)
         given += len(data)
         if received > most or given > most:
             raise too_large(most)

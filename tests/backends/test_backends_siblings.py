@@ -14,8 +14,10 @@ import judge
 from judge.backends import usage
 from judge.backends.error_body import __doc__ as error_shapes
 from judge.backends.finish import WORDS
+from judge.backends.http import REPLY_BYTES
 from judge.domain.errors import CallFailed, CallRejected, JudgeUnusable, PromptTooLong, TransportFailed
 from judge.domain.outcome import VerdictStatus
+from judge.ports.reply_memory import limit_replies
 from support.example_prompts import prompt
 from support.provider_replies import MAKE, USED, answered, body_of, reply_to
 
@@ -81,6 +83,21 @@ async def test_a_reply_in_another_encoding_is_kept(vendor: str) -> None:
         reply = await backend.reply(prompt())
 
     assert reply.raw.endswith("s bien. [[A]]")
+
+
+@pytest.mark.parametrize(("n_characters", "reserved"), [(10, []), (1 << 20, [REPLY_BYTES])])
+async def test_a_large_reply_waits_for_memory(vendor: str, n_characters: int, reserved: list[int]) -> None:
+    """A small one does not; a large one reserves once as much as a reply may have."""
+    asked: list[int] = []
+
+    async def reserve(n_bytes: int) -> None:
+        asked.append(n_bytes)
+
+    limit_replies(reserve)
+    reply = await reply_to(vendor, body_of(vendor, "x" * n_characters + "[[A]]", usage=USED))
+
+    assert reply.raw.endswith("[[A]]")
+    assert asked == reserved
 
 
 SENTENCE = "Insufficient credits to make this request"
