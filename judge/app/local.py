@@ -90,7 +90,7 @@ async def running(
 
 def store_in_use(config_path: Path | None = None) -> str:
     """Return the store that the configuration names, without a password."""
-    url = _url(load(config_path))
+    url = configured_store(load(config_path))
     return url.removeprefix(SQLITE) if url.startswith(SQLITE) else url_without_password(url)
 
 
