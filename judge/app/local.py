@@ -59,7 +59,7 @@ async def running(
     *continues* says whether it executes runs that another process left unfinished, and *executes* whether it executes
     any.
     """
-    url = store_url or _url(settings)
+    url = store_url or configured_store(settings)
     clock = SystemClock()
     async with contextlib.AsyncExitStack() as stack:
         shared = settings.engine == "temporal"
@@ -90,7 +90,7 @@ async def running(
 
 def store_in_use(config_path: Path | None = None) -> str:
     """Return the store that the configuration names, without a password."""
-    url = _url(load(config_path))
+    url = configured_store(load(config_path))
     return url.removeprefix(SQLITE) if url.startswith(SQLITE) else url_without_password(url)
 
 
@@ -100,7 +100,7 @@ def executing_process(config_path: Path | None = None) -> str | None:
     if settings.engine == "temporal":
         return "of Temporal's workers"
     try:
-        with _executing(_url(settings)):
+        with _executing(configured_store(settings)):
             return None
     except StoreHeld as other:
         return other.fields.get("pid", "of another server")
@@ -124,6 +124,6 @@ def _temporal(store: SqlStore, settings: Settings, clock: Clock) -> Engine:
     return TemporalEngine(store, temporal_connection(settings.temporal), clock)
 
 
-def _url(settings: Settings) -> str:
+def configured_store(settings: Settings) -> str:
     """Return the configured URL, or else that of `$JUDGE_HOME/judge.db`."""
     return settings.store_url or f"{SQLITE}{judge_home() / 'judge.db'}"

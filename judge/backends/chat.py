@@ -64,11 +64,12 @@ def completion(
     choice = _choice(answer)
     message = choice.get("message")
     text = read_text(message) if isinstance(message, Mapping) else ReplyText(str(choice.get("text") or ""))
-    if not isinstance(message, Mapping) and not isinstance(choice.get("text"), str):
+    # A choice that has ended and has no message is a reply without a text, which was paid for.
+    if not isinstance(message, Mapping) and not isinstance(choice.get("text"), str) and not choice.get("finish_reason"):
         raise no_reply("the endpoint's answer is not a chat completion", usage_in(answer, elapsed_ms))
     usage = read_usage(answer, elapsed_ms, has_text=bool(text.text))
     finish = Finish.REFUSED if text.refusal else read_finish(choice.get("finish_reason"))
-    if finish is Finish.BROKEN:
+    if finish is Finish.BROKEN or not read_error(choice.get("error")).is_empty:
         raise broken(choice.get("finish_reason"), choice.get("error"), usage, **context)
     model = answer.get("model")
     return Reply(
@@ -84,6 +85,9 @@ def parse_json(content: bytes | str | Mapping[str, Any]) -> Any:  # noqa: ANN401
     """Return the JSON in *content*. Raises TransportFailed if there is none."""
     try:
         return json.loads(content) if isinstance(content, bytes | str) else content
+    except UnicodeDecodeError:
+        # A reply that was paid for is kept, even if its server sends it in another encoding.
+        return parse_json(bytes(content).decode("utf-8", "replace")) if isinstance(content, bytes) else None
     except (ValueError, RecursionError):
         raise no_reply("the endpoint's answer is not JSON") from None
 

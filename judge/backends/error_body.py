@@ -11,7 +11,12 @@
 | `{"detail": "text"}`, `{"detail": [{"msg", "loc"}]}` | FastAPI |
 | `{"errors": [{"message"}]}` | Cloudflare |
 | `{"base_resp": {"status_code", "status_msg"}}` | MiniMax |
+| `{"error_code", "error_msg"}`, `{"fault": {"faultstring"}}` | Baidu, Apigee |
+| `{"Message"}`, `{"__type", "message"}` | AWS |
+| `{"type": "about:blank", "title", "status", "detail"}` | problem details (RFC 9457) |
 | HTML, plain text | proxies |
+
+Case, dashes and underscores in the names of fields do not matter.
 """
 
 from __future__ import annotations
@@ -22,9 +27,15 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-_MESSAGES: Final = ("message", "msg", "detail", "error_message", "status_msg", "error_description", "title", "reason")
-_CODES: Final = ("code", "type", "status", "error_code", "errorCode")
-_NUMBERS: Final = ("code", "status", "status_code", "statusCode", "http_code")
+_MESSAGES: Final = (
+    *("message", "msg", "detail", "errormessage", "errormsg", "statusmsg", "errordescription", "faultstring"),
+    *("title", "reason"),
+)
+_CODES: Final = ("code", "type", "status", "errorcode")
+_NUMBERS: Final = ("code", "status", "statuscode", "httpcode", "httpstatus")
+_INNER: Final = ("error", "errors", "baseresp", "innererror", "response", "fault")
+_BARE: Final = frozenset({*_MESSAGES, "errors", "baseresp", "fault", "errorcode"}) - {"title", "reason"}
+"""Fields that say that an object without a reply is an error."""
 _TITLE: Final = re.compile(r"<(title|h1)[^>]*>(.*?)</\1>", re.IGNORECASE | re.DOTALL)
 _TAG: Final = re.compile(r"<(script|style)[^>]*>.*?</\1>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 _DEEPEST: Final = 4
@@ -81,7 +92,7 @@ def error_in(answer: object) -> ErrorBody | None:
     error = answer.get("error")
     named = bool(error) and isinstance(error, Mapping | str | Sequence)
     bare = not answer.get("choices") and not answer.get("content")
-    says = bare and any(answer.get(name) for name in ("message", "msg", "detail", "errors", "base_resp"))
+    says = bare and any(value for name, value in _plain(answer).items() if name in _BARE)
     if not (named or says or answer.get("object") == "error" or answer.get("type") == "error"):
         return None
     body = read_error(answer)
@@ -104,19 +115,26 @@ def _read_text(text: str, deep: int) -> ErrorBody:
 
 def _read_object(body: Mapping[str, Any], deep: int) -> ErrorBody:
     """Read an error body that is a JSON object. What an inner error says comes before what the outer one does."""
+    body = _plain(body)
     inner = ErrorBody()
-    for name in ("error", "errors", "base_resp", "innererror", "response"):
+    for name in _INNER:
         value = body.get(name)
         if isinstance(value, Mapping | str | Sequence) and value:
             inner = _joined(inner, read_error(value, deep + 1))
     codes = tuple(str(body[name]) for name in _CODES if isinstance(body.get(name), str) and not body[name].isdigit())
     own = ErrorBody(
         status=_status(body),
-        codes=tuple(code for code in codes if code and code.lower() != "error"),
+        codes=tuple(code for code in codes if code and code.lower() != "error" and ":" not in code),
         message=_message(body, deep),
         param=body["param"] if isinstance(body.get("param"), str) else "",
     )
     return _joined(inner, own)
+
+
+def _plain(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *body* with the names of its fields in lower case, without dashes and underscores."""
+    plain = {str(name).lower().replace("_", "").replace("-", ""): value for name, value in body.items()}
+    return {**plain, **{name: body[name] for name in body if name in plain}}
 
 
 def _joined(first: ErrorBody, second: ErrorBody) -> ErrorBody:

@@ -51,6 +51,10 @@ CODES: Final[Mapping[str, int]] = {
     "timeout_error": 504,
     "deadline_exceeded": 504,
     "overloaded_error": 529,
+    "validationexception": 400,
+    "accessdeniedexception": 403,
+    "throttlingexception": 429,
+    "modelnotreadyexception": 503,
 }
 """The status that a code stands for, where a body names no status: results of batches, and errors with status 200."""
 _UNUSABLE_CODES: Final = frozenset(
@@ -58,8 +62,11 @@ _UNUSABLE_CODES: Final = frozenset(
 )
 _UNUSABLE_WORDS: Final = (
     *("credit balance is too low", "insufficient credits", "insufficient balance", "insufficient_balance"),
-    *("account balance is not enough", "billing hard limit"),
+    *("account balance is not enough", "billing hard limit", "余额不足", "账户欠费"),
+    *("api key not valid", "invalid api key", "incorrect api key", "api_key_invalid", "not authenticated"),
+    *("is not a valid model id", "model not found", "model does not exist", "unknown model"),
 )
+"""Phrases about the account, the key or the model. They do not count in a message that quotes a judged text."""
 _FILTER_CODES: Final = frozenset(
     {"content_filter", "content_policy_violation", "responsibleaipolicyviolation", "moderation_blocked"}
     | {"data_inspection_failed", "datainspectionfailed", "invalid_prompt", "content_blocked"}
@@ -83,11 +90,17 @@ _TOO_LONG_WORDS: Final = (
     *("greater than the context length", "maximum allowed length", "range of input length", "too many tokens"),
     *("reduce the length of the", "exceeded model token limit", "exceeds the model's maximum", "inputs` tokens +"),
     *("context size has been exceeded", _TOO_LARGE, "longer than the maximum", "prompt too long"),
+    *("max context size", "context size exceeded", "context length of only", "`inputs` must have less than"),
+    *("contextwindowexceeded", "tokens in the prompt exceed", "exceed max message tokens", "exceed max_seq_len"),
+    *("maximum sequence length", "token limit exceeded", "exceeds the token limit", "exceeds max length"),
+    *("exceeds the maximum number of tokens", "prompt exceeds", "too many input tokens", "context overflow"),
 )
 """Phrases by which servers report that a prompt is too long: OpenAI, Azure, OpenRouter, Anthropic, vLLM, SGLang,
 llama.cpp, LM Studio, Ollama, Gemini, xAI, Groq, Mistral, DashScope, TGI, Bedrock, Moonshot and Cohere."""
 _REFUSED_CODES: Final = frozenset({"invalid_request_error", "badrequesterror", "invalid_argument"})
 _SETTINGS: Final[Mapping[str, str]] = {
+    "effort": "another effort, or none,",
+    "thinking": "no effort",
     "temperature": "capabilities = { temperature = false }",
     "seed": "capabilities = { seed = false }",
     "top_logprobs": "capabilities = { logprobs = false }",
@@ -103,7 +116,7 @@ _SETTINGS: Final[Mapping[str, str]] = {
 """The setting that stops a parameter from being sent, for a provider that rejects it by name."""
 _UNSUPPORTED: Final = re.compile(
     r"unsupported|not support|unknown|unrecognized|not permitted|not allowed|unexpected|extra (?:inputs|fields)"
-    r"|deprecated",
+    r"|deprecated|only .{0,40}(?:allowed|supported|default)|input should be",
     re.IGNORECASE,
 )
 _BY_STATUS: Final[Mapping[int, type[CallFailed]]] = {
@@ -116,8 +129,12 @@ _BY_STATUS: Final[Mapping[int, type[CallFailed]]] = {
     409: TransportFailed,
     410: JudgeUnusable,
     413: PromptTooLong,
+    421: TransportFailed,
+    424: TransportFailed,
     425: TransportFailed,
     429: TransportFailed,
+    498: TransportFailed,
+    499: TransportFailed,
 }
 _NEVER: Final = frozenset({501, 505})
 """Statuses of 500 and more by which a server says that it will never do this."""
@@ -161,7 +178,7 @@ def failure(
         answered = str(status)
     words = "" if prompt is None and not quotes_nothing else error.message
     message = f"the endpoint answered {answered}" + _quotable(error.codes, words, secrets, prompt) + _advice(error)
-    kind = _kind(status, error)
+    kind = _kind(status, error, quoting=prompt is not None and quotes(error.message, prompt))
     if kind is not TransportFailed:
         return kind(message, usage=usage)
     rest = _retry_after(headers)
@@ -182,12 +199,15 @@ def _status_of(codes: Sequence[str]) -> int:
     return next((CODES[code.lower()] for code in codes if code.lower() in CODES), _SERVER_ERRORS)
 
 
-def _kind(status: int, error: ErrorBody) -> type[CallFailed]:
-    """Return the class of our error for a *status* and what the body says."""
+def _kind(status: int, error: ErrorBody, *, quoting: bool) -> type[CallFailed]:
+    """Return the class of our error for a *status* and what the body says.
+
+    A message that is *quoting* a judged text does not stop the judge by its words, since they may be those of the text.
+    """
     words, codes = error.message.lower(), frozenset(code.lower() for code in error.codes)
     if codes & _FILTER_CODES or (status != _TOO_MANY and any(phrase in words for phrase in _FILTER_WORDS)):
         return CallRejected
-    if codes & _UNUSABLE_CODES or any(phrase in words for phrase in _UNUSABLE_WORDS):
+    if codes & _UNUSABLE_CODES or (not quoting and any(phrase in words for phrase in _UNUSABLE_WORDS)):
         return JudgeUnusable
     # What is too large for a rate limit will never fit, but "too many tokens" with a 429 may fit a minute later.
     phrases = (_TOO_LARGE,) if status == _TOO_MANY else _TOO_LONG_WORDS
@@ -218,8 +238,10 @@ def _advice(error: ErrorBody) -> str:
     """Return the setting to change if the provider rejects one optional parameter by name."""
     if not _UNSUPPORTED.search(error.message) and "unsupported" not in " ".join(error.codes):
         return ""
-    named = (name for name in _SETTINGS if error.param == name or re.search(rf"\b{name}\b", error.message))
-    setting = _SETTINGS.get(next(named, ""), "")
+    places = {name: match.start() for name in _SETTINGS if (match := re.search(rf"\b{name}\b", error.message))}
+    # The first parameter in the message is rejected; a later one may be what to send instead. An inner one is meant.
+    named = error.param if error.param in _SETTINGS else min(places, key=lambda name: places[name], default="")
+    setting = _SETTINGS.get("effort" if "output_config.effort" in error.message else named, "")
     return f". Set {setting} for this judge" if setting else ""
 
 
@@ -233,7 +255,7 @@ def _quotable(codes: Sequence[str], message: str, secrets: Sequence[str], prompt
     if prompt is not None and quotes(text, prompt):
         text = codes[0][:_MESSAGE_CHARS] if codes else ""
         text = "" if any(secret in text for secret in secrets) else text
-    return f": {text}" if text else ""
+    return f": {text.rstrip('.')}" if text else ""
 
 
 def quotes(message: str, prompt: RenderedPrompt) -> bool:

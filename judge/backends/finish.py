@@ -1,12 +1,14 @@
 """How a reply ended: one table of the words that servers use for it, for all backends.
 
 The words are those of OpenAI, Azure, OpenRouter, vLLM, SGLang, llama.cpp, Ollama, LiteLLM, TGI, Anthropic, Bedrock,
-Gemini, Vertex AI, Mistral, Cohere, DeepSeek, Together, GLM and their compatible endpoints. Case does not matter, and
-neither does what some of them write around a word, as in `FinishReason.STOP` or `content_filter: SAFETY`.
+Gemini, Vertex AI, Mistral, Cohere, DeepSeek, Together, GLM, watsonx and their compatible endpoints. Case, dashes and
+underscores do not matter, and neither does what some of them write around a word, as in `FinishReason.STOP` or
+`content_filter: SAFETY`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
@@ -35,10 +37,12 @@ WORDS: Final[Mapping[Finish, tuple[str, ...]]] = MappingProxyType(
         Finish.COMPLETE: (
             *("stop", "end_turn", "stop_sequence", "eos", "eos_token", "endoftext", "complete", "completed", "end"),
             *("tool_calls", "tool_call", "tool_use", "function_call", "word", "matched_stop", "normal"),
+            *("stopped", "done", "finish", "finished", "success", "eos_token_found"),
         ),
         Finish.TRUNCATED: (
             *("length", "max_tokens", "max_output_tokens", "max_completion_tokens", "max_length", "model_length"),
             *("model_context_window_exceeded", "context_length", "limit", "repetition"),
+            *("max_new_tokens", "max_output", "token_limit", "stop_limit", "length_capped"),
         ),
         Finish.FILTERED: (
             *("content_filter", "content_filtered", "safety", "recitation", "blocklist", "prohibited_content", "spii"),
@@ -64,7 +68,7 @@ STATUSES: Final[Mapping[Finish, VerdictStatus]] = MappingProxyType(
     }
 )
 """The status of a reply. One that broke off has none."""
-_FINISHES = {word: finish for finish, words in WORDS.items() for word in words}
+_FINISHES = {word.replace("_", ""): finish for finish, words in WORDS.items() for word in words}
 
 
 def read_finish(word: object) -> Finish:
@@ -82,5 +86,5 @@ def read_finish(word: object) -> Finish:
         return Finish.COMPLETE
     if not isinstance(word, str):
         return Finish.BROKEN
-    plain = word.partition(":")[0].rpartition(".")[2].strip().lower().replace("-", "_").replace(" ", "_")
+    plain = re.sub(r"[-_\s]", "", word.partition(":")[0].rpartition(".")[2].lower())
     return _FINISHES.get(plain, Finish.BROKEN)

@@ -15,6 +15,7 @@ from typing import Any, Final
 from judge.backends.causes import cause_of, chain
 from judge.backends.failures import no_reply
 from judge.domain.errors import CallFailed, ReplyTooLarge, TransportFailed
+from judge.ports.reply_memory import LARGE_BYTES, reserve_memory
 
 REPLY_BYTES: Final = 4 << 20
 """The most bytes of an answer to one call that are read, decompressed."""
@@ -47,11 +48,13 @@ class Endpoint:
     """Azure's version of the API, which also takes the key in a header of its own."""
     further_secrets: tuple[str, ...] = field(default=(), repr=False)
     """Secrets in *headers* and *body*."""
+    proxy: str = field(default="", repr=False)
+    """The address of the HTTP proxy through which requests go. It may have a password."""
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """What no message may contain."""
-        return tuple(secret for secret in (self.api_key, *self.further_secrets) if secret)
+        return tuple(secret for secret in (self.api_key, *self.further_secrets, self.proxy) if secret)
 
 
 def own_headers(headers: Mapping[str, str]) -> Callable[[Any], Awaitable[None]]:
@@ -92,6 +95,8 @@ def no_answer(error: BaseException, unsent: tuple[type[BaseException], ...]) -> 
 async def bounded(chunks: AsyncIterator[bytes], encoding: str, most: int) -> AsyncIterator[bytes]:
     """Yield the body in *chunks*, decompressed from the content-encoding *encoding*, up to *most* bytes.
 
+    A body that turns out to be large waits until there is memory for it.
+
     Raises:
         ReplyTooLarge: The body is larger, compressed or not.
         TransportFailed: The body is damaged or cut, or has an encoding that was not asked for.
@@ -101,6 +106,8 @@ async def bounded(chunks: AsyncIterator[bytes], encoding: str, most: int) -> Asy
     async for chunk in chunks:
         received += len(chunk)
         data = decode(chunk, most - given + 1)
+        if given <= LARGE_BYTES < given + len(data):
+            await reserve_memory(most)
         given += len(data)
         if received > most or given > most:
             raise too_large(most)

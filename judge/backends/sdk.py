@@ -50,6 +50,7 @@ class Sdk:
         all_headers = {"Authorization": f"Bearer {key}", "User-Agent": "judge", **headers, **endpoint.headers}
         http_client = vendor.DefaultAioHttpClient(
             trust_env=False,
+            proxy=endpoint.proxy or None,
             follow_redirects=False,
             timeout=timeout,
             limits=httpx2.Limits(max_connections=max_connections, max_keepalive_connections=max_connections),

@@ -19,19 +19,19 @@ from typing import Any, Final
 from judge.domain.verdict import Usage
 
 _PLACES: Final = ("usage", "usageMetadata", "usage_metadata", "x_groq", "timings", "meta_info")
-_INPUT: Final = (
+INPUT: Final = (
     *("prompt_tokens", "input_tokens", "prompt_eval_count", "promptTokenCount", "inputTokens", "inputTokenCount"),
     *("prompt_n", "tokens_evaluated"),
 )
 _BESIDE_CACHE: Final = frozenset({"input_tokens", "inputTokens"})
 """Words for input that exclude what was read from a cache or written to it, if that is counted at all."""
-_OUTPUT: Final = (
+OUTPUT: Final = (
     *("completion_tokens", "output_tokens", "eval_count", "candidatesTokenCount", "outputTokens", "outputTokenCount"),
     *("predicted_n", "tokens_predicted"),
 )
-_TOTAL: Final = ("total_tokens", "totalTokenCount", "totalTokens")
+TOTAL: Final = ("total_tokens", "totalTokenCount", "totalTokens")
 _REASONING: Final = ("reasoning_tokens",)
-_BESIDE_OUTPUT: Final = ("thoughtsTokenCount",)
+BESIDE_OUTPUT: Final = ("thoughtsTokenCount",)
 _CACHED: Final = ("cached_tokens", "prompt_cache_hit_tokens", "cachedContentTokenCount")
 _READ: Final = ("cache_read_input_tokens", "cacheReadInputTokens")
 _WRITTEN: Final = ("cache_creation_input_tokens", "cacheWriteInputTokens")
@@ -77,9 +77,9 @@ def _candidates(answer: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def _usage(counts: Mapping[str, Any], elapsed_ms: int, *, has_text: bool) -> Usage | None:
     """Return the usage in *counts*, or None if they count nothing."""
-    input_word, sent = _first(counts, _INPUT)
-    _, answered = _first(counts, _OUTPUT)
-    _, total = _first(counts, _TOTAL)
+    input_word, sent = _first(counts, INPUT)
+    _, answered = _first(counts, OUTPUT)
+    _, total = _first(counts, TOTAL)
     if sent is None and answered is None and total is None:
         return None
     written = read = 0
@@ -106,7 +106,7 @@ def _usage(counts: Mapping[str, Any], elapsed_ms: int, *, has_text: bool) -> Usa
 def _output(counts: Mapping[str, Any], sent: int | None, answered: int | None, total: int | None) -> int | None:
     """Return the tokens of the output with the reasoning, or None if nothing says how many there are."""
     reasoning = max(_first(counts, _REASONING)[1] or 0, _detail(counts, _OUTPUT_DETAILS, _REASONING))
-    beside = _first(counts, _BESIDE_OUTPUT)[1] or 0
+    beside = _first(counts, BESIDE_OUTPUT)[1] or 0
     candidates = []
     if answered is not None:
         # Reasoning that is more than the whole completion cannot be a part of it.

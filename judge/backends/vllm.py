@@ -57,7 +57,7 @@ class Vllm:
         self._timeout = aiohttp.ClientTimeout(
             total=None, sock_connect=endpoint.connect_timeout_seconds, sock_read=endpoint.timeout_seconds
         )
-        self._max_connections = endpoint.max_connections
+        self._max_connections, self._proxy = endpoint.max_connections, endpoint.proxy or None
         self._session: aiohttp.ClientSession | None = None
         self._unsent = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
         self._no_answer = (aiohttp.ClientError, OSError)
@@ -114,7 +114,7 @@ class Vllm:
         session = self._session or self._open_session()
         try:
             async with session.request(
-                method, self._url + path, data=body, headers=self._headers, allow_redirects=False
+                method, self._url + path, data=body, headers=self._headers, proxy=self._proxy, allow_redirects=False
             ) as response:
                 status, headers = response.status, response.headers
                 encoding = headers.get("Content-Encoding", "")

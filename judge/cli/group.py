@@ -19,7 +19,7 @@ SERVER = click.Option(
     help="Use this server. By default, the command runs the service in its own process.",
 )
 NO_SERVER = click.Option(["--server"], hidden=True)
-WITHOUT_SERVER = {"demo", "serve", "worker", "migrate"}
+WITHOUT_SERVER = {"demo", "doctor", "serve", "worker", "migrate"}
 """Commands that use no other server; their help does not offer one."""
 CONFIG = click.Option(["--config"], type=click.Path(path_type=Path), help="The configuration file (TOML).")
 

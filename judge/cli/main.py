@@ -24,6 +24,7 @@ def _commands() -> None:
         bundles,
         data,
         demo,
+        doctor,
         export,
         judges,
         listings,

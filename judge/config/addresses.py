@@ -30,6 +30,23 @@ def wrong_address(url: str) -> str:
     return next((f"base_url {problem}" for wrong, problem in problems if url and wrong), "")
 
 
+def wrong_proxy(url: str, *, named: bool = False) -> str:
+    """Return what is wrong with *url* as the address of a proxy, or nothing. The message does not repeat it.
+
+    If it is *named* in the configuration itself, it must not hold a password.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return "proxy is not an address: its port must be a number from 1 to 65535"
+    if named and parts.username is not None:
+        return 'proxy must not hold a user or a password. Name a variable that holds the address: proxy = "env:NAME"'
+    if url and (parts.scheme not in _DEFAULT_PORTS or not parts.hostname or port == 0 or _SPACE.search(url)):
+        return "proxy must look like http://HOST:PORT"
+    return ""
+
+
 def plain_address(url: str) -> str:
     """Return *url* in its plainest form, so that two spellings of one address are equal.
 

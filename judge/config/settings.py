@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError, model_validator
 
-from judge.config.addresses import is_unencrypted, plain_address, wrong_address
+from judge.config.addresses import is_unencrypted, plain_address, wrong_address, wrong_proxy
 from judge.config.extras import resolved, secret_names, wrong_fields, wrong_headers
 from judge.config.problems import closest, wrong_setting
 from judge.domain.defaults import LISTEN_ADDRESS
@@ -85,6 +85,8 @@ class JudgeSettings(_Strict):
     """Further fields of each request. A value `env:NAME` is read from the environment."""
     extra_headers: dict[str, str] = Field(default_factory=dict)
     """Further headers of each request. A value `env:NAME` is read from the environment."""
+    proxy: str = ""
+    """The HTTP proxy through which the endpoint is asked: an address, or `env:NAME`. It is not in the fingerprint."""
     key_env: str = ""
     key_file: Path | None = None
     account: str = ""
@@ -142,12 +144,16 @@ class JudgeSettings(_Strict):
                 return f"the key in {place} holds a line break or another character that no key has"
         for name in self.secret_names():
             if not os.environ.get(name, "").strip():
-                return f"{name}, which extra_body or extra_headers names, is not set"
-        return ""
+                return f"{name}, which extra_body, extra_headers or proxy names, is not set"
+        return f"the address in {self.proxy}: {wrong}" if (wrong := wrong_proxy(self.proxy_address())) else ""
 
     def secret_names(self) -> tuple[str, ...]:
-        """Return the environment variables that values of extra_body and extra_headers name."""
-        return secret_names([self.extra_body, self.extra_headers])
+        """Return the environment variables that values of extra_body, extra_headers and proxy name."""
+        return secret_names([self.extra_body, self.extra_headers, self.proxy])
+
+    def proxy_address(self) -> str:
+        """Return the address of the proxy, or nothing if there is none."""
+        return str(resolved(self.proxy, os.environ))
 
     @property
     def address(self) -> str:
@@ -156,13 +162,14 @@ class JudgeSettings(_Strict):
 
     def _wrong_extras(self) -> str:
         """Return what is wrong with the settings of a request, or nothing."""
-        if self.backend not in EXTENDABLE and (self.identity or self.extra_body or self.extra_headers):
-            return f"identity, extra_body and extra_headers: backend {self.backend} has none of them"
+        if self.backend not in EXTENDABLE and (self.identity or self.extra_body or self.extra_headers or self.proxy):
+            return f"identity, extra_body, extra_headers and proxy: backend {self.backend} has none of them"
         if self.identity and self.backend == "vllm":
             return "identity: the weights that a vllm server reports identify it. Use revision"
         if self.api_version and self.backend != "openai":
             return 'api_version: only backend = "openai" has one'
-        return wrong_fields(self.extra_body) or wrong_headers(self.extra_headers)
+        wrong = "" if secret_names(self.proxy) else wrong_proxy(self.proxy, named=True)
+        return wrong or wrong_fields(self.extra_body) or wrong_headers(self.extra_headers)
 
     @property
     def names_key(self) -> bool:

@@ -17,9 +17,20 @@ LISTED_REJECTIONS = 1000
 """The most rejections that an upload's reply lists. The rest are counted."""
 
 
-def _checked_turns(field_name: str, turns: Sequence[str]) -> None:
-    for text in turns:
-        checked_text(field_name, text)
+def checked_size(n_bytes: int) -> None:
+    """Raise InvalidInput if a row has more than BATCH_BYTES, since no batch can hold it."""
+    if n_bytes > BATCH_BYTES:
+        message = f"the row has {n_bytes:,} bytes; the maximum is {BATCH_BYTES:,} (4 MiB)"
+        raise InvalidInput("row", message, reason="ROW_TOO_LARGE")
+
+
+def check_texts(**fields: Sequence[str]) -> None:
+    """Raise InvalidInput if one of the texts in *fields*, or all of them together, are too large."""
+    for name, texts in fields.items():
+        for text in texts:
+            checked_text(name, text)
+    if 4 * sum(len(text) for texts in fields.values() for text in texts) > BATCH_BYTES:
+        checked_size(sum(len(text.encode("utf-8", "replace")) for texts in fields.values() for text in texts))
 
 
 def _checked_pair(turn: int, left: str, right: str) -> None:
@@ -54,8 +65,11 @@ class Prompt:
             raise InvalidInput(
                 "reference", f"prompt {self.prompt_id!r} has more reference answers than turns", reason="EXTRA_TURN"
             )
-        _checked_turns("turns", self.turns)
-        _checked_turns("reference", self.reference)
+        check_texts(turns=self.turns, reference=self.reference)
+        if self.category:
+            checked_name("category", self.category)
+        for tag in self.tags:
+            checked_name("tags", tag)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +90,7 @@ class Output:
             )
         if self.sample < 0:
             raise InvalidInput("sample", f"sample {self.sample} is negative", reason="INVALID_SAMPLE")
-        _checked_turns("turns", self.turns)
+        check_texts(turns=self.turns)
 
 
 @dataclass(frozen=True, slots=True)

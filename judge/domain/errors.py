@@ -48,6 +48,10 @@ class JudgeError(Exception):
         self.fields = fields
 
 
+UNSTORABLE = "UNSTORABLE_VALUE"
+"""The reason of an InvalidInput for a value that a database cannot keep."""
+
+
 class InvalidInput(JudgeError):
     """Raised when a request or a row is wrong. *field* names the part that is."""
 

@@ -14,9 +14,13 @@ _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
 def checked_name(field: str, name: str) -> str:
-    """Return *name*. Raises InvalidInput if it is empty or longer than 256 bytes."""
+    """Return *name*. Raises InvalidInput if it is empty, longer than 256 bytes, or has a NUL character."""
     if not name:
         raise InvalidInput(field, f"{field} is empty", reason="EMPTY_NAME")
+    if "\0" in name:
+        raise InvalidInput(
+            field, f"{field} {name[:40]!r} has a NUL character, which no store can keep", reason="INVALID_CHARACTER"
+        )
     if len(name) * 4 > NAME_BYTES and len(name.encode()) > NAME_BYTES:
         raise InvalidInput(field, f"{field} {name[:40]!r}... is longer than {NAME_BYTES} bytes", reason="NAME_TOO_LONG")
     return name

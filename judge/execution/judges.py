@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from judge.domain.judge import JudgeCard, JudgeDefinition, RenderedPrompt
@@ -25,6 +25,9 @@ class JudgeAtWork:
     account: Account
     slots: Slots
     memory_limit: MemoryLimit
+    """The limit on prompts in flight."""
+    reply_limit: MemoryLimit = field(default_factory=MemoryLimit)
+    """The limit on large replies in flight."""
     rule: Rule | None = None
     """Computes the reply at once, for a judge that needs no provider."""
 

@@ -22,8 +22,10 @@ from judge.execution.cost import characters, likely_tokens, worst_call
 from judge.execution.judge_call import Work, judge_comparison, settle_by_rule, settle_from_store
 from judge.execution.judges import JudgeAtWork, Rule
 from judge.execution.progress import Failures, Settlements, Waits, explain_outage, explain_rest
+from judge.execution.slots import LargeReply
 from judge.ports.clock import Clock
 from judge.ports.records import Fence, Permit, PermitRequest, Setback, Settled
+from judge.ports.reply_memory import limit_replies
 from judge.ports.store import RunStore
 
 LEASE = 10.0
@@ -246,6 +248,8 @@ class ShardRunner:
     async def _call(self, work: Work, attempt: int, requested_at: float) -> Sequence[Work]:
         """Judge *work* as the *attempt* that its permit granted. Returns *work* if it must be requested again."""
         again: Sequence[Work] = ()
+        large = LargeReply(self._judge.reply_limit)
+        limit_replies(large.reserve)
         try:
             held = await self._judge.memory_limit.take(characters(work.shown))
             try:
@@ -279,6 +283,7 @@ class ShardRunner:
             if not tolerated:
                 raise
         finally:
+            large.give_back()
             self._judge.slots.give(1)
         if settled.reply is not None:
             self._failures.note_answer()

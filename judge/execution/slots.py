@@ -1,4 +1,4 @@
-"""Limits on what is in flight at the same time: slots for calls, shared fairly, and bytes of prompts."""
+"""Limits on what is in flight at the same time: slots for calls, shared fairly, and bytes of prompts and replies."""
 
 from __future__ import annotations
 
@@ -97,14 +97,14 @@ class Slots:
 
 
 class MemoryLimit:
-    """Allows at most *size* bytes of prompts in flight; a prompt that is larger than that goes alone."""
+    """Allows at most *size* bytes of prompts or of large replies in flight; what is larger than that goes alone."""
 
     def __init__(self, size: int = 256 * 1024 * 1024) -> None:
         self._size = self._free = size
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     async def take(self, size: int) -> int:
-        """Wait until a prompt of *size* bytes may be in flight; returns the bytes to give back afterward."""
+        """Wait until *size* bytes may be in flight; returns the bytes to give back afterward."""
         size = min(size, self._size)
         while self._free < size:
             served: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -120,3 +120,21 @@ class MemoryLimit:
             served = self._waiting.popleft()
             if not served.done():
                 served.set_result(None)
+
+
+class LargeReply:
+    """The memory that one call holds from the moment at which its reply turns out to be large until it is stored."""
+
+    def __init__(self, limit: MemoryLimit) -> None:
+        self._limit = limit
+        self._held = 0
+
+    async def reserve(self, n_bytes: int) -> None:
+        """Wait until *n_bytes* are free, unless the call has reserved some already."""
+        if not self._held:
+            self._held = await self._limit.take(n_bytes)
+
+    def give_back(self) -> None:
+        """Give back what is held."""
+        self._limit.give(self._held)
+        self._held = 0

@@ -19,7 +19,10 @@ class RowReader(Protocol):
     async def read_prompts(
         self, tenant: str, name: str, revision: int, after: int, limit: int
     ) -> list[tuple[int, Prompt]]:
-        """Return a page of rows in upload order, each with its row id. *after* is the last row id read (0 to begin)."""
+        """Return a page of rows in upload order, each with its row id. *after* is the last row id read (0 to begin).
+
+        It has fewer than *limit* if their texts are large, and is empty only if there are no more.
+        """
         ...
 
     async def read_outputs(

@@ -17,21 +17,28 @@ class VerdictStore(Protocol):
     """Verdicts of runs, judges and datasets, and the parsed verdicts of their replies."""
 
     async def run_answers(self, row: int, after: int, limit: int) -> list[tuple[int, int, StoredAnswer]]:
-        """Return a page of a run's replies after position *after*: position, place of the judge, and answer."""
+        """Return a page of a run's replies after position *after*: position, place of the judge, and answer.
+
+        It has fewer than *limit* if they are large, and is empty only if there are no more.
+        """
         ...
 
     async def add_parsed_verdicts(self, tenant: str, parsed_verdicts: Sequence[tuple[int, ParsedVerdict]]) -> None:
         """Add pairs of an answer's id and a parsed verdict of it. Those that exist stay as they are."""
         ...
 
-    async def verdicts(
-        self, row: int, query: VerdictQuery, *, after: int, limit: int, by_revision: bool = False
-    ) -> list[Verdict]:
+    async def verdicts(self, row: int, query: VerdictQuery, *, after: int, limit: int) -> list[Verdict]:
         """Return a page of verdicts after position *after* (-1 to begin), sorted by position.
 
-        With *by_revision*, return those after revision *after*, sorted by revision. Revisions are returned completely,
-        so a page has more than *limit* verdicts if one revision does.
+        It has fewer than *limit* if their replies are large or *query* asks for outcomes. It is empty only if there
+        are no more.
         """
+        ...
+
+    async def verdicts_by_revision(
+        self, row: int, query: VerdictQuery, *, after: tuple[int, int], limit: int
+    ) -> list[Verdict]:
+        """Return a page like that of `verdicts`, sorted by revision and position, after a revision and a position."""
         ...
 
     async def judge_verdicts(self, tenant: str, dataset: str, judge: str) -> list[Verdict]:

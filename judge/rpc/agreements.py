@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +25,7 @@ from judge.rpc import decode
 from judge.rpc.datasets import TENANT
 from judge.rpc.encode_agreement import encode_agreement, encode_disagreement
 from judge.rpc.labels import Labels
+from judge.rpc.pages import PAGE_BYTES
 from judge.votes.sources import votes_of
 from judge.votes.votes import SourceVotes
 
@@ -98,11 +100,18 @@ class AgreementServicer(agreement_service_pb2_grpc.AgreementServiceServicer):
         least, part = max(request.least_votes, 1), decode.part(request.slice)
         rows = await load_disagreements(self._store, TENANT, dataset, source, target, part, least)
         begin, size = decode.page_token(request.page_token, 0), decode.page_size(request.page_size)
-        page = await load_details(self._store, TENANT, dataset, source, target, rows[max(begin, 0) :][:size])
-        return pb.ListDisagreementsResponse(
-            disagreements=[encode_disagreement(row) for row in page],
-            next_page_token=str(begin + size) if begin + size < len(rows) else "",
-        )
+        page: list[pb.Disagreement] = []
+        n_bytes = 0
+        details = load_details(self._store, TENANT, dataset, source, target, rows[begin : begin + size])
+        async with aclosing(details) as detailed:
+            async for row in detailed:
+                message = encode_disagreement(row)
+                n_bytes += message.ByteSize()
+                if page and n_bytes > PAGE_BYTES:
+                    break
+                page.append(message)
+        more = begin + len(page) < len(rows)
+        return pb.ListDisagreementsResponse(disagreements=page, next_page_token=str(begin + len(page)) if more else "")
 
     def _family(self, name: str, source: SourceVotes) -> tuple[str, ...]:
         """Return the contestants in the family configured for *name* that *source* has an outcome of."""

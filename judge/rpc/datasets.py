@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Protocol, TypeVar
 
 from judge.api.v1 import dataset_service_pb2 as pb
@@ -17,6 +19,7 @@ from judge.domain.dataset import (
     ImportedVerdict,
     Label,
     Rejection,
+    checked_size,
 )
 from judge.domain.errors import InvalidInput
 from judge.domain.names import checked_id, checked_name, resource_id
@@ -25,14 +28,16 @@ from judge.execution.detached import DetachedTasks
 from judge.ports.store import Store
 from judge.prompts.parse import own_parser, parse
 from judge.prompts.rubrics import RUBRICS
-from judge.rpc import decode, encode, rows
+from judge.rpc import decode, rows
+from judge.rpc.encode_dataset import dataset
 from judge.rpc.labels import label_columns
+from judge.rpc.pages import batches, first_page
 
 R = TypeVar("R")
 R_contra = TypeVar("R_contra", contravariant=True)
 TENANT = "default"
 READ_ROWS = 200
-"""Rows in a message of ReadDataset."""
+"""The most rows in a message of ReadDataset."""
 
 
 class _Add(Protocol[R_contra]):
@@ -99,21 +104,20 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
     async def CreateDataset(self, request: pb.CreateDatasetRequest, context: Any) -> pb.CreateDatasetResponse:
         """Create an empty dataset."""
         created = await self._store.create_dataset(TENANT, checked_id("dataset_id", request.dataset_id))
-        return pb.CreateDatasetResponse(dataset=encode.dataset(created, TENANT))
+        return pb.CreateDatasetResponse(dataset=dataset(created, TENANT))
 
     async def GetDataset(self, request: pb.GetDatasetRequest, context: Any) -> pb.GetDatasetResponse:
         """Return a dataset."""
         summary = await self._store.dataset(TENANT, _name(request.name))
-        return pb.GetDatasetResponse(dataset=encode.dataset(summary, TENANT))
+        return pb.GetDatasetResponse(dataset=dataset(summary, TENANT))
 
     async def ListDatasets(self, request: pb.ListDatasetsRequest, context: Any) -> pb.ListDatasetsResponse:
         """List datasets by name."""
         size = decode.page_size(request.page_size)
         summaries = await self._store.datasets(TENANT, request.page_token, size + 1)
-        more = summaries[size - 1].name if len(summaries) > size else ""
-        return pb.ListDatasetsResponse(
-            datasets=[encode.dataset(d, TENANT) for d in summaries[:size]], next_page_token=more
-        )
+        page = first_page(dataset(summary, TENANT) for summary in summaries[:size])
+        more = summaries[len(page) - 1].name if len(summaries) > len(page) else ""
+        return pb.ListDatasetsResponse(datasets=page, next_page_token=more)
 
     async def DeleteDataset(self, request: pb.DeleteDatasetRequest, context: Any) -> pb.DeleteDatasetResponse:
         """Delete a dataset with its runs. The deletion continues if the caller goes away."""
@@ -233,10 +237,12 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
         size = 0
         for number, row in enumerate(rows, begin):
             try:
-                decoded.append(decode_row(row))
+                decoded_row = decode_row(row)
+                checked_size(row.ByteSize())
             except InvalidInput as error:
                 upload.reject(Rejection(row=number, field=error.field, reason=error.reason, message=error.message))
             else:
+                decoded.append(decoded_row)
                 places.append(number)
                 size += row.ByteSize()
         if size > BATCH_BYTES:
@@ -273,9 +279,10 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
             after = 0
             while page := await reader(TENANT, name, revision, after, READ_ROWS):
                 after = page[-1][0]
-                reply = pb.ReadDatasetResponse(revision=revision)
-                getattr(reply, place).extend(encoder(row) for _, row in page)
-                yield reply
+                for batch in batches(encoder(row) for _, row in page):
+                    reply = pb.ReadDatasetResponse(revision=revision)
+                    getattr(reply, place).extend(batch)
+                    yield reply
         if not wanted or pb.DATASET_PART_LABELS in wanted:
             async for reply in self._labels(name, revision):
                 yield reply
@@ -284,13 +291,9 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
         after = 0
         while page := await self._store.read_labels(TENANT, name, revision, after, READ_ROWS):
             after = page[-1][0]
-            reply = pb.ReadDatasetResponse(revision=revision, label_source=page[0][1])
-            for _, source, label in page:
-                if source != reply.label_source:
-                    yield reply
-                    reply = pb.ReadDatasetResponse(revision=revision, label_source=source)
-                reply.labels.append(rows.label(label))
-            yield reply
+            for source, group in groupby(page, itemgetter(1)):
+                for batch in batches(rows.label(label) for _, _, label in group):
+                    yield pb.ReadDatasetResponse(revision=revision, label_source=source, labels=batch)
 
 
 def _in_columns(message: Any) -> int:

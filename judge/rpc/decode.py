@@ -15,7 +15,7 @@ from judge.api.v1 import (
     run_service_pb2,
     verdict_pb2,
 )
-from judge.domain.dataset import ImportedVerdict, Label, ListedComparison, Output, Prompt
+from judge.domain.dataset import ImportedVerdict, Label, ListedComparison, Output, Prompt, check_texts
 from judge.domain.errors import InvalidInput
 from judge.domain.names import resource_id
 from judge.domain.outcome import (
@@ -338,7 +338,10 @@ def _given(**fields: Any) -> dict[str, Any]:  # whatever the fields hold
 
 
 def inline(message: judge_service_pb2.InlineComparison) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """Return the prompt, left and right texts of a comparison, which must have the same number of turns."""
+    """Return the prompt, left and right texts of a comparison, which must have the same number of turns.
+
+    Raises InvalidInput if they have not, or are larger than those of a dataset may be.
+    """
     prompt_texts, left, right = tuple(message.prompt), tuple(message.left), tuple(message.right)
     if not prompt_texts or len(prompt_texts) != len(left) or len(prompt_texts) != len(right):
         raise InvalidInput(
@@ -346,4 +349,7 @@ def inline(message: judge_service_pb2.InlineComparison) -> tuple[tuple[str, ...]
             "prompt, left and right must have the same number of turns, at least 1",
             reason="MISSING_TURN",
         )
+    check_texts(prompt=prompt_texts, reference=tuple(message.reference))
+    check_texts(left=left)
+    check_texts(right=right)
     return prompt_texts, left, right

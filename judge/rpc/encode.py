@@ -8,13 +8,11 @@ from dataclasses import asdict
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from judge.api.v1 import (
-    dataset_service_pb2,
     judge_service_pb2,
     outcome_pb2,
     run_service_pb2,
     verdict_pb2,
 )
-from judge.domain.dataset import DatasetSummary
 from judge.domain.judge import JudgeCard, JudgeDefinition, RenderedPrompt, RubricVariant, Sampling
 from judge.domain.run import Pairing, Run, RunSpec
 from judge.domain.verdict import ParsedVerdict, PresentationNames, Reply, Verdict
@@ -24,6 +22,10 @@ from judge.rpc.encode_counts import counts, spending
 from judge.rpc.enum_words import value
 from judge.runs.estimate import RunEstimate
 from judge.votes.votes import Part, SourceVotes
+
+VERDICT_BYTES = 12 * 1024 * 1024
+"""The size of a verdict beyond which the reasons of its parsed verdicts are cut. Its raw reply is always whole."""
+REASON_CHARS = 10_000
 
 
 def timestamp(seconds: float) -> Timestamp:
@@ -37,41 +39,6 @@ def interval(low: float | None, high: float | None) -> outcome_pb2.Interval | No
     """Encode an interval; None if both ends are unknown. An unknown end is absent."""
     ends = [None if end is None or math.isnan(end) else end for end in (low, high)]
     return None if ends == [None, None] else outcome_pb2.Interval(low=ends[0], high=ends[1])
-
-
-def dataset(summary: DatasetSummary, tenant: str) -> dataset_service_pb2.Dataset:
-    """Encode a dataset."""
-    return dataset_service_pb2.Dataset(
-        name=f"datasets/{summary.name}",
-        revision=summary.revision,
-        create_time=timestamp(summary.create_time),
-        prompts=summary.prompts,
-        outputs=summary.outputs,
-        labels=summary.labels,
-        verdicts=summary.verdicts,
-        comparisons=summary.comparisons,
-        contestants=[
-            dataset_service_pb2.ContestantCount(contestant=name, outputs=n)
-            for name, n in sorted(summary.contestants.items())
-        ],
-        categories=[
-            dataset_service_pb2.CategoryCount(category=name, prompts=n)
-            for name, n in sorted(summary.categories.items())
-        ],
-        annotators=[
-            dataset_service_pb2.AnnotatorCount(
-                annotator=name,
-                kind=kind.value,  # type: ignore[arg-type]  # the wire has the same numbers
-                labels=n,
-            )
-            for (name, kind), n in sorted(summary.annotators.items())
-        ],
-        recorded_judges=[
-            dataset_service_pb2.RecordedJudgeCount(judge=name, verdicts=n)
-            for name, n in sorted(summary.recorded_judges.items())
-        ],
-        tenant=tenant,
-    )
 
 
 def sampling(settings: Sampling) -> judge_service_pb2.Sampling:
@@ -300,7 +267,7 @@ def verdict(row: Verdict, run_id: str = "", *, full: bool = True) -> verdict_pb2
     reply, parsed_verdict = row.reply or Reply(""), row.parsed_verdict
     usage = reply.usage
     probability = _left(parsed_verdict, row) if parsed_verdict else None
-    return verdict_pb2.Verdict(
+    message = verdict_pb2.Verdict(
         name=f"runs/{run_id}/verdicts/{row.position}" if run_id else "",
         judge=f"judges/{row.judge}",
         presentation=presentation(row.presentation),
@@ -334,6 +301,10 @@ def verdict(row: Verdict, run_id: str = "", *, full: bool = True) -> verdict_pb2
         position=row.position,
         logprobs=[verdict_pb2.TokenLogprob(token=token, logprob=log) for token, log in reply.logprobs] if full else [],
     )
+    if message.ByteSize() > VERDICT_BYTES:
+        for each in message.parsed_verdicts:
+            each.reason = each.reason[:REASON_CHARS]
+    return message
 
 
 def _left(parsed_verdict: ParsedVerdict, row: Verdict) -> float | None:

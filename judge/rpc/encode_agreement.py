@@ -12,6 +12,7 @@ from judge.api.v1 import agreement_service_pb2, leaderboard_pb2, outcome_pb2
 from judge.domain.outcome import Outcome
 from judge.rpc import rows
 from judge.rpc.encode import coverage, interval, part, verdict
+from judge.rpc.pages import cut_texts
 from judge.stats.agreement import AgreementFigure
 from judge.stats.alternative import Alternative
 from judge.stats.calibration import Calibration
@@ -249,9 +250,9 @@ def _alternative(test: Alternative, names: Sequence[str]) -> agreement_service_p
 
 
 def encode_disagreement(row: Disagreement) -> agreement_service_pb2.Disagreement:
-    """Encode a comparison on which two sources disagree."""
+    """Encode a comparison on which two sources disagree. Texts are cut if it is too large for a message."""
     key = row.key
-    return agreement_service_pb2.Disagreement(
+    message = agreement_service_pb2.Disagreement(
         presentation=outcome_pb2.Presentation(
             prompt_id=key.prompt_id,
             turn=key.turn,
@@ -273,6 +274,8 @@ def encode_disagreement(row: Disagreement) -> agreement_service_pb2.Disagreement
         left=row.left,
         right=row.right,
     )
+    cut_texts(message)
+    return message
 
 
 def _figure(row: Figure, report: Report) -> agreement_service_pb2.AgreementFigure:

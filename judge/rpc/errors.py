@@ -15,6 +15,7 @@ from google.rpc import error_details_pb2, status_pb2
 from judge.domain import errors
 from judge.log.events import logger
 from judge.rpc.handlers import Wrapped
+from judge.rpc.texts import check_texts
 from judge.stats.errors import StatisticsError
 
 DOMAIN = "judge.api.v1"
@@ -111,7 +112,10 @@ class _TranslatingHandler(Wrapped):
                 yield reply
 
     def _decoded(self, request: Any) -> Any:
-        return _check_requests(request) if self.request_streaming else _check_request(request)
+        if self.request_streaming:
+            return _check_requests(request)
+        check_texts(_check_request(request))
+        return request
 
 
 @contextlib.asynccontextmanager

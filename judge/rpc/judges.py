@@ -18,6 +18,7 @@ from judge.execution.single import Single, SingleRequest
 from judge.ports.store import Store
 from judge.rpc import decode, encode
 from judge.rpc.datasets import TENANT
+from judge.rpc.pages import first_page
 from judge.runs.lifecycle import RunLifecycle
 
 STREAMED_CALLS = 64
@@ -36,8 +37,9 @@ class JudgeServicer(judge_service_pb2_grpc.JudgeServiceServicer):
         cards = {**recorded, **self._judges.cards()}
         size = decode.page_size(request.page_size)
         names = [name for name in sorted(cards) if name > request.page_token]
-        more = names[size - 1] if len(names) > size else ""
-        return pb.ListJudgesResponse(judges=[encode.judge(cards[n]) for n in names[:size]], next_page_token=more)
+        page = first_page(encode.judge(cards[name]) for name in names[:size])
+        more = names[len(page) - 1] if len(names) > len(page) else ""
+        return pb.ListJudgesResponse(judges=page, next_page_token=more)
 
     async def GetJudge(self, request: pb.GetJudgeRequest, context: Any) -> pb.GetJudgeResponse:
         """Return a judge with its rubric."""

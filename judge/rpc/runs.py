@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from judge.api.v1 import run_service_pb2 as pb
 from judge.api.v1 import run_service_pb2_grpc, verdict_pb2
+from judge.domain.errors import InvalidInput
 from judge.domain.names import resource_id
 from judge.domain.run import PairPolicy
 from judge.domain.verdict import Verdict
@@ -14,19 +15,24 @@ from judge.planning.inputs import build_plan
 from judge.planning.plan import Plan
 from judge.planning.rounds import Rounds, load_rounds
 from judge.ports.clock import Clock
+from judge.ports.records import VerdictQuery
 from judge.ports.store import Store
 from judge.ranking.compute import Fits
 from judge.rpc import decode, encode
 from judge.rpc.datasets import TENANT
+from judge.rpc.pages import batches, first_page
 from judge.rpc.plans import plan_batches
 from judge.rpc.standings import Standings
 from judge.runs.lifecycle import RunLifecycle
 from judge.runs.reparse import reparse
 from judge.runs.watch import Watcher
 
-PAGE_BYTES = 1024 * 1024
-"""The maximum size in bytes of a page or a batch of verdicts."""
 NEWEST = 0
+SPEC_BYTES = 1024 * 1024
+"""The most bytes in the specification of a run, which is part of every message about it."""
+STREAM_ROWS = 1000
+ALL_POSITIONS = 2**31 - 1
+"""A position after every other."""
 
 
 class RunServicer(run_service_pb2_grpc.RunServiceServicer):
@@ -50,6 +56,9 @@ class RunServicer(run_service_pb2_grpc.RunServiceServicer):
         """Create a run, or return the one that was created with the same request id."""
         spec = decode.run_spec(request.run)
         body = encode.run_spec(spec).SerializeToString(deterministic=True)
+        if len(body) > SPEC_BYTES:
+            message = f"the run has {len(body):,} bytes; the maximum is {SPEC_BYTES:,} (1 MiB). Name fewer things in it"
+            raise InvalidInput("run", message, reason="RUN_TOO_LARGE")
         run = await self._runs.create(TENANT, spec, request.request_id, body)
         return pb.CreateRunResponse(run=encode.run(run, TENANT))
 
@@ -64,8 +73,9 @@ class RunServicer(run_service_pb2_grpc.RunServiceServicer):
         runs = await self._store.runs(
             TENANT, decode.run_query(request), decode.page_token(request.page_token, NEWEST), size + 1
         )
-        more = str(runs[size - 1].row) if len(runs) > size else ""
-        return pb.ListRunsResponse(runs=[encode.run(r, TENANT) for r in runs[:size]], next_page_token=more)
+        page = first_page(encode.run(run, TENANT) for run in runs[:size])
+        more = str(runs[len(page) - 1].row) if len(runs) > len(page) else ""
+        return pb.ListRunsResponse(runs=page, next_page_token=more)
 
     async def WatchRun(self, request: pb.WatchRunRequest, context: Any) -> AsyncIterator[pb.WatchRunResponse]:
         """Stream complete snapshots until the run ends."""
@@ -101,11 +111,12 @@ class RunServicer(run_service_pb2_grpc.RunServiceServicer):
         size = decode.page_size(request.page_size)
         query = decode.verdict_query(request.filter)
         after = decode.page_token(request.page_token, -1)
-        verdicts = await self._store.verdicts(run.row, query, after=after, limit=size + 1)
+        verdicts = await self._store.verdicts(run.row, query, after=after, limit=size)
         full = request.view == verdict_pb2.VERDICT_VIEW_FULL
-        page, whole = _first_page([encode.verdict(v, run.run_id, full=full) for v in verdicts[:size]])
-        more = not whole or len(verdicts) > size
-        return pb.ListVerdictsResponse(verdicts=page, next_page_token=str(page[-1].position) if more else "")
+        page = first_page(encode.verdict(verdict, run.run_id, full=full) for verdict in verdicts)
+        last = page[-1].position if page else after
+        more = page and (len(page) < len(verdicts) or await self._store.verdicts(run.row, query, after=last, limit=1))
+        return pb.ListVerdictsResponse(verdicts=page, next_page_token=str(last) if more else "")
 
     async def StreamVerdicts(
         self,
@@ -120,16 +131,25 @@ class RunServicer(run_service_pb2_grpc.RunServiceServicer):
         while True:
             if snapshots is not None:
                 run, _ = await anext(snapshots, (run, 0.0))
-            while verdicts := await self._store.verdicts(run.row, query, after=after, limit=1000, by_revision=True):
-                for batch, last in _batches(verdicts, run.run_id, full=full):
+            async for verdicts, whole in self._by_revision(run.row, query, after):
+                for batch, after in _batches(verdicts, run.run_id, whole=whole, full=full):
                     # The token is that of the last revision that was sent completely.
-                    yield pb.StreamVerdictsResponse(verdicts=batch, page_token=str(last))
-                after = verdicts[-1].revision
+                    yield pb.StreamVerdictsResponse(verdicts=batch, page_token=str(after))
             if request.follow:
                 # Show that the stream is alive even while there are no new verdicts.
                 yield pb.StreamVerdictsResponse(page_token=str(after))
             if snapshots is None or run.state.ended:
                 return
+
+    async def _by_revision(
+        self, run: int, query: VerdictQuery, after: int
+    ) -> AsyncIterator[tuple[list[Verdict], bool]]:
+        """Yield pages of verdicts after revision *after*, and whether the last revision of a page is complete."""
+        place = after, ALL_POSITIONS
+        while page := await self._store.verdicts_by_revision(run, query, after=place, limit=STREAM_ROWS):
+            place = page[-1].revision, page[-1].position
+            following = await self._store.verdicts_by_revision(run, query, after=place, limit=1)
+            yield page, not following or following[0].revision > page[-1].revision
 
     async def ReadPlan(
         self,
@@ -147,30 +167,21 @@ class RunServicer(run_service_pb2_grpc.RunServiceServicer):
             yield batch
 
 
-def _batches(verdicts: list[Verdict], run_id: str, *, full: bool) -> list[tuple[list[verdict_pb2.Verdict], int]]:
-    batches: list[tuple[list[verdict_pb2.Verdict], int]] = []
-    rows: list[verdict_pb2.Verdict] = []
-    size, done = 0, verdicts[0].revision - 1
-    for i, verdict in enumerate(verdicts):
-        row = encode.verdict(verdict, run_id, full=full)
-        if rows and size + row.ByteSize() > PAGE_BYTES:
-            batches.append((rows, done))
-            rows, size = [], 0
-        rows.append(row)
-        size += row.ByteSize()
-        if i + 1 == len(verdicts) or verdicts[i + 1].revision != verdict.revision:
-            done = verdict.revision
-    batches.append((rows, done))
-    return batches
+def _batches(
+    verdicts: list[Verdict], run_id: str, *, whole: bool, full: bool
+) -> Iterator[tuple[list[verdict_pb2.Verdict], int]]:
+    """Yield batches of *verdicts*, each with the last revision that is complete with it.
 
-
-def _first_page(rows: list[verdict_pb2.Verdict]) -> tuple[list[verdict_pb2.Verdict], bool]:
-    size = 0
-    for i, row in enumerate(rows):
-        size += row.ByteSize()
-        if size > PAGE_BYTES and i:
-            return rows[:i], False
-    return rows, True
+    *whole* says whether the last revision of *verdicts* is.
+    """
+    revisions = [verdict.revision for verdict in verdicts]
+    complete = revisions[0] - 1
+    n_rows = 0
+    for batch in batches(encode.verdict(verdict, run_id, full=full) for verdict in verdicts):
+        n_rows += len(batch)
+        ended = whole if n_rows == len(verdicts) else revisions[n_rows] > revisions[n_rows - 1]
+        complete = max(complete, revisions[n_rows - 1] - (not ended))
+        yield batch, complete
 
 
 def _id(name: str, field: str = "name") -> str:

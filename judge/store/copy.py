@@ -26,8 +26,8 @@ from judge.store.postgresql import EXECUTING, is_postgresql, opening, postgresql
 from judge.store.schema import metadata
 from judge.store.sqlite import SQLITE_FILE, file_of, sqlite_engine
 
-FETCHED = 256
-"""Rows in memory at once."""
+FETCHED = 64
+"""Rows in memory at once. The largest ones have 4 MiB."""
 WAITING = "-c lock_timeout=5s"
 OTHERS = f"""
     SELECT count(*) FROM pg_stat_activity a

@@ -20,6 +20,7 @@ from judge.store.connections import Connections
 from judge.store.definitions import to_imported, to_label, to_listed
 from judge.store.interning import intern, known_ids, tenant_id
 from judge.store.revisions import GONE, Row, chunks, dataset_row, valid_at, valid_now
+from judge.store.rows import characters_in, rows_that_fit
 
 
 class Datasets:
@@ -114,7 +115,8 @@ class Datasets:
     async def _page(self, table: Table, tenant: str, name: str, revision: int, after: int, limit: int) -> Sequence[Any]:
         def work(c: Connection) -> Sequence[Any]:
             there = valid_at(table, dataset_row(c, tenant, name)["id"], revision)
-            return c.execute(select(table).where(there, table.c.id > after).order_by(table.c.id).limit(limit)).all()
+            query = select(table).where(there, table.c.id > after).order_by(table.c.id).limit(limit)
+            return rows_that_fit(c, query, lambda row: sum(map(characters_in, row)))
 
         return await self._db.read(work)
 

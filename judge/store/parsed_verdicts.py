@@ -12,7 +12,7 @@ from judge.store import schema as s
 from judge.store.connections import Connections
 from judge.store.interning import tenant_id
 from judge.store.many_rows import insert_rows
-from judge.store.rows import PARSED_VERDICT, parsed_verdict_row, parsed_verdicts_of, reply_of
+from judge.store.rows import PARSED_VERDICT, parsed_verdict_row, parsed_verdicts_of, reply_of, rows_that_fit
 
 
 class ParsedVerdicts:
@@ -32,7 +32,7 @@ class ParsedVerdicts:
                 .order_by(i.position)
                 .limit(limit)
             )
-            rows = c.execute(query).all()
+            rows = rows_that_fit(c, query, lambda row: len(row.raw))
             parsed_verdicts = parsed_verdicts_of(c, [answer.id for answer in rows])
             return [
                 (

@@ -1,7 +1,8 @@
 """PostgreSQL: several processes write at once in short transactions, and repeat those that conflict.
 
 A paused client must not block everybody. So PostgreSQL ends write transactions that are idle for two seconds, waits at
-most five seconds for a lock, and lets a write take at most ten. Only `judge migrate` migrates the schema.
+most five seconds for a lock, and lets a write take at most ten. Before version 17, which can limit a transaction, each
+statement of a write may take that long. Only `judge migrate` migrates the schema.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, exc, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_url
 
-from judge.domain.errors import StoreAway, StoreFailed, StoreFull, StoreHeld
+from judge.domain.errors import UNSTORABLE, InvalidInput, StoreAway, StoreFailed, StoreFull, StoreHeld
 from judge.store.migrate import check_schema, migrate_shared
 
 T = TypeVar("T")
@@ -22,12 +24,19 @@ SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
 THREADS = 4
 """The number of threads that write, and of those that read. Each has its own connection."""
 TRIES = 5
-WRITING = "-c idle_in_transaction_session_timeout=2s -c lock_timeout=5s -c transaction_timeout=10s"
-READ_ONLY = "-c idle_in_transaction_session_timeout=30s -c lock_timeout=5s -c transaction_timeout=120s"
-READ_ONLY += " -c default_transaction_read_only=on"
+OLDEST = 14
+"""The oldest version that works. The tests run on 15 to 18."""
+LIMITS_TRANSACTIONS = 170000
+"""The first version that can limit how long a transaction takes, as its server_version."""
+WRITING = "-c idle_in_transaction_session_timeout=2s -c lock_timeout=5s"
+WRITE_SECONDS = 10
+READ_ONLY = "-c idle_in_transaction_session_timeout=30s -c lock_timeout=5s -c default_transaction_read_only=on"
+READ_SECONDS = 120
 DISK_FULL = "53100"
 GONE = ("08", "57P", "25P03", "25P04")
 """The server is stopping or starting, the connection is lost, or the transaction was idle or open for too long."""
+WRONG_VALUE = ("22", "54")
+"""A value is none of its column's type, such as a text with NUL, or too large for an index."""
 UNKNOWN = ("42703", "42P01")
 """A column or a table does not exist: somebody may have migrated the store while this process was running."""
 CONFLICTS = ("40001", "40P01", "55P03", "23505")
@@ -51,13 +60,14 @@ class PostgresqlConnections:
 
     def __init__(self, url: str) -> None:
         self.full = False
-        self._writing = postgresql_engine(url, WRITING, "READ COMMITTED")
-        self._read_only = postgresql_engine(url, READ_ONLY, "REPEATABLE READ")
+        self._writing = postgresql_engine(url, WRITING, "READ COMMITTED", seconds=WRITE_SECONDS)
+        self._read_only = postgresql_engine(url, READ_ONLY, "REPEATABLE READ", seconds=READ_SECONDS)
         self._writers = ThreadPoolExecutor(THREADS, thread_name_prefix="store-writer")
         self._readers = ThreadPoolExecutor(THREADS, thread_name_prefix="store-reader")
         self._checker = ThreadPoolExecutor(1, thread_name_prefix="store-checker")
         try:
             with opening(url), self._read_only.connect() as connection:
+                check_version(connection)
                 check_schema(connection)
         except BaseException:
             self._release()
@@ -112,7 +122,18 @@ def _transact(engine: Engine, work: Callable[[Connection], T]) -> T:
         if _state(error).startswith(UNKNOWN):
             with engine.connect() as connection:
                 _check_schema(connection)
+        if isinstance(error, exc.DataError) or _state(error).startswith(WRONG_VALUE):
+            raise InvalidInput("request", f"the store cannot keep a value: {error.orig}", reason=UNSTORABLE) from error
         raise _kind(error)(f"the store failed: {error.orig}") from error
+
+
+def check_version(connection: Connection) -> None:
+    """Raise StoreFailed if the database is older than this release works with."""
+    version = int(connection.exec_driver_sql("SHOW server_version_num").scalar() or 0) // 10_000
+    if version < OLDEST:
+        raise StoreFailed(
+            f"the database is PostgreSQL {version}, but judge needs version {OLDEST} or later: upgrade it"
+        )
 
 
 def _check_schema(connection: Connection) -> None:
@@ -142,12 +163,14 @@ def _kind(error: exc.DBAPIError) -> type[StoreFailed]:
 def migrate_postgresql(url: str) -> tuple[str | None, str]:
     """Migrate the database at *url* to the newest schema. Return the revisions before and after.
 
-    The role must own the tables and be allowed to create tables. Servers and workers may keep running. If the migration
-    cannot lock a table within 5 seconds, it fails and changes nothing.
+    The database must be version 14 or later. The role must own the tables and be allowed to create tables. Servers and
+    workers may keep running. If the migration cannot lock a table within 5 seconds, it fails and changes nothing.
     """
     engine = postgresql_engine(url, "", "READ COMMITTED")
     try:
         with opening(url):
+            with engine.connect() as connection:
+                check_version(connection)
             return migrate_shared(engine)
     except StoreFailed as error:
         needs = NEEDS.get(_state(error.__cause__))
@@ -187,14 +210,17 @@ def url_without_password(url: str) -> str:
     return make_url(url).render_as_string(hide_password=True)
 
 
-def postgresql_engine(url: str, options: str, isolation: str) -> Engine:
-    """Return an engine for the database at *url*, with these connection *options* and this *isolation* level."""
+def postgresql_engine(url: str, options: str, isolation: str, *, seconds: int = 0) -> Engine:
+    """Return an engine for the database at *url*, with these connection *options* and this *isolation* level.
+
+    A transaction may take *seconds*; 0 means any time.
+    """
     try:
         import psycopg  # noqa: F401, PLC0415  # an extra
     except ImportError:
         raise StoreFailed("a store on PostgreSQL needs the extra [postgresql]: psycopg is not installed") from None
     parsed: URL = make_url(url).set(drivername="postgresql+psycopg")
-    return create_engine(
+    engine = create_engine(
         parsed,
         isolation_level=isolation,
         pool_size=THREADS,
@@ -203,3 +229,14 @@ def postgresql_engine(url: str, options: str, isolation: str) -> Engine:
         pool_pre_ping=True,
         connect_args={"options": options, "application_name": "judge", "connect_timeout": 10},
     )
+    if seconds:
+        event.listen(engine, "connect", partial(_limit_time, seconds))
+    return engine
+
+
+def _limit_time(seconds: int, connection: Any, _: object) -> None:  # noqa: ANN401  # the driver's own type
+    """Limit how long a transaction of a new *connection* may take or, before version 17, each of its statements."""
+    limited = "transaction" if connection.info.server_version >= LIMITS_TRANSACTIONS else "statement"
+    connection.autocommit = True
+    connection.execute(f"SET {limited}_timeout = '{seconds}s'")
+    connection.autocommit = False

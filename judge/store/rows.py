@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import astuple
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Select, Table, select
 
 from judge.domain.outcome import Preference, VerdictStatus
 from judge.domain.run import Spent
@@ -17,6 +17,10 @@ from judge.store import schema as s
 from judge.store.many_rows import ids_among, insert_rows
 
 CHUNK = 500
+READ_CHARS = 8 * 1024 * 1024
+"""How many characters of texts a page of rows may have. It ends with the row that goes beyond it, or before it."""
+BUFFER = 16
+"""The most rows that are received from the database ahead of those that a page may end before."""
 _parts_of = attrgetter(*CallKey._fields)
 
 
@@ -50,6 +54,35 @@ def by_id(c: Connection, columns: Sequence[Any], ids: Collection[int]) -> dict[i
         query = query.where(query.selected_columns.id.in_(ordered[begin : begin + CHUNK]))
         rows.update({row.id: row for row in c.execute(query.order_by(query.selected_columns.id))})
     return rows
+
+
+def rows_that_fit(c: Connection, query: Select[Any], size: Callable[[Any], int]) -> list[Any]:
+    """Return the rows of *query* up to the one at which they have READ_CHARS characters together, by their *size*.
+
+    The others are not received, except for a few, so that no page of the largest rows fills the memory.
+    """
+    rows: list[Any] = []
+    total = 0
+    with c.execute(query.execution_options(stream_results=True, max_row_buffer=BUFFER)) as result:
+        for row in result:
+            rows.append(row)
+            total += size(row)
+            if total >= READ_CHARS:
+                break
+    return rows
+
+
+def characters_in(value: object) -> int:
+    """Return how many characters the texts in a *value* of a row have: a text, or what JSON holds.
+
+    >>> characters_in(["two", {"note": "four"}, 1])
+    7
+    """
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(map(characters_in, value.values()))
+    return sum(map(characters_in, value)) if isinstance(value, Sequence) and not isinstance(value, bytes) else 0
 
 
 def storable(text: str) -> str:

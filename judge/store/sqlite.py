@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.pool import StaticPool
 
-from judge.domain.errors import StoreFailed, StoreFull
+from judge.domain.errors import UNSTORABLE, InvalidInput, StoreFailed, StoreFull
 from judge.store.migrate import migrate
 
 T = TypeVar("T")
@@ -88,6 +88,9 @@ class SqliteConnections:
                 result = work(connection)
                 connection.commit()
                 return result
+        except (exc.DataError, OverflowError) as error:
+            cause = getattr(error, "orig", error)
+            raise InvalidInput("request", f"the store cannot keep a value: {cause}", reason=UNSTORABLE) from error
         except exc.DBAPIError as error:
             full = getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
             kind = StoreFull if full else StoreFailed

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Select, or_, select
+from sqlalchemy import Connection, Select, func, or_, select
 
 from judge.domain.errors import NotFound
 from judge.domain.outcome import ItemState, Order
@@ -15,7 +16,9 @@ from judge.store import schema as s
 from judge.store.connections import Connections
 from judge.store.imports import recorded_definition
 from judge.store.revisions import dataset_row
-from judge.store.rows import by_id, parsed_verdicts_of, reply_of
+from judge.store.rows import CHUNK, READ_CHARS, by_id, parsed_verdicts_of, reply_of
+
+T = TypeVar("T", int, tuple[int, int])
 
 
 class Verdicts:
@@ -23,11 +26,23 @@ class Verdicts:
 
     _db: Connections
 
-    async def verdicts(
-        self, row: int, query: VerdictQuery, *, after: int, limit: int, by_revision: bool = False
+    async def verdicts(self, row: int, query: VerdictQuery, *, after: int, limit: int) -> list[Verdict]:
+        """Return a page of verdicts by position."""
+        return await self._db.read(lambda c: _by_position(c, row, query, after, limit))
+
+    async def verdicts_by_revision(
+        self, row: int, query: VerdictQuery, *, after: tuple[int, int], limit: int
     ) -> list[Verdict]:
-        """Return a page of verdicts by position, or by complete revisions."""
-        return await self._db.read(lambda c: _verdicts(c, row, query, after, limit, by_revision=by_revision))
+        """Return a page of verdicts by revision and position."""
+        i = s.run_item.c
+
+        def following(after: tuple[int, int]) -> Select[Any]:
+            revision, position = after
+            later = (i.revision >= revision) & or_(i.revision > revision, i.position > position)
+            return select(s.run_item).where(later).order_by(i.revision, i.position)
+
+        key = attrgetter("revision", "position")
+        return await self._db.read(lambda c: _page(c, row, query, following, after, limit, key=key))
 
     async def judge_verdicts(self, tenant: str, dataset: str, judge: str) -> list[Verdict]:
         """Return all verdicts of the newest version of a judge over a dataset. Raises NotFound if there are none."""
@@ -44,36 +59,66 @@ class Verdicts:
         return await self._db.read(work)
 
 
-def _verdicts(
-    c: Connection, row: int, query: VerdictQuery, after: int, limit: int, *, by_revision: bool
-) -> list[Verdict]:
+def _by_position(c: Connection, row: int, query: VerdictQuery, after: int, limit: int) -> list[Verdict]:
     i = s.run_item.c
-    order = i.revision if by_revision else i.position
+
+    def following(after: int) -> Select[Any]:
+        return select(s.run_item).where(i.position > after).order_by(i.position)
+
+    return _page(c, row, query, following, after, limit, key=attrgetter("position"))
+
+
+def _page(
+    c: Connection,
+    row: int,
+    query: VerdictQuery,
+    following: Callable[[T], Select[Any]],
+    after: T,
+    limit: int,
+    *,
+    key: Callable[[Any], T],
+) -> list[Verdict]:
+    """Return at most *limit* verdicts of the presentations that *following* selects after the place *after*.
+
+    *key* returns the place of a row in that order. The page is empty only if there are no more.
+    """
     judges = c.execute(select(s.run.c.judges).where(s.run.c.id == row)).scalar_one_or_none() or []
-    wanted = _query(row, query, [judge["name"] for judge in judges])
+    names = [judge["name"] for judge in judges]
     verdicts: list[Verdict] = []
-    while len(verdicts) < limit and not (by_revision and verdicts):
-        rows = list(c.execute(wanted.where(order > after).order_by(order, i.position).limit(limit + 1)))
-        more = len(rows) > limit
-        if more and by_revision:
-            # Return complete revisions: those that fit, or only the first one if it is larger than a page.
-            last = rows[-1].revision
-            rows = [r for r in rows if r.revision < last] or list(
-                c.execute(wanted.where(i.revision == last).order_by(i.position))
-            )
-        rows = rows if by_revision else rows[:limit]
-        if rows:
-            after = rows[-1].revision if by_revision else rows[-1].position
-        page = _with_names(c, rows, judges)
+    # The outcome is known only once a presentation has been read, so then there may be many to read for a page.
+    n_read = max(limit, CHUNK) if query.outcomes else limit
+    while len(verdicts) < limit:
+        rows = list(c.execute(_with_filter(following(after), row, query, names).limit(n_read)))
+        fitting = _that_fit(c, rows)
+        page = _with_names(c, fitting, judges)
         verdicts.extend(v for v in page if not query.outcomes or v.outcome in query.outcomes)
-        if not more:
+        if len(rows) < n_read or (verdicts and len(fitting) < len(rows)):
             break
-    return verdicts if by_revision else verdicts[:limit]
+        after = key(fitting[-1])
+    return verdicts[:limit]
 
 
-def _query(row: int, query: VerdictQuery, names: Sequence[str]) -> Select[Any]:
+def _that_fit(c: Connection, rows: Sequence[Any]) -> Sequence[Any]:
+    """Return the first of *rows* whose replies have at most READ_CHARS characters together, and at least one."""
+    ids = sorted({row.answer_id for row in rows if row.answer_id is not None})
+    a = s.answer.c
+    length = {
+        id_: n
+        for begin in range(0, len(ids), CHUNK)
+        for id_, n in c.execute(select(a.id, func.length(a.raw)).where(a.id.in_(ids[begin : begin + CHUNK])))
+    }
+    total = 0
+    for n_rows, row in enumerate(rows):
+        total += length.get(row.answer_id, 0)
+        if n_rows and total > READ_CHARS:
+            return rows[:n_rows]
+    return rows
+
+
+def _with_filter(wanted: Select[Any], row: int, query: VerdictQuery, names: Sequence[str]) -> Select[Any]:
+    """Return *wanted*, which selects presentations, only for those of a run that *query* asks for."""
     i, p, o = s.run_item.c, s.prompt.c, s.output.c
-    wanted = select(s.run_item).where(i.run_id == row)
+    wanted = wanted.where(i.run_id == row)
     dataset = select(s.run.c.dataset_id).where(s.run.c.id == row).scalar_subquery()
     if query.judges:
         wanted = wanted.where(i.judge.in_([n for n, name in enumerate(names) if name in query.judges]))
@@ -174,7 +219,7 @@ def _verdicts_of_runs(c: Connection, dataset: int, judge: str, recorded: str) ->
             continue
         cache_tag = c.execute(select(s.run.c.spec).where(s.run.c.id == run.run_id)).scalar_one()["pairing"]["cache_tag"]
         after = -1
-        while page := _verdicts(c, run.run_id, VerdictQuery(judges=(judge,)), after, 1000, by_revision=False):
+        while page := _by_position(c, run.run_id, VerdictQuery(judges=(judge,)), after, 1000):
             after = page[-1].position
             for verdict in page:
                 key = (verdict.presentation, cache_tag, verdict.repeat)

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import pytest
+from aiohttp import web
 
 from judge.backends.anthropic import Anthropic
 from judge.backends.http import Endpoint
@@ -20,6 +21,7 @@ from judge.domain.errors import CallFailed, CallRejected, JudgeUnusable, PromptT
 from judge.domain.outcome import VerdictStatus
 from judge.ports.backend import Backend
 from support.example_prompts import prompt, right_answer
+from support.loopback import serving
 from support.provider import FAULTS, KEY, Provider
 from support.provider_server import anthropic_url, serving_provider
 
@@ -108,6 +110,26 @@ async def test_law_7_no_redirect_is_followed(vendor: str) -> None:
             await backend.reply(prompt())
 
     assert "/v1/elsewhere" not in {path for _, path, _ in provider.requests}
+
+
+async def test_requests_go_through_the_proxy_that_is_named(vendor: str) -> None:
+    """The proxy is asked for the endpoint's address, with the body; no connection goes to the endpoint itself."""
+    asked: list[str] = []
+
+    async def proxy(request: web.Request) -> web.StreamResponse:
+        await request.read()
+        asked.append(str(request.url))
+        return web.json_response({"error": {"message": "proxied"}}, status=400)
+
+    async with serving(proxy) as url:
+        nowhere = "http://endpoint.invalid/v1"
+        backend = MAKE[vendor](nowhere, api_key=KEY, proxy=url.removesuffix("/v1"))
+        with pytest.raises(CallRejected, match="proxied"):
+            await backend.reply(prompt())
+        await backend.close()
+
+    path = "/v1/messages" if vendor == "anthropic" else "/v1/chat/completions"
+    assert asked == [f"http://endpoint.invalid{path}"]
 
 
 async def test_a_wrong_key_and_an_unknown_model_make_a_judge_unusable(vendor: str) -> None:

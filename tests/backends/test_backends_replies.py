@@ -7,19 +7,14 @@ import gzip
 import json
 import tracemalloc
 import zlib
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Mapping
 
 import pytest
 from aiohttp import web
 
-from judge.backends.anthropic import Anthropic
 from judge.backends.failures import DAILY_REST
 from judge.backends.finish import WORDS, Finish
-from judge.backends.http import REPLY_BYTES, Endpoint
-from judge.backends.openai import OpenAI
-from judge.backends.vllm import Vllm
+from judge.backends.http import REPLY_BYTES
 from judge.domain.errors import (
     CallFailed,
     CallRejected,
@@ -29,62 +24,21 @@ from judge.domain.errors import (
     TransportFailed,
 )
 from judge.domain.outcome import VerdictStatus
-from judge.domain.verdict import Reply
-from judge.ports.backend import Backend
 from judge.prompts.parse import Parser, parse
 from support.example_prompts import prompt
-from support.loopback import Handler, serving
-from support.provider_server import anthropic_url
+from support.provider_replies import MAKE, USED, answered, body_of, reply_to
 
-MAKE: Mapping[str, Callable[[str], Backend]] = {
-    "anthropic": lambda url: Anthropic("m", Endpoint(anthropic_url(url), timeout_seconds=20.0)),
-    "openai": lambda url: OpenAI("m", Endpoint(url, timeout_seconds=20.0)),
-    "vllm": lambda url: Vllm("m", Endpoint(url, timeout_seconds=20.0)),
-}
 STATUSES = {
     Finish.COMPLETE: VerdictStatus.OK,
     Finish.TRUNCATED: VerdictStatus.TRUNCATED,
     Finish.FILTERED: VerdictStatus.FILTERED,
     Finish.REFUSED: VerdictStatus.REFUSED,
 }
-USED = {"prompt_tokens": 100, "completion_tokens": 7, "total_tokens": 107}
 
 
 @pytest.fixture(params=MAKE)
 def vendor(request: pytest.FixtureRequest) -> str:
     return str(request.param)
-
-
-def body_of(vendor: str, content: object, finish: object = None, **top: Any) -> dict[str, Any]:  # noqa: ANN401
-    """Return a reply in the format of *vendor*; *content* is that of its message, *top* are fields beside it."""
-    if vendor == "anthropic":
-        parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
-        return {"type": "message", "model": "m", "content": parts, "stop_reason": finish or "end_turn", **top}
-    choice = {"index": 0, "finish_reason": finish or "stop", "message": {"role": "assistant", "content": content}}
-    return {"object": "chat.completion", "model": "m", "choices": [choice], **top}
-
-
-@asynccontextmanager
-async def answered(vendor: str, handler: Handler) -> AsyncIterator[Backend]:
-    """A backend of *vendor* at a server that answers every call with *handler*."""
-    async with serving(handler) as url:
-        backend = MAKE[vendor](url)
-        try:
-            yield backend
-        finally:
-            await backend.close()
-
-
-async def reply_to(vendor: str, body: object, *, status: int = 200, form: str = "brackets") -> Reply:
-    """Return the backend's reply if its server answers with *body*."""
-
-    async def handler(request: web.Request) -> web.StreamResponse:
-        await request.read()
-        text = body if isinstance(body, str) else json.dumps(body)
-        return web.Response(text=text, status=status, content_type="application/json")
-
-    async with answered(vendor, handler) as backend:
-        return await backend.reply(prompt(form=form))
 
 
 @pytest.mark.parametrize("finish", STATUSES)

@@ -21,6 +21,7 @@ from judge.execution.shard_runner import LEASE
 from judge.execution.slots import Slots
 from judge.ports.clock import SystemClock
 from judge.ports.records import Permit, PermitRequest, Settled
+from judge.ports.reply_memory import reserve_memory
 from judge.store import schema
 from judge.store.sql_store import SqlStore
 from support.clocks import QuickClock, StillClock
@@ -71,10 +72,18 @@ class Holding(SqlStore):
         await super().commit(tenant, run, settled)
 
 
+class Large(Scripted):
+    """A backend whose replies each turn out to need 100 MiB of memory."""
+
+    async def reply(self, prompt: RenderedPrompt) -> Reply:
+        await reserve_memory(100 << 20)
+        return await super().reply(prompt)
+
+
 @asynccontextmanager
-async def at_work(store: SqlStore) -> AsyncIterator[tuple[EngineService, Run]]:
+async def at_work(store: SqlStore, backend: Scripted | None = None) -> AsyncIterator[tuple[EngineService, Run]]:
     """A run on *store*, executed by an engine that uses the store's clock."""
-    backend = Scripted(lambda _: "[[A]]")
+    backend = backend or Scripted(lambda _: "[[A]]")
     known = OneJudge(backend)
     engine = LocalEngine(store, known, store._clock)
     service = EngineService(store=store, backend=backend, engine=engine, judges=known)
@@ -82,6 +91,26 @@ async def at_work(store: SqlStore) -> AsyncIterator[tuple[EngineService, Run]]:
     yield service, await service.begin()
     await engine.close()
     await store.close()
+
+
+async def test_large_replies_in_flight_are_bounded_until_they_are_stored() -> None:
+    """At most 256 MiB of large replies are read or wait for their commit; the others wait, and all are stored."""
+    store = Holding.open("sqlite://", clock=SystemClock())
+    assert isinstance(store, Holding)
+    store.released = asyncio.Event()
+    backend = Large(lambda _: "[[A]]")
+    async with at_work(store, backend) as (service, run):
+        async with asyncio.timeout(30):
+            while backend.calls < 2:  # noqa: ASYNC110  # the engine works in its own tasks
+                await asyncio.sleep(0)
+        for _ in range(1000):
+            await asyncio.sleep(0)
+        calls = backend.calls
+        store.released.set()
+        ended = await service.ended(run)
+
+    assert calls == 2
+    assert ended.counts.by_status == {"ok": PLANNED}
 
 
 async def test_a_call_that_does_not_start_in_time_is_void() -> None:

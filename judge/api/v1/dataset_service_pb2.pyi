@@ -76,6 +76,7 @@ class Dataset(_message.Message):
     ANNOTATORS_FIELD_NUMBER: _builtins.int
     RECORDED_JUDGES_FIELD_NUMBER: _builtins.int
     TENANT_FIELD_NUMBER: _builtins.int
+    UNLISTED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, `datasets/NAME`."""
     revision: _builtins.int
@@ -92,25 +93,27 @@ class Dataset(_message.Message):
     """Number of explicit comparisons."""
     tenant: _builtins.str
     """The tenant that owns it."""
+    unlisted: _builtins.int
+    """How many names the four lists leave out."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was created."""
 
     @_builtins.property
     def contestants(self) -> _containers.RepeatedCompositeFieldContainer[Global___ContestantCount]:
-        """Its contestants, by name."""
+        """Its contestants, by name, at most 10,000."""
 
     @_builtins.property
     def categories(self) -> _containers.RepeatedCompositeFieldContainer[Global___CategoryCount]:
-        """Its categories, by name."""
+        """Its categories, by name, at most 10,000."""
 
     @_builtins.property
     def annotators(self) -> _containers.RepeatedCompositeFieldContainer[Global___AnnotatorCount]:
-        """Its annotators, by name."""
+        """Its annotators, by name, at most 10,000."""
 
     @_builtins.property
     def recorded_judges(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecordedJudgeCount]:
-        """The judges of its imported verdicts, by name."""
+        """The judges of its imported verdicts, by name, at most 10,000."""
 
     def __init__(
         self,
@@ -128,10 +131,11 @@ class Dataset(_message.Message):
         annotators: _abc.Iterable[Global___AnnotatorCount] | None = ...,
         recorded_judges: _abc.Iterable[Global___RecordedJudgeCount] | None = ...,
         tenant: _builtins.str = ...,
+        unlisted: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotators", b"annotators", "categories", b"categories", "comparisons", b"comparisons", "contestants", b"contestants", "create_time", b"create_time", "labels", b"labels", "name", b"name", "outputs", b"outputs", "prompts", b"prompts", "recorded_judges", b"recorded_judges", "revision", b"revision", "tenant", b"tenant", "verdicts", b"verdicts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotators", b"annotators", "categories", b"categories", "comparisons", b"comparisons", "contestants", b"contestants", "create_time", b"create_time", "labels", b"labels", "name", b"name", "outputs", b"outputs", "prompts", b"prompts", "recorded_judges", b"recorded_judges", "revision", b"revision", "tenant", b"tenant", "unlisted", b"unlisted", "verdicts", b"verdicts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
