@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from judge.cli import agreement_diagnostics as diagnostics
 from judge.cli.formatting import NOTABLE, NOTHING, TIES, TREATMENTS, part, share, with_interval
 from judge.cli.tables import console, table
+from judge.domain.levels import level_text
 from judge.rpc.enum_words import word
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ RATE = "agreement"
 NONE = "none: "
 """How the reason for a missing interval begins."""
 TWO_WAY = "two-way"
+BOOTSTRAP = "bootstrap"
 """How the names of intervals over prompts and annotators begin."""
 Coefficient = Literal["kappa", "ac1", "alpha", "alpha_ordinal", "macro_f1"]
 BEYOND: dict[Coefficient, str] = {
@@ -223,7 +225,10 @@ def _methods(whole: Sequence[AgreementFigure], rates: Sequence[str]) -> str:
     two_way = any(method.startswith(TWO_WAY) for method in ways)
     kind = "new prompts of the same kind" + (" judged by new annotators" if two_way else "")
     rest = " Further figures have intervals for new prompts alone." if two_way else ""
-    return f"{whole[0].level:.0%} intervals are for {kind}. Methods: {', '.join(ways)}{for_coefficients}.{rest}"
+    if any(method.startswith(BOOTSTRAP) for method in ways):
+        rest += " From resampled prompts, they are too narrow for shares near 0 or 1 and for prompts of unequal size."
+    level = level_text(whole[0].level)
+    return f"{level} intervals are for {kind}. Methods: {', '.join(ways)}{for_coefficients}.{rest}"
 
 
 def _orders(report: AgreementReport) -> str:

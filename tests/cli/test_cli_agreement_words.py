@@ -309,6 +309,15 @@ def test_a_reason_that_the_agreement_has_no_interval_is_not_repeated_for_each_co
     assert words.count("at least 5 are needed") == 1
 
 
+def test_a_bootstrap_says_where_it_is_too_narrow(capsys: pytest.CaptureFixture[str]) -> None:
+    """A share near 1 has fewer resamples that differ than the next prompts may."""
+    for method, narrow in ((BOOTSTRAP, True), (PERCENTILE, True), ("cr2-wilson", False)):
+        figure = pb.AgreementFigure(ties=pb.TIES_WITH, rate=0.9, n=90, prompts=30, interval_method=method)
+        agreement_tables.agreement(pb.AgreementReport(figures=[figure]), "a and b", 0.05)
+
+        assert ("too narrow for shares near 0 or 1" in printed(capsys)) is narrow
+
+
 @pytest.mark.parametrize(
     ("ties", "words"),
     [(pb.TIES_WITH, "two annotators or more."), (pb.TIES_WITHOUT, "two annotators or more who name a winner.")],
