@@ -28,8 +28,9 @@ ELSEWHERE = {
     "backends/openai.py",
     "prompts/render.py",
     "execution/batch_runner.py",
+    "store/budgets.py",
 }
-"""Named on a way, but not Python, or only reached with Temporal, a model or a provider's batches."""
+"""Named on a way, but not Python, or only reached with Temporal, a model, its budget or a provider's batches."""
 Callers = dict[str, set[str]]
 
 

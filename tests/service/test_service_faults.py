@@ -107,10 +107,10 @@ async def test_a_run_goes_on_when_its_client_goes_away(tmp_path: Path) -> None:
 
 
 async def test_a_second_process_is_told_who_holds_the_store(tmp_path: Path) -> None:
-    """A second server or command exits with 1 and one sentence with the first process's id and --server."""
+    """A second server, or a command that executes a run, exits with 1 and one sentence that names the first process."""
     results = []
     async with asyncio.timeout(120), serving(configure(tmp_path)) as first:
-        for command in (("serve", "--listen", "127.0.0.1:0"), ("judges",)):
+        for command in (("serve", "--listen", "127.0.0.1:0"), ("run", "demo", "--judge", "longest")):
             second = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "judge.cli", *command),
                 env=environment(tmp_path),

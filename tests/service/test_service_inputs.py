@@ -182,7 +182,9 @@ def test_law_7_no_request_has_a_field_for_an_address_a_key_or_a_template() -> No
 
     def walk(message: Descriptor) -> None:
         if message.full_name not in seen:
-            seen[message.full_name] = {field.name for field in message.fields}
+            # An entry of a map has the fields key and value, whatever it maps.
+            is_entry = message.GetOptions().map_entry
+            seen[message.full_name] = set() if is_entry else {field.name for field in message.fields}
             for field in message.fields:
                 if field.message_type is not None:
                     walk(field.message_type)
