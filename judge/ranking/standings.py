@@ -89,6 +89,8 @@ def adjust_standings(leaderboards: Sequence[Leaderboard], options: RankOptions) 
 
 def _cannot_tell(leaderboard: Leaderboard, options: RankOptions) -> Leaderboard:
     """*leaderboard*, which has no intervals, with tests of equivalence that tell nothing where they were asked for."""
+    if not leaderboard.standings:
+        return leaderboard
 
     def untested(margin: float) -> EquivalenceRow | None:
         unknown, answer = math.nan, Answer.CANNOT_TELL
