@@ -175,7 +175,7 @@ async def test_more_calls_at_once_than_connections_are_all_answered(vendor: str)
     """Calls wait for a free connection, however long the queue is."""
     provider = Provider(right_answer)
     async with serving_provider(provider) as url:
-        backend = MAKE[vendor](url, api_key=KEY, max_connections=8, connect_timeout_seconds=2.0)
+        backend = MAKE[vendor](url, api_key=KEY, max_connections=8, connect_timeout_seconds=8.0)
         replies = await asyncio.gather(*(backend.reply(prompt(f"{number} 391")) for number in range(300)))
         await backend.close()
 
