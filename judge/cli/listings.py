@@ -15,6 +15,9 @@ from judge.cli.run_progress import n_done, run_summary, sentence, state_word
 from judge.cli.tables import console, table, usd
 from judge.domain.run import RunState
 
+EXECUTING = (RunState.QUEUED, RunState.RUNNING, RunState.WAITING, RunState.CANCELLING)
+"""States of runs whose calls may be in flight."""
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -242,11 +245,20 @@ def _dataset_row(each: Dataset) -> tuple[str, ...]:
 @YES
 @click.pass_obj
 def delete_dataset_command(service: ServiceTarget, name: str, *, yes: bool) -> int:
-    """Delete a dataset with its runs, and the replies that no other dataset needs."""
+    """Delete a dataset with its runs, and the replies that no other dataset needs.
+
+    A run that has not ended must be cancelled first.
+    """
+    from judge.api.v1.run_service_pb2 import RunState as States  # noqa: PLC0415  # grpc's messages when needed
+
+    executing = [States.Value(f"RUN_STATE_{state.name}") for state in EXECUTING]
     confirm(f"Delete dataset {name} with its runs and replies?", yes=yes)
 
     async def work() -> int:
         async with connected(service) as client:
+            async for unfinished in client.list_runs(name, states=executing):
+                run_id, state = unfinished.name.removeprefix("runs/"), state_word(unfinished)
+                raise click.ClickException(f"run {run_id} of {name} is {state}: judge cancel {run_id}, and delete then")
             await client.delete_dataset(name)
             click.echo(f"Deleted dataset {name.removeprefix('datasets/')}.", err=True)
             return 0

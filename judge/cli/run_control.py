@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from judge.cli.budget_options import Usd, budget
 from judge.cli.connect import ServiceTarget, connected, echo_json, run
 from judge.cli.group import cli
 from judge.cli.run_progress import exit_code, follow_or_explain, follow_run, run_summary
@@ -86,7 +87,7 @@ def cancel_command(service: ServiceTarget, name: str, *, as_json: bool) -> int:
 
 @cli.command("resume")
 @click.argument("name", metavar="RUN")
-@click.option("--budget-usd", type=float, default=None, help="A new maximum cost in USD; 0 means no limit.")
+@click.option("--budget-usd", type=Usd(), default=None, help="A new maximum cost in USD; 0 means no limit.")
 @click.option("--budget-hard", is_flag=True, help="Never exceed --budget-usd, even if that is slower and leaves more.")
 @JSON
 @click.pass_obj
@@ -97,13 +98,11 @@ def resume_command(
 
     Presentations without a verdict are tried again.
     """
-    from judge.api.v1 import run_service_pb2 as pb  # noqa: PLC0415
-
-    budget = None if budget_usd is None else pb.Budget(cost_micros=round(budget_usd * 1_000_000), hard=budget_hard)
+    changed = None if budget_usd is None and not budget_hard else budget(budget_usd or 0.0, hard=budget_hard)
 
     async def work() -> int:
         async with connected(service, executes=True) as client:
-            resumed = await client.resume_run(full_name(name), budget)
+            resumed = await client.resume_run(full_name(name), changed)
             last = await follow_or_explain(service, client, resumed.name)
             if as_json:
                 echo_json(last)

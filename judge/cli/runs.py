@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from judge.cli.budget_options import Usd, budget
 from judge.cli.connect import ServiceTarget, connected, echo_json, run
 from judge.cli.group import cli
 from judge.cli.metadata_options import META, as_metadata
@@ -118,7 +119,7 @@ async def _create(service: ServiceTarget, client: JudgeClient, spec: RunSpec, re
 @_option("--repeats", help="How often to judge each pair in each order.")
 @_option("--seed", help="Seed of everything that is drawn at random.")
 @click.option("--cache-tag", default="", help="Any word. With a new word, stored verdicts are not reused.")
-@click.option("--budget-usd", type=float, default=0.0, help="The maximum cost in USD; 0 means no limit.")
+@click.option("--budget-usd", type=Usd(), default=0.0, help="The maximum cost in USD; 0 means no limit.")
 @click.option("--budget-hard", is_flag=True, help="Never exceed --budget-usd, even if that is slower and leaves more.")
 @click.option("--budget-calls", type=int, default=0, help="The maximum number of calls; 0 means no limit.")
 @META
@@ -177,7 +178,7 @@ def run_command(  # one option each
         dataset=f"datasets/{dataset}",
         judges=[f"judges/{name}" for name in judges],
         pairing=pairing,
-        budget=pb.Budget(cost_micros=round(budget_usd * 1_000_000), calls=budget_calls, hard=budget_hard),
+        budget=budget(budget_usd, calls=budget_calls, hard=budget_hard),
         metadata=as_metadata(meta),
     )
 

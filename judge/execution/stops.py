@@ -41,7 +41,7 @@ def incomplete(run: Run, stops: Sequence[Stop], tries: int) -> Incomplete:
     *tries* is the number of attempts after which a shard was quarantined.
     """
     if any(stop.reason is StopReason.BUDGET_STOPPED for stop in stops):
-        message = f"{_spent(run)}; resume the run with a larger budget"
+        message = f"{_spent(run)}; {_advice(run)}"
         return {"reason": StopReason.BUDGET_STOPPED, "message": message, "never_started": ItemState.BUDGET_STOPPED}
     left_out = [stop.message for stop in stops if stop.reason is StopReason.QUARANTINED]
     if left_out:
@@ -51,6 +51,15 @@ def incomplete(run: Run, stops: Sequence[Stop], tries: int) -> Incomplete:
         message = f"shards that failed {tries} times were left out; the server's log says why: {'; '.join(names)}"
         return {"reason": StopReason.QUARANTINED, "message": message, "never_started": ItemState.FAILED}
     return {}
+
+
+def _advice(run: Run) -> str:
+    """What to do about a budget that is used up, as the end of a sentence."""
+    if not run.counts.calls:
+        return "one call can cost more than the whole budget, so none was made: resume the run with a larger budget"
+    if not run.counts.settled:
+        return "no call was answered, so try `judge doctor --call` before you resume the run with a larger budget"
+    return "resume the run with a larger budget"
 
 
 def _spent(run: Run) -> str:

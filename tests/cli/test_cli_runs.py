@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from click.testing import CliRunner, Result
 from judge.app.lock import held
 from judge.cli import main
 from judge.cli.group import cli, version
+from judge.domain.run import RunState
 from support.demo_data import DEMO
 
 main._commands()
@@ -110,12 +113,35 @@ def test_datasets_are_listed_and_deleted(judge: Commands) -> None:
     assert "'d'" in sentence_of(judge("datasets", "delete", "d"))
 
 
+def test_a_dataset_whose_run_is_executed_is_not_deleted(judge: Commands, tmp_path: Path) -> None:
+    """Calls that are in flight would be paid for, and nobody would see them."""
+    name = begin_run(judge).removeprefix("runs/")
+    with contextlib.closing(sqlite3.connect(tmp_path / "judge.db")) as store, store:
+        store.execute("UPDATE run SET state = ?", (RunState.RUNNING.value,))
+
+    refused = judge("datasets", "delete", "d")
+
+    assert str(refused.exception) == f"run {name} of d is running: judge cancel {name}, and delete then"
+    assert len(judge.rows("datasets")) == 1
+
+
 def test_the_version_is_printed() -> None:
     assert CliRunner().invoke(cli, ["--version"]).output == f"judge {version()}\n"
 
 
 @pytest.mark.parametrize(
-    "wrong", [("run", "d", "--judge", "longest", "--meta", "commit"), ("runs", "--state", "lost"), ("show", "r", "-1")]
+    "wrong",
+    [
+        ("run", "d", "--judge", "longest", "--meta", "commit"),
+        ("runs", "--state", "lost"),
+        ("show", "r", "-1"),
+        *(
+            ("run", "d", "--judge", "longest", "--budget-usd", amount)
+            for amount in ("nan", "inf", "-1", "4e-7", "1e15")
+        ),
+        ("run", "d", "--judge", "longest", "--budget-hard"),
+        ("resume", "r", "--budget-hard"),
+    ],
 )
 def test_wrong_use_is_2(wrong: tuple[str, ...]) -> None:
     assert CliRunner().invoke(cli, wrong).exit_code == 2
