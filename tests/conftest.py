@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import structlog
 
 # Set before numpy loads, as `judge` itself does: a second BLAS thread only waits and still occupies a processor.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -39,3 +40,11 @@ def temporal_server() -> Iterator[TemporalServer]:
     """One Temporal for all tests of the session."""
     with temporal() as running_server:
         yield running_server
+
+
+@pytest.fixture(autouse=True)
+def log_as_before() -> Iterator[None]:
+    """Undo how a command that ran in this process logs: its stream is closed after the test."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
