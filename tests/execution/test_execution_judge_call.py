@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-import stamina
 
 from judge.backends.recorded import Recorded
 from judge.backends.scripted import Scripted
@@ -32,12 +30,7 @@ from support.judge_at_work import at_work
 WORK = Work(CallKey(fingerprint=1, prompt=1, turn=1, first=1, second=2), Shown(("q",), ("a",), ("b",)))
 
 
-@pytest.fixture(autouse=True)
-def _no_waiting() -> Iterator[None]:
-    """Retries follow at once, and there are as many as in production."""
-    stamina.set_testing(True, attempts=ATTEMPTS)
-    yield
-    stamina.set_testing(False)
+pytestmark = pytest.mark.usefixtures("quick_retries")
 
 
 PRICE = Price(input_micros=1_000_000, output_micros=2_000_000)

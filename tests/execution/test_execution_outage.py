@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-import stamina
 
 from judge.app.judges import ConfiguredJudges
 from judge.config.settings import JudgeSettings
@@ -17,32 +15,14 @@ from judge.domain.run import Run, RunState
 from judge.execution.circuit_breaker import DISTINCT, PATIENCE, PROBE_SECONDS
 from judge.execution.cost import ATTEMPTS
 from judge.ports.records import VerdictQuery
-from support.clocks import StillClock
+from support.clocks import PassingClock
 from support.demo_data import settings
 from support.example_prompts import right_answer
 from support.in_process_service import PLANNED, InProcessService
 from support.provider import KEY, Provider, ProviderCall
 from support.provider_server import serving_provider
 
-
-class PassingClock(StillClock):
-    """A clock on which time passes only while something waits, *haste* times as fast."""
-
-    def __init__(self, haste: float = 1.0) -> None:
-        super().__init__()
-        self._haste = haste
-
-    async def sleep(self, seconds: float) -> None:
-        self.time += seconds * self._haste
-        await asyncio.sleep(0)
-
-
-@pytest.fixture(autouse=True)
-def _quick_retries() -> Iterator[None]:
-    """Retries follow at once, and there are as many as in production."""
-    stamina.set_testing(True, attempts=ATTEMPTS)
-    yield
-    stamina.set_testing(False)
+pytestmark = pytest.mark.usefixtures("quick_retries")
 
 
 async def through_an_outage(

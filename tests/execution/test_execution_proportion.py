@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import stamina
 
 from judge.app.judges import ConfiguredJudges
 from judge.backends.scripted import Line, Scripted
@@ -25,7 +23,7 @@ from judge.execution.slots import Slots
 from judge.ports.clock import SystemClock
 from judge.ports.records import VerdictQuery
 from judge.store.sql_store import SqlStore
-from support.clocks import QuickClock, StillClock
+from support.clocks import PassingClock, QuickClock, StillClock
 from support.demo_data import settings
 from support.engine_service import PLANNED, TENANT, EngineService, OneJudge
 from support.example_prompts import right_answer
@@ -37,24 +35,7 @@ from support.provider_server import serving_provider
 DEADLINE = 0.05
 
 
-class PassingClock(StillClock):
-    """A clock on which time passes only while something waits, *haste* times as fast."""
-
-    def __init__(self, haste: float = 1.0) -> None:
-        super().__init__()
-        self._haste = haste
-
-    async def sleep(self, seconds: float) -> None:
-        self.time += seconds * self._haste
-        await asyncio.sleep(0)
-
-
-@pytest.fixture(autouse=True)
-def _quick_retries() -> Iterator[None]:
-    """Retries follow at once, and there are as many as in production."""
-    stamina.set_testing(True, attempts=ATTEMPTS)
-    yield
-    stamina.set_testing(False)
+pytestmark = pytest.mark.usefixtures("quick_retries")
 
 
 async def ended_run(backend: Scripted, pairing: Pairing, clock: StillClock, limits: Limits) -> tuple[Run, list[str]]:

@@ -36,6 +36,18 @@ class QuickClock(StillClock):
         await asyncio.sleep(0)
 
 
+class PassingClock(StillClock):
+    """A clock on which time passes only while something waits, *haste* times as fast."""
+
+    def __init__(self, haste: float = 1.0) -> None:
+        super().__init__()
+        self._haste = haste
+
+    async def sleep(self, seconds: float) -> None:
+        self.time += seconds * self._haste
+        await asyncio.sleep(0)
+
+
 def _move_shared_clock(seconds: float, c: Connection) -> None:
     """Move the clock that the processes of one store share. A database with one process has none."""
     if not alone(c):
