@@ -1,4 +1,4 @@
-"""The options that limit what a run may cost."""
+"""Amounts in USD, and the options that limit what a run may cost."""
 
 from __future__ import annotations
 
@@ -27,8 +27,13 @@ class Usd(click.ParamType[float]):
         except ValueError:
             amount = math.nan
         if amount != 0 and not 1 / MICROS <= amount <= _MOST_USD:
-            self.fail(f"{value!r} is not an amount from 0.000001 to 1,000,000,000, or 0 for no limit", param, ctx)
+            self.fail(f"{value!r} is not an amount from 0.000001 to 1,000,000,000, or 0", param, ctx)
         return amount
+
+
+def micros(usd: float) -> int:
+    """Return an amount in micro-USD."""
+    return round(usd * MICROS)
 
 
 def budget(usd: float, *, calls: int = 0, hard: bool = False) -> Budget:
@@ -37,4 +42,4 @@ def budget(usd: float, *, calls: int = 0, hard: bool = False) -> Budget:
 
     if hard and not usd:
         raise click.UsageError("--budget-hard needs --budget-usd: it is the amount that is never exceeded")
-    return Budget(cost_micros=round(usd * MICROS), calls=calls, hard=hard)
+    return Budget(cost_micros=micros(usd), calls=calls, hard=hard)

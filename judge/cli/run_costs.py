@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from judge.cli.budget_options import Usd, micros
 from judge.cli.connect import ServiceTarget, connected, run
 from judge.cli.group import cli
 from judge.cli.run_control import full_name
@@ -12,7 +13,7 @@ from judge.cli.run_progress import run_summary
 
 @cli.command("settle")
 @click.argument("name", metavar="RUN")
-@click.option("--cost-usd", type=click.FloatRange(min=0), required=True, help="What the provider billed, in USD.")
+@click.option("--cost-usd", type=Usd(), required=True, help="What the provider billed, in USD.")
 @click.option("--judge", default="", help="The judge that was billed. Needed if the run has several.")
 @click.pass_obj
 def settle_command(service: ServiceTarget, name: str, cost_usd: float, judge: str) -> int:
@@ -25,7 +26,7 @@ def settle_command(service: ServiceTarget, name: str, cost_usd: float, judge: st
 
     async def work() -> int:
         async with connected(service) as client:
-            click.echo(run_summary(await client.set_run_cost(full_name(name), round(cost_usd * 1_000_000), judge)))
+            click.echo(run_summary(await client.set_run_cost(full_name(name), micros(cost_usd), judge)))
             return 0
 
     return run(work())

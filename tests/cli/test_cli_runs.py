@@ -141,6 +141,7 @@ def test_the_version_is_printed() -> None:
         ),
         ("run", "d", "--judge", "longest", "--budget-hard"),
         ("resume", "r", "--budget-hard"),
+        ("settle", "r", "--cost-usd", "nan"),
     ],
 )
 def test_wrong_use_is_2(wrong: tuple[str, ...]) -> None:
