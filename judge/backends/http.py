@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from judge.backends.causes import cause_of, chain
 from judge.backends.failures import no_reply
-from judge.domain.errors import CallFailed, ReplyTooLarge, TransportFailed
+from judge.domain.errors import NO_ANSWER, CallFailed, ReplyTooLarge, TransportFailed
 from judge.ports.reply_memory import LARGE_BYTES, reserve_memory
 
 REPLY_BYTES: Final = 4 << 20
@@ -89,7 +89,7 @@ def no_answer(error: BaseException, unsent: tuple[type[BaseException], ...]) -> 
     # The HTTP client may report a connection that was cut after sending as a failed connect. So the whole chain of
     # causes is searched for an error of the library below it, which reports this correctly.
     sent = not any(isinstance(link, unsent) for link in chain(error))
-    return TransportFailed(f"the endpoint gave no answer: {cause_of(error)}", maybe_paid=sent)
+    return TransportFailed(f"{NO_ANSWER}{cause_of(error)}", maybe_paid=sent)
 
 
 async def bounded(chunks: AsyncIterator[bytes], encoding: str, most: int) -> AsyncIterator[bytes]:

@@ -48,6 +48,8 @@ class JudgeError(Exception):
         self.fields = fields
 
 
+NO_ANSWER = "the endpoint gave no answer: "
+"""How the failure of a connection begins, before its cause."""
 UNSTORABLE = "UNSTORABLE_VALUE"
 """The reason of an InvalidInput for a value that a database cannot keep."""
 

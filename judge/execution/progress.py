@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
-from judge.domain.errors import JudgeUnusable
+from judge.domain.errors import NO_ANSWER, JudgeUnusable
 from judge.domain.outcome import FAILED, ItemState
 from judge.domain.run import Run, RunState, StopReason, WaitReason
 from judge.domain.verdict import CallKey
@@ -22,8 +22,6 @@ FIRST_SLOW = 10
 """Presentations that a run calls, at most, before it stops because all of them were slower than the deadline."""
 DENIALS = 3
 """Calls in a row that must be refused as by a 401 or 403 before a judge that has answered stops."""
-NO_ANSWER = "the endpoint gave no answer: "
-"""How the failure of a connection begins. A sentence about the endpoint leaves it out."""
 log = logger("runs")
 
 

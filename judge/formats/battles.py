@@ -17,7 +17,7 @@ from judge.formats.lines import parse_row, read_rows
 _ONE_OF = {"winner_model_a": "left", "winner_model_b": "right", "winner_tie": "tie"}
 """Columns of 0 and 1 that replace a winner, as in Chatbot Arena's table of 55,000 preferences."""
 _PROMPT = ("prompt_id", "question_id")
-_NEEDED = (("left", "model_a"), ("right", "model_b"), ("outcome", "winner"))
+_NEEDED = {"left": ("left", "model_a"), "right": ("right", "model_b"), "outcome": ("outcome", "winner")}
 _COLUMNS = {"left", "model_a", "right", "model_b", "outcome", "winner", "weight", *_PROMPT, *_ONE_OF}
 _ENDINGS = ("csv", "parquet", "jsonl", "ndjson")
 _ROWS = 1 << 14
@@ -102,10 +102,11 @@ def _battle(number: int, row: Row) -> Battle:
         if len(outcomes) != 1:
             raise ValueError(f"has {len(outcomes)} winners: exactly one of {', '.join(_ONE_OF)} must be 1")
         row = {**row, "outcome": outcomes[0]}
-    for names in _NEEDED:
-        if all(name not in row for name in names):
-            raise ValueError(f"has no {' or '.join(names)}. It has the fields {', '.join(row) or 'none'}")
-    battle = jsonl.battle(number, row)
+    try:
+        battle = jsonl.battle(number, row)
+    except KeyError as missing:
+        names = _NEEDED.get(missing.args[0], missing.args)
+        raise ValueError(f"has no {' or '.join(names)}. It has the fields {', '.join(row) or 'none'}") from None
     if battle.left == battle.right:
         raise ValueError(f"has {battle.left!r} on both sides")
     return battle

@@ -22,6 +22,7 @@ from judge.ranking.options import TIES, RankOptions
 from judge.ranking.standings import adjust_standings, share_rows
 from judge.ranking.variance import variance_of
 from judge.stats.components import rankable, strong_components, unrankable
+from judge.stats.errors import shortened
 from judge.votes.juries import without
 from judge.votes.votes import SourceVotes
 
@@ -129,16 +130,13 @@ def _rankable(
 def _why_incomparable(names: Sequence[str], wins: Floats) -> str:
     """Why the contestants *names* have no common scale, the groups that have one each, and what can be done."""
     reasons = "; ".join(f"{names[i]} {reason}" for i, reason in sorted(unrankable(wins).items()))
-    groups = [_listed([names[i] for i in group]) for group in strong_components(wins) if len(group) > 1]
+    groups = [
+        shortened([names[i] for i in group], ", ", _MOST_NAMED) for group in strong_components(wins) if len(group) > 1
+    ]
     by_group = f"; {len(groups):,} groups have a scale of their own: {'; '.join(groups)}" if len(groups) > 1 else ""
-    kept = _listed([names[i] for i in rankable(wins)])
+    kept = shortened([names[i] for i in rankable(wins)], ", ", _MOST_NAMED)
     advice = f"--largest ranks {kept}" if kept else "no group is larger than all others, so add battles between them"
     return f"the contestants cannot be put on one scale: {reasons}{by_group}; {advice}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else ""
-    return f"{', '.join(names[:_MOST_NAMED])}{more}"
 
 
 def _slices(

@@ -13,6 +13,7 @@ from judge.stats.cancellation import go_on
 from judge.stats.cluster_intervals import (
     ALIKE,
     BOOTSTRAP,
+    NOTHING,
     PERCENTILE,
     Estimate,
     estimate,
@@ -23,8 +24,6 @@ from judge.stats.levels import check_level
 
 _MOST_UNDETERMINED = 0.01
 _PLACES = 9
-_NOTHING = 1e-24
-"""Smaller variances are rounding errors of zero."""
 
 _CELLS = 1 << 20
 """The number of draws in memory at once: 8 MB."""
@@ -133,7 +132,7 @@ def interval_from_replicates(
     if again.size < (1 - _MOST_UNDETERMINED) * drawn:
         return without_interval(round(value, _PLACES), undetermined, level, n, clusters)
     variance = float(again.var(ddof=1)) * clusters / (clusters - 1)
-    if variance <= _NOTHING:
+    if variance <= NOTHING:
         return without_interval(round(value, _PLACES), ALIKE, level, n, clusters)
     if not percentile:
         return estimate(value, variance, BOOTSTRAP, level, n, clusters, bounds)

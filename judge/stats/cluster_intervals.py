@@ -27,6 +27,7 @@ from judge.stats.cluster_variance import (
     row_bounded_variance,
     share_sums,
 )
+from judge.stats.critical_values import satterthwaite_t
 from judge.stats.levels import check_level
 from judge.stats.score_intervals import score_interval
 
@@ -41,7 +42,7 @@ FEWEST = 5
 
 _PLACES = 9
 
-_NOTHING = 1e-24
+NOTHING = 1e-24
 """Smaller variances are rounding errors of zero."""
 
 
@@ -256,7 +257,7 @@ def _interval(
     bounds: tuple[float, float] | None,
 ) -> Estimate:
     clusters, error, freedom = weight.size, spread.variance**0.5, 1 / spread.s2
-    if spread.variance <= _NOTHING:
+    if spread.variance <= NOTHING:
         if bounds is None:
             return without_interval(round(value, _PLACES), ALIKE, level, n, clusters)
         return exact_interval(value, effective(weight), level, n, clusters, bounds)
@@ -311,9 +312,7 @@ def interval_of_variance(
     >>> result.method, result.low, result.high
     ('by-hand-korn-graubard', 0.47961352, 0.999215152)
     """
-    from scipy.special import stdtrit  # noqa: PLC0415 - as in t_quantile
-
-    critical = float(stdtrit(freedom, (1 + check_level(level)) / 2))
+    critical = float(satterthwaite_t(level, np.array(freedom)))
     ends, name = _ends(value, variance, critical, level, bounds)
     return _estimate(value, ends, variance**0.5, method.format(name), level, n, clusters, freedom)
 

@@ -9,7 +9,7 @@ Any other ValueError that leaves this package (from NumPy, or `zip(strict=True)`
 `cancellation`) is no error of the input: it ends a computation that nobody waits for.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from judge.columns.errors import ColumnError
@@ -27,7 +27,7 @@ class Disconnected(StatisticsError):
 
     def __init__(self, components: tuple[tuple[str, ...], ...]) -> None:
         self.components = components
-        parts = _shortened([_shortened(list(part), ", ") for part in components], "; ")
+        parts = shortened([shortened(part, ", ") for part in components], "; ")
         super().__init__(
             f"The contestants cannot be put on one scale: they fall into {len(components):,} components ({parts}), "
             f"between which all wins go one way or there are no battles.",
@@ -75,6 +75,11 @@ def column_errors() -> Iterator[None]:
         raise StatisticsError(str(error)) from None
 
 
-def _shortened(words: list[str], comma: str, most: int = 5) -> str:
+def shortened(words: Sequence[str], comma: str, most: int = 5) -> str:
+    """Join *words*; more than *most* of them are counted.
+
+    >>> shortened(["a", "b", "c"], ", ", 2)
+    'a, b, and 1 more'
+    """
     rest = [f"and {len(words) - most:,} more"] if len(words) > most else []
-    return comma.join(words[:most] + rest)
+    return comma.join([*words[:most], *rest])

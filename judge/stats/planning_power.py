@@ -12,7 +12,10 @@ by n / G.
 
 import math
 
+import numpy as np
+
 from judge.stats.cluster_intervals import FEWEST, Estimate
+from judge.stats.critical_values import satterthwaite_t
 from judge.stats.errors import StatisticsError
 from judge.stats.levels import check_level
 
@@ -45,12 +48,10 @@ def detectable_difference(difference: Estimate) -> float | None:
     >>> detectable_difference(estimate(0.1, 0.0025, "by hand", 0.95, 100, 80))
     0.141811
     """
-    from scipy.special import stdtrit  # noqa: PLC0415 - a slow import, needed only here
-
     error, freedom = difference.standard_error, difference.freedom
     if not error or freedom is None:
         return None
-    critical = float(stdtrit(freedom, (1 + check_level(difference.level)) / 2))
+    critical = float(satterthwaite_t(difference.level, np.array(freedom)))
     if difference.low is not None and difference.high is not None:
         critical = max(critical, (difference.high - difference.low) / 2 / error)
     return round(detectable(error, freedom, critical), 6)

@@ -25,6 +25,7 @@ from judge.columns.arrays import Floats, Ints
 from judge.stats.cluster_intervals import (
     ALIKE,
     FEWEST,
+    NOTHING,
     Estimate,
     exact_interval,
     interval_of_variance,
@@ -44,8 +45,6 @@ Columns = list[npt.NDArray[np.int64]]
 """Keys of each row of pairs, int64[rows]: two columns if each row belongs to two clusters, such as two annotators."""
 
 _PLACES = 9
-_NOTHING = 1e-24
-"""Smaller variances are rounding errors of zero."""
 
 
 def two_way(
@@ -91,7 +90,7 @@ def two_way(
     if np.isnan(variances).any():
         return without_interval(round(value, _PLACES), UNKNOWN, level, n, n_prompts)
     variance = float(max(variances[0], variances[1], variances[0] + variances[1] - variances[2]))
-    if variance <= _NOTHING:
+    if variance <= NOTHING:
         if bounds is None:
             return without_interval(round(value, _PLACES), ALIKE, level, n, n_prompts)
         return exact_interval(value, float(counts.min()), level, n, n_prompts, bounds)

@@ -17,9 +17,8 @@ import numpy.typing as npt
 
 from judge.columns.arrays import Floats, Ints, present
 from judge.stats.cluster_intervals import FEWEST
-from judge.stats.own_leverage import OwnLeverage
 from judge.stats.paired_model import Model
-from judge.stats.sandwich import Covariance, checked, covariance
+from judge.stats.sandwich import Covariance, Leverage, checked, covariance
 from judge.stats.standard_errors import StandardErrors
 
 METHOD = "two-way-sandwich-t"
@@ -29,9 +28,9 @@ METHOD = "two-way-sandwich-t"
 class TwoWayLeverage:
     """The variances over *prompts*, over *annotators* and over *both*, the annotators of each prompt."""
 
-    prompts: OwnLeverage
-    annotators: OwnLeverage
-    both: OwnLeverage
+    prompts: Leverage
+    annotators: Leverage
+    both: Leverage
 
     def of_contrasts(self, contrasts: Floats) -> StandardErrors:
         """The standard errors of k *contrasts* (float64[k, p]), float64[k]."""
@@ -78,20 +77,19 @@ def two_way_covariance(model: Model, annotators: Ints, ridge: float = 0.0) -> Co
     of_prompts = covariance(model, ridge)
     of_annotators = covariance(_clustered(model, annotators), ridge)
     of_both = covariance(_clustered(model, prompts << 32 | annotators), ridge)
-    parts = [part.effects for part in (of_prompts, of_annotators, of_both)]
-    if parts[0] is None:
+    if of_prompts.effects is None or of_prompts.leverage is None:
         return of_prompts
-    if parts[1] is None or parts[2] is None:
-        reason = (of_annotators if parts[1] is None else of_both).method
-        return Covariance.none(reason.replace("prompt", "annotator"), n_annotators, model.m)
-    matrix = parts[0] + _positive(parts[1] - parts[2])
+    if of_annotators.effects is None or of_annotators.leverage is None:
+        return Covariance.none(of_annotators.method.replace("prompt", "annotator"), n_annotators, model.m)
+    if of_both.effects is None or of_both.leverage is None:
+        return Covariance.none(of_both.method.replace("prompt", "annotator"), n_annotators, model.m)
+    matrix = of_prompts.effects + _positive(of_annotators.effects - of_both.effects)
     clusters = min(of_prompts.clusters, n_annotators)
     reasons = tuple(
         prompts_reason or annotators_reason.replace("prompt", "annotator")
         for prompts_reason, annotators_reason in zip(of_prompts.reasons, of_annotators.reasons, strict=True)
     )
-    parts_of = (of_prompts.leverage, of_annotators.leverage, of_both.leverage)
-    leverage = TwoWayLeverage(*(part for part in parts_of if isinstance(part, OwnLeverage)))
+    leverage = TwoWayLeverage(of_prompts.leverage, of_annotators.leverage, of_both.leverage)
     return checked(Covariance(effects=matrix, method=METHOD, clusters=clusters, reasons=reasons, leverage=leverage))
 
 
