@@ -151,7 +151,7 @@ def _without_network(settings: JudgeSettings, card: JudgeCard, clock: Clock) -> 
     if package and not _version(package):
         yield Level.ERROR, "package", f"backend {settings.backend} needs the package {package}, which is not installed"
     if card.definition.baseline:
-        yield Level.OK, "key", "needs no key and calls nobody"
+        yield Level.OK, "key", "needs no key and makes no calls"
         return
     if card.unavailable_reason:
         yield Level.ERROR, "key", card.unavailable_reason

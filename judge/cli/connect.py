@@ -58,7 +58,7 @@ def run(work: Coroutine[object, object, T]) -> T:
     """Run *work* to its end and return its result.
 
     Ctrl-C, or a SIGTERM, cancels it, and it may finish what is in progress. A second one ends the process at once.
-    Whatever fails while it ends concerns nobody.
+    What fails while it ends is not shown.
 
     Raises:
         KeyboardInterrupt: It was interrupted.

@@ -15,9 +15,6 @@ from judge.cli.run_progress import n_done, run_summary, sentence, state_word
 from judge.cli.tables import console, table, usd
 from judge.domain.run import RunState
 
-EXECUTING = (RunState.QUEUED, RunState.RUNNING, RunState.WAITING, RunState.CANCELLING)
-"""States of runs whose calls may be in flight."""
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -31,6 +28,8 @@ if TYPE_CHECKING:
 SHOWN = 20
 """How many runs are listed by default."""
 STATES = [state.name.lower() for state in RunState]
+EXECUTING = (RunState.QUEUED, RunState.RUNNING, RunState.WAITING, RunState.CANCELLING)
+"""States of runs whose calls may be in flight."""
 UNFINISHED = [state for state in RunState if not state.ended]
 
 

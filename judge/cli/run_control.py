@@ -21,7 +21,7 @@ def full_name(run_id: str) -> str:
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask before something is deleted, if somebody is there to answer. Raises Abort if the answer is no."""
+    """Ask before something is deleted, if stdin is a terminal. Raises Abort if the answer is no."""
     if not yes and sys.stdin.isatty():
         click.confirm(question, abort=True, err=True)
 

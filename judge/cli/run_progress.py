@@ -81,7 +81,8 @@ def _cost(state: Run) -> str:
     limit = f" of ${usd(state.budget.cost_micros)}" if state.budget.cost_micros else ""
     if not uncounted:
         return f"${usd(state.cost_micros)}{limit}"
-    return f"at most ${usd(state.cost_micros)}{limit} (nobody counted {uncounted:,} call{'s' * (uncounted > 1)})"
+    calls = f"{uncounted:,} call{'s' * (uncounted > 1)}"
+    return f"at most ${usd(state.cost_micros)}{limit} (the tokens of {calls} are not known)"
 
 
 def activity(state: Run) -> str:

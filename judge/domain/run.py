@@ -332,7 +332,7 @@ class Spent:
     failed: int = 0
     """Presentations without a verdict because the judge or its provider failed."""
     uncounted: int = 0
-    """Calls whose tokens nobody counted, so that their cost is booked at most: their process died before the answer was
+    """Calls whose tokens are not known, so that the most is booked for them: their process died before the answer was
     stored, they ended without an answer and may have to be paid, or the provider did not count."""
 
     def __add__(self, other: Spent) -> Spent:

@@ -61,5 +61,5 @@ def cost_of(judge: JudgeAtWork, usage: Usage | None, sent: int) -> int:
 
 
 def is_uncounted(judge: JudgeAtWork, usage: Usage | None) -> bool:
-    """Whether nobody counted what a call used that costs something."""
+    """Whether a call costs something, but the tokens that it used are not known."""
     return judge.card.price is not None and (usage is None or not usage.counted)

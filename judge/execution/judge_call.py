@@ -186,7 +186,7 @@ class _Calls:
 
     Calls that the provider throttles are repeated until *ends*, the deadline, and count as no failed attempt. If the
     account has to rest for longer than that, there is no further call. *made* counts all calls, *unanswered* those that
-    gave no answer and may have to be paid, and *uncounted* those of them whose cost nobody counted. *lost_micros* is
+    gave no answer and may have to be paid, and *uncounted* those of them whose tokens are not known. *lost_micros* is
     what the unanswered ones cost: what the provider said that they used, or else the most that they can have used.
     """
 

@@ -188,7 +188,7 @@ class Settled(NamedTuple):
     unanswered: int = 0
     """How many of the calls ended without an answer and may have to be paid."""
     uncounted: int = 0
-    """How many of the calls cost something that nobody counted."""
+    """How many of the calls cost something, and used tokens whose number is not known."""
     reason: str = ""
     """Why there is no verdict, in the provider's words as far as it said so."""
     setback: Setback | None = None
