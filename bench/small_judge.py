@@ -20,7 +20,7 @@ from judge.cli.agreement_tables import summary
 from judge.cli.data import upload
 from judge.cli.demo import BUNDLED, GOLD
 from judge.config.settings import JudgeSettings, Settings
-from judge.formats import jsonl
+from judge.formats import detect
 from judge_client import JudgeClient
 
 MODEL = "SmolLM2-135M-Instruct"
@@ -69,7 +69,7 @@ async def judge_pairs(url: str, folder: Path) -> int:
         running(settings, store_url=f"sqlite:///{folder / 'judge.db'}", listen=None) as address,
         JudgeClient(address) as client,
     ):
-        await upload(client, "demo", jsonl.read(BUNDLED))
+        await upload(client, "demo", detect.read(BUNDLED))
         pairing = run_service_pb2.Pairing(prompts=PROMPTS, contestants=ENDS)
         names = ("smollm2", "matches-reference")
         spec = run_service_pb2.RunSpec(

@@ -31,7 +31,7 @@ def demo_command(service: ServiceTarget, more: tuple[str, ...]) -> int:
     from judge.api.v1 import ranking_service_pb2  # noqa: PLC0415  # grpc's messages when needed
     from judge.api.v1 import run_service_pb2 as pb  # noqa: PLC0415
     from judge.app.local import local_server  # noqa: PLC0415  # it loads the whole service
-    from judge.formats import jsonl  # noqa: PLC0415
+    from judge.formats import detect  # noqa: PLC0415
     from judge_client import JudgeClient  # noqa: PLC0415
 
     judges = list(dict.fromkeys((*JUDGES, *more)))
@@ -44,7 +44,7 @@ def demo_command(service: ServiceTarget, more: tuple[str, ...]) -> int:
                 JudgeClient(address) as client,
             ):
                 click.echo(f"The demo's server listens on {address}.", err=True)
-                await upload(client, "demo", jsonl.read(BUNDLED))
+                await upload(client, "demo", detect.read(BUNDLED))
                 spec = pb.RunSpec(dataset="datasets/demo", judges=[f"judges/{name}" for name in judges])
                 ended = await follow_run(client, (await client.create_run(spec)).name)
                 click.echo(run_summary(ended), err=True)

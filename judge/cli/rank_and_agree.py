@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def _battles(source: str) -> list[Battle] | None:
-    """Read the battles of a file, with warnings about its columns; None if *source* is not a file's name.
+    """Read the battles of a file, and say what its columns were taken for; None if *source* is not a file's name.
 
     Raises InvalidInput with the file and the row that is wrong, and UsageError if there is no such file.
     """
@@ -34,10 +34,11 @@ def _battles(source: str) -> list[Battle] | None:
         if battles.is_battle_file(source):
             raise click.UsageError(f"there is no file {source}")
         return None
-    read, warnings = battles.read_with_warnings(path)
-    for warning in warnings:
+    table = battles.read(path)
+    click.echo(f"{table.columns}.", err=True)
+    for warning in table.warnings:
         click.echo(f"Warning: {warning}.", err=True)
-    return [rows.battle(battle) for battle in read]
+    return [rows.battle(battle) for battle in table.battles]
 
 
 @cli.command("rank")
@@ -71,8 +72,8 @@ def rank_command(
 ) -> None:
     """Rank the contestants by the outcomes of SOURCE.
 
-    SOURCE is judge:NAME, run:RUN/JUDGE, people, labels:PATTERN, jury:A+B, or a file of battles (.jsonl, .csv, or
-    .parquet).
+    SOURCE is judge:NAME, run:RUN/JUDGE, people, labels:PATTERN, jury:A+B, or a file of battles (JSON lines,
+    a JSON array, CSV, TSV, or Parquet; also packed with gzip or zstd).
     """
     options = ranking_options(**values)
     battles = _battles(source)

@@ -1,149 +1,204 @@
-"""Read battles from JSON lines, CSV, or Parquet. JSON lines and CSV may be gzipped."""
+"""Read a table of battles, in any container."""
 
 from __future__ import annotations
 
-import csv
-import gzip
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import hashlib
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from judge.domain.dataset import Battle
 from judge.domain.errors import InvalidInput
-from judge.formats import jsonl
+from judge.formats import fields, own
+from judge.formats.containers import rows_of
 from judge.formats.fields import Row
-from judge.formats.lines import parse_row, read_rows
 
 _ONE_OF = {"winner_model_a": "left", "winner_model_b": "right", "winner_tie": "tie"}
 """Columns of 0 and 1 that replace a winner, as in Chatbot Arena's table of 55,000 preferences."""
-_PROMPT = ("prompt_id", "question_id")
-_NEEDED = {"left": ("left", "model_a"), "right": ("right", "model_b"), "outcome": ("outcome", "winner")}
-_COLUMNS = {"left", "model_a", "right", "model_b", "outcome", "winner", "weight", *_PROMPT, *_ONE_OF}
-_ENDINGS = ("csv", "parquet", "jsonl", "ndjson")
-_ROWS = 1 << 14
+_SESSION = ("evaluation_session_id",)
+"""Battles of one session are on the same conversation, as in LMArena's table of 140,000 preferences."""
+_TEXT = ("prompt", "instruction", "question")
+_NUMBER = ("uid", "id")
+_PROMPTS = (*own.PROMPT, *_SESSION, *_TEXT, *_NUMBER)
+"""Columns that say which battles are on one prompt; the first that is there counts."""
+_LEFT, _RIGHT = (*own.LEFT, "model_a_name"), (*own.RIGHT, "model_b_name")
+_ROLES = {"left": _LEFT, "right": _RIGHT, "outcome": own.OUTCOME, "weight": ("weight",), "prompt": _PROMPTS}
+_ENDINGS = ("csv", "tsv", "parquet", "json", "jsonl", "ndjson")
+_LONGEST_NAME = 64
+"""A longer prompt is a text, and its hash serves as its name."""
 _MOST_NAMED = 8
 """More columns that are not used are counted, not named."""
 
 
+@dataclass(frozen=True)
+class BattleTable:
+    """The battles of a file, and what its columns were taken for."""
+
+    battles: list[Battle]
+    columns: str
+    """A sentence on the columns."""
+    warnings: tuple[str, ...]
+
+
 def is_battle_file(name: str) -> bool:
     """Whether *name* ends like that of a file of battles."""
-    return ":" not in name and name.lower().removesuffix(".gz").endswith(tuple(f".{ending}" for ending in _ENDINGS))
+    plain = name.lower().removesuffix(".gz").removesuffix(".zst")
+    return ":" not in name and plain.endswith(tuple(f".{ending}" for ending in _ENDINGS))
 
 
-def read(path: Path) -> Iterator[Battle]:
-    """Read the battles of a file, whose format follows from the end of its name.
+def read(path: Path) -> BattleTable:
+    """Read the battles of a file. The columns of its first row say which column is what.
 
-    Raises InvalidInput with the file and the row that is wrong.
+    Raises InvalidInput with the file and the row that is wrong, if columns are missing, or if there is no battle.
     """
-    return _read(path, _battle)
-
-
-def read_with_warnings(path: Path) -> tuple[list[Battle], tuple[str, ...]]:
-    """Read the battles of a file like `read`, and say what of it is missing, was not used, or looks like a slip.
-
-    Raises InvalidInput for a file without battles, too.
-    """
-    names: dict[str, None] = {}
-
-    def battle(number: int, row: Row) -> Battle:
-        names.update(dict.fromkeys(row))
-        return _battle(number, row)
-
-    battles = list(_read(path, battle))
+    readers: dict[tuple[str, ...], _Reader] = {}
+    battles: list[Battle] = []
+    for place, _, row in rows_of(path):
+        if isinstance(row, InvalidInput):
+            raise row
+        columns = tuple(row)
+        reader = readers.get(columns) or readers.setdefault(columns, _Reader(path, place, row))
+        try:
+            battles.append(reader.battle(row))
+        except KeyError as missing:
+            raise _wrong(path, place, f"has no {missing.args[0]}. It has the fields {', '.join(row)}") from None
+        except (TypeError, ValueError, ArithmeticError) as error:
+            raise _wrong(path, place, str(error)) from None
     if not battles:
         raise InvalidInput(path.name, f"{path} has no battles", reason="NO_BATTLES")
-    return battles, (*_warnings(path, names, battles), *_alike(battles))
+    taken: dict[str, str] = {}
+    for reader in readers.values():
+        taken = reader.taken | taken
+    used = {name for reader in readers.values() for name in reader.used}
+    if numbers := _numbers_rows(taken, battles):
+        used.discard(taken.pop("prompt"))
+        battles = [replace(battle, prompt_id="") for battle in battles]
+    unused = dict.fromkeys(name for columns in readers for name in columns if name not in used)
+    return BattleTable(
+        battles=battles,
+        columns=_sentence(path, taken, list(unused)),
+        warnings=(*_warnings(path, taken, battles, numbers=numbers), *_alike(battles)),
+    )
 
 
-def _warnings(path: Path, names: Iterable[str], battles: Sequence[Battle]) -> Iterator[str]:
-    unused = [name for name in names if name not in _COLUMNS]
+def _wrong(path: Path, place: str, why: str) -> InvalidInput:
+    return InvalidInput(path.name, f"{path} {place} {why}", reason="INVALID_ROW")
+
+
+class _Reader:
+    """Which columns of a row are what. Raises InvalidInput if one that is needed is missing."""
+
+    def __init__(self, path: Path, place: str, row: Row) -> None:
+        self.taken: dict[str, str] = {}
+        ours = own.canonical(row)
+        spelled = dict(zip(ours, row, strict=True))
+        for role, names in _ROLES.items():
+            if name := next((name for name in names if name in ours), None):
+                self.taken[role] = spelled[name]
+        self._chosen = "both_equal" in ours and "chosen_model_name" in ours
+        one_of = [spelled[name] for name in _ONE_OF if name in ours]
+        self.used = {*self.taken.values(), *one_of, *(("both_equal", "chosen_model_name") if self._chosen else ())}
+        if one_of or self._chosen:
+            self.taken.setdefault("outcome", ", ".join(one_of) or "chosen_model_name and both_equal")
+        missing = [role for role in ("left", "right", "outcome") if role not in self.taken]
+        if missing:
+            needed = ", and ".join(f"no {' or '.join(_ROLES[role])}" for role in missing)
+            raise _wrong(path, place, f"has {needed}. It has the columns {', '.join(map(str, row)) or 'none':.300}")
+
+    def battle(self, row: Row) -> Battle:
+        """Read a battle. Raises KeyError or ValueError for a row that is wrong."""
+        values = dict(own.canonical(row))
+        if "winner_tie" in values:
+            values["outcome"] = _one_of(values)
+        elif self._chosen:
+            values["outcome"] = _chosen(values)
+        values = {**values, "left": fields.needed(values, *_LEFT), "right": fields.needed(values, *_RIGHT)}
+        values.pop("question_id", None)
+        values["prompt_id"] = self._prompt(row)
+        battle = own.battle(fields.TextRow(values) if isinstance(row, fields.TextRow) else values)
+        if battle.left == battle.right:
+            raise ValueError(f"has {battle.left!r} on both sides: leave the row out")
+        return battle
+
+    def _prompt(self, row: Row) -> str | None:
+        column = self.taken.get("prompt")
+        value = None if column is None else row.get(column)
+        if value is None or (isinstance(value, (str, int, float)) and len(str(value)) <= _LONGEST_NAME):
+            return None if value is None else fields.identifier(row, column or "")
+        # A text is as good a key as a name, but longer.
+        return hashlib.sha256(repr(value).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _sentence(path: Path, taken: Mapping[str, str], unused: Sequence[str]) -> str:
+    """Say which columns were taken for what, and which were not used."""
+    roles = "; ".join(f"{role}: {column}" for role, column in taken.items())
+    more = f" and {len(unused) - _MOST_NAMED:,} more" if len(unused) > _MOST_NAMED else ""
+    rest = f". Not used: {', '.join(map(str, unused[:_MOST_NAMED]))}{more}" if unused else ""
+    return f"Columns of {path}: {roles}{rest}"
+
+
+def _one_of(row: Row) -> str:
+    outcomes = [outcome for column, outcome in _ONE_OF.items() if row.get(column) in (1, "1", "1.0", True)]
+    if len(outcomes) != 1:
+        raise ValueError(f"has {len(outcomes)} winners: exactly one of {', '.join(_ONE_OF)} must be 1")
+    return outcomes[0]
+
+
+def _chosen(row: Row) -> str:
+    """Read the name of the winner, as in the votes of ComparIA."""
+    chosen = row.get("chosen_model_name")
+    if row.get("both_equal") in (True, "True", "true", "1", 1):
+        return "tie"
+    for word, names in (("left", _LEFT), ("right", _RIGHT)):
+        if chosen is not None and chosen == fields.first(row, *names):
+            return word
+    raise ValueError(f"has the unknown chosen_model_name {chosen!r:.60}, which is neither of its two models")
+
+
+def _numbers_rows(taken: Mapping[str, str], battles: Sequence[Battle]) -> bool:
+    """Whether the column that was taken for the prompt is an id that differs in each row, and so says nothing."""
+    column = own.canonical({taken.get("prompt", ""): None})
+    is_id = not set(_NUMBER).isdisjoint(column)
+    return is_id and 1 < len(battles) == len({battle.prompt_id for battle in battles})
+
+
+def _warnings(path: Path, taken: Mapping[str, str], battles: Sequence[Battle], *, numbers: bool) -> Iterator[str]:
     narrow = "if several of them are on one prompt, the intervals are too narrow"
     alone = sum(not battle.prompt_id for battle in battles)
-    if not set(_PROMPT).intersection(names):
-        yield (f"{path} has no column {' or '.join(_PROMPT)}, so each battle counts as a prompt of its own: {narrow}")
+    if "prompt" not in taken:
+        why = "a column id that differs in each row" if numbers else f"no column {' or '.join(own.PROMPT)}"
+        yield f"{path} has {why}, so each battle counts as a prompt of its own: {narrow}"
     elif alone:
         have, count = ("has", "counts") if alone == 1 else ("have", "each count")
         yield (
             f"{alone:,} of {len(battles):,} battles of {path} {have} no prompt and {count} as a prompt of "
             f"{'its' if alone == 1 else 'their'} own: {narrow}"
         )
-    if unused:
-        more = f" and {len(unused) - _MOST_NAMED:,} more" if len(unused) > _MOST_NAMED else ""
-        yield f"columns of {path} that are not used: {', '.join(unused[:_MOST_NAMED])}{more}"
 
 
 def _alike(battles: Sequence[Battle]) -> Iterator[str]:
-    """Yield the contestants whose names differ only in spaces, or in upper and lower case."""
+    """Yield the contestants whose names look equal: other blanks, capitals, or forms of the same characters."""
     alike: dict[str, set[str]] = {}
     for name in {name for battle in battles for name in (battle.left, battle.right)}:
-        alike.setdefault("".join(name.split()).casefold(), set()).add(name)
+        alike.setdefault(looks(name), set()).add(name)
     for names in sorted(sorted(names) for names in alike.values() if len(names) > 1):
-        yield f"{', '.join(map(repr, names))} count as different contestants, although only spaces or capitals differ"
+        yield (
+            f"{', '.join(map(ascii_or_quoted, names))} count as different contestants, although only blanks, capitals, "
+            "or forms of the same characters differ"
+        )
 
 
-def _read(path: Path, battle: Callable[[int, Row], Battle]) -> Iterator[Battle]:
-    ending = "".join(path.suffixes[-2:]).lower().removesuffix(".gz").rpartition(".")[2]
-    if ending == "csv":
-        for number, row in _csv(path):
-            yield parse_row(path, f"line {number}", battle, number, row)
-    elif ending == "parquet":
-        for number, row in _parquet(path):
-            yield parse_row(path, f"row {number}", battle, number, row)
-    elif ending in {"jsonl", "ndjson"}:
-        yield from read_rows(path, battle)
-    else:
-        message = f"{path} cannot be read as battles: its name must end with .jsonl, .csv, or .parquet"
-        raise InvalidInput("path", message, reason="UNKNOWN_FORMAT")
+def looks(name: str) -> str:
+    """Return what a name looks like: without blanks, invisible characters, capitals, and forms of one character."""
+    text = unicodedata.normalize("NFKC", name)
+    return "".join(mark for mark in text if not mark.isspace() and unicodedata.category(mark) != "Cf").casefold()
 
 
-def _battle(number: int, row: Row) -> Battle:
-    if "winner_tie" in row:
-        outcomes = [outcome for column, outcome in _ONE_OF.items() if row.get(column) in (1, "1", True)]
-        if len(outcomes) != 1:
-            raise ValueError(f"has {len(outcomes)} winners: exactly one of {', '.join(_ONE_OF)} must be 1")
-        row = {**row, "outcome": outcomes[0]}
-    try:
-        battle = jsonl.battle(number, row)
-    except KeyError as missing:
-        names = _NEEDED.get(missing.args[0], missing.args)
-        raise ValueError(f"has no {' or '.join(names)}. It has the fields {', '.join(row) or 'none'}") from None
-    if battle.left == battle.right:
-        raise ValueError(f"has {battle.left!r} on both sides")
-    return battle
-
-
-def _csv(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    try:
-        with gzip.open(path, "rt", newline="") if path.suffix == ".gz" else path.open(newline="") as lines:
-            rows = csv.DictReader(lines, strict=True)
-            for row in rows:
-                if None in row or None in row.values():
-                    message = f"{path} line {rows.line_num} does not have as many fields as the header"
-                    raise InvalidInput(path.name, message, reason="INVALID_ROW")
-                values: dict[str, Any] = {name: value for name, value in row.items() if value}
-                if "weight" in values:
-                    values["weight"] = _number(path, rows.line_num, values["weight"])
-                yield rows.line_num, values
-    except (csv.Error, EOFError, UnicodeDecodeError, gzip.BadGzipFile) as error:
-        raise InvalidInput(path.name, f"{path} is not valid CSV: {error}", reason="NOT_CSV") from None
-
-
-def _number(path: Path, line: int, value: str) -> float:
-    try:
-        return float(value)
-    except ValueError:
-        message = f"{path} line {line} has an invalid weight: {value!r:.60} is not a number"
-        raise InvalidInput("weight", message, reason="INVALID_ROW") from None
-
-
-def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    try:
-        import polars as pl  # noqa: PLC0415  # of an extra, and slow to import
-    except ImportError:
-        message = f"{path} needs polars to be read: pip install polars, or install judge with the extra [data]"
-        raise InvalidInput("path", message, reason="EXTRA_NEEDED") from None
-    try:
-        frame = pl.read_parquet(path)
-    except pl.exceptions.PolarsError as error:
-        raise InvalidInput(path.name, f"{path} is not valid Parquet: {error}", reason="NOT_PARQUET") from None
-    yield from enumerate(frame.iter_rows(named=True, buffer_size=_ROWS), 1)
+def ascii_or_quoted(name: str) -> str:
+    """Return a name in quotes, with everything that could not be seen written as an escape sequence."""
+    visible = [
+        ascii(mark)[1:-1] if unicodedata.combining(mark) or unicodedata.category(mark)[0] == "C" else mark
+        for mark in name
+    ]
+    return f"'{''.join(visible)}'"

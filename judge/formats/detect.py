@@ -1,32 +1,149 @@
-"""Detect the format of a path and read it."""
+"""Find the files of a path and the format of each, by what they hold."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from judge.domain.errors import InvalidInput
-from judge.formats import fastchat, jsonl
-from judge.formats.lines import Import
+from judge.formats import fastchat, own
+from judge.formats.containers import first_row
+from judge.formats.fields import Row
+from judge.formats.importing import Format, Import, ImportedFile, LeftOut
 
-READERS = {"jsonl": jsonl.read, "fastchat": fastchat.read}
+MOST_FILES = 10_000
+"""The most files of a folder. More are rather a wrong folder than an import."""
+Recognize = Callable[[Path, Row], Format | LeftOut | None]
 
 
-def detect(path: Path) -> str:
-    """Return the name of the format of *path*. Raises InvalidInput if it is missing or in no known format."""
-    if not path.exists():
-        raise InvalidInput("path", f"{path} does not exist", reason="NO_SUCH_PATH")
-    if (path / "question.jsonl").is_file():
-        return "fastchat"
-    if any(map(jsonl.kind_of, [path] if path.is_file() else path.iterdir())):
-        return "jsonl"
-    expected = ", ".join(f"{kind}.jsonl" for kind in jsonl.KINDS)
-    message = f"{path} is in no known format: expected {expected}, or a FastChat folder with question.jsonl"
-    raise InvalidInput("path", message, reason="UNKNOWN_FORMAT")
+def _own(path: Path, row: Row) -> Format | LeftOut | None:
+    kind = own.kind_of(path, row)
+    if kind == "battles":
+        return LeftOut(path.name, f"battles, which need no dataset: rank them with judge rank {path}")
+    return own.format_of(kind) if kind else None
+
+
+FORMATS: Mapping[str, Recognize] = {"fastchat": fastchat.recognize, "own": _own}
+"""The formats by name, in the order in which a file is tried."""
+LAYOUT = frozenset(("model_answer", fastchat.REFERENCES, "model_judgment"))
+"""Folders that belong to the files beside them. Another folder beside files is an import of its own."""
+_PACKED = (".gz", ".zst")
+_ABOUT = re.compile(r"(readme|licen[sc]e|notice|citation)\b", re.IGNORECASE)
+_SAMPLE = re.compile(r"\.sample(?=\.\w+$)")
 
 
 def read(path: Path, name: str | None = None) -> Import:
-    """Read *path* in the format *name*, or in the format that is detected."""
-    if name is not None and name not in READERS:
-        known = ", ".join(sorted(READERS))
+    """Find the files of *path*, a file or a folder, and the format of each. *name* is the only format to try.
+
+    Only the first row of each file is read. Raises InvalidInput if *path* or the format does not exist, or if no file
+    is in a known format.
+    """
+    if name is not None and name not in FORMATS:
+        known = ", ".join(sorted(FORMATS))
         raise InvalidInput("format", f"format {name!r} is unknown; use one of {known}", reason="UNKNOWN_FORMAT")
-    return READERS[name or detect(path)](path)
+    tried = FORMATS if name is None else {name: FORMATS[name]}
+    if not path.exists():
+        raise InvalidInput("path", f"{path} does not exist", reason="NO_SUCH_PATH")
+    if path.is_dir():
+        entries = list(_in_folder(path, path, tried))
+    else:
+        row = first_row(path)
+        if row is None:
+            raise InvalidInput("path", f"there is no row to import: {path} is empty", reason="NO_ROWS")
+        format_ = _recognized(path, row, tried)
+        entries = [format_ if isinstance(format_, LeftOut) else ImportedFile(path, path.name, format_)]
+    files = tuple(entry for entry in entries if isinstance(entry, ImportedFile))
+    left_out = tuple(entry for entry in entries if isinstance(entry, LeftOut))
+    if not files:
+        listed = "; ".join(f"{entry.name}: {entry.why}" for entry in left_out[:5])
+        message = f"{path} holds nothing to import" + (f": {listed}" if listed else ": the folder is empty")
+        raise InvalidInput("path", message, reason="UNKNOWN_FORMAT")
+    return Import(files=files, left_out=left_out)
+
+
+def _recognized(path: Path, row: Row, tried: Mapping[str, Recognize]) -> Format | LeftOut:
+    for recognize in tried.values():
+        if format_ := recognize(path, row):
+            return format_
+    names = ", ".join(map(str, row))
+    return LeftOut(path.name, f"in no known format: it has the fields {names[:200]}")
+
+
+def _in_folder(root: Path, folder: Path, tried: Mapping[str, Recognize]) -> Iterator[ImportedFile | LeftOut]:
+    """Yield the files of *folder*. If it holds none to import itself, those of all its folders."""
+    paths, folders = _listed(root, folder)
+    entries = list(_each(root, paths, tried))
+    yield from entries
+    is_import = any(isinstance(entry, ImportedFile) for entry in entries)
+    for inner in folders:
+        if not is_import:
+            yield from _in_folder(root, inner, tried)
+        elif inner.name in LAYOUT:
+            yield from _each(root, _below(root, inner), tried)
+        else:
+            yield LeftOut(f"{inner.relative_to(root).as_posix()}/", "a folder of its own: import it by itself")
+
+
+def _listed(root: Path, folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return the files and the folders in a folder, sorted, without hidden ones."""
+    try:
+        entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    except OSError as error:
+        message = f"{folder} cannot be read: {error.strerror}"
+        raise InvalidInput("path", message, reason="UNREADABLE_FILE") from None
+    if len(entries) > MOST_FILES:
+        message = f"{folder} holds {len(entries):,} files; the maximum is {MOST_FILES:,}"
+        raise InvalidInput("path", message, reason="TOO_MANY_FILES")
+    folders = [entry for entry in entries if entry.is_dir() and not _leads_out(root, entry)]
+    return [entry for entry in entries if entry not in folders], folders
+
+
+def _leads_out(root: Path, path: Path) -> bool:
+    """Whether a path is a link that leads out of the folder that is imported, or to one of the folders above it."""
+    if not path.is_symlink():
+        return False
+    target, inside = path.resolve(), root.resolve()
+    return not target.is_relative_to(inside) or path.parent.resolve().is_relative_to(target)
+
+
+def _below(root: Path, folder: Path) -> Iterator[Path]:
+    paths, folders = _listed(root, folder)
+    yield from paths
+    for inner in folders:
+        yield from _below(root, inner)
+
+
+def _each(root: Path, paths: Iterable[Path], tried: Mapping[str, Recognize]) -> Iterator[ImportedFile | LeftOut]:
+    paths = list(paths)
+    present = set(paths)
+    for path in paths:
+        name = path.relative_to(root).as_posix()
+        entry = _duplicate(path, present) or _entry(root, path, tried)
+        yield replace(entry, name=name) if isinstance(entry, LeftOut) else ImportedFile(path, name, entry)
+
+
+def _entry(root: Path, path: Path, tried: Mapping[str, Recognize]) -> Format | LeftOut:
+    if _leads_out(root, path):
+        return LeftOut(path.name, "a link that leads out of the folder")
+    if _ABOUT.match(path.name):
+        return LeftOut(path.name, "about the data", loses=False)
+    try:
+        row = first_row(path)
+    except InvalidInput as error:
+        return LeftOut(path.name, error.message.removeprefix(f"{path} "))
+    return LeftOut(path.name, "empty") if row is None else _recognized(path, row, tried)
+
+
+def _duplicate(path: Path, present: set[Path]) -> LeftOut | None:
+    """Say of which file beside it *path* is the packed form or a sample."""
+    plain = path.with_suffix("") if path.suffix in _PACKED else path
+    if plain != path and plain in present:
+        return LeftOut(path.name, f"the packed form of {plain.name}", loses=False)
+    whole = plain.with_name(_SAMPLE.sub("", plain.name))
+    if whole != plain:
+        for other in (whole, *(whole.with_name(whole.name + packed) for packed in _PACKED)):
+            if other in present:
+                return LeftOut(path.name, f"a sample of {other.name}", loses=False)
+    return None

@@ -1,55 +1,85 @@
-"""FastChat's layout: question.jsonl, model_answer/, reference_answer/, judgments in *_pair.jsonl, and votes."""
+"""FastChat's files: questions, answers, reference answers, judgments of pairs, and votes.
+
+A file's keys say what it holds, so judgments may be one file per judge (`gpt-4_pair.jsonl`) or one per pair
+(`gpt-4/a__vs__b.jsonl`), at any depth.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, partial
 from itertools import takewhile
 from pathlib import Path
 
 from judge.domain.dataset import ImportedVerdict, Label, Output, Prompt
 from judge.domain.outcome import AnnotatorKind, Order, VerdictStatus
 from judge.formats import fields, words
+from judge.formats.containers import rows_of
 from judge.formats.fields import Row
-from judge.formats.lines import Import, read_rows
+from judge.formats.importing import Format, Item, LabelIds, LeftOut, Parser, parsed_row
 
+REFERENCES = "reference_answer"
 References = dict[str, tuple[str, ...]]
 
 
-def read(path: Path) -> Import:
-    """Read a FastChat folder. A vote becomes a label with its file's name as source and its line number as id."""
-    answers = sorted((path / "model_answer").glob("*.jsonl"))
-    judgments = _judgments(path / "model_judgment")
-    votes = sorted(path.glob("*votes.jsonl"))
-    return Import(
-        prompts=partial(read_rows, path / "question.jsonl", partial(_prompt, _references(path / "reference_answer"))),
-        outputs=lambda: (row for file in answers for rows in read_rows(file, _outputs) for row in rows),
-        labels=lambda: ((file.name, label) for file in votes for label in read_rows(file, _vote)),
-        verdicts=lambda: (row for file in judgments for rows in read_rows(file, _judgment) for row in rows),
-    )
+def recognize(path: Path, row: Row) -> Format | LeftOut | None:
+    """Return the format of a file by its first *row*, or why it is left out; None if it is none of FastChat's."""
+    for needed, of in _KEYS:
+        if needed <= row.keys():
+            return of(path, row)
+    return None
 
 
-def _judgments(folder: Path) -> list[Path]:
-    files = sorted([*folder.glob("*_pair.jsonl"), *folder.glob("*_pair.jsonl.gz")])
-    return files or sorted(folder.glob("*_pair.sample.jsonl"))
+def _question_format(path: Path, row: Row) -> Format | None:
+    texts = isinstance(row["turns"], list) and all(isinstance(turn, str) for turn in row["turns"])
+    if not texts or "prompt_id" in row or not row.keys().isdisjoint(("model", "contestant", "model_id")):
+        return None
+    references = cache(partial(_references, path.parent / REFERENCES))
+    return _format("FastChat questions", lambda _ids, _number, row: (_prompt(references(), row),))
+
+
+def _vote_format(_: Path, row: Row) -> Format | None:
+    return _format("FastChat votes", _vote) if row.keys().isdisjoint(("prompt_id", "order", "first")) else None
+
+
+def _answer_format(path: Path, row: Row) -> Format | LeftOut | None:
+    choices = row["choices"]
+    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
+        turns = choices[0].get("turns")
+        if isinstance(turns, list) and turns and isinstance(turns[0], dict):
+            return None
+    if REFERENCES in path.parts:
+        return LeftOut(path.name, "reference answers, read with the questions", loses=False)
+    return _format("FastChat answers", lambda _ids, _number, row: _outputs(row))
+
+
+def _format(name: str, items: Callable[[LabelIds, int, Row], Iterable[Item]]) -> Format:
+    def parser() -> Parser:
+        return partial(items, LabelIds())
+
+    return Format(name=name, parser=parser)
 
 
 def _references(folder: Path) -> References | None:
-    """Read the reference answers by question; None if the folder is missing."""
+    """Read the reference answers by question; None if the folder is missing. Raises InvalidInput for a wrong row."""
     if not folder.is_dir():
         return None
-    return dict(pair for file in sorted(folder.glob("*.jsonl")) for pair in read_rows(file, _reference))
+    references: References = {}
+    for path in sorted(folder.glob("*.jsonl*")):
+        for place, number, row in rows_of(path):
+            references.update(parsed_row(path, place, _reference, number, row))
+    return references
 
 
 def _question(row: Row) -> str:
-    return fields.name(row, "question_id")
+    return fields.identifier(row, "question_id")
 
 
-def _reference(_: int, row: Row) -> tuple[str, tuple[str, ...]]:
-    return _question(row), fields.texts(fields.rows(row, "choices")[0], "turns")
+def _reference(_: int, row: Row) -> Iterable[tuple[str, tuple[str, ...]]]:
+    return ((_question(row), fields.texts(fields.rows(row, "choices")[0], "turns")),)
 
 
-def _prompt(references: References | None, _: int, row: Row) -> Prompt:
+def _prompt(references: References | None, row: Row) -> Prompt:
     name, turns = _question(row), fields.texts(row, "turns")
     # FastChat shows judges only the reference answers of that folder. A question's own are notes, and may have gaps.
     notes = tuple(takewhile(bool, fields.texts(row, "reference")))
@@ -58,12 +88,12 @@ def _prompt(references: References | None, _: int, row: Row) -> Prompt:
         prompt_id=name,
         turns=turns,
         category=fields.text(row, "category") or "",
-        tags=(),
+        tags=fields.texts(row, "tags"),
         reference=reference[: len(turns)],
     )
 
 
-def _outputs(_: int, row: Row) -> list[Output]:
+def _outputs(row: Row) -> list[Output]:
     question, model = _question(row), fields.name(row, "model_id")
     return [
         Output(prompt_id=question, contestant=model, turns=turns, sample=fields.whole(choice, "index"))
@@ -72,28 +102,28 @@ def _outputs(_: int, row: Row) -> list[Output]:
     ]
 
 
-def _vote(number: int, row: Row) -> Label:
-    annotator = fields.name(row, "judge")
+def _vote(ids: LabelIds, _: int, row: Row) -> list[Label]:
+    question, annotator, turn = _question(row), fields.name(row, "judge"), fields.turn(row)
+    left, right = fields.name(row, "model_a"), fields.name(row, "model_b")
     outcome, tie_kind = words.outcome(fields.needed(row, "winner"))
-    return Label(
-        label_id=str(number),
-        prompt_id=_question(row),
-        left=fields.name(row, "model_a"),
-        right=fields.name(row, "model_b"),
-        outcome=outcome,
-        annotator=annotator,
-        kind=AnnotatorKind.MODEL if annotator.endswith("_pair") else AnnotatorKind.HUMAN,
-        turn=fields.turn(row),
-        tie_kind=tie_kind,
-    )
+    return [
+        Label(
+            label_id=ids.next(question, turn, (left, right), annotator),
+            prompt_id=question,
+            left=left,
+            right=right,
+            outcome=outcome,
+            annotator=annotator,
+            kind=AnnotatorKind.MODEL if annotator.endswith("_pair") else AnnotatorKind.HUMAN,
+            turn=turn,
+            tie_kind=tie_kind,
+        )
+    ]
 
 
-def _judgment(_: int, row: Row) -> list[ImportedVerdict]:
-    return list(_games(row))
-
-
-def _games(row: Row) -> Iterator[ImportedVerdict]:
-    judge, *_ = fields.texts(row, "judge") or (None,)
+def _games(_ids: LabelIds, _number: int, row: Row) -> Iterator[ImportedVerdict]:
+    # In files of one pair, judge is two fields.
+    judge = fields.text(row, "judge_model") or next(iter(fields.texts(row, "judge")), None)
     if not judge:
         raise KeyError("judge")
     for game, order in (("g1", Order.LEFT_FIRST), ("g2", Order.RIGHT_FIRST)):
@@ -110,3 +140,22 @@ def _games(row: Row) -> Iterator[ImportedVerdict]:
             outcome=None if unreadable else words.outcome(winner)[0],
             status=VerdictStatus.UNREADABLE if unreadable else VerdictStatus.OK,
         )
+
+
+def _scores(path: Path, _: Row) -> LeftOut:
+    return LeftOut(path.name, "scores of single answers, which compare nothing")
+
+
+def _prompts_of_judges(path: Path, _: Row) -> LeftOut:
+    return LeftOut(path.name, "prompts for judges: see rubrics in docs/judges.md", loses=False)
+
+
+_Of = Callable[[Path, Row], Format | LeftOut | None]
+_KEYS: tuple[tuple[frozenset[str], _Of], ...] = (
+    (frozenset(("question_id", "g1_winner", "g2_winner")), lambda _path, _row: _format("FastChat judgments", _games)),
+    (frozenset(("question_id", "model", "judge", "judgment", "score")), _scores),
+    (frozenset(("question_id", "model_id", "choices")), _answer_format),
+    (frozenset(("name", "type", "system_prompt", "prompt_template")), _prompts_of_judges),
+    (frozenset(("question_id", "model_a", "model_b", "winner", "judge")), _vote_format),
+    (frozenset(("question_id", "turns")), _question_format),
+)

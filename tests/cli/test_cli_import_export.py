@@ -49,23 +49,94 @@ def test_cli_export_writes_what_import_reads(served: Judge, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("wrong", ['{"prompt_id": "2", "te', '{"prompt_id": "2"}'])
-def test_cli_a_wrong_line_leaves_no_dataset(served: Judge, tmp_path: Path, wrong: str) -> None:
-    """The file and the line are named in one sentence, and no dataset is created."""
+def test_cli_a_wrong_line_is_named_and_the_others_go_in(served: Judge, tmp_path: Path, wrong: str) -> None:
+    """The file and the line are named, and the exit code says that something is missing."""
     (tmp_path / "prompts.jsonl").write_text('{"prompt_id": "1", "text": "q"}\n' + wrong, "utf-8")
+    dataset = f"wrong-line-{len(wrong)}"
 
-    done = served("import", tmp_path, "--dataset", "wrong-line")
-    looked = served("export", "prompts", "--dataset", "wrong-line")
+    done = served("import", tmp_path, "--dataset", dataset)
+    looked = served("export", "prompts", "--dataset", dataset)
+
+    assert done.returncode == 3
+    assert "prompts.jsonl: prompts: 1 added; 1 rejected" in done.stderr
+    assert "  line 2 " in done.stderr
+    assert looked.stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize("wrong", ['{"prompt_id": "2", "te', '{"prompt_id": "2"}'])
+def test_cli_a_strict_import_of_a_wrong_line_leaves_no_dataset(served: Judge, tmp_path: Path, wrong: str) -> None:
+    """Everything is checked before anything is sent."""
+    (tmp_path / "prompts.jsonl").write_text('{"prompt_id": "1", "text": "q"}\n' + wrong, "utf-8")
+    (tmp_path / "notes.csv").write_text("a,b\n1,2\n", "utf-8")
+
+    done = served("import", tmp_path, "--dataset", "strict-line", "--strict")
+    looked = served("export", "prompts", "--dataset", "strict-line")
 
     assert done.returncode == 1
+    assert "nothing was imported, because of 2 problems" in done.stderr
     assert "prompts.jsonl line 2" in done.stderr
+    assert "notes.csv would be left out: in no known format: it has the fields a, b" in done.stderr
     assert "Traceback" not in done.stderr
-    assert (looked.returncode, looked.stdout) == (1, "")
-    assert "no dataset 'wrong-line'" in looked.stderr
+    assert "no dataset 'strict-line'" in looked.stderr
+
+
+def test_cli_a_folder_is_accounted_for_file_by_file(served: Judge, tmp_path: Path) -> None:
+    """One line for each file, and exit code 3 if one is left out, unless that is wanted."""
+    write_rows(tmp_path / "prompts.jsonl", {"prompt_id": "1", "text": "q"})
+    (tmp_path / "labels.csv").write_text("prompt_id,left,right,outcome,annotator\n1,m,n,left,ann\n", "utf-8")
+    (tmp_path / "notes.csv").write_text("a,b\n1,2\n", "utf-8")
+
+    done = served("import", tmp_path, "--dataset", "account-1")
+    again = served("import", tmp_path, "--dataset", "account-1", "--skip-unknown")
+
+    assert (done.returncode, again.returncode) == (3, 0)
+    assert [line for line in done.stderr.splitlines() if line] == [
+        "labels.csv: labels: 1 added",
+        "prompts.jsonl: prompts: 1 added",
+        "notes.csv: left out: in no known format: it has the fields a, b",
+    ]
+    assert "labels.csv: labels: 1 already there" in again.stderr
+
+
+def test_cli_a_row_that_the_service_rejects_is_named_by_its_line(served: Judge, tmp_path: Path) -> None:
+    """A rejection has the line of the file, although rows are sent in batches."""
+    rows: list[dict[str, object]] = [{"prompt_id": "1", "model": f"m{n}", "text": "a" * 3_000} for n in range(2_500)]
+    rows[1_700] |= {"prompt_id": "none"}
+    write_rows(tmp_path / "outputs.jsonl", *rows)
+    write_rows(tmp_path / "prompts.jsonl", {"prompt_id": "1", "text": "q"})
+
+    done = served("import", tmp_path, "--dataset", "reject-1")
+
+    assert done.returncode == 3
+    assert "outputs.jsonl: outputs: 2,499 added; 1 rejected" in done.stderr
+    assert "  line 1701: " in done.stderr
+
+
+def test_cli_a_label_that_is_put_first_is_the_one_that_is_added(served: Judge, tmp_path: Path) -> None:
+    """Ids are made of the content, and --replace takes a changed vote for the old one."""
+    vote: dict[str, object] = {"left": "m", "right": "n", "outcome": "left", "annotator": "ann"}
+    votes = [vote | {"prompt_id": str(n)} for n in range(4)]
+    write_rows(tmp_path / "labels.jsonl", *votes)
+    served("import", tmp_path / "labels.jsonl", "--dataset", "votes-1")
+    write_rows(tmp_path / "labels.jsonl", vote | {"prompt_id": "new"}, votes[0] | {"outcome": "tie"}, *votes[1:])
+
+    refused = served("import", tmp_path / "labels.jsonl", "--dataset", "votes-1")
+    replaced = served("import", tmp_path / "labels.jsonl", "--dataset", "votes-1", "--replace")
+
+    assert (refused.returncode, replaced.returncode) == (3, 0)
+    assert "labels.jsonl: labels: 1 added, 3 already there; 1 rejected" in refused.stderr
+    assert "line 2: " in refused.stderr
+    assert "labels.jsonl: labels: 1 replaced, 4 already there" in replaced.stderr
+    exported = served("export", "labels", "--dataset", "votes-1").stdout.splitlines()
+    assert len(exported) == 5
 
 
 @pytest.mark.parametrize(
     ("row", "message"),
-    [("", "there is no row to import"), ('{"prompt_id": "1", "model": "m", "text": "a"}', "no prompt '1'")],
+    [
+        ("", "holds nothing to import: outputs.jsonl: empty"),
+        ('{"prompt_id": "1", "model": "m", "text": "a"}', "no prompt '1'"),
+    ],
 )
 def test_cli_an_import_of_nothing_leaves_no_dataset(served: Judge, tmp_path: Path, row: str, message: str) -> None:
     """If there is no row, or none is accepted, the dataset that was created for them is deleted."""
@@ -101,12 +172,12 @@ def test_cli_a_failed_export_leaves_no_file(embedded: Judge, tmp_path: Path) -> 
 
 
 def test_cli_an_unknown_format_is_named(served: Judge, tmp_path: Path) -> None:
-    (tmp_path / "table.csv").write_text("a,b\n", "utf-8")
+    (tmp_path / "table.csv").write_text("a,b\n1,2\n", "utf-8")
 
     done = served("import", tmp_path / "table.csv", "--dataset", "mine")
 
     assert done.returncode == 1
-    assert "table.csv is in no known format: expected prompts.jsonl, outputs.jsonl" in done.stderr
+    assert "table.csv holds nothing to import: table.csv: in no known format: it has the fields a, b" in done.stderr
 
 
 def test_cli_import_needs_no_server_packages() -> None:

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from judge.domain.errors import InvalidInput
-from judge.formats.battles import is_battle_file, read, read_with_warnings
+from judge.formats.battles import is_battle_file, read
 
 ROWS = [
     {"model_a": "m", "model_b": "n", "winner": "model_a", "question_id": "q1", "weight": 2.0},
@@ -29,7 +29,7 @@ def test_formats_battles_are_the_same_in_every_file(tmp_path: Path) -> None:
     (tmp_path / "b.csv.gz").write_bytes(gzip.compress(csv_of(ROWS).encode()))
     pl.DataFrame(ROWS).write_parquet(tmp_path / "b.parquet")
 
-    battles_of = {path.name: list(read(path)) for path in tmp_path.iterdir()}
+    battles_of = {path.name: read(path).battles for path in tmp_path.iterdir()}
 
     assert len(battles_of["b.jsonl"]) == 2
     assert all(battles == battles_of["b.jsonl"] for battles in battles_of.values())
@@ -41,23 +41,23 @@ def test_formats_battles_of_columns_of_winners(tmp_path: Path) -> None:
         "model_a,model_b,winner_model_a,winner_model_b,winner_tie\nm,n,0,1,0\nm,n,0,0,1\n"
     )
 
-    assert [battle.outcome.name for battle in read(path)] == ["RIGHT", "TIE"]
+    assert [battle.outcome.name for battle in read(path).battles] == ["RIGHT", "TIE"]
 
 
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
         ("b.csv", "left,right,outcome\nm,n,left\nm,n,won\n", "line 3 .*won"),
-        ("b.csv", "left,right,outcome\nm,n\n", "line 2 does not have as many fields"),
+        ("b.csv", "left,right,outcome\nm,n\n", "line 2 has 2 fields, but the header has 3"),
         (
             "b.csv",
             "left,right,outcome,weight\nm,n,tie,much\n",
-            "line 2 has an invalid weight: 'much' is not a number",
+            "line 2 has an invalid weight: 'much' is not a finite number",
         ),
         (
             "b.csv",
             "left,right,outcome,weight\nm,n,tie,nan\n",
-            "line 2 has an invalid weight: nan is not a finite number",
+            "line 2 has an invalid weight: 'nan' is not a finite number",
         ),
         (
             "b.csv",
@@ -65,14 +65,15 @@ def test_formats_battles_of_columns_of_winners(tmp_path: Path) -> None:
             "line 3 has the outcome 'a', which means left, but a contestant",
         ),
         ("b.csv", "left,right,outcome\nm,tie,tie\n", "line 2 .*'tie', which means tie, but a contestant has"),
-        ("b.csv", "left,outcome\nm,tie\n", "line 2 has no right or model_b. It has the fields left, outcome"),
+        ("b.csv", "left,outcome\nm,tie\n", "line 2 has no right or model_b.* It has the columns left, outcome"),
         ("b.csv", "left,right,outcome\nm,n,left\nn,n,left\n", "line 3 has 'n' on both sides"),
         ("b.jsonl", '{"left": "m", "right": "n" "outcome": "left"}\n', "line 1 is not valid JSON: .* in column 28"),
         ("b.jsonl", '{"left": "m", "right": "n"\n', "line 1 is not valid JSON: .* in column 27"),
         ("b.csv", "model_a,model_b,winner_model_a,winner_model_b,winner_tie\nm,n,1,1,0\n", "line 2 has 2 winners"),
-        ("b.csv.gz", "left", "is not valid CSV"),
-        ("b.parquet", "left", "is not valid Parquet"),
-        ("b.txt", "left", r"its name must end with .jsonl, .csv, or .parquet"),
+        ("b.csv", "left,right,outcome,left\nm,n,tie,n\n", "has the column 'left' twice"),
+        ("b.csv", 'left,right,outcome\nm,"n,tie\n', "is not valid CSV"),
+        ("b.parquet", "PAR1left", "is not valid Parquet"),
+        ("b.txt", "left", r"b\.txt has no battles"),
     ],
 )
 def test_formats_a_wrong_battle_is_named(tmp_path: Path, name: str, text: str, message: str) -> None:
@@ -80,39 +81,105 @@ def test_formats_a_wrong_battle_is_named(tmp_path: Path, name: str, text: str, m
     (path := tmp_path / name).write_text(text, "utf-8")
 
     with pytest.raises(InvalidInput, match=message):
-        list(read(path))
+        read(path)
 
 
-def test_formats_columns_that_are_missing_or_not_used_are_named(tmp_path: Path) -> None:
+def test_formats_columns_say_what_they_were_taken_for(tmp_path: Path) -> None:
     """Without a column of prompts, nobody should take battles for independent without knowing it."""
     (known := tmp_path / "known.csv").write_text(csv_of(ROWS), "utf-8")
-    (unknown := tmp_path / "unknown.csv").write_text("left,right,outcome,prompt\nm,n,left,q1\n", "utf-8")
+    (unknown := tmp_path / "unknown.csv").write_text("left,right,outcome,note\nm,n,left,q1\n", "utf-8")
 
-    assert read_with_warnings(known) == (list(read(known)), ())
-    _, (no_prompts, not_used) = read_with_warnings(unknown)
-    assert "has no column prompt_id or question_id, so each battle counts as a prompt of its own" in no_prompts
-    assert not_used.endswith("that are not used: prompt")
+    assert read(known).columns == (
+        f"Columns of {known}: left: model_a; right: model_b; outcome: winner; weight: weight; prompt: question_id"
+    )
+    assert read(known).warnings == ()
+    table = read(unknown)
+    assert table.columns.endswith("left: left; right: right; outcome: outcome. Not used: note")
+    (warning,) = table.warnings
+    assert "has no column prompt_id or question_id, so each battle counts as a prompt of its own" in warning
+
+
+@pytest.mark.parametrize("column", ["Question_ID", "prompt", "instruction", "id", "Prompt ID", "uid", "question-id"])
+def test_formats_prompts_of_other_names_are_prompts(tmp_path: Path, column: str) -> None:
+    """A column that says which battles are on one prompt is used, whatever its spelling."""
+    rows = "".join(f"m,n,left,{prompt}\n" for prompt in ("q1", "q1", "q2"))
+    (path := tmp_path / "b.csv").write_text(f"left,right,outcome,{column}\n{rows}", "utf-8")
+
+    table = read(path)
+
+    assert [battle.prompt_id for battle in table.battles] == ["q1", "q1", "q2"]
+    assert (f"prompt: {column}" in table.columns, table.warnings) == (True, ())
+
+
+def test_formats_an_id_that_numbers_the_rows_is_no_prompt(tmp_path: Path) -> None:
+    (path := tmp_path / "b.csv").write_text("id,left,right,outcome\n1,m,n,left\n2,m,n,left\n", "utf-8")
+
+    table = read(path)
+
+    assert [battle.prompt_id for battle in table.battles] == ["", ""]
+    assert "Not used: id" in table.columns
+    assert "a column id that differs in each row" in table.warnings[0]
+
+
+def test_formats_a_prompt_text_is_a_prompt(tmp_path: Path) -> None:
+    """A text longer than a name may be serves as well: equal texts are one prompt."""
+    rows = [{"left": "m", "right": "n", "winner": "tie", "prompt": text * 50} for text in ("ab ", "ab ", "cd ")]
+    (path := tmp_path / "b.json").write_text(json.dumps(rows), "utf-8")
+
+    first, second, third = (battle.prompt_id for battle in read(path).battles)
+
+    assert first == second != third
+
+
+def test_formats_a_column_that_only_later_rows_have_is_used(tmp_path: Path) -> None:
+    """The first row does not decide what the others hold."""
+    pair = {"left": "m", "right": "n", "outcome": "left"}
+    rows = [pair, pair | {"prompt_id": "q1"}, pair | {"prompt_id": "q1"}]
+    (path := tmp_path / "b.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    (table := tmp_path / "b.csv").write_text("left,right,outcome,prompt_id\nm,n,left,\nm,n,left,q1\n", "utf-8")
+
+    assert [battle.prompt_id for battle in read(path).battles] == ["", "q1", "q1"]
+    assert [battle.prompt_id for battle in read(table).battles] == ["", "q1"]
 
 
 def test_formats_battles_without_a_prompt_are_counted(tmp_path: Path) -> None:
     """A column of prompts with gaps makes intervals too narrow as well, if less so."""
     (path := tmp_path / "gaps.csv").write_text("left,right,outcome,prompt_id\nm,n,left,q1\nm,n,left,\n", "utf-8")
 
-    _, (warning,) = read_with_warnings(path)
+    (warning,) = read(path).warnings
 
     assert "1 of 2 battles of " in warning
     assert "has no prompt and counts as a prompt of its own" in warning
 
 
-def test_formats_names_that_print_alike_are_named(tmp_path: Path) -> None:
-    """A space at the end of a name makes two contestants of one."""
-    (path := tmp_path / "slips.csv").write_text(
-        "left,right,outcome,prompt_id\nm,n,left,q1\nm ,n,left,q2\nN,m,tie,q3\n", "utf-8"
+@pytest.mark.parametrize("other", ["m ", " m", "M", "m\u200b", "\uff4d"])
+def test_formats_names_that_look_alike_are_named(tmp_path: Path, other: str) -> None:
+    """A blank, an invisible character, a capital, or a wide letter makes two contestants of one."""
+    (path := tmp_path / "slips.jsonl").write_text(
+        "".join(
+            json.dumps({"left": name, "right": "x", "outcome": "left", "prompt_id": name}) + "\n"
+            for name in ("m", other)
+        ),
+        "utf-8",
     )
 
-    _, warnings = read_with_warnings(path)
+    (warning,) = read(path).warnings
 
-    assert [warning.partition(" count as")[0] for warning in warnings] == ["'N', 'n'", "'m', 'm '"]
+    assert "count as different contestants" in warning
+    assert "'m'" in warning
+    assert warning.isprintable()
+
+
+def test_formats_votes_that_name_the_winner(tmp_path: Path) -> None:
+    """ComparIA's votes name the model that was chosen, and have a column for ties."""
+    pair = {"model_a_name": "m", "model_b_name": "n"}
+    rows = [
+        pair | {"chosen_model_name": "n", "both_equal": False},
+        pair | {"chosen_model_name": None, "both_equal": True},
+    ]
+    pl.DataFrame(rows).write_parquet(path := tmp_path / "votes.parquet")
+
+    assert [battle.outcome.name for battle in read(path).battles] == ["RIGHT", "TIE"]
 
 
 def test_formats_a_file_without_battles_is_named(tmp_path: Path) -> None:
@@ -120,7 +187,7 @@ def test_formats_a_file_without_battles_is_named(tmp_path: Path) -> None:
     (path := tmp_path / "none.csv").write_text("left,right,outcome\n", "utf-8")
 
     with pytest.raises(InvalidInput, match=r"none\.csv has no battles"):
-        read_with_warnings(path)
+        read(path)
 
 
 @pytest.mark.parametrize(

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
+from judge.domain.dataset import ImportedVerdict, Output, Prompt
 from judge.domain.errors import InvalidInput
 from judge.domain.outcome import AnnotatorKind, Order, Outcome, TieKind, VerdictStatus
-from judge.formats.detect import detect, read
-from judge.formats.jsonl import battle
-from judge.formats.lines import read_rows
+from judge.formats import battles
+from judge.formats.detect import read
+from judge.formats.importing import Import, count
 
 
 def write(path: Path, *rows: dict[str, Any]) -> Path:
@@ -55,15 +59,20 @@ def test_formats_fastchat_folder(fastchat: Path) -> None:
     """A folder holds prompts with their reference answers, outputs, and labels by file."""
     content = read(fastchat)
 
-    (prompt,), (output,) = content.prompts(), content.outputs()
-    assert (detect(fastchat), prompt.prompt_id, prompt.reference) == ("fastchat", "81", ("r1", "r2"))
+    (prompt,), (output,) = content.rows(Prompt), content.rows(Output)
+    assert (prompt.prompt_id, prompt.reference) == ("81", ("r1", "r2"))
     assert (output.contestant, output.turns) == ("m", ("", "b"))
-    assert dict(content.counts().labels) == {"gpt4_pair_votes.jsonl": 1, "human_votes.jsonl": 3}
+    assert Counter(source for source, _ in content.labels()) == {"gpt4_pair_votes.jsonl": 1, "human_votes.jsonl": 3}
+    assert {entry.name: entry.why for entry in content.left_out} == {
+        "model_judgment/j_pair.sample.jsonl": "a sample of j_pair.jsonl.gz",
+        "reference_answer/g.jsonl": "reference answers, read with the questions",
+    }
+    assert not any(entry.loses for entry in content.left_out)
 
 
 def test_formats_fastchat_judgment_is_two_verdicts(fastchat: Path) -> None:
     """Game 1 shows model_1 first, game 2 model_2. An error is unreadable and keeps its text. The sample is skipped."""
-    first, second = read(fastchat).verdicts()
+    first, second = read(fastchat).rows(ImportedVerdict)
 
     assert (first.left, first.right, first.judge, first.turn) == ("m", "n", "j", 2)
     assert (first.order, first.outcome, first.raw) == (Order.LEFT_FIRST, Outcome.LEFT, "[[A]]")
@@ -72,13 +81,13 @@ def test_formats_fastchat_judgment_is_two_verdicts(fastchat: Path) -> None:
 
 
 def test_formats_fastchat_votes_are_all_kept(fastchat: Path) -> None:
-    """Repeated votes and both orientations are kept; their line numbers distinguish them."""
+    """Repeated votes and both orientations are kept; their number distinguishes them."""
     labels = list(read(fastchat).labels())
 
     people = [label for source, label in labels if source == "human_votes.jsonl"]
     (machine,) = (label for source, label in labels if source == "gpt4_pair_votes.jsonl")
-    assert [(label.label_id, label.left, label.outcome) for label in people] == [
-        ("1", "m", Outcome.RIGHT),
+    assert [(label.label_id.partition("-")[2], label.left, label.outcome) for label in people] == [
+        ("", "m", Outcome.RIGHT),
         ("2", "m", Outcome.RIGHT),
         ("3", "n", Outcome.LEFT),
     ]
@@ -97,11 +106,11 @@ def test_formats_jsonl_aliases(tmp_path: Path) -> None:
 
     content = read(tmp_path)
 
-    (prompt,), (output,), (verdict,) = content.prompts(), content.outputs(), content.verdicts()
+    (prompt,), (output,), (verdict,) = content.rows(Prompt), content.rows(Output), content.rows(ImportedVerdict)
     ((source, label),) = content.labels()
     assert source == "labels.jsonl"
     assert (prompt.prompt_id, prompt.turns, output.contestant) == ("1", ("q",), "m")
-    assert (label.outcome, label.kind, label.label_id) == (Outcome.RIGHT, AnnotatorKind.HUMAN, "1")
+    assert (label.outcome, label.kind) == (Outcome.RIGHT, AnnotatorKind.HUMAN)
     assert (verdict.order, verdict.raw, verdict.outcome) == (Order.RIGHT_FIRST, "[[A]]", None)
 
 
@@ -110,49 +119,178 @@ def test_formats_jsonl_aliases(tmp_path: Path) -> None:
     [
         (b'{"prompt_id": "1", "le', "is not valid JSON: .* in column"),
         (b'{"prompt_id": "1\t"}', "is not valid JSON: Invalid control character in column 17$"),
-        (b'{"prompt_id": "\xff"}', "is not UTF-8"),
-        (b"[1]", "is not a JSON object"),
-        (b'{"prompt_id": "1", "left": "m", "right": "n", "annotator": "x"}', "has no field 'outcome'"),
+        (
+            b'{"prompt_id": "1", "left": "m", "right": "n", "annotator": "x"}',
+            "has no field outcome or winner. It has the fields prompt_id, left, right, annotator",
+        ),
         (b'{"prompt_id": "1", "left": "m", "right": "n", "annotator": "x", "winner": "c"}', "unknown outcome 'c'"),
         (b'{"prompt_id": "1", "left": "m", "right": "m", "annotator": "x", "winner": "a"}', "compared with itself"),
-        (b'{"prompt_id": "\\ud800"}', "lone surrogate"),
-        (b'{"prompt_id": "1", "prompt_id": "2"}', "'prompt_id' is there twice"),
-        (b'{"prompt_id": "1", "strength": NaN}', "NaN is not a number"),
+        (
+            b'{"prompt_id": 1.5, "left": "m", "right": "n", "annotator": "x", "winner": "a"}',
+            "has an invalid prompt_id: 1.5 is not a name",
+        ),
+        (
+            b'{"question_id": [1], "left": "m", "right": "n", "annotator": "x", "winner": "a"}',
+            r"has an invalid question_id: \[1\] is not a name",
+        ),
+        (
+            b'{"prompt_id": "1", "left": "m", "right": "n", "annotator": "x", "winner": "a", "strength": NaN}',
+            "has an invalid strength: nan is not a finite number",
+        ),
         (
             b'{"prompt_id": "1", "left": "m", "right": "n", "judge": ["x"], "winner": "a"}',
-            "has an invalid annotator: .* is not a name",
+            "has an invalid judge: .* is not a name",
         ),
     ],
 )
-def test_formats_wrong_line_is_named(tmp_path: Path, line: bytes, message: str) -> None:
+def test_formats_a_wrong_row_is_named_and_the_rest_is_read(tmp_path: Path, line: bytes, message: str) -> None:
     """The error has the file and the line. An unknown word is an error and never a tie."""
     row = {"prompt_id": "1", "left": "m", "right": "n", "annotator": "x", "outcome": "tie"}
     path = tmp_path / "labels.jsonl"
-    path.write_bytes(json.dumps(row).encode() + b"\n\n" + line)
+    path.write_bytes(b"\n".join((json.dumps(row).encode(), b"", line, json.dumps(row).encode())))
 
+    (file,) = read(path).files
+    counts = count(file)
+
+    assert (counts.items["labels"], counts.n_wrong) == (2, 1)
     with pytest.raises(InvalidInput, match=f"labels.jsonl line 3.*{message}"):
-        read(path).counts()
+        raise counts.wrong[0]
+    with pytest.raises(InvalidInput, match=f"labels.jsonl line 3.*{message}"):
+        list(file.items())
 
 
-def test_formats_unknown_path_is_named(tmp_path: Path) -> None:
-    """An empty folder, an unknown file, and a missing file are errors that name the path."""
-    strange = write(tmp_path / "strange.jsonl", {"x": 1})
-    empty = tmp_path / "empty"
-    empty.mkdir()
+def test_formats_what_holds_nothing_is_named(tmp_path: Path) -> None:
+    """An empty folder, an unknown file, and a missing file are errors that name the path and say why."""
+    strange = write(tmp_path / "strange.jsonl", {"x": 1, "y": 2})
+    (empty := tmp_path / "empty").mkdir()
 
-    for path in (strange, empty, tmp_path / "missing"):
-        with pytest.raises(InvalidInput, match=re.escape(str(path))):
-            detect(path)
-    with pytest.raises(InvalidInput, match="fastchat, jsonl"):
+    for path, why in (
+        (strange, "it has the fields x, y"),
+        (empty, "the folder is empty"),
+        (tmp_path / "none", "exist"),
+    ):
+        with pytest.raises(InvalidInput, match=f"{re.escape(str(path))}.*{why}"):
+            read(path)
+    with pytest.raises(InvalidInput, match="use one of fastchat, own"):
         read(strange, "csv")
 
 
 def test_formats_rows_are_read_anew_each_time(tmp_path: Path) -> None:
-    path = write(tmp_path / "prompts.jsonl", {"prompt_id": "1", "turns": ["q"]})
+    path = write(tmp_path / "labels.jsonl", LABEL)
 
     content = read(path)
 
-    assert list(content.prompts()) == list(content.prompts()) != []
+    assert list(content.labels()) == list(content.labels()) != []
+
+
+LABEL = {"prompt_id": "1", "left": "m", "right": "n", "annotator": "x", "outcome": "tie"}
+
+
+def ids(content: Import) -> list[str]:
+    return [label.label_id for _, label in content.labels()]
+
+
+def test_formats_a_label_is_identified_by_its_content(tmp_path: Path) -> None:
+    """A line that is put in front of the others changes no id, and a changed vote keeps its own."""
+    others = [LABEL | {"prompt_id": str(n)} for n in range(3)]
+    before = ids(read(write(tmp_path / "labels.jsonl", *others, others[0])))
+    after = ids(read(write(tmp_path / "labels.jsonl", LABEL | {"annotator": "new"}, *others, others[0])))
+    changed = ids(read(write(tmp_path / "labels.jsonl", *(row | {"outcome": "left"} for row in [*others, others[0]]))))
+
+    assert (len(set(before)), after[1:], changed) == (4, before, before)
+    assert after[0] not in before
+
+
+def test_formats_a_label_keeps_an_id_of_its_own(tmp_path: Path) -> None:
+    """A row's own source counts with its own id only, because both together identify a label."""
+    rows: list[dict[str, Any]] = [
+        LABEL | {"label_id": 7, "source": "before.jsonl"},
+        LABEL | {"label_id": "8"},
+        LABEL | {"source": "x"},
+    ]
+
+    labels = list(read(write(tmp_path / "labels.jsonl", *rows)).labels())
+
+    assert [(source, label.label_id) for source, label in labels[:2]] == [("before.jsonl", "7"), ("labels.jsonl", "8")]
+    assert labels[2].source == "labels.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "kind"),
+    [
+        ("my_labels.jsonl", LABEL, "labels"),
+        ("votes.csv", LABEL, "labels"),
+        ("anything.json", {"question_id": 81.0, "text": "q"}, "prompts"),
+        ("a.tsv", {"Prompt_ID": "1", "Model": "m", "Text": "a"}, "outputs"),
+        (
+            "x.jsonl",
+            {"prompt_id": "1", "left": "m", "right": "n", "judge": "j", "first": "left", "raw": "hm"},
+            "verdicts",
+        ),
+        ("y.parquet", {"comparison_id": "c", "prompt_id": "1", "left": "m", "right": "n"}, "comparisons"),
+    ],
+)
+def test_formats_a_file_is_what_its_rows_say(tmp_path: Path, name: str, row: dict[str, Any], kind: str) -> None:
+    """The name and the container do not count."""
+    frame, path = pl.DataFrame([row]), tmp_path / name
+    match path.suffix:
+        case ".csv":
+            frame.write_csv(path)
+        case ".tsv":
+            frame.write_csv(path, separator="\t")
+        case ".parquet":
+            frame.write_parquet(path)
+        case ".json":
+            path.write_text(json.dumps([row], indent=2), "utf-8")
+        case _:
+            write(path, row)
+
+    (file,) = read(path).files
+
+    assert count(file).items == {kind: 1}
+
+
+def test_formats_every_file_of_a_folder_is_accounted_for(tmp_path: Path) -> None:
+    """What is left out is named with its reason, and whether anything is lost by it."""
+    write(tmp_path / "labels.jsonl", LABEL)
+    write(tmp_path / "labels.jsonl.gz", LABEL)
+    write(tmp_path / "battles.jsonl", {"left": "m", "right": "n", "outcome": "left"})
+    write(tmp_path / "strange.jsonl", {"x": 1})
+    write(tmp_path / "more/labels.jsonl", LABEL)
+    (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "notes.txt").write_text("Dear reader,\nno table.\n")
+    (tmp_path / "README.md").write_text("# Data\n")
+    (tmp_path / ".hidden").write_text("x")
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG\0")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "out.jsonl").symlink_to("/etc/hostname")
+    (tmp_path / "up").symlink_to(tmp_path.parent)
+
+    content = read(tmp_path)
+
+    assert [file.name for file in content.files] == ["labels.jsonl"]
+    lost = {entry.name: entry.why for entry in content.left_out if entry.loses}
+    assert lost.keys() == {
+        *("battles.jsonl", "strange.jsonl", "more/", "empty.csv", "notes.txt", "picture.png", "pipe", "out.jsonl", "up")
+    }
+    assert "judge rank" in lost["battles.jsonl"]
+    assert (lost["empty.csv"], lost["out.jsonl"]) == ("empty", "a link that leads out of the folder")
+    assert {entry.name for entry in content.left_out if not entry.loses} == {"README.md", "labels.jsonl.gz"}
+
+
+def test_formats_folders_are_searched_if_a_folder_holds_nothing_itself(tmp_path: Path) -> None:
+    """A checkout has its data some folders down, next to a licence."""
+    write(tmp_path / "data/bench/question.jsonl", {"question_id": 1, "turns": ["q"]})
+    answer = {"question_id": 1, "model_id": "org/m", "choices": [{"index": 0, "turns": ["a"]}]}
+    write(tmp_path / "data/bench/model_answer/org/m.jsonl", answer)
+    (tmp_path / "LICENSE").write_text("MIT\n")
+
+    content = read(tmp_path)
+
+    assert [file.name for file in content.files] == [
+        "data/bench/question.jsonl",
+        "data/bench/model_answer/org/m.jsonl",
+    ]
 
 
 def test_formats_reference_answers_of_their_own_folder_are_the_ones_that_count(fastchat: Path) -> None:
@@ -160,11 +298,11 @@ def test_formats_reference_answers_of_their_own_folder_are_the_ones_that_count(f
     row = {"question_id": 81, "turns": ["q1", "q2"], "reference": ["inline", ""]}
     other = {"question_id": 82, "turns": ["q1", "q2"], "reference": ["inline", ""]}
     write(fastchat / "question.jsonl", row, other)
-    with_folder = [prompt.reference for prompt in read(fastchat).prompts()]
+    with_folder = [prompt.reference for prompt in read(fastchat).rows(Prompt)]
     (fastchat / "reference_answer/g.jsonl").unlink()
     (fastchat / "reference_answer").rmdir()
 
-    without_folder = [prompt.reference for prompt in read(fastchat).prompts()]
+    without_folder = [prompt.reference for prompt in read(fastchat).rows(Prompt)]
 
     assert (with_folder, without_folder) == ([("r1", "r2"), ()], [("inline",), ("inline",)])
 
@@ -182,7 +320,7 @@ def test_formats_a_verdict_of_both_orders_is_a_label_of_a_model(tmp_path: Path) 
 
     content = read(tmp_path)
 
-    first, second = content.verdicts()
+    first, second = content.rows(ImportedVerdict)
     labels = [label for _, label in content.labels()]
     assert (first.order, first.outcome) == (Order.LEFT_FIRST, Outcome.LEFT)
     assert (second.order, second.outcome) == (Order.RIGHT_FIRST, None)
@@ -202,23 +340,44 @@ def test_formats_words_of_arenas_for_a_tie(tmp_path: Path) -> None:
     assert kinds == [TieKind.BOTH_BAD, TieKind.BOTH_BAD, None]
 
 
-def test_formats_a_file_cut_off_in_the_middle_is_named(tmp_path: Path) -> None:
-    """The error has the line at which a compressed file breaks off."""
+def test_formats_single_scores_are_left_out_by_name(fastchat: Path) -> None:
+    """A score of one answer compares nothing. It is not lost without a word."""
+    row = {"question_id": 81, "model": "m", "judge": ["j", "single-v1"], "judgment": "[[7]]", "score": 7, "turn": 1}
+    write(fastchat / "model_judgment/j_single.jsonl", row)
+
+    (entry,) = [entry for entry in read(fastchat).left_out if entry.loses]
+
+    assert (entry.name, entry.why) == (
+        "model_judgment/j_single.jsonl",
+        "scores of single answers, which compare nothing",
+    )
+
+
+def test_formats_judgments_may_be_one_file_for_each_pair(fastchat: Path) -> None:
+    """Such files name the judge and its prompt in two fields."""
+    row = {key: value for key, value in (PAIR | GAMES).items() if key not in ("judge", "turn")}
+    write(fastchat / "model_judgment/gpt-4/m__vs__n.jsonl", row | {"judge_model": "gpt-4", "judge_prompt": "pair"})
+
+    verdicts = [verdict for verdict in read(fastchat).rows(ImportedVerdict) if verdict.judge == "gpt-4"]
+
+    assert [(verdict.order, verdict.turn) for verdict in verdicts] == [(Order.LEFT_FIRST, 1), (Order.RIGHT_FIRST, 1)]
+
+
+def test_formats_a_packed_file_cut_off_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / "prompts.jsonl.gz", *({"prompt_id": str(n), "text": f"{n * n}"} for n in range(500)))
     path.write_bytes(path.read_bytes()[:-40])
 
-    with pytest.raises(InvalidInput, match=r"prompts\.jsonl\.gz line \d+ is cut off"):
-        read(path).counts()
+    (file,) = read(path).files
+    with pytest.raises(InvalidInput, match=r"prompts\.jsonl\.gz is cut off"):
+        count(file)
 
 
 def test_formats_battles_are_ranked_not_imported(tmp_path: Path) -> None:
-    battles = write(tmp_path / "battles.jsonl", {"left": "m", "right": "n", "outcome": "left"})
+    file = write(tmp_path / "battles.jsonl", {"left": "m", "right": "n", "outcome": "left"})
 
-    for path in (tmp_path, battles):
+    for path in (tmp_path, file):
         with pytest.raises(InvalidInput, match="judge rank"):
             read(path)
-    write(tmp_path / "prompts.jsonl", {"prompt_id": "1", "text": "q"})
-    assert read(tmp_path).battles == (battles,)
 
 
 def test_formats_words_of_battles(tmp_path: Path) -> None:
@@ -227,10 +386,10 @@ def test_formats_words_of_battles(tmp_path: Path) -> None:
     winners = ("model_a", "right", "tie (inconsistent)", "tie (bothbad)", "both_bad")
     path = write(tmp_path / "battles.jsonl", *(pair | {"winner": winner} for winner in winners))
 
-    battles = list(read_rows(path, battle))
+    table = battles.read(path).battles
 
-    assert [b.outcome for b in battles] == [Outcome.LEFT, Outcome.RIGHT, Outcome.TIE, Outcome.TIE, Outcome.TIE]
-    assert {(b.weight, b.prompt_id) for b in battles} == {(2.0, "1")}
+    assert [b.outcome for b in table] == [Outcome.LEFT, Outcome.RIGHT, Outcome.TIE, Outcome.TIE, Outcome.TIE]
+    assert {(b.weight, b.prompt_id) for b in table} == {(2.0, "1")}
 
 
 @pytest.mark.parametrize("weight", ["0", "-1", "1e999", "NaN", '"2"', "true"])
@@ -239,4 +398,4 @@ def test_formats_a_weight_is_finite_and_positive(tmp_path: Path, weight: str) ->
     path.write_text(f'{{"left": "m", "right": "n", "outcome": "left", "weight": {weight}}}', "utf-8")
 
     with pytest.raises(InvalidInput, match=r"battles\.jsonl line 1 "):
-        list(read_rows(path, battle))
+        battles.read(path)
