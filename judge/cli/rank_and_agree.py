@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,20 @@ def _battles(source: str) -> list[Battle] | None:
     return [rows.battle(battle) for battle in table.battles]
 
 
+def _check_outputs(values: Mapping[str, Any], *, as_csv: bool, as_json: bool, parquet: Path | None) -> None:
+    """Raise UsageError for two forms of output in one place, and for tables that a form would drop."""
+    if as_csv and as_json:
+        raise click.UsageError("--csv and --json both print to standard output: give one of them")
+    tables = {"--by": values["by"], "--pairs": values["pairs"]}
+    if values["method"] != "RANKING_METHOD_WIN_RATE":
+        # A win rate against a reference is the rating itself.
+        tables["--reference"] = values["reference_contestant"]
+    left_out = [option for option, value in tables.items() if value]
+    form = "--csv" if as_csv else "--parquet" if parquet is not None else ""
+    if form and left_out:
+        raise click.UsageError(f"{form} writes the ratings alone: leave out {', '.join(left_out)}, or use --json")
+
+
 @cli.command("rank")
 @click.argument("source")
 @click.option("--dataset", default="", help="The dataset that SOURCE belongs to.")
@@ -76,6 +91,7 @@ def rank_command(
     a JSON array, CSV, TSV, or Parquet; also packed with gzip or zstd).
     """
     options = ranking_options(**values)
+    _check_outputs(values, as_csv=as_csv, as_json=as_json, parquet=parquet)
     battles = _battles(source)
     if battles is not None:
         given = {"--dataset": dataset, "--reconcile": values["reconcile"], "--parser": values["parser"]}
@@ -90,13 +106,13 @@ def rank_command(
                 leaderboard = await client.leaderboard(dataset, source, options)
             else:
                 leaderboard = await client.rank_battles(battles, options)
+        if parquet is not None:
+            leaderboard_parquet(leaderboard, parquet)
         if as_json:
             echo_json(leaderboard)
         elif as_csv:
             leaderboard_csv(leaderboard)
-        elif parquet is not None:
-            leaderboard_parquet(leaderboard, parquet)
-        else:
+        elif parquet is None:
             anchor = leaderboard.anchoring.labels_source
             print_leaderboard(
                 leaderboard, f"Ranking by {anchor}, helped by {source}" if anchor else f"Ranking by {source}"

@@ -13,6 +13,10 @@ Flags = npt.NDArray[np.bool_]
 Column = npt.NDArray[np.generic]
 
 
+_EXTREME = 128
+"""Weights whose largest is above 2^128 or below 2^-128 are scaled."""
+
+
 def codes(name: str, values: npt.ArrayLike, below: int) -> Ints:
     """The column *values* as int32[n], each from 0 to *below* - 1.
 
@@ -59,7 +63,9 @@ def weights(name: str, values: npt.ArrayLike) -> Floats:
         raise ColumnError(f"The column {name} holds a weight that is NaN, infinite or negative.")
     if column.size and not column.any():
         raise ColumnError(f"The column {name} holds nothing but zeros.")
-    return column
+    # Their scale changes no result, but sums and squares of extreme ones would leave the range of floats.
+    exponent = int(np.frexp(column.max(initial=0.0))[1])
+    return np.ldexp(column, -exponent) if abs(exponent) > _EXTREME else column
 
 
 def same_length(**columns: Column | None) -> int:

@@ -147,13 +147,14 @@ class RankOptions:
             "position_effect": self.position,
             "scale": self.scale != "elo",
             "leave_one_out": self.leave_one_out,
-            "intervals": self.intervals != "sandwich",
+            f"{self.intervals} intervals": self.intervals != "sandwich",
             "anchored_to": self.anchored_to is not None,
             "goodness_of_fit": self.goodness_of_fit,
         }
         if self.method not in TIES and any(fitted.values()):
             names = ", ".join(name for name, is_set in fitted.items() if is_set)
-            message = f"method {self.method} has no {names}; choose one of {', '.join(TIES)}, or leave {names} out"
+            own = "; its own intervals need no option" if self.method == "win-rate" and "intervals" in names else ""
+            message = f"method {self.method} has no {names}{own}; choose one of {', '.join(TIES)}, or leave {names} out"
             raise InvalidInput(f"options.{names}", message)
         if self.method in _ELO and self.reference:
             message = f"method {self.method} has no comparisons with a reference contestant; leave it out"
@@ -198,7 +199,7 @@ class RankOptions:
             "method": self.method != "bradley-terry",
             "inference": self.inference != "new-prompts",
             "reconcile": self.reconcile is Reconcile.EACH,
-            "intervals": self.intervals != "sandwich",
+            f"{self.intervals} intervals": self.intervals != "sandwich",
             "ridge": self.ridge > 0,
             "style": self.style,
             "strata": self.strata,

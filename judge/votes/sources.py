@@ -49,7 +49,7 @@ async def _load_votes(store: Store, tenant: str, dataset: str, source: Source, t
         labels = [label async for _, label in all_labels(store, tenant, dataset, revision)]
 
         def votes_from_labels() -> SourceVotes:
-            votes = label_votes(source, labels)
+            votes = label_votes(source, labels, soft=taking.reconcile is Reconcile.SOFT)
             rows = votes.among(taking.part.among(votes.keys, categories, tags)[votes.item])
             return SourceVotes(
                 source=str(source),
@@ -104,13 +104,19 @@ def labels_of(source: Source, labels: Iterable[Label]) -> list[Label]:
     return matching
 
 
-def label_votes(source: Source, labels: Iterable[Label]) -> VoteTable:
-    """The votes of *source* from *labels*, in their order. Raises NotFound if it matches none."""
+def label_votes(source: Source, labels: Iterable[Label], *, soft: bool = False) -> VoteTable:
+    """The votes of *source* from *labels*, in their order. Raises NotFound if it matches none.
+
+    If *soft*, the left score of a label with a probability is that probability, unless several are merged.
+    """
     rows = []
     for label in labels_of(source, labels):
         key, flipped = oriented_key(label)
         outcome = label.outcome.flipped if flipped else label.outcome
-        rows.append(Vote(key=key, outcome=outcome, annotator=label.annotator))
+        left_score = label.probability if soft else None
+        if left_score is not None and flipped:
+            left_score = 1 - left_score
+        rows.append(Vote(key=key, outcome=outcome, annotator=label.annotator, left_score=left_score))
     return merge_votes(VoteTable.of(rows), source.merge)
 
 

@@ -217,8 +217,7 @@ def test_cli_rank_reads_and_writes_tables(served: Judge, tmp_path: Path) -> None
     rows = ["left,right,outcome,prompt_id", *(f"m,n,{'left' if n % 3 else 'right'},q{n}" for n in range(50))]
     (tmp_path / "battles.csv").write_text("\n".join(rows), "utf-8")
 
-    printed = served("rank", tmp_path / "battles.csv", "--csv")
-    assert served("rank", tmp_path / "battles.csv", "--parquet", tmp_path / "out.parquet").returncode == 0
+    printed = served("rank", tmp_path / "battles.csv", "--csv", "--parquet", tmp_path / "out.parquet")
 
     assert printed.returncode == 0, printed.stderr
     written = pl.read_csv(printed.stdout.encode(), schema_overrides={"ranks": pl.String, "order_sd": pl.Float64})
@@ -239,3 +238,24 @@ def test_cli_prints_names_as_they_are(served: Judge, tmp_path: Path) -> None:
     assert printed.returncode == 0, printed.stderr
     assert "[bold]:one:" in printed.stdout
     assert "[/x]" in printed.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--csv", "--json"), "--csv and --json both print"),
+        (("--csv", "--reference", "m"), "--csv writes the ratings alone: leave out --reference, or use --json"),
+        (("--parquet", "out.parquet", "--by", "category"), "--parquet writes the ratings alone: leave out --by"),
+        (("--dataset", "mine"), "is a file of battles: leave out --dataset"),
+    ],
+)
+def test_cli_an_option_is_honored_or_refused(
+    served: Judge, tmp_path: Path, options: tuple[str, ...], message: str
+) -> None:
+    """No table is dropped without a word, and no file that was asked for is missing."""
+    (tmp_path / "battles.csv").write_text("left,right,outcome,prompt_id\nm,n,left,q\nn,m,left,q\n", "utf-8")
+
+    done = served("rank", tmp_path / "battles.csv", *options)
+
+    assert done.returncode == 2
+    assert message in done.stderr

@@ -202,7 +202,10 @@ async def test_repeats_of_a_judge_are_compared(service: JudgeClient) -> None:
             RankingOptions(intervals=INTERVAL_METHOD_PERCENTILE, anchor=Anchor(contestant="able", rating=1)),
             "cannot be combined with an anchor",
         ),
-        (RankingOptions(intervals=INTERVAL_METHOD_BOOTSTRAP, method=RANKING_METHOD_ELO), "method elo has no intervals"),
+        (
+            RankingOptions(intervals=INTERVAL_METHOD_BOOTSTRAP, method=RANKING_METHOD_ELO),
+            "method elo has no bootstrap intervals",
+        ),
         (RankingOptions(anchored_to="judge:poor"), "anchored to people or labels:PATTERN"),
         (RankingOptions(anchored_to="labels:nobody"), "matches no label"),
         (RankingOptions(anchored_to="people", style=True), "need the default style"),

@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from judge.stats.battles import LEFT, RIGHT, TIE, Battles
+from judge.stats.bradley_terry import bradley_terry
 from judge.stats.components import rankable, strong_components, unrankable, weak_components
 from judge.stats.errors import StatisticsError
 from judge.stats.ranks import ranks
@@ -209,3 +210,15 @@ def test_a_hundred_thousand_contestants_are_refused_by_number() -> None:
 
     with pytest.raises(StatisticsError, match="There are 100,000 contestants; at most 3,000 can be ranked at once"):
         battles.counts()
+
+
+@pytest.mark.parametrize("scale", [1e308, 1e150, 1e-150, 1e-300])
+def test_the_scale_of_all_weights_changes_nothing(scale: float) -> None:
+    """Extreme weights are scaled, so that no sum or square of them leaves the range of floats."""
+    names = (["a", "b", "a", "c", "b", "c"], ["b", "c", "c", "a", "a", "b"], ["left"] * 6)
+    plain = Battles.from_names(*names, weight=[1.0, 0.5, 1.0, 0.25, 1.0, 0.5], cluster=list("ppqqrr"))
+    scaled = Battles.from_names(
+        *names, weight=[weight * scale for weight in (1.0, 0.5, 1.0, 0.25, 1.0, 0.5)], cluster=list("ppqqrr")
+    )
+
+    assert bradley_terry(scaled).ratings == pytest.approx(bradley_terry(plain).ratings)

@@ -101,7 +101,6 @@ def test_a_jurys_text_is_what_it_was_parsed_from(text: str) -> None:
         ("jury:a*many+b", "cannot be a member"),
         ("jury:a+b>=3", "from 1 to 2"),
         ("jury:a+b>=0", "from 1 to 2"),
-        ("jury:a+b@median", "@median"),
     ],
 )
 def test_an_invalid_jury_is_refused(text: str, message: str) -> None:
