@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from itertools import islice
+from collections.abc import Iterator, Mapping
+from dataclasses import replace as replace_fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +12,7 @@ import click
 
 from judge.cli.connect import ServiceTarget, connected, run
 from judge.cli.group import FAILED, cli
+from judge.cli.import_account import SHOWN, FileAccount, NameNotes, name_notes
 from judge.cli.run_progress import PARTIAL
 
 if TYPE_CHECKING:
@@ -23,58 +22,23 @@ if TYPE_CHECKING:
     from judge.formats.importing import FileCounts, Import, ImportedFile
     from judge_client import JudgeClient
 
-SHOWN = 5
-"""How many rejected rows of a file are printed."""
+MOST_LISTED = 20
+"""How many problems a strict import prints."""
 KINDS = ("prompts", "outputs", "labels", "verdicts", "comparisons")
 """The kinds of rows, in the order in which they are uploaded: later ones refer to earlier ones."""
 
 
-@dataclass
-class FileAccount:
-    """How many rows of a file were added or rejected."""
-
-    name: str
-    rejected: int
-    problems: list[str]
-    done: dict[str, Counter[str]] = field(default_factory=dict)
-    """By kind of row, how many were added, replaced, and there already."""
-
-    def add(self, kind: str, summary: UploadSummary, places: dict[tuple[int, int], str]) -> None:
-        """Add what an upload of rows of this *kind* did; *places* are those of the rejected rows, by batch and row."""
-        counts = {"added": summary.accepted, "replaced": summary.replaced, "already there": summary.duplicates}
-        self.done.setdefault(kind, Counter()).update(counts)
-        self.rejected += summary.rejected
-        for row in summary.rejections[: max(SHOWN - len(self.problems), 0)]:
-            self.problems.append(f"{places.get((row.batch, row.row), row.field)}: {row.message}")
-
-    @property
-    def accepted(self) -> int:
-        """The number of rows that are in the dataset now."""
-        return sum(counts.total() for counts in self.done.values())
-
-    def print(self) -> None:
-        """Print the file's line on stderr, and the first rejected rows."""
-        parts = []
-        for kind, counts in self.done.items():
-            words = [f"{count:,} {word}" for word, count in counts.items() if count]
-            parts.append(f"{kind}: {', '.join(words) or 'none added'}")
-        if self.rejected:
-            parts.append(f"{self.rejected:,} rejected")
-        click.echo(f"{self.name}: {'; '.join(parts) or 'empty'}", err=True)
-        for problem in self.problems:
-            click.echo(f"  {problem}", err=True)
-        if self.rejected > len(self.problems):
-            click.echo(f"  and {self.rejected - len(self.problems):,} more", err=True)
-
-
-async def upload(client: JudgeClient, dataset: str, content: Import, *, replace: bool = False) -> int:
+async def upload(
+    client: JudgeClient, dataset: str, content: Import, *, replace: bool = False, strict: bool = False
+) -> int:
     """Upload all rows of *content* to *dataset*, and create it if it is missing. Returns the exit code.
 
     All files are read once before anything is created or sent, so a damaged file leaves nothing behind. Wrong rows are
-    named and left out. A dataset that was created here is deleted again if no row was accepted.
+    named and left out; if *strict*, they are named and nothing is sent. A dataset that was created here is deleted
+    again if no row was accepted.
 
     Raises:
-        InvalidInput: a file cannot be read, or there is no row.
+        InvalidInput: a file cannot be read, there is no row, or, if *strict*, a row is wrong or has an unknown name.
         JudgeClientError: the service refused a call.
 
     """
@@ -86,9 +50,12 @@ async def upload(client: JudgeClient, dataset: str, content: Import, *, replace:
     if not any(each.items for each in counts.values()):
         problem = next((str(error.message) for each in counts.values() for error in each.wrong), "the files are empty")
         raise InvalidInput("path", f"there is no row to import: {problem}", reason="NO_ROWS")
+    notes = await name_notes(client, await _existing(client, dataset), content, counts)
+    if strict:
+        _check(content, counts, notes)
     created = await _create(client, dataset)
     try:
-        accounts = await _send(client, dataset, content, counts, replace=replace)
+        accounts = await _send(client, dataset, content, counts, notes, replace=replace)
     finally:
         if created:
             with contextlib.suppress(JudgeClientError):
@@ -96,9 +63,40 @@ async def upload(client: JudgeClient, dataset: str, content: Import, *, replace:
                     await client.delete_dataset(dataset)
     for account in accounts:
         account.print()
+    for note in notes.overall:
+        click.echo(f"Warning: {note}.", err=True)
     if not any(account.accepted for account in accounts):
         return FAILED
     return PARTIAL if any(account.rejected for account in accounts) else 0
+
+
+def _check(content: Import, counts: Mapping[str, FileCounts], notes: NameNotes) -> None:
+    """Raise InvalidInput if a row is wrong, names what is not there, or if a file is left out that holds something."""
+    from judge.domain.errors import InvalidInput  # noqa: PLC0415  # when needed
+
+    lost = [entry for entry in content.left_out if entry.loses]
+    problems = [str(error.message) for each in counts.values() for error in each.wrong]
+    problems += [f"{name}: {note}" for name, file_notes in notes.by_file.items() for note in file_notes]
+    problems += [f"{entry.name} would be left out: {entry.why}" for entry in lost]
+    if problems:
+        n_more = sum(each.n_wrong - len(each.wrong) for each in counts.values())
+        listed = "".join(f"\n  {problem}" for problem in problems[:MOST_LISTED])
+        message = f"nothing was imported, because of {len(problems) + n_more:,} problems:{listed}"
+        raise InvalidInput("path", message, reason="STRICT")
+
+
+async def _existing(client: JudgeClient, dataset: str) -> Dataset | None:
+    """Return the dataset; None if it does not exist."""
+    import grpc  # noqa: PLC0415  # when needed
+
+    from judge_client import JudgeClientError  # noqa: PLC0415
+
+    try:
+        return await client.get_dataset(dataset)
+    except JudgeClientError as error:
+        if error.code != grpc.StatusCode.NOT_FOUND:
+            raise
+    return None
 
 
 async def _create(client: JudgeClient, dataset: str) -> Dataset | None:
@@ -116,27 +114,22 @@ async def _create(client: JudgeClient, dataset: str) -> Dataset | None:
 
 
 async def _send(
-    client: JudgeClient, dataset: str, content: Import, counts: dict[str, FileCounts], *, replace: bool
+    client: JudgeClient,
+    dataset: str,
+    content: Import,
+    counts: Mapping[str, FileCounts],
+    notes: NameNotes,
+    *,
+    replace: bool,
 ) -> list[FileAccount]:
     """Upload all rows by kind and file, and return the account of each file."""
-    accounts = {
-        file.name: FileAccount(
-            file.name,
-            counts[file.name].n_wrong,
-            [_problem(error).removeprefix(f"{file.path} ") for error in counts[file.name].wrong],
-        )
-        for file in content.files
-    }
+    accounts = {file.name: FileAccount.of(file, counts[file.name], notes.by_file[file.name]) for file in content.files}
     for kind in KINDS:
         for file in content.files:
             if counts[file.name].items[kind]:
                 for source in _sources(file) if kind == "labels" else ("",):
                     await _send_part(client, dataset, file, kind, source, accounts[file.name], replace=replace)
     return list(accounts.values())
-
-
-def _problem(error: Exception) -> str:
-    return str(getattr(error, "message", error))
 
 
 def _sources(file: ImportedFile) -> list[str]:
@@ -235,30 +228,14 @@ def import_command(
     from judge.formats import detect  # noqa: PLC0415
 
     content = detect.read(path, name)
-    lost = [entry for entry in content.left_out if entry.loses and not skip_unknown]
-    if strict:
-        _check(content, lost)
+    if skip_unknown:
+        content = replace_fields(content, left_out=tuple(replace_fields(e, loses=False) for e in content.left_out))
 
     async def work() -> int:
         async with connected(service) as client:
-            return await upload(client, dataset, content, replace=replace)
+            return await upload(client, dataset, content, replace=replace, strict=strict)
 
     code = run(work())
     for entry in content.left_out:
         click.echo(f"{entry.name}: left out: {entry.why}", err=True)
-    return code or (PARTIAL if lost else 0)
-
-
-def _check(content: Import, lost: list[Any]) -> None:
-    """Raise InvalidInput if a row of *content* is wrong, or if files are *lost*."""
-    from judge.domain.errors import InvalidInput  # noqa: PLC0415  # when needed
-    from judge.formats.importing import count  # noqa: PLC0415
-
-    counts = [count(file) for file in content.files]
-    problems = [_problem(error) for each in counts for error in each.wrong]
-    problems += [f"{entry.name} would be left out: {entry.why}" for entry in lost]
-    n_problems = sum(each.n_wrong for each in counts) + len(lost)
-    if problems:
-        listed = "".join(f"\n  {problem}" for problem in islice(problems, 20))
-        message = f"nothing was imported, because of {n_problems:,} problems:{listed}"
-        raise InvalidInput("path", message, reason="STRICT")
+    return code or (PARTIAL if any(entry.loses for entry in content.left_out) else 0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from judge.domain.errors import InvalidInput
 from judge.formats import fields, own
 from judge.formats.containers import rows_of
 from judge.formats.fields import Row
+from judge.formats.names import alike
 
 _ONE_OF = {"winner_model_a": "left", "winner_model_b": "right", "winner_tie": "tie"}
 """Columns of 0 and 1 that replace a winner, as in Chatbot Arena's table of 55,000 preferences."""
@@ -78,7 +78,10 @@ def read(path: Path) -> BattleTable:
     return BattleTable(
         battles=battles,
         columns=_sentence(path, taken, list(unused)),
-        warnings=(*_warnings(path, taken, battles, numbers=numbers), *_alike(battles)),
+        warnings=(
+            *_warnings(path, taken, battles, numbers=numbers),
+            *alike({name for battle in battles for name in (battle.left, battle.right)}),
+        ),
     )
 
 
@@ -175,30 +178,3 @@ def _warnings(path: Path, taken: Mapping[str, str], battles: Sequence[Battle], *
             f"{alone:,} of {len(battles):,} battles of {path} {have} no prompt and {count} as a prompt of "
             f"{'its' if alone == 1 else 'their'} own: {narrow}"
         )
-
-
-def _alike(battles: Sequence[Battle]) -> Iterator[str]:
-    """Yield the contestants whose names look equal: other blanks, capitals, or forms of the same characters."""
-    alike: dict[str, set[str]] = {}
-    for name in {name for battle in battles for name in (battle.left, battle.right)}:
-        alike.setdefault(looks(name), set()).add(name)
-    for names in sorted(sorted(names) for names in alike.values() if len(names) > 1):
-        yield (
-            f"{', '.join(map(ascii_or_quoted, names))} count as different contestants, although only blanks, capitals, "
-            "or forms of the same characters differ"
-        )
-
-
-def looks(name: str) -> str:
-    """Return what a name looks like: without blanks, invisible characters, capitals, and forms of one character."""
-    text = unicodedata.normalize("NFKC", name)
-    return "".join(mark for mark in text if not mark.isspace() and unicodedata.category(mark) != "Cf").casefold()
-
-
-def ascii_or_quoted(name: str) -> str:
-    """Return a name in quotes, with everything that could not be seen written as an escape sequence."""
-    visible = [
-        ascii(mark)[1:-1] if unicodedata.combining(mark) or unicodedata.category(mark)[0] == "C" else mark
-        for mark in name
-    ]
-    return f"'{''.join(visible)}'"

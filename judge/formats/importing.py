@@ -13,6 +13,7 @@ from judge.domain.dataset import ImportedVerdict, Label, ListedComparison, Outpu
 from judge.domain.errors import InvalidInput
 from judge.formats.containers import FileRow, rows_of
 from judge.formats.fields import Row
+from judge.formats.names import NamesUsed
 
 R = TypeVar("R")
 T = TypeVar("T", Prompt, Output, ImportedVerdict, ListedComparison)
@@ -108,11 +109,12 @@ KEPT_WRONG = 5
 
 @dataclass(frozen=True)
 class FileCounts:
-    """What is in a file: items by kind, and wrong rows, of which the first are kept."""
+    """What is in a file: items by kind, wrong rows, of which the first are kept, and the names that its rows use."""
 
     items: Counter[str]
     n_wrong: int
     wrong: tuple[InvalidInput, ...]
+    names: NamesUsed
 
 
 @dataclass(frozen=True)
@@ -144,11 +146,17 @@ def count(file: ImportedFile) -> FileCounts:
         if len(wrong) < KEPT_WRONG:
             wrong.append(error)
 
-    by_type = Counter(Label if isinstance(item, SourcedLabel) else type(item) for item in file.items(note))
+    by_type: Counter[type] = Counter()
+    names = NamesUsed()
+    for item in file.items(note):
+        plain = item.label if isinstance(item, SourcedLabel) else item
+        by_type[type(plain)] += 1
+        names.add(plain)
     return FileCounts(
         items=Counter({name: by_type[kind] for name, kind in KINDS.items() if by_type[kind]}),
         n_wrong=n_wrong,
         wrong=tuple(wrong),
+        names=names,
     )
 
 

@@ -259,3 +259,36 @@ def test_cli_an_option_is_honored_or_refused(
 
     assert done.returncode == 2
     assert message in done.stderr
+
+
+def test_cli_labels_about_what_is_not_there_are_counted_and_named(served: Judge, tmp_path: Path) -> None:
+    """A blank at the end of a name is a slip that nobody sees: the closest known name stands beside it."""
+    write_rows(tmp_path / "prompts.jsonl", {"prompt_id": "q1", "text": "q"})
+    for name in ("m", "n"):
+        write_rows(tmp_path / f"outputs_{name}.jsonl", {"prompt_id": "q1", "model": name, "text": "a"})
+    vote: dict[str, object] = {"left": "m", "right": "n", "outcome": "left"}
+    rows = [vote | {"prompt_id": "q1 ", "annotator": f"ann{n}"} for n in range(3)]
+    write_rows(tmp_path / "labels.jsonl", *rows, vote | {"prompt_id": "q1", "annotator": "ann", "left": "M\u200b"})
+
+    strict = served("import", tmp_path, "--dataset", "unknown-1", "--strict")
+    done = served("import", tmp_path, "--dataset", "unknown-1")
+    (later := tmp_path / "later").mkdir()
+    write_rows(later / "labels.jsonl", vote | {"prompt_id": "q2", "annotator": "ann"})
+    again = served("import", later, "--dataset", "unknown-1")
+
+    assert (strict.returncode, done.returncode) == (1, 0)
+    assert "nothing was imported, because of 2 problems" in strict.stderr
+    assert "Warning: 3 rows name prompts that are not there: 'q1 ' (there is 'q1')." in done.stderr
+    assert r"Warning: 1 row names contestants that are not there: 'M\u200b' (there is 'm')." in done.stderr
+    assert r"Warning: 'M\u200b', 'm' count as different contestants" in done.stderr
+    assert "Warning: 1 row names prompts that are not there: 'q2'." in again.stderr
+
+
+def test_cli_judgments_without_answers_declare_their_prompts(served: Judge, tmp_path: Path) -> None:
+    row: dict[str, object] = {"prompt_id": "1", "left": "m", "right": "n", "judge": "j", "first": "left"}
+    write_rows(tmp_path / "verdicts.jsonl", row | {"outcome": "left"}, row | {"prompt_id": "2", "outcome": "tie"})
+
+    done = served("import", tmp_path, "--dataset", "declared-1")
+
+    assert done.returncode == 0
+    assert "the labels and verdicts declare 2 prompts and 2 contestants" in done.stderr
