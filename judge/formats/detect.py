@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from judge.domain.errors import InvalidInput
-from judge.formats import fastchat, own
+from judge.formats import fastchat, own, pandalm
 from judge.formats.containers import first_row
 from judge.formats.fields import Row
 from judge.formats.importing import Format, Import, ImportedFile, LeftOut
@@ -25,7 +25,11 @@ def _own(path: Path, row: Row) -> Format | LeftOut | None:
     return own.format_of(kind) if kind else None
 
 
-FORMATS: Mapping[str, Recognize] = {"fastchat": fastchat.recognize, "own": _own}
+FORMATS: Mapping[str, Recognize] = {
+    "fastchat": fastchat.recognize,
+    "pandalm": pandalm.recognize,
+    "own": _own,
+}
 """The formats by name, in the order in which a file is tried."""
 LAYOUT = frozenset(("model_answer", fastchat.REFERENCES, "model_judgment"))
 """Folders that belong to the files beside them. Another folder beside files is an import of its own."""

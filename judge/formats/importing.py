@@ -178,6 +178,15 @@ def parsed_row(
         raise InvalidInput(path.name, f"{path} {place} {error}", reason="INVALID_ROW") from None
 
 
+def text_id(*texts: str) -> str:
+    """Return the id of a prompt that has none of its own: the hash of its texts.
+
+    >>> text_id("Why is the sky blue?")
+    '09ea26793343ba6c850b'
+    """
+    return hashlib.sha256("\0".join(texts).encode("utf-8", "surrogatepass")).hexdigest()[:20]
+
+
 class LabelIds:
     """Ids of the labels of one file that have none of their own, so that equal content has an equal id.
 

@@ -1,0 +1,86 @@
+"""The items of files of pairs, whose prompts and outputs stand in each row again as texts without ids."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from judge.domain.dataset import Label, Output, Prompt
+from judge.domain.outcome import AnnotatorKind, Outcome
+from judge.formats.importing import Item, LabelIds
+
+GOLD = "gold"
+"""The annotator of labels that are right by construction."""
+
+
+class Pairs:
+    """The prompts and outputs of one file, each of which becomes an item once.
+
+    Another text of a contestant to the same prompt is a further sample.
+
+    >>> pairs = Pairs()
+    >>> outputs = [pairs.output("p", "m", text) for text in ("a", "a", "b")]
+    >>> [output.sample for output in outputs], len(pairs.new(outputs))
+    ([0, 0, 1], 2)
+    """
+
+    def __init__(self) -> None:
+        self._texts: dict[tuple[str, str], list[bytes]] = {}
+        self._done: set[tuple[object, ...]] = set()
+        self._ids = LabelIds()
+
+    def output(self, prompt_id: str, contestant: str, text: str) -> Output:
+        """Return an output, whose sample is the number of its text among those of the contestant to the prompt."""
+        texts, key = self._texts.setdefault((prompt_id, contestant), []), _key(text)
+        if key not in texts:
+            texts.append(key)
+        return Output(prompt_id=prompt_id, contestant=contestant, turns=(text,), sample=texts.index(key))
+
+    def new(self, items: Iterable[Item]) -> list[Item]:
+        """Return the items of a row without the prompts and outputs that were in an earlier one.
+
+        They count as done only here, so that a row that turns out to be wrong takes nothing from the rows after it.
+        """
+        made = {_identity(item): item for item in items}
+        new = [item for identity, item in made.items() if identity not in self._done]
+        self._done.update(identity for identity, item in made.items() if isinstance(item, (Prompt, Output)))
+        return new
+
+    def label(
+        self,
+        left: Output,
+        right: Output,
+        outcome: Outcome,
+        *,
+        annotator: str,
+        kind: AnnotatorKind,
+        strength: float | None = None,
+        note: str = "",
+    ) -> Label:
+        """Return a label on two outputs, with an id made of its content."""
+        sides = ((left.contestant, left.sample), (right.contestant, right.sample))
+        return Label(
+            label_id=self._ids.next(left.prompt_id, 1, sides, annotator),
+            prompt_id=left.prompt_id,
+            left=left.contestant,
+            right=right.contestant,
+            outcome=outcome,
+            annotator=annotator,
+            kind=kind,
+            strength=strength,
+            note=note,
+            left_sample=left.sample,
+            right_sample=right.sample,
+        )
+
+
+def _key(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
+
+
+def _identity(item: Item) -> tuple[object, ...]:
+    if isinstance(item, Prompt):
+        return ("prompt", item.prompt_id)
+    if isinstance(item, Output):
+        return (item.prompt_id, item.contestant, item.sample)
+    return ("item", id(item))

@@ -1,0 +1,81 @@
+"""What holds for every format of other tools: a wrong row is named, a file that is cut off or empty loses no word."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from judge.domain.errors import InvalidInput
+from judge.formats.detect import read
+from judge.formats.importing import ImportedFile, count
+
+Rows = list[dict[str, Any]]
+_PANDALM = {"instruction": "say", "input": "hi", "response1": "a", "response2": "b", "annotator1": 1, "annotator2": 0}
+FORMATS: Mapping[str, Rows] = {
+    "pandalm": [{"idx": number, "cmp_key": "m_n", **_PANDALM} for number in range(3)],
+}
+"""By format, three rows that are right, and differ as little as they can."""
+
+
+def _write(path: Path, rows: list[Any]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def _file(path: Path) -> ImportedFile:
+    (file,) = read(path).files
+    return file
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_formats_contract_a_wrong_row_is_named_and_the_others_go_in(tmp_path: Path, name: str) -> None:
+    """An object without the format's fields is a wrong row, with its file and line."""
+    rows = FORMATS[name]
+    right = count(_file(_write(tmp_path / "right.jsonl", rows)))
+
+    with_wrong = count(_file(_write(tmp_path / "wrong.jsonl", [rows[0], {"other": 1}, *rows[1:]])))
+
+    assert right.n_wrong == 0
+    assert with_wrong.items == right.items
+    (error,) = with_wrong.wrong
+    assert error.message.startswith(f"{tmp_path / 'wrong.jsonl'} line 2 ")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_formats_contract_a_file_that_is_cut_off_names_its_last_row(tmp_path: Path, name: str) -> None:
+    """The rows before the one that is cut off go in; an array that is cut off is refused as a whole."""
+    text = _write(tmp_path / "rows.jsonl", FORMATS[name]).read_text()
+    (tmp_path / "rows.jsonl").write_text(text[:-10])
+    (tmp_path / "rows.json").write_text(json.dumps(FORMATS[name])[:-10])
+
+    (error,) = count(_file(tmp_path / "rows.jsonl")).wrong
+
+    assert "rows.jsonl line 3 is not valid JSON" in error.message
+    with pytest.raises(InvalidInput, match=r"rows\.json is not valid JSON"):
+        count(_file(tmp_path / "rows.json"))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_formats_contract_an_array_holds_the_same_as_lines(tmp_path: Path, name: str) -> None:
+    """The container does not matter."""
+    (tmp_path / "rows.json").write_text(json.dumps(FORMATS[name]))
+
+    array = count(_file(tmp_path / "rows.json")).items
+
+    assert array == count(_file(_write(tmp_path / "rows.jsonl", FORMATS[name]))).items
+    assert array.total() > 0
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_formats_contract_a_format_may_be_named(tmp_path: Path, name: str) -> None:
+    """Named, it is the only one that is tried. An empty file is in no format."""
+    path = _write(tmp_path / "rows.jsonl", FORMATS[name])
+    empty = _write(tmp_path / "empty.jsonl", [])
+
+    assert len(read(path, name).files) == 1
+    with pytest.raises(InvalidInput, match="is empty"):
+        read(empty, name)
