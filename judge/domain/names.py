@@ -10,6 +10,8 @@ NAME_BYTES = 256
 """The most UTF-8 bytes in the name of a contestant, prompt or annotator."""
 TEXT_BYTES = 1024 * 1024
 """The most UTF-8 bytes in a text of a prompt, an output or a reply."""
+SIDES = frozenset(("response_A", "response_B", "response1", "response2", "chosen", "rejected", "left", "right"))
+"""What the outputs of a pair are called if its file names no contestants. Nothing can be ranked by them."""
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from judge.domain.errors import InvalidInput
-from judge.formats import fastchat, own, pandalm
+from judge.formats import fastchat, helpsteer, judgebench, own, pandalm, prometheus, rewardbench
 from judge.formats.containers import first_row
 from judge.formats.fields import Row
 from judge.formats.importing import Format, Import, ImportedFile, LeftOut
@@ -28,6 +28,10 @@ def _own(path: Path, row: Row) -> Format | LeftOut | None:
 FORMATS: Mapping[str, Recognize] = {
     "fastchat": fastchat.recognize,
     "pandalm": pandalm.recognize,
+    "judgebench": judgebench.recognize,
+    "rewardbench": rewardbench.recognize,
+    "helpsteer": helpsteer.recognize,
+    "prometheus": prometheus.recognize,
     "own": _own,
 }
 """The formats by name, in the order in which a file is tried."""

@@ -63,6 +63,12 @@ def text(row: Row, *names: str) -> str | None:
     return value
 
 
+def needed_text(row: Row, *names: str) -> str:
+    """Read a text, which may be empty. Raises KeyError if it is missing."""
+    needed(row, *names)
+    return text(row, *names) or ""
+
+
 def texts(row: Row, field: str) -> tuple[str, ...]:
     """Read a list of texts; empty if it is missing. In a table of texts, it is written as a JSON list."""
     value = _parsed(row, field)

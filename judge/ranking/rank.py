@@ -13,6 +13,7 @@ import numpy as np
 
 from judge.columns.arrays import Floats
 from judge.domain.errors import Incomparable, InvalidInput
+from judge.domain.names import SIDES
 from judge.domain.source import Source
 from judge.ranking.anchoring import AnchorLabels
 from judge.ranking.battles import FEWEST_PROMPTS, BattleDesign, Style, battle_design
@@ -65,14 +66,24 @@ def rank(design: BattleDesign, options: RankOptions) -> Leaderboard:
     """Rank the contestants of *design*.
 
     Raises Incomparable, with the components, where contestants cannot be put on one scale, unless the options ask for
-    the largest component and there is one; InvalidInput for options that name a contestant without a battle.
+    the largest component and there is one, and for sides of pairs, which are no contestants; InvalidInput for options
+    that name a contestant without a battle.
     """
+    _check_sides(design.battles.contestants)
     _check_contestants(design.battles.contestants, options)
     leaderboard = _fit(design, options)
     if not leaderboard.ratings:
         names, wins = design.battles.contestants, design.battles.counts().wins
         raise Incomparable(_why_incomparable(names, wins), leaderboard.components)
     return adjust_standings([leaderboard], options)[0]
+
+
+def _check_sides(names: Sequence[str]) -> None:
+    if sides := [name for name in names if name in SIDES]:
+        raise Incomparable(
+            f"{shortened(sides, ', ', _MOST_NAMED)} are the sides of pairs whose file names no contestants, so there "
+            "is nothing to rank: judge agree compares the outcomes on them"
+        )
 
 
 def _rank_what_can_be(votes: SourceVotes, options: RankOptions, style: Style | None) -> Leaderboard:

@@ -15,8 +15,17 @@ from judge.formats.importing import ImportedFile, count
 
 Rows = list[dict[str, Any]]
 _PANDALM = {"instruction": "say", "input": "hi", "response1": "a", "response2": "b", "annotator1": 1, "annotator2": 0}
+_JUDGEBENCH = {"question": "q", "response_A": "a", "response_B": "b", "label": "A>B"}
+_HELPSTEER = {"response1": "a", "response2": "b", "overall_preference": 1}
+_PROMETHEUS = {"orig_response_A": "a", "orig_response_B": "b", "orig_preference": "B"}
 FORMATS: Mapping[str, Rows] = {
     "pandalm": [{"idx": number, "cmp_key": "m_n", **_PANDALM} for number in range(3)],
+    "judgebench": [{"pair_id": f"p{number}", **_JUDGEBENCH} for number in range(3)],
+    "rewardbench": [
+        {"id": number, "prompt": "q", "chosen": ["a"], "rejected": ["b"], "subset": "Math"} for number in range(3)
+    ],
+    "helpsteer": [{"context": [{"role": "user", "content": f"q{number}"}], **_HELPSTEER} for number in range(3)],
+    "prometheus": [{"orig_instruction": f"q{number}", **_PROMETHEUS} for number in range(3)],
 }
 """By format, three rows that are right, and differ as little as they can."""
 
