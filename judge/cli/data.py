@@ -12,7 +12,7 @@ import click
 
 from judge.cli.connect import ServiceTarget, connected, run
 from judge.cli.group import FAILED, cli
-from judge.cli.import_account import SHOWN, FileAccount, NameNotes, name_notes
+from judge.cli.import_account import SHOWN, FileAccount, NameNotes, name_notes, print_preview
 from judge.cli.run_progress import PARTIAL
 
 if TYPE_CHECKING:
@@ -199,10 +199,40 @@ async def _places(file: ImportedFile, kind: str, source: str, summary: UploadSum
     return by_row
 
 
+def _pairs(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Split each value at its first equals sign. Raises BadParameter if a part is missing."""
+    pairs = []
+    for value in values:
+        first, equals, second = value.partition("=")
+        if not (first and equals and second):
+            raise click.BadParameter(f"{value!r} is not {parameter.metavar}")
+        pairs.append((first, second))
+    return pairs
+
+
 @cli.command("import")
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--dataset", required=True, help="The dataset to add to. It is created if it is missing.")
+@click.option("--dataset", default="", help="The dataset to add to. It is created if it is missing.")
 @click.option("--format", "name", help="The format, if the one that is recognized is not it.")
+@click.option(
+    "--map",
+    "columns",
+    multiple=True,
+    metavar="TARGET=COLUMN",
+    callback=_pairs,
+    help="Which column of any table is what, such as left=response1; annotator==gpt-5 is a constant. Repeatable.",
+)
+@click.option(
+    "--word",
+    "outcomes",
+    multiple=True,
+    metavar="WORD=OUTCOME",
+    callback=_pairs,
+    help="With --map: what a word of the outcome's column means, such as same=tie. Repeatable.",
+)
+@click.option(
+    "--preview", is_flag=True, help="Print the first five rows of each file as they would be taken, and stop."
+)
 @click.option("--replace", is_flag=True, help="Let rows replace those that are there under the same id.")
 @click.option("--strict", is_flag=True, help="Import nothing if a row is wrong or a file is left out.")
 @click.option("--skip-unknown", is_flag=True, help="Exit with 0 even if files in no known format are left out.")
@@ -212,7 +242,10 @@ def import_command(
     path: Path,
     dataset: str,
     name: str | None,
+    columns: list[tuple[str, str]],
+    outcomes: list[tuple[str, str]],
     *,
+    preview: bool,
     replace: bool,
     strict: bool,
     skip_unknown: bool,
@@ -226,8 +259,16 @@ def import_command(
     was left out.
     """
     from judge.formats import detect  # noqa: PLC0415
+    from judge.formats.mapped import mapping_of  # noqa: PLC0415
 
-    content = detect.read(path, name)
+    if outcomes and not columns:
+        raise click.UsageError("--word is for a table that --map describes")
+    content = detect.read(path, name, mapping_of(columns, outcomes) if columns else None)
+    if preview:
+        print_preview(content)
+        return 0
+    if not dataset:
+        raise click.UsageError("name the dataset with --dataset, or use --preview")
     if skip_unknown:
         content = replace_fields(content, left_out=tuple(replace_fields(e, loses=False) for e in content.left_out))
 

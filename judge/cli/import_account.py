@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from enum import IntEnum
 from typing import TYPE_CHECKING
 
 import click
@@ -12,11 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from judge.api.v1.dataset_service_pb2 import Dataset, UploadSummary
-    from judge.formats.importing import FileCounts, Import, ImportedFile
+    from judge.formats.importing import FileCounts, Import, ImportedFile, Item
     from judge_client import JudgeClient
 
 SHOWN = 5
-"""How many rejected rows of a file are printed."""
+"""How many rejected rows of a file are printed, and how many rows a preview shows."""
+LONGEST_LINE = 240
+"""The longest line of a preview."""
 
 
 @dataclass
@@ -115,3 +119,37 @@ async def _prompt_ids(client: JudgeClient, dataset: str) -> set[str]:
     async for batch in client.read_dataset(dataset, [pb.DATASET_PART_PROMPTS]):
         ids.update(prompt.prompt_id for prompt in batch.prompts)
     return ids
+
+
+def print_preview(content: Import) -> None:
+    """Print the items of the first rows of each file, as `judge export` would write them, and what is left out."""
+    for file in content.files:
+        click.echo(f"{file.name}: {file.format.name}")
+        _print_rows(file)
+    for entry in content.left_out:
+        click.echo(f"{entry.name}: left out: {entry.why}")
+
+
+def _print_rows(file: ImportedFile) -> None:
+    wrong: list[str] = []
+    places: set[str] = set()
+    for place, item in file.placed_items(lambda error: wrong.append(str(error.message))):
+        places.add(place)
+        if len(places) + len(wrong) > SHOWN:
+            break
+        line = f"  {place}: {json.dumps(_as_row(item), ensure_ascii=False)}"
+        click.echo(line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 3]}...")
+    for problem in wrong[:SHOWN]:
+        click.echo(f"  wrong: {problem.removeprefix(f'{file.path} ')}")
+
+
+def _as_row(item: Item) -> dict[str, object]:
+    """Return an item as a row with its kind, without what has its default."""
+    from judge.formats.importing import KINDS, SourcedLabel  # noqa: PLC0415  # when needed
+    from judge.formats.words import word  # noqa: PLC0415
+
+    plain = item.label if isinstance(item, SourcedLabel) else item
+    kind = next(name for name, type_ in KINDS.items() if isinstance(plain, type_))
+    row: dict[str, object] = {"as": kind.removesuffix("s")}
+    row |= {each.name: getattr(plain, each.name) for each in fields(plain) if getattr(plain, each.name) != each.default}
+    return {name: word(value) if isinstance(value, IntEnum) else value for name, value in row.items()}

@@ -12,6 +12,7 @@ from judge.formats import fastchat, helpsteer, judgebench, own, pandalm, prometh
 from judge.formats.containers import first_row
 from judge.formats.fields import Row
 from judge.formats.importing import Format, Import, ImportedFile, LeftOut
+from judge.formats.mapped import ColumnMapping
 
 MOST_FILES = 10_000
 """The most files of a folder. More are rather a wrong folder than an import."""
@@ -42,8 +43,10 @@ _ABOUT = re.compile(r"(readme|licen[sc]e|notice|citation)\b", re.IGNORECASE)
 _SAMPLE = re.compile(r"\.sample(?=\.\w+$)")
 
 
-def read(path: Path, name: str | None = None) -> Import:
+def read(path: Path, name: str | None = None, mapping: ColumnMapping | None = None) -> Import:
     """Find the files of *path*, a file or a folder, and the format of each. *name* is the only format to try.
+
+    A *mapping* is the format of all files, whatever they hold.
 
     Only the first row of each file is read. Raises InvalidInput if *path* or the format does not exist, or if no file
     is in a known format.
@@ -52,6 +55,8 @@ def read(path: Path, name: str | None = None) -> Import:
         known = ", ".join(sorted(FORMATS))
         raise InvalidInput("format", f"format {name!r} is unknown; use one of {known}", reason="UNKNOWN_FORMAT")
     tried = FORMATS if name is None else {name: FORMATS[name]}
+    if mapping is not None:
+        tried = {"map": mapping.recognize}
     if not path.exists():
         raise InvalidInput("path", f"{path} does not exist", reason="NO_SUCH_PATH")
     if path.is_dir():

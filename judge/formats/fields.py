@@ -125,7 +125,7 @@ def flag(row: Row, field: str) -> bool:
 def _parsed(row: Row, field: str) -> Any:  # noqa: ANN401  # JSON
     """Return the value of a field; in a table of texts, what the text says as JSON, or else the text."""
     value = first(row, field)
-    if not isinstance(row, TextRow) or value is None:
+    if not isinstance(row, TextRow) or not isinstance(value, str):
         return value
     try:
         return json.loads(value.lower() if value in ("True", "False") else value)

@@ -162,14 +162,15 @@ def _output(_: LabelIds, row: Row) -> Output:
 
 
 def _sourced_label(ids: LabelIds, row: Row) -> Label | SourcedLabel:
-    label, source = _label(ids, row), fields.text(row, "source")
+    plain, source = label(ids, row), fields.text(row, "source")
     # A row's own source counts only with its own id, because both together identify a label.
     if source is None or fields.first(row, "label_id") is None:
-        return label
-    return SourcedLabel(checked_name("source", source), label)
+        return plain
+    return SourcedLabel(checked_name("source", source), plain)
 
 
-def _label(ids: LabelIds, row: Row) -> Label:
+def label(ids: LabelIds, row: Row) -> Label:
+    """Read a label. Raises KeyError or ValueError for a row that is wrong."""
     left, right = _pair(row)
     outcome, implied = _outcome(row, left, right)
     prompt_id, annotator, turn = _prompt_id(row), fields.name(row, *ANNOTATOR), fields.turn(row)
@@ -205,8 +206,8 @@ def _verdict(ids: LabelIds, row: Row) -> ImportedVerdict | Label | None:
     """Read a verdict; a label if the row merges both orders; None if it has a `state`, which means no verdict."""
     if _is_reconciled(row):
         inconsistent = {"tie_kind": words.word(TieKind.INCONSISTENT)} if fields.flag(row, "inconsistent") else {}
-        label = {**row, **inconsistent, "kind": words.word(AnnotatorKind.MODEL)}
-        return _label(ids, TextRow(label) if isinstance(row, TextRow) else label)
+        merged = {**row, **inconsistent, "kind": words.word(AnnotatorKind.MODEL)}
+        return label(ids, TextRow(merged) if isinstance(row, TextRow) else merged)
     if fields.first(row, "state") is not None:
         return None
     if fields.whole(row, "left_sample") or fields.whole(row, "right_sample"):

@@ -1,6 +1,6 @@
 """RewardBench 2: prompts with completions that are right and completions that are wrong.
 
-Each right completion beats each wrong one. The rows name models, but not whose completion is which one's rival, so the
+Each right completion beats each wrong one. The rows name models, but not which of them wrote which completion, so the
 sides are `chosen` and `rejected`, with a sample for each completion.
 """
 

@@ -292,3 +292,31 @@ def test_cli_judgments_without_answers_declare_their_prompts(served: Judge, tmp_
 
     assert done.returncode == 0
     assert "the labels and verdicts declare 2 prompts and 2 contestants" in done.stderr
+
+
+def test_cli_any_table_is_imported_by_a_mapping(served: Judge, tmp_path: Path) -> None:
+    """A preview shows rows as they would be taken, and stores nothing."""
+    (table := tmp_path / "table.tsv").write_text("q\ta\tb\tbest\nWhy?\tone\ttwo\tsame\n", "utf-8")
+    columns = (
+        "--map",
+        "prompt=q",
+        "--map",
+        "left=a",
+        "--map",
+        "right=b",
+        "--map",
+        "outcome=best",
+        "--word",
+        "same=tie",
+    )
+
+    preview = served("import", table, *columns, "--preview")
+    done = served("import", table, *columns, "--dataset", "mapped-1")
+    wrong = served("import", table, "--map", "left", "--dataset", "mapped-1")
+    no_dataset = served("import", table, *columns)
+
+    assert (preview.returncode, done.returncode, wrong.returncode, no_dataset.returncode) == (0, 0, 2, 2)
+    assert '"outcome": "tie", "annotator": "annotator"' in preview.stdout
+    assert "table.tsv: prompts: 1 added; outputs: 2 added; labels: 1 added" in done.stderr
+    assert "'left' is not TARGET=COLUMN" in wrong.stderr
+    assert "name the dataset with --dataset, or use --preview" in no_dataset.stderr
