@@ -40,6 +40,8 @@ LAYOUT = frozenset(("model_answer", fastchat.REFERENCES, "model_judgment"))
 """Folders that belong to the files beside them. Another folder beside files is an import of its own."""
 _PACKED = (".gz", ".zst")
 _ABOUT = re.compile(r"(readme|licen[sc]e|notice|citation)\b", re.IGNORECASE)
+_NO_TABLE = frozenset((".toml", ".md", ".yaml", ".yml", ".cfg", ".ini", ".py", ".sh", ".xml", ".html", ".pdf", ".log"))
+"""Endings of files that hold no rows: settings, programs, and pages."""
 _SAMPLE = re.compile(r"\.sample(?=\.\w+$)")
 
 
@@ -142,6 +144,8 @@ def _entry(root: Path, path: Path, tried: Mapping[str, Recognize]) -> Format | L
         return LeftOut(path.name, "a link that leads out of the folder")
     if _ABOUT.match(path.name):
         return LeftOut(path.name, "about the data", loses=False)
+    if path.suffix.lower() in _NO_TABLE:
+        return LeftOut(path.name, "no table", loses=False)
     try:
         row = first_row(path)
     except InvalidInput as error:

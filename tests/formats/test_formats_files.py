@@ -260,6 +260,7 @@ def test_formats_every_file_of_a_folder_is_accounted_for(tmp_path: Path) -> None
     (tmp_path / "empty.csv").write_text("")
     (tmp_path / "notes.txt").write_text("Dear reader,\nno table.\n")
     (tmp_path / "README.md").write_text("# Data\n")
+    (tmp_path / "judge.toml").write_text("[judges.j]\n")
     (tmp_path / ".hidden").write_text("x")
     (tmp_path / "picture.png").write_bytes(b"\x89PNG\0")
     os.mkfifo(tmp_path / "pipe")
@@ -275,7 +276,9 @@ def test_formats_every_file_of_a_folder_is_accounted_for(tmp_path: Path) -> None
     }
     assert "judge rank" in lost["battles.jsonl"]
     assert (lost["empty.csv"], lost["out.jsonl"]) == ("empty", "a link that leads out of the folder")
-    assert {entry.name for entry in content.left_out if not entry.loses} == {"README.md", "labels.jsonl.gz"}
+    assert {entry.name for entry in content.left_out if not entry.loses} == {
+        *("README.md", "judge.toml", "labels.jsonl.gz")
+    }
 
 
 def test_formats_folders_are_searched_if_a_folder_holds_nothing_itself(tmp_path: Path) -> None:
