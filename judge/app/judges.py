@@ -27,6 +27,7 @@ from judge.domain.judge import (
     Rubric,
     Sampling,
 )
+from judge.domain.money import MICROS
 from judge.execution.judges import JudgeAtWork, Rule
 from judge.execution.rate_limits import Account
 from judge.execution.slots import MemoryLimit, Slots
@@ -34,8 +35,6 @@ from judge.ports.backend import Backend, Serving
 from judge.ports.clock import Clock
 from judge.prompts.parse import own_parser
 
-MICROS = 1_000_000
-"""Micro-USD in a USD."""
 OWN_LIMITS = Limits(concurrency=512, max_failed_share=1.0)
 """The limits of judges that call no provider, unless the configuration sets others: a whole shard at once."""
 WEIGHTS_SECONDS = 30.0

@@ -66,8 +66,14 @@ class Anthropic:
 
     async def reply(self, prompt: RenderedPrompt) -> Reply:
         """Return the model's reply to *prompt*, in one attempt. Raises a CallFailed."""
-        content, elapsed = await self._sdk.post(_PATH, self._body(prompt), prompt)
-        return _reply(parse_json(content), elapsed, prompt=prompt, secrets=self._sdk.secrets)
+        answer = await self._sdk.post(_PATH, self._body(prompt), prompt)
+        return _reply(
+            parse_json(answer.content),
+            answer.elapsed_ms,
+            stated_micros=answer.stated_micros,
+            prompt=prompt,
+            secrets=self._sdk.secrets,
+        )
 
     async def close(self) -> None:
         """Close the connections."""
@@ -170,8 +176,10 @@ def _result(line: bytes) -> tuple[str, Reply | CallFailed]:
     return custom_id, TransportFailed(f"the batch ended before this item was finished: {kind}")
 
 
-def _reply(message: Any, elapsed_ms: int, **context: Any) -> Reply:  # noqa: ANN401  # what JSON holds
-    """Return the reply in a *message*; *context* is what `failure` needs to know for its message.
+def _reply(message: Any, elapsed_ms: int, *, stated_micros: int = 0, **context: Any) -> Reply:  # noqa: ANN401  # what JSON holds
+    """Return the reply in a *message*. *stated_micros* is what the answer's headers say that it costs.
+
+    *context* is what `failure` needs to know for its message.
 
     Raises:
         CallFailed: *message* has an error in its place.
@@ -182,7 +190,7 @@ def _reply(message: Any, elapsed_ms: int, **context: Any) -> Reply:  # noqa: ANN
     if not isinstance(message, Mapping) or "content" not in message:
         raise no_reply("the endpoint's answer is not a message", usage_in(message, elapsed_ms))
     text = read_text(message)
-    usage = read_usage(message, elapsed_ms, has_text=bool(text.text))
+    usage = read_usage(message, elapsed_ms, has_text=bool(text.text), stated_micros=stated_micros)
     finish = Finish.REFUSED if text.refusal else read_finish(message.get("stop_reason"))
     if finish is Finish.BROKEN:
         raise broken(message.get("stop_reason"), None, usage, **context)

@@ -48,10 +48,13 @@ def completion(
     content: bytes | str | Mapping[str, Any],
     elapsed_ms: int,
     choices: Sequence[str] = (),
+    *,
+    stated_micros: int = 0,
     **context: Any,  # noqa: ANN401  # the arguments of `failure`
 ) -> Reply:
     """Return the reply in a chat completion. *choices* are the tokens that may be a verdict.
 
+    *stated_micros* is what the answer's headers say that it costs.
     *context* is what `failure` needs to know for its message: the prompt and the secrets.
 
     Raises:
@@ -67,7 +70,7 @@ def completion(
     # A choice that has ended and has no message is a reply without a text, which was paid for.
     if not isinstance(message, Mapping) and not isinstance(choice.get("text"), str) and not choice.get("finish_reason"):
         raise no_reply("the endpoint's answer is not a chat completion", usage_in(answer, elapsed_ms))
-    usage = read_usage(answer, elapsed_ms, has_text=bool(text.text))
+    usage = read_usage(answer, elapsed_ms, has_text=bool(text.text), stated_micros=stated_micros)
     finish = Finish.REFUSED if text.refusal else read_finish(choice.get("finish_reason"))
     if finish is Finish.BROKEN or not read_error(choice.get("error")).is_empty:
         raise broken(choice.get("finish_reason"), choice.get("error"), usage, **context)
@@ -95,7 +98,7 @@ def parse_json(content: bytes | str | Mapping[str, Any]) -> Any:  # noqa: ANN401
 def usage_in(answer: object, elapsed_ms: int) -> Usage | None:
     """Return the usage in an *answer* that is no reply, or None if it has none."""
     usage = read_usage(answer, elapsed_ms, has_text=False) if isinstance(answer, Mapping) else None
-    return usage if usage is not None and usage.counted else None
+    return usage if usage is not None and (usage.counted or usage.stated_micros) else None
 
 
 def broken(word: object, error: object, usage: Usage, **context: Any) -> CallFailed:  # noqa: ANN401  # as above

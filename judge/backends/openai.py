@@ -96,8 +96,15 @@ class OpenAI:
 
     async def reply(self, prompt: RenderedPrompt) -> Reply:
         """Return the model's reply to *prompt*, in one attempt. Raises a CallFailed."""
-        content, elapsed = await self._sdk.post(_PATH, self._body(prompt), prompt)
-        return completion(content, elapsed, prompt.choices, prompt=prompt, secrets=self._sdk.secrets)
+        answer = await self._sdk.post(_PATH, self._body(prompt), prompt)
+        return completion(
+            answer.content,
+            answer.elapsed_ms,
+            prompt.choices,
+            stated_micros=answer.stated_micros,
+            prompt=prompt,
+            secrets=self._sdk.secrets,
+        )
 
     async def close(self) -> None:
         """Close the connections."""

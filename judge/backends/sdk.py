@@ -10,10 +10,11 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import contextmanager
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from judge.backends.failures import failure
 from judge.backends.http import REPLY_BYTES, RESULTS_BYTES, Endpoint, bounded, no_answer, own_headers, silence_loggers
+from judge.backends.stated_cost import cost_in_headers
 from judge.domain.judge import RenderedPrompt
 
 if TYPE_CHECKING:
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 KEYLESS = "none"
 """The key that is sent to an endpoint without one."""
+
+
+class HttpAnswer(NamedTuple):
+    """The content of an answer, how many milliseconds it took, and what its headers say that it costs, in micro-USD."""
+
+    content: bytes
+    elapsed_ms: int
+    stated_micros: int
 
 
 class Sdk:
@@ -72,12 +81,13 @@ class Sdk:
         self._unsent = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
         self._no_answer = (vendor.APIError, httpx2.HTTPError, aiohttp.ClientError, OSError)
 
-    async def post(self, path: str, body: Mapping[str, Any], prompt: RenderedPrompt) -> tuple[bytes, int]:
-        """Return the content of the answer to one call, and how many milliseconds it took. Raises a CallFailed."""
+    async def post(self, path: str, body: Mapping[str, Any], prompt: RenderedPrompt) -> HttpAnswer:
+        """Return the answer to one call. Raises a CallFailed."""
         started = time.perf_counter()
         with self._translate_errors(prompt):
             response = await self.client.post(path, body=body, cast_to=self._response_type)
-        return response.content, round((time.perf_counter() - started) * 1000)
+        elapsed = round((time.perf_counter() - started) * 1000)
+        return HttpAnswer(response.content, elapsed, cost_in_headers(response.headers))
 
     async def get(self, path: str) -> bytes:
         """Return the content at *path*. Raises a CallFailed."""

@@ -13,6 +13,7 @@ from typing import Any
 from judge.backends.chat import completion, request
 from judge.backends.failures import failure, no_reply
 from judge.backends.http import ACCEPT_ENCODING, REPLY_BYTES, Endpoint, bounded, no_answer
+from judge.backends.stated_cost import cost_in_headers
 from judge.domain.errors import JudgeUnusable
 from judge.domain.judge import Capabilities, RenderedPrompt
 from judge.domain.verdict import Reply
@@ -72,13 +73,14 @@ class Vllm:
         if not self._checked:
             await self._check()
         started = time.perf_counter()
-        content = await self._request("POST", "/chat/completions", json.dumps(self._body(prompt)).encode(), prompt)
+        body = json.dumps(self._body(prompt)).encode()
+        content, stated = await self._request("POST", "/chat/completions", body, prompt)
         elapsed = round((time.perf_counter() - started) * 1000)
-        return completion(content, elapsed, prompt.choices, prompt=prompt, secrets=self._secrets)
+        return completion(content, elapsed, prompt.choices, stated_micros=stated, prompt=prompt, secrets=self._secrets)
 
     async def weights(self) -> str:
         """Return the root that the server reports for the model. Raises JudgeUnusable if it does not serve it."""
-        content = await self._request("GET", "/models", None, None)
+        content, _ = await self._request("GET", "/models", None, None)
         try:
             served = {entry["id"]: entry for entry in json.loads(content)["data"]}
         except (ValueError, LookupError, TypeError):
@@ -110,7 +112,10 @@ class Vllm:
             body["structured_outputs"] = {"choice": list(prompt.choices)}
         return {**body, **self._further}
 
-    async def _request(self, method: str, path: str, body: bytes | None, prompt: RenderedPrompt | None) -> bytes:
+    async def _request(
+        self, method: str, path: str, body: bytes | None, prompt: RenderedPrompt | None
+    ) -> tuple[bytes, int]:
+        """Return the content of the answer, and what its headers say that it costs, in micro-USD."""
         session = self._session or self._open_session()
         try:
             async with session.request(
@@ -123,7 +128,7 @@ class Vllm:
         except self._no_answer as error:
             raise no_answer(error, self._unsent) from None
         if status == _OK:
-            return content
+            return content, cost_in_headers(headers)
         lowered = {name.lower(): value for name, value in headers.items()}
         raise failure(status, content, lowered, secrets=self._secrets, prompt=prompt, quotes_nothing=body is None)
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from judge.domain.money import MICROS
+
 if TYPE_CHECKING:
     from judge.api.v1.run_service_pb2 import Budget
 
-MICROS = 1_000_000
-"""Micro-USD in a USD."""
 _MOST_USD = 1_000_000_000.0
 
 

@@ -9,7 +9,8 @@ import click
 
 from judge.cli.connect import ServiceTarget, connected, echo_json, run
 from judge.cli.group import cli
-from judge.cli.tables import console, table, usd
+from judge.cli.tables import console, table
+from judge.domain.money import usd
 from judge.rpc.enum_words import word
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from judge.cli.group import CONFIG, FAILED, SERVER, Commands, cli, version
 from judge.cli.metadata_options import META_FILTER, as_metadata
 from judge.cli.run_control import YES, confirm, full_name
 from judge.cli.run_progress import n_done, run_summary, sentence, state_word
-from judge.cli.tables import console, table, usd
+from judge.cli.tables import console, table
+from judge.domain.money import usd
 from judge.domain.run import RunState
 
 if TYPE_CHECKING:

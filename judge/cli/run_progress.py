@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from judge.cli.group import FAILED
-from judge.cli.tables import usd
+from judge.domain.money import usd
 from judge.domain.run import ENDED, INTERRUPTED
 
 if TYPE_CHECKING:

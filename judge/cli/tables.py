@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from judge.domain.money import usd
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -40,11 +42,6 @@ def spread(interval: Interval, digits: int) -> str:
     if not interval.HasField("low") or not interval.HasField("high"):
         return "-"
     return f"{interval.low:.{digits}f} to {interval.high:.{digits}f}"
-
-
-def usd(micros: float) -> str:
-    """Format micro-USD as USD: four decimals below one dollar, two above. Exactly nothing is 0.00."""
-    return f"{micros / 1_000_000:,.{2 if micros >= 1_000_000 or not micros else 4}f}"  # noqa: PLR2004  # a dollar
 
 
 def print_estimate(estimate: RunEstimate) -> None:

@@ -17,6 +17,7 @@ from judge.domain.errors import InvalidInput
 from judge.domain.judge import JudgeDefinition
 from judge.domain.names import NAME_BYTES
 from judge.domain.outcome import ItemState
+from judge.domain.overrun import Overrun
 
 
 class RunState(IntEnum):
@@ -373,3 +374,15 @@ class Run:
     """By judge, in the order of *judges*."""
     round: int = 0
     """The current or last round, counted from 1. 0 if the run has no rounds."""
+    overruns: tuple[Overrun | None, ...] = ()
+    """By judge, the largest bill for a call that was more than the call can cost."""
+
+    @property
+    def explanation(self) -> str:
+        """The message, and for which judges the provider billed more than a call can cost."""
+        bills = [
+            f"judge {judge.name!r}: {overrun.message}"
+            for judge, overrun in zip(self.judges, self.overruns, strict=False)
+            if overrun
+        ]
+        return ". ".join([*filter(None, [self.message.removesuffix(".")]), *bills]) if bills else self.message

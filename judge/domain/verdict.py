@@ -127,6 +127,8 @@ class Usage(NamedTuple):
     """Input tokens that the provider wrote to its cache at a price of their own. Part of the cost; not stored."""
     counted: bool = True
     """Whether the provider counted input and output. If not, the call costs the most that it can; not stored."""
+    stated_micros: int = 0
+    """What the provider itself says that the call costs. The call costs at least that; not stored."""
 
 
 class Reply(NamedTuple):

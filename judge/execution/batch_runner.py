@@ -18,7 +18,7 @@ from judge.domain.outcome import ItemState
 from judge.domain.run import StopReason, WaitReason
 from judge.domain.verdict import CallKey, Reply
 from judge.execution.committer import FULL_WAIT
-from judge.execution.cost import characters, cost_of, is_uncounted, with_cost, worst_call
+from judge.execution.cost import call_cost, characters, with_cost, worst_call
 from judge.execution.judge_call import (
     Work,
     checked_reply,
@@ -282,10 +282,9 @@ class BatchRunner:
         """Book what an item used that is no answer, such as a reply that broke off. It goes into another batch."""
         if failure.usage is None and not failure.maybe_paid:
             return []
-        cost = cost_of(self._judge, failure.usage, characters(work.shown))
-        uncounted = int(is_uncounted(self._judge, failure.usage))
-        settled = Settled(work.key, work.item, attempts.get(work.key), calls=1)
-        return [settled._replace(lost_micros=cost, unanswered=1, uncounted=uncounted)]
+        cost = call_cost(self._judge, failure.usage, characters(work.shown))
+        settled = Settled(work.key, work.item, attempts.get(work.key), calls=1, overrun=cost.overrun)
+        return [settled._replace(lost_micros=cost.micros, unanswered=1, uncounted=int(cost.uncounted))]
 
     def _settle(
         self, works: Sequence[Work], outcome: Reply | CallFailed, attempts: Mapping[CallKey, int]
@@ -294,17 +293,20 @@ class BatchRunner:
         group = []
         for number, work in enumerate(works):
             attempt = None if number else attempts.get(work.key)
+            cost = call_cost(self._judge, outcome.usage, characters(work.shown))
             settled = Settled(work.key, work.item, attempt, calls=1)
             if isinstance(outcome, CallFailed):
-                lost = cost_of(self._judge, outcome.usage, characters(work.shown)) if outcome.usage else 0
-                group.append(settled._replace(state=outcome.state, lost_micros=lost, reason=outcome.message))
+                if outcome.usage is not None:
+                    settled = settled._replace(lost_micros=cost.micros, overrun=cost.overrun)
+                group.append(settled._replace(state=outcome.state, reason=outcome.message))
                 self._failures.count(outcome.state, outcome.message)
             else:
                 checked = checked_reply(outcome, render_prompt(self._judge.definition, work, bare=True))
-                reply = with_cost(self._judge, checked, tries=1, seconds=0.0, sent=characters(work.shown))
+                reply = with_cost(checked, cost, tries=1, seconds=0.0)
                 parsed_verdict = parse_reply(self._judge.definition, reply)
-                uncounted = int(not number and is_uncounted(self._judge, reply.usage))
-                group.append(settled._replace(reply=reply, parsed_verdict=parsed_verdict, uncounted=uncounted))
+                uncounted = int(not number and cost.uncounted)
+                settled = settled._replace(reply=reply, parsed_verdict=parsed_verdict, uncounted=uncounted)
+                group.append(settled._replace(overrun=cost.overrun))
         return group
 
     async def _report_wait(self, reason: WaitReason, message: str) -> None:

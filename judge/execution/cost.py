@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from judge.domain.judge import JudgeCard
+from judge.domain.overrun import Overrun
 from judge.domain.verdict import Reply, Shown, Usage
 from judge.execution.judges import JudgeAtWork
 
@@ -40,26 +42,44 @@ def worst_call(judge: JudgeAtWork, sent: int) -> int:
     return card.price.cost(worst_usage(card, sent), batch=card.batch) if card.price else 0
 
 
-def with_cost(judge: JudgeAtWork, reply: Reply, *, tries: int, seconds: float, sent: int) -> Reply:
-    """Return *reply* with its cost, the number of calls made for it, and how long they took.
+class CallCost(NamedTuple):
+    """What a call costs in micro-USD."""
 
-    *sent* is the number of characters that the call sent. If the provider did not count its tokens, it costs the most
-    that such a call can.
+    micros: int
+    uncounted: bool = False
+    """Whether the tokens that it used are not known, so that this is the most that it can cost."""
+    overrun: Overrun | None = None
+    """What the provider billed, if that is more than the call can cost."""
+
+
+def call_cost(judge: JudgeAtWork, usage: Usage | None, sent: int) -> CallCost:
+    """Return what a call of *sent* characters costs that used *usage*, or nobody knows what.
+
+    That is the price of its tokens, or what the provider itself says that it costs, if that is more. Without a price,
+    only what the provider says counts.
     """
-    cost = cost_of(judge, reply.usage, sent)
-    usage = reply.usage._replace(cost_micros=cost, latency_ms=round(seconds * 1000), tries=tries)
+    price, used = judge.card.price, usage or Usage(counted=False)
+    if price is None:
+        return CallCost(used.stated_micros)
+    billed = max(price.cost(used, batch=judge.card.batch), used.stated_micros)
+    worst = worst_call(judge, sent)
+    overrun = _overrun(judge.card, used, sent, billed) if billed > worst else None
+    return CallCost(billed if used.counted else max(billed, worst), not used.counted, overrun)
+
+
+def with_cost(reply: Reply, cost: CallCost, *, tries: int, seconds: float) -> Reply:
+    """Return *reply* with its cost, the number of calls made for it, and how long they took."""
+    usage = reply.usage._replace(cost_micros=cost.micros, latency_ms=round(seconds * 1000), tries=tries)
     return reply._replace(usage=usage)
 
 
-def cost_of(judge: JudgeAtWork, usage: Usage | None, sent: int) -> int:
-    """The cost in micro-USD of a call of *sent* characters that used *usage*, or if that is not known, at most."""
-    price = judge.card.price
-    if price is None:
-        return 0
-    counted = price.cost(usage, batch=judge.card.batch) if usage is not None else 0
-    return counted if usage is not None and usage.counted else max(counted, worst_call(judge, sent))
-
-
-def is_uncounted(judge: JudgeAtWork, usage: Usage | None) -> bool:
-    """Whether a call costs something, but the tokens that it used are not known."""
-    return judge.card.price is not None and (usage is None or not usage.counted)
+def _overrun(card: JudgeCard, used: Usage, sent: int, billed: int) -> Overrun:
+    most = worst_usage(card, sent)
+    return Overrun(
+        cost_micros=billed,
+        most_micros=card.price.cost(most, batch=card.batch) if card.price else 0,
+        input_tokens=used.input_tokens,
+        most_input_tokens=most.input_tokens,
+        output_tokens=used.output_tokens,
+        most_output_tokens=most.output_tokens,
+    )

@@ -11,8 +11,9 @@ import stamina
 from judge.domain.errors import CallFailed, JudgeUnusable, NotRecorded, TransportFailed
 from judge.domain.judge import RECORDED, JudgeDefinition, RenderedPrompt
 from judge.domain.outcome import ItemState, Order, VerdictStatus
+from judge.domain.overrun import Overrun
 from judge.domain.verdict import CallKey, Comparison, ParsedVerdict, Reply, Shown, Usage, digest, recorded_digest
-from judge.execution.cost import ATTEMPTS, characters, cost_of, is_uncounted, likely_tokens, with_cost
+from judge.execution.cost import ATTEMPTS, CallCost, call_cost, characters, likely_tokens, with_cost
 from judge.execution.judges import JudgeAtWork, Rule
 from judge.log.events import logger
 from judge.ports.clock import Clock
@@ -122,8 +123,10 @@ async def judge_comparison(
     except CallFailed as failure:
         state, reason = failure.state, failure.message
     else:
-        sent, seconds = characters(work.shown), clock.monotonic() - started
-        reply = with_cost(judge, checked_reply(answer, prompt), tries=calls.made, seconds=seconds, sent=sent)
+        cost = call_cost(judge, answer.usage, characters(work.shown))
+        calls.note(cost)
+        seconds = clock.monotonic() - started
+        reply = with_cost(checked_reply(answer, prompt), cost, tries=calls.made, seconds=seconds)
         parsed_verdict = parse_reply(judge.definition, reply)
     if state is not None:
         _log_failure(judge, state, reason)
@@ -137,7 +140,8 @@ async def judge_comparison(
         calls=calls.made,
         lost_micros=calls.lost_micros,
         unanswered=calls.unanswered,
-        uncounted=calls.uncounted + (reply is not None and is_uncounted(judge, reply.usage)),
+        uncounted=calls.uncounted,
+        overrun=calls.overrun,
         reason=reason,
         setback=calls.setback if state is ItemState.TRANSPORT_ERROR else None,
     )
@@ -186,8 +190,9 @@ class _Calls:
 
     Calls that the provider throttles are repeated until *ends*, the deadline, and count as no failed attempt. If the
     account has to rest for longer than that, there is no further call. *made* counts all calls, *unanswered* those that
-    gave no answer and may have to be paid, and *uncounted* those of them whose tokens are not known. *lost_micros* is
+    gave no answer and may have to be paid, and *uncounted* those whose tokens are not known. *lost_micros* is
     what the unanswered ones cost: what the provider said that they used, or else the most that they can have used.
+    *overrun* is the worst bill that was more than its call can cost.
     """
 
     def __init__(self, judge: JudgeAtWork, work: Work, *, single: bool, reserve: Reserve | None, ends: float) -> None:
@@ -200,13 +205,20 @@ class _Calls:
         """Seconds of waiting that the provider asked for before retries."""
         self._judge, self._key, self._shown = judge, work.key, work.shown
         self._single, self._reserve = single, reserve
-        self._replaced_micros = 0
-        """How much of *lost_micros* was reserved again."""
+        self._reserved_again = 0
+        """How much was reserved after the first call, in micro-USD."""
         self._refused = False
         """Whether the budget does not allow another call."""
         self._tokens = likely_tokens(judge, work.shown)
         self._last = ""
         self.made = self.lost_micros = self.unanswered = self.uncounted = 0
+        self.overrun: Overrun | None = None
+
+    def note(self, cost: CallCost) -> None:
+        """Note whether the tokens of a call are known, and whether it cost more than it can."""
+        self.uncounted += cost.uncounted
+        if cost.overrun is not None and cost.overrun.exceeds(self.overrun):
+            self.overrun = cost.overrun
 
     def timed_out(self) -> str:
         """Why the presentation has no verdict if its deadline passed."""
@@ -245,12 +257,16 @@ class _Calls:
         raise AssertionError
 
     async def _reserve_again(self) -> None:
-        """Reserve what the failed calls may have used of the reservation. Raises TransportFailed if that is refused."""
-        lost = self.lost_micros - self._replaced_micros
-        if lost and self._reserve is not None and not await self._reserve(lost):
+        """Reserve what the failed calls may have used of the reservation, and by how much the next can exceed it.
+
+        Raises TransportFailed if that is refused.
+        """
+        excess = self.overrun.cost_micros - self.overrun.most_micros if self.overrun else 0
+        more = self.lost_micros + excess - self._reserved_again
+        if more and self._reserve is not None and not await self._reserve(more):
             self._refused = True
             raise TransportFailed(self._last)
-        self._replaced_micros = self.lost_micros
+        self._reserved_again += more
 
     def _retries(self, error: Exception) -> bool | float:
         """Whether to call again after *error*, or after how many seconds."""
@@ -304,6 +320,7 @@ class _Calls:
             self._book_unanswered(failure.usage)
 
     def _book_unanswered(self, usage: Usage | None) -> None:
+        cost = call_cost(self._judge, usage, characters(self._shown))
+        self.note(cost)
         self.unanswered += 1
-        self.uncounted += is_uncounted(self._judge, usage)
-        self.lost_micros += cost_of(self._judge, usage, characters(self._shown))
+        self.lost_micros += cost.micros

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from judge.domain.judge import JudgeDefinition
+from judge.domain.money import usd
 from judge.domain.outcome import ItemState
 from judge.domain.run import Run, StopReason
 
@@ -68,7 +69,7 @@ def _spent(run: Run) -> str:
     parts = []
     if budget.cost_micros:
         at_most = "at most " * any(judge.uncounted for judge in run.spent)
-        parts.append(f"{at_most}${run.cost_micros / 1_000_000:,.4f} of ${budget.cost_micros / 1_000_000:,.4f}")
+        parts.append(f"{at_most}${usd(run.cost_micros)} of ${usd(budget.cost_micros)}")
     if budget.calls:
         parts.append(f"{counts.calls:,} of {budget.calls:,} calls")
     return f"stopped at {' and '.join(parts)} with {counts.settled:,} of {counts.planned:,} presentations judged"

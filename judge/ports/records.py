@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from judge.domain.dataset import Output, Prompt
 from judge.domain.outcome import ItemState, Order, Outcome, VerdictStatus
+from judge.domain.overrun import Overrun
 from judge.domain.run import StopReason
 from judge.domain.verdict import CallKey, ParsedVerdict, Reply
 
@@ -189,6 +190,8 @@ class Settled(NamedTuple):
     """How many of the calls ended without an answer and may have to be paid."""
     uncounted: int = 0
     """How many of the calls cost something, and used tokens whose number is not known."""
+    overrun: Overrun | None = None
+    """Of the calls for which the provider billed more than they can cost, the one with the largest multiple."""
     reason: str = ""
     """Why there is no verdict, in the provider's words as far as it said so."""
     setback: Setback | None = None

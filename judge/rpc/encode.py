@@ -201,7 +201,7 @@ def run(row: Run, tenant: str, rate: float = 0.0, *, full: bool = False) -> run_
         budget=spec.budget,
         state=row.state.value,  # type: ignore[arg-type]  # the wire has the same numbers
         state_reason=row.reason,
-        state_message=row.message,
+        state_message=row.explanation,
         revision=row.revision,
         counts=counts(row),
         cost_micros=row.cost_micros,

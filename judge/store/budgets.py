@@ -10,7 +10,9 @@ call may still cost its worst, one call in flight counts as that, or as TENTH of
   together cost more by a tenth of the budget than they reserved can spending exceed it.
 
 When a call settles, its real cost replaces its reservation, so calls that did not fit may fit then. A dear call raises
-what all calls in flight reserve from then on.
+what all calls in flight reserve from then on. All this assumes that no call costs more than its worst. If a provider
+bills more, the calls that were in flight together until the first such bill was booked can exceed any budget. From then
+on, the worst of the judge's calls is raised (`recent_costs`).
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, select, update
 
 from judge.store import schema as s
-from judge.store.recent_costs import reserved
+from judge.store.recent_costs import raised, reserved
 
 TENTH = 10
 """One call in flight counts as its worst cost, but at most as the budget divided by this."""
@@ -67,8 +69,7 @@ def affordable(c: Connection, run: int, judge: int, worst_micros: int, requested
     calls = more
     if row.budget_calls:
         calls = min(calls, row.budget_calls - row.calls - (live.calls - more))
-    if row.budget_micros and worst_micros:
-        each = reserved(row, judge, worst_micros)
+    if row.budget_micros and (each := reserved(row, judge, worst_micros)):
         calls = min(calls, more + _remaining(row, live) // each)
     return Affordable(max(calls, 0), others=live.calls - more)
 
@@ -80,7 +81,8 @@ def _in_flight(c: Connection, run: Any) -> _InFlight:  # noqa: ANN401  # a row
         each = reserved(run, alike.judge, alike.worst_micros)
         calls += alike.calls
         total += alike.calls * (alike.cost_micros + each)
-        surprise = max(surprise, min(alike.worst_micros, run.budget_micros // TENTH) - each)
+        worst = raised(run, alike.judge, alike.worst_micros)
+        surprise = max(surprise, min(worst, run.budget_micros // TENTH) - each)
     return _InFlight(calls, total, surprise)
 
 

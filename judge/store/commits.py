@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, bindparam, select, update
 
 from judge.domain.outcome import FAILED, ItemState, VerdictStatus
+from judge.domain.overrun import Overrun
 from judge.domain.run import Spent
 from judge.domain.verdict import SOURCE_PARSER, CallKey, ParsedVerdict, Reply, status_of
 from judge.ports.clock import Clock
@@ -85,6 +86,8 @@ class _Used:
     spent: dict[int, Spent] = field(default_factory=dict)
     answered: dict[int, list[int]] = field(default_factory=dict)
     """In micro-USD, by judge."""
+    overruns: dict[int, Overrun] = field(default_factory=dict)
+    """The largest by judge."""
     repeated: int = 0
 
 
@@ -125,7 +128,7 @@ def _commit(c: Connection, owner: int, run: int | None, settled: Sequence[Settle
         "more_repeated": used.repeated,
         "more_reused": sum(map(itemgetter(REUSED), inserted)),
         "spent": spent_with(row.spent, spent),
-        "recent": recent_with(row.recent, used.answered),
+        "recent": recent_with(row.recent, used.answered, used.overruns),
         "by_status": dict(Counter(row.by_status) + Counter(map(itemgetter(STATUS), inserted))),
         "revision": row.revision + 1,
     }
@@ -185,6 +188,8 @@ def _settle(c: Connection, results: Sequence[_StoredResult]) -> _Used:
             uncounted=done.uncounted,
         )
         used.spent[judge] = used.spent.get(judge, Spent()) + spent
+        if done.overrun is not None and done.overrun.exceeds(used.overruns.get(judge)):
+            used.overruns[judge] = done.overrun
         if done.reply is not None and batch is None:
             # A batch reserves as a whole, so its calls always reserve their worst cost.
             used.answered.setdefault(judge, []).append(usage.cost_micros)

@@ -20,6 +20,7 @@ from judge.store.connections import Connections
 from judge.store.definitions import from_definition, from_spec, to_definition, to_spec
 from judge.store.dialects import insert_or_skip
 from judge.store.interning import tenant_id
+from judge.store.recent_costs import recent_costs
 from judge.store.revisions import DELETED, GONE, dataset_row
 from judge.store.shards import reopen_shards
 
@@ -349,4 +350,5 @@ def _run(row: Any) -> Run:  # noqa: ANN401  # a row
         never_started=ItemState(row.never_started) if row.never_started else None,
         round=row.at_round,
         spent=tuple(Spent(*row.spent.get(str(number), ())) for number in range(len(row.judges))),
+        overruns=tuple(recent_costs(row, number).largest_overrun for number in range(len(row.judges))),
     )

@@ -150,6 +150,26 @@ USAGES: Mapping[str, tuple[object, tuple[int, int, bool]]] = {
     "only a total": ({"usage": {"total_tokens": 107}}, (0, 0, False)),
     "no output for a text": ({"usage": {"prompt_tokens": 100, "completion_tokens": 0}}, (100, 0, False)),
     "too large": ({"usage": {"prompt_tokens": 10**30, "completion_tokens": 7}}, (0, 7, False)),
+    "more from a cache than the input": (
+        {"usage": {**USED, "prompt_tokens_details": {"cached_tokens": 5000}}},
+        (0, 7, False),
+    ),
+    "more from and to a cache than the input": (
+        {"usage": {**USED, "prompt_tokens_details": {"cached_tokens": 60, "cache_write_tokens": 60}}},
+        (0, 7, False),
+    ),
+    "Anthropic's words beside OpenAI's": (
+        {"usage": {**USED, "cache_read_input_tokens": 80, "cache_creation_input_tokens": 80}},
+        (0, 7, False),
+    ),
+    "a part of the input that cannot be read": (
+        {"usage": {"input_tokens": 100, "output_tokens": 7, "cache_creation_input_tokens": -5000}},
+        (0, 7, False),
+    ),
+    "a part of the output that cannot be read": (
+        {"usageMetadata": {"promptTokenCount": 100, "candidatesTokenCount": 7, "thoughtsTokenCount": -30}},
+        (100, 0, False),
+    ),
     "a list": ({"usage": [100, 7]}, (0, 0, False)),
     "null": ({"usage": None}, (0, 0, False)),
     "null counts": ({"usage": {"prompt_tokens": None, "completion_tokens": None}}, (0, 0, False)),
@@ -166,6 +186,66 @@ async def test_usage_is_read_in_every_providers_words(vendor: str, words: str) -
 
     assert reply.raw == "[[A]]"
     assert (reply.usage.input_tokens, reply.usage.output_tokens, reply.usage.counted) == expected
+
+
+async def test_what_was_written_to_a_cache_is_read_in_every_form(vendor: str) -> None:
+    """By its lifetimes, if they are more than the total; and among the details of the input, of which it is a part."""
+    parts = {"ephemeral_5m_input_tokens": 30, "ephemeral_1h_input_tokens": 40}
+    by_lifetime = {"input_tokens": 100, "output_tokens": 7, "cache_creation_input_tokens": 50, "cache_creation": parts}
+    detail = {**USED, "prompt_tokens_details": {"cached_tokens": 10, "cache_write_tokens": 60}}
+
+    replies = [await reply_to(vendor, body_of(vendor, "[[A]]", usage=usage)) for usage in (by_lifetime, detail)]
+
+    written = [(reply.usage.input_tokens, reply.usage.written_input_tokens, reply.usage.counted) for reply in replies]
+    assert [(170, 70, True), (100, 60, True)] == written
+
+
+COSTS: Mapping[str, tuple[Mapping[str, object], int]] = {
+    "OpenRouter": ({"cost": 0.00042, "cost_details": {"upstream_inference_cost": 0.00042}}, 420),
+    "a key of one's own at OpenRouter": ({"cost": 0.05, "cost_details": {"upstream_inference_cost": 1}}, 1_050_000),
+    "the same, said": ({"cost": 2, "is_byok": True, "cost_details": {"upstream_inference_cost": 1}}, 3_000_000),
+    "Perplexity": ({"cost": {"request_cost": 0.006, "total_cost": 0.0071}}, 7100),
+    "DeepInfra": ({"estimated_cost": 1e-7}, 1),
+    "xAI": ({"cost_in_usd_ticks": 37_756_000}, 3776),
+    "text": ({"cost": "0.5"}, 500_000),
+    "negative": ({"cost": -0.5}, 0),
+    "infinite": ({"cost": float("inf")}, 0),
+    "no number": ({"cost": float("nan")}, 0),
+    "absurd": ({"cost": 10**300}, 0),
+    "too large for a float": ({"cost_in_usd_ticks": 10**400}, 0),
+    "a truth": ({"cost": True}, 0),
+    "words": ({"cost": "much", "cost_details": None}, 0),
+}
+
+
+@pytest.mark.parametrize("words", COSTS)
+async def test_what_a_provider_says_that_a_call_costs_is_read(vendor: str, words: str) -> None:
+    """In micro-USD, rounded up, and only if it is an amount that a call can cost."""
+    stated, expected = COSTS[words]
+
+    reply = await reply_to(vendor, body_of(vendor, "[[A]]", usage={**USED, **stated}))
+
+    assert (reply.usage.stated_micros, reply.usage.input_tokens) == (expected, 100)
+
+
+async def test_the_cost_in_a_header_is_read(vendor: str) -> None:
+    """LiteLLM states it there. The larger counts, if the body states another; a broken reply costs it, too."""
+    finishes = iter(["", "", "error"])
+    costs = iter([0.001, 1, 0])
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        await request.read()
+        body = body_of(vendor, "[[A]]", next(finishes), usage={**USED, "cost": next(costs)})
+        return web.json_response(body, headers={"x-litellm-response-cost": "0.025"})
+
+    async with answered(vendor, handler) as backend:
+        stated = [(await backend.reply(prompt())).usage.stated_micros for _ in range(2)]
+        with pytest.raises(TransportFailed) as caught:
+            await backend.reply(prompt())
+
+    assert stated == [25_000, 1_000_000]
+    assert caught.value.usage is not None
+    assert caught.value.usage.stated_micros == 25_000
 
 
 SENTENCE = "Insufficient credits to make this request"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import replace
 
 import pytest
@@ -18,6 +19,7 @@ from judge.domain.errors import (
     TransportFailed,
 )
 from judge.domain.judge import RECORDED, JudgeCard, JudgeDefinition, Limits, Price, RenderedPrompt, Rubric
+from judge.domain.money import usd
 from judge.domain.outcome import ItemState, Preference, VerdictStatus
 from judge.domain.verdict import CallKey, Reply, Shown, Usage
 from judge.execution.cost import ATTEMPTS, characters, worst_call
@@ -134,6 +136,56 @@ async def test_a_reply_that_nobody_counted_costs_the_most_that_it_can() -> None:
 
         assert settled.reply is not None
         assert settled.reply.usage.cost_micros == cost
+
+
+async def test_the_larger_of_the_stated_cost_and_the_priced_tokens_is_booked() -> None:
+    """So no cost is understated. Without a price, only what the provider says counts."""
+    usage = Usage(input_tokens=10, output_tokens=5)
+    costs = []
+    for stated, price in ((7, PRICE), (25, PRICE), (25, None), (0, None)):
+        card = replace(CARD, price=price)
+        backend = Scripted([Reply("[[A]]", usage=usage._replace(stated_micros=stated))])
+        settled = await judge_comparison(at_work(card, backend), WORK, 7, SystemClock())
+        assert settled.reply is not None
+        costs.append((settled.reply.usage.cost_micros, settled.uncounted))
+
+    assert costs == [(20, 0), (25, 0), (25, 0), (0, 0)]
+
+
+async def test_a_bill_above_the_maximum_is_booked_and_reported() -> None:
+    """By its output, its input, or the cost that the provider states."""
+    output, sent = CARD.definition.sampling.max_output_tokens, characters(WORK.shown)
+    dear = Usage(input_tokens=10, output_tokens=100 * output)
+    long, stated = Usage(input_tokens=10**6, output_tokens=5), Usage(input_tokens=10, output_tokens=5)
+    messages = []
+    for usage in (dear, long, stated._replace(stated_micros=2 * WORST)):
+        settled = await judge_comparison(judge(Scripted([Reply("[[A]]", usage=usage)])), WORK, 7, SystemClock())
+        assert settled.overrun is not None
+        assert settled.reply is not None
+        assert (settled.overrun.cost_micros, settled.overrun.most_micros) == (settled.reply.usage.cost_micros, WORST)
+        messages.append(settled.overrun.message.partition(": ")[2])
+
+    assert messages == [
+        f"{100 * output:,} output tokens where at most {output:,} were asked for",
+        f"1,000,000 input tokens where at most {math.ceil(sent / 1.5):,} were sent",
+        f"${usd(2 * WORST)} where its tokens cost at most ${usd(WORST)}",
+    ]
+
+
+async def test_a_retry_after_a_bill_above_the_maximum_reserves_as_much_more() -> None:
+    """The next try can exceed what is reserved for it by as much as the one before."""
+    broken = TransportFailed("the reply broke off", usage=Usage(input_tokens=3 * WORST, output_tokens=0))
+    reserved = []
+
+    async def reserve(micros: int) -> bool:
+        reserved.append(micros)
+        return True
+
+    settled = await judge_comparison(
+        judge(Scripted([broken, TransportFailed("gone"), "[[A]]"])), WORK, 7, SystemClock(), reserve=reserve
+    )
+
+    assert (reserved, settled.lost_micros) == ([3 * WORST + 2 * WORST], 3 * WORST)
 
 
 async def test_what_a_broken_reply_used_is_booked_and_the_next_reply_counts() -> None:

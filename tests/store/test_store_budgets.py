@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from judge.domain.overrun import Overrun
 from judge.domain.run import Budget
 from judge.domain.verdict import CallKey, Reply, Usage
 from judge.ports.records import NewBatch, Permit, PermitRequest
@@ -70,6 +71,33 @@ async def test_under_a_hard_budget_every_call_reserves_its_worst(scene: Scene) -
 
     assert (len(permit.granted), permit.over_budget) == (9, True)
     assert (await scene.store.run(TENANT, run.run_id)).cost_micros == 40 + 9 * 100
+
+
+async def test_a_bill_above_the_maximum_raises_what_calls_reserve(scene: Scene) -> None:
+    """By the largest factor in the run, of this judge alone, for calls in flight too, and after a restart."""
+    run = await scene.run(budget=Budget(cost_micros=1000, hard=True))
+    keys = await scene.keys(40)
+    flying = await scene.permit(keys[:3], run, worst=100)
+    first, second, third = flying.granted.items()
+    for (key, attempt), cost in ((first, 250), (second, 120)):
+        billed = called(scene, key, attempt, cost)._replace(overrun=Overrun(cost, 100, output_tokens=5000))
+        await scene.store.commit(TENANT, run.row, [billed])
+
+    after = await scene.permit(keys[3:], run, worst=100)
+    await scene.store.commit(TENANT, run.row, [called(scene, *third, 250)])
+    other = PermitRequest(keys=keys[20:], run=run.row, worst_micros=60, seconds=60, judge=1)
+    of_other_judge = await scene.store.permit(TENANT, other)
+    await scene.store.orphan_attempts()
+
+    # 1000 - 370 spent - 250 in flight leave room for one call of at most 250.
+    assert (len(after.granted), after.over_budget) == (1, True)
+    # 1000 - 620 spent - 250 in flight leave room for two of the other judge's.
+    assert len(of_other_judge.granted) == 2
+    ended = await scene.store.run(TENANT, run.run_id)
+    assert ended.cost_micros == 620 + 250 + 2 * 60
+    assert ended.overruns == (Overrun(250, 100, output_tokens=5000), None)
+    words = "the provider billed more than a call can cost: 5,000 output tokens where at most 0 were asked for"
+    assert ended.explanation == f"judge 'strict': {words}"
 
 
 async def test_nine_tenths_are_spent_however_dear_the_worst_call_is(scene: Scene) -> None:

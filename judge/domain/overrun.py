@@ -1,0 +1,43 @@
+"""A call for which its provider billed more than it can cost, and what later calls reserve because of that."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from judge.domain.money import usd
+
+
+class Overrun(NamedTuple):
+    """What a provider billed for a call, and the most that such a call can cost and use. Costs are in micro-USD."""
+
+    cost_micros: int
+    most_micros: int
+    input_tokens: int = 0
+    most_input_tokens: int = 0
+    output_tokens: int = 0
+    most_output_tokens: int = 0
+
+    def exceeds(self, other: Overrun | None) -> bool:
+        """Whether the bill is a larger multiple of the maximum than that of *other*."""
+        return other is None or self.cost_micros * other.most_micros > other.cost_micros * self.most_micros
+
+    def raised(self, worst_micros: int) -> int:
+        """Return what a call may cost whose maximum is *worst_micros*, if it is exceeded by as much, rounded up.
+
+        >>> Overrun(cost_micros=300, most_micros=200).raised(1001)
+        1502
+        """
+        if not self.most_micros:
+            return max(worst_micros, self.cost_micros)
+        return -(-worst_micros * self.cost_micros // self.most_micros)
+
+    @property
+    def message(self) -> str:
+        """What was billed, and why it is more than the call can cost."""
+        if self.output_tokens > self.most_output_tokens:
+            details = f"{self.output_tokens:,} output tokens where at most {self.most_output_tokens:,} were asked for"
+        elif self.input_tokens > self.most_input_tokens:
+            details = f"{self.input_tokens:,} input tokens where at most {self.most_input_tokens:,} were sent"
+        else:
+            details = f"${usd(self.cost_micros)} where its tokens cost at most ${usd(self.most_micros)}"
+        return f"the provider billed more than a call can cost: {details}"
