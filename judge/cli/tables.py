@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from judge.api.v1.outcome_pb2 import Interval
-    from judge.api.v1.run_service_pb2 import BudgetReach, RunEstimate
+    from judge.api.v1.run_service_pb2 import BudgetReach, JudgeEstimate, RunEstimate
 
 
 def console() -> Console:
@@ -62,21 +62,42 @@ def print_estimate(estimate: RunEstimate) -> None:
     table("Estimate of the run", columns, rows)
     for row in estimate.judges:
         if row.input_tokens and row.price_known:
-            basis = (
-                f"estimated from {row.pilot:,} stored replies; the range is a 95% interval"
-                if row.pilot
-                else "estimated from the number of characters; the range is what is possible"
-            )
-            console().print(f"{row.judge.removeprefix('judges/')}: tokens are {basis}.")
+            console().print(f"{row.judge.removeprefix('judges/')}: {_basis(row)}")
     if estimate.HasField("reach"):
-        console().print(_budget_reach(estimate.reach))
+        exceeds = any(row.exceeds_maximum for row in estimate.judges)
+        console().print(_budget_reach(estimate.reach, exceeds=exceeds))
 
 
-def _budget_reach(reach: BudgetReach) -> str:
-    """Say how many presentations the budget is enough for."""
+def _basis(row: JudgeEstimate) -> str:
+    """Say what an estimate is based on, and what its range means."""
+    n_stored = row.pilot + row.uncounted
+    sentences = []
+    if row.uncounted and row.pilot:
+        sentences.append(
+            f"tokens are estimated from {row.pilot:,} of {n_stored:,} stored replies, because the provider did not "
+            "count the others; in the range, each call costs between the mean of the counted replies and its maximum"
+        )
+    elif row.pilot:
+        sentences.append(f"tokens are estimated from {row.pilot:,} stored replies; the range is a 95% interval")
+    else:
+        sentences.append("tokens are estimated from the number of characters; the range is what is possible")
+    if row.uncounted:
+        sentences.append("A call that the provider does not count is charged to a budget at its maximum")
+    if row.exceeds_maximum:
+        sentences.append(
+            "Stored replies used more than a call should be able to, so the maximum cost is not certain: "
+            "the dearest stored reply is taken for it"
+        )
+    return ". ".join(sentences) + "."
+
+
+def _budget_reach(reach: BudgetReach, *, exceeds: bool) -> str:
+    """Say how many presentations the budget is enough for; *exceeds* says that the maximum cost is not certain."""
     if reach.at_worst == reach.planned:
-        return f"The budget is enough for all {reach.planned:,} presentations, even if every call costs its maximum."
-    worst = f"if every call costs its maximum, for {reach.at_worst:,} ({reach.at_worst / reach.planned:.0%})"
+        cost = "if no call costs more than the dearest so far" if exceeds else "even at the maximum cost of each call"
+        return f"The budget is enough for all {reach.planned:,} presentations, {cost}, unless calls must be repeated."
+    maximum = "as much as the dearest so far" if exceeds else "its maximum"
+    worst = f"if every call costs {maximum}, for {reach.at_worst:,} ({reach.at_worst / reach.planned:.0%})"
     if reach.expected == reach.planned:
         return f"The budget is expected to be enough for all {reach.planned:,} presentations; {worst}."
     share = reach.expected / reach.planned

@@ -380,9 +380,11 @@ class Run:
     @property
     def explanation(self) -> str:
         """The message, and for which judges the provider billed more than a call can cost."""
-        bills = [
+        bills = "; ".join(
             f"judge {judge.name!r}: {overrun.message}"
             for judge, overrun in zip(self.judges, self.overruns, strict=False)
             if overrun
-        ]
-        return ". ".join([*filter(None, [self.message.removesuffix(".")]), *bills]) if bills else self.message
+        )
+        if not self.message or not bills:
+            return self.message or bills
+        return f"{self.message.removesuffix('.')}. {bills[0].upper()}{bills[1:]}"

@@ -233,6 +233,9 @@ def estimate(run_estimate: RunEstimate) -> run_service_pb2.RunEstimate:
             cost_interval=outcome_pb2.Interval(low=each.low, high=each.high),
             pilot=each.pilot,
             price_known=each.price_known,
+            uncounted=each.uncounted,
+            most_micros=round(each.worst),
+            exceeds_maximum=each.exceeds_maximum,
         )
         for each in run_estimate.judges
     ]

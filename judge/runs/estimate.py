@@ -4,6 +4,9 @@ If the store has at least PILOT replies of a judge, the missing calls are expect
 those replies. The bounds are a 95 % prediction interval for the sum: its variance is var (1/n + 1/m) m^2 for m missing
 calls after n replies. Otherwise tokens are estimated from characters, and the bounds are the least and the most that
 the calls can cost: from the fewest tokens to the whole output budget.
+
+Replies whose tokens the provider did not count say nothing about the mean and are left out of it. If there are any, the
+bounds are what is possible: each call costs between the mean of the counted ones and the most that it can.
 """
 
 from __future__ import annotations
@@ -53,6 +56,16 @@ class JudgeEstimate:
     price_known: bool = True
     worst: float = 0.0
     """The most that all calls can cost, in micro-USD."""
+    uncounted: int = 0
+    """Stored replies whose tokens the provider did not count, so that they cost the most that they could."""
+    exceeds_maximum: bool = False
+    """Whether stored replies used more than a call can, so that *worst* assumes the dearest of them for each call."""
+
+    @property
+    def booked(self) -> float:
+        """What a budget is expected to be charged: as many calls as so far are not counted and cost their maximum."""
+        uncounted = self.uncounted / (self.uncounted + self.pilot) if self.uncounted else 0.0
+        return self.cost_micros + uncounted * max(self.worst - self.cost_micros, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +142,8 @@ def budget_reach(run: RunEstimate, budget: Budget) -> BudgetReach | None:
         worst = max(judge.worst / judge.calls for judge in run.judges if judge.calls)
         spendable = budget.cost_micros - (worst if budget.hard else min(worst, budget.cost_micros / 10))
         fits = worst <= budget.cost_micros
-        if whole.cost_micros:
-            expected = min(expected, fits * (1 + int(spendable * whole.calls / whole.cost_micros)))
+        if booked := sum(judge.booked for judge in run.judges):
+            expected = min(expected, fits * (1 + int(spendable * whole.calls / booked)))
         at_worst = min(at_worst, fits * int(budget.cost_micros * whole.calls / whole.worst))
     return BudgetReach(whole.calls + whole.reused, whole.reused + expected, whole.reused + at_worst)
 
@@ -152,11 +165,10 @@ async def _estimate_judge(store: Store, tenant: str, plan: Plan, card: JudgeCard
     reused = plan.per_judge - calls
     if card.definition.baseline:
         return JudgeEstimate(name, calls=calls, reused=reused)
-    pilot = await store.usages(tenant, np.unique(keys.keys[0]).tolist(), MOST_PILOT)
-    by_characters = _from_characters(card, calls_by_size, reused)
-    if len(pilot) >= PILOT:
-        return replace(_from_pilot(card, calls, reused, pilot), worst=by_characters.worst)
-    return by_characters
+    stored_usages = await store.usages(tenant, np.unique(keys.keys[0]).tolist(), MOST_PILOT)
+    counted = [usage for usage in stored_usages if usage.input_tokens and usage.output_tokens]
+    by_characters = replace(_from_characters(card, calls_by_size, reused), uncounted=len(stored_usages) - len(counted))
+    return _from_pilot(card, by_characters, counted) if len(counted) >= PILOT else by_characters
 
 
 async def _count_recorded(store: Store, tenant: str, plan: Plan, card: JudgeCard, cache_tag: str) -> int:
@@ -169,24 +181,40 @@ async def _count_recorded(store: Store, tenant: str, plan: Plan, card: JudgeCard
     return n_stored
 
 
-def _from_pilot(card: JudgeCard, calls: int, reused: int, pilot: Sequence[Usage]) -> JudgeEstimate:
-    """Estimate from the stored usage of similar calls."""
-    price = card.price or Price()
-    costs = [price.cost(usage, batch=card.batch) for usage in pilot]
+def _from_pilot(card: JudgeCard, by_characters: JudgeEstimate, pilot: Sequence[Usage]) -> JudgeEstimate:
+    """Estimate from the stored and counted usage of similar calls, and the maximum from their characters."""
+    calls, worst = by_characters.calls, by_characters.worst
+    costs = [_cost(card, usage) for usage in pilot]
     cost = calls * fmean(costs)
     spread = NORMAL_95 * math.sqrt(variance(costs) * (calls + calls * calls / len(pilot)))
-    return JudgeEstimate(
-        judge=card.definition.name,
-        calls=calls,
-        reused=reused,
+    low, high = max(0.0, cost - spread), cost + spread
+    most_output = card.definition.sampling.max_output_tokens
+    exceeds_maximum = cost > worst or any(usage.output_tokens > most_output for usage in pilot)
+    if exceeds_maximum:
+        worst = max(worst, float(calls * max(costs)))
+    if by_characters.uncounted:
+        low, high = cost, worst
+    return replace(
+        by_characters,
         input_tokens=calls * fmean(usage.input_tokens for usage in pilot),
         output_tokens=calls * fmean(usage.output_tokens for usage in pilot),
         cost_micros=cost,
-        low=max(0.0, cost - spread),
-        high=cost + spread,
+        low=low,
+        high=high,
         pilot=len(pilot),
-        price_known=card.price is not None,
+        worst=worst,
+        exceeds_maximum=exceeds_maximum,
     )
+
+
+def _cost(card: JudgeCard, usage: Usage) -> int:
+    """What a call with the *usage* of a stored one costs in micro-USD.
+
+    That is the price of its tokens, or what was booked for it, if that is more because its provider said so. What was
+    booked is not compared where calls get a discount now that the stored one may not have had.
+    """
+    priced = (card.price or Price()).cost(usage, batch=card.batch)
+    return priced if card.batch or card.price is None else max(priced, usage.cost_micros)
 
 
 def _from_characters(card: JudgeCard, calls_by_size: Counter[int], reused: int) -> JudgeEstimate:

@@ -12,10 +12,10 @@ from aiohttp import web
 
 import judge
 from judge.backends import usage
-from judge.backends.stated_cost import COST, COST_HEADER, COST_TICKS, COST_TOTAL, COST_UPSTREAM
 from judge.backends.error_body import __doc__ as error_shapes
 from judge.backends.finish import WORDS
 from judge.backends.http import REPLY_BYTES
+from judge.backends.stated_cost import COST, COST_HEADER, COST_TICKS, COST_TOTAL, COST_UPSTREAM
 from judge.domain.errors import CallFailed, CallRejected, JudgeUnusable, PromptTooLong, TransportFailed
 from judge.domain.outcome import VerdictStatus
 from judge.ports.reply_memory import limit_replies

@@ -779,7 +779,9 @@ class BudgetReach(_message.Message):
     planned: _builtins.int
     """Presentations in the plan."""
     expected: _builtins.int
-    """Presentations that the budget is enough for if each call costs what is expected."""
+    """Presentations that the budget is enough for if each call costs what is expected, and as many calls as so far are not
+    counted.
+    """
     at_worst: _builtins.int
     """Presentations that the budget is enough for if each call costs the most that it can."""
     def __init__(
@@ -812,6 +814,9 @@ class JudgeEstimate(_message.Message):
     COST_INTERVAL_FIELD_NUMBER: _builtins.int
     PILOT_FIELD_NUMBER: _builtins.int
     PRICE_KNOWN_FIELD_NUMBER: _builtins.int
+    UNCOUNTED_FIELD_NUMBER: _builtins.int
+    MOST_MICROS_FIELD_NUMBER: _builtins.int
+    EXCEEDS_MAXIMUM_FIELD_NUMBER: _builtins.int
     judge: _builtins.str
     """`judges/NAME`."""
     calls: _builtins.int
@@ -828,9 +833,21 @@ class JudgeEstimate(_message.Message):
     """Stored replies of this judge that the tokens are estimated from; 0 means from characters and the output limit."""
     price_known: _builtins.bool
     """Whether the price is known. If not, the cost is 0."""
+    uncounted: _builtins.int
+    """Stored replies whose tokens the provider did not count. They are not in `pilot`. Calls like these are charged to a
+    budget at their maximum.
+    """
+    most_micros: _builtins.int
+    """The maximum cost of all calls together in micro-USD, if none has to be repeated."""
+    exceeds_maximum: _builtins.bool
+    """Whether stored replies used more than a call can, so that most_micros is no maximum: it assumes the dearest stored
+    reply for each call.
+    """
     @_builtins.property
     def cost_interval(self) -> _outcome_pb2.Interval:
-        """The interval of the cost."""
+        """The interval of the cost. If `uncounted` is not 0, it is what is possible: each call costs between the mean of the
+        counted replies and its maximum.
+        """
 
     def __init__(
         self,
@@ -844,10 +861,13 @@ class JudgeEstimate(_message.Message):
         cost_interval: _outcome_pb2.Interval | None = ...,
         pilot: _builtins.int = ...,
         price_known: _builtins.bool = ...,
+        uncounted: _builtins.int = ...,
+        most_micros: _builtins.int = ...,
+        exceeds_maximum: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cost_interval", b"cost_interval"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "cost_interval", b"cost_interval", "cost_micros", b"cost_micros", "input_tokens", b"input_tokens", "judge", b"judge", "output_tokens", b"output_tokens", "pilot", b"pilot", "price_known", b"price_known", "reused", b"reused"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "cost_interval", b"cost_interval", "cost_micros", b"cost_micros", "exceeds_maximum", b"exceeds_maximum", "input_tokens", b"input_tokens", "judge", b"judge", "most_micros", b"most_micros", "output_tokens", b"output_tokens", "pilot", b"pilot", "price_known", b"price_known", "reused", b"reused", "uncounted", b"uncounted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
