@@ -10,6 +10,7 @@ import click
 from judge.cli.connect import ServiceTarget, connected, echo_json, echo_rows, run
 from judge.cli.group import CONFIG, FAILED, SERVER, Commands, cli, version
 from judge.cli.metadata_options import META_FILTER, as_metadata
+from judge.cli.open_calls import explain_open_calls, is_executed
 from judge.cli.run_control import YES, confirm, full_name
 from judge.cli.run_progress import n_done, run_summary, sentence, state_word
 from judge.cli.tables import console, table
@@ -39,8 +40,11 @@ def _time(stamp: Timestamp) -> str:
     return f"{datetime.fromtimestamp(stamp.seconds, UTC):%Y-%m-%d %H:%M}"
 
 
-def _print_runs(runs: Sequence[Run]) -> None:
-    """Print a table of runs, and below it what those that have not ended wait for."""
+def _print_runs(runs: Sequence[Run], *, executed: bool) -> None:
+    """Print a table of runs, and below it what those that have not ended wait for, and which calls have not settled.
+
+    *executed* says whether a process executes runs of the store.
+    """
     rows = [
         (
             each.name.removeprefix("runs/"),
@@ -54,8 +58,9 @@ def _print_runs(runs: Sequence[Run]) -> None:
     ]
     table("", ("run", "dataset", "state", "done", "USD", "created (UTC)"), rows)
     for each in runs:
-        if each.state_message:
-            console().print(f"{each.name}: {sentence(each.state_message)}")
+        parts = (sentence(each.state_message), sentence(explain_open_calls(each, executed=executed)))
+        if any(parts):
+            console().print(f"{each.name}: {' '.join(filter(None, parts))}")
 
 
 @cli.command("runs")
@@ -88,7 +93,7 @@ def runs_command(
         if as_json:
             echo_rows(runs[:limit])
         elif runs:
-            _print_runs(runs[:limit])
+            _print_runs(runs[:limit], executed=is_executed(service))
             if len(runs) > limit:
                 click.echo(f"There are more than {limit:,} runs; list more with --limit.", err=True)
         else:
@@ -116,7 +121,7 @@ def status_command(service: ServiceTarget, *, as_json: bool) -> int:
             return 0
         click.echo(f"judge {version()}: {_executor(service)}.")
         if runs:
-            _print_runs(runs)
+            _print_runs(runs, executed=is_executed(service))
         else:
             click.echo("No run is unfinished.")
         return 0
@@ -150,7 +155,7 @@ def show_command(service: ServiceTarget, name: str, position: int | None, *, as_
         async with connected(service) as client:
             shown = await client.get_run(full_name(name))
             if position is None:
-                echo_json(shown) if as_json else _print_run(shown)
+                echo_json(shown) if as_json else _print_run(shown, executed=is_executed(service))
                 return 0
             verdict = await client.get_verdict(shown.name, position)
         if verdict is None:
@@ -171,10 +176,10 @@ def _explain_missing(shown: Run, position: int) -> None:
         click.echo(f"judge: position {position:,} of {shown.name} has not been judged yet", err=True)
 
 
-def _print_run(shown: Run) -> None:
+def _print_run(shown: Run, *, executed: bool) -> None:
     out = console()
     out.print(f"{shown.name} over {shown.dataset}: {state_word(shown)}", style="bold")
-    out.print(run_summary(shown).partition(": ")[2])
+    out.print(run_summary(shown, executed=executed).partition(": ")[2])
     ended = f", ended {_time(shown.end_time)}" if shown.HasField("end_time") else ""
     out.print(f"created {_time(shown.create_time)}{ended} (UTC)")
     for name, value in sorted(shown.metadata.items()):

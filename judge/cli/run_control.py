@@ -9,6 +9,7 @@ import click
 from judge.cli.budget_options import Usd, budget
 from judge.cli.connect import ServiceTarget, connected, echo_json, run
 from judge.cli.group import cli
+from judge.cli.open_calls import is_executed
 from judge.cli.run_progress import exit_code, follow_or_explain, follow_run, run_summary
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the run as JSON.")
@@ -40,26 +41,17 @@ def watch_command(service: ServiceTarget, name: str, *, as_json: bool) -> int:
     async def work() -> int:
         async with connected(service) as client:
             watched = await client.get_run(full_name(name))
-            idle = watched.state < RUN_STATE_CANCELLED and not _is_executed(service)
+            idle = watched.state < RUN_STATE_CANCELLED and not is_executed(service)
             if idle:
                 click.echo(f"No process executes this run. Continue with: judge resume {watched.name}", err=True)
             else:
                 watched = await follow_run(client, watched.name)
             if as_json:
                 echo_json(watched)
-            click.echo(run_summary(watched), err=True)
+            click.echo(run_summary(watched, executed=not idle), err=True)
             return exit_code(watched)
 
     return run(work())
-
-
-def _is_executed(service: ServiceTarget) -> bool:
-    """Whether a process executes the runs of the store."""
-    if service.server is not None:
-        return True
-    from judge.app.local import executing_process  # noqa: PLC0415  # only without a server
-
-    return executing_process(service.config) is not None
 
 
 @cli.command("cancel")
@@ -79,7 +71,7 @@ def cancel_command(service: ServiceTarget, name: str, *, as_json: bool) -> int:
             cancelled = await follow_run(client, cancelled.name)
             if as_json:
                 echo_json(cancelled)
-            click.echo(run_summary(cancelled), err=True)
+            click.echo(run_summary(cancelled, executed=is_executed(service)), err=True)
             return 0
 
     return run(work())

@@ -7,6 +7,7 @@ import click
 from judge.cli.budget_options import Usd, micros
 from judge.cli.connect import ServiceTarget, connected, run
 from judge.cli.group import cli
+from judge.cli.open_calls import is_executed
 from judge.cli.run_control import full_name
 from judge.cli.run_progress import run_summary
 
@@ -26,7 +27,8 @@ def settle_command(service: ServiceTarget, name: str, cost_usd: float, judge: st
 
     async def work() -> int:
         async with connected(service) as client:
-            click.echo(run_summary(await client.set_run_cost(full_name(name), micros(cost_usd), judge)))
+            settled = await client.set_run_cost(full_name(name), micros(cost_usd), judge)
+            click.echo(run_summary(settled, executed=is_executed(service)))
             return 0
 
     return run(work())

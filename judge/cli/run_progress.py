@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from judge.cli.group import FAILED
+from judge.cli.open_calls import explain_open_calls
 from judge.domain.money import usd
 from judge.domain.run import ENDED, INTERRUPTED
 
@@ -56,8 +57,11 @@ def sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}".removesuffix(".") + "." if text else ""
 
 
-def run_summary(state: Run) -> str:
-    """Say how far a run has got, how many calls it made, what they cost, and why it stopped early."""
+def run_summary(state: Run, *, executed: bool = True) -> str:
+    """Say how far a run has got, how many calls it made, what they cost, and why it stopped early.
+
+    *executed* says whether a process executes runs of the store; if not, calls that have not settled are lost.
+    """
     counts, budget = state.counts, state.budget
     by_status = dict(counts.by_status)
     done = by_status.pop("ok", 0)
@@ -69,6 +73,7 @@ def run_summary(state: Run) -> str:
         f" in {state.round} rounds" if state.round else "",
         f", {calls}",
         f", {_cost(state)}" if state.cost_micros else "",
+        f", {unsettled}" if (unsettled := explain_open_calls(state, executed=executed)) else "",
         ".",
         f" {sentence(state.state_message)}" if state.state_message else "",
     )

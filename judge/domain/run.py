@@ -17,7 +17,7 @@ from judge.domain.errors import InvalidInput
 from judge.domain.judge import JudgeDefinition
 from judge.domain.names import NAME_BYTES
 from judge.domain.outcome import ItemState
-from judge.domain.overrun import Overrun
+from judge.domain.spending import NONE_OPEN, OpenCalls, Overrun
 
 
 class RunState(IntEnum):
@@ -250,7 +250,7 @@ class Budget:
     cost_micros: int = 0
     calls: int = 0
     hard: bool = False
-    """Whether each call reserves its maximum cost, so that nothing exceeds *cost_micros*."""
+    """Whether each call reserves its maximum cost, so that only a bill for more than that exceeds *cost_micros*."""
 
     def __post_init__(self) -> None:
         if self.cost_micros < 0 or self.calls < 0:
@@ -376,15 +376,5 @@ class Run:
     """The current or last round, counted from 1. 0 if the run has no rounds."""
     overruns: tuple[Overrun | None, ...] = ()
     """By judge, the largest bill for a call that was more than the call can cost."""
-
-    @property
-    def explanation(self) -> str:
-        """The message, and for which judges the provider billed more than a call can cost."""
-        bills = "; ".join(
-            f"judge {judge.name!r}: {overrun.message}"
-            for judge, overrun in zip(self.judges, self.overruns, strict=False)
-            if overrun
-        )
-        if not self.message or not bills:
-            return self.message or bills
-        return f"{self.message.removesuffix('.')}. {bills[0].upper()}{bills[1:]}"
+    open: OpenCalls = NONE_OPEN
+    """Calls that have not settled."""

@@ -36,8 +36,14 @@ class IdleEngine:
     async def cancel(self, tenant: str, run_id: str) -> None:
         """End a run that is CANCELLING, unless another process executes it and ends it itself."""
         with contextlib.suppress(StoreHeld), self._alone():
+            await self._store.orphan_attempts()
             run = await self._store.run(tenant, run_id)
             await self._store.move_run(run.row, RunState.CANCELLED, never_started=ItemState.CANCELLED)
+
+    async def book_lost_calls(self) -> None:
+        """Book the live calls, unless another process executes runs."""
+        with contextlib.suppress(StoreHeld), self._alone():
+            await self._store.orphan_attempts()
 
     async def close(self) -> None:
         """Do nothing."""

@@ -6,7 +6,7 @@ import math
 from typing import NamedTuple
 
 from judge.domain.judge import JudgeCard
-from judge.domain.overrun import Overrun
+from judge.domain.spending import Overrun
 from judge.domain.verdict import Reply, Shown, Usage
 from judge.execution.judges import JudgeAtWork
 

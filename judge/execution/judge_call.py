@@ -11,7 +11,7 @@ import stamina
 from judge.domain.errors import CallFailed, JudgeUnusable, NotRecorded, TransportFailed
 from judge.domain.judge import RECORDED, JudgeDefinition, RenderedPrompt
 from judge.domain.outcome import ItemState, Order, VerdictStatus
-from judge.domain.overrun import Overrun
+from judge.domain.spending import Overrun
 from judge.domain.verdict import CallKey, Comparison, ParsedVerdict, Reply, Shown, Usage, digest, recorded_digest
 from judge.execution.cost import ATTEMPTS, CallCost, call_cost, characters, likely_tokens, with_cost
 from judge.execution.judges import JudgeAtWork, Rule

@@ -54,6 +54,11 @@ def incomplete(run: Run, stops: Sequence[Stop], tries: int) -> Incomplete:
     return {}
 
 
+def explain_settled(run: Run) -> str:
+    """Say how far a run got whose budget was used up, now that its provider's own total is known."""
+    return f"{_spent(run)}; resume the run, with a larger budget if that leaves too little"
+
+
 def _advice(run: Run) -> str:
     """What to do about a budget that is used up, as the end of a sentence."""
     if not run.counts.calls:
@@ -66,10 +71,10 @@ def _advice(run: Run) -> str:
 def _spent(run: Run) -> str:
     """How far a run got within its budget, as part of a sentence."""
     budget, counts = run.spec.budget, run.counts
-    parts = []
+    parts, stopped = [], "stopped at"
     if budget.cost_micros:
-        at_most = "at most " * any(judge.uncounted for judge in run.spent)
-        parts.append(f"{at_most}${usd(run.cost_micros)} of ${usd(budget.cost_micros)}")
+        stopped = "stopped after at most" if any(judge.uncounted for judge in run.spent) else stopped
+        parts.append(f"${usd(run.cost_micros)} of ${usd(budget.cost_micros)}")
     if budget.calls:
         parts.append(f"{counts.calls:,} of {budget.calls:,} calls")
-    return f"stopped at {' and '.join(parts)} with {counts.settled:,} of {counts.planned:,} presentations judged"
+    return f"{stopped} {' and '.join(parts)} with {counts.settled:,} of {counts.planned:,} presentations judged"

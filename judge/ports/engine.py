@@ -23,6 +23,10 @@ class Engine(Protocol):
         """Make sure that a run in the state CANCELLING ends. Returns at once."""
         ...
 
+    async def book_lost_calls(self) -> None:
+        """Book calls that were lost with their process, if it is certain that no process makes them."""
+        ...
+
     async def close(self) -> None:
         """Start no new call, and let calls in flight finish and commit."""
         ...

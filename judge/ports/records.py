@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from judge.domain.dataset import Output, Prompt
 from judge.domain.outcome import ItemState, Order, Outcome, VerdictStatus
-from judge.domain.overrun import Overrun
 from judge.domain.run import StopReason
+from judge.domain.spending import Overrun
 from judge.domain.verdict import CallKey, ParsedVerdict, Reply
 
 

@@ -18,7 +18,7 @@ from judge.domain.run import Pairing, Run, RunSpec
 from judge.domain.verdict import ParsedVerdict, PresentationNames, Reply, Verdict
 from judge.planning.named_plan import PlanEntry
 from judge.planning.rounds import Rounds
-from judge.rpc.encode_counts import counts, spending
+from judge.rpc.encode_counts import counts, open_calls, spending, state_message
 from judge.rpc.enum_words import value
 from judge.runs.estimate import RunEstimate
 from judge.votes.votes import Part, SourceVotes
@@ -201,7 +201,7 @@ def run(row: Run, tenant: str, rate: float = 0.0, *, full: bool = False) -> run_
         budget=spec.budget,
         state=row.state.value,  # type: ignore[arg-type]  # the wire has the same numbers
         state_reason=row.reason,
-        state_message=row.explanation,
+        state_message=state_message(row),
         revision=row.revision,
         counts=counts(row),
         cost_micros=row.cost_micros,
@@ -217,6 +217,7 @@ def run(row: Run, tenant: str, rate: float = 0.0, *, full: bool = False) -> run_
         never_started=row.never_started.value if row.never_started else 0,  # type: ignore[arg-type]  # the wire has the same numbers
         definitions=[definition(frozen) for frozen in row.judges] if full else [],
         metadata=spec.metadata,
+        open=open_calls(row),
     )
 
 

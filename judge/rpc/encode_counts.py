@@ -44,5 +44,22 @@ def spending(run: Run) -> list[run_service_pb2.JudgeSpending]:
     ]
 
 
+def open_calls(run: Run) -> run_service_pb2.OpenCalls:
+    """Encode the calls of a run that have not settled."""
+    return run_service_pb2.OpenCalls(**run.open._asdict())
+
+
+def state_message(run: Run) -> str:
+    """Return a run's message, and for which judges the provider billed more than a call can cost."""
+    bills = "; ".join(
+        f"judge {judge.name!r}: {overrun.message}"
+        for judge, overrun in zip(run.judges, run.overruns, strict=False)
+        if overrun
+    )
+    if not run.message or not bills:
+        return run.message or bills
+    return f"{run.message.removesuffix('.')}. {bills[0].upper()}{bills[1:]}"
+
+
 def _bounded(number: int) -> int:
     return min(number, MOST_POSITIONS)

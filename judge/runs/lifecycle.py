@@ -10,8 +10,9 @@ from difflib import get_close_matches
 from judge.domain.errors import InvalidInput, NotFound, Precondition, PriceUnknown
 from judge.domain.judge import JudgeCard, JudgeDefinition
 from judge.domain.outcome import ItemState
-from judge.domain.run import INTERRUPTED, Budget, NewRun, PairPolicy, Run, RunSpec, RunState
+from judge.domain.run import INTERRUPTED, Budget, NewRun, PairPolicy, Run, RunSpec, RunState, StopReason
 from judge.execution.judges import Judges
+from judge.execution.stops import explain_settled
 from judge.planning.inputs import build_plan
 from judge.planning.rounds import build_rounds
 from judge.ports.engine import Engine
@@ -188,7 +189,15 @@ class RunLifecycle:
             message = f"run {run_id} has no judge {judge!r}; it has {', '.join(names)}"
             raise NotFound(message, reason="UNKNOWN_JUDGE", judge=judge)
         number = names.index(judge) if judge else 0
-        rests = run.state.ended or run.state is RunState.PAUSED
-        if not rests or not await self._store.set_cost(run.row, number, cost_micros):
+        if not run.state.ended and run.state is not RunState.PAUSED:
+            message = f"run {run_id} is {run.state.name}; cancel it, or set its cost when it has ended"
+            raise Precondition(message, reason="NOT_ENDED")
+        if run.open.calls:
+            await self._engine.book_lost_calls()
+        if not await self._store.set_cost(run.row, number, cost_micros):
             raise Precondition(f"run {run_id} has calls in flight; set its cost when it has ended", reason="NOT_ENDED")
+        settled = await self._store.run(tenant, run_id)
+        if settled.reason != StopReason.BUDGET_STOPPED:
+            return settled
+        await self._store.explain_run(settled.row, settled.state, settled.reason, explain_settled(settled))
         return await self._store.run(tenant, run_id)

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import Any
 
-from judge.domain.overrun import Overrun
+from judge.domain.spending import Overrun
 
 FEWEST = 10
 """Answered calls before recent costs are used."""

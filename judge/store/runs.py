@@ -20,6 +20,7 @@ from judge.store.connections import Connections
 from judge.store.definitions import from_definition, from_spec, to_definition, to_spec
 from judge.store.dialects import insert_or_skip
 from judge.store.interning import tenant_id
+from judge.store.open_calls import open_calls
 from judge.store.recent_costs import recent_costs
 from judge.store.revisions import DELETED, GONE, dataset_row
 from judge.store.shards import reopen_shards
@@ -103,7 +104,7 @@ class SqlRuns:
             row = c.execute(_RUN_BY_ID, {"of": tenant, "called": run_id}).first()
             if row is None:
                 raise NotFound(f"there is no run {run_id!r}", reason="UNKNOWN_RUN", run=run_id)
-            return _run(row)
+            return replace(_run(row), open=open_calls(c, [row])[row.id])
 
         run = await self._db.read(work)
         if self._db.full and run.state is RunState.RUNNING:
@@ -124,7 +125,9 @@ class SqlRuns:
                 rows = rows.where(s.run.c.state.in_([state.value for state in query.states]))
             for name, value in query.metadata.items():
                 rows = rows.where(s.run.c.metadata[name].as_string() == value)
-            return [_run_or_stub(row) for row in c.execute(rows)]
+            page = c.execute(rows).all()
+            unsettled = open_calls(c, page)
+            return [replace(_run_or_stub(row), open=unsettled[row.id]) for row in page]
 
         return await self._db.read(work)
 

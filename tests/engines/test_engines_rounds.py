@@ -249,6 +249,9 @@ class Idle:
     async def cancel(self, tenant: str, run_id: str) -> None:
         return None
 
+    async def book_lost_calls(self) -> None:
+        return None
+
 
 async def test_a_process_executes_shards_of_rounds_that_another_planned(url: str) -> None:
     """Law 5: two processes that take turns in planning and executing make the rounds of a single process."""

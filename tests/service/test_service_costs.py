@@ -104,6 +104,21 @@ async def test_more_cached_input_than_input_is_no_discount() -> None:
     assert run.cost_micros > 280 * run.counts.calls
 
 
+async def test_settling_replaces_what_the_run_said_about_its_budget() -> None:
+    """It no longer says "at most", and amounts below 0.0001 USD keep their digits."""
+    async with service(Meter(None)) as client:
+        stopped = await client.wait_run((await client.create_run(with_budget(WHOLE, 0.1))).name)
+        settled = await client.set_run_cost(stopped.name, 23)
+        resumed = await client.resume_run(stopped.name, pb.Budget(cost_micros=12))
+        again = await client.wait_run(resumed.name)
+
+    done = f"with {stopped.counts.calls} of 960 presentations judged; resume the run"
+    assert stopped.state_message.startswith("stopped after at most $0.0")
+    assert f"{done} with a larger budget" in stopped.state_message
+    assert settled.state_message.startswith(f"stopped at $0.000023 of $0.1000 {done}, with a larger budget if")
+    assert again.state_message.startswith(f"stopped at $0.000023 of $0.000012 {done} with a larger budget")
+
+
 async def test_uncounted_replies_are_not_in_the_mean_of_an_estimate(capsys: pytest.CaptureFixture[str]) -> None:
     """The mean is that of the counted ones, the range is what is possible, and the budget pays the maximum."""
     async with service(Meter(USED, None)) as client:

@@ -304,8 +304,9 @@ class Budget(_message.Message):
     calls: _builtins.int
     """Calls. Never exceeded."""
     hard: _builtins.bool
-    """Whether each call reserves its maximum cost, so that nothing exceeds cost_micros. The run then makes few calls at a
-    time where little of the budget remains, and leaves up to the maximum cost of one call.
+    """Whether each call reserves its maximum cost, so that nothing exceeds cost_micros, unless a provider bills more than a
+    call can cost. The run then makes few calls at a time where little of the budget remains, and leaves up to the
+    maximum cost of one call.
     """
     def __init__(
         self,
@@ -438,6 +439,7 @@ class Run(_message.Message):
     NEVER_STARTED_FIELD_NUMBER: _builtins.int
     DEFINITIONS_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
+    OPEN_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, `runs/ID`."""
     dataset: _builtins.str
@@ -506,6 +508,10 @@ class Run(_message.Message):
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """What the caller noted about it when it was created, such as a commit."""
 
+    @_builtins.property
+    def open(self) -> Global___OpenCalls:
+        """Calls that have not settled, in addition to `counts.calls` and `cost_micros`."""
+
     def __init__(
         self,
         *,
@@ -533,14 +539,47 @@ class Run(_message.Message):
         never_started: _outcome_pb2.ItemState.ValueType = ...,
         definitions: _abc.Iterable[_judge_service_pb2.JudgeDefinition] | None = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        open: Global___OpenCalls | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "counts", b"counts", "create_time", b"create_time", "end_time", b"end_time", "pairing", b"pairing"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "counts", b"counts", "create_time", b"create_time", "end_time", b"end_time", "open", b"open", "pairing", b"pairing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "cost_micros", b"cost_micros", "counts", b"counts", "create_time", b"create_time", "dataset", b"dataset", "dataset_revision", b"dataset_revision", "definitions", b"definitions", "end_time", b"end_time", "fingerprints", b"fingerprints", "judges", b"judges", "metadata", b"metadata", "name", b"name", "never_started", b"never_started", "pairing", b"pairing", "plan_hash", b"plan_hash", "rate", b"rate", "request_id", b"request_id", "revision", b"revision", "round", b"round", "spending", b"spending", "state", b"state", "state_message", b"state_message", "state_reason", b"state_reason", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "cost_micros", b"cost_micros", "counts", b"counts", "create_time", b"create_time", "dataset", b"dataset", "dataset_revision", b"dataset_revision", "definitions", b"definitions", "end_time", b"end_time", "fingerprints", b"fingerprints", "judges", b"judges", "metadata", b"metadata", "name", b"name", "never_started", b"never_started", "open", b"open", "pairing", b"pairing", "plan_hash", b"plan_hash", "rate", b"rate", "request_id", b"request_id", "revision", b"revision", "round", b"round", "spending", b"spending", "state", b"state", "state_message", b"state_message", "state_reason", b"state_reason", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Run: _TypeAlias = Run  # noqa: Y015
+
+@_typing.final
+class OpenCalls(_message.Message):
+    """Calls that have not settled: they are in flight, or were lost with their process. Lost calls are booked as soon as a
+    process executes runs of the store again, or cancels the run while no process does.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALLS_FIELD_NUMBER: _builtins.int
+    COST_MICROS_FIELD_NUMBER: _builtins.int
+    BATCHED_FIELD_NUMBER: _builtins.int
+    calls: _builtins.int
+    """Their number."""
+    cost_micros: _builtins.int
+    """The most that they cost together, in micro-USD."""
+    batched: _builtins.int
+    """How many of them are in a batch at a provider. They are not lost with a process."""
+    def __init__(
+        self,
+        *,
+        calls: _builtins.int = ...,
+        cost_micros: _builtins.int = ...,
+        batched: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batched", b"batched", "calls", b"calls", "cost_micros", b"cost_micros"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpenCalls: _TypeAlias = OpenCalls  # noqa: Y015
 
 @_typing.final
 class JudgeSpending(_message.Message):
@@ -561,7 +600,9 @@ class JudgeSpending(_message.Message):
     calls: _builtins.int
     """Calls made."""
     cost_micros: _builtins.int
-    """Cost in micro-USD. A call without a reply counts at its maximum cost."""
+    """Cost in micro-USD: of each call, the price of its tokens, or what the provider itself says that it costs, if that is
+    more. A call without a reply counts at its maximum cost.
+    """
     input_tokens: _builtins.int
     """Input tokens."""
     cached_input_tokens: _builtins.int

@@ -1,10 +1,26 @@
-"""A call for which its provider billed more than it can cost, and what later calls reserve because of that."""
+"""What calls cost while it is not certain: those that have not settled, and those that exceeded their maximum."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from judge.domain.money import usd
+
+
+class OpenCalls(NamedTuple):
+    """Calls that have not settled: they are in flight, or their process died.
+
+    None of them is in a run's calls and costs yet.
+    """
+
+    calls: int = 0
+    cost_micros: int = 0
+    """The most that they cost, with what their earlier tries may have cost."""
+    batched: int = 0
+    """How many of the calls are in a batch at a provider, which a process that dies does not lose."""
+
+
+NONE_OPEN = OpenCalls()
 
 
 class Overrun(NamedTuple):
