@@ -21,7 +21,9 @@ from judge.backends.retired import retirement
 from judge.config.settings import EXTENDABLE, ConfigError, JudgeSettings, Settings, config_file, load
 from judge.domain.errors import CallFailed, JudgeError
 from judge.domain.judge import JudgeCard
+from judge.domain.money import usd
 from judge.domain.verdict import Shown
+from judge.execution.cost import call_cost, characters
 from judge.ports.clock import Clock
 from judge.prompts.parse import own_parser, parse
 from judge.prompts.render import render
@@ -194,9 +196,10 @@ async def _call(card: JudgeCard, judges: ConfiguredJudges, clock: Clock) -> tupl
     started = clock.monotonic()
     try:
         definition = await judges.identified(card.definition)
+        judge = judges.at_work(definition)
         prompt = render(definition.rubric, EXAMPLE, definition.fingerprint, definition.sampling)
         async with asyncio.timeout(card.limits.deadline_seconds):
-            reply = await judges.at_work(definition).backend.reply(prompt)
+            reply = await judge.backend.reply(prompt)
     except TimeoutError:
         return Level.ERROR, f"no answer within its deadline_seconds = {card.limits.deadline_seconds:g}"
     except JudgeError as error:
@@ -204,7 +207,8 @@ async def _call(card: JudgeCard, judges: ConfiguredJudges, clock: Clock) -> tupl
     verdict = parse(own_parser(definition.rubric), reply)
     usage = reply.usage
     spent = f"{usage.input_tokens:,} + {usage.output_tokens:,} tokens"
-    cost = f", ${card.price.cost(usage) / 1_000_000:.6f}" if card.price else ""
+    booked = call_cost(judge, usage, characters(EXAMPLE))
+    cost = f", {'at most ' if booked.uncounted else ''}${usd(booked.micros)}" if card.price or booked.micros else ""
     took = f"{clock.monotonic() - started:.1f} s, {spent}{cost}"
     if verdict.preference is None:
         return Level.WARNING, f"answered without a verdict that can be read ({took}): {verdict.reason[:100]}"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from judge.domain.money import usd
+
+_MOST_MICROS: Final = 10**12
+"""The most that a bill raises the maximum cost of a call to, so that sums of them can be stored."""
 
 
 class OpenCalls(NamedTuple):
@@ -40,12 +43,14 @@ class Overrun(NamedTuple):
     def raised(self, worst_micros: int) -> int:
         """Return what a call may cost whose maximum is *worst_micros*, if it is exceeded by as much, rounded up.
 
+        It is at most a million USD, unless *worst_micros* is more.
+
         >>> Overrun(cost_micros=300, most_micros=200).raised(1001)
         1502
         """
         if not self.most_micros:
             return max(worst_micros, self.cost_micros)
-        return -(-worst_micros * self.cost_micros // self.most_micros)
+        return max(worst_micros, min(-(-worst_micros * self.cost_micros // self.most_micros), _MOST_MICROS))
 
     @property
     def message(self) -> str:
@@ -53,7 +58,7 @@ class Overrun(NamedTuple):
         if self.output_tokens > self.most_output_tokens:
             details = f"{self.output_tokens:,} output tokens where at most {self.most_output_tokens:,} were asked for"
         elif self.input_tokens > self.most_input_tokens:
-            details = f"{self.input_tokens:,} input tokens where at most {self.most_input_tokens:,} were sent"
+            details = f"{self.input_tokens:,} input tokens where at most {self.most_input_tokens:,} were expected"
         else:
             details = f"${usd(self.cost_micros)} where its tokens cost at most ${usd(self.most_micros)}"
         return f"the provider billed more than a call can cost: {details}"

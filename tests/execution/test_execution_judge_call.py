@@ -167,7 +167,7 @@ async def test_a_bill_above_the_maximum_is_booked_and_reported() -> None:
 
     assert messages == [
         f"{100 * output:,} output tokens where at most {output:,} were asked for",
-        f"1,000,000 input tokens where at most {math.ceil(sent / 1.5):,} were sent",
+        f"1,000,000 input tokens where at most {math.ceil(sent / 1.5):,} were expected",
         f"${usd(2 * WORST)} where its tokens cost at most ${usd(WORST)}",
     ]
 
