@@ -15,8 +15,9 @@ from judge.engines.local import LocalEngine
 from judge.ports.clock import SystemClock
 from judge.runs.lifecycle import RunLifecycle
 from judge.store.sql_store import SqlStore
-from support.clocks import QuickClock
+from support.clocks import QuickClock, StillClock
 from support.engine_service import TENANT, EngineService, OneJudge
+from support.scene import Scene
 
 
 @contextlib.contextmanager
@@ -56,3 +57,19 @@ async def test_a_run_is_cancelled_by_whoever_can_end_it(
     await store.close()
 
     assert (cancelled.state, backend.calls) == (expected, 0)
+
+
+@pytest.mark.parametrize("elsewhere", [True, False])
+async def test_lost_calls_are_booked_only_while_no_process_makes_them(*, elsewhere: bool) -> None:
+    """A process that executes runs of the store may still get the answer of a call that is live."""
+    store = SqlStore.open("sqlite://", clock=SystemClock())
+    scene = await Scene(store, StillClock()).fill()
+    run = await scene.run()
+    keys = await scene.keys(2)
+    await scene.permit(keys, run, worst=10)
+
+    await IdleEngine(store, executed_elsewhere if elsewhere else contextlib.nullcontext).book_lost_calls()
+    after = await store.run(TENANT, run.run_id)
+    await store.close()
+
+    assert (after.open.calls, after.cost_micros) == ((2, 0) if elsewhere else (0, 20))

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from judge.domain.run import Budget
-from judge.domain.spending import Overrun
+from judge.domain.spending import OpenCalls, Overrun
 from judge.domain.verdict import CallKey, Reply, Usage
 from judge.ports.records import NewBatch, Permit, PermitRequest
+from judge.ports.run_rows import RunQuery
 from judge.store.recent_costs import RecentCosts
 
 if TYPE_CHECKING:
@@ -96,6 +97,24 @@ async def test_a_bill_above_the_maximum_raises_what_calls_reserve(scene: Scene) 
     ended = await scene.store.run(TENANT, run.run_id)
     assert ended.cost_micros == 620 + 250 + 2 * 60
     assert ended.overruns == (Overrun(250, 100, output_tokens=5000), None)
+
+
+async def test_calls_that_have_not_settled_are_counted_with_their_run(scene: Scene) -> None:
+    """At the most that they and their earlier tries cost, raised after a bill above the maximum."""
+    run, idle = await scene.run("busy", budget=Budget(cost_micros=10_000)), await scene.run("idle")
+    keys = await scene.keys(20)
+    attempts = (await scene.permit(keys[:3], run, worst=100)).granted
+    await scene.store.reserve_again(attempts[keys[0]], 30)
+    await permit_batch(scene, run, keys[10:12], mark="m", first=10)
+    before = (await scene.store.run(TENANT, run.run_id)).open
+    billed = called(scene, keys[2], attempts[keys[2]], 150)._replace(overrun=Overrun(150, 100))
+    await scene.store.commit(TENANT, run.row, [billed])
+
+    listed = await scene.store.runs(TENANT, RunQuery(), 0, 10)
+
+    assert before == OpenCalls(calls=5, cost_micros=30 + 5 * 100, batched=2)
+    after = OpenCalls(calls=4, cost_micros=30 + 4 * 150, batched=2)
+    assert {row.run_id: row.open for row in listed} == {run.run_id: after, idle.run_id: OpenCalls()}
 
 
 async def test_nine_tenths_are_spent_however_dear_the_worst_call_is(scene: Scene) -> None:
