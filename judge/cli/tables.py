@@ -94,8 +94,12 @@ def _basis(row: JudgeEstimate) -> str:
 def _budget_reach(reach: BudgetReach, *, exceeds: bool) -> str:
     """Say how many presentations the budget is enough for; *exceeds* says that the maximum cost is not certain."""
     if reach.at_worst == reach.planned:
-        cost = "if no call costs more than the dearest so far" if exceeds else "even at the maximum cost of each call"
-        return f"The budget is enough for all {reach.planned:,} presentations, {cost}, unless calls must be repeated."
+        condition = (
+            " if no call costs more than the dearest so far, and none has to be repeated"
+            if exceeds
+            else ", even if every call costs its maximum, unless calls have to be repeated"
+        )
+        return f"The budget is enough for all {reach.planned:,} presentations{condition}."
     maximum = "as much as the dearest so far" if exceeds else "its maximum"
     worst = f"if every call costs {maximum}, for {reach.at_worst:,} ({reach.at_worst / reach.planned:.0%})"
     if reach.expected == reach.planned:

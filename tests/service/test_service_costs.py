@@ -170,5 +170,5 @@ async def test_a_maximum_that_replies_exceeded_is_not_called_one(capsys: pytest.
     assert short.reach.at_worst <= short.reach.expected < short.reach.planned
     printed = " ".join(capsys.readouterr().out.split())
     assert "used more than a call should be able to, so the maximum cost is not certain" in printed
-    assert "if no call costs more than the dearest so far, unless calls must be repeated" in printed
+    assert "if no call costs more than the dearest so far, and none has to be repeated" in printed
     assert "even" not in printed
