@@ -75,7 +75,7 @@ class TemporalEngine:
         await self.submit(tenant, run_id)
 
     async def book_lost_calls(self) -> None:
-        """Do nothing: any worker may make them. Permits book those that are past their time."""
+        """Do nothing: any worker may make them. Those past their time are booked by permits, and when a cost is set."""
 
     async def close(self) -> None:
         """Start no more workflows. Those that run continue in the workers."""

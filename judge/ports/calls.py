@@ -69,7 +69,8 @@ class CallStore(Protocol):
     async def set_cost(self, run: int, judge: int, cost_micros: int) -> bool:
         """Replace what the run's judge number *judge* cost, so that none of its calls is uncounted any more.
 
-        Returns False and changes nothing while calls of the run are live.
+        Returns False and leaves the cost while calls of the run are live. Calls that nobody settled in time are booked
+        as lost before.
         """
         ...
 

@@ -8,6 +8,8 @@ from sqlalchemy import Connection, select, update
 
 from judge.domain.run import Spent
 from judge.store import schema as s
+from judge.store.attempts import book, end
+from judge.store.clock import StoreClock
 from judge.store.connections import Connections
 
 
@@ -15,15 +17,24 @@ class RunCosts:
     """The part of RunStore about the costs of runs."""
 
     _db: Connections
+    _time: StoreClock
 
     async def set_cost(self, run: int, judge: int, cost_micros: int) -> bool:
-        """Replace what a judge cost in a run. Returns False and changes nothing while calls of the run are live."""
-        return await self._db.write(lambda c: _set_cost(c, run, judge, cost_micros))
+        """Replace what a judge cost in a run. Returns False and leaves the cost while calls of the run are live.
+
+        Calls that nobody settled in time are booked as lost before.
+        """
+        now = await self._time.now()
+        return await self._db.write(lambda c: _set_cost(c, run, judge, cost_micros, now))
 
 
-def _set_cost(c: Connection, run: int, judge: int, cost_micros: int) -> bool:
+def _set_cost(c: Connection, run: int, judge: int, cost_micros: int, now: float) -> bool:
+    a = s.call_attempt.c
+    expired = select(s.call_attempt).where(a.run_id == run, s.LIVE, a.until < now)
+    # Attempts are locked before their run, in the order of commits.
+    book(c, end(c, c.execute(expired).all()))
     row = c.execute(select(s.run).where(s.run.c.id == run).with_for_update()).one()
-    live = select(s.call_attempt.c.id).where(s.call_attempt.c.run_id == run, s.LIVE).limit(1)
+    live = select(a.id).where(a.run_id == run, s.LIVE).limit(1)
     if c.scalar(live) is not None:
         return False
     before = Spent(*row.spent.get(str(judge), ()))

@@ -12,6 +12,7 @@ from judge.domain.verdict import CallKey, Reply, Usage
 from judge.ports.records import NewBatch, Permit, PermitRequest
 from judge.ports.run_rows import RunQuery
 from judge.store.recent_costs import RecentCosts
+from support.clocks import pass_time
 
 if TYPE_CHECKING:
     from judge.domain.run import Run
@@ -210,3 +211,18 @@ async def test_a_providers_own_total_replaces_what_was_counted(scene: Scene) -> 
     assert (after.cost_micros, after.spent[0].cost_micros, after.spent[0].uncounted) == (20, 20, 0)
     assert after.revision > lost.revision
     assert (await scene.permit(keys[1:2], run, worst=80)).granted
+
+
+async def test_calls_past_their_time_do_not_keep_a_total_from_being_entered(scene: Scene) -> None:
+    """They are booked as lost: no process settles them, and a run that has ended asks for no permit that would."""
+    run = await scene.run()
+    keys = await scene.keys(2)
+    await scene.permit(keys, run, worst=90)
+    early = await scene.store.set_cost(run.row, 0, 20)
+
+    await pass_time(scene.store, scene.clock, 75)
+    late = await scene.store.set_cost(run.row, 0, 20)
+
+    after = await scene.store.run(TENANT, run.run_id)
+    assert (early, late) == (False, True)
+    assert (after.counts.calls, after.cost_micros, after.spent[0].uncounted, after.open.calls) == (2, 20, 0, 0)
