@@ -88,7 +88,8 @@ def resume_command(
 ) -> int:
     """Continue a run, and wait until it ends.
 
-    Presentations without a verdict are tried again.
+    Presentations whose calls failed, or were never made, are tried again. Replies are not asked for again, even if they
+    are unreadable: `judge reparse` reads them with another parser.
     """
     changed = None if budget_usd is None and not budget_hard else budget(budget_usd or 0.0, hard=budget_hard)
 

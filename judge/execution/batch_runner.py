@@ -103,8 +103,8 @@ class BatchRunner:
         while todo:
             if self._stopping:
                 return StopReason.STOPPED
-            if self._failures.too_many:
-                return StopReason.TOO_MANY_FAILED
+            if self._failures.stop:
+                return self._failures.stop
             if rounds == ROUNDS:
                 return await self._fail(todo)
             todo, later, refused = await self._run_batch(todo)
@@ -305,6 +305,8 @@ class BatchRunner:
                 reply = with_cost(checked, cost, tries=1, seconds=0.0)
                 parsed_verdict = parse_reply(self._judge.definition, reply)
                 uncounted = int(not number and cost.uncounted)
+                if not number:
+                    self._failures.first_replies.note(reply, parsed_verdict)
                 settled = settled._replace(reply=reply, parsed_verdict=parsed_verdict, uncounted=uncounted)
                 group.append(settled._replace(overrun=cost.overrun))
         return group

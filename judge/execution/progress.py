@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 
 from judge.domain.errors import NO_ANSWER, JudgeUnusable
 from judge.domain.outcome import FAILED, ItemState
-from judge.domain.run import Run, RunState, StopReason, WaitReason
+from judge.domain.run import RunState, StopReason, WaitReason
 from judge.domain.verdict import CallKey
 from judge.execution.circuit_breaker import PROBE_SECONDS, Outage
 from judge.execution.judges import JudgeAtWork
+from judge.execution.missing_verdicts import FIRST_REPLIES, FirstReplies
 from judge.log.events import logger
 from judge.ports.clock import Clock
-from judge.ports.records import VerdictQuery
 from judge.ports.store import RunStore
 
 FEWEST_FAILED = 10
@@ -72,8 +72,10 @@ class Settlements:
 class Failures:
     """How the calls of one judge of a run fail, of the *planned* presentations. All its shards share this."""
 
-    def __init__(self, judge: JudgeAtWork, planned: int, failed: int = 0) -> None:
+    def __init__(self, judge: JudgeAtWork, planned: int, failed: int = 0, *, readable: bool = False) -> None:
+        """*readable* says whether a reply with a verdict is already stored."""
         self.failed = failed
+        self.first_replies = FirstReplies(readable=readable)
         self.unusable: JudgeUnusable | None = None
         """Why no call of the judge can succeed, once a call has revealed it."""
         self.last_reason = ""
@@ -113,6 +115,15 @@ class Failures:
         self.last_reason = reason or self.last_reason
 
     @property
+    def stop(self) -> StopReason | None:
+        """Why to make no more calls of this judge in the run, if there is a reason."""
+        if self.too_many:
+            return StopReason.TOO_MANY_FAILED
+        if self.all_slow:
+            return StopReason.TOO_SLOW
+        return StopReason.NO_VERDICTS if self.first_replies.all_without_verdict else None
+
+    @property
     def too_many(self) -> bool:
         """Whether more presentations have failed than the judge's limit allows."""
         return self.failed > self._allowed
@@ -127,22 +138,15 @@ def explain_stop(reason: StopReason, judge: JudgeAtWork, failures: Failures) -> 
             f"{name} was stopped: its first calls were all slower than deadline_seconds = {seconds}, and each may have "
             "to be paid. Raise deadline_seconds for this judge, or ask for shorter replies"
         )
+    if reason is StopReason.NO_VERDICTS:
+        return (
+            f"{name} was stopped: none of its first {FIRST_REPLIES} replies holds a verdict. "
+            f"The last one: {failures.first_replies.last!r}"
+        )
     if reason is not StopReason.TOO_MANY_FAILED:
         return name
     last = f". The last one: {failures.last_reason}" if failures.last_reason else ""
     return f"{name} was stopped: it failed more presentations than its max_failed_share allows{last}"
-
-
-async def explain_failures(store: RunStore, run: Run) -> str:
-    """Say how many presentations of a run failed, and why the first one did; nothing if none failed."""
-    by_state = {state: run.counts.by_status.get(state.name.lower(), 0) for state in FAILED}
-    n_failed = sum(by_state.values())
-    if not n_failed:
-        return ""
-    query = VerdictQuery(states=[state for state, n in by_state.items() if n])
-    rows = await store.verdicts(run.row, query, after=-1, limit=1)
-    why = f". The first one: {rows[0].reason}" if rows and rows[0].reason else ""
-    return f"{n_failed:,} presentations have no verdict{why}"
 
 
 def explain_outage(judge: JudgeAtWork, outage: Outage, clock: Clock) -> str:

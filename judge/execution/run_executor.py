@@ -14,11 +14,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from judge.domain.errors import JudgeError, JudgeUnusable, NotFound, StoreFailed
+from judge.domain.judge import RECORDED, JudgeCard
 from judge.domain.outcome import ItemState
 from judge.domain.run import INTERRUPTED, MISSING_HERE, PairPolicy, Run, RunState, StopReason
 from judge.execution.batch_runner import BATCH, BatchRunner
 from judge.execution.judges import JudgeAtWork, Judges
-from judge.execution.progress import Failures, Settlements, explain_failures, explain_stop
+from judge.execution.missing_verdicts import missing_verdicts
+from judge.execution.progress import Failures, Settlements, explain_stop
 from judge.execution.quarantine import Quarantine, Turn
 from judge.execution.shard_runner import ShardRunner
 from judge.execution.stops import Stop, incomplete, quarantined
@@ -40,7 +42,9 @@ UNANSWERED_TRIES = 50
 """As many, if the judge has not answered any call of the run: its processes may have ended for other reasons."""
 OPEN_RUNS = 16
 """Runs whose plans are kept in memory."""
-FAILURES = frozenset({StopReason.JUDGE_UNUSABLE, StopReason.TOO_MANY_FAILED, StopReason.TOO_SLOW})
+FAILURES = frozenset(
+    {StopReason.JUDGE_UNUSABLE, StopReason.TOO_MANY_FAILED, StopReason.TOO_SLOW, StopReason.NO_VERDICTS}
+)
 """Reasons for which a run has failed once its other judges have finished."""
 log = logger("execution")
 
@@ -82,7 +86,8 @@ class _OpenRun:
 
     def failures(self, number: int, judge: JudgeAtWork, now: Run) -> Failures:
         """The failures of judge *number*: those of this process, or of all processes if *now*, the run, has more."""
-        failures = self._failures.setdefault(number, Failures(judge, self.plan.per_judge))
+        readable = bool(self.run.counts.by_status.get("ok"))
+        failures = self._failures.setdefault(number, Failures(judge, self.plan.per_judge, readable=readable))
         failures.failed = max(failures.failed, now.spent[number].failed if now.spent else 0)
         failures.answered = failures.answered or bool(now.spent and now.spent[number].output_tokens)
         return failures
@@ -331,10 +336,20 @@ class Execution:
         elif not await move(
             row,
             RunState.DONE,
-            **(incomplete(run, stops, TRIES) or {"message": await explain_failures(self._store, run)}),
+            **incomplete(run, stops, TRIES, await missing_verdicts(self._store, run, self._shares(run))),
         ):
             # The run was cancelled after its last permit. Everything is judged, but its state is CANCELLED.
             await move(row, RunState.CANCELLED, never_started=ItemState.CANCELLED)
+
+    def _shares(self, run: Run) -> list[float]:
+        """The share of its presentations that each judge of a run may leave without a verdict."""
+        cards = self._judges.cards()
+        return [
+            1.0
+            if judge.baseline or judge.backend == RECORDED
+            else cards.get(judge.name, JudgeCard(judge)).limits.max_failed_share
+            for judge in run.judges
+        ]
 
     async def pause_interrupted(self, tenant: str, run_id: str) -> None:
         """Set a run that has not ended to PAUSED, so that no process continues it unless it is resumed."""

@@ -89,7 +89,7 @@ class ShardRunner:
 
         Returns:
             None if all of it is settled, else why not: STOPPED, BUDGET_STOPPED, CANCELLED, NOT_RUNNING, SUPERSEDED,
-            TOO_MANY_FAILED or TOO_SLOW.
+            TOO_MANY_FAILED, TOO_SLOW or NO_VERDICTS.
 
         Raises:
             JudgeUnusable: No call of this judge can succeed.
@@ -100,10 +100,8 @@ class ShardRunner:
             while (todo or self._in_flight) and not refused:
                 if self._stopping:
                     refused = StopReason.STOPPED
-                elif self._failures.too_many:
-                    refused = StopReason.TOO_MANY_FAILED
-                elif self._failures.all_slow:
-                    refused = StopReason.TOO_SLOW
+                elif self._failures.stop:
+                    refused = self._failures.stop
                 elif not todo:
                     await self._wait_for_calls(todo, asyncio.FIRST_COMPLETED)
                 elif self._over_budget is not None:
@@ -164,7 +162,7 @@ class ShardRunner:
         except BaseException:
             slots.give_back(taken, self._run, self._tenant)
             raise
-        if self._stopping or self._failures.all_slow or self._seconds_to_wait() > 0:
+        if self._stopping or self._failures.stop or self._seconds_to_wait() > 0:
             # This has changed while other calls held the slots.
             slots.give_back(taken, self._run, self._tenant)
             return StopReason.STOPPED if self._stopping else None
@@ -287,6 +285,7 @@ class ShardRunner:
             self._judge.slots.give(1)
         if settled.reply is not None:
             self._failures.note_answer()
+            self._failures.first_replies.note(settled.reply, settled.parsed_verdict)
         self._failures.count(settled.state, settled.reason)
         if not again:
             self._rounds.pop(work.key, None)

@@ -10,6 +10,7 @@ from judge.domain.judge import JudgeDefinition
 from judge.domain.money import usd
 from judge.domain.outcome import ItemState
 from judge.domain.run import Run, StopReason
+from judge.execution.missing_verdicts import NOTHING_MISSING, Missing
 
 NAMED = 5
 """Quarantined shards that a run's message names."""
@@ -36,13 +37,14 @@ def quarantined(definition: JudgeDefinition, first: int, last: int) -> Stop:
     return Stop(StopReason.QUARANTINED, f"positions {first} to {last - 1} of judge {definition.name!r}")
 
 
-def incomplete(run: Run, stops: Sequence[Stop], tries: int) -> Incomplete:
+def incomplete(run: Run, stops: Sequence[Stop], tries: int, missing: Missing = NOTHING_MISSING) -> Incomplete:
     """Return what is stored of a done run that left something out; empty if it did not.
 
-    *tries* is the number of attempts after which a shard was quarantined.
+    *tries* is the number of attempts after which a shard was quarantined, and *missing* is what has no verdict although
+    it was judged.
     """
     if any(stop.reason is StopReason.BUDGET_STOPPED for stop in stops):
-        message = f"{_spent(run)}; {_advice(run)}"
+        message = "; ".join(filter(None, (_spent(run), _advice(run), missing.message if missing.too_much else "")))
         return {"reason": StopReason.BUDGET_STOPPED, "message": message, "never_started": ItemState.BUDGET_STOPPED}
     left_out = [stop.message for stop in stops if stop.reason is StopReason.QUARANTINED]
     if left_out:
@@ -50,8 +52,9 @@ def incomplete(run: Run, stops: Sequence[Stop], tries: int) -> Incomplete:
         if len(left_out) > NAMED:
             names.append(f"and {len(left_out) - NAMED:,} more")
         message = f"shards that failed {tries} times were left out; the server's log says why: {'; '.join(names)}"
+        message = "; ".join(filter(None, (message, missing.message)))
         return {"reason": StopReason.QUARANTINED, "message": message, "never_started": ItemState.FAILED}
-    return {}
+    return {"reason": StopReason.TOO_FEW_VERDICTS if missing.too_much else "", "message": missing.message}
 
 
 def explain_settled(run: Run) -> str:

@@ -20,6 +20,17 @@ class RunQuery:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class StatusCount:
+    """How many presentations of one judge of a run, by its place, have a status or state, in lower case."""
+
+    judge: int
+    status: str
+    n: int
+    first: int
+    """The position of the first one."""
+
+
 class RunRows(Protocol):
     """Runs and their states."""
 
@@ -78,6 +89,10 @@ class RunRows(Protocol):
 
     async def done_positions(self, row: int, first: int, last: int) -> set[int]:
         """Return the positions in [first, last) that have a verdict or a final state."""
+        ...
+
+    async def status_counts(self, row: int) -> list[StatusCount]:
+        """Count the settled presentations of a run by judge and status, in the order of judges and statuses."""
         ...
 
     async def add_round(self, row: int, number: int, plan: bytes, planned: int) -> bytes:

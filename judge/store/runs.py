@@ -14,7 +14,7 @@ from judge.domain.outcome import ItemState
 from judge.domain.run import ENDED, INTERRUPTED, TRANSITIONS, Budget, NewRun, Run, RunCounts, RunSpec, RunState, Spent
 from judge.log.events import logger
 from judge.ports.clock import Clock
-from judge.ports.run_rows import RunQuery
+from judge.ports.run_rows import RunQuery, StatusCount
 from judge.store import schema as s
 from judge.store.connections import Connections
 from judge.store.definitions import from_definition, from_spec, to_definition, to_spec
@@ -191,6 +191,12 @@ class SqlRuns:
         """Return the positions in [first, last) that have a verdict or a final state."""
         parameters = {"run": row, "first": first, "last": last}
         return await self._db.read(lambda c: set(c.scalars(_SETTLED, parameters)))
+
+    async def status_counts(self, row: int) -> list[StatusCount]:
+        """Count the settled presentations of a run by judge and status."""
+        query = select(_i.judge, _i.status, func.count(), func.min(_i.position)).where(_i.run_id == row)
+        query = query.group_by(_i.judge, _i.status).order_by(_i.judge, _i.status)
+        return await self._db.read(lambda c: [StatusCount(*counted) for counted in c.execute(query)])
 
     async def add_round(self, row: int, number: int, plan: bytes, planned: int) -> bytes:
         """Store round *number*, unless it is already stored, and return the stored plan."""

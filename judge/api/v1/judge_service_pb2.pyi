@@ -265,7 +265,9 @@ class Limits(_message.Message):
     deadline_seconds: _builtins.float
     """Seconds for one call, including retries."""
     max_failed_share: _builtins.float
-    """The share of a run's presentations that may fail before the judge is stopped."""
+    """The share of a run's presentations that the judge may leave without a verdict. If more calls fail, it is stopped. If
+    failed calls and replies without a verdict are more, the run is DONE with the reason TOO_FEW_VERDICTS.
+    """
     def __init__(
         self,
         *,
