@@ -95,15 +95,15 @@ def store_in_use(config_path: Path | None = None) -> str:
 
 
 def executing_process(config_path: Path | None = None) -> str | None:
-    """Return which process executes the runs of the configured store, or None if none does."""
+    """Say which process executes the runs of the configured store, with the verb; None if none does."""
     settings = load(config_path)
     if settings.engine == "temporal":
-        return "of Temporal's workers"
+        return "Temporal's workers execute"
     try:
         with _executing(configured_store(settings)):
             return None
     except StoreHeld as other:
-        return other.fields.get("pid", "of another server")
+        return f"process {other.fields['pid']} executes" if "pid" in other.fields else "another process executes"
 
 
 def _executing(url: str) -> contextlib.AbstractContextManager[None]:

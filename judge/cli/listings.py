@@ -8,11 +8,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from judge.cli.connect import ServiceTarget, connected, echo_json, echo_rows, run
+from judge.cli.executed import (
+    EXECUTING,
+    explain_open_calls,
+    how_to_continue,
+    is_executed,
+    state_word,
+    was_killed,
+)
 from judge.cli.group import CONFIG, FAILED, SERVER, Commands, cli, version
 from judge.cli.metadata_options import META_FILTER, as_metadata
-from judge.cli.open_calls import explain_open_calls, is_executed
 from judge.cli.run_control import YES, confirm, full_name
-from judge.cli.run_progress import n_done, run_summary, sentence, state_word
+from judge.cli.run_progress import n_without_verdict, run_summary, sentence
 from judge.cli.tables import console, table
 from judge.domain.money import usd
 from judge.domain.run import RunState
@@ -30,8 +37,6 @@ if TYPE_CHECKING:
 SHOWN = 20
 """How many runs are listed by default."""
 STATES = [state.name.lower() for state in RunState]
-EXECUTING = (RunState.QUEUED, RunState.RUNNING, RunState.WAITING, RunState.CANCELLING)
-"""States of runs whose calls may be in flight."""
 UNFINISHED = [state for state in RunState if not state.ended]
 
 
@@ -41,7 +46,7 @@ def _time(stamp: Timestamp) -> str:
 
 
 def _print_runs(runs: Sequence[Run], *, executed: bool) -> None:
-    """Print a table of runs, and below it what those that have not ended wait for, and which calls have not settled.
+    """Print a table of runs, and below it why they wait or stopped, and which calls have not settled.
 
     *executed* says whether a process executes runs of the store.
     """
@@ -49,18 +54,22 @@ def _print_runs(runs: Sequence[Run], *, executed: bool) -> None:
         (
             each.name.removeprefix("runs/"),
             each.dataset.removeprefix("datasets/"),
-            state_word(each),
-            f"{n_done(each):,}/{each.counts.planned:,}",
-            usd(each.cost_micros),
-            _time(each.create_time),
+            "interrupted" if was_killed(each, executed=executed) else state_word(each),
+            f"{each.counts.by_status.get('ok', 0):,}/{each.counts.planned:,}",
+            f"{n_without_verdict(each):,}",
+            "at most " * any(judge.uncounted for judge in each.spending) + usd(each.cost_micros),
+            _time(each.create_time).partition("-")[2],
         )
         for each in runs
     ]
-    table("", ("run", "dataset", "state", "done", "USD", "created (UTC)"), rows)
+    columns = ("run", "dataset", "state", "verdicts", "no verdict", "USD", "created (UTC)")
+    table("", columns, rows, unfolded=("run", "state", "verdicts"))
     for each in runs:
-        parts = (sentence(each.state_message), sentence(explain_open_calls(each, executed=executed)))
+        killed = was_killed(each, executed=executed)
+        message = how_to_continue(each) if killed else sentence(each.state_message)
+        parts = (message, sentence(explain_open_calls(each, executed=executed)))
         if any(parts):
-            console().print(f"{each.name}: {' '.join(filter(None, parts))}")
+            console().print(f"{each.name.removeprefix('runs/')}: {' '.join(filter(None, parts))}")
 
 
 @cli.command("runs")
@@ -79,7 +88,7 @@ def runs_command(
     *,
     as_json: bool,
 ) -> int:
-    """List runs, newest first: state, progress, cost, and why they wait."""
+    """List runs, newest first: state, verdicts, presentations judged without a verdict, cost, and why they wait."""
     wanted: Any = [RunState[state.upper()].value for state in states]
     metadata = as_metadata(meta)
 
@@ -93,7 +102,7 @@ def runs_command(
         if as_json:
             echo_rows(runs[:limit])
         elif runs:
-            _print_runs(runs[:limit], executed=is_executed(service))
+            _print_runs(runs[:limit], executed=is_executed(service, runs))
             if len(runs) > limit:
                 click.echo(f"There are more than {limit:,} runs; list more with --limit.", err=True)
         else:
@@ -121,7 +130,7 @@ def status_command(service: ServiceTarget, *, as_json: bool) -> int:
             return 0
         click.echo(f"judge {version()}: {_executor(service)}.")
         if runs:
-            _print_runs(runs, executed=is_executed(service))
+            _print_runs(runs, executed=is_executed(service, runs))
         else:
             click.echo("No run is unfinished.")
         return 0
@@ -135,9 +144,7 @@ def _executor(service: ServiceTarget) -> str:
         return f"the server at {service.server} executes runs"
     from judge.app.local import executing_process, store_in_use  # noqa: PLC0415  # only without a server
 
-    process = executing_process(service.config)
-    store = store_in_use(service.config)
-    return f"process {process} executes runs of {store}" if process else f"no process executes runs of {store}"
+    return f"{executing_process(service.config) or 'no process executes'} runs of {store_in_use(service.config)}"
 
 
 @cli.command("show")
@@ -155,7 +162,7 @@ def show_command(service: ServiceTarget, name: str, position: int | None, *, as_
         async with connected(service) as client:
             shown = await client.get_run(full_name(name))
             if position is None:
-                echo_json(shown) if as_json else _print_run(shown, executed=is_executed(service))
+                echo_json(shown) if as_json else _print_run(shown, executed=is_executed(service, [shown]))
                 return 0
             verdict = await client.get_verdict(shown.name, position)
         if verdict is None:
@@ -178,8 +185,14 @@ def _explain_missing(shown: Run, position: int) -> None:
 
 def _print_run(shown: Run, *, executed: bool) -> None:
     out = console()
-    out.print(f"{shown.name} over {shown.dataset}: {state_word(shown)}", style="bold")
+    killed = was_killed(shown, executed=executed)
+    if killed:
+        # Nobody waits any more for what it waited for.
+        shown.ClearField("state_message")
+    out.print(f"{shown.name} over {shown.dataset}: {'interrupted' if killed else state_word(shown)}", style="bold")
     out.print(run_summary(shown, executed=executed).partition(": ")[2])
+    if killed:
+        out.print(how_to_continue(shown))
     ended = f", ended {_time(shown.end_time)}" if shown.HasField("end_time") else ""
     out.print(f"created {_time(shown.create_time)}{ended} (UTC)")
     for name, value in sorted(shown.metadata.items()):

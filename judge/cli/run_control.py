@@ -8,8 +8,8 @@ import click
 
 from judge.cli.budget_options import Usd, budget
 from judge.cli.connect import ServiceTarget, connected, echo_json, run
+from judge.cli.executed import how_to_continue, is_executed, was_killed
 from judge.cli.group import cli
-from judge.cli.open_calls import is_executed
 from judge.cli.run_progress import exit_code, follow_or_explain, follow_run, run_summary
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the run as JSON.")
@@ -36,16 +36,15 @@ def watch_command(service: ServiceTarget, name: str, *, as_json: bool) -> int:
 
     Without a server, another command may execute the run. If none does, this shows how far the run is.
     """
-    from judge.api.v1.run_service_pb2 import RUN_STATE_CANCELLED  # noqa: PLC0415  # grpc's messages when needed
 
     async def work() -> int:
         async with connected(service) as client:
             watched = await client.get_run(full_name(name))
-            idle = watched.state < RUN_STATE_CANCELLED and not is_executed(service)
+            idle = was_killed(watched, executed=is_executed(service, [watched]))
             if idle:
-                click.echo(f"No process executes this run. Continue with: judge resume {watched.name}", err=True)
+                click.echo(how_to_continue(watched), err=True)
             else:
-                watched = await follow_run(client, watched.name)
+                watched = await follow_run(client, watched.name, lambda now: is_executed(service, [now]))
             if as_json:
                 echo_json(watched)
             click.echo(run_summary(watched, executed=not idle), err=True)
@@ -68,10 +67,10 @@ def cancel_command(service: ServiceTarget, name: str, *, as_json: bool) -> int:
     async def work() -> int:
         async with connected(service) as client:
             cancelled = await client.cancel_run(full_name(name))
-            cancelled = await follow_run(client, cancelled.name)
+            cancelled = await follow_run(client, cancelled.name, lambda now: is_executed(service, [now]))
             if as_json:
                 echo_json(cancelled)
-            click.echo(run_summary(cancelled, executed=is_executed(service)), err=True)
+            click.echo(run_summary(cancelled, executed=is_executed(service, [cancelled])), err=True)
             return 0
 
     return run(work())

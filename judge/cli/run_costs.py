@@ -6,8 +6,8 @@ import click
 
 from judge.cli.budget_options import Usd, micros
 from judge.cli.connect import ServiceTarget, connected, run
+from judge.cli.executed import is_executed
 from judge.cli.group import cli
-from judge.cli.open_calls import is_executed
 from judge.cli.run_control import full_name
 from judge.cli.run_progress import run_summary
 
@@ -28,7 +28,7 @@ def settle_command(service: ServiceTarget, name: str, cost_usd: float, judge: st
     async def work() -> int:
         async with connected(service) as client:
             settled = await client.set_run_cost(full_name(name), micros(cost_usd), judge)
-            click.echo(run_summary(settled, executed=is_executed(service)))
+            click.echo(run_summary(settled, executed=is_executed(service, [settled])))
             return 0
 
     return run(work())

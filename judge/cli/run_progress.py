@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from judge.cli.executed import explain_open_calls, how_to_continue, state_word
 from judge.cli.group import FAILED
-from judge.cli.open_calls import explain_open_calls
 from judge.domain.money import usd
 from judge.domain.run import ENDED, INTERRUPTED
 
@@ -39,11 +39,9 @@ def exit_code(ended: Run) -> int:
     return 0 if ended.counts.by_status.get("ok", 0) == ended.counts.planned else PARTIAL
 
 
-def state_word(state: Run) -> str:
-    """Return the run's state in lower case."""
-    from judge.api.v1.run_service_pb2 import RunState  # noqa: PLC0415  # as above
-
-    return RunState.Name(state.state).removeprefix("RUN_STATE_").lower()
+def n_without_verdict(state: Run) -> int:
+    """Return how many presentations were judged, or failed to be, and have no verdict."""
+    return n_done(state) - state.counts.by_status.get("ok", 0)
 
 
 def n_done(state: Run) -> int:
@@ -121,7 +119,8 @@ class ProgressLines:
         if state_word(state) in ENDED_WORDS or doing == self._printed or self._now() - self._at < LINE_SECONDS:
             return
         self._printed, self._at = doing, self._now()
-        self._print(f"{state.name}: {doing}; {n_done(state):,} of {state.counts.planned:,} presentations done")
+        without = f" ({n_without_verdict(state):,} without a verdict)" if n_without_verdict(state) else ""
+        self._print(f"{state.name}: {doing}; {n_done(state):,} of {state.counts.planned:,} presentations done{without}")
 
 
 class ProgressBar:
@@ -152,11 +151,15 @@ class ProgressBar:
             self.progress.console.print(f"{self._printed}")
 
 
-async def follow_run(client: JudgeClient, name: str) -> Run:
-    """Show the progress of a run on stderr until it ends or was interrupted, and return its last state."""
+async def follow_run(client: JudgeClient, name: str, executed: Callable[[Run], bool] = lambda _: True) -> Run:
+    """Show the progress of a run on stderr until it ends or was interrupted, and return its last state.
+
+    *executed* says whether a process executes the run. It is asked when nothing has changed for a while.
+    """
     from judge.api.v1.run_service_pb2 import RUN_STATE_PAUSED  # noqa: PLC0415  # grpc's messages when needed
 
     snapshot = None
+    revision = -1
     with contextlib.ExitStack() as stack:
         shown: ProgressBar | ProgressLines
         if sys.stderr.isatty():
@@ -168,6 +171,10 @@ async def follow_run(client: JudgeClient, name: str) -> Run:
             shown.update(snapshot)
             if snapshot.state == RUN_STATE_PAUSED and snapshot.state_reason == INTERRUPTED:
                 break
+            if snapshot.revision == revision and not executed(snapshot):
+                click.echo(how_to_continue(snapshot), err=True)
+                break
+            revision = snapshot.revision
     return snapshot if snapshot is not None else await client.get_run(name)
 
 

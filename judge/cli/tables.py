@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from judge.domain.money import usd
@@ -23,13 +23,24 @@ def console() -> Console:
     return Console(width=width, highlight=False, markup=False, emoji=False)
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, whole: bool = False) -> None:
-    """Print a table. All columns but the first are aligned to the right; with *whole*, their cells are never folded."""
+def table(
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    whole: bool = False,
+    unfolded: Collection[str] = (),
+) -> None:
+    """Print a table. All columns but the first are aligned to the right.
+
+    With *whole*, their cells are never folded. Those of the columns in *unfolded* aren't in any case.
+    """
     from rich.table import Table  # noqa: PLC0415  # as above
 
     grid = Table(box=None, pad_edge=False)
     for number, column in enumerate(columns):
-        grid.add_column(column, justify="right" if number else "left", overflow="fold", no_wrap=whole and number > 0)
+        no_wrap = column in unfolded or (whole and number > 0)
+        grid.add_column(column, justify="right" if number else "left", overflow="fold", no_wrap=no_wrap)
     for row in rows:
         grid.add_row(*row)
     console().print(title, style="italic")

@@ -92,7 +92,9 @@ def anchor(votes: SourceVotes, labels: AnchorLabels, names: Sequence[str]) -> tu
     keys = list(judged)
     n_labeled = sum(key in labels.left_scores for key in keys)
     if not n_labeled:
-        message = f"{labels.source} has no label on a comparison that {votes.source} has an outcome for"
+        message = (
+            f"{labels.source} has no label on a comparison that {votes.source} has an outcome for ({votes.coverage})"
+        )
         raise Precondition(message, reason="NO_COMMON_COMPARISONS")
     compared = ComparisonColumns(
         m=len(names),

@@ -22,7 +22,8 @@ def variance_of(votes: SourceVotes) -> tuple[Component, ...]:
         if left_score is not None
     ]
     if not rows:
-        raise Precondition(f"source {votes.source} has no verdicts to split the variance of", reason="NO_OUTCOMES")
+        message = f"source {votes.source} has no outcomes to split the variance of: {votes.coverage}"
+        raise Precondition(message, reason="NO_OUTCOMES")
     pairs, prompts, judges, orders, left_scores = zip(*rows, strict=True)
     pair, prompt, judge = (encode_names(column)[1][0] for column in (pairs, prompts, judges))
     first = np.array([order is Order.LEFT_FIRST for order in orders], dtype=np.int32)

@@ -45,6 +45,14 @@ class SourceVotes:
         return not self.behind
 
     @property
+    def coverage(self) -> str:
+        """How many of the planned verdicts are usable, and what the others are, as part of a sentence."""
+        others = ", ".join(
+            f"{n:,} {status.replace('_', ' ')}" for status, n in sorted(self.by_status.items()) if status != "ok" and n
+        )
+        return f"{self.usable:,} of {self.planned:,} verdicts are usable" + (f" ({others})" if others else "")
+
+    @property
     def orders(self) -> tuple[OutcomesByOrder, ...]:
         """For a single judge, the outcomes of its comparisons in both orders."""
         return () if self.members else tuple(row for by_order in self.behind.values() for row in by_order.orders)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from typing import cast
+
 import click
 import pytest
 
 from judge.api.v1 import run_service_pb2 as pb
 from judge.cli.metadata_options import as_metadata
 from judge.cli.run_control import full_name
-from judge.cli.run_progress import LINE_SECONDS, ProgressLines, n_done, run_summary
+from judge.cli.run_progress import LINE_SECONDS, ProgressLines, follow_run, n_done, run_summary
+from judge_client import JudgeClient
 
 DOWN = "judge 'j' at http://h has given no answer since 15:04 UTC: connection refused"
 
@@ -34,7 +38,7 @@ def test_a_line_is_printed_when_the_state_changes_and_at_most_one_in_30_seconds(
         (LINE_SECONDS - 1, snapshot(pb.RUN_STATE_WAITING, "PROVIDER_DOWN", DOWN, ok=2)),
         (LINE_SECONDS, snapshot(pb.RUN_STATE_WAITING, "PROVIDER_DOWN", DOWN, ok=2)),
         (LINE_SECONDS + 20, snapshot(pb.RUN_STATE_WAITING, "PROVIDER_DOWN", DOWN, ok=2)),
-        (LINE_SECONDS * 3, snapshot(pb.RUN_STATE_RUNNING, pending=4, ok=6)),
+        (LINE_SECONDS * 3, snapshot(pb.RUN_STATE_RUNNING, pending=3, ok=6, unreadable=1)),
         (LINE_SECONDS * 9, snapshot(pb.RUN_STATE_DONE, pending=0, ok=10)),
     ):
         now[0] = seconds
@@ -43,7 +47,7 @@ def test_a_line_is_printed_when_the_state_changes_and_at_most_one_in_30_seconds(
     assert lines == [
         "runs/r: judging; 0 of 10 presentations done",
         f"runs/r: waiting (PROVIDER_DOWN): {DOWN}; 2 of 10 presentations done",
-        "runs/r: judging; 6 of 10 presentations done",
+        "runs/r: judging; 7 of 10 presentations done (1 without a verdict)",
     ]
 
 
@@ -58,6 +62,28 @@ def test_the_message_of_a_run_is_a_sentence_of_its_summary() -> None:
     summary = run_summary(snapshot(pb.RUN_STATE_FAILED, "TOO_SLOW", "judge 'j' was stopped", ok=2))
 
     assert summary == "runs/r: 2 of 10 verdicts done, 0 calls. Judge 'j' was stopped."
+
+
+class _Silent:
+    """A client of a run whose process was killed: every snapshot is the same."""
+
+    async def watch_run(self, name: str) -> AsyncIterator[pb.Run]:
+        while True:
+            yield pb.Run(name=name, state=pb.RUN_STATE_RUNNING, revision=3)
+
+
+async def test_a_watch_ends_when_the_process_of_the_run_was_killed(capsys: pytest.CaptureFixture[str]) -> None:
+    """It asks whether a process executes runs only when nothing has changed."""
+    asked: list[int] = []
+
+    def executed(now: pb.Run) -> bool:
+        asked.append(now.revision)
+        return False
+
+    last = await follow_run(cast("JudgeClient", _Silent()), "runs/r", executed)
+
+    assert (last.state, asked) == (pb.RUN_STATE_RUNNING, [3])
+    assert "No process executes this run. Continue with: judge resume r" in capsys.readouterr().err
 
 
 def test_metadata_are_pairs() -> None:

@@ -103,6 +103,50 @@ def test_status_says_which_process_executes_runs(judge: Commands, tmp_path: Path
     assert "is held by process" in sentence_of(refused)
 
 
+def set_run(home: Path, **columns: object) -> None:
+    """Set columns of the only run of a store."""
+    with contextlib.closing(sqlite3.connect(home / "judge.db")) as store, store:
+        for column, value in columns.items():
+            store.execute(f"UPDATE run SET {column} = ?", (value,))  # noqa: S608  # names of columns
+
+
+@pytest.mark.parametrize(("state", "command"), [(RunState.WAITING, "resume"), (RunState.CANCELLING, "cancel")])
+def test_a_run_whose_process_was_killed_is_interrupted(
+    judge: Commands, tmp_path: Path, state: RunState, command: str
+) -> None:
+    """Every view says so and names the command that goes on, but not what the run waited for."""
+    run_id = begin_run(judge).removeprefix("runs/")
+    set_run(tmp_path, state=state.value, message="the provider is down", end_time=None)
+
+    views = [judge("runs"), judge("status"), judge("show", run_id)]
+    watched = judge("watch", run_id)
+    with held(tmp_path / "judge.db"):
+        executed = judge("runs")
+
+    for view in views:
+        assert "interrupted" in view.stdout
+        assert f"judge {command} {run_id}" in " ".join(view.stdout.split())
+        assert "provider is down" not in view.stdout
+    assert f"No process executes this run. {'Continue' if command == 'resume' else 'End it'} with" in watched.stderr
+    assert state.name.lower() in executed.stdout
+    assert judge(command, run_id).return_value == 0
+    assert "interrupted" not in judge("runs").stdout
+
+
+def test_a_list_of_runs_tells_verdicts_from_replies_without_one(judge: Commands, tmp_path: Path) -> None:
+    """And a cost that is not exact is the most that it can be."""
+    begin_run(judge)
+    counts, spent = {"ok": 12_345, "unreadable": 40}, {"0": [40, 1_000_000, 1, 0, 1, 0, 3]}
+    set_run(tmp_path, by_status=json.dumps(counts), planned=20_000, spent=json.dumps(spent), cost_micros=1_000_000)
+
+    table = judge("runs").stdout
+
+    [row] = [line.split() for line in table.splitlines() if "12,345/20,000" in line]
+    assert "40" in row
+    assert " ".join(row).count("at most") == 1
+    assert max(map(len, table.splitlines())) <= 80
+
+
 def test_datasets_are_listed_and_deleted(judge: Commands) -> None:
     """An unknown one is named."""
     begin_run(judge)
@@ -116,8 +160,7 @@ def test_datasets_are_listed_and_deleted(judge: Commands) -> None:
 def test_a_dataset_whose_run_is_executed_is_not_deleted(judge: Commands, tmp_path: Path) -> None:
     """Calls that are in flight would be paid for, and nobody would see them."""
     name = begin_run(judge).removeprefix("runs/")
-    with contextlib.closing(sqlite3.connect(tmp_path / "judge.db")) as store, store:
-        store.execute("UPDATE run SET state = ?", (RunState.RUNNING.value,))
+    set_run(tmp_path, state=RunState.RUNNING.value)
 
     refused = judge("datasets", "delete", "d")
 
