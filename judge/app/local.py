@@ -23,6 +23,8 @@ from judge.store.postgresql import executing, is_postgresql, url_without_passwor
 from judge.store.sql_store import SqlStore
 
 SQLITE = "sqlite:///"
+OWN_PATIENCE = 20.0
+"""How much longer calls may take if the only client is this process, which cannot block others, as on a busy machine."""
 
 
 @contextlib.asynccontextmanager
@@ -65,6 +67,7 @@ async def running(
         shared = settings.engine == "temporal"
         if executes and not shared:
             stack.enter_context(_executing(url))
+        private = listen is None
         if listen is None:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="judge-"))
             listen = f"unix:{folder}/socket"
@@ -79,7 +82,14 @@ async def running(
             engine = LocalEngine(store, judges, clock, continues=continues)
         else:
             engine = IdleEngine(store, partial(_executing, url))
-        server = Server(store=store, engine=engine, judges=judges, clock=clock, families=settings.families)
+        server = Server(
+            store=store,
+            engine=engine,
+            judges=judges,
+            clock=clock,
+            families=settings.families,
+            patience=OWN_PATIENCE if private else 1.0,
+        )
         stack.push_async_callback(server.stop)
         stack.push_async_callback(engine.close)
         stack.push_async_callback(server.drain)

@@ -106,7 +106,9 @@ class _Call:
 class LimitInterceptor(grpc.aio.ServerInterceptor):
     """Applies limits, gives each call an id in logs and trailers, and ends streams when the server drains."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float = 1.0) -> None:
+        """*patience* multiplies the seconds of each limit."""
+        self._patience = patience
         self._running: Counter[str] = Counter()
         self._streams: set[_Call] = set()
         self._draining = False
@@ -139,7 +141,7 @@ class LimitInterceptor(grpc.aio.ServerInterceptor):
         request_id = _request_id(context)
         context.set_trailing_metadata(((REQUEST_ID, request_id),))
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        call = _Call(limit.seconds)
+        call = _Call(limit.seconds * self._patience)
         self._running[limit.kind] += 1
         if streams:
             self._streams.add(call)

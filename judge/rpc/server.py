@@ -54,13 +54,23 @@ SERVICES = [
 
 
 class Server:
-    """One gRPC server over a store, an engine and the configured judges, with the contestants of their families."""
+    """One gRPC server over a store, an engine and the configured judges, with the contestants of their families.
+
+    *patience* multiplies the time that calls may take.
+    """
 
     def __init__(
-        self, store: Store, engine: Engine, judges: Judges, clock: Clock, families: Mapping[str, Sequence[str]]
+        self,
+        store: Store,
+        engine: Engine,
+        judges: Judges,
+        clock: Clock,
+        families: Mapping[str, Sequence[str]],
+        *,
+        patience: float = 1.0,
     ) -> None:
         options = [("grpc.max_receive_message_length", MESSAGE_BYTES), ("grpc.max_send_message_length", MESSAGE_BYTES)]
-        self._limits = LimitInterceptor()
+        self._limits = LimitInterceptor(patience)
         self._server = grpc.aio.server(
             interceptors=[ErrorInterceptor(), self._limits], options=[*options, ("grpc.so_reuseport", 0)]
         )

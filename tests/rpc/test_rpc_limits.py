@@ -43,6 +43,12 @@ async def test_a_call_that_takes_too_long_is_ended() -> None:
             await _forever(limits, limit, asyncio.Event())
 
 
+async def test_patience_multiplies_the_time_of_a_call() -> None:
+    """The message names the time that the call had."""
+    with pytest.raises(DeadlinePassed, match="no progress for 0.002 s"):
+        await _forever(LimitInterceptor(patience=20.0), Limit("unary", 1, 0.0001), asyncio.Event())
+
+
 async def test_one_call_too_many_is_refused() -> None:
     """While all slots of a kind are taken, another call of that kind is refused; other kinds have their own slots."""
     limits, begun = LimitInterceptor(), asyncio.Event()
