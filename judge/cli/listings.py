@@ -19,8 +19,8 @@ from judge.cli.executed import (
 from judge.cli.group import CONFIG, FAILED, SERVER, Commands, cli, version
 from judge.cli.metadata_options import META_FILTER, as_metadata
 from judge.cli.run_control import YES, confirm, full_name
-from judge.cli.run_progress import n_without_verdict, run_summary, sentence
-from judge.cli.tables import console, table
+from judge.cli.run_progress import n_replies, n_without_verdict, run_summary, sentence
+from judge.cli.tables import console, counted, table
 from judge.domain.money import usd
 from judge.domain.run import RunState
 
@@ -258,6 +258,15 @@ def _dataset_row(each: Dataset) -> tuple[str, ...]:
     return (each.name.removeprefix("datasets/"), *(f"{count:,}" for count in counts))
 
 
+def _what_is_lost(runs: Sequence[Run]) -> str:
+    """Say what is deleted with the *runs* of a dataset, and what it cost."""
+    replies = sum(n_replies(each) for each in runs)
+    at_most = "at most " * any(judge.uncounted for each in runs for judge in each.spending)
+    cost = sum(each.cost_micros for each in runs)
+    things = f"its {counted(len(runs), 'run')} and {counted(replies, 'reply', 'replies')}"
+    return f"{things}, which cost {at_most}${usd(cost)}"
+
+
 @datasets.command("delete")
 @click.argument("name", metavar="DATASET")
 @YES
@@ -270,15 +279,18 @@ def delete_dataset_command(service: ServiceTarget, name: str, *, yes: bool) -> i
     from judge.api.v1.run_service_pb2 import RunState as States  # noqa: PLC0415  # grpc's messages when needed
 
     executing = [States.Value(f"RUN_STATE_{state.name}") for state in EXECUTING]
-    confirm(f"Delete dataset {name} with its runs and replies?", yes=yes)
 
     async def work() -> int:
         async with connected(service) as client:
             async for unfinished in client.list_runs(name, states=executing):
                 run_id, state = unfinished.name.removeprefix("runs/"), state_word(unfinished)
                 raise click.ClickException(f"run {run_id} of {name} is {state}: judge cancel {run_id}, and delete then")
-            await client.delete_dataset(name)
-            click.echo(f"Deleted dataset {name.removeprefix('datasets/')}.", err=True)
+            runs = [each async for each in client.list_runs(name)]
+            bare = name.removeprefix("datasets/")
+            confirm(f"Delete dataset {bare} with {_what_is_lost(runs)}?", yes=yes)
+            deleted = await client.delete_dataset(name)
+            cost = "at most " * bool(deleted.uncounted) + f"${usd(deleted.cost_micros)}"
+            click.echo(f"Deleted dataset {bare} with {counted(deleted.runs, 'run')}, which cost {cost}.", err=True)
             return 0
 
     return run(work())

@@ -10,10 +10,11 @@ from judge.cli.budget_options import Usd, budget
 from judge.cli.connect import ServiceTarget, connected, echo_json, run
 from judge.cli.executed import how_to_continue, is_executed, was_killed
 from judge.cli.group import cli
-from judge.cli.run_progress import exit_code, follow_or_explain, follow_run, run_summary
+from judge.cli.run_progress import exit_code, follow_or_explain, follow_run, n_replies, run_cost, run_summary
+from judge.cli.tables import counted
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the run as JSON.")
-YES = click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
+YES = click.option("--yes", is_flag=True, help="Don't ask for confirmation. Needed if stdin is not a terminal.")
 
 
 def full_name(run_id: str) -> str:
@@ -22,9 +23,12 @@ def full_name(run_id: str) -> str:
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask before something is deleted, if stdin is a terminal. Raises Abort if the answer is no."""
-    if not yes and sys.stdin.isatty():
-        click.confirm(question, abort=True, err=True)
+    """Ask before something is deleted. Raises Abort if the answer is no, and UsageError if stdin is no terminal."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"{question} Add --yes to confirm: stdin is not a terminal")
+    click.confirm(question, abort=True, err=True)
 
 
 @cli.command("watch")
@@ -115,10 +119,12 @@ def delete_command(service: ServiceTarget, name: str, *, yes: bool) -> int:
     them again. To delete them too, delete their dataset. A run that has not
     ended must be cancelled first.
     """
-    confirm(f"Delete {full_name(name)}?", yes=yes)
 
     async def work() -> int:
         async with connected(service) as client:
+            doomed = await client.get_run(full_name(name))
+            replies, cost = counted(n_replies(doomed), "reply", "replies"), run_cost(doomed)
+            confirm(f"Delete {doomed.name}, which has {replies} and cost {cost}?", yes=yes)
             await client.delete_run(full_name(name))
             click.echo(f"Deleted {full_name(name)}. Its replies stay stored and are reused.", err=True)
             return 0

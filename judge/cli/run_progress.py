@@ -15,6 +15,7 @@ import click
 from judge.cli.executed import explain_open_calls, how_to_continue, state_word
 from judge.cli.group import FAILED
 from judge.domain.money import usd
+from judge.domain.outcome import VerdictStatus
 from judge.domain.run import ENDED, INTERRUPTED
 
 if TYPE_CHECKING:
@@ -44,6 +45,11 @@ def n_without_verdict(state: Run) -> int:
     return n_done(state) - state.counts.by_status.get("ok", 0)
 
 
+def n_replies(state: Run) -> int:
+    """Return how many presentations have a reply, with a verdict or without one."""
+    return sum(state.counts.by_status.get(status.name.lower(), 0) for status in VerdictStatus)
+
+
 def n_done(state: Run) -> int:
     """Return how many presentations were judged, or failed to be; none that a budget or a cancel left undone."""
     counts = state.counts
@@ -70,7 +76,7 @@ def run_summary(state: Run, *, executed: bool = True) -> str:
         f" ({others})" if others else "",
         f" in {state.round} rounds" if state.round else "",
         f", {calls}",
-        f", {_cost(state)}" if state.cost_micros else "",
+        f", {run_cost(state)}" if state.cost_micros else "",
         f", {unsettled}" if (unsettled := explain_open_calls(state, executed=executed)) else "",
         ".",
         f" {sentence(state.state_message)}" if state.state_message else "",
@@ -78,7 +84,7 @@ def run_summary(state: Run, *, executed: bool = True) -> str:
     return "".join(parts)
 
 
-def _cost(state: Run) -> str:
+def run_cost(state: Run) -> str:
     """Say what a run cost: "at most" if there are calls whose cost is not known, and of which budget."""
     uncounted = sum(judge.uncounted for judge in state.spending)
     limit = f" of ${usd(state.budget.cost_micros)}" if state.budget.cost_micros else ""

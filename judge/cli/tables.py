@@ -55,6 +55,15 @@ def spread(interval: Interval, digits: int) -> str:
     return f"{interval.low:.{digits}f} to {interval.high:.{digits}f}"
 
 
+def counted(n: int, thing: str, things: str = "") -> str:
+    """Format a number of things.
+
+    >>> counted(1, "run"), counted(2000, "run"), counted(0, "reply", "replies")
+    ('1 run', '2,000 runs', '0 replies')
+    """
+    return f"{n:,} {thing if n == 1 else things or thing + 's'}"
+
+
 def print_estimate(estimate: RunEstimate) -> None:
     """Print the calls, tokens, and cost of a run for each judge. Nothing has been spent."""
     rows = [

@@ -215,6 +215,19 @@ class BatchResult:
 
 
 @dataclass(frozen=True, slots=True)
+class DeletedRuns:
+    """The runs that were deleted with a dataset: how many, their replies and calls, and what they cost."""
+
+    runs: int = 0
+    replies: int = 0
+    """Replies of their presentations, including those that hold no verdict."""
+    calls: int = 0
+    cost_micros: int = 0
+    uncounted: int = 0
+    """Calls that cost at most what is booked for them."""
+
+
+@dataclass(frozen=True, slots=True)
 class DatasetSummary:
     """A dataset at one revision: its counts, contestants, categories and annotators."""
 

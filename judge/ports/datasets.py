@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from judge.domain.dataset import DatasetSummary
+from judge.domain.dataset import DatasetSummary, DeletedRuns
 
 
 class DatasetRows(Protocol):
@@ -25,8 +25,11 @@ class DatasetRows(Protocol):
         """
         ...
 
-    async def delete_dataset(self, tenant: str, name: str) -> None:
-        """Make the dataset unreadable, remove its runs, and delete what no other dataset of the tenant holds."""
+    async def delete_dataset(self, tenant: str, name: str) -> DeletedRuns:
+        """Make the dataset unreadable, remove its runs, and delete what no other dataset of the tenant holds.
+
+        Returns what its runs were.
+        """
         ...
 
     async def finish_deletions(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Protocol, TypeVar
@@ -121,8 +121,8 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
 
     async def DeleteDataset(self, request: pb.DeleteDatasetRequest, context: Any) -> pb.DeleteDatasetResponse:
         """Delete a dataset with its runs. The deletion continues if the caller goes away."""
-        await self._deletions.run(self._store.delete_dataset(TENANT, _name(request.name)))
-        return pb.DeleteDatasetResponse()
+        runs = await self._deletions.run(self._store.delete_dataset(TENANT, _name(request.name)))
+        return pb.DeleteDatasetResponse(**asdict(runs))
 
     async def DeleteLabels(self, request: pb.DeleteLabelsRequest, context: Any) -> pb.DeleteLabelsResponse:
         """Delete an annotator's labels from a dataset."""

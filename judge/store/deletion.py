@@ -11,8 +11,10 @@ from functools import partial
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, select, tuple_, update
 
+from judge.domain.dataset import DeletedRuns
 from judge.domain.errors import NotFound, Precondition
-from judge.domain.run import ENDED, RunState
+from judge.domain.outcome import VerdictStatus
+from judge.domain.run import ENDED, RunState, Spent
 from judge.ports.clock import Clock
 from judge.store import schema as s
 from judge.store.connections import Connections
@@ -32,10 +34,21 @@ class Deletion:
     _db: Connections
     _clock: Clock
 
-    async def delete_dataset(self, tenant: str, name: str) -> None:
-        """Delete a dataset, its runs, and what no other dataset of the tenant has. Costs stay in call_attempt."""
+    async def delete_dataset(self, tenant: str, name: str) -> DeletedRuns:
+        """Delete a dataset, its runs, and what no other dataset of the tenant has. Costs stay in call_attempt.
+
+        Returns what its runs were.
+        """
         now = self._clock.now()
-        await self._finish(await self._db.write(lambda c: _begin(c, dataset_row(c, tenant, name, "alone"), now)))
+
+        def work(c: Connection) -> tuple[Row, DeletedRuns]:
+            dataset = dataset_row(c, tenant, name, "alone")
+            runs = _count_runs(c, dataset["id"])
+            return _begin(c, dataset, now), runs
+
+        dataset, runs = await self._db.write(work)
+        await self._finish(dataset)
+        return runs
 
     async def finish_deletions(self) -> int:
         """Delete what is left of datasets whose deletion was interrupted, and return how many there were."""
@@ -66,6 +79,21 @@ class Deletion:
         while await self._db.write(lambda c: _some_texts(c, dataset)):
             pass
         await self._db.write(lambda c: _end(c, dataset["id"]))
+
+
+def _count_runs(c: Connection, mine: int) -> DeletedRuns:
+    """Count the runs of a dataset that are not deleted, their replies and calls, and what they cost."""
+    r = s.run.c
+    rows = c.execute(
+        select(r.by_status, r.calls, r.cost_micros, r.spent).where(r.dataset_id == mine, r.reason != DELETED)
+    ).all()
+    return DeletedRuns(
+        runs=len(rows),
+        replies=sum(row.by_status.get(status.name.lower(), 0) for row in rows for status in VerdictStatus),
+        calls=sum(row.calls for row in rows),
+        cost_micros=sum(row.cost_micros for row in rows),
+        uncounted=sum(Spent(*used).uncounted for row in rows for used in row.spent.values()),
+    )
 
 
 def _begin(c: Connection, dataset: Row, now: float) -> Row:

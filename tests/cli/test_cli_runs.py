@@ -77,11 +77,11 @@ def test_a_run_is_listed_shown_and_deleted(judge: Commands) -> None:
     cancelled = judge("cancel", run_id)
     assert (cancelled.return_value, "verdicts done" in cancelled.stderr) == (0, True)
 
-    assert "replies stay stored" in judge("delete", run_id).stderr
+    assert "replies stay stored" in judge("delete", run_id, "--yes").stderr
 
     assert judge.rows("runs") == []
     assert run_id in sentence_of(judge("show", run_id))
-    assert run_id in sentence_of(judge("delete", run_id))
+    assert run_id in sentence_of(judge("delete", run_id, "--yes"))
     again = judge("run", "d", "--judge", "longest", "--category", "arithmetic", "--json")
     assert json.loads(again.stdout)["counts"]["calls"] == 0
 
@@ -152,9 +152,12 @@ def test_datasets_are_listed_and_deleted(judge: Commands) -> None:
     begin_run(judge)
 
     assert [(row["name"], row["prompts"]) for row in judge.rows("datasets")] == [("datasets/d", 48)]
-    assert judge("datasets", "delete", "d").stderr == "Deleted dataset d.\n"
+    unconfirmed = judge("datasets", "delete", "d")
+    assert "with its 1 run and 120 replies, which cost $0.00?" in str(unconfirmed.exception)
+    assert "--yes" in str(unconfirmed.exception)
+    assert judge("datasets", "delete", "d", "--yes").stderr == "Deleted dataset d with 1 run, which cost $0.00.\n"
     assert judge("datasets").stderr == "There are no datasets.\n"
-    assert "'d'" in sentence_of(judge("datasets", "delete", "d"))
+    assert "'d'" in sentence_of(judge("datasets", "delete", "d", "--yes"))
 
 
 def test_a_dataset_whose_run_is_executed_is_not_deleted(judge: Commands, tmp_path: Path) -> None:

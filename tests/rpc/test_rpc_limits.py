@@ -45,7 +45,7 @@ async def test_a_call_that_takes_too_long_is_ended() -> None:
 
 async def test_patience_multiplies_the_time_of_a_call() -> None:
     """The message names the time that the call had."""
-    with pytest.raises(DeadlinePassed, match="no progress for 0.002 s"):
+    with pytest.raises(DeadlinePassed, match=r"no progress for 0\.002 s"):
         await _forever(LimitInterceptor(patience=20.0), Limit("unary", 1, 0.0001), asyncio.Event())
 
 

@@ -133,8 +133,9 @@ async def test_cancelling_an_ended_run_changes_nothing_and_deleting_its_dataset_
 
     cancelled, resumed = await client.cancel_run(run.name), await client.resume_run(run.name)
     await client.wait_run(run.name)
-    await client.delete_dataset("demo")
+    deleted = await client.delete_dataset("demo")
 
+    assert (deleted.runs, deleted.calls, deleted.replies) == (1, run.counts.calls, run.counts.by_status["ok"])
     assert (cancelled.state, cancelled.revision) == (run_service_pb2.RUN_STATE_DONE, run.revision)
     assert resumed.counts.planned == run.counts.planned
     assert [d async for d in client.list_datasets()] == []

@@ -43,9 +43,11 @@ class DatasetCalls(Connection):
             for dataset in page.datasets:
                 yield dataset
 
-    async def delete_dataset(self, dataset: str) -> None:
-        """Delete the dataset. It is unreadable at once."""
-        await unary(self.datasets.DeleteDataset, pb.DeleteDatasetRequest(name=dataset_name(dataset)), self.timeout)
+    async def delete_dataset(self, dataset: str) -> pb.DeleteDatasetResponse:
+        """Delete the dataset. It is unreadable at once. Returns how many runs it had, and what they cost."""
+        return await unary(
+            self.datasets.DeleteDataset, pb.DeleteDatasetRequest(name=dataset_name(dataset)), self.timeout
+        )
 
     async def delete_labels(self, dataset: str, annotators: str) -> int:
         """Delete the labels of *annotators*, where `*` matches anything. Returns the number of deleted labels."""

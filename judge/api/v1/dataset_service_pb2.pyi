@@ -878,16 +878,37 @@ Global___DeleteDatasetRequest: _TypeAlias = DeleteDatasetRequest  # noqa: Y015
 
 @_typing.final
 class DeleteDatasetResponse(_message.Message):
-    """Empty."""
+    """What was deleted with the dataset."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    RUNS_FIELD_NUMBER: _builtins.int
+    REPLIES_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    COST_MICROS_FIELD_NUMBER: _builtins.int
+    UNCOUNTED_FIELD_NUMBER: _builtins.int
+    runs: _builtins.int
+    """Its runs."""
+    replies: _builtins.int
+    """Their replies, including those that hold no verdict. A reply that another dataset needs stays stored."""
+    calls: _builtins.int
+    """Their calls."""
+    cost_micros: _builtins.int
+    """What they cost, in micro-USD."""
+    uncounted: _builtins.int
+    """Calls whose tokens nobody counted. Each counts in cost_micros at most."""
     def __init__(
         self,
+        *,
+        runs: _builtins.int = ...,
+        replies: _builtins.int = ...,
+        calls: _builtins.int = ...,
+        cost_micros: _builtins.int = ...,
+        uncounted: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "cost_micros", b"cost_micros", "replies", b"replies", "runs", b"runs", "uncounted", b"uncounted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
