@@ -18,6 +18,7 @@ from judge.domain.outcome import LEFT_SCORE, Outcome, Reconcile
 from judge.domain.source import Source, SourceKind
 from judge.domain.verdict import Verdict
 from judge.planning.inputs import all_labels
+from judge.planning.text_pages import text_pages
 from judge.ports.store import Store
 from judge.votes.comparisons import ComparisonKey
 from judge.votes.sources import labels_of, oriented_key, verdicts_on, votes_of
@@ -132,7 +133,6 @@ async def load_details(
         return None if output is None else output.row
 
     outputs_of = {key: (row_of(key, left=True), row_of(key, left=False)) for key in keys}
-    verdicts, others = [await verdicts_on(store, tenant, dataset, side, keys) for side in (source, target)]
     labels: dict[ComparisonKey, list[Label]] = {}
     if target.kind in (SourceKind.PEOPLE, SourceKind.LABELS):
         everything = [label async for _, label in all_labels(store, tenant, dataset, revision)]
@@ -141,11 +141,17 @@ async def load_details(
             if key in keys:
                 labels.setdefault(key, []).append(label)
 
-    for begin in range(0, len(rows), TEXTS_OF):
-        some = rows[begin : begin + TEXTS_OF]
-        prompt_rows = {prompts[row.key.prompt_id] for row in some if row.key.prompt_id in prompts}
-        prompt_texts = await store.prompt_texts(prompt_rows)
-        texts = await store.output_texts({end for row in some for end in outputs_of[row.key] if end is not None})
+    def prompt_rows(row: Disagreement) -> list[int]:
+        return [prompts[row.key.prompt_id]] if row.key.prompt_id in prompts else []
+
+    def output_rows(row: Disagreement) -> list[int]:
+        return [end for end in outputs_of[row.key] if end is not None]
+
+    async for some in text_pages(store, rows, prompt_rows, output_rows, rows=TEXTS_OF):
+        prompt_texts = await store.prompt_texts({number for row in some for number in prompt_rows(row)})
+        shown = {row.key for row in some}
+        verdicts, others = [await verdicts_on(store, tenant, dataset, side, shown) for side in (source, target)]
+        texts = await store.output_texts({number for row in some for number in output_rows(row)})
         for row in some:
             prompt = prompt_texts.get(prompts.get(row.key.prompt_id, -1))
             left, right = (texts[end].output.turns if end in texts else () for end in outputs_of[row.key])

@@ -38,6 +38,8 @@ from judge.ports.store import RunStore
 
 BATCH = 5000
 """Most items in a batch."""
+BATCH_CHARS = 128 * 1024 * 1024
+"""Most characters of texts in a batch. Providers take batches of about 200 MB, and a batch is in memory at once."""
 POLL = 30.0
 """Seconds between two requests for a batch's progress."""
 STEP = 1.0

@@ -17,7 +17,7 @@ from judge.domain.errors import JudgeError, JudgeUnusable, NotFound, StoreFailed
 from judge.domain.judge import RECORDED, JudgeCard
 from judge.domain.outcome import ItemState
 from judge.domain.run import INTERRUPTED, MISSING_HERE, PairPolicy, Run, RunState, StopReason
-from judge.execution.batch_runner import BATCH, BatchRunner
+from judge.execution.batch_runner import BATCH, BATCH_CHARS, BatchRunner
 from judge.execution.judges import JudgeAtWork, Judges
 from judge.execution.missing_verdicts import missing_verdicts
 from judge.execution.progress import Failures, Settlements, explain_stop
@@ -30,6 +30,7 @@ from judge.planning.adaptive import plan_round
 from judge.planning.inputs import build_plan
 from judge.planning.plan import Plan
 from judge.planning.rounds import Rounds, build_rounds, catch_up
+from judge.planning.text_pages import TEXT_CHARS
 from judge.ports.clock import Clock
 from judge.ports.records import Fence, Losses
 from judge.ports.store import Store
@@ -279,7 +280,11 @@ class Execution:
                         return refused
             done = await store.done_positions(run.row, shard.first, shard.last)
             missing = [position for position in range(shard.first, shard.last) if position not in done]
-            return await runner.run(await keys.work(plan.items(missing))) if missing else None
+            chars = BATCH_CHARS if judge.card.batch else TEXT_CHARS
+            async for work in keys.pages(plan.items(missing), chars=chars):
+                if refused := await runner.run(work):
+                    return refused
+            return None
 
     @contextlib.contextmanager
     def _stoppable(self, runner: ShardRunner | BatchRunner | Turn, run: str, shard: Shard) -> Iterator[None]:

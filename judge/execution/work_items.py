@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 
 from judge.domain.judge import RECORDED, JudgeDefinition
 from judge.domain.outcome import Order
 from judge.domain.verdict import CallKey, Shown
 from judge.execution.judge_call import Work, recorded_key, shows_reference, texts
+from judge.planning.text_pages import TEXT_CHARS, text_pages
 from judge.ports.records import ItemRef, OutputText, PromptText
 from judge.ports.store import DatasetStore
 
@@ -21,6 +22,13 @@ class Keys:
     def __init__(self, store: DatasetStore, tenant: str, definition: JudgeDefinition, cache_tag: str) -> None:
         self._store, self._tenant, self._definition, self._cache_tag = store, tenant, definition, cache_tag
         self._fingerprints: dict[str, int] = {}
+
+    async def pages(self, items: Sequence[ItemRef], *, chars: int = TEXT_CHARS) -> AsyncIterator[list[Work]]:
+        """Yield the work of *items* in pages whose texts have at most *chars* characters, so that they fit memory."""
+        async for page in text_pages(
+            self._store, items, lambda item: (item.prompt,), lambda item: (item.left, item.right), chars=chars
+        ):
+            yield await self.work(page)
 
     async def work(self, items: Sequence[ItemRef]) -> list[Work]:
         """Load the texts of *items* and return their work, in the same order."""

@@ -67,6 +67,12 @@ class RowReader(Protocol):
         """Return the texts of outputs, by row."""
         ...
 
+    async def text_sizes(
+        self, prompts: Collection[int], outputs: Collection[int]
+    ) -> tuple[dict[int, int], dict[int, int]]:
+        """Return about how many characters the texts of prompts and of outputs have, by row."""
+        ...
+
     async def intern(self, tenant: str, digests: Sequence[bytes]) -> list[int]:
         """Return the id of each digest. The same digest always has the same id in a tenant."""
         ...

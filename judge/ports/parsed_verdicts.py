@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -29,6 +30,13 @@ def status_by(verdict: Verdict, parser: str = "") -> str:
         return verdict.reply.status.name.lower()
     chosen = chosen_parsed_verdict(verdict, parser)
     return chosen.status.name.lower() if chosen else UNREAD
+
+
+def without_texts(verdict: Verdict) -> Verdict:
+    """Return *verdict* as `as_columns` needs it: without its reply's text and tokens, and without reasons."""
+    reply = None if verdict.reply is None else verdict.reply._replace(raw="", logprobs=())
+    parsed_verdicts = tuple(parsed_verdict._replace(reason="") for parsed_verdict in verdict.parsed_verdicts)
+    return replace(verdict, reply=reply, parsed_verdicts=parsed_verdicts, reason="")
 
 
 def as_columns(verdicts: Sequence[Verdict], parser: str = "") -> VerdictColumns:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from judge.domain.verdict import ParsedVerdict, Verdict
@@ -41,12 +41,18 @@ class VerdictStore(Protocol):
         """Return a page like that of `verdicts`, sorted by revision and position, after a revision and a position."""
         ...
 
-    async def judge_verdicts(self, tenant: str, dataset: str, judge: str) -> list[Verdict]:
-        """Return all verdicts of a judge over a dataset, one per answer and presentation.
+    async def judge_verdicts(
+        self, tenant: str, dataset: str, judge: str, *, prompt_ids: Collection[str] | None = None
+    ) -> list[Verdict]:
+        """Return all verdicts of a judge over a dataset, one per answer and presentation, without texts.
+
+        With *prompt_ids*, return only those on these prompts, with the texts of replies and their reasons: all of them
+        are in memory together.
 
         Imported verdicts come first, as uploaded, then those of runs. The verdicts of a run are sorted by their place
         in the plan, never by arrival, so that methods that depend on the order are reproducible. If runs have several
-        versions of the judge, only the newest version counts. Raises NotFound if there is no verdict.
+        versions of the judge, only the newest version counts. Raises NotFound if the judge has no verdict, unless
+        *prompt_ids* are given.
         """
         ...
 

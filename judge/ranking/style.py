@@ -15,6 +15,7 @@ import numpy as np
 
 from judge.columns.arrays import Floats
 from judge.domain.errors import InvalidInput
+from judge.planning.text_pages import text_pages
 from judge.ports.store import Store
 from judge.ranking.battles import Style
 from judge.votes.votes import SourceVotes
@@ -27,8 +28,6 @@ _COUNTED: Final = {
 }
 NAMES: Final = ("length", *_COUNTED, "code")
 """The covariates: characters, headers, list items, bold passages, blocks of code."""
-BATCH = 500
-"""Outputs read from the store at once."""
 _Side = tuple[str, str, int, int]
 
 
@@ -55,8 +54,7 @@ async def style_of(store: Store, tenant: str, votes: SourceVotes) -> Style:
     rows = {name: output.row for name, output in index.named().items()}
     all_sides = _sides(votes, rows)
     of: dict[_Side, Floats] = {}
-    for start in range(0, len(all_sides), BATCH):
-        sides = all_sides[start : start + BATCH]
+    async for sides in text_pages(store, all_sides, lambda _: (), lambda side: (rows[side[:3]],)):
         texts = await store.output_texts({rows[side[:3]] for side in sides})
         turns = [texts[rows[side[:3]]].output.turns[side[3] - 1] for side in sides]
         of.update(zip(sides, await asyncio.to_thread(_all_features, turns), strict=True))

@@ -175,9 +175,9 @@ async def _count_recorded(store: Store, tenant: str, plan: Plan, card: JudgeCard
     """Count the presentations whose verdicts were uploaded. A recorded judge cannot be called for the others."""
     keys, n_stored = Keys(store=store, tenant=tenant, definition=card.definition, cache_tag=cache_tag), 0
     for begin in range(0, plan.per_judge, PAGE):
-        page = await keys.work(plan.items(range(begin, min(begin + PAGE, plan.per_judge))))
-        answers = await store.answers(tenant, list({work.key for work in page}))
-        n_stored += sum(work.key in answers for work in page)
+        async for page in keys.pages(plan.items(range(begin, min(begin + PAGE, plan.per_judge)))):
+            answers = await store.answers(tenant, list({work.key for work in page}))
+            n_stored += sum(work.key in answers for work in page)
     return n_stored
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -16,12 +16,11 @@ from judge.domain.verdict import Shown
 from judge.execution.cost import characters
 from judge.execution.judge_call import shows_reference
 from judge.planning.plan import Plan
+from judge.planning.text_pages import text_pages
 from judge.ports.records import OutputText, PromptText
 from judge.ports.store import Store
 
 T = TypeVar("T")
-PAGE = 1000
-"""Texts that are loaded together."""
 Numbers = NDArray[np.int64]
 
 
@@ -53,9 +52,17 @@ async def plan_keys(store: Store, tenant: str, definition: JudgeDefinition, plan
     def output_codes(text: OutputText, turn: int) -> tuple[int, int]:
         return text.shown[turn - 1], sum(map(len, text.output.turns[:turn]))
 
-    (code, prompt, sent), which = await _map_texts(plan.prompt, plan.turn, store.prompt_texts, prompt_codes)
+    def prompt_pages(places: Sequence[tuple[int, int]]) -> AsyncIterator[list[tuple[int, int]]]:
+        return text_pages(store, places, lambda place: place[:1], lambda _: ())
+
+    def output_pages(places: Sequence[tuple[int, int]]) -> AsyncIterator[list[tuple[int, int]]]:
+        return text_pages(store, places, lambda _: (), lambda place: place[:1])
+
+    (code, prompt, sent), which = await _map_texts(
+        plan.prompt, plan.turn, store.prompt_texts, prompt_pages, prompt_codes
+    )
     outputs, turns = np.concatenate((plan.left, plan.right)), np.concatenate((plan.turn, plan.turn))
-    (shown, length), at = await _map_texts(outputs, turns, store.output_texts, output_codes)
+    (shown, length), at = await _map_texts(outputs, turns, store.output_texts, output_pages, output_codes)
     fingerprint = np.array(await store.intern(tenant, [bytes.fromhex(text) for text in codes]), dtype=np.int64)[code]
     first, second = at[: len(plan.left)], at[len(plan.left) :]
     if plan.orders > 1:
@@ -73,17 +80,17 @@ async def _map_texts(
     rows: NDArray[Any],
     turns: NDArray[Any],
     read: Callable[[Collection[int]], Awaitable[Mapping[int, T]]],
+    pages: Callable[[Sequence[tuple[int, int]]], AsyncIterator[list[tuple[int, int]]]],
     describe: Callable[[T, int], tuple[int, ...]],
 ) -> tuple[Numbers, NDArray[np.int32]]:
-    """Apply *describe* to each distinct text up to a turn.
+    """Apply *describe* to each distinct text up to a turn. *pages* cuts pairs of a row and a turn into pages.
 
     Returns the k numbers that it gives for each, int64[k, texts], and the text of each of *rows*, int32[rows].
     """
     first, which = first_occurrences((rows.astype(np.int64), turns.astype(np.int64)))
     distinct = list(zip(rows[first].tolist(), turns[first].tolist(), strict=True))
     descriptions: list[tuple[int, ...]] = []
-    for begin in range(0, len(distinct), PAGE):
-        page = distinct[begin : begin + PAGE]
+    async for page in pages(distinct):
         texts = await read({row for row, _ in page})
         descriptions.extend(describe(texts[row], turn) for row, turn in page)
     return np.array(descriptions, dtype=np.int64).T, which

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Column, Connection, Table, Text, cast, func, insert, select, update
+from sqlalchemy import Column, Connection, Table, Text, cast, func, insert, literal, select, update
 
 from judge.domain.dataset import DatasetSummary, ImportedVerdict, Label, ListedComparison, Output, Prompt
 from judge.domain.errors import AlreadyExists
@@ -149,6 +149,23 @@ class Datasets:
             row: OutputText(Output(prompt_id, contestant, turns=tuple(turns), sample=sample), tuple(shown))
             for row, prompt_id, contestant, sample, turns, shown in outputs
         }
+
+    async def text_sizes(
+        self, prompts: Collection[int], outputs: Collection[int]
+    ) -> tuple[dict[int, int], dict[int, int]]:
+        """Return about how many characters the texts of prompts and of outputs have, by row."""
+        p, o = s.prompt.c, s.output.c
+
+        def sizes(
+            c: Connection, row: Column[int], texts: Sequence[Column[Any]], rows: Collection[int]
+        ) -> dict[int, int]:
+            query = select(row, sum((func.length(cast(text, Text)) for text in texts), literal(0)))
+            read = (c.execute(query.where(row.in_(chunk))) for chunk in chunks(sorted(rows)))
+            return {id_: size for some in read for id_, size in some}
+
+        return await self._db.read(
+            lambda c: (sizes(c, p.id, (p.turns, p.reference), prompts), sizes(c, o.id, (o.turns,), outputs))
+        )
 
     async def _by_id(
         self, rows: Collection[int], columns: tuple[Column[Any], ...], lists: tuple[Column[Any], ...]

@@ -20,7 +20,7 @@ from judge.columns.names import encode_names, first_occurrences
 from judge.domain.judge import RECORDED
 from judge.domain.outcome import ItemState, VerdictStatus
 from judge.domain.verdict import Verdict
-from judge.ports.parsed_verdicts import as_columns
+from judge.ports.parsed_verdicts import as_columns, without_texts
 from judge.ports.records import VerdictQuery
 from judge.ports.verdict_columns import VerdictColumns, state_code
 from judge.store import schema as s
@@ -121,14 +121,14 @@ class VerdictTables(Verdicts):
         return columns
 
     async def _run_verdicts(self, row: int, judge: int) -> list[Verdict]:
-        """Read all verdicts of a run's judge as rows."""
+        """Read all verdicts of a run's judge as rows, without texts."""
         judges = await self._db.read(lambda c: c.scalar(select(s.run.c.judges).where(s.run.c.id == row)))
         if judges is None:
             return []
         query = VerdictQuery(judges=(judges[judge]["name"],))
         verdicts: list[Verdict] = []
         while page := await self.verdicts(row, query, after=verdicts[-1].position if verdicts else -1, limit=ROWS):
-            verdicts.extend(page)
+            verdicts.extend(map(without_texts, page))
         return verdicts
 
     async def _columns(self, partitions: Sequence[_Partition], *, distinct: bool = False) -> VerdictColumns | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -11,13 +11,16 @@ from sqlalchemy import Connection, Select, func, or_, select
 from judge.domain.errors import NotFound
 from judge.domain.outcome import ItemState, Order
 from judge.domain.verdict import ParsedVerdict, PresentationNames, Verdict
+from judge.ports.parsed_verdicts import without_texts
 from judge.ports.records import VerdictQuery
 from judge.store import schema as s
 from judge.store.connections import Connections
 from judge.store.imports import recorded_definition
 from judge.store.revisions import dataset_row
-from judge.store.rows import CHUNK, READ_CHARS, by_id, parsed_verdicts_of, reply_of
+from judge.store.rows import CHUNK, READ_CHARS, by_id, characters_in, parsed_verdicts_of, reply_of, rows_that_fit
 
+PAGE = 1000
+"""Verdicts of a judge that are read together."""
 T = TypeVar("T", int, tuple[int, int])
 
 
@@ -44,14 +47,22 @@ class Verdicts:
         key = attrgetter("revision", "position")
         return await self._db.read(lambda c: _page(c, row, query, following, after, limit, key=key))
 
-    async def judge_verdicts(self, tenant: str, dataset: str, judge: str) -> list[Verdict]:
-        """Return all verdicts of the newest version of a judge over a dataset. Raises NotFound if there are none."""
+    async def judge_verdicts(
+        self, tenant: str, dataset: str, judge: str, *, prompt_ids: Collection[str] | None = None
+    ) -> list[Verdict]:
+        """Return all verdicts of the newest version of a judge over a dataset, without texts.
+
+        With *prompt_ids*, return only those on these prompts, with texts. Otherwise, raises NotFound if there are none.
+        """
 
         def work(c: Connection) -> list[Verdict]:
             mine = dataset_row(c, tenant, dataset)["id"]
             recorded = recorded_definition(judge, dataset).fingerprint
-            rows = [*_imported_verdicts(c, mine, judge), *_verdicts_of_runs(c, mine, judge, recorded)]
-            if not rows:
+            rows = [
+                *_imported_verdicts(c, mine, judge, prompt_ids),
+                *_verdicts_of_runs(c, mine, judge, recorded, prompt_ids),
+            ]
+            if not rows and prompt_ids is None:
                 message = f"judge {judge!r} has no verdicts over dataset {dataset!r}"
                 raise NotFound(message, reason="EMPTY_SOURCE", judge=judge)
             return rows
@@ -204,7 +215,9 @@ def _verdict(
     )
 
 
-def _verdicts_of_runs(c: Connection, dataset: int, judge: str, recorded: str) -> list[Verdict]:
+def _verdicts_of_runs(
+    c: Connection, dataset: int, judge: str, recorded: str, prompt_ids: Collection[str] | None
+) -> list[Verdict]:
     """Return verdicts that runs made, by the judge's newest version, one for each presentation.
 
     If a text was replaced, the newer verdict counts. A run of the *recorded* judge makes no verdicts of its own; it
@@ -219,26 +232,40 @@ def _verdicts_of_runs(c: Connection, dataset: int, judge: str, recorded: str) ->
             continue
         cache_tag = c.execute(select(s.run.c.spec).where(s.run.c.id == run.run_id)).scalar_one()["pairing"]["cache_tag"]
         after = -1
-        while page := _by_position(c, run.run_id, VerdictQuery(judges=(judge,)), after, 1000):
+        query = VerdictQuery(judges=(judge,), prompt_ids=prompt_ids or ())
+        while (prompt_ids is None or prompt_ids) and (page := _by_position(c, run.run_id, query, after, PAGE)):
             after = page[-1].position
-            for verdict in page:
+            for verdict in page if prompt_ids else map(without_texts, page):
                 key = (verdict.presentation, cache_tag, verdict.repeat)
                 if key not in verdicts or verdict.reply is not None:
                     verdicts[key] = verdict
     return list(verdicts.values())
 
 
-def _imported_verdicts(c: Connection, dataset: int, judge: str) -> list[Verdict]:
-    r = s.recorded.c
-    rows = c.execute(
-        select(s.recorded).where(r.dataset_id == dataset, r.judge == judge, r.removed.is_(None)).order_by(r.id)
-    ).all()
+def _imported_verdicts(c: Connection, dataset: int, judge: str, prompt_ids: Collection[str] | None) -> list[Verdict]:
+    """Return uploaded verdicts, on *prompt_ids* or all of them without texts, in pages that fit into memory."""
+    r, p = s.recorded.c, s.prompt.c
+    known = select(p.prompt_id, p.category).where(p.dataset_id == dataset, p.removed.is_(None))
+    categories = {row.prompt_id: row.category for row in c.execute(known)}
+    query = select(s.recorded).where(r.dataset_id == dataset, r.judge == judge, r.removed.is_(None)).order_by(r.id)
+    if prompt_ids is not None:
+        query = query.where(r.prompt_id.in_(list(prompt_ids)))
+    verdicts: list[Verdict] = []
+    after = 0
+    while rows := rows_that_fit(c, query.where(r.id > after).limit(PAGE), lambda row: sum(map(characters_in, row))):
+        after = rows[-1].id
+        page = _imported_page(c, judge, rows, categories, len(verdicts))
+        verdicts.extend(page if prompt_ids is not None else map(without_texts, page))
+    return verdicts
+
+
+def _imported_page(
+    c: Connection, judge: str, rows: Sequence[Any], categories: Mapping[str, str], first: int
+) -> list[Verdict]:
+    """Return the uploaded verdicts in *rows*, whose positions begin with *first*."""
     ids = [row.answer_id for row in rows]
     answers = by_id(c, [s.answer], set(ids))
     parsed_verdicts = parsed_verdicts_of(c, ids)
-    p = s.prompt.c
-    known = select(p.prompt_id, p.category).where(p.dataset_id == dataset, p.removed.is_(None))
-    categories = {row.prompt_id: row.category for row in c.execute(known)}
     return [
         Verdict(
             judge=judge,
@@ -257,5 +284,5 @@ def _imported_verdicts(c: Connection, dataset: int, judge: str) -> list[Verdict]
             create_time=answers[row.answer_id].create_time,
             answer=row.answer_id,
         )
-        for position, row in enumerate(rows)
+        for position, row in enumerate(rows, first)
     ]

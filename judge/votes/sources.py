@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from dataclasses import replace
 
 from judge.domain.dataset import Label
@@ -15,7 +15,7 @@ from judge.domain.verdict import Verdict
 from judge.planning.inputs import PAGE, all_labels
 from judge.planning.rounds import Rounds, load_rounds
 from judge.ports.dataset_index import IndexedPrompt
-from judge.ports.parsed_verdicts import as_columns
+from judge.ports.parsed_verdicts import as_columns, without_texts
 from judge.ports.records import VerdictQuery
 from judge.ports.run_rows import RunQuery
 from judge.ports.store import Store
@@ -153,7 +153,9 @@ async def _load_verdicts(store: Store, tenant: str, dataset: str, source: Source
     run = await store.run(tenant, source.run)
     name = _judge_in(run, source)
     if parser:
-        columns = await asyncio.to_thread(as_columns, await _load_run_verdicts(store, run.row, name), parser)
+        pages = _verdict_pages(store, run.row, VerdictQuery(judges=(name,)))
+        light = [without_texts(verdict) async for page in pages for verdict in page]
+        columns = await asyncio.to_thread(as_columns, light, parser)
     else:
         columns = await store.run_columns(run.row, [judge.name for judge in run.judges].index(name))
     return _with_uniform_sample(_in_run(run, name, columns), await _load_rounds(store, tenant, run))
@@ -237,27 +239,28 @@ async def verdicts_on(
     judges = [Source(SourceKind.JUDGE, name=member.judge) for member in source.members] or [source]
     by_key: dict[ComparisonKey, list[Verdict]] = {}
     for judge in judges:
-        for verdict in await _load_verdict_list(store, tenant, dataset, judge):
+        for verdict in await _load_verdict_list(store, tenant, dataset, judge, {key.prompt_id for key in keys}):
             key = _key(verdict)
             if key in keys:
                 by_key.setdefault(key, []).append(verdict)
     return by_key
 
 
-async def _load_verdict_list(store: Store, tenant: str, dataset: str, source: Source) -> list[Verdict]:
+async def _load_verdict_list(
+    store: Store, tenant: str, dataset: str, source: Source, prompt_ids: Collection[str]
+) -> list[Verdict]:
     if source.kind is not SourceKind.RUN:
-        return await store.judge_verdicts(tenant, dataset, source.name)
+        return await store.judge_verdicts(tenant, dataset, source.name, prompt_ids=prompt_ids)
     run = await store.run(tenant, source.run)
-    return await _load_run_verdicts(store, run.row, _judge_in(run, source))
+    pages = _verdict_pages(store, run.row, VerdictQuery(judges=(_judge_in(run, source),), prompt_ids=prompt_ids))
+    return [verdict async for page in pages for verdict in page]
 
 
-async def _load_run_verdicts(store: Store, row: int, judge: str) -> list[Verdict]:
-    verdicts: list[Verdict] = []
+async def _verdict_pages(store: Store, row: int, query: VerdictQuery) -> AsyncIterator[list[Verdict]]:
     after = -1
-    while page := await store.verdicts(row, VerdictQuery(judges=(judge,)), after=after, limit=PAGE):
-        verdicts.extend(page)
+    while page := await store.verdicts(row, query, after=after, limit=PAGE):
+        yield page
         after = page[-1].position
-    return verdicts
 
 
 def _key(verdict: Verdict) -> ComparisonKey:

@@ -363,7 +363,7 @@ async def test_many_imported_verdicts_come_in_one_batch(scene: Scene) -> None:
     result = await scene.store.add_verdicts(TENANT, "d", [(row, None) for row in rows], replace=False)
 
     assert result.accepted == 1000
-    seen = await scene.store.judge_verdicts(TENANT, "d", "gpt")
+    seen = await scene.store.judge_verdicts(TENANT, "d", "gpt", prompt_ids={row.prompt_id for row in rows})
     assert [v.reply and v.reply.raw for v in seen] == [row.raw for row in rows]
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from judge.domain.outcome import ItemState, Outcome, Preference, VerdictStatus
+from judge.domain.dataset import ImportedVerdict
+from judge.domain.names import TEXT_BYTES
+from judge.domain.outcome import ItemState, Order, Outcome, Preference, VerdictStatus
 from judge.domain.verdict import CallKey, ParsedVerdict, Reply, Verdict
 from judge.ports.records import Settled, VerdictQuery
+from judge.store.rows import READ_CHARS
 
 if TYPE_CHECKING:
     from support.scene import Scene
@@ -160,3 +164,29 @@ async def test_five_thousand_verdicts_are_read_in_pages(scene: Scene) -> None:
     seen = await scene.store.judge_verdicts(TENANT, "d", "strict")
 
     assert sorted(places(seen)) == list(range(5000))
+
+
+async def test_the_verdicts_of_a_judge_with_the_largest_replies_fit_into_memory(scene: Scene) -> None:
+    """They come without texts, page by page; the texts on a prompt are read if it is named."""
+    raw = "[[A]]".rjust(TEXT_BYTES)
+    uploaded = [
+        ImportedVerdict(f"q{n}", "a", "b", Order.LEFT_FIRST, "strict", raw=raw, outcome=Outcome.LEFT, reason=raw)
+        for n in range(32)
+    ]
+    for row in uploaded:
+        await scene.store.add_verdicts(TENANT, "d", [(row, None)], replace=False)
+
+    tracemalloc.start()
+    light = await scene.store.judge_verdicts(TENANT, "d", "strict")
+    columns = await scene.store.judge_columns(TENANT, "d", "strict")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    whole = await scene.store.judge_verdicts(TENANT, "d", "strict", prompt_ids={"q7"})
+
+    assert [verdict.presentation.prompt_id for verdict in light] == [row.prompt_id for row in uploaded]
+    assert {verdict.reply.raw for verdict in light if verdict.reply} == {""}
+    assert {verdict.outcome for verdict in light} == {Outcome.LEFT}
+    assert len(columns) == len(uploaded)
+    assert [verdict.reply and verdict.reply.raw for verdict in whole] == [raw]
+    assert await scene.store.judge_verdicts(TENANT, "d", "strict", prompt_ids={"unknown"}) == []
+    assert peak < 6 * READ_CHARS, peak
