@@ -22,6 +22,7 @@ from judge.config.settings import EXTENDABLE, ConfigError, JudgeSettings, Settin
 from judge.domain.errors import CallFailed, JudgeError
 from judge.domain.judge import JudgeCard
 from judge.domain.money import usd
+from judge.domain.outcome import Preference
 from judge.domain.verdict import Shown
 from judge.execution.cost import call_cost, characters
 from judge.ports.clock import Clock
@@ -168,7 +169,7 @@ def _without_network(settings: JudgeSettings, card: JudgeCard, clock: Clock) -> 
         message = f"{retired.vendor}'s {retired.model} {when} (list of {retired.as_of}); choose another model"
         yield Level.WARNING, "model", message
     if card.price is None:
-        yield Level.WARNING, "price", "no price is set, so its runs take no budget in USD. Add a price"
+        yield Level.WARNING, "price", "no price is set, so its runs cannot have a budget in USD. Add a price"
 
 
 async def _check_endpoint(settings: JudgeSettings) -> tuple[Level, str]:
@@ -212,4 +213,6 @@ async def _call(card: JudgeCard, judges: ConfiguredJudges, clock: Clock) -> tupl
     took = f"{clock.monotonic() - started:.1f} s, {spent}{cost}"
     if verdict.preference is None:
         return Level.WARNING, f"answered without a verdict that can be read ({took}): {verdict.reason[:100]}"
-    return Level.OK, f"answered with the verdict {verdict.preference.name.lower()} ({took})"
+    if verdict.preference is Preference.TIE:
+        return Level.OK, f"answered that both outputs are equally good ({took})"
+    return Level.OK, f"answered, and prefers the {verdict.preference.name.lower()} output ({took})"

@@ -284,7 +284,8 @@ def delete_dataset_command(service: ServiceTarget, name: str, *, yes: bool) -> i
         async with connected(service) as client:
             async for unfinished in client.list_runs(name, states=executing):
                 run_id, state = unfinished.name.removeprefix("runs/"), state_word(unfinished)
-                raise click.ClickException(f"run {run_id} of {name} is {state}: judge cancel {run_id}, and delete then")
+                message = f"run {run_id} of {name} is {state}. Cancel it before you delete: judge cancel {run_id}"
+                raise click.ClickException(message)
             runs = [each async for each in client.list_runs(name)]
             bare = name.removeprefix("datasets/")
             confirm(f"Delete dataset {bare} with {_what_is_lost(runs)}?", yes=yes)

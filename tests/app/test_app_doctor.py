@@ -86,7 +86,7 @@ async def test_a_call_is_made_on_request(backend: str, tmp_path: Path, monkeypat
 
     assert sum(provider.calls.values()) == 1
     assert of(results, "call").level is Level.OK
-    assert "verdict first" in of(results, "call").message
+    assert "prefers the first output" in of(results, "call").message
     assert "$0.0" in of(results, "call").message
 
 

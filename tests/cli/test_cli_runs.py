@@ -167,7 +167,7 @@ def test_a_dataset_whose_run_is_executed_is_not_deleted(judge: Commands, tmp_pat
 
     refused = judge("datasets", "delete", "d")
 
-    assert str(refused.exception) == f"run {name} of d is running: judge cancel {name}, and delete then"
+    assert str(refused.exception) == f"run {name} of d is running. Cancel it before you delete: judge cancel {name}"
     assert len(judge.rows("datasets")) == 1
 
 
