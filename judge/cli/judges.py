@@ -83,7 +83,7 @@ def _print_judge(judge: Judge) -> None:
         + (f", effort {sampling.effort}" if sampling.effort else "")
         + "".join(f", {part}" for part in judge.request),
         f"limits       {limits.concurrency:,} calls at once, {limits.deadline_seconds:g} s per call",
-        f"rate limit   {_rate(limits.requests_per_minute, 'requests')}, {_rate(limits.tokens_per_minute, 'tokens')}",
+        f"rate limit   {_rate_limits(limits.requests_per_minute, limits.tokens_per_minute)}",
     ]
     if price.known:
         batch = f"; {price.batch_percent}% of that in a batch" if judge.batch else ""
@@ -103,8 +103,9 @@ def _endpoint(judge: Judge) -> str:
     return judge.address + (f", as {judge.endpoint}" if judge.endpoint not in ("", judge.address) else "")
 
 
-def _rate(limit: int, unit: str) -> str:
-    return f"{limit:,} {unit} per minute" if limit else f"no limit on {unit}"
+def _rate_limits(requests: int, tokens: int) -> str:
+    limits = [f"{limit:,} {unit} per minute" for limit, unit in ((requests, "requests"), (tokens, "tokens")) if limit]
+    return ", ".join(limits) or "none"
 
 
 @cli.group("rubric")

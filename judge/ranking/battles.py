@@ -89,7 +89,9 @@ def battle_design(votes: SourceVotes, options: RankOptions, style: Style | None 
             "options.position_effect", "a position effect needs votes with one order each; use reconcile each"
         )
     if not len(rows):
-        raise Precondition(f"source {votes.source} has no outcomes to rank: {votes.coverage}", reason="NO_OUTCOMES")
+        but = ", but with these options no comparison has an outcome" if votes.usable else ""
+        message = f"source {votes.source} has no outcomes to rank: {votes.coverage}{but}"
+        raise Precondition(message, reason="NO_OUTCOMES")
     vote, outcome, weight = _parts(rows)
     prompt_ids, prompt_of_vote = compress_codes(rows.prompt, rows.keys.prompt_ids)
     prompts = prompt_of_vote[vote]

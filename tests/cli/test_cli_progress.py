@@ -11,7 +11,7 @@ import pytest
 from judge.api.v1 import run_service_pb2 as pb
 from judge.cli.metadata_options import as_metadata
 from judge.cli.run_control import full_name
-from judge.cli.run_progress import LINE_SECONDS, ProgressLines, follow_run, n_done, run_summary
+from judge.cli.run_progress import LINE_SECONDS, ProgressLines, exit_code, follow_run, n_done, run_summary
 from judge_client import JudgeClient
 
 DOWN = "judge 'j' at http://h has given no answer since 15:04 UTC: connection refused"
@@ -56,6 +56,18 @@ def test_what_a_budget_or_a_cancel_left_undone_is_not_done() -> None:
     ended = snapshot(pb.RUN_STATE_DONE, pending=0, ok=3, transport_error=1, budget_stopped=4, cancelled=2)
 
     assert n_done(ended) == 4
+
+
+def test_a_run_whose_replies_hold_no_verdict_is_3() -> None:
+    """Whatever it is that is missing, and 1 is only for a run that failed."""
+    without = snapshot(
+        pb.RUN_STATE_DONE, "TOO_FEW_VERDICTS", "10 of 10 replies were unreadable", pending=0, unreadable=10
+    )
+    stopped = snapshot(pb.RUN_STATE_FAILED, "NO_VERDICTS", pending=6, unreadable=4)
+    complete = snapshot(pb.RUN_STATE_DONE, pending=0, ok=10)
+
+    assert [exit_code(ended) for ended in (without, stopped, complete)] == [3, 1, 0]
+    assert "0 of 10 verdicts done (10 unreadable)" in run_summary(without)
 
 
 def test_the_message_of_a_run_is_a_sentence_of_its_summary() -> None:
