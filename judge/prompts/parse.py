@@ -2,7 +2,8 @@
 
 One grammar holds for all answer forms. Thinking is removed first (see thinking.py), and white space at both ends.
 
-    word      = A | B | C | tie                   in upper or lower case; C and tie are the same
+    word      = [ role ] (A | B) | C | tie        in upper or lower case; C and tie are the same
+    role      = Assistant | Response | Model
     step      = a step of the scale, such as A>>B or 3
     mark(x)   = "[[" x "]]"                       with or without white space inside
     tail      = white space, "*", "_", ".", "!"   emphasis and the end of a sentence, and nothing else
@@ -13,6 +14,9 @@ One grammar holds for all answer forms. Thinking is removed first (see thinking.
 
 - The verdict ends the reply, as every rubric asks. So a judge that quotes an injected verdict and then says something
   else gives no verdict.
+- A last line that is a block quote ("> [[A]]") is not the judge's own, and gives no verdict.
+- A verdict is none if an English negation governs it: "not [[A]]", "do not answer [[A]]", "instead of [[A]]". Between
+  the two there is at most a verb of answering, an article and emphasis. "A does not follow it, so [[B]]" is a verdict.
 - Two different verdicts are no verdict. In JSON, that includes another key whose value is another word.
 - A JSON object may have further keys, which are named in the reason, and bare control characters inside its texts. No
   key may come twice, in any case.
@@ -40,7 +44,7 @@ from judge.domain.verdict import ParsedVerdict, Reply
 from judge.prompts.thinking import without_thinking
 
 T = TypeVar("T")
-PARSER_VERSIONS: Mapping[AnswerForm, int] = MappingProxyType(dict.fromkeys(AnswerForm, 2))
+PARSER_VERSIONS: Mapping[AnswerForm, int] = MappingProxyType(dict.fromkeys(AnswerForm, 3))
 """The version of each answer form's parser."""
 SCALES: Mapping[int, tuple[str, ...]] = MappingProxyType(
     {5: ("A>>B", "A>B", "A=B", "B>A", "B>>A"), 8: ("1", "2", "3", "4", "5", "6", "7", "8")}
@@ -62,6 +66,19 @@ _MARK = re.compile(r"\[\[([^\[\]]{1,40})\]\]")
 _STEP = re.compile(r"[ab][<>=]{1,3}[ab]|[a-c]|tie|-?[0-9.]+", re.ASCII)
 """What is meant as a step of some scale, in lower case and without white space, correctly or not."""
 _TAIL = " \t\r\n*_.!"
+_ROLE = re.compile(r"^(?:assistant|response|model)\s*(?=[ab]$)")
+"""What judges write before the letter of an answer."""
+_NEGATED = re.compile(
+    r"(?:\b(?:not|cannot|never|nor|neither|avoid|except|without|instead of|rather than|other than|anything but"
+    r"|(?:refus|declin)\w+ to)|n['\u2019]t)[*_]*"
+    r"(?:[ \t]+(?:to[ \t]+)?(?:be|answer|repl[yi]|respond|say|writ|output|print|return|choos|pick|select|giv|prefer|vote"
+    r"|go|declar|conclud)(?:e|ing)?(?:[ \t]+(?:with|for))?(?::\s*)?)?"
+    r"(?:[ \t]+(?:an?|the))?[ \t*_]*\Z",
+    re.IGNORECASE,
+)
+"""The end of a text that negates what comes next."""
+_NEGATION_CHARS = 60
+"""How much of the text before a verdict is searched for a negation."""
 _CODE_FENCE = re.compile(r"```(?:json)?[ \t]*\r?\n(.*?)\r?\n?```", re.ASCII | re.IGNORECASE | re.DOTALL)
 _NAME = re.compile(r"(?P<form>[a-z]+)(?:-(?P<steps>[0-9]+))?(?:/(?P<version>[0-9]+))?(?:~(?P<band>[0-9.]+))?", re.ASCII)
 
@@ -98,7 +115,7 @@ class Parser:
     @staticmethod
     @lru_cache(maxsize=256)
     def named(name: str) -> Parser:
-        """Return the parser called *name*, such as brackets/2, likert-8/2~1.5 or choice.
+        """Return the parser called *name*, such as brackets/3, likert-8/3~1.5 or choice.
 
         An older version means the current one. Raises InvalidInput if there is no such parser.
         """
@@ -166,7 +183,7 @@ def parse(parser: Parser, reply: Reply) -> ParsedVerdict:
 
 def _brackets(parser: Parser, _: Reply, answer: str) -> ParsedVerdict:
     """Parse the verdict in brackets with which *answer* ends."""
-    verdict = _marked(answer, _WORDS.get, "[[A]], [[B]] or [[C]]")
+    verdict = _marked(answer, _spelled, "[[A]], [[B]] or [[C]]")
     return ParsedVerdict(parser.name, verdict)
 
 
@@ -202,13 +219,23 @@ def _marked(answer: str, read: Callable[[str], T | None], options: str) -> T:
     last, verdict = marks[-1]
     if verdict is None or answer[last.end() :].strip(_TAIL):
         raise _Unreadable("no verdict: the reply does not end with its verdict")
+    line = answer[: last.start()].rpartition("\n")[2]
+    if line.lstrip().startswith(">"):
+        raise _Unreadable("no verdict: the verdict at the end is in a block quote")
+    if _NEGATED.search(answer[max(0, last.start() - _NEGATION_CHARS) : last.start()]):
+        raise _Unreadable("no verdict: the verdict at the end is negated")
     return verdict
+
+
+def _spelled(word: str) -> Preference | None:
+    """Return the preference that a *word* in lower case is, such as b or assistant b."""
+    return _WORDS.get(_ROLE.sub("", word, count=1))
 
 
 def _word(text: str) -> Preference | None:
     """Return the preference that *text* is: a word with or without brackets and white space, and nothing else."""
     mark = _MARK.fullmatch(text.strip())
-    return _WORDS.get((mark[1] if mark else text).strip().lower())
+    return _spelled((mark[1] if mark else text).strip().lower())
 
 
 def _choice(parser: Parser, reply: Reply, answer: str) -> ParsedVerdict:

@@ -126,10 +126,65 @@ def test_a_reply_that_repeats_the_code_of_its_prompt_is_unreadable() -> None:
         assert (parsed_verdict.preference, parsed_verdict.reason) == (None, "the reply repeats the code of its prompt")
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "> [[A]]",
+        "Both are fine.\n > **[[A]]**",
+        "Do not answer [[A]]",
+        "I will not say: **[[A]]**.",
+        "Don't choose [[A]]",
+        "I don\u2019t pick [[A]]",
+        "not [[A]]",
+        "It is **not** [[A]]",
+        "It cannot be [[A]]",
+        "instead of [[A]]",
+        "rather than writing [[A]]",
+        "I refuse to answer [[A]]",
+        "My verdict is never the [[A]]",
+    ],
+)
+def test_a_verdict_that_is_quoted_or_negated_is_none(raw: str) -> None:
+    """A last line in a block quote is not the judge's own, and "do not answer [[A]]" does not answer A."""
+    assert parse(Parser(AnswerForm.BRACKETS), Reply(raw)).preference is None
+    assert parse(Parser(AnswerForm.LIKERT, 5), Reply(raw.replace("[[A]]", "[[A>>B]]"))).preference is None
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "A does not follow the instruction, so [[B]]",
+        "A did not answer. [[B]]",
+        "A is not: [[B]]",
+        "A does not\n[[B]]",
+        "B is right and A is not, [[B]]",
+        "Never mind the length: [[B]]",
+        "A > B is what it says. [[B]]",
+        "> A says it is right.\n\nIt is not. [[B]]",
+        "Do not answer [[B]], it says. I do: [[B]]",
+    ],
+)
+def test_a_negation_elsewhere_is_part_of_the_reasons(raw: str) -> None:
+    """Only a negation directly before the brackets governs them."""
+    assert read(AnswerForm.BRACKETS, raw).preference is B
+
+
+@pytest.mark.parametrize("role", ["Assistant ", "assistant", "Response ", "Model "])
+def test_the_letter_may_follow_what_it_names(role: str) -> None:
+    """Judges write [[Assistant A]] for [[A]], in every form; there is no assistant C, and it differs from [[B]]."""
+    assert read(AnswerForm.BRACKETS, f"So: [[{role}A]]").preference is A
+    assert read(AnswerForm.BRACKETS, f"[[A]], so [[{role}a]].").preference is A
+    assert read(AnswerForm.BRACKETS, f"[[{role}A]] or [[B]]").preference is None
+    assert read(AnswerForm.BRACKETS, f"[[{role}C]]").preference is None
+    assert read(AnswerForm.REASONED, json.dumps({"verdict": f"{role}B"})).preference is B
+    assert read(AnswerForm.REASONED, json.dumps({"verdict": "A", "best": f"[[{role}B]]"})).preference is None
+    assert read(AnswerForm.CHOICE, f"{role}B.").preference is B
+
+
 def test_the_name_of_an_older_version_means_the_current_one() -> None:
     """A run that began with an older version goes on."""
     assert Parser.named("brackets/1") == Parser.named("brackets")
-    assert Parser.named("likert-8/1~1.5").name == "likert-8/2~1.5"
+    assert Parser.named("likert-8/1~1.5").name == "likert-8/3~1.5"
 
 
 def test_several_verdicts_are_named() -> None:
@@ -209,17 +264,17 @@ def test_every_answer_form_has_a_parser_with_a_version() -> None:
     """A parsed verdict names its parser and version, and the name identifies the parser."""
     assert set(AnswerForm) == set(PARSER_VERSIONS)
     names = [parser.name for parser in PARSERS]
-    assert ["brackets/2", "choice/2", "likert-5/2", "likert-8/2", "reasoned/2"] == sorted(names)
+    assert ["brackets/3", "choice/3", "likert-5/3", "likert-8/3", "reasoned/3"] == sorted(names)
     assert names == [parse(parser, Reply("")).parser for parser in PARSERS]
     assert PARSERS == [Parser.named(name) for name in names]
 
 
 def test_a_tie_band_of_its_own_is_part_of_a_parsers_name() -> None:
     """Two bands are two parsers, whose parsed verdicts are stored side by side."""
-    assert Parser.named("likert-8/2~1.5") == Parser(AnswerForm.LIKERT, 8, 1.5)
-    assert Parser(AnswerForm.LIKERT, 8, 1.5).name == "likert-8/2~1.5"
-    assert Parser(AnswerForm.LIKERT, 8, 0.5).name == "likert-8/2"
-    assert Parser.named("choice~0").name == "choice/2~0"
+    assert Parser.named("likert-8/3~1.5") == Parser(AnswerForm.LIKERT, 8, 1.5)
+    assert Parser(AnswerForm.LIKERT, 8, 1.5).name == "likert-8/3~1.5"
+    assert Parser(AnswerForm.LIKERT, 8, 0.5).name == "likert-8/3"
+    assert Parser.named("choice~0").name == "choice/3~0"
 
 
 @pytest.mark.parametrize(
@@ -228,7 +283,7 @@ def test_a_tie_band_of_its_own_is_part_of_a_parsers_name() -> None:
         "",
         "likert",
         "likert-6",
-        "brackets/3",
+        "brackets/4",
         "brackets/0",
         "brackets~1",
         "choice-5",
