@@ -14,6 +14,7 @@
 | `{"error_code", "error_msg"}`, `{"fault": {"faultstring"}}` | Baidu, Apigee |
 | `{"Message"}`, `{"__type", "message"}` | AWS |
 | `{"type": "about:blank", "title", "status", "detail"}` | problem details (RFC 9457) |
+| `{"success": false, "message"}`, `{"ok": false, "description"}`, `{"status": "error", "reason"}` | gateways |
 | HTML, plain text | proxies |
 
 Case, dashes and underscores in the names of fields do not matter.
@@ -29,13 +30,18 @@ from typing import Any, Final, NamedTuple
 
 _MESSAGES: Final = (
     *("message", "msg", "detail", "errormessage", "errormsg", "statusmsg", "errordescription", "faultstring"),
-    *("title", "reason"),
+    *("title", "reason", "description"),
 )
 _CODES: Final = ("code", "type", "status", "errorcode")
 _NUMBERS: Final = ("code", "status", "statuscode", "httpcode", "httpstatus")
-_INNER: Final = ("error", "errors", "baseresp", "innererror", "response", "fault")
-_BARE: Final = frozenset({*_MESSAGES, "errors", "baseresp", "fault", "errorcode"}) - {"title", "reason"}
+_INNER: Final = ("error", "errors", "baseresp", "innererror", "response", "fault", "data", "result")
+_BARE: Final = frozenset({*_MESSAGES, "errors", "baseresp", "fault", "errorcode"}) - {"title", "reason", "description"}
 """Fields that say that an object without a reply is an error."""
+_FLAGS: Final = ("success", "ok", "issuccess")
+"""Fields that are false in an answer that is an error."""
+_FAILED_STATUSES: Final = frozenset({"error", "fail", "failed", "failure"})
+_DONE_CODES: Final = frozenset({"0", "200", "ok", "success"})
+"""Codes of an answer that is no error."""
 _TITLE: Final = re.compile(r"<(title|h1)[^>]*>(.*?)</\1>", re.IGNORECASE | re.DOTALL)
 _TAG: Final = re.compile(r"<(script|style)[^>]*>.*?</\1>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 _DEEPEST: Final = 4
@@ -84,19 +90,41 @@ def error_in(answer: object) -> ErrorBody | None:
 
     >>> error_in({"choices": [], "error": None}) is None
     True
+    >>> error_in({"success": False, "message": "insufficient credit"}).message
+    'insufficient credit'
     """
     if isinstance(answer, Sequence) and not isinstance(answer, str | bytes) and answer:
         answer = answer[0]
     if not isinstance(answer, Mapping):
         return None
-    error = answer.get("error")
-    named = bool(error) and isinstance(error, Mapping | str | Sequence)
-    bare = not answer.get("choices") and not answer.get("content")
-    says = bare and any(value for name, value in _plain(answer).items() if name in _BARE)
-    if not (named or says or answer.get("object") == "error" or answer.get("type") == "error"):
+    plain = _plain(answer)
+    fails = _is_marked(plain)
+    if not (fails or _has_error(plain)):
         return None
     body = read_error(answer)
-    return None if body.is_empty else body
+    return body if fails or not body.is_empty else None
+
+
+def _is_marked(answer: Mapping[str, Any]) -> bool:
+    """Whether a flag of an *answer* says that it is an error, even beside a reply."""
+    flags = (answer.get(name) for name in _FLAGS)
+    status = answer.get("status")
+    return (
+        any(flag is False or str(flag).lower() == "false" for flag in flags)
+        or (isinstance(status, str) and status.lower() in _FAILED_STATUSES)
+        or answer.get("error") is True
+        or "error" in (answer.get("object"), answer.get("type"))
+    )
+
+
+def _has_error(answer: Mapping[str, Any]) -> bool:
+    """Whether an *answer* has an error beside a reply, or instead of one."""
+    errors = (answer.get(name) for name in ("error", "errors"))
+    if any(isinstance(error, Mapping | str | Sequence) and error for error in errors):
+        return True
+    if answer.get("choices") or answer.get("content") or str(answer.get("code")).lower() in _DONE_CODES:
+        return False
+    return any(value for name, value in answer.items() if name in _BARE)
 
 
 def _read_text(text: str, deep: int) -> ErrorBody:
@@ -124,7 +152,7 @@ def _read_object(body: Mapping[str, Any], deep: int) -> ErrorBody:
     codes = tuple(str(body[name]) for name in _CODES if isinstance(body.get(name), str) and not body[name].isdigit())
     own = ErrorBody(
         status=_status(body),
-        codes=tuple(code for code in codes if code and code.lower() != "error" and ":" not in code),
+        codes=tuple(code for code in codes if code and code.lower() not in _FAILED_STATUSES and ":" not in code),
         message=_message(body, deep),
         param=body["param"] if isinstance(body.get("param"), str) else "",
     )

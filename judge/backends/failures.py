@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
+from judge.backends.delays import delay_in_headers, delay_in_words, delay_of_limits
 from judge.backends.error_body import ErrorBody, read_error
 from judge.domain.errors import CallFailed, CallRejected, JudgeUnusable, PromptTooLong, TransportFailed
 from judge.domain.judge import RenderedPrompt
@@ -61,12 +61,29 @@ _UNUSABLE_CODES: Final = frozenset(
     {"model_not_found", "invalid_api_key", "insufficient_quota", "billing_hard_limit_reached", "billing_error"}
 )
 _UNUSABLE_WORDS: Final = (
-    *("credit balance is too low", "insufficient credits", "insufficient balance", "insufficient_balance"),
-    *("account balance is not enough", "billing hard limit", "余额不足", "账户欠费"),
+    *("credit balance is too low", "insufficient credit", "insufficient balance", "insufficient_balance"),
+    *("insufficient fund", "insufficient account balance", "insufficient quota", "not enough credit", "out of credit"),
+    *("account balance is not enough", "billing hard limit", "余额不足", "账户欠费", "账号已欠费"),
     *("api key not valid", "invalid api key", "incorrect api key", "api_key_invalid", "not authenticated"),
     *("is not a valid model id", "model not found", "model does not exist", "unknown model"),
 )
 """Phrases about the account, the key or the model. They do not count in a message that quotes a judged text."""
+_STATUS_WORDS: Final = (
+    (
+        429,
+        re.compile(
+            r"rate.?limit|too (?:many requests|frequent)|throttl|\bqps\b|per[ _-]?(?:min|sec|day)|请求过于频繁|限流"
+        ),
+    ),
+    (402, re.compile(r"\b(?:credits?|quota|balance|billing|payment|arrears|overdue)\b|余额|欠费|额度")),
+    (
+        401,
+        re.compile(r"unauthori[sz]ed|authenticat|api.?key|invalid token|access denied|forbidden|permission|鉴权|密钥"),
+    ),
+    (404, re.compile(r"model.{0,60}(?:not found|not exist|unknown|invalid)|no such model|模型不存在")),
+    (400, re.compile(r"(?:bad|invalid|malformed) (?:request|parameter|argument)|参数错误")),
+)
+"""The status that an error in the body of a 200 stands for by its words, if it names neither a status nor a code."""
 _FILTER_CODES: Final = frozenset(
     {"content_filter", "content_policy_violation", "responsibleaipolicyviolation", "moderation_blocked"}
     | {"data_inspection_failed", "datainspectionfailed", "invalid_prompt", "content_blocked"}
@@ -140,10 +157,6 @@ _NEVER: Final = frozenset({501, 505})
 """Statuses of 500 and more by which a server says that it will never do this."""
 _DAILY: Final = re.compile(r"per[ _-]?day|\b(?:rpd|tpd|daily)\b", re.IGNORECASE)
 """How providers name a quota that is renewed once a day: OpenAI, Groq, Gemini (PerDay), OpenRouter, Mistral."""
-_PART: Final = re.compile(r"(\d+(?:\.\d+)?) ?(ms|m(?:in\w*)?|h(?:ours?)?|s(?:ec\w*)?)(?![a-z])", re.IGNORECASE)
-_HINT: Final = re.compile(rf"(?:again|retry|resets?) (?:in|after):? ((?:{_PART.pattern}[ ,]*)+)", re.IGNORECASE)
-"""How long to wait, in the words of OpenAI, Azure, Groq and Gemini: "try again in 7m12.5s", "retry in 24s"."""
-_UNITS: Final[Mapping[str, float]] = {"h": 3600, "m": 60, "s": 1}
 DAILY_REST: Final = 600.0
 """Seconds between two calls while a daily quota is used up and the provider does not say for how long."""
 _OK, _CLIENT_ERRORS, _TOO_MANY, _SERVER_ERRORS = 200, 400, 429, 500
@@ -171,20 +184,19 @@ def failure(
             "Set base_url to the final address"
         )
     error = body if isinstance(body, ErrorBody) else read_error(body)
+    quoting = prompt is not None and quotes(error.message, prompt)
+    answered = str(status)
     if status == _OK:
-        status = error.status or _status_of(error.codes)
-        answered = f"{status} (in the body of a 200)"
-    else:
-        answered = str(status)
+        status = error.status or _status_of(error, quoting=quoting)
+        answered = f"HTTP 200 with error {error.status}" if error.status else "HTTP 200 with an error"
     words = "" if prompt is None and not quotes_nothing else error.message
     message = f"the endpoint answered {answered}" + _quotable(error.codes, words, secrets, prompt) + _advice(error)
-    kind = _kind(status, error, quoting=prompt is not None and quotes(error.message, prompt))
+    kind = _kind(status, error, quoting=quoting)
     if kind is not TransportFailed:
         return kind(message, usage=usage)
-    rest = _retry_after(headers)
     if status != _TOO_MANY:
-        return TransportFailed(message, retry_after=rest, usage=usage)
-    rest, daily = _rest(error, rest)
+        return TransportFailed(message, retry_after=delay_in_headers(headers), usage=usage)
+    rest, daily = _rest(error, headers)
     message = f"a daily quota is used up: {message}" if daily else message
     return TransportFailed(message, retry_after=rest, throttled=True, daily=daily, usage=usage)
 
@@ -194,9 +206,14 @@ def failure_in_body(error: object, **context: Any) -> CallFailed:  # noqa: ANN40
     return failure(_OK, error, {}, **context)
 
 
-def _status_of(codes: Sequence[str]) -> int:
-    """Return the status that one of *codes* stands for, or 500: an error without a known code may pass."""
-    return next((CODES[code.lower()] for code in codes if code.lower() in CODES), _SERVER_ERRORS)
+def _status_of(error: ErrorBody, *, quoting: bool) -> int:
+    """Return the status that an *error* without one stands for, by its codes or else its words.
+
+    It is 500 if they are not known: such an error may pass. Words that are *quoting* a judged text do not count.
+    """
+    by_code = next((CODES[code.lower()] for code in error.codes if code.lower() in CODES), 0)
+    words = "" if quoting else error.message.lower()
+    return by_code or next((status for status, known in _STATUS_WORDS if known.search(words)), _SERVER_ERRORS)
 
 
 def _kind(status: int, error: ErrorBody, *, quoting: bool) -> type[CallFailed]:
@@ -221,15 +238,13 @@ def _kind(status: int, error: ErrorBody, *, quoting: bool) -> type[CallFailed]:
     return _BY_STATUS.get(status, CallRejected)
 
 
-def _rest(error: ErrorBody, seconds: float | None) -> tuple[float | None, bool]:
+def _rest(error: ErrorBody, headers: Mapping[str, str]) -> tuple[float | None, bool]:
     """Return how many seconds to rest after a 429, and whether a daily quota is used up.
 
-    *seconds* is what the headers say. Without them, the words of the error may.
+    Without a Retry-After in *headers*, the words of the error say it, and else when the limits in them are renewed.
     """
-    hint = _HINT.search(error.message)
-    if seconds is None and hint is not None:
-        parts = _PART.findall(hint[1])
-        seconds = sum(float(n) * (0.001 if unit.lower() == "ms" else _UNITS[unit[0].lower()]) for n, unit in parts)
+    delays = (delay_in_headers(headers), delay_in_words(error.message), delay_of_limits(headers))
+    seconds = next((delay for delay in delays if delay is not None), None)
     daily = _DAILY.search(" ".join((*error.codes, error.message))) is not None
     return DAILY_REST if daily and seconds is None else seconds, daily
 
@@ -274,22 +289,6 @@ def quotes(message: str, prompt: RenderedPrompt) -> bool:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return how many seconds to wait before the next request, or None if the provider does not say."""
-    for name, per_second in (("retry-after-ms", 1000), ("retry-after", 1)):
-        try:
-            seconds = float(headers.get(name, "")) / per_second
-        except ValueError:
-            continue
-        if 0 <= seconds < float("inf"):
-            return seconds
-    try:
-        until, now = (parsedate_to_datetime(headers.get(name, "")).timestamp() for name in ("retry-after", "date"))
-    except (ValueError, OverflowError):
-        return None
-    return max(0.0, until - now)
 
 
 def no_reply(message: str, usage: Usage | None = None) -> TransportFailed:

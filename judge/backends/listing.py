@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from judge.backends.chat import parse_json
-from judge.backends.failures import failure
+from judge.backends.error_body import error_in
+from judge.backends.failures import failure, failure_in_body
 from judge.backends.http import ACCEPT_ENCODING, REPLY_BYTES, Endpoint, bounded, no_answer
 
 _ANTHROPIC: Final = {"anthropic-version": "2023-06-01"}
@@ -29,7 +30,7 @@ async def list_models(endpoint: Endpoint, vendor: str) -> ListedModels:
 
     Raises:
         TransportFailed: It gives no answer.
-        JudgeUnusable: It refuses the key.
+        JudgeUnusable: It refuses the key, or says that the account cannot be used.
     """
     import aiohttp  # noqa: PLC0415  # imported only if there is such a judge
 
@@ -60,7 +61,10 @@ async def list_models(endpoint: Endpoint, vendor: str) -> ListedModels:
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         raise no_answer(error, unsent) from None
     if response.status == _OK:
-        return ListedModels(_models(parse_json(content)))
+        answer = parse_json(content)
+        if isinstance(answer, Mapping) and (problem := error_in(answer)) is not None:
+            raise failure_in_body(problem, secrets=endpoint.secrets, quotes_nothing=True)
+        return ListedModels(_models(answer))
     if response.status in (_NOT_FOUND, _NOT_ALLOWED):
         return ListedModels({})
     lowered = {name.lower(): value for name, value in response.headers.items()}

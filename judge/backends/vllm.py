@@ -10,8 +10,9 @@ import json
 import time
 from typing import Any
 
-from judge.backends.chat import completion, request
-from judge.backends.failures import failure, no_reply
+from judge.backends.chat import completion, parse_json, request
+from judge.backends.error_body import error_in
+from judge.backends.failures import failure, failure_in_body, no_reply
 from judge.backends.http import ACCEPT_ENCODING, REPLY_BYTES, Endpoint, bounded, no_answer
 from judge.backends.stated_cost import cost_in_headers
 from judge.domain.errors import JudgeUnusable
@@ -81,8 +82,11 @@ class Vllm:
     async def weights(self) -> str:
         """Return the root that the server reports for the model. Raises JudgeUnusable if it does not serve it."""
         content, _ = await self._request("GET", "/models", None, None)
+        answer = parse_json(content)
+        if (error := error_in(answer)) is not None:
+            raise failure_in_body(error, secrets=self._secrets, quotes_nothing=True)
         try:
-            served = {entry["id"]: entry for entry in json.loads(content)["data"]}
+            served = {entry["id"]: entry for entry in answer["data"]}
         except (ValueError, LookupError, TypeError):
             raise no_reply("the endpoint's answer is not a list of models") from None
         if self._model not in served:

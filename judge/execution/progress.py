@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from datetime import UTC, datetime
 
 from judge.domain.errors import NO_ANSWER, JudgeUnusable
@@ -165,9 +166,11 @@ def explain_rest(judge: JudgeAtWork, seconds: float, clock: Clock) -> str:
     if judge.account.resting_until < until - 1:
         return f"the account of {_judge_at(judge)} is at its configured rate limit; the run continues by itself"
     words = f": {judge.account.throttle}" if judge.account.throttle else ""
+    end = judge.account.gives_up_at
+    fails = f"; if no call is answered until {_time_of(end, clock)}, what is not judged fails" if end < math.inf else ""
     return (
         f"{_judge_at(judge)} allows no more calls until {_time_of(judge.account.resting_until, clock)}{words}. "
-        "The run continues by itself then"
+        f"The run continues by itself then{fails}"
     )
 
 

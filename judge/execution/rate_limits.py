@@ -137,8 +137,12 @@ class Account:
     @property
     def exhausted(self) -> bool:
         """Whether the provider has been down, or has throttled all calls, for so long that calls fail for good."""
-        since = self._throttled_since
-        return self._circuit.exhausted or (since is not None and self._clock.monotonic() - since > THROTTLE_PATIENCE)
+        return self._circuit.exhausted or self._clock.monotonic() > self.gives_up_at
+
+    @property
+    def gives_up_at(self) -> float:
+        """When, on the monotonic clock, throttled calls begin to fail for good; infinity while calls are answered."""
+        return math.inf if self._throttled_since is None else self._throttled_since + THROTTLE_PATIENCE
 
     @property
     def outage(self) -> Outage | None:

@@ -71,8 +71,8 @@ _ROLE = re.compile(r"^(?:assistant|response|model)\s*(?=[ab]$)")
 _NEGATED = re.compile(
     r"(?:\b(?:not|cannot|never|nor|neither|avoid|except|without|instead of|rather than|other than|anything but"
     r"|(?:refus|declin)\w+ to)|n['\u2019]t)[*_]*"
-    r"(?:[ \t]+(?:to[ \t]+)?(?:be|answer|repl[yi]|respond|say|writ|output|print|return|choos|pick|select|giv|prefer|vote"
-    r"|go|declar|conclud)(?:e|ing)?(?:[ \t]+(?:with|for))?(?::\s*)?)?"
+    r"(?:[ \t]+(?:to[ \t]+)?(?:be|answer|repl[yi]|respond|say|writ|output|print|return|choos|pick|select|giv|prefer"
+    r"|vote|go|declar|conclud)(?:e|ing)?(?:[ \t]+(?:with|for))?(?::\s*)?)?"
     r"(?:[ \t]+(?:an?|the))?[ \t*_]*\Z",
     re.IGNORECASE,
 )

@@ -12,6 +12,7 @@ from aiohttp import web
 
 import judge
 from judge.backends import usage
+from judge.backends.delays import LONGEST_DELAY
 from judge.backends.error_body import __doc__ as error_shapes
 from judge.backends.finish import WORDS
 from judge.backends.http import REPLY_BYTES
@@ -120,6 +121,100 @@ async def test_further_shapes_of_errors_are_read(vendor: str, shape: str, status
     """Both as the body of a status and as that of a 200."""
     with pytest.raises(JudgeUnusable, match=SENTENCE):
         await reply_to(vendor, SHAPES[shape], status=status)
+
+
+MARKED: Mapping[str, tuple[object, type[CallFailed], str]] = {
+    "success": ({"success": False, "message": "insufficient credit"}, JudgeUnusable, "insufficient credit"),
+    "ok": ({"ok": False, "description": "Your quota is used up"}, JudgeUnusable, "Your quota is used up"),
+    "status": ({"status": "error", "reason": "account balance too low"}, JudgeUnusable, "account balance too low"),
+    "code and msg": ({"code": 1113, "msg": "您的账户已欠费"}, JudgeUnusable, "欠费"),
+    "code and msg of a limit": ({"code": 1302, "msg": "请求过于频繁", "data": None}, TransportFailed, "频繁"),
+    "detail": ({"detail": "Payment is overdue"}, JudgeUnusable, "Payment is overdue"),
+    "errors": ({"errors": [{"message": "Unauthorized"}]}, JudgeUnusable, "Unauthorized"),
+    "a text": ({"error": "too many requests"}, TransportFailed, "too many requests"),
+    "a flag": ({"error": True, "message": "no such model: m"}, JudgeUnusable, "no such model"),
+    "inside data": ({"success": "false", "data": {"message": "out of credits"}}, JudgeUnusable, "out of credits"),
+    "in unknown words": ({"success": False, "message": "the load balancer is asleep"}, TransportFailed, "asleep"),
+    "without words": ({"success": False}, TransportFailed, "with an error"),
+}
+
+
+BARE = frozenset({"code and msg", "code and msg of a limit", "detail"})
+"""Shapes that are an error only without a reply beside them."""
+
+
+@pytest.mark.parametrize(
+    ("shape", "beside"),
+    [(shape, beside) for shape in MARKED for beside in (False, True) if not (beside and shape in BARE)],
+)
+async def test_an_error_in_a_200_is_read_by_its_words(vendor: str, shape: str, *, beside: bool) -> None:
+    """It has the kind of a status that says the same, and the message says that the status was 200."""
+    body, kind, words = MARKED[shape]
+    with pytest.raises(CallFailed, match=words) as caught:
+        await reply_to(vendor, {**(body_of(vendor, "[[A]]") if beside else {}), **body})  # type: ignore[dict-item]
+
+    assert type(caught.value) is kind
+    assert caught.value.message.startswith("the endpoint answered HTTP 200 with an error")
+    assert "500" not in caught.value.message
+
+
+@pytest.mark.parametrize("top", [{"code": 0, "msg": "ok"}, {"success": True, "message": "done"}, {"errors": []}])
+async def test_what_says_that_nothing_failed_is_no_error(vendor: str, top: Mapping[str, object]) -> None:
+    """Gateways add their own fields to a reply."""
+    assert (await reply_to(vendor, body_of(vendor, "[[A]]", **top))).raw == "[[A]]"
+
+
+DAY = LONGEST_DELAY
+NOW = "Mon, 30 Nov 2026 12:00:00 GMT"
+DELAYS: Mapping[str, tuple[Mapping[str, str], float | None]] = {
+    "seconds": ({"retry-after": "90"}, 90),
+    "decades": ({"retry-after": "1e9"}, DAY),
+    "for ever": ({"retry-after": "inf"}, DAY),
+    "negative": ({"retry-after": "-5"}, None),
+    "no number": ({"retry-after": "nan"}, None),
+    "milliseconds": ({"retry-after-ms": "1e15"}, DAY),
+    "a date": ({"retry-after": "Mon, 30 Nov 2026 12:01:00 GMT"}, 60),
+    "a past date": ({"retry-after": "Mon, 30 Nov 2020 12:01:00 GMT"}, None),
+    "a far date": ({"retry-after": "Mon, 30 Nov 2099 12:01:00 GMT"}, DAY),
+    "no date": ({"retry-after": "Mon, 99 Nov 9999999 12:01:00 GMT"}, None),
+    "OpenAI": ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "6m0s"}, 360),
+    "OpenAI, of a limit that remains": (
+        {"x-ratelimit-remaining-tokens": "9", "x-ratelimit-reset-tokens": "6m0s"},
+        None,
+    ),
+    "Anthropic": ({"anthropic-ratelimit-requests-reset": "2026-11-30T12:00:30Z"}, 30),
+    "Anthropic, far": ({"anthropic-ratelimit-tokens-reset": "2058-11-30T12:00:30Z"}, DAY),
+    "Anthropic, past": ({"anthropic-ratelimit-tokens-reset": "2001-11-30T12:00:30+00:00"}, None),
+    "OpenRouter": ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1796040060000"}, 60),
+    "since 1970": ({"x-ratelimit-reset": "1796040060"}, 60),
+    "a delay": ({"ratelimit-reset": "12"}, 12),
+    "nonsense": ({"ratelimit-reset": "soon", "x-ratelimit-reset": "nan"}, None),
+    "Retry-After comes first": ({"retry-after": "3", "ratelimit-reset": "12"}, 3),
+}
+
+
+@pytest.mark.parametrize("name", DELAYS)
+async def test_a_delay_is_a_day_at_most(vendor: str, name: str) -> None:
+    """A provider that names a year, a past date or no number does not stop a run for decades."""
+    headers, seconds = DELAYS[name]
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        await request.read()
+        return web.json_response({"error": {"message": "slow down"}}, status=429, headers={"Date": NOW, **headers})
+
+    async with answered(vendor, handler) as backend:
+        with pytest.raises(TransportFailed) as caught:
+            await backend.reply(prompt())
+
+    assert caught.value.retry_after == (None if seconds is None else pytest.approx(seconds))
+
+
+async def test_a_delay_in_words_is_a_day_at_most(vendor: str) -> None:
+    """Words are bounded like headers."""
+    with pytest.raises(TransportFailed) as caught:
+        await reply_to(vendor, {"error": {"message": "Please try again in 99999h"}}, status=429)
+
+    assert caught.value.retry_after == DAY
 
 
 TOO_LONG = (
