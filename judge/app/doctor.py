@@ -25,6 +25,7 @@ from judge.domain.money import usd
 from judge.domain.outcome import Preference
 from judge.domain.verdict import Shown
 from judge.execution.cost import call_cost, characters
+from judge.execution.reply_warnings import reply_warnings
 from judge.ports.clock import Clock
 from judge.prompts.parse import own_parser, parse
 from judge.prompts.render import render
@@ -211,6 +212,9 @@ async def _call(card: JudgeCard, judges: ConfiguredJudges, clock: Clock) -> tupl
     booked = call_cost(judge, usage, characters(EXAMPLE))
     cost = f", {'at most ' if booked.uncounted else ''}${usd(booked.micros)}" if card.price or booked.micros else ""
     took = f"{clock.monotonic() - started:.1f} s, {spent}{cost}"
+    warnings = [message for _, message in reply_warnings(definition.model, reply)]
+    if warnings:
+        return Level.WARNING, f"answered, but {'; '.join(warnings)} ({took})"
     if verdict.preference is None:
         return Level.WARNING, f"answered without a verdict that can be read ({took}): {verdict.reason[:100]}"
     if verdict.preference is Preference.TIE:

@@ -30,6 +30,7 @@ from judge.domain.judge import (
 from judge.domain.money import MICROS
 from judge.execution.judges import JudgeAtWork, Rule
 from judge.execution.rate_limits import Account
+from judge.execution.reply_warnings import WarnOnce
 from judge.execution.slots import MemoryLimit, Slots
 from judge.ports.backend import Backend, Serving
 from judge.ports.clock import Clock
@@ -70,6 +71,7 @@ class ConfiguredJudges:
         self._accounts: dict[str, Account] = {}
         self._limits = settings.accounts
         self._slots: dict[str, Slots] = {}
+        self._warn_once: dict[str, WarnOnce] = {}
         self._memory_limit, self._reply_limit = MemoryLimit(), MemoryLimit()
         self._weights: dict[str, tuple[str, float]] = {}
         """By judge: the weights that answer for it, and until when that answer is trusted."""
@@ -108,6 +110,7 @@ class ConfiguredJudges:
             slots=slots,
             memory_limit=self._memory_limit,
             reply_limit=self._reply_limit,
+            warn_once=self._warn_once.setdefault(definition.name, WarnOnce()),
         )
 
     def _own(

@@ -196,7 +196,7 @@ def _reply(message: Any, elapsed_ms: int, *, stated_micros: int = 0, **context: 
         raise broken(message.get("stop_reason"), None, usage, **context)
     model = message.get("model")
     return Reply(
-        raw=storable(text.text or text.refusal),
+        raw=storable(text.whole),
         status=STATUSES[finish],
         usage=usage,
         model=storable(model) if isinstance(model, str) else "",

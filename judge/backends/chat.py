@@ -64,7 +64,7 @@ def completion(
     answer = parse_json(content)
     if (error := error_in(answer)) is not None:
         raise failure_in_body(error, usage=usage_in(answer, elapsed_ms), **context)
-    choice = _choice(answer)
+    choice, further = _choice(answer)
     message = choice.get("message")
     text = read_text(message) if isinstance(message, Mapping) else ReplyText(str(choice.get("text") or ""))
     # A choice that has ended and has no message is a reply without a text, which was paid for.
@@ -76,11 +76,12 @@ def completion(
         raise broken(choice.get("finish_reason"), choice.get("error"), usage, **context)
     model = answer.get("model")
     return Reply(
-        raw=storable(text.refusal or text.text),
+        raw=storable(text.whole),
         status=STATUSES[finish],
         usage=usage,
         model=storable(model) if isinstance(model, str) else "",
         logprobs=_deciding(choice.get("logprobs"), choices) if choices else (),
+        further_choices=further,
     )
 
 
@@ -114,13 +115,23 @@ def broken(word: object, error: object, usage: Usage, **context: Any) -> CallFai
     return no_reply(f"{message}: {words}" if words else message, usage)
 
 
-def _choice(answer: object) -> Mapping[str, Any]:
-    """Return the first choice of a chat completion. Raises TransportFailed if there is none."""
+def _choice(answer: object) -> tuple[Mapping[str, Any], int]:
+    """Return the first choice of a chat completion, by the choices' index if they have one, and how many follow.
+
+    Raises TransportFailed if there is none.
+    """
     choices = answer.get("choices") if isinstance(answer, Mapping) else None
-    choice = choices[0] if isinstance(choices, Sequence) and choices else None
-    if not isinstance(choice, Mapping):
+    listed = [each for each in choices if isinstance(each, Mapping)] if isinstance(choices, Sequence) else []
+    if not listed:
         raise no_reply("the endpoint's answer is not a chat completion", usage_in(answer, 0))
-    return choice
+    first = min(range(len(listed)), key=lambda place: _index(listed[place], place))
+    return listed[first], len(listed) - 1
+
+
+def _index(choice: Mapping[str, Any], place: int) -> int:
+    """Return the index of a *choice*, or its *place* in the list if it has none."""
+    index = choice.get("index")
+    return index if isinstance(index, int) else place
 
 
 def _deciding(logprobs: object, choices: Sequence[str]) -> tuple[tuple[str, float], ...]:

@@ -6,7 +6,7 @@
 | null, missing, "" | "" |
 | a list of parts | the parts of type text or output_text (or without a type), joined |
 | a part of type thinking, reasoning, redacted_thinking; one marked as a thought | nothing |
-| a part of type refusal, or a field `refusal` next to the content | a refusal |
+| a part of type refusal, or a field `refusal` next to the content | a refusal, after the text if there is one |
 | an object that is no part | the object as JSON: the server has parsed the reply |
 """
 
@@ -24,6 +24,11 @@ class ReplyText(NamedTuple):
 
     text: str = ""
     refusal: str = ""
+
+    @property
+    def whole(self) -> str:
+        """Both texts, the refusal last; one if they are the same."""
+        return "\n\n".join(dict.fromkeys(part for part in self if part))
 
 
 def read_text(message: Mapping[str, Any]) -> ReplyText:

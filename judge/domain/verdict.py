@@ -140,6 +140,8 @@ class Reply(NamedTuple):
     model: str = ""
     logprobs: tuple[tuple[str, float], ...] = ()
     """The alternatives of the deciding token with their natural log probabilities, if the backend gives them."""
+    further_choices: int = 0
+    """How many choices the provider sent that nobody asked for. They are not kept, and neither is this number."""
 
 
 class ParsedVerdict(NamedTuple):

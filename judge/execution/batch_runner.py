@@ -303,6 +303,7 @@ class BatchRunner:
                 group.append(settled._replace(state=outcome.state, reason=outcome.message))
                 self._failures.count(outcome.state, outcome.message)
             else:
+                self._judge.warn_once.note(self._judge.definition.name, self._judge.definition.model, outcome)
                 checked = checked_reply(outcome, render_prompt(self._judge.definition, work, bare=True))
                 reply = with_cost(checked, cost, tries=1, seconds=0.0)
                 parsed_verdict = parse_reply(self._judge.definition, reply)

@@ -123,6 +123,7 @@ async def judge_comparison(
     except CallFailed as failure:
         state, reason = failure.state, failure.message
     else:
+        judge.warn_once.note(judge.definition.name, judge.definition.model, answer)
         cost = call_cost(judge, answer.usage, characters(work.shown))
         calls.note(cost)
         seconds = clock.monotonic() - started

@@ -9,6 +9,7 @@ from typing import Protocol, TypeAlias
 from judge.domain.judge import JudgeCard, JudgeDefinition, RenderedPrompt
 from judge.domain.verdict import Reply
 from judge.execution.rate_limits import Account
+from judge.execution.reply_warnings import WarnOnce
 from judge.execution.slots import MemoryLimit, Slots
 from judge.ports.backend import Backend
 
@@ -30,6 +31,8 @@ class JudgeAtWork:
     """The limit on large replies in flight."""
     rule: Rule | None = None
     """Computes the reply at once, for a judge that needs no provider."""
+    warn_once: WarnOnce = field(default_factory=WarnOnce)
+    """What was logged about the judge's replies in this process."""
 
     @property
     def definition(self) -> JudgeDefinition:

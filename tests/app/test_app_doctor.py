@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from judge.app.doctor import CheckResult, DoctorRequest, Level, examine
 from support.clocks import StillClock
+from support.loopback import serving
 from support.provider import KEY, Provider
 from support.provider_server import anthropic_url, serving_provider
 
@@ -97,6 +99,41 @@ async def test_a_call_without_a_verdict_is_a_warning(tmp_path: Path, monkeypatch
         results = await results_of(tmp_path, TOML.format(backend="openai", url=url), call=True)
 
     assert of(results, "call").level is Level.WARNING
+
+
+async def _another_model(request: web.Request) -> web.StreamResponse:
+    """Answer with a reply of another model and a choice too many, and with no list of models."""
+    await request.read()
+    if request.method == "GET":
+        return web.json_response({"success": False, "message": "insufficient credit"})
+    choices = [{"index": index, "message": {"content": "[[A]]"}} for index in (0, 1)]
+    return web.json_response({"model": "m-mini", "choices": choices})
+
+
+async def test_a_list_of_models_that_is_an_error_is_one(tmp_path: Path) -> None:
+    """A 200 may say that the account cannot be used, and no call follows."""
+    async with serving(_another_model) as url:
+        toml = TOML.format(backend="openai", url=url).replace('key_env = "DOCTOR_KEY"', "")
+        results = await results_of(tmp_path, toml, call=True)
+
+    assert of(results, "endpoint").level is Level.ERROR
+    assert "insufficient credit" in of(results, "endpoint").message
+    assert [result for result in results if result.check == "call"] == []
+
+
+async def test_a_call_that_another_model_answers_is_a_warning(tmp_path: Path) -> None:
+    """The endpoint may have replaced the model, so that its verdicts are those of another judge."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"data": [{"id": "m"}]}) if request.method == "GET" else await _another_model(request)
+
+    async with serving(handler) as url:
+        toml = TOML.format(backend="openai", url=url).replace('key_env = "DOCTOR_KEY"', "")
+        results = await results_of(tmp_path, toml, call=True)
+
+    assert of(results, "call").level is Level.WARNING
+    assert "asked for the model 'm', the endpoint answered with 'm-mini'" in of(results, "call").message
+    assert "2 choices" in of(results, "call").message
 
 
 async def test_a_refused_key_is_an_error_that_does_not_repeat_it(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -100,6 +100,40 @@ async def test_a_large_reply_waits_for_memory(vendor: str, n_characters: int, re
 
     assert reply.raw.endswith("[[A]]")
     assert asked == reserved
+
+
+def _choice_of(text: str, **fields: object) -> dict[str, object]:
+    return {"finish_reason": "stop", "message": {"role": "assistant", "content": text}, **fields}
+
+
+@pytest.mark.parametrize("vendor", ["openai", "vllm"])
+@pytest.mark.parametrize(
+    ("choices", "text"),
+    [
+        ([_choice_of("[[B]]", index=1), _choice_of("[[A]]", index=0)], "[[A]]"),
+        ([_choice_of("[[A]]"), _choice_of("[[B]]")], "[[A]]"),
+        ([_choice_of("[[A]]", index=0), _choice_of("[[B]]", index=0)], "[[A]]"),
+        ([None, _choice_of("[[B]]", index=2), _choice_of("[[A]]", index=1)], "[[A]]"),
+    ],
+)
+async def test_the_first_choice_is_that_with_the_lowest_index(
+    vendor: str, choices: Sequence[Mapping[str, object] | None], text: str
+) -> None:
+    """Its place in the list counts only without an index, and the choices that nobody asked for are counted."""
+    reply = await reply_to(vendor, {**body_of(vendor, ""), "choices": choices})
+
+    assert (reply.raw, reply.further_choices) == (text, 1)
+
+
+async def test_a_refusal_beside_a_text_keeps_both(vendor: str) -> None:
+    """The reply is a refusal, and its whole text is stored."""
+    body = body_of(vendor, "A is better. [[A]]")
+    holder = body if vendor == "anthropic" else body["choices"][0]["message"]
+    holder["refusal"] = "I cannot judge this."
+
+    reply = await reply_to(vendor, body)
+
+    assert (reply.status, reply.raw) == (VerdictStatus.REFUSED, "A is better. [[A]]\n\nI cannot judge this.")
 
 
 SENTENCE = "Insufficient credits to make this request"
