@@ -15,6 +15,7 @@ from judge.execution.judges import JudgeAtWork
 from judge.execution.missing_verdicts import FIRST_REPLIES, FirstReplies
 from judge.log.events import logger
 from judge.ports.clock import Clock
+from judge.ports.records import Setback, Settled
 from judge.ports.store import RunStore
 
 FEWEST_FAILED = 10
@@ -83,6 +84,10 @@ class Failures:
         """Why the last presentation without a verdict has none."""
         self.answered = False
         """Whether the judge has answered a call of the run."""
+        self.in_flight = 0
+        """Calls that are being made or about to be, in all shards."""
+        self.mixed = False
+        """Whether a call ended in another way than by being slower than the deadline."""
         self._denials = 0
         self._slow: set[CallKey] = set()
         """The presentations whose calls were slower than the deadline."""
@@ -93,9 +98,23 @@ class Failures:
         """Note that the judge answered a call."""
         self.answered, self._denials = True, 0
 
-    def note_slow(self, key: CallKey) -> None:
-        """Note that the call for the presentation *key* was slower than the judge's deadline."""
-        self._slow.add(key)
+    def note_end(self, key: CallKey, settled: Settled) -> None:
+        """Note how the call for the presentation *key* was *settled*: slower than the judge's deadline, or not."""
+        if settled.setback is Setback.SLOW:
+            self._slow.add(key)
+        else:
+            self.mixed = True
+
+    def was_slow(self, key: CallKey) -> bool:
+        """Whether a call for the presentation *key* was slower than the judge's deadline."""
+        return key in self._slow
+
+    @property
+    def first_calls_left(self) -> int | None:
+        """How many calls may start, beside those in flight, while all so far were slow; None if any number may."""
+        if not self._slow or self.mixed or self.answered:
+            return None
+        return max(0, self._first_slow - len(self._slow) - self.in_flight)
 
     @property
     def all_slow(self) -> bool:

@@ -104,6 +104,8 @@ class ShardRunner:
                     refused = self._failures.stop
                 elif not todo:
                     await self._wait_for_calls(todo, asyncio.FIRST_COMPLETED)
+                elif self._first_calls_left(todo) == 0:
+                    refused = await self._wait_for_first_calls(todo)
                 elif self._over_budget is not None:
                     await self._wait_for_budget(todo, self._over_budget)
                 elif (wait := self._seconds_to_wait()) > 0:
@@ -120,6 +122,31 @@ class ShardRunner:
     def _seconds_to_wait(self) -> float:
         """Seconds until the account may be called again."""
         return max(self._judge.account.wait(), self._limited_until - self._clock.monotonic())
+
+    def _first_calls_left(self, todo: deque[Work]) -> int | None:
+        """How many calls may start while all calls so far were slower than the deadline; None if any number may.
+
+        A slow presentation is not called again before the others have been: it comes last in *todo* from then on.
+        """
+        left = self._failures.first_calls_left
+        if left is None:
+            return None
+        todo_again = [work for work in todo if self._failures.was_slow(work.key)]
+        fresh = [work for work in todo if not self._failures.was_slow(work.key)]
+        todo.clear()
+        todo.extend((*fresh, *todo_again))
+        return min(left, len(fresh))
+
+    async def _wait_for_first_calls(self, todo: deque[Work]) -> StopReason | None:
+        """Wait for the first calls, of which none may start now. Returns why not to continue if all were slow."""
+        if self._in_flight:
+            await self._wait_for_calls(todo, asyncio.FIRST_COMPLETED)
+            return None
+        if self._failures.in_flight:
+            # Another shard of the judge is making them.
+            await self._clock.sleep(SHORT)
+            return await self._store.refusal(self._run, self._fence)
+        return StopReason.TOO_SLOW
 
     async def _pause(self, todo: deque[Work], wait: float) -> StopReason | None:
         """Wait *wait* seconds, at most one, or until a call ends. Returns why not to continue, if the run says so."""
@@ -162,20 +189,23 @@ class ShardRunner:
         except BaseException:
             slots.give_back(taken, self._run, self._tenant)
             raise
-        if self._stopping or self._failures.stop or self._seconds_to_wait() > 0:
+        first_calls = self._first_calls_left(todo)
+        if self._stopping or self._failures.stop or first_calls == 0 or self._seconds_to_wait() > 0:
             # This has changed while other calls held the slots.
             slots.give_back(taken, self._run, self._tenant)
             return StopReason.STOPPED if self._stopping else None
         tokens = likely_tokens(self._judge, todo[0].shown)
-        leased = account.lease(taken, tokens)
+        leased = account.lease(taken if first_calls is None else min(taken, first_calls), tokens)
         slots.give_back(taken - leased, self._run, self._tenant)
         requested = [todo.popleft() for _ in range(leased)]
         started = 0
+        self._failures.in_flight += leased
         try:
             requested_at, settlements = self._clock.monotonic(), self._settlements.number
             permit = await self._store.permit(self._tenant, self._request(requested))
             started = self._start(requested, permit, requested_at, todo)
         finally:
+            self._failures.in_flight -= leased - started
             slots.give_back(leased - started, self._run, self._tenant)
             account.give_back(leased - started, (leased - started) * tokens)
         self._limited_until = self._clock.monotonic() + permit.wait
@@ -236,6 +266,7 @@ class ShardRunner:
                     await asyncio.sleep(0)
             await self._committer.commit(*group)
         finally:
+            self._failures.in_flight -= len(granted)
             self._judge.slots.give(len(granted))
         for settled in group:
             self._failures.count(settled.state, settled.reason)
@@ -257,8 +288,7 @@ class ShardRunner:
                     settled = await judge_comparison(
                         self._judge, work, attempt, self._clock, reserve=partial(self._store.reserve_again, attempt)
                     )
-                    if settled.setback is Setback.SLOW:
-                        self._failures.note_slow(work.key)
+                    self._failures.note_end(work.key, settled)
                     if settled.state is ItemState.TRANSPORT_ERROR and self._calls_again(work, settled.setback):
                         settled, again = settled._replace(state=None), (work,)
             finally:
@@ -282,6 +312,7 @@ class ShardRunner:
                 raise
         finally:
             large.give_back()
+            self._failures.in_flight -= 1
             self._judge.slots.give(1)
         if settled.reply is not None:
             self._failures.note_answer()

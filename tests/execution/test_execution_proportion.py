@@ -39,11 +39,13 @@ DEADLINE = 0.05
 pytestmark = pytest.mark.usefixtures("quick_retries")
 
 
-async def ended_run(backend: Scripted, pairing: Pairing, clock: StillClock, limits: Limits) -> tuple[Run, list[str]]:
-    """Execute a run with one slot. Returns it, and why its presentations without a verdict have none."""
+async def ended_run(
+    backend: Scripted, pairing: Pairing, clock: StillClock, limits: Limits, *, ramp: bool = False
+) -> tuple[Run, list[str]]:
+    """Execute a run. Returns it, and why its presentations without a verdict have none."""
     known = OneJudge(backend)
     known.card = replace(known.card, limits=limits)
-    known.judge = replace(at_work(known.card, backend, clock), slots=Slots(limits.concurrency))
+    known.judge = replace(at_work(known.card, backend, clock), slots=Slots(limits.concurrency, ramp=ramp))
     store = SqlStore.open("sqlite://", clock=SystemClock())
     engine = LocalEngine(store, known, clock)
     service = EngineService(store=store, backend=backend, engine=engine, judges=known)
@@ -67,6 +69,26 @@ async def test_a_run_stops_if_its_first_calls_are_all_slower_than_the_deadline(p
     assert (ended.state, ended.reason) == (RunState.FAILED, "TOO_SLOW")
     assert "slower than deadline_seconds = 0.05" in ended.message
     assert backend.calls == calls
+
+
+@pytest.mark.parametrize(("concurrency", "ramp"), [(8, True), (64, True), (4, False), (1, False)])
+@pytest.mark.parametrize(("prompts", "calls"), [(2, FIRST_SLOW), (1, 6)])
+async def test_no_slow_presentation_is_called_twice_before_the_run_stops(
+    prompts: int, calls: int, concurrency: int, *, ramp: bool
+) -> None:
+    """Of twelve presentations, ten are paid for, however many calls may be in flight."""
+    backend = Scripted([], gate=asyncio.Event())
+
+    ended, _ = await ended_run(
+        backend,
+        Pairing(prompts=prompts),
+        QuickClock(),
+        Limits(deadline_seconds=DEADLINE, concurrency=concurrency),
+        ramp=ramp,
+    )
+
+    assert (ended.counts.planned, ended.state, ended.reason) == (6 * prompts, RunState.FAILED, "TOO_SLOW")
+    assert (backend.calls, ended.counts.calls) == (calls, calls)
 
 
 async def test_calls_that_are_slow_after_an_answer_fail_one_by_one() -> None:
