@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 
 _FILE: Final = Path(__file__).with_name("retired_models.toml")
-_SNAPSHOT: Final = re.compile(r"-(?:\d{4}-\d\d-\d\d|\d{4}|\d{8})$", re.ASCII)
-"""The date at the end of a snapshot's name: gpt-4o-2024-08-06, gpt-4-0613."""
+_SNAPSHOT: Final = re.compile(r"-(?:\d{4}-\d\d-\d\d|\d{4}|\d{8}|latest)$", re.ASCII)
+"""The end of a snapshot's name: gpt-4o-2024-08-06, gpt-4-0613, claude-3-opus-20240229, claude-3-opus-latest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,8 @@ def retirement(model: str, vendor: str = "openai") -> Retirement | None:
 
     >>> retirement("openai/gpt-4-0613", "").day.isoformat()
     '2026-10-23'
+    >>> retirement("claude-3-opus-20240229", "anthropic").day.isoformat()
+    '2026-01-05'
     >>> retirement("gpt-6.2-sol") is None
     True
     """

@@ -180,7 +180,11 @@ def _explain_missing(shown: Run, position: int) -> None:
     if position > last:
         click.echo(f"judge: {shown.name} has positions 0 to {last:,}, not {position:,}", err=True)
     else:
-        click.echo(f"judge: position {position:,} of {shown.name} has not been judged yet", err=True)
+        n_calls = shown.counts.calls
+        calls = f"; the run has made {n_calls:,} call{'s' * (n_calls > 1)}" if n_calls else ""
+        message = f". {sentence(shown.state_message)}" if shown.state_message else ""
+        text = f"position {position:,} of {shown.name} ({state_word(shown)}) has no verdict yet{calls}{message}"
+        click.echo(f"judge: {text}", err=True)
 
 
 def _print_run(shown: Run, *, executed: bool) -> None:

@@ -324,6 +324,12 @@ class RunCounts:
         """Presentations that have neither."""
         return self.planned - self.settled
 
+    @property
+    def left_out(self) -> int:
+        """Settled presentations whose calls, if any, got no answer before a budget or a cancel ended the run."""
+        states = (ItemState.BUDGET_STOPPED, ItemState.CANCELLED)
+        return sum(self.by_status.get(state.name.lower(), 0) for state in states)
+
 
 @dataclass(frozen=True, slots=True)
 class Spent:

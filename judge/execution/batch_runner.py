@@ -46,6 +46,8 @@ STEP = 1.0
 """Seconds between two checks whether the run continues."""
 RETENTION = 30 * 86400.0
 """Seconds for which a batch's permits are valid: as long as providers keep results."""
+UNFINISHED = "its batches ended without a result for it"
+"""Why an item has no verdict if the provider does not say."""
 GROUP = 500
 """Results that commit together."""
 log = logger("batches")
@@ -89,6 +91,8 @@ class BatchRunner:
         self._stopping = False
         self._patient = True
         self._fence, self._failures = fence, failures
+        self._last_words: dict[CallKey, str] = {}
+        """Why the last batch did not finish an item, in the provider's words."""
 
     def stop(self, *, patient: bool = True) -> None:
         """Submit nothing more and stop waiting. A batch at the provider is found again later."""
@@ -123,9 +127,16 @@ class BatchRunner:
 
     async def _fail(self, todo: list[Work]) -> StopReason | None:
         """Settle *todo* as failed, after it got no answer in ROUNDS rounds."""
-        await self._commit([Settled(work.key, work.item, state=ItemState.TRANSPORT_ERROR) for work in todo])
-        for _ in todo:
-            self._failures.count(ItemState.TRANSPORT_ERROR)
+        state = ItemState.TRANSPORT_ERROR
+        reasons = [self._last_words.get(work.key, UNFINISHED) for work in todo]
+        await self._commit(
+            [
+                Settled(work.key, work.item, state=state, reason=reason)
+                for work, reason in zip(todo, reasons, strict=True)
+            ]
+        )
+        for reason in reasons:
+            self._failures.count(state, reason)
         return StopReason.TOO_MANY_FAILED if self._failures.too_many else None
 
     async def _run_batch(self, todo: list[Work]) -> tuple[list[Work], list[Work], StopReason | None]:
@@ -266,6 +277,7 @@ class BatchRunner:
                 continue
             if isinstance(outcome, TransportFailed):
                 unfinished[name] = works
+                self._last_words.update((work.key, outcome.message) for work in works)
                 group += self._book(works[0], outcome, attempts)
                 continue
             if isinstance(outcome, JudgeUnusable):

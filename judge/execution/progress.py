@@ -150,7 +150,10 @@ class Failures:
 
 
 def explain_stop(reason: StopReason, judge: JudgeAtWork, failures: Failures) -> str:
-    """Say which judge was stopped; if too much of it failed, with the words of the last failure."""
+    """Say which judge was stopped; if too much of it failed, with the words of the last failure.
+
+    For BUDGET_STOPPED it is these words alone, since the budget is the run's.
+    """
     name = f"judge {judge.definition.name!r}"
     if reason is StopReason.TOO_SLOW:
         seconds = f"{judge.card.limits.deadline_seconds:g}"
@@ -163,6 +166,8 @@ def explain_stop(reason: StopReason, judge: JudgeAtWork, failures: Failures) -> 
             f"{name} was stopped: none of its first {FIRST_REPLIES} replies holds a verdict. "
             f"The last one: {failures.first_replies.last!r}"
         )
+    if reason is StopReason.BUDGET_STOPPED:
+        return failures.last_reason
     if reason is not StopReason.TOO_MANY_FAILED:
         return name
     last = f". The last one: {failures.last_reason}" if failures.last_reason else ""

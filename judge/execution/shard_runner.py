@@ -23,6 +23,7 @@ from judge.execution.judge_call import Work, judge_comparison, settle_by_rule, s
 from judge.execution.judges import JudgeAtWork, Rule
 from judge.execution.progress import Failures, Settlements, Waits, explain_outage, explain_rest
 from judge.execution.slots import LargeReply
+from judge.execution.stops import LEFT_OUT, Unanswered
 from judge.ports.clock import Clock
 from judge.ports.records import Fence, Permit, PermitRequest, Setback, Settled
 from judge.ports.reply_memory import limit_replies
@@ -75,6 +76,8 @@ class ShardRunner:
         self._limited_until = -math.inf
         """Until when the rate limit that processes share allows no more calls."""
         self._rounds: Counter[CallKey] = Counter()
+        self._unanswered: dict[CallKey, Unanswered] = {}
+        """What is known of the presentations whose calls got no answer so far."""
         self._over_budget: int | None = None
         """The number of settlements after which the budget may allow more calls; None if it may at any time."""
         self._width = WIDEST
@@ -95,6 +98,13 @@ class ShardRunner:
             JudgeUnusable: No call of this judge can succeed.
         """
         todo = deque(work)
+        refused = await self._judge_all(todo)
+        if refused in LEFT_OUT:
+            await self._leave_out(todo, LEFT_OUT[refused])
+        return refused
+
+    async def _judge_all(self, todo: deque[Work]) -> StopReason | None:
+        """Judge *todo*, and leave there what was not. Returns what `run` returns."""
         refused: StopReason | None = None
         try:
             while (todo or self._in_flight) and not refused:
@@ -118,6 +128,16 @@ class ShardRunner:
             while self._in_flight:
                 await self._wait_for_calls(todo, asyncio.ALL_COMPLETED)
         return refused
+
+    async def _leave_out(self, todo: Sequence[Work], state: ItemState) -> None:
+        """Settle what was called without an answer, so that the run says how often, and why the last call failed."""
+        group = [
+            Settled(work.key, work.item, state=state, reason=self._unanswered[work.key].reason)
+            for work in todo
+            if work.key in self._unanswered
+        ]
+        if group:
+            await self._committer.commit(*group)
 
     def _seconds_to_wait(self) -> float:
         """Seconds until the account may be called again."""
@@ -318,8 +338,12 @@ class ShardRunner:
             self._failures.note_answer()
             self._failures.first_replies.note(settled.reply, settled.parsed_verdict)
         self._failures.count(settled.state, settled.reason)
+        if again and settled.reason:
+            before = self._unanswered.get(work.key, Unanswered())
+            self._unanswered[work.key] = Unanswered(before.calls + settled.calls, settled.reason)
         if not again:
             self._rounds.pop(work.key, None)
+            self._unanswered.pop(work.key, None)
         return again
 
     def _calls_again(self, work: Work, setback: Setback | None) -> bool:

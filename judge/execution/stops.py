@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TypedDict
 
 from judge.domain.judge import JudgeDefinition
@@ -12,8 +13,31 @@ from judge.domain.outcome import ItemState
 from judge.domain.run import Run, StopReason
 from judge.execution.missing_verdicts import NOTHING_MISSING, Missing
 
+LEFT_OUT: Mapping[StopReason | None, ItemState] = MappingProxyType(
+    {
+        StopReason.BUDGET_STOPPED: ItemState.BUDGET_STOPPED,
+        StopReason.CANCELLED: ItemState.CANCELLED,
+        StopReason.TOO_MANY_FAILED: ItemState.TRANSPORT_ERROR,
+        StopReason.TOO_SLOW: ItemState.TRANSPORT_ERROR,
+        StopReason.NO_VERDICTS: ItemState.TRANSPORT_ERROR,
+    }
+)
+"""The state of presentations whose calls got no answer, if the run ends for a reason before they are called again."""
 NAMED = 5
 """Quarantined shards that a run's message names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """How many *calls* for a presentation got no answer, and the *words* of the last failure."""
+
+    calls: int = 0
+    words: str = ""
+
+    @property
+    def reason(self) -> str:
+        """Why the presentation has no verdict."""
+        return f"{self.calls:,} call{'s' * (self.calls != 1)} without an answer; the last one: {self.words}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +68,9 @@ def incomplete(run: Run, stops: Sequence[Stop], tries: int, missing: Missing = N
     it was judged.
     """
     if any(stop.reason is StopReason.BUDGET_STOPPED for stop in stops):
-        message = "; ".join(filter(None, (_spent(run), _advice(run), missing.message if missing.too_much else "")))
+        words = next((stop.message for stop in reversed(stops) if stop.reason is StopReason.BUDGET_STOPPED), "")
+        parts = (_spent(run), _advice(run, words), missing.message if missing.too_much else "")
+        message = "; ".join(filter(None, parts))
         return {"reason": StopReason.BUDGET_STOPPED, "message": message, "never_started": ItemState.BUDGET_STOPPED}
     left_out = [stop.message for stop in stops if stop.reason is StopReason.QUARANTINED]
     if left_out:
@@ -62,22 +88,26 @@ def explain_settled(run: Run) -> str:
     return f"{_spent(run)}; resume the run, with a larger budget if that leaves too little"
 
 
-def _advice(run: Run) -> str:
-    """What to do about a budget that is used up, as the end of a sentence."""
+def _advice(run: Run, words: str) -> str:
+    """What to do about a budget that is used up, as the end of a sentence. *words* say why the last call failed."""
     if not run.counts.calls:
         return "one call can cost more than the whole budget, so none was made: resume the run with a larger budget"
-    if not run.counts.settled:
-        return "no call was answered, so try `judge doctor --call` before you resume the run with a larger budget"
+    if run.counts.settled == run.counts.left_out:
+        last = f" (the last one: {words})" if words else ""
+        return (
+            f"no call was answered{last}, so try `judge doctor --call` before you resume the run with a larger budget"
+        )
     return "resume the run with a larger budget"
 
 
 def _spent(run: Run) -> str:
     """How far a run got within its budget, as part of a sentence."""
     budget, counts = run.spec.budget, run.counts
+    judged = counts.settled - counts.left_out
     parts, stopped = [], "stopped at"
     if budget.cost_micros:
         stopped = "stopped after at most" if any(judge.uncounted for judge in run.spent) else stopped
         parts.append(f"${usd(run.cost_micros)} of ${usd(budget.cost_micros)}")
     if budget.calls:
         parts.append(f"{counts.calls:,} of {budget.calls:,} calls")
-    return f"{stopped} {' and '.join(parts)} with {counts.settled:,} of {counts.planned:,} presentations judged"
+    return f"{stopped} {' and '.join(parts)} with {judged:,} of {counts.planned:,} presentations judged"

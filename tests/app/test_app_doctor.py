@@ -171,12 +171,18 @@ async def test_a_missing_key_and_a_dead_endpoint_are_errors(tmp_path: Path) -> N
         ("gpt-5", NOV_30, "will be shut down on 2026-12-11"),
         ("gpt-5-2025-08-07", DEC_12, "was shut down on 2026-12-11"),
         ("gpt-6.2-sol", NOV_30, ""),
+        ("anthropic/claude-2.1", NOV_30, "was shut down on 2025-07-21"),
+        ("claude-3-5-sonnet-20241022", NOV_30, "was shut down on 2025-10-28"),
+        ("claude-3-opus-latest", NOV_30, "was shut down on 2026-01-05"),
+        ("claude-opus-4-1-20250805", NOV_30, "was shut down on 2026-08-05"),
+        ("claude-opus-4-7", NOV_30, ""),
         ("gpt-5.5", NOV_30, ""),
     ],
 )
 async def test_a_retired_model_is_a_warning_by_date(model: str, now: float, phrase: str, tmp_path: Path) -> None:
     """The list ships with the release and says from which day it is."""
-    toml = f"[judges.j]\nbackend = 'openai'\nmodel = '{model}'\nkey_env = 'NOT_SET'\n"
+    backend = "anthropic" if model.startswith("claude") else "openai"
+    toml = f"[judges.j]\nbackend = '{backend}'\nmodel = '{model}'\nkey_env = 'NOT_SET'\n"
 
     warnings = [result for result in await results_of(tmp_path, toml, now=now) if result.check == "model"]
 

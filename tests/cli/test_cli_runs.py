@@ -201,3 +201,15 @@ def test_metadata_that_cannot_be_stored_are_refused(judge: Commands) -> None:
 
     assert "'a b'" in sentence_of(refused)
     assert judge.rows("runs") == []
+
+
+def test_a_position_without_a_verdict_says_how_far_the_run_is(judge: Commands) -> None:
+    """It names the state of the run, the calls that it made, and what it says about itself."""
+    name = begin_run(judge, "--budget-calls", "1")
+
+    shown = judge("show", name.removeprefix("runs/"), "20")
+
+    assert shown.return_value == 1
+    assert f"position 20 of {name} (done) has no verdict yet; the run has made 1 call. Stopped at 1 of 1 calls" in (
+        " ".join(shown.stderr.split())
+    )
