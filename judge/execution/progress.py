@@ -87,7 +87,7 @@ class Failures:
         self.in_flight = 0
         """Calls that are being made or about to be, in all shards."""
         self.mixed = False
-        """Whether a call ended in another way than by being slower than the deadline."""
+        """Whether a call ended in another way than by being slower than the deadline, or its answer was stored."""
         self._denials = 0
         self._slow: set[CallKey] = set()
         """The presentations whose calls were slower than the deadline."""
@@ -111,8 +111,8 @@ class Failures:
 
     @property
     def first_calls_left(self) -> int | None:
-        """How many calls may start, beside those in flight, while all so far were slow; None if any number may."""
-        if not self._slow or self.mixed or self.answered:
+        """How many calls may start, besides those in flight, until one has ended in time; None if any number may."""
+        if self.mixed or self.answered:
             return None
         return max(0, self._first_slow - len(self._slow) - self.in_flight)
 

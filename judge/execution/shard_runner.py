@@ -34,7 +34,7 @@ LEASE = 10.0
 SHORT = 0.5
 """Seconds of waiting after which the run's state is not checked: the next permit does that."""
 BUDGET_WAIT = 0.1
-"""Seconds between two permits while a budget allows no call and only other processes may have calls in flight."""
+"""Seconds between two checks while only calls of other shards or processes, if any, can allow the next one."""
 LONG = 10.0
 """Seconds of waiting for an account that are worth reporting."""
 BUSY_WAIT = 0.05
@@ -144,12 +144,12 @@ class ShardRunner:
         return max(self._judge.account.wait(), self._limited_until - self._clock.monotonic())
 
     def _first_calls_left(self, todo: deque[Work]) -> int | None:
-        """How many calls may start while all calls so far were slower than the deadline; None if any number may.
+        """How many calls may start until one has ended within the deadline; None if any number may.
 
         A slow presentation is not called again before the others have been: it comes last in *todo* from then on.
         """
         left = self._failures.first_calls_left
-        if left is None:
+        if left is None or self._judge.rule is not None:
             return None
         todo_again = [work for work in todo if self._failures.was_slow(work.key)]
         fresh = [work for work in todo if not self._failures.was_slow(work.key)]
@@ -164,7 +164,7 @@ class ShardRunner:
             return None
         if self._failures.in_flight:
             # Another shard of the judge is making them.
-            await self._clock.sleep(SHORT)
+            await self._clock.sleep(BUDGET_WAIT)
             return await self._store.refusal(self._run, self._fence)
         return StopReason.TOO_SLOW
 
@@ -361,6 +361,7 @@ class ShardRunner:
             if work.key in permit.answered
         ]
         if group:
+            self._failures.mixed = True
             await self._store.commit(self._tenant, self._run, group)
 
     async def _wait_for_calls(self, todo: deque[Work], until: str) -> None:
