@@ -53,7 +53,7 @@ def delay_in_headers(headers: Mapping[str, str]) -> float | None:
             seconds = float(headers.get(name, "")) / per_second
         except ValueError:
             continue
-        if seconds >= 0:
+        if 0 <= seconds < math.inf:
             return min(seconds, LONGEST_DELAY)
     return _until(_http_date(headers.get("retry-after", "")), headers)
 
@@ -104,7 +104,7 @@ def _delay(number: float, headers: Mapping[str, str]) -> float | None:
     """Return the delay that a *number* is, or the one until the time that it is."""
     if number >= _TIME_SECONDS:
         return _until(number / 1000 if number >= _TIME_MILLISECONDS else number, headers)
-    return min(number, LONGEST_DELAY) if number >= 0 else None
+    return min(number, LONGEST_DELAY) if 0 <= number < math.inf else None
 
 
 def _until(time: float | None, headers: Mapping[str, str]) -> float | None:

@@ -203,7 +203,7 @@ NOW = "Mon, 30 Nov 2026 12:00:00 GMT"
 DELAYS: Mapping[str, tuple[Mapping[str, str], float | None]] = {
     "seconds": ({"retry-after": "90"}, 90),
     "decades": ({"retry-after": "1e9"}, DAY),
-    "for ever": ({"retry-after": "inf"}, DAY),
+    "for ever": ({"retry-after": "inf"}, None),
     "negative": ({"retry-after": "-5"}, None),
     "no number": ({"retry-after": "nan"}, None),
     "milliseconds": ({"retry-after-ms": "1e15"}, DAY),
