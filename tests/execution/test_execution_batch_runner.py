@@ -23,7 +23,7 @@ from judge.domain.verdict import CallKey, Shown
 from judge.execution.batch_runner import custom_id
 from judge.execution.judge_call import Work
 from judge.execution.run_executor import Execution
-from judge.ports.records import BatchState
+from judge.ports.records import BatchState, VerdictQuery
 from judge.prompts.rubrics import RUBRICS
 from judge.store import schema
 from support.clocks import QuickClock
@@ -276,3 +276,17 @@ async def test_a_wrong_key_ends_a_run_in_batches_at_once(
     assert (done.state, done.reason, done.counts.calls) == (RunState.FAILED, "JUDGE_UNUSABLE", 0)
     assert "401" in done.message
     assert provider.batches == []
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "words"), [("errored", "the endpoint answered"), ("expired", "the batch ended before")]
+)
+async def test_an_item_that_no_batch_finishes_says_why(tmp_path: Path, vendor: str, spoiled: str, words: str) -> None:
+    """After its last batch, its reason has the words about it in that batch."""
+    provider = Provider(right_answer, auto_finish=True, spoiled=lambda _: spoiled)
+    async with serving_provider(provider) as url, service(tmp_path / "judge.db", vendor, url) as h:
+        done = await h.ended(await h.begin())
+        rows = await h.store.verdicts(done.row, VerdictQuery(), after=-1, limit=1)
+
+    assert rows[0].state is ItemState.TRANSPORT_ERROR
+    assert rows[0].reason.startswith(words)
