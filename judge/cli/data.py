@@ -233,6 +233,7 @@ def _pairs(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]
 @click.option(
     "--preview", is_flag=True, help="Print the first five rows of each file as they would be taken, and stop."
 )
+@click.option("--reference", help="The contestant that others were compared with, if the files do not name it.")
 @click.option("--replace", is_flag=True, help="Let rows replace those that are there under the same id.")
 @click.option("--strict", is_flag=True, help="Import nothing if a row is wrong or a file is left out.")
 @click.option("--skip-unknown", is_flag=True, help="Exit with 0 even if files in no known format are left out.")
@@ -244,6 +245,7 @@ def import_command(
     name: str | None,
     columns: list[tuple[str, str]],
     outcomes: list[tuple[str, str]],
+    reference: str | None,
     *,
     preview: bool,
     replace: bool,
@@ -252,8 +254,9 @@ def import_command(
 ) -> int:
     """Add the rows of PATH to a dataset.
 
-    PATH is a file or a folder: prompts, outputs, labels, verdicts, or comparisons of ours, or files of FastChat. They
-    may be JSON lines, JSON arrays, CSV, TSV, or Parquet, also packed with gzip or zstd. A file is what its rows say.
+    PATH is a file or a folder: prompts, outputs, labels, verdicts, or comparisons of ours, or files of other tools, as
+    listed in docs/formats.md. They may be JSON lines, JSON arrays, CSV, TSV, or Parquet, also packed with gzip or zstd.
+    A file is what its rows say.
 
     A line for each file says how many rows were added or rejected. The exit code is 3 if a row was rejected or a file
     was left out.
@@ -263,7 +266,7 @@ def import_command(
 
     if outcomes and not columns:
         raise click.UsageError("--word is for a table that --map describes")
-    content = detect.read(path, name, mapping_of(columns, outcomes) if columns else None)
+    content = detect.read(path, name, mapping_of(columns, outcomes) if columns else None, reference)
     if preview:
         print_preview(content)
         return 0

@@ -31,6 +31,8 @@ class FileAccount:
     rejected: int
     problems: list[str]
     notes: list[str]
+    row_notes: Mapping[str, int] = field(default_factory=dict)
+    """What to say about rows that are not wrong, and about how many of them."""
     done: dict[str, Counter[str]] = field(default_factory=dict)
     """By kind of row, how many were added, replaced, and there already."""
 
@@ -38,7 +40,9 @@ class FileAccount:
     def of(file: ImportedFile, counts: FileCounts, notes: list[str]) -> FileAccount:
         """Begin the account of a file with the rows that are wrong in themselves."""
         problems = [str(error.message).removeprefix(f"{file.path} ") for error in counts.wrong]
-        return FileAccount(name=file.name, rejected=counts.n_wrong, problems=problems, notes=notes)
+        return FileAccount(
+            name=file.name, rejected=counts.n_wrong, problems=problems, notes=notes, row_notes=counts.notes
+        )
 
     def add(self, kind: str, summary: UploadSummary, places: Mapping[tuple[int, int], str]) -> None:
         """Add what an upload of rows of this *kind* did; *places* are those of the rejected rows, by batch and row."""
@@ -61,7 +65,9 @@ class FileAccount:
             parts.append(f"{kind}: {', '.join(words) or 'none added'}")
         if self.rejected:
             parts.append(f"{self.rejected:,} rejected")
-        click.echo(f"{self.name}: {'; '.join(parts) or 'empty'}", err=True)
+        click.echo(f"{self.name}: {'; '.join(parts) or ('nothing to add' if self.row_notes else 'empty')}", err=True)
+        for note, count in self.row_notes.items():
+            click.echo(f"  {count:,} {'row' if count == 1 else 'rows'} {note}", err=True)
         for problem in self.problems:
             click.echo(f"  {problem}", err=True)
         if self.rejected > len(self.problems):
@@ -145,9 +151,11 @@ def _print_rows(file: ImportedFile) -> None:
 
 def _as_row(item: Item) -> dict[str, object]:
     """Return an item as a row with its kind, without what has its default."""
-    from judge.formats.importing import KINDS, SourcedLabel  # noqa: PLC0415  # when needed
+    from judge.formats.importing import KINDS, RowNote, SourcedLabel  # noqa: PLC0415  # when needed
     from judge.formats.words import word  # noqa: PLC0415
 
+    if isinstance(item, RowNote):
+        return {"as": "note", "text": item.text}
     plain = item.label if isinstance(item, SourcedLabel) else item
     kind = next(name for name, type_ in KINDS.items() if isinstance(plain, type_))
     row: dict[str, object] = {"as": kind.removesuffix("s")}

@@ -5,18 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from judge.domain.errors import InvalidInput
-from judge.formats import fastchat, helpsteer, judgebench, own, pandalm, prometheus, rewardbench
+from judge.formats import arena_hard, fastchat, helpsteer, judgebench, own, pandalm, prometheus, rewardbench
 from judge.formats.containers import first_row
 from judge.formats.fields import Row
-from judge.formats.importing import Format, Import, ImportedFile, LeftOut
+from judge.formats.importing import Format, Import, ImportedFile, LeftOut, NeedsReference
 from judge.formats.mapped import ColumnMapping
 
 MOST_FILES = 10_000
 """The most files of a folder. More are rather a wrong folder than an import."""
-Recognize = Callable[[Path, Row], Format | LeftOut | None]
+Recognize = Callable[[Path, Row], Format | LeftOut | NeedsReference | None]
+_Tried = Mapping[str, Callable[[Path, Row], Format | LeftOut | None]]
 
 
 def _own(path: Path, row: Row) -> Format | LeftOut | None:
@@ -27,6 +29,7 @@ def _own(path: Path, row: Row) -> Format | LeftOut | None:
 
 
 FORMATS: Mapping[str, Recognize] = {
+    "arena-hard": arena_hard.recognize,
     "fastchat": fastchat.recognize,
     "pandalm": pandalm.recognize,
     "judgebench": judgebench.recognize,
@@ -45,40 +48,69 @@ _NO_TABLE = frozenset((".toml", ".md", ".yaml", ".yml", ".cfg", ".ini", ".py", "
 _SAMPLE = re.compile(r"\.sample(?=\.\w+$)")
 
 
-def read(path: Path, name: str | None = None, mapping: ColumnMapping | None = None) -> Import:
+class _Reference:
+    """The reference contestant that an import names, and whether a file needed it."""
+
+    def __init__(self, name: str | None) -> None:
+        self._name, self.needed = name, False
+
+    def recognize(self, recognize: Recognize, path: Path, row: Row) -> Format | LeftOut | None:
+        format_ = recognize(path, row)
+        if not isinstance(format_, NeedsReference):
+            return format_
+        self.needed = True
+        if self._name is None:
+            return LeftOut(path.name, f"{format_.name} without their baseline: name it with --reference NAME")
+        return format_.given(self._name)
+
+
+def read(
+    path: Path, name: str | None = None, mapping: ColumnMapping | None = None, reference: str | None = None
+) -> Import:
     """Find the files of *path*, a file or a folder, and the format of each. *name* is the only format to try.
 
-    A *mapping* is the format of all files, whatever they hold.
+    A *mapping* is the format of all files, whatever they hold. *reference* is the contestant that others were compared
+    with, for files that do not name it.
 
-    Only the first row of each file is read. Raises InvalidInput if *path* or the format does not exist, or if no file
-    is in a known format.
+    Only the first row of each file is read. Raises InvalidInput if *path* or the format does not exist, if no file is
+    in a known format, or if no file needs the *reference*.
     """
-    if name is not None and name not in FORMATS:
-        known = ", ".join(sorted(FORMATS))
-        raise InvalidInput("format", f"format {name!r} is unknown; use one of {known}", reason="UNKNOWN_FORMAT")
-    tried = FORMATS if name is None else {name: FORMATS[name]}
-    if mapping is not None:
-        tried = {"map": mapping.recognize}
     if not path.exists():
         raise InvalidInput("path", f"{path} does not exist", reason="NO_SUCH_PATH")
-    if path.is_dir():
-        entries = list(_in_folder(path, path, tried))
-    else:
-        row = first_row(path)
-        if row is None:
-            raise InvalidInput("path", f"there is no row to import: {path} is empty", reason="NO_ROWS")
-        format_ = _recognized(path, row, tried)
-        entries = [format_ if isinstance(format_, LeftOut) else ImportedFile(path, path.name, format_)]
+    given = _Reference(reference)
+    entries = _entries(path, {key: partial(given.recognize, each) for key, each in _tried(name, mapping).items()})
     files = tuple(entry for entry in entries if isinstance(entry, ImportedFile))
     left_out = tuple(entry for entry in entries if isinstance(entry, LeftOut))
     if not files:
         listed = "; ".join(f"{entry.name}: {entry.why}" for entry in left_out[:5])
         message = f"{path} holds nothing to import" + (f": {listed}" if listed else ": the folder is empty")
         raise InvalidInput("path", message, reason="UNKNOWN_FORMAT")
+    if reference is not None and not given.needed:
+        message = f"no file of {path} needs a reference: leave out {reference!r:.80}"
+        raise InvalidInput("reference", message, reason="NEEDLESS_REFERENCE")
     return Import(files=files, left_out=left_out)
 
 
-def _recognized(path: Path, row: Row, tried: Mapping[str, Recognize]) -> Format | LeftOut:
+def _tried(name: str | None, mapping: ColumnMapping | None) -> Mapping[str, Recognize]:
+    if name is not None and name not in FORMATS:
+        known = ", ".join(sorted(FORMATS))
+        raise InvalidInput("format", f"format {name!r} is unknown; use one of {known}", reason="UNKNOWN_FORMAT")
+    if mapping is not None:
+        return {"map": mapping.recognize}
+    return FORMATS if name is None else {name: FORMATS[name]}
+
+
+def _entries(path: Path, tried: _Tried) -> list[ImportedFile | LeftOut]:
+    if path.is_dir():
+        return list(_in_folder(path, path, tried))
+    row = first_row(path)
+    if row is None:
+        raise InvalidInput("path", f"there is no row to import: {path} is empty", reason="NO_ROWS")
+    format_ = _recognized(path, row, tried)
+    return [format_ if isinstance(format_, LeftOut) else ImportedFile(path, path.name, format_)]
+
+
+def _recognized(path: Path, row: Row, tried: _Tried) -> Format | LeftOut:
     for recognize in tried.values():
         if format_ := recognize(path, row):
             return format_
@@ -86,16 +118,17 @@ def _recognized(path: Path, row: Row, tried: Mapping[str, Recognize]) -> Format 
     return LeftOut(path.name, f"in no known format: it has the fields {names[:200]}")
 
 
-def _in_folder(root: Path, folder: Path, tried: Mapping[str, Recognize]) -> Iterator[ImportedFile | LeftOut]:
+def _in_folder(root: Path, folder: Path, tried: _Tried) -> Iterator[ImportedFile | LeftOut]:
     """Yield the files of *folder*. If it holds none to import itself, those of all its folders."""
     paths, folders = _listed(root, folder)
     entries = list(_each(root, paths, tried))
     yield from entries
-    is_import = any(isinstance(entry, ImportedFile) for entry in entries)
+    files = [entry for entry in entries if isinstance(entry, ImportedFile)]
+    has_folders = any(file.format.has_folders for file in files)
     for inner in folders:
-        if not is_import:
+        if not files:
             yield from _in_folder(root, inner, tried)
-        elif inner.name in LAYOUT:
+        elif has_folders or inner.name in LAYOUT:
             yield from _each(root, _below(root, inner), tried)
         else:
             yield LeftOut(f"{inner.relative_to(root).as_posix()}/", "a folder of its own: import it by itself")
@@ -130,7 +163,7 @@ def _below(root: Path, folder: Path) -> Iterator[Path]:
         yield from _below(root, inner)
 
 
-def _each(root: Path, paths: Iterable[Path], tried: Mapping[str, Recognize]) -> Iterator[ImportedFile | LeftOut]:
+def _each(root: Path, paths: Iterable[Path], tried: _Tried) -> Iterator[ImportedFile | LeftOut]:
     paths = list(paths)
     present = set(paths)
     for path in paths:
@@ -139,7 +172,7 @@ def _each(root: Path, paths: Iterable[Path], tried: Mapping[str, Recognize]) -> 
         yield replace(entry, name=name) if isinstance(entry, LeftOut) else ImportedFile(path, name, entry)
 
 
-def _entry(root: Path, path: Path, tried: Mapping[str, Recognize]) -> Format | LeftOut:
+def _entry(root: Path, path: Path, tried: _Tried) -> Format | LeftOut:
     if _leads_out(root, path):
         return LeftOut(path.name, "a link that leads out of the folder")
     if _ABOUT.match(path.name):

@@ -26,7 +26,13 @@ class SourcedLabel(NamedTuple):
     label: Label
 
 
-Item = Prompt | Output | Label | SourcedLabel | ImportedVerdict | ListedComparison
+class RowNote(NamedTuple):
+    """What to say about a row that is not wrong, such as why it makes no label. Equal notes of a file are counted."""
+
+    text: str
+
+
+Item = Prompt | Output | Label | SourcedLabel | ImportedVerdict | ListedComparison | RowNote
 KINDS: Mapping[str, type] = {
     "prompts": Prompt,
     "outputs": Output,
@@ -52,6 +58,8 @@ class Format:
     name: str
     parser: Callable[[], Parser]
     rows: Callable[[Path], Iterator[FileRow]] = rows_of
+    has_folders: bool = False
+    """Whether the folders beside a file of this format belong to it."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +111,15 @@ class LeftOut:
     loses: bool = True
 
 
+@dataclass(frozen=True)
+class NeedsReference:
+    """Rows that do not name what their contestant was compared with, so that the import has to."""
+
+    name: str
+    given: Callable[[str], Format | LeftOut]
+    """Makes the format with the name of that contestant."""
+
+
 KEPT_WRONG = 5
 """How many wrong rows of a file are named."""
 
@@ -115,6 +132,8 @@ class FileCounts:
     n_wrong: int
     wrong: tuple[InvalidInput, ...]
     names: NamesUsed
+    notes: Counter[str] = field(default_factory=Counter)
+    """How many rows have each note."""
 
 
 @dataclass(frozen=True)
@@ -147,8 +166,12 @@ def count(file: ImportedFile) -> FileCounts:
             wrong.append(error)
 
     by_type: Counter[type] = Counter()
+    notes: Counter[str] = Counter()
     names = NamesUsed()
     for item in file.items(note):
+        if isinstance(item, RowNote):
+            notes[item.text] += 1
+            continue
         plain = item.label if isinstance(item, SourcedLabel) else item
         by_type[type(plain)] += 1
         names.add(plain)
@@ -157,6 +180,7 @@ def count(file: ImportedFile) -> FileCounts:
         n_wrong=n_wrong,
         wrong=tuple(wrong),
         names=names,
+        notes=notes,
     )
 
 

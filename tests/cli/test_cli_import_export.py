@@ -320,3 +320,21 @@ def test_cli_any_table_is_imported_by_a_mapping(served: Judge, tmp_path: Path) -
     assert "table.tsv: prompts: 1 added; outputs: 2 added; labels: 1 added" in done.stderr
     assert "'left' is not TARGET=COLUMN" in wrong.stderr
     assert "name the dataset with --dataset, or use --preview" in no_dataset.stderr
+
+
+def test_cli_an_import_names_the_reference_that_files_do_not(served: Judge, tmp_path: Path) -> None:
+    """Judgments without a baseline are left out with the option that helps; what was done with rows is counted."""
+    row: dict[str, object] = {"question_id": "q", "judge": "j", "games": [{"score": "A>B"}, {"score": "B>A"}]}
+    write_rows(tmp_path / "new.jsonl", row | {"model": "new"}, row | {"model": "base"})
+
+    without = served("import", tmp_path, "--dataset", "hard")
+    done = served("import", tmp_path, "--dataset", "hard", "--reference", "base")
+    strange = served("import", tmp_path, "--dataset", "hard", "--format", "own", "--reference", "base")
+
+    assert without.returncode == 1
+    assert "name it with --reference NAME" in without.stderr
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[0] == "new.jsonl: verdicts: 2 added"
+    assert "  1 row compared with base, the reference that was given" in done.stderr
+    assert "  1 row left out: the baseline compared with itself" in done.stderr
+    assert strange.returncode == 1

@@ -18,7 +18,9 @@ _PANDALM = {"instruction": "say", "input": "hi", "response1": "a", "response2": 
 _JUDGEBENCH = {"question": "q", "response_A": "a", "response_B": "b", "label": "A>B"}
 _HELPSTEER = {"response1": "a", "response2": "b", "overall_preference": 1}
 _PROMETHEUS = {"orig_response_A": "a", "orig_response_B": "b", "orig_preference": "B"}
+_ARENA_HARD = {"model": "m", "baseline": "n", "judge": "j", "games": [{"score": "A>B"}, {"score": "A=B"}]}
 FORMATS: Mapping[str, Rows] = {
+    "arena-hard": [{"uid": str(number), **_ARENA_HARD} for number in range(3)],
     "pandalm": [{"idx": number, "cmp_key": "m_n", **_PANDALM} for number in range(3)],
     "judgebench": [{"pair_id": f"p{number}", **_JUDGEBENCH} for number in range(3)],
     "rewardbench": [
