@@ -9,7 +9,17 @@ from functools import partial
 from pathlib import Path
 
 from judge.domain.errors import InvalidInput
-from judge.formats import arena_hard, fastchat, helpsteer, judgebench, own, pandalm, prometheus, rewardbench
+from judge.formats import (
+    alpaca_eval,
+    arena_hard,
+    fastchat,
+    helpsteer,
+    judgebench,
+    own,
+    pandalm,
+    prometheus,
+    rewardbench,
+)
 from judge.formats.containers import first_row
 from judge.formats.fields import Row
 from judge.formats.importing import Format, Import, ImportedFile, LeftOut, NeedsReference
@@ -29,6 +39,7 @@ def _own(path: Path, row: Row) -> Format | LeftOut | None:
 
 
 FORMATS: Mapping[str, Recognize] = {
+    "alpaca-eval": alpaca_eval.recognize,
     "arena-hard": arena_hard.recognize,
     "fastchat": fastchat.recognize,
     "pandalm": pandalm.recognize,

@@ -54,6 +54,7 @@ class Pairs:
         *,
         annotator: str,
         kind: AnnotatorKind,
+        probability: float | None = None,
         strength: float | None = None,
         note: str = "",
     ) -> Label:
@@ -67,6 +68,7 @@ class Pairs:
             outcome=outcome,
             annotator=annotator,
             kind=kind,
+            probability=probability,
             strength=strength,
             note=note,
             left_sample=left.sample,
