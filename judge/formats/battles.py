@@ -113,9 +113,9 @@ class _Reader:
         """Read a battle. Raises KeyError or ValueError for a row that is wrong."""
         values = dict(own.canonical(row))
         if "winner_tie" in values:
-            values["outcome"] = _one_of(values)
+            values["outcome"] = winner_by_columns(values)
         elif self._chosen:
-            values["outcome"] = _chosen(values)
+            values["outcome"] = winner_by_name(values)
         values = {**values, "left": fields.needed(values, *_LEFT), "right": fields.needed(values, *_RIGHT)}
         values.pop("question_id", None)
         values["prompt_id"] = self._prompt(row)
@@ -141,15 +141,16 @@ def _sentence(path: Path, taken: Mapping[str, str], unused: Sequence[str]) -> st
     return f"Columns of {path}: {roles}{rest}"
 
 
-def _one_of(row: Row) -> str:
+def winner_by_columns(row: Row) -> str:
+    """Read the outcome in columns of 0 and 1. Raises ValueError if not exactly one of them is 1."""
     outcomes = [outcome for column, outcome in _ONE_OF.items() if row.get(column) in (1, "1", "1.0", True)]
     if len(outcomes) != 1:
         raise ValueError(f"has {len(outcomes)} winners: exactly one of {', '.join(_ONE_OF)} must be 1")
     return outcomes[0]
 
 
-def _chosen(row: Row) -> str:
-    """Read the name of the winner, as in the votes of ComparIA."""
+def winner_by_name(row: Row) -> str:
+    """Read the name of the winner, as in the votes of ComparIA. Raises ValueError if it is neither of the two."""
     chosen = row.get("chosen_model_name")
     if row.get("both_equal") in (True, "True", "true", "1", 1):
         return "tie"

@@ -11,6 +11,7 @@ from pathlib import Path
 from judge.domain.errors import InvalidInput
 from judge.formats import (
     alpaca_eval,
+    arena,
     arena_hard,
     fastchat,
     helpsteer,
@@ -40,6 +41,7 @@ def _own(path: Path, row: Row) -> Format | LeftOut | None:
 
 FORMATS: Mapping[str, Recognize] = {
     "alpaca-eval": alpaca_eval.recognize,
+    "arena": arena.recognize,
     "arena-hard": arena_hard.recognize,
     "fastchat": fastchat.recognize,
     "pandalm": pandalm.recognize,

@@ -19,9 +19,11 @@ _JUDGEBENCH = {"question": "q", "response_A": "a", "response_B": "b", "label": "
 _HELPSTEER = {"response1": "a", "response2": "b", "overall_preference": 1}
 _PROMETHEUS = {"orig_response_A": "a", "orig_response_B": "b", "orig_preference": "B"}
 _ALPACA_EVAL = {"output_1": "a", "generator_1": "m", "output_2": "b", "generator_2": "n", "preference": 1}
+_ARENA = {"model_a": "m", "model_b": "n", "winner": "tie", "prompt": "q", "response_a": "a", "response_b": "b"}
 _ARENA_HARD = {"model": "m", "baseline": "n", "judge": "j", "games": [{"score": "A>B"}, {"score": "A=B"}]}
 FORMATS: Mapping[str, Rows] = {
     "alpaca-eval": [{"instruction": str(number), "annotator": "j", **_ALPACA_EVAL} for number in range(3)],
+    "arena": [{"id": number, **_ARENA} for number in range(3)],
     "arena-hard": [{"uid": str(number), **_ARENA_HARD} for number in range(3)],
     "pandalm": [{"idx": number, "cmp_key": "m_n", **_PANDALM} for number in range(3)],
     "judgebench": [{"pair_id": f"p{number}", **_JUDGEBENCH} for number in range(3)],

@@ -1,0 +1,183 @@
+"""Votes of Chatbot Arena, LMArena and ComparIA: two conversations with the same user, and which was better.
+
+A vote is on whole conversations, so its label is on the last turn. Each vote has a prompt of its own, whose id is that
+of the vote: two votes on the same words have other conversations behind them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from judge.domain.dataset import Label, Output, Prompt
+from judge.domain.outcome import AnnotatorKind, Outcome, TieKind
+from judge.formats import fields, words
+from judge.formats.battles import winner_by_columns, winner_by_name
+from judge.formats.fields import Row
+from judge.formats.importing import Format, Item, RowNote
+from judge.formats.messages import message_text
+
+ANONYMOUS = "arena-user"
+"""The annotator of votes that do not say whose they are."""
+_ID = ("question_id", "id")
+_LEFT, _RIGHT = ("model_a", "model_a_name"), ("model_b", "model_b_name")
+_VOTER = ("judge", "judge_hash", "visitor_id", "session_hash")
+_ARENA = ("anony", "language", "evaluation_order", "tstamp", "timestamp")
+_RESPONSES = frozenset(("prompt", "response_a", "response_b"))
+_CONVERSATIONS = frozenset(("conversation_a", "conversation_b"))
+_ALONE = frozenset(("question_id", "judge", "turn"))
+"""Votes without their conversations, of which `turn` is the number of turns."""
+
+
+def recognize(_: Path, row: Row) -> Format | None:
+    """Return the format of a file by its first *row*; None if it has no votes of such an arena."""
+    keys = row.keys()
+    if keys.isdisjoint(_ID) or keys.isdisjoint(("winner", "winner_tie", "chosen_model_name")):
+        return None
+    if not any(keys >= {left, right} for left, right in zip(_LEFT, _RIGHT, strict=True)):
+        return None
+    # MT-bench's votes have conversations and judges, too, but are on one of the turns.
+    if keys >= _RESPONSES or (not keys.isdisjoint(_ARENA) and (keys >= _CONVERSATIONS or keys >= _ALONE)):
+        return Format(name="arena votes", parser=lambda: lambda _, row: _vote(row))
+    return None
+
+
+class _Conversation(NamedTuple):
+    """The texts of a user, and the reply to each."""
+
+    turns: tuple[str, ...]
+    replies: tuple[str, ...]
+    has_system: bool = False
+
+
+def _vote(row: Row) -> Iterator[Item]:
+    left, right = fields.name(row, *_LEFT), fields.name(row, *_RIGHT)
+    if left == right:
+        yield RowNote("left out: a contestant compared with itself")
+        return
+    vote, turn = fields.identifier(row, *_ID), fields.turn(row)
+    if not row.keys().isdisjoint((*_RESPONSES, *_CONVERSATIONS)):
+        ours, theirs = _conversations(row)
+        if ours.turns != theirs.turns:
+            raise ValueError("has two conversations whose user does not say the same")
+        turn, category = len(ours.turns), fields.text(row, "selected_category") or ""
+        yield Prompt(prompt_id=vote, turns=ours.turns, category=category, tags=_tags(row))
+        yield Output(prompt_id=vote, contestant=left, turns=ours.replies)
+        yield Output(prompt_id=vote, contestant=right, turns=theirs.replies)
+        if ours.has_system or theirs.has_system:
+            yield RowNote("without their system message, which is not kept")
+    outcome, tie_kind = _outcome(row)
+    unblinded = row.get("anony") in (False, "False", "false")
+    if unblinded:
+        yield RowNote("by voters who saw the names, as their notes say")
+    yield Label(
+        label_id=vote,
+        prompt_id=vote,
+        left=left,
+        right=right,
+        outcome=outcome,
+        annotator=fields.name(row, *_VOTER) if fields.first(row, *_VOTER) is not None else ANONYMOUS,
+        kind=AnnotatorKind.HUMAN,
+        turn=turn,
+        tie_kind=tie_kind,
+        note="the voter saw the names" if unblinded else "",
+    )
+
+
+def _outcome(row: Row) -> tuple[Outcome, TieKind | None]:
+    if "winner_tie" in row:
+        return words.outcome(winner_by_columns(row))
+    if "chosen_model_name" in row:
+        return words.outcome(winner_by_name(row))
+    return words.outcome(fields.needed(row, "winner"))
+
+
+def _conversations(row: Row) -> tuple[_Conversation, _Conversation]:
+    if "response_a" in row:
+        turns, *sides = (_texts(row, name) for name in ("prompt", "response_a", "response_b"))
+        ours, theirs = (_Conversation(turns, _replies(turns, side)) for side in sides)
+        return ours, theirs
+    return _conversation(row, "conversation_a"), _conversation(row, "conversation_b")
+
+
+def _texts(row: Row, field: str) -> tuple[str, ...]:
+    """Read texts that may be written as a JSON list. A null is an empty text."""
+    value = _parsed(row, field)
+    if value is None:
+        raise KeyError(field)
+    if not isinstance(value, list):
+        return (str(value),)
+    if not all(entry is None or isinstance(entry, str) for entry in value):
+        raise ValueError(f"has an invalid {field}: {value!r:.60} is not a list of texts")
+    return tuple(entry or "" for entry in value)
+
+
+def _replies(turns: tuple[str, ...], replies: tuple[str, ...]) -> tuple[str, ...]:
+    if len(replies) > len(turns):
+        raise ValueError(f"has {len(replies)} replies to {len(turns)} turns")
+    return replies + ("",) * (len(turns) - len(replies))
+
+
+def _conversation(row: Row, field: str) -> _Conversation:
+    """Read the messages of a conversation. A turn without a reply has an empty one."""
+    messages = _parsed(row, field)
+    if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
+        raise ValueError(f"has an invalid {field}: {messages!r:.60} is not a list of messages")
+    turns: list[str] = []
+    replies: list[list[str]] = []
+    system = ""
+    for message in messages:
+        role, text = message.get("role"), _text(message, field)
+        if role == "user":
+            turns.append(text)
+            replies.append([])
+        elif role == "assistant" and replies:
+            replies[-1].append(text)
+        elif role == "system":
+            system += text
+        else:
+            why = "it cannot be imported" if replies else "it is before the first of a user"
+            raise ValueError(f"has a message of {role!r:.40} in {field}: {why}")
+    return _Conversation(tuple(turns), tuple("\n\n".join(reply) for reply in replies), has_system=bool(system))
+
+
+def _text(message: Row, field: str) -> str:
+    content = message.get("content")
+    if isinstance(content, list) and any(isinstance(part, dict) and part.get("image") is not None for part in content):
+        raise ValueError(f"has an image in {field}, which cannot be imported")
+    return message_text(message)
+
+
+def _parsed(row: Row, field: str) -> Any:  # noqa: ANN401  # JSON
+    """Return a value, which may be written as JSON; None if it is missing."""
+    value = fields.first(row, field)
+    if not isinstance(value, str) or not value.lstrip().startswith(("[", "{")):
+        return value
+    try:
+        parsed = json.loads(value)
+        json.dumps(parsed, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise ValueError(f"has half a character (a lone surrogate) in {field}") from None
+    except (ValueError, RecursionError):
+        return value
+    return parsed
+
+
+def _tags(row: Row) -> tuple[str, ...]:
+    """Return the language, the session, and what a vote was tagged with."""
+    session = fields.first(row, "evaluation_session_id")
+    groups = (_parsed(row, "occupational_tags"), *_values(_parsed(row, "category_tag")), {"code": row.get("is_code")})
+    flags = (name for group in groups if isinstance(group, dict) for name, value in group.items() if value is True)
+    return tuple(
+        dict.fromkeys(
+            tag
+            for tag in (fields.text(row, "language"), None if session is None else f"session:{session}", *flags)
+            if tag
+        )
+    )
+
+
+def _values(value: object) -> list[object]:
+    return list(value.values()) if isinstance(value, dict) else []
