@@ -74,6 +74,13 @@ def test_formats_arena_words(tmp_path: Path, word: str, outcome: Outcome, tie_ki
     assert (vote.outcome, vote.tie_kind) == (outcome, tie_kind)
 
 
+def test_formats_arena_the_label_is_on_the_last_turn_of_the_conversation(tmp_path: Path) -> None:
+    """Later sets do not say how many turns there are."""
+    vote = label(imported(tmp_path, {name: value for name, value in VOTE.items() if name != "turn"}))
+
+    assert vote.turn == 2
+
+
 def test_formats_arena_conversations_may_be_written_as_json(tmp_path: Path) -> None:
     """Lists and texts of lists are the same."""
     texts = {name: json.dumps(messages) for name, messages in CHATS.items()}
@@ -174,7 +181,7 @@ def test_formats_arena_votes_without_conversations_are_labels(tmp_path: Path) ->
     content = imported(tmp_path, {name: value for name, value in VOTE.items() if name not in CHATS})
 
     assert counts(content).items == {"labels": 1}
-    assert label(content).turn == 2
+    assert (label(content).label_id, label(content).turn) == ("v", 2)
 
 
 def test_formats_arena_votes_of_mt_bench_are_none(tmp_path: Path) -> None:
