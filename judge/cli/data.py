@@ -280,6 +280,9 @@ def import_command(
             return await upload(client, dataset, content, replace=replace, strict=strict)
 
     code = run(work())
+    for file in content.files:
+        if file.format.note:
+            click.echo(f"{file.name}: {file.format.note}", err=True)
     for entry in content.left_out:
         click.echo(f"{entry.name}: left out: {entry.why}", err=True)
     return code or (PARTIAL if any(entry.loses for entry in content.left_out) else 0)

@@ -1,4 +1,6 @@
-"""Read the rows of a file: JSON lines, a JSON array or object, CSV, TSV, or Parquet; plain, gzipped, or as zstd.
+"""Read the rows of a file: JSON lines, a JSON array or object, CSV, TSV, Parquet, or a zip archive of JSON files.
+
+Text may be plain, gzipped, or packed with zstd.
 
 What a file holds is read from its content, never from its name. A row that is wrong in itself is yielded as the error
 that says so, and the rows after it are read; a file that is damaged raises the error.
@@ -18,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from judge.domain.errors import InvalidInput
-from judge.formats import csv_rows, json_rows
+from judge.formats import csv_rows, json_rows, zip_rows
 from judge.formats.fields import Row
 
 LONGEST_ROW = 16 * 1024 * 1024
@@ -46,6 +48,9 @@ def rows_of(path: Path) -> Generator[FileRow, None, None]:
         head = file.peek(_CHUNK)[:_CHUNK]
         if head.startswith(_PARQUET):
             yield from _parquet(path)
+            return
+        if head.startswith(zip_rows.MAGIC):
+            yield from (FileRow(place, number, row) for number, place, row in zip_rows.rows(path))
             return
         _check_text(path, head)
         begin = head.removeprefix(codecs.BOM_UTF8).lstrip()

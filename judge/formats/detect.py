@@ -15,10 +15,15 @@ from judge.formats import (
     arena_hard,
     fastchat,
     helpsteer,
+    inspect_log,
     judgebench,
+    label_studio,
+    lm_eval,
+    openai_evals,
     own,
     pandalm,
     prometheus,
+    promptfoo,
     rewardbench,
 )
 from judge.formats.containers import first_row
@@ -49,6 +54,11 @@ FORMATS: Mapping[str, Recognize] = {
     "rewardbench": rewardbench.recognize,
     "helpsteer": helpsteer.recognize,
     "prometheus": prometheus.recognize,
+    "lm-eval": lm_eval.recognize,
+    "inspect": inspect_log.recognize,
+    "openai-evals": openai_evals.recognize,
+    "promptfoo": promptfoo.recognize,
+    "label-studio": label_studio.recognize,
     "own": _own,
 }
 """The formats by name, in the order in which a file is tried."""

@@ -60,6 +60,8 @@ class Format:
     rows: Callable[[Path], Iterator[FileRow]] = rows_of
     has_folders: bool = False
     """Whether the folders beside a file of this format belong to it."""
+    note: str = ""
+    """What people should know, such as what was guessed because the file does not say it."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
-"""The items of files of pairs, whose prompts and outputs stand in each row again as texts without ids."""
+"""The items of files whose rows repeat prompts and outputs, as texts without ids."""
 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable
 
 from judge.domain.dataset import Label, Output, Prompt
@@ -26,6 +27,7 @@ class Pairs:
 
     def __init__(self) -> None:
         self._texts: dict[tuple[str, str], list[bytes]] = {}
+        self._numbers: Counter[tuple[str, str]] = Counter()
         self._done: set[tuple[object, ...]] = set()
         self._ids = LabelIds()
 
@@ -35,6 +37,12 @@ class Pairs:
         if key not in texts:
             texts.append(key)
         return Output(prompt_id=prompt_id, contestant=contestant, turns=(text,), sample=texts.index(key))
+
+    def further_output(self, prompt_id: str, contestant: str, text: str) -> Output:
+        """Return an output that is a sample of its own, even if its text was there before."""
+        key = (prompt_id, contestant)
+        self._numbers[key] += 1
+        return Output(prompt_id=prompt_id, contestant=contestant, turns=(text,), sample=self._numbers[key] - 1)
 
     def new(self, items: Iterable[Item]) -> list[Item]:
         """Return the items of a row without the prompts and outputs that were in an earlier one.
@@ -54,14 +62,15 @@ class Pairs:
         *,
         annotator: str,
         kind: AnnotatorKind,
+        label_id: str = "",
         probability: float | None = None,
         strength: float | None = None,
         note: str = "",
     ) -> Label:
-        """Return a label on two outputs, with an id made of its content."""
+        """Return a label on two outputs, with the file's id for it, or else one made of its content."""
         sides = ((left.contestant, left.sample), (right.contestant, right.sample))
         return Label(
-            label_id=self._ids.next(left.prompt_id, 1, sides, annotator),
+            label_id=label_id or self._ids.next(left.prompt_id, 1, sides, annotator),
             prompt_id=left.prompt_id,
             left=left.contestant,
             right=right.contestant,

@@ -21,6 +21,11 @@ _PROMETHEUS = {"orig_response_A": "a", "orig_response_B": "b", "orig_preference"
 _ALPACA_EVAL = {"output_1": "a", "generator_1": "m", "output_2": "b", "generator_2": "n", "preference": 1}
 _ARENA = {"model_a": "m", "model_b": "n", "winner": "tie", "prompt": "q", "response_a": "a", "response_b": "b"}
 _ARENA_HARD = {"model": "m", "baseline": "n", "judge": "j", "games": [{"score": "A>B"}, {"score": "A=B"}]}
+_LM_EVAL = {"doc": {}, "arguments": {"gen_args_0": {"arg_0": "q", "arg_1": {}}}, "resps": [["a"]], "target": "t"}
+_SAMPLE = {"input": [{"role": "user", "content": "q"}], "output": [{"role": "assistant", "content": "a"}], "model": "m"}
+_PROMPTFOO = {"provider": {"id": "m", "label": ""}, "prompt": {"raw": "q"}, "response": {"output": "a"}}
+_ANNOTATION = {"completed_by": 7, "result": [{"type": "pairwise", "value": {"selected": "left"}}]}
+_TASK = {"data": {"prompt": "q", "text1": "a", "text2": "b"}}
 FORMATS: Mapping[str, Rows] = {
     "alpaca-eval": [{"instruction": str(number), "annotator": "j", **_ALPACA_EVAL} for number in range(3)],
     "arena": [{"id": number, **_ARENA} for number in range(3)],
@@ -31,6 +36,10 @@ FORMATS: Mapping[str, Rows] = {
         {"id": number, "prompt": "q", "chosen": ["a"], "rejected": ["b"], "subset": "Math"} for number in range(3)
     ],
     "helpsteer": [{"context": [{"role": "user", "content": f"q{number}"}], **_HELPSTEER} for number in range(3)],
+    "lm-eval": [{"doc_id": number, **_LM_EVAL} for number in range(3)],
+    "openai-evals": [{"object": "eval.run.output_item", "id": str(number), "sample": _SAMPLE} for number in range(3)],
+    "promptfoo": [{"promptIdx": 0, "testIdx": number, **_PROMPTFOO} for number in range(3)],
+    "label-studio": [{"id": number, "annotations": [_ANNOTATION], **_TASK} for number in range(3)],
     "prometheus": [{"orig_instruction": f"q{number}", **_PROMETHEUS} for number in range(3)],
 }
 """By format, three rows that are right, and differ as little as they can."""
