@@ -142,6 +142,8 @@ class ImportedVerdict:
     status: VerdictStatus | None = None
     reason: str = ""
     repeat: int = 0
+    left_sample: int = 0
+    right_sample: int = 0
 
     def __post_init__(self) -> None:
         checked_name("prompt_id", self.prompt_id)
@@ -149,6 +151,8 @@ class ImportedVerdict:
         _checked_pair(self.turn, self.left, self.right)
         checked_text("raw", self.raw or "")
         checked_text("reason", self.reason)
+        if min(self.left_sample, self.right_sample) < 0:
+            raise InvalidInput("left_sample", "a sample is negative", reason="INVALID_SAMPLE")
         if self.repeat < 0:
             raise InvalidInput("repeat", f"repeat {self.repeat} is negative", reason="INVALID_REPEAT")
         if self.outcome is not None and self.status not in (None, VerdictStatus.OK):

@@ -210,8 +210,6 @@ def _verdict(ids: LabelIds, row: Row) -> ImportedVerdict | Label | None:
         return label(ids, TextRow(merged) if isinstance(row, TextRow) else merged)
     if fields.first(row, "state") is not None:
         return None
-    if fields.whole(row, "left_sample") or fields.whole(row, "right_sample"):
-        raise ValueError("has a sample other than 0, which imported verdicts do not support")
     left, right = _pair(row)
     order = words.order(fields.needed(row, *ORDER))
     winner, status = fields.first(row, *OUTCOME), fields.first(row, "status")
@@ -232,6 +230,8 @@ def _verdict(ids: LabelIds, row: Row) -> ImportedVerdict | Label | None:
         status=words.member(VerdictStatus, "status", status) if status else None,
         reason=fields.text(row, "reason") or "",
         repeat=fields.whole(row, "repeat"),
+        left_sample=fields.whole(row, "left_sample"),
+        right_sample=fields.whole(row, "right_sample"),
     )
 
 

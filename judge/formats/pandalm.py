@@ -13,7 +13,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
-from judge.domain.dataset import ImportedVerdict, Prompt
+from judge.domain.dataset import ImportedVerdict, Output, Prompt
 from judge.domain.errors import InvalidInput
 from judge.domain.outcome import AnnotatorKind, Order, Outcome, VerdictStatus
 from judge.formats import fields
@@ -30,8 +30,8 @@ _FILE_NAME = re.compile(r"(.+)-testset")
 
 class _Pair(NamedTuple):
     prompt: Prompt
-    left: str
-    right: str
+    left: Output
+    right: Output
 
 
 def recognize(path: Path, row: Row) -> Format | LeftOut | None:
@@ -61,26 +61,29 @@ def _test_parser() -> Parser:
     pairs = Pairs()
 
     def items(_: int, row: Row) -> list[Item]:
-        pair, made = _pair(row), [name for name in row if _ANNOTATOR.fullmatch(name) and row[name] is not None]
-        left = pairs.output(pair.prompt.prompt_id, pair.left, _text(row, "response1"))
-        right = pairs.output(pair.prompt.prompt_id, pair.right, _text(row, "response2"))
+        pair = _pair(pairs, row)
         labels = [
-            pairs.label(left, right, _label_outcome(row, name), annotator=name, kind=AnnotatorKind.HUMAN)
-            for name in made
+            pairs.label(pair.left, pair.right, _label_outcome(row, name), annotator=name, kind=AnnotatorKind.HUMAN)
+            for name in row
+            if _ANNOTATOR.fullmatch(name) and row[name] is not None
         ]
-        return pairs.new((pair.prompt, left, right, *labels))
+        return pairs.new((*pair, *labels))
 
     return items
 
 
-def _pair(row: Row) -> _Pair:
+def _pair(pairs: Pairs, row: Row) -> _Pair:
     name = fields.name(row, "cmp_key")
     left, mark, right = name.partition("_")
     if not mark or "_" in right:
         raise ValueError(f"has an invalid cmp_key: {name!r:.60} is not two models with one _ between them")
     text = "\n\n".join(part for field in ("instruction", "input") if (part := fields.text(row, field)))
     prompt = Prompt(prompt_id=text_id(text), turns=(text,), category=fields.text(row, "motivation_app") or "")
-    return _Pair(prompt, left, right)
+    return _Pair(
+        prompt,
+        pairs.output(prompt.prompt_id, left, _text(row, "response1")),
+        pairs.output(prompt.prompt_id, right, _text(row, "response2")),
+    )
 
 
 def _text(row: Row, name: str) -> str:
@@ -106,15 +109,15 @@ def _label_outcome(row: Row, name: str) -> Outcome:
 
 def _pairs_of(path: Path) -> dict[str, _Pair]:
     """Return the pairs of a test set by their numbers, without its wrong rows."""
-    pairs: dict[str, _Pair] = {}
+    pairs, by_number = Pairs(), dict[str, _Pair]()
+
+    def numbered(_: int, row: Row) -> Iterator[tuple[str, _Pair]]:
+        yield fields.identifier(row, "idx"), _pair(pairs, row)
+
     for place, number, row in rows_of(path):
         with contextlib.suppress(InvalidInput):
-            pairs.update(parsed_row(path, place, _numbered, number, row))
-    return pairs
-
-
-def _numbered(_: int, row: Row) -> Iterator[tuple[str, _Pair]]:
-    yield fields.identifier(row, "idx"), _pair(row)
+            by_number.update(parsed_row(path, place, numbered, number, row))
+    return by_number
 
 
 def _result_parser(pairs: Callable[[], Mapping[str, _Pair]], judge: str, name: str) -> Parser:
@@ -125,8 +128,10 @@ def _result_parser(pairs: Callable[[], Mapping[str, _Pair]], judge: str, name: s
         pair, outcome = pairs()[number], _outcome(row, judge + _RESULT)
         yield ImportedVerdict(
             prompt_id=pair.prompt.prompt_id,
-            left=pair.left,
-            right=pair.right,
+            left=pair.left.contestant,
+            right=pair.right.contestant,
+            left_sample=pair.left.sample,
+            right_sample=pair.right.sample,
             order=Order.LEFT_FIRST,
             judge=name,
             outcome=outcome,

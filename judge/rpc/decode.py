@@ -138,6 +138,8 @@ def imported_verdict(row: dataset_service_pb2.ImportedVerdict) -> ImportedVerdic
         status=optional_enum(VerdictStatus, row.status, "status"),
         reason=row.reason,
         repeat=row.repeat,
+        left_sample=row.left_sample,
+        right_sample=row.right_sample,
     )
 
 

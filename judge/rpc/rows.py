@@ -56,6 +56,8 @@ def imported_verdict(row: ImportedVerdict) -> dataset_service_pb2.ImportedVerdic
         status=row.status.value if row.status else 0,  # type: ignore[arg-type]  # as above
         reason=row.reason,
         repeat=row.repeat,
+        left_sample=row.left_sample,
+        right_sample=row.right_sample,
     )
 
 

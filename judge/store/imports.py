@@ -31,11 +31,12 @@ def recorded_definition(judge: str, dataset: str) -> JudgeDefinition:
     )
 
 
-def imported_identity(verdict: ImportedVerdict) -> tuple[str, str, int, str, str, int]:
-    """Return what makes two verdicts the same call of a judge: who was shown first, not who is called left."""
-    ends = (verdict.left, verdict.right)
-    first, second = ends if verdict.order is Order.LEFT_FIRST else ends[::-1]
-    return verdict.judge, verdict.prompt_id, verdict.turn, first, second, verdict.repeat
+def imported_identity(verdict: ImportedVerdict) -> tuple[str, str, int, str, str, int, int, int]:
+    """Return what makes two verdicts the same call of a judge: what was shown first, not what is called left."""
+    ends = ((verdict.left, verdict.left_sample), (verdict.right, verdict.right_sample))
+    (first, first_sample), (second, second_sample) = ends if verdict.order is Order.LEFT_FIRST else ends[::-1]
+    call = (verdict.judge, verdict.prompt_id, verdict.turn, first, second, verdict.repeat)
+    return (*call, first_sample, second_sample)
 
 
 def imported_meaning(row: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -91,8 +92,8 @@ def _keys(
 ) -> list[CallKey]:
     parts = []
     for verdict, _ in verdicts:
-        judge, prompt, _, first, second, _ = imported_identity(verdict)
-        ends = recorded_digest(first, 0), recorded_digest(second, 0)
+        judge, prompt, _, first, second, _, first_sample, second_sample = imported_identity(verdict)
+        ends = recorded_digest(first, first_sample), recorded_digest(second, second_sample)
         parts.append((fingerprints[judge], digest("prompt-id", prompt), *ends))
     ids = intern(c, owner, [part for four in parts for part in four])
     return [

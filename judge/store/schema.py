@@ -37,7 +37,7 @@ IDENTITY = {
     "prompt": ("prompt_id",),
     "output": ("prompt_id", "contestant", "sample"),
     "label": ("source", "label_id"),
-    "recorded": ("judge", "prompt_id", "turn", "first", "second", "repeat"),
+    "recorded": ("judge", "prompt_id", "turn", "first", "second", "repeat", "first_sample", "second_sample"),
     "comparison": ("comparison_id",),
 }
 """What makes two rows of a dataset the same row."""
@@ -118,6 +118,8 @@ recorded = _rows(
     Column("repeat", Integer, nullable=False),
     Column("body", JSON, nullable=False),
     Column("answer_id", _Id, nullable=False),
+    Column("first_sample", Integer, nullable=False, server_default="0"),
+    Column("second_sample", Integer, nullable=False, server_default="0"),
 )
 comparison = _rows(
     "comparison",

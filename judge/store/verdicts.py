@@ -275,6 +275,9 @@ def _imported_page(
                 left=row.body["left"],
                 right=row.body["right"],
                 order=Order(row.body["order"]),
+                # Verdicts that were stored before samples were have none.
+                left_sample=row.body.get("left_sample", 0),
+                right_sample=row.body.get("right_sample", 0),
             ),
             category=categories.get(row.prompt_id, ""),
             position=position,

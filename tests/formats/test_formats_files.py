@@ -114,6 +114,16 @@ def test_formats_jsonl_aliases(tmp_path: Path) -> None:
     assert (verdict.order, verdict.raw, verdict.outcome) == (Order.RIGHT_FIRST, "[[A]]", None)
 
 
+def test_formats_verdicts_name_the_samples_they_are_on(tmp_path: Path) -> None:
+    """Sample 0 is the default, as for labels."""
+    verdict = {"prompt_id": "1", "left": "m", "right": "n", "first": "left", "judge": "j", "outcome": "left"}
+    write(tmp_path / "verdicts.jsonl", verdict, {**verdict, "right_sample": 2})
+
+    samples = [(row.left_sample, row.right_sample) for row in read(tmp_path).rows(ImportedVerdict)]
+
+    assert samples == [(0, 0), (0, 2)]
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

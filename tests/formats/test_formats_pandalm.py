@@ -77,6 +77,16 @@ def test_formats_pandalm_results_are_verdicts_on_the_rows_of_the_test_set(tmp_pa
     assert (second.right, second.outcome, second.status) == ("o", None, VerdictStatus.UNREADABLE)
 
 
+def test_formats_pandalm_a_result_is_on_the_texts_of_its_row(tmp_path: Path) -> None:
+    """A label and a verdict on a further sample are on the same comparison."""
+    test = [_pair(0, "m_n", ("a", "b"), 1), _pair(1, "m_o", ("a2", "c"), 1)]
+    content = _write(tmp_path, testset=test, results=[{"idx": 1, "pandalm_result": 2}])
+
+    (verdict,) = content.rows(ImportedVerdict)
+    label = next(label for _, label in content.labels() if label.right == "o")
+    assert (verdict.left_sample, verdict.right_sample) == (label.left_sample, label.right_sample) == (1, 0)
+
+
 def test_formats_pandalm_results_without_their_test_set_are_left_out(tmp_path: Path) -> None:
     """Their rows have only numbers, so they would be about nothing."""
     content = _write(tmp_path, results=[{"idx": 0, "gpt_result": "2"}], prompts=[{"prompt_id": "1", "text": "q"}])

@@ -352,6 +352,26 @@ async def test_a_replaced_verdict_leaves_runs_as_they_were(scene: Scene) -> None
     assert (await scene.permit([key], run)).answered[key].parsed_verdicts[0].preference is Preference.SECOND
 
 
+async def test_verdicts_on_other_samples_are_other_calls(scene: Scene) -> None:
+    """A sample belongs to its contestant, whichever of the two is called left."""
+    first = ImportedVerdict(
+        prompt_id="p0", left="a", right="b", order=Order.LEFT_FIRST, judge="gpt", outcome=Outcome.LEFT
+    )
+    sampled = replace(first, left_sample=1, outcome=Outcome.RIGHT)
+    mirrored = replace(
+        sampled, left="b", right="a", order=Order.RIGHT_FIRST, left_sample=0, right_sample=1, outcome=Outcome.LEFT
+    )
+
+    result = await scene.store.add_verdicts(
+        TENANT, "d", [(row, None) for row in (first, sampled, mirrored)], replace=False
+    )
+
+    assert (result.accepted, result.duplicates, result.rejections) == (2, 1, ())
+    assert [v for _, v in await scene.store.read_verdicts(TENANT, "d", result.revision, 0, 9)] == [first, sampled]
+    seen = [verdict.presentation for verdict in await scene.store.judge_verdicts(TENANT, "d", "gpt")]
+    assert [(names.left_sample, names.right_sample) for names in seen] == [(0, 0), (1, 0)]
+
+
 async def test_many_imported_verdicts_come_in_one_batch(scene: Scene) -> None:
     """A batch of 1,000 verdicts is stored and read back in order."""
     ends = [("a", "b"), ("a", "c"), ("b", "c")]

@@ -507,6 +507,8 @@ class ImportedVerdict(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     REPEAT_FIELD_NUMBER: _builtins.int
+    LEFT_SAMPLE_FIELD_NUMBER: _builtins.int
+    RIGHT_SAMPLE_FIELD_NUMBER: _builtins.int
     prompt_id: _builtins.str
     """The prompt judged."""
     turn: _builtins.int
@@ -529,6 +531,10 @@ class ImportedVerdict(_message.Message):
     """The judge's reason, if it is known separately from the reply."""
     repeat: _builtins.int
     """The number of the repeat, from 0."""
+    left_sample: _builtins.int
+    """The sample of the left contestant's output, from 0."""
+    right_sample: _builtins.int
+    """The sample of the right contestant's output, from 0."""
     def __init__(
         self,
         *,
@@ -543,10 +549,12 @@ class ImportedVerdict(_message.Message):
         status: _outcome_pb2.VerdictStatus.ValueType = ...,
         reason: _builtins.str = ...,
         repeat: _builtins.int = ...,
+        left_sample: _builtins.int = ...,
+        right_sample: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_raw", b"_raw", "raw", b"raw"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_raw", b"_raw", "judge", b"judge", "left", b"left", "order", b"order", "outcome", b"outcome", "prompt_id", b"prompt_id", "raw", b"raw", "reason", b"reason", "repeat", b"repeat", "right", b"right", "status", b"status", "turn", b"turn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_raw", b"_raw", "judge", b"judge", "left", b"left", "left_sample", b"left_sample", "order", b"order", "outcome", b"outcome", "prompt_id", b"prompt_id", "raw", b"raw", "reason", b"reason", "repeat", b"repeat", "right", b"right", "right_sample", b"right_sample", "status", b"status", "turn", b"turn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__raw: _TypeAlias = _typing.Literal["raw"]  # noqa: Y015
     _WhichOneofArgType__raw: _TypeAlias = _typing.Literal["_raw", b"_raw"]  # noqa: Y015
