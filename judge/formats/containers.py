@@ -69,12 +69,21 @@ def rows_of(path: Path) -> Generator[FileRow, None, None]:
 
 
 def first_row(path: Path) -> Row | None:
-    """Return the first row that is right in itself; None if there is none. Raises InvalidInput as `rows_of` does."""
-    rows = rows_of(path)
+    """Return the first row that is right in itself; None if there is no row.
+
+    Raises InvalidInput as `rows_of` does, and if all rows are wrong, with what is wrong with the first.
+    """
+    rows, wrong = rows_of(path), None
     try:
-        return next((row.row for row in rows if not isinstance(row.row, InvalidInput)), None)
+        for _, _, row in rows:
+            if not isinstance(row, InvalidInput):
+                return row
+            wrong = wrong or row
     finally:
         rows.close()
+    if wrong is not None:
+        raise wrong
+    return None
 
 
 @contextlib.contextmanager

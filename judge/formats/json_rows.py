@@ -35,6 +35,8 @@ def lines(path: Path, file: IO[bytes], longest: int) -> Rows:
         if not isinstance(whole, InvalidInput):
             yield from _rows_of(whole)
             return
+        if (error := _broken_document(path, begin, whole)) is not None:
+            raise error
     parsed = ((line[0], _parsed(path, line)) for line in chain(begin, numbered))
     start = list(islice(parsed, 2))
     if len(start) == 1 and not isinstance(start[0][1], InvalidInput):
@@ -69,6 +71,18 @@ def _beginning(begin: list[tuple[int, bytes]], numbered: Iterator[tuple[int, byt
         if size > LARGEST_DOCUMENT:
             break
     return begin
+
+
+def _broken_document(path: Path, begin: list[tuple[int, bytes]], error: InvalidInput) -> InvalidInput | None:
+    """Return what is wrong with an object over several lines; None if its lines are rows and the first is wrong."""
+    if len(begin) == 1 or not isinstance(_parsed(path, begin[1]), InvalidInput):
+        return None
+    if sum(len(line) for _, line in begin) > LARGEST_DOCUMENT:
+        message = f"{path} holds one JSON object over several lines of more than {LARGEST_DOCUMENT:,} bytes"
+        return InvalidInput(path.name, message, reason="ROW_TOO_LARGE")
+    if error.reason == _UNFINISHED:
+        return InvalidInput(path.name, f"{path} is cut off: its JSON object does not end", reason="DAMAGED_FILE")
+    return None
 
 
 def _rows_of(document: Row) -> Rows:

@@ -13,7 +13,7 @@ from backports.zstd import zipfile as zstd_zipfile
 
 from judge.domain.dataset import Output, Prompt
 from judge.domain.errors import InvalidInput
-from judge.formats import zip_rows
+from judge.formats import json_rows, zip_rows
 from judge.formats.detect import read
 from judge.formats.importing import Import, count
 
@@ -127,6 +127,31 @@ def test_formats_inspect_an_archive_holds_the_same_as_the_document(tmp_path: Pat
 
     assert _items(content) == _items(_json(tmp_path / "json", *samples))
     assert not (tmp_path.parent / "evil.json").exists()
+
+
+def test_formats_inspect_a_document_that_is_cut_off_is_refused(tmp_path: Path) -> None:
+    """It is not empty, and its lines are no rows."""
+    _json(tmp_path, _sample())
+    path = tmp_path / "log.json"
+    text = path.read_text()
+
+    for part in (text[:100], text[:-3], json.dumps(json.loads(text))[:100]):
+        path.write_text(part)
+        with pytest.raises(InvalidInput, match=r"log\.json (is cut off|line 1 is not valid JSON: Unterminated)"):
+            read(path)
+
+
+def test_formats_inspect_a_document_that_is_too_large_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error has the limit."""
+    _json(tmp_path, _sample(), _sample(2))
+    monkeypatch.setattr(json_rows, "LARGEST_DOCUMENT", 500)
+
+    with pytest.raises(
+        InvalidInput, match=r"log\.json holds one JSON object over several lines of more than 500 bytes"
+    ):
+        read(tmp_path / "log.json")
 
 
 def test_formats_inspect_an_interrupted_archive_has_only_its_start(tmp_path: Path) -> None:
