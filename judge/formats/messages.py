@@ -13,7 +13,7 @@ _THOUGHTS = frozenset(("reasoning", "thinking"))
 
 
 def content_text(content: object) -> str:
-    r"""Return the text of a message's content, which is a text or a list of parts. Thoughts are left out.
+    r"""Return the text of a message's content, which is a text, a part, or a list of parts. Thoughts are left out.
 
     Raises ValueError for a part that is no text, such as an image.
 
@@ -24,9 +24,7 @@ def content_text(content: object) -> str:
         return ""
     if isinstance(content, str):
         return content
-    if not isinstance(content, list):
-        raise ValueError(f"has a message whose content is neither a text nor a list: {content!r:.60}")  # noqa: TRY004  # a wrong row
-    parts = [_part(part) for part in content]
+    parts = [_part(part) for part in (content if isinstance(content, list) else [content])]
     return "\n\n".join(part for part in parts if part)
 
 

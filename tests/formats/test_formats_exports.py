@@ -42,12 +42,13 @@ def _item(answer: object, **sample: Any) -> dict[str, Any]:  # noqa: ANN401  # J
 
 def test_formats_openai_evals_an_item_is_a_prompt_and_an_output(tmp_path: Path) -> None:
     """Each item on a prompt is a sample of its own, and one whose call failed is only a prompt."""
-    items = [_item("a"), _item([{"type": "output_text", "text": "a"}]), _item(None, model="n")]
+    part = {"type": "output_text", "text": "a"}
+    items = [_item("a"), _item([part]), _item(part), _item(None, model="n")]
 
     content = _read(tmp_path, items)
 
     assert [prompt.turns for prompt in content.rows(Prompt)] == [("q",)]
-    assert _outputs(content) == [("m", 0, "a"), ("m", 1, "a")]
+    assert _outputs(content) == [("m", 0, "a"), ("m", 1, "a"), ("m", 2, "a")]
 
 
 def test_formats_openai_evals_a_page_holds_the_same_items(tmp_path: Path) -> None:
