@@ -258,13 +258,13 @@ class _Calls:
         raise AssertionError
 
     async def _reserve_again(self) -> None:
-        """Reserve what the failed calls may have used of the reservation, and by how much the next can exceed it.
+        """Reserve a further call, what the failed ones may have used, and by how much the next can exceed its maximum.
 
         Raises TransportFailed if that is refused.
         """
         excess = self.overrun.cost_micros - self.overrun.most_micros if self.overrun else 0
         more = self.lost_micros + excess - self._reserved_again
-        if more and self._reserve is not None and not await self._reserve(more):
+        if self._reserve is not None and not await self._reserve(more):
             self._refused = True
             raise TransportFailed(self._last)
         self._reserved_again += more

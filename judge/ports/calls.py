@@ -31,7 +31,10 @@ class CallStore(Protocol):
         ...
 
     async def reserve_again(self, attempt: int, micros: int) -> bool:
-        """Reserve *micros* for the failed tries of a live attempt, and return whether its run's budget allows that."""
+        """Reserve a further call of a live attempt, and *micros* for its failed ones.
+
+        Returns whether its run's budget allows that.
+        """
         ...
 
     async def refusal(self, run: int, fence: Fence | None) -> StopReason | None:

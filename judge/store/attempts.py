@@ -1,6 +1,7 @@
 """Attempts that nobody will settle: they are closed, and what they may have cost is booked in their runs.
 
-Such a lost attempt counts as one call that cost what it reserved, besides what its earlier tries may have cost. Without
+Such a lost attempt counts as the calls it made, of which the last cost what it reserved, and the earlier ones what they
+may have cost. Without
 a budget in micro-USD that is the most that a call can cost.
 """
 
@@ -25,6 +26,11 @@ class LostCall(NamedTuple):
 
     attempt: Any
     cost_micros: int
+
+    @property
+    def calls(self) -> int:
+        """The calls of the attempt."""
+        return 1 + int(self.attempt.further_calls)
 
 
 class ClosedAttempt(NamedTuple):
@@ -65,13 +71,13 @@ def book(c: Connection, lost: Sequence[LostCall]) -> None:
         mine = [call for call in lost if call.attempt.run_id == run]
         spent: dict[int, Spent] = {}
         for call in mine:
-            booked = Spent(calls=1, cost_micros=call.cost_micros, uncounted=1)
+            booked = Spent(calls=call.calls, cost_micros=call.cost_micros, uncounted=call.calls)
             judge = call.attempt.judge
             spent[judge] = spent.get(judge, Spent()) + booked
         before = c.scalar(select(_r.spent).where(_r.id == run).with_for_update())
         values = {
             "repeated": _r.repeated + len(mine),
-            "calls": _r.calls + len(mine),
+            "calls": _r.calls + sum(call.calls for call in mine),
             "cost_micros": _r.cost_micros + sum(call.cost_micros for call in mine),
             "spent": spent_with(before or {}, spent),
             "revision": _r.revision + 1,

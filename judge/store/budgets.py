@@ -34,7 +34,8 @@ _BUDGET = select(s.run.c.budget_calls, s.run.c.budget_micros).where(_RUN)
 _LOCKED = select(s.run).where(_RUN).with_for_update()
 _OF_RUN = _a.run_id == bindparam("run")
 _ALIKE = (_a.judge, _a.worst_micros, _a.cost_micros)
-_LIVE = select(*_ALIKE, func.count().label("calls")).where(_OF_RUN, s.LIVE).group_by(*_ALIKE)
+_CALLS = func.sum(_a.further_calls + 1).label("calls")
+_LIVE = select(*_ALIKE, func.count().label("attempts"), _CALLS).where(_OF_RUN, s.LIVE).group_by(*_ALIKE)
 _EXPIRED = select(s.call_attempt).where(_OF_RUN, s.LIVE, _a.until < bindparam("now"))
 
 
@@ -50,7 +51,7 @@ class Affordable:
 class _InFlight:
     """The calls of a run in flight: their number, what they reserve, and what one of them may cost in addition.
 
-    Both costs are in micro-USD.
+    A call that failed and is made again counts anew. Both costs are in micro-USD.
     """
 
     calls: int
@@ -79,8 +80,8 @@ def _in_flight(c: Connection, run: Any) -> _InFlight:  # noqa: ANN401  # a row
     calls = total = surprise = 0
     for alike in c.execute(_LIVE, {"run": run.id}):
         each = reserved(run, alike.judge, alike.worst_micros)
-        calls += alike.calls
-        total += alike.calls * (alike.cost_micros + each)
+        calls += int(alike.calls)
+        total += alike.attempts * (alike.cost_micros + each)
         worst = raised(run, alike.judge, alike.worst_micros)
         surprise = max(surprise, min(worst, run.budget_micros // TENTH) - each)
     return _InFlight(calls, total, surprise)
@@ -100,7 +101,9 @@ def expired_attempts(c: Connection, run: int, now: float) -> Sequence[Any]:
 
 
 def reserve_again(c: Connection, attempt: int, micros: int) -> bool:
-    """Reserve *micros* for the tries of a live *attempt* that failed. Returns False if the budget does not allow that.
+    """Reserve a further call of a live *attempt*, and *micros* for its calls that failed.
+
+    Returns False if the budget does not allow that.
 
     The attempt is locked before the run, in the order of commits.
     """
@@ -110,7 +113,11 @@ def reserve_again(c: Connection, attempt: int, micros: int) -> bool:
         return False
     if row.run_id is not None:
         run = c.execute(_LOCKED, {"run": row.run_id}).one()
-        if run.budget_micros and micros > _remaining(run, _in_flight(c, run)):
+        live = _in_flight(c, run)
+        if run.budget_micros and micros > _remaining(run, live):
             return False
-    c.execute(update(s.call_attempt).where(this).values(cost_micros=_a.cost_micros + micros))
+        if run.budget_calls and run.calls + live.calls >= run.budget_calls:
+            return False
+    further = {"cost_micros": _a.cost_micros + micros, "further_calls": _a.further_calls + 1}
+    c.execute(update(s.call_attempt).where(this).values(further))
     return True

@@ -15,7 +15,12 @@ _a = s.call_attempt.c
 _BATCHED = _a.batch_id.is_not(None)
 _ALIKE = (_a.run_id, _a.judge, _a.worst_micros, _a.cost_micros, _BATCHED)
 _OPEN = (
-    select(*_ALIKE[:-1], _BATCHED.label("batched"), func.count().label("calls"))
+    select(
+        *_ALIKE[:-1],
+        _BATCHED.label("batched"),
+        func.count().label("attempts"),
+        func.sum(_a.further_calls + 1).label("calls"),
+    )
     .where(_a.run_id.in_(bindparam("runs", expanding=True)), s.LIVE)
     .group_by(*_ALIKE)
 )
@@ -29,8 +34,8 @@ def open_calls(c: Connection, runs: Sequence[Any]) -> dict[int, OpenCalls]:
         before = unsettled[alike.run_id]
         each = alike.cost_micros + raised(by_run[alike.run_id], alike.judge, alike.worst_micros)
         unsettled[alike.run_id] = OpenCalls(
-            calls=before.calls + alike.calls,
-            cost_micros=before.cost_micros + alike.calls * each,
-            batched=before.batched + alike.calls * bool(alike.batched),
+            calls=before.calls + int(alike.calls),
+            cost_micros=before.cost_micros + alike.attempts * each,
+            batched=before.batched + int(alike.calls) * bool(alike.batched),
         )
     return unsettled

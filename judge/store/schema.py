@@ -294,6 +294,7 @@ call_attempt = Table(
     Column("judge", Integer, nullable=False, server_default="0"),
     Column("batch_id", _Id),
     Column("shard", _Id),
+    Column("further_calls", Integer, nullable=False, server_default="0"),
     Index("ix_call_attempt_batch", "batch_id"),
     Index(
         "uq_call_attempt_live",

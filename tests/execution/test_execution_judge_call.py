@@ -71,17 +71,17 @@ async def test_law_2_after_the_last_try_a_presentation_has_a_state_and_no_verdic
 
 @pytest.mark.parametrize("allowed", [True, False])
 async def test_a_retry_reserves_again_what_the_calls_before_may_have_cost(*, allowed: bool) -> None:
-    """A call that was not sent needs no new reservation. Where the budget refuses one, there is no retry."""
+    """A call that was not sent reserves no more money, but a call. Where the budget refuses, there is no retry."""
     backend = Scripted([TransportFailed("refused"), TransportFailed("cut", maybe_paid=True), "[[A]]"])
     reserved = []
 
     async def reserve(micros: int) -> bool:
         reserved.append(micros)
-        return allowed
+        return allowed or not micros
 
     settled = await judge_comparison(judge(backend), WORK, 7, SystemClock(), reserve=reserve)
 
-    assert (reserved, settled.lost_micros, settled.uncounted) == ([WORST], WORST, 1)
+    assert (reserved, settled.lost_micros, settled.uncounted) == ([0, WORST], WORST, 1)
     assert (backend.calls, settled.state) == ((3, None) if allowed else (2, ItemState.TRANSPORT_ERROR))
 
 
@@ -185,7 +185,7 @@ async def test_a_retry_after_a_bill_above_the_maximum_reserves_as_much_more() ->
         judge(Scripted([broken, TransportFailed("gone"), "[[A]]"])), WORK, 7, SystemClock(), reserve=reserve
     )
 
-    assert (reserved, settled.lost_micros) == ([3 * WORST + 2 * WORST], 3 * WORST)
+    assert (reserved, settled.lost_micros) == ([3 * WORST + 2 * WORST, 0], 3 * WORST)
 
 
 async def test_what_a_broken_reply_used_is_booked_and_the_next_reply_counts() -> None:

@@ -113,9 +113,25 @@ async def test_calls_that_have_not_settled_are_counted_with_their_run(scene: Sce
 
     listed = await scene.store.runs(TENANT, RunQuery(), 0, 10)
 
-    assert before == OpenCalls(calls=5, cost_micros=30 + 5 * 100, batched=2)
-    after = OpenCalls(calls=4, cost_micros=30 + 4 * 150, batched=2)
+    assert before == OpenCalls(calls=6, cost_micros=30 + 5 * 100, batched=2)
+    after = OpenCalls(calls=5, cost_micros=30 + 4 * 150, batched=2)
     assert {row.run_id: row.open for row in listed} == {run.run_id: after, idle.run_id: OpenCalls()}
+
+
+async def test_law_3_a_retry_takes_from_a_budget_of_calls(scene: Scene) -> None:
+    """A call that is made again counts as another one, while it is in flight and if it is lost with its process."""
+    run = await scene.run(budget=Budget(calls=6))
+    keys = await scene.keys(8)
+    attempts = (await scene.permit(keys[:3], run)).granted
+
+    again = [await scene.store.reserve_again(attempts[keys[0]], 0) for _ in range(4)]
+    more = await scene.permit(keys[3:], run)
+    lost = await scene.store.orphan_attempts()
+
+    assert again == [True, True, True, False]
+    assert (more.granted, lost) == ({}, 3)
+    assert (await scene.store.run(TENANT, run.run_id)).counts.calls == 6
+    assert (await scene.permit(keys[3:], run)).refused == "BUDGET_STOPPED"
 
 
 async def test_nine_tenths_are_spent_however_dear_the_worst_call_is(scene: Scene) -> None:
