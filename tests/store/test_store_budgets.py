@@ -118,7 +118,7 @@ async def test_calls_that_have_not_settled_are_counted_with_their_run(scene: Sce
     assert {row.run_id: row.open for row in listed} == {run.run_id: after, idle.run_id: OpenCalls()}
 
 
-async def test_law_3_a_retry_takes_from_a_budget_of_calls(scene: Scene) -> None:
+async def test_a_retry_takes_from_a_budget_of_calls(scene: Scene) -> None:
     """A call that is made again counts as another one, while it is in flight and if it is lost with its process."""
     run = await scene.run(budget=Budget(calls=6))
     keys = await scene.keys(8)
