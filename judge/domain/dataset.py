@@ -144,6 +144,8 @@ class ImportedVerdict:
     repeat: int = 0
     left_sample: int = 0
     right_sample: int = 0
+    strength: float | None = None
+    """How decisive the outcome is according to its source, from 0 to 1; None if it does not say."""
 
     def __post_init__(self) -> None:
         checked_name("prompt_id", self.prompt_id)
@@ -151,6 +153,7 @@ class ImportedVerdict:
         _checked_pair(self.turn, self.left, self.right)
         checked_text("raw", self.raw or "")
         checked_text("reason", self.reason)
+        _checked_share("strength", self.strength)
         if min(self.left_sample, self.right_sample) < 0:
             raise InvalidInput("left_sample", "a sample is negative", reason="INVALID_SAMPLE")
         if self.repeat < 0:

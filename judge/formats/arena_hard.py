@@ -131,4 +131,10 @@ def _verdicts(row: Row, reference: str | None) -> Iterator[ImportedVerdict | Row
             outcome=None if score is None else SCORES[score].outcome(order),
             status=VerdictStatus.UNREADABLE if score is None else VerdictStatus.OK,
             reason=score or "",
+            strength=None if score is None else _strength(score),
         )
+
+
+def _strength(score: str) -> float:
+    """Return how decisive a score is: 1 for two signs, one half for a sign, and 0 for a tie."""
+    return len(score.strip("AB=")) / 2

@@ -230,6 +230,7 @@ def _verdict(ids: LabelIds, row: Row) -> ImportedVerdict | Label | None:
         status=words.member(VerdictStatus, "status", status) if status else None,
         reason=fields.text(row, "reason") or "",
         repeat=fields.whole(row, "repeat"),
+        strength=fields.number(row, "strength"),
         left_sample=fields.whole(row, "left_sample"),
         right_sample=fields.whole(row, "right_sample"),
     )

@@ -140,6 +140,7 @@ def imported_verdict(row: dataset_service_pb2.ImportedVerdict) -> ImportedVerdic
         repeat=row.repeat,
         left_sample=row.left_sample,
         right_sample=row.right_sample,
+        strength=row.strength if row.HasField("strength") else None,
     )
 
 

@@ -58,6 +58,7 @@ def imported_verdict(row: ImportedVerdict) -> dataset_service_pb2.ImportedVerdic
         repeat=row.repeat,
         left_sample=row.left_sample,
         right_sample=row.right_sample,
+        strength=row.strength,
     )
 
 

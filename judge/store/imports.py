@@ -117,7 +117,8 @@ def _reply(verdict: ImportedVerdict) -> Reply:
 
 def _source(verdict: ImportedVerdict) -> ParsedVerdict | None:
     if verdict.outcome is not None:
-        return ParsedVerdict(SOURCE_PARSER, Preference.of(verdict.outcome, verdict.order), verdict.reason)
+        preference = Preference.of(verdict.outcome, verdict.order)
+        return ParsedVerdict(SOURCE_PARSER, preference, verdict.reason, strength=verdict.strength)
     if verdict.status is VerdictStatus.UNREADABLE:
         return ParsedVerdict(SOURCE_PARSER, None, verdict.reason or "unreadable to its source")
     return None

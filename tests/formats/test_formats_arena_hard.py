@@ -219,3 +219,14 @@ def test_formats_arena_hard_samples(name: str) -> None:
         own = [verdict for verdict in whole if prompts.get(verdict.prompt_id, "") == category]
         assert win_rate(own) == pytest.approx(score, abs=1e-6)
     assert not content.left_out
+
+
+@pytest.mark.parametrize(("score", "strength"), [("A>>B", 1.0), ("B<A", 0.5), ("A=B", 0.0), ("B>>A", 1.0)])
+def test_formats_arena_hard_scores_say_how_decisive_they_are(tmp_path: Path, score: str, strength: float) -> None:
+    """With --decisive-weight 3, two signs count as three battles, as in the published scores."""
+    row = {"uid": "q", "judge": "j", "model": "m", "baseline": "b", "games": [{"score": score, "judgment": "x"}]}
+    (path := tmp_path / "m.jsonl").write_text(json.dumps(row) + "\n", "utf-8")
+
+    (verdict,) = read(path).rows(ImportedVerdict)
+
+    assert verdict.strength == strength

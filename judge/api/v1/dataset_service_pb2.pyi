@@ -509,6 +509,7 @@ class ImportedVerdict(_message.Message):
     REPEAT_FIELD_NUMBER: _builtins.int
     LEFT_SAMPLE_FIELD_NUMBER: _builtins.int
     RIGHT_SAMPLE_FIELD_NUMBER: _builtins.int
+    STRENGTH_FIELD_NUMBER: _builtins.int
     prompt_id: _builtins.str
     """The prompt judged."""
     turn: _builtins.int
@@ -535,6 +536,8 @@ class ImportedVerdict(_message.Message):
     """The sample of the left contestant's output, from 0."""
     right_sample: _builtins.int
     """The sample of the right contestant's output, from 0."""
+    strength: _builtins.float
+    """How decisive the outcome is according to its source, from 0 to 1, if it says so."""
     def __init__(
         self,
         *,
@@ -551,14 +554,20 @@ class ImportedVerdict(_message.Message):
         repeat: _builtins.int = ...,
         left_sample: _builtins.int = ...,
         right_sample: _builtins.int = ...,
+        strength: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_raw", b"_raw", "raw", b"raw"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_raw", b"_raw", "_strength", b"_strength", "raw", b"raw", "strength", b"strength"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_raw", b"_raw", "judge", b"judge", "left", b"left", "left_sample", b"left_sample", "order", b"order", "outcome", b"outcome", "prompt_id", b"prompt_id", "raw", b"raw", "reason", b"reason", "repeat", b"repeat", "right", b"right", "right_sample", b"right_sample", "status", b"status", "turn", b"turn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_raw", b"_raw", "_strength", b"_strength", "judge", b"judge", "left", b"left", "left_sample", b"left_sample", "order", b"order", "outcome", b"outcome", "prompt_id", b"prompt_id", "raw", b"raw", "reason", b"reason", "repeat", b"repeat", "right", b"right", "right_sample", b"right_sample", "status", b"status", "strength", b"strength", "turn", b"turn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__raw: _TypeAlias = _typing.Literal["raw"]  # noqa: Y015
     _WhichOneofArgType__raw: _TypeAlias = _typing.Literal["_raw", b"_raw"]  # noqa: Y015
+    _WhichOneofReturnType__strength: _TypeAlias = _typing.Literal["strength"]  # noqa: Y015
+    _WhichOneofArgType__strength: _TypeAlias = _typing.Literal["_strength", b"_strength"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__raw) -> _WhichOneofReturnType__raw | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__strength) -> _WhichOneofReturnType__strength | None: ...
 
 Global___ImportedVerdict: _TypeAlias = ImportedVerdict  # noqa: Y015
 
