@@ -216,7 +216,7 @@ def _print_run(shown: Run, *, executed: bool) -> None:
 
 
 def _print_verdict(verdict: Verdict) -> None:
-    from judge.cli.export import as_row  # noqa: PLC0415  # it needs the messages
+    from judge.cli.export_rows import as_row  # noqa: PLC0415  # it needs the messages
 
     row = as_row(verdict)
     out = console()

@@ -57,10 +57,10 @@ def _has(row: Row, *fields_: tuple[str, ...]) -> bool:
 
 
 def _kind(row: Row) -> str | None:
-    if _has(row, ("comparison_id",), PROMPT, LEFT, RIGHT):
-        return "comparisons"
     if _has(row, PROMPT, LEFT, RIGHT, ("judge",), ORDER):
         return "verdicts"
+    if _has(row, ("comparison_id",), PROMPT, LEFT, RIGHT):
+        return "comparisons"
     if _has(row, LEFT, RIGHT, OUTCOME):
         return "labels" if _has(row, PROMPT, ANNOTATOR) else "battles"
     if _has(row, PROMPT, ("turns", "text")):

@@ -146,10 +146,27 @@ class RunCalls(Connection):
         page_size: int = 0,
     ) -> AsyncIterator[verdict_pb2.Verdict]:
         """Yield the run's verdicts in the order of its plan. Pages are read lazily."""
-        request = pb.ListVerdictsRequest(parent=run_name(run), page_size=page_size, filter=verdict_filter, view=view)
-        async for page in pages(self.runs.ListVerdicts, request, self.timeout):
+        async for page in self.verdict_pages(run, verdict_filter, view, page_size):
             for verdict in page.verdicts:
                 yield verdict
+
+    async def verdict_pages(
+        self,
+        run: str,
+        verdict_filter: verdict_pb2.VerdictFilter | None = None,
+        view: verdict_pb2.VerdictView.ValueType = verdict_pb2.VERDICT_VIEW_BASIC,
+        page_size: int = 0,
+        page_token: str = "",
+    ) -> AsyncIterator[pb.ListVerdictsResponse]:
+        """Yield the run's verdicts page by page, in the order of its plan.
+
+        With *page_token*, the `next_page_token` of an earlier page, they continue after that page.
+        """
+        request = pb.ListVerdictsRequest(
+            parent=run_name(run), page_size=page_size, page_token=page_token, filter=verdict_filter, view=view
+        )
+        async for page in pages(self.runs.ListVerdicts, request, self.timeout):
+            yield page
 
     async def get_verdict(self, run: str, position: int) -> verdict_pb2.Verdict | None:
         """Return the verdict at a *position* of the run's plan, with its raw text, or None if there is none yet."""
