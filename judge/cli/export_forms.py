@@ -136,7 +136,7 @@ def _cell(value: object, type_: ColumnType) -> str:
 
 
 def _check_csv(row: Row, cells: list[str]) -> None:
-    """Refuse what cannot be read back: a NUL, and an id such as 81.0, which an import takes for the 81 of a data frame."""
+    """Refuse what cannot be read back: a NUL, and an id such as 81.0, which an import takes for 81."""
     prompt, otherwise = str(row.get("prompt_id", "")), "export .jsonl or .parquet"
     whole, point, zeros = prompt.partition(".")
     if point and not zeros.strip("0") and whole.isdecimal():

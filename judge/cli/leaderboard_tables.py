@@ -1,41 +1,21 @@
-"""Leaderboards as tables of at most 80 columns, and as CSV and Parquet."""
+"""Leaderboards as tables of at most 80 columns."""
 
 from __future__ import annotations
 
-import csv
-import sys
 from typing import TYPE_CHECKING, TypeVar
 
-import click
-
 from judge.cli.formatting import NOTABLE
+from judge.cli.report_tables import AVERAGE
 from judge.cli.tables import console, spread, table
 from judge.domain.levels import level_text
 from judge.rpc.enum_words import word
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from judge.api.v1.leaderboard_pb2 import ContestantStanding, Equivalence, Leaderboard, LeftOut, Rating
 
 Unknown = TypeVar("Unknown", str, None)
-COLUMNS = (
-    "contestant",
-    "rank",
-    "ranks",
-    "rating",
-    "low",
-    "high",
-    "win_rate",
-    "n",
-    "prompts",
-    "best",
-    "order_sd",
-    "win_rate_against",
-)
-AVERAGE = "average"
-"""What win rates are against without a reference contestant: a contestant of average rating."""
 STANDINGS = {0: "-", 1: "ahead", 2: "behind", 3: "cannot tell"}
 ANSWERS = {0: "-", 1: "yes", 2: "no", 3: "cannot tell"}
 TIES = {
@@ -147,46 +127,6 @@ def _print_methods(leaderboard: Leaderboard) -> None:
     for note in leaderboard.notes:
         out.print(note)
     out.print()
-
-
-def leaderboard_csv(leaderboard: Leaderboard) -> None:
-    """Print the ratings as CSV. A cell is empty if its value was not computed."""
-    out = csv.writer(sys.stdout, lineterminator="\n")
-    out.writerow(COLUMNS)
-    out.writerows(_rows(leaderboard))
-
-
-def leaderboard_parquet(leaderboard: Leaderboard, path: Path) -> None:
-    """Write the ratings as Parquet. A cell is null if its value was not computed. Raises UsageError without polars."""
-    try:
-        import polars as pl  # noqa: PLC0415  # of an extra, and slow to import
-    except ImportError:
-        raise click.UsageError(
-            "--parquet needs polars: pip install polars, or install judge with the extra [data]"
-        ) from None
-    types = (pl.String, pl.Int32, pl.String, *[pl.Float64] * 4, pl.Int64, pl.Int64, *[pl.Float64] * 2, pl.String)
-    schema = dict(zip(COLUMNS, types, strict=True))
-    pl.DataFrame(_rows(leaderboard), schema=schema, orient="row").write_parquet(path)
-
-
-def _rows(leaderboard: Leaderboard) -> list[tuple[object, ...]]:
-    return [
-        (
-            rating.contestant,
-            rating.rank,
-            _ranks(rating, None),
-            rating.rating,
-            rating.interval.low if rating.interval.HasField("low") else None,
-            rating.interval.high if rating.interval.HasField("high") else None,
-            rating.expected_score if rating.HasField("expected_score") else None,
-            rating.n,
-            rating.prompts,
-            rating.probability_best if rating.HasField("probability_best") else None,
-            rating.order_sd if rating.HasField("order_sd") else None,
-            leaderboard.expected_against or AVERAGE if rating.HasField("expected_score") else None,
-        )
-        for rating in leaderboard.ratings
-    ]
 
 
 def _ranks(rating: Rating, unknown: Unknown) -> str | Unknown:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +15,14 @@ from judge.cli.anchors_from import earlier_leaderboard, keep_scale
 from judge.cli.connect import ServiceTarget, connected, echo_json, run
 from judge.cli.disagreement_view import print_disagreement
 from judge.cli.group import cli
-from judge.cli.leaderboard_tables import leaderboard_csv, leaderboard_parquet, print_leaderboard
+from judge.cli.leaderboard_tables import print_leaderboard
 from judge.cli.rank_options import ranking, ranking_options
+from judge.cli.report_files import report_path, write_csv, write_parquet, write_tables
+from judge.cli.report_tables import agreement_tables, leaderboard_tables, ratings_table
 from judge.domain.defaults import AGREEMENT
 
 if TYPE_CHECKING:
+    from judge.api.v1.leaderboard_pb2 import Leaderboard
     from judge.api.v1.ranking_service_pb2 import Battle
 
 
@@ -53,7 +57,17 @@ def _check_outputs(values: Mapping[str, Any], *, as_csv: bool, as_json: bool, pa
     left_out = [option for option, value in tables.items() if value]
     form = "--csv" if as_csv else "--parquet" if parquet is not None else ""
     if form and left_out:
-        raise click.UsageError(f"{form} writes the ratings alone: leave out {', '.join(left_out)}, or use --json")
+        raise click.UsageError(f"{form} writes the ratings alone: leave out {', '.join(left_out)}, or use -o or --json")
+
+
+OUTPUT = click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=report_path,
+    help="Write the whole report to this file: .md, .tex, or .csv or .parquet, with a file beside it for each further "
+    "table.",
+)
 
 
 @cli.command("rank")
@@ -67,6 +81,7 @@ def _check_outputs(values: Mapping[str, Any], *, as_csv: bool, as_json: bool, pa
     metavar="FILE|SOURCE",
     help="Keep the scale of an earlier leaderboard: a file that --json printed, or a source such as run:RUN/JUDGE.",
 )
+@OUTPUT
 @click.option("--csv", "as_csv", is_flag=True, help="Print the ratings as CSV.")
 @click.option(
     "--parquet", type=click.Path(dir_okay=False, path_type=Path), help="Write the ratings to this Parquet file."
@@ -80,6 +95,7 @@ def rank_command(
     dataset: str,
     earlier: str,
     parquet: Path | None,
+    output: Path | None,
     *,
     as_csv: bool,
     as_json: bool,
@@ -106,19 +122,24 @@ def rank_command(
                 leaderboard = await client.leaderboard(dataset, source, options)
             else:
                 leaderboard = await client.rank_battles(battles, options)
+        if output is not None:
+            write_tables(leaderboard_tables(leaderboard), output)
         if parquet is not None:
-            leaderboard_parquet(leaderboard, parquet)
-        if as_json:
-            echo_json(leaderboard)
-        elif as_csv:
-            leaderboard_csv(leaderboard)
-        elif parquet is None:
-            anchor = leaderboard.anchoring.labels_source
-            print_leaderboard(
-                leaderboard, f"Ranking by {anchor}, helped by {source}" if anchor else f"Ranking by {source}"
-            )
+            write_parquet(ratings_table(leaderboard), parquet)
+        if as_csv:
+            write_csv(ratings_table(leaderboard), sys.stdout)
+        elif as_json or (parquet is None and output is None):
+            _print(leaderboard, source, as_json=as_json)
 
     run(work())
+
+
+def _print(leaderboard: Leaderboard, source: str, *, as_json: bool) -> None:
+    if as_json:
+        echo_json(leaderboard)
+        return
+    anchor = leaderboard.anchoring.labels_source
+    print_leaderboard(leaderboard, f"Ranking by {anchor}, helped by {source}" if anchor else f"Ranking by {source}")
 
 
 @cli.command("agree")
@@ -126,6 +147,7 @@ def rank_command(
 @click.argument("target", required=False, default="")
 @click.option("--dataset", required=True, help="The dataset that both sources belong to.")
 @comparing
+@OUTPUT
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.pass_obj
 def agree_command(
@@ -134,6 +156,7 @@ def agree_command(
     source: str,
     target: str,
     dataset: str,
+    output: Path | None,
     *,
     as_json: bool,
     **values: Any,  # noqa: ANN401  # the options of an agreement report
@@ -153,9 +176,11 @@ def agree_command(
     async def work() -> None:
         async with connected(service) as client:
             report = await client.agreement(dataset, source, target, options)
+        if output is not None:
+            write_tables(agreement_tables(report), output)
         if as_json:
             echo_json(report)
-        else:
+        elif output is None:
             agreement(report, f"{source} and {target or 'its own annotators'}", wanted)
 
     run(work())

@@ -244,7 +244,7 @@ def test_cli_prints_names_as_they_are(served: Judge, tmp_path: Path) -> None:
     ("options", "message"),
     [
         (("--csv", "--json"), "--csv and --json both print"),
-        (("--csv", "--reference", "m"), "--csv writes the ratings alone: leave out --reference, or use --json"),
+        (("--csv", "--reference", "m"), "--csv writes the ratings alone: leave out --reference, or use -o or --json"),
         (("--parquet", "out.parquet", "--by", "category"), "--parquet writes the ratings alone: leave out --by"),
         (("--dataset", "mine"), "is a file of battles: leave out --dataset"),
     ],
