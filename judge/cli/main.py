@@ -26,6 +26,7 @@ def _commands() -> None:
         demo,
         doctor,
         export,
+        export_tools,
         judges,
         listings,
         rank_and_agree,

@@ -180,5 +180,7 @@ ALLOWED = (
     Allowed("judge/backends/*.py", "hashed: it decides what the random judge answers", text="random yardstick"),
     Allowed("judge/backends/baseline.py", "stored as the reply of the random judge", text="Drawn by lot."),
     Allowed("judge/formats/inspect*.py", "Inspect's own word for repeated samples", ("epoch",)),
+    Allowed("judge/cli/export_inspect.py", "Inspect's own word for repeated samples", ("epoch",)),
+    Allowed("tests/cli/test_cli_export_inspect.py", "Inspect's own word for repeated samples", ("epoch",)),
     Allowed("tests/formats/test_formats_inspect*.py", "Inspect's own word for repeated samples", ("epoch",)),
 )
