@@ -21,7 +21,7 @@ _LENGTH_CONTROLLED = ("length_controlled_winrate", "lc_standard_error")
 
 
 def annotation_rows(votes: Iterable[Vote], texts: Texts, baseline: str, account: Account) -> Iterator[Row]:
-    """Yield an annotation for each vote on the only turn of a prompt with the *baseline* on one side.
+    """Yield an annotation for each vote on a first turn with the *baseline* on one side.
 
     `preference` is 1 plus the score of the other contestant: 1 if the baseline is better, 2 if the other one is.
     """
@@ -37,8 +37,8 @@ def annotation_rows(votes: Iterable[Vote], texts: Texts, baseline: str, account:
         outputs = [texts.output(comparison, side) for side in (comparison.left, comparison.right)]
         if prompt is None or None in outputs:
             account.leave_out("votes whose texts are not there")
-        elif len(prompt["turns"]) > 1:
-            account.leave_out("votes on prompts with several turns")
+        elif comparison.turn > 1:
+            account.leave_out("votes on a turn other than the first")
         else:
             yield {
                 "instruction": prompt["turns"][0],
@@ -75,5 +75,5 @@ def _line(name: str, rows: Sequence[Row]) -> tuple[Cell, ...]:
     error = 100 * statistics.stdev(preferences) / n**0.5 if n > 1 else None
     length = round(statistics.mean(len(row["output_2"]) for row in rows))
     discrete = 100 * (wins + draws / 2) / n
-    win_rate = 100 * (statistics.mean(preferences) - 1)
+    win_rate = 100 * statistics.mean(each - 1 for each in preferences)
     return (name, win_rate, error, wins, n - wins - draws, draws, n, discrete, None, length, None, None)

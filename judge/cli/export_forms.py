@@ -59,8 +59,10 @@ def form_of(output: Path | None, form: str | None) -> Form:
 
 
 def partial_path(output: Path) -> Path:
-    """Return the path of *output* until it is complete."""
+    """Return the path of *output* until it is complete. Raises UsageError if there is no such folder."""
     target = output.resolve()
+    if not target.parent.is_dir():
+        raise click.UsageError(f"there is no folder {target.parent}")
     return target.with_name(f"{target.name}.part")
 
 

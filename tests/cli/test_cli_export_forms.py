@@ -238,3 +238,9 @@ def test_the_ending_says_the_form(name: str | None, form: str | None, expected: 
 def test_a_form_that_cannot_be_is_refused(name: str | None, form: str | None, message: str) -> None:
     with pytest.raises(click.UsageError, match=message):
         form_of(Path(name) if name else None, form)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_folder_that_is_missing_is_named(tmp_path: Path, ending: str) -> None:
+    with pytest.raises(click.UsageError, match=f"there is no folder {tmp_path / 'no'}$"):
+        write(tmp_path / "no" / f"x.{ending}", [{"prompt_id": "1"}], "prompts", dataset_columns("prompts"))

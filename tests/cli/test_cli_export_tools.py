@@ -80,7 +80,7 @@ def test_alpaca_eval_annotations_have_the_baseline_first_and_are_read_back(tmp_p
         Vote(comparison("m", "base"), "k", 0.0),
         Vote(comparison("m", "base"), "l", 1.0, probability=0.75),
         Vote(comparison("m", "x"), "j", 1.0),
-        Vote(comparison("m", "base", prompt_id="2"), "j", 1.0),
+        Vote(comparison("m", "base", prompt_id="2", turn=2), "j", 1.0),
         Vote(comparison("base", "m", prompt_id="3"), "j", 1.0),
     ]
 
@@ -105,7 +105,7 @@ def test_alpaca_eval_annotations_have_the_baseline_first_and_are_read_back(tmp_p
     ]
     assert account.left_out == {
         "votes without base": 1,
-        "votes on prompts with several turns": 1,
+        "votes on a turn other than the first": 1,
         "votes whose texts are not there": 1,
     }
 
