@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,3 +74,28 @@ def test_an_interrupted_export_says_how_to_continue(tmp_path: Path, capsys: pyte
     assert capsys.readouterr().err == (
         f"Interrupted after 3,000 verdicts, kept in {part}. To continue, add: --from 2999\n"
     )
+
+
+def test_ctrl_c_prints_the_token_that_the_rest_begins_with(tmp_path: Path) -> None:
+    """The first page is longer than a pipe, so the export is in the middle of it when it is interrupted."""
+    judge(tmp_path, "import", DEMO, "--dataset", "d")
+    result = judge(tmp_path, "run", "d", "--judge", "longest", "--judge", "first")
+    run = str(re.findall(r"^runs/\w+$", result.stdout, re.MULTILINE)[0])
+    argv = [sys.executable, "-m", "judge.cli", "export", "verdicts", "--run", run]
+    environment = {**os.environ, "JUDGE_HOME": str(tmp_path)}
+
+    # Without a buffer, so that nothing is read ahead of the first line.
+    with subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0) as child:
+        assert child.stdout is not None
+        first = child.stdout.readline()
+        child.send_signal(signal.SIGINT)
+        rest, errors = child.communicate()
+    token = re.findall(
+        r"Interrupted after 1,000 verdicts. To continue, add: --from (\d+)$", errors.decode(), re.MULTILINE
+    )
+    following = judge(tmp_path, "export", "verdicts", "--run", run, "--from", *token)
+    whole = judge(tmp_path, "export", "verdicts", "--run", run)
+
+    assert child.returncode == 1
+    assert (first + rest).decode() + following.stdout == whole.stdout
+    assert whole.stdout.count("\n") == 1920
