@@ -6,13 +6,13 @@ import statistics
 from typing import TYPE_CHECKING
 
 from judge.cli.export_rows import ColumnType
-from judge.cli.report_tables import Table
+from judge.cli.report_tables import ReportTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from judge.cli.export_rows import Row
-    from judge.cli.export_votes import Account, Texts, Vote
+    from judge.cli.export_votes import ExportedVote, LeftOutVotes, Texts
     from judge.cli.report_tables import Cell
 
 _TIE = 1.5
@@ -20,7 +20,7 @@ _NUMBERS = ("win_rate", "standard_error", "n_wins", "n_wins_base", "n_draws", "n
 _LENGTH_CONTROLLED = ("length_controlled_winrate", "lc_standard_error")
 
 
-def annotation_rows(votes: Iterable[Vote], texts: Texts, baseline: str, account: Account) -> Iterator[Row]:
+def annotation_rows(votes: Iterable[ExportedVote], texts: Texts, baseline: str, account: LeftOutVotes) -> Iterator[Row]:
     """Yield an annotation for each vote on a first turn with the *baseline* on one side.
 
     `preference` is 1 plus the score of the other contestant: 1 if the baseline is better, 2 if the other one is.
@@ -52,7 +52,7 @@ def annotation_rows(votes: Iterable[Vote], texts: Texts, baseline: str, account:
             }
 
 
-def leaderboard(rows: Sequence[Row]) -> Table:
+def leaderboard(rows: Sequence[Row]) -> ReportTable:
     """Return the leaderboard of annotations, best first, in percent, without length control.
 
     The standard error takes annotations as independent, as AlpacaEval does; it is absent for a single one.
@@ -65,7 +65,7 @@ def leaderboard(rows: Sequence[Row]) -> Table:
     numbers = dict.fromkeys(_NUMBERS, ColumnType.NUMBER)
     others = {"mode": ColumnType.TEXT, "avg_length": ColumnType.INTEGER}
     controlled = dict.fromkeys(_LENGTH_CONTROLLED, ColumnType.NUMBER)
-    return Table("leaderboard", {"name": ColumnType.TEXT, **numbers, **others, **controlled}, lines)
+    return ReportTable("leaderboard", {"name": ColumnType.TEXT, **numbers, **others, **controlled}, lines)
 
 
 def _line(name: str, rows: Sequence[Row]) -> tuple[Cell, ...]:

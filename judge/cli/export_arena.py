@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from judge.cli.export_rows import Row
-    from judge.cli.export_votes import Account, Comparison, Side, Texts, Vote
+    from judge.cli.export_votes import ExportedVote, LeftOutVotes, Side, Texts, VotedPair
 
 _TIE = 0.5
 _TIES = {"both_bad": "tie (bothbad)", "inconsistent": "tie (inconsistent)"}
 
 
-def battles(votes: Iterable[Vote], texts: Texts, account: Account) -> Iterator[Row]:
+def battles(votes: Iterable[ExportedVote], texts: Texts, account: LeftOutVotes) -> Iterator[Row]:
     """Yield a battle for each vote on first samples. `turn` is the number of turns of the conversations."""
     for vote in votes:
         comparison = vote.comparison
@@ -34,19 +34,19 @@ def battles(votes: Iterable[Vote], texts: Texts, account: Account) -> Iterator[R
         }
 
 
-def _winner(vote: Vote) -> str:
+def _winner(vote: ExportedVote) -> str:
     if vote.score == _TIE:
         return _TIES.get(vote.tie_kind, "tie")
     return "model_a" if vote.score > _TIE else "model_b"
 
 
-def _conversations(comparison: Comparison, texts: Texts) -> Row:
+def _conversations(comparison: VotedPair, texts: Texts) -> Row:
     """Return both conversations; nothing if a text of them is not there."""
     both = [_conversation(comparison, side, texts) for side in (comparison.left, comparison.right)]
     return dict(zip(("conversation_a", "conversation_b"), both, strict=True)) if all(both) else {}
 
 
-def _conversation(comparison: Comparison, side: Side, texts: Texts) -> list[dict[str, str]]:
+def _conversation(comparison: VotedPair, side: Side, texts: Texts) -> list[dict[str, str]]:
     prompt, turn = texts.prompts.get(comparison.prompt_id, {"turns": []}), comparison.turn
     questions, replies = prompt["turns"][:turn], texts.outputs.get((comparison.prompt_id, *side), [])[:turn]
     if min(len(questions), len(replies)) < turn:

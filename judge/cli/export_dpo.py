@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from judge.cli.export_rows import Row
-    from judge.cli.export_votes import Account, Comparison, Texts, Vote
+    from judge.cli.export_votes import ExportedVote, LeftOutVotes, Texts, VotedPair
 
 _TIE = 0.5
 
@@ -25,7 +25,9 @@ class PreferenceRule:
     ties: Literal["half", "drop"]
 
 
-def preferences(votes: Iterable[Vote], texts: Texts, rule: PreferenceRule, account: Account) -> Iterator[Row]:
+def preferences(
+    votes: Iterable[ExportedVote], texts: Texts, rule: PreferenceRule, account: LeftOutVotes
+) -> Iterator[Row]:
     """Yield a pair for each comparison on the first turn that *rule* decides. Each says by which rule."""
     for comparison, scores in _scores(votes, account).items():
         counted = [score for score in scores if rule.ties == "half" or score != _TIE]
@@ -53,9 +55,9 @@ def preferences(votes: Iterable[Vote], texts: Texts, rule: PreferenceRule, accou
             }
 
 
-def _scores(votes: Iterable[Vote], account: Account) -> dict[Comparison, list[float]]:
+def _scores(votes: Iterable[ExportedVote], account: LeftOutVotes) -> dict[VotedPair, list[float]]:
     """Collect the left scores of the votes on each comparison of first turns."""
-    scores: dict[Comparison, list[float]] = {}
+    scores: dict[VotedPair, list[float]] = {}
     for vote in votes:
         comparison, score = vote.comparison, vote.score
         if comparison.turn > 1:

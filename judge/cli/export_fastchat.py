@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from judge.cli.export_rows import Row
-    from judge.cli.export_votes import Account, Comparison
+    from judge.cli.export_votes import LeftOutVotes, VotedPair
 
 _WINNERS = {"left": "model_1", "right": "model_2", "tie": "tie"}
 _OTHER = {"left": "right", "right": "left", "tie": "tie"}
@@ -18,12 +18,12 @@ UNKNOWN_PROMPT = "unknown"
 """The name of the judge's prompt, which FastChat keeps beside the judge's."""
 
 
-def judgments(rows: Iterable[Row], account: Account) -> Iterator[Row]:
+def judgments(rows: Iterable[Row], account: LeftOutVotes) -> Iterator[Row]:
     """Yield a judgment for each judge and comparison that has verdicts in both orders.
 
     The first game shows model_1 first. A reply without an outcome is an `error`, and so is a presentation without one.
     """
-    games: dict[tuple[str, Comparison], dict[str, Row]] = {}
+    games: dict[tuple[str, VotedPair], dict[str, Row]] = {}
     for row in rows:
         comparison = comparison_of(row)
         if comparison.left[1] or comparison.right[1]:
@@ -45,7 +45,7 @@ def _swapped(row: Row) -> Row:
     return row | {"outcome": _OTHER[row["outcome"]]} if "outcome" in row else row
 
 
-def _judgment(judge: str, comparison: Comparison, by_order: dict[str, Row]) -> Row:
+def _judgment(judge: str, comparison: VotedPair, by_order: dict[str, Row]) -> Row:
     first, second = by_order["left"], by_order["right"]
     return {
         "question_id": question_id(comparison.prompt_id),

@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from judge.cli.export_rows import Row
-    from judge.cli.export_votes import Account, Vote
+    from judge.cli.export_votes import ExportedVote, LeftOutVotes
 
 
 def scores(
-    votes: Iterable[Vote], contestant: str, account: Account, *, reference: str = "", task: str = ""
+    votes: Iterable[ExportedVote], contestant: str, account: LeftOutVotes, *, reference: str = "", task: str = ""
 ) -> Iterator[Row]:
     """Yield the mean score of a contestant on each prompt, over its votes, or those against the *reference*.
 

@@ -13,7 +13,7 @@ from judge.cli import export_alpaca_eval, export_arena, export_dpo, export_fastc
 from judge.cli.connect import ServiceTarget, connected, run
 from judge.cli.export import export
 from judge.cli.export_forms import text_output
-from judge.cli.export_votes import Account, VoteSource, read_texts, read_verdicts, read_votes, source_of
+from judge.cli.export_votes import LeftOutVotes, VoteSource, read_texts, read_verdicts, read_votes, source_of
 from judge.cli.report_files import write_csv
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def _sourced(command: C) -> C:
     return command
 
 
-def _write(rows: Iterable[Row], output: Path, account: Account, what: str) -> list[Row]:
+def _write(rows: Iterable[Row], output: Path, account: LeftOutVotes, what: str) -> list[Row]:
     """Write *rows* as JSON, and say how many there are. Returns them. Raises ClickException if there is none."""
     listed = list(rows)
     if not listed:
@@ -87,7 +87,7 @@ def alpaca_eval_command(service: ServiceTarget, /, reference: str, leaderboard: 
     """Write votes against a baseline as AlpacaEval's annotations."""
 
     async def work(client: JudgeClient, source: VoteSource) -> None:
-        account = Account()
+        account = LeftOutVotes()
         votes, texts = await read_votes(client, source, account), await read_texts(client, source.dataset)
         rows = export_alpaca_eval.annotation_rows(votes, texts, reference, account)
         written = _write(rows, options["output"], account, "annotations")
@@ -105,7 +105,7 @@ def fastchat_command(service: ServiceTarget, /, **options: Any) -> None:  # noqa
     """Write verdicts in both orders as FastChat's judgments of pairs."""
 
     async def work(client: JudgeClient, source: VoteSource) -> None:
-        account = Account()
+        account = LeftOutVotes()
         verdicts = [row async for row in read_verdicts(client, replace(source, verdicts=True))]
         _write(export_fastchat.judgments(verdicts, account), options["output"], account, "judgments")
 
@@ -121,7 +121,7 @@ def arena_command(service: ServiceTarget, /, **options: Any) -> None:  # noqa: A
     """Write votes as battles of Chatbot Arena."""
 
     async def work(client: JudgeClient, source: VoteSource) -> None:
-        account = Account()
+        account = LeftOutVotes()
         votes, texts = await read_votes(client, source, account), await read_texts(client, source.dataset)
         _write(export_arena.battles(votes, texts, account), options["output"], account, "battles")
 
@@ -152,7 +152,7 @@ def dpo_command(service: ServiceTarget, /, agreement: float, ties: Literal["half
     """
 
     async def work(client: JudgeClient, source: VoteSource) -> None:
-        account, rule = Account(), export_dpo.PreferenceRule(agreement, ties)
+        account, rule = LeftOutVotes(), export_dpo.PreferenceRule(agreement, ties)
         votes, texts = await read_votes(client, source, account), await read_texts(client, source.dataset)
         _write(export_dpo.preferences(votes, texts, rule, account), options["output"], account, "pairs")
 
@@ -169,7 +169,7 @@ def inspect_command(service: ServiceTarget, /, contestant: str, reference: str, 
     """Write a contestant's scores for the scorer precomputed_scores of Inspect."""
 
     async def work(client: JudgeClient, source: VoteSource) -> None:
-        account = Account()
+        account = LeftOutVotes()
         votes = await read_votes(client, source, account)
         rows = export_inspect.scores(votes, contestant, account, reference=reference, task=task)
         _write(rows, options["output"], account, "scores")

@@ -22,7 +22,7 @@ SCORES = {"left": 1.0, "tie": 0.5, "right": 0.0}
 """The left score of an outcome."""
 
 
-class Comparison(NamedTuple):
+class VotedPair(NamedTuple):
     """Two outputs to one prompt at one turn."""
 
     prompt_id: str
@@ -30,19 +30,19 @@ class Comparison(NamedTuple):
     left: Side
     right: Side
 
-    def swapped(self) -> Comparison:
+    def swapped(self) -> VotedPair:
         """Return the same comparison with its sides exchanged."""
         return self._replace(left=self.right, right=self.left)
 
 
-class Vote(NamedTuple):
+class ExportedVote(NamedTuple):
     """The vote of an annotator, or of a judge over all orders and repeats.
 
     *score* is 1 for left, 0.5 for a tie, and 0 for right; of a judge, the mean. *probability* is that of left, if the
     annotator gave one. *tie_kind* says why the vote is a tie, if it is known.
     """
 
-    comparison: Comparison
+    comparison: VotedPair
     annotator: str
     score: float
     probability: float | None = None
@@ -50,7 +50,7 @@ class Vote(NamedTuple):
 
 
 @dataclass
-class Account:
+class LeftOutVotes:
     """How many votes were left out, for each reason."""
 
     left_out: Counter[str] = field(default_factory=Counter)
@@ -86,7 +86,7 @@ class Texts:
     prompts: dict[str, Row]
     outputs: dict[tuple[str, str, int], list[str]]
 
-    def output(self, comparison: Comparison, side: Side) -> str | None:
+    def output(self, comparison: VotedPair, side: Side) -> str | None:
         """Return the text of a side at the turn of a comparison; None if it is not there."""
         turns = self.outputs.get((comparison.prompt_id, *side), [])
         return turns[comparison.turn - 1] if comparison.turn <= len(turns) else None
@@ -103,7 +103,7 @@ async def read_texts(client: JudgeClient, dataset: str) -> Texts:
     return Texts(prompts, outputs)
 
 
-async def read_votes(client: JudgeClient, source: VoteSource, account: Account) -> list[Vote]:
+async def read_votes(client: JudgeClient, source: VoteSource, account: LeftOutVotes) -> list[ExportedVote]:
     """Read the votes of a source. A judge has one vote on a comparison, over all orders and repeats."""
     if source.run or source.verdicts:
         return list(votes_of([row async for row in read_verdicts(client, source)], account))
@@ -125,14 +125,14 @@ async def _each(pages: AsyncIterator[Page]) -> AsyncIterator[Row]:
             yield row
 
 
-def comparison_of(row: Row) -> Comparison:
+def comparison_of(row: Row) -> VotedPair:
     """Return what a row of labels or verdicts is about."""
     left, right = (row["left"], row.get("left_sample", 0)), (row["right"], row.get("right_sample", 0))
-    return Comparison(prompt_id=row["prompt_id"], turn=row.get("turn", 1), left=left, right=right)
+    return VotedPair(prompt_id=row["prompt_id"], turn=row.get("turn", 1), left=left, right=right)
 
 
-def _label(row: Row) -> Vote:
-    return Vote(
+def _label(row: Row) -> ExportedVote:
+    return ExportedVote(
         comparison=comparison_of(row),
         annotator=row["annotator"],
         score=SCORES[row["outcome"]],
@@ -141,9 +141,9 @@ def _label(row: Row) -> Vote:
     )
 
 
-def votes_of(rows: Iterable[Row], account: Account) -> Iterator[Vote]:
+def votes_of(rows: Iterable[Row], account: LeftOutVotes) -> Iterator[ExportedVote]:
     """Merge verdicts to a vote for each judge and comparison. Verdicts without an outcome are left out."""
-    scores: dict[tuple[str, Comparison], list[float]] = {}
+    scores: dict[tuple[str, VotedPair], list[float]] = {}
     for row in rows:
         if "outcome" not in row:
             account.leave_out("verdicts without an outcome")
@@ -154,7 +154,7 @@ def votes_of(rows: Iterable[Row], account: Account) -> Iterator[Vote]:
         scores.setdefault((row["judge"], comparison), []).append(score)
     for (judge, comparison), each in scores.items():
         tie_kind = "inconsistent" if len(set(each)) > 1 else ""
-        yield Vote(comparison, judge, score=sum(each) / len(each), tie_kind=tie_kind)
+        yield ExportedVote(comparison, judge, score=sum(each) / len(each), tie_kind=tie_kind)
 
 
 async def source_of(

@@ -15,7 +15,7 @@ from judge.cli.export_rows import ColumnType
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from judge.cli.report_tables import Cell, Table
+    from judge.cli.report_tables import Cell, ReportTable
 
 ENDINGS = (".csv", ".parquet", ".md", ".tex")
 _LATEX = {
@@ -35,7 +35,7 @@ def report_path(_: click.Context, __: click.Parameter, value: Path | None) -> Pa
     return value
 
 
-def write_tables(tables: Sequence[Table], path: Path) -> None:
+def write_tables(tables: Sequence[ReportTable], path: Path) -> None:
     """Write *tables* to the file *path*, or, as CSV and Parquet, to a file each, and say to which.
 
     The first table goes to *path*, and another to a file with its name added, such as out-standings.csv. Raises
@@ -58,14 +58,14 @@ def write_tables(tables: Sequence[Table], path: Path) -> None:
     click.echo(f"Wrote {', '.join(map(str, written))}.", err=True)
 
 
-def write_csv(table: Table, file: TextIO) -> None:
+def write_csv(table: ReportTable, file: TextIO) -> None:
     """Write a table as CSV. A cell without a value is empty."""
     out = csv.writer(file, lineterminator="\n")
     out.writerow(table.columns)
     out.writerows(table.rows)
 
 
-def write_parquet(table: Table, path: Path) -> None:
+def write_parquet(table: ReportTable, path: Path) -> None:
     """Write a table as Parquet. A cell without a value is null. Raises UsageError without polars."""
     try:
         import polars as pl  # noqa: PLC0415  # of an extra, and slow to import
@@ -78,7 +78,7 @@ def write_parquet(table: Table, path: Path) -> None:
     pl.DataFrame(table.rows, schema=schema, orient="row").write_parquet(path)
 
 
-def _markdown(file: TextIO, table: Table) -> None:
+def _markdown(file: TextIO, table: ReportTable) -> None:
     names, rows = _without_empty_columns(table)
     file.write(f"## {_title(table)}\n\n")
     marks = ["---:" if _is_number(table.columns[name]) else ":---" for name in names]
@@ -89,7 +89,7 @@ def _markdown(file: TextIO, table: Table) -> None:
     file.write("\n")
 
 
-def _latex(file: TextIO, table: Table) -> None:
+def _latex(file: TextIO, table: ReportTable) -> None:
     """Write a table that needs the package booktabs."""
     names, rows = _without_empty_columns(table)
     columns = "".join("r" if _is_number(table.columns[name]) else "l" for name in names)
@@ -101,7 +101,7 @@ def _latex(file: TextIO, table: Table) -> None:
     file.write("\\bottomrule\n\\end{tabular}\n\\end{table}\n\n")
 
 
-def _title(table: Table) -> str:
+def _title(table: ReportTable) -> str:
     return table.name.replace("_", " ").capitalize()
 
 
@@ -109,7 +109,7 @@ def _is_number(type_: ColumnType) -> bool:
     return type_ in {ColumnType.INTEGER, ColumnType.NUMBER}
 
 
-def _without_empty_columns(table: Table) -> tuple[list[str], list[list[str]]]:
+def _without_empty_columns(table: ReportTable) -> tuple[list[str], list[list[str]]]:
     """Return the names of the columns that have a value, and the rows of their cells as text."""
     names = list(table.columns)
     filled = [column for column in range(len(names)) if any(row[column] is not None for row in table.rows)]

@@ -44,7 +44,7 @@ _RATINGS = {
 """The columns of ratings that come first, and what they are called."""
 
 
-class Table(NamedTuple):
+class ReportTable(NamedTuple):
     """A table: the type of each column by its name, and rows of as many cells. A cell without a value is None."""
 
     name: str
@@ -60,14 +60,14 @@ class _Column(NamedTuple):
     type: ColumnType
 
 
-def leaderboard_tables(leaderboard: Leaderboard) -> list[Table]:
+def leaderboard_tables(leaderboard: Leaderboard) -> list[ReportTable]:
     """Return the tables of a leaderboard, its ratings first.
 
     If it has leaderboards of categories, or without something, their rows follow in the same tables, and a first column
     `part` says whose they are.
     """
     parts = list(_parts(leaderboard, WHOLE))
-    rows: dict[str, Table] = {}
+    rows: dict[str, ReportTable] = {}
     for part, each in parts:
         own = [ratings_table(each), *_tables(each, skipped="ratings"), _facts_table(each)]
         for table in own:
@@ -80,12 +80,12 @@ def leaderboard_tables(leaderboard: Leaderboard) -> list[Table]:
     return [*rows.values(), facts]
 
 
-def agreement_tables(report: AgreementReport) -> list[Table]:
+def agreement_tables(report: AgreementReport) -> list[ReportTable]:
     """Return the tables of an agreement report, its figures first."""
     return [table for table in (*_tables(report), _facts_table(report)) if table.rows]
 
 
-def ratings_table(leaderboard: Leaderboard) -> Table:
+def ratings_table(leaderboard: Leaderboard) -> ReportTable:
     """Return the ratings of a leaderboard, without those of its parts."""
     plain = _table("ratings", leaderboard.DESCRIPTOR.fields_by_name["ratings"], list(leaderboard.ratings))
     first = {new: plain.columns[old] for old, new in _RATINGS.items()}
@@ -101,7 +101,7 @@ def ratings_table(leaderboard: Leaderboard) -> Table:
                 *(cells[name] for name in others),
             )
         )
-    return Table("ratings", {**first, "win_rate_against": ColumnType.TEXT, **others}, rows)
+    return ReportTable("ratings", {**first, "win_rate_against": ColumnType.TEXT, **others}, rows)
 
 
 def _parts(leaderboard: Leaderboard, name: str) -> Iterator[tuple[str, Leaderboard]]:
@@ -115,11 +115,11 @@ def _parts(leaderboard: Leaderboard, name: str) -> Iterator[tuple[str, Leaderboa
             yield from _parts(getattr(leaderboard, field), prefix + field.replace("_", " "))
 
 
-def _with_part(table: Table, part: str) -> Table:
-    return Table(table.name, {"part": ColumnType.TEXT, **table.columns}, [(part, *row) for row in table.rows])
+def _with_part(table: ReportTable, part: str) -> ReportTable:
+    return ReportTable(table.name, {"part": ColumnType.TEXT, **table.columns}, [(part, *row) for row in table.rows])
 
 
-def _tables(message: Message, prefix: str = "", skipped: str = "") -> Iterator[Table]:
+def _tables(message: Message, prefix: str = "", skipped: str = "") -> Iterator[ReportTable]:
     """Yield a table of each list of messages in *message* and in the messages in it."""
     for field in message.DESCRIPTOR.fields:
         if field.message_type is None or field.name == skipped or _is_map(field) or _is_leaderboard(field):
@@ -140,10 +140,10 @@ def _is_map(field: FieldDescriptor) -> bool:
     return field.message_type is not None and bool(field.message_type.GetOptions().map_entry)
 
 
-def _table(name: str, field: FieldDescriptor, messages: list[Message]) -> Table:
+def _table(name: str, field: FieldDescriptor, messages: list[Message]) -> ReportTable:
     columns = list(_columns(field.message_type))
     rows = [tuple(_cell(message, column.path) for column in columns) for message in messages]
-    return Table(name, {column.name: column.type for column in columns}, rows)
+    return ReportTable(name, {column.name: column.type for column in columns}, rows)
 
 
 def _columns(descriptor: Descriptor | None, prefix: str = "", path: tuple[str, ...] = ()) -> Iterator[_Column]:
@@ -201,10 +201,10 @@ def _value(message: Message, field: FieldDescriptor) -> Cell:
     return None if value == "" else value
 
 
-def _facts_table(message: Message) -> Table:
+def _facts_table(message: Message) -> ReportTable:
     """Return the fields of a report that are no lists of messages, each with its path, and a row for each entry."""
     rows: list[tuple[Cell, ...]] = [(name, str(value)) for name, value in _facts(message, "")]
-    return Table("report", {"field": ColumnType.TEXT, "value": ColumnType.TEXT}, rows)
+    return ReportTable("report", {"field": ColumnType.TEXT, "value": ColumnType.TEXT}, rows)
 
 
 def _facts(message: Message, prefix: str) -> Iterator[tuple[str, object]]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from judge.cli import export_inspect
-from judge.cli.export_votes import Account, Comparison, Vote
+from judge.cli.export_votes import ExportedVote, LeftOutVotes, VotedPair
 
 
-def vote(left: str, right: str, score: float, prompt_id: str = "t/1", sample: int = 0) -> Vote:
+def vote(left: str, right: str, score: float, prompt_id: str = "t/1", sample: int = 0) -> ExportedVote:
     """A vote on two outputs, the right one of which is this sample."""
-    return Vote(Comparison(prompt_id=prompt_id, turn=1, left=(left, 0), right=(right, sample)), "ann", score)
+    return ExportedVote(VotedPair(prompt_id=prompt_id, turn=1, left=(left, 0), right=(right, sample)), "ann", score)
 
 
 def test_a_score_is_the_mean_over_votes() -> None:
@@ -19,7 +19,7 @@ def test_a_score_is_the_mean_over_votes() -> None:
         vote("base", "m", 0.5, prompt_id="u/1"),
         vote("x", "m", 0.0),
     ]
-    account = Account()
+    account = LeftOutVotes()
 
     (row,) = export_inspect.scores(votes, "m", account, reference="base", task="t")
 
@@ -36,6 +36,6 @@ def test_a_sample_is_an_epoch_from_1() -> None:
     """It is missing if there is only the first sample of each prompt."""
     votes = [vote("base", "m", 0.0, sample=1), vote("base", "m", 1.0)]
 
-    rows = list(export_inspect.scores(votes, "m", Account()))
+    rows = list(export_inspect.scores(votes, "m", LeftOutVotes()))
 
     assert [(row["id"], row["epoch"], row["value"]) for row in rows] == [("t/1", 2, 1.0), ("t/1", 1, 0.0)]

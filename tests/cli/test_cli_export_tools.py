@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from judge.cli import export_alpaca_eval, export_arena, export_dpo, export_fastchat, main
-from judge.cli.export_votes import Account, Comparison, Texts, Vote, votes_of
+from judge.cli.export_votes import ExportedVote, LeftOutVotes, Texts, VotedPair, votes_of
 from judge.cli.group import cli
 from judge.domain.dataset import ImportedVerdict, Label
 from judge.domain.outcome import AnnotatorKind, Order, Outcome, TieKind, VerdictStatus
@@ -32,8 +32,8 @@ TEXTS = Texts(
 )
 
 
-def comparison(left: str, right: str, prompt_id: str = "1", turn: int = 1, sample: int = 0) -> Comparison:
-    return Comparison(prompt_id, turn, (left, 0), (right, sample))
+def comparison(left: str, right: str, prompt_id: str = "1", turn: int = 1, sample: int = 0) -> VotedPair:
+    return VotedPair(prompt_id, turn, (left, 0), (right, sample))
 
 
 def verdict(first: str, outcome: str | None, left: str = "m", right: str = "base", **more: object) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 def test_the_orders_and_repeats_of_a_judge_are_one_vote() -> None:
     """Whichever side is called left; a vote of verdicts that differ is inconsistent if it is a tie."""
-    account = Account()
+    account = LeftOutVotes()
     rows = [
         verdict("left", "left"),
         verdict("right", "right"),
@@ -64,24 +64,24 @@ def test_the_orders_and_repeats_of_a_judge_are_one_vote() -> None:
 
     votes = list(votes_of(rows, account))
 
-    asked = Comparison("81", 2, ("m", 0), ("base", 0))
+    asked = VotedPair("81", 2, ("m", 0), ("base", 0))
     assert votes == [
-        Vote(asked, "j", 0.5, tie_kind="inconsistent"),
-        Vote(asked, "k", 0.75, tie_kind="inconsistent"),
+        ExportedVote(asked, "j", 0.5, tie_kind="inconsistent"),
+        ExportedVote(asked, "k", 0.75, tie_kind="inconsistent"),
     ]
     assert str(account) == " Left out: verdicts without an outcome (1)."
 
 
 def test_alpaca_eval_annotations_have_the_baseline_first_and_are_read_back(tmp_path: Path) -> None:
     """A preference is 2 for the other contestant and 1 for the baseline; a probability counts as it is."""
-    account = Account()
+    account = LeftOutVotes()
     votes = [
-        Vote(comparison("base", "m"), "j", 0.0),
-        Vote(comparison("m", "base"), "k", 0.0),
-        Vote(comparison("m", "base"), "l", 1.0, probability=0.75),
-        Vote(comparison("m", "x"), "j", 1.0),
-        Vote(comparison("m", "base", prompt_id="2", turn=2), "j", 1.0),
-        Vote(comparison("base", "m", prompt_id="3"), "j", 1.0),
+        ExportedVote(comparison("base", "m"), "j", 0.0),
+        ExportedVote(comparison("m", "base"), "k", 0.0),
+        ExportedVote(comparison("m", "base"), "l", 1.0, probability=0.75),
+        ExportedVote(comparison("m", "x"), "j", 1.0),
+        ExportedVote(comparison("m", "base", prompt_id="2", turn=2), "j", 1.0),
+        ExportedVote(comparison("base", "m", prompt_id="3"), "j", 1.0),
     ]
 
     rows = list(export_alpaca_eval.annotation_rows(votes, TEXTS, "base", account))
@@ -128,7 +128,7 @@ def test_alpaca_eval_leaderboard() -> None:
 
 def test_fastchat_judgments_have_a_game_for_each_order_and_are_read_back(tmp_path: Path) -> None:
     """The first game shows model_1 first, whichever side of its verdict is called left."""
-    account = Account()
+    account = LeftOutVotes()
     rows = [
         verdict("right", "right"),
         verdict("left", None),
@@ -167,11 +167,11 @@ def test_fastchat_judgments_have_a_game_for_each_order_and_are_read_back(tmp_pat
 
 def test_arena_battles_have_conversations_and_are_read_back(tmp_path: Path) -> None:
     """A tie keeps its kind, and a vote without texts has no conversation."""
-    account = Account()
+    account = LeftOutVotes()
     votes = [
-        Vote(comparison("m", "base", prompt_id="2", turn=2), "ann", 0.5, tie_kind="both_bad"),
-        Vote(comparison("m", "base", prompt_id="3"), "ann", 1.0),
-        Vote(comparison("base", "m", sample=1), "ann", 0.0),
+        ExportedVote(comparison("m", "base", prompt_id="2", turn=2), "ann", 0.5, tie_kind="both_bad"),
+        ExportedVote(comparison("m", "base", prompt_id="3"), "ann", 1.0),
+        ExportedVote(comparison("base", "m", sample=1), "ann", 0.0),
     ]
 
     rows = list(export_arena.battles(votes, TEXTS, account))
@@ -212,9 +212,11 @@ def test_a_pair_for_dpo_has_enough_agreement(
 ) -> None:
     """Two votes for m, one for the other, and a tie: each row says by which rule it was chosen."""
     scores = [("a", "m", 1.0), ("b", "m", 1.0), ("c", "m", 0.0), ("d", "base", 0.5)]
-    votes = [Vote(comparison(left, "base" if left == "m" else "m"), name, score) for name, left, score in scores]
+    votes = [
+        ExportedVote(comparison(left, "base" if left == "m" else "m"), name, score) for name, left, score in scores
+    ]
 
-    rows = list(export_dpo.preferences(votes, TEXTS, export_dpo.PreferenceRule(least, ties), Account()))
+    rows = list(export_dpo.preferences(votes, TEXTS, export_dpo.PreferenceRule(least, ties), LeftOutVotes()))
 
     assert [(row["chosen_model"], row["agreement"], row["votes"]) for row in rows] == expected
     for row in rows:
@@ -223,11 +225,11 @@ def test_a_pair_for_dpo_has_enough_agreement(
 
 
 def test_dpo_leaves_out_what_is_no_pair() -> None:
-    account = Account()
+    account = LeftOutVotes()
     votes = [
-        Vote(comparison("m", "base"), "a", 0.5),
-        Vote(comparison("m", "base", prompt_id="2", turn=2), "a", 1.0),
-        Vote(comparison("m", "base", prompt_id="3"), "a", 1.0),
+        ExportedVote(comparison("m", "base"), "a", 0.5),
+        ExportedVote(comparison("m", "base", prompt_id="2", turn=2), "a", 1.0),
+        ExportedVote(comparison("m", "base", prompt_id="3"), "a", 1.0),
     ]
 
     assert not list(export_dpo.preferences(votes, TEXTS, export_dpo.PreferenceRule(0.5, "drop"), account))

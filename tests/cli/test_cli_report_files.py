@@ -14,7 +14,7 @@ from google.protobuf.descriptor import Descriptor
 from judge.api.v1 import agreement_service_pb2, leaderboard_pb2
 from judge.api.v1.outcome_pb2 import Interval, Slice
 from judge.cli.report_files import report_path, write_csv, write_tables
-from judge.cli.report_tables import Table, _columns, agreement_tables, leaderboard_tables, ratings_table
+from judge.cli.report_tables import ReportTable, _columns, agreement_tables, leaderboard_tables, ratings_table
 
 
 def leaderboard(category: str = "") -> leaderboard_pb2.Leaderboard:
@@ -73,7 +73,7 @@ def report() -> agreement_service_pb2.AgreementReport:
     return agreement_service_pb2.AgreementReport(figures=[figure], rank_agreement=ranks, both=10, notes=["n"])
 
 
-def named(tables: list[Table]) -> dict[str, list[dict[str, object]]]:
+def named(tables: list[ReportTable]) -> dict[str, list[dict[str, object]]]:
     """Return the rows of each table as dicts."""
     return {table.name: [dict(zip(table.columns, row, strict=True)) for row in table.rows] for table in tables}
 
