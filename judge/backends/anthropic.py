@@ -10,9 +10,9 @@ import json
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any, Final
 
-from judge.backends.chat import broken, parse_json, usage_in
+from judge.backends.chat import broken, model_name, parse_json, usage_in
 from judge.backends.error_body import error_in
-from judge.backends.failures import failure_in_body, no_reply
+from judge.backends.failures import failure_in_body, no_reply, reading
 from judge.backends.finish import STATUSES, Finish, read_finish
 from judge.backends.http import REPLY_BYTES, Endpoint, encodable, storable, too_large
 from judge.backends.reply_text import read_text
@@ -67,13 +67,14 @@ class Anthropic:
     async def reply(self, prompt: RenderedPrompt) -> Reply:
         """Return the model's reply to *prompt*, in one attempt. Raises a CallFailed."""
         answer = await self._sdk.post(_PATH, self._body(prompt), prompt)
-        return _reply(
-            parse_json(answer.content),
-            answer.elapsed_ms,
-            stated_micros=answer.stated_micros,
-            prompt=prompt,
-            secrets=self._sdk.secrets,
-        )
+        with reading():
+            return _reply(
+                parse_json(answer.content),
+                answer.elapsed_ms,
+                stated_micros=answer.stated_micros,
+                prompt=prompt,
+                secrets=self._sdk.secrets,
+            )
 
     async def close(self) -> None:
         """Close the connections."""
@@ -162,13 +163,14 @@ def _result(line: bytes) -> tuple[str, Reply | CallFailed]:
         entry = json.loads(line)
         custom_id, result = str(entry["custom_id"]), entry["result"]
         kind = result["type"]
-    except (ValueError, LookupError, TypeError):
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
         raise TransportFailed("a line of the batch's results cannot be read") from None
     if len(line) > REPLY_BYTES:
         return custom_id, too_large(REPLY_BYTES)
     if kind == "succeeded":
         try:
-            return custom_id, _reply(result.get("message"), 0)
+            with reading():
+                return custom_id, _reply(result.get("message"), 0)
         except CallFailed as error:
             return custom_id, error
     if kind == "errored":
@@ -199,5 +201,5 @@ def _reply(message: Any, elapsed_ms: int, *, stated_micros: int = 0, **context: 
         raw=storable(text.whole),
         status=STATUSES[finish],
         usage=usage,
-        model=storable(model) if isinstance(model, str) else "",
+        model=model_name(model, context.get("secrets", ())),
     )

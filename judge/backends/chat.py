@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from judge.backends.error_body import error_in, read_error
-from judge.backends.failures import failure_in_body, no_reply
+from judge.backends.failures import failure_in_body, no_reply, reading, without_secrets
 from judge.backends.finish import STATUSES, Finish, read_finish
 from judge.backends.http import encodable, storable
 from judge.backends.reply_text import ReplyText, read_text
@@ -21,6 +20,12 @@ TOP_LOGPROBS = 10
 """How many alternatives of a token are requested: A, B and C with and without a space, and some more."""
 _WORD_CHARS = 40
 """How much of a server's word for the end of a reply is shown."""
+READ_CHARS = 1_000
+"""How much of a name or a word that a server made up is read."""
+_LARGEST_LOG = 1e308
+_DIGITS = 9
+_NO_INDEX = 1 << 30
+"""Choices without an index come after those with one."""
 
 
 def request(
@@ -61,7 +66,17 @@ def completion(
         CallFailed: *content* has an error in its body.
         TransportFailed: *content* is no chat completion, or its reply broke off.
     """
-    answer = parse_json(content)
+    with reading():
+        return _completion(parse_json(content), elapsed_ms, choices, stated_micros, **context)
+
+
+def _completion(
+    answer: Any,  # noqa: ANN401  # what JSON holds
+    elapsed_ms: int,
+    choices: Sequence[str],
+    stated_micros: int,
+    **context: Any,  # noqa: ANN401  # as above
+) -> Reply:
     if (error := error_in(answer)) is not None:
         raise failure_in_body(error, usage=usage_in(answer, elapsed_ms), **context)
     choice, further = _choice(answer)
@@ -74,15 +89,19 @@ def completion(
     finish = Finish.REFUSED if text.refusal else read_finish(choice.get("finish_reason"))
     if finish is Finish.BROKEN or not read_error(choice.get("error")).is_empty:
         raise broken(choice.get("finish_reason"), choice.get("error"), usage, **context)
-    model = answer.get("model")
     return Reply(
         raw=storable(text.whole),
         status=STATUSES[finish],
         usage=usage,
-        model=storable(model) if isinstance(model, str) else "",
+        model=model_name(answer.get("model"), context.get("secrets", ())),
         logprobs=_deciding(choice.get("logprobs"), choices) if choices else (),
         further_choices=further,
     )
+
+
+def model_name(model: object, secrets: Sequence[str]) -> str:
+    """Return the name of the *model* that replied, without the *secrets*; empty if there is none."""
+    return storable(without_secrets(model[:READ_CHARS], secrets)) if isinstance(model, str) else ""
 
 
 def parse_json(content: bytes | str | Mapping[str, Any]) -> Any:  # noqa: ANN401  # what JSON holds
@@ -111,7 +130,8 @@ def broken(word: object, error: object, usage: Usage, **context: Any) -> CallFai
     if reason.status or reason.codes:
         return failure_in_body(reason, usage=usage, **context)
     words = failure_in_body(reason, **context).message.partition(": ")[2]
-    message = f"the reply broke off: the endpoint ended it with finish reason {str(word)[:_WORD_CHARS]!r}"
+    shown = without_secrets(str(word)[:READ_CHARS], context.get("secrets", ()))[:_WORD_CHARS]
+    message = f"the reply broke off: the endpoint ended it with finish reason {shown!r}"
     return no_reply(f"{message}: {words}" if words else message, usage)
 
 
@@ -131,7 +151,9 @@ def _choice(answer: object) -> tuple[Mapping[str, Any], int]:
 def _index(choice: Mapping[str, Any], place: int) -> int:
     """Return the index of a *choice*, or its *place* in the list if it has none."""
     index = choice.get("index")
-    return index if isinstance(index, int) else place
+    if isinstance(index, str) and index.isascii() and index.isdigit() and len(index) < _DIGITS:
+        index = int(index)
+    return index if isinstance(index, int) and index >= 0 else place + _NO_INDEX
 
 
 def _deciding(logprobs: object, choices: Sequence[str]) -> tuple[tuple[str, float], ...]:
@@ -158,6 +180,6 @@ def _alternative(entry: object) -> tuple[str, float] | None:
     if not isinstance(entry, Mapping) or not isinstance(entry.get("token"), str):
         return None
     log = entry.get("logprob")
-    if isinstance(log, bool) or not isinstance(log, int | float) or not math.isfinite(log):
+    if isinstance(log, bool) or not isinstance(log, int | float) or not -_LARGEST_LOG <= log <= _LARGEST_LOG:
         return None
     return storable(entry["token"]), float(log)

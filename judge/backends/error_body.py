@@ -48,6 +48,7 @@ _DEEPEST: Final = 4
 """How many error bodies within error bodies are read."""
 _READ_CHARS: Final = 20_000
 """How much of a page or of a text is read."""
+_LONGEST_STEP: Final = 100
 _FIRST_STATUS, _LAST_STATUS = 400, 599
 
 
@@ -193,19 +194,24 @@ def _message(body: Mapping[str, Any], deep: int) -> str:
         return message
     behind = read_error(metadata.get("raw"), deep + 1).message if metadata.get("raw") else ""
     reasons = metadata.get("reasons")
-    reasons = ", ".join(map(str, reasons)) if isinstance(reasons, Sequence) and not isinstance(reasons, str) else ""
+    reasons = ", ".join(_steps(reasons)) if isinstance(reasons, Sequence) and not isinstance(reasons, str) else ""
     return ": ".join(part for part in (message, behind, reasons) if part)
 
 
 def _words(value: object, deep: int) -> str:
     """Return the words in a *value*: a text, an object with a message, or FastAPI's list of what is wrong."""
     if isinstance(value, str):
-        return _read_text(value, deep).message if value.lstrip()[:1] in ("{", "[", "<") else value
+        return _read_text(value, deep).message if value.lstrip()[:1] in ("{", "[", "<") else value[:_READ_CHARS]
     if isinstance(value, Mapping):
         place = value.get("loc")
-        path = ".".join(map(str, place)) if isinstance(place, Sequence) and not isinstance(place, str) else ""
+        path = ".".join(_steps(place)) if isinstance(place, Sequence) and not isinstance(place, str) else ""
         words = read_error({name: each for name, each in value.items() if name != "type"}, deep + 1).message
         return f"{path}: {words}" if path and words else words
     if isinstance(value, Sequence) and not isinstance(value, bytes) and deep <= _DEEPEST:
         return "; ".join(words for each in value[:3] if (words := _words(each, deep + 1)))
     return ""
+
+
+def _steps(values: Sequence[object]) -> list[str]:
+    """Return the texts and numbers among *values*."""
+    return [str(value)[:_LONGEST_STEP] for value in values if isinstance(value, str | int)]

@@ -7,7 +7,8 @@ read by the same table. Messages contain the provider's words, but no secrets an
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 from judge.backends.delays import delay_in_headers, delay_in_words, delay_of_limits
@@ -19,6 +20,10 @@ from judge.domain.verdict import Usage
 _MESSAGE_CHARS: Final = 200
 _QUOTED_CHARS: Final = 40
 """A provider's message that shares this many characters in a row with a judged text quotes it."""
+_NEARLY, _LONG = 12, 16
+"""As many characters at the beginning or the end of a long secret are hidden with the rest of their word."""
+_LOOKED_AT: Final = 2_000
+"""How many characters of a message are searched for quotations."""
 _SHORTEST_QUOTE: Final = 16
 """A judged text that is shorter than this may stand in a message by chance."""
 CODES: Final[Mapping[str, int]] = {
@@ -263,32 +268,63 @@ def _advice(error: ErrorBody) -> str:
 def _quotable(codes: Sequence[str], message: str, secrets: Sequence[str], prompt: RenderedPrompt | None) -> str:
     """Return the provider's code and message, trimmed, without the secrets and without quotations of the prompt."""
     message = " ".join(message.split())
-    text = ": ".join(part for part in (*codes[:1], message) if part)
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    text = text[:_MESSAGE_CHARS]
+    text = without_secrets(": ".join(part for part in (*codes[:1], message) if part), secrets)[:_MESSAGE_CHARS]
     if prompt is not None and quotes(text, prompt):
         text = codes[0][:_MESSAGE_CHARS] if codes else ""
         text = "" if any(secret in text for secret in secrets) else text
     return f": {text.rstrip('.')}" if text else ""
 
 
+def without_secrets(text: str, secrets: Sequence[str]) -> str:
+    """Return *text* without the *secrets*; long ones in any case, whole or nearly whole.
+
+    >>> without_secrets("your key sk-0123456789abcdef is wrong", ["sk-0123456789abcdefg"])
+    'your key *** is wrong'
+    """
+    for secret in filter(None, secrets):
+        text = text.replace(secret, "***")
+        if len(secret) >= _LONG:
+            nearly = f"{re.escape(secret[:_NEARLY])}\\S*|\\S*{re.escape(secret[-_NEARLY:])}"
+            text = re.sub(nearly, "***", text, flags=re.IGNORECASE)
+    return text
+
+
 def quotes(message: str, prompt: RenderedPrompt) -> bool:
-    """Whether *message* quotes a text of the *prompt*, with other white space or not."""
+    """Whether *message* quotes a text of the *prompt*, with other white space or not.
+
+    Only its first _LOOKED_AT characters are looked at, since no more is ever shown.
+    """
     texts = (*(m.content for m in prompt.messages), *prompt.shown.prompt, *prompt.shown.first, *prompt.shown.second)
-    message = " ".join(message.split())
-    windows = {message[at : at + _QUOTED_CHARS] for at in range(max(1, len(message) - _QUOTED_CHARS + 1))}
+    message = " ".join(message[: 2 * _LOOKED_AT].split())[:_LOOKED_AT]
+    windows = {message[at : at + _QUOTED_CHARS] for at in range(len(message) - _QUOTED_CHARS + 1)}
     for text in map(_one_line, texts):
         if len(text) >= _QUOTED_CHARS:
-            if text[:_QUOTED_CHARS] in message or any(len(w) == _QUOTED_CHARS and w in text for w in windows):
+            if text[:_QUOTED_CHARS] in message or (windows and _has_any(text, windows)):
                 return True
         elif len(text) >= _SHORTEST_QUOTE and text in message:
             return True
     return False
 
 
+def _has_any(text: str, windows: Collection[str]) -> bool:
+    """Whether a *text* has one of the *windows*, which are of one length; in one pass."""
+    return any(text[at : at + _QUOTED_CHARS] in windows for at in range(len(text) - _QUOTED_CHARS + 1))
+
+
 def _one_line(text: str) -> str:
     return " ".join(text.split())
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Turn any error of reading an answer, such as one nested too deeply, into that of an answer without a reply.
+
+    A provider may send anything, and one odd answer must not end more than its own call.
+    """
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise no_reply(f"the endpoint's answer cannot be read ({type(error).__name__})") from None
 
 
 def no_reply(message: str, usage: Usage | None = None) -> TransportFailed:

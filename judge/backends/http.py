@@ -25,6 +25,7 @@ ACCEPT_ENCODING: Final = "gzip, deflate"
 """The encodings that can be bounded while they are decompressed."""
 _KEPT_HEADERS = frozenset({"host", "content-length", "content-type", "transfer-encoding", "accept", "connection"})
 _ANY_ZLIB, _RAW_DEFLATE = 47, -15
+_GZIP = b"\x1f\x8b"
 """What zlib calls a stream with a header of gzip or zlib, and one without."""
 
 
@@ -139,6 +140,10 @@ def _decoder(encoding: str) -> Callable[[bytes, int], bytes]:
             return b"" if inflaters[0].eof or not started else b"?"
         try:
             data = inflaters[0].decompress(chunk, most_bytes)
+            # A gzip file may have several members, one after the other.
+            while (rest := inflaters[0].unused_data) and rest.startswith(_GZIP) and len(data) < most_bytes:
+                inflaters[0] = zlib.decompressobj(_ANY_ZLIB)
+                data += inflaters[0].decompress(rest, most_bytes - len(data))
         except zlib.error:
             if started or encoding != "deflate":
                 raise no_reply("the endpoint's answer cannot be decompressed") from None

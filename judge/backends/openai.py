@@ -171,7 +171,7 @@ def _result(line: bytes) -> tuple[str, Reply | CallFailed]:
         custom_id = str(entry["custom_id"])
         response = entry.get("response") or {}
         status, body = int(response.get("status_code") or 0), response.get("body")
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
         raise TransportFailed("a line of the batch's results cannot be read") from None
     if len(line) > REPLY_BYTES:
         return custom_id, too_large(REPLY_BYTES)

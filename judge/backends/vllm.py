@@ -10,9 +10,9 @@ import json
 import time
 from typing import Any
 
-from judge.backends.chat import completion, parse_json, request
+from judge.backends.chat import READ_CHARS, completion, parse_json, request
 from judge.backends.error_body import error_in
-from judge.backends.failures import failure, failure_in_body, no_reply
+from judge.backends.failures import failure, failure_in_body, no_reply, without_secrets
 from judge.backends.http import ACCEPT_ENCODING, REPLY_BYTES, Endpoint, bounded, no_answer
 from judge.backends.stated_cost import cost_in_headers
 from judge.domain.errors import JudgeUnusable
@@ -90,9 +90,9 @@ class Vllm:
         except (ValueError, LookupError, TypeError):
             raise no_reply("the endpoint's answer is not a list of models") from None
         if self._model not in served:
-            names = ", ".join(sorted(map(str, served)))
+            names = without_secrets(", ".join(sorted(map(str, served)))[:READ_CHARS], self._secrets)
             raise JudgeUnusable(f"the server does not serve {self._model!r}; it serves {names or 'nothing'}")
-        return str(served[self._model].get("root") or self._model)
+        return without_secrets(str(served[self._model].get("root") or self._model), self._secrets)
 
     async def _check(self) -> None:
         weights = await self.weights()

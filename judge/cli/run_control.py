@@ -12,6 +12,7 @@ from judge.cli.executed import how_to_continue, is_executed, was_killed
 from judge.cli.group import cli
 from judge.cli.run_progress import exit_code, follow_or_explain, follow_run, n_replies, run_cost, run_summary
 from judge.cli.tables import counted
+from judge.domain.money import MICROS
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the run as JSON.")
 YES = click.option("--yes", is_flag=True, help="Don't ask for confirmation. Needed if stdin is not a terminal.")
@@ -84,21 +85,37 @@ def cancel_command(service: ServiceTarget, name: str, *, as_json: bool) -> int:
 @click.argument("name", metavar="RUN")
 @click.option("--budget-usd", type=Usd(), default=None, help="A new maximum cost in USD; 0 means no limit.")
 @click.option("--budget-hard", is_flag=True, help="Never exceed --budget-usd, even if that is slower and leaves more.")
+@click.option("--budget-calls", type=int, default=None, help="A new maximum number of calls; 0 means no limit.")
 @JSON
 @click.pass_obj
 def resume_command(
-    service: ServiceTarget, name: str, budget_usd: float | None, *, budget_hard: bool, as_json: bool
+    service: ServiceTarget,
+    name: str,
+    budget_usd: float | None,
+    budget_calls: int | None,
+    *,
+    budget_hard: bool,
+    as_json: bool,
 ) -> int:
     """Continue a run, and wait until it ends.
 
     Presentations whose calls failed, or were never made, are tried again. Replies are not asked for again, even if they
     are unreadable: `judge reparse` reads them with another parser.
+
+    Budgets are totals, which include what the run has spent. A limit that is not given stays as it is.
     """
-    changed = None if budget_usd is None and not budget_hard else budget(budget_usd or 0.0, hard=budget_hard)
 
     async def work() -> int:
         async with connected(service, executes=True) as client:
-            resumed = await client.resume_run(full_name(name), changed)
+            limits = None
+            if budget_usd is not None or budget_calls is not None or budget_hard:
+                before = (await client.get_run(full_name(name))).budget
+                limits = budget(
+                    before.cost_micros / MICROS if budget_usd is None else budget_usd,
+                    calls=before.calls if budget_calls is None else budget_calls,
+                    hard=budget_hard or (budget_usd is None and before.hard),
+                )
+            resumed = await client.resume_run(full_name(name), limits)
             last = await follow_or_explain(service, client, resumed.name)
             if as_json:
                 echo_json(last)

@@ -87,6 +87,13 @@ class RunRows(Protocol):
         """
         ...
 
+    async def change_budget(self, row: int, budget: Budget) -> bool:
+        """Replace the budget of a run that has not ended; calls in flight keep what they reserved.
+
+        Return False and change nothing for a run that has ended.
+        """
+        ...
+
     async def done_positions(self, row: int, first: int, last: int) -> set[int]:
         """Return the positions in [first, last) that have a verdict or a final state."""
         ...

@@ -61,7 +61,7 @@ smaller difference means nothing. A scale's band is in steps from its middle: 4 
 
 _WORDS = {"a": Preference.FIRST, "b": Preference.SECOND, "c": Preference.TIE, "tie": Preference.TIE}
 _SPELLED = {Preference.FIRST: "[[A]]", Preference.SECOND: "[[B]]", Preference.TIE: "[[C]]"}
-_MARK = re.compile(r"\[\[([^\[\]]{1,40})\]\]")
+_MARK = re.compile(r"\[\[\s*([^\[\]]{1,40}?)\s*\]\]")
 """Any text in double brackets."""
 _STEP = re.compile(r"[ab][<>=]{1,3}[ab]|[a-c]|tie|-?[0-9.]+", re.ASCII)
 """What is meant as a step of some scale, in lower case and without white space, correctly or not."""

@@ -158,6 +158,8 @@ class RunLifecycle:
     async def resume(self, tenant: str, run_id: str, budget: Budget | None) -> Run:
         """Queue a run again, and return it. Presentations without a verdict are tried again.
 
+        A new *budget* counts from the next call on, also for a run that is being executed.
+
         Raises Precondition while the run is being cancelled.
         """
         run = await self._store.run(tenant, run_id)
@@ -165,6 +167,8 @@ class RunLifecycle:
             raise Precondition(f"run {run_id} is still being cancelled; resume it after that", reason="CANCELLING")
         if run.state not in (RunState.QUEUED, RunState.RUNNING):
             await self._store.reopen_run(run.row, budget)
+        elif budget is not None:
+            await self._store.change_budget(run.row, budget)
         # A run that is QUEUED or RUNNING is submitted too: the process that executed it may have died.
         await self._engine.submit(tenant, run_id)
         return await self._store.run(tenant, run_id)

@@ -187,6 +187,20 @@ class SqlRuns:
 
         return await self._db.write(work)
 
+    async def change_budget(self, row: int, budget: Budget) -> bool:
+        """Replace the budget of a run that has not ended. Return whether it was possible."""
+
+        def work(c: Connection) -> bool:
+            unfinished = s.run.c.state.not_in([state.value for state in sorted(ENDED)])
+            run = c.execute(select(s.run).where(s.run.c.id == row, unfinished).with_for_update()).first()
+            if run is None:
+                return False
+            values = {**_values_of_budget(run, budget), "revision": run.revision + 1}
+            c.execute(update(s.run).where(s.run.c.id == row).values(values))
+            return True
+
+        return await self._db.write(work)
+
     async def done_positions(self, row: int, first: int, last: int) -> set[int]:
         """Return the positions in [first, last) that have a verdict or a final state."""
         parameters = {"run": row, "first": first, "last": last}
@@ -299,13 +313,15 @@ def _values_when_queued_again(run: Any, budget: Budget | None) -> dict[str, Any]
         "by_status": {name: n for name, n in run.by_status.items() if name not in states},
         "revision": run.revision + 1,
     }
-    if budget is not None:
-        values |= {
-            "budget_micros": budget.cost_micros,
-            "budget_calls": budget.calls,
-            "spec": from_spec(replace(to_spec(run.spec, {}), budget=budget)),
-        }
-    return values
+    return values if budget is None else values | _values_of_budget(run, budget)
+
+
+def _values_of_budget(run: Any, budget: Budget) -> dict[str, Any]:  # noqa: ANN401  # a row
+    return {
+        "budget_micros": budget.cost_micros,
+        "budget_calls": budget.calls,
+        "spec": from_spec(replace(to_spec(run.spec, {}), budget=budget)),
+    }
 
 
 def _run_or_stub(row: Any) -> Run:  # noqa: ANN401  # a row

@@ -86,3 +86,13 @@ async def test_a_run_that_was_interrupted_and_killed_can_be_settled(killed: str,
     settled = await judge(tmp_path, "settle", killed, "--cost-usd", "0.5")
 
     assert f"{ANSWERED + WIDTH} calls, $0.5000." in settled.stdout
+
+
+async def test_resuming_a_killed_run_takes_the_new_budget(killed: str, tmp_path: Path) -> None:
+    """A limit of calls that is reached already ends the run before another call."""
+    resumed = await judge(tmp_path, "resume", killed, "--budget-calls", str(ANSWERED))
+
+    after = json.loads((await judge(tmp_path, "show", killed, "--json")).stdout)
+    assert (int(after["budget"]["calls"]), after["counts"]["calls"]) == (ANSWERED, ANSWERED + WIDTH)
+    assert after["state_reason"] == "BUDGET_STOPPED"
+    assert resumed.return_value == 3
