@@ -264,14 +264,14 @@ def import_command(
     from judge.formats import detect  # noqa: PLC0415
     from judge.formats.mapped import mapping_of  # noqa: PLC0415
 
+    if not (dataset or preview):
+        raise click.UsageError("name the dataset with --dataset, or use --preview")
     if outcomes and not columns:
         raise click.UsageError("--word is for a table that --map describes")
     content = detect.read(path, name, mapping_of(columns, outcomes) if columns else None, reference)
     if preview:
         print_preview(content)
         return 0
-    if not dataset:
-        raise click.UsageError("name the dataset with --dataset, or use --preview")
     if skip_unknown:
         content = replace_fields(content, left_out=tuple(replace_fields(e, loses=False) for e in content.left_out))
 

@@ -151,5 +151,5 @@ async def test_refusals_and_truncations_are_verdicts_and_no_failures() -> None:
     assert run.state == pb.RUN_STATE_DONE
     assert set(run.counts.by_status) == {"ok", "refused", "truncated", "filtered"}
     assert sum(run.counts.by_status.values()) == run.counts.planned
-    assert raws[outcome_pb2.VERDICT_STATUS_REFUSED] == "I will not."
+    assert raws[outcome_pb2.VERDICT_STATUS_REFUSED].endswith("I will not.")
     assert raws[outcome_pb2.VERDICT_STATUS_TRUNCATED].startswith("So: [[")
