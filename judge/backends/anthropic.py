@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from judge.backends.chat import broken, model_name, parse_json, usage_in
 from judge.backends.error_body import error_in
-from judge.backends.failures import failure_in_body, no_reply, reading
+from judge.backends.failures import failure_in_body, no_reply, readable
 from judge.backends.finish import STATUSES, Finish, read_finish
 from judge.backends.http import REPLY_BYTES, Endpoint, encodable, storable, too_large
 from judge.backends.reply_text import read_text
@@ -67,7 +67,7 @@ class Anthropic:
     async def reply(self, prompt: RenderedPrompt) -> Reply:
         """Return the model's reply to *prompt*, in one attempt. Raises a CallFailed."""
         answer = await self._sdk.post(_PATH, self._body(prompt), prompt)
-        with reading():
+        with readable():
             return _reply(
                 parse_json(answer.content),
                 answer.elapsed_ms,
@@ -169,7 +169,7 @@ def _result(line: bytes) -> tuple[str, Reply | CallFailed]:
         return custom_id, too_large(REPLY_BYTES)
     if kind == "succeeded":
         try:
-            with reading():
+            with readable():
                 return custom_id, _reply(result.get("message"), 0)
         except CallFailed as error:
             return custom_id, error

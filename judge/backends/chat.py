@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from judge.backends.error_body import error_in, read_error
-from judge.backends.failures import failure_in_body, no_reply, reading, without_secrets
+from judge.backends.failures import failure_in_body, no_reply, readable, without_secrets
 from judge.backends.finish import STATUSES, Finish, read_finish
 from judge.backends.http import encodable, storable
 from judge.backends.reply_text import ReplyText, read_text
@@ -66,7 +66,7 @@ def completion(
         CallFailed: *content* has an error in its body.
         TransportFailed: *content* is no chat completion, or its reply broke off.
     """
-    with reading():
+    with readable():
         return _completion(parse_json(content), elapsed_ms, choices, stated_micros, **context)
 
 

@@ -316,7 +316,7 @@ def _one_line(text: str) -> str:
 
 
 @contextmanager
-def reading() -> Iterator[None]:
+def readable() -> Iterator[None]:
     """Turn any error of reading an answer, such as one nested too deeply, into that of an answer without a reply.
 
     A provider may send anything, and one odd answer must not end more than its own call.
