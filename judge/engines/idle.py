@@ -40,10 +40,12 @@ class IdleEngine:
             run = await self._store.run(tenant, run_id)
             await self._store.move_run(run.row, RunState.CANCELLED, never_started=ItemState.CANCELLED)
 
-    async def book_lost_calls(self) -> None:
-        """Book the live calls, unless another process executes runs."""
+    async def book_lost_calls(self) -> bool:
+        """Book the live calls, unless another process executes runs. Returns whether none does."""
         with contextlib.suppress(StoreHeld), self._alone():
             await self._store.orphan_attempts()
+            return True
+        return False
 
     async def close(self) -> None:
         """Do nothing."""

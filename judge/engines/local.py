@@ -68,8 +68,9 @@ class LocalEngine:
         """End a run that is CANCELLING, if no task executes it. A task that does notices at its next permit."""
         await self.submit(tenant, run_id)
 
-    async def book_lost_calls(self) -> None:
-        """Do nothing: they were booked when the engine started, and this process makes all others."""
+    async def book_lost_calls(self) -> bool:
+        """Return False: they were booked when the engine started, and this process makes all others."""
+        return False
 
     async def close(self) -> None:
         """Request no more permits, and wait until calls in flight have finished and committed."""

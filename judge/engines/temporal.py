@@ -74,8 +74,9 @@ class TemporalEngine:
         """Make sure that a workflow ends the run. No permit is granted to it any more."""
         await self.submit(tenant, run_id)
 
-    async def book_lost_calls(self) -> None:
-        """Do nothing: any worker may make them. Those past their time are booked by permits, and when a cost is set."""
+    async def book_lost_calls(self) -> bool:
+        """Return False: any worker may make them. Those past their time are booked by permits and by set_cost."""
+        return False
 
     async def close(self) -> None:
         """Start no more workflows. Those that run continue in the workers."""

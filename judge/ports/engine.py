@@ -23,8 +23,11 @@ class Engine(Protocol):
         """Make sure that a run in the state CANCELLING ends. Returns at once."""
         ...
 
-    async def book_lost_calls(self) -> None:
-        """Book calls that were lost with their process, if it is certain that no process makes them."""
+    async def book_lost_calls(self) -> bool:
+        """Book calls that were lost with their process, if it is certain that no process makes them.
+
+        Returns whether that is certain, so that no process executes runs.
+        """
         ...
 
     async def close(self) -> None:

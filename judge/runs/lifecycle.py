@@ -181,7 +181,7 @@ class RunLifecycle:
         Raises:
             InvalidInput: The cost is negative or absurdly large, or no judge is named and the run has several.
             NotFound: The run has no such judge.
-            Precondition: The run has not ended and is not paused, or calls of it are in flight.
+            Precondition: A process may execute the run, or calls of it are in flight.
         """
         if not 0 <= cost_micros <= MOST_MICROS:
             raise InvalidInput("cost_micros", f"a cost must be between 0 and {MOST_MICROS:,}, not {cost_micros:,}")
@@ -193,11 +193,14 @@ class RunLifecycle:
             message = f"run {run_id} has no judge {judge!r}; it has {', '.join(names)}"
             raise NotFound(message, reason="UNKNOWN_JUDGE", judge=judge)
         number = names.index(judge) if judge else 0
-        if not run.state.ended and run.state is not RunState.PAUSED:
-            message = f"run {run_id} is {run.state.name}; cancel it, or set its cost when it has ended"
+        unfinished = not run.state.ended and run.state is not RunState.PAUSED
+        idle = (unfinished or run.open.calls > 0) and await self._engine.book_lost_calls()
+        if unfinished and not idle:
+            message = (
+                f"run {run_id} is {run.state.name}; set its cost when it has ended, "
+                f"or cancel it first with `judge cancel {run_id}`"
+            )
             raise Precondition(message, reason="NOT_ENDED")
-        if run.open.calls:
-            await self._engine.book_lost_calls()
         if not await self._store.set_cost(run.row, number, cost_micros):
             raise Precondition(f"run {run_id} has calls in flight; set its cost when it has ended", reason="NOT_ENDED")
         settled = await self._store.run(tenant, run_id)

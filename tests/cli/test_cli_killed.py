@@ -7,14 +7,16 @@ import json
 from pathlib import Path
 
 import pytest
+from click import UsageError
 from click.testing import CliRunner, Result
 
+from judge.app.lock import held
 from judge.cli import main
 from judge.cli.group import cli
 from judge.domain.run import INTERRUPTED, RunState
 from judge.ports.clock import SystemClock
 from judge.store.sql_store import SqlStore
-from judge_client import JudgeClient
+from judge_client import JudgeClient, JudgeClientError
 from support.service_process import Endpoint, configure, environment, listening, serving, start_run
 
 main._commands()
@@ -83,7 +85,7 @@ async def test_a_run_that_was_interrupted_and_killed_can_be_settled(killed: str,
     await store.move_run(run.row, RunState.PAUSED, reason=INTERRUPTED)
     await store.close()
 
-    settled = await judge(tmp_path, "settle", killed, "--cost-usd", "0.5")
+    settled = await judge(tmp_path, "settle", killed, "--cost-usd", "0.5", "--yes")
 
     assert f"{ANSWERED + WIDTH} calls, $0.5000." in settled.stdout
 
@@ -96,3 +98,24 @@ async def test_resuming_a_killed_run_takes_the_new_budget(killed: str, tmp_path:
     assert (int(after["budget"]["calls"]), after["counts"]["calls"]) == (ANSWERED, ANSWERED + WIDTH)
     assert after["state_reason"] == "BUDGET_STOPPED"
     assert resumed.return_value == 3
+
+
+async def test_a_run_whose_process_was_killed_can_be_settled_before_it_is_resumed(killed: str, tmp_path: Path) -> None:
+    """No process executes it, so its lost calls are booked. More than its calls can cost is entered on demand only."""
+    with pytest.raises(UsageError, match=r"The calls cost at most \$0\.\d+ by .* Enter \$0\.5000\? Add --yes"):
+        await judge(tmp_path, "settle", killed, "--cost-usd", "0.5")
+
+    settled = await judge(tmp_path, "settle", killed, "--cost-usd", "0.000012")
+    shown = json.loads((await judge(tmp_path, "show", killed, "--json")).stdout)
+
+    assert f"{ANSWERED + WIDTH} calls, $0.000012." in settled.stdout
+    assert (shown["state"], shown["open"]["calls"]) == ("RUN_STATE_RUNNING", 0)
+
+
+async def test_a_run_that_a_process_executes_is_not_settled(killed: str, tmp_path: Path) -> None:
+    """The refusal names the command that ends the run."""
+    with (
+        held(tmp_path / "judge.db"),
+        pytest.raises(JudgeClientError, match=f"cancel it first with `judge cancel {killed[5:]}`"),
+    ):
+        await judge(tmp_path, "settle", killed, "--cost-usd", "0.000012")

@@ -68,8 +68,10 @@ async def test_lost_calls_are_booked_only_while_no_process_makes_them(*, elsewhe
     keys = await scene.keys(2)
     await scene.permit(keys, run, worst=10)
 
-    await IdleEngine(store, executed_elsewhere if elsewhere else contextlib.nullcontext).book_lost_calls()
+    idle = IdleEngine(store, executed_elsewhere if elsewhere else contextlib.nullcontext)
+    none_executes = await idle.book_lost_calls()
     after = await store.run(TENANT, run.run_id)
     await store.close()
 
+    assert none_executes is not elsewhere
     assert (after.open.calls, after.cost_micros) == ((2, 0) if elsewhere else (0, 20))

@@ -249,8 +249,8 @@ class Idle:
     async def cancel(self, tenant: str, run_id: str) -> None:
         return None
 
-    async def book_lost_calls(self) -> None:
-        return None
+    async def book_lost_calls(self) -> bool:
+        return False
 
 
 async def test_a_process_executes_shards_of_rounds_that_another_planned(url: str) -> None:
